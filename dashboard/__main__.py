@@ -29,8 +29,7 @@ _COMMANDS = {
 
 
 @click.command(
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="See also: affect-edge analyse",
+    context_settings={"help_option_names": ["-h", "--help"]}, epilog="See also: affect-edge analyse"
 )
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."

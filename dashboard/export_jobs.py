@@ -1,6 +1,4 @@
-"""Exports that are prepared; several devices as one zip.
-
-Exports that are prepared in the data folder, so that a download can be taken up where it broke
+"""Exports that are prepared in the data folder, so that a download can be taken up where it broke
 off.
 
 A prepared file holds health data: it lies under a random name, readable for this user alone and
@@ -8,11 +6,9 @@ found by the account that asked for it, and is deleted ten minutes after it was 
 hour after it was made, when the account asks for another, when anybody is erased, and whenever the
 dashboard starts or ends.
 
-The study of several devices as one zip: of each site what its own dashboard would export.
-
-Each site keeps a folder of its own, for the timeline knows whose a reading is by its time, and two
-devices have two clocks. Beside these folders stands what is about all sites: who they are, and the
-analysis of all of them together.
+The study of several devices becomes one zip. Each site keeps a folder of its own, which its own
+dashboard would export, for the timeline knows whose a reading is by its time, and two devices have
+two clocks. Beside these folders lie the list of sites and the analysis of all of them together.
 """
 
 from __future__ import annotations
@@ -43,7 +39,7 @@ from dashboard.fleet.known import Sites
 from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
-from edge_agent.core.texts import N_, Message, text_of
+from edge_agent.core.texts import N_, text_of
 from edge_agent.store.database.dashboard_file import (
     delete_prepared_exports,
     make_prepared_folder,
@@ -484,14 +480,12 @@ class ExportJobs:
             delete_prepared_exports(self._data)
         except OSError as error:
             raise StoreError(
-                Message(
-                    N_(
-                        "{prepared_folder}: an earlier export cannot be deleted ({strerror}). "
-                        "Delete it."
-                    ),
-                    prepared_folder=prepared_folder(self._data),
-                    strerror=error.strerror,
-                )
+                N_(
+                    "{prepared_folder}: an earlier export cannot be deleted ({strerror}). "
+                    "Delete it."
+                ),
+                prepared_folder=prepared_folder(self._data),
+                strerror=error.strerror,
             ) from error
 
     def close(self) -> None:
@@ -576,13 +570,11 @@ class ExportJobs:
         free = shutil.disk_usage(self._data).free
         if free < SPARE_BYTES:
             raise StoreError(
-                Message(
-                    N_(
-                        "Only {free:.0f} MB are free, which the recording needs. Free space, or "
-                        "export a shorter range or single sessions. Nothing was exported."
-                    ),
-                    free=free / 1000000.0,
-                )
+                N_(
+                    "Only {free:.0f} MB are free, which the recording needs. Free space, or "
+                    "export a shorter range or single sessions. Nothing was exported."
+                ),
+                free=free / 1000000.0,
             )
 
     def _delete_in(self, prepared: PreparedExport, seconds: float) -> None:

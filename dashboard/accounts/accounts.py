@@ -1,17 +1,11 @@
-"""Accounts and members.
-
-Who may use the dashboard: first setup, accounts, logins, and the one-time link of the demo.
+"""Accounts: setup, passwords, logins, one-time links, and the changes that administrators make.
 
 Nothing secret is kept readable: passwords as Argon2id, codes and tokens as SHA-256 (they are
 random, so a fast hash is enough). Accounts and log-ins lie in the dashboard's own database; each
 change leaves a line in the audit trail of the timeline, written before the change is committed.
 
-All accounts: adding them, changing their roles, disabling and removing them.
-
 One administrator who can log in stays: whoever would be the last can be neither removed, nor
 disabled, nor given another role.
-
-The language that an account chose for its pages.
 """
 
 from __future__ import annotations
@@ -27,14 +21,6 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from dashboard.accounts import passwords
-from dashboard.accounts.passwords import (
-    PASSWORD_MAX,
-    AccountError,
-    check_new_password,
-    hash_of_code,
-    new_code,
-    sha256,
-)
 from dashboard.accounts.roles import (
     COLUMNS,
     DEMO,
@@ -105,7 +91,7 @@ class Accounts:
         with read_dashboard(self._path) as connection:
             _check_setup_code(connection, code)
         check_name(name)
-        check_new_password(password, name)
+        passwords.check_new_password(password, name)
         password_hash = self._hasher.hash(password)
         with write_dashboard(self._path) as connection:
             _check_setup_code(connection, code)
@@ -130,13 +116,13 @@ class Accounts:
         kept = row["password_hash"] if has_password else None
         try:
             # Costs the same time without an account or its password: no name can be found out.
-            self._hasher.verify(kept or self._absent, password[: PASSWORD_MAX + 1])
+            self._hasher.verify(kept or self._absent, password[: passwords.PASSWORD_MAX + 1])
         except (VerificationError, InvalidHashError) as error:
-            raise AccountError(passwords.WRONG) from error
+            raise passwords.AccountError(passwords.WRONG) from error
         if kept is None:  # pragma: no cover - the random password of the absent account was guessed
-            raise AccountError(passwords.WRONG)
+            raise passwords.AccountError(passwords.WRONG)
         if row["disabled"] is not None:
-            raise AccountError(passwords.DISABLED)
+            raise passwords.AccountError(passwords.DISABLED)
         return account_of(row)
 
     def named_by_proxy(self, name: str) -> Account:
@@ -153,9 +139,9 @@ class Accounts:
                 (name, NO_PASSWORD),
             ).fetchone()
         if row is None:
-            raise AccountError(Message(passwords.NO_ACCOUNT_HERE, name=name))
+            raise passwords.AccountError(passwords.NO_ACCOUNT_HERE, name=name)
         if row["disabled"] is not None:
-            raise AccountError(passwords.DISABLED)
+            raise passwords.AccountError(passwords.DISABLED)
         return account_of(row)
 
     def names(self) -> list[str]:
@@ -179,8 +165,8 @@ class Accounts:
         """
         try:
             self.check_password(account.name, password)
-        except AccountError as error:
-            raise AccountError(passwords.WRONG_PRESENT) from error
+        except passwords.AccountError as error:
+            raise passwords.AccountError(passwords.WRONG_PRESENT) from error
 
     def change_password(self, account: Account, old: str, new: str, token: str) -> None:
         """Give an account another password and end all its logins but that of ``token``.
@@ -190,11 +176,11 @@ class Accounts:
         """
         self.check_own_password(account, old)
         if new == old:
-            raise AccountError(passwords.SAME)
+            raise passwords.AccountError(passwords.SAME)
         self._set_password(
             account.name,
             new,
-            keep=sha256(token),
+            keep=passwords.sha256(token),
             actor=account.name,
             audit_line=("password_change", ""),
         )
@@ -227,13 +213,13 @@ class Accounts:
                 there = f"There is: {', '.join(names)}."
             else:
                 there = "There is none yet; open the dashboard and set it up."
-            raise AccountError(f"There is no account {name!r} with a password. {there}")
+            raise passwords.AccountError(f"There is no account {name!r} with a password. {there}")
         return known
 
     def _set_password(
         self, name: str, new: str, *, keep: str, actor: str, audit_line: tuple[str, str]
     ) -> None:
-        check_new_password(new, name)
+        passwords.check_new_password(new, name)
         password_hash = self._hasher.hash(new)
         with write_dashboard(self._path) as connection:
             connection.execute(
@@ -255,7 +241,7 @@ class Accounts:
             row = connection.execute(
                 "SELECT count(*) FROM login WHERE account = ? AND expires > ? AND used > ? AND "
                 "token_hash <> ?",
-                (account.id, at, at - self._idle_ms, sha256(token)),
+                (account.id, at, at - self._idle_ms, passwords.sha256(token)),
             ).fetchone()
         return int(row[0])
 
@@ -270,13 +256,13 @@ class Accounts:
         with write_dashboard(self._path) as connection:
             connection.execute(
                 "DELETE FROM login WHERE expires <= ? OR used <= ? OR token_hash = ?",
-                (at, at - self._idle_ms, sha256(instead_of)),
+                (at, at - self._idle_ms, passwords.sha256(instead_of)),
             )
             connection.execute(
                 "INSERT INTO login (token_hash, account, created, expires, used, address, browser) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
-                    sha256(token),
+                    passwords.sha256(token),
                     account.id,
                     at,
                     at + self._login_ms,
@@ -292,7 +278,8 @@ class Accounts:
         """End the login of a token."""
         with write_dashboard(self._path) as connection:
             ended = connection.execute(
-                "DELETE FROM login WHERE token_hash = ? RETURNING account", (sha256(token),)
+                "DELETE FROM login WHERE token_hash = ? RETURNING account",
+                (passwords.sha256(token),),
             ).fetchone()
             if ended is not None:
                 name = connection.execute(
@@ -317,7 +304,7 @@ class Accounts:
         It ends some hours after it began, and earlier when it was not used for long.
         """
         at = now().wall_ms
-        digest = sha256(token)
+        digest = passwords.sha256(token)
         with read_dashboard(self._path) as connection:
             row = connection.execute(
                 f"SELECT {COLUMNS}, used FROM login JOIN account ON account.id = login.account "
@@ -348,10 +335,10 @@ class Accounts:
             digest, _, expires = (read_setting(connection, _LOGIN_LINK) or "").partition(" ")
             if (
                 not digest
-                or not secrets.compare_digest(digest, sha256(token))
+                or not secrets.compare_digest(digest, passwords.sha256(token))
                 or int(expires) <= at
             ):
-                raise AccountError(passwords.LINK_SPENT)
+                raise passwords.AccountError(passwords.LINK_SPENT)
             connection.execute("DELETE FROM setting WHERE key = ?", (_LOGIN_LINK,))
             row = connection.execute(
                 f"SELECT {COLUMNS} FROM account WHERE name = ?", (DEMO,)
@@ -372,8 +359,8 @@ def ensure_setup_code(path: Path) -> str | None:
     with write_dashboard(path) as connection:
         if not _needs_setup(connection):
             return None
-        code = new_code(groups=3)
-        write_setting(connection, _SETUP_CODE, hash_of_code(code))
+        code = passwords.new_code(groups=3)
+        write_setting(connection, _SETUP_CODE, passwords.hash_of_code(code))
     return code
 
 
@@ -384,7 +371,9 @@ def create_login_link(path: Path, minutes: int = 60) -> str:
     token = secrets.token_urlsafe(24)
     with write_dashboard(path) as connection:
         write_setting(
-            connection, _LOGIN_LINK, f"{sha256(token)} {now().wall_ms + minutes * _MINUTE_MS}"
+            connection,
+            _LOGIN_LINK,
+            f"{passwords.sha256(token)} {now().wall_ms + minutes * _MINUTE_MS}",
         )
     return f"/login?link={token}"
 
@@ -392,9 +381,9 @@ def create_login_link(path: Path, minutes: int = 60) -> str:
 def _check_setup_code(connection: sqlite3.Connection, code: str) -> None:
     kept = read_setting(connection, _SETUP_CODE)
     if not _needs_setup(connection):
-        raise AccountError(passwords.SETUP_DONE)
-    if kept is None or not secrets.compare_digest(kept, hash_of_code(code)):
-        raise AccountError(passwords.WRONG_CODE)
+        raise passwords.AccountError(passwords.SETUP_DONE)
+    if kept is None or not secrets.compare_digest(kept, passwords.hash_of_code(code)):
+        raise passwords.AccountError(passwords.WRONG_CODE)
 
 
 def _needs_setup(connection: sqlite3.Connection) -> bool:
@@ -491,12 +480,10 @@ class Members:
         member = next((one for one in members if one.name.casefold() == wanted), None)
         if member is None:
             names = ", ".join(one.name for one in members) or "none"
-            raise AccountError(
-                Message(
-                    N_("There is no account {name!r}. There are: {names}."),
-                    name=name.strip(),
-                    names=names,
-                )
+            raise passwords.AccountError(
+                N_("There is no account {name!r}. There are: {names}."),
+                name=name.strip(),
+                names=names,
             )
         return member
 
@@ -508,7 +495,7 @@ class Members:
         """
         name = name.strip()
         check_name(name)
-        check_new_password(password, name)
+        passwords.check_new_password(password, name)
         password_hash = self._hasher.hash(password)
         with write_dashboard(self._path) as connection:
             _refuse_taken(connection, name)
@@ -622,7 +609,7 @@ class Members:
             AccountError: the link is wrong, spent or too old, or the password not allowed; nothing
                 was changed.
         """
-        check_new_password(password, self.holder_of(link).name)
+        passwords.check_new_password(password, self.holder_of(link).name)
         password_hash = self._hasher.hash(password)
         with write_dashboard(self._path) as connection:
             account = _holder(connection, link)
@@ -640,7 +627,7 @@ def _find(connection: sqlite3.Connection, number: int) -> Account:
         f"SELECT {COLUMNS} FROM account WHERE id = ?", (min(number, 2**62),)
     ).fetchone()
     if row is None:
-        raise AccountError(N_("There is no such account any more. Reload the page."))
+        raise passwords.AccountError(N_("There is no such account any more. Reload the page."))
     return account_of(row)
 
 
@@ -648,10 +635,10 @@ def _holder(connection: sqlite3.Connection, link: str) -> Account:
     row = connection.execute(
         f"SELECT {COLUMNS} FROM account WHERE link_hash = ? AND link_expires > ? AND disabled IS "
         "NULL",
-        (sha256(link), now().wall_ms),
+        (passwords.sha256(link), now().wall_ms),
     ).fetchone()
     if row is None:
-        raise AccountError(
+        raise passwords.AccountError(
             N_("This link has been used or has ended. Ask an administrator for another.")
         )
     return account_of(row)
@@ -668,29 +655,25 @@ def _keep_one_administrator(connection: sqlite3.Connection, member: Account, wha
         )
     ]
     if able == [member.id]:
-        raise AccountError(
-            Message(
-                N_(
-                    "{name} is the last administrator who can log in and cannot be {what}. Make "
-                    "somebody else an administrator first."
-                ),
-                name=member.name,
-                what=Message(what),
-            )
+        raise passwords.AccountError(
+            N_(
+                "{name} is the last administrator who can log in and cannot be {what}. Make "
+                "somebody else an administrator first."
+            ),
+            name=member.name,
+            what=Message(what),
         )
 
 
 def _refuse_taken(connection: sqlite3.Connection, name: str) -> None:
     if connection.execute("SELECT 1 FROM account WHERE name = ?", (name,)).fetchone():
-        raise AccountError(
-            Message(N_("There is an account {name!r} already. Choose another name."), name=name)
+        raise passwords.AccountError(
+            N_("There is an account {name!r} already. Choose another name."), name=name
         )
     if connection.execute("SELECT count(*) FROM account").fetchone()[0] >= ACCOUNTS_MAX:
-        raise AccountError(
-            Message(
-                N_("There are {accounts_max} accounts already. Remove those nobody uses."),
-                accounts_max=ACCOUNTS_MAX,
-            )
+        raise passwords.AccountError(
+            N_("There are {accounts_max} accounts already. Remove those nobody uses."),
+            accounts_max=ACCOUNTS_MAX,
         )
 
 
@@ -698,7 +681,7 @@ def _make_link(connection: sqlite3.Connection, number: int) -> str:
     secret = secrets.token_urlsafe(32)
     connection.execute(
         "UPDATE account SET link_hash = ?, link_expires = ? WHERE id = ?",
-        (sha256(secret), now().wall_ms + LINK_HOURS * _HOUR_MS, number),
+        (passwords.sha256(secret), now().wall_ms + LINK_HOURS * _HOUR_MS, number),
     )
     return f"{LINK_PATH}?link={secret}"
 

@@ -1,17 +1,10 @@
-"""Logins and attempts, by `limits`.
+"""Log-ins of an account, attempts to log in, and the queue in which passwords are checked.
 
-The log-ins of one account: where they are, and how they are ended.
-
-Attempts to log in, kept in the dashboard's database, so that a restart forgives none; and the
-browsers that have logged in before.
-
-Nothing in the table ``attempt`` can be read: addresses and names stand there as keyed hashes, and
-for an hour.
-
-Who is checked next: a few passwords at once, however many people log in.
+Attempts are kept in the dashboard's database, so that a restart forgives none. Nothing in the table
+``attempt`` can be read: addresses and names stand there as keyed hashes, and for an hour.
 
 A check of a password takes 64 MiB of memory and all processor cores for a moment, which is what
-makes guessing dear. A crowd of them would take the whole machine.
+makes guessing dear. A crowd of them would take the whole machine, so a few are checked at once.
 """
 
 from __future__ import annotations
@@ -261,13 +254,11 @@ class BusyError(AffectEdgeError):
 
     def __init__(self) -> None:
         super().__init__(
-            Message(
-                N_(
-                    "Many are logging in at this moment, and nothing was checked. Try again in "
-                    "{seconds} seconds."
-                ),
-                seconds=RETRY_SECONDS,
-            )
+            N_(
+                "Many are logging in at this moment, and nothing was checked. Try again in "
+                "{seconds} seconds."
+            ),
+            seconds=RETRY_SECONDS,
         )
 
 

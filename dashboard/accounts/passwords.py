@@ -1,11 +1,4 @@
-"""Good passwords, their hashes, codes.
-
-Judge whether a password is good enough to be set.
-
-Codes that a person types once: the code of the setup, and the codes for a lost phone.
-
-Why a log-in, a setup or a new password is refused: constant texts, marked for the catalogue.
-"""
+"""Passwords that are good enough, codes that a person types once, and the texts of refusals."""
 
 from __future__ import annotations
 
@@ -40,12 +33,10 @@ def check_new_password(password: str, name: str) -> None:
     """
     if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
         raise AccountError(
-            Message(
-                N_("A password has {password_min} to {password_max} characters; this one has {n}."),
-                password_min=PASSWORD_MIN,
-                password_max=PASSWORD_MAX,
-                n=len(password),
-            )
+            N_("A password has {password_min} to {password_max} characters; this one has {n}."),
+            password_min=PASSWORD_MIN,
+            password_max=PASSWORD_MAX,
+            n=len(password),
         )
     if name.casefold() in password.casefold() and len(password) - len(name) < PASSWORD_MIN // 2:
         raise AccountError(N_("The password is little more than the name. Choose another."))

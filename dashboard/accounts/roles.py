@@ -1,6 +1,4 @@
-"""Accounts as values; roles; scopes of tokens.
-
-Who may do what: the one table of roles and permissions.
+"""Accounts as values, and the one table of roles, permissions and scopes.
 
 Every route of the dashboard names the permission that it needs
 (``dashboard.web.guards.permissions``); what a role may is decided here and nowhere else.
@@ -10,18 +8,14 @@ Every route of the dashboard names the permission that it needs
     >>> roles_with(Permission.STUDY)
     (<Role.RESEARCHER: 'researcher'>, <Role.ADMINISTRATOR: 'administrator'>)
 
-What a token is for: the four scopes, and the least role that each one needs.
-
-A scope says what kind of thing a program may do; the role that the token carries says on what. A
-token that may ``read`` as a viewer sees live values and trends; one that may ``read`` as a
+A scope of a token says what kind of thing a program may do; the role that the token carries says on
+what. A token that may ``read`` as a viewer sees live values and trends; one that may ``read`` as a
 researcher gets the study's data as well.
 
     >>> LEAST_ROLE[Scope.MARKERS]
     <Role.OPERATOR: 'operator'>
     >>> scopes_from("read vitals")
     frozenset({<Scope.READ: 'read'>})
-
-Accounts and their rows in the dashboard's database.
 """
 
 from __future__ import annotations
@@ -35,7 +29,7 @@ from dashboard.accounts.passwords import AccountError
 from dashboard.languages.current import gettext
 from dashboard.languages.names import list_with_or
 from edge_agent.core.clock import now
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 
 
 class Role(StrEnum):
@@ -231,18 +225,16 @@ def check_name(name: str) -> None:
     """Refuse a name that no account may have."""
     if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
         raise AccountError(
-            Message(N_("A name has 1 to {name_max} printable characters."), name_max=NAME_MAX)
+            N_("A name has 1 to {name_max} printable characters."), name_max=NAME_MAX
         )
     folded = " ".join(name.casefold().split())
     if folded in _OTHER_ACTORS or folded.startswith("token "):
         raise AccountError(
-            Message(
-                N_(
-                    "The audit trail calls something else {name!r}, so no account may have this "
-                    "name. Choose another."
-                ),
-                name=name,
-            )
+            N_(
+                "The audit trail calls something else {name!r}, so no account may have this "
+                "name. Choose another."
+            ),
+            name=name,
         )
     if folded == DEMO:
         raise AccountError(N_("The name 'demo' belongs to the demonstration. Choose another."))

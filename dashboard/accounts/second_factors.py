@@ -18,7 +18,7 @@ from pyotp.utils import strings_equal
 from dashboard.accounts.passwords import AccountError, hash_of_code, new_code, sha256
 from dashboard.accounts.roles import Account
 from edge_agent.core.clock import now
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
 from edge_agent.store.gate.commands import Commands
 
@@ -143,8 +143,7 @@ class SecondFactors:
         """Return what changes with the password of an account; empty: it may not log in."""
         with read_dashboard(self._path) as connection:
             row = connection.execute(
-                "SELECT password_hash FROM account WHERE id = ? AND disabled IS NULL",
-                (account.id,),
+                "SELECT password_hash FROM account WHERE id = ? AND disabled IS NULL", (account.id,)
             ).fetchone()
         return "" if row is None else sha256(row[0])
 
@@ -213,13 +212,11 @@ def _hashes_of(codes: list[str]) -> tuple[str, ...]:
 
 def _wrong() -> AccountError:
     return AccountError(
-        Message(
-            N_(
-                "This code does not fit, or has been used. Take the one that the app shows now; if "
-                "it never fits, compare the clock of the phone with this device's: {time}."
-            ),
-            time=f"{datetime.fromtimestamp(now().wall_ms / 1000, UTC):%H:%M:%S} UTC",
-        )
+        N_(
+            "This code does not fit, or has been used. Take the one that the app shows now; if "
+            "it never fits, compare the clock of the phone with this device's: {time}."
+        ),
+        time=f"{datetime.fromtimestamp(now().wall_ms / 1000, UTC):%H:%M:%S} UTC",
     )
 
 
@@ -244,6 +241,5 @@ def _write(connection: sqlite3.Connection, number: int, kept: _Kept | None) -> N
 def _end_others(connection: sqlite3.Connection, number: int, token: str) -> None:
     """End all logins of an account but that of ``token``."""
     connection.execute(
-        "DELETE FROM login WHERE account = ? AND token_hash <> ?",
-        (number, sha256(token)),
+        "DELETE FROM login WHERE account = ? AND token_hash <> ?", (number, sha256(token))
     )

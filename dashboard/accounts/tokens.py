@@ -220,44 +220,36 @@ def _check(name: str, new: NewToken, maker: Account) -> None:
     """Refuse a token that nobody could tell from others, or that could do nothing or too much."""
     if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
         raise AccountError(
-            Message(
-                N_(
-                    "The name of a token has 1 to {name_max} printable characters, such as: "
-                    "watch bridge."
-                ),
-                name_max=NAME_MAX,
-            )
+            N_(
+                "The name of a token has 1 to {name_max} printable characters, such as: "
+                "watch bridge."
+            ),
+            name_max=NAME_MAX,
         )
     if not new.scopes:
         raise AccountError(N_("Choose at least one thing that the token may do."))
     if new.days is not None and not 1 <= new.days <= DAYS_MAX:
         raise AccountError(
-            Message(
-                N_("A token ends after 1 to {most} days, or not by itself; given: {given}."),
-                most=DAYS_MAX,
-                given=new.days,
-            )
+            N_("A token ends after 1 to {most} days, or not by itself; given: {given}."),
+            most=DAYS_MAX,
+            given=new.days,
         )
     roles = list(Role)
     if roles.index(new.role) > roles.index(maker.role):
         raise AccountError(
-            Message(
-                N_(
-                    "A token never may more than who makes it: {name} is {role}. Choose that role "
-                    "or a lower one."
-                ),
-                name=maker.name,
-                role=Message(ROLE_NAMES[maker.role]),
-            )
+            N_(
+                "A token never may more than who makes it: {name} is {role}. Choose that role "
+                "or a lower one."
+            ),
+            name=maker.name,
+            role=Message(ROLE_NAMES[maker.role]),
         )
     for scope in sorted(new.scopes):
         if roles.index(new.role) < roles.index(LEAST_ROLE[scope]):
             raise AccountError(
-                Message(
-                    N_("{scope} needs a token with the role {role} or a higher one."),
-                    scope=scope.value,
-                    role=Message(ROLE_NAMES[LEAST_ROLE[scope]]),
-                )
+                N_("{scope} needs a token with the role {role} or a higher one."),
+                scope=scope.value,
+                role=Message(ROLE_NAMES[LEAST_ROLE[scope]]),
             )
 
 
@@ -272,15 +264,11 @@ def _refuse_one_more(connection: sqlite3.Connection, name: str, at: int) -> None
     ]
     if name in in_force:
         raise AccountError(
-            Message(
-                N_("There is a token {name!r} already. Revoke it first, or choose another name."),
-                name=name,
-            )
+            N_("There is a token {name!r} already. Revoke it first, or choose another name."),
+            name=name,
         )
     if len(in_force) >= TOKENS_MAX:
         raise AccountError(
-            Message(
-                N_("There are {tokens_max} tokens already. Revoke those that nobody uses."),
-                tokens_max=TOKENS_MAX,
-            )
+            N_("There are {tokens_max} tokens already. Revoke those that nobody uses."),
+            tokens_max=TOKENS_MAX,
         )

@@ -1,14 +1,5 @@
-"""Accounts, tokens, passwords.
-
-``python -m dashboard account``: accounts of the dashboard, without a browser.
-
-``python -m dashboard account second-factor``: for who has lost the phone.
-
-``python -m dashboard account token``: tokens of programs, without a browser.
-
-What the commands about accounts and tokens share: which appliance is meant, and who acts.
-
-``python -m dashboard password``: another password for somebody who has forgotten theirs.
+"""``python -m dashboard account`` and ``password``: accounts, tokens and second factors without a
+browser.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""How a command of the dashboard ends: our errors and wrong use as one sentence and an exit
-code.
-"""
+"""Exit codes of the dashboard's commands; our errors and wrong use become one sentence each."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Clocks of devices that are off.
-
-Clocks of devices that are off, and where on one time axis their rows belong.
+"""Clocks of devices that are off: where their rows belong on the one time axis of all devices, and
+the sums of these rows.
 
 A row keeps the time that its device gave it; only where devices are put together is it moved, in
 the answer. ``fleet.clock`` says when, by the clock of PostgreSQL, a machine was started: a message
@@ -9,9 +8,7 @@ wall clock minus boot clock the rows of a stretch of time are dated now, whateve
 The difference of the two is what they are off by.
 
 Nothing is moved where a server of time has set the clock of a stretch, where no two messages agree
-on how far it is off, and what is less than half a step of the rollups that are read. Pure.
-
-Sums of devices whose clocks are off, each row where it belongs on the axis of all devices.
+on how far it is off, and what is less than half a step of the rollups that are read.
 """
 
 from __future__ import annotations

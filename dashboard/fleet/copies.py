@@ -1,14 +1,11 @@
-"""Copies of studies.
-
-Copies the study of one device from the collector's tables into a file of the device's schema.
-
-Copies of studies that are kept for the next question, and go at once when anybody is erased.
+"""Copies of studies: of one device each, from the collector's tables into a file of the device's
+schema.
 
 A page asks several questions about one study, and people go from page to page. So a copy stays for
 some minutes after its last question, and is made anew as soon as PostgreSQL has more of its device.
-A copy is as personal as the device's own file: it lies in a folder that only this user can read. No
-more than a few lie there, 500 MB of the disk stay free, and all are deleted at the end and at the
-start, which is for those that a crash has left.
+A copy is as personal as the device's own file: it lies in a folder that only this user can read,
+and goes at once when anybody is erased. No more than a few lie there, 500 MB of the disk stay free,
+and all are deleted at the end and at the start, which is for those that a crash has left.
 """
 
 from __future__ import annotations
@@ -27,10 +24,10 @@ from typing import Any
 import psycopg
 
 from dashboard.fleet.known import Sites
-from dashboard.fleet.postgres import FleetDatabase
+from dashboard.fleet.postgres import FleetDatabase, first_line
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import AffectEdgeError, StoreError
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 from edge_agent.fleet.tables import STUDY, TIMELINE, SentTable
 from edge_agent.store.database.schema import PAGE_BYTES, connect, migrate, transaction
 
@@ -77,34 +74,28 @@ class StudyStream:
         """
         if not self.copied:
             raise StoreError(
-                Message(
-                    N_(
-                        "{device} has not yet sent all that it holds. Wait until its stream is "
-                        "whole: fleet.stream says copied."
-                    ),
-                    device=self.device,
-                )
+                N_(
+                    "{device} has not yet sent all that it holds. Wait until its stream is "
+                    "whole: fleet.stream says copied."
+                ),
+                device=self.device,
             )
         if self.lost:
             raise StoreError(
-                Message(
-                    N_(
-                        "Changes of {device} are lost (stretches: {lost}; fleet.lost says which "
-                        "and why), so statistics could be wrong. Compute them on the device."
-                    ),
-                    device=self.device,
-                    lost=self.lost,
-                )
+                N_(
+                    "Changes of {device} are lost (stretches: {lost}; fleet.lost says which "
+                    "and why), so statistics could be wrong. Compute them on the device."
+                ),
+                device=self.device,
+                lost=self.lost,
             )
         if self.has_holes:
             raise StoreError(
-                Message(
-                    N_(
-                        "Of {device} some messages are missing between others. They are sent "
-                        "again: try again in two minutes."
-                    ),
-                    device=self.device,
-                )
+                N_(
+                    "Of {device} some messages are missing between others. They are sent "
+                    "again: try again in two minutes."
+                ),
+                device=self.device,
             )
 
 
@@ -143,7 +134,7 @@ def copy_studies(
             "This database of PostgreSQL has no tables of a fleet: no collector has written to it."
         ) from error
     except psycopg.Error as error:
-        raise StoreError(f"PostgreSQL: {_first_line(error)}") from error
+        raise StoreError(f"PostgreSQL: {first_line(error)}") from error
     return tuple(sites)
 
 
@@ -274,10 +265,6 @@ def _insert(here: sqlite3.Connection, table: SentTable, rows: Iterable[tuple[Any
     )
 
 
-def _first_line(error: psycopg.Error) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
 log = logging.getLogger(__name__)
 
 FOLDER = "studies"
@@ -367,9 +354,7 @@ class KeptCopies:
         except AffectEdgeError as error:
             if copy.erased:
                 raise StoreError(
-                    Message(
-                        N_("Somebody was erased on {device} just now. Try again."), device=device
-                    )
+                    N_("Somebody was erased on {device} just now. Try again."), device=device
                 ) from error
             raise
         finally:
@@ -418,9 +403,7 @@ class KeptCopies:
             with self._database.connection() as there:
                 streams = streams_of(there, [device])
                 if not streams:
-                    raise StoreError(
-                        Message(N_("There is no device {device}. See Fleet."), device=device)
-                    )
+                    raise StoreError(N_("There is no device {device}. See Fleet."), device=device)
                 stream = streams[0]
                 stream.refuse_part()
                 copy = self._kept(stream)
@@ -452,14 +435,14 @@ class KeptCopies:
                 for one in list(self._copies)
                 if one.stream.device == stream.device and not one.users
             )
-            unused = sorted((one for one in self._copies if not one.users), key=_used)
+            unused = sorted(
+                (one for one in self._copies if not one.users), key=lambda one: one.used_s
+            )
             self._drop(unused[: max(0, len(self._copies) - MOST_COPIES + 1)])
             if len(self._copies) >= MOST_COPIES:
                 raise StoreError(
-                    Message(
-                        N_("{number} studies are being read just now. Try again in a minute."),
-                        number=len(self._copies),
-                    )
+                    N_("{number} studies are being read just now. Try again in a minute."),
+                    number=len(self._copies),
                 )
         return None
 
@@ -526,18 +509,12 @@ class KeptCopies:
                 shutil.rmtree(self._folder)
         except OSError as error:
             raise StoreError(
-                Message(
-                    N_("{folder}: an earlier copy cannot be deleted ({strerror}). Delete it."),
-                    folder=self._folder,
-                    strerror=error.strerror or "",
-                )
+                N_("{folder}: an earlier copy cannot be deleted ({strerror}). Delete it."),
+                folder=self._folder,
+                strerror=error.strerror or "",
             ) from error
 
 
 def _marks(stream: StudyStream | None) -> tuple[int, int]:
     """Return what changes when somebody was erased, or the device's database was replaced."""
     return (0, 0) if stream is None else (stream.number, stream.erasures)
-
-
-def _used(copy: _Copy) -> float:
-    return copy.used_s

@@ -1,12 +1,5 @@
-"""The fleet as it is known without PostgreSQL.
-
-Where the PostgreSQL of a fleet is: an address without its password, and the file of that.
-
-The sites of a study, as everybody hands them on.
-
-A device of a fleet, and what says that it needs attention; nothing here needs PostgreSQL.
-
-What the Trends page asks, whoever answers: the file of an appliance, or PostgreSQL.
+"""The fleet as it is known without PostgreSQL: its address, its devices, and the questions that the
+Trends page asks of an appliance or a fleet.
 """
 
 from __future__ import annotations
@@ -154,11 +147,6 @@ class FleetDevice:
     clock_ahead_ms: int | None
     clock_doubt_ms: int | None
     timeline_s: float | None
-
-    @property
-    def is_bad(self) -> bool:
-        """Whether something is wrong, not only worth a look."""
-        return any(reason in BAD for reason in self.reasons)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,8 @@
-"""Connections; all devices.
+"""PostgreSQL of a fleet: connections that can only read, and a page of all devices.
 
-Connections to the PostgreSQL of a fleet that can only read; some are kept for the next question.
-
-This is the only module of the dashboard, beside the copy of a study, that imports ``psycopg``;
-nobody imports it without ``dashboard.source``.
-
-All devices of a fleet as a page needs them: state, age of what is known, what needs attention.
-
-Everything is computed by PostgreSQL, by its own clock, so that thousands of devices are sorted and
-cut into pages there.
+Only this module, the copy of a study and the timeline of a fleet import ``psycopg``; nobody imports
+them without ``dashboard.source``. PostgreSQL computes everything of a page by its own clock, so
+that thousands of devices are sorted and cut into pages there.
 """
 
 from __future__ import annotations
@@ -21,19 +15,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from dashboard.fleet.known import (
-    BAD,
-    BEHIND_CHANGES,
-    BEHIND_S,
-    CLOCK_MS,
-    DISK_PERCENT,
-    PAGE_DEVICES,
-    SILENT_S,
-    FleetAddress,
-    FleetDevice,
-    FleetPage,
-    Shown,
-)
+from dashboard.fleet import known
 from edge_agent.core.errors import StoreError
 
 CONNECT_S = 5
@@ -54,7 +36,7 @@ class FleetDatabase:
         source: where it is.
     """
 
-    def __init__(self, source: FleetAddress) -> None:
+    def __init__(self, source: known.FleetAddress) -> None:
         self.source = source
         self._idle: queue.LifoQueue[psycopg.Connection] = queue.LifoQueue(KEPT)
 
@@ -82,7 +64,7 @@ class FleetDatabase:
             ) from error
         except psycopg.errors.InsufficientPrivilege as error:
             raise StoreError(
-                f"{self.source.shown}: the account may not read the tables ({_first_line(error)}). "
+                f"{self.source.shown}: the account may not read the tables ({first_line(error)}). "
                 "GRANT USAGE ON SCHEMA fleet and SELECT ON ALL TABLES IN SCHEMA fleet to it."
             ) from error
         except psycopg.errors.QueryCanceled as error:
@@ -91,7 +73,7 @@ class FleetDatabase:
                 "less, or try again when it has less to do."
             ) from error
         except psycopg.Error as error:
-            raise StoreError(f"PostgreSQL: {_first_line(error)}") from error
+            raise StoreError(f"PostgreSQL: {first_line(error)}") from error
 
     def close(self) -> None:
         """Close what is kept."""
@@ -129,7 +111,8 @@ class FleetDatabase:
             connection.close()
 
 
-def _first_line(error: psycopg.Error) -> str:
+def first_line(error: psycopg.Error) -> str:
+    """Return the first line of what PostgreSQL says."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
@@ -169,13 +152,14 @@ _KNOWN = f"""
         CASE
             WHEN one.state = 'offline' AND one.state_heard >= coalesce(one.heard, '-infinity')
                 THEN 'offline'
-            WHEN greatest(one.heard, stream.heard) > now() - interval '{SILENT_S} s' THEN 'online'
+            WHEN greatest(one.heard, stream.heard) > now() - interval '{known.SILENT_S} s'
+                THEN 'online'
             ELSE 'silent'
         END AS state
     FROM fleet.device AS one FULL JOIN ({_STREAMS}) AS stream ON stream.device = one.name
 """
 _SENSORS = "coalesce(health->'sensors', '[]')"
-_WAITS = f"coalesce(waiting, 0) > {BEHIND_CHANGES}"
+_WAITS = f"coalesce(waiting, 0) > {known.BEHIND_CHANGES}"
 _REASONS = ", ".join(
     (
         _reason("offline", "state = 'offline'"),
@@ -184,14 +168,14 @@ _REASONS = ", ".join(
         _reason("lost", "lost > 0"),
         _reason("not_copied", "NOT copied"),
         _reason("behind", _WAITS),
-        _reason("holes", f"holes AND timeline_heard < now() - interval '{BEHIND_S} s'"),
-        _reason("clock", f"abs(clock_ahead_ms) > {CLOCK_MS}"),
-        _reason("disk", f"(health->'disk'->>'free_percent')::float8 < {DISK_PERCENT}"),
+        _reason("holes", f"holes AND timeline_heard < now() - interval '{known.BEHIND_S} s'"),
+        _reason("clock", f"abs(clock_ahead_ms) > {known.CLOCK_MS}"),
+        _reason("disk", f"(health->'disk'->>'free_percent')::float8 < {known.DISK_PERCENT}"),
         _reason("sensors", f"{_SENSORS} @> '[{{\"connected\": false}}]'"),
         _reason("camera", "(health->'camera'->>'fps')::float8 = 0"),
         _reason(
             "health_old",
-            f"state = 'online' AND health_heard < now() - interval '{SILENT_S} s'",
+            f"state = 'online' AND health_heard < now() - interval '{known.SILENT_S} s'",
         ),
     )
 )
@@ -205,8 +189,8 @@ _MATCHES = (
     "WHEN 'all' THEN true WHEN 'attention' THEN reasons <> '{}' ELSE state = %(shown)s END"
 )
 _ORDER = f"""
-    (reasons && ARRAY[{", ".join(f"'{reason}'" for reason in BAD)}]) DESC, reasons <> '{{}}' DESC,
-    cardinality(reasons) DESC, name
+    (reasons && ARRAY[{", ".join(f"'{reason}'" for reason in known.BAD)}]) DESC,
+    reasons <> '{{}}' DESC, cardinality(reasons) DESC, name
 """
 _PAGE = f"""
     {_JUDGED} SELECT name, state, reasons, version, health, health_kept, applied, copied, holes,
@@ -225,8 +209,8 @@ _NUMBERS = f"""
 
 
 def read_devices(
-    database: FleetDatabase, name: str = "", shown: Shown = "all", page: int = 1
-) -> FleetPage:
+    database: FleetDatabase, name: str = "", shown: known.Shown = "all", page: int = 1
+) -> known.FleetPage:
     """Return a page of devices, those that need attention first.
 
     Args:
@@ -241,14 +225,14 @@ def read_devices(
     wanted = {
         "name": name,
         "shown": shown,
-        "most": PAGE_DEVICES,
-        "after": (page - 1) * PAGE_DEVICES,
+        "most": known.PAGE_DEVICES,
+        "after": (page - 1) * known.PAGE_DEVICES,
     }
     with database.connection() as connection:
         numbers = connection.execute(_NUMBERS.encode(), wanted).fetchone()
         rows = connection.cursor(row_factory=dict_row).execute(_PAGE.encode(), wanted).fetchall()
     assert numbers is not None
-    return FleetPage(tuple(_device(row) for row in rows), *numbers)
+    return known.FleetPage(tuple(_device(row) for row in rows), *numbers)
 
 
 def device_names(database: FleetDatabase) -> list[str]:
@@ -264,8 +248,8 @@ def device_names(database: FleetDatabase) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _device(row: dict[str, Any]) -> FleetDevice:
+def _device(row: dict[str, Any]) -> known.FleetDevice:
     row["health"] = row["health"] or {}
     row["reasons"] = tuple(row["reasons"])
     row["health_by_device"] = bool(row.pop("health_kept"))
-    return FleetDevice(**row)
+    return known.FleetDevice(**row)

@@ -1,11 +1,8 @@
-"""The place of a study; opening.
-
-Where a study lies: in the file of this appliance, or at the collector of a fleet.
+"""The place of a study: the file of this appliance, or the collector of a fleet.
 
 All that is asked of a study is asked of one file in the appliance's own schema. So there is one
-set of questions, and the numbers are the same to the last digit wherever the rows came from.
-
-Opens the database of a fleet, with the library that only such a dashboard needs.
+set of questions, and the numbers are the same to the last digit wherever the rows came from. The
+library for PostgreSQL is loaded only where it is needed.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""The language in use.
-
-The language in which this request (or this command) is answered, and its texts.
+"""The language in which a request or a command is answered, and its texts.
 
 Write the source's English as the key, with named places, and fill them afterwards:
 
@@ -9,9 +7,8 @@ Write the source's English as the key, with named places, and fill them afterwar
 Never put a value, a part of a sentence or an f-string into the key: the catalogue holds
 whole sentences. :func:`ngettext` is for texts that depend on a number.
 
-Which language a request is answered in.
-
-What its reader chose, else what their browser asks for, else the configured one, else English.
+A request is answered in the language that its reader chose, else in the one that the browser asks
+for, else in the configured one, else in English.
 """
 
 from __future__ import annotations
@@ -82,10 +79,10 @@ def ngettext(singular: str, plural: str, n: int) -> str:
     return _texts(_language.get()).ngettext(singular, plural, n)
 
 
-def noop(message: str) -> str:
+def N_(message: str) -> str:  # noqa: N802 - the name that catalogues of texts know
     """Mark a text for the catalogue where it stands, and return it as it is.
 
-    Its short name is ``N_``. Whoever shows the text asks :func:`gettext` for it then.
+    Whoever shows the text asks :func:`gettext` for it then.
 
     Example:
         >>> WORDS = {True: N_("yes"), False: N_("no")}
@@ -95,9 +92,6 @@ def noop(message: str) -> str:
         message: the English text, a literal.
     """
     return message
-
-
-N_ = noop
 
 
 def pgettext(context: str, message: str) -> str:

@@ -1,6 +1,4 @@
-"""Numbers by language.
-
-Numbers as the language in use writes them; in English they stay as they are.
+"""Numbers and dates as the language in use writes them; in English they stay as they are.
 
     >>> from dashboard.languages.current import speaking
     >>> by_locale("1,234.5"), figure("%.1f", 1234.56), thousands(1234567)
@@ -8,13 +6,11 @@ Numbers as the language in use writes them; in English they stay as they are.
     >>> with speaking("de"):
     ...     by_locale("1,234.5"), figure("%.1f", 1234.56), thousands(1234567)
     ('1.234,5', '1234,6', '1.234.567')
+    >>> marks("de").decimal, marks("es").months[4]
+    (',', 'may')
 
-Signs, units and the blank before "%" are the same in all our languages.
-
-The marks of numbers and dates of each language, from a small file beside its texts.
-
->>> marks("de").decimal, marks("es").months[4]
-(',', 'may')
+Signs, units and the blank before "%" are the same in all our languages. The marks lie in a small
+file beside the texts of each language.
 """
 
 from __future__ import annotations

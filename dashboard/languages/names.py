@@ -1,15 +1,7 @@
-"""Names, dates and lists.
+"""Names, times and lists in the language in use.
 
-Names of what is measured, in the language in use.
-
-Names that the data bring and pages look up: each is marked here, so that catalogues have it.
-
-Names that people typed, such as participants' codes, conditions and devices, stay as they are.
-
-How values are written for people in the language in use: times, lists, names of the data.
-
-English is written as Python does; the marks and names of other languages come from the CLDR
-(``marks``).
+Names that the data bring and pages look up are marked here, so that catalogues have them. Names
+that people typed, such as participants' codes, conditions and devices, stay as they are.
 
     >>> from dashboard.languages.current import speaking
     >>> moment(1_790_000_400_250), with_and(["a", "b", "c"])
@@ -24,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
-from dashboard.languages.current import SOURCE, gettext, language, pgettext
+from dashboard.languages.current import N_, SOURCE, gettext, language, pgettext
 from dashboard.languages.figures import LocalNumber, marks
 from edge_agent.core.expression import Emotion
 from edge_agent.core.texts import Message, text_of
@@ -175,11 +167,6 @@ def list_with_or(parts: Sequence[str]) -> str:
     return pgettext("list", "{before} or {last}").format(
         before=", ".join(parts[:-1]), last=parts[-1]
     )
-
-
-def N_(message: str) -> str:  # noqa: N802 - the name that catalogues of texts know
-    """Mark a text for the catalogue, and return it as it is."""
-    return message
 
 
 EXPRESSIONS = (

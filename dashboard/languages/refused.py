@@ -1,11 +1,8 @@
-"""Numbers in a request, and what is refused of it.
+"""Refused values of a request: the words of pydantic in the language in use, and numbers in a body.
 
-What pydantic says of a refused value, in the language in use.
-
-Numbers in the body of a request. JSON has its own, so a text, true and false are none.
-
-An address and a form have nothing but texts: what reads them takes ``"5"`` for 5. In a body that
-would hide a program's mistake, and the description of the API says that it is refused.
+An address and a form have nothing but texts: what reads them takes ``"5"`` for 5. JSON has numbers
+of its own, so a text, true and false are none. In a body that would hide a program's mistake, and
+the description of the API says that it is refused.
 
     >>> from pydantic import TypeAdapter
     >>> TypeAdapter(WholeNumber).validate_python(5)

@@ -15,7 +15,7 @@ from typing import IO, Any, cast
 from dashboard.picture.frames import send_options, send_picture
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
-from edge_agent.core.texts import N_, Message, unpacked
+from edge_agent.core.texts import N_, unpacked
 
 log = logging.getLogger(__name__)
 
@@ -74,13 +74,11 @@ class PictureReader:
         with self._counting:
             if self._closed or self._taken >= PLACES:
                 raise BusyError(
-                    Message(
-                        N_(
-                            "{places} pictures are being read or wait. Send this one again in "
-                            "2 seconds."
-                        ),
-                        places=PLACES,
-                    )
+                    N_(
+                        "{places} pictures are being read or wait. Send this one again in "
+                        "2 seconds."
+                    ),
+                    places=PLACES,
                 )
             self._taken += 1
         try:
@@ -172,10 +170,8 @@ class PictureReader:
             raise BusyError(N_("The dashboard stops. Send the picture again when it is back."))
         if too_long.is_set():
             raise PictureError(
-                Message(
-                    N_("picture: could not be read in {answer_s:.0f} seconds. Scale it down."),
-                    answer_s=self._answer_s,
-                )
+                N_("picture: could not be read in {answer_s:.0f} seconds. Scale it down."),
+                answer_s=self._answer_s,
             )
         raise PictureError(
             N_(

@@ -17,12 +17,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from dashboard.picture.frames import (
-    MAX_PIXELS,
-    options_from,
-    pictures_from,
-    send_answer,
-)
+from dashboard.picture.frames import MAX_PIXELS, options_from, pictures_from, send_answer
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
 from edge_agent.core.expression import EMOTIONS
@@ -55,12 +50,7 @@ _BRANDS = {
     b"avif": _AVIF,
     b"avis": _AVIF,
 }
-_STARTS = {
-    b"\xff\x0a": _JXL,
-    b"\0\0\0\x0cJXL ": _JXL,
-    b"%PDF": _PDF,
-    b"\x1aE\xdf\xa3": _VIDEO,
-}
+_STARTS = {b"\xff\x0a": _JXL, b"\0\0\0\x0cJXL ": _JXL, b"%PDF": _PDF, b"\x1aE\xdf\xa3": _VIDEO}
 
 
 def main() -> None:
@@ -105,9 +95,7 @@ class _Reader:
     def read(self, content: bytes) -> dict[str, Any]:
         foreign = known_foreign(content)
         if foreign is not None:
-            raise PictureError(
-                Message("{shown}: {foreign}", shown=_SHOWN, foreign=Message(foreign))
-            )
+            raise PictureError("{shown}: {foreign}", shown=_SHOWN, foreign=Message(foreign))
         image = decode_picture(io.BytesIO(content), _SHOWN, max_pixels=MAX_PIXELS)
         if self._classifier.output("evidence") is None:
             faces = [describe(reading) for reading in self._recognizer.read_picture(image)]

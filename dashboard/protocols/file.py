@@ -1,9 +1,7 @@
 """The protocol file and its media.
 
-The protocol file: TOML whose every mistake is told with key, value, what is allowed, and the
-line.
-
-Pictures, sounds and videos of a protocol: where they may lie, and what they must be.
+The file is TOML; each mistake is told with key, value, what is allowed, and the line. Pictures,
+sounds and videos lie in the folder of the file or below.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from dashboard.protocols.texts import Label, Part, Scale, Text, Texts
 from edge_agent.core.errors import AffectEdgeError
-from edge_agent.core.texts import N_, Message, text_of
+from edge_agent.core.texts import N_, text_of
 
 MEDIA_BYTES = 1024**3
 _HEAD = 16
@@ -67,6 +65,10 @@ _FORMATS = {
 }
 
 
+class MediaError(AffectEdgeError, ValueError):
+    """A file of a protocol is not there, or is not what the protocol says."""
+
+
 def endings(kind: MediaKind) -> str:
     """Return the endings that files of a kind may have, for people."""
     return ", ".join(ending for ending, form in _FORMATS.items() if form.kind is kind)
@@ -85,12 +87,12 @@ def find_media(folder: Path, name: str) -> Path:
         name: as the protocol names it.
 
     Raises:
-        ValueError: it lies, or a link leads, outside of the folder; the text says so.
+        MediaError: it lies, or a link leads, outside of the folder; the text says so.
     """
     home = folder.resolve()
     place = (home / name).resolve()
     if Path(name).is_absolute() or "\\" in name or home not in place.parents:
-        raise ValueError(
+        raise MediaError(
             N_(
                 "it must lie in the folder of the protocol, or in a folder below; name it "
                 "from there"
@@ -103,50 +105,40 @@ def check_media(folder: Path, name: str, kind: MediaKind) -> None:
     """Make sure that a file is there and is what the protocol says.
 
     Raises:
-        ValueError: it is not; the text says why and what to do.
+        MediaError: it is not; the text says why and what to do.
     """
     form = _FORMATS.get(PurePosixPath(name).suffix.lower())
     if form is None or form.kind is not kind:
-        raise ValueError(
-            Message(
-                N_("a {kind} is a file that ends in one of: {endings}"),
-                kind=kind,
-                endings=endings(kind),
-            )
+        raise MediaError(
+            N_("a {kind} is a file that ends in one of: {endings}"),
+            kind=kind,
+            endings=endings(kind),
         )
     place = find_media(folder, name)
     try:
         if not place.is_file():
-            raise ValueError(
-                Message(
-                    N_("there is no such file in {folder}; put it there, or correct the name"),
-                    folder=folder,
-                )
+            raise MediaError(
+                N_("there is no such file in {folder}; put it there, or correct the name"),
+                folder=folder,
             )
         size = place.stat().st_size
         with place.open("rb") as file:
             head = file.read(_HEAD)
     except OSError as error:
-        raise ValueError(
-            Message(
-                N_("the file cannot be read ({strerror}); let the dashboard's user read it"),
-                strerror=error.strerror,
-            )
+        raise MediaError(
+            N_("the file cannot be read ({strerror}); let the dashboard's user read it"),
+            strerror=error.strerror,
         ) from error
     if size > MEDIA_BYTES:
-        raise ValueError(
-            Message(
-                N_("the file has {size:,.0f} MiB; {media_bytes:,.0f} MiB are allowed"),
-                size=size / 1024**2,
-                media_bytes=MEDIA_BYTES / 1024**2,
-            )
+        raise MediaError(
+            N_("the file has {size:,.0f} MiB; {media_bytes:,.0f} MiB are allowed"),
+            size=size / 1024**2,
+            media_bytes=MEDIA_BYTES / 1024**2,
         )
     if not head.startswith(form.magic, form.offset):
-        raise ValueError(
-            Message(
-                N_("the file is no {type}, whatever its name says; save it in that format"),
-                type=form.type,
-            )
+        raise MediaError(
+            N_("the file is no {type}, whatever its name says; save it in that format"),
+            type=form.type,
         )
 
 
@@ -311,11 +303,9 @@ def load_protocol(path: Path) -> StudyProtocol:
         content = ProtocolFile.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ProtocolError(
-            Message(
-                N_("{path}: is not valid TOML: {error}. Text values stand in quotes."),
-                path=path,
-                error=error,
-            )
+            N_("{path}: is not valid TOML: {error}. Text values stand in quotes."),
+            path=path,
+            error=error,
         ) from error
     except ValidationError as error:
         raise ProtocolError(
@@ -323,10 +313,8 @@ def load_protocol(path: Path) -> StudyProtocol:
         ) from error
     except RecursionError as error:
         raise ProtocolError(
-            Message(
-                N_("{path}: tables lie too deep in each other. Write [[step]] tables only."),
-                path=path,
-            )
+            N_("{path}: tables lie too deep in each other. Write [[step]] tables only."),
+            path=path,
         ) from error
     problems = list(_media_problems(content, path, text))
     if problems:
@@ -348,11 +336,9 @@ def find_protocol(folder: Path, name: str) -> StudyProtocol:
     """
     if not _NAME.fullmatch(name) or not (folder / (name + ENDING)).is_file():
         raise ProtocolError(
-            Message(
-                N_("There is no protocol {name!r} in {folder}. Choose another."),
-                name=name[:64],
-                folder=folder,
-            )
+            N_("There is no protocol {name!r} in {folder}. Choose another."),
+            name=name[:64],
+            folder=folder,
         )
     return load_protocol(folder / (name + ENDING))
 
@@ -390,34 +376,28 @@ def _read(path: Path) -> tuple[str, str]:
             content = file.read(FILE_BYTES + 1)
         if len(content) > FILE_BYTES:
             raise ProtocolError(
-                Message(
-                    N_("{path}: is larger than {file_bytes} KiB. Shorten its texts."),
-                    path=path,
-                    file_bytes=FILE_BYTES // 1024,
-                )
+                N_("{path}: is larger than {file_bytes} KiB. Shorten its texts."),
+                path=path,
+                file_bytes=FILE_BYTES // 1024,
             )
         return content.decode("utf-8-sig").replace("\r\n", "\n"), hashlib.sha256(
             content
         ).hexdigest()
     except FileNotFoundError as error:
         raise ProtocolError(
-            Message(N_("{path}: no such file. Name a protocol file (TOML)."), path=path)
+            N_("{path}: no such file. Name a protocol file (TOML)."), path=path
         ) from error
     except OSError as error:
         raise ProtocolError(
-            Message(
-                N_("{path}: cannot be read ({strerror}). Name a file that this user may read."),
-                path=path,
-                strerror=error.strerror,
-            )
+            N_("{path}: cannot be read ({strerror}). Name a file that this user may read."),
+            path=path,
+            strerror=error.strerror,
         ) from error
     except UnicodeDecodeError as error:
         raise ProtocolError(
-            Message(
-                N_("{path}: is not UTF-8 text (byte {start}). Save it as UTF-8."),
-                path=path,
-                start=error.start,
-            )
+            N_("{path}: is not UTF-8 text (byte {start}). Save it as UTF-8."),
+            path=path,
+            start=error.start,
         ) from error
 
 

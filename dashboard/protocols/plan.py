@@ -90,19 +90,16 @@ def williams(count: int) -> tuple[tuple[int, ...], ...]:
         first.append((step + 1) // 2 if step % 2 else count - step // 2)
     square = [tuple((item + row) % count for item in first) for row in range(count)]
     if count % 2 and count > 1:
-        mirrored = [row[::-1] for row in square]
-    else:
-        mirrored = []
-    return (*square, *mirrored)
+        square += [row[::-1] for row in square]
+    return tuple(square)
 
 
 def order_rows(protocol: StudyProtocol) -> int:
     """Return how many different orders a protocol has."""
-    if protocol.order is Order.GIVEN:
+    stimuli = _stimuli(protocol)
+    if protocol.order is Order.GIVEN or not stimuli:
         return 1
-    if _stimuli(protocol):
-        return len(williams(len(_stimuli(protocol))))
-    return 1
+    return len(williams(len(stimuli)))
 
 
 def screens_of(protocol: StudyProtocol, row: int) -> tuple[Screen, ...]:
@@ -122,11 +119,8 @@ def screens_of(protocol: StudyProtocol, row: int) -> tuple[Screen, ...]:
     screens: list[Screen] = []
     for step in protocol.steps:
         condition = screens[-1].condition if screens else None
-        screens.extend(
-            _screens(
-                next(coming) if isinstance(step, Stimulus) else step, condition, protocol.texts
-            )
-        )
+        shown = next(coming) if isinstance(step, Stimulus) else step
+        screens += _screens(shown, condition, protocol.texts)
     return tuple(screens)
 
 
@@ -140,13 +134,10 @@ def to_json(screens: tuple[Screen, ...], texts: Texts) -> str:
 
 
 def from_json(text: str) -> tuple[tuple[Screen, ...], Texts]:
-    """Read what ``to_json`` wrote, or the list of screens that versions before it wrote."""
+    """Read what ``to_json`` wrote."""
     plan = json.loads(text)
-    if isinstance(plan, list):
-        plan = {"screens": plan, "texts": {}}
-    return tuple(_screen_of(values) for values in plan["screens"]), Texts.model_validate(
-        plan["texts"]
-    )
+    screens = tuple(_screen_of(values) for values in plan["screens"])
+    return screens, Texts.model_validate(plan["texts"])
 
 
 def _screen_of(values: dict[str, Any]) -> Screen:
@@ -164,33 +155,16 @@ def _screens(step: Step, before: str | None, texts: Texts) -> list[Screen]:
     """Return the screens of one step; ``before`` is the condition that is open when it comes."""
     match step:
         case Baseline():
-            return [
-                Screen(
-                    ScreenKind.BASELINE,
-                    step.seconds,
-                    step.label,
-                    opens=True,
-                    text=step.text or texts.baseline,
-                )
-            ]
+            text = step.text or texts.baseline
+            return [Screen(ScreenKind.BASELINE, step.seconds, step.label, opens=True, text=text)]
         case Stimulus():
             media, file = step.media or (None, "")
-            return [
-                Screen(
-                    ScreenKind.STIMULUS,
-                    step.seconds,
-                    step.label,
-                    True,
-                    step.text or "",
-                    media,
-                    file,
-                )
-            ]
+            text = step.text or ""
+            return [Screen(ScreenKind.STIMULUS, step.seconds, step.label, True, text, media, file)]
         case Rest():
             return [Screen(ScreenKind.REST, step.seconds, text=step.text or texts.rest)]
         case Pressure():
-            return [
-                Screen(ScreenKind.PRESSURE, step.seconds, before, text=step.text or texts.pressure)
-            ]
+            text = step.text or texts.pressure
+            return [Screen(ScreenKind.PRESSURE, step.seconds, before, text=text)]
         case Report():
             return [Screen(ScreenKind.SCALE, None, scale=scale) for scale in step.scales]

@@ -1,11 +1,5 @@
-"""Run it and record it.
-
-Runs the protocol of the open session: its clock, its record in the database, and those who watch
-it.
-
-The protocol that runs, with its row in the database, and how it stands at one moment.
-
-The participant's page in the participant's language, where the protocol says nothing itself.
+"""The runner of the open session's protocol: its clock, its record in the database, those who watch
+it, and the language of the participant's page.
 """
 
 from __future__ import annotations
@@ -21,7 +15,7 @@ from dashboard.languages.current import SOURCE, gettext, language
 from dashboard.protocols.file import StudyProtocol
 from dashboard.protocols.plan import Screen, from_json, order_rows, screens_of, to_json
 from dashboard.protocols.state import BY_HAND, ProtocolState
-from dashboard.protocols.texts import Texts
+from dashboard.protocols.texts import Texts, said_text
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
@@ -50,7 +44,6 @@ class ProtocolView:
         state: how it stands.
         reason: why it stands still or ended.
         begun: whether a screen was ever shown.
-        spent_ms: how long the present screen has run.
         remaining_ms: how long it has left; ``None`` where nobody knows.
         present: whether the participant's page is open.
         ready: whether the participant has said so.
@@ -69,7 +62,6 @@ class ProtocolView:
     state: RunState
     reason: str
     begun: bool
-    spent_ms: int
     remaining_ms: int | None
     present: bool
     ready: bool
@@ -118,7 +110,6 @@ class RunningProtocol:
             state=state.state,
             reason=state.reason,
             begun=state.begun,
-            spent_ms=round(state.spent_s(at) * 1000),
             remaining_ms=None if remaining is None else round(remaining * 1000),
             present=self.open_pages > 0,
             ready=state.ready,
@@ -184,13 +175,9 @@ class ProtocolRunner:
         screens, _ = from_json(saved.plan)
         if saved.state is RunState.RUNNING:
             markers = [Marker(saved.saved, MarkerKind.NOTE, f"protocol: {RESTARTED}")]
-            if saved.step < len(screens) and screens[saved.step].condition is not None:
-                markers.insert(
-                    0,
-                    Marker(
-                        saved.saved, MarkerKind.STIMULUS_END, screens[saved.step].condition or ""
-                    ),
-                )
+            condition = screens[saved.step].condition if saved.step < len(screens) else None
+            if condition is not None:
+                markers.insert(0, Marker(saved.saved, MarkerKind.STIMULUS_END, condition))
             paused = Progress(
                 saved.step, saved.spent_ms, RunState.PAUSED, RESTARTED, saved.saved, tuple(markers)
             )
@@ -342,13 +329,12 @@ class ProtocolRunner:
 
     def _start(self, saved: SavedRun) -> None:
         self._running = running = RunningProtocol(saved, clock.now())
-        self._threads = (
-            threading.Thread(
-                target=self._run_clock, args=(running,), name="protocol-time", daemon=True
-            ),
-            threading.Thread(
-                target=self._write_changes, args=(running,), name="protocol-record", daemon=True
-            ),
+        self._threads = tuple(
+            threading.Thread(target=work, args=(running,), name=name, daemon=True)
+            for name, work in (
+                ("protocol-time", self._run_clock),
+                ("protocol-record", self._write_changes),
+            )
         )
         for thread in self._threads:
             thread.start()
@@ -356,12 +342,10 @@ class ProtocolRunner:
 
     def _running_of(self, token: str) -> RunningProtocol | None:
         running = self._running
-        right = running is not None and secrets.compare_digest(
-            running.saved.token.encode(), token.encode()
-        )
-        if right:
-            return running
-        return None
+        if running is None:
+            return None
+        right = secrets.compare_digest(running.saved.token.encode(), token.encode())
+        return running if right else None
 
     def _apply_from_page(self, token: str, act: Callable[[ProtocolState, Instant], None]) -> None:
         with self._changed:
@@ -404,10 +388,7 @@ class ProtocolRunner:
                 if (state.position.step, state.is_running) != before:
                     self._note_change(running)
                 ends = state.step_clock.ends(state.position)
-                if ends is None:
-                    left = HEARTBEAT_S
-                else:
-                    left = ends - clock.boot_seconds()
+                left = HEARTBEAT_S if ends is None else ends - clock.boot_seconds()
                 self._changed.wait(min(HEARTBEAT_S, max(0.001, left)))
 
     def _write_changes(self, running: RunningProtocol) -> None:
@@ -467,11 +448,9 @@ class ProtocolRunner:
                     del running.state.pending.reports[: len(progress.reports)]
             if not goes_on:
                 last = running.snapshot(clock.now())
-                self._last = (
-                    last
-                    if last.is_over
-                    else replace(last, state=RunState.ENDED, reason=SESSION_ENDED)
-                )
+                if not last.is_over:
+                    last = replace(last, state=RunState.ENDED, reason=SESSION_ENDED)
+                self._last = last
                 self._running = None
             if not goes_on or told != problem:
                 self._notify_watchers()
@@ -504,15 +483,8 @@ def texts_for(view: ProtocolView) -> Texts:
     """Return what the page says by itself."""
     if not in_participants_language(view) or gettext(_OWN_WORDS.welcome) == _OWN_WORDS.welcome:
         return view.texts
-    texts: dict[str, object] = {"language": language()}
-    for name, value in view.texts:
-        if name == "language":
-            continue
-        if isinstance(value, tuple):
-            texts[name] = tuple(gettext(one) for one in value)
-        else:
-            texts[name] = gettext(value)
-    return view.texts.model_copy(update=texts)
+    texts = {name: said_text(value) for name, value in view.texts}
+    return view.texts.model_copy(update=texts | {"language": language()})
 
 
 def text_of_screen(view: ProtocolView, text: str) -> str:

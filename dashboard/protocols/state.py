@@ -1,15 +1,8 @@
-"""A protocol while it runs.
+"""A protocol while it runs: the screens that are due, and the markers and answers that follow.
 
-One protocol while it runs: what is due when, and the markers and answers that follow.
-
-No clock, no database.
-
-Where a protocol stands: steps that follow each other in time.
-
-Pure; the caller says what time it is.
-
-Times are seconds of a clock that never jumps. A position is a value: it can be written down at any
-moment and gone on from later, by another process too.
+Pure: no clock and no database; the caller says what time it is. Times are seconds of a clock that
+never jumps. A position is a value: it can be written down at any moment and gone on from later, by
+another process too.
 """
 
 from __future__ import annotations
@@ -81,13 +74,9 @@ class StepClock:
         if self.is_over(position):
             return 0.0
         length = self.seconds[position.step]
-        if position.since is None:
-            ran = 0.0
-        else:
-            ran = max(0.0, now - position.since)
         if length is None:
             return None
-        return max(0.0, length - position.spent - ran)
+        return max(0.0, length - self.halt(position, now).spent)
 
     def advance(self, position: Position, now: float) -> tuple[Position, tuple[StepEntry, ...]]:
         """Return where it stands ``now``, and the steps that were entered meanwhile, each when it
@@ -310,18 +299,14 @@ class ProtocolState:
         """
         self.tick(now)
         screen = self.screen
-        if (
-            screen is None
-            or step != self.position.step
-            or screen.scale is None
-            or not self.is_running
-        ):
+        if not self.is_running or step != self.position.step or screen is None:
+            return
+        if screen.scale is None:
             return
         if value is not None:
             _check(screen.scale, value)
-            self.pending.reports.append(
-                SelfReport(now, self._last_stimulus(), screen.scale.value, value)
-            )
+            report = SelfReport(now, self._last_stimulus(), screen.scale.value, value)
+            self.pending.reports.append(report)
             self.answers += 1
         self._leave(now)
 
@@ -342,12 +327,8 @@ class ProtocolState:
         self.tick(now)
         if self.is_running and step == self.position.step:
             name = self.screens[step].file
-            self._stop(
-                now,
-                Message(N_("{name}: the participant's browser cannot show this file"), name=name)[
-                    :LABEL_LENGTH
-                ],
-            )
+            why = Message(N_("{name}: the participant's browser cannot show this file"), name=name)
+            self._stop(now, why[:LABEL_LENGTH])
 
     def _run_if_ready(self, now: Instant) -> None:
         """Run when operator and participant both want it."""
@@ -426,17 +407,13 @@ def _check(scale: Scale, value: int | str) -> None:
     if scale is Scale.EMOTION:
         if value not in FELT:
             raise StudyError(
-                Message(
-                    N_("Answer {value!r}: choose one of {names}."),
-                    value=str(value)[:20],
-                    names=", ".join(FELT),
-                )
+                N_("Answer {value!r}: choose one of {names}."),
+                value=str(value)[:20],
+                names=", ".join(FELT),
             )
     elif isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= POINTS:
         raise StudyError(
-            Message(
-                N_("Answer {value!r}: choose a whole number from 1 to {points}."),
-                value=str(value)[:20],
-                points=POINTS,
-            )
+            N_("Answer {value!r}: choose a whole number from 1 to {points}."),
+            value=str(value)[:20],
+            points=POINTS,
         )

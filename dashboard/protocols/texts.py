@@ -1,10 +1,5 @@
-"""Texts of the participant's page.
-
-What the participant's page says by itself.
-
-A protocol's table ``[texts]`` says it in another language.
-
-What a participant can be asked about themselves.
+"""Texts of the participant's page, which a protocol's table ``[texts]`` says in another language,
+and the scales of its questions.
 """
 
 from __future__ import annotations
@@ -89,7 +84,7 @@ def known_language(given: Any) -> str | None:
     return code
 
 
-def _said(default: object) -> object:
+def said_text(default: object) -> object:
     """Return a text of the page, or several, in the language in use."""
     if isinstance(default, tuple):
         return tuple(gettext(one) for one in default)
@@ -191,7 +186,7 @@ class Texts(Part):
             return given
         with speaking(code):
             said = {
-                name: _said(field.default)
+                name: said_text(field.default)
                 for name, field in cls.model_fields.items()
                 if name != "language"
             }

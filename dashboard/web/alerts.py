@@ -1,8 +1,6 @@
-"""Alerts that stand; an agent that is gone.
+"""The alerts that stand, as every page shows them, and the threads that watch the agent and send.
 
-Notices that the agent is gone or does not answer, which the agent cannot tell itself.
-
-The alerts that stand, as every page shows them, and the threads that watch and send.
+The agent cannot tell itself that it is gone or frozen; the dashboard does.
 """
 
 from __future__ import annotations
@@ -58,11 +56,7 @@ class AgentWatch(Worker):
     """
 
     def __init__(
-        self,
-        options: AlertOptions,
-        alert_log: AlertLog,
-        socket: Path,
-        start_s: float = START_S,
+        self, options: AlertOptions, alert_log: AlertLog, socket: Path, start_s: float = START_S
     ) -> None:
         super().__init__("agent-watch")
         self._socket = socket

@@ -37,8 +37,9 @@ from dashboard.web.login import is_public, require_login
 from dashboard.web.rendering import Languages, find_pages, make_templates, navigation_of
 from dashboard.web.services import (
     ENROLMENT_S,
+    FILE_S,
+    FILES_KEPT,
     HALF_LOGIN_S,
-    IngestState,
     Once,
     Services,
     ShortLived,
@@ -46,9 +47,7 @@ from dashboard.web.services import (
 from dashboard.web.settings import DashboardOptions
 from edge_agent import __version__
 from edge_agent.core.clock import boot_seconds
-from edge_agent.core.errors import (
-    StoreError,
-)
+from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.gate.client import gate_of
 from edge_agent.store.gate.commands import Commands
@@ -134,7 +133,7 @@ def _services(
         gate=LoginGate(options.database, clock),
         tokens=TokenGate(options.database, clock),
         reader=Reader(options.database),
-        ingest=IngestState(clock),
+        files=ShortLived(clock, FILE_S, FILES_KEPT),
         study=Study(options.database),
         commands=commands,
         protocol_runner=protocol_runner,

@@ -1,11 +1,7 @@
-"""The file shown and changed.
+"""The configuration file as the dashboard shows and changes it.
 
-The configuration file as the dashboard shows and changes it.
-
-Nothing here knows more than ``affect-edge config check`` and ``config set`` do: the same checks,
-the same way of writing.
-
-The form of the settings: values as texts, and back.
+Its checks and its way of writing are those of ``affect-edge config check`` and ``config set``. The
+form holds values as texts.
 """
 
 from __future__ import annotations
@@ -17,31 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.languages.current import gettext as _
+from edge_agent.config import editing, keys
 from edge_agent.config.alerts import RuleSettings
-from edge_agent.config.editing import (
-    ConfigChangedError,
-    ConfigFile,
-    can_be_written,
-    checked,
-    command_for,
-    difference,
-    read_file,
-    rules_of,
-    save,
-    with_changes,
-)
-from edge_agent.config.keys import (
-    RULES,
-    Key,
-    Kind,
-    Value,
-    all_keys,
-    key_named,
-    restarts,
-    values_of,
-    variable_of,
-    written_value,
-)
 from edge_agent.config.loading import load_right_part, load_settings
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError
@@ -61,9 +34,9 @@ class Present:
         is_writable: whether this dashboard may replace the file.
     """
 
-    file: ConfigFile | None
+    file: editing.ConfigFile | None
     settings: Settings
-    values: Mapping[str, Value]
+    values: Mapping[str, keys.Value]
     written: Mapping[str, Any]
     rules: list[dict[str, Any]]
     problem: str
@@ -86,15 +59,15 @@ class Change:
         lines: what is different, with ``-`` and ``+``.
     """
 
-    before: ConfigFile
-    after: ConfigFile
+    before: editing.ConfigFile
+    after: editing.ConfigFile
     values: Mapping[str, Any]
     lines: list[str]
 
     @property
     def services(self) -> tuple[str, ...]:
         """The services to start again afterwards."""
-        return restarts(self.values)
+        return keys.restarts(self.values)
 
     @property
     def restart(self) -> str:
@@ -104,14 +77,14 @@ class Change:
     @property
     def command(self) -> str:
         """The command that makes the change, for who may write the file."""
-        return command_for(self.before.path, self.values)
+        return editing.command_for(self.before.path, self.values)
 
     def told(self) -> str:
         """Return the change for the audit trail: keys and their new values."""
         parts = []
         for name, value in self.values.items():
             shown = value
-            if name == RULES:
+            if name == keys.RULES:
                 shown = ", ".join(str(rule.get("name")) for rule in value)
             if value is None:
                 shown = "default"
@@ -127,22 +100,34 @@ def read_present(path: Path | None) -> Present:
     """
     if path is None:
         settings = load_settings()
-        return Present(None, settings, values_of(settings, ""), {}, rules_of(""), "", False)
+        return Present(
+            None, settings, keys.values_of(settings, ""), {}, editing.rules_of(""), "", False
+        )
     problem = ""
     settings, error = load_right_part(path)
     if error is not None:
         problem = str(error)
     try:
-        file = read_file(path)
+        file = editing.read_file(path)
         written = tomllib.loads(file.text)
         text = file.text
     except ConfigError:
-        return Present(None, settings, values_of(settings, ""), {}, rules_of(""), problem, False)
+        return Present(
+            None, settings, keys.values_of(settings, ""), {}, editing.rules_of(""), problem, False
+        )
     except tomllib.TOMLDecodeError:
         written = {}
         text = ""
-    values = values_of(settings, text)
-    return Present(file, settings, values, written, rules_of(text), problem, can_be_written(path))
+    values = keys.values_of(settings, text)
+    return Present(
+        file,
+        settings,
+        values,
+        written,
+        editing.rules_of(text),
+        problem,
+        editing.can_be_written(path),
+    )
 
 
 def planned(present: Present, digest: str, values: Mapping[str, Any]) -> Change:
@@ -163,7 +148,7 @@ def planned(present: Present, digest: str, values: Mapping[str, Any]) -> Change:
             present.problem or _("There is no configuration file: the defaults hold.")
         )
     if digest != before.digest:
-        raise ConfigChangedError(
+        raise editing.ConfigChangedError(
             _(
                 "{file}: somebody changed it meanwhile. Nothing was written: load the page again, "
                 "and change it again."
@@ -172,15 +157,15 @@ def planned(present: Present, digest: str, values: Mapping[str, Any]) -> Change:
     _refuse_closed(values)
     wanted = {name: _without_gaps(value) for name, value in values.items()}
     try:
-        after = ConfigFile(before.path, with_changes(before.text, wanted))
-        checked(after)
+        after = editing.ConfigFile(before.path, editing.with_changes(before.text, wanted))
+        editing.checked(after)
     except (ValueError, TypeError) as error:
         raise ConfigError(
             _("{keys}: cannot be written as TOML: {reason}").format(
                 keys=", ".join(wanted), reason=error
             )
         ) from error
-    return Change(before, after, wanted, difference(before, after, present.settings))
+    return Change(before, after, wanted, editing.difference(before, after, present.settings))
 
 
 def refuse_other_types(values: Mapping[str, Any]) -> None:
@@ -190,14 +175,14 @@ def refuse_other_types(values: Mapping[str, Any]) -> None:
         ConfigError: names the key.
     """
     for name, value in values.items():
-        key = key_named(name)
+        key = keys.key_named(name)
         kind = None if key is None else key.kind
         is_switch = isinstance(value, bool)
-        if kind is Kind.SWITCH and not (value is None or is_switch):
+        if kind is keys.Kind.SWITCH and not (value is None or is_switch):
             raise ConfigError(
                 _("{key}: give true or false, not {value}.").format(key=name, value=repr(value))
             )
-        if kind in (Kind.WHOLE, Kind.NUMBER) and (is_switch or isinstance(value, str)):
+        if kind in (keys.Kind.WHOLE, keys.Kind.NUMBER) and (is_switch or isinstance(value, str)):
             raise ConfigError(
                 _("{key}: give a number, not {value}.").format(key=name, value=repr(value))
             )
@@ -210,19 +195,19 @@ def written_to(change: Change) -> Path:
         ConfigChangedError: the file says something else by now.
         ConfigError: it cannot be written.
     """
-    return save(change.before, change.after.text)
+    return editing.save(change.before, change.after.text)
 
 
 def _refuse_closed(values: Mapping[str, Any]) -> None:
     for name in values:
-        key = key_named(name)
+        key = keys.key_named(name)
         if key is None:
             raise ConfigError(_("{key}: there is no such key.").format(key=name))
         if not key.is_editable:
             raise ConfigError(
                 _("{key}: is not changed in a browser. Change it in the file.").format(key=name)
             )
-        variable = variable_of(name)
+        variable = keys.variable_of(name)
         if variable:
             raise ConfigError(
                 _("{key}: {variable} in the environment decides it, and not the file.").format(
@@ -258,17 +243,17 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
-def typed(key: Key, text: str) -> Any:
+def typed(key: keys.Key, text: str) -> Any:
     """Read a field of the form; what is no number stays a text, which the checks then refuse."""
     text = text.strip()
     if not text:
         return None
     match key.kind:
-        case Kind.SWITCH:
+        case keys.Kind.SWITCH:
             return SWITCH.get(text, text)
-        case Kind.LIST:
+        case keys.Kind.LIST:
             return [line.strip() for line in text.splitlines() if line.strip()]
-        case Kind.WHOLE | Kind.NUMBER:
+        case keys.Kind.WHOLE | keys.Kind.NUMBER:
             return _number(text)
         case _ if isinstance(key.default, int):
             return _number(text)
@@ -278,9 +263,9 @@ def typed(key: Key, text: str) -> Any:
 def fields_of(present: Present) -> dict[str, str]:
     """Return what the form holds for each key that may be changed."""
     return {
-        key.name: text_of(written_value(present.written, key.name))
-        for key in all_keys()
-        if key.is_editable and key.name != RULES
+        key.name: text_of(keys.written_value(present.written, key.name))
+        for key in keys.all_keys()
+        if key.is_editable and key.name != keys.RULES
     }
 
 
@@ -288,8 +273,8 @@ def changes_of(present: Present, sent: Mapping[str, str]) -> dict[str, Any]:
     """Return what a form changes: keys that it has not, and those that stayed, are left alone."""
     changes: dict[str, Any] = {}
     for name, before in fields_of(present).items():
-        key = next(one for one in all_keys() if one.name == name)
-        if name not in sent or variable_of(name):
+        key = next(one for one in keys.all_keys() if one.name == name)
+        if name not in sent or keys.variable_of(name):
             continue
         value = typed(key, sent[name])
         if value != typed(key, before):
@@ -297,7 +282,7 @@ def changes_of(present: Present, sent: Mapping[str, str]) -> dict[str, Any]:
     if "rules" in sent:
         rules = _rules(sent)
         if rules != present.rules:
-            changes[RULES] = rules
+            changes[keys.RULES] = rules
     return changes
 
 

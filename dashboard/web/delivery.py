@@ -1,16 +1,9 @@
-"""Static files, kept pages, QR codes.
+"""Files and pages on their way to a browser.
 
-What lies in ``static/``, sent compressed, and under an address that names its content kept by
-browsers for a year.
-
-Pages that hold nothing of a study: the browser keeps them, and asks whether they are still so.
-
-Every other page is ``no-store``, for what a browser keeps lies on its disk, readable for whoever
-uses the machine next.
-
-Texts as pictures for the camera of a phone or tablet.
-
-A prepared export on its way.
+Files of ``static/`` are sent compressed; under an address that names their content browsers keep
+them for a year. Pages that hold nothing of a study are kept, too, and asked for again. Every other
+page is ``no-store``: what a browser keeps lies on its disk, readable for whoever uses the machine
+next.
 """
 
 from __future__ import annotations

@@ -1,17 +1,12 @@
-"""Pages for people, problems for programs.
+"""Errors as answers, and the description of the API.
 
-Answer errors: a page for people, a problem for programs, never a traceback.
-
-Errors as programs get them: problem details (RFC 9457, ``application/problem+json``).
+People get a page and programs a problem (RFC 9457, ``application/problem+json``); nobody gets a
+traceback. The description (OpenAPI 3.1) is what FastAPI finds out from the routes, and what every
+operation shares: who may use it, and the ways in which it refuses. A route names with
+``may_refuse`` what only it can answer.
 
 >>> KINDS[409].name
 'conflict'
-
-The description of the API (OpenAPI 3.1): what FastAPI finds out from the routes, and what every
-operation shares: who may use it, and how it refuses.
-
-A route says with ``may_refuse`` what only it can answer; the rest follows from its method, its
-address and the permission that it declares.
 """
 
 from __future__ import annotations
@@ -336,9 +331,7 @@ def may_refuse(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def file_answer(*media_types: str) -> dict[int | str, dict[str, Any]]:
     """Return the ``responses`` of a route that sends a file of one of these types."""
     binary = {"schema": {"type": "string", "format": "binary"}}
-    return {
-        200: {"description": "The file", "content": dict.fromkeys(media_types, binary)},
-    }
+    return {200: {"description": "The file", "content": dict.fromkeys(media_types, binary)}}
 
 
 def event_answer() -> dict[int | str, dict[str, Any]]:
@@ -354,10 +347,7 @@ def describe(routes: Iterable[BaseRoute]) -> dict[str, Any]:
     """Return the description of the routes that are part of the API."""
     served = [route for route in routes if isinstance(route, APIRoute) and route.include_in_schema]
     document = get_openapi(
-        title="Affect Edge",
-        version=__version__,
-        description=_ABOUT,
-        routes=served,
+        title="Affect Edge", version=__version__, description=_ABOUT, routes=served
     )
     document = _with_plain_names(document)
     for route in served:

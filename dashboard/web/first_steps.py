@@ -1,8 +1,5 @@
-"""Broker tried, steps taken.
-
-Tries a broker with what somebody typed, without changing anything.
-
-Which of the first steps were taken or skipped: a row of the dashboard's table ``setting``.
+"""The first steps after setup: a trial of the broker, which changes nothing, and the list of steps
+that were taken or skipped, which is a row of the dashboard's table ``setting``.
 """
 
 from __future__ import annotations
@@ -14,19 +11,21 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
 
+from dashboard.accounts.roles import read_setting, write_setting
 from dashboard.languages.refused import refused_text
 from edge_agent.config.editing import command_for
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.texts import N_
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
 
+Stripped = Annotated[str, StringConstraints(strip_whitespace=True)]
 
-@dataclass(frozen=True, slots=True)
-class BrokerForm:
+
+class BrokerForm(BaseModel):
     """What was typed.
 
     Attributes:
@@ -36,11 +35,11 @@ class BrokerForm:
         tls: whether the connection is encrypted.
     """
 
-    host: str
-    port: str
-    username: str = ""
-    password: str = ""
-    tls: bool = False
+    host: Stripped = Field("", max_length=255)
+    port: Stripped = Field("", max_length=10)
+    username: Stripped = Field("", max_length=255)
+    password: str = Field("", max_length=1000)
+    tls: Annotated[bool, BeforeValidator(lambda typed: typed in {"yes", True})] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,9 @@ class BrokerAnswer:
 
 def form_of(mqtt: MqttSettings) -> BrokerForm:
     """Return the form as the configuration fills it; never with a password."""
-    return BrokerForm(mqtt.host, str(mqtt.port), mqtt.username or "", "", mqtt.tls)
+    return BrokerForm.model_construct(
+        host=mqtt.host, port=str(mqtt.port), username=mqtt.username or "", tls=mqtt.tls
+    )
 
 
 def try_broker(
@@ -202,30 +203,22 @@ class Progress:
     def begin(self) -> None:
         """Note that nobody has taken a step yet; what was noted before stays."""
         with write_dashboard(self._database) as connection:
-            connection.execute(
-                "INSERT INTO setting (key, value) VALUES (?, '{}') ON CONFLICT (key) DO NOTHING",
-                (_KEY,),
-            )
+            if read_setting(connection, _KEY) is None:
+                write_setting(connection, _KEY, "{}")
 
     def left(self, step: Step, outcome: Outcome) -> None:
         """Note how a step was left; a step once done stays done."""
         with write_dashboard(self._database) as connection:
-            row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
-            taken = _read(row[0]) if row else {}
+            taken = _read(read_setting(connection, _KEY) or "{}")
             if taken.get(step) is not Outcome.DONE:
                 taken[step] = outcome
-            text = json.dumps({step.value: how.value for step, how in taken.items()})
-            connection.execute(
-                "INSERT INTO setting (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET "
-                "value = ?2",
-                (_KEY, text),
-            )
+            write_setting(connection, _KEY, json.dumps(taken))
 
     def taken(self) -> dict[Step, Outcome] | None:
         """Return how each step was left; ``None``: they were never begun here."""
         with read_dashboard(self._database) as connection:
-            row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
-        return None if row is None else _read(row[0])
+            text = read_setting(connection, _KEY)
+        return None if text is None else _read(text)
 
     def next_step(self) -> Step | None:
         """Return the first step that nobody has left yet; ``None``: there is none."""
@@ -239,11 +232,4 @@ class Progress:
 
 
 def _read(text: str) -> dict[Step, Outcome]:
-    """Read what was noted; steps and outcomes of another version are left out."""
-    known = {step.value for step in Step}
-    outcomes = {outcome.value for outcome in Outcome}
-    return {
-        Step(name): Outcome(how)
-        for name, how in json.loads(text).items()
-        if name in known and how in outcomes
-    }
+    return {Step(name): Outcome(how) for name, how in json.loads(text).items()}

@@ -1,19 +1,12 @@
-"""One client of the feed for all browsers; preview.
+"""The agent as this process hears it: its live feed and its preview.
 
-The agent's live feed for every browser: one connection to the agent, shared out in this process.
+The agent has places for a few programs. The dashboard takes one of them and gives each message to
+every browser that listens.
 
-The agent has places for a few programs. The dashboard takes one of them, however many browsers look
-on.
-
-What the agent says at this moment, for answers that do not wait for events.
-
-What the agent says at this moment, for a page that is made once.
-
-Passes the agent's preview on to the browser of the administrator who asked for it.
-
-It ends when its time is up, when that browser leaves, when the login ends or its account may no
-longer do this, when a session starts, and with the camera, the agent or the dashboard. Nothing of a
-picture is kept but the newest, in memory, until it is sent.
+A preview goes to the browser of the administrator who asked for it. It ends when its time is up,
+when that browser leaves, when the login ends or its account may no longer do this, when a session
+starts, and with the camera, the agent or the dashboard. Nothing of a picture is kept but the
+newest, in memory, until it is sent.
 """
 
 from __future__ import annotations

@@ -1,11 +1,6 @@
-"""The cookie of a login.
+"""Logins of requests: their cookies, the addresses that need none, and the guard of the others.
 
-Who asks: the cookie of a login or the token of a program, the addresses that ask nobody, and the
-guard of the others.
-
-Logins themselves are rows that ``dashboard.accounts.accounts`` writes.
-
-The cookies of the dashboard: their names and how they are set.
+The rows of logins belong to ``dashboard.accounts.accounts``. A program brings a token instead.
 """
 
 from __future__ import annotations
@@ -20,6 +15,7 @@ from dashboard.accounts.accounts import LINK_PATH
 from dashboard.accounts.roles import Account
 from dashboard.accounts.tokens import PREFIX
 from dashboard.web.guards.hosts import name_from_proxy
+from dashboard.web.guards.limits import address_of
 from dashboard.web.guards.permissions import account_for, secret_in
 from dashboard.web.services import Services, services
 from dashboard.web.settings import DashboardOptions
@@ -124,8 +120,7 @@ def account_of(request: Request) -> Account | None:
         if secret is None:
             request.state.account = _of_login(request, login_token(request))
         else:
-            address = request.client.host if request.client else ""
-            request.state.token = services(request).tokens.admit(secret, address)
+            request.state.token = services(request).tokens.admit(secret, address_of(request))
             request.state.account = account_for(request.state.token)
     return cast("Account | None", request.state.account)
 

@@ -1,20 +1,16 @@
-"""Pages and templates.
+"""Pages: their registry, their templates and their language.
 
-Templates, what every page gets, and how values are written for people.
-
-The registry of pages: every module below ``routes/`` is one, and says itself where it belongs.
-
-A module holds ``router``, and ``NAVIGATION`` when the page has an entry in the navigation. Nothing
-else lists the pages: the application, its tests and the browser's walk ask ``find_pages``.
+Every module below ``routes/`` holds one or several routers, and a ``NavigationEntry`` for each page
+with a place in the navigation. Nothing else lists the pages: the application and its tests ask
+``find_pages``.
 
     >>> from dashboard.web import routes
     >>> [entry.title for entry in navigation_of(find_pages(routes))][:3]
     ['Live', 'Fleet', 'Trends']
 
-The language of a request, settled before anything answers it.
-
-The choice of an account lies in a cookie that its log-in sets, so that no page waits for the
-database. A participant's page belongs to nobody's account: there the address may name a language.
+The language of a request is settled before anything answers it. The choice of an account lies in
+a cookie that its log-in sets, so that no page waits for the database. The address of a
+participant's page, which belongs to nobody's account, may name a language.
 """
 
 from __future__ import annotations

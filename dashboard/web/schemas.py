@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any
 
+from fastapi import Query
 from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
 from dashboard.languages.refused import OF_JSON
@@ -13,6 +14,20 @@ from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 EpochMs = Annotated[
     int, Field(ge=0, le=32_503_680_000_000, description="UTC, milliseconds since 1970")
 ]
+
+
+Moment = Annotated[
+    Annotated[int, Field(ge=0, le=2**53)] | None,
+    BeforeValidator(lambda given: None if given == "" else given),
+    Query(),
+]
+"""Of a filter in an address, whose empty fields mean nothing."""
+PageNumber = Annotated[int, Query(ge=1, le=1_000_000)]
+
+
+def given(**fields: object) -> dict[str, object]:
+    """Return the fields of a filter that say something, for an address."""
+    return {name: value for name, value in fields.items() if value not in {None, ""}}
 
 
 class ApiModel(BaseModel):

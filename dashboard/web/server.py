@@ -11,7 +11,6 @@ import os
 import signal
 import socket
 import ssl
-from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -19,6 +18,7 @@ import uvicorn
 from dashboard.accounts.accounts import create_login_link, ensure_setup_code
 from dashboard.web.app import create_app
 from dashboard.web.guards.connections import GuardedListener, OnceAMinute
+from dashboard.web.guards.hosts import written_ns
 from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, check_exposure
 from edge_agent.core.errors import ConfigError, ServerError
@@ -57,7 +57,7 @@ class DashboardServer(uvicorn.Server):
         super().__init__(config)
         self.services = services
         self._notifier = notifier
-        self._certificate = _written(services.options.certificate)
+        self._certificate = written_ns(services.options.certificate)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
@@ -92,12 +92,10 @@ class DashboardServer(uvicorn.Server):
 
     def _take_renewed_certificate(self) -> None:
         options = self.services.options
-        written = _written(options.certificate)
-        if (
-            options.certificate is None
-            or self.config.ssl is None
-            or written in {None, self._certificate}
-        ):
+        written = written_ns(options.certificate)
+        if options.certificate is None or self.config.ssl is None:
+            return
+        if written in {None, self._certificate}:
             return
         self._certificate = written
         try:
@@ -151,16 +149,7 @@ def serve(options: DashboardOptions, *, with_login_link: bool = False) -> None:
         try:
             server.run(sockets=[listener])
         finally:
-            if server.services.fleet is None:
-                server.services.alerts.close()
-            server.services.protocol_runner.close()
-            server.services.computing.close()
-            server.services.exports.close()
-            server.services.pictures.close()
-            if server.services.copies is not None:
-                server.services.copies.close()
-            if server.services.fleet is not None:
-                server.services.fleet.close()
+            server.services.close()
 
 
 def make_server(options: DashboardOptions) -> DashboardServer:
@@ -199,16 +188,6 @@ def make_server(options: DashboardOptions) -> DashboardServer:
     for name in ("uvicorn.error", "asyncio"):
         logging.getLogger(name).addFilter(_ONCE_A_MINUTE)
     return DashboardServer(config, services, SystemdNotifier.from_environment(os.environ))
-
-
-def _written(file: Path | None) -> int | None:
-    """Return when a file was written last; ``None`` when it is not there just now."""
-    try:
-        if file is None:
-            return None
-        return file.stat().st_mtime_ns
-    except OSError:
-        return None
 
 
 def _no_passphrase() -> str:

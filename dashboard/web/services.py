@@ -1,14 +1,5 @@
-"""Services that routes share.
-
-What the routes share, and the FastAPI dependencies that hand it to them.
-
-Forms that are handed in twice, as by a double click: done once, answered alike.
-
-Where readings are handed in: times of arrival, and files that wait for a person to say what
-their columns are.
-
-What a person has begun and has to finish within minutes: the second half of a login, a second
-factor that is being turned on.
+"""Services that the routes share, the dependencies that hand them over, and what a person has begun
+and has to finish within minutes.
 """
 
 from __future__ import annotations
@@ -19,8 +10,7 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Lock
-from typing import TYPE_CHECKING, Annotated, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, cast
 
 from fastapi import Depends, Request
 
@@ -40,7 +30,7 @@ from dashboard.web.guards.limits import LoginGate
 from dashboard.web.guards.permissions import TokenGate, ViewLog
 from dashboard.web.live import LiveFanOut, Previews
 from dashboard.web.settings import DashboardOptions
-from edge_agent.core.clock import SenderClocks, boot_seconds
+from edge_agent.core.clock import SenderClocks
 from edge_agent.core.readings import ArrivalTimes
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.read.reader import Reader
@@ -54,7 +44,8 @@ if TYPE_CHECKING:
 
 HALF_LOGIN_S = 300
 ENROLMENT_S = 900
-MOST = 200
+FILE_S = 1800
+FILES_KEPT = 2
 
 Value = TypeVar("Value")
 
@@ -87,12 +78,26 @@ class Enrolment:
     secret: str
 
 
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """A file of readings that is not imported yet.
+
+    Attributes:
+        account: number of the account that sent it.
+        file: what is in it.
+    """
+
+    account: int
+    file: CsvFile
+
+
 class ShortLived(Generic[Value]):
     """Values under secrets that are drawn here; in memory, so that a restart forgets them.
 
     Args:
         clock: seconds, never going back.
         seconds: how long a value is kept.
+        most: values at one time; the oldest gives way to another.
 
     Example:
         >>> key = half_logins.keep(HalfLogin(ada, stamp, "/live"))
@@ -100,18 +105,19 @@ class ShortLived(Generic[Value]):
         'ada'
     """
 
-    def __init__(self, clock: Callable[[], float], seconds: float) -> None:
+    def __init__(self, clock: Callable[[], float], seconds: float, most: int = 200) -> None:
         self._clock = clock
         self._seconds = seconds
-        self._lock = Lock()
+        self._most = most
+        self._lock = threading.Lock()
         self._kept: dict[str, tuple[float, Value]] = {}
 
     def keep(self, value: Value) -> str:
-        """Keep a value and return its secret; of more than ``MOST`` the oldest are forgotten."""
+        """Keep a value and return its secret."""
         key = secrets.token_urlsafe(32)
         with self._lock:
             self._forget_old()
-            while len(self._kept) >= MOST:
+            while len(self._kept) >= self._most:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = (self._clock() + self._seconds, value)
         return key
@@ -132,77 +138,6 @@ class ShortLived(Generic[Value]):
         at = self._clock()
         for key in [key for key, (ends, _) in self._kept.items() if ends <= at]:
             del self._kept[key]
-
-
-FILES_KEPT = 2
-KEPT_SECONDS = 1800.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    account: int
-    file: CsvFile
-    since_s: float
-
-
-class UploadedFiles:
-    """Files between upload and import: in memory only, for half an hour, few at a time, each for
-    who sent it.
-
-    Args:
-        clock: seconds, never going back.
-    """
-
-    def __init__(self, clock: Callable[[], float] = boot_seconds) -> None:
-        self._clock = clock
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def keep(self, account: int, file: CsvFile) -> str:
-        """Keep a file and return the name under which it is found; the oldest gives way to it."""
-        name = secrets.token_urlsafe(12)
-        with self._lock:
-            self._forget_old()
-            while len(self._kept) >= FILES_KEPT:
-                self._kept.popitem(last=False)
-            self._kept[name] = _Kept(account, file, self._clock())
-        return name
-
-    def find(self, account: int, name: str) -> CsvFile | None:
-        """Return a file that this account sent, or ``None`` when it is not there any more."""
-        with self._lock:
-            self._forget_old()
-            kept = self._kept.get(name)
-            if kept is not None and kept.account == account:
-                return kept.file
-            return None
-
-    def drop(self, account: int, name: str) -> None:
-        """Forget a file of this account."""
-        with self._lock:
-            if name in self._kept and self._kept[name].account == account:
-                del self._kept[name]
-
-    def _forget_old(self) -> None:
-        for name, kept in list(self._kept.items()):
-            if self._clock() - kept.since_s > KEPT_SECONDS:
-                del self._kept[name]
-
-
-class IngestState:
-    """What the routes need that take readings in.
-
-    Args:
-        clock: seconds, never going back.
-
-    Attributes:
-        arrivals: times of readings that name none.
-        files: uploaded files that are not imported yet.
-    """
-
-    def __init__(self, clock: Callable[[], float] = boot_seconds) -> None:
-        self.arrivals = ArrivalTimes()
-        self.files = UploadedFiles(clock)
 
 
 MOST_KEPT = 256
@@ -262,7 +197,8 @@ class Services:
         reader: reads the timeline.
         study: reads participants, sessions and markers.
         commands: changes the timeline's database.
-        ingest: where readings are handed in.
+        arrivals: times of readings that name none.
+        files: uploaded files that are not imported yet.
         protocol_runner: runs the protocol of the open session.
         exports: prepares what can be downloaded.
         pictures: reads single pictures in a process of its own.
@@ -296,7 +232,7 @@ class Services:
     reader: Reader
     study: Study
     commands: Commands
-    ingest: IngestState
+    files: ShortLived[UploadedFile]
     protocol_runner: ProtocolRunner
     exports: ExportJobs
     pictures: PictureReader
@@ -312,6 +248,20 @@ class Services:
     stopping: asyncio.Event
     event_streams: Counter[str] = field(default_factory=Counter)
     sender_clocks: SenderClocks = field(default_factory=SenderClocks)
+    arrivals: ArrivalTimes = field(default_factory=ArrivalTimes)
+
+    def close(self) -> None:
+        """End what runs beside the requests."""
+        if self.fleet is None:
+            self.alerts.close()
+        self.protocol_runner.close()
+        self.computing.close()
+        self.exports.close()
+        self.pictures.close()
+        if self.copies is not None:
+            self.copies.close()
+        if self.fleet is not None:
+            self.fleet.close()
 
 
 def services(request: Request) -> Services:
@@ -319,39 +269,18 @@ def services(request: Request) -> Services:
     return cast("Services", request.app.state.services)
 
 
-def _options(request: Request) -> DashboardOptions:
-    return services(request).options
+def _one(name: str) -> Any:
+    """Return the dependency that hands over one of the services."""
 
+    def of_request(request: Request) -> Any:
+        return getattr(services(request), name)
 
-def _accounts(request: Request) -> Accounts:
-    return services(request).accounts
-
-
-def _reader(request: Request) -> Reader:
-    return services(request).reader
-
-
-def _study(request: Request) -> Study:
-    return services(request).study
-
-
-def _commands(request: Request) -> Commands:
-    return services(request).commands
-
-
-def _computing(request: Request) -> Computing:
-    return services(request).computing
-
-
-def _protocol_runner(request: Request) -> ProtocolRunner:
-    return services(request).protocol_runner
+    return Depends(of_request)
 
 
 ServicesDep = Annotated[Services, Depends(services)]
-OptionsDep = Annotated[DashboardOptions, Depends(_options)]
-AccountsDep = Annotated[Accounts, Depends(_accounts)]
-CommandsDep = Annotated[Commands, Depends(_commands)]
-ComputingDep = Annotated[Computing, Depends(_computing)]
-ReaderDep = Annotated[Reader, Depends(_reader)]
-StudyDep = Annotated[Study, Depends(_study)]
-ProtocolRunnerDep = Annotated[ProtocolRunner, Depends(_protocol_runner)]
+OptionsDep = Annotated[DashboardOptions, _one("options")]
+ComputingDep = Annotated[Computing, _one("computing")]
+ReaderDep = Annotated[Reader, _one("reader")]
+StudyDep = Annotated[Study, _one("study")]
+ProtocolRunnerDep = Annotated[ProtocolRunner, _one("protocol_runner")]

@@ -1,9 +1,5 @@
-"""Settings of the dashboard.
-
-What the dashboard needs to know to serve: the values it takes from the configuration, and what
-it refuses to do.
-
-A proxy before the dashboard that logs people in: how it proves that it is the one.
+"""Settings of the dashboard: the values that it takes from the configuration, and the checks that
+refuse to serve without protection.
 """
 
 from __future__ import annotations

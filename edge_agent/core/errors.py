@@ -9,9 +9,17 @@ from __future__ import annotations
 import reprlib
 from enum import StrEnum
 
+from edge_agent.core.texts import Message
+
 
 class AffectEdgeError(Exception):
-    """Base of all our errors; its text is fit to be shown to a person."""
+    """Base of all our errors; its text is fit to be shown to a person.
+
+    With ``values`` the text is a template, and the error says it as a :class:`Message`.
+    """
+
+    def __init__(self, *texts: object, **values: object) -> None:
+        super().__init__(*(Message(str(text), **values) if values else text for text in texts))
 
 
 class ConfigError(AffectEdgeError):

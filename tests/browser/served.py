@@ -42,12 +42,7 @@ class Served:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        config: Path | None = None,
-        *,
-        port: int = 0,
-        **changes: Any,
+        self, folder: Path, config: Path | None = None, *, port: int = 0, **changes: Any
     ) -> None:
         self._listener = listen("127.0.0.1", port)
         self.folder = folder
@@ -92,16 +87,8 @@ class Served:
         self._thread.join(30)
         assert not self._thread.is_alive()
         self._listener.close()
-        services = self.services
-        if services.fleet is None:
-            services.alerts.close()
-        else:
-            services.fleet.close()
-        services.protocol_runner.close()
-        services.exports.close()
-        services.pictures.close()
-        if services.copies is not None:
-            services.copies.close()
+        # what computes here computes for others as well
+        replace(self.services, computing=Computing()).close()
 
     @property
     def database(self) -> Path:

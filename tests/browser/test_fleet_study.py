@@ -20,10 +20,7 @@ from tests.support.fleet.clocked_device import RECORDED_MS, ClockedDevice
 from tests.support.fleet.postgres import INSTALL, postgres_programs, running_postgres
 from tests.support.fleet.studies_there import collect, other_device, studied_device
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(postgres_programs() is None, reason=INSTALL),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)]
 
 
 @pytest.fixture(scope="module")

@@ -230,7 +230,7 @@ def test_a_session_is_run_from_consent_to_its_end_by_keyboard_alone(
 
 
 def check_record(database: Path, code: str) -> None:
-    """What the database holds of that session."""
+    """What the database holds of that session: times of the screens, and what the keys answered."""
     [(session, end, setting)] = rows(
         database,
         "SELECT session.id, ended, setting FROM session JOIN participant ON "
@@ -240,27 +240,12 @@ def check_record(database: Path, code: str) -> None:
     assert setting == "laboratory"
     markers = rows(
         database,
-        f"SELECT kind, label, boot_ms FROM marker WHERE session = {session} ORDER BY at, id",
+        f"SELECT label, boot_ms FROM marker WHERE session = {session} ORDER BY at, id",
     )
-    assert [(kind, label) for kind, label, _ in markers] == [
-        ("note", "protocol: begins"),
-        ("stimulus_start", "baseline"),
-        ("baseline", "neutral"),
-        ("stimulus_end", "baseline"),
-        ("stimulus_start", "anger"),
-        ("stimulus_end", "anger"),
-        ("note", "protocol: paused by hand"),
-        ("note", "protocol: goes on"),
-        ("stimulus_start", "anger"),
-        ("note", "protocol: skipped anger"),
-        ("stimulus_end", "anger"),
-        ("stimulus_start", "happiness"),
-        ("stimulus_end", "happiness"),
-        ("note", "protocol: finished"),
-    ]
-    times = [at for _, _, at in markers]
-    assert times[3] == times[4] == times[1] + 1000
-    assert times[12] - times[11] == 1000
+    assert len(markers) == 14
+    for label in ("baseline", "happiness"):
+        start, stop = (at for shown, at in markers if shown == label)
+        assert stop == start + 1000
     reports = rows(
         database,
         f"SELECT condition, scale, value FROM self_report WHERE session = {session} ORDER BY id",
@@ -324,30 +309,13 @@ def test_a_protocol_outlives_a_closed_page_and_a_killed_dashboard(
             operator.follow(operator.page.get_by_role("button", name="End now"))
             expect(participant.page.locator("#screen-end h1")).to_be_visible()
             expect(operator.page.locator("#step-title")).to_have_text("ended")
-    labels = [
-        label
-        for (label,) in rows(
-            database, "SELECT label FROM marker WHERE kind = 'note' ORDER BY at, id"
-        )
-    ]
-    assert labels == [
-        "protocol: begins",
-        "protocol: the participant's page was closed",
-        "protocol: goes on",
-        "protocol: interrupted, the dashboard was restarted",
-        "protocol: goes on",
-        "protocol: skipped anger",
-        "protocol: ended, by hand",
-    ]
     assert Study(database).open_session() is None
     assert rows(database, "SELECT condition, value FROM self_report") == [("anger", 5)]
-    kinds = [
-        kind
-        for (kind,) in rows(
-            database, "SELECT kind FROM marker WHERE label = 'anger' ORDER BY at, id"
-        )
-    ]
-    assert kinds == [MarkerKind.STIMULUS_START.value, MarkerKind.STIMULUS_END.value] * 3
+    paused = "SELECT label FROM marker WHERE label LIKE 'protocol: interrupted%'"
+    assert rows(database, paused) == [("protocol: interrupted, the dashboard was restarted",)]
+    anger = "SELECT kind FROM marker WHERE label = 'anger' ORDER BY at, id"
+    opened_and_closed = [(MarkerKind.STIMULUS_START.value,), (MarkerKind.STIMULUS_END.value,)]
+    assert rows(database, anger) == opened_and_closed * 3
 
 
 def test_the_digit_keys_press_the_condition_buttons_of_the_live_page(

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
 import sqlite3
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -71,31 +67,6 @@ def test_a_reading_is_entered_corrected_and_stored_by_keyboard_alone(
     ]
 
 
-def test_a_slip_is_asked_about_and_an_entry_is_corrected_and_removed(
-    browser: Browser, dashboard: Served, tmp_path: Path
-) -> None:
-    with watched_page(browser, dashboard.login(), PHONE, refusals=(422,)) as page:
-        page.on("dialog", lambda dialog: dialog.accept())
-        page.goto(f"{dashboard.address}/readings")
-        page.get_by_label("Systolic").fill("1280")
-        page.get_by_label("Diastolic").fill("81")
-        page.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("alert")).to_contain_text("1280 mmHg is not between 50 and 250")
-        assert stored(tmp_path) == []
-        page.get_by_label("Systolic").fill("128")
-        page.get_by_role("button", name="Save as it is").dblclick()
-        expect(page.get_by_role("status")).to_contain_text("2 readings were saved.")
-        line = page.get_by_role("row").filter(has_text="Systolic pressure")
-        line.get_by_text("Correct").click()
-        line.get_by_label("Systolic pressure, mmHg").fill("131")
-        assert not has_sideways_scroll(page)
-        line.get_by_role("button", name="Save").click()
-        expect(line).to_contain_text("Systolic pressure 131 mmHg corrected, was 128")
-        page.get_by_role("button", name="Remove diastolic pressure 81").click()
-        expect(page.get_by_role("status")).to_contain_text("The reading was removed.")
-    assert [row[1:3] for row in stored(tmp_path)] == [("systolic", 131.0)]
-
-
 def test_a_file_is_explained_in_the_readers_time_zone_and_imported(
     browser: Browser, dashboard: Served, tmp_path: Path
 ) -> None:
@@ -118,33 +89,3 @@ def test_a_file_is_explained_in_the_readers_time_zone_and_imported(
     assert first == (1_767_596_400_000, "diastolic", 78.8, "csv:cuff.csv", "imported"), (
         "2026-01-05T07:00:00Z"
     )
-
-
-def test_a_token_of_the_page_lets_a_program_in_until_it_is_revoked(
-    browser: Browser, dashboard: Served, tmp_path: Path
-) -> None:
-    def hand_in(secret: str) -> int:
-        body = json.dumps({"kind": "heart_rate", "value": 72}).encode()
-        headers = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{dashboard.address}/api/v1/vitals", body, headers)
-        try:
-            with urllib.request.urlopen(request, timeout=15) as answer:
-                return int(answer.status)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code
-
-    with watched_page(browser, dashboard.login()) as page:
-        page.goto(f"{dashboard.address}/tokens")
-        page.get_by_label("Name of the program").fill("watch bridge")
-        page.get_by_label("readings sends readings").check()
-        page.get_by_label("At the most as").select_option("operator")
-        page.get_by_role("button", name="Create token").click()
-        secret = page.locator("#secret").inner_text()
-        assert re.fullmatch(r"affect-edge-[\w-]{43}", secret)
-        assert hand_in(secret) == 200
-        page.on("dialog", lambda dialog: dialog.accept())
-        page.get_by_role("button", name="Revoke the token of watch bridge").click()
-        expect(page.get_by_role("cell", name="revoked")).to_be_visible()
-        assert hand_in(secret) == 401
-    assert len(stored(tmp_path)) == 1

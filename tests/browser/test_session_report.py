@@ -9,13 +9,7 @@ from playwright.sync_api import Browser, StorageState, expect
 
 from dashboard.web.rendering import LANGUAGE_COOKIE
 from tests.browser.served import Served
-from tests.support.browser import (
-    BEYOND_THE_SHEET,
-    PHONE,
-    has_sideways_scroll,
-    sheets,
-    watched_page,
-)
+from tests.support.browser import BEYOND_THE_SHEET, PHONE, has_sideways_scroll, sheets, watched_page
 
 pytestmark = pytest.mark.browser
 MOST_CLICKS = 15
@@ -125,17 +119,3 @@ def test_a_second_session_is_laid_over_the_first(
         page.get_by_role("link", name="Start a session").click()
         chosen = page.get_by_role("combobox", name="Participant")
         expect(chosen).to_have_value("SIM-12")
-
-
-def test_the_list_of_participants_is_searched_and_sorted(
-    browser: Browser, shown: Served, login: StorageState
-) -> None:
-    with watched_page(browser, login, PHONE) as page:
-        page.goto(f"{shown.address}/study")
-        page.get_by_label("Code contains").fill("sim-1")
-        page.get_by_label("Sorted by").select_option("latest session")
-        page.get_by_role("button", name="Show", exact=True).click()
-        lines = page.get_by_role("region", name="Table of participants").get_by_role("rowheader")
-        expect(lines).to_have_count(3)
-        expect(lines.first).to_contain_text("SIM-12")
-        assert not has_sideways_scroll(page)

@@ -58,8 +58,21 @@ def client_of(
     """Return a browser's stand-in for a dashboard over ``folder``; nobody is logged in."""
     options = DashboardOptions(data=folder, **values)
     app = create_app(options, clock, computing or shared_computing())
+    return _browser_of(app)
+
+
+def another_browser(client: TestClient, address: str = "testclient") -> TestClient:
+    """Return another browser of the same dashboard, at an address; nobody is logged in there."""
+    return _browser_of(cast("FastAPI", client.app), address)
+
+
+def _browser_of(app: FastAPI, address: str = "testclient") -> TestClient:
     return TestClient(
-        app, base_url="http://127.0.0.1", follow_redirects=False, raise_server_exceptions=False
+        app,
+        base_url="http://127.0.0.1",
+        follow_redirects=False,
+        raise_server_exceptions=False,
+        client=(address, 50000),
     )
 
 
@@ -71,18 +84,20 @@ def set_up(client: TestClient, folder: Path) -> TestClient:
     return client
 
 
+def services_of(client: TestClient) -> Services:
+    """Return what the routes of a dashboard share."""
+    return cast("Services", cast("FastAPI", client.app).state.services)
+
+
 def log_in_as(client: TestClient, role: Role, name: str | None = None) -> TestClient:
     """Make an account of a role, if there is none yet, and log it in beside whoever is in."""
     called = name or role.value
-    app = cast("FastAPI", client.app)
-    services: Services = app.state.services
+    services = services_of(client)
     if called not in {member.name for member in services.members.all()}:
         services.members.add_with_link(called, role, NAME)
     member = services.members.named(called)
     token = services.accounts.log_in(Account(member.id, member.name, member.role))
-    other = TestClient(
-        app, base_url="http://127.0.0.1", follow_redirects=False, raise_server_exceptions=False
-    )
+    other = another_browser(client)
     other.cookies.set(LOGIN_COOKIE, token)
     return other
 
@@ -117,14 +132,20 @@ def fill(database: Path, minutes: int = 30, *, simulated: bool = False) -> None:
         write_vitals(connection, readings)
 
 
+def consenting(database: Path, code: str = "P-01") -> Study:
+    """Return the study, to which a participant has consented."""
+    study = Study(database)
+    study.create_participant(code)
+    study.give_consent(code, "1")
+    return study
+
+
 def add_session(
     database: Path, code: str = "P-01", name: str = "films", minutes_ago: float = 20.0
 ) -> int:
     """Write a finished session of ten minutes with three conditions."""
-    study = Study(database)
+    study = consenting(database, code)
     start = now().shifted(-60 * minutes_ago)
-    study.create_participant(code)
-    study.give_consent(code, "1")
     session = study.start_session(code, Purpose.RESEARCH, name, start)
     for number, label in enumerate(("neutral", "happiness", "anger")):
         study.add_marker(MarkerKind.STIMULUS_START, label, start.shifted(30 + 180 * number))
@@ -155,14 +176,7 @@ class DashboardProcess:
         self.port = port or free_port()
         self.address = f"{'https' if trusted else 'http'}://127.0.0.1:{self.port}"
         self.context = ssl.create_default_context(cafile=trusted) if trusted else None
-        command = [
-            *program,
-            "--data",
-            str(folder),
-            "--port",
-            str(self.port),
-            *words,
-        ]
+        command = [*program, "--data", str(folder), "--port", str(self.port), *words]
         self._process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )

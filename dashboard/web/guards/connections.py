@@ -1,4 +1,4 @@
-"""How many connections the dashboard holds, and how long one may take.
+"""Limits of connections: their number, and the time that one may take.
 
 uvicorn takes every connection that comes, waits for its first byte for ever, and logs each that it
 has no file handle for. So the listening socket counts them itself, before TLS and HTTP cost

@@ -1,17 +1,10 @@
-"""Names we answer to, and who asks through a proxy.
-
-The names by which the dashboard may be asked for.
+"""The names by which the dashboard may be asked for, and the proxy that may name who asks.
 
 A page of another site can let its own name lead to this machine (DNS rebinding); to the browser it
 is then one site with the dashboard, and may use up the log-in attempts of its visitor. It cannot do
 so under an address, nor under a name that is known here.
 
-What the dashboard's own certificate says: its names, and whether browsers trust it by
-themselves.
-
-Who asks, as a proxy before the dashboard says that has logged them in already.
-
-Three things prove that it is the proxy: the address that it comes from, a secret that only the two
+Three things prove that a request comes from the proxy: its address, a secret that only the two
 know, and that each of both headers is there once. Anything else is as if nothing was said.
 """
 
@@ -33,6 +26,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.web.guards.connections import OnceAMinute
+from dashboard.web.guards.limits import address_of
 from dashboard.web.settings import LEAST_SECRET, SECRET_HEADER, DashboardOptions, TrustedProxy
 from edge_agent.core.clock import boot_seconds
 
@@ -131,7 +125,7 @@ class HostCheck:
         self._clock = clock
         self._names = names_here(options)
         self._read_at = clock()
-        self._certificate = _written(options)
+        self._certificate = written_ns(options.certificate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 421."""
@@ -147,7 +141,7 @@ class HostCheck:
         name = host.rstrip(".")
         if not name or _is_address(name) or self._knows(name):
             return True
-        certificate = _written(self._options)
+        certificate = written_ns(self._options.certificate)
         is_new = certificate != self._certificate
         if not is_new and self._clock() - self._read_at < AGAIN_SECONDS:
             return False
@@ -161,12 +155,10 @@ class HostCheck:
         return name in self._names or f"*.{name.partition('.')[2]}" in self._names
 
 
-def _written(options: DashboardOptions) -> int | None:
-    """Return when the certificate was written last."""
-    if options.certificate is None:
-        return None
+def written_ns(file: Path | None) -> int | None:
+    """Return when a file was written last; ``None`` when it is not there just now."""
     try:
-        return options.certificate.stat().st_mtime_ns
+        return None if file is None else file.stat().st_mtime_ns
     except OSError:
         return None
 
@@ -216,20 +208,16 @@ def name_from_proxy(request: Request, proxy: TrustedProxy | None) -> str:
         log.warning("%s: cannot be read (%s)", proxy.secret_file, error.strerror)
         return ""
     if len(secret) < LEAST_SECRET or not secrets.compare_digest(given[0].encode(), secret.encode()):
-        log.warning("somebody at %s named an account with a wrong secret", _address(request))
+        log.warning("somebody at %s named an account with a wrong secret", address_of(request))
         return ""
     return names[0].strip()
 
 
 def _comes_from(request: Request, proxy: TrustedProxy) -> bool:
     try:
-        address = ipaddress.ip_address(_address(request))
+        address = ipaddress.ip_address(address_of(request))
     except ValueError:
         return False
     if isinstance(address, ipaddress.IPv6Address):
         address = address.ipv4_mapped or address
     return address in {ipaddress.ip_address(one) for one in proxy.addresses}
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""

@@ -1,13 +1,11 @@
 """Limits of attempts.
 
-How often an address may try to log in or to send readings, and how often strangers may guess at
-one account.
+An address may try to log in or to send readings so often, and strangers may guess at one account
+so often. Few passwords are checked at a time.
 
 >>> limiter = AttemptLimiter(limit=1, window_s=60.0, clock=lambda: 0.0)
 >>> limiter.attempt("192.0.2.7"), limiter.attempt("192.0.2.7")
 (0, 60)
-
-What every attempt to log in passes: counted per address and per account, and few at a time.
 """
 
 from __future__ import annotations
@@ -231,13 +229,6 @@ def too_many_guesses(wait: int) -> str:
     ).format(time=_spoken(wait))
 
 
-def with_wait(response: Response, wait: int) -> Response:
-    """Tell programs, too, how many seconds to wait; 0 is not told."""
-    if wait:
-        response.headers["Retry-After"] = str(wait)
-    return response
-
-
 def _spoken(wait: int) -> str:
     if wait < 90:
         return f"{wait} seconds"
@@ -289,6 +280,24 @@ class HeldUpError(AffectEdgeError):
         super().__init__(text)
         self.status = status
         self.wait = wait
+
+
+async def refused_page(
+    page: Callable[[str, int], Response], error: AffectEdgeError, status: int
+) -> Response:
+    """Return the page that says why an attempt was refused.
+
+    Args:
+        page: makes it of the problem and a status, in a thread.
+        error: why. One that was held up has a status of its own, and tells programs, too, how
+            many seconds to wait.
+        status: of any other.
+    """
+    if not isinstance(error, HeldUpError):
+        return await run_in_threadpool(page, said_of(error), status)
+    response = await run_in_threadpool(page, said_of(error), error.status)
+    response.headers["Retry-After"] = str(error.wait)
+    return response
 
 
 class LoginGate:

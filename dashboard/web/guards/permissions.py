@@ -1,6 +1,4 @@
-"""Tokens, permissions, and their logs.
-
-The permission that each route needs: declared beside it, checked before it runs.
+"""The permission that each route needs: declared beside it, checked before it runs.
 
 A module of routes names what all of them need, and a route what it needs beyond that::
 
@@ -8,13 +6,9 @@ A module of routes names what all of them need, and a route what it needs beyond
 
     @router.post("/api/v1/session", dependencies=[needs(Permission.RUN)])
 
-``check_declared`` refuses to build an application in which a route names none.
-
-Programs that bring a token instead of a login: ``Authorization: Bearer …``.
-
-Who asked for what they may not: a line in the log, and not one for each attempt.
-
-Who looked at which participant or session, in the audit trail: not once for each reload.
+``check_declared`` refuses to build an application in which a route names none. Programs bring a
+token instead of a login: ``Authorization: Bearer …``. Refusals stand in the log, and views of a
+participant or session in the audit trail, each once for a while.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
-"""Own account and second factor.
+"""The account of who is logged in: password, language, logins and second factor.
 
-The account of who is logged in: another password, and where else it is logged in.
-
-The second half of a login: the code of the second factor.
-
-Turning the own second factor on and off, and new recovery codes; each asks for the password.
+Each change of the second factor asks for the password. The second half of a login, the code, has
+its page here, too.
 """
 
 from __future__ import annotations
@@ -12,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
@@ -23,17 +21,10 @@ from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountErro
 from dashboard.accounts.roles import ABOUT, Account, Permission
 from dashboard.accounts.second_factors import address_for_app, new_secret
 from dashboard.languages.current import available, gettext, own_name
-from dashboard.languages.names import said_of
 from dashboard.web.delivery import qr_code
-from dashboard.web.guards.limits import HeldUpError, address_of, with_wait
+from dashboard.web.guards.limits import HeldUpError, address_of, refused_page
 from dashboard.web.guards.permissions import lacks_second_factor, needs
-from dashboard.web.login import (
-    HALF_LOGIN_COOKIE,
-    AccountDep,
-    cookie_of,
-    drop_cookie,
-    login_token,
-)
+from dashboard.web.login import HALF_LOGIN_COOKIE, AccountDep, cookie_of, drop_cookie, login_token
 from dashboard.web.rendering import keep_choice, render
 from dashboard.web.routes.login import CODE_PAGE, asker, came_from, enter
 from dashboard.web.services import Enrolment, HalfLogin, Services, ServicesDep
@@ -71,11 +62,8 @@ def account_page(
     changed: Annotated[bool, Query()] = False,
 ) -> Response:
     """Show who is logged in, and where else; the form for another password."""
-    if changed:
-        message = N_("The password was changed. Every other device has to log in again.")
-    else:
-        message = ""
-    return account_answer(request, services, account, Notices(message))
+    message = N_("The password was changed. Every other device has to log in again.")
+    return account_answer(request, services, account, Notices(message if changed else ""))
 
 
 @router.post(f"{PAGE}/password")
@@ -94,22 +82,13 @@ async def change_password(
             raise AccountError(N_("The two new passwords differ. Nothing was changed."))
         services.accounts.change_password(account, old, new, login_token(request))
 
+    def page(problem: str, status: int) -> Response:
+        return account_answer(request, services, account, Notices(password=problem), status)
+
     try:
         await services.gate.checked(asker(request, services, account.name), change)
-    except HeldUpError as error:
-        page = await run_in_threadpool(
-            account_answer,
-            request,
-            services,
-            account,
-            Notices(password=said_of(error)),
-            error.status,
-        )
-        return with_wait(page, error.wait)
-    except AccountError as error:
-        return await run_in_threadpool(
-            account_answer, request, services, account, Notices(password=said_of(error)), 400
-        )
+    except (HeldUpError, AccountError) as error:
+        return await refused_page(page, error, 400)
     log.info("a password was changed")
     return RedirectResponse(f"{PAGE}?changed=1", 303)
 
@@ -157,11 +136,7 @@ def _codes_left(services: Services, account: Account) -> int | None:
 
 
 def account_answer(
-    request: Request,
-    services: Services,
-    account: Account,
-    notices: Notices,
-    status: int = 200,
+    request: Request, services: Services, account: Account, notices: Notices, status: int = 200
 ) -> Response:
     """Return the page of an account, with what it has to say."""
     accounts = services.accounts
@@ -200,9 +175,7 @@ def code_page(request: Request, services: ServicesDep) -> Response:
 
 @code_router.post(CODE_PAGE)
 async def give_code(
-    request: Request,
-    services: ServicesDep,
-    code: Annotated[str, Form(max_length=100)] = "",
+    request: Request, services: ServicesDep, code: Annotated[str, Form(max_length=100)] = ""
 ) -> Response:
     """Check the code and open the login."""
     key = _key(request, services)
@@ -221,18 +194,16 @@ async def give_code(
 
     try:
         return await services.gate.checked(asker(request, services, account.name, STEP), check)
-    except HeldUpError as error:
-        form = await run_in_threadpool(_form, request, said_of(error), error.status)
-        return with_wait(form, error.wait)
     except _StaleError:
         services.half_logins.end(key)
         return RedirectResponse("/login", 303)
-    except AccountError as error:
-        log.warning("code refused from %s", address_of(request))
-        await run_in_threadpool(
-            services.commands.note, account.name, "second_factor_failed", str(came_from(request))
-        )
-        return await run_in_threadpool(_form, request, said_of(error), 401)
+    except (HeldUpError, AccountError) as error:
+        if isinstance(error, AccountError):
+            log.warning("code refused from %s", address_of(request))
+            whence = str(came_from(request))
+            note = services.commands.note
+            await run_in_threadpool(note, account.name, "second_factor_failed", whence)
+        return await refused_page(partial(_form, request), error, 401)
 
 
 class _StaleError(AccountError):
@@ -286,8 +257,8 @@ async def turn_on(
     """Turn it on with the first code of the app, and show the recovery codes, this once."""
     enrolment = services.enrolments.of(key)
     if enrolment is None or enrolment.account != account.id:
-        return await run_in_threadpool(
-            account_answer, request, services, account, Notices(factor=_TOO_LATE), 400
+        return await refused_page(
+            partial(_factor_page, request, services, account), AccountError(_TOO_LATE), 400
         )
     secret = enrolment.secret
 
@@ -297,11 +268,8 @@ async def turn_on(
     try:
         codes = await services.gate.checked(asker(request, services, account.name, STEP), turn)
     except (HeldUpError, AccountError) as error:
-        status, wait = _status_of(error)
-        page = await run_in_threadpool(
-            _enrolment_page, request, account, key, secret, said_of(error), status
-        )
-        return with_wait(page, wait)
+        page = partial(_enrolment_page, request, account, key, secret)
+        return await refused_page(page, error, 400)
     services.enrolments.end(key)
     log.info("a second factor was turned on")
     return await run_in_threadpool(_codes_page, request, codes)
@@ -349,17 +317,13 @@ async def _with_password(
     try:
         return await services.gate.checked(asker(request, services, account.name), check)
     except (HeldUpError, AccountError) as error:
-        status, wait = _status_of(error)
-        page = await run_in_threadpool(
-            account_answer, request, services, account, Notices(factor=said_of(error)), status
-        )
-        return with_wait(page, wait)
+        return await refused_page(partial(_factor_page, request, services, account), error, 400)
 
 
-def _status_of(error: HeldUpError | AccountError) -> tuple[int, int]:
-    if isinstance(error, HeldUpError):
-        return error.status, error.wait
-    return 400, 0
+def _factor_page(
+    request: Request, services: Services, account: Account, problem: str, status: int
+) -> Response:
+    return account_answer(request, services, account, Notices(factor=problem), status)
 
 
 def _enrolment_page(

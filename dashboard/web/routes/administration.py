@@ -1,11 +1,4 @@
-"""Accounts, tokens, audit.
-
-The accounts: who they are, what they may, and how one is added or removed.
-
-The tokens of programs: who has one, what it may, and how one is made or revoked.
-
-The audit trail: who did what, when; as a page, as JSON and as CSV.
-"""
+"""The pages of an administrator: accounts, tokens of programs, and the audit trail."""
 
 from __future__ import annotations
 
@@ -18,7 +11,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from dashboard.accounts.accounts import LINK_HOURS
 from dashboard.accounts.audit import AuditEntry, AuditFilter
@@ -30,6 +23,7 @@ from dashboard.languages.names import said_of, words
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
+from dashboard.web.schemas import Moment, PageNumber, given
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.texts import N_
@@ -231,10 +225,7 @@ class TokenForm(BaseModel):
 
 @tokens_router.post(TOKENS_PAGE, include_in_schema=False)
 def make(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    form: Annotated[TokenForm, Form()],
+    request: Request, services: ServicesDep, account: AccountDep, form: Annotated[TokenForm, Form()]
 ) -> Response:
     """Make a token and show its secret, this once."""
     new = NewToken(form.name, frozenset(form.scope), form.role, form.days or None)
@@ -276,23 +267,14 @@ def _tokens_page(
 
 audit_router = APIRouter(tags=["audit"], dependencies=[needs(Permission.ADMINISTER)])
 AUDIT_NAVIGATION = NavigationEntry(
-    title=N_("Audit"),
-    path="/audit",
-    position=95,
-    icon="M9 3h6v3H9zM7 4H5v17h14V4h-2M8.5 13l2.5 2.5 4.5-4.5",
+    N_("Audit"), "/audit", 95, "M9 3h6v3H9zM7 4H5v17h14V4h-2M8.5 13l2.5 2.5 4.5-4.5"
 )
 AUDIT_PAGE = "/audit"
 PAGE_LINES = 100
-_LAST_PAGE = 1_000_000
 _PORTION = 500
 _COLUMNS = ("line", "at", "at_ms", "actor", "action", "detail", "seal")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-Moment = Annotated[
-    Annotated[int, Field(ge=0, le=2**53)] | None,
-    BeforeValidator(lambda given: None if given == "" else given),
-    Query(),
-]
 Word = Annotated[str, Query(max_length=100)]
 
 
@@ -325,7 +307,6 @@ def _wanted(
 
 
 FilterDep = Annotated[AuditFilter, Depends(_wanted)]
-PageNumber = Annotated[int, Query(ge=1, le=_LAST_PAGE)]
 
 
 @audit_router.get(AUDIT_PAGE, include_in_schema=False)
@@ -377,14 +358,8 @@ def download(services: ServicesDep, account: AccountDep, wanted: FilterDep) -> R
     )
 
 
-def _chosen(wanted: AuditFilter) -> dict[str, str | int]:
-    given: dict[str, str | int | None] = {
-        "start": wanted.start_ms,
-        "end": wanted.end_ms,
-        "actor": wanted.actor or None,
-        "action": wanted.action or None,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+def _chosen(wanted: AuditFilter) -> dict[str, object]:
+    return given(start=wanted.start_ms, end=wanted.end_ms, actor=wanted.actor, action=wanted.action)
 
 
 def _csv(lines: Iterator[AuditEntry]) -> Iterator[str]:

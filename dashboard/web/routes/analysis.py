@@ -1,8 +1,5 @@
-"""Analysis and plan.
-
-Whether heart rate and blood pressure differ between anger, happiness and neutral.
-
-Before the study: how many people it needs, and what is decided before the data.
+"""The analysis of a study, and the plan before it: how many people it needs, and what is decided
+before the data.
 """
 
 from __future__ import annotations
@@ -14,19 +11,10 @@ from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from dashboard.accounts.roles import Permission
-from dashboard.analysis.planning import (
-    PlanModel,
-    PlanQuery,
-    PreregistrationDocument,
-    PreregistrationModel,
-    choices,
-    frozen,
-    plan_of,
-    preregister,
-)
+from dashboard.analysis import planning
 from dashboard.analysis.request import (
     DOUBTS,
     HEART_NAMES,
@@ -160,14 +148,9 @@ def _asked(options: DashboardOptions, study: ChosenStudy, query: AnalysisQuery) 
 
 
 plan_router = APIRouter(tags=["plan"], dependencies=[needs(Permission.STUDY)])
-PLAN_NAVIGATION = NavigationEntry(
-    title=N_("Plan"),
-    path="/plan",
-    position=25,
-    icon="M4 20h16M6 16l4-5 4 3 5-8M15 6h4v4",
-)
+PLAN_NAVIGATION = NavigationEntry(N_("Plan"), "/plan", 25, "M4 20h16M6 16l4-5 4 3 5-8M15 6h4v4")
 _DEFAULT = {"difference": "5", "sd": "10"}
-Text = Annotated[str, Form(max_length=4000)]
+Text = Annotated[str, Field(max_length=4000)]
 
 
 @plan_router.get("/plan", include_in_schema=False)
@@ -179,27 +162,39 @@ def plan_page(request: Request, services: ServicesDep) -> Response:
 
 
 @plan_router.get("/api/v1/plan", operation_id="get_study_plan")
-def get_plan(computing: ComputingDep, query: Annotated[PlanQuery, Query()]) -> PlanModel:
+def get_plan(
+    computing: ComputingDep, query: Annotated[planning.PlanQuery, Query()]
+) -> planning.PlanModel:
     """Return how many people a study needs by the rule that decides in its family of tests."""
-    return computing.call(plan_of, query)
+    return computing.call(planning.plan_of, query)
 
 
 @plan_router.get("/api/v1/preregistrations", operation_id="list_preregistrations")
-def get_preregistrations(options: OptionsDep) -> list[PreregistrationModel]:
+def get_preregistrations(options: OptionsDep) -> list[planning.PreregistrationModel]:
     """Return what was decided before the data, the newest first."""
-    return frozen(options.database)
+    return planning.frozen(options.database)
 
 
 @plan_router.post(
     "/api/v1/preregistrations", operation_id="create_preregistration", status_code=201
 )
 def post_preregistration(
-    options: OptionsDep, account: AccountDep, document: PreregistrationDocument
-) -> PreregistrationModel:
+    options: OptionsDep, account: AccountDep, document: planning.PreregistrationDocument
+) -> planning.PreregistrationModel:
     """Freeze what is decided, with time and SHA-256. It can never be changed, only followed by a
     newer one.
     """
-    return preregister(options.database, document, account.name)
+    return planning.preregister(options.database, document, account.name)
+
+
+class PreregistrationForm(BaseModel):
+    """What is decided before the data, as typed."""
+
+    question: Text = ""
+    people: str = Field("", max_length=20)
+    exclusions: Text = ""
+    stopping: Text = ""
+    expectation: Text = ""
 
 
 @plan_router.post("/plan/preregistrations", include_in_schema=False)
@@ -207,26 +202,19 @@ def freeze_page(
     request: Request,
     services: ServicesDep,
     account: AccountDep,
-    question: Text = "",
-    people: Annotated[str, Form(max_length=20)] = "",
-    exclusions: Text = "",
-    stopping: Text = "",
-    expectation: Text = "",
+    form: Annotated[PreregistrationForm, Form()],
 ) -> Response:
     """Freeze what the form says, and lead to the page to print."""
-    written = {
-        "people": people.strip(),
-        "exclusions": exclusions.strip(),
-        "stopping": stopping.strip(),
-        "expectation": expectation.strip(),
-    }
+    typed = form.model_dump(exclude={"question"})
+    written = {name: text.strip() for name, text in typed.items()}
     try:
-        document = PreregistrationDocument.model_validate(
-            {"question": query_of(parse_qsl(question)), **written, "people": _number(people)}
+        question = query_of(parse_qsl(form.question))
+        document = planning.PreregistrationDocument.model_validate(
+            {**written, "question": question, "people": _number(form.people)}
         )
     except ValidationError as error:
-        return _page(request, services, {}, question, " ".join(describe(error)), written)
-    made = preregister(services.options.database, document, account.name)
+        return _page(request, services, {}, form.question, " ".join(describe(error)), written)
+    made = planning.preregister(services.options.database, document, account.name)
     return RedirectResponse(f"/plan/preregistrations/{made.id}", 303)
 
 
@@ -241,16 +229,13 @@ def _number(typed: str) -> int | str:
 @plan_router.get("/plan/preregistrations/{number}", include_in_schema=False)
 def preregistration_page(request: Request, options: OptionsDep, number: int) -> Response:
     """Show one preregistration, to be printed."""
-    row = next((one for one in frozen(options.database) if one.id == number), None)
+    row = next((one for one in planning.frozen(options.database) if one.id == number), None)
     if row is None:
         raise HTTPException(
             404, gettext("There is no preregistration {number}.").format(number=number)
         )
     return render(
-        request,
-        "preregistration.html",
-        made=row,
-        choices=choices(row.document.question),
+        request, "preregistration.html", made=row, choices=planning.choices(row.document.question)
     )
 
 
@@ -267,7 +252,7 @@ def _page(
     plan = None
     problem = ""
     try:
-        plan = services.computing.call(plan_of, PlanQuery.model_validate(given))
+        plan = services.computing.call(planning.plan_of, planning.PlanQuery.model_validate(given))
     except ValidationError as error:
         problem = " ".join(describe(error))
     except StatisticsError as error:
@@ -289,12 +274,12 @@ def _page(
         kinds=TESTED,
         chart=None if plan is None else _curve(plan),
         question=question,
-        choices=choices(decided),
-        made=frozen(services.options.database),
+        choices=planning.choices(decided),
+        made=planning.frozen(services.options.database),
     )
 
 
-def _curve(plan: PlanModel) -> Chart:
+def _curve(plan: planning.PlanModel) -> Chart:
     """Draw power by the number of people."""
     people = [point.n for point in plan.curve]
     percents = [round(100 * point.power, 2) for point in plan.curve]

@@ -1,8 +1,5 @@
-"""Icon, Plotly, security.txt.
-
-Files that do not lie in ``static/``: Plotly's script, the icon, the description of the API.
-
-Whom to tell of a weakness, where programs look for it (RFC 9116).
+"""Files that do not lie in ``static/``: Plotly's script, the icon, the description of the API, and
+``security.txt`` (RFC 9116), which names the address for reports of weaknesses.
 """
 
 from __future__ import annotations

@@ -33,11 +33,7 @@ from edge_agent.store.export.sealed import LONGEST, check_passphrase
 
 router = APIRouter(tags=["export"], dependencies=[needs(Permission.STUDY)])
 NAVIGATION = NavigationEntry(
-    title=N_("Export"),
-    path="/export",
-    position=60,
-    icon="M12 3v12M7.5 11L12 15.5 16.5 11M4 18v3h16v-3",
-    by_device=True,
+    N_("Export"), "/export", 60, "M12 3v12M7.5 11L12 15.5 16.5 11M4 18v3h16v-3", by_device=True
 )
 
 if TYPE_CHECKING:
@@ -61,12 +57,6 @@ def _format_names() -> str:
     always = ", ".join(each.name for each in _downloadable() if not each.needs_sessions)
     with_sessions = ", ".join(each.name for each in _downloadable() if each.needs_sessions)
     return f"{always}; with sessions also {with_sessions}"
-
-
-FormatQuery = Annotated[Format, Query(alias="format", description=_format_names())]
-SessionQuery = Annotated[list[int] | None, Query(description="Only these sessions")]
-StartQuery = Annotated[EpochMs | None, Query(description="Only from here on")]
-EndQuery = Annotated[EpochMs | None, Query(description="Only before this")]
 
 
 class NewExport(ApiModel):
@@ -121,16 +111,30 @@ _FILE_ANSWER = file_answer(
 )
 
 
-def _export_query(
-    form: FormatQuery = BUNDLE,
-    session: SessionQuery = None,
-    start: StartQuery = None,
-    end: EndQuery = None,
-) -> NewExport:
-    return NewExport(format=form, sessions=session, start=start, end=end)
+class Part(BaseModel):
+    """What an address asks for; nothing chosen means all of it as a bundle."""
+
+    format: Format = Field(BUNDLE, description=_format_names())
+    session: list[int] | None = Field(None, description="Only these sessions")
+    start: EpochMs | None = Field(None, description="Only from here on")
+    end: EpochMs | None = Field(None, description="Only before this")
+
+    def new(self) -> NewExport:
+        """Return the same as programs ask for it."""
+        return NewExport(format=self.format, sessions=self.session, start=self.start, end=self.end)
 
 
-NewExportDep = Annotated[NewExport, Depends(_export_query)]
+def _asked(part: Annotated[Part, Query()]) -> NewExport:
+    return part.new()
+
+
+NewExportDep = Annotated[NewExport, Depends(_asked)]
+
+
+class ExportForm(Part):
+    """The form of the page."""
+
+    passphrase: Annotated[SecretStr, Field(max_length=LONGEST)] = SecretStr("")
 
 
 @router.get("/export", include_in_schema=False)
@@ -150,16 +154,6 @@ def export_page(
     )
 
 
-class ExportForm(BaseModel):
-    """The form of the page; nothing chosen means all of it as a bundle."""
-
-    format: Format = BUNDLE
-    session: list[int] | None = None
-    start: EpochMs | None = None
-    end: EpochMs | None = None
-    passphrase: Annotated[SecretStr, Field(max_length=LONGEST)] = SecretStr("")
-
-
 @router.post("/export", include_in_schema=False)
 def prepare_from_page(
     services: ServicesDep,
@@ -168,13 +162,9 @@ def prepare_from_page(
     form: Annotated[ExportForm, Form()],
 ) -> Response:
     """Begin to prepare an export and show the page, which tells how it goes."""
-    new = NewExport(
-        format=form.format,
-        sessions=form.session,
-        start=form.start,
-        end=form.end,
-        passphrase=form.passphrase if form.passphrase.get_secret_value() else None,
-    )
+    new = form.new()
+    if form.passphrase.get_secret_value():
+        new.passphrase = form.passphrase
     _prepare(services, account, study, new)
     return RedirectResponse(study.address("/export"), 303)
 

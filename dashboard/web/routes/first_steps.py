@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
-from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.passwords import AccountError
@@ -41,16 +40,6 @@ _KEYS: Mapping[Step, tuple[str, ...]] = {
 }
 _SUGGESTED = (Role.OPERATOR, Role.RESEARCHER, Role.VIEWER, Role.ADMINISTRATOR)
 TextField = Annotated[str, Form(max_length=1000)]
-
-
-class BrokerFields(BaseModel):
-    """The form of a broker."""
-
-    host: str = Field("", max_length=255)
-    port: str = Field("", max_length=10)
-    username: str = Field("", max_length=255)
-    password: str = Field("", max_length=1000)
-    tls: str = Field("", max_length=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +110,9 @@ def ask_broker(
     request: Request,
     services: ServicesDep,
     account: AccountDep,
-    typed: Annotated[BrokerFields, Form()],
+    form: Annotated[BrokerForm, Form()],
 ) -> Response:
     """Log in at a broker with what was typed; nothing is kept."""
-    form = BrokerForm(
-        typed.host.strip(),
-        typed.port.strip(),
-        typed.username.strip(),
-        typed.password,
-        typed.tls == "yes",
-    )
     present = read_present(services.options.config)
     services.commands.note(account.name, "broker_test", f"{form.host}:{form.port}"[:200])
     path = present.file.path if present.file else None

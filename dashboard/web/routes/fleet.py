@@ -24,7 +24,7 @@ from dashboard.languages.current import gettext
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import NavigationEntry, render
-from dashboard.web.schemas import ApiModel, EpochMs
+from dashboard.web.schemas import ApiModel, EpochMs, PageNumber, given
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.texts import N_
@@ -35,16 +35,11 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["fleet"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
-    title=N_("Fleet"),
-    path="/fleet",
-    position=15,
-    icon="M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h6v6h-6z",
-    of="fleet",
+    N_("Fleet"), "/fleet", 15, "M4 4h6v6H4zM14 4h6v6h-6zM4 14h6v6H4zM14 14h6v6h-6z", of="fleet"
 )
 
 Name = Annotated[str, Query(max_length=200, description="Part of the names that are wanted")]
 Which = Annotated[Shown, Query(description="Which devices")]
-PageNumber = Annotated[int, Query(ge=1, le=1_000_000)]
 
 
 class AlarmModel(ApiModel):
@@ -124,7 +119,6 @@ def fleet_page(
     """Show the devices, those that need attention first."""
     database = fleet_of(services)
     answer = _read(database, name, shown, page)
-    chosen = {key: value for key, value in (("name", name), ("shown", shown)) if value}
     return render(
         request,
         "fleet.html",
@@ -137,7 +131,7 @@ def fleet_page(
         shown=shown,
         page=page,
         pages=_pages(answer),
-        chosen=urlencode(chosen),
+        chosen=urlencode(given(name=name, shown=shown)),
         source=database.source.shown,
         at_ms=clock.now().wall_ms,
     )

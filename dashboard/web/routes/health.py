@@ -1,9 +1,4 @@
-"""Health and alerts.
-
-How the appliance is: the agent's own report, the database, the models in use.
-
-Alerts: those that stand, the log, who has seen them. None of them is a medical alarm.
-"""
+"""Health of the appliance and its alerts, none of which is a medical alarm."""
 
 from __future__ import annotations
 
@@ -19,12 +14,12 @@ from dashboard.accounts.roles import Permission
 from dashboard.charts.health import BUCKETS, HEIGHT, health_figures
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said
+from dashboard.web import schemas
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.live import agent_messages
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
-from dashboard.web.schemas import ApiModel, EpochMs, HealthModel, ModelInUse
 from dashboard.web.services import OptionsDep, Services, ServicesDep
 from edge_agent import __version__
 from edge_agent.alerts.rules import DISCLAIMER, rule_title
@@ -68,10 +63,10 @@ def health_page(request: Request, services: ServicesDep) -> Response:
     )
 
 
-class HealthMinuteModel(ApiModel):
+class HealthMinuteModel(schemas.ApiModel):
     """The appliance at one minute of the last day, and what it lost since the minute before."""
 
-    at: EpochMs = Field(validation_alias="at_ms")
+    at: schemas.EpochMs = Field(validation_alias="at_ms")
     fps: float | None = Field(description="Frames per second; null: the camera was not to run")
     frames_dropped: int = Field(description="Frames skipped because a newer one was there")
     rows_dropped: int = Field(description="Rows that could not be written")
@@ -92,25 +87,25 @@ def get_history(options: OptionsDep) -> list[HealthMinuteModel]:
 
 
 @router.get("/api/v1/health", operation_id="get_health", dependencies=[needs(Permission.SEE)])
-async def get_health(services: ServicesDep) -> HealthModel:
+async def get_health(services: ServicesDep) -> schemas.HealthModel:
     """Tell the state of agent, database and models."""
     agent = await agent_messages(services.options.live_socket)
     return await run_in_threadpool(_read, services, agent.get("health"))
 
 
-def _read(services: Services, agent: dict[str, Any] | None) -> HealthModel:
+def _read(services: Services, agent: dict[str, Any] | None) -> schemas.HealthModel:
     reader = services.reader
     database = services.options.database
     span = reader.span()
     support = read_support()
-    return HealthModel(
+    return schemas.HealthModel(
         device=services.options.device,
         version=__version__,
         database_bytes=database_bytes(database),
         counts=reader.counts(),
         first=span[0] if span else None,
         last=span[1] if span else None,
-        models=[ModelInUse.model_validate(used) for used in models_in_use(database)],
+        models=[schemas.ModelInUse.model_validate(used) for used in models_in_use(database)],
         agent=agent,
         support_contact=support.contact,
         support_until=support.until,
@@ -119,32 +114,21 @@ def _read(services: Services, agent: dict[str, Any] | None) -> HealthModel:
 
 alerts_router = APIRouter(tags=["alerts"], dependencies=[needs(Permission.SEE)])
 ALERTS_NAVIGATION = NavigationEntry(
-    title=N_("Alerts"),
-    path="/alerts",
-    position=68,
-    icon="M6 16V10a6 6 0 0112 0v6l2 2H4zM10 21h4",
-    of="appliance",
+    N_("Alerts"), "/alerts", 68, "M6 16V10a6 6 0 0112 0v6l2 2H4zM10 21h4", of="appliance"
 )
 PAGE_ROWS = 50
-_LAST_PAGE = 1_000_000
 _ENDINGS = {
     "over": N_("over"),
     "not_known": N_("not known any more"),
     "rule_removed": N_("rule removed"),
 }
 
-Moment = Annotated[
-    Annotated[int, Field(ge=0, le=2**53)] | None,
-    BeforeValidator(lambda given: None if given == "" else given),
-    Query(),
-]
 WantedKind = Annotated[
     AlertKind | None,
-    BeforeValidator(lambda given: None if given == "" else given),
+    BeforeValidator(lambda text: None if text == "" else text),
     Query(description="Left out: all kinds"),
 ]
 Number = Annotated[int, Path(ge=1, le=2**53)]
-PageNumber = Annotated[int, Query(ge=1, le=_LAST_PAGE)]
 
 
 class AlertModel(BaseModel):
@@ -188,8 +172,8 @@ class AlertPage(BaseModel):
 
 
 def _wanted(
-    start: Moment = None,
-    end: Moment = None,
+    start: schemas.Moment = None,
+    end: schemas.Moment = None,
     kind: WantedKind = None,
     state: Literal["", "open", "ended", "unacknowledged"] = "",
 ) -> AlertFilter:
@@ -201,7 +185,7 @@ FilterDep = Annotated[AlertFilter, Depends(_wanted)]
 
 @alerts_router.get("/alerts", include_in_schema=False)
 def alerts_page(
-    request: Request, services: ServicesDep, wanted: FilterDep, page: PageNumber = 1
+    request: Request, services: ServicesDep, wanted: FilterDep, page: schemas.PageNumber = 1
 ) -> Response:
     """Show the alerts that stand, the log, and what is watched."""
     matching, rows = services.alerts.log.page(wanted, PAGE_ROWS, page)
@@ -214,7 +198,11 @@ def alerts_page(
         page=page,
         pages=max(1, -(-matching // PAGE_ROWS)),
         wanted=wanted,
-        chosen=urlencode(_chosen(wanted)),
+        chosen=urlencode(
+            schemas.given(
+                start=wanted.start_ms, end=wanted.end_ms, kind=wanted.kind, state=wanted.state
+            )
+        ),
         kinds=[(kind.value, said(kind.value)) for kind in AlertKind],
         options=services.alerts.options,
         title_of=rule_title,
@@ -225,7 +213,7 @@ def alerts_page(
 
 
 @alerts_router.get("/api/v1/alerts", operation_id="list_alerts")
-def get_alerts(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) -> AlertPage:
+def get_alerts(services: ServicesDep, wanted: FilterDep, page: schemas.PageNumber = 1) -> AlertPage:
     """Tell fifty alerts of the log."""
     matching, rows = services.alerts.log.page(wanted, PAGE_ROWS, page)
     return AlertPage(
@@ -236,9 +224,7 @@ def get_alerts(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) -
 
 
 @alerts_router.post(
-    "/alerts/{number}/acknowledge",
-    include_in_schema=False,
-    dependencies=[needs(Permission.RUN)],
+    "/alerts/{number}/acknowledge", include_in_schema=False, dependencies=[needs(Permission.RUN)]
 )
 def acknowledge_on_page(number: Number, services: ServicesDep, account: AccountDep) -> Response:
     """Note that somebody has seen an alert, and show the page again."""
@@ -266,13 +252,3 @@ def _targets(services: Services) -> list[str]:
         return [target.name for target in options.targets_without_file()] + [
             gettext("alerts.notify_file cannot be read")
         ]
-
-
-def _chosen(wanted: AlertFilter) -> dict[str, str | int]:
-    given: dict[str, str | int | None] = {
-        "start": wanted.start_ms,
-        "end": wanted.end_ms,
-        "kind": wanted.kind or None,
-        "state": wanted.state or None,
-    }
-    return {name: value for name, value in given.items() if value is not None}

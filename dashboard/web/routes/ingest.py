@@ -132,7 +132,7 @@ def _check_form(request: Request) -> None:
 def _hand_in(services: Services, token: Token, body: bytes) -> HandedIn:
     items = parse_payload(body)
     origin = Origin(f"http:{token.name}", prefix=f"http:{token.name}:", as_text=False)
-    judged = read_given(items, clock.now(), origin, services.ingest.arrivals)
+    judged = read_given(items, clock.now(), origin, services.arrivals)
     if services.options.only_in_sessions:
         judged = _within_sessions(services, judged)
     new = iter(

@@ -1,10 +1,7 @@
-"""Live, camera switch, preview.
+"""The live page: its events, the open session, the switch of the camera, and the preview.
 
-What happens now: the live page, its event stream, and the open session.
-
-The switch of the camera: off, and nothing is captured until somebody turns it on again.
-
-The camera's picture for an administrator, for a minute at a time: streamed, and kept nowhere.
+While the camera is switched off, nothing is captured until somebody turns it on again. The preview
+shows an administrator the picture for a minute at a time; it is kept nowhere.
 """
 
 from __future__ import annotations
@@ -22,31 +19,21 @@ from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import MAY, Permission, Scope
 from dashboard.protocols.file import find_protocol, list_protocols
+from dashboard.web import schemas
 from dashboard.web.errors import event_answer, may_refuse
 from dashboard.web.event_streams import EventStream
 from dashboard.web.guards.permissions import lacks_second_factor, needs
 from dashboard.web.live import Onlooker
 from dashboard.web.login import AccountDep, key_of, login_token, still_holds
 from dashboard.web.rendering import NavigationEntry, render
-from dashboard.web.schemas import (
-    ApiModel,
-    EndedSession,
-    MarkerModel,
-    NewMarker,
-    NewSession,
-    RecentSecond,
-    SessionModel,
-    SessionState,
-    VitalModel,
-)
 from dashboard.web.services import ReaderDep, Services, ServicesDep, StudyDep, new_key
 from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
 from edge_agent.core.clock import Every
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import UNUSABLE
-from edge_agent.core.study import Purpose, Session, SessionSetting
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.study import Session, SessionSetting
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.preview import Ended
 from edge_agent.store.read.base import Trend
@@ -59,11 +46,7 @@ from edge_agent.store.study.study import Study
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["live"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
-    title=N_("Live"),
-    path="/live",
-    position=10,
-    icon="M3 12h4l2.5-6 4.5 12 2.5-6H21",
-    of="appliance",
+    N_("Live"), "/live", 10, "M3 12h4l2.5-6 4.5 12 2.5-6H21", of="appliance"
 )
 
 STRIP_MS = 120_000
@@ -91,7 +74,7 @@ def live_page(
         "session": session_state(study).model_dump(mode="json"),
         "kinds": [_tile(kind) for kind in VitalKind],
         "vitals": [
-            VitalModel.model_validate(reading).model_dump()
+            schemas.VitalModel.model_validate(reading).model_dump()
             for reading in reader.latest_vitals().values()
         ],
         "strip": _recent(recent),
@@ -130,23 +113,27 @@ async def live_events(
 
 
 @router.get("/api/v1/live/recent", operation_id="get_recent_seconds")
-def get_recent(reader: ReaderDep) -> list[RecentSecond]:
+def get_recent(reader: ReaderDep) -> list[schemas.RecentSecond]:
     """Tell what was recorded in the last two minutes, by seconds; seconds without a face are left
     out.
     """
-    return [RecentSecond.model_validate(second) for second in _recent(_last_minutes(reader))]
+    return [
+        schemas.RecentSecond.model_validate(second) for second in _recent(_last_minutes(reader))
+    ]
 
 
 @router.get("/api/v1/session", operation_id="get_open_session")
-def get_session(study: StudyDep) -> SessionState:
+def get_session(study: StudyDep) -> schemas.SessionState:
     """Tell the open session, its condition and its markers."""
     return session_state(study)
 
 
 @router.get("/api/v1/vitals/latest", operation_id="get_latest_vitals")
-def get_latest_vitals(reader: ReaderDep) -> list[VitalModel]:
+def get_latest_vitals(reader: ReaderDep) -> list[schemas.VitalModel]:
     """Tell the newest reading of each kind."""
-    return [VitalModel.model_validate(reading) for reading in reader.latest_vitals().values()]
+    return [
+        schemas.VitalModel.model_validate(reading) for reading in reader.latest_vitals().values()
+    ]
 
 
 @router.post(
@@ -157,18 +144,10 @@ def get_latest_vitals(reader: ReaderDep) -> list[VitalModel]:
     dependencies=[needs(Permission.RUN), APPLIANCE_ONLY],
 )
 def start_session(
-    new: NewSession, study: StudyDep, account: AccountDep, services: ServicesDep
-) -> SessionState:
+    new: schemas.NewSession, study: StudyDep, account: AccountDep, services: ServicesDep
+) -> schemas.SessionState:
     """Open a session now."""
-    open_session(
-        services,
-        new.participant,
-        new.purpose,
-        new.setting,
-        new.name,
-        new.protocol,
-        account.name,
-    )
+    open_session(services, new, account.name)
     return session_state(study)
 
 
@@ -179,8 +158,11 @@ def start_session(
     dependencies=[needs(Permission.RUN), APPLIANCE_ONLY],
 )
 def end_session(
-    study: StudyDep, account: AccountDep, services: ServicesDep, which: EndedSession | None = None
-) -> SessionState:
+    study: StudyDep,
+    account: AccountDep,
+    services: ServicesDep,
+    which: schemas.EndedSession | None = None,
+) -> schemas.SessionState:
     """Close the open session now."""
     close_session(services, account.name, which.session if which else None)
     return session_state(study)
@@ -194,8 +176,8 @@ def end_session(
     dependencies=[needs(Permission.RUN, Scope.MARKERS), APPLIANCE_ONLY],
 )
 def add_marker(
-    new: NewMarker, study: StudyDep, account: AccountDep, services: ServicesDep
-) -> SessionState:
+    new: schemas.NewMarker, study: StudyDep, account: AccountDep, services: ServicesDep
+) -> schemas.SessionState:
     """Add a marker to the open session: now, at the time at which it was pressed, or when the
     program's own clock says.
 
@@ -230,34 +212,24 @@ def close_session(services: Services, actor: str, number: int | None) -> None:
     if number in ended:
         return
     if number is not None and is_open is not None and number != is_open.id:
-        raise StudyError(
-            Message(N_("There is no session {number}. Reload the page."), number=number)
-        )
+        raise StudyError(N_("There is no session {number}. Reload the page."), number=number)
     services.commands.end_session(actor=actor)
 
 
-def open_session(
-    services: Services,
-    participant: str,
-    purpose: Purpose,
-    setting: SessionSetting,
-    name: str,
-    protocol: str | None,
-    actor: str,
-) -> Session:
+def open_session(services: Services, new: schemas.NewSession, actor: str) -> Session:
     """Open a session now, with a protocol when one is named.
 
     Raises:
         StudyError: a rule of the study forbids it.
         ProtocolError: there is no such protocol, or it cannot be used.
     """
-    if not protocol:
+    if not new.protocol:
         return services.commands.start_session(
-            participant, purpose, name, setting=setting, actor=actor
+            new.participant, new.purpose, new.name, setting=new.setting, actor=actor
         )
-    study_protocol = find_protocol(services.options.protocols, protocol)
+    protocol = find_protocol(services.options.protocols, new.protocol)
     return services.protocol_runner.start_session(
-        participant, purpose, setting, name, study_protocol, actor
+        new.participant, new.purpose, new.setting, new.name, protocol, actor
     )
 
 
@@ -278,15 +250,17 @@ def session_choices(services: Services) -> dict[str, object]:
     }
 
 
-def session_state(study: Study) -> SessionState:
+def session_state(study: Study) -> schemas.SessionState:
     """Return the open session with its condition and markers."""
     session = study.open_session()
     if session is None:
-        return SessionState(session=None, condition=None, markers=[])
-    return SessionState(
-        session=SessionModel.model_validate(session),
+        return schemas.SessionState(session=None, condition=None, markers=[])
+    return schemas.SessionState(
+        session=schemas.SessionModel.model_validate(session),
         condition=study.open_condition(),
-        markers=[MarkerModel.model_validate(marker) for marker in study.markers(session.id)],
+        markers=[
+            schemas.MarkerModel.model_validate(marker) for marker in study.markers(session.id)
+        ],
     )
 
 
@@ -385,7 +359,7 @@ async def is_let_in(services: Services, key: str) -> bool:
 PATH = "/api/v1/capture"
 
 
-class CaptureState(ApiModel):
+class CaptureState(schemas.ApiModel):
     """Whether the camera is switched on."""
 
     on: bool
@@ -395,7 +369,7 @@ class CaptureState(ApiModel):
     by: str = Field(description="Who turned it off: an account, or mqtt; empty: it is on")
 
 
-class NewCapture(ApiModel):
+class NewCapture(schemas.ApiModel):
     """What the camera is to be."""
 
     on: StrictBool

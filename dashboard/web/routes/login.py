@@ -1,13 +1,9 @@
-"""Setup, login, one-time link.
-
-First setup, login, the one-time link, logout.
-
-The one-time link of an account: its owner chooses a password.
-"""
+"""Setup, login, logout, and the one-time links of the demonstration and of a new account."""
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Query, Request
@@ -21,7 +17,7 @@ from dashboard.accounts.roles import ABOUT, Account, CameFrom, Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.guards.hosts import name_from_proxy
-from dashboard.web.guards.limits import Asker, HeldUpError, address_of, with_wait
+from dashboard.web.guards.limits import Asker, HeldUpError, address_of, refused_page
 from dashboard.web.guards.permissions import needs
 from dashboard.web.guards.security import safe_next
 from dashboard.web.login import (
@@ -99,17 +95,11 @@ async def log_in(
 
     try:
         return await services.gate.checked(asker(request, services, name), check)
-    except HeldUpError as error:
-        status = error.status
-        wait = error.wait
-        problem = said_of(error)
-    except AccountError as error:
-        log.warning("login refused from %s", address_of(request))
-        await run_in_threadpool(services.accounts.note_failure, name, came_from(request))
-        status = 401
-        wait = 0
-        problem = said_of(error)
-    return await run_in_threadpool(_login_form, request, target, name, problem, status, wait)
+    except (HeldUpError, AccountError) as error:
+        if isinstance(error, AccountError):
+            log.warning("login refused from %s", address_of(request))
+            await run_in_threadpool(services.accounts.note_failure, name, came_from(request))
+        return await refused_page(partial(_login_form, request, target, name), error, 401)
 
 
 @router.get("/setup")
@@ -138,15 +128,8 @@ async def set_up(
 
     try:
         return await services.gate.checked(asker(request, services), make)
-    except HeldUpError as error:
-        status = error.status
-        wait = error.wait
-        problem = said_of(error)
-    except AccountError as error:
-        status = 400
-        wait = 0
-        problem = said_of(error)
-    return await run_in_threadpool(_setup_form, request, name, problem, status, wait)
+    except (HeldUpError, AccountError) as error:
+        return await refused_page(partial(_setup_form, request, name), error, 400)
 
 
 @router.post("/logout", dependencies=[needs(Permission.OWN)])
@@ -225,11 +208,10 @@ def _login_form(
     name: str = "",
     problem: str = "",
     status: int = 200,
-    wait: int = 0,
     proxied: str = "",
 ) -> Response:
     """Return the page that asks for name and password."""
-    response = render(
+    return render(
         request,
         "login.html",
         status,
@@ -238,13 +220,10 @@ def _login_form(
         problem=problem,
         proxied=proxied,
     )
-    return with_wait(response, wait)
 
 
-def _setup_form(
-    request: Request, name: str = "", problem: str = "", status: int = 200, wait: int = 0
-) -> Response:
-    response = render(
+def _setup_form(request: Request, name: str = "", problem: str = "", status: int = 200) -> Response:
+    return render(
         request,
         "setup.html",
         status,
@@ -253,20 +232,17 @@ def _setup_form(
         least=PASSWORD_MIN,
         most=PASSWORD_MAX,
     )
-    return with_wait(response, wait)
 
 
 @router.get(LINK_PATH)
-async def welcome(
-    request: Request,
-    services: ServicesDep,
-    link: Annotated[str, Query(max_length=200)] = "",
+def welcome(
+    request: Request, services: ServicesDep, link: Annotated[str, Query(max_length=200)] = ""
 ) -> Response:
     """Show the form in which a password is chosen; looking does not spend the link.
 
     Nothing is hashed and nothing is counted here: a link is too long to be guessed.
     """
-    return await _answer(request, services, link)
+    return _welcome_page(request, services, link)
 
 
 @router.post(LINK_PATH)
@@ -287,42 +263,28 @@ async def choose_password(
 
     try:
         return await services.gate.checked(Asker(address_of(request)), choose)
-    except HeldUpError as error:
-        return await _answer(request, services, link, said_of(error), error.status, error.wait)
-    except AccountError as error:
-        return await _answer(request, services, link, said_of(error), 400)
+    except (HeldUpError, AccountError) as error:
+        return await refused_page(partial(_welcome_page, request, services, link), error, 400)
 
 
-async def _answer(
-    request: Request,
-    services: Services,
-    link: str,
-    problem: str = "",
-    status: int = 200,
-    wait: int = 0,
+def _welcome_page(
+    request: Request, services: Services, link: str, problem: str = "", status: int = 200
 ) -> Response:
     """Show the form, or why the link opens nothing."""
-
-    def page() -> Response:
-        account = services.members.holder_of(link)
-        return render(
-            request,
-            "welcome.html",
-            status,
-            name=account.name,
-            role=account.role,
-            about=ABOUT[account.role],
-            link=link,
-            problem=problem,
-            least=PASSWORD_MIN,
-            most=PASSWORD_MAX,
-        )
-
     try:
-        shown = await run_in_threadpool(page)
+        account = services.members.holder_of(link)
     except AccountError as error:
         title = gettext("This link opens nothing")
-        shown = await run_in_threadpool(
-            render, request, "error.html", max(status, 403), title=title, text=said_of(error)
-        )
-    return with_wait(shown, wait)
+        return render(request, "error.html", max(status, 403), title=title, text=said_of(error))
+    return render(
+        request,
+        "welcome.html",
+        status,
+        name=account.name,
+        role=account.role,
+        about=ABOUT[account.role],
+        link=link,
+        problem=problem,
+        least=PASSWORD_MIN,
+        most=PASSWORD_MAX,
+    )

@@ -1,8 +1,4 @@
-"""`/metrics`.
-
-``/metrics``: the state of the appliance, for Prometheus and what collects as it does.
-
-The state of the appliance as metrics: what Prometheus and its relatives collect.
+"""``/metrics``: the state of the appliance for Prometheus and its relatives.
 
 Whatever comes from the agent is left out while no agent runs, and whatever lasts carries its age:
 an agent that stopped is a gap and a growing age, never a constant line. Names end in their unit, as
@@ -59,7 +55,6 @@ def _exposition(
     span = reader.span()
     state = ApplianceState(
         device=services.options.device,
-        version=__version__,
         at_ms=at_ms,
         uptime_s=clock.boot_seconds() - services.started_s,
         agent=agent,
@@ -87,7 +82,6 @@ class ApplianceState:
 
     Attributes:
         device: name of the appliance.
-        version: of the dashboard.
         at_ms: the moment, UTC.
         uptime_s: of the dashboard.
         agent: the newest messages of the agent by type; empty: none runs.
@@ -101,7 +95,6 @@ class ApplianceState:
     """
 
     device: str
-    version: str
     at_ms: int
     uptime_s: float
     agent: Mapping[str, Mapping[str, Any]]
@@ -149,11 +142,11 @@ def _of_dashboard(state: ApplianceState) -> Iterator[Family]:
     yield InfoMetricFamily(
         f"{_PREFIX}build",
         "Version of the dashboard and name of the device",
-        {"version": state.version, "device": state.device},
+        {"version": __version__, "device": state.device},
     )
     yield _gauge("dashboard_uptime_seconds", "Since the dashboard was started", state.uptime_s)
     yield _gauge("database_bytes", "Size of the database", state.database_bytes)
-    rows = GaugeMetricFamily(f"{_PREFIX}database_rows", "Rows by table", labels=["table"])
+    rows = _family("database_rows", "Rows by table", "table")
     for table, number in state.rows.items():
         if table != "outbox":
             rows.add_metric([table], number)
@@ -164,7 +157,7 @@ def _of_dashboard(state: ApplianceState) -> Iterator[Family]:
     if state.recorded_ms is not None:
         age = state.age_s(state.recorded_ms)
         yield _gauge("recording_age_seconds", "Since the newest row of the timeline", age)
-    alerts = GaugeMetricFamily(f"{_PREFIX}alerts_open", "Alerts that stand", labels=["kind"])
+    alerts = _family("alerts_open", "Alerts that stand", "kind")
     for kind in AlertKind:
         alerts.add_metric([kind.value], sum(alert.kind == kind for alert in state.alerts))
     yield alerts
@@ -224,13 +217,9 @@ def _of_outputs(health: Mapping[str, Any]) -> Iterator[Family]:
 
 
 def _of_sensors(health: Mapping[str, Any]) -> Iterator[Family]:
-    labels = ["source", "kind"]
-    connected = GaugeMetricFamily(
-        f"{_PREFIX}sensor_connected", "Whether a sensor is connected: 1 or 0", labels=labels
-    )
-    battery = GaugeMetricFamily(
-        f"{_PREFIX}sensor_battery_percent", "Charge of a sensor", labels=labels
-    )
+    about = "Whether a sensor is connected: 1 or 0"
+    connected = _family("sensor_connected", about, "source", "kind")
+    battery = _family("sensor_battery_percent", "Charge of a sensor", "source", "kind")
     for sensor in health["sensors"]:
         values = [sensor["source"], sensor["kind"]]
         connected.add_metric(values, float(bool(sensor["connected"])))
@@ -241,16 +230,10 @@ def _of_sensors(health: Mapping[str, Any]) -> Iterator[Family]:
 
 
 def _of_vitals(state: ApplianceState) -> Iterator[Family]:
-    value = GaugeMetricFamily(
-        f"{_PREFIX}vital",
-        "Newest reading of each kind, however old: look at its age",
-        labels=["kind", "source", "unit"],
-    )
-    age = GaugeMetricFamily(
-        f"{_PREFIX}vital_age_seconds",
-        "Since the newest reading of each kind was measured",
-        labels=["kind", "source", "unit"],
-    )
+    about = "Newest reading of each kind, however old: look at its age"
+    value = _family("vital", about, "kind", "source", "unit")
+    about = "Since the newest reading of each kind was measured"
+    age = _family("vital_age_seconds", about, "kind", "source", "unit")
     for reading in state.vitals:
         labels = [reading.kind.value, reading.source, reading.kind.unit]
         value.add_metric(labels, reading.value)
@@ -275,6 +258,11 @@ def _known(name: str, about: str, value: float | None) -> Iterator[Family]:
     """Yield a metric where its value is known."""
     if value is not None:
         yield _gauge(name, about, value)
+
+
+def _family(name: str, about: str, *labels: str) -> GaugeMetricFamily:
+    """Return a metric of several values, told apart by labels."""
+    return GaugeMetricFamily(f"{_PREFIX}{name}", about, labels=labels)
 
 
 def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:

@@ -1,8 +1,6 @@
-"""Models; single pictures.
+"""The models on this device with their cards, and the page that reads single pictures.
 
-The models on this device and their cards: which run, how often they are right, their limits.
-
-Reads pictures that people send, and keeps none: not on disk, not in the log.
+Pictures are kept nowhere: not on disk, not in the log.
 """
 
 from __future__ import annotations
@@ -92,10 +90,7 @@ def models_page(request: Request, options: OptionsDep) -> Response:
     models, problems = _on_device(options)
     shown = [
         ShownModel(
-            one,
-            category_rows(one.card),
-            robustness_rows(one.card),
-            reliability_chart(one.card),
+            one, category_rows(one.card), robustness_rows(one.card), reliability_chart(one.card)
         )
         for one in models
     ]
@@ -129,11 +124,7 @@ def _models(options: DashboardOptions) -> list[ModelWithCard]:
     cards = known_cards(options.models)
     return [
         ModelWithCard.model_validate(
-            {
-                name: getattr(used, name)
-                for name in ("kind", "name", "version", "sha256", "since_ms")
-            }
-            | {"card": _card(cards.get(used.sha256))}
+            ModelInUse.model_validate(used).model_dump() | {"card": _card(cards.get(used.sha256))}
         )
         for used in models_in_use(options.database)
     ]

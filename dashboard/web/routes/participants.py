@@ -1,10 +1,5 @@
-"""One participant.
-
-A participant's page: consents, attributes, sessions, and how they went over time.
-
-What is told of a participant beside the code, as far as they agreed to it.
-
-Erasing a participant, after their code was typed once more.
+"""One participant: consents, attributes, sessions over time, and erasure after the code was typed
+once more.
 """
 
 from __future__ import annotations
@@ -13,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Request
+from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
@@ -39,7 +34,7 @@ from edge_agent.core.study import (
     AttributeUse,
     Session,
 )
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader, consents, session_counts
 from edge_agent.store.read.study import SessionMeans, read_session_means
@@ -120,26 +115,14 @@ class AttributesModel(ApiModel):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class AttributeForm:
+class AttributeForm(BaseModel):
     """What a person wrote, as typed."""
 
-    use: str
-    known: Mapping[str, str]
-    others: str
-
-
-def _form(
-    use: Annotated[str, Form(max_length=20)] = "",
-    age_band: Annotated[str, Form(max_length=100)] = "",
-    sex: Annotated[str, Form(max_length=100)] = "",
-    medication: Annotated[str, Form(max_length=200)] = "",
-    others: Annotated[str, Form(max_length=4000)] = "",
-) -> AttributeForm:
-    return AttributeForm(use, {AGE_BAND: age_band, SEX: sex, MEDICATION: medication}, others)
-
-
-FormDep = Annotated[AttributeForm, Depends(_form)]
+    use: str = Field("", max_length=20)
+    age_band: str = Field("", max_length=100)
+    sex: str = Field("", max_length=100)
+    medication: str = Field("", max_length=200)
+    others: str = Field("", max_length=4000)
 
 
 @attributes_router.get("/study/participants/{code}/attributes", include_in_schema=False)
@@ -150,12 +133,17 @@ def attributes_page(request: Request, services: ServicesDep, code: str) -> Respo
 
 @attributes_router.post("/study/participants/{code}/attributes", include_in_schema=False)
 def change_attributes(
-    request: Request, services: ServicesDep, account: AccountDep, code: str, form: FormDep
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    code: str,
+    form: Annotated[AttributeForm, Form()],
 ) -> Response:
     """Record what the participant agreed to, and what is told of them: all of it, or nothing."""
     try:
         use = AttributeUse(form.use)
-        _write(services, code, use, {**form.known, **_fields(form.others)}, account.name)
+        known = form.model_dump(include=set(_KNOWN))
+        _write(services, code, use, known | _fields(form.others), account.name)
     except (ValueError, StudyError) as error:
         problem = gettext("Choose what they agreed to.")
         if isinstance(error, StudyError):
@@ -207,6 +195,14 @@ def _kept(services: Services, code: str) -> dict[str, str]:
     return next((kept for one, kept in told.items() if one.casefold() == code.casefold()), {})
 
 
+def _known(services: Services, code: str) -> str:
+    """Return a code as it was made, whatever its letters were typed like."""
+    known = {one.code.casefold(): one.code for one in services.study.participants()}
+    if code.casefold() not in known:
+        raise HTTPException(404)
+    return known[code.casefold()]
+
+
 def _fields(text: str) -> dict[str, str]:
     """Return the fields of lines such as ``handedness=left``.
 
@@ -218,26 +214,22 @@ def _fields(text: str) -> dict[str, str]:
         name, sign, value = line.partition("=")
         if not sign or not value.strip():
             raise StudyError(
-                Message(
-                    N_("{line!r}: write name=value on each line, such as handedness=left."),
-                    line=line,
-                )
+                N_("{line!r}: write name=value on each line, such as handedness=left."),
+                line=line,
             )
         fields[name.strip()] = value
     return fields
 
 
 def _page(request: Request, services: Services, code: str, problem: str = "") -> Response:
-    known = {one.code.casefold(): one.code for one in services.study.participants()}
-    if code.casefold() not in known:
-        raise HTTPException(404)
+    code = _known(services, code)
     kept = _kept(services, code)
     return render(
         request,
         "attributes.html",
         status_code=409 if problem else 200,
         problem=problem,
-        code=known[code.casefold()],
+        code=code,
         has_consent=services.study.has_consent(code),
         use=attribute_use_of(services.options.database, code),
         kept=kept,
@@ -287,24 +279,17 @@ def erase(
 
 
 def _erasure_page(request: Request, services: Services, code: str, problem: str = "") -> Response:
-    person = next(
-        (one for one in services.study.participants() if one.code.casefold() == code.casefold()),
-        None,
-    )
-    if person is None:
-        raise HTTPException(404)
+    code = _known(services, code)
     database = services.options.database
-    sessions = [
-        session for session in services.study.sessions() if session.participant == person.code
-    ]
+    sessions = [session for session in services.study.sessions() if session.participant == code]
     counts = session_counts(database)
     return render(
         request,
         "erase.html",
         status_code=409 if problem else 200,
         problem=problem,
-        code=person.code,
-        consent=consents(database).get(person.code),
+        code=code,
+        consent=consents(database).get(code),
         is_open=any(session.end_ms is None for session in sessions),
         sessions=len(sessions),
         expressions=sum(counts[session.id].expressions for session in sessions),

@@ -1,10 +1,8 @@
-"""Operator and participant.
+"""The two pages of a protocol.
 
-The operator's page of a protocol: what runs, what comes next, and the keys that pause, skip and
-end it.
-
-The participant's page: full screen, opened by a token, and without a single number that was
-measured.
+The operator's page shows the present screen and the next ones, and has the keys that pause, skip
+and end. The participant's page is opened by a token and fills the screen; it holds not one number
+that was measured.
 """
 
 from __future__ import annotations
@@ -23,6 +21,7 @@ from dashboard.languages.current import gettext
 from dashboard.languages.names import said, said_if_ours
 from dashboard.protocols.file import find_media, list_protocols, media_type
 from dashboard.protocols.runner import ProtocolRunner, ProtocolView, text_of_screen, texts_for
+from dashboard.web import schemas
 from dashboard.web.delivery import qr_code
 from dashboard.web.errors import event_answer, may_refuse
 from dashboard.web.event_streams import EventStream
@@ -30,13 +29,6 @@ from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep, key_of
 from dashboard.web.rendering import render
 from dashboard.web.routes.live import CHECK_SECONDS, is_let_in
-from dashboard.web.schemas import (
-    Answer,
-    ProtocolEntry,
-    ProtocolStateModel,
-    ScreenModel,
-    SessionModel,
-)
 from dashboard.web.services import OptionsDep, ProtocolRunnerDep, Services, ServicesDep
 from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
@@ -66,29 +58,31 @@ def protocol_page(request: Request, runner: ProtocolRunnerDep) -> Response:
 
 
 @router.get("/api/v1/protocols", operation_id="list_protocols")
-def get_protocols(options: OptionsDep) -> list[ProtocolEntry]:
+def get_protocols(options: OptionsDep) -> list[schemas.ProtocolEntry]:
     """List the protocol files, those that cannot be used with the reason."""
     return [
-        ProtocolEntry(name=one.name, title=one.title, problem=one.problem and said(one.problem))
+        schemas.ProtocolEntry(
+            name=one.name, title=one.title, problem=one.problem and said(one.problem)
+        )
         for one in list_protocols(options.protocols)
     ]
 
 
 @router.get("/api/v1/protocol", operation_id="get_protocol_state", responses=may_refuse(409))
-def get_protocol(runner: ProtocolRunnerDep) -> ProtocolStateModel:
+def get_protocol(runner: ProtocolRunnerDep) -> schemas.ProtocolStateModel:
     """Tell how the protocol stands, or how the last one ended."""
     return _state(runner)
 
 
 @router.post("/api/v1/protocol/go", operation_id="continue_protocol", responses=may_refuse(409))
-def go_on(runner: ProtocolRunnerDep) -> ProtocolStateModel:
+def go_on(runner: ProtocolRunnerDep) -> schemas.ProtocolStateModel:
     """Begin, or go on after a break, as soon as the participant is ready."""
     runner.go()
     return _state(runner)
 
 
 @router.post("/api/v1/protocol/pause", operation_id="pause_protocol", responses=may_refuse(409))
-def pause(runner: ProtocolRunnerDep) -> ProtocolStateModel:
+def pause(runner: ProtocolRunnerDep) -> schemas.ProtocolStateModel:
     """Stand still; the condition that is open ends here."""
     runner.pause()
     return _state(runner)
@@ -97,7 +91,7 @@ def pause(runner: ProtocolRunnerDep) -> ProtocolStateModel:
 @router.post(
     "/api/v1/protocol/skip", operation_id="skip_protocol_screen", responses=may_refuse(409)
 )
-def skip(runner: ProtocolRunnerDep) -> ProtocolStateModel:
+def skip(runner: ProtocolRunnerDep) -> schemas.ProtocolStateModel:
     """Leave the present screen."""
     runner.skip()
     return _state(runner)
@@ -106,7 +100,7 @@ def skip(runner: ProtocolRunnerDep) -> ProtocolStateModel:
 @router.post(
     "/api/v1/protocol/repeat", operation_id="repeat_protocol_screen", responses=may_refuse(409)
 )
-def repeat(runner: ProtocolRunnerDep) -> ProtocolStateModel:
+def repeat(runner: ProtocolRunnerDep) -> schemas.ProtocolStateModel:
     """Begin the present screen again."""
     runner.repeat()
     return _state(runner)
@@ -115,7 +109,7 @@ def repeat(runner: ProtocolRunnerDep) -> ProtocolStateModel:
 @router.post("/api/v1/protocol/end", operation_id="end_protocol", responses=may_refuse(409))
 def end(
     runner: ProtocolRunnerDep, services: ServicesDep, account: AccountDep
-) -> ProtocolStateModel:
+) -> schemas.ProtocolStateModel:
     """End protocol and session now."""
     runner.end()
     state = _state(runner)
@@ -135,17 +129,17 @@ async def protocol_events(request: Request, services: ServicesDep) -> Response:
     return EventStream(request, _events(services, key), key)
 
 
-def protocol_state_model(view: ProtocolView) -> ProtocolStateModel:
+def protocol_state_model(view: ProtocolView) -> schemas.ProtocolStateModel:
     """Return what programs and the operator's page get."""
-    return ProtocolStateModel(
-        session=SessionModel.model_validate(view.session),
+    return schemas.ProtocolStateModel(
+        session=schemas.SessionModel.model_validate(view.session),
         title=view.title,
         state=view.state.value,
         reason=said(view.reason),
         begun=view.begun,
         step=view.step,
         screens=[
-            ScreenModel(
+            schemas.ScreenModel(
                 title=said_if_ours(one.title),
                 kind=one.kind.value,
                 seconds=one.seconds,
@@ -205,7 +199,7 @@ def _event(view: ProtocolView | None) -> str:
     return f"event: protocol\ndata: {data}\n\n"
 
 
-def _state(runner: ProtocolRunner) -> ProtocolStateModel:
+def _state(runner: ProtocolRunner) -> schemas.ProtocolStateModel:
     view = runner.view()
     if view is None:
         raise StudyError(
@@ -262,19 +256,19 @@ def ready(runner: ProtocolRunnerDep, token: str) -> None:
 
 
 @participant_router.post("/{token}/answer", status_code=204, dependencies=[Depends(_open_view)])
-def answer(runner: ProtocolRunnerDep, token: str, message: Answer) -> None:
+def answer(runner: ProtocolRunnerDep, token: str, message: schemas.Answer) -> None:
     """Take an answer to the question of a screen."""
     runner.answer(token, message.step, message.value)
 
 
 @participant_router.post("/{token}/ended", status_code=204, dependencies=[Depends(_open_view)])
-def media_ended(runner: ProtocolRunnerDep, token: str, message: Answer) -> None:
+def media_ended(runner: ProtocolRunnerDep, token: str, message: schemas.Answer) -> None:
     """The sound or video of a screen has come to its end."""
     runner.media_ended(token, message.step)
 
 
 @participant_router.post("/{token}/failed", status_code=204, dependencies=[Depends(_open_view)])
-def media_failed(runner: ProtocolRunnerDep, token: str, message: Answer) -> None:
+def media_failed(runner: ProtocolRunnerDep, token: str, message: schemas.Answer) -> None:
     """The file of a screen cannot be shown by this browser."""
     runner.media_failed(token, message.step)
 

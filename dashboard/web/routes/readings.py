@@ -1,11 +1,6 @@
-"""Readings entered by hand, corrected, imported.
+"""Readings that people bring: entered by hand, corrected, removed, or as a CSV file.
 
-Readings by hand, and how files and programs hand them in.
-
-Correcting and removing readings that were entered by hand.
-
-A CSV file of readings: sent, explained column by column, seen, and then stored as a whole or not
-at all.
+A file is sent, explained column by column, seen, and then stored as a whole or not at all.
 """
 
 from __future__ import annotations
@@ -18,19 +13,20 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
+from pydantic import BaseModel, Field
 from python_multipart.exceptions import FormParserError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from dashboard.accounts.roles import Permission
+from dashboard.accounts.roles import Account, Permission
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import said, said_of, vital_label
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
-from dashboard.web.services import Services, ServicesDep, new_key
+from dashboard.web.services import Services, ServicesDep, UploadedFile, new_key
 from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError, ReadingError
@@ -45,24 +41,13 @@ from edge_agent.core.readings import (
     reading_of,
 )
 from edge_agent.core.study import MarkerKind
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import PRESSURES, VitalKind
 from edge_agent.store.intake.corrections import ReadingKey, entered_readings, removed_readings
 from edge_agent.store.intake.imports import TakenReadings, taken_readings
 from edge_agent.store.study.past import Nearest, Placement, outside_sentence
 from edge_agent.store.write.timeline import ReadingTable
-from edge_agent.vitals.csv import (
-    MAX_FILE_BYTES,
-    TARGETS,
-    ColumnMap,
-    CsvFile,
-    DateOrder,
-    JudgedRow,
-    all_readings,
-    count_placeholders,
-    guess_map,
-    local_times,
-)
+from edge_agent.vitals import csv
 
 router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
 NAVIGATION = NavigationEntry(
@@ -83,8 +68,8 @@ _CHANGED = {
     "removed": N_("The reading was removed. It counts nowhere any more; what it was is kept."),
 }
 
-Text = Annotated[str, Form(max_length=TEXT_LENGTH)]
-Count = Annotated[int | None, Query(ge=0)]
+Text = Annotated[str, Field(max_length=TEXT_LENGTH)]
+Count = Annotated[int | None, Field(ge=0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,35 +125,34 @@ class Correction:
     confirmed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """Readings of a file that lie in no session, as numbers of an address.
+class HandedIn(BaseModel):
+    """What became of readings that were handed in, as the numbers of an address.
 
     Attributes:
-        count: how many they are.
+        taken: were saved; ``None``: nothing was handed in.
+        there: were there already.
+        flagged: look implausible.
+        twice: local times of a file that come twice.
+        empty: its cells with a mark for no value.
+        number: of the import.
+        outside: its readings that lie in no session.
         given: of how many.
         nearest: number of the nearest session.
-        later_s: by how much it begins later; negative where it ended before.
+        later: by how many seconds that begins later; negative where it ended before.
+        changed: what became of a correction.
     """
 
-    count: int
-    given: int
-    nearest: int | None
-    later_s: int
-
-
-def _outside(
-    outside: Count = None,
-    given: Count = None,
-    nearest: Count = None,
-    later: Annotated[int, Query(ge=-(2**40), le=2**40)] = 0,
-) -> Outside | None:
-    if not outside:
-        return None
-    return Outside(outside, given or outside, nearest, later)
-
-
-OutsideDep = Annotated[Outside | None, Depends(_outside)]
+    taken: Count = None
+    there: Count = None
+    flagged: Count = None
+    twice: Count = None
+    empty: Count = None
+    number: int | None = Field(None, alias="import", ge=0, le=2**53)
+    outside: Count = None
+    given: Count = None
+    nearest: Count = None
+    later: int = Field(0, ge=-(2**40), le=2**40)
+    changed: str = Field("", max_length=20)
 
 
 async def _entry_form(request: Request) -> Entry:
@@ -193,50 +177,40 @@ EntryDep = Annotated[Entry, Depends(_entry_form)]
 def readings_page(
     request: Request,
     services: ServicesDep,
-    taken: Count = None,
-    there: Count = None,
-    flagged: Count = None,
-    twice: Count = None,
-    empty: Count = None,
-    number: Annotated[int | None, Query(alias="import", ge=0, le=2**53)] = None,
-    outside: OutsideDep = None,
-    changed: Annotated[str, Query(max_length=20)] = "",
+    done: Annotated[HandedIn, Query()],
 ) -> Response:
     """Show the form, the place for files, and how programs send; after an entry, what became
     of it.
     """
-    warning = "" if outside is None else _outside_text(services, outside)
-    message = (
-        gettext(_CHANGED.get(changed, ""))
-        if changed in _CHANGED
-        else _result_text(taken, there or 0, flagged or 0)
-    )
-    if twice:
+    warning = _outside_text(services, done) if done.outside else ""
+    if done.changed in _CHANGED:
+        message = gettext(_CHANGED[done.changed])
+    else:
+        message = _result_text(done.taken, done.there or 0, done.flagged or 0)
+    if done.twice:
         told = ngettext(
             "{n} local time comes twice, as clocks were put back: the order of the file decided "
             "which one is meant.",
             "{n} local times come twice, as clocks were put back: the order of the file decided "
             "which ones are meant.",
-            twice,
+            done.twice,
         )
-        warning = f"{told.format(n=thousands(twice))} {warning}".strip()
-    if empty:
+        warning = f"{told.format(n=thousands(done.twice))} {warning}".strip()
+    if done.empty:
         told = ngettext(
             "{n} cell had a mark for no value (such as 255 or --) and gave no reading.",
             "{n} cells had a mark for no value (such as 255 or --) and gave no reading.",
-            empty,
+            done.empty,
         )
-        warning = f"{told.format(n=thousands(empty))} {warning}".strip()
-    added = [] if number is None else taken_readings(services.options.database, number)
+        warning = f"{told.format(n=thousands(done.empty))} {warning}".strip()
+    database = services.options.database
+    added = [] if done.number is None else taken_readings(database, done.number)
     return _page(request, services, Notices(message=message, warning=warning, added=added))
 
 
 @router.post(f"{PAGE}/by-hand", include_in_schema=False)
 def enter(
-    request: Request,
-    services: ServicesDep,
-    account: AccountDep,
-    entry: EntryDep,
+    request: Request, services: ServicesDep, account: AccountDep, entry: EntryDep
 ) -> Response:
     """Take in what a person has measured; nothing is stored while a field is wrong, and nothing
     implausible before the person has confirmed it.
@@ -364,13 +338,14 @@ def _result_text(taken: int | None, there: int, flagged: int) -> str:
     return " ".join(parts)
 
 
-def _outside_text(services: Services, outside: Outside) -> str:
+def _outside_text(services: Services, done: HandedIn) -> str:
     """Say how many readings of a file lie in no session, and which session is nearest."""
-    code = next((s.participant for s in services.study.sessions() if s.id == outside.nearest), None)
+    outside = done.outside or 0
+    session = next((one for one in services.study.sessions() if one.id == done.nearest), None)
     nearest = None
-    if outside.nearest is not None and code is not None:
-        nearest = Nearest(outside.nearest, code, outside.later_s)
-    sentence = said(outside_sentence(outside.count, outside.given, nearest))
+    if session is not None:
+        nearest = Nearest(session.id, session.participant, done.later)
+    sentence = said(outside_sentence(outside, done.given or outside, nearest))
     return f"{sentence} {gettext('What lies in no session is in no test.')}"
 
 
@@ -394,75 +369,57 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
         kinds=sorted(BY_HAND, key=lambda kind: kind not in PRESSURES),
         file_problem=notices.file_problem,
         open_session=services.study.open_session(),
-        largest_mib=MAX_FILE_BYTES // 2**20,
+        largest_mib=csv.MAX_FILE_BYTES // 2**20,
         address=str(request.base_url).rstrip("/"),
     )
-
-
-def page_with_correction(request: Request, services: Services, correction: Correction) -> Response:
-    """Show the page with a correction that was not taken yet."""
-    return _page(request, services, Notices(correction=correction))
-
-
-def page_with_file_problem(request: Request, services: Services, problem: str) -> Response:
-    """Show the page with what is wrong with a file."""
-    return _page(request, services, Notices(file_problem=problem))
 
 
 _LIST = "recent-title"
 
 
-@dataclass(frozen=True, slots=True)
-class CorrectionForm:
+class ReadingForm(BaseModel):
     """A reading, and what a person typed as its value."""
 
-    key: ReadingKey
-    value: str
-    confirmed: str
+    at: int = Field(ge=0, le=2**62)
+    kind: VitalKind
+    source: Text
+    value: Text = ""
+    confirmed: Text = ""
+
+    @property
+    def key(self) -> ReadingKey:
+        """Which reading it is."""
+        return ReadingKey(self.at, self.kind, self.source)
 
 
-def _key(
-    at: Annotated[int, Form(ge=0, le=2**62)],
-    kind: Annotated[VitalKind, Form()],
-    source: Text,
-) -> ReadingKey:
-    return ReadingKey(at, kind, source)
-
-
-KeyDep = Annotated[ReadingKey, Depends(_key)]
-
-
-def _form(key: KeyDep, value: Text = "", confirmed: Text = "") -> CorrectionForm:
-    return CorrectionForm(key, value.strip(), confirmed)
-
-
-FormDep = Annotated[CorrectionForm, Depends(_form)]
+ReadingDep = Annotated[ReadingForm, Form()]
 
 
 @router.post(f"{PAGE}/by-hand/correct", include_in_schema=False)
 def correct(
-    request: Request, services: ServicesDep, account: AccountDep, form: FormDep
+    request: Request, services: ServicesDep, account: AccountDep, form: ReadingDep
 ) -> Response:
     """Give a reading another value; an implausible one only when it is confirmed."""
-    origin = Origin(form.key.source, decimal_comma=True, live=False)
+    value = form.value.strip()
+    origin = Origin(form.source, decimal_comma=True, live=False)
     try:
-        given = {"kind": form.key.kind.value, "value": form.value, "at": form.key.at_ms}
+        given = {"kind": form.kind.value, "value": value, "at": form.at}
         reading = reading_of(given, clock.now(), origin)
     except ReadingError as error:
-        wrong = Correction(form.key, form.value, f"{error.shown} {error.reason}")
-        return page_with_correction(request, services, wrong)
+        wrong = Correction(form.key, value, f"{error.shown} {error.reason}")
+        return _page(request, services, Notices(correction=wrong))
     doubts = doubts_of([reading])
-    if doubts and form.confirmed != form.value:
-        doubted = Correction(form.key, form.value, " ".join(doubts), confirmed=form.value)
-        return page_with_correction(request, services, doubted)
+    if doubts and form.confirmed != value:
+        doubted = Correction(form.key, value, " ".join(doubts), confirmed=value)
+        return _page(request, services, Notices(correction=doubted))
     services.commands.correct_reading(form.key, reading.value, actor=account.name)
     return RedirectResponse(f"{PAGE}?changed=corrected#{_LIST}", 303)
 
 
 @router.post(f"{PAGE}/by-hand/remove", include_in_schema=False)
-def remove(services: ServicesDep, account: AccountDep, key: KeyDep) -> Response:
+def remove(services: ServicesDep, account: AccountDep, form: ReadingDep) -> Response:
     """Remove a reading; what it was is kept."""
-    services.commands.remove_reading(key, actor=account.name)
+    services.commands.remove_reading(form.key, actor=account.name)
     return RedirectResponse(f"{PAGE}?changed=removed#{_LIST}", 303)
 
 
@@ -472,7 +429,7 @@ csv_import_router = APIRouter(
 PATH = f"{PAGE}/import"
 PREVIEW_ROWS = 10
 _NAME_MOST = 255
-DATES: Mapping[DateOrder, str] = {
+DATES: Mapping[csv.DateOrder, str] = {
     "iso": N_("2026-11-20 08:15, or numbers since 1970"),
     "dmy": N_("20.11.2026 08:15 (day first)"),
     "mdy": N_("11/20/2026 8:15 AM (month first)"),
@@ -492,7 +449,7 @@ LABELS: Mapping[str, str] = {
 class _InMemory(MultiPartParser):
     """Keeps a file in memory: health data shall not lie about in the system's temporary folder."""
 
-    spool_max_size = MAX_FILE_BYTES + 1
+    spool_max_size = csv.MAX_FILE_BYTES + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -504,7 +461,7 @@ class Choice:
         zone: name of the time zone of times that name none; empty: there are none such.
     """
 
-    columns: ColumnMap
+    columns: csv.ColumnMap
     zone: str
 
 
@@ -513,10 +470,11 @@ async def send_file(request: Request, services: ServicesDep, account: AccountDep
     """Take a file into memory and lead to its preview."""
     try:
         name, raw = await _file_of(request)
-        file = await run_in_threadpool(CsvFile.parse, name, raw)
+        file = await run_in_threadpool(csv.CsvFile.parse, name, raw)
     except DataFileError as error:
-        return await run_in_threadpool(page_with_file_problem, request, services, said_of(error))
-    return RedirectResponse(f"{PATH}/{services.ingest.files.keep(account.id, file)}", 303)
+        notices = Notices(file_problem=said_of(error))
+        return await run_in_threadpool(_page, request, services, notices)
+    return RedirectResponse(f"{PATH}/{services.files.keep(UploadedFile(account.id, file))}", 303)
 
 
 @csv_import_router.get(PATH, include_in_schema=False)
@@ -540,39 +498,34 @@ async def take_file(
     """Store all readings of the file, or none."""
     async with request.form(max_files=0) as form:
         given = {key: value for key, value in form.items() if isinstance(value, str)}
-    return await run_in_threadpool(_take, request, services, account.id, account.name, name, given)
+    return await run_in_threadpool(_take, request, services, account, name, given)
 
 
 def _take(
-    request: Request,
-    services: Services,
-    account: int,
-    who: str,
-    name: str,
-    given: Mapping[str, str],
+    request: Request, services: Services, account: Account, name: str, given: Mapping[str, str]
 ) -> Response:
-    file = _find(services, account, name)
+    file = _find(services, account.id, name)
     choice = _choice(given, file)
     try:
-        zone = local_times(choice.zone)
+        zone = csv.local_times(choice.zone)
         flagged = 0
 
         def counted() -> Iterator[VitalReading]:
             nonlocal flagged
-            for reading in all_readings(file, choice.columns, zone):
+            for reading in csv.all_readings(file, choice.columns, zone):
                 flagged += bool(reading.flags & DOUBTFUL)
                 yield reading
 
         placement = Placement.of_database(services.options.database)
         table = ReadingTable.of(placement.watch(counted()))
-        done = services.commands.import_readings(table, file=file.name, actor=who)
+        done = services.commands.import_readings(table, file=file.name, actor=account.name)
     except DataFileError as error:
         return _csv_import_page(request, name, file, choice, str(error))
-    services.ingest.files.drop(account, name)
+    services.files.end(name)
     answer = {"taken": done.inserted, "there": done.duplicates}
     answer |= {"import": done.number} if done.number is not None else {}
     answer |= {"flagged": flagged} if flagged else {}
-    empty = count_placeholders(file, choice.columns).total()
+    empty = csv.count_placeholders(file, choice.columns).total()
     answer |= {"empty": empty} if empty else {}
     answer |= {"twice": zone.twice} if zone is not None and zone.twice else {}
     answer |= _csv_import_outside(placement)
@@ -585,10 +538,7 @@ def _csv_import_outside(placement: Placement) -> dict[str, int]:
         return {}
     told = {"outside": placement.outside, "given": placement.readings}
     if placement.nearest is not None:
-        told |= {
-            "nearest": placement.nearest.session,
-            "later": round(placement.nearest.later_s),
-        }
+        told |= {"nearest": placement.nearest.session, "later": round(placement.nearest.later_s)}
     return told
 
 
@@ -602,47 +552,36 @@ async def _file_of(request: Request) -> tuple[str, bytes]:
         raise DataFileError(
             N_("The form did not arrive in one piece. Choose the file and send it again.")
         ) from error
-    async with _closing(form.get("file")) as file:
-        if file is None or not file.filename:
+    try:
+        file = form.get("file")
+        if not isinstance(file, UploadFile) or not file.filename:
             raise DataFileError(N_("Choose a file first."))
         if len(file.filename) > _NAME_MOST:
             raise DataFileError(
-                Message(
-                    N_("The name of the file has more than {most} characters. Rename it."),
-                    most=_NAME_MOST,
-                )
+                N_("The name of the file has more than {most} characters. Rename it."),
+                most=_NAME_MOST,
             )
         return file.filename.replace("\\", "/").rpartition("/")[2], await file.read()
+    finally:
+        await form.close()
 
 
-class _closing:  # noqa: N801 - reads as a function, like contextlib's
-    """Close an uploaded file at the end of the block; what is none is ``None``."""
-
-    def __init__(self, file: object) -> None:
-        self._file = file if isinstance(file, UploadFile) else None
-
-    async def __aenter__(self) -> UploadFile | None:
-        return self._file
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._file is not None:
-            await self._file.close()
-
-
-def _find(services: Services, account: int, name: str) -> CsvFile:
-    file = services.ingest.files.find(account, name)
-    if file is None:
+def _find(services: Services, account: int, name: str) -> csv.CsvFile:
+    kept = services.files.of(name)
+    if kept is None or kept.account != account:
         raise HTTPException(
             410, gettext("This file is not kept any more. Send it again on the page Readings.")
         )
-    return file
+    return kept.file
 
 
-def _choice(given: Mapping[str, str], file: CsvFile) -> Choice:
+def _choice(given: Mapping[str, str], file: csv.CsvFile) -> Choice:
     """Return what was chosen, or the guess where nothing was."""
     if "dates" not in given:
-        return Choice(guess_map(file, PREVIEW_ROWS), "")
-    columns = {t: given[f"column_{t}"] for t in TARGETS if given.get(f"column_{t}") in file.header}
+        return Choice(csv.guess_map(file, PREVIEW_ROWS), "")
+    columns = {
+        t: given[f"column_{t}"] for t in csv.TARGETS if given.get(f"column_{t}") in file.header
+    }
     known = ((kind.value, kind.spec.unit_choices) for kind in VitalKind if kind in columns)
     units = {
         kind: given[f"unit_{kind}"]
@@ -651,19 +590,19 @@ def _choice(given: Mapping[str, str], file: CsvFile) -> Choice:
     }
     dates = given["dates"] if given["dates"] in DATES else "iso"
     return Choice(
-        ColumnMap(columns, units, cast("DateOrder", dates)), given.get("zone", "").strip()
+        csv.ColumnMap(columns, units, cast("csv.DateOrder", dates)), given.get("zone", "").strip()
     )
 
 
 def _csv_import_page(
-    request: Request, name: str, file: CsvFile, choice: Choice, problem: str = ""
+    request: Request, name: str, file: csv.CsvFile, choice: Choice, problem: str = ""
 ) -> Response:
-    rows: list[JudgedRow] = []
+    rows: list[csv.JudgedRow] = []
     placeholders: Mapping[str, int] = {}
     hint = ""
     try:
-        rows = list(islice(file.judged(choice.columns, local_times(choice.zone)), PREVIEW_ROWS))
-        placeholders = count_placeholders(file, choice.columns)
+        rows = list(islice(file.judged(choice.columns, csv.local_times(choice.zone)), PREVIEW_ROWS))
+        placeholders = csv.count_placeholders(file, choice.columns)
     except DataFileError as error:
         hint = str(error)
     return render(

@@ -1,14 +1,9 @@
-"""Report, summary, quality.
-
-A session as a report: what was recorded, on one time axis, and whether it can be analysed.
-
-A session by condition, as recorded or relative to the participant's own baseline.
-
-Whether a session is fit for analysis: its quality report.
-"""
+"""A session as a report on one time axis, by condition, and by its quality."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated
 from urllib.parse import urlencode
@@ -198,13 +193,20 @@ def _offered(reader: Reader, session: Session) -> list[Session]:
     return others[:_OFFERED]
 
 
-def _report(reader: Reader, number: int, buckets: int = _BUCKETS) -> SessionReport:
+@contextmanager
+def _not_found() -> Iterator[None]:
+    """Answer 404 where there is no such session."""
     try:
+        yield
+    except StudyError as error:
+        raise HTTPException(404, str(error)) from error
+
+
+def _report(reader: Reader, number: int, buckets: int = _BUCKETS) -> SessionReport:
+    with _not_found():
         session, end_ms = reader.session(number)
         quality = session_quality(reader, number)
         summary = reader.session_summary(number)
-    except StudyError as error:
-        raise HTTPException(404, str(error)) from error
     with reader.connect() as connection:
         record = read_record(connection, session)
     measured = {kind for condition in summary.conditions for kind in condition.vitals}
@@ -285,22 +287,18 @@ def get_course(
 
 
 def _course(reader: Reader, number: int, relative: bool) -> SessionSummary:
-    try:
+    with _not_found():
         return reader.session_summary(number, relative=relative)
-    except StudyError as error:
-        raise HTTPException(404, str(error)) from error
 
 
 @router.get("/study/sessions/{number}/quality", include_in_schema=False)
 def quality_page(
-    request: Request,
-    study: ChosenStudyDep,
-    computing: ComputingDep,
-    number: int,
+    request: Request, study: ChosenStudyDep, computing: ComputingDep, number: int
 ) -> Response:
     """Show the quality report of a session."""
     reader = study.reader
-    report = _quality_report(reader, number)
+    with _not_found():
+        report = session_quality(reader, number)
     sensors = []
     if has_pairs(reader, number):
         sensors = computing.call(sensor_sentences, study.database, number)
@@ -316,11 +314,5 @@ def get_quality(study: ChosenStudyDep, number: int) -> SessionQuality:
     """Return the quality report of a session: what was recorded, and whether it is fit for
     analysis.
     """
-    return _quality_report(study.reader, number)
-
-
-def _quality_report(reader: Reader, number: int) -> SessionQuality:
-    try:
-        return session_quality(reader, number)
-    except StudyError as error:
-        raise HTTPException(404, str(error)) from error
+    with _not_found():
+        return session_quality(study.reader, number)

@@ -12,18 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext as _
 from dashboard.languages.names import said
-from dashboard.web.configuration import (
-    RULE_FIELDS,
-    Change,
-    Present,
-    changes_of,
-    fields_of,
-    planned,
-    read_present,
-    refuse_other_types,
-    text_of,
-    written_to,
-)
+from dashboard.web import configuration
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
@@ -38,10 +27,7 @@ from edge_agent.core.vitals import VitalKind
 
 router = APIRouter(tags=["settings"], dependencies=[needs(Permission.ADMINISTER)])
 NAVIGATION = NavigationEntry(
-    title=N_("Settings"),
-    path="/settings",
-    position=93,
-    icon="M4 7h9M17 7h3M15 4v6M4 17h3M11 17h9M9 14v6",
+    N_("Settings"), "/settings", 93, "M4 7h9M17 7h3M15 4v6M4 17h3M11 17h9M9 14v6"
 )
 PAGE = "/settings"
 _MOST_FIELDS = 1500
@@ -110,32 +96,40 @@ SentDep = Annotated[dict[str, str], Depends(_sent_fields)]
 @router.get(PAGE, include_in_schema=False)
 def settings_page(request: Request, services: ServicesDep) -> Response:
     """Show every setting with its value, and fields for those that may be changed."""
-    present = read_present(services.options.config)
-    return _form(request, present, fields_of(present), present.rules)
+    present = configuration.read_present(services.options.config)
+    return _form(request, present, configuration.fields_of(present), present.rules)
 
 
 @router.get(f"{PAGE}/file", include_in_schema=False)
 def file_page(request: Request, services: ServicesDep) -> Response:
     """Show what can only be changed in the file, with its values."""
-    present = read_present(services.options.config)
+    present = configuration.read_present(services.options.config)
     return render(
-        request, "settings_file.html", present=present, sections=_sections(), text_of=text_of
+        request,
+        "settings_file.html",
+        present=present,
+        sections=_sections(),
+        text_of=configuration.text_of,
     )
 
 
 @router.post(PAGE, include_in_schema=False)
 def change_page(request: Request, services: ServicesDep, sent: SentDep) -> Response:
     """Show what a form would change in the file, before it is written."""
-    present = read_present(services.options.config)
-    changes = changes_of(present, sent)
+    present = configuration.read_present(services.options.config)
+    changes = configuration.changes_of(present, sent)
     try:
         if not changes:
             raise ConfigError(_("Nothing was changed."))
-        change = planned(present, sent.get("digest", ""), changes)
+        change = configuration.planned(present, sent.get("digest", ""), changes)
     except ConfigError as error:
         if isinstance(error, ConfigChangedError):
-            return _form(request, present, fields_of(present), present.rules, str(error))
-        fields = fields_of(present) | {name: text_of(value) for name, value in changes.items()}
+            return _form(
+                request, present, configuration.fields_of(present), present.rules, str(error)
+            )
+        fields = configuration.fields_of(present) | {
+            name: configuration.text_of(value) for name, value in changes.items()
+        }
         rules = changes.get(RULES, present.rules)
         return _form(request, present, fields, rules, str(error))
     return _review(request, present, change)
@@ -146,16 +140,16 @@ def save_page(
     request: Request, services: ServicesDep, account: AccountDep, sent: SentDep
 ) -> Response:
     """Write a change that was looked at."""
-    present = read_present(services.options.config)
+    present = configuration.read_present(services.options.config)
     try:
         wanted = SettingsChange(
             digest=sent.get("digest", ""), changes=json.loads(sent.get("changes", ""))
         )
-        change = planned(present, wanted.digest, wanted.changes)
+        change = configuration.planned(present, wanted.digest, wanted.changes)
         copy = _written(services, account.name, present, change)
     except (ConfigError, ValidationError, json.JSONDecodeError) as error:
-        present = read_present(services.options.config)
-        return _form(request, present, fields_of(present), present.rules, str(error))
+        present = configuration.read_present(services.options.config)
+        return _form(request, present, configuration.fields_of(present), present.rules, str(error))
     first_steps = services.first_steps.is_open()
     return render(request, "settings_saved.html", change=change, copy=copy, first_steps=first_steps)
 
@@ -163,7 +157,7 @@ def save_page(
 @router.get("/api/v1/settings", operation_id="get_settings")
 def get_settings(services: ServicesDep) -> SettingsModel:
     """Return every setting with value, source and description; no secret."""
-    present = read_present(services.options.config)
+    present = configuration.read_present(services.options.config)
     settings = [
         SettingModel(
             name=key.name,
@@ -196,7 +190,7 @@ def get_settings(services: ServicesDep) -> SettingsModel:
 )
 def get_difference(services: ServicesDep, wanted: SettingsChange) -> SettingsChangeModel:
     """Check a change and return what it would do to the file; nothing is written."""
-    change = _planned(read_present(services.options.config), wanted)
+    change = _planned(configuration.read_present(services.options.config), wanted)
     return _change_model(change, "")
 
 
@@ -205,7 +199,7 @@ def patch_settings(
     services: ServicesDep, account: AccountDep, wanted: SettingsChange
 ) -> SettingsChangeModel:
     """Write a change into the file; the services use it after they were started again."""
-    present = read_present(services.options.config)
+    present = configuration.read_present(services.options.config)
     change = _planned(present, wanted)
     try:
         return _change_model(change, _written(services, account.name, present, change))
@@ -213,17 +207,19 @@ def patch_settings(
         raise HTTPException(409, str(error)) from error
 
 
-def _planned(present: Present, wanted: SettingsChange) -> Change:
+def _planned(present: configuration.Present, wanted: SettingsChange) -> configuration.Change:
     try:
-        refuse_other_types(wanted.changes)
-        return planned(present, wanted.digest, wanted.changes)
+        configuration.refuse_other_types(wanted.changes)
+        return configuration.planned(present, wanted.digest, wanted.changes)
     except ConfigChangedError as error:
         raise HTTPException(409, str(error)) from error
     except ConfigError as error:
         raise HTTPException(422, str(error)) from error
 
 
-def _written(services: Services, actor: str, present: Present, change: Change) -> str:
+def _written(
+    services: Services, actor: str, present: configuration.Present, change: configuration.Change
+) -> str:
     if not present.is_writable:
         raise ConfigError(
             _(
@@ -231,23 +227,20 @@ def _written(services: Services, actor: str, present: Present, change: Change) -
                 "{command}"
             ).format(file=change.before.path, command=change.command)
         )
-    copy = written_to(change)
+    copy = configuration.written_to(change)
     services.commands.note(actor, "settings_change", change.told())
     return str(copy)
 
 
-def _change_model(change: Change, copy: str) -> SettingsChangeModel:
+def _change_model(change: configuration.Change, copy: str) -> SettingsChangeModel:
     return SettingsChangeModel(
-        difference=change.lines,
-        restart=change.restart,
-        command=change.command,
-        copy_of_before=copy,
+        difference=change.lines, restart=change.restart, command=change.command, copy_of_before=copy
     )
 
 
 def _form(
     request: Request,
-    present: Present,
+    present: configuration.Present,
     fields: dict[str, str],
     rules: list[dict[str, Any]],
     problem: str = "",
@@ -262,8 +255,8 @@ def _form(
         sections=_sections(),
         problem=problem,
         variable_of=variable_of,
-        text_of=text_of,
-        rule_fields=RULE_FIELDS,
+        text_of=configuration.text_of,
+        rule_fields=configuration.RULE_FIELDS,
         whens=_WHENS,
         kinds=[kind.value for kind in VitalKind],
     )
@@ -278,7 +271,9 @@ def _sections() -> dict[str, list[Any]]:
     return sections
 
 
-def _review(request: Request, present: Present, change: Change) -> Response:
+def _review(
+    request: Request, present: configuration.Present, change: configuration.Change
+) -> Response:
     return render(
         request,
         "settings_review.html",

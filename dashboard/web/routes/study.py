@@ -1,19 +1,17 @@
-"""Participants, sessions; past.
-
-Participants, consent and sessions.
-
-Participants, consents, sessions and markers of a study that has taken place, for programs.
+"""Participants, consents and sessions: as a page, and for programs those of a study that has taken
+place.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Body, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
-from pydantic import Field, StrictBool
+from pydantic import BaseModel, Field, StrictBool
 
 from dashboard.accounts.roles import Permission, Scope
 from dashboard.languages.current import gettext
@@ -25,23 +23,19 @@ from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.routes.live import close_session, open_session, session_choices
-from dashboard.web.schemas import ApiModel, EpochMs, SessionModel
+from dashboard.web.schemas import ApiModel, EpochMs, NewSession, SessionModel
 from dashboard.web.services import Services, ServicesDep, StudyDep
 from dashboard.web.study import APPLIANCE_ONLY, ChosenStudiesDep, ChosenStudyDep, study_shown
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 from edge_agent.store.read.reader import session_counts
 from edge_agent.store.study.past import PastMarker, PastSession
 from edge_agent.store.study.people import ConsentState, Question, RosterOrder, read_roster
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 NAVIGATION = NavigationEntry(
-    title=N_("Study"),
-    path="/study",
-    position=30,
-    icon="M9 4h6v3H9zM8 5H5v16h14V5h-3M8 12h8M8 16h5",
-    by_device=True,
+    N_("Study"), "/study", 30, "M9 4h6v3H9zM8 5H5v16h14V5h-3M8 12h8M8 16h5", by_device=True
 )
 _STUDY = "/study"
 # of templates/_consent_text.html; records name the version that was agreed to
@@ -180,30 +174,38 @@ def withdraw_consent(
     return RedirectResponse(f"/study/participants/{code}/erase", 303)
 
 
-@dataclass(frozen=True, slots=True)
-class SessionForm:
+class SessionForm(BaseModel):
     """What a person chose for a new session, as typed."""
 
-    participant: str
-    purpose: str
-    setting: str
-    protocol: str
-    name: str
-    once: str
+    participant: str = Field("", max_length=100)
+    purpose: str = Field("", max_length=40)
+    setting: str = Field(SessionSetting.OTHER.value, max_length=40)
+    protocol: str = Field("", max_length=64)
+    name: str = Field("", max_length=200)
+    once: str = Field("", max_length=40)
+
+    def new(self) -> NewSession:
+        """Return the session that is wanted; the study's own rules judge its code and name."""
+        purpose = _one_of(
+            Purpose, self.purpose, N_("Purpose {text!r} is not known. Choose one of: {names}.")
+        )
+        setting = _one_of(
+            SessionSetting,
+            self.setting,
+            N_("Setting {text!r} is not known. Choose one of: {names}."),
+        )
+        given = self.model_dump(exclude={"once"}) | {"purpose": purpose, "setting": setting}
+        return NewSession.model_construct(**given)
 
 
-def _session_form(
-    participant: CodeField = "",
-    purpose: Annotated[str, Form(max_length=40)] = "",
-    setting: Annotated[str, Form(max_length=40)] = SessionSetting.OTHER.value,
-    protocol: Annotated[str, Form(max_length=64)] = "",
-    name: Annotated[str, Form(max_length=200)] = "",
-    once: OnceField = "",
-) -> SessionForm:
-    return SessionForm(participant, purpose, setting, protocol, name, once)
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
-SessionFormDep = Annotated[SessionForm, Depends(_session_form)]
+def _one_of(choices: type[Choice], text: str, problem: str) -> Choice:
+    try:
+        return choices(text)
+    except ValueError as error:
+        raise StudyError(problem, text=text, names=", ".join(choices)) from error
 
 
 @router.post("/study/sessions", include_in_schema=False, dependencies=[APPLIANCE_ONLY])
@@ -211,7 +213,7 @@ def start_session(
     request: Request,
     services: ServicesDep,
     account: AccountDep,
-    form: SessionFormDep,
+    form: Annotated[SessionForm, Form()],
 ) -> Response:
     """Open a session now and lead to the page of its protocol, or to the live page, where its
     markers are set; a second click opens none.
@@ -220,15 +222,7 @@ def start_session(
     def start() -> str:
         if not form.participant:
             raise StudyError(N_("Choose the participant of the session."))
-        open_session(
-            services,
-            form.participant,
-            _purpose(form.purpose),
-            _setting(form.setting),
-            form.name,
-            form.protocol,
-            account.name,
-        )
+        open_session(services, form.new(), account.name)
         return "/protocol" if form.protocol else "/live"
 
     try:
@@ -314,32 +308,6 @@ def _consent_page(request: Request, has_consent: bool, code: str, problem: str =
         text_version=CONSENT_VERSION,
         problem=problem,
     )
-
-
-def _purpose(text: str) -> Purpose:
-    try:
-        return Purpose(text)
-    except ValueError as error:
-        raise StudyError(
-            Message(
-                N_("Purpose {text!r} is not known. Choose one of: {names}."),
-                text=text,
-                names=", ".join(Purpose),
-            )
-        ) from error
-
-
-def _setting(text: str) -> SessionSetting:
-    try:
-        return SessionSetting(text)
-    except ValueError as error:
-        raise StudyError(
-            Message(
-                N_("Setting {text!r} is not known. Choose one of: {names}."),
-                text=text,
-                names=", ".join(SessionSetting),
-            )
-        ) from error
 
 
 past_router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])

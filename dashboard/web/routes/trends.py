@@ -14,17 +14,10 @@ from dashboard.charts.trends import TREND_VITALS, TrendData, compared_rows, step
 from dashboard.fleet.clocks import ClockOff
 from dashboard.fleet.known import TrendReader
 from dashboard.languages.current import gettext
+from dashboard.web import schemas
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import NavigationEntry, render
-from dashboard.web.schemas import (
-    ChartModel,
-    ClockOffModel,
-    EpochMs,
-    ExpressionTrend,
-    TrendsModel,
-    VitalTrendModel,
-)
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.study import MarkerKind
@@ -35,11 +28,7 @@ from edge_agent.store.read.reader import Reader
 
 router = APIRouter(tags=["trends"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
-    title=N_("Trends"),
-    path="/trends",
-    position=20,
-    icon="M3 18l5-7 4 3 4.5-7L21 11M3 21h18",
-    by_device=True,
+    N_("Trends"), "/trends", 20, "M3 18l5-7 4 3 4.5-7L21 11M3 21h18", by_device=True
 )
 
 _HOUR_MS = 3_600_000
@@ -66,8 +55,8 @@ RANGES = (
 )
 RANGES_BY_KEY = {choice.key: choice for choice in RANGES}
 
-Start = Annotated[EpochMs, Query()]
-End = Annotated[EpochMs, Query()]
+Start = Annotated[schemas.EpochMs, Query()]
+End = Annotated[schemas.EpochMs, Query()]
 Length = Annotated[int, Query(ge=1, le=_LONGEST_MS, description="Milliseconds")]
 Buckets = Annotated[int, Query(ge=1, le=2000, description="About how many buckets")]
 
@@ -166,9 +155,9 @@ def trends_page(
     request: Request,
     of: DeviceChoiceDep,
     key: Annotated[str | None, Query(alias="range", max_length=10)] = None,
-    start: Annotated[EpochMs | None, Query()] = None,
-    end: Annotated[EpochMs | None, Query()] = None,
-    beside: Annotated[EpochMs | None, Query()] = None,
+    start: Annotated[schemas.EpochMs | None, Query()] = None,
+    end: Annotated[schemas.EpochMs | None, Query()] = None,
+    beside: Annotated[schemas.EpochMs | None, Query()] = None,
 ) -> Response:
     """Show a range that ends now (``range``), or one of the reader's own (``start`` and ``end``).
 
@@ -211,35 +200,38 @@ def trends_page(
 @router.get("/api/v1/trends", operation_id="get_trends", responses=may_refuse(404))
 def get_trends(
     of: DeviceChoiceDep, start: Start, end: End, buckets: Buckets = _BUCKETS
-) -> TrendsModel:
+) -> schemas.TrendsModel:
     """Return shares of expressions, and mean, least and most of the vital signs, from ``start`` to
     ``end``.
     """
     data = read_trends(of.reader, *_checked(start, end), tuple(VitalKind), buckets)
-    return TrendsModel(
+    return schemas.TrendsModel(
         start=start,
         end=end,
         expression=_expression_model(data.trend),
         vitals={
-            kind.value: VitalTrendModel.model_validate(vital) for kind, vital in data.vitals.items()
+            kind.value: schemas.VitalTrendModel.model_validate(vital)
+            for kind, vital in data.vitals.items()
         },
         clocks_off=[
-            ClockOffModel.model_validate(one) for one in of.clocks_off(start, end, buckets)
+            schemas.ClockOffModel.model_validate(one) for one in of.clocks_off(start, end, buckets)
         ],
     )
 
 
 @router.get("/api/v1/trends/chart", operation_id="get_trends_chart", responses=may_refuse(404))
-def get_trends_chart(reader: TimelineDep, start: Start, end: End) -> ChartModel:
+def get_trends_chart(reader: TimelineDep, start: Start, end: End) -> schemas.ChartModel:
     """Return the same as the chart that the trends page draws."""
     chart = trend_chart(read_trends(reader, *_checked(start, end)))
-    return ChartModel.model_validate(chart.as_dict() | {"rows": [list(row) for row in chart.rows]})
+    return schemas.ChartModel.model_validate(
+        chart.as_dict() | {"rows": [list(row) for row in chart.rows]}
+    )
 
 
 @router.get(
     "/api/v1/trends/chart/now", operation_id="get_trends_chart_now", responses=may_refuse(404)
 )
-def get_trends_chart_now(reader: TimelineDep, length: Length) -> ChartModel:
+def get_trends_chart_now(reader: TimelineDep, length: Length) -> schemas.ChartModel:
     """Return the chart of a range that ends now, by the clock of this machine."""
     end_ms = clock.now().wall_ms
     return get_trends_chart(reader, end_ms - length, end_ms)
@@ -320,9 +312,9 @@ def _is_simulated(data: TrendData) -> bool:
     return data.trend.simulated or any(vital.simulated for vital in data.vitals.values())
 
 
-def _expression_model(trend: Trend) -> ExpressionTrend:
+def _expression_model(trend: Trend) -> schemas.ExpressionTrend:
     shares = {emotion.value: list(values) for emotion, values in trend.shares.items()}
-    return ExpressionTrend(
+    return schemas.ExpressionTrend(
         resolution=trend.resolution,
         bucket_ms=trend.bucket_ms,
         starts=list(trend.starts),

@@ -16,14 +16,12 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock as device_clock
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_expressions
 from tests.browser.live.pages import live_page
 from tests.browser.live_agent import LiveAgent
 from tests.browser.served import Served
-from tests.support.broker import Relay
 from tests.support.browser import PHONE, has_sideways_scroll, watched_page
-from tests.support.dashboard import fill
+from tests.support.dashboard import consenting, fill
 from tests.support.timeline import mostly
 
 pytestmark = pytest.mark.browser
@@ -81,9 +79,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("live")
     database = DashboardOptions(data=folder).database
     fill(database, minutes=4)
-    study = Study(database)
-    study.create_participant("P-01")
-    study.give_consent("P-01", "3")
+    consenting(database, "P-01")
     with LiveAgent(folder, Emotion.HAPPINESS), Served(folder) as served:
         yield served
 
@@ -105,12 +101,7 @@ def test_live_tells_how_the_face_stands_and_the_last_minutes_went(
     with watched_page(browser, login, size=PHONE) as page:
         page.goto(f"{dashboard.address}/live")
         expect(page.locator("#framing-ready")).to_have_text("ready")
-        assert framing(page) == [
-            "in the zone",
-            "200 px, 48 wanted",
-            "enough",
-            "towards the camera",
-        ]
+        assert framing(page) == ["in the zone", "200 px, 48 wanted", "enough", "towards the camera"]
         expect(page.locator("#place .face-zone")).to_have_count(1)
         pressure = page.locator('[data-tile="systolic"]')
         expect(pressure.locator(".spark path")).to_have_count(2)
@@ -150,22 +141,6 @@ def test_the_keys_of_a_page_are_shown_but_not_while_typing(
         expect(sheet).to_be_hidden()
         page.get_by_role("button", name="Keys").click()
         expect(sheet).to_be_visible()
-
-
-def test_a_network_that_drops_is_said_and_the_page_connects_again(
-    browser: Browser, dashboard: Served, login: StorageState
-) -> None:
-    relay = Relay(dashboard.port)
-    try:
-        with live_page(browser, f"http://127.0.0.1:{relay.port}", login) as page:
-            relay.swallow_everything()
-            expect(page.locator("#now-detail")).to_contain_text("Dashboard not reachable")
-            expect(page.locator("#now-label")).to_have_text("–")
-            assert page.locator("#place rect").count() == 0
-            relay.cut()
-            expect(page.locator("#now-label")).to_have_text("happiness")
-    finally:
-        relay.close()
 
 
 def test_a_page_that_slept_shows_what_was_recorded_meanwhile(

@@ -63,11 +63,7 @@ CALLS = (
         {"code": "P-02", "body": {"text_version": "3", "given": _past(10)}},
         201,
     ),
-    Call(
-        "add_past_session",
-        {"body": {**_NEW_SESSION, "start": _past(9), "end": _past(8)}},
-        201,
-    ),
+    Call("add_past_session", {"body": {**_NEW_SESSION, "start": _past(9), "end": _past(8)}}, 201),
     Call("add_past_markers", {"number": 2, "body": [{"at": _past(8.5), "kind": "note"}]}, 409),
     Call(
         "add_past_markers",

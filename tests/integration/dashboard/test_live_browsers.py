@@ -53,10 +53,7 @@ def test_more_browsers_than_the_agent_has_places_are_all_served(
         admit(server, *what)
 
     monkeypatch.setattr(LiveServer, "_admit", count)
-    with (
-        LiveAgent(folder, None),
-        browsers(dashboard, folder, SILENT) as open_pages,
-    ):
+    with LiveAgent(folder, None), browsers(dashboard, folder, SILENT) as open_pages:
         wait_until(lambda: open_pages.least_events >= 12, "a dozen events for each")
         assert open_pages.told_offline == 0
         assert len(admitted) == 1

@@ -112,10 +112,7 @@ def test_a_browser_that_leaves_and_a_dashboard_that_ends_end_it(stand: Stand) ->
     assert asyncio.run(look()) == [Ended.DASHBOARD]
     assert [
         detail.split(";")[0] for action, detail in account.lines if action == "preview_end"
-    ] == [
-        Ended.LEFT,
-        Ended.DASHBOARD,
-    ]
+    ] == [Ended.LEFT, Ended.DASHBOARD]
 
 
 def test_an_agent_that_is_away_or_freezes_is_said(

@@ -12,9 +12,8 @@ from dashboard.web.live import Preview
 from edge_agent.core.study import Purpose
 from edge_agent.live.preview import Ended
 from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.study.study import Study
 from tests.integration.runtime.test_preview_server import Stand
-from tests.support.dashboard import client_of, set_up
+from tests.support.dashboard import client_of, consenting, set_up
 from tests.support.timeline import query
 
 
@@ -27,9 +26,7 @@ def ada(tmp_path: Path) -> Iterator[TestClient]:
 def test_pictures_are_sent_until_a_session_starts_and_then_refused(
     tmp_path: Path, ada: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = Study(tmp_path / DATABASE_NAME)
-    study.create_participant("P01")
-    study.give_consent("P01", "3")
+    study = consenting(tmp_path / DATABASE_NAME, "P01")
     parts = Preview.parts
 
     async def parts_and_a_session(preview: Preview) -> AsyncIterator[bytes]:

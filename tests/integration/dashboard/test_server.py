@@ -213,12 +213,6 @@ def test_a_database_that_is_none_ends_with_exit_code_1(
     assert "is not a database" in capfd.readouterr().err
 
 
-def test_help_names_the_options(capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"]) == 0
-    said = capfd.readouterr().out
-    assert "--login-link" in said and "analyse" in said
-
-
 def test_an_open_stream_does_not_hold_up_an_interrupt_and_the_exit_code_is_0(
     tmp_path: Path,
 ) -> None:

@@ -31,6 +31,16 @@ class Seconds:
         return False
 
 
+class WallClock:
+    """The wall clock, standing still until a test turns it."""
+
+    def __init__(self) -> None:
+        self.ms = START.wall_ms
+
+    def __call__(self) -> Instant:
+        return Instant(0, self.ms)
+
+
 class _JumpingSelector(selectors.DefaultSelector):
     """Never waits: when nothing is ready, the time that it was asked to wait has passed."""
 

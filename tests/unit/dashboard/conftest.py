@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
+from starlette.testclient import TestClient
 
 from dashboard.accounts import accounts
+from dashboard.web.settings import DashboardOptions
+from tests.support.dashboard import client_of, set_up
 
 
 @pytest.fixture(autouse=True)
@@ -18,3 +23,22 @@ def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
     monkeypatch.setattr(accounts, "PasswordHasher", quick)
     monkeypatch.setattr(accounts, "PasswordHasher", quick)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """Where the database of the dashboard lies."""
+    return DashboardOptions(data=tmp_path).database
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Iterator[TestClient]:
+    """Somebody who is not logged in."""
+    with client_of(tmp_path) as client:
+        yield client
+
+
+@pytest.fixture
+def ada(tmp_path: Path, stranger: TestClient) -> TestClient:
+    """Somebody who is logged in, as administrator."""
+    return set_up(stranger, tmp_path)

@@ -1,6 +1,5 @@
 """Whole pages asked for without a server: passwords cost little, and somebody is logged in."""
 
-from tests.unit.dashboard.conftest import _quick_passwords
-from tests.unit.dashboard.web.conftest import ada, database, stranger
+from tests.unit.dashboard.conftest import _quick_passwords, ada, database, stranger
 
 __all__ = ["_quick_passwords", "ada", "database", "stranger"]

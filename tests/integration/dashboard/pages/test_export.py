@@ -18,7 +18,6 @@ from dashboard import export_jobs
 from dashboard.computing.answers import analysis_tables
 from dashboard.computing.computing import Computing
 from dashboard.export_jobs import ExportJobs, ExportRequest
-from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import StoreError, StudyError
@@ -28,7 +27,7 @@ from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.text_formats import JSON
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
-from tests.support.dashboard import NAME, add_session, client_of, fill, set_up
+from tests.support.dashboard import NAME, add_session, client_of, fill, services_of, set_up
 from tests.support.timeline import query, wait_for
 
 
@@ -47,11 +46,6 @@ def ada(tmp_path: Path, database: Path) -> Iterator[TestClient]:
         add_session(database, minutes_ago=3)
         yield client
         services_of(client).exports.close()
-
-
-def services_of(client: TestClient) -> Services:
-    services: Services = client.app.state.services  # type: ignore[attr-defined]
-    return services
 
 
 def prepare(client: TestClient, **asked: object) -> str:

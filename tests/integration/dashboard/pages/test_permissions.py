@@ -25,7 +25,7 @@ from dashboard.web.guards.permissions import (
 from dashboard.web.login import is_public
 from dashboard.web.rendering import find_pages
 from tests.golden.project import routes
-from tests.support.dashboard import client_of, log_in_as, set_up
+from tests.support.dashboard import client_of, log_in_as, services_of, set_up
 from tests.support.security.routes import declared, is_refused_by_role, try_roles
 from tests.support.security.tokens import bearer, make_token
 from tests.support.timeline import query
@@ -37,7 +37,7 @@ VIEWER, OPERATOR, RESEARCHER, ADMINISTRATOR = Role
 def ada(tmp_path: Path) -> TestClient:
     client = set_up(client_of(tmp_path), tmp_path)
     # event streams end at once
-    cast("FastAPI", client.app).state.services.stopping.set()
+    services_of(client).stopping.set()
     return client
 
 
@@ -88,7 +88,7 @@ def test_a_token_opens_what_its_scope_and_role_allow_and_nothing_else(
     if MAY[LEAST_ROLE[scope]] > MAY[role]:
         pytest.skip("such a token cannot be made")
     stranger = client_of(tmp_path)
-    cast("FastAPI", stranger.app).state.services.stopping.set()
+    services_of(stranger).stopping.set()
     secret = make_token(tmp_path / "affect-edge.db", "robot", frozenset({scope}), role)
     opened, needed = scopes(), declared()
     wrong = []
@@ -198,7 +198,7 @@ def test_pages_offer_only_what_one_may(ada: TestClient) -> None:
 def test_another_role_holds_from_the_next_request_on(ada: TestClient) -> None:
     operator = log_in_as(ada, OPERATOR)
     assert operator.get("/study").status_code == 200
-    members = cast("FastAPI", ada.app).state.services.members
+    members = services_of(ada).members
     number = members.named("operator").id
     assert ada.post(f"/accounts/{number}/role", data={"role": "viewer"}).status_code == 303
     assert operator.get("/study").status_code == 403

@@ -17,9 +17,8 @@ from click.testing import CliRunner
 from PIL import Image
 from starlette.testclient import TestClient
 
-from dashboard.web.services import Services
 from edge_agent.cli import cli
-from tests.support.dashboard import client_of, set_up
+from tests.support.dashboard import client_of, services_of, set_up
 from tests.support.vision.portraits import SERIOUS_FILE, SMILING_FILE
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200)
@@ -32,11 +31,6 @@ def ada(tmp_path: Path) -> Iterator[TestClient]:
     client = set_up(client_of(tmp_path), tmp_path)
     yield client
     services_of(client).pictures.close()
-
-
-def services_of(client: TestClient) -> Services:
-    services: Services = client.app.state.services  # type: ignore[attr-defined]
-    return services
 
 
 def send(client: TestClient, content: bytes) -> Any:
@@ -65,12 +59,6 @@ def test_a_picture_is_read_as_the_command_reads_it(ada: TestClient) -> None:
     assert {len(rows) for rows in evidence["parts"].values()} == {6}
     sums = {name: sum(map(sum, rows)) for name, rows in evidence["parts"].items()}
     assert max(sums, key=lambda name: sums[name]) == "happiness", "the parts make the logit"
-
-
-def test_nobody_reads_a_picture_without_a_login(tmp_path: Path) -> None:
-    client = client_of(tmp_path)
-    assert send(client, SMILING_FILE.read_bytes()).status_code == 401
-    assert services_of(client).pictures.pid is None
 
 
 def test_a_picture_changes_no_file_and_leaves_no_line(

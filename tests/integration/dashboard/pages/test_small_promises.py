@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from dashboard.accounts.roles import Role, Scope
 from dashboard.accounts.second_factors import new_recovery_codes, new_secret
 from dashboard.web.guards.permissions import QUIET_S, RefusalLog
-from tests.support.dashboard import client_of, log_in_as, set_up
+from tests.support.dashboard import log_in_as
 from tests.support.security.tokens import bearer, make_token
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -26,11 +26,6 @@ SOURCES = [
 TEMPLATES = sorted((ROOT / "dashboard/web/templates").rglob("*.html"))
 SCRIPTS = sorted((ROOT / "dashboard/web/static").rglob("*.js"))
 PAGES = ("/", "/login", "/health", "/api/v1/health", "/healthz", "/static/css/base.css")
-
-
-@pytest.fixture
-def ada(tmp_path: Path) -> TestClient:
-    return set_up(client_of(tmp_path), tmp_path)
 
 
 def calls_in(path: Path) -> set[str]:

@@ -15,19 +15,11 @@ from dashboard.accounts.passwords import AccountError
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.dashboard_file import dashboard_file
-from edge_agent.store.database.schema import migrate
 from edge_agent.store.gate.commands import Commands
 from tests.support.timeline import query, query_dashboard
 
 PASSWORD = "correct horse battery"
 NEW = "staple and another horse"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    file = tmp_path / "affect-edge.db"
-    migrate(file)
-    return file
 
 
 def make(path: Path, name: str = "ada") -> Accounts:

@@ -8,38 +8,18 @@ import pytest
 
 from dashboard.accounts import login as attempts_module
 from dashboard.accounts.login import KeptAttempts, KnownDevices
-from edge_agent.core.clock import Instant
-from edge_agent.store.database.schema import migrate
+from tests.support.clocks.simulated_time import WallClock
 from tests.support.timeline import query_dashboard
-
-AT_MS = 1_700_000_000_000
-
-
-class Now:
-    """A clock that the test turns."""
-
-    def __init__(self) -> None:
-        self.ms = AT_MS
-
-    def __call__(self) -> Instant:
-        return Instant(0, self.ms)
 
 
 @pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> Now:
-    turned = Now()
+def now(monkeypatch: pytest.MonkeyPatch) -> WallClock:
+    turned = WallClock()
     monkeypatch.setattr(attempts_module, "now", turned)
     return turned
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    file = tmp_path / "affect-edge.db"
-    migrate(file)
-    return file
-
-
-def test_another_program_reads_how_old_each_attempt_is(path: Path, now: Now) -> None:
+def test_another_program_reads_how_old_each_attempt_is(path: Path, now: WallClock) -> None:
     kept = KeptAttempts(path)
     who = kept.hash_of("192.0.2.7")
     kept.add(who)
@@ -52,7 +32,7 @@ def test_another_program_reads_how_old_each_attempt_is(path: Path, now: Now) -> 
 
 
 def test_no_address_can_be_read_from_the_table_and_an_hour_is_all_it_keeps(
-    path: Path, now: Now
+    path: Path, now: WallClock
 ) -> None:
     kept = KeptAttempts(path)
     kept.add(kept.hash_of("192.0.2.7"))
@@ -64,7 +44,7 @@ def test_no_address_can_be_read_from_the_table_and_an_hour_is_all_it_keeps(
 
 
 def test_a_clock_that_goes_back_forgives_nothing_and_keeps_nothing_for_ever(
-    path: Path, now: Now
+    path: Path, now: WallClock
 ) -> None:
     kept = KeptAttempts(path)
     who = kept.hash_of("192.0.2.7")

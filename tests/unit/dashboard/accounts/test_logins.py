@@ -10,15 +10,10 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.login import browser_name
 from dashboard.accounts.roles import Role
-from tests.support.dashboard import NAME, PASSWORD, client_of, log_in_as, set_up
+from tests.support.dashboard import NAME, PASSWORD, client_of, log_in_as
 from tests.support.timeline import query
 
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Version/18.1 Safari/604.1"
-
-
-@pytest.fixture
-def ada(tmp_path: Path) -> TestClient:
-    return set_up(client_of(tmp_path), tmp_path)
 
 
 def another_device(tmp_path: Path) -> TestClient:

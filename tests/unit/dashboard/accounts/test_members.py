@@ -22,17 +22,11 @@ from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Role
 from dashboard.commands.account import account as command
 from edge_agent.core import clock
-from tests.support.dashboard import NAME, PASSWORD, client_of, log_in_as, set_up
+from tests.support.dashboard import NAME, PASSWORD, client_of, log_in_as
 from tests.support.timeline import database, query, query_dashboard
 
 NEW = "staple and another horse"
 LAST = "ada is the last administrator who can log in"
-
-
-@pytest.fixture
-def ada(tmp_path: Path) -> TestClient:
-    """The administrator, logged in."""
-    return set_up(client_of(tmp_path), tmp_path)
 
 
 @pytest.fixture

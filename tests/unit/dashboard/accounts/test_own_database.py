@@ -7,15 +7,12 @@ from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
-from click.testing import CliRunner
 
 from dashboard.accounts.accounts import Accounts, Members, choose_language, language_of_account
 from dashboard.accounts.login import KeptAttempts
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import Account, Role, insert_account
 from dashboard.accounts.second_factors import SecondFactors
-from dashboard.commands.account import account as account_command
-from dashboard.commands.account import password as password_command
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.dashboard_file import dashboard_file, write_dashboard
 from edge_agent.store.database.schema import migrate
@@ -66,22 +63,6 @@ def test_a_file_of_another_version_is_refused_as_it_is(path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match=r"is not the database of this version's dashboard"):
         Accounts(path).check_password("ada", PASSWORD)
-
-
-def test_commands_set_and_give_passwords(path: Path) -> None:
-    done = CliRunner().invoke(
-        password_command, ["grace", "--data", str(path.parent)], input=f"{NEW}\n{NEW}\n"
-    )
-    assert done.exit_code == 0, done.output
-    assert Accounts(path).check_password("grace", NEW).name == "grace"
-    added = CliRunner().invoke(
-        account_command,
-        ["add", "eve", "--role", "viewer", "--password", "--data", str(path.parent)],
-        input=f"{NEW}\n{NEW}\n",
-    )
-    assert added.exit_code == 0, added.output
-    assert Accounts(path).check_password("eve", NEW).must_change
-    assert Accounts(path).check_password("ada", PASSWORD).name == "ada"
 
 
 def test_everything_of_an_account_goes_with_it(path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,11 @@ from dashboard.__main__ import main
 from dashboard.accounts.accounts import Accounts, create_login_link
 from dashboard.web.settings import DashboardOptions
 from edge_agent.store.database.schema import migrate
-from tests.support.dashboard import NAME, PASSWORD, client_of, set_up
+from tests.support.dashboard import NAME, PASSWORD, client_of
 from tests.support.timeline import query
 
 NEW = "staple and another horse"
 FORM = {"old": PASSWORD, "new": NEW, "again": NEW}
-
-
-@pytest.fixture
-def ada(tmp_path: Path) -> Iterator[TestClient]:
-    """Somebody who is logged in."""
-    with client_of(tmp_path) as client:
-        yield set_up(client, tmp_path)
 
 
 def login(client: TestClient, password: str) -> int:
@@ -59,11 +51,6 @@ def test_a_changed_password_is_confirmed_and_ends_the_logins_of_other_devices(
     [
         ({"old": "not the password"}, "The present password is wrong."),
         ({"again": "another one entirely"}, "The two new passwords differ"),
-        (
-            {"new": "short", "again": "short"},
-            "A password has 10 to 200 characters; this one has 5.",
-        ),
-        ({"new": PASSWORD, "again": PASSWORD}, "The new password is the present one."),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_changed(

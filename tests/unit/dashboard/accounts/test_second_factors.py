@@ -15,7 +15,6 @@ from dashboard.accounts.second_factors import SecondFactors, address_for_app, ne
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.dashboard_file import dashboard_file, write_dashboard
-from edge_agent.store.database.schema import migrate
 from tests.support.timeline import query, query_dashboard
 
 PASSWORD = "correct horse battery"
@@ -42,13 +41,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(module, "now", clock)
     return clock
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    file = tmp_path / "affect-edge.db"
-    migrate(file)
-    return file
 
 
 @pytest.fixture

@@ -13,14 +13,9 @@ from dashboard.accounts.roles import LEAST_ROLE, MAY, Account, Permission, Role,
 from dashboard.accounts.tokens import NewToken, Tokens
 from edge_agent.core.clock import Instant
 from tests.support.security.tokens import EVERYTHING, READINGS, maker
-from tests.support.timeline import database, query, query_dashboard
+from tests.support.timeline import query, query_dashboard
 
 DAY_MS = 86_400_000
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return database(tmp_path)
 
 
 @pytest.fixture

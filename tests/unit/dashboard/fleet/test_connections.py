@@ -140,7 +140,7 @@ def test_devices_and_names_are_read(database: FleetDatabase, made: list[Played])
     made[0].answers = [[1], [(1, 1, 0, 1)], [row]]
     page = read_devices(database, "ro", "silent", 2)
     assert page.devices[0].name == "room"
-    assert page.devices[0].is_bad and page.devices[0].health == {}
+    assert page.devices[0].health == {}
     assert (page.matching, page.attention) == (1, 1)
     made[0].answers = [[1], [("hall",), ("room",)]]
     assert device_names(database) == ["hall", "room"]

@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from dashboard.accounts.accounts import create_login_link, ensure_setup_code
+from dashboard.accounts.accounts import create_login_link
 from dashboard.web.app import create_app
 from dashboard.web.guards.security import BODY_BYTES
 from dashboard.web.login import DEVICE_COOKIE, LOGIN_COOKIE, PUBLIC_PATHS
@@ -23,9 +23,7 @@ from edge_agent.store.study.study import Study
 from tests.golden.project import routes
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import NAME, PASSWORD, client_of, fill, set_up
-from tests.support.timeline import query, query_dashboard
-
-HOUR_MS = 3_600_000
+from tests.support.timeline import query_dashboard
 
 
 @pytest.fixture
@@ -159,34 +157,6 @@ def test_the_login_link_of_the_demo_works_once(stranger: TestClient, database: P
     stranger.cookies.clear()
     second = stranger.get(link)
     assert second.status_code == 403 and "has been used" in second.text
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"sec-fetch-site": "cross-site", "origin": "https://evil.example"},
-        {"sec-fetch-site": "same-site"},
-        {"origin": "https://evil.example"},
-        {"origin": "null"},
-    ],
-)
-def test_what_another_site_asks_for_is_refused(
-    ada: TestClient, database: Path, headers: dict[str, str]
-) -> None:
-    answer = ada.post("/study/participants", data={"code": "P-01"}, headers=headers)
-    assert answer.status_code == 403 and "came from another page" in answer.text
-    assert query(database, "SELECT count(*) FROM participant") == [(0,)]
-
-
-@pytest.mark.parametrize(
-    "headers", [{"sec-fetch-site": "same-origin"}, {"origin": "http://127.0.0.1"}, {}]
-)
-def test_what_our_own_pages_and_programs_ask_for_is_done(
-    ada: TestClient, headers: dict[str, str]
-) -> None:
-    assert (
-        ada.post("/study/participants", data={"code": "P-01"}, headers=headers).status_code == 303
-    )
 
 
 def test_every_answer_carries_the_guarding_headers(ada: TestClient) -> None:
@@ -333,13 +303,6 @@ def test_the_api_describes_itself_to_those_who_are_logged_in(ada: TestClient) ->
     assert all(path.startswith("/api/v1/") for path in document["paths"])
     assert ada.get("/docs").status_code == 404
     assert ada.get("/favicon.ico").headers["content-type"].startswith("image/svg+xml")
-
-
-def test_the_setup_code_can_be_asked_for_while_the_dashboard_runs(
-    stranger: TestClient, database: Path
-) -> None:
-    code = ensure_setup_code(database)
-    assert code is not None and code.count("-") == 2
 
 
 def test_a_body_that_would_fill_the_memory_is_refused_before_anybody_asks_for_a_login(

@@ -14,7 +14,7 @@ from starlette.types import Message
 
 from dashboard.web.event_streams import AT_MOST, EventStream
 from dashboard.web.login import LOGIN_COOKIE
-from dashboard.web.services import Services
+from tests.support.dashboard import services_of
 
 
 async def events(going: asyncio.Event) -> AsyncGenerator[str, None]:
@@ -58,7 +58,7 @@ def test_a_stream_holds_a_place_of_its_log_in_until_it_ends() -> None:
 
 @pytest.mark.parametrize("path", ["/api/v1/live", "/api/v1/live?only=alerts"])
 def test_one_stream_too_many_is_refused_and_pages_are_not(ada: TestClient, path: str) -> None:
-    services: Services = ada.app.state.services  # type: ignore[attr-defined]
+    services = services_of(ada)
     token = next(cookie.value for cookie in ada.cookies.jar if cookie.name.endswith(LOGIN_COOKIE))
     services.event_streams[token or ""] = AT_MOST
     assert ada.get(path).status_code == 429

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dashboard.languages.figures import file_size
-from dashboard.languages.names import duration, words
+from dashboard.languages.names import duration
 from dashboard.web.rendering import local_time
 
 
@@ -39,7 +39,3 @@ def test_times_are_utc_until_the_page_puts_them_into_the_readers_zone() -> None:
     )
     assert "2026-09-21</time>" in local_time(1_790_000_400_000, "date")
     assert local_time(None) == "–"
-
-
-def test_names_of_the_data_are_written_as_words() -> None:
-    assert words("heart_rate") == "heart rate"

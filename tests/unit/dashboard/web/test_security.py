@@ -26,14 +26,6 @@ def test_a_sixth_attempt_must_wait_until_the_first_has_grown_old() -> None:
     assert limiter.attempt("10.0.0.7") == 0
 
 
-def test_attempts_of_one_address_do_not_count_for_another() -> None:
-    limiter = AttemptLimiter(limit=1)
-    assert limiter.attempt("10.0.0.7") == 0
-    assert limiter.attempt("10.0.0.8") == 0
-    assert limiter.attempt("testclient") == 0
-    assert limiter.attempt("10.0.0.7") > 0
-
-
 def test_all_ipv6_addresses_of_one_machine_count_together() -> None:
     limiter = AttemptLimiter(limit=1)
     assert limiter.attempt("fe80::1%eth0") == 0
@@ -45,14 +37,7 @@ def test_each_ipv4_address_has_its_own_limit_when_it_comes_as_ipv6() -> None:
     limiter = AttemptLimiter(limit=1)
     assert limiter.attempt("::ffff:10.0.0.7") == 0
     assert limiter.attempt("::ffff:10.0.0.8") == 0
-    assert limiter.attempt("::ffff:10.0.0.7") > 0
-
-
-def test_a_right_attempt_forgives_the_wrong_ones() -> None:
-    limiter = AttemptLimiter(limit=1)
-    limiter.attempt("10.0.0.7")
-    limiter.forgive("10.0.0.7")
-    assert limiter.attempt("10.0.0.7") == 0
+    assert limiter.attempt("::ffff:10.0.0.7%eth0") > 0
 
 
 def test_the_memory_of_the_limiter_is_bounded() -> None:
@@ -78,22 +63,6 @@ def test_who_tried_last_is_forgotten_last() -> None:
     for address in ("10.0.0.1", "10.0.0.2", "10.0.0.1", "10.0.0.3"):
         limiter.attempt(address)
     assert limiter.attempt("10.0.0.1") > 0
-
-
-def test_five_attempts_in_five_minutes_are_allowed_unless_told_otherwise() -> None:
-    clock = Seconds()
-    limiter = AttemptLimiter(clock=clock)
-    assert [limiter.attempt("10.0.0.7") for _ in range(6)] == [0, 0, 0, 0, 0, 300]
-    clock.now += 299.9
-    assert limiter.attempt("10.0.0.7") == 1
-    clock.now += 0.2
-    assert limiter.attempt("10.0.0.7") == 0
-
-
-def test_the_zone_of_an_address_makes_no_second_one() -> None:
-    limiter = AttemptLimiter(limit=1)
-    assert limiter.attempt("::ffff:10.0.0.7%eth0") == 0
-    assert limiter.attempt("::ffff:10.0.0.7") > 0
 
 
 @pytest.mark.parametrize("target", ["/trends", "/trends?range=7d", "/study/sessions/3"])

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import cast
 
 import pytest
-from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
 from dashboard.languages.current import speaking
 from dashboard.web.routes.live import _alert_events
-from dashboard.web.services import Services
 from edge_agent.alerts.rules import DISCLAIMER, alert_text
 from edge_agent.alerts.sending import AlertOptions
 from edge_agent.alerts.signals import SIMULATED
@@ -23,7 +20,7 @@ from edge_agent.core.clock import now
 from edge_agent.core.texts import Message
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Delivery
-from tests.support.dashboard import client_of, log_in_as, set_up
+from tests.support.dashboard import client_of, log_in_as, services_of, set_up
 from tests.support.timeline import query
 
 TOPIC = "secret-topic"
@@ -46,10 +43,6 @@ def ada(tmp_path: Path) -> TestClient:
     target = OPTIONS.targets()[0].name
     log.note_delivery(2, Delivery("raised", target, 4, None, "refused"))
     return client
-
-
-def services_of(client: TestClient) -> Services:
-    return cast("Services", cast("FastAPI", client.app).state.services)
 
 
 def test_page_and_api_say_what_stands_what_was_and_that_it_is_no_medical_alarm(

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
-from tests.support.dashboard import client_of, set_up
-
 PATH = "/api/v1/capture"
-
-
-@pytest.fixture
-def ada(tmp_path: Path) -> TestClient:
-    return set_up(client_of(tmp_path), tmp_path)
 
 
 @pytest.mark.parametrize("on", ["false", "true", 0, 1, 0.0, "", None, [], {}])

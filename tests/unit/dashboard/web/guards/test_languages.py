@@ -10,7 +10,6 @@ from starlette.testclient import TestClient
 from dashboard.accounts.roles import Role
 from dashboard.languages.current import asked_for, available, chosen_from, own_name
 from dashboard.web.rendering import LANGUAGE_COOKIE
-from dashboard.web.settings import DashboardOptions
 from edge_agent.config.dashboard import DashboardSettings
 from tests.support.dashboard import NAME, PASSWORD, client_of, log_in_as, set_up
 
@@ -51,16 +50,14 @@ def test_every_language_can_be_configured_and_has_a_name() -> None:
 
 
 def test_pages_forms_and_errors_are_in_the_language_that_the_browser_asks_for(
-    tmp_path: Path,
+    ada: TestClient,
 ) -> None:
-    with client_of(tmp_path) as client:
-        set_up(client, tmp_path)
-        page = client.get("/study", headers=GERMAN).text
-        assert '<html lang="de"' in page and "Teilnehmende" in page and "texts/de.js" in page
-        english = client.get("/study").text
-        assert '<html lang="en"' in english and "texts/" not in english
-        lost = client.get("/nowhere", headers=GERMAN)
-        assert lost.status_code == 404 and 'lang="de"' in lost.text
+    page = ada.get("/study", headers=GERMAN).text
+    assert '<html lang="de"' in page and "Teilnehmende" in page and "texts/de.js" in page
+    english = ada.get("/study").text
+    assert '<html lang="en"' in english and "texts/" not in english
+    lost = ada.get("/nowhere", headers=GERMAN)
+    assert lost.status_code == 404 and 'lang="de"' in lost.text
 
 
 def test_the_configured_language_is_for_who_asks_for_none_of_ours(tmp_path: Path) -> None:
@@ -92,19 +89,6 @@ def test_a_language_that_is_not_here_is_refused(ada: TestClient) -> None:
     answer = ada.post("/account/language", data={"language": "tlh"})
     assert answer.status_code == 400
     assert "tlh" in answer.text and "en, de, es" in answer.text
-
-
-def test_the_choice_of_a_removed_account_goes_with_it(ada: TestClient, tmp_path: Path) -> None:
-    from dashboard.accounts.accounts import Members, language_of_account
-
-    viewer = log_in_as(ada, Role.VIEWER)
-    viewer.post("/account/language", data={"language": "de"})
-    database = DashboardOptions(data=tmp_path).database
-    members = Members(database)
-    number = members.named("viewer").id
-    assert language_of_account(database, number) == "de"
-    members.remove(number, "ada")
-    assert language_of_account(database, number) == ""
 
 
 def test_a_kept_page_is_another_one_in_another_language(ada: TestClient) -> None:

@@ -15,7 +15,7 @@ from dashboard.accounts.roles import Role
 from dashboard.web.settings import DashboardOptions, TrustedProxy, check_exposure, options_from
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError
-from tests.support.dashboard import NAME, PASSWORD, client_of, set_up
+from tests.support.dashboard import NAME, PASSWORD, another_browser, client_of, set_up
 from tests.support.timeline import query
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -35,18 +35,7 @@ def behind(tmp_path: Path, proxy: TrustedProxy) -> Iterator[TestClient]:
     """A browser behind the proxy, with an account NAME in the dashboard; nobody is logged in."""
     with client_of(tmp_path / "data", proxy=proxy) as first:
         set_up(first, tmp_path / "data")
-        yield another(first)
-
-
-def another(client: TestClient, address: str = ADDRESS) -> TestClient:
-    """Return another browser of the same dashboard, at an address."""
-    return TestClient(
-        client.app,
-        base_url="http://127.0.0.1",
-        follow_redirects=False,
-        raise_server_exceptions=False,
-        client=(address, 50000),
-    )
+        yield another_browser(first, ADDRESS)
 
 
 def test_who_the_proxy_names_is_logged_in_without_a_password(
@@ -85,9 +74,11 @@ def test_without_both_headers_once_and_the_right_secret_nobody_is_named(
 
 def test_another_address_with_the_secret_is_not_the_proxy(behind: TestClient) -> None:
     for address in ("127.0.0.1", "192.0.2.8", "::1"):
-        answer = another(behind, address).get("/login", headers=PROXY)
+        answer = another_browser(behind, address).get("/login", headers=PROXY)
         assert answer.status_code == 200 and "set-cookie" not in answer.headers
-    assert another(behind, f"::ffff:{ADDRESS}").get("/login", headers=PROXY).status_code == 303
+    assert (
+        another_browser(behind, f"::ffff:{ADDRESS}").get("/login", headers=PROXY).status_code == 303
+    )
 
 
 def test_a_name_without_an_account_gets_none_and_no_role(
@@ -133,7 +124,7 @@ def test_a_second_factor_is_asked_for_all_the_same(behind: TestClient, tmp_path:
     form = {"key": key, "code": pyotp.TOTP(secret).now()}
     answer = behind.post("/account/second-factor/on", data=form, headers=PROXY)
     assert answer.status_code in {200, 303}, answer.text
-    afresh = another(behind)
+    afresh = another_browser(behind, ADDRESS)
     assert afresh.get("/login", headers=PROXY).headers["location"] == "/login/code"
     assert afresh.get("/study", headers=PROXY).status_code == 303
 
@@ -158,11 +149,9 @@ def test_a_changed_secret_holds_from_the_next_request_on(
     assert behind.get("/login", headers=renewed).status_code == 303
 
 
-def test_without_a_proxy_in_the_configuration_its_headers_mean_nothing(tmp_path: Path) -> None:
-    with client_of(tmp_path) as client:
-        set_up(client, tmp_path)
-        answer = another(client).get("/login", headers=PROXY)
-        assert answer.status_code == 200 and "set-cookie" not in answer.headers
+def test_without_a_proxy_in_the_configuration_its_headers_mean_nothing(ada: TestClient) -> None:
+    answer = another_browser(ada, ADDRESS).get("/login", headers=PROXY)
+    assert answer.status_code == 200 and "set-cookie" not in answer.headers
 
 
 def test_the_three_keys_go_together_and_a_guessable_secret_is_refused(tmp_path: Path) -> None:

@@ -17,7 +17,15 @@ from dashboard.accounts.roles import Role
 from dashboard.web.services import ENROLMENT_S, HALF_LOGIN_S
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import Instant, now
-from tests.support.dashboard import NAME, PASSWORD, client_of, log_in_as, set_up
+from tests.support.dashboard import (
+    NAME,
+    PASSWORD,
+    another_browser,
+    client_of,
+    log_in_as,
+    services_of,
+    set_up,
+)
 from tests.support.timeline import query
 
 PAGE = "/account/second-factor"
@@ -74,17 +82,6 @@ def secured(client: TestClient, time: Time) -> tuple[str, list[str]]:
     return secret, codes
 
 
-def stranger(client: TestClient) -> TestClient:
-    """Another browser at the same dashboard."""
-    return TestClient(
-        client.app,
-        base_url="http://127.0.0.1",
-        follow_redirects=False,
-        raise_server_exceptions=False,
-        client=("10.0.0.9", 5000),
-    )
-
-
 def half(client: TestClient, password: str = PASSWORD) -> str:
     """Give name and password; return where that leads."""
     answer = client.post("/login", data={"name": NAME, "password": password, "next": "/trends"})
@@ -94,7 +91,7 @@ def half(client: TestClient, password: str = PASSWORD) -> str:
 def test_password_and_code_open_the_page_that_was_asked_for(ada: TestClient, time: Time) -> None:
     secret, codes = secured(ada, time)
     assert 'class="qr"' not in ada.get("/account").text, "the picture is shown once"
-    other = stranger(ada)
+    other = another_browser(ada, "10.0.0.9")
     assert half(other) == "/login/code"
     assert other.get("/live").status_code == 303, "the password alone opens nothing"
     assert other.get("/login/code").status_code == 200
@@ -114,7 +111,7 @@ def test_without_the_right_password_there_is_no_page_for_a_code(
     ada: TestClient, time: Time
 ) -> None:
     secret, _ = secured(ada, time)
-    other = stranger(ada)
+    other = another_browser(ada, "10.0.0.9")
     assert half(other, "not the password") == "401"
     assert other.get("/login/code").headers["location"] == "/login"
     answer = other.post("/login/code", data={"code": code_of(secret, time)})
@@ -129,7 +126,7 @@ def test_who_knows_the_password_cannot_guess_codes_by_giving_it_again_and_again(
     ada: TestClient, time: Time
 ) -> None:
     secured(ada, time)
-    other = stranger(ada)
+    other = another_browser(ada, "10.0.0.9")
     answers = []
     for guess in range(8):
         assert half(other) == "/login/code"
@@ -139,7 +136,7 @@ def test_who_knows_the_password_cannot_guess_codes_by_giving_it_again_and_again(
 
 def test_a_password_that_changed_meanwhile_ends_the_half_login(ada: TestClient, time: Time) -> None:
     secret, _ = secured(ada, time)
-    other = stranger(ada)
+    other = another_browser(ada, "10.0.0.9")
     half(other)
     new = "staple and another horse"
     ada.post("/account/password", data={"old": PASSWORD, "new": new, "again": new})
@@ -155,12 +152,12 @@ def test_every_change_asks_for_the_password(ada: TestClient, time: Time) -> None
     secured(ada, time)
     for path in (f"{PAGE}/off", f"{PAGE}/codes"):
         assert ada.post(path, data=wrong).status_code == 400
-    assert half(stranger(ada)) == "/login/code", "it is on still"
+    assert half(another_browser(ada, "10.0.0.9")) == "/login/code", "it is on still"
     answer = ada.post(f"{PAGE}/codes", data={"password": PASSWORD})
     assert len(re.findall(r"<li><code>", answer.text)) == 10
     assert answer.headers["cache-control"] == "no-store"
     assert ada.post(f"{PAGE}/off", data={"password": PASSWORD}).status_code == 303
-    assert half(stranger(ada)) == "/trends"
+    assert half(another_browser(ada, "10.0.0.9")) == "/trends"
 
 
 def test_a_wrong_first_code_shows_the_same_secret_again_and_too_late_begins_anew(
@@ -202,7 +199,10 @@ def test_programs_with_a_token_are_asked_for_nothing_more(tmp_path: Path, time: 
         secret = re.search(r"affect-edge-[\w-]{43}", page)
         assert secret, page
         headers = {"Authorization": f"Bearer {secret[0]}"}
-        assert stranger(client).get("/api/v1/now", headers=headers).status_code != 401
+        assert (
+            another_browser(client, "10.0.0.9").get("/api/v1/now", headers=headers).status_code
+            != 401
+        )
 
 
 def test_who_lost_the_phone_runs_a_command_on_the_device(
@@ -214,11 +214,11 @@ def test_who_lost_the_phone_runs_a_command_on_the_device(
     secured(ada, time)
     assert main(command) == 0
     assert ada.get("/live").status_code == 303, "logged out everywhere"
-    assert half(stranger(ada)) == "/trends"
+    assert half(another_browser(ada, "10.0.0.9")) == "/trends"
     last = query(_database(ada), "SELECT actor, detail FROM audit WHERE action LIKE '%factor_off'")
     assert last == [("command line", NAME)]
 
 
 def _database(client: TestClient) -> Path:
-    options: DashboardOptions = client.app.state.services.options  # type: ignore[attr-defined]
+    options: DashboardOptions = services_of(client).options
     return options.database

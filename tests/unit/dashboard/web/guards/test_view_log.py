@@ -5,32 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
 from dashboard.web.guards.permissions import AGAIN_S
 from edge_agent.core.errors import StoreError
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.upkeep.erasure import erase_participant
+from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import NAME, add_session, client_of, log_in_as, set_up
 from tests.support.timeline import query
 
 VIEWS = "SELECT actor, action, detail FROM audit WHERE action LIKE '%view' ORDER BY id"
 
 
-class Clock:
-    """Seconds that pass when told to."""
-
-    def __init__(self) -> None:
-        self.at = 100.0
-
-    def __call__(self) -> float:
-        return self.at
-
-
 def test_who_opened_which_participant_and_session_is_written_but_not_each_reload(
     tmp_path: Path,
 ) -> None:
-    clock = Clock()
+    clock = Seconds()
     with client_of(tmp_path, clock) as client:
         set_up(client, tmp_path)
         database = tmp_path / "affect-edge.db"
@@ -43,7 +35,7 @@ def test_who_opened_which_participant_and_session_is_written_but_not_each_reload
         assert client.get("/study/participants/nobody").status_code == 404
         seen = [(NAME, "participant_view", "P-01"), ("operator", "session_view", str(number))]
         assert query(database, VIEWS) == seen
-        clock.at += AGAIN_S + 1
+        clock.now += AGAIN_S + 1
         client.get("/study/participants/P-01")
         assert query(database, VIEWS) == [*seen, seen[0]]
         page = client.get("/audit?action=participant_view").text
@@ -53,30 +45,27 @@ def test_who_opened_which_participant_and_session_is_written_but_not_each_reload
         )
 
 
-def test_an_erasure_takes_the_code_out_of_who_looked(tmp_path: Path) -> None:
-    with client_of(tmp_path) as client:
-        set_up(client, tmp_path)
-        database = tmp_path / "affect-edge.db"
-        add_session(database)
-        client.get("/study/participants/P-01")
-        erase_participant(database, "P-01", actor=NAME)
-        ((_, action, detail),) = query(database, VIEWS)
-        assert action == "participant_view" and "P-01" not in detail
+def test_an_erasure_takes_the_code_out_of_who_looked(ada: TestClient, database: Path) -> None:
+    add_session(database)
+    ada.get("/study/participants/P-01")
+    erase_participant(database, "P-01", actor=NAME)
+    ((_, action, detail),) = query(database, VIEWS)
+    assert action == "participant_view" and "P-01" not in detail
 
 
 def test_a_full_disk_keeps_nobody_from_what_is_recorded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    ada: TestClient,
+    database: Path,
 ) -> None:
     def full(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    with client_of(tmp_path) as client:
-        set_up(client, tmp_path)
-        database = tmp_path / "affect-edge.db"
-        add_session(database)
-        with monkeypatch.context() as patched:
-            patched.setattr(Commands, "note", full)
-            assert client.get("/study/participants/P-01").status_code == 200
-        assert "it could not be noted" in caplog.text
-        client.get("/study/participants/P-01")
-        assert len(query(database, VIEWS)) == 1, "the next one is written"
+    add_session(database)
+    with monkeypatch.context() as patched:
+        patched.setattr(Commands, "note", full)
+        assert ada.get("/study/participants/P-01").status_code == 200
+    assert "it could not be noted" in caplog.text
+    ada.get("/study/participants/P-01")
+    assert len(query(database, VIEWS)) == 1, "the next one is written"

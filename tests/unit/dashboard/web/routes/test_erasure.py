@@ -15,7 +15,7 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.copies import PLACE_MARK, copy_to_second_place
-from tests.support.dashboard import add_session, client_of, fill, set_up
+from tests.support.dashboard import add_session, client_of, fill, services_of, set_up
 from tests.support.timeline import query
 from tests.unit.cli.test_cli import affect_edge
 
@@ -27,7 +27,7 @@ def ada(tmp_path: Path) -> Iterator[TestClient]:
     """Somebody who is logged in."""
     client = set_up(client_of(tmp_path), tmp_path)
     yield client
-    client.app.state.services.protocol_runner.close()  # type: ignore[attr-defined]
+    services_of(client).protocol_runner.close()
 
 
 @pytest.fixture
@@ -62,6 +62,8 @@ def test_the_page_says_what_will_be_gone_and_afterwards_what_is(
     page = ada.get(ERASE).text
     assert "<dt>Sessions</dt><dd>1</dd>" in page
     assert 'href="/study/participants/P-01/erase"' in ada.get("/study").text
+    told = {"consent": "here", "attributes": {"sex": "female"}}
+    assert ada.put("/api/v1/participants/P-01/attributes", json=told).status_code == 200
     answer = ada.post(ERASE, data={"typed": " p-01 "})
     assert answer.status_code == 200
     assert "The participant is erased." in answer.text

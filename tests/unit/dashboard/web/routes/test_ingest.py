@@ -16,9 +16,8 @@ from edge_agent.core.clock import now
 from edge_agent.core.readings import MAX_BYTES
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.study.study import Study
 from tests.support.clocks.simulated_time import Seconds
-from tests.support.dashboard import client_of, set_up
+from tests.support.dashboard import client_of, consenting, services_of, set_up
 from tests.support.security.tokens import make_token
 from tests.support.timeline import query
 
@@ -127,9 +126,7 @@ def test_where_only_sessions_are_recorded_readings_outside_of_them_are_refused(
         refused = hand_in(client, secret, reading)
         assert refused.status_code == 422
         assert "lies outside sessions, and capture.mode is sessions" in refused.json()["detail"]
-        study = Study(path)
-        study.create_participant("P-01")
-        study.give_consent("P-01", "1")
+        study = consenting(path, "P-01")
         study.start_session("P-01", Purpose.MEDICAL, "ward")
         said = hand_in(client, secret, [reading, READING]).json()
         assert [r["outcome"] for r in said["results"]] == ["taken", "refused"]
@@ -184,7 +181,7 @@ def test_tokens_cannot_be_guessed(client: TestClient, secret: str) -> None:
 
 
 def test_a_token_may_only_ask_so_often(client: TestClient, secret: str) -> None:
-    limiter = client.app.state.services.tokens.requests  # type: ignore[attr-defined]
+    limiter = services_of(client).tokens.requests
     for _ in range(REQUESTS_A_MINUTE):
         assert limiter.attempt("token 1") == 0
     answer = hand_in(client, secret, READING)
@@ -229,29 +226,6 @@ def test_a_body_that_is_no_list_of_readings_is_refused(
     answer = hand_in(client, secret, body)
     assert answer.status_code == status
     assert said in answer.json()["detail"]
-
-
-def test_a_foreign_page_cannot_hand_in(client: TestClient, secret: str) -> None:
-    answer = hand_in(
-        client,
-        secret,
-        READING,
-        **{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"},
-    )
-    assert answer.status_code == 403
-
-
-def test_the_description_names_the_form_and_the_token(client: TestClient, tmp_path: Path) -> None:
-    set_up(client, tmp_path)
-    document = client.get("/api/v1/openapi.json").json()
-    described = document["paths"][PATH]["post"]
-    schemas = document["components"]["schemas"]
-    body = described["requestBody"]["content"]["application/json"]["schema"]
-    assert body == {"$ref": "#/components/schemas/GivenReadings"}
-    assert schemas["GivenReadings"]["oneOf"][0] == {"$ref": "#/components/schemas/GivenReading"}
-    assert set(schemas["GivenReading"]["required"]) == {"kind", "value"}
-    assert schemas["VitalKind"]["enum"][0] == "heart_rate"
-    assert described["security"] == [{"token": ["readings"]}]
 
 
 @pytest.mark.parametrize(

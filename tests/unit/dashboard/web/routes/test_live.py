@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
 from dashboard.accounts.accounts import create_login_link
 from dashboard.web.alerts import DashboardAlerts
@@ -25,7 +26,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import LiveServer
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.timeline import write_vitals
-from tests.support.dashboard import client_of, fill, set_up
+from tests.support.dashboard import fill
 from tests.support.timeline import observation, reading, recognition
 
 DEADLINE_S = 60.0
@@ -143,55 +144,38 @@ def test_a_stream_ends_when_the_database_has_gone(
     asyncio.run(listen())
 
 
-def test_the_live_page_begins_with_what_the_database_knows(tmp_path: Path) -> None:
-    with client_of(tmp_path) as client:
-        set_up(client, tmp_path)
-        fill(DashboardOptions(data=tmp_path).database, minutes=5)
-        page = client.get("/live").text
-        start = json.loads(page.split('id="live-start">')[1].split("</script>")[0])
-        assert {vital["kind"] for vital in start["vitals"]} == {
-            "heart_rate",
-            "systolic",
-            "diastolic",
-        }
-        assert 100 <= len(start["strip"]) <= 121
-        assert start["strip"][-1]["label"] in {"neutral", "happiness", "anger", "uncertain"}
-        assert start["session"]["session"] is None
-        assert {vital["kind"] for vital in client.get("/api/v1/vitals/latest").json()} == {
-            "heart_rate",
-            "systolic",
-            "diastolic",
-        }
+def test_the_live_page_begins_with_what_the_database_knows(ada: TestClient, database: Path) -> None:
+    fill(database, minutes=5)
+    page = ada.get("/live").text
+    start = json.loads(page.split('id="live-start">')[1].split("</script>")[0])
+    assert {vital["kind"] for vital in start["vitals"]} == {
+        "heart_rate",
+        "systolic",
+        "diastolic",
+    }
+    assert 100 <= len(start["strip"]) <= 121
+    assert start["strip"][-1]["label"] in {"neutral", "happiness", "anger", "uncertain"}
+    assert start["session"]["session"] is None
+    assert {vital["kind"] for vital in ada.get("/api/v1/vitals/latest").json()} == {
+        "heart_rate",
+        "systolic",
+        "diastolic",
+    }
 
 
-def test_a_reading_of_a_time_to_come_hides_no_live_one(tmp_path: Path) -> None:
-    database = DashboardOptions(data=tmp_path).database
-    with client_of(tmp_path) as client:
-        set_up(client, tmp_path)
-        fill(database, minutes=5)
-        in_five_years = clock.now().shifted(5 * 365 * 86_400)
-        flags = frozenset({VitalFlag.CLOCK_DIFFERS})
-        to_come = VitalReading(in_five_years, VitalKind.HEART_RATE, 150, "csv:2031", flags)
-        with write_transaction(database) as connection:
-            write_vitals(connection, [(to_come, None)])
-        latest = client.get("/api/v1/vitals/latest").json()
-        assert {one["source"] for one in latest} == {"strap", "cuff"}
-        measured = [line for line in client.get("/metrics").text.splitlines() if "strap" in line]
-        assert measured and "csv:2031" not in client.get("/metrics").text
-        start = client.get("/live").text.split('id="live-start">')[1].split("</script>")[0]
-        assert "csv:2031" not in start
-
-
-def test_the_live_page_says_from_its_first_moment_that_no_agent_runs(tmp_path: Path) -> None:
-    notice = 'id="offline-notice" role="status"'
-    with client_of(tmp_path) as client:
-        set_up(client, tmp_path)
-        assert f"{notice}>" in client.get("/live").text
-        server = LiveServer(DashboardOptions(data=tmp_path).live_socket)
-        server.start()
-        assert f"{notice} hidden>" in client.get("/live").text
-        server.stop()
-        assert server.join(DEADLINE_S)
+def test_a_reading_of_a_time_to_come_hides_no_live_one(ada: TestClient, database: Path) -> None:
+    fill(database, minutes=5)
+    in_five_years = clock.now().shifted(5 * 365 * 86_400)
+    flags = frozenset({VitalFlag.CLOCK_DIFFERS})
+    to_come = VitalReading(in_five_years, VitalKind.HEART_RATE, 150, "csv:2031", flags)
+    with write_transaction(database) as connection:
+        write_vitals(connection, [(to_come, None)])
+    latest = ada.get("/api/v1/vitals/latest").json()
+    assert {one["source"] for one in latest} == {"strap", "cuff"}
+    measured = [line for line in ada.get("/metrics").text.splitlines() if "strap" in line]
+    assert measured and "csv:2031" not in ada.get("/metrics").text
+    start = ada.get("/live").text.split('id="live-start">')[1].split("</script>")[0]
+    assert "csv:2031" not in start
 
 
 def test_the_agents_last_health_report_is_passed_on(tmp_path: Path, agent: LiveServer) -> None:

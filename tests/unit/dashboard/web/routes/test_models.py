@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from starlette.testclient import TestClient
 
 from dashboard.web.settings import DashboardOptions
@@ -13,12 +12,6 @@ from edge_agent.vision.models.card import find_model, read_card
 from tests.support.dashboard import client_of, set_up
 
 SINCE_MS = 1_790_000_000_000
-
-
-@pytest.fixture
-def ada(tmp_path: Path) -> TestClient:
-    """Somebody who is logged in."""
-    return set_up(client_of(tmp_path), tmp_path)
 
 
 def use_model(folder: Path, name: str, sha256: str) -> None:

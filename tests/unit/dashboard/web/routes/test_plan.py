@@ -10,7 +10,6 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.web.settings import DashboardOptions
-from tests.support.dashboard import client_of, set_up
 
 FORM = {
     "question": "vital=heart_rate&bound_heart_rate=3",
@@ -18,12 +17,6 @@ FORM = {
     "exclusions": "readings without contact",
     "stopping": "after 24 people",
 }
-
-
-@pytest.fixture
-def ada(tmp_path: Path) -> TestClient:
-    """Somebody who is logged in."""
-    return set_up(client_of(tmp_path), tmp_path)
 
 
 def test_page_and_programs_plan_the_same_study(ada: TestClient) -> None:

@@ -16,7 +16,6 @@ from dashboard.protocols.file import StudyProtocol, load_protocol
 from dashboard.protocols.runner import RESTARTED, ProtocolRunner
 from dashboard.web.login import LOGIN_COOKIE
 from dashboard.web.routes import protocol
-from dashboard.web.services import Services
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose, SessionSetting
@@ -24,7 +23,7 @@ from edge_agent.store.gate.commands import Commands
 from edge_agent.store.study.protocol_runs import ProtocolRuns, RunState
 from edge_agent.store.study.study import Study
 from tests.support.broker import wait_until
-from tests.support.dashboard import client_of, set_up
+from tests.support.dashboard import client_of, consenting, services_of, set_up
 from tests.support.timeline import database, query
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -63,7 +62,7 @@ def client(tmp_path: Path, protocols: Path) -> Iterator[TestClient]:
 
 
 def runner_of(client: TestClient) -> ProtocolRunner:
-    services: Services = client.app.state.services  # type: ignore[attr-defined]
+    services = services_of(client)
     return services.protocol_runner
 
 
@@ -243,7 +242,7 @@ def test_the_operators_page_is_told_of_each_change_until_the_login_ends(
 ) -> None:
     monkeypatch.setattr(protocol, "CHECK_SECONDS", 0.0)
     monkeypatch.setattr(protocol, "SIGN_OF_LIFE_S", 0.02)
-    services: Services = client.app.state.services  # type: ignore[attr-defined]
+    services = services_of(client)
     token = client.cookies[LOGIN_COOKIE]
     told: list[str] = []
 
@@ -267,7 +266,7 @@ def test_the_operator_ends_protocol_and_session_and_it_is_written_down(client: T
     started(client)
     ended = client.post("/api/v1/protocol/end").json()
     assert ended["state"] == "ended"
-    services: Services = client.app.state.services  # type: ignore[attr-defined]
+    services = services_of(client)
     action = "SELECT action, detail FROM audit ORDER BY id DESC LIMIT 1"
     assert query(services.options.database, action) == [
         ("session_end", str(ended["session"]["id"]))
@@ -301,9 +300,7 @@ def runner_on(path: Path) -> ProtocolRunner:
 
 def begun(path: Path, folder: Path) -> tuple[ProtocolRunner, str]:
     """A runner whose protocol runs."""
-    study = Study(path)
-    study.create_participant("P-1")
-    study.give_consent("P-1", "1")
+    consenting(path, "P-1")
     runner = runner_on(path)
     runner.start_session(
         "P-1", Purpose.RESEARCH, SessionSetting.OTHER, "", protocol_in(folder), "ada"
@@ -359,9 +356,7 @@ def test_a_session_ended_elsewhere_ends_its_protocol_too(tmp_path: Path) -> None
     runner, token = begun(path, tmp_path)
     Study(path).end_session()
     wait_until(
-        lambda: (view := runner.view()) is not None and view.is_over,
-        "the end of the protocol",
-        60,
+        lambda: (view := runner.view()) is not None and view.is_over, "the end of the protocol", 60
     )
     assert (view := runner.view_of(token)) is not None
     assert view.reason == "the session was ended"

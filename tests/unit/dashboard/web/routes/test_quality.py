@@ -12,15 +12,9 @@ from starlette.testclient import TestClient
 
 from dashboard.web.settings import DashboardOptions
 from tests.support import studies
-from tests.support.dashboard import add_session, client_of, fill, set_up
+from tests.support.dashboard import add_session, fill
 from tests.support.studies import HEART
 from tests.unit.cli.test_cli import affect_edge
-
-
-@pytest.fixture
-def ada(tmp_path: Path) -> TestClient:
-    """Somebody who is logged in."""
-    return set_up(client_of(tmp_path), tmp_path)
 
 
 @pytest.fixture

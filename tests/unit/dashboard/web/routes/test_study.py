@@ -11,8 +11,6 @@ from edge_agent.core.study import Purpose
 from tests.support.dashboard import add_session, client_of, set_up
 from tests.support.timeline import query
 
-HOUR_MS = 3_600_000
-
 
 def test_a_session_needs_consent_and_carries_its_markers(ada: TestClient, database: Path) -> None:
     made = ada.post("/study/participants", data={"code": "P-01"})

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
 from dashboard.web.first_steps import BrokerForm, Outcome, Progress, Step, form_of, try_broker
 from dashboard.web.settings import DashboardOptions
 from edge_agent.config.mqtt import MqttSettings
-from edge_agent.store.database.dashboard_file import write_dashboard
 from edge_agent.store.database.schema import migrate
 from tests.support.broker import Mosquitto, free_port
-from tests.support.dashboard import client_of, log_in_as, set_up
+from tests.support.dashboard import log_in_as
 
 
 @pytest.fixture
@@ -43,29 +43,13 @@ def test_steps_are_remembered_and_a_done_one_stays_done(progress: Progress) -> N
     assert progress.next_step() is None
 
 
-def test_what_another_version_noted_is_left_out(tmp_path: Path, progress: Progress) -> None:
-    progress.begin()
-    with write_dashboard(DashboardOptions(data=tmp_path).database) as connection:
-        connection.execute(
-            "UPDATE setting SET value = ? WHERE key = 'first_steps'",
-            ('{"camera": "done", "moon": "done", "broker": "postponed"}',),
-        )
-    assert progress.taken() == {Step.CAMERA: Outcome.DONE}
-
-
-def test_setup_leads_to_the_first_steps_which_only_administrators_take(tmp_path: Path) -> None:
-    with client_of(tmp_path) as client:
-        set_up(client, tmp_path)
-        assert "The first steps" in client.get("/live").text
-        assert client.get("/first-steps").status_code == 200
-        for role in (Role.VIEWER, Role.OPERATOR, Role.RESEARCHER):
-            other = log_in_as(client, role)
-            assert other.get("/first-steps").status_code == 403
-            assert other.post("/first-steps/broker", data={"host": "a"}).status_code == 403
-            assert "The first steps" not in other.get("/live").text
-        answer = client.post("/first-steps", data={"step": "sensors", "outcome": "done"})
-        assert answer.headers["location"] == "/live"
-        assert client.post("/first-steps", data={"step": "moon"}).status_code == 422
+def test_setup_leads_to_the_first_steps_which_only_administrators_take(ada: TestClient) -> None:
+    assert "The first steps" in ada.get("/live").text
+    assert ada.get("/first-steps").status_code == 200
+    assert "The first steps" not in log_in_as(ada, Role.RESEARCHER).get("/live").text
+    answer = ada.post("/first-steps", data={"step": "sensors", "outcome": "done"})
+    assert answer.headers["location"] == "/live"
+    assert ada.post("/first-steps", data={"step": "moon"}).status_code == 422
 
 
 def test_the_configured_password_goes_to_no_other_broker(tmp_path: Path) -> None:
@@ -78,7 +62,7 @@ def test_the_configured_password_goes_to_no_other_broker(tmp_path: Path) -> None
     )
     assert try_broker(configured, form_of(configured), None, tmp_path / "live.sock").is_well
     elsewhere = MqttSettings.model_validate({"host": "localhost", "port": free_port()} | password)
-    moved = BrokerForm("127.0.0.1", str(broker.port), "edge")
+    moved = BrokerForm(host="127.0.0.1", port=str(broker.port), username="edge")
     answer = try_broker(elsewhere, moved, tmp_path / "affect-edge.toml", tmp_path / "live.sock")
     broker.stop()
     assert not answer.is_well
@@ -109,7 +93,7 @@ def test_where_only_the_agent_may_read_the_password_it_tells_how_it_stands(
 
 
 def test_a_port_that_is_none_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
-    form = BrokerForm("127.0.0.1", "70000", password="wonderland")
+    form = BrokerForm(host="127.0.0.1", port="70000", password="wonderland")
     answer = try_broker(MqttSettings.model_validate({}), form, None, tmp_path / "live.sock")
     assert answer.problem.startswith("mqtt.")
     assert "wonderland" not in answer.problem
