@@ -152,9 +152,7 @@ class CameraBase(ABC):
 def closed_error(name: str) -> CameraError:
     """Return the error of reading from a camera that was closed."""
     return CameraError(
-        CameraReason.END_OF_FILE,
-        f"{name}: the camera was closed.",
-        "Open it again.",
+        CameraReason.END_OF_FILE, f"{name}: the camera was closed.", "Open it again."
     )
 
 

@@ -175,9 +175,7 @@ def _camera_node(path: Path) -> Node:
     if node.driver in LIBCAMERA_DRIVERS:
         cure = 'It belongs to the Raspberry Pi\'s own camera: set camera.source = "picamera2".'
     raise CameraError(
-        CameraReason.UNREADABLE,
-        f"{path}: {node.card or node.driver} gives no pictures.",
-        cure,
+        CameraReason.UNREADABLE, f"{path}: {node.card or node.driver} gives no pictures.", cure
     )
 
 

@@ -141,9 +141,7 @@ def _open_first(open_node: Callable[[Path], Camera], devices: Path) -> Camera:
             if error.reason is not CameraReason.UNREADABLE:
                 telling = telling or error
     raise telling or CameraError(
-        CameraReason.NOT_FOUND,
-        f"there is no usable camera among {devices}/video….",
-        "Plug one in.",
+        CameraReason.NOT_FOUND, f"there is no usable camera among {devices}/video….", "Plug one in."
     )
 
 

@@ -158,9 +158,7 @@ class FileCamera(CameraBase):
         if self._video.damaged > self._damaged_told:
             self._damaged_told = self._video.damaged
             log.warning(
-                "camera %s: damaged frames skipped in the video: %d",
-                self.name,
-                self._damaged_told,
+                "camera %s: damaged frames skipped in the video: %d", self.name, self._damaged_told
             )
 
     def _ended(self) -> CameraError:
@@ -195,9 +193,7 @@ def opencv_name(path: Path) -> str:
         name.encode()
     except UnicodeEncodeError as error:
         raise CameraError(
-            CameraReason.UNREADABLE,
-            f"{path}: its name is not UTF-8.",
-            "Rename the file.",
+            CameraReason.UNREADABLE, f"{path}: its name is not UTF-8.", "Rename the file."
         ) from error
     return name
 
@@ -247,9 +243,7 @@ def file_error(path: Path, error: OSError) -> CameraError:
     """Translate what the system says when a file is looked up or opened."""
     if isinstance(error, FileNotFoundError):
         return CameraError(
-            CameraReason.NOT_FOUND,
-            f"{path}: the file is gone.",
-            "Check the path in camera.device.",
+            CameraReason.NOT_FOUND, f"{path}: the file is gone.", "Check the path in camera.device."
         )
     if isinstance(error, PermissionError):
         return CameraError(
@@ -367,15 +361,11 @@ def picture_files(folder: Path) -> list[Path]:
         ]
     except FileNotFoundError as error:
         raise CameraError(
-            CameraReason.NOT_FOUND,
-            f"{folder}: there is no such folder.",
-            cure,
+            CameraReason.NOT_FOUND, f"{folder}: there is no such folder.", cure
         ) from error
     except NotADirectoryError as error:
         raise CameraError(
-            CameraReason.NOT_FOUND,
-            f"{folder}: is a file, not a folder.",
-            cure,
+            CameraReason.NOT_FOUND, f"{folder}: is a file, not a folder.", cure
         ) from error
     except PermissionError as error:
         raise CameraError(
@@ -385,11 +375,7 @@ def picture_files(folder: Path) -> list[Path]:
         ) from error
     if not files:
         allowed = ", ".join(sorted(SUFFIXES))
-        raise CameraError(
-            CameraReason.NOT_FOUND,
-            f"{folder}: holds no picture ({allowed}).",
-            cure,
-        )
+        raise CameraError(CameraReason.NOT_FOUND, f"{folder}: holds no picture ({allowed}).", cure)
     return sorted(files, key=lambda path: natural_key(path.name))
 
 

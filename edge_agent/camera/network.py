@@ -64,11 +64,7 @@ class StreamCamera(LiveCamera):
                 what = f"{shown}: no frame for {waited:.1f} s."
             else:
                 what = f"{shown}: the stream ended after waiting {waited:.1f} s."
-            return CameraError(
-                CameraReason.STALLED,
-                what,
-                "Check the network; it is opened again.",
-            )
+            return CameraError(CameraReason.STALLED, what, "Check the network; it is opened again.")
 
         super().__init__(f"opencv:{address}", open_capture, lost, stall_seconds, rotate)
 
@@ -131,16 +127,12 @@ def _check_address(address: str, shown: str, seconds: float) -> None:
         port = parts.port or PORTS.get(parts.scheme, 0)
     except ValueError as error:
         raise CameraError(
-            CameraReason.UNREADABLE,
-            f"{shown}: is no address ({error}).",
-            example,
+            CameraReason.UNREADABLE, f"{shown}: is no address ({error}).", example
         ) from error
     if not host or parts.scheme not in PORTS:
         known = ", ".join(f"{scheme}://" for scheme in PORTS)
         raise CameraError(
-            CameraReason.UNREADABLE,
-            f"{shown}: is none of {known} with a host.",
-            example,
+            CameraReason.UNREADABLE, f"{shown}: is none of {known} with a host.", example
         )
     try:
         socket.create_connection((host, port), timeout=seconds).close()
@@ -188,12 +180,7 @@ class SnapshotCamera(CameraBase):
     """
 
     def __init__(
-        self,
-        address: str,
-        *,
-        interval_s: float,
-        rotate: Rotation = 0,
-        stall_seconds: float = 5.0,
+        self, address: str, *, interval_s: float, rotate: Rotation = 0, stall_seconds: float = 5.0
     ) -> None:
         quiet_opencv()
         parts = _checked(address)
@@ -388,9 +375,7 @@ def _checked(address: str) -> SplitResult:
         usable = False
     if not usable:
         raise CameraError(
-            CameraReason.UNREADABLE,
-            f"{shown}: is no http:// or https:// address.",
-            _EXAMPLE,
+            CameraReason.UNREADABLE, f"{shown}: is no http:// or https:// address.", _EXAMPLE
         )
     return parts
 

@@ -324,9 +324,7 @@ def picamera_error(error: Exception, dma_heap: Path = _DMA_HEAP) -> CameraError:
         )
     if nothing:
         return CameraError(
-            CameraReason.NOT_FOUND,
-            f"picamera2: no camera is connected ({text}).",
-            _CABLE,
+            CameraReason.NOT_FOUND, f"picamera2: no camera is connected ({text}).", _CABLE
         )
     if "busy" in lower or "acquire" in lower or "in use" in lower:
         return CameraError(
@@ -338,9 +336,7 @@ def picamera_error(error: Exception, dma_heap: Path = _DMA_HEAP) -> CameraError:
             ),
         )
     return CameraError(
-        CameraReason.UNREADABLE,
-        f"picamera2: the camera gives no pictures ({text}).",
-        _CABLE,
+        CameraReason.UNREADABLE, f"picamera2: the camera gives no pictures ({text}).", _CABLE
     )
 
 

@@ -56,9 +56,7 @@ class RuleSettings(Section):
         description="Upper limit: of a vital in its unit, of backup in hours",
     )
     below: float | None = Field(
-        None,
-        allow_inf_nan=False,
-        description="Lower limit: of a vital in its unit, of disk in MB",
+        None, allow_inf_nan=False, description="Lower limit: of a vital in its unit, of disk in MB"
     )
     margin: float = Field(
         0.0,

@@ -154,13 +154,7 @@ def lock_key(key: bytes, passphrase: str) -> bytes:
     file_key = secrets.token_bytes(_KEY_BYTES)
     salt = secrets.token_bytes(_KEY_BYTES)
     derived = hashlib.scrypt(
-        passphrase.encode(),
-        salt=_LABEL + salt,
-        n=2**WORK,
-        r=_BLOCK,
-        p=1,
-        maxmem=_MEMORY,
-        dklen=32,
+        passphrase.encode(), salt=_LABEL + salt, n=2**WORK, r=_BLOCK, p=1, maxmem=_MEMORY, dklen=32
     )
     wrapped = ChaCha20Poly1305(derived).encrypt(bytes(12), file_key, None)
     lines = ("age-encryption.org/v1", f"-> scrypt {_text(salt)} {WORK}", _text(wrapped), "---")

@@ -70,12 +70,7 @@ class VitalFlag(StrEnum):
 
 # What such a reading says, or when it was so, is in doubt.
 DOUBTFUL = frozenset(
-    {
-        VitalFlag.OUT_OF_RANGE,
-        VitalFlag.CONTACT_LOST,
-        VitalFlag.CLOCK_DIFFERS,
-        VitalFlag.POOR_SIGNAL,
-    }
+    {VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST, VitalFlag.CLOCK_DIFFERS, VitalFlag.POOR_SIGNAL}
 )
 # A reading flagged so is kept, and counts in no mean: it is in doubt, or no measurement.
 UNUSABLE = DOUBTFUL | {VitalFlag.ESTIMATED}
@@ -224,9 +219,7 @@ def time_ms(value: object, zone: tzinfo | LocalTimes | None) -> int:
                 seconds = seconds / 1000
     if not _EARLIEST_S <= seconds < _LATEST_S:
         raise ReadingError(
-            "at",
-            shown_value(value),
-            "is not a time between the years 2000 and 2100.",
+            "at", shown_value(value), "is not a time between the years 2000 and 2100."
         )
     return round(seconds * 1000)
 
@@ -695,9 +688,7 @@ def _kind(value: object) -> VitalKind:
         return VitalKind(value.strip().lower() if isinstance(value, str) else "")
     except ValueError as error:
         raise ReadingError(
-            "kind",
-            shown_value(value),
-            f"is not one of {', '.join(VitalKind)}.",
+            "kind", shown_value(value), f"is not one of {', '.join(VitalKind)}."
         ) from error
 
 

@@ -330,11 +330,7 @@ class Recognizer:
         return None if self._cover is None else self._cover.probability
 
     def _read(
-        self,
-        image: Picture,
-        face: Face,
-        classify: Classify,
-        look: Look | None,
+        self, image: Picture, face: Face, classify: Classify, look: Look | None
     ) -> FaceReading:
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, self._classifier.size)
@@ -363,12 +359,7 @@ class Recognizer:
         )
 
     def _reading(
-        self,
-        face: Face,
-        expression: Expression,
-        quality: Quality,
-        crop: Picture,
-        look: Look | None,
+        self, face: Face, expression: Expression, quality: Quality, crop: Picture, look: Look | None
     ) -> FaceReading:
         """Return what is said of a face; one that cannot be read anyway is not looked at again."""
         score = quality.score
@@ -412,10 +403,7 @@ def open_recognizer(
         tracker=Tracker(options.memory_seconds, options.confirm_frames),
         selector=PrimaryFaceSelector(hold_s=options.memory_seconds),
         smoother=Smoother(
-            options.smoothing_seconds,
-            options.hysteresis,
-            threshold,
-            dwell_s=options.dwell_seconds,
+            options.smoothing_seconds, options.hysteresis, threshold, dwell_s=options.dwell_seconds
         ),
         reader=open_need_reader(classifier, options) if by_need else None,
         cover=open_cover(options.threads) if covers else None,

@@ -173,9 +173,7 @@ class ModelCard(_Part):
         None, ge=0, le=1, description="expression: below it a face is uncertain"
     )
     crop: str | None = Field(
-        None,
-        min_length=1,
-        description="name of the crop it learned from; none: face-detector",
+        None, min_length=1, description="name of the crop it learned from; none: face-detector"
     )
     score_threshold: float | None = Field(
         None, gt=0, lt=1, description="face-detector: least score of a face"

@@ -20,14 +20,7 @@ from pydantic import ValidationError
 
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import ModelError, PictureError
-from edge_agent.core.expression import (
-    EMOTIONS,
-    Box,
-    Emotion,
-    Expression,
-    Face,
-    RejectReason,
-)
+from edge_agent.core.expression import EMOTIONS, Box, Emotion, Expression, Face, RejectReason
 from edge_agent.vision.align import TEMPLATE, crop_matrix
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.drawing import (

@@ -78,12 +78,7 @@ class Scene:
         self.ended = threading.Event()
         self._script = iter(script)
         self.worker = CaptureWorker(
-            self._open,
-            self.latest_frame,
-            self.gaps.append,
-            self.ended.set,
-            may_capture,
-            gap_reason,
+            self._open, self.latest_frame, self.gaps.append, self.ended.set, may_capture, gap_reason
         )
         self.made.append(self)
 
