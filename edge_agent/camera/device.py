@@ -1,12 +1,8 @@
-"""Video4Linux.
+"""A camera behind a Video4Linux node, such as a USB camera.
 
-A camera behind a Video4Linux node, such as a USB camera.
-
-Asks a Video4Linux node whether it is a camera, its name, and whether it is busy.
-
-OpenCV does not tell.
-
-Numbers and layouts are those of ``linux/videodev2.h``, part of the kernel's stable interface.
+OpenCV does not tell whether a node is a camera, its name, and whether it is busy: the node is
+asked. Numbers and layouts are those of ``linux/videodev2.h``, part of the kernel's stable
+interface.
 """
 
 from __future__ import annotations

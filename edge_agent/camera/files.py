@@ -1,9 +1,4 @@
-"""Videos and folders of pictures.
-
-A video file as a camera.
-
-A folder of pictures as a camera: one after the other in natural name order.
-"""
+"""Video files, and folders of pictures in natural name order, as cameras."""
 
 from __future__ import annotations
 
@@ -15,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from edge_agent.camera.base import CameraBase, Pace, closed_error
+from edge_agent.camera.base import Camera, Pace, closed_error
 from edge_agent.camera.pixels import as_bgr, decoded, letterboxed, quiet_opencv
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
@@ -93,7 +88,7 @@ class VideoFile:
         self._capture.release()
 
 
-class FileCamera(CameraBase):
+class FileCamera(Camera):
     """Plays a video file at its own pace, and skips frames beyond ``fps`` frames per second.
 
     A machine too slow for the file plays it slower. At the end it starts again with ``loop``, else
@@ -263,7 +258,7 @@ SUFFIXES = frozenset(
 )
 
 
-class PicturesCamera(CameraBase):
+class PicturesCamera(Camera):
     """Shows the pictures of a folder, ``fps`` of them a second, letterboxed to one size.
 
     Broken pictures are skipped with one warning each. At the end the folder starts again with

@@ -1,8 +1,4 @@
-"""Streams and snapshot addresses.
-
-A network stream as a camera: RTSP, RTMP, or HTTP.
-
-An IP camera's still-picture address as a camera: one JPEG over HTTP or HTTPS at an interval.
+"""Network streams (RTSP, RTMP, HTTP) and still-picture addresses of IP cameras.
 
 Many IP cameras give a stream that is hard to reach, and beside it an address that answers with the
 picture of now. The address is fetched by the standard library, on a helper thread with a deadline:
@@ -23,7 +19,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import cv2
 
-from edge_agent.camera.base import GRACE_S, CameraBase, Helper, Pace, closed_error
+from edge_agent.camera.base import GRACE_S, Camera, Helper, Pace, closed_error
 from edge_agent.camera.pixels import LiveCamera, decoded_bytes, quiet_opencv
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
@@ -156,7 +152,7 @@ _CLOSED_POLL_S = 0.1
 _EXAMPLE = "Write camera.device like http://user:password@192.168.1.20/snapshot.jpg."
 
 
-class SnapshotCamera(CameraBase):
+class SnapshotCamera(Camera):
     """Fetches a JPEG picture from an address, again and again.
 
     A user and a password in the address are sent only when the camera asks for them, by the method
@@ -186,7 +182,8 @@ class SnapshotCamera(CameraBase):
         parts = _checked(address)
         self._shown = shown_address(address)
         super().__init__(f"snapshot:{self._shown}", rotate)
-        self._url = urlunsplit(parts._replace(netloc=_host_of(parts), fragment=""))
+        host = parts.netloc.rpartition("@")[2]  # without user and password
+        self._url = urlunsplit(parts._replace(netloc=host, fragment=""))
         self._opener = _opener(self._url, parts)
         self._seconds = stall_seconds
         self._pace = Pace(1.0 / interval_s, self._closed)
@@ -253,10 +250,8 @@ class SnapshotCamera(CameraBase):
             raise CameraError(
                 CameraReason.UNREADABLE,
                 f"{self._shown}: the server answers with {kind}, not with a JPEG picture.",
-                (
-                    "Take the camera's address of still pictures; for a stream set camera.source = "
-                    '"opencv".'
-                ),
+                "Take the camera's address of still pictures; for a stream set camera.source = "
+                '"opencv".',
             )
         length = response.headers.get("Content-Length", "")
         if length.isdecimal() and int(length) > LARGEST_BYTES:
@@ -320,10 +315,8 @@ class SnapshotCamera(CameraBase):
             return CameraError(
                 CameraReason.UNREADABLE,
                 f"{self._shown}: no trusted encryption ({cause.reason or cause}).",
-                (
-                    "Let this machine trust the camera's certificate, or use http:// inside your "
-                    "own network."
-                ),
+                "Let this machine trust the camera's certificate, or use http:// inside your "
+                "own network.",
             )
         if isinstance(cause, OSError) and not isinstance(cause, http.client.HTTPException):
             reason = cause.strerror or str(cause)
@@ -378,11 +371,6 @@ def _checked(address: str) -> SplitResult:
             CameraReason.UNREADABLE, f"{shown}: is no http:// or https:// address.", _EXAMPLE
         )
     return parts
-
-
-def _host_of(parts: SplitResult) -> str:
-    """Return host and port without user and password."""
-    return parts.netloc.rpartition("@")[2]
 
 
 class _RefusalCloser(request.BaseHandler):
