@@ -1,26 +1,21 @@
-"""Read pictures and videos from Python.
+"""The faces of pictures and videos, for programs of others: ``from edge_agent import read``.
 
-Read the faces of pictures and videos from Python: the interface for programs of others.
-
-``from edge_agent import read, read_video``; what stands in ``__all__`` here stays as it is.
-
-Read the faces of a recorded video: every frame, as fast as the machine allows.
-
-Times are those at which the frames are shown, so that a rate that varies, or a machine that is
-busy, changes nothing: the same file gives the same answer each time.
+The names in ``__all__`` stay as they are. Of a video every frame is read, as fast as the machine
+allows. Times are those at which the frames are shown, so that a rate that varies, or a machine that
+is busy, changes nothing: the same file gives the same answer each time.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -30,9 +25,11 @@ from edge_agent.camera.pixels import quiet_opencv
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import PictureError
-from edge_agent.core.expression import Frame, Observation, Recognition
+from edge_agent.core.expression import Expression, Frame, Observation, Recognition
 from edge_agent.vision.recognizer import FaceReading, Recognizer, open_recognizer
 from edge_agent.vision.stills import load_picture
+
+__all__ = ["FaceRow", "VideoRow", "read", "read_video"]
 
 _FROM_1904_S = 2_082_844_800
 """Seconds from the first of January 1904, from which the format MP4 counts, to that of 1970."""
@@ -143,9 +140,6 @@ def _box(file: BinaryIO, kind: bytes, end: int) -> int | None:
             return None
         file.seek(start + size)
     return None
-
-
-__all__ = ["FaceRow", "VideoRow", "read", "read_video"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +255,12 @@ def video_rows(frame: VideoFrame, *, dated: bool) -> list[VideoRow]:
     at = iso_utc(frame.recognition.at.wall_ms) if dated else None
     if not frame.recognition.observations:
         return [VideoRow(frame.number, frame.seconds, at)]
-    return [_video_row(frame, at, seen) for seen in frame.recognition.observations]
+    return [
+        VideoRow(
+            frame.number, frame.seconds, at, seen.track, seen.primary, **_columns(seen, seen.raw)
+        )
+        for seen in frame.recognition.observations
+    ]
 
 
 def read(
@@ -292,7 +291,8 @@ def read(
         image = load_picture(Path(picture))
     else:
         image = _checked(picture)
-    return [_row(reading) for reading in _recognizer(model).read_picture(image)]
+    faces = _recognizer(model).read_picture(image)
+    return [FaceRow(**_columns(face, face.expression)) for face in faces]
 
 
 @lru_cache(maxsize=2)
@@ -315,42 +315,15 @@ def _checked(picture: object) -> npt.NDArray[np.uint8]:
     return picture
 
 
-def _video_row(frame: VideoFrame, at: str | None, seen: Observation) -> VideoRow:
-    box = seen.face.box
+def _columns(seen: FaceReading | Observation, expression: Expression) -> dict[str, Any]:
+    """Return what both kinds of rows tell of a face."""
     flaw = seen.reject_reason
     named = seen.emotion if flaw is None else None
-    probabilities: Mapping[str, float] = seen.raw.as_dict()
-    return VideoRow(
-        frame=frame.number,
-        seconds=frame.seconds,
-        at=at,
-        track=seen.track,
-        primary=seen.primary,
-        x=box.x,
-        y=box.y,
-        width=box.width,
-        height=box.height,
-        score=seen.face.score,
-        quality=seen.quality,
-        flaw=None if flaw is None else flaw.value,
-        emotion=None if named is None else named.value,
-        **probabilities,
-    )
-
-
-def _row(reading: FaceReading) -> FaceRow:
-    box = reading.face.box
-    flaw = reading.reject_reason
-    named = reading.emotion if flaw is None else None
-    probabilities: Mapping[str, float] = reading.expression.as_dict()
-    return FaceRow(
-        x=box.x,
-        y=box.y,
-        width=box.width,
-        height=box.height,
-        score=reading.face.score,
-        quality=reading.quality,
-        flaw=None if flaw is None else flaw.value,
-        emotion=None if named is None else named.value,
-        **probabilities,
-    )
+    return {
+        **asdict(seen.face.box),
+        "score": seen.face.score,
+        "quality": seen.quality,
+        "flaw": flaw and flaw.value,
+        "emotion": named and named.value,
+        **expression.as_dict(),
+    }

@@ -8,8 +8,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+_Call = tuple[Callable[[], Any], Future[Any]]
 GRACE_S = 2.0
 """Seconds a driver gets beyond its own timeout before it counts as stuck."""
 CLOSE_S = 3.0
@@ -40,66 +40,21 @@ class DriverStuckError(CameraError):
     """
 
 
-class Camera(Protocol):
-    """A source of frames. ``read`` is called from one thread; ``close`` from any.
+class Camera(ABC):
+    """A source of frames: counts, stamps and turns those of its kind.
+
+    ``read`` is called from one thread, ``close`` from any. The kind gives ``_take`` and
+    ``_release``.
+
+    Args:
+        name: kind and device.
+        rotate: clockwise rotation of every frame in degrees.
 
     Attributes:
-        name: kind and device, for logs and the health page; never contains a password.
+        name: as given, for logs and the health page; never contains a password.
         simulated: whether the pictures show nobody who is here now, so that rows made of them must
             say so.
         view: how much of what its sensor could see is in the picture; empty: it does not say.
-    """
-
-    name: str
-    simulated: bool
-    view: str
-
-    def read(self) -> Frame:
-        """Wait for the next frame at the camera's pace and return it.
-
-        The picture is uint8, height × width × 3, BGR, contiguous.
-
-        Raises:
-            CameraError: with its reason. ``end_of_file`` is final; after any other reason the
-                camera may be closed and opened anew.
-            DriverStuckError: reopening cannot help, only a new process can.
-        """
-        ...
-
-    def close(self) -> None:
-        """Release the device within three seconds.
-
-        A ``read`` that waits ends with ``CameraError``.
-
-        Closing twice does nothing.
-
-        Raises:
-            DriverStuckError: the driver does not release the device.
-        """
-        ...
-
-    def __enter__(self) -> Self:
-        """Return the camera."""
-        ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close the camera."""
-        ...
-
-
-class CameraBase(ABC):
-    """Counts, stamps and turns the frames of a kind of camera.
-
-    The kind gives ``_take`` and ``_release``.
-
-    Args:
-        name: see ``Camera``.
-        rotate: clockwise rotation of every frame in degrees.
     """
 
     simulated = False
@@ -112,7 +67,15 @@ class CameraBase(ABC):
         self._closed = threading.Event()
 
     def read(self) -> Frame:
-        """See ``Camera.read``."""
+        """Wait for the next frame at the camera's pace and return it.
+
+        The picture is uint8, height × width × 3, BGR, contiguous.
+
+        Raises:
+            CameraError: with its reason. ``end_of_file`` is final; after any other reason the
+                camera may be closed and opened anew.
+            DriverStuckError: reopening cannot help, only a new process can.
+        """
         if self._closed.is_set():
             raise closed_error(self.name)
         image, at = self._take()
@@ -121,7 +84,13 @@ class CameraBase(ABC):
         return frame
 
     def close(self) -> None:
-        """See ``Camera.close``."""
+        """Release the device within three seconds.
+
+        A ``read`` that waits ends with ``CameraError``. Closing twice does nothing.
+
+        Raises:
+            DriverStuckError: the driver does not release the device.
+        """
         if self._closed.is_set():
             return
         self._closed.set()
@@ -132,12 +101,7 @@ class CameraBase(ABC):
         """Return the camera."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Close the camera."""
         self.close()
 
@@ -151,11 +115,8 @@ class CameraBase(ABC):
 
 def closed_error(name: str) -> CameraError:
     """Return the error of reading from a camera that was closed."""
-    return CameraError(
-        CameraReason.END_OF_FILE,
-        f"{name}: the camera was closed.",
-        "Open it again.",
-    )
+    problem = f"{name}: the camera was closed."
+    return CameraError(CameraReason.END_OF_FILE, problem, "Open it again.")
 
 
 def stuck_error(name: str, seconds: float) -> DriverStuckError:
@@ -174,10 +135,8 @@ def turned(image: Image, degrees: Rotation) -> Image:
 
     if degrees == 0:
         return np.ascontiguousarray(image)
-    code = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}[
-        degrees
-    ]
-    return np.ascontiguousarray(cv2.rotate(image, code), dtype=np.uint8)
+    codes = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+    return np.ascontiguousarray(cv2.rotate(image, codes[degrees]), dtype=np.uint8)
 
 
 class Pace:
@@ -227,9 +186,7 @@ class Helper:
     """
 
     def __init__(self, name: str) -> None:
-        self._calls: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = (
-            queue.SimpleQueue()
-        )
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def call(self, function: Callable[[], T], seconds: float) -> T:

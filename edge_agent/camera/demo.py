@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from edge_agent.camera.base import CameraBase, Pace, closed_error
+from edge_agent.camera.base import Camera, Pace, closed_error
 from edge_agent.camera.pixels import decoded
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
@@ -97,7 +97,7 @@ def shown_at(seconds: float) -> str | None:
     return None
 
 
-class DemoCamera(CameraBase):
+class DemoCamera(Camera):
     """Moves over the two portraits for ever.
 
     Attributes:

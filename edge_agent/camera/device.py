@@ -1,12 +1,8 @@
-"""Video4Linux.
+"""A camera behind a Video4Linux node, such as a USB camera.
 
-A camera behind a Video4Linux node, such as a USB camera.
-
-Asks a Video4Linux node whether it is a camera, its name, and whether it is busy.
-
-OpenCV does not tell.
-
-Numbers and layouts are those of ``linux/videodev2.h``, part of the kernel's stable interface.
+OpenCV does not tell whether a node is a camera, its name, and whether it is busy: the node is
+asked. Numbers and layouts are those of ``linux/videodev2.h``, part of the kernel's stable
+interface.
 """
 
 from __future__ import annotations
@@ -175,9 +171,7 @@ def _camera_node(path: Path) -> Node:
     if node.driver in LIBCAMERA_DRIVERS:
         cure = 'It belongs to the Raspberry Pi\'s own camera: set camera.source = "picamera2".'
     raise CameraError(
-        CameraReason.UNREADABLE,
-        f"{path}: {node.card or node.driver} gives no pictures.",
-        cure,
+        CameraReason.UNREADABLE, f"{path}: {node.card or node.driver} gives no pictures.", cure
     )
 
 

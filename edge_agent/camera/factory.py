@@ -1,9 +1,4 @@
-"""Open the configured camera.
-
-Opens the camera that the configuration names.
-
-Opens what OpenCV reads: the device, video file or stream that ``camera.device`` names.
-"""
+"""The camera that the configuration names; of OpenCV's, what ``camera.device`` names."""
 
 from __future__ import annotations
 
@@ -14,15 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import assert_never
 
-from edge_agent.camera.base import Camera, CameraBase
-from edge_agent.camera.device import DeviceCamera, no_camera
-from edge_agent.camera.files import FileCamera, file_error
-from edge_agent.camera.network import StreamCamera
+from edge_agent.camera.base import Camera
+from edge_agent.camera.device import DeviceCamera, no_camera, nodes
+from edge_agent.camera.files import FileCamera, PicturesCamera, file_error
+from edge_agent.camera.network import SnapshotCamera, StreamCamera
 from edge_agent.camera.pixels import quiet_opencv
 from edge_agent.config.camera import CameraSettings
 from edge_agent.core.errors import CameraError, CameraReason
 
 log = logging.getLogger(__name__)
+
+_PICTURE = {"width", "height", "fps", "rotate"}
+_DRIVER = _PICTURE | {"stall_seconds"}
+"""Keys of ``[camera]`` that several kinds take by their names."""
 
 
 def open_camera(options: CameraSettings) -> Camera:
@@ -37,13 +36,21 @@ def open_camera(options: CameraSettings) -> Camera:
         case "picamera2":
             return _open_pi(options)
         case "opencv":
-            return _open_opencv(options)
+            return open_opencv(options)
         case "snapshot":
-            return _open_snapshot(options)
+            return SnapshotCamera(
+                options.device,
+                interval_s=options.snapshot_seconds,
+                rotate=options.rotate,
+                stall_seconds=options.stall_seconds,
+            )
         case "pictures":
-            return _open_pictures(options)
+            folder = options.folder.expanduser()
+            return PicturesCamera(folder, loop=options.loop, **options.model_dump(include=_PICTURE))
         case "demo":
-            return _open_demo(options)
+            from edge_agent.camera.demo import DemoCamera
+
+            return DemoCamera(**options.model_dump(include=_PICTURE))
         case _:
             assert_never(options.source)
 
@@ -51,63 +58,11 @@ def open_camera(options: CameraSettings) -> Camera:
 def _open_pi(options: CameraSettings) -> Camera:
     from edge_agent.camera.picamera import PicameraCamera
 
-    return PicameraCamera(
-        width=options.width,
-        height=options.height,
-        fps=options.fps,
-        rotate=options.rotate,
-        stall_seconds=options.stall_seconds,
-    )
+    return PicameraCamera(**options.model_dump(include=_DRIVER))
 
 
 def _open_node(options: CameraSettings, node: Path) -> Camera:
-    from edge_agent.camera.device import DeviceCamera
-
-    return DeviceCamera(
-        node,
-        width=options.width,
-        height=options.height,
-        fps=options.fps,
-        rotate=options.rotate,
-        stall_seconds=options.stall_seconds,
-    )
-
-
-def _open_opencv(options: CameraSettings) -> Camera:
-
-    return open_opencv(options)
-
-
-def _open_snapshot(options: CameraSettings) -> Camera:
-    from edge_agent.camera.network import SnapshotCamera
-
-    return SnapshotCamera(
-        options.device,
-        interval_s=options.snapshot_seconds,
-        rotate=options.rotate,
-        stall_seconds=options.stall_seconds,
-    )
-
-
-def _open_pictures(options: CameraSettings) -> Camera:
-    from edge_agent.camera.files import PicturesCamera
-
-    return PicturesCamera(
-        options.folder.expanduser(),
-        width=options.width,
-        height=options.height,
-        fps=options.fps,
-        loop=options.loop,
-        rotate=options.rotate,
-    )
-
-
-def _open_demo(options: CameraSettings) -> Camera:
-    from edge_agent.camera.demo import DemoCamera
-
-    return DemoCamera(
-        width=options.width, height=options.height, fps=options.fps, rotate=options.rotate
-    )
+    return DeviceCamera(node, **options.model_dump(include=_DRIVER))
 
 
 def _open_auto(
@@ -129,8 +84,6 @@ def _open_auto(
 
 
 def _open_first(open_node: Callable[[Path], Camera], devices: Path) -> Camera:
-    from edge_agent.camera.device import nodes
-
     telling: CameraError | None = None
     for node in nodes(devices):
         try:
@@ -141,9 +94,7 @@ def _open_first(open_node: Callable[[Path], Camera], devices: Path) -> Camera:
             if error.reason is not CameraReason.UNREADABLE:
                 telling = telling or error
     raise telling or CameraError(
-        CameraReason.NOT_FOUND,
-        f"there is no usable camera among {devices}/video….",
-        "Plug one in.",
+        CameraReason.NOT_FOUND, f"there is no usable camera among {devices}/video….", "Plug one in."
     )
 
 
@@ -163,7 +114,7 @@ def _nothing_found(pi_error: CameraError, usb_error: CameraError) -> CameraError
     )
 
 
-def open_opencv(options: CameraSettings) -> CameraBase:
+def open_opencv(options: CameraSettings) -> Camera:
     """Open what ``options.device`` names.
 
     It may be a number or node (``0``, ``/dev/video0``), a video file, or the address of a stream.
@@ -187,14 +138,7 @@ def open_opencv(options: CameraSettings) -> CameraBase:
         path = Path(f"/dev/video{device}")
     mode = _mode(path)
     if stat.S_ISCHR(mode):
-        return DeviceCamera(
-            path,
-            width=options.width,
-            height=options.height,
-            fps=options.fps,
-            rotate=options.rotate,
-            stall_seconds=options.stall_seconds,
-        )
+        return _open_node(options, path)
     if stat.S_ISREG(mode):
         return FileCamera(path, fps=options.fps, loop=options.loop, rotate=options.rotate)
     if stat.S_ISDIR(mode):

@@ -1,9 +1,4 @@
-"""Videos and folders of pictures.
-
-A video file as a camera.
-
-A folder of pictures as a camera: one after the other in natural name order.
-"""
+"""Video files, and folders of pictures in natural name order, as cameras."""
 
 from __future__ import annotations
 
@@ -15,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 
-from edge_agent.camera.base import CameraBase, Pace, closed_error
+from edge_agent.camera.base import Camera, Pace, closed_error
 from edge_agent.camera.pixels import as_bgr, decoded, letterboxed, quiet_opencv
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
@@ -93,7 +88,7 @@ class VideoFile:
         self._capture.release()
 
 
-class FileCamera(CameraBase):
+class FileCamera(Camera):
     """Plays a video file at its own pace, and skips frames beyond ``fps`` frames per second.
 
     A machine too slow for the file plays it slower. At the end it starts again with ``loop``, else
@@ -158,9 +153,7 @@ class FileCamera(CameraBase):
         if self._video.damaged > self._damaged_told:
             self._damaged_told = self._video.damaged
             log.warning(
-                "camera %s: damaged frames skipped in the video: %d",
-                self.name,
-                self._damaged_told,
+                "camera %s: damaged frames skipped in the video: %d", self.name, self._damaged_told
             )
 
     def _ended(self) -> CameraError:
@@ -195,9 +188,7 @@ def opencv_name(path: Path) -> str:
         name.encode()
     except UnicodeEncodeError as error:
         raise CameraError(
-            CameraReason.UNREADABLE,
-            f"{path}: its name is not UTF-8.",
-            "Rename the file.",
+            CameraReason.UNREADABLE, f"{path}: its name is not UTF-8.", "Rename the file."
         ) from error
     return name
 
@@ -247,9 +238,7 @@ def file_error(path: Path, error: OSError) -> CameraError:
     """Translate what the system says when a file is looked up or opened."""
     if isinstance(error, FileNotFoundError):
         return CameraError(
-            CameraReason.NOT_FOUND,
-            f"{path}: the file is gone.",
-            "Check the path in camera.device.",
+            CameraReason.NOT_FOUND, f"{path}: the file is gone.", "Check the path in camera.device."
         )
     if isinstance(error, PermissionError):
         return CameraError(
@@ -269,7 +258,7 @@ SUFFIXES = frozenset(
 )
 
 
-class PicturesCamera(CameraBase):
+class PicturesCamera(Camera):
     """Shows the pictures of a folder, ``fps`` of them a second, letterboxed to one size.
 
     Broken pictures are skipped with one warning each. At the end the folder starts again with
@@ -367,15 +356,11 @@ def picture_files(folder: Path) -> list[Path]:
         ]
     except FileNotFoundError as error:
         raise CameraError(
-            CameraReason.NOT_FOUND,
-            f"{folder}: there is no such folder.",
-            cure,
+            CameraReason.NOT_FOUND, f"{folder}: there is no such folder.", cure
         ) from error
     except NotADirectoryError as error:
         raise CameraError(
-            CameraReason.NOT_FOUND,
-            f"{folder}: is a file, not a folder.",
-            cure,
+            CameraReason.NOT_FOUND, f"{folder}: is a file, not a folder.", cure
         ) from error
     except PermissionError as error:
         raise CameraError(
@@ -385,11 +370,7 @@ def picture_files(folder: Path) -> list[Path]:
         ) from error
     if not files:
         allowed = ", ".join(sorted(SUFFIXES))
-        raise CameraError(
-            CameraReason.NOT_FOUND,
-            f"{folder}: holds no picture ({allowed}).",
-            cure,
-        )
+        raise CameraError(CameraReason.NOT_FOUND, f"{folder}: holds no picture ({allowed}).", cure)
     return sorted(files, key=lambda path: natural_key(path.name))
 
 

@@ -1,8 +1,4 @@
-"""Streams and snapshot addresses.
-
-A network stream as a camera: RTSP, RTMP, or HTTP.
-
-An IP camera's still-picture address as a camera: one JPEG over HTTP or HTTPS at an interval.
+"""Network streams (RTSP, RTMP, HTTP) and still-picture addresses of IP cameras.
 
 Many IP cameras give a stream that is hard to reach, and beside it an address that answers with the
 picture of now. The address is fetched by the standard library, on a helper thread with a deadline:
@@ -23,7 +19,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import cv2
 
-from edge_agent.camera.base import GRACE_S, CameraBase, Helper, Pace, closed_error
+from edge_agent.camera.base import GRACE_S, Camera, Helper, Pace, closed_error
 from edge_agent.camera.pixels import LiveCamera, decoded_bytes, quiet_opencv
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
@@ -64,11 +60,7 @@ class StreamCamera(LiveCamera):
                 what = f"{shown}: no frame for {waited:.1f} s."
             else:
                 what = f"{shown}: the stream ended after waiting {waited:.1f} s."
-            return CameraError(
-                CameraReason.STALLED,
-                what,
-                "Check the network; it is opened again.",
-            )
+            return CameraError(CameraReason.STALLED, what, "Check the network; it is opened again.")
 
         super().__init__(f"opencv:{address}", open_capture, lost, stall_seconds, rotate)
 
@@ -131,16 +123,12 @@ def _check_address(address: str, shown: str, seconds: float) -> None:
         port = parts.port or PORTS.get(parts.scheme, 0)
     except ValueError as error:
         raise CameraError(
-            CameraReason.UNREADABLE,
-            f"{shown}: is no address ({error}).",
-            example,
+            CameraReason.UNREADABLE, f"{shown}: is no address ({error}).", example
         ) from error
     if not host or parts.scheme not in PORTS:
         known = ", ".join(f"{scheme}://" for scheme in PORTS)
         raise CameraError(
-            CameraReason.UNREADABLE,
-            f"{shown}: is none of {known} with a host.",
-            example,
+            CameraReason.UNREADABLE, f"{shown}: is none of {known} with a host.", example
         )
     try:
         socket.create_connection((host, port), timeout=seconds).close()
@@ -164,7 +152,7 @@ _CLOSED_POLL_S = 0.1
 _EXAMPLE = "Write camera.device like http://user:password@192.168.1.20/snapshot.jpg."
 
 
-class SnapshotCamera(CameraBase):
+class SnapshotCamera(Camera):
     """Fetches a JPEG picture from an address, again and again.
 
     A user and a password in the address are sent only when the camera asks for them, by the method
@@ -188,18 +176,14 @@ class SnapshotCamera(CameraBase):
     """
 
     def __init__(
-        self,
-        address: str,
-        *,
-        interval_s: float,
-        rotate: Rotation = 0,
-        stall_seconds: float = 5.0,
+        self, address: str, *, interval_s: float, rotate: Rotation = 0, stall_seconds: float = 5.0
     ) -> None:
         quiet_opencv()
         parts = _checked(address)
         self._shown = shown_address(address)
         super().__init__(f"snapshot:{self._shown}", rotate)
-        self._url = urlunsplit(parts._replace(netloc=_host_of(parts), fragment=""))
+        host = parts.netloc.rpartition("@")[2]  # without user and password
+        self._url = urlunsplit(parts._replace(netloc=host, fragment=""))
         self._opener = _opener(self._url, parts)
         self._seconds = stall_seconds
         self._pace = Pace(1.0 / interval_s, self._closed)
@@ -266,10 +250,8 @@ class SnapshotCamera(CameraBase):
             raise CameraError(
                 CameraReason.UNREADABLE,
                 f"{self._shown}: the server answers with {kind}, not with a JPEG picture.",
-                (
-                    "Take the camera's address of still pictures; for a stream set camera.source = "
-                    '"opencv".'
-                ),
+                "Take the camera's address of still pictures; for a stream set camera.source = "
+                '"opencv".',
             )
         length = response.headers.get("Content-Length", "")
         if length.isdecimal() and int(length) > LARGEST_BYTES:
@@ -333,10 +315,8 @@ class SnapshotCamera(CameraBase):
             return CameraError(
                 CameraReason.UNREADABLE,
                 f"{self._shown}: no trusted encryption ({cause.reason or cause}).",
-                (
-                    "Let this machine trust the camera's certificate, or use http:// inside your "
-                    "own network."
-                ),
+                "Let this machine trust the camera's certificate, or use http:// inside your "
+                "own network.",
             )
         if isinstance(cause, OSError) and not isinstance(cause, http.client.HTTPException):
             reason = cause.strerror or str(cause)
@@ -388,16 +368,9 @@ def _checked(address: str) -> SplitResult:
         usable = False
     if not usable:
         raise CameraError(
-            CameraReason.UNREADABLE,
-            f"{shown}: is no http:// or https:// address.",
-            _EXAMPLE,
+            CameraReason.UNREADABLE, f"{shown}: is no http:// or https:// address.", _EXAMPLE
         )
     return parts
-
-
-def _host_of(parts: SplitResult) -> str:
-    """Return host and port without user and password."""
-    return parts.netloc.rpartition("@")[2]
 
 
 class _RefusalCloser(request.BaseHandler):

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from edge_agent.camera.base import CLOSE_S, GRACE_S, CameraBase, Helper, stuck_error
+from edge_agent.camera.base import CLOSE_S, GRACE_S, Camera, Helper, stuck_error
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -91,7 +91,7 @@ class SensorView:
         return f"{text}: about {across:.0f}° × {down:.0f}°"
 
 
-class PicameraCamera(CameraBase):
+class PicameraCamera(Camera):
     """Camera number 0 of Picamera2; USB cameras, which it lists too, are left to OpenCV.
 
     Args:
@@ -221,10 +221,8 @@ def import_picamera2() -> Any:
         raise CameraError(
             CameraReason.LIBCAMERA_MISSING,
             f"The Python module {missing} is missing in this environment ({error}).",
-            (
-                "Install it (sudo apt install python3-picamera2) and make the virtual environment "
-                "with `python3 -m venv --system-site-packages`."
-            ),
+            "Install it (sudo apt install python3-picamera2) and make the virtual environment "
+            "with `python3 -m venv --system-site-packages`.",
         ) from error
     except ValueError as error:  # a module built for NumPy 1 beside NumPy 2
         raise CameraError(
@@ -324,23 +322,17 @@ def picamera_error(error: Exception, dma_heap: Path = _DMA_HEAP) -> CameraError:
         )
     if nothing:
         return CameraError(
-            CameraReason.NOT_FOUND,
-            f"picamera2: no camera is connected ({text}).",
-            _CABLE,
+            CameraReason.NOT_FOUND, f"picamera2: no camera is connected ({text}).", _CABLE
         )
     if "busy" in lower or "acquire" in lower or "in use" in lower:
         return CameraError(
             CameraReason.BUSY,
             f"picamera2: another program uses the camera ({text}).",
-            (
-                "End it (`fuser -v /dev/media*` names it); after a crash the camera is free again "
-                "within a minute."
-            ),
+            "End it (`fuser -v /dev/media*` names it); after a crash the camera is free again "
+            "within a minute.",
         )
     return CameraError(
-        CameraReason.UNREADABLE,
-        f"picamera2: the camera gives no pictures ({text}).",
-        _CABLE,
+        CameraReason.UNREADABLE, f"picamera2: the camera gives no pictures ({text}).", _CABLE
     )
 
 

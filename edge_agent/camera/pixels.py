@@ -1,9 +1,4 @@
-"""Around OpenCV: pixels, calls that hang.
-
-Small things around OpenCV that several kinds of camera need.
-
-What gives frames at its own pace: read on a helper thread, because drivers and networks hang.
-"""
+"""Pixels as OpenCV gives them, and captures read on a thread, since drivers and networks hang."""
 
 from __future__ import annotations
 
@@ -17,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import cv2
 import numpy as np
 
-from edge_agent.camera.base import CLOSE_S, GRACE_S, CameraBase, Helper, closed_error, stuck_error
+from edge_agent.camera.base import CLOSE_S, GRACE_S, Camera, Helper, closed_error, stuck_error
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -117,7 +112,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class LiveCamera(CameraBase):
+class LiveCamera(Camera):
     """An OpenCV capture that is opened, read and released on a helper thread with a deadline.
 
     Args:

@@ -1,8 +1,6 @@
-"""`[alerts]` and its rules.
+"""The section ``[alerts]``: what is watched, when it is quiet, who is told. No medical alarm.
 
-A table ``[[alerts.rule]]``: what is watched, its limits, and how long it must be so.
-
-The section ``[alerts]``: what is watched, when it is quiet, who is told. No medical alarm.
+Each table ``[[alerts.rule]]`` says what is watched, its limits, and how long it must be so.
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from edge_agent.config.section import EDITABLE, Section
+from edge_agent.config.section import Days, Editable, Section
 from edge_agent.core.vitals import VitalKind
 
 
@@ -31,9 +29,6 @@ class AlertKind(StrEnum):
     DISK = "disk"
     BACKUP = "backup"
     AGENT = "agent"
-
-
-_OF_READINGS = (AlertKind.VITAL, AlertKind.SENSOR)
 
 
 class RuleSettings(Section):
@@ -56,9 +51,7 @@ class RuleSettings(Section):
         description="Upper limit: of a vital in its unit, of backup in hours",
     )
     below: float | None = Field(
-        None,
-        allow_inf_nan=False,
-        description="Lower limit: of a vital in its unit, of disk in MB",
+        None, allow_inf_nan=False, description="Lower limit: of a vital in its unit, of disk in MB"
     )
     margin: float = Field(
         0.0,
@@ -77,7 +70,7 @@ class RuleSettings(Section):
 
     @model_validator(mode="after")
     def _limits_that_fit(self) -> RuleSettings:
-        if (self.when in _OF_READINGS) != (self.vital is not None):
+        if (self.when in {AlertKind.VITAL, AlertKind.SENSOR}) != (self.vital is not None):
             raise ValueError(
                 f'rule {self.name!r}: vital goes with when = "vital" or "sensor", and only '
                 f"there; when is {self.when.value!r}"
@@ -148,26 +141,18 @@ _DEFAULT_RULES = (
 class AlertSettings(Section):
     """What is watched, when it is quiet, and who is told; this is not a medical alarm."""
 
-    enabled: bool = Field(
-        True, description="Whether anything is watched", json_schema_extra=EDITABLE
+    enabled: Editable[bool] = Field(True, description="Whether anything is watched")
+    sound: Editable[bool] = Field(
+        False, description="Whether open pages of the dashboard sound, too"
     )
-    sound: bool = Field(
-        False,
-        description="Whether open pages of the dashboard sound, too",
-        json_schema_extra=EDITABLE,
+    quiet_from: Editable[ClockTime | None] = Field(
+        None, description="When quiet hours begin, such as 22:00; goes with quiet_until"
     )
-    quiet_from: ClockTime | None = Field(
-        None,
-        description="When quiet hours begin, such as 22:00; goes with quiet_until",
-        json_schema_extra=EDITABLE,
+    quiet_until: Editable[ClockTime | None] = Field(
+        None, description="When they end, such as 07:00"
     )
-    quiet_until: ClockTime | None = Field(
-        None, description="When they end, such as 07:00", json_schema_extra=EDITABLE
-    )
-    time_zone: ZoneName | None = Field(
-        None,
-        description="Zone of the quiet hours, such as Europe/Berlin; left out: the machine's",
-        json_schema_extra=EDITABLE,
+    time_zone: Editable[ZoneName | None] = Field(
+        None, description="Zone of the quiet hours, such as Europe/Berlin; left out: the machine's"
     )
     notify: tuple[SecretStr, ...] = Field(
         (), max_length=20, description="Addresses that alerts are sent to, as Apprise writes them"
@@ -175,21 +160,17 @@ class AlertSettings(Section):
     notify_file: Path | None = Field(
         None, description="File with such addresses, one a line; safer than notify"
     )
-    notify_after: float = Field(
+    notify_after: Editable[float] = Field(
         20.0,
         ge=0,
         le=86_400,
         description="Seconds that an alert must stand before it is sent, so that a restart is not",
-        json_schema_extra=EDITABLE,
     )
-    keep_days: int = Field(
-        365, ge=1, le=36_500, description="Days that alerts stay in the log after they ended"
-    )
-    rule: tuple[RuleSettings, ...] = Field(
+    keep_days: Days = Field(365, description="Days that alerts stay in the log after they ended")
+    rule: Editable[tuple[RuleSettings, ...]] = Field(
         _DEFAULT_RULES,
         max_length=50,
         description="What is watched; tables of your own replace all of the default ones",
-        json_schema_extra=EDITABLE,
     )
 
     @model_validator(mode="after")

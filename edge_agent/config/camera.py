@@ -1,9 +1,4 @@
-"""`[camera]`, `[capture]`: the object the camera room reads.
-
-The section ``[camera]``: which camera, and how it is read.
-
-The section ``[capture]``: when the camera is read.
-"""
+"""The sections ``[camera]``, which camera and how it is read, and ``[capture]``, when."""
 
 from __future__ import annotations
 
@@ -12,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from edge_agent.config.section import EDITABLE, HomePath, HomeText, Section
+from edge_agent.config.section import Editable, HomePath, HomeText, Section
 
 Source = Literal["auto", "picamera2", "opencv", "snapshot", "pictures", "demo"]
 Rotation = Literal[0, 90, 180, 270]
@@ -21,7 +16,7 @@ Rotation = Literal[0, 90, 180, 270]
 class CameraSettings(Section):
     """Which camera gives the frames, and how they are read; each kind uses its own keys."""
 
-    source: Source = Field("auto", description="Kind of camera", json_schema_extra=EDITABLE)
+    source: Editable[Source] = Field("auto", description="Kind of camera")
     device: HomeText = Field(
         "0",
         description="opencv: device number or path, video file, rtsp:// or http://; "
@@ -30,49 +25,28 @@ class CameraSettings(Section):
     folder: HomePath = Field(
         Path("pictures"), description="pictures: folder whose pictures are shown in name order"
     )
-    width: int = Field(
-        640,
-        ge=160,
-        le=4096,
-        description="Width asked of the camera, pixels",
-        json_schema_extra=EDITABLE,
+    width: Editable[int] = Field(
+        640, ge=160, le=4096, description="Width asked of the camera, pixels"
     )
-    height: int = Field(
-        480,
-        ge=120,
-        le=3072,
-        description="Height asked of the camera, pixels",
-        json_schema_extra=EDITABLE,
+    height: Editable[int] = Field(
+        480, ge=120, le=3072, description="Height asked of the camera, pixels"
     )
-    fps: float = Field(
-        15.0,
-        gt=0,
-        le=120,
-        description="Frames per second asked of the camera, and of files",
-        json_schema_extra=EDITABLE,
+    fps: Editable[float] = Field(
+        15.0, gt=0, le=120, description="Frames per second asked of the camera, and of files"
     )
-    loop: bool = Field(
-        False,
-        description="Start video files and picture folders again at their end",
-        json_schema_extra=EDITABLE,
+    loop: Editable[bool] = Field(
+        False, description="Start video files and picture folders again at their end"
     )
-    rotate: Rotation = Field(
-        0, description="Clockwise rotation of every frame, degrees", json_schema_extra=EDITABLE
-    )
-    stall_seconds: float = Field(
+    rotate: Editable[Rotation] = Field(0, description="Clockwise rotation of every frame, degrees")
+    stall_seconds: Editable[float] = Field(
         5.0,
         ge=1,
         le=60,
         description="After so many seconds without a frame the camera is opened again",
-        json_schema_extra=EDITABLE,
     )
     # at most 10: from 15 s on, the health report takes a frame for overdue
-    snapshot_seconds: float = Field(
-        1.0,
-        ge=0.1,
-        le=10,
-        description="snapshot: seconds from one picture to the next",
-        json_schema_extra=EDITABLE,
+    snapshot_seconds: Editable[float] = Field(
+        1.0, ge=0.1, le=10, description="snapshot: seconds from one picture to the next"
     )
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from edge_agent.config.section import EDITABLE, HomePath, Section
+from edge_agent.config.section import Editable, HomePath, Section
 from edge_agent.core.study import Purpose
 
 _SCHEMES = ("postgresql", "postgres")
@@ -55,11 +55,8 @@ class DashboardSettings(Section):
             description="Roles whose accounts have to turn on a second factor before anything else",
         )
     )
-    purposes: tuple[Purpose, ...] = Field(
-        tuple(Purpose),
-        min_length=1,
-        description="Purposes that can be chosen for sessions",
-        json_schema_extra=EDITABLE,
+    purposes: Editable[tuple[Purpose, ...]] = Field(
+        tuple(Purpose), min_length=1, description="Purposes that can be chosen for sessions"
     )
     protocols: HomePath | None = Field(
         None, description="Folder of protocol files; left out: the shipped examples"
@@ -138,22 +135,14 @@ class DashboardSettings(Section):
         return value
 
     @model_validator(mode="after")
-    def _proxy_is_whole(self) -> Self:
+    def _fits_together(self) -> Self:
         given = (self.proxy_header, self.proxy_secret_file, self.proxy_addresses or None)
         if any(given) and not all(given):
             raise ValueError(
                 "proxy_header, proxy_addresses and proxy_secret_file go together: give all or none"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _password_of_a_source(self) -> DashboardSettings:
         if self.source is None and self.source_password_file is not None:
             raise ValueError("source_password_file needs source, the address of PostgreSQL")
-        return self
-
-    @model_validator(mode="after")
-    def _certificate_with_key(self) -> DashboardSettings:
         if (self.certificate is None) != (self.key is None):
             raise ValueError("certificate and key go together: give both or neither")
         return self

@@ -1,17 +1,4 @@
-"""`[data]`, `[record]`, `[backup]`, `[summary]`, `[device]`.
-
-The section ``[data]``: where the database is kept.
-
-The section ``[record]``: what is written, and how long it is kept.
-
-The section ``[backup]``: where else the nightly copies go.
-
-The section ``[summary]``: the windows that are published.
-
-The section ``[device]``: which appliance this is.
-
-How the recorder gathers, marks and keeps rows.
-"""
+"""The sections ``[data]``, ``[record]``, ``[backup]``, ``[summary]`` and ``[device]``."""
 
 from __future__ import annotations
 
@@ -20,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from edge_agent.config.mqtt import MqttSettings
-from edge_agent.config.section import EDITABLE, HomePath, Section
+from edge_agent.config.section import Days, Editable, HomePath, Section
 
 
 class DataSettings(Section):
@@ -34,40 +21,26 @@ class DataSettings(Section):
 class RecordSettings(Section):
     """What is written to the timeline, and how long it is kept."""
 
-    interval: float = Field(
+    interval: Editable[float] = Field(
         1.0,
         ge=0,
         le=60,
         description="Seconds summarized in one expression row; 0 records every frame",
-        json_schema_extra=EDITABLE,
     )
-    batch_rows: int = Field(
-        60, ge=1, le=10_000, description="Most rows in one transaction", json_schema_extra=EDITABLE
+    batch_rows: Editable[int] = Field(
+        60, ge=1, le=10_000, description="Most rows in one transaction"
     )
-    batch_seconds: float = Field(
-        10.0,
-        ge=0.1,
-        le=60,
-        description="Longest time between two transactions, seconds",
-        json_schema_extra=EDITABLE,
+    batch_seconds: Editable[float] = Field(
+        10.0, ge=0.1, le=60, description="Longest time between two transactions, seconds"
     )
-    keep_days: int = Field(
-        90,
-        ge=1,
-        le=36_500,
-        description="Days for which expression rows are kept; rollups are kept longer",
+    keep_days: Days = Field(
+        90, description="Days for which expression rows are kept; rollups are kept longer"
     )
-    keep_minutes_days: int = Field(
-        400,
-        ge=1,
-        le=36_500,
-        description="Days for which rollups by minute are kept, keep_days at least; hours stay",
+    keep_minutes_days: Days = Field(
+        400, description="Days for which rollups by minute are kept, keep_days at least; hours stay"
     )
-    keep_hours_days: int = Field(
-        1_100,
-        ge=1,
-        le=36_500,
-        description="Days for which rollups by hour are kept, as minutes at least; days stay",
+    keep_hours_days: Days = Field(
+        1_100, description="Days for which rollups by hour are kept, as minutes at least; days stay"
     )
     budget_mb: int = Field(
         10_000,
@@ -89,12 +62,8 @@ class BackupSettings(Section):
 class SummarySettings(Section):
     """The windows that are published."""
 
-    window: float = Field(
-        10.0,
-        ge=1,
-        le=3600,
-        description="Length of one summary, seconds",
-        json_schema_extra=EDITABLE,
+    window: Editable[float] = Field(
+        10.0, ge=1, le=3600, description="Length of one summary, seconds"
     )
 
 

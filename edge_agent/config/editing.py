@@ -1,8 +1,6 @@
-"""Change the file, keep its comments.
+"""Changes to the configuration file: comments and order stay as somebody wrote them.
 
-Changes to the text of the configuration file: comments and order stay as somebody wrote them.
-
-Writing the configuration file: whole or not at all, with a copy of the one before.
+It is written whole or not at all, with a copy of the one before.
 """
 
 from __future__ import annotations
@@ -120,12 +118,7 @@ def rules_of(text: str) -> list[dict[str, Any]]:
     """
     written = tomllib.loads(text).get("alerts", {}).get("rule")
     if written is None:
-        written = AlertSettings().model_dump(mode="json", exclude_defaults=False)["rule"]
-        default = {"margin": 0.0, "clear_seconds": 10.0, "in_sessions": False, "notify": True}
-        written = [
-            {k: v for k, v in rule.items() if v is not None and default.get(k) != v}
-            for rule in written
-        ]
+        return [one.model_dump(mode="json", exclude_defaults=True) for one in AlertSettings().rule]
     return [dict(rule) for rule in written]
 
 

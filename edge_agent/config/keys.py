@@ -74,7 +74,7 @@ class Key:
     @property
     def read_by(self) -> tuple[str, ...]:
         """The services that must be started again before a change counts."""
-        return _READ_BY.get(self.section, (AGENT, DASHBOARD))
+        return restarts([self.name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,31 +175,25 @@ def _key(
     name: str, field: Mapping[str, Any], inner: Mapping[str, Any], kinds: Mapping[str, Any]
 ) -> Key:
     items = _resolved(inner.get("items", {}), kinds)
-    described: dict[str, Any] = {"name": name, "description": field.get("description", "")}
-    common: dict[str, Any] = {
-        "is_editable": field.get("editable", False),
-        "default": field.get("default"),
-        "secret": bool(inner.get("writeOnly") or items.get("writeOnly")),
-    }
-    if inner.get("type") == "array":
-        kind = Kind.LIST
-        if "properties" in items:
-            kind = Kind.TABLES
-        choices = tuple(str(one) for one in items.get("enum", ()))
-        return Key(**described, **common, kind=kind, choices=choices)
-    if "enum" in inner:
-        choices = tuple(str(one) for one in inner["enum"])
-        return Key(**described, **common, kind=Kind.CHOICE, choices=choices)
+    kind = _KINDS.get(inner.get("type", ""), Kind.TEXT)
+    if "properties" in items:
+        kind = Kind.TABLES
+    elif "enum" in inner:
+        kind = Kind.CHOICE
     return Key(
-        **described,
-        **common,
-        kind=_KINDS.get(inner.get("type", ""), Kind.TEXT),
+        name,
+        field.get("description", ""),
+        kind,
+        field.get("default"),
+        choices=tuple(map(str, inner.get("enum", items.get("enum", ())))),
         least=inner.get("minimum", inner.get("exclusiveMinimum")),
         most=inner.get("maximum", inner.get("exclusiveMaximum")),
+        secret=bool(inner.get("writeOnly") or items.get("writeOnly")),
+        is_editable=field.get("editable", False),
     )
 
 
-_KINDS = {"boolean": Kind.SWITCH, "integer": Kind.WHOLE, "number": Kind.NUMBER}
+_KINDS = {"array": Kind.LIST, "boolean": Kind.SWITCH, "integer": Kind.WHOLE, "number": Kind.NUMBER}
 
 
 def _resolved(field: Mapping[str, Any], kinds: Mapping[str, Any]) -> Mapping[str, Any]:

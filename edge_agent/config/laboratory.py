@@ -1,9 +1,4 @@
-"""`[control]`, `[lsl]`.
-
-The section ``[control]``: programs and devices that set markers and run sessions.
-
-The section ``[lsl]``: streams of the Lab Streaming Layer.
-"""
+"""The sections ``[control]``, of programs that set markers and run sessions, and ``[lsl]``."""
 
 from __future__ import annotations
 
@@ -47,16 +42,12 @@ class ControlSettings(Section):
     )
 
     @model_validator(mode="after")
-    def _codes_for_bytes(self) -> ControlSettings:
+    def _fits_together(self) -> ControlSettings:
         if self.serial_port is not None and not self.codes:
             raise ValueError(
                 "serial_port: no byte means anything without codes; give some, such as "
                 '1 = "stimulus_start/anger" in [control.codes]'
             )
-        return self
-
-    @model_validator(mode="after")
-    def _not_our_own(self) -> ControlSettings:
         if self.lsl_stream is not None and self.lsl_stream.startswith("AffectEdge "):
             raise ValueError(
                 f"lsl_stream: {self.lsl_stream!r} is one of the streams offered here; name that of "

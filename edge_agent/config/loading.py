@@ -1,10 +1,7 @@
-"""File, environment and options; errors with line numbers; keys that are gone.
+"""The configuration as it is read: the file, the environment over it, options over both.
 
-Reads the configuration: the file, the environment over it, a command's options over both.
-
-Turns what pydantic says about a wrong value into one sentence with key, value and line.
-
-Keys of the configuration that are gone: refused for one release, with what to do instead.
+Of a wrong value one sentence names key, value and line. Keys that are gone are refused for one
+release, with what to do instead.
 """
 
 from __future__ import annotations
@@ -19,7 +16,6 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 from edge_agent.core.errors import ConfigError
@@ -52,8 +48,7 @@ def why_removed(name: str, removed: Mapping[str, str] = REMOVED) -> str | None:
     """
     parts = [part for part in name.split(".") if not part.isdecimal()]
     for length in range(len(parts), 0, -1):
-        sentence = removed.get(".".join(parts[:length]))
-        if sentence is not None:
+        if sentence := removed.get(".".join(parts[:length])):
             return sentence
     return None
 
@@ -74,8 +69,7 @@ def describe(
     where = _where(keys, path, text, changes)
     name = ".".join(keys)
     if detail["type"] == "extra_forbidden":
-        removed = why_removed(name)
-        if removed is not None:
+        if removed := why_removed(name):
             return f"{where}{name}: this key was removed. {removed}"
         return f"{where}{name}: unknown key. Known here: {', '.join(known)}."
     shown = repr(detail["input"])
@@ -131,8 +125,7 @@ def _where(
         variable = next((name for name in os.environ if name.upper() == wanted), None)
         if variable:
             return f"environment {variable}: "
-    line = line_of_key(text, keys)
-    if line:
+    if line := line_of_key(text, keys):
         return f"{path}, line {line}: "
     if path:
         return f"{path}: "
@@ -164,9 +157,7 @@ def line_of_key(text: str, keys: list[str]) -> int | None:
             here = table + [part.strip("\"'") for part in assignment[1].split(".")]
         if here == keys[: len(here)] and (best is None or len(here) > best[0]):
             best = (len(here), number)
-    if best:
-        return best[1]
-    return None
+    return best and best[1]
 
 
 SYSTEM_FILE = Path("/etc/affect-edge/affect-edge.toml")
@@ -217,16 +208,7 @@ def load_right_part(file: Path | None = None) -> tuple[Settings, ConfigError | N
 
 
 class _WithoutEnvironment(Settings):
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic names it
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names it
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names it
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names it
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return (init_settings,)
+    has_environment = False
 
 
 def _without_faults(path: Path) -> Settings:
@@ -303,8 +285,7 @@ def _refuse_unknown_environment() -> None:
         parts = name.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER)
         section = parts[0]
         if section not in Settings.model_fields:
-            removed = why_removed(".".join(parts))
-            if removed is not None:
+            if removed := why_removed(".".join(parts)):
                 raise ConfigError(f"environment {name}: this key was removed. {removed}")
             raise ConfigError(
                 f"environment {name}: there is no section {section!r}. Sections: "

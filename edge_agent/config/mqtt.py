@@ -1,9 +1,4 @@
-"""`[mqtt]`, `[fleet]`.
-
-The section ``[mqtt]``: the broker and what it is sent.
-
-The section ``[fleet]``: the stream of the timeline to where many appliances report.
-"""
+"""The sections ``[mqtt]``, the broker and what it is sent, and ``[fleet]``, what is streamed."""
 
 from __future__ import annotations
 
@@ -12,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from edge_agent.config.section import EDITABLE, Section
+from edge_agent.config.section import Editable, Section
 
 OptionalTopic = Literal["summary", "emotion", "vitals", "health", "state", "alerts", "session"]
 TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")]
@@ -36,10 +31,8 @@ WebSocketPath = Annotated[str, Field(max_length=1000), AfterValidator(_path)]
 class MqttSettings(Section):
     """The broker that messages are published to."""
 
-    enabled: bool = Field(
-        True,
-        description="Whether anything is published; an unreachable broker is no error",
-        json_schema_extra=EDITABLE,
+    enabled: Editable[bool] = Field(
+        True, description="Whether anything is published; an unreachable broker is no error"
     )
     host: str = Field("127.0.0.1", min_length=1, description="Name or address of the broker")
     port: int = Field(
@@ -70,12 +63,8 @@ class MqttSettings(Section):
         "/mqtt", description="What is asked for with transport = websockets"
     )
     protocol: Literal["3.1.1", "5"] = Field("5", description="Version of MQTT")
-    keepalive: int = Field(
-        30,
-        ge=5,
-        le=3600,
-        description="Longest silence before a ping, seconds",
-        json_schema_extra=EDITABLE,
+    keepalive: Editable[int] = Field(
+        30, ge=5, le=3600, description="Longest silence before a ping, seconds"
     )
     outbox_rows: int = Field(
         50_000, ge=100, le=10_000_000, description="Messages kept while the broker is away"
@@ -93,10 +82,8 @@ class MqttSettings(Section):
         description="Client ids of subscribers that the broker keeps messages for while they are "
         "away; erasing a participant clears these queues",
     )
-    home_assistant: bool = Field(
-        False,
-        description="Whether Home Assistant at the same broker finds the appliance by itself",
-        json_schema_extra=EDITABLE,
+    home_assistant: Editable[bool] = Field(
+        False, description="Whether Home Assistant at the same broker finds the appliance by itself"
     )
     home_assistant_prefix: TopicName = Field(
         "homeassistant", description="First part of the topics of Home Assistant's discovery"
@@ -113,28 +100,17 @@ class MqttSettings(Section):
         return None if self.password is None else self.password.get_secret_value()
 
     @model_validator(mode="after")
-    def _one_password(self) -> MqttSettings:
+    def _fits_together(self) -> MqttSettings:
         if self.password is not None and self.password_file is not None:
             raise ValueError("give either password or password_file, not both")
-        return self
-
-    @model_validator(mode="after")
-    def _state_for_home_assistant(self) -> MqttSettings:
         if self.home_assistant and "state" in self.topics_off:
             raise ValueError(
                 "Home Assistant reads the topic state: take it out of topics_off, or set "
                 "home_assistant = false"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _whole_certificate(self) -> MqttSettings:
-        given = (self.client_certificate, self.client_key)
-        if given == (None, None):
-            return self
-        if None in given:
+        if (self.client_certificate is None) != (self.client_key is None):
             raise ValueError("give client_certificate and client_key, or neither")
-        if not self.tls:
+        if self.client_certificate is not None and not self.tls:
             raise ValueError("client_certificate is shown over TLS only: set tls = true")
         return self
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from edge_agent.core.errors import ConfigError
 
-EDITABLE: dict[str, JsonValue] = {"editable": True}
+T = TypeVar("T")
+Editable = Annotated[T, Field(json_schema_extra={"editable": True})]
 """Marks a key that a browser may change: no path, no address, no secret, nothing that opens a door,
 records people outside sessions, or lets old rows be deleted.
 """
@@ -35,6 +36,7 @@ def _has_home(value: str | Path) -> str | Path:
     return value
 
 
+Days = Annotated[int, Field(ge=1, le=36_500)]
 HomePath = Annotated[Path, AfterValidator(_has_home)]
 HomeText = Annotated[str, Field(min_length=1), AfterValidator(_has_home)]
 

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
         env_parse_none_str="none",
     )
     file: ClassVar[Path | None] = None
+    has_environment: ClassVar[bool] = True
 
     device: DeviceSettings = DeviceSettings()
     data: DataSettings = DataSettings()
@@ -61,7 +62,7 @@ class Settings(BaseSettings):
     fleet: FleetSettings = FleetSettings()
 
     @model_validator(mode="after")
-    def _only_known_senders(self) -> Settings:
+    def _fits_together(self) -> Settings:
         if self.vitals.mqtt.enabled and not (self.mqtt.enabled and self.mqtt.username):
             raise ValueError(
                 "vitals.mqtt.enabled takes readings from the broker, which must know who sends "
@@ -74,10 +75,6 @@ class Settings(BaseSettings):
                 "are: set mqtt.username and its password, and let the broker refuse visitors "
                 "without a name"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _fleet_by_broker(self) -> Settings:
         if self.fleet.enabled and not self.mqtt.enabled:
             raise ValueError(
                 "fleet.enabled sends the timeline through the broker of [mqtt]: set "
@@ -95,4 +92,6 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names it
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: values given by a command, environment, file."""
+        if not cls.has_environment:
+            return (init_settings,)
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, cls.file)

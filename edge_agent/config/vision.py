@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from edge_agent.config.section import EDITABLE, HomeText, Section
+from edge_agent.config.section import Editable, HomeText, Section
 
 
 class VisionSettings(Section):
@@ -22,84 +22,56 @@ class VisionSettings(Section):
         "face-detector",
         description="Name of a shipped model, or path of a card; yunet: path of its ONNX file",
     )
-    threads: int = Field(
-        1, ge=1, le=8, description="Threads of one inference", json_schema_extra=EDITABLE
-    )
-    cpu_budget: float = Field(
+    threads: Editable[int] = Field(1, ge=1, le=8, description="Threads of one inference")
+    cpu_budget: Editable[float] = Field(
         0.4,
         ge=0.01,
         le=8,
         description="Processor cores that the vision chain may use; above, faces are read less",
-        json_schema_extra=EDITABLE,
     )
-    face_score: float | None = Field(
+    face_score: Editable[float | None] = Field(
         None,
         gt=0,
         lt=1,
         description="Lowest score of a face; left out: the value in the model's card",
-        json_schema_extra=EDITABLE,
     )
-    min_face: int = Field(
+    min_face: Editable[int] = Field(
         24,
         ge=8,
         le=1000,
         description="Smallest face that is read: its longer side in pixels of the frame",
-        json_schema_extra=EDITABLE,
     )
-    max_faces: int = Field(
-        8,
-        ge=1,
-        le=50,
-        description="Most faces that are read in one frame",
-        json_schema_extra=EDITABLE,
+    max_faces: Editable[int] = Field(
+        8, ge=1, le=50, description="Most faces that are read in one frame"
     )
-    uncertain_below: float | None = Field(
+    uncertain_below: Editable[float | None] = Field(
         None,
         ge=0,
         le=1,
         description="Below this probability a face is uncertain; left out: the model card's",
-        json_schema_extra=EDITABLE,
     )
-    smoothing_seconds: float = Field(
-        0.6,
-        ge=0,
-        le=10,
-        description="Time constant of the smoothing in seconds; 0: no smoothing",
-        json_schema_extra=EDITABLE,
+    smoothing_seconds: Editable[float] = Field(
+        0.6, ge=0, le=10, description="Time constant of the smoothing in seconds; 0: no smoothing"
     )
-    hysteresis: float = Field(
+    hysteresis: Editable[float] = Field(
         0.08,
         ge=0,
         le=0.5,
         description="Lead in probability that a new label needs over the present one",
-        json_schema_extra=EDITABLE,
     )
-    dwell_seconds: float = Field(
-        0.5,
-        ge=0,
-        le=10,
-        description="Shortest time between two changes of a label, seconds",
-        json_schema_extra=EDITABLE,
+    dwell_seconds: Editable[float] = Field(
+        0.5, ge=0, le=10, description="Shortest time between two changes of a label, seconds"
     )
-    confirm_frames: int = Field(
-        3,
-        ge=1,
-        le=30,
-        description="Frames in a row, or two 0.3 s apart, that a new face needs",
-        json_schema_extra=EDITABLE,
+    confirm_frames: Editable[int] = Field(
+        3, ge=1, le=30, description="Frames in a row, or two 0.3 s apart, that a new face needs"
     )
-    memory_seconds: float = Field(
-        1.5,
-        ge=0.1,
-        le=10,
-        description="A hidden face keeps its track for this long",
-        json_schema_extra=EDITABLE,
+    memory_seconds: Editable[float] = Field(
+        1.5, ge=0.1, le=10, description="A hidden face keeps its track for this long"
     )
-    gate: bool = Field(
+    gate: Editable[bool] = Field(
         True,
         description="Only count faces cut off, too small, turned away, badly lit, blurred or "
         "covered",
-        json_schema_extra=EDITABLE,
     )
 
     @model_validator(mode="after")

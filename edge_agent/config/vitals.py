@@ -6,32 +6,22 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from edge_agent.config.section import EDITABLE, HomePath, Section
+from edge_agent.config.section import Editable, HomePath, Section
 from edge_agent.core.vitals import SensorKind
+
+SourceName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class SimulatedSettings(Section):
     """A simulated person for demonstrations; every row is marked `simulated`."""
 
-    enabled: bool = Field(
-        False, description="Whether simulated readings are recorded", json_schema_extra=EDITABLE
+    enabled: Editable[bool] = Field(False, description="Whether simulated readings are recorded")
+    seed: Editable[int] = Field(1, ge=0, description="Seed of the simulated person")
+    heart_rate_seconds: Editable[float] = Field(
+        1.0, gt=0, le=600, description="Seconds between heart-rate readings"
     )
-    seed: int = Field(
-        1, ge=0, description="Seed of the simulated person", json_schema_extra=EDITABLE
-    )
-    heart_rate_seconds: float = Field(
-        1.0,
-        gt=0,
-        le=600,
-        description="Seconds between heart-rate readings",
-        json_schema_extra=EDITABLE,
-    )
-    pressure_seconds: float = Field(
-        30.0,
-        gt=0,
-        le=3600,
-        description="Seconds between blood-pressure readings",
-        json_schema_extra=EDITABLE,
+    pressure_seconds: Editable[float] = Field(
+        30.0, gt=0, le=3600, description="Seconds between blood-pressure readings"
     )
 
 
@@ -97,10 +87,8 @@ class CameraPulseSettings(Section):
     Experimental, every reading says `estimated`.
     """
 
-    enabled: bool = Field(
-        False,
-        description="Whether it is estimated; no reading where the signal is not clear",
-        json_schema_extra=EDITABLE,
+    enabled: Editable[bool] = Field(
+        False, description="Whether it is estimated; no reading where the signal is not clear"
     )
 
 
@@ -112,11 +100,10 @@ class VitalsSettings(Section):
     mqtt: MqttVitalsSettings = MqttVitalsSettings()
     replay: ReplaySettings = ReplaySettings()
     camera_pulse: CameraPulseSettings = CameraPulseSettings()
-    prefer_sources: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] = Field(
+    prefer_sources: Editable[tuple[SourceName, ...]] = Field(
         (),
         max_length=20,
         description="Names of sources, the best first: where several measured the same in a "
         "session, an analysis takes the first of them that did. Left out: the one with the most "
         "readings without doubt",
-        json_schema_extra=EDITABLE,
     )

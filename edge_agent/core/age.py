@@ -1,12 +1,8 @@
-"""Files that a passphrase opens (age format).
+"""Files that only a passphrase opens, in the format of `age` (age-encryption.org/v1).
 
-Files that only a passphrase opens, in the format of `age` (age-encryption.org/v1).
-
-The passphrase locks a key (`key.age`), and the key locks the files: so large ones pass through in
-pieces, and a wrong passphrase is known at once. `age --decrypt --identity key.age FILE.age` opens
-them without this program.
-
-A key that a passphrase locks, as `age` writes it (age-encryption.org/v1, recipient `scrypt`).
+The passphrase locks a key (`key.age`, recipient `scrypt`), and the key locks the files: so large
+ones pass through in pieces, and a wrong passphrase is known at once. `age --decrypt --identity
+key.age FILE.age` opens them without this program.
 
 The library that locks the export chooses by itself how much work a passphrase is, by what the
 machine does in a second: up to half a gigabyte of memory on a quick one, which a dashboard has not.
@@ -154,13 +150,7 @@ def lock_key(key: bytes, passphrase: str) -> bytes:
     file_key = secrets.token_bytes(_KEY_BYTES)
     salt = secrets.token_bytes(_KEY_BYTES)
     derived = hashlib.scrypt(
-        passphrase.encode(),
-        salt=_LABEL + salt,
-        n=2**WORK,
-        r=_BLOCK,
-        p=1,
-        maxmem=_MEMORY,
-        dklen=32,
+        passphrase.encode(), salt=_LABEL + salt, n=2**WORK, r=_BLOCK, p=1, maxmem=_MEMORY, dklen=32
     )
     wrapped = ChaCha20Poly1305(derived).encrypt(bytes(12), file_key, None)
     lines = ("age-encryption.org/v1", f"-> scrypt {_text(salt)} {WORK}", _text(wrapped), "---")

@@ -1,14 +1,8 @@
-"""The only place that asks the time; timers; a sender's clock.
-
-The one place that asks the time.
+"""The one place that asks the time; timers and rates; the clocks of senders.
 
 Two clocks go with everything we record. The *wall* clock (UTC) says when, but jumps when the
 network corrects it: a Raspberry Pi has no battery-backed clock. The *boot* clock counts from the
 start of the machine, never jumps, and is the only one used for durations.
-
-Timers and rates by the boot clock, which nobody sets.
-
-How far a sender's clock is from ours, estimated from when its messages come.
 """
 
 from __future__ import annotations
@@ -264,11 +258,10 @@ class SenderClock:
         offset = self.offset
         if offset is None or offset.messages < _ENOUGH:
             return None
-        is_known = self._told_ms is not None
-        if is_known and abs(offset.offset_ms - (self._told_ms or 0.0)) <= max(
-            _MOVED_MS, offset.doubt_ms
-        ):
-            return None
+        if self._told_ms is not None:
+            moved_ms = abs(offset.offset_ms - self._told_ms)
+            if moved_ms <= max(_MOVED_MS, offset.doubt_ms):
+                return None
         self._told_ms = offset.offset_ms
         return offset
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import reprlib
 from enum import StrEnum
+from typing import Generic, TypeVar
+
+Reason = TypeVar("Reason", bound=StrEnum)
 
 from edge_agent.core.texts import Message
 
@@ -29,6 +32,22 @@ class ConfigError(AffectEdgeError):
     """
 
 
+class _DeviceError(AffectEdgeError, Generic[Reason]):
+    """A camera or a sensor cannot be used.
+
+    Attributes:
+        reason: the kind of failure, for programs.
+        problem: what is wrong, with the value.
+        cure: what to do about it, one sentence.
+    """
+
+    def __init__(self, reason: Reason, problem: str, cure: str) -> None:
+        super().__init__(f"{problem} {cure}")
+        self.reason = reason
+        self.problem = problem
+        self.cure = cure
+
+
 class CameraReason(StrEnum):
     """Why a camera gave no frame."""
 
@@ -41,20 +60,8 @@ class CameraReason(StrEnum):
     UNREADABLE = "unreadable"
 
 
-class CameraError(AffectEdgeError):
-    """A camera could not be opened or gave no frame.
-
-    Attributes:
-        reason: the kind of failure, for programs.
-        problem: what is wrong, with the value.
-        cure: what to do about it, one sentence.
-    """
-
-    def __init__(self, reason: CameraReason, problem: str, cure: str) -> None:
-        super().__init__(f"{problem} {cure}")
-        self.reason = reason
-        self.problem = problem
-        self.cure = cure
+class CameraError(_DeviceError[CameraReason]):
+    """A camera could not be opened or gave no frame."""
 
 
 class VitalsReason(StrEnum):
@@ -71,20 +78,8 @@ class VitalsReason(StrEnum):
     CONNECTION_FAILED = "connection_failed"
 
 
-class VitalsError(AffectEdgeError):
-    """A sensor, or Bluetooth itself, cannot be used.
-
-    Attributes:
-        reason: the kind of failure, for programs.
-        problem: what is wrong, with the value.
-        cure: what to do about it, one sentence.
-    """
-
-    def __init__(self, reason: VitalsReason, problem: str, cure: str) -> None:
-        super().__init__(f"{problem} {cure}")
-        self.reason = reason
-        self.problem = problem
-        self.cure = cure
+class VitalsError(_DeviceError[VitalsReason]):
+    """A sensor, or Bluetooth itself, cannot be used."""
 
 
 class GattError(AffectEdgeError):

@@ -1,11 +1,4 @@
-"""Signals, systemd, memory of the process.
-
-SIGTERM and Ctrl-C, which end the agent in order.
-
-Tells systemd that the service is ready, alive or ending, and a line of status.
-
-Keeps the agent's memory small, where the C library lets itself be asked.
-"""
+"""Signals that end the process in order, notices to systemd, and a small heap."""
 
 from __future__ import annotations
 

@@ -1,30 +1,18 @@
-"""Readings as values, and the checks on those from outside.
+"""Readings as values, and one set of rules for those that others send. Pure.
 
-What a reading is, and which readings count in no mean: those whose flags are in ``UNUSABLE``.
+Those whose flags are in ``UNUSABLE`` count in no mean. What can be understood is taken: an
+implausible value is flagged ``out_of_range``, a time that the clock of its sender cannot have got
+right ``clock_differs``. What cannot be understood is refused by a ``ReadingError`` that names
+field, value and what is allowed.
+
+A strap stamps a packet of intervals once, a cuff knows only the minute. The timeline keeps one
+reading of a kind, source and millisecond; without a time of its own the second one would be lost.
 
 Example::
 
     reading = VitalReading(at, VitalKind.HEART_RATE, 12.0, "csv:night.csv").checked()
     reading.flags              # {VitalFlag.OUT_OF_RANGE}
     reading.flags & UNUSABLE   # not empty: kept, and counted in no mean
-
-Validate readings that others send: one set of rules for messages, requests, files and forms.
-
-Pure.
-
-What can be understood is taken. An implausible value is flagged ``out_of_range``, a time that the
-clock of its sender cannot have got right ``clock_differs``; neither is dropped, and neither counts
-in a mean. What cannot be understood is refused by a ``ReadingError`` that names field, value and
-what is allowed.
-
-The times that others send with readings, and whether a clock was wrong. Pure.
-
-Readings that share a time: beats that came in one packet, measurements of one minute. Pure.
-
-A strap stamps a packet of intervals once, a cuff knows only the minute. The timeline keeps one
-reading of a kind, source and millisecond; without a time of its own the second one would be lost.
-
-Times in which a source was silent. No I/O.
 """
 
 from __future__ import annotations
@@ -35,6 +23,7 @@ import re
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -70,12 +59,7 @@ class VitalFlag(StrEnum):
 
 # What such a reading says, or when it was so, is in doubt.
 DOUBTFUL = frozenset(
-    {
-        VitalFlag.OUT_OF_RANGE,
-        VitalFlag.CONTACT_LOST,
-        VitalFlag.CLOCK_DIFFERS,
-        VitalFlag.POOR_SIGNAL,
-    }
+    {VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST, VitalFlag.CLOCK_DIFFERS, VitalFlag.POOR_SIGNAL}
 )
 # A reading flagged so is kept, and counts in no mean: it is in doubt, or no measurement.
 UNUSABLE = DOUBTFUL | {VitalFlag.ESTIMATED}
@@ -166,10 +150,8 @@ class LocalTimes:
             raise ReadingError(
                 "at",
                 shown_value(local.isoformat()),
-                (
-                    f"never was in {self._zone}: clocks were put forward over it. Correct it, or "
-                    "name the zone of the device's clock."
-                ),
+                f"never was in {self._zone}: clocks were put forward over it. Correct it, or "
+                "name the zone of the device's clock.",
             )
         if self._last_local is not None:
             self._steps += (local > self._last_local) - (local < self._last_local)
@@ -224,9 +206,7 @@ def time_ms(value: object, zone: tzinfo | LocalTimes | None) -> int:
                 seconds = seconds / 1000
     if not _EARLIEST_S <= seconds < _LATEST_S:
         raise ReadingError(
-            "at",
-            shown_value(value),
-            "is not a time between the years 2000 and 2100.",
+            "at", shown_value(value), "is not a time between the years 2000 and 2100."
         )
     return round(seconds * 1000)
 
@@ -238,10 +218,8 @@ def _iso_seconds(text: str, zone: tzinfo | LocalTimes | None) -> float:
         raise ReadingError(
             "at",
             shown_value(text),
-            (
-                "is not a time. Write 2026-11-20T08:15:00Z, 2026-11-20 09:15:00+01:00, or epoch "
-                "seconds."
-            ),
+            "is not a time. Write 2026-11-20T08:15:00Z, 2026-11-20 09:15:00+01:00, or epoch "
+            "seconds.",
         ) from error
     if moment.tzinfo is None:
         if zone is None:
@@ -266,9 +244,7 @@ def clock_flags(at_ms: int, arrived_ms: int, live: bool) -> frozenset[VitalFlag]
     """
     ahead_s = (at_ms - arrived_ms) / 1000
     wrong = ahead_s > AHEAD_S or (live and ahead_s < -OLDEST_LIVE_S)
-    if wrong:
-        return frozenset({VitalFlag.CLOCK_DIFFERS})
-    return frozenset()
+    return frozenset({VitalFlag.CLOCK_DIFFERS} if wrong else ())
 
 
 def device_time(value: object) -> str | None:
@@ -566,20 +542,19 @@ def read_given(
             judged.append(error)
     taken = _at_own_times([one for one in judged if isinstance(one, VitalReading)])
     flagged = iter(flag_near_pressures(taken))
-    judged = [next(flagged) if isinstance(one, VitalReading) else one for one in judged]
-    return [
-        replace(one, at=arrivals.stamp(one.source, one.kind, one.at))
-        if isinstance(one, VitalReading) and not has_time(item)
-        else one
-        for item, one in zip(given, judged, strict=True)
-    ]
+    for place, item in enumerate(given):
+        if isinstance(judged[place], VitalReading):
+            one = next(flagged)
+            if not has_time(item):
+                one = replace(one, at=arrivals.stamp(one.source, one.kind, one.at))
+            judged[place] = one
+    return judged
 
 
 def _at_own_times(readings: Sequence[VitalReading]) -> list[VitalReading]:
     """Return readings in their order; intervals of one time end one after the other."""
-    beats = BeatTimes()
     places = sorted(range(len(readings)), key=lambda place: readings[place].at.wall_ms)
-    spread = beats.spread_all(readings[place] for place in places)
+    spread = BeatTimes().spread_all(readings[place] for place in places)
     return [one for _, one in sorted(zip(places, spread, strict=True), key=lambda pair: pair[0])]
 
 
@@ -646,13 +621,11 @@ def are_near(values: Mapping[VitalKind, float | None]) -> bool:
 
 def id_of(item: object) -> str | int | None:
     """Return the sender's own name or number of a reading, where it has given a usable one."""
-    identifier = item.get("id") if isinstance(item, Mapping) else None
-    if isinstance(identifier, str):
-        if len(identifier) <= SOURCE_LENGTH and identifier.isprintable():
-            return identifier
-        return None
-    if isinstance(identifier, int) and not isinstance(identifier, bool) and abs(identifier) < 2**63:
-        return identifier
+    match item.get("id") if isinstance(item, Mapping) else None:
+        case str(text) if len(text) <= SOURCE_LENGTH and text.isprintable():
+            return text
+        case int(number) if not isinstance(number, bool) and abs(number) < 2**63:
+            return number
     return None
 
 
@@ -695,9 +668,7 @@ def _kind(value: object) -> VitalKind:
         return VitalKind(value.strip().lower() if isinstance(value, str) else "")
     except ValueError as error:
         raise ReadingError(
-            "kind",
-            shown_value(value),
-            f"is not one of {', '.join(VitalKind)}.",
+            "kind", shown_value(value), f"is not one of {', '.join(VitalKind)}."
         ) from error
 
 
@@ -744,17 +715,12 @@ def _refuse_impossible(kind: VitalKind, value: float) -> None:
 def _number(value: object, origin: Origin, scale: Scale) -> float:
     """Return the number that is given, in the unit of its kind."""
     number = math.nan
-    if isinstance(value, str) and origin.as_text and "_" not in value:  # 1_000 is Python alone
-        text = value.replace(",", ".") if origin.decimal_comma else value
-        try:
+    with suppress(ValueError, OverflowError):
+        if isinstance(value, str) and origin.as_text and "_" not in value:  # 1_000 is Python alone
+            text = value.replace(",", ".") if origin.decimal_comma else value
             number = scale.convert(float(text))
-        except ValueError:
-            number = math.nan
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        try:
+        elif isinstance(value, int | float) and not isinstance(value, bool):
             number = scale.convert(value)
-        except OverflowError:
-            number = math.nan
     if not math.isfinite(number):
         raise ReadingError("value", shown_value(value), "is not a number.")
     return float(number)
@@ -775,24 +741,16 @@ def _source(value: object, origin: Origin) -> str:
 
 
 def _flags(value: object, origin: Origin) -> frozenset[VitalFlag]:
-    words: object
+    words: object = [] if value is None else value
     if isinstance(value, str) and origin.as_text:
-        words = value.lower().split()
-    elif value is None:
-        words = []
-    else:
-        words = value
+        words = value.split()
     try:
-        if isinstance(words, list):
-            return frozenset(VitalFlag(word.strip().lower()) for word in words)
+        if not isinstance(words, list):
+            raise ValueError("no list")
+        return frozenset(VitalFlag(word.strip().lower()) for word in words)
     except (ValueError, AttributeError) as error:
-        raise _unknown_flags(value) from error
-    raise _unknown_flags(value)
-
-
-def _unknown_flags(value: object) -> ReadingError:
-    known = f"is not made of {', '.join(VitalFlag)}."
-    return ReadingError("flags", shown_value(value), known)
+        known = f"is not made of {', '.join(VitalFlag)}."
+        raise ReadingError("flags", shown_value(value), known) from error
 
 
 @dataclass(frozen=True, slots=True)

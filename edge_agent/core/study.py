@@ -1,15 +1,10 @@
-"""Participants, sessions, markers, attributes, orders as values.
+"""Participants, sessions, markers, attributes and orders, as frozen values. No I/O.
 
-Participants, sessions, markers, purposes and settings, as frozen values. No I/O.
+Attributes, beside the code, make a person easier to know again. They are kept only where the
+participant agreed, as ``AttributeUse`` says, and never tell who somebody is.
 
-What may be told of a participant beside the code: age band, sex, medication, and own fields.
-
-Each of them makes a person easier to know again. They are kept only where the participant agreed,
-as ``AttributeUse`` says, and never tell who somebody is.
-
-Orders of a program that runs an experiment, as short texts: markers, and sessions.
-
-A text is a word and what belongs to it, with slashes between::
+A program that runs an experiment orders markers and sessions by short texts: a word and what
+belongs to it, with slashes between::
 
     stimulus_start/anger
     stimulus_end

@@ -1,22 +1,16 @@
-"""Texts made where no language is known.
+"""States, alarms and advice for screens, made where no language is known. No I/O.
 
-States, alarms and advice for screens, made where no language is known. No I/O.
-
-The agent speaks English. The dashboard shows them in the language of the reader:
-constant texts are marked with :func:`N_`, so that the catalogue has them; one with values is
-a :class:`Message`, which is its English and still knows its parts.
+The agent speaks English. The dashboard shows its texts in the language of the reader: constant
+ones are marked with :func:`N_`, so that the catalogue has them; one with values is a
+:class:`Message`, which is its English and still knows its parts, as JSON too.
 
     >>> text = Message(N_("{n} faces in {file}"), n=3, file="a.png")
     >>> text
     '3 faces in a.png'
     >>> text.template, text.values["n"]
     ('{n} faces in {file}', 3)
-
-Texts as JSON, so that who reads a database or a pipe can say them in another language.
-
->>> text = Message("{n} faces in {file}", n=3, file="a.png")
->>> unpacked(str(text), packed(text)).values["n"]
-3
+    >>> unpacked(str(text), packed(text)).values["n"]
+    3
 """
 
 from __future__ import annotations
@@ -24,6 +18,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+_DEEPEST = 100
 
 
 def N_(message: str) -> str:  # noqa: N802 - the name that catalogues of texts know
@@ -105,7 +101,10 @@ def messages_in(told: object) -> Iterator[Message]:
 
 
 def parts_of(message: Message) -> dict[str, Any]:
-    """Return a message as a table of JSON, which :func:`message_of` reads."""
+    """Return a message as a table of JSON, which :func:`message_of` reads.
+
+    Values are numbers, texts and messages; anything else is kept as its text.
+    """
     values = {place: _plain(value) for place, value in message.values.items()}
     return {"template": message.template, "values": values}
 
@@ -113,33 +112,29 @@ def parts_of(message: Message) -> dict[str, Any]:
 def _plain(value: object) -> object:
     if isinstance(value, Message):
         return parts_of(value)
-    return value if isinstance(value, int | float) else str(value)
+    return value if value is None or isinstance(value, int | float) else str(value)
 
 
-def message_of(parts: Mapping[str, Any]) -> Message:
+def message_of(parts: Mapping[str, Any], depth: int = _DEEPEST) -> Message:
     """Return the message of a table that :func:`parts_of` made.
 
     Raises:
-        LookupError, TypeError, ValueError: it is none.
+        LookupError, TypeError, ValueError: it is none, or ``depth`` messages do not hold it.
     """
+    if depth < 0:
+        raise ValueError("nested too deeply")
     values = {
-        place: message_of(value) if isinstance(value, Mapping) else value
+        place: message_of(value, depth - 1) if isinstance(value, Mapping) else value
         for place, value in parts["values"].items()
     }
     return Message(parts["template"], **values)
 
 
-_DEEPEST = 5
-
-
 def packed(text: str) -> str | None:
-    """Return the template and the values of a :class:`Message` as JSON; ``None`` of another text.
-
-    Values are numbers, texts and messages; anything else is kept as its text.
-    """
+    """Return what :func:`parts_of` gives as JSON; ``None`` of another text."""
     if not isinstance(text, Message):
         return None
-    return json.dumps(_parts(text), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(parts_of(text), ensure_ascii=False, separators=(",", ":"))
 
 
 def unpacked(text: str, kept: str | None) -> str:
@@ -152,33 +147,8 @@ def unpacked(text: str, kept: str | None) -> str:
     if kept is None:
         return text
     try:
-        message = _message(json.loads(kept), 0)
+        message = message_of(json.loads(kept), 5)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return text
     # parts that do not make the text were changed, or are of another one
     return message if message == text else text
-
-
-def _parts(message: Message) -> dict[str, Any]:
-    return {
-        "template": message.template,
-        "values": {name: _value(value) for name, value in message.values.items()},
-    }
-
-
-def _value(value: object) -> Any:
-    if isinstance(value, Message):
-        return _parts(value)
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    return str(value)
-
-
-def _message(parts: Any, depth: int) -> Message:
-    if depth > _DEEPEST:
-        raise ValueError("nested too deeply")
-    values = {
-        name: _message(value, depth + 1) if isinstance(value, dict) else value
-        for name, value in parts["values"].items()
-    }
-    return Message(parts["template"], **values)

@@ -1,9 +1,4 @@
-"""Named threads and the newest-value slot.
-
-A named thread with a stop event; its supervisor is told when it dies.
-
-A slot that keeps only the latest value: its reader never falls behind.
-"""
+"""Named threads whose death is told, and a slot that keeps only the newest value."""
 
 from __future__ import annotations
 
@@ -24,6 +19,9 @@ class Worker(ABC):
     Args:
         name: of the thread, seen in logs and in ``top -H``.
         on_death: called in the dying thread with this worker and the error, when ``work`` raised.
+
+    Attributes:
+        stopping: set once the worker should end.
 
     Example:
         A worker that counts until it is stopped::
@@ -47,17 +45,12 @@ class Worker(ABC):
         self.name = name
         self.error: Exception | None = None
         self.on_death = on_death
-        self._stopping = threading.Event()
+        self.stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @abstractmethod
     def work(self) -> None:
         """Do the work; return when ``stopping`` is set. Raising ends the agent."""
-
-    @property
-    def stopping(self) -> threading.Event:
-        """Set once the worker should end."""
-        return self._stopping
 
     @property
     def is_alive(self) -> bool:
@@ -70,7 +63,7 @@ class Worker(ABC):
 
     def stop(self) -> None:
         """Ask the thread to end; returns at once."""
-        self._stopping.set()
+        self.stopping.set()
 
     def join(self, timeout_s: float) -> bool:
         """Wait at most ``timeout_s`` seconds for the thread; return whether it has ended."""
@@ -99,6 +92,9 @@ class LatestValue(Generic[T]):
     A queue would hand the reader older and older frames when it is slower than the camera. Here it
     always gets the newest one, and the frames it missed are counted.
 
+    Attributes:
+        dropped: number of values that were replaced before they were taken.
+
     Example:
         >>> latest: LatestValue[int] = LatestValue()
         >>> latest.put(1)
@@ -110,18 +106,13 @@ class LatestValue(Generic[T]):
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._value: T | None = None
-        self._dropped = 0
-
-    @property
-    def dropped(self) -> int:
-        """Number of values that were replaced before they were taken."""
-        return self._dropped
+        self.dropped = 0
 
     def put(self, value: T) -> None:
         """Store ``value``, in place of one that was not taken; never blocks."""
         with self._condition:
             if self._value is not None:
-                self._dropped += 1
+                self.dropped += 1
             self._value = value
             self._condition.notify()
 

@@ -1,6 +1,4 @@
-"""The registry of vitals; sensors as values.
-
-The registry of vital signs, as frozen values. No I/O.
+"""The registry of vital signs, and the Bluetooth sensors of them, as frozen values. No I/O.
 
 ``SPECS`` holds one ``VitalSpec`` for each ``VitalKind``, and nothing else lists kinds: database,
 validation, files, MQTT, exports, charts, pages and the scripts of a bundle read it. CONTRIBUTING.md
@@ -10,8 +8,6 @@ says how to add a kind.
     'Systolic pressure'
     >>> VitalKind.SYSTOLIC.spec.units["kpa"].convert(16.0)
     120.009872
-
-Bluetooth sensors: their kinds, states, and what a scan finds, as frozen values. No I/O.
 """
 
 from __future__ import annotations

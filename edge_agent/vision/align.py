@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Box, Face
 
 Picture = npt.NDArray[np.uint8]
@@ -109,11 +110,8 @@ def box_matrix(box: Box) -> Matrix:
     Raises:
         ValueError: the box is empty or not finite.
     """
-    if (
-        not all(map(math.isfinite, (box.x, box.y, box.width, box.height)))
-        or box.width <= 0
-        or box.height <= 0
-    ):
+    is_finite = all(map(math.isfinite, (box.x, box.y, box.width, box.height)))
+    if not is_finite or box.width <= 0 or box.height <= 0:
         raise ValueError(f"a face needs a box with a finite place and a positive size, got {box}")
     scale = math.sqrt(TEMPLATE_BOX.area / box.area)
     (from_x, from_y) = box.center
@@ -173,14 +171,7 @@ def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
     Raises:
         ValueError: image or size are wrong as for `align_face`.
     """
-    if (
-        image.dtype != np.uint8
-        or image.ndim not in {2, 3}
-        or (image.ndim == 3 and image.shape[2] != 3)
-    ):
-        raise ValueError(
-            f"a picture is uint8, gray or BGR; got {image.dtype} of shape {image.shape}"
-        )
+    check_picture(image)
     if image.size == 0 or size < 1 or max(image.shape) > _MAX_SIDE:
         raise ValueError(
             f"cannot cut a crop of {size} pixels out of a picture of shape {image.shape}; sides go "
@@ -205,6 +196,32 @@ def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
     if side > size:
         crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     return np.asarray(crop, dtype=np.uint8)
+
+
+def check_crop(model: str, crop: str | None) -> None:
+    """Refuse a model that learned from another crop than the one that is cut here.
+
+    Raises:
+        ModelError: it did.
+    """
+    if crop != CROP_NAME:
+        raise ModelError(
+            f"model {model!r} was trained with the crop {crop!r}, this program cuts "
+            f"{CROP_NAME!r}. Install a model of this version."
+        )
+
+
+def check_picture(image: Picture) -> None:
+    """Refuse what is no picture.
+
+    Raises:
+        ValueError: it is not uint8, gray or BGR.
+    """
+    is_picture = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
+    if image.dtype != np.uint8 or not is_picture:
+        raise ValueError(
+            f"a picture is uint8, gray or BGR; got {image.dtype} of shape {image.shape}"
+        )
 
 
 def share_outside(image: Picture, to_unit: Matrix) -> float:

@@ -47,11 +47,7 @@ class ExpressionClassifier:
                 f"{model.path}: {card.name!r} is a {card.kind} model; an expression "
                 "model is needed here."
             )
-        if card.input.color != "gray" or card.input.width != card.input.height:
-            raise ModelError(
-                f"{model.path}: its input is {card.input.width} × {card.input.height} "
-                f"{card.input.color}; faces are cropped to a gray square, train for that."
-            )
+        check_input(model)
         self.card = card
         self.size = card.input.width
         self.crop = card.crop
@@ -107,6 +103,20 @@ class ExpressionClassifier:
 
     def _expression(self, outputs: Mapping[str, npt.NDArray[np.float32]]) -> Expression:
         return Expression(softmax(outputs["expression"].reshape(-1).tolist(), self._temperature))
+
+
+def check_input(model: TFLiteModel) -> None:
+    """Refuse a model that takes no square gray crop.
+
+    Raises:
+        ModelError: it takes something else.
+    """
+    taken = model.card.input
+    if taken.color != "gray" or taken.width != taken.height:
+        raise ModelError(
+            f"{model.path}: its input is {taken.width} × {taken.height} {taken.color}; faces are "
+            "cropped to a gray square, train for that."
+        )
 
 
 def softmax(logits: list[float], temperature: float) -> tuple[float, ...]:

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ModelError
-from edge_agent.vision.align import CROP_NAME
+from edge_agent.vision.align import check_crop
+from edge_agent.vision.classifier import check_input
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import TFLiteModel, load_model
 
@@ -54,16 +55,8 @@ class CoverDetector:
                 f"{model.path}: {card.name!r} is a {card.kind} model; a face-cover model is needed "
                 "here."
             )
-        if card.input.color != "gray" or card.input.width != card.input.height:
-            raise ModelError(
-                f"{model.path}: its input is {card.input.width} × {card.input.height} "
-                f"{card.input.color}; faces are cropped to a gray square, train for that."
-            )
-        if card.crop != CROP_NAME:
-            raise ModelError(
-                f"model {card.name!r} was trained with the crop {card.crop!r}, this program cuts "
-                f"{CROP_NAME!r}. Install a model of this version."
-            )
+        check_input(model)
+        check_crop(card.name, card.crop)
         self.card = card
         self.covered_from = card.covered_from
         self._size = card.input.width
@@ -124,31 +117,20 @@ class CoverWatch:
         """Return how probable it is that the face of a track is covered, 0…1."""
         look = self._looks.get(track)
         if look is None:
-            self._forget(at)
+            self._looks = {
+                number: known
+                for number, known in self._looks.items()
+                if at.seconds_since(known.at) <= FORGET_S
+            }
             look = self._looks[track] = _Look(at, self._detector.probability(crop))
         elif look.doubted or at.seconds_since(look.at) >= AGAIN_S:
-            self._look_again(look, self._detector.probability(crop), at)
+            seen = self._detector.probability(crop)
+            limit = self._detector.covered_from
+            look.at = at
+            look.doubted = not look.doubted and (seen >= limit) != (look.believed >= limit)
+            if not look.doubted:
+                look.believed = seen
         return look.believed
-
-    def _look_again(self, look: _Look, seen: float, at: Instant) -> None:
-        look.at = at
-        agrees = self._covers(seen) == self._covers(look.believed)
-        if agrees or look.doubted:
-            look.believed = seen
-            look.doubted = False
-        else:
-            look.doubted = True
-
-    def _covers(self, probability: float) -> bool:
-        return probability >= self._detector.covered_from
-
-    def _forget(self, at: Instant) -> None:
-        """Forget the tracks that are gone."""
-        self._looks = {
-            track: look
-            for track, look in self._looks.items()
-            if at.seconds_since(look.at) <= FORGET_S
-        }
 
 
 def open_cover(threads: int) -> CoverDetector:

@@ -1,8 +1,4 @@
-"""Evidence maps and their drawing.
-
-The drawing of `affect-edge classify --explain`: photograph, evidence, and each face.
-
-Evidence maps: what spoke for and against a category, on the crop and on the photograph.
+"""Evidence maps and the drawing of `affect-edge classify --explain`.
 
 A map is signed: its values are parts of a logit, positive where a region supports the category and
 negative where it speaks against it. The colours are two that people with any colour blindness tell

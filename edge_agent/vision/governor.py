@@ -143,11 +143,7 @@ class Governor:
         frame_s = self._cost_s / allowed
         # Once limited, stays so until the frames fit with room to spare: no flutter around the
         # limit.
-        if self.plan.limit:
-            threshold = self._period_s / _SLACK
-        else:
-            threshold = self._period_s
-        fits = frame_s <= threshold
+        fits = frame_s <= self._period_s / (_SLACK if self.plan.limit else 1.0)
         effort = self._effort(fits, frame_s)
         if fits:
             return Plan(effort=effort)

@@ -1,6 +1,4 @@
-"""The rate at which faces are read; scene cuts.
-
-Reads the faces of a camera as often and as carefully as they need, instead of all in each frame.
+"""Faces of a camera read as often and as carefully as they need; scenes that change.
 
 A label is steadied over more than half a second, so that about five readings a second are enough,
 and more while a face changes. The quick classifier reads each time. The careful one, six times as
@@ -14,19 +12,15 @@ instead.
 The numbers were chosen on made-up videos of photographs of people; `docs/measured.md` tells how
 they do on other people.
 
-How near a face is to getting or losing its label, for those who read it by need.
-
-Tells when the camera shows something else from one frame to the next: a cut of a film, or a
-camera that was turned or moved.
-
-Two frames are compared as small gray pictures of 32 × 24. The scene has changed where about half of
-these cells are lighter or darker by a good part, and neither moving one picture by a cell or two
-helps nor making it lighter: a camera that pans, a person who moves and a lamp change much as well,
-but not so. Tried on 155 photographs of other people's scenes, of which half served to choose the
-limits: 95 % of the cuts between two of them are told, 91 % of those between two places of one;
-0.7 % of the frames of a quick pan (6 % of the width a frame) count as a cut, 0.7 % of lamps that go
-out, and nothing of a slow pan, a zoom or a hand before the camera. It takes 0.02 ms a frame (x86-64
-with AVX2), a hundredth of a search.
+Whether the camera shows something else from one frame to the next (a cut of a film, or a camera
+that was turned or moved) is told by two frames. They are compared as small gray pictures of 32 ×
+24. The scene has changed where about half of these cells are lighter or darker by a good part, and
+neither moving one picture by a cell or two helps nor making it lighter: a camera that pans, a
+person who moves and a lamp change much as well, but not so. Tried on 155 photographs of other
+people's scenes, of which half served to choose the limits: 95 % of the cuts between two of them are
+told, 91 % of those between two places of one; 0.7 % of the frames of a quick pan (6 % of the width
+a frame) count as a cut, 0.7 % of lamps that go out, and nothing of a slow pan, a zoom or a hand
+before the camera. It takes 0.02 ms a frame (x86-64 with AVX2), a hundredth of a search.
 """
 
 from __future__ import annotations
@@ -43,7 +37,7 @@ import numpy.typing as npt
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Expression, Face, Frame
-from edge_agent.vision.classifier import ExpressionClassifier
+from edge_agent.vision.classifier import ExpressionClassifier, softmax
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
 
@@ -62,15 +56,11 @@ class Border:
 
     def distance(self, confidence: float, *, is_labelled: bool) -> float:
         """Return how much more or less of its largest probability changes the label of a face."""
-        if is_labelled:
-            return abs(confidence - self.goes)
-        return abs(confidence - self.comes)
+        return abs(confidence - (self.goes if is_labelled else self.comes))
 
     def labels(self, confidence: float, *, is_labelled: bool) -> bool:
         """Return whether a face has a label that had one, or had none, until now."""
-        if is_labelled:
-            return confidence >= self.goes
-        return confidence >= self.comes
+        return confidence >= (self.goes if is_labelled else self.comes)
 
 
 CAREFUL_MODEL = "expression-accurate"
@@ -277,14 +267,14 @@ class NeedReader:
             return SPARING_S
         if any(face.steadied_at != face.at for face in faces):
             return 0.0  # often one of the frames in between can be read; looking costs little
-        if any(self._is_at_border(face) for face in faces):
+        if any(
+            face.steadied is not None and self._distance(face, face.steadied) < AT_BORDER
+            for face in faces
+        ):
             return 0.0
         if any(face.changed_at == face.at for face in faces):
             return CHANGING_S
         return FOLLOW_S
-
-    def _is_at_border(self, face: _Known) -> bool:
-        return face.steadied is not None and self._distance(face, face.steadied) < AT_BORDER
 
     def _distance(self, known: _Known, steadied: Values) -> float:
         return self._border.distance(float(steadied.max()), is_labelled=known.is_labelled)
@@ -304,7 +294,11 @@ class NeedReader:
         seen = np.array(quick.classify(crop).probabilities)
         view = _view(crop)
         last = None if known is None else known.careful
-        has_changed = last is None or _shows_another(seen, view, last)
+        has_changed = (
+            last is None
+            or _change(seen, last.quick) > CAREFUL_CHANGE
+            or _difference(view, last.view) > ANOTHER_VIEW
+        )
         if known is not None and last is not None:
             leaning = _leaning(seen, view, last, has_changed=has_changed)
             if not self._asks_again(known, last, leaning, at, has_changed=has_changed):
@@ -364,9 +358,9 @@ def open_need_reader(classifier: ExpressionClassifier, options: VisionSettings) 
     if options.expression_model == CAREFUL_MODEL:
         card = find_model(QUICK_MODEL)
         quick = ExpressionClassifier(load_model(card, kind="expression", threads=options.threads))
-    threshold = options.uncertain_below
-    if threshold is None:
-        threshold = classifier.uncertain_below
+    threshold = classifier.uncertain_below
+    if options.uncertain_below is not None:
+        threshold = options.uncertain_below
     lead = min(options.hysteresis, (1 - threshold) / 2)
     border = Border(comes=threshold + lead, goes=threshold)
     return NeedReader(classifier, quick, border, options.smoothing_seconds)
@@ -377,19 +371,6 @@ def _view(crop: Crop) -> View:
     view = cv2.resize(crop, _VIEW, interpolation=cv2.INTER_AREA).astype(np.float32)
     view -= view.mean()
     return view / max(float(np.linalg.norm(view)), _LEAST)
-
-
-def _shows_another(seen: Values, view: View, last: _Careful) -> bool:
-    """Tell whether a crop shows another face, or the face otherwise, than at the careful reading.
-
-    Args:
-        seen: what the quick model says of it.
-        view: it, seen coarsely.
-        last: the careful reading.
-    """
-    if _change(seen, last.quick) > CAREFUL_CHANGE:
-        return True
-    return _difference(view, last.view) > ANOTHER_VIEW
 
 
 def _longest_s(distance: float) -> float:
@@ -411,9 +392,7 @@ def _leaning(seen: Values, view: View, last: _Careful, *, has_changed: bool) -> 
     logits = _logarithms(last.probabilities) + followed * (
         _logarithms(seen) - _logarithms(last.quick)
     )
-    powers = [math.exp(value) for value in (logits - logits.max()).tolist()]
-    total = math.fsum(powers)
-    return Expression(tuple(power / total for power in powers))
+    return Expression(softmax(logits.tolist(), temperature=1.0))
 
 
 def _logarithms(probabilities: Values) -> Values:

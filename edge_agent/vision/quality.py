@@ -162,7 +162,7 @@ class Quality:
         if self.pose is not None and self.pose.is_turned_away:
             return RejectReason.TURNED_AWAY
         if max(self.black, self.white) > MOST_CLIPPED or self.contrast < LEAST_CONTRAST:
-            return _badly_lit(self.brightness)
+            return RejectReason.TOO_DARK if self.brightness < 128 else RejectReason.TOO_BRIGHT
         if self.sharpness < LEAST_SHARPNESS:
             return RejectReason.BLURRED
         return None
@@ -178,15 +178,14 @@ def face_quality(crop: Crop, face: Face, outside: float = 0.0) -> Quality:
     """
     mean, deviation = cv2.meanStdDev(crop)
     contrast = float(deviation[0, 0])
-    black, white = _clipped(crop)
     return Quality(
         outside=outside,
         height=face.box.height,
         sharpness=_sharpness(crop, contrast),
         brightness=float(mean[0, 0]),
         contrast=contrast,
-        black=black,
-        white=white,
+        black=float(np.count_nonzero(crop < _BLACK)) / crop.size,
+        white=float(np.count_nonzero(crop > _WHITE)) / crop.size,
         pose=pose_of(face),
     )
 
@@ -221,22 +220,7 @@ def sharpness(crop: Crop) -> float:
 
 def _sharpness(crop: Crop, deviation: float) -> float:
     _, edges = cv2.meanStdDev(cv2.Laplacian(crop, cv2.CV_16S))
-    if deviation:
-        return (float(edges[0, 0]) / deviation) ** 2
-    return 0.0
-
-
-def _clipped(crop: Crop) -> tuple[float, float]:
-    """Return the shares of black and of white pixels."""
-    black = np.count_nonzero(crop < _BLACK)
-    white = np.count_nonzero(crop > _WHITE)
-    return float(black) / crop.size, float(white) / crop.size
-
-
-def _badly_lit(brightness: float) -> RejectReason:
-    if brightness < 128:
-        return RejectReason.TOO_DARK
-    return RejectReason.TOO_BRIGHT
+    return (float(edges[0, 0]) / deviation) ** 2 if deviation else 0.0
 
 
 def _share(value: float, enough: float) -> float:

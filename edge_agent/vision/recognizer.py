@@ -1,9 +1,4 @@
-"""The recognizer: from frame to labels.
-
-The vision chain: frame → faces → crops → probabilities → tracks → steadied labels.
-
-The parts that the vision chain is put together from.
-"""
+"""The vision chain: frame → faces → crops → probabilities → tracks → steadied labels."""
 
 from __future__ import annotations
 
@@ -17,7 +12,6 @@ import numpy.typing as npt
 
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import (
     Emotion,
     Expression,
@@ -27,7 +21,7 @@ from edge_agent.core.expression import (
     Recognition,
     RejectReason,
 )
-from edge_agent.vision.align import CROP_NAME, Matrix, crop_matrix, cut, share_outside
+from edge_agent.vision.align import Matrix, Picture, check_crop, crop_matrix, cut, share_outside
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.cover import CoverDetector, CoverWatch, open_cover
 from edge_agent.vision.faces.finder import (
@@ -71,7 +65,6 @@ class VisionStages:
     cover: CoverDetector | None = None
 
 
-Picture = npt.NDArray[np.uint8]
 Look = Callable[[Picture], float]
 """Says of a crop how probable it is that the face is covered, 0…1."""
 Classify = Callable[[Picture, bool], Expression]
@@ -150,24 +143,15 @@ class Recognizer:
         quality_filter: bool = True,
     ) -> None:
         classifier = stages.classifier
-        if classifier.crop != CROP_NAME:
-            raise ModelError(
-                f"model {classifier.card.name!r} was trained with the crop {classifier.crop!r}, "
-                f"this program cuts {CROP_NAME!r}. Install a model of this version."
-            )
+        check_crop(classifier.card.name, classifier.crop)
         self.models: tuple[UsedModel, ...] = (stages.detector.card, classifier.card)
-        self._detector = stages.detector
-        self._follower = stages.follower
-        self._classifier = classifier
-        self._tracker = stages.tracker
-        self._selector = stages.selector
-        self._smoother = stages.smoother
         if stages.cover is not None:
             self.models = (*self.models, stages.cover.card)
-        self._cover = stages.cover
+        self._stages = stages
+        self._classifier = classifier
+        self._reader = stages.reader
         self._cover_watch = None if stages.cover is None else CoverWatch(stages.cover)
         self._quality_filter = quality_filter
-        self._reader = stages.reader
         self._holder = StateHolder()
         self._scene = SceneWatch()
         self._watched: Instant | None = None
@@ -182,28 +166,26 @@ class Recognizer:
 
         May be set.
         """
-        return self._follower.whole_s
+        return self._stages.follower.whole_s
 
     @whole_s.setter
     def whole_s(self, seconds: float) -> None:
-        self._follower.whole_s = seconds
+        self._stages.follower.whole_s = seconds
 
     @property
     def searches(self) -> int:
         """How many whole frames `recognize` has searched."""
-        return self._follower.searches
+        return self._stages.follower.searches
 
     @property
     def pieces(self) -> int:
         """How many pieces of frames it has searched."""
-        return self._follower.pieces
+        return self._stages.follower.pieces
 
     @property
     def effort(self) -> Effort:
         """How carefully the faces of a camera are read; may be set where that is by need."""
-        if self._reader is None:
-            return Effort.EVERY_FRAME
-        return self._reader.effort
+        return Effort.EVERY_FRAME if self._reader is None else self._reader.effort
 
     @effort.setter
     def effort(self, effort: Effort) -> None:
@@ -239,17 +221,17 @@ class Recognizer:
         """
         height, width = frame.image.shape[:2]
         self._watch(frame)
-        faces = self._follower.find(frame, self._tracker.steady(frame.at))
+        faces = self._stages.follower.find(frame, self._stages.tracker.steady(frame.at))
         self._done("find")
-        tracked = self._tracker.update(faces, frame.at)
-        primary = self._selector.select(tracked, width, height, frame.at)
+        tracked = self._stages.tracker.update(faces, frame.at)
+        primary = self._stages.selector.select(tracked, width, height, frame.at)
         self._done("follow")
         observations = tuple(
             self._observe(frame, track, face, track == primary) for track, face in tracked
         )
         if self._reader is not None:
             tracks = [track for track, _ in tracked]
-            self._reader.plan(tracks, frame.at, is_new=self._tracker.is_confirming)
+            self._reader.plan(tracks, frame.at, is_new=self._stages.tracker.is_confirming)
         state = self._holder.update(next((o for o in observations if o.primary), None), frame.at)
         return Recognition(frame.at, frame.number, width, height, observations, state)
 
@@ -263,9 +245,12 @@ class Recognizer:
             The faces, surest first, in pixels of ``image``.
         """
         look = self._look_at_still
+
+        def classify(crop: Picture, _is_fit: bool) -> Expression:
+            return self._classifier.classify(crop)
+
         return [
-            self._read(image, face, self._classify_still, look)
-            for face in self._detector.detect(image)
+            self._read(image, face, classify, look) for face in self._stages.detector.detect(image)
         ]
 
     def explain_picture(self, image: Picture) -> list[Explanation]:
@@ -275,7 +260,7 @@ class Recognizer:
             ModelError: the classifier was exported without the evidence of regions.
         """
         self._classifier.refuse_unexplained()
-        return [self._explain(image, face) for face in self._detector.detect(image)]
+        return [self._explain(image, face) for face in self._stages.detector.detect(image)]
 
     def _watch(self, frame: Frame) -> None:
         """Begin anew where a frame shows another scene than the one before; once for each frame."""
@@ -284,8 +269,8 @@ class Recognizer:
         self._watched = frame.at
         if not self._scene.has_changed(frame):
             return
-        self._tracker.forget()
-        self._selector.forget()
+        self._stages.tracker.forget()
+        self._stages.selector.forget()
         if self._reader is not None:
             self._reader.forget()
 
@@ -299,9 +284,9 @@ class Recognizer:
         if not self._quality_filter:
             reject_reason = None
         if reject_reason is None:
-            smoothed = self._smoother.update(track, reading.expression, frame.at)
+            smoothed = self._stages.smoother.update(track, reading.expression, frame.at)
         else:
-            smoothed = self._smoother.hold(track, reading.expression, frame.at)
+            smoothed = self._stages.smoother.hold(track, reading.expression, frame.at)
         self._done("steady")
         return Observation(
             track,
@@ -322,19 +307,12 @@ class Recognizer:
         is_fit = is_fit or not self._quality_filter
         return self._reader.read(track, face, crop, at, is_fit=is_fit)
 
-    def _classify_still(self, crop: Picture, _is_fit: bool) -> Expression:
-        return self._classifier.classify(crop)
-
     @property
     def _look_at_still(self) -> Look | None:
-        return None if self._cover is None else self._cover.probability
+        return None if self._stages.cover is None else self._stages.cover.probability
 
     def _read(
-        self,
-        image: Picture,
-        face: Face,
-        classify: Classify,
-        look: Look | None,
+        self, image: Picture, face: Face, classify: Classify, look: Look | None
     ) -> FaceReading:
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, self._classifier.size)
@@ -355,29 +333,20 @@ class Recognizer:
         crop = cut(image, to_crop, self._classifier.size)
         expression, parts = self._classifier.explain(crop)
         quality = face_quality(crop, face, share_outside(image, to_crop))
-        return Explanation(
-            self._reading(face, expression, quality, crop, self._look_at_still),
-            crop,
-            to_crop,
-            parts,
-        )
+        reading = self._reading(face, expression, quality, crop, self._look_at_still)
+        return Explanation(reading, crop, to_crop, parts)
 
     def _reading(
-        self,
-        face: Face,
-        expression: Expression,
-        quality: Quality,
-        crop: Picture,
-        look: Look | None,
+        self, face: Face, expression: Expression, quality: Quality, crop: Picture, look: Look | None
     ) -> FaceReading:
         """Return what is said of a face; one that cannot be read anyway is not looked at again."""
         score = quality.score
         reason = quality.reject_reason
-        if reason is None and look is not None and self._cover is not None:
+        if reason is None and look is not None and self._stages.cover is not None:
             covered = look(crop)
             # half of the scale is the limit, as for all that the score is made of
-            score = min(score, max(1 - covered / (2 * self._cover.covered_from), 0.0))
-            if covered >= self._cover.covered_from:
+            score = min(score, max(1 - covered / (2 * self._stages.cover.covered_from), 0.0))
+            if covered >= self._stages.cover.covered_from:
                 reason = RejectReason.COVERED
         emotion = label_of(expression, self._uncertain_below)
         return FaceReading(face, expression, emotion, score, reason)
@@ -402,9 +371,9 @@ def open_recognizer(
     finder = open_finder(options)
     card = find_model(options.expression_model)
     classifier = ExpressionClassifier(load_model(card, kind="expression", threads=options.threads))
-    threshold = options.uncertain_below
-    if threshold is None:
-        threshold = classifier.uncertain_below
+    threshold = classifier.uncertain_below
+    if options.uncertain_below is not None:
+        threshold = options.uncertain_below
     stages = VisionStages(
         detector=finder_for_stills(finder, options),
         follower=FaceFollower(finder, open_near_finder(options), options.max_faces),
@@ -412,10 +381,7 @@ def open_recognizer(
         tracker=Tracker(options.memory_seconds, options.confirm_frames),
         selector=PrimaryFaceSelector(hold_s=options.memory_seconds),
         smoother=Smoother(
-            options.smoothing_seconds,
-            options.hysteresis,
-            threshold,
-            dwell_s=options.dwell_seconds,
+            options.smoothing_seconds, options.hysteresis, threshold, dwell_s=options.dwell_seconds
         ),
         reader=open_need_reader(classifier, options) if by_need else None,
         cover=open_cover(options.threads) if covers else None,

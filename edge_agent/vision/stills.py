@@ -1,9 +1,4 @@
-"""Single pictures.
-
-Still pictures: finds, reads and classifies them for ``affect-edge classify``.
-
-How wide a photograph sees, by what its camera wrote into the file.
-"""
+"""Still pictures: found, decoded and classified for ``affect-edge classify``."""
 
 from __future__ import annotations
 

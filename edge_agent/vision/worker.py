@@ -1,8 +1,6 @@
-"""The vision thread; skin colour for the pulse.
+"""The thread that reads faces in the newest frame, as often as they need and as is allowed.
 
-The thread that reads faces in the newest frame, as often as they need and as is allowed.
-
-The mean colour of a face's skin: three numbers per frame, for the camera pulse.
+For the camera pulse it also gives the mean colour of a face's skin: three numbers per frame.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Face, Frame, Recognition
 from edge_agent.core.threads import LatestValue, Worker
-from edge_agent.vision.align import Picture, box_matrix, landmark_matrix
+from edge_agent.vision.align import Picture, crop_matrix
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.need import Effort
 from edge_agent.vision.recognizer import Recognizer
@@ -84,7 +82,11 @@ class VisionWorker(Worker):
         begun_s = clock.boot_seconds()
         spent_s = clock.thread_cpu_seconds()
         if self._on_frame is not None or self._recognizer.is_due(frame):
-            self._recognize(frame)
+            seen = self._recognizer.recognize(frame)
+            self._on_recognition(seen)
+            if self._on_frame is not None:
+                self._on_frame(frame, seen)
+            self.readings += 1
         self.frames += 1
         self.last_sign_s = clock.boot_seconds()
         cpu_s = (clock.thread_cpu_seconds() - spent_s) * self._threads
@@ -96,13 +98,6 @@ class VisionWorker(Worker):
         if pause_s > 0:
             # the newest frame waits meanwhile, and older ones are dropped
             self.stopping.wait(pause_s)
-
-    def _recognize(self, frame: Frame) -> None:
-        seen = self._recognizer.recognize(frame)
-        self._on_recognition(seen)
-        if self._on_frame is not None:
-            self._on_frame(frame, seen)
-        self.readings += 1
 
 
 Colour = tuple[float, float, float]
@@ -134,10 +129,7 @@ def skin_colour(image: Picture, face: Face) -> Colour:
         image: uint8, height × width × 3, BGR.
         face: in pixels of ``image``.
     """
-    try:
-        matrix = landmark_matrix(face.landmarks) * SIDE
-    except ValueError:  # landmarks that coincide
-        matrix = box_matrix(face.box) * SIDE
+    matrix = crop_matrix(face) * SIDE
     # a pixel covers i − 0.5 … i + 0.5
     matrix[:, 2] += matrix[:, 0] * 0.5 + matrix[:, 1] * 0.5 - 0.5
     patch = cv2.warpAffine(

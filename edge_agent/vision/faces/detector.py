@@ -22,9 +22,9 @@ import numpy.typing as npt
 
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Box, Face
+from edge_agent.vision.align import Picture, check_picture
 from edge_agent.vision.models.model import RawOutput, TFLiteModel
 
-Picture = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float32]
 Place = list[float]
 """Left, top, right and bottom of a box, then x and y of the five points, in pixels of the network's
@@ -114,10 +114,7 @@ class FaceDetector:
         min_face_px: float = 0.0,
         max_faces: int = 10,
     ) -> None:
-        if score_threshold is None:
-            threshold = model.card.score_threshold
-        else:
-            threshold = score_threshold
+        threshold = model.card.score_threshold if score_threshold is None else score_threshold
         if threshold is None or not 0 < threshold < 1:
             raise ValueError(f"the score threshold must lie between 0 and 1, got {threshold}")
         if not min_face_px >= 0 or max_faces < 1:
@@ -189,14 +186,7 @@ def letterbox_into(image: Picture, pixels: Picture) -> float:
     A picture that shrinks much is halved first, once or more: each pixel counts, at a sixth of the
     cost of averaging them to the last size in one step.
     """
-    if (
-        image.dtype != np.uint8
-        or image.ndim not in {2, 3}
-        or (image.ndim == 3 and image.shape[2] != 3)
-    ):
-        raise ValueError(
-            f"a picture is uint8, gray or BGR; got {image.dtype} of shape {image.shape}"
-        )
+    check_picture(image)
     if image.size == 0:
         raise ValueError(f"a picture needs at least one pixel, got shape {image.shape}")
     height, width = pixels.shape[:2]
@@ -334,10 +324,7 @@ def _checked_size(model: TFLiteModel) -> tuple[int, int]:
             output = card.output(f"{answer}_{stride}")
             shape = (1, card.input.height // stride, card.input.width // stride, numbers)
             if output is None or output.shape != shape:
-                if output is None:
-                    problem = "missing"
-                else:
-                    problem = f"of shape {output.shape}"
+                problem = "missing" if output is None else f"of shape {output.shape}"
                 raise ModelError(
                     f"{model.path}: output {answer}_{stride} of a face detector must have shape "
                     f"{shape}; it is {problem}. Install a face detector made by this project's "

@@ -1,22 +1,13 @@
-"""Open a detector; YuNet; search near a face.
+"""The configured face detector, and faces of a camera found near where they are expected.
 
-The interface of a face detector, and the functions that open the configured one.
-
-Find faces with YuNet, OpenCV's detector, from a file that the user brings.
-
-Wu, Peng and Yu 2023, "YuNet: a tiny millisecond-level face detector".
-
-OpenCV runs it. It is slower than the shipped detector, and is there for those who have reasons to
-trust it more.
-
-Finds the faces of a camera's frames near where they are expected.
-
-That costs a fraction of a search of each whole frame.
+YuNet (Wu, Peng and Yu 2023, "YuNet: a tiny millisecond-level face detector"), which OpenCV runs
+from a file that the user brings, is slower than the shipped detector, and is there for those who
+have reasons to trust it more.
 
 A face that is followed is nearly where it was a moment ago. A small piece of the frame around that
-place tells where it is now, and shows it in more pixels than the whole frame, scaled down, does.
-New faces are found when the whole frame is searched: at intervals, and at once when a face is not
-where it should be.
+place tells where it is now at a fraction of the cost, and shows it in more pixels than the whole
+frame, scaled down, does. New faces are found when the whole frame is searched: at intervals, and at
+once when a face is not where it should be.
 """
 
 from __future__ import annotations
@@ -38,6 +29,7 @@ from edge_agent.config.vision import VisionSettings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Box, Face, Frame
+from edge_agent.vision.align import Picture
 from edge_agent.vision.faces.detector import OVERLAP as DETECTOR_OVERLAP
 from edge_agent.vision.faces.detector import FaceDetector, letterbox
 from edge_agent.vision.models.card import find_model
@@ -50,8 +42,6 @@ OVERLAP = 0.3
 """Two boxes with a larger intersection over union are one face: what OpenCV's own examples take."""
 _NUMBERS = 15
 """Of each face: box (x, y, width, height), five points, score."""
-
-Picture = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,9 +337,7 @@ class FaceFollower:
         self.pieces += 1
         faces = [_shifted(face, left, top) for face in self._near.detect(piece)]
         best = max(faces, key=lambda face: face.box.overlap(box), default=None)
-        if best is not None and best.box.overlap(box) >= LEAST_OVERLAP:
-            return best
-        return None
+        return best if best is not None and best.box.overlap(box) >= LEAST_OVERLAP else None
 
 
 def _on_grid(center: tuple[float, float], reach: float) -> tuple[tuple[float, float], float]:

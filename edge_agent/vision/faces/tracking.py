@@ -1,20 +1,12 @@
-"""Tracks and the primary face.
-
-Follows faces over frames by overlap and motion.
+"""Faces followed over frames by overlap and motion, and which of them is the participant's.
 
 A track identifies a face from frame to frame, never a person: no picture of a face is kept or
 compared, and a person who leaves and comes back after the tracker's memory gets a new number.
 
-The cheapest assignment of rows to columns, exactly.
-
-SciPy's ``linear_sum_assignment`` solves the same problem, but importing it costs the agent 41 MB of
-resident memory (it has 120 MB for everything) and 0.3 s of processor time at the start (measured,
-SciPy 1.17 after NumPy and OpenCV). For the few faces of a frame a page of Python is as fast; the
-tests compare both.
-
-How long a face that is not seen is waited for.
-
-Selects the participant's face among the faces of a frame.
+SciPy's ``linear_sum_assignment`` solves what `assign` does, but importing it costs the agent 41 MB
+of resident memory (it has 120 MB for everything) and 0.3 s of processor time at the start
+(measured, SciPy 1.17 after NumPy and OpenCV). For the few faces of a frame a page of Python is as
+fast; the tests compare both.
 """
 
 from __future__ import annotations
@@ -114,10 +106,7 @@ class FaceMemory:
 
     def at(self, at: Instant) -> float:
         """Take in when a frame was taken; return seconds."""
-        if self._last is None:
-            pause = 0.0
-        else:
-            pause = at.seconds_since(self._last)
+        pause = 0.0 if self._last is None else at.seconds_since(self._last)
         # The shorter of the last two pauses: a camera that stalled once is not a slow one.
         seconds = max(self._seconds, 2 * min(pause, self._pause))
         self._last = at
@@ -215,10 +204,7 @@ def _distance_to_way(
     """Return the distance of a point from the straight way between two places."""
     way = complex(end[0] - start[0], end[1] - start[1])
     to_point = complex(point[0] - start[0], point[1] - start[1])
-    if way:
-        gone = (to_point * way.conjugate()).real / abs(way) ** 2
-    else:
-        gone = 0.0
+    gone = (to_point * way.conjugate()).real / abs(way) ** 2 if way else 0.0
     return abs(to_point - way * min(max(gone, 0.0), 1.0))
 
 
@@ -298,9 +284,7 @@ class Tracker:
         Else nothing.
         """
         known = all(track.number is not None and track.seen == self._last for track in self._tracks)
-        if known:
-            return [track.expected(at) for track in self._tracks]
-        return []
+        return [track.expected(at) for track in self._tracks] if known else []
 
     def _matched(self, faces: Sequence[Face], at: Instant) -> list[_Track | None]:
         """Return the track that each face continues."""

@@ -1,14 +1,10 @@
-"""The card of a model.
-
-The card of a model: the JSON file beside ``NAME.tflite`` that describes it.
-
-The cards of the models that this appliance knows, by the hash of their files.
-"""
+"""The card of a model: the JSON file beside ``NAME.tflite`` that describes it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -67,13 +63,9 @@ class InputCard(_Part):
     )
 
     @model_validator(mode="after")
-    def _color_has_its_channels(self) -> InputCard:
+    def _fits_together(self) -> InputCard:
         if self.channels != {"gray": 1, "rgb": 3}[self.color]:
             raise ValueError(f"color {self.color!r} does not have {self.channels} channels")
-        return self
-
-    @model_validator(mode="after")
-    def _preparation_can_be_done(self) -> InputCard:
         steps = self.prepare or ()
         if steps and self.channels != 1:
             raise ValueError(f"prepare {', '.join(steps)}: only grey pictures can be prepared")
@@ -98,13 +90,10 @@ class OutputCard(_Part):
     labels: tuple[str, ...] | None = Field(None, description="Meaning of the last axis")
 
     @model_validator(mode="after")
-    def _labels_fit(self) -> OutputCard:
+    def _fits_together(self) -> OutputCard:
         expected = _LABELS.get(self.name)
         if expected is not None and self.labels != expected:
-            if self.labels is None:
-                labels = "none"
-            else:
-                labels = ", ".join(self.labels)
+            labels = "none" if self.labels is None else ", ".join(self.labels)
             raise ValueError(
                 f"labels of output {self.name!r} must be, in this order, {', '.join(expected)}; "
                 f"found {labels}"
@@ -114,10 +103,6 @@ class OutputCard(_Part):
                 f"output {self.name!r} has {len(self.labels)} labels, but its shape {self.shape} "
                 f"needs {self.shape[-1]}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _evidence_has_places(self) -> OutputCard:
         if self.name == "evidence" and len(self.shape) != 4:
             raise ValueError(
                 "output 'evidence' needs a shape 1 × height × width × categories; "
@@ -173,9 +158,7 @@ class ModelCard(_Part):
         None, ge=0, le=1, description="expression: below it a face is uncertain"
     )
     crop: str | None = Field(
-        None,
-        min_length=1,
-        description="name of the crop it learned from; none: face-detector",
+        None, min_length=1, description="name of the crop it learned from; none: face-detector"
     )
     score_threshold: float | None = Field(
         None, gt=0, lt=1, description="face-detector: least score of a face"
@@ -213,14 +196,8 @@ class ModelCard(_Part):
 
     def to_json(self) -> str:
         """Return the card as the text of its file."""
-        return (
-            json.dumps(
-                self.model_dump(mode="json", by_alias=True, exclude_none=True),
-                indent=2,
-                ensure_ascii=False,
-            )
-            + "\n"
-        )
+        content = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     def output(self, name: str) -> OutputCard | None:
         """Return the output of that name, or ``None``."""
@@ -290,9 +267,7 @@ def _describe(detail: ErrorDetails) -> str:
     key = ".".join(str(part) for part in detail["loc"])
     text = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
-        if key:
-            return f"{key}: {text}"
-        return text
+        return f"{key}: {text}" if key else text
     if detail["type"] == "missing":
         return f"{key}: is missing"
     shown = repr(detail["input"])
@@ -305,25 +280,9 @@ def known_cards(configured: Iterable[str] = ()) -> dict[str, str]:
     A card that cannot be read is left out: an export of the past must not fail because of a model
     of today.
     """
-    return {
-        card.sha256: card.to_json()
-        for path in _paths(configured)
-        if (card := _card(path)) is not None
-    }
-
-
-def _paths(configured: Iterable[str]) -> list[Path]:
-    paths = list(shipped_models().values())
-    for name in configured:
-        try:
-            paths.append(find_model(name))
-        except ModelError:
-            continue
-    return paths
-
-
-def _card(path: Path) -> ModelCard | None:
-    try:
-        return read_card(path)
-    except ModelError:
-        return None
+    cards: dict[str, str] = {}
+    for name in (*shipped_models(), *configured):
+        with suppress(ModelError):
+            card = read_card(find_model(name))
+            cards[card.sha256] = card.to_json()
+    return cards

@@ -1,19 +1,12 @@
-"""Load, check, try and run a model.
-
-A model in the runtime: ``NAME.tflite``, checked against its card before anything is run.
+"""A model in the runtime: ``NAME.tflite``, checked against its card before anything is run.
 
 A model whose hash, labels, shapes or types disagree with its card is refused with a sentence that
-names the file, what was found and what was expected. Nothing here needs OpenCV, but for a card
-whose pictures are prepared.
-
-The runtime that executes models: LiteRT, or tflite-runtime where LiteRT is not installed.
-
-The tensors of a model: checks of shape and type, quantization, and the table of input values.
-
-A model of others is tried in a process of its own before this one loads it.
+names the file, what was found and what was expected. LiteRT runs it, or tflite-runtime where that
+is not installed. Nothing here needs OpenCV, but for a card whose pictures are prepared.
 
 The runtime checks the form of a file, but not what its numbers ask for: a few changed bytes can
-make it take gigabytes. The process has little memory and time, and what it dies of is said.
+make it take gigabytes. So a model of others is tried in a process of its own first, which has
+little memory and time, and what that dies of is said.
 
     python -m edge_agent.vision.models.model CARD
 """
@@ -27,7 +20,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -66,12 +59,10 @@ class Interpreter(Protocol):
 
 def _interpreter_class(file: Path) -> Any:
     """Return LiteRT's interpreter, or that of tflite-runtime where LiteRT is not installed."""
-    try:
+    with suppress(ImportError):
         from ai_edge_litert.interpreter import Interpreter as LiteRT
 
         return LiteRT
-    except ImportError:
-        pass
     try:
         from tflite_runtime.interpreter import Interpreter as TFLiteRuntime
 
@@ -91,16 +82,20 @@ def open_interpreter(file: Path, content: bytes, threads: int) -> Interpreter:
     runtime = _interpreter_class(file)
     try:
         interpreter = cast("Interpreter", runtime(model_content=content, num_threads=threads))
-        interpreter.allocate_tensors()
-        # names of tensors that are no text are noticed only when they are asked for
-        interpreter.get_input_details()
-        interpreter.get_output_details()
+        _allocate(interpreter)
     except (ValueError, RuntimeError) as error:
         raise ModelError(
             f"{file}: is no TFLite model that this runtime can run ({error}). Install the model "
             "again."
         ) from error
     return interpreter
+
+
+def _allocate(interpreter: Interpreter) -> None:
+    interpreter.allocate_tensors()
+    # names of tensors that are no text are noticed only when they are asked for
+    interpreter.get_input_details()
+    interpreter.get_output_details()
 
 
 def resize_input(
@@ -127,10 +122,7 @@ def resize_input(
             if (rows * stride, columns * stride) == (card.input.height, card.input.width):
                 enlarged = np.array([height // stride, width // stride], dtype=np.int32)
                 interpreter.set_tensor(detail["index"], enlarged)
-        interpreter.allocate_tensors()
-        # names of tensors that are no text are noticed only when they are asked for
-        interpreter.get_input_details()
-        interpreter.get_output_details()
+        _allocate(interpreter)
     except (ValueError, RuntimeError) as error:
         raise ModelError(
             f"{file}: cannot take pictures of {width} × {height} ({error})."
@@ -197,11 +189,9 @@ def xor_mask(table: npt.NDArray[Any]) -> np.uint8 | None:
     The usual table, from 0…255 to −128…127, flips the highest bit, which is a hundred times faster
     than looking up.
     """
-    if table.itemsize == 1:
-        pixels = np.arange(256, dtype=np.uint8)
-        values = table.view(np.uint8)
-        if np.array_equal(values, pixels ^ values[0]):
-            return np.uint8(values[0])
+    values = table.view(np.uint8)
+    if table.itemsize == 1 and np.array_equal(values, np.arange(256, dtype=np.uint8) ^ values[0]):
+        return np.uint8(values[0])
     return None
 
 
@@ -354,10 +344,8 @@ class TFLiteModel:
             ValueError: the pixels have another type or shape.
         """
         expected = self.card.input.shape[1:]
-        if pixels.dtype != np.uint8 or pixels.shape not in {
-            expected,
-            expected[: 2 if expected[2] == 1 else 3],
-        }:
+        allowed = {expected, expected[: 2 if expected[2] == 1 else 3]}
+        if pixels.dtype != np.uint8 or pixels.shape not in allowed:
             raise ValueError(
                 f"{self.card.name} takes uint8 pixels of shape {expected}, got {pixels.dtype} "
                 f"{pixels.shape}"

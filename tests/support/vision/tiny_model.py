@@ -213,7 +213,7 @@ def expression_card(content: bytes, **changes: Any) -> dict[str, Any]:
                 "shape": [1, 8],
                 "tensor": "logits",
                 "labels": [e.value for e in EMOTIONS],
-            },
+            }
         ],
         "temperature": 1.0,
         "uncertain_below": 0.45,

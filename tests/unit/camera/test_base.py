@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edge_agent.camera.base import CameraBase, Helper, Pace, turned
+from edge_agent.camera.base import Camera, Helper, Pace, turned
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edge_agent.core.expression import Image
 
 
-class OneColour(CameraBase):
+class OneColour(Camera):
     """A camera that always sees one picture."""
 
     def __init__(self, image: Image, rotate: Rotation = 0) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pytest
 
 from edge_agent.camera import capture
+from edge_agent.camera.base import Camera
 from edge_agent.camera.capture import CaptureWorker
 from edge_agent.core import clock
+from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame
 from edge_agent.core.readings import Gap
@@ -21,43 +22,30 @@ from edge_agent.core.threads import LatestValue
 from tests.support.broker import wait_until
 from tests.support.clocks.simulated_time import START, Seconds
 
+if TYPE_CHECKING:
+    from edge_agent.core.expression import Image
+
 STALLED = CameraError(CameraReason.STALLED, "No frame came.", "Check the cable.")
 NOT_FOUND = CameraError(CameraReason.NOT_FOUND, "There is no camera.", "Plug one in.")
 END = CameraError(CameraReason.END_OF_FILE, "The file has ended.", "Set loop.")
 
 
-class ScriptedCamera:
+class ScriptedCamera(Camera):
     """Plays a list of frames and failures; what a driver does cannot be ordered otherwise."""
 
-    name = "scripted"
-    simulated = False
-    view = ""
-
     def __init__(self, script: Iterator[CameraError | None], closed: list[str]) -> None:
+        super().__init__("scripted", 0)
         self._script = script
-        self._closed = closed
-        self._number = 0
+        self._closings = closed
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def read(self) -> Frame:
+    def _take(self) -> tuple[Image, Instant]:
         step = next(self._script, END)
         if step is not None:
             raise step
-        self._number += 1
-        return Frame(np.zeros((4, 4, 3), np.uint8), clock.now(), self._number - 1)
+        return np.zeros((4, 4, 3), np.uint8), clock.now()
 
-    def close(self) -> None:
-        self._closed.append("closed")
+    def _release(self) -> None:
+        self._closings.append("closed")
 
 
 class Scene:
@@ -78,12 +66,7 @@ class Scene:
         self.ended = threading.Event()
         self._script = iter(script)
         self.worker = CaptureWorker(
-            self._open,
-            self.latest_frame,
-            self.gaps.append,
-            self.ended.set,
-            may_capture,
-            gap_reason,
+            self._open, self.latest_frame, self.gaps.append, self.ended.set, may_capture, gap_reason
         )
         self.made.append(self)
 
@@ -270,12 +253,12 @@ class BlockingCamera(ScriptedCamera):
         self.read_on = threading.Event()
         self.shut = threading.Event()
 
-    def read(self) -> Frame:
+    def _take(self) -> tuple[Image, Instant]:
         self.read_on.set()
         self.shut.wait(3600)
         raise STALLED
 
-    def close(self) -> None:
+    def _release(self) -> None:
         self.shut.set()
 
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_agent.camera import device
+from edge_agent.camera import factory
 from edge_agent.camera.base import Camera
 from edge_agent.camera.factory import _open_auto, open_camera
 from edge_agent.config.camera import CameraSettings, Source
@@ -133,7 +133,7 @@ def test_auto_on_a_machine_without_any_camera_tells_both_reasons(
 ) -> None:
     monkeypatch.setitem(sys.modules, "picamera2", None)
     # a node that is no camera
-    monkeypatch.setattr(device, "nodes", lambda folder: [Path("/dev/null")])
+    monkeypatch.setattr(factory, "nodes", lambda folder: [Path("/dev/null")])
     with pytest.raises(CameraError) as caught:
         open_camera(CameraSettings(source="auto"))
     assert caught.value.reason is CameraReason.NOT_FOUND

@@ -74,12 +74,7 @@ class Picamera2:
         buffer_count: int,
         sensor: dict[str, Any],
     ) -> dict[str, Any]:
-        return {
-            "main": main,
-            "controls": controls,
-            "buffer_count": buffer_count,
-            "sensor": sensor,
-        }
+        return {"main": main, "controls": controls, "buffer_count": buffer_count, "sensor": sensor}
 
     def configure(self, configuration: dict[str, Any]) -> None:
         self.configuration = configuration

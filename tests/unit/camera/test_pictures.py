@@ -88,13 +88,8 @@ def test_broken_pictures_are_passed_over_with_one_warning_each(
     with caplog.at_level(logging.WARNING), camera(tmp_path, loop=True) as shown:
         assert middle_greys(shown, 6) == pytest.approx([20, 40] * 3, abs=1)
     warned = [record.getMessage() for record in caplog.records]
-    assert [name for name in "1234567" if any(f"/{name}." in line for line in warned)] == [
-        "1",
-        "3",
-        "5",
-        "6",
-        "7",
-    ]
+    names = [name for name in "1234567" if any(f"/{name}." in line for line in warned)]
+    assert names == ["1", "3", "5", "6", "7"]
     assert len(warned) == 5
     assert "cannot be read (Is a directory)" in warned[-1]
     assert capfd.readouterr().err == ""  # nor does OpenCV print anything of its own

@@ -9,26 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import CameraError, CameraReason, StoreError
-from edge_agent.core.expression import EMOTIONS, Box, Emotion, Expression
-from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.study import Purpose
+from edge_agent.core.errors import StoreError
+from edge_agent.core.expression import EMOTIONS, Expression
 from edge_agent.core.threads import Worker
-from edge_agent.core.vitals import VitalKind
-
-boxes = st.builds(
-    Box, st.floats(-100, 100), st.floats(-100, 100), st.floats(0.125, 200), st.floats(0.125, 200)
-)
-
-
-def sure_of(emotion: Emotion, probability: float) -> Expression:
-    rest = (1 - probability) / (len(EMOTIONS) - 1)
-    return Expression(tuple(probability if e is emotion else rest for e in EMOTIONS))
 
 
 def test_the_categories_stand_in_the_order_of_fer_plus() -> None:
@@ -36,52 +22,9 @@ def test_the_categories_stand_in_the_order_of_fer_plus() -> None:
     assert [e.value for e in EMOTIONS] == names
 
 
-def test_an_expression_knows_its_dominant_category_and_valence() -> None:
-    happy = sure_of(Emotion.HAPPINESS, 0.65)
-    assert happy.dominant is Emotion.HAPPINESS
-    assert happy.confidence == 0.65
-    assert happy.valence == pytest.approx(0.65 - 5 * 0.05)
-    assert list(happy.as_dict()) == [e.value for e in EMOTIONS]
-
-
 def test_an_expression_with_seven_probabilities_is_refused() -> None:
     with pytest.raises(ValueError, match="8 probabilities, not 7"):
         Expression((1 / 7,) * 7)
-
-
-@given(boxes, boxes)
-def test_overlap_is_symmetric_and_between_nothing_and_all(a: Box, b: Box) -> None:
-    assert 0 <= a.overlap(b) <= 1 + 1e-9
-    assert a.overlap(b) == pytest.approx(b.overlap(a))
-    assert a.overlap(a) == pytest.approx(1)
-
-
-def test_boxes_that_only_touch_do_not_overlap() -> None:
-    assert Box(0, 0, 10, 10).overlap(Box(10, 0, 10, 10)) == 0
-    assert Box(0, 0, 10, 20).center == (5, 10)
-
-
-def test_an_implausible_reading_is_flagged_and_kept() -> None:
-    reading = VitalReading(
-        clock.now(), VitalKind.HEART_RATE, 300, "strap", frozenset({VitalFlag.MANUAL})
-    )
-    checked = reading.checked()
-    assert checked.flags == {VitalFlag.MANUAL, VitalFlag.OUT_OF_RANGE}
-    assert checked.value == 300
-    assert (
-        VitalReading(clock.now(), VitalKind.HEART_RATE, 60, "strap").checked().flags == frozenset()
-    )
-
-
-def test_every_kind_of_vital_has_unit_and_plausible_range() -> None:
-    for kind in VitalKind:
-        low, high = kind.plausible
-        assert low < high
-        assert kind.unit
-
-
-def test_work_and_education_are_no_purposes() -> None:
-    assert {p.value for p in Purpose}.isdisjoint({"workplace", "education"})
 
 
 def test_durations_come_from_the_boot_clock_even_when_the_wall_clock_jumps() -> None:
@@ -117,12 +60,6 @@ def test_the_boot_id_is_the_kernels_or_unknown(
     assert clock.boot_id()
     monkeypatch.setattr("edge_agent.core.clock._BOOT_ID", tmp_path / "absent")
     assert clock.boot_id() == "unknown"
-
-
-def test_a_camera_error_says_problem_and_cure() -> None:
-    error = CameraError(CameraReason.BUSY, "/dev/video0 is in use.", "Stop the other program.")
-    assert str(error) == "/dev/video0 is in use. Stop the other program."
-    assert error.reason == "busy"
 
 
 class Counting(Worker):
@@ -188,10 +125,6 @@ def test_a_worker_that_dies_of_what_we_foresaw_says_so_without_a_traceback(
     assert [(r.getMessage(), bool(r.exc_info)) for r in caplog.records] == [
         ("worker counting died: the.db: is damaged.", False)
     ]
-
-
-def test_a_worker_that_never_started_counts_as_ended() -> None:
-    assert Counting(fail=False).join(0.1)
 
 
 def test_a_program_that_is_held_up_between_two_clocks_sees_no_step(

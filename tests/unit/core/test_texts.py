@@ -1,4 +1,4 @@
-"""Texts with values keep their parts, and are their English."""
+"""Texts with values keep their parts, in a database or a pipe too, and are their English."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import copy
 import json
 import pickle
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from edge_agent.core.errors import StudyError
-from edge_agent.core.texts import Message, listed, text_of
+from edge_agent.core.texts import Message, listed, packed, text_of, unpacked
 
 
 def test_a_message_is_its_english_and_knows_its_parts() -> None:
@@ -34,3 +38,58 @@ def test_parts_are_listed() -> None:
     assert listed(["a"]) == "a"
     assert listed(["a", "b"]) == "a and b"
     assert listed(["a", "b", "c"]) == "a, b and c"
+
+
+TEXT = Message(
+    "{what} for {seconds:g} s.", what=Message("{vital} high", vital=Message("Pulse")), seconds=2.5
+)
+
+
+def test_a_message_comes_back_with_its_parts() -> None:
+    back = unpacked(str(TEXT), packed(TEXT))
+    assert back == "Pulse high for 2.5 s."
+    assert isinstance(back, Message)
+    assert back.template == TEXT.template and back.values["seconds"] == 2.5
+    assert isinstance(back.values["what"], Message)
+
+
+def test_a_plain_text_stays_one() -> None:
+    assert packed("No picture.") is None
+    assert unpacked("No picture.", None) == "No picture."
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        '{"template": "{a}"}',
+        '{"template": "{a}", "values": {}}',
+        '{"template": "{a", "values": {"a": 1}}',
+        '{"template": 3, "values": {}}',
+        '{"template": "{a:g}", "values": {"a": "x"}}',
+        '{"template": "{a.real.nothing}", "values": {"a": 1}}',
+        '{"template": "{0}", "values": {"a": 1}}',
+        '{"template": "Another text.", "values": {}}',
+        "[" * 100_000,
+    ],
+)
+def test_parts_that_are_broken_or_of_another_text_are_passed_over(kept: str) -> None:
+    text = unpacked("No picture.", kept)
+    assert text == "No picture." and not isinstance(text, Message)
+
+
+def test_parts_nested_too_deeply_are_passed_over() -> None:
+    parts: object = {"template": "No picture.", "values": {}}
+    for _ in range(50):
+        parts = {"template": "{a}", "values": {"a": parts}}
+    assert not isinstance(unpacked("No picture.", json.dumps(parts)), Message)
+
+
+@given(st.text(), st.text(), st.floats(allow_nan=False), st.integers())
+def test_whatever_fills_the_places_comes_back(a: str, b: str, c: float, d: int) -> None:
+    text = Message("{a} {b} {c} {d}", a=a, b=Message("{a}", a=b), c=c, d=d)
+    back = unpacked(str(text), packed(text))
+    assert back == text and isinstance(back, Message) and back.values["c"] == c

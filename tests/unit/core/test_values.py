@@ -31,21 +31,10 @@ NEUTRAL = Expression((1.0, 0, 0, 0, 0, 0, 0, 0))
 
 def test_the_words_that_databases_and_messages_hold_stay() -> None:
     assert [flag.value for flag in VitalFlag][:14] == [
-        "out_of_range",
-        "contact_lost",
-        "manual",
-        "estimated",
-        "simulated",
-        "imported",
-        "body_movement",
-        "cuff_loose",
-        "irregular_pulse",
-        "pulse_high",
-        "pulse_low",
-        "improper_position",
-        "clock_differs",
-        "replayed",
-    ]
+        "out_of_range", "contact_lost", "manual", "estimated", "simulated", "imported",
+        "body_movement", "cuff_loose", "irregular_pulse", "pulse_high", "pulse_low",
+        "improper_position", "clock_differs", "replayed",
+    ]  # fmt: skip
     assert [flaw.value for flaw in RejectReason] == [
         "cut_off", "too_small", "turned_away", "too_dark", "too_bright", "blurred", "covered",
     ]  # fmt: skip
@@ -151,15 +140,5 @@ def test_the_three_pressures_are_asked_about_together() -> None:
 def test_the_vitals_have_their_codes_of_loinc() -> None:
     codes = [code for kind in VitalKind for code, _ in kind.spec.loinc]
     assert codes == [
-        *(
-            "8867-4",
-            "8480-6",
-            "8462-4",
-            "8478-0",
-            "2708-6",
-            "59408-5",
-            "61008-9",
-            "9279-1",
-            "8310-5",
-        )
-    ]
+        "8867-4", "8480-6", "8462-4", "8478-0", "2708-6", "59408-5", "61008-9", "9279-1", "8310-5",
+    ]  # fmt: skip

@@ -75,27 +75,16 @@ def test_the_more_of_a_face_lies_outside_the_picture_the_less_fit_it_is_until_it
         [0.74, 0.5, 0.46, 0], abs=0.001
     )
     assert qualities[0].score == qualities[1].score
-    assert [quality.reject_reason for quality in qualities] == [
-        None,
-        None,
-        None,
-        None,
-        RejectReason.CUT_OFF,
-        RejectReason.CUT_OFF,
-    ]
+    reasons = [quality.reject_reason for quality in qualities]
+    assert reasons == [None] * 4 + [RejectReason.CUT_OFF] * 2
 
 
 def test_the_more_a_face_is_blurred_the_less_sharp_it_is_until_it_is_blurred(crop: Picture) -> None:
     qualities = [face_quality(spoilt(crop, blur=s), face()) for s in (0.8, 1.0, 1.5, 2.5, 3.5)]
     values = [quality.sharpness for quality in qualities]
     assert values == sorted(values, reverse=True)
-    assert [quality.reject_reason for quality in qualities] == [
-        None,
-        None,
-        None,
-        RejectReason.BLURRED,
-        RejectReason.BLURRED,
-    ]
+    reasons = [quality.reject_reason for quality in qualities]
+    assert reasons == [None] * 3 + [RejectReason.BLURRED] * 2
 
 
 def test_half_of_the_contrast_leaves_sharpness_as_it_is(crop: Picture) -> None:

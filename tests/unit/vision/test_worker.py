@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-import numpy as np
 import pytest
 
 from edge_agent.config.vision import VisionSettings
@@ -116,23 +115,6 @@ def test_beyond_the_budget_it_pauses_and_searches_whole_frames_more_rarely(
     assert recognizer.whole_s == governor.plan.whole_s == WHOLE_FRAMES * SLOWEST_S
 
 
-def test_who_wants_the_frame_itself_gets_it_with_what_was_seen() -> None:
-    latest_frame: LatestValue[Frame] = LatestValue()
-    shown: list[tuple[int, int]] = []
-    vision = VisionWorker(
-        latest_frame,
-        open_recognizer(VisionSettings(expression_model="expression-fast", confirm_frames=1)),
-        Governor(8, 15),
-        lambda _: None,
-        lambda picture, seen: shown.append((picture.number, len(seen.observations))),
-    )
-    latest_frame.put(Frame(np.ascontiguousarray(smiling()), clock.now(), 3))
-    vision.stop()
-    vision.start()
-    assert vision.join(DEADLINE_S)
-    assert shown == [(3, 1)]
-
-
 def test_frames_in_which_faces_need_no_reading_are_passed_over_and_counted() -> None:
     latest_frame: LatestValue[Frame] = LatestValue()
     seen = Seen()
@@ -152,16 +134,16 @@ def test_who_wants_the_frame_itself_gets_all_of_them() -> None:
     recognizer = open_recognizer(
         VisionSettings(expression_model="expression-fast", confirm_frames=1), by_need=True
     )
-    shown: list[int] = []
+    shown: list[tuple[int, int]] = []
     vision = VisionWorker(
         LatestValue(),
         recognizer,
         Governor(8, 15),
         lambda _: None,
-        lambda frame, _: shown.append(frame.number),
+        lambda frame, seen: shown.append((frame.number, len(seen.observations))),
     )
     start = clock.now()
     for number in range(5):
         vision._read(Frame(smiling(), start.shifted(number / 15), number))
-    assert shown == [0, 1, 2, 3, 4]
+    assert shown == [(number, 1) for number in range(5)]
     assert vision.effort is Effort.EVERY_FRAME

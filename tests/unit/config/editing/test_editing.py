@@ -53,7 +53,7 @@ def test_every_key_is_described_and_no_path_secret_or_door_is_editable() -> None
     doors = ("password", "file", "folder", "key", "host", "port", "keep_", "username", "tls")
     assert not [name for name in editable if any(door in name for door in doors)]
     fps = keys["camera.fps"]
-    assert (fps.kind, fps.default, fps.most, fps.section) == (Kind.NUMBER, 15.0, 120, "camera")
+    assert (fps.kind, fps.default, fps.most) == (Kind.NUMBER, 15.0, 120)
     assert keys["camera.rotate"].choices == ("0", "90", "180", "270")
     assert keys["dashboard.purposes"].kind is Kind.LIST
     assert key_named("camera.colour") is None

@@ -205,12 +205,6 @@ def test_a_face_larger_than_half_of_the_frame_and_cut_by_it_is_found() -> None:
     assert found.box.overlap(known.box) > 0.5
 
 
-def test_a_gray_picture_shows_the_same_face() -> None:
-    picture = cv2.cvtColor(smiling(), cv2.COLOR_BGR2GRAY)
-    (found,) = FaceDetector(model()).detect(np.asarray(picture, dtype=np.uint8))
-    assert found.box.overlap(SMILING.box) > 0.6
-
-
 def test_the_landmarks_of_a_mirrored_picture_keep_their_order_from_left_to_right() -> None:
     (found,) = FaceDetector(model()).detect(np.ascontiguousarray(serious()[:, ::-1]))
     (first_eye, second_eye, nose, first_corner, second_corner) = found.landmarks

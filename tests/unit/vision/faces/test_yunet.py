@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_agent.config.loading import load_settings
 from edge_agent.config.vision import VisionSettings
-from edge_agent.core.errors import ConfigError, ModelError
+from edge_agent.core.errors import ModelError
 from edge_agent.vision.faces.finder import NEAR_SIZE, SIZE, YuNet, open_finder, open_near_finder
 
 SMALL = (10, 20, 30, 40, 15, 30, 35, 30, 25, 40, 17, 50, 33, 50, 0.75)
@@ -103,31 +102,3 @@ def test_a_file_that_is_no_network_is_refused(file: Path) -> None:
         ModelError, match=r"my_yunet\.onnx: is not YuNet's ONNX file, or is damaged. Fetch"
     ):
         YuNet(file)
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (
-            'detector = "yunet"',
-            "needs the path of YuNet's ONNX file in detector_model, not 'face-detector'",
-        ),
-        ('detector_model = "faces/yunet.onnx"', 'is an ONNX file; say detector = "yunet" with it'),
-        ('detector = "haar"', "'tflite' or 'yunet'"),
-    ],
-)
-def test_detector_and_file_must_belong_together(tmp_path: Path, text: str, said: str) -> None:
-    config = tmp_path / "affect-edge.toml"
-    config.write_text(f"[vision]\n{text}\n", encoding="utf-8")
-    with pytest.raises(ConfigError) as caught:
-        load_settings(config)
-    assert said in str(caught.value)
-    assert "[vision]" in str(caught.value) or "vision" in str(caught.value)
-
-
-def test_the_configuration_takes_yunet_with_its_file(tmp_path: Path) -> None:
-    config = tmp_path / "affect-edge.toml"
-    config.write_text(
-        '[vision]\ndetector = "yunet"\ndetector_model = "faces/yunet.onnx"\n', encoding="utf-8"
-    )
-    assert load_settings(config).vision.detector == "yunet"

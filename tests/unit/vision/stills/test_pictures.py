@@ -137,25 +137,21 @@ def test_colours_for_print_are_read_too(tmp_path: Path) -> None:
     assert image.min() > 250
 
 
-def test_a_missing_picture_is_named(tmp_path: Path) -> None:
-    assert "no such file" in refusal(tmp_path / "nothing.jpg")
-
-
-def test_an_empty_file_is_named_as_such(tmp_path: Path) -> None:
-    (tmp_path / "empty.jpg").touch()
-    assert "the file is empty" in refusal(tmp_path / "empty.jpg")
-
-
-def test_a_text_with_the_name_of_a_picture_is_refused_with_the_formats(tmp_path: Path) -> None:
-    (tmp_path / "letter.jpg").write_text("Dear Sir or Madam")
-    assert "Formats: JPEG, PNG" in refusal(tmp_path / "letter.jpg")
-
-
-def test_formats_that_start_other_programs_are_not_tried(tmp_path: Path) -> None:
-    (tmp_path / "a.eps").write_bytes(
-        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n"
-    )
-    assert "is not a picture" in refusal(tmp_path / "a.eps")
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "no such file"),
+        (b"", "the file is empty"),
+        (b"Dear Sir or Madam", "Formats: JPEG, PNG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n", "is not a picture"),
+    ],
+    ids=["missing", "empty", "text", "a format that starts another program"],
+)
+def test_what_is_no_picture_is_named(content: bytes | None, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "letter.jpg"
+    if content is not None:
+        path.write_bytes(content)
+    assert said in refusal(path)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "bmp", "tif", "gif", "ppm"])
