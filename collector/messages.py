@@ -76,9 +76,7 @@ def _is_time(text: str) -> str:
 
 
 _Time = Annotated[
-    str,
-    Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"),
-    AfterValidator(_is_time),
+    str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"), AfterValidator(_is_time)
 ]
 _Count = Annotated[int, Field(ge=0, le=_LARGEST_NUMBER)]
 

@@ -175,11 +175,7 @@ _OF_SESSION = ("marker", "self_report", "protocol_run")
 
 
 def erase(
-    connection: psycopg.Connection,
-    device: str,
-    epoch: str,
-    participant: int,
-    spans: Sequence[Span],
+    connection: psycopg.Connection, device: str, epoch: str, participant: int, spans: Sequence[Span]
 ) -> tuple[int, set[Place]]:
     """Delete a participant and all rows of their time, in the caller's transaction.
 

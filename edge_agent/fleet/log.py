@@ -322,6 +322,5 @@ def _note_receipt(connection: sqlite3.Connection, rows: int | None) -> None:
     how = "erased" if rows is None else f"erased with {rows} rows"
     boot, at = stamp(connection, clock.now())
     append(
-        connection,
-        AuditLine(at.wall_ms, "fleet", "fleet_erased", f"the collector has {how}", boot),
+        connection, AuditLine(at.wall_ms, "fleet", "fleet_erased", f"the collector has {how}", boot)
     )

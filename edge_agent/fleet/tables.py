@@ -71,23 +71,16 @@ VITAL = SentTable(
     ("at", "kind", "source"),
 )
 GAP = SentTable(
-    4,
-    "gap",
-    ("id", "started", "ended", "source", "reason", "boot", "started_boot"),
-    "started",
+    4, "gap", ("id", "started", "ended", "source", "reason", "boot", "started_boot"), "started"
 )
 TIMELINE = (EXPRESSION, REJECTED, VITAL, GAP)
 STUDY = (
     SentTable(
-        5,
-        "boot",
-        ("id", "boot_id", "started_ms", "wall_minus_boot_ms", "synchronised", "moved_ms"),
+        5, "boot", ("id", "boot_id", "started_ms", "wall_minus_boot_ms", "synchronised", "moved_ms")
     ),
     SentTable(6, "participant", ("id", "code", "created", "simulated", "boot")),
     SentTable(
-        7,
-        "consent",
-        ("id", "participant", "text_version", "given", "withdrawn", "attributes"),
+        7, "consent", ("id", "participant", "text_version", "given", "withdrawn", "attributes")
     ),
     SentTable(
         8,

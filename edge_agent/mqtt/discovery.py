@@ -181,8 +181,7 @@ class _ComponentMaker:
     def button(self, key: str, name: str, suffix: str, command: dict[str, str]) -> Component:
         """Return a button that sends a command; it can be pressed while a session is open."""
         session = Availability(
-            topic=self._state,
-            value_template="{{ 'online' if value_json.session else 'offline' }}",
+            topic=self._state, value_template="{{ 'online' if value_json.session else 'offline' }}"
         )
         return Component(
             platform="button",

@@ -278,8 +278,7 @@ class SessionPayload(Payload):
     )
 
     seq: int = Field(
-        ge=1,
-        description="Rises by one with each message; an equal number is a repeated message",
+        ge=1, description="Rises by one with each message; an equal number is a repeated message"
     )
     epoch: Epoch
     replayed: bool = Field(description="Whether it comes late, because the broker was away")

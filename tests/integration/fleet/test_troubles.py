@@ -131,7 +131,7 @@ def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path) -> None:
         tables: Tables = {"mqtt": mqtt, "fleet": {"enabled": True}}
         with running_agent(tmp_path / "data", tables) as run:
             health = run.hear(
-                lambda said: said["type"] == "health" and said["fleet"]["state"] == "untrusted",
+                lambda said: said["type"] == "health" and said["fleet"]["state"] == "untrusted"
             )
             assert health["fleet"]["confirmed"] == 0
 

@@ -176,10 +176,7 @@ def test_where_nothing_was_announced_nothing_is_removed(
 
 
 def test_a_broker_that_refuses_it_gets_everything_else(
-    tmp_path: Path,
-    outbox: MemoryOutbox,
-    start_home: StartHome,
-    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path, outbox: MemoryOutbox, start_home: StartHome, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     rules = "user pi\ntopic write affect-edge/pi/#\nuser reader\ntopic read #\n"

@@ -125,8 +125,7 @@ def test_a_broker_that_is_away_is_asked_again_and_one_that_refuses_is_named(
 ) -> None:
     monkeypatch.setattr(queues, "AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(
-        queues.__name__ + ".open_connection",
-        _failing_first(open_connection, MqttState.UNREACHABLE),
+        queues.__name__ + ".open_connection", _failing_first(open_connection, MqttState.UNREACHABLE)
     )
     with Mosquitto(tmp_path / "mosquitto", users={"ada": "secret"}) as mosquitto:
         clearing = QueueClearing(

@@ -41,9 +41,7 @@ def _stop(client: MqttClient) -> None:
     assert client.error is None
 
 
-def test_nothing_is_published_there_and_the_broker_forgets_what_it_kept(
-    tmp_path: Path,
-) -> None:
+def test_nothing_is_published_there_and_the_broker_forgets_what_it_kept(tmp_path: Path) -> None:
     database = tmp_path / DATABASE_NAME
     migrate(database)
     with Mosquitto(tmp_path / "mosquitto") as mosquitto:

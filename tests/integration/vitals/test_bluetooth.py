@@ -34,13 +34,7 @@ from tests.support.broker import wait_until
 from tests.support.timeline import database, query
 from tests.support.vitals.bluez import BlueZ
 from tests.support.vitals.dbus import Bus
-from tests.support.vitals.near_sensors import (
-    cuff,
-    oximeter,
-    strap,
-    thermometer,
-    toothbrush,
-)
+from tests.support.vitals.near_sensors import cuff, oximeter, strap, thermometer, toothbrush
 from tests.support.vitals.straps import heart_rate
 
 PATIENCE_S = 60.0
@@ -177,9 +171,7 @@ def test_an_oximeter_and_a_thermometer_are_connected_recorded_and_connected_agai
         source.wait_for_rows(4)
         bluez.drop(finger)
         wait_until(
-            lambda: bluez.listens(finger, CONTINUOUS_MEASUREMENT),
-            "it to connect again",
-            PATIENCE_S,
+            lambda: bluez.listens(finger, CONTINUOUS_MEASUREMENT), "it to connect again", PATIENCE_S
         )
         bluez.say(finger, CONTINUOUS_MEASUREMENT, bytes.fromhex("00 62 00 49 00"))
         source.wait_for_rows(6)

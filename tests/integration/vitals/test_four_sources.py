@@ -77,9 +77,7 @@ def value_of(tick: int) -> int:
 
 
 @pytest.mark.timeout(600)
-def test_four_sources_at_ten_hertz_lose_nothing_and_keep_their_order(
-    tmp_path: Path,
-) -> None:
+def test_four_sources_at_ten_hertz_lose_nothing_and_keep_their_order(tmp_path: Path) -> None:
     with client_of(tmp_path) as client:
         path = tmp_path / "affect-edge.db"
         headers = {"Authorization": f"Bearer {make_token(path)}"}

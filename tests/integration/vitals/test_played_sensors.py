@@ -24,9 +24,7 @@ from edge_agent.store.write.recorder import Recorder
 from edge_agent.vitals import gatt
 from edge_agent.vitals.sensor import Sensor, SensorSession
 from tests.support.timeline import database, query
-from tests.support.vitals.near_sensors import (
-    BATTERY_SERVICE,
-)
+from tests.support.vitals.near_sensors import BATTERY_SERVICE
 from tests.support.vitals.played_sensors import (
     INDICATED,
     NOTIFIED,
@@ -45,11 +43,7 @@ class Heard:
     """A session that listens to one sensor."""
 
     def __init__(
-        self,
-        sensor: PlayedSensor,
-        kind: SensorKind,
-        *,
-        recorder: Recorder | None = None,
+        self, sensor: PlayedSensor, kind: SensorKind, *, recorder: Recorder | None = None
     ) -> None:
         self.sensor = sensor
         self._recorder = recorder
@@ -58,10 +52,7 @@ class Heard:
         link = LocalLink()  # type: ignore[no-untyped-call]
         self._link = link
         self.session = SensorSession(
-            Sensor(SENSOR, kind),
-            PlayedRadio(link),
-            self._take,
-            self.gaps.append,
+            Sensor(SENSOR, kind), PlayedRadio(link), self._take, self.gaps.append
         )
 
     def _take(self, reading: VitalReading) -> None:
@@ -111,11 +102,7 @@ def test_a_strap_tells_rate_intervals_contact_and_battery() -> None:
 
     async def script() -> None:
         worn = await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(72, 0.75, 0.875), 3)
-        assert shown(worn) == [
-            ("heart_rate", 72),
-            ("rr_interval", 0.75),
-            ("rr_interval", 0.875),
-        ]
+        assert shown(worn) == [("heart_rate", 72), ("rr_interval", 0.75), ("rr_interval", 0.875)]
         assert all(reading.flags == frozenset() for reading in worn)
         assert heard.session.state.contact is True
         (off,) = await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(60, contact=False), 1)

@@ -330,9 +330,7 @@ def test_a_row_of_a_long_file_is_one_reading_and_of_a_wide_one_several() -> None
     assert list(wide.items(row | {"h": "", "s": "-"})) == []
 
 
-def test_a_file_that_the_export_has_written_is_known_by_each_of_its_columns(
-    tmp_path: Path,
-) -> None:
+def test_a_file_that_the_export_has_written_is_known_by_each_of_its_columns(tmp_path: Path) -> None:
     names = [column.name for column in VITAL]
     row = ["2026-09-21T14:20:00Z" if name == "at" else "" for name in names]
     for name, value in {"kind": "heart_rate", "value": "66", "source": "cuff"}.items():
