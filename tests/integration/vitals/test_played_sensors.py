@@ -126,22 +126,6 @@ def test_a_cuff_indicates_a_pressure_whose_mean_is_missing() -> None:
     asyncio.run(heard.listen(script))
 
 
-def test_a_thermometer_tells_degrees_of_either_kind_with_its_time() -> None:
-    patch = sensor_of({gatt.THERMOMETER_SERVICE: {gatt.TEMPERATURE_MEASUREMENT: INDICATED}})
-    heard = Heard(patch, SensorKind.THERMOMETER)
-
-    async def script() -> None:
-        said = bytes.fromhex("07 84 03 00 ff ea 07 01 05 08 00 00 01")  # 90.0 °F, armpit
-        (reading,) = await heard.says(gatt.TEMPERATURE_MEASUREMENT, said, 1)
-        assert shown([reading]) == [("body_temperature", 32.222)]
-        assert reading.device_time == "2026-01-05T08:00:00"
-        await patch.say(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex("00 ff ff 7f 00"))  # NaN
-        await heard.says(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex("00 45 01 00 ff"), 1)
-        assert shown(heard.readings) == [("body_temperature", 32.222), ("skin_temperature", 32.5)]
-
-    asyncio.run(heard.listen(script))
-
-
 def test_what_an_ear_thermometer_says_is_in_the_database_and_nothing_that_is_no_number(
     tmp_path: Path,
 ) -> None:
