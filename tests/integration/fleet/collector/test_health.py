@@ -29,12 +29,6 @@ pytestmark = [pytest.mark.broker, pytest.mark.skipif(postgres_programs() is None
 ROOT = Path(__file__).resolve().parents[4]
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
 @contextmanager
 def watched(tmp_path: Path, server: Postgres, port: int) -> Iterator[tuple[CollectorProcess, Path]]:
     """A collector that works, and its file."""
