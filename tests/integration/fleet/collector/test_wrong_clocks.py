@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 import psycopg
 
-from collector.database.schema import MIGRATIONS, migrate
 from collector.intake import Intake
 from collector.messages import Delivery
 from dashboard.fleet.known import FleetAddress
@@ -23,7 +21,7 @@ from dashboard.fleet.timeline import FleetTimeline
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.support.dashboard import client_of, set_up
-from tests.support.fleet.clocked_device import RECORDED_MS, ClockedDevice, take
+from tests.support.fleet.clocked_device import RECORDED_MS, ClockedDevice
 from tests.support.fleet.devices import packed, rows_here, rows_there
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.timeline import query
@@ -251,29 +249,6 @@ def test_nothing_is_asked_or_written_for_each_message(
             intake.take([Delivery("room", packed(one), 0)])
     assert len(Counted.said) > 20
     assert [one for one in Counted.said if "fleet.clock" in one] == []
-
-
-def test_a_database_of_before_is_brought_up_with_its_rows(
-    postgres: Postgres, tmp_path: Path
-) -> None:
-    device = ClockedDevice.make(tmp_path, "room", ahead_ms=2 * HOUR_MS)
-    device.record(10)
-    with psycopg.connect(postgres.address, autocommit=True) as there:
-        there.execute("DROP SCHEMA IF EXISTS fleet CASCADE")
-        migrate(there, MIGRATIONS[:4])
-        take(there, [replace(one, boot="", boot_ms=0) for one in device.messages()])
-        migrate(there)
-        assert there.execute("SELECT max(version) FROM fleet.migration").fetchone() == (5,)
-        assert rows_there(there, "room") == rows_here(device.path)
-        fleet = FleetDatabase(FleetAddress(postgres.address))
-        every = FleetTimeline(fleet, None)
-        span = (RECORDED_MS, RECORDED_MS + HOUR_MS, 60)
-        assert not any(every.trend(*span).rows)
-        # the device's program is new now: the next messages tell of the start that it is still in
-        device.speak(there)
-        device.speak(there)
-        assert sum(every.trend(*span).rows) == 600
-        fleet.close()
 
 
 def test_page_and_api_say_whose_times_are_moved(

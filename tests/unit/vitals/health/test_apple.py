@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
@@ -194,15 +192,3 @@ def test_the_archive_of_the_phone_is_opened_whatever_its_file_is_called(tmp_path
         assert export is not None
         assert export.formats == ["Apple Health"]
         assert len(list(export.rows(RowValidator(NOW)))) == 1
-
-
-@given(st.binary(max_size=400), st.integers(0, 2000))
-@settings(max_examples=300, deadline=1000)
-def test_any_bytes_in_an_export_are_read_or_refused_by_our_error(noise: bytes, place: int) -> None:
-    whole = apple_export(apple_pressure(120, 80))
-    for content in (noise, whole[:place] + noise + whole[place:]):
-        try:
-            rows = rows_of(content)
-        except DataFileError:
-            continue
-        assert all(isinstance(row, VitalReading | LeftOut) for row in rows)
