@@ -20,12 +20,7 @@ from edge_agent.core.errors import AffectEdgeError, MqttError
 from edge_agent.core.process import SystemdNotifier
 from edge_agent.mqtt.broker import encryption, read_password
 
-PORTS = {
-    ("mqtt", False): 1883,
-    ("mqtt", True): 8883,
-    ("amqp", False): 5672,
-    ("amqp", True): 5671,
-}
+PORTS = {("mqtt", False): 1883, ("mqtt", True): 8883, ("amqp", False): 5672, ("amqp", True): 5671}
 """Of a broker, by protocol and whether the line is encrypted."""
 
 
@@ -79,11 +74,7 @@ def collect(
         except MqttError as error:  # tried again, as a database that is away
             raise psycopg.OperationalError(str(error)) from error
         return psycopg.connect(
-            database,
-            password=secret,
-            autocommit=True,
-            connect_timeout=5,
-            application_name=own_name,
+            database, password=secret, autocommit=True, connect_timeout=5, application_name=own_name
         )
 
     collector = Collector(
@@ -115,11 +106,7 @@ def _check(database: str, protocol: str, hosts: tuple[str, ...]) -> None:
 
 
 def _check_files(
-    database: str,
-    password_file: Path | None,
-    tls: bool,
-    certificate: Path | None,
-    key: Path | None,
+    database: str, password_file: Path | None, tls: bool, certificate: Path | None, key: Path | None
 ) -> None:
     """Refuse files that contradict the other options."""
     from psycopg.conninfo import conninfo_to_dict

@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
@@ -111,7 +112,7 @@ class AmqpTransport:
         options = self._options
         self._received.clear()  # unacknowledged: they come again
         self._generation += 1
-        try:
+        with self._told():
             nodes = [self._parameters(broker) for broker in options.brokers]
             self._connection = pika.BlockingConnection(nodes)
             self._channel = channel = self._connection.channel()
@@ -120,8 +121,6 @@ class AmqpTransport:
             channel.basic_qos(prefetch_count=options.most_underway)
             channel.basic_consume(options.queue, self._on_message)
             self._hear_states(channel)
-        except (AMQPError, AMQPConnectorException, OSError, UnicodeError) as error:
-            self._fail(error)
 
     def _hear_states(self, channel: BlockingChannel) -> None:
         """Hear what devices say of themselves from now on; nothing of it waits in a cluster."""
@@ -156,25 +155,16 @@ class AmqpTransport:
 
     def check(self) -> None:
         """Say once more how much may be underway: the broker answers to that."""
-        channel = self._opened()
-        try:
-            channel.basic_qos(prefetch_count=self._options.most_underway)
-        except (AMQPError, OSError) as error:
-            self._fail(error)
+        with self._told():
+            self._opened().basic_qos(prefetch_count=self._options.most_underway)
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Acknowledge what came over this connection: the newest of it and all before."""
-        own = [
-            delivery.tag % _TAGS
-            for delivery in deliveries
-            if delivery.tag // _TAGS == self._generation
-        ]
+        tags = (divmod(delivery.tag, _TAGS) for delivery in deliveries)
+        own = [tag for generation, tag in tags if generation == self._generation]
         if own:
-            channel = self._opened()
-            try:
-                channel.basic_ack(max(own), multiple=True)
-            except (AMQPError, OSError) as error:
-                self._fail(error)
+            with self._told():
+                self._opened().basic_ack(max(own), multiple=True)
         self._pump(0)
 
     def confirm(self, device: str, payload: bytes) -> None:
@@ -182,21 +172,16 @@ class AmqpTransport:
 
         It sends again what was not confirmed, and is told then.
         """
-        channel = self._opened()
         key = _key(device, self._options.root, Topics.TIMELINE_CONFIRMED)
-        try:
-            channel.basic_publish(EXCHANGE, key, payload)
-        except (AMQPError, OSError) as error:
-            self._fail(error)
+        with self._told():
+            self._opened().basic_publish(EXCHANGE, key, payload)
 
     def close(self) -> None:
         """Leave; the queue keeps what is not acknowledged."""
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None and connection.is_open:
-            try:
+            with suppress(AMQPError, OSError):  # it is over, which is what was wanted
                 connection.close()
-            except (AMQPError, OSError):
-                return  # it is over, which is what was wanted
 
     def _parameters(self, broker: MqttSettings) -> pika.ConnectionParameters:
         more: dict[str, Any] = {}
@@ -221,15 +206,17 @@ class AmqpTransport:
         return self._channel
 
     def _pump(self, timeout_s: float) -> None:
-        channel = self._opened()
-        try:
-            channel.connection.process_data_events(timeout_s)
-        except (AMQPError, OSError) as error:
-            self._fail(error)
+        with self._told():
+            self._opened().connection.process_data_events(timeout_s)
 
-    def _fail(self, error: Exception) -> NoReturn:
-        self.close()
-        raise TransportError(f"{self._options.where}: {_cause(error)}") from error
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say for people what ends the connection in the block."""
+        try:
+            yield
+        except (AMQPError, AMQPConnectorException, OSError, UnicodeError) as error:
+            self.close()
+            raise TransportError(f"{self._options.where}: {_cause(error)}") from error
 
     def _on_message(
         self, _channel: object, method: Any, _properties: object, payload: bytes

@@ -37,10 +37,16 @@ from typing import Any
 
 import psycopg
 
-from collector.database import rows as rollups
-from collector.database import rows as rows_module
 from collector.database.devices import erase, keep, replace_older
-from collector.database.rows import MINUTE_MS, Place, RowWriter, begins, roll_up
+from collector.database.rows import (
+    MINUTE_MS,
+    Place,
+    RowWriter,
+    begins,
+    prepare,
+    prepare_rollups,
+    roll_up,
+)
 from collector.database.schema import SCHEMA, Partitions
 from collector.messages import Delivery
 from collector.streams import LAST_MS, StreamState, arrange, check_values, locked_streams, store
@@ -115,17 +121,8 @@ def row_after(known: ClockRow | None, message: TimelineMessage, now_ms: int) -> 
     ahead_ms = message.sent - now_ms
     offset_ms = message.sent - message.boot_ms
     if known is None or not _is_same_clock(known, message) or now_ms - known.since_ms >= ROW_MS:
-        return ClockRow(
-            since_ms=now_ms,
-            until_ms=now_ms,
-            reached_ms=now_ms,
-            boot=message.boot,
-            boot_ms=message.boot_ms,
-            wall_minus_boot_ms=offset_ms,
-            ahead_ms=ahead_ms,
-            doubt_ms=None,
-            synchronised=message.synchronised,
-        )
+        said = (message.boot, message.boot_ms, offset_ms, ahead_ms, None, message.synchronised)
+        return ClockRow(now_ms, now_ms, now_ms, *said)
     row = _with_estimate(known, ahead_ms, now_ms)
     is_news = (
         row.ahead_ms - known.ahead_ms >= WORTH_MS
@@ -182,14 +179,8 @@ class Clocks:
         Args:
             states: streams whose rows are locked: nobody else writes of these devices.
         """
-        newest = {
-            state.device: (_newest(state.due), state.heard_ms) for state in states if state.due
-        }
-        news = [
-            device
-            for device, said in newest.items()
-            if row_after(self._read.get(device), *said) is not None
-        ]
+        newest = {one.device: (_newest(one.due), one.heard_ms) for one in states if one.due}
+        news = [one for one, said in newest.items() if row_after(self._read.get(one), *said)]
         if not news:
             return
         rows: dict[str, ClockRow] = {}
@@ -259,9 +250,6 @@ _WRITE = (
 )
 
 
-# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
-
-
 MOST_CLOSED = 1_000
 """Minutes that are closed in one transaction."""
 
@@ -324,9 +312,6 @@ def close_minutes(connection: psycopg.Connection, silent_s: float) -> int:
     return len(places)
 
 
-# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
-
-
 _ERASURES_TOLD = 20
 
 
@@ -352,15 +337,15 @@ class Intake:
     """
 
     def __init__(self, connection: psycopg.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         self._partitions = Partitions()
         self._clocks = Clocks(connection)
         # every question here names its rows by their keys; a plan that reads whole tables, made
         # for lists that are thought to be long, would take minutes in a large database
         for setting in ("jit", "enable_hashjoin", "enable_mergejoin", "enable_seqscan"):
             connection.execute(f"SET {setting} = off".encode())
-        rollups.prepare_rollups(connection)
-        rows_module.prepare(connection)
+        prepare_rollups(connection)
+        prepare(connection)
 
     def take(self, deliveries: Sequence[Delivery]) -> list[Told]:
         """Write messages, all in one transaction, and return what is committed then.
@@ -386,26 +371,26 @@ class Intake:
                 instead = _nothing(message)
                 messages[number] = instead, encode(instead)
         names = {(message.device, message.epoch) for message, _ in messages}
-        self._partitions.prepare(self._connection, _times(message for message, _ in messages))
-        with self._connection.transaction():
+        self._partitions.prepare(self.connection, _times(message for message, _ in messages))
+        with self.connection.transaction():
             self._keep(refused)
             if not names:
                 return []
-            states = locked_streams(self._connection, names)
-            arrange(self._connection, states, messages)
+            states = locked_streams(self.connection, names)
+            arrange(self.connection, states, messages)
             self._apply(sorted(states.values(), key=attrgetter("id")))
-            store(self._connection, states.values())
+            store(self.connection, states.values())
             self._clocks.note(states.values())
             return self._told(states.values())
 
     def close_minutes(self, silent_s: float) -> int:
         """Roll up the last minutes of devices that are silent; return how many, 1,000 at most."""
-        return close_minutes(self._connection, silent_s)
+        return close_minutes(self.connection, silent_s)
 
     def refuse(self, delivery: Delivery, reason: str) -> list[Told]:
         """Keep a message that the database does not take, and let its stream go on after it."""
         refused = [_Refused(delivery, reason)]
-        with self._connection.transaction():
+        with self.connection.transaction():
             self._keep(refused)
         message = _read(delivery, refused)
         if message is None:
@@ -415,11 +400,11 @@ class Intake:
 
     def _keep(self, refused: Iterable[_Refused]) -> None:
         for each in refused:
-            keep(self._connection, each.delivery.device, each.reason, each.delivery.payload)
+            keep(self.connection, each.delivery.device, each.reason, each.delivery.payload)
 
     def _apply(self, states: list[StreamState]) -> None:
         """Apply what is due: the rows of all streams together, up to something special of one."""
-        writer = RowWriter(self._connection)
+        writer = RowWriter(self.connection)
         for state in states:
             for position, table, what, values in state.changes():
                 if table:
@@ -433,24 +418,25 @@ class Intake:
                 # perhaps with older values than those that have overtaken it
                 state.forget_beyond()
         due = put_off(states, writer.touched, writer.emptied)
-        roll_up(self._connection, due, writer.emptied)
+        roll_up(self.connection, due, writer.emptied)
 
     def _special(
-        self,
-        writer: RowWriter,
-        state: StreamState,
-        position: int,
-        what: str,
-        values: dict[str, Any],
+        self, writer: RowWriter, state: StreamState, position: int, what: str, values: Any
     ) -> None:
         match what:
             case "begin":
                 self._close_older(state, values.get("follows"))
             case "gap":
-                self._note_lost(state, max(values["first"], 1), position, values.get("reason"))
+                first, reason = max(values["first"], 1), values.get("reason")
+                self.connection.execute(
+                    f"INSERT INTO {SCHEMA}.lost (stream, first, last, reason) VALUES (%s, %s, %s, "
+                    "%s) ON CONFLICT (stream, first) DO UPDATE SET "
+                    "last = greatest(lost.last, excluded.last)",
+                    (state.id, first, position, reason or "backlog_full"),
+                )
             case "erase":
                 deleted, touched = erase(
-                    self._connection,
+                    self.connection,
                     state.device,
                     values["epoch"],
                     values["participant"],
@@ -458,7 +444,7 @@ class Intake:
                 )
                 writer.touched |= touched
                 writer.emptied |= touched
-                self._connection.execute(
+                self.connection.execute(
                     f"INSERT INTO {SCHEMA}.erasure (stream, position, rows) VALUES (%s, %s, %s) "
                     "ON CONFLICT DO NOTHING",
                     (state.id, position, deleted),
@@ -473,46 +459,39 @@ class Intake:
         if follows is None and state.is_only:
             return
         if follows is not None:
-            self._connection.execute(
+            self.connection.execute(
                 f"INSERT INTO {SCHEMA}.stream (device, epoch) VALUES (%s, %s) "
                 "ON CONFLICT DO NOTHING",
                 (state.device, follows),
             )
         older = (state.device, state.id)
-        self._connection.execute(
+        self.connection.execute(
             f"DELETE FROM {SCHEMA}.waiting WHERE stream IN (SELECT id FROM {SCHEMA}.stream "
             "WHERE device = %s AND id <> %s)",
             older,
         )
-        self._connection.execute(
+        self.connection.execute(
             f"UPDATE {SCHEMA}.stream SET closed = true WHERE device = %s AND id <> %s", older
         )
 
-    def _note_lost(self, state: StreamState, first: int, last: int, reason: str | None) -> None:
-        self._connection.execute(
-            f"INSERT INTO {SCHEMA}.lost (stream, first, last, reason) VALUES (%s, %s, %s, %s) "
-            "ON CONFLICT (stream, first) DO UPDATE SET last = greatest(lost.last, excluded.last)",
-            (state.id, first, last, reason or "backlog_full"),
-        )
-
-    def _copied(self, state: StreamState, values: dict[str, Any]) -> set[rollups.Place]:
+    def _copied(self, state: StreamState, values: dict[str, Any]) -> set[Place]:
         """All that a database held at the start of its stream is here."""
-        self._connection.execute(
+        self.connection.execute(
             f"UPDATE {SCHEMA}.stream SET copied = true WHERE id = %s", (state.id,)
         )
-        lost = self._connection.execute(
+        lost = self.connection.execute(
             f"SELECT 1 FROM {SCHEMA}.lost WHERE stream = %s", (state.id,)
         ).fetchone()
         start, end = values.get("from"), values.get("to")
         if lost is not None or start is None or end is None:
             return set()  # a copy with holes is no reason to delete what older streams have
-        return replace_older(self._connection, state.device, state.id, start, end)
+        return replace_older(self.connection, state.device, state.id, start, end)
 
     def _told(self, states: Iterable[StreamState]) -> list[Told]:
         told = []
         states = list(states)
         receipts: dict[int, list[Erased]] = defaultdict(list)
-        for stream, position, rows_there in self._connection.execute(
+        for stream, position, rows_there in self.connection.execute(
             f"SELECT stream, position, rows FROM {SCHEMA}.erasure WHERE stream = ANY(%s) "
             "ORDER BY position DESC",
             ([state.id for state in states],),
@@ -522,7 +501,7 @@ class Intake:
             confirmation = Confirmation(
                 schema=1,
                 epoch=state.epoch,
-                position=state.goes_to,
+                position=state.done.upto,
                 closed=state.closed,
                 again=state.is_to_send_again,
                 erased=tuple(receipts[state.id][:_ERASURES_TOLD]),

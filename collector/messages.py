@@ -1,18 +1,9 @@
-"""Errors, positions, what devices say, what a broker must do.
-
-What brings messages: the interface that each kind of broker fulfils.
-
-What the collector raises on purpose.
-
-Checked state messages of appliances.
-
-Which positions of a stream are applied: all up to a mark, and ranges beyond it.
-"""
+"""The interface of brokers, checked states of appliances, applied positions of a stream, errors."""
 
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
@@ -76,9 +67,7 @@ def _is_time(text: str) -> str:
 
 
 _Time = Annotated[
-    str,
-    Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"),
-    AfterValidator(_is_time),
+    str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"), AfterValidator(_is_time)
 ]
 _Count = Annotated[int, Field(ge=0, le=_LARGEST_NUMBER)]
 
@@ -137,43 +126,19 @@ class _Health(_Part):
     alarms: list[_Alarm] = Field([], max_length=1000)
 
 
-def read_status(message: StateMessage) -> Status:
-    """Return what a status says.
-
-    Raises:
-        MessageError: it is none; the text is the same for the same mistake.
-    """
-    status = _Status.model_validate_json(_text(message))
-    return Status(status.state, None if status.at is None else _ms(status.at))
-
-
-def read_health(message: StateMessage) -> Health:
-    """Return what a health says.
-
-    Raises:
-        MessageError: it is none, or of another device; the text is the same for the same mistake.
-    """
-    text = _text(message)
-    health = _Health.model_validate_json(text)
-    if health.device != message.device:
-        raise MessageError(f"says that it is of {health.device!r:.80}")
-    return Health(_ms(health.at), health.version, text)
-
-
-_READERS: dict[str, Callable[[StateMessage], Said]] = {
-    Topics.STATUS: read_status,
-    Topics.HEALTH: read_health,
-}
-
-
 def read_state(message: StateMessage) -> Said:
     """Return what a message says of its device.
 
     Raises:
-        MessageError: nothing that can be written; the text is the same for the same mistake.
+        MessageError: nothing that can be written, or of another device; the text is the same for
+            the same mistake.
     """
+    text = _text(message)
     try:
-        return _READERS[message.suffix](message)
+        if message.suffix == Topics.STATUS:
+            status = _Status.model_validate_json(text)
+            return Status(status.state, None if status.at is None else _ms(status.at))
+        health = _Health.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -181,6 +146,9 @@ def read_state(message: StateMessage) -> Said:
         # what varies, such as the column of a mistake, is left out
         what = "Invalid JSON" if first["type"] == "json_invalid" else first["msg"]
         raise MessageError(f"is no {message.suffix}: {place}{what}") from error
+    if health.device != message.device:
+        raise MessageError(f"says that it is of {health.device!r:.80}")
+    return Health(_ms(health.at), health.version, text)
 
 
 def _text(message: StateMessage) -> str:

@@ -7,7 +7,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -67,7 +67,7 @@ class MqttTransport:
         self._states: dict[tuple[str, str], StateMessage] = {}
         self._connack: ReasonCode | None = None
         self._granted: ReasonCode | None = None
-        self._answer: list[ReasonCode] | None = None
+        self._has_answered = False
         self._generation = 0
         self._heard = 0
 
@@ -147,9 +147,9 @@ class MqttTransport:
 
     def check(self) -> None:
         """Take back a subscription that there is not: every broker answers, and lets anybody."""
-        self._answer = None
+        self._has_answered = False
         self._opened().unsubscribe(Topics(self._options.root, _GROUP).full("check"))
-        self._pump_until(lambda: self._answer is not None, "did not answer")
+        self._pump_until(lambda: self._has_answered, "did not answer")
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
         """Acknowledge what came over this connection."""
@@ -225,24 +225,13 @@ class MqttTransport:
                 "read the timelines, with MQTT 5 and shared subscriptions."
             )
 
-    def _on_connect(
-        self,
-        _client: paho.Client,
-        _data: object,
-        _flags: paho.ConnectFlags,
-        reason: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
-        self._connack = reason
+    # paho gives client, data, flags or a number, a reason or several, and properties
 
-    def _on_subscribe(
-        self,
-        _client: paho.Client,
-        _data: object,
-        _mid: int,
-        reasons: list[ReasonCode],
-        _properties: Properties | None,
-    ) -> None:
+    def _on_connect(self, *given: Any) -> None:
+        self._connack = given[3]
+
+    def _on_subscribe(self, *given: Any) -> None:
+        reasons = given[3]
         self._granted = reasons[0]
         if any(reason.is_failure for reason in reasons[1:]):
             log.warning(
@@ -250,15 +239,8 @@ class MqttTransport:
                 " and ".join(Topics(self._options.root, "+").full(one) for one in SUFFIXES),
             )
 
-    def _on_unsubscribe(
-        self,
-        _client: paho.Client,
-        _data: object,
-        _mid: int,
-        reasons: list[ReasonCode],
-        _properties: Properties | None,
-    ) -> None:
-        self._answer = reasons
+    def _on_unsubscribe(self, *_: Any) -> None:
+        self._has_answered = True
 
     def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         self._heard += 1

@@ -1,8 +1,6 @@
-"""Order and check of messages.
+"""The order of messages: which can be applied, which wait for others, which are known.
 
-Putting messages in order: which can be applied, which wait for others, which are known.
-
-Whether the values of a message fit the tables: what does not is refused before it is written.
+Values of a message that do not fit the tables are refused before they are written.
 """
 
 from __future__ import annotations
@@ -70,11 +68,6 @@ class StreamState:
     def changes(self) -> Iterable[list[Any]]:
         """Yield what is new in the messages that are due."""
         return chain.from_iterable(message.changes for message in self.due)
-
-    @property
-    def goes_to(self) -> int:
-        """The last position before the first hole, once the due messages are applied."""
-        return self.done.upto
 
     def may_take(self, message: TimelineMessage) -> bool:
         """Tell whether a message may be applied now.
@@ -146,17 +139,9 @@ def _locked(connection: psycopg.Connection, devices: list[str]) -> dict[Name, St
     states = {}
     for number, device, epoch, applied, ahead, closed, open_minute, heard_ms in rows:
         done = from_sql(applied, ((one.lower, one.upper) for one in ahead))
-        is_only = streams[device] == 1
-        state = StreamState(
-            number,
-            device,
-            epoch,
-            done,
-            closed,
-            is_only=is_only,
-            open_minute=open_minute,
-            heard_ms=heard_ms,
-        )
+        state = StreamState(number, device, epoch, done, closed, heard_ms=heard_ms)
+        state.is_only = streams[device] == 1
+        state.open_minute = open_minute
         states[device, epoch] = state
     return states
 
@@ -206,11 +191,7 @@ def arrange_one(
 def store(connection: psycopg.Connection, states: Iterable[StreamState]) -> None:
     """Write how far the streams are, and what waits."""
     cursor = connection.cursor()
-    early = [
-        (state.id, message.first, message.last, payload)
-        for state in states
-        for message, payload in state.early
-    ]
+    early = [(one.id, m.first, m.last, payload) for one in states for m, payload in one.early]
     used = [(state.id, *span) for state in states for span in state.used]
     if early:
         cursor.executemany(
@@ -227,7 +208,7 @@ def store(connection: psycopg.Connection, states: Iterable[StreamState]) -> None
         )
     news = [
         (
-            *(state.id, state.goes_to, state.done.to_sql(), state.open_minute),
+            *(state.id, state.done.upto, state.done.to_sql(), state.open_minute),
             *(sum(message.absent for message in state.due), *_clock(state)),
         )
         for state in states

@@ -1,8 +1,6 @@
-"""The loop.
+"""The loop of a collector: receive, commit, acknowledge, confirm; and wait for what is away.
 
-The loop of a collector: receive, commit, acknowledge, confirm; and wait for what is away.
-
-Tells programs on this machine how the collector stands: a file, and systemd.
+A file, and systemd, tell programs on this machine how it stands.
 """
 
 from __future__ import annotations
@@ -241,11 +239,10 @@ class Collector:
         self._transport.acknowledge(deliveries)
         taken = Counter(delivery.device for delivery in deliveries)
         for each in told:
-            owed = self._owed.get(each.device)
-            count = owed.messages if owed else 0
-            since_s = owed.since_s if owed else clock.boot_seconds()
-            messages = count + max(1, taken[each.device])
-            self._owed[each.device] = _Owed(each.confirmation, messages, since_s)
+            first = _Owed(each.confirmation, 0, clock.boot_seconds())
+            owed = self._owed.setdefault(each.device, first)
+            owed.confirmation = each.confirmation
+            owed.messages += max(1, taken[each.device])
 
     def _go_on(self) -> None:
         """Say that nothing is away any more."""
@@ -259,9 +256,7 @@ class Collector:
         if self._health is None or not self._health.is_due:
             return
         self._transport.check()
-        self._ready()
-        assert self._connection is not None
-        self._connection.execute("SELECT 1")
+        self._ready().connection.execute("SELECT 1")
         self._go_on()
         self._health.tell("")
 
@@ -272,16 +267,15 @@ class Collector:
         now_s = clock.boot_seconds()
         if not self._states or now_s - self._noted_s < STATES_S:
             return
-        self._ready()
-        assert self._connection is not None
+        connection = self._ready().connection
         messages = list(self._states.values())
         try:
-            note_states(self._connection, messages)
+            note_states(connection, messages)
         except psycopg.OperationalError:
             raise
         except psycopg.Error:
             for message in messages:  # one of them is what the database does not take
-                self._note_one(self._connection, message)
+                self._note_one(connection, message)
         self._states = {}
         self._noted_s = now_s
 

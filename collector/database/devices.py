@@ -1,13 +1,7 @@
-"""Devices, dead letters, erasure.
-
-Writing what is said of devices: the newest of each, and never backwards.
+"""What is said of devices, the newest of each; dead letters; the erasure of a participant.
 
 Times of hearing are by the clock of PostgreSQL, whichever collector heard. A message that the
 broker had kept may be old, so the time in it counts too.
-
-Messages that cannot be taken are kept with the reason, for somebody to look at.
-
-Erasing a participant of a device, in every stream that the device ever had.
 """
 
 from __future__ import annotations
@@ -35,11 +29,7 @@ MOST_BYTES_KEPT = 1_000_000
 
 
 def keep(
-    connection: psycopg.Connection,
-    device: str,
-    reason: str,
-    payload: bytes,
-    same_as: bytes | None = None,
+    connection: psycopg.Connection, device: str, reason: str, payload: bytes, same_as: bytes = b""
 ) -> None:
     """Note a message that is refused; one that comes again is counted.
 
@@ -48,7 +38,7 @@ def keep(
         device: whose it is; empty: nobody knows.
         reason: what is wrong with it.
         payload: its bytes.
-        same_as: what makes two messages one; ``None``: their bytes.
+        same_as: what makes two messages one; empty: their bytes.
     """
     log.warning("a message of %s %s", device or "nobody", reason)
     connection.execute(
@@ -56,15 +46,12 @@ def keep(
         "VALUES (%s, %s, %s, %s) ON CONFLICT (digest) DO UPDATE SET "
         "times = dead_letter.times + 1, last_seen = now()",
         (
-            hashlib.sha256(payload if same_as is None else same_as).digest(),
+            hashlib.sha256(same_as or payload).digest(),
             device.replace("\0", ""),
             reason.replace("\0", ""),
             payload[:MOST_BYTES_KEPT],
         ),
     )
-
-
-# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
 _HEARD = "clock_timestamp() - new.ago_s * interval '1 s'"
@@ -166,20 +153,13 @@ def _write(connection: psycopg.Connection, statement: str, rows: Sequence[tuple[
         connection.execute(statement.encode(), [list(column) for column in zip(*rows, strict=True)])
 
 
-# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
-
-
 Span = tuple[int, int]
 _OF_PARTICIPANT = ("consent", "session", "participant_attribute")
 _OF_SESSION = ("marker", "self_report", "protocol_run")
 
 
 def erase(
-    connection: psycopg.Connection,
-    device: str,
-    epoch: str,
-    participant: int,
-    spans: Sequence[Span],
+    connection: psycopg.Connection, device: str, epoch: str, participant: int, spans: Sequence[Span]
 ) -> tuple[int, set[Place]]:
     """Delete a participant and all rows of their time, in the caller's transaction.
 
@@ -195,12 +175,8 @@ def erase(
     Returns:
         How many rows were deleted, and at which times the rollups are to be computed anew.
     """
-    streams = [
-        row[0]
-        for row in connection.execute(
-            f"SELECT id FROM {SCHEMA}.stream WHERE device = %s", (device,)
-        ).fetchall()
-    ]
+    found = connection.execute(f"SELECT id FROM {SCHEMA}.stream WHERE device = %s", (device,))
+    streams = [row[0] for row in found]
     rows = _erase_study(connection, streams, device, epoch, participant)
     touched: set[Place] = set()
     for start, end in spans:
@@ -231,14 +207,12 @@ def _erase_study(
     ).fetchall()
     deleted = 0
     for stream, person in people:
-        sessions = [
-            row[0]
-            for row in connection.execute(
-                f"SELECT id FROM {SCHEMA}.study_row WHERE stream = %s AND kind = 'session' "
-                "AND (fields->>'participant')::int8 = %s",
-                (stream, person),
-            ).fetchall()
-        ]
+        found = connection.execute(
+            f"SELECT id FROM {SCHEMA}.study_row WHERE stream = %s AND kind = 'session' "
+            "AND (fields->>'participant')::int8 = %s",
+            (stream, person),
+        )
+        sessions = [row[0] for row in found]
         for kinds, field, numbers in (
             (_OF_SESSION, "session", sessions),
             (_OF_PARTICIPANT, "participant", [person]),
@@ -299,13 +273,11 @@ def replace_older(
     What they alone have, before and after, stays, and so does what they say of the study. Returns
     the times to compute anew.
     """
-    older = [
-        row[0]
-        for row in connection.execute(
-            f"SELECT id FROM {SCHEMA}.stream WHERE device = %s AND id <> %s AND closed",
-            (device, stream),
-        ).fetchall()
-    ]
+    found = connection.execute(
+        f"SELECT id FROM {SCHEMA}.stream WHERE device = %s AND id <> %s AND closed",
+        (device, stream),
+    )
+    older = [row[0] for row in found]
     if not older:
         return set()
     touched: set[Place] = set()

@@ -1,8 +1,6 @@
-"""Rows and rollups.
+"""Rows of many streams, written at once, and the rollups computed anew where they came or went.
 
-Writing rows of many streams at once: binary COPY into a table beside, then into its place.
-
-Minutes, hours and days, computed anew from the rows wherever rows came or went.
+Rows that are there already are copied into a table beside, and go from there into their place.
 """
 
 from __future__ import annotations
@@ -157,9 +155,6 @@ _DELETIONS = tuple(
     for kind in ("expression", "vital")
     for name, step in RESOLUTIONS.items()
 )
-
-
-# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
 Key = tuple[Any, ...]

@@ -1,13 +1,8 @@
-"""Tables, partitions, migrations.
+"""The tables in PostgreSQL, as SQL; their migrations, whoever of many collectors is first.
 
-The tables in PostgreSQL, as SQL. ``docs/fleet.md`` says what each is for.
-
-Times are UTC epoch milliseconds, as on the devices. A row belongs to a stream: a device, and the
-epoch of its database. The columns are those that ``edge_agent.fleet.tables`` sends.
-
-Bringing a PostgreSQL database to the present schema, whoever of many collectors is first.
-
-Partitions by month, made before the first row of a month is written.
+``docs/fleet.md`` says what each is for. Times are UTC epoch milliseconds, as on the devices. A row
+belongs to a stream: a device, and the epoch of its database. The columns are those that
+``edge_agent.fleet.tables`` sends. Partitions are by month, made before the first row of one.
 """
 
 from __future__ import annotations
@@ -239,9 +234,6 @@ CLOCKS = (
         WHERE doubt_ms IS NOT NULL AND NOT synchronised AND abs(ahead_ms) >= 30000""",
 )
 assert {EXPRESSION, REJECTED, VITAL, GAP} == set(TIMELINE)
-
-
-# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
 log = logging.getLogger(__name__)

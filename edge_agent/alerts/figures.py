@@ -1,10 +1,7 @@
-"""Figures of agent and machine that alert.
+"""Figures of the agent and the machine, which of them are alerts, and the sentence with the cure.
 
-Which figures of the agent and the machine are alarms, and the sentence that says what to do.
-
-Which states of the stream to the collector are alarms.
-
-What the Raspberry Pi's firmware says about power and heat (``vcgencmd get_throttled``).
+Programs know these by the name ``alarms``. Power and heat of a Raspberry Pi are as its firmware
+says (``vcgencmd get_throttled``).
 """
 
 from __future__ import annotations
@@ -23,7 +20,7 @@ from edge_agent.store.upkeep.copies import Standing
 from edge_agent.store.write.changes import ReplicationStanding
 
 
-def fleet_alarms(fleet: ReplicationStanding | None, broken_s: float) -> dict[str, str]:
+def _fleet_alerts(fleet: ReplicationStanding | None, broken_s: float) -> dict[str, str]:
     """Return the alarms of the stream: name → sentence that says what to do.
 
     Args:
@@ -273,11 +270,11 @@ def alarms(figures: AgentFigures, machine: MachineState, limits: AlarmLimits) ->
 
     Each sentence is a :class:`Message`.
     """
-    texts = _machine_alarms(machine, limits) | _thread_alarms(figures, limits)
+    texts = _machine_alerts(machine, limits) | _thread_alerts(figures, limits)
     return {name: as_message(text) for name, text in texts.items()}
 
 
-def _machine_alarms(machine: MachineState, limits: AlarmLimits) -> dict[str, str]:
+def _machine_alerts(machine: MachineState, limits: AlarmLimits) -> dict[str, str]:
     texts: dict[str, str] = {}
     celsius = machine.temperature
     power = machine.throttling
@@ -322,7 +319,7 @@ def _machine_alarms(machine: MachineState, limits: AlarmLimits) -> dict[str, str
     return texts
 
 
-def _thread_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
+def _thread_alerts(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
     texts: dict[str, str] = {}
     age_s = figures.frame_age_s
     if figures.camera_error is not None:
@@ -334,15 +331,15 @@ def _thread_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
         )
     return (
         texts
-        | _database_alarms(figures, limits)
-        | _broker_alarms(figures, limits)
-        | fleet_alarms(figures.fleet, limits.broker_away_s)
-        | _upkeep_alarms(figures)
-        | _sensor_alarms(figures, limits)
+        | _database_alerts(figures, limits)
+        | _broker_alerts(figures, limits)
+        | _fleet_alerts(figures.fleet, limits.broker_away_s)
+        | _upkeep_alerts(figures)
+        | _sensor_alerts(figures, limits)
     )
 
 
-def _database_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
+def _database_alerts(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
     texts: dict[str, str] = {}
     if figures.store_error is not None:
         texts["store"] = Message(
@@ -389,7 +386,7 @@ def _database_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, st
     return texts
 
 
-def _broker_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
+def _broker_alerts(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
     texts: dict[str, str] = {}
     if figures.mqtt_state not in _WELL and figures.mqtt_state_s > limits.broker_away_s:
         texts["broker_away"] = Message(
@@ -423,16 +420,14 @@ def _broker_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
     return texts
 
 
-def _upkeep_alarms(figures: AgentFigures) -> dict[str, str]:
-    texts = _budget_alarms(figures) | _copy_alarms(figures.copies)
-    if figures.clock_doubt is not None:
-        texts["clock_not_believed"] = Message(
-            N_("Old rows are not deleted. {doubt}"), doubt=figures.clock_doubt
-        )
+def _upkeep_alerts(figures: AgentFigures) -> dict[str, str]:
+    texts = _budget_alerts(figures) | _copy_alerts(figures.copies)
+    if (doubt := figures.clock_doubt) is not None:
+        texts["clock_not_believed"] = Message(N_("Old rows are not deleted. {doubt}"), doubt=doubt)
     return texts
 
 
-def _budget_alarms(figures: AgentFigures) -> dict[str, str]:
+def _budget_alerts(figures: AgentFigures) -> dict[str, str]:
     texts: dict[str, str] = {}
     if figures.budget_cut_ms is not None:
         texts["disk_budget"] = Message(
@@ -465,7 +460,7 @@ def _budget_alarms(figures: AgentFigures) -> dict[str, str]:
     return texts
 
 
-def _copy_alarms(copies: Standing) -> dict[str, str]:
+def _copy_alerts(copies: Standing) -> dict[str, str]:
     texts: dict[str, str] = {}
     if copies.error is not None:
         texts["copy_failed"] = Message(
@@ -501,32 +496,21 @@ def _copy_alarms(copies: Standing) -> dict[str, str]:
     return texts
 
 
-def _sensor_alarms(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
+def _sensor_alerts(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
     """Return the alarms of the sensors.
 
     A sensor out of reach is no alarm: straps are taken off, and a cuff sleeps between measurements.
     """
     texts: dict[str, str] = {}
-    broken = [
-        sensor.problem
-        for sensor in figures.sensors
-        if sensor.problem and sensor.reason != "not_found"
-    ]
+    broken = [one.problem for one in figures.sensors if one.problem and one.reason != "not_found"]
     if broken:
         texts["bluetooth"] = joined(dict.fromkeys(broken))
-    told = [
-        (sensor.source, sensor.battery_percent)
-        for sensor in figures.sensors
-        if sensor.battery_percent is not None
+    template = N_("The battery of {source} has {percent} % left. Change or charge it.")
+    weak = [
+        Message(template, source=one.source, percent=one.battery_percent)
+        for one in figures.sensors
+        if one.battery_percent is not None and one.battery_percent <= limits.battery_percent
     ]
-    weak = [(source, percent) for source, percent in told if percent <= limits.battery_percent]
     if weak:
-        texts["sensor_battery"] = joined(
-            Message(
-                N_("The battery of {source} has {percent} % left. Change or charge it."),
-                source=source,
-                percent=percent,
-            )
-            for source, percent in weak
-        )
+        texts["sensor_battery"] = joined(weak)
     return texts

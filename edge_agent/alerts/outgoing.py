@@ -47,9 +47,7 @@ def send(given: dict[str, Any]) -> str:
     if service.notify(body=given["body"], title=given["title"], notify_type=given["kind"]):
         return ""
     lines = [line.strip() for line in warnings.getvalue().splitlines() if line.strip()]
-    if not lines:
-        return "it was not taken"
-    return lines[-1]
+    return lines[-1] if lines else "it was not taken"
 
 
 def main(say: Callable[[str], str] = str) -> None:

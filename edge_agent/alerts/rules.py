@@ -1,8 +1,6 @@
-"""Rules, begin and end, quiet hours.
+"""The words for a rule, when an alert begins and ends, and quiet hours: without I/O.
 
-The words for a rule of alerts: no measured value stands in them.
-
-When an alert begins and when it ends: a state machine for each rule, without I/O.
+No measured value stands in the words.
 
 An alert begins when the value was beyond its limit for ``seconds`` without a break, and ends when
 it was well, which is a margin within the limit, for ``clear_seconds`` without a break. Between the
@@ -39,8 +37,6 @@ DISCLAIMER = N_(
 
 SEEN_BY_DASHBOARD = frozenset({AlertKind.AGENT})
 """The agent watches all others; it cannot tell that it does not answer."""
-OF_A_PERSON = frozenset({AlertKind.VITAL, AlertKind.FACE, AlertKind.SENSOR})
-"""What such alerts say is about somebody, and is erased with what was recorded then."""
 
 
 def alert_text(rule: RuleSettings, value: float | None = None, reason: str = "") -> Message:
@@ -158,9 +154,7 @@ class AlertEngine:
             at_s: now, seconds of a clock that never jumps.
         """
         course = self._courses[name]
-        if course.is_open:
-            return course.step_open(zone, at_s)
-        return course.step_closed(zone, at_s)
+        return (course.step_open if course.is_open else course.step_closed)(zone, at_s)
 
 
 class _Course:
@@ -173,16 +167,14 @@ class _Course:
         self._since_s = 0.0
 
     def step_closed(self, zone: Zone, at_s: float) -> Change | None:
-        if zone is not Zone.BEYOND or self._lasted(zone, at_s) < self.rule.seconds:
-            self._note(zone, at_s)
+        lasted_s = self._lasted(zone, at_s)
+        if zone is not Zone.BEYOND or lasted_s < self.rule.seconds:
             return None
-        self._note(zone, at_s)
         self.is_open = True
         return Change.BEGUN
 
     def step_open(self, zone: Zone, at_s: float) -> Change | None:
         lasted = self._lasted(zone, at_s)
-        self._note(zone, at_s)
         if zone is Zone.WELL and lasted >= self.rule.clear_seconds:
             self.is_open = False
             return Change.OVER
@@ -192,14 +184,10 @@ class _Course:
         return None
 
     def _lasted(self, zone: Zone, at_s: float) -> float:
+        """Return for how long the value has been where it is now."""
         if zone is not self._zone:
-            return 0.0
+            self._zone, self._since_s = zone, at_s
         return at_s - self._since_s
-
-    def _note(self, zone: Zone, at_s: float) -> None:
-        if zone is not self._zone:
-            self._zone = zone
-            self._since_s = at_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,12 @@
-"""Addresses, texts, delivery.
+"""What is sent about alerts: to which addresses, when, in which words, and again until it arrives.
 
-The addresses that alerts are sent to, and names for them that hold no secret.
-
-Which messages about alerts are to be sent now, and what they say.
-
-Sending messages through a process of its own, within a deadline.
-
-What is watched and who is told, as the configuration says it.
-
-Sends what is due about alerts, again and again until it arrives; nobody waits for it.
-
-What is to be sent follows from the log, so that a restart neither repeats nor forgets a message.
+What is due follows from the log, so that a restart neither repeats nor forgets a message. A process
+of its own sends, within a deadline; nobody waits for it. Names of addresses hold no secret.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import re
@@ -89,9 +81,8 @@ def _name(number: int, address: str) -> str:
         host = urlsplit(address).hostname or ""
     except ValueError:
         host = ""
-    if "." in host:  # else it is a token or the name of a person
-        return f"{kind.lower()} {number} ({host})"
-    return f"{kind.lower()} {number}"
+    # without a dot it is a token or the name of a person
+    return f"{kind.lower()} {number} ({host})" if "." in host else f"{kind.lower()} {number}"
 
 
 def read_addresses(file: Path) -> tuple[str, ...]:
@@ -134,27 +125,19 @@ class Message:
 
     def title(self, device: str) -> Text:
         """Return its heading."""
-        if self.event == ENDED:
-            return Text(
-                N_("Affect Edge {device}: over: {rule}"), device=device, rule=self.alert.rule
-            )
-        return Text("Affect Edge {device}: {rule}", device=device, rule=self.alert.rule)
+        over = N_("Affect Edge {device}: over: {rule}")
+        template = over if self.event == ENDED else "Affect Edge {device}: {rule}"
+        return Text(template, device=device, rule=self.alert.rule)
 
     def body(self) -> Text:
         """Return its text; no measured value leaves the appliance."""
-        since = Text(N_("Since {since} UTC."), since=_minute(self.alert.raised_ms))
+        begun = _minute(self.alert.raised_ms)
+        since = Text(N_("Since {since} UTC."), since=begun)
         if self.event == ENDED and self.alert.ended_ms is not None:
-            since = Text(
-                N_("Since {since} UTC, ended {ended} UTC."),
-                since=_minute(self.alert.raised_ms),
-                ended=_minute(self.alert.ended_ms),
-            )
-        return Text(
-            "{text}\n{since}\n{disclaimer}",
-            text=self.alert.text,
-            since=since,
-            disclaimer=Text(DISCLAIMER),
-        )
+            ended = _minute(self.alert.ended_ms)
+            since = Text(N_("Since {since} UTC, ended {ended} UTC."), since=begun, ended=ended)
+        template = "{text}\n{since}\n{disclaimer}"
+        return Text(template, text=self.alert.text, since=since, disclaimer=Text(DISCLAIMER))
 
 
 def due_messages(
@@ -178,29 +161,22 @@ def due_messages(
     """
     if quiet.holds(now_ms):
         return
-    known = tuple(targets)
-    for alert in alerts:
-        for target in known:
-            sent = {d.event: d for d in alert.deliveries if d.target == target.name}
-            event = _due_event(alert, sent, after_s, now_ms)
-            if event:
-                tries = sent[event].tries if event in sent else 0
-                yield Message(alert, event, target, tries)
+    for alert, target in itertools.product(alerts, targets):
+        sent = {d.event: d for d in alert.deliveries if d.target == target.name}
+        event = _due_event(alert, sent, after_s, now_ms)
+        if event:
+            yield Message(alert, event, target, sent[event].tries if event in sent else 0)
 
 
 def _due_event(
     alert: AlertEntry, sent: dict[str, Delivery], after_s: float, now_ms: int
 ) -> str | None:
-    has_begun = RAISED in sent and sent[RAISED].sent_ms is not None
+    told = {event for event, delivery in sent.items() if delivery.sent_ms is not None}
     if alert.ended_ms is None:
-        stood_ms = now_ms - alert.raised_ms
-        if not has_begun and after_s * 1000 <= stood_ms:
-            return RAISED
-        return None
-    is_over = ENDED in sent and sent[ENDED].sent_ms is not None
-    if has_begun and not is_over and now_ms - alert.ended_ms <= LATEST_MS:
-        return ENDED
-    return None
+        has_stood = after_s * 1000 <= now_ms - alert.raised_ms
+        return RAISED if RAISED not in told and has_stood else None
+    is_late = now_ms - alert.ended_ms > LATEST_MS
+    return ENDED if told == {RAISED} and not is_late else None
 
 
 def _minute(wall_ms: int) -> str:
@@ -237,6 +213,13 @@ class Post:
     body: str
     kind: str = "info"
 
+    @property
+    def line(self) -> str:
+        """The message for the process that sends."""
+        given = {"address": self.target.address, "title": self.title, "body": self.body}
+        parts = {"title_parts": packed(self.title), "body_parts": packed(self.body)}
+        return json.dumps({**given, "kind": self.kind, **parts})
+
 
 def post(
     posts: Sequence[Post], stopping: Event | None = None, language: str = ENGLISH
@@ -248,9 +231,10 @@ def post(
         stopping: ends the attempt when it is set.
         language: in which each title and body is said that is a ``Message``.
     """
+    program = [_SENDS] if language == ENGLISH else [_SENDS_IN_A_LANGUAGE, language]
     try:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", *_program(language)],
+            [sys.executable, "-P", "-m", *program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -266,15 +250,9 @@ def post(
     ]
 
 
-def _program(language: str) -> list[str]:
-    if language == ENGLISH:
-        return [_SENDS]
-    return [_SENDS_IN_A_LANGUAGE, language]
-
-
 def _talk(process: subprocess.Popen[str], posts: Sequence[Post], stopping: Event | None) -> str:
     """Give the process its messages; return what it has answered when it ends or must end."""
-    given: str | None = "".join(f"{_line_of(one)}\n" for one in posts)
+    given: str | None = "".join(f"{one.line}\n" for one in posts)
     end_s = clock.boot_seconds() + START_S + EACH_S * len(posts)
     with process:
         while clock.boot_seconds() < end_s and not (stopping is not None and stopping.is_set()):
@@ -284,19 +262,6 @@ def _talk(process: subprocess.Popen[str], posts: Sequence[Post], stopping: Event
                 given = None
         process.kill()
         return process.communicate()[0]
-
-
-def _line_of(one: Post) -> str:
-    return json.dumps(
-        {
-            "address": one.target.address,
-            "title": one.title,
-            "body": one.body,
-            "kind": one.kind,
-            "title_parts": packed(one.title),
-            "body_parts": packed(one.body),
-        }
-    )
 
 
 def _error_in(line: str) -> str:
@@ -350,10 +315,8 @@ class AlertOptions:
             OSError: the file of addresses cannot be read.
             ValueError: it is no text.
         """
-        more: tuple[str, ...] = ()
-        if self.table.notify_file is not None:
-            more = read_addresses(self.table.notify_file)
-        return targets_of((*self._addresses, *more))
+        file = self.table.notify_file
+        return targets_of((*self._addresses, *(() if file is None else read_addresses(file))))
 
     def targets_without_file(self) -> tuple[Target, ...]:
         """Return those that the configuration names itself."""
@@ -373,10 +336,9 @@ def alert_options(settings: Settings) -> AlertOptions:
 
     Whoever reads a message has no browser that asks for another language than the configured one.
     """
-    language = settings.dashboard.language
-    return AlertOptions(
-        settings.alerts, settings.device.name, ENGLISH if language == "auto" else language
-    )
+    configured = settings.dashboard.language
+    language = ENGLISH if configured == "auto" else configured
+    return AlertOptions(settings.alerts, settings.device.name, language)
 
 
 log = logging.getLogger(__name__)
@@ -405,8 +367,7 @@ class AlertSender(Worker):
     ) -> None:
         super().__init__("alert-sender")
         self._options = options
-        sent = {rule.name for rule in options.rules if rule.notify}
-        self._rules = frozenset(sent)
+        self._rules = frozenset(rule.name for rule in options.rules if rule.notify)
         self._kinds = frozenset(kinds)
         self._log = alert_log
         self._first_retry_s = first_retry_s
@@ -439,11 +400,8 @@ class AlertSender(Worker):
 
     def _send_due(self, targets: tuple[Target, ...]) -> None:
         now_ms = clock.now().wall_ms
-        alerts = [
-            alert
-            for alert in self._log.recent(self._kinds, now_ms - LATEST_MS)
-            if alert.rule in self._rules
-        ]
+        recent = self._log.recent(self._kinds, now_ms - LATEST_MS)
+        alerts = [alert for alert in recent if alert.rule in self._rules]
         self._forget_others(alerts)
         options = self._options
         due = due_messages(alerts, targets, options.quiet, options.table.notify_after, now_ms)
@@ -459,18 +417,14 @@ class AlertSender(Worker):
             self._note(message, error)
 
     def _post_of(self, message: Message) -> Post:
-        kind = "warning"
-        if message.event == ENDED:
-            kind = "success"
+        kind = "success" if message.event == ENDED else "warning"
         return Post(message.target, message.title(self._options.device), message.body(), kind)
 
     def _note(self, message: Message, error: str) -> None:
         """Write down what became of a message, and when it is tried again."""
         self._tell(message.target, error)
         tries = message.tries + 1
-        sent_ms = None
-        if not error:
-            sent_ms = clock.now().wall_ms
+        sent_ms = None if error else clock.now().wall_ms
         delivery = Delivery(message.event, message.target.name, tries, sent_ms, error)
         pause_s = min(self._first_retry_s * 2 ** min(message.tries, 20), LONGEST_RETRY_S)
         # also where it cannot be written down that it arrived: not again and again
@@ -488,6 +442,5 @@ class AlertSender(Worker):
 
     def _forget_others(self, alerts: Iterable[AlertEntry]) -> None:
         there = {alert.id for alert in alerts}
-        self._not_before_s = {
-            key: at_s for key, at_s in self._not_before_s.items() if key[0] in there
-        }
+        waits = self._not_before_s.items()
+        self._not_before_s = {key: at_s for key, at_s in waits if key[0] in there}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from edge_agent.alerts.rules import Zone
@@ -80,8 +81,8 @@ class FeedSignals:
             AlertKind.VITAL: self._vital,
             AlertKind.SENSOR: self._sensor,
             AlertKind.FACE: self._face,
-            AlertKind.CAMERA: self._camera,
-            AlertKind.BROKER: self._broker,
+            AlertKind.CAMERA: partial(self._part, "camera", _PAUSED),
+            AlertKind.BROKER: partial(self._part, "broker", _CONNECTED),
             AlertKind.DISK: self._disk,
             AlertKind.BACKUP: self._backup,
         }
@@ -102,53 +103,34 @@ class FeedSignals:
     def signal(self, rule: RuleSettings, at_s: float) -> Signal:
         """Return where the value of a rule is now."""
         look = self._looks.get(rule.when)
-        if look is None:
-            return UNKNOWN
-        return look(rule, at_s)
+        return UNKNOWN if look is None else look(rule, at_s)
 
     def _get(self, key: str, at_s: float, within_s: float) -> Mapping[str, Any] | None:
         with self._lock:
             heard_s, message = self._newest.get(key, (0.0, None))
-        if message is None or at_s - heard_s > within_s:
-            return None
-        return message
+        return message if at_s - heard_s <= within_s else None
 
     def _vital(self, rule: RuleSettings, at_s: float) -> Signal:
         kind = rule.vital or VitalKind.HEART_RATE
-        within_s = SINGLE_S
-        if kind.spec.stream:
-            within_s = STREAM_S
-        reading = self._get(f"vital {kind}", at_s, within_s)
+        reading = self._get(f"vital {kind}", at_s, STREAM_S if kind.spec.stream else SINGLE_S)
         if reading is None:
             return UNKNOWN
         value = float(reading["value"])
-        reason: str = ""
-        if "simulated" in reading["flags"]:
-            reason = Message(SIMULATED)
-        return Signal(zone_of(rule, value), value, reason)
+        is_simulated = "simulated" in reading["flags"]
+        return Signal(zone_of(rule, value), value, Message(SIMULATED) if is_simulated else "")
 
     def _sensor(self, rule: RuleSettings, at_s: float) -> Signal:
         with self._lock:
             heard_s, _ = self._newest.get(f"vital {rule.vital}", (self._started_s, {}))
-        if at_s - heard_s > SILENT_S:
-            return Signal(Zone.BEYOND)
-        return WELL
+        return Signal(Zone.BEYOND) if at_s - heard_s > SILENT_S else WELL
 
     def _face(self, _rule: RuleSettings, at_s: float) -> Signal:
         seen = self._get("expression", at_s, FEED_S)
         if seen is None:
             return UNKNOWN
-        if seen["state"] == "no_face":
-            return Signal(Zone.BEYOND)
-        return WELL
+        return Signal(Zone.BEYOND) if seen["state"] == "no_face" else WELL
 
-    def _camera(self, _rule: RuleSettings, at_s: float) -> Signal:
-        return self._part("camera", _PAUSED, at_s)
-
-    def _broker(self, _rule: RuleSettings, at_s: float) -> Signal:
-        return self._part("broker", _CONNECTED, at_s)
-
-    def _part(self, name: str, well: frozenset[str], at_s: float) -> Signal:
+    def _part(self, name: str, well: frozenset[str], _rule: RuleSettings, at_s: float) -> Signal:
         """Return how a part of the agent stands that names its state and the reason."""
         state = self._get("state", at_s, FEED_S)
         if state is None:
@@ -183,5 +165,4 @@ class FeedSignals:
 
 def _alarm_text(health: Mapping[str, Any], start: str) -> str:
     """Return the texts of the alarms whose names begin so."""
-    texts = [alarm["text"] for alarm in health["alarms"] if alarm["name"].startswith(start)]
-    return " ".join(texts)
+    return " ".join(one["text"] for one in health["alarms"] if one["name"].startswith(start))

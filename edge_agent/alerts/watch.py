@@ -1,11 +1,7 @@
-"""Evaluate, write down, tell the broker.
-
-Evaluates rules and writes down what became of them. For one thread.
+"""Evaluation of the rules each second; what became of them is written down and told the broker.
 
 What cannot be written, for the database is locked or the disk is full, is written later, in order;
 nobody is held up.
-
-The agent's part: takes in its own live feed, evaluates the rules, tells the broker.
 """
 
 from __future__ import annotations
@@ -13,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -143,30 +139,17 @@ class AlertWatch:
                 self._note_unwritten()
 
     def _note_unwritten(self) -> None:
-        begun: dict[str, AlertEntry] = {}
-        for line in self._unwritten:
-            if line.begun is not None:
-                begun[line.rule] = line.begun
-            else:
-                begun.pop(line.rule, None)
-        self.unwritten = tuple(begun.values())
+        newest = {line.rule: line.begun for line in self._unwritten}
+        self.unwritten = tuple(begun for begun in newest.values() if begun is not None)
 
     def _line(self, rule: RuleSettings, change: Change, signal: Signal, at: Instant) -> _Line:
         if change is not Change.BEGUN:
             log.info("alert %s has ended (%s)", rule.name, change.value)
             return _Line(at, rule.name, None, change.value)
         log.warning("alert %s has begun", rule.name)
-        begun = AlertEntry(
-            0,
-            rule.name,
-            rule.when.value,
-            alert_text(rule, signal.value, signal.reason),
-            signal.value,
-            None,
-            at.wall_ms,
-            quiet=self._quiet.holds(at.wall_ms),
-        )
-        return _Line(at, rule.name, begun)
+        text = alert_text(rule, signal.value, signal.reason)
+        begun = AlertEntry(0, rule.name, rule.when.value, text, signal.value, None, at.wall_ms)
+        return _Line(at, rule.name, replace(begun, quiet=self._quiet.holds(at.wall_ms)))
 
     def _write(self) -> None:
         while self._unwritten:

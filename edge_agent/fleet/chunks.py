@@ -1,10 +1,6 @@
-"""A stretch of the log as one message.
+"""A stretch of the log of changes with its rows, as one message, and what a collector answers.
 
-Reads a stretch of the log of changes, and the rows that it names, as they are now.
-
-One message of the stream: CBOR (RFC 8949), compressed with zlib (RFC 1950).
-
-The map inside has these keys:
+A message is CBOR (RFC 8949), compressed with zlib (RFC 1950). The map inside has these keys:
 
 ``schema``: 1. ``device``: who sends. ``epoch``: which stream, 16 hexadecimal digits.
 ``first``, ``last``: the positions that it covers. ``sent``: when, in ms since 1970, by the device's
@@ -13,8 +9,6 @@ start of the machine begins, and ``boot_ms`` the ms since then; both are left ou
 known. ``absent``: rows that were gone before they were sent. ``changes``: a list of ``[position,
 table, "row", values]`` with the columns of ``edge_agent.fleet.tables``; ``[position, table, "gone",
 key]``; and with an empty table ``begin``, ``copied``, ``erase`` and ``gap`` with a map.
-
-What a collector answers: up to where it has a device's stream, and what it has erased.
 """
 
 from __future__ import annotations
@@ -24,7 +18,7 @@ import sqlite3
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from io import BytesIO
 from typing import Any
 
@@ -101,12 +95,10 @@ def read_chunk(connection: sqlite3.Connection, after: int, most_rows: int) -> Ch
     rows = dict(_single_rows(connection, entries))
     for entry in entries:
         new = list(_changes_of(connection, entry, rows))
-        if not new and entry.is_row:
-            absent += 1
+        absent += not new and entry.is_row
         changes += new
-    first = entries[0].seq
-    if entries[0].what == Special.GAP:
-        first = entries[0].a
+    is_gap = entries[0].what == Special.GAP
+    first = entries[0].a if is_gap else entries[0].seq
     return Chunk(first, entries[-1].seq, tuple(changes), absent)
 
 
@@ -114,10 +106,19 @@ def _changes_of(
     connection: sqlite3.Connection, entry: _Entry, rows: dict[tuple[int, Any], Change]
 ) -> Iterator[Change]:
     """Yield what one entry of the log says."""
+    more = json.loads(entry.more) if entry.more and not entry.is_row else None
     if entry.what < 10:
-        yield from _special(entry)
+        match entry.what:
+            case Special.ERASE:
+                yield [entry.seq, "", "erase", {"participant": entry.a, **(more or {})}]
+            case Special.GAP:
+                yield [entry.seq, "", "gap", {"first": entry.a, "changes": entry.b}]
+            case Special.COPIED:
+                yield [entry.seq, "", "copied", more or {}]
+            case Special.BEGIN:
+                yield [entry.seq, "", "begin", more or {}]
     elif not entry.is_row:
-        key = [entry.a, *json.loads(entry.more)] if entry.more else [entry.a, entry.b]
+        key = [entry.a, *(more or [entry.b])]
         yield [entry.seq, entry.table.name, "gone", key]
     elif entry.is_range:
         table = entry.table
@@ -131,19 +132,6 @@ def _changes_of(
         values = rows.get((entry.what, _key(entry)))
         if values is not None:
             yield [entry.seq, entry.table.name, "row", values]
-
-
-def _special(entry: _Entry) -> Iterator[Change]:
-    more = json.loads(entry.more) if entry.more else {}
-    match entry.what:
-        case Special.ERASE:
-            yield [entry.seq, "", "erase", {"participant": entry.a, **more}]
-        case Special.GAP:
-            yield [entry.seq, "", "gap", {"first": entry.a, "changes": entry.b}]
-        case Special.COPIED:
-            yield [entry.seq, "", "copied", more]
-        case Special.BEGIN:
-            yield [entry.seq, "", "begin", more]
 
 
 def _key(entry: _Entry) -> Any:
@@ -202,19 +190,10 @@ class TimelineMessage:
 
 def encode(message: TimelineMessage) -> bytes:
     """Return a message as it is sent."""
-    content = {
-        "schema": SCHEMA,
-        "device": message.device,
-        "epoch": message.epoch,
-        "first": message.first,
-        "last": message.last,
-        "sent": message.sent,
-        "synchronised": message.synchronised,
-        "absent": message.absent,
-        "changes": list(message.changes),
-    }
-    if message.boot:
-        content |= {"boot": message.boot, "boot_ms": message.boot_ms}
+    content: dict[str, Any] = {"schema": SCHEMA}
+    content |= {one.name: getattr(message, one.name) for one in fields(message)}
+    if not message.boot:
+        del content["boot"], content["boot_ms"]
     return zlib.compress(cbor2.dumps(content), level=6)
 
 

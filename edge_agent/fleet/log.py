@@ -82,23 +82,20 @@ class ChangeLog:
         the database was restored or salvaged, and where a change may have been made without a
         word: the triggers were missing or are other ones.
         """
-        with self._translated():
-            connection = self._connected()
-            with transaction(connection):
-                row = connection.execute("SELECT * FROM fleet_state").fetchone()
-                source = stream_epoch(connection)
-                whole = present_triggers(connection) == expected_triggers()
-                if row is not None and row["stream"] == source and whole:
-                    return Stream(row["epoch"], row["confirmed"])
-                return _begin_anew(connection, source, row["epoch"] if row else None)
+        with self._opened() as connection, transaction(connection):
+            row = connection.execute("SELECT * FROM fleet_state").fetchone()
+            source = stream_epoch(connection)
+            whole = present_triggers(connection) == expected_triggers()
+            if row is not None and row["stream"] == source and whole:
+                return Stream(row["epoch"], row["confirmed"])
+            return _begin_anew(connection, source, row["epoch"] if row else None)
 
     def read(self, after: int, most_rows: int) -> Chunk | None:
         """Return the changes after a position, with their rows as they are now.
 
         ``None``: there are none.
         """
-        with self._translated():
-            connection = self._connected()
+        with self._opened() as connection:
             connection.execute("BEGIN")  # all of one moment
             try:
                 return read_chunk(connection, after, most_rows)
@@ -115,22 +112,18 @@ class ChangeLog:
             position: the last one that was confirmed.
             erased: how many rows were erased there, by position of the erasure.
         """
-        with self._translated():
-            connection = self._connected()
-            with transaction(connection):
-                done = connection.execute(
-                    "SELECT seq FROM fleet_change WHERE what = ? AND seq <= ? AND seq > "
-                    "(SELECT confirmed FROM fleet_state) ORDER BY seq",
-                    (Special.ERASE, position),
-                ).fetchall()
-                for (seq,) in done:
-                    _note_receipt(connection, erased.get(seq))
-                connection.execute("UPDATE fleet_state SET confirmed = ?", (position,))
-                connection.execute(
-                    "DELETE FROM fleet_change WHERE seq <= ? AND seq < "
-                    "(SELECT max(seq) FROM fleet_change)",
-                    (position,),
-                )
+        with self._opened() as connection, transaction(connection):
+            done = connection.execute(
+                "SELECT seq FROM fleet_change WHERE what = ? AND seq <= ? AND seq > "
+                "(SELECT confirmed FROM fleet_state) ORDER BY seq",
+                (Special.ERASE, position),
+            ).fetchall()
+            for (seq,) in done:
+                _note_receipt(connection, erased.get(seq))
+            connection.execute("UPDATE fleet_state SET confirmed = ?", (position,))
+            newest = "(SELECT max(seq) FROM fleet_change)"
+            sql = f"DELETE FROM fleet_change WHERE seq <= ? AND seq < {newest}"
+            connection.execute(sql, (position,))
 
     def shrink(self, most_bytes: int) -> int:
         """Drop the oldest changes beyond a size, and return how many.
@@ -139,11 +132,9 @@ class ChangeLog:
         where nothing will come.
         """
         most = max(1, most_bytes // BYTES_A_CHANGE)
-        with self._translated():
-            connection = self._connected()
-            first, last = connection.execute(
-                "SELECT min(seq), max(seq) FROM fleet_change"
-            ).fetchone()
+        with self._opened() as connection:
+            bounds = "SELECT min(seq), max(seq) FROM fleet_change"
+            first, last = connection.execute(bounds).fetchone()
             if first is None or last - first < most:
                 return 0
             # what stays of older ones, and gaps, lie far apart
@@ -155,32 +146,28 @@ class ChangeLog:
 
     def refuse(self, first: int, last: int) -> None:
         """Give up changes that no broker takes: they become a gap."""
-        with self._translated():
-            connection = self._connected()
-            with transaction(connection):
-                _to_gap(connection, first, last)
+        with self._opened() as connection, transaction(connection):
+            _to_gap(connection, first, last)
 
     def has_changed(self) -> bool:
         """Tell whether another connection has committed since the last call."""
-        with self._translated():
-            version = int(self._connected().execute("PRAGMA data_version").fetchone()[0])
+        with self._opened() as connection:
+            version = int(connection.execute("PRAGMA data_version").fetchone()[0])
         changed = version != self._version
         self._version = version
         return changed
 
     def newest(self) -> int:
         """Return the position of the newest change."""
-        with self._translated():
-            row = self._connected().execute("SELECT max(seq) FROM fleet_change").fetchone()
+        with self._opened() as connection:
+            row = connection.execute("SELECT max(seq) FROM fleet_change").fetchone()
         return int(row[0] or 0)
 
     def gaps(self) -> list[tuple[int, int]]:
         """Return the gaps in the log: the position of each, and for how many changes it stands."""
-        with self._translated():
-            rows = self._connected().execute(
-                "SELECT seq, b FROM fleet_change WHERE what = ?", (Special.GAP,)
-            )
-            return [(row[0], row[1]) for row in rows]
+        with self._opened() as connection:
+            sql = "SELECT seq, b FROM fleet_change WHERE what = ?"
+            return [(row[0], row[1]) for row in connection.execute(sql, (Special.GAP,))]
 
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
@@ -202,10 +189,11 @@ class ChangeLog:
         return self._connection
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """Give the connection, opened where it is not; errors are told as ``StoreError``."""
         try:
             with translate_errors(self._path):
-                yield
+                yield self._connected()
         except StoreError as error:
             if isinstance(error, DamageError) or is_read_only(error):
                 self.close()
@@ -322,6 +310,5 @@ def _note_receipt(connection: sqlite3.Connection, rows: int | None) -> None:
     how = "erased" if rows is None else f"erased with {rows} rows"
     boot, at = stamp(connection, clock.now())
     append(
-        connection,
-        AuditLine(at.wall_ms, "fleet", "fleet_erased", f"the collector has {how}", boot),
+        connection, AuditLine(at.wall_ms, "fleet", "fleet_erased", f"the collector has {how}", boot)
     )

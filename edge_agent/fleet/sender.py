@@ -1,12 +1,6 @@
-"""Send, resend, confirm.
+"""The worker that sends the stream of the timeline to the broker, and hears what is confirmed.
 
-The worker that sends the stream of the timeline to the broker, and hears what is confirmed.
-
-Which messages are on their way, and from where to send again.
-
-What is wrong with the stream, each trouble until it is mended.
-
-Builds the sender from the settings.
+It keeps which messages are on their way, and each trouble until it is mended.
 """
 
 from __future__ import annotations
@@ -113,9 +107,7 @@ class Flight:
         """
         if position != self.confirmed or not self._messages:
             return False
-        self._messages.clear()
-        self.sent = self.confirmed
-        self._progress_s = now_s
+        self._begin_again(now_s)
         return True
 
     def connection_ended(self) -> None:
@@ -131,11 +123,14 @@ class Flight:
         """
         if not self._messages or now_s - self._progress_s < self._resend_s:
             return False
+        self._begin_again(now_s)
+        self._resend_s = min(2 * self._resend_s, LONGEST_RESEND_S)
+        return True
+
+    def _begin_again(self, now_s: float) -> None:
         self._messages.clear()
         self.sent = self.confirmed
         self._progress_s = now_s
-        self._resend_s = min(2 * self._resend_s, LONGEST_RESEND_S)
-        return True
 
 
 log = logging.getLogger(__name__)
@@ -416,14 +411,12 @@ class FleetSender(Worker):
         if self._stream is None or confirmation.epoch != self._stream.epoch:
             return  # of a stream of before
         if confirmation.closed:
-            self._troubles.begin(
-                Trouble.CLOSED,
-                (
-                    "the collector takes nothing more of this stream, for another one of this name "
-                    "has begun. Does another appliance have the same device.name? Give each its "
-                    "own, then restart the agent."
-                ),
+            text = (
+                "the collector takes nothing more of this stream, for another one of this name has "
+                "begun. Does another appliance have the same device.name? Give each its own, then "
+                "restart the agent."
             )
+            self._troubles.begin(Trouble.CLOSED, text)
         newest = self._changes.newest()
         if confirmation.position > newest:
             log.warning(
@@ -439,9 +432,8 @@ class FleetSender(Worker):
         if self._flight.note_confirmed(confirmation.position, clock.boot_seconds()):
             self._look = True
             self._troubles.end(Trouble.PUBLISH, Trouble.SILENCE)
-        if confirmation.again and self._flight.send_again(
-            confirmation.position, clock.boot_seconds()
-        ):
+        now_s = clock.boot_seconds()
+        if confirmation.again and self._flight.send_again(confirmation.position, now_s):
             self._look = True
 
     def _send(self, connection: Connection) -> float:

@@ -1,11 +1,8 @@
-"""The tables that are sent; their triggers.
-
-Which tables are sent, and with which columns: version 1 of the stream.
+"""The tables that are sent, in version 1 of the stream, and the triggers that log each change.
 
 The numbers and the order of the columns are part of what is sent. What they say is never changed;
-a newer version of the stream may add to them.
-
-The triggers that log each change in the transaction that makes it, whoever makes it.
+a newer version of the stream may add to them. A change is logged in the transaction that makes it,
+whoever makes it.
 """
 
 from __future__ import annotations
@@ -71,23 +68,16 @@ VITAL = SentTable(
     ("at", "kind", "source"),
 )
 GAP = SentTable(
-    4,
-    "gap",
-    ("id", "started", "ended", "source", "reason", "boot", "started_boot"),
-    "started",
+    4, "gap", ("id", "started", "ended", "source", "reason", "boot", "started_boot"), "started"
 )
 TIMELINE = (EXPRESSION, REJECTED, VITAL, GAP)
 STUDY = (
     SentTable(
-        5,
-        "boot",
-        ("id", "boot_id", "started_ms", "wall_minus_boot_ms", "synchronised", "moved_ms"),
+        5, "boot", ("id", "boot_id", "started_ms", "wall_minus_boot_ms", "synchronised", "moved_ms")
     ),
     SentTable(6, "participant", ("id", "code", "created", "simulated", "boot")),
     SentTable(
-        7,
-        "consent",
-        ("id", "participant", "text_version", "given", "withdrawn", "attributes"),
+        7, "consent", ("id", "participant", "text_version", "given", "withdrawn", "attributes")
     ),
     SentTable(
         8,
@@ -157,39 +147,28 @@ def drop_triggers(connection: sqlite3.Connection) -> None:
 def _triggers_of(table: SentTable) -> Iterator[tuple[str, str]]:
     name = f"{_PREFIX}{table.name}"
     row = _log(table, ROW, "new")
-    yield (
-        f"{name}_new",
-        f"CREATE TRIGGER {name}_new AFTER INSERT ON {table.name} BEGIN {row}; END",
-    )
+    yield _trigger(f"{name}_new", f"INSERT ON {table.name} BEGIN {row}")
     moved = ""
     if table.time is not None:
-        changed = " OR ".join(
-            f"old.{column} IS NOT new.{column}" for column in {*table.key, table.time}
-        )
-        moved = f"{_log(table, GONE, 'old')} WHERE {_ordered(changed)}; "
-    yield (
-        f"{name}_changed",
-        f"CREATE TRIGGER {name}_changed AFTER UPDATE ON {table.name} BEGIN {moved}{row}; END",
-    )
+        # in one order: the text is compared at each start
+        columns = sorted({*table.key, table.time})
+        changed = " OR ".join(f"old.{column} IS NOT new.{column}" for column in columns)
+        moved = f"{_log(table, GONE, 'old')} WHERE {changed}; "
+    yield _trigger(f"{name}_changed", f"UPDATE ON {table.name} BEGIN {moved}{row}")
     gone = f"{_log(table, GONE, 'old')} WHERE (SELECT quiet FROM fleet_state) = 0"
-    yield (
-        f"{name}_gone",
-        f"CREATE TRIGGER {name}_gone AFTER DELETE ON {table.name} BEGIN {gone}; END",
-    )
+    yield _trigger(f"{name}_gone", f"DELETE ON {table.name} BEGIN {gone}")
 
 
-def _ordered(condition: str) -> str:
-    """Return the parts of a condition in one order: the text is compared at each start."""
-    return " OR ".join(sorted(condition.split(" OR ")))
+def _trigger(name: str, when_and_what: str) -> tuple[str, str]:
+    return name, f"CREATE TRIGGER {name} AFTER {when_and_what}; END"
 
 
 def _log(table: SentTable, what: int, row: str) -> str:
     """Return the statement that logs a change of ``row``, ``old`` or ``new``."""
     code = table.code * 10 + what
     if table.key == ("id",):
-        time = "NULL"
-        if what == GONE and table.time is not None:
-            time = f"{row}.{table.time}"
+        is_placed = what == GONE and table.time is not None
+        time = f"{row}.{table.time}" if is_placed else "NULL"
         values = f"{code}, {row}.id, {time}, NULL"
     else:
         values = f"{code}, {row}.at, NULL, json_array({row}.kind, {row}.source)"

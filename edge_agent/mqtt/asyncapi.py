@@ -15,27 +15,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from edge_agent.core.readings import MAX_READINGS, GivenReading
+from edge_agent.mqtt import incoming, payloads
 from edge_agent.mqtt.discovery import Device, DiscoveryPayload, discovery_payload
 from edge_agent.mqtt.health_payload import HealthPayload
-from edge_agent.mqtt.incoming import (
-    CaptureCommand,
-    CommandRejectedPayload,
-    MarkerCommand,
-    RejectedPayload,
-    SessionCommand,
-)
-from edge_agent.mqtt.payloads import (
-    AlertsPayload,
-    Confirmation,
-    EmotionPayload,
-    SessionPayload,
-    StatePayload,
-    StatusPayload,
-    SummaryPayload,
-    TimelinePayload,
-    Topics,
-    VitalPayload,
-)
+from edge_agent.mqtt.payloads import Topics
 
 API_VERSION = "1.0.0"
 
@@ -71,172 +54,80 @@ class Channel:
 
 
 def _channel_of(
+    action: Literal["send", "receive"],
     suffix: str,
     payload: type[BaseModel],
-    *,
     qos: int,
     retain: bool,
-    when: str,
-    action: Literal["send", "receive"] = "send",
 ) -> Channel:
     """Return the channel of a topic; its example is the first one of the payload model."""
     schema = payload.model_config["json_schema_extra"]
     assert isinstance(schema, dict)
     examples = cast("list[dict[str, Any]]", schema["examples"])
-    return Channel(suffix, payload, qos, retain, when, examples[0], action)
+    return Channel(suffix, payload, qos, retain, _WHEN[suffix], examples[0], action)
 
 
-CHANNELS: tuple[Channel, ...] = (
-    _channel_of(
-        Topics.STATUS,
-        StatusPayload,
-        qos=1,
-        retain=True,
-        when="On connecting and on stopping. When the connection breaks, the broker publishes "
-        "`offline` in the appliance's name (last will).",
-    ),
-    _channel_of(
-        Topics.SUMMARY,
-        SummaryPayload,
-        qos=1,
-        retain=False,
-        when="Once per window (10 seconds by default), through the outbox: none is lost while the "
-        "broker is away, up to the size of the outbox.",
-    ),
-    _channel_of(
-        Topics.EMOTION,
-        EmotionPayload,
-        qos=0,
-        retain=True,
-        when="When the smoothed emotion of the primary face changes.",
-    ),
-    _channel_of(
-        Topics.VITALS,
-        VitalPayload,
-        qos=0,
-        retain=False,
-        when="When a reading arrives; none is sent late.",
-    ),
-    _channel_of(
-        Topics.HEALTH,
-        HealthPayload,
-        qos=0,
-        retain=True,
-        when="Every minute, and when an alarm starts or ends.",
-    ),
-    _channel_of(
-        Topics.ALERTS,
-        AlertsPayload,
-        qos=0,
-        retain=True,
-        when="On starting, and when an alert begins, ends or is acknowledged. Not a medical "
-        "alarm. That the agent itself is gone is told by `status`.",
-    ),
-    _channel_of(
-        Topics.STATE,
-        StatePayload,
-        qos=0,
-        retain=False,
-        when="Where `mqtt.home_assistant` is set: once per window, and when the emotion, the "
-        "camera, the recording, the session or an alarm changes.",
-    ),
-    _channel_of(
-        Topics.REJECTED,
-        RejectedPayload,
-        qos=0,
-        retain=False,
-        when="When readings of a message on `ingest/vitals` could not be understood.",
-    ),
-    _channel_of(
-        Topics.COMMAND_REJECTED,
-        CommandRejectedPayload,
-        qos=0,
-        retain=False,
-        when="When a command on `command/session`, `command/marker` or "
-        "`command/capture` was refused.",
-    ),
-    _channel_of(
-        Topics.SESSION,
-        SessionPayload,
-        qos=1,
-        retain=False,
-        when="When a session starts or ends and when a marker is set, through the outbox.",
-    ),
-)
-
-
-INGEST = Channel(
-    Topics.INGEST,
-    GivenReading,
-    1,
-    False,
-    "Readings of other devices, one object or a list of up to 1000; only where "
+_WHEN = {
+    Topics.STATUS: "On connecting and on stopping. When the connection breaks, the broker "
+    "publishes `offline` in the appliance's name (last will).",
+    Topics.SUMMARY: "Once per window (10 seconds by default), through the outbox: none is lost "
+    "while the broker is away, up to the size of the outbox.",
+    Topics.EMOTION: "When the smoothed emotion of the primary face changes.",
+    Topics.VITALS: "When a reading arrives; none is sent late.",
+    Topics.HEALTH: "Every minute, and when an alarm starts or ends.",
+    Topics.ALERTS: "On starting, and when an alert begins, ends or is acknowledged. Not a medical "
+    "alarm. That the agent itself is gone is told by `status`.",
+    Topics.STATE: "Where `mqtt.home_assistant` is set: once per window, and when the emotion, the "
+    "camera, the recording, the session or an alarm changes.",
+    Topics.REJECTED: "When readings of a message on `ingest/vitals` could not be understood.",
+    Topics.COMMAND_REJECTED: "When a command on `command/session`, `command/marker` or "
+    "`command/capture` was refused.",
+    Topics.SESSION: "When a session starts or ends and when a marker is set, through the outbox.",
+    Topics.INGEST: "Readings of other devices, one object or a list of up to 1000; only where "
     "`vitals.mqtt.enabled` is set. Refused readings are reported on `ingest/rejected`.",
-    {
-        "schema": 1,
-        "kind": "heart_rate",
-        "value": 72,
-        "unit": "/min",
-        "at": "2026-11-20T08:12:10.250Z",
-        "source": "watch",
-        "flags": [],
-        "device_time": None,
-        "id": "a-16",
-    },
-    "receive",
+    Topics.COMMAND_SESSION: "Opens or closes a session; only where `mqtt.commands` is set. "
+    "Refusals are reported on `command/rejected`.",
+    Topics.COMMAND_MARKER: "Sets a marker in the open session; only where `mqtt.commands` is set.",
+    Topics.COMMAND_CAPTURE: "Turns the camera on or off; only where `mqtt.commands` is set.",
+    Topics.TIMELINE: "Where `fleet.enabled` is set: after each commit, the rows that it changed. "
+    "The payload is no JSON: the map is CBOR, compressed with zlib.",
+    Topics.TIMELINE_CONFIRMED: "Published by the collector once its database has committed. What "
+    "is not confirmed is sent again.",
+}
+"""When a message is sent, or what it does."""
+CHANNELS = (
+    _channel_of("send", Topics.STATUS, payloads.StatusPayload, 1, True),
+    _channel_of("send", Topics.SUMMARY, payloads.SummaryPayload, 1, False),
+    _channel_of("send", Topics.EMOTION, payloads.EmotionPayload, 0, True),
+    _channel_of("send", Topics.VITALS, payloads.VitalPayload, 0, False),
+    _channel_of("send", Topics.HEALTH, HealthPayload, 0, True),
+    _channel_of("send", Topics.ALERTS, payloads.AlertsPayload, 0, True),
+    _channel_of("send", Topics.STATE, payloads.StatePayload, 0, False),
+    _channel_of("send", Topics.REJECTED, incoming.RejectedPayload, 0, False),
+    _channel_of("send", Topics.COMMAND_REJECTED, incoming.CommandRejectedPayload, 0, False),
+    _channel_of("send", Topics.SESSION, payloads.SessionPayload, 1, False),
 )
-
-
+_READING = {
+    "schema": 1,
+    "kind": "heart_rate",
+    "value": 72,
+    "unit": "/min",
+    "at": "2026-11-20T08:12:10.250Z",
+    "source": "watch",
+    "flags": [],
+    "device_time": None,
+    "id": "a-16",
+}
+INGEST = Channel(Topics.INGEST, GivenReading, 1, False, _WHEN[Topics.INGEST], _READING, "receive")
 COMMANDS = (
-    _channel_of(
-        Topics.COMMAND_SESSION,
-        SessionCommand,
-        qos=1,
-        retain=False,
-        when="Opens or closes a session; only where `mqtt.commands` is set. Refusals are reported "
-        "on `command/rejected`.",
-        action="receive",
-    ),
-    _channel_of(
-        Topics.COMMAND_MARKER,
-        MarkerCommand,
-        qos=1,
-        retain=False,
-        when="Sets a marker in the open session; only where `mqtt.commands` is set.",
-        action="receive",
-    ),
-    _channel_of(
-        Topics.COMMAND_CAPTURE,
-        CaptureCommand,
-        qos=1,
-        retain=False,
-        when="Turns the camera on or off; only where `mqtt.commands` is set.",
-        action="receive",
-    ),
+    _channel_of("receive", Topics.COMMAND_SESSION, incoming.SessionCommand, 1, False),
+    _channel_of("receive", Topics.COMMAND_MARKER, incoming.MarkerCommand, 1, False),
+    _channel_of("receive", Topics.COMMAND_CAPTURE, incoming.CaptureCommand, 1, False),
 )
-
-
 FLEET = (
-    _channel_of(
-        Topics.TIMELINE,
-        TimelinePayload,
-        qos=1,
-        retain=False,
-        when="Where `fleet.enabled` is set: after each commit, the rows that it changed. The "
-        "payload is no JSON: the map is CBOR, compressed with zlib.",
-    ),
-    _channel_of(
-        Topics.TIMELINE_CONFIRMED,
-        Confirmation,
-        qos=1,
-        retain=True,
-        when="Published by the collector once its database has committed. What is not confirmed "
-        "is sent again.",
-        action="receive",
-    ),
+    _channel_of("send", Topics.TIMELINE, payloads.TimelinePayload, 1, False),
+    _channel_of("receive", Topics.TIMELINE_CONFIRMED, payloads.Confirmation, 1, True),
 )
-
-
 _LAB = Device("lab", root="affect-edge", prefix="homeassistant", version="0.1.0")
 DISCOVERY = Channel(
     "home_assistant",

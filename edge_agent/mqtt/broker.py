@@ -1,13 +1,4 @@
-"""The broker: its address and the encryption of the line.
-
-Password and authority of a broker, from their files, and the size of a packet.
-
-How the line to a broker is encrypted, and the certificate that is shown there.
-
-How a connection to the broker stands, and why it ended.
-
-Ends the wait of a thread that listens to a socket.
-"""
+"""The broker: its password and authority from files, the encryption of the line, its state."""
 
 from __future__ import annotations
 
@@ -16,6 +7,7 @@ import math
 import socket
 import ssl
 import stat
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
@@ -207,20 +199,15 @@ class WakeSignal:
 
     def set(self) -> None:
         """End the wait, or the next one; may be called from any thread, also after ``close``."""
-        try:
+        # a full buffer wakes the reader up anyway; else the worker has ended and closed the sockets
+        with suppress(OSError):
             self._writer.send(b"\0")
-        except BlockingIOError:
-            return  # the buffer is full: the reader will wake up anyway
-        except OSError:
-            return  # the worker has ended and closed the sockets
 
     def clear(self) -> None:
         """Read everything, so that the next wait lasts until the next ``set``."""
-        try:
+        with suppress(BlockingIOError):
             while self._reader.recv(4096):
                 pass
-        except BlockingIOError:
-            return
 
     def close(self) -> None:
         """Close both sockets."""

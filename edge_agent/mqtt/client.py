@@ -1,11 +1,7 @@
-"""The MQTT thread.
-
-The MQTT worker: publishes what happens now, and sends the outbox while the broker is there.
+"""The MQTT worker: publishes what happens now, and sends the outbox while the broker is there.
 
 An unreachable broker is no error: the worker tries again, with growing pauses, and ``state`` says
 so.
-
-What the MQTT client is built from: names, waiting times and subscriptions.
 """
 
 from __future__ import annotations
@@ -20,29 +16,12 @@ from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.threads import Worker
+from edge_agent.mqtt import payloads, sending
 from edge_agent.mqtt.broker import ConnectionEndedError, MqttState, WakeSignal, encryption
-from edge_agent.mqtt.connection import Connection, QueueClearing, ReceivedMessage, open_connection
+from edge_agent.mqtt.connection import Connection, QueueClearing, open_connection
 from edge_agent.mqtt.discovery import Device
 from edge_agent.mqtt.health_payload import HealthPayload
-from edge_agent.mqtt.payloads import (
-    AlertsPayload,
-    EmotionPayload,
-    Payload,
-    StatePayload,
-    Topics,
-    VitalPayload,
-    status_payload,
-)
-from edge_agent.mqtt.sending import (
-    AnnouncedTopics,
-    Announcer,
-    DropGuard,
-    LiveMessages,
-    LiveSender,
-    OutboxDelivery,
-    OutboxQueue,
-    SeqHole,
-)
+from edge_agent.mqtt.payloads import Topics, status_payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +55,7 @@ class Subscription:
     """
 
     suffix: str
-    on_message: Callable[[bytes, bool], Payload | None]
+    on_message: Callable[[bytes, bool], payloads.Payload | None]
     reply_topic: str
 
 
@@ -153,7 +132,7 @@ class MqttClient(Worker):
     def __init__(
         self,
         options: MqttOptions,
-        outbox: OutboxQueue,
+        outbox: sending.OutboxQueue,
         on_state: Callable[[MqttState, str | None], None] | None = None,
     ) -> None:
         super().__init__("mqtt")
@@ -170,12 +149,14 @@ class MqttClient(Worker):
         self._waiting = 0
         self._short_lived = 0
         self._acknowledged: set[int] = set()
-        self._holes: Sequence[SeqHole] = ()
-        self._guard = DropGuard()
+        self._holes: Sequence[sending.SeqHole] = ()
+        self._guard = sending.DropGuard()
         self._queues = QueueClearing(options.broker, self._context)
-        self._live = LiveMessages(self._topics)
-        self._sender = LiveSender(self._topics, self._live)
-        self._announcer = Announcer(options.home_assistant, AnnouncedTopics(options.announced))
+        self._live = sending.LiveMessages(self._topics)
+        self._sender = sending.LiveSender(self._topics, self._live)
+        self._announcer = sending.Announcer(
+            options.home_assistant, sending.AnnouncedTopics(options.announced)
+        )
         self._send_now = True
         self._next_poll_s = 0.0
         self._lost = False
@@ -215,7 +196,7 @@ class MqttClient(Worker):
         return self._sender.left_out
 
     @property
-    def holes(self) -> Sequence[SeqHole]:
+    def holes(self) -> Sequence[sending.SeqHole]:
         """The newest holes in the numbers of messages, newest first, at the last look."""
         return self._holes
 
@@ -229,7 +210,7 @@ class MqttClient(Worker):
         super().stop()
         self._wake.set()
 
-    def publish_emotion(self, payload: EmotionPayload) -> None:
+    def publish_emotion(self, payload: payloads.EmotionPayload) -> None:
         """Publish a changed emotion (QoS 0, retained).
 
         While the broker is away only the newest is kept.
@@ -244,17 +225,17 @@ class MqttClient(Worker):
         self._live.retain(Topics.HEALTH, payload)
         self._wake.set()
 
-    def publish_alerts(self, payload: AlertsPayload) -> None:
+    def publish_alerts(self, payload: payloads.AlertsPayload) -> None:
         """Publish the alerts that stand (QoS 0, retained); while the broker is away the newest."""
         self._live.retain(Topics.ALERTS, payload)
         self._wake.set()
 
-    def publish_state(self, payload: StatePayload) -> None:
+    def publish_state(self, payload: payloads.StatePayload) -> None:
         """Publish what is known now (QoS 0); while the broker is away only the newest is kept."""
         self._live.set_state(payload)
         self._wake.set()
 
-    def publish_vital(self, payload: VitalPayload) -> None:
+    def publish_vital(self, payload: payloads.VitalPayload) -> None:
         """Publish a reading (QoS 0).
 
         While the broker is away it is not published at all; the timeline has it.
@@ -357,9 +338,9 @@ class MqttClient(Worker):
         elif not is_silent and self._state is MqttState.SILENT:
             self._set_state(MqttState.CONNECTED, self._remark)
 
-    def _begin_delivery(self) -> OutboxDelivery:
+    def _begin_delivery(self) -> sending.OutboxDelivery:
         """Note that a connection stands, and return what sends the outbox over it."""
-        delivery = OutboxDelivery(
+        delivery = sending.OutboxDelivery(
             self._outbox,
             self._topics,
             self._options.window_s,
@@ -383,18 +364,14 @@ class MqttClient(Worker):
                 topic,
             )
         for message in connection.messages():
-            self._handle(connection, message)
+            told = self._subscriptions.get(message.topic)
+            if told is not None:
+                reply = told.on_message(message.payload, message.retained)
+                if reply is not None:
+                    self._sender.publish(connection, told.reply_topic, reply.encode(), retain=False)
             self._announcer.handle(connection, message)
 
-    def _handle(self, connection: Connection, message: ReceivedMessage) -> None:
-        subscription = self._subscriptions.get(message.topic)
-        if subscription is None:
-            return
-        reply = subscription.on_message(message.payload, message.retained)
-        if reply is not None:
-            self._sender.publish(connection, subscription.reply_topic, reply.encode(), retain=False)
-
-    def _deliver(self, connection: Connection, delivery: OutboxDelivery) -> None:
+    def _deliver(self, connection: Connection, delivery: sending.OutboxDelivery) -> None:
         """Process acknowledgements and send what waits.
 
         After a refusal or an error of the database nothing is sent for a while.
@@ -438,7 +415,7 @@ class MqttClient(Worker):
         )
 
     def _disconnect(
-        self, connection: Connection, delivery: OutboxDelivery, status_topic: str
+        self, connection: Connection, delivery: sending.OutboxDelivery, status_topic: str
     ) -> None:
         """Wait briefly for acknowledgements, publish ``offline``, and disconnect.
 

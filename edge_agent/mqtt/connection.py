@@ -1,24 +1,12 @@
-"""One connection from opening to end.
-
-One connection to a broker, from connecting to its end: the only file that speaks by paho.
+"""One connection to a broker, from opening to its end, and why it ended: nothing else knows paho.
 
 paho keeps unacknowledged messages in memory and sends them again by itself after a reconnect. Here
 the outbox does that, so every connection gets a new paho client, and nothing is kept beyond it.
 
-The words for a connection that did not come to stand or ended, each with what to do.
-
-Opens a connection, with the older version of MQTT where the broker does not take the newer.
-
-A log-in at the broker as the agent does it, which ends at once and disturbs nobody.
-
-Queues that the broker keeps for subscribers that are away, cleared after an erasure.
-
-MQTT lets nobody look into the queue of another client. Whoever connects by its client id and asks
-for a clean session ends its old one, messages and subscriptions included (MQTT 3.1.1, 3.1.2.4; MQTT
-5, 3.1.2.4). So only the queues whose client ids are configured can be cleared; such a subscriber
-subscribes anew when it connects the next time.
-
-How long a broker has said nothing, and since when it owes an answer.
+MQTT lets nobody look into the queue that a broker keeps for another client that is away. Whoever
+connects by its client id and asks for a clean session ends its old one, messages and subscriptions
+included (MQTT 3.1.1, 3.1.2.4; MQTT 5, 3.1.2.4). So after an erasure only the queues whose client
+ids are configured can be cleared; such a subscriber subscribes anew when it connects the next time.
 """
 
 from __future__ import annotations
@@ -31,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from paho.mqtt import client as paho
 from paho.mqtt.client import WebsocketConnectionError
@@ -50,6 +38,7 @@ from edge_agent.mqtt.broker import (
     packet_bytes,
 )
 
+T = TypeVar("T")
 # reason codes of MQTT 5, section 2.4
 _UNSUPPORTED_PROTOCOL = 0x84
 _LOGIN_REFUSED = frozenset({0x86, 0x87, 0x8A})
@@ -114,9 +103,7 @@ def certificate_refused(broker: MqttSettings, complaint: str) -> ConnectionEnded
     if alert is None or (alert == _VAGUE and broker.client_certificate is not None):
         return None
     if broker.client_certificate is None:
-        none = "none"
-        if alert == _VAGUE:
-            none = "none, it seems"
+        none = "none, it seems" if alert == _VAGUE else "none"
         text = (
             f"{broker.where}: wants a certificate and gets {none}. Set mqtt.client_certificate and "
             "mqtt.client_key to those that the broker's keeper made for this appliance."
@@ -141,13 +128,9 @@ def ended(
         end: the last reason code of the connection; ``None``: there was none.
     """
     where = broker.where
-    reason = end
-    if answer is not None and answer.is_failure:
-        # the answer to the login says more than the end of the connection that follows it
-        reason = answer
-    code = 0
-    if reason is not None:
-        code = reason.value
+    # the answer to the login says more than the end of the connection that follows it
+    reason = answer if answer is not None and answer.is_failure else end
+    code = 0 if reason is None else reason.value
     if code == _UNSUPPORTED_PROTOCOL:
         other = "3.1.1" if broker.protocol == "5" else "5"
         return ConnectionEndedError(
@@ -156,7 +139,11 @@ def ended(
             version=True,
         )
     if code in _LOGIN_REFUSED:
-        return _login_refused(broker, reason)
+        who = f"user {broker.username!r}" if broker.username else "visitors without a name"
+        return ConnectionEndedError(
+            MqttState.UNAUTHORISED,
+            f"{where}: refuses {who} ({reason}). Check mqtt.username and the password.",
+        )
     if code == _TAKEN_OVER:
         return ConnectionEndedError(
             MqttState.REFUSED,
@@ -172,22 +159,10 @@ def ended(
     return ConnectionEndedError(MqttState.UNREACHABLE, f"{where}: connection lost ({reason}).")
 
 
-def _login_refused(broker: MqttSettings, reason: ReasonCode | None) -> ConnectionEndedError:
-    who = "visitors without a name"
-    if broker.username:
-        who = f"user {broker.username!r}"
-    return ConnectionEndedError(
-        MqttState.UNAUTHORISED,
-        f"{broker.where}: refuses {who} ({reason}). Check mqtt.username and the password.",
-    )
-
-
 def right_port(broker: MqttSettings) -> str:
     """Return what to look at where something listens that does not greet as a broker does."""
-    port, other = "without TLS", "mqtt.tls = true"
-    if broker.tls:
-        port, other = "with TLS", "mqtt.tls = false"
-    text = f"Is it a broker, and mqtt.port its port {port} (else set {other})"
+    port, other = ("with TLS", "false") if broker.tls else ("without TLS", "true")
+    text = f"Is it a broker, and mqtt.port its port {port} (else set mqtt.tls = {other})"
     if broker.transport == "tcp":
         return f'{text} and without WebSockets (else set mqtt.transport = "websockets")?'
     return f"{text}, and mqtt.websocket_path the broker's?"
@@ -247,6 +222,7 @@ LARGEST_PACKET_BYTES = 1024 * 1024
 """With MQTT 5 the broker does not send larger messages: nobody can fill the agent's memory."""
 MOST_RECEIVED = 10_000
 """Received messages that wait to be handled; the oldest are dropped first, for the same reason."""
+_VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
 _NOWHERE = "affect-edge-sign-of-life"
 """A topic to which nobody subscribes: the broker must answer who leaves it (MQTT 5, 3.10.4)."""
 
@@ -314,10 +290,7 @@ class Connection:
         self.silence = Silence()
         self.receive_maximum = 65535
         self.maximum_packet: int | None = None
-        if broker.protocol == "5":
-            version = MQTTProtocolVersion.MQTTv5
-        else:
-            version = MQTTProtocolVersion.MQTTv311
+        version = _VERSIONS[broker.protocol]
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
@@ -403,15 +376,11 @@ class Connection:
 
     def messages(self) -> list[ReceivedMessage]:
         """Return the messages received since the last call, in order."""
-        messages = list(self._messages)
-        self._messages.clear()
-        return messages
+        return _taken(self._messages)
 
     def failed_subscriptions(self) -> list[str]:
         """Return the topics whose subscription the broker has refused since the last call."""
-        topics = self._failed_subscriptions
-        self._failed_subscriptions = []
-        return topics
+        return _taken(self._failed_subscriptions)
 
     def pump(self, timeout_s: float) -> None:
         """Wait for bytes at most ``timeout_s`` (and less than a second), then read and write them.
@@ -445,9 +414,7 @@ class Connection:
 
     def acks(self) -> list[PubAck]:
         """Return the broker's acknowledgements since the last call."""
-        acks = self._acks
-        self._acks = []
-        return acks
+        return _taken(self._acks)
 
     def has_taken(self, mid: int) -> bool:
         """Tell whether the broker has acknowledged a message at QoS 1, also if it refused it."""
@@ -483,55 +450,37 @@ class Connection:
         if level == paho.MQTT_LOG_ERR:
             self._complaint = text
 
-    def _on_connect(
-        self,
-        _client: paho.Client,
-        _data: object,
-        _flags: paho.ConnectFlags,
-        reason: ReasonCode,
-        properties: Properties | None,
-    ) -> None:
-        self._connack = reason
+    # paho gives client, data, then flags or a number, a reason or several, and properties
+
+    def _on_connect(self, *given: Any) -> None:
+        self._connack, properties = given[3:]
         self.receive_maximum = getattr(properties, "ReceiveMaximum", self.receive_maximum)
         self.maximum_packet = getattr(properties, "MaximumPacketSize", None)
 
-    def _on_publish(
-        self,
-        _client: paho.Client,
-        _data: object,
-        mid: int,
-        reason: ReasonCode,
-        _properties: Properties,
-    ) -> None:
+    def _on_publish(self, *given: Any) -> None:
+        mid, reason, _properties = given[2:]
         self._taken.add(mid)
         self._acks.append(PubAck(mid, str(reason) if reason.is_failure else None))
 
-    def _on_subscribe(
-        self,
-        _client: paho.Client,
-        _data: object,
-        mid: int,
-        reasons: list[ReasonCode],
-        _properties: Properties | None,
-    ) -> None:
+    def _on_subscribe(self, *given: Any) -> None:
+        mid, reasons, _properties = given[2:]
         topic = self._subscriptions.pop(mid, None)
         if topic is not None and any(reason.is_failure for reason in reasons):
             self._failed_subscriptions.append(topic)
 
     def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        self._messages.append(
-            ReceivedMessage(message.topic, bytes(message.payload), message.retain)
-        )
+        received = ReceivedMessage(message.topic, bytes(message.payload), message.retain)
+        self._messages.append(received)
 
-    def _on_disconnect(
-        self,
-        _client: paho.Client,
-        _data: object,
-        _flags: paho.DisconnectFlags,
-        reason: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
-        self._end = self._end or reason
+    def _on_disconnect(self, *given: Any) -> None:
+        self._end = self._end or given[3]
+
+
+def _taken(waiting: deque[T] | list[T]) -> list[T]:
+    """Empty a list, and return what was in it."""
+    items = list(waiting)
+    waiting.clear()
+    return items
 
 
 def open_connection(
@@ -577,9 +526,7 @@ def open_connection(
             first.state,
             f"{broker.where}: does not speak MQTT 5, and 3.1.1 was tried in vain ({second.text})",
         ) from second
-    how = "hangs up at MQTT 5"
-    if is_said:
-        how = "does not speak MQTT 5"
+    how = "does not speak MQTT 5" if is_said else "hangs up at MQTT 5"
     return connection, (
         f"{broker.where}: {how}; 3.1.1 is used, in which it cannot say that it refuses a message. "
         'Use a newer broker, or set mqtt.protocol to "3.1.1".'
@@ -612,11 +559,17 @@ def log_in(broker: MqttSettings, name: str) -> str | None:
         ConnectionEndedError: the broker cannot be reached, is not trusted, or refuses.
         MqttError: the authority of the broker, our certificate or its key cannot be used.
     """
-    context = encryption(broker)
+    client_id = f"{name}-{os.getpid()}"
+    return _come_and_go(broker, encryption(broker), client_id, suspected=True)
+
+
+def _come_and_go(
+    broker: MqttSettings, context: ssl.SSLContext | None, client_id: str, *, suspected: bool
+) -> str | None:
+    """Log in and leave at once; return what ``open_connection`` remarks."""
     with closing(WakeSignal()) as wake:
-        connection, remark = open_connection(
-            broker, context, f"{name}-{os.getpid()}", None, wake, suspected=True
-        )
+        line = (broker, context, client_id, None, wake)
+        connection, remark = open_connection(*line, suspected=suspected)
         try:
             connection.disconnect()
         finally:
@@ -669,12 +622,5 @@ class QueueClearing:
                     self._not_before_s = boot_seconds() + AGAIN_SECONDS
 
     def _clear(self, client_id: str) -> None:
-        wake = WakeSignal()
-        try:
-            line = (self._broker, self._context, client_id, None, wake)
-            connection, _ = open_connection(*line, suspected=False)
-            connection.disconnect()
-            connection.release()
-        finally:
-            wake.close()
+        _come_and_go(self._broker, self._context, client_id, suspected=False)
         log.info("mqtt: the queue of a subscriber was cleared after an erasure")

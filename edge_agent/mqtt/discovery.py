@@ -1,8 +1,4 @@
-"""Home Assistant's discovery.
-
-Builds Home Assistant's discovery message: one device with every entity of the appliance.
-
-The payload of Home Assistant's device discovery, as far as the appliance uses it.
+"""Home Assistant's discovery message: one device with every entity of the appliance.
 
 The words are Home Assistant's:
 https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload
@@ -17,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.core.expression import FACE_STATES
-from edge_agent.core.vitals import SPECS, VitalKind
+from edge_agent.core.vitals import SPECS
 from edge_agent.mqtt.payloads import Part, Topics
 
 
@@ -141,9 +137,12 @@ class Device:
 def discovery_payload(device: Device) -> DiscoveryPayload:
     """Return the device with its entities: sensors and, with commands, buttons and a switch."""
     make = _ComponentMaker(device)
-    components = _expression(make) | _vitals(make) | _appliance(make)
+    _add_expression(make)
+    _add_vitals(make)
+    _add_appliance(make)
     if device.commands:
-        components |= _buttons(make) | {"capture": make.capture_switch()}
+        _add_buttons(make)
+        make.capture_switch()
     return DiscoveryPayload(
         device=DeviceEntry(
             identifiers=[device.id],
@@ -153,12 +152,12 @@ def discovery_payload(device: Device) -> DiscoveryPayload:
             sw_version=device.version,
         ),
         origin=Origin(name="Affect Edge", sw_version=device.version),
-        components=components,
+        components=make.components,
     )
 
 
 class _ComponentMaker:
-    """Fills in what the entities of a device have in common."""
+    """Makes entities, and fills in what those of a device have in common."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
@@ -167,39 +166,38 @@ class _ComponentMaker:
             topic=device.topics.full(Topics.STATUS), value_template="{{ value_json.state }}"
         )
         self._expire_s = max(LEAST_EXPIRY_S, round(WINDOWS_SILENT * device.window_s))
+        self.components: dict[str, Component] = {}
 
-    def sensor(self, key: str, name: str, value: str, **more: Any) -> Component:
-        """Return a sensor whose state is an expression over the message ``state``."""
-        return self._reader("sensor", key, name, value, **more)
+    def sensor(self, key: str, name: str, value: str, **more: Any) -> None:
+        """Add a sensor whose state is an expression over the message ``state``."""
+        self._reader("sensor", key, name, value, **more)
 
-    def binary_sensor(self, key: str, name: str, value: str, **more: Any) -> Component:
-        """Return a binary sensor whose state is true, false or ``null`` in the message."""
-        return self._reader(
-            "binary_sensor", key, name, value, payload_on="True", payload_off="False", **more
-        )
+    def binary_sensor(self, key: str, name: str, value: str, **more: Any) -> None:
+        """Add a binary sensor whose state is true, false or ``null`` in the message."""
+        more |= {"payload_on": "True", "payload_off": "False"}
+        self._reader("binary_sensor", key, name, value, **more)
 
-    def button(self, key: str, name: str, suffix: str, command: dict[str, str]) -> Component:
-        """Return a button that sends a command; it can be pressed while a session is open."""
+    def button(self, key: str, name: str, suffix: str, command: dict[str, str]) -> None:
+        """Add a button that sends a command; it can be pressed while a session is open."""
         session = Availability(
-            topic=self._state,
-            value_template="{{ 'online' if value_json.session else 'offline' }}",
+            topic=self._state, value_template="{{ 'online' if value_json.session else 'offline' }}"
         )
-        return Component(
+        self._add(
+            key,
             platform="button",
             name=name,
-            unique_id=f"{self._device.id}-{key}",
             availability=[self._status, session],
             command_topic=self._device.topics.full(suffix),
             payload_press=json.dumps(command),
             qos=1,
         )
 
-    def capture_switch(self) -> Component:
-        """Return the switch of the camera; its state is what the appliance does, not a guess."""
-        return Component(
+    def capture_switch(self) -> None:
+        """Add the switch of the camera; its state is what the appliance does, not a guess."""
+        self._add(
+            "capture",
             platform="switch",
             name="Capture",
-            unique_id=f"{self._device.id}-capture",
             availability=[self._status],
             icon="mdi:camera",
             state_topic=self._state,
@@ -219,18 +217,11 @@ class _ComponentMaker:
             "json_attributes_template": f"{{{{ {value} | tojson }}}}",
         }
 
-    def _reader(
-        self,
-        platform: Literal["sensor", "binary_sensor"],
-        key: str,
-        name: str,
-        value: str,
-        **more: Any,
-    ) -> Component:
-        return Component(
+    def _reader(self, platform: str, key: str, name: str, value: str, **more: Any) -> None:
+        self._add(
+            key,
             platform=platform,
             name=name,
-            unique_id=f"{self._device.id}-{key}",
             availability=[self._status],
             state_topic=self._state,
             value_template=f"{{{{ {value} }}}}",
@@ -238,102 +229,76 @@ class _ComponentMaker:
             **more,
         )
 
+    def _add(self, key: str, **fields: Any) -> None:
+        self.components[key] = Component(unique_id=f"{self._device.id}-{key}", **fields)
 
-def _expression(make: _ComponentMaker) -> dict[str, Component]:
-    """Return what the face shows: the label, the share of each label, valence, faces."""
-    components = {
-        "expression": make.sensor(
-            "expression",
-            "Expression",
-            "value_json.emotion",
-            device_class="enum",
-            options=list(FACE_STATES),
-            icon="mdi:emoticon-outline",
-        )
-    }
+
+_SHARE = {
+    "state_class": "measurement",
+    "unit_of_measurement": "%",
+    "suggested_display_precision": 0,
+}
+
+
+def _add_expression(make: _ComponentMaker) -> None:
+    """Add what the face shows: the label, the share of each label, valence, faces."""
+    emotion = "value_json.emotion"
+    labels = {"device_class": "enum", "options": list(FACE_STATES), "icon": "mdi:emoticon-outline"}
+    make.sensor("expression", "Expression", emotion, **labels)
     for label in FACE_STATES:
-        key = f"share_{label}"
-        components[key] = make.sensor(
-            key,
-            f"Share {label.replace('_', ' ')}",
-            f"value_json.shares.{label} if value_json.shares else None",
-            state_class="measurement",
-            unit_of_measurement="%",
-            suggested_display_precision=0,
-        )
-    components["valence"] = make.sensor(
+        share = f"value_json.shares.{label} if value_json.shares else None"
+        make.sensor(f"share_{label}", f"Share {label.replace('_', ' ')}", share, **_SHARE)
+    make.sensor(
         "valence",
         "Valence (derived)",
         "value_json.valence",
         state_class="measurement",
         suggested_display_precision=2,
     )
-    components["faces"] = make.sensor(
-        "faces", "Faces", "value_json.faces", state_class="measurement"
+    make.sensor("faces", "Faces", "value_json.faces", state_class="measurement")
+
+
+def _add_vitals(make: _ComponentMaker) -> None:
+    """Add a sensor for each kind of vital; its attributes tell time, source and doubts."""
+    for kind, spec in SPECS.items():
+        reading = f"value_json.vitals.{kind.value}"
+        make.sensor(
+            kind.value,
+            spec.label,
+            f"{reading}.value if {reading} else None",
+            device_class=spec.device_class,
+            state_class=spec.state_class,
+            unit_of_measurement=spec.unit_shown,
+            suggested_display_precision=spec.decimals,
+            **make.attributes(f"({reading} or {{}})"),
+        )
+
+
+def _add_appliance(make: _ComponentMaker) -> None:
+    """Add how the appliance is."""
+    make.binary_sensor("camera", "Camera", "value_json.camera", device_class="running")
+    make.binary_sensor("recording", "Recording", "value_json.recording", icon="mdi:record-rec")
+    make.binary_sensor("session", "Session", "value_json.session", device_class="running")
+    make.binary_sensor(
+        "alarm",
+        "Alarm",
+        "(value_json.alarms | count > 0) if value_json.alarms is not none else None",
+        device_class="problem",
+        entity_category="diagnostic",
+        **make.attributes("(value_json.alarms or {})"),
     )
-    return components
-
-
-def _vitals(make: _ComponentMaker) -> dict[str, Component]:
-    """Return a sensor for each kind of vital; its attributes tell time, source and doubts."""
-    return {kind.value: _vital(make, kind) for kind in SPECS}
-
-
-def _vital(make: _ComponentMaker, kind: VitalKind) -> Component:
-    spec = kind.spec
-    reading = f"value_json.vitals.{kind.value}"
-    return make.sensor(
-        kind.value,
-        spec.label,
-        f"{reading}.value if {reading} else None",
-        device_class=spec.device_class,
-        state_class=spec.state_class,
-        unit_of_measurement=spec.unit_shown,
-        suggested_display_precision=spec.decimals,
-        **make.attributes(f"({reading} or {{}})"),
-    )
-
-
-def _appliance(make: _ComponentMaker) -> dict[str, Component]:
-    """Return how the appliance is."""
-    return {
-        "camera": make.binary_sensor(
-            "camera", "Camera", "value_json.camera", device_class="running"
-        ),
-        "recording": make.binary_sensor(
-            "recording", "Recording", "value_json.recording", icon="mdi:record-rec"
-        ),
-        "session": make.binary_sensor(
-            "session", "Session", "value_json.session", device_class="running"
-        ),
-        "alarm": make.binary_sensor(
-            "alarm",
-            "Alarm",
-            "(value_json.alarms | count > 0) if value_json.alarms is not none else None",
-            device_class="problem",
-            entity_category="diagnostic",
-            **make.attributes("(value_json.alarms or {})"),
-        ),
-        "frames_per_second": make.sensor(
-            "frames_per_second",
-            "Frames per second",
-            "value_json.frames_per_second",
-            entity_category="diagnostic",
-            state_class="measurement",
-            unit_of_measurement="/s",
-            suggested_display_precision=1,
-        ),
-        "temperature": make.sensor(
-            "temperature",
-            "Processor temperature",
-            "value_json.temperature_celsius",
-            entity_category="diagnostic",
-            device_class="temperature",
-            state_class="measurement",
-            unit_of_measurement="°C",
-            suggested_display_precision=1,
-        ),
+    measured = {
+        "entity_category": "diagnostic",
+        "state_class": "measurement",
+        "suggested_display_precision": 1,
     }
+    rate = "value_json.frames_per_second"
+    make.sensor(
+        "frames_per_second", "Frames per second", rate, unit_of_measurement="/s", **measured
+    )
+    measured |= {"device_class": "temperature", "unit_of_measurement": "°C"}
+    celsius = "value_json.temperature_celsius"
+    make.sensor("temperature", "Processor temperature", celsius, **measured)
 
 
 _MARKERS = (
@@ -344,16 +309,11 @@ _MARKERS = (
 )
 
 
-def _buttons(make: _ComponentMaker) -> dict[str, Component]:
-    """Return a button for each kind of marker, and one that ends the session.
+def _add_buttons(make: _ComponentMaker) -> None:
+    """Add a button for each kind of marker, and one that ends the session.
 
     None starts one: a start names a participant who has consented.
     """
-    components = {
-        f"mark_{key}": make.button(f"mark_{key}", name, Topics.COMMAND_MARKER, command)
-        for key, name, command in _MARKERS
-    }
-    components["end_session"] = make.button(
-        "end_session", "End session", Topics.COMMAND_SESSION, {"action": "end"}
-    )
-    return components
+    for key, name, command in _MARKERS:
+        make.button(f"mark_{key}", name, Topics.COMMAND_MARKER, command)
+    make.button("end_session", "End session", Topics.COMMAND_SESSION, {"action": "end"})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from edge_agent.core.vitals import SensorKind
-from edge_agent.mqtt.payloads import Part, Payload, Time
+from edge_agent.mqtt.payloads import Part, Payload, Time, message_example
 
 
 class Disk(Part):
@@ -158,81 +158,73 @@ class Alarm(Part):
 class HealthPayload(Payload):
     """Health of the appliance, every minute and when an alarm starts or ends."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
+    model_config = message_example(
+        at="2026-11-20T08:12:10.250Z",
+        device="affect-edge",
+        version="0.1.0",
+        uptime_seconds=86400.0,
+        temperature_celsius=52.1,
+        throttling=None,
+        cpu_percent=38.5,
+        load_1_minute=0.7,
+        disk={"free_bytes": 21474836480, "free_percent": 71.5},
+        memory={"process_bytes": 121634816, "available_bytes": 3221225472},
+        camera={
+            "fps": 14.9,
+            "frame_age_seconds": 0.06,
+            "frames_dropped": 12,
+            "fps_limit": None,
+            "limited_by": None,
+            "readings_per_second": 4.1,
+            "effort": "by_need",
+        },
+        recorder={
+            "queue_depth": 4,
+            "rows_dropped": 0,
+            "last_commit_age_seconds": 3.2,
+            "duplicates": 0,
+        },
+        copies={
+            "last_good_age_seconds": 16920.0,
+            "failed": False,
+            "smaller": False,
+            "second_place_failed": False,
+        },
+        mqtt={
+            "state": "connected",
+            "outbox": 0,
+            "readings_taken": 0,
+            "readings_refused": 0,
+            "set_aside": {},
+            "holes": [
                 {
-                    "schema": 1,
-                    "at": "2026-11-20T08:12:10.250Z",
-                    "device": "affect-edge",
-                    "version": "0.1.0",
-                    "uptime_seconds": 86400.0,
-                    "temperature_celsius": 52.1,
-                    "throttling": None,
-                    "cpu_percent": 38.5,
-                    "load_1_minute": 0.7,
-                    "disk": {"free_bytes": 21474836480, "free_percent": 71.5},
-                    "memory": {"process_bytes": 121634816, "available_bytes": 3221225472},
-                    "camera": {
-                        "fps": 14.9,
-                        "frame_age_seconds": 0.06,
-                        "frames_dropped": 12,
-                        "fps_limit": None,
-                        "limited_by": None,
-                        "readings_per_second": 4.1,
-                        "effort": "by_need",
-                    },
-                    "recorder": {
-                        "queue_depth": 4,
-                        "rows_dropped": 0,
-                        "last_commit_age_seconds": 3.2,
-                        "duplicates": 0,
-                    },
-                    "copies": {
-                        "last_good_age_seconds": 16920.0,
-                        "failed": False,
-                        "smaller": False,
-                        "second_place_failed": False,
-                    },
-                    "mqtt": {
-                        "state": "connected",
-                        "outbox": 0,
-                        "readings_taken": 0,
-                        "readings_refused": 0,
-                        "set_aside": {},
-                        "holes": [
-                            {
-                                "epoch": "3f9c1e60b75a2d84",
-                                "topic": "summary",
-                                "first": 4102,
-                                "last": 4160,
-                                "reason": "outbox_full",
-                                "at": "2026-11-19T22:41:10.250Z",
-                            }
-                        ],
-                    },
-                    "fleet": None,
-                    "sensors": [
-                        {
-                            "source": "ble:A0:9E:1A:00:00:01",
-                            "kind": "heart_rate",
-                            "connected": True,
-                            "battery_percent": 87,
-                            "contact": True,
-                            "reason": None,
-                        }
-                    ],
-                    "clock_synchronised": True,
-                    "alarms": [
-                        {
-                            "name": "hot",
-                            "text": "The processor has 79 °C and will slow down. Give it air "
-                            "or a heat sink.",
-                        }
-                    ],
+                    "epoch": "3f9c1e60b75a2d84",
+                    "topic": "summary",
+                    "first": 4102,
+                    "last": 4160,
+                    "reason": "outbox_full",
+                    "at": "2026-11-19T22:41:10.250Z",
                 }
-            ]
-        }
+            ],
+        },
+        fleet=None,
+        sensors=[
+            {
+                "source": "ble:A0:9E:1A:00:00:01",
+                "kind": "heart_rate",
+                "connected": True,
+                "battery_percent": 87,
+                "contact": True,
+                "reason": None,
+            }
+        ],
+        clock_synchronised=True,
+        alarms=[
+            {
+                "name": "hot",
+                "text": "The processor has 79 °C and will slow down. Give it air or a heat sink.",
+            }
+        ],
     )
 
     at: Time

@@ -1,9 +1,4 @@
-"""Commands and refusals.
-
-Commands over MQTT: sessions, markers, the camera; refusals are reported.
-
-Payloads of commands from outside, and of the answers to what was refused.
-"""
+"""Commands over MQTT, for sessions, markers and the camera, and the reports of what was refused."""
 
 from __future__ import annotations
 
@@ -11,13 +6,13 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from edge_agent.core import clock
 from edge_agent.core.clock import ClockOffset, Instant, SenderClocks, iso_utc
 from edge_agent.core.errors import ReadingError, StoreError, StudyError
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
-from edge_agent.mqtt.payloads import Part, Payload, Time, Topics
+from edge_agent.mqtt.payloads import Part, Payload, Time, Topics, example, message_example
 
 REFUSALS_SHOWN = 20
 """Refused readings named in one report: a message may hold a thousand."""
@@ -39,27 +34,20 @@ class RefusedReading(Part):
 class RejectedPayload(Payload):
     """Readings received over MQTT that were refused."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "schema": 1,
-                    "at": "2026-11-20T08:12:10.250Z",
-                    "digest": "9f86d081884c7d65",
-                    "taken": 1,
-                    "refused": 1,
-                    "readings": [
-                        {
-                            "index": 1,
-                            "id": "a-17",
-                            "field": "unit",
-                            "reason": "unit: 'psi' is no unit of systolic. Allowed: mm[hg], "
-                            "mmhg, kpa, or empty for mm[Hg].",
-                        }
-                    ],
-                }
-            ]
-        }
+    model_config = message_example(
+        at="2026-11-20T08:12:10.250Z",
+        digest="9f86d081884c7d65",
+        taken=1,
+        refused=1,
+        readings=[
+            {
+                "index": 1,
+                "id": "a-17",
+                "field": "unit",
+                "reason": "unit: 'psi' is no unit of systolic. Allowed: mm[hg], "
+                "mmhg, kpa, or empty for mm[Hg].",
+            }
+        ],
     )
 
     at: Time
@@ -76,18 +64,12 @@ class RejectedPayload(Payload):
 class SessionCommand(Part):
     """Opens or closes a session, now."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "action": "start",
-                    "participant": "P007",
-                    "purpose": "research",
-                    "setting": "laboratory",
-                    "name": "three films",
-                }
-            ]
-        }
+    model_config = example(
+        action="start",
+        participant="P007",
+        purpose="research",
+        setting="laboratory",
+        name="three films",
     )
 
     action: Literal["start", "end"]
@@ -102,9 +84,7 @@ class SessionCommand(Part):
 class MarkerCommand(Part):
     """Sets a marker in the open session: now, or when the sender's clock says."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"kind": "stimulus_start", "label": "anger"}]}
-    )
+    model_config = example(kind="stimulus_start", label="anger")
 
     kind: MarkerKind
     label: str = Field(
@@ -126,7 +106,7 @@ class MarkerCommand(Part):
 class CaptureCommand(Part):
     """Turns the camera on or off; it stays so after a restart."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"action": "off"}]})
+    model_config = example(action="off")
 
     action: Literal["on", "off"]
 
@@ -134,18 +114,11 @@ class CaptureCommand(Part):
 class CommandRejectedPayload(Payload):
     """A command that was refused."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "schema": 1,
-                    "at": "2026-11-20T08:12:10.250Z",
-                    "topic": "command/marker",
-                    "digest": "9f86d081884c7d65",
-                    "reason": "No session is open. Start one first.",
-                }
-            ]
-        }
+    model_config = message_example(
+        at="2026-11-20T08:12:10.250Z",
+        topic="command/marker",
+        digest="9f86d081884c7d65",
+        reason="No session is open. Start one first.",
     )
 
     at: Time
@@ -261,8 +234,7 @@ def _obey(
             do(model.model_validate_json(payload))
         except ValidationError as error:
             reason = "; ".join(
-                _describe(str(one["loc"][-1]) if one["loc"] else "", one["msg"])
-                for one in error.errors()
+                ": ".join((*map(str, one["loc"][-1:]), one["msg"])) for one in error.errors()
             )
         except (StudyError, StoreError) as error:
             reason = str(error)
@@ -272,9 +244,3 @@ def _obey(
     return CommandRejectedPayload(
         at=iso_utc(clock.now().wall_ms), topic=topic, digest=digest, reason=reason[:500]
     )
-
-
-def _describe(field: str, message: str) -> str:
-    if field:
-        return f"{field}: {message}"
-    return message

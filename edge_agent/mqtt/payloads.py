@@ -1,20 +1,6 @@
-"""Topics and what each message holds.
+"""The topics of an appliance, and the payload of each message but health, discovery and commands.
 
-The names of the topics of one appliance.
-
-What all payloads share: version, encoding, and the types of times, shares and labels.
-
-Payloads of what happens now: connection, emotion and vitals.
-
-The payload of a session that starts or ends, and of its markers.
-
-The payload of what is known now, for programs that show values: ``null`` is not known.
-
-The payload of a summary: one window of the timeline.
-
-The payload of the alerts that stand. None of them is a medical alarm.
-
-The stream of the timeline to a collector, and what the collector answers.
+In ``state``, for programs that show values, ``null`` is not known. No alert is a medical alarm.
 """
 
 from __future__ import annotations
@@ -25,7 +11,14 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.expression import Emotion, Observation, Recognition, RejectReason
+from edge_agent.core.expression import (
+    EMOTIONS,
+    FACE_STATES,
+    Emotion,
+    Observation,
+    Recognition,
+    RejectReason,
+)
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 
@@ -103,6 +96,16 @@ Label = Literal[
 ]
 
 
+def example(**fields: Any) -> ConfigDict:
+    """Return the configuration of a model whose example, in the documents, is this object."""
+    return ConfigDict(json_schema_extra={"examples": [fields]})
+
+
+def message_example(**fields: Any) -> ConfigDict:
+    """Return the same of a message, which tells its version first."""
+    return example(schema=1, **fields)
+
+
 class Payload(BaseModel):
     """Base class of all payloads: a version number; unknown keys are refused."""
 
@@ -132,11 +135,7 @@ class Part(BaseModel):
 class StatusPayload(Payload):
     """Whether the appliance is connected; the last will says offline, without a time."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"schema": 1, "state": "online", "at": "2026-11-20T08:12:10.250Z"}]
-        }
-    )
+    model_config = message_example(state="online", at="2026-11-20T08:12:10.250Z")
 
     state: Literal["online", "offline"] = Field(description="online from connecting to stopping")
     at: Time | None = Field(
@@ -147,20 +146,13 @@ class StatusPayload(Payload):
 class EmotionPayload(Payload):
     """The smoothed emotion of the primary face, sent when it changes."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "schema": 1,
-                    "at": "2026-11-20T08:12:10.250Z",
-                    "emotion": "happiness",
-                    "probability": 0.91,
-                    "track": 3,
-                    "valence": 0.88,
-                    "simulated": False,
-                }
-            ]
-        }
+    model_config = message_example(
+        at="2026-11-20T08:12:10.250Z",
+        emotion="happiness",
+        probability=0.91,
+        track=3,
+        valence=0.88,
+        simulated=False,
     )
 
     at: Time
@@ -182,20 +174,13 @@ class EmotionPayload(Payload):
 class VitalPayload(Payload):
     """One physiological reading."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "schema": 1,
-                    "at": "2026-11-20T08:12:10.250Z",
-                    "kind": "systolic",
-                    "value": 121.0,
-                    "unit": "mm[Hg]",
-                    "source": "simulated",
-                    "flags": ["simulated"],
-                }
-            ]
-        }
+    model_config = message_example(
+        at="2026-11-20T08:12:10.250Z",
+        kind="systolic",
+        value=121.0,
+        unit="mm[Hg]",
+        source="simulated",
+        flags=["simulated"],
     )
 
     at: Time
@@ -221,16 +206,17 @@ def emotion_payload(recognition: Recognition, *, simulated: bool) -> EmotionPayl
     face: Observation | None = recognition.primary
     at = iso_utc(recognition.at.wall_ms)
     state = cast("Label", recognition.state)
-    if face is None:
-        return EmotionPayload(
-            at=at, emotion=state, probability=None, track=None, valence=None, simulated=simulated
-        )
+    probability = track = valence = None
+    if face is not None:
+        track = face.track
+        probability = round(min(face.smoothed.confidence, 1.0), 4)
+        valence = round(max(-1.0, min(1.0, face.smoothed.valence)), 4)
     return EmotionPayload(
         at=at,
         emotion=state,
-        probability=round(min(face.smoothed.confidence, 1.0), 4),
-        track=face.track,
-        valence=round(max(-1.0, min(1.0, face.smoothed.valence)), 4),
+        probability=probability,
+        track=track,
+        valence=valence,
         simulated=simulated,
     )
 
@@ -257,29 +243,21 @@ class SessionMarker(Part):
 class SessionPayload(Payload):
     """A session started or ended, or a marker was set."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "schema": 1,
-                    "seq": 17,
-                    "epoch": "3f9c1e60b75a2d84",
-                    "replayed": False,
-                    "event": "marker",
-                    "session": 5,
-                    "participant": "P007",
-                    "purpose": "research",
-                    "name": "three films",
-                    "at": "2026-11-20T08:12:10.250Z",
-                    "marker": {"kind": "stimulus_start", "label": "anger"},
-                }
-            ]
-        }
+    model_config = message_example(
+        seq=17,
+        epoch="3f9c1e60b75a2d84",
+        replayed=False,
+        event="marker",
+        session=5,
+        participant="P007",
+        purpose="research",
+        name="three films",
+        at="2026-11-20T08:12:10.250Z",
+        marker={"kind": "stimulus_start", "label": "anger"},
     )
 
     seq: int = Field(
-        ge=1,
-        description="Rises by one with each message; an equal number is a repeated message",
+        ge=1, description="Rises by one with each message; an equal number is a repeated message"
     )
     epoch: Epoch
     replayed: bool = Field(description="Whether it comes late, because the broker was away")
@@ -305,48 +283,32 @@ class VitalNow(Part):
 class StatePayload(Payload):
     """What is known now."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "schema": 1,
-                    "at": "2026-11-20T08:12:10.250Z",
-                    "emotion": "happiness",
-                    "shares": {
-                        "neutral": 10.0,
-                        "happiness": 65.0,
-                        "surprise": 0.0,
-                        "sadness": 0.0,
-                        "anger": 0.0,
-                        "disgust": 0.0,
-                        "fear": 0.0,
-                        "contempt": 0.0,
-                        "uncertain": 5.0,
-                        "no_face": 20.0,
-                    },
-                    "valence": 0.64,
-                    "faces": 1,
-                    "vitals": {
-                        "heart_rate": {
-                            "value": 72.0,
-                            "unit": "/min",
-                            "measured_at": "2026-11-20T08:12:09.870Z",
-                            "source": "simulated",
-                            "flags": ["simulated"],
-                        },
-                        "systolic": None,
-                    },
-                    "capture": True,
-                    "camera": True,
-                    "recording": True,
-                    "session": False,
-                    "frames_per_second": 14.9,
-                    "temperature_celsius": 52.1,
-                    "alarms": {},
-                    "simulated": True,
-                }
-            ]
-        }
+    model_config = message_example(
+        at="2026-11-20T08:12:10.250Z",
+        emotion="happiness",
+        shares=dict(
+            zip(FACE_STATES, (10.0, 65.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0, 20.0), strict=True)
+        ),
+        valence=0.64,
+        faces=1,
+        vitals={
+            "heart_rate": {
+                "value": 72.0,
+                "unit": "/min",
+                "measured_at": "2026-11-20T08:12:09.870Z",
+                "source": "simulated",
+                "flags": ["simulated"],
+            },
+            "systolic": None,
+        },
+        capture=True,
+        camera=True,
+        recording=True,
+        session=False,
+        frames_per_second=14.9,
+        temperature_celsius=52.1,
+        alarms={},
+        simulated=True,
     )
 
     at: Time
@@ -405,62 +367,37 @@ class VitalSummary(Part):
 class SummaryPayload(Payload):
     """One window of the timeline."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "schema": 1,
-                    "device": "affect-edge",
-                    "seq": 4711,
-                    "epoch": "3f9c1e60b75a2d84",
-                    "replayed": False,
-                    "window": {
-                        "start": "2026-11-20T08:12:00.250Z",
-                        "end": "2026-11-20T08:12:10.250Z",
-                        "seconds": 10.0,
-                    },
-                    "frames": 150,
-                    "frames_with_face": 120,
-                    "unfit": {"turned_away": 6, "too_dark": 2},
-                    "emotions": {
-                        "neutral": 0.21,
-                        "happiness": 0.7,
-                        "surprise": 0.03,
-                        "sadness": 0.02,
-                        "anger": 0.01,
-                        "disgust": 0.01,
-                        "fear": 0.01,
-                        "contempt": 0.01,
-                    },
-                    "dominant": "happiness",
-                    "shares": {
-                        "neutral": 0.1,
-                        "happiness": 0.65,
-                        "surprise": 0.0,
-                        "sadness": 0.0,
-                        "anger": 0.0,
-                        "disgust": 0.0,
-                        "fear": 0.0,
-                        "contempt": 0.0,
-                        "uncertain": 0.05,
-                        "no_face": 0.2,
-                    },
-                    "valence": 0.64,
-                    "vitals": {
-                        "heart_rate": {
-                            "mean": 72.4,
-                            "min": 71.0,
-                            "max": 74.0,
-                            "n": 10,
-                            "flagged": 0,
-                            "unit": "/min",
-                            "simulated": False,
-                        }
-                    },
-                    "simulated": False,
-                }
-            ]
-        }
+    model_config = message_example(
+        device="affect-edge",
+        seq=4711,
+        epoch="3f9c1e60b75a2d84",
+        replayed=False,
+        window={
+            "start": "2026-11-20T08:12:00.250Z",
+            "end": "2026-11-20T08:12:10.250Z",
+            "seconds": 10.0,
+        },
+        frames=150,
+        frames_with_face=120,
+        unfit={"turned_away": 6, "too_dark": 2},
+        emotions=dict(zip(EMOTIONS, (0.21, 0.7, 0.03, 0.02, 0.01, 0.01, 0.01, 0.01), strict=True)),
+        dominant="happiness",
+        shares=dict(
+            zip(FACE_STATES, (0.1, 0.65, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.05, 0.2), strict=True)
+        ),
+        valence=0.64,
+        vitals={
+            "heart_rate": {
+                "mean": 72.4,
+                "min": 71.0,
+                "max": 74.0,
+                "n": 10,
+                "flagged": 0,
+                "unit": "/min",
+                "simulated": False,
+            }
+        },
+        simulated=False,
     )
 
     device: str
@@ -510,24 +447,17 @@ class OpenAlert(Part):
 class AlertsPayload(Payload):
     """The alerts that stand; not a medical alarm: it may come late or not at all."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "schema": 1,
-                    "at": "2026-11-20T08:12:40.250Z",
-                    "open": [
-                        {
-                            "rule": "camera",
-                            "kind": "camera",
-                            "text": "The camera gives no picture for 30 s. Look at its cable.",
-                            "since": "2026-11-20T08:12:40.250Z",
-                            "acknowledged": False,
-                        }
-                    ],
-                }
-            ]
-        }
+    model_config = message_example(
+        at="2026-11-20T08:12:40.250Z",
+        open=[
+            {
+                "rule": "camera",
+                "kind": "camera",
+                "text": "The camera gives no picture for 30 s. Look at its cable.",
+                "since": "2026-11-20T08:12:40.250Z",
+                "acknowledged": False,
+            }
+        ],
     )
 
     at: Time
@@ -537,32 +467,29 @@ class AlertsPayload(Payload):
 EPOCH = "5f2c9a0d1e3b4c67"
 
 
-class TimelinePayload(BaseModel):
+class _OfStream(BaseModel):
+    """Base class of what device and collector tell each other; unknown keys are passed over."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class TimelinePayload(_OfStream):
     """Changes of the timeline and the study: this map as CBOR (RFC 8949), compressed with zlib."""
 
-    model_config = ConfigDict(
-        extra="ignore",
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "schema": 1,
-                    "device": "lab",
-                    "epoch": EPOCH,
-                    "first": 48_210,
-                    "last": 48_211,
-                    "sent": 1_790_000_412_000,
-                    "synchronised": True,
-                    "boot": "0f6c1b9e",
-                    "boot_ms": 86_412_000,
-                    "absent": 0,
-                    "changes": [
-                        [48_210, "participant", "row", [3, "P03", 1_790_000_400_000, 0, 7]],
-                        [48_211, "marker", "gone", [12, None]],
-                    ],
-                }
-            ]
-        },
+    model_config = message_example(
+        device="lab",
+        epoch=EPOCH,
+        first=48_210,
+        last=48_211,
+        sent=1_790_000_412_000,
+        synchronised=True,
+        boot="0f6c1b9e",
+        boot_ms=86_412_000,
+        absent=0,
+        changes=[
+            [48_210, "participant", "row", [3, "P03", 1_790_000_400_000, 0, 7]],
+            [48_211, "marker", "gone", [12, None]],
+        ],
     )
 
     schema_version: Literal[1] = Field(1, alias="schema", description="Version of this message")
@@ -589,33 +516,22 @@ class TimelinePayload(BaseModel):
     )
 
 
-class Erased(BaseModel):
+class Erased(_OfStream):
     """An erasure that the collector has carried out."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
     position: int = Field(ge=1, description="Position of the erasure in the stream")
     rows: int = Field(ge=0, description="Rows that were deleted at the collector")
 
 
-class Confirmation(BaseModel):
+class Confirmation(_OfStream):
     """Up to where a collector has committed a stream, and what it has erased."""
 
-    model_config = ConfigDict(
-        extra="ignore",
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "schema": 1,
-                    "epoch": EPOCH,
-                    "position": 48_211,
-                    "closed": False,
-                    "again": False,
-                    "erased": [{"position": 47_003, "rows": 3_629}],
-                }
-            ]
-        },
+    model_config = message_example(
+        epoch=EPOCH,
+        position=48_211,
+        closed=False,
+        again=False,
+        erased=[{"position": 47_003, "rows": 3_629}],
     )
 
     schema_version: Literal[1] = Field(1, alias="schema", description="Version of this message")

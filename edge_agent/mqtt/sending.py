@@ -1,23 +1,11 @@
-"""Outbox, messages of now and discovery on the line.
+"""What is sent over one connection after the other: discovery, the outbox, and messages of now.
 
-Sends the discovery message, again where Home Assistant needs it, and takes it back.
+A row of the outbox is deleted once the broker has it. Messages of now are in no outbox (QoS 0).
 
-Sends the messages of the outbox over one connection, and deletes those the broker has.
-
-Messages of now that no outbox keeps (QoS 0): the latest of each retained topic, and vitals.
-
-Publishes the messages of now over one connection after the other.
-
-A broker with a limit hangs up at a message that is larger, where it could not say so (MQTT 3.1.1)
-or does not (mosquitto's ``message_size_limit``). Such a topic is found and left out, so that the
-connection stands for everything else.
-
-Finds the message at which a broker hangs up, so that it does not stop all that come after it.
-
-MQTT 3.1.1 has no word for "too large": the broker closes the connection. The message is then the
-first of the next connection, and so for ever.
-
-The interface between the MQTT client and the outbox; the store implements it.
+A broker with a limit hangs up at a message that is larger, where it could not say so (MQTT 3.1.1
+has no word for "too large") or does not (mosquitto's ``message_size_limit``). The message would be
+the first of the next connection, and so for ever: it is found and left out, so that the connection
+stands for everything else.
 """
 
 from __future__ import annotations
@@ -101,9 +89,7 @@ class Announcer:
         """Remove what is not announced any more, announce the device, and await the birth."""
         self._sent.clear()
         known = self._announced.read()
-        own: set[str] = set()
-        if self._device is not None:
-            own = {self._device.topic}
+        own = set() if self._device is None else {self._device.topic}
         if own - known:
             self._announced.write(known | own)
         for topic in sorted(known - own):
@@ -426,9 +412,8 @@ class OutboxDelivery:
 
     def _send_some(self, connection: Connection) -> bool:
         """Publish what may be in flight; return whether something was put away instead."""
-        limit = min(IN_FLIGHT, connection.receive_maximum)
-        if self._guard.is_careful:
-            limit = 1
+        most = 1 if self._guard.is_careful else IN_FLIGHT
+        limit = min(most, connection.receive_maximum)
         passed_over = self._guard.passed_over
         underway = set(self._in_flight.values()) | self._acknowledged | passed_over
         too_large = {}
@@ -529,6 +514,16 @@ VITALS_WAITING = 256
 """Readings that wait for the client's thread, at the most; the oldest are dropped first."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A message that is to be sent; ``number`` is its own at the connection, once it is sent."""
+
+    suffix: str
+    payload: bytes
+    retain: bool
+    number: int = 0
+
+
 class LiveMessages:
     """Messages handed over by any thread, and taken by the client's thread.
 
@@ -543,7 +538,7 @@ class LiveMessages:
         >>> from edge_agent.mqtt.payloads import status_payload
         >>> messages = LiveMessages(Topics("affect-edge", "lab"))
         >>> messages.retain("emotion", status_payload("offline", None))
-        >>> [topic for topic, _ in messages.take_retained()], messages.take_retained()
+        >>> [message.suffix for message in messages.take()], messages.take()
         (['emotion'], [])
     """
 
@@ -591,42 +586,23 @@ class LiveMessages:
             self._vitals.clear()
             self._state = None
 
-    def take_retained(self) -> list[tuple[str, bytes]]:
-        """Return suffix and payload of the retained topics that changed since the last call."""
+    def take(self) -> list[_Waiting]:
+        """Return what came since the last call: retained topics, readings, what is known now."""
         with self._lock:
-            changed = [(suffix, self._retained[suffix]) for suffix in sorted(self._changed)]
+            messages = [_Waiting(one, self._retained[one], True) for one in sorted(self._changed)]
+            messages += [_Waiting(Topics.VITALS, payload, False) for payload in self._vitals]
+            if self._state is not None:
+                messages.append(_Waiting(Topics.STATE, self._state, False))
             self._changed.clear()
-        return changed
-
-    def take_vitals(self) -> list[bytes]:
-        """Return the readings since the last call, in order."""
-        with self._lock:
-            vitals = list(self._vitals)
             self._vitals.clear()
-        return vitals
+            self._state = None
+        return messages
 
     @property
     def newest_state(self) -> bytes | None:
         """What is known now, whether it was taken or not."""
         with self._lock:
             return self._newest_state
-
-    def take_state(self) -> bytes | None:
-        """Return what is known now, if it was not taken before."""
-        with self._lock:
-            state = self._state
-            self._state = None
-        return state
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A message that is to be sent alone; ``number`` is its own at the connection."""
-
-    suffix: str
-    payload: bytes
-    retain: bool
-    number: int = 0
 
 
 class LiveSender:
@@ -694,16 +670,7 @@ class LiveSender:
 
     def send(self, connection: Connection) -> None:
         """Publish what came since the last call."""
-        messages = [
-            _Waiting(suffix, payload, retain=True) for suffix, payload in self._live.take_retained()
-        ]
-        messages += [
-            _Waiting(Topics.VITALS, payload, retain=False) for payload in self._live.take_vitals()
-        ]
-        state = self._live.take_state()
-        if state is not None:
-            messages.append(_Waiting(Topics.STATE, state, retain=False))
-        for message in messages:
+        for message in self._live.take():
             if self._is_careful:
                 self._waiting[message.suffix] = message  # of each topic the newest
             else:

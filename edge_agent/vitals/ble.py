@@ -12,21 +12,11 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
-from bleak import BleakAdapter, BleakClient, BleakScanner
+from bleak import BleakAdapter, BleakClient, BleakScanner, exc
 from bleak.args.bluez import BlueZAdapterArgs, BlueZClientArgs, BlueZScannerArgs
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
-from bleak.exc import (
-    BleakBluetoothNotAvailableError,
-    BleakBluetoothNotAvailableReason,
-    BleakCharacteristicNotFoundError,
-    BleakDBusError,
-    BleakDeviceNotFoundError,
-    BleakError,
-    BleakGATTProtocolError,
-    BleakGATTProtocolErrorCode,
-)
 from dbus_fast.errors import DBusError
 
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
@@ -43,12 +33,12 @@ CONNECT_S = 15.0
 READ_S = 5.0
 GOODBYE_S = 0.7  # the agent gives a source a second to end
 _LOCKED = {
-    BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHENTICATION,
-    BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHORIZATION,
-    BleakGATTProtocolErrorCode.INSUFFICIENT_ENCRYPTION,
-    BleakGATTProtocolErrorCode.INSUFFICIENT_ENCRYPTION_KEY_SIZE,
+    exc.BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHENTICATION,
+    exc.BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHORIZATION,
+    exc.BleakGATTProtocolErrorCode.INSUFFICIENT_ENCRYPTION,
+    exc.BleakGATTProtocolErrorCode.INSUFFICIENT_ENCRYPTION_KEY_SIZE,
 }
-_FAILURES = (BleakError, DBusError, OSError, EOFError)  # a TimeoutError is an OSError
+_FAILURES = (exc.BleakError, DBusError, OSError, EOFError)  # a TimeoutError is an OSError
 _CURES = {
     VitalsReason.BLUEZ_MISSING: (
         "The Bluetooth service does not answer.",
@@ -99,12 +89,12 @@ _DBUS = {
 }
 _UNPAIRED = ("org.bluez.Error.NotPermitted", "Not paired")  # the same error says other things, too
 _UNAVAILABLE = {
-    BleakBluetoothNotAvailableReason.NO_BLUETOOTH: VitalsReason.ADAPTER_MISSING,
-    BleakBluetoothNotAvailableReason.NO_BLE_CENTRAL_ROLE: VitalsReason.ADAPTER_MISSING,
-    BleakBluetoothNotAvailableReason.POWERED_OFF: VitalsReason.ADAPTER_OFF,
-    BleakBluetoothNotAvailableReason.DENIED_BY_SYSTEM: VitalsReason.NO_PERMISSION,
-    BleakBluetoothNotAvailableReason.DENIED_BY_USER: VitalsReason.NO_PERMISSION,
-    BleakBluetoothNotAvailableReason.DENIED_BY_UNKNOWN: VitalsReason.NO_PERMISSION,
+    exc.BleakBluetoothNotAvailableReason.NO_BLUETOOTH: VitalsReason.ADAPTER_MISSING,
+    exc.BleakBluetoothNotAvailableReason.NO_BLE_CENTRAL_ROLE: VitalsReason.ADAPTER_MISSING,
+    exc.BleakBluetoothNotAvailableReason.POWERED_OFF: VitalsReason.ADAPTER_OFF,
+    exc.BleakBluetoothNotAvailableReason.DENIED_BY_SYSTEM: VitalsReason.NO_PERMISSION,
+    exc.BleakBluetoothNotAvailableReason.DENIED_BY_USER: VitalsReason.NO_PERMISSION,
+    exc.BleakBluetoothNotAvailableReason.DENIED_BY_UNKNOWN: VitalsReason.NO_PERMISSION,
 }
 
 
@@ -122,10 +112,9 @@ def _vitals_error(address: str, error: Exception) -> VitalsError:
     reason = _reason(error)
     if reason in _CURES:
         return VitalsError(reason, *(text.format(address=address) for text in _CURES[reason]))
+    detail = str(error) or type(error).__name__
     if isinstance(error, TimeoutError):
         detail = "it did not answer in time"
-    else:
-        detail = str(error) or type(error).__name__
     return VitalsError(
         reason, f"The connection to {address} failed ({detail}).", "It is tried again by itself."
     )
@@ -134,23 +123,23 @@ def _vitals_error(address: str, error: Exception) -> VitalsError:
 def _reason(error: Exception) -> VitalsReason:
     reason = VitalsReason.CONNECTION_FAILED
     match error:
-        case BleakBluetoothNotAvailableError():
+        case exc.BleakBluetoothNotAvailableError():
             reason = _UNAVAILABLE.get(error.reason, VitalsReason.ADAPTER_MISSING)
-        case BleakDeviceNotFoundError():
+        case exc.BleakDeviceNotFoundError():
             reason = VitalsReason.NOT_FOUND
-        case BleakCharacteristicNotFoundError():
+        case exc.BleakCharacteristicNotFoundError():
             reason = VitalsReason.UNSUPPORTED
-        case BleakGATTProtocolError() if error.code in _LOCKED:
+        case exc.BleakGATTProtocolError() if error.code in _LOCKED:
             reason = VitalsReason.NOT_PAIRED
-        case BleakDBusError() if error.args == _UNPAIRED:
+        case exc.BleakDBusError() if error.args == _UNPAIRED:
             reason = VitalsReason.NOT_PAIRED
-        case BleakDBusError():
+        case exc.BleakDBusError():
             reason = _DBUS.get(error.dbus_error, reason)
         case PermissionError():
             reason = VitalsReason.NO_PERMISSION
         case FileNotFoundError() | ConnectionRefusedError():  # of the system bus
             reason = VitalsReason.BLUEZ_MISSING
-        case BleakError() if str(error).startswith("adapter "):
+        case exc.BleakError() if str(error).startswith("adapter "):
             reason = VitalsReason.ADAPTER_MISSING
     return reason
 
@@ -208,7 +197,7 @@ class _Search:
             async with asyncio.timeout(SEARCH_S):
                 return await sign
         except TimeoutError:
-            raise BleakDeviceNotFoundError(address) from None
+            raise exc.BleakDeviceNotFoundError(address) from None
         finally:
             self._wanted[address].discard(sign)
 
@@ -285,29 +274,17 @@ class BleakRadio:
                     await client.disconnect()
 
     async def _client(self, address: str, closed: asyncio.Event) -> BleakClient:
-        device = await self._connected_already(address)
-        if device is not None:
-            return await self._open(device, closed)
+        # connected still, as after a crash: it does not advertise, no scan would find it
+        for device in await _connected_devices(self._adapter):
+            if device.address.upper() == address:
+                return await self._open(device, closed)
         # until connected: BlueZ may forget a sensor once it does not scan
         async with self._search.running():
             return await self._open(await self._search.find(address), closed)
 
-    async def _connected_already(self, address: str) -> BLEDevice | None:
-        """Return a sensor that is connected still, as after a crash: it does not advertise, no scan
-        would find it.
-        """
-        for device in await _connected_devices(self._adapter):
-            if device.address.upper() == address:
-                return device
-        return None
-
     async def _open(self, device: BLEDevice, closed: asyncio.Event) -> BleakClient:
-        client = BleakClient(
-            device,
-            lambda _client: closed.set(),
-            timeout=CONNECT_S,
-            bluez=_client_args(self._adapter),
-        )
+        args = _client_args(self._adapter)
+        client = BleakClient(device, lambda _: closed.set(), timeout=CONNECT_S, bluez=args)
         async with self._connecting:
             await client.connect()
         return client
@@ -320,9 +297,7 @@ async def _connected_devices(adapter: str | None) -> list[BLEDevice]:
 
 
 def _client_args(adapter: str | None) -> BlueZClientArgs:
-    if adapter:
-        return {"adapter": adapter}
-    return {}
+    return {"adapter": adapter} if adapter else {}
 
 
 async def check(adapter: str | None) -> None:
@@ -353,8 +328,7 @@ async def scan(seconds: float, adapter: str | None) -> list[FoundSensor]:
             connected = await _connected_devices(adapter)
             seen = scanner.discovered_devices_and_advertisement_data
             sensors = [
-                _found(device, None, device.details["props"].get("UUIDs", []))
-                for device in connected
+                _found(one, None, one.details["props"].get("UUIDs", [])) for one in connected
             ]
             theirs = {sensor.address for sensor in sensors}
             for device, advertisement in seen.values():
@@ -383,9 +357,8 @@ async def _with_battery(device: BLEDevice, sensor: FoundSensor, adapter: str | N
                 asyncio.timeout(CONNECT_S),
                 BleakClient(device, timeout=READ_S, bluez=_client_args(adapter)) as client,
             ):
-                level = gatt.decode_battery_level(
-                    bytes(await client.read_gatt_char(gatt.BATTERY_LEVEL))
-                )
+                raw = bytes(await client.read_gatt_char(gatt.BATTERY_LEVEL))
+                level = gatt.decode_battery_level(raw)
     except (VitalsError, GattError) as error:
         log.debug("%s does not tell its battery: %s", sensor.address, error)
         return sensor

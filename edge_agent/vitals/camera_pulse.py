@@ -1,13 +1,6 @@
-"""Heart rate from skin colour.
-
-Heart rate from the colour of the participant's face: experimental, an estimate, and silent where
-it is not clear.
+"""Heart rate from the colour of the participant's face: experimental, an estimate, silent in doubt.
 
 Only three numbers of each frame come here, never a picture.
-
-Heart rate from the colour of skin over time, by POS, and how far it can be trusted.
-
-Pure; NumPy alone.
 
 With each beat the blood in the skin takes a little more of the green light than of the red. POS,
 "plane orthogonal to skin", finds that change beneath the larger ones of light and motion, which are
@@ -100,9 +93,8 @@ def find_pulse(times_s: npt.ArrayLike, colours: npt.ArrayLike) -> Pulse | None:
     half = len(signal) // 2
     starts = np.linspace(0, len(signal) - half, _PARTS).astype(int)
     parts = [_peak(*_spectrum(signal[start : start + half])) for start in starts]
-    return Pulse(
-        60 * rate, _snr_db(frequencies, power, rate), 60 * max(abs(part - rate) for part in parts)
-    )
+    spread = max(abs(part - rate) for part in parts)
+    return Pulse(60 * rate, _snr_db(frequencies, power, rate), 60 * spread)
 
 
 def pulse_signal(colours: Values) -> Values:
@@ -116,15 +108,12 @@ def pulse_signal(colours: Values) -> Values:
     """
     windows = np.lib.stride_tricks.sliding_window_view(colours, _POS_SAMPLES, axis=0)
     normalised = windows / windows.mean(axis=2, keepdims=True)
-    red = normalised[:, 0]
-    green = normalised[:, 1]
-    blue = normalised[:, 2]
+    red, green, blue = np.moveaxis(normalised, 1, 0)
     first = green - blue
     second = green + blue - 2 * red
     deviation = second.std(axis=1)
-    tuning = np.divide(
-        first.std(axis=1), deviation, out=np.zeros_like(deviation), where=deviation > 0
-    )
+    none = np.zeros_like(deviation)
+    tuning = np.divide(first.std(axis=1), deviation, out=none, where=deviation > 0)
     parts = first + tuning[:, np.newaxis] * second
     parts -= parts.mean(axis=1, keepdims=True)
     signal = np.zeros(len(colours))
@@ -212,9 +201,9 @@ class CameraPulse:
     ) -> None:
         self._sink = sink
         self._on_gap = on_gap
-        self._flags = frozenset(
-            {VitalFlag.ESTIMATED} | ({VitalFlag.SIMULATED} if simulated else set())
-        )
+        self._flags = frozenset({VitalFlag.ESTIMATED})
+        if simulated:
+            self._flags |= {VitalFlag.SIMULATED}
         self._samples: deque[_Sample] = deque()
         self._track: int | None = None
         self._since: Instant | None = None  # of the silence
@@ -267,11 +256,9 @@ class CameraPulse:
         if not isinstance(rate, str):
             self._break_silence(middle)
             self._since = at  # so far the window reaches
-            self._sink(
-                VitalReading(
-                    middle, VitalKind.HEART_RATE, round(rate, 1), SOURCE, self._flags
-                ).checked()
-            )
+            kind = VitalKind.HEART_RATE
+            reading = VitalReading(middle, kind, round(rate, 1), SOURCE, self._flags)
+            self._sink(reading.checked())
             return
         self._reasons[rate] += 1
         if self._since is not None and middle.seconds_since(self._since) >= LONGEST_GAP_S:
@@ -287,9 +274,8 @@ class CameraPulse:
         if len(samples) < LEAST_PER_S * WINDOW_S:
             return "few_frames"
         first = samples[0].at
-        pulse = find_pulse(
-            [s.at.seconds_since(first) for s in samples], [s.colour for s in samples]
-        )
+        times = [sample.at.seconds_since(first) for sample in samples]
+        pulse = find_pulse(times, [sample.colour for sample in samples])
         if pulse is not None and pulse.is_clear:
             return pulse.rate
         return "unclear"
@@ -300,6 +286,5 @@ class CameraPulse:
         reasons = self._reasons
         self._since, self._reasons = at, Counter()
         if since is not None and at.seconds_since(since) > SILENCE_S:
-            self._on_gap(
-                Gap(SOURCE, since, at, reasons.most_common(1)[0][0] if reasons else "gathering")
-            )
+            [(reason, _)] = reasons.most_common(1) or [("gathering", 0)]
+            self._on_gap(Gap(SOURCE, since, at, reason))

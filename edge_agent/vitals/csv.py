@@ -1,11 +1,6 @@
-"""Readings from CSV.
+"""Readings from a CSV file: which column says what, by its name, by a guess, or as it is explained.
 
-Readings from a CSV file.
-
-``docs/data.md`` describes its columns. A file with one bad row gives no reading at all.
-
-Which column of a CSV file says what: by its name in our own form, by a guess, or as a person
-explains it.
+``docs/data.md`` describes our own columns. A file with one bad row gives no reading at all.
 """
 
 from __future__ import annotations
@@ -199,11 +194,6 @@ def local_times(name: str) -> LocalTimes | None:
     return None if zone is None else LocalTimes(zone)
 
 
-def own_columns() -> ColumnMap:
-    """Return the columns of our own form: each says by its name what it is."""
-    return ColumnMap({name: name for name in (*OURS, *OPTIONAL)})
-
-
 def guess_columns(header: Sequence[str]) -> ColumnMap:
     """Return what the columns are likely to be, by their names in English or German.
 
@@ -284,15 +274,9 @@ def _iso(text: str, order: DateOrder) -> str:
     """Return a date that is written as people do, as ISO 8601."""
     match = _LOCAL_DATE.fullmatch(text.strip())
     if match is None:
-        if order == "dmy":
-            example = "20.11.2026 08:15"
-        else:
-            example = "11/20/2026 8:15 AM"
-        raise ReadingError(
-            "at",
-            repr(text[:60]),
-            f"is not a time such as {example}, which was chosen for this file.",
-        )
+        example = {"dmy": "20.11.2026 08:15"}.get(order, "11/20/2026 8:15 AM")
+        reason = f"is not a time such as {example}, which was chosen for this file."
+        raise ReadingError("at", repr(text[:60]), reason)
     first, second, year, hour, minute, second_part, half, rest = match.groups()
     day, month = (first, second) if order == "dmy" else (second, first)
     hours = int(hour or 0)
@@ -394,10 +378,9 @@ class CsvFile:
         problem = columns.problem(self.header)
         if problem:
             raise DataFileError(f"{self.name}: {problem}")
-        flags = frozenset({VitalFlag.IMPORTED})
         origin = Origin(
             f"csv:{self.name}",
-            flags=flags,
+            flags=frozenset({VitalFlag.IMPORTED}),
             zone=zone,
             decimal_comma=self.decimal_comma,
             live=False,
@@ -497,7 +480,7 @@ def read_readings(
     """
     file = read_file(path)
     if columns is None:
-        file = _with_own_names(file)
+        file = replace(file, header=tuple(name.lower() for name in file.header))
         columns = own_columns_of(file)
     return list(all_readings(file, columns, zone, now))
 
@@ -603,20 +586,11 @@ def own_columns_of(file: CsvFile) -> ColumnMap:
             raise DataFileError(f"{file.name}, row 1: unknown column {name!r}. Known: {known}.")
         if header.count(name) > 1:
             raise DataFileError(f"{file.name}, row 1: column {name} is there twice.")
-    return ColumnMap(
-        {name: column for name, column in own_columns().columns.items() if column in header}
-    )
+    return guess_columns(header)
 
 
 def _is_number(text: str) -> bool:
     return re.fullmatch(r"[\d.,: +-]+", text) is not None
-
-
-def _with_own_names(file: CsvFile) -> CsvFile:
-    """Return the file with its columns' names in small letters, as ours are."""
-    return CsvFile(
-        file.name, tuple(name.lower() for name in file.header), file._text, file._delimiter
-    )
 
 
 def _decoded(name: str, raw: bytes) -> str:

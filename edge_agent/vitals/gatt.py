@@ -1,28 +1,18 @@
-"""Bytes of straps, cuffs and oximeters.
-
-What the standard Bluetooth characteristics of straps and cuffs mean: bytes in, values out,
-nothing else.
+"""Bytes of straps, cuffs, thermometers and pulse oximeters: bytes in, values out, nothing else.
 
 Sources: Bluetooth SIG, *GATT Specification Supplement* (the sections Heart Rate Measurement, Blood
-Pressure Measurement, Temperature Measurement, Temperature Type, Date Time, Battery Level, Body
-Sensor Location),
-*Heart Rate Service* 1.0, *Blood Pressure Service* 1.1, *Health Thermometer Service* 1.0; IEEE
-11073-20601 for the number formats SFLOAT and FLOAT. Pulse oximeters: ``oximeter.py``. All numbers
-are little-endian.
+Pressure Measurement, Temperature Measurement, Temperature Type, Date Time, Battery Level), *Heart
+Rate Service* 1.0, *Blood Pressure Service* 1.1, *Health Thermometer Service* 1.0, *Pulse Oximeter
+Service* 1.0 (its two measurements, and the bits of both status fields); IEEE 11073-20601 for the
+number formats SFLOAT and FLOAT. All numbers are little-endian.
 
 Bits that are reserved for future use are ignored, as the specifications ask of a receiver, and so
 are octets behind the last field that is known. Whatever else disagrees with the specification is
 refused as a whole: ``GattError``.
-
-What the standard Bluetooth characteristics of pulse oximeters mean: bytes in, values out.
-
-Source: Bluetooth SIG, *Pulse Oximeter Service* 1.0 (PLX Spot-Check Measurement, PLX Continuous
-Measurement, and the bits of Measurement Status and of Device and Sensor Status).
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -49,7 +39,6 @@ THERMOMETER_SERVICE = _uuid(0x1809)
 TEMPERATURE_MEASUREMENT = _uuid(0x2A1C)
 TEMPERATURE_TYPE = _uuid(0x2A1D)
 BATTERY_LEVEL = _uuid(0x2A19)
-BODY_SENSOR_LOCATION = _uuid(0x2A38)
 
 _NAMES = {
     HEART_RATE_MEASUREMENT: "Heart Rate Measurement (0x2A37)",
@@ -59,13 +48,11 @@ _NAMES = {
     TEMPERATURE_MEASUREMENT: "Temperature Measurement (0x2A1C)",
     TEMPERATURE_TYPE: "Temperature Type (0x2A1D)",
     BATTERY_LEVEL: "Battery Level (0x2A19)",
-    BODY_SENSOR_LOCATION: "Body Sensor Location (0x2A38)",
 }
 _RR_PER_SECOND = 1024
 # No number: NaN (a cuff has no such value), NRes (not at this resolution), beyond what the sensor
 # can measure (the infinities), and a value that is reserved.
-_INFINITIES = {0x07FE: math.inf, 0x0802: -math.inf}
-_NO_SFLOATS = {0x07FF, 0x0800, 0x0801, *_INFINITIES}
+_NO_SFLOATS = {0x07FF, 0x0800, 0x0801, 0x07FE, 0x0802}
 _NO_FLOATS = {0x007FFFFF, 0x00800000, 0x00800001, 0x007FFFFE, 0x00800002}
 _STATUS = {
     0: VitalFlag.BODY_MOVEMENT,
@@ -74,7 +61,6 @@ _STATUS = {
     5: VitalFlag.IMPROPER_POSITION,
 }
 _PULSE_RANGE = {1: VitalFlag.PULSE_HIGH, 2: VitalFlag.PULSE_LOW}
-_NO_USER = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +70,11 @@ class HeartRate:
     Attributes:
         rate: heart rate, 1/min.
         contact: whether the sensor touches the skin; ``None``: it cannot tell.
-        energy_kj: energy expended since its last reset, kJ; ``None``: not told.
         rr_s: times between beats, seconds, oldest first.
     """
 
     rate: int
     contact: bool | None
-    energy_kj: int | None
     rr_s: tuple[float, ...]
 
 
@@ -123,7 +107,6 @@ class BloodPressure:
         systolic, diastolic, mean: mmHg.
         time: when, by the cuff's clock.
         pulse: 1/min.
-        user: number of the cuff's user.
         flags: what the cuff says of the measurement.
     """
 
@@ -132,7 +115,6 @@ class BloodPressure:
     mean: float | None
     time: DeviceTime | None
     pulse: float | None
-    user: int | None
     flags: frozenset[VitalFlag]
 
 
@@ -163,18 +145,6 @@ class Temperature:
     celsius: float | None
     time: DeviceTime | None
     site: TemperatureSite | None
-
-
-class SensorLocation(Enum):
-    """Where a heart-rate sensor is worn."""
-
-    OTHER = 0
-    CHEST = 1
-    WRIST = 2
-    FINGER = 3
-    HAND = 4
-    EAR_LOBE = 5
-    FOOT = 6
 
 
 class Fields:
@@ -213,34 +183,27 @@ class Fields:
         One value that is missing costs only itself: of a blood pressure without a mean, systolic
         and diastolic are kept.
         """
-        raw = self.number(what, 2)
-        if raw in _NO_SFLOATS:
-            return None
-        return decode_sfloat(raw)
+        return decode_sfloat(self.number(what, 2))
 
     def float32(self, what: str) -> float | None:
         """Return the next FLOAT, the format of 32 bits, ``None`` as with ``sfloat``."""
         raw = self.number(what, 4)
-        if raw in _NO_FLOATS:
-            return None
-        return _scaled(_signed(raw & 0x00FFFFFF, 24), _signed(raw >> 24, 8))
+        return None if raw in _NO_FLOATS else _scaled(raw, 24, 8)
 
 
-def decode_sfloat(raw: int) -> float:
+def decode_sfloat(raw: int) -> float | None:
     """Return the number that 16 bits stand for as an IEEE 11073-20601 SFLOAT.
 
-    Exponent in the top 4 bits, mantissa in the low 12, both two's complement, base 10. NaN, NRes
-    (not at this resolution) and the reserved value give ``nan``; the infinities ``inf`` and
-    ``-inf``.
+    Exponent in the top 4 bits, mantissa in the low 12, both two's complement, base 10. ``None``:
+    it is none.
     """
-    if raw in _NO_SFLOATS:
-        return _INFINITIES.get(raw, math.nan)
-    mantissa = _signed(raw & 0x0FFF, 12)
-    return _scaled(mantissa, _signed(raw >> 12, 4))
+    return None if raw in _NO_SFLOATS else _scaled(raw, 12, 4)
 
 
-def _scaled(mantissa: int, exponent: int) -> float:
+def _scaled(raw: int, mantissa_bits: int, exponent_bits: int) -> float:
     """Return mantissa · 10^exponent, rounded once."""
+    mantissa = _signed(raw & ((1 << mantissa_bits) - 1), mantissa_bits)
+    exponent = _signed(raw >> mantissa_bits, exponent_bits)
     if exponent >= 0:
         return float(mantissa * 10**exponent)
     return float(mantissa / 10**-exponent)
@@ -248,9 +211,7 @@ def _scaled(mantissa: int, exponent: int) -> float:
 
 def _signed(value: int, bits: int) -> int:
     """Return a number in two's complement of so many bits."""
-    if value >> (bits - 1):
-        return value - (1 << bits)
-    return value
+    return value - (1 << bits) if value >> (bits - 1) else value
 
 
 def decode_heart_rate(payload: bytes) -> HeartRate:
@@ -263,11 +224,12 @@ def decode_heart_rate(payload: bytes) -> HeartRate:
     flags = fields.number("flags")
     rate = fields.number("heart rate", 2 if flags & 1 else 1)
     contact = bool(flags & 0b010) if flags & 0b100 else None
-    energy = fields.number("energy expended", 2) if flags & 0b1000 else None
+    if flags & 0b1000:
+        fields.number("energy expended", 2)
     intervals: list[float] = []
     while flags & 0b10000 and fields.left:
         intervals.append(fields.number("end of an RR interval", 2) / _RR_PER_SECOND)
-    return HeartRate(rate, contact, energy, tuple(intervals))
+    return HeartRate(rate, contact, tuple(intervals))
 
 
 def decode_blood_pressure(payload: bytes) -> BloodPressure:
@@ -287,20 +249,10 @@ def decode_blood_pressure(payload: bytes) -> BloodPressure:
     )
     time = take_time(fields) if flags & 0b10 else None
     pulse = fields.sfloat("pulse rate") if flags & 0b100 else None
-    user = fields.number("user") if flags & 0b1000 else _NO_USER
-    if flags & 0b10000:
-        status = fields.number("measurement status", 2)
-    else:
-        status = 0
-    return BloodPressure(
-        systolic,
-        diastolic,
-        mean,
-        time,
-        pulse,
-        None if user == _NO_USER else user,
-        _status_flags(status),
-    )
+    if flags & 0b1000:
+        fields.number("user")
+    status = fields.number("measurement status", 2) if flags & 0b10000 else 0
+    return BloodPressure(systolic, diastolic, mean, time, pulse, _status_flags(status))
 
 
 def decode_temperature(payload: bytes) -> Temperature:
@@ -374,18 +326,6 @@ def decode_battery_level(payload: bytes) -> int:
     if level > 100:
         raise fields.error(f"{level} % is more than 100")
     return level
-
-
-def decode_sensor_location(payload: bytes) -> SensorLocation | None:
-    """Decode a Body Sensor Location (0x2A38); ``None`` for a place that is reserved for future use.
-
-    Raises:
-        GattError: it is empty.
-    """
-    number = Fields(BODY_SENSOR_LOCATION, payload).number("location")
-    if number in {place.value for place in SensorLocation}:
-        return SensorLocation(number)
-    return None
 
 
 _PER_STATUS_BIT = {

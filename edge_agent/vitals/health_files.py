@@ -1,10 +1,6 @@
-"""Files and rows of health exports.
+"""Files of a health export, alone, in an archive or in a folder; their CSV tables, and their rows.
 
-The files of an export: one file, those of an archive, or those of a folder.
-
-What a row of an export becomes: a reading, or the reason why it is left out.
-
-CSV files of exports, row by row.
+A row becomes a reading, or the reason why it is left out.
 """
 
 from __future__ import annotations
@@ -16,13 +12,12 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self, cast
 
 from edge_agent.core.clock import Instant
@@ -140,9 +135,8 @@ def _inside(member: Member, opened: ExitStack) -> list[Member]:
 
 
 def _on_disk(path: Path) -> Member:
-    return Member(
-        path.name, path.stat().st_size, cast("Callable[[], BinaryIO]", partial(path.open, "rb"))
-    )
+    opens = cast("Callable[[], BinaryIO]", partial(path.open, "rb"))
+    return Member(path.name, path.stat().st_size, opens)
 
 
 def _packed(name: str, archive: zipfile.ZipFile) -> list[Member]:
@@ -162,12 +156,12 @@ def _packed(name: str, archive: zipfile.ZipFile) -> list[Member]:
     ]
 
 
-class LeftOut(NamedTuple):
-    """A row that gives no reading.
+class _Note(NamedTuple):
+    """What is said of a place in an export.
 
     Attributes:
-        where: file and row.
-        why: what is wrong with it, the value named.
+        where: file, and row where it is one.
+        why: what is odd or wrong there, the value named.
     """
 
     where: str
@@ -179,21 +173,12 @@ class LeftOut(NamedTuple):
         return f"{self.where}: {self.why}"
 
 
-class Remark(NamedTuple):
-    """What is worth knowing of a file that was read.
+class LeftOut(_Note):
+    """A row that gives no reading."""
 
-    Attributes:
-        where: the file.
-        why: what is odd about it.
-    """
 
-    where: str
-    why: str
-
-    @property
-    def sentence(self) -> str:
-        """Both, for people."""
-        return f"{self.where}: {self.why}"
+class Remark(_Note):
+    """What is worth knowing of a file that was read."""
 
 
 class NotRead(Remark):
@@ -276,6 +261,10 @@ def _names(cells: list[str]) -> tuple[str, ...]:
     return tuple(cell.strip().lower() for cell in cells)
 
 
+RowReader = Callable[[str, list[str]], Iterable[Row]]
+"""Gives the readings of a row, from its place and its cells."""
+
+
 class Table:
     """A CSV file, opened; a context manager.
 
@@ -305,12 +294,7 @@ class Table:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def need(self, known: bool) -> None:
@@ -323,8 +307,8 @@ class Table:
             columns = ", ".join(self.header)[:200]
             raise self._error(f"the columns ({columns}) are not those of this export")
 
-    def rows(self) -> Iterator[tuple[str, list[str]] | LeftOut]:
-        """Return where each row stands and its cells, or why it is left out.
+    def rows(self, read: RowReader) -> Rows:
+        """Return what each row gives, or why it is left out.
 
         Raises:
             DataFileError: it is no CSV, or no UTF-8 text.
@@ -332,7 +316,7 @@ class Table:
         while (cells := self._next()) is not None:
             where = f"{self._name}, row {self._reader.line_num}"
             if len(cells) == len(self.header):
-                yield where, [cell.strip() for cell in cells]
+                yield from read(where, [cell.strip() for cell in cells])
             elif any(cells):
                 yield LeftOut(
                     where, f"has {len(cells)} values, but there are {len(self.header)} columns."

@@ -1,16 +1,13 @@
-"""Apple, Fitbit, Garmin, Withings.
+"""Exports of Apple Health, Fitbit, Samsung Health, Withings and Garmin: their shapes and readings.
 
-The export of Apple Health: ``export.xml``, which may have gigabytes.
+Apple Health: ``export.xml``, which may have gigabytes. Its shape is the document type at the start
+of each export (HealthKit Export Version 13 and 14), and Apple's documentation of HealthKit for
+identifiers, units and metadata. The document type itself is cut away before anything is read: some
+releases of iOS write one that is damaged, and only a document type could declare entities that
+grow without end.
 
-Its shape is the document type at the start of each export (HealthKit Export Version 13 and 14), and
-Apple's documentation of HealthKit for identifiers, units and metadata.
-
-The document type itself is cut away before anything is read: some releases of iOS write one that is
-damaged, and only a document type could declare entities that grow without end.
-
-The export of Fitbit (Google Takeout): a file for each day.
-
-The shapes are those that the readme files of the export name, and that public programs read:
+Fitbit (Google Takeout), as the readme files of the export and public programs have it: a file for
+each day. Heart rates at rest are no readings of a moment, and are passed over.
 
 - ``heart_rate-2026-01-05.json``: a list of ``{"dateTime": "01/05/26 08:00:05", "value": {"bpm": 61,
   "confidence": 2}}``, without a time zone;
@@ -18,34 +15,22 @@ The shapes are those that the readme files of the export name, and that public p
 - ``Minute SpO2 - 2026-01-05.csv``: ``timestamp,value``; ``oxygen_saturation_2026-01-05.csv``:
   ``timestamp,oxygen saturation percentage``.
 
-Heart rates at rest are no readings of a moment and are in files of their own, which are passed
-over.
+FIT files, as watches of Garmin and others write them: read by ``fitdecode``, which checks their
+checksums; the messages are those of the FIT profile. Intervals between beats (message ``hrv``) have
+no times of their own: they ended before the next message that has one, each before the following.
 
-FIT files, as watches of Garmin and others write them and Garmin Connect exports them.
-
-Read by ``fitdecode``, which checks their checksums; the messages are those of the FIT profile.
-
-Intervals between beats (message ``hrv``) have no times of their own: they ended before the next
-message that has one, each before the following one.
-
-The export of Samsung Health: CSV files below a line that names the kind of data.
-
-The shape is the one that public programs read: the first line is
+Samsung Health, as public programs read it: the first line is
 ``com.samsung.shealth.tracker.heart_rate,6305010,4`` (kind, version of the program, number), the
 second names the columns, with or without the kind before them
 (``com.samsung.health.heart_rate.start_time``). ``start_time`` is UTC or local, depending on the
 version, and no column says which: the zone is asked for.
 
-The export of Withings (Health Mate): CSV files in a ZIP archive.
-
-The shapes are those that the export's own readme and public programs name:
+Withings (Health Mate), as its readme and public programs have it, in a ZIP archive:
 
 - ``bp.csv``: ``Date,"Heart rate",Systolic,Diastolic,Comments``, local times without a zone;
 - ``raw_hr_hr.csv`` and others that ``VitalSpec.withings`` names: ``start,duration,value``, where
   ``duration`` (seconds) and ``value`` are lists of the same length (``[60,60]``, ``[65,63]``) and
   ``start`` has an offset.
-
-Which export a file is, and how it is read.
 """
 
 from __future__ import annotations
@@ -60,7 +45,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 from xml.parsers import expat
 
 from edge_agent.core.errors import DataFileError, shown_value
@@ -241,7 +226,6 @@ _COLUMNS: Mapping[str, VitalKind] = {
     "value": VitalKind.OXYGEN_SATURATION,
 }
 _WITH_SOURCE = ("data source",)
-_AT_REST = re.compile(r".*resting.*", re.IGNORECASE)
 MAX_DAY_BYTES = 64 * 2**20
 
 
@@ -254,11 +238,8 @@ def table_of_day(name: str) -> str:
 
 def is_fitbit(name: str, head: bytes) -> bool:
     """Tell a file of the export by its name, and by the names of its columns."""
-    if _JSON_NAME.fullmatch(name):
-        return True
-    if _AT_REST.fullmatch(name):
-        return False
-    return _is_known(header_of(head), name)
+    is_day = _JSON_NAME.fullmatch(name) is not None
+    return is_day or ("resting" not in name.lower() and _is_known(header_of(head), name))
 
 
 def _is_known(header: tuple[str, ...], name: str) -> bool:
@@ -330,34 +311,22 @@ def _iso(value: object) -> object:
 def _table(member: Member, validator: RowValidator) -> Iterator[Row]:
     with Table(member) as table:
         table.need(_is_known(table.header, member.name))
-        kind = _COLUMNS[table.header[1]]
-        for row in table.rows():
-            if isinstance(row, LeftOut):
-                yield row
-                continue
-            where, cells = row
-            given = {"kind": kind.value, "value": cells[1], "at": cells[0]}
-            source = f"fitbit:{cells[2]}" if len(cells) > 2 and cells[2] else "fitbit"
-            yield validator.row(where, given, source)
+        kind = _COLUMNS[table.header[1]].value
+
+        def read(where: str, cells: list[str]) -> Iterator[Row]:
+            source = ":".join(("fitbit", *filter(None, cells[2:])))
+            yield validator.row(where, {"kind": kind, "value": cells[1], "at": cells[0]}, source)
+
+        yield from table.rows(read)
 
 
-_FIELDS: Mapping[str, tuple[tuple[str, VitalKind], ...]] = {
-    name: tuple(
-        (field, kind)
-        for kind, spec in SPECS.items()
-        for message, field in spec.fit
-        if message == name
-    )
-    for name in {message for spec in SPECS.values() for message, _field in spec.fit}
-}
+_FIELDS: dict[str, list[tuple[str, VitalKind]]] = {}
+for _kind, _spec in SPECS.items():
+    for _message, _field in _spec.fit:
+        _FIELDS.setdefault(_message, []).append((_field, _kind))
 """The fields of each message that are readings, in the order of the kinds."""
 _OF_ODD_MESSAGES = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),
     struct.error,
 )
 """What the library raises where a checksum is right and a message makes no sense."""
@@ -465,9 +434,9 @@ class _Messages:
 
     def beats(self) -> Iterator[Row]:
         """Return the intervals that wait for a time; they ended before the last one."""
+        kind = VitalKind.RR_INTERVAL
         rows = [
-            self._row(number, "time", VitalKind.RR_INTERVAL, value, self._last)
-            for number, value in self._waiting
+            self._row(number, "time", kind, value, self._last) for number, value in self._waiting
         ]
         self._waiting.clear()
         yield from (row for row in rows if not isinstance(row, VitalReading))
@@ -548,8 +517,7 @@ _EPOCH = datetime(1989, 12, 31, tzinfo=UTC)
 
 def _garmin_value(message: FitDataMessage, field: str) -> object:
     """Return the value of a field; ``None`` where there is none."""
-    value: object = message.get_value(field, fallback=None)
-    return value
+    return cast("object", message.get_value(field, fallback=None))
 
 
 def _list(message: FitDataMessage, field: str) -> list[float]:
@@ -600,8 +568,6 @@ _SAMSUNG_COLUMNS: Mapping[str, Mapping[str, VitalKind]] = {
         "pulse": VitalKind.HEART_RATE,
     },
 }
-_SAMSUNG_TIME = "start_time"
-_SOURCE = "samsung"
 
 
 def is_samsung(_name: str, head: bytes) -> bool:
@@ -626,19 +592,16 @@ def read_samsung(member: Member, validator: RowValidator) -> Rows:
         )
     with Table(member, lines_above=1) as table:
         names = [name.rpartition(".")[2] for name in table.header]
-        table.need(_SAMSUNG_TIME in names and any(kind in names for kind in kinds))
-        for row in table.rows():
-            if isinstance(row, LeftOut):
-                yield row
-                continue
-            where, cells = row
-            at = cells[names.index(_SAMSUNG_TIME)]
+        table.need("start_time" in names and any(kind in names for kind in kinds))
+
+        def read(where: str, cells: list[str]) -> Iterator[Row]:
+            named = dict(zip(names, cells, strict=True))
             for column, kind in kinds.items():
-                value = cells[names.index(column)] if column in names else ""
-                if value:
-                    yield validator.row(
-                        where, {"kind": kind.value, "value": value, "at": at}, _SOURCE
-                    )
+                if named.get(column):
+                    given = {"kind": kind.value, "value": named[column], "at": named["start_time"]}
+                    yield validator.row(where, given, "samsung")
+
+        yield from table.rows(read)
 
 
 _CUFF = ("date", "heart rate", "systolic", "diastolic")
@@ -653,9 +616,7 @@ _WITHINGS_SOURCE = "withings"
 def is_withings(name: str, head: bytes) -> bool:
     """Tell a file of the export by its name and the names of its columns."""
     header = header_of(head)
-    if header[:4] == _CUFF:
-        return True
-    return name.lower() in _RAW and header == _RAW_COLUMNS
+    return header[:4] == _CUFF or (name.lower() in _RAW and header == _RAW_COLUMNS)
 
 
 def read_withings(member: Member, validator: RowValidator) -> Rows:
@@ -669,22 +630,17 @@ def read_withings(member: Member, validator: RowValidator) -> Rows:
         if kind is None:
             table.need(table.header[:4] == _CUFF)
             validator.need_zone(member.name)
-        for row in table.rows():
-            if isinstance(row, LeftOut):
-                yield row
-            elif kind is not None:
-                yield from _series(row[0], row[1], kind, validator)
-            else:
-                yield from _measurement(row[0], row[1], validator)
 
+        def read(where: str, cells: list[str]) -> Iterator[Row]:
+            if kind is not None:
+                yield from _series(where, cells, kind, validator)
+                return
+            for measured, value in zip(_CUFF_KINDS, cells[1:4], strict=True):
+                if value:  # what the cuff did not measure is empty
+                    given = {"kind": measured.value, "value": value, "at": cells[0]}
+                    yield validator.row(where, given, _WITHINGS_SOURCE)
 
-def _measurement(where: str, cells: list[str], validator: RowValidator) -> Iterator[Row]:
-    """Return the readings of a row of the cuff; what it did not measure is empty."""
-    for kind, value in zip(_CUFF_KINDS, cells[1:4], strict=True):
-        if value:
-            yield validator.row(
-                where, {"kind": kind.value, "value": value, "at": cells[0]}, _WITHINGS_SOURCE
-            )
+        yield from table.rows(read)
 
 
 def _series(
@@ -709,11 +665,11 @@ def _numbers(text: str) -> list[float] | None:
         items = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(items, list):
-        return None
-    if not all(isinstance(item, int | float) and 0 <= item < 1e9 for item in items):
-        return None
-    return items
+    if isinstance(items, list) and all(
+        isinstance(item, int | float) and 0 <= item < 1e9 for item in items
+    ):
+        return items
+    return None
 
 
 def _later(start: str, seconds: float) -> str:

@@ -1,18 +1,13 @@
-"""Profiles of sensors, and readings from their messages.
+"""The profile of each kind of Bluetooth sensor, and readings from its messages.
 
-What each kind of Bluetooth sensor offers, and how its messages become readings.
-
-One ``SensorProfile`` for each ``SensorKind``; search, connection and scan read it from here.
-
-Turns what a Bluetooth sensor measured into readings of the timeline: at our time, flagged, none
-twice.
+Search, connection and scan read ``PROFILES``. Readings are at our time, flagged, none twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.readings import CLOCK_TOLERANCE_S, VitalFlag, VitalReading, are_near
@@ -27,6 +22,7 @@ from edge_agent.vitals.gatt import (
     TemperatureSite,
 )
 
+T = TypeVar("T")
 ON_THE_SKIN = {TemperatureSite.EAR_LOBE, TemperatureSite.FINGER, TemperatureSite.TOE}
 """Where the skin is as warm as the blood that it gets. Elsewhere a temperature stands for that of
 the body.
@@ -63,17 +59,13 @@ class SensorReadings:
         """Return the heart rate and its RR intervals, flagged ``contact_lost`` when the sensor does
         not touch skin.
         """
-        if measured.contact is False:
-            flags = frozenset({VitalFlag.CONTACT_LOST})
-        else:
-            flags = frozenset()
+        flags = frozenset({VitalFlag.CONTACT_LOST} if measured.contact is False else ())
         readings = [self._reading(VitalKind.HEART_RATE, float(measured.rate), at, flags)]
         left = sum(measured.rr_s)
         for interval in measured.rr_s:
             left -= interval
-            readings.append(
-                self._reading(VitalKind.RR_INTERVAL, interval, at.shifted(-left), flags)
-            )
+            ended = at.shifted(-left)
+            readings.append(self._reading(VitalKind.RR_INTERVAL, interval, ended, flags))
         return readings
 
     def of_blood_pressure(self, measured: BloodPressure, at: Instant) -> list[VitalReading]:
@@ -84,14 +76,11 @@ class SensorReadings:
         that is wrong. Systolic and diastolic that are too near to each other to be true are
         ``out_of_range``.
         """
-        flags = measured.flags
-        if measured.time is not None and _differs(measured.time, at):
-            flags |= {VitalFlag.CLOCK_DIFFERS}
-        high = measured.systolic
-        low = measured.diastolic
+        stamped, doubt = _stamp(measured.time, at)
+        flags = measured.flags | doubt
+        high, low = measured.systolic, measured.diastolic
         near = are_near({VitalKind.SYSTOLIC: high, VitalKind.DIASTOLIC: low})
         pressures = flags | {VitalFlag.OUT_OF_RANGE} if near else flags
-        stamped = None if measured.time is None else measured.time.text
         values = (
             (VitalKind.SYSTOLIC, high, pressures),
             (VitalKind.DIASTOLIC, low, pressures),
@@ -110,14 +99,10 @@ class SensorReadings:
         Both have the flags of the measurement, and ``clock_differs`` as with a cuff, or when it
         comes from the oximeter's memory without a time.
         """
-        flags = measured.flags
-        if measured.time is None:
-            differs = measured.stored
-        else:
-            differs = _differs(measured.time, at)
-        if differs:
+        stamped, doubt = _stamp(measured.time, at)
+        flags = measured.flags | doubt
+        if measured.time is None and measured.stored:
             flags |= {VitalFlag.CLOCK_DIFFERS}
-        stamped = None if measured.time is None else measured.time.text
         values = (
             (VitalKind.OXYGEN_SATURATION, measured.saturation),
             (VitalKind.HEART_RATE, measured.pulse),
@@ -140,12 +125,7 @@ class SensorReadings:
         value = measured.celsius
         if value is None or not kind.spec.is_possible(value):
             return []
-        flags: frozenset[VitalFlag] = frozenset()
-        stamped = None
-        if measured.time is not None:
-            stamped = measured.time.text
-            if _differs(measured.time, at):
-                flags = frozenset({VitalFlag.CLOCK_DIFFERS})
+        stamped, flags = _stamp(measured.time, at)
         return [self._reading(kind, value, at, flags, stamped)]
 
     def _reading(
@@ -165,15 +145,15 @@ class SensorReadings:
         return VitalReading(at, kind, value, self._source, flags, device_time).checked()
 
 
-def _differs(time: DeviceTime, at: Instant) -> bool:
-    """Tell whether the device's clock, read as this machine's local time, is far from ours."""
-    moment = time.moment
-    if moment is None:
-        return False
-    try:
-        return abs(moment.timestamp() - at.wall_ms / 1000) > CLOCK_TOLERANCE_S
-    except (OverflowError, OSError, ValueError):  # too long ago for this machine to reckon with
-        return True
+def _stamp(time: DeviceTime | None, at: Instant) -> tuple[str | None, frozenset[VitalFlag]]:
+    """Return a device's time as text, and a flag where it is far from ours, read as local time."""
+    differs = False
+    if time is not None and time.moment is not None:
+        try:
+            differs = abs(time.moment.timestamp() - at.wall_ms / 1000) > CLOCK_TOLERANCE_S
+        except (OverflowError, OSError, ValueError):  # too long ago for this machine to reckon with
+            differs = True
+    return time and time.text, frozenset({VitalFlag.CLOCK_DIFFERS} if differs else ())
 
 
 class Message(NamedTuple):
@@ -227,48 +207,41 @@ class SensorProfile:
         return all(measurement.stream for measurement in self.measurements)
 
 
-def _heart_rate(readings: SensorReadings, payload: bytes, at: Instant) -> Message:
-    measured = gatt.decode_heart_rate(payload)
-    return Message(readings.of_heart_rate(measured, at), measured.contact)
+def _reader(
+    decode: Callable[[bytes], T],
+    readings_of: Callable[[SensorReadings, T, Instant], list[VitalReading]],
+) -> Decode:
+    def read(readings: SensorReadings, payload: bytes, at: Instant) -> Message:
+        measured = decode(payload)
+        return Message(readings_of(readings, measured, at), getattr(measured, "contact", None))
+
+    return read
 
 
-def _blood_pressure(readings: SensorReadings, payload: bytes, at: Instant) -> Message:
-    return Message(readings.of_blood_pressure(gatt.decode_blood_pressure(payload), at))
-
-
-def _continuous(readings: SensorReadings, payload: bytes, at: Instant) -> Message:
-    measured = gatt.decode_continuous(payload)
-    return Message(readings.of_oximetry(measured, at), measured.contact)
-
-
-def _spot_check(readings: SensorReadings, payload: bytes, at: Instant) -> Message:
-    measured = gatt.decode_spot_check(payload)
-    return Message(readings.of_oximetry(measured, at), measured.contact)
-
-
-def _temperature(readings: SensorReadings, payload: bytes, at: Instant) -> Message:
-    return Message(readings.of_temperature(gatt.decode_temperature(payload), at))
-
-
+_HEART_RATE = _reader(gatt.decode_heart_rate, SensorReadings.of_heart_rate)
+_BLOOD_PRESSURE = _reader(gatt.decode_blood_pressure, SensorReadings.of_blood_pressure)
+_CONTINUOUS = _reader(gatt.decode_continuous, SensorReadings.of_oximetry)
+_SPOT_CHECK = _reader(gatt.decode_spot_check, SensorReadings.of_oximetry)
+_TEMPERATURE = _reader(gatt.decode_temperature, SensorReadings.of_temperature)
 PROFILES: Mapping[SensorKind, SensorProfile] = {
     SensorKind.HEART_RATE: SensorProfile(
         gatt.HEART_RATE_SERVICE,
-        (Measurement(gatt.HEART_RATE_MEASUREMENT, _heart_rate, stream=True),),
+        (Measurement(gatt.HEART_RATE_MEASUREMENT, _HEART_RATE, stream=True),),
     ),
     SensorKind.BLOOD_PRESSURE: SensorProfile(
         gatt.BLOOD_PRESSURE_SERVICE,
-        (Measurement(gatt.BLOOD_PRESSURE_MEASUREMENT, _blood_pressure),),
+        (Measurement(gatt.BLOOD_PRESSURE_MEASUREMENT, _BLOOD_PRESSURE),),
     ),
     SensorKind.PULSE_OXIMETER: SensorProfile(
         gatt.PULSE_OXIMETER_SERVICE,
         (
-            Measurement(gatt.CONTINUOUS_MEASUREMENT, _continuous, stream=True),
-            Measurement(gatt.SPOT_CHECK_MEASUREMENT, _spot_check),
+            Measurement(gatt.CONTINUOUS_MEASUREMENT, _CONTINUOUS, stream=True),
+            Measurement(gatt.SPOT_CHECK_MEASUREMENT, _SPOT_CHECK),
         ),
     ),
     SensorKind.THERMOMETER: SensorProfile(
         gatt.THERMOMETER_SERVICE,
-        (Measurement(gatt.TEMPERATURE_MEASUREMENT, _temperature),),
+        (Measurement(gatt.TEMPERATURE_MEASUREMENT, _TEMPERATURE),),
         site=gatt.TEMPERATURE_TYPE,
     ),
 }

@@ -1,14 +1,7 @@
-"""One sensor kept connected; the search.
+"""Bluetooth straps and cuffs as a source of readings, each kept connected, and the search for them.
 
-Keeps one Bluetooth sensor connected and turns what it says into readings, and what it leaves
-unsaid into gaps.
-
-Nothing here knows the library that speaks Bluetooth: a ``Radio`` connects, a ``Link`` is one
-connection.
-
-Bluetooth straps and cuffs as a source of readings, and the search for them.
-
-Loads ``bleak`` when it is needed.
+A silence becomes a gap. Nothing here knows the library that speaks Bluetooth, which is loaded when
+it is needed: a ``Radio`` connects, a ``Link`` is one connection.
 """
 
 from __future__ import annotations
@@ -90,9 +83,8 @@ class Silence:
     def ended(self, at: Instant) -> None:
         """Note that something came, or that listening ends."""
         if self.seconds(at) > self._limit_s:
-            self._on_gap(
-                Gap(self._source, self._since, at, "disconnected" if self._was_away else "silent")
-            )
+            reason = "disconnected" if self._was_away else "silent"
+            self._on_gap(Gap(self._source, self._since, at, reason))
         self._since = at
         self._was_away = not self._connected
 
@@ -181,10 +173,9 @@ class SensorSession:
         subscribed: list[Measurement] = []
         refusal: VitalsError | None = None
         for measurement in self._profile.measurements:
+            take = partial(self._take, measurement.decode)
             try:
-                await link.subscribe(
-                    measurement.characteristic, partial(self._take, measurement.decode)
-                )
+                await link.subscribe(measurement.characteristic, take)
             except VitalsError as error:
                 if error.reason is not VitalsReason.UNSUPPORTED:
                     raise
@@ -211,13 +202,10 @@ class SensorSession:
             if await link.closed_within(WATCH_S):
                 return
             now = self._now()
-            if (
-                self._streams
-                and min(self._silence.seconds(now), now.seconds_since(connected)) > STALL_S
-            ):
-                log.warning(
-                    "%s says nothing although connected; connecting anew", self._sensor.source
-                )
+            silent_s = min(self._silence.seconds(now), now.seconds_since(connected))
+            if self._streams and silent_s > STALL_S:
+                text = "%s says nothing although connected; connecting anew"
+                log.warning(text, self._sensor.source)
                 return
 
     async def _ask_battery(self, link: Link) -> None:
@@ -236,12 +224,8 @@ class SensorSession:
             message = decode(self._readings, payload, at)
         except GattError as error:
             if not self._refusing:
-                log.warning(
-                    "%s: %s %s; passed over",
-                    self._sensor.source,
-                    error.characteristic,
-                    error.problem,
-                )
+                text = "%s: %s %s; passed over"
+                log.warning(text, self._sensor.source, error.characteristic, error.problem)
             self._refusing = True
             return
         self._refusing = False
@@ -262,11 +246,10 @@ class SensorSession:
         Said once, until there is one or the reason is another.
         """
         if self.state.reason != error.reason.value:
-            if error.reason is VitalsReason.NOT_FOUND:
-                level = logging.INFO
-            else:
-                level = logging.WARNING
-            log.log(level, "%s: %s", self._sensor.source, error)
+            is_away = error.reason is VitalsReason.NOT_FOUND
+            log.log(
+                logging.INFO if is_away else logging.WARNING, "%s: %s", self._sensor.source, error
+            )
         self.state = replace(self.state, problem=str(error), reason=error.reason.value)
 
 
@@ -316,10 +299,9 @@ class BluetoothVitals(VitalSource):
     def stop(self) -> None:
         """Ask the thread to say goodbye to the sensors and to end; returns at once."""
         super().stop()
-        loop = self._loop
-        if loop is not None:
+        if self._loop is not None:
             with suppress(RuntimeError):  # the loop has ended by itself
-                loop.call_soon_threadsafe(self._halt.set)
+                self._loop.call_soon_threadsafe(self._halt.set)
 
     def work(self) -> None:
         """Keep the sensors connected until stopped."""

@@ -1,19 +1,9 @@
-"""Sources of readings: simulated, replayed and sent.
+"""Sources of readings, each a worker that hands them to a sink: simulated, replayed and sent.
 
-What every source of physiological readings is: a worker that hands readings to a sink.
-
-And by what a Bluetooth sensor is reached: a ``Radio`` that makes a ``Link``.
-
-A made-up person whose heart rate and blood pressure react to what is shown.
-
-Every reading says ``simulated``.
-
-Readings of an earlier recording, played again at their own pace.
-
-Each says ``replayed`` and ``simulated``.
-
-Readings that other devices send as messages: each is taken or refused with its reason, and
-all are counted.
+A made-up person reacts to what is shown; each reading says ``simulated``. Those of an earlier
+recording are played at their own pace, and say ``replayed`` and ``simulated``. Messages of other
+devices are taken or refused with the reason, and all are counted. A Bluetooth sensor is reached by
+a ``Radio`` that makes a ``Link``.
 """
 
 from __future__ import annotations
@@ -166,12 +156,7 @@ class SimulatedPerson:
             min(90.0, max(58.0, gauss(75, 6))),
         )
         self._reactions = {
-            name: Change(
-                *(
-                    gauss(mean, spread)
-                    for mean, spread in zip(reaction.mean, reaction.spread, strict=True)
-                )
-            )
+            name: Change(*map(gauss, reaction.mean, reaction.spread))
             for name, reaction in REACTIONS.items()
         }
         self._breathing = self._random.uniform(0.5, 2.5)
@@ -184,40 +169,24 @@ class SimulatedPerson:
         target = self._reactions.get((condition or "").strip().casefold(), _REST)
         heart = 1 - math.exp(-seconds / _HEART_SECONDS)
         pressure = 1 - math.exp(-seconds / _PRESSURE_SECONDS)
-        self._now = Change(
-            *(
-                now + (to - now) * step
-                for now, to, step in zip(
-                    self._now, target, (heart, pressure, pressure), strict=True
-                )
-            )
-        )
+        steps = zip(self._now, target, (heart, pressure, pressure), strict=True)
+        self._now = Change(*(now + (to - now) * step for now, to, step in steps))
         self._seconds += seconds
 
     def heart_rate(self) -> float:
         """Return the present heart rate in 1/min, one decimal."""
         breath = self._breathing * math.sin(2 * math.pi * _BREATHS_HZ * self._seconds + self._phase)
         wave = math.sin(2 * math.pi * _MAYER_HZ * self._seconds)
-        return round(
-            self._rest.heart_rate
-            + self._now.heart_rate
-            + breath
-            + wave
-            + self._random.gauss(0, 0.7),
-            1,
-        )
+        noise = self._random.gauss(0, 0.7)
+        return round(self._rest.heart_rate + self._now.heart_rate + breath + wave + noise, 1)
 
     def pressure(self) -> Pressure:
         """Return a cuff's reading in mmHg: whole numbers, mean pressure by the rule of thirds."""
         systolic = self._rest.systolic + self._now.systolic + self._random.gauss(0, 2.0)
-        diastolic = min(
-            systolic - 15, self._rest.diastolic + self._now.diastolic + self._random.gauss(0, 1.5)
-        )
-        return Pressure(
-            float(round(systolic)),
-            float(round(diastolic)),
-            float(round((systolic + 2 * diastolic) / 3)),
-        )
+        low = self._rest.diastolic + self._now.diastolic + self._random.gauss(0, 1.5)
+        diastolic = min(systolic - 15, low)
+        mean = (systolic + 2 * diastolic) / 3
+        return Pressure(*(float(round(value)) for value in (systolic, diastolic, mean)))
 
     def readings(self, at: Instant, *, heart_rate: bool, pressure: bool) -> list[VitalReading]:
         """Return readings of this moment, flagged as what they are."""
@@ -229,11 +198,9 @@ class SimulatedPerson:
             )
         if pressure:
             cuff = self.pressure()
-            readings += [
-                VitalReading(at, VitalKind.SYSTOLIC, cuff.systolic, SOURCE, simulated),
-                VitalReading(at, VitalKind.DIASTOLIC, cuff.diastolic, SOURCE, simulated),
-                VitalReading(at, VitalKind.MEAN_ARTERIAL, cuff.mean, SOURCE, simulated),
-            ]
+            kinds = (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC, VitalKind.MEAN_ARTERIAL)
+            told = zip(kinds, cuff, strict=True)
+            readings += [VitalReading(at, kind, value, SOURCE, simulated) for kind, value in told]
         return readings
 
 
@@ -282,9 +249,9 @@ class SimulatedVitals(VitalSource):
                 now + every if is_due else moment
                 for moment, every, is_due in zip(due, self._every, ready, strict=True)
             ]
-            for reading in self._person.readings(
-                clock.now(), heart_rate=ready[0], pressure=ready[1]
-            ):
+            heart_rate, pressure = ready
+            at = clock.now()
+            for reading in self._person.readings(at, heart_rate=heart_rate, pressure=pressure):
                 self.emit(reading)
 
 
@@ -352,9 +319,8 @@ class ReplayVitals(VitalSource):
     def _played(self, reading: VitalReading) -> VitalReading:
         source = f"{self.source}:{reading.source}"
         at = self._arrivals.stamp(source, reading.kind, clock.now())
-        return replace(
-            reading, at=at, source=source, flags=(reading.flags - {VitalFlag.IMPORTED}) | MARKS
-        )
+        flags = (reading.flags - {VitalFlag.IMPORTED}) | MARKS
+        return replace(reading, at=at, source=source, flags=flags)
 
 
 log = logging.getLogger(__name__)
@@ -427,9 +393,8 @@ class VitalIngest:
             return self._count(Verdict(0, (Refusal(None, None, error),), digest))
         taken: list[VitalReading] = []
         refusals: list[Refusal] = []
-        for index, (item, answer) in enumerate(
-            zip(items, read_given(items, self._now(), self._origin, self._arrivals), strict=True)
-        ):
+        answers = read_given(items, self._now(), self._origin, self._arrivals)
+        for index, (item, answer) in enumerate(zip(items, answers, strict=True)):
             judged = answer
             if retained and not has_time(item) and isinstance(answer, VitalReading):
                 judged = _RETAINED
@@ -443,10 +408,8 @@ class VitalIngest:
 
     def _count(self, verdict: Verdict) -> Verdict:
         if verdict.refusals and not self.refused:
-            field = verdict.refusals[0].error.field
-            log.warning(
-                "readings from %s are refused, the first for its %s", self._origin.source, field
-            )
+            text = "readings from %s are refused, the first for its %s"
+            log.warning(text, self._origin.source, verdict.refusals[0].error.field)
         self.taken += verdict.taken
         self.refused += len(verdict.refusals)
         return verdict

@@ -12,5 +12,13 @@ QUICK = Backoff(first_s=0.1, longest_s=0.4, refused_s=0.5)
 Start = Callable[..., MqttClient]
 
 
-def wait_for_state(client: MqttClient, state: MqttState) -> None:
+def end(client: MqttClient) -> None:
+    client.stop()
+    assert client.join(60)
+    assert client.error is None
+
+
+def wait_for_state(client: MqttClient, state: MqttState) -> str:
+    """Wait; return what is wrong then."""
     wait_until(lambda: client.state is state, f"{state}; it is {client.state}: {client.last_error}")
+    return client.last_error or ""

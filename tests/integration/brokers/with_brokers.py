@@ -60,10 +60,7 @@ def settings(door: Door, certificates: Certificates) -> dict[str, object]:
     if kind != "plain":
         given |= {"tls": True, "ca_file": certificates.ca}
     if kind == "mutual":
-        given |= {
-            "client_certificate": certificates.certificate,
-            "client_key": certificates.key,
-        }
+        given |= {"client_certificate": certificates.certificate, "client_key": certificates.key}
     return given
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.broker import Mosquitto
 from tests.support.fleet.postgres import Postgres, running_postgres
 
 
@@ -36,3 +39,19 @@ def there(postgres: Postgres) -> Iterator[Any]:
         connection.execute("DROP SCHEMA IF EXISTS fleet CASCADE")
         migrate(connection)
         yield connection
+
+
+@pytest.fixture
+def fleet(postgres: Postgres) -> Iterator[Any]:
+    """The database as the dashboard asks it."""
+    from dashboard.fleet.known import FleetAddress
+    from dashboard.fleet.postgres import FleetDatabase
+
+    with closing(FleetDatabase(FleetAddress(postgres.address))) as asked:
+        yield asked
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path / "broker") as running:
+        yield running

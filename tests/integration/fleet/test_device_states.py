@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,14 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from collector.database.devices import note_states
-from collector.messages import Delivery, StateMessage
+from collector.messages import StateMessage
 from collector.worker import Collector
 from edge_agent.core.clock import boot_seconds, iso_utc
 from edge_agent.mqtt.payloads import status_payload
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import collecting
 from tests.support.fleet.health_example import health_example
+from tests.support.fleet.played_broker import PlayedBroker
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
@@ -125,7 +125,8 @@ def test_what_only_postgresql_refuses_is_set_aside_and_the_others_are_written(
     good = health(NOON_MS)
     payload = good.payload.replace(b'"uptime_seconds": 86400.0', b'"uptime_seconds": ' + odd)
     other = StateMessage("hall", "health", payload, False, good.received_s)
-    broker = Silent([other, good])
+    broker = PlayedBroker()
+    broker.said = [other, good]
     collector = Collector(broker, lambda: psycopg.connect(there.info.dsn, autocommit=True))
     broker.collector = collector
     collector.run()
@@ -133,38 +134,6 @@ def test_what_only_postgresql_refuses_is_set_aside_and_the_others_are_written(
     names = {row[0] for row in there.execute("SELECT name FROM fleet.device")}
     letters = {row[0] for row in there.execute("SELECT device FROM fleet.dead_letter")}
     assert (names, letters) in [({"room"}, {"hall"}), ({"room", "hall"}, set())]
-
-
-class Silent:
-    """A broker over which nothing comes but states, once; then the collector is stopped."""
-
-    def __init__(self, states: list[StateMessage]) -> None:
-        self._states = states
-        self.collector: Collector
-
-    def open(self) -> None:
-        """Nothing is needed."""
-
-    def receive(self, most: int, timeout_s: float) -> list[Delivery]:
-        assert most >= 0 and timeout_s >= 0
-        self.collector.stop()
-        return []
-
-    def states(self) -> list[StateMessage]:
-        states, self._states = self._states, []
-        return states
-
-    def check(self) -> None:
-        """It answers."""
-
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        assert not deliveries
-
-    def confirm(self, device: str, payload: bytes) -> None:
-        raise AssertionError((device, payload))
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 class Device:

@@ -28,13 +28,6 @@ from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 
 
-@pytest.fixture
-def database(postgres: Postgres) -> Iterator[FleetDatabase]:
-    one = FleetDatabase(FleetAddress(postgres.address))
-    yield one
-    one.close()
-
-
 def tell(there: Any, name: str, *, ago_s: float = 5.0, **more: object) -> None:
     """Let a device greet and tell its health, without alarms unless they are given."""
     at = time.time_ns() // 1_000_000 - round(ago_s * 1000)
@@ -66,7 +59,7 @@ def stream(there: Any, name: str, **values: object) -> int:
 
 
 def test_each_device_has_its_state_and_what_is_wrong_with_it(
-    there: Any, database: FleetDatabase
+    there: Any, fleet: FleetDatabase
 ) -> None:
     begun_s = time.monotonic()
     tell(there, "good")
@@ -80,7 +73,7 @@ def test_each_device_has_its_state_and_what_is_wrong_with_it(
     tell(there, "late", fleet={"waiting": 5000, "given_up": 0}, sensors=unplugged)
     lossy = stream(there, "lossy", clock_ahead_ms=-9000, copied=False)
     there.execute("INSERT INTO fleet.lost VALUES (%s, 5, 9, 'backlog_full')", (lossy,))
-    page = read_devices(database)
+    page = read_devices(fleet)
     assert {one.name: (one.state, one.reasons) for one in page.devices} == {
         "good": ("online", ()),
         "silent": ("silent", ("silent",)),
@@ -91,7 +84,7 @@ def test_each_device_has_its_state_and_what_is_wrong_with_it(
         "lossy": ("online", ("lost", "not_copied", "clock")),
     }
     assert [one.name for one in page.devices] == [
-        *("lossy", "gone", "hot", "silent", "late", "full", "good"),
+        *("lossy", "gone", "hot", "silent", "late", "full", "good")
     ]
     assert (page.matching, page.total, page.online, page.attention) == (7, 7, 5, 6)
     good = page.devices[-1]
@@ -102,41 +95,41 @@ def test_each_device_has_its_state_and_what_is_wrong_with_it(
 
 
 def test_a_device_that_spoke_after_its_last_will_is_there_again(
-    there: Any, database: FleetDatabase
+    there: Any, fleet: FleetDatabase
 ) -> None:
     tell(there, "room", ago_s=90)
     vanish(there, "room")
-    assert read_devices(database).devices[0].state == "offline"
+    assert read_devices(fleet).devices[0].state == "offline"
     tell(there, "room", ago_s=0)
-    assert read_devices(database).devices[0].state == "online"
+    assert read_devices(fleet).devices[0].state == "online"
 
 
 def test_a_thousand_devices_come_in_pages_and_are_found_by_name(
-    there: Any, database: FleetDatabase
+    there: Any, fleet: FleetDatabase
 ) -> None:
     there.execute(
         "INSERT INTO fleet.device (name, state, state_heard, heard) SELECT 'Room_' || n, "
         "'online', now(), now() - (10 + n % 2 * 900) * interval '1 s' "
         "FROM generate_series(1, 1000) AS n"
     )
-    page = read_devices(database)
+    page = read_devices(fleet)
     assert (page.total, page.online, len(page.devices)) == (1000, 500, PAGE_DEVICES)
     names = {
-        one.name for number in range(1, 21) for one in read_devices(database, page=number).devices
+        one.name for number in range(1, 21) for one in read_devices(fleet, page=number).devices
     }
     assert len(names) == 1000
-    assert read_devices(database, page=21).devices == ()
-    assert read_devices(database, "room_99").matching == 11
-    assert read_devices(database, "%").matching == 0
-    assert read_devices(database, shown="silent").matching == 500
-    assert read_devices(database, "room_1", shown="online").matching == 56
+    assert read_devices(fleet, page=21).devices == ()
+    assert read_devices(fleet, "room_99").matching == 11
+    assert read_devices(fleet, "%").matching == 0
+    assert read_devices(fleet, shown="silent").matching == 500
+    assert read_devices(fleet, "room_1", shown="online").matching == 56
 
 
-def test_only_streams_that_go_on_have_a_timeline(there: Any, database: FleetDatabase) -> None:
+def test_only_streams_that_go_on_have_a_timeline(there: Any, fleet: FleetDatabase) -> None:
     stream(there, "room", epoch="old", closed=True)
     stream(there, "room", applied=3)
     stream(there, "attic", closed=True)
-    assert device_names(database) == ["room"]
+    assert device_names(fleet) == ["room"]
 
 
 @pytest.fixture
@@ -159,17 +152,17 @@ def test_page_and_api_show_the_fleet(there: Any, client: TestClient) -> None:
 
 
 def test_a_server_that_comes_back_is_asked_again(
-    there: Any, database: FleetDatabase, postgres: Postgres
+    there: Any, fleet: FleetDatabase, postgres: Postgres
 ) -> None:
-    assert read_devices(database).total == 0
+    assert read_devices(fleet).total == 0
     there.close()
     postgres.stop("fast")
     try:
         with pytest.raises(StoreError, match="PostgreSQL: connection"):
-            read_devices(database)
+            read_devices(fleet)
     finally:
         postgres.start()
-    assert read_devices(database).total == 0
+    assert read_devices(fleet).total == 0
 
 
 def test_an_account_without_rights_and_a_database_without_tables_are_told(
@@ -185,9 +178,9 @@ def test_an_account_without_rights_and_a_database_without_tables_are_told(
         read_devices(empty)
 
 
-def test_the_page_cannot_write(there: Any, database: FleetDatabase) -> None:
+def test_the_page_cannot_write(there: Any, fleet: FleetDatabase) -> None:
     with (
         pytest.raises(StoreError, match="read-only transaction"),
-        database.connection() as connection,
+        fleet.connection() as connection,
     ):
         connection.execute("DELETE FROM fleet.device")

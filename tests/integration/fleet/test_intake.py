@@ -5,9 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
-import time
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -334,17 +332,3 @@ def test_a_device_cannot_say_that_it_is_another_one(there: Any, here: Path) -> N
     assert there.execute("SELECT reason FROM fleet.dead_letter").fetchone() == (
         "says that it is of 'room'",
     )
-
-
-@pytest.mark.parametrize("hours", [5, -5])
-def test_a_clock_that_is_wrong_is_measured_and_no_row_is_moved_for_it(
-    there: Any, here: Path, hours: int
-) -> None:
-    wrong_ms = hours * 3_600_000
-    now_ms = time.time_ns() // 1_000_000
-    messages = messages_of(here, "room")
-    said = [replace(one, sent=now_ms + wrong_ms) for one in messages]
-    take(Intake(there), [packed(message) for message in said])
-    (ahead,) = there.execute("SELECT clock_ahead_ms FROM fleet.stream").fetchone()
-    assert ahead == pytest.approx(wrong_ms, abs=60_000)
-    assert rows_there(there, "room") == rows_here(here)

@@ -27,10 +27,7 @@ from tests.support.fleet.devices import (
 )
 from tests.support.fleet.postgres import INSTALL, postgres_programs, running_postgres
 
-pytestmark = [
-    pytest.mark.broker,
-    pytest.mark.skipif(postgres_programs() is None, reason=INSTALL),
-]
+pytestmark = [pytest.mark.broker, pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)]
 DEVICES = 8
 
 
@@ -48,11 +45,7 @@ def test_every_row_of_every_device_arrives_once_whatever_goes_down(tmp_path: Pat
         for number in (0, 1):  # the other one goes on meanwhile
             collectors[number].kill()
             before = sum(each.sender.confirmed for each in devices)
-            wait_until(
-                partial(has_grown, devices, before),
-                "the other collector to go on",
-                60,
-            )
+            wait_until(partial(has_grown, devices, before), "the other collector to go on", 60)
             collectors[number].start()
         postgres.stop("immediate")
         time.sleep(3)  # how long the database is away is what is tried here

@@ -59,12 +59,6 @@ class Listener:
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
 def listener(broker: Mosquitto) -> Iterator[Listener]:
     listening = Listener(broker.port)
     yield listening

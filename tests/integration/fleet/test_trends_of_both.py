@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import psycopg
 from collector.database.schema import migrate
 from collector.intake import Intake
 from collector.messages import Delivery
-from dashboard.fleet.known import FleetAddress, TrendReader
+from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase
 from dashboard.fleet.timeline import FleetTimeline
 from edge_agent.core.readings import VitalFlag
@@ -69,19 +68,6 @@ def postgres(server: Postgres, here: Path) -> Postgres:
     return server
 
 
-@pytest.fixture(scope="module")
-def fleet(postgres: Postgres) -> Iterator[FleetDatabase]:
-    one = FleetDatabase(FleetAddress(postgres.address))
-    yield one
-    one.close()
-
-
-@pytest.fixture(params=["file", "postgresql"])
-def reader(request: pytest.FixtureRequest, here: Path, fleet: FleetDatabase) -> TrendReader:
-    """Whoever answers."""
-    return Reader(here) if request.param == "file" else FleetTimeline(fleet, "room")
-
-
 def numbers(trend: Trend | VitalTrend) -> dict[str, Any]:
     """Return what a trend says, without from which rollup it was read."""
     names = [name for name in trend.__dataclass_fields__ if name != "resolution"]
@@ -127,38 +113,6 @@ def test_a_reading_of_a_time_to_come_ends_no_span(here: Path, fleet: FleetDataba
     for one in (Reader(here), room, FleetTimeline(fleet, None)):
         span = one.span()
         assert span is not None and span[1] < last_recorded
-
-
-def test_a_range_has_as_many_steps_as_were_asked_for(reader: TrendReader) -> None:
-    with reader.at_one_moment():
-        trend = reader.trend(START_MS, START_MS + DAY_MS, 24)
-        vital = reader.vital_trend(VitalKind.HEART_RATE, START_MS, START_MS + DAY_MS, 24)
-    assert len(trend.starts) in (24, 25)
-    assert trend.starts == vital.starts
-    assert trend.bucket_ms == HOUR_MS
-    assert trend.start_ms <= START_MS < trend.end_ms
-
-
-def test_shares_and_what_is_uncertain_make_one(reader: TrendReader) -> None:
-    trend = reader.trend(*RANGES["minutes"])
-    for index, rows in enumerate(trend.rows):
-        shares = [values[index] for values in (*trend.shares.values(), trend.uncertain)]
-        if rows:
-            assert sum(share or 0.0 for share in shares) == pytest.approx(1.0)
-        else:
-            assert shares == [None] * len(shares)
-
-
-def test_readings_in_doubt_are_counted_and_not_averaged(reader: TrendReader) -> None:
-    vital = reader.vital_trend(VitalKind.HEART_RATE, *RANGES["hours"])
-    assert sum(vital.flagged) > 0 and sum(vital.n) > 0
-    for mean, least, most in zip(vital.mean, vital.least, vital.most, strict=True):
-        assert mean is None or (least is not None and most is not None and least <= mean <= most)
-
-
-def test_an_empty_range_is_refused(reader: TrendReader) -> None:
-    with pytest.raises(ValueError, match="a trend needs an end"):
-        reader.trend(START_MS, START_MS, 10)
 
 
 def test_all_devices_together_are_the_sum(here: Path, fleet: FleetDatabase) -> None:

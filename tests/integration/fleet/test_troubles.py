@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from edge_agent.config.settings import Settings
 from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.mqtt.health_payload import HealthPayload
 from tests.support.agent import Tables, running_agent
-from tests.support.broker import Certificates, Mosquitto, wait_until
+from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import SimulatedDevice
 
 pytestmark = pytest.mark.broker
@@ -70,10 +72,19 @@ def test_a_broker_that_goes_and_comes_back_is_an_alarm_meanwhile(tmp_path: Path)
             )
 
 
-def sender_of(tmp_path: Path, broker: Mosquitto) -> SimulatedDevice:
-    device = SimulatedDevice.make(tmp_path / "room", "room", broker.port)
+@contextmanager
+def sending(
+    tmp_path: Path, broker: Mosquitto, settings: FleetSettings | None = None
+) -> Iterator[SimulatedDevice]:
+    """A device that sends what it has recorded."""
+    device = SimulatedDevice.make(tmp_path / "room", "room", broker.port, settings)
     device.record(20)
-    return device
+    device.sender.start()
+    try:
+        yield device
+    finally:
+        device.sender.stop()
+        assert device.sender.join(60)
 
 
 def error_of(device: SimulatedDevice) -> str:
@@ -89,68 +100,41 @@ def confirm(device: SimulatedDevice, broker: Mosquitto, **more: Any) -> None:
 
 def test_a_broker_that_refuses_the_timeline_is_named_until_it_lets_it_in(tmp_path: Path) -> None:
     closed = "topic read affect-edge/#\ntopic write affect-edge/+/timeline/confirmed\n"
-    with Mosquitto(tmp_path / "broker", acl=closed) as broker:
-        device = sender_of(tmp_path, broker)
-        device.sender.start()
-        try:
-            wait_until(lambda: "refuses the timeline" in error_of(device), "the refusal")
-            assert "affect-edge/room/timeline" in error_of(device)
-            broker.change_rules(RULES)
-            wait_until(lambda: device.newest > 0, "the stream")
-            confirm(device, broker)
-            wait_until(lambda: device.sender.standing.error is None, "the end of it")
-        finally:
-            device.sender.stop()
-            assert device.sender.join(60)
+    with (
+        Mosquitto(tmp_path / "broker", acl=closed) as broker,
+        sending(tmp_path, broker) as device,
+    ):
+        wait_until(lambda: "refuses the timeline" in error_of(device), "the refusal")
+        assert "affect-edge/room/timeline" in error_of(device)
+        broker.change_rules(RULES)
+        wait_until(lambda: device.newest > 0, "the stream")
+        confirm(device, broker)
+        wait_until(lambda: device.sender.standing.error is None, "the end of it")
 
 
-def test_a_collector_that_is_silent_is_named_until_it_answers(tmp_path: Path) -> None:
-    with Mosquitto(tmp_path / "broker") as broker:
-        device = sender_of(tmp_path, broker)
-        device.sender.start()
-        try:
-            wait_until(lambda: "affect-edge collect" in error_of(device), "silence")
-            wait_until(lambda: device.sender.standing.waiting > 0, "what waits")
-            confirm(device, broker, closed=True)
-            wait_until(lambda: "the same device.name" in error_of(device), "two of one name")
-            confirm(device, broker)
-            wait_until(lambda: device.sender.standing.error is None, "the answer")
-            wait_until(lambda: device.sender.standing.waiting == 0, "nothing waits")
-        finally:
-            device.sender.stop()
-            assert device.sender.join(60)
+def test_a_collector_that_is_silent_is_named_until_it_answers(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    with sending(tmp_path, broker) as device:
+        wait_until(lambda: "affect-edge collect" in error_of(device), "silence")
+        wait_until(lambda: device.sender.standing.waiting > 0, "what waits")
+        confirm(device, broker, closed=True)
+        wait_until(lambda: "the same device.name" in error_of(device), "two of one name")
+        confirm(device, broker)
+        wait_until(lambda: device.sender.standing.error is None, "the answer")
+        wait_until(lambda: device.sender.standing.waiting == 0, "nothing waits")
 
 
-@pytest.mark.usefixtures("quick")
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-def test_a_certificate_that_is_not_trusted_is_named(tmp_path: Path) -> None:
-    made = Certificates.make(tmp_path / "made", "DNS:localhost")
-    other = Certificates.make(tmp_path / "other", "DNS:localhost")
-    with Mosquitto(tmp_path / "broker", certificates=made) as broker:
-        mqtt = {"host": "localhost", "port": broker.port, "tls": True, "ca_file": str(other.ca)}
-        tables: Tables = {"mqtt": mqtt, "fleet": {"enabled": True}}
-        with running_agent(tmp_path / "data", tables) as run:
-            health = run.hear(
-                lambda said: said["type"] == "health" and said["fleet"]["state"] == "untrusted",
-            )
-            assert health["fleet"]["confirmed"] == 0
-
-
-def test_what_was_given_up_is_told_until_the_collector_knows(tmp_path: Path) -> None:
-    with Mosquitto(tmp_path / "broker") as broker:
-        small = FleetSettings.model_construct(backlog_mb=0.004)  # type: ignore[arg-type]
-        device = SimulatedDevice.make(tmp_path / "room", "room", broker.port, small)
-        device.record(20)
-        device.sender.start()
-        try:
-            wait_until(lambda: device.newest > 0, "the stream")
-            device.sender.stop()
-            assert device.sender.join(60)
-            device.record(400)
-            device.restart()
-            wait_until(lambda: device.sender.standing.given_up > 300, "the loss")
-            confirm(device, broker)
-            wait_until(lambda: device.sender.standing.given_up == 0, "the collector knows")
-        finally:
-            device.sender.stop()
-            assert device.sender.join(60)
+def test_what_was_given_up_is_told_until_the_collector_knows(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    small = FleetSettings.model_construct(backlog_mb=0.004)  # type: ignore[arg-type]
+    with sending(tmp_path, broker, small) as device:
+        wait_until(lambda: device.newest > 0, "the stream")
+        device.sender.stop()
+        assert device.sender.join(60)
+        device.record(400)
+        device.restart()
+        wait_until(lambda: device.sender.standing.given_up > 300, "the loss")
+        confirm(device, broker)
+        wait_until(lambda: device.sender.standing.given_up == 0, "the collector knows")

@@ -81,10 +81,7 @@ def test_a_home_assistant_that_starts_later_is_told_and_a_new_name_replaces_the_
     database(tmp_path / "data")
     users = {USER: PASSWORD, HOME_ASSISTANT: ASKS}
     rules = documented_rules(DEVICE) + documented_rules(OTHER_NAME)
-    with (
-        Mosquitto(tmp_path / "mosquitto", users=users, acl=rules) as broker,
-        ExitStack() as later,
-    ):
+    with Mosquitto(tmp_path / "mosquitto", users=users, acl=rules) as broker, ExitStack() as later:
         with agent(tmp_path, broker.port), subscribed(broker.port, USER, PASSWORD) as reader:
             reader.wait_for("state")
             forget_the_device(broker)

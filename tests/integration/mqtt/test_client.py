@@ -134,47 +134,6 @@ def test_summaries_arrive_in_order_and_are_deleted_once_acknowledged(
     wait_until(lambda: client.waiting == 0, "a count of 0")
 
 
-def test_rows_that_another_process_wrote_are_found_without_being_woken(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
-) -> None:
-    client = start(mosquitto.port)
-    wait_for_state(client, MqttState.CONNECTED)
-    outbox.add("session", event="started")
-    with subscribed(mosquitto.port):
-        wait_until(lambda: outbox.deleted == [1], "the session to be sent")
-
-
-def test_killing_the_broker_loses_no_summary(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
-) -> None:
-    with subscribed(mosquitto.port) as reader:
-        client = start(mosquitto.port)
-        wait_for_state(client, MqttState.CONNECTED)
-        outbox.add()
-        client.wake()
-        reader.wait_for("summary", lambda p: p["seq"] == 1)
-        wait_until(lambda: outbox.deleted == [1], "the acknowledgement")
-        mosquitto.save()
-        mosquitto.kill()
-        for _ in range(60):
-            outbox.add()
-            client.wake()
-        wait_for_state(client, MqttState.UNREACHABLE)
-        wait_until(lambda: client.waiting == 60, "60 messages to be counted")
-        mosquitto.start()
-        wait_until(
-            lambda: len({m.payload["seq"] for m in reader.on("summary")}) == 61, "every summary"
-        )
-        outbox.add()
-        client.wake()
-        reader.wait_for("summary", lambda p: p["seq"] == 62)
-        first_times = list(dict.fromkeys(m.payload["seq"] for m in reader.on("summary")))
-        assert first_times == list(range(1, 63))
-        late = {m.payload["seq"]: m.payload["replayed"] for m in reader.on("summary")}
-        assert late == {1: False, **dict.fromkeys(range(2, 62), True), 62: False}
-    wait_until(lambda: outbox.count() == 0, "an empty outbox")
-
-
 def test_a_broker_that_is_away_from_the_beginning_gets_everything_when_it_comes(
     tmp_path: Path, start: Start, outbox: MemoryOutbox
 ) -> None:
@@ -314,20 +273,6 @@ def test_a_topic_that_is_cleared_is_not_kept_by_the_broker_and_not_said_again_af
         later.wait_for("status")
         assert not later.on("emotion")
         assert not later.on("session")
-
-
-def test_a_stop_delivers_what_was_just_committed(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
-) -> None:
-    with subscribed(mosquitto.port) as reader:
-        client = start(mosquitto.port)
-        wait_for_state(client, MqttState.CONNECTED)
-        outbox.add()
-        client.stop()
-        assert client.join(60)
-        reader.wait_for("summary", lambda p: p["seq"] == 1)
-        assert outbox.deleted == [1]
-        assert outbox.closed
 
 
 def test_changes_of_state_are_told_once(tmp_path: Path, outbox: MemoryOutbox) -> None:

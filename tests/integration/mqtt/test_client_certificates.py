@@ -37,9 +37,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="module", params=["tlsv1.2", "tlsv1.3"])
 def strict(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    ours: Certificates,
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, ours: Certificates
 ) -> Iterator[Mosquitto]:
     """A broker that lets nobody in without a certificate, for each version of TLS."""
     rules = {"require_certificate": "true", "cafile": ours.ca, "tls_version": request.param}

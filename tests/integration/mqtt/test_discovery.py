@@ -15,14 +15,13 @@ from paho.mqtt import client as paho
 from paho.mqtt import publish
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.broker import MqttState
-from edge_agent.mqtt.client import MqttClient, MqttOptions
+from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.discovery import Device, discovery_payload
 from tests.support.broker import Mosquitto, subscribed, wait_until
 from tests.support.home.rules import APPLIANCE, HOME_ASSISTANT, documented_rules
 from tests.support.memory_outbox import MemoryOutbox
-from tests.support.mqtt_clients import QUICK, wait_for_state
+from tests.support.mqtt_clients import Start, end, wait_for_state
 
 if TYPE_CHECKING:
     from paho.mqtt.publish import AuthParameter
@@ -38,74 +37,50 @@ def home(name: str) -> Device:
 
 
 @pytest.fixture
-def start_home(tmp_path: Path, outbox: MemoryOutbox) -> Iterator[StartHome]:
-    """Starts clients that announce a device, and ends them."""
-    started: list[MqttClient] = []
+def start_home(tmp_path: Path, start: Start) -> StartHome:
+    """Starts clients that announce a device."""
 
     def run(port: int, device: Device | None, **settings: str) -> MqttClient:
-        options = MqttOptions(
-            MqttSettings(port=port, **settings),
-            device.name if device else "pi",
-            backoff=QUICK,
-            home_assistant=device,
-            announced=tmp_path / "announced",
-        )
-        client = MqttClient(options, outbox)
-        client.start()
-        started.append(client)
-        return client
+        options = {"home_assistant": device, "announced": tmp_path / "announced"}
+        return start(port, device=device.name if device else "pi", options=options, **settings)
 
-    yield run
-    for client in started:
-        client.stop()
-    assert all(client.join(60) for client in started)
-
-
-def end(client: MqttClient) -> None:
-    client.stop()
-    assert client.join(60)
+    return run
 
 
 class Ears:
-    """Hears what is published below the discovery prefix, or on other topics."""
+    """What is published below the discovery prefix, or on other topics."""
 
-    def __init__(
-        self, port: int, topics: str = f"{PREFIX}/#", account: tuple[str, str] | None = None
-    ) -> None:
+    def __init__(self) -> None:
         self.messages: list[tuple[str, bytes, bool]] = []
-        self._client = paho.Client(CallbackAPIVersion.VERSION2)
-        if account is not None:
-            self._client.username_pw_set(*account)
-        subscribed = threading.Event()
-        self._client.on_connect = lambda client, *_: client.subscribe(topics, qos=1)
-        self._client.on_subscribe = lambda *_: subscribed.set()
-        self._client.on_message = lambda _client, _data, message: self.messages.append(
-            (message.topic, bytes(message.payload), message.retain)
-        )
-        self._client.reconnect_delay_set(1, 1)
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-        assert subscribed.wait(60)
 
     def discoveries(self) -> list[bytes]:
         """Return the discovery messages so far, the oldest first."""
         return [payload for topic, payload, _ in self.messages if topic.endswith("/config")]
-
-    def close(self) -> None:
-        """Leave the broker."""
-        self._client.disconnect()
-        self._client.loop_stop()
 
 
 @contextmanager
 def ears(
     port: int, topics: str = f"{PREFIX}/#", account: tuple[str, str] | None = None
 ) -> Iterator[Ears]:
-    hearing = Ears(port, topics, account)
+    hearing = Ears()
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    if account is not None:
+        client.username_pw_set(*account)
+    subscribed = threading.Event()
+    client.on_connect = lambda client, *_: client.subscribe(topics, qos=1)
+    client.on_subscribe = lambda *_: subscribed.set()
+    client.on_message = lambda _client, _data, message: hearing.messages.append(
+        (message.topic, bytes(message.payload), message.retain)
+    )
+    client.reconnect_delay_set(1, 1)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
     try:
+        assert subscribed.wait(60)
         yield hearing
     finally:
-        hearing.close()
+        client.disconnect()
+        client.loop_stop()
 
 
 def tell(mosquitto: Mosquitto, message: str) -> None:
@@ -176,10 +151,7 @@ def test_where_nothing_was_announced_nothing_is_removed(
 
 
 def test_a_broker_that_refuses_it_gets_everything_else(
-    tmp_path: Path,
-    outbox: MemoryOutbox,
-    start_home: StartHome,
-    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path, outbox: MemoryOutbox, start_home: StartHome, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
     rules = "user pi\ntopic write affect-edge/pi/#\nuser reader\ntopic read #\n"

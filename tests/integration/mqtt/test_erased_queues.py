@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +14,14 @@ from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import now
 from edge_agent.mqtt import connection as queues
 from edge_agent.mqtt.broker import MqttState
-from edge_agent.mqtt.client import MqttClient, MqttOptions
+from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connection import QueueClearing, open_connection
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
 from edge_agent.store.study.rows import insert_participant
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
 from tests.support.broker import Mosquitto, free_port, wait_until
+from tests.support.mqtt_clients import Start, end, wait_for_state
 
 pytestmark = pytest.mark.broker
 
@@ -62,19 +63,17 @@ def leave_a_queue(port: int, client_id: str) -> None:
     client.loop(0.1)
 
 
-def running(database: Path, port: int, *durable: str) -> MqttClient:
-    options = MqttOptions(MqttSettings(port=port, durable_subscribers=durable), "pi")
-    client = MqttClient(options, Outbox(database))
-    client.start()
-    wait_until(lambda: client.state is MqttState.CONNECTED, "the connection")
-    wait_until(lambda: client.waiting == 0, "the outbox to drain")
-    return client
+@pytest.fixture
+def running(database: Path, mosquitto: Mosquitto, start: Start) -> Callable[..., MqttClient]:
+    """Starts a client whose outbox is empty then."""
 
+    def run(*durable: str) -> MqttClient:
+        client = start(mosquitto.port, queue=Outbox(database), durable_subscribers=durable)
+        wait_for_state(client, MqttState.CONNECTED)
+        wait_until(lambda: client.waiting == 0, "the outbox to drain")
+        return client
 
-def stop(client: MqttClient) -> None:
-    client.stop()
-    assert client.join(60)
-    assert client.error is None
+    return run
 
 
 def holds(mosquitto: Mosquitto) -> bool:
@@ -84,10 +83,13 @@ def holds(mosquitto: Mosquitto) -> bool:
 
 
 def test_no_byte_is_left_in_the_brokers_file(
-    database: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture
+    database: Path,
+    mosquitto: Mosquitto,
+    running: Callable[..., MqttClient],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     leave_a_queue(mosquitto.port, "archive")
-    client = running(database, mosquitto.port, "archive")
+    client = running("archive")
     retained = paho.Client(CallbackAPIVersion.VERSION2, client_id="emotion")
     retained.connect("127.0.0.1", mosquitto.port)
     sent = retained.publish("affect-edge/pi/emotion", f'{{"of": "{CODE}"}}', qos=1, retain=True)
@@ -102,22 +104,21 @@ def test_no_byte_is_left_in_the_brokers_file(
     if "autosave_interval 1" in (mosquitto.folder / "mosquitto.conf").read_text():
         wait_until(lambda: CODE.encode() not in file.read_bytes(), "the broker to save by itself")
     assert not holds(mosquitto)
-    stop(client)
+    end(client)
     mosquitto.stop()
     assert CODE.encode() not in file.read_bytes()
 
 
 def test_a_queue_that_nobody_named_stays_as_it_is_said(
-    database: Path, mosquitto: Mosquitto
+    database: Path, mosquitto: Mosquitto, running: Callable[..., MqttClient]
 ) -> None:
     leave_a_queue(mosquitto.port, "archive")
-    client = running(database, mosquitto.port)
+    client = running()
     told = erase_participant(database, CODE, actor="ada").sentence
     assert "what waits for other subscribers that are away" in told
     client.wake()
     wait_until(lambda: client.waiting == 0, "the outbox to drain")
     assert holds(mosquitto)
-    stop(client)
 
 
 def test_a_broker_that_is_away_is_asked_again_and_one_that_refuses_is_named(
@@ -125,8 +126,7 @@ def test_a_broker_that_is_away_is_asked_again_and_one_that_refuses_is_named(
 ) -> None:
     monkeypatch.setattr(queues, "AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(
-        queues.__name__ + ".open_connection",
-        _failing_first(open_connection, MqttState.UNREACHABLE),
+        queues.__name__ + ".open_connection", _failing_first(open_connection, MqttState.UNREACHABLE)
     )
     with Mosquitto(tmp_path / "mosquitto", users={"ada": "secret"}) as mosquitto:
         clearing = QueueClearing(

@@ -13,115 +13,66 @@ from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import MqttError
 from edge_agent.mqtt import connection
 from edge_agent.mqtt.broker import MqttState, read_password, tls_context
-from edge_agent.mqtt.client import Backoff, MqttClient, MqttOptions
 from tests.support.broker import Certificates, Mosquitto, wait_until
 from tests.support.memory_outbox import MemoryOutbox
+from tests.support.mqtt_clients import Start, wait_for_state
 
 pytestmark = pytest.mark.broker
-
-QUICK = Backoff(first_s=0.1, longest_s=0.4, refused_s=0.3)
-
-
-class Started:
-    """A client for the length of a ``with`` block."""
-
-    def __init__(
-        self, broker: MqttSettings, outbox: MemoryOutbox | None = None, device: str = "pi"
-    ) -> None:
-        options = MqttOptions(broker, device, backoff=QUICK)
-        self.client = MqttClient(options, outbox or MemoryOutbox())
-
-    def __enter__(self) -> MqttClient:
-        self.client.start()
-        return self.client
-
-    def __exit__(self, *_: object) -> None:
-        self.client.stop()
-        assert self.client.join(60)
-        assert self.client.error is None
-
-
-def wait_for_state(client: MqttClient, state: MqttState) -> str:
-    wait_until(lambda: client.state is state, f"{state}; it is {client.state}: {client.last_error}")
-    return client.last_error or ""
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
 def test_a_wrong_password_is_called_unauthorised_and_tried_again(
-    tmp_path: Path, protocol: str
+    tmp_path: Path, start: Start, protocol: str
 ) -> None:
     with Mosquitto(tmp_path / "mosquitto", users={"pi": "right"}) as mosquitto:
-        broker = MqttSettings(
-            port=mosquitto.port, username="pi", password="wrong", protocol=protocol
-        )
-        with Started(broker) as client:
-            text = wait_for_state(client, MqttState.UNAUTHORISED)
-            assert "'pi'" in text
-            assert "mqtt.username" in text
-            assert "wrong" not in text
-            mosquitto.change_password("pi", "wrong")
-            assert wait_for_state(client, MqttState.CONNECTED) == ""
-    assert "wrong" not in repr(broker)
-
-
-def test_a_broker_that_wants_a_user_says_so_to_one_without_a_name(tmp_path: Path) -> None:
-    running = Mosquitto(tmp_path / "mosquitto", users={"pi": "right"})
-    with running as mosquitto, Started(MqttSettings(port=mosquitto.port)) as client:
+        client = start(mosquitto.port, username="pi", password="wrong", protocol=protocol)
         text = wait_for_state(client, MqttState.UNAUTHORISED)
+        assert "'pi'" in text
+        assert "mqtt.username" in text
+        assert "wrong" not in text
+        mosquitto.change_password("pi", "wrong")
+        assert wait_for_state(client, MqttState.CONNECTED) == ""
+    assert "wrong" not in repr(MqttSettings(username="pi", password="wrong"))
+
+
+def test_a_broker_that_wants_a_user_says_so_to_one_without_a_name(
+    tmp_path: Path, start: Start
+) -> None:
+    with Mosquitto(tmp_path / "mosquitto", users={"pi": "right"}) as mosquitto:
+        text = wait_for_state(start(mosquitto.port), MqttState.UNAUTHORISED)
     assert "refuses visitors without a name" in text
     assert "mqtt.username" in text
 
 
-def test_messages_that_the_access_rules_forbid_stay_in_the_outbox(tmp_path: Path) -> None:
-    rules = "user pi\ntopic write affect-edge/pi/#\nuser other\ntopic write affect-edge/other/#\n"
-    with Mosquitto(tmp_path / "mosquitto", users={"pi": "x", "other": "y"}, acl=rules) as mosquitto:
-        outbox = MemoryOutbox()
+def test_messages_that_the_access_rules_forbid_stay_until_they_are_allowed(
+    tmp_path: Path, outbox: MemoryOutbox, start: Start
+) -> None:
+    rules = "user other\ntopic write affect-edge/other/#\n"
+    with Mosquitto(tmp_path / "mosquitto", users={"other": "y"}, acl=rules) as mosquitto:
         outbox.add()
-        with Started(
-            MqttSettings(port=mosquitto.port, username="other", password="y"), outbox
-        ) as client:
-            text = wait_for_state(client, MqttState.UNAUTHORISED)
-            assert "'other'" in text
-            assert "affect-edge/pi/#" in text
-            client.wake()
+        client = start(mosquitto.port, username="other", password="y")
+        text = wait_for_state(client, MqttState.UNAUTHORISED)
+        assert "'other'" in text
+        assert "affect-edge/pi/#" in text
+        client.wake()
         assert outbox.deleted == []
-        with Started(
-            MqttSettings(port=mosquitto.port, username="pi", password="x"), outbox
-        ) as client:
-            wait_until(lambda: outbox.deleted == [1], "the outbox to drain")
-            assert wait_for_state(client, MqttState.CONNECTED) == ""
-
-
-def test_a_broker_that_allows_messages_after_all_gets_them(tmp_path: Path) -> None:
-    folder = tmp_path / "mosquitto"
-    with Mosquitto(
-        folder, users={"pi": "x"}, acl="user pi\ntopic write elsewhere/#\n"
-    ) as mosquitto:
-        outbox = MemoryOutbox()
-        outbox.add()
-        with Started(
-            MqttSettings(port=mosquitto.port, username="pi", password="x"), outbox
-        ) as client:
-            wait_for_state(client, MqttState.UNAUTHORISED)
-            mosquitto.change_rules("user pi\ntopic readwrite affect-edge/#\n")
-            wait_until(lambda: outbox.deleted == [1], "the outbox to drain")
-            wait_for_state(client, MqttState.CONNECTED)
+        mosquitto.change_rules(f"{rules}topic write affect-edge/pi/#\n")
+        wait_until(lambda: outbox.deleted == [1], "the outbox to drain")
+        assert wait_for_state(client, MqttState.CONNECTED) == ""
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
-def test_tls_with_the_right_authority_connects_and_delivers(tmp_path: Path, protocol: str) -> None:
+def test_tls_with_the_right_authority_connects_and_delivers(
+    tmp_path: Path, outbox: MemoryOutbox, start: Start, protocol: str
+) -> None:
     certificates = Certificates.make(tmp_path / "tls", "IP:127.0.0.1")
     with Mosquitto(tmp_path / "mosquitto", certificates=certificates) as mosquitto:
-        broker = MqttSettings(
-            port=mosquitto.port, tls=True, ca_file=certificates.ca, protocol=protocol
-        )
-        outbox = MemoryOutbox()
-        with Started(broker, outbox) as client:
-            for _ in range(200):
-                outbox.add(filler="x" * 2000)
-            client.wake()
-            wait_until(lambda: len(outbox.deleted) == 200, "the outbox to drain")
-            assert client.state is MqttState.CONNECTED
+        client = start(mosquitto.port, tls=True, ca_file=certificates.ca, protocol=protocol)
+        for _ in range(200):
+            outbox.add(filler="x" * 2000)
+        client.wake()
+        wait_until(lambda: len(outbox.deleted) == 200, "the outbox to drain")
+        assert client.state is MqttState.CONNECTED
 
 
 # paho leaves the socket of a failed handshake
@@ -131,41 +82,43 @@ def test_tls_with_the_right_authority_connects_and_delivers(tmp_path: Path, prot
     ("name", "own_authority"), [("DNS:elsewhere.example", True), ("IP:127.0.0.1", False)]
 )
 def test_a_certificate_of_another_host_or_authority_is_not_trusted(
-    tmp_path: Path, name: str, own_authority: bool
+    tmp_path: Path, start: Start, name: str, own_authority: bool
 ) -> None:
     certificates = Certificates.make(tmp_path / "tls", name)
     other = Certificates.make(tmp_path / "other", name)
     with Mosquitto(tmp_path / "mosquitto", certificates=certificates) as mosquitto:
         authority = certificates.ca if own_authority else other.ca
-        with Started(MqttSettings(port=mosquitto.port, tls=True, ca_file=authority)) as client:
-            text = wait_for_state(client, MqttState.UNTRUSTED)
-            assert "mqtt.ca_file" in text
-            assert "mqtt.host" in text
+        client = start(mosquitto.port, tls=True, ca_file=authority)
+        text = wait_for_state(client, MqttState.UNTRUSTED)
+        assert "mqtt.ca_file" in text
+        assert "mqtt.host" in text
 
 
 # paho leaves the socket of a failed handshake
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_tls_to_a_port_without_it_asks_whether_this_is_the_tls_port(tmp_path: Path) -> None:
+def test_tls_to_a_port_without_it_asks_whether_this_is_the_tls_port(
+    tmp_path: Path, start: Start
+) -> None:
     certificates = Certificates.make(tmp_path / "tls", "IP:127.0.0.1")
-    with (
-        Peer(b"HTTP/1.1 400 Bad Request\r\n\r\n") as peer,
-        Started(MqttSettings(port=peer.port, tls=True, ca_file=certificates.ca)) as client,
-    ):
+    with Peer(b"HTTP/1.1 400 Bad Request\r\n\r\n") as peer:
+        client = start(peer.port, tls=True, ca_file=certificates.ca)
         assert "TLS port" in wait_for_state(client, MqttState.UNTRUSTED)
 
 
-def test_a_missing_or_wrong_authority_file_is_refused_at_once_and_named(tmp_path: Path) -> None:
+def test_a_missing_or_wrong_authority_file_is_refused_at_once_and_named(
+    tmp_path: Path, start: Start
+) -> None:
     missing = tmp_path / "ca.pem"
     with pytest.raises(
         MqttError,
         match=r"mqtt\.ca_file .*ca\.pem: cannot be read \(No such file.*leave ca_file out",
     ):
-        Started(MqttSettings(tls=True, ca_file=missing))
+        start(1, tls=True, ca_file=missing)
     junk = tmp_path / "junk.pem"
     junk.write_text("no certificate", encoding="ascii")
     with pytest.raises(MqttError, match=r"junk\.pem: holds no certificate.*PEM"):
-        Started(MqttSettings(tls=True, ca_file=junk))
+        start(1, tls=True, ca_file=junk)
 
 
 def test_tls_without_an_authority_file_trusts_the_systems() -> None:
@@ -196,19 +149,15 @@ def test_an_unusable_password_file_is_named_with_its_cure(
         read_password(file)
 
 
-def test_two_appliances_of_one_name_are_told_apart_from_a_broken_line(tmp_path: Path) -> None:
-    with (
-        Mosquitto(tmp_path / "mosquitto") as mosquitto,
-        Started(MqttSettings(port=mosquitto.port)) as first,
-    ):
-        wait_for_state(first, MqttState.CONNECTED)
-        with Started(MqttSettings(port=mosquitto.port)) as second:
-            wait_until(
-                lambda: "same device.name" in (first.last_error or ""), "the hint at the name"
-            )
-            wait_until(
-                lambda: "same device.name" in (second.last_error or ""), "the hint at the name"
-            )
+def test_two_appliances_of_one_name_are_told_apart_from_a_broken_line(
+    mosquitto: Mosquitto, start: Start
+) -> None:
+    first = start(mosquitto.port)
+    wait_for_state(first, MqttState.CONNECTED)
+    second = start(mosquitto.port)
+    hint = "same device.name"
+    wait_until(lambda: hint in (first.last_error or ""), "the hint at the name")
+    wait_until(lambda: hint in (second.last_error or ""), "the hint at the name")
 
 
 class Peer:
@@ -264,21 +213,22 @@ class Peer:
     ],
 )
 def test_a_peer_that_is_no_broker_or_refuses_is_named(
-    answer: bytes, state: MqttState, said: str
+    start: Start, answer: bytes, state: MqttState, said: str
 ) -> None:
-    with Peer(answer) as peer, Started(MqttSettings(port=peer.port)) as client:
-        text = wait_for_state(client, state)
+    with Peer(answer) as peer:
+        text = wait_for_state(start(peer.port), state)
         assert f"127.0.0.1:{peer.port}" in text
         assert said in text
 
 
-def test_a_peer_that_never_answers_is_left_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_that_never_answers_is_left_after_a_while(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(connection, "ANSWER_SECONDS", 0.3)
-    with Peer(b"") as peer, Started(MqttSettings(port=peer.port)) as client:
-        assert "did not answer" in wait_for_state(client, MqttState.UNREACHABLE)
+    with Peer(b"") as peer:
+        assert "did not answer" in wait_for_state(start(peer.port), MqttState.UNREACHABLE)
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "x" * 70 + ".invalid"])
-def test_a_host_that_does_not_exist_is_unreachable(host: str) -> None:
-    with Started(MqttSettings(host=host)) as client:
-        assert host in wait_for_state(client, MqttState.UNREACHABLE)
+def test_a_host_that_does_not_exist_is_unreachable(start: Start, host: str) -> None:
+    assert host in wait_for_state(start(1883, host=host), MqttState.UNREACHABLE)

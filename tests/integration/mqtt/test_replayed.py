@@ -16,24 +16,13 @@ from tests.support.mqtt_clients import Start, wait_for_state
 pytestmark = pytest.mark.broker
 
 
-def test_a_summary_that_waited_longer_than_two_windows_is_marked_replayed(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
-) -> None:
-    with subscribed(mosquitto.port) as reader:
-        client = start(mosquitto.port, window_s=1.0)
-        wait_for_state(client, MqttState.CONNECTED)
-        outbox.add(age_s=2.5)
-        client.wake()
-        assert reader.wait_for("summary").payload["replayed"] is True
-
-
 @pytest.mark.parametrize(("late_s", "replayed"), [(15, False), (25, True)])
 def test_a_summary_is_late_after_two_windows_and_not_after_one(
     mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox, monkeypatch: pytest.MonkeyPatch,
     late_s: float, replayed: bool,
 ) -> None:  # fmt: skip
     with subscribed(mosquitto.port) as reader:
-        client = start(mosquitto.port, window_s=10.0)
+        client = start(mosquitto.port, options={"window_s": 10.0})
         wait_for_state(client, MqttState.CONNECTED)
         monkeypatch.setattr(clock, "now", lambda: now().shifted(late_s))
         outbox.add()
@@ -48,7 +37,7 @@ def test_setting_the_wall_clock_marks_no_summary_and_hides_none(
 ) -> None:  # fmt: skip
     with subscribed(mosquitto.port) as reader:
         outbox.add(what="before the connection", age_s=0.01)  # clocks tell milliseconds
-        client = start(mosquitto.port, window_s=1.0)
+        client = start(mosquitto.port, options={"window_s": 1.0})
         wait_for_state(client, MqttState.CONNECTED)
         wait_until(lambda: outbox.deleted == [1], "the first summary to be sent")
         wall_ns = time.time_ns

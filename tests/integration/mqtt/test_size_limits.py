@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
 from edge_agent.agent.health import HealthMonitor
 from edge_agent.alerts.figures import AgentFigures
-from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import now
 from edge_agent.mqtt.broker import MqttState
-from edge_agent.mqtt.client import Backoff, MqttClient, MqttOptions
+from edge_agent.mqtt.client import Backoff
 from edge_agent.mqtt.payloads import emotion_payload
 from tests.support.broker import Mosquitto, Relay, subscribed, wait_until
 from tests.support.memory_outbox import MemoryOutbox
+from tests.support.mqtt_clients import Start
 from tests.support.timeline import observation, recognition
 
 pytestmark = pytest.mark.broker
 
-QUICK = Backoff(first_s=0.02, longest_s=0.05, refused_s=0.3, settle_s=0.0)
-Protocol = Literal["3.1.1", "5"]
+AT_ONCE = {"backoff": Backoff(first_s=0.02, longest_s=0.05, refused_s=0.3, settle_s=0.0)}
 LIMIT = 600
 MANY = "x" * LIMIT
-
-
-@contextmanager
-def client_of(port: int, outbox: MemoryOutbox, protocol: Protocol) -> Iterator[MqttClient]:
-    options = MqttOptions(MqttSettings(port=port, protocol=protocol), "pi", backoff=QUICK)
-    client = MqttClient(options, outbox)
-    client.start()
-    try:
-        yield client
-    finally:
-        client.stop()
-        assert client.join(60)
-        assert client.error is None
 
 
 @pytest.mark.parametrize(
@@ -50,38 +33,38 @@ def client_of(port: int, outbox: MemoryOutbox, protocol: Protocol) -> Iterator[M
     ],
 )
 def test_a_message_larger_than_the_broker_takes_is_set_aside_and_the_rest_arrives(
-    tmp_path: Path, protocol: Protocol, limit: str, reason: str
+    tmp_path: Path, outbox: MemoryOutbox, start: Start, protocol: str, limit: str, reason: str
 ) -> None:
-    outbox = MemoryOutbox()
     with (
         Mosquitto(tmp_path / "mosquitto", limits={limit: LIMIT}) as mosquitto,
         subscribed(mosquitto.port) as reader,
     ):
         for text in ("small", "small", MANY, "small", MANY, MANY, "small", "small"):
             outbox.add(text=text)
-        with client_of(mosquitto.port, outbox, protocol) as client:
-            wait_until(lambda: outbox.count() == 0, "the outbox to drain")
-            assert outbox.aside == dict.fromkeys((3, 5, 6), reason)
-            assert client.set_aside == {reason: 3}
-            outbox.add(text="later")
-            client.wake()
-            reader.wait_for("summary", lambda said: said["text"] == "later")
-            wait_until(lambda: client.state is MqttState.CONNECTED, "a connection that stands")
+        client = start(mosquitto.port, protocol=protocol, options=AT_ONCE)
+        wait_until(lambda: outbox.count() == 0, "the outbox to drain")
+        assert outbox.aside == dict.fromkeys((3, 5, 6), reason)
+        assert client.set_aside == {reason: 3}
+        outbox.add(text="later")
+        client.wake()
+        reader.wait_for("summary", lambda said: said["text"] == "later")
+        wait_until(lambda: client.state is MqttState.CONNECTED, "a connection that stands")
         first_times = dict.fromkeys(said.payload["seq"] for said in reader.on("summary"))
         assert list(first_times) == [1, 2, 4, 7, 8, 9]
 
 
-def test_the_limit_is_the_brokers_to_the_byte(tmp_path: Path) -> None:
-    outbox = MemoryOutbox()
+def test_the_limit_is_the_brokers_to_the_byte(
+    tmp_path: Path, outbox: MemoryOutbox, start: Start
+) -> None:
     with (
         Mosquitto(tmp_path / "mosquitto", limits={"max_packet_size": LIMIT}) as mosquitto,
         subscribed(mosquitto.port) as reader,
     ):
         for length in range(450, 600, 1):
             outbox.add(text="x" * length)
-        with client_of(mosquitto.port, outbox, "5") as client:
-            wait_until(lambda: outbox.count() == 0, "the outbox to drain")
-            assert client.state is MqttState.CONNECTED
+        client = start(mosquitto.port, protocol="5", options=AT_ONCE)
+        wait_until(lambda: outbox.count() == 0, "the outbox to drain")
+        assert client.state is MqttState.CONNECTED
         arrived = [said.payload["seq"] for said in reader.on("summary")]
         assert arrived == list(range(1, arrived[-1] + 1))
         assert sorted(outbox.aside) == list(range(arrived[-1] + 1, 151))
@@ -90,15 +73,14 @@ def test_the_limit_is_the_brokers_to_the_byte(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
 def test_a_health_report_larger_than_the_broker_takes_does_not_hold_up_the_outbox(
-    tmp_path: Path, protocol: Protocol
+    tmp_path: Path, outbox: MemoryOutbox, start: Start, protocol: str
 ) -> None:
-    outbox = MemoryOutbox()
     report = HealthMonitor(tmp_path, "pi", "1").report(AgentFigures(), now())
     with (
         Mosquitto(tmp_path / "mosquitto", limits={"max_packet_size": LIMIT}) as mosquitto,
         subscribed(mosquitto.port) as reader,
-        client_of(mosquitto.port, outbox, protocol) as client,
     ):
+        client = start(mosquitto.port, protocol=protocol, options=AT_ONCE)
         log = mosquitto.folder / "mosquitto.log"
         wait_until(lambda: client.state is MqttState.CONNECTED, "the first connection")
         client.publish_health(report)
@@ -122,21 +104,22 @@ def test_a_health_report_larger_than_the_broker_takes_does_not_hold_up_the_outbo
         assert not reader.on("health")
 
 
-def test_a_line_that_breaks_again_and_again_throws_nothing_away(tmp_path: Path) -> None:
-    outbox = MemoryOutbox()
+def test_a_line_that_breaks_again_and_again_throws_nothing_away(
+    tmp_path: Path, outbox: MemoryOutbox, start: Start
+) -> None:
     with Mosquitto(tmp_path / "mosquitto") as mosquitto, subscribed(mosquitto.port) as reader:
         relay = Relay(mosquitto.port)
         relay.swallow_answers()
         outbox.add()
         outbox.add()
-        with client_of(relay.port, outbox, "3.1.1") as client:
-            for number in range(1, 9):
-                wait_until(lambda n=number: relay.connections >= n, "another connection")  # type: ignore[misc]
-                relay.cut()
-                relay.swallow_answers()
+        client = start(relay.port, protocol="3.1.1", options=AT_ONCE)
+        for number in range(1, 9):
+            wait_until(lambda n=number: relay.connections >= n, "another connection")  # type: ignore[misc]
             relay.cut()
-            wait_until(lambda: outbox.deleted == [1, 2], "the outbox to drain")
-            assert not outbox.aside
-            assert client.state is MqttState.CONNECTED
+            relay.swallow_answers()
+        relay.cut()
+        wait_until(lambda: outbox.deleted == [1, 2], "the outbox to drain")
+        assert not outbox.aside
+        assert client.state is MqttState.CONNECTED
         relay.close()
         assert {said.payload["seq"] for said in reader.on("summary")} == {1, 2}

@@ -7,26 +7,23 @@ from pathlib import Path
 import pytest
 
 from edge_agent.config.loading import load_settings
-from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import ConfigError
 from edge_agent.mqtt.broker import MqttState
-from edge_agent.mqtt.client import MqttClient, MqttOptions
+from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.payloads import AlertsPayload
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
 from tests.support.broker import Mosquitto, subscribed, wait_until
+from tests.support.mqtt_clients import Start, end, wait_for_state
 
 pytestmark = pytest.mark.broker
 
 ALERTS = AlertsPayload.model_validate({"at": "2026-05-01T10:00:00.000Z", "open": []})
 
 
-def _run(database: Path, port: int, *off: str) -> MqttClient:
-    client = MqttClient(
-        MqttOptions(MqttSettings(port=port, topics_off=off), "pi"), Outbox(database)
-    )
-    client.start()
-    wait_until(lambda: client.state is MqttState.CONNECTED, "the connection")
+def _run(start: Start, database: Path, port: int, *off: str) -> MqttClient:
+    client = start(port, queue=Outbox(database), topics_off=off)
+    wait_for_state(client, MqttState.CONNECTED)
     client.publish_alerts(ALERTS)
     with write_transaction(database) as connection:
         for topic in ("session", "summary"):
@@ -35,32 +32,25 @@ def _run(database: Path, port: int, *off: str) -> MqttClient:
     return client
 
 
-def _stop(client: MqttClient) -> None:
-    client.stop()
-    assert client.join(60)
-    assert client.error is None
-
-
 def test_nothing_is_published_there_and_the_broker_forgets_what_it_kept(
-    tmp_path: Path,
+    tmp_path: Path, mosquitto: Mosquitto, start: Start
 ) -> None:
     database = tmp_path / DATABASE_NAME
     migrate(database)
-    with Mosquitto(tmp_path / "mosquitto") as mosquitto:
-        _stop(_run(database, mosquitto.port))
-        with subscribed(mosquitto.port) as reader:
-            reader.wait_for("alerts")
-            client = _run(database, mosquitto.port, "alerts", "session")
-            reader.wait_for("summary", lambda payload: payload["seq"] == 2)
-            wait_until(lambda: not reader.on("alerts")[-1].payload, "the topic to be cleared")
-            assert reader.on("session") == []
-            wait_until(lambda: bool(client.holes), "the hole to be noted")
-            holes = [(hole.topic, hole.first, hole.last, hole.reason) for hole in client.holes]
-            assert holes == [("session", 2, 2, "mqtt_off")]
-            _stop(client)
-        with subscribed(mosquitto.port) as late:
-            late.wait_for("status")
-            assert late.on("alerts") == []
+    end(_run(start, database, mosquitto.port))
+    with subscribed(mosquitto.port) as reader:
+        reader.wait_for("alerts")
+        client = _run(start, database, mosquitto.port, "alerts", "session")
+        reader.wait_for("summary", lambda payload: payload["seq"] == 2)
+        wait_until(lambda: not reader.on("alerts")[-1].payload, "the topic to be cleared")
+        assert reader.on("session") == []
+        wait_until(lambda: bool(client.holes), "the hole to be noted")
+        holes = [(hole.topic, hole.first, hole.last, hole.reason) for hole in client.holes]
+        assert holes == [("session", 2, 2, "mqtt_off")]
+        end(client)
+    with subscribed(mosquitto.port) as late:
+        late.wait_for("status")
+        assert late.on("alerts") == []
 
 
 def test_home_assistant_keeps_the_topic_that_it_reads() -> None:

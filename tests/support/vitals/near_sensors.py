@@ -44,7 +44,7 @@ def strap(address: str = "A0:9E:1A:00:00:01", battery: int = 87) -> Sensor:
     services: dict[str, dict[str, bytes | None]] = {
         gatt.HEART_RATE_SERVICE: {
             gatt.HEART_RATE_MEASUREMENT: None,
-            gatt.BODY_SENSOR_LOCATION: b"\1",
+            "00002a38-0000-1000-8000-00805f9b34fb": b"\1",  # where it is worn: nobody asks
         },
         BATTERY_SERVICE: {gatt.BATTERY_LEVEL: bytes([battery])},
     }

@@ -47,10 +47,14 @@ class PlayedRabbit:
         self.give_state: Callable[..., None] = self.nobody
 
     def __call__(self, nodes: list[pika.ConnectionParameters]) -> PlayedRabbit:
-        self.done.append(("connect", [(node.host, node.credentials.username) for node in nodes]))
+        self.note("connect", [(node.host, node.credentials.username) for node in nodes])
+        return self
+
+    def note(self, *what: Any) -> None:
+        """Note what is asked for, and fail if it is to fail."""
+        self.done.append(what)
         if self.fails is not None:
             raise self.fails
-        return self
 
     def nobody(self, *_: object) -> None:
         raise AssertionError("nobody consumes")
@@ -66,9 +70,7 @@ class PlayedRabbit:
         self.done.append(("bind", queue, exchange, key))
 
     def basic_qos(self, prefetch_count: int) -> None:
-        self.done.append(("most", prefetch_count))
-        if self.fails is not None:
-            raise self.fails
+        self.note("most", prefetch_count)
 
     def basic_consume(
         self, queue: str, give: Callable[..., None], *, auto_ack: bool = False
@@ -87,19 +89,13 @@ class PlayedRabbit:
             self.give(self, SimpleNamespace(routing_key=key, delivery_tag=tag), None, payload)
 
     def basic_ack(self, tag: int, *, multiple: bool) -> None:
-        self.done.append(("ack", tag, multiple))
-        if self.fails is not None:
-            raise self.fails
+        self.note("ack", tag, multiple)
 
     def basic_publish(self, exchange: str, key: str, payload: bytes) -> None:
-        self.done.append(("publish", exchange, key, payload))
-        if self.fails is not None:
-            raise self.fails
+        self.note("publish", exchange, key, payload)
 
     def close(self) -> None:
-        self.done.append("close")
-        if self.fails is not None:
-            raise self.fails
+        self.note("close")
 
 
 @pytest.fixture

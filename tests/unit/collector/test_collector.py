@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,13 +10,11 @@ from click.testing import CliRunner
 pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
-import psycopg
 
 from collector.__main__ import collect
 from collector.database.schema import FIRST
-from collector.messages import Delivery, Positions, StateMessage, TransportError, from_sql
+from collector.messages import Positions, from_sql
 from collector.streams import MOST_RANGES, StreamState, arrange_one, check_values
-from collector.worker import Collector
 from edge_agent.fleet.chunks import MessageError, TimelineMessage
 
 EPOCH = "5f2c9a0d1e3b4c67"
@@ -44,13 +41,13 @@ def test_rows_overtake_what_is_missing_and_are_known_when_they_come_again() -> N
     arrange_one(stream, [(message(8, 9, row(8), row(9)), b"c"), (message(5, 6), b"a")], [])
     assert [each.first for each in stream.due] == [5, 8]
     assert stream.done == Positions(6, [(8, 9)])
-    assert stream.goes_to == 6
+    assert stream.done.upto == 6
     again = StreamState(1, "lab", EPOCH, from_sql(6, [(8, 10)]), False)
     repeated = message(7, 9, row(7), row(8), row(9))
     arrange_one(again, [(repeated, b"d"), (message(9, 9, row(9)), b"e")], [])
     assert [change[0] for change in again.changes()] == [7]
     assert again.overtaken
-    assert again.goes_to == 9
+    assert again.done.upto == 9
 
 
 @pytest.mark.parametrize(
@@ -107,7 +104,7 @@ def test_what_waited_is_due_when_the_missing_one_comes() -> None:
     arrange_one(stream, [(message(5, 7), b"a")], [(message(8, 9), b"c"), (message(2, 3), b"x")])
     assert [each.first for each in stream.due] == [5, 8]
     assert stream.used == [(2, 3), (8, 9)]
-    assert stream.goes_to == 9
+    assert stream.done.upto == 9
 
 
 def test_of_a_message_that_repeats_something_only_the_rest_is_new() -> None:
@@ -168,56 +165,6 @@ def test_a_key_or_a_special_change_that_is_none_is_refused(change: list[Any]) ->
 
 def test_the_schema_has_a_partition_for_times_that_are_wrong() -> None:
     assert sum("DEFAULT" in statement and "PARTITION OF" in statement for statement in FIRST) == 6
-
-
-class BrokenTransport:
-    """A broker that gives one message again and again, and then ends the connection."""
-
-    def __init__(self) -> None:
-        self.opened = 0
-        self.acknowledged: list[Delivery] = []
-
-    def open(self) -> None:
-        self.opened += 1
-
-    def receive(self, most: int, timeout_s: float) -> list[Delivery]:
-        if self.opened == 2:
-            self.opened += 1
-            raise TransportError("the connection has ended")
-        return [Delivery("lab", b"", 1)][:most]
-
-    def states(self) -> list[StateMessage]:
-        return []
-
-    def check(self) -> None:
-        """Answer at once."""
-
-    def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        self.acknowledged += deliveries
-
-    def confirm(self, device: str, payload: bytes) -> None:
-        raise AssertionError("nothing was committed")
-
-    def close(self) -> None:
-        self.opened = -1
-
-
-def test_while_the_database_is_away_nothing_is_acknowledged() -> None:
-    transport = BrokenTransport()
-    tried = 0
-
-    def connect() -> psycopg.Connection:
-        nonlocal tried
-        tried += 1
-        if tried == 3:
-            collector.stop()
-        raise psycopg.OperationalError("connection refused")
-
-    collector = Collector(transport, connect)
-    collector.run()
-    assert tried == 3
-    assert transport.acknowledged == []
-    assert transport.opened == -1
 
 
 def test_it_says_what_it_needs() -> None:

@@ -15,7 +15,7 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 from edge_agent.config.settings import Settings
 from edge_agent.fleet.log import BYTES_A_CHANGE, ChangeLog, end_stream
-from edge_agent.fleet.tables import TABLES, drop_triggers
+from edge_agent.fleet.tables import TABLES
 from edge_agent.store.database.schema import connect, renew_stream_epoch, write_transaction
 from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.erasure import erase_participant
@@ -234,13 +234,6 @@ def test_a_stream_that_is_ended_leaves_nothing(log: ChangeLog, path: Path) -> No
 def test_every_column_that_is_sent_is_there(path: Path) -> None:
     for table in TABLES:
         query(path, f"SELECT {', '.join(table.columns)} FROM {table.name}")
-
-
-def test_triggers_can_be_taken_away(log: ChangeLog, path: Path) -> None:
-    log.begin()
-    with write_transaction(path) as connection:
-        drop_triggers(connection)
-    assert query(path, "SELECT count(*) FROM sqlite_schema WHERE name GLOB 'fleet_log*'") == [(0,)]
 
 
 _IMPORTED = """

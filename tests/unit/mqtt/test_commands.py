@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import Instant, now
@@ -117,13 +115,6 @@ def test_what_cannot_be_obeyed_is_answered_with_the_reason(
     assert answer is not None
     assert reason in answer.reason
     assert (answer.topic, len(answer.digest), done.calls) == ("command/session", 16, [])
-
-
-@given(st.binary(max_size=200))
-def test_no_bytes_break_it(payload: bytes) -> None:
-    done = Done()
-    for answer in (done.commands.session(payload, False), done.commands.marker(payload, False)):
-        assert answer is None or answer.reason
 
 
 def test_commands_need_a_broker_that_knows_its_users(tmp_path: Path) -> None:

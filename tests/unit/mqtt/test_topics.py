@@ -28,7 +28,6 @@ from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, INGEST, Channel
 from edge_agent.mqtt.payloads import (
     EmotionPayload,
     StatusPayload,
-    Topics,
     emotion_payload,
     status_payload,
     vital_payload,
@@ -44,10 +43,6 @@ def seen(emotion: Emotion | None) -> Recognition:
     return Recognition(
         AT, 0, 640, 480, (Observation(4, face, smoothed, smoothed, emotion, True, 0.5),)
     )
-
-
-def test_topics_name_root_and_device() -> None:
-    assert Topics("home/affect", "pi").full(Topics.SUMMARY) == "home/affect/pi/summary"
 
 
 def test_the_emotion_of_the_primary_face_is_said_with_its_probability() -> None:
@@ -125,13 +120,6 @@ def schema_of(channel: Channel, document: dict[str, Any]) -> dict[str, Any]:
         **document["components"]["messages"][message]["payload"],
         "components": document["components"],
     }
-
-
-def test_the_published_document_is_current() -> None:
-    written = json.loads((DOCS / "asyncapi.json").read_text(encoding="utf-8"))
-    assert written == asyncapi.document(), (
-        "run: python -m edge_agent.mqtt.asyncapi > docs/asyncapi.json"
-    )
 
 
 def test_the_document_is_printed_as_it_is_published(capsys: pytest.CaptureFixture[str]) -> None:

@@ -231,15 +231,3 @@ def test_a_file_that_is_not_there_or_is_a_folder_is_refused(tmp_path: Path) -> N
         read_readings(tmp_path / "nowhere.csv")
     with pytest.raises(DataFileError, match="cannot be read"):
         read_readings(tmp_path)
-
-
-def test_importing_a_file_twice_adds_nothing(tmp_path: Path) -> None:
-    path = written(tmp_path, "at,kind,value\n1790000400,heart_rate,70\n1790000401,heart_rate,72\n")
-    store = database(tmp_path)
-    assert import_readings(store, read_readings(path, now=NOW))[:2] == (2, 0)
-    assert import_readings(store, read_readings(path, now=NOW))[:2] == (0, 2)
-    assert query(store, "SELECT at, kind, source, value, flags, boot_ms, boot FROM vital") == [
-        (AT, "heart_rate", "csv:morning.csv", 70.0, "imported", None, None),
-        (AT + 1000, "heart_rate", "csv:morning.csv", 72.0, "imported", None, None),
-    ]
-    assert query(store, "SELECT n, total, least, most FROM vital_hour") == [(2, 142.0, 70.0, 72.0)]

@@ -310,29 +310,7 @@ def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
         read_readings(path)
 
 
-def test_a_row_of_a_long_file_is_one_reading_and_of_a_wide_one_several() -> None:
-    long = ColumnMap({"at": "t", "kind": "k", "value": "v", "source": "s"}, {"systolic": "kPa"})
-    row = {"t": "2026-09-21T14:20:00Z", "k": "Systolic", "v": "16", "s": "cuff"}
-    at = {"at": row["t"], "source": "cuff"}
-    assert list(long.items(row)) == [at | {"unit": "kPa", "kind": "Systolic", "value": "16"}]
-    other = row | {"k": "heart_rate"}
-    assert list(long.items(other)) == [at | {"unit": "", "kind": "heart_rate", "value": "16"}]
-    named = ColumnMap({**long.columns, "unit": "u"}, long.units)
-    assert list(named.items(row | {"u": "mmHg"})) == [
-        at | {"unit": "mmHg", "kind": "Systolic", "value": "16"}
-    ]
-    wide = ColumnMap({"at": "t", "heart_rate": "h", "systolic": "s"}, {"systolic": "kPa"})
-    row = {"t": row["t"], "h": "66", "s": "16"}
-    assert list(wide.items(row)) == [
-        {"at": row["t"], "unit": "", "kind": "heart_rate", "value": "66"},
-        {"at": row["t"], "unit": "kPa", "kind": "systolic", "value": "16"},
-    ]
-    assert list(wide.items(row | {"h": "", "s": "-"})) == []
-
-
-def test_a_file_that_the_export_has_written_is_known_by_each_of_its_columns(
-    tmp_path: Path,
-) -> None:
+def test_a_file_that_the_export_has_written_is_known_by_each_of_its_columns(tmp_path: Path) -> None:
     names = [column.name for column in VITAL]
     row = ["2026-09-21T14:20:00Z" if name == "at" else "" for name in names]
     for name, value in {"kind": "heart_rate", "value": "66", "source": "cuff"}.items():

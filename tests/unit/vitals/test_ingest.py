@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.readings import MAX_BYTES, MAX_READINGS, Origin, VitalReading
@@ -16,7 +14,6 @@ from edge_agent.mqtt.incoming import rejected_payload
 from edge_agent.store.write.timeline import import_readings
 from edge_agent.vitals.sources import Verdict, VitalIngest
 from tests.support.timeline import database, query
-from tests.support.vitals.odd_readings import PAYLOADS
 
 NOW = Instant(boot_ms=5_000_000, wall_ms=1_790_000_400_000)
 
@@ -119,48 +116,3 @@ def test_what_the_broker_had_kept_is_taken_only_when_it_says_when_it_was_measure
     verdict = sender.send([timed, {"kind": "heart_rate", "value": 73}], retained=True)
     assert [r.value for r in sender.taken] == [72.0]
     assert "is missing in a retained message" in str(verdict.refusals[0].error)
-
-
-def test_a_message_that_comes_twice_gives_its_readings_once(sender: Sender, tmp_path: Path) -> None:
-    message = [
-        {"kind": "heart_rate", "value": 70 + n, "at": NOW.wall_ms - 1000 * n} for n in range(10)
-    ]
-    sender.send(message)
-    sender.send(message, retained=True)
-    store = database(tmp_path)
-    assert import_readings(store, sender.taken)[:2] == (10, 10)
-
-
-@settings(max_examples=10, deadline=None)
-@given(st.lists(PAYLOADS, min_size=50, max_size=50))
-def test_odd_messages_are_taken_or_refused_and_every_answer_can_be_sent(
-    payloads: list[bytes],
-) -> None:
-    sender = Sender()
-    for payload in payloads:
-        before = len(sender.taken)
-        verdict = sender.ingest.take(payload)
-        assert len(sender.taken) - before == verdict.taken
-        assert verdict.taken + len(verdict.refusals) >= 1
-        refused = [(r.index, r.id, r.error) for r in verdict.refusals]
-        if refused:
-            assert (
-                len(rejected_payload(NOW.wall_ms, verdict.digest, verdict.taken, refused).encode())
-                < 20_000
-            )
-
-
-def test_whatever_is_taken_can_be_stored(tmp_path: Path) -> None:
-    sender = Sender()
-
-    @settings(max_examples=20, deadline=None, database=None)
-    @given(st.lists(PAYLOADS, min_size=20, max_size=20))
-    def hand_in(payloads: list[bytes]) -> None:
-        for payload in payloads:
-            sender.ingest.take(payload)
-
-    hand_in()
-    store = database(tmp_path)
-    done = import_readings(store, sender.taken)
-    assert done.inserted + done.duplicates == len(sender.taken) > 0
-    assert query(store, "SELECT count(*) FROM vital") == [(done.inserted,)]

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-import random
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -219,31 +217,6 @@ def test_bytes_that_mean_nothing_are_passed_over_and_logged_once_without_them(
         "Heart Rate Measurement (0x2A37) is too short: it ends before the heart rate; passed over"
     )
     assert caplog.messages == [f"ble:{STRAP.address}: {said}"] * 2
-
-
-@pytest.mark.parametrize("sensor", [STRAP, CUFF], ids=["strap", "cuff"])
-def test_ten_thousand_made_up_payloads_give_readings_that_can_be_stored_or_none(
-    sensor: Sensor,
-) -> None:
-    radio = ScriptedRadio()
-    chance = random.Random(45)
-
-    async def script(_: Heard) -> None:
-        await asyncio.sleep(1)
-        for number in range(10_000):
-            if number % 10 == 0:
-                await asyncio.sleep(0.01)
-            radio.links[-1].say(chance.randbytes(chance.randrange(24)))
-
-    heard = listening(radio, script, sensor)
-    assert len(heard.readings) > 1_000
-    assert all(math.isfinite(reading.value) for reading in heard.readings)
-    assert all(reading == reading.checked() for reading in heard.readings), (
-        "what is implausible is flagged"
-    )
-    assert len({(reading.kind, reading.at.wall_ms) for reading in heard.readings}) == len(
-        heard.readings
-    )
 
 
 def test_a_cuff_is_silent_until_somebody_measures_and_that_is_no_gap() -> None:

@@ -15,9 +15,7 @@ from tests.support.clocks.simulated_time import START
 
 
 def test_rr_intervals_end_one_after_the_other_the_last_when_the_message_came() -> None:
-    readings = SensorReadings("ble:x").of_heart_rate(
-        HeartRate(72, True, None, (0.5, 1.0, 0.75)), START
-    )
+    readings = SensorReadings("ble:x").of_heart_rate(HeartRate(72, True, (0.5, 1.0, 0.75)), START)
     ends = [r.at.seconds_since(START) for r in readings if r.kind is VitalKind.RR_INTERVAL]
     assert ends == [-1.75, -0.75, 0.0]
     assert {r.at.wall_ms - r.at.boot_ms for r in readings} == {START.wall_ms - START.boot_ms}
@@ -26,9 +24,7 @@ def test_rr_intervals_end_one_after_the_other_the_last_when_the_message_came() -
 def test_messages_of_one_instant_do_not_hide_each_other() -> None:
     readings = SensorReadings("ble:x")
     burst = [
-        r
-        for _ in range(5)
-        for r in readings.of_heart_rate(HeartRate(72, True, None, (0.5, 0.5)), START)
+        r for _ in range(5) for r in readings.of_heart_rate(HeartRate(72, True, (0.5, 0.5)), START)
     ]
     for kind in (VitalKind.HEART_RATE, VitalKind.RR_INTERVAL):
         times = [r.at.wall_ms for r in burst if r.kind is kind]
@@ -38,9 +34,8 @@ def test_messages_of_one_instant_do_not_hide_each_other() -> None:
 def cuff_reading(
     systolic: float, diastolic: float, time: DeviceTime | None = None
 ) -> list[VitalReading]:
-    measured = BloodPressure(
-        systolic, diastolic, None, time, 60.0, None, frozenset({VitalFlag.CUFF_LOOSE})
-    )
+    loose = frozenset({VitalFlag.CUFF_LOOSE})
+    measured = BloodPressure(systolic, diastolic, None, time, 60.0, loose)
     return SensorReadings("ble:cuff").of_blood_pressure(measured, START)
 
 

@@ -25,17 +25,8 @@ from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import CollectorProcess, collecting
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 
-pytestmark = [
-    pytest.mark.broker,
-    pytest.mark.skipif(postgres_programs() is None, reason=INSTALL),
-]
+pytestmark = [pytest.mark.broker, pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)]
 ROOT = Path(__file__).resolve().parents[4]
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    with Mosquitto(tmp_path / "broker") as running:
-        yield running
 
 
 @contextmanager

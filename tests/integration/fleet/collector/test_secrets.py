@@ -18,10 +18,7 @@ from paho.mqtt import publish
 from tests.support.broker import Certificates, Mosquitto, wait_until
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs, running_postgres
 
-pytestmark = [
-    pytest.mark.broker,
-    pytest.mark.skipif(postgres_programs() is None, reason=INSTALL),
-]
+pytestmark = [pytest.mark.broker, pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)]
 ROOT = Path(__file__).resolve().parents[4]
 
 
@@ -49,11 +46,7 @@ def is_told(log: Path, text: str, broker: Mosquitto, ours: Certificates) -> bool
         qos=1,
         hostname="127.0.0.1",
         port=broker.port,
-        tls={
-            "ca_certs": str(ours.ca),
-            "certfile": str(ours.certificate),
-            "keyfile": str(ours.key),
-        },
+        tls={"ca_certs": str(ours.ca), "certfile": str(ours.certificate), "keyfile": str(ours.key)},
     )
     return text in log.read_text()
 

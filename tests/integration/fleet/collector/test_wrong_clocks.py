@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,6 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 import psycopg
 
-from collector.database.schema import MIGRATIONS, migrate
 from collector.intake import Intake
 from collector.messages import Delivery
 from dashboard.fleet.known import FleetAddress
@@ -24,7 +21,7 @@ from dashboard.fleet.timeline import FleetTimeline
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
 from tests.support.dashboard import client_of, set_up
-from tests.support.fleet.clocked_device import RECORDED_MS, ClockedDevice, take
+from tests.support.fleet.clocked_device import RECORDED_MS, ClockedDevice
 from tests.support.fleet.devices import packed, rows_here, rows_there
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.timeline import query
@@ -49,18 +46,19 @@ def clocks(there: Any) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def fleet(postgres: Postgres) -> Iterator[FleetDatabase]:
-    one = FleetDatabase(FleetAddress(postgres.address))
-    yield one
-    one.close()
-
-
-@pytest.fixture
 def right(there: Any, tmp_path: Path) -> ClockedDevice:
     """A device whose clock is right, and that has sent what it recorded."""
     device = ClockedDevice.make(tmp_path, "right", synchronised=True)
     device.record(10)
     device.send(there)
+    return device
+
+
+def told(there: Any, device: ClockedDevice, minutes: float) -> ClockedDevice:
+    """A device that has sent what it recorded, and spoken once more: its clock is known."""
+    device.record(minutes)
+    device.send(there)
+    device.speak(there)
     return device
 
 
@@ -118,10 +116,7 @@ def test_where_its_clock_says_nothing_is_shown_of_it(
 ) -> None:
     """In a year it will be the year of this clock: its rows are not shown then either."""
     year = 365 * DAY_MS
-    wrong = ClockedDevice.make(tmp_path, "wrong", ahead_ms=year)
-    wrong.record(10)
-    wrong.send(there)
-    wrong.speak(there)
+    told(there, ClockedDevice.make(tmp_path, "wrong", ahead_ms=year), 10)
     every = FleetTimeline(fleet, None)
     there_ms = RECORDED_MS + year
     for start, end in ((there_ms, there_ms + HOUR_MS), (there_ms - DAY_MS, there_ms + 20 * DAY_MS)):
@@ -131,23 +126,10 @@ def test_where_its_clock_says_nothing_is_shown_of_it(
     assert every.span() == (RECORDED_MS, RECORDED_MS)
 
 
-def test_a_device_alone_in_the_fleet_has_a_span_too(
-    there: Any, fleet: FleetDatabase, tmp_path: Path
-) -> None:
-    wrong = ClockedDevice.make(tmp_path, "wrong", ahead_ms=2 * HOUR_MS)
-    wrong.record(1)
-    wrong.send(there)
-    wrong.speak(there)
-    assert FleetTimeline(fleet, None).span() == (RECORDED_MS, RECORDED_MS)
-
-
 def test_what_a_server_of_time_has_set_is_never_moved(
     right: ClockedDevice, there: Any, fleet: FleetDatabase, tmp_path: Path
 ) -> None:
-    sure = ClockedDevice.make(tmp_path, "sure", ahead_ms=2 * HOUR_MS, synchronised=True)
-    sure.record(10)
-    sure.send(there)
-    sure.speak(there)
+    told(there, ClockedDevice.make(tmp_path, "sure", ahead_ms=2 * HOUR_MS, synchronised=True), 10)
     assert [one[2] for one in clocks(there) if one[0] == "sure"] == [1_000]
     assert FleetTimeline(fleet, None).clocks_off(*AROUND["hours"]) == ()
     hours = {at for at, rows, *_ in counts(fleet, "hours") if rows}
@@ -188,10 +170,7 @@ def test_a_clock_that_is_set_meanwhile_moves_only_what_it_dated(
 ) -> None:
     """Somebody sets a clock back that was right: rows of before stay as they are."""
     alone = counts(fleet, name)
-    device = ClockedDevice.make(tmp_path, "stepped", synchronised=True)
-    device.record(5)
-    device.send(there)
-    device.speak(there)
+    device = told(there, ClockedDevice.make(tmp_path, "stepped", synchronised=True), 5)
     device.synchronised, device.ahead_ms = False, -2 * UNITS[name]
     device.record(5, RECORDED_MS + 5 * MINUTE_MS)
     device.send(there)
@@ -206,10 +185,7 @@ def test_a_machine_that_starts_with_the_same_time_again_is_told_apart(
 ) -> None:
     """Without a clock module and a network the rows of two starts have the same times."""
     alone = counts(fleet, name)
-    device = ClockedDevice.make(tmp_path, "restarted", ahead_ms=-9 * UNITS[name])
-    device.record(5)
-    device.send(there)
-    device.speak(there)
+    device = told(there, ClockedDevice.make(tmp_path, "restarted", ahead_ms=-9 * UNITS[name]), 5)
     device.boot, device.booted_ms = (
         "5d2a77c4-0b51-4b0c-8f8e-6a3c1f0e9b21",
         RECORDED_MS + 4 * MINUTE_MS,
@@ -226,38 +202,6 @@ def test_a_machine_that_starts_with_the_same_time_again_is_told_apart(
     assert FleetTimeline(fleet, None).span() == (right_ms, right_ms), "alone, too"
 
 
-def test_messages_of_an_older_version_and_lies_are_no_measurement(
-    right: ClockedDevice, there: Any, fleet: FleetDatabase, tmp_path: Path
-) -> None:
-    before = clocks(there)
-    device = ClockedDevice.make(tmp_path, "old", ahead_ms=2 * HOUR_MS)
-    for lie in (
-        {"boot": "", "boot_ms": 0},
-        {"boot": "unknown"},
-        {"sent": 2**62},
-        {"boot_ms": -(2**62)},
-    ):
-        (rows,) = query(device.path, "SELECT count(*) FROM expression")
-        device.record(1, RECORDED_MS + MINUTE_MS * rows[0])
-        take(there, [replace(one, **lie) for one in device.messages()])
-    assert clocks(there) == before
-    assert FleetTimeline(fleet, None).clocks_off(*AROUND["hours"]) == ()
-    assert there.execute("SELECT count(*) FROM fleet.dead_letter").fetchone() == (0,)
-    assert rows_there(there, "old") == rows_here(device.path)
-
-
-def test_whoever_says_another_time_in_each_message_leaves_one_row(
-    there: Any, fleet: FleetDatabase, tmp_path: Path
-) -> None:
-    device = ClockedDevice.make(tmp_path, "liar")
-    for number in range(6):
-        device.record(0.1, RECORDED_MS + number * MINUTE_MS)
-        said = [replace(one, sent=one.sent + number * 400 * DAY_MS) for one in device.messages()]
-        take(there, said)
-    assert [(name, doubt) for name, _, doubt in clocks(there)] == [("liar", None)]
-    assert FleetTimeline(fleet, None).clocks_off(*AROUND["hours"]) == ()
-
-
 def test_two_collectors_at_once_keep_one_estimate(
     there: Any, postgres: Postgres, tmp_path: Path
 ) -> None:
@@ -266,23 +210,15 @@ def test_two_collectors_at_once_keep_one_estimate(
     for device in devices:
         device.record(20)
         messages += device.messages()
-    failed: list[psycopg.Error] = []
 
     def collect(order: int) -> None:
-        try:
-            with psycopg.connect(postgres.address, autocommit=True) as connection:
-                intake = Intake(connection)
-                for one in messages[::order]:
-                    intake.take([Delivery(one.device, packed(one), 0)])
-        except psycopg.Error as error:
-            failed.append(error)
+        with psycopg.connect(postgres.address, autocommit=True) as connection:
+            intake = Intake(connection)
+            for one in messages[::order]:
+                intake.take([Delivery(one.device, packed(one), 0)])
 
-    threads = [threading.Thread(target=collect, args=(order,)) for order in (1, -1)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert failed == []
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(collect, (1, -1))) == [None, None]
     assert [name for name, *_ in clocks(there)] == [f"d{n}" for n in range(4)]
     for device in devices:
         assert rows_there(there, device.name) == rows_here(device.path)
@@ -301,10 +237,7 @@ class Counted(psycopg.Cursor[Any]):
 def test_nothing_is_asked_or_written_for_each_message(
     there: Any, postgres: Postgres, tmp_path: Path
 ) -> None:
-    device = ClockedDevice.make(tmp_path, "room", ahead_ms=HOUR_MS)
-    device.record(1)
-    device.send(there)
-    device.speak(there)
+    device = told(there, ClockedDevice.make(tmp_path, "room", ahead_ms=HOUR_MS), 1)
     device.record(40, RECORDED_MS + MINUTE_MS)
     messages = device.messages()
     assert len(messages) > 20
@@ -318,37 +251,11 @@ def test_nothing_is_asked_or_written_for_each_message(
     assert [one for one in Counted.said if "fleet.clock" in one] == []
 
 
-def test_a_database_of_before_is_brought_up_with_its_rows(
-    postgres: Postgres, tmp_path: Path
-) -> None:
-    device = ClockedDevice.make(tmp_path, "room", ahead_ms=2 * HOUR_MS)
-    device.record(10)
-    with psycopg.connect(postgres.address, autocommit=True) as there:
-        there.execute("DROP SCHEMA IF EXISTS fleet CASCADE")
-        migrate(there, MIGRATIONS[:4])
-        take(there, [replace(one, boot="", boot_ms=0) for one in device.messages()])
-        migrate(there)
-        assert there.execute("SELECT max(version) FROM fleet.migration").fetchone() == (5,)
-        assert rows_there(there, "room") == rows_here(device.path)
-        fleet = FleetDatabase(FleetAddress(postgres.address))
-        every = FleetTimeline(fleet, None)
-        span = (RECORDED_MS, RECORDED_MS + HOUR_MS, 60)
-        assert not any(every.trend(*span).rows)
-        # the device's program is new now: the next messages tell of the start that it is still in
-        device.speak(there)
-        device.speak(there)
-        assert sum(every.trend(*span).rows) == 600
-        fleet.close()
-
-
 def test_page_and_api_say_whose_times_are_moved(
     right: ClockedDevice, there: Any, postgres: Postgres, tmp_path: Path
 ) -> None:
     for name, ahead_ms in (("early", 2 * HOUR_MS + 5 * MINUTE_MS), ("late <b>", -26 * HOUR_MS)):
-        device = ClockedDevice.make(tmp_path, name, ahead_ms=ahead_ms)
-        device.record(10)
-        device.send(there)
-        device.speak(there)
+        told(there, ClockedDevice.make(tmp_path, name, ahead_ms=ahead_ms), 10)
     folder = tmp_path / "dashboard"
     folder.mkdir()
     with client_of(folder, source=FleetAddress(postgres.address)) as client:

@@ -19,9 +19,7 @@ from edge_agent.mqtt.payloads import StatePayload
 UNITS: dict[str, set[str | None]] = {
     "duration": {"d", "h", "min", "s", "ms"},
     "enum": {None},
-    "pressure": {
-        *("Pa", "hPa", "kPa", "bar", "cbar", "mbar", "mmHg", "inHg", "psi"),
-    },
+    "pressure": {*("Pa", "hPa", "kPa", "bar", "cbar", "mbar", "mmHg", "inHg", "psi")},
     "temperature": {"°C", "°F", "K"},
 }
 STATE_CLASSES: dict[str, set[str | None]] = {
