@@ -285,9 +285,7 @@ def database_gate(config: Path | None, data: Path | None, address: Path) -> None
     database = folder / DATABASE_NAME
     migrate(database)
     commands = Commands(
-        database,
-        purposes=settings.dashboard.purposes,
-        outbox_rows=settings.mqtt.outbox_rows,
+        database, purposes=settings.dashboard.purposes, outbox_rows=settings.mqtt.outbox_rows
     )
     with lock_for_reading(database), Gate(commands, address) as keeper:
         # from a thread of its own: who serves cannot wait for its own end

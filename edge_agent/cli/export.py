@@ -78,12 +78,7 @@ class FormatOption(click.Option):
 @removed_option("--multiverse", NO_MULTIVERSE)
 @click.option("--from", "start", type=click.DateTime(), help="Begin, local time.")
 @click.option("--to", "end", type=click.DateTime(), help="End, local time.")
-@click.option(
-    "--format",
-    "form",
-    cls=FormatOption,
-    type=FormatChoice(),
-)
+@click.option("--format", "form", cls=FormatOption, type=FormatChoice())
 @click.option(
     "--passphrase", is_flag=True, help="Ask for a passphrase, and lock the export with it (age)."
 )

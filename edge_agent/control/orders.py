@@ -62,9 +62,7 @@ class OrderWorker(Worker):
     """
 
     def __init__(
-        self,
-        study: Study,
-        on_death: Callable[[Worker, Exception], None] | None = None,
+        self, study: Study, on_death: Callable[[Worker, Exception], None] | None = None
     ) -> None:
         super().__init__("control", on_death)
         self._study = study

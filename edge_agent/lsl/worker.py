@@ -123,9 +123,7 @@ def _not_beyond(connection: sqlite3.Connection, seen: _Seen) -> _Seen:
     """Return ``seen`` with numbers that exist: those of erased rows are given again."""
     newest = _newest(connection)
     return replace(
-        seen,
-        marker=min(seen.marker, newest.marker),
-        session=min(seen.session, newest.session),
+        seen, marker=min(seen.marker, newest.marker), session=min(seen.session, newest.session)
     )
 
 

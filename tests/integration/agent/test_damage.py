@@ -92,10 +92,7 @@ def test_a_database_that_is_deleted_under_the_agent_is_there_again(
             path.with_name(path.name + part).unlink()
         wait_for_new_rows(path)
         assert codes(path) == ["P01"]
-        wait_until(
-            lambda: "is done" in caplog.text,
-            "the rows of before the deletion carried over",
-        )
+        wait_until(lambda: "is done" in caplog.text, "the rows of before the deletion carried over")
         run.agent.stop()
         assert run.end() == 0
     with closing(sqlite3.connect(path)) as connection:

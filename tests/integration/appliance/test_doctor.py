@@ -188,20 +188,14 @@ def test_the_age_of_the_last_verified_copy_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_copies_that_are_not_well_are_found(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    stands: Standing,
-    verdict: Verdict,
-    found: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stands: Standing, verdict: Verdict, found: str
 ) -> None:
     monkeypatch.setattr("edge_agent.store.upkeep.copies.standing", lambda _path: stands)
     finding = examine(tmp_path, backup={"also": str(tmp_path)})["copies"]
     assert finding.verdict is verdict and found in finding.found and finding.cure
 
 
-def test_a_clock_that_is_not_believed_is_a_warning(
-    tmp_path: Path,
-) -> None:
+def test_a_clock_that_is_not_believed_is_a_warning(tmp_path: Path) -> None:
     migrate(tmp_path / DATABASE_NAME)
     assert examine(tmp_path)["counted time"].verdict is Verdict.OK
     count = '{"at_ms": 1, "wall_ms": 1, "boot_ms": 0, "boot": "", "days": []}'

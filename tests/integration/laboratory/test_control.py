@@ -174,10 +174,7 @@ def is_open(link: Path, said: Callable[[], str]) -> Callable[[], bool]:
 
 
 def test_bytes_of_a_serial_port_run_a_session(
-    database: Path,
-    orders: OrderWorker,
-    line: tuple[int, Path],
-    caplog: pytest.LogCaptureFixture,
+    database: Path, orders: OrderWorker, line: tuple[int, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     device, link = line
@@ -197,10 +194,7 @@ def test_bytes_of_a_serial_port_run_a_session(
 
 
 def test_a_flood_is_cut_off_and_said(
-    database: Path,
-    orders: OrderWorker,
-    line: tuple[int, Path],
-    caplog: pytest.LogCaptureFixture,
+    database: Path, orders: OrderWorker, line: tuple[int, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     device, link = line
@@ -215,10 +209,7 @@ def test_a_flood_is_cut_off_and_said(
 
 
 def test_a_port_that_is_unplugged_is_opened_again(
-    database: Path,
-    orders: OrderWorker,
-    line: tuple[int, Path],
-    caplog: pytest.LogCaptureFixture,
+    database: Path, orders: OrderWorker, line: tuple[int, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     device, link = line

@@ -77,11 +77,7 @@ def test_a_window_says_what_was_seen_how_often_and_when() -> None:
         payload["shares"]["happiness"],
         payload["shares"]["uncertain"],
         payload["shares"]["no_face"],
-    ) == (
-        0.6,
-        0.2,
-        0.2,
-    )
+    ) == (0.6, 0.2, 0.2)
     assert payload["emotions"]["happiness"] == pytest.approx(0.6)
     assert payload["emotions"]["anger"] == pytest.approx(0.1)
     assert payload["valence"] == pytest.approx(0.5)

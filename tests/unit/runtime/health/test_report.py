@@ -139,9 +139,7 @@ def test_figures_of_camera_recorder_and_copies_stand_in_the_report_under_their_n
     HealthPayload.model_validate(full_report)
 
 
-def test_figures_of_mqtt_stand_in_the_report_under_their_names(
-    full_report: dict[str, Any],
-) -> None:
+def test_figures_of_mqtt_stand_in_the_report_under_their_names(full_report: dict[str, Any]) -> None:
     assert full_report["mqtt"] == {
         "state": "unreachable",
         "outbox": 6,
