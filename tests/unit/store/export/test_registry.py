@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from dashboard.web.routes.export import NewExport
-from edge_agent.cli.app import cli
+from edge_agent.cli import cli
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose
 from edge_agent.store.export.format import ExportFormat

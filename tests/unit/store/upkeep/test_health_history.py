@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.agent.health import health_monitor
+from edge_agent.agent.health import HealthMonitor
 from edge_agent.alerts.figures import AgentFigures
 from edge_agent.core.clock import Instant, now
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
@@ -65,7 +65,7 @@ def test_rows_of_another_day_go_and_those_of_a_clock_that_was_wrong(database: Pa
 
 
 def test_one_report_a_minute_is_kept_by_the_agents_own_monitor(database: Path) -> None:
-    monitor = health_monitor(database, "lab")
+    monitor = HealthMonitor(database.parent, "lab", "1.0", history=HealthHistory(database))
     for second in range(3):
         monitor.report(AgentFigures(fps=15.0), now().shifted(second))
     (kept,) = everything(database)
