@@ -16,7 +16,7 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from dashboard.languages.names import said
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_, Message, message_of
-from edge_agent.live.feed import OFFLINE, live_messages
+from edge_agent.live.feed import OFFLINE, live_messages, newest_messages
 from edge_agent.live.preview import LARGEST_PICTURE, MORE, Ended, Part, read_part, request_line
 from edge_agent.live.sockets import is_served, socket_address
 
@@ -198,7 +198,6 @@ async def agent_messages(socket: Path) -> dict[str, dict[str, Any]]:
 
 
 ANSWER_S = 1.5
-_WANTED = frozenset({"state", "health"})
 
 
 async def heard_now(socket: Path) -> dict[str, dict[str, Any]]:
@@ -207,16 +206,7 @@ async def heard_now(socket: Path) -> dict[str, dict[str, Any]]:
     Args:
         socket: of its live feed.
     """
-    heard: dict[str, dict[str, Any]] = {}
-    with suppress(TimeoutError):
-        async with asyncio.timeout(ANSWER_S), aclosing(live_messages(socket)) as messages:
-            async for message in messages:
-                if message.get("type") in _WANTED:
-                    heard[message["type"]] = message
-                is_gone = message.get("type") == "agent" and message.get("state") == "offline"
-                if is_gone or heard.keys() >= _WANTED:
-                    break
-    return heard
+    return await newest_messages(socket, {"state", "health"}, ANSWER_S)
 
 
 log = logging.getLogger(__name__)

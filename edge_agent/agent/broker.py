@@ -1,4 +1,4 @@
-"""Builds the MQTT client from the settings, and the alerts that it publishes."""
+"""The MQTT client, the alerts that it publishes, and what sends the timeline, from the settings."""
 
 from __future__ import annotations
 
@@ -77,39 +77,25 @@ def configured_client(
     return MqttClient(options, outbox)
 
 
-def configured_alerts(
-    settings: Settings, database: Path, live: LiveServer, client: MqttClient | None
-) -> list[Worker]:
-    """Return what evaluates and sends alerts, fed by the live feed, not yet started.
-
-    Args:
-        settings: the configuration.
-        database: holds their log.
-        live: whose messages are evaluated.
-        client: publishes the alerts that stand; ``None`` where MQTT is off.
-    """
-    publish = None
-    if client is not None:
-        publish = partial(_publish_alerts, client)
-    worker, workers = agent_workers(alert_options(settings), database, publish)
-    live.on_message = worker.take
-    return workers
-
-
 def configured_publishers(
     settings: Settings, database: Path, live: LiveServer, client: MqttClient | None
 ) -> list[Worker]:
-    """Return what evaluates alerts, and what sends the timeline, not yet started.
+    """Return what evaluates and sends alerts, and what sends the timeline, not yet started.
 
     Args:
-        settings, database, live, client: as ``configured_alerts`` takes them.
+        settings: the configuration.
+        database: holds the log of alerts.
+        live: whose messages are evaluated.
+        client: publishes the alerts that stand; ``None`` where MQTT is off.
 
     Raises:
         MqttError: the broker's settings cannot work.
         ServerError: the timeline is to be sent, and a library is missing.
     """
-    alerts = configured_alerts(settings, database, live, client)
-    return [*alerts, *_configured_fleet(settings, database)]
+    publish = None if client is None else partial(_publish_alerts, client)
+    worker, workers = agent_workers(alert_options(settings), database, publish)
+    live.on_message = worker.take
+    return [*workers, *_configured_fleet(settings, database)]
 
 
 def _configured_fleet(settings: Settings, database: Path) -> list[Worker]:
@@ -192,11 +178,8 @@ def _readings(settings: Settings, ingest: VitalIngest) -> list[Subscription]:
     """Return the subscription to readings of other devices, where the configuration allows it."""
     if not settings.vitals.mqtt.enabled:
         return []
-
-    def on_message(payload: bytes, retained: bool) -> RejectedPayload | None:
-        return _take_readings(ingest, payload, retained)
-
-    return [Subscription(Topics.INGEST, on_message, Topics.REJECTED)]
+    take = partial(_take_readings, ingest)
+    return [Subscription(Topics.INGEST, take, Topics.REJECTED)]
 
 
 def _take_readings(ingest: VitalIngest, payload: bytes, retained: bool) -> RejectedPayload | None:

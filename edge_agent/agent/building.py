@@ -1,9 +1,4 @@
-"""Camera, vision and vitals from the settings.
-
-Builds the camera and the vision chain from the settings, for the agent and for commands.
-
-Builds the configured sources of vitals.
-"""
+"""Camera, vision chain and sources of vitals from the settings, for the agent and for commands."""
 
 from __future__ import annotations
 
@@ -127,24 +122,19 @@ def configured_pulse(settings: Settings, sink: Sink, on_gap: GapSink) -> CameraP
     return CameraPulse(sink, on_gap, simulated=settings.camera.source == "demo")
 
 
-class _LastCondition:
-    """The open condition; while the database cannot be read, the one of before.
+def _last_condition(study: Study) -> Callable[[], str | None]:
+    """Return what tells the open condition; while it cannot be read, the one of before."""
+    last: str | None = None
 
-    Args:
-        study: knows it.
-    """
-
-    def __init__(self, study: Study) -> None:
-        self._study = study
-        self._last: str | None = None
-
-    def __call__(self) -> str | None:
-        """Return the condition; ``None``: none is open."""
+    def condition() -> str | None:
+        nonlocal last
         try:
-            self._last = self._study.open_condition()
+            last = study.open_condition()
         except StoreError as error:
             log.debug("the open condition could not be read: %s", error)
-        return self._last
+        return last
+
+    return condition
 
 
 def _simulated(settings: Settings, study: Study, sink: Sink) -> list[VitalSource]:
@@ -156,7 +146,7 @@ def _simulated(settings: Settings, study: Study, sink: Sink) -> list[VitalSource
         seed=simulated.seed,
         heart_rate_seconds=simulated.heart_rate_seconds,
         pressure_seconds=simulated.pressure_seconds,
-        condition=_LastCondition(study),
+        condition=_last_condition(study),
     )
     return [source]
 

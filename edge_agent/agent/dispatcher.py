@@ -1,12 +1,9 @@
-"""Recognitions and readings to their takers; what is known now.
+"""Recognitions and readings on their way to their takers, and what is known now.
 
-Dispatches recognitions and readings to recorder, summary, live feed and broker.
-
-What is known now, for Home Assistant: a value is ``None`` as soon as it is not of now.
-
-What the live feed tells each second: whether pictures come, and how the broker is reached.
-
-It is a sign of life, too: a page that hears none of it takes the agent for frozen.
+Recorder, summary, live feed and broker get them. Home Assistant is told what is known now: a value
+is ``None`` as soon as it is not of now. The live feed tells each second whether pictures come, and
+how the broker is reached; that is a sign of life, too: a page that hears none takes the agent for
+frozen.
 """
 
 from __future__ import annotations
@@ -122,18 +119,15 @@ class HomeState:
             seen = self._seen
             readings = dict(self._readings)
             shares = self._shares
-        if seen is not None and at.seconds_since(seen.at) > conditions.late_s:
-            seen = None
-        if not conditions.camera:
+        if not conditions.camera or (seen and at.seconds_since(seen.at) > conditions.late_s):
             seen = None
         health = self._health
         return StatePayload.model_validate(
             {
                 "at": iso_utc(at.wall_ms),
                 **_expression(seen),
-                "shares": None
-                if shares is None
-                else {label: round(100 * share, 2) for label, share in shares.items()},
+                "shares": shares
+                and {label: round(100 * part, 2) for label, part in shares.items()},
                 "vitals": {kind: _vital(readings.get(kind), at) for kind in SPECS},
                 "capture": conditions.capture,
                 "camera": conditions.camera,
@@ -162,9 +156,7 @@ def _vital(reading: VitalReading | None, at: Instant) -> dict[str, Any] | None:
     """Return the newest reading of a kind, unless it is old or in doubt."""
     if reading is None or reading.flags & UNUSABLE:
         return None
-    limit_s = SINGLE_S
-    if reading.kind.spec.stream:
-        limit_s = STREAM_S
+    limit_s = STREAM_S if reading.kind.spec.stream else SINGLE_S
     if at.seconds_since(reading.at) > limit_s:
         return None
     return {

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psutil
 
-from edge_agent import __version__
 from edge_agent.alerts.figures import (
     AgentFigures,
     AlarmLimits,
     MachineState,
-    Throttling,
     ThrottlingProbe,
     alarms,
 )
@@ -27,29 +25,15 @@ _PROCESSOR_SENSORS = ("cpu_thermal", "coretemp", "k10temp", "zenpower", "soc_the
 """Names that Linux gives the processor's sensor: Raspberry Pi first, then PCs."""
 
 
-class TemperatureReading(Protocol):
-    """One temperature as psutil gives it."""
-
-    @property
-    def current(self) -> float:
-        """Degrees Celsius."""
-
-
-def processor_temperature(sensors: Mapping[str, Sequence[TemperatureReading]]) -> float | None:
-    """Return the processor's temperature out of what the machine has.
+def processor_temperature(sensors: Mapping[str, Sequence[Any]]) -> float | None:
+    """Return the processor's temperature, °C, out of the temperatures that psutil gives.
 
     ``None`` without a sensor that is known.
     """
     for name in _PROCESSOR_SENSORS:
         if sensors.get(name):
-            return max(reading.current for reading in sensors[name])
+            return float(max(reading.current for reading in sensors[name]))
     return None
-
-
-def health_monitor(database: Path, device: str) -> HealthMonitor:
-    """Return the monitor of an agent over its database, which keeps a report a minute."""
-    history = HealthHistory(database)
-    return HealthMonitor(database.parent, device, __version__, history=history)
 
 
 class HealthMonitor:
@@ -109,8 +93,7 @@ class HealthMonitor:
             "version": self._version,
             "uptime_seconds": round(machine.uptime_s, 1),
             "temperature_celsius": machine.temperature,
-            "throttling": throttling
-            and {f.name: getattr(throttling, f.name) for f in fields(Throttling)},
+            "throttling": throttling and asdict(throttling),
             "cpu_percent": self._process.cpu_percent(),
             "load_1_minute": round(os.getloadavg()[0], 2),
             "disk": disk,
@@ -202,6 +185,4 @@ def _thread_tables(figures: AgentFigures) -> dict[str, Any]:
 
 
 def _rounded(value: float | None) -> float | None:
-    if value is None:
-        return None
-    return round(value, 2)
+    return None if value is None else round(value, 2)

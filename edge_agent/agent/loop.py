@@ -1,12 +1,8 @@
-"""Settings → parts → threads → loop.
-
-The running agent: settings → parts → threads, and the loop that watches over them.
+"""The agent: it builds the parts from the settings, starts the threads, and watches over them.
 
 This is the module that knows every room. Each thread does one thing (see docs/architecture.md); the
 loop closes summary windows, reports the health, deletes old rows, and tells systemd's watchdog that
 all is well while everything is fresh.
-
-Whether the agent is healthy enough for systemd's watchdog, which restarts it otherwise.
 
 >>> is_fresh(AgentFigures(frame_age_s=0.1))
 True
@@ -22,16 +18,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from edge_agent import __version__
+from edge_agent.agent import building
 from edge_agent.agent.broker import configured_client, configured_publishers
-from edge_agent.agent.building import (
-    camera_factory,
-    configured_preview,
-    configured_pulse,
-    configured_recognizer,
-    configured_sources,
-    configured_window,
-    frame_period_s,
-)
 from edge_agent.agent.dispatcher import (
     EventDispatcher,
     HomeState,
@@ -39,14 +28,14 @@ from edge_agent.agent.dispatcher import (
     live_state,
     tell_home,
 )
-from edge_agent.agent.health import health_monitor
+from edge_agent.agent.health import HealthMonitor
 from edge_agent.agent.threads import AgentThreads, FigureReader
 from edge_agent.alerts.figures import AgentFigures, AlarmLimits
 from edge_agent.camera.capture import CaptureWorker
 from edge_agent.config.data import RecorderOptions
 from edge_agent.config.settings import Settings
 from edge_agent.control.listening import configured_control, configured_streams
-from edge_agent.control.permission import capture_permission
+from edge_agent.control.permission import CapturePermission
 from edge_agent.core import clock
 from edge_agent.core.clock import Every
 from edge_agent.core.errors import StoreError
@@ -61,10 +50,12 @@ from edge_agent.store.database.lock import lock
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.salvage.rescue import Rescue
+from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.aging import clock_doubt, prune
 from edge_agent.store.upkeep.budget import Space, keep_to_budget
 from edge_agent.store.upkeep.copies import Standing, standing
+from edge_agent.store.upkeep.health_history import HealthHistory
 from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.vision.governor import Governor
@@ -143,7 +134,7 @@ class Agent:
         self._rescue = Rescue(self._database)
         self._read_error: str | None = None
         # who records a row for each frame wants each of them read
-        recognizer = configured_recognizer(settings, by_need=settings.record.interval > 0)
+        recognizer = building.configured_recognizer(settings, by_need=settings.record.interval > 0)
         # first: two agents must not make the file at once
         self._lock = lock(self._database)
         try:
@@ -155,7 +146,8 @@ class Agent:
             self._rescue.before_start()
             migrate(self._database)
             self._build(data, recognizer)
-            self._monitor = health_monitor(self._database, settings.device.name)
+            history = HealthHistory(self._database)
+            self._monitor = HealthMonitor(data, settings.device.name, __version__, history=history)
             self._notifier = SystemdNotifier.from_environment(environment)
             self._start_timers()
         except BaseException:
@@ -171,7 +163,8 @@ class Agent:
             outbox_rows=settings.mqtt.outbox_rows,
         )
         ingest = VitalIngest(self._take_vital, Origin("mqtt", prefix="mqtt:"))
-        self._permission = capture_permission(settings.capture.mode, self._database)
+        switch = CaptureSwitch(self._database)
+        self._permission = CapturePermission(settings.capture.mode, switch)
         client = configured_client(
             settings, self._database, self._study, self._permission, ingest, self._rescue
         )
@@ -184,18 +177,18 @@ class Agent:
             )
         live = LiveServer(data / SOCKET_NAME, simulated=self._is_simulated)
         recorder = self._make_recorder(client)
-        window = configured_window(settings, self._database)
+        window = building.configured_window(settings, self._database)
         self._dispatcher = EventDispatcher(
             recorder, window, live, client, self._is_simulated, self._home
         )
-        self._pulse = configured_pulse(settings, self._dispatcher.vital, recorder.submit)
-        preview = configured_preview(settings, data, live)
+        self._pulse = building.configured_pulse(settings, self._dispatcher.vital, recorder.submit)
+        preview = building.configured_preview(settings, data, live)
         latest_frame: LatestValue[Frame] = preview.frames if preview else LatestValue()
         self._governor = Governor(settings.vision.cpu_budget, settings.camera.fps)
         self._threads = AgentThreads(
             capture=self._make_capture(latest_frame, recorder),
             vision=self._make_vision(latest_frame, recognizer),
-            vitals=configured_sources(
+            vitals=building.configured_sources(
                 settings, self._study, self._dispatcher.vital, recorder.submit
             ),
             recorder=recorder,
@@ -235,7 +228,7 @@ class Agent:
 
     def _make_capture(self, latest_frame: LatestValue[Frame], recorder: Recorder) -> CaptureWorker:
         return CaptureWorker(
-            camera_factory(self._settings),
+            building.camera_factory(self._settings),
             latest_frame,
             recorder.submit,
             self._end_of_file,
@@ -292,9 +285,7 @@ class Agent:
             self._notifier.stopping()
             self._shut_down()
             self._lock.release()
-        if self._dead:
-            return 1
-        return 0
+        return int(self._dead is not None)
 
     def _tick(self) -> None:
         if self._needs_session and self._session_timer.due():
@@ -324,7 +315,9 @@ class Agent:
 
     def _tell_state(self, at: clock.Instant) -> None:
         """Tell the dashboard's pages, and Home Assistant, what is known now."""
-        state = live_state(self._threads, at, frame_period_s(self._settings), self._permission.off)
+        state = live_state(
+            self._threads, at, building.frame_period_s(self._settings), self._permission.off
+        )
         self._threads.live.publish(state)
         if self._home is not None:
             session = None if self._read_error else self._permission.session_open

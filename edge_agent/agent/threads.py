@@ -133,15 +133,20 @@ class FigureReader:
         recorder = self._threads.recorder
         client = self._threads.client
         capture = self._threads.capture
+        vision = self._threads.vision
         plan = self._governor.plan
+        fps = readings = None
+        if not capture.is_idle:
+            fps = self._rate.per_second(vision.frames)
+            readings = self._readings.per_second(vision.readings)
         return AgentFigures(
-            fps=self._frames_per_second(),
+            fps=fps,
             frame_age_s=self._frame_age_s(),
             frames_dropped=self._latest_frame.dropped,
             fps_limit=1 / plan.frame_s if plan.frame_s else None,
             limited_by=plan.limit.value if plan.limit else None,
-            readings_per_second=self._readings_per_second(),
-            effort=self._threads.vision.effort.value,
+            readings_per_second=readings,
+            effort=vision.effort.value,
             camera_error=_text_of(capture.failure),
             queue_depth=recorder.queue_depth,
             waiting_s=recorder.waiting_s,
@@ -169,16 +174,6 @@ class FigureReader:
             fleet=self._fleet(),
         )
 
-    def _frames_per_second(self) -> float | None:
-        if self._threads.capture.is_idle:
-            return None
-        return self._rate.per_second(self._threads.vision.frames)
-
-    def _readings_per_second(self) -> float | None:
-        if self._threads.capture.is_idle:
-            return None
-        return self._readings.per_second(self._threads.vision.readings)
-
     def _frame_age_s(self) -> float | None:
         """Return the age of the last frame that was recognized.
 
@@ -203,9 +198,7 @@ class FigureReader:
 
 
 def _age_s(boot_s: float | None) -> float | None:
-    if boot_s is None:
-        return None
-    return clock.boot_seconds() - boot_s
+    return None if boot_s is None else clock.boot_seconds() - boot_s
 
 
 def _text_of(error: Exception | None) -> str | None:

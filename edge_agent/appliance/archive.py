@@ -1,14 +1,9 @@
-"""The backup archive and its list.
-
-The archive of an appliance: a ZIP file with a list, stored without compression and sealed.
+"""The archive of an appliance: a ZIP file with a list, stored without compression and sealed.
 
 Its last 64 characters are the SHA-256 of everything before them, so that no bit can change unseen
 (``head -c -64 FILE | sha256sum``). Nothing is compressed: what an archive says of its size is so,
-and it cannot swell. ``docs/backup.md`` describes it for those who have no Affect Edge.
-
-The list in an archive: what is in it, where it came from, and the SHA-256 of each file.
-
-What is in a database, whatever its schema: for people who choose what to restore.
+and it cannot swell. The list says what is in it, where it came from, and the SHA-256 of each file.
+``docs/backup.md`` describes it for those who have no Affect Edge.
 """
 
 from __future__ import annotations

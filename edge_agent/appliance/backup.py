@@ -1,8 +1,6 @@
-"""Make one.
+"""Making an archive of the appliance, beside a running agent.
 
-Making an archive of the appliance, beside a running agent.
-
-What makes an appliance beside its database: the configuration, and the files it names.
+It holds the database, the configuration, and the files that the configuration names.
 """
 
 from __future__ import annotations
@@ -18,20 +16,8 @@ from pathlib import Path
 from typing import IO
 
 import edge_agent
-from edge_agent.appliance.archive import (
-    CONFIG,
-    DASHBOARD,
-    DATABASE,
-    FILE_KEYS,
-    ArchivedFile,
-    ArchivedSetting,
-    ArchiveWriter,
-    Inventory,
-    Manifest,
-    is_our_own,
-    open_archive,
-    read_inventory,
-)
+from edge_agent.appliance import archive
+from edge_agent.appliance.archive import CONFIG, DASHBOARD, ArchivedSetting, ArchiveWriter, Manifest
 from edge_agent.config.settings import ENV_PREFIX, Settings
 from edge_agent.core import clock
 from edge_agent.core.age import new_lock
@@ -107,7 +93,7 @@ def parts_of(settings: Settings, config: Path | None, data: Path) -> Parts:
 
 def named_files(settings: Settings) -> Iterator[tuple[str, str]]:
     """Yield each key that names a file or folder of this machine, with its value."""
-    for key in FILE_KEYS:
+    for key in archive.FILE_KEYS:
         section, name = key.split(".")
         value = getattr(getattr(settings, section), name)
         if value is not None and ("/" in str(value) or not key.startswith("vision.")):
@@ -118,7 +104,7 @@ def _place(file: Path, key: str, data: Path, config: Path | None) -> str:
     """Return where in the archive something lies: by where it lies on the appliance."""
     if file.is_relative_to(data) and file != data:
         path = f"data/{file.relative_to(data)}"
-        if not is_our_own(path):
+        if not archive.is_our_own(path):
             return path
     beside = None if config is None else config.absolute().parent
     if beside and file.is_relative_to(beside) and file != beside:
@@ -174,9 +160,9 @@ def make_backup(
                 _check_space(target.parent, copy, parts)
                 _write(file, database, (copy, contents), parts, device, passphrase)
                 forget_cached_pages(fresh)
-            with open_archive(fresh, lambda: passphrase or "") as archive:
-                manifest = archive.manifest
-                archive.check(manifest.files)
+            with archive.open_archive(fresh, lambda: passphrase or "") as made:
+                manifest = made.manifest
+                made.check(manifest.files)
             fresh.replace(target)
             sync_folder(target.parent)
         except BaseException:
@@ -188,7 +174,7 @@ def make_backup(
 def _write(
     file: IO[bytes],
     database: Path,
-    copied: tuple[IO[bytes], Inventory],
+    copied: tuple[IO[bytes], archive.Inventory],
     parts: Parts,
     device: str,
     passphrase: str | None,
@@ -198,7 +184,7 @@ def _write(
         lock, locked_key = new_lock(passphrase)
     writer = ArchiveWriter(file, lock, locked_key)
     copy, contents = copied
-    files = [writer.add(DATABASE, copy, private=False)]
+    files = [writer.add(archive.DATABASE, copy, private=False)]
     for source in parts.sources:
         if source.path == DASHBOARD:
             with read_as_owner(database) as connection:
@@ -220,14 +206,14 @@ def _write(
     )
 
 
-def _add(writer: ArchiveWriter, file: Path, path: str) -> ArchivedFile:
+def _add(writer: ArchiveWriter, file: Path, path: str) -> archive.ArchivedFile:
     with file.open("rb") as source:
         private = os.fstat(source.fileno()).st_mode & 0o077 == 0
         return writer.add(path, source, private=private)
 
 
 @contextmanager
-def _copy_of(database: Path) -> Iterator[tuple[IO[bytes], Inventory]]:
+def _copy_of(database: Path) -> Iterator[tuple[IO[bytes], archive.Inventory]]:
     """Give a verified copy of the database, open, and what is in it.
 
     The copy has lost its name by then: nothing of it stays, however this process ends. Before, it
@@ -242,7 +228,7 @@ def _copy_of(database: Path) -> Iterator[tuple[IO[bytes], Inventory]]:
                 _require(database.parent, size + _SPARE_BYTES, "to copy the database aside")
                 copy_database(connection, copy)
             verify(copy)
-            contents = read_inventory(copy)
+            contents = archive.read_inventory(copy)
             file = copy.open("rb")
         finally:
             copy.unlink(missing_ok=True)

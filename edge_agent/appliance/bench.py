@@ -1,13 +1,8 @@
-"""Speed of the chain.
+"""Measures the speed of the vision chain on this machine, stage by stage.
 
-Measures the speed of the vision chain on this machine, stage by stage.
-
-Frames without a camera's pace, for measuring: from a video, a picture or the demonstration.
-
-Which processor this machine has, and whether it multiplies eight-bit numbers quickly.
-
-The models compute with eight-bit integers. A processor with an instruction for their dot product is
-several times as fast at it, so that no figure of time says anything without its kind.
+Frames come without a camera's pace: from a video, a picture or the demonstration. The models
+compute with eight-bit integers. A processor with an instruction for their dot product is several
+times as fast at it, so that no figure of time says anything without its kind.
 """
 
 from __future__ import annotations
@@ -20,10 +15,11 @@ import resource
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import psutil
 
 from edge_agent import __version__
@@ -49,10 +45,8 @@ _CURE = "Give a picture or a video; without one the demonstration is measured."
 def demo_frames(width: int, height: int, fps: float) -> Iterator[Image]:
     """Give what the demonstration camera sees, for ever."""
     with DemoCamera(width=width, height=height, fps=fps) as camera:
-        number = 0
-        while True:
+        for number in count():
             yield camera.picture_at(number / fps)
-            number += 1
 
 
 def file_frames(path: Path) -> Iterator[Image]:
@@ -63,11 +57,7 @@ def file_frames(path: Path) -> Iterator[Image]:
     """
     quiet_opencv()
     picture = _picture(path)
-    if picture is None:
-        yield from _video_frames(path)
-        return
-    while True:
-        yield picture
+    return _video_frames(path) if picture is None else repeat(picture)
 
 
 def _picture(path: Path) -> Image | None:
@@ -242,7 +232,7 @@ def measure(settings: Settings, source: Path | None, frames: int) -> dict[str, A
     agent = configured_recognizer(settings, by_need=True)
     by_need = run_by_need(agent, islice(_images(settings, source), WARM_UP + frames), fps)
     times = {stage: [lap[stage] for lap in done.laps if stage in lap] for stage in STAGES}
-    cpu_ms = percentile(done.cpu_ms, 50)
+    cpu_ms = _percentile(done.cpu_ms, 50)
     memory = psutil.Process().memory_info().rss
     return {
         "version": __version__,
@@ -259,13 +249,13 @@ def measure(settings: Settings, source: Path | None, frames: int) -> dict[str, A
         "models": [f"{model.name} {model.version}" for model in recognizer.models],
         "stages": {
             stage: {
-                "median_ms": round(percentile(values, 50), 3),
-                "p95_ms": round(percentile(values, 95), 3),
+                "median_ms": round(_percentile(values, 50), 3),
+                "p95_ms": round(_percentile(values, 95), 3),
             }
             for stage, values in times.items()
             if values
         },
-        "frames_per_second": round(1000 / percentile(times["frame"], 50), 1),
+        "frames_per_second": round(1000 / _percentile(times["frame"], 50), 1),
         "processor_ms": round(cpu_ms, 3),
         "fps": fps,
         "cpu_percent": round(cpu_ms * fps / 10, 2),
@@ -341,21 +331,14 @@ def run(recognizer: Recognizer, images: Iterator[Image], fps: float) -> Measured
     )
 
 
-def percentile(values: list[float], percent: float) -> float:
-    """Return a percentile by linear interpolation."""
-    ordered = sorted(values)
-    place = (len(ordered) - 1) * percent / 100
-    low = int(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+def _percentile(values: list[float], percent: float) -> float:
+    return float(np.percentile(values, percent))
 
 
 def _peak_bytes() -> int:
     """Return the most memory that this process has had; Linux counts in kilobytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if sys.platform == "darwin":
-        return peak
-    return peak * 1024
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def table(figures: dict[str, Any]) -> str:

@@ -1,15 +1,8 @@
-"""Accounts at mosquitto.
-
-Accounts at the broker: made, changed and removed while it runs.
+"""Accounts at the broker, mosquitto: made, changed and removed while it runs.
 
 A removed account is cut off, and nobody else notices: mosquitto reads its files again (SIGHUP)
-without ending a connection that is still allowed.
-
-Mosquitto's files of accounts: text in, text out, and written whole or not at all.
-
-What a person wrote into them by hand stays as it is.
-
-What an account at the broker may do, as lines of mosquitto's access file.
+without ending a connection that is still allowed. Its files are replaced whole or not at all, and
+what a person wrote into them by hand stays as it is.
 """
 
 from __future__ import annotations
@@ -21,15 +14,15 @@ import os
 import re
 import secrets
 import subprocess
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from edge_agent.core.errors import BrokerAccountError
-from edge_agent.core.files import give_owner
+from edge_agent.core.files import replace_file
+from edge_agent.core.process import finished
 from edge_agent.mqtt.discovery import Device
 from edge_agent.mqtt.payloads import Topics
 
@@ -73,21 +66,9 @@ def write(file: Path, text: str) -> None:
     Raises:
         BrokerAccountError: it cannot be written; it is as it was.
     """
-    new = None
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=file.parent, prefix=f".{file.name}.", delete=False, encoding="utf-8"
-        ) as stream:
-            new = Path(stream.name)
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        give_owner(new, file, _MODE)
-        new.replace(file)
+        replace_file(file, text.encode(), _MODE)
     except OSError as error:
-        if new is not None:
-            with suppress(OSError):
-                new.unlink()
         raise BrokerAccountError(
             f"{file}: cannot be written ({error.strerror}). It is as it was."
         ) from error
@@ -107,7 +88,7 @@ def with_password(passwords: str, name: str, password: str) -> str:
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
     texts = (base64.b64encode(part).decode() for part in (salt, digest))
     line = f"{name}:$7${_ITERATIONS}${'$'.join(texts)}"
-    return _joined([*without_password(passwords, name).splitlines(), line])
+    return _joined([*passwords.splitlines(), line])
 
 
 def without_password(passwords: str, name: str) -> str:
@@ -149,12 +130,11 @@ def with_more_rules(access: str, name: str, rules: Sequence[str]) -> str:
 def without_rules(access: str, name: str) -> str:
     """Return the access file without the rules of an account; comments and patterns stay."""
     gone = ("user", "topic")
-    kept = [
+    return _joined(
         line
         for user, line in _with_users(access)
         if user != name or (line and line.split()[0] not in gone)
-    ]
-    return _joined(kept)
+    )
 
 
 def _with_users(access: str) -> list[tuple[str | None, str]]:
@@ -409,14 +389,7 @@ def reload_broker() -> bool:
 
 def _systemctl(*words: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
-            ["systemctl", *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_TIMEOUT_S,
-        )
+        return finished("systemctl", *words, timeout_s=_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BrokerAccountError(
             f"systemctl could not be run ({error}), so the broker goes by its files of before "

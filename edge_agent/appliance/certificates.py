@@ -1,10 +1,8 @@
-"""Own and given certificates.
+"""The certificate of the dashboard: the appliance's own, or one that its owner brings.
 
-Makes the appliance's own certificate, so that the dashboard serves HTTPS from the first day.
-
-A certificate that the owner brings: of an authority of their own, or of one by ACME.
-
-A certificate and its key are two files: how both are replaced as one.
+The own one is made on the first day, so that the dashboard serves HTTPS from then on. A given one
+is of an authority of the owner's, or of one by ACME. A certificate and its key are two files, which
+are replaced as one.
 """
 
 from __future__ import annotations
@@ -43,7 +41,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from edge_agent.core import clock
 from edge_agent.core.errors import CertificateError
 from edge_agent.core.files import make_folder
+from edge_agent.core.process import finished
 from edge_agent.store.database.dashboard_file import has_own_folder
+from edge_agent.store.database.files import sync_folder
 
 LOCK_S = 10.0
 """Longest wait for another command that replaces the pair."""
@@ -82,7 +82,7 @@ def replace_pair(certificate: Path, key: Path, content: bytes, secret: bytes) ->
             # The dashboard looks at the certificate's time: the key is there when it does.
             _new(key).replace(key)
             _new(certificate).replace(certificate)
-            _keep_on_disk(certificate.parent)
+            sync_folder(certificate.parent)
     except OSError as error:
         raise CertificateError(
             f"{certificate.parent}: the certificate cannot be written ({error.strerror}). Run as "
@@ -104,7 +104,7 @@ def finish_replacement(certificate: Path, key: Path) -> bool:
                 _new(certificate).replace(certificate)
             for file in (certificate, key):
                 _new(file).unlink(missing_ok=True)
-            _keep_on_disk(certificate.parent)
+            sync_folder(certificate.parent)
     except OSError as error:
         raise CertificateError(
             f"{certificate.parent}: a replaced certificate cannot be finished ({error.strerror}). "
@@ -138,14 +138,6 @@ def _prepare(file: Path, content: bytes) -> None:
         os.fchmod(handle, mode)
         written.flush()
         os.fsync(handle)
-
-
-def _keep_on_disk(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextmanager
@@ -319,9 +311,7 @@ def _is_typed(address: str) -> bool:
 
 def _openssl(*words: str) -> str:
     try:
-        done = subprocess.run(
-            ["openssl", *words], capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
-        )
+        done = finished("openssl", *words, timeout_s=_TIMEOUT_S)
     except FileNotFoundError as error:
         raise CertificateError(
             "openssl is not installed. On Debian: sudo apt install openssl"

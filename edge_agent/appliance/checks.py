@@ -1,12 +1,6 @@
-"""Checks of the doctor.
+"""What the doctor looks at in the database and of what runs, and what a check comes to.
 
-What the doctor looks at in the database and its copies; nothing is changed.
-
-What the doctor looks at of what runs: services, agent, dashboard, certificate, broker.
-
-Whether agent and dashboard answer, as a program outside of them finds out.
-
-What a check of the doctor comes to.
+Nothing is changed by it. Agent and dashboard are asked as a program outside of them would ask.
 """
 
 from __future__ import annotations
@@ -21,7 +15,6 @@ import sqlite3
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -34,7 +27,8 @@ from edge_agent.config.mqtt import MqttSettings
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, CameraError, StoreError, VitalsError
-from edge_agent.live.feed import SOCKET_NAME, AgentProbe
+from edge_agent.core.process import finished
+from edge_agent.live.feed import SOCKET_NAME, AgentProbe, newest_messages
 
 
 class Verdict(StrEnum):
@@ -55,16 +49,29 @@ class Finding:
     cure: str = ""
 
 
+def fine(check: str, found: str) -> Finding:
+    """Return that all is well."""
+    return Finding(check, Verdict.OK, found)
+
+
+def warning(check: str, found: str, cure: str) -> Finding:
+    """Return that something should be done."""
+    return Finding(check, Verdict.WARNING, found, cure)
+
+
+def problem(check: str, found: str, cure: str) -> Finding:
+    """Return that something keeps the appliance from working."""
+    return Finding(check, Verdict.PROBLEM, found, cure)
+
+
 def guarded(check: str, look: Callable[[], Finding]) -> Finding:
     """Return what a check found, or the error that it ended with as a problem."""
     try:
         return look()
     except (CameraError, VitalsError) as error:
-        return Finding(check, Verdict.PROBLEM, error.problem, error.cure)
-    except AffectEdgeError as error:
-        return Finding(check, Verdict.PROBLEM, str(error), "See the sentence before.")
-    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
-        return Finding(check, Verdict.PROBLEM, str(error), "See the sentence before.")
+        return problem(check, error.problem, error.cure)
+    except (AffectEdgeError, OSError, sqlite3.Error, UnicodeDecodeError) as error:
+        return problem(check, str(error), "See the sentence before.")
 
 
 QUICK_S = 20.0
@@ -79,8 +86,7 @@ def check_database(settings: Settings, data: Path, *, deep: bool) -> Iterator[Fi
 
     path = data / DATABASE_NAME
     if not path.exists():
-        told = f"{path} is not there yet; the agent makes it"
-        yield Finding("database", Verdict.OK, told)
+        yield fine("database", f"{path} is not there yet; the agent makes it")
     else:
         yield guarded("database", partial(_database, path, deep=deep))
         yield guarded("newest row", partial(_newest_row, path))
@@ -111,10 +117,10 @@ def _database(path: Path, *, deep: bool) -> Finding:
             "Stop the agent, copy the file and what lies beside it elsewhere, and put the newest "
             "sound copy in its place. Cards wear out: consider a new one."
         )
-        return Finding("database", Verdict.PROBLEM, damaged, cure)
+        return problem("database", damaged, cure)
     if not soundness.complete:
-        return Finding("database", Verdict.OK, f"{rows}; no damage found in {within_s:.0f} s")
-    return Finding("database", Verdict.OK, f"{rows}; sound")
+        return fine("database", f"{rows}; no damage found in {within_s:.0f} s")
+    return fine("database", f"{rows}; sound")
 
 
 def _newest_row(path: Path) -> Finding:
@@ -122,13 +128,13 @@ def _newest_row(path: Path) -> Finding:
 
     span = Reader(path).span()
     if span is None:
-        return Finding("newest row", Verdict.OK, "nothing has been recorded yet")
+        return fine("newest row", "nothing has been recorded yet")
     age_s = (clock.now().wall_ms - span[1]) / 1000
     if age_s < -_DAY_S:
         ahead = f"the newest row lies {-age_s / _DAY_S:.0f} days in the future"
         cure = "Check the clock of this machine (timedatectl): it was ahead then, or is behind now."
-        return Finding("newest row", Verdict.WARNING, ahead, cure)
-    return Finding("newest row", Verdict.OK, f"{_duration(age_s)} old")
+        return warning("newest row", ahead, cure)
+    return fine("newest row", f"{_duration(age_s)} old")
 
 
 def _accounts(path: Path) -> Finding:
@@ -136,20 +142,18 @@ def _accounts(path: Path) -> Finding:
 
     kept = dashboard_file(path)
     if not kept.exists():
-        told = "none yet: the dashboard prints a code for the first one"
-        return Finding("accounts", Verdict.OK, told)
+        return fine("accounts", "none yet: the dashboard prints a code for the first one")
     if not os.access(kept, os.R_OK):
-        told = "not looked at: only the dashboard's user and root may read them"
-        return Finding("accounts", Verdict.OK, told)
+        return fine("accounts", "not looked at: only the dashboard's user and root may read them")
     try:
         with read_as_owner(path) as connection:
             count = connection.execute("SELECT count(*) FROM account").fetchone()[0]
             is_sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
     except StoreError as error:
-        return Finding("accounts", Verdict.PROBLEM, str(error), _RESTORE_ACCOUNTS)
+        return problem("accounts", str(error), _RESTORE_ACCOUNTS)
     if not is_sound:
-        return Finding("accounts", Verdict.PROBLEM, f"{kept.name} is damaged", _RESTORE_ACCOUNTS)
-    return Finding("accounts", Verdict.OK, f"{count} in {kept.name}; sound")
+        return problem("accounts", f"{kept.name} is damaged", _RESTORE_ACCOUNTS)
+    return fine("accounts", f"{count} in {kept.name}; sound")
 
 
 def _audit(path: Path) -> Finding:
@@ -159,44 +163,43 @@ def _audit(path: Path) -> Finding:
     with read_transaction(path) as connection:
         chain = check(connection)
     if chain.faults:
-        broken = f"the audit trail was changed: {' '.join(chain.faults)}"
-        cure = (
+        return warning(
+            "audit",
+            f"the audit trail was changed: {' '.join(chain.faults)}",
             "Compare it with a copy of the database of before. After a rescue of a damaged "
-            "database lines may be missing; nothing else should change them."
+            "database lines may be missing; nothing else should change them.",
         )
-        return Finding("audit", Verdict.WARNING, broken, cure)
     if not chain.head:
-        return Finding("audit", Verdict.OK, f"{chain.lines} lines, none sealed yet")
+        return fine("audit", f"{chain.lines} lines, none sealed yet")
     told = f"{chain.lines} lines, each fits its seal; the newest is {chain.head[:SHOWN]}"
-    return Finding("audit", Verdict.OK, told)
+    return fine("audit", told)
 
 
 def _copies(settings: Settings, path: Path) -> Finding:
     from edge_agent.store.upkeep.copies import standing
 
     stands = standing(path)
-    if stands.age_s is None:
-        age = "there is no verified copy of the database"
-    else:
+    age = "there is no verified copy of the database"
+    if stands.age_s is not None:
         age = f"the last verified copy of the database is {_duration(stands.age_s)} old"
     if stands.error:
         cure = "See what the error says; the older copies are kept until a new one is verified."
-        return Finding("copies", Verdict.PROBLEM, f"{age}; the next failed: {stands.error}", cure)
+        return problem("copies", f"{age}; the next failed: {stands.error}", cure)
     if stands.smaller_than:
         less = f"{age}; a later one holds much less than {stands.smaller_than}"
-        restore = (
+        cure = (
             "Restore that copy if rows were lost; move it to another folder if they were meant "
             "to go."
         )
-        return Finding("copies", Verdict.PROBLEM, less, restore)
+        return problem("copies", less, cure)
     if stands.overdue:
-        now = "See that the nightly maintenance runs, or say `affect-edge backup` now."
-        return Finding("copies", Verdict.WARNING, age, now)
+        cure = "See that the nightly maintenance runs, or say `affect-edge backup` now."
+        return warning("copies", age, cure)
     if stands.second_error and settings.backup.also:
         away = f"{age}; the copy in a second place was not made: {stands.second_error}"
-        put = "Put the stick or share back, or take backup.also out of the configuration."
-        return Finding("copies", Verdict.WARNING, away, put)
-    return Finding("copies", Verdict.OK, age)
+        cure = "Put the stick or share back, or take backup.also out of the configuration."
+        return warning("copies", away, cure)
+    return fine("copies", age)
 
 
 def _counted_time(path: Path) -> Finding:
@@ -204,8 +207,8 @@ def _counted_time(path: Path) -> Finding:
 
     doubt = clock_doubt(path)
     if doubt is None:
-        return Finding("counted time", Verdict.OK, "agrees with the clock, or follows it soon")
-    return Finding("counted time", Verdict.WARNING, doubt, "Old rows stay until the clock is set.")
+        return fine("counted time", "agrees with the clock, or follows it soon")
+    return warning("counted time", doubt, "Old rows stay until the clock is set.")
 
 
 def _copy(copy: Path) -> Finding:
@@ -215,8 +218,8 @@ def _copy(copy: Path) -> Finding:
     if soundness.faults:
         damaged = f"is damaged: {soundness.faults[0]}"
         cure = "Do not restore this one. Keep it elsewhere while no better one is there."
-        return Finding(f"copy {copy.name}", Verdict.WARNING, damaged, cure)
-    return Finding(f"copy {copy.name}", Verdict.OK, "sound")
+        return warning(f"copy {copy.name}", damaged, cure)
+    return fine(f"copy {copy.name}", "sound")
 
 
 def _duration(seconds: float) -> str:
@@ -234,9 +237,7 @@ def _disk_budget(settings: Settings, data: Path) -> Finding:
     path = data / DATABASE_NAME
     record = settings.record
     if not path.exists():
-        return Finding(
-            "disk budget", Verdict.OK, f"{record.budget_mb} MB for the database and its copies"
-        )
+        return fine("disk budget", f"{record.budget_mb} MB for the database and its copies")
     space = space_of(path, record.budget_mb, record.keep_days)
     taken = sum(file.stat().st_size for file in (path, *copies_beside(path)))
     free = shutil.disk_usage(data).free
@@ -247,7 +248,7 @@ def _disk_budget(settings: Settings, data: Path) -> Finding:
             "Export and erase participants who are done, or raise record.budget_mb; sessions are "
             "not deleted for space."
         )
-        return Finding("disk budget", Verdict.WARNING, told, cure)
+        return warning("disk budget", told, cure)
     if space.aside_over_bytes:
         aside = (
             f"databases that were damaged or replaced take {space.aside_bytes / 1e6:.0f} MB, and "
@@ -257,19 +258,19 @@ def _disk_budget(settings: Settings, data: Path) -> Finding:
             "Copy affect-edge.db.damaged.* and affect-edge.db.replaced.* away, then delete them "
             "here, or raise record.budget_mb; they are never deleted by themselves."
         )
-        return Finding("disk budget", Verdict.WARNING, aside, cure)
+        return warning("disk budget", aside, cure)
     if space.cut_ms is not None:
         early = f"rows of before {clock.iso_utc(space.cut_ms)[:10]} were deleted early; {told}"
         longer = "Raise record.budget_mb, or lower record.keep_days to what fits."
-        return Finding("disk budget", Verdict.WARNING, early, longer)
+        return warning("disk budget", early, longer)
     if record.budget_mb > (taken + free) / 1e6:
         small = (
             f"record.budget_mb is {record.budget_mb} MB, but there is room for "
             f"{(taken + free) / 1e6:.0f} MB"
         )
         fitting = "Lower record.budget_mb to what fits, or use a larger disk."
-        return Finding("disk budget", Verdict.WARNING, small, fitting)
-    return Finding("disk budget", Verdict.OK, told)
+        return warning("disk budget", small, fitting)
+    return fine("disk budget", told)
 
 
 ANSWER_S = 3.0
@@ -319,7 +320,6 @@ UNITS = (
 CERTIFICATE_DAYS = 14
 BROKER_CERTIFICATE_DAYS = 60
 """Nothing renews these: somebody has to make new ones, perhaps on another machine."""
-_ANSWER_S = 3.0
 
 
 def check_running(settings: Settings, health: Mapping[str, Any] | None) -> Iterator[Finding]:
@@ -345,22 +345,7 @@ def check_running(settings: Settings, health: Mapping[str, Any] | None) -> Itera
 
 def agent_health(socket_file: Path) -> dict[str, Any] | None:
     """Return the running agent's own report; ``None`` when it does not answer."""
-    return asyncio.run(_first_report(socket_file))
-
-
-async def _first_report(socket_file: Path) -> dict[str, Any] | None:
-    from edge_agent.live.feed import live_messages
-
-    try:
-        async with asyncio.timeout(_ANSWER_S), aclosing(live_messages(socket_file)) as messages:
-            async for message in messages:
-                if message.get("type") == "health":
-                    return message
-                if message.get("type") == "agent" and message.get("state") == "offline":
-                    return None
-    except TimeoutError:
-        return None
-    return None
+    return asyncio.run(newest_messages(socket_file, {"health"}, ANSWER_S)).get("health")
 
 
 def unit_states() -> dict[str, dict[str, str]]:
@@ -386,42 +371,36 @@ def _output(program: str, *arguments: str) -> str:
     if shutil.which(program) is None:
         return ""
     try:
-        done = subprocess.run(
-            [program, *arguments], capture_output=True, text=True, check=False, timeout=10
-        )
+        return finished(program, *arguments, timeout_s=10).stdout
     except subprocess.TimeoutExpired:
         return ""
-    return done.stdout
 
 
 def _service(unit: str, state: Mapping[str, str]) -> Finding:
     active = state.get("ActiveState", "unknown")
-    if unit == "affect-edge-maintenance.service":
-        well = active != "failed"
-    else:
-        well = active == "active"
-    if well:
-        return Finding(unit, Verdict.OK, f"{active} ({state.get('SubState', 'unknown')})")
+    runs_at_night = unit == "affect-edge-maintenance.service"
+    if active == "active" or (runs_at_night and active != "failed"):
+        return fine(unit, f"{active} ({state.get('SubState', 'unknown')})")
     lines = journal(unit, 1, "--priority=err", "--output=cat")
     told = f"{active} ({state.get('Result', 'unknown')}); its log says: {''.join(lines) or '-'}"
     cure = f"Start it: sudo systemctl restart {unit}. Its log: journalctl -u {unit} -n 50"
-    return Finding(unit, Verdict.PROBLEM, told, cure)
+    return problem(unit, told, cure)
 
 
 def _alarms(health: Mapping[str, Any] | None) -> Iterator[Finding]:
     if health is None:
-        yield Finding("agent", Verdict.OK, "does not run with this data folder")
+        yield fine("agent", "does not run with this data folder")
         return
-    yield Finding("agent", Verdict.OK, f"answers, runs for {health['uptime_seconds']:.0f} s")
+    yield fine("agent", f"answers, runs for {health['uptime_seconds']:.0f} s")
     for alarm in health["alarms"]:
         cure = "See the sentence before; the health page shows when it has gone."
-        yield Finding(f"alarm {alarm['name']}", Verdict.WARNING, str(alarm["text"]), cure)
+        yield warning(f"alarm {alarm['name']}", str(alarm["text"]), cure)
 
 
 def check_broker(mqtt: MqttSettings) -> Finding:
     """Log in at a broker, and leave again."""
     if not mqtt.enabled:
-        return Finding("broker", Verdict.OK, "publishing is switched off (mqtt.enabled)")
+        return fine("broker", "publishing is switched off (mqtt.enabled)")
     from edge_agent.agent.broker import configured_broker
     from edge_agent.mqtt.broker import ConnectionEndedError, MqttState
     from edge_agent.mqtt.connection import log_in
@@ -434,13 +413,13 @@ def check_broker(mqtt: MqttSettings) -> Finding:
                 "Start the broker or correct mqtt.host and mqtt.port; messages wait in the outbox "
                 "until then."
             )
-            return Finding("broker", Verdict.WARNING, error.text, cure)
+            return warning("broker", error.text, cure)
         cure = "See the sentence before; messages wait in the outbox until then."
-        return Finding("broker", Verdict.PROBLEM, error.text, cure)
+        return problem("broker", error.text, cure)
     if remark is not None:
-        return Finding("broker", Verdict.WARNING, remark, "See the sentence before.")
+        return warning("broker", remark, "See the sentence before.")
     who = f"as {mqtt.username!r}" if mqtt.username else "without a name"
-    return Finding("broker", Verdict.OK, f"{mqtt.host}:{mqtt.port} lets us in {who}")
+    return fine("broker", f"{mqtt.host}:{mqtt.port} lets us in {who}")
 
 
 def _certificates_for_the_broker(mqtt: MqttSettings) -> Iterator[Finding]:
@@ -451,50 +430,51 @@ def _certificates_for_the_broker(mqtt: MqttSettings) -> Iterator[Finding]:
             yield guarded(setting, partial(_broker_certificate, setting, file))
 
 
-def _broker_certificate(setting: str, file: Path) -> Finding:
+def _days_left(file: Path) -> float:
+    """Return for how many more days a certificate is valid."""
     from edge_agent.appliance.certificates import ends_at
 
-    days = (ends_at(file) - clock.now().wall_ms / 1000) / _DAY_S
+    return (ends_at(file) - clock.now().wall_ms / 1000) / _DAY_S
+
+
+def _broker_certificate(setting: str, file: Path) -> Finding:
+    days = _days_left(file)
     cure = "Have a new one made and name it there."
     if days < 0:
         told = f"{file} ended {-days:.0f} days ago, and the broker cannot be used"
-        return Finding(setting, Verdict.PROBLEM, told, cure)
+        return problem(setting, told, cure)
     told = f"{file} is valid for {days:.0f} more days"
     if days < BROKER_CERTIFICATE_DAYS:
-        return Finding(setting, Verdict.WARNING, told, cure)
-    return Finding(setting, Verdict.OK, told)
+        return warning(setting, told, cure)
+    return fine(setting, told)
 
 
 def _fleet(health: Mapping[str, Any] | None) -> Finding:
     if find_spec("cbor2") is None:
-        return Finding(
+        return problem(
             "fleet",
-            Verdict.PROBLEM,
             "[fleet] enabled: the library cbor2 is not installed, and the agent does not start",
             "Run sudo ./install.sh --with fleet (in a checkout: .venv/bin/pip install -e "
             "'.[fleet]'), or set fleet.enabled = false.",
         )
     stream = (health or {}).get("fleet")
     if stream is None:
-        return Finding("fleet", Verdict.OK, "the timeline is sent while the agent runs")
+        return fine("fleet", "the timeline is sent while the agent runs")
     waiting = f"{stream['waiting']} changes wait for the collector ({stream['state']})"
-    return Finding("fleet", Verdict.OK, waiting)
+    return fine("fleet", waiting)
 
 
 def _certificate(file: Path) -> Finding:
-    from edge_agent.appliance.certificates import ends_at
-
-    days = (ends_at(file) - clock.now().wall_ms / 1000) / _DAY_S
+    days = _days_left(file)
     cure = (
         "Run `affect-edge maintenance`, which renews the appliance's own; a newer one of yours is "
         "taken by `affect-edge certificate install`."
     )
     if days < 0:
-        ended = f"{file} ended {-days:.0f} days ago"
-        return Finding("certificate", Verdict.PROBLEM, ended, cure)
+        return problem("certificate", f"{file} ended {-days:.0f} days ago", cure)
     if days < CERTIFICATE_DAYS:
-        return Finding("certificate", Verdict.WARNING, f"{file} ends in {days:.0f} days", cure)
-    return Finding("certificate", Verdict.OK, f"{file} is valid for {days:.0f} more days")
+        return warning("certificate", f"{file} ends in {days:.0f} days", cure)
+    return fine("certificate", f"{file} is valid for {days:.0f} more days")
 
 
 def _port(settings: Settings) -> Finding:
@@ -504,15 +484,13 @@ def _port(settings: Settings) -> Finding:
         socket.create_server((host, port), family=family_of(host)).close()
     except OSError as error:
         if dashboard_answers(settings.dashboard):
-            return Finding("dashboard port", Verdict.OK, f"the dashboard answers on {host}:{port}")
+            return fine("dashboard port", f"the dashboard answers on {host}:{port}")
         taken = f"{host}:{port} ({error.strerror}), and no dashboard answers there"
         cure = "Stop what uses the port, or set dashboard.port to a free one."
-        return Finding("dashboard port", Verdict.WARNING, taken, cure)
-    return Finding("dashboard port", Verdict.OK, f"{host}:{port} is free")
+        return warning("dashboard port", taken, cure)
+    return fine("dashboard port", f"{host}:{port} is free")
 
 
 def family_of(host: str) -> socket.AddressFamily:
     """Return the kind of an address to listen on: IPv6 where it is written as such, else IPv4."""
-    if ":" in host:
-        return socket.AF_INET6
-    return socket.AF_INET
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -22,10 +22,14 @@ from edge_agent.appliance.checks import (
     agent_health,
     check_database,
     check_running,
+    fine,
     guarded,
+    problem,
+    warning,
 )
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
+from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.study.capture_switch import CaptureSwitch, SwitchedOff
 
@@ -42,8 +46,6 @@ def diagnose(settings: Settings, data: Path, *, deep: bool = False) -> Iterator[
         data: the data folder.
         deep: read the whole database and each copy of it, however long it takes.
     """
-    from edge_agent.live.feed import SOCKET_NAME
-
     yield _platform()
     yield _clock()
     yield from _data_folder(data)
@@ -67,24 +69,20 @@ def _platform() -> Finding:
     bits = struct.calcsize("P") * 8
     description = f"Python {platform.python_version()}, {platform.machine()}, {bits} bit"
     if bits != 64:
-        return Finding(
-            "platform",
-            Verdict.PROBLEM,
-            description,
-            "Install the 64-bit Raspberry Pi OS: LiteRT has no 32-bit build.",
-        )
-    return Finding("platform", Verdict.OK, description)
+        cure = "Install the 64-bit Raspberry Pi OS: LiteRT has no 32-bit build."
+        return problem("platform", description, cure)
+    return fine("platform", description)
 
 
 def _clock() -> Finding:
     if clock.is_synchronised():
-        return Finding("clock", Verdict.OK, "set from the network")
+        return fine("clock", "set from the network")
     if _kernel_has_time():  # chrony and others leave no file, but tell the kernel
-        return Finding("clock", Verdict.OK, "set, as the kernel says")
+        return fine("clock", "set, as the kernel says")
     if _CONTAINER.exists():
-        return Finding("clock", Verdict.OK, "that of the host of this container")
+        return fine("clock", "that of the host of this container")
     cure = "Check network and time service (timedatectl); rows are recorded and marked until then."
-    return Finding("clock", Verdict.WARNING, "not known to be set from the network", cure)
+    return warning("clock", "not known to be set from the network", cure)
 
 
 def _kernel_has_time() -> bool:
@@ -99,26 +97,17 @@ def _kernel_has_time() -> bool:
 def _data_folder(data: Path) -> Iterator[Finding]:
     place = next(p for p in (data, *data.parents) if p.exists())
     if not os.access(place, os.W_OK | os.X_OK):
-        yield Finding(
-            "data folder",
-            Verdict.PROBLEM,
-            f"{place} may not be written to",
-            "Choose another with --data.",
+        yield problem(
+            "data folder", f"{place} may not be written to", "Choose another with --data."
         )
         return
-    yield Finding(
-        "data folder", Verdict.OK, str(data) if place == data else f"{data} (will be made)"
-    )
+    yield fine("data folder", str(data) if place == data else f"{data} (will be made)")
     free = shutil.disk_usage(place).free // 2**20
     if free < FREE_WANTED_MB:
-        yield Finding(
-            "disk",
-            Verdict.PROBLEM,
-            f"{free} MB free",
-            f"Free at least {FREE_WANTED_MB} MB on this disk.",
-        )
+        cure = f"Free at least {FREE_WANTED_MB} MB on this disk."
+        yield problem("disk", f"{free} MB free", cure)
     else:
-        yield Finding("disk", Verdict.OK, f"{free} MB free")
+        yield fine("disk", f"{free} MB free")
 
 
 def _detector(settings: Settings) -> Finding:
@@ -126,7 +115,7 @@ def _detector(settings: Settings) -> Finding:
 
     name = settings.vision.detector_model
     card = open_finder(settings.vision).card
-    return Finding(f"model {name}", Verdict.OK, f"{card.name} {card.version}, {card.sha256[:12]}")
+    return fine(f"model {name}", f"{card.name} {card.version}, {card.sha256[:12]}")
 
 
 def _expression_model(name: str) -> Finding:
@@ -134,15 +123,15 @@ def _expression_model(name: str) -> Finding:
     from edge_agent.vision.models.model import load_model
 
     card = load_model(find_model(name), kind="expression").card
-    return Finding(f"model {name}", Verdict.OK, f"{card.name} {card.version}, {card.sha256[:12]}")
+    return fine(f"model {name}", f"{card.name} {card.version}, {card.sha256[:12]}")
 
 
 def _camera(settings: Settings, health: Mapping[str, Any] | None) -> Finding:
     if health is not None:  # a camera has one user; what is wrong with it is an alarm
         fps = health["camera"]["fps"]
         if fps is None:
-            return Finding("camera", Verdict.OK, "closed by the agent until it is needed")
-        return Finding("camera", Verdict.OK, f"in use by the agent, {fps} frames/s")
+            return fine("camera", "closed by the agent until it is needed")
+        return fine("camera", f"in use by the agent, {fps} frames/s")
     from edge_agent.agent.building import camera_factory
 
     with camera_factory(settings)() as camera:
@@ -151,7 +140,7 @@ def _camera(settings: Settings, health: Mapping[str, Any] | None) -> Finding:
         text = f"{camera.name} gives {width}×{height}"
         if camera.view:
             text += f", {camera.view}"
-        return Finding("camera", Verdict.OK, text)
+        return fine("camera", text)
 
 
 def _switched_off(off: SwitchedOff) -> Finding:
@@ -162,7 +151,7 @@ def _switched_off(off: SwitchedOff) -> Finding:
     if off.by:
         description += f", by {off.by}"
     cure = "Turn it on on the page Live, if nothing else keeps it off; the doctor did not open it."
-    return Finding("camera", Verdict.WARNING, description, cure)
+    return warning("camera", description, cure)
 
 
 def _bluetooth(settings: Settings) -> Finding:
@@ -172,7 +161,7 @@ def _bluetooth(settings: Settings) -> Finding:
     sensors = ", ".join(
         f"{device.address} ({device.kind})" for device in settings.vitals.bluetooth.devices
     )
-    return Finding("bluetooth", Verdict.OK, f"switched on; configured: {sensors}")
+    return fine("bluetooth", f"switched on; configured: {sensors}")
 
 
 def exit_code(findings: list[Finding]) -> int:

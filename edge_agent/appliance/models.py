@@ -1,12 +1,8 @@
-"""Install models.
-
-Take a model into use.
+"""The models that lie on an appliance, shipped or installed, and how another one is taken into use.
 
 What can fail comes first: the files are checked as the agent checks them, copied beside what is
 there, and checked again. Then one file, the configuration, is replaced. Whenever the power goes,
 the configuration names a whole model: the old one or the new one.
-
-The models that lie on an appliance: shipped, installed, and named by the configuration.
 """
 
 from __future__ import annotations
@@ -24,7 +20,7 @@ from edge_agent.config.editing import ConfigFile, checked, read_file, save, with
 from edge_agent.config.keys import variable_of
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import AffectEdgeError, ConfigError, ModelError
-from edge_agent.core.files import give_owner, make_folder
+from edge_agent.core.files import make_folder, replace_file
 from edge_agent.store.database.files import sync_folder
 from edge_agent.vision.models.card import ModelCard, find_model, read_card, shipped_models
 from edge_agent.vision.models.model import load_model, try_apart
@@ -312,8 +308,8 @@ def _keep(place: ModelPlace, source: Path, card: ModelCard) -> Path:
         shutil.rmtree(unfinished, ignore_errors=True)  # of a start that did not come to its end
         try:
             make_folder(unfinished)
-            _write_synced(unfinished / file.name, content)
-            _write_synced(unfinished / kept.name, text)
+            replace_file(unfinished / file.name, content, 0o640)
+            replace_file(unfinished / kept.name, text, 0o640)
             load_model(unfinished / kept.name, kind=card.kind)  # the copy, before it counts
             shutil.rmtree(folder / name, ignore_errors=True)  # of before, and damaged
             unfinished.rename(folder / name)
@@ -322,18 +318,6 @@ def _keep(place: ModelPlace, source: Path, card: ModelCard) -> Path:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
     return kept
-
-
-def _write_synced(file: Path, content: bytes) -> None:
-    """Write a file whose folder is renamed into place next: the disk must have it before."""
-    part = file.with_name(f".{file.name}.part")
-    with part.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    give_owner(part, file, 0o640)
-    part.replace(file)
-    sync_folder(file.parent)
 
 
 def _read(file: Path) -> bytes:

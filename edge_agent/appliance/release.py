@@ -1,13 +1,9 @@
-"""A signed archive or tag.
+"""A signed release: an archive, or a tag of a git checkout, checked before a byte of it is used.
 
-A signed release: an archive that is checked before a byte of it is unpacked.
-
-A release is a tar archive with a signature of ``ssh-keygen -Y sign`` beside it.
-
-A release out of a git checkout: what a trusted key has signed as a tag, and nothing else of it.
-
-Nothing is taken from the checkout's working files, and no program that its own configuration names
-is run: its commits are cloned first, and the signature is checked in the clone.
+An archive is of tar, with a signature of ``ssh-keygen -Y sign`` beside it. Of a checkout only what
+a trusted key has signed as a tag is taken: nothing of its working files, and no program that its
+own configuration names is run. Its commits are cloned first, and the signature is checked in the
+clone.
 """
 
 from __future__ import annotations
@@ -22,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from edge_agent.appliance.fetching import LARGEST_BYTES, Bounds, fetch_file
 from edge_agent.appliance.trust import Trust
 from edge_agent.core.errors import UpdateError
+from edge_agent.core.process import finished
 
 LARGEST_SIGNATURE = 16_000
 FETCH_SECONDS = 3600.0
@@ -56,8 +53,6 @@ def fetch(source: str, folder: Path) -> tuple[Path, Path]:
     Raises:
         UpdateError: one of them is missing, too large, or the address is not one of https.
     """
-    if "://" in source and not source.startswith("https://"):
-        raise UpdateError(f"{source}: only https:// addresses and files are taken.")
     archive = folder / "release.tar"
     signature = folder / "release.tar.sig"
     fetch_file(source, archive, Bounds(LARGEST_BYTES, FETCH_SECONDS))
@@ -78,11 +73,8 @@ def unpack(archive: Path, folder: Path) -> Path:
         with tarfile.open(archive, "r:") as tar:
             for member in tar:
                 path = PurePosixPath(member.name)
-                if (
-                    path.is_absolute()
-                    or ".." in path.parts
-                    or not (member.isfile() or member.isdir())
-                ):
+                is_below = not path.is_absolute() and ".." not in path.parts
+                if not is_below or not (member.isfile() or member.isdir()):
                     raise UpdateError(
                         f"The archive holds {member.name!r}, which is no plain file "
                         "below its folder."
@@ -160,12 +152,8 @@ def _signed(clone: Path, tags: list[str], trust: Trust, source: Path) -> tuple[s
     """Return the first tag that a trusted key signed, and the key's fingerprint."""
     with tempfile.TemporaryDirectory() as folder:
         _signers, allowed, _revoked, revoked = trust.merged(Path(folder))
-        settings = [
-            "-c",
-            f"gpg.ssh.allowedSignersFile={allowed}",
-            "-c",
-            f"gpg.ssh.revocationFile={revoked}",
-        ]
+        settings = ["-c", f"gpg.ssh.allowedSignersFile={allowed}"]
+        settings += ["-c", f"gpg.ssh.revocationFile={revoked}"]
         for tag in tags:
             done = _git("-C", str(clone), *settings, "verify-tag", f"refs/tags/{tag}")
             words = f"{done.stdout} {done.stderr}".split()
@@ -191,23 +179,11 @@ def _version(files: Path, source: Path) -> str:
 
 def _git(*words: str) -> subprocess.CompletedProcess[str]:
     """Run git, with no program that a repository's configuration could name."""
-    safe = [
-        "-c",
-        "safe.directory=*",
-        "-c",
-        "core.fsmonitor=false",
-        "-c",
-        "core.hooksPath=/dev/null",
-    ]
+    safe = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
+    safe += ["-c", "core.hooksPath=/dev/null"]
     programs = ["-c", "gpg.ssh.program=ssh-keygen", "-c", "protocol.file.allow=always"]
     try:
-        return subprocess.run(
-            ["git", *safe, *programs, *words],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return finished("git", *safe, *programs, *words)
     except FileNotFoundError as error:
         raise UpdateError("git is missing. On Debian: sudo apt install git") from error
 

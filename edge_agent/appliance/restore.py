@@ -1,26 +1,19 @@
-"""Restore one.
-
-Restoring an appliance from an archive, or its database from a copy.
+"""Restoring an appliance from an archive, or its database from a copy.
 
 Everything is prepared beside its place and verified there: archive, database, erasures,
 configuration. Only then the files change places, all of them or none, whatever interrupts
 (``edge_agent/store/database/files.py``). What was there is set aside.
 
-Erasures that a backup does not know of yet: they are done again in what is restored.
-
-Nobody can reach into an archive. But the present database and the copies beside it know the times
-of what was erased, and when each participant who was erased had been made; by these a participant
-is recognised who is still in the archive.
-
-Changing a value in the text of a configuration, and nothing else in it.
+Erasures that a backup does not know of yet are done again in what is restored. Nobody can reach
+into an archive. But the present database and the copies beside it know the times of what was
+erased, and when each participant who was erased had been made; by these a participant is recognised
+who is still in the archive.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import re
 import shutil
 import sqlite3
 import tomllib
@@ -41,6 +34,7 @@ from edge_agent.appliance.archive import (
     open_as_it_is,
     read_inventory,
 )
+from edge_agent.config.editing import with_changes
 from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
 from edge_agent.core.errors import BackupError, ConfigError, StoreError
@@ -76,47 +70,6 @@ from edge_agent.store.write.rollups import (
     read_erased_participants,
     read_tombstones,
 )
-
-
-def with_value(text: str, key: str, value: str) -> str:
-    """Return the text of a TOML file with another value for a key; other lines stay as they are.
-
-    Args:
-        text: valid TOML.
-        key: section and key, ``dashboard.certificate``.
-        value: a text.
-
-    Raises:
-        BackupError: the file is written in a way in which the key cannot be changed alone.
-    """
-    section, name = key.split(".")
-    line = f"{name} = {json.dumps(value, ensure_ascii=False)}"
-    head = re.search(rf"^\[{section}\][^\n]*$", text, re.MULTILINE)
-    if head is None:
-        changed = f"{text.rstrip()}\n\n[{section}]\n{line}\n"
-    else:
-        rest = text[head.end() :]
-        end = re.search(r"^\[", rest, re.MULTILINE)
-        body = rest[: end.start()] if end else rest
-        old = re.search(rf"^{name}\s*=[^\n]*$", body, re.MULTILINE)
-        if old is None:
-            fresh = f"\n{line}{body}"
-        else:
-            fresh = f"{body[: old.start()]}{line}{body[old.end() :]}"
-        changed = f"{text[: head.end()]}{fresh}{rest[len(body) :]}"
-    wanted = tomllib.loads(text)
-    wanted.setdefault(section, {})[name] = value
-    try:
-        right = tomllib.loads(changed) == wanted
-    except tomllib.TOMLDecodeError:
-        right = False
-    if not right:
-        raise BackupError(
-            f"{key} in the archive's configuration cannot be changed to {value!r}, where its file "
-            "goes now. Restore to the folders of before, or write each key on a line of its own, "
-            "in a section of its own, and make the archive anew. Nothing was changed."
-        )
-    return changed
 
 
 @dataclass(slots=True)
@@ -424,7 +377,7 @@ def _write_config(manifest: Manifest, places: Places, plan: _Plan) -> None:
     """Write the places that files have now into the configuration, and see that it is right.
 
     Raises:
-        BackupError: this program does not understand it, or a key cannot be changed.
+        BackupError: this program does not understand it.
     """
     target = places.config.resolve()
     prepared = prepared_path(target)
@@ -432,9 +385,7 @@ def _write_config(manifest: Manifest, places: Places, plan: _Plan) -> None:
         return
     _check_config(prepared, manifest)
     text = prepared.read_text(encoding="utf-8")
-    changed = text
-    for key, value in (_folder(text, places) | plan.values).items():
-        changed = with_value(changed, key, value)
+    changed = with_changes(text, _folder(text, places) | plan.values)
     if changed != text:
         with prepared.open("w", encoding="utf-8") as file:
             file.write(changed)

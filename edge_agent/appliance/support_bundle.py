@@ -14,6 +14,7 @@ import sqlite3
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from edge_agent import __version__
 from edge_agent.appliance.checks import UNITS, Finding, agent_health, journal
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import DataFileError
+from edge_agent.live.feed import SOCKET_NAME
+from edge_agent.store.database.schema import DATABASE_NAME
 
 _JOURNAL_LINES = 2_000
 _SECRET = re.compile("password|username|token|secret|address|notify$|key$", re.IGNORECASE)
@@ -51,15 +54,10 @@ def write_bundle(file: Path, settings: Settings, data: Path, findings: Sequence[
     Raises:
         DataFileError: the archive cannot be written.
     """
-    from edge_agent.live.feed import SOCKET_NAME
-    from edge_agent.store.database.schema import DATABASE_NAME
-
     database = data / DATABASE_NAME
     names = personal_words(database)
-    told = [{"check": f.check, "verdict": f.verdict, "found": f.found, "cure": f.cure}
-            for f in findings]  # fmt: skip
     parts: dict[str, object] = {
-        "doctor.json": told,
+        "doctor.json": [asdict(finding) for finding in findings],
         "configuration.json": without_secrets(settings.model_dump(mode="json")),
         "versions.json": _versions(),
         "health.json": agent_health(data / SOCKET_NAME),
@@ -92,9 +90,7 @@ class Hider:
     def __call__(self, text: str) -> str:
         """Return the text without the words, and without addresses of sensors and accounts."""
         text = _IN_ADDRESS.sub(f"//{_HIDDEN}@", _HARDWARE.sub(_HIDDEN, text))
-        if self._words is None:
-            return text
-        return self._words.sub(_HIDDEN, text)
+        return text if self._words is None else self._words.sub(_HIDDEN, text)
 
     def in_values(self, value: Any) -> Any:
         """Return a value of JSON in whose texts the words are not; its keys are our own."""

@@ -5,7 +5,6 @@ All of them are keys of OpenSSH. A revoked key signs nothing that is taken, whoe
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core.errors import UpdateError
+from edge_agent.core.files import replace_file
+from edge_agent.core.process import finished
 
 SIGNER = "release"
 NAMESPACE = "affect-edge-release"
@@ -251,9 +252,7 @@ def read_key(line: str, source: str) -> Key:
 def _without_options(line: str) -> str:
     """Return the key of a line of ALLOWED SIGNERS, without name and options."""
     begins = [at for kind in _KINDS if (at := line.find(f" {kind}")) >= 0]
-    if begins:
-        return line[min(begins) + 1 :]
-    return line
+    return line[min(begins) + 1 :] if begins else line
 
 
 def _joined(files: Sequence[Path]) -> str:
@@ -278,12 +277,7 @@ def _write(file: Path, text: str) -> None:
     """Write a file that only root can change, whole or not at all."""
     try:
         file.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        new = file.with_name(f".{file.name}.new")
-        new.write_text(text, encoding="utf-8")
-        new.chmod(0o644)
-        with new.open("rb") as written:
-            os.fsync(written.fileno())
-        new.replace(file)
+        replace_file(file, text.encode(), 0o644)
     except OSError as error:
         raise UpdateError(f"{file}: cannot be written ({error.strerror}).") from error
 
@@ -297,9 +291,7 @@ def _ssh_keygen(
     words: list[str], stdin: int = subprocess.DEVNULL
 ) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
-            ["ssh-keygen", *words], stdin=stdin, capture_output=True, text=True, check=False
-        )
+        return finished("ssh-keygen", *words, stdin=stdin)
     except FileNotFoundError as error:
         raise UpdateError(
             "ssh-keygen is missing. On Debian: sudo apt install openssh-client"
@@ -312,6 +304,4 @@ def _fingerprint(done: subprocess.CompletedProcess[str]) -> str:
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
     lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    if lines:
-        return lines[0]
-    return "ssh-keygen said nothing"
+    return lines[0] if lines else "ssh-keygen said nothing"

@@ -23,8 +23,10 @@ from pathlib import Path
 from edge_agent.appliance.release import fetch, is_checkout, order_of, take_tag, unpack, version_of
 from edge_agent.appliance.trust import Trust
 from edge_agent.config.loading import load_settings
+from edge_agent.config.settings import ENV_PREFIX
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, UpdateError
+from edge_agent.core.process import finished
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database
 from edge_agent.store.upkeep.copies import restore_copy
@@ -337,29 +339,14 @@ def systemctl(*words: str) -> str:
 
 
 def _run(words: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+    # without our own variables, which would be laid over the configuration
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
     try:
-        return subprocess.run(
-            words,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout_s,
-            stdin=subprocess.DEVNULL,
-            env=_plain(),
-        )
+        return finished(*words, timeout_s=timeout_s, env=plain)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UpdateError(f"{words[0]} could not be run to its end ({error}).") from error
 
 
-def _plain() -> dict[str, str]:
-    """The environment without our own variables, which would be laid over the configuration."""
-    return {
-        name: value for name, value in os.environ.items() if not name.startswith("AFFECT_EDGE_")
-    }
-
-
 def _last(done: subprocess.CompletedProcess[str]) -> str:
     lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    if lines:
-        return "It said: " + " ".join(lines[-3:])[-600:]
-    return ""
+    return "It said: " + " ".join(lines[-3:])[-600:] if lines else ""

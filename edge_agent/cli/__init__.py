@@ -10,6 +10,7 @@ Example:
         cli.main(["config", "check", "affect-edge.toml"], standalone_mode=False)
 """
 
-from edge_agent.cli.app import cli, main
+from edge_agent.cli.app import main
+from edge_agent.cli.options import cli
 
 __all__ = ["cli", "main"]

@@ -1,15 +1,7 @@
-"""Broker users, certificates, gate.
-
-``affect-edge mqtt-user``: accounts at the broker for other machines and programs.
-
-``affect-edge certificate``: the dashboard's own certificate, or one that its owner brings.
-
-``affect-edge database-gate``: runs the commands of a dashboard that may only read.
-"""
+"""Commands about who gets in: accounts at the broker, certificates, the gate of the database."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import threading
@@ -19,8 +11,9 @@ from typing import TYPE_CHECKING, ParamSpec
 
 import click
 
+from edge_agent.cli import options as common
 from edge_agent.cli.appliance import TLS_FOLDER
-from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli.options import PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core.errors import BrokerAccountError
 from edge_agent.store.gate.client import SOCKET
 
@@ -30,9 +23,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 RIGHTS = ("read", "readings", "commands", "home-assistant")
-config_option = click.option(
-    "--config", type=click.Path(path_type=Path), help="Configuration file (TOML)."
-)
 
 
 def may_option(*, required: bool) -> Callable[[Callable[P, None]], Callable[P, None]]:
@@ -49,7 +39,7 @@ def may_option(*, required: bool) -> Callable[[Callable[P, None]], Callable[P, N
     )
 
 
-@click.group("mqtt-user")
+@cli.group("mqtt-user")
 def mqtt_user() -> None:
     """Accounts at the MQTT broker of this machine, each with its own rights.
 
@@ -61,33 +51,31 @@ def mqtt_user() -> None:
 @mqtt_user.command("add")
 @click.argument("name")
 @may_option(required=False)
-@config_option
+@common.config_option
 def add(name: str, names: tuple[str, ...], config: Path | None) -> None:
     """Make an account, and show its password, once."""
     accounts = _accounts(config)
-    password = accounts.add(name, _rights(names or ("read",)))
-    click.echo(f"Account {name}, may: {', '.join(names or ('read',))}")
+    may = names or ("read",)
+    password = accounts.add(name, _rights(may))
+    click.echo(f"Account {name}, may: {', '.join(may)}")
     click.echo(f"Password (shown this once, and kept nowhere): {password}")
     _say_whether_in_force(accounts)
 
 
 @mqtt_user.command("list")
 @json_option
-@config_option
+@common.config_option
 def list_accounts(as_json: bool, config: Path | None) -> None:
     """Show the accounts and what they may do."""
     accounts = _accounts(config).all()
-    if as_json:
-        click.echo(json.dumps([_as_dict(account) for account in accounts]))
-        return
-    for account in accounts:
-        click.echo(f"{account.name}: {_in_words(account)}")
+    lines = (f"{account.name}: {_in_words(account)}" for account in accounts)
+    answer(as_json, [_as_dict(account) for account in accounts], lines)
 
 
 @mqtt_user.command("change")
 @click.argument("name")
 @may_option(required=True)
-@config_option
+@common.config_option
 def change(name: str, names: tuple[str, ...], config: Path | None) -> None:
     """Give an account other rights; its password stays."""
     accounts = _accounts(config)
@@ -98,7 +86,7 @@ def change(name: str, names: tuple[str, ...], config: Path | None) -> None:
 
 @mqtt_user.command("remove")
 @click.argument("name")
-@config_option
+@common.config_option
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 def remove(name: str, config: Path | None, yes: bool) -> None:
     """Remove an account; who is connected with it is cut off."""
@@ -116,8 +104,8 @@ def _accounts(config: Path | None) -> BrokerAccounts:
         raise BrokerAccountError(
             "Only root can look after accounts at the broker; put sudo before the command."
         )
-    log_to_stderr(logging.WARNING)
-    settings, _folder = load(config, None)
+    common.log_to_stderr(logging.WARNING)
+    settings, _folder = common.load(config, None)
     from edge_agent import __version__
     from edge_agent.appliance.broker_accounts import BrokerAccounts
     from edge_agent.mqtt.discovery import Device
@@ -156,8 +144,8 @@ def _in_words(account: Account) -> str:
     return ", ".join(words) or "nothing"
 
 
-@click.group(invoke_without_command=True)
-@common_options
+@cli.group(invoke_without_command=True)
+@common.place_options
 @click.option(
     "--if-used", is_flag=True, help="Do nothing where the dashboard uses another, or none."
 )
@@ -166,58 +154,47 @@ def certificate(
     context: click.Context, config: Path | None, data: Path | None, if_used: bool
 ) -> None:
     """Make the dashboard's own certificate, or renew it, and show its fingerprint."""
-    log_to_stderr(logging.WARNING)
+    common.log_to_stderr(logging.WARNING)
     if context.invoked_subcommand:
         return
-    settings, folder = load(config, data)
-    from edge_agent.appliance.certificates import (
-        CERTIFICATE,
-        fingerprint,
-        finish_replacement,
-        keep_certificate,
-    )
+    settings, folder = common.load(config, data)
+    from edge_agent.appliance import certificates as room
 
-    file = folder / TLS_FOLDER / CERTIFICATE
+    file = folder / TLS_FOLDER / room.CERTIFICATE
     served = settings.dashboard
     if served.certificate and served.key and served.certificate.parent.is_dir():
-        finish_replacement(served.certificate, served.key)
+        room.finish_replacement(served.certificate, served.key)
     if if_used and served.certificate != file:
         return
-    made = keep_certificate(file.parent)
+    made = room.keep_certificate(file.parent)
     click.echo(f"{file}: {'made' if made else 'good'}, SHA-256 fingerprint")
-    click.echo(f"  {fingerprint(file)}")
+    click.echo(f"  {room.fingerprint(file)}")
 
 
 @certificate.command("install")
 @click.option(
     "--cert",
-    type=click.Path(path_type=Path),
+    type=PATH,
     envvar="LEGO_CERT_PATH",
     metavar="FILE",
     help="Your certificate (PEM), followed by those that lead to its authority.",
 )
 @click.option(
     "--key",
-    type=click.Path(path_type=Path),
+    type=PATH,
     envvar="LEGO_CERT_KEY_PATH",
     metavar="FILE",
     help="Its private key (PEM), without a passphrase.",
 )
 @click.option(
     "--lineage",
-    type=click.Path(path_type=Path),
+    type=PATH,
     envvar="RENEWED_LINEAGE",
     metavar="FOLDER",
     help="Folder of certbot with fullchain.pem and privkey.pem, in place of --cert and --key.",
 )
-@common_options
-def install(
-    cert: Path | None,
-    key: Path | None,
-    lineage: Path | None,
-    config: Path | None,
-    data: Path | None,
-) -> None:
+@on_appliance
+def install(here: Here, cert: Path | None, key: Path | None, lineage: Path | None) -> None:
     """Serve the dashboard with a certificate of yours; an open page stays open.
 
     Without options the files are taken that certbot (--deploy-hook) and lego (--run-hook,
@@ -228,31 +205,24 @@ def install(
         cert, key = lineage / "fullchain.pem", lineage / "privkey.pem"
     if cert is None or key is None:
         raise click.UsageError("Give --cert FILE and --key FILE, or --lineage FOLDER.")
-    settings, folder = load(config, data)
-    from edge_agent.appliance.certificates import (
-        CERTIFICATE,
-        KEY,
-        make_place,
-        read_given,
-        replace_pair,
-    )
+    from edge_agent.appliance import certificates as room
 
-    given = read_given(cert, key)
-    served = settings.dashboard
-    is_served = served.certificate is not None and served.key is not None
-    target = served.certificate or folder / TLS_FOLDER / CERTIFICATE
-    target_key = served.key or folder / TLS_FOLDER / KEY
+    given = room.read_given(cert, key)
+    served = here.settings.dashboard
+    own = here.folder / TLS_FOLDER
+    target = served.certificate or own / room.CERTIFICATE
+    target_key = served.key or own / room.KEY
     if target.exists() and target.samefile(cert):
         click.echo(f"{cert}: is the file that the dashboard uses; it takes a change by itself.")
         return
-    if target.parent == folder / TLS_FOLDER:
-        make_place(target.parent)
-    replace_pair(target, target_key, given.content, given.secret)
+    if target.parent == own:
+        room.make_place(own)
+    room.replace_pair(target, target_key, given.content, given.secret)
     click.echo(f"Installed for {', '.join(given.names)}: {target}")
     click.echo(f"It ends on {given.ends:%Y-%m-%d}, in {given.days:.0f} days.")
     if not given.has_root:
         click.echo(f"Browsers take it where they trust {given.authority}.")
-    if is_served:
+    if served.certificate is not None and served.key is not None:
         click.echo("The dashboard takes it within a minute, without a restart.")
     else:
         click.echo("The configuration names no certificate yet. Below [dashboard] write:")
@@ -261,20 +231,20 @@ def install(
         click.echo("and restart the dashboard.")
 
 
-@click.command("database-gate")
-@common_options
+@cli.command("database-gate")
+@common.place_options
 @click.option(
     "--socket",
     "address",
-    type=click.Path(path_type=Path),
+    type=PATH,
     default=SOCKET,
     show_default=True,
     help="Where programs come that may read the database and not write it.",
 )
 def database_gate(config: Path | None, data: Path | None, address: Path) -> None:
     """Run the commands of a dashboard that may only read the database."""
-    log_to_stderr()
-    settings, folder = load(config, data)
+    common.log_to_stderr()
+    settings, folder = common.load(config, data)
     from edge_agent.core.process import StopSignals, SystemdNotifier
     from edge_agent.store.database.lock import lock_for_reading
     from edge_agent.store.database.schema import DATABASE_NAME, migrate
@@ -285,9 +255,7 @@ def database_gate(config: Path | None, data: Path | None, address: Path) -> None
     database = folder / DATABASE_NAME
     migrate(database)
     commands = Commands(
-        database,
-        purposes=settings.dashboard.purposes,
-        outbox_rows=settings.mqtt.outbox_rows,
+        database, purposes=settings.dashboard.purposes, outbox_rows=settings.mqtt.outbox_rows
     )
     with lock_for_reading(database), Gate(commands, address) as keeper:
         # from a thread of its own: who serves cannot wait for its own end

@@ -1,11 +1,8 @@
-"""The group, and how errors end.
+"""All commands in one group, those that stand alone, and how errors end.
 
-The group of all commands, those that stand alone, and how errors end.
-
-Commands that are handed on to the dashboard, a program of its own.
-
-It takes a second to load, which is too long for the Tab key: ``dashboard_commands.json`` beside
-this file, written by ``python -m tools.documents.write_manual``, holds its words for completion.
+Commands of the dashboard, a program of its own, are handed on. It takes a second to load, which is
+too long for the Tab key: ``shell/dashboard_commands.json``, written by
+``python -m tools.documents.write_manual``, holds its words for completion.
 """
 
 from __future__ import annotations
@@ -25,25 +22,19 @@ from typing import Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from edge_agent import __version__
-from edge_agent.cli.access import certificate, database_gate, mqtt_user
-from edge_agent.cli.appliance import alerts, bench, config_group, doctor, health, maintenance
-from edge_agent.cli.backup import backup, restore
-from edge_agent.cli.export import export, sql
-from edge_agent.cli.fleet import collect
-from edge_agent.cli.models import model, rollback, update
-from edge_agent.cli.options import common_options, load, log_to_stderr
-from edge_agent.cli.pictures import analyse_video, classify
-from edge_agent.cli.removed import add_removed
-from edge_agent.cli.study import (
-    import_markers,
-    import_study,
-    imports,
-    participant,
-    participant_describe,
-    session,
+from edge_agent.cli import (  # noqa: F401 - each of them adds its commands
+    access,
+    appliance,
+    backup,
+    export,
+    models,
+    pictures,
+    study,
+    vitals,
 )
-from edge_agent.cli.vitals import import_vitals, lsl, vitals
+from edge_agent.cli.fleet import collect
+from edge_agent.cli.options import PATH, cli, load, log_to_stderr, place_options
+from edge_agent.cli.removed import add_removed
 from edge_agent.core.errors import AffectEdgeError, ConfigError
 
 WORDS = Path(__file__).parent / "shell" / "dashboard_commands.json"
@@ -129,17 +120,8 @@ def completions(command: str, words: Sequence[str], incomplete: str) -> list[Com
     return [CompletionItem(one) for one in value_of["values"] if one.startswith(incomplete)]
 
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-@click.group(context_settings=CONTEXT)
-@click.version_option(__version__, prog_name="affect-edge", message="%(prog)s %(version)s")
-def cli() -> None:
-    """Affect Edge: expressions and vital signs on one timeline, on a Raspberry Pi."""
-
-
 @cli.command()
-@common_options
+@place_options
 def run(config: Path | None, data: Path | None) -> None:
     """Run the agent: camera, vitals, timeline, MQTT."""
     log_to_stderr()
@@ -158,13 +140,11 @@ def run(config: Path | None, data: Path | None) -> None:
 
 
 @cli.command()
-@common_options
+@place_options
 @click.option("--host", help="Address to listen on. Beyond this machine a certificate is needed.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
-@click.option("--certificate", type=click.Path(path_type=Path), help="TLS certificate (PEM).")
-@click.option(
-    "--key", type=click.Path(path_type=Path), help="Private key of the certificate (PEM)."
-)
+@click.option("--certificate", type=PATH, help="TLS certificate (PEM).")
+@click.option("--key", type=PATH, help="Private key of the certificate (PEM).")
 @click.option(
     "--login-link", is_flag=True, help="Print an address that logs in its first visitor, once."
 )
@@ -178,7 +158,7 @@ def dashboard(login_link: bool, **options: object) -> None:
 
 
 @cli.command()
-@common_options
+@place_options
 @click.option(
     "--seconds", type=click.IntRange(1, 366 * 86_400), help="End by itself after this long."
 )
@@ -204,37 +184,7 @@ for _name, _what in PASSED_ON.items():
     cli.add_command(PassedOnCommand(_name, _what))
 
 
-participant.add_command(participant_describe)
-for _command in (
-    alerts,
-    analyse_video,
-    bench,
-    classify,
-    collect,
-    config_group,
-    database_gate,
-    doctor,
-    export,
-    health,
-    lsl,
-    model,
-    mqtt_user,
-    import_vitals,
-    import_markers,
-    import_study,
-    imports,
-    vitals,
-    participant,
-    session,
-    maintenance,
-    backup,
-    restore,
-    certificate,
-    update,
-    rollback,
-    sql,
-):
-    cli.add_command(_command)
+cli.add_command(collect)
 add_removed(cli)
 
 
@@ -260,10 +210,9 @@ def main() -> None:
     except OSError as error:
         # every room translates its own; what is left is mostly our output onto a full disk
         drop_output()
+        what = error.filename or "the system refuses"
         if error.errno == errno.ENOSPC:
             what = "the output cannot be written"
-        else:
-            what = error.filename or "the system refuses"
         click.echo(f"affect-edge: {what} ({error.strerror or error}).", err=True)
         sys.exit(1)
 

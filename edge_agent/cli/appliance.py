@@ -1,15 +1,4 @@
-"""Run, doctor, bench, config, alerts.
-
-The commands that look after an installed appliance.
-
-The commands that find what is wrong: for people, and for programs that watch.
-
-The command that measures this machine.
-
-The configuration from the command line: checked, and changed with its comments kept.
-
-The command about alerts: those that stand, the log, and a trial of the addresses.
-"""
+"""Commands that look after an appliance: nightly work, health, speed, configuration, alerts."""
 
 from __future__ import annotations
 
@@ -18,12 +7,15 @@ import logging
 import sys
 import tomllib
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli import options as common
+from edge_agent.cli.options import PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, CertificateError, StoreError
 
@@ -47,38 +39,39 @@ FOLD_WITHIN_S = 30.0
 """Seconds a night for folding rollups; what years have gathered before takes some nights."""
 
 
-@click.command()
-@common_options
+@cli.command()
+@on_appliance
 @click.option(
     "--clock-is-right",
     is_flag=True,
     help="Believe the clock after it jumped or the appliance was off for long.",
 )
-def maintenance(config: Path | None, data: Path | None, clock_is_right: bool) -> None:
+def maintenance(here: Here, clock_is_right: bool) -> None:
     """Do the daily work: certificate, retention, disk budget, backup and check of the database.
 
     Each step is tried, whatever becomes of the others. Ends with 1 if one of them failed.
     """
-    log_to_stderr(logging.INFO)
-    settings, folder = load(config, data)
-    from edge_agent.store.database.schema import DATABASE_NAME, copies_beside
+    common.log_to_stderr(logging.INFO)
+    from edge_agent.store.database.schema import copies_beside
 
-    database = folder / DATABASE_NAME
-    steps = [("certificate", lambda: certificate_step(settings, folder))]
+    settings, database = here.settings, here.database
+    steps = [("certificate", partial(certificate_step, settings, here.folder))]
     if database.exists():
-        steps.append(("clock", lambda: clock_step(database, clock_is_right)))
-        steps.append(("retention", lambda: retention_step(settings, database)))
-        steps.append(("alerts", lambda: alerts_step(settings, database)))
-        # before the budget: no row goes for their space
-        steps.append(("rollups", lambda: rollups_step(settings, database)))
-        steps.append(("budget", lambda: budget_step(settings, database)))
-        steps.append(("copy", lambda: copy_step(database)))
-        steps.append(("second place", lambda: second_place_step(settings, database)))
+        steps += [
+            ("clock", partial(clock_step, database, clock_is_right)),
+            ("retention", partial(retention_step, settings, database)),
+            ("alerts", partial(alerts_step, settings, database)),
+            # before the budget: no row goes for their space
+            ("rollups", partial(rollups_step, settings, database)),
+            ("budget", partial(budget_step, settings, database)),
+            ("copy", partial(copy_step, database)),
+            ("second place", partial(second_place_step, settings, database)),
+        ]
     elif copies_beside(database):
-        steps.append(("copy", lambda: missing_step(database)))
+        steps.append(("copy", partial(missing_step, database)))
     failed = [name for name, step in steps if not attempt(name, step)]
     if failed and database.exists():
-        attempt("database", lambda: damage_step(database))
+        attempt("database", partial(damage_step, database))
     sys.exit(int(bool(failed)))
 
 
@@ -101,15 +94,12 @@ def certificate_step(settings: Settings, folder: Path) -> str:
         return "good"
     days = (ends_at(file) - clock.now().wall_ms / 1000) / 86_400
     if days < GIVEN_DAYS:
+        ending = f"ends in {days:.0f} days" if days > 0 else f"ended {-days:.0f} days ago"
         raise CertificateError(
-            f"{file}, which you have installed, {_ending(days)}. Renew it where it comes from, "
+            f"{file}, which you have installed, {ending}. Renew it where it comes from, "
             "then: affect-edge certificate install"
         )
     return f"installed by you, valid for {days:.0f} more days"
-
-
-def _ending(days: float) -> str:
-    return f"ends in {days:.0f} days" if days > 0 else f"ended {-days:.0f} days ago"
 
 
 def clock_step(database: Path, is_right: bool) -> str:
@@ -246,8 +236,8 @@ def attempt(name: str, step: Callable[[], str]) -> bool:
     return True
 
 
-@click.command()
-@common_options
+@cli.command()
+@common.place_options
 @json_option
 @click.option("--deep", is_flag=True, help="Read the whole database and each copy of it.")
 @click.option(
@@ -259,7 +249,7 @@ def doctor(
     config: Path | None, data: Path | None, as_json: bool, deep: bool, bundle: Path | None
 ) -> None:
     """Find what is wrong on this machine, and say what to do."""
-    log_to_stderr(logging.CRITICAL)
+    common.log_to_stderr(logging.CRITICAL)
     from edge_agent.appliance.checks import Finding, Verdict
     from edge_agent.appliance.doctor import diagnose, exit_code
     from edge_agent.config.loading import load_right_part
@@ -283,30 +273,21 @@ def doctor(
     for finding in diagnose(settings, folder, deep=deep):
         tell(finding)
     if as_json:
-        click.echo(
-            json.dumps(
-                [
-                    {"check": f.check, "verdict": f.verdict, "found": f.found, "cure": f.cure}
-                    for f in findings
-                ]
-            )
-        )
+        click.echo(json.dumps([asdict(finding) for finding in findings]))
     if bundle is not None:
         from edge_agent.appliance.support_bundle import write_bundle
 
         write_bundle(bundle, settings, folder, findings)
         click.echo(f"{bundle} can be handed on; look into it first.", err=True)
-    if wrong is not None:
-        sys.exit(2)
-    sys.exit(exit_code(findings))
+    sys.exit(2 if wrong is not None else exit_code(findings))
 
 
-@click.command()
-@common_options
+@cli.command()
+@common.place_options
 @click.argument("part", required=False, type=click.Choice(["agent", "dashboard"]))
 @click.option(
     "--collector",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Ask about a collector instead: the file that it was told by --health-file.",
 )
 def health(
@@ -318,8 +299,8 @@ def health(
     """
     if collector is not None:
         _collector_health(collector, part)
-    log_to_stderr(logging.CRITICAL)
-    settings, folder = load(config, data)
+    common.log_to_stderr(logging.CRITICAL)
+    settings, folder = common.load(config, data)
     from edge_agent.appliance.checks import agent_answers, dashboard_answers
 
     signs = {
@@ -343,8 +324,8 @@ def _collector_health(file: Path, part: str | None) -> NoReturn:
     sys.exit(int(bool(problem)))
 
 
-@click.command()
-@click.argument("source", required=False, type=click.Path(path_type=Path))
+@cli.command()
+@click.argument("source", required=False, type=PATH)
 @click.option(
     "--frames",
     type=click.IntRange(1, 1_000_000),
@@ -352,17 +333,13 @@ def _collector_health(file: Path, part: str | None) -> NoReturn:
     show_default=True,
     help="How many to measure.",
 )
-@common_options
+@on_appliance
 @json_option
-def bench(
-    source: Path | None, frames: int, config: Path | None, data: Path | None, as_json: bool
-) -> None:
+def bench(here: Here, source: Path | None, frames: int, as_json: bool) -> None:
     """Measure the speed of each stage, on the demonstration or on SOURCE (a picture or a video)."""
-    log_to_stderr(logging.WARNING)
-    settings, _folder = load(config, data)
     from edge_agent.appliance.bench import measure, table
 
-    figures = measure(settings, source, frames)
+    figures = measure(here.settings, source, frames)
     if not figures["faces"]:
         click.echo(
             "affect-edge: no face was found, so that the times say little of a frame with one.",
@@ -371,23 +348,23 @@ def bench(
     click.echo(json.dumps(figures) if as_json else table(figures))
 
 
-@click.group("config")
+@cli.group("config")
 def config_group() -> None:
     """The configuration."""
 
 
 @config_group.command("check")
-@click.argument("file", required=False, type=click.Path(path_type=Path))
-@common_options
+@click.argument("file", required=False, type=PATH)
+@common.place_options
 def config_check(file: Path | None, config: Path | None, data: Path | None) -> None:
     """Check a configuration file: unknown keys, wrong values, with their lines."""
-    load(file or config, data)
+    common.load(file or config, data)
     click.echo(f"{file or config or 'the configuration'} is right")
 
 
 @config_group.command("set")
 @click.argument("changes", metavar="KEY=VALUE…", nargs=-1, required=True)
-@click.option("--config", type=click.Path(path_type=Path), help="Configuration file (TOML).")
+@common.config_option
 @click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
 def config_set(changes: tuple[str, ...], config: Path | None, dry_run: bool) -> None:
     """Change values in the configuration file, such as `camera.fps=10`.
@@ -395,27 +372,20 @@ def config_set(changes: tuple[str, ...], config: Path | None, dry_run: bool) -> 
     Comments stay, the file of before stays beside it (.before), and nothing is written that
     `config check` would refuse. `KEY=` leaves the key out, so that its default holds.
     """
-    from edge_agent.config.editing import (
-        ConfigFile,
-        checked,
-        difference,
-        read_file,
-        save,
-        with_changes,
-    )
+    from edge_agent.config import editing
     from edge_agent.config.keys import restarts
     from edge_agent.config.loading import SYSTEM_FILE
 
     wanted = dict(_read(change) for change in changes)
-    before = read_file(config or SYSTEM_FILE)
-    settings = checked(before)
-    after = ConfigFile(before.path, with_changes(before.text, wanted))
-    checked(after)
-    lines = difference(before, after, settings)
+    before = editing.read_file(config or SYSTEM_FILE)
+    settings = editing.checked(before)
+    after = editing.ConfigFile(before.path, editing.with_changes(before.text, wanted))
+    editing.checked(after)
+    lines = editing.difference(before, after, settings)
     click.echo("\n".join(lines) or "nothing to change")
     if dry_run or not lines:
         return
-    copy = save(before, after.text)
+    copy = editing.save(before, after.text)
     click.echo(f"written; before: {copy}")
     click.echo(f"to use it: sudo systemctl restart {' '.join(restarts(tuple(wanted)))}")
 
@@ -439,44 +409,27 @@ def _read(change: str) -> tuple[str, Any]:
         return name, text  # a text without its quotes, as a shell hands it over
 
 
-_ROWS = 50
-
-
-@click.command()
+@cli.command()
 @click.option("--all", "everything", is_flag=True, help="Also those that have ended: the last 50.")
 @click.option(
     "--test", "trial", is_flag=True, help="Send a test message to every address of alerts.notify."
 )
-@common_options
+@on_appliance
 @json_option
-def alerts(
-    everything: bool, trial: bool, config: Path | None, data: Path | None, as_json: bool
-) -> None:
+def alerts(here: Here, everything: bool, trial: bool, as_json: bool) -> None:
     """Show the alerts that stand, or try the addresses; none of them is a medical alarm.
 
     With --test it ends with 1 when an address was not reached.
     """
-    log_to_stderr(logging.WARNING)
-    settings, folder = load(config, data)
     from edge_agent.alerts.sending import alert_options
-    from edge_agent.store.database.schema import DATABASE_NAME
     from edge_agent.store.write.alert_log import AlertFilter, AlertLog
 
     if trial:
-        sys.exit(_try_addresses(alert_options(settings), as_json=as_json))
-    wanted = AlertFilter(state="open")
-    nothing = "No alert stands."
-    if everything:
-        wanted = AlertFilter()
-        nothing = "No alert has begun yet."
-    _, rows = AlertLog(folder / DATABASE_NAME).page(wanted, _ROWS, 1)
-    if as_json:
-        click.echo(json.dumps([_told(alert) for alert in rows]))
-        return
-    for alert in rows:
-        click.echo(_line(alert))
-    if not rows:
-        click.echo(nothing)
+        sys.exit(_try_addresses(alert_options(here.settings), as_json=as_json))
+    wanted = AlertFilter() if everything else AlertFilter(state="open")
+    _, rows = AlertLog(here.database).page(wanted, 50, 1)
+    nothing = "No alert has begun yet." if everything else "No alert stands."
+    answer(as_json, [_told(row) for row in rows], [_line(row) for row in rows] or [nothing])
 
 
 def _try_addresses(options: AlertOptions, *, as_json: bool) -> int:
@@ -499,23 +452,14 @@ def _try_addresses(options: AlertOptions, *, as_json: bool) -> int:
         disclaimer=Message(DISCLAIMER),
     )
     posts = [Post(target, title, body) for target in targets]
-    answers = post(posts, language=options.language)
-    errors = {target.name: answer for target, answer in zip(targets, answers, strict=True)}
-    if as_json:
-        told = [{"address": name, "error": answer or None} for name, answer in errors.items()]
-        click.echo(json.dumps(told))
-    else:
-        for name, answer in errors.items():
-            click.echo(f"{name}: {answer or 'sent'}")
+    names = (target.name for target in targets)
+    errors = dict(zip(names, post(posts, language=options.language), strict=True))
+    told = [{"address": name, "error": error or None} for name, error in errors.items()]
+    answer(as_json, told, (f"{name}: {error or 'sent'}" for name, error in errors.items()))
     return int(any(errors.values()))
 
 
 def _told(alert: AlertEntry) -> dict[str, object]:
-    from edge_agent.core.clock import iso_utc
-
-    ended = None
-    if alert.ended_ms is not None:
-        ended = iso_utc(alert.ended_ms)
     return {
         "id": alert.id,
         "rule": alert.rule,
@@ -523,8 +467,8 @@ def _told(alert: AlertEntry) -> dict[str, object]:
         "text": alert.text,
         "value": alert.value,
         "session": alert.session,
-        "began": iso_utc(alert.raised_ms),
-        "ended": ended,
+        "began": clock.iso_utc(alert.raised_ms),
+        "ended": None if alert.ended_ms is None else clock.iso_utc(alert.ended_ms),
         "ending": alert.ending,
         "quiet": alert.quiet,
         "acknowledged_by": alert.acknowledged_by,

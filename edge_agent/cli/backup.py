@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli import options as common
+from edge_agent.cli.options import PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, BackupError, ConfigError
 
@@ -24,23 +24,20 @@ if TYPE_CHECKING:
 CONFIG_NAME = "affect-edge.toml"
 _SQLITE = b"SQLite format 3\0"
 _passphrase_file = click.option(
-    "--passphrase-file",
-    type=click.Path(path_type=Path),
-    help="File whose first line is the passphrase.",
+    "--passphrase-file", type=PATH, help="File whose first line is the passphrase."
 )
 
 
-@click.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path))
-@common_options
+@cli.command()
+@click.argument("file", required=False, type=PATH)
+@on_appliance
 @json_option
 @click.option("--passphrase", is_flag=True, help="Ask for a passphrase, and lock FILE with it.")
 @_passphrase_file
 @click.option("--overwrite", is_flag=True, help="Replace an older archive of this name.")
 def backup(
+    here: Here,
     file: Path | None,
-    config: Path | None,
-    data: Path | None,
     as_json: bool,
     passphrase: bool,
     passphrase_file: Path | None,
@@ -51,48 +48,42 @@ def backup(
     Database, configuration, certificate, accounts, protocols and your own models. Without FILE:
     copy the database aside now, and verify the copy.
     """
-    log_to_stderr(logging.WARNING)
-    settings, folder = load(config, data)
     if file is None:
         if passphrase or passphrase_file:
             raise click.UsageError("Name the FILE that the passphrase is to lock.")
-        from edge_agent.store.database.schema import DATABASE_NAME
         from edge_agent.store.upkeep.copies import make_daily_copy
 
-        copy = str(make_daily_copy(folder / DATABASE_NAME))
-        click.echo(json.dumps({"file": copy}) if as_json else copy)
+        copy = str(make_daily_copy(here.database))
+        answer(as_json, {"file": copy}, [copy])
         return
     from edge_agent.appliance.backup import check_target
 
     check_target(file, overwrite=overwrite)
-    word = read_passphrase(passphrase_file, ask=passphrase)
-    made = archive_of(settings, config, folder, file, word)
-    if as_json:
-        click.echo(json.dumps({"file": str(file)} | made.model_dump(mode="json")))
-        return
-    for sentence in made.left_out:
-        click.echo(f"left out: {sentence}", err=True)
+    made = archive_of(here, file, read_passphrase(passphrase_file, ask=passphrase))
+    if not as_json:
+        for sentence in made.left_out:
+            click.echo(f"left out: {sentence}", err=True)
     size = file.stat().st_size / 1e6
-    click.echo(f"{file}: {size:.1f} MB, {len(made.files)} files, read back and right")
-    click.echo(f"  {made.contents.sentence}")
+    lines = [
+        f"{file}: {size:.1f} MB, {len(made.files)} files, read back and right",
+        f"  {made.contents.sentence}",
+    ]
+    answer(as_json, {"file": str(file)} | made.model_dump(mode="json"), lines)
 
 
-def archive_of(
-    settings: Settings, config: Path | None, folder: Path, file: Path, passphrase: str | None
-) -> Manifest:
+def archive_of(here: Here, file: Path, passphrase: str | None) -> Manifest:
     """Write the archive of an appliance; return what is in it."""
     from edge_agent.appliance.backup import make_backup, parts_of
     from edge_agent.config.loading import SYSTEM_FILE
-    from edge_agent.store.database.schema import DATABASE_NAME
 
-    used = config or (SYSTEM_FILE if SYSTEM_FILE.exists() else None)
-    parts = parts_of(settings, used, folder)
-    return make_backup(folder / DATABASE_NAME, parts, file, settings.device.name, passphrase)
+    used = here.config or (SYSTEM_FILE if SYSTEM_FILE.exists() else None)
+    parts = parts_of(here.settings, used, here.folder)
+    return make_backup(here.database, parts, file, here.settings.device.name, passphrase)
 
 
-@click.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path))
-@common_options
+@cli.command()
+@click.argument("file", required=False, type=PATH)
+@common.place_options
 @json_option
 @click.option("--list", "only_list", is_flag=True, help="Say what is in FILE, and change nothing.")
 @_passphrase_file
@@ -111,7 +102,7 @@ def restore(
     Agent and dashboard must be stopped. What is here now is set aside, not deleted. Without FILE:
     list the copies of the database that are here, or complete a restore that was interrupted.
     """
-    log_to_stderr(logging.WARNING)
+    common.log_to_stderr(logging.WARNING)
     settings, places = places_of(config, data)
     from edge_agent.appliance.restore import finish_restore
 
@@ -165,9 +156,8 @@ def read_passphrase(file: Path | None, *, ask: bool) -> str | None:
 
 def ask_for(file: Path | None) -> str:
     """Return the passphrase of an archive."""
-    return read_passphrase(file, ask=False) or str(
-        click.prompt("Passphrase", hide_input=True, err=True)
-    )
+    given = read_passphrase(file, ask=False)
+    return given or str(click.prompt("Passphrase", hide_input=True, err=True))
 
 
 def is_database(file: Path) -> bool:
@@ -186,16 +176,14 @@ def is_database(file: Path) -> bool:
 
 def show(file: Path, passphrase_file: Path | None, *, as_json: bool) -> None:
     """Say what is in an archive or a copy."""
+    from edge_agent.appliance.archive import open_archive, read_inventory
+
     told: dict[str, Any] = {"file": str(file)}
     if is_database(file):
-        from edge_agent.appliance.archive import read_inventory
-
         inventory = read_inventory(file)
         told |= {"kind": "copy", "contents": inventory.model_dump(mode="json")}
         lines = [f"{file}: a copy of the database", f"  {inventory.sentence}"]
     else:
-        from edge_agent.appliance.archive import open_archive
-
         with open_archive(file, lambda: ask_for(passphrase_file)) as archive:
             manifest = archive.manifest
             told |= {"kind": "archive", "locked": archive.is_locked}
@@ -206,7 +194,7 @@ def show(file: Path, passphrase_file: Path | None, *, as_json: bool) -> None:
             *(f"  {part.path} ({part.bytes:,} bytes)" for part in manifest.files),
             *(f"  left out: {sentence}" for sentence in manifest.left_out),
         ]
-    click.echo(json.dumps(told) if as_json else "\n".join(lines))
+    answer(as_json, told, lines)
 
 
 def origin(file: Path, manifest: Manifest) -> str:
@@ -296,42 +284,37 @@ def confirm(places: Places, *, ask: bool) -> None:
 
 def report(done: Restored, places: Places, *, as_json: bool) -> None:
     """Say what was restored, and what is left to do."""
-    if as_json:
-        told = {
-            "contents": done.contents.model_dump(mode="json"),
-            "files": [str(path) for path in done.files],
-            "replaced": [str(path) for path in done.replaced],
-            "erased_again": done.erased,
-            "unclear": done.unclear,
-            "erasures_known": done.erasures_known,
-            "notes": done.notes,
-        }
-        click.echo(json.dumps(told))
-        return
-    click.echo(f"Restored: {done.contents.sentence}")
-    for path in done.replaced:
-        click.echo(f"  set aside: {path}")
-    for note in done.notes:
-        click.echo(f"  {note}")
+    told = {
+        "contents": done.contents.model_dump(mode="json"),
+        "files": [str(path) for path in done.files],
+        "replaced": [str(path) for path in done.replaced],
+        "erased_again": done.erased,
+        "unclear": done.unclear,
+        "erasures_known": done.erasures_known,
+        "notes": done.notes,
+    }
+    lines = [f"Restored: {done.contents.sentence}"]
+    lines += [f"  set aside: {path}" for path in done.replaced]
+    lines += [f"  {note}" for note in done.notes]
     if done.erased:
-        click.echo(f"{done.erased} participants who had been erased since were erased again.")
+        lines.append(f"{done.erased} participants who had been erased since were erased again.")
     if done.unclear:
-        click.echo(
+        lines.append(
             f"{done.unclear} erased participants could not be told apart from others: look "
             "through `affect-edge participant list`, and erase them again."
         )
     if not done.erasures_known:
-        click.echo(
+        lines.append(
             "No database here could tell who was erased since this was made. If anybody was, erase "
             "them again."
         )
-    click.echo(
+    lines.append(
         "Start agent and dashboard: sudo systemctl start affect-edge-agent affect-edge-dashboard "
         f"(or with --config {places.config} --data {places.data})."
     )
+    answer(as_json, told, lines)
 
 
 def say(*lines: str) -> None:
     """Tell a person something; standard output stays free for JSON."""
-    for line in lines:
-        click.echo(line, file=sys.stderr)
+    click.echo("\n".join(lines), err=True)

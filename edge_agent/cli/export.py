@@ -1,19 +1,13 @@
-"""Export, sql.
-
-The command that takes the timeline along: of this appliance, or of devices of a fleet.
-
-The command that answers questions in SQL.
-"""
+"""Commands that take the timeline along, or answer questions about it in SQL."""
 
 from __future__ import annotations
 
 import csv
 import json
-import logging
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -22,16 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.cli.options import common_options, load, log_to_stderr, plain, table_lines
+from edge_agent.cli.options import PATH, Here, cli, on_appliance, plain, table_lines
 from edge_agent.cli.removed import NO_MULTIVERSE, removed_option
 from edge_agent.core.errors import DataFileError
 
 if TYPE_CHECKING:
     from edge_agent.config.settings import Settings
-    from edge_agent.store.export.ad_hoc import AdHocReader, Answer
+    from edge_agent.store.export.ad_hoc import Answer
     from edge_agent.store.export.appliance import Appliance
     from edge_agent.store.export.rows import Choice
     from edge_agent.store.export.source import OnProgress
+
+
+_DASHBOARD = [sys.executable, "-P", "-m", "dashboard"]
 
 
 class FormatChoice(click.Choice[str]):
@@ -58,11 +55,11 @@ class FormatOption(click.Option):
         return super().get_help_record(ctx)
 
 
-@click.command()
-@common_options
+@cli.command()
+@on_appliance
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PATH,
     required=True,
     help="New file or folder, as the format says; made if needed.",
 )
@@ -71,19 +68,14 @@ class FormatOption(click.Option):
 )
 @click.option(
     "--question",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="JSON file with the question of the analysis, for the bundle: `analyse --print-question` "
     "writes it. Default: the question that the Analysis page asks by itself.",
 )
 @removed_option("--multiverse", NO_MULTIVERSE)
 @click.option("--from", "start", type=click.DateTime(), help="Begin, local time.")
 @click.option("--to", "end", type=click.DateTime(), help="End, local time.")
-@click.option(
-    "--format",
-    "form",
-    cls=FormatOption,
-    type=FormatChoice(),
-)
+@click.option("--format", "form", cls=FormatOption, type=FormatChoice())
 @click.option(
     "--passphrase", is_flag=True, help="Ask for a passphrase, and lock the export with it (age)."
 )
@@ -105,8 +97,7 @@ class FormatOption(click.Option):
 )
 @click.option("--all-devices", is_flag=True, help="With --source: of all devices.")
 def export(
-    config: Path | None,
-    data: Path | None,
+    here: Here,
     out: Path,
     sessions: tuple[int, ...],
     question: Path | None,
@@ -120,9 +111,6 @@ def export(
     all_devices: bool,
 ) -> None:
     """Export the timeline: expressions, vitals, episodes, markers, self-reports and sessions."""
-    log_to_stderr(logging.WARNING)
-    settings, folder = load(config, data)
-    from edge_agent.store.database.schema import DATABASE_NAME
     from edge_agent.store.export.formats import format_named
     from edge_agent.store.export.rows import Choice
     from edge_agent.store.export.sealed import Work, export_sealed
@@ -135,8 +123,9 @@ def export(
         )
     if source is None and (devices or all_devices):
         raise click.UsageError("--device and --all-devices choose devices of --source.")
-    chosen = format_named(form or _default_format(out))
+    chosen = format_named(form or ("bundle" if out.suffix == ".zip" else "csv"))
     if source is not None:
+        vision = here.settings.vision
         wanted = {
             "source": source,
             "devices": devices,
@@ -147,10 +136,14 @@ def export(
             "start_ms": start_ms,
             "end_ms": end_ms,
             "question": None if question is None else _question(question),
-            "models": (settings.vision.expression_model, settings.vision.detector_model),
+            "models": (vision.expression_model, vision.detector_model),
             "passphrase": _passphrase(passphrase_file, ask=passphrase),
         }
-        _export_sites(wanted)
+        # the dashboard knows the database of a fleet; it says itself why it could not
+        command = [*_DASHBOARD, "export-sites"]
+        done = subprocess.run(command, input=json.dumps(wanted), text=True, check=False)
+        if done.returncode:
+            sys.exit(done.returncode)
         return
     if chosen.needs_sessions and not sessions:
         raise click.UsageError(
@@ -158,31 +151,19 @@ def export(
         )
     word = _passphrase(passphrase_file, ask=passphrase)
     choice = Choice(sessions or None, start_ms, end_ms)
-    about = _appliance(settings)
+    about = _appliance(here.settings)
     if chosen.name == "bundle":
         told_question = _question(question)
-        tables = _tables(told_question, choice, config, folder)
+        tables = _tables(told_question, choice, here)
         about = replace(about, question=told_question, tables=tables)
     with _progress_bar() as on_progress:
         if word is None:
-            files = chosen.export(folder / DATABASE_NAME, out, choice, about, on_progress)
+            files = chosen.export(here.database, out, choice, about, on_progress)
         else:
-            work = Work(folder / DATABASE_NAME, chosen, choice, about)
+            work = Work(here.database, chosen, choice, about)
             files = [export_sealed(work, out, word, on_progress)]
     for file in files:
         click.echo(file)
-
-
-def _export_sites(wanted: Mapping[str, Any]) -> None:
-    """Let the dashboard export studies of several devices: it knows the database of a fleet.
-
-    Raises:
-        click.exceptions.Exit: it could not; it has said why.
-    """
-    command = [sys.executable, "-P", "-m", "dashboard", "export-sites"]
-    done = subprocess.run(command, input=json.dumps(wanted), text=True, check=False)
-    if done.returncode:
-        raise click.exceptions.Exit(done.returncode)
 
 
 def _passphrase(file: Path | None, *, ask: bool) -> str | None:
@@ -203,13 +184,6 @@ def _passphrase(file: Path | None, *, ask: bool) -> str | None:
     return word
 
 
-def _default_format(out: Path) -> str:
-    """Return the name of the format that is meant where none is named."""
-    if out.suffix == ".zip":
-        return "bundle"
-    return "csv"
-
-
 def _question(file: Path | None) -> dict[str, Any]:
     """Return the question of the analysis: of a file, or what the dashboard asks by itself.
 
@@ -217,9 +191,7 @@ def _question(file: Path | None) -> dict[str, Any]:
         DataFileError: the file is not there, or holds no question.
     """
     if file is None:
-        command = [sys.executable, "-P", "-m", "dashboard", "analyse", "--print-question"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+        return _analysed("--print-question")
     try:
         question = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -231,9 +203,14 @@ def _question(file: Path | None) -> dict[str, Any]:
     return question
 
 
-def _tables(
-    question: dict[str, Any], choice: Choice, config: Path | None, data: Path
-) -> dict[str, str]:
+def _analysed(*words: str) -> dict[str, Any]:
+    """Return the object that the dashboard's analysis prints; nothing where it cannot."""
+    command = [*_DASHBOARD, "analyse", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+
+
+def _tables(question: dict[str, Any], choice: Choice, here: Here) -> dict[str, str]:
     """Return what the dashboard's analysis adds to a bundle, text by the name of the file; nothing
     where it cannot.
     """
@@ -242,26 +219,15 @@ def _tables(
     question = question | {"sensitivity": False}
     if choice.sessions:
         question |= {"sample": "selected", "session": choice.sessions}
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "dashboard",
-        "analyse",
-        "--print-tables",
-        "--data",
-        str(data),
-    ]
+    words = ["--print-tables", "--data", str(here.folder)]
     if choice.start_ms is not None or choice.end_ms is not None:
-        command += ["--range", *map(str, choice.span)]
-    if config is not None:
-        command += ["--config", str(config)]
+        words += ["--range", *map(str, choice.span)]
+    if here.config is not None:
+        words += ["--config", str(here.config)]
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         json.dump(question, file)
         file.flush()
-        command += ["--question", file.name]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+        return _analysed(*words, "--question", file.name)
 
 
 def epoch_ms(local: datetime | None) -> int | None:
@@ -305,10 +271,7 @@ def _progress_bar() -> Iterator[OnProgress | None]:
         on_progress(1.0)
 
 
-"""Signs of a value in a table; longer ones are cut."""
-
-
-@click.command()
+@cli.command()
 @click.argument("query", required=False)
 @click.option(
     "--value",
@@ -332,29 +295,20 @@ def _progress_bar() -> Iterator[OnProgress | None]:
     show_default=True,
     help="How long the answer may take.",
 )
-@common_options
-def sql(
-    query: str | None,
-    values: tuple[str, ...],
-    form: str,
-    seconds: float,
-    config: Path | None,
-    data: Path | None,
-) -> None:
+@on_appliance
+def sql(here: Here, query: str | None, values: tuple[str, ...], form: str, seconds: float) -> None:
     """Answer a question in SQL (SELECT …) from the timeline; without one, list what there is.
 
     The database is only read, also beside a running agent. Its tables and views are described in
     docs/data.md.
     """
-    log_to_stderr(logging.WARNING)
-    _, folder = load(config, data)
-    from edge_agent.store.database.schema import DATABASE_NAME
     from edge_agent.store.export.ad_hoc import AdHocReader, QueryError
 
     given = dict(_pair(value) for value in values)
-    with AdHocReader(folder / DATABASE_NAME, seconds) as reader:
+    with AdHocReader(here.database, seconds) as reader:
         if query is None:
-            _list(reader)
+            for kind, name, columns in reader.tables():
+                click.echo(f"{kind} {name}: {', '.join(columns)}")
             return
         try:
             _print(reader.ask(query, given), form)
@@ -369,23 +323,17 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _list(reader: AdHocReader) -> None:
-    """Print tables and views with their columns."""
-    for kind, name, columns in reader.tables():
-        click.echo(f"{kind} {name}: {', '.join(columns)}")
-
-
 def _print(answer: Answer, form: str) -> None:
+    rows = (_object(answer.columns, row) for row in answer.rows)
     if form == "csv":
         writer = csv.writer(sys.stdout)
         writer.writerow(answer.columns)
         writer.writerows(plain(row) for row in answer.rows)
     elif form == "json":
-        rows = [_object(answer.columns, row) for row in answer.rows]
-        click.echo(json.dumps(rows, ensure_ascii=False))
+        click.echo(json.dumps(list(rows), ensure_ascii=False))
     elif form == "jsonl":
-        for row in answer.rows:
-            click.echo(json.dumps(_object(answer.columns, row), ensure_ascii=False))
+        for row in rows:
+            click.echo(json.dumps(row, ensure_ascii=False))
     else:
         for line in table_lines(answer.columns, answer.rows):
             click.echo(line)

@@ -1,8 +1,6 @@
-"""Collect.
+"""The command that collects the timelines of many appliances: a program of its own.
 
-The command that collects the timelines of many appliances; a program of its own.
-
-The options of the collector, which the command line and the collector itself know.
+The collector itself takes the same options.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from typing import Any
 
 import click
 
+_PATH = click.Path(path_type=Path)
 _OPTIONS = (
     click.option(
         "--database",
@@ -24,7 +23,7 @@ _OPTIONS = (
     ),
     click.option(
         "--database-password-file",
-        type=click.Path(path_type=Path),
+        type=_PATH,
         help="File whose first line is the password of the account of the database; left out: "
         "libpq finds it (.pgpass), or none is needed.",
     ),
@@ -51,30 +50,26 @@ _OPTIONS = (
     ),
     click.option("--username", help="Account at the broker."),
     click.option(
-        "--password-file",
-        type=click.Path(path_type=Path),
-        help="File whose first line is the password of the account.",
+        "--password-file", type=_PATH, help="File whose first line is the password of the account."
     ),
     click.option("--tls", is_flag=True, help="Encrypt, and check the broker's certificate."),
     click.option(
         "--ca-file",
-        type=click.Path(path_type=Path),
+        type=_PATH,
         help="Certificate authority of the broker (PEM); left out: the system's.",
     ),
     click.option(
         "--client-certificate",
-        type=click.Path(path_type=Path),
+        type=_PATH,
         help="Shown to a broker that asks for one (PEM); with --client-key.",
     ),
-    click.option(
-        "--client-key", type=click.Path(path_type=Path), help="Private key of that (PEM)."
-    ),
+    click.option("--client-key", type=_PATH, help="Private key of that (PEM)."),
     click.option(
         "--root", default="affect-edge", show_default=True, help="First part of the topics."
     ),
     click.option(
         "--health-file",
-        type=click.Path(path_type=Path),
+        type=_PATH,
         help="File that says every two seconds how it stands, for affect-edge health --collector.",
     ),
     click.option(

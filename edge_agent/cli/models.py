@@ -1,13 +1,7 @@
-"""Models, update, rollback.
-
-``affect-edge model``: what is here, whether it is whole, which one runs.
-
-``affect-edge update`` and ``rollback``: newer releases, and whose are taken.
-"""
+"""Commands about model files and about releases of the program."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from dataclasses import asdict
@@ -16,53 +10,46 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_agent.cli.options import common_options, json_option, load, log_to_stderr
+from edge_agent.cli.options import PATH, Here, answer, cli, json_option, log_to_stderr, on_appliance
 from edge_agent.cli.removed import removed_option
 from edge_agent.core.errors import UpdateError
 
 if TYPE_CHECKING:
-    from edge_agent.appliance.models import ListedModel, ModelPlace
+    from edge_agent.appliance.models import ListedModel
     from edge_agent.appliance.update import Place
 
 
-@click.group()
+@cli.group()
 def model() -> None:
     """Model files."""
 
 
 @model.command("list")
-@common_options
+@on_appliance
 @json_option
-def model_list(config: Path | None, data: Path | None, as_json: bool) -> None:
+def model_list(here: Here, as_json: bool) -> None:
     """List the models on this appliance; the configured ones are marked."""
-    log_to_stderr(logging.WARNING)
-    settings, folder = load(config, data)
     from edge_agent.appliance.models import models_on
 
-    models = models_on(settings, folder)
-    if as_json:
-        click.echo(json.dumps([asdict(one) | {"path": str(one.path)} for one in models]))
-        return
-    for one in models:
-        click.echo(_line(one))
+    models = models_on(here.settings, here.folder)
+    told = [asdict(one) | {"path": str(one.path)} for one in models]
+    answer(as_json, told, map(_line, models))
 
 
 @model.command("verify")
-@click.argument("card", required=False, type=click.Path(path_type=Path))
-@common_options
-def model_verify(card: Path | None, config: Path | None, data: Path | None) -> None:
+@click.argument("card", required=False, type=PATH)
+@on_appliance
+def model_verify(here: Here, card: Path | None) -> None:
     """Check model files against their cards: CARD, or the configured ones."""
-    log_to_stderr(logging.WARNING)
-    settings, _folder = load(config, data)
     from edge_agent.vision.models.card import find_model, read_card
     from edge_agent.vision.models.model import load_model
 
-    vision = settings.vision
+    vision = here.settings.vision
     names: list[str | Path] = [card] if card else [vision.detector_model, vision.expression_model]
     if card is None and vision.detector == "yunet":
         from edge_agent.vision.faces.finder import open_finder
 
-        used = open_finder(settings.vision).card
+        used = open_finder(vision).card
         click.echo(f"{used.name}: YuNet, SHA-256 {used.sha256}; it has no card to agree with")
         names = [vision.expression_model]
     for name in names:
@@ -73,37 +60,28 @@ def model_verify(card: Path | None, config: Path | None, data: Path | None) -> N
 
 @model.command("install")
 @click.argument("what", metavar="FILE…|NAME", nargs=-1, required=True)
-@common_options
-def model_install(what: tuple[str, ...], config: Path | None, data: Path | None) -> None:
+@on_appliance
+def model_install(here: Here, what: tuple[str, ...]) -> None:
     """Use another model: the files of one of your own, or the NAME of one that is here.
 
     FILE is NAME.tflite or its card NAME.json; both lie in one folder. They are checked as the agent
     checks them and copied below the data folder, then the configuration names the model. The one of
     before stays there, too.
     """
-    log_to_stderr(logging.WARNING)
-    from edge_agent.appliance.models import install_model
+    from edge_agent.appliance.models import ModelPlace, install_model
+    from edge_agent.config.keys import restarts
+    from edge_agent.config.loading import SYSTEM_FILE
 
-    change = install_model(_place(config, data), what)
+    change = install_model(ModelPlace(here.config or SYSTEM_FILE, here.folder), what)
     click.echo(f"{change.card.name} {change.card.version}: file, hash, labels and shapes agree")
     if change.copy is None:
         click.echo("it is configured already; nothing was changed")
         return
-    from edge_agent.config.keys import restarts
-
     click.echo(f"{change.key}: {change.before or 'the default'} → {change.path}")
     click.echo(f"written; before: {change.copy}")
     click.echo(f"to use it: sudo systemctl restart {' '.join(restarts((change.key,)))}")
     back = f"model install {change.before}" if change.before else f"config set {change.key}="
     click.echo(f"to go back: sudo affect-edge {back}")
-
-
-def _place(config: Path | None, data: Path | None) -> ModelPlace:
-    from edge_agent.appliance.models import ModelPlace
-    from edge_agent.config.loading import SYSTEM_FILE
-
-    _settings, folder = load(config, data)
-    return ModelPlace(config or SYSTEM_FILE, folder)
 
 
 def _line(one: ListedModel) -> str:
@@ -118,17 +96,17 @@ def _line(one: ListedModel) -> str:
 _BY_FILE = "Get the archive of a release and its .sig, then: sudo affect-edge update FILE"
 
 
-@click.command()
+@cli.command()
 @click.argument("source", metavar="[FILE|URL|CHECKOUT]", required=False)
 @click.option(
     "--trust",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="KEYFILE",
     help="Take releases that this public key (.pub) signs, too.",
 )
 @click.option(
     "--revoke",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="KEYFILE",
     help="Never again take what this public key (.pub) signs.",
 )
@@ -213,7 +191,7 @@ def show_keys(place: Place) -> None:
         click.echo(f"{one.key.fingerprint} ({one.source}{note})")
 
 
-@click.command()
+@cli.command()
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 def rollback(yes: bool) -> None:
     """Go back to the release that ran before the last update."""

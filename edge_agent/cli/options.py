@@ -1,30 +1,30 @@
-"""Options, times and tables in common.
+"""The group of all commands, and all that several of them share.
 
-What several commands have in common: their options, the configuration, the log.
-
-Times that commands take: ISO 8601 with a zone, or with one that an option names.
-
-Tables that commands print for people.
-
-What options of commands say of the columns and times of a CSV file.
+These are options, the appliance that a command is about, the log, times (ISO 8601 with a zone, or
+with one that an option names), and tables for people.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import tzinfo
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import click
 
+from edge_agent import __version__
 from edge_agent.core.errors import DataFileError, ReadingError
 
 if TYPE_CHECKING:
     from edge_agent.config.settings import Settings
+    from edge_agent.store.study.study import Study
     from edge_agent.vitals.csv import ColumnMap, DateOrder
 
 
@@ -34,20 +34,86 @@ ACTOR = "command line"
 """Name of the command line in the audit trail."""
 
 
-def common_options(command: Callable[P, None]) -> Callable[P, None]:
+PATH = click.Path(path_type=Path)
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="affect-edge", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Affect Edge: expressions and vital signs on one timeline, on a Raspberry Pi."""
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The appliance that a command is about.
+
+    Attributes:
+        config: the configuration file that was named; ``None``: the usual one.
+        settings: what stands in it.
+        folder: the data folder.
+    """
+
+    config: Path | None
+    settings: Settings
+    folder: Path
+
+    @property
+    def database(self) -> Path:
+        """The database, which may be missing."""
+        from edge_agent.store.database.schema import DATABASE_NAME
+
+        return self.folder / DATABASE_NAME
+
+    def made_database(self) -> Path:
+        """Return the database, made where there is none: a study may be prepared before a run."""
+        from edge_agent.store.database.schema import migrate
+
+        migrate(self.database)
+        return self.database
+
+    @property
+    def study(self) -> Study:
+        """The study in it, as the dashboard uses it."""
+        from edge_agent.store.study.study import Study
+
+        purposes = self.settings.dashboard.purposes
+        outbox_rows = self.settings.mqtt.outbox_rows
+        return Study(self.database, purposes=purposes, outbox_rows=outbox_rows)
+
+
+config_option = click.option("--config", type=PATH, help="Configuration file (TOML).")
+
+
+def place_options(command: Callable[P, None]) -> Callable[P, None]:
     """Give a command ``--config`` and ``--data``."""
-    config = click.option(
-        "--config", type=click.Path(path_type=Path), help="Configuration file (TOML)."
-    )
-    data = click.option(
-        "--data", type=click.Path(path_type=Path), help="Data folder; wins over the configuration."
-    )
-    return config(data(command))
+    data = click.option("--data", type=PATH, help="Data folder; wins over the configuration.")
+    return config_option(data(command))
+
+
+def on_appliance(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the same two options, and hand it the appliance that they name.
+
+    Of the log, warnings go to standard error.
+    """
+
+    @wraps(command)
+    def with_appliance(config: Path | None, data: Path | None, **options: object) -> None:
+        log_to_stderr(logging.WARNING)
+        command(Here(config, *load(config, data)), **options)
+
+    return place_options(with_appliance)
 
 
 def json_option(command: Callable[P, None]) -> Callable[P, None]:
     """Give a command ``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON only.")(command)
+
+
+def answer(as_json: bool, told: object, lines: Iterable[object]) -> None:
+    """Print a value as JSON where that is asked for, else lines for people."""
+    for line in [json.dumps(told)] if as_json else lines:
+        click.echo(line)
 
 
 def load(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
@@ -61,11 +127,9 @@ def load(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
 
 def log_to_stderr(level: int = logging.INFO) -> None:
     """Send the log to standard error; under systemd the journal adds the time."""
-    under_systemd = "JOURNAL_STREAM" in os.environ
-    if under_systemd:
+    form = "%(asctime)s %(levelname)s %(message)s"
+    if "JOURNAL_STREAM" in os.environ:
         form = "%(levelname)s %(name)s: %(message)s"
-    else:
-        form = "%(asctime)s %(levelname)s %(message)s"
     logging.basicConfig(level=level, format=form, datefmt="%H:%M:%S", stream=sys.stderr, force=True)
 
 
@@ -84,14 +148,21 @@ def instant_ms(option: str, text: str, timezone: str | None) -> int:
         click.BadParameter: it is no time, or has no zone and none is named.
     """
     from edge_agent.core.readings import time_ms
+
+    try:
+        return time_ms(text, zone_of(timezone))
+    except ReadingError as error:
+        raise click.BadParameter(f"{option} {error.shown} {error.reason}") from error
+
+
+def zone_of(name: str | None) -> tzinfo | None:
+    """Return the time zone of a name such as ``Europe/Berlin``."""
     from edge_agent.vitals.csv import zone_named
 
     try:
-        return time_ms(text, zone_named(timezone or ""))
+        return zone_named(name or "")
     except DataFileError as error:
         raise click.BadParameter(str(error)) from error
-    except ReadingError as error:
-        raise click.BadParameter(f"{option} {error.shown} {error.reason}") from error
 
 
 _WIDEST = 60
@@ -110,12 +181,10 @@ def table_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterab
     yield "  ".join(name.ljust(width) for name, width in zip(columns, widths, strict=True)).rstrip()
     yield "  ".join("-" * width for width in widths)
     for row, shown in zip(kept, texts, strict=True):
-        cells = []
-        for value, text, width in zip(row, shown, widths, strict=True):
-            if isinstance(value, int | float):
-                cells.append(text.rjust(width))
-            else:
-                cells.append(text.ljust(width))
+        cells = [
+            text.rjust(width) if isinstance(value, int | float) else text.ljust(width)
+            for value, text, width in zip(row, shown, widths, strict=True)
+        ]
         yield "  ".join(cells).rstrip()
 
 
@@ -123,19 +192,7 @@ def _text(value: Any) -> str:
     if value is None:
         return ""
     text = str(value).replace("\n", " ")
-    if len(text) > _WIDEST:
-        return text[: _WIDEST - 1] + "…"
-    return text
-
-
-def zone_of(name: str | None) -> tzinfo | None:
-    """Return the time zone of a name such as ``Europe/Berlin``."""
-    from edge_agent.vitals.csv import zone_named
-
-    try:
-        return zone_named(name or "")
-    except DataFileError as error:
-        raise click.BadParameter(str(error)) from error
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
 
 def column_map(
@@ -151,10 +208,7 @@ def column_map(
         if of_units or dates != "iso":
             raise click.UsageError("--unit and --dates go with --map: say which columns there are.")
         return None
-    if "guess" in columns:
-        guessed = guess_map(read_file(file))
-    else:
-        guessed = ColumnMap({})
+    guessed = guess_map(read_file(file)) if "guess" in columns else ColumnMap({})
     return ColumnMap(
         {**guessed.columns, **chosen},
         {**guessed.units, **of_units},
@@ -165,9 +219,7 @@ def column_map(
 def pairs_of(option: str, words: Iterable[str]) -> dict[str, str]:
     """Return what stands before and behind the ``=`` of each word."""
     pairs = [word.partition("=") for word in words]
-    wrong = next(
-        (name + value for name, sign, value in pairs if not (name and sign and value)), None
-    )
-    if wrong is not None:
-        raise click.UsageError(f"{option} {wrong}: write {option} NAME=VALUE.")
+    for name, sign, value in pairs:
+        if not (name and sign and value):
+            raise click.UsageError(f"{option} {name}{value}: write {option} NAME=VALUE.")
     return {name.strip(): value.strip() for name, _, value in pairs}

@@ -1,10 +1,6 @@
-"""Classify pictures and videos.
+"""Commands that read pictures and recorded videos.
 
-The command that reads pictures.
-
-The command that reads recorded videos.
-
-The tables that recorded videos become: CSV, or Parquet where pyarrow is installed.
+A video becomes a table (CSV, or Parquet where pyarrow is installed) or a part of the timeline.
 """
 
 from __future__ import annotations
@@ -14,24 +10,17 @@ import importlib.util
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.cli.options import (
-    ACTOR,
-    common_options,
-    instant_ms,
-    json_option,
-    load,
-    log_to_stderr,
-    timezone_option,
-)
-from edge_agent.cli.study import data_of, named
+from edge_agent.cli import options as common
+from edge_agent.cli.options import ACTOR, PATH, Here, cli, json_option, on_appliance
+from edge_agent.cli.study import named, read_markers
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, PictureError
 
@@ -42,15 +31,15 @@ if TYPE_CHECKING:
     from edge_agent.vision.recognizer import Recognizer
 
 
-@click.command()
+@cli.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
-@common_options
+@on_appliance
 @json_option
 @click.option(
     "--explain",
     "drawing",
     metavar="OUT.png",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Draw where in the one PICTURE the evidence lies. Ends with 1 if there is no face to "
     "draw.",
 )
@@ -61,24 +50,17 @@ if TYPE_CHECKING:
     help="Name the emotion of faces with a flaw, too (cut off, too small, blurred …).",
 )
 def classify(
-    paths: tuple[Path, ...],
-    config: Path | None,
-    data: Path | None,
-    as_json: bool,
-    drawing: Path | None,
-    name_all: bool,
+    here: Here, paths: tuple[Path, ...], as_json: bool, drawing: Path | None, name_all: bool
 ) -> None:
     """Find and read the faces in pictures and folders.
 
     A face that cannot be read well is told with its flaw, and not named.
     """
-    log_to_stderr(logging.WARNING)
-    settings, _folder = load(config, data)
     picture = None if drawing is None else picture_to_draw(paths, drawing)
     from edge_agent.agent.building import configured_recognizer
     from edge_agent.vision.stills import classify_pictures
 
-    recognizer = configured_recognizer(settings)
+    recognizer = configured_recognizer(here.settings)
     if drawing is not None and picture is not None:
         explain(picture, drawing, recognizer, as_json, name_all)
         return
@@ -130,9 +112,7 @@ def describe_picture(line: dict[str, Any]) -> str:
     if "error" in line:
         return str(line["error"])
     angle = line.get("field_of_view_deg")
-    sees = ""
-    if angle is not None:
-        sees = f" (sees {angle:.0f}° from left to right)"
+    sees = "" if angle is None else f" (sees {angle:.0f}° from left to right)"
     if not line["faces"]:
         return f"{line['file']}: no face{sees}"
     parts = []
@@ -155,34 +135,8 @@ def describe_picture(line: dict[str, Any]) -> str:
 _GROUP_ROWS = 10_000  # held in memory until they become a row group: some 5 MB
 
 
-class WriteRows(Protocol):
-    """Add rows to an open table."""
-
-    def __call__(self, rows: Sequence[VideoRow], /) -> None: ...
-
-
-class OpenTable(Protocol):
-    """Open a new file for a table of videos."""
-
-    def __call__(self, path: Path, /) -> AbstractContextManager[WriteRows]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class TableFormat:
-    """One form of a table.
-
-    Attributes:
-        suffix: what is written after a video's name.
-        opened: opens a table, and closes it whole.
-
-    Example::
-
-        with TABLES["parquet"].opened(Path("talk.faces.parquet")) as write:
-            write(list(read_video("talk.mp4")))
-    """
-
-    suffix: str
-    opened: OpenTable
+WriteRows = Callable[[Sequence["VideoRow"]], None]
+"""Adds rows to an open table."""
 
 
 @contextmanager
@@ -192,11 +146,7 @@ def _csv_table(path: Path) -> Iterator[WriteRows]:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([column.name for column in fields(VideoRow)])
-
-        def write(rows: Sequence[VideoRow]) -> None:
-            writer.writerows([_shown(value) for value in astuple(row)] for row in rows)
-
-        yield write
+        yield lambda rows: writer.writerows(map(_cells, rows))
 
 
 @contextmanager
@@ -240,30 +190,15 @@ def _parquet_schema() -> Any:
     return pa.schema(columns | {"at": pa.timestamp("ms", tz="UTC")})
 
 
-def _shown(value: object) -> object:
-    return round(value, 6) if isinstance(value, float) else value
+def _cells(row: VideoRow) -> list[object]:
+    return [round(value, 6) if isinstance(value, float) else value for value in astuple(row)]
 
 
-TABLES = {
-    "csv": TableFormat(".faces.csv", _csv_table),
-    "parquet": TableFormat(".faces.parquet", _parquet_table),
+TABLES: dict[str, Callable[[Path], AbstractContextManager[WriteRows]]] = {
+    "csv": _csv_table,
+    "parquet": _parquet_table,
 }
-
-
-def table_format(name: str) -> TableFormat:
-    """Return the form of that name.
-
-    Raises:
-        click.UsageError: the library that writes it is not installed.
-    """
-    if name == "parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise click.UsageError(
-            "--format parquet needs the library pyarrow, which is not installed. On an appliance: "
-            "sudo ./install.sh --with parquet. In a checkout: .venv/bin/pip install -e "
-            "'.[parquet]'. With pipx: pipx inject affect-edge pyarrow. Or use --format csv. "
-            "Nothing was read."
-        )
-    return TABLES[name]
+"""Form of a table → opens one at a path, and closes it whole."""
 
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts")
@@ -293,11 +228,9 @@ class Result:
     missing_s: float = 0.0
 
 
-@click.command("analyse-video")
+@cli.command("analyse-video")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder of the tables; default: beside a video."
-)
+@click.option("--out", type=PATH, help="Folder of the tables; default: beside a video.")
 @click.option(
     "--format",
     "form",
@@ -315,12 +248,12 @@ class Result:
 @click.option("--purpose", metavar="PURPOSE", help="Purpose of the new session.")
 @click.option(
     "--markers",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="CSV",
     help="Add these markers to the session, as import-markers takes them.",
 )
-@timezone_option
-@common_options
+@common.timezone_option
+@common.place_options
 @json_option
 def analyse_video(
     paths: tuple[Path, ...],
@@ -338,10 +271,10 @@ def analyse_video(
     the time of its recording: its second-by-second rows can be analysed with the readings of that
     time.
     """
-    log_to_stderr(logging.WARNING)
+    common.log_to_stderr(logging.WARNING)
     videos = find_videos(paths)
     start = chosen["start"]
-    start_ms = None if start is None else instant_ms("--start", start, timezone)
+    start_ms = None if start is None else common.instant_ms("--start", start, timezone)
     into = {name: chosen[name] for name in _SESSION if chosen[name] is not None}
     if into and (len(videos) != 1 or ("into_session" in into) == ("participant" in into)):
         raise click.UsageError(
@@ -350,19 +283,27 @@ def analyse_video(
         )
     if into:
         (video,) = videos
-        say(video, *into_timeline(video, start_ms, timezone, config, data, into), as_json)
+        here = Here(config, *common.load(config, data))
+        say(video, *into_timeline(video, start_ms, timezone, here, into), as_json)
         return
     if start_ms is not None and len(videos) != 1:
         raise click.UsageError("--start is the time of one video; give one file.")
-    form = table_format(chosen["form"])
-    settings, _folder = load(config, data)
+    form = chosen["form"]
+    if form == "parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise click.UsageError(
+            "--format parquet needs the library pyarrow, which is not installed. On an appliance: "
+            "sudo ./install.sh --with parquet. In a checkout: .venv/bin/pip install -e "
+            "'.[parquet]'. With pipx: pipx inject affect-edge pyarrow. Or use --format csv. "
+            "Nothing was read."
+        )
+    settings, _folder = common.load(config, data)
     failed = False
-    for table, video in tables_of(videos, chosen["out"], form.suffix).items():
+    for table, video in tables_of(videos, chosen["out"], f".faces.{form}").items():
         if table.exists() and not chosen["again"]:
             click.echo(f"{video}: {table} is there already; --again reads it anew.", err=as_json)
             continue
         try:
-            result = write_table(video, table, form, settings, start_ms)
+            result = write_table(video, table, TABLES[form], settings, start_ms)
         except AffectEdgeError as error:
             failed = True
             click.echo(json.dumps({"file": str(video), "error": str(error)}) if as_json else error)
@@ -397,7 +338,11 @@ def tables_of(videos: list[Path], out: Path | None, suffix: str) -> dict[Path, P
 
 
 def write_table(
-    video: Path, table: Path, form: TableFormat, settings: Settings, start_ms: int | None
+    video: Path,
+    table: Path,
+    opened: Callable[[Path], AbstractContextManager[WriteRows]],
+    settings: Settings,
+    start_ms: int | None,
 ) -> Result:
     """Read a video into a table, which is there when it is whole, or not at all."""
     from edge_agent.reading import video_rows
@@ -407,7 +352,7 @@ def write_table(
     partial = table.with_name(f"{table.name}.partial")
     table.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with form.opened(partial) as write:
+        with opened(partial) as write:
             for frame in _frames(video, settings, known_ms, result):
                 write(video_rows(frame, dated=known_ms is not None))
         partial.replace(table)
@@ -417,15 +362,10 @@ def write_table(
 
 
 def into_timeline(
-    video: Path,
-    start_ms: int | None,
-    timezone: str | None,
-    config: Path | None,
-    data: Path | None,
-    into: dict[str, Any],
+    video: Path, start_ms: int | None, timezone: str | None, here: Here, into: dict[str, Any]
 ) -> tuple[Result, str]:
     """Read a video into the timeline; everything but its rows is tried before."""
-    settings, database = data_of(config, data)
+    database = here.made_database()
     from edge_agent.store.intake.video import check_video, store_video
     from edge_agent.store.write.recorder import Intervals
 
@@ -435,12 +375,12 @@ def into_timeline(
             f"{video}: does not say when it was recorded. Give the time: --start "
             "2026-11-20T08:15:00Z."
         )
-    rights: dict[str, Any] = {"purposes": settings.dashboard.purposes, "actor": ACTOR}
+    rights: dict[str, Any] = {"purposes": here.settings.dashboard.purposes, "actor": ACTOR}
     result = Result()
     check_video(database, _import_of(video, known_ms, _length_of(video), timezone, into), **rights)
     intervals = Intervals(INTERVAL_S)
     rows: list[Any] = []
-    for frame in _frames(video, settings, known_ms, result):
+    for frame in _frames(video, here.settings, known_ms, result):
         rows += intervals.add(frame.recognition)
     rows += intervals.finish()
     new = _import_of(video, known_ms, result.seconds, timezone, into)
@@ -514,14 +454,13 @@ def _missing_seconds(promised: int, result: Result) -> float:
 
 def _start_of(video: Path) -> int | None:
     """Return when a video says that it was recorded, and tell where that comes from."""
-    from edge_agent.core.clock import iso_utc
     from edge_agent.reading import creation_ms
 
     made_ms = creation_ms(video)
     if made_ms is not None:
         click.echo(
-            f"{video}: recorded from {iso_utc(made_ms)} on, as the file says; if that is the end "
-            "of the recording or local time, give --start.",
+            f"{video}: recorded from {clock.iso_utc(made_ms)} on, as the file says; if that is the "
+            "end of the recording or local time, give --start.",
             err=True,
         )
     return made_ms
@@ -542,8 +481,6 @@ def _import_of(
     video: Path, start_ms: int, seconds: float, timezone: str | None, into: dict[str, Any]
 ) -> VideoImport:
     """Return where a video belongs, as the options say."""
-    from edge_agent.cli.options import zone_of
-    from edge_agent.cli.study import read_markers
     from edge_agent.core.study import Purpose
     from edge_agent.store.intake.video import VideoImport
     from edge_agent.store.study.past import PastSession
@@ -555,5 +492,7 @@ def _import_of(
         session = PastSession(into["participant"], purpose, start_ms, end_ms, name=video.stem)
     else:
         session = into["into_session"]
-    markers = tuple(read_markers(into["markers"], zone_of(timezone))) if "markers" in into else ()
+    markers = (
+        tuple(read_markers(into["markers"], common.zone_of(timezone))) if "markers" in into else ()
+    )
     return VideoImport(start_ms, end_ms, session, markers, video.name)

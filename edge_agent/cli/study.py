@@ -1,20 +1,7 @@
-"""Participants, sessions, past, import.
-
-The commands about the study: its participants and sessions.
-
-The commands about a study that has taken place: its sessions and markers at any time.
-
-The command that tells what a participant is like: age band, sex, medication, own fields.
-
-The command that imports a study that exists.
-
-The command that lists imports of readings and studies, and takes one back.
-"""
+"""Commands about the study: participants, sessions, markers, and imports of them."""
 
 from __future__ import annotations
 
-import json
-import logging
 import sys
 from dataclasses import asdict
 from enum import StrEnum
@@ -23,102 +10,67 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from edge_agent.cli.options import (
-    ACTOR,
-    common_options,
-    instant_ms,
-    json_option,
-    load,
-    log_to_stderr,
-    timezone_option,
-)
+from edge_agent.cli import options as common
+from edge_agent.cli.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
+from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, ReadingError, shown_value
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
     from edge_agent.config.settings import Settings
-    from edge_agent.core.study import Session
+    from edge_agent.core.study import Participant, Session
     from edge_agent.store.intake.cells import ImportOptions, StatedConsent, StudyImport
     from edge_agent.store.study.past import PastMarker
-    from edge_agent.store.study.study import Study
 
 
 E = TypeVar("E", bound=StrEnum)
 
-"""Who did it, in the audit trail: whoever may run commands on this machine."""
 
-
-@click.group()
+@cli.group()
 def participant() -> None:
     """Participants of the study."""
 
 
+def _row_of(person: Participant) -> dict[str, object]:
+    created = iso_utc(person.created_ms)
+    return {"code": person.code, "created": created, "simulated": person.simulated}
+
+
 @participant.command("list")
-@common_options
+@on_appliance
 @json_option
-def participant_list(config: Path | None, data: Path | None, as_json: bool) -> None:
+def participant_list(here: Here, as_json: bool) -> None:
     """List the participants' codes."""
-    log_to_stderr(logging.WARNING)
-    _settings, folder = load(config, data)
-    from edge_agent.core.clock import iso_utc
-    from edge_agent.store.database.schema import DATABASE_NAME
-    from edge_agent.store.study.study import Study
+    from edge_agent.store.study.people import attributes_of
 
-    people = Study(folder / DATABASE_NAME).participants()
-    if as_json:
-        from edge_agent.store.study.people import attributes_of
-
-        told = attributes_of(folder / DATABASE_NAME)
-        rows = [
-            {
-                "code": p.code,
-                "created": iso_utc(p.created_ms),
-                "simulated": p.simulated,
-                "attributes": told.get(p.code, {}),
-            }
-            for p in people
-        ]
-        click.echo(json.dumps(rows))
-        return
-    for person in people:
-        click.echo(
-            f"{person.code}  "
-            f"{iso_utc(person.created_ms)}" + ("  simulated" if person.simulated else "")
-        )
+    people = here.study.participants()
+    told = attributes_of(here.database) if as_json else {}
+    rows = [_row_of(person) | {"attributes": told.get(person.code, {})} for person in people]
+    lines = (
+        f"{row['code']}  {row['created']}{'  simulated' * bool(row['simulated'])}" for row in rows
+    )
+    answer(as_json, rows, lines)
 
 
 @participant.command("add")
 @click.argument("code", required=False)
 @click.option("--simulated", is_flag=True, help="They are made up, as all of theirs.")
-@common_options
+@on_appliance
 @json_option
-def participant_add(
-    code: str | None, simulated: bool, config: Path | None, data: Path | None, as_json: bool
-) -> None:
+def participant_add(here: Here, code: str | None, simulated: bool, as_json: bool) -> None:
     """Add a participant under CODE, which must not be a name; without CODE one is made up.
 
     No session of theirs can start before `participant consent`.
     """
-    log_to_stderr(logging.WARNING)
-    _settings, folder = load(config, data)
-    from edge_agent.core.clock import iso_utc
-    from edge_agent.store.database.schema import DATABASE_NAME, migrate
     from edge_agent.store.study.past import add_simulated_participant
-    from edge_agent.store.study.study import Study
 
-    # a study may be prepared before the agent ran for the first time
-    migrate(folder / DATABASE_NAME)
+    database = here.made_database()
     if simulated:
-        person = add_simulated_participant(folder / DATABASE_NAME, code, actor=ACTOR)
+        person = add_simulated_participant(database, code, actor=ACTOR)
     else:
-        person = Study(folder / DATABASE_NAME).create_participant(code, actor=ACTOR)
-    row = {
-        "code": person.code,
-        "created": iso_utc(person.created_ms),
-        "simulated": person.simulated,
-    }
-    click.echo(json.dumps(row) if as_json else person.code)
+        person = here.study.create_participant(code, actor=ACTOR)
+    answer(as_json, _row_of(person), [person.code])
 
 
 @participant.command("consent")
@@ -143,50 +95,42 @@ def participant_add(
     "they are kept and analysed here; shared: they may go along in exports. Default: as before, "
     "at first none.",
 )
-@timezone_option
-@common_options
-def participant_consent(
-    code: str, text: str, config: Path | None, data: Path | None, **agreed: str | None
-) -> None:
+@common.timezone_option
+@on_appliance
+def participant_consent(here: Here, code: str, text: str, **agreed: str | None) -> None:
     """Record that participant CODE has read the text and agreed to it, now or at a time.
 
     Show them the text first: that of the page Study, or that which your ethics board approved.
     """
     from edge_agent.core.study import AttributeUse
+    from edge_agent.store.database.dashboard_file import delete_prepared_exports
+    from edge_agent.store.study.past import give_past_consent
+    from edge_agent.store.study.people import agree_to_attributes
 
     given = agreed["given"]
     use = agreed["use"]
     about = None if use is None else named(AttributeUse, "--attributes", use)
     if given is None:
-        study_of(config, data).give_consent(code, text, actor=ACTOR)
+        here.study.give_consent(code, text, actor=ACTOR)
     else:
-        _settings, database = data_of(config, data)
-        from edge_agent.store.study.past import give_past_consent
-
-        given_ms = instant_ms("--on", given, agreed["timezone"])
-        give_past_consent(database, code, text, given_ms, actor=ACTOR)
+        given_ms = common.instant_ms("--on", given, agreed["timezone"])
+        give_past_consent(here.made_database(), code, text, given_ms, actor=ACTOR)
     if about is not None:
-        _settings, database = data_of(config, data)
-        from edge_agent.store.study.people import agree_to_attributes
-
-        agree_to_attributes(database, code, about, actor=ACTOR)
+        agree_to_attributes(here.made_database(), code, about, actor=ACTOR)
         if about is not AttributeUse.SHARED:
-            from edge_agent.store.database.dashboard_file import delete_prepared_exports
-
-            delete_prepared_exports(database.parent)  # one that waits may hold them
+            delete_prepared_exports(here.folder)  # one that waits may hold them
     click.echo(f"{code} has agreed to the text {text.strip()}.")
 
 
 @participant.command("withdraw")
 @click.argument("code")
-@common_options
-def participant_withdraw(code: str, config: Path | None, data: Path | None) -> None:
+@on_appliance
+def participant_withdraw(here: Here, code: str) -> None:
     """Record that participant CODE has withdrawn: an open session of theirs ends at once."""
     from edge_agent.store.database.dashboard_file import delete_prepared_exports
 
-    study_of(config, data).withdraw_consent(code, actor=ACTOR)
-    _settings, database = data_of(config, data)
-    delete_prepared_exports(database.parent)  # one that waits may hold them
+    here.study.withdraw_consent(code, actor=ACTOR)
+    delete_prepared_exports(here.folder)  # one that waits may hold them
     click.echo(f"{code} has withdrawn. What was recorded stays until `participant erase`.")
 
 
@@ -197,183 +141,123 @@ def participant_withdraw(code: str, config: Path | None, data: Path | None) -> N
     metavar="CODE",
     help="The code once more, for scripts; without it the command asks for it.",
 )
-@common_options
+@on_appliance
 @json_option
-def participant_erase(
-    code: str, confirm: str | None, config: Path | None, data: Path | None, as_json: bool
-) -> None:
+def participant_erase(here: Here, code: str, confirm: str | None, as_json: bool) -> None:
     """Erase participant CODE for ever: all that was recorded in their sessions, and the code.
 
     It asks for the code once more before it erases anything.
     """
-    log_to_stderr(logging.WARNING)
-    settings, folder = load(config, data)
-    require_same_code(code, ask_for_code(code) if confirm is None else confirm)
-    from edge_agent.store.database.schema import DATABASE_NAME
+    typed = _asked_for(code) if confirm is None else confirm
+    if typed.strip().casefold() != code.casefold():  # upper and lower case are the same everywhere
+        raise click.UsageError(f"{typed!r} is not {code!r}. Nothing was erased.")
     from edge_agent.store.upkeep.erasure import erase_participant
 
-    done = erase_participant(
-        folder / DATABASE_NAME, code, actor=ACTOR, outbox_rows=settings.mqtt.outbox_rows
-    )
-    click.echo(json.dumps(asdict(done)) if as_json else done.sentence)
+    outbox_rows = here.settings.mqtt.outbox_rows
+    done = erase_participant(here.database, code, actor=ACTOR, outbox_rows=outbox_rows)
+    answer(as_json, asdict(done), [done.sentence])
 
 
-def ask_for_code(code: str) -> str:
-    """Ask for the code of who is to be erased, on standard error, and return what was typed.
-
-    Raises:
-        click.UsageError: nobody answered.
-    """
+def _asked_for(code: str) -> str:
+    """Ask for the code of who is to be erased, on standard error, and return what was typed."""
     try:
-        answer: str = click.prompt(f"This cannot be undone. Type {code} to erase", err=True)
+        return str(click.prompt(f"This cannot be undone. Type {code} to erase", err=True))
     except click.Abort as error:
         raise click.UsageError(
             "Nothing was typed, nothing was erased. Scripts: --confirm CODE."
         ) from error
-    return answer
 
 
-def require_same_code(code: str, typed: str) -> None:
-    """Make sure that both codes are the same; upper and lower case are the same, as everywhere.
-
-    Raises:
-        click.UsageError: it was not.
-    """
-    if typed.strip().casefold() != code.casefold():
-        raise click.UsageError(f"{typed!r} is not {code!r}. Nothing was erased.")
-
-
-@click.group()
+@cli.group()
 def session() -> None:
     """Sessions of the study."""
 
 
 @session.command("quality")
 @click.argument("number", type=click.IntRange(1))
-@common_options
+@on_appliance
 @json_option
-def session_quality(number: int, config: Path | None, data: Path | None, as_json: bool) -> None:
+def session_quality(here: Here, number: int, as_json: bool) -> None:
     """Say what was recorded of session NUMBER, and whether it is fit for analysis."""
-    log_to_stderr(logging.WARNING)
-    _settings, folder = load(config, data)
-    from edge_agent.store.database.schema import DATABASE_NAME
     from edge_agent.store.read.quality_checks import session_quality as quality_of
     from edge_agent.store.read.reader import Reader
 
-    report = quality_of(Reader(folder / DATABASE_NAME), number)
-    if as_json:
-        click.echo(json.dumps(asdict(report)))
-        return
-    click.echo(report.sentence)
+    report = quality_of(Reader(here.database), number)
+    lines = [report.sentence]
     for check in report.checks:
-        click.echo(f"{check.level.value:5} {check.name}: {check.found}")
+        lines.append(f"{check.level.value:5} {check.name}: {check.found}")
         if check.cure:
-            click.echo(f"{'':5} → {check.cure}")
+            lines.append(f"{'':5} → {check.cure}")
+    answer(as_json, asdict(report), lines)
 
 
-@session.command("start")
-@click.argument("participant_code", metavar="CODE")
-@click.option(
+_purpose_option = click.option(
     "--purpose", required=True, help="research, medical, safety, personal or demonstration."
 )
-@click.option(
+_setting_option = click.option(
     "--setting",
     default="other",
     show_default=True,
     help="home, laboratory, clinic, workplace, education.",
 )
-@click.option("--name", default="", help="What to call it.")
-@common_options
+_name_option = click.option("--name", default="", help="What to call it.")
+
+
+@session.command("start")
+@click.argument("participant_code", metavar="CODE")
+@_purpose_option
+@_setting_option
+@_name_option
+@on_appliance
 @json_option
 def session_start(
-    participant_code: str,
-    purpose: str,
-    setting: str,
-    name: str,
-    config: Path | None,
-    data: Path | None,
-    as_json: bool,
+    here: Here, participant_code: str, purpose: str, setting: str, name: str, as_json: bool
 ) -> None:
     """Open a session of participant CODE, who has consented, now."""
-    study = study_of(config, data)
     from edge_agent.core.study import Purpose, SessionSetting
 
-    opened = study.start_session(
-        participant_code,
-        named(Purpose, "--purpose", purpose),
-        name,
-        setting=named(SessionSetting, "--setting", setting),
-    )
-    say_session(opened, as_json)
+    why = named(Purpose, "--purpose", purpose)
+    where = named(SessionSetting, "--setting", setting)
+    say_session(here.study.start_session(participant_code, why, name, setting=where), as_json)
 
 
 @session.command("mark")
 @click.argument("kind")
 @click.argument("label", default="")
-@common_options
+@on_appliance
 @json_option
-def session_mark(
-    kind: str, label: str, config: Path | None, data: Path | None, as_json: bool
-) -> None:
+def session_mark(here: Here, kind: str, label: str, as_json: bool) -> None:
     """Set a marker in the open session, now.
 
     KIND is stimulus_start (opens the condition LABEL), stimulus_end, baseline or note. Markers of
     times that have passed: `import-markers`.
     """
-    study = study_of(config, data)
-    from edge_agent.core.clock import iso_utc
     from edge_agent.core.study import MarkerKind
 
-    marker = study.add_marker(named(MarkerKind, "KIND", kind), label)
-    message = {
-        "at": iso_utc(marker.at.wall_ms),
-        "kind": marker.kind,
-        "label": marker.label,
-        "session": marker.session,
-    }
-    click.echo(json.dumps(message) if as_json else f"{marker.kind} {marker.label}, {message['at']}")
+    marker = here.study.add_marker(named(MarkerKind, "KIND", kind), label)
+    at = iso_utc(marker.at.wall_ms)
+    told = {"at": at, "kind": marker.kind, "label": marker.label, "session": marker.session}
+    answer(as_json, told, [f"{marker.kind} {marker.label}, {at}"])
 
 
 @session.command("end")
-@common_options
+@on_appliance
 @json_option
-def session_end(config: Path | None, data: Path | None, as_json: bool) -> None:
+def session_end(here: Here, as_json: bool) -> None:
     """Close the open session, now."""
-    say_session(study_of(config, data).end_session(), as_json)
+    say_session(here.study.end_session(), as_json)
 
 
 @session.command("show")
-@common_options
+@on_appliance
 @json_option
-def session_show(config: Path | None, data: Path | None, as_json: bool) -> None:
+def session_show(here: Here, as_json: bool) -> None:
     """Show the open session. Ends with 1 if there is none."""
-    session = study_of(config, data).open_session()
+    session = here.study.open_session()
     if session is None:
         click.echo("null" if as_json else "No session is open.", err=not as_json)
         sys.exit(1)
     say_session(session, as_json)
-
-
-def data_of(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
-    """Return the settings and the database of a data folder, made where there is none."""
-    log_to_stderr(logging.WARNING)
-    settings, folder = load(config, data)
-    from edge_agent.store.database.schema import DATABASE_NAME, migrate
-
-    migrate(folder / DATABASE_NAME)
-    return settings, folder / DATABASE_NAME
-
-
-def study_of(config: Path | None, data: Path | None) -> Study:
-    """Return the study of a data folder, as the dashboard uses it."""
-    log_to_stderr(logging.WARNING)
-    settings, folder = load(config, data)
-    from edge_agent.store.database.schema import DATABASE_NAME
-    from edge_agent.store.study.study import Study
-
-    purposes = settings.dashboard.purposes
-    outbox_rows = settings.mqtt.outbox_rows
-    return Study(folder / DATABASE_NAME, purposes=purposes, outbox_rows=outbox_rows)
 
 
 def named(kind: type[E], option: str, text: str) -> E:
@@ -386,23 +270,12 @@ def named(kind: type[E], option: str, text: str) -> E:
 
 def say_session(session: Session, as_json: bool) -> None:
     """Print a session."""
-    from edge_agent.core.clock import iso_utc
-
     start = iso_utc(session.start_ms)
     end = None if session.end_ms is None else iso_utc(session.end_ms)
-    if as_json:
-        message = {
-            "session": session.id,
-            "participant": session.participant,
-            "purpose": session.purpose,
-        }
-        message |= {"setting": session.setting, "name": session.name, "start": start, "end": end}
-        click.echo(json.dumps(message))
-        return
-    about = f"{session.participant}, {session.purpose}" + (
-        f", {session.name}" if session.name else ""
-    )
-    click.echo(f"session {session.id} ({about}): {start} to {end or 'now'}")
+    told = {"session": session.id, "participant": session.participant, "purpose": session.purpose}
+    told |= {"setting": session.setting, "name": session.name, "start": start, "end": end}
+    about = ", ".join(filter(None, (session.participant, session.purpose, session.name)))
+    answer(as_json, told, [f"session {session.id} ({about}): {start} to {end or 'now'}"])
 
 
 _NEEDED = ("at", "kind")
@@ -418,76 +291,57 @@ _DIGITS = 18  # of a number that a database holds
     "--from", "start", required=True, metavar="TIME", help="Start, such as 2026-11-20T08:15:00Z."
 )
 @click.option("--to", "end", required=True, metavar="TIME", help="End.")
-@click.option(
-    "--purpose", required=True, help="research, medical, safety, personal or demonstration."
-)
-@click.option(
-    "--setting",
-    default="other",
-    show_default=True,
-    help="home, laboratory, clinic, workplace, education.",
-)
-@click.option("--name", default="", help="What to call it.")
+@_purpose_option
+@_setting_option
+@_name_option
 @click.option("--simulated", is_flag=True, help="It is made up.")
-@timezone_option
-@common_options
+@common.timezone_option
+@on_appliance
 @json_option
-def session_add(
-    code: str,
-    start: str,
-    end: str,
-    timezone: str | None,
-    config: Path | None,
-    data: Path | None,
-    as_json: bool,
-    **about: str | bool,
-) -> None:
+def session_add(here: Here, code: str, start: str, end: str, as_json: bool, **about: Any) -> None:
     """Add a session that has taken place: an interval of the timeline at any time.
 
     Consent must have stood, and no other session may lie in its time. What was recorded or
     imported in that time belongs to it from then on.
     """
-    settings, database = data_of(config, data)
+    database = here.made_database()
     from edge_agent.core.study import Purpose, SessionSetting
     from edge_agent.store.study.past import PastSession
     from edge_agent.store.study.past import add_session as add
 
+    timezone = about["timezone"]
     new = PastSession(
         participant=code,
-        purpose=named(Purpose, "--purpose", str(about["purpose"])),
-        start_ms=instant_ms("--from", start, timezone),
-        end_ms=instant_ms("--to", end, timezone),
-        name=str(about["name"]),
-        setting=named(SessionSetting, "--setting", str(about["setting"])),
-        simulated=bool(about["simulated"]),
+        purpose=named(Purpose, "--purpose", about["purpose"]),
+        start_ms=common.instant_ms("--from", start, timezone),
+        end_ms=common.instant_ms("--to", end, timezone),
+        name=about["name"],
+        setting=named(SessionSetting, "--setting", about["setting"]),
+        simulated=about["simulated"],
     )
-    say_session(add(database, new, purposes=settings.dashboard.purposes, actor=ACTOR), as_json)
+    purposes = here.settings.dashboard.purposes
+    say_session(add(database, new, purposes=purposes, actor=ACTOR), as_json)
 
 
-@click.command("import-markers")
-@click.argument("file", type=click.Path(path_type=Path))
-@timezone_option
-@common_options
+@cli.command("import-markers")
+@click.argument("file", type=PATH)
+@common.timezone_option
+@on_appliance
 @json_option
-def import_markers(
-    file: Path, timezone: str | None, config: Path | None, data: Path | None, as_json: bool
-) -> None:
+def import_markers(here: Here, file: Path, timezone: str | None, as_json: bool) -> None:
     """Import markers of sessions from a CSV file: all of them, or nothing.
 
     Columns: at, kind (stimulus_start, stimulus_end, baseline, note), label, and session where the
     time alone shall not say which it is.
     """
-    _settings, database = data_of(config, data)
-    from edge_agent.cli.options import zone_of
+    database = here.made_database()
     from edge_agent.store.study.past import add_markers
 
-    markers = read_markers(file, zone_of(timezone))
+    markers = read_markers(file, common.zone_of(timezone))
     inserted, there = add_markers(database, markers, actor=ACTOR)
-    if as_json:
-        click.echo(json.dumps({"imported": inserted, "duplicates": there}))
-        return
     more = f", {there} were there already" if there else ""
-    click.echo(f"{inserted} {'marker' if inserted == 1 else 'markers'} imported{more}")
+    line = f"{inserted} {'marker' if inserted == 1 else 'markers'} imported{more}"
+    answer(as_json, {"imported": inserted, "duplicates": there}, [line])
 
 
 def read_markers(path: Path, zone: tzinfo | None) -> list[PastMarker]:
@@ -513,8 +367,7 @@ def read_markers(path: Path, zone: tzinfo | None) -> list[PastMarker]:
             if len(problems) == _PROBLEMS_SHOWN:
                 break
     if problems:
-        shown = "\n".join(problems)
-        raise DataFileError(f"{shown}\nNothing was imported.")
+        raise DataFileError("\n".join([*problems, "Nothing was imported."]))
     if not markers:
         raise DataFileError(f"{file.name}: has no rows below the names of the columns.")
     return markers
@@ -560,7 +413,7 @@ def _marker_of(header: list[str], cells: list[str], zone: tzinfo | None) -> Past
     return PastMarker(at_ms, MarkerKind(kind), label, int(number) if number else None)
 
 
-@click.command("describe")
+@participant.command("describe")
 @click.argument("code")
 @click.option("--age-band", help="Such as 18-29 or '80 and over'; an empty text removes it.")
 @click.option("--sex", help="female, male, other or 'not told'; an empty text removes it.")
@@ -572,17 +425,15 @@ def _marker_of(header: list[str], cells: list[str], zone: tzinfo | None) -> Past
     metavar="NAME=VALUE",
     help="A field of your own, such as handedness=left; NAME= removes it. May be repeated.",
 )
-@common_options
+@on_appliance
 @json_option
-def participant_describe(
-    code: str, config: Path | None, data: Path | None, as_json: bool, **told: Any
-) -> None:
+def participant_describe(here: Here, code: str, as_json: bool, **told: Any) -> None:
     """Set attributes of participant CODE, and print all there are.
 
     They are kept only where the consent says so (`participant consent CODE --attributes here`),
     leave in exports only where it says shared, and are erased with the participant.
     """
-    _settings, database = data_of(config, data)
+    database = here.made_database()
     from edge_agent.store.study.people import attribute_use_of, attributes_of, set_attributes
 
     values = dict(_field(text) for text in told.pop("fields"))
@@ -592,12 +443,8 @@ def participant_describe(
     use = attribute_use_of(database, code)
     by_code = {one.casefold(): kept for one, kept in attributes_of(database).items()}
     kept = by_code.get(code.casefold(), {})
-    if as_json:
-        click.echo(json.dumps({"code": code, "consent": use, "attributes": kept}))
-        return
-    click.echo(f"consent to attributes: {use}")
-    for name, value in kept.items():
-        click.echo(f"{name}: {value}")
+    lines = [f"consent to attributes: {use}", *(f"{name}: {value}" for name, value in kept.items())]
+    answer(as_json, {"code": code, "consent": use, "attributes": kept}, lines)
 
 
 def _field(text: str) -> tuple[str, str]:
@@ -607,8 +454,8 @@ def _field(text: str) -> tuple[str, str]:
     return name, value
 
 
-@click.command("import-study")
-@click.argument("source", metavar="FILE_OR_FOLDER", type=click.Path(path_type=Path))
+@cli.command("import-study")
+@click.argument("source", metavar="FILE_OR_FOLDER", type=PATH)
 @click.option("--dry-run", is_flag=True, help="Only say what would be imported, and what is wrong.")
 @click.option("--prefix", default="", metavar="TEXT", help="Goes before every participant's code.")
 @click.option(
@@ -646,32 +493,27 @@ def _field(text: str) -> tuple[str, str]:
     metavar="TIME",
     help="When the first session of a BIDS data set began that tells no times; the others follow.",
 )
-@timezone_option
-@common_options
+@common.timezone_option
+@on_appliance
 @json_option
-def import_study(
-    source: Path,
-    dry_run: bool,
-    config: Path | None,
-    data: Path | None,
-    as_json: bool,
-    **decided: Any,
-) -> None:
+def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decided: Any) -> None:
     """Import a study: a bundle of `export`, a folder of tables in its form, or a BIDS data set.
 
     Participants, consents, sessions, markers, self-reports, expressions and readings: all of it,
     or nothing.
     """
-    settings, database = data_of(config, data)
+    database = here.made_database()
     from edge_agent.store.intake.study_import import import_study as take
     from edge_agent.store.intake.study_import import opened_study
 
-    options = _options(settings, decided)
+    options = _options(here.settings, decided)
     starting = decided["starting"]
-    first_ms = None if starting is None else instant_ms("--starting", starting, decided["timezone"])
+    first_ms = (
+        None if starting is None else common.instant_ms("--starting", starting, decided["timezone"])
+    )
     study = opened_study(source, first_ms)
     report = take(database, study, options, actor=ACTOR, dry_run=dry_run)
-    click.echo(json.dumps(report.as_json) if as_json else "\n".join(_lines(report, dry_run)))
+    answer(as_json, report.as_json, _lines(report, dry_run))
     if report.problem_count:
         sys.exit(1)
 
@@ -706,7 +548,7 @@ def _consent(decided: dict[str, Any]) -> StatedConsent | None:
         return None
     if not version.strip():
         raise click.UsageError("--consent: name the version of the text.")
-    given_ms = instant_ms("--consent-on", given, decided["timezone"])
+    given_ms = common.instant_ms("--consent-on", given, decided["timezone"])
     return StatedConsent(version.strip(), given_ms, use)
 
 
@@ -734,25 +576,19 @@ def _lines(report: StudyImport, dry_run: bool) -> list[str]:
     return lines
 
 
-@click.command("imports")
+@cli.command("imports")
 @click.option("--undo", type=int, metavar="N", help="Remove what import N added, and nothing else.")
-@common_options
+@on_appliance
 @json_option
-def imports(undo: int | None, config: Path | None, data: Path | None, as_json: bool) -> None:
+def imports(here: Here, undo: int | None, as_json: bool) -> None:
     """List the files of readings and the studies that were imported, or take an import back."""
-    _settings, database = data_of(config, data)
+    database = here.made_database()
     from edge_agent.store.intake.imports import list_imports, undo_import
 
     if undo is not None:
         undone = undo_import(database, undo, actor=ACTOR)
-        answer = json.dumps(asdict(undone)) if as_json else "\n".join(undone.sentences)
-        click.echo(answer)
+        answer(as_json, asdict(undone), undone.sentences)
         return
     known = list_imports(database)
-    if as_json:
-        click.echo(json.dumps([asdict(one) for one in known]))
-        return
-    for one in known:
-        click.echo(one.sentence)
-    if not known:
-        click.echo("Nothing was imported.")
+    lines = [one.sentence for one in known] or ["Nothing was imported."]
+    answer(as_json, [asdict(one) for one in known], lines)

@@ -1,11 +1,4 @@
-"""Sensors, imports, LSL.
-
-The commands about sensors.
-
-``affect-edge import-vitals``: readings from a CSV file, or from the export of a health app.
-
-The command that offers the live feed to the Lab Streaming Layer.
-"""
+"""Commands about sensors, about readings of files and health apps, and about lab streams."""
 
 from __future__ import annotations
 
@@ -23,25 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from edge_agent.cli.options import (
-    ACTOR,
-    column_map,
-    common_options,
-    instant_ms,
-    json_option,
-    load,
-    log_to_stderr,
-    table_lines,
-    timezone_option,
-    zone_of,
-)
+from edge_agent.cli import options as common
+from edge_agent.cli.options import ACTOR, PATH, Here, cli, json_option, on_appliance
 from edge_agent.core.errors import DataFileError
 
 if TYPE_CHECKING:
     from edge_agent.core.readings import LocalTimes, VitalReading
     from edge_agent.core.vitals import FoundSensor
     from edge_agent.store.intake.imports import TakenReadings
-    from edge_agent.store.intake.timeline import StagedKind, StagedReadings
+    from edge_agent.store.intake.timeline import StagedReadings
     from edge_agent.store.study.past import Placement
     from edge_agent.store.write.timeline import ImportResult
     from edge_agent.vitals.csv import DateOrder
@@ -49,7 +32,7 @@ if TYPE_CHECKING:
     from edge_agent.vitals.health_makers import HealthExport
 
 
-@click.group()
+@cli.group()
 def vitals() -> None:
     """Sensors of heart rate and blood pressure."""
 
@@ -62,15 +45,14 @@ def vitals() -> None:
     show_default=True,
     help="How long to listen.",
 )
-@common_options
+@on_appliance
 @json_option
-def vitals_scan(seconds: float, config: Path | None, data: Path | None, as_json: bool) -> None:
+def vitals_scan(here: Here, seconds: float, as_json: bool) -> None:
     """Find Bluetooth sensors in reach, and print the lines to put into the configuration."""
-    log_to_stderr(logging.ERROR)
-    settings, _folder = load(config, data)
+    common.log_to_stderr(logging.ERROR)
     from edge_agent.vitals.sensor import scan_sensors
 
-    sensors = scan_sensors(seconds, settings.vitals.bluetooth.adapter)
+    sensors = scan_sensors(seconds, here.settings.vitals.bluetooth.adapter)
     if as_json:
         click.echo(json.dumps([asdict(sensor) for sensor in sensors]))
         return
@@ -78,7 +60,7 @@ def vitals_scan(seconds: float, config: Path | None, data: Path | None, as_json:
         click.echo(describe_sensor(sensor))
     click.echo(
         "\nPut the lines of yours into `devices` under [vitals.bluetooth] in "
-        f"{config or 'the configuration'}, then restart the agent."
+        f"{here.config or 'the configuration'}, then restart the agent."
         if sensors
         else f"No strap or cuff was heard within {seconds:g} s. A strap speaks while it is worn "
         "(wet its electrodes), a cuff for some seconds after a measurement; and neither "
@@ -97,9 +79,8 @@ def describe_sensor(sensor: FoundSensor) -> str:
     ]
     if sensor.battery_percent is not None:
         parts.append(f"battery {sensor.battery_percent} %")
-    return "\n".join(
-        [", ".join(parts), *(f"  {sensor.config_line(kind)}" for kind in sensor.kinds)]
-    )
+    lines = [", ".join(parts), *(f"  {sensor.config_line(kind)}" for kind in sensor.kinds)]
+    return "\n".join(lines)
 
 
 Readings = Generator["VitalReading", None, None]
@@ -125,7 +106,7 @@ class ImportOptions:
         """Return how times without a zone are read; ``None``: they are refused."""
         from edge_agent.core.readings import LocalTimes
 
-        zone = zone_of(self.timezone)
+        zone = common.zone_of(self.timezone)
         return None if zone is None else LocalTimes(zone)
 
 
@@ -158,11 +139,6 @@ class FileContents:
     not_read: list[NotRead] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
-    @property
-    def twice(self) -> int:
-        """How many rows have the kind, source, time and value of one before."""
-        return self.staged.repeated
-
     def note(self, row: LeftOut) -> None:
         """Count a row that gives no reading."""
         self.left_out += 1
@@ -177,9 +153,9 @@ class FileContents:
             self.remarks.append(zone.sentence)
 
 
-@click.command("import-vitals")
-@click.argument("file", type=click.Path(path_type=Path))
-@timezone_option
+@cli.command("import-vitals")
+@click.argument("file", type=PATH)
+@common.timezone_option
 @click.option(
     "--map",
     "columns",
@@ -213,23 +189,17 @@ class FileContents:
     "--source", default="", help="Name of the source of all readings, instead of the file's own."
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be imported.")
-@common_options
+@on_appliance
 @json_option
-def import_vitals(
-    file: Path, config: Path | None, data: Path | None, as_json: bool, **given: Any
-) -> None:
+def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     """Import readings from a CSV file, or from an export of Apple Health (export.zip or
     export.xml), Fitbit (Takeout), Withings, or a watch's FIT files: an archive, a folder or a file.
 
     The answer says how many of them lie in no session: these are in no test.
     """
-    log_to_stderr(logging.WARNING)
-    options = ImportOptions(**given)
-    _settings, folder = load(config, data)
-    from edge_agent.store.database.schema import DATABASE_NAME
     from edge_agent.store.intake.timeline import StagedReadings
 
-    database = folder / DATABASE_NAME
+    options = ImportOptions(**given)
     with StagedReadings() as staged:
         contents = read_contents(file, options, staged)
         if not as_json and (contents.form or options.dry_run):
@@ -237,9 +207,9 @@ def import_vitals(
         elif not as_json:
             tell_remarks(contents)
         if options.dry_run:
-            tell_plan(contents, database, as_json, file.name)
+            tell_plan(contents, here.database, as_json, file.name)
         else:
-            take_in(contents, database, as_json, file.name)
+            take_in(contents, here.made_database(), as_json, file.name)
 
 
 def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) -> FileContents:
@@ -272,14 +242,15 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
         opened.enter_context(closing(readings))
         staged.add(_in_period(readings, options, contents))
     if not staged.kinds() and not contents.outside:
-        _refuse_empty(file, contents)
+        reasons = [row.sentence for row in contents.reasons]
+        raise DataFileError("\n".join([f"{file.name}: no row gives a reading.", *reasons]))
     return contents
 
 
 def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readings:
     from edge_agent.vitals.csv import DERIVED, count_placeholders, read_file, read_readings
 
-    columns = column_map(file, options.columns, options.units, options.dates)
+    columns = common.column_map(file, options.columns, options.units, options.dates)
     table = read_file(file)
     header = table.header
     if columns is None:
@@ -305,7 +276,7 @@ def _of_untimed(file: Path, options: ImportOptions) -> Readings:
 
     begin_ms = None
     if options.begin is not None:
-        begin_ms = instant_ms("--start", options.begin, options.timezone)
+        begin_ms = common.instant_ms("--start", options.begin, options.timezone)
     for reading in read_untimed(file, begin_ms, clock.now()):
         yield replace(reading, source=options.source) if options.source else reading
 
@@ -333,7 +304,7 @@ def _in_period(
 ) -> Iterator[VitalReading]:
     """Pass on the readings of the period that is asked for, and count the others."""
     start_ms, end_ms = (
-        None if time is None else instant_ms(option, time, options.timezone)
+        None if time is None else common.instant_ms(option, time, options.timezone)
         for option, time in (("--from", options.start), ("--to", options.end))
     )
     for reading in readings:
@@ -344,17 +315,12 @@ def _in_period(
             yield reading
 
 
-def _refuse_empty(file: Path, contents: FileContents) -> None:
-    lines = [f"{file.name}: no row gives a reading."]
-    lines += [row.sentence for row in contents.reasons]
-    raise DataFileError("\n".join(lines))
-
-
 def describe(file: Path, contents: FileContents) -> None:
     """Print what a file has of each kind, and what was left out."""
     click.echo(f"{file.name}: {contents.form or 'CSV'}")
     for row in contents.staged.kinds():
-        click.echo(f"  {describe_kind(row)}")
+        period = f"{_minute(row.first_ms)} to {_minute(row.last_ms)}"
+        click.echo(f"  {row.kind}: {counted(row.readings)}, {period}, {row.source}")
     if contents.outside:
         click.echo(f"{counted(contents.outside)} outside of --from and --to: left out")
     if contents.staged.differing:
@@ -378,12 +344,6 @@ def tell_remarks(contents: FileContents) -> None:
         click.echo(remark, err=True)
 
 
-def describe_kind(row: StagedKind) -> str:
-    """Say how many readings of a kind there are, from when to when, and from which source."""
-    period = f"{_minute(row.first_ms)} to {_minute(row.last_ms)}"
-    return f"{row.kind}: {counted(row.readings)}, {period}, {row.source}"
-
-
 def _minute(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%MZ")
 
@@ -402,7 +362,7 @@ def tell_plan(contents: FileContents, database: Path, as_json: bool, name: str) 
         answer = {
             "dry_run": True,
             "imported": readings - there,
-            "duplicates": there + contents.twice,
+            "duplicates": there + contents.staged.repeated,
             "readings": readings,
             "not_taken": [row._asdict() for row in refused],
         }
@@ -416,16 +376,14 @@ def tell_plan(contents: FileContents, database: Path, as_json: bool, name: str) 
 
 def take_in(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
     """Write the readings, and say what became of them."""
-    from edge_agent.store.database.schema import migrate
     from edge_agent.store.intake.imports import taken_readings
     from edge_agent.store.study.past import Placement
     from edge_agent.store.write.timeline import ImportResult, import_readings
 
-    migrate(database)
     placement = Placement.of_database(database)
     readings = placement.watch(contents.staged)
     written = import_readings(database, readings, file=name, actor=ACTOR)
-    done = ImportResult(written.inserted, written.duplicates + contents.twice)
+    done = ImportResult(written.inserted, written.duplicates + contents.staged.repeated)
     taken = [] if written.number is None else taken_readings(database, written.number)
     refused = list(_not_taken(contents, written, placement.readings, name))
     if as_json:
@@ -510,12 +468,11 @@ def _print_tables(taken: list[TakenReadings], refused: list[NotTaken]) -> None:
         for one in taken
     ]
     heads = ("taken", "source", "readings", "first", "last", "in no session", "count in no mean")
-    for lines in (
-        table_lines(heads, rows) if rows else (),
-        table_lines(("not taken: file", "column", "rows", "why"), refused) if refused else (),
-    ):
-        for line in lines:
-            click.echo(line)
+    lines = list(common.table_lines(heads, rows)) if rows else []
+    if refused:
+        lines += common.table_lines(("not taken: file", "column", "rows", "why"), refused)
+    for line in lines:
+        click.echo(line)
 
 
 def _tell_to_come(contents: FileContents) -> None:
@@ -560,19 +517,18 @@ def contents_answer(contents: FileContents) -> dict[str, object]:
     }
 
 
-@click.command()
-@common_options
-def lsl(config: Path | None, data: Path | None) -> None:
+@cli.command()
+@on_appliance
+def lsl(here: Here) -> None:
     """Offer what the running agent sees and measures as Lab Streaming Layer streams, until Ctrl-C.
 
     The Lab Streaming Layer encrypts nothing and asks nobody for a name: whoever is in the same
     network can read the streams. Use it in a laboratory's own network only.
     """
-    log_to_stderr(logging.WARNING)
-    settings, folder = load(config, data)
     from edge_agent.live.feed import SOCKET_NAME, live_messages
     from edge_agent.lsl.streams import FeedReader, StreamOptions, Streams
 
+    settings = here.settings
     if settings.lsl.enabled:
         raise click.UsageError(
             "The agent offers its streams itself, for enabled = true stands in [lsl]. Leave this "
@@ -591,7 +547,7 @@ def lsl(config: Path | None, data: Path | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             # a shell's background job ignores Ctrl-C unless it is asked for
             asyncio.get_running_loop().add_signal_handler(each, this.cancel)
-        async with aclosing(live_messages(folder / SOCKET_NAME)) as messages:
+        async with aclosing(live_messages(here.folder / SOCKET_NAME)) as messages:
             async for message in messages:
                 if message["type"] == "agent":
                     click.echo(f"The agent is {message['state']}.", err=True)

@@ -1,16 +1,13 @@
-"""Marker streams and serial codes.
+"""Programs that are listened to: a stream of markers, and a serial port whose bytes are codes.
 
-Listens to a stream of markers of the Lab Streaming Layer, by the sender's own times.
-
-Listens to a serial port whose bytes are codes, as of a TTL box or an experiment program.
-
-Builds the streams, and what listens to other programs, from the settings.
+Markers of the Lab Streaming Layer come with the sender's own times. Codes are those of a TTL box or
+an experiment program. Both are built from the settings, and the streams that are offered, too.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +52,8 @@ class MarkerStream(Worker):
         ServerError: pylsl or its native library is missing.
     """
 
-    def __init__(
-        self,
-        name: str,
-        orders: OrderWorker,
-        codes: Mapping[int, str],
-        on_death: Callable[[Worker, Exception], None] | None = None,
-    ) -> None:
-        super().__init__("lsl-markers", on_death)
+    def __init__(self, name: str, orders: OrderWorker, codes: Mapping[int, str]) -> None:
+        super().__init__("lsl-markers")
         self._pylsl = load_pylsl()
         self._name = name
         self._sender = f"lsl:{name}"
@@ -163,15 +154,8 @@ class SerialCodes(Worker):
         ServerError: pyserial is missing.
     """
 
-    def __init__(
-        self,
-        port: str,
-        baud: int,
-        orders: OrderWorker,
-        codes: Mapping[int, str],
-        on_death: Callable[[Worker, Exception], None] | None = None,
-    ) -> None:
-        super().__init__("serial", on_death)
+    def __init__(self, port: str, baud: int, orders: OrderWorker, codes: Mapping[int, str]) -> None:
+        super().__init__("serial")
         self._serial = _load_pyserial()
         self._port = port
         self._baud = baud

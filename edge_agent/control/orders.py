@@ -7,6 +7,7 @@ import queue
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 
 from edge_agent.core.clock import Every, Instant
@@ -38,19 +39,6 @@ class ClockNote:
     doubt_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    order: Order
-    at: Instant
-    sender: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    sender: str
-    note: ClockNote
-
-
 class OrderWorker(Worker):
     """Carries out orders, in the order in which they came.
 
@@ -61,14 +49,10 @@ class OrderWorker(Worker):
         study: carries them out, and keeps what is known of the senders' clocks.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        on_death: Callable[[Worker, Exception], None] | None = None,
-    ) -> None:
-        super().__init__("control", on_death)
+    def __init__(self, study: Study) -> None:
+        super().__init__("control")
         self._study = study
-        self._queue: queue.Queue[_Waiting | _Clock] = queue.Queue(WAITING)
+        self._queue: queue.Queue[Callable[[], None]] = queue.Queue(WAITING)
         self._clocks: dict[str, ClockNote] = {}
         self._full = Quiet()
         self._refused = Quiet()
@@ -82,7 +66,7 @@ class OrderWorker(Worker):
             sender: who asks, such as ``serial:/dev/ttyUSB0``.
         """
         try:
-            self._queue.put_nowait(_Waiting(order, at, sender))
+            self._queue.put_nowait(partial(self._obey, order, at, sender))
         except queue.Full:
             self._full.warn("control: %s asks for more than can be written; some are lost", sender)
 
@@ -92,21 +76,15 @@ class OrderWorker(Worker):
         The audit trail keeps it when it is news.
         """
         with suppress(queue.Full):  # it is told again soon
-            self._queue.put_nowait(_Clock(sender, note))
+            self._queue.put_nowait(partial(self._keep, sender, note))
 
     def work(self) -> None:
         """Carry out orders until stopped, then what is left, each once."""
         while not self.stopping.is_set():
             with suppress(queue.Empty):
-                self._do(self._queue.get(timeout=0.2))
+                self._queue.get(timeout=0.2)()
         while not self._queue.empty():
-            self._do(self._queue.get_nowait())
-
-    def _do(self, waiting: _Waiting | _Clock) -> None:
-        if isinstance(waiting, _Waiting):
-            self._obey(waiting)
-        else:
-            self._keep(waiting.sender, waiting.note)
+            self._queue.get_nowait()()
 
     def _keep(self, sender: str, note: ClockNote) -> None:
         """Write what is known of a clock into the audit trail, when it is news."""
@@ -121,19 +99,19 @@ class OrderWorker(Worker):
         except StoreError as error:
             log.warning("control: the clock of %s is not in the audit trail: %s", sender, error)
 
-    def _obey(self, waiting: _Waiting) -> None:
+    def _obey(self, order: Order, at: Instant, sender: str) -> None:
         """Carry out one order; while the database cannot be written, try again."""
         for attempt in count():
             try:
-                _carry_out(self._study, waiting.order, waiting.at)
+                _carry_out(self._study, order, at)
             except StudyError as error:
-                self._refused.warn("control: %s: refused: %s", waiting.sender, error)
+                self._refused.warn("control: %s: refused: %s", sender, error)
                 return
             except StoreError as error:
                 if attempt == 0:
-                    log.warning("control: an order of %s waits: %s", waiting.sender, error)
+                    log.warning("control: an order of %s waits: %s", sender, error)
                 if self.stopping.wait(_RETRY_S[min(attempt, len(_RETRY_S) - 1)]):
-                    log.error("control: an order of %s is lost: %s", waiting.sender, error)
+                    log.error("control: an order of %s is lost: %s", sender, error)
                     return
             else:
                 return

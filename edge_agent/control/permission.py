@@ -1,9 +1,8 @@
-"""Whether the camera may be read now: it is on, and something is to be recorded."""
+"""The permission to read the camera: it is on, and something is to be recorded."""
 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Literal
 
 from edge_agent.store.study.capture_switch import CaptureSwitch, SwitchedOff
@@ -26,6 +25,7 @@ class CapturePermission:
         off: since when and by whom the camera is off; ``None``: it is on.
 
     Example:
+        >>> from pathlib import Path
         >>> permission = CapturePermission("sessions", CaptureSwitch(Path("missing.db")))
         >>> permission.is_given()
         False
@@ -70,10 +70,3 @@ class CapturePermission:
     @property
     def _is_wanted(self) -> bool:
         return self.session_open or not self._only_in_sessions
-
-
-def capture_permission(
-    mode: Literal["continuous", "sessions"], database: Path
-) -> CapturePermission:
-    """Return the permission of an appliance, by the switch beside its database."""
-    return CapturePermission(mode, CaptureSwitch(database))

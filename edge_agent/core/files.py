@@ -1,4 +1,4 @@
-"""Files that a command of root writes belong to those whose folder they lie in."""
+"""Files that are replaced whole or not at all, and belong to those whose folder they lie in."""
 
 from __future__ import annotations
 
@@ -39,3 +39,36 @@ def give_owner(prepared: Path, target: Path, mode: int) -> None:
     if os.geteuid() == 0:
         os.chown(prepared, model.st_uid, model.st_gid)
     prepared.chmod(mode)
+
+
+def replace_file(file: Path, content: bytes, mode: int) -> None:
+    """Write a file, whole or not at all; owner and mode of one that is there stay.
+
+    When this returns, the disk has it under its name.
+
+    Args:
+        file: of which a part with another name lies beside it for a moment.
+        content: all of it.
+        mode: of a file that replaces none.
+
+    Raises:
+        OSError: it cannot be written; it is as it was.
+    """
+    part = file.with_name(f".{file.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(handle)
+        give_owner(part, file, mode)
+        part.replace(file)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,4 +1,4 @@
-"""Signals that end the process in order, notices to systemd, and a small heap."""
+"""Signals that end the process in order, notices to systemd, a small heap, and other programs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,25 @@ import mmap
 import os
 import signal
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
+from typing import Any
+
+
+def finished(
+    *words: str, timeout_s: float | None = None, **more: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, with nothing on its input unless told; return what it said.
+
+    Raises:
+        OSError: there is none of this name, or it may not be run.
+        subprocess.TimeoutExpired: it did not end in time.
+    """
+    given: dict[str, Any] = {"stdin": subprocess.DEVNULL, "timeout": timeout_s} | more
+    return subprocess.run(words, capture_output=True, text=True, check=False, **given)
 
 
 class StopRequest:

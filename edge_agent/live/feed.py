@@ -1,11 +1,8 @@
-"""The feed; one client function; sign of life.
-
-The live feed from the agent to the dashboard: a local socket, one JSON object per line.
+"""The live feed from the agent to the dashboard: a local socket, one JSON object per line.
 
 A slow reader loses messages: the agent never waits for it, and keeps at most a few dozen messages
-for it. A new reader first gets the newest message of each kind.
-
-Asks the agent for a sign of life, as a program without an event loop does.
+for it. A new reader first gets the newest message of each kind. ``live_messages`` is a reader for
+programs with an event loop; ``AgentProbe`` asks for a sign of life without one.
 """
 
 from __future__ import annotations
@@ -17,7 +14,7 @@ import logging
 import socket
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,8 +23,7 @@ from edge_agent.core import clock
 from edge_agent.core.expression import Box, Observation, Recognition
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.texts import messages_in, parts_of
-from edge_agent.core.threads import Worker
-from edge_agent.live.sockets import listen, socket_address
+from edge_agent.live.sockets import SocketWorker, socket_address
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +109,7 @@ class _Reader:
         self.something.set()
 
 
-class LiveServer(Worker):
+class LiveServer(SocketWorker):
     """Serves the socket from a thread of its own.
 
     Args:
@@ -121,17 +117,9 @@ class LiveServer(Worker):
         simulated: whether the camera is a demonstration.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        simulated: bool = False,
-        on_death: Callable[[Worker, Exception], None] | None = None,
-    ) -> None:
-        super().__init__("live", on_death)
+    def __init__(self, path: Path, *, simulated: bool = False) -> None:
+        super().__init__("live", path)
         self._simulated = simulated
-        self._path = path
-        self._listener: socket.socket | None = None
         self._lock = threading.Lock()
         self._newest: dict[str, bytes] = {}
         self._readers: set[_Reader] = set()
@@ -141,15 +129,6 @@ class LiveServer(Worker):
         self._last_expression_ms = -EXPRESSION_MS
         self.on_message: Callable[[Mapping[str, Any]], None] | None = None
         """Is given each message as well, in the thread that publishes it."""
-
-    def start(self) -> None:
-        """Listen, then serve in the thread.
-
-        Raises:
-            ServerError: another agent serves the socket, or it cannot be made there.
-        """
-        self._listener = listen(self._path)
-        super().start()
 
     def stop(self) -> None:
         """Ask the thread to end."""
@@ -185,15 +164,8 @@ class LiveServer(Worker):
 
     def work(self) -> None:
         """Serve until stopped, then remove the socket."""
-        assert self._listener is not None, "start() listens"
-        mine = self._path.stat()
-        try:
-            asyncio.run(self._serve(self._listener))
-        finally:
-            self._listener.close()
-            with contextlib.suppress(OSError):
-                if self._path.stat().st_ino == mine.st_ino:
-                    self._path.unlink()
+        with self._listening() as listener:
+            asyncio.run(self._serve(listener))
 
     def _call(self, function: Callable[..., object], *arguments: object) -> None:
         """Run ``function`` in the server's thread, if it runs."""
@@ -317,6 +289,24 @@ async def _one_connection(path: Path) -> AsyncGenerator[dict[str, Any], None]:
         outgoing.close()
         with contextlib.suppress(OSError):
             await outgoing.wait_closed()
+
+
+async def newest_messages(
+    path: Path, kinds: Set[str], within_s: float
+) -> dict[str, dict[str, Any]]:
+    """Return the agent's newest message of each of these types, as soon as all were told.
+
+    One that is told to nobody in time is missing; of an agent that is away, all are.
+    """
+    newest: dict[str, dict[str, Any]] = {}
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(within_s), contextlib.aclosing(live_messages(path)) as messages:
+            async for message in messages:
+                if message.get("type") in kinds:
+                    newest[message["type"]] = message
+                if message == OFFLINE or newest.keys() >= kinds:
+                    break
+    return newest
 
 
 _AT_A_TIME = 1 << 16

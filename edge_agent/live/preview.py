@@ -1,12 +1,7 @@
-"""The picture for one administrator.
-
-What agent and dashboard say to each other over the preview's socket.
+"""The camera's picture for one administrator at a time, over a local socket.
 
 The dashboard sends a line with who wants to look, and a line ``MORE`` for each further minute. The
 agent answers with parts: a line of JSON, and behind it as many bytes of a JPEG picture as it says.
-
-The thread that shows the camera's picture to one administrator at a time.
-
 No picture is written anywhere: it is encoded in memory, sent, and forgotten.
 """
 
@@ -26,12 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from edge_agent.core.clock import boot_seconds, now
 from edge_agent.core.expression import Frame
-from edge_agent.core.threads import LatestValue, Worker
-from edge_agent.live.sockets import listen
+from edge_agent.core.threads import LatestValue
+from edge_agent.live.sockets import SocketWorker
 
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image
-
 
 SOCKET_NAME = "preview.sock"
 LEASE_S = 60.0
@@ -150,7 +144,7 @@ class SharedFrames(LatestValue[Frame]):
             onlooker.put(value)
 
 
-class PreviewServer(Worker):
+class PreviewServer(SocketWorker):
     """Sends pictures to whoever connects to the socket, one reader at a time, until its time is up.
 
     While nobody looks, the thread waits for a reader, and each frame costs one comparison.
@@ -172,37 +166,21 @@ class PreviewServer(Worker):
         frame_period_s: float,
         clock: Callable[[], float] = boot_seconds,
     ) -> None:
-        super().__init__("preview")
+        super().__init__("preview", path)
         self.frames = SharedFrames()
-        self._path = path
         self._tell = tell
         self._late_s = max(LATE_S, 2 * frame_period_s + 1)
         self._clock = clock
-        self._listener: socket.socket | None = None
-
-    def start(self) -> None:
-        """Listen, then serve in the thread.
-
-        Raises:
-            ServerError: another agent serves the socket, or it cannot be made there.
-        """
-        self._listener = listen(self._path)
-        super().start()
 
     def work(self) -> None:
         """Serve one reader after the other until stopped, then remove the socket."""
-        assert self._listener is not None, "start() listens"
-        with self._listener as listener:
-            mine = self._path.stat()
+        with self._listening() as listener:
             while not self.stopping.is_set():
                 listener.settimeout(_LOOK_S)
                 with contextlib.suppress(OSError):  # nobody came, or a reader left
                     connection, _ = listener.accept()
                     with connection:
                         self._serve(connection, listener)
-            with contextlib.suppress(OSError):
-                if self._path.stat().st_ino == mine.st_ino:
-                    self._path.unlink()
 
     def _serve(self, connection: socket.socket, listener: socket.socket) -> None:
         connection.settimeout(ASK_S)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_agent.core.errors import ServerError
+from edge_agent.core.threads import Worker
 
 WAITING = 32
 """Connections that may wait to be taken."""
@@ -98,3 +99,39 @@ def socket_address(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)
+
+
+class SocketWorker(Worker):
+    """A thread that serves a local socket, and removes its file at the end.
+
+    Args:
+        name: of the thread.
+        path: of the socket; readable and writable for user and group.
+    """
+
+    def __init__(self, name: str, path: Path) -> None:
+        super().__init__(name)
+        self._path = path
+        self._listener: socket.socket | None = None
+
+    def start(self) -> None:
+        """Listen, then serve in the thread.
+
+        Raises:
+            ServerError: another agent serves the socket, or it cannot be made there.
+        """
+        self._listener = listen(self._path)
+        super().start()
+
+    @contextlib.contextmanager
+    def _listening(self) -> Iterator[socket.socket]:
+        """Give what listens; then close it, and remove its file unless another agent made it."""
+        assert self._listener is not None, "start() listens"
+        mine = self._path.stat()
+        try:
+            with self._listener:
+                yield self._listener
+        finally:
+            with contextlib.suppress(OSError):
+                if self._path.stat().st_ino == mine.st_ino:
+                    self._path.unlink()

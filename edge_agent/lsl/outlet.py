@@ -1,9 +1,4 @@
-"""The library, its clock, one stream.
-
-The library of the Lab Streaming Layer, and its clock beside ours.
-
-One stream of the Lab Streaming Layer.
-"""
+"""The library of the Lab Streaming Layer, its clock beside ours, and one stream."""
 
 from __future__ import annotations
 

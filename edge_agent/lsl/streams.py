@@ -1,8 +1,6 @@
-"""All streams of an appliance.
+"""All streams of an appliance: expression, one for each sensor and kind, markers, sessions.
 
-All streams of an appliance: expression, one for each sensor and kind, markers, sessions.
-
-Messages of the live feed as samples, for a program beside the agent.
+``FeedReader`` sends messages of the live feed on them, for a program beside the agent.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from edge_agent.config.laboratory import LslSettings
 from edge_agent.core import clock
@@ -32,6 +30,9 @@ _NATURES = (
     (VitalFlag.SIMULATED, "simulated"),
     (VitalFlag.ESTIMATED, "estimated"),
 )
+
+
+EventStream = Literal["markers", "sessions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +116,9 @@ class Streams:
             bits = sum(1 << bit for bit, flag in enumerate(VitalFlag) if flag in flags)
             outlet.push([value, float(bits)], self.clock.stamp_of(at))
 
-    def marker(self, at: Instant, text: str) -> None:
-        """Send a marker, such as ``stimulus_start/anger``."""
-        self._events("markers").push([text], self.clock.stamp_of(at))
-
-    def session(self, at: Instant, text: str) -> None:
-        """Send the start or the end of a session, such as ``session_start/12``."""
-        self._events("sessions").push([text], self.clock.stamp_of(at))
+    def event(self, stream: EventStream, at: Instant, text: str) -> None:
+        """Send a marker, such as ``stimulus_start/anger``, or a session's start or end."""
+        self._events(stream).push([text], self.clock.stamp_of(at))
 
     def offer(self, kind: VitalKind, source: str, flags: Set[VitalFlag] = frozenset()) -> None:
         """Make the stream of a sensor before it speaks: recorders list streams at their start."""
@@ -169,7 +166,7 @@ class Streams:
             )
         )
 
-    def _events(self, name: str) -> Outlet:
+    def _events(self, name: EventStream) -> Outlet:
         outlet = self._outlet(
             StreamSpec(
                 name=name,

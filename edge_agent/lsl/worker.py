@@ -1,8 +1,6 @@
-"""The thread that feeds them.
+"""The thread that feeds the streams, and finds new markers and sessions in the database.
 
-Feeds the streams from the agent, in a thread of its own.
-
-Finds new markers and sessions in the database, whoever set them: page, program, protocol.
+Whoever set them: page, program or protocol.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ import json
 import logging
 import queue
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,10 +18,11 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Every, Instant
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Recognition
+from edge_agent.core.files import replace_file
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.threads import Worker
 from edge_agent.core.vitals import VitalKind
-from edge_agent.lsl.streams import ExpressionSample, StreamOptions, Streams
+from edge_agent.lsl.streams import EventStream, ExpressionSample, StreamOptions, Streams
 from edge_agent.store.database.schema import read_transaction
 
 log = logging.getLogger(__name__)
@@ -40,12 +39,12 @@ class StudyEvent:
 
     Attributes:
         at: when it was.
-        is_marker: whether it is a marker.
+        stream: on which it is sent.
         text: as it is sent.
     """
 
     at: Instant
-    is_marker: bool
+    stream: EventStream
     text: str
 
 
@@ -86,10 +85,12 @@ class StudyWatch:
             StoreError: the database cannot be read now; nothing is skipped by that.
         """
         with read_transaction(self._database) as connection:
-            seen = self._seen or _newest(connection)
-            seen = _not_beyond(connection, seen)
-            events = [*_sessions(connection, seen), *_markers(connection, seen)]
             newest = _newest(connection)
+            seen = self._seen or newest
+            # the numbers of erased rows are given again
+            marker, session = min(seen.marker, newest.marker), min(seen.session, newest.session)
+            seen = replace(seen, marker=marker, session=session)
+            events = [*_sessions(connection, seen), *_markers(connection, seen)]
         if newest != self._seen:
             self._keep(newest)
         present = clock.now()
@@ -105,9 +106,7 @@ class StudyWatch:
     def _keep(self, seen: _Seen) -> None:
         self._seen = seen
         try:
-            part = self._file.with_suffix(".part")
-            part.write_text(json.dumps(asdict(seen)), encoding="utf-8")
-            part.replace(self._file)
+            replace_file(self._file, json.dumps(asdict(seen)).encode(), 0o640)
         except OSError as error:  # a restart may then leave out what happened meanwhile
             log.warning("lsl: %s: cannot be written (%s)", self._file, error.strerror)
 
@@ -119,16 +118,6 @@ def _newest(connection: sqlite3.Connection) -> _Seen:
     return _Seen(marker, session, row[0] if row else None)
 
 
-def _not_beyond(connection: sqlite3.Connection, seen: _Seen) -> _Seen:
-    """Return ``seen`` with numbers that exist: those of erased rows are given again."""
-    newest = _newest(connection)
-    return replace(
-        seen,
-        marker=min(seen.marker, newest.marker),
-        session=min(seen.session, newest.session),
-    )
-
-
 def _markers(connection: sqlite3.Connection, seen: _Seen) -> Iterator[StudyEvent]:
     rows = connection.execute(
         "SELECT at, boot_ms, kind, label FROM marker WHERE id > ? AND boot_ms IS NOT NULL "
@@ -136,7 +125,7 @@ def _markers(connection: sqlite3.Connection, seen: _Seen) -> Iterator[StudyEvent
         (seen.marker,),
     )
     for at, boot_ms, kind, label in rows:
-        yield StudyEvent(Instant(boot_ms, at), True, f"{kind}/{label}")
+        yield StudyEvent(Instant(boot_ms, at), "markers", f"{kind}/{label}")
 
 
 def _sessions(connection: sqlite3.Connection, seen: _Seen) -> Iterator[StudyEvent]:
@@ -147,9 +136,9 @@ def _sessions(connection: sqlite3.Connection, seen: _Seen) -> Iterator[StudyEven
     )
     for number, started, boot_ms, ended, ended_boot_ms in rows:
         if number > seen.session and boot_ms is not None:
-            yield StudyEvent(Instant(boot_ms, started), False, f"session_start/{number}")
+            yield StudyEvent(Instant(boot_ms, started), "sessions", f"session_start/{number}")
         if ended is not None and ended_boot_ms is not None:
-            yield StudyEvent(Instant(ended_boot_ms, ended), False, f"session_end/{number}")
+            yield StudyEvent(Instant(ended_boot_ms, ended), "sessions", f"session_end/{number}")
 
 
 WAITING = 10_000
@@ -171,6 +160,9 @@ class StreamWorker(Worker):
         simulated: whether the camera is a demonstration.
         sensors: kinds and sources whose streams are offered from the start.
 
+    Attributes:
+        dropped: samples that found the queue full.
+
     Raises:
         ServerError: pylsl or its native library is missing.
     """
@@ -182,33 +174,27 @@ class StreamWorker(Worker):
         *,
         simulated: bool = False,
         sensors: Iterable[tuple[VitalKind, str]] = (),
-        on_death: Callable[[Worker, Exception], None] | None = None,
     ) -> None:
-        super().__init__("lsl", on_death)
+        super().__init__("lsl")
         self._streams = Streams(options)
         self._watch = StudyWatch(database)
         self._simulated = simulated
         self._waiting: queue.Queue[Recognition | VitalReading] = queue.Queue(WAITING)
         self._could_read = True
-        self._dropped = 0
+        self.dropped = 0
         self._streams.offer_events()
         self._streams.offer_expression(simulated)
         for kind, source in sensors:
             self._streams.offer(kind, source)
-
-    @property
-    def dropped(self) -> int:
-        """Samples that found the queue full."""
-        return self._dropped
 
     def take(self, item: Recognition | VitalReading) -> None:
         """Send a frame or a reading; callable from any thread, returns at once."""
         try:
             self._waiting.put_nowait(item)
         except queue.Full:
-            if not self._dropped:
+            if not self.dropped:
                 log.error("lsl: the thread stands still, and samples are lost")
-            self._dropped += 1
+            self.dropped += 1
 
     def work(self) -> None:
         """Send until stopped, then what is left."""
@@ -226,7 +212,7 @@ class StreamWorker(Worker):
 
     def _send(self, timeout_s: float) -> None:
         try:
-            item = self._waiting.get(timeout=timeout_s) if timeout_s else self._waiting.get_nowait()
+            item = self._waiting.get(timeout=timeout_s)
         except queue.Empty:
             return
         if isinstance(item, VitalReading):
@@ -244,8 +230,7 @@ class StreamWorker(Worker):
             return
         self._could_read = True
         for event in events:
-            send = self._streams.marker if event.is_marker else self._streams.session
-            send(event.at, event.text)
+            self._streams.event(event.stream, event.at, event.text)
 
 
 def _sample(seen: Recognition) -> ExpressionSample | None:

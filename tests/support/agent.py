@@ -60,6 +60,11 @@ class RunningAgent:
         assert not self._thread.is_alive()
         return self.code
 
+    def finish(self) -> None:
+        """Ask it to end, and see that it has done so in order."""
+        self.agent.stop()
+        assert self.end() == 0
+
 
 @contextmanager
 def running_agent(

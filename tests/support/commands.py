@@ -26,7 +26,7 @@ class Done:
     err: str
 
 
-def affect_edge(*words: str) -> Done:
+def affect_edge(*words: object) -> Done:
     """Run ``affect-edge`` with these words in the current folder; nothing is on its input."""
     out = io.StringIO()
     err = io.StringIO()
@@ -35,16 +35,16 @@ def affect_edge(*words: str) -> Done:
         redirect_stderr(err),
         mock.patch.object(sys, "stdin", io.StringIO()),
     ):
-        code = _code_of(words)
+        code = _code_of([str(word) for word in words])
     return Done(code, out.getvalue(), err.getvalue())
 
 
-def _code_of(words: tuple[str, ...]) -> int:
+def _code_of(words: list[str]) -> int:
     try:
         if words[0] in PASSED_ON:
-            return dashboard_main(list(words))
+            return dashboard_main(words)
         if words[0] == "dashboard":
-            return dashboard_main(list(words[1:]))
+            return dashboard_main(words[1:])
         with mock.patch.object(sys, "argv", ["affect-edge", *words]):
             agent_main()
     except SystemExit as ended:

@@ -14,9 +14,7 @@ from paho.mqtt import publish
 from edge_agent.agent import loop as module
 from edge_agent.core.clock import iso_utc, now
 from edge_agent.core.study import SessionSetting
-from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.study import Study
-from edge_agent.store.write.outbox import OutboxMessage, enqueue
 from tests.support.agent import Tables, running_agent
 from tests.support.broker import Mosquitto, Subscriber, subscribed
 from tests.support.timeline import database, query
@@ -73,8 +71,7 @@ def test_what_happens_is_said_on_the_topics_of_the_appliance(
         first = reader.on("summary")[0].payload
         assert first["window"]["end"] == second["window"]["start"]
         run.hear(lambda said: said["type"] == "health" and said["mqtt"]["state"] == "connected")
-        run.agent.stop()
-        assert run.end() == 0
+        run.finish()
     last = reader.wait_for("status", lambda said: said["state"] == "offline")
     assert reader.messages.index(last) > reader.messages.index(reader.on("summary")[-1])
     emotions = [message.payload["emotion"] for message in reader.on("emotion")]
@@ -141,30 +138,3 @@ def test_sessions_markers_and_readings_come_in_over_the_broker(
     assert (session.name, session.setting) == ("films", SessionSetting.HOME)
     assert (refused["taken"], [one["index"] for one in refused["readings"]]) == (1, [1])
     assert query(path, "SELECT value, source FROM vital") == [(61.0, "mqtt:watch")]
-
-
-def test_a_damaged_message_neither_ends_the_agent_nor_holds_up_the_others(
-    tmp_path: Path, mosquitto: Mosquitto, reader: Subscriber, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.05)
-    path = database(tmp_path / "data")
-    with write_transaction(path) as connection:
-        for _ in range(3):
-            enqueue(connection, OutboxMessage("session", {}), 100)
-        connection.execute("UPDATE outbox SET payload = substr(payload, 3) WHERE seq = 2")
-    tables: Tables = {"device": {"name": "pi"}, "mqtt": account(mosquitto)}
-    with running_agent(path.parent, tables) as run:
-        reader.wait_for("session", lambda said: said["seq"] == 3)
-        told = reader.wait_for(
-            "health",
-            lambda said: "message_set_aside" in [alarm["name"] for alarm in said["alarms"]],
-        ).payload["mqtt"]
-        assert told["set_aside"] == {"damaged": 1}
-        hole = told["holes"][0]
-        assert (hole["topic"], hole["first"], hole["last"], hole["reason"]) == (
-            "session", 2, 2, "damaged",
-        )  # fmt: skip
-        assert hole["epoch"] == reader.on("session")[0].payload["epoch"]
-        run.agent.stop()
-        assert run.end() == 0
-    assert [said.payload["seq"] for said in reader.on("session")] == [1, 3]

@@ -119,14 +119,6 @@ def test_an_impossible_range_of_an_export_is_wrong_use_and_exports_nothing(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("seconds", ["nan", "inf", "0", "1e300"])
-def test_a_demonstration_of_no_sensible_length_is_refused(tmp_path: Path, seconds: str) -> None:
-    done = affect_edge("demo", "--data", str(tmp_path / "data"), "--seconds", seconds)
-    assert done.code == 2
-    assert seconds in done.err
-    assert not (tmp_path / "data").exists()
-
-
 @pytest.mark.parametrize("host", ["there-is-no-such-host.invalid", "192.0.2.1"])
 def test_a_demonstration_that_cannot_listen_names_the_host(tmp_path: Path, host: str) -> None:
     done = by_process(

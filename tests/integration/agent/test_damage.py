@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -37,45 +38,37 @@ def codes(path: Path) -> list[str]:
         return [row[0] for row in connection.execute("SELECT code FROM participant")]
 
 
-def test_a_damaged_header_ends_no_agent_and_costs_no_participant(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def of_the_header(_connection: sqlite3.Connection) -> list[tuple[int, int]]:
+    return [(0, 64)]
+
+
+def of_the_pages_where_it_writes(connection: sqlite3.Connection) -> list[tuple[int, int]]:
+    size = connection.execute("PRAGMA page_size").fetchone()[0]
+    roots = "SELECT rootpage FROM sqlite_schema WHERE tbl_name = 'expression' AND rootpage > 0"
+    return [((page - 1) * size, size) for (page,) in connection.execute(roots)]
+
+
+@pytest.mark.parametrize("places", [of_the_header, of_the_pages_where_it_writes])
+def test_damage_ends_no_agent_and_costs_no_participant(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    places: Callable[[sqlite3.Connection], list[tuple[int, int]]],
 ) -> None:
     caplog.set_level("INFO")
     path = database(tmp_path)
     Study(path).create_participant("P01")
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        damaged = places(connection)
     with path.open("r+b") as file:
-        file.write(bytes(64))
+        for offset, size in damaged:
+            file.seek(offset)
+            file.write(b"\xa5" * size)
     with running_agent(tmp_path, TABLES) as run:
         wait_for_new_rows(path)
         assert codes(path) == ["P01"]
-        run.agent.stop()
-        assert run.end() == 0
+        run.finish()
     assert len(set_aside_beside(path)) == 1
-    assert "Traceback" not in caplog.text
-
-
-def test_a_damaged_page_where_the_agent_writes_ends_no_agent(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    path = database(tmp_path)
-    Study(path).create_participant("P01")
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        size = connection.execute("PRAGMA page_size").fetchone()[0]
-        roots = "SELECT rootpage FROM sqlite_schema WHERE tbl_name = 'expression' AND rootpage > 0"
-        pages = [page for (page,) in connection.execute(roots)]
-    content = bytearray(path.read_bytes())
-    for page in pages:
-        content[(page - 1) * size : page * size] = b"\xa5" * size
-    path.write_bytes(content)
-    with running_agent(tmp_path, TABLES) as run:
-        wait_for_new_rows(path)
-        assert codes(path) == ["P01"]
-        run.agent.stop()
-        assert run.end() == 0
     assert "Traceback" not in caplog.text
 
 
@@ -92,12 +85,8 @@ def test_a_database_that_is_deleted_under_the_agent_is_there_again(
             path.with_name(path.name + part).unlink()
         wait_for_new_rows(path)
         assert codes(path) == ["P01"]
-        wait_until(
-            lambda: "is done" in caplog.text,
-            "the rows of before the deletion carried over",
-        )
-        run.agent.stop()
-        assert run.end() == 0
+        wait_until(lambda: "is done" in caplog.text, "the rows of before the deletion carried over")
+        run.finish()
     with closing(sqlite3.connect(path)) as connection:
         rows = connection.execute("SELECT count(*) FROM expression WHERE at <= ?", (before,))
         assert rows.fetchone()[0] > 0

@@ -6,7 +6,6 @@ import http.cookiejar
 import json
 import re
 import signal
-import socket
 import sqlite3
 import urllib.request
 from contextlib import closing
@@ -73,12 +72,3 @@ def test_the_demonstration_ends_by_itself_and_its_port_is_free_again(tmp_path: P
     with closing(sqlite3.connect(demo.database)) as connection:
         people = connection.execute("SELECT count(*), min(simulated) FROM participant").fetchone()
     assert people == (12, 1)
-
-
-def test_a_port_that_is_taken_is_named_with_its_cure(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        with Appliance(tmp_path, {"mqtt": {"enabled": False}}, "demo", "--port", port) as demo:
-            assert demo.wait() == 1
-    assert port in demo.said
-    assert "Traceback" not in demo.said

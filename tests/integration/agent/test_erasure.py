@@ -59,8 +59,7 @@ def test_who_withdraws_and_is_erased_does_not_come_back_from_a_running_agent(
             with subscribed(broker.port) as later:
                 later.wait_for("status")
                 assert not later.on("session")
-            run.agent.stop()
-            assert run.end() == 0
+            run.finish()
     for table in TABLES:
         assert query(path, f"SELECT count(*) FROM {table}") == [(0,)], table
     found = b"".join(file.read_bytes() for file in path.parent.glob("affect-edge.db*")).lower()

@@ -49,6 +49,13 @@ echo; echo 42
 """
 
 
+def make_key(file: Path) -> Path:
+    """Make a key that can sign releases."""
+    words = ["-q", "-t", "ed25519", "-N", "", "-f", str(file)]
+    subprocess.run(["ssh-keygen", *words], check=True)
+    return file
+
+
 @dataclass
 class Appliance:
     """A small appliance in a folder."""
@@ -84,15 +91,18 @@ class Appliance:
         """Return the releases that are there."""
         return sorted(folder.name for folder in (self.place.program / "releases").iterdir())
 
+    def is_untouched(self) -> bool:
+        """Tell whether nothing was built, and no service was stopped."""
+        return self.releases() == ["1.0.0"] and not (self.folder / "calls").exists()
+
 
 def fill(top: Path, appliance: Appliance, version: str, *traits: str) -> None:
     """Make the folder of a release."""
     (top / "venv/bin").mkdir(parents=True)
     (top / "config").mkdir()
     (top / "VERSION").write_text(f"{version}\n")
-    script = INSTALL.replace("PROGRAM", str(appliance.place.program)).replace(
-        "DATABASE", str(appliance.place.database)
-    )
+    script = INSTALL.replace("PROGRAM", str(appliance.place.program))
+    script = script.replace("DATABASE", str(appliance.place.database))
     public = appliance.key.with_suffix(".pub").read_text()
     (top / "config/release-signers").write_text(f'release namespaces="{NAMESPACE}" {public}')
     check = "exit 1" if "picky" in traits else "exit 0"
@@ -133,8 +143,7 @@ def appliance(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> App
     monkeypatch.setattr(clock, "boot_seconds", seconds)
     monkeypatch.setattr(clock, "sleep", seconds.wait)
     place = Place(tmp_path / "opt", tmp_path / "data", tmp_path / "affect-edge.toml")
-    key = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    key = make_key(tmp_path / "key")
     made = Appliance(place, tmp_path, key, [])
     place.config.write_text(f"[dashboard]\nport = {port}\n")
     fill(place.program / "releases/1.0.0", made, "1.0.0", ".complete")
@@ -142,9 +151,8 @@ def appliance(tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> App
     migrate(place.database)
     tools = tmp_path / "bin"
     tools.mkdir()
-    text = SYSTEMCTL.replace("PROGRAM", str(place.program)).replace(
-        "CALLS", str(tmp_path / "calls")
-    )
+    text = SYSTEMCTL.replace("PROGRAM", str(place.program))
+    text = text.replace("CALLS", str(tmp_path / "calls"))
     (tools / "systemctl").write_text(text)
     (tools / "systemctl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")

@@ -65,20 +65,19 @@ def test_a_camera_that_somebody_has_switched_off_is_not_opened(tmp_path: Path) -
     assert finding.found.endswith("Z, by ada")
 
 
-def test_a_missing_camera_and_a_missing_model_are_both_found(tmp_path: Path) -> None:
+def test_everything_that_is_wrong_is_found_though_it_is_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / DATABASE_NAME).write_text("a shopping list", encoding="utf-8")
+    monkeypatch.setattr("edge_agent.appliance.doctor.FREE_WANTED_MB", 2**40)
     findings = examine(
         tmp_path,
         camera={"source": "pictures", "folder": tmp_path / "none"},
         vision={"expression_model": str(tmp_path / "absent.json")},
     )
-    assert findings["camera"].verdict is Verdict.PROBLEM
-    assert findings[f"model {tmp_path / 'absent.json'}"].verdict is Verdict.PROBLEM
+    for check in ("database", "disk", "camera", f"model {tmp_path / 'absent.json'}"):
+        assert findings[check].verdict is Verdict.PROBLEM
     assert exit_code(list(findings.values())) == 1
-
-
-def test_a_file_that_is_no_database_is_a_problem(tmp_path: Path) -> None:
-    (tmp_path / DATABASE_NAME).write_text("a shopping list", encoding="utf-8")
-    assert examine(tmp_path)["database"].verdict is Verdict.PROBLEM
 
 
 def test_a_broker_that_does_not_answer_is_a_warning(tmp_path: Path) -> None:
@@ -98,17 +97,10 @@ def test_a_port_that_another_program_has_is_a_warning_that_names_it(
     assert str(port) in finding.found
 
 
-def test_a_full_disk_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.appliance.doctor.FREE_WANTED_MB", 2**40)
-    assert examine(tmp_path)["disk"].verdict is Verdict.PROBLEM
-
-
 def test_a_budget_that_the_disk_has_no_room_for_is_a_warning(tmp_path: Path) -> None:
     migrate(tmp_path / DATABASE_NAME)
-    assert (
-        "its share of record.budget_mb is 50 MB"
-        in examine(tmp_path, record={"budget_mb": 300})["disk budget"].found
-    )
+    well = examine(tmp_path, record={"budget_mb": 300})["disk budget"]
+    assert "its share of record.budget_mb is 50 MB" in well.found
     finding = examine(tmp_path, record={"budget_mb": 100_000_000})["disk budget"]
     assert finding.verdict is Verdict.WARNING and "Lower record.budget_mb" in finding.cure
 
@@ -137,11 +129,8 @@ def test_a_budget_that_is_used_up_is_a_warning(
     # a real one needs 50 MB of rows
     monkeypatch.setattr("edge_agent.store.upkeep.budget.space_of", lambda *_: space)
     finding = examine(tmp_path, record={"budget_mb": 300})["disk budget"]
-    assert (
-        finding.verdict is Verdict.WARNING
-        and found in finding.found
-        and "record.budget_mb" in finding.cure
-    )
+    assert finding.verdict is Verdict.WARNING
+    assert found in finding.found and "record.budget_mb" in finding.cure
 
 
 def test_a_folder_that_may_not_be_written_is_a_problem(
@@ -188,20 +177,14 @@ def test_the_age_of_the_last_verified_copy_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_copies_that_are_not_well_are_found(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    stands: Standing,
-    verdict: Verdict,
-    found: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stands: Standing, verdict: Verdict, found: str
 ) -> None:
     monkeypatch.setattr("edge_agent.store.upkeep.copies.standing", lambda _path: stands)
     finding = examine(tmp_path, backup={"also": str(tmp_path)})["copies"]
     assert finding.verdict is verdict and found in finding.found and finding.cure
 
 
-def test_a_clock_that_is_not_believed_is_a_warning(
-    tmp_path: Path,
-) -> None:
+def test_a_clock_that_is_not_believed_is_a_warning(tmp_path: Path) -> None:
     migrate(tmp_path / DATABASE_NAME)
     assert examine(tmp_path)["counted time"].verdict is Verdict.OK
     count = '{"at_ms": 1, "wall_ms": 1, "boot_ms": 0, "boot": "", "days": []}'

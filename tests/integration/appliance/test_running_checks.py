@@ -218,10 +218,7 @@ def test_the_stream_to_a_collector_is_told_and_a_missing_library_is_a_problem(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert "fleet" not in look()
-    on: dict[str, Mapping[str, Any]] = {
-        "fleet": {"enabled": True},
-        "mqtt": {"port": free_port()},
-    }
+    on: dict[str, Mapping[str, Any]] = {"fleet": {"enabled": True}, "mqtt": {"port": free_port()}}
     monkeypatch.setattr(checks, "find_spec", lambda _name: None)
     missing = look(None, **on)["fleet"]
     assert missing.verdict is Verdict.PROBLEM

@@ -17,7 +17,7 @@ from edge_agent.appliance.trust import PURPOSE, read_key_file
 from edge_agent.appliance.update import Place, loses_rows, roll_back, update
 from edge_agent.core.errors import UpdateError
 from edge_agent.store.database.schema import DATABASE_NAME
-from tests.integration.appliance.conftest import Appliance, fill
+from tests.integration.appliance.conftest import Appliance, fill, make_key
 from tests.support.broker import free_port
 
 
@@ -47,13 +47,10 @@ def test_only_two_releases_and_one_copy_stay(appliance: Appliance) -> None:
 def test_a_key_that_the_owner_trusts_survives_releases_that_do_not_know_it(
     appliance: Appliance,
 ) -> None:
-    subprocess.run(
-        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(appliance.folder / "own")],
-        check=True,
-    )
-    appliance.place.trust().add(read_key_file(appliance.folder / "own.pub"))
+    own = make_key(appliance.folder / "own")
+    appliance.place.trust().add(read_key_file(own.with_suffix(".pub")))
     appliance.update(appliance.release("1.1.0"))
-    appliance.key = appliance.folder / "own"
+    appliance.key = own
     assert appliance.update(appliance.release("1.2.0")) == "1.2.0"
 
 
@@ -61,7 +58,7 @@ def test_an_update_signed_with_a_revoked_key_touches_nothing(appliance: Applianc
     appliance.place.trust().revoke(read_key_file(appliance.key.with_suffix(".pub")))
     with pytest.raises(UpdateError, match="No key is trusted"):
         appliance.update(appliance.release("1.1.0"))
-    assert appliance.releases() == ["1.0.0"] and not (appliance.folder / "calls").exists()
+    assert appliance.is_untouched()
 
 
 def git(folder: Path, *words: str) -> None:
@@ -102,25 +99,21 @@ def test_a_checkout_that_no_trusted_key_signed_touches_nothing(
 ) -> None:
     key = appliance.key
     if who == "a stranger":
-        key = appliance.folder / "stranger"
-        words = ["-t", "ed25519", "-N", "", "-f", str(key)]
-        subprocess.run(["ssh-keygen", "-q", *words], check=True)
+        key = make_key(appliance.folder / "stranger")
     if who == "unsigned tag":
         git(checkout, "tag", "v1.1.0")
     elif who != "nobody":
         git(checkout, "-c", f"user.signingkey={key}", "tag", "-s", "v1.1.0", "-m", "1.1.0")
     message = "none of its tags here .v1.1.0. is signed by a trusted key"
     if who == "revoked":
-        stays = appliance.folder / "other"
-        words = ["-t", "ed25519", "-N", "", "-f", str(stays)]
-        subprocess.run(["ssh-keygen", "-q", *words], check=True)
+        stays = make_key(appliance.folder / "other")
         appliance.place.trust().add(read_key_file(stays.with_suffix(".pub")))
         appliance.place.trust().revoke(read_key_file(key.with_suffix(".pub")))
     if who == "nobody":
         message = "stands at no tag"
     with pytest.raises(UpdateError, match=message):
         appliance.update(checkout)
-    assert appliance.releases() == ["1.0.0"] and not (appliance.folder / "calls").exists()
+    assert appliance.is_untouched()
 
 
 def test_no_program_that_a_checkout_names_is_run(appliance: Appliance, checkout: Path) -> None:
@@ -158,7 +151,7 @@ def test_a_tampered_archive_touches_nothing(appliance: Appliance) -> None:
     )
     with pytest.raises(UpdateError, match="not trusted"):
         appliance.update(archive)
-    assert appliance.releases() == ["1.0.0"] and not (appliance.folder / "calls").exists()
+    assert appliance.is_untouched()
 
 
 @pytest.mark.parametrize(

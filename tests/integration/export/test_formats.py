@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.cli.app import cli
+from edge_agent.cli import cli
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalFlag

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 import tty
 from collections.abc import Callable, Iterator
@@ -169,27 +167,40 @@ def line(tmp_path: Path) -> Iterator[tuple[int, Path]]:
             continue
 
 
-def is_open(link: Path, said: Callable[[], str]) -> Callable[[], bool]:
-    return lambda: f"{link}: listening" in said()
+def is_open(link: Path, caplog: pytest.LogCaptureFixture) -> None:
+    wait_for(lambda: f"{link}: listening" in caplog.text)
 
 
-def test_bytes_of_a_serial_port_run_a_session(
-    database: Path,
-    orders: OrderWorker,
-    line: tuple[int, Path],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+@pytest.fixture
+def port(
+    orders: OrderWorker, line: tuple[int, Path], caplog: pytest.LogCaptureFixture
+) -> Iterator[int]:
+    """The device's end of a line to which the agent listens."""
     caplog.set_level("INFO")
     device, link = line
     with running(orders, SerialCodes(str(link), 115_200, orders, CODES)):
-        wait_for(is_open(link, lambda: caplog.text))
-        begun_ms = clock.now().boot_ms
-        # garbage, and the zeros to which a line of codes returns
-        os.write(device, bytes([10, 0, 77, 255, 0, 1, 0]))
-        wait_for(marker_count(database, 1))
-        seen_ms = clock.now().boot_ms
-        os.write(device, bytes([2, 0, 11]))
-        wait_for(ended_sessions(database, 1))
+        is_open(link, caplog)
+        yield device
+
+
+@pytest.fixture
+def in_session(database: Path, port: int) -> int:
+    """The same, with a session that it began."""
+    os.write(port, bytes([10]))
+    wait_for(lambda: bool(query(database, "SELECT 1 FROM session")))
+    return port
+
+
+def test_bytes_of_a_serial_port_run_a_session(
+    database: Path, port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun_ms = clock.now().boot_ms
+    # garbage, and the zeros to which a line of codes returns
+    os.write(port, bytes([10, 0, 77, 255, 0, 1, 0]))
+    wait_for(marker_count(database, 1))
+    seen_ms = clock.now().boot_ms
+    os.write(port, bytes([2, 0, 11]))
+    wait_for(ended_sessions(database, 1))
     assert markers(database) == [("stimulus_start", "anger"), ("stimulus_end", "anger")]
     at_ms = query(database, "SELECT boot_ms FROM marker ORDER BY id")[0][0]
     assert begun_ms <= at_ms <= seen_ms
@@ -197,79 +208,40 @@ def test_bytes_of_a_serial_port_run_a_session(
 
 
 def test_a_flood_is_cut_off_and_said(
-    database: Path,
-    orders: OrderWorker,
-    line: tuple[int, Path],
-    caplog: pytest.LogCaptureFixture,
+    database: Path, in_session: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO")
-    device, link = line
-    with running(orders, SerialCodes(str(link), 115_200, orders, CODES)):
-        wait_for(is_open(link, lambda: caplog.text))
-        os.write(device, bytes([10]))
-        wait_for(lambda: bool(query(database, "SELECT 1 FROM session")))
-        os.write(device, bytes([9] * 3000))
-        wait_for(marker_count(database, MOST_PER_SECOND - 1))
-        wait_for(lambda: "more than 100 codes in a second" in caplog.text)
+    os.write(in_session, bytes([9] * 3000))
+    wait_for(marker_count(database, MOST_PER_SECOND - 1))
+    wait_for(lambda: "more than 100 codes in a second" in caplog.text)
     assert MOST_PER_SECOND - 1 <= len(markers(database)) <= 3 * MOST_PER_SECOND
 
 
 def test_a_port_that_is_unplugged_is_opened_again(
-    database: Path,
-    orders: OrderWorker,
-    line: tuple[int, Path],
-    caplog: pytest.LogCaptureFixture,
+    database: Path, in_session: int, line: tuple[int, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO")
-    device, link = line
-    with running(orders, SerialCodes(str(link), 115_200, orders, CODES)):
-        wait_for(is_open(link, lambda: caplog.text))
-        os.write(device, bytes([10]))
-        wait_for(lambda: bool(query(database, "SELECT 1 FROM session")))
-        os.close(device)
-        link.unlink()
-        wait_for(lambda: "It is opened again when it is there" in caplog.text)
-        caplog.clear()
-        other, port = os.openpty()
-        tty.setraw(port)
-        link.symlink_to(os.ttyname(port))
-        wait_for(is_open(link, lambda: caplog.text))
-        os.write(other, bytes([9]))
-        wait_for(marker_count(database, 1))
-        os.close(other)
-        os.close(port)
+    os.close(in_session)
+    line[1].unlink()
+    wait_for(lambda: "It is opened again when it is there" in caplog.text)
+    caplog.clear()
+    other, port = os.openpty()
+    tty.setraw(port)
+    line[1].symlink_to(os.ttyname(port))
+    is_open(line[1], caplog)
+    os.write(other, bytes([9]))
+    wait_for(marker_count(database, 1))
+    os.close(other)
+    os.close(port)
     assert markers(database) == [("note", "button")]
 
 
 def test_orders_wait_while_the_database_is_busy_and_keep_their_times(
-    database: Path, orders: OrderWorker, line: tuple[int, Path], caplog: pytest.LogCaptureFixture
+    database: Path, in_session: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO")
-    device, link = line
-    with running(orders, SerialCodes(str(link), 115_200, orders, CODES)):
-        wait_for(is_open(link, lambda: caplog.text))
-        os.write(device, bytes([10]))
-        wait_for(lambda: bool(query(database, "SELECT 1 FROM session")))
-        with write_transaction(database):
-            begun_ms = clock.now().boot_ms
-            os.write(device, bytes([9, 9]))
-            wait_for(lambda: "an order of serial:" in caplog.text)
-            free_ms = clock.now().boot_ms
-        wait_for(marker_count(database, 2))
+    with write_transaction(database):
+        begun_ms = clock.now().boot_ms
+        os.write(in_session, bytes([9, 9]))
+        wait_for(lambda: "an order of serial:" in caplog.text)
+        free_ms = clock.now().boot_ms
+    wait_for(marker_count(database, 2))
     times = [row[0] for row in query(database, "SELECT boot_ms FROM marker")]
     assert all(begun_ms <= at_ms <= free_ms for at_ms in times)
-
-
-def test_a_program_that_writes_to_a_serial_port_marks(
-    database: Path, orders: OrderWorker, line: tuple[int, Path], caplog: pytest.LogCaptureFixture
-) -> None:
-    """As E-Prime does it: a process of its own opens the port and writes one byte an event."""
-    caplog.set_level("INFO")
-    device, link = line
-    program = f"import os, sys; os.write({device}, bytes(map(int, sys.argv[1:])))"
-    with running(orders, SerialCodes(str(link), 115_200, orders, CODES)):
-        wait_for(is_open(link, lambda: caplog.text))
-        for code in ("10", "1", "2", "11"):
-            subprocess.run([sys.executable, "-c", program, code], check=True, pass_fds=[device])
-        wait_for(ended_sessions(database, 1))
-    assert [kind for kind, _ in markers(database)] == ["stimulus_start", "stimulus_end"]

@@ -139,10 +139,8 @@ def assert_vitals(database: Path, streams: Streams, shift_s: float) -> None:
             "ORDER BY boot_ms",
         )
         known = sorted(zip(stamps, (sample[0] for sample in samples), strict=True))
-        assert (
-            without_partner([at / 1000 + shift_s for at, _ in found], [stamp for stamp, _ in known])
-            == []
-        )
+        recorded = [at / 1000 + shift_s for at, _ in found]
+        assert without_partner(recorded, [stamp for stamp, _ in known]) == []
         values = [value for _, value in found]
         assert not [value for value in values if value not in {value for _, value in known}]
         assert all(int(sample[1]) & 1 << FLAGS.index("simulated") for sample in samples)

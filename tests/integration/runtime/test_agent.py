@@ -53,8 +53,7 @@ def test_what_was_seen_since_the_last_summary_goes_into_one_more_at_the_end(tmp_
         tmp_path, {"summary": {"window": 3600.0}, "record": AT_ONCE, "mqtt": away}
     ) as run:
         run.wait_for_rows("expression")
-        run.agent.stop()
-        assert run.end() == 0
+        run.finish()
     waiting = query(run.database, "SELECT payload FROM outbox WHERE topic = 'summary'")
     assert len(waiting) == 1
     summary = json.loads(waiting[0][0])
@@ -68,8 +67,7 @@ def test_it_records_its_models_and_that_the_demonstration_is_one(tmp_path: Path)
         run.wait_for_rows("expression")
         with pytest.raises(StoreError):
             lock(run.database)
-        run.agent.stop()
-        assert run.end() == 0
+        run.finish()
     lock(run.database).release()
     assert not (tmp_path / "live.sock").exists()
     assert query(run.database, "SELECT DISTINCT simulated FROM expression") == [(1,)]
@@ -89,8 +87,7 @@ def test_systemd_is_told_begin_life_and_end(tmp_path: Path) -> None:
         systemd.settimeout(60)
         with running_agent(tmp_path, {"record": AT_ONCE}, environment) as run:
             told = [systemd.recv(100) for _ in range(3)]
-            run.agent.stop()
-            assert run.end() == 0
+            run.finish()
         while told[-1] == b"WATCHDOG=1":
             told.append(systemd.recv(100))
     assert told[0] == b"READY=1"
@@ -215,8 +212,7 @@ def test_without_a_broker_waiting_messages_are_forgotten_and_none_are_written(
     with running_agent(tmp_path, {"summary": {"window": 1.0}, "record": AT_ONCE}) as run:
         run.wait_for_rows("expression")
         assert query(path, "SELECT count(*) FROM outbox") == [(0,)]
-        run.agent.stop()
-        assert run.end() == 0
+        run.finish()
     assert query(path, "SELECT count(*) FROM outbox") == [(0,)]
 
 
@@ -285,8 +281,7 @@ def test_damage_that_only_the_nightly_maintenance_meets_is_an_alarm_and_is_salva
         assert "SQLite says" in told
         assert noted_damage(path) is None
         run.wait_for_rows("expression", "simulated = 1")
-        run.agent.stop()
-        assert run.end() == 0
+        run.finish()
 
 
 def test_an_agent_that_cannot_be_built_leaves_the_database_free(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import socket
 import stat
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,18 @@ class Stand:
         assert self.server.error is None
 
 
+@contextmanager
+def looking(folder: Path) -> Iterator[tuple[Stand, Reader, Seconds]]:
+    """A stand with somebody who has seen a picture, and the clock, which does not run by itself."""
+    seconds = Seconds()
+    with Stand(folder, seconds) as stand:
+        reader = stand.read()
+        told(stand, lambda message: message["by"] == "ada")
+        seconds.now += FRAME_S
+        reader.picture()
+        yield stand, reader, seconds
+
+
 @pytest.fixture
 def stand(tmp_path: Path) -> Iterator[Stand]:
     with Stand(tmp_path) as made:
@@ -138,12 +151,7 @@ def test_it_is_told_who_looks_before_the_first_picture_is_sent(stand: Stand) -> 
 
 
 def test_a_picture_comes_every_fifth_of_a_second_and_vision_misses_none(tmp_path: Path) -> None:
-    seconds = Seconds()
-    with Stand(tmp_path, seconds) as stand:
-        reader = stand.read()
-        told(stand, lambda message: message["by"] == "ada")
-        seconds.now += FRAME_S
-        reader.picture()
+    with looking(tmp_path) as (stand, reader, seconds):
         for _ in range(3):
             seconds.now += FRAME_S
             reader.picture()
@@ -166,12 +174,7 @@ def test_it_ends_by_itself_and_later_when_more_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LEASE_S", 2.0)
-    seconds = Seconds()
-    with Stand(tmp_path, seconds) as stand:
-        reader = stand.read()
-        told(stand, lambda message: message["by"] == "ada")
-        seconds.now += FRAME_S
-        reader.picture()
+    with looking(tmp_path) as (stand, reader, seconds):
         seconds.now += 1.7
         reader.picture()
         reader.connection.sendall(MORE)
@@ -198,12 +201,7 @@ def test_a_second_reader_is_told_that_somebody_looks_already(stand: Stand) -> No
 
 
 def test_a_camera_that_gives_nothing_ends_it(tmp_path: Path) -> None:
-    seconds = Seconds()
-    with Stand(tmp_path, seconds) as stand:
-        reader = stand.read()
-        told(stand, lambda message: message["by"] == "ada")
-        seconds.now += FRAME_S
-        reader.picture()
+    with looking(tmp_path) as (stand, reader, seconds):
         for _ in range(2):
             seconds.now += LATE_S - 0.1
             reader.picture()

@@ -90,6 +90,19 @@ def whole_appliance(folder: Path, people: int = 3) -> WholeAppliance:
     return made
 
 
+def backed_up(appliance: WholeAppliance, file: Path, *words: object) -> Path:
+    """Back an appliance up into a file."""
+    done = appliance.run("backup", file, *words)
+    assert done.exit_code == 0, done.output
+    return file
+
+
+def state(*folders: Path) -> dict[Path, bytes]:
+    """Everything in some folders, locks aside."""
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in files if path.suffix != ".lock"}
+
+
 def codes(database: Path) -> list[str]:
     """The participants in a database."""
     return [code for (code,) in query(database, "SELECT code FROM participant ORDER BY code")]

@@ -12,23 +12,47 @@ import pytest
 from tests.appliance.kept_apart import EXPOSURE, FIRST_BOOT_EXPOSURE
 from tools.build_release import ROOT
 
+COLLECTOR = "affect-edge-collector.service"
+COLLECTOR_BAR = 1.6
 BARS = {ROOT / "systemd" / unit: bar for unit, bar in EXPOSURE.items()}
 BARS[ROOT / "image/affect-edge-first-boot.service"] = FIRST_BOOT_EXPOSURE
 PAGE = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd is not installed here"
+)
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed here")
-@pytest.mark.parametrize("file", BARS, ids=[file.stem for file in BARS])
-def test_the_units_keep_to_their_bars(file: Path) -> None:
-    done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(file)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def analysed(*words: str) -> subprocess.CompletedProcess[str]:
+    command = ["systemd-analyze", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def exposure_of(unit: Path) -> float:
+    done = analysed("security", "--offline=true", "--no-pager", str(unit))
     found = re.search(r"Overall exposure level for \S+: (\d+\.\d)", done.stdout)
     assert found, done.stdout + done.stderr
-    assert float(found[1]) <= BARS[file]
+    return float(found[1])
+
+
+@needs_systemd
+@pytest.mark.parametrize("file", BARS, ids=[file.stem for file in BARS])
+def test_the_units_keep_to_their_bars(file: Path) -> None:
+    assert exposure_of(file) <= BARS[file]
+
+
+@needs_systemd
+def test_the_unit_of_a_collector_is_right_and_keeps_to_its_bar(tmp_path: Path) -> None:
+    program = tmp_path / ".venv/bin/affect-edge"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    text = (ROOT / "systemd" / COLLECTOR).read_text(encoding="utf-8")
+    unit = tmp_path / COLLECTOR
+    unit.write_text(text.replace("CHECKOUT", str(tmp_path)).replace("KEEPER", "daemon"))
+    said = analysed("verify", str(unit)).stderr
+    assert [line for line in said.splitlines() if COLLECTOR in line] == []
+    assert exposure_of(unit) <= COLLECTOR_BAR
+    assert f"`{COLLECTOR}` {COLLECTOR_BAR}" in PAGE
 
 
 def test_agent_and_dashboard_are_two_users_of_one_group() -> None:

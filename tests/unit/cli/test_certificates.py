@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_agent.appliance.certificates import fingerprint
-from edge_agent.cli.app import cli
+from edge_agent.cli import cli
 from tests.support.security.authority import Authority
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from edge_agent.cli import cli
 from edge_agent.core.clock import iso_utc, now
 from edge_agent.core.errors import StudyError
-from tests.support.timeline import START_MS, add, instant, query, reading, row
+from tests.support.timeline import START_MS, add, query, reading, row
 
 
 def run(folder: Path, *words: object) -> Result:
@@ -235,10 +235,3 @@ def test_columns_of_another_name_are_refused(folder: Path) -> None:
     assert "column at is missing" in str(run(folder, "import-markers", file).exception)
     file.write_text("at,kind,colour\n1,note,red\n")
     assert "column 'colour' is not known" in str(run(folder, "import-markers", file).exception)
-
-
-def test_what_is_stamped_here_is_not_moved_by_the_clock(folder: Path) -> None:
-    run(folder, *add_words(0, 100))
-    assert instant(0).wall_ms == START_MS
-    sql = "SELECT boot, boot_ms, ended_boot, ended_boot_ms FROM session"
-    assert query(folder / "affect-edge.db", sql) == [(None, None, None, None)]

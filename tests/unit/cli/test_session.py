@@ -12,7 +12,6 @@ from click.testing import CliRunner, Result
 from dashboard.__main__ import main as dashboard
 from dashboard.protocols.file import EXAMPLES
 from edge_agent.cli import cli
-from edge_agent.core.errors import StudyError
 from edge_agent.store.study.study import Study
 from tests.support.timeline import database, query
 
@@ -38,24 +37,10 @@ def said(folder: Path, *words: str) -> Any:
 
 def test_a_session_is_run_from_the_command_line(folder: Path) -> None:
     assert run(folder, "session", "show").exit_code == 1
-    start = said(
-        folder,
-        "session",
-        "start",
-        "P-1",
-        "--purpose",
-        "research",
-        "--setting",
-        "home",
-        "--name",
-        "films",
-    )
-    assert (start["session"], start["participant"], start["setting"], start["end"]) == (
-        1,
-        "P-1",
-        "home",
-        None,
-    )
+    words = ("--purpose", "research", "--setting", "home", "--name", "films")
+    start = said(folder, "session", "start", "P-1", *words)
+    assert (start["session"], start["participant"]) == (1, "P-1")
+    assert (start["setting"], start["end"]) == ("home", None)
     assert said(folder, "session", "mark", "stimulus_start", "anger")["label"] == "anger"
     assert said(folder, "session", "mark", "stimulus_end")["label"] == "anger"
     assert said(folder, "session", "mark", "baseline")["label"] == "neutral"
@@ -82,23 +67,6 @@ def test_a_word_that_is_not_known_is_wrong_use(
 ) -> None:
     result = run(folder, "session", *words)
     assert (result.exit_code, problem in result.output) == (2, True), result.output
-
-
-@pytest.mark.parametrize(
-    ("words", "problem"),
-    [
-        (("start", "P-2", "--purpose", "research"), "no participant 'P-2'"),
-        (("start", "P-1", "--purpose", "research", "--setting", "workplace"), "AI Act"),
-        (("mark", "note", "x"), "No session is open"),
-        (("end",), "No session is open"),
-    ],
-)
-def test_the_rules_of_the_study_hold_here_too(
-    folder: Path, words: tuple[str, ...], problem: str
-) -> None:
-    result = run(folder, "session", *words)
-    assert isinstance(result.exception, StudyError)
-    assert problem in str(result.exception)
 
 
 def test_protocol_files_are_checked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

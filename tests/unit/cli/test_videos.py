@@ -165,10 +165,7 @@ def test_a_video_becomes_a_session_of_the_timeline_once(tmp_path: Path, clip: Pa
             "SELECT at, interval_ms, emotion, simulated FROM expression ORDER BY at"
         ).fetchall()
         start = int(datetime.fromisoformat(START).timestamp() * 1000)
-        assert rows == [
-            (start + 1000, 1000, "happiness", 0),
-            (start + 2000, 1000, "happiness", 0),
-        ]
+        assert rows == [(start + 1000, 1000, "happiness", 0), (start + 2000, 1000, "happiness", 0)]
         assert connection.execute("SELECT started, name FROM session").fetchall() == [
             (start, "talk")
         ]

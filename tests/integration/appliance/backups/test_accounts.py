@@ -10,7 +10,7 @@ import pytest
 from edge_agent.appliance.checks import check_database
 from edge_agent.config.settings import Settings
 from edge_agent.store.database.dashboard_file import FOLDER, dashboard_file, write_dashboard
-from tests.support.backups.whole_appliance import whole_appliance
+from tests.support.backups.whole_appliance import WholeAppliance, backed_up
 from tests.support.timeline import query_dashboard
 
 ADD = "INSERT INTO account (name, password_hash, created) VALUES ('ada', '$argon2id$…', 1)"
@@ -18,15 +18,13 @@ ADD = "INSERT INTO account (name, password_hash, created) VALUES ('ada', '$argon
 
 @pytest.mark.parametrize("has_own_folder", [False, True], ids=["one user", "two users"])
 def test_an_archive_brings_accounts_back_and_daily_copies_hold_none(
-    tmp_path: Path, has_own_folder: bool
+    appliance: WholeAppliance, tmp_path: Path, has_own_folder: bool
 ) -> None:
-    appliance = whole_appliance(tmp_path)
     if has_own_folder:
         (appliance.data / FOLDER).mkdir()
     with write_dashboard(appliance.database) as connection:
         connection.execute(ADD)
-    archive = tmp_path / "backup.zip"
-    assert appliance.run("backup", archive).exit_code == 0
+    archive = backed_up(appliance, tmp_path / "backup.zip")
     copy = Path(appliance.run("backup").output.strip())
     assert b"$argon2id$" not in copy.read_bytes()
     file = dashboard_file(appliance.database)
@@ -37,9 +35,7 @@ def test_an_archive_brings_accounts_back_and_daily_copies_hold_none(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_the_doctor_tells_how_the_accounts_are(tmp_path: Path) -> None:
-    appliance = whole_appliance(tmp_path)
-
+def test_the_doctor_tells_how_the_accounts_are(appliance: WholeAppliance) -> None:
     def found() -> str:
         findings = check_database(Settings(), appliance.data, deep=False)
         return next(one.found for one in findings if one.check == "accounts")

@@ -16,30 +16,13 @@ from pathlib import Path
 import pytest
 
 from edge_agent.appliance.archive import open_archive
-from edge_agent.appliance.restore import with_value
 from edge_agent.core.age import new_lock, open_lock
 from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.store.database.schema import connect
 from tests.support.backups.killed import killed_at
 from tests.support.backups.terminal import run_on_terminal
-from tests.support.backups.whole_appliance import PASSPHRASE, WholeAppliance, whole_appliance
+from tests.support.backups.whole_appliance import PASSPHRASE, WholeAppliance, backed_up, state
 from tests.support.timeline import query
-
-
-@pytest.fixture
-def appliance(tmp_path: Path) -> WholeAppliance:
-    return whole_appliance(tmp_path)
-
-
-@pytest.fixture
-def archive(appliance: WholeAppliance, tmp_path: Path) -> Path:
-    return backed_up(appliance, tmp_path / "backup.zip")
-
-
-def backed_up(appliance: WholeAppliance, file: Path, *words: object) -> Path:
-    done = appliance.run("backup", file, *words)
-    assert done.exit_code == 0, done.output
-    return file
 
 
 @pytest.fixture
@@ -47,12 +30,6 @@ def passphrase(tmp_path: Path) -> Path:
     file = tmp_path / "passphrase"
     file.write_text(f"{PASSPHRASE}\n")
     return file
-
-
-def state(*folders: Path) -> dict[Path, bytes]:
-    """Everything in some folders, locks aside."""
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    return {path: path.read_bytes() for path in files if path.suffix != ".lock"}
 
 
 def test_an_archive_can_be_read_without_this_program(
@@ -209,29 +186,3 @@ def test_age_itself_opens_a_locked_archive(
     words = ["age", "-d", "-i", "key.age", "-o", "x.db", "data/affect-edge.db.age"]
     assert run_on_terminal(words, tmp_path / "out", f"{PASSPHRASE}\n") == 0
     assert query(tmp_path / "out" / "x.db", "SELECT count(*) FROM session") == [(3,)]
-
-
-# ---------------------------------------------------------------- the text of the configuration
-
-
-@pytest.mark.parametrize(
-    ("text", "changed"),
-    [
-        ("", '\n\n[dashboard]\nkey = "/new"\n'),
-        ('[dashboard]\nkey = "/old" # why\nport = 1\n', '[dashboard]\nkey = "/new"\nport = 1\n'),
-        ("[dashboard]\nport = 1\n", '[dashboard]\nkey = "/new"\nport = 1\n'),
-        ('[a]\nkey = "1"\n[dashboard]\n', '[a]\nkey = "1"\n[dashboard]\nkey = "/new"\n'),
-        (
-            '# key = "1"\n[dashboard] # x\n[b]\n',
-            '# key = "1"\n[dashboard] # x\nkey = "/new"\n[b]\n',
-        ),
-    ],
-)
-def test_one_value_of_the_configuration_is_changed(text: str, changed: str) -> None:
-    assert with_value(text, "dashboard.key", "/new") == changed
-
-
-@pytest.mark.parametrize("text", ['dashboard.key = "/old"', 'dashboard = {key = "/old"}'])
-def test_a_value_that_cannot_be_changed_alone_is_an_error(text: str) -> None:
-    with pytest.raises(BackupError, match=r"dashboard\.key in the archive's configuration"):
-        with_value(text, "dashboard.key", "/new")

@@ -16,29 +16,7 @@ import pytest
 
 from edge_agent.appliance.archive import SEAL_CHARACTERS, open_archive
 from edge_agent.core.errors import BackupError
-from tests.support.backups.whole_appliance import WholeAppliance, whole_appliance
-
-
-@pytest.fixture
-def appliance(tmp_path: Path) -> WholeAppliance:
-    return whole_appliance(tmp_path)
-
-
-@pytest.fixture
-def archive(appliance: WholeAppliance, tmp_path: Path) -> Path:
-    return backed_up(appliance, tmp_path / "backup.zip")
-
-
-def backed_up(appliance: WholeAppliance, file: Path, *words: object) -> Path:
-    done = appliance.run("backup", file, *words)
-    assert done.exit_code == 0, done.output
-    return file
-
-
-def state(*folders: Path) -> dict[Path, bytes]:
-    """Everything in some folders, locks aside."""
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    return {path: path.read_bytes() for path in files if path.suffix != ".lock"}
+from tests.support.backups.whole_appliance import WholeAppliance, backed_up, state
 
 
 def refused(appliance: WholeAppliance, file: Path, *said: str) -> None:
@@ -88,14 +66,9 @@ class Forger:
         self.members[path] = content
         if listed:
             self.manifest["files"] = [f for f in self.manifest["files"] if f["path"] != path]
-            self.manifest["files"].append(
-                {
-                    "path": path,
-                    "bytes": len(content),
-                    "sha256": hashlib.sha256(content).hexdigest(),
-                    "private": False,
-                }
-            )
+            digest = hashlib.sha256(content).hexdigest()
+            listed_file = {"path": path, "bytes": len(content), "sha256": digest, "private": False}
+            self.manifest["files"].append(listed_file)
 
     def seal(self, compression: int = zipfile.ZIP_STORED, mode: int = 0) -> None:
         out = io.BytesIO()
@@ -111,26 +84,6 @@ class Forger:
         self.file.write_bytes(content + hashlib.sha256(content).hexdigest().encode())
 
 
-def climbs(forger: Forger) -> None:
-    forger.put("data/../../evil", b"evil")
-
-
-def absolute(forger: Forger) -> None:
-    forger.put("/tmp/evil", b"evil")
-
-
-def windows(forger: Forger) -> None:
-    forger.put("data\\..\\evil", b"evil")
-
-
-def beside_the_list(forger: Forger) -> None:
-    forger.put("data/tls/more.pem", b"evil", listed=False)
-
-
-def of_no_setting(forger: Forger) -> None:
-    forger.put("config/cron.d/evil", b"evil")
-
-
 def a_log(forger: Forger) -> None:
     forger.manifest["settings"][0]["path"] = "data/affect-edge.db-wal"
     forger.put("data/affect-edge.db-wal", b"evil")
@@ -141,32 +94,11 @@ def a_journal(forger: Forger) -> None:
     forger.put("data/affect-edge.db.replacing", b"{}")
 
 
-def an_odd_key(forger: Forger) -> None:
-    forger.manifest["settings"][0]["key"] = "camera.device"
-
-
-def larger(forger: Forger) -> None:
-    forger.members["data/tls/key.pem"] += b"0" * 1_000_000
-
-
-def swapped(forger: Forger) -> None:
-    forger.members["data/tls/key.pem"] = forger.members["data/tls/key.pem"][::-1]
-
-
-def missing(forger: Forger) -> None:
-    del forger.members["data/tls/key.pem"]
-
-
-def huge(forger: Forger) -> None:
-    forger.manifest["files"][0]["bytes"] = 10**15
+KEY = "data/tls/key.pem"
 
 
 def no_database(forger: Forger) -> None:
     forger.manifest["files"] = forger.manifest["files"][1:]
-
-
-def other_database(forger: Forger) -> None:
-    forger.put("data/affect-edge.db", b"SQLite format 3\0" + b"\0" * 5000)
 
 
 def damaged_database(forger: Forger) -> None:
@@ -175,43 +107,38 @@ def damaged_database(forger: Forger) -> None:
     forger.put("data/affect-edge.db", bytes(content))
 
 
-def of_the_future(forger: Forger) -> None:
-    forger.manifest["format_version"] = 2
-
-
-def odd_config(forger: Forger) -> None:
-    forger.put("config/affect-edge.toml", b"[camera]\nsource = 'mind'\n")
-
-
-def no_config(forger: Forger) -> None:
-    forger.put("config/affect-edge.toml", b"\xff\xfe")
+def swapped(forger: Forger) -> None:
+    forger.members[KEY] = forger.members[KEY][::-1]
 
 
 @pytest.mark.parametrize(
     ("forge", "said"),
     [
-        (climbs, "is no path below"),
-        (absolute, "is no path below"),
-        (windows, "is no path below"),
-        (beside_the_list, "its list and what is in it differ"),
-        (of_no_setting, "belongs to no setting"),
+        (lambda f: f.put("data/../../evil", b"evil"), "is no path below"),
+        (lambda f: f.put("/tmp/evil", b"evil"), "is no path below"),
+        (lambda f: f.put("data\\..\\evil", b"evil"), "is no path below"),
+        (lambda f: f.put("data/tls/more.pem", b"evil", listed=False), "its list and what is in it"),
+        (lambda f: f.put("config/cron.d/evil", b"evil"), "belongs to no setting"),
         (a_log, "belongs to no setting"),
         (a_journal, "belongs to no setting"),
-        (an_odd_key, "settings.0.key"),
-        (larger, "is larger than its list says"),
+        (lambda f: f.manifest["settings"][0].update(key="camera.device"), "settings.0.key"),
+        (lambda f: f.members.update({KEY: b"0" * 1_000_000}), "is larger than its list says"),
         (swapped, "is not what its list says"),
-        (missing, "its list and what is in it differ"),
-        (huge, "MB are needed"),
+        (lambda f: f.members.pop(KEY), "its list and what is in it differ"),
+        (lambda f: f.manifest["files"][0].update(bytes=10**15), "MB are needed"),
         (no_database, "no data/affect-edge.db"),
-        (other_database, "not sound"),
+        (lambda f: f.put("data/affect-edge.db", b"SQLite format 3\0" + bytes(5000)), "not sound"),
         (damaged_database, "not sound"),
-        (of_the_future, "format_version"),
-        (odd_config, "is not one that this version understands"),
-        (no_config, "is not UTF-8"),
+        (lambda f: f.manifest.update(format_version=2), "format_version"),
+        (
+            lambda f: f.put("config/affect-edge.toml", b"[camera]\nsource = 'mind'\n"),
+            "is not one that this version understands",
+        ),
+        (lambda f: f.put("config/affect-edge.toml", b"\xff\xfe"), "is not UTF-8"),
     ],
 )
 def test_a_forged_archive_is_refused_and_nothing_is_changed(
-    appliance: WholeAppliance, archive: Path, forge: Callable[[Forger], None], said: str
+    appliance: WholeAppliance, archive: Path, forge: Callable[[Forger], object], said: str
 ) -> None:
     forger = Forger(archive)
     forge(forger)

@@ -19,22 +19,9 @@ from edge_agent.core.errors import BackupError, StoreError
 from edge_agent.store.database.lock import DatabaseLock, lock, lock_for_reading
 from edge_agent.store.database.schema import VERSION, connect, migrate
 from edge_agent.store.upkeep.erasure import erase_participant
-from tests.support.backups.whole_appliance import WholeAppliance, change, codes, whole_appliance
+from tests.support.backups.whole_appliance import WholeAppliance, backed_up, change, codes
 from tests.support.studies import add_session, heart
 from tests.support.timeline import query
-
-
-@pytest.fixture
-def appliance(tmp_path: Path) -> WholeAppliance:
-    return whole_appliance(tmp_path)
-
-
-@pytest.fixture
-def archive(appliance: WholeAppliance) -> Path:
-    file = appliance.settings.parent / "backup.zip"
-    done = appliance.run("backup", file)
-    assert done.exit_code == 0, done.output
-    return file
 
 
 def test_everything_comes_back_and_what_was_there_is_set_aside_with_its_log(
@@ -98,8 +85,7 @@ def test_who_was_erased_since_is_erased_again(appliance: WholeAppliance, tmp_pat
     with closing(connect(appliance.database, readonly=False)) as connection:
         connection.execute("UPDATE session SET ended = NULL WHERE id = ?", (open_session,))
         connection.execute("INSERT INTO participant (code, created) VALUES ('NONE-1', 77)")
-    archive = tmp_path / "backup.zip"
-    assert appliance.run("backup", archive).exit_code == 0
+    archive = backed_up(appliance, tmp_path / "backup.zip")
     with closing(connect(appliance.database, readonly=False)) as connection:
         connection.execute("UPDATE session SET ended = started + 1000000 WHERE ended IS NULL")
     for code in ("P01", "P03", "NONE-1"):
@@ -124,8 +110,7 @@ def test_nobody_else_is_erased_where_several_were_made_at_one_time(
             [("TWIN-A",), ("TWIN-B",), ("TWIN-C",)],
         )
     erase_participant(appliance.database, "TWIN-C", actor="ada")
-    archive = tmp_path / "backup.zip"
-    assert appliance.run("backup", archive).exit_code == 0
+    archive = backed_up(appliance, tmp_path / "backup.zip")
     assert json.loads(appliance.run("restore", archive, "--yes", "--json").stdout)["unclear"] == 0
     erase_participant(appliance.database, "TWIN-A", actor="ada")
     told = json.loads(appliance.run("restore", archive, "--yes", "--json").stdout)

@@ -19,20 +19,7 @@ from edge_agent.store.database.files import finish_replacement, is_half_replaced
 from edge_agent.store.database.schema import copies_beside, migrate
 from tests.support.agent import WITHOUT_BROKER
 from tests.support.backups.killed import killed_at, killed_when
-from tests.support.backups.whole_appliance import WholeAppliance, change, codes, whole_appliance
-
-
-@pytest.fixture
-def appliance(tmp_path: Path) -> WholeAppliance:
-    return whole_appliance(tmp_path)
-
-
-@pytest.fixture
-def archive(appliance: WholeAppliance) -> Path:
-    file = appliance.settings.parent / "backup.zip"
-    done = appliance.run("backup", file)
-    assert done.exit_code == 0, done.output
-    return file
+from tests.support.backups.whole_appliance import WholeAppliance, change, codes
 
 
 class States:

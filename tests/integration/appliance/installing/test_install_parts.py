@@ -18,12 +18,7 @@ from tools.pin_requirements import MACHINES, PARTS, PYTHONS, pins_in
 
 @pytest.mark.parametrize(
     ("asked", "taken"),
-    [
-        ("lsl", "lsl"),
-        ("lsl,parquet", "lsl,parquet"),
-        ("parquet,parquet", "parquet"),
-        ("none", ""),
-    ],
+    [("lsl", "lsl"), ("lsl,parquet", "lsl,parquet"), ("parquet,parquet", "parquet"), ("none", "")],
 )
 def test_what_is_asked_for_is_taken_and_remembered(tmp_path: Path, asked: str, taken: str) -> None:
     done = run(tmp_path, f"parse --with {asked}", "remember_parts", 'echo "$parts"')

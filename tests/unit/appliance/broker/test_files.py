@@ -19,7 +19,6 @@ from edge_agent.appliance.broker_accounts import (
     rules_for,
     rules_in,
     with_more_rules,
-    with_password,
     with_rules,
     without_rules,
 )
@@ -158,12 +157,6 @@ def test_an_account_of_which_the_broker_was_not_told_is_not_there(files: BrokerF
     assert files.access.read_text().count("user watch") == 1
 
 
-def test_a_broker_that_does_not_run_learns_of_it_later(files: BrokerFiles) -> None:
-    broker = accounts(files, lambda: False)
-    broker.add("watch", [Right.READ])
-    assert not broker.in_force
-
-
 def test_a_file_that_cannot_be_written_stays_as_it_was(
     files: BrokerFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,8 +211,3 @@ def test_the_broker_is_told_by_systemd(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BrokerAccountError, match="systemctl could not be run"):
         reload_broker()
-
-
-def test_a_password_of_an_account_is_replaced() -> None:
-    text = with_password("a:old\nb:x\n", "a", "secret")
-    assert names_in(text) == ["b", "a"] and "old" not in text

@@ -111,10 +111,7 @@ def test_a_link_that_somebody_laid_is_not_followed(
 
 
 def test_two_commands_do_not_mix_their_pairs(
-    authority: Authority,
-    served: tuple[Path, Path],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    authority: Authority, served: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(certificates, "LOCK_S", 0.1)
     before = fingerprint(served[0])

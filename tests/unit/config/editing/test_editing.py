@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from edge_agent.cli.app import cli
+from edge_agent.cli import cli
 from edge_agent.config.editing import (
     ConfigChangedError,
     ConfigFile,

@@ -54,11 +54,8 @@ def test_a_report_has_the_published_form_and_real_figures(
     seconds.now += 42
     report = json.loads(json.dumps(monitor.report(replace(WELL, outbox=7), AT)))
     payload = HealthPayload.model_validate(report)
-    assert (payload.device, payload.version, payload.at) == (
-        "pi",
-        "1.2.3",
-        "2026-11-20T08:12:00.250Z",
-    )
+    assert (payload.device, payload.version) == ("pi", "1.2.3")
+    assert payload.at == "2026-11-20T08:12:00.250Z"
     assert payload.memory.process_bytes > 1_000_000
     assert payload.disk is not None
     assert payload.disk.free_bytes > 0
@@ -85,9 +82,9 @@ def test_what_the_firmware_says_stands_in_the_report(tmp_path: Path) -> None:
     HealthPayload.model_validate(json.loads(json.dumps(report)))
 
 
-@pytest.fixture
-def full_report(tmp_path: Path) -> dict[str, Any]:
-    """A report of threads that all have something to tell."""
+def test_figures_of_the_threads_stand_in_the_report_under_their_names(tmp_path: Path) -> None:
+    hole: dict[str, Any] = {"epoch": "00000000000000ab", "topic": "summary", "first": 4, "last": 6}
+    hole |= {"reason": "outbox_full"}
     figures = AgentFigures(
         fps=12.345,
         frame_age_s=0.126,
@@ -106,14 +103,9 @@ def full_report(tmp_path: Path) -> dict[str, Any]:
         readings_taken=8,
         readings_refused=9,
         set_aside={"damaged": 1},
-        holes=(Hole("00000000000000ab", "summary", 4, 6, "outbox_full", AT.wall_ms),),
+        holes=(Hole(**hole, at_ms=AT.wall_ms),),
     )
-    return HealthMonitor(tmp_path, "pi", "1").report(figures, AT)
-
-
-def test_figures_of_camera_recorder_and_copies_stand_in_the_report_under_their_names(
-    full_report: dict[str, Any],
-) -> None:
+    full_report = HealthMonitor(tmp_path, "pi", "1").report(figures, AT)
     assert full_report["schema"] == 1
     assert full_report["camera"] == {
         "fps": 12.35,
@@ -136,28 +128,13 @@ def test_figures_of_camera_recorder_and_copies_stand_in_the_report_under_their_n
         "smaller": True,
         "second_place_failed": True,
     }
-    HealthPayload.model_validate(full_report)
-
-
-def test_figures_of_mqtt_stand_in_the_report_under_their_names(
-    full_report: dict[str, Any],
-) -> None:
     assert full_report["mqtt"] == {
         "state": "unreachable",
         "outbox": 6,
         "readings_taken": 8,
         "readings_refused": 9,
         "set_aside": {"damaged": 1},
-        "holes": [
-            {
-                "epoch": "00000000000000ab",
-                "topic": "summary",
-                "first": 4,
-                "last": 6,
-                "reason": "outbox_full",
-                "at": iso_utc(AT.wall_ms),
-            }
-        ],
+        "holes": [hole | {"at": iso_utc(AT.wall_ms)}],
     }
     HealthPayload.model_validate(json.loads(json.dumps(full_report)))
 
@@ -240,10 +217,6 @@ def test_what_the_machine_lacks_is_named_with_its_cure(
 ) -> None:
     assert names(machine=machine) == [name]
     assert said in alarms(WELL, machine, AlarmLimits())[name]
-
-
-def test_a_clock_may_take_a_while_to_be_set_after_the_start() -> None:
-    assert names(machine=replace(COOL, clock_synchronised=False, uptime_s=20)) == []
 
 
 @pytest.mark.parametrize(
@@ -329,10 +302,6 @@ def test_the_stream_stands_in_the_report_and_is_null_without_one(tmp_path: Path)
     report = json.loads(json.dumps(monitor.report(figures, AT)))
     assert report["fleet"] == {"state": "connected", "waiting": 2, "confirmed": 40, "given_up": 0}
     HealthPayload.model_validate(report)
-
-
-def test_a_broker_away_for_a_moment_is_no_alarm() -> None:
-    assert names(replace(WELL, mqtt_state="unreachable", mqtt_state_s=5)) == []
 
 
 STRAP = SensorState(

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from dashboard.web.routes.export import NewExport
-from edge_agent.cli.app import cli
+from edge_agent.cli import cli
 from edge_agent.core.errors import StudyError
 from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.formats import all_formats, format_named

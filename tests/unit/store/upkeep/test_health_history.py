@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.agent.health import health_monitor
+from edge_agent.agent.health import HealthMonitor
 from edge_agent.alerts.figures import AgentFigures
 from edge_agent.core.clock import Instant, now
 from edge_agent.store.database.schema import write_transaction
@@ -57,7 +57,7 @@ def test_rows_of_another_day_go_and_those_of_a_clock_that_was_wrong(path: Path) 
 
 
 def test_one_report_a_minute_is_kept_by_the_agents_own_monitor(path: Path) -> None:
-    monitor = health_monitor(path, "lab")
+    monitor = HealthMonitor(path.parent, "lab", "1.0", history=HealthHistory(path))
     for second in range(3):
         monitor.report(AgentFigures(fps=15.0), now().shifted(second))
     (kept,) = everything(path)

@@ -15,9 +15,9 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.copies import PLACE_MARK, copy_to_second_place
+from tests.support.commands import affect_edge
 from tests.support.dashboard import add_session, client_of, fill, services_of, set_up
 from tests.support.timeline import query
-from tests.unit.cli.test_cli import affect_edge
 
 ERASE = "/study/participants/P-01/erase"
 
@@ -102,13 +102,11 @@ def test_the_page_of_the_last_protocol_forgets_who_was_erased(
 
 def test_the_command_erases_too_and_says_what(database: Path, tmp_path: Path) -> None:
     refused = affect_edge("participant", "erase", "P-02", "--confirm", "P-02", "--data", tmp_path)
-    assert refused.returncode == 1
-    assert refused.stderr == "affect-edge: There is no participant 'P-02'; nothing was erased.\n"
+    assert refused.code == 1
+    assert refused.err == "affect-edge: There is no participant 'P-02'; nothing was erased.\n"
     done = affect_edge("participant", "erase", "P-01", "--confirm", "p-01", "--data", tmp_path)
-    assert (done.returncode, done.stdout.startswith("Erased: 1 sessions, ")) == (0, True), (
-        done.stderr
-    )
-    assert "P-01" not in done.stdout + done.stderr
+    assert (done.code, done.out.startswith("Erased: 1 sessions, ")) == (0, True), done.err
+    assert "P-01" not in done.out + done.err
     assert query(database, "SELECT actor FROM audit WHERE action = 'participant_erase'") == [
         ("command line",)
     ]
@@ -119,7 +117,7 @@ def test_the_command_says_it_as_json(database: Path, tmp_path: Path) -> None:
     done = affect_edge(
         "participant", "erase", "P-01", "--confirm", "P-01", "--json", "--data", tmp_path
     )
-    found = json.loads(done.stdout)
+    found = json.loads(done.out)
     assert found["rows"]["session"] == 1
     assert found["compacted"] is False
 

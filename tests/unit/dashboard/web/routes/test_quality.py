@@ -12,9 +12,9 @@ from starlette.testclient import TestClient
 
 from dashboard.web.settings import DashboardOptions
 from tests.support import studies
+from tests.support.commands import affect_edge
 from tests.support.dashboard import add_session, fill
 from tests.support.studies import HEART
-from tests.unit.cli.test_cli import affect_edge
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_a_session_that_is_not_there_is_no_page(ada: TestClient, tmp_path: Path)
     assert ada.get("/api/v1/sessions/7/quality").status_code == 404
     assert ada.get("/api/v1/sessions/seven/quality").status_code == 422
     done = affect_edge("session", "quality", 7, "--data", tmp_path)
-    assert (done.returncode, done.stderr) == (1, "affect-edge: There is no session 7.\n")
+    assert (done.code, done.err) == (1, "affect-edge: There is no session 7.\n")
 
 
 def test_the_page_says_whether_the_session_is_fit_and_what_to_mend(
@@ -62,14 +62,14 @@ def test_programs_get_the_same_over_http_and_from_the_command(
     assert found["thresholds"]["face_share"] == 0.8
     assert len(found["measures"]["conditions"]) == 3
     done = affect_edge("session", "quality", session, "--json", "--data", tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == found
+    assert done.code == 0, done.err
+    assert json.loads(done.out) == found
 
 
 def test_the_command_says_it_in_words(session: int, tmp_path: Path) -> None:
     done = affect_edge("session", "quality", session, "--data", tmp_path)
-    assert done.returncode == 0
-    first, *checks = done.stdout.splitlines()
+    assert done.code == 0
+    first, *checks = done.out.splitlines()
     assert first == "This session is not fit for analysis because of the face and readings."
     assert any(line.startswith("good  conditions: 3 conditions are marked.") for line in checks)
     assert any(line.startswith("      → ") for line in checks)
