@@ -341,9 +341,7 @@ def main() -> None:
     if options.rabbitmq:
         form = replace(form, nodes=3, failures=max(3, form.failures), devices=3_000)
     form = replace(
-        form,
-        devices=options.devices or form.devices,
-        seconds=options.seconds or form.seconds,
+        form, devices=options.devices or form.devices, seconds=options.seconds or form.seconds
     )
     is_one_part = options.long or options.rabbitmq
     start_s = time.monotonic()

@@ -35,9 +35,7 @@ def measure(folder: Path, seconds: int) -> dict[str, float]:
     cpu_s = 0.0
     began = time.monotonic()
     with subprocess.Popen(
-        [*words, "--data", str(folder)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        [*words, "--data", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         watched = psutil.Process(process.pid)
         while process.poll() is None:

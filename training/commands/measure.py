@@ -230,11 +230,7 @@ def report(options: ReportOptions) -> None:
         raise click.UsageError("--labels belong to --photos; give both, or neither")
     faces = load_faces(options.data, options.votes, cache=options.cache)
     page = write_report(
-        options.model,
-        faces,
-        options.out,
-        photographs=photographs,
-        time_again=options.time_again,
+        options.model, faces, options.out, photographs=photographs, time_again=options.time_again
     )
     click.echo(page)
 

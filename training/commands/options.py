@@ -150,9 +150,7 @@ def run_options(command: Command) -> Command:
 def without_option(command: Command) -> Command:
     """Give a command ``--without``."""
     return click.option(
-        "--without",
-        type=FILE,
-        help="Pictures to leave out: the table that data-problems writes.",
+        "--without", type=FILE, help="Pictures to leave out: the table that data-problems writes."
     )(command)
 
 

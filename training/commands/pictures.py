@@ -69,10 +69,7 @@ class CoverOptions(FacesOptions):
     help="Side of a face in pixels.",
 )
 @click.option(
-    "--by-label",
-    "labels",
-    type=FILE,
-    help="CSV with columns file, emotion, instead of subfolders.",
+    "--by-label", "labels", type=FILE, help="CSV with columns file, emotion, instead of subfolders."
 )
 @click.option(
     "--yolo",
@@ -179,10 +176,7 @@ def cover_faces(options: CoverOptions) -> None:
 @click.command()
 @click.argument("pictures", type=FILE, nargs=-1, required=True)
 @click.option(
-    "--run",
-    type=FILE,
-    required=True,
-    help="Folder of a training run, with its checkpoint.pt.",
+    "--run", type=FILE, required=True, help="Folder of a training run, with its checkpoint.pt."
 )
 @click.option("--recipe", type=FILE, help="Recipe of the run, if the folder keeps no copy of it.")
 @click.option(
@@ -371,13 +365,7 @@ def faces_scores(
 @click.option("--limit", type=click.IntRange(min=1), help="At most this many portraits.")
 @json_option
 def faces_groups(
-    faces: Path,
-    yunet: Path,
-    recipe: Path,
-    photos: Path | None,
-    limit: int | None,
-    *,
-    as_json: bool,
+    faces: Path, yunet: Path, recipe: Path, photos: Path | None, limit: int | None, *, as_json: bool
 ) -> None:
     """Tell how the whole chain does by skin and by light, as far as the photographs tell it."""
     from training.faces.groups import figures_of, groups_text, run_groups

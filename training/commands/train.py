@@ -56,10 +56,7 @@ class TrainOptions:
     help="Folder for faces, run, model and report.",
 )
 @click.option(
-    "--by-label",
-    "labels",
-    type=FILE,
-    help="CSV with columns file, emotion, instead of subfolders.",
+    "--by-label", "labels", type=FILE, help="CSV with columns file, emotion, instead of subfolders."
 )
 @click.option(
     "--recipe", type=FILE, default=RECIPE, show_default="own-faces", help="How it is trained."

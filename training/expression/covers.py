@@ -101,8 +101,7 @@ class CoverRecipe(Recipe):
 
     kind: Literal["face-cover"]
     refused: Annotated[
-        float,
-        Field(gt=0, lt=1, description="largest share of uncovered faces refused, on valid"),
+        float, Field(gt=0, lt=1, description="largest share of uncovered faces refused, on valid")
     ]
     network: CoverNetwork
     data: CoverData

@@ -243,10 +243,7 @@ def _uneven_light(
 NOISES: dict[str, tuple[str, Spoil]] = {
     "Gaussian": (f"noise is added, standard deviation {_GRAIN:.0f} of 255", _gaussian),
     "salt and pepper": (f"{_PEPPERED:.0%} of the pixels are black or white", _salt_and_pepper),
-    "speckle": (
-        f"each pixel is multiplied by 1 + noise, standard deviation {_SPECKLED}",
-        _speckle,
-    ),
+    "speckle": (f"each pixel is multiplied by 1 + noise, standard deviation {_SPECKLED}", _speckle),
     "motion blur": (f"the mean of {_MOVED} pixels side by side", _motion_blur),
     "uneven light": (
         f"light falls from 1 at the right edge to {_DARKEST} at the left one",

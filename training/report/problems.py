@@ -176,9 +176,7 @@ def near_copies(pictures: NDArray[np.uint8]) -> list[tuple[int, int]]:
     return [(original, at) for at, original in sorted(copies.items())]
 
 
-def _candidates(
-    bands: NDArray[np.uint16],
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+def _candidates(bands: NDArray[np.uint16]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Pairs that share a band, or all of it but one bit; a pair may come several times."""
     everyone = np.arange(len(bands))
     for band in bands.T:
@@ -195,10 +193,7 @@ def _candidates(
 
 
 def _runs(
-    whose: NDArray[np.intp],
-    order: NDArray[np.intp],
-    begin: NDArray[np.intp],
-    end: NDArray[np.intp],
+    whose: NDArray[np.intp], order: NDArray[np.intp], begin: NDArray[np.intp], end: NDArray[np.intp]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Pair each of ``whose`` with the pictures at its run of places in ``order``."""
     lengths = np.minimum(end - begin, MOST_IN_A_BUCKET)

@@ -429,9 +429,7 @@ def _rectangle(
     return apply
 
 
-def _drawn(
-    draw: Callable[[Picture, np.random.Generator], Picture],
-) -> Callable[[Picture], Picture]:
+def _drawn(draw: Callable[[Picture, np.random.Generator], Picture]) -> Callable[[Picture], Picture]:
     """Draw something as the picture's checksum decides."""
     return lambda picture: draw(picture, np.random.default_rng(zlib.crc32(picture.tobytes())))
 

@@ -123,9 +123,7 @@ def test_a_stage_that_the_network_does_not_have_is_refused(run_folder: Path) -> 
 
 @pytest.mark.parametrize(
     ("section", "why"),
-    [
-        ('architecture = "plain-cnn"\nwidths = [4, 8]\nhidden = 16', "plain-cnn joins all places"),
-    ],
+    [('architecture = "plain-cnn"\nwidths = [4, 8]\nhidden = 16', "plain-cnn joins all places")],
 )
 def test_a_network_without_an_exact_map_is_refused_with_what_can_be_done(
     tmp_path: Path, section: str, why: str
@@ -142,10 +140,7 @@ def test_a_network_without_an_exact_map_is_refused_with_what_can_be_done(
         ('architecture = "vgg"\nwidths = [4, 8, 8]\nconvolutions = [1, 1, 1]', 3),
         ('architecture = "resnet18"\nwidth = 4\nreduction = 2', 4),
         ('architecture = "mobilenet"\nwidth = 0.1\nstem_stride = 1', 13),
-        (
-            'architecture = "depthwise-resnet"\nwidths = [4, 8]\nblocks = [2]\nstrides = [2]',
-            1,
-        ),
+        ('architecture = "depthwise-resnet"\nwidths = [4, 8]\nblocks = [2]\nstrides = [2]', 1),
     ],
 )
 def test_every_network_with_regions_is_explained_exactly(

@@ -134,8 +134,7 @@ def test_where_nothing_can_be_promised_the_first_threshold_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "answers", "bound"),
-    [(0, 45, 0.04988), (50, 1000, 0.06002), (3, 3, 1.0)],
+    ("wrong", "answers", "bound"), [(0, 45, 0.04988), (50, 1000, 0.06002), (3, 3, 1.0)]
 )
 def test_the_bound_of_the_error_is_that_of_clopper_and_pearson(
     wrong: int, answers: int, bound: float

@@ -46,9 +46,7 @@ def test_each_covers_what_it_says() -> None:
         changed_rows("left", slice(24, 48))
 
 
-def test_a_model_is_evaluated_bare_first_and_sees_the_same_covers_each_time(
-    tmp_path: Path,
-) -> None:
+def test_a_model_is_evaluated_bare_first_and_sees_the_same_covers_each_time(tmp_path: Path) -> None:
     model = load_model(stripe_model(tmp_path).with_suffix(".json"), kind="expression")
     faces = stripe_faces(28)
 

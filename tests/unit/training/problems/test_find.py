@@ -154,10 +154,7 @@ def command(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
 
 
 def test_the_command_writes_a_list_that_a_training_takes(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    table: Path,
-    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "problems"
 
