@@ -366,7 +366,7 @@ def test_the_command_learns_what_is_missing_and_writes_the_table(
         return stripe_model(wanted.out, name=wanted.out.name).with_suffix(".json")
 
     monkeypatch.setattr("training.expression.systems.train", train)
-    monkeypatch.setattr("training.data.datasets.load_faces", lambda *_, **__: stripe_faces(80))
+    monkeypatch.setattr("training.commands.options.load_faces", lambda *_, **__: stripe_faces(80))
     asked = ["ablate", str(run), "--data", str(tmp_path / "x.csv"), "--device", "cpu"]
 
     first = CliRunner().invoke(app, asked)
