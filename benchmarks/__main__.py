@@ -18,9 +18,9 @@ import json
 import os
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
+from benchmarks._command import read_bars, verdict
 from edge_agent.appliance.bench import this_processor
 
 HERE = Path(__file__).parent
@@ -30,52 +30,10 @@ BENCHMARKS = {
     if not path.stem.startswith("_")
 }
 """The module of each benchmark by its name."""
-LONG = frozenset(
-    {
-        "by_need",
-        "camera_pulse",
-        "comparison",
-        "crowd",
-        "ectopic",
-        "export",
-        "false_positives",
-        "fleet",
-        "instructions",
-        "live",
-        "long_video",
-        "marker_delay",
-        "order",
-        "outbox",
-        "pages",
-        "precision",
-        "security",
-        "soak",
-        "study",
-        "ten_years",
-        "viewers",
-    }
+SHORT = (
+    *("agent", "analysis", "cost", "effect_intervals", "family", "groups", "large_study", "store"),
+    *("vision", "without_dot_products"),
 )
-
-
-WITHOUT_DOT = "without_int8_dot"
-"""The table of bars for processors without int8 dot products."""
-MADE_WITHOUT = "without_dot_"
-"""How figures begin that this machine gives when it is made to do without."""
-Bars = dict[str, list[str | float]]
-
-
-def read_bars(*, int8_dot: bool) -> Bars:
-    """Return the bars for a processor of a kind, and those of what is measured without.
-
-    Args:
-        int8_dot: whether it has int8 dot products.
-    """
-    table = tomllib.loads((HERE / "bars.toml").read_text(encoding="utf-8"))
-    without: Bars = table.pop(WITHOUT_DOT)
-    bars: Bars = table
-    if not int8_dot:
-        bars |= without
-    return bars | {MADE_WITHOUT + name: bar for name, bar in without.items()}
 
 
 def run(name: str) -> dict[str, float]:
@@ -98,26 +56,13 @@ def run(name: str) -> dict[str, float]:
     return figures
 
 
-def verdict(value: float, bar: list[str | float] | None) -> str:
-    """Say how a figure stands to its bar."""
-    if bar is None:
-        return ""
-    comparison, *limits = bar
-    low = float("-inf") if comparison == "<=" else float(limits[0])
-    high = float("inf") if comparison == ">=" else float(limits[-1])
-    shown = f"{comparison} {' to '.join(map(str, limits))}"
-    return f"{shown}  {'reached' if low <= value <= high else 'MISSED'}"
-
-
 def main(arguments: list[str]) -> int:
     """Run what is named, or all short ones; return 1 when a bar is missed."""
     known = sorted(BENCHMARKS)
     if {"-h", "--help"} & set(arguments):
         print(f"{__doc__}\nBenchmarks: {', '.join(known)}")
         return 0
-    names = [a for a in arguments if not a.startswith("-")] or [
-        name for name in known if name not in LONG
-    ]
+    names = [a for a in arguments if not a.startswith("-")] or SHORT
     unknown = sorted(set(names) - set(known))
     if unknown:
         print(f"no benchmark {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)

@@ -15,9 +15,7 @@ processor time after that, with decoding taken off.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
 import statistics
 import subprocess
@@ -32,6 +30,7 @@ from typing import Any
 
 import cv2
 
+from benchmarks._command import command, show
 from benchmarks._running import FPS, Running, agent_on, first_message, write_demo_video
 from benchmarks.vision import YUNET, YUNET_SIZE
 from edge_agent.camera.demo import DemoCamera
@@ -167,21 +166,12 @@ def _cpu_of(pid: int) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object as the last line"
-    )
+    parser = command(__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="how long the agent is watched")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         figures = measure_classify(Path(one)) | measure_agent(Path(other), options.seconds)
-    if options.json:
-        print(json.dumps({figure: round(value, 3) for figure, value in figures.items()}))
-        return
-    for figure, value in figures.items():
-        print(f"{figure:36} {value:8.2f}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,28 @@
 """How long the Analysis page's answer takes over a year at 1 Hz with 200 sessions.
 
-    python benchmarks/analysis.py [--json] [--keep FOLDER] [--every-second]
+    python -m benchmarks.analysis [--json] [--keep FOLDER]
 
 A year of recording: 200 sessions of a quarter of an hour, two for each of 100 participants, with
 three stimuli of four minutes and what each participant reported after it; within the sessions an
-expression and a heart rate a second and a cuff's reading a minute, outside them a row a minute, or
-with ``--every-second`` a row a second as well: 31 million of each, 4.5 GB (what is read is found by
-time in an index, so that what lies between only makes the index deeper). Times are medians of five
-calls, in milliseconds of this process's CPU and on the clock, without the pictures of the page.
+expression and a heart rate a second and a cuff's reading a minute, outside them a row a minute.
+Times are medians of five calls, in milliseconds of this process's CPU, without the pictures of the
+page.
 ``sensitivity`` is the question by observed emotion with eight other windows and lags; ``beats`` the
 one by condition after a strap's 200,000 intervals between beats have been added.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import random
 import sqlite3
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from benchmarks._command import command, median_ms, show
+from benchmarks._sessions import write_session
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.answer import response_of
 from dashboard.analysis.request import AnalysisQuery, StateBy
@@ -33,20 +30,11 @@ from dashboard.analysis.results import AnalysisModel
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.study.rows import (
-    NewSession,
-    close_session,
-    insert_consent,
-    insert_marker,
-    insert_participant,
-    insert_session,
-    select_sessions,
-)
+from edge_agent.store.study.rows import select_sessions
 from edge_agent.store.write.timeline import write_vitals
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_400_000)
@@ -81,45 +69,38 @@ BETWEEN_SESSIONS = (
 )
 
 
-def write_year(path: Path, pause: int) -> None:
-    """Write the timeline, with a row every ``pause`` seconds outside the sessions."""
+def write_year(path: Path) -> None:
+    """Write the timeline, with a row a minute outside the sessions."""
     migrate(path)
     rng = random.Random(1)
     with closing(connect(path, readonly=False)) as connection:
         for number in range(SESSIONS):
             with transaction(connection):
-                _write_session(connection, rng, number, pause)
+                _write_session(connection, rng, number)
 
 
-def _write_session(
-    connection: sqlite3.Connection, rng: random.Random, number: int, pause: int
-) -> None:
+def _write_session(connection: sqlite3.Connection, rng: random.Random, number: int) -> None:
     """Write a session, and what is recorded from its end to the next one."""
     apart = YEAR_S // SESSIONS
     start = START.shifted(number * apart)
     code = f"P-{number % PEOPLE:03d}"
     order = rng.sample(STATES, 3)
-    if number < PEOPLE:
-        insert_participant(connection, code, start)
-        insert_consent(connection, code, "1", start)
-    session = insert_session(connection, NewSession(code, Purpose.RESEARCH, "films", start))
-    for place, state in enumerate(order):
-        begin = start.shifted(PAUSE_S + place * (STIMULUS_S + PAUSE_S))
-        end = begin.shifted(STIMULUS_S)
-        insert_marker(connection, session, MarkerKind.STIMULUS_START, state.value, begin)
-        insert_marker(connection, session, MarkerKind.STIMULUS_END, state.value, end)
+    begins = [PAUSE_S + place * (STIMULUS_S + PAUSE_S) for place in range(len(order))]
+    stimuli = [
+        (state.value, begin, begin + STIMULUS_S) for state, begin in zip(order, begins, strict=True)
+    ]
+    session = write_session(connection, code, start, stimuli, SESSION_S)
+    reports = []
+    for state, begin in zip(order, begins, strict=True):
         reported = state if rng.random() < 0.8 else rng.choice(STATES)
-        insert_reports(
-            connection,
-            session.id,
-            [SelfReport(end.shifted(5), state.value, "emotion", reported.value)],
-        )
-    close_session(connection, start.shifted(SESSION_S))
+        at = start.shifted(begin + STIMULUS_S + 5)
+        reports.append(SelfReport(at, state.value, "emotion", reported.value))
+    insert_reports(connection, session, reports)
     connection.executemany(EXPRESSION, _faces(rng, start.wall_ms, order))
     connection.executemany(VITAL, _readings(rng, start.wall_ms, order, rng.gauss(0, 7)))
     rest = (start.wall_ms + 1000 * SESSION_S, start.wall_ms + 1000 * apart)
     for query in BETWEEN_SESSIONS:
-        connection.execute(query, {"first": rest[0], "last": rest[1], "step": 1000 * pause})
+        connection.execute(query, {"first": rest[0], "last": rest[1], "step": 60_000})
 
 
 def add_beats(path: Path) -> None:
@@ -172,19 +153,6 @@ def _readings(
             yield at, "diastolic", "cuff", round(80 + level + rng.gauss(0, 4))
 
 
-def median_ms(call: Callable[[], object]) -> tuple[float, float]:
-    """Return the median times of a call: of this process's CPU, and on the clock."""
-    cpu = []
-    wall = []
-    for _ in range(5):
-        began = time.perf_counter()
-        began_cpu = time.process_time()
-        call()
-        cpu.append(1000 * (time.process_time() - began_cpu))
-        wall.append(1000 * (time.perf_counter() - began))
-    return statistics.median(cpu), statistics.median(wall)
-
-
 def _answer(reader: Reader, query: AnalysisQuery) -> AnalysisModel:
     return response_of(analyse(reader, query))
 
@@ -199,35 +167,23 @@ def measure(path: Path) -> dict[str, float]:
     for name, query in questions.items():
         if name == "beats" and VitalKind.RR_INTERVAL not in reader.recorded_kinds():
             add_beats(path)
-        cpu, wall = median_ms(partial(_answer, reader, query))
-        figures[f"analysis_year_{name}_cpu_ms"] = cpu
-        figures[f"analysis_year_{name}_ms"] = wall
+        figures[f"analysis_year_{name}_cpu_ms"] = median_ms(partial(_answer, reader, query))
     return figures
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = command(__doc__)
     parser.add_argument(
         "--keep", type=Path, help="folder of the database; one that is there is used again"
-    )
-    parser.add_argument(
-        "--every-second",
-        action="store_true",
-        help="a row a second outside the sessions, too: 4.5 GB",
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         path = (options.keep or Path(name)) / DATABASE_NAME
         if not path.exists():
-            write_year(path, 1 if options.every_second else 60)
+            write_year(path)
         figures = measure(path)
-    if options.json:
-        print(json.dumps({figure: round(value, 1) for figure, value in figures.items()}))
-        return
-    for figure, value in figures.items():
-        print(f"{figure:34} {value:10.1f}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,16 @@
 """Whether the rows of an agent that reads by need are those of one that reads every frame.
 
     python -m benchmarks.by_need [--json] [--walks N] [--seed N] [--half a|b] [--photographs ZIP]
-        [VIDEO …]
 
-Given videos are read; without any, made-up walks of half a minute: a photograph of a face drifts,
-tilts and is lit as a hand-held one would be, under noise, and every two to six seconds another one
-takes its place. Half a of the photographs (every second one) served to choose the numbers of
-`edge_agent/vision/need.py`, half b judges. Both chains see the same frames, 15 a second. What is
-compared is the label of each row of one second.
+Read are made-up walks of half a minute: a photograph of a face drifts, tilts and is lit as a
+hand-held one would be, under noise, and every two to six seconds another one takes its place. Half
+a of the photographs (every second one) served to choose the numbers of
+`edge_agent/vision/need.py`, half b judges. Both chains see the same frames, 15 a second. Compared
+are the labels of each row of one second.
 
 Rows near the border of a label are decided by chance, whoever reads: so a third chain reads every
 frame, too, of the same walk, filmed half a frame later. How often its rows have the label of the
-first tells what can be reached. Of videos with twice the frames it reads the others.
+first tells what can be reached.
 
 A face that is lost for a moment may get a new number in one chain and keep the old one in another.
 From then on no row of it has a row of the same number, whatever its label. So rows are also
@@ -23,8 +22,6 @@ The photographs are looked for in the shared data beside the project.
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 import random
 import zipfile
@@ -35,6 +32,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks._command import command, show
 from benchmarks.vision import FPS, costs_of_models
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion, ExpressionRow, Frame
@@ -118,22 +116,6 @@ class Walk:
         return placed.astype(np.float32)
 
 
-def video_frames(path: Path, phase: float = 0.0) -> Iterator[Picture]:
-    """Give 15 frames per second of a video, each ``phase`` of a frame later."""
-    video = cv2.VideoCapture(str(path))
-    rate = video.get(cv2.CAP_PROP_FPS)
-    taken = 0
-    number = 0
-    while True:
-        there, frame = video.read()
-        if not there:
-            break
-        if number / rate >= (taken + phase) / FPS:
-            taken += 1
-            yield np.asarray(frame, np.uint8)
-        number += 1
-
-
 def labels(
     frames: Iterator[Picture], *, by_need: bool, phase: float = 0.0
 ) -> tuple[Labels, float, int]:
@@ -158,14 +140,14 @@ def labels(
     return labelled, million, number + 1
 
 
-def measure(sources: list[Path] | list[Walk]) -> dict[str, float]:
+def measure(sources: list[Walk]) -> dict[str, float]:
     """Read everything in both ways, and half a frame later."""
     same = itself = same_second = itself_second = rows = frames = 0
     million = 0.0
     for source in sources:
-        full, _cost, _count = labels(opened(source), by_need=False)
-        needed, cost, count = labels(opened(source), by_need=True)
-        later, _cost, _count = labels(opened(source, LATER), by_need=False, phase=LATER)
+        full, _cost, _count = labels(source.frames(), by_need=False)
+        needed, cost, count = labels(source.frames(), by_need=True)
+        later, _cost, _count = labels(source.frames(LATER), by_need=False, phase=LATER)
         same += agreeing(full, needed)
         itself += agreeing(full, later)
         same_second += agreeing(in_order(full), in_order(needed))
@@ -199,39 +181,21 @@ def in_order(labelled: Labels) -> Labels:
     return anew
 
 
-def opened(source: Path | Walk, phase: float = 0.0) -> Iterator[Picture]:
-    """Return the frames of a video or a walk, each ``phase`` of a frame later."""
-    if isinstance(source, Path):
-        return video_frames(source, phase)
-    return source.frames(phase)
-
-
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
+    parser = command(__doc__)
     parser.add_argument("--walks", type=int, default=WALKS, help="how many")
     parser.add_argument("--seed", type=int, default=FIRST_SEED, help="of the first walk")
     parser.add_argument("--half", choices=("a", "b"), default="b", help="of the photographs")
     parser.add_argument("--photographs", type=Path, default=PHOTOGRAPHS, help="a ZIP of JPEGs")
-    parser.add_argument("videos", nargs="*", type=Path, help="read instead of walks")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    if options.videos:
-        figures = measure(options.videos)
-    else:
-        with zipfile.ZipFile(options.photographs) as archive:
-            every = [name for name in archive.namelist() if name.endswith(".jpg")]
-            names = every["ab".index(options.half) :: 2]
-            seeds = range(options.seed, options.seed + options.walks)
-            figures = measure([Walk(archive, names, seed) for seed in seeds])
-    if options.json:
-        print(json.dumps(figures))
-        return
-    for figure, value in figures.items():
-        print(f"{figure:54} {value:10.3f}")
+    with zipfile.ZipFile(options.photographs) as archive:
+        every = [name for name in archive.namelist() if name.endswith(".jpg")]
+        names = every["ab".index(options.half) :: 2]
+        seeds = range(options.seed, options.seed + options.walks)
+        figures = measure([Walk(archive, names, seed) for seed in seeds])
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The camera's pulse on made-up faces: its error, and how often it is silent without a pulse.
 
-    python benchmarks/camera_pulse.py [--json] [--seeds N] [--seconds S]
+    python -m benchmarks.camera_pulse [--json] [--seeds N] [--seconds S]
 
 Two real portraits of the public domain sit before a made-up camera of 320 × 240 pixels and 15
 uneven frames per second, some of which are lost. Their skin changes its colour with a pulse of 60
@@ -16,9 +16,7 @@ It is a simulation: real skin, real light and real people are harder.
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import math
 import os
 from collections.abc import Iterator
@@ -30,6 +28,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks._command import command, show
 from edge_agent.camera.demo import PORTRAITS, load_portrait
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Frame
@@ -288,12 +287,7 @@ def figures_of(results: list[ClipResult]) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object as the last line"
-    )
+    parser = command(__doc__)
     parser.add_argument(
         "--seeds", type=int, default=4, help="clips of each portrait, level, with and without pulse"
     )
@@ -307,15 +301,7 @@ def main() -> None:
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         results = list(pool.map(partial(_clip, seconds=options.seconds), jobs))
     figures = figures_of(results)
-    if options.json:
-        print(json.dumps(figures))
-        return
-    spoken = sum(len(clip.errors) for clip in results)
-    print(
-        f"{len(results)} clips, {sum(clip.windows for clip in results)} windows, {spoken} spoken of"
-    )
-    for name, value in figures.items():
-        print(f"{name:44} {value:8.3f}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

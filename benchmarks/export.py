@@ -1,12 +1,11 @@
 """Time and memory of the export of a year at 1 Hz with 200 sessions as a bundle.
 
-    python benchmarks/export.py [--json] [--days N] [--keep FOLDER]
+    python -m benchmarks.export [--json] [--days N] [--keep FOLDER]
 
 A year of recording: an expression and a heart rate every second, 200 sessions of a quarter of an
 hour with three stimuli and a cuff's reading a minute: 63 million rows, 6 GB, some minutes to write.
 The export runs in a process of its own; its rate counts the rows of all tables, by the clock
-(``…_rows_per_second``) and by its processor time (``…_rows_per_cpu_second``, what the clock would
-show on an idle machine); its memory is the most that it ever held.
+(``…_rows_per_second``); its memory is the most that it ever held.
 """
 
 from __future__ import annotations
@@ -24,20 +23,13 @@ import zipfile
 from contextlib import closing
 from pathlib import Path
 
+from benchmarks._command import command, show
+from benchmarks._sessions import write_session
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion
-from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
 from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.rows import Choice
-from edge_agent.store.study.rows import (
-    NewSession,
-    close_session,
-    insert_consent,
-    insert_marker,
-    insert_participant,
-    insert_session,
-)
 
 START = Instant(boot_ms=1_000_000, wall_ms=1_790_000_400_000)
 DAY_S = 86_400
@@ -86,25 +78,12 @@ def write_timeline(path: Path, days: int) -> None:
             for number in range(SESSIONS):
                 start = START.shifted(number * apart)
                 code = f"P-{number % PEOPLE:03d}"
-                if number < PEOPLE:
-                    insert_participant(connection, code, start)
-                    insert_consent(connection, code, "1", start)
-                session = insert_session(
-                    connection, NewSession(code, Purpose.RESEARCH, "films", start)
-                )
-                for place, state in enumerate(rng.sample(STATES, 3)):
-                    begin = start.shifted(PAUSE_S + place * (STIMULUS_S + PAUSE_S))
-                    insert_marker(
-                        connection, session, MarkerKind.STIMULUS_START, state.value, begin
-                    )
-                    insert_marker(
-                        connection,
-                        session,
-                        MarkerKind.STIMULUS_END,
-                        state.value,
-                        begin.shifted(STIMULUS_S),
-                    )
-                close_session(connection, start.shifted(SESSION_S))
+                begins = [PAUSE_S + place * (STIMULUS_S + PAUSE_S) for place in range(3)]
+                stimuli = [
+                    (state.value, begin, begin + STIMULUS_S)
+                    for state, begin in zip(rng.sample(STATES, 3), begins, strict=True)
+                ]
+                write_session(connection, code, start, stimuli, SESSION_S)
                 for minute in range(SESSION_S // 60):
                     at = start.wall_ms + 60_000 * minute + 250
                     values = (("systolic", rng.gauss(120, 9)), ("diastolic", rng.gauss(78, 6)))
@@ -114,20 +93,15 @@ def write_timeline(path: Path, days: int) -> None:
 def export(database: Path, file: Path) -> dict[str, float]:
     """Export all of it in this process; return the figures."""
     began = time.perf_counter()
-    worked = time.process_time()
     BUNDLE.export(database, file, Choice())
     seconds = time.perf_counter() - began
-    cpu = time.process_time() - worked
     with zipfile.ZipFile(file) as archive:
         package = json.loads(archive.read("datapackage.json"))
     rows = sum(one.get("rows", 0) for one in package["resources"])
     return {
         "export_rows": rows,
-        "export_seconds": seconds,
         "export_rows_per_second": rows / seconds,
-        "export_rows_per_cpu_second": rows / cpu,
         "export_resident_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
-        "export_bundle_mb": file.stat().st_size / 1e6,
     }
 
 
@@ -141,16 +115,15 @@ def measure(folder: Path, days: int) -> dict[str, float]:
             shutil.move(file, folder / file.name)
     file = folder / "bundle.zip"
     file.unlink(missing_ok=True)
-    command = [sys.executable, __file__, "--export", str(database), str(file)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    words = [sys.executable, "-m", "benchmarks.export", "--export", str(database), str(file)]
+    done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True)
     figures: dict[str, float] = json.loads(done.stdout)
     return figures
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = command(__doc__)
     parser.add_argument("--days", type=int, default=365, help="length of the recording")
     parser.add_argument(
         "--keep", type=Path, help="folder in which the timeline stays for the next time"
@@ -166,11 +139,7 @@ def main() -> None:
     else:
         with tempfile.TemporaryDirectory() as name:
             figures = measure(Path(name), options.days)
-    if options.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        print(f"{name:28} {value:14,.1f}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

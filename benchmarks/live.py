@@ -9,15 +9,14 @@ other load on the machine does not count.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import tempfile
 import time
 from pathlib import Path
 
 import psutil
 
+from benchmarks._command import command, show
 from benchmarks._running import Running, agent_on, first_message, write_demo_video
 from edge_agent.store.database.schema import DATABASE_NAME
 from tests.support.dashboard import DashboardProcess
@@ -51,33 +50,24 @@ def measure(agent: Running, seconds: float, browsers: int, silent: int) -> dict[
     with DashboardProcess(agent.data) as dashboard:
         processes = [agent.process, psutil.Process(dashboard.pid)]
         time.sleep(SETTLE_S)
-        alone, alone_mb = cpu_percent(processes, seconds)
+        alone, _ = cpu_percent(processes, seconds)
         requests = log_ins(agent.data / DATABASE_NAME, dashboard.port, browsers)
         with LiveBrowsers(dashboard.port, requests, browsers - silent, silent) as pages:
             time.sleep(SETTLE_S)
             watched, watched_mb = cpu_percent(processes, seconds)
             return {
                 "live_browsers": browsers,
-                "live_silent": silent,
                 "live_told_offline": pages.told_offline,
                 "live_streams_ended": sum(page.ended for page in pages.reading),
-                "live_least_events_per_second": round(pages.least_events / (seconds + SETTLE_S), 2),
-                "live_agent_cpu_alone_percent": round(alone[0], 2),
                 "live_agent_cpu_more_percent": round(watched[0] - alone[0], 2),
                 "live_dashboard_cpu_percent": round(watched[1], 2),
-                "live_dashboard_alone_mb": round(alone_mb, 1),
                 "live_dashboard_mb": round(watched_mb, 1),
             }
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object as the last line"
-    )
+    parser = command(__doc__)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="length of each half")
     parser.add_argument("--browsers", type=int, default=BROWSERS, help="how many look on")
     parser.add_argument("--silent", type=int, default=SILENT, help="how many of them never read")
@@ -90,11 +80,7 @@ def main() -> None:
         with agent_on(video, data) as agent:
             asyncio.run(first_message(agent, "expression"))
             figures = measure(agent, options.seconds, options.browsers, options.silent)
-    if options.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        print(f"{name:30} {value:8.5g}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ clock of this machine. What a network adds, and the screen itself, is not in it.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
-import json
 import re
 import shutil
 import sqlite3
@@ -26,6 +24,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from benchmarks._command import command, show
 from edge_agent.store.database.schema import DATABASE_NAME
 
 if TYPE_CHECKING:
@@ -154,12 +153,7 @@ def delays(markers: dict[int, int], painted: list[tuple[str, int]]) -> list[tupl
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object as the last line"
-    )
+    parser = command(__doc__)
     parser.add_argument("--stimuli", type=int, default=40, help="how many, one a second")
     options = parser.parse_args()
     require_browser()
@@ -173,13 +167,7 @@ def main() -> None:
             f"marker_delay_{kind}_ms": float(median),
             f"marker_delay_{kind}_p95_ms": round(float(most), 1),
         }
-        if not options.json:
-            print(
-                f"{kind:8} median {median:5.0f} ms   p95 {most:5.0f} ms   most "
-                f"{max(measured):5.0f} ms"
-            )
-    if options.json:
-        print(json.dumps(figures))
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

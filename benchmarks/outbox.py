@@ -9,8 +9,6 @@ them, with the two seconds that the client leaves to other readers after an outa
 
 from __future__ import annotations
 
-import argparse
-import json
 import shutil
 import tempfile
 import time
@@ -18,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks._command import command, show
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.broker import MqttState
 from edge_agent.mqtt.client import Backoff, MqttClient, MqttOptions
@@ -94,12 +93,7 @@ def deliver(folder: Path, messages: int) -> Delivery:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object as the last line"
-    )
+    parser = command(__doc__)
     parser.add_argument("--messages", type=int, default=MESSAGES, help="how many summaries wait")
     options = parser.parse_args()
     if shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin") is None:
@@ -114,11 +108,7 @@ def main() -> None:
         "outbox_lost": options.messages - delivery.distinct,
         "outbox_twice": delivery.arrived - delivery.distinct,
     }
-    if options.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        print(f"{name:20} {value:8.5g}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ speaks.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, CDPSession, Page, StorageState, ViewportSize
 
+from benchmarks._command import command, show
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.expression import Emotion
 from edge_agent.store.study.example_study import seed_example_study
@@ -148,10 +147,8 @@ def measure(folder: Path) -> dict[str, float]:
         figures["pages_live_usable_slow_s"] = min(
             live_usable_s(browser, login, at) for _ in range(RUNS)
         )
-        figures["pages_second_visit_kb_analysis"] = again[CHARTS["analysis"]]
         figures["pages_second_visit_kb_largest"] = max(again.values())
         figures["pages_second_visit_kb_live"] = again["/live"]
-        figures["pages_second_visit_kb_trends"] = again[CHARTS["trends"]]
         shifts = [layout_shift(browser, login, at, path) for path in addresses]
         with LiveAgent(folder, Emotion.HAPPINESS):
             shifts += [layout_shift(browser, login, at, path) for path in SPOKEN_TO]
@@ -161,20 +158,11 @@ def measure(folder: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object as the last line"
-    )
+    parser = command(__doc__)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(Path(folder))
-    if options.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        print(f"{name:34} {value:8.5g}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

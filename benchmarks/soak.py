@@ -11,9 +11,7 @@ memory is taken between their medians, and so is that of the latency.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import statistics
 import sys
 import tempfile
@@ -23,6 +21,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks._command import command, show
 from benchmarks._running import Running, agent_on, write_demo_video
 from edge_agent.live.feed import SOCKET_NAME, live_messages
 
@@ -98,19 +97,13 @@ def figures_of(course: Course, seconds: float) -> dict[str, float]:
         "soak_memory_growth_mb": memory[1] - memory[0],
         "soak_latency_ms": latency[1],
         "soak_latency_growth_ms": latency[1] - latency[0],
-        "soak_latency_p95_ms": statistics.quantiles(in_minute(course.latency, last), n=20)[-1],
         "soak_frames_per_second": statistics.median(value for _, value in course.rate),
     }
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object as the last line"
-    )
+    parser = command(__doc__)
     parser.add_argument(
         "--minutes", type=float, default=60.0, help=f"how long, at least {LEAST_MINUTES:g}"
     )
@@ -128,11 +121,7 @@ def main() -> None:
         with agent_on(video, Path(name)) as agent:
             asyncio.run(watch(agent, course, seconds + SAMPLE_S, aloud=not options.json))
     figures = figures_of(course, seconds)
-    if options.json:
-        print(json.dumps({figure: round(value, 3) for figure, value in figures.items()}))
-        return
-    for figure, value in figures.items():
-        print(f"{figure:28} {value:9.2f}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What the store promises: bytes written to the card, and the time of questions about long ranges.
 
-    python benchmarks/store.py [--json]
+    python -m benchmarks.store [--json]
 
 An hour of 1 Hz rows goes through a real recorder in its default batches; bytes are those handed to
 the system by this process (``wchar`` of ``/proc/self/io``), write-ahead log and checkpoints
@@ -9,15 +9,13 @@ included. Times are medians of eleven calls.
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from benchmarks._command import command, median_ms, show
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Box, Emotion, Expression, Face, Observation, Recognition
@@ -61,7 +59,6 @@ def write_an_hour(path: Path) -> dict[str, float]:
         1, Face(Box(10, 10, 100, 120), 0.9, ()), shown, shown, Emotion.HAPPINESS, True, 0.8
     )
     before = bytes_written()
-    began = time.perf_counter()
     recorder = Recorder(path, RecorderOptions.model_construct(batch_seconds=3600))
     recorder.start()
     for second in range(3600):
@@ -70,10 +67,7 @@ def write_an_hour(path: Path) -> dict[str, float]:
     recorder.stop()
     if not recorder.join(120) or recorder.error:
         raise SystemExit(f"the recorder failed: {recorder.error}")
-    return {
-        "store_mb_written_per_hour": (bytes_written() - before) / 1e6,
-        "store_rows_per_second": 3600 / (time.perf_counter() - began),
-    }
+    return {"store_mb_written_per_hour": (bytes_written() - before) / 1e6}
 
 
 def fill_rollups(path: Path) -> None:
@@ -85,14 +79,8 @@ def fill_rollups(path: Path) -> None:
                 connection.execute(SERIES + insert.format(name=name), span | {"length": length})
 
 
-def median_ms(call: Callable[[], object]) -> float:
-    """Return the median time of a call in milliseconds."""
-    times = []
-    for _ in range(11):
-        began = time.perf_counter()
-        call()
-        times.append(1000 * (time.perf_counter() - began))
-    return statistics.median(times)
+def _by_the_clock(call: Callable[[], object]) -> float:
+    return median_ms(call, 11, time.perf_counter)
 
 
 def measure(folder: Path) -> dict[str, float]:
@@ -103,10 +91,8 @@ def measure(folder: Path) -> dict[str, float]:
     fill_rollups(path)
     reader = Reader(path)
     first = START_MS - DAYS * DAY_MS
-    figures["store_trend_90_days_ms"] = median_ms(lambda: reader.trend(first, START_MS))
-    figures["store_trend_1_day_ms"] = median_ms(lambda: reader.trend(START_MS - DAY_MS, START_MS))
-    figures["store_trend_1_hour_ms"] = median_ms(lambda: reader.trend(START_MS, START_MS + HOUR_MS))
-    figures["store_vital_trend_90_days_ms"] = median_ms(
+    figures["store_trend_90_days_ms"] = _by_the_clock(lambda: reader.trend(first, START_MS))
+    figures["store_vital_trend_90_days_ms"] = _by_the_clock(
         lambda: reader.vital_trend(VitalKind.HEART_RATE, first, START_MS)
     )
     study = folder / "study" / DATABASE_NAME
@@ -114,23 +100,16 @@ def measure(folder: Path) -> dict[str, float]:
     began = time.perf_counter()
     seed_example_study(study, SimulatedPerson)
     figures["store_example_study_ms"] = 1000 * (time.perf_counter() - began)
-    figures["store_vitals_by_condition_ms"] = median_ms(Reader(study).vitals_by_condition)
-    figures["store_vitals_by_emotion_ms"] = median_ms(Reader(study).vitals_by_observed_emotion)
     return figures
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    as_json = parser.parse_args().json
+    parser = command(__doc__)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         figures = measure(Path(name))
-    if as_json:
-        print(json.dumps({figure: round(value, 3) for figure, value in figures.items()}))
-        return
-    for figure, value in figures.items():
-        print(f"{figure:34} {value:10.2f}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

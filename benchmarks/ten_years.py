@@ -7,18 +7,15 @@ hours, minutes and rows for as long as ``[record]`` keeps them, and a day more o
 night has to fold or delete. A heart rate each second is kept as long as the rows (the disk budget
 sees to that), three other kinds in rollups alone. What the health page reads and each trend are
 medians of five calls in milliseconds of this process's CPU; ``ten_years_trend_…`` is the slowest of
-all ranges, now and at each age, and ``…_page`` what a whole page of the slowest range takes. Start
+all ranges, now and at each age. Start
 (schema looked at, recorder begun, first commit) and night (``affect-edge maintenance`` in a process
 of its own, copy and check included) are seconds by the clock.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
 import sqlite3
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,6 +26,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from benchmarks._command import command, median_ms, show
 from edge_agent.config.data import RecorderOptions, RecordSettings
 from edge_agent.core import clock
 from edge_agent.core.readings import VitalReading
@@ -100,16 +98,6 @@ def _write(connection: sqlite3.Connection, sql: str, span: dict[str, int | str])
         connection.execute(sql, span)
 
 
-def cpu_ms(call: Callable[[], object]) -> float:
-    """Return the median processor time of a call in milliseconds."""
-    times = []
-    for _ in range(5):
-        began = time.process_time()
-        call()
-        times.append(1000 * (time.process_time() - began))
-    return statistics.median(times)
-
-
 def start_s(path: Path) -> float:
     """Return the seconds from the start of the store to its first commit."""
     committed = threading.Event()
@@ -154,23 +142,18 @@ def measure(folder: Path, years: int, rows_days: int) -> dict[str, float]:
     migrate(path)
     end = clock.now().wall_ms // DAY_MS * DAY_MS
     fill(path, end, years, rows_days)
-    figures = {
-        "ten_years_database_mb": path.stat().st_size / 1e6,
-        "ten_years_start_s": start_s(path),
-    }
-    figures["ten_years_health_page_cpu_ms"] = cpu_ms(partial(health_page, path))
-    slowest = page = 0.0
+    figures = {"ten_years_start_s": start_s(path)}
+    figures["ten_years_health_page_cpu_ms"] = median_ms(partial(health_page, path))
+    slowest = 0.0
     for name, questions in trends(path, end):
-        times = [cpu_ms(question) for question in questions]
+        times = [median_ms(question) for question in questions]
         print(f"{name:30} {max(times):8.1f} {sum(times):8.1f}", file=sys.stderr)
         slowest = max(slowest, *times)
-        page = max(page, sum(times))
     figures["ten_years_trend_cpu_ms"] = slowest
-    figures["ten_years_trends_page_cpu_ms"] = page
     began = time.monotonic()
     cpu_before = _cpu_of_children()
-    command = [sys.executable, "-m", "edge_agent", "maintenance", "--data", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    words = [sys.executable, "-m", "edge_agent", "maintenance", "--data", str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     figures["ten_years_night_s"] = time.monotonic() - began
     figures["ten_years_night_cpu_s"] = _cpu_of_children() - cpu_before
     if done.returncode:
@@ -187,18 +170,13 @@ def _cpu_of_children() -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = command(__doc__)
     parser.add_argument("--years", type=int, default=10)
     parser.add_argument("--rows-days", type=int, default=RecordSettings().keep_days)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         figures = measure(Path(name), arguments.years, arguments.rows_days)
-    if arguments.json:
-        print(json.dumps({figure: round(value, 3) for figure, value in figures.items()}))
-        return
-    for figure, value in figures.items():
-        print(f"{figure:34} {value:10.2f}")
+    show(figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":

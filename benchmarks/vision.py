@@ -16,8 +16,6 @@ for in the shared data beside the project; where it is missing, nothing is compa
 
 from __future__ import annotations
 
-import argparse
-import json
 import resource
 import sys
 import time
@@ -29,7 +27,7 @@ import cv2
 import numpy as np
 import skimage.data
 
-from edge_agent.appliance.bench import this_processor
+from benchmarks._command import command, show
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core import clock
 from edge_agent.core.expression import Face, Frame, Recognition
@@ -239,12 +237,7 @@ def compared(figures: dict[str, float]) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object as the last line"
-    )
+    parser = command(__doc__)
     parser.add_argument("--rounds", type=int, default=25, help=f"turns of {BLOCK} for each stage")
     parser.add_argument("--yunet", type=Path, default=YUNET, help="a YuNet model to compare with")
     options = parser.parse_args()
@@ -269,12 +262,7 @@ def main() -> None:
     figures["vision_first_reading_s"] = first_reading_s(frame)
     if "yunet_320x240" in stages:
         figures |= compared(figures)
-    if options.json:
-        print(json.dumps(figures))
-        return
-    print(this_processor().described())
-    for figure, value in figures.items():
-        print(f"{figure:36} {value:8.3f}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

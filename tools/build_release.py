@@ -39,14 +39,7 @@ FILES = (
     "requirements",
 )
 SUPPORT = "edge_agent/core/support.toml"
-PACKAGES = (
-    "edge_agent",
-    "collector",
-    "dashboard",
-    "pyproject.toml",
-    "README.md",
-    "LICENSE",
-)
+PACKAGES = ("edge_agent", "collector", "dashboard", "pyproject.toml", "README.md", "LICENSE")
 
 
 def build_release(source: Path, out: Path, platforms: Sequence[str]) -> Path:

@@ -195,10 +195,7 @@ def updated(code: str, source: Catalog) -> Catalog:
             continue
         before = known.get(_key(message), message.context)
         fresh.add(
-            message.id,
-            _kept(message, before),
-            locations=message.locations,
-            context=message.context,
+            message.id, _kept(message, before), locations=message.locations, context=message.context
         )
     return fresh
 

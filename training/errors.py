@@ -1,15 +1,15 @@
-"""Errors; results written whole.
+"""Errors of the training, and results that are written whole or not at all.
 
-The errors of the training: each message names the value and what to do.
-
-Writing results: each file whole or not at all.
+Each message names the value and says what to do.
 """
 
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from edge_agent.core.errors import TrainingError
@@ -54,6 +54,18 @@ def write_whole(path: Path, content: bytes) -> None:
             f"{path}: cannot be written: {error.strerror or error}; choose another "
             "folder, or make room"
         ) from error
+
+
+def csv_bytes(rows: Iterable[Iterable[object]], ending: str = "\n") -> bytes:
+    """Return a table as CSV in UTF-8.
+
+    Args:
+        rows: the first of them is the header.
+        ending: of a line.
+    """
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator=ending).writerows(rows)
+    return text.getvalue().encode()
 
 
 def write_all(folder: Path, files: Mapping[str, bytes]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.fleet._report import Figures, say
+from benchmarks._command import Figures, say
 from dashboard.commands.analyse import main_analyse as analyse
 from tests.support.fleet.postgres import running_postgres
 from tests.support.fleet.studies_there import collect, other_device, studied_device

@@ -12,8 +12,7 @@ The long one plays 10,000 devices for ten minutes, and again with failures.
 
 from __future__ import annotations
 
-import argparse
-import json
+import os
 import tempfile
 import threading
 import time
@@ -24,10 +23,10 @@ from statistics import median
 
 from paho.mqtt.enums import MQTTProtocolVersion
 
+from benchmarks._command import Figures, command, say, show
 from benchmarks.fleet._day import ROWS, Change, record_day
 from benchmarks.fleet._load import Load
 from benchmarks.fleet._place import Lags, Place, running
-from benchmarks.fleet._report import TWO, Figures, report, say
 from benchmarks.fleet._study import compare_studies
 from benchmarks.fleet.trends import measure_trends
 from tests.support.fleet import rabbit
@@ -60,6 +59,9 @@ class Form:
 SHORT = Form(5_000, 1_000, 20.0, 1, 5.0, 600.0)
 SHORT_CLUSTER = Form(0, 300, 20.0, 3, 5.0, 600.0, 3)
 LONG = Form(100_000, 10_000, 600.0, 10, 60.0, 600.0)
+TWO = "fleet_two_times_the_rows"
+CORES_FOR_TWO = 6
+"""Devices, broker, PostgreSQL with two connections, two collectors; with fewer there is no bar."""
 DAYS_OF_HOURS = 14
 """A trend of a year is read from days, whatever hours there are: the short form fills a few."""
 SIZES = (100, 1_000, 10_000)
@@ -328,9 +330,8 @@ def _through_rabbitmq(folder: Path) -> Figures:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = command(__doc__)
     parser.add_argument("--long", action="store_true", help="10,000 devices for ten minutes")
-    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
     parser.add_argument("--devices", type=int, help="that play in real time")
     parser.add_argument("--seconds", type=float, help="for how long they do, each time")
     parser.add_argument(
@@ -341,20 +342,16 @@ def main() -> None:
     if options.rabbitmq:
         form = replace(form, nodes=3, failures=max(3, form.failures), devices=3_000)
     form = replace(
-        form,
-        devices=options.devices or form.devices,
-        seconds=options.seconds or form.seconds,
+        form, devices=options.devices or form.devices, seconds=options.seconds or form.seconds
     )
     is_one_part = options.long or options.rabbitmq
     start_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ae-fleet-") as name:
         folder = Path(name)
         figures = Benchmark(form, folder).run() if is_one_part else everything(form, folder)
-    if options.json:
-        print(json.dumps(figures))
-        return
-    report(figures)
-    print(f"in {time.monotonic() - start_s:.0f} s")
+    unjudged = (TWO,) if len(os.sched_getaffinity(0)) < CORES_FOR_TWO else ()
+    show(figures, as_json=options.json, unjudged=unjudged)
+    say(f"in {time.monotonic() - start_s:.0f} s")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ a clock that is two days ahead.
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,7 +16,7 @@ from contextlib import suppress
 import psutil
 import psycopg
 
-from benchmarks.fleet._report import Figures, report, say
+from benchmarks._command import Figures, command, median_ms, say, show
 from collector.database.schema import migrate
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase
@@ -96,8 +94,8 @@ class Asked:
         """Note how long a question takes, and how much of the processor."""
         question()
         before_s = self._cpu_s()
-        self.figures[f"{name}_ms"] = median_ms(question)
-        used_ms = 1000 * (self._cpu_s() - before_s) / (TIMES + 1)
+        self.figures[f"{name}_ms"] = round(median_ms(question, TIMES, time.perf_counter), 1)
+        used_ms = 1000 * (self._cpu_s() - before_s) / TIMES
         self.figures[f"{name}_postgres_cpu_ms"] = round(used_ms, 1)
 
     def _cpu_s(self) -> float:
@@ -108,17 +106,6 @@ class Asked:
                 total += times.user + times.system  # those that ended are their parent's
                 total += times.children_user + times.children_system
         return total
-
-
-def median_ms(ask: Callable[[], object]) -> float:
-    """Return how long a question takes, the first time aside."""
-    ask()
-    taken = []
-    for _ in range(TIMES):
-        start_s = time.perf_counter()
-        ask()
-        taken.append(1000 * (time.perf_counter() - start_s))
-    return round(statistics.median(taken), 1)
 
 
 def measure_trends(devices: int, days_of_hours: int = DAYS) -> Figures:
@@ -158,9 +145,10 @@ def measure_trends(devices: int, days_of_hours: int = DAYS) -> Figures:
 
 def main() -> None:
     """Fill, ask and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = command(__doc__)
     parser.add_argument("--devices", type=int, default=1_000)
-    report(measure_trends(parser.parse_args().devices))
+    options = parser.parse_args()
+    show(measure_trends(options.devices), as_json=options.json)
 
 
 if __name__ == "__main__":

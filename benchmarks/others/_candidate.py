@@ -31,11 +31,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-FER_LABELS = {
-    "angry": "anger",
-    "happy": "happiness",
-    "sad": "sadness",
-}
+FER_LABELS = {"angry": "anger", "happy": "happiness", "sad": "sadness"}
 """Names of the others → of FER+; those that are left out are the same."""
 EMOTIONS = (
     *("neutral", "happiness", "surprise", "sadness"),

@@ -19,7 +19,6 @@ installed is left out, and that is said.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import json
@@ -34,6 +33,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks._command import command, show
 from benchmarks.by_need import PHOTOGRAPHS
 from benchmarks.vision import YUNET, portrait
 
@@ -141,20 +141,13 @@ def measure(python: Path, photographs: Path, yunet: Path) -> Mapping[str, float]
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
+    parser = command(__doc__)
     parser.add_argument("--python", type=Path, default=PYTHON, help="which has the others")
     parser.add_argument("--photographs", type=Path, default=PHOTOGRAPHS, help="with labels.csv")
     parser.add_argument("--yunet", type=Path, default=YUNET, help="YuNet's model")
     options = parser.parse_args()
     figures = measure(options.python, options.photographs, options.yunet)
-    if options.json:
-        print(json.dumps(figures))
-        return
-    for figure, value in figures.items():
-        print(f"{figure:56} {value:9.3f}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

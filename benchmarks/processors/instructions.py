@@ -18,8 +18,6 @@ compiler. YuNet's model is looked for in the shared data beside the project.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import re
 import shutil
@@ -32,6 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks._command import command, show
 from benchmarks.vision import YUNET, portrait
 from tests.appliance.arm import (
     NEEDED,
@@ -201,10 +200,7 @@ def figures_of(name: str, counts: Mapping[str, float]) -> dict[str, float]:
 
 def main() -> None:
     """Count and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
+    parser = command(__doc__)
     parser.add_argument("--yunet", type=Path, default=YUNET, help="the model to compare with")
     parser.add_argument(
         "--processor", action="append", choices=sorted(PROCESSORS), help="this one alone"
@@ -231,11 +227,7 @@ def main() -> None:
                 emulated = x86_python(processor)
             counts = counted(emulated, plugin, folder / "frame.npy", options.yunet)
             figures |= figures_of(name, counts)
-    if options.json:
-        print(json.dumps(figures))
-        return
-    for figure, value in figures.items():
-        print(f"{figure:48} {value:10.3f}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """Times on this machine as if its processor had no int8 dot products (x86-64 only).
 
     python -m benchmarks.processors.without_dot_products [--json] [--rounds N] [--seconds N]
-    python -m benchmarks.processors.without_dot_products --operators
 
 The runtime of the models asks the processor what it can do. Here its library is told that AVX-512
 and the dot products are missing, so that it takes the code that it has for processors of that kind
 (AVX2); OpenCV, and with it YuNet, does without AVX-512, too. What follows are `benchmarks.vision`
 and the agent of `benchmarks.agent`. Their ratio to YuNet is that of an older server; a Raspberry
-Pi 4 is of that kind, but has narrower vectors. `--operators` runs `operators` in that way instead.
+Pi 4 is of that kind, but has narrower vectors.
 
 Needs a C compiler and objdump (binutils). On a machine without dot products nothing is measured:
 there the others print these figures.
@@ -15,7 +14,6 @@ there the others print these figures.
 
 from __future__ import annotations
 
-import argparse
 import json
 import platform
 import subprocess
@@ -23,6 +21,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks._command import command, show
 from benchmarks._running import FPS, agent_on, write_demo_video
 from benchmarks.agent import watch
 from benchmarks.processors._masked import NEVER_ASKED, library_file
@@ -92,21 +91,12 @@ def measure_agent(folder: Path, seconds: float) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
+    parser = command(__doc__)
     parser.add_argument("--rounds", type=int, default=25, help="as for vision")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long the agent is watched")
-    parser.add_argument("--operators", action="store_true", help="what each operator costs")
     options = parser.parse_args()
     figures: dict[str, float] = {}
     reason = why_not()
-    if reason is None and options.operators:
-        with tempfile.TemporaryDirectory() as temporary:
-            prepare(Path(temporary))
-            words = [*masked(Path(temporary)), "benchmarks.processors.operators"]
-            sys.exit(subprocess.run(words, check=False).returncode)
     if reason is None:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
@@ -116,11 +106,7 @@ def main() -> None:
         figures = {f"without_dot_{name}": round(value, 3) for name, value in measured.items()}
     else:
         print(f"benchmarks.processors.without_dot_products: {reason}", file=sys.stderr)
-    if options.json:
-        print(json.dumps(figures))
-        return
-    for figure, value in figures.items():
-        print(f"{figure:44} {value:8.3f}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

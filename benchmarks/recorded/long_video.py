@@ -10,9 +10,7 @@ video for each second of the clock, and for each second of processor time, decod
 
 from __future__ import annotations
 
-import argparse
 import csv
-import json
 import subprocess
 import sys
 import tempfile
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks._command import command, show
 from benchmarks._running import FPS, write_demo_video
 
 LOOK_S = 0.5
@@ -35,9 +34,7 @@ def measure(folder: Path, seconds: int) -> dict[str, float]:
     cpu_s = 0.0
     began = time.monotonic()
     with subprocess.Popen(
-        [*words, "--data", str(folder)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        [*words, "--data", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         watched = psutil.Process(process.pid)
         while process.poll() is None:
@@ -66,19 +63,12 @@ def measure(folder: Path, seconds: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
+    parser = command(__doc__)
     parser.add_argument("--minutes", type=float, default=10.0, help="length of the video")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(Path(folder), round(60 * options.minutes))
-    if options.json:
-        print(json.dumps({figure: round(value, 3) for figure, value in figures.items()}))
-        return
-    for figure, value in figures.items():
-        print(f"{figure:36} {value:10.2f}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

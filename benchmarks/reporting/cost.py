@@ -9,13 +9,12 @@ folder must lie on a disk: in memory nothing is written.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
 
+from benchmarks._command import command, show
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion, Expression, ExpressionRow
 from edge_agent.core.readings import VitalReading
@@ -102,8 +101,7 @@ def hour(path: Path, *, with_stream: bool) -> tuple[float, float, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
+    parser = command(__doc__)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".cost-") as folder:
         Path(folder, "without").mkdir()
@@ -115,11 +113,7 @@ def main() -> None:
         "fleet_core_percent": round((streamed[1] - without[1]) / 36, 4),
         "fleet_sent_mb_an_hour": round(streamed[2], 3),
     }
-    if options.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        print(f"{name:32} {value:9.4f}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,7 @@ an operator with an open page who writes to the study every second.
 
 from __future__ import annotations
 
-import argparse
 import http.client
-import json
 import multiprocessing
 import resource
 import socket
@@ -24,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
+from benchmarks._command import command, show
 from dashboard.web.login import LOGIN_COOKIE
 from dashboard.web.settings import DashboardOptions
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
@@ -121,16 +120,13 @@ class Operator:
         self._cookie = f"{LOGIN_COOKIE}={token}"
         self.failures = 0
         self.written = 0
-        self.slowest_s = 0.0
         self.slowest_health_s = 0.0
 
     def work(self) -> None:
         """Read a page, write a participant, and look whether the dashboard is well."""
         self.slowest_health_s = max(self.slowest_health_s, self._ask("GET", "/healthz", 200))
-        took = self._ask("GET", "/study", 200)
-        code = {"code": f"P-{self.written}"}
-        took = max(took, self._ask("POST", "/study/participants", 303, code))
-        self.slowest_s = max(self.slowest_s, took)
+        self._ask("GET", "/study", 200)
+        self._ask("POST", "/study/participants", 303, {"code": f"P-{self.written}"})
         self.written += 1
         time.sleep(0.5)
 
@@ -180,7 +176,6 @@ def measure(folder: Path, seconds: float) -> dict[str, float]:
             "crowd_health_slowest_ms": 1000 * operator.slowest_health_s,
             "crowd_operator_failures": operator.failures + ended,
             "crowd_operator_writes": operator.written,
-            "crowd_operator_slowest_ms": 1000 * operator.slowest_s,
             "crowd_other_login_s": other_s,
             "crowd_memory_more_mib": peak_mib(dashboard.pid) - before,
         }
@@ -208,17 +203,12 @@ def _guess(port: int, source: str) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
+    parser = command(__doc__)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(Path(folder), words.seconds)
-    if words.json:
-        print(json.dumps(figures))
-        return
-    for figure, value in figures.items():
-        print(f"{figure:30} {value:10.4g}")
+    show(figures, as_json=words.json)
 
 
 if __name__ == "__main__":

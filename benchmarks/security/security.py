@@ -10,8 +10,6 @@ and no reason. Some ten minutes.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import re
 import subprocess
@@ -22,6 +20,7 @@ from typing import cast
 
 from fastapi import FastAPI
 
+from benchmarks._command import command, show
 from dashboard.accounts.roles import Role
 from tests.appliance.kept_apart import EXPOSURE, FIRST_BOOT_EXPOSURE
 from tests.integration.api.conformance import examine
@@ -138,8 +137,7 @@ def _failures(done: subprocess.CompletedProcess[str]) -> int:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
+    parser = command(__doc__)
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -147,11 +145,7 @@ def main() -> None:
             (folder / part).mkdir()
         figures = units() | rows() | all_routes(folder / "routes") | shapes(folder / "api")
     figures |= damaged_inputs()
-    if words.json:
-        print(json.dumps(figures))
-        return
-    for figure, value in figures.items():
-        print(f"{figure:40} {value:10.4g}")
+    show(figures, as_json=words.json)
 
 
 if __name__ == "__main__":

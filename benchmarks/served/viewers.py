@@ -14,19 +14,13 @@ Figures:
     viewers_pages_p95_ms, viewers_trends_p95_ms   95 of 100 answers came within that, by the clock;
                                                   other load on the machine counts, too
     viewers_cpu_ms                                processor time of the dearest page or range
-    viewers_cpu_p95_ms                            95 of 100 of them take at most that
     viewers_memory_mb                             resident memory of the dashboard after all of it,
                                                   10⁶ bytes
-    viewers_computing_mb                          that of the process that computes, while it runs
-    viewers_first_analysis_ms                     the first Analysis, by the clock, with the start
-                                                  of that process
 """
 
 from __future__ import annotations
 
-import argparse
 import http.client
-import json
 import statistics
 import tempfile
 import threading
@@ -38,21 +32,14 @@ from pathlib import Path
 import psutil
 from fastapi.routing import APIRoute
 
+from benchmarks._command import command, show
+from benchmarks._sessions import write_session
 from benchmarks.ten_years import fill
 from dashboard.web import routes
 from dashboard.web.rendering import find_pages
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import DATABASE_NAME, DAY_MS, connect, migrate, transaction
-from edge_agent.store.study.rows import (
-    NewSession,
-    close_session,
-    insert_consent,
-    insert_marker,
-    insert_participant,
-    insert_session,
-)
 from tests.support.dashboard import DashboardProcess
 from tests.support.live_browsers import LiveBrowsers, log_in
 
@@ -78,17 +65,11 @@ def write_year(path: Path) -> None:
         for number in range(SESSIONS):
             start = Instant(1_000, end - (SESSIONS - number) * 365 * DAY_MS // SESSIONS)
             code = f"P-{number % PEOPLE:03d}"
-            if number < PEOPLE:
-                insert_participant(connection, code, start)
-                insert_consent(connection, code, "1", start)
-            session = insert_session(connection, NewSession(code, Purpose.RESEARCH, "films", start))
-            for place, state in enumerate(STATES):
-                begin = start.shifted(60 + 300 * place)
-                insert_marker(connection, session, MarkerKind.STIMULUS_START, state, begin)
-                insert_marker(
-                    connection, session, MarkerKind.STIMULUS_END, state, begin.shifted(240)
-                )
-            close_session(connection, start.shifted(960))
+            stimuli = [
+                (state, 60.0 + 300 * place, 300.0 + 300 * place)
+                for place, state in enumerate(STATES)
+            ]
+            write_session(connection, code, start, stimuli, 960)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,28 +193,21 @@ def measure(folder: Path, seconds: float) -> dict[str, float]:
         of_pages = [one for path in shown for one in crowd.taken_ms.get(path, [])]
         of_trends = [one for path in data for one in crowd.taken_ms.get(path, [])]
         alone = {path: cpu_ms(process, door, path) for path in [*shown, *data]}
-        first_analysis = door.took_ms("/analysis")
+        door.took_ms("/analysis")
         door.took_ms("/plan")
         memory = process.memory_info().rss / 1e6
-        computing = sum(child.memory_info().rss for child in process.children()) / 1e6
     return {
         "viewers_answers": len(of_pages) + len(of_trends),
         "viewers_pages_p95_ms": p95(of_pages),
         "viewers_trends_p95_ms": p95(of_trends),
         "viewers_cpu_ms": max(alone.values()),
-        "viewers_cpu_p95_ms": p95(list(alone.values())),
         "viewers_memory_mb": memory,
-        "viewers_computing_mb": computing,
-        "viewers_first_analysis_ms": first_analysis,
     }
 
 
 def main() -> None:
     """Write the year, measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = command(__doc__)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="how long they look")
     parser.add_argument("--keep", type=Path, help="folder of the database, used again if there")
     options = parser.parse_args()
@@ -242,14 +216,8 @@ def main() -> None:
         if not (folder / DATABASE_NAME).exists():
             folder.mkdir(parents=True, exist_ok=True)
             write_year(folder / DATABASE_NAME)
-        figures = {
-            figure: round(value, 1) for figure, value in measure(folder, options.seconds).items()
-        }
-    if options.json:
-        print(json.dumps(figures))
-        return
-    for figure, value in figures.items():
-        print(f"{figure:26} {value:8g}")
+        figures = measure(folder, options.seconds)
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -17,16 +17,15 @@ Figures, each the worst of the kinds of people:
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import importlib.util
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks._command import command, show
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart import ArtefactError, heart_variability
 
@@ -200,10 +199,7 @@ def measure(
 
 def main() -> None:
     """Print a table, and with ``--json`` the figures as one object in the last line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true")
+    parser = command(__doc__)
     parser.add_argument("--people", type=int, default=40)
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
@@ -212,11 +208,7 @@ def main() -> None:
     if other is not None:
         compared = measure(arguments.people, arguments.seed, other, "NeuroKit2")
         figures |= {f"neurokit_{name}": value for name, value in compared.items()}
-    if arguments.json:
-        print(json.dumps(figures))
-    else:
-        for name, value in figures.items():
-            print(f"{name:36} {value:.3f}")
+    show(figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How often the 95 % interval of Hedges' g holds the true effect, in simulated small studies.
 
-    python benchmarks/effect_intervals.py [--json] [--samples N]
+    python -m benchmarks.simulated.effect_intervals [--json] [--samples N]
 
 Normal values, standard deviations 1 and 1.2; pairs correlate by 0.3 or 0.8. *plain* is the interval
 that ``dashboard.statistics.hedges_g`` gives, *shrunk* the same multiplied by the small-sample
@@ -10,14 +10,14 @@ noncentral t at δ · s_av / SE lies in 0.025…0.975, so that no interval has t
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special
+
+from benchmarks._command import command, show
 
 SECOND_SD = 1.2
 Values = npt.NDArray[np.float64]
@@ -31,13 +31,6 @@ class Study:
     effect: float
     correlation: float | None
 
-    @property
-    def name(self) -> str:
-        """How the study is called in the table."""
-        if self.correlation is None:
-            return f"groups of {self.n}"
-        return f"{self.n} pairs, r = {self.correlation}"
-
 
 STUDIES = tuple(
     Study(n, effect, correlation)
@@ -47,8 +40,8 @@ STUDIES = tuple(
 )
 
 
-def coverage(study: Study, samples: int, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Return the shares of plain and shrunk intervals that hold the effect, and the mean of g."""
+def coverage(study: Study, samples: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Return the shares of plain and shrunk intervals that hold the effect."""
     a, b = _draw(study, samples, rng)
     va = a.var(axis=1, ddof=1)
     vb = b.var(axis=1, ddof=1)
@@ -73,7 +66,7 @@ def coverage(study: Study, samples: int, rng: np.random.Generator) -> tuple[floa
         level = special.nctdtr(df, study.effect / factor * average / error, difference / error)
         return float(np.mean((level >= 0.025) & (level <= 0.975)))
 
-    return held(1.0), held(shrink), float(np.mean(shrink * difference / average))
+    return held(1.0), held(shrink)
 
 
 def _draw(study: Study, samples: int, rng: np.random.Generator) -> tuple[Values, Values]:
@@ -86,25 +79,18 @@ def _draw(study: Study, samples: int, rng: np.random.Generator) -> tuple[Values,
 
 def main() -> None:
     """Print a table, and with ``--json`` the extremes as one object in the last line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true")
+    parser = command(__doc__)
     parser.add_argument("--samples", type=int, default=20_000)
     arguments = parser.parse_args()
     rng = np.random.default_rng(1)
-    coverages = {study: coverage(study, arguments.samples, rng) for study in STUDIES}
-    print(f"{'study':<20} {'effect':>6} {'plain':>7} {'shrunk':>7} {'mean g':>7}")
-    for study, (plain, shrunk, mean) in coverages.items():
-        print(f"{study.name:<20} {study.effect:6.1f} {plain:7.3f} {shrunk:7.3f} {mean:7.3f}")
-    if arguments.json:
-        plains = [plain for plain, _, _ in coverages.values()]
-        shrunks = [shrunk for _, shrunk, _ in coverages.values()]
-        extremes = {
-            "effect_interval_coverage_lowest": min(plains),
-            "effect_interval_coverage_highest": max(plains),
-        }
-        print(json.dumps(extremes | {"effect_interval_coverage_shrunk_lowest": min(shrunks)}))
+    coverages = [coverage(study, arguments.samples, rng) for study in STUDIES]
+    plains = [plain for plain, _ in coverages]
+    figures = {
+        "effect_interval_coverage_lowest": min(plains),
+        "effect_interval_coverage_highest": max(plains),
+        "effect_interval_coverage_shrunk_lowest": min(shrunk for _, shrunk in coverages),
+    }
+    show(figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Studies without any effect, a thousand times each: how often does a test find something?
 
-    python benchmarks/false_positives.py [--json] [--repetitions N]
+    python -m benchmarks.simulated.false_positives [--json] [--repetitions N]
 
 Each study has 24 people whose heart rate is the same in anger, happiness and neutral but for what
 chance does: a person's level (sd 7 /min), a person's own reaction to each state in each session (sd
@@ -28,13 +28,12 @@ Figures, shares of tests with p < 0.05:
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from benchmarks._command import command, show
 from dashboard.analysis.family import compare_visits, decide_groups
 from dashboard.analysis.means import session_means, visits_of
 from dashboard.analysis.mixed import models_of
@@ -220,18 +219,11 @@ def measure(repetitions: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = command(__doc__)
     parser.add_argument("--repetitions", type=int, default=1000)
     options = parser.parse_args()
     figures = measure(options.repetitions)
-    if options.json:
-        print(json.dumps({figure: round(value, 4) for figure, value in figures.items()}))
-        return
-    for figure, value in figures.items():
-        print(f"{figure:44} {value:8.4f}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

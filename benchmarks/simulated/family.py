@@ -9,11 +9,9 @@ error. *unadjusted* is what single tests at 0.05 say, the other what the Analysi
 
 from __future__ import annotations
 
-import argparse
-import json
-
 import numpy as np
 
+from benchmarks._command import command, show
 from dashboard.analysis.family import ALPHA, adjusted_by
 from dashboard.analysis.request import Correction
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
@@ -39,10 +37,7 @@ def exclusions(rng: np.random.Generator) -> tuple[bool, bool]:
 
 def main() -> None:
     """Print both shares; with ``--json`` as one object in the last line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true")
+    parser = command(__doc__)
     parser.add_argument("--studies", type=int, default=1000)
     arguments = parser.parse_args()
     rng = np.random.default_rng(1)
@@ -51,11 +46,7 @@ def main() -> None:
         "family_wrong_exclusions_unadjusted": float(np.mean([before for before, _ in studies])),
         "family_wrong_exclusions": float(np.mean([after for _, after in studies])),
     }
-    if arguments.json:
-        print(json.dumps(figures))
-    else:
-        for name, value in figures.items():
-            print(f"{name:40} {value:.3f}")
+    show(figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":

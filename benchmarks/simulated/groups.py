@@ -19,13 +19,12 @@ Figures (shares with p < 0.05, unadjusted; should be 5 %):
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks._command import command, show
 from dashboard.analysis.groups import VitalGroups, compare_groups
 from dashboard.analysis.request import TESTED_STATES, AnalysisQuery
 from edge_agent.core.vitals import VitalKind
@@ -119,18 +118,11 @@ def figures_of(count: int) -> dict[str, float]:
 
 def main() -> None:
     """Print the shares; with ``--json`` as one object in the last line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true")
+    parser = command(__doc__)
     parser.add_argument("--studies", type=int, default=1000)
     arguments = parser.parse_args()
     figures = figures_of(arguments.studies)
-    if arguments.json:
-        print(json.dumps(figures))
-    else:
-        for name, value in figures.items():
-            print(f"{name:45} {value:.3f}")
+    show(figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":

@@ -28,17 +28,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from benchmarks._command import command, show
+from benchmarks._sessions import write_session
 from edge_agent.core.clock import Instant
-from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
-from edge_agent.store.study.rows import (
-    NewSession,
-    close_session,
-    insert_consent,
-    insert_marker,
-    insert_participant,
-    insert_session,
-)
 
 PEOPLE = 1000
 SESSIONS = 1500
@@ -62,28 +55,15 @@ def write_study(path: Path) -> None:
             code = f"P-{person:04d}"
             start = START.shifted(3600 * number)
             with transaction(connection):
-                if number < PEOPLE:
-                    insert_participant(connection, code, start)
-                    insert_consent(connection, code, "1", start)
-                session = insert_session(
-                    connection, NewSession(code, Purpose.RESEARCH, "films", start)
-                )
                 places = rng.sample(range(3), 3 if rng.random() < 0.9 else 2)
-                for place, state in enumerate(places):
-                    begin = start.shifted(place * (STIMULUS_S + PAUSE_S))
-                    insert_marker(
-                        connection, session, MarkerKind.STIMULUS_START, STATES[state], begin
-                    )
-                    insert_marker(
-                        connection,
-                        session,
-                        MarkerKind.STIMULUS_END,
-                        STATES[state],
-                        begin.shifted(STIMULUS_S),
-                    )
+                each_s = STIMULUS_S + PAUSE_S
+                stimuli = [
+                    (STATES[state], place * each_s, place * each_s + STIMULUS_S)
+                    for place, state in enumerate(places)
+                ]
+                write_session(connection, code, start, stimuli, 3 * each_s)
                 today = level + rng.gauss(0, 4)
                 levels = [today + reactions[state] for state in places]
-                close_session(connection, start.shifted(3 * (STIMULUS_S + PAUSE_S)))
                 connection.executemany(VITAL, _readings(rng, start.wall_ms, levels, number))
 
 
@@ -123,10 +103,7 @@ def answer(path: Path) -> dict[str, float]:
 
 def main() -> None:
     """Write the study, and measure in a fresh process."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = command(__doc__)
     parser.add_argument("--keep", type=Path, help="folder of the database, used again if there")
     parser.add_argument("--answer", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -137,14 +114,10 @@ def main() -> None:
         path = (options.keep or Path(name)) / DATABASE_NAME
         if not path.exists():
             write_study(path)
-        command = [sys.executable, "-m", "benchmarks.simulated.large_study", "--answer", str(path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        words = [sys.executable, "-m", "benchmarks.simulated.large_study", "--answer", str(path)]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
     figures: dict[str, float] = json.loads(done.stdout)
-    if options.json:
-        print(json.dumps({figure: round(value, 2) for figure, value in figures.items()}))
-        return
-    for figure, value in figures.items():
-        print(f"{figure:20} {value:10.2f}")
+    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":

@@ -18,13 +18,12 @@ Figures (shares of all tests of all studies of the worst share of people and sha
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable
 from itertools import permutations
 
 import numpy as np
 
+from benchmarks._command import command, show
 from dashboard.analysis.checks import adjust_periods, effect_of, matters
 from dashboard.analysis.request import Correction
 from dashboard.statistics.distributions import Values, holm
@@ -145,19 +144,12 @@ def power(rng: np.random.Generator, studies: int) -> dict[str, float]:
 
 def main() -> None:
     """Print a table, and with ``--json`` the figures as one object in the last line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true")
+    parser = command(__doc__)
     parser.add_argument("--studies", type=int, default=1000)
     arguments = parser.parse_args()
     rng = np.random.default_rng(1)
     figures = false_positives(rng, arguments.studies) | power(rng, arguments.studies)
-    if arguments.json:
-        print(json.dumps(figures))
-    else:
-        for name, value in figures.items():
-            print(f"{name:44} {value:.3f}")
+    show(figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":

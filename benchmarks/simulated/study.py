@@ -1,6 +1,6 @@
 """A simulated study, a thousand times: does the analysis find what is there, and only that?
 
-    python benchmarks/study.py [--json] [--repetitions N] [--jobs N]
+    python -m benchmarks.simulated.study [--json] [--repetitions N] [--jobs N]
 
 Each repetition is a study of 24 participants, who see three stimuli of 40 s in balanced order: one
 without any effect, and one in which anger raises the heart rate by g = 0.8. Frames and readings go
@@ -37,13 +37,10 @@ Figures:
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import json
 import math
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -52,6 +49,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks._command import command, say, show
+from benchmarks._sessions import write_session
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.comparison import Comparison
 from dashboard.analysis.request import PAIRS, TESTED_STATES, AnalysisQuery, Sample, StateBy
@@ -69,19 +68,10 @@ from edge_agent.core.expression import (
     Recognition,
 )
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
 from edge_agent.store.read.base import StateReading
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.rows import (
-    NewSession,
-    close_session,
-    insert_consent,
-    insert_marker,
-    insert_participant,
-    insert_session,
-)
 from edge_agent.store.write.recorder import Recorder
 
 PEOPLE = 24
@@ -138,22 +128,11 @@ def write_plan(path: Path) -> None:
         for person in range(PEOPLE):
             start = session_start(person)
             code = f"P{person + 1:02d}"
-            insert_participant(connection, code, start)
-            insert_consent(connection, code, "1", start)
-            session = insert_session(
-                connection, NewSession(code, Purpose.RESEARCH, "simulated study", start)
-            )
-            for number, emotion in enumerate(ORDERS[person % len(ORDERS)]):
-                at = start.shifted(number * STIMULUS_S)
-                insert_marker(connection, session, MarkerKind.STIMULUS_START, str(emotion), at)
-                insert_marker(
-                    connection,
-                    session,
-                    MarkerKind.STIMULUS_END,
-                    str(emotion),
-                    at.shifted(STIMULUS_S - 0.1),
-                )
-            close_session(connection, start.shifted(SESSION_S))
+            stimuli = [
+                (str(emotion), number * STIMULUS_S, (number + 1) * STIMULUS_S - 0.1)
+                for number, emotion in enumerate(ORDERS[person % len(ORDERS)])
+            ]
+            write_session(connection, code, start, stimuli, SESSION_S)
 
 
 def frames(rng: np.random.Generator) -> list[Recognition]:
@@ -318,12 +297,7 @@ def run(repetitions: int, jobs: int) -> dict[str, float]:
             ):
                 outcomes.append(outcome)
                 if len(outcomes) % 50 == 0:
-                    so_far = {
-                        figure: round(value, 4) for figure, value in figures(outcomes).items()
-                    }
-                    print(
-                        f"{len(outcomes)} of {repetitions}: {so_far}", file=sys.stderr, flush=True
-                    )
+                    say(f"{len(outcomes)} of {repetitions}")
     return figures(outcomes)
 
 
@@ -338,21 +312,14 @@ OBSERVATIONS = {emotion: _observation(emotion) for emotion in EMOTIONS}
 
 def main() -> None:
     """Print a table, and with ``--json`` one object as the last line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--json", action="store_true")
+    parser = command(__doc__)
     parser.add_argument("--repetitions", type=int, default=1000)
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)"
     )
     arguments = parser.parse_args()
     rates = run(arguments.repetitions, arguments.jobs)
-    if arguments.json:
-        print(json.dumps({figure: round(value, 4) for figure, value in rates.items()}))
-        return
-    for figure, value in rates.items():
-        print(f"{figure:28} {value:8.4f}")
+    show(rates, as_json=arguments.json)
 
 
 if __name__ == "__main__":

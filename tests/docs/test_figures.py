@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from markdown_it.token import Token
 
-from benchmarks.__main__ import BENCHMARKS, read_bars
+from benchmarks.__main__ import BENCHMARKS
+from benchmarks._command import read_bars
 from tests.docs.pages import ROOT, text_of, tokens_of
 from training.commands.main import app
 

@@ -7,13 +7,11 @@ import sys
 
 import pytest
 
-from benchmarks.__main__ import read_bars, verdict
+from benchmarks._command import read_bars, verdict
 from benchmarks.others.comparison import figures_of as compared_with_ours
 from benchmarks.processors.instructions import million_a_frame
-from benchmarks.processors.operators import opened, operators_of
 from benchmarks.soak import Course, figures_of
 from benchmarks.vision import ENOUGH, compared, undisturbed
-from edge_agent.vision.models.card import find_model
 
 
 @pytest.mark.parametrize(
@@ -139,17 +137,3 @@ def test_a_program_of_others_is_judged_where_both_find_a_face() -> None:
         "comparison_faces_ms",
         "comparison_faces_memory_mb",
     }
-
-
-def test_a_model_is_taken_apart_into_beginnings_that_the_runtime_runs() -> None:
-    file = find_model("face-cover").with_suffix(".tflite")
-    whole = opened(file.read_bytes(), file.name)
-    operators = list(operators_of(file))
-    assert {operator.name for operator in operators} >= {"PAD + CONV_2D 3×3", "FULLY_CONNECTED"}
-    last = opened(operators[-1].beginning, "last")
-    for run in (whole, last):
-        run.invoke()
-    there, again = (
-        run.get_tensor(run.get_output_details()[0]["index"]).tolist() for run in (whole, last)
-    )
-    assert there == again

@@ -202,8 +202,7 @@ def words_of(command: click.Command) -> dict[str, Any]:
     for parameter in command.get_params(click.Context(command)):
         if isinstance(parameter, click.Option) and not is_removed(parameter):
             options |= dict.fromkeys(
-                sorted({*parameter.opts, *parameter.secondary_opts}, reverse=True),
-                takes(parameter),
+                sorted({*parameter.opts, *parameter.secondary_opts}, reverse=True), takes(parameter)
             )
     inner: Mapping[str, click.Command] = getattr(command, "commands", {})
     first = next((one for one in command.params if isinstance(one, click.Argument)), None)

@@ -1,12 +1,6 @@
-"""Evaluate, compare, report, chain, card.
+"""Commands that measure finished models: evaluate, compare, report, chain, card.
 
-The commands that measure finished models: ``evaluate``, ``compare`` and ``report``.
-
-None of them needs PyTorch.
-
-The command ``chain``: evaluate the whole chain on labelled photographs. It needs no PyTorch.
-
-The command ``card``: a card for a TFLite file that was made elsewhere.
+None of them needs PyTorch, but for ``compare --recipes``, which trains.
 """
 
 from __future__ import annotations
@@ -24,6 +18,7 @@ from training.commands.options import (
     FILE,
     NEEDED_TO_TRAIN,
     FacesOptions,
+    OptionalFacesOptions,
     faces_options,
     json_option,
     optional_faces_options,
@@ -44,6 +39,12 @@ _usage_option = click.option(
     help=f"One of {', '.join(USAGES)}; a folder is used whole.",
 )
 
+_labels_option = click.option(
+    "--labels",
+    type=FILE,
+    help="Table with the columns file, emotion; the default is labels.csv among the photographs.",
+)
+
 _cleaned_option = click.option(
     "--cleaned",
     is_flag=True,
@@ -52,13 +53,10 @@ _cleaned_option = click.option(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluateOptions:
+class EvaluateOptions(OptionalFacesOptions):
     """Options of ``evaluate``: a model and data, or two tables of another program's answers."""
 
     model: Path | None
-    data: Path | None
-    votes: Path | None
-    cache: Path
     usage: str
     as_json: bool
     out: Path | None
@@ -205,11 +203,7 @@ def compare(options: CompareOptions) -> None:
     type=FILE,
     help="Also evaluate the whole chain on these photographs (zip archive or folder).",
 )
-@click.option(
-    "--labels",
-    type=FILE,
-    help="Table with the columns file, emotion; the default is labels.csv among the photographs.",
-)
+@_labels_option
 @click.option(
     "--time",
     "time_again",
@@ -228,13 +222,9 @@ def report(options: ReportOptions) -> None:
         photographs = LabelledPhotographs(options.photos, options.labels)
     elif options.labels is not None:
         raise click.UsageError("--labels belong to --photos; give both, or neither")
-    faces = load_faces(options.data, options.votes, cache=options.cache)
+    faces = options.load()
     page = write_report(
-        options.model,
-        faces,
-        options.out,
-        photographs=photographs,
-        time_again=options.time_again,
+        options.model, faces, options.out, photographs=photographs, time_again=options.time_again
     )
     click.echo(page)
 
@@ -284,11 +274,7 @@ def _half(faces: Faces, usage: str, half: str) -> tuple[str, Faces]:
 
     if half == "both":
         return f"All {len(faces):,} pictures of {usage}", faces
-    in_a = in_half_a(faces.pictures)
-    if half == "A":
-        chosen = faces.take(in_a)
-    else:
-        chosen = faces.take(~in_a)
+    chosen = faces.take(in_half_a(faces.pictures) == (half == "A"))
     return f"The {len(chosen):,} pictures of half {half} of {usage}", chosen
 
 
@@ -385,11 +371,7 @@ class ChainOptions:
     required=True,
     help="Zip archive (read in place) or folder of photographs.",
 )
-@click.option(
-    "--labels",
-    type=FILE,
-    help="Table with the columns file, emotion; the default is labels.csv among the photographs.",
-)
+@_labels_option
 @click.option(
     "--detector",
     default="face-detector",
@@ -430,12 +412,9 @@ _NORMALISATIONS = ("0..255", "0..1", "-1..1", "fer2013")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CardOptions:
+class CardOptions(OptionalFacesOptions):
     """Options of ``card``."""
 
-    data: Path | None
-    votes: Path | None
-    cache: Path
     file: Path
     out: Path
     name: str | None
@@ -484,7 +463,6 @@ def card(options: CardOptions) -> None:
     answers in the agent's order. What is not given is asked for, on a terminal. Then, on the
     device: affect-edge model install NAME.tflite
     """
-    from training.data.datasets import load_faces
     from training.errors import check_new_folder
     from training.report.cards import CardWishes, TFLiteFile, check_file, make_card
 

@@ -1,6 +1,4 @@
-"""Options in common.
-
-What the commands share: their options, and the check for their libraries.
+"""Options that the commands share, and the check for their libraries.
 
 The options of a command are gathered into one frozen dataclass by :func:`options_as`::
 
@@ -16,7 +14,7 @@ The options of a command are gathered into one frozen dataclass by :func:`option
     @options_as(CompareOptions)
     def compare(options: CompareOptions) -> None: ...
 
-Leave only our own lines in the log: the export's libraries say hundreds of their own.
+The log shows only our own lines: the export's libraries say hundreds of their own.
 """
 
 from __future__ import annotations
@@ -32,6 +30,7 @@ from typing import TypeVar
 
 import click
 
+from training.data.datasets import Faces, load_faces
 from training.errors import TrainingExtraMissing
 from training.learning.kinds import FitRequest
 
@@ -49,6 +48,19 @@ class FacesOptions:
     """Where the labelled faces come from (:func:`faces_options`)."""
 
     data: Path
+    votes: Path | None
+    cache: Path
+
+    def load(self) -> Faces:
+        """Read them."""
+        return load_faces(self.data, self.votes, cache=self.cache)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionalFacesOptions:
+    """The same where ``--data`` may be missing (:func:`optional_faces_options`)."""
+
+    data: Path | None
     votes: Path | None
     cache: Path
 
@@ -127,12 +139,8 @@ def run_options(command: Command) -> Command:
     """Give a command ``--recipe``, ``--out``, ``--weights``, ``--without``, ``--limit``, those of
     the faces.
     """
-    recipe = click.option(
-        "--recipe",
-        type=FILE,
-        required=True,
-        help="TOML file that describes the model and its training.",
-    )
+    text = "TOML file that describes the model and its training."
+    recipe = click.option("--recipe", type=FILE, required=True, help=text)
     out = click.option("--out", type=FILE, help="Folder of the run; the default is runs/RECIPE.")
     limit = click.option(
         "--limit",
@@ -150,9 +158,7 @@ def run_options(command: Command) -> Command:
 def without_option(command: Command) -> Command:
     """Give a command ``--without``."""
     return click.option(
-        "--without",
-        type=FILE,
-        help="Pictures to leave out: the table that data-problems writes.",
+        "--without", type=FILE, help="Pictures to leave out: the table that data-problems writes."
     )(command)
 
 

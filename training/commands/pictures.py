@@ -1,14 +1,6 @@
-"""Crops, labels, problems, faces.
+"""Commands about pictures: crops, covers, CK+, maps, detectors, labels, problems of the data.
 
-The commands that take pictures: ``crop-faces``, ``cover-faces``, ``ck-plus``, ``explain``.
-
-The commands that judge a face detector beside YuNet on photographs that were held out.
-
-They need no PyTorch.
-
-The command ``label``: pictures and their categories, by hand, on a local page.
-
-The command ``data-problems``: what is wrong with labelled faces, before a training.
+Only ``explain`` needs PyTorch.
 """
 
 from __future__ import annotations
@@ -69,10 +61,7 @@ class CoverOptions(FacesOptions):
     help="Side of a face in pixels.",
 )
 @click.option(
-    "--by-label",
-    "labels",
-    type=FILE,
-    help="CSV with columns file, emotion, instead of subfolders.",
+    "--by-label", "labels", type=FILE, help="CSV with columns file, emotion, instead of subfolders."
 )
 @click.option(
     "--yolo",
@@ -163,12 +152,11 @@ def cover_faces(options: CoverOptions) -> None:
     Beside the pictures lies ground_truth.csv (file, label, covered). With the program's answers it
     goes to evaluate --predictions predict.csv --truth ground_truth.csv.
     """
-    from training.data.datasets import load_faces
     from training.errors import check_new_folder, write_whole
     from training.report.robustness import TRUTH, covered_files
 
     check_new_folder(options.out, options.data)
-    faces = load_faces(options.data, options.votes, cache=options.cache)
+    faces = options.load()
     if options.data.is_file():
         faces = faces.of_usage(options.usage)
     for name, content in covered_files(faces):
@@ -179,10 +167,7 @@ def cover_faces(options: CoverOptions) -> None:
 @click.command()
 @click.argument("pictures", type=FILE, nargs=-1, required=True)
 @click.option(
-    "--run",
-    type=FILE,
-    required=True,
-    help="Folder of a training run, with its checkpoint.pt.",
+    "--run", type=FILE, required=True, help="Folder of a training run, with its checkpoint.pt."
 )
 @click.option("--recipe", type=FILE, help="Recipe of the run, if the folder keeps no copy of it.")
 @click.option(
@@ -256,6 +241,13 @@ def refuse_to_overwrite(out: Path, names: Iterable[str], pictures: Iterable[Path
 
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "face-detector.toml"
+_archives_option = click.option(
+    "--faces", type=FILE, required=True, help="Folder with the archives of photographs."
+)
+_yunet_option = click.option("--yunet", type=FILE, required=True, help="ONNX file of YuNet.")
+_held_out_option = click.option(
+    "--recipe", type=FILE, default=RECIPE, help="Recipe that says which photographs are held out."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,10 +272,8 @@ class FacesEvaluateOptions:
     required=True,
     help="Folder with the archives of photographs that the recipe names.",
 )
-@click.option("--yunet", type=FILE, required=True, help="ONNX file of YuNet.")
-@click.option(
-    "--recipe", type=FILE, default=RECIPE, help="Recipe that says which photographs are held out."
-)
+@_yunet_option
+@_held_out_option
 @click.option(
     "--score",
     type=click.FloatRange(0.01, 0.99),
@@ -329,11 +319,9 @@ def faces_evaluate(options: FacesEvaluateOptions) -> None:
 
 @click.command("faces-scores")
 @click.argument("model", default="face-detector")
-@click.option("--faces", type=FILE, required=True, help="Folder with the archives of photographs.")
-@click.option("--yunet", type=FILE, required=True, help="ONNX file of YuNet.")
-@click.option(
-    "--recipe", type=FILE, default=RECIPE, help="Recipe that says which photographs are held out."
-)
+@_archives_option
+@_yunet_option
+@_held_out_option
 @click.option(
     "--part",
     type=click.Choice(["valid", "test"]),
@@ -362,22 +350,14 @@ def faces_scores(
 
 
 @click.command("faces-groups")
-@click.option("--faces", type=FILE, required=True, help="Folder with the archives of photographs.")
-@click.option("--yunet", type=FILE, required=True, help="ONNX file of YuNet.")
-@click.option(
-    "--recipe", type=FILE, default=RECIPE, help="Recipe that says which photographs are held out."
-)
+@_archives_option
+@_yunet_option
+@_held_out_option
 @click.option("--photos", type=FILE, help="Also read these labelled photographs, by light.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most this many portraits.")
 @json_option
 def faces_groups(
-    faces: Path,
-    yunet: Path,
-    recipe: Path,
-    photos: Path | None,
-    limit: int | None,
-    *,
-    as_json: bool,
+    faces: Path, yunet: Path, recipe: Path, photos: Path | None, limit: int | None, *, as_json: bool
 ) -> None:
     """Tell how the whole chain does by skin and by light, as far as the photographs tell it."""
     from training.faces.groups import figures_of, groups_text, run_groups

@@ -1,11 +1,4 @@
-"""Own, folds, ablation.
-
-The command ``train``: from one's own photographs to a model beside the shipped one.
-
-The command ``folds``: a recipe trained once for each of several folds.
-
-The command ``ablate``: what each step of a network's preparation brings.
-"""
+"""Commands that train more than once: ``train`` on own photographs, ``folds``, ``ablate``."""
 
 from __future__ import annotations
 
@@ -56,10 +49,7 @@ class TrainOptions:
     help="Folder for faces, run, model and report.",
 )
 @click.option(
-    "--by-label",
-    "labels",
-    type=FILE,
-    help="CSV with columns file, emotion, instead of subfolders.",
+    "--by-label", "labels", type=FILE, help="CSV with columns file, emotion, instead of subfolders."
 )
 @click.option(
     "--recipe", type=FILE, default=RECIPE, show_default="own-faces", help="How it is trained."
@@ -156,7 +146,6 @@ def folds(options: FoldsOptions) -> None:
     """
     require(NEEDED_TO_TRAIN)
     use_threads(options.threads)
-    from training.data.datasets import load_faces
     from training.errors import write_whole
     from training.expression.systems import fixed_split, fold_runs, folds_text
     from training.learning.recipe import recipe_kind
@@ -168,7 +157,7 @@ def folds(options: FoldsOptions) -> None:
     finished = fold_runs(options.recipe, options.request(), options.count)
     beside = None
     if card is not None:
-        faces = load_faces(options.data, options.votes, cache=options.cache)
+        faces = options.load()
         beside = fixed_split(card, faces)
     text = folds_text(finished, beside)
     write_whole(options.folder / TABLE, (text + "\n").encode())
@@ -239,7 +228,6 @@ def ablate(options: AblateOptions) -> None:
     require(NEEDED_TO_TRAIN)
     use_threads(options.threads)
     from edge_agent.appliance.bench import this_processor
-    from training.data.datasets import load_faces
     from training.errors import write_whole
     from training.expression.systems import ablation_rows, ablation_text, gather, write_variants
     from training.learning.kinds import FitRequest
@@ -251,7 +239,7 @@ def ablate(options: AblateOptions) -> None:
         recipes[0], options.data, options.votes, run, options.cache, device=options.device
     )
     systems = gather(recipes, run.parent, request)
-    public = load_faces(options.data, options.votes, cache=options.cache).of_usage("PublicTest")
+    public = options.load().of_usage("PublicTest")
     half = public.take(in_half_a(public.pictures))
     title = (
         f"{len(half):,} pictures of half A of PublicTest; each network learnt {options.epochs} "

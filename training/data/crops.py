@@ -162,11 +162,7 @@ def plan_cuts(
 
 
 def cut_one(
-    cut: Cut,
-    out: Path,
-    cutter: FaceCutter,
-    tally: Tally,
-    detections: DetectionSet | None = None,
+    cut: Cut, out: Path, cutter: FaceCutter, tally: Tally, detections: DetectionSet | None = None
 ) -> None:
     """Cut the largest face out of one photograph and write it below ``out``.
 

@@ -1,19 +1,14 @@
-"""Labelled faces from tables and folders.
+"""Labelled faces: the FER2013 table, the FER+ votes beside it, or a folder of pictures.
 
-Labelled faces: the FER2013 table, the FER+ votes beside it, or a folder of pictures.
+Tables are CSV, plain or compressed, read row by row. Everything is checked while it is read; a
+fault names the file, the row (the header is row 1) and the column, and then nothing is loaded. What
+was parsed is kept as arrays in a cache folder, because parsing takes longer than an epoch of a
+small run.
 
-Everything is checked while it is read; a fault names the file, the row (the header is row 1) and
-the column, and then nothing is loaded. What was parsed is kept as arrays in a cache folder, because
-parsing takes longer than an epoch of a small run.
-
-Tables in text form (CSV, plain or compressed), read row by row; a fault names file and row.
-
-The list of pictures that somebody decided to leave out of a training.
-
-It is a table as ``data-problems`` writes it, which a person may have changed since. Of its columns
-three are read: ``picture`` (the row of a table, whose header is row 1, or the place of a file in
-its folder), ``leave_out`` (yes or no) and ``crc32`` of the picture, by which a list of other data
-is known.
+A list of pictures that a training leaves out is a table as ``data-problems`` writes it, which a
+person may have changed since. Of its columns three are read: ``picture`` (the row of a table, whose
+header is row 1, or the place of a file in its folder), ``leave_out`` (yes or no) and ``crc32`` of
+the picture, by which a list of other data is known.
 """
 
 from __future__ import annotations

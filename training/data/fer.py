@@ -1,6 +1,4 @@
-"""FER2013 cleaned; how far people agree.
-
-FER2013 without copies and without pictures that people label otherwise.
+"""FER2013 without copies and doubtful labels, and how far people agree on its labels.
 
 The rules, in this order, for the pictures of all splits:
 
@@ -12,12 +10,9 @@ The rules, in this order, for the pictures of all splits:
    PrivateTest, if there is one, so that nothing is learnt that is evaluated, else the first.
 
 What is left is easier than FER2013: people agree on it. A figure on it says nothing about FER2013.
+How far people agree is a bound on what a classifier can get right of the labels.
 
-``python -m training.data.fer --data fer2013.csv --votes fer2013new.csv`` prints its size.
-
-How far people agree on FER2013: a bound on what a classifier can get right of its labels.
-
-``python -m training.data.fer --data fer2013.csv --votes fer2013new.csv`` prints it.
+``python -m training.data.fer --data fer2013.csv --votes fer2013new.csv`` prints both.
 """
 
 from __future__ import annotations
@@ -29,15 +24,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.datasets import (
-    EXPRESSIONS,
-    FER2013_AS_EXPRESSION,
-    NO_LABEL,
-    USAGES,
-    Faces,
-    load_faces,
-)
-from training.data.lessons import majority
+from training.data.datasets import NO_LABEL, USAGES, Faces, load_faces
+from training.data.lessons import majority, own_labels
 from training.errors import DataError
 
 
@@ -71,8 +59,7 @@ def cleaned(faces: Faces) -> Cleaned:
         raise DataError("a cleaned set needs people's votes; give --votes fer2013new.csv")
     flat = faces.pictures.reshape(len(faces), -1)
     clear = majority(faces.votes)
-    as_expression = np.array([EXPRESSIONS.index(name) for name in FER2013_AS_EXPRESSION])
-    own = np.where(faces.fer2013 == NO_LABEL, NO_LABEL, as_expression[faces.fer2013])
+    own = own_labels(faces)
     rules = {
         "blank": flat.max(axis=1) == flat.min(axis=1),
         "no majority": clear == NO_LABEL,
@@ -112,19 +99,6 @@ def _copies(
     return copies
 
 
-@click.command()
-@click.option("--data", type=click.Path(path_type=Path), required=True)
-@click.option("--votes", type=click.Path(path_type=Path), required=True)
-@click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/cache"))
-def main(data: Path, votes: Path, cache: Path) -> None:
-    """Say how many pictures each rule leaves out, and how many are left."""
-    click.echo(cleaned(load_faces(data, votes, cache=cache)).as_text())
-
-
-if __name__ == "__main__":
-    main()
-
-
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """Shares, 0…1, over the pictures of Training.
@@ -157,8 +131,7 @@ def agreement(faces: Faces) -> Agreement:
     """Compare the FER2013 labels with the FER+ votes, and these with one another."""
     clear = majority(faces.votes)
     known = clear >= 0
-    as_expression = np.array([EXPRESSIONS.index(name) for name in FER2013_AS_EXPRESSION])
-    own = as_expression[faces.fer2013]
+    own = own_labels(faces)
     votes = faces.votes.astype(np.int64)
     count = votes.sum(axis=1)
     named = votes[np.arange(len(votes)), own][count > 0] / count[count > 0]
@@ -177,11 +150,12 @@ def agreement(faces: Faces) -> Agreement:
 @click.option("--data", type=click.Path(path_type=Path), required=True)
 @click.option("--votes", type=click.Path(path_type=Path), required=True)
 @click.option("--cache", type=click.Path(path_type=Path), default=Path("runs/cache"))
-def main_agreement(data: Path, votes: Path, cache: Path) -> None:
-    """Say how far people agree on the pictures of Training."""
-    faces = load_faces(data, votes, cache=cache).of_usage("Training")
-    click.echo(agreement(faces).sentence())
+def main(data: Path, votes: Path, cache: Path) -> None:
+    """Say how many pictures each rule leaves, and how far people agree on those of Training."""
+    faces = load_faces(data, votes, cache=cache)
+    click.echo(cleaned(faces).as_text())
+    click.echo(agreement(faces.of_usage("Training")).sentence())
 
 
 if __name__ == "__main__":
-    main_agreement()
+    main()

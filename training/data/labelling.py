@@ -13,9 +13,7 @@ The page on which pictures are labelled: on this machine only.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
 import socket
 import threading
@@ -39,7 +37,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from edge_agent.core.errors import PictureError
 from edge_agent.vision.stills import find_pictures, load_picture
 from training.data.datasets import EXPRESSIONS, table_rows
-from training.errors import DataError, write_whole
+from training.errors import DataError, csv_bytes, write_whole
 
 NO_FACE = "no_face"
 """Said of a picture that shows no face, or none that can be judged; it is never learnt from."""
@@ -195,7 +193,7 @@ def _merged(files: tuple[str, ...], marks: Mapping[str, Mapping[str, Mark]]) -> 
 
 
 def _merged_table(files: tuple[str, ...], marks: Mapping[str, Mapping[str, Mark]]) -> bytes:
-    return _csv([("file", "emotion"), *_merged(files, marks).items()])
+    return csv_bytes([("file", "emotion"), *_merged(files, marks).items()])
 
 
 def _table(marks: Mapping[str, Mark]) -> bytes:
@@ -203,13 +201,7 @@ def _table(marks: Mapping[str, Mark]) -> bytes:
         (mark.file, mark.emotion or "", "yes" if mark.doubtful else "no")
         for mark in sorted(marks.values(), key=lambda mark: mark.file)
     ]
-    return _csv([_COLUMNS, *rows])
-
-
-def _csv(rows: list[tuple[str, ...]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+    return csv_bytes([_COLUMNS, *rows])
 
 
 def _file_of(name: str) -> str:

@@ -36,6 +36,23 @@ from training.data.datasets import (
 from training.errors import DataError
 from training.learning.kinds import Fold
 
+_AS_EXPRESSION = np.array([EXPRESSIONS.index(name) for name in FER2013_AS_EXPRESSION])
+
+
+def own_labels(faces: Faces) -> NDArray[np.int64]:
+    """The category that each picture's FER2013 class is, or ``NO_LABEL``: int64, N."""
+    known = faces.fer2013 != NO_LABEL
+    return np.asarray(np.where(known, _AS_EXPRESSION[faces.fer2013], NO_LABEL), dtype=np.int64)
+
+
+def labels_of(faces: Faces) -> NDArray[np.int64]:
+    """The category of each picture that people gave, or ``NO_LABEL``: int64, N.
+
+    The majority of the votes; where nobody voted, the FER2013 class.
+    """
+    voted = faces.votes.any(axis=1)
+    return np.where(voted, majority(faces.votes), own_labels(faces))
+
 
 def majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
     """The FER+ majority category of each picture, -1 if there is none.
@@ -64,8 +81,7 @@ def soft_targets(faces: Faces) -> NDArray[np.float32]:
     shares = kept[:, : len(EXPRESSIONS)].astype(np.float32)
     shares[kept.argmax(axis=1) >= len(EXPRESSIONS)] = 0
     unvoted = ~faces.votes.any(axis=1) & (faces.fer2013 != NO_LABEL)
-    as_expression = np.array([EXPRESSIONS.index(name) for name in FER2013_AS_EXPRESSION])
-    shares[unvoted, as_expression[faces.fer2013[unvoted]]] = 1
+    shares[unvoted, own_labels(faces)[unvoted]] = 1
     shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1)
     return shares
 

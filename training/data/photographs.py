@@ -1,8 +1,7 @@
-"""Labelled photographs.
+"""Photographs with one label each, and photographs with the boxes of their faces.
 
-Photographs with one label each, in a zip archive that is read in place, or in a folder.
-
-Among the photographs lies `labels.csv`, one row a photograph::
+Labelled ones lie in a zip archive that is read in place, or in a folder. Among them lies
+`labels.csv`, one row a photograph::
 
     file,emotion
     00000.jpg,anger
@@ -11,9 +10,7 @@ Among the photographs lies `labels.csv`, one row a photograph::
 columns are ignored. Everything but the pixels is checked before the first photograph is read; a
 fault names file, row, value and cure.
 
-Photographs with the boxes of their faces, in the folders that trainers of YOLO read.
-
-::
+Those with boxes are written into the folders that trainers of YOLO read::
 
     images/train/ANNA.jpg     the photograph, without what a camera wrote beside its pixels
     labels/train/ANNA.txt     a line for each face: class, middle x, middle y, width, height

@@ -37,7 +37,6 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_agent.core import clock
 from edge_agent.core.expression import Box, Face
 from edge_agent.vision.align import CROP_NAME, crop_face
 from edge_agent.vision.cover import CoverDetector
@@ -101,8 +100,7 @@ class CoverRecipe(Recipe):
 
     kind: Literal["face-cover"]
     refused: Annotated[
-        float,
-        Field(gt=0, lt=1, description="largest share of uncovered faces refused, on valid"),
+        float, Field(gt=0, lt=1, description="largest share of uncovered faces refused, on valid")
     ]
     network: CoverNetwork
     data: CoverData
@@ -144,19 +142,10 @@ class CoverTask:
         self._weights = face_weights(learn, recipe.data.weights)
         self._checked, self._labels = with_things(held_back, np.random.default_rng(recipe.seed))
         torch.manual_seed(recipe.seed)  # of the first weights; every epoch has a seed of its own
-        self._module = recipe.network.build()
+        self.module: nn.Module = recipe.network.build()
         if start is not None:
-            self._module.load_state_dict(dict(start))
-
-    @property
-    def module(self) -> nn.Module:
-        """The network being trained."""
-        return self._module
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Full batches in an epoch."""
-        return self._recipe.data.faces // self._recipe.schedule.batch
+            self.module.load_state_dict(dict(start))
+        self.steps_per_epoch = recipe.data.faces // recipe.schedule.batch
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
         """Crops (float32 N × 1 × 48 × 48) and what is covered (float32 N × 2, −1: not known)."""
@@ -395,26 +384,8 @@ def pixel_input(recipe: CoverRecipe) -> PixelInput:
 
 def _write(fitted: Fitted, recipe: CoverRecipe, request: FitRequest, learn: Crops) -> Path:
     order = np.random.default_rng(recipe.seed).permutation(len(learn))[:CALIBRATION_PICTURES]
-    card = {
-        "name": recipe.name,
-        "version": recipe.version,
-        "kind": recipe.kind,
-        "license": recipe.license,
-        "description": recipe.description,
-        "covered_from": 0.5,
-        "crop": CROP_NAME,
-        "training": {
-            "recipe": request.recipe.name,
-            "seed": recipe.seed,
-            "epochs": fitted.epochs,
-            "data": recipe.data.names,
-            "date": clock.utc_now().date().isoformat(),
-            "hours": round(fitted.seconds / 3600, 2),
-            "watts": request.watts,
-        },
-        "metrics": {},
-        "limits": recipe.limits,
-    }
+    hours = round(fitted.seconds / 3600, 2)
+    card = request.card(recipe, fitted, recipe.data.names, hours=hours, watts=request.watts)
     pixels = pixel_input(recipe)
     seen = learn.pixels[order]
     return write_model(
@@ -422,7 +393,7 @@ def _write(fitted: Fitted, recipe: CoverRecipe, request: FitRequest, learn: Crop
         pixels,
         {"cover": COVER_LABELS},
         calibration=seen,
-        card=card,
+        card={**card, "covered_from": 0.5, "crop": CROP_NAME},
         folder=request.out,
     )
 
@@ -484,9 +455,7 @@ class Crops:
 
     def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Crops:
         """Return the faces at a mask or at indices."""
-        return Crops(
-            self.pixels[chosen], self.masked[chosen], self.part[chosen], self.source[chosen]
-        )
+        return Crops(*(getattr(self, name)[chosen] for name in Crops.__slots__))
 
     def of_part(self, part: str) -> Crops:
         """Return the faces of one part."""
@@ -495,12 +464,8 @@ class Crops:
     @classmethod
     def joined(cls, pieces: Sequence[Crops]) -> Crops:
         """Return all faces of several pieces."""
-        return cls(
-            np.concatenate([piece.pixels for piece in pieces]),
-            np.concatenate([piece.masked for piece in pieces]),
-            np.concatenate([piece.part for piece in pieces]),
-            np.concatenate([piece.source for piece in pieces]),
-        )
+        each = ([getattr(piece, name) for piece in pieces] for name in cls.__slots__)
+        return cls(*map(np.concatenate, each))
 
 
 def load_crops(folder: Path) -> Crops:
@@ -587,14 +552,10 @@ def without_copies(photographs: Crops) -> Crops:
         kept += [
             int(number)
             for number in np.flatnonzero(photographs.part == part)
-            if _differences(apart, hashes[number]).min(initial=NEARLY + 1) > NEARLY
+            if np.unpackbits(apart ^ hashes[number], axis=1).sum(axis=1).min(initial=NEARLY + 1)
+            > NEARLY
         ]
     return photographs.take(np.array(sorted(kept), dtype=np.intp))
-
-
-def _differences(hashes: Pixels, of: Pixels) -> NDArray[np.intp]:
-    """Return in how many bits each hash differs from one."""
-    return np.asarray(np.unpackbits(hashes ^ of, axis=1).sum(axis=1), dtype=np.intp)
 
 
 def _crops(rows: Sequence[tuple[Pixels, int, str]], source: str) -> Crops:

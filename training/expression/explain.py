@@ -1,33 +1,25 @@
-"""Regions that a network looks at.
-
-Maps of where a float network sees a category, to check a training.
+"""Maps of where a float network sees a category, to check a training.
 
 The int8 file has its own (`evidence`).
 
-Two maps of one category. *CAM* (Zhou et al. 2016) takes the logit apart over the regions of the
-last stage, exactly: it is what the published model gives on the device. *Grad-CAM* (Selvaraju et
-al. 2017) works at any stage, so also at one with more and smaller regions: the stage's channels,
-each weighed by the mean gradient of the logit, negative sums cut off. At the last stage Grad-CAM is
-the positive part of CAM without the bias.
+*CAM* (Zhou et al. 2016) takes the logit apart over the regions of the last stage, exactly: it is
+what the published model gives on the device. *Grad-CAM* (Selvaraju et al. 2017) works at any stage,
+so also at one with more and smaller regions: the stage's channels, each weighed by the mean
+gradient of the logit, negative sums cut off. At the last stage Grad-CAM is the positive part of CAM
+without the bias.
 
-Maps of a network of region attention: what each view weighs, and what adds to a category.
-
-Given its weights, the network is linear in the features of each view, so its logit, too, is a sum
-over the places of all seven views (class activation maps, Zhou et al. 2016): with the heads'
-weights W₁ on the weighed features and W₂ on the mean beside them, the place (y, x) of view r adds
+A network of region attention is linear in the features of each view, given its weights, so its
+logit, too, is a sum over the places of all seven views: with the heads' weights W₁ on the weighed
+features and W₂ on the mean beside them, the place (y, x) of view r adds
 (β_r / Σβ · W₁ + α_r / Σα · W₂) · F_r[y, x] / (h · w); α is the first weight, β the product of both
 (:class:`training.networks.architectures.RegionAttentionNet`). The maps of the views are laid over
-the face where they belong and added up, so that the sum of the map is the logit.
-
-That the weights themselves follow from the features is not in the map: it says what the network
-adds up, not what would happen if a region were covered (``evaluate --covered`` says that).
-
-The files and the text of `python -m training explain`: sheets, a table, a summary.
+the face where they belong and added up, so that the sum of the map is the logit. That the weights
+themselves follow from the features is not in the map: it says what the network adds up, not what
+would happen if a region were covered (``evaluate --covered`` says that).
 """
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -43,7 +35,7 @@ from torch import Tensor, nn
 
 from edge_agent.vision.drawing import over_crop, scaled, tint
 from training.data.datasets import EDGE, EXPRESSIONS
-from training.errors import RecipeError
+from training.errors import RecipeError, csv_bytes
 from training.expression.recipe import ExpressionRecipe
 from training.expression.task import load_run
 from training.learning.checkpoint import CHECKPOINT, WEIGHTS
@@ -377,23 +369,16 @@ def table(explained: Sequence[Explained]) -> bytes:
 
     Shares of what supports the category, empty where nothing does.
     """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(_HEADER + _weight_columns(explained))
+    weights: tuple[str, ...] = ()
+    if explained and explained[0].weights:
+        weights = tuple(f"weight_{view.replace(' ', '_')}" for view in VIEWS)
+    rows: list[tuple[str, ...]] = [_HEADER + weights]
     for face in explained:
         # the map of weights is no Grad-CAM: its columns stay empty
         finer = [""] * 4 if face.weights else _figures(face.grad_cam)
-        figures = [*_figures(face.cam), *finer, *(f"{one:.4f}" for one in face.weights)]
-        writer.writerow(
-            [face.name, EXPRESSIONS[face.category], f"{face.probability:.4f}", *figures]
-        )
-    return text.getvalue().encode()
-
-
-def _weight_columns(explained: Sequence[Explained]) -> tuple[str, ...]:
-    if explained and explained[0].weights:
-        return tuple(f"weight_{view.replace(' ', '_')}" for view in VIEWS)
-    return ()
+        figures = (*_figures(face.cam), *finer, *(f"{one:.4f}" for one in face.weights))
+        rows.append((face.name, EXPRESSIONS[face.category], f"{face.probability:.4f}", *figures))
+    return csv_bytes(rows, "\r\n")
 
 
 def summary(explained: Sequence[Explained]) -> str:

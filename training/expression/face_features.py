@@ -77,17 +77,9 @@ class FaceFeaturesTask:
         with torch.no_grad():
             channels = features_of(network, torch.zeros(1, 1, edge, edge)).shape[1]
         adapter = nn.Conv2d(channels, FEATURES, 1)
-        self._module = nn.ModuleDict({"network": network, "adapter": adapter})
-
-    @property
-    def module(self) -> nn.Module:
-        """The network, and the 1×1 convolution between both features."""
-        return self._module
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Full batches in the data."""
-        return len(self._pictures) // self._recipe.schedule.batch
+        # between both features there is a 1×1 convolution
+        self.module = nn.ModuleDict({"network": network, "adapter": adapter})
+        self.steps_per_epoch = len(self._pictures) // recipe.schedule.batch
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
         """Shuffled batches: normalised pictures, N×1×H×W, and what the face network sees."""

@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edge_agent.core import clock
 from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.models.model import load_model
 from training.data.datasets import (
@@ -123,9 +122,9 @@ def _face_features_first(
 ) -> None:
     """Do the first stage of ``face_features``; the task begins with what it learnt."""
     assert request.weights is not None
-    stage = FaceFeaturesTask(task.network, recipe, known, held_back.pictures, request.weights)
+    stage = FaceFeaturesTask(task.module, recipe, known, held_back.pictures, request.weights)
     learnt = learn_face_features(stage, recipe, request.out, resume=request.resume, device=device)
-    task.network.load_state_dict(learnt)
+    task.module.load_state_dict(learnt)
 
 
 def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Views | None:
@@ -329,28 +328,20 @@ def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict
         data.append(f"weights of {recipe.base}")
     if recipe.face_features:
         data.append(f"features of {recipe.face_features.network}")
+    card = request.card(
+        recipe,
+        fitted,
+        data,
+        teacher=", ".join(teachers) or None,
+        hours=round((fitted.seconds + first_stage_seconds(request.out)) / 3600, 2),
+        teacher_hours=_hours([seconds_spent(request.run_folder(name)) for name in teachers]),
+        watts=request.watts,
+    )
     return {
-        "name": recipe.name,
-        "version": recipe.version,
-        "kind": recipe.kind,
-        "license": recipe.license,
-        "description": recipe.description,
+        **card,
         "temperature": 1.0,
         "uncertain_below": recipe.uncertain_below,
         "crop": CROP_NAME,
-        "training": {
-            "recipe": request.recipe.name,
-            "seed": recipe.seed,
-            "epochs": fitted.epochs,
-            "data": data,
-            "date": clock.utc_now().date().isoformat(),
-            "teacher": ", ".join(teachers) or None,
-            "hours": round((fitted.seconds + first_stage_seconds(request.out)) / 3600, 2),
-            "teacher_hours": _hours([seconds_spent(request.run_folder(name)) for name in teachers]),
-            "watts": request.watts,
-        },
-        "metrics": {},
-        "limits": recipe.limits,
     }
 
 

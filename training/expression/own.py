@@ -1,22 +1,14 @@
-"""One's own photographs and classes.
-
-Classes of your own, such as *smiling* and *not smiling*: a model, and how good it is.
-
-The filters of the shipped quick network stay as they are, and one layer is learnt on what they see
-(logistic regression, every class weighed alike). A few dozen photographs a class are enough for it.
-
-The appliance does not use such a model: its timeline, its topics and its statistics know the eight
-categories, whose order is the same everywhere. So its card is of the kind ``classes``, which the
-agent refuses. Any other program can run it, on faces as ``crop-faces`` cuts them.
-
-What came out of classes of your own: a page, and the same in words for the terminal.
-
-Train on one's own photographs and say whether that was worth it.
+"""Training on one's own photographs, and whether that was worth it.
 
 Everything lies in one folder: ``faces`` that were cut out, ``run`` with model and card, and the
-report. Given again, it goes on where it stopped.
+report, a page and the same in words for the terminal. Given again, it goes on where it stopped.
 
-What came out of own photographs: a page, and the same in words for the terminal.
+Classes of your own, such as *smiling* and *not smiling*: the filters of the shipped quick network
+stay as they are, and one layer is learnt on what they see (logistic regression, every class weighed
+alike). A few dozen photographs a class are enough for it. The appliance does not use such a model:
+its timeline, its topics and its statistics know the eight categories, whose order is the same
+everywhere. So its card is of the kind ``classes``, which the agent refuses. Any other program can
+run it, on faces as ``crop-faces`` cuts them.
 """
 
 from __future__ import annotations
@@ -59,11 +51,10 @@ from training.learning.recipe import load_recipe
 from training.learning.run import train
 from training.networks.base import RegionNetwork, mean_over_regions
 from training.networks.quantize import write_model
-from training.report.calibration import probabilities
 from training.report.compare import Comparison, compare_files
 from training.report.evaluate import Figures, classification_figures, run_model
 from training.report.figures import FACES_STYLE, html_faces, html_page, html_table
-from training.report.problems import categories_of, near_copies, problems_of
+from training.report.problems import answers_of, categories_of, near_copies, problems_of
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +161,9 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
     shipped = find_model(SHIPPED)
     models = [path.with_suffix(".tflite") for path in (shipped, card)]
     comparison = compare_files(models[0], models[1], tested)
-    doubted = _doubted(folder, [_answers(path, folder.faces.pictures) for path in (shipped, card)])
+    doubted = _doubted(
+        folder, [answers_of(path, folder.faces.pictures) for path in (shipped, card)]
+    )
     return OwnModel(card, folder, cut, tuple(problems), comparison, doubted)
 
 
@@ -192,13 +185,6 @@ def cut_out(
         raise DataError(f"{photographs}: no face was found in any of {len(cuts)} photographs")
     part.rename(faces)
     return tally.as_text(faces)
-
-
-def _answers(card: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Probabilities of the eight categories, N × 8, as the agent computes them."""
-    model = load_model(card, kind="expression")
-    logits = run_model(model, pictures)["expression"]
-    return probabilities(logits, model.card.temperature or 1.0)
 
 
 def _doubted(folder: FolderOfFaces, answers: Sequence[NDArray[np.float64]]) -> tuple[Doubted, ...]:

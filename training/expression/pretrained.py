@@ -223,10 +223,7 @@ def _layer(
 
 
 def _set(
-    path: Path,
-    layer: object,
-    filters: NDArray[np.float32],
-    bias: NDArray[np.float32],
+    path: Path, layer: object, filters: NDArray[np.float32], bias: NDArray[np.float32]
 ) -> None:
     """Give a layer filters, O × I × h × w, and biases, O."""
     assert isinstance(layer, Convolution)

@@ -25,8 +25,7 @@ class ExpressionData(Section):
         "Training"
     )
     cleaned: Annotated[
-        bool,
-        Field(description="learn from what training.data.fer leaves; it needs votes"),
+        bool, Field(description="learn from what training.data.fer leaves; it needs votes")
     ] = False
     held_back: Annotated[float, Field(gt=0, lt=0.5, description="share kept for curves")] = 0.02
     tested: Annotated[

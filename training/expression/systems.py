@@ -1,23 +1,17 @@
-"""Several recipes under one protocol.
+"""Several recipes under one protocol: the same pictures, the same runtime, the same tests.
 
-What each step of a network's preparation brings: the network without it, learnt on alike.
+The run of each recipe is loaded where it is finished, and gone on with where it is not. The
+comparison is written as Markdown and as one HTML page, with its figures beside them.
 
-K folds of one recipe beside its run on the fixed split: the mean of the folds, and their spread.
+K folds of one recipe stand beside its run on the fixed split: the mean of the folds, and their
+spread. An ablation learns on from a run without each step of its preparation, and evaluates on
+pictures that are worse than a data set's; each kind of noise draws from a generator of its own, so
+that the same pictures are spoilt alike each time.
 
 Example::
 
     finished = fold_runs(recipe, request, count=5)
     print(folds_text(finished, fixed=None))
-
-The run of each recipe: loaded where it is finished, gone on with where it is not.
-
-Pictures worse than a data set's: what the steps of a preparation are there to take out again.
-
-Each kind draws from a generator of its own, so that the same pictures are spoilt alike each time.
-
-One protocol for all systems: the same pictures, the same runtime, the same tests.
-
-The comparison as Markdown and as one HTML page, with its figures beside them.
 """
 
 from __future__ import annotations
@@ -41,7 +35,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edge_agent.appliance.bench import this_processor
-from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.data.datasets import FER2013, Faces
 from training.errors import RecipeError
@@ -63,6 +56,7 @@ from training.report.evaluate import (
     answers_by_protocol,
     evaluate_logits,
     median_milliseconds,
+    right_by_protocol,
     run_model,
 )
 from training.report.figures import confusion_png, html_page, html_table
@@ -130,19 +124,24 @@ def gather(recipes: Sequence[Path], runs: Path, request: FitRequest) -> list[Sys
     forms = [load_recipe(path, ExpressionRecipe) for path in recipes]  # all, before anything learns
     systems: list[System] = []
     for number, (path, form) in enumerate(zip(recipes, forms, strict=True), start=1):
-        folder = runs / path.stem
-        card = folder / f"{form.name}.json"
-        if card.exists():
-            log.info("%d of %d: %s is finished", number, len(recipes), path.stem)
-            refuse_another(folder, path, form)
-        else:
-            log.info("%d of %d: %s learns", number, len(recipes), path.stem)
-            base = _base_of(form, request.weights)
-            card = train(
-                replace(request, recipe=path, out=folder, weights=base, resume=not request.small)
-            )
-        systems.append(_load(form, card))
+        base = _base_of(form, request.weights)
+        wanted = replace(request, recipe=path, out=runs / path.stem, weights=base)
+        card = _finished(wanted, form, f"{number} of {len(recipes)}: {path.stem}")
+        model = load_model(card, kind="expression")
+        curves = _curves(card.parent / CURVES_FILE)
+        systems.append(System(form, model, curves, form.weights_needed))
     return systems
+
+
+def _finished(wanted: FitRequest, form: ExpressionRecipe, name: str) -> Path:
+    """The card of a run: it is loaded where it is finished, else learnt or gone on with."""
+    card = wanted.out / f"{form.name}.json"
+    if card.exists():
+        log.info("%s is finished", name)
+        refuse_another(wanted.out, wanted.recipe, form)
+        return card
+    log.info("%s learns", name)
+    return train(replace(wanted, resume=not wanted.small))
 
 
 def _base_of(form: ExpressionRecipe, weights: Path | None) -> Path | None:
@@ -168,11 +167,6 @@ def refuse_another(folder: Path, path: Path, form: ExpressionRecipe) -> None:
             f"{folder}: its run was made by another recipe than {path} is now; train it again into "
             "another folder, or move this one away"
         )
-
-
-def _load(form: ExpressionRecipe, card: Path) -> System:
-    model = load_model(card, kind="expression")
-    return System(form, model, _curves(card.parent / CURVES_FILE), form.weights_needed)
 
 
 def _curves(path: Path) -> tuple[dict[str, float], ...]:
@@ -243,10 +237,7 @@ def _uneven_light(
 NOISES: dict[str, tuple[str, Spoil]] = {
     "Gaussian": (f"noise is added, standard deviation {_GRAIN:.0f} of 255", _gaussian),
     "salt and pepper": (f"{_PEPPERED:.0%} of the pixels are black or white", _salt_and_pepper),
-    "speckle": (
-        f"each pixel is multiplied by 1 + noise, standard deviation {_SPECKLED}",
-        _speckle,
-    ),
+    "speckle": (f"each pixel is multiplied by 1 + noise, standard deviation {_SPECKLED}", _speckle),
     "motion blur": (f"the mean of {_MOVED} pixels side by side", _motion_blur),
     "uneven light": (
         f"light falls from 1 at the right edge to {_DARKEST} at the left one",
@@ -334,7 +325,10 @@ def ablation_rows(systems: Sequence[System], faces: Faces) -> list[AblationRow]:
     rows = []
     first: dict[str, NDArray[np.bool_]] = {}
     for system, milliseconds in zip(systems, durations, strict=True):
-        right = {kind: _right(system, pictures, faces) for kind, pictures in kinds.items()}
+        right = {
+            kind: right_by_protocol(run_model(system.model, pictures), faces)
+            for kind, pictures in kinds.items()
+        }
         first = first or right[UNSPOILT]
         p = {name: mcnemar(one, first[name]).p for name, one in right[UNSPOILT].items()}
         accuracy = {
@@ -343,13 +337,6 @@ def ablation_rows(systems: Sequence[System], faces: Faces) -> list[AblationRow]:
         }
         rows.append(AblationRow(system.recipe.name, accuracy, p, milliseconds))
     return rows
-
-
-def _right(
-    system: System, pictures: NDArray[np.uint8], faces: Faces
-) -> dict[str, NDArray[np.bool_]]:
-    answers = answers_by_protocol(run_model(system.model, pictures), faces)
-    return {name: one.predicted == one.truth for name, one in answers.items()}
 
 
 def ablation_text(rows: Sequence[AblationRow], title: str, processor: str) -> str:
@@ -409,15 +396,9 @@ def fold_runs(recipe: Path, request: FitRequest, count: int) -> list[FoldFigures
     for number in range(1, count + 1):
         fold = Fold(number, count)
         folder = request.out / f"fold-{number}-of-{count}"
-        card = folder / f"{form.name}.json"
-        if card.exists():
-            log.info("%s is finished", fold.name)
-            refuse_another(folder, recipe, form)
-        else:
-            log.info("%s learns", fold.name)
-            resume = not request.small
-            card = train(replace(request, recipe=recipe, out=folder, fold=fold, resume=resume))
-        figures = _card_of(card).metrics[fold.name]
+        wanted = replace(request, recipe=recipe, out=folder, fold=fold)
+        card = load_model(_finished(wanted, form, fold.name), kind="expression").card
+        figures = card.metrics[fold.name]
         done.append(FoldFigures(fold.name, dict(figures)))
     return done
 
@@ -464,10 +445,6 @@ def _line(one: FoldFigures, protocols: Sequence[str]) -> str:
         f1 = one.figures[f"{name}_macro_f1"]
         cells += f" {accuracy:>14.2%} {one.figures[f'{name}_n']:>6.0f} {f1:>9.3f}"
     return f"{one.name:<{_WIDTH}}{cells}"
-
-
-def _card_of(path: Path) -> ModelCard:
-    return load_model(path, kind="expression").card
 
 
 @dataclass(frozen=True, slots=True)
@@ -541,8 +518,7 @@ def compare_systems(systems: Sequence[System], faces: Faces, title: str) -> Comp
     durations = median_milliseconds(models, faces.pictures)
     evaluated = []
     for system, answers, milliseconds in zip(systems, logits, durations, strict=True):
-        by_protocol = answers_by_protocol(answers, faces)
-        right = {name: one.predicted == one.truth for name, one in by_protocol.items()}
+        right = right_by_protocol(answers, faces)
         size = system.model.path.stat().st_size
         figures = evaluate_logits(answers, faces).by_protocol
         covered = covered_rows(system.model, faces)

@@ -231,9 +231,10 @@ class ExpressionTask:
         self._class_weights = class_weights(self._classes, recipe.loss.balance)
         self._held_back = held_back
         torch.manual_seed(recipe.seed)  # of the first weights; every epoch has a seed of its own
-        self._module = recipe.build_network()
+        self.module = recipe.build_network()
+        self.steps_per_epoch = len(learn) // recipe.schedule.batch
         if start is not None:
-            self._module.load_state_dict({**self._module.state_dict(), **start.state_dict()})
+            self.module.load_state_dict({**self.module.state_dict(), **start.state_dict()})
 
     def begin_with(self, base: Path) -> None:
         """Let the network begin with weights that were learnt elsewhere; its heads stay new.
@@ -242,24 +243,9 @@ class ExpressionTask:
             RecipeError: when they cannot be read, or are of another network.
         """
         grey = (self._recipe.data.mean, self._recipe.data.deviation)
-        load_base(base, self._module, grey)
+        load_base(base, self.module, grey)
         sample = self._pictures[:_SETTLE].float() / 255
-        settle_norms(self._module, self._recipe.as_input(sample))
-
-    @property
-    def network(self) -> ExpressionNetwork:
-        """The same as :attr:`module`, as what it is."""
-        return self._module
-
-    @property
-    def module(self) -> nn.Module:
-        """The network being trained."""
-        return self._module
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Full batches in the data."""
-        return len(self._pictures) // self._recipe.schedule.batch
+        settle_norms(self.module, self._recipe.as_input(sample))
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
         """Shuffled batches: normalised pictures, shares of the categories, shares of the classes.

@@ -358,25 +358,16 @@ class DetectorTask:
         scene = recipe.data
         self._recipe = recipe
         self._loss = DetectorLoss(scene.width, scene.height, recipe.loss)
-        self._module = recipe.network.build()
+        self.module: nn.Module = recipe.network.build()
+        self.steps_per_epoch = scene.scenes // recipe.schedule.batch
         if start is not None:
-            learn_on(self._module, start)
-            learn = drawn_by_cost(learn, costs(self._module, learn, recipe), scene.hardness)
+            learn_on(self.module, start)
+            learn = drawn_by_cost(learn, costs(self.module, learn, recipe), scene.hardness)
         self._learn = learn
         self._held_back = held_back
         self._composer = Composer(learn, scene.width, scene.height, recipe.composition)
         for name in recipe.frozen:
-            self._module.get_submodule(name).requires_grad_(False)
-
-    @property
-    def module(self) -> nn.Module:
-        """The network being trained."""
-        return self._module
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Full batches in an epoch."""
-        return self._recipe.data.scenes // self._recipe.schedule.batch
+            self.module.get_submodule(name).requires_grad_(False)
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
         """Scenes (float32 N×3×H×W) and their targets.
@@ -402,7 +393,7 @@ class DetectorTask:
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """See :class:`training.faces.detector.DetectorLoss`."""
         for name in self._recipe.frozen:  # nor may its batch norm drift
-            self._module.get_submodule(name).eval()
+            self.module.get_submodule(name).eval()
         pictures, *targets = batch
         result: tuple[Tensor, Mapping[str, Tensor]] = self._loss.to(pictures.device)(
             module(pictures), *targets

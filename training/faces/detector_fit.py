@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_agent.core import clock
 from edge_agent.vision.faces.detector import Candidates, decode, letterbox, merge
 from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.errors import DataError
@@ -110,21 +109,12 @@ def finish_card(
     threshold = evaluations["valid"].threshold(recipe.false_share)
     metrics: dict[str, dict[str, float]] = {}
     for part, held in parts.items():
-        metrics[part] = {
-            **evaluations[part].at(threshold).figures(),
-            "faces": evaluations[part].at(threshold).faces,
-        }
-        floating = evaluate_detections(
-            predict(fitted.module, held.pictures, recipe.network), held.faces
-        )
-        metrics[f"{part}, float"] = floating.at(threshold).figures()
-        log.info(
-            "%s at %.2f: int8 %s; float %s",
-            part,
-            threshold,
-            metrics[part],
-            metrics[f"{part}, float"],
-        )
+        result = evaluations[part].at(threshold)
+        metrics[part] = {**result.figures(), "faces": result.faces}
+        answers = predict(fitted.module, held.pictures, recipe.network)
+        floating = evaluate_detections(answers, held.faces).at(threshold).figures()
+        metrics[f"{part}, float"] = floating
+        log.info("%s at %.2f: int8 %s; float %s", part, threshold, metrics[part], floating)
     card = model.card.model_copy(update={"score_threshold": threshold, "metrics": metrics})
     path.write_text(card.to_json(), encoding="utf-8")
     return path
@@ -146,24 +136,7 @@ def calibration_pictures(learn: Photographs, recipe: DetectorRecipe) -> NDArray[
 
 
 def _write(fitted: Fitted, recipe: DetectorRecipe, request: FitRequest, learn: Photographs) -> Path:
-    card = {
-        "name": recipe.name,
-        "version": recipe.version,
-        "kind": recipe.kind,
-        "license": recipe.license,
-        "description": recipe.description,
-        "score_threshold": 0.5,
-        "training": {
-            "recipe": request.recipe.name,
-            "seed": recipe.seed,
-            "epochs": fitted.epochs,
-            "data": recipe.data.names,
-            "date": clock.utc_now().date().isoformat(),
-            "teacher": recipe.teacher,
-        },
-        "metrics": {},
-        "limits": recipe.limits,
-    }
+    card = request.card(recipe, fitted, recipe.data.names, teacher=recipe.teacher)
     pixels = pixel_input(recipe.network)
     seen = calibration_pictures(learn, recipe)
     return write_model(
@@ -171,7 +144,7 @@ def _write(fitted: Fitted, recipe: DetectorRecipe, request: FitRequest, learn: P
         pixels,
         dict.fromkeys(OUTPUTS, ()),
         calibration=seen,
-        card=card,
+        card={**card, "score_threshold": 0.5},
         folder=request.out,
     )
 

@@ -1,9 +1,4 @@
-"""Photographs in memory, archives in place.
-
-Labelled photographs in memory; their faces move with them when they are changed.
-
-The photographs that a recipe holds out, read in place from the archives that they came in.
-"""
+"""Photographs in memory, whose faces move with them, and held-out ones, read from archives."""
 
 from __future__ import annotations
 

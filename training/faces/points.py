@@ -115,17 +115,8 @@ class PointTask:
     def __init__(self, learn: Sequence[MarkedFace], held_back: Sequence[MarkedFace]) -> None:
         self._learn = learn
         self._held_back = held_back
-        self._module = PointNet()
-
-    @property
-    def module(self) -> nn.Module:
-        """The network being trained."""
-        return self._module
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Full batches in an epoch."""
-        return len(self._learn) // SCHEDULE.batch
+        self.module: nn.Module = PointNet()
+        self.steps_per_epoch = len(learn) // SCHEDULE.batch
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
         """Squares (float32 N × 3 × `SIDE` × `SIDE`) and points (float32 N × 10)."""

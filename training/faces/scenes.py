@@ -410,9 +410,6 @@ def _blurred(scene: Picture, random: np.random.Generator) -> Picture:
     length = int(random.integers(2, 7))
     kernel = np.zeros((7, 7), dtype=np.float32)
     angle = random.uniform(0, math.pi)
-    end = (
-        3 + round(length / 2 * math.cos(angle)),
-        3 + round(length / 2 * math.sin(angle)),
-    )
+    end = (3 + round(length / 2 * math.cos(angle)), 3 + round(length / 2 * math.sin(angle)))
     cv2.line(kernel, (6 - end[0], 6 - end[1]), end, 1.0)
     return np.asarray(cv2.filter2D(scene, -1, kernel / kernel.sum()), dtype=np.uint8)

@@ -1,6 +1,4 @@
-"""A detector on held-out photographs.
-
-Evaluate a face detector beside YuNet on held-out photographs, as the agent sees frames.
+"""A face detector beside YuNet on held-out photographs, as the agent sees frames.
 
 Each picture is scaled to fit a frame of 640 × 480, the rest black. To be found are the faces whose
 longer side is 32 pixels or more that YuNet finds in the frame at 320 × 240 with a score of 0.7;
@@ -9,11 +7,8 @@ frame is turned and when its light is quartered. A detection is false when YuNet
 neither so nor at 640 × 480 with a score of 0.5; YuNet's own are called false when it does not see
 them at 640 × 480. Landmarks are compared with points that people marked.
 
-Figures of a detector: faces found, false detections, and errors of the landmarks.
-
-Are masked faces left unread, and bare ones read? The whole chain on held-out photographs.
-
-The largest face of each photograph counts; its folder says whether it wears a mask.
+The whole chain is asked whether it leaves masked faces unread and reads bare ones. The largest face
+of each photograph counts; its folder says whether it wears a mask.
 """
 
 from __future__ import annotations
@@ -365,11 +360,8 @@ def _overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray
 
     A box is left, top, right, bottom.
     """
-    first, second = (
-        np.concatenate([b[:, :2], b[:, 2:] - b[:, :2]], axis=1).astype(np.float64)
-        for b in (boxes, others)
-    )
-    return np.array([overlaps(box, second).max(initial=0.0) for box in first], dtype=np.float64)
+    second = _sized(others)
+    return np.array([overlaps(box, second).max(initial=0.0) for box in _sized(boxes)], np.float64)
 
 
 def expected_faces(yunet: Candidates) -> FaceBoxes:

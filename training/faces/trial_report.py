@@ -1,14 +1,9 @@
-"""A whole trial, its sweep and report.
+"""A whole trial of a detector file, as a table and as JSON, with the bars that it should reach.
 
-A whole trial of a detector file: on every archive of which the recipe holds photographs out.
-
-The result of a trial as a table and as JSON, with the bars that it should reach.
-
-Which least score should a detector ask for? Faces found and false ones at several, in one pass.
-
-To be found are the faces that `trial` counts; a detection is false when YuNet sees nothing there at
-320 × 240 nor at 640 × 480, both with a score of 0.3. A score is chosen on the part ``valid``; the
-part ``test`` then evaluates the one that was chosen.
+The trial takes every archive of which the recipe holds photographs out. A sweep counts the faces
+found and the false ones at several least scores. To be found are the faces that `trial` counts; a
+detection is false when YuNet sees nothing there at 320 × 240 nor at 640 × 480, both with a score of
+0.3. A score is chosen on the part ``valid``; the part ``test`` then evaluates the chosen one.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
-"""All that changes; curves.
+"""Checkpoint and curves of a run, each written whole after every epoch.
 
-The checkpoint of a run: everything that changes while training.
-
-It is written whole after every epoch.
-
-The curves of a run: a row for each epoch as CSV, and a picture of the same.
+The checkpoint holds everything that changes while training; the curves are a row for each epoch as
+CSV, and a picture of the same.
 """
 
 from __future__ import annotations
@@ -94,17 +91,16 @@ def load_checkpoint(
         log.info("%s does not exist yet: the run begins at its first epoch", path)
         return []
     held = read_checkpoint(path)
-    # what an older checkpoint does not name had no other value then
     if held["seed"] != seed or Schedule.model_validate(held["schedule"]) != schedule:
         raise RecipeError(
             f"{path}: belongs to another seed or schedule; choose another --out, or "
             "leave --resume out"
         )
     network = type(state.module).__name__
-    other = held.get("network", network)  # earlier releases wrote no name
-    if other != network:
+    if held["network"] != network:
         raise RecipeError(
-            f"{path}: is of a {other}, and the recipe describes a {network}; choose another --out"
+            f"{path}: is of a {held['network']}, and the recipe describes a {network}; choose "
+            "another --out"
         )
     try:
         state.module.load_state_dict(held["module"])
@@ -115,10 +111,17 @@ def load_checkpoint(
         ) from error
     state.optimizer.load_state_dict(held["optimizer"])
     state.cycle.load_state_dict(held["cycle"])
-    state.best.update(held.get("best", {}))
+    state.best.update(held["best"])
     rows: list[dict[str, float]] = held["rows"]
     log.info("resumed after epoch %d of %d from %s", len(rows), schedule.epochs, path)
-    _say_if_it_changed(held, _precision(state, schedule))
+    before, precision = held["precision"], _precision(state, schedule)
+    if before != precision:  # on another kind of processor, say
+        log.info(
+            "the run learnt in %s up to here and goes on in %s: it ends near, but not exactly at, "
+            "the weights that one kind of processor would have given",
+            before,
+            precision,
+        )
     return rows
 
 
@@ -126,22 +129,6 @@ def _precision(state: State, schedule: Schedule) -> Precision:
     """Return what the network is computed in where it lies."""
     device = next(state.module.parameters()).device
     return precision_on(device, bfloat16=schedule.bfloat16)
-
-
-def _say_if_it_changed(held: Mapping[str, Any], precision: Precision) -> None:
-    """Log that a run goes on in another precision than before: on another kind of processor,
-    say.
-    """
-    recipe_precision = "bfloat16" if held["schedule"]["bfloat16"] else "float32"
-    # older checkpoints do not say; they did as the recipe asked
-    before = held.get("precision", recipe_precision)
-    if before != precision:
-        log.info(
-            "the run learnt in %s up to here and goes on in %s: it ends near, but not exactly at, "
-            "the weights that one kind of processor would have given",
-            before,
-            precision,
-        )
 
 
 def epochs_left(checkpoint: Path) -> int:
@@ -181,8 +168,8 @@ def averaged_weights(folder: Path) -> dict[str, Tensor]:
             for name, weight in held.items()
         }
     checkpoint = read_checkpoint(folder / CHECKPOINT)
-    if best := checkpoint.get("best"):
-        return dict(best)
+    if checkpoint["best"]:
+        return dict(checkpoint["best"])
     return {
         name.removeprefix("module."): weight
         for name, weight in checkpoint["average"].items()

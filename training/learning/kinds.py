@@ -7,14 +7,15 @@ A kind is one function ``(FitRequest) -> Plan``: it reads recipe and data, build
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_agent.core import clock
 from training.errors import RecipeError
-from training.learning.recipe import Schedule, recipe_kind
+from training.learning.recipe import Recipe, Schedule, recipe_kind
 
 if TYPE_CHECKING:
     import torch
@@ -97,6 +98,29 @@ class FitRequest:
     watts: float | None = None
     fold: Fold | None = None
     finished: bool = False
+
+    def card(
+        self, recipe: Recipe, fitted: Fitted, data: Sequence[str], **training: object
+    ) -> dict[str, object]:
+        """What recipe and run say in a model card.
+
+        Args:
+            recipe: of the model.
+            fitted: the trained network.
+            data: what was learnt from.
+            training: more about how it was learnt.
+        """
+        about = recipe.model_dump(
+            include={"name", "version", "kind", "license", "description", "limits"}
+        )
+        how = {
+            "recipe": self.recipe.name,
+            "seed": recipe.seed,
+            "epochs": fitted.epochs,
+            "data": data,
+            "date": clock.utc_now().date().isoformat(),
+        }
+        return {**about, "training": how | training, "metrics": {}}
 
     def run_folder(self, name: str) -> Path:
         """Another run's folder: it lies beside this run's, or is that of a published model.

@@ -1,18 +1,13 @@
-"""The one loop, in several processes.
-
-The one training loop: every model is trained by :func:`fit`, whatever it learns.
+"""The one training loop: every model is trained by :func:`fit`, whatever it learns.
 
 A model brings a :class:`Task` (its network, its batches, its loss, its validation); the loop brings
 the schedule, the moving average of the weights, checkpoints, curves and determinism. The random
 state of an epoch follows from the seed and the epoch's number alone, so a run that was interrupted
 and resumed ends with the weights of one that was not.
 
-Several processes learn together: each takes its part of every batch.
-
-Their gradients are averaged.
-
-Started by PyTorch's own ``torchrun --nproc-per-node N -m training fit …``, which tells each process
-its number in the environment; without it there is one process, and nothing here does anything.
+Several processes can learn together: each takes its part of every batch, and the gradients are
+averaged. They are started by PyTorch's own ``torchrun --nproc-per-node N -m training fit …``, which
+tells each process its number in the environment; without it there is one process.
 """
 
 from __future__ import annotations

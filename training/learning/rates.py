@@ -35,8 +35,7 @@ _QUICK = frozenset({"AVX512"})
 def bfloat16_is_quick(device: torch.device) -> bool:
     """Tell whether bfloat16 saves time: on a GPU, and on a processor with AVX-512.
 
-    On other processors PyTorch takes about ten times the time of float32
-    (``python -m benchmarks.precision`` measures it).
+    On other processors PyTorch takes about ten times the time of float32.
     """
     return device.type != "cpu" or torch.backends.cpu.get_cpu_capability() in _QUICK
 

@@ -1,15 +1,11 @@
-"""The run from a request to a published model; the range test.
+"""A run from a request to a published model, in a folder that holds everything about it.
 
-A run: from a request to a published model, in a folder that holds everything about it.
-
-The learning-rate range test: learn while the rate rises, and see where the loss falls fastest.
-
-Smith 2017, "Cyclical learning rates for training neural networks", section 3.3.
+The learning-rate range test learns while the rate rises and shows where the loss falls fastest
+(Smith 2017, "Cyclical learning rates for training neural networks", section 3.3).
 """
 
 from __future__ import annotations
 
-import csv
 import itertools
 import shutil
 from collections.abc import Iterator, Sequence
@@ -20,7 +16,7 @@ import torch
 from torch import Tensor
 
 from edge_agent.vision.models.card import read_card, shipped_models
-from training.errors import DataError, RecipeError
+from training.errors import DataError, RecipeError, csv_bytes
 from training.learning.checkpoint import CHECKPOINT, WEIGHTS, averaged_weights
 from training.learning.kinds import PUBLISHED, FitRequest, plan
 from training.learning.loop import CPU, Fitted, Task, begin, device_of, fit, step
@@ -164,13 +160,9 @@ def write_range_test(result: RangeTest, folder: Path) -> tuple[Path, Path]:
     axes.legend()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(("lr", "loss", "smoothed"))
-            table.writerows(
-                [f"{value:.6g}" for value in row]
-                for row in zip(result.rates, result.losses, result.smoothed, strict=True)
-            )
+        rows = zip(result.rates, result.losses, result.smoothed, strict=True)
+        table = [("lr", "loss", "smoothed"), *([f"{each:.6g}" for each in row] for row in rows)]
+        (folder / TABLE).write_bytes(csv_bytes(table, "\r\n"))
         figure.savefig(folder / PICTURE, dpi=100)
     except OSError as error:
         raise RecipeError(

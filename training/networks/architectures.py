@@ -248,12 +248,7 @@ class DepthwiseSection(ResidualShape):
     def build(self, heads: Mapping[str, int]) -> DepthwiseResNet:
         """Return the network with its heads (size by name), untrained."""
         return DepthwiseResNet(
-            self.widths,
-            self.blocks,
-            self.strides,
-            heads,
-            self.dropout,
-            expansion=self.expansion,
+            self.widths, self.blocks, self.strides, heads, self.dropout, expansion=self.expansion
         )
 
 
@@ -291,11 +286,7 @@ class RegionAttentionNet(ExpressionNetwork):
     """
 
     def __init__(
-        self,
-        backbone: SmallResNet,
-        channels: int,
-        heads: Mapping[str, int],
-        dropout: float = 0.0,
+        self, backbone: SmallResNet, channels: int, heads: Mapping[str, int], dropout: float = 0.0
     ) -> None:
         super().__init__()
         self.backbone = backbone

@@ -100,11 +100,7 @@ class MobileNet(RegionNetwork):
     """
 
     def __init__(
-        self,
-        width: float,
-        heads: Mapping[str, int],
-        stem_stride: int = 2,
-        dropout: float = 0.0,
+        self, width: float, heads: Mapping[str, int], stem_stride: int = 2, dropout: float = 0.0
     ) -> None:
         super().__init__()
         channels = _channels(STEM, width)
@@ -225,12 +221,7 @@ class PlainCnnSection(NetworkSection):
     def build(self, heads: Mapping[str, int]) -> PlainCnn:
         """Return the network with its heads (size by name), untrained."""
         return PlainCnn(
-            self.edge,
-            self.widths,
-            self.hidden,
-            heads,
-            self.dropout,
-            batch_norm=self.batch_norm,
+            self.edge, self.widths, self.hidden, heads, self.dropout, batch_norm=self.batch_norm
         )
 
 

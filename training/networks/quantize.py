@@ -1,18 +1,15 @@
-"""PyTorch → int8 TFLite and card.
-
-PyTorch network → static int8 TFLite file with its card: the only form of a published model.
+"""PyTorch network → static int8 TFLite file with its card: the only form of a published model.
 
 The ranges of the activations are measured on real pictures (calibration). The network's outputs get
 the names that the card gives them; the runtime finds them again by the tensor names written here.
 
-Filters in few steps: an int8 file that packs to about half of its size.
-
-An int8 filter usually has all of its 255 values, which look like noise to whoever packs the file. A
-filter whose values are whole multiples of a coarse step needs a few bits a weight, and the file
-costs the runtime what it cost before. Rounding alone would cost accuracy at that step; here each
-rounding error is made good by the weights that are still to be rounded (GPTQ: Frantar et al. 2023,
-"GPTQ: accurate post-training quantization for generative pre-trained transformers",
-arXiv 2210.17323), so that what the filter gives for real pictures changes least.
+Filters in few steps make a file that packs to about half of its size: an int8 filter usually has
+all of its 255 values, which look like noise to whoever packs the file. A filter whose values are
+whole multiples of a coarse step needs a few bits a weight, and the file costs the runtime what it
+cost before. Rounding alone would cost accuracy at that step; here each rounding error is made good
+by the weights that are still to be rounded (GPTQ: Frantar et al. 2023, "GPTQ: accurate
+post-training quantization for generative pre-trained transformers", arXiv 2210.17323), so that what
+the filter gives for real pictures changes least.
 """
 
 from __future__ import annotations

@@ -1,15 +1,10 @@
-"""Cards for models made elsewhere.
+"""Cards for models made elsewhere: a copy of a TFLite file with a card that the agent takes.
 
-From a TFLite file made elsewhere to a copy with a card that the agent takes.
-
-What the file cannot say (the order of its categories, what its pixels mean) is told by a person,
-and held against labelled pictures where there are some: answers that fit far better in another
-order are refused with that order.
-
-A TFLite file that somebody else made: what it takes, gives and costs, and its order of answers.
-
-The file is read as the flatbuffer that it is; what is changed is only the order of the last layer's
-rows, and only a file that then answers the same in the new order is given back.
+The file is read as the flatbuffer that it is: what it takes, gives and costs. What it cannot say
+(the order of its categories, what its pixels mean) is told by a person, and held against labelled
+pictures where there are some: answers that fit far better in another order are refused with that
+order. Only the order of the last layer's rows is changed, and only a file that then answers the
+same in the new order is given back.
 """
 
 from __future__ import annotations
@@ -34,7 +29,7 @@ from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.model import Interpreter, TFLiteModel, load_model, open_interpreter
 from training.data.datasets import EXPRESSIONS, FER2013, FER2013_AS_EXPRESSION, NO_LABEL, Faces
-from training.data.lessons import majority, soft_targets
+from training.data.lessons import labels_of, soft_targets
 from training.errors import DataError, write_all
 from training.report.calibration import best_temperature
 from training.report.evaluate import evaluate_logits, run_model
@@ -350,7 +345,7 @@ def make_card(file: Path, wishes: CardWishes, out: Path, faces: Faces | None = N
     with TemporaryDirectory() as folder:
         loaded = _loaded(Path(folder), card, model.content, file)
         if faces is not None:
-            truth = _truth(faces)
+            truth = labels_of(faces)
             if np.count_nonzero(truth != NO_LABEL) >= FEWEST:
                 _check_normalisation(loaded, faces.take(truth != NO_LABEL), wishes, file)
                 _check_order(loaded, faces.take(truth != NO_LABEL), wishes.categories)
@@ -553,14 +548,6 @@ def _measured(model: TFLiteModel, card: ModelCard, faces: Faces) -> ModelCard:
     )
 
 
-def _truth(faces: Faces) -> NDArray[np.int64]:
-    """The category of each picture, the majority of its votes if it has some, or ``NO_LABEL``."""
-    as_expression = np.array([EXPRESSIONS.index(name) for name in FER2013_AS_EXPRESSION])
-    own = np.where(faces.fer2013 == NO_LABEL, NO_LABEL, as_expression[faces.fer2013])
-    voted = faces.votes.any(axis=1)
-    return np.asarray(np.where(voted, majority(faces.votes), own), dtype=np.int64)
-
-
 def _check_normalisation(model: TFLiteModel, faces: Faces, wishes: CardWishes, file: Path) -> None:
     """Refuse a meaning of the pixels with which far less is right than with another.
 
@@ -576,7 +563,7 @@ def _check_normalisation(model: TFLiteModel, faces: Faces, wishes: CardWishes, f
             content = model.path.read_bytes()
             other = _loaded(Path(folder), card, content, file)
             logits = run_model(other, some.pictures)["expression"]
-        right[name] = better_order(logits, _truth(some))[2]
+        right[name] = better_order(logits, labels_of(some))[2]
     best = max(right, key=right.__getitem__)
     if right[best] - right[wishes.normalisation] >= BETTER:
         raise DataError(
@@ -589,7 +576,7 @@ def _check_normalisation(model: TFLiteModel, faces: Faces, wishes: CardWishes, f
 def _check_order(model: TFLiteModel, faces: Faces, categories: Sequence[str]) -> None:
     """Refuse categories in an order that the labels contradict."""
     logits = run_model(model, faces.pictures)["expression"]
-    order, given, better = better_order(logits, _truth(faces))
+    order, given, better = better_order(logits, labels_of(faces))
     if better - given < BETTER:
         return
     stands = _order(categories)  # the copy's answer i is the file's answer stands[i]

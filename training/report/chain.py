@@ -1,6 +1,4 @@
-"""The whole chain.
-
-How good is the whole chain, detector → crop → classifier, on photographs as they come?
+"""The whole chain, detector → crop → classifier, on photographs as they come.
 
 The chain is the agent's own. The same classifier also reads other crops of the same photographs, so
 that what detector and crop cost is seen apart from what the classifier costs:
@@ -11,14 +9,12 @@ that what detector and crop cost is seen apart from what the classifier costs:
 - `centred`: one cut for all photographs, with the eyes and the mouth where the median of YuNet's
   landmarks lies. It fits photographs that were centred by hand, and needs no detector.
 
-What was measured of the whole chain, as text for people, as JSON, and as tables in CSV.
+The figures are told as text for people, as JSON, and as tables in CSV.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -34,11 +30,12 @@ from edge_agent.vision.recognizer import FaceReading, Recognizer, open_recognize
 from edge_agent.vision.stills import Picture
 from training.data.datasets import EXPRESSIONS
 from training.data.photographs import LabelledPhotographs
+from training.errors import csv_bytes
 from training.faces.labelling import LabelledFace
 from training.faces.trial import landmark_error
 from training.report.compare import McNemar, mcnemar
 from training.report.evaluate import Figures, classification_figures
-from training.report.figures import figures_text
+from training.report.figures import confusion_csv, figures_text
 
 NO_FACE = "no face"
 LABELS = (*EXPRESSIONS, NO_FACE)
@@ -377,11 +374,12 @@ def chain_text(report: ChainReport) -> str:
 def chain_tables(report: ChainReport) -> dict[str, bytes]:
     """File name → content: a confusion matrix for each crop, and the chain's answers."""
     files = {
-        f"confusion-{name}.csv": _confusion(answers) for name, answers in report.answers.items()
+        f"confusion-{name}.csv": confusion_csv(answers.figures)
+        for name, answers in report.answers.items()
     }
     chain = report.answers[CHAIN]
     rows = zip(report.files, chain.truth, chain.predicted, chain.shares, strict=True)
-    files["photographs.csv"] = _csv(
+    files["photographs.csv"] = csv_bytes(
         [
             ("file", "emotion", "said", *EXPRESSIONS),
             *(
@@ -453,15 +451,3 @@ def _deviations_text(deviations: Deviations) -> str:
             f"of a turn of the head the chain's landmarks follow {deviations.roll_followed:.0%}",
         ]
     )
-
-
-def _confusion(answers: ChainAnswers) -> bytes:
-    figures = answers.figures
-    rows = zip(figures.labels, figures.confusion_matrix, strict=True)
-    return _csv([("is / said", *figures.labels), *((label, *row) for label, row in rows)])
-
-
-def _csv(rows: Iterable[Iterable[object]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()

@@ -1,14 +1,13 @@
-"""Two models; answers of any program.
+"""Two models on the same pictures, and the answers of any program.
 
-Two models on the same pictures, and a test whether they differ by more than chance.
+Two models are tested for whether they differ by more than chance.
 
-Evaluate the answers of any program: two small tables, ``predict.csv`` and ``ground_truth.csv``.
-
-Both have a column ``id`` (or ``file``) that names the picture, and either a column ``label`` or one
-column of probabilities for each category, or both; other columns are ignored. Rows belong together
-by their id, whatever their order. The categories are the eight of FER+ or the seven of FER2013, and
-both tables use the same names. Where the truth has a column ``covered``, each of its values is
-evaluated by itself as well.
+The answers of a program are two small tables, ``predict.csv`` and ``ground_truth.csv``. Both have a
+column ``id`` (or ``file``) that names the picture, and either a column ``label`` or one column of
+probabilities for each category, or both; other columns are ignored. Rows belong together by their
+id, whatever their order. The categories are the eight of FER+ or the seven of FER2013, and both
+tables use the same names. Where the truth has a column ``covered``, each of its values is evaluated
+by itself as well.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.data.datasets import EXPRESSIONS, FER2013, Faces, table_rows
 from training.errors import DataError
@@ -33,6 +31,7 @@ from training.report.evaluate import (
     classification_figures,
     evaluate_logits,
     median_milliseconds,
+    right_by_protocol,
     run_model,
 )
 from training.report.figures import figures_text
@@ -107,13 +106,8 @@ def compare_files(first: Path, second: Path, faces: Faces) -> Comparison:
     logits = [run_model(model, faces.pictures) for model in models]
     durations = median_milliseconds(models, faces.pictures)
     sides = [_side(*each, faces) for each in zip(models, logits, durations, strict=True)]
-    answers = [answers_by_protocol(each, faces) for each in logits]
-    tests = {
-        name: mcnemar(
-            one.predicted == one.truth, answers[1][name].predicted == answers[1][name].truth
-        )
-        for name, one in answers[0].items()
-    }
+    right = [right_by_protocol(each, faces) for each in logits]
+    tests = {name: mcnemar(one, right[1][name]) for name, one in right[0].items()}
     return Comparison(sides[0], sides[1], tests)
 
 
@@ -185,7 +179,7 @@ def _ratio(title: str, left: float, right: float, form: str) -> tuple[str, str, 
 def _side(
     model: TFLiteModel, logits: dict[str, NDArray[np.float32]], milliseconds: float, faces: Faces
 ) -> Side:
-    card: ModelCard = model.card
+    card = model.card
     figures = evaluate_logits(logits, faces).by_protocol
     temperature = 1.0 if card.temperature is None else card.temperature
     return Side(

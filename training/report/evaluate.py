@@ -223,6 +223,14 @@ def answers_by_protocol(
     return answers
 
 
+def right_by_protocol(
+    logits: Mapping[str, NDArray[np.float32]], faces: Faces
+) -> dict[str, NDArray[np.bool_]]:
+    """Whether each answer is right, by protocol (see :func:`answers_by_protocol`)."""
+    answers = answers_by_protocol(logits, faces)
+    return {name: one.predicted == one.truth for name, one in answers.items()}
+
+
 def evaluate_logits(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> Evaluation:
     """Figures of a model's outputs for ``faces``, by protocol (see :func:`answers_by_protocol`).
 

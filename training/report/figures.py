@@ -1,20 +1,15 @@
-"""Figures, tables, pages.
+"""Figures of a model: PNG pictures and the CSV tables behind them, plain text, pages of HTML.
 
-Figures as small PNG pictures, and the tables behind them as CSV.
-
-The same figures give the same bytes.
-
-Figures as tables of plain text, for people at a terminal.
-
-A page of HTML that stands alone: headings, tables, pictures; light and dark.
+The same figures give the same bytes. A page stands alone: headings, tables, pictures; light and
+dark.
 """
 
 from __future__ import annotations
 
 import base64
-import csv
 import html
 import io
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 
 import cv2
@@ -25,6 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from training.errors import csv_bytes
 from training.report.calibration import Answered, Calibration
 from training.report.evaluate import PROTOCOLS, Evaluation, Figures
 from training.report.measure import Measured, int8_loss
@@ -44,13 +40,7 @@ def artefacts(measured: Measured) -> dict[str, bytes]:
         files[f"confusion-{name}.png"] = confusion_png(
             figures, f"{PROTOCOLS[name]}, {measured.usage}"
         )
-        files[f"confusion-{name}.csv"] = _csv(
-            [["is / said", *figures.labels]]
-            + [
-                [label, *row]
-                for label, row in zip(figures.labels, figures.confusion_matrix, strict=True)
-            ]
-        )
+        files[f"confusion-{name}.csv"] = confusion_csv(figures)
         files[f"reliability-{name}.csv"] = _reliability_csv(measured.calibration[name])
     leading = next(iter(measured.calibration))
     files["reliability.png"] = reliability_png(
@@ -61,30 +51,26 @@ def artefacts(measured: Measured) -> dict[str, bytes]:
         files["risk-coverage.png"] = risk_coverage_png(
             confidence.curve, confidence.answered, f"FER+ majority, {measured.usage}"
         )
-        files["risk-coverage.csv"] = _csv(
-            [["threshold", "coverage", "accuracy"]]
-            + [
-                [f"{p.threshold:.2f}", f"{p.coverage:.4f}", f"{p.accuracy:.4f}"]
-                for p in confidence.curve
-            ]
-        )
+        curve = [
+            (f"{p.threshold:.2f}", f"{p.coverage:.4f}", f"{p.accuracy:.4f}")
+            for p in confidence.curve
+        ]
+        files["risk-coverage.csv"] = csv_bytes([("threshold", "coverage", "accuracy"), *curve])
     if measured.robustness:
         names = list(measured.evaluation.by_protocol)
-        head = [
-            "change",
-            "what it does",
-            "group",
-            *(f"{n}_{what}" for n in names for what in ("accuracy", "loss_points")),
-        ]
-        files["robustness.csv"] = _csv(
-            [head]
-            + [
-                [row.name, row.does, row.group]
-                + [cell for n in names for cell in (f"{row.accuracy[n]:.4f}", f"{row.loss[n]:.2f}")]
-                for row in measured.robustness
-            ]
-        )
+        each = (f"{n}_{what}" for n in names for what in ("accuracy", "loss_points"))
+        table = [["change", "what it does", "group", *each]]
+        for row in measured.robustness:
+            costs = [(f"{row.accuracy[n]:.4f}", f"{row.loss[n]:.2f}") for n in names]
+            table.append([row.name, row.does, row.group, *itertools.chain.from_iterable(costs)])
+        files["robustness.csv"] = csv_bytes(table)
     return files
+
+
+def confusion_csv(figures: Figures) -> bytes:
+    """The confusion matrix: a row is a truth, a column an answer."""
+    rows = zip(figures.labels, figures.confusion_matrix, strict=True)
+    return csv_bytes([("is / said", *figures.labels), *((label, *row) for label, row in rows)])
 
 
 def confusion_png(figures: Figures, title: str) -> bytes:
@@ -213,24 +199,11 @@ def _png(draw: Callable[[Axes], None], inches: tuple[float, float]) -> bytes:
 
 
 def _reliability_csv(calibration: Calibration) -> bytes:
-    rows: list[list[object]] = [["lower", "upper", "n", "confidence", "accuracy"]]
-    for one in calibration.bins:
-        rows.append(
-            [
-                f"{one.lower:.4f}",
-                f"{one.upper:.4f}",
-                one.n,
-                f"{one.confidence:.4f}",
-                f"{one.accuracy:.4f}",
-            ]
-        )
-    return _csv(rows)
-
-
-def _csv(rows: Sequence[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+    rows = [
+        (f"{b.lower:.4f}", f"{b.upper:.4f}", b.n, f"{b.confidence:.4f}", f"{b.accuracy:.4f}")
+        for b in calibration.bins
+    ]
+    return csv_bytes([("lower", "upper", "n", "confidence", "accuracy"), *rows])
 
 
 _WIDTH = 24

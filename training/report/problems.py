@@ -1,49 +1,36 @@
-"""Problems of labelled faces.
-
-Pictures that look nearly like another one, found without comparing every pair.
-
-Two pictures whose difference hashes (256 bits) differ in at most ``NEARLY`` = 30 bits differ in at
-most one bit of at least one of sixteen bands of 16 bits: were it two in each, it would be 32 (the
-pigeonhole principle; Norouzi, Punjani and Fleet 2014, "Fast exact search in Hamming space with
-multi-index hashing", doi 10.1109/TPAMI.2013.231). So only pictures that share a band, or all but
-one bit of it, are compared.
-
-Pictures that show no face: blank ones, and those in which the agent's detector sees none.
-
-The detector alone is no judge: among the faces of FER2013 it scores 0.1 % below ``NOWHERE``, and
-pictures without a face are rarer still. So it is asked only about pictures of which no network is
-sure what they express.
-
-What is wrong with labelled faces, picture by picture, before anything is learnt from them.
+"""Problems of labelled faces, picture by picture, before anything is learnt from them.
 
 Example::
 
     findings = find_problems(Path("fer2013.csv"), Path("fer2013new.csv"), cache=Path("runs/cache"))
     findings.counts["Training"]["near-copy"]   # how many, and how many of them are left out
 
-Labels that the shipped networks doubt, by the rule of confident learning.
+*Near-copies*: two pictures whose difference hashes (256 bits) differ in at most ``NEARLY`` = 30
+bits differ in at most one bit of at least one of sixteen bands of 16 bits: were it two in each, it
+would be 32 (the pigeonhole principle; Norouzi, Punjani and Fleet 2014, "Fast exact search in
+Hamming space with multi-index hashing", doi 10.1109/TPAMI.2013.231). So only pictures that share a
+band, or all but one bit of it, are compared.
 
-Northcutt, Jiang and Chuang 2021, "Confident learning: estimating uncertainty in dataset labels",
-Journal of Artificial Intelligence Research 70, doi 10.1613/jair.1.12125: a category's threshold is
-the mean probability that a network gives it where people labelled it so. A picture counts for a
-category whose threshold it reaches, for the most probable one if there are several; its label is
-doubted when that is another. The thresholds make up for a network that is surer of some categories
-than of others. Here the network must also find the other category more probable than the label,
-which matters where few pictures make a threshold.
+*No face*: blank pictures, and those in which the agent's detector sees none. The detector alone is
+no judge: among the faces of FER2013 it scores 0.1 % below ``NOWHERE``, and pictures without a face
+are rarer still. So it is asked only about pictures of which no network is sure what they express.
 
-The page of what is wrong with labelled faces. It shows faces: not for everybody's eyes.
+*Doubted labels*: by the rule of confident learning (Northcutt, Jiang and Chuang 2021, "Confident
+learning: estimating uncertainty in dataset labels", Journal of Artificial Intelligence Research 70,
+doi 10.1613/jair.1.12125). A category's threshold is the mean probability that a network gives it
+where people labelled it so. A picture counts for a category whose threshold it reaches, for the
+most probable one if there are several; its label is doubted when that is another. The thresholds
+make up for a network that is surer of some categories than of others. Here the network must also
+find the other category more probable than the label, which matters where few pictures make a
+threshold.
 
-What is doubtful about a folder of faces, said before hours are spent on learning from it.
-
-Nothing is refused here: a person may know better. Each problem is one sentence that names what it
-is about, and what to do.
+The page shows faces: it is not for everybody's eyes. Of a folder of faces the same is said in
+sentences; nothing is refused there, for a person may know better.
 """
 
 from __future__ import annotations
 
-import csv
 import html
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +46,6 @@ from edge_agent.vision.models.model import load_model
 from training.data.datasets import (
     COLUMNS,
     EXPRESSIONS,
-    FER2013_AS_EXPRESSION,
     NO,
     NO_LABEL,
     USAGES,
@@ -72,7 +58,8 @@ from training.data.datasets import (
     names_of_rows,
     read_folder,
 )
-from training.data.lessons import majority
+from training.data.lessons import labels_of
+from training.errors import csv_bytes
 from training.faces.labelling import difference_hash
 from training.report.calibration import probabilities
 from training.report.evaluate import run_model
@@ -82,7 +69,6 @@ NEARLY = 30
 """Most differing bits, of 256, of two pictures that are one: half of the pictures of FER2013 that
 were turned by 1.5° and brightened by 15 % differ by less from what they were, 1.3 % of different
 ones do, of which most are the same photograph cut twice."""
-BANDS = 16
 MOST_IN_A_BUCKET = 1000
 """A picture is compared with at most so many others for each of its 272 lookups. FER2013 needs no
 more; a folder of thousands of frames of one film would, and of it some copies are not found."""
@@ -176,9 +162,7 @@ def near_copies(pictures: NDArray[np.uint8]) -> list[tuple[int, int]]:
     return [(original, at) for at, original in sorted(copies.items())]
 
 
-def _candidates(
-    bands: NDArray[np.uint16],
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+def _candidates(bands: NDArray[np.uint16]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Pairs that share a band, or all of it but one bit; a pair may come several times."""
     everyone = np.arange(len(bands))
     for band in bands.T:
@@ -195,10 +179,7 @@ def _candidates(
 
 
 def _runs(
-    whose: NDArray[np.intp],
-    order: NDArray[np.intp],
-    begin: NDArray[np.intp],
-    end: NDArray[np.intp],
+    whose: NDArray[np.intp], order: NDArray[np.intp], begin: NDArray[np.intp], end: NDArray[np.intp]
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Pair each of ``whose`` with the pictures at its run of places in ``order``."""
     lengths = np.minimum(end - begin, MOST_IN_A_BUCKET)
@@ -286,14 +267,11 @@ JUDGES = ("expression-fast", "expression-accurate")
 """The networks that have to doubt a label together."""
 
 
-def answers_of(pictures: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
-    """What each of the networks says: probabilities of the eight categories, N × 8."""
-    answers = []
-    for name in JUDGES:
-        model = load_model(find_model(name), kind="expression")
-        logits = run_model(model, pictures)["expression"]
-        answers.append(probabilities(logits, model.card.temperature or 1.0))
-    return answers
+def answers_of(card: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Probabilities of the eight categories, N × 8, as the agent computes them."""
+    model = load_model(card, kind="expression")
+    logits = run_model(model, pictures)["expression"]
+    return probabilities(logits, model.card.temperature or 1.0)
 
 
 def confident_answers(answers: NDArray[np.float64], labels: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -392,22 +370,15 @@ class Findings:
 
     def as_csv(self) -> bytes:
         """A row for each problem, as :mod:`training.data.datasets` reads it."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        writer.writerow(COLUMNS)
-        for one in self.problems:
-            writer.writerow(
-                (
-                    self.names[one.index],
-                    USAGES[self.faces.usage[one.index]],
-                    one.kind,
-                    "" if one.other is None else self.names[one.other],
-                    one.what,
-                    YES if one.leave_out else NO,
-                    checksum(self.faces.pictures[one.index]),
-                )
+        rows = [
+            (
+                *(self.names[one.index], USAGES[self.faces.usage[one.index]], one.kind),
+                *("" if one.other is None else self.names[one.other], one.what),
+                *(YES if one.leave_out else NO, checksum(self.faces.pictures[one.index])),
             )
-        return text.getvalue().encode()
+            for one in self.problems
+        ]
+        return csv_bytes([COLUMNS, *rows], "\r\n")
 
     def as_text(self) -> str:
         """A line for each kind of each split, and what would be left out."""
@@ -451,17 +422,6 @@ def find_problems(data: Path, votes: Path | None, *, cache: Path | None) -> Find
     return Findings(data, faces, tuple(names), problems, unreadable)
 
 
-def labels_of(faces: Faces) -> NDArray[np.intp]:
-    """The category of each picture that people gave, or ``NO_LABEL``: intp, N.
-
-    The majority of the votes; where nobody voted, the FER2013 class.
-    """
-    as_expression = np.array([EXPRESSIONS.index(name) for name in FER2013_AS_EXPRESSION])
-    own = np.where(faces.fer2013 == NO_LABEL, NO_LABEL, as_expression[faces.fer2013])
-    voted = faces.votes.any(axis=1)
-    return np.asarray(np.where(voted, majority(faces.votes), own), dtype=np.intp)
-
-
 def _problems(faces: Faces, names: list[str]) -> Iterator[Problem]:
     labels = labels_of(faces)
     learnt = faces.usage == _TRAINING
@@ -471,7 +431,7 @@ def _problems(faces: Faces, names: list[str]) -> Iterator[Problem]:
     some = np.flatnonzero(~blank)
     if len(some) == 0:
         return
-    answers = answers_of(faces.pictures[some])
+    answers = [answers_of(find_model(name), faces.pictures[some]) for name in JUDGES]
     for within, score in faceless(faces.pictures[some], answers).items():
         at = int(some[within])
         yield _no_face(at, score, bool(learnt[at]))

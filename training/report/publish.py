@@ -1,18 +1,13 @@
-"""Card and page of a model.
+"""Card and page of a finished model: calibrate it, measure it, and write both.
 
-The page of a model, ``docs/models/NAME.md``: a pure function of its card.
-
-So the two cannot disagree.
-
-The words stand in ``model_page.md``; here the card's figures become the tables in them.
-
-Publish a finished model: calibrate it, measure it, write its card and its page.
+The page ``docs/models/NAME.md`` is a pure function of the card, so the two cannot disagree. Its
+words stand in ``model_page.md``; here the card's figures become the tables in them.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from string import Template
@@ -36,7 +31,7 @@ from training.report.calibration import (
     risk_coverage,
 )
 from training.report.chain import CHAIN, ChainAnswers, measure_chain
-from training.report.evaluate import PROTOCOLS, ClassFigures, answers_by_protocol, run_model
+from training.report.evaluate import PROTOCOLS, answers_by_protocol, run_model
 from training.report.figures import artefacts
 from training.report.measure import Measured, measure, speed_of
 from training.report.robustness import CHANGES, Change, Group
@@ -101,15 +96,11 @@ def _facts(card: ModelCard) -> str:
         if name.startswith(SPEED)
     }
     size = card.metrics.get(FILE, {}).get("bytes")
+    bytes_of = "" if size is None else f", {size / 1e6:.2f} MB ({size:,} bytes)"
+    seen = f"{card.input.width} × {card.input.height} {card.input.color}, crop `{card.crop}`"
     rows = [
-        (
-            "file",
-            f"`{card.file}`" + ("" if size is None else f", {size / 1e6:.2f} MB ({size:,} bytes)"),
-        ),
-        (
-            "input",
-            f"{card.input.width} × {card.input.height} {card.input.color}, crop `{card.crop}`",
-        ),
+        ("file", f"`{card.file}`{bytes_of}"),
+        ("input", seen),
         *(("output", f"`{one.name}`, {' × '.join(map(str, one.shape))}") for one in card.outputs),
         ("multiply-adds", f"{card.multiply_adds / 1e6:.1f} million"),
         ("parameters", f"{card.parameters / 1e6:.2f} million"),
@@ -132,25 +123,20 @@ def _right(card: ModelCard) -> str:
     whole = _of(card, USAGE)
     exact = _of(card, f"{USAGE}, float")
     fresh = _of(card, f"{USAGE}, without copies")
+
+    def row(title: str, form: Callable[[Figures, str], str], of: Figures, key: str) -> list[str]:
+        return [title, *(form(of, f"{name}_{key}") for name in names)]
+
     rows = [
-        ("pictures", *(_count(whole, f"{name}_n") for name in names)),
-        ("**accuracy, int8**", *(f"**{_share(whole, f'{name}_accuracy')}**" for name in names)),
-        (
-            "accuracy of the network before int8",
-            *(_share(exact, f"{name}_accuracy") for name in names),
-        ),
-        ("points lost by int8", *(_lost(exact, whole, f"{name}_accuracy") for name in names)),
-        ("macro F1, int8", *(_number(whole, f"{name}_macro_f1") for name in names)),
-        (
-            "macro F1 of the network before int8",
-            *(_number(exact, f"{name}_macro_f1") for name in names),
-        ),
-        ("pictures without copies", *(_count(fresh, f"{name}_n") for name in names)),
-        ("accuracy without copies", *(_share(fresh, f"{name}_accuracy") for name in names)),
-        (
-            "expected calibration error",
-            *(_number(whole, f"{name}_calibration_error") for name in names),
-        ),
+        row("pictures", _count, whole, "n"),
+        ["**accuracy, int8**", *(f"**{_share(whole, f'{name}_accuracy')}**" for name in names)],
+        row("accuracy of the network before int8", _share, exact, "accuracy"),
+        ["points lost by int8", *(_lost(exact, whole, f"{name}_accuracy") for name in names)],
+        row("macro F1, int8", _number, whole, "macro_f1"),
+        row("macro F1 of the network before int8", _number, exact, "macro_f1"),
+        row("pictures without copies", _count, fresh, "n"),
+        row("accuracy without copies", _share, fresh, "accuracy"),
+        row("expected calibration error", _number, whole, "calibration_error"),
     ]
     return _table(("", *(PROTOCOLS[name] for name in names)), rows)
 
@@ -168,11 +154,7 @@ def _categories(card: ModelCard) -> str:
             f"**{label}** ({_share(figures_of[label], 'recall')} of them found)"
             for _, label in weakest
         )
-        rows = [
-            (label, *(_number(one, key) for key in ("precision", "recall", "f1")), _count(one, "n"))
-            for label, one in figures_of.items()
-        ]
-        table = _table(("", "precision", "recall", "F1", "pictures"), rows)
+        table = _by_category(figures_of, "pictures")
         picture = f"![Confusion matrix, {title}]({card.name}/confusion-{protocol}.png)"
         parts.append(f"### {title}\n\nWeakest: {named}.\n\n{table}\n\n{picture}")
     return "\n\n".join(parts)
@@ -182,24 +164,14 @@ def _halves(card: ModelCard) -> str:
     rows = []
     for name in "AB":
         half = _of(card, f"{USAGE}, half {name}")
-        right = _share(half, "accuracy")
-        error = _number(half, "calibration_error")
-        given = _share(half, "answered")
-        of_these = _share(half, "answered_accuracy")
-        bound = _share(half, "answered_error_bound")
-        seven = _share(half, "fer2013_accuracy")
-        cells = (right, error, given, of_these, bound, seven)
-        rows.append((f"half {name}", _count(half, "n"), *cells))
+        cells = (_count(half, "n"), _share(half, "accuracy"), _number(half, "calibration_error"))
+        kept = ("answered", "answered_accuracy", "answered_error_bound", "fer2013_accuracy")
+        rows.append((f"half {name}", *cells, *(_share(half, key) for key in kept)))
     columns = (
-        "pictures",
-        "accuracy",
-        "calibration error",
-        "answered",
-        "right of these",
-        "wrong of these, at most",
-        "FER2013 accuracy",
+        *("", "pictures", "accuracy", "calibration error", "answered", "right of these"),
+        *("wrong of these, at most", "FER2013 accuracy"),
     )
-    return _table(("", *columns), rows)
+    return _table(columns, rows)
 
 
 def _photographs(card: ModelCard) -> str:
@@ -207,45 +179,39 @@ def _photographs(card: ModelCard) -> str:
     if not whole:
         return "Not measured: what detector, crop and classifier make of photographs together."
     figures_of = {label: _of(card, f"{PHOTOGRAPHS}, {label}") for label in EXPRESSIONS}
-    rows = [
-        (label, *(_number(one, key) for key in ("precision", "recall", "f1")), _count(one, "n"))
-        for label, one in figures_of.items()
-        if one.get("n")
-    ]
+    there = {label: one for label, one in figures_of.items() if one.get("n")}
     return (
         "The agent's own detector, crop and classifier, one view of each face, on photographs "
         f"with one person's label each, which are noisy. In {_count(whole, 'found')} of "
         f"{_count(whole, 'n')} a face was found; {_share(whole, 'accuracy')} of all were read as "
         "labelled. A face that was not found counts as missed.\n\n"
-    ) + _table(("", "precision", "recall", "F1", "photographs"), rows)
+    ) + _by_category(there, "photographs")
+
+
+def _by_category(figures_of: Mapping[str, Figures], counted: str) -> str:
+    rows = [
+        (label, *(_number(one, key) for key in ("precision", "recall", "f1")), _count(one, "n"))
+        for label, one in figures_of.items()
+    ]
+    return _table(("", "precision", "recall", "F1", counted), rows)
 
 
 def _robustness(card: ModelCard) -> str:
     names = _protocols(card)
     whole = _of(card, USAGE)
-    head = (
-        "the picture is",
-        *(cell for name in names for cell in (PROTOCOLS[name], "loses")),
-        "exactly",
-    )
-    rows = [
-        (
-            "as it is",
-            *(cell for name in names for cell in (_share(whole, f"{name}_accuracy"), "")),
-            "",
-        )
-    ]
+    heads = (cell for name in names for cell in (PROTOCOLS[name], "loses"))
+    cells = (cell for name in names for cell in (_share(whole, f"{name}_accuracy"), ""))
+    head = ("the picture is", *heads, "exactly")
+    rows = [("as it is", *cells, "")]
     for change in CHANGES:
         figures = _of(card, f"{USAGE}, {change.name}")
-        if change.group == "harsh":
-            marked = f"{change.name} (harsher)"
-        else:
-            marked = change.name
-        cells = [
-            (_share(figures, f"{name}_accuracy"), _number(figures, f"{name}_loss", 2))
+        marked = f"{change.name} (harsher)" if change.group == "harsh" else change.name
+        cells = (
+            cell
             for name in names
-        ]
-        rows.append((marked, *(cell for pair in cells for cell in pair), change.does))
+            for cell in (_share(figures, f"{name}_accuracy"), _number(figures, f"{name}_loss", 2))
+        )
+        rows.append((marked, *cells, change.does))
     lines = [
         f"- {PROTOCOLS[name]}: the worst row, covered faces and harsher light aside, is "
         f"{_worst(card, name, ('main',))}; with harsher light it is "
@@ -268,14 +234,9 @@ def _worst(card: ModelCard, protocol: str, groups: Sequence[Group]) -> str:
 
 def _training(card: ModelCard) -> str:
     how = card.training
+    day = how.date.isoformat()
     rows = [
-        (
-            "recipe",
-            (
-                f"`training/recipes/{how.recipe}`, seed {how.seed}, {how.epochs} epochs, "
-                f"{how.date.isoformat()}"
-            ),
-        )
+        ("recipe", f"`training/recipes/{how.recipe}`, seed {how.seed}, {how.epochs} epochs, {day}")
     ]
     if how.teacher is not None:
         rows.append(("teachers", how.teacher))
@@ -284,12 +245,8 @@ def _training(card: ModelCard) -> str:
     spent = sum(value for value in hours.values() if value is not None)
     if how.watts is not None and spent:
         energy = spent * how.watts / 1000
-        rows.append(
-            (
-                "energy, estimated",
-                f"{energy:.2f} kWh ({spent:.1f} h × {how.watts:.0f} W; not metered)",
-            )
-        )
+        estimate = f"{energy:.2f} kWh ({spent:.1f} h × {how.watts:.0f} W; not metered)"
+        rows.append(("energy, estimated", estimate))
     return _table(("", ""), rows) + ("" if spent else "\n\nIts time and energy were not recorded.")
 
 
@@ -433,7 +390,7 @@ def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
         metrics[f"{usage}, without copies"] = measured.without_copies.headline()
     for protocol, figures in measured.evaluation.by_protocol.items():
         for label, one in figures.per_class.items():
-            metrics[f"{usage}, {PROTOCOLS[protocol]}, {label}"] = _category(one)
+            metrics[f"{usage}, {PROTOCOLS[protocol]}, {label}"] = _rounded(**asdict(one))
     return (
         kept
         | metrics
@@ -448,23 +405,18 @@ def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
 def chain_metrics(answers: ChainAnswers) -> dict[str, dict[str, float]]:
     """The figures of the whole chain on photographs, as a card keeps them."""
     figures = answers.figures
-    metrics = {
-        PHOTOGRAPHS: {
-            "n": figures.n,
-            "found": int(answers.has_face.sum()),
-            "accuracy": round(figures.accuracy, 4),
-        }
-    }
+    faces = int(answers.has_face.sum())
+    accuracy = round(figures.accuracy, 4)
+    metrics = {PHOTOGRAPHS: {"n": figures.n, "found": faces, "accuracy": accuracy}}
     for label, one in figures.per_class.items():
         if one.n > 0:
-            metrics[f"{PHOTOGRAPHS}, {label}"] = _category(one)
+            metrics[f"{PHOTOGRAPHS}, {label}"] = _rounded(**asdict(one))
     return metrics
 
 
-def _category(figures: ClassFigures) -> dict[str, float]:
-    return {
-        name: value if name == "n" else round(value, 4) for name, value in asdict(figures).items()
-    }
+def _rounded(**figures: float) -> dict[str, float]:
+    """Figures as a card keeps them: counts as they are, shares with four digits."""
+    return {name: round(value, 4) for name, value in figures.items()}
 
 
 def _read_as(measured: Measured) -> dict[str, dict[str, float]]:
@@ -482,15 +434,12 @@ def _reliability(measured: Measured) -> dict[str, dict[str, float]]:
     """How often that head is right, by its largest probability; empty bins are left out."""
     protocol, one = next(iter(measured.calibration.items()))
     name = f"{measured.usage}, {PROTOCOLS[protocol]}, probability"
-    return {
-        f"{name} {part.lower:.2f} to {part.upper:.2f}": {
-            "n": part.n,
-            "confidence": round(part.confidence, 4),
-            "accuracy": round(part.accuracy, 4),
-        }
-        for part in one.bins
-        if part.n > 0
-    }
+    metrics = {}
+    for part in one.bins:
+        if part.n > 0:
+            figures = _rounded(n=part.n, confidence=part.confidence, accuracy=part.accuracy)
+            metrics[f"{name} {part.lower:.2f} to {part.upper:.2f}"] = figures
+    return metrics
 
 
 def _confidence(measured: Measured) -> dict[str, dict[str, float]]:
@@ -499,23 +448,22 @@ def _confidence(measured: Measured) -> dict[str, dict[str, float]]:
     if confidence is None:
         return metrics
     for name, half in confidence.halves.items():
-        metrics[f"{measured.usage}, half {name}"] = {
-            "n": half.n,
-            "accuracy": round(half.accuracy, 4),
-            "calibration_error": round(half.calibration_error, 4),
-            "answered": round(half.answered.coverage, 4),
-            "answered_accuracy": round(half.answered.accuracy, 4),
-            "answered_error_bound": round(half.answered.error_bound, 4),
-        }
+        figures = _rounded(
+            n=half.n,
+            accuracy=half.accuracy,
+            calibration_error=half.calibration_error,
+            answered=half.answered.coverage,
+            answered_accuracy=half.answered.accuracy,
+            answered_error_bound=half.answered.error_bound,
+        )
         if half.fer2013_accuracy is not None:
-            metrics[f"{measured.usage}, half {name}"]["fer2013_accuracy"] = round(
-                half.fer2013_accuracy, 4
-            )
-    metrics[f"{measured.usage}, answered"] = {
-        "coverage": round(confidence.answered.coverage, 4),
-        "accuracy": round(confidence.answered.accuracy, 4),
-        "coverage_of_all": round(confidence.coverage_of_all, 4),
-    }
+            figures |= _rounded(fer2013_accuracy=half.fer2013_accuracy)
+        metrics[f"{measured.usage}, half {name}"] = figures
+    metrics[f"{measured.usage}, answered"] = _rounded(
+        coverage=confidence.answered.coverage,
+        accuracy=confidence.answered.accuracy,
+        coverage_of_all=confidence.coverage_of_all,
+    )
     return metrics
 
 

@@ -1,15 +1,12 @@
-"""Changed and covered crops.
-
-What a classifier loses when the crop is changed: one change at a time.
+"""A classifier on changed and on covered crops: what it loses.
 
 Each change says exactly what it does. Pixels are 8 bits, geometry is bilinear, and what enters from
 outside the picture repeats its border.
 
-How a classifier does when a part of the face is covered: mouth, eyes, a half, mask, glasses.
-
-Rectangles are grey 128 and lie where the crop's template has eyes and mouth. Mask and glasses are
-drawn as for the network of covered faces (:mod:`training.data.drawn`); what they look like
-follows from the picture's own checksum, so that every model sees the same ones.
+Covers hide mouth, eyes, a half, or draw a mask or glasses. Rectangles are grey 128 and lie where
+the crop's template has eyes and mouth. Mask and glasses are drawn as for the network of covered
+faces (:mod:`training.data.drawn`); what they look like follows from the picture's own checksum, so
+that every model sees the same ones.
 
 Example::
 
@@ -19,8 +16,6 @@ Example::
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,12 +31,12 @@ from edge_agent.vision.models.model import TFLiteModel
 from training.data.datasets import EXPRESSIONS, FER2013_AS_EXPRESSION, NO_LABEL, Faces
 from training.data.drawn import draw_dark_glasses, draw_mask
 from training.data.lessons import majority
-from training.errors import DataError
+from training.errors import DataError, csv_bytes
 from training.report.evaluate import (
     PROTOCOLS,
     Figures,
-    answers_by_protocol,
     evaluate_logits,
+    right_by_protocol,
     run_model,
 )
 
@@ -103,10 +98,8 @@ def robustness(model: TFLiteModel, faces: Faces, unchanged: Mapping[str, float])
     rows = []
     for change in CHANGES:
         pictures = np.stack([change.apply(picture) for picture in faces.pictures])
-        answers = answers_by_protocol(run_model(model, pictures), faces)
-        accuracy = {
-            name: float((one.predicted == one.truth).mean()) for name, one in answers.items()
-        }
+        right = right_by_protocol(run_model(model, pictures), faces)
+        accuracy = {name: float(one.mean()) for name, one in right.items()}
         loss = {name: 100 * (unchanged[name] - value) for name, value in accuracy.items()}
         rows.append(Row(change.name, change.does, change.group, accuracy, loss))
     return tuple(rows)
@@ -164,7 +157,10 @@ def _blurred(picture: Picture) -> Picture:
     )
 
 
-def _covered(side: Literal["left", "right", "upper", "lower"]) -> Callable[[Picture], Picture]:
+_PARTS = ("left", "right", "upper", "lower")
+
+
+def _covered(side: str) -> Callable[[Picture], Picture]:
     def apply(picture: Picture) -> Picture:
         height, width = (math.ceil(edge / 2) for edge in picture.shape)
         parts = {
@@ -180,91 +176,46 @@ def _covered(side: Literal["left", "right", "upper", "lower"]) -> Callable[[Pict
     return apply
 
 
-CHANGES: tuple[Change, ...] = (
-    Change(
-        "shifted right 10 %",
-        "the face moves right by a tenth of the edge",
-        "main",
-        _moved(right=SHIFT),
-    ),
-    Change(
-        "shifted left 10 %",
-        "the face moves left by a tenth of the edge",
-        "main",
-        _moved(right=-SHIFT),
-    ),
-    Change(
-        "shifted down 10 %",
-        "the face moves down by a tenth of the edge",
-        "main",
-        _moved(down=SHIFT),
-    ),
-    Change(
-        "shifted up 10 %", "the face moves up by a tenth of the edge", "main", _moved(down=-SHIFT)
-    ),
-    Change(
-        "scaled up 15 %",
+_MAIN = {
+    "shifted right 10 %": ("the face moves right by a tenth of the edge", _moved(right=SHIFT)),
+    "shifted left 10 %": ("the face moves left by a tenth of the edge", _moved(right=-SHIFT)),
+    "shifted down 10 %": ("the face moves down by a tenth of the edge", _moved(down=SHIFT)),
+    "shifted up 10 %": ("the face moves up by a tenth of the edge", _moved(down=-SHIFT)),
+    "scaled up 15 %": (
         "the face is 1.15 times as large, about the middle",
-        "main",
         _moved(scale=1 + SCALE),
     ),
-    Change(
-        "scaled down 15 %",
+    "scaled down 15 %": (
         "the face is 0.85 times as large, about the middle",
-        "main",
         _moved(scale=1 - SCALE),
     ),
-    Change(
-        "rolled left 15°",
-        "the face is turned counter-clockwise about the middle",
-        "main",
-        _moved(roll=ROLL),
-    ),
-    Change(
-        "rolled right 15°",
-        "the face is turned clockwise about the middle",
-        "main",
-        _moved(roll=-ROLL),
-    ),
-    Change(
-        "light halved", "half of the linear light (sRGB transfer function)", "main", _light(0.5)
-    ),
-    Change("light doubled", "twice the linear light (sRGB), clipped at white", "main", _light(2.0)),
-    Change(
-        "blurred", "Gaussian blur with a standard deviation of 1 pixel at 48 × 48", "main", _blurred
-    ),
-    Change(
-        "pixels halved",
+    "rolled left 15°": ("the face is turned counter-clockwise about the middle", _moved(roll=ROLL)),
+    "rolled right 15°": ("the face is turned clockwise about the middle", _moved(roll=-ROLL)),
+    "light halved": ("half of the linear light (sRGB transfer function)", _light(0.5)),
+    "light doubled": ("twice the linear light (sRGB), clipped at white", _light(2.0)),
+    "blurred": ("Gaussian blur with a standard deviation of 1 pixel at 48 × 48", _blurred),
+}
+_HARSH = {
+    "pixels halved": (
         "pixel values × 0.5: about a fifth of the light",
-        "harsh",
         _looked_up(np.arange(256) * 0.5),
     ),
-    Change(
-        "pixels doubled",
+    "pixels doubled": (
         "pixel values × 2, clipped: about four and a half times the light",
-        "harsh",
         _looked_up(np.arange(256) * 2.0),
     ),
-    Change(
-        "left half covered", "the left half of the picture is grey 128", "covered", _covered("left")
-    ),
-    Change(
-        "right half covered",
-        "the right half of the picture is grey 128",
-        "covered",
-        _covered("right"),
-    ),
-    Change(
-        "upper half covered",
-        "the upper half of the picture is grey 128",
-        "covered",
-        _covered("upper"),
-    ),
-    Change(
-        "lower half covered",
-        "the lower half of the picture is grey 128",
-        "covered",
-        _covered("lower"),
+}
+CHANGES = (
+    *(Change(name, does, "main", apply) for name, (does, apply) in _MAIN.items()),
+    *(Change(name, does, "harsh", apply) for name, (does, apply) in _HARSH.items()),
+    *(
+        Change(
+            f"{side} half covered",
+            f"the {side} half of the picture is grey 128",
+            "covered",
+            _covered(side),
+        )
+        for side in _PARTS
     ),
 )
 
@@ -320,8 +271,7 @@ def covered_rows(model: TFLiteModel, faces: Faces) -> tuple[CoveredRow, ...]:
     rows = []
     for name, pictures in covered_pictures(faces.pictures):
         logits = run_model(model, pictures)
-        answers = answers_by_protocol(logits, faces)
-        right = {protocol: one.predicted == one.truth for protocol, one in answers.items()}
+        right = right_by_protocol(logits, faces)
         rows.append(CoveredRow(name, evaluate_logits(logits, faces).by_protocol, right))
     return tuple(rows)
 
@@ -346,17 +296,15 @@ def covered_files(faces: Faces) -> Iterator[tuple[str, bytes]]:
     labels = _labels(faces)
     if not any(labels):
         raise DataError("no picture has a label; give --votes, or data with labels")
-    table = io.StringIO(newline="")
-    writer = csv.writer(table)
-    writer.writerow(("file", "label", COLUMN))
+    rows = [("file", "label", COLUMN)]
     for name, pictures in covered_pictures(faces.pictures):
         for number, (picture, label) in enumerate(zip(pictures, labels, strict=True), start=1):
             if label is None:
                 continue
             file = f"{name}/{number:05}.png"
-            writer.writerow((file, label, name))
+            rows.append((file, label, name))
             yield file, cv2.imencode(".png", picture)[1].tobytes()
-    yield TRUTH, table.getvalue().encode()
+    yield TRUTH, csv_bytes(rows, "\r\n")
 
 
 def macro(figures: Figures) -> tuple[float, float, float]:
@@ -429,9 +377,7 @@ def _rectangle(
     return apply
 
 
-def _drawn(
-    draw: Callable[[Picture, np.random.Generator], Picture],
-) -> Callable[[Picture], Picture]:
+def _drawn(draw: Callable[[Picture, np.random.Generator], Picture]) -> Callable[[Picture], Picture]:
     """Draw something as the picture's checksum decides."""
     return lambda picture: draw(picture, np.random.default_rng(zlib.crc32(picture.tobytes())))
 

@@ -4,12 +4,10 @@ a run that learns on from it.
 
 import csv
 import json
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zlib import compress
 
-import cv2
 import numpy as np
 import pytest
 
@@ -141,29 +139,6 @@ def test_evaluate_prints_one_json_object_with_the_figures_of_the_card(run: Run) 
     )
     assert figures["per_class"].keys() == set(EXPRESSIONS)
     assert sum(map(sum, figures["confusion_matrix"])) == 20
-
-
-def test_evaluate_without_votes_prints_the_fer2013_figures_as_a_table(run: Run) -> None:
-    done = training_here("evaluate", run.model, "--data", run.data, "--cache", run.cache)
-
-    assert done.returncode == 0, done.stderr
-    assert re.match(r"fast-m \d+\.\d+\.\d+ on PublicTest\n", done.stdout)
-    assert "FER2013" in done.stdout
-    assert "FER+" not in done.stdout
-
-
-def test_a_folder_of_pictures_is_evaluated_whole(run: Run, tmp_path: Path) -> None:
-    for category in ("happiness", "contempt"):
-        (tmp_path / category).mkdir()
-        assert cv2.imwrite(
-            str(tmp_path / category / "face.png"), np.full((48, 48), 120, dtype=np.uint8)
-        )
-
-    done = training_here("evaluate", run.model, "--data", tmp_path, "--json")
-
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
-    assert (figures["ferplus"]["n"], figures["fer2013"]["n"]) == (2, 1)
 
 
 def test_quantize_writes_the_same_model_again_from_the_checkpoint(run: Run, tmp_path: Path) -> None:

@@ -30,7 +30,10 @@ QUICK = "region-attention"
 """The recipe that ``make test`` runs, too: its network has the most parts."""
 RECIPES = [
     pytest.param(path, id=path.stem, marks=() if path.stem == QUICK else pytest.mark.deep)
-    for path in sorted((ROOT / "training" / "recipes" / "literature").glob("*.toml"))
+    for path in (
+        *sorted((ROOT / "training" / "recipes" / "literature").glob("*.toml")),
+        ROOT / "training" / "recipes" / "plain-cnn.toml",
+    )
     if path.stem != "cnn-transfer-cleaned"  # other data, the same network (test_cleaning.py)
 ]
 _SMALL = {"convolutions": "[1, 1]", "blocks": "[1]", "strides": "[2]", "hidden": "16"}

@@ -86,12 +86,7 @@ def test_the_int8_file_says_what_the_network_says_even_if_it_lies_channels_last(
     seen = pictures(40)
 
     card = write_model(
-        module,
-        PIXELS,
-        LABELS,
-        calibration=seen,
-        card=CARD,
-        folder=tmp_path / "models",
+        module, PIXELS, LABELS, calibration=seen, card=CARD, folder=tmp_path / "models"
     )
 
     model = load_model(card, kind="expression")
@@ -109,12 +104,7 @@ def test_the_int8_file_gives_each_regions_part_in_a_category_and_its_answers_sta
     module = network()
     seen = pictures(40)
     plain = write_model(
-        module,
-        PIXELS,
-        LABELS,
-        calibration=seen,
-        card=CARD,
-        folder=tmp_path / "plain",
+        module, PIXELS, LABELS, calibration=seen, card=CARD, folder=tmp_path / "plain"
     )
     card = write_model(
         WithEvidence(module),

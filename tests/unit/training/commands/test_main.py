@@ -1,27 +1,31 @@
 """The command line of the training: what it says when something is missing or wrong."""
 
-import sys
+from __future__ import annotations
+
+import json
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
 
-from training.commands import main, options
+from tests.support.vision.stripes import stripe_faces, stripe_model
+from tests.support.vision.training_runs import training_here
+from training.commands import options
+from training.commands.main import app
+from training.data.datasets import FER2013, USAGES, VOTE_COLUMNS
 
 ROOT = Path(__file__).resolve().parents[4]
+
+
 NEEDS_EXTRA = pytest.mark.skipif(
     find_spec("litert_torch") is None, reason="the training extra is not installed"
 )
+
+
 RECIPE = str(ROOT / "training" / "recipes" / "steps" / "fast-m.toml")
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
-    """Run the command line as ``python -m training`` would, and return its exit code."""
-    monkeypatch.setattr(sys, "argv", ["training", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main.main()
-    return ended.value.code
 
 
 def without(monkeypatch: pytest.MonkeyPatch, absent: str) -> None:
@@ -33,60 +37,52 @@ def without(monkeypatch: pytest.MonkeyPatch, absent: str) -> None:
 
 @pytest.mark.parametrize("command", ["fit", "quantize"])
 def test_without_torch_one_sentence_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+    monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     without(monkeypatch, "torch")
 
-    code = run(monkeypatch, command, "--recipe", RECIPE, "--data", "fer2013.csv")
+    done = training_here(command, "--recipe", RECIPE, "--data", "fer2013.csv")
 
-    assert code == 1
-    (line,) = capsys.readouterr().err.splitlines()
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
     assert line.startswith("error: this needs torch")
     assert ".venv/bin/pip install -e '.[training]'" in line
 
 
 def test_evaluate_needs_no_torch_and_names_the_data_that_are_missing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     pytest.importorskip("sklearn", reason="the training extra is not installed")
     without(monkeypatch, "torch")
 
-    code = run(
-        monkeypatch, "evaluate", str(tmp_path / "m.tflite"), "--data", str(tmp_path / "absent.csv")
+    done = training_here(
+        "evaluate", str(tmp_path / "m.tflite"), "--data", str(tmp_path / "absent.csv")
     )
 
-    assert code == 1
-    assert "absent.csv: cannot be read: No such file" in capsys.readouterr().err
+    assert done.returncode == 1
+    assert "absent.csv: cannot be read: No such file" in done.stderr
 
 
 @NEEDS_EXTRA
-def test_a_recipe_that_is_missing_is_wrong_use(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code = run(monkeypatch, "fit", "--recipe", "absent.toml", "--data", "fer2013.csv")
+def test_a_recipe_that_is_missing_is_wrong_use() -> None:
+    done = training_here("fit", "--recipe", "absent.toml", "--data", "fer2013.csv")
 
-    assert code == 2
-    assert "absent.toml: cannot be read" in capsys.readouterr().err
+    assert done.returncode == 2
+    assert "absent.toml: cannot be read" in done.stderr
 
 
 @NEEDS_EXTRA
-def test_quantize_before_any_training_says_how_to_train(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    code = run(
-        monkeypatch, "quantize", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path)
+def test_quantize_before_any_training_says_how_to_train(tmp_path: Path) -> None:
+    done = training_here(
+        "quantize", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path)
     )
 
-    assert code == 2
-    assert (
-        "holds no checkpoint.pt; train first with: python -m training fit"
-    ) in capsys.readouterr().err
+    assert done.returncode == 2
+    assert ("holds no checkpoint.pt; train first with: python -m training fit") in done.stderr
 
 
 @NEEDS_EXTRA
-def test_quantize_of_an_unfinished_run_says_how_to_go_on_and_trains_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_quantize_of_an_unfinished_run_says_how_to_go_on_and_trains_nothing(tmp_path: Path) -> None:
     import torch
 
     torch.save(
@@ -94,43 +90,25 @@ def test_quantize_of_an_unfinished_run_says_how_to_go_on_and_trains_nothing(
         tmp_path / "checkpoint.pt",
     )
 
-    code = run(
-        monkeypatch, "quantize", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path)
+    done = training_here(
+        "quantize", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path)
     )
 
-    assert code == 2
-    said = capsys.readouterr().err
+    assert done.returncode == 2
+    said = done.stderr
     assert "4 epochs are still to be done; continue with: python -m training fit" in said
     assert "--resume" in said
 
 
-def test_wrong_use_ends_with_code_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (
-        run(monkeypatch, "fit", "--recipe", RECIPE, "--data", "fer2013.csv", "--limit", "tiny") == 2
-    )
-
-
-def test_help_names_the_commands(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(monkeypatch, "--help") == 0
-    printed = capsys.readouterr().out
-    assert all(command in printed for command in ("fit", "evaluate", "quantize"))
-
-
 @NEEDS_EXTRA
-def test_a_run_is_never_written_over(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_run_is_never_written_over(tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
     checkpoint.write_bytes(b"hours of learning")
 
-    code = run(
-        monkeypatch, "fit", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path)
-    )
+    done = training_here("fit", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path))
 
-    assert code == 2
-    error = capsys.readouterr().err
+    assert done.returncode == 2
+    error = done.stderr
     assert f"{tmp_path}: holds a run already" in error
     assert "--resume" in error
     assert checkpoint.read_bytes() == b"hours of learning"
@@ -142,11 +120,7 @@ def test_a_run_is_never_written_over(
     ("saved", "words"), [(True, "--resume"), (False, "before the first epoch was saved")]
 )
 def test_ctrl_c_says_how_a_run_goes_on(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    saved: bool,
-    words: str,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, saved: bool, words: str
 ) -> None:
     def stopped(_: object) -> None:
         if saved:
@@ -155,9 +129,171 @@ def test_ctrl_c_says_how_a_run_goes_on(
 
     monkeypatch.setattr("training.learning.run.train", stopped)
 
-    code = run(
-        monkeypatch, "fit", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path)
+    done = training_here("fit", "--recipe", RECIPE, "--data", "fer2013.csv", "--out", str(tmp_path))
+
+    assert done.returncode == 130
+    assert words in done.stderr
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> list[str]:
+    """A FER2013 table and its votes on disk, as options."""
+    faces = stripe_faces(42)
+    rows = ["emotion,pixels,Usage"]
+    votes = [",".join(("Usage", "Image name", *VOTE_COLUMNS))]
+    for picture, label, counts, usage in zip(
+        faces.pictures, faces.fer2013, faces.votes, faces.usage, strict=True
+    ):
+        rows.append(f"{label},{' '.join(map(str, picture.ravel()))},{USAGES[usage]}")
+        votes.append(f"{USAGES[usage]},face.png,{','.join(map(str, counts))}")
+    for name, lines in (("fer2013.csv", rows), ("votes.csv", votes)):
+        (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    options = {"--data": "fer2013.csv", "--votes": "votes.csv", "--cache": "cache"}
+    return [text for option, name in options.items() for text in (option, str(tmp_path / name))]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return str(stripe_model(tmp_path / "model"))
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def test_evaluate_prints_one_object_with_the_documented_keys(data: list[str], model: str) -> None:
+    found = json.loads(invoke("evaluate", model, *data, "--json").stdout)
+
+    documented = {
+        "protocol",
+        "n",
+        "accuracy",
+        "macro_f1",
+        "per_class",
+        "labels",
+        "confusion_matrix",
+    }
+    assert documented | {"model", "data", "usage", "ferplus", "fer2013"} <= found.keys()
+    assert documented - {"protocol"} <= found["fer2013"].keys()
+    assert (found["protocol"], found["n"], found["usage"]) == ("FER+ majority", 42, "PublicTest")
+    assert {
+        "calibration_error",
+        "temperature",
+        "int8_loss",
+        "file_bytes",
+        "multiply_adds",
+        "speed",
+    } <= found.keys()
+
+
+def test_evaluate_judges_a_folder_of_own_faces_whole(model: str, tmp_path: Path) -> None:
+    faces = stripe_faces(14, wrong_every=0)
+    for number, (picture, label) in enumerate(zip(faces.pictures, faces.fer2013, strict=True)):
+        folder = tmp_path / "faces" / FER2013[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / f"{number}.png")
+
+    found = json.loads(
+        invoke("evaluate", model, "--data", str(tmp_path / "faces"), "--json").stdout
     )
 
-    assert code == 130
-    assert words in capsys.readouterr().err
+    assert (found["usage"], found["n"], found["accuracy"]) == ("all", 14, 1)
+    assert found["without_copies"] is None
+
+
+def test_evaluate_leaves_figures_and_tables_where_it_is_told(
+    data: list[str], model: str, tmp_path: Path
+) -> None:
+    result = invoke("evaluate", model, *data, "--robustness", "--out", str(tmp_path / "out"))
+
+    assert result.exit_code == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "confusion-ferplus.png",
+        "confusion-ferplus.csv",
+        "confusion-fer2013.png",
+        "confusion-fer2013.csv",
+        "reliability.png",
+        "reliability-ferplus.csv",
+        "reliability-fer2013.csv",
+        "risk-coverage.png",
+        "risk-coverage.csv",
+        "robustness.csv",
+    }
+    assert (
+        (tmp_path / "out" / "confusion-ferplus.csv")
+        .read_text(encoding="utf-8")
+        .startswith("is / said,neutral,")
+    )
+
+
+def test_evaluate_judges_the_answers_of_another_program_without_any_model(tmp_path: Path) -> None:
+    said = tmp_path / "predict.csv"
+    true = tmp_path / "ground_truth.csv"
+    said.write_text("id,label\n1,anger\n2,fear\n", encoding="utf-8")
+    true.write_text("id,label\n2,fear\n1,sadness\n", encoding="utf-8")
+
+    found = json.loads(
+        invoke("evaluate", "--predictions", str(said), "--truth", str(true), "--json").stdout
+    )
+    printed = invoke("evaluate", "--predictions", str(said), "--truth", str(true)).stdout
+
+    assert (found["n"], found["accuracy"]) == (2, 0.5)
+    assert "50.0% of 2 pictures right" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["evaluate"], "give MODEL and --data, or --predictions and --truth"),
+        (["evaluate", "m.tflite"], "give MODEL and --data, or --predictions and --truth"),
+        (["evaluate", "--predictions", "p.csv"], "give --predictions and --truth together"),
+        (
+            ["evaluate", "m.tflite", "--predictions", "p.csv", "--truth", "t.csv"],
+            "neither MODEL nor --data",
+        ),
+        (
+            ["evaluate", "--predictions", "p.csv", "--truth", "t.csv", "--robustness"],
+            "need a MODEL; leave them out",
+        ),
+        (
+            ["report", "m.tflite", "--data", "d.csv", "--labels", "l.csv"],
+            "--labels belong to --photos",
+        ),
+        (["compare", "m.tflite", "--data", "d.csv"], "give FIRST and SECOND, or --recipes"),
+        (
+            ["compare", "m.tflite", "--recipes", "r", "--data", "d.csv"],
+            "give FIRST and SECOND, or --recipes, not both",
+        ),
+        (
+            ["compare", "--recipes", "r", "--data", "d.csv", "--json"],
+            "--json belongs to FIRST and SECOND",
+        ),
+        (
+            ["compare", "a.tflite", "b.tflite", "--data", "d.csv", "--out", "o"],
+            "--out and --weights belong to --recipes",
+        ),
+    ],
+)
+def test_wrong_use_says_what_belongs_together_and_ends_with_code_two(
+    arguments: list[str], said: str
+) -> None:
+    result = invoke(*arguments)
+
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_compare_prints_both_models_and_the_test_between_them(data: list[str], model: str) -> None:
+    found = json.loads(invoke("compare", model, model, *data, "--json").stdout)
+
+    assert found["tests"]["ferplus"] == {"n": 42, "only_first": 0, "only_second": 0, "p": 1}
+    assert found["time_ratio"] > 0
+    assert "McNemar" in invoke("compare", model, model, *data).stdout
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_report_prints_the_page_that_it_wrote(data: list[str], model: str, tmp_path: Path) -> None:
+    result = invoke("report", model, *data, "--out", str(tmp_path / "pages"))
+
+    assert result.stdout.strip() == str(tmp_path / "pages" / "tiny.md")
+    assert (tmp_path / "pages" / "tiny.md").read_text(encoding="utf-8").startswith("# tiny 1.0.0\n")

@@ -1,30 +1,38 @@
 """Reading labelled faces: what is accepted, and how a fault is named."""
 
+from __future__ import annotations
+
 import gzip
 import lzma
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from training.data.datasets import (
     EXPRESSIONS,
     FER2013,
+    FER2013_AS_EXPRESSION,
     NO_LABEL,
     USAGES,
     VOTE_COLUMNS,
     Faces,
     load_faces,
     read_fer2013,
+    read_folder,
     split_held_back,
     split_tested,
 )
+from training.data.fer import agreement, cleaned
 from training.data.lessons import lessons, majority, soft_targets
 from training.errors import DataError
 
 PIXELS = " ".join(str(value % 256) for value in range(48 * 48))
+
+
 ROWS = (("3", PIXELS, "Training"), ("0", PIXELS, "Training"), ("6", PIXELS, "PublicTest"))
 
 
@@ -365,3 +373,156 @@ def test_copies_of_a_picture_are_one_lesson_with_the_mean_of_what_was_said() -> 
     assert found.expression[1].argmax() == EXPRESSIONS.index("anger")
     assert found.expression[2].sum() == 0
     assert found.fer2013[2].tolist() == [0, 0, 0, 0, 0, 0, 1]
+
+
+def picture(folder: Path, name: str, size: int = 60) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(folder / name), np.full((size, size, 3), 90, dtype=np.uint8))
+
+
+def test_a_folder_of_pictures_has_one_subfolder_a_category(tmp_path: Path) -> None:
+    picture(tmp_path / "contempt", "a.png")
+    picture(tmp_path / "happy", "b.jpg")
+    (tmp_path / "happy" / "notes.txt").write_text("not a picture", encoding="utf-8")
+    (tmp_path / ".hidden").mkdir()
+
+    faces = load_faces(tmp_path)
+
+    assert faces.pictures.shape == (2, 48, 48)
+    assert faces.fer2013.tolist() == [NO_LABEL, FER2013.index("happy")]
+    assert [EXPRESSIONS[index] for index in majority(faces.votes)] == ["contempt", "happiness"]
+
+
+def test_a_folder_with_an_unknown_category_is_named(tmp_path: Path) -> None:
+    picture(tmp_path / "bored", "a.png")
+
+    with pytest.raises(
+        DataError, match=r"bored: no category has this name; use neutral, happiness"
+    ):
+        load_faces(tmp_path)
+
+
+def test_a_picture_that_cannot_be_read_is_named_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    picture(tmp_path / "anger", "a.png")
+    (tmp_path / "anger" / "b.png").write_bytes(b"no picture")
+    (tmp_path / "fear").mkdir()
+
+    read = read_folder(tmp_path)
+
+    assert len(load_faces(tmp_path)) == 1
+    assert "b.png: is not a picture that can be read; it is left out" in caplog.text
+    assert read.files == (tmp_path / "anger" / "a.png",)
+    assert read.unreadable == (tmp_path / "anger" / "b.png",)
+    assert read.empty == ("fear",)
+
+
+def test_an_empty_folder_and_votes_for_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no picture in a subfolder named neutral"):
+        load_faces(tmp_path)
+    with pytest.raises(DataError, match="leave --votes out"):
+        load_faces(tmp_path, tmp_path / "votes.csv")
+
+
+def made() -> Faces:
+    """Eight pictures: 0 and 1 are alike, 2 too, but in PublicTest; 3 is blank, 4 has no majority,
+    people see another expression in 5; 6 and 7 are good.
+    """
+    pictures = np.random.default_rng(1).integers(0, 256, (8, 48, 48), dtype=np.uint8)
+    pictures[1] = pictures[2] = pictures[0]
+    pictures[3] = 0
+    labels = np.array([3, 3, 3, 3, 3, 3, 0, 6])
+    votes = np.zeros((8, len(VOTE_COLUMNS)), dtype=np.uint8)
+    for row, label in enumerate(labels):
+        votes[row, VOTE_COLUMNS.index(FER2013_AS_EXPRESSION[label])] = 9
+    votes[4] = [5, 5, *[0] * 8]
+    votes[5] = np.roll(votes[5], 1)
+    return Faces(pictures, labels, votes, np.array([0, 0, 1, 0, 0, 0, 0, 1], dtype=np.int8))
+
+
+def test_each_rule_takes_its_pictures_and_the_evaluated_copy_stays() -> None:
+    result = cleaned(made())
+
+    assert result.counts == {
+        "Training": {
+            "given": 6,
+            "blank": 1,
+            "no majority": 1,
+            "another label": 1,
+            "copies": 2,
+            "kept": 1,
+        },
+        "PublicTest": {
+            "given": 2,
+            "blank": 0,
+            "no majority": 0,
+            "another label": 0,
+            "copies": 0,
+            "kept": 2,
+        },
+    }
+    assert result.faces.fer2013.tolist() == [3, 0, 6]
+    assert result.as_text().startswith("Training: given 6, blank 1, no majority 1, another label 1")
+
+
+def test_without_votes_or_with_nothing_left_it_is_refused() -> None:
+    faces = made()
+    with pytest.raises(DataError, match="give --votes fer2013new.csv"):
+        cleaned(replace(faces, votes=faces.votes * 0))
+    with pytest.raises(DataError, match="no picture is left"):
+        cleaned(faces.take(np.array([3, 4])))
+
+
+def test_a_recipe_learns_from_what_is_left_and_is_evaluated_on_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch", reason="the training extra is not installed")
+    from tests.support.vision.tiny_faces import tiny_recipe
+    from training.data.datasets import EXPRESSIONS
+    from training.expression import fit
+    from training.learning.kinds import FitRequest, plan
+
+    n = 60
+    names = [FER2013_AS_EXPRESSION[label] for label in np.arange(n) % 7]
+    votes = np.zeros((n, len(VOTE_COLUMNS)), dtype=np.uint8)
+    votes[np.arange(n), [EXPRESSIONS.index(name) for name in names]] = 9
+    votes[:20] = np.roll(votes[:20], 1, axis=1)  # people see something else
+    pictures = np.random.default_rng(1).integers(0, 256, (n, 48, 48), dtype=np.uint8)
+    usage = (np.arange(n) >= 50).astype(np.int8)
+    faces = Faces(pictures, np.arange(n) % 7, votes, usage)
+    monkeypatch.setattr(fit, "load_without", lambda *_, **__: faces)
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(
+        tiny_recipe().replace("[network]", "[data]\ncleaned = true\nheld_back = 0.3\n[network]"),
+        encoding="utf-8",
+    )
+
+    prepared = plan(FitRequest(recipe, tmp_path / "x.csv", None, tmp_path, tmp_path))
+
+    learnt = prepared.task.steps_per_epoch * 8
+    assert 8 <= learnt < 30, "of the 50 pictures of Training 30 are left, and some are held back"
+    others = fit._cleaned(faces, fit._other_splits(faces))[1]
+    assert {name: len(split) for name, split in others.items()} == {
+        "PublicTest": 10,
+        "PublicTest, cleaned": 10,
+    }
+
+
+def test_labels_votes_and_pairs_of_votes_are_counted() -> None:
+    votes = np.zeros((3, len(VOTE_COLUMNS)), dtype=np.uint8)
+    votes[0, VOTE_COLUMNS.index("happiness")] = 10  # all, and as labelled
+    votes[1, VOTE_COLUMNS.index("neutral")] = 8  # a majority for another category
+    votes[1, VOTE_COLUMNS.index("sadness")] = 2
+    votes[2, VOTE_COLUMNS.index("fear")] = 5  # no majority
+    votes[2, VOTE_COLUMNS.index("surprise")] = 5
+    labels = [FER2013.index(name) for name in ("happy", "sad", "fear")]
+    pictures = np.zeros((3, 48, 48), dtype=np.uint8)
+
+    found = agreement(Faces(pictures, np.array(labels), votes, np.zeros(3, dtype=np.int8)))
+
+    assert (found.pictures, found.clear) == (3, 2)
+    assert found.label_and_majority == pytest.approx(1 / 2)
+    assert found.label_and_vote == pytest.approx((10 + 2 + 5) / 30)
+    # pairs of 90: all; 8 · 7 + 2 · 1; 5 · 4 twice
+    assert found.two_votes == pytest.approx((90 + 58 + 40) / 270)

@@ -1,14 +1,9 @@
 """What augmentation may change, and what it must leave."""
 
 import pytest
-
-pytest.importorskip("torch", reason="the training extra is not installed")
-
 import torch
 
 from training.expression.augment import Augmentation, augment, mix, move
-
-pytestmark = pytest.mark.training
 
 STILL = Augmentation(
     flip=0, roll=0, scale=0, shift=0, light=0, gain_chance=0, blur=0, noise=0, erase=0
@@ -132,13 +127,3 @@ def test_a_mixed_batch_holds_two_pictures_each_and_says_how_much_of_which() -> N
         )
 
     assert seen == {"blended", "patched or whole"}
-
-
-def test_without_mixing_batch_and_targets_stay() -> None:
-    before = pictures()
-    truth = torch.eye(4)
-
-    after, (targets,) = mix(before, [truth], STILL, generator())
-
-    assert torch.equal(after, before)
-    assert torch.equal(targets, truth)

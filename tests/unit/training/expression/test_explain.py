@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
-
-pytest.importorskip("torch", reason="the training extra is not installed")
-
 import torch
+from PIL import Image
 
 from tests.support.vision.portraits import SERIOUS_FILE
 from tests.support.vision.tiny_faces import faces, tiny_recipe
+from tests.support.vision.training_runs import training_here
 from training.commands import main
 from training.data.datasets import EXPRESSIONS
 from training.errors import RecipeError
@@ -39,8 +36,6 @@ from training.expression.recipe import ExpressionRecipe
 from training.learning.recipe import load_recipe
 from training.networks.base import RegionNetwork, WithEvidence
 
-pytestmark = pytest.mark.training
-
 
 def write_run(folder: Path, recipe: str) -> Path:
     """A folder with the recipe and the untrained weights of its network."""
@@ -52,7 +47,7 @@ def write_run(folder: Path, recipe: str) -> Path:
         "n_averaged": torch.tensor(1),
         **{f"module.{name}": w for name, w in network.state_dict().items()},
     }
-    torch.save({"average": average}, folder / "checkpoint.pt")
+    torch.save({"average": average, "best": {}}, folder / "checkpoint.pt")
     return folder
 
 
@@ -73,15 +68,6 @@ def with_network(section: str) -> str:
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
     return write_run(tmp_path / "run", two_stages())
-
-
-def explain(monkeypatch: pytest.MonkeyPatch, *words: object) -> int | str | None:
-    monkeypatch.setattr(sys, "argv", ["training", "explain", *map(str, words)])
-    try:
-        main.main()
-    except SystemExit as ended:
-        return ended.code
-    return 0
 
 
 # What is refused
@@ -121,18 +107,11 @@ def test_a_stage_that_the_network_does_not_have_is_refused(run_folder: Path) -> 
         steps_of_stage(network, 3)
 
 
-@pytest.mark.parametrize(
-    ("section", "why"),
-    [
-        ('architecture = "plain-cnn"\nwidths = [4, 8]\nhidden = 16', "plain-cnn joins all places"),
-    ],
-)
-def test_a_network_without_an_exact_map_is_refused_with_what_can_be_done(
-    tmp_path: Path, section: str, why: str
-) -> None:
+def test_a_network_without_an_exact_map_is_refused_with_what_can_be_done(tmp_path: Path) -> None:
+    section = 'architecture = "plain-cnn"\nwidths = [4, 8]\nhidden = 16'
     run = write_run(tmp_path / "run", with_network(section))
 
-    with pytest.raises(RecipeError, match=f"{why}.*evaluate --covered"):
+    with pytest.raises(RecipeError, match="plain-cnn joins all places.*evaluate --covered"):
         open_run(run)
 
 
@@ -142,10 +121,7 @@ def test_a_network_without_an_exact_map_is_refused_with_what_can_be_done(
         ('architecture = "vgg"\nwidths = [4, 8, 8]\nconvolutions = [1, 1, 1]', 3),
         ('architecture = "resnet18"\nwidth = 4\nreduction = 2', 4),
         ('architecture = "mobilenet"\nwidth = 0.1\nstem_stride = 1', 13),
-        (
-            'architecture = "depthwise-resnet"\nwidths = [4, 8]\nblocks = [2]\nstrides = [2]',
-            1,
-        ),
+        ('architecture = "depthwise-resnet"\nwidths = [4, 8]\nblocks = [2]\nstrides = [2]', 1),
     ],
 )
 def test_every_network_with_regions_is_explained_exactly(
@@ -200,14 +176,13 @@ def test_what_a_region_sees_is_laid_where_it_lies_and_a_heavier_region_is_seen_a
     assert float(only_lower_middle[12:, 6:42].sum()) == pytest.approx(1, abs=1e-5)
 
 
-def test_the_command_writes_the_weights_of_the_regions(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_the_command_writes_the_weights_of_the_regions(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", with_network(REGION_ATTENTION))
 
-    assert explain(monkeypatch, SERIOUS_FILE, "--run", run, "--out", tmp_path / "out") == 0
+    done = training_here("explain", SERIOUS_FILE, "--run", run, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
 
-    assert "weights: face " in capsys.readouterr().out
+    assert "weights: face " in done.stdout
     table = (tmp_path / "out" / "explained.csv").read_text(encoding="utf-8")
     (row,) = csv.DictReader(io.StringIO(table))
     assert sum(float(row[name]) for name in row if name.startswith("weight_")) == pytest.approx(
@@ -218,36 +193,27 @@ def test_the_command_writes_the_weights_of_the_regions(
 
 
 def test_without_a_face_that_can_be_read_nothing_is_written(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    run_folder: Path,
-    tmp_path: Path,
+    run_folder: Path, tmp_path: Path
 ) -> None:
     sea = tmp_path / "sea.png"
     assert cv2.imwrite(str(sea), np.full((120, 160, 3), 127, np.uint8))
-    code = explain(
-        monkeypatch, sea, tmp_path / "absent.png", "--run", run_folder, "--out", tmp_path / "out"
+    done = training_here(
+        "explain", sea, tmp_path / "absent.png", "--run", run_folder, "--out", tmp_path / "out"
     )
-    said = capsys.readouterr().err
-    assert code == 1
+    said = done.stderr
+    assert done.returncode == 1
     assert f"left out: {sea}: no face; if it is one that was cut out already, add --aligned" in said
     assert f"left out: {tmp_path / 'absent.png'}: no such file." in said
     assert not (tmp_path / "out").exists()
 
 
-def test_a_picture_that_was_given_is_not_overwritten(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    run_folder: Path,
-    tmp_path: Path,
-) -> None:
+def test_a_picture_that_was_given_is_not_overwritten(run_folder: Path, tmp_path: Path) -> None:
     picture = tmp_path / "sheet-01.png"
     assert cv2.imwrite(str(picture), faces(1).pictures[0])
     before = picture.read_bytes()
-    assert explain(monkeypatch, picture, "--aligned", "--run", run_folder, "--out", tmp_path) == 1
-    assert (
-        "sheet-01.png: is one of the PICTURES and would be overwritten"
-    ) in capsys.readouterr().err
+    done = training_here("explain", picture, "--aligned", "--run", run_folder, "--out", tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert ("sheet-01.png: is one of the PICTURES and would be overwritten") in done.stderr
     assert picture.read_bytes() == before
 
 
@@ -329,13 +295,10 @@ def test_every_face_has_a_row_and_a_place_on_a_sheet() -> None:
 
 
 def test_the_command_cuts_a_face_out_of_a_photograph_and_says_where_it_drew(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    run_folder: Path,
-    tmp_path: Path,
+    run_folder: Path, tmp_path: Path
 ) -> None:
-    code = explain(
-        monkeypatch,
+    done = training_here(
+        "explain",
         SERIOUS_FILE,
         "--run",
         run_folder,
@@ -344,8 +307,8 @@ def test_the_command_cuts_a_face_out_of_a_photograph_and_says_where_it_drew(
         "--category",
         "neutral",
     )
-    assert code == 0
-    printed = capsys.readouterr().out.splitlines()
+    assert done.returncode == 0
+    printed = done.stdout.splitlines()
     assert printed[0].startswith("neutral        1   in the upper half of the face: CAM ")
     assert printed[1:] == [
         str(tmp_path / "out" / "explained.csv"),

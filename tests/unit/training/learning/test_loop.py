@@ -1,14 +1,16 @@
 """The training loop: it learns, can be interrupted, and refuses what does not fit."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("torch", reason="the training extra is not installed")
-
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import SGD
 
 from tests.support.vision.line_task import SCHEDULE, Line, line
 from training.errors import DataError, RecipeError
@@ -21,9 +23,18 @@ from training.learning.checkpoint import (
     save_weights,
     seconds_spent,
 )
-from training.learning.loop import fit, moving_average, parameter_groups, time_left
+from training.learning.loop import CPU, begin, fit, moving_average, parameter_groups, time_left
+from training.learning.rates import (
+    Muon,
+    bfloat16_is_quick,
+    frozen_at,
+    orthogonal,
+    precision_on,
+    precision_sentence,
+)
+from training.learning.recipe import Schedule
 
-pytestmark = [pytest.mark.training, pytest.mark.usefixtures("undrawn")]
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def test_the_loss_falls_and_the_curves_have_a_row_for_each_epoch(tmp_path: Path) -> None:
@@ -277,3 +288,300 @@ def test_the_time_that_is_left_is_said_by_the_median_of_the_last_epochs(
     seconds: list[float], left: int, words: str
 ) -> None:
     assert time_left([{"seconds": each} for each in seconds], left) == words
+
+
+THREE_EPOCHS = Schedule(epochs=3, batch=8, peak_lr=0.1, bfloat16=False)
+
+
+class Three(nn.Module):
+    """A stem with batch norm, a middle, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.stem = nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU())
+        self.middle = nn.Sequential(nn.Flatten(), nn.Linear(16, 4), nn.ReLU())
+        self.head = nn.Linear(4, 2)
+
+    def parts(self) -> tuple[nn.Module, ...]:
+        return (self.stem, self.middle, self.head)
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers: Tensor = self.head(self.middle(self.stem(x)))
+        return answers
+
+
+class Task:
+    """Bright or dark? Keeps the weights that each epoch ends with."""
+
+    steps_per_epoch = 2
+
+    def __init__(self) -> None:
+        self.module = Three()
+        self.seen: list[dict[str, Tensor]] = []
+
+    def batches(self, _: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
+        for _step in range(self.steps_per_epoch):
+            pictures = torch.rand(8, 1, 4, 4, generator=generator)
+            yield pictures, (pictures.mean(dim=(1, 2, 3)) > 0.5).long()
+
+    def loss(
+        self, module: nn.Module, batch: Sequence[Tensor]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        pictures, answers = batch
+        return nn.functional.cross_entropy(module(pictures), answers), {}
+
+    def validate(self, _: nn.Module) -> Mapping[str, float]:
+        held = {name: value.clone() for name, value in self.module.state_dict().items()}
+        self.seen.append(held)
+        return {"epochs": float(len(self.seen))}
+
+
+def changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> set[str]:
+    """The parts in which anything differs, batch norm's statistics included."""
+    return {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+
+
+def test_frozen_parts_stay_until_their_epoch_batch_norm_included(tmp_path: Path) -> None:
+    task = Task()
+    first = {name: value.clone() for name, value in task.module.state_dict().items()}
+    schedule = THREE_EPOCHS.model_copy(update={"freeze": 2, "unfreeze_at": (1, 2)})
+
+    fit(task, schedule, tmp_path, seed=1)
+
+    assert changed(first, task.seen[0]) == {"head"}
+    assert changed(task.seen[0], task.seen[1]) == {"middle", "head"}
+    assert changed(task.seen[1], task.seen[2]) == {"stem", "middle", "head"}
+
+
+def test_one_epoch_unfreezes_all_and_none_nothing() -> None:
+    once = THREE_EPOCHS.model_copy(update={"freeze": 2, "unfreeze_at": (1,)})
+    never = THREE_EPOCHS.model_copy(update={"freeze": 2})
+
+    assert [frozen_at(once, epoch) for epoch in range(3)] == [2, 0, 0]
+    assert [frozen_at(never, epoch) for epoch in range(3)] == [2, 2, 2]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "muon", "adamw"])
+def test_each_part_has_its_own_peak(optimizer: str) -> None:
+    rates = {"optimizer": optimizer, "learning_rates": (0.1, 0.5, 1.0)}
+    state = begin(Task(), THREE_EPOCHS.model_copy(update=rates))
+
+    peaks = {
+        id(weight): group["max_lr"]
+        for group in state.optimizer.param_groups
+        for weight in group["params"]
+    }
+    expected = (0.01, 0.05, 0.1)
+    for part, peak in zip(state.module.parts(), expected, strict=True):  # type: ignore[operator]
+        assert [peaks[id(weight)] for weight in part.parameters()] == pytest.approx(
+            [peak] * len(list(part.parameters()))
+        )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"freeze": 3}, "schedule.freeze = 3: the network has 3 parts.*freeze at most 2"),
+        ({"learning_rates": (1.0,)}, "learning_rates: 1 numbers for a network of 3 parts"),
+        ({"unfreeze_at": (1,)}, "unfreeze_at: 1 epochs for 0 frozen parts"),
+        ({"freeze": 2, "unfreeze_at": (2, 1)}, "unfreeze_at: the epochs must rise"),
+    ],
+)
+def test_what_does_not_fit_the_network_is_named(
+    tmp_path: Path, wrong: dict[str, object], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        fit(Task(), THREE_EPOCHS.model_copy(update=wrong), tmp_path, seed=1)
+
+
+ASKING = SCHEDULE.model_copy(update={"bfloat16": True})
+
+
+CHANGED = "goes on in"
+
+
+def processor(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let PyTorch find a kind of processor."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: kind)
+
+
+@dataclass
+class Watched(Line):
+    """The line, which notes in what its network was computed."""
+
+    seen: set[torch.dtype] = field(default_factory=set)
+
+    def loss(
+        self, module: nn.Module, batch: Sequence[Tensor]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        self.seen.add(module(batch[0]).dtype)
+        return super().loss(module, batch)
+
+
+def test_pytorch_names_the_kind_of_this_processor_as_it_is_looked_for() -> None:
+    with_avx512 = "avx512bw" in Path("/proc/cpuinfo").read_text(encoding="ascii")
+
+    assert bfloat16_is_quick(CPU) == with_avx512
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted", "expected"),
+    [
+        ("AVX512", True, "bfloat16"),
+        ("AVX512", False, "float32"),
+        ("AVX2", True, "float32"),
+        ("DEFAULT", True, "float32"),
+    ],
+)
+def test_bfloat16_is_taken_where_it_is_asked_for_and_quick(
+    kind: str, wanted: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor(kind, monkeypatch)
+
+    assert precision_on(CPU, bfloat16=wanted) == expected
+
+
+def test_a_gpu_gets_what_the_recipe_asks_for_whatever_the_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    processor("AVX2", monkeypatch)
+
+    assert precision_on(torch.device("cuda:1"), bfloat16=True) == "bfloat16"
+    assert precision_on(torch.device("cuda:1"), bfloat16=False) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("AVX512", torch.bfloat16), ("AVX2", torch.float32)]
+)
+def test_a_run_computes_in_the_quick_precision(
+    kind: str, expected: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    processor(kind, monkeypatch)
+    task = Watched(line())
+
+    fit(task, ASKING, tmp_path, seed=1)
+
+    assert task.seen == {expected}
+    held = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    assert held["precision"] == str(expected).removeprefix("torch.")
+    assert held["schedule"]["bfloat16"], "the recipe stays what it is"
+
+
+def test_a_run_says_once_that_it_does_without_bfloat16_and_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    processor("AVX2", monkeypatch)
+    caplog.set_level(logging.INFO)
+
+    fit(Line(line()), ASKING, tmp_path, seed=1)
+
+    said = [text for text in caplog.messages if "bfloat16" in text]
+    assert said == ["learning in float32: this processor (AVX2) is slow at the recipe's bfloat16"]
+    processor("AVX512", monkeypatch)
+    assert precision_sentence(CPU, bfloat16=True) == "learning in bfloat16"
+    assert precision_sentence(CPU, bfloat16=False) == "learning in float32"
+
+
+def test_a_run_goes_on_on_another_kind_of_processor_and_says_what_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    processor("AVX512", monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        fit(Line(line(), stop_before=2), ASKING, tmp_path, seed=1)
+    processor("AVX2", monkeypatch)
+
+    done = fit(Line(line()), ASKING, tmp_path, seed=1, resume=True)
+
+    assert done.epochs == ASKING.epochs
+    (said,) = [text for text in caplog.messages if CHANGED in text]
+    assert said.startswith("the run learnt in bfloat16 up to here and goes on in float32")
+
+
+def test_filters_are_turned_alike_in_both_precisions(monkeypatch: pytest.MonkeyPatch) -> None:
+    filters = torch.randn((40, 8, 3, 3), generator=torch.Generator().manual_seed(3))
+    processor("AVX512", monkeypatch)
+    rough = orthogonal(filters)
+    processor("AVX2", monkeypatch)
+    exact = orthogonal(filters)
+
+    assert not torch.equal(rough, exact)
+    assert torch.allclose(rough, exact, atol=0.02)
+
+
+class Network(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.filters = nn.Conv2d(3, 5, 3, bias=False)
+        self.norm = nn.BatchNorm2d(5)
+        self.head = nn.Linear(5 * 2 * 2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers: Tensor = self.head(self.norm(self.filters(x)).relu().flatten(1))
+        return answers
+
+
+def learn(module: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> list[Tensor]:
+    pictures = torch.rand(16, 3, 4, 4, generator=torch.Generator().manual_seed(2))
+    answers = (pictures.mean(dim=(1, 2, 3)) > 0.5).long()
+    losses = []
+    for _ in range(steps):
+        loss = nn.functional.cross_entropy(module(pictures), answers)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        losses.append(loss.detach())
+    return losses
+
+
+@pytest.mark.parametrize("shape", [(5, 3, 3, 3), (40, 2, 3, 3), (8, 8, 1, 1)])
+def test_a_made_orthogonal_filter_keeps_its_directions_and_loses_their_sizes(
+    shape: tuple[int, ...],
+) -> None:
+    filters = torch.randn(shape, generator=torch.Generator().manual_seed(3)).to(
+        memory_format=torch.channels_last
+    )
+
+    made = orthogonal(filters)
+
+    sizes = torch.linalg.svdvals(made.movedim(1, -1).reshape(shape[0], -1))
+    assert made.shape == filters.shape
+    assert sizes.min() > 0.3
+    assert sizes.max() < 1.3
+    assert (made * filters).sum() > 0
+
+
+def test_filters_are_turned_by_the_rate_whatever_their_scale() -> None:
+    changes = []
+    for scale in (1.0, 100.0):
+        module = Network()
+        filters = module.filters.weight
+        with torch.no_grad():
+            filters.mul_(scale)
+        learn(module, Muon(module, parameter_groups(module, 0.0), lr=0.01, momentum=0.9), 1)
+        changes.append(filters.detach().clone())
+        assert filters.norm().item() == pytest.approx(5**0.5, rel=0.05)
+    assert torch.allclose(changes[0], changes[1], atol=1e-3)
+
+
+def test_all_but_the_filters_takes_the_step_of_sgd() -> None:
+    one = Network()
+    other = Network()
+    groups = parameter_groups(other, 0.1)
+
+    learn(one, Muon(one, parameter_groups(one, 0.1), lr=0.01, momentum=0.9), 1)
+    learn(other, SGD(groups, lr=0.01, momentum=0.9, nesterov=True), 1)
+
+    assert torch.allclose(one.head.weight, other.head.weight, atol=1e-7)
+    assert torch.allclose(one.norm.weight, other.norm.weight, atol=1e-7)
+    assert not torch.allclose(one.filters.weight, other.filters.weight, atol=1e-3)
+
+
+def test_a_filter_that_keeps_its_scale_is_left_to_sgd() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 2, 1, bias=True), nn.Conv2d(1, 2, 1, bias=False))
+
+    optimizer = Muon(module, parameter_groups(module, 0.1), lr=0.01, momentum=0.9)
+
+    assert optimizer.param_groups[-1]["params"] == []

@@ -1,0 +1,86 @@
+"""Classes of your own are learnt, reported and exported; the appliance refuses them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_agent.appliance.models import ModelPlace, install_model
+from edge_agent.core.errors import ModelError
+from edge_agent.vision.align import Picture
+from edge_agent.vision.models.model import load_model
+from tests.support.vision.portraits import serious, smiling
+from tests.support.vision.training_runs import training_here
+from training.errors import DataError
+from training.expression.own import own_classes, train_classes
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def write_photographs(folder: Path, portrait: Picture, count: int, seed: int) -> None:
+    """One person, turned and lit otherwise in each photograph."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    height, width = portrait.shape[:2]
+    for number in range(count):
+        turn = cv2.getRotationMatrix2D((width / 2, height / 2), float(rng.uniform(-10, 10)), 1.0)
+        moved = cv2.warpAffine(portrait, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
+        lit = cv2.convertScaleAbs(moved, alpha=float(rng.uniform(0.7, 1.2)))
+        cv2.imwrite(str(folder / f"{number:02}.jpg"), lit)
+
+
+@pytest.mark.deep
+def test_classes_of_ones_own_become_a_model_that_the_appliance_refuses_in_a_sentence(
+    tmp_path: Path,
+) -> None:
+    write_photographs(tmp_path / "photographs" / "smiling", smiling(), 30, 1)
+    write_photographs(tmp_path / "photographs" / "not smiling", serious(), 30, 2)
+    out = tmp_path / "own"
+
+    done = training_here("train", tmp_path / "photographs", "--out", out)
+    assert done.returncode == 0, done.stderr
+
+    said = done.stdout
+    assert "Right in 100.0% of" in said
+    assert "The appliance cannot use this model" in said
+    assert "it may read worse" in said
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "not smiling" in page and "Confusion matrix" in page
+    (card,) = (out / "run").glob("*.json")
+    model = load_model(card, kind="classes")
+    (output,) = model.card.outputs
+    assert output.labels == ("not smiling", "smiling")
+    assert model.card.metrics["tested"]["accuracy"] == 1.0
+    with pytest.raises(ModelError, match="'expression' is needed here"):
+        load_model(card, kind="expression")
+    config = tmp_path / "affect-edge.toml"
+    config.write_text("", encoding="utf-8")
+    (tmp_path / "data").mkdir()
+    with pytest.raises(ModelError, match="a model of classes of your own"):
+        install_model(ModelPlace(config, tmp_path / "data"), [str(card)])
+    assert config.read_text(encoding="utf-8") == ""
+    done = training_here("train", tmp_path / "photographs", "--out", out, "--without", "x.csv")
+    assert done.returncode == 2, done.stderr
+    assert "learnt without --recipe and --without" in done.stderr
+
+
+def test_categories_and_a_mixture_are_no_classes_of_ones_own(tmp_path: Path) -> None:
+    assert own_classes(tmp_path / "absent") == ()
+    for name in ("smiling", ".hidden"):
+        (tmp_path / name).mkdir()
+    assert own_classes(tmp_path) == (), "one class tells nothing apart"
+    (tmp_path / "frowning").mkdir()
+    assert own_classes(tmp_path) == ("frowning", "smiling")
+    (tmp_path / "Happy").mkdir()
+    assert own_classes(tmp_path) == (), "the category makes it a folder of categories"
+
+
+def test_too_few_faces_of_a_class_are_named(tmp_path: Path) -> None:
+    write_photographs(tmp_path / "photographs" / "a", smiling(), 3, 3)
+    write_photographs(tmp_path / "photographs" / "b", serious(), 3, 4)
+
+    with pytest.raises(DataError, match="class 'a' has . faces to learn from"):
+        train_classes(tmp_path / "photographs", tmp_path / "own", ("a", "b"))

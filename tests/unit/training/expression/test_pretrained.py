@@ -1,0 +1,281 @@
+"""Weights learnt elsewhere: what is taken, what stays new, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from torch.nn import functional
+
+from tests.support.vision.tiny_faces import faces, tiny_recipe
+from training.data.lessons import lessons
+from training.errors import RecipeError
+from training.expression import pretrained
+from training.expression.face_features import (
+    FaceFeaturesTask,
+    features_of,
+    first_stage_seconds,
+    learn_face_features,
+    stage_schedule,
+)
+from training.expression.pretrained import (
+    MobileFaceNet,
+    as_face_input,
+    load_base,
+    load_face_network,
+    settle_norms,
+)
+from training.expression.recipe import ExpressionRecipe
+from training.learning.recipe import load_recipe
+from training.networks.architectures import RegionAttentionNet, SmallResNet
+from training.networks.published import BLOCKS, MobileNet, PlainCnn, Vgg
+
+pytestmark = pytest.mark.usefixtures("undrawn")
+
+
+HEADS = {"expression": 8}
+
+
+GREY = (0.507, 0.255)
+
+
+def made_file() -> dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+    """Filters and biases as the TFLite file of a MobileNet of a quarter of the width holds them."""
+    random = np.random.default_rng(3)
+    held = {}
+
+    def layer(name: str, *shape: int) -> None:
+        start = f"MobilenetV1/MobilenetV1/Conv2d_{name}"
+        fan = int(np.prod(shape[1:3])) * (1 if shape[0] == 1 else shape[3])
+        filters = random.normal(0, (2 / fan) ** 0.5, shape)
+        held[f"{start}/Conv2D_Fold;{start}/weights_quant/FakeQuant"] = filters.astype(np.float32)
+        size = shape[3] if shape[0] == 1 else shape[0]
+        held[f"{start}/BatchNorm_Fold/bias"] = random.normal(0, 0.1, size).astype(np.float32)
+
+    channels = 8
+    layer("0", channels, 3, 3, 3)
+    for number, (full, _) in enumerate(BLOCKS, start=1):
+        layer(f"{number}_depthwise", 1, 3, 3, channels)
+        layer(f"{number}_pointwise", full // 4, 1, 1, channels)
+        channels = full // 4
+    return held
+
+
+def test_a_tflite_base_sees_grey_as_three_colours_of_its_own_range(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held = made_file()
+    monkeypatch.setattr(pretrained, "_constants", lambda _: held)
+    network = MobileNet(0.25, HEADS).eval()
+
+    load_base(Path("base.tflite"), network, GREY)
+
+    pixels = torch.rand(2, 1, 48, 48)
+    filters, bias = (torch.from_numpy(value) for name, value in held.items() if "Conv2d_0/" in name)
+    colours = ((pixels * 255 - 128) / 128).repeat(1, 3, 1, 1)
+    # away from the border, which is padded with the 0 of either range
+    wanted = functional.conv2d(colours, filters.permute(0, 3, 1, 2), bias, stride=2).clamp(0, 6)
+    with torch.no_grad():
+        found = network.stem((pixels - GREY[0]) / GREY[1])
+    assert torch.allclose(found[:, :, :23, :23], wanted[:, :, :23, :23], atol=1e-4)
+
+
+def test_a_tflite_base_of_another_width_or_network_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(pretrained, "_constants", lambda _: made_file())
+    with pytest.raises(RecipeError, match="network.width is another one"):
+        load_base(Path("base.tflite"), MobileNet(0.5, HEADS), GREY)
+    with pytest.raises(RecipeError, match="a base for architecture mobilenet alone"):
+        load_base(Path("base.tflite"), Vgg((4,), (1,), HEADS), GREY)
+    monkeypatch.undo()
+    (tmp_path / "base.tflite").write_bytes(b"nothing")
+    with pytest.raises(RecipeError, match="is not a TFLite file that can be read"):
+        load_base(tmp_path / "base.tflite", MobileNet(0.25, HEADS), GREY)
+
+
+def test_weights_of_the_same_network_leave_the_heads_new(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    elsewhere = Vgg((4, 8), (1, 1), {"things": 3})
+    torch.save(elsewhere.state_dict(), tmp_path / "base.pt")
+    network = Vgg((4, 8), (1, 1), HEADS)
+    head = network.heads.state_dict()["expression.weight"].clone()
+
+    load_base(tmp_path / "base.pt", network, GREY)
+
+    pictures = torch.randn(2, 1, 48, 48)
+    assert torch.equal(network.eval().features(pictures), elsewhere.eval().features(pictures))
+    assert torch.equal(network.heads.state_dict()["expression.weight"], head)
+    with pytest.raises(RecipeError, match=r"another network; this one needs stages.0.0.0.weight"):
+        load_base(tmp_path / "base.pt", Vgg((5, 8), (1, 1), HEADS), GREY)
+
+
+def test_norms_are_settled_without_changing_what_the_network_says() -> None:
+    torch.manual_seed(1)
+    network = Vgg((4, 8), (1, 1), HEADS).eval()
+    pictures = 3 + 2 * torch.randn(16, 1, 48, 48)
+    with torch.no_grad():
+        before = network(pictures)[0]
+
+    settle_norms(network, pictures)
+
+    with torch.no_grad():
+        after = network(pictures)[0]
+        learning = network.train()(pictures)[0]
+    assert torch.allclose(before, after, atol=1e-4)
+    assert torch.allclose(before, learning, atol=1e-3), "batch statistics are those it settled on"
+
+
+def test_it_has_the_layers_of_the_published_checkpoint_and_reads_one(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    made = MobileFaceNet()
+    held = made.state_dict()
+    torch.save({"epoch": 68, "net_state_dict": held}, tmp_path / "made.ckpt")
+
+    network = load_face_network(tmp_path / "made.ckpt")
+
+    assert {name: tuple(held[name].shape) for name in _SOME} == _SOME
+    assert sum(weight.numel() for weight in made.parameters()) == 999_552
+    assert not network.training
+    assert not any(weight.requires_grad for weight in network.parameters())
+    seen = as_face_input(torch.rand(2, 1, 48, 48))
+    assert seen.shape == (2, 3, 112, 96)
+    assert network.features(seen).shape == (2, 512, 7, 6)
+    assert network(seen).shape == (2, 128)
+
+
+_SOME = {
+    "conv1.prelu.weight": (64,),
+    "dw_conv1.conv.weight": (64, 1, 3, 3),
+    "blocks.5.conv.6.weight": (128, 256, 1, 1),
+    "blocks.12.conv.3.weight": (512, 1, 3, 3),
+    "linear7.conv.weight": (512, 1, 7, 6),
+    "linear1.bn.running_mean": (128,),
+}
+
+
+def test_black_and_white_become_the_ends_of_its_range() -> None:
+    black, white = as_face_input(torch.tensor([0.0, 1.0]).view(2, 1, 1, 1).expand(2, 1, 48, 48))
+
+    assert black.unique().item() == pytest.approx(-127.5 / 128)
+    assert white.unique().item() == pytest.approx(127.5 / 128)
+
+
+def test_the_same_picture_is_told_beside_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(3)
+    torch.save({"net_state_dict": MobileFaceNet().state_dict()}, tmp_path / "made.ckpt")
+    made = faces(4)
+    made.usage[:] = 1
+    monkeypatch.setattr(pretrained, "load_faces", lambda *_, **__: made)
+
+    done = CliRunner().invoke(
+        pretrained.main, ["--weights", str(tmp_path / "made.ckpt"), "--data", "fer2013.csv"]
+    )
+
+    assert done.output.startswith("4 faces cut out twice, 3 pixels apart: mean cosine ")
+    told = pretrained.likeness(load_face_network(tmp_path / "made.ckpt"), made)
+    assert -1 <= told.others <= 1
+    assert -1 <= told.same <= 1
+
+
+def test_another_file_is_refused_by_name(tmp_path: Path) -> None:
+    torch.save({"weights": {}}, tmp_path / "other.ckpt")
+    torch.save({"net_state_dict": {"conv1.conv.weight": torch.zeros(1)}}, tmp_path / "short.ckpt")
+
+    with pytest.raises(RecipeError, match=r"other\.ckpt: has no net_state_dict"):
+        load_face_network(tmp_path / "other.ckpt")
+    with pytest.raises(RecipeError, match=r"short\.ckpt: is of another network than MobileFaceNet"):
+        load_face_network(tmp_path / "short.ckpt")
+    with pytest.raises(RecipeError, match="not a checkpoint that can be read"):
+        load_face_network(tmp_path / "none.ckpt")
+
+
+SECTION = '[face_features]\nnetwork = "made.ckpt"\nepochs = 3\npeak_lr = 0.03\n'
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp("face") / "made.ckpt"
+    torch.save({"epoch": 1, "net_state_dict": MobileFaceNet().state_dict()}, path)
+    return path
+
+
+def recipe(folder: Path, text: str = SECTION) -> ExpressionRecipe:
+    path = folder / "tiny.toml"
+    path.write_text(tiny_recipe() + text, encoding="utf-8")
+    return load_recipe(path, ExpressionRecipe)
+
+
+def test_the_difference_falls_the_heads_stay_and_a_finished_stage_is_not_repeated(
+    tmp_path: Path, weights: Path
+) -> None:
+    form = recipe(tmp_path)
+    torch.manual_seed(2)
+    network = form.build_network()
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    held_back = faces(4).pictures
+    task = FaceFeaturesTask(network, form, lessons(faces(16)), held_back, weights)
+
+    learnt = learn_face_features(task, form, tmp_path, resume=False, device=torch.device("cpu"))
+    again = learn_face_features(task, form, tmp_path, resume=True, device=torch.device("cpu"))
+
+    assert first_stage_seconds(tmp_path) > 0
+    assert first_stage_seconds(tmp_path / "elsewhere") == 0
+    rows = (tmp_path / "face-features" / "curves.csv").read_text(encoding="utf-8").splitlines()
+    column = rows[0].split(",").index("train_difference")
+    differences = [float(row.split(",")[column]) for row in rows[1:]]
+    assert len(differences) == 3
+    assert differences[-1] < differences[0]
+    assert all(torch.equal(learnt[name], again[name]) for name in learnt)
+    changed = {name for name in before if not torch.equal(before[name], learnt[name])}
+    assert "stem.0.0.weight" in changed
+    assert not any(name.startswith("heads.") for name in changed)
+
+
+def test_a_frozen_base_and_its_rates_belong_to_the_second_stage(tmp_path: Path) -> None:
+    form = recipe(tmp_path)
+    later = form.schedule.model_copy(update={"freeze": 1, "learning_rates": (0.1, 1.0, 1.0)})
+
+    schedule = stage_schedule(form.model_copy(update={"schedule": later}))
+
+    assert (schedule.epochs, schedule.peak_lr, schedule.freeze) == (3, 0.03, 0)
+    assert schedule.learning_rates == ()
+    assert form.weights_needed == "made.ckpt"
+
+
+def test_region_attention_learns_them_on_the_whole_face_and_plain_cnn_cannot() -> None:
+    backbone = SmallResNet((4, 8), (1,), (2,), {})
+    attention = RegionAttentionNet(backbone, 8, {"expression": 8})
+    plain = PlainCnn(48, (4, 8), 16, {"expression": 8})
+
+    assert features_of(attention, torch.zeros(2, 1, 48, 48)).shape == (2, 8, 18, 18)
+    with pytest.raises(RecipeError, match="plain-cnn joins the regions.*choose another"):
+        features_of(plain, torch.zeros(2, 1, 48, 48))
+
+
+def test_two_beginnings_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text('start = "run"\n' + tiny_recipe() + SECTION, encoding="utf-8")
+
+    with pytest.raises(RecipeError, match="each say how it begins; keep one"):
+        load_recipe(path, ExpressionRecipe)
+
+
+def test_features_count_in_units_of_their_own_deviation(tmp_path: Path, weights: Path) -> None:
+    form = recipe(tmp_path)
+    task = FaceFeaturesTask(
+        form.build_network(), form, lessons(faces(32)), faces(4).pictures, weights
+    )
+    generator = torch.Generator().manual_seed(1)
+
+    pictures, wanted = next(iter(task.batches(0, generator)))
+
+    assert (pictures.shape, wanted.shape) == ((8, 1, 48, 48), (8, 512, 3, 3))
+    assert np.isfinite(wanted.numpy()).all()
+    assert 0.2 < float(wanted.std()) < 5

@@ -1,0 +1,216 @@
+"""Whether a model is as sure as it is right, and what it gains by not answering."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from training.data.datasets import Faces, split_held_back
+from training.errors import DataError
+from training.report.calibration import (
+    ALLOWED_ERROR,
+    BINS,
+    CERTAINTY,
+    FIRST_THRESHOLD,
+    LEAST,
+    MOST,
+    Answered,
+    answered,
+    best_temperature,
+    bias_corrected_temperature,
+    calibration,
+    choose_threshold,
+    error_bound,
+    in_half_a,
+    probabilities,
+    risk_coverage,
+)
+
+
+def shares_of(confidences: list[float]) -> NDArray[np.float64]:
+    """Two categories; the first has the given probability."""
+    return np.array([[value, 1 - value] for value in confidences])
+
+
+def truth(*right: bool) -> NDArray[np.int64]:
+    """Index 0, which the first category is, where the answer is right."""
+    return np.array([0 if one else 1 for one in right], dtype=np.int64)
+
+
+def test_the_error_is_the_one_computed_by_hand() -> None:
+    # bins of a fifteenth: 0.9 and 0.92 in (13/15, 14/15], 0.7 in (10/15, 11/15]
+    found = calibration(shares_of([0.9, 0.92, 0.7]), truth(True, False, True))
+
+    assert found.n == 3
+    assert found.error == pytest.approx(2 / 3 * abs(0.5 - 0.91) + 1 / 3 * abs(1 - 0.7))
+    assert len(found.bins) == BINS
+    assert (found.bins[13].n, found.bins[13].accuracy) == (2, 0.5)
+    assert found.bins[13].confidence == pytest.approx(0.91)
+
+
+def test_a_bin_holds_its_upper_edge_and_not_its_lower() -> None:
+    found = calibration(shares_of([1.0, 0.6, 0.6001]), truth(True, True, True))
+
+    assert [one.n for one in found.bins if one.n] == [1, 1, 1]
+    assert (found.bins[8].n, found.bins[9].n, found.bins[14].n) == (1, 1, 1)
+
+
+def test_probabilities_are_the_softmax_at_the_temperature() -> None:
+    found = probabilities(np.array([[0.0, 2.0]], dtype=np.float32), 2.0)
+
+    assert found[0, 1] == pytest.approx(1 / (1 + np.exp(-1)))
+
+
+@pytest.mark.parametrize("figure", [calibration, risk_coverage])
+def test_without_faces_there_is_an_error_and_no_number(figure: object) -> None:
+    assert callable(figure)
+    with pytest.raises(DataError, match="no face has a label"):
+        figure(np.zeros((0, 8)), np.zeros(0, dtype=np.int64))
+
+
+def test_copies_of_a_picture_lie_in_one_half_and_the_halves_are_of_the_held_back_cut() -> None:
+    pictures = np.random.default_rng(1).integers(0, 256, (200, 48, 48), dtype=np.uint8)
+    first = in_half_a(pictures)
+    faces = Faces(pictures, np.arange(200), np.zeros((200, 10), np.uint8), np.zeros(200, np.int8))
+
+    assert 70 < first.sum() < 130
+    assert np.array_equal(first, in_half_a(pictures.copy()))
+    assert np.array_equal(split_held_back(faces, 0.5)[1].fer2013, np.flatnonzero(first))
+
+
+def test_faces_below_the_threshold_get_no_answer_and_do_not_count_as_wrong() -> None:
+    found = answered(shares_of([0.9, 0.8, 0.55, 0.55]), truth(True, True, False, False), 0.6)
+
+    assert (found.threshold, found.coverage, found.accuracy) == (0.6, 0.5, 1.0)
+    assert found.error_bound == pytest.approx(0.6838, abs=1e-4)
+
+
+def test_a_threshold_that_nobody_reaches_answers_nothing_and_is_never_wrong() -> None:
+    assert answered(shares_of([0.6]), truth(False), 0.99) == Answered(0.99, 0.0, 1.0, 1.0)
+
+
+@given(st.lists(st.tuples(st.floats(0.5, 1), st.booleans()), min_size=1, max_size=40))
+def test_the_higher_the_threshold_the_fewer_faces_are_answered(
+    faces: list[tuple[float, bool]],
+) -> None:
+    curve = risk_coverage(
+        shares_of([one for one, _ in faces]), truth(*(right for _, right in faces))
+    )
+
+    assert [point.threshold for point in curve] == [i / 100 for i in range(100)]
+    assert curve[0].coverage == 1
+    assert all(before.coverage >= after.coverage for before, after in itertools.pairwise(curve))
+
+
+def test_the_threshold_is_the_last_before_the_first_whose_errors_may_be_too_many() -> None:
+    curve = [
+        Answered(0.2, 1.0, 0.96, 0.049),
+        Answered(0.3, 0.97, 0.95, 0.05),
+        Answered(0.4, 0.95, 0.97, 0.04),
+        Answered(0.9, 0.5, 0.99, 0.03),
+        Answered(0.95, 0.1, 0.99, 0.2),
+    ]
+
+    assert choose_threshold(curve) == 0.4
+
+
+def test_a_model_that_is_right_often_enough_answers_every_face() -> None:
+    assert choose_threshold([Answered(0.0, 1.0, 0.99, 0.02), Answered(0.1, 0.99, 0.99, 0.02)]) == 0
+
+
+def test_where_nothing_can_be_promised_the_first_threshold_is_taken() -> None:
+    curve = [Answered(0.0, 1.0, 0.8, 0.3), Answered(FIRST_THRESHOLD, 0.01, 1.0, 0.9)]
+
+    assert choose_threshold(curve) == FIRST_THRESHOLD
+
+
+@pytest.mark.parametrize(
+    ("wrong", "answers", "bound"), [(0, 45, 0.04988), (50, 1000, 0.06002), (3, 3, 1.0)]
+)
+def test_the_bound_of_the_error_is_that_of_clopper_and_pearson(
+    wrong: int, answers: int, bound: float
+) -> None:
+    # SciPy: binomtest(wrong, answers, alternative="less").proportion_ci(0.9).high
+    assert error_bound(wrong, answers) == pytest.approx(bound, abs=1e-4)
+
+
+def test_the_promise_is_broken_in_no_more_than_one_of_ten_samples() -> None:
+    random = np.random.default_rng(5)
+    broken = 0
+    for _ in range(200):
+        confidence = random.uniform(0.5, 1, 800)
+        right = random.uniform(size=800) < confidence
+        threshold = choose_threshold(risk_coverage(shares_of(list(confidence)), truth(*right)))
+        # of all faces above a threshold, half of what is missing to 1 is wrong
+        broken += (1 - threshold) / 2 > ALLOWED_ERROR
+
+    assert broken <= 200 * (1 - CERTAINTY)
+
+
+def said_and_voted(true_temperature: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits, and vote shares that agree with softmax(logits / temperature)."""
+    logits = np.random.default_rng(4).normal(0, 3, (400, 8)).astype(np.float32)
+    powers = np.exp(logits / true_temperature)
+    return logits, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("true_temperature", [0.5, 1.0, 1.7, 3.0])
+def test_the_temperature_that_made_the_votes_is_found_again(true_temperature: float) -> None:
+    assert best_temperature(*said_and_voted(true_temperature)) == pytest.approx(
+        true_temperature, rel=1e-3
+    )
+
+
+def test_a_temperature_stays_within_its_bounds() -> None:
+    logits, shares = said_and_voted(1.0)
+
+    assert (
+        LEAST <= best_temperature(logits, np.eye(8, dtype=np.float32)[logits.argmax(axis=1)]) < 0.3
+    )
+    assert 4.5 < best_temperature(logits, np.full_like(shares, 1 / 8)) <= MOST
+
+
+def test_faces_that_nobody_voted_on_do_not_count() -> None:
+    logits, shares = said_and_voted(1.7)
+    shares[:200] = 0
+
+    assert best_temperature(logits, shares) == pytest.approx(1.7, rel=1e-3)
+
+
+def test_without_any_vote_there_is_an_error_and_no_number() -> None:
+    logits, shares = said_and_voted(1.0)
+
+    with pytest.raises(DataError, match="no held-back face has a label"):
+        best_temperature(logits, np.zeros_like(shares))
+
+
+def test_biases_and_temperature_that_made_the_labels_are_found_again() -> None:
+    random = np.random.default_rng(5)
+    logits = random.normal(0, 2, (20_000, 4)).astype(np.float32)
+    bias = np.array([0.6, -0.9, 0.1, 0.2])
+    noise = random.gumbel(size=logits.shape)  # its largest sum with z is drawn as softmax(z) says
+
+    temperature, found = bias_corrected_temperature(
+        logits, (logits / 1.4 + bias + noise).argmax(axis=1)
+    )
+
+    assert temperature == pytest.approx(1.4, rel=0.05)
+    assert found == pytest.approx(bias, abs=0.08)
+
+
+def test_a_category_that_no_label_names_keeps_a_finite_bias() -> None:
+    logits = np.random.default_rng(6).normal(0, 1, (500, 3)).astype(np.float32)
+
+    _, bias = bias_corrected_temperature(logits, logits[:, :2].argmax(axis=1))
+
+    assert -10 < bias[2] < bias[:2].min()
+
+
+def test_without_any_label_there_is_an_error_and_no_bias() -> None:
+    with pytest.raises(DataError, match="no held-back face has a label"):
+        bias_corrected_temperature(np.zeros((0, 3), dtype=np.float32), np.zeros(0, dtype=np.int64))
