@@ -27,12 +27,7 @@ from dashboard.analysis.checks import (
     tests_with_all,
 )
 from dashboard.analysis.comparison import Comparison, Decision, decision_of, evidence_of
-from dashboard.analysis.family import (
-    compare_all_states,
-    compare_visits,
-    decide_groups,
-    in_family,
-)
+from dashboard.analysis.family import compare_all_states, compare_visits, decide_groups, in_family
 from dashboard.analysis.flow import Flow, flow_of, recorded_of
 from dashboard.analysis.groups import (
     MissingState,

@@ -315,11 +315,7 @@ def _panels(recordings: Sequence[Recording], axis: _Axis, y: float) -> tuple[Pan
 
 
 def _panel(
-    title: str,
-    kinds: Sequence[VitalKind],
-    recordings: Sequence[Recording],
-    axis: _Axis,
-    top: float,
+    title: str, kinds: Sequence[VitalKind], recordings: Sequence[Recording], axis: _Axis, top: float
 ) -> Panel:
     values = [
         value

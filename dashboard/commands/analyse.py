@@ -282,9 +282,7 @@ _DEFAULTS = AnalysisQuery()
     help="The same of pressures.",
 )
 @click.option(
-    "--settling-other",
-    type=float,
-    help="The same of all other vitals. Default: each its own.",
+    "--settling-other", type=float, help="The same of all other vitals. Default: each its own."
 )
 @click.option("--no-sensitivity", is_flag=True, help="Observed: do not repeat anything.")
 @click.option(
@@ -374,9 +372,7 @@ _DEFAULTS = AnalysisQuery()
     help="JSON file with the question, as --print-question writes it, instead of these options.",
 )
 @click.option(
-    "--print-flow",
-    is_flag=True,
-    help="Only print the flow of people and readings as CSV.",
+    "--print-flow", is_flag=True, help="Only print the flow of people and readings as CSV."
 )
 @removed_option("--multiverse", NO_MULTIVERSE)
 @removed_option("--print-multiverse", NO_MULTIVERSE)

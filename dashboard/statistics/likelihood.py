@@ -392,9 +392,7 @@ class CrossedGroups:
         whole = np.eye(own + len(by))
         whole[own:, own:] = by
         return replace(
-            self,
-            within=whole.T @ self.within @ whole,
-            between=whole.T @ self.between @ whole,
+            self, within=whole.T @ self.within @ whole, between=whole.T @ self.between @ whole
         )
 
     def products(self, variances: Numbers) -> Products:

@@ -174,9 +174,7 @@ def left_out_table(response: AnalysisModel) -> LeftOutTable:
                 "{vital}: the first {seconds} s of each stimulus, {n} readings.",
                 one.readings,
             ).format(
-                vital=vital_name(one.vital),
-                seconds=general(one.seconds),
-                n=thousands(one.readings),
+                vital=vital_name(one.vital), seconds=general(one.seconds), n=thousands(one.readings)
             )
             for one in response.settling
             if one.readings

@@ -132,9 +132,7 @@ def _minute(model: VitalModel) -> str:
             "Time in the session is not in it: all met the states at nearly the same times."
         )
     return gettext("Each minute of the session changes it by {slope} {unit} (p {p}).").format(
-        slope=number(model.time.estimate, 2),
-        unit=unit_of(model.kind),
-        p=p_equals(model.time.p),
+        slope=number(model.time.estimate, 2), unit=unit_of(model.kind), p=p_equals(model.time.p)
     )
 
 

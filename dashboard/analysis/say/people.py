@@ -453,10 +453,7 @@ def _missing(one: LackingState) -> MissingModel:
             "{vital}: {n} people have no reading that counts in {state} ({codes})",
             len(one.codes),
         ).format(
-            vital=vital_name(one.kind),
-            n=len(one.codes),
-            state=state_name(one.state),
-            codes=codes,
+            vital=vital_name(one.kind), n=len(one.codes), state=state_name(one.state), codes=codes
         ),
     )
 

@@ -22,14 +22,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.reader import Reader
-from tests.support.studies import (
-    DIASTOLIC,
-    HEART,
-    SYSTOLIC,
-    add_session,
-    heart,
-    make_study,
-)
+from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
 
 ANGER = (70.0, 82.5, 75.0, 91.0)

@@ -15,12 +15,7 @@ from dashboard.analysis.results import Analysis
 from dashboard.analysis.say.cautions import warnings_of
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.read.reader import Reader
-from tests.support.studies import (
-    DIASTOLIC,
-    HEART,
-    SYSTOLIC,
-    add_stimuli,
-)
+from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, add_stimuli
 
 LATENCY_S = 10
 RESPONSE_S = 30
