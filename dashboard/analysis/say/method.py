@@ -14,10 +14,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dashboard.analysis.agreement import Source, SourceAgreement
+from dashboard.analysis.analyse import Analysis, VitalComparison, VitalStates
 from dashboard.analysis.comparison import Obstacle
 from dashboard.analysis.heart import StateVariability
 from dashboard.analysis.request import DOUBTS, Correction, Design, Outcome, StateBy
-from dashboard.analysis.results import Analysis, VitalComparison, VitalStates
 from dashboard.analysis.say.models import model_rule
 from dashboard.analysis.say.numbers import (
     ALPHA,
@@ -26,6 +26,7 @@ from dashboard.analysis.say.numbers import (
     how_many,
     interval_text,
     lags_text,
+    names_of,
     number,
     p_equals,
     people,
@@ -112,7 +113,7 @@ def about_settling(analysis: Analysis) -> str:
             "{vital}: the first {seconds} s of each stimulus are left out, and with them all "
             "readings in {n} of the participants’ states. Such stimuli are too short for this "
             "vital; a shorter settling time measures the time before as well."
-        ).format(vital=vital_name(one.kind), seconds=general(one.seconds), n=one.emptied)
+        ).format(vital=vital_name(one.vital), seconds=general(one.seconds), n=one.emptied)
         for one in analysis.settling
         if one.emptied
     ]
@@ -557,9 +558,7 @@ def sensitivity_sentence(
             "{vital}, {first} and {second}: {conclusion} under all {total} windows and lags."
         )
     return text.format(
-        vital=vital_name(test.kind),
-        first=state_name(test.first),
-        second=state_name(test.second),
+        **names_of(test.kind, test.first, test.second),
         conclusion=conclusion_name(sensitivity.chosen.conclusion),
         n=sensitivity.changed,
         total=len(sensitivity.variants),

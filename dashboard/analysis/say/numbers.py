@@ -30,6 +30,26 @@ def unit_of(kind: VitalKind) -> str:
     return kind.spec.unit_shown
 
 
+def names_of(kind: VitalKind, first: str, second: str) -> dict[str, str]:
+    """Return what most sentences about two states of a vital name."""
+    return {
+        "vital": vital_name(kind),
+        "first": state_name(first),
+        "second": state_name(second),
+        "unit": unit_of(kind),
+    }
+
+
+def pair_text(first: str, second: str) -> str:
+    """Name a difference of two states, as in ``anger − neutral``."""
+    return f"{state_name(first)} − {state_name(second)}"
+
+
+def comparison_text(kind: VitalKind, first: str, second: str) -> str:
+    """Name a test, as in ``Heart rate: anger − neutral``."""
+    return f"{vital_name(kind)}: {pair_text(first, second)}"
+
+
 def bounds_text(query: AnalysisQuery, word: str = "and") -> str:
     """Return the bounds of what is tested, such as ``± 5 /min and ± 5 mmHg``.
 
