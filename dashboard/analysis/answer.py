@@ -33,7 +33,7 @@ def response_of(
         question=query,
         sessions=[session.id for session in analysis.sessions],
         participants=len(analysis.participants),
-        orders={"-".join(order): people for order, people in analysis.orders.items()},
+        orders={"-".join(order): count for order, count in analysis.orders.items()},
         comparisons=[_comparison(test, by_vital[test.kind]) for test in analysis.family],
         all_states=[_all_states(states) for states in analysis.all_states],
         states=[_state(state) for state in analysis.summaries],

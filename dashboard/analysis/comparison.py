@@ -169,8 +169,10 @@ def compare_family(
     strict = within_families(holm, p, families)
     mild = within_families(benjamini_hochberg, p, families)
     return tuple(
-        c if c.tests is None else replace(c, tests=replace(c.tests, holm_p=one, bh_p=other))
-        for c, one, other in zip(compared, strict, mild, strict=True)
+        replace(c, tests=replace(c.tests, holm_p=holm_p, bh_p=bh_p))
+        if c.tests and holm_p is not None and bh_p is not None
+        else c
+        for c, holm_p, bh_p in zip(compared, strict, mild, strict=True)
     )
 
 

@@ -362,7 +362,8 @@ def less_baseline(readings: StateReadings, baselines: Mapping[Place, float]) -> 
     for group in readings.groups:
         rest = baselines.get((group.session, group.kind, group.source))
         if rest is not None:
-            changed.append(_changed(group, rest))
+            total = group.total - group.n * rest
+            changed.append(replace(group, total=total, largest=group.largest + abs(rest)))
     return replace(readings, groups=tuple(changed))
 
 
@@ -370,7 +371,3 @@ def without_baseline(readings: StateReadings, baselines: Mapping[Place, float]) 
     """Count the sessions with readings of a vital in the three states and no baseline of it."""
     places = {(group.session, group.kind, group.source) for group in readings.in_states()}
     return len({place[0] for place in places if place not in baselines})
-
-
-def _changed(group: ReadingGroup, rest: float) -> ReadingGroup:
-    return replace(group, total=group.total - group.n * rest, largest=group.largest + abs(rest))

@@ -23,7 +23,7 @@ from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
-from edge_agent.store.read.sessions import MeanReading, SessionSummary
+from edge_agent.store.read.sessions import SessionSummary
 
 _BAND = 24.0
 _SHARES = 96.0
@@ -457,7 +457,8 @@ def side_by_side(
     for label in labels:
         summaries = [conditions.get(label) for conditions in each]
         vitals = [one.vitals if one else {} for one in summaries]
-        pairs = [Pair(kind, *(_mean(known, kind) for known in vitals)) for kind in kinds]
+        means = [{kind: mean.mean for kind, mean in known.items()} for known in vitals]
+        pairs = [Pair(kind, *(known.get(kind) for known in means)) for kind in kinds]
         expressions = tuple(_strongest(one.expression if one else None) for one in summaries)
         rows.append(Row(label, tuple(pairs), expressions))
     return rows
@@ -466,13 +467,6 @@ def side_by_side(
 def description(rows: list[Row]) -> Iterator[str]:
     """Yield what the rows say in words, for who does not see the picture."""
     return (row.sentence() for row in rows if row.sentence())
-
-
-def _mean(vitals: Mapping[VitalKind, MeanReading], kind: VitalKind) -> float | None:
-    known = vitals.get(kind)
-    if known is None:
-        return None
-    return known.mean
 
 
 def _strongest(expression: Mapping[Emotion, float] | None) -> tuple[str, float] | None:

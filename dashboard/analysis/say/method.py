@@ -22,7 +22,7 @@ from dashboard.analysis.say.models import model_rule
 from dashboard.analysis.say.numbers import (
     ALPHA,
     bounds_text,
-    df_text,
+    exact_df,
     how_many,
     interval_text,
     lags_text,
@@ -38,7 +38,7 @@ from dashboard.analysis.say.numbers import (
 from dashboard.analysis.say.tests import family_rule
 from dashboard.analysis.sensitivity import Conclusion, MatchingChoice, Sensitivity, SettlingChoice
 from dashboard.languages.current import N_, gettext, ngettext
-from dashboard.languages.figures import decimal, general, thousands
+from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import state_name, vital_in_text, with_and
 from dashboard.statistics.agreement import Agreement, NoInterval
 from dashboard.statistics.heart import MINIMUM_S
@@ -357,7 +357,7 @@ def all_states_sentence(states: VitalStates) -> str:
     if anova is None:
         start = gettext("{vital}, all {count} states at once: no test.")
         return f"{start.format(vital=name, count=count)} {_why_no_anova(states)}"
-    df = with_and([_exact_df(value) for value in anova.corrected_df])
+    df = with_and([exact_df(value) for value in anova.corrected_df])
     text = gettext(
         "{vital} was not shown to differ between the {count} states taken together ({people}, F = "
         "{f} with {df} degrees of freedom after Greenhouse and Geisser, p {p}, generalized η² = "
@@ -392,13 +392,6 @@ def _why_no_anova(states: VitalStates) -> str:
         "The states differ by the same amounts for everybody, so there is no spread to judge them "
         "by."
     )
-
-
-def _exact_df(value: float) -> str:
-    """Write degrees of freedom: whole ones without decimals, others with two."""
-    if value == round(value):
-        return df_text(value)
-    return decimal(value, 2)
 
 
 def agreement_sentence(sources: SourceAgreement) -> str:

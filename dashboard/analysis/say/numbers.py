@@ -186,6 +186,11 @@ def df_text(df: float) -> str:
     return by_locale(f"{df:.1f}")
 
 
+def exact_df(df: float) -> str:
+    """Write degrees of freedom: whole ones without decimals, others with two."""
+    return df_text(df) if df == round(df) else figures.decimal(df, 2)
+
+
 def percent(share: float) -> str:
     """Write a share as ``12 %``."""
     return figures.percent(share)

@@ -34,6 +34,7 @@ from dashboard.analysis.say.numbers import (
     ALPHA,
     correction_name,
     df_text,
+    exact_df,
     flag_name,
     interval_text,
     number,
@@ -46,7 +47,7 @@ from dashboard.analysis.say.numbers import (
 )
 from dashboard.analysis.say.tests import shift_text
 from dashboard.languages.current import N_, gettext, ngettext
-from dashboard.languages.figures import decimal, thousands
+from dashboard.languages.figures import thousands
 from dashboard.languages.names import said, state_name, vital_in_text, with_and
 from dashboard.statistics.anova import FTest
 from dashboard.statistics.samples import MINIMUM
@@ -103,7 +104,7 @@ def _f_sentence(
         vital=vital_in_text(one.kind) if crossed else vital_name(one.kind),
         attribute=query.group,
         f=number(test.f, 2),
-        df=with_and([_df(value) for value in test.df]),
+        df=with_and([exact_df(value) for value in test.df]),
         p=p_equals(test.p),
         method=correction_name(query.correction),
         adjusted=p_equals(decides),
@@ -135,16 +136,12 @@ def _f_claim(*, shown: bool, crossed: bool) -> str:
     )
 
 
-def _df(value: float) -> str:
-    return df_text(value) if value == round(value) else decimal(value, 2)
-
-
 def _apa(one: VitalGroups, test: FTest, decides: float, query: AnalysisQuery, crossed: bool) -> str:
     return _apa_claim(shown=decides < ALPHA, crossed=crossed).format(
         attribute=query.group,
         vital=vital_in_text(one.kind),
-        df=_df(test.df[0]),
-        df_rest=_df(test.df[1]),
+        df=exact_df(test.df[0]),
+        df_rest=exact_df(test.df[1]),
         f=number(test.f, 2),
         p=apa_p(test.p),
         method=correction_name(query.correction),
