@@ -1,11 +1,5 @@
-"""Misreading, left out, period.
-
-Readings in doubt that count in no mean: how many, and whether they would matter. Pure.
-
-What misread faces and mixed windows do to differences between observed states. Pure.
-
-Whether a difference may come from the time in the session: by how much each vital drifts, when
-the states were met, and what is left at equal times. Pure.
+"""Checks of a difference: readings left out for their flags, misread faces and mixed windows, and
+time in the session. Pure.
 """
 
 from __future__ import annotations

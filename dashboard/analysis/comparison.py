@@ -1,8 +1,5 @@
-"""Pairs tested, p adjusted, Bayes factor.
-
-Which test states get, and a family of such tests with its adjusted p values. Pure.
-
-How much the data speak for or against a difference: the Bayes factor of each t-test. Pure.
+"""Tests of two states, of a family of such pairs with adjusted p values, and of all states at
+once. Pure.
 """
 
 from __future__ import annotations

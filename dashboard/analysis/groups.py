@@ -1,10 +1,6 @@
-"""Groups of people; people who lack a state.
+"""Groups of people by an attribute, and people who lack a state beside those who have it. Pure.
 
-Groups of people, by one of their attributes: do they differ, and do the states differ otherwise
-in one group than in another? A family of its own. Pure.
-
-Comparison of people who lack a state with those who have it: at rest, in the other states, and
-in their reactions. Pure.
+Each is a family of tests of its own.
 """
 
 from __future__ import annotations

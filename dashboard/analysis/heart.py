@@ -1,10 +1,7 @@
-"""Heart-rate variability as outcome.
+"""Heart-rate variability of each participant in each state, and as a tested outcome. Pure.
 
-Variability of the heart rate as a tested outcome: a value for each session and state, compared
-like means of readings, in a family of its own. Pure.
-
-Heart-rate variability of each participant in each state, from the readings of intervals between
-beats. Pure.
+A measure has one value for each session and state, which is compared as means of readings are, in
+a family of its own.
 """
 
 from __future__ import annotations

@@ -1,11 +1,8 @@
-"""Session means, person means, baseline.
-
-From the readings of each session to the values that are compared: session first, then person.
+"""From the readings of each session to the values that are compared: session first, then person.
 
 Two sessions of a person differ for many reasons: the hour, the coffee, another sensor. So states
-are compared within a session, and a person's sessions are averaged, each with the same weight.
-
-Change from baseline: readings less what the participant's were at rest in the same session.
+are compared within a session, and a person's sessions are averaged, each with the same weight. A
+change from baseline is a reading less what the participant's were at rest in the same session.
 """
 
 from __future__ import annotations

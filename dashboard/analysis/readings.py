@@ -1,9 +1,5 @@
-"""Read and filter.
-
-Which readings count and what state they belong to: from the timeline to sums by session and
+"""Readings that count, with the state they belong to: from the timeline to sums by session and
 state.
-
-Readings that belong together, and how the pieces of stimuli are put together to them. Pure.
 """
 
 from __future__ import annotations

@@ -1,12 +1,9 @@
-"""A session on one axis; two side by side.
-
-The timeline of a session as shapes: conditions, expression and vitals on one axis.
+"""The timeline of a session as shapes (conditions, expression and vitals on one axis), and two
+sessions beside each other.
 
 The page draws them as SVG, so that screen and paper show the same without a script. The axis is the
 time since the session's start, or since a condition's; a second session is laid over the first by
 it.
-
-Two sessions beside each other: means by condition, and the same in sentences.
 """
 
 from __future__ import annotations

@@ -1,16 +1,7 @@
-"""The trends chart.
-
-The trends chart: shares of expressions and vital signs, one panel above the other.
+"""The trends chart: shares of expressions and vital signs, one panel above the other; the ranges of
+time around one, and how two ranges differ.
 
 Heart rate and blood pressure have their panels always, other vitals when there are readings.
-
-What the trends chart is drawn from, and which kinds of vitals it has panels for.
-
-Where the parts of the trends chart lie: panels, axes, captions, and the marks of stimuli.
-
-Where one goes from a range of time, and how two ranges of the same length differ.
-
-What a pointer reads between two readings: the last one, and how long before it was.
 """
 
 from __future__ import annotations

@@ -1,13 +1,6 @@
-"""Analyse, compare sensors, plan.
-
-``affect-edge analyse``: the tests of the analysis page in a terminal, or as JSON for
-programs.
-
-What ``affect-edge analyse`` prints for people: warnings, sentences and the table of tests.
-
-``affect-edge compare-sensors``: how far two sources of one vital agree.
-
-``affect-edge plan-study``: how many people a study needs, before there are any data.
+"""The commands ``analyse`` (the tests of the Analysis page in a terminal, or as JSON),
+``compare-sensors`` (how far two sources of one vital agree) and ``plan-study`` (how many people a
+study needs).
 """
 
 from __future__ import annotations

@@ -1,10 +1,5 @@
-"""Distributions in the whole range; adjusted p.
-
-Distributions that SciPy lacks, or computes only in part of the range that the tests need.
-
-Pure.
-
-p values of tests that are shown together. Pure.
+"""Distributions that SciPy lacks, or computes only in part of the range that the tests need, and p
+values adjusted for tests that are shown together. Pure.
 """
 
 from __future__ import annotations

@@ -1,13 +1,4 @@
-"""Cautions.
-
-What a reader must know before believing the numbers, and weigh when concluding from them.
-
-Misread faces and mixed windows, in words. Pure.
-
-Time in the session, in words: how vitals drift, what is left at equal times, when to beware.
-
-Pure.
-"""
+"""Warnings to read before the numbers, and cautions to weigh when concluding from them."""
 
 from __future__ import annotations
 

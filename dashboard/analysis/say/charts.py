@@ -1,10 +1,4 @@
-"""Pictures.
-
-Pictures of an analysis: every participant's means as a line over the states, and the effect
-sizes.
-
-The picture of how the participants' means are distributed in each state.
-"""
+"""Pictures of an analysis: the participants' means, how they are distributed, and effect sizes."""
 
 from __future__ import annotations
 

@@ -1,10 +1,5 @@
-"""Parts that load without SciPy: forest plot, table of exclusions.
-
-Effect sizes as a picture for paper, which needs no script: where each mark stands. Pure.
-
-What was left out as people read it: by flag and state, by settling time, and whether it matters.
-
-Pure.
+"""Parts of the page that load without SciPy: effect sizes as a picture for paper, which needs no
+script, and the table of what was left out.
 """
 
 from __future__ import annotations

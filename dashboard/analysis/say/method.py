@@ -1,11 +1,5 @@
-"""The method in words, and the supplement.
-
-How the numbers of an analysis were computed, and what they take for granted, in words.
-
-What was left out of the means, in words: readings in doubt, beginnings of stimuli. Pure.
-
-What stands beside the comparisons, in words: all states at once, agreement, variability,
-sensitivity. Pure.
+"""The method in words, what was left out, and what stands beside the comparisons: all states at
+once, agreement, variability, sensitivity.
 """
 
 from __future__ import annotations

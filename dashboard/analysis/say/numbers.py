@@ -1,9 +1,4 @@
-"""Numbers and names as people read them.
-
-Numbers and names as people read them, in the language in use.
-
-What people call readings in doubt. Quick to load: the form of the page needs it.
-"""
+"""Numbers and names as people read them, in the language in use. Quick to load."""
 
 from __future__ import annotations
 

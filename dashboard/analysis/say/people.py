@@ -1,11 +1,4 @@
-"""Groups, and the flow of people.
-
-Groups of people as models and in words. Pure.
-
-The flow of people and readings as models, in words, and as a table. Pure.
-
-Sentences that compare people who lack a state with those who have it. Pure.
-"""
+"""Groups of people, the flow of people and readings, and people who lack a state, in words."""
 
 from __future__ import annotations
 

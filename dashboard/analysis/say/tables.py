@@ -1,10 +1,5 @@
-"""Tables.
-
-The table of tests as people read it: every number of a comparison as text, for page and
-terminal. Pure.
-
-What an analysis adds to a bundle beside its rows: what only the dashboard can work out, and the
-scripts of the bundle use. Pure.
+"""Tables of an analysis as text: the tests for page and terminal, and what a bundle gets beside
+its rows.
 """
 
 from __future__ import annotations

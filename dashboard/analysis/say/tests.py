@@ -1,10 +1,5 @@
-"""One sentence for each comparison.
-
-The sentence of each comparison, in the language in use.
-
-The families of tests as models and in words. Pure.
-
-Tests of the heart's variability in words. Pure.
+"""The sentence of each comparison, of each family of tests, and of each test of the heart's
+variability, in the language in use.
 """
 
 from __future__ import annotations
