@@ -1,10 +1,5 @@
-"""Three sources; two sensors.
-
-How far three sources agree about each stimulus: its label, the face, and the participant.
-
-Pure.
-
-Two sources of one vital minute by minute: limits of agreement and intraclass correlation.
+"""Agreement of three sources about each stimulus (its label, the face, the participant), and of
+two sensors about each minute.
 """
 
 from __future__ import annotations

@@ -6,16 +6,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import TypeVar
 
-from dashboard.analysis.agreement import compare_sources
+from dashboard.analysis.agreement import SourceAgreement, compare_sources
 from dashboard.analysis.checks import (
     FaceReading,
+    Misreading,
     PeriodEffect,
     VitalDrift,
-    adjust_periods,
     bounds_of,
     count_left_out,
     doubt_of,
@@ -26,14 +27,22 @@ from dashboard.analysis.checks import (
     periods_of,
     tests_with_all,
 )
-from dashboard.analysis.comparison import Comparison, Decision, decision_of, evidence_of
+from dashboard.analysis.comparison import (
+    Comparison,
+    Decision,
+    StatesComparison,
+    adjusted_p,
+    decision_of,
+    evidence_of,
+)
 from dashboard.analysis.family import (
+    InFamily,
     compare_all_states,
     compare_visits,
     decide_groups,
     in_family,
 )
-from dashboard.analysis.flow import Flow, flow_of, recorded_of
+from dashboard.analysis.flow import flow_of, recorded_of
 from dashboard.analysis.groups import (
     MissingState,
     VitalGroups,
@@ -41,9 +50,17 @@ from dashboard.analysis.groups import (
     compare_groups,
     compare_missing,
 )
-from dashboard.analysis.heart import compare_heart, heart_values, variability_by_state
+from dashboard.analysis.heart import (
+    HeartTest,
+    HeartValue,
+    StateVariability,
+    compare_heart,
+    heart_values,
+    variability_by_state,
+)
 from dashboard.analysis.means import (
     Place,
+    SessionMean,
     StateMean,
     Visits,
     find_baselines,
@@ -54,16 +71,25 @@ from dashboard.analysis.means import (
     visits_of,
     without_baseline,
 )
-from dashboard.analysis.mixed import ModelTest, VitalModel, main_analysis, models_of
+from dashboard.analysis.mixed import Main, ModelTest, VitalModel, main_analysis, models_of
 from dashboard.analysis.readings import (
+    ReadingGroup,
     StateReadings,
     count_states,
     find_beats,
     find_observed,
     find_readings,
 )
-from dashboard.analysis.request import AnalysisQuery, Outcome, Sample, StateBy, emotions_of
-from dashboard.analysis.results import Analysis, StateSummary, VitalComparison, VitalStates
+from dashboard.analysis.request import (
+    AnalysisQuery,
+    Correction,
+    Design,
+    Outcome,
+    Sample,
+    StateBy,
+    emotions_of,
+)
+from dashboard.analysis.results import FlowModel, LeftOutModel, SettlingModel, WithAllModel
 from dashboard.analysis.sensitivity import (
     MatchingChoice,
     Sensitivity,
@@ -75,19 +101,203 @@ from dashboard.analysis.sensitivity import (
     settlings_of,
 )
 from dashboard.analysis.sites import sites_of
-from dashboard.statistics.planning import still_needed
-from dashboard.statistics.t_tests import Bounds, equivalence, summarize
+from dashboard.statistics.period import TimeAdjusted
+from dashboard.statistics.planning import RequiredSample, still_needed
+from dashboard.statistics.t_tests import (
+    BayesFactor,
+    Bounds,
+    Equivalence,
+    Summary,
+    equivalence,
+    summarize,
+)
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
 
 C = TypeVar("C", MatchingChoice, SettlingChoice)
+
+
+@dataclass(frozen=True, slots=True)
+class StateSummary:
+    """One vital in one state over participants; ``summary`` is ``None`` where nobody has it."""
+
+    kind: VitalKind
+    state: str
+    summary: Summary | None
+    readings: int
+
+
+@dataclass(frozen=True, slots=True)
+class VitalComparison:
+    """One test of the family, ``first`` minus ``second``.
+
+    Attributes:
+        kind: what was measured.
+        first: first state.
+        second: second state.
+        comparison: the tests and who went into them.
+        correction: which adjusted p decides.
+        design: which participants were to be compared.
+        equivalence: whether a difference beyond the declared bounds is excluded; ``None`` without a
+            test.
+        required_sample: how many people a difference of the size of the bound needs; ``None``
+            without a test, or where no study could have so many.
+        in_family: what the correction of the family makes of rank test, equivalence test and people
+            needed: what the sentences speak of; ``None`` without a test.
+        period: what time in the session may have to do with it; ``None`` without a paired test.
+        misreading: by how much misread faces shrink it; ``None`` where states are not observed.
+        with_all: what it would come to if every reading counted, whatever its flags; ``None`` where
+            none is left out.
+        by_model: the same two states by the mixed model; ``None`` where it could not be fitted.
+        evidence: the Bayes factor of the t-test; ``None`` without a test.
+    """
+
+    kind: VitalKind
+    first: str
+    second: str
+    comparison: Comparison
+    correction: Correction = Correction.HOLM
+    design: Design = Design.AUTO
+    equivalence: Equivalence | None = None
+    required_sample: RequiredSample | None = None
+    in_family: InFamily | None = None
+    period: PeriodEffect | None = None
+    misreading: Misreading | None = None
+    with_all: WithAllModel | None = None
+    by_model: ModelTest | None = None
+    evidence: BayesFactor | None = None
+
+    @property
+    def adjusted_p(self) -> float | None:
+        """The p that decides, by the correction that was asked for."""
+        return adjusted_p(self.comparison.tests, self.correction)
+
+    @property
+    def observed(self) -> bool:
+        """True if the states are read from the face instead of set by the study."""
+        return self.misreading is not None
+
+    @property
+    def at_equal_times(self) -> TimeAdjusted | None:
+        """The estimate that is told first where order and state hang together; observed emotions
+        come and go, and have no order.
+        """
+        if self.observed or self.period is None or not self.period.uneven:
+            return None
+        return self.period.adjusted
+
+
+@dataclass(frozen=True, slots=True)
+class VitalStates:
+    """One vital over all states at once, and how many they are."""
+
+    kind: VitalKind
+    comparison: StatesComparison
+    states: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Everything that page, API and command show.
+
+    Attributes:
+        query: what was asked.
+        sample: which sessions were looked at, never ``auto``.
+        sessions: those sessions.
+        means: what the values that were tested come to for each participant and state.
+        summaries: every vital in every state, in order of the query’s vitals and ``TESTED_STATES``.
+        family: the comparisons, in order of the vitals asked for and ``PAIRS``.
+        all_states: for each vital the test over all states at once.
+        readings: how many readings went into the means.
+        simulated_readings: how many of those are simulated.
+        estimated_readings: how many of those are estimated and not measured.
+        estimated_left_out: how many estimated ones did not, because nobody asked for them.
+        flagged: readings in the three states that are flagged as in doubt, counted or not.
+        flagged_left_out: how many of those are in no mean.
+        left_out: the readings that are in no mean, by flag and state.
+        settling: by condition or self-report, for each vital what the beginnings of the stimuli
+            held, which are left out.
+        other_states: readings in states that no test uses, by their label.
+        matching: with observed emotions, how the readings were matched.
+        unreported: with self-report, stimuli of which nothing was reported.
+        orders: how many participants saw the tested states in which order, the commonest first.
+        agreements: how far condition, face and self-report agree about the stimuli.
+        variability: of the heart rate by participant and state, where there are intervals between
+            beats.
+        sensitivity: for each comparison of the family the results under other windows and lags,
+            where asked for by observed emotion.
+        settling_sensitivity: the same under other settling times, by condition or self-report.
+        drifts: how each vital changes while a session lasts.
+        mixture: with observed emotions, how far the windows hold more than one state.
+        models: the mixed model of each vital.
+        main: which analysis is the main one.
+        flow: where people and readings were lost; ``None`` where nobody followed them.
+        missing: in what those who lack a state differ from the others.
+        passed_over: readings in the three states whose source is not the one of the session.
+        heart_tests: tests of the intervals between beats, a family of its own.
+        without_baseline: sessions without a baseline of a vital, where a change is asked for.
+        groups: of each vital the groups of people, where an attribute is asked for.
+        heart_values: what the tests of the beats compare.
+        session_means: of each session and state, which models and tests start from.
+        baselines: mean at rest, where a change is asked for.
+        sites: where each participant was measured; empty where that is one site.
+    """
+
+    query: AnalysisQuery
+    sample: Sample
+    sessions: tuple[Session, ...]
+    means: tuple[StateMean, ...]
+    summaries: tuple[StateSummary, ...]
+    family: tuple[VitalComparison, ...]
+    all_states: tuple[VitalStates, ...]
+    readings: int
+    simulated_readings: int
+    estimated_readings: int
+    estimated_left_out: int
+    flagged: int
+    flagged_left_out: int
+    left_out: tuple[LeftOutModel, ...]
+    settling: tuple[SettlingModel, ...]
+    other_states: Mapping[str, int]
+    matching: MatchCounts | None
+    unreported: int
+    orders: Mapping[tuple[str, ...], int]
+    agreements: tuple[SourceAgreement, ...]
+    variability: tuple[StateVariability, ...]
+    sensitivity: tuple[Sensitivity[MatchingChoice], ...]
+    settling_sensitivity: tuple[Sensitivity[SettlingChoice], ...]
+    drifts: tuple[VitalDrift, ...] = ()
+    mixture: Mixture | None = None
+    models: tuple[VitalModel, ...] = ()
+    main: Main = Main.T_TESTS
+    flow: FlowModel | None = None
+    missing: tuple[MissingState, ...] = ()
+    passed_over: tuple[ReadingGroup, ...] = ()
+    heart_tests: tuple[HeartTest, ...] = ()
+    without_baseline: int = 0
+    groups: tuple[VitalGroups, ...] = ()
+    heart_values: tuple[HeartValue, ...] = ()
+    session_means: tuple[SessionMean, ...] = ()
+    baselines: Mapping[Place, float] = field(default_factory=dict)
+    sites: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def participants(self) -> tuple[str, ...]:
+        """Codes of the participants who have a mean, sorted."""
+        return tuple(sorted({mean.participant for mean in self.means}))
+
+    @property
+    def tests_computed(self) -> int:
+        """How many tests have numbers: the family that p is adjusted for."""
+        return sum(test.comparison.tests is not None for test in self.family)
 
 
 def analyse(
@@ -225,10 +435,11 @@ def _analysis_of(
     visits = visits_of(of_sessions)
     drifts = tuple(drift_of(kind, means) for kind in query.vital)
     compared = compare_visits(visits, query)
-    family = _family(compared, readings, query)
     sites = sites_of(reader)
     models = models_of(of_sessions, compared, query, sites)
-    judged = _with_models(_with_faces(family, query, face, choices.mixture), models)
+    with_all = tests_with_all(readings, query, compared)
+    effects = periods_of(compared, times_of(of_sessions), drifts, query)
+    tests = _tests(query, compared, with_all, effects, face, models)
     left_out = count_left_out(readings, query)
     recorded = recorded_of(reader, query, sessions, stimuli, readings)
     flow = flow_of(recorded, query, readings, of_sessions, left_out, compared)
@@ -240,7 +451,7 @@ def _analysis_of(
         summaries=tuple(
             _summary(means, kind, state) for kind in query.vital for state in query.states
         ),
-        family=_with_periods(judged, query, times_of(of_sessions), drifts),
+        family=_doubted(tests, query, choices.mixture),
         all_states=tuple(
             VitalStates(kind, compare_all_states(visits, kind, query.states), len(query.states))
             for kind in query.vital
@@ -289,7 +500,7 @@ def _missing(
     query: AnalysisQuery,
     sessions: Sequence[Session],
     means: Sequence[StateMean],
-    flow: Flow,
+    flow: FlowModel,
 ) -> tuple[MissingState, ...]:
     """Compare who lacks a state with who has it; read what they were at rest where there are such
     people.
@@ -322,75 +533,48 @@ def _summary(means: Sequence[StateMean], kind: VitalKind, state: str) -> StateSu
     return StateSummary(kind, state, summary, sum(mean.readings for mean in own))
 
 
-def _family(
-    family: Sequence[Comparison], readings: StateReadings, query: AnalysisQuery
-) -> tuple[VitalComparison, ...]:
-    wanted = [(kind, first, second) for kind in query.vital for first, second in query.pairs]
-    with_all = tests_with_all(readings, query, family) or [None] * len(wanted)
-    return tuple(
-        replace(judged(*names, comparison, query), with_all=one)
-        for names, comparison, one in zip(wanted, family, with_all, strict=True)
-    )
-
-
-def _with_faces(
-    family: Sequence[VitalComparison],
+def _tests(
     query: AnalysisQuery,
+    compared: Sequence[Comparison],
+    with_all: Sequence[WithAllModel],
+    effects: Sequence[PeriodEffect | None],
     face: FaceReading | None,
-    mixed: Mixture | None,
-) -> tuple[VitalComparison, ...]:
-    """Add what the families make of the numbers beside the t-tests, and what misread faces do."""
-    lost = [misreading_of(query, one.first, one.second, face) for one in family]
-    strict = [
-        (one.comparison, bounds_of(one.comparison, one.equivalence, misread))
-        for one, misread in zip(family, lost, strict=True)
+    models: Sequence[VitalModel],
+) -> list[VitalComparison]:
+    """Put together what stands beside each comparison."""
+    names = [(kind, *pair) for kind in query.vital for pair in query.pairs]
+    by_model = {(one.kind, one.first, one.second): one for model in models for one in model.tests}
+    return [
+        replace(
+            judged(kind, first, second, comparison, query),
+            with_all=every,
+            misreading=misreading_of(query, first, second, face),
+            by_model=by_model.get((kind, first, second)),
+            evidence=evidence_of(comparison),
+            period=effect,
+        )
+        for (kind, first, second), comparison, every, effect in zip(
+            names, compared, with_all or [None] * len(names), effects, strict=True
+        )
     ]
-    decided = in_family(strict, query.correction, query.families)
-    return tuple(
-        replace(
-            one, in_family=own and replace(own, doubt=doubt_of(misread, mixed)), misreading=misread
-        )
-        for one, own, misread in zip(family, decided, lost, strict=True)
-    )
 
 
-def _with_models(
-    family: Sequence[VitalComparison], models: Sequence[VitalModel]
+def _doubted(
+    family: Sequence[VitalComparison], query: AnalysisQuery, mixed: Mixture | None
 ) -> tuple[VitalComparison, ...]:
-    """Add what the model makes of each pair of states, and the evidence of the t-tests."""
-    by_name: dict[tuple[VitalKind, str, str], ModelTest] = {
-        (test.kind, test.first, test.second): test for model in models for test in model.tests
-    }
-    return tuple(
-        replace(
-            one,
-            by_model=by_name.get((one.kind, one.first, one.second)),
-            evidence=evidence_of(one.comparison),
-        )
-        for one in family
-    )
-
-
-def _with_periods(
-    family: Sequence[VitalComparison],
-    query: AnalysisQuery,
-    times: Visits,
-    drifts: Sequence[VitalDrift],
-) -> tuple[VitalComparison, ...]:
-    """Add what time in the session may have to do with each paired difference, and call none
-    excluded that it may hide.
+    """Add what the families make of the numbers beside the t-tests. No difference is called
+    excluded that misread faces, mixed windows or time in the session may hide.
     """
-    pairs = [(test.kind, test.first, test.second, test.comparison) for test in family]
-    effects = adjust_periods(periods_of(pairs, times, drifts), query.correction, query.families)
-    return tuple(_timed(test, own) for test, own in zip(family, effects, strict=True))
-
-
-def _timed(test: VitalComparison, effect: PeriodEffect | None) -> VitalComparison:
-    own = test.in_family
-    bounds = bounds_of(test.comparison, test.equivalence, test.misreading)
-    if own is not None and bounds is not None and not own.doubt:
-        own = replace(own, doubt=hides(effect, bounds.bounds.high))
-    return replace(test, period=effect, in_family=own)
+    strict = [bounds_of(one.comparison, one.equivalence, one.misreading) for one in family]
+    pairs = zip((one.comparison for one in family), strict, strict=True)
+    decided = in_family(pairs, query.correction, query.families)
+    doubted = []
+    for one, own, bounds in zip(family, decided, strict, strict=True):
+        doubt = doubt_of(one.misreading, mixed)
+        if not doubt and bounds is not None:
+            doubt = hides(one.period, bounds.bounds.high)
+        doubted.append(replace(one, in_family=own and replace(own, doubt=doubt)))
+    return tuple(doubted)
 
 
 def judged(
@@ -399,19 +583,16 @@ def judged(
     """Add to a comparison what the declared bound says: is more excluded, and how many people would
     find it?
     """
+    blank = VitalComparison(kind, first, second, comparison, query.correction, query.design)
     if comparison.tests is None or comparison.method is None:
-        return VitalComparison(kind, first, second, comparison, query.correction, query.design)
+        return blank
+    sides = (comparison.first, comparison.second, comparison.method)
     bound = query.bound(kind)
-    try:
-        required = still_needed(comparison.first, comparison.second, comparison.method, bound)
-    except StatisticsError:  # the bound is so small beside the spread that no study could find it
-        required = None
-    excluded = equivalence(
-        comparison.first, comparison.second, comparison.method, Bounds(-bound, bound)
-    )
-    return VitalComparison(
-        kind, first, second, comparison, query.correction, query.design, excluded, required
-    )
+    required = None
+    with suppress(StatisticsError):  # the bound is too small for any study to find it
+        required = still_needed(*sides, bound)
+    excluded = equivalence(*sides, Bounds(-bound, bound))
+    return replace(blank, equivalence=excluded, required_sample=required)
 
 
 def _sensitivity(

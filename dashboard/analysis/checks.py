@@ -1,11 +1,5 @@
-"""Misreading, left out, period.
-
-Readings in doubt that count in no mean: how many, and whether they would matter. Pure.
-
-What misread faces and mixed windows do to differences between observed states. Pure.
-
-Whether a difference may come from the time in the session: by how much each vital drifts, when
-the states were met, and what is left at equal times. Pure.
+"""Checks of a difference: readings left out for their flags, misread faces and mixed windows, and
+time in the session. Pure.
 """
 
 from __future__ import annotations
@@ -13,13 +7,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import compress
 
 import numpy as np
 
-from dashboard.analysis.comparison import Comparison, Decision
+from dashboard.analysis.comparison import Comparison, Decision, adjusted_p
 from dashboard.analysis.family import ALPHA, adjusted_by, decide_groups
-from dashboard.analysis.means import Sides, StateMean, Visits, sides_of
+from dashboard.analysis.means import StateMean, Visits, sides_of
 from dashboard.analysis.readings import StateReadings
 from dashboard.analysis.request import (
     DOUBTS,
@@ -29,7 +22,8 @@ from dashboard.analysis.request import (
     StateBy,
     tested_state,
 )
-from dashboard.analysis.sensitivity import Conclusion, conclude
+from dashboard.analysis.results import LeftOutModel, WithAllModel, gathered
+from dashboard.analysis.sensitivity import conclude
 from dashboard.languages.current import N_
 from dashboard.statistics.period import (
     Attenuation,
@@ -51,36 +45,7 @@ from edge_agent.store.read.matching import Mixture
 from edge_agent.store.read.stimuli import Stimulus
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """How many readings of a state a flag keeps out of the means.
-
-    A reading with two such flags is counted under both.
-    """
-
-    flag: VitalFlag
-    state: str
-    readings: int
-
-
-@dataclass(frozen=True, slots=True)
-class WithAll:
-    """What a test would come to if every reading counted, whatever its flags.
-
-    Attributes:
-        decision: in numbers.
-        adjusted_p: the p that would decide, by the correction that was asked for.
-        conclusion: what it would come to.
-        changes: whether that is another conclusion than the one without the readings in doubt.
-    """
-
-    decision: Decision
-    adjusted_p: float | None
-    conclusion: Conclusion
-    changes: bool
-
-
-def count_left_out(readings: StateReadings, query: AnalysisQuery) -> tuple[LeftOut, ...]:
+def count_left_out(readings: StateReadings, query: AnalysisQuery) -> tuple[LeftOutModel, ...]:
     """Count the readings that are left out, by flag and state."""
     counts: Counter[tuple[VitalFlag, str]] = Counter()
     for group in readings.in_states():
@@ -89,7 +54,7 @@ def count_left_out(readings: StateReadings, query: AnalysisQuery) -> tuple[LeftO
             if state is not None:
                 counts[flag, state] += group.n
     return tuple(
-        LeftOut(flag, state, counts[flag, state])
+        LeftOutModel(flag=flag, state=state, readings=counts[flag, state])
         for flag in DOUBTS
         for state in query.states
         if counts[flag, state]
@@ -98,7 +63,7 @@ def count_left_out(readings: StateReadings, query: AnalysisQuery) -> tuple[LeftO
 
 def tests_with_all(
     readings: StateReadings, query: AnalysisQuery, family: Sequence[Comparison]
-) -> tuple[WithAll, ...]:
+) -> tuple[WithAllModel, ...]:
     """Decide the family again with every reading, for comparison; it decides nothing.
 
     Args:
@@ -118,15 +83,14 @@ def tests_with_all(
     )
 
 
-def _with_all(decision: Decision, comparison: Comparison, correction: Correction) -> WithAll:
-    strict = correction is Correction.HOLM
-    adjusted = decision.holm_p if strict else decision.bh_p
-    usual = None
-    if comparison.tests is not None:
-        usual = comparison.tests.holm_p if strict else comparison.tests.bh_p
+def _with_all(decision: Decision, comparison: Comparison, correction: Correction) -> WithAllModel:
+    adjusted = adjusted_p(decision, correction)
     conclusion = conclude(decision.difference, adjusted)
+    usual = adjusted_p(comparison.tests, correction)
     changes = conclusion is not conclude(comparison.difference, usual)
-    return WithAll(decision, adjusted, conclusion, changes)
+    return gathered(
+        WithAllModel, decision, adjusted_p=adjusted, conclusion=conclusion, changes=changes
+    )
 
 
 MANY_MIXED = 0.25
@@ -271,23 +235,6 @@ def drift_of(kind: VitalKind, means: Sequence[StateMean]) -> VitalDrift:
     return VitalDrift(kind, change, "")
 
 
-def period_effect(
-    comparison: Comparison, times: Sides, change: Drift | None
-) -> PeriodEffect | None:
-    """Judge one comparison; ``None`` without a paired test.
-
-    Args:
-        comparison: the test.
-        times: minutes since the start of the session, from the sessions that the values are from.
-        change: how the vital changes over the session, if that is known.
-    """
-    if comparison.method is not Method.PAIRED or comparison.tests is None:
-        return None
-    both = sorted(times.first.keys() & times.second.keys())
-    gaps = [times.first[code] - times.second[code] for code in both]
-    return effect_of(comparison.first, comparison.second, gaps, change)
-
-
 def effect_of(
     first: Sequence[float], second: Sequence[float], gaps: Sequence[float], change: Drift | None
 ) -> PeriodEffect:
@@ -318,34 +265,39 @@ def effect_of(
 
 
 def periods_of(
-    family: Sequence[tuple[VitalKind, str, str, Comparison]],
-    times: Visits,
-    drifts: Sequence[VitalDrift],
+    family: Sequence[Comparison], times: Visits, drifts: Sequence[VitalDrift], query: AnalysisQuery
 ) -> tuple[PeriodEffect | None, ...]:
-    """Judge comparisons, each with its vital and its two states; p is not adjusted yet.
+    """Judge each comparison, with p adjusted over those of its family; ``None`` without a paired
+    test.
 
     Args:
-        family: the tests.
+        family: the tests, in order of the vitals asked for and the pairs of states.
         times: of each vital and participant the minutes since the start of each session, by state.
         drifts: how the vitals change over the session.
+        query: the question.
     """
     changes = {one.kind: one.drift for one in drifts}
-    return tuple(
-        period_effect(comparison, sides_of(times, kind, first, second), changes[kind])
-        for kind, first, second, comparison in family
-    )
+    names = [(kind, *pair) for kind in query.vital for pair in query.pairs]
+    effects: list[PeriodEffect | None] = []
+    for (kind, first, second), comparison in zip(names, family, strict=True):
+        effect = None
+        if comparison.method is Method.PAIRED and comparison.tests is not None:
+            sides = sides_of(times, kind, first, second)
+            both = sorted(sides.first.keys() & sides.second.keys())
+            gaps = [sides.first[code] - sides.second[code] for code in both]
+            effect = effect_of(comparison.first, comparison.second, gaps, changes[kind])
+        effects.append(effect)
+    return adjust_periods(effects, query.correction, query.families)
 
 
 def adjust_periods(
     effects: Sequence[PeriodEffect | None], correction: Correction, families: Sequence[int] = ()
 ) -> tuple[PeriodEffect | None, ...]:
     """Adjust the p values at equal times over those of each family that could be computed."""
-    computed = [one.adjusted.p for one in effects if one is not None and one.adjusted is not None]
-    own = tuple(compress(families, (bool(one and one.adjusted) for one in effects)))
-    adjusted = iter(adjusted_by(correction, computed, own))
+    p = [one.adjusted.p if one and one.adjusted else None for one in effects]
+    adjusted = adjusted_by(correction, p, families)
     return tuple(
-        replace(one, adjusted_p=next(adjusted)) if one is not None and one.adjusted else one
-        for one in effects
+        one and replace(one, adjusted_p=own) for one, own in zip(effects, adjusted, strict=True)
     )
 
 

@@ -1,8 +1,5 @@
-"""Pairs tested, p adjusted, Bayes factor.
-
-Which test states get, and a family of such tests with its adjusted p values. Pure.
-
-How much the data speak for or against a difference: the Bayes factor of each t-test. Pure.
+"""Tests of two states, of a family of such pairs with adjusted p values, and of all states at
+once. Pure.
 """
 
 from __future__ import annotations
@@ -11,9 +8,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import compress
 
-from dashboard.analysis.request import Design
+from dashboard.analysis.request import Correction, Design
 from dashboard.statistics.anova import RepeatedAnova, repeated_anova
 from dashboard.statistics.distributions import benjamini_hochberg, holm, within_families
 from dashboard.statistics.ranks import Normality, RankTest, rank_sum, shapiro_wilk, signed_rank
@@ -124,6 +120,13 @@ class Decision:
     bh_p: float | None = None
 
 
+def adjusted_p(one: Tests | Decision | None, correction: Correction) -> float | None:
+    """Return the p that decides, by the correction that was asked for; ``None`` without a test."""
+    if one is None:
+        return None
+    return one.holm_p if correction is Correction.HOLM else one.bh_p
+
+
 @dataclass(frozen=True, slots=True)
 class StatesComparison:
     """All states of one vital at once.
@@ -159,19 +162,15 @@ def compare_family(
         StatisticsError: a mean is not finite or beyond 1e±60.
     """
     compared = [compare(first, second, design) for first, second in sides]
-    computed = [c.tests for c in compared if c.tests is not None]
-    p = [tests.t.p for tests in computed]
-    own = tuple(compress(families, (c.tests is not None for c in compared)))
-    adjusted = (
-        replace(tests, holm_p=strict, bh_p=mild)
-        for tests, strict, mild in zip(
-            computed,
-            within_families(holm, p, own),
-            within_families(benjamini_hochberg, p, own),
-            strict=True,
-        )
+    p = [None if c.tests is None else c.tests.t.p for c in compared]
+    strict = within_families(holm, p, families)
+    mild = within_families(benjamini_hochberg, p, families)
+    return tuple(
+        replace(c, tests=replace(c.tests, holm_p=holm_p, bh_p=bh_p))
+        if c.tests and holm_p is not None and bh_p is not None
+        else c
+        for c, holm_p, bh_p in zip(compared, strict, mild, strict=True)
     )
-    return tuple(c if c.tests is None else replace(c, tests=next(adjusted)) for c in compared)
 
 
 def decide_family(
@@ -186,13 +185,12 @@ def decide_family(
         StatisticsError: as ``compare_family``.
     """
     decided = [_decided(_chosen(first, second, design)) for first, second in sides]
-    p = [one.p for one in decided if one.p is not None]
-    own = tuple(compress(families, (one.p is not None for one in decided)))
-    strict = iter(within_families(holm, p, own))
-    mild = iter(within_families(benjamini_hochberg, p, own))
+    p = [one.p for one in decided]
+    strict = within_families(holm, p, families)
+    mild = within_families(benjamini_hochberg, p, families)
     return tuple(
-        one if one.p is None else replace(one, holm_p=next(strict), bh_p=next(mild))
-        for one in decided
+        replace(one, holm_p=holm_p, bh_p=bh_p)
+        for one, holm_p, bh_p in zip(decided, strict, mild, strict=True)
     )
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import compress
 
 from dashboard.analysis.comparison import (
     Comparison,
@@ -24,7 +24,7 @@ from dashboard.analysis.comparison import (
 from dashboard.analysis.means import Sides, Visits, sides_of, states_together, visits_of_groups
 from dashboard.analysis.readings import ReadingGroup
 from dashboard.analysis.request import TESTED_STATES, AnalysisQuery, Correction
-from dashboard.statistics.distributions import benjamini_hochberg, holm, within_families
+from dashboard.statistics.distributions import P, benjamini_hochberg, holm, within_families
 from dashboard.statistics.planning import RequiredSample, first_step, still_needed
 from dashboard.statistics.t_tests import Equivalence
 from edge_agent.core.errors import StatisticsError
@@ -91,8 +91,8 @@ def compare_all_states(
 
 
 def adjusted_by(
-    correction: Correction, p_values: Sequence[float], families: Sequence[int] = ()
-) -> tuple[float, ...]:
+    correction: Correction, p_values: Sequence[P], families: Sequence[int] = ()
+) -> tuple[P, ...]:
     """Return p values adjusted by the method that was asked for, within each family; all are one
     where no families are given.
 
@@ -122,34 +122,26 @@ def in_family(
         StatisticsError: as the tests.
     """
     every = list(pairs)
-    kept = [c.tests is not None and e is not None for c, e in every]
-    computed = list(compress(every, kept))
-    own = tuple(compress(families or [0] * len(every), kept))
-    sizes = Counter(own)
-    rank_p = adjusted_by(correction, [c.tests.rank.p for c, _ in computed if c.tests], own)
-    equivalence_p = adjusted_by(correction, [e.p for _, e in computed if e], own)
-    decided = iter(
-        InFamily(sizes[family], rank, other, _needed(*pair, sizes[family]))
-        for pair, family, rank, other in zip(computed, own, rank_p, equivalence_p, strict=True)
+    own = families or [0] * len(every)
+    ranks = [c.tests.rank.p if c.tests and e else None for c, e in every]
+    rank_p = adjusted_by(correction, ranks, own)
+    equivalence_p = adjusted_by(correction, [e.p if c.tests and e else None for c, e in every], own)
+    sizes = Counter(family for family, p in zip(own, ranks, strict=True) if p is not None)
+    return tuple(
+        None
+        if rank is None or other is None or e is None
+        else InFamily(sizes[family], rank, other, _needed(c, e, sizes[family]))
+        for (c, e), family, rank, other in zip(every, own, rank_p, equivalence_p, strict=True)
     )
-    return tuple(next(decided) if c.tests is not None and e else None for c, e in every)
 
 
-def _needed(
-    comparison: Comparison, equivalence: Equivalence | None, tests: int
-) -> RequiredSample | None:
-    if comparison.method is None or equivalence is None:
-        return None
-    try:
+def _needed(comparison: Comparison, declared: Equivalence, tests: int) -> RequiredSample | None:
+    c = comparison
+    with suppress(StatisticsError):  # the bound is too small for any study to find it
         return still_needed(
-            comparison.first,
-            comparison.second,
-            comparison.method,
-            equivalence.bounds.high,
-            alpha=first_step(tests),
+            c.first, c.second, declared.method, declared.bounds.high, alpha=first_step(tests)
         )
-    except StatisticsError:  # the bound is so small beside the spread that no study could find it
-        return None
+    return None
 
 
 def _sides(visits: Visits, query: AnalysisQuery) -> list[Sides]:

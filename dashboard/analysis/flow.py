@@ -7,15 +7,24 @@ was lost, and why.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
-from dashboard.analysis.checks import LeftOut
 from dashboard.analysis.comparison import Comparison
 from dashboard.analysis.means import SessionMean, sides_of, visits_of
 from dashboard.analysis.readings import StateReadings
 from dashboard.analysis.request import AnalysisQuery, StateBy
+from dashboard.analysis.results import (
+    FlowModel,
+    LeftOutModel,
+    LossModel,
+    MissingModel,
+    StageModel,
+    Step,
+    TestFlowModel,
+)
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Session
@@ -24,17 +33,6 @@ from edge_agent.store.read.base import flags_of
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
 from edge_agent.store.read.study import ReadingCount, Recruited, outside
-
-
-class Step(StrEnum):
-    """A step of the flow, in order."""
-
-    CONSENTED = "consented"
-    IN_SESSIONS = "in_sessions"
-    MEASURED = "measured"
-    USABLE = "usable"
-    IN_STATE = "in_state"
-    TESTED = "tested"
 
 
 class Lost(StrEnum):
@@ -51,84 +49,12 @@ class Lost(StrEnum):
     NO_PAIR = "no_pair"
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(NamedTuple):
     """How many are there; ``readings`` is ``None`` where readings are not counted yet."""
 
     people: int
     sessions: int
     readings: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """What one reason costs on the way to the next step.
-
-    Attributes:
-        reason: why.
-        people: who is lost altogether by it.
-        readings: how many readings; ``None`` where they are not counted yet.
-        detail: which flag or vital; empty for all.
-        state: in which state; ``None`` for all.
-    """
-
-    reason: Lost
-    people: int
-    readings: int | None
-    detail: str = ""
-    state: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One step: who is there, and what was lost since the step before."""
-
-    step: Step
-    count: Count
-    losses: tuple[Loss, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LackingState:
-    """Who has a vital, but not in this state."""
-
-    kind: VitalKind
-    state: str
-    codes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TestFlow:
-    """Who is in one test, and who is not.
-
-    Attributes:
-        kind: what was measured.
-        first: first state.
-        second: second state.
-        used: people in the t-test.
-        lacks_first: people who have the second state only, and are not used.
-        lacks_second: people who have the first state only, and are not used.
-        apart: people who have both, but never in one session.
-        both: people who have both and are not used, because groups are compared.
-    """
-
-    kind: VitalKind
-    first: str
-    second: str
-    used: int
-    lacks_first: int
-    lacks_second: int
-    apart: int
-    both: int
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """The whole way: the steps, who lacks a state, and who is in which test."""
-
-    stages: tuple[Stage, ...]
-    missing: tuple[LackingState, ...]
-    tests: tuple[TestFlow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +67,18 @@ class Recorded:
     sessions: Sequence[Session]
     every_session: Sequence[Session]
     counts: Sequence[ReadingCount]
+
+
+def _loss(
+    reason: Lost, people: int, readings: int | None = None, detail: str = "", state: str = ""
+) -> LossModel:
+    return LossModel(
+        reason=reason, detail=detail, state=state, people=people, readings=readings, sentence=""
+    )
+
+
+def _stage(step: Step, count: Count, lost: Iterable[LossModel] = ()) -> StageModel:
+    return StageModel(step=step, title="", **count._asdict(), lost=tuple(lost))
 
 
 def recorded_of(
@@ -176,10 +114,10 @@ def flow_of(
     query: AnalysisQuery,
     readings: StateReadings,
     means: Sequence[SessionMean],
-    left_out: Sequence[LeftOut],
+    left_out: Sequence[LeftOutModel],
     family: Sequence[Comparison],
-) -> Flow:
-    """Follow people and readings from consent to the tests.
+) -> FlowModel:
+    """Follow people and readings from consent to the tests; the texts are not written yet.
 
     Args:
         recorded: what there is.
@@ -203,20 +141,25 @@ def flow_of(
     tests = [(*names, comparison) for names, comparison in zip(pairs, family, strict=True)]
     stages = (
         *_recruitment(recorded, of_session),
-        Stage(
-            Step.MEASURED,
+        _stage(
+            "measured",
             measured,
-            _some(Loss(Lost.NO_READING, len(set(of_session.values())) - measured.people, None)),
+            _some(_loss(Lost.NO_READING, len(set(of_session.values())) - measured.people)),
         ),
-        Stage(Step.USABLE, clean, _doubtful(measured, clean, recorded.counts, left_out, query)),
-        Stage(Step.IN_STATE, in_state, _stateless(clean, in_state, readings, query)),
+        _stage("usable", clean, _doubtful(measured, clean, recorded.counts, left_out, query)),
+        _stage("in_state", in_state, _stateless(clean, in_state, readings, query)),
         _tested(in_state, means, tests),
     )
-    return Flow(stages, _missing(means, query), tuple(_test_flow(*names) for names in tests))
+    return FlowModel(
+        summary="",
+        stages=stages,
+        missing=_missing(means, query),
+        tests=tuple(_test_flow(*names) for names in tests),
+    )
 
 
-def _recruitment(recorded: Recorded, of_session: Mapping[int, str]) -> tuple[Stage, Stage]:
-    """Return the first two steps: who consented, and who has a session that is looked at."""
+def _recruitment(recorded: Recorded, of_session: Mapping[int, str]) -> Iterator[StageModel]:
+    """Yield the first two steps: who consented, and who has a session that is looked at."""
     simulated = {one.simulated for one in recorded.sessions} or {False}
     alike = [one for one in recorded.people if one.simulated in simulated]
     consented = {one.code for one in alike if one.consented}
@@ -224,19 +167,13 @@ def _recruitment(recorded: Recorded, of_session: Mapping[int, str]) -> tuple[Sta
     elsewhere = {one.participant for one in recorded.every_session}
     lost = consented - here
     losses = (
-        Loss(Lost.NO_SESSION, len(lost - elsewhere), None),
-        Loss(Lost.OTHER_SESSIONS, len(lost & elsewhere), None),
-        Loss(Lost.NO_CONSENT, -len(here - consented), None),
+        *_some(_loss(Lost.NO_SESSION, len(lost - elsewhere))),
+        *_some(_loss(Lost.OTHER_SESSIONS, len(lost & elsewhere))),
+        *_some(_loss(Lost.NO_CONSENT, -len(here - consented))),
     )
     sessions = sum(one.participant in consented for one in recorded.every_session)
-    return (
-        Stage(Step.CONSENTED, Count(len(consented), sessions, None)),
-        Stage(
-            Step.IN_SESSIONS,
-            Count(len(here), len(of_session), None),
-            tuple(loss for loss in losses if loss.people),
-        ),
-    )
+    yield _stage("consented", Count(len(consented), sessions, None))
+    yield _stage("in_sessions", Count(len(here), len(of_session), None), losses)
 
 
 def _counted(counts: Iterable[ReadingCount], of_session: Mapping[int, str]) -> Count:
@@ -250,9 +187,9 @@ def _doubtful(
     before: Count,
     after: Count,
     counts: Sequence[ReadingCount],
-    left_out: Sequence[LeftOut],
+    left_out: Sequence[LeftOutModel],
     query: AnalysisQuery,
-) -> tuple[Loss, ...]:
+) -> tuple[LossModel, ...]:
     """Return what the flags of doubt cost, by flag: those in the three states by state, too."""
     people = before.people - after.people
     total = (before.readings or 0) - (after.readings or 0)
@@ -261,11 +198,11 @@ def _doubtful(
     for one in counts:
         for flag in flags_of(one.flags) & doubts:
             by_flag[flag.value] += one.n
-    losses = [Loss(Lost.IN_DOUBT, people, total)] if total or people else []
+    losses = [_loss(Lost.IN_DOUBT, people, total)] if total or people else []
     for name in sorted(by_flag):
-        losses.append(Loss(Lost.IN_DOUBT, 0, by_flag[name], name))
+        losses.append(_loss(Lost.IN_DOUBT, 0, by_flag[name], name))
         losses += [
-            Loss(Lost.IN_DOUBT, 0, one.readings, name, one.state)
+            _loss(Lost.IN_DOUBT, 0, one.readings, name, one.state)
             for one in left_out
             if one.flag.value == name
         ]
@@ -274,10 +211,10 @@ def _doubtful(
 
 def _stateless(
     before: Count, after: Count, readings: StateReadings, query: AnalysisQuery
-) -> tuple[Loss, ...]:
+) -> tuple[LossModel, ...]:
     """Return what lies in none of the three states, or before a vital has settled there."""
     settling = [
-        Loss(Lost.NOT_SETTLED, 0, one.readings, one.kind.value)
+        _loss(Lost.NOT_SETTLED, 0, one.readings, one.vital.value)
         for one in readings.settling
         if one.readings
     ]
@@ -288,10 +225,10 @@ def _stateless(
     people = before.people - after.people
     outside = (before.readings or 0) - (after.readings or 0) - unsettled
     if query.state is not StateBy.OBSERVED:
-        return (*_some(Loss(Lost.OUTSIDE_STATES, people, outside)), *settling)
+        return (*_some(_loss(Lost.OUTSIDE_STATES, people, outside)), *settling)
     return (
-        *_some(Loss(Lost.NOT_MATCHED, people, outside - others)),
-        *_some(Loss(Lost.OUTSIDE_STATES, 0, others)),
+        *_some(_loss(Lost.NOT_MATCHED, people, outside - others)),
+        *_some(_loss(Lost.OUTSIDE_STATES, 0, others)),
     )
 
 
@@ -299,7 +236,7 @@ def _tested(
     before: Count,
     means: Sequence[SessionMean],
     tests: Sequence[tuple[VitalKind, str, str, Comparison]],
-) -> Stage:
+) -> StageModel:
     """Return the last step: who is in any t-test at all, with the readings that it uses."""
     visits = visits_of(means)
     used: set[tuple[VitalKind, str, str, bool]] = set()
@@ -319,7 +256,7 @@ def _tested(
     )
     lost = before.people - count.people
     fewer = (before.readings or 0) - (count.readings or 0)
-    return Stage(Step.TESTED, count, _some(Loss(Lost.NO_PAIR, lost, fewer)))
+    return _stage("tested", count, _some(_loss(Lost.NO_PAIR, lost, fewer)))
 
 
 def _in_tests(
@@ -338,38 +275,33 @@ def _in_tests(
     ]
 
 
-def _some(loss: Loss) -> tuple[Loss, ...]:
+def _some(loss: LossModel) -> tuple[LossModel, ...]:
     return (loss,) if loss.people or loss.readings else ()
 
 
-def _missing(means: Sequence[SessionMean], query: AnalysisQuery) -> tuple[LackingState, ...]:
+def _missing(means: Sequence[SessionMean], query: AnalysisQuery) -> tuple[MissingModel, ...]:
     """Name those who have a vital in some state, but not in this one."""
     having: defaultdict[tuple[VitalKind, str | None], set[str]] = defaultdict(set)
     for mean in means:
         having[mean.kind, mean.state].add(mean.participant)
         having[mean.kind, None].add(mean.participant)
-    every = [
-        LackingState(kind, state, tuple(sorted(having[kind, None] - having[kind, state])))
+    return tuple(
+        MissingModel(vital=kind, state=state, participants=tuple(sorted(codes)), sentence="")
         for kind in query.vital
         for state in query.states
-    ]
-    return tuple(one for one in every if one.codes)
+        if (codes := having[kind, None] - having[kind, state])
+    )
 
 
-def _test_flow(kind: VitalKind, first: str, second: str, comparison: Comparison) -> TestFlow:
-    c = comparison
-    paired = c.method is Method.PAIRED
+def _test_flow(kind: VitalKind, first: str, second: str, c: Comparison) -> TestFlowModel:
     welch = c.method is Method.WELCH
-    used = len(c.first)
-    if welch:
-        used += len(c.second)
-    return TestFlow(
-        kind,
-        first,
-        second,
-        used,
-        0 if welch else c.n_second_only,
-        0 if welch else c.n_first_only,
-        c.n_apart,
-        0 if paired else c.n_both,
+    return TestFlowModel(
+        vital=kind,
+        first=first,
+        second=second,
+        used=len(c.first) + (len(c.second) if welch else 0),
+        lacks_first=0 if welch else c.n_second_only,
+        lacks_second=0 if welch else c.n_first_only,
+        apart=c.n_apart,
+        both=0 if c.method is Method.PAIRED else c.n_both,
     )

@@ -1,10 +1,6 @@
-"""Groups of people; people who lack a state.
+"""Groups of people by an attribute, and people who lack a state beside those who have it. Pure.
 
-Groups of people, by one of their attributes: do they differ, and do the states differ otherwise
-in one group than in another? A family of its own. Pure.
-
-Comparison of people who lack a state with those who have it: at rest, in the other states, and
-in their reactions. Pure.
+Each is a family of tests of its own.
 """
 
 from __future__ import annotations
@@ -16,9 +12,9 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from dashboard.analysis.family import adjusted_by
-from dashboard.analysis.flow import LackingState
 from dashboard.analysis.means import StateMean, Visits, states_together
 from dashboard.analysis.request import AnalysisQuery, Correction, same_label
+from dashboard.analysis.results import MissingModel
 from dashboard.statistics.anova import FTest, MixedAnova, mixed_anova
 from dashboard.statistics.distributions import holm
 from dashboard.statistics.samples import MINIMUM, NoVariationError
@@ -264,7 +260,7 @@ class MissingState:
 
 
 def compare_missing(
-    missing: Iterable[LackingState],
+    missing: Iterable[MissingModel],
     means: Sequence[StateMean],
     at_rest: Mapping[tuple[VitalKind, str], float],
     *,
@@ -282,10 +278,10 @@ def compare_missing(
     for one in missing:
         values: defaultdict[str, dict[str, float]] = defaultdict(dict)
         for mean in means:
-            if mean.kind is one.kind:
+            if mean.kind is one.vital:
                 values[mean.state][mean.participant] = mean.mean
         having = values.pop(one.state, {})
-        rest = {code: value for (kind, code), value in at_rest.items() if kind is one.kind}
+        rest = {code: value for (kind, code), value in at_rest.items() if kind is one.vital}
         others = [(state, "", own) for state, own in values.items()]
         reference, of_reference = (REST, rest) if rest else next(iter(values.items()), ("", {}))
         reactions = [
@@ -298,10 +294,11 @@ def compare_missing(
             if state != reference and not changes
         ]
         measures = _compared_missing(
-            [(REST, "", rest), *others, *reactions], set(one.codes), set(having)
+            [(REST, "", rest), *others, *reactions], set(one.participants), set(having)
         )
         if any(measure.state != REST for measure in measures):  # else groups of different people
-            every.append(MissingState(one.kind, one.state, len(one.codes), len(having), measures))
+            lacking = len(one.participants)
+            every.append(MissingState(one.vital, one.state, lacking, len(having), measures))
     return tuple(every)
 
 

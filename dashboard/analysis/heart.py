@@ -1,10 +1,7 @@
-"""Heart-rate variability as outcome.
+"""Heart-rate variability of each participant in each state, and as a tested outcome. Pure.
 
-Variability of the heart rate as a tested outcome: a value for each session and state, compared
-like means of readings, in a family of its own. Pure.
-
-Heart-rate variability of each participant in each state, from the readings of intervals between
-beats. Pure.
+A measure has one value for each session and state, which is compared as means of readings are, in
+a family of its own.
 """
 
 from __future__ import annotations
@@ -19,12 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from dashboard.analysis.comparison import Comparison, compare_family
+from dashboard.analysis.comparison import Comparison, adjusted_p, compare_family
 from dashboard.analysis.means import Visits, sides_of
 from dashboard.analysis.request import (
     TESTED_STATES,
     AnalysisQuery,
-    Correction,
     HeartMeasure,
     tested_state,
 )
@@ -264,7 +260,9 @@ def compare_heart(hearts: HeartValues, query: AnalysisQuery) -> tuple[HeartTest,
     families = [query.family_of(measure, *pair) for measure, _, pair in wanted]
     compared = compare_family(((one.first, one.second) for one in sides), query.design, families)
     return tuple(
-        HeartTest(measure, *pair, comparison, _adjusted(comparison, query.correction), left_out)
+        HeartTest(
+            measure, *pair, comparison, adjusted_p(comparison.tests, query.correction), left_out
+        )
         for (measure, left_out, pair), comparison in zip(wanted, compared, strict=True)
     )
 
@@ -333,11 +331,3 @@ def _logarithm(power: float) -> float:
     if power <= 0:
         raise NoVariationError(N_("the intervals do not vary in this band, so it has no logarithm"))
     return math.log(power)
-
-
-def _adjusted(comparison: Comparison, correction: Correction) -> float | None:
-    if comparison.tests is None:
-        return None
-    if correction is Correction.HOLM:
-        return comparison.tests.holm_p
-    return comparison.tests.bh_p

@@ -1,11 +1,8 @@
-"""Session means, person means, baseline.
-
-From the readings of each session to the values that are compared: session first, then person.
+"""From the readings of each session to the values that are compared: session first, then person.
 
 Two sessions of a person differ for many reasons: the hour, the coffee, another sensor. So states
-are compared within a session, and a person's sessions are averaged, each with the same weight.
-
-Change from baseline: readings less what the participant's were at rest in the same session.
+are compared within a session, and a person's sessions are averaged, each with the same weight. A
+change from baseline is a reading less what the participant's were at rest in the same session.
 """
 
 from __future__ import annotations
@@ -362,7 +359,8 @@ def less_baseline(readings: StateReadings, baselines: Mapping[Place, float]) -> 
     for group in readings.groups:
         rest = baselines.get((group.session, group.kind, group.source))
         if rest is not None:
-            changed.append(_changed(group, rest))
+            total = group.total - group.n * rest
+            changed.append(replace(group, total=total, largest=group.largest + abs(rest)))
     return replace(readings, groups=tuple(changed))
 
 
@@ -370,7 +368,3 @@ def without_baseline(readings: StateReadings, baselines: Mapping[Place, float]) 
     """Count the sessions with readings of a vital in the three states and no baseline of it."""
     places = {(group.session, group.kind, group.source) for group in readings.in_states()}
     return len({place[0] for place in places if place not in baselines})
-
-
-def _changed(group: ReadingGroup, rest: float) -> ReadingGroup:
-    return replace(group, total=group.total - group.n * rest, largest=group.largest + abs(rest))

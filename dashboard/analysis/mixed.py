@@ -209,8 +209,11 @@ def _model_of(
     states = [state for state in every if any(mean.state == state for mean in means)]
     effects = {str(state): [float(mean.state == state) for mean in means] for state in states[1:]}
     timed = _time_of(means, effects)
-    first_site, *other_sites = _sites_of(means, sites)
-    sited = {f"site {name}": _at(means, sites, name) for name in other_sites}
+    first_site, *other_sites = sorted({sites.get(mean.participant, "") for mean in means})
+    sited = {
+        f"site {name}": [float(sites[mean.participant] == name) for mean in means]
+        for name in other_sites
+    }
     try:
         model = mixed_model(
             [mean.mean for mean in means],
@@ -235,15 +238,6 @@ def _model_of(
         sites=tuple(replace(model.effect(f"site {name}"), name=name) for name in other_sites),
         first_site=first_site if other_sites else "",
     )
-
-
-def _sites_of(means: Sequence[SessionMean], sites: Mapping[str, str]) -> list[str]:
-    """Return the sites that these means come from, by name; one without a name without sites."""
-    return sorted({sites.get(mean.participant, "") for mean in means})
-
-
-def _at(means: Sequence[SessionMean], sites: Mapping[str, str], name: str) -> list[float]:
-    return [float(sites[mean.participant] == name) for mean in means]
 
 
 def _time_of(

@@ -1,8 +1,5 @@
-"""Plan and preregistration.
-
-A study before its first participant: the question to the planner, and its answer.
-
-What was decided before the data, and how what is asked now differs from it.
+"""A study before its first participant: how many people it needs, and what is decided before the
+data.
 """
 
 from __future__ import annotations

@@ -1,9 +1,5 @@
-"""Read and filter.
-
-Which readings count and what state they belong to: from the timeline to sums by session and
+"""Readings that count, with the state they belong to: from the timeline to sums by session and
 state.
-
-Readings that belong together, and how the pieces of stimuli are put together to them. Pure.
 """
 
 from __future__ import annotations
@@ -17,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dashboard.analysis.request import TESTED_STATES, AnalysisQuery, StateBy, tested_state
+from dashboard.analysis.results import SettlingModel
 from dashboard.analysis.sensitivity import MatchingChoice, SettlingChoice
 from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.study import Session
@@ -177,23 +174,6 @@ class ReadingGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class Settling:
-    """What the beginnings of the stimuli, which are left out, held of one vital.
-
-    Attributes:
-        kind: what was measured.
-        seconds: how much of each stimulus is left out.
-        readings: how many readings in the three states that is, which would count otherwise.
-        emptied: in how many of the participants' states no reading is left.
-    """
-
-    kind: VitalKind
-    seconds: float
-    readings: int
-    emptied: int
-
-
-@dataclass(frozen=True, slots=True)
 class StateReadings:
     """The readings of a question.
 
@@ -212,7 +192,7 @@ class StateReadings:
     groups: tuple[ReadingGroup, ...]
     matching: MatchCounts | None = None
     unreported: int = 0
-    settling: tuple[Settling, ...] = ()
+    settling: tuple[SettlingModel, ...] = ()
     beginnings: tuple[ReadingGroup, ...] = ()
     passed_over: tuple[ReadingGroup, ...] = ()
     states: tuple[str, ...] = TESTED_STATES
@@ -285,7 +265,12 @@ def _settled(
         passed_over=passed_over,
         unreported=unreported,
         settling=tuple(
-            Settling(kind, choice.settling_s(kind), held[kind], emptied[kind])
+            SettlingModel(
+                vital=kind,
+                seconds=choice.settling_s(kind),
+                readings=held[kind],
+                emptied=emptied[kind],
+            )
             for kind in query.vital
         ),
         beginnings=skipped,

@@ -1,18 +1,8 @@
-"""The question, its families and states.
+"""The question of an analysis, as page, ``/api/v1/analysis`` and ``analyse`` ask it. Quick to load.
 
-What an analysis is asked, by page, ``/api/v1/analysis`` and ``analyse``.
-
-Families of tests that a question declares: within each of them p is adjusted. Pure.
-
-A family is written as what is tested, and between which states: ``heart_rate``, ``systolic,
-diastolic``, ``heart_rate: anger, neutral``, ``all: anger, neutral``. Several such parts, divided by
-semicolons, are one family.
-
-What is compared: which states, pairs of them, vital signs, and by which design.
-
-Pure and quick to load.
-
-The question of an analysis as a browser's form asks it, and what is said when it is wrong.
+A family of tests is written as what is tested, and between which states: ``heart_rate``,
+``systolic, diastolic``, ``heart_rate: anger, neutral``, ``all: anger, neutral``. Several such
+parts, divided by semicolons, are one family; p is adjusted within it.
 """
 
 from __future__ import annotations

@@ -1,243 +1,35 @@
-"""All answers as pydantic models.
-
-What an analysis comes to: everything that page, API and command show.
-
-What an analysis answers, as programs see it: ``/api/v1/analysis`` and ``analyse --json``.
-
-What was left out of an analysis, as programs see it.
-
-Groups of people as page, API and command show them.
-
-Tests of the heart's variability as page, API and command show them.
-
-Time in the session, as programs see them.
-
-Whether results depend on choices, as programs see it; and the interval that all models share.
-
-Mixed model, Bayes factor and flow, as programs get them.
-
-The rows of the table of tests, as text. They need no statistics to be read.
+"""All that an analysis answers, as pydantic models: ``/api/v1/analysis``, ``analyse --json``, and
+the rows of text of the page. They load without SciPy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import Literal, TypeVar
 
 from pydantic import AliasPath, Field
 
-from dashboard.analysis.agreement import SourceAgreement
-from dashboard.analysis.checks import LeftOut, Misreading, PeriodEffect, VitalDrift, WithAll
-from dashboard.analysis.comparison import Comparison, StatesComparison
-from dashboard.analysis.family import InFamily
-from dashboard.analysis.flow import Flow
-from dashboard.analysis.groups import MissingState, VitalGroups
-from dashboard.analysis.heart import HeartTest, HeartValue, StateVariability
-from dashboard.analysis.means import Place, SessionMean, StateMean
-from dashboard.analysis.mixed import Main, ModelTest, VitalModel
 from dashboard.analysis.planning import PreregisteredModel
-from dashboard.analysis.readings import ReadingGroup, Settling
-from dashboard.analysis.request import (
-    AnalysisQuery,
-    Correction,
-    Design,
-    HeartMeasure,
-    Model,
-    Sample,
-)
-from dashboard.analysis.sensitivity import MatchingChoice, Sensitivity, SettlingChoice
-from dashboard.statistics.period import TimeAdjusted
-from dashboard.statistics.planning import RequiredSample
-from dashboard.statistics.t_tests import BayesFactor, Equivalence, Summary
+from dashboard.analysis.request import AnalysisQuery, HeartMeasure, Model, Sample
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.base import MatchCounts
-from edge_agent.store.read.matching import Mixture
 
-if TYPE_CHECKING:
-    from dashboard.statistics.samples import Interval
+M = TypeVar("M", bound=Model)
 
 
-@dataclass(frozen=True, slots=True)
-class StateSummary:
-    """One vital in one state over participants; ``summary`` is ``None`` where nobody has it."""
+def gathered(model: type[M], *sources: object, **given: object) -> M:
+    """Return a model with what is given and else, field by field, what the first of the sources
+    says that has it.
 
-    kind: VitalKind
-    state: str
-    summary: Summary | None
-    readings: int
-
-
-@dataclass(frozen=True, slots=True)
-class VitalComparison:
-    """One test of the family, ``first`` minus ``second``.
-
-    Attributes:
-        kind: what was measured.
-        first: first state.
-        second: second state.
-        comparison: the tests and who went into them.
-        correction: which adjusted p decides.
-        design: which participants were to be compared.
-        equivalence: whether a difference beyond the declared bounds is excluded; ``None`` without a
-            test.
-        required_sample: how many people a difference of the size of the bound needs; ``None``
-            without a test, or where no study could have so many.
-        in_family: what the correction of the family makes of rank test, equivalence test and people
-            needed: what the sentences speak of; ``None`` without a test.
-        period: what time in the session may have to do with it; ``None`` without a paired test.
-        misreading: by how much misread faces shrink it; ``None`` where states are not observed.
-        with_all: what it would come to if every reading counted, whatever its flags; ``None`` where
-            none is left out.
-        by_model: the same two states by the mixed model; ``None`` where it could not be fitted.
-        evidence: the Bayes factor of the t-test; ``None`` without a test.
+    What nobody has is the default of the field, or ``None``. A source may be ``None`` itself.
     """
-
-    kind: VitalKind
-    first: str
-    second: str
-    comparison: Comparison
-    correction: Correction = Correction.HOLM
-    design: Design = Design.AUTO
-    equivalence: Equivalence | None = None
-    required_sample: RequiredSample | None = None
-    in_family: InFamily | None = None
-    period: PeriodEffect | None = None
-    misreading: Misreading | None = None
-    with_all: WithAll | None = None
-    by_model: ModelTest | None = None
-    evidence: BayesFactor | None = None
-
-    @property
-    def adjusted_p(self) -> float | None:
-        """The p that decides, by the correction that was asked for."""
-        tests = self.comparison.tests
-        if tests is None:
-            return None
-        if self.correction is Correction.HOLM:
-            return tests.holm_p
-        return tests.bh_p
-
-    @property
-    def observed(self) -> bool:
-        """True if the states are read from the face instead of set by the study."""
-        return self.misreading is not None
-
-    @property
-    def at_equal_times(self) -> TimeAdjusted | None:
-        """The estimate that is told first where order and state hang together; observed emotions
-        come and go, and have no order.
-        """
-        if self.observed or self.period is None or not self.period.uneven:
-            return None
-        return self.period.adjusted
-
-
-@dataclass(frozen=True, slots=True)
-class VitalStates:
-    """One vital over all states at once, and how many they are."""
-
-    kind: VitalKind
-    comparison: StatesComparison
-    states: int = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """Everything that page, API and command show.
-
-    Attributes:
-        query: what was asked.
-        sample: which sessions were looked at, never ``auto``.
-        sessions: those sessions.
-        means: what the values that were tested come to for each participant and state.
-        summaries: every vital in every state, in order of the query’s vitals and ``TESTED_STATES``.
-        family: the comparisons, in order of the vitals asked for and ``PAIRS``.
-        all_states: for each vital the test over all states at once.
-        readings: how many readings went into the means.
-        simulated_readings: how many of those are simulated.
-        estimated_readings: how many of those are estimated and not measured.
-        estimated_left_out: how many estimated ones did not, because nobody asked for them.
-        flagged: readings in the three states that are flagged as in doubt, counted or not.
-        flagged_left_out: how many of those are in no mean.
-        left_out: the readings that are in no mean, by flag and state.
-        settling: by condition or self-report, for each vital what the beginnings of the stimuli
-            held, which are left out.
-        other_states: readings in states that no test uses, by their label.
-        matching: with observed emotions, how the readings were matched.
-        unreported: with self-report, stimuli of which nothing was reported.
-        orders: how many participants saw the tested states in which order, the commonest first.
-        agreements: how far condition, face and self-report agree about the stimuli.
-        variability: of the heart rate by participant and state, where there are intervals between
-            beats.
-        sensitivity: for each comparison of the family the results under other windows and lags,
-            where asked for by observed emotion.
-        settling_sensitivity: the same under other settling times, by condition or self-report.
-        drifts: how each vital changes while a session lasts.
-        mixture: with observed emotions, how far the windows hold more than one state.
-        models: the mixed model of each vital.
-        main: which analysis is the main one.
-        flow: where people and readings were lost; ``None`` where nobody followed them.
-        missing: in what those who lack a state differ from the others.
-        passed_over: readings in the three states whose source is not the one of the session.
-        heart_tests: tests of the intervals between beats, a family of its own.
-        without_baseline: sessions without a baseline of a vital, where a change is asked for.
-        groups: of each vital the groups of people, where an attribute is asked for.
-        heart_values: what the tests of the beats compare.
-        session_means: of each session and state, which models and tests start from.
-        baselines: mean at rest, where a change is asked for.
-        sites: where each participant was measured; empty where that is one site.
-    """
-
-    query: AnalysisQuery
-    sample: Sample
-    sessions: tuple[Session, ...]
-    means: tuple[StateMean, ...]
-    summaries: tuple[StateSummary, ...]
-    family: tuple[VitalComparison, ...]
-    all_states: tuple[VitalStates, ...]
-    readings: int
-    simulated_readings: int
-    estimated_readings: int
-    estimated_left_out: int
-    flagged: int
-    flagged_left_out: int
-    left_out: tuple[LeftOut, ...]
-    settling: tuple[Settling, ...]
-    other_states: Mapping[str, int]
-    matching: MatchCounts | None
-    unreported: int
-    orders: Mapping[tuple[str, ...], int]
-    agreements: tuple[SourceAgreement, ...]
-    variability: tuple[StateVariability, ...]
-    sensitivity: tuple[Sensitivity[MatchingChoice], ...]
-    settling_sensitivity: tuple[Sensitivity[SettlingChoice], ...]
-    drifts: tuple[VitalDrift, ...] = ()
-    mixture: Mixture | None = None
-    models: tuple[VitalModel, ...] = ()
-    main: Main = Main.T_TESTS
-    flow: Flow | None = None
-    missing: tuple[MissingState, ...] = ()
-    passed_over: tuple[ReadingGroup, ...] = ()
-    heart_tests: tuple[HeartTest, ...] = ()
-    without_baseline: int = 0
-    groups: tuple[VitalGroups, ...] = ()
-    heart_values: tuple[HeartValue, ...] = ()
-    session_means: tuple[SessionMean, ...] = ()
-    baselines: Mapping[Place, float] = field(default_factory=dict)
-    sites: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def participants(self) -> tuple[str, ...]:
-        """Codes of the participants who have a mean, sorted."""
-        return tuple(sorted({mean.participant for mean in self.means}))
-
-    @property
-    def tests_computed(self) -> int:
-        """How many tests have numbers: the family that p is adjusted for."""
-        return sum(test.comparison.tests is not None for test in self.family)
+    values = dict(given)
+    for name, field in model.model_fields.items():
+        if name not in given:
+            source = next((one for one in sources if hasattr(one, name)), None)
+            if source is not None or field.is_required():
+                values[name] = getattr(source, name, None)
+    return model.model_validate(values)
 
 
 class LeftOutModel(Model):
@@ -254,7 +46,7 @@ class LeftOutModel(Model):
 class SettlingModel(Model):
     """What the beginnings of the stimuli held, which are left out."""
 
-    vital: VitalKind = Field(validation_alias="kind", description="What was measured")
+    vital: VitalKind = Field(description="What was measured")
     seconds: float = Field(description="How much of each stimulus is left out")
     readings: int = Field(description="Readings in the three states that are left out so")
     emptied: int = Field(description="Participants' states in which no reading is left")
@@ -266,18 +58,10 @@ class WithAllModel(Model):
     For comparison; it decides nothing.
     """
 
-    n_first: int = Field(
-        validation_alias=AliasPath("decision", "n_first"),
-        description="Participants on the first side; with pairs the pairs",
-    )
-    n_second: int = Field(
-        validation_alias=AliasPath("decision", "n_second"),
-        description="Participants on the second side; with pairs the same",
-    )
-    difference: float | None = Field(
-        validation_alias=AliasPath("decision", "difference"), description="Mean difference"
-    )
-    p: float | None = Field(validation_alias=AliasPath("decision", "p"), description="Unadjusted")
+    n_first: int = Field(description="Participants on the first side; with pairs the pairs")
+    n_second: int = Field(description="Participants on the second side; with pairs the same")
+    difference: float | None = Field(description="Mean difference")
+    p: float | None = Field(description="Unadjusted")
     adjusted_p: float | None = Field(description="By the correction that was asked for")
     conclusion: Literal["higher", "lower", "not_shown", "no_test"] = Field(
         description="At an adjusted p below 0.05"
@@ -291,34 +75,17 @@ class IntervalModel(Model):
     low: float = Field(description="Lower end")
     high: float = Field(description="Upper end")
 
-    @classmethod
-    def of(cls, interval: Interval | None) -> IntervalModel | None:
-        """Return the model of an interval, or ``None`` where there is none."""
-        return None if interval is None else cls.model_validate(interval)
-
 
 class DecisionModel(Model):
     """One comparison under another choice than the declared one, or under that."""
 
-    n_first: int = Field(
-        validation_alias=AliasPath("decision", "n_first"),
-        description="Participants on the first side; with pairs the pairs",
-    )
-    n_second: int = Field(
-        validation_alias=AliasPath("decision", "n_second"),
-        description="Participants on the second side; with pairs the same",
-    )
-    difference: float | None = Field(
-        validation_alias=AliasPath("decision", "difference"), description="Mean difference"
-    )
-    interval: IntervalModel | None = Field(
-        validation_alias=AliasPath("decision", "interval"),
-        description="95 % interval of the difference",
-    )
-    p: float | None = Field(validation_alias=AliasPath("decision", "p"), description="Unadjusted")
+    n_first: int = Field(description="Participants on the first side; with pairs the pairs")
+    n_second: int = Field(description="Participants on the second side; with pairs the same")
+    difference: float | None = Field(description="Mean difference")
+    interval: IntervalModel | None = Field(description="95 % interval of the difference")
+    p: float | None = Field(description="Unadjusted")
     holm_p: float | None = Field(
-        validation_alias=AliasPath("decision", "holm_p"),
-        description="Adjusted by Holm's method for the family under this setting",
+        description="Adjusted by Holm's method for the family under this setting"
     )
     conclusion: Literal["higher", "lower", "not_shown", "no_test"] = Field(
         description="At a Holm p below 0.05"
@@ -329,17 +96,10 @@ class DecisionModel(Model):
 class VariantModel(DecisionModel):
     """One comparison under another window and lag."""
 
-    window: float = Field(
-        validation_alias=AliasPath("choice", "window_s"),
-        description="Seconds of expression before a reading",
-    )
+    window: float = Field(description="Seconds of expression before a reading")
     lag: float = Field(description="Seconds by which the compared vital follows the face")
-    lag_heart_rate: float = Field(
-        validation_alias=AliasPath("choice", "lag_heart_rate_s"), description="Seconds"
-    )
-    lag_pressure: float = Field(
-        validation_alias=AliasPath("choice", "lag_pressure_s"), description="Seconds"
-    )
+    lag_heart_rate: float = Field(description="Seconds")
+    lag_pressure: float = Field(description="Seconds")
 
 
 class SettlingVariantModel(DecisionModel):
@@ -583,12 +343,13 @@ class LossModel(Model):
     sentence: str = Field(description="In words")
 
 
+Step = Literal["consented", "in_sessions", "measured", "usable", "in_state", "tested"]
+
+
 class StageModel(Model):
     """One step from consent to the tests."""
 
-    step: Literal["consented", "in_sessions", "measured", "usable", "in_state", "tested"] = Field(
-        description="Which step"
-    )
+    step: Step = Field(description="Which step")
     title: str = Field(description="What people call it")
     people: int = Field(description="Participants who are there")
     sessions: int = Field(description="Sessions that are there")
@@ -712,10 +473,7 @@ class NeededModel(Model):
 class NeededInFamilyModel(NeededModel):
     """The same at the level that the smallest p of the family must reach: what is said."""
 
-    power: float = Field(
-        validation_alias=AliasPath("size", "power"),
-        description="How often such a study finds it, at that level",
-    )
+    power: float = Field(description="How often such a study finds it, at that level")
     level: float = Field(description="0.05 divided by the number of tests")
     tests: int = Field(description="How many tests of the family were computed")
 
@@ -1047,7 +805,6 @@ class TestRow:
         needed: people that a difference of the bound's size takes at the level of the family; in
             each group with Welch.
         is_shown: whether the adjusted p is below 0.05.
-        sentence: the result in words.
         main_difference: difference by the main analysis.
         main_interval: its 95 % interval.
         main_sentence: the same by the main analysis.
@@ -1082,19 +839,18 @@ class TestRow:
     adjusted_equivalence: str
     needed: str
     is_shown: bool
-    sentence: str
-    main_difference: str = ""
-    main_interval: str = ""
-    main_sentence: str = ""
-    main_is_shown: bool = False
-    main_sentence_is_tested: bool = False
-    model_difference: str = ""
-    model_interval: str = ""
-    model_df: str = ""
-    model_adjusted_p: str = ""
-    model_is_shown: bool = False
-    differs: bool = False
-    bayes_factor: str = ""
+    main_difference: str
+    main_interval: str
+    main_sentence: str
+    main_is_shown: bool
+    main_sentence_is_tested: bool
+    model_difference: str
+    model_interval: str
+    model_df: str
+    model_adjusted_p: str
+    model_is_shown: bool
+    differs: bool
+    bayes_factor: str
 
 
 @dataclass(frozen=True, slots=True)

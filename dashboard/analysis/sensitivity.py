@@ -158,9 +158,7 @@ def settlings_of(query: AnalysisQuery) -> tuple[SettlingChoice, ...]:
 
 
 def sensitivity(
-    chosen: C,
-    choices: Iterable[C],
-    family: Callable[[C], Sequence[Decision]],
+    chosen: C, choices: Iterable[C], family: Callable[[C], Sequence[Decision]]
 ) -> tuple[Sensitivity[C], ...]:
     """Repeat a family of comparisons under other choices.
 

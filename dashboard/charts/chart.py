@@ -1,15 +1,9 @@
-"""A chart for page, program and screen reader.
-
-A chart as pages, programs and readers without sight get it.
-
-A chart as a page carries it: the same as ``Chart.as_dict``, in far fewer characters.
+"""A chart as pages, programs and readers without sight get it, and Plotly's script.
 
 Charts over time repeat themselves: every trace has the same instants, which count on by equal
-steps. ``unpack`` in ``static/js/charts.js`` is the way back.
+steps. A page carries them packed; ``unpack`` in ``static/js/charts.js`` is the way back.
 
-Plotly's script: the partial bundle that our charts need, shipped with us as its makers published
-it.
-
+The script is the partial bundle that our charts need, shipped with us as its makers published it.
 The ``plotly`` package brings only the whole script, which is four times as large and takes three
 times as long until a chart is drawn. ``tools/update_plotly.py`` takes a newer one.
 """

@@ -1,14 +1,10 @@
-"""The last day.
-
-The last day of the appliance as four lines, each over a strip whose colour says how bad it was.
+"""The last day of the appliance as four lines, each over a strip whose colour says how bad it was.
 
 >>> figures = health_figures(health_minutes(path, end - DAY_MS, end), end)
 >>> [(one.title, one.latest) for one in figures]
 [('Frames per second', '15.0'), ('Processor', '52 °C'), …]
 
-From which figure on the appliance is doubtful or bad, for the colours of the page Health.
-
-Heat and disk are those of the agent's alarms (``AlarmLimits``).
+Heat and disk are doubtful or bad from the figures of the agent's alarms on (``AlarmLimits``).
 """
 
 from __future__ import annotations

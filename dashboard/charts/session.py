@@ -1,12 +1,9 @@
-"""A session on one axis; two side by side.
-
-The timeline of a session as shapes: conditions, expression and vitals on one axis.
+"""The timeline of a session as shapes (conditions, expression and vitals on one axis), and two
+sessions beside each other.
 
 The page draws them as SVG, so that screen and paper show the same without a script. The axis is the
 time since the session's start, or since a condition's; a second session is laid over the first by
 it.
-
-Two sessions beside each other: means by condition, and the same in sentences.
 """
 
 from __future__ import annotations
@@ -23,7 +20,7 @@ from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
-from edge_agent.store.read.sessions import MeanReading, SessionSummary
+from edge_agent.store.read.sessions import SessionSummary
 
 _BAND = 24.0
 _SHARES = 96.0
@@ -315,11 +312,7 @@ def _panels(recordings: Sequence[Recording], axis: _Axis, y: float) -> tuple[Pan
 
 
 def _panel(
-    title: str,
-    kinds: Sequence[VitalKind],
-    recordings: Sequence[Recording],
-    axis: _Axis,
-    top: float,
+    title: str, kinds: Sequence[VitalKind], recordings: Sequence[Recording], axis: _Axis, top: float
 ) -> Panel:
     values = [
         value
@@ -461,7 +454,8 @@ def side_by_side(
     for label in labels:
         summaries = [conditions.get(label) for conditions in each]
         vitals = [one.vitals if one else {} for one in summaries]
-        pairs = [Pair(kind, *(_mean(known, kind) for known in vitals)) for kind in kinds]
+        means = [{kind: mean.mean for kind, mean in known.items()} for known in vitals]
+        pairs = [Pair(kind, *(known.get(kind) for known in means)) for kind in kinds]
         expressions = tuple(_strongest(one.expression if one else None) for one in summaries)
         rows.append(Row(label, tuple(pairs), expressions))
     return rows
@@ -470,13 +464,6 @@ def side_by_side(
 def description(rows: list[Row]) -> Iterator[str]:
     """Yield what the rows say in words, for who does not see the picture."""
     return (row.sentence() for row in rows if row.sentence())
-
-
-def _mean(vitals: Mapping[VitalKind, MeanReading], kind: VitalKind) -> float | None:
-    known = vitals.get(kind)
-    if known is None:
-        return None
-    return known.mean
 
 
 def _strongest(expression: Mapping[Emotion, float] | None) -> tuple[str, float] | None:

@@ -1,16 +1,7 @@
-"""The trends chart.
-
-The trends chart: shares of expressions and vital signs, one panel above the other.
+"""The trends chart: shares of expressions and vital signs, one panel above the other; the ranges of
+time around one, and how two ranges differ.
 
 Heart rate and blood pressure have their panels always, other vitals when there are readings.
-
-What the trends chart is drawn from, and which kinds of vitals it has panels for.
-
-Where the parts of the trends chart lie: panels, axes, captions, and the marks of stimuli.
-
-Where one goes from a range of time, and how two ranges of the same length differ.
-
-What a pointer reads between two readings: the last one, and how long before it was.
 """
 
 from __future__ import annotations
@@ -340,14 +331,17 @@ def _columns(data: TrendData) -> tuple[str, ...]:
     )
 
 
+def _named_shares(trend: Trend) -> dict[str, Sequence[float | None]]:
+    shares: dict[str, Sequence[float | None]]
+    shares = {emotion.value: trend.shares[emotion] for emotion in EMOTIONS}
+    return shares | {"uncertain": trend.uncertain}
+
+
 def _share_traces(trend: Trend) -> list[dict[str, Any]]:
     """Stack the shares as steps, which keep every bucket's width.
 
     A bucket without rows is an empty place.
     """
-    shares = {emotion.value: trend.shares[emotion] for emotion in EMOTIONS} | {
-        "uncertain": trend.uncertain
-    }
     edges = [*trend.starts, trend.end_ms]
     return [
         {
@@ -373,7 +367,7 @@ def _share_traces(trend: Trend) -> list[dict[str, Any]]:
             ],
             "showlegend": False,
         }
-        for name, values in shares.items()
+        for name, values in _named_shares(trend).items()
         if any(values)
     ]
 
@@ -487,8 +481,8 @@ def _trend_sentence(data: TrendData) -> str:
     total = sum(trend.rows)
     parts = []
     if total:
-        shares = {name.value: _overall(trend, values) for name, values in trend.shares.items()}
-        shares["uncertain"] = _overall(trend, trend.uncertain)
+        named = _named_shares(trend).items()
+        shares = {name: _weighted(values, trend.rows) or 0.0 for name, values in named}
         listed = sorted(
             ((share, name) for name, share in shares.items() if share >= 0.005), reverse=True
         )
@@ -530,12 +524,6 @@ def _vital_sentence(vital: VitalTrend) -> str:
         unit=spec.unit_shown,
         least=decimal(least, digits),
         most=decimal(most, digits),
-    )
-
-
-def _overall(trend: Trend, values: Sequence[float | None]) -> float:
-    return sum((value or 0.0) * n for value, n in zip(values, trend.rows, strict=True)) / sum(
-        trend.rows
     )
 
 
@@ -666,10 +654,7 @@ def _text(value: float | None, digits: int) -> str:
 
 def _share(data: TrendData, name: str) -> float | None:
     """Return the share of all rows of the range; ``None`` without any."""
-    trend = data.trend
-    shares = {emotion.value: values for emotion, values in trend.shares.items()}
-    shares["uncertain"] = trend.uncertain
-    return _weighted(shares[name], trend.rows)
+    return _weighted(_named_shares(data.trend)[name], data.trend.rows)
 
 
 def _mean(vital: VitalTrend | None) -> float | None:

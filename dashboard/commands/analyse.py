@@ -1,21 +1,16 @@
-"""Analyse, compare sensors, plan.
-
-``affect-edge analyse``: the tests of the analysis page in a terminal, or as JSON for
-programs.
-
-What ``affect-edge analyse`` prints for people: warnings, sentences and the table of tests.
-
-``affect-edge compare-sensors``: how far two sources of one vital agree.
-
-``affect-edge plan-study``: how many people a study needs, before there are any data.
+"""The commands ``analyse`` (the tests of the Analysis page in a terminal, or as JSON),
+``compare-sensors`` (how far two sources of one vital agree) and ``plan-study`` (how many people a
+study needs).
 """
 
 from __future__ import annotations
 
 import json
 import textwrap
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from pydantic import ValidationError
@@ -25,25 +20,21 @@ from dashboard.analysis.request import (
     DOUBTS,
     AnalysisQuery,
     Correction,
-    Design,
     HeartMeasure,
-    Outcome,
     Sample,
-    StateBy,
     describe,
 )
 from dashboard.analysis.results import AnalysisModel, VariabilityModel
 from dashboard.commands.exit_codes import run_command
-from dashboard.fleet.known import Sites
 from dashboard.fleet.source import study_source
 from edge_agent.cli.removed import NO_MULTIVERSE, removed_option
 from edge_agent.core.vitals import TESTED, VitalKind
 
 if TYPE_CHECKING:
-    from dashboard.analysis.results import Analysis, TestRow
+    from dashboard.analysis.results import TestRow
     from dashboard.web.settings import DashboardOptions
 
-
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 _WIDTH = 100
 _COLUMNS = (
     ("comparison", "comparison"),
@@ -197,6 +188,17 @@ def _aligned(cells: list[str], widths: list[int]) -> str:
 _DEFAULTS = AnalysisQuery()
 
 
+def _field(name: str, text: str) -> Callable[[_Command], _Command]:
+    """Return the option of a number or a choice of the question, with its default."""
+    default = getattr(_DEFAULTS, name)
+    allowed: Any = float
+    if isinstance(default, StrEnum):
+        allowed = click.Choice([one.value for one in type(default)])
+        default = default.value
+    option = f"--{name.replace('_', '-')}"
+    return click.option(option, type=allowed, default=default, show_default=True, help=text)
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
@@ -212,12 +214,9 @@ _DEFAULTS = AnalysisQuery()
     is_flag=True,
     help="Print one JSON object, the response of /api/v1/analysis.",
 )
-@click.option(
-    "--state",
-    type=click.Choice([by.value for by in StateBy]),
-    default=_DEFAULTS.state.value,
-    show_default=True,
-    help="State by stimulus condition, by the emotion observed before a reading, or by what the "
+@_field(
+    "state",
+    "State by stimulus condition, by the emotion observed before a reading, or by what the "
     "participant reported.",
 )
 @click.option(
@@ -233,88 +232,28 @@ _DEFAULTS = AnalysisQuery()
     type=click.Choice([kind.value for kind in TESTED]),
     help="Vital sign to test; can be repeated. Default: heart_rate, systolic, diastolic.",
 )
-@click.option(
-    "--design",
-    type=click.Choice([design.value for design in Design]),
-    default=_DEFAULTS.design.value,
-    show_default=True,
-    help="Use people with both states, people with one, or choose by their number.",
-)
-@click.option(
-    "--correction",
-    type=click.Choice([correction.value for correction in Correction]),
-    default=_DEFAULTS.correction.value,
-    show_default=True,
-    help="How p is adjusted for the number of tests.",
-)
-@click.option(
-    "--bound-heart-rate",
-    type=float,
-    default=_DEFAULTS.bound_heart_rate,
-    show_default=True,
-    help="Differences below this count as none, in /min.",
-)
-@click.option(
-    "--bound-pressure",
-    type=float,
-    default=_DEFAULTS.bound_pressure,
-    show_default=True,
-    help="Differences below this count as none, in mmHg.",
-)
+@_field("design", "Use people with both states, people with one, or choose by their number.")
+@_field("correction", "How p is adjusted for the number of tests.")
+@_field("bound_heart_rate", "Differences below this count as none, in /min.")
+@_field("bound_pressure", "Differences below this count as none, in mmHg.")
 @click.option(
     "--sensitivity",
     is_flag=True,
     help="Repeat: observed with half and double the window and lags, else with none, half and "
     "double the settling times; so it is unless told not to.",
 )
-@click.option(
-    "--settling-heart-rate",
-    type=float,
-    default=_DEFAULTS.settling_heart_rate,
-    show_default=True,
-    help="Condition, self-report: seconds left out at the start of each stimulus.",
+@_field(
+    "settling_heart_rate", "Condition, self-report: seconds left out at the start of each stimulus."
 )
+@_field("settling_pressure", "The same of pressures.")
 @click.option(
-    "--settling-pressure",
-    type=float,
-    default=_DEFAULTS.settling_pressure,
-    show_default=True,
-    help="The same of pressures.",
-)
-@click.option(
-    "--settling-other",
-    type=float,
-    help="The same of all other vitals. Default: each its own.",
+    "--settling-other", type=float, help="The same of all other vitals. Default: each its own."
 )
 @click.option("--no-sensitivity", is_flag=True, help="Observed: do not repeat anything.")
-@click.option(
-    "--window",
-    type=float,
-    default=_DEFAULTS.window,
-    show_default=True,
-    help="Observed: seconds of expression before a reading.",
-)
-@click.option(
-    "--lag-heart-rate",
-    type=float,
-    default=_DEFAULTS.lag_heart_rate,
-    show_default=True,
-    help="Observed.",
-)
-@click.option(
-    "--lag-pressure",
-    type=float,
-    default=_DEFAULTS.lag_pressure,
-    show_default=True,
-    help="Observed.",
-)
-@click.option(
-    "--share",
-    type=float,
-    default=_DEFAULTS.share,
-    show_default=True,
-    help="Observed: smallest share of the window with one emotion.",
-)
+@_field("window", "Observed: seconds of expression before a reading.")
+@_field("lag_heart_rate", "Observed.")
+@_field("lag_pressure", "Observed.")
+@_field("share", "Observed: smallest share of the window with one emotion.")
 @click.option(
     "--estimated",
     is_flag=True,
@@ -326,12 +265,9 @@ _DEFAULTS = AnalysisQuery()
     type=click.Choice([flag.value for flag in DOUBTS]),
     help="Count readings with this flag of doubt all the same; can be repeated.",
 )
-@click.option(
-    "--outcome",
-    type=click.Choice([outcome.value for outcome in Outcome]),
-    default=_DEFAULTS.outcome.value,
-    show_default=True,
-    help="Compare readings, or their change from the participant's baseline in the same session.",
+@_field(
+    "outcome",
+    "Compare readings, or their change from the participant's baseline in the same session.",
 )
 @click.option(
     "--heart-measure",
@@ -374,9 +310,7 @@ _DEFAULTS = AnalysisQuery()
     help="JSON file with the question, as --print-question writes it, instead of these options.",
 )
 @click.option(
-    "--print-flow",
-    is_flag=True,
-    help="Only print the flow of people and readings as CSV.",
+    "--print-flow", is_flag=True, help="Only print the flow of people and readings as CSV."
 )
 @removed_option("--multiverse", NO_MULTIVERSE)
 @removed_option("--print-multiverse", NO_MULTIVERSE)
@@ -427,16 +361,18 @@ def analyse_command(
     if print_question:
         click.echo(query.model_dump_json(indent=2), color=False)
         return
+    from dashboard.computing.answers import Inquiry, computed, told
+
     dashboard = _options(config_file, data)
     source = study_source(address, dashboard.database, devices, every=every)
     with source.databases() as sites:
-        analysis = _analysis(dashboard, sites, query, span)
+        analysis = computed(Inquiry(sites, query, dashboard.models, dashboard.prefer_sources, span))
         if print_tables:
             from dashboard.analysis.say.tables import bundle_tables
 
             click.echo(json.dumps(bundle_tables(analysis)), color=False)
             return
-        response = _response(sites, analysis)
+        response = told(sites, analysis)
     if print_flow:
         from dashboard.analysis.say.people import flow_csv
 
@@ -491,24 +427,6 @@ def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
     from edge_agent.config.loading import load_settings
 
     return options_from(load_settings(config_file), data)
-
-
-def _analysis(
-    options: DashboardOptions, sites: Sites, query: AnalysisQuery, span: tuple[int, int] | None
-) -> Analysis:
-    from dashboard.analysis.analyse import analyse
-    from dashboard.analysis.sites import reader_of
-    from dashboard.computing.face_reading import face_reading_of
-
-    face = face_reading_of(sites, options.models)
-    return analyse(reader_of(sites, span), query, face, options.prefer_sources)
-
-
-def _response(sites: Sites, analysis: Analysis) -> AnalysisModel:
-    from dashboard.analysis.answer import response_of
-    from dashboard.computing.answers import preregistered
-
-    return response_of(analysis, preregistered(sites, analysis))
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

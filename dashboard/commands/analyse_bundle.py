@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -323,32 +323,31 @@ def _heart_tests(
 
 def _in_families(tests: list[_Test]) -> list[_Test]:
     """Add what the families make of rank and equivalence tests and of the people needed."""
-    ranks = {n: t.comparison.tests.rank.p for n, t in enumerate(tests) if t.comparison.tests}
-    excluded = {n: test.strict.p for n, test in enumerate(tests) if test.strict}
     families = [test.family for test in tests]
-    for n, adjusted in _adjusted(ranks, families):
-        tests[n].rank = adjusted
-        tests[n].evidence = evidence_of(tests[n].comparison)
-    for n, adjusted in _adjusted(excluded, families):
-        test, c = tests[n], tests[n].comparison
-        test.excluded = adjusted
-        size = sum(tests[other].family == test.family for other in excluded)
-        if c.method is not None and test.strict is not None:
+    ranks = [test.comparison.tests and test.comparison.tests.rank.p for test in tests]
+    excluded = [test.strict and test.strict.p for test in tests]
+    sizes = Counter(test.family for test in tests if test.strict)
+    columns = (
+        within_families(method, p, families)
+        for p in (ranks, excluded)
+        for method in (holm, benjamini_hochberg)
+    )
+    for test, *adjusted in zip(tests, *columns, strict=True):
+        test.rank = _Adjusted(*adjusted[:2])
+        test.excluded = _Adjusted(*adjusted[2:])
+        test.evidence = evidence_of(test.comparison)
+        if test.strict is not None:
+            c = test.comparison
+            strict = test.strict
             with suppress(StatisticsError):  # no study could find so small a bound
                 test.needed_in_family = still_needed(
-                    c.first, c.second, c.method, test.strict.bounds.high, alpha=first_step(size)
+                    c.first,
+                    c.second,
+                    strict.method,
+                    strict.bounds.high,
+                    alpha=first_step(sizes[test.family]),
                 )
     return tests
-
-
-def _adjusted(
-    p_values: Mapping[int, float], families: Sequence[int]
-) -> Iterator[tuple[int, _Adjusted]]:
-    """Adjust the p values of tests, by their places, within their families."""
-    own = [families[place] for place in p_values]
-    p = list(p_values.values())
-    both = (within_families(method, p, own) for method in (holm, benjamini_hochberg))
-    yield from zip(p_values, map(_Adjusted, *both), strict=True)
 
 
 _FIGURES = {

@@ -7,11 +7,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboard.analysis.planning import PreregisteredModel, compared
+from dashboard.analysis.planning import compared
 from dashboard.analysis.request import AnalysisQuery, StateBy
 from dashboard.analysis.results import AnalysisModel, TestGroup
 from dashboard.analysis.say.light import Forest, LeftOutTable
@@ -24,9 +25,8 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.read.reader import Reader
 
-if TYPE_CHECKING:  # these load SciPy
-    from dashboard.analysis.checks import FaceReading
-    from dashboard.analysis.results import Analysis
+if TYPE_CHECKING:  # loads SciPy
+    from dashboard.analysis.analyse import Analysis
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +38,14 @@ class Inquiry:
         query: the question.
         models: names or paths of the configured models, whose cards say how faces are misread.
         prefer_sources: which source counts where several measured the same, the best first.
+        span: only what lies between two times, UTC epoch milliseconds; ``None``: everything.
     """
 
     sites: Sites
     query: AnalysisQuery
     models: tuple[str, ...]
-    prefer_sources: tuple[str, ...]
-
-    def face(self) -> FaceReading | None:
-        """Return how often each state is read rightly, where the question needs it."""
-        if self.query.state is not StateBy.OBSERVED:
-            return None
-        return face_reading_of(self.sites, self.models)
-
-    def reader(self) -> Reader:
-        """Return what reads the timelines."""
-        return reader_of(self.sites)
+    prefer_sources: tuple[str, ...] = ()
+    span: tuple[int | None, int | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +77,37 @@ class Sheet:
     variability: str
 
 
+def computed(inquiry: Inquiry) -> Analysis:
+    """Return the analysis, which has no sentence yet.
+
+    Raises:
+        StatisticsError: the question cannot be answered.
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.analyse import analyse
+
+    face = None
+    if inquiry.query.state is StateBy.OBSERVED:
+        face = face_reading_of(inquiry.sites, inquiry.models)
+    reader = reader_of(inquiry.sites, inquiry.span)
+    return analyse(reader, inquiry.query, face, inquiry.prefer_sources)
+
+
+def told(sites: Sites, analysis: Analysis) -> AnalysisModel:
+    """Return an analysis with its sentences, and how the question stands to the newest
+    preregistration; over several sites to none, for each froze what is its own.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    from dashboard.analysis.answer import response_of
+
+    decided = None
+    if len(sites) == 1:
+        decided = compared(sites[0][1], analysis.query, len(analysis.participants))
+    return response_of(analysis, decided)
+
+
 def analysis_of(inquiry: Inquiry) -> AnalysisModel:
     """Return the family of tests with every number.
 
@@ -92,7 +115,7 @@ def analysis_of(inquiry: Inquiry) -> AnalysisModel:
         StatisticsError: the question cannot be answered.
         StoreError: the database cannot be read.
     """
-    return _response(inquiry, _analysis(inquiry))
+    return told(inquiry.sites, computed(inquiry))
 
 
 def sheet_of(inquiry: Inquiry) -> Sheet:
@@ -107,8 +130,8 @@ def sheet_of(inquiry: Inquiry) -> Sheet:
     from dashboard.analysis.say.method import variability_sentence
     from dashboard.analysis.say.tables import groups_of
 
-    analysis = _analysis(inquiry)
-    response = _response(inquiry, analysis)
+    analysis = computed(inquiry)
+    response = told(inquiry.sites, analysis)
     return Sheet(
         response=response,
         digest=hashlib.sha256(response.model_dump_json().encode()).hexdigest()[:12],
@@ -121,19 +144,6 @@ def sheet_of(inquiry: Inquiry) -> Sheet:
         forest=forest_of(analysis),
         variability=variability_sentence(analysis.variability),
     )
-
-
-def preregistered(sites: Sites, analysis: Analysis) -> PreregisteredModel | None:
-    """Return how a question stands to the newest preregistration.
-
-    ``None`` without one, and with several sites: each froze what is its own.
-
-    Raises:
-        StoreError: the database cannot be read.
-    """
-    if len(sites) > 1:
-        return None
-    return compared(sites[0][1], analysis.query, len(analysis.participants))
 
 
 def sensor_sentences(database: Path, session: int) -> list[str]:
@@ -179,16 +189,14 @@ def tables_over_sites(
     Raises:
         StoreError: a database cannot be read.
     """
-    from dashboard.analysis.answer import response_of
     from dashboard.analysis.say.tables import bundle_tables
 
     analysis = _asked(sites, question, choice, models)
     if analysis is None:
         return {}
-    response = response_of(analysis, preregistered(sites, analysis))
     return bundle_tables(analysis) | {
         "question.json": json.dumps(dict(question), indent=2, ensure_ascii=False) + "\n",
-        "analysis.json": response.model_dump_json(indent=2) + "\n",
+        "analysis.json": told(sites, analysis).model_dump_json(indent=2) + "\n",
     }
 
 
@@ -198,28 +206,9 @@ def _asked(
     """Return the analysis of what is exported; ``None`` where there can be none."""
     if not question:
         return None
-    from dashboard.analysis.analyse import analyse
-
-    is_part = choice.start_ms is not None or choice.end_ms is not None
-    reader = reader_of(sites, (choice.start_ms, choice.end_ms) if is_part else None)
-    try:
-        return analyse(reader, _question_of(question, choice), face_reading_of(sites, models))
-    except StatisticsError:  # what cannot be analysed has no such tables; the others are there
-        return None
-
-
-def _question_of(fields: Mapping[str, Any], choice: Choice) -> AnalysisQuery:
     chosen = {} if choice.sessions is None else {"sample": "selected", "session": choice.sessions}
-    return AnalysisQuery.model_validate({**fields, **chosen})
-
-
-def _analysis(inquiry: Inquiry) -> Analysis:
-    from dashboard.analysis.analyse import analyse
-
-    return analyse(inquiry.reader(), inquiry.query, inquiry.face(), inquiry.prefer_sources)
-
-
-def _response(inquiry: Inquiry, analysis: Analysis) -> AnalysisModel:
-    from dashboard.analysis.answer import response_of
-
-    return response_of(analysis, preregistered(inquiry.sites, analysis))
+    query = AnalysisQuery.model_validate({**question, **chosen})
+    span = (choice.start_ms, choice.end_ms)
+    with suppress(StatisticsError):  # what cannot be analysed has no such tables
+        return computed(Inquiry(sites, query, models, span=None if span == (None, None) else span))
+    return None

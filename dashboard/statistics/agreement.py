@@ -1,8 +1,5 @@
-"""Kappa; two instruments.
-
-How far two sources agree about the state of the same things: Cohen's kappa. Pure.
-
-How far two instruments agree that measured the same people many times. Pure.
+"""Cohen's kappa of two sources, and the agreement of two instruments that measured the same people
+many times. Pure.
 """
 
 from __future__ import annotations

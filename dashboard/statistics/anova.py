@@ -1,8 +1,5 @@
-"""Repeated measures and split plot.
-
-One test over all states at once: repeated-measures analysis of variance. Pure.
-
-Groups of people and states at once: analysis of variance of a split-plot design. Pure.
+"""Analysis of variance over all states at once: repeated measures, and groups of people beside them
+(split plot). Pure.
 """
 
 from __future__ import annotations

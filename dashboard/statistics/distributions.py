@@ -1,10 +1,5 @@
-"""Distributions in the whole range; adjusted p.
-
-Distributions that SciPy lacks, or computes only in part of the range that the tests need.
-
-Pure.
-
-p values of tests that are shown together. Pure.
+"""Distributions that SciPy lacks, or computes only in part of the range that the tests need, and p
+values adjusted for tests that are shown together. Pure.
 """
 
 from __future__ import annotations
@@ -13,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +18,7 @@ from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_, Message
 
 Values = npt.NDArray[np.float64]
+P = TypeVar("P", float, float | None)
 
 _FAR_NORMAL = 9.5  # the normal density is 1e-20 there
 _FAR_RATIO = 6.5  # for df ≥ 2, P(√(χ²_df / df) > 6.5) is below 1e-18
@@ -155,10 +152,11 @@ def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
 
 def within_families(
     adjust: Callable[[Sequence[float]], Sequence[float]],
-    p_values: Sequence[float],
+    p_values: Sequence[P],
     families: Sequence[int] = (),
-) -> tuple[float, ...]:
-    """Adjust the p values of several families, each by itself; the order stays.
+) -> tuple[P, ...]:
+    """Adjust the p values of several families, each by itself; the order stays, and ``None``, which
+    belongs to no family.
 
     >>> within_families(holm, (0.01, 0.04, 0.02), (0, 1, 0))
     (0.02, 0.04, 0.02)
@@ -171,19 +169,18 @@ def within_families(
     Raises:
         StatisticsError: a p is not in 0…1, or there is not one number for each p.
     """
-    if not families:
-        return tuple(adjust(p_values))
-    if len(families) != len(p_values):
+    if families and len(families) != len(p_values):
         raise StatisticsError(
             Message(N_("{n} p values have {n_2} families"), n=len(p_values), n_2=len(families))
         )
-    places: defaultdict[int, list[int]] = defaultdict(list)
-    for place, family in enumerate(families):
-        places[family].append(place)
-    adjusted = [1.0] * len(p_values)
-    for own in places.values():
-        for place, p in zip(own, adjust([p_values[one] for one in own]), strict=True):
-            adjusted[place] = p
+    adjusted = list(p_values)
+    computed: defaultdict[int, dict[int, float]] = defaultdict(dict)
+    for place, p in enumerate(p_values):
+        if p is not None:
+            computed[families[place] if families else 0][place] = p
+    for own in computed.values():
+        for place, stepped in zip(own, adjust(list(own.values())), strict=True):
+            adjusted[place] = stepped
     return tuple(adjusted)
 
 

@@ -1,13 +1,8 @@
-"""Variability, spectrum, ectopic beats.
-
-Beats that are not of the rhythm around them: found, classified and corrected. Pure.
-
-Frequency bands of the intervals between beats, and the breath that they follow. Pure.
+"""Heart-rate variability and frequency bands of the intervals between beats, with the breath that
+they follow; beats that are not of the rhythm around them are found, classified and corrected. Pure.
 
 Source of bands and lengths: Task Force of the ESC and the NASPE 1996, Circulation 93:1043–1065. A
 band needs ten waves of its lowest frequency without a break.
-
-Heart-rate variability from the intervals between beats, artefacts corrected. Pure.
 """
 
 from __future__ import annotations

@@ -1,18 +1,14 @@
-"""Restricted likelihood; own reactions.
-
-Variances of readings nested in sessions nested in participants, by restricted likelihood. Pure.
+"""Variances of readings nested in sessions nested in participants, by restricted likelihood. Pure.
 
 The covariance V of such readings has a closed inverse: all that the likelihood needs of them is
-the mean of each session and one matrix of what is left within sessions. Time and memory of a step
-grow with the number of sessions.
+the mean of each session and one matrix of what is left within sessions.
 
-Values of people who met the same states in several sessions, with a variance for what each
-person makes of a state. Pure.
+Where people met the same states in several sessions, what each person makes of a state has a
+variance, too. Sessions and states cross within a person, so V has no closed inverse as it has of
+nested groups alone. But a person has one level and one reaction to each state, however many the
+sessions: by Woodbury's identity what must be inverted is one small matrix a person.
 
-Sessions and states cross within a person, so V has no closed inverse as it has of nested groups
-alone. But a person has one level and one reaction to each state, however many the sessions: by
-Woodbury's identity what must be inverted is one small matrix a person. Time and memory of a step
-grow with the number of sessions.
+Time and memory of a step grow with the number of sessions.
 """
 
 from __future__ import annotations
@@ -392,9 +388,7 @@ class CrossedGroups:
         whole = np.eye(own + len(by))
         whole[own:, own:] = by
         return replace(
-            self,
-            within=whole.T @ self.within @ whole,
-            between=whole.T @ self.between @ whole,
+            self, within=whole.T @ self.within @ whole, between=whole.T @ self.between @ whole
         )
 
     def products(self, variances: Numbers) -> Products:

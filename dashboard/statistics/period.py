@@ -1,12 +1,8 @@
-"""Misreading and time in the session.
-
-What time in the session does to a difference between two states. Pure.
+"""Time in the session, and misread states: what they do to a difference between two states. Pure.
 
 A heart calms down while a session lasts. Where most people met one state later than the other, this
 alone makes a difference (a period effect; Jones & Kenward 2014, Design and Analysis of Cross-Over
-Trials, ch. 2).
-
-By how much misread states shrink the difference between them. Pure.
+Trials, ch. 2). Misreading shrinks a difference.
 """
 
 from __future__ import annotations

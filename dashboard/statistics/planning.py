@@ -1,8 +1,5 @@
-"""Sample sizes.
-
-How many people a study needs before there are any data. Pure.
-
-How many participants a study needs, and how many are still missing. Pure.
+"""Sizes of samples: how many people a study needs before there are any data, and how many are still
+missing. Pure.
 """
 
 from __future__ import annotations

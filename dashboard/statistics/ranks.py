@@ -1,9 +1,4 @@
-"""Rank tests with ties; Shapiro–Wilk from SciPy.
-
-The rank tests that stand beside a t-test. Pure.
-
-The Shapiro–Wilk test of normality.
-"""
+"""Rank tests beside a t-test, with ties, and the Shapiro–Wilk test of normality. Pure."""
 
 from __future__ import annotations
 

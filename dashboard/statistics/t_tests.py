@@ -1,12 +1,5 @@
-"""T-tests, effect sizes, equivalence, Bayes factor.
-
-Means and t-tests of participants. Pure.
-
-Hedges' g for pairs and for groups. Pure.
-
-Showing that two states do not differ by more than a declared bound. Pure.
-
-How much more likely the data are with an effect than without one: the JZS Bayes factor. Pure.
+"""T-tests of participants with Hedges' g, equivalence within declared bounds, and the JZS Bayes
+factor. Pure.
 """
 
 from __future__ import annotations

@@ -236,8 +236,7 @@ QUESTIONS = {
     "example-observed": Question(example, ("--state", "observed")),
     "example-two-states": Question(example, ("--states", "Happiness", "--states", "anger")),
     "example-families": Question(
-        example,
-        ("--family", "systolic, diastolic", "--family", "heart_rate: anger, neutral"),
+        example, ("--family", "systolic, diastolic", "--family", "heart_rate: anger, neutral")
     ),
     "example-observed-families": Question(
         example,

@@ -9,10 +9,10 @@ import math
 import statistics
 from collections.abc import Sequence
 
+from dashboard.analysis.analyse import VitalComparison
 from dashboard.analysis.comparison import Tests
 from dashboard.analysis.mixed import VitalModel
 from dashboard.analysis.request import Correction
-from dashboard.analysis.results import VitalComparison
 from dashboard.analysis.say.models import LARGE_FACTOR, factor_text
 from dashboard.analysis.say.numbers import ALPHA, correction_name, number, unit_of
 from dashboard.languages.current import gettext, pgettext

@@ -1,23 +1,15 @@
-"""Cautions.
-
-What a reader must know before believing the numbers, and weigh when concluding from them.
-
-Misread faces and mixed windows, in words. Pure.
-
-Time in the session, in words: how vitals drift, what is left at equal times, when to beware.
-
-Pure.
-"""
+"""Warnings to read before the numbers, and cautions to weigh when concluding from them."""
 
 from __future__ import annotations
 
+from dashboard.analysis.analyse import Analysis, VitalComparison
 from dashboard.analysis.checks import PeriodEffect, VitalDrift, disagrees, matters, too_short
 from dashboard.analysis.request import Sample
-from dashboard.analysis.results import Analysis, VitalComparison
 from dashboard.analysis.say.method import about_readings, about_values, share_text
 from dashboard.analysis.say.numbers import (
     correction_name,
     interval_text,
+    names_of,
     number,
     p_equals,
     people,
@@ -136,17 +128,14 @@ def period_sentence(test: VitalComparison) -> str:
         return gettext(
             "{vital}, {first} − {second}: too few people, or too little spread, for an estimate at "
             "equal times."
-        ).format(vital=named["vital"], first=named["first"], second=named["second"])
+        ).format(**named)
     ends = effect.adjusted.interval
     estimates = gettext(
         "{vital}, {first} − {second}: {difference} {unit} as measured, {adjusted} {unit} at equal "
         "times in the session (95 % CI {interval}; t({df}) = {t}, {method} p {p})."
     ).format(
-        vital=named["vital"],
-        first=named["first"],
-        second=named["second"],
+        **named,
         difference=number(tests.t.difference),
-        unit=named["unit"],
         adjusted=number(effect.adjusted.difference),
         interval=interval_text(ends.low, ends.high),
         df=general(effect.adjusted.df),
@@ -162,13 +151,8 @@ def period_sentence(test: VitalComparison) -> str:
 
 def _named(test: VitalComparison, effect: PeriodEffect) -> dict[str, str]:
     """Return what the sentences about time in the session name."""
-    return {
-        "vital": vital_name(test.kind),
-        "first": state_name(test.first),
-        "second": state_name(test.second),
-        "minutes": number(abs(effect.gap)),
-        "unit": unit_of(test.kind),
-    }
+    minutes = number(abs(effect.gap))
+    return {**names_of(test.kind, test.first, test.second), "minutes": minutes}
 
 
 def _one_way(effect: PeriodEffect) -> str:

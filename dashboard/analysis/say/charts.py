@@ -1,10 +1,4 @@
-"""Pictures.
-
-Pictures of an analysis: every participant's means as a line over the states, and the effect
-sizes.
-
-The picture of how the participants' means are distributed in each state.
-"""
+"""Pictures of an analysis: the participants' means, how they are distributed, and effect sizes."""
 
 from __future__ import annotations
 
@@ -13,9 +7,16 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison
 from dashboard.analysis.means import StateMean
-from dashboard.analysis.results import Analysis, StateSummary, VitalComparison
-from dashboard.analysis.say.numbers import interval_text, number, people, unit_of, vital_name
+from dashboard.analysis.say.numbers import (
+    comparison_text,
+    interval_text,
+    number,
+    people,
+    unit_of,
+    vital_name,
+)
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext
 from dashboard.languages.names import state_name
@@ -43,7 +44,7 @@ def effects_chart(analysis: Analysis) -> Chart | None:
     shown = [(test, comparison.effect) for test, comparison in tests if comparison is not None]
     if not shown:
         return None
-    names = [_name(test) for test, _ in shown]
+    names = [comparison_text(test.kind, test.first, test.second) for test, _ in shown]
     apart = sum(effect.interval.low > 0 or effect.interval.high < 0 for _, effect in shown)
     return Chart(
         id="effects",
@@ -70,7 +71,7 @@ def _effect(test: VitalComparison, effect: EffectSize, height: int) -> dict[str,
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": _name(test),
+        "name": comparison_text(test.kind, test.first, test.second),
         "x": [round(effect.g, 3)],
         "y": [height],
         "error_x": {
@@ -86,11 +87,6 @@ def _effect(test: VitalComparison, effect: EffectSize, height: int) -> dict[str,
         "hovertemplate": "g = %{x:.2f}",
         "showlegend": False,
     }
-
-
-def _name(test: VitalComparison) -> str:
-    first = state_name(test.first)
-    return f"{vital_name(test.kind)}: {first} − {state_name(test.second)}"
 
 
 def _effects_layout(names: Sequence[str]) -> dict[str, Any]:
@@ -127,7 +123,9 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
     summaries = [summary for summary in analysis.summaries if summary.kind is kind]
     return Chart(
         id=f"means-{kind.value.replace('_', '-')}",
-        title=means_title(kind, simulated=any(mean.simulated for mean in own)),
+        title=_titled(
+            f"{vital_name(kind)}, {unit_of(kind)}", simulated=any(mean.simulated for mean in own)
+        ),
         sentence=_sentence(summaries),
         figure={
             "data": [
@@ -199,12 +197,8 @@ def _overall(summaries: list[StateSummary], kind: VitalKind) -> dict[str, Any]:
     }
 
 
-def means_title(kind: VitalKind, *, simulated: bool) -> str:
-    """Return the title of a picture of means: the vital with its unit."""
-    title = f"{vital_name(kind)}, {unit_of(kind)}"
-    if simulated:
-        return gettext("{title} · simulated").format(title=title)
-    return title
+def _titled(title: str, *, simulated: bool) -> str:
+    return gettext("{title} · simulated").format(title=title) if simulated else title
 
 
 def layout_of(**of_states: Any) -> dict[str, Any]:
@@ -270,9 +264,10 @@ def _spread_panel(analysis: Analysis, kind: VitalKind) -> Chart:
         for state in analysis.query.states
     }
     simulated = any(mean.simulated for mean in analysis.means if mean.kind is kind)
+    title = gettext("{vital} by state, {unit}").format(vital=vital_name(kind), unit=unit_of(kind))
     return Chart(
         id=f"spread-{kind.value.replace('_', '-')}",
-        title=_title(kind, simulated=simulated),
+        title=_titled(title, simulated=simulated),
         sentence=gettext("How the participants’ means are distributed: {states}.").format(
             states="; ".join(map(_words, values.items()))
         ),
@@ -305,13 +300,6 @@ def _spread_panel(analysis: Analysis, kind: VitalKind) -> Chart:
         ),
         height="medium",
     )
-
-
-def _title(kind: VitalKind, *, simulated: bool) -> str:
-    title = gettext("{vital} by state, {unit}").format(vital=vital_name(kind), unit=unit_of(kind))
-    if simulated:
-        return gettext("{title} · simulated").format(title=title)
-    return title
 
 
 def _words(item: tuple[str, Sequence[float]]) -> str:

@@ -1,10 +1,5 @@
-"""Parts that load without SciPy: forest plot, table of exclusions.
-
-Effect sizes as a picture for paper, which needs no script: where each mark stands. Pure.
-
-What was left out as people read it: by flag and state, by settling time, and whether it matters.
-
-Pure.
+"""Parts of the page that load without SciPy: effect sizes as a picture for paper, which needs no
+script, and the table of what was left out.
 """
 
 from __future__ import annotations
@@ -14,13 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dashboard.analysis.results import AnalysisModel, ComparisonModel, WithAllModel
-from dashboard.analysis.say.numbers import flag_name, interval_text, number, p_text, vital_name
+from dashboard.analysis.say.numbers import (
+    comparison_text,
+    flag_name,
+    interval_text,
+    number,
+    p_text,
+    vital_name,
+)
 from dashboard.languages.current import ngettext
 from dashboard.languages.figures import general, thousands
-from dashboard.languages.names import state_name
 
 if TYPE_CHECKING:
-    from dashboard.analysis.results import Analysis
+    from dashboard.analysis.analyse import Analysis
 
 
 WIDTH = 680
@@ -84,7 +85,7 @@ def forest_of(analysis: Analysis) -> Forest | None:
 
     rows = tuple(
         ForestRow(
-            name=f"{vital_name(test.kind)}: {state_name(test.first)} − {state_name(test.second)}",
+            name=comparison_text(test.kind, test.first, test.second),
             y=TOP + ROW * number_of,
             x=place(effect.g),
             low=place(effect.interval.low),
@@ -174,9 +175,7 @@ def left_out_table(response: AnalysisModel) -> LeftOutTable:
                 "{vital}: the first {seconds} s of each stimulus, {n} readings.",
                 one.readings,
             ).format(
-                vital=vital_name(one.vital),
-                seconds=general(one.seconds),
-                n=thousands(one.readings),
+                vital=vital_name(one.vital), seconds=general(one.seconds), n=thousands(one.readings)
             )
             for one in response.settling
             if one.readings
@@ -186,7 +185,7 @@ def left_out_table(response: AnalysisModel) -> LeftOutTable:
 
 def _with_all(test: ComparisonModel, every: WithAllModel) -> WithAllRow:
     return WithAllRow(
-        f"{vital_name(test.vital)}: {state_name(test.first)} − {state_name(test.second)}",
+        comparison_text(test.vital, test.first, test.second),
         _number(test.difference),
         _p(test.adjusted_p),
         _number(every.difference),

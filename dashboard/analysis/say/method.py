@@ -1,11 +1,5 @@
-"""The method in words, and the supplement.
-
-How the numbers of an analysis were computed, and what they take for granted, in words.
-
-What was left out of the means, in words: readings in doubt, beginnings of stimuli. Pure.
-
-What stands beside the comparisons, in words: all states at once, agreement, variability,
-sensitivity. Pure.
+"""The method in words, what was left out, and what stands beside the comparisons: all states at
+once, agreement, variability, sensitivity.
 """
 
 from __future__ import annotations
@@ -14,18 +8,19 @@ from collections import Counter
 from collections.abc import Sequence
 
 from dashboard.analysis.agreement import Source, SourceAgreement
+from dashboard.analysis.analyse import Analysis, VitalComparison, VitalStates
 from dashboard.analysis.comparison import Obstacle
 from dashboard.analysis.heart import StateVariability
 from dashboard.analysis.request import DOUBTS, Correction, Design, Outcome, StateBy
-from dashboard.analysis.results import Analysis, VitalComparison, VitalStates
 from dashboard.analysis.say.models import model_rule
 from dashboard.analysis.say.numbers import (
     ALPHA,
     bounds_text,
-    df_text,
+    exact_df,
     how_many,
     interval_text,
     lags_text,
+    names_of,
     number,
     p_equals,
     people,
@@ -37,7 +32,7 @@ from dashboard.analysis.say.numbers import (
 from dashboard.analysis.say.tests import family_rule
 from dashboard.analysis.sensitivity import Conclusion, MatchingChoice, Sensitivity, SettlingChoice
 from dashboard.languages.current import N_, gettext, ngettext
-from dashboard.languages.figures import decimal, general, thousands
+from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import state_name, vital_in_text, with_and
 from dashboard.statistics.agreement import Agreement, NoInterval
 from dashboard.statistics.heart import MINIMUM_S
@@ -112,7 +107,7 @@ def about_settling(analysis: Analysis) -> str:
             "{vital}: the first {seconds} s of each stimulus are left out, and with them all "
             "readings in {n} of the participants’ states. Such stimuli are too short for this "
             "vital; a shorter settling time measures the time before as well."
-        ).format(vital=vital_name(one.kind), seconds=general(one.seconds), n=one.emptied)
+        ).format(vital=vital_name(one.vital), seconds=general(one.seconds), n=one.emptied)
         for one in analysis.settling
         if one.emptied
     ]
@@ -356,7 +351,7 @@ def all_states_sentence(states: VitalStates) -> str:
     if anova is None:
         start = gettext("{vital}, all {count} states at once: no test.")
         return f"{start.format(vital=name, count=count)} {_why_no_anova(states)}"
-    df = with_and([_exact_df(value) for value in anova.corrected_df])
+    df = with_and([exact_df(value) for value in anova.corrected_df])
     text = gettext(
         "{vital} was not shown to differ between the {count} states taken together ({people}, F = "
         "{f} with {df} degrees of freedom after Greenhouse and Geisser, p {p}, generalized η² = "
@@ -391,13 +386,6 @@ def _why_no_anova(states: VitalStates) -> str:
         "The states differ by the same amounts for everybody, so there is no spread to judge them "
         "by."
     )
-
-
-def _exact_df(value: float) -> str:
-    """Write degrees of freedom: whole ones without decimals, others with two."""
-    if value == round(value):
-        return df_text(value)
-    return decimal(value, 2)
 
 
 def agreement_sentence(sources: SourceAgreement) -> str:
@@ -557,9 +545,7 @@ def sensitivity_sentence(
             "{vital}, {first} and {second}: {conclusion} under all {total} windows and lags."
         )
     return text.format(
-        vital=vital_name(test.kind),
-        first=state_name(test.first),
-        second=state_name(test.second),
+        **names_of(test.kind, test.first, test.second),
         conclusion=conclusion_name(sensitivity.chosen.conclusion),
         n=sensitivity.changed,
         total=len(sensitivity.variants),

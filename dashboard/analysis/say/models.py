@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dashboard.analysis.mixed import Main, VitalModel
+from collections.abc import Mapping
+
+from dashboard.analysis.analyse import Analysis, VitalComparison
+from dashboard.analysis.mixed import Main, ModelTest, VitalModel
 from dashboard.analysis.request import Correction, Design
-from dashboard.analysis.results import Analysis, VitalComparison
 from dashboard.analysis.say.numbers import (
     ALPHA,
     correction_name,
     df_text,
     interval_text,
+    names_of,
     number,
     p_equals,
     people,
     unit_of,
     vital_name,
 )
-from dashboard.analysis.say.tests import differed, not_shown, shift_text, with_doubts
-from dashboard.languages.current import gettext, ngettext
+from dashboard.analysis.say.tests import claimed
+from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, thousands
-from dashboard.languages.names import said, state_name, with_and
+from dashboard.languages.names import said, with_and
 from dashboard.statistics.t_tests import BayesFactor
 
 _MATTERS = 0.25  # share of the t-test's difference from which on what time makes of it is said
@@ -132,9 +135,7 @@ def _minute(model: VitalModel) -> str:
             "Time in the session is not in it: all met the states at nearly the same times."
         )
     return gettext("Each minute of the session changes it by {slope} {unit} (p {p}).").format(
-        slope=number(model.time.estimate, 2),
-        unit=unit_of(model.kind),
-        p=p_equals(model.time.p),
+        slope=number(model.time.estimate, 2), unit=unit_of(model.kind), p=p_equals(model.time.p)
     )
 
 
@@ -143,40 +144,20 @@ def tested_sentence(test: VitalComparison, model: VitalModel) -> str:
     tested = test.by_model
     if tested is None:
         return ""
-    effect = tested.effect
-    unit = unit_of(test.kind)
-    shown = tested.adjusted_p < ALPHA
-    figures = _figures(test, model)
-    if effect.estimate < 0 or not shown:
-        figures = gettext("difference {difference} {unit}, {figures}").format(
-            difference=number(effect.estimate), unit=unit, figures=figures
-        )
-    named = {
-        "vital": vital_name(test.kind),
-        "first": state_name(test.first),
-        "second": state_name(test.second),
-        "figures": figures,
-    }
-    if shown:
-        text = differed(effect.estimate, timed=model.time is not None).format(
-            **named, value=number(abs(effect.estimate)), unit=unit
-        )
-        text = with_doubts(text, test)
-    else:
-        text = not_shown(timed=model.time is not None).format(
-            **named,
-            low=shift_text(effect.interval.low, unit),
-            high=shift_text(effect.interval.high, unit),
-        )
+    text = claimed(
+        test,
+        tested.effect.estimate,
+        tested.effect.interval,
+        _figures(test, tested, model),
+        shown=tested.adjusted_p < ALPHA,
+        timed=model.time is not None,
+    )
     if differs(test):
         return f"{text} {_why_other(test, model)}"
     return text
 
 
-def _figures(test: VitalComparison, model: VitalModel) -> str:
-    tested = test.by_model
-    if tested is None:
-        return ""
+def _figures(test: VitalComparison, tested: ModelTest, model: VitalModel) -> str:
     effect = tested.effect
     figures = gettext(
         "95 % CI {interval}; {people} in {sessions} sessions, mixed model t({df}) = {t}, {method} "
@@ -265,44 +246,39 @@ def evidence_sentence(test: VitalComparison, factor: BayesFactor) -> str:
             "difference as with one (BF₀₁ = {times}; JZS, scale r = {scale})"
         )
     start = text.format(
-        vital=vital_name(test.kind),
-        first=state_name(test.first),
-        second=state_name(test.second),
+        **names_of(test.kind, test.first, test.second),
         times=factor_text(times),
         scale=decimal(factor.scale, 3),
     )
     if times < _MODERATE:
         return gettext("{finding}. They hardly speak for either.").format(finding=start)
     if not against:
-        return _for_difference(times).format(finding=start)
+        return _called(times, _FOR_DIFFERENCE).format(finding=start)
     doubt = "" if test.in_family is None else test.in_family.doubt
     if doubt:
         text = gettext("{finding}. This is not called evidence for no difference, because {doubt}.")
         return text.format(finding=start, doubt=gettext(doubt))
-    return _for_none(times).format(finding=start)
+    return _called(times, _FOR_NONE).format(finding=start)
 
 
-_MODERATE, _STRONG, _VERY_STRONG, _EXTREME = 3.0, 10.0, 30.0, 100.0
+_MODERATE = 3.0
+_FOR_DIFFERENCE = {
+    100.0: N_("{finding}: extreme evidence for a difference."),
+    30.0: N_("{finding}: very strong evidence for a difference."),
+    10.0: N_("{finding}: strong evidence for a difference."),
+    _MODERATE: N_("{finding}: moderate evidence for a difference."),
+}
+_FOR_NONE = {
+    100.0: N_("{finding}: extreme evidence for no difference."),
+    30.0: N_("{finding}: very strong evidence for no difference."),
+    10.0: N_("{finding}: strong evidence for no difference."),
+    _MODERATE: N_("{finding}: moderate evidence for no difference."),
+}
+"""What a Bayes factor of so much, or more, is called."""
 
 
-def _for_difference(times: float) -> str:
-    if times >= _EXTREME:
-        return gettext("{finding}: extreme evidence for a difference.")
-    if times >= _VERY_STRONG:
-        return gettext("{finding}: very strong evidence for a difference.")
-    if times >= _STRONG:
-        return gettext("{finding}: strong evidence for a difference.")
-    return gettext("{finding}: moderate evidence for a difference.")
-
-
-def _for_none(times: float) -> str:
-    if times >= _EXTREME:
-        return gettext("{finding}: extreme evidence for no difference.")
-    if times >= _VERY_STRONG:
-        return gettext("{finding}: very strong evidence for no difference.")
-    if times >= _STRONG:
-        return gettext("{finding}: strong evidence for no difference.")
-    return gettext("{finding}: moderate evidence for no difference.")
+def _called(times: float, names: Mapping[float, str]) -> str:
+    return gettext(next(name for least, name in names.items() if times >= least))
 
 
 LARGE_FACTOR = 1e5

@@ -1,9 +1,4 @@
-"""Numbers and names as people read them.
-
-Numbers and names as people read them, in the language in use.
-
-What people call readings in doubt. Quick to load: the form of the page needs it.
-"""
+"""Numbers and names as people read them, in the language in use. Quick to load."""
 
 from __future__ import annotations
 
@@ -28,6 +23,26 @@ def vital_name(kind: VitalKind) -> str:
 def unit_of(kind: VitalKind) -> str:
     """Return the unit of a vital as people write it."""
     return kind.spec.unit_shown
+
+
+def names_of(kind: VitalKind, first: str, second: str) -> dict[str, str]:
+    """Return what most sentences about two states of a vital name."""
+    return {
+        "vital": vital_name(kind),
+        "first": state_name(first),
+        "second": state_name(second),
+        "unit": unit_of(kind),
+    }
+
+
+def pair_text(first: str, second: str) -> str:
+    """Name a difference of two states, as in ``anger − neutral``."""
+    return f"{state_name(first)} − {state_name(second)}"
+
+
+def comparison_text(kind: VitalKind, first: str, second: str) -> str:
+    """Name a test, as in ``Heart rate: anger − neutral``."""
+    return f"{vital_name(kind)}: {pair_text(first, second)}"
 
 
 def bounds_text(query: AnalysisQuery, word: str = "and") -> str:
@@ -164,6 +179,11 @@ def df_text(df: float) -> str:
     if df == round(df):
         return f"{df:.0f}"
     return by_locale(f"{df:.1f}")
+
+
+def exact_df(df: float) -> str:
+    """Write degrees of freedom: whole ones without decimals, others with two."""
+    return df_text(df) if df == round(df) else figures.decimal(df, 2)
 
 
 def percent(share: float) -> str:

@@ -1,11 +1,4 @@
-"""Groups, and the flow of people.
-
-Groups of people as models and in words. Pure.
-
-The flow of people and readings as models, in words, and as a table. Pure.
-
-Sentences that compare people who lack a state with those who have it. Pure.
-"""
+"""Groups of people, the flow of people and readings, and people who lack a state, in words."""
 
 from __future__ import annotations
 
@@ -13,31 +6,33 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
 
-from dashboard.analysis.flow import Flow, LackingState, Loss, Lost, Stage, Step
+from dashboard.analysis.analyse import Analysis
+from dashboard.analysis.flow import Lost
 from dashboard.analysis.groups import REST, GroupContrast, MissingMeasure, MissingState, VitalGroups
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import (
-    Analysis,
     FlowModel,
     GroupContrastModel,
     GroupFlowModel,
     GroupTestModel,
-    IntervalModel,
     LossModel,
     MissingModel,
     StageModel,
-    TestFlowModel,
+    Step,
     VitalGroupsModel,
+    gathered,
 )
 from dashboard.analysis.say.apa import apa_p
 from dashboard.analysis.say.numbers import (
     ALPHA,
     correction_name,
     df_text,
+    exact_df,
     flag_name,
     interval_text,
     number,
     p_equals,
+    pair_text,
     people,
     states_text,
     unit_of,
@@ -45,17 +40,12 @@ from dashboard.analysis.say.numbers import (
 )
 from dashboard.analysis.say.tests import shift_text
 from dashboard.languages.current import N_, gettext, ngettext
-from dashboard.languages.figures import decimal, thousands
+from dashboard.languages.figures import thousands
 from dashboard.languages.names import said, state_name, vital_in_text, with_and
 from dashboard.statistics.anova import FTest
 from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
-
-
-def group_models(analysis: Analysis) -> tuple[VitalGroupsModel, ...]:
-    """Return the groups of each vital; nothing where no attribute is asked for."""
-    return tuple(_model(one, analysis.query) for one in analysis.groups)
 
 
 def group_warning(analysis: Analysis) -> str:
@@ -69,22 +59,19 @@ def group_warning(analysis: Analysis) -> str:
     ).format(vitals=", ".join(names))
 
 
-def _model(one: VitalGroups, query: AnalysisQuery) -> VitalGroupsModel:
+def group_model(one: VitalGroups, query: AnalysisQuery) -> VitalGroupsModel:
+    """Return the groups of a vital with their tests in words."""
     anova = one.anova
-    return VitalGroupsModel(
+    return gathered(
+        VitalGroupsModel,
+        one,
         vital=one.kind,
         attribute=query.group or "",
-        sizes=dict(one.sizes),
-        too_small=one.too_small,
         no_attribute=len(one.no_attribute),
-        incomplete=dict(one.incomplete),
-        epsilon=None if anova is None else anova.epsilon,
-        groups=None if anova is None else _f_model(one, anova.groups, one.groups_p, query, False),
-        interaction=None
-        if anova is None
-        else _f_model(one, anova.interaction, one.interaction_p, query, True),
-        contrasts=tuple(_contrast(one, contrast, query) for contrast in one.contrasts),
-        uneven=one.uneven,
+        epsilon=anova and anova.epsilon,
+        groups=anova and _f_model(one, anova.groups, one.groups_p, query, False),
+        interaction=anova and _f_model(one, anova.interaction, one.interaction_p, query, True),
+        contrasts=[_contrast(one, contrast, query) for contrast in one.contrasts],
         reason=said(one.reason),
         left_out=_left_out(one, query),
     )
@@ -94,12 +81,10 @@ def _f_model(
     one: VitalGroups, test: FTest, adjusted: float | None, query: AnalysisQuery, crossed: bool
 ) -> GroupTestModel:
     decides = test.p if adjusted is None else adjusted
-    return GroupTestModel(
-        f=test.f,
-        df=test.df,
-        p=test.p,
+    return gathered(
+        GroupTestModel,
+        test,
         adjusted_p=decides,
-        partial_eta_squared=test.partial_eta_squared,
         sentence=_f_sentence(one, test, decides, query, crossed),
         apa=_apa(one, test, decides, query, crossed),
     )
@@ -112,7 +97,7 @@ def _f_sentence(
         vital=vital_in_text(one.kind) if crossed else vital_name(one.kind),
         attribute=query.group,
         f=number(test.f, 2),
-        df=with_and([_df(value) for value in test.df]),
+        df=with_and([exact_df(value) for value in test.df]),
         p=p_equals(test.p),
         method=correction_name(query.correction),
         adjusted=p_equals(decides),
@@ -144,16 +129,12 @@ def _f_claim(*, shown: bool, crossed: bool) -> str:
     )
 
 
-def _df(value: float) -> str:
-    return df_text(value) if value == round(value) else decimal(value, 2)
-
-
 def _apa(one: VitalGroups, test: FTest, decides: float, query: AnalysisQuery, crossed: bool) -> str:
     return _apa_claim(shown=decides < ALPHA, crossed=crossed).format(
         attribute=query.group,
         vital=vital_in_text(one.kind),
-        df=_df(test.df[0]),
-        df_rest=_df(test.df[1]),
+        df=exact_df(test.df[0]),
+        df_rest=exact_df(test.df[1]),
         f=number(test.f, 2),
         p=apa_p(test.p),
         method=correction_name(query.correction),
@@ -192,21 +173,13 @@ def _apa_claim(*, shown: bool, crossed: bool) -> str:
 def _contrast(
     one: VitalGroups, contrast: GroupContrast, query: AnalysisQuery
 ) -> GroupContrastModel:
-    t = contrast.test
-    pair = contrast.pair
-    return GroupContrastModel(
-        first=contrast.first,
-        second=contrast.second,
-        first_state=None if pair is None else str(pair[0]),
-        second_state=None if pair is None else str(pair[1]),
-        n_first=t.n_first,
-        n_second=t.n_second,
-        difference=t.difference,
-        interval=IntervalModel(low=t.interval.low, high=t.interval.high),
-        t=t.t,
-        df=t.df,
-        p=t.p,
-        adjusted_p=contrast.adjusted_p,
+    first_state, second_state = contrast.pair or (None, None)
+    return gathered(
+        GroupContrastModel,
+        contrast,
+        contrast.test,
+        first_state=first_state,
+        second_state=second_state,
         sentence=_contrast_sentence(one, contrast, query),
     )
 
@@ -216,7 +189,7 @@ def _contrast_sentence(one: VitalGroups, contrast: GroupContrast, query: Analysi
     of = gettext("{vital}, all states together").format(vital=vital_name(one.kind))
     if contrast.pair is not None:
         first, second = contrast.pair
-        of = f"{vital_name(one.kind)}, {state_name(first)} − {state_name(second)}"
+        of = f"{vital_name(one.kind)}, {pair_text(first, second)}"
     text = gettext(
         "{what}, {first} − {second}: not shown to differ, {difference} {unit} (95 % CI "
         "{interval}); Welch t({df}) = {t}, p {p}, {method} p {adjusted}, n = {n_first} and "
@@ -281,13 +254,13 @@ def group_lines(one: VitalGroupsModel) -> list[str]:
 COLUMNS = ("step", "vital", "first", "second", "state", "reason", "people", "sessions", "readings")
 """Of the table of the flow."""
 
-_TITLES = {
-    Step.CONSENTED: N_("Consented"),
-    Step.IN_SESSIONS: N_("With a session that is looked at"),
-    Step.MEASURED: N_("With readings of what is tested"),
-    Step.USABLE: N_("With readings that count"),
-    Step.IN_STATE: N_("In {states}"),
-    Step.TESTED: N_("In at least one t-test"),
+_TITLES: dict[Step, str] = {
+    "consented": N_("Consented"),
+    "in_sessions": N_("With a session that is looked at"),
+    "measured": N_("With readings of what is tested"),
+    "usable": N_("With readings that count"),
+    "in_state": N_("In {states}"),
+    "tested": N_("In at least one t-test"),
 }
 _REASONS = {
     Lost.NO_SESSION: N_("no session"),
@@ -303,37 +276,29 @@ _REASONS = {
 _LISTED = 12
 
 
-def flow_model(flow: Flow, query: AnalysisQuery, groups: Sequence[VitalGroups] = ()) -> FlowModel:
+def told_flow(
+    flow: FlowModel, query: AnalysisQuery, groups: Sequence[VitalGroups] = ()
+) -> FlowModel:
     """Return the flow with its sentences, and who is in the tests of the groups."""
     states = states_text(query)
-    first = flow.stages[0].count
-    last = flow.stages[-1].count
-    return FlowModel(
-        summary=ngettext(
-            "{people} consented, {n} is in a t-test with {readings} readings",
-            "{people} consented, {n} are in a t-test with {readings} readings",
-            last.people,
-        ).format(
-            people=people(first.people),
-            n=thousands(last.people),
-            readings=thousands(last.readings or 0),
-        ),
-        stages=tuple(_stage(stage, states) for stage in flow.stages),
-        missing=tuple(_missing(one) for one in flow.missing),
-        tests=tuple(
-            TestFlowModel(
-                vital=one.kind,
-                first=str(one.first),
-                second=str(one.second),
-                used=one.used,
-                lacks_first=one.lacks_first,
-                lacks_second=one.lacks_second,
-                apart=one.apart,
-                both=one.both,
-            )
-            for one in flow.tests
-        ),
-        groups=tuple(_group(one) for one in groups),
+    first = flow.stages[0]
+    last = flow.stages[-1]
+    summary = ngettext(
+        "{people} consented, {n} is in a t-test with {readings} readings",
+        "{people} consented, {n} are in a t-test with {readings} readings",
+        last.people,
+    ).format(
+        people=people(first.people),
+        n=thousands(last.people),
+        readings=thousands(last.readings or 0),
+    )
+    return flow.model_copy(
+        update={
+            "summary": summary,
+            "stages": tuple(_stage(stage, states) for stage in flow.stages),
+            "missing": tuple(_missing(one) for one in flow.missing),
+            "groups": tuple(_group(one) for one in groups),
+        }
     )
 
 
@@ -378,43 +343,30 @@ def _rows(flow: FlowModel) -> Iterator[tuple[str | int | None, ...]]:
                 yield ("group", *names, reason, count, None, None)
 
 
-def _stage(stage: Stage, states: str) -> StageModel:
-    return StageModel(
-        step=stage.step.value,
-        title=gettext(_TITLES[stage.step]).format(states=states),
-        people=stage.count.people,
-        sessions=stage.count.sessions,
-        readings=stage.count.readings,
-        lost=tuple(_loss(loss, stage.losses) for loss in stage.losses),
+def _stage(stage: StageModel, states: str) -> StageModel:
+    lost = tuple(
+        loss.model_copy(update={"sentence": _loss_sentence(loss, stage.lost)})
+        for loss in stage.lost
     )
+    title = gettext(_TITLES[stage.step]).format(states=states)
+    return stage.model_copy(update={"title": title, "lost": lost})
 
 
-def _loss(loss: Loss, every: Sequence[Loss]) -> LossModel:
-    return LossModel(
-        reason=loss.reason.value,
-        detail=loss.detail,
-        state="" if loss.state is None else str(loss.state),
-        people=loss.people,
-        readings=loss.readings,
-        sentence=_loss_sentence(loss, every),
-    )
-
-
-def _loss_sentence(loss: Loss, every: Sequence[Loss]) -> str:
-    reason = gettext(_REASONS[loss.reason])
-    if loss.reason is Lost.IN_DOUBT and loss.detail:
+def _loss_sentence(loss: LossModel, every: Sequence[LossModel]) -> str:
+    reason = gettext(_REASONS[Lost(loss.reason)])
+    if loss.reason == Lost.IN_DOUBT and loss.detail:
         reason = flag_name(VitalFlag(loss.detail))
-    if loss.reason is Lost.NOT_SETTLED:
+    if loss.reason == Lost.NOT_SETTLED:
         reason = gettext("{vital} before the body had settled").format(
             vital=vital_in_text(VitalKind(loss.detail))
         )
-    if loss.state is not None:
+    if loss.state:
         reason = gettext("{reason}, in {state}").format(reason=reason, state=state_name(loss.state))
     elif loss.detail:
         own = [one for one in every if one.state and one.detail == loss.detail]
         listed = ", ".join(
             gettext("{n} in {state}").format(
-                n=thousands(one.readings or 0), state=state_name(one.state or "")
+                n=thousands(one.readings or 0), state=state_name(one.state)
             )
             for one in own
         )
@@ -422,7 +374,7 @@ def _loss_sentence(loss: Loss, every: Sequence[Loss]) -> str:
     return f"{_lost(loss)}: {reason}"
 
 
-def _lost(loss: Loss) -> str:
+def _lost(loss: LossModel) -> str:
     """Say how many people and readings are lost; people may also be gained."""
     parts = []
     if loss.people < 0:
@@ -440,25 +392,17 @@ def _lost(loss: Loss) -> str:
     return with_and(parts)
 
 
-def _missing(one: LackingState) -> MissingModel:
-    codes = ", ".join(one.codes[:_LISTED])
-    if len(one.codes) > _LISTED:
+def _missing(one: MissingModel) -> MissingModel:
+    codes = ", ".join(one.participants[:_LISTED])
+    if len(one.participants) > _LISTED:
         codes = f"{codes}, …"
-    return MissingModel(
-        vital=one.kind,
-        state=str(one.state),
-        participants=one.codes,
-        sentence=ngettext(
-            "{vital}: {n} person has no reading that counts in {state} ({codes})",
-            "{vital}: {n} people have no reading that counts in {state} ({codes})",
-            len(one.codes),
-        ).format(
-            vital=vital_name(one.kind),
-            n=len(one.codes),
-            state=state_name(one.state),
-            codes=codes,
-        ),
-    )
+    count = len(one.participants)
+    sentence = ngettext(
+        "{vital}: {n} person has no reading that counts in {state} ({codes})",
+        "{vital}: {n} people have no reading that counts in {state} ({codes})",
+        count,
+    ).format(vital=vital_name(one.vital), n=count, state=state_name(one.state), codes=codes)
+    return one.model_copy(update={"sentence": sentence})
 
 
 def missing_warnings(analysis: Analysis) -> tuple[str, ...]:

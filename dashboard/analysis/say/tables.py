@@ -1,25 +1,22 @@
-"""Tables.
-
-The table of tests as people read it: every number of a comparison as text, for page and
-terminal. Pure.
-
-What an analysis adds to a bundle beside its rows: what only the dashboard can work out, and the
-scripts of the bundle use. Pure.
+"""Tables of an analysis as text: the tests for page and terminal, and what a bundle gets beside
+its rows.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
+from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.request import HEART_NAMES, Outcome
 from dashboard.analysis.results import (
-    Analysis,
     AnalysisModel,
     ComparisonModel,
     IntervalModel,
+    ModelTestModel,
+    NeededInFamilyModel,
     PeriodModel,
     TestGroup,
     TestRow,
@@ -31,44 +28,50 @@ from dashboard.analysis.say.numbers import (
     interval_text,
     number,
     p_text,
+    pair_text,
     unit_of,
     vital_name,
 )
-from dashboard.analysis.say.people import flow_csv, flow_model
+from dashboard.analysis.say.people import flow_csv, told_flow
 from dashboard.languages.current import pgettext
 from dashboard.languages.figures import thousands
-from dashboard.languages.names import state_name
+from edge_agent.core.vitals import VitalKind
 
 
 def groups_of(response: AnalysisModel) -> tuple[TestGroup, ...]:
     """Write the family of tests, one group for each vital."""
-    kinds = dict.fromkeys(test.vital for test in response.comparisons)
+    rows: dict[VitalKind, list[TestRow]] = {}
     periods = {(one.vital, one.first, one.second): one for one in response.periods}
+    for test in response.comparisons:
+        period = None
+        if test.at_equal_times:
+            period = periods.get((test.vital, test.first, test.second))
+        by_model = response.main == "mixed_model"
+        rows.setdefault(test.vital, []).append(_row_of(test, period, by_model=by_model))
     return tuple(
-        TestGroup(
-            f"{vital_name(kind)}, {unit_of(kind)}",
-            tuple(
-                _with_model(
-                    _with_headline(
-                        row_of(test), test, periods.get((test.vital, test.first, test.second))
-                    ),
-                    test,
-                    response.main == "mixed_model",
-                )
-                for test in response.comparisons
-                if test.vital is kind
-            ),
-        )
-        for kind in kinds
+        TestGroup(f"{vital_name(kind)}, {unit_of(kind)}", tuple(own)) for kind, own in rows.items()
     )
 
 
-def row_of(test: ComparisonModel) -> TestRow:
-    """Write one comparison."""
+def _row_of(test: ComparisonModel, period: PeriodModel | None, *, by_model: bool) -> TestRow:
+    """Write one comparison.
+
+    Args:
+        test: the comparison.
+        period: the estimate at equal times in the session, where it is told first.
+        by_model: whether the mixed model is the main analysis, which is told before both.
+    """
+    in_groups = test.method == "welch"
+    rank = test.rank
+    factor = test.bayes_factor
+    model = test.by_model
+    main: ComparisonModel | PeriodModel | ModelTestModel = period or test
+    if by_model and model is not None:
+        main = model
     return TestRow(
-        comparison=f"{state_name(test.first)} − {state_name(test.second)}",
-        test=_test_name(test),
-        n=_n(test),
+        comparison=pair_text(test.first, test.second),
+        test=_test_name(test.method),
+        n=f"{test.n_first} + {test.n_second}" if in_groups else str(test.n_first or test.n_both),
         left_out=str(test.left_out or ""),
         difference=_number(test.difference, 1),
         interval=_interval(test.interval, 1),
@@ -79,111 +82,55 @@ def row_of(test: ComparisonModel) -> TestRow:
         g=_number(test.g, 2),
         g_interval=_interval(test.g_interval, 2),
         shapiro=", ".join(_p(shapiro.p) for shapiro in test.shapiro),
-        rank="" if test.rank is None else _p(test.rank.p),
+        rank=_p(rank and rank.p),
         adjusted_rank=_p(test.rank_adjusted_p),
-        rank_biserial="" if test.rank is None else _number(test.rank.rank_biserial, 2),
-        equivalence="" if test.equivalence is None else _p(test.equivalence.p),
+        rank_biserial=_number(rank and rank.rank_biserial, 2),
+        equivalence=_p(test.equivalence and test.equivalence.p),
         adjusted_equivalence=_p(test.equivalence_adjusted_p),
-        needed=""
-        if test.needed_in_family is None
-        else _needed(test.needed_in_family.n, in_groups=test.method == "welch"),
-        is_shown=test.adjusted_p is not None and test.adjusted_p < ALPHA,
-        sentence=test.sentence,
+        needed=_needed(test.needed_in_family, in_groups=in_groups),
+        is_shown=_is_shown(test.adjusted_p),
+        main_difference=_number(main.difference, 1),
+        main_interval=_interval(main.interval, 1),
+        main_sentence=test.sentence if main is period else main.sentence,
+        main_is_shown=_is_shown(main.adjusted_p),
+        main_sentence_is_tested=main is not test or test.adjusted_p is not None,
+        model_difference=_number(model and model.difference, 1),
+        model_interval=_interval(model and model.interval, 1),
+        model_df=df_text(round(model.df, 1)) if model else "",
+        model_adjusted_p=_p(model and model.adjusted_p),
+        model_is_shown=_is_shown(model and model.adjusted_p),
+        differs=model is not None and model.differs,
+        bayes_factor=factor_text(factor.for_difference or math.inf) if factor else "",
     )
 
 
-def _with_headline(row: TestRow, test: ComparisonModel, period: PeriodModel | None) -> TestRow:
-    """Add what is told first: the t-test, or the estimate at equal times in the session."""
-    if period is None or not test.at_equal_times:
-        return replace(
-            row,
-            main_difference=row.difference,
-            main_interval=row.interval,
-            main_sentence=row.sentence,
-            main_is_shown=row.is_shown,
-            main_sentence_is_tested=test.adjusted_p is not None,
-        )
-    return replace(
-        row,
-        main_difference=_number(period.difference, 1),
-        main_interval=_interval(period.interval, 1),
-        main_sentence=row.sentence,
-        main_is_shown=period.adjusted_p is not None and period.adjusted_p < ALPHA,
-        main_sentence_is_tested=True,
-    )
+def _test_name(method: str | None) -> str:
+    if method == "welch":
+        return "Welch"
+    return pgettext("t-test", "paired") if method else pgettext("t-test", "none")
 
 
-def _with_model(row: TestRow, test: ComparisonModel, is_main: bool) -> TestRow:
-    """Add what the mixed model and the Bayes factor say, where the model is the main analysis as
-    the headline.
-    """
-    factor = test.bayes_factor
-    by_factor = ""
-    if factor is not None:
-        by_factor = factor_text(factor.for_difference or float("inf"))
-    row = replace(row, bayes_factor=by_factor)
-    model = test.by_model
-    if model is None:
-        return row
-    row = replace(
-        row,
-        model_difference=number(model.difference),
-        model_interval=_interval(model.interval, 1),
-        model_df=df_text(round(model.df, 1)),
-        model_adjusted_p=p_text(model.adjusted_p),
-        model_is_shown=model.adjusted_p < ALPHA,
-        differs=model.differs,
-    )
-    if not is_main:
-        return row
-    return replace(
-        row,
-        main_difference=row.model_difference,
-        main_interval=row.model_interval,
-        main_sentence=model.sentence,
-        main_is_shown=row.model_is_shown,
-        main_sentence_is_tested=True,
-    )
-
-
-def _test_name(test: ComparisonModel) -> str:
-    match test.method:
-        case "paired":
-            return pgettext("t-test", "paired")
-        case "welch":
-            return "Welch"
-        case _:
-            return pgettext("t-test", "none")
-
-
-def _n(test: ComparisonModel) -> str:
-    if test.method == "welch":
-        return f"{test.n_first} + {test.n_second}"
-    return str(test.n_first if test.method else test.n_both)
+def _is_shown(adjusted_p: float | None) -> bool:
+    return adjusted_p is not None and adjusted_p < ALPHA
 
 
 def _number(value: float | None, digits: int) -> str:
-    if value is None:
-        return ""
-    return number(value, digits)
+    return "" if value is None else number(value, digits)
 
 
 def _p(value: float | None) -> str:
-    if value is None:
+    return "" if value is None else p_text(value)
+
+
+def _needed(needed: NeededInFamilyModel | None, *, in_groups: bool) -> str:
+    if needed is None:
         return ""
-    return p_text(value)
-
-
-def _needed(n: int, *, in_groups: bool) -> str:
-    if in_groups:
-        return f"{thousands(n)} + {thousands(n)}"
-    return thousands(n)
+    n = thousands(needed.n)
+    return f"{n} + {n}" if in_groups else n
 
 
 def _interval(interval: IntervalModel | None, digits: int) -> str:
-    if interval is None:
-        return ""
-    return interval_text(interval.low, interval.high, digits)
+    return "" if interval is None else interval_text(interval.low, interval.high, digits)
 
 
 Row = Sequence[str | int | float]
@@ -205,7 +152,7 @@ def bundle_tables(analysis: Analysis) -> dict[str, str]:
     }
     present = {name: text for name, text in tables.items() if text}
     if analysis.flow is not None:
-        flow = flow_model(analysis.flow, analysis.query, analysis.groups)
+        flow = told_flow(analysis.flow, analysis.query, analysis.groups)
         present["flow.csv"] = flow_csv(flow)
     return present
 

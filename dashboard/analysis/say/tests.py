@@ -1,10 +1,5 @@
-"""One sentence for each comparison.
-
-The sentence of each comparison, in the language in use.
-
-The families of tests as models and in words. Pure.
-
-Tests of the heart's variability in words. Pure.
+"""The sentence of each comparison, of each family of tests, and of each test of the heart's
+variability, in the language in use.
 """
 
 from __future__ import annotations
@@ -13,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator
 
+from dashboard.analysis.analyse import Analysis, VitalComparison
 from dashboard.analysis.comparison import Obstacle, Tests
 from dashboard.analysis.heart import HeartTest
 from dashboard.analysis.request import (
@@ -23,17 +19,18 @@ from dashboard.analysis.request import (
     HeartMeasure,
     StateBy,
 )
-from dashboard.analysis.results import Analysis, FamilyModel, VitalComparison
+from dashboard.analysis.results import FamilyModel
 from dashboard.analysis.say.numbers import (
     ALPHA,
     correction_name,
     df_text,
     interval_text,
+    names_of,
     number,
     p_equals,
+    pair_text,
     people,
     unit_of,
-    vital_name,
 )
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import by_locale, decimal, general
@@ -45,17 +42,15 @@ from dashboard.statistics.t_tests import Method
 
 def sentence(test: VitalComparison) -> str:
     """Say one result, with as much certainty as it has."""
-    comparison = test.comparison
-    if comparison.obstacle is Obstacle.TOO_FEW:
+    tests = test.comparison.tests
+    if test.comparison.obstacle is Obstacle.TOO_FEW:
         return _too_few(test)
-    if comparison.tests is None:
+    if tests is None:
         return _no_variation(test)
-    at_equal_times = test.at_equal_times
-    if at_equal_times is not None:
-        return _sentences(
-            _result_at_equal_times(test, at_equal_times), _doubt(test, comparison.tests)
-        )
-    return _sentences(_result(test, comparison.tests), _doubt(test, comparison.tests))
+    adjusted = test.at_equal_times
+    if adjusted is not None:
+        return _sentences(_result_at_equal_times(test, tests, adjusted), _doubt(test, tests))
+    return _sentences(_result(test, tests), _doubt(test, tests))
 
 
 def shift_text(value: float, unit: str) -> str:
@@ -71,57 +66,31 @@ def _sentences(*texts: str) -> str:
 
 
 def _result(test: VitalComparison, tests: Tests) -> str:
-    unit = unit_of(test.kind)
     t = tests.t
-    adjusted = test.adjusted_p or 0.0
     figures = _figures(test, tests)
-    # the interval of a fall needs its sign explained
-    if t.difference < 0 or min(adjusted, t.p) >= ALPHA:
-        figures = gettext("difference {difference} {unit}, {figures}").format(
-            difference=number(t.difference), unit=unit, figures=figures
-        )
-    named = {
-        "vital": vital_name(test.kind),
-        "first": state_name(test.first),
-        "second": state_name(test.second),
-        "value": number(abs(t.difference)),
-        "unit": unit,
-    }
-    if adjusted < ALPHA:
-        text = differed(t.difference, timed=False)
-        claim = with_doubts(text.format(**named, figures=figures), test)
-        return _sentences(claim, _real_but_small(test))
-    if t.p < ALPHA:
-        text = gettext(
-            "{vital} was {value} {unit} higher in {first} than in {second} in this sample, but not "
-            "significantly after adjustment for several tests ({figures})."
-        )
-        if t.difference < 0:
-            text = gettext(
-                "{vital} was {value} {unit} lower in {first} than in {second} in this sample, but "
-                "not significantly after adjustment for several tests ({figures})."
-            )
-        both = _with_unadjusted(test, figures, t.p)
-        claim = with_doubts(text.format(**named, figures=both), test)
-        return _sentences(claim, _real_but_small(test))
-    return _sentences(
-        not_shown(timed=False).format(
-            vital=named["vital"],
-            first=named["first"],
-            second=named["second"],
-            figures=figures,
-            low=shift_text(t.interval.low, unit),
-            high=shift_text(t.interval.high, unit),
-        ),
-        _as_good_as_none(test),
+    shown = (test.adjusted_p or 0.0) < ALPHA
+    if shown or t.p >= ALPHA:
+        claim = claimed(test, t.difference, t.interval, figures, shown=shown, timed=False)
+        return _sentences(claim, _real_but_small(test) if shown else _as_good_as_none(test))
+    figures = _with_unadjusted(test, figures, t.p)
+    text = gettext(
+        "{vital} was {value} {unit} higher in {first} than in {second} in this sample, but not "
+        "significantly after adjustment for several tests ({figures})."
     )
+    if t.difference < 0:
+        figures = _with_difference(test, t.difference, figures)
+        text = gettext(
+            "{vital} was {value} {unit} lower in {first} than in {second} in this sample, but "
+            "not significantly after adjustment for several tests ({figures})."
+        )
+    named = names_of(test.kind, test.first, test.second)
+    claim = text.format(**named, figures=figures, value=number(abs(t.difference)))
+    return _sentences(with_doubts(claim, test), _real_but_small(test))
 
 
-def _result_at_equal_times(test: VitalComparison, adjusted: TimeAdjusted) -> str:
+def _result_at_equal_times(test: VitalComparison, tests: Tests, adjusted: TimeAdjusted) -> str:
     """Tell the estimate at equal times in the session, and then the difference as measured."""
-    tests = test.comparison.tests
     p = 1.0 if test.period is None else test.period.adjusted_p or 0.0
-    unit = unit_of(test.kind)
     figures = gettext("95 % CI {interval}; {people}, t({df}) = {t}, {method} p {p}").format(
         interval=interval_text(adjusted.interval.low, adjusted.interval.high),
         people=people(test.comparison.n_both),
@@ -130,39 +99,60 @@ def _result_at_equal_times(test: VitalComparison, adjusted: TimeAdjusted) -> str
         method=correction_name(test.correction),
         p=p_equals(p),
     )
-    if adjusted.difference < 0 or p >= ALPHA:
-        figures = gettext("difference {difference} {unit}, {figures}").format(
-            difference=number(adjusted.difference), unit=unit, figures=figures
-        )
     if adjusted.p < ALPHA <= p:
         figures = _with_unadjusted(test, figures, adjusted.p)
-    named = {
-        "vital": vital_name(test.kind),
-        "first": state_name(test.first),
-        "second": state_name(test.second),
-        "figures": figures,
-    }
-    if p < ALPHA:
-        text = differed(adjusted.difference, timed=True)
-        claim = with_doubts(
-            text.format(**named, value=number(abs(adjusted.difference)), unit=unit), test
-        )
-    else:
-        claim = not_shown(timed=True).format(
-            **named,
-            low=shift_text(adjusted.interval.low, unit),
-            high=shift_text(adjusted.interval.high, unit),
-        )
+    shown = p < ALPHA
     measured = gettext("As measured, with no regard to time: {difference} {unit}, {method} p {p}.")
     return _sentences(
-        claim,
+        claimed(test, adjusted.difference, adjusted.interval, figures, shown=shown, timed=True),
         measured.format(
-            difference=number(tests.t.difference if tests else 0.0),
-            unit=unit,
+            difference=number(tests.t.difference),
+            unit=unit_of(test.kind),
             method=correction_name(test.correction),
             p=p_equals(test.adjusted_p or 0.0),
         ),
-        "" if p < ALPHA else _as_good_as_none(test),
+        "" if shown else _as_good_as_none(test),
+    )
+
+
+def claimed(
+    test: VitalComparison,
+    estimate: float,
+    interval: Interval,
+    figures: str,
+    *,
+    shown: bool,
+    timed: bool,
+) -> str:
+    """Say that two states differ, or were not shown to.
+
+    Args:
+        test: which states of which vital.
+        estimate: the difference, of whichever analysis.
+        interval: of that difference.
+        figures: what stands in brackets; a fall needs the sign of its interval explained.
+        shown: whether the analysis says that there is a difference.
+        timed: whether it is the one at equal times in the session.
+    """
+    named = names_of(test.kind, test.first, test.second)
+    if estimate < 0 or not shown:
+        figures = _with_difference(test, estimate, figures)
+    if shown:
+        claim = _differed(estimate, timed=timed).format(
+            **named, figures=figures, value=number(abs(estimate))
+        )
+        return with_doubts(claim, test)
+    return _not_shown(timed=timed).format(
+        **named,
+        figures=figures,
+        low=shift_text(interval.low, named["unit"]),
+        high=shift_text(interval.high, named["unit"]),
+    )
+
+
+def _with_difference(test: VitalComparison, difference: float, figures: str) -> str:
+    return gettext("difference {difference} {unit}, {figures}").format(
+        difference=number(difference), unit=unit_of(test.kind), figures=figures
     )
 
 
@@ -191,7 +181,7 @@ def with_doubts(finding: str, test: VitalComparison) -> str:
     )
 
 
-def differed(estimate: float, *, timed: bool) -> str:
+def _differed(estimate: float, *, timed: bool) -> str:
     """Return the sentence of a difference with its places."""
     if not timed and estimate < 0:
         return gettext("{vital} was {value} {unit} lower in {first} than in {second} ({figures}).")
@@ -208,7 +198,7 @@ def differed(estimate: float, *, timed: bool) -> str:
     )
 
 
-def not_shown(*, timed: bool) -> str:
+def _not_shown(*, timed: bool) -> str:
     """Return the sentence of a difference that was not shown, with its places."""
     if timed:
         return gettext(
@@ -329,12 +319,13 @@ def _figures(test: VitalComparison, tests: Tests) -> str:
 
 def _doubt(test: VitalComparison, tests: Tests) -> str:
     """Point to the rank test where the values are hardly normal, and say when it disagrees."""
-    if not any(normality is not None and normality.p < ALPHA for normality in tests.normality):
+    smallest = min((one.p for one in tests.normality if one is not None), default=1.0)
+    if smallest >= ALPHA:
         return ""
     rank_p = tests.rank.p if test.in_family is None else test.in_family.rank_p
     agrees = (rank_p < ALPHA) == ((test.adjusted_p or 0.0) < ALPHA)
     return _departs(paired=tests.t.method is Method.PAIRED, agrees=agrees).format(
-        p=_smallest(tests), method=correction_name(test.correction), rank_p=p_equals(rank_p)
+        p=p_equals(smallest), method=correction_name(test.correction), rank_p=p_equals(rank_p)
     )
 
 
@@ -360,13 +351,9 @@ def _departs(*, paired: bool, agrees: bool) -> str:
     )
 
 
-def _smallest(tests: Tests) -> str:
-    return p_equals(min(normality.p for normality in tests.normality if normality is not None))
-
-
 def _no_test(test: VitalComparison) -> str:
     return gettext("{vital}, {first} and {second}: no test.").format(
-        vital=vital_name(test.kind), first=state_name(test.first), second=state_name(test.second)
+        **names_of(test.kind, test.first, test.second)
     )
 
 
@@ -495,14 +482,14 @@ def _members(analysis: Analysis) -> Iterator[tuple[int, str, Member]]:
     query = analysis.query
     for test in analysis.family:
         place = query.family_of(test.kind, test.first, test.second)
-        pair = f"{state_name(test.first)} − {state_name(test.second)}"
+        pair = pair_text(test.first, test.second)
         computed = test.comparison.tests is not None
         yield place, "vital", (f"{vital_in_text(test.kind)}, {pair}", computed)
     for one in analysis.heart_tests:
         place = query.family_of(one.measure, one.first, one.second)
         name = gettext(HEART_NAMES[one.measure])
         computed = one.comparison.tests is not None
-        pair = f"{state_name(one.first)} − {state_name(one.second)}"
+        pair = pair_text(one.first, one.second)
         yield place, "heart", (f"{name}, {pair}", computed)
 
 
@@ -524,7 +511,6 @@ def _model(analysis: Analysis, place: int, members: list[Member]) -> FamilyModel
 
 
 _UNITS = {HeartMeasure.SDNN: "ms", HeartMeasure.RESPIRATION: "/min"}
-_ALPHA = 0.05
 
 
 def heart_sentence(test: HeartTest, query: AnalysisQuery) -> str:
@@ -553,19 +539,19 @@ def heart_sentence(test: HeartTest, query: AnalysisQuery) -> str:
         p=_p(test.adjusted_p),
         n=_people(test),
     )
-    shown = test.adjusted_p < _ALPHA
+    shown = test.adjusted_p < ALPHA
     observed = shown and query.state is StateBy.OBSERVED
     return as_association(verdict, observed=observed) + without
 
 
 def _verdict(test: HeartTest, adjusted_p: float) -> str:
     paired = test.comparison.method is Method.PAIRED
-    if adjusted_p < _ALPHA and paired:
+    if adjusted_p < ALPHA and paired:
         return gettext(
             "{measure}, {first} and {second}: a difference, {size}; paired t({df}) = {t}, {method} "
             "p {p}, n = {n}."
         )
-    if adjusted_p < _ALPHA:
+    if adjusted_p < ALPHA:
         return gettext(
             "{measure}, {first} and {second}: a difference, {size}; Welch t({df}) = {t}, {method} "
             "p {p}, n = {n}."

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.analyse import analyse
+from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.answer import response_of
 from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.results import Analysis
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.rows import Choice

@@ -14,10 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.analyse import analyse
+from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.answer import response_of
 from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.results import Analysis
 from dashboard.analysis.say.tables import bundle_tables
 from dashboard.statistics.mixed_model import mixed_model
 from edge_agent.core.study import AttributeUse

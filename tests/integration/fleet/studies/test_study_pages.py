@@ -101,11 +101,7 @@ def test_statistics_are_equal_to_the_last_digit(
 
 
 def test_the_sessions_are_equal(fleet: TestClient, own: TestClient) -> None:
-    for address in (
-        "/api/v1/sessions",
-        "/api/v1/sessions/1/quality",
-        "/api/v1/sessions/1/course",
-    ):
+    for address in ("/api/v1/sessions", "/api/v1/sessions/1/quality", "/api/v1/sessions/1/course"):
         mine = own.get(address)
         assert mine.status_code == 200, mine.text
         assert fleet.get(f"{address}?device=room").text == mine.text

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.analyse import analyse
 from dashboard.analysis.answer import response_of
 from dashboard.analysis.comparison import Obstacle
 from dashboard.analysis.means import session_means
 from dashboard.analysis.readings import ReadingGroup
 from dashboard.analysis.request import PAIRS, TESTED_STATES, VITALS, AnalysisQuery, Sample, StateBy
-from dashboard.analysis.results import Analysis
 from dashboard.analysis.say.cautions import cautions_of
 from dashboard.statistics.t_tests import Method, paired_t
 from edge_agent.core.errors import StatisticsError
@@ -22,14 +20,8 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.reader import Reader
-from tests.support.studies import (
-    DIASTOLIC,
-    HEART,
-    SYSTOLIC,
-    add_session,
-    heart,
-    make_study,
-)
+from tests.support.analyses import analysed
+from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
 
 ANGER = (70.0, 82.5, 75.0, 91.0)
@@ -39,10 +31,6 @@ FOUR = {
     f"P-{number}": heart(anger=a, happiness=h, neutral=n)
     for number, (a, h, n) in enumerate(zip(ANGER, HAPPINESS, NEUTRAL, strict=True))
 }
-
-
-def analysed(path: Path, **asked: object) -> Analysis:
-    return analyse(Reader(path), AnalysisQuery.model_validate(asked))
 
 
 def test_the_family_is_nine_tests_in_a_fixed_order(tmp_path: Path) -> None:
@@ -224,7 +212,7 @@ def test_readings_in_doubt_are_in_no_test_unless_asked_for_by_flag(tmp_path: Pat
     with_all = usual.family[0].with_all
     tests = every.family[0].comparison.tests
     assert with_all is not None and tests is not None
-    assert (with_all.decision.p, with_all.adjusted_p) == (tests.t.p, tests.holm_p)
+    assert (with_all.p, with_all.adjusted_p) == (tests.t.p, tests.holm_p)
     assert every.family[0].with_all is None
 
 

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.analyse import analyse
+from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.answer import response_of
-from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.results import Analysis
 from dashboard.analysis.say.tests import sentence
 from dashboard.statistics.distributions import benjamini_hochberg, holm
 from dashboard.statistics.planning import sample_size
-from edge_agent.store.read.reader import Reader
+from tests.support.analyses import analysed
 from tests.support.studies import HEART, SYSTOLIC, States, make_study
 
 NEUTRAL = (70.0, 78.0, 66.0, 83.0, 74.0, 69.0)
@@ -31,8 +29,7 @@ def nine_tests(folder: Path, **asked: object) -> Analysis:
         people[f"P-{place}"] = {
             state: {HEART: [value], SYSTOLIC: [value + 50 + place % 2]} for state, value in met
         }
-    path = make_study(folder, people)
-    return analyse(Reader(path), AnalysisQuery.model_validate(asked))
+    return analysed(make_study(folder, people), **asked)
 
 
 @pytest.mark.parametrize(

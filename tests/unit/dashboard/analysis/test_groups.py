@@ -10,25 +10,17 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from dashboard.analysis.analyse import analyse
-from dashboard.analysis.answer import response_of
 from dashboard.analysis.planning import PreregistrationDocument, compared, preregister
 from dashboard.analysis.request import PAIRS, AnalysisQuery, pairs_of
-from dashboard.analysis.results import AnalysisModel
 from dashboard.analysis.say.people import flow_csv
 from dashboard.commands.analyse import report
 from edge_agent.core.study import AttributeUse
-from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.study import Study
+from tests.support.analyses import answered
 from tests.support.studies import add_session, heart, make_study
 
 FILMS = ("rest", "Film A", "film b")
-
-
-def answered(path: Path, **asked: object) -> AnalysisModel:
-    fields = {"vital": ("heart_rate",), "sensitivity": False} | asked
-    return response_of(analyse(Reader(path), AnalysisQuery.model_validate(fields)))
 
 
 def tell(path: Path, code: str, **values: str) -> None:

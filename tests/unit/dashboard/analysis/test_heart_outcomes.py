@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dashboard.analysis.analyse import analyse
+from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.means import find_baselines
 from dashboard.analysis.request import AnalysisQuery, Design, HeartMeasure, Outcome
-from dashboard.analysis.results import Analysis
 from dashboard.analysis.say.cautions import warnings_of
 from dashboard.analysis.say.tests import heart_sentence
 from dashboard.statistics.distributions import Values

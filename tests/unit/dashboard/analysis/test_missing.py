@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dashboard.analysis.flow import LackingState
 from dashboard.analysis.groups import MissingMeasure, compare_missing
 from dashboard.analysis.means import StateMean
+from dashboard.analysis.results import MissingModel
 from tests.support.studies import HEART
 
 REST = {"a": 70.0, "b": 66.0, "c": 73.0, "x": 71.0, "y": 64.0, "z": 69.0}
@@ -17,7 +17,7 @@ def measures_of(*, changes: bool) -> list[MissingMeasure]:
     means = [StateMean(code, HEART, "neutral", value, 9, False) for code, value in NEUTRAL.items()]
     means += [StateMean(code, HEART, "anger", 80.0, 9, False) for code in "xyz"]
     at_rest = {(HEART, code): value for code, value in REST.items()}
-    lacking = [LackingState(HEART, "anger", ("a", "b", "c"))]
+    lacking = [MissingModel(vital=HEART, state="anger", participants=("a", "b", "c"), sentence="")]
     [missing] = compare_missing(lacking, means, at_rest, changes=changes)
     assert (missing.lacking, missing.others) == (3, 3)
     return list(missing.measures)

@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.analyse import analyse
+from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.answer import response_of
 from dashboard.analysis.checks import hides
-from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.results import Analysis
 from dashboard.analysis.say.cautions import cautions_of
 from dashboard.analysis.say.tables import groups_of
 from dashboard.analysis.say.tests import sentence
-from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.reader import Reader
+from tests.support.analyses import analysed
 from tests.support.studies import HEART, States, make_study
 
 NOISE = (0.6, -0.9, 0.3, 1.1, -0.5, -0.8, 0.7, -0.2, 0.9, -0.6)
@@ -33,8 +30,7 @@ def studied(folder: Path, reversed_people: int, fall: float, effect: float = 0.0
             order[0]: {HEART: [level + noise + added[0]]},
             order[1]: {HEART: [level - fall - NOISE[place - 3] + added[1]]},
         }
-    query = AnalysisQuery(vital=(VitalKind.HEART_RATE,))
-    return analyse(Reader(make_study(folder, people)), query)
+    return analysed(make_study(folder, people), vital=("heart_rate",))
 
 
 def about_time(found: Analysis) -> list[str]:
@@ -113,8 +109,7 @@ def hidden(folder: Path, reversed_people: int) -> Analysis:
         else:
             anger = {HEART: [70.0 + place]}
             people[f"P-{place}"] = {"neutral": neutral, "anger": anger}
-    query = AnalysisQuery(vital=(VitalKind.HEART_RATE,))
-    return analyse(Reader(make_study(folder, people)), query)
+    return analysed(make_study(folder, people), vital=("heart_rate",))
 
 
 @pytest.mark.parametrize(

@@ -8,28 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.analyse import analyse
 from dashboard.analysis.answer import response_of
-from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.results import Analysis
 from dashboard.analysis.say.cautions import warnings_of
 from edge_agent.store.database.schema import migrate, write_transaction
-from edge_agent.store.read.reader import Reader
-from tests.support.studies import (
-    DIASTOLIC,
-    HEART,
-    SYSTOLIC,
-    add_stimuli,
-)
+from tests.support.analyses import analysed
+from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, add_stimuli
 
 LATENCY_S = 10
 RESPONSE_S = 30
 STIMULUS_S = 40
 EFFECT = 6.0
-
-
-def analysed(path: Path, **asked: object) -> Analysis:
-    return analyse(Reader(path), AnalysisQuery.model_validate(asked))
 
 
 def slow_study(folder: Path) -> Path:
@@ -71,7 +59,7 @@ def test_the_settling_time_is_that_of_each_vital_and_what_it_takes_is_counted(
     with write_transaction(path) as connection:
         connection.execute("UPDATE vital SET kind = 'systolic' WHERE at / 1000 % 40 = 17")
     found = analysed(path, sensitivity=True)
-    settling = {one.kind: (one.seconds, one.readings, one.emptied) for one in found.settling}
+    settling = {one.vital: (one.seconds, one.readings, one.emptied) for one in found.settling}
     assert settling[HEART][:2] == (10.0, 6 * 3 * 10)
     assert settling[HEART][2] == settling[DIASTOLIC][2] == 0
     assert (settling[SYSTOLIC][0], settling[SYSTOLIC][2]) == (30.0, settling[SYSTOLIC][1])

@@ -10,22 +10,16 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.answer import response_of
 from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.results import AnalysisModel
 from dashboard.analysis.say.people import flow_csv
 from dashboard.statistics.t_tests import bayes_factor_independent
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
+from tests.support.analyses import answered
 from tests.support.script_studies import groups, sessions
 from tests.support.studies import HEART, add_session, heart, make_study
 
 STATES = ("anger", "happiness", "neutral")
-
-
-def answered(path: Path, **asked: object) -> AnalysisModel:
-    fields = {"vital": ("heart_rate",), "sensitivity": False} | asked
-    return response_of(analyse(Reader(path), AnalysisQuery.model_validate(fields)))
 
 
 def add_person(
@@ -191,17 +185,17 @@ def test_the_flow_loses_nothing_silently(tmp_path: Path) -> None:
     assert found.flow is not None
     before = None
     for stage in found.flow.stages:
-        whole = [one for one in stage.losses if one.state is None]
+        whole = [one for one in stage.lost if not one.state]
         if stage.step == "usable":
             whole = [one for one in whole if not one.detail]  # a reading may have two flags
         if before is not None:
-            assert before.people - sum(one.people for one in whole) == stage.count.people
+            assert before.people - sum(one.people for one in whole) == stage.people
         if before is not None and before.readings is not None:
             lost = sum(one.readings or 0 for one in whole)
-            assert before.readings - lost == stage.count.readings
-        before = stage.count
+            assert before.readings - lost == stage.readings
+        before = stage
     assert before is not None
-    assert found.flow.stages[-2].count.readings == found.readings
+    assert found.flow.stages[-2].readings == found.readings
 
 
 def test_the_flow_names_who_was_lost_and_why(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""The trends chart: what is drawn, what stays a gap, what is said in words."""
+"""The trends chart: what is drawn, what stays a gap, what is said in words; where one goes from a
+range, and how two ranges differ.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ from typing import Any
 import pytest
 
 from dashboard.charts.chart import PLOTLY_SHA256, PLOTLY_VERSION, Chart, plotly_address, plotly_file
-from dashboard.charts.trends import TrendData, trend_chart
+from dashboard.charts.trends import (
+    TrendData,
+    compared_rows,
+    last_reading_trace,
+    steps_from,
+    trend_chart,
+)
 from dashboard.web.delivery import STATIC
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.vitals import VitalKind
@@ -17,6 +25,7 @@ from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
 
 START = 1_790_000_400_000
 BUCKET = 60_000
+NOW = START + 60 * BUCKET
 Values = tuple[float | None, ...]
 
 
@@ -192,3 +201,64 @@ def test_ids_of_the_styles_that_plotly_would_add_are_known() -> None:
     own = (STATIC / "js" / "charts.js").read_text(encoding="utf-8")
     ids = set(re.findall(r'getElementById\("([0-9a-f]{64})"\)', script))
     assert ids and all(f'"{id_}"' in own for id_ in ids)
+
+
+def steps(start: int, end: int) -> dict[str, tuple[int, int]]:
+    """The ranges to go to, by title, in minutes from ``START``."""
+    return {
+        step.title: ((step.start_ms - START) // BUCKET, (step.end_ms - START) // BUCKET)
+        for step in steps_from(start, end, NOW)
+    }
+
+
+def test_from_a_range_one_goes_back_and_on_in_and_out() -> None:
+    assert steps(START, START + 20 * BUCKET) == {
+        "Earlier": (-20, 0),
+        "Later": (20, 40),
+        "Zoom in": (5, 15),
+        "Zoom out": (-10, 30),
+    }
+
+
+def test_nothing_leads_beyond_now_or_before_all_time() -> None:
+    last = steps(NOW - 20 * BUCKET, NOW)
+    assert "Later" not in last
+    assert last["Zoom out"] == (20, 60), "it grows into the past alone"
+    assert {step.title for step in steps_from(0, 2 * BUCKET, NOW)} == {"Later", "Zoom in"}
+    assert "Zoom in" not in {step.title for step in steps_from(START, START + BUCKET, NOW)}
+
+
+def data(happiness: Values, heart: Values) -> TrendData:
+    """A range of minutes with happiness, and heart rate by one reading a minute."""
+    shown = trend(happiness, tuple(0 if value is None else 60 for value in happiness))
+    vitals = {VitalKind.HEART_RATE: vital(VitalKind.HEART_RATE, heart)}
+    return TrendData(START, shown.end_ms, shown, vitals, ())
+
+
+def test_two_ranges_are_compared_by_the_means_of_all_their_rows() -> None:
+    rows = compared_rows(data((0.25, 0.75), (70.0, 80.0)), data((0.2, None), (None, 77.0)))
+    texts = {row.name: (row.here, row.there, row.difference) for row in rows}
+    assert texts == {
+        "happiness, %": ("50", "20", "+30"),
+        "uncertain, %": ("50", "80", "−30"),
+        "heart rate, /min": ("75.0", "77.0", "−2.0"),
+    }
+
+
+def test_what_one_range_lacks_is_empty_and_has_no_difference() -> None:
+    rows = compared_rows(data((1.0,), (70.0,)), data((None,), (None,)))
+    assert [(row.name, row.there, row.difference) for row in rows] == [
+        ("happiness, %", "", ""),
+        ("heart rate, /min", "", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("minute", "words"),
+    [(0, ""), (1, "71 /min"), (2, "71 /min, 1 min before"), (100, "71 /min, 1 h 39 min before")],
+)
+def test_between_readings_the_last_one_is_told_with_its_age(minute: int, words: str) -> None:
+    heart = vital(VitalKind.HEART_RATE, (None, 71.0, *(None,) * 120))
+    trace = last_reading_trace(heart, heart.starts, "y2")
+    assert trace["customdata"][minute] == words
+    assert (trace["y"][minute] is None) == (words == "")

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.analyse import analyse
 from dashboard.analysis.answer import response_of
-from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.results import Analysis
 from dashboard.analysis.say.cautions import cautions_of, warnings_of
 from dashboard.analysis.say.method import (
     all_states_sentence,
@@ -23,9 +20,9 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.rows import NewSession, insert_session
+from tests.support.analyses import analysed
 from tests.support.studies import HEART, States, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
 
@@ -35,10 +32,6 @@ PEOPLE = {
     "P-3": heart(happiness=66.5, neutral=65.5, anger=71.0),
     "P-4": heart(anger=90.0, happiness=84.0, neutral=83.0),
 }
-
-
-def analysed(path: Path, **asked: object) -> Analysis:
-    return analyse(Reader(path), AnalysisQuery.model_validate(asked))
 
 
 def test_a_balanced_measured_study_needs_no_warning(tmp_path: Path) -> None:
@@ -182,7 +175,11 @@ def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> 
         }
     }
     path = make_study(tmp_path, people)
-    found = analysed(path).variability
+    analysis = analysed(path)
+    without = response_of(analysis).variability[0]
+    assert (without.rmssd_ms, without.beats, without.rejected) == (None, None, None)
+    assert "at least 60 s" in without.reason
+    found = analysis.variability
     assert [(one.state, one.variability is not None) for one in found] == [
         (Emotion.NEUTRAL, False),
         (Emotion.ANGER, True),

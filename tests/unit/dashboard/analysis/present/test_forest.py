@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.analyse import analyse
-from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.say.light import LEFT, RIGHT, forest_of
-from edge_agent.store.read.reader import Reader
+from tests.support.analyses import analysed
 from tests.support.studies import heart, make_study
 
 NEUTRAL = (70.0, 78.0, 66.0, 83.0, 74.0, 69.0)
@@ -21,7 +19,7 @@ def test_marks_stand_on_the_scale_at_their_numbers(tmp_path: Path, more: float) 
         f"P-{place}": heart(neutral=value, anger=value + more + 0.1 * (place % 3))
         for place, value in enumerate(NEUTRAL)
     }
-    analysis = analyse(Reader(make_study(tmp_path, people)), AnalysisQuery(vital=("heart_rate",)))
+    analysis = analysed(make_study(tmp_path, people), vital=("heart_rate",))
     (test,) = [one.comparison.tests for one in analysis.family if one.comparison.tests]
     forest = forest_of(analysis)
     assert forest is not None
@@ -38,4 +36,4 @@ def test_marks_stand_on_the_scale_at_their_numbers(tmp_path: Path, more: float) 
 
 def test_without_a_test_there_is_no_picture(tmp_path: Path) -> None:
     people = {"P-1": heart(neutral=70.0, anger=75.0)}
-    assert forest_of(analyse(Reader(make_study(tmp_path, people)), AnalysisQuery())) is None
+    assert forest_of(analysed(make_study(tmp_path, people))) is None

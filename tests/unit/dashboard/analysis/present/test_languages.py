@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from dashboard.analysis.analyse import analyse
+from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.answer import response_of
-from dashboard.analysis.results import Analysis
 from dashboard.analysis.say.charts import analysis_charts, effects_chart, spread_charts
 from dashboard.analysis.say.light import left_out_table
 from dashboard.analysis.say.method import variability_sentence

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.analyse import analyse
-from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.results import Analysis
 from dashboard.analysis.say.cautions import cautions_of, warnings_of
 from dashboard.analysis.say.charts import analysis_charts
 from dashboard.analysis.say.method import assumptions_of, method_of
@@ -17,12 +14,9 @@ from dashboard.analysis.say.tests import sentence
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
+from tests.support.analyses import analysed
 from tests.support.studies import HEART, SYSTOLIC, States, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
-
-
-def analysed(path: Path, **asked: object) -> Analysis:
-    return analyse(Reader(path), AnalysisQuery.model_validate(asked))
 
 
 def first_sentence(folder: Path, people: dict[str, States]) -> str:
