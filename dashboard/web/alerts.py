@@ -115,9 +115,9 @@ class _WrittenByCommands(AlertLog):
         super().__init__(commands.path)
         self._commands = commands
 
-    def begin(self, alert: AlertEntry, at: Instant) -> None:
+    def begin(self, alert: AlertEntry, at: Instant, parts: str | None = None) -> None:
         """Write that the agent does not answer."""
-        text, parts = str(alert.text), packed(alert.text)
+        text, parts = str(alert.text), parts or packed(alert.text)
         self._commands.begin_alert(alert.rule, text, parts, at, quiet=alert.quiet)
 
     def end(self, rule: str, ending: str, at: Instant, *, kind: str | None = None) -> None:

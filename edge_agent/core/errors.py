@@ -10,9 +10,9 @@ import reprlib
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-Reason = TypeVar("Reason", bound=StrEnum)
-
 from edge_agent.core.texts import Message
+
+Reason = TypeVar("Reason", bound=StrEnum)
 
 
 class AffectEdgeError(Exception):

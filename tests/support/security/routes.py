@@ -92,6 +92,21 @@ def try_roles(ada: TestClient, role: Role) -> Tried:
     return tried
 
 
+def try_strangers(stranger: TestClient) -> Tried:
+    """Ask every route that is not open, with each of its methods, without a login."""
+    tried = Tried()
+    for (method, template), permission in declared().items():
+        if permission is Permission.OPEN:
+            continue
+        answer = stranger.request(method, path_of(template), follow_redirects=False)
+        target = answer.headers.get("location", "")
+        is_refused = answer.status_code == 401 or (
+            answer.status_code == 303 and target.startswith("/login")
+        )
+        tried.note(is_refused, method, template, answer.status_code, target)
+    return tried
+
+
 def try_methods(ada: TestClient) -> Tried:
     """Ask every address with the methods that it does not have, as an administrator."""
     tried = Tried()
