@@ -544,6 +544,7 @@ def _tests(
     """Put together what stands beside each comparison."""
     names = [(kind, *pair) for kind in query.vital for pair in query.pairs]
     by_model = {(one.kind, one.first, one.second): one for model in models for one in model.tests}
+    beside: Sequence[WithAllModel | None] = with_all or [None for _ in names]
     return [
         replace(
             judged(kind, first, second, comparison, query),
@@ -554,7 +555,7 @@ def _tests(
             period=effect,
         )
         for (kind, first, second), comparison, every, effect in zip(
-            names, compared, with_all or [None] * len(names), effects, strict=True
+            names, compared, beside, effects, strict=True
         )
     ]
 

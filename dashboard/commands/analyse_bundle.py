@@ -324,8 +324,9 @@ def _heart_tests(
 def _in_families(tests: list[_Test]) -> list[_Test]:
     """Add what the families make of rank and equivalence tests and of the people needed."""
     families = [test.family for test in tests]
-    ranks = [test.comparison.tests and test.comparison.tests.rank.p for test in tests]
-    excluded = [test.strict and test.strict.p for test in tests]
+    numbers = [test.comparison.tests for test in tests]
+    ranks = [one.rank.p if one else None for one in numbers]
+    excluded = [test.strict.p if test.strict else None for test in tests]
     sizes = Counter(test.family for test in tests if test.strict)
     columns = (
         within_families(method, p, families)
