@@ -125,9 +125,10 @@ def findings() -> set[Trouble]:
     """Return what the doctor says itself."""
     troubles = set()
     for function, sentences in functions(*DOCTOR):
-        for call in calls(function, "Finding", 4):
-            for check in sentences.of(call.args[0]):
-                troubles |= pairs(check, sentences, call.args[2], call.args[3])
+        for name in ("warning", "problem"):
+            for call in calls(function, name, 3):
+                for check in sentences.of(call.args[0]):
+                    troubles |= pairs(check, sentences, call.args[1], call.args[2])
     return troubles
 
 

@@ -250,10 +250,10 @@ class Table:
 
 def tables_of(connection: sqlite3.Connection) -> dict[str, Table]:
     """Return the tables of a new database that take salvaged rows: small ones, then ``LARGE``."""
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     )
-    names = [row[0] for row in found]
+    names = [row[0] for row in rows]
     # settings first: they hold the times that were erased; sessions before what hangs on them
     small = [name for name in names if name not in LARGE and name not in MADE_ANEW]
     small.sort(key=lambda name: (name != "setting", name != "participant", name != "session"))

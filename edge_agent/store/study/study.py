@@ -369,7 +369,7 @@ def preregistrations(path: Path) -> list[Preregistration]:
         StoreError: the database cannot be read.
     """
     with read_transaction(path) as connection:
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT id, at, document, sha256 FROM preregistration ORDER BY id DESC"
         )
-        return [Preregistration(*row) for row in found]
+        return [Preregistration(*row) for row in rows]
