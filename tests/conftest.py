@@ -23,10 +23,7 @@ gc.disable()
 # --hypothesis-profile=default
 # A slow machine is no fault of the code: neither deadline nor the speed of making examples counts.
 settings.register_profile(
-    "repeatable",
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("repeatable")
 

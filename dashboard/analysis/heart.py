@@ -18,12 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from dashboard.analysis.comparison import Comparison, adjusted_p, compare_family
 from dashboard.analysis.means import Visits, sides_of
-from dashboard.analysis.request import (
-    TESTED_STATES,
-    AnalysisQuery,
-    HeartMeasure,
-    tested_state,
-)
+from dashboard.analysis.request import TESTED_STATES, AnalysisQuery, HeartMeasure, tested_state
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart import (
     HIGH_HZ,

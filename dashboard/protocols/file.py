@@ -313,8 +313,7 @@ def load_protocol(path: Path) -> StudyProtocol:
         ) from error
     except RecursionError as error:
         raise ProtocolError(
-            N_("{path}: tables lie too deep in each other. Write [[step]] tables only."),
-            path=path,
+            N_("{path}: tables lie too deep in each other. Write [[step]] tables only."), path=path
         ) from error
     problems = list(_media_problems(content, path, text))
     if problems:

@@ -21,12 +21,7 @@ WEB_USER = "affect-edge-dashboard"
 ADDRESS = "https://localhost:8080"
 GATE = "affect-edge-database.service"
 MAINTENANCE = "affect-edge-maintenance.service"
-EXPOSURE = {
-    AGENT: 1.2,
-    DASHBOARD: 1.0,
-    GATE: 0.2,
-    MAINTENANCE: 0.7,
-}
+EXPOSURE = {AGENT: 1.2, DASHBOARD: 1.0, GATE: 0.2, MAINTENANCE: 0.7}
 """The most that `systemd-analyze security` may say; docs/security.md tells what is left."""
 FIRST_BOOT_EXPOSURE = 3.0
 IDLE_SECONDS = 20.0
@@ -50,9 +45,7 @@ def exposures(machine: Machine) -> dict[str, float]:
         unit: machine.shell(f"systemd-analyze security --no-pager {unit} | tail -n 1")
         for unit in (AGENT, DASHBOARD, GATE, MAINTENANCE)
     }
-    not_here = {
-        "first boot": "image/affect-edge-first-boot.service",
-    }
+    not_here = {"first boot": "image/affect-edge-first-boot.service"}
     for name, file in not_here.items():
         said[name] = machine.shell(
             f"systemd-analyze security --offline=true --no-pager {CHECKOUT}/{file} 2>/dev/null "

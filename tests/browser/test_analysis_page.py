@@ -12,13 +12,7 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from edge_agent.store.database.schema import write_transaction
 from tests.browser.page_paths import wait_for_charts
 from tests.browser.served import Served
-from tests.support.browser import (
-    BEYOND_THE_SHEET,
-    PHONE,
-    has_sideways_scroll,
-    sheets,
-    watched_page,
-)
+from tests.support.browser import BEYOND_THE_SHEET, PHONE, has_sideways_scroll, sheets, watched_page
 
 pytestmark = pytest.mark.browser
 MOST_BYTES = 8000

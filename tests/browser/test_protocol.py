@@ -239,8 +239,7 @@ def check_record(database: Path, code: str) -> None:
     assert end is not None
     assert setting == "laboratory"
     markers = rows(
-        database,
-        f"SELECT label, boot_ms FROM marker WHERE session = {session} ORDER BY at, id",
+        database, f"SELECT label, boot_ms FROM marker WHERE session = {session} ORDER BY at, id"
     )
     assert len(markers) == 14
     for label in ("baseline", "happiness"):

@@ -23,10 +23,7 @@ from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import CollectorProcess
 from tests.support.fleet.postgres import INSTALL, postgres_programs, running_postgres
 
-pytestmark = [
-    pytest.mark.broker,
-    pytest.mark.skipif(postgres_programs() is None, reason=INSTALL),
-]
+pytestmark = [pytest.mark.broker, pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)]
 PAGE = text_of("docs/fleet.md")
 
 

@@ -171,9 +171,7 @@ def _elements_of(lists: Iterable[Sequence[Any]]) -> list[Shape]:
 
 
 def command_shapes(
-    command: click.Command,
-    name: str,
-    parent: click.Context | None = None,
+    command: click.Command, name: str, parent: click.Context | None = None
 ) -> dict[str, Shape]:
     """Return name → shape of a command and of all commands below it.
 

@@ -30,11 +30,7 @@ def affect_edge(*words: object) -> Done:
     """Run ``affect-edge`` with these words in the current folder; nothing is on its input."""
     out = io.StringIO()
     err = io.StringIO()
-    with (
-        redirect_stdout(out),
-        redirect_stderr(err),
-        mock.patch.object(sys, "stdin", io.StringIO()),
-    ):
+    with redirect_stdout(out), redirect_stderr(err), mock.patch.object(sys, "stdin", io.StringIO()):
         code = _code_of([str(word) for word in words])
     return Done(code, out.getvalue(), err.getvalue())
 

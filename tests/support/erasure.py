@@ -16,12 +16,7 @@ from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_repo
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 from edge_agent.store.write.timeline import write_gap, write_rejected_frames
-from tests.support.timeline import (
-    add,
-    instant,
-    reading,
-    row,
-)
+from tests.support.timeline import add, instant, reading, row
 
 CODE = "Zq-Wombat7"
 

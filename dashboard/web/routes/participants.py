@@ -214,8 +214,7 @@ def _fields(text: str) -> dict[str, str]:
         name, sign, value = line.partition("=")
         if not sign or not value.strip():
             raise StudyError(
-                N_("{line!r}: write name=value on each line, such as handedness=left."),
-                line=line,
+                N_("{line!r}: write name=value on each line, such as handedness=left."), line=line
             )
         fields[name.strip()] = value
     return fields

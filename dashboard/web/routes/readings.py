@@ -175,9 +175,7 @@ EntryDep = Annotated[Entry, Depends(_entry_form)]
 
 @router.get(PAGE, include_in_schema=False)
 def readings_page(
-    request: Request,
-    services: ServicesDep,
-    done: Annotated[HandedIn, Query()],
+    request: Request, services: ServicesDep, done: Annotated[HandedIn, Query()]
 ) -> Response:
     """Show the form, the place for files, and how programs send; after an entry, what became
     of it.

@@ -20,13 +20,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.study import (
-    MarkerKind,
-    Participant,
-    Purpose,
-    Session,
-    SessionSetting,
-)
+from edge_agent.core.study import MarkerKind, Participant, Purpose, Session, SessionSetting
 from edge_agent.store.database.schema import insert, read_transaction, write_transaction
 from edge_agent.store.study import rows
 

@@ -179,8 +179,5 @@ def test_an_account_without_rights_and_a_database_without_tables_are_told(
 
 
 def test_the_page_cannot_write(there: Any, fleet: FleetDatabase) -> None:
-    with (
-        pytest.raises(StoreError, match="read-only transaction"),
-        fleet.connection() as connection,
-    ):
+    with pytest.raises(StoreError, match="read-only transaction"), fleet.connection() as connection:
         connection.execute("DELETE FROM fleet.device")

@@ -100,10 +100,7 @@ def confirm(device: SimulatedDevice, broker: Mosquitto, **more: Any) -> None:
 
 def test_a_broker_that_refuses_the_timeline_is_named_until_it_lets_it_in(tmp_path: Path) -> None:
     closed = "topic read affect-edge/#\ntopic write affect-edge/+/timeline/confirmed\n"
-    with (
-        Mosquitto(tmp_path / "broker", acl=closed) as broker,
-        sending(tmp_path, broker) as device,
-    ):
+    with Mosquitto(tmp_path / "broker", acl=closed) as broker, sending(tmp_path, broker) as device:
         wait_until(lambda: "refuses the timeline" in error_of(device), "the refusal")
         assert "affect-edge/room/timeline" in error_of(device)
         broker.change_rules(RULES)

@@ -136,11 +136,7 @@ class SimulatedDevice:
 
     @classmethod
     def make(
-        cls,
-        folder: Path,
-        name: str,
-        broker: int | MqttSettings,
-        fleet: FleetSettings | None = None,
+        cls, folder: Path, name: str, broker: int | MqttSettings, fleet: FleetSettings | None = None
     ) -> SimulatedDevice:
         """Make one whose sender has not been started; of a broker without accounts, the port."""
         folder.mkdir()

@@ -89,10 +89,7 @@ class RabbitNode:
             self._process = None
 
     def _listens(self, port: int) -> bool:
-        with (
-            contextlib.suppress(OSError),
-            socket.create_connection((self.host, port), timeout=1),
-        ):
+        with contextlib.suppress(OSError), socket.create_connection((self.host, port), timeout=1):
             return True
         return False
 

@@ -27,13 +27,7 @@ def affect_edge_process(*words: object) -> subprocess.CompletedProcess[str]:
     """Run the command as the process that it is."""
     command = [sys.executable, "-m", "edge_agent", *map(str, words)]
     return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env=variables(),
-        timeout=60,
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env=variables(), timeout=60
     )
 
 

@@ -231,7 +231,4 @@ def test_a_face_that_is_missed_for_a_moment_keeps_its_state_and_then_there_is_no
     holder = StateHolder(no_face_after_s=0.5)
     shown = [None, participant(HAPPY), *[None] * 3, participant(None), participant(ANGRY), None]
     states = [holder.update(seen, START.shifted(i * 0.25)) for i, seen in enumerate(shown)]
-    assert states == [
-        *("no_face", *["happiness"] * 3),
-        *("no_face", "uncertain", *["anger"] * 2),
-    ]
+    assert states == [*("no_face", *["happiness"] * 3), *("no_face", "uncertain", *["anger"] * 2)]

@@ -110,11 +110,7 @@ FIRST = f"1,P01,research,home,{at(0)},{at(9)}\n"
             f"{SESSION}{FIRST}2,P01,research,home,{at(8)},{at(19)}\n",
             "lies before the end of session 1",
         ),
-        (
-            "participant",
-            "participant\nP01\n",
-            "has no consent. Fill in consent_version",
-        ),
+        ("participant", "participant\nP01\n", "has no consent. Fill in consent_version"),
         (
             "participant",
             f"{CONSENT},consent_withdrawn_at\nP01,3,{at(-9)},{at(900)}\n",

@@ -352,9 +352,7 @@ def test_rollups_that_are_made_anew_are_the_same(tmp_path: Path) -> None:
     assert query(path, "SELECT * FROM vital_minute ORDER BY at") == before
 
 
-def test_a_session_with_nothing_but_estimates_has_no_readings_and_is_not_fit(
-    path: Path,
-) -> None:
+def test_a_session_with_nothing_but_estimates_has_no_readings_and_is_not_fit(path: Path) -> None:
     add_session(path, "P-1", heart(anger=80.0, neutral=70.0), flags=[VitalFlag.ESTIMATED])
     report = session_quality(Reader(path), 1)
     readings = next(check for check in report.checks if check.name == "readings")

@@ -188,9 +188,7 @@ def test_conditions_gaps_markers_sessions_and_counts_are_listed(tmp_path: Path) 
     ) == (5, 7, 1, 4, 1)
 
 
-def test_a_condition_lasts_until_the_next_marker_the_end_of_the_session_or_now(
-    path: Path,
-) -> None:
+def test_a_condition_lasts_until_the_next_marker_the_end_of_the_session_or_now(path: Path) -> None:
     study = Study(path)
     study.create_participant("P01")
     study.give_consent("P01", "v1")

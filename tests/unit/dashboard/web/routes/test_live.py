@@ -148,11 +148,7 @@ def test_the_live_page_begins_with_what_the_database_knows(ada: TestClient, data
     fill(database, minutes=5)
     page = ada.get("/live").text
     start = json.loads(page.split('id="live-start">')[1].split("</script>")[0])
-    assert {vital["kind"] for vital in start["vitals"]} == {
-        "heart_rate",
-        "systolic",
-        "diastolic",
-    }
+    assert {vital["kind"] for vital in start["vitals"]} == {"heart_rate", "systolic", "diastolic"}
     assert 100 <= len(start["strip"]) <= 121
     assert start["strip"][-1]["label"] in {"neutral", "happiness", "anger", "uncertain"}
     assert start["session"]["session"] is None

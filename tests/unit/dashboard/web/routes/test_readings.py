@@ -245,9 +245,7 @@ def test_a_form_without_a_file_is_refused(ada: TestClient, body: bytes, kind: st
     assert "Choose" in answer.text
 
 
-def test_the_preview_of_the_widest_file_is_a_page_that_a_browser_can_show(
-    ada: TestClient,
-) -> None:
+def test_the_preview_of_the_widest_file_is_a_page_that_a_browser_can_show(ada: TestClient) -> None:
     names = b",".join(b"<&\"'%012d" % number for number in range(COLUMNS_MOST))
     place = send(ada, names + b"\n" + b"," * (COLUMNS_MOST - 1) + b"\n")
     page = ada.get(place)
@@ -261,9 +259,7 @@ def test_a_file_with_a_name_beyond_that_of_any_disk_is_refused(ada: TestClient) 
     assert "has more than 255 characters. Rename it." in answer.text and name not in answer.text
 
 
-def test_marks_for_no_value_and_unread_columns_are_told_before_and_after(
-    ada: TestClient,
-) -> None:
+def test_marks_for_no_value_and_unread_columns_are_told_before_and_after(ada: TestClient) -> None:
     columns = "at,SpO2(%),Pulse Rate(bpm),Motion,heart rate of the day"
     place = send(ada, f"{columns}\n1790000400,96,61,3,\n1790000404,255,65535,0,\n".encode())
     page = ada.get(place).text
