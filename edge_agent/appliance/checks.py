@@ -183,22 +183,32 @@ def _copies(settings: Settings, path: Path) -> Finding:
     if stands.age_s is not None:
         age = f"the last verified copy of the database is {_duration(stands.age_s)} old"
     if stands.error:
-        cure = "See what the error says; the older copies are kept until a new one is verified."
-        return problem("copies", f"{age}; the next failed: {stands.error}", cure)
+        return problem(
+            "copies",
+            f"{age}; the next failed: {stands.error}",
+            "See what the error says; the older copies are kept until a new one is verified.",
+        )
     if stands.smaller_than:
         less = f"{age}; a later one holds much less than {stands.smaller_than}"
-        cure = (
-            "Restore that copy if rows were lost; move it to another folder if they were meant "
-            "to go."
+        return problem(
+            "copies",
+            less,
+            (
+                "Restore that copy if rows were lost; move it to another folder if they were meant "
+                "to go."
+            ),
         )
-        return problem("copies", less, cure)
     if stands.overdue:
-        cure = "See that the nightly maintenance runs, or say `affect-edge backup` now."
-        return warning("copies", age, cure)
+        return warning(
+            "copies", age, "See that the nightly maintenance runs, or say `affect-edge backup` now."
+        )
     if stands.second_error and settings.backup.also:
         away = f"{age}; the copy in a second place was not made: {stands.second_error}"
-        cure = "Put the stick or share back, or take backup.also out of the configuration."
-        return warning("copies", away, cure)
+        return warning(
+            "copies",
+            away,
+            "Put the stick or share back, or take backup.also out of the configuration.",
+        )
     return fine("copies", age)
 
 

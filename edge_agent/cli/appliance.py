@@ -250,7 +250,7 @@ def doctor(
 ) -> None:
     """Find what is wrong on this machine, and say what to do."""
     common.log_to_stderr(logging.CRITICAL)
-    from edge_agent.appliance.checks import Finding, Verdict
+    from edge_agent.appliance.checks import Finding, problem
     from edge_agent.appliance.doctor import diagnose, exit_code
     from edge_agent.config.loading import load_right_part
     from edge_agent.config.section import at_home
@@ -269,7 +269,7 @@ def doctor(
     if wrong is not None:
         click.echo(f"affect-edge: {wrong}", err=True)
         cure = "Correct it; what follows is judged without what is wrong."
-        tell(Finding("configuration", Verdict.PROBLEM, str(wrong), cure))
+        tell(problem("configuration", str(wrong), cure))
     for finding in diagnose(settings, folder, deep=deep):
         tell(finding)
     if as_json:

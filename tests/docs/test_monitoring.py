@@ -47,7 +47,6 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     health = HealthMonitor(folder, "lab", "0.1").report(figures, at)
     state = ApplianceState(
         device="lab",
-        version="0.1",
         at_ms=at.wall_ms,
         uptime_s=5.0,
         agent={
