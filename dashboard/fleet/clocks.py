@@ -20,14 +20,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from operator import add
-from typing import Any
-
-import psycopg
-from psycopg.rows import dict_row
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.core.readings import VitalFlag
 from edge_agent.fleet.tables import BOOT_CHARACTERS
 from edge_agent.store.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
+
+if TYPE_CHECKING:
+    import psycopg
 
 FOREVER_MS = 2**62
 _LATE_MS = 60_000  # a step of the clock is noticed so late: rows belong to the row of before
@@ -459,7 +459,7 @@ class MovedRows:
             return ()
         length = self._length_ms
         # OFFSET 0 keeps the planner from going through the whole table
-        return connection.cursor(row_factory=dict_row).execute(
+        return _by_name(connection).execute(
             f"SELECT (source.at + piece.by) / {length} * {length} AS start, {table.of_rollup} "
             f"FROM {_PIECES} CROSS JOIN LATERAL (SELECT * FROM "
             f"fleet.{table.name}_{self._resolution} AS one "
@@ -472,7 +472,7 @@ class MovedRows:
         self, connection: psycopg.Connection, table: Table, piece: MixedPiece
     ) -> Iterable[dict[str, Any]]:
         step = self._step_ms
-        return connection.cursor(row_factory=dict_row).execute(
+        return _by_name(connection).execute(
             f"SELECT boot, at / {step} * {step} AS cell, {table.of_rows} FROM fleet.{table.name} "
             f"WHERE stream = %s AND at >= %s AND at < %s{table.which}{table.which_rows} "
             "GROUP BY 1, 2".encode(),
@@ -490,7 +490,7 @@ def read_stretches(
         start_ms: of the range: devices that were last heard long before are left out.
         streams: those that count.
     """
-    rows = connection.cursor(row_factory=dict_row).execute(_MEASURED.encode(), {"start": start_ms})
+    rows = _by_name(connection).execute(_MEASURED.encode(), {"start": start_ms})
     return stretches(
         Measured(
             stream=row["stream"],
@@ -535,3 +535,10 @@ def _add_sums(sums: dict[int, dict[str, Any]], start: int, row: dict[str, Any]) 
         elif known is None and not column.startswith("sum_"):
             # a mean that is left out of one part is left out; without a reading there is no least
             there[column] = value
+
+
+def _by_name(connection: psycopg.Connection) -> psycopg.Cursor[dict[str, Any]]:
+    """Return a cursor whose rows name their columns."""
+    from psycopg.rows import dict_row  # psycopg: only with dashboard.source
+
+    return connection.cursor(row_factory=dict_row)

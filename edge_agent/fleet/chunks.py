@@ -22,7 +22,6 @@ from dataclasses import dataclass, fields
 from io import BytesIO
 from typing import Any
 
-import cbor2
 from pydantic import ValidationError
 
 from edge_agent.core.errors import AffectEdgeError
@@ -190,6 +189,8 @@ class TimelineMessage:
 
 def encode(message: TimelineMessage) -> bytes:
     """Return a message as it is sent."""
+    import cbor2  # only with the extra fleet
+
     content: dict[str, Any] = {"schema": SCHEMA}
     content |= {one.name: getattr(message, one.name) for one in fields(message)}
     if not message.boot:
@@ -203,6 +204,8 @@ def decode(payload: bytes) -> TimelineMessage:
     Raises:
         MessageError: it is no message of this stream, is of a newer schema, or is too large.
     """
+    import cbor2  # only with the extra fleet
+
     unpacker = zlib.decompressobj()
     try:
         raw = unpacker.decompress(payload, LARGEST_BYTES)

@@ -167,3 +167,44 @@ def test_no_folder_holds_one_module_or_more_than_twenty() -> None:
     modules = Counter(path.parent for path in SOURCES.values() if path.name != "__init__.py")
     held = {folder: modules[folder] for folder in packages if folder in modules}
     assert {folder: number for folder, number in held.items() if not 1 < number <= 20} == {}
+
+
+WITHOUT_EXTRAS = """
+import importlib, pkgutil, sys
+class Missing:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] in EXTRAS:
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Missing())
+for product in ("edge_agent", "dashboard"):
+    path = importlib.import_module(product).__path__
+    for module in pkgutil.walk_packages(path, product + "."):
+        try:
+            module.name.endswith("__main__") or importlib.import_module(module.name)
+        except ModuleNotFoundError:
+            print(module.name)
+"""
+EXTRAS = {
+    "apprise",
+    "bleak",
+    "cbor2",
+    "edfio",
+    "fitdecode",
+    "openpyxl",
+    "pandas",
+    "pika",
+    "psycopg",
+}
+EXTRAS |= {"pyarrow", "pylsl", "pyreadstat", "serial", "xlsxwriter"}
+
+
+def test_only_what_an_extra_is_for_needs_its_libraries() -> None:
+    code = f"EXTRAS = {EXTRAS!r}\n{WITHOUT_EXTRAS}"
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert run.stdout.split() == [
+        "edge_agent.vitals.ble",
+        "dashboard.fleet.copies",
+        "dashboard.fleet.postgres",
+        "dashboard.fleet.timeline",
+    ]
