@@ -43,7 +43,7 @@ class StateMessage:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Whether a device is connected; ``at_ms`` is ``None`` in a last will."""
+    """The connection of a device; ``at_ms`` is ``None`` in a last will."""
 
     state: Literal["online", "offline"]
     at_ms: int | None
@@ -73,7 +73,7 @@ _Count = Annotated[int, Field(ge=0, le=_LARGEST_NUMBER)]
 
 
 class _Part(BaseModel):
-    """What is read here; a newer device may say more."""
+    """The fields that are read here; a newer device may send more."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False, strict=True)
 

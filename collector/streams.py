@@ -239,7 +239,7 @@ def _clock(state: StreamState) -> tuple[int | None, bool | None]:
 _RANGES = {"int2": 2**15, "int8": 2**63}
 _TIMES = ("at", "started", "ended")
 _BOUNDS = {"frames": 2**31, **dict.fromkeys(_TIMES, 2**53)}
-"""What is added up, or gets a minute added, stays far from the end of its type."""
+"""The bound of values that are added up: far from the end of their type."""
 _LARGEST = 2**1000
 _Limits = tuple[bool, bool, bool, int, int]
 """Of a column: is it text, is it real, may it be empty, the least number, and the end of them."""

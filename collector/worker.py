@@ -31,7 +31,7 @@ EVERY_S = 2.0
 
 
 class HealthReport:
-    """What the loop of a collector says of itself.
+    """The state of a collector's loop.
 
     Args:
         file: where to write it; ``None``: nowhere.
@@ -69,7 +69,7 @@ class HealthReport:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to ask broker and database again."""
+        """Return whether it is time to ask broker and database again."""
         return clock.boot_seconds() >= self._next_s
 
     def tell(self, problem: str, holds_s: float = HOLDS_S) -> None:

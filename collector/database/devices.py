@@ -1,4 +1,4 @@
-"""What is said of devices, the newest of each; dead letters; the erasure of a participant.
+"""The newest state of each device; dead letters; the erasure of a participant.
 
 Times of hearing are by the clock of PostgreSQL, whichever collector heard. A message that the
 broker had kept may be old, so the time in it counts too.

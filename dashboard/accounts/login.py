@@ -42,7 +42,7 @@ _BROWSERS = (
     ("curl", "curl"),
     ("python", N_("a Python program")),
 )
-"""What browsers call themselves, the ones that claim to be another first."""
+"""Names that browsers give themselves, those that claim to be another first."""
 _SYSTEMS = (
     ("Android", "Android"),
     ("iPhone", "iPhone"),
@@ -264,7 +264,7 @@ class BusyError(AffectEdgeError):
 
 @dataclass(eq=False, slots=True)
 class _Place:
-    """Where one waits: the lower the rank, the sooner; of equal ones who came first."""
+    """The place in the queue: the lower the rank, the sooner; of equal ones who came first."""
 
     rank: int
     called: asyncio.Future[None]
