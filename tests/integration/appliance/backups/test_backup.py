@@ -141,7 +141,8 @@ def test_a_locked_archive_opens_with_its_passphrase_only(
 ) -> None:
     file = backed_up(appliance, tmp_path / "locked.zip", "--passphrase-file", passphrase)
     content = file.read_bytes()
-    for secret in (b"SQLite format", b"ward-3", b"secret", b"P01", PASSPHRASE.encode()):
+    # no short ones: three bytes stand in so large an encrypted file by chance, once in 100 times
+    for secret in (b"SQLite format", b"ward-3", b"secret", PASSPHRASE.encode()):
         assert secret not in content
     before = state(appliance.data, appliance.settings)
     wrong = tmp_path / "wrong"
