@@ -29,7 +29,8 @@ BOOT_SECONDS = 120.0
 HOST_NAME = "pi-test"
 WRITABLE = ("/var/lib/affect-edge", "/var/lib/mosquitto")
 """What stays writable where the root is read-only; docs/install.md says so."""
-FORGETFUL = ("/var/log", "/var/tmp:mode=1777")
+FORGETFUL = ("/var/log", "/tmp:mode=1777", "/var/tmp:mode=1777")
+"""Of these, Debian 12 needs `/tmp`: its systemd makes a private `/dev` there."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
