@@ -155,9 +155,8 @@ class DemoCamera(Camera):
         """Return where the camera looks ``seconds`` after its start."""
         turn, within = divmod(seconds, _STRETCH_S)
         here = int(turn) % 2
-        way = _smooth((within - SHOWN_S) / _MOVING_S) + _smooth(
-            (within - _STRETCH_S + _MOVING_S) / _MOVING_S
-        )
+        way = _smooth((within - SHOWN_S) / _MOVING_S)
+        way += _smooth((within - _STRETCH_S + _MOVING_S) / _MOVING_S)
         if way <= 1:
             along = here + (0.5 - here) * way
         else:
@@ -203,19 +202,12 @@ class Wall:
         y = self._origin[1] + view.y * self._FACE
         turn = cv2.getRotationMatrix2D((x, y), view.tilt, scale)
         turn[:, 2] += np.array([width / 2 - x, height / 2 - y])
-        seen = cv2.warpAffine(
-            self._pixels,
-            turn,
-            (width, height),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        edge = cv2.BORDER_REPLICATE
+        seen = cv2.warpAffine(self._pixels, turn, (width, height), borderMode=edge)
         sigma = view.blur * unit / _REFERENCE_HEIGHT
         if sigma > 0.3:
-            blurred = cv2.GaussianBlur(seen, (0, 0), sigma)
-        else:
-            blurred = seen
-        return np.asarray(cv2.convertScaleAbs(blurred, alpha=view.light), dtype=np.uint8)
+            seen = cv2.GaussianBlur(seen, (0, 0), sigma)
+        return np.asarray(cv2.convertScaleAbs(seen, alpha=view.light), dtype=np.uint8)
 
     def _tile(self, portrait: Portrait, image: Image) -> Image:
         """Return a portrait, its face in the middle, fading into a blurred, darker copy."""
@@ -231,12 +223,9 @@ class Wall:
         sharp = cv2.warpAffine(
             image, place, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101
         )
-        mask = cv2.warpAffine(_feather(image.shape[:2]), place, size, flags=cv2.INTER_LINEAR)[
-            ..., np.newaxis
-        ]
-        soft = cv2.GaussianBlur(
-            cv2.resize(sharp, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA), (0, 0), 7
-        )
+        mask = cv2.warpAffine(_feather(image.shape[:2]), place, size)[..., np.newaxis]
+        small = cv2.resize(sharp, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA)
+        soft = cv2.GaussianBlur(small, (0, 0), 7)
         ground = 0.62 * cv2.resize(soft, size, interpolation=cv2.INTER_CUBIC)
         return np.asarray(np.clip(mask * sharp + (1 - mask) * ground, 0, 255), dtype=np.uint8)
 
@@ -275,14 +264,11 @@ def _joined(tiles: list[Image], reach: int) -> Image:
     """Return the tiles side by side, the seams made soft over ``reach`` pixels on both sides."""
     wall = np.concatenate(tiles, axis=1)
     position = tiles[0].shape[1]
-    seam = wall[:, position - reach : position + reach].astype(np.float32)
+    around = np.s_[:, position - reach : position + reach]
+    seam = wall[around].astype(np.float32)
     weight = np.linspace(0, 1, 2 * reach, dtype=np.float32)[np.newaxis, :, np.newaxis]
     weight = weight * weight * (3 - 2 * weight)
-    left = seam[:, :1]
-    right = seam[:, -1:]
-    wall[:, position - reach : position + reach] = (left * (1 - weight) + right * weight).astype(
-        np.uint8
-    )
+    wall[around] = (seam[:, :1] * (1 - weight) + seam[:, -1:] * weight).astype(np.uint8)
     return wall
 
 

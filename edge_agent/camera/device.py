@@ -87,11 +87,8 @@ def is_busy(path: Path) -> bool:
         return error.errno == errno.EBUSY
     try:
         for count in (1, 0):  # 0 gives the buffer back
-            fcntl.ioctl(
-                handle,
-                _REQBUFS,
-                bytearray(_REQUEST.pack(count, _BUFFER_CAPTURE, _MEMORY_MMAP, 0, 0)),
-            )
+            request = _REQUEST.pack(count, _BUFFER_CAPTURE, _MEMORY_MMAP, 0, 0)
+            fcntl.ioctl(handle, _REQBUFS, bytearray(request))
     except OSError as error:
         return error.errno == errno.EBUSY
     finally:
@@ -189,14 +186,10 @@ def _open_device(path: Path, width: int, height: int, fps: float) -> cv2.VideoCa
     if width * height > 640 * 480:
         # uncompressed, larger pictures do not fit through USB 2 at a useful rate
         capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
-    wishes = (
-        (cv2.CAP_PROP_FRAME_WIDTH, width),
-        (cv2.CAP_PROP_FRAME_HEIGHT, height),
-        (cv2.CAP_PROP_FPS, fps),
-    )
-    for key, value in (*wishes, (cv2.CAP_PROP_BUFFERSIZE, 1)):
-        # one buffer: the newest frame, not a stored one
-        capture.set(key, value)
+    capture.set(cv2.CAP_PROP_FRAME_WIDTH, width)
+    capture.set(cv2.CAP_PROP_FRAME_HEIGHT, height)
+    capture.set(cv2.CAP_PROP_FPS, fps)
+    capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest frame, not a stored one
     return capture
 
 

@@ -104,11 +104,9 @@ def _nothing_found(pi_error: CameraError, usb_error: CameraError) -> CameraError
     The more telling reason of the two is kept.
     """
     vague = {CameraReason.NOT_FOUND, CameraReason.LIBCAMERA_MISSING}
-    reason = next(
-        (e.reason for e in (usb_error, pi_error) if e.reason not in vague), CameraReason.NOT_FOUND
-    )
+    told = (error.reason for error in (usb_error, pi_error) if error.reason not in vague)
     return CameraError(
-        reason,
+        next(told, CameraReason.NOT_FOUND),
         f"No camera can be used.\n- Pi camera: {pi_error}\n- USB camera: {usb_error}\n",
         'To try without a camera: `affect-edge demo`, or camera.source = "demo".',
     )

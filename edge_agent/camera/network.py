@@ -133,10 +133,9 @@ def _check_address(address: str, shown: str, seconds: float) -> None:
     try:
         socket.create_connection((host, port), timeout=seconds).close()
     except OSError as error:
+        reason = error.strerror or str(error)
         if isinstance(error, TimeoutError):
             reason = "no answer"
-        else:
-            reason = error.strerror or str(error)
         raise CameraError(
             CameraReason.NOT_FOUND,
             f"{shown}: nobody answers at {host}, port {port} ({reason}).",

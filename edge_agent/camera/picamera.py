@@ -100,7 +100,6 @@ class PicameraCamera(Camera):
         fps: frames per second asked of the camera.
         rotate: clockwise rotation of every frame, degrees.
         stall_seconds: without a frame for this long it has stalled.
-        module: the ``picamera2`` module; ``None`` imports it.
 
     Raises:
         CameraError: libcamera missing, no camera, busy, no permission.
@@ -120,15 +119,14 @@ class PicameraCamera(Camera):
         fps: float,
         rotate: Rotation = 0,
         stall_seconds: float = 5.0,
-        module: Any = None,
     ) -> None:
         super().__init__("picamera2", rotate)
-        module = module if module is not None else import_picamera2()
+        picamera2 = import_picamera2().Picamera2
         self._seconds = max(stall_seconds, 2 / fps)
         self._device: Any = None
         self._helper = Helper("camera picamera2")
         try:
-            self._bounded(lambda: self._open(module.Picamera2, (width, height), fps), OPEN_S)
+            self._bounded(lambda: self._open(picamera2, (width, height), fps), OPEN_S)
         except CameraError:
             self._helper.stop()
             raise

@@ -234,9 +234,9 @@ def share_outside(image: Picture, to_unit: Matrix) -> float:
         to_unit: float64, 2 × 3, from pixels of ``image`` to the unit square of the crop.
     """
     height, width = image.shape[:2]
-    square = inside = _corners(to_unit)
+    square = _corners(to_unit)
     # Not by cv2.intersectConvexConvex, which is wrong where edges of the two lie on each other.
-    inside = _clipped(inside, [z.real for z in inside])
+    inside = _clipped(square, [z.real for z in square])
     inside = _clipped(inside, [width - z.real for z in inside])
     inside = _clipped(inside, [z.imag for z in inside])
     inside = _clipped(inside, [height - z.imag for z in inside])
@@ -279,9 +279,8 @@ def _halved(gray: Picture) -> Picture:
     """
     width = gray.shape[1] // 2
     height = gray.shape[0] // 2
-    half = cv2.resize(
-        gray[: height * 2, : width * 2], (width, height), interpolation=cv2.INTER_AREA
-    )
+    even = gray[: height * 2, : width * 2]
+    half = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(half, dtype=np.uint8)
 
 
@@ -300,11 +299,9 @@ def _part(image: Picture, to_unit: Matrix) -> tuple[int, int, Picture]:
         spans.append(slice(start, math.ceil(min(max(max(values) + _EDGE, start + 1), length))))
     across, down = spans
     part = image[down, across]
-    if part.ndim == 2:
-        gray = part
-    else:
-        gray = np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
-    return across.start, down.start, gray
+    if part.ndim == 3:
+        part = np.asarray(cv2.cvtColor(part, cv2.COLOR_BGR2GRAY), dtype=np.uint8)
+    return across.start, down.start, part
 
 
 def crop_face(image: Picture, face: Face, size: int) -> Picture:

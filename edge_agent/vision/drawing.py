@@ -56,9 +56,8 @@ def over_crop(cells: Map, side: int) -> Map:
     Returns:
         float32, ``side`` × ``side``.
     """
-    return np.asarray(
-        cv2.resize(cells, (side, side), interpolation=cv2.INTER_CUBIC), dtype=np.float32
-    )
+    spread = cv2.resize(cells, (side, side), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(spread, dtype=np.float32)
 
 
 def over_picture(values: Map, to_crop: Matrix, width: int, height: int) -> Map:
@@ -78,9 +77,8 @@ def over_picture(values: Map, to_crop: Matrix, width: int, height: int) -> Map:
     # OpenCV counts from the middle of the first pixel
     matrix[:, 2] += matrix[:, :2].sum(axis=1) * 0.5 - 0.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return np.asarray(
-        cv2.warpAffine(values, matrix, (width, height), flags=flags), dtype=np.float32
-    )
+    laid = cv2.warpAffine(values, matrix, (width, height), flags=flags)
+    return np.asarray(laid, dtype=np.float32)
 
 
 def corners(to_crop: Matrix) -> npt.NDArray[np.float64]:
@@ -105,10 +103,8 @@ def tint(gray: Picture, values: Map) -> Picture:
         uint8, height × width × 3, RGB.
     """
     opacity = (STRONGEST * np.clip(np.abs(values), 0, 1))[:, :, None]
-    supports = (values > 0)[:, :, None]
-    colour = np.where(
-        supports, np.array(SUPPORTS, dtype=np.float32), np.array(AGAINST, dtype=np.float32)
-    )
+    supports, against = (np.array(colour, np.float32) for colour in (SUPPORTS, AGAINST))
+    colour = np.where((values > 0)[:, :, None], supports, against)
     mixed = gray[:, :, None] * (1 - opacity) + colour * opacity
     return np.asarray(np.rint(mixed), dtype=np.uint8)
 
@@ -295,14 +291,10 @@ def _card(face: _Face) -> Image.Image:
     card = Image.new("RGB", _CARD, _PAPER)
     pen = ImageDraw.Draw(card)
     reading = face.explanation.reading
-    crop = face.explanation.crop
-    pen.text(
-        (0, 0), f"{face.number}   {headline(reading)}", font=ImageFont.load_default(20), fill=_INK
-    )
-    large = np.asarray(
-        cv2.resize(crop, (_FACE, _FACE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8
-    )
-    card.paste(Image.fromarray(tint(large, face.values)), (0, 34))
+    title = f"{face.number}   {headline(reading)}"
+    pen.text((0, 0), title, font=ImageFont.load_default(20), fill=_INK)
+    large = cv2.resize(face.explanation.crop, (_FACE, _FACE), interpolation=cv2.INTER_CUBIC)
+    card.paste(Image.fromarray(tint(np.asarray(large, np.uint8), face.values)), (0, 34))
     _bars(pen, reading.expression, _FACE + 20, 34)
     cells = cells_of(face.explanation.parts, reading.expression.dominant)
     strongest = cells.flat[np.abs(cells).argmax()]
@@ -334,9 +326,8 @@ def _legend(width: int) -> Image.Image:
     values = np.linspace(-1, 1, 200, dtype=np.float32)[None].repeat(16, axis=0)
     legend.paste(Image.fromarray(tint(np.full(values.shape, 235, np.uint8), values)), (112, 0))
     pen.text((104, 8), "speaks against", font=font, fill=_INK, anchor="rm")
-    pen.text(
-        (320, 8), "supports the category named above the face", font=font, fill=_INK, anchor="lm"
-    )
+    supports = "supports the category named above the face"
+    pen.text((320, 8), supports, font=font, fill=_INK, anchor="lm")
     explanation = (
         "Colour: what a region adds to the classifier's score (logit) of that category, each face "
         "on its own scale.\nAll regions together make the score. It explains the classifier, not "

@@ -75,6 +75,7 @@ class Governor:
 
     Attributes:
         plan: what may be done from now on.
+        cost_s: seconds of processor time that a frame takes, smoothed.
 
     Example:
         A frame of 0.1 s, five times a second, fits into one core but not into a tenth of it:
@@ -94,14 +95,9 @@ class Governor:
         self._period_s = 1.0 / fps
         self._heat = 0
         self._celsius: float | None = None
-        self._cost_s = 0.0
+        self.cost_s = 0.0
         self._spent_at_s: float | None = None
         self._untold_since_s: float | None = None
-
-    @property
-    def cost_s(self) -> float:
-        """Seconds of processor time that a frame takes, smoothed."""
-        return self._cost_s
 
     def set_temperature(self, celsius: float | None) -> None:
         """Set the temperature of the processor; ``None`` where it is not known.
@@ -119,7 +115,7 @@ class Governor:
         """
         if self._spent_at_s is not None:  # the first frame is not counted: libraries load
             share = -math.expm1(-max(at_s - self._spent_at_s, 0.0) / COST_S)
-            self._cost_s += share * (cpu_s - self._cost_s)
+            self.cost_s += share * (cpu_s - self.cost_s)
         self._spent_at_s = at_s
         self._heat = self._heat_step()
         self.plan = self._planned()
@@ -140,7 +136,7 @@ class Governor:
 
     def _planned(self) -> Plan:
         allowed = self._budget * (HEAT[self._heat - 1][1] if self._heat else 1.0)
-        frame_s = self._cost_s / allowed
+        frame_s = self.cost_s / allowed
         # Once limited, stays so until the frames fit with room to spare: no flutter around the
         # limit.
         fits = frame_s <= self._period_s / (_SLACK if self.plan.limit else 1.0)
@@ -148,7 +144,7 @@ class Governor:
         if fits:
             return Plan(effort=effort)
         frame_s = min(frame_s, max(SLOWEST_S, self._period_s))
-        is_heat = self._heat > 0 and self._cost_s / self._budget <= self._period_s
+        is_heat = self._heat > 0 and self.cost_s / self._budget <= self._period_s
         limit = Limit.HEAT if is_heat else Limit.BUDGET
         return Plan(frame_s, max(WHOLE_S, WHOLE_FRAMES * frame_s), limit, effort)
 
@@ -177,23 +173,18 @@ class Governor:
         plan = self.plan
         percent = 100 * self._budget
         if plan.limit is None and plan.effort is Effort.SPARING:
-            log.info(
-                "faces are read sparingly, to keep to %.0f %% of one core (vision.cpu_budget)",
-                percent,
-            )
+            text = "faces are read sparingly, to keep to %.0f %% of one core (vision.cpu_budget)"
+            log.info(text, percent)
         elif plan.limit is None:
             log.info("faces are read as often as they need it again")
         elif plan.limit is Limit.HEAT:
-            log.info(
-                "at most %.1f frames are read each second: the processor has %.0f °C",
-                1 / plan.frame_s,
-                self._celsius,
-            )
-        elif plan.frame_s * self._budget < 0.9 * self._cost_s:
+            text = "at most %.1f frames are read each second: the processor has %.0f °C"
+            log.info(text, 1 / plan.frame_s, self._celsius)
+        elif plan.frame_s * self._budget < 0.9 * self.cost_s:
             log.warning(
                 "a frame takes %.0f ms of the processor: even %.1f a second are more than %.0f %% "
                 "of one core (vision.cpu_budget). Choose the model expression-fast, or allow more.",
-                1000 * self._cost_s,
+                1000 * self.cost_s,
                 1 / plan.frame_s,
                 percent,
             )

@@ -267,10 +267,8 @@ class NeedReader:
             return SPARING_S
         if any(face.steadied_at != face.at for face in faces):
             return 0.0  # often one of the frames in between can be read; looking costs little
-        if any(
-            face.steadied is not None and self._distance(face, face.steadied) < AT_BORDER
-            for face in faces
-        ):
+        steadied = [(face, face.steadied) for face in faces if face.steadied is not None]
+        if any(self._distance(face, values) < AT_BORDER for face, values in steadied):
             return 0.0
         if any(face.changed_at == face.at for face in faces):
             return CHANGING_S
@@ -328,15 +326,11 @@ class NeedReader:
     def _note(
         self, track: int, face: Face, expression: Expression, careful: _Careful | None, at: Instant
     ) -> _Known:
-        known = self._known.get(track)
         probabilities = np.array(expression.probabilities)
-        if known is None:
-            known = self._known[track] = _Known(at, probabilities, at, face, careful)
-            return known
-        if (
-            _change(probabilities, known.probabilities) > CHANGED
-            or known.face.box.overlap(face.box) < MOVED
-        ):
+        new = _Known(at, probabilities, at, face, careful)
+        known = self._known.setdefault(track, new)
+        has_moved = known.face.box.overlap(face.box) < MOVED
+        if has_moved or _change(probabilities, known.probabilities) > CHANGED:
             known.changed_at = at
         known.at = at
         known.probabilities = probabilities
@@ -389,9 +383,8 @@ def _leaning(seen: Values, view: View, last: _Careful, *, has_changed: bool) -> 
     followed = 1.0
     if not has_changed:
         followed = min(FOLLOWED + FOLLOWED_PER_VIEW * _difference(view, last.view), 1.0)
-    logits = _logarithms(last.probabilities) + followed * (
-        _logarithms(seen) - _logarithms(last.quick)
-    )
+    moved = _logarithms(seen) - _logarithms(last.quick)
+    logits = _logarithms(last.probabilities) + followed * moved
     return Expression(softmax(logits.tolist(), temperature=1.0))
 
 

@@ -212,13 +212,8 @@ def pose_of(face: Face) -> Pose | None:
     )
 
 
-def sharpness(crop: Crop) -> float:
-    """Return the variance of the Laplacian over the variance of the crop; 0 for a plain surface."""
-    _, deviation = cv2.meanStdDev(crop)
-    return _sharpness(crop, float(deviation[0, 0]))
-
-
 def _sharpness(crop: Crop, deviation: float) -> float:
+    """Return the variance of the Laplacian over the variance of the crop; 0 for a plain surface."""
     _, edges = cv2.meanStdDev(cv2.Laplacian(crop, cv2.CV_16S))
     return (float(edges[0, 0]) / deviation) ** 2 if deviation else 0.0
 

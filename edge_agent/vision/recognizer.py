@@ -115,8 +115,7 @@ class Recognizer:
 
     Args:
         stages: of the chain.
-        uncertain_below: lowest probability of a label in still pictures; ``None``: the value in the
-            classifier's card.
+        uncertain_below: lowest probability of a label in still pictures.
         quality_filter: whether faces that cannot be read well are rejected: only counted.
 
     Attributes:
@@ -136,28 +135,25 @@ class Recognizer:
     """
 
     def __init__(
-        self,
-        stages: VisionStages,
-        *,
-        uncertain_below: float | None = None,
-        quality_filter: bool = True,
+        self, stages: VisionStages, *, uncertain_below: float, quality_filter: bool
     ) -> None:
         classifier = stages.classifier
         check_crop(classifier.card.name, classifier.crop)
         self.models: tuple[UsedModel, ...] = (stages.detector.card, classifier.card)
+        self._look: Look | None = None
+        self._cover_watch: CoverWatch | None = None
         if stages.cover is not None:
             self.models = (*self.models, stages.cover.card)
+            self._look = stages.cover.probability
+            self._cover_watch = CoverWatch(stages.cover)
         self._stages = stages
         self._classifier = classifier
         self._reader = stages.reader
-        self._cover_watch = None if stages.cover is None else CoverWatch(stages.cover)
         self._quality_filter = quality_filter
         self._holder = StateHolder()
         self._scene = SceneWatch()
         self._watched: Instant | None = None
         self.on_stage: Callable[[str], None] | None = None
-        if uncertain_below is None:
-            uncertain_below = classifier.uncertain_below
         self._uncertain_below = uncertain_below
 
     @property
@@ -244,13 +240,9 @@ class Recognizer:
         Returns:
             The faces, surest first, in pixels of ``image``.
         """
-        look = self._look_at_still
-
-        def classify(crop: Picture, _is_fit: bool) -> Expression:
-            return self._classifier.classify(crop)
-
         return [
-            self._read(image, face, classify, look) for face in self._stages.detector.detect(image)
+            self._read(image, face, lambda crop, _: self._classifier.classify(crop), self._look)
+            for face in self._stages.detector.detect(image)
         ]
 
     def explain_picture(self, image: Picture) -> list[Explanation]:
@@ -283,10 +275,9 @@ class Recognizer:
         reject_reason = reading.reject_reason
         if not self._quality_filter:
             reject_reason = None
-        if reject_reason is None:
-            smoothed = self._stages.smoother.update(track, reading.expression, frame.at)
-        else:
-            smoothed = self._stages.smoother.hold(track, reading.expression, frame.at)
+        smoother = self._stages.smoother
+        steady = smoother.update if reject_reason is None else smoother.hold
+        smoothed = steady(track, reading.expression, frame.at)
         self._done("steady")
         return Observation(
             track,
@@ -306,10 +297,6 @@ class Recognizer:
             return self._classifier.classify(crop)
         is_fit = is_fit or not self._quality_filter
         return self._reader.read(track, face, crop, at, is_fit=is_fit)
-
-    @property
-    def _look_at_still(self) -> Look | None:
-        return None if self._stages.cover is None else self._stages.cover.probability
 
     def _read(
         self, image: Picture, face: Face, classify: Classify, look: Look | None
@@ -333,7 +320,7 @@ class Recognizer:
         crop = cut(image, to_crop, self._classifier.size)
         expression, parts = self._classifier.explain(crop)
         quality = face_quality(crop, face, share_outside(image, to_crop))
-        reading = self._reading(face, expression, quality, crop, self._look_at_still)
+        reading = self._reading(face, expression, quality, crop, self._look)
         return Explanation(reading, crop, to_crop, parts)
 
     def _reading(

@@ -127,12 +127,8 @@ class Smoother:
         if self._time_constant_s == 0:
             return new
         share = -math.expm1(-max(seconds, 0.0) / self._time_constant_s)
-        return Expression(
-            tuple(
-                o + share * (n - o)
-                for o, n in zip(old.probabilities, new.probabilities, strict=True)
-            )
-        )
+        pairs = zip(old.probabilities, new.probabilities, strict=True)
+        return Expression(tuple(o + share * (n - o) for o, n in pairs))
 
     def _labelled(
         self, track: int, expression: Expression, before: _State, at: Instant

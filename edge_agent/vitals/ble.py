@@ -11,9 +11,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
 
 from bleak import BleakAdapter, BleakClient, BleakScanner, exc
-from bleak.args.bluez import BlueZAdapterArgs, BlueZClientArgs, BlueZScannerArgs
 from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
@@ -89,8 +89,6 @@ _DBUS = {
 }
 _UNPAIRED = ("org.bluez.Error.NotPermitted", "Not paired")  # the same error says other things, too
 _UNAVAILABLE = {
-    exc.BleakBluetoothNotAvailableReason.NO_BLUETOOTH: VitalsReason.ADAPTER_MISSING,
-    exc.BleakBluetoothNotAvailableReason.NO_BLE_CENTRAL_ROLE: VitalsReason.ADAPTER_MISSING,
     exc.BleakBluetoothNotAvailableReason.POWERED_OFF: VitalsReason.ADAPTER_OFF,
     exc.BleakBluetoothNotAvailableReason.DENIED_BY_SYSTEM: VitalsReason.NO_PERMISSION,
     exc.BleakBluetoothNotAvailableReason.DENIED_BY_USER: VitalsReason.NO_PERMISSION,
@@ -115,9 +113,8 @@ def _vitals_error(address: str, error: Exception) -> VitalsError:
     detail = str(error) or type(error).__name__
     if isinstance(error, TimeoutError):
         detail = "it did not answer in time"
-    return VitalsError(
-        reason, f"The connection to {address} failed ({detail}).", "It is tried again by itself."
-    )
+    problem = f"The connection to {address} failed ({detail})."
+    return VitalsError(reason, problem, "It is tried again by itself.")
 
 
 def _reason(error: Exception) -> VitalsReason:
@@ -148,7 +145,7 @@ class _Search:
     """One scan shared by all who look for a sensor: BlueZ allows a program only one at a time."""
 
     def __init__(self, adapter: str | None) -> None:
-        self._bluez: BlueZScannerArgs = {"adapter": adapter} if adapter else {}
+        self._bluez = _options(adapter)
         self._wanted: dict[str, set[asyncio.Future[BLEDevice]]] = {}
         self._users = 0
         self._scanner: BleakScanner | None = None
@@ -283,8 +280,8 @@ class BleakRadio:
             return await self._open(await self._search.find(address), closed)
 
     async def _open(self, device: BLEDevice, closed: asyncio.Event) -> BleakClient:
-        args = _client_args(self._adapter)
-        client = BleakClient(device, lambda _: closed.set(), timeout=CONNECT_S, bluez=args)
+        options = _options(self._adapter)
+        client = BleakClient(device, lambda _: closed.set(), timeout=CONNECT_S, bluez=options)
         async with self._connecting:
             await client.connect()
         return client
@@ -292,11 +289,12 @@ class BleakRadio:
 
 async def _connected_devices(adapter: str | None) -> list[BLEDevice]:
     """Return the straps and cuffs that are connected to this machine, by whichever program."""
-    args: BlueZAdapterArgs = {"adapter": adapter} if adapter else {}
-    return await (await BleakAdapter.get(bluez=args)).get_connected_devices(list(SERVICES))
+    bluetooth = await BleakAdapter.get(bluez=_options(adapter))
+    return await bluetooth.get_connected_devices(list(SERVICES))
 
 
-def _client_args(adapter: str | None) -> BlueZClientArgs:
+def _options(adapter: str | None) -> Any:
+    """Return what all of ``bleak`` takes to use an adapter, each by a type of its own."""
     return {"adapter": adapter} if adapter else {}
 
 
@@ -321,9 +319,8 @@ async def scan(seconds: float, adapter: str | None) -> list[FoundSensor]:
     Raises:
         VitalsError: Bluetooth cannot be used.
     """
-    args: BlueZScannerArgs = {"adapter": adapter} if adapter else {}
     with translated():
-        async with BleakScanner(bluez=args) as scanner:
+        async with BleakScanner(bluez=_options(adapter)) as scanner:
             await asyncio.sleep(seconds)
             connected = await _connected_devices(adapter)
             seen = scanner.discovered_devices_and_advertisement_data
@@ -355,7 +352,7 @@ async def _with_battery(device: BLEDevice, sensor: FoundSensor, adapter: str | N
         with translated(sensor.address):
             async with (
                 asyncio.timeout(CONNECT_S),
-                BleakClient(device, timeout=READ_S, bluez=_client_args(adapter)) as client,
+                BleakClient(device, timeout=READ_S, bluez=_options(adapter)) as client,
             ):
                 raw = bytes(await client.read_gatt_char(gatt.BATTERY_LEVEL))
                 level = gatt.decode_battery_level(raw)

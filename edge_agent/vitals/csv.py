@@ -411,7 +411,9 @@ class CsvFile:
                     raise ReadingError("at", "''", "is not a time.")
                 readings.append(reading_of(item, now, origin))
         except ReadingError as error:
-            problems.append(_cell_problem(number, columns.column_of(error.field, kind), error))
+            column = columns.column_of(error.field, kind)
+            shown = f"{error.shown} " if error.shown else ""
+            problems.append(f"row {number}, column {column}: {shown}{error.reason}")
         return JudgedRow(number, row, tuple(flag_near_pressures(readings)), tuple(problems))
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
@@ -424,12 +426,6 @@ class CsvFile:
                 f"{self.name}, row {rows.line_num}: is not CSV ({error}). Check the quotes "
                 "of this row."
             ) from error
-
-
-def _cell_problem(number: int, column: str, error: ReadingError) -> str:
-    """Say what is wrong with a cell, whose value may be empty."""
-    shown = f"{error.shown} " if error.shown else ""
-    return f"row {number}, column {column}: {shown}{error.reason}"
 
 
 def _all_problems(name: str, problems: Sequence[str]) -> str:

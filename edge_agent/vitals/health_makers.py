@@ -138,9 +138,10 @@ class _Reader:
             fed += len(chunk)
             if fed - self._parser.CurrentByteIndex > _LONGEST_TAG:
                 raise self._error("has an element of more than 1 MiB, which no export has")
-            yield from self._taken()
+            yield from self._rows
+            self._rows.clear()
         self._feed(b"", last=True)
-        yield from self._taken()
+        yield from self._rows
 
     def _chunks(self, file: BinaryIO) -> Iterator[bytes]:
         """Return the file without its document type."""
@@ -160,11 +161,6 @@ class _Reader:
             line = error.lineno + self._skipped_lines
             problem = expat.ErrorString(error.code)
             raise self._error(f"is no XML from line {line} on ({problem})") from error
-
-    def _taken(self) -> list[Row]:
-        rows = self._rows
-        self._rows = []
-        return rows
 
     def _error(self, problem: str) -> DataFileError:
         return DataFileError(
@@ -225,7 +221,6 @@ _COLUMNS: Mapping[str, VitalKind] = {
     "oxygen saturation percentage": VitalKind.OXYGEN_SATURATION,
     "value": VitalKind.OXYGEN_SATURATION,
 }
-_WITH_SOURCE = ("data source",)
 MAX_DAY_BYTES = 64 * 2**20
 
 
@@ -244,7 +239,11 @@ def is_fitbit(name: str, head: bytes) -> bool:
 
 def _is_known(header: tuple[str, ...], name: str) -> bool:
     """Tell whether a table with these columns holds readings."""
-    if header[:1] != ("timestamp",) or header[1:2] == () or header[2:] not in {(), _WITH_SOURCE}:
+    if (
+        header[:1] != ("timestamp",)
+        or header[1:2] == ()
+        or header[2:] not in {(), ("data source",)}
+    ):
         return False
     if header[1] == "value":
         return bool(_OXYGEN_NAME.fullmatch(name))
@@ -270,11 +269,8 @@ def _day(member: Member, validator: RowValidator) -> Iterator[Row]:
         if not isinstance(item, dict) or not isinstance(value, dict):
             yield LeftOut(where, f"{shown_value(item)} is no entry with dateTime and value.")
             continue
-        given = {
-            "kind": VitalKind.HEART_RATE.value,
-            "value": value.get("bpm"),
-            "at": _iso(item.get("dateTime")),
-        }
+        at = _iso(item.get("dateTime"))
+        given = {"kind": VitalKind.HEART_RATE.value, "value": value.get("bpm"), "at": at}
         # 0 is what a watch says that does not know; the value is then a stand-in
         doubtful = value.get("confidence") == 0
         flags = frozenset({VitalFlag.POOR_SIGNAL}) if doubtful else frozenset()
@@ -352,9 +348,8 @@ def read_garmin(member: Member, validator: RowValidator) -> Rows:
         content = _content(member)
         whole = _with_checksum(content)
         if whole is not content:
-            yield Remark(
-                member.name, "lacks its checksum, the last two bytes, and was read without it."
-            )
+            text = "lacks its checksum, the last two bytes, and was read without it."
+            yield Remark(member.name, text)
         with FitReader(io.BytesIO(whole), **strict) as fit:
             messages = _Messages(member.name, validator)
             for number, message in enumerate(fit, start=1):
@@ -434,10 +429,8 @@ class _Messages:
 
     def beats(self) -> Iterator[Row]:
         """Return the intervals that wait for a time; they ended before the last one."""
-        kind = VitalKind.RR_INTERVAL
-        rows = [
-            self._row(number, "time", kind, value, self._last) for number, value in self._waiting
-        ]
+        kind, at = VitalKind.RR_INTERVAL, self._last
+        rows = [self._row(number, "time", kind, value, at) for number, value in self._waiting]
         self._waiting.clear()
         yield from (row for row in rows if not isinstance(row, VitalReading))
         yield from self._beats.spread([row for row in rows if isinstance(row, VitalReading)])
@@ -610,7 +603,6 @@ _RAW: Mapping[str, VitalKind] = {
     name.lower(): kind for kind, spec in SPECS.items() for name in spec.withings
 }
 _RAW_COLUMNS = ("start", "duration", "value")
-_WITHINGS_SOURCE = "withings"
 
 
 def is_withings(name: str, head: bytes) -> bool:
@@ -638,7 +630,7 @@ def read_withings(member: Member, validator: RowValidator) -> Rows:
             for measured, value in zip(_CUFF_KINDS, cells[1:4], strict=True):
                 if value:  # what the cuff did not measure is empty
                     given = {"kind": measured.value, "value": value, "at": cells[0]}
-                    yield validator.row(where, given, _WITHINGS_SOURCE)
+                    yield validator.row(where, given, "withings")
 
         yield from table.rows(read)
 
@@ -655,7 +647,7 @@ def _series(
     passed = 0.0
     for number, lasting in zip(numbers, seconds, strict=True):
         given = {"kind": kind.value, "value": number, "at": _later(start, passed)}
-        yield validator.row(where, given, _WITHINGS_SOURCE)
+        yield validator.row(where, given, "withings")
         passed += lasting
 
 
@@ -665,11 +657,9 @@ def _numbers(text: str) -> list[float] | None:
         items = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    if isinstance(items, list) and all(
-        isinstance(item, int | float) and 0 <= item < 1e9 for item in items
-    ):
-        return items
-    return None
+    if not isinstance(items, list):
+        return None
+    return items if all(isinstance(n, int | float) and 0 <= n < 1e9 for n in items) else None
 
 
 def _later(start: str, seconds: float) -> str:

@@ -246,10 +246,8 @@ class SensorSession:
         Said once, until there is one or the reason is another.
         """
         if self.state.reason != error.reason.value:
-            is_away = error.reason is VitalsReason.NOT_FOUND
-            log.log(
-                logging.INFO if is_away else logging.WARNING, "%s: %s", self._sensor.source, error
-            )
+            tell = log.info if error.reason is VitalsReason.NOT_FOUND else log.warning
+            tell("%s: %s", self._sensor.source, error)
         self.state = replace(self.state, problem=str(error), reason=error.reason.value)
 
 

@@ -191,17 +191,13 @@ class SimulatedPerson:
     def readings(self, at: Instant, *, heart_rate: bool, pressure: bool) -> list[VitalReading]:
         """Return readings of this moment, flagged as what they are."""
         simulated = frozenset({VitalFlag.SIMULATED})
-        readings = []
+        told: list[tuple[VitalKind, float]] = []
         if heart_rate:
-            readings.append(
-                VitalReading(at, VitalKind.HEART_RATE, self.heart_rate(), SOURCE, simulated)
-            )
+            told.append((VitalKind.HEART_RATE, self.heart_rate()))
         if pressure:
-            cuff = self.pressure()
             kinds = (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC, VitalKind.MEAN_ARTERIAL)
-            told = zip(kinds, cuff, strict=True)
-            readings += [VitalReading(at, kind, value, SOURCE, simulated) for kind, value in told]
-        return readings
+            told += zip(kinds, self.pressure(), strict=True)
+        return [VitalReading(at, kind, value, SOURCE, simulated) for kind, value in told]
 
 
 class SimulatedVitals(VitalSource):

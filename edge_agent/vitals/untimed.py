@@ -109,12 +109,8 @@ def _table_of(lines: list[tuple[int, str]]) -> list[tuple[float, float]]:
 
 def _sampled(name: str, lines: list[str]) -> list[tuple[float, float]]:
     """Return seconds and heart rates of Empatica's ``HR.csv``: samples a second, then the rates."""
-    if (
-        name.lower() != _EMPATICAS_RATES
-        or not lines
-        or not all(map(_is_number, lines))
-        or float(lines[0]) <= 0
-    ):
+    are_numbers = bool(lines) and all(map(_is_number, lines))
+    if name.lower() != _EMPATICAS_RATES or not are_numbers or float(lines[0]) <= 0:
         raise DataFileError(
             f"{name}: begins with a time, and is neither IBI.csv nor HR.csv of Empatica. Nothing "
             "was imported."

@@ -158,9 +158,8 @@ class FaceDetector:
             with self._model.answering(self._pixels) as answer:
                 cells = fired(answer, self._threshold)
         faces = (_face(cell, scale) for cell in merged(cells))
-        large = (
-            face for face in faces if max(face.box.width, face.box.height) >= self._min_face_px
-        )
+        least = self._min_face_px
+        large = (face for face in faces if max(face.box.width, face.box.height) >= least)
         return list(islice(large, self._max_faces))
 
 
@@ -255,18 +254,15 @@ def _cells(
 ) -> Iterator[Cell]:
     """Give the cells of one stride as plain numbers."""
     columns = score.values.shape[2]
-    rows = (
-        output.rows(cells)
-        for output in (score, answer(f"box_{stride}"), answer(f"landmarks_{stride}"))
-    )
+    outputs = (score, answer(f"box_{stride}"), answer(f"landmarks_{stride}"))
+    rows = (output.rows(cells) for output in outputs)
     for cell, (value,), sides, offsets in zip(cells.tolist(), *rows, strict=True):
         x = (cell % columns + 0.5) * stride
         y = (cell // columns + 0.5) * stride
         left, top, right, bottom = (side * stride for side in sides)
         if left + right > 0 and top + bottom > 0:
-            points = [
-                origin + offset * stride for origin, offset in zip((x, y) * 5, offsets, strict=True)
-            ]
+            origins = zip((x, y) * 5, offsets, strict=True)
+            points = [origin + offset * stride for origin, offset in origins]
             yield 1 / (1 + math.exp(-value)), [x - left, y - top, x + right, y + bottom, *points]
 
 
@@ -304,11 +300,8 @@ def _face(cell: Cell, scale: float) -> Face:
     """Return a face in pixels of the picture."""
     score, place = cell
     left, top, right, bottom, *points = (value / scale for value in place)
-    return Face(
-        Box(left, top, right - left, bottom - top),
-        score,
-        tuple(zip(points[::2], points[1::2], strict=True)),
-    )
+    box = Box(left, top, right - left, bottom - top)
+    return Face(box, score, tuple(zip(points[::2], points[1::2], strict=True)))
 
 
 def _checked_size(model: TFLiteModel) -> tuple[int, int]:

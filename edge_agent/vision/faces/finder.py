@@ -32,7 +32,7 @@ from edge_agent.core.expression import Box, Face, Frame
 from edge_agent.vision.align import Picture
 from edge_agent.vision.faces.detector import OVERLAP as DETECTOR_OVERLAP
 from edge_agent.vision.faces.detector import FaceDetector, letterbox
-from edge_agent.vision.models.card import find_model
+from edge_agent.vision.models.card import ModelCard, find_model
 from edge_agent.vision.models.model import load_model
 
 SIZE = (320, 240)
@@ -46,7 +46,7 @@ _NUMBERS = 15
 
 @dataclass(frozen=True, slots=True)
 class YuNetFile:
-    """Which file is used (`edge_agent.vision.faces.finder.UsedModel`).
+    """Which file is used, told like the card of a model.
 
     Attributes:
         name: of the file, without its ending.
@@ -145,31 +145,15 @@ def _face(row: npt.NDArray[np.float64]) -> Face:
 log = logging.getLogger(__name__)
 
 NEAR_SIZE = (96, 96)
+"""Pixels in which a followed face and what surrounds it are searched: the face has 60 of a side."""
 MOST_FACES = 1000
 """Most faces of a picture: as many as nobody will count. Frames of a camera have their own bound,
 ``vision.max_faces``.
 """
-"""Pixels in which a followed face and what surrounds it are searched: the face has 60 of a side."""
 
 
-class UsedModel(Protocol):
-    """Which model file is used; the card of a model is one."""
-
-    @property
-    def kind(self) -> str:
-        """What it does: ``face-detector``."""
-
-    @property
-    def name(self) -> str:
-        """Name that people know it by."""
-
-    @property
-    def version(self) -> str:
-        """Version of the weights."""
-
-    @property
-    def sha256(self) -> str:
-        """SHA-256 of the file, 64 hexadecimal digits."""
+UsedModel = ModelCard | YuNetFile
+"""Which model file is used."""
 
 
 class FaceFinder(Protocol):
@@ -319,9 +303,9 @@ class FaceFollower:
         faces: list[Face] = []
         for box in expected:
             face = self._face_near(image, box)
-            if face is None or any(
-                face.box.overlap(other.box) > DETECTOR_OVERLAP for other in faces
-            ):
+            if face is None:
+                return None
+            if any(face.box.overlap(other.box) > DETECTOR_OVERLAP for other in faces):
                 return None
             faces.append(face)
         return sorted(faces, key=lambda face: -face.score)

@@ -155,20 +155,18 @@ class _Track:
         """Return where the face is if it goes on as it did."""
         seconds = max(at.seconds_since(self.seen), 0.0)
         x, y = self.velocity
-        return Box(
-            self.box.x + x * seconds, self.box.y + y * seconds, self.box.width, self.box.height
-        )
+        box = self.box
+        return Box(box.x + x * seconds, box.y + y * seconds, box.width, box.height)
 
     def see(self, box: Box, at: Instant) -> None:
         """Take in where the face is now."""
         seconds = at.seconds_since(self.seen)
         if seconds > 0 and _are_alike(box.area, self.box.area, MOST_GROWTH_IN_MOTION):
             share = -math.expm1(-seconds / VELOCITY_S)
-            moved = (
-                (new - old) / seconds for new, old in zip(box.center, self.box.center, strict=True)
-            )
-            x, y = (v + share * (m - v) for v, m in zip(self.velocity, moved, strict=True))
-            self.velocity = x, y
+            (x, y), (old_x, old_y), (across, down) = box.center, self.box.center, self.velocity
+            across += share * ((x - old_x) / seconds - across)
+            down += share * ((y - old_y) / seconds - down)
+            self.velocity = across, down
         self.box = box
         self.seen = at
         self.sightings += 1
@@ -183,9 +181,8 @@ class _Track:
         if not _are_alike(face.area, expected.area, MOST_GROWTH):
             return math.inf
         hidden = max(at.seconds_since(self.seen), 0.0)
-        reach = min(REACH + REACH_PER_S * hidden, FARTHEST) * math.sqrt(
-            math.sqrt(face.area * expected.area)
-        )
+        side = math.sqrt(math.sqrt(face.area * expected.area))
+        reach = min(REACH + REACH_PER_S * hidden, FARTHEST) * side
         if _distance_to_way(face.center, self.box.center, expected.center) > reach:
             return math.inf
         way = math.dist(self.box.center, expected.center)
@@ -263,11 +260,8 @@ class Tracker:
             *(track for track in self._tracks if track.number is not None and track not in seen),
         ]
         numbers = [self._number(track, at) for track in seen]
-        return [
-            (number, face)
-            for number, face in zip(numbers, faces, strict=True)
-            if number is not None
-        ]
+        pairs = zip(numbers, faces, strict=True)
+        return [(number, face) for number, face in pairs if number is not None]
 
     def forget(self) -> None:
         """End all tracks: what is seen from now on is somebody else until it is confirmed."""

@@ -377,7 +377,6 @@ class TFLiteModel:
 class _Output:
     """Where one output lies and how its numbers become real."""
 
-    name: str
     index: int
     scale: float
     zero: int
@@ -393,7 +392,7 @@ class _Output:
                 "install it again."
             )
         check_shape(detail, card.shape, f"output {card.name!r}", path)
-        return cls(card.name, int(detail["index"]), *quantization(detail, path))
+        return cls(int(detail["index"]), *quantization(detail, path))
 
 
 def _read_checked(file: Path, card: ModelCard) -> bytes:

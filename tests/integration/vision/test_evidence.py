@@ -30,19 +30,15 @@ from edge_agent.vision.drawing import (
     check_place,
     corners,
     draw_explanations,
-    explain_picture,
     headline,
     over_crop,
     over_picture,
-    percent,
     save_png,
-    scaled,
     tint,
 )
 from edge_agent.vision.models.card import ModelCard, find_model, read_card
 from edge_agent.vision.models.model import load_model
 from edge_agent.vision.recognizer import Explanation, Recognizer, open_recognizer
-from edge_agent.vision.stills import classify_pictures
 from tests.support.vision.portraits import SERIOUS_FILE, smiling
 from tests.support.vision.tiny_model import (
     SIDE,
@@ -54,6 +50,7 @@ from tests.support.vision.tiny_model import (
 )
 
 ROOT = Path(__file__).resolve().parents[3]
+GRAY_PNG = cv2.imencode(".png", np.full((120, 160, 3), 127, np.uint8))[1].tobytes()
 
 
 @pytest.fixture(scope="module")
@@ -90,25 +87,19 @@ def classify(*words: object, model: Path | None = None) -> subprocess.CompletedP
 
 def test_a_model_without_evidence_says_so_only_when_it_is_asked_to_explain(tmp_path: Path) -> None:
     content = tiny_tflite()
-    plain = ExpressionClassifier(
-        load_model(write_model(tmp_path, content, expression_card(content)), kind="expression")
-    )
+    card = write_model(tmp_path, content, expression_card(content))
+    plain = ExpressionClassifier(load_model(card, kind="expression"))
     crop = np.zeros((SIDE, SIDE), np.uint8)
-
     plain.classify(crop)
-    with pytest.raises(
-        ModelError, match=r"'tiny' 1.0.0 was exported without the evidence.*Choose another"
-    ):
+    said = r"'tiny' 1.0.0 was exported without the evidence.*Choose another"
+    with pytest.raises(ModelError, match=said):
         plain.explain(crop)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (
-            {"labels": ["neutral"] * 8},
-            "labels of output 'evidence' must be, in this order, neutral, happiness, surprise",
-        ),
+        ({"labels": ["neutral"] * 8}, "labels of output 'evidence' must be, in this order, neut"),
         ({"labels": None}, "labels of output 'evidence' must be"),
         ({"shape": [16, 8]}, r"needs a shape 1 × height × width × categories; found \(16, 8\)"),
     ],
@@ -170,20 +161,6 @@ def test_wrong_use_is_said_before_anything_is_read(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_a_face_nothing_is_drawn(tmp_path: Path, recognizer: Recognizer) -> None:
-    empty = tmp_path / "empty.png"
-    assert cv2.imwrite(str(empty), np.full((120, 160, 3), 127, np.uint8))
-    line, drawing = explain_picture(empty, recognizer)
-    assert (line["faces"], drawing) == ([], None)
-
-
-def test_a_picture_that_cannot_be_read_is_the_line_that_classify_gives(
-    tmp_path: Path, recognizer: Recognizer
-) -> None:
-    missing = tmp_path / "missing.png"
-    assert explain_picture(missing, recognizer) == (*classify_pictures([missing], recognizer), None)
-
-
 # What is drawn
 
 
@@ -201,28 +178,19 @@ def test_the_command_draws_prints_json_alone_on_stdout_and_says_the_same_as_with
         assert drawing.width > drawing.height > 700
 
 
-def test_the_command_without_a_face_ends_with_1_and_writes_nothing(
-    tmp_path: Path, explained_model: Path
-) -> None:
-    empty = tmp_path / "empty.png"
-    assert cv2.imwrite(str(empty), np.full((120, 160, 3), 127, np.uint8))
-    done = classify(empty, "--explain", tmp_path / "out.png", model=explained_model)
-    assert done.returncode == 1
-    assert "out.png is not drawn: there is no face to explain." in done.stderr
-    assert list(tmp_path.iterdir()) == [empty]
-
-
-@pytest.mark.parametrize("content", [None, b"no picture"])
-def test_the_command_does_not_say_that_a_picture_that_it_could_not_read_has_no_face(
+@pytest.mark.parametrize("content", [None, b"no picture", GRAY_PNG])
+def test_a_picture_without_a_face_or_that_cannot_be_read_is_not_drawn(
     tmp_path: Path, explained_model: Path, content: bytes | None
 ) -> None:
-    picture = tmp_path / "broken.jpg"
+    picture = tmp_path / "picture.png"
     if content is not None:
         picture.write_bytes(content)
     done = classify(picture, "--explain", tmp_path / "out.png", model=explained_model)
     assert done.returncode == 1
     assert str(picture) in done.stdout
-    assert "no face" not in done.stderr
+    said = "out.png is not drawn: there is no face to explain."
+    assert (said in done.stderr) == (content == GRAY_PNG)
+    assert not (tmp_path / "out.png").exists()
 
 
 def test_the_evidence_of_a_face_sums_to_the_logits_that_its_probabilities_come_from(
@@ -286,21 +254,6 @@ def test_colours_are_for_and_against_and_nothing_is_coloured_that_says_nothing()
     assert np.abs(against - AGAINST).max() < np.abs(against - 128).max()
 
 
-def test_a_map_is_scaled_by_its_strongest_value_for_or_against() -> None:
-    assert scaled(np.array([[-4.0, 2.0]], np.float32)).tolist() == [[-1.0, 0.5]]
-    assert not scaled(np.zeros((2, 2), np.float32)).any()
-
-
-def test_the_drawing_says_the_probabilities_that_json_says(
-    recognizer: Recognizer, portrait: Path
-) -> None:
-    (line,) = classify_pictures([portrait], recognizer)
-    (explanation,) = recognizer.explain_picture(smiling())
-    for name, probability in explanation.reading.expression.as_dict().items():
-        assert round(probability, 6) == line["faces"][0]["probabilities"][name]
-    assert percent(0.9876) == "98.8 %"
-
-
 @pytest.mark.parametrize(
     ("emotion", "said"), [(Emotion.ANGER, "anger 40.0 %"), (None, "uncertain: anger 40.0 %")]
 )
@@ -315,7 +268,7 @@ def test_the_headline_of_a_face_says_when_it_is_uncertain(
     assert headline(cut_off) == "cut off: anger 40.0 %"
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3000, 40), (40, 3000), (500, 500)])
+@pytest.mark.parametrize("size", [(1, 1), (3000, 40), (500, 500)])
 def test_pictures_of_any_shape_with_many_faces_partly_outside_can_be_drawn(
     size: tuple[int, int], recognizer: Recognizer
 ) -> None:

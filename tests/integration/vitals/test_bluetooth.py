@@ -6,17 +6,19 @@ Only the radio is missing.
 from __future__ import annotations
 
 import json
-import sqlite3
 import struct
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from edge_agent.appliance.checks import Finding, Verdict
+from edge_agent.appliance.doctor import diagnose
 from edge_agent.cli import cli
 from edge_agent.config.data import RecorderOptions
+from edge_agent.config.loading import load_settings
+from edge_agent.core.errors import VitalsError, VitalsReason
 from edge_agent.core.vitals import SensorKind, SensorState
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.vitals import ble
@@ -27,12 +29,18 @@ from edge_agent.vitals.gatt import (
     SPOT_CHECK_MEASUREMENT,
     TEMPERATURE_MEASUREMENT,
 )
-from edge_agent.vitals.sensor import BluetoothVitals, Sensor, radio_factory, scan_sensors
+from edge_agent.vitals.sensor import (
+    BluetoothVitals,
+    Sensor,
+    check_bluetooth,
+    radio_factory,
+    scan_sensors,
+)
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
 from tests.support.timeline import database, query
 from tests.support.vitals.bluez import BlueZ
-from tests.support.vitals.dbus import Bus
+from tests.support.vitals.dbus import NOT_IN_THE_GROUP, Bus
 from tests.support.vitals.near_sensors import Sensor as NearSensor
 from tests.support.vitals.near_sensors import cuff, oximeter, strap, thermometer, toothbrush
 from tests.support.vitals.straps import heart_rate
@@ -49,13 +57,9 @@ class Source:
         self.path = database(folder)
         self.recorder = Recorder(self.path, RecorderOptions(batch_seconds=0.2))
         self.deaths: list[Exception] = []
-        self.bluetooth = BluetoothVitals(
-            self.recorder.submit,
-            self.recorder.submit,
-            sensors,
-            radio_factory(None),
-            lambda _, e: self.deaths.append(e),
-        )
+        submit, died = self.recorder.submit, self.deaths.append
+        radio = radio_factory(None)
+        self.bluetooth = BluetoothVitals(submit, submit, sensors, radio, lambda _, e: died(e))
 
     def __enter__(self) -> Source:
         self.recorder.start()
@@ -93,6 +97,11 @@ def scanned(*words: str) -> Result:
 
 def sensor(near: NearSensor, kind: SensorKind = SensorKind.HEART_RATE) -> Sensor:
     return Sensor(near.address, kind)
+
+
+def vitals(path: Path) -> list[tuple[Any, ...]]:
+    columns = "source, kind, value, flags, device_time"
+    return query(path, f"SELECT {columns} FROM vital") if path.exists() else []
 
 
 def test_the_agent_connects_records_and_connects_again_after_a_drop(
@@ -134,14 +143,9 @@ def test_the_agent_connects_records_and_connects_again_after_a_drop(
         ("rr_interval", 511 / 1024),
     ]
     cuff_rows = [row[1:] for row in vitals(agent.database) if row[0] == f"ble:{arm.address}"]
+    measured = {"diastolic": 80.0, "heart_rate": 72.0, "mean_arterial": 93.0, "systolic": 120.0}
     assert sorted(cuff_rows) == [
-        (kind, value, "clock_differs", "2026-01-02T03:04:05")
-        for kind, value in [
-            ("diastolic", 80.0),
-            ("heart_rate", 72.0),
-            ("mean_arterial", 93.0),
-            ("systolic", 120.0),
-        ]
+        (kind, value, "clock_differs", "2026-01-02T03:04:05") for kind, value in measured.items()
     ]
     assert "Traceback" not in agent.said
 
@@ -167,9 +171,8 @@ def test_an_oximeter_and_a_thermometer_are_connected_recorded_and_connected_agai
         wait_for_listener(bluez, finger, CONTINUOUS_MEASUREMENT)
         bluez.say(finger, CONTINUOUS_MEASUREMENT, bytes.fromhex("00 62 00 49 00"))
         source.wait_for_rows(6)
-    assert query(
-        source.path, "SELECT source, kind, value FROM vital ORDER BY source, kind, at"
-    ) == [
+    rows = query(source.path, "SELECT source, kind, value FROM vital ORDER BY source, kind, at")
+    assert rows == [
         ("ble:B8:27:EB:00:00:03", "heart_rate", 72.0),
         ("ble:B8:27:EB:00:00:03", "heart_rate", 73.0),
         ("ble:B8:27:EB:00:00:03", "oxygen_saturation", 97.0),
@@ -178,15 +181,6 @@ def test_an_oximeter_and_a_thermometer_are_connected_recorded_and_connected_agai
         ("ble:D0:CF:5E:00:00:04", "skin_temperature", 32.5),
     ]
     assert finger.connections == 2
-
-
-def vitals(path: Path) -> list[tuple[Any, ...]]:
-    if not path.exists():
-        return []
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        return connection.execute(
-            "SELECT source, kind, value, flags, device_time FROM vital"
-        ).fetchall()
 
 
 def test_a_sensor_that_a_crash_left_connected_is_taken_over(bus: Bus, tmp_path: Path) -> None:
@@ -198,30 +192,20 @@ def test_a_sensor_that_a_crash_left_connected_is_taken_over(bus: Bus, tmp_path: 
         assert belt.connections == 1
 
 
-def test_one_sensor_that_is_away_does_not_keep_the_other_waiting(
+def test_sensors_that_cannot_be_used_say_why_and_keep_no_other_waiting(
     bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ble, "SEARCH_S", 2.0)
-    absent = strap("A0:9E:1A:00:00:09")
-    belt = strap()
+    absent, arm, belt = strap("A0:9E:1A:00:00:09"), cuff(), strap()
     absent.in_reach = False
-    with (
-        BlueZ(bus, absent, belt) as bluez,
-        Source(tmp_path, sensor(absent), sensor(belt)) as source,
-    ):
-        wait_for_listener(bluez, belt, HEART_RATE_MEASUREMENT)
-        wait_until(
-            lambda: source.state(0).reason == "not_found", "the other not to be found", PATIENCE_S
-        )
-        assert source.state(1).connected
-
-
-def test_a_cuff_that_wants_to_be_paired_says_so_with_the_command(bus: Bus, tmp_path: Path) -> None:
-    arm = cuff()
     arm.wants_pairing = True
-    with BlueZ(bus, arm), Source(tmp_path, sensor(arm, SensorKind.BLOOD_PRESSURE)) as source:
-        wait_until(lambda: source.state().reason == "not_paired", "it to be refused", PATIENCE_S)
-        assert f"bluetoothctl pair {arm.address}" in (source.state().problem or "")
+    wanted = (sensor(absent), sensor(arm, SensorKind.BLOOD_PRESSURE), sensor(belt))
+    with BlueZ(bus, absent, arm, belt) as bluez, Source(tmp_path, *wanted) as source:
+        wait_for_listener(bluez, belt, HEART_RATE_MEASUREMENT)
+        wait_until(lambda: source.state(0).reason == "not_found", "the first to be missed", 60)
+        wait_until(lambda: source.state(1).reason == "not_paired", "the cuff to refuse", 60)
+        assert f"bluetoothctl pair {arm.address}" in (source.state(1).problem or "")
+        assert source.state(2).connected
 
 
 def test_the_scan_lists_straps_and_cuffs_with_what_the_configuration_wants(bus: Bus) -> None:
@@ -237,10 +221,7 @@ def test_the_scan_lists_straps_and_cuffs_with_what_the_configuration_wants(bus: 
     found = {entry["address"]: entry for entry in json.loads(as_json.stdout)}
     assert set(found) == {belt.address, arm.address}
     assert found[belt.address]["kinds"] == ["heart_rate"]
-    assert (found[belt.address]["battery_percent"], found[arm.address]["battery_percent"]) == (
-        87,
-        None,
-    )
+    assert [found[one.address]["battery_percent"] for one in (belt, arm)] == [87, None]
     assert found[belt.address]["services"] == sorted(belt.services)
 
 
@@ -273,3 +254,57 @@ def test_a_source_outlives_bluetooth_that_does_not_work_and_comes_back(
             wait_for_listener(bluez, belt, HEART_RATE_MEASUREMENT)
             wait_until(lambda: source.state().connected, "it to say so", PATIENCE_S)
             assert source.state().reason is None
+
+
+# Bluetooth that does not work: each cause with its cure, which the doctor sees, too
+
+
+def reason_of(adapter: str | None = None) -> VitalsReason:
+    with pytest.raises(VitalsError) as caught:
+        check_bluetooth(adapter)
+    assert caught.value.cure
+    return caught.value.reason
+
+
+def test_what_is_missing_for_bluetooth_is_told_apart(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert reason_of() is VitalsReason.BLUEZ_MISSING
+    with BlueZ(bus, adapter=False):
+        assert reason_of() is VitalsReason.ADAPTER_MISSING
+    with BlueZ(bus, powered=False):
+        assert reason_of() is VitalsReason.ADAPTER_OFF
+        assert reason_of("hci0") is VitalsReason.ADAPTER_OFF
+    with BlueZ(bus):
+        assert reason_of("hci7") is VitalsReason.ADAPTER_MISSING
+        check_bluetooth(None)
+        check_bluetooth("hci0")
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nowhere/socket")
+    assert reason_of() is VitalsReason.BLUEZ_MISSING
+
+
+def test_a_user_outside_the_group_is_told_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Bus(policy=NOT_IN_THE_GROUP) as bus, BlueZ(bus, strap()):
+        monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.address)
+        assert reason_of() is VitalsReason.NO_PERMISSION
+        with pytest.raises(VitalsError, match="usermod --append --groups bluetooth"):
+            scan_sensors(1, None)
+
+
+def test_the_doctor_looks_at_bluetooth_where_it_is_configured(bus: Bus, tmp_path: Path) -> None:
+    def finding(*devices: dict[str, str]) -> Finding | None:
+        wanted: dict[str, dict[str, Any]] = {
+            "vitals": {"bluetooth": {"devices": list(devices)}},
+            "camera": {"source": "demo"},
+            "mqtt": {"enabled": False},
+        }
+        settings = load_settings(None, wanted)
+        return next((f for f in diagnose(settings, tmp_path) if f.check == "bluetooth"), None)
+
+    belt = {"address": strap().address, "kind": "heart_rate"}
+    assert finding() is None
+    missing = finding(belt)
+    assert missing and missing.verdict is Verdict.PROBLEM and "apt install bluez" in missing.cure
+    with BlueZ(bus):
+        well = finding(belt)
+    assert well and well.verdict is Verdict.OK and "A0:9E:1A:00:00:01 (heart_rate)" in well.found

@@ -84,21 +84,16 @@ def test_four_sources_at_ten_hertz_lose_nothing_and_keep_their_order(tmp_path: P
             ingest = VitalIngest(submit, Origin("mqtt", prefix="mqtt:"), lambda: present[0])
             for tick in rig.ticks():
                 present[0] = rig.at(tick)
-                message = {
-                    "kind": "heart_rate",
-                    "value": value_of(tick),
-                    "at": present[0].wall_ms,
-                    "source": "watch",
-                }
+                told = {"kind": "heart_rate", "value": value_of(tick), "at": present[0].wall_ms}
+                message = {**told, "source": "watch"}
                 for _ in range(2 if tick % SENT_AGAIN == 0 else 1):
                     assert ingest.take(json.dumps(message).encode()).taken == 1
 
         def program() -> None:
             for second in range(SECONDS):
-                ticks = range(HZ * second, HZ * (second + 1))
                 body = [
-                    {"kind": "heart_rate", "value": value_of(t), "at": rig.at(t).wall_ms}
-                    for t in ticks
+                    {"kind": "heart_rate", "value": value_of(tick), "at": rig.at(tick).wall_ms}
+                    for tick in range(HZ * second, HZ * (second + 1))
                 ]
                 answer = client.post("/api/v1/vitals", json=body, headers=headers)
                 assert (answer.status_code, answer.json()["taken"]) == (200, HZ), answer.text
@@ -120,13 +115,8 @@ def test_four_sources_at_ten_hertz_lose_nothing_and_keep_their_order(tmp_path: P
     for source in ("ble:A0:9E:1A:00:00:01", "mqtt:watch", "http:bridge", "simulated"):
         rows = query(path, "SELECT at, value FROM vital WHERE source = ? ORDER BY at", source)
         assert [at for at, _ in rows] == [rig.at(tick).wall_ms for tick in range(TICKS)], source
-        assert [value for _, value in rows] == (simulated if source == "simulated" else expected), (
-            source
-        )
+        values = simulated if source == "simulated" else expected
+        assert [value for _, value in rows] == values, source
     assert (rig.recorder.dropped, rig.recorder.duplicates) == (0, TICKS // SENT_AGAIN)
     assert query(path, "SELECT count(*) FROM vital") == [(4 * TICKS,)]
     assert query(path, "SELECT sum(n + flagged) FROM vital_minute") == [(4 * TICKS,)]
-    print(
-        f"\n4 × {TICKS} readings sent, {4 * TICKS} stored in order, {rig.recorder.duplicates} sent "
-        "twice and kept once"
-    )

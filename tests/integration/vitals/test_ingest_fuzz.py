@@ -83,7 +83,6 @@ def test_odd_messages_over_mqtt_are_taken_or_refused_and_what_is_taken_can_be_st
     assert done.inserted + done.duplicates == len(taken) == ingest.taken > WANTED // 20
     assert ingest.refused > WANTED // 10
     check_database(store)
-    print(f"\n{sent['messages']} messages: {ingest.taken} readings taken, {ingest.refused} refused")
 
 
 @pytest.mark.timeout(600)
@@ -121,4 +120,3 @@ def test_odd_requests_are_answered_and_never_with_an_error_of_ours(tmp_path: Pat
         "what is told to be taken is there, and nothing else"
     )
     check_database(store)
-    print(f"\n{answers.total()} requests: {dict(sorted(answers.items()))}, {taken} readings taken")

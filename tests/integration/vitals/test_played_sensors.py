@@ -86,17 +86,19 @@ class Heard:
         return self.readings[before:]
 
 
-def sensor_of(services: Mapping[str, Mapping[str, Characteristic.Properties]]) -> PlayedSensor:
-    """A sensor with these services, and a battery."""
+def sensor_of(
+    services: Mapping[str, Mapping[str, Characteristic.Properties]], **values: bytes
+) -> PlayedSensor:
+    """A sensor with these services and values, and a battery."""
     with_battery = {**services, BATTERY_SERVICE: {gatt.BATTERY_LEVEL: READABLE}}
-    return PlayedSensor(with_battery, {gatt.BATTERY_LEVEL: b"\x57"})
+    return PlayedSensor(with_battery, {gatt.BATTERY_LEVEL: b"\x57", **values})
 
 
 def shown(readings: list[VitalReading]) -> list[tuple[str, float]]:
     return [(reading.kind.value, round(reading.value, 3)) for reading in readings]
 
 
-def test_a_strap_tells_rate_intervals_contact_and_battery() -> None:
+def test_a_strap_tells_rate_intervals_contact_and_battery_and_is_connected_again() -> None:
     strap = sensor_of({gatt.HEART_RATE_SERVICE: {gatt.HEART_RATE_MEASUREMENT: NOTIFIED}})
     heard = Heard(strap, SensorKind.HEART_RATE)
 
@@ -109,6 +111,10 @@ def test_a_strap_tells_rate_intervals_contact_and_battery() -> None:
         assert off.flags == {VitalFlag.CONTACT_LOST}
         assert heard.session.state.contact is False
         assert heard.session.state.battery_percent == 87
+        await strap.drop()
+        await heard.until(lambda: not heard.session.state.connected)
+        await heard.until(lambda: heard.session.state.connected)
+        assert shown(await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(73), 1))
 
     asyncio.run(heard.listen(script))
 
@@ -129,16 +135,8 @@ def test_a_cuff_indicates_a_pressure_whose_mean_is_missing() -> None:
 def test_what_an_ear_thermometer_says_is_in_the_database_and_nothing_that_is_no_number(
     tmp_path: Path,
 ) -> None:
-    ear = PlayedSensor(
-        {
-            gatt.THERMOMETER_SERVICE: {
-                gatt.TEMPERATURE_MEASUREMENT: INDICATED,
-                gatt.TEMPERATURE_TYPE: READABLE,
-            },
-            BATTERY_SERVICE: {gatt.BATTERY_LEVEL: READABLE},
-        },
-        {gatt.TEMPERATURE_TYPE: b"\x09", gatt.BATTERY_LEVEL: b"\x57"},
-    )
+    offered = {gatt.TEMPERATURE_MEASUREMENT: INDICATED, gatt.TEMPERATURE_TYPE: READABLE}
+    ear = sensor_of({gatt.THERMOMETER_SERVICE: offered}, **{gatt.TEMPERATURE_TYPE: b"\x09"})
     path = database(tmp_path)
     recorder = Recorder(path, RecorderOptions(batch_seconds=0.2))
     heard = Heard(ear, SensorKind.THERMOMETER, recorder=recorder)
@@ -165,39 +163,17 @@ def test_what_an_ear_thermometer_says_is_in_the_database_and_nothing_that_is_no_
 
 
 def test_an_oximeter_tells_continuously_and_once() -> None:
-    clip = sensor_of(
-        {
-            gatt.PULSE_OXIMETER_SERVICE: {
-                gatt.CONTINUOUS_MEASUREMENT: NOTIFIED,
-                gatt.SPOT_CHECK_MEASUREMENT: INDICATED,
-            }
-        }
-    )
+    offered = {gatt.CONTINUOUS_MEASUREMENT: NOTIFIED, gatt.SPOT_CHECK_MEASUREMENT: INDICATED}
+    clip = sensor_of({gatt.PULSE_OXIMETER_SERVICE: offered})
     heard = Heard(clip, SensorKind.PULSE_OXIMETER)
 
     async def script() -> None:
         good = await heard.says(gatt.CONTINUOUS_MEASUREMENT, bytes.fromhex("00 61 00 48 00"), 2)
         assert shown(good) == [("oxygen_saturation", 97), ("heart_rate", 72)]
-        off = await heard.says(
-            gatt.CONTINUOUS_MEASUREMENT, bytes.fromhex("08 61 00 48 00 00 08 00"), 2
-        )
+        away = bytes.fromhex("08 61 00 48 00 00 08 00")
+        off = await heard.says(gatt.CONTINUOUS_MEASUREMENT, away, 2)
         assert {reading.flags for reading in off} == {frozenset({VitalFlag.CONTACT_LOST})}
         spot = await heard.says(gatt.SPOT_CHECK_MEASUREMENT, bytes.fromhex("00 60 00 ff 07"), 1)
         assert shown(spot) == [("oxygen_saturation", 96)]
-
-    asyncio.run(heard.listen(script))
-
-
-def test_a_strap_that_drops_is_connected_again() -> None:
-    strap = sensor_of({gatt.HEART_RATE_SERVICE: {gatt.HEART_RATE_MEASUREMENT: NOTIFIED}})
-    heard = Heard(strap, SensorKind.HEART_RATE)
-
-    async def script() -> None:
-        await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(72), 1)
-        await strap.drop()
-        await heard.until(lambda: not heard.session.state.connected)
-        await heard.until(lambda: heard.session.state.connected)
-        await heard.says(gatt.HEART_RATE_MEASUREMENT, heart_rate(73), 1)
-        assert shown(heard.readings) == [("heart_rate", 72), ("heart_rate", 73)]
 
     asyncio.run(heard.listen(script))

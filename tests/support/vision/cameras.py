@@ -7,10 +7,11 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
@@ -90,8 +91,39 @@ def read_to_the_end(camera: Camera) -> tuple[list[Frame], CameraError]:
             return frames, error
 
 
-class VideoServer:
-    """An HTTP server on a free port of 127.0.0.1.
+class AnsweringServer(ThreadingHTTPServer):
+    """An HTTP server on a free port of 127.0.0.1 that answers every GET as it is told."""
+
+    daemon_threads = True
+
+    def __init__(self, answer: Callable[[BaseHTTPRequestHandler], None]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answer = answer
+        self.address = f"http://127.0.0.1:{self.server_port}"
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: AnsweringServer
+
+    def do_GET(self) -> None:
+        self.server.answer(self)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class VideoServer(AnsweringServer):
+    """A server of videos.
 
     Paths: ``/endless`` and ``/stalls`` are Motion JPEG (the latter stops after ten frames but keeps
     the connection), ``/ends`` closes after ten frames, ``/silent`` never answers, ``/page`` is no
@@ -99,35 +131,14 @@ class VideoServer:
     """
 
     def __init__(self) -> None:
+        super().__init__(self._answer)
         self.done = threading.Event()
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-                """Say nothing."""
-
-            def do_GET(self) -> None:
-                server.answer(self)
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}
-        )
-        self.port = self._server.server_port
-        self.address = f"http://127.0.0.1:{self.port}"
-
-    def __enter__(self) -> VideoServer:
-        self._thread.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.done.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__exit__()
 
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
+    def _answer(self, request: BaseHTTPRequestHandler) -> None:
         """Do what the path says."""
         path = request.path.partition("?")[0]
         if path == "/silent":

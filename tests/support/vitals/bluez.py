@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from dbus_fast import Message, MessageType, Variant
@@ -63,12 +62,7 @@ class BlueZ:
         self._do(self._begin())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._do(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
@@ -80,9 +74,8 @@ class BlueZ:
         """Let a sensor notify; nobody hears it who has not subscribed."""
         self._do(self._say(sensor, characteristic, value))
 
-    def drop(self, sensor: Sensor, *, in_reach: bool = True) -> None:
+    def drop(self, sensor: Sensor) -> None:
         """End a connection from the sensor's side."""
-        sensor.in_reach = in_reach
         self._do(self._disconnected(sensor))
 
     def listens(self, sensor: Sensor, characteristic: str) -> bool:
@@ -173,9 +166,7 @@ class BlueZ:
             return Message.new_error(message, "org.bluez.Error.NotReady", "Resource Not Ready")
         assert message.sender is not None
         if message.sender in self._scanning:
-            return Message.new_error(
-                message, "org.bluez.Error.InProgress", "Operation already in progress"
-            )
+            return Message.new_error(message, "org.bluez.Error.InProgress", "Already in progress")
         self._scanning.add(message.sender)
         return Message.new_method_return(message)
 
@@ -221,11 +212,8 @@ class BlueZ:
             await self._add(place, SERVICE, _service(service, sensor))
             for index, (uuid, value) in enumerate(characteristics.items()):
                 handle = 0x10 * number + index + 1  # no two alike on one sensor
-                await self._add(
-                    f"{place}/char{handle:04x}",
-                    CHARACTERISTIC,
-                    _characteristic(uuid, value, place, sensor),
-                )
+                properties = _characteristic(uuid, value, place, sensor)
+                await self._add(f"{place}/char{handle:04x}", CHARACTERISTIC, properties)
         await self._change(sensor.path, DEVICE, ServicesResolved=Variant("b", True))
 
     async def _disconnect(self, message: Message) -> Message:
@@ -269,38 +257,29 @@ class BlueZ:
 
 def _adapter(powered: bool) -> Properties:
     return {
-        "Address": Variant("s", "DC:A6:32:00:00:00"),
-        "Name": Variant("s", "pi"),
-        "Alias": Variant("s", "pi"),
-        "Powered": Variant("b", powered),
-        "Discovering": Variant("b", False),
+        **_texts(Address="DC:A6:32:00:00:00", Name="pi", Alias="pi"),
+        **_switches(Powered=powered, Discovering=False),
         "Roles": Variant("as", ["central", "peripheral"]),
         "UUIDs": Variant("as", []),
     }
 
 
 def _device(sensor: Sensor) -> Properties:
+    texts = _texts(Address=sensor.address, Name=sensor.name, Alias=sensor.name)
     return {
-        "Address": Variant("s", sensor.address),
-        "AddressType": Variant("s", "random"),
-        "Name": Variant("s", sensor.name),
-        "Alias": Variant("s", sensor.name),
+        **texts,
+        **_texts(AddressType="random"),
+        **_switches(Paired=False, Trusted=False, Blocked=False, LegacyPairing=False),
+        **_switches(Connected=False, ServicesResolved=False),
         "Adapter": Variant("o", ADAPTER_PATH),
-        "Paired": Variant("b", False),
-        "Trusted": Variant("b", False),
-        "Blocked": Variant("b", False),
-        "LegacyPairing": Variant("b", False),
-        "Connected": Variant("b", False),
-        "ServicesResolved": Variant("b", False),
         "UUIDs": Variant("as", list(sensor.services)),
-        "ManufacturerData": Variant("a{qv}", {0x006B: Variant("ay", b"\1\2")}),
     }
 
 
 def _service(uuid: str, sensor: Sensor) -> Properties:
     return {
-        "UUID": Variant("s", uuid),
-        "Primary": Variant("b", True),
+        **_texts(UUID=uuid),
+        **_switches(Primary=True),
         "Device": Variant("o", sensor.path),
         "Includes": Variant("ao", []),
     }
@@ -309,10 +288,18 @@ def _service(uuid: str, sensor: Sensor) -> Properties:
 def _characteristic(uuid: str, value: bytes | None, service: str, sensor: Sensor) -> Properties:
     speaks = "indicate" if sensor.indicates else "notify"
     return {
-        "UUID": Variant("s", uuid),
+        **_texts(UUID=uuid),
+        **_switches(Notifying=False),
         "Service": Variant("o", service),
         "Value": Variant("ay", b""),
-        "Notifying": Variant("b", False),
         "Flags": Variant("as", [speaks if value is None else "read"]),
         "MTU": Variant("q", 23),
     }
+
+
+def _texts(**values: str) -> Properties:
+    return {name: Variant("s", value) for name, value in values.items()}
+
+
+def _switches(**values: bool) -> Properties:
+    return {name: Variant("b", value) for name, value in values.items()}

@@ -93,9 +93,6 @@ class PlayedLink:
     async def read(self, characteristic: str) -> bytes:
         return bytes(await self._of(characteristic).read_value())
 
-    async def write(self, characteristic: str, value: bytes) -> None:
-        await self._of(characteristic).write_value(value, with_response=True)
-
     async def closed_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):

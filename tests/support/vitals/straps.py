@@ -41,9 +41,6 @@ class ScriptedLink:
             raise self.battery
         return self.battery
 
-    async def write(self, characteristic: str, value: bytes) -> None:
-        raise VitalsError(VitalsReason.UNSUPPORTED, "It takes nothing.", "")
-
     async def closed_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):

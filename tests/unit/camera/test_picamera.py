@@ -2,127 +2,74 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.util
+import logging
+import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any, cast
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 
 from edge_agent.camera import picamera
 from edge_agent.camera.base import DriverStuckError
-from edge_agent.camera.picamera import PicameraCamera, picamera_error, taken_at
+from edge_agent.camera.picamera import PicameraCamera, picamera_error, taken_at, widest_view
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import open_folder, without_rights
 
+Mode = dict[str, Any]
+Score = Callable[[Mode, int, tuple[int, int]], float]
 IMX708 = {"Model": "imx708", "Id": "/base/axi/pcie@120000/rp1/i2c@88000/imx708@1a", "Num": 0}
 WEBCAM = {"Model": "HD Webcam", "Id": "/base/soc/usb@7e980000/usb-1.2:1.0-046d:0825", "Num": 0}
 
 
-class Request:
-    """A completed request: a picture, its metadata, and whether it was given back."""
+def double(
+    *,
+    cameras: Sequence[dict[str, Any]] = (IMX708,),
+    sensor_modes: Sequence[Mode] = (),
+    **told: Callable[..., Any],
+) -> Any:
+    """Return a Picamera2 class that does what its manual documents, and what it is told to do."""
 
-    def __init__(self, image: np.ndarray[Any, np.dtype[np.uint8]], sensor_ns: int) -> None:
-        self.image = image
-        self.sensor_ns = sensor_ns
-        self.released = False
-
-    def make_array(self, name: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        assert name == "main"
-        return self.image.copy()
-
-    def get_metadata(self) -> dict[str, Any]:
-        return {"SensorTimestamp": self.sensor_ns, "ExposureTime": 10_000}
-
-    def release(self) -> None:
-        assert not self.released
-        self.released = True
-
-
-class Picamera2:
-    """The documented calls, with what a test sets them to do."""
-
-    cameras: list[dict[str, Any]] = [IMX708]  # noqa: RUF012 - set by tests
-    at_open: Callable[[], None] = staticmethod(lambda: None)
-    at_start: Callable[[], None] = staticmethod(lambda: None)
-    at_wait: Callable[[float], None] = staticmethod(lambda timeout: None)
-    at_close: Callable[[], None] = staticmethod(lambda: None)
-    made: list[Picamera2]
-
-    @classmethod
-    def global_camera_info(cls) -> list[dict[str, Any]]:
-        return cls.cameras
-
-    def __init__(self, camera_num: int = 0) -> None:
-        assert camera_num == 0
-        self.at_open()
-        self.made.append(self)
-        self.configuration: dict[str, Any] | None = None
-        self.started = self.closed = False
-        self.requests: list[Request] = []
-
-    sensor_modes: list[dict[str, Any]] = []  # noqa: RUF012 - set by tests
-
-    def create_video_configuration(
-        self,
-        main: dict[str, Any],
-        controls: dict[str, Any],
-        buffer_count: int,
-        sensor: dict[str, Any],
-    ) -> dict[str, Any]:
-        return {"main": main, "controls": controls, "buffer_count": buffer_count, "sensor": sensor}
-
-    def configure(self, configuration: dict[str, Any]) -> None:
-        self.configuration = configuration
-
-    def start(self) -> None:
-        assert self.configuration is not None
-        self.at_start()
-        self.started = True
-
-    def capture_request(self, wait: bool) -> Request:
-        assert self.started
+    def capture(wait: bool) -> MagicMock:
         assert wait is False  # gives a job, here the request itself
-        width, height = self.configuration["main"]["size"] if self.configuration else (0, 0)
+        width, height = device.configure.call_args[0][0]["main"]["size"]
         image = np.zeros((height, width, 3), dtype=np.uint8)
         image[..., 0] = 200  # format RGB888 gives blue first
-        self.requests.append(Request(image, clock.boot_ns() - 40_000_000))
-        return self.requests[-1]
+        request = MagicMock(**{"make_array.return_value": image})
+        request.get_metadata.return_value = {"SensorTimestamp": clock.boot_ns() - 40_000_000}
+        device.requests.append(request)
+        return request
 
-    def wait(self, job: Request, timeout: float) -> Request:
-        assert timeout > 0
-        self.at_wait(timeout)
+    def wait(job: MagicMock, timeout: float) -> MagicMock:
+        told.get("at_wait", bool)(timeout)
         return job
 
-    def close(self) -> None:
-        self.at_close()
-        self.closed = True
+    device = MagicMock(sensor_modes=list(sensor_modes), requests=[])
+    device.create_video_configuration.side_effect = dict
+    device.capture_request.side_effect = capture
+    device.wait.side_effect = wait
+    device.start.side_effect = told.get("at_start")
+    device.close.side_effect = told.get("at_close")
+    kind = MagicMock(return_value=device, side_effect=told.get("at_open"))
+    kind.global_camera_info.return_value = list(cameras)
+    return kind
 
 
-def double(**behaviour: Any) -> tuple[Any, type[Picamera2]]:
-    """Return a module with a fresh Picamera2 class that behaves as told."""
-    own = {
-        name: staticmethod(value) if callable(value) else value for name, value in behaviour.items()
-    }
-    fresh = cast("type[Picamera2]", type("Picamera2", (Picamera2,), {"made": [], **own}))
-    return SimpleNamespace(Picamera2=fresh), fresh
-
-
-def opened(module: Any, **changes: Any) -> PicameraCamera:
-    return PicameraCamera(
-        **{
-            "width": 64,
-            "height": 48,
-            "fps": 20.0,
-            "stall_seconds": 1.0,
-            "module": module,
-            **changes,
-        }
-    )
+def opened(kind: Any, **changes: Any) -> PicameraCamera:
+    """Open a camera where an installed ``picamera2`` brings this class."""
+    wanted = {"width": 64, "height": 48, "fps": 20.0, "stall_seconds": 1.0, **changes}
+    module: Any = SimpleNamespace(Picamera2=kind)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "picamera2", module)
+        return PicameraCamera(**wanted)
 
 
 def raising(error: Exception) -> Callable[..., None]:
@@ -132,90 +79,61 @@ def raising(error: Exception) -> Callable[..., None]:
     return raise_it
 
 
-def failure_at_open(error: Exception, cause: Exception | None = None) -> Exception:
-    """Give an error the cause with which Picamera2 wraps it."""
-    error.__cause__ = cause
-    return error
-
-
 def test_frames_are_bgr_turned_and_stamped_when_the_sensor_saw_them() -> None:
-    module, device = double()
-    with opened(module, rotate=90) as camera:
+    kind = double()
+    with opened(kind, rotate=90) as camera:
         before = clock.now()
         frames = [camera.read(), camera.read()]
-    assert camera.name == "picamera2:imx708"
-    assert not camera.simulated
+    assert (camera.name, camera.simulated) == ("picamera2:imx708", False)
+    assert kind.return_value.configure.call_args[0][0] == {
+        "main": {"size": (64, 48), "format": "RGB888"},
+        "controls": {"FrameDurationLimits": (50_000, 50_000)},
+        "buffer_count": 4,
+        "sensor": {},
+    }
     assert [frame.number for frame in frames] == [0, 1]
     assert frames[0].image.shape == (64, 48, 3)
     assert frames[0].image[5, 5].tolist() == [200, 0, 0]
     assert -45 <= frames[0].at.boot_ms - before.boot_ms < 1000
-    assert frames[0].at.wall_ms - frames[0].at.boot_ms == pytest.approx(
-        before.wall_ms - before.boot_ms, abs=50
-    )
-    assert all(request.released for request in device.made[0].requests)
-    assert device.made[0].closed
+    ahead_ms = before.wall_ms - before.boot_ms
+    assert frames[0].at.wall_ms - frames[0].at.boot_ms == pytest.approx(ahead_ms, abs=50)
+    assert all(request.release.call_count == 1 for request in kind.return_value.requests)
+    assert kind.return_value.close.called
 
 
-def test_size_rate_and_the_byte_order_are_asked_of_the_camera() -> None:
-    module, device = double()
-    opened(module, width=1280, height=720, fps=25.0).close()
-    assert device.made[0].configuration == {
-        "main": {"size": (1280, 720), "format": "RGB888"},
-        "controls": {"FrameDurationLimits": (40_000, 40_000)},
-        "buffer_count": 4,
-        "sensor": {},
-    }
+UNFINISHED = "Camera __init__ sequence did not complete."
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    ("error", "cause", "reason"),
     [
-        (
-            RuntimeError('No camera number 0 found - use "rpicam-hello --list-cameras"'),
-            CameraReason.NOT_FOUND,
-        ),
-        (IndexError("list index out of range"), CameraReason.NOT_FOUND),
-        (
-            failure_at_open(
-                RuntimeError("Camera __init__ sequence did not complete."),
-                RuntimeError("Failed to acquire camera: Device or resource busy"),
-            ),
-            CameraReason.BUSY,
-        ),
-        (
-            PermissionError(13, "Permission denied", "/dev/dma_heap/linux,cma"),
-            CameraReason.NO_PERMISSION,
-        ),
-        (
-            failure_at_open(
-                RuntimeError("Camera __init__ sequence did not complete."),
-                PermissionError(13, "Permission denied"),
-            ),
-            CameraReason.NO_PERMISSION,
-        ),
-        (OSError(12, "Cannot allocate memory"), CameraReason.UNREADABLE),
+        (RuntimeError("No camera number 0 found - use rpicam-hello"), None, CameraReason.NOT_FOUND),
+        (IndexError("list index out of range"), None, CameraReason.NOT_FOUND),
+        (RuntimeError(UNFINISHED), RuntimeError("Device or resource busy"), CameraReason.BUSY),
+        (RuntimeError(UNFINISHED), PermissionError(13, "No"), CameraReason.NO_PERMISSION),
+        (OSError(12, "Cannot allocate memory"), None, CameraReason.UNREADABLE),
     ],
 )
 def test_each_failure_to_open_has_its_reason_and_cure(
-    error: Exception, reason: CameraReason
+    error: Exception, cause: Exception | None, reason: CameraReason
 ) -> None:
-    module, _device = double(at_open=raising(error))
+    error.__cause__ = cause
     with pytest.raises(CameraError) as caught:
-        opened(module)
+        opened(double(at_open=raising(error)))
     assert caught.value.reason is reason
     assert str(error) in caught.value.problem
     assert caught.value.cure
     assert caught.value.__cause__ is error
 
 
-def test_no_camera_or_only_a_usb_one_is_not_found() -> None:
-    for cameras in ([], [WEBCAM]):
-        module, device = double(cameras=cameras)
-        with pytest.raises(CameraError) as caught:
-            opened(module)
-        assert caught.value.reason is CameraReason.NOT_FOUND
-        assert "rpicam-hello --list-cameras" in caught.value.cure
-        assert device.made == []
+@pytest.mark.parametrize("cameras", [[], [WEBCAM]])
+def test_no_camera_or_only_a_usb_one_is_not_found(cameras: list[dict[str, Any]]) -> None:
+    kind = double(cameras=cameras)
+    with pytest.raises(CameraError) as caught:
+        opened(kind)
+    assert caught.value.reason is CameraReason.NOT_FOUND
+    assert "rpicam-hello --list-cameras" in caught.value.cure
+    assert not kind.called
 
 
 def test_no_camera_behind_a_closed_dma_heap_is_a_matter_of_permission() -> None:
@@ -238,34 +156,32 @@ def test_no_camera_behind_a_closed_dma_heap_is_a_matter_of_permission() -> None:
 
 
 def test_a_camera_that_fails_to_start_is_let_go_of() -> None:
-    module, device = double(at_start=raising(RuntimeError("Failed to start camera")))
+    kind = double(at_start=raising(RuntimeError("Failed to start camera")))
     with pytest.raises(CameraError, match="the camera gives no pictures") as caught:
-        opened(module)
+        opened(kind)
     assert caught.value.reason is CameraReason.UNREADABLE
-    assert device.made[0].closed
+    assert kind.return_value.close.called
 
 
 def test_no_frame_in_time_is_stalled_and_the_camera_can_be_closed_and_reopened() -> None:
     stalls = [True]
-    module, device = double(
-        at_wait=lambda timeout: raising(TimeoutError())() if stalls[0] else None
-    )
-    camera = opened(module)
+    kind = double(at_wait=lambda timeout: raising(TimeoutError())() if stalls[0] else None)
+    camera = opened(kind)
     with pytest.raises(CameraError, match=r"picamera2:imx708: no frame for 1\.0 s") as caught:
         camera.read()
     assert caught.value.reason is CameraReason.STALLED
     assert not isinstance(caught.value, DriverStuckError)
     camera.close()
-    assert device.made[0].closed
+    assert kind.return_value.close.called
     stalls[0] = False
-    with opened(module) as again:
+    with opened(kind) as again:
         assert again.read().number == 0
 
 
 def test_a_slow_camera_is_given_two_frames_of_time() -> None:
     timeouts: list[float] = []
-    module, _device = double(at_wait=timeouts.append)
-    with opened(module, fps=0.5) as camera:
+    kind = double(at_wait=timeouts.append)
+    with opened(kind, fps=0.5) as camera:
         camera.read()
     assert timeouts == [4.0]
 
@@ -278,10 +194,11 @@ def test_a_driver_that_hangs_is_told_from_a_camera_that_stalls(
 ) -> None:
     monkeypatch.setattr(picamera, patience, 0.05)
     hung = threading.Event()
-    module, _device = double(**{call: lambda *_: hung.wait(60)})
+    told: dict[str, Any] = {call: lambda *_: hung.wait(60)}
+    kind = double(**told)
     try:
         with pytest.raises(DriverStuckError, match="has not come back") as caught:  # noqa: PT012 - any of the three
-            camera = opened(module, stall_seconds=0.05, fps=100.0)
+            camera = opened(kind, stall_seconds=0.05, fps=100.0)
             camera.read()
             camera.close()
     finally:
@@ -293,11 +210,11 @@ def test_a_driver_that_hangs_is_told_from_a_camera_that_stalls(
 def test_an_error_while_capturing_is_translated_and_one_while_closing_is_only_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    module, _device = double(
+    kind = double(
         at_wait=raising(RuntimeError("Camera is not running")),
         at_close=raising(RuntimeError("release failed")),
     )
-    camera = opened(module)
+    camera = opened(kind)
     with pytest.raises(CameraError, match="Camera is not running") as caught:
         camera.read()
     assert caught.value.reason is CameraReason.UNREADABLE
@@ -305,41 +222,23 @@ def test_an_error_while_capturing_is_translated_and_one_while_closing_is_only_lo
     assert "did not close cleanly: release failed" in caplog.text
 
 
-def test_without_libcamera_the_cure_is_the_system_site_packages(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("content", "cure"),
+    [
+        ("import libcamera", "--system-site-packages"),  # as picamera2 does
+        ("raise ValueError('numpy.dtype size changed')", "pip install --upgrade simplejpeg"),
+    ],
+)
+def test_a_picamera2_that_cannot_be_loaded_names_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str, cure: str
 ) -> None:
-    """A real package that imports libcamera, as picamera2 does, in an environment without it."""
-    package = tmp_path / "picamera2"
-    package.mkdir()
-    (package / "__init__.py").write_text("import libcamera\n")
+    (tmp_path / "picamera2.py").write_text(f"{content}\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(sys.modules, "libcamera", None)
     monkeypatch.delitem(sys.modules, "picamera2", raising=False)
-    with pytest.raises(CameraError, match="--system-site-packages") as caught:
-        opened(None)
+    with pytest.raises(CameraError, match=cure) as caught:
+        PicameraCamera(width=64, height=48, fps=20.0)
     assert caught.value.reason is CameraReason.LIBCAMERA_MISSING
-    assert "libcamera" in caught.value.problem
-
-
-def test_a_module_built_for_another_numpy_names_the_one_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "picamera2.py").write_text("raise ValueError('numpy.dtype size changed')\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "picamera2", raising=False)
-    with pytest.raises(CameraError, match="pip install --upgrade simplejpeg") as caught:
-        opened(None)
-    assert caught.value.reason is CameraReason.LIBCAMERA_MISSING
-
-
-def test_an_installed_picamera2_is_what_opens(monkeypatch: pytest.MonkeyPatch) -> None:
-    module, device = double()
-    installed = ModuleType("picamera2")
-    installed.Picamera2 = module.Picamera2  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "picamera2", installed)
-    with opened(None) as camera:
-        assert camera.read().image.shape == (48, 64, 3)
-    assert len(device.made) == 1
 
 
 @pytest.mark.parametrize("sensor_ns", [0, -5, 10**18])
@@ -350,3 +249,135 @@ def test_a_timestamp_that_cannot_be_is_not_believed(
     monkeypatch.setattr(clock, "now", lambda: present)
     assert taken_at({"SensorTimestamp": sensor_ns}) == present
     assert taken_at({}) == present
+
+
+# Which mode of the sensor is asked for, judged by how Picamera2 itself scores modes
+
+
+def mode(bits: int, size: tuple[int, int], crop: tuple[int, int, int, int], fps: float) -> Mode:
+    """One entry of ``Picamera2.sensor_modes``, as far as it is looked at."""
+    name = f"SRGGB{bits}_CSI2P"
+    return {"format": name, "bit_depth": bits, "size": size, "fps": fps, "crop_limits": crop}
+
+
+def each(depths: tuple[int, ...], *modes: tuple[Any, ...]) -> list[Mode]:
+    return [mode(bits, *rest) for bits in depths for rest in modes]
+
+
+# As the manual of Picamera2 and the drivers list them: size, what it sees of the sensor, frames/s.
+MODES = {
+    "imx219": each(
+        (8, 10),
+        ((640, 480), (1000, 752, 1280, 960), 103.3),
+        ((1640, 1232), (0, 0, 3280, 2464), 41.9),
+        ((1920, 1080), (680, 692, 1920, 1080), 47.6),
+        ((3280, 2464), (0, 0, 3280, 2464), 21.2),
+    ),
+    "imx477": [
+        mode(10, (1332, 990), (696, 528, 2664, 1980), 120.1),
+        mode(12, (2028, 1080), (0, 440, 4056, 2160), 50.0),
+        mode(12, (2028, 1520), (0, 0, 4056, 3040), 40.0),
+        mode(12, (4056, 3040), (0, 0, 4056, 3040), 10.0),
+    ],
+    "imx708": each(
+        (10,),
+        ((1536, 864), (768, 432, 3072, 1728), 120.1),
+        ((2304, 1296), (0, 0, 4608, 2592), 56.0),
+        ((4608, 2592), (0, 0, 4608, 2592), 14.4),
+    ),
+    "ov5647": each(
+        (10,),
+        ((640, 480), (16, 0, 2560, 1920), 58.9),
+        ((1296, 972), (0, 0, 2592, 1944), 46.3),
+        ((1920, 1080), (348, 434, 1928, 1080), 32.8),
+        ((2592, 1944), (0, 0, 2592, 1944), 15.6),
+    ),
+}
+SMALL = (640, 480)
+WIDE = (1280, 720)
+
+
+@pytest.mark.parametrize(
+    ("sensor", "picture", "chosen", "width", "height"),
+    [
+        ("imx219", SMALL, (1640, 1232), 1.0, 1.0),
+        ("imx219", WIDE, (1640, 1232), 1.0, 0.75),
+        ("imx477", SMALL, (2028, 1520), 1.0, 1.0),
+        ("imx708", SMALL, (2304, 1296), 0.75, 1.0),
+        ("imx708", WIDE, (2304, 1296), 1.0, 1.0),
+        ("ov5647", SMALL, (640, 480), 0.99, 0.99),
+        ("ov5647", WIDE, (1296, 972), 1.0, 0.75),
+    ],
+)
+def test_the_smallest_mode_that_sees_all_is_chosen(
+    sensor: str, picture: tuple[int, int], chosen: tuple[int, int], width: float, height: float
+) -> None:
+    view = widest_view(MODES[sensor], picture, 15)
+    assert view is not None
+    assert view.size == chosen
+    assert (view.width, view.height) == pytest.approx((width, height), abs=0.011)
+    assert view.bit_depth == max(mode["bit_depth"] for mode in MODES[sensor])
+
+
+def test_a_rate_that_the_smallest_whole_mode_cannot_give_takes_another_that_sees_as_much() -> None:
+    modes = each(
+        (10,),
+        ((1000, 750), (0, 0, 4000, 3000), 10.0),
+        ((2000, 1500), (0, 0, 4000, 3000), 30.0),
+        ((500, 375), (1000, 1000, 1000, 750), 90.0),
+    )
+    slow = widest_view(modes, SMALL, 5)
+    quick = widest_view(modes, SMALL, 15)
+    assert slow is not None
+    assert quick is not None
+    assert (slow.size, quick.size) == ((1000, 750), (2000, 1500))
+
+
+@pytest.mark.parametrize("modes", [[], [{"format": "MJPEG"}]])
+def test_a_camera_that_says_nothing_of_its_modes_is_left_alone(modes: list[Mode]) -> None:
+    assert widest_view(modes, SMALL, 15) is None
+
+
+def test_the_mode_is_asked_of_the_camera_and_what_is_seen_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    kind = double(sensor_modes=MODES["imx708"], cameras=[IMX708])
+    with opened(kind) as camera:
+        assert (
+            camera.view
+            == "sees 75 % of the sensor's width and 100 % of its height: about 52° × 41°"
+        )
+    configuration = kind.return_value.configure.call_args[0][0]
+    assert configuration["sensor"] == {"output_size": (2304, 1296), "bit_depth": 10}
+    assert "mode of 2304 × 1296, sees 75 %" in caplog.text
+
+
+def score_of_picamera2() -> Score:
+    """Return the function by which the installed Picamera2 scores modes, without its hardware."""
+    spec = importlib.util.find_spec("picamera2")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("Picamera2's source is not installed: pip install --no-deps picamera2")
+    source = Path(spec.submodule_search_locations[0]) / "picamera2.py"
+    nodes = ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+    (function,) = (node for node in nodes if getattr(node, "name", "") == "score_mode")
+    names: dict[str, Any] = {"SensorFormat": _format}
+    exec(compile(ast.Module([function], []), str(source), "exec"), names)  # type: ignore[list-item]
+    score: Score = names["score_mode"]
+    return score
+
+
+def _format(name: str) -> SimpleNamespace:
+    bits = re.search(r"\d+", name)
+    assert bits is not None
+    return SimpleNamespace(bit_depth=int(bits.group()))
+
+
+@pytest.mark.parametrize("sensor", MODES)
+@pytest.mark.parametrize("picture", [SMALL, WIDE, (1920, 1080)])
+def test_picamera2_takes_the_mode_that_is_asked_for(sensor: str, picture: tuple[int, int]) -> None:
+    score = score_of_picamera2()
+    view = widest_view(MODES[sensor], picture, 15)
+    assert view is not None
+    taken = min(MODES[sensor], key=lambda mode: score(mode, view.bit_depth, view.size))
+    assert (taken["size"], taken["bit_depth"]) == (view.size, view.bit_depth)

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from edge_agent.camera.files import PicturesCamera, natural_key, picture_files
+from edge_agent.camera.files import PicturesCamera, picture_files
 from edge_agent.camera.pixels import decoded, letterboxed
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import open_folder, without_rights
@@ -48,14 +48,6 @@ def test_pictures_come_in_natural_name_order_and_then_end(tmp_path: Path) -> Non
             shown.read()
     assert caught.value.reason is CameraReason.END_OF_FILE
     assert not shown.simulated
-
-
-def test_with_loop_the_folder_starts_again(tmp_path: Path) -> None:
-    write(tmp_path / "1.png", 10)
-    write(tmp_path / "2.png", 20)
-    with camera(tmp_path, loop=True) as shown:
-        assert middle_greys(shown, 5) == [10, 20, 10, 20, 10]
-        assert shown.read().number == 5
 
 
 def test_pictures_are_letterboxed_to_the_size_asked_for(tmp_path: Path) -> None:
@@ -107,27 +99,20 @@ def test_a_picture_that_appears_broken_only_in_a_later_round_is_dropped_too(tmp_
             shown.read()
 
 
-def test_a_folder_of_broken_pictures_cannot_be_opened(tmp_path: Path) -> None:
-    (tmp_path / "1.jpg").write_bytes(b"no picture")
-    with pytest.raises(CameraError, match="none of its pictures can be read") as caught:
-        camera(tmp_path, loop=True)
-    assert caught.value.reason is CameraReason.UNREADABLE
-
-
-def test_a_missing_or_empty_folder_or_a_file_in_its_place_is_not_found(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "empty" / "readme.md").touch()
+def test_a_folder_without_a_picture_that_can_be_read_is_refused(tmp_path: Path) -> None:
+    for name in ("empty", "broken"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "broken" / "1.jpg").write_bytes(b"no picture")
     write(tmp_path / "file.png", 1)
-    problems = {
-        "missing": "there is no such folder",
-        "empty": "holds no picture",
-        "file.png": "is a file, not a folder",
-    }
-    for name, problem in problems.items():
+    for name, problem, reason in (
+        ("missing", "there is no such folder", CameraReason.NOT_FOUND),
+        ("empty", "holds no picture", CameraReason.NOT_FOUND),
+        ("file.png", "is a file, not a folder", CameraReason.NOT_FOUND),
+        ("broken", "none of its pictures can be read", CameraReason.UNREADABLE),
+    ):
         with pytest.raises(CameraError, match=problem) as caught:
-            camera(tmp_path / name)
-        assert caught.value.reason is CameraReason.NOT_FOUND
-        assert "camera.folder" in caught.value.cure
+            camera(tmp_path / name, loop=True)
+        assert caught.value.reason is reason
 
 
 def test_a_folder_that_may_not_be_read_says_so() -> None:
@@ -142,22 +127,6 @@ def test_a_folder_that_may_not_be_read_says_so() -> None:
     assert caught.value.reason is CameraReason.NO_PERMISSION
 
 
-@pytest.mark.parametrize("cut", [0, 1, 2, 100, 500])
-def test_a_picture_cut_off_anywhere_counts_as_broken(tmp_path: Path, cut: int) -> None:
-    noise = np.random.default_rng(1).integers(0, 255, (64, 64, 3), dtype=np.uint8)
-    path = tmp_path / "1.jpg"
-    cv2.imwrite(str(path), noise)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:cut])
-    assert decoded(path) is None
-    path.write_bytes(whole[: len(whole) - 1 - cut])
-    assert decoded(path) is None
-    path.write_bytes(whole + b"appended by a phone")
-    image = decoded(path)
-    assert image is not None
-    assert image.shape == (64, 64, 3)
-
-
 def jpeg(**options: Any) -> bytes:
     """A JPEG as Pillow writes it with these options."""
     noise = np.random.default_rng(2).integers(0, 255, (64, 64, 3), dtype=np.uint8)
@@ -168,14 +137,8 @@ def jpeg(**options: Any) -> bytes:
 
 @pytest.mark.parametrize(
     "options",
-    [
-        {},
-        {"progressive": True},
-        {"restart_marker_blocks": 1},
-        {"exif": b"Exif\0\0" + jpeg()},
-        {"quality": 100},
-    ],
-    ids=["baseline", "progressive", "restarts", "thumbnail", "fine"],
+    [{}, {"progressive": True}, {"restart_marker_blocks": 1}, {"exif": b"Exif\0\0" + jpeg()}],
+    ids=["baseline", "progressive", "restarts", "thumbnail"],
 )
 def test_whatever_stands_behind_a_whole_jpeg_it_is_whole_and_a_cut_one_is_not(
     tmp_path: Path, options: dict[str, Any]
@@ -185,7 +148,7 @@ def test_whatever_stands_behind_a_whole_jpeg_it_is_whole_and_a_cut_one_is_not(
     for seed in range(8):  # as phones put a video there
         path.write_bytes(whole + Random(seed).randbytes(200_000))
         assert decoded(path) is not None
-    for cut in (2, 3, 500, len(whole) // 2):
+    for cut in (1, 3, 500, len(whole) // 2, len(whole) - 2, len(whole)):
         path.write_bytes(whole[: len(whole) - cut])
         assert decoded(path) is None
 
@@ -197,16 +160,3 @@ def test_every_suffix_that_the_decoder_reads_is_shown(tmp_path: Path, suffix: st
     still.save(tmp_path / f"2.{suffix}", "JPEG" if suffix == "jfif" else "GIF")
     with camera(tmp_path) as shown:
         assert middle_greys(shown, 2) == pytest.approx([10, 70], abs=1)
-
-
-@pytest.mark.parametrize(
-    ("first", "second"), [("a2", "a10"), ("2", "10"), ("A1", "b1"), ("a", "a1"), ("x1y9", "x1y10")]
-)
-def test_numbers_in_names_count_as_numbers(first: str, second: str) -> None:
-    assert natural_key(first) < natural_key(second)
-
-
-@given(st.lists(st.text(max_size=20), max_size=20), st.randoms())
-def test_any_names_can_be_ordered(names: list[str], random: Random) -> None:
-    shuffled = random.sample(names, len(names))
-    assert sorted(names, key=natural_key) == sorted(shuffled, key=natural_key)

@@ -45,16 +45,6 @@ def test_probabilities_sum_to_one_and_stay_finite_for_huge_logits() -> None:
     assert probabilities[0] == pytest.approx(1 / (1 + math.exp(-2)), abs=1e-12)
 
 
-def test_what_the_card_says_of_crop_and_threshold_can_be_asked(tmp_path: Path) -> None:
-    reader = classifier(tmp_path, uncertain_below=0.3)
-    assert (reader.size, reader.crop, reader.uncertain_below, reader.card.name) == (
-        SIDE,
-        "fer2013-v1",
-        0.3,
-        "tiny",
-    )
-
-
 @pytest.mark.parametrize(
     ("shape", "changes", "said"),
     [

@@ -56,14 +56,10 @@ class Asked(CoverDetector):
 def test_the_probability_is_that_of_the_surer_of_mouth_and_eyes(tmp_path: Path) -> None:
     detector = by_brightness(tmp_path)
     assert detector.probability(BARE) == pytest.approx(0.5)
-    assert detector.probability(COVERED) == pytest.approx(1 / (1 + math.exp(-4.0)))
+    for side in (SIDE, 48):  # a crop of another size is scaled
+        large = np.full((side, side), 255, np.uint8)
+        assert detector.probability(large) == pytest.approx(1 / (1 + math.exp(-4.0)))
     assert detector.covered_from == 0.7
-
-
-def test_a_crop_of_another_size_is_scaled(tmp_path: Path) -> None:
-    large = np.full((48, 48), 255, np.uint8)
-    detector = by_brightness(tmp_path)
-    assert detector.probability(large) == detector.probability(COVERED)
 
 
 @pytest.mark.parametrize(
@@ -85,20 +81,9 @@ def test_a_card_that_does_not_fit_is_refused(
         by_brightness(tmp_path, **changes)
 
 
-def test_a_classifier_is_no_cover_detector(tmp_path: Path) -> None:
-    content = tiny_tflite()
-    card = write_model(tmp_path, content, expression_card(content))
-    with pytest.raises(ModelError, match="is a expression model; a face-cover model is needed"):
-        CoverDetector(load_model(card, kind="expression"))
-
-
 @pytest.fixture
 def asked(tmp_path: Path) -> Asked:
-    weights = np.zeros((2, SIDE * SIDE), np.float32)
-    weights[0] = 4 / (SIDE * SIDE)
-    content = tiny_tflite(weights=weights)
-    card = write_model(tmp_path, content, cover_card(content))
-    return Asked(load_model(card, kind="face-cover"))
+    return Asked(by_brightness(tmp_path)._model)
 
 
 def watched(asked: Asked, watch: CoverWatch, crop: Picture, seconds: float, track: int = 1) -> bool:
@@ -106,17 +91,12 @@ def watched(asked: Asked, watch: CoverWatch, crop: Picture, seconds: float, trac
     return watch.probability(track, START.shifted(seconds), crop) >= asked.covered_from
 
 
-def test_a_followed_face_is_looked_at_once_a_second(asked: Asked) -> None:
+def test_a_followed_face_is_looked_at_once_a_second_each_for_itself(asked: Asked) -> None:
     watch = CoverWatch(asked)
     assert not any(watched(asked, watch, BARE, number / 15) for number in range(46))
     assert asked.times == 4
-
-
-def test_a_new_face_is_looked_at_at_once_and_each_track_for_itself(asked: Asked) -> None:
-    watch = CoverWatch(asked)
-    assert not watched(asked, watch, BARE, 0.0)
-    assert watched(asked, watch, COVERED, 0.1, track=2)
-    assert asked.times == 2
+    assert watched(asked, watch, COVERED, 3.1, track=2), "a new one at once"
+    assert asked.times == 5
 
 
 def test_a_mask_that_is_put_on_or_off_counts_within_a_second_and_two_frames(asked: Asked) -> None:
@@ -166,7 +146,7 @@ def masked(person: Picture, recognizer: Recognizer, shade: int) -> Picture:
 
 
 @pytest.mark.parametrize("person", [smiling, serious])
-@pytest.mark.parametrize("shade", [40, 140, 235])
+@pytest.mark.parametrize("shade", [40, 235])
 def test_a_masked_portrait_is_covered_and_the_bare_one_is_not(
     recognizer: Recognizer, person: Any, shade: int
 ) -> None:
@@ -175,20 +155,6 @@ def test_a_masked_portrait_is_covered_and_the_bare_one_is_not(
     (reading,) = recognizer.read_picture(masked(person(), recognizer, shade))
     assert reading.reject_reason is RejectReason.COVERED
     assert reading.quality < 0.5
-
-
-def test_a_camera_stops_reading_a_face_that_puts_on_a_mask_and_says_why(
-    recognizer: Recognizer,
-) -> None:
-    bare = smiling()
-    covered = masked(bare, recognizer, 200)
-    reasons = []
-    for number in range(24):
-        image = bare if number < 5 else covered
-        seen = recognizer.recognize(Frame(image, START.shifted(number / 10), number))
-        reasons += [observation.reject_reason for observation in seen.observations]
-    assert reasons[:5] == [None] * 5
-    assert reasons[12:] == [RejectReason.COVERED] * 12
 
 
 def test_without_a_model_for_it_or_without_the_filter_nobody_looks() -> None:

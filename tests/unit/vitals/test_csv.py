@@ -1,4 +1,4 @@
-"""Reading vital readings from CSV files, good and bad."""
+"""Reading vital readings from CSV files: our own, those of other programs, and broken ones."""
 
 from __future__ import annotations
 
@@ -9,14 +9,28 @@ import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.readings import LocalTimes, VitalFlag
+from edge_agent.core.readings import LocalTimes, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.export.columns import VITAL
 from edge_agent.store.write.timeline import import_readings
-from edge_agent.vitals.csv import PROBLEMS_MOST, read_readings
+from edge_agent.vitals.csv import (
+    MAX_FILE_BYTES,
+    PROBLEMS_MOST,
+    ColumnMap,
+    CsvFile,
+    all_readings,
+    count_placeholders,
+    guess_columns,
+    guess_dates,
+    guess_map,
+    read_readings,
+)
 from tests.support.timeline import database, query
 
 AT = 1_790_000_400_000  # 2026-09-21T14:20:00Z
 NOW = Instant(boot_ms=5_000_000, wall_ms=AT + 60_000)
+BERLIN = LocalTimes(ZoneInfo("Europe/Berlin"))
+OURS = "at,kind,value\n"
 
 
 def written(folder: Path, text: str | bytes, name: str = "morning.csv") -> Path:
@@ -25,18 +39,20 @@ def written(folder: Path, text: str | bytes, name: str = "morning.csv") -> Path:
     return path
 
 
-def test_times_may_be_iso_text_or_epoch_seconds_or_milliseconds(tmp_path: Path) -> None:
-    path = written(
-        tmp_path,
-        "at,kind,value\n2026-09-21T14:20:00Z,heart_rate,70\n2026-09-21 "
-        "16:20:00+02:00,heart_rate,71\n1790000400,heart_rate,72\n1790000400.5,heart_rate,73\n"
-        "1790000400250,heart_rate,74\n",
-    )
-    assert [reading.at.wall_ms - AT for reading in read_readings(path)] == [0, 0, 0, 500, 250]
+def file(text: str) -> CsvFile:
+    return CsvFile.parse("cuff.csv", text.encode())
+
+
+def read(text: str, columns: ColumnMap, zone: LocalTimes | None = None) -> list[VitalReading]:
+    """The readings of a file of another program."""
+    return list(all_readings(file(text), columns, zone, NOW))
+
+
+# Our own columns
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
-def test_an_hour_that_comes_twice_in_autumn_is_read_in_the_order_of_the_file(
+def test_an_hour_that_comes_twice_is_read_in_the_order_of_the_file(
     tmp_path: Path, newest_first: bool
 ) -> None:
     # Clocks were put back from 3 to 2 on 2026-10-25: an hour at 15 min from 1:45 on, twice from 2
@@ -46,7 +62,7 @@ def test_an_hour_that_comes_twice_in_autumn_is_read_in_the_order_of_the_file(
     if newest_first:
         rows.reverse()
         utc.reverse()
-    path = written(tmp_path, "at,kind,value\n" + "\n".join(rows) + "\n")
+    path = written(tmp_path, OURS + "\n".join(rows) + "\n")
     zone = LocalTimes(ZoneInfo("Europe/Berlin"))
     start_ms = 1_792_800_000_000  # 2026-10-24T00:00:00Z by GNU date
     hours = [(r.at.wall_ms - start_ms) / 3_600_000 for r in read_readings(path, zone)]
@@ -55,170 +71,111 @@ def test_an_hour_that_comes_twice_in_autumn_is_read_in_the_order_of_the_file(
 
 
 def test_an_hour_that_never_was_in_spring_is_refused_by_row(tmp_path: Path) -> None:
-    path = written(
-        tmp_path,
-        "at,kind,value\n2026-03-29T01:59,heart_rate,60\n2026-03-29T02:30,heart_rate,61\n"
-        "2026-03-29T03:30,heart_rate,62\n",
-    )
+    times = ("01:59", "02:30", "03:30")
+    rows = "".join(f"2026-03-29T{time},heart_rate,60\n" for time in times)
     with pytest.raises(DataFileError) as refused:
-        read_readings(path, LocalTimes(ZoneInfo("Europe/Berlin")))
+        read_readings(written(tmp_path, OURS + rows), BERLIN)
     assert (
         "morning.csv, row 3, column at: '2026-03-29T02:30:00' never was in Europe/Berlin: clocks "
         "were put forward over it." in str(refused.value)
     )
 
 
-def test_readings_say_that_they_are_imported_and_from_which_file(tmp_path: Path) -> None:
-    path = written(
-        tmp_path, "at,kind,value,source\n1790000400,systolic,121,\n1790000401,Systolic,300,cuff 7\n"
-    )
-    first, second = read_readings(path, now=NOW)
-    assert (first.kind, first.value, first.source) == (VitalKind.SYSTOLIC, 121.0, "csv:morning.csv")
-    assert first.flags == {VitalFlag.IMPORTED}
-    assert second.source == "cuff 7"
-    assert second.flags == {VitalFlag.IMPORTED, VitalFlag.OUT_OF_RANGE}, (
-        "implausible: flagged, never dropped"
-    )
-
-
-def test_units_are_converted_to_that_of_the_kind(tmp_path: Path) -> None:
-    path = written(
-        tmp_path,
-        "at,kind,value,unit\n1790000400,systolic,16,kPa\n1790000400,diastolic,80,mmHg\n"
-        "1790000400,rr_interval,850,ms\n1790000400,heart_rate,70,bpm\n"
-        "1790000400,mean_arterial,93,\n",
-    )
-    assert [reading.value for reading in read_readings(path)] == pytest.approx(
-        [120.0099, 80, 0.85, 70, 93], abs=1e-4
-    )
-
-
-def test_a_file_from_a_european_spreadsheet_is_read(tmp_path: Path) -> None:
-    path = written(
-        tmp_path, "\ufeffAt;Kind;Value\r\n2026-09-21T14:20:00Z;heart_rate;72,5\r\n;;\r\n".encode()
-    )
-    assert [(reading.at.wall_ms, reading.value) for reading in read_readings(path)] == [(AT, 72.5)]
-
-
-def test_tabs_and_blank_lines_and_quotes_are_read(tmp_path: Path) -> None:
-    path = written(
-        tmp_path, 'at\tkind\tvalue\tsource\n\n1790000400\theart_rate\t70\t"strap ""A""\tleft"\n\n'
-    )
-    assert [reading.source for reading in read_readings(path)] == ['strap "A"\tleft']
-
-
 def test_times_without_a_zone_are_read_in_the_zone_that_is_named(tmp_path: Path) -> None:
-    path = written(tmp_path, "at,kind,value\n2026-09-21 16:20:00,heart_rate,70\n")
-    assert [
-        reading.at.wall_ms for reading in read_readings(path, LocalTimes(ZoneInfo("Europe/Berlin")))
-    ] == [AT]
+    path = written(tmp_path, f"{OURS}2026-09-21 16:20:00,heart_rate,70\n")
+    assert [reading.at.wall_ms for reading in read_readings(path, BERLIN)] == [AT]
     with pytest.raises(
         DataFileError, match=r"row 2, column at: '2026-09-21 16:20:00' has no time zone. Write Z or"
     ):
         read_readings(path)
 
 
-def test_the_time_that_a_device_stamped_is_kept_as_it_stands(tmp_path: Path) -> None:
-    header = "at,kind,value,device_time\n"
-    rows = "1790000400,systolic,120,2026-09-21T16:20:00\n1790000401,systolic,121,\n"
-    readings = read_readings(written(tmp_path, header + rows))
-    assert [reading.device_time for reading in readings] == ["2026-09-21T16:20:00", None]
-    with pytest.raises(
-        DataFileError,
-        match=r"column device_time: '16:20' is not a time such as 2026-11-20T08:15:00",
-    ):
-        read_readings(written(tmp_path, f"{header}1790000400,systolic,120,16:20\n"))
+def test_each_column_is_taken_and_the_file_is_the_source_of_readings_without_one(
+    tmp_path: Path,
+) -> None:
+    columns = "at,kind,value,unit,source,flags,device_time\n"
+    rows = (
+        "1790000400,systolic,16,kPa,,,\n"
+        "1790000401,Systolic,300,,cuff 7,manual,2026-09-21T16:20:00\n"
+    )
+    first, second = read_readings(written(tmp_path, columns + rows), now=NOW)
+    assert (first.kind, first.source) == (VitalKind.SYSTOLIC, "csv:morning.csv")
+    assert first.value == pytest.approx(120.0099, abs=1e-4)
+    assert first.flags == {VitalFlag.IMPORTED}
+    assert first.device_time is None
+    assert (second.source, second.device_time) == ("cuff 7", "2026-09-21T16:20:00")
+    implausible = VitalFlag.OUT_OF_RANGE  # flagged, never dropped
+    assert second.flags == {VitalFlag.IMPORTED, VitalFlag.MANUAL, implausible}
 
 
-HEADER = "at,kind,value,unit,flags\n1790000400,heart_rate,70,,\n"
+@pytest.mark.parametrize(
+    ("content", "value", "source"),
+    [
+        ("\ufeffAt;Kind;Value\r\n1790000400;heart_rate;72,5\r\n;;\r\n", 72.5, "csv:morning.csv"),
+        (
+            'at\tkind\tvalue\tsource\n\n1790000400\theart_rate\t70\t"strap ""A""\tleft"\n\n',
+            70.0,
+            'strap "A"\tleft',
+        ),
+    ],
+    ids=["European spreadsheet", "tabs, blank lines and quotes"],
+)
+def test_each_form_of_csv_is_read(tmp_path: Path, content: str, value: float, source: str) -> None:
+    (reading,) = read_readings(written(tmp_path, content))
+    assert (reading.at.wall_ms, reading.value, reading.source) == (AT, value, source)
 
 
 @pytest.mark.parametrize(
     ("row", "said"),
     [
         ("1790000401,heart_rate,fast,,", r"row 3, column value: 'fast' is not a number"),
-        ("1790000401,heart_rate,,,", r"row 3, column value: '' is not a number"),
-        ("1790000401,heart_rate,nan,,", r"row 3, column value: 'nan' is not a number"),
-        ("1790000401,heart_rate,1e999,,", r"row 3, column value: '1e999' is not a number"),
-        ("1790000401,heart_rate,1_000,,", r"row 3, column value: '1_000' is not a number"),
-        ("1790000401,systolic,1e308,kPa,", r"row 3, column value: '1e308' is not a number"),
-        (
-            "1790000401,pulse,70,,",
-            r"row 3, column kind: 'pulse' is not one of heart_rate, systolic, diastolic",
-        ),
-        (
-            "yesterday,heart_rate,70,,",
-            r"row 3, column at: 'yesterday' is not a time. Write 2026-11-20T08:15:00Z",
-        ),
-        (
-            "20261120,heart_rate,70,,",
-            r"row 3, column at: '20261120' is not a time between the years 2000 and 2100",
-        ),
-        ("nan,heart_rate,70,,", r"row 3, column at: 'nan' is not a time between"),
-        ("inf,heart_rate,70,,", r"row 3, column at: 'inf' is not a time between"),
-        (
-            "1790000401,systolic,16,psi,",
-            r"row 3, column unit: 'psi' is no unit of systolic. Allowed: mm\[hg\], mmhg",
-        ),
-        (
-            "1790000401,heart_rate,70,,odd",
-            r"row 3, column flags: 'odd' is not made of out_of_range, contact_lost",
-        ),
+        ("1790000401,pulse,70,,", r"row 3, column kind: 'pulse' is not one of heart_rate, systol"),
+        ("yesterday,heart_rate,70,,", r"row 3, column at: 'yesterday' is not a time. Write 2026-"),
+        ("1790000401,systolic,16,psi,", r"row 3, column unit: 'psi' is no unit of systolic. Allo"),
+        ("1790000401,heart_rate,70,,odd", r"row 3, column flags: 'odd' is not made of out_of_ra"),
         ("1790000401,heart_rate,70", r"row 3: has 3 values, but there are 5 columns"),
         ('1790000401,heart_rate,"70,,', r"row \d: is not CSV"),
         ('1790000401,heart_rate,"7"0,,', r"row 3: is not CSV"),
     ],
-)  # fmt: skip
-def test_a_row_with_a_bad_value_names_row_and_column_and_imports_nothing(
+)
+def test_a_bad_row_names_its_column_and_imports_nothing(
     tmp_path: Path, row: str, said: str
 ) -> None:
-    path = written(tmp_path, f"{HEADER}{row}\n")
+    header = "at,kind,value,unit,flags\n1790000400,heart_rate,70,,\n"
+    path = written(tmp_path, f"{header}{row}\n")
     store = database(tmp_path)
     with pytest.raises(DataFileError, match=f"morning.csv, {said}"):
         import_readings(store, read_readings(path))
     assert query(store, "SELECT count(*) FROM vital") == [(0,)]
 
 
-def test_many_bad_rows_are_named_together_up_to_ten(tmp_path: Path) -> None:
-    path = written(tmp_path, "at,kind,value\n" + "1790000400,heart_rate,?\n" * 25)
+def test_ten_bad_rows_are_named_and_the_others_counted_up_to_a_thousand(tmp_path: Path) -> None:
     with pytest.raises(DataFileError) as caught:
-        read_readings(path)
+        read_readings(written(tmp_path, OURS + "1790000400,heart_rate,?\n" * 25))
     lines = str(caught.value).splitlines()
-    assert [line.split(", ")[1] for line in lines[:10]] == [
-        f"row {number}" for number in range(2, 12)
-    ]
+    named = [line.split(", ")[1] for line in lines[:10]]
+    assert named == [f"row {number}" for number in range(2, 12)]
     assert lines[10:] == ["… and 15 more.", "Nothing was imported."]
-
-
-def test_a_file_of_bad_rows_alone_is_not_read_to_its_end(tmp_path: Path) -> None:
     broken = '"'  # a quote that nobody closes ends the reading of whoever comes so far
-    path = written(tmp_path, "at,kind,value\n" + "?\n" * PROBLEMS_MOST + broken)
     with pytest.raises(DataFileError) as caught:
-        read_readings(path)
+        read_readings(written(tmp_path, OURS + "?\n" * PROBLEMS_MOST + broken))
     assert str(caught.value).splitlines()[10:] == ["… and 990 or more.", "Nothing was imported."]
 
 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "is empty. Its first row must name the columns: at, kind, value"),
-        (" \n\n", "is empty"),
+        (" \n\n", "is empty. Its first row must name the columns: at, kind, value"),
         ("at,kind,value\n", "has no rows"),
-        ("at,value\n1790000400,70\n", ("row 1: column kind is missing. Columns found: at, value; "
-                                      "needed: at, kind")),
-        ("heart_rate\n70\n", "row 1: column at is missing"),
-        (("at,kind,value,weather\n"
-         "1790000400,heart_rate,70,rain\n"), "row 1: unknown column 'weather'. Known: at, kind"),
-        (("at,kind,value,value\n"
-         "1790000400,heart_rate,70,71\n"), "row 1: column value is there twice"),
-        (
-            b"at,kind,value,source\n1790000400,heart_rate,70,caf\xe9\n",
-            r"row 2: is not UTF-8 text \(byte 0xe9\). Save",
-        ),
+        ("at,value\n1,70\n", "row 1: column kind is missing. Columns found: at, value; needed: at"),
+        ("at,kind,value,weather\n", "row 1: unknown column 'weather'. Known: at, kind"),
+        ("at,kind,value,value\n", "row 1: column value is there twice"),
+        ("44602,3509318287,56,,1076\n", "row 1: has values .* no names of columns"),
+        (b"at,kind,value,source\n1,heart_rate,70,\xe9\n", r"row 2: is not UTF-8 text \(byte 0xe9"),
         ("at,kind,value\n".encode("utf-16"), r"row 1: is not UTF-8 text"),
         (b"at,kind,value\n1790000400,heart_rate,\x00\n", r"row 2"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_cannot_be_one_of_readings_is_refused(
     tmp_path: Path, content: str | bytes, said: str
 ) -> None:
@@ -226,8 +183,218 @@ def test_a_file_that_cannot_be_one_of_readings_is_refused(
         read_readings(written(tmp_path, content))
 
 
-def test_a_file_that_is_not_there_or_is_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_or_too_large_or_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="nowhere.csv: no such file"):
         read_readings(tmp_path / "nowhere.csv")
     with pytest.raises(DataFileError, match="cannot be read"):
         read_readings(tmp_path)
+    with pytest.raises(DataFileError, match=r"morning.csv: is larger than 20 MiB. Split it."):
+        read_readings(written(tmp_path, bytes(MAX_FILE_BYTES + 1)))
+
+
+def test_a_file_that_the_export_wrote_is_known_by_each_of_its_columns(tmp_path: Path) -> None:
+    values = {"at": "2026-09-21T14:20:00Z", "kind": "heart_rate", "value": "66", "source": "cuff"}
+    names = [column.name for column in VITAL]
+    row = [values.get(name, "") for name in names]
+    path = written(tmp_path, f"{','.join(names)}\n{','.join(row)}\n")
+    (reading,) = read_readings(path, now=NOW)
+    assert (reading.kind, reading.value, reading.source) == (VitalKind.HEART_RATE, 66.0, "cuff")
+
+
+# Columns of other programs
+
+
+def test_the_export_of_a_cuff_is_guessed_and_read() -> None:
+    cuff = (
+        "Date,Time,Systolic (mmHg),Diastolic (mmHg),Pulse (bpm),Notes\n"
+        "2026-09-21,16:20,121,80,66,after lunch\n"
+    )
+    columns = guess_columns(file(cuff).header)
+    assert columns.columns == {
+        "at": "Date",
+        "time": "Time",
+        "heart_rate": "Pulse (bpm)",
+        "systolic": "Systolic (mmHg)",
+        "diastolic": "Diastolic (mmHg)",
+    }
+    readings = read(cuff, columns, BERLIN)
+    assert [(r.at.wall_ms, r.kind, r.value) for r in readings] == [
+        (AT, VitalKind.HEART_RATE, 66.0),
+        (AT, VitalKind.SYSTOLIC, 121.0),
+        (AT, VitalKind.DIASTOLIC, 80.0),
+    ]
+    assert {r.source for r in readings} == {"csv:cuff.csv"}
+
+
+@pytest.mark.parametrize(
+    ("header", "target", "column"),
+    [
+        ("timestamp,hr", "heart_rate", "hr"),
+        ("Datum,Uhrzeit,Puls", "time", "Uhrzeit"),
+        ("Time,Heart Rate", "at", "Time"),
+        ("date_time,RR [ms]", "rr_interval", "RR [ms]"),
+        ("Measured at,MAP [kPa]", "mean_arterial", "MAP [kPa]"),
+    ],
+)
+def test_columns_are_guessed_by_their_names(header: str, target: str, column: str) -> None:
+    assert guess_columns(header.split(",")).columns[target] == column
+
+
+def test_a_waveform_of_breath_is_not_guessed_to_be_a_rate() -> None:
+    assert guess_columns(["t", "Respiration", "resp (mV)"]).columns == {}
+    for rate in ("Breathing Rate", "Respiration (1/min)"):
+        assert list(guess_columns(["t", rate]).columns.values()) == [rate]
+
+
+def test_a_unit_in_brackets_is_guessed_where_it_is_one_of_the_kind() -> None:
+    guessed = guess_columns(["t", "MAP [kPa]", "RR (ms)", "SYS (cmH2O)"])
+    assert guessed.units == {"mean_arterial": "kPa", "rr_interval": "ms"}
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("t,SYS (kPa)\n1790000400,16\n", {"at": "t", "systolic": "SYS (kPa)"}),
+        ("t,k,v [kPa]\n1790000400,systolic,16\n", {"at": "t", "kind": "k", "value": "v [kPa]"}),
+        ("t,S (left),u\n1790000400,16,kPa\n", {"at": "t", "systolic": "S (left)", "unit": "u"}),
+    ],
+)
+def test_the_unit_in_the_name_of_a_column_holds(text: str, columns: dict[str, str]) -> None:
+    (reading,) = read(text, ColumnMap(columns))
+    assert reading.value == pytest.approx(120.01, abs=0.01)  # 16 / 0.133322387415
+
+
+def test_a_unit_that_is_said_counts_and_empty_cells_are_passed_over() -> None:
+    columns = {"at": "t", "systolic": "SYS (cmH2O)", "diastolic": "d"}
+    units = {"systolic": "mmHg", "diastolic": "kPa"}
+    text = "t,SYS (cmH2O),d\n1790000400,163,\n1790000401,-,10.5\n"
+    readings = read(text, ColumnMap(columns, units))
+    assert [(r.kind, round(r.value)) for r in readings] == [("systolic", 163), ("diastolic", 79)]
+
+
+def test_pressures_in_one_row_that_are_too_near_are_flagged() -> None:
+    columns = ColumnMap({"at": "t", "systolic": "s", "diastolic": "d"})
+    readings = read("t,s,d\n1790000400,90,85\n1790000401,120,80\n", columns)
+    assert [VitalFlag.OUT_OF_RANGE in r.flags for r in readings] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({}, "no column says when the readings were measured. Choose one for `at`."),
+        ({"at": "t"}, "no column has values. Choose one for each kind (heart_rate, systolic,"),
+        ({"at": "t", "kind": "s"}, "no column has values."),
+        ({"at": "t", "pulse": "s"}, "'pulse' is nothing that a column can be. Possible: at, time,"),
+        ({"at": "when", "systolic": "s"}, "there is no column 'when'. Columns found: t, s, d, d."),
+        ({"at": "t", "systolic": "d"}, "column 'd' is there twice."),
+        (
+            {"at": "t", "kind": "s", "value": "t", "systolic": "s"},
+            "either one column has the kind and one the value",
+        ),
+    ],
+)
+def test_a_choice_of_columns_that_cannot_work_is_refused(
+    columns: dict[str, str], said: str
+) -> None:
+    with pytest.raises(DataFileError) as caught:
+        read("t,s,d,d\n1790000400,1,2,3\n", ColumnMap(columns))
+    assert f"cuff.csv: {said}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("target", "column", "row", "said"),
+    [
+        ("systolic", "SYS", "1790000400,fast", "column SYS: 'fast' is not a number."),
+        ("systolic", "SYS", ",120", "column t: '' is not a time."),
+        ("systolic", "SYS", "soon,1", "column t: 'soon' is not a time such as 20.11.2026 08:15, w"),
+        ("systolic", "S (kPa)", "1790000400,104 mmHg", "column S (kPa): 'kPa' is not the unit of"),
+        ("systolic", "S (cmH2O)", "1790000400,1", "column S (cmH2O): 'cmH2O' is no unit of systo"),
+        ("rr_interval", "rr", "1790000400,800", "column rr: is missing: an RR interval may be in"),
+    ],
+)
+def test_a_bad_cell_is_named_by_the_column_of_the_file(
+    target: str, column: str, row: str, said: str
+) -> None:
+    columns = ColumnMap({"at": "t", target: column}, dates="dmy" if row == "soon,1" else "iso")
+    with pytest.raises(DataFileError) as caught:
+        read(f"t,{column}\n{row}\n", columns)
+    assert f"cuff.csv, row 2, {said}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("order", "text"),
+    [
+        ("dmy", "21.09.2026 16:20"),
+        ("dmy", "21/9/2026, 16:20:00"),
+        ("dmy", "21.09.2026 16:20:00+02:00"),
+        ("mdy", "9/21/2026 4:20 PM"),
+        ("iso", "2026-09-21 16:20"),
+        # a date that names its month needs no order
+        ("iso", "Sept. 21, 2026 4:20 p.m."),
+        ("iso", "16:20:00 Sep 21 2026"),
+        ("iso", "21 sep. 2026 16:20"),
+        ("iso", "21. September 2026 16:20"),
+    ],
+)
+def test_dates_are_read_in_the_order_that_is_chosen(order: str, text: str) -> None:
+    columns = ColumnMap({"at": "t", "heart_rate": "hr"}, dates=order)  # type: ignore[arg-type]
+    (reading,) = read(f't,hr\n"{text}",66\n', columns, BERLIN)
+    assert reading.at.wall_ms == AT
+
+
+@pytest.mark.parametrize(
+    ("order", "midnight", "noon"),
+    [
+        ("mdy", "9/21/2026 12:20 AM", "9/21/2026 12:20 PM"),
+        ("iso", "Sep 21 2026 12:20 am", "21 sep 2026, 12:20 pm"),
+    ],
+)
+def test_twelve_is_the_first_hour_of_each_half_day(order: str, midnight: str, noon: str) -> None:
+    columns = ColumnMap({"at": "t", "heart_rate": "hr"}, dates=order)  # type: ignore[arg-type]
+    readings = read(f't,hr\n"{midnight}",66\n"{noon}",66\n', columns, BERLIN)
+    assert [(r.at.wall_ms - AT) / 3_600_000 for r in readings] == [-16, -4]
+
+
+@pytest.mark.parametrize(
+    ("times", "order"),
+    [
+        (["05.01.2026 08:15"], "dmy"),
+        (["5/1/2026", "20/1/2026"], "dmy"),
+        (["1/5/2026", "1/20/2026 8:15 AM"], "mdy"),
+        (["1/5/2026", "2/5/2026"], "iso"),
+        (["2026-01-05T08:00:00Z", "", "soon"], "iso"),
+    ],
+)
+def test_the_order_of_dates_is_guessed_where_they_tell_it(times: list[str], order: str) -> None:
+    assert guess_dates(times) == order
+
+
+def test_a_line_that_names_the_separator_and_units_in_cells_are_read() -> None:
+    sent = "sep=;\r\nDatum;Systole;Puls\r\n21.09.2026 - 16:20;104 mmHg;72,5 bpm\r\n"
+    readings = read(sent, guess_map(file(sent)), BERLIN)
+    assert [(one.at.wall_ms, one.kind, one.value) for one in readings] == [
+        (AT, "heart_rate", 72.5),
+        (AT, "systolic", 104.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "units"),
+    [
+        (("655", "661,5"), {"rr_interval": "ms"}),
+        (("0.655",), {"rr_interval": "s"}),
+        (("655", "0.6"), {}),
+    ],
+)
+def test_intervals_that_can_only_be_of_one_unit_have_it(
+    values: tuple[str, ...], units: dict[str, str]
+) -> None:
+    rows = "".join(f"1790000400;{value}\n" for value in values)
+    assert guess_map(file(f"timestamp;rr\n{rows}")).units == units
+
+
+def test_an_oximeters_mark_for_no_value_gives_no_reading() -> None:
+    text = "Time,SpO2(%),Pulse Rate(bpm)\n1790000400,96,61\n1790000404,255,65535\n1790000408,--,-\n"
+    columns = guess_map(file(text))
+    assert [reading.value for reading in read(text, columns)] == [61.0, 96.0]
+    assert count_placeholders(file(text), columns) == {"SpO2(%)": 2, "Pulse Rate(bpm)": 2}
