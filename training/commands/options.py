@@ -150,7 +150,7 @@ def run_options(command: Command) -> Command:
     weights = click.option(
         "--weights",
         type=FILE,
-        help="What the network begins with: a .tflite, .pt or .ckpt file, or the folder of a run.",
+        help="What the network begins with: a .tflite, .json, .pt or .ckpt file, or a run folder.",
     )
     return recipe(out(weights(without_option(limit(faces_options(command))))))
 

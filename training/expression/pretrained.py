@@ -13,13 +13,17 @@ fer2013.csv`` shows that it tells faces apart.
 
 Load a base into a network, whatever kind of file it comes in.
 
-Read the weights of a published MobileNet v1 out of its TFLite file (uint8, norms folded in).
+Read the weights of a published MobileNet v1: one that knows things (ImageNet; TFLite, uint8, norms
+folded in), or one that knows people (HSE FaceRes, learnt from VGGFace2; TensorFlow.js).
 """
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -150,40 +154,68 @@ class _Bottleneck(nn.Module):
 _LAYER = "MobilenetV1/MobilenetV1/Conv2d_"
 _FILTERS = "/weights_quant/"
 _BIAS = "/BatchNorm_Fold/bias"
-_PIXELS = (128 / 255, 128 / 255)
-"""What the published network takes off a pixel of 0…1, and what it divides by then."""
+_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
+_THINGS = ((128.0,) * 3, 128.0)
+_PEOPLE = ((103.939, 116.779, 123.68), 1.0)
+"""What each published network takes off the three colours, 0…255, and what it divides by then."""
+
+
+class Folded(NamedTuple):
+    """A convolution with its batch norm folded in.
+
+    Attributes:
+        filters: O × I × h × w; of a depthwise one, C × 1 × h × w.
+        bias: O.
+    """
+
+    filters: NDArray[np.float32]
+    bias: NDArray[np.float32]
 
 
 def load_mobilenet(path: Path, network: MobileNet, grey: tuple[float, float]) -> None:
-    """Set the filters of a network, and the offsets of its norms, from a TFLite file.
+    """Set the filters of a network, and the offsets of its norms, from a published file.
 
-    value = scale × (stored − zero point). The filters of the three colours are added, as a grey
-    picture has the same number in each, and scaled to the pixels that this network takes. Batch
-    norms get no statistics (:func:`training.expression.pretrained.settle_norms`).
+    The filters of the three colours are added, as a grey picture has the same number in each, and
+    scaled to the pixels that this network takes. Batch norms get no statistics
+    (:func:`settle_norms`).
 
     Args:
-        path: of the file.
+        path: of MobileNet v1 that knows things (TFLite, uint8), or of the one that knows people
+            (the graph of a TensorFlow.js model, ``.json``, its weights beside it).
         network: changed in place.
         grey: what the network takes off a pixel of 0…1, and what it divides by then.
 
     Raises:
         RecipeError: when the file cannot be read, or is no MobileNet v1 of that width.
     """
-    tensors = _constants(path)
+    if path.suffix == ".json":
+        first, *others = _layers_of_graph(path)
+        means, divisor = _PEOPLE
+    else:
+        first, *others = _layers_of_tflite(path)
+        means, divisor = _THINGS
     mean, deviation = grey
-    factor = deviation / _PIXELS[1]
-    offset = (mean - _PIXELS[0]) / _PIXELS[1]
-    filters, bias = _layer(path, tensors, "0")
-    summed = filters.transpose(0, 3, 1, 2).sum(axis=1, keepdims=True)
-    bias = bias + offset * summed.sum(axis=(1, 2, 3))
-    _set(path, network.stem, summed * factor, bias)
+    offsets = (255 * mean - np.array(means, dtype=np.float32)) / divisor
+    bias = first.bias + (first.filters * offsets[:, None, None]).sum(axis=(1, 2, 3))
+    summed = first.filters.sum(axis=1, keepdims=True) * (255 * deviation / divisor)
+    pairs = [layer for block in network.blocks for layer in block.children()]
+    if len(others) != len(pairs):
+        raise RecipeError(
+            f"--weights {path}: has {len(others) + 1} convolutions where MobileNet v1 has "
+            f"{len(pairs) + 1}"
+        )
+    _set(path, network.stem, Folded(summed, bias))
+    for layer, folded in zip(pairs, others, strict=True):
+        _set(path, layer, folded)
+
+
+def _layers_of_tflite(path: Path) -> list[Folded]:
+    """The convolutions of a TFLite file in order: value = scale × (stored − zero point)."""
+    tensors = _constants(path)
+    names = ["0"]
     for number in range(1, len(BLOCKS) + 1):
-        block = network.blocks[number - 1]
-        depthwise, point = block.children()
-        filters, bias = _layer(path, tensors, f"{number}_depthwise")
-        _set(path, depthwise, filters.transpose(3, 0, 1, 2), bias)
-        filters, bias = _layer(path, tensors, f"{number}_pointwise")
-        _set(path, point, filters.transpose(0, 3, 1, 2), bias)
+        names += [f"{number}_depthwise", f"{number}_pointwise"]
+    return [_layer(path, tensors, name) for name in names]
 
 
 def _constants(path: Path) -> dict[str, NDArray[np.float32]]:
@@ -207,10 +239,7 @@ def _constants(path: Path) -> dict[str, NDArray[np.float32]]:
     return held
 
 
-def _layer(
-    path: Path, tensors: dict[str, NDArray[np.float32]], layer: str
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Filters, O × h × w × I (depthwise: 1 × h × w × C), and biases, O, of a layer."""
+def _layer(path: Path, tensors: dict[str, NDArray[np.float32]], layer: str) -> Folded:
     start = f"{_LAYER}{layer}"
     filters = [value for name, value in tensors.items() if f"{start}{_FILTERS}" in name]
     biases = [value for name, value in tensors.items() if name == f"{start}{_BIAS}"]
@@ -219,23 +248,70 @@ def _layer(
             f"--weights {path}: is no MobileNet v1 with its batch norms folded in; it has no layer "
             f"{start}"
         )
-    return filters[0], biases[0]
+    # TFLite has O × h × w × I, and 1 × h × w × C of a depthwise one
+    axes = (3, 0, 1, 2) if layer.endswith("_depthwise") else (0, 3, 1, 2)
+    return Folded(filters[0].transpose(axes), biases[0])
 
 
-def _set(
-    path: Path, layer: object, filters: NDArray[np.float32], bias: NDArray[np.float32]
-) -> None:
-    """Give a layer filters, O × I × h × w, and biases, O."""
+def _layers_of_graph(path: Path) -> list[Folded]:
+    """The convolutions of a TensorFlow.js graph in order.
+
+    A depthwise one's batch norm is folded into its bias alone: ``mul`` scales its filters.
+    """
+    try:
+        graph = json.loads(path.read_bytes())
+        weights = _weights_of_graph(path, graph["weightsManifest"])
+        folded = []
+        for node in graph["modelTopology"]["node"]:
+            if node["op"] not in _CONVOLUTIONS:
+                continue
+            name = node["name"].split("/")[0].removesuffix("_bn")
+            filters = weights[node["input"][1]]  # h × w × I × O, or h × w × C × 1
+            bias = weights[f"{name}_bn/batchnorm_1/sub"].reshape(-1)
+            if node["op"] == "Conv2D":
+                folded.append(Folded(filters.transpose(3, 2, 0, 1), bias))
+            else:
+                factors = weights[f"{name}_bn/batchnorm_1/mul"].reshape(-1, 1, 1, 1)
+                folded.append(Folded(filters.transpose(2, 3, 0, 1) * factors, bias))
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise RecipeError(
+            f"--weights {path}: is no TensorFlow.js graph of MobileNet v1 with its weights beside "
+            f"it: {error!r}"
+        ) from error
+    if not folded:
+        raise RecipeError(f"--weights {path}: the graph has no convolution")
+    return folded
+
+
+def _weights_of_graph(path: Path, manifest: Any) -> dict[str, NDArray[np.float32]]:
+    """The constants of a graph by name, from the files that its manifest names."""
+    held = {}
+    for group in manifest:
+        stored = b"".join((path.parent / Path(name).name).read_bytes() for name in group["paths"])
+        start = 0
+        for entry in group["weights"]:
+            quantized = entry.get("quantization", {})
+            kind = np.dtype(quantized.get("dtype", entry["dtype"]))
+            shape = tuple(entry["shape"])
+            values = np.frombuffer(stored, kind, math.prod(shape), start).astype(np.float32)
+            start += values.size * kind.itemsize
+            if "scale" in quantized:
+                values = values * quantized["scale"] + quantized["min"]
+            held[entry["name"]] = values.reshape(shape).astype(np.float32)
+    return held
+
+
+def _set(path: Path, layer: object, folded: Folded) -> None:
     assert isinstance(layer, Convolution)
     wanted = tuple(layer.conv.weight.shape)
-    if filters.shape != wanted:
+    if folded.filters.shape != wanted:
         raise RecipeError(
-            f"--weights {path}: filters of {filters.shape} where the network has {wanted}; "
+            f"--weights {path}: filters of {folded.filters.shape} where the network has {wanted}; "
             "network.width is another one"
         )
     with torch.no_grad():
-        layer.conv.weight.copy_(torch.from_numpy(np.ascontiguousarray(filters)))
-        layer.norm.bias.copy_(torch.from_numpy(bias.astype(np.float32)))
+        layer.conv.weight.copy_(torch.from_numpy(np.ascontiguousarray(folded.filters)))
+        layer.norm.bias.copy_(torch.from_numpy(folded.bias.astype(np.float32)))
 
 
 _HEADS = "heads."
@@ -245,18 +321,18 @@ def load_base(path: Path, network: ExpressionNetwork, grey: tuple[float, float])
     """Let a network begin with the weights of a file or a run; its heads stay new.
 
     Args:
-        path: a TFLite file of MobileNet v1 (uint8), weights of the same network (``.pt``), or the
-            folder of a run.
+        path: a published MobileNet v1 (:func:`load_mobilenet`), weights of the same network
+            (``.pt``), or the folder of a run.
         network: changed in place.
         grey: what the network takes off a pixel of 0…1, and what it divides by then.
 
     Raises:
         RecipeError: when the file cannot be read, or is of another network.
     """
-    if path.suffix == ".tflite":
+    if path.suffix in (".tflite", ".json"):
         if not isinstance(network, MobileNet):
             raise RecipeError(
-                f"--weights {path}: a TFLite file is a base for architecture mobilenet alone"
+                f"--weights {path}: is a base for architecture mobilenet alone"
             )
         load_mobilenet(path, network, grey)
         return

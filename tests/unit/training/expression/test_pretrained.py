@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +97,65 @@ def test_a_tflite_base_of_another_width_or_network_is_refused(
     (tmp_path / "base.tflite").write_bytes(b"nothing")
     with pytest.raises(RecipeError, match="is not a TFLite file that can be read"):
         load_base(tmp_path / "base.tflite", MobileNet(0.25, HEADS), GREY)
+
+
+def write_graph(folder: Path) -> Path:
+    """A TensorFlow.js graph of a MobileNet of a quarter of the width: filters of 1, biases of 0."""
+    nodes, constants = [], []
+    channels = 3
+
+    def layer(name: str, op: str, *shape: int) -> None:
+        nodes.append({"name": f"{name}/act", "op": op, "input": ["x", f"{name}/filters"]})
+        ones = {"dtype": "uint8", "scale": 0.5, "min": 0.5}
+        size = shape[2] if op.startswith("Depthwise") else shape[3]
+        constants.extend(
+            {"name": key, "shape": dimensions, "dtype": "float32", "quantization": ones}
+            for key, dimensions in (
+                (f"{name}/filters", shape),
+                (f"{name}_bn/batchnorm_1/mul", (size,)),
+                (f"{name}_bn/batchnorm_1/sub", (size,)),
+            )
+        )
+
+    layer("stem", "Conv2D", 3, 3, channels, 8)
+    channels = 8
+    for number, (full, _) in enumerate(BLOCKS):
+        layer(f"dw{number}", "DepthwiseConv2dNative", 3, 3, channels, 1)
+        layer(f"pw{number}", "Conv2D", 1, 1, channels, full // 4)
+        channels = full // 4
+    count = sum(math.prod(one["shape"]) for one in constants)
+    (folder / "base.bin").write_bytes(bytes(count - 8) + bytes(range(8)))
+    graph = {
+        "modelTopology": {"node": nodes},
+        "weightsManifest": [{"paths": ["base.bin"], "weights": constants}],
+    }
+    path = folder / "base.json"
+    path.write_text(json.dumps(graph))
+    return path
+
+
+def test_a_base_of_tensorflow_js_takes_colours_of_0_to_255(tmp_path: Path) -> None:
+    network = MobileNet(0.25, HEADS).eval()
+
+    load_base(write_graph(tmp_path), network, GREY)
+
+    colours = 3 * 130 - 103.939 - 116.779 - 123.68
+    stem = network.stem
+    with torch.no_grad():
+        grey = torch.full((1, 1, 48, 48), (130 / 255 - GREY[0]) / GREY[1])
+        found = stem.norm(stem.conv(grey))
+    assert torch.allclose(found, torch.tensor(colours * 9 * 0.5 + 0.5), rtol=1e-4)
+    last = network.blocks[-1][1]
+    assert last.norm.bias.tolist()[-2:] == [3.5, 4.0], "the last eight constants count upwards"
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "[", '{"modelTopology": {"node": []}, "weightsManifest": []}']
+)
+def test_a_graph_of_another_network_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "base.json").write_text(text)
+    with pytest.raises(RecipeError, match=r"--weights .*base\.json: .*(no TensorFlow|no conv)"):
+        load_base(tmp_path / "base.json", MobileNet(0.25, HEADS), GREY)
 
 
 def test_weights_of_the_same_network_leave_the_heads_new(tmp_path: Path) -> None:
