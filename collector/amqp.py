@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from pika.exceptions import (
     ProbableAuthenticationError,
 )
 
-from collector.messages import GATHER_S, SUFFIXES, Delivery, StateMessage, TransportError
+from collector.messages import SUFFIXES, Delivery, Inbox, StateMessage, TransportError
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core import clock
 from edge_agent.mqtt.payloads import Topics
@@ -85,7 +84,7 @@ class QuorumQueue:
         return ", ".join(broker.where for broker in self.brokers)
 
 
-class AmqpTransport:
+class AmqpTransport(Inbox):
     """A consumer of a quorum queue; messages are acknowledged after they are committed.
 
     Args:
@@ -94,12 +93,11 @@ class AmqpTransport:
     """
 
     def __init__(self, options: QuorumQueue, context: ssl.SSLContext | None = None) -> None:
+        super().__init__()
         self._options = options
         self._context = context
         self._connection: pika.BlockingConnection | None = None
         self._channel: BlockingChannel | None = None
-        self._received: deque[Delivery] = deque()
-        self._states: dict[tuple[str, str], StateMessage] = {}
         self._generation = 0
 
     def open(self) -> None:
@@ -130,28 +128,6 @@ class AmqpTransport:
         for suffix in SUFFIXES:
             channel.queue_bind(own, EXCHANGE, _key("*", self._options.root, suffix))
         channel.basic_consume(own, self._on_state, auto_ack=True)
-
-    def states(self) -> list[StateMessage]:
-        """Return what devices have said of themselves since the last call."""
-        states = list(self._states.values())
-        self._states = {}
-        return states
-
-    def receive(self, most: int, timeout_s: float) -> list[Delivery]:
-        """Return what has come, at most ``most``; wait ``timeout_s`` for the first.
-
-        After the first, others are waited for: many messages in one transaction cost little more
-        than one.
-        """
-        end = clock.boot_seconds() + timeout_s
-        self._pump(0)
-        while not self._received and clock.boot_seconds() < end:
-            self._pump(max(0.0, end - clock.boot_seconds()))
-        end = clock.boot_seconds() + GATHER_S if self._received else 0.0
-        while len(self._received) < most and clock.boot_seconds() < end:
-            self._pump(max(0.0, end - clock.boot_seconds()))
-        count = min(most, len(self._received))
-        return [self._received.popleft() for _ in range(count)]
 
     def check(self) -> None:
         """Say once more how much may be underway: the broker answers to that."""

@@ -323,10 +323,8 @@ class Told:
     confirmation: Confirmation
 
 
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    delivery: Delivery
-    reason: str
+_Refused = tuple[Delivery, str]
+"""A message that no table takes, and why."""
 
 
 class Intake:
@@ -367,7 +365,7 @@ class Intake:
             try:
                 check_values(message)
             except MessageError as error:
-                refused.append(_Refused(Delivery(message.device, payload, 0), str(error)))
+                refused.append((Delivery(message.device, payload, 0), str(error)))
                 instead = _nothing(message)
                 messages[number] = instead, encode(instead)
         names = {(message.device, message.epoch) for message, _ in messages}
@@ -389,7 +387,7 @@ class Intake:
 
     def refuse(self, delivery: Delivery, reason: str) -> list[Told]:
         """Keep a message that the database does not take, and let its stream go on after it."""
-        refused = [_Refused(delivery, reason)]
+        refused = [(delivery, reason)]
         with self.connection.transaction():
             self._keep(refused)
         message = _read(delivery, refused)
@@ -399,8 +397,8 @@ class Intake:
         return self.take([replace(delivery, payload=instead)])
 
     def _keep(self, refused: Iterable[_Refused]) -> None:
-        for each in refused:
-            keep(self.connection, each.delivery.device, each.reason, each.delivery.payload)
+        for delivery, reason in refused:
+            keep(self.connection, delivery.device, reason, delivery.payload)
 
     def _apply(self, states: list[StreamState]) -> None:
         """Apply what is due: the rows of all streams together, up to something special of one."""
@@ -517,7 +515,7 @@ def _read(delivery: Delivery, refused: list[_Refused]) -> TimelineMessage | None
         if delivery.device and message.device != delivery.device:
             raise MessageError(f"says that it is of {message.device!r}")
     except MessageError as error:
-        refused.append(_Refused(delivery, str(error)))
+        refused.append((delivery, str(error)))
         return None
     return message
 

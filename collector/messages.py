@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import insort
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,6 +12,7 @@ from typing import Annotated, Literal, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.fleet.chunks import MessageError
 from edge_agent.mqtt.payloads import Topics
@@ -224,6 +227,42 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Leave; may be called twice."""
+
+
+class Inbox(ABC):
+    """What has come over a connection and nobody has taken yet; the base of transports."""
+
+    def __init__(self) -> None:
+        self._received: deque[Delivery] = deque()
+        self._states: dict[tuple[str, str], StateMessage] = {}
+
+    def receive(self, most: int, timeout_s: float) -> list[Delivery]:
+        """Return what has come, at most ``most``; wait ``timeout_s`` for the first.
+
+        After the first, others are waited for: many messages in one transaction cost little more
+        than one.
+        """
+        end = clock.boot_seconds() + timeout_s
+        self._pump(0)
+        while not self._received and clock.boot_seconds() < end:
+            self._pump(max(0.0, end - clock.boot_seconds()))
+        self._gather(most, clock.boot_seconds() + GATHER_S if self._received else 0.0)
+        count = min(most, len(self._received))
+        return [self._received.popleft() for _ in range(count)]
+
+    def states(self) -> list[StateMessage]:
+        """Return what devices have said of themselves since the last call."""
+        states = list(self._states.values())
+        self._states = {}
+        return states
+
+    def _gather(self, most: int, until_s: float) -> None:
+        while len(self._received) < most and clock.boot_seconds() < until_s:
+            self._pump(max(0.0, until_s - clock.boot_seconds()))
+
+    @abstractmethod
+    def _pump(self, timeout_s: float) -> None:
+        """Read what has come; wait so long for something."""
 
 
 class CollectorError(AffectEdgeError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -16,7 +15,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from collector.messages import GATHER_S, SUFFIXES, Delivery, StateMessage, TransportError
+from collector.messages import SUFFIXES, Delivery, Inbox, StateMessage, TransportError
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core import clock
 from edge_agent.mqtt.payloads import Topics
@@ -51,7 +50,7 @@ class SharedSubscription:
     most_underway: int = 1000
 
 
-class MqttTransport:
+class MqttTransport(Inbox):
     """A shared subscription; messages are acknowledged one by one, after they are committed.
 
     Args:
@@ -60,11 +59,10 @@ class MqttTransport:
     """
 
     def __init__(self, options: SharedSubscription, context: ssl.SSLContext | None = None) -> None:
+        super().__init__()
         self._options = options
         self._context = context
         self._client: paho.Client | None = None
-        self._received: deque[Delivery] = deque()
-        self._states: dict[tuple[str, str], StateMessage] = {}
         self._connack: ReasonCode | None = None
         self._granted: ReasonCode | None = None
         self._has_answered = False
@@ -116,34 +114,16 @@ class MqttTransport:
         client.subscribe([(topic, SubscribeOptions(qos=1)), *states])
         self._wait_for(lambda: self._granted, f"did not answer to the subscription {topic}")
 
-    def receive(self, most: int, timeout_s: float) -> list[Delivery]:
-        """Return what has come, at most ``most``; wait ``timeout_s`` for the first.
-
-        After the first, others are waited for: many messages in one transaction cost little more
-        than one.
-        """
-        end = clock.boot_seconds() + timeout_s
-        self._pump(0)
-        while not self._received and clock.boot_seconds() < end:
-            self._pump(max(0.0, end - clock.boot_seconds()))
-        end = clock.boot_seconds() + GATHER_S if self._received else 0.0
+    def _gather(self, most: int, until_s: float) -> None:
         while len(self._received) < most:
             before = len(self._received)
             self._read(MOST_AT_ONCE)
             if len(self._received) > before:
                 continue
-            left_s = end - clock.boot_seconds()
+            left_s = until_s - clock.boot_seconds()
             if left_s <= 0:
                 break
             self._pump(left_s)
-        count = min(most, len(self._received))
-        return [self._received.popleft() for _ in range(count)]
-
-    def states(self) -> list[StateMessage]:
-        """Return what devices have said of themselves since the last call."""
-        states = list(self._states.values())
-        self._states = {}
-        return states
 
     def check(self) -> None:
         """Take back a subscription that there is not: every broker answers, and lets anybody."""

@@ -124,24 +124,21 @@ def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SE
     """
     place.current()
     with _alone(place):
-        return _update(place, source, say, well_seconds)
-
-
-def _update(place: Place, source: str, say: Say, well_seconds: float) -> str:
-    old = place.current()
-    (place.program / "incoming").mkdir(mode=0o700, exist_ok=True)
-    try:
-        with tempfile.TemporaryDirectory(dir=place.program / "incoming") as folder:
-            unpacked, signer = _take(source, place.trust(), Path(folder))
-            say(f"the signature is good ({signer})")
-            _check_newer(version_of(unpacked), version_of(old))
-            say(f"building {version_of(unpacked)} beside {version_of(old)} (some minutes)")
-            new = _build(unpacked)
-    finally:
-        shutil.rmtree(place.program / "incoming", ignore_errors=True)
-    _check_config(place, new)
-    _switch(place, old, new, say, well_seconds)
-    return version_of(new)
+        old = place.current()
+        incoming = place.program / "incoming"
+        incoming.mkdir(mode=0o700, exist_ok=True)
+        try:
+            with tempfile.TemporaryDirectory(dir=incoming) as folder:
+                unpacked, signer = _take(source, place.trust(), Path(folder))
+                say(f"the signature is good ({signer})")
+                _check_newer(version_of(unpacked), version_of(old))
+                say(f"building {version_of(unpacked)} beside {version_of(old)} (some minutes)")
+                new = _build(unpacked)
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+        _check_config(place, new)
+        _switch(place, old, new, say, well_seconds)
+        return version_of(new)
 
 
 def roll_back(place: Place, say: Say) -> str:

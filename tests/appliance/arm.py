@@ -187,16 +187,8 @@ class ArmRoot:
         """
         (self.exchange / "cpuinfo").write_text(processor.described())
         line = f"exec 2>&1; mount --bind {EXCHANGE}/cpuinfo /proc/cpuinfo && {{ {script}; }}"
-        words = [
-            "systemd-nspawn",
-            "-q",
-            "-D",
-            str(self.root),
-            "--as-pid2",
-            "--pipe",
-            "--register=no",
-            "--keep-unit",
-        ]
+        words = ["systemd-nspawn", "-q", "-D", str(self.root), "--as-pid2", "--pipe"]
+        words += ["--register=no", "--keep-unit"]
         words += ["--private-network", "--resolv-conf=off", "--timezone=off", "--link-journal=no"]
         words += [
             f"--bind={self.exchange}:{EXCHANGE}",

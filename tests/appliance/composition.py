@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import ssl
 import subprocess
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -47,7 +51,6 @@ class Composition:
         return done.stdout
 
     def compose(self, *words: str, version: str = "latest") -> None:
-        """Run podman-compose on the file."""
         self.run("podman-compose", "-p", self.name, "-f", self._file, *words, version=version)
 
     def container(self, part: str) -> str:
@@ -59,12 +62,24 @@ class Composition:
         return self.run("podman", "exec", self.container(part), *words, check=check)
 
     def about(self, part: str, what: str) -> str:
-        """Return what podman knows of a container."""
         asked = ("podman", "inspect", self.container(part), "--format", f"{{{{.{what}}}}}")
         return self.run(*asked).strip()
 
+    def first_account(self, port: int) -> tuple[urllib.request.OpenerDirector, str]:
+        """Make it with the code that the dashboard prints; return a browser, and where it is."""
+        log = self.log("dashboard")
+        code = re.search(r"Setup code: (\S+)", log)
+        assert code, log
+        form = {"code": code[1], "name": "somebody", "password": "three words of a song"}
+        context = ssl._create_unverified_context()
+        browser = urllib.request.build_opener(
+            urllib.request.HTTPSHandler(context=context), urllib.request.HTTPCookieProcessor()
+        )
+        sent = urllib.parse.urlencode(form).encode()
+        with browser.open(f"https://127.0.0.1:{port}/setup", sent, timeout=20) as answer:
+            return browser, answer.url
+
     def log(self, part: str) -> str:
-        """Return what a container has said."""
         return self.run("podman", "logs", self.container(part))
 
     def is_healthy(self, part: str) -> bool:

@@ -48,7 +48,6 @@ def main(arguments: list[str]) -> int:
 
 
 def prepare(machine: Machine) -> None:
-    """Install what a person installs first."""
     machine.wait_for("ip route | grep -q default", 30.0)
     install = f"apt-get install -y -qq --no-install-recommends {NEEDED}"
     machine.shell(f"apt-get update -qq && {install}", within_s=PREPARING_SECONDS)

@@ -11,11 +11,8 @@ import json
 import os
 import re
 import signal
-import ssl
 import stat
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,17 +113,8 @@ def test_summaries_reach_the_broker() -> None:
 
 
 def test_the_dashboard_takes_its_first_account_by_https() -> None:
-    log = run("podman", "logs", container("dashboard"))
-    code = re.search(r"Setup code: (\S+)", log)
-    assert code, log
-    form = {"code": code[1], "name": "somebody", "password": "three words of a song"}
-    context = ssl._create_unverified_context()
-    browser = urllib.request.build_opener(
-        urllib.request.HTTPSHandler(context=context), urllib.request.HTTPCookieProcessor()
-    )
-    sent = urllib.parse.urlencode(form).encode()
-    with browser.open(f"https://127.0.0.1:{PORT}/setup", sent, timeout=20) as answer:
-        assert answer.url.endswith("/first-steps")
+    _, place = COMPOSITION.first_account(PORT)
+    assert place.endswith("/first-steps")
 
 
 def test_an_agent_that_is_killed_comes_back_and_goes_on() -> None:

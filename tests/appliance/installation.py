@@ -160,14 +160,12 @@ def registered(machine: Machine) -> str:
 
 
 def install(machine: Machine, *options: str) -> Done:
-    """Run the installer from the checkout."""
     return machine.run(
         "bash", "-c", f"cd {CHECKOUT} && ./install.sh {' '.join(options)}", within_s=PLENTY_S
     )
 
 
 def ask(machine: Machine, statement: str) -> str:
-    """Ask the database."""
     look = (
         f"sqlite3.connect('file:{DATABASE}?mode=ro', uri=True).execute('{statement}').fetchone()[0]"
     )
@@ -175,12 +173,10 @@ def ask(machine: Machine, statement: str) -> str:
 
 
 def pid_of(machine: Machine, unit: str) -> str:
-    """Return the process of a unit."""
     return machine.shell(f"systemctl show -P MainPID {unit}")
 
 
 def stranger(machine: Machine, *words: str) -> str:
-    """Let somebody in the network try something."""
     return machine.beside(
         "env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.appliance.stranger", *words
     ).output.strip()

@@ -37,15 +37,8 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 FROM_THIS_MACHINE = (
     *("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX", "PIP_TRUSTED_HOST"),
-    *(
-        "PIP_DEFAULT_TIMEOUT",
-        "http_proxy",
-        "https_proxy",
-        "no_proxy",
-        "HTTP_PROXY",
-        "HTTPS_PROXY",
-        "NO_PROXY",
-    ),
+    *("PIP_DEFAULT_TIMEOUT", "http_proxy", "https_proxy", "no_proxy"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
 )
 """What the other machine is told, too, so that it finds packages where this one does."""
 
@@ -108,15 +101,8 @@ class Machine:
         apt = CACHE / f"apt-{self._suite}"
         for folder in (pip, apt / "partial"):
             folder.mkdir(parents=True, exist_ok=True)
-        words = [
-            "systemd-nspawn",
-            "-q",
-            "-D",
-            str(self.root),
-            "--boot",
-            "--register=no",
-            "--keep-unit",
-        ]
+        words = ["systemd-nspawn", "-q", "-D", str(self.root)]
+        words += ["--boot", "--register=no", "--keep-unit"]
         words += ["--private-network", "--resolv-conf=off", "--timezone=off", "--link-journal=no"]
         words += [
             f"--bind={pip}:/var/cache/pip",
@@ -159,21 +145,14 @@ class Machine:
 
         Its own address is 10.0.2.100, and nobody can call it from outside.
         """
-        words = [
-            "slirp4netns",
-            "--configure",
-            "--mtu=65520",
-            "--disable-host-loopback",
-            str(self._leader),
-            "tap0",
-        ]
+        words = ["slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback"]
+        words += [str(self._leader), "tap0"]
         with (self._folder / "network.log").open("wb") as log:
             self._network = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
 
     def disconnect(self) -> None:
-        """Take the way into the network away."""
         if self._network is not None:
             self._network.terminate()
             self._network.wait()
@@ -245,17 +224,8 @@ class Machine:
 
     def _inside(self) -> list[str]:
         """Return the words that run those after them inside, as root in a bare environment."""
-        words = [
-            "nsenter",
-            "-t",
-            str(self._leader),
-            "-a",
-            "env",
-            "-i",
-            f"PATH={PATH}",
-            "HOME=/root",
-            "LANG=C.UTF-8",
-        ]
+        words = ["nsenter", "-t", str(self._leader), "-a", "env", "-i"]
+        words += [f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8"]
         words += ["TERM=dumb", "PIP_CACHE_DIR=/var/cache/pip", f"PIP_CERT={CERTIFICATES}"]
         return words + [
             f"{name}={os.environ[name]}" for name in FROM_THIS_MACHINE if name in os.environ
@@ -323,7 +293,6 @@ def lay_over(base: Path, folder: Path) -> None:
 
 
 def take_away(folder: Path) -> None:
-    """Remove what `lay_over` made, and the folder."""
     subprocess.run(["umount", f"{folder}/root"], check=False, stderr=subprocess.DEVNULL)
     shutil.rmtree(folder, ignore_errors=True)
 

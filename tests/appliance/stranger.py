@@ -10,8 +10,6 @@ python -m tests.appliance.stranger analysis ADDRESS CERTIFICATE              sta
 Analysis, how many tests it is made of
 python -m tests.appliance.stranger idle ADDRESS CERTIFICATE SECONDS          connections that were
 opened, slowest sign of life in ms, failures
-python -m tests.appliance.stranger crowd ADDRESS CERTIFICATE SECONDS         the same, while 100
-guess passwords from 20 addresses; and how many guesses were checked and found wrong
 """
 
 from __future__ import annotations
@@ -37,8 +35,6 @@ PATIENCE_S = 10.0
 IDLE = 1100
 """Connections from one address that say nothing."""
 FILES = 8192
-GUESSERS = 100
-ADDRESSES = 20
 
 
 def ask_broker(host: str, port: int, topic: str, account: list[str]) -> str:
@@ -77,15 +73,20 @@ def ask_broker(host: str, port: int, topic: str, account: list[str]) -> str:
     return ", ".join(answers) or "closed"
 
 
-def set_up(address: str, certificate: Path, code: str) -> str:
-    """Make the first account, try it again with the same code, log in; return the statuses."""
+def connected_to(address: str, certificate: Path, within_s: float) -> http.client.HTTPSConnection:
+    """Return a connection that takes no other certificate."""
     target = urlsplit(address)
     context = ssl.create_default_context(cafile=str(certificate))
+    return http.client.HTTPSConnection(
+        target.hostname or "", target.port, context=context, timeout=within_s
+    )
+
+
+def set_up(address: str, certificate: Path, code: str) -> str:
+    """Make the first account, try it again with the same code, log in; return the statuses."""
 
     def status(method: str, path: str, form: dict[str, str] | None = None) -> int:
-        connection = http.client.HTTPSConnection(
-            target.hostname or "", target.port, context=context, timeout=20
-        )
+        connection = connected_to(address, certificate, 20)
         head = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
         connection.request(method, path, urlencode(form) if form else None, head)
         return connection.getresponse().status
@@ -105,11 +106,7 @@ def set_up(address: str, certificate: Path, code: str) -> str:
 
 def analyse(address: str, certificate: Path) -> str:
     """Log in; return the status of the page Analysis, and how many tests of heart rates it has."""
-    target = urlsplit(address)
-    context = ssl.create_default_context(cafile=str(certificate))
-    connection = http.client.HTTPSConnection(
-        target.hostname or "", target.port, context=context, timeout=60
-    )
+    connection = connected_to(address, certificate, 60)
     form = urlencode({"name": "ada", "password": PASSWORD})
     connection.request(
         "POST", "/login", form, {"Content-Type": "application/x-www-form-urlencoded"}
@@ -130,8 +127,7 @@ def stay_idle(address: str, certificate: Path, seconds: float) -> str:
     """Open many connections that say nothing, from one address, and ask from another how it is."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES, most), most))
-    target = urlsplit(address)
-    context = ssl.create_default_context(cafile=str(certificate))
+    port = urlsplit(address).port
     slowest = 0.0
     failures = 0
     opened = 0
@@ -141,14 +137,12 @@ def stay_idle(address: str, certificate: Path, seconds: float) -> str:
                 connection = all_of_them.enter_context(socket.socket())
                 connection.settimeout(1)
                 connection.bind(("127.0.7.1", 0))
-                connection.connect(("127.0.0.1", target.port))
+                connection.connect(("127.0.0.1", port))
                 opened += 1
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             begun = time.monotonic()
-            asking = http.client.HTTPSConnection(
-                target.hostname or "", target.port, context=context, timeout=PATIENCE_S
-            )
+            asking = connected_to(address, certificate, PATIENCE_S)
             try:
                 asking.request("GET", "/healthz")
                 failures += asking.getresponse().status != 200
@@ -161,46 +155,7 @@ def stay_idle(address: str, certificate: Path, seconds: float) -> str:
     return f"{opened} {slowest * 1000:.0f} {failures}"
 
 
-def crowd(address: str, certificate: Path, seconds: float) -> str:
-    """Let a hundred guess passwords without a pause, beside those who say nothing."""
-    target = urlsplit(address)
-    context = ssl.create_default_context(cafile=str(certificate))
-    form = urlencode({"name": "eve", "password": "a wrong guess"})
-    head = {"Content-Type": "application/x-www-form-urlencoded"}
-    over = threading.Event()
-    checked: list[int] = []
-
-    def guess(source: str) -> None:
-        while not over.is_set():
-            asking = http.client.HTTPSConnection(
-                target.hostname or "",
-                target.port,
-                context=context,
-                timeout=PATIENCE_S,
-                source_address=(source, 0),
-            )
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                asking.request("POST", "/login", form, head)
-                status = asking.getresponse().status
-                if status == http.HTTPStatus.UNAUTHORIZED:
-                    checked.append(status)
-            asking.close()
-
-    guessers = [
-        threading.Thread(target=guess, args=(f"127.0.8.{1 + number % ADDRESSES}",))
-        for number in range(GUESSERS)
-    ]
-    for one in guessers:
-        one.start()
-    said = stay_idle(address, certificate, seconds)
-    over.set()
-    for one in guessers:
-        one.join()
-    return f"{said} {len(checked)}"
-
-
 def main() -> None:
-    """Do what the words say."""
     match sys.argv[1:]:
         case ["mqtt", host, port, topic, *account]:
             print(ask_broker(host, int(port), topic, account))
@@ -210,8 +165,6 @@ def main() -> None:
             print(analyse(address, Path(certificate)))
         case ["idle", address, certificate, seconds]:
             print(stay_idle(address, Path(certificate), float(seconds)))
-        case ["crowd", address, certificate, seconds]:
-            print(crowd(address, Path(certificate), float(seconds)))
         case _:
             sys.exit(__doc__)
 

@@ -138,7 +138,6 @@ def test_the_line_of_the_page_leads_to_a_face_on_the_page_live(place: Place) -> 
 
 
 def wait_for_link(log: Path, running: subprocess.Popen[bytes]) -> str:
-    """Return the address that the demonstration prints."""
     end_s = time.monotonic() + SOON_S
     while time.monotonic() < end_s:
         found = LINK.search(log.read_bytes())

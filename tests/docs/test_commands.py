@@ -32,7 +32,7 @@ NOT_RUN = {
     "kubectl ": "needs a cluster; test_kubernetes checks what is applied",
     "for name in admin collector reader": "passwords for a cluster",
     "mkdir container/fleet/secrets && podman run": "needs podman; make test-container runs it",
-    "affect-edge analyse --source ": "needs PostgreSQL; test_study_at_the_collector starts it",
+    "affect-edge analyse --source ": "needs PostgreSQL; test_study_pages starts it",
     "affect-edge export --source ": "needs PostgreSQL; test_exports_over_sites starts it",
     "sudo apt install postgresql ": "needs root",
     "sudo apt install cryptsetup": "needs root",

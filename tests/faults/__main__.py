@@ -39,7 +39,6 @@ Plan = tuple[str, str, int]
 
 
 def read_options(words: list[str] | None = None) -> argparse.Namespace:
-    """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--trials", type=int, default=BAR, help="how many, at the most")
     parser.add_argument("--minutes", type=float, default=20.0, help="begin none after so long")

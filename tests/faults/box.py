@@ -60,11 +60,9 @@ class Box:
 
     @property
     def said(self) -> str:
-        """What its processes printed."""
         return (self.folder / "output.txt").read_text(encoding="utf-8", errors="replace")
 
     def start(self) -> None:
-        """Start the process."""
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         if self._library is not None:
             environment["LD_PRELOAD"] = str(self._library)
@@ -82,7 +80,6 @@ class Box:
         self.starts += 1
 
     def kill(self) -> None:
-        """End the process at once."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(60)
@@ -98,7 +95,6 @@ class Box:
 
     @property
     def pid(self) -> int:
-        """Number of the process."""
         assert self._process is not None
         return self._process.pid
 
@@ -127,7 +123,6 @@ class Box:
             self.start()
 
     def run_for(self, seconds: float) -> None:
-        """Let time pass."""
         until_s = time.monotonic() + seconds
         while time.monotonic() < until_s:
             self.care()
@@ -156,7 +151,6 @@ class Box:
             self.run_for(0.1)
 
     def wrong_times(self) -> list[int]:
-        """Return the numbers that are dated wrong."""
         sent = self.ledger.sent()
         there = numbers_of(self.database)
         return [n for n, at in there.items() if abs(at - sent.get(n, at)) > SAME_TIME_MS]

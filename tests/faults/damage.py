@@ -43,7 +43,6 @@ STUDY_CHANGES = frozenset({"setting", "audit"})
 FLIPPED_BYTES = 64
 _PAGE = PAGE_BYTES
 _LOG_HEADER = 32
-_FRAME = 24 + _PAGE
 _MAP_GROUP = _PAGE // 5 + 1
 
 

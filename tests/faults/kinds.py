@@ -50,7 +50,6 @@ class Kill(Fault):
     never_with = frozenset({"moved"})
 
     def strike(self, box: Box) -> None:
-        """Kill and start."""
         box.kill()
         if self._chance.random() < 0.25:
             time.sleep(LONG_STOP_S)
@@ -65,7 +64,6 @@ class Power(Fault):
     needs_disk = True
 
     def strike(self, box: Box) -> None:
-        """Cut and start."""
         box.kill()
         cut_power(box.database, box.before, box.journal, self._chance)
         box.start()
@@ -79,11 +77,9 @@ class Disk(Fault):
     needs_disk = True
 
     def strike(self, box: Box) -> None:
-        """Fail from now on."""
         box.fail_disk(self._chance.choice(list(DiskError)))
 
     def lift(self, box: Box) -> None:
-        """Work again."""
         box.fail_disk(None)
 
 
@@ -93,14 +89,12 @@ class Clock(Fault):
     name = "clock"
 
     def strike(self, box: Box) -> None:
-        """Step."""
         wrong_ms = self._chance.choice(STEPS_MS)
         box.ledger.set_clock(wrong_ms, set_by_network=False)
         box.run_for(0.4)
         box.ledger.set_clock(wrong_ms, set_by_network=False, retention=1)
 
     def lift(self, box: Box) -> None:
-        """Set it by the network."""
         box.ledger.set_clock(0, set_by_network=True, retention=2)
 
 
@@ -111,7 +105,6 @@ class Flipped(Fault):
     never_with = frozenset({"power", "moved"})
 
     def strike(self, box: Box) -> None:
-        """Flip."""
         if self._chance.random() < 0.5:
             with box.held_still():
                 self._flip(box)
@@ -135,7 +128,6 @@ class Moved(Fault):
     never_with = frozenset({"power", "flipped", "kill"})
 
     def strike(self, box: Box) -> None:
-        """Take it away."""
         what = self._chance.choice(("deleted", "moved", "emptied"))
         with box.held_still():
             if what == "emptied":

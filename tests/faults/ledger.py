@@ -38,11 +38,9 @@ class Ledger:
         self._true_offset_ms = started.wall_ms - started.boot_ms
 
     def __enter__(self) -> Self:
-        """Open already."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the files."""
         for file in (*self._files, self._clock):
             os.close(file)
 

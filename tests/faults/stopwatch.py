@@ -39,7 +39,6 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the beginning."""
         return time.monotonic() - self._begun_s
 
     @property

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,9 +14,7 @@ from tests.faults.disk import build_library, why_no_library
 from tests.faults.kinds import FAULTS, run_trial
 from tests.faults.outcome import Outcome
 from tests.faults.sound import make_sound
-from tests.faults.stopwatch import Stopwatch
 from tests.faults.table import print_table
-from tests.support.broker import wait_until
 
 TRIALS = (
     ("power", "kill"),
@@ -90,26 +86,6 @@ def test_a_lost_row_makes_a_trial_bad_and_stands_in_the_table(
 )
 def test_what_no_gap_tells_of_is_found(gaps: list[tuple[int, int]], untold: int) -> None:
     assert longest_untold(gaps, 0, 100) == untold
-
-
-def test_who_has_to_wait_for_a_processor_is_held_up_and_who_sleeps_is_not() -> None:
-    busy = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\nwhile True: pass"
-    idle = "import time; time.sleep(60)"
-    processes = [subprocess.Popen([sys.executable, "-c", words]) for words in (busy, busy, idle)]
-    watches = [Stopwatch(process.pid) for process in processes]
-
-    def has_waited() -> bool:
-        for watch, process in zip(watches, processes, strict=True):
-            watch.look(process.pid)
-        return watches[0].held_up > 0.5
-
-    try:
-        wait_until(has_waited, "half a second for one of two that share a processor")
-        assert watches[2].held_up < watches[0].held_up < watches[0].seconds
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.deep)])

@@ -61,22 +61,18 @@ class Appliance:
 
     @property
     def database(self) -> Path:
-        """The database file."""
         return self.data / "affect-edge.db"
 
     @property
     def pid(self) -> int:
-        """Number of the process."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def said(self) -> str:
-        """What it printed so far."""
         return self.output.read_text(encoding="utf-8")
 
     def start(self) -> Self:
-        """Start the process."""
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", self._module, *self._words],
@@ -96,12 +92,10 @@ class Appliance:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process is gone."""
         assert self._process is not None
         return self._process.poll() is not None
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal."""
         assert self._process is not None
         self._process.send_signal(number)
 
@@ -117,7 +111,6 @@ class Appliance:
         return self._process.wait(within_s)
 
     def __enter__(self) -> Self:
-        """Start it."""
         return self.start()
 
     def __exit__(
@@ -126,7 +119,6 @@ class Appliance:
         error: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """Kill it if it still runs."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait(60)

@@ -50,7 +50,6 @@ class FailingCamera:
         return f"http://127.0.0.1:{self._server.server_port}/picture.jpg"
 
     def turn(self, mood: Mood) -> None:
-        """Answer in another way from now on."""
         self.mood = mood
         self._awake.set()
         self._awake = threading.Event()
@@ -86,12 +85,10 @@ class FailingCamera:
         return picture((480, 640, 3), 0 if mood is Mood.FROZEN else self.asked)
 
     def __enter__(self) -> Self:
-        """Start it."""
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it."""
         self._awake.set()
         self._server.shutdown()
         self._thread.join(5)

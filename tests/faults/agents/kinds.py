@@ -47,17 +47,14 @@ class WholeAgent:
 
     @property
     def database(self) -> Path:
-        """Its database."""
         return self.appliance.database
 
     def rows(self) -> set[int]:
-        """The times of its readings."""
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
             sql = "SELECT at FROM vital WHERE kind = 'heart_rate'"
             return {row[0] for row in connection.execute(sql)}
 
     def kill(self) -> None:
-        """End it at once, and start it."""
         self.appliance.stop(signal.SIGKILL)
         self.appliance.start()
 
@@ -97,7 +94,6 @@ def _settings(port: int, address: str) -> dict[str, dict[str, Any]]:
 
 
 def strike(agent: WholeAgent, name: str, chance: random.Random) -> None:
-    """Let a fault begin."""
     if name == "kill":
         agent.kill()
     elif name == CAMERA:
@@ -116,7 +112,6 @@ def strike(agent: WholeAgent, name: str, chance: random.Random) -> None:
 
 
 def lift(agent: WholeAgent, name: str) -> None:
-    """Let a fault end."""
     if name == CAMERA:
         agent.camera.turn(Mood.GOOD)
     elif name == BROKER:

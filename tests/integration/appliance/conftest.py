@@ -9,6 +9,7 @@ import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,6 @@ echo; echo 42
 
 
 def make_key(file: Path) -> Path:
-    """Make a key that can sign releases."""
     words = ["-q", "-t", "ed25519", "-N", "", "-f", str(file)]
     subprocess.run(["ssh-keygen", *words], check=True)
     return file
@@ -66,7 +66,6 @@ class Appliance:
     said: list[str]
 
     def release(self, version: str, *traits: str) -> Path:
-        """Make the archive of a release, signed."""
         top = self.folder / "made" / f"affect-edge-{version}"
         shutil.rmtree(top, ignore_errors=True)
         fill(top, self, version, *traits)
@@ -80,15 +79,12 @@ class Appliance:
         return archive
 
     def update(self, archive: Path) -> str:
-        """Install a release."""
         return update(self.place, str(archive), self.said.append)
 
     def runs(self) -> str:
-        """Return the version that runs."""
         return (self.place.current() / "VERSION").read_text().strip()
 
     def releases(self) -> list[str]:
-        """Return the releases that are there."""
         return sorted(folder.name for folder in (self.place.program / "releases").iterdir())
 
     def is_untouched(self) -> bool:
@@ -97,7 +93,6 @@ class Appliance:
 
 
 def fill(top: Path, appliance: Appliance, version: str, *traits: str) -> None:
-    """Make the folder of a release."""
     (top / "venv/bin").mkdir(parents=True)
     (top / "config").mkdir()
     (top / "VERSION").write_text(f"{version}\n")
@@ -116,24 +111,37 @@ def fill(top: Path, appliance: Appliance, version: str, *traits: str) -> None:
         (top / trait).touch()
 
 
+class _Healthz(http.server.BaseHTTPRequestHandler):
+    answer = b""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.answer if self.path == "/healthz" else b"")
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+@contextmanager
+def web_server(answer: bytes) -> Iterator[int]:
+    """A web server that gives an answer to ``/healthz``; gives its port."""
+    handler = type("Handler", (_Healthz,), {"answer": answer})
+    with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield int(server.server_address[1])
+        finally:
+            server.shutdown()
+            thread.join(60)
+
+
 @pytest.fixture
 def port() -> Iterator[int]:
     """Where something answers as the dashboard does."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/healthz" else 404)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
+    with web_server(b'{"status": "ok"}') as port:
+        yield port
 
 
 @pytest.fixture

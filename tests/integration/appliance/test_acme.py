@@ -137,7 +137,6 @@ class Served:
         wait_until(lambda: self.server.started, "the dashboard starts")
 
     def look_at_the_file(self) -> None:
-        """Do what the dashboard does each minute."""
         asyncio.run(self.server.on_tick(0))
 
     def connection(self, root: str) -> http.client.HTTPSConnection:

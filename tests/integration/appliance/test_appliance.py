@@ -104,7 +104,6 @@ class Nights:
 
     @property
     def alarms(self) -> set[str]:
-        """The alarms that the agent raises."""
         figures = AgentFigures(
             copies=standing(self.path, self.wall_ms), clock_doubt=clock_doubt(self.path)
         )
@@ -197,20 +196,12 @@ def test_a_stick_that_was_pulled_out_is_an_alarm_and_the_copy_beside_is_made(
 
 
 @pytest.mark.parametrize("words", [["update", "release.tar"], ["rollback"]])
-def test_only_root_may_change_the_program(
-    words: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("user", "said"), [(1000, "put sudo before the command"), (0, "install.sh")]
+)
+def test_the_program_is_changed_by_root_alone_and_where_it_is_installed(
+    words: list[str], user: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("os.geteuid", lambda: user)
     done = run(*words)
-    assert isinstance(done.exception, UpdateError) and "put sudo before the command" in str(
-        done.exception
-    )
-
-
-@pytest.mark.parametrize("words", [["update", "release.tar"], ["rollback"]])
-def test_where_nothing_is_installed_that_is_said(
-    words: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 0)
-    done = run(*words)
-    assert isinstance(done.exception, UpdateError) and "install.sh" in str(done.exception)
+    assert isinstance(done.exception, UpdateError) and said in str(done.exception)

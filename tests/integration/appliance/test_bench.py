@@ -14,16 +14,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_agent.appliance.bench import STAGES, Laps, file_frames
+from edge_agent.appliance.bench import STAGES, file_frames
 from edge_agent.cli import cli
-from edge_agent.core import clock
 from tests.support.vision.cameras import damage_frames, write_video
 from tests.support.vision.portraits import smiling
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run the command with the small model."""
     monkeypatch.setenv("AFFECT_EDGE_VISION__EXPRESSION_MODEL", "expression-fast")
     return lambda *words: CliRunner().invoke(cli, ["bench", "--data", str(tmp_path), *words])
 
@@ -156,19 +154,3 @@ def test_what_cannot_be_measured_is_refused_with_its_name(
     assert done.exit_code == 1
     assert str(tmp_path / name) in str(done.exception)
     assert said in str(done.exception)
-
-
-def test_stages_that_come_more_than_once_in_a_frame_are_summed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    present_ns = [0]
-    monkeypatch.setattr(clock, "boot_ns", lambda: present_ns[0])
-    laps = Laps()
-    laps.begin()
-    for stage, ms in (("find", 5), ("cut", 1), ("cut", 2)):
-        present_ns[0] += 1_000_000 * ms
-        laps.lap(stage)
-    laps.begin()
-    present_ns[0] += 4_000_000
-    laps.lap("find")
-    assert laps.frames == [{"find": 5.0, "cut": 3.0}, {"find": 4.0}]

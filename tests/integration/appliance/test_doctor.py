@@ -20,12 +20,7 @@ from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_trans
 from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.upkeep.budget import Space
 from edge_agent.store.upkeep.copies import Standing, make_daily_copy
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.support.broker import free_port
 
 
 def settings_with(**changes: Mapping[str, Any]) -> Settings:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import stat
 import subprocess
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ import pytest
 from edge_agent.appliance import checks
 from edge_agent.appliance.checks import Finding, Verdict, check_running
 from edge_agent.config.loading import load_settings
+from tests.integration.appliance.conftest import web_server
 from tests.support.broker import Certificates, Mosquitto, free_port, subscribed
 
 
@@ -135,32 +133,6 @@ def make_certificate(folder: Path, days: int) -> Path:
     return file
 
 
-class _Healthz(http.server.BaseHTTPRequestHandler):
-    answer = b""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(self.answer if self.path == "/healthz" else b"")
-
-    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
-        """Say nothing."""
-
-
-@contextmanager
-def web_server(answer: bytes) -> Iterator[int]:
-    """A web server that gives an answer to ``/healthz``; gives its port."""
-    handler = type("Handler", (_Healthz,), {"answer": answer})
-    with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield int(server.server_address[1])
-        finally:
-            server.shutdown()
-            thread.join(60)
-
-
 def test_a_port_that_the_dashboard_has_is_well_and_one_of_another_program_is_not() -> None:
     with web_server(b'{"status": "ok"}') as port:
         finding = look(dashboard={"port": port})["dashboard port"]
@@ -209,7 +181,6 @@ ActiveState=inactive
 
 
 def program(file: Path, says: str) -> None:
-    """A program that prints a text."""
     file.write_text(f"#!/bin/sh\ncat <<'END'\n{says.lstrip()}END\n", encoding="utf-8")
     file.chmod(file.stat().st_mode | stat.S_IXUSR)
 

@@ -22,7 +22,6 @@ def server() -> Iterator[Postgres]:
 
 @pytest.fixture(scope="module")
 def postgres(server: Postgres) -> Postgres:
-    """The server without tables."""
     server.empty()
     return server
 

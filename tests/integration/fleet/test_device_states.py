@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,35 +17,20 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from collector.database.devices import note_states
-from collector.messages import StateMessage
 from collector.worker import Collector
-from edge_agent.core.clock import boot_seconds, iso_utc
 from edge_agent.mqtt.payloads import status_payload
 from tests.support.broker import Mosquitto, wait_until
+from tests.support.fleet import states
 from tests.support.fleet.devices import collecting
-from tests.support.fleet.health_example import health_example
 from tests.support.fleet.played_broker import PlayedBroker
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
+from tests.support.fleet.states import status
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 NOON_MS = 1_795_176_000_000
-EXAMPLE = health_example()
-
-
-def status(
-    state: str, at_ms: int | None, *, kept: bool = False, ago_s: float = 0.0
-) -> StateMessage:
-    payload = json.dumps(
-        {"schema": 1, "state": state, "at": None if at_ms is None else iso_utc(at_ms)}
-    )
-    return StateMessage("room", "status", payload.encode(), kept, boot_seconds() - ago_s)
-
-
-def health(at_ms: int, *, kept: bool = False, ago_s: float = 0.0, **more: object) -> StateMessage:
-    content = EXAMPLE | {"device": "room", "at": iso_utc(at_ms)} | more
-    return StateMessage(
-        "room", "health", json.dumps(content).encode(), kept, boot_seconds() - ago_s
-    )
+online = partial(status, "room", "online")
+offline = partial(status, "room", "offline")
+health = partial(states.health, "room")
 
 
 def known(there: Any, *columns: str) -> tuple[Any, ...]:
@@ -63,50 +48,50 @@ _TIMES = frozenset({"heard", "since", "state_heard", "health_heard"})
 
 
 def test_the_newest_state_and_health_are_there(there: Any) -> None:
-    note_states(there, [status("online", NOON_MS, ago_s=60), health(NOON_MS + 5000, ago_s=20)])
+    note_states(there, [online(NOON_MS, ago_s=60), health(NOON_MS + 5000, ago_s=20)])
     assert known(there, "name", "state", "state_at", "since", "heard", "version", "health_at") == (
         *("room", "online", NOON_MS, 60, 20, "0.1.0", NOON_MS + 5000),
     )
-    note_states(there, [status("offline", None)])
+    note_states(there, [offline(None)])
     assert known(there, "state", "state_at", "since", "heard") == ("offline", None, 0, 20)
     stored = there.execute("SELECT health->'disk'->>'free_percent' FROM fleet.device").fetchone()
     assert stored == ("71.5",)
 
 
 def test_a_collector_that_writes_late_changes_nothing(there: Any) -> None:
-    note_states(there, [status("offline", None), health(NOON_MS + 60_000, ago_s=1)])
-    note_states(there, [status("online", NOON_MS, ago_s=30), health(NOON_MS, ago_s=30)])
+    note_states(there, [offline(None), health(NOON_MS + 60_000, ago_s=1)])
+    note_states(there, [online(NOON_MS, ago_s=30), health(NOON_MS, ago_s=30)])
     assert known(there, "state", "health_at", "heard") == ("offline", NOON_MS + 60_000, 1)
 
 
 def test_what_the_broker_had_kept_does_not_replace_something_newer(there: Any) -> None:
-    note_states(there, [status("online", NOON_MS, ago_s=9), health(NOON_MS, ago_s=9)])
+    note_states(there, [online(NOON_MS, ago_s=9), health(NOON_MS, ago_s=9)])
     old = NOON_MS - 3_600_000
-    note_states(there, [status("offline", old, kept=True), health(old, kept=True, version="0.0.9")])
+    note_states(there, [offline(old, kept=True), health(old, kept=True, version="0.0.9")])
     assert known(there, "state", "version", "heard") == ("online", "0.1.0", 9)
 
 
 def test_what_the_broker_had_kept_is_taken_where_it_is_newer_but_counts_as_no_sign_of_life(
     there: Any,
 ) -> None:
-    note_states(there, [status("online", NOON_MS, ago_s=900), health(NOON_MS, ago_s=900)])
-    note_states(there, [status("offline", None, kept=True), health(NOON_MS + 60_000, kept=True)])
+    note_states(there, [online(NOON_MS, ago_s=900), health(NOON_MS, ago_s=900)])
+    note_states(there, [offline(None, kept=True), health(NOON_MS + 60_000, kept=True)])
     assert known(there, "state", "since", "health_at", "health_kept", "heard") == (
         *("offline", None, NOON_MS + 60_000, True, 900),
     )
 
 
 def test_since_when_stays_as_long_as_the_state_does(there: Any) -> None:
-    note_states(there, [status("online", NOON_MS, ago_s=500)])
-    note_states(there, [status("online", NOON_MS, kept=True)])
+    note_states(there, [online(NOON_MS, ago_s=500)])
+    note_states(there, [online(NOON_MS, kept=True)])
     assert known(there, "since", "state_heard") == (500, 0)
-    note_states(there, [status("online", NOON_MS + 450_000, ago_s=0)])
+    note_states(there, [online(NOON_MS + 450_000, ago_s=0)])
     assert known(there, "since") == (0,)
 
 
 def test_a_clock_that_was_put_back_is_believed_when_it_is_heard_now(there: Any) -> None:
-    note_states(there, [status("offline", NOON_MS, ago_s=60), health(NOON_MS, ago_s=60)])
-    note_states(there, [status("online", 5000), health(6000)])
+    note_states(there, [offline(NOON_MS, ago_s=60), health(NOON_MS, ago_s=60)])
+    note_states(there, [online(5000), health(6000)])
     assert known(there, "state", "health_at") == ("online", 6000)
 
 
@@ -124,7 +109,7 @@ def test_what_only_postgresql_refuses_is_set_aside_and_the_others_are_written(
 ) -> None:
     good = health(NOON_MS)
     payload = good.payload.replace(b'"uptime_seconds": 86400.0', b'"uptime_seconds": ' + odd)
-    other = StateMessage("hall", "health", payload, False, good.received_s)
+    other = states.said("hall", "health", payload)
     broker = PlayedBroker()
     broker.said = [other, good]
     collector = Collector(broker, lambda: psycopg.connect(there.info.dsn, autocommit=True))
@@ -155,11 +140,9 @@ class Device:
         self._client.publish(f"{self._base}/status", online, qos=1, retain=True).wait_for_publish(5)
 
     def tell(self) -> None:
-        at = iso_utc(time.time_ns() // 1_000_000)
-        content = json.dumps(EXAMPLE | {"device": self._name, "at": at})
-        self._client.publish(f"{self._base}/health", content, qos=1, retain=True).wait_for_publish(
-            5
-        )
+        content = states.health(self._name, time.time_ns() // 1_000_000).payload
+        told = self._client.publish(f"{self._base}/health", content, qos=1, retain=True)
+        told.wait_for_publish(5)
 
     def vanish(self) -> None:
         """End as a power cut would: the broker sends the last will."""

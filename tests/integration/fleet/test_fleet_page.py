@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,35 +15,26 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 from starlette.testclient import TestClient
 
 from collector.database.devices import note_states
-from collector.messages import StateMessage
 from dashboard.fleet.known import PAGE_DEVICES, FleetAddress
 from dashboard.fleet.postgres import FleetDatabase, device_names, read_devices
-from edge_agent.core.clock import boot_seconds, iso_utc
 from edge_agent.core.errors import StoreError
 from tests.support.dashboard import client_of, set_up
-from tests.support.fleet.health_example import health_example
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
+from tests.support.fleet.states import health, status
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 
 
-def tell(there: Any, name: str, *, ago_s: float = 5.0, **more: object) -> None:
+def tell(there: Any, name: str, *, ago_s: float = 5.0, **more: Any) -> None:
     """Let a device greet and tell its health, without alarms unless they are given."""
-    at = time.time_ns() // 1_000_000 - round(ago_s * 1000)
-    health = health_example() | {"device": name, "at": iso_utc(at), "alarms": []} | more
-    greeting = {"schema": 1, "state": "online", "at": iso_utc(at)}
-    said = (("status", greeting), ("health", health))
-    heard_s = boot_seconds() - ago_s
-    note_states(
-        there,
-        [StateMessage(name, kind, json.dumps(one).encode(), False, heard_s) for kind, one in said],
-    )
+    at_ms = time.time_ns() // 1_000_000 - round(ago_s * 1000)
+    greeting = status(name, "online", at_ms, ago_s=ago_s)
+    note_states(there, [greeting, health(name, at_ms, ago_s=ago_s, **{"alarms": [], **more})])
 
 
 def vanish(there: Any, name: str) -> None:
     """Let the broker send the last will of a device."""
-    will = json.dumps({"schema": 1, "state": "offline", "at": None}).encode()
-    note_states(there, [StateMessage(name, "status", will, False, boot_seconds())])
+    note_states(there, [status(name, "offline", None)])
 
 
 def stream(there: Any, name: str, **values: object) -> int:

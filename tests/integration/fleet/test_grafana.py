@@ -21,11 +21,11 @@ from collector.intake import Intake
 from collector.messages import Delivery, StateMessage
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase, read_devices
-from edge_agent.core.clock import boot_seconds, iso_utc, now
+from edge_agent.core.clock import iso_utc, now
 from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed
-from tests.support.fleet.health_example import health_example
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
+from tests.support.fleet.states import health, status
 from tests.support.timeline import START_MS, database, query
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
@@ -59,7 +59,6 @@ def expanded(sql: str, device: str = DEVICE) -> bytes:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The database of a device."""
     path = database(tmp_path_factory.mktemp("device"))
     record(path, 0, 400)
     return path
@@ -84,16 +83,12 @@ def postgres(server: Postgres, here: Path) -> Postgres:
 
 def told(name: str, ago_s: float, *, will: bool) -> list[StateMessage]:
     """Return what a device says of itself: 70 changes wait, and perhaps it is gone."""
-    at = iso_utc(now().wall_ms - round(ago_s * 1000))
-    health = health_example() | {"device": name, "at": at}
-    health["fleet"] = {"waiting": 70, "given_up": 0}
-    state = {"schema": 1, "state": "offline" if will else "online", "at": None if will else at}
-    messages = (("health", health), ("status", state))
-    heard_s = boot_seconds() - ago_s  # a last will comes after what the device said itself
-    return [
-        StateMessage(name, kind, json.dumps(one).encode(), False, heard_s + (kind == "status"))
-        for kind, one in messages
-    ]
+    at_ms = now().wall_ms - round(ago_s * 1000)
+    waiting = health(name, at_ms, ago_s=ago_s, fleet={"waiting": 70, "given_up": 0})
+    if not will:
+        return [waiting, status(name, "online", at_ms, ago_s=ago_s)]
+    # a last will comes after what the device said itself
+    return [waiting, status(name, "offline", None, ago_s=ago_s - 1)]
 
 
 def answer(postgres: Postgres, title: str) -> list[dict[str, Any]]:

@@ -46,16 +46,13 @@ class WholeAppliance:
 
     @property
     def database(self) -> Path:
-        """The database."""
         return self.data / DATABASE_NAME
 
     @property
     def config(self) -> Path:
-        """The configuration."""
         return self.settings / "affect-edge.toml"
 
     def run(self, command: str, *words: object) -> Result:
-        """Run a command of this appliance."""
         arguments = [command, *map(str, words), "--config", str(self.config)]
         return CliRunner().invoke(cli, [*arguments, "--data", str(self.data)])
 
@@ -91,20 +88,17 @@ def whole_appliance(folder: Path, people: int = 3) -> WholeAppliance:
 
 
 def backed_up(appliance: WholeAppliance, file: Path, *words: object) -> Path:
-    """Back an appliance up into a file."""
     done = appliance.run("backup", file, *words)
     assert done.exit_code == 0, done.output
     return file
 
 
 def state(*folders: Path) -> dict[Path, bytes]:
-    """Everything in some folders, locks aside."""
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     return {path: path.read_bytes() for path in files if path.suffix != ".lock"}
 
 
 def codes(database: Path) -> list[str]:
-    """The participants in a database."""
     return [code for (code,) in query(database, "SELECT code FROM participant ORDER BY code")]
 
 

@@ -111,6 +111,14 @@ def messages_of(path: Path, device: str, after: int = 0) -> list[TimelineMessage
     return messages
 
 
+def assert_all_arrived(there: psycopg.Connection, devices: Sequence[SimulatedDevice]) -> None:
+    """Compare every row and rollup of devices with those at the collector; none was refused."""
+    for device in devices:
+        assert rows_there(there, device.name) == rows_here(device.path)
+        assert rollups_there(there, device.name) == rollups_here(device.path)
+    assert there.execute("SELECT count(*) FROM fleet.dead_letter").fetchone() == (0,)
+
+
 def message_of(device: str, epoch: str, chunk: Chunk) -> TimelineMessage:
     """Return a chunk as a message."""
     at = clock.now().wall_ms
@@ -159,22 +167,18 @@ class SimulatedDevice:
 
     @property
     def epoch(self) -> str:
-        """Of the stream."""
         return str(query(self.path, "SELECT epoch FROM fleet_state")[0][0])
 
     def record(self, seconds: int) -> None:
-        """Write a batch."""
         record(self.path, self.written_s, self.written_s + seconds)
         self.written_s += seconds
 
     @property
     def newest(self) -> int:
-        """Position of the newest change."""
         return int(query(self.path, "SELECT coalesce(max(seq), 0) FROM fleet_change")[0][0])
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether the collector has everything."""
         return 0 < self.newest <= self.sender.confirmed
 
 
@@ -194,7 +198,6 @@ class Recorders:
             chosen.choice(self._devices).record(chosen.choice((5, 10, 20)))
 
     def stop(self) -> None:
-        """Write no more."""
         self._stop.set()
         self._thread.join(20)
 
@@ -215,7 +218,6 @@ class CollectorProcess:
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start it."""
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "collector", *self._words],

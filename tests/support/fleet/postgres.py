@@ -52,7 +52,6 @@ class Postgres:
 
     @property
     def address(self) -> str:
-        """How to connect."""
         return f"postgresql://fleet@/postgres?host={self.folder}&port={self.port}"
 
     def _run(self, program: str, *words: str) -> None:
@@ -69,7 +68,6 @@ class Postgres:
         )
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
         options = (
             f"-p {self.port} -k {self.folder} -c listen_addresses='' -c shared_buffers=64MB "
             f"-c max_connections=30 {self._settings}"

@@ -68,7 +68,6 @@ class RabbitNode:
             )
 
     def wait(self) -> None:
-        """Wait until it listens."""
         process = self._process
         assert process is not None
         log = self._folder / "out.log"
@@ -138,7 +137,6 @@ class RabbitCluster:
 
     @property
     def hosts(self) -> list[str]:
-        """Where the nodes are."""
         return [node.host for node in self.nodes]
 
     def consumes(self, name: str) -> bool:
@@ -170,7 +168,6 @@ class RabbitCluster:
 
 
 def is_installed() -> bool:
-    """Tell whether RabbitMQ is on this machine."""
     return PROGRAM.exists() and shutil.which("epmd") is not None
 
 

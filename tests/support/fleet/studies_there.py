@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from collector.database.schema import migrate
 from collector.intake import Intake
 from collector.messages import Delivery
+from dashboard.commands.analyse import main_analyse
 from edge_agent.core.study import AttributeUse
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.example_study import seed_example_study
@@ -56,3 +59,11 @@ def collect(connection: Any, devices: Mapping[str, Path]) -> None:
         random.Random(1).shuffle(messages)
         for start in range(0, len(messages), 7):
             intake.take([Delivery(name, one, 0) for one in messages[start : start + 7]])
+
+
+def analysed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Return what ``affect-edge analyse`` prints."""
+    code = main_analyse(list(words))
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    return printed.out

@@ -16,10 +16,17 @@ from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 from tools.pin_requirements import MACHINES, ROOT
 
 CONTAINERFILE = (ROOT / "container/Containerfile").read_text(encoding="utf-8")
-COMPOSE: dict[str, Any] = yaml.safe_load(
-    (ROOT / "container/compose.yaml").read_text(encoding="utf-8")
-)
+FILES = ("container/compose.yaml", "container/fleet/compose.yaml")
+COMPOSED: dict[str, Any] = {
+    file: yaml.safe_load((ROOT / file).read_text(encoding="utf-8")) for file in FILES
+}
+COMPOSE, FLEET = COMPOSED.values()
 SERVICES: dict[str, Any] = COMPOSE["services"]
+ALL_SERVICES = [
+    pytest.param(service, id=f"{name} of {Path(file).parent.name}")
+    for file, composition in COMPOSED.items()
+    for name, service in composition["services"].items()
+]
 IGNORED = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
 
 
@@ -64,32 +71,44 @@ def test_the_camera_is_reached_by_a_first_group_for_not_every_composer_knows_fur
     assert not any("group_add" in service for service in SERVICES.values())
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_a_service_may_no_more_than_it_needs(name: str) -> None:
-    service = SERVICES[name]
+@pytest.mark.parametrize("service", ALL_SERVICES)
+def test_a_service_may_no_more_than_it_needs(service: dict[str, Any]) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["restart"] == "unless-stopped"
     assert "privileged" not in service
-    assert not re.search(r"password\s*[:=]\s*\S", str(service), re.IGNORECASE)
+    assert not re.search(r"password['\"]?\s*[:=]\s*\S", str(service), re.IGNORECASE)
 
 
-def test_only_the_dashboard_is_reached_from_outside_and_only_on_this_machine_by_default() -> None:
-    open_ports = {
-        name: service["ports"] for name, service in SERVICES.items() if "ports" in service
-    }
-    assert open_ports == {
-        "dashboard": ["${AFFECT_EDGE_ADDRESS:-127.0.0.1}:${AFFECT_EDGE_PORT:-8080}:8080"]
-    }
+def test_only_what_must_be_is_reached_and_a_dashboard_from_here_by_default() -> None:
+    dashboard = ["${AFFECT_EDGE_ADDRESS:-127.0.0.1}:${AFFECT_EDGE_PORT:-8080}:8080"]
+    broker = ["${AFFECT_EDGE_BROKER_ADDRESS:-0.0.0.0}:${AFFECT_EDGE_BROKER_PORT:-8883}:8883"]
+    for composition, wanted in (
+        (COMPOSE, {"dashboard": dashboard}),
+        (FLEET, {"broker": broker, "dashboard": dashboard}),
+    ):
+        services = composition["services"].items()
+        assert {name: one["ports"] for name, one in services if "ports" in one} == wanted
 
 
-def test_every_setting_of_the_composition_is_one_of_the_configuration() -> None:
+def test_every_setting_of_a_composition_is_one_of_the_configuration() -> None:
     known = Settings.model_fields
-    for name in COMPOSE["x-settings"]:
+    for name in (*COMPOSE["x-settings"], *FLEET["services"]["dashboard"]["environment"]):
         section, key = name.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER.lower(), 1)
         fields = known[section].annotation.model_fields  # type: ignore[union-attr]
         assert key.split(ENV_DELIMITER)[0] in fields, name
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_image_is_a_stage_and_every_volume_declared(file: str) -> None:
+    services = COMPOSED[file]["services"].values()
+    for build in (service["build"] for service in services):
+        folder = (ROOT / file).parent / build["context"]
+        assert (folder / build["dockerfile"]).samefile(ROOT / "container/Containerfile")
+        assert f" AS {build['target']}\n" in CONTAINERFILE
+    volumes = (volume for service in services for volume in service.get("volumes", []))
+    assert {volume.split(":")[0] for volume in volumes} == set(COMPOSED[file]["volumes"])
 
 
 def test_what_is_started_and_asked_are_commands_of_ours() -> None:
@@ -99,11 +118,6 @@ def test_what_is_started_and_asked_are_commands_of_ours() -> None:
     named |= {service["command"][0] for service in SERVICES.values() if service.get("command")}
     assert {"run", "dashboard", "health", "maintenance", "certificate"} <= named
     assert named <= set(cli.commands)
-
-
-def test_volumes_that_are_used_are_declared() -> None:
-    used = {volume.split(":")[0] for service in SERVICES.values() for volume in service["volumes"]}
-    assert used == set(COMPOSE["volumes"])
 
 
 def test_health_says_which_part_does_not_answer(tmp_path: Path) -> None:

@@ -35,7 +35,6 @@ def sign(archive: Path, key: Path, namespace: str = NAMESPACE) -> Path:
 
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
-    """A temporary key."""
     return make_key(tmp_path / "key")
 
 

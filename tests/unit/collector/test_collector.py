@@ -12,7 +12,6 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 
 from collector.__main__ import collect
-from collector.database.schema import FIRST
 from collector.messages import Positions, from_sql
 from collector.streams import MOST_RANGES, StreamState, arrange_one, check_values
 from edge_agent.fleet.chunks import MessageError, TimelineMessage
@@ -161,10 +160,6 @@ def test_a_value_that_no_table_takes_is_named(place: int, value: object, reason:
 def test_a_key_or_a_special_change_that_is_none_is_refused(change: list[Any]) -> None:
     with pytest.raises(MessageError):
         check_values(message(1, 1, change))
-
-
-def test_the_schema_has_a_partition_for_times_that_are_wrong() -> None:
-    assert sum("DEFAULT" in statement and "PARTITION OF" in statement for statement in FIRST) == 6
 
 
 def test_it_says_what_it_needs() -> None:

@@ -58,7 +58,6 @@ class Connection:
 
 @pytest.fixture
 def transactions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many messages each transaction held."""
     made: list[int] = []
     monkeypatch.setattr(PlayedIntake, "transactions", made, raising=False)
     monkeypatch.setattr(PlayedIntake, "closed", [], raising=False)

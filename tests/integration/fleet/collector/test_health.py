@@ -31,7 +31,6 @@ ROOT = Path(__file__).resolve().parents[4]
 
 @contextmanager
 def watched(tmp_path: Path, server: Postgres, port: int) -> Iterator[tuple[CollectorProcess, Path]]:
-    """A collector that works, and its file."""
     file = tmp_path / "collector.json"
     more = ["--health-file", str(file)]
     with collecting(tmp_path, server.address, port, 1, more) as (collector,):
@@ -52,10 +51,10 @@ def asked(*words: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_a_broker_that_ends_is_told_and_that_it_is_back(
+def test_a_broker_or_database_that_ends_is_told_and_that_it_is_back(
     tmp_path: Path, postgres: Postgres, broker: Mosquitto
 ) -> None:
-    with watched(tmp_path, postgres, broker.port) as (_, file):
+    with watched(tmp_path, postgres, broker.port) as (collector, file):
         assert asked("--collector", str(file)) == (0, "collector: works\n")
         broker.kill()
         becomes(file, f"127.0.0.1:{broker.port}: ")
@@ -65,41 +64,36 @@ def test_a_broker_that_ends_is_told_and_that_it_is_back(
         assert "(since 20" in said
         broker.start()
         becomes(file, "")
-
-
-@pytest.mark.deep
-def test_a_broker_that_hangs_is_told_and_that_it_is_back(
-    tmp_path: Path, postgres: Postgres, broker: Mosquitto
-) -> None:
-    with watched(tmp_path, postgres, broker.port) as (_, file):
-        broker.freeze()
-        becomes(file, "t")
-        broker.thaw()
-        becomes(file, "")
-
-
-def test_a_database_that_ends_is_told_and_that_it_is_back(
-    tmp_path: Path, postgres: Postgres, broker: Mosquitto
-) -> None:
-    with watched(tmp_path, postgres, broker.port) as (_, file):
         postgres.stop("immediate")
         becomes(file, "PostgreSQL: ")
         postgres.start()
         becomes(file, "")
+        assert collector.stop() == 0
+        code, said = asked("--collector", str(file))
+        assert code == 1
+        assert "it does not run, or was not told --health-file" in said
 
 
 @pytest.mark.deep
-def test_a_database_that_hangs_is_told_and_that_it_is_back(
+def test_who_hangs_is_told_and_that_it_goes_on(
     tmp_path: Path, postgres: Postgres, broker: Mosquitto
 ) -> None:
-    with watched(tmp_path, postgres, broker.port) as (_, file):
-        server = process_at(postgres)
-        os.kill(server, signal.SIGSTOP)
-        try:
-            becomes(file, "waits for an answer")
-        finally:
-            os.kill(server, signal.SIGCONT)
+    with watched(tmp_path, postgres, broker.port) as (collector, file):
+        broker.freeze()
+        becomes(file, "t")
+        broker.thaw()
         becomes(file, "")
+        assert collector.pid is not None
+        for process, said in (
+            (process_at(postgres), "waits for an answer"),
+            (collector.pid, "it has said nothing for"),
+        ):
+            os.kill(process, signal.SIGSTOP)
+            try:
+                becomes(file, said)
+            finally:
+                os.kill(process, signal.SIGCONT)
+            becomes(file, "")
 
 
 def process_at(postgres: Postgres) -> int:
@@ -110,28 +104,6 @@ def process_at(postgres: Postgres) -> int:
         ).fetchone()
     assert row is not None
     return int(row[0])
-
-
-@pytest.mark.deep
-def test_a_collector_that_hangs_is_told(
-    tmp_path: Path, postgres: Postgres, broker: Mosquitto
-) -> None:
-    with watched(tmp_path, postgres, broker.port) as (collector, file):
-        assert collector.pid is not None
-        os.kill(collector.pid, signal.SIGSTOP)
-        becomes(file, "it has said nothing for")
-        os.kill(collector.pid, signal.SIGCONT)
-        becomes(file, "")
-
-
-def test_a_collector_that_ends_takes_its_file_away(
-    tmp_path: Path, postgres: Postgres, broker: Mosquitto
-) -> None:
-    with watched(tmp_path, postgres, broker.port) as (collector, file):
-        assert collector.stop() == 0
-        code, said = asked("--collector", str(file))
-        assert code == 1
-        assert "it does not run, or was not told --health-file" in said
 
 
 def test_a_collector_says_so_that_cannot_write_its_file(

@@ -224,33 +224,6 @@ def test_two_collectors_at_once_keep_one_estimate(
         assert rows_there(there, device.name) == rows_here(device.path)
 
 
-class Counted(psycopg.Cursor[Any]):
-    """Notes what is executed."""
-
-    said: list[str] = []  # noqa: RUF012 - of the one test that uses it
-
-    def execute(self, query: Any, *arguments: Any, **more: Any) -> Any:
-        self.said.append(query.decode() if isinstance(query, bytes) else str(query))
-        return super().execute(query, *arguments, **more)
-
-
-def test_nothing_is_asked_or_written_for_each_message(
-    there: Any, postgres: Postgres, tmp_path: Path
-) -> None:
-    device = told(there, ClockedDevice.make(tmp_path, "room", ahead_ms=HOUR_MS), 1)
-    device.record(40, RECORDED_MS + MINUTE_MS)
-    messages = device.messages()
-    assert len(messages) > 20
-    with psycopg.connect(postgres.address, autocommit=True, cursor_factory=Counted) as connection:
-        intake = Intake(connection)
-        for number, one in enumerate(messages):
-            if number == 3:
-                Counted.said.clear()
-            intake.take([Delivery("room", packed(one), 0)])
-    assert len(Counted.said) > 20
-    assert [one for one in Counted.said if "fleet.clock" in one] == []
-
-
 def test_page_and_api_say_whose_times_are_moved(
     right: ClockedDevice, there: Any, postgres: Postgres, tmp_path: Path
 ) -> None:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -20,7 +19,6 @@ import pytest
 pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
-import psycopg
 from starlette.testclient import TestClient
 
 from collector.intake import Intake
@@ -34,35 +32,13 @@ from tests.support.broker import wait_until
 from tests.support.dashboard import log_in_as
 from tests.support.exports.over_http import exported, members, prepared, without_times
 from tests.support.exports.sealed import WORDS, opened
-from tests.support.fleet.dashboards import fleet_dashboard, services_of
+from tests.support.fleet.dashboards import services_of
 from tests.support.fleet.devices import messages_of, packed
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
-from tests.support.fleet.studies_there import collect, other_device, studied_device
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
 BOTH = "device=hall&device=room"
 EXPORT = (sys.executable, "-m", "edge_agent", "export")
-
-
-@pytest.fixture(scope="module")
-def devices(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("devices")
-    return {"room": studied_device(folder), "hall": other_device(folder / "other")}
-
-
-@pytest.fixture(scope="module")
-def there(postgres: Postgres, devices: dict[str, Path]) -> Iterator[Any]:
-    with psycopg.connect(postgres.address, autocommit=True) as connection:
-        collect(connection, devices)
-        yield connection
-
-
-@pytest.fixture(scope="module")
-def fleet(
-    there: Any, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TestClient]:
-    with fleet_dashboard(tmp_path_factory.mktemp("fleet"), postgres) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

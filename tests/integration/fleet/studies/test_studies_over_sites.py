@@ -18,14 +18,11 @@ from starlette.testclient import TestClient
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.request import AnalysisQuery, Outcome, Sample, StateBy
 from dashboard.analysis.sites import PooledReader
-from dashboard.commands.analyse import main_analyse
-from dashboard.fleet.known import FleetAddress
 from dashboard.statistics.mixed_model import mixed_model
 from dashboard.web.study import MOST_DEVICES
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import Reader
-from tests.support.dashboard import client_of, set_up
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
 from tests.support.fleet.sites import (
     CRITERION,
@@ -36,7 +33,7 @@ from tests.support.fleet.sites import (
     VARIANCES,
     first_sessions,
 )
-from tests.support.fleet.studies_there import collect, studied_device
+from tests.support.fleet.studies_there import analysed, collect, studied_device
 from tests.support.studies import add_session, heart
 from tests.support.timeline import database
 
@@ -72,14 +69,6 @@ def there(postgres: Postgres, sites: dict[str, Path]) -> Iterator[Any]:
         yield connection
 
 
-def answer(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """Return what the command prints."""
-    code = main_analyse(list(words))
-    printed = capsys.readouterr()
-    assert code == 0, printed.err
-    return printed.out
-
-
 def test_the_site_in_the_model_is_that_of_r() -> None:
     effects = {name: [float(row[3] == name) for row in ROWS] for name in ("happiness", "anger")}
     effects |= {f"site {one}": [float(row[0] == one) for row in ROWS] for one in ("hall", "room")}
@@ -96,11 +85,11 @@ def test_several_devices_are_one_study(
     one_file: Path, there: Any, postgres: Postgres, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("--json", "--vital", "heart_rate")
-    alone = json.loads(answer(capsys, "--data", str(one_file.parent), *words))
+    alone = json.loads(analysed(capsys, "--data", str(one_file.parent), *words))
     folder = ("--data", str(one_file.parent), "--source", postgres.address)
-    every = answer(capsys, *folder, "--all-devices", *words)
+    every = analysed(capsys, *folder, "--all-devices", *words)
     named = [word for one in ("room", "cabin", "hall") for word in ("--device", one)]
-    assert answer(capsys, *folder, *named, *words) == every
+    assert analysed(capsys, *folder, *named, *words) == every
     pooled = json.loads(every)
     assert pooled["readings"] == alone["readings"] == 36
     assert pooled["participants"] == alone["participants"] == 15
@@ -132,14 +121,14 @@ def test_a_wrong_clock_of_a_site_changes_nothing(
 ) -> None:
     """Sessions, conditions and readings of a site are all by the clock of its own device."""
     words = ("--source", postgres.address, "--all-devices", "--json")
-    before = answer(capsys, *words)
+    before = analysed(capsys, *words)
     there.execute(
         "INSERT INTO fleet.clock (device, since, until, reached, boot, boot_ms, "
         "wall_minus_boot_ms, ahead_ms, doubt_ms, synchronised) SELECT 'room', now(), now(), now(), "
         "'a', 1, 1, 7200000, 1000, false"
     )
     try:
-        assert answer(capsys, *words) == before
+        assert analysed(capsys, *words) == before
     finally:
         there.execute("DELETE FROM fleet.clock")
 
@@ -148,19 +137,8 @@ def test_sites_are_groups_of_people_too(
     there: Any, postgres: Postgres, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ("--source", postgres.address, "--all-devices", "--group", "site", "--json")
-    groups = json.loads(answer(capsys, *words))["groups"]
+    groups = json.loads(analysed(capsys, *words))["groups"]
     assert set(groups[0]["sizes"]) == {"cabin", "hall", "room"}
-
-
-def test_devices_that_do_not_exist_or_are_named_twice_over_are_told(
-    there: Any, postgres: Postgres, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for words, reason in (
-        (("--device", "room", "--device", "attic"), "There is no device 'attic'"),
-        (("--device", "room", "--all-devices"), "Give --device or --all-devices, not both."),
-    ):
-        assert main_analyse(["--source", postgres.address, *words]) == 1
-        assert reason in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -213,37 +191,24 @@ def test_a_pool_says_who_is_where_and_refuses_what_no_analysis_asks(own: Reader)
         pool.connect()
 
 
-@pytest.fixture(scope="module")
-def client(
-    there: Any, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TestClient]:
-    folder = tmp_path_factory.mktemp("fleet")
-    with client_of(folder, source=FleetAddress(postgres.address)) as one:
-        yield set_up(one, folder)
-        app: Any = one.app
-        app.state.services.exports.close()
-        app.state.services.copies.close()
-        app.state.services.fleet.close()
-
-
 def test_the_page_takes_several_devices(
-    client: TestClient, there: Any, postgres: Postgres, capsys: pytest.CaptureFixture[str]
+    fleet: TestClient, there: Any, postgres: Postgres, capsys: pytest.CaptureFixture[str]
 ) -> None:
     question = "device=hall&device=room&device=cabin&vital=heart_rate"
-    mine = client.get(f"/api/v1/analysis?{question}")
+    mine = fleet.get(f"/api/v1/analysis?{question}")
     assert mine.status_code == 200, mine.text
     words = ("--source", postgres.address, "--all-devices", "--json", "--vital", "heart_rate")
-    assert mine.json() == json.loads(answer(capsys, *words))
-    page = client.get(f"/analysis?{question}&whole=yes")
+    assert mine.json() == json.loads(analysed(capsys, *words))
+    page = fleet.get(f"/analysis?{question}&whole=yes")
     assert page.status_code == 200, page.text
     assert "Site is a factor of it; compared with cabin" in page.text
     assert page.text.count('<input type="hidden" name="device"') == 3
     assert "the same code at two sites is two people" in page.text
-    chosen = client.get("/analysis")
+    chosen = fleet.get("/analysis")
     assert '<input type="checkbox" name="device" value="cabin">' in chosen.text
 
 
-def test_a_page_takes_so_many_devices_and_no_more(client: TestClient) -> None:
+def test_a_page_takes_so_many_devices_and_no_more(fleet: TestClient) -> None:
     question = "&".join(f"device=d{one}" for one in range(MOST_DEVICES + 1))
-    assert client.get(f"/api/v1/analysis?{question}").status_code == 422
-    assert client.get("/api/v1/analysis?device=hall&device=attic").status_code == 404
+    assert fleet.get(f"/api/v1/analysis?{question}").status_code == 422
+    assert fleet.get("/api/v1/analysis?device=hall&device=attic").status_code == 404

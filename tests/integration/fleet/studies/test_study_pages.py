@@ -1,9 +1,8 @@
-"""Study, Analysis and Export over PostgreSQL: the answers of the device's own dashboard."""
+"""The same study on a device and in PostgreSQL: the same numbers, pages and exports."""
 
 from __future__ import annotations
 
 import json
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +13,12 @@ import pytest
 pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
-import psycopg
 from starlette.testclient import TestClient
 
 from collector.intake import Intake
 from collector.messages import Delivery
 from dashboard.accounts.roles import Role
+from dashboard.commands.analyse import main_analyse
 from dashboard.fleet.copies import FOLDER, KEPT_S, KeptCopies
 from edge_agent.core.errors import StoreError
 from edge_agent.store.read.reader import Reader
@@ -27,52 +26,27 @@ from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.broker import wait_until
 from tests.support.dashboard import client_of, log_in_as, set_up
 from tests.support.exports.over_http import exported, members, without_times
-from tests.support.fleet.dashboards import fleet_dashboard, services_of
+from tests.support.fleet.dashboards import services_of
 from tests.support.fleet.devices import messages_of, packed
 from tests.support.fleet.postgres import INSTALL, Postgres, postgres_programs
-from tests.support.fleet.studies_there import collect, other_device, studied_device
+from tests.support.fleet.studies_there import analysed
 
 pytestmark = pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
-QUESTIONS = (
-    "",
-    *(
-        pytest.param(question, marks=pytest.mark.deep)
-        for question in (
-            "sample=example",
-            "sample=example&state=observed",
-            "sample=example&state=reported",
-            "sample=selected&session=1&session=2&session=3",
-        )
-    ),
-    "group=sex&sensitivity=false",
-)
 
 
-@pytest.fixture(scope="module")
-def devices(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("devices")
-    return {"room": studied_device(folder), "hall": other_device(folder / "other")}
-
-
-@pytest.fixture(scope="module")
-def there(postgres: Postgres, devices: dict[str, Path]) -> Iterator[Any]:
-    with psycopg.connect(postgres.address, autocommit=True) as connection:
-        collect(connection, devices)
-        yield connection
-
-
-@pytest.fixture(scope="module")
-def fleet(
-    there: Any, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TestClient]:
-    """The dashboard of the fleet."""
-    with fleet_dashboard(tmp_path_factory.mktemp("fleet"), postgres) as client:
-        yield client
+QUESTIONS = {
+    "conditions": (),
+    "example": ("--sample", "example"),
+    "observed": ("--sample", "example", "--state", "observed"),
+    "reported": ("--sample", "example", "--state", "reported"),
+    "group": ("--group", "sex", "--no-sensitivity"),
+    "flow": ("--print-flow", "--sample", "example"),
+    "tables": ("--print-tables", "--sample", "example"),
+}
 
 
 @pytest.fixture(scope="module")
 def own(devices: dict[str, Path]) -> Iterator[TestClient]:
-    """The device's own dashboard."""
     folder = devices["room"].parent
     with client_of(folder, device="room") as one:
         yield set_up(one, folder)
@@ -85,18 +59,54 @@ def copies_of(client: TestClient) -> KeptCopies:
     return copies
 
 
-def joined(address: str, question: str) -> str:
-    return f"{address}?{question}" if question else address
+def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main_analyse(list(words)) == 1
+    return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_statistics_are_equal_to_the_last_digit(
-    question: str, fleet: TestClient, own: TestClient
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_the_command_computes_the_same_to_the_last_digit(
+    name: str,
+    devices: dict[str, Path],
+    there: Any,
+    postgres: Postgres,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    mine = own.get(joined("/api/v1/analysis", question))
-    theirs = fleet.get(joined("/api/v1/analysis", f"device=room&{question}"))
+    words = QUESTIONS[name]
+    if not any(word.startswith("--print") for word in words):
+        words = (*words, "--json")
+    folder = ("--data", str(devices["room"].parent))
+    own = analysed(capsys, *folder, *words)
+    source = ("--source", postgres.address, "--device", "room")
+    assert analysed(capsys, *folder, *source, *words) == own
+    if "--json" in words:
+        assert json.loads(own)["readings"] > 10
+
+
+def test_of_several_devices_one_must_be_named(
+    devices: dict[str, Path], there: Any, postgres: Postgres, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--data", str(devices["room"].parent), "--source", postgres.address)
+    assert "Name one with --device. Devices there: hall, room." in refusal(capsys, *words)
+    assert "There is no device 'attic'" in refusal(capsys, *words, "--device", "attic")
+    both = ("--device", "room", "--all-devices")
+    assert "Give --device or --all-devices, not both." in refusal(capsys, *words, *both)
+
+
+def test_without_a_server_or_its_tables_it_says_so(
+    devices: dict[str, Path], there: Any, postgres: Postgres, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--data", str(devices["room"].parent), "--source")
+    empty = postgres.address.replace("/postgres?", "/template1?")
+    assert "no collector has written to it" in refusal(capsys, *words, empty)
+    nowhere = f"postgresql://fleet@/postgres?host={postgres.folder}&port=1"
+    assert "Error: PostgreSQL: connection" in refusal(capsys, *words, nowhere)
+
+
+def test_the_page_computes_the_same_to_the_last_digit(fleet: TestClient, own: TestClient) -> None:
+    mine = own.get("/api/v1/analysis?group=sex&sensitivity=false")
     assert mine.status_code == 200, mine.text
-    assert theirs.text == mine.text
+    assert fleet.get("/api/v1/analysis?device=room&group=sex&sensitivity=false").text == mine.text
     assert json.loads(mine.text)["readings"] > 5
 
 
@@ -114,22 +124,6 @@ def test_a_bundle_is_equal_byte_for_byte(fleet: TestClient, own: TestClient) -> 
     assert without_times(theirs) == without_times(mine)
     assert b"room" in theirs["README.md"]
     assert mine["vital.csv"].count(b"\n") > 100
-
-
-@pytest.mark.parametrize(
-    "name", ["json", *(pytest.param(name, marks=pytest.mark.deep) for name in ("fhir", "edf"))]
-)
-def test_other_formats_are_equal(name: str, fleet: TestClient, own: TestClient) -> None:
-    mine = exported(own, name, "")
-    theirs = exported(fleet, name, "device=room")
-    of_making = re.compile(rb'"(timestamp|created|lastUpdated)": ?"[^"]*"')
-    one, other = (
-        members(content) if content.startswith(b"PK") else {"": content}
-        for content in (mine, theirs)
-    )
-    assert one.keys() == other.keys()
-    for file, content in one.items():
-        assert of_making.sub(b"", other[file]) == of_making.sub(b"", content)
 
 
 def test_the_page_export_says_how_much_of_the_timeline_there_is(
@@ -166,15 +160,8 @@ def test_pages_are_for_reading_only(fleet: TestClient) -> None:
     "address",
     [
         "/study/participants",
-        "/study/participants/P00/consent",
-        "/study/participants/P00/withdraw",
         "/study/participants/P00/erase",
-        "/study/participants/P00/attributes",
-        "/study/sessions",
-        "/study/sessions/end",
-        "/api/v1/session",
         "/api/v1/session/end",
-        "/api/v1/session/markers",
         "/api/v1/vitals",
     ],
 )

@@ -19,8 +19,6 @@ from edge_agent.appliance.broker_accounts import (
     rules_for,
     rules_in,
     with_more_rules,
-    with_rules,
-    without_rules,
 )
 from edge_agent.core.errors import BrokerAccountError
 from edge_agent.mqtt.discovery import Device
@@ -73,14 +71,6 @@ def test_the_password_is_drawn_and_kept_as_a_hash(files: BrokerFiles) -> None:
     assert first != second and len(first) == 32
     text = files.passwords.read_text()
     assert first not in text and "one:$7$101$" in text
-
-
-def test_rules_of_one_account_are_told_from_those_of_others() -> None:
-    assert rules_in(BY_HAND, "laptop") == ("topic read affect-edge/#",)
-    without = without_rules(BY_HAND, "laptop")
-    assert "laptop\n" not in without.replace("# the old laptop", "")
-    assert "pattern read clients/%c/#" in without and "# the old laptop, by Ada" in without
-    assert rules_in(with_rules(without, "laptop", ["topic read x"]), "laptop") == ("topic read x",)
 
 
 def test_more_rules_are_added_once_and_where_they_belong() -> None:

