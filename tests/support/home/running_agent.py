@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.support.appliance import Appliance
 from tests.support.home.rules import APPLIANCE
@@ -30,7 +31,7 @@ def agent(
         device: its name.
     """
     account = {"port": port, "username": USER, "password": PASSWORD}
-    settings = {
+    settings: dict[str, dict[str, Any]] = {
         "device": {"name": device},
         "camera": {"source": "demo"},
         "summary": {"window": 2.0},
