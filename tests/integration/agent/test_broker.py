@@ -61,7 +61,7 @@ def tables(mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     """Returns a configuration with the broker, and these tables and settings of it."""
     monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)
     account = {"port": mosquitto.port, "username": "affect-edge", "password": "a"}
-    common = {"device": {"name": "pi"}, "record": AT_ONCE, "summary": {"window": 1.0}}
+    common: Tables = {"device": {"name": "pi"}, "record": AT_ONCE, "summary": {"window": 1.0}}
 
     def made(mqtt: dict[str, Any], **more: dict[str, Any]) -> Tables:
         return {**common, "mqtt": account | {"root": "affect-edge/lab"} | mqtt, **more}

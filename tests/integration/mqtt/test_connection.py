@@ -151,8 +151,8 @@ def test_files_that_cannot_be_used_are_named_with_their_cure(
 
     missing, junk, locked = tmp_path / "missing", tmp_path / "junk", tmp_path / "locked"
     junk.write_text("no certificate", encoding="ascii")
-    lock = ["openssl", "pkey", "-in", ours.key, "-aes128", "-passout", "pass:x", "-out", locked]
-    subprocess.run(lock, check=True, capture_output=True)
+    lock = f"openssl pkey -in {ours.key} -aes128 -passout pass:x -out {locked}"
+    subprocess.run(lock.split(), check=True, capture_output=True)
     broken = tmp_path / "broken"
     text = ours.certificate.read_text(encoding="ascii")
     broken.write_text(text[:100] + "!" + text[101:], encoding="ascii")
