@@ -4,7 +4,7 @@
 >>> [(one.title, one.latest) for one in figures]
 [('Frames per second', '15.0'), ('Processor', '52 °C'), …]
 
-Heat and disk are doubtful or bad from the figures of the agent's alarms on (``AlarmLimits``).
+Heat and disk are doubtful or bad from the figures of the agent's alarms on (``AlertLimits``).
 """
 
 from __future__ import annotations

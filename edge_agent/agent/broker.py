@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -64,13 +64,17 @@ def configured_client(
     """
     outbox = Outbox(database, on_error=rescue.report)
     if not settings.mqtt.enabled:
-        _empty(outbox)
+        try:
+            outbox.clear()
+        except StoreError as error:  # they go at the next start
+            log.warning("the messages that wait for a broker were not deleted: %s", error)
+        outbox.close()
         return None
     options = MqttOptions(
         configured_broker(settings.mqtt),
         device=settings.device.name,
         window_s=settings.summary.window,
-        subscriptions=(*_readings(settings, ingest), *_commands(settings, study, permission)),
+        subscriptions=tuple(_subscriptions(settings, study, permission, ingest)),
         home_assistant=_home_assistant(settings),
         announced=database.parent / ANNOUNCED_NAME,
     )
@@ -137,15 +141,6 @@ def _publish_alerts(client: MqttClient, alerts: Iterable[AlertEntry]) -> None:
     client.publish_alerts(AlertsPayload.model_validate(payload))
 
 
-def _empty(outbox: Outbox) -> None:
-    """Forget all messages; those that cannot be forgotten now are at the next start."""
-    try:
-        outbox.clear()
-    except StoreError as error:
-        log.warning("the messages that wait for a broker were not deleted: %s", error)
-    outbox.close()
-
-
 def configured_broker(mqtt: MqttSettings) -> MqttSettings:
     """Return the table with the password of its file.
 
@@ -174,14 +169,6 @@ def _home_assistant(settings: Settings) -> Device | None:
     )
 
 
-def _readings(settings: Settings, ingest: VitalIngest) -> list[Subscription]:
-    """Return the subscription to readings of other devices, where the configuration allows it."""
-    if not settings.vitals.mqtt.enabled:
-        return []
-    take = partial(_take_readings, ingest)
-    return [Subscription(Topics.INGEST, take, Topics.REJECTED)]
-
-
 def _take_readings(ingest: VitalIngest, payload: bytes, retained: bool) -> RejectedPayload | None:
     """Accept the readings of a message; return the report of those that were refused."""
     verdict = ingest.take(payload, retained=retained)
@@ -200,12 +187,14 @@ def _note_clock(study: Study, sender: str, offset: ClockOffset) -> None:
         log.warning("control: the clock of %s is not in the audit trail: %s", sender, error)
 
 
-def _commands(
-    settings: Settings, study: Study, permission: CapturePermission
-) -> list[Subscription]:
-    """Return the subscriptions to commands, where the configuration allows them."""
+def _subscriptions(
+    settings: Settings, study: Study, permission: CapturePermission, ingest: VitalIngest
+) -> Iterator[Subscription]:
+    """Yield the subscriptions to readings and to commands, where the configuration allows them."""
+    if settings.vitals.mqtt.enabled:
+        yield Subscription(Topics.INGEST, partial(_take_readings, ingest), Topics.REJECTED)
     if not settings.mqtt.commands:
-        return []
+        return
     commands = Commands(
         lambda code, purpose, name, setting: study.start_session(
             code, purpose, name, setting=setting
@@ -215,8 +204,9 @@ def _commands(
         lambda on: permission.turn(on=on, by="mqtt"),
         partial(_note_clock, study),
     )
-    return [
-        Subscription(Topics.COMMAND_SESSION, commands.session, Topics.COMMAND_REJECTED),
-        Subscription(Topics.COMMAND_MARKER, commands.marker, Topics.COMMAND_REJECTED),
-        Subscription(Topics.COMMAND_CAPTURE, commands.capture, Topics.COMMAND_REJECTED),
-    ]
+    for topic, obey in (
+        (Topics.COMMAND_SESSION, commands.session),
+        (Topics.COMMAND_MARKER, commands.marker),
+        (Topics.COMMAND_CAPTURE, commands.capture),
+    ):
+        yield Subscription(topic, obey, Topics.COMMAND_REJECTED)

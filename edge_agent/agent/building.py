@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-from edge_agent.agent.summary import SummaryWindow
-from edge_agent.camera.base import Camera
-from edge_agent.camera.factory import open_camera
 from edge_agent.config.section import at_home
 from edge_agent.config.settings import Settings
-from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.live.feed import LiveServer
 from edge_agent.live.preview import SOCKET_NAME as PREVIEW_SOCKET
 from edge_agent.live.preview import PreviewServer
-from edge_agent.mqtt.payloads import Topics
 from edge_agent.store.read.reader import recorded_vitals
 from edge_agent.store.study.study import Study
-from edge_agent.store.write.outbox import last_seq
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import try_apart
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
@@ -29,14 +22,6 @@ from edge_agent.vitals.camera_pulse import CameraPulse
 from edge_agent.vitals.csv import read_readings
 from edge_agent.vitals.sensor import BluetoothVitals, Sensor, radio_factory
 from edge_agent.vitals.sources import ReplayVitals, SimulatedVitals, VitalSource
-
-
-def camera_factory(settings: Settings) -> Callable[[], Camera]:
-    """Return a function that opens the configured camera.
-
-    Each call opens it anew and may raise ``CameraError``.
-    """
-    return partial(open_camera, settings.camera)
 
 
 def frame_period_s(settings: Settings) -> float:
@@ -77,16 +62,6 @@ def configured_recognizer(settings: Settings, *, by_need: bool = False) -> Recog
     return open_recognizer(options, by_need=by_need)
 
 
-def configured_window(settings: Settings, database: Path) -> SummaryWindow:
-    """Return the first window of the summaries; its number follows the last one sent."""
-    return SummaryWindow(
-        settings.device.name,
-        clock.now(),
-        simulated=settings.camera.source == "demo",
-        last_seq=last_seq(database, Topics.SUMMARY),
-    )
-
-
 log = logging.getLogger(__name__)
 
 Sink = Callable[[VitalReading], None]
@@ -108,11 +83,28 @@ def configured_sources(
         DataFileError: the recording to be replayed cannot be read.
         VitalsError: sensors are configured, but the Bluetooth library is not installed.
     """
-    return [
-        *_simulated(settings, study, sink),
-        *_bluetooth(settings, sink, on_gap),
-        *_replay(settings, sink),
-    ]
+    vitals = settings.vitals
+    simulated, bluetooth, replay = vitals.simulated, vitals.bluetooth, vitals.replay
+    sources: list[VitalSource] = []
+    if simulated.enabled:
+        source = SimulatedVitals(
+            sink,
+            seed=simulated.seed,
+            heart_rate_seconds=simulated.heart_rate_seconds,
+            pressure_seconds=simulated.pressure_seconds,
+            condition=_last_condition(study),
+        )
+        sources.append(source)
+    if bluetooth.devices:
+        sensors = [Sensor(device.address, device.kind) for device in bluetooth.devices]
+        radio = radio_factory(bluetooth.adapter)
+        sources.append(BluetoothVitals(sink, on_gap, sensors, radio))
+    if replay.file is not None:
+        file = at_home(replay.file)
+        readings = recorded_vitals(file) if file.suffix == ".db" else read_readings(file)
+        played = ReplayVitals(sink, readings, file.name, speed=replay.speed, loop=replay.loop)
+        sources.append(played)
+    return sources
 
 
 def configured_pulse(settings: Settings, sink: Sink, on_gap: GapSink) -> CameraPulse | None:
@@ -135,38 +127,3 @@ def _last_condition(study: Study) -> Callable[[], str | None]:
         return last
 
     return condition
-
-
-def _simulated(settings: Settings, study: Study, sink: Sink) -> list[VitalSource]:
-    simulated = settings.vitals.simulated
-    if not simulated.enabled:
-        return []
-    source = SimulatedVitals(
-        sink,
-        seed=simulated.seed,
-        heart_rate_seconds=simulated.heart_rate_seconds,
-        pressure_seconds=simulated.pressure_seconds,
-        condition=_last_condition(study),
-    )
-    return [source]
-
-
-def _replay(settings: Settings, sink: Sink) -> list[VitalSource]:
-    replay = settings.vitals.replay
-    if replay.file is None:
-        return []
-    file = at_home(replay.file)
-    if file.suffix == ".db":
-        readings = recorded_vitals(file)
-    else:
-        readings = read_readings(file)
-    return [ReplayVitals(sink, readings, file.name, speed=replay.speed, loop=replay.loop)]
-
-
-def _bluetooth(settings: Settings, sink: Sink, on_gap: GapSink) -> list[VitalSource]:
-    bluetooth = settings.vitals.bluetooth
-    if not bluetooth.devices:
-        return []
-    sensors = [Sensor(device.address, device.kind) for device in bluetooth.devices]
-    radio = radio_factory(bluetooth.adapter)
-    return [BluetoothVitals(sink, on_gap, sensors, radio)]

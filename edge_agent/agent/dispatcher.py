@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from edge_agent.agent.summary import SummaryWindow
@@ -48,14 +48,10 @@ class Conditions:
     """
 
     capture: bool
-    camera: bool
-    late_s: float
-    recording: bool
-    session: bool | None
-
-
-NOTHING_YET = Conditions(capture=True, camera=False, late_s=0.0, recording=False, session=None)
-"""How an agent is that has just started."""
+    camera: bool = False
+    late_s: float = 0.0
+    recording: bool = False
+    session: bool | None = None
 
 
 class HomeState:
@@ -166,20 +162,6 @@ def _vital(reading: VitalReading | None, at: Instant) -> dict[str, Any] | None:
         "source": reading.source,
         "flags": sorted(reading.flags),
     }
-
-
-def begin_home(client: MqttClient, *, simulated: bool, window_s: float, capture: bool) -> HomeState:
-    """Publish that nothing is known yet, and return what gathers what is known from now on.
-
-    Args:
-        client: publishes it.
-        simulated: whether the camera is a demonstration.
-        window_s: seconds after which it is published though nothing changed.
-        capture: whether the camera is switched on.
-    """
-    home = HomeState(simulated=simulated, window_s=window_s)
-    client.publish_state(home.now(replace(NOTHING_YET, capture=capture), clock.now()))
-    return home
 
 
 def tell_home(

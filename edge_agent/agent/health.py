@@ -1,4 +1,4 @@
-"""The health report of the appliance: the machine, the agent's threads, and the alarms."""
+"""The health report of the appliance: the machine, the agent's threads, and the alerts."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import psutil
 
 from edge_agent.alerts.figures import (
     AgentFigures,
-    AlarmLimits,
+    AlertLimits,
     MachineState,
     ThrottlingProbe,
-    alarms,
+    alerts_of,
 )
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
+from edge_agent.mqtt.health_payload import FleetHealth, SensorHealth
+from edge_agent.mqtt.payloads import Part
 from edge_agent.store.upkeep.health_history import HealthHistory
 
 _PROCESSOR_SENSORS = ("cpu_thermal", "coretemp", "k10temp", "zenpower", "soc_thermal", "acpitz")
@@ -43,7 +45,7 @@ class HealthMonitor:
         data: folder of the database; its disk is watched.
         device: name of the appliance.
         version: of the agent.
-        limits: of the alarms; ``None``: the usual ones.
+        limits: of the alerts; ``None``: the usual ones.
         throttling: asks the firmware about power and heat; ``None``: through ``vcgencmd``.
         history: keeps a report of each minute; ``None``: none is kept.
 
@@ -61,14 +63,14 @@ class HealthMonitor:
         device: str,
         version: str,
         *,
-        limits: AlarmLimits | None = None,
+        limits: AlertLimits | None = None,
         throttling: ThrottlingProbe | None = None,
         history: HealthHistory | None = None,
     ) -> None:
         self._data = data
         self._device = device
         self._version = version
-        self._limits = limits or AlarmLimits()
+        self._limits = limits or AlertLimits()
         self._throttling = throttling or ThrottlingProbe()
         self._history = history
         self._process = psutil.Process()
@@ -105,7 +107,7 @@ class HealthMonitor:
             "clock_synchronised": machine.clock_synchronised,
             "alarms": [
                 {"name": name, "text": text}
-                for name, text in alarms(figures, machine, self._limits).items()
+                for name, text in alerts_of(figures, machine, self._limits).items()
             ],
         }
         if self._history is not None:
@@ -163,25 +165,14 @@ def _thread_tables(figures: AgentFigures) -> dict[str, Any]:
                 for hole in figures.holes
             ],
         },
-        "fleet": figures.fleet
-        and {
-            "state": figures.fleet.state,
-            "waiting": figures.fleet.waiting,
-            "confirmed": figures.fleet.confirmed,
-            "given_up": figures.fleet.given_up,
-        },
-        "sensors": [
-            {
-                "source": sensor.source,
-                "kind": sensor.kind.value,
-                "connected": sensor.connected,
-                "battery_percent": sensor.battery_percent,
-                "contact": sensor.contact,
-                "reason": sensor.reason,
-            }
-            for sensor in figures.sensors
-        ],
+        "fleet": figures.fleet and _told(FleetHealth, figures.fleet),
+        "sensors": [_told(SensorHealth, sensor) for sensor in figures.sensors],
     }
+
+
+def _told(model: type[Part], figures: object) -> dict[str, Any]:
+    """Return those attributes that a part of the payload has."""
+    return model.model_validate(figures, from_attributes=True).model_dump(mode="json")
 
 
 def _rounded(value: float | None) -> float | None:

@@ -16,22 +16,25 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from edge_agent import __version__
 from edge_agent.agent import building
 from edge_agent.agent.broker import configured_client, configured_publishers
 from edge_agent.agent.dispatcher import (
+    Conditions,
     EventDispatcher,
     HomeState,
-    begin_home,
     live_state,
     tell_home,
 )
 from edge_agent.agent.health import HealthMonitor
+from edge_agent.agent.summary import SummaryWindow
 from edge_agent.agent.threads import AgentThreads, FigureReader
-from edge_agent.alerts.figures import AgentFigures, AlarmLimits
+from edge_agent.alerts.figures import AgentFigures, AlertLimits
 from edge_agent.camera.capture import CaptureWorker
+from edge_agent.camera.factory import open_camera
 from edge_agent.config.data import RecorderOptions
 from edge_agent.config.settings import Settings
 from edge_agent.control.listening import configured_control, configured_streams
@@ -45,6 +48,7 @@ from edge_agent.core.readings import Origin, VitalReading
 from edge_agent.core.threads import LatestValue, Worker
 from edge_agent.live.feed import SOCKET_NAME, LiveServer
 from edge_agent.mqtt.client import MqttClient
+from edge_agent.mqtt.payloads import Topics
 from edge_agent.store.database.files import finish_replacement
 from edge_agent.store.database.lock import lock
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
@@ -57,6 +61,7 @@ from edge_agent.store.upkeep.budget import Space, keep_to_budget
 from edge_agent.store.upkeep.copies import Standing, standing
 from edge_agent.store.upkeep.health_history import HealthHistory
 from edge_agent.store.write.boots import ClockCheck
+from edge_agent.store.write.outbox import last_seq
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.recognizer import Recognizer
@@ -64,13 +69,13 @@ from edge_agent.vision.worker import VisionWorker, watch_skin
 from edge_agent.vitals.sources import VitalIngest
 
 
-def is_fresh(figures: AgentFigures, limits: AlarmLimits | None = None) -> bool:
+def is_fresh(figures: AgentFigures) -> bool:
     """Return whether neither frames nor rows are stuck, so that systemd need not restart the agent.
 
     A camera that failed with a known reason is reopened by its own thread, and a disk that refuses
     rows is not mended by a restart: both count as fresh.
     """
-    limits = limits or AlarmLimits()
+    limits = AlertLimits()
     hangs = figures.camera_error is None and (figures.frame_age_s or 0.0) > limits.frame_age_s
     stuck = figures.store_error is None and figures.waiting_s > limits.waiting_s
     return not (hangs or stuck)
@@ -87,7 +92,7 @@ LIVE_STATE_S = 1.0
 MQTT_HEALTH_S = 60.0
 PRUNE_S = 3600.0
 UPKEEP_S = 60.0
-"""Period of the look at the copies and at the clock, for the alarms."""
+"""Period of the look at the copies and at the clock, for the alerts."""
 PRUNE_WITHIN_S = 2.0
 """Longest deletion of old rows in the loop, which must not stand still for the watchdog.
 
@@ -126,7 +131,7 @@ class Agent:
         self._stop = StopRequest()
         self._dead: Worker | None = None
         self._home: HomeState | None = None
-        self._alarms: list[str] | None = None
+        self._alerts: list[str] | None = None
         self._space: Space | None = None
         self._copies = Standing()
         self._clock_doubt: str | None = None
@@ -169,15 +174,18 @@ class Agent:
             settings, self._database, self._study, self._permission, ingest, self._rescue
         )
         if settings.mqtt.home_assistant and client is not None:
-            self._home = begin_home(
-                client,
-                simulated=self._is_simulated,
-                window_s=settings.summary.window,
-                capture=self._permission.off is None,
-            )
+            window_s = settings.summary.window
+            self._home = HomeState(simulated=self._is_simulated, window_s=window_s)
+            capture = self._permission.off is None
+            client.publish_state(self._home.now(Conditions(capture=capture), clock.now()))
         live = LiveServer(data / SOCKET_NAME, simulated=self._is_simulated)
         recorder = self._make_recorder(client)
-        window = building.configured_window(settings, self._database)
+        window = SummaryWindow(
+            settings.device.name,
+            clock.now(),
+            simulated=self._is_simulated,
+            last_seq=last_seq(self._database, Topics.SUMMARY),
+        )
         self._dispatcher = EventDispatcher(
             recorder, window, live, client, self._is_simulated, self._home
         )
@@ -228,7 +236,7 @@ class Agent:
 
     def _make_capture(self, latest_frame: LatestValue[Frame], recorder: Recorder) -> CaptureWorker:
         return CaptureWorker(
-            building.camera_factory(self._settings),
+            partial(open_camera, self._settings.camera),
             latest_frame,
             recorder.submit,
             self._end_of_file,
@@ -291,7 +299,9 @@ class Agent:
         if self._needs_session and self._session_timer.due():
             self._look_for_session()
         if self._clock_timer.due():
-            self._check_clock(clock.now())
+            at = clock.now()
+            if self._clock_watch.has_changed(at):  # rows that a wrong clock dated are moved
+                self._threads.recorder.submit(ClockCheck(at))
             self._permission.look()
         if self._window_timer.due():
             self._dispatcher.close_window(clock.now())
@@ -300,8 +310,10 @@ class Agent:
         if self._live_timer.due():
             self._rescue.look_for_note()
             self._report(self._figures.read(self._space, self._read_error))
-        if self._watchdog_timer is not None and self._watchdog_timer.due():
-            self._tell_watchdog()
+        timer = self._watchdog_timer
+        if timer is not None and timer.due() and is_fresh(self._figures.read(self._space)):
+            # without a word in time, systemd restarts the agent: all that helps a driver that hangs
+            self._notifier.watchdog()
         if self._prune_timer.due():
             self._prune()
         if self._upkeep_timer.due():
@@ -323,39 +335,22 @@ class Agent:
             session = None if self._read_error else self._permission.session_open
             tell_home(self._home, self._threads, state["camera"], session, at)
 
-    def _check_clock(self, at: clock.Instant) -> None:
-        """Let rows that were dated by a wrong clock be moved as soon as it was set."""
-        if self._clock_watch.has_changed(at):
-            self._threads.recorder.submit(ClockCheck(at))
-
     def _look_for_session(self) -> None:
         """Ask whether a session is open; while the database cannot be read, what was holds."""
         try:
             self._permission.session_open = self._study.open_session() is not None
-        except StoreError as error:
-            self._could_not_read(error)
+        except StoreError as error:  # it is tried again, and the recorder looks at damage
+            if self._read_error is None:
+                log.warning("the database could not be read: %s", error)
+            self._read_error = str(error)
+            self._rescue.report(error)
         else:
             self._read_error = None
-
-    def _could_not_read(self, error: StoreError) -> None:
-        """Note an error of reading: it is tried again, and the recorder looks at damage."""
-        if self._read_error is None:
-            log.warning("the database could not be read: %s", error)
-        self._read_error = str(error)
-        self._rescue.report(error)
-
-    def _tell_watchdog(self) -> None:
-        """Tell systemd that the agent is alive, unless frames or rows are stuck.
-
-        Without a word in time, systemd restarts the agent: the only help for a driver that hangs.
-        """
-        if is_fresh(self._figures.read(self._space)):
-            self._notifier.watchdog()
 
     def _report(self, figures: AgentFigures) -> None:
         """Publish the health: always to the live feed, every minute to the broker.
 
-        When an alarm starts or ends, the broker gets it at once.
+        When an alert starts or ends, the broker gets it at once.
         """
         figures = replace(
             figures,
@@ -366,13 +361,13 @@ class Agent:
         report = self._monitor.report(figures, clock.now())
         self._governor.set_temperature(report["temperature_celsius"])
         self._threads.live.publish({"type": "health", **report})
-        alarms = [alarm["name"] for alarm in report["alarms"]]
+        alerts = [alert["name"] for alert in report["alarms"]]
         if self._home is not None:
             self._home.set_health(report)
         client = self._threads.client
-        if client is not None and (self._mqtt_timer.due() or alarms != self._alarms):
+        if client is not None and (self._mqtt_timer.due() or alerts != self._alerts):
             client.publish_health(report)
-        self._alarms = alarms
+        self._alerts = alerts
 
     def _prune(self) -> None:
         """Delete rows that are too old, and the oldest ones beyond the disk budget."""

@@ -12,14 +12,13 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Rate
 from edge_agent.core.expression import Frame
 from edge_agent.core.threads import LatestValue, Worker
-from edge_agent.core.vitals import SensorState
 from edge_agent.live.feed import LiveServer
 from edge_agent.live.preview import PreviewServer
 from edge_agent.lsl.worker import StreamWorker
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.upkeep.budget import Space
-from edge_agent.store.write.changes import Replicates, ReplicationStanding
+from edge_agent.store.write.changes import Replicates
 from edge_agent.store.write.recorder import Recorder
 from edge_agent.vision.governor import Governor
 from edge_agent.vision.worker import VisionWorker
@@ -134,6 +133,7 @@ class FigureReader:
         client = self._threads.client
         capture = self._threads.capture
         vision = self._threads.vision
+        alerts = self._threads.alerts
         plan = self._governor.plan
         fps = readings = None
         if not capture.is_idle:
@@ -156,10 +156,7 @@ class FigureReader:
             read_error=read_error,
             rows_set_aside=recorder.set_aside,
             salvage=self._threads.carrier.sentence(),
-            budget_cut_ms=space.cut_ms if space else None,
-            budget_over_bytes=space.over_bytes if space else 0,
-            aside_bytes=space.aside_bytes if space else 0,
-            aside_over_bytes=space.aside_over_bytes if space else 0,
+            space=space,
             mqtt_state=client.state.value if client else "disabled",
             mqtt_error=client.last_error if client else None,
             mqtt_state_s=client.state_seconds if client else 0.0,
@@ -170,8 +167,13 @@ class FigureReader:
             duplicates=recorder.duplicates,
             readings_taken=self._ingest.taken,
             readings_refused=self._ingest.refused,
-            sensors=self._sensors(),
-            fleet=self._fleet(),
+            sensors=tuple(
+                state
+                for source in self._threads.vitals
+                if isinstance(source, BluetoothVitals)
+                for state in source.states
+            ),
+            fleet=next((one.standing for one in alerts if isinstance(one, Replicates)), None),
         )
 
     def _frame_age_s(self) -> float | None:
@@ -183,18 +185,6 @@ class FigureReader:
             return None
         latest_s = max(self._threads.vision.last_sign_s, self._threads.capture.begun_s)
         return clock.boot_seconds() - latest_s
-
-    def _fleet(self) -> ReplicationStanding | None:
-        senders = (one for one in self._threads.alerts if isinstance(one, Replicates))
-        return next((sender.standing for sender in senders), None)
-
-    def _sensors(self) -> tuple[SensorState, ...]:
-        return tuple(
-            state
-            for source in self._threads.vitals
-            if isinstance(source, BluetoothVitals)
-            for state in source.states
-        )
 
 
 def _age_s(boot_s: float | None) -> float | None:

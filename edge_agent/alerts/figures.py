@@ -16,12 +16,13 @@ from edge_agent.core.clock import boot_seconds, iso_utc
 from edge_agent.core.texts import N_, Message, as_message, joined
 from edge_agent.core.vitals import SensorState
 from edge_agent.mqtt.sending import SeqHole
+from edge_agent.store.upkeep.budget import Space
 from edge_agent.store.upkeep.copies import Standing
 from edge_agent.store.write.changes import ReplicationStanding
 
 
 def _fleet_alerts(fleet: ReplicationStanding | None, broken_s: float) -> dict[str, str]:
-    """Return the alarms of the stream: name → sentence that says what to do.
+    """Return the alerts of the stream: name → sentence that says what to do.
 
     Args:
         fleet: how it stands; ``None``: nothing is sent to a collector.
@@ -175,10 +176,7 @@ class AgentFigures:
         rows_set_aside: rows since the start that the database refused; they are kept.
         damage: what is damaged in the database, until it is dealt with.
         salvage: what became of a database that was damaged, deleted or moved.
-        budget_cut_ms: rows before this time were deleted for the disk budget; ``None``: none were.
-        budget_over_bytes: by how much the database is larger than its share of the budget.
-        aside_bytes: of databases that were damaged or replaced, and lie aside.
-        aside_over_bytes: by how much these, the database and its copies exceed the whole budget.
+        space: how the database stands with its budget; ``None`` before the first look.
         copies: how the copies of the database stand.
         clock_doubt: why no row is deleted by the clock, and what to do; ``None``: it is believed.
         mqtt_state: of the connection to the broker; ``disabled`` without one.
@@ -211,10 +209,7 @@ class AgentFigures:
     rows_set_aside: int = 0
     damage: str | None = None
     salvage: str | None = None
-    budget_cut_ms: int | None = None
-    budget_over_bytes: int = 0
-    aside_bytes: int = 0
-    aside_over_bytes: int = 0
+    space: Space | None = None
     copies: Standing = field(default_factory=Standing)
     clock_doubt: str | None = None
     mqtt_state: str = "disabled"
@@ -243,7 +238,7 @@ class MachineState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlarmLimits:
+class AlertLimits:
     """The limits beyond which a figure is an alarm.
 
     Attributes:
@@ -265,8 +260,8 @@ class AlarmLimits:
     battery_percent: int = 10
 
 
-def alarms(figures: AgentFigures, machine: MachineState, limits: AlarmLimits) -> dict[str, str]:
-    """Return the alarms in a fixed order: name for programs → sentence that says what to do.
+def alerts_of(figures: AgentFigures, machine: MachineState, limits: AlertLimits) -> dict[str, str]:
+    """Return the alerts in a fixed order: name for programs → sentence that says what to do.
 
     Each sentence is a :class:`Message`.
     """
@@ -274,7 +269,7 @@ def alarms(figures: AgentFigures, machine: MachineState, limits: AlarmLimits) ->
     return {name: as_message(text) for name, text in texts.items()}
 
 
-def _machine_alerts(machine: MachineState, limits: AlarmLimits) -> dict[str, str]:
+def _machine_alerts(machine: MachineState, limits: AlertLimits) -> dict[str, str]:
     texts: dict[str, str] = {}
     celsius = machine.temperature
     power = machine.throttling
@@ -319,7 +314,7 @@ def _machine_alerts(machine: MachineState, limits: AlarmLimits) -> dict[str, str
     return texts
 
 
-def _thread_alerts(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
+def _thread_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, str]:
     texts: dict[str, str] = {}
     age_s = figures.frame_age_s
     if figures.camera_error is not None:
@@ -339,7 +334,7 @@ def _thread_alerts(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
     )
 
 
-def _database_alerts(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
+def _database_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, str]:
     texts: dict[str, str] = {}
     if figures.store_error is not None:
         texts["store"] = Message(
@@ -386,7 +381,7 @@ def _database_alerts(figures: AgentFigures, limits: AlarmLimits) -> dict[str, st
     return texts
 
 
-def _broker_alerts(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
+def _broker_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, str]:
     texts: dict[str, str] = {}
     if figures.mqtt_state not in _WELL and figures.mqtt_state_s > limits.broker_away_s:
         texts["broker_away"] = Message(
@@ -421,32 +416,34 @@ def _broker_alerts(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]
 
 
 def _upkeep_alerts(figures: AgentFigures) -> dict[str, str]:
-    texts = _budget_alerts(figures) | _copy_alerts(figures.copies)
+    texts = _budget_alerts(figures.space) | _copy_alerts(figures.copies)
     if (doubt := figures.clock_doubt) is not None:
         texts["clock_not_believed"] = Message(N_("Old rows are not deleted. {doubt}"), doubt=doubt)
     return texts
 
 
-def _budget_alerts(figures: AgentFigures) -> dict[str, str]:
+def _budget_alerts(space: Space | None) -> dict[str, str]:
     texts: dict[str, str] = {}
-    if figures.budget_cut_ms is not None:
+    if space is None:
+        return texts
+    if space.cut_ms is not None:
         texts["disk_budget"] = Message(
             N_(
                 "Rows of before {day} were deleted early to keep to the disk budget, none of a "
                 "session. Raise record.budget_mb, or lower record.keep_days to what fits."
             ),
-            day=iso_utc(figures.budget_cut_ms)[:10],
+            day=iso_utc(space.cut_ms)[:10],
         )
-    if figures.budget_over_bytes:
+    if space.over_bytes:
         texts["disk_budget_exceeded"] = Message(
             N_(
                 "The database is {megabytes:.0f} MB larger than the disk budget allows; sessions "
                 "and the last day are not deleted for it. Export and erase participants who are "
                 "done, or raise record.budget_mb."
             ),
-            megabytes=figures.budget_over_bytes / 1e6,
+            megabytes=space.over_bytes / 1e6,
         )
-    if figures.aside_over_bytes:
+    if space.aside_over_bytes:
         texts["aside_files"] = Message(
             N_(
                 "Databases that were damaged or replaced take {megabytes:.0f} MB beside the "
@@ -454,8 +451,8 @@ def _budget_alerts(figures: AgentFigures) -> dict[str, str]:
                 "are never deleted by themselves: copy affect-edge.db.damaged.* and "
                 "affect-edge.db.replaced.* away, then delete them here."
             ),
-            megabytes=figures.aside_bytes / 1e6,
-            over=figures.aside_over_bytes / 1e6,
+            megabytes=space.aside_bytes / 1e6,
+            over=space.aside_over_bytes / 1e6,
         )
     return texts
 
@@ -496,8 +493,8 @@ def _copy_alerts(copies: Standing) -> dict[str, str]:
     return texts
 
 
-def _sensor_alerts(figures: AgentFigures, limits: AlarmLimits) -> dict[str, str]:
-    """Return the alarms of the sensors.
+def _sensor_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, str]:
+    """Return the alerts of the sensors.
 
     A sensor out of reach is no alarm: straps are taken off, and a cuff sleeps between measurements.
     """

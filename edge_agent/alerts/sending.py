@@ -315,16 +315,13 @@ class AlertOptions:
             OSError: the file of addresses cannot be read.
             ValueError: it is no text.
         """
+        own = [address.get_secret_value() for address in self.table.notify]
         file = self.table.notify_file
-        return targets_of((*self._addresses, *(() if file is None else read_addresses(file))))
+        return targets_of(own if file is None else (*own, *read_addresses(file)))
 
     def targets_without_file(self) -> tuple[Target, ...]:
         """Return those that the configuration names itself."""
-        return targets_of(self._addresses)
-
-    @property
-    def _addresses(self) -> tuple[str, ...]:
-        return tuple(address.get_secret_value() for address in self.table.notify)
+        return targets_of(address.get_secret_value() for address in self.table.notify)
 
 
 NO_ALERTS = AlertOptions(AlertSettings(enabled=False))
@@ -409,16 +406,20 @@ class AlertSender(Worker):
         messages = [message for message in due if now_s >= self._not_before_s.get(message.key, 0.0)]
         if not messages:
             return
-        posts = [self._post_of(message) for message in messages]
+        posts = [
+            Post(
+                message.target,
+                message.title(options.device),
+                message.body(),
+                "success" if message.event == ENDED else "warning",
+            )
+            for message in messages
+        ]
         errors = post(posts, self.stopping, options.language)
         if self.stopping.is_set():
             return
         for message, error in zip(messages, errors, strict=True):
             self._note(message, error)
-
-    def _post_of(self, message: Message) -> Post:
-        kind = "success" if message.event == ENDED else "warning"
-        return Post(message.target, message.title(self._options.device), message.body(), kind)
 
     def _note(self, message: Message, error: str) -> None:
         """Write down what became of a message, and when it is tried again."""

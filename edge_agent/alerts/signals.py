@@ -145,7 +145,7 @@ class FeedSignals:
         if health is None:
             return UNKNOWN
         if health["disk"] is None:
-            return Signal(Zone.BEYOND, reason=_alarm_text(health, _DISK_GONE))
+            return Signal(Zone.BEYOND, reason=_alert_text(health, _DISK_GONE))
         free_mb = health["disk"]["free_bytes"] / 1e6
         return Signal(zone_of(rule, free_mb), free_mb)
 
@@ -153,7 +153,7 @@ class FeedSignals:
         health = self._get("health", at_s, HEALTH_S)
         if health is None:
             return UNKNOWN
-        text = _alarm_text(health, _COPY)
+        text = _alert_text(health, _COPY)
         if text:
             return Signal(Zone.BEYOND, reason=text)
         age_s = health["copies"]["last_good_age_seconds"]
@@ -163,6 +163,6 @@ class FeedSignals:
         return Signal(zone_of(rule, hours), hours)
 
 
-def _alarm_text(health: Mapping[str, Any], start: str) -> str:
-    """Return the texts of the alarms whose names begin so."""
+def _alert_text(health: Mapping[str, Any], start: str) -> str:
+    """Return the texts of the alerts whose names begin so."""
     return " ".join(one["text"] for one in health["alarms"] if one["name"].startswith(start))

@@ -132,9 +132,9 @@ def _camera(settings: Settings, health: Mapping[str, Any] | None) -> Finding:
         if fps is None:
             return fine("camera", "closed by the agent until it is needed")
         return fine("camera", f"in use by the agent, {fps} frames/s")
-    from edge_agent.agent.building import camera_factory
+    from edge_agent.camera.factory import open_camera
 
-    with camera_factory(settings)() as camera:
+    with open_camera(settings.camera) as camera:
         frame = camera.read()
         height, width = frame.image.shape[:2]
         text = f"{camera.name} gives {width}×{height}"

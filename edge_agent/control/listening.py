@@ -7,14 +7,14 @@ an experiment program. Both are built from the settings, and the streams that ar
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edge_agent.config.settings import Settings
 from edge_agent.control.orders import ClockNote, OrderWorker, Quiet
 from edge_agent.core import clock
-from edge_agent.core.clock import Every, Instant
+from edge_agent.core.clock import Every
 from edge_agent.core.errors import ServerError, StudyError
 from edge_agent.core.study import read_order
 from edge_agent.core.threads import Worker
@@ -103,7 +103,12 @@ class MarkerStream(Worker):
         at = self._clock.instant_of(stamp_s)
         try:
             order = read_order(self._text_of(value))
-            _check_time(at)
+            ahead_s = at.seconds_since(clock.now())
+            if not -_OLDEST_S <= ahead_s <= _LATEST_S:
+                raise StudyError(
+                    f"A marker {ahead_s:+.0f} s from now is not set. Let the program stamp its "
+                    "samples with local_clock(), or leave the stamp out."
+                )
         except StudyError as error:
             self._strange.warn("control: %s: %s", self._sender, error)
             return
@@ -119,15 +124,6 @@ class MarkerStream(Worker):
         if int(text) not in self._codes:
             raise StudyError(f"The code {text} is not in [control.codes]. Add it there.")
         return self._codes[int(text)]
-
-
-def _check_time(at: Instant) -> None:
-    ahead_s = at.seconds_since(clock.now())
-    if not -_OLDEST_S <= ahead_s <= _LATEST_S:
-        raise StudyError(
-            f"A marker {ahead_s:+.0f} s from now is not set. Let the program stamp its samples "
-            "with local_clock(), or leave the stamp out."
-        )
 
 
 MOST_PER_SECOND = 100
@@ -258,7 +254,11 @@ def configured_streams(settings: Settings, database: Path) -> StreamWorker | Non
         StreamOptions(settings.device.name, settings.lsl),
         database,
         simulated=settings.camera.source == "demo",
-        sensors=_sensors(settings),
+        sensors=[
+            (kind, Sensor(device.address, device.kind).source)
+            for device in settings.vitals.bluetooth.devices
+            for kind in _GIVES[device.kind]
+        ],
     )
 
 
@@ -279,9 +279,3 @@ def configured_control(settings: Settings, study: Study) -> list[Worker]:
         port = control.serial_port
         workers.append(SerialCodes(port, control.serial_baud, orders, control.codes))
     return workers
-
-
-def _sensors(settings: Settings) -> Iterator[tuple[VitalKind, str]]:
-    for device in settings.vitals.bluetooth.devices:
-        for kind in _GIVES[device.kind]:
-            yield kind, Sensor(device.address, device.kind).source

@@ -103,7 +103,13 @@ class OrderWorker(Worker):
         """Carry out one order; while the database cannot be written, try again."""
         for attempt in count():
             try:
-                _carry_out(self._study, order, at)
+                match order:
+                    case MarkerOrder():
+                        self._study.add_marker(order.kind, order.label, at)
+                    case StartOrder(who, purpose, setting, name):
+                        self._study.start_session(who, purpose, name, at, setting=setting)
+                    case EndOrder():
+                        self._study.end_session(at)
             except StudyError as error:
                 self._refused.warn("control: %s: refused: %s", sender, error)
                 return
@@ -133,12 +139,3 @@ class Quiet:
             text = f"{text} ({self._held} more since the last such line)"
             self._held = 0
         log.warning(text, *values)
-
-
-def _carry_out(study: Study, order: Order, at: Instant) -> None:
-    if isinstance(order, MarkerOrder):
-        study.add_marker(order.kind, order.label, at)
-    elif isinstance(order, StartOrder):
-        study.start_session(order.participant, order.purpose, order.name, at, setting=order.setting)
-    elif isinstance(order, EndOrder):
-        study.end_session(at)

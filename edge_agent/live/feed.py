@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.core import clock
-from edge_agent.core.expression import Box, Observation, Recognition
+from edge_agent.core.expression import Observation, Recognition
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.texts import messages_in, parts_of
 from edge_agent.live.sockets import SocketWorker, socket_address
@@ -66,9 +66,12 @@ def expression_message(recognition: Recognition, *, simulated: bool = False) -> 
 
 def _face(observation: Observation, recognition: Recognition) -> dict[str, Any]:
     smoothed = observation.smoothed
+    box = observation.face.box
+    width, height = recognition.frame_width, recognition.frame_height
+    relative = (box.x / width, box.y / height, box.width / width, box.height / height)
     return {
         "track": observation.track,
-        "box": _relative(observation.face.box, recognition.frame_width, recognition.frame_height),
+        "box": [round(part, 5) for part in relative],
         "primary": observation.primary,
         "emotion": observation.emotion.value if observation.emotion else None,
         "probabilities": {name: round(p, 4) for name, p in observation.raw.as_dict().items()},
@@ -77,11 +80,6 @@ def _face(observation: Observation, recognition: Recognition) -> dict[str, Any]:
         "quality": round(observation.quality, 4),
         "flaw": observation.reject_reason.value if observation.reject_reason else None,
     }
-
-
-def _relative(box: Box, width: int, height: int) -> list[float]:
-    parts = (box.x / width, box.y / height, box.width / width, box.height / height)
-    return [round(part, 5) for part in parts]
 
 
 def vital_message(reading: VitalReading) -> dict[str, Any]:

@@ -189,22 +189,20 @@ def _info(pylsl: Any, spec: StreamSpec) -> Any:
         f"affect-edge/{spec.device}/{spec.key}",
     )
     description = info.desc()
-    acquisition = description.append_child("acquisition")
-    acquisition.append_child_value("manufacturer", "Affect Edge")
-    acquisition.append_child_value("serial_number", spec.device)
-    source = description.append_child("source")
-    source.append_child_value("name", spec.source)
-    source.append_child_value("nature", spec.nature)
+    _describe(description, "acquisition", manufacturer="Affect Edge", serial_number=spec.device)
+    _describe(description, "source", name=spec.source, nature=spec.nature)
     channels = description.append_child("channels")
     for label, unit, content in spec.channels:
-        channel = channels.append_child("channel")
-        channel.append_child_value("label", label)
-        channel.append_child_value("unit", unit)
-        channel.append_child_value("type", content)
+        _describe(channels, "channel", label=label, unit=unit, type=content)
     if spec.flags:
         flags = description.append_child("flags")
         for bit, name in enumerate(spec.flags):
-            flag = flags.append_child("flag")
-            flag.append_child_value("value", str(1 << bit))
-            flag.append_child_value("label", name)
+            _describe(flags, "flag", value=str(1 << bit), label=name)
     return info
+
+
+def _describe(parent: Any, kind: str, /, **values: str) -> None:
+    """Add a child with these values."""
+    child = parent.append_child(kind)
+    for key, value in values.items():
+        child.append_child_value(key, value)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -120,9 +120,9 @@ class Streams:
         """Send a marker, such as ``stimulus_start/anger``, or a session's start or end."""
         self._events(stream).push([text], self.clock.stamp_of(at))
 
-    def offer(self, kind: VitalKind, source: str, flags: Set[VitalFlag] = frozenset()) -> None:
+    def offer(self, kind: VitalKind, source: str) -> None:
         """Make the stream of a sensor before it speaks: recorders list streams at their start."""
-        self._vital_outlet(kind, source, _nature(flags))
+        self._vital_outlet(kind, source, "measured")
 
     def offer_events(self) -> None:
         """Make the streams of markers and sessions."""
@@ -223,10 +223,6 @@ class FeedReader:
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
-        self._takers: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
-            "expression": self._take_expression,
-            "vital": self._take_vital,
-        }
 
     def take(self, message: Mapping[str, Any]) -> None:
         """Pass on a message of the live feed.
@@ -234,9 +230,10 @@ class FeedReader:
         Messages of other types are ignored.
         """
         self._streams.look()
-        taker = self._takers.get(str(message.get("type")))
-        if taker is not None:
-            taker(message)
+        if message.get("type") == "expression":
+            self._take_expression(message)
+        elif message.get("type") == "vital":
+            self._take_vital(message)
 
     def _take_expression(self, message: Mapping[str, Any]) -> None:
         face = next((face for face in message["faces"] if face["primary"]), None)

@@ -114,7 +114,12 @@ class MqttClient(Worker):
     Args:
         options: broker, names, waiting times and subscriptions.
         outbox: messages that must arrive; used from this worker's thread only.
-        on_state: called in this worker's thread with state and text when the state changes.
+
+    Attributes:
+        state: of the connection to the broker.
+        last_error: what is wrong and what to do; ``None`` while all is well.
+        waiting: messages in the outbox at its last count.
+        holes: the newest holes in the numbers of messages, newest first, at the last look.
 
     Raises:
         MqttError: the settings cannot work with any broker.
@@ -129,12 +134,7 @@ class MqttClient(Worker):
             client.join(timeout_s=5)
     """
 
-    def __init__(
-        self,
-        options: MqttOptions,
-        outbox: sending.OutboxQueue,
-        on_state: Callable[[MqttState, str | None], None] | None = None,
-    ) -> None:
+    def __init__(self, options: MqttOptions, outbox: sending.OutboxQueue) -> None:
         super().__init__("mqtt")
         self._options = options
         self._context = encryption(options.broker)
@@ -142,14 +142,13 @@ class MqttClient(Worker):
         self._client_id = self._topics.base.replace("/", "-")
         self._outbox = outbox
         self._subscriptions = {self._topics.full(one.suffix): one for one in options.subscriptions}
-        self._on_state = on_state
-        self._state = MqttState.CONNECTING
-        self._last_error: str | None = None
+        self.state = MqttState.CONNECTING
+        self.last_error: str | None = None
         self._since_s = clock.boot_seconds()
-        self._waiting = 0
+        self.waiting = 0
         self._short_lived = 0
         self._acknowledged: set[int] = set()
-        self._holes: Sequence[sending.SeqHole] = ()
+        self.holes: Sequence[sending.SeqHole] = ()
         self._guard = sending.DropGuard()
         self._queues = QueueClearing(options.broker, self._context)
         self._live = sending.LiveMessages(self._topics)
@@ -166,24 +165,9 @@ class MqttClient(Worker):
         self._wake = WakeSignal()
 
     @property
-    def state(self) -> MqttState:
-        """State of the connection to the broker."""
-        return self._state
-
-    @property
-    def last_error(self) -> str | None:
-        """What is wrong and what to do; ``None`` while all is well."""
-        return self._last_error
-
-    @property
     def state_seconds(self) -> float:
         """How long the state has not changed."""
         return clock.boot_seconds() - self._since_s
-
-    @property
-    def waiting(self) -> int:
-        """Messages in the outbox at its last count."""
-        return self._waiting
 
     @property
     def set_aside(self) -> Mapping[str, int]:
@@ -194,11 +178,6 @@ class MqttClient(Worker):
     def left_out(self) -> Mapping[str, int]:
         """Topics without messages that are too large for the broker: suffix → bytes of those."""
         return self._sender.left_out
-
-    @property
-    def holes(self) -> Sequence[sending.SeqHole]:
-        """The newest holes in the numbers of messages, newest first, at the last look."""
-        return self._holes
 
     def wake(self) -> None:
         """Announce that messages were committed to the outbox; callable from any thread."""
@@ -240,7 +219,7 @@ class MqttClient(Worker):
 
         While the broker is away it is not published at all; the timeline has it.
         """
-        if self._state is MqttState.CONNECTED:
+        if self.state is MqttState.CONNECTED:
             self._live.add_vital(payload)
             self._wake.set()
 
@@ -283,7 +262,7 @@ class MqttClient(Worker):
 
         Few brokers give that as the reason, so it is guessed from short connections in a row.
         """
-        if self._state is MqttState.CONNECTED:
+        if self.state is MqttState.CONNECTED:
             if lasted_s < SHORT_SECONDS:
                 self._short_lived += 1
             else:
@@ -330,12 +309,12 @@ class MqttClient(Worker):
 
     def _report_silence(self, connection: Connection) -> None:
         """Say that a broker does not answer, or that it does again."""
-        is_silent = connection.silence.owed_s > SILENT_SECONDS
-        if is_silent and self._state is MqttState.CONNECTED:
+        is_silent = connection.owed_s > SILENT_SECONDS
+        if is_silent and self.state is MqttState.CONNECTED:
             broker = self._options.broker
             text = "does not answer, although it is connected. Look whether the broker hangs, or"
             self._set_state(MqttState.SILENT, f"{broker.where}: {text} the network to it.")
-        elif not is_silent and self._state is MqttState.SILENT:
+        elif not is_silent and self.state is MqttState.SILENT:
             self._set_state(MqttState.CONNECTED, self._remark)
 
     def _begin_delivery(self) -> sending.OutboxDelivery:
@@ -385,7 +364,7 @@ class MqttClient(Worker):
             elif more:
                 self._set_state(MqttState.CONNECTED, self._remark)
             due = now_s >= self._next_poll_s
-            if self._state is not MqttState.UNAUTHORISED:
+            if self.state is not MqttState.UNAUTHORISED:
                 due = due or more or self._send_now or self._outbox.has_changed()
             if due and now_s >= self._settled_s:
                 # Cleared before reading: what is committed from here on sets it again.
@@ -393,18 +372,18 @@ class MqttClient(Worker):
                 self._next_poll_s = now_s + POLL_SECONDS
                 delivery.send(connection)
                 self._count()
-                if self._state is MqttState.CONNECTED:
-                    self._set_state(self._state, self._remark)
+                if self.state is MqttState.CONNECTED:
+                    self._set_state(self.state, self._remark)
         except StoreError as error:
             self._send_now = False
             self._next_poll_s = now_s + POLL_SECONDS
-            self._set_state(self._state, f"the outbox cannot be read or written: {error}")
+            self._set_state(self.state, f"the outbox cannot be read or written: {error}")
 
     def _count(self) -> None:
         """Count the waiting messages, and look which are missing."""
         try:
-            self._waiting = self._outbox.count()
-            self._holes = self._outbox.holes(HOLES_TOLD)
+            self.waiting = self._outbox.count()
+            self.holes = self._outbox.holes(HOLES_TOLD)
         except StoreError as error:
             log.debug("mqtt: the outbox cannot be counted: %s", error)
 
@@ -439,15 +418,13 @@ class MqttClient(Worker):
 
     def _set_state(self, state: MqttState, text: str | None) -> None:
         """Remember the state; log a change and pass it on."""
-        if (state, text) == (self._state, self._last_error):
+        if (state, text) == (self.state, self.last_error):
             return
-        if state is not self._state:
+        if state is not self.state:
             self._since_s = clock.boot_seconds()
-        self._state = state
-        self._last_error = text
+        self.state = state
+        self.last_error = text
         if text is None:
             log.info("mqtt: %s", state)
         else:
             log.warning("mqtt: %s: %s", state, text)
-        if self._on_state is not None:
-            self._on_state(state, text)

@@ -180,40 +180,6 @@ ASK_SECONDS = 0.7
 """A broker that said nothing for this long is asked for a sign of life."""
 
 
-class Silence:
-    """The silence of one connection: seconds of the boot clock.
-
-    Example:
-        >>> silence = Silence()
-        >>> silence.is_long(), silence.owed_s
-        (False, 0.0)
-    """
-
-    def __init__(self) -> None:
-        self._heard_s = boot_seconds()
-        self._asked_s: float | None = None
-
-    @property
-    def owed_s(self) -> float:
-        """Seconds since the broker was asked for a sign of life; 0 where it owes none."""
-        if self._asked_s is None:
-            return 0.0
-        return boot_seconds() - self._asked_s
-
-    def is_long(self) -> bool:
-        """Tell whether it is time to ask: nothing was heard, and nothing is owed."""
-        return self._asked_s is None and boot_seconds() - self._heard_s >= ASK_SECONDS
-
-    def note_question(self) -> None:
-        """Note that the broker was asked."""
-        self._asked_s = boot_seconds()
-
-    def note_answer(self) -> None:
-        """Note that the broker said something."""
-        self._heard_s = boot_seconds()
-        self._asked_s = None
-
-
 CONNECT_SECONDS = 4.0
 """Longest wait for the TCP connection: less than the five seconds in which the agent must stop."""
 ANSWER_SECONDS = 10.0
@@ -287,7 +253,8 @@ class Connection:
         self._messages: deque[ReceivedMessage] = deque(maxlen=MOST_RECEIVED)
         self._failed_subscriptions: list[str] = []
         self._subscriptions: dict[int, str] = {}
-        self.silence = Silence()
+        self._heard_s = boot_seconds()
+        self._asked_s: float | None = None
         self.receive_maximum = 65535
         self.maximum_packet: int | None = None
         version = _VERSIONS[broker.protocol]
@@ -319,26 +286,19 @@ class Connection:
         Raises:
             ConnectionEndedError: the broker is not reachable, not trusted, or refuses.
         """
+        properties: Properties | None = None
+        if self._broker.protocol == "5":
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.MaximumPacketSize = LARGEST_PACKET_BYTES
+        host, port, keepalive = self._broker.host, self._broker.port, self._broker.keepalive
         try:
-            self._client.connect(
-                self._broker.host,
-                self._broker.port,
-                self._broker.keepalive,
-                properties=self._connect_properties(),
-            )
+            self._client.connect(host, port, keepalive, properties=properties)
         except (OSError, UnicodeError, LookupError) as error:  # the last by an odd WebSocket answer
             raise not_reached(self._broker, error) from error
         sock = self._socket()
         self._selector.register(sock, selectors.EVENT_READ)
         self._selector.register(self._wake, selectors.EVENT_READ)
         self._await_connack()
-
-    def _connect_properties(self) -> Properties | None:
-        if self._broker.protocol != "5":
-            return None
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.MaximumPacketSize = LARGEST_PACKET_BYTES
-        return properties
 
     def _await_connack(self) -> None:
         """Pump until the broker has answered."""
@@ -391,9 +351,10 @@ class Connection:
         Raises:
             ConnectionEndedError: the connection is over.
         """
-        if self._connack is not None and self.silence.is_long():
+        is_long = self._asked_s is None and boot_seconds() - self._heard_s >= ASK_SECONDS
+        if self._connack is not None and is_long:
             self._client.unsubscribe(_NOWHERE)  # which may find that the connection is over
-            self.silence.note_question()
+            self._asked_s = boot_seconds()
         sock = self._socket()
         self._selector.modify(
             sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
@@ -408,9 +369,15 @@ class Connection:
                 self._client.loop_write()
         if buffered or any(k.fileobj is sock and e & selectors.EVENT_READ for k, e in ready):
             self._client.loop_read()
-            self.silence.note_answer()
+            self._heard_s = boot_seconds()
+            self._asked_s = None
         self._client.loop_misc()
         self._socket()
+
+    @property
+    def owed_s(self) -> float:
+        """Seconds since the broker was asked for a sign of life; 0 where it owes none."""
+        return 0.0 if self._asked_s is None else boot_seconds() - self._asked_s
 
     def acks(self) -> list[PubAck]:
         """Return the broker's acknowledgements since the last call."""

@@ -196,10 +196,11 @@ class Commands:
 
     def capture(self, payload: bytes, retained: bool) -> CommandRejectedPayload | None:
         """Turn the camera on or off; return the report of a refusal, or ``None``."""
-        return _obey(Topics.COMMAND_CAPTURE, CaptureCommand, payload, retained, self._do_capture)
 
-    def _do_capture(self, command: CaptureCommand) -> None:
-        self._turn(command.action == "on")
+        def turn(command: CaptureCommand) -> None:
+            self._turn(command.action == "on")
+
+        return _obey(Topics.COMMAND_CAPTURE, CaptureCommand, payload, retained, turn)
 
     def _do_session(self, command: SessionCommand) -> None:
         if command.action == "end":

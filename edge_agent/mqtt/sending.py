@@ -383,18 +383,14 @@ class OutboxDelivery:
         self._connected_ms = clock.now().boot_ms
         self._in_flight: dict[int, int] = {}
         self._answered = False
-        self._had_its_turn = False
+        self.had_its_turn = False
+        """Whether over this connection nothing was left to be sent once."""
         self._sent_s = 0.0
 
     @property
     def idle(self) -> bool:
         """Whether every message that was sent has been acknowledged."""
         return not self._in_flight
-
-    @property
-    def had_its_turn(self) -> bool:
-        """Whether over this connection nothing was left to be sent once."""
-        return self._had_its_turn
 
     def send(self, connection: Connection) -> None:
         """Publish waiting messages, up to the number that may be in flight.
@@ -408,7 +404,7 @@ class OutboxDelivery:
             return  # a broker that says nothing at all is not the fault of a message
         while self._send_some(connection):
             pass  # what was set aside has made room for others
-        self._had_its_turn = not self._in_flight
+        self.had_its_turn = not self._in_flight
 
     def _send_some(self, connection: Connection) -> bool:
         """Publish what may be in flight; return whether something was put away instead."""

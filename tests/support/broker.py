@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import socket
@@ -16,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from paho.mqtt import client as paho
@@ -63,47 +63,21 @@ class Certificates:
     def make(cls, folder: Path, name: str) -> Certificates:
         """Make both with openssl, the certificate for ``name``, such as ``DNS:localhost``."""
         folder.mkdir(parents=True)
-        ca = folder / "ca.pem"
-        ca_key = folder / "ca.key"
-        certificate = folder / "broker.pem"
-        key = folder / "broker.key"
-        request = folder / "broker.csr"
-        ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        _openssl(
-            "req",
-            "-x509",
-            *ec,
-            "-keyout",
-            str(ca_key),
-            "-out",
-            str(ca),
-            "-subj",
-            "/CN=test authority",
-            "-addext",
-            "keyUsage=critical,keyCertSign,cRLSign",  # Python 3.13 trusts no authority without it
-        )
-        _openssl("req", *ec, "-keyout", str(key), "-out", str(request), "-subj", "/CN=broker")
-        extensions = folder / "extensions"
-        extensions.write_text(
-            f"subjectAltName={name}\nauthorityKeyIdentifier=keyid\n", encoding="ascii"
-        )
-        signing = [
-            "-CA",
-            str(ca),
-            "-CAkey",
-            str(ca_key),
-            "-CAcreateserial",
-            "-extfile",
-            str(extensions),
-        ]
-        _openssl(
-            "x509", "-req", "-in", str(request), *signing, "-out", str(certificate), "-days", "2"
-        )
-        return cls(ca, certificate, key)
 
+        def openssl(words: str) -> None:
+            command = ["openssl", *shlex.split(words)]
+            subprocess.run(command, check=True, capture_output=True, cwd=folder)
 
-def _openssl(*arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+        extensions = f"subjectAltName={name}\nauthorityKeyIdentifier=keyid\n"
+        (folder / "extensions").write_text(extensions, encoding="ascii")
+        ec = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+        # Python 3.13 trusts no authority without that usage
+        usage = "-addext keyUsage=critical,keyCertSign,cRLSign"
+        openssl(f"req -x509 {ec} -keyout ca.key -out ca.pem -subj '/CN=test authority' {usage}")
+        openssl(f"req {ec} -keyout broker.key -out broker.csr -subj /CN=broker")
+        signing = "-CA ca.pem -CAkey ca.key -CAcreateserial -extfile extensions"
+        openssl(f"x509 -req -in broker.csr {signing} -out broker.pem -days 2")
+        return cls(folder / "ca.pem", folder / "broker.pem", folder / "broker.key")
 
 
 class Mosquitto:
@@ -154,11 +128,8 @@ class Mosquitto:
         file = self.folder / "passwords"
         file.touch(mode=0o600)
         for user, password in self.users.items():
-            subprocess.run(
-                ["mosquitto_passwd", "-b", str(file), user, password],
-                check=True,
-                capture_output=True,
-            )
+            command = ["mosquitto_passwd", "-b", str(file), user, password]
+            subprocess.run(command, check=True, capture_output=True)
         return file
 
     def _rules(self, text: str) -> Path:
@@ -238,12 +209,7 @@ class Mosquitto:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.kill()
 
 
@@ -280,11 +246,8 @@ class Subscriber:
         assert self._subscribed.wait(DEADLINE_S), "the broker did not take the subscription"
 
     def _take(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        self.messages.append(
-            Received(
-                message.topic, json.loads(message.payload or b"{}"), message.retain, message.qos
-            )
-        )
+        payload = json.loads(message.payload or b"{}")
+        self.messages.append(Received(message.topic, payload, message.retain, message.qos))
 
     def on(self, suffix: str) -> list[Received]:
         """Return the messages whose topic ends with ``/suffix``."""

@@ -1,93 +1,114 @@
-"""The agent with a camera, models, a database and a broker; as a process where its start, memory or
-end is judged.
-"""
+"""An agent that is killed, and one whose database is damaged or deleted."""
 
 from __future__ import annotations
 
 import signal
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from edge_agent.agent import loop as module
-from edge_agent.store.read.reader import Reader
-from tests.support.agent import running_agent
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.files import set_aside_beside
+from edge_agent.store.study.study import Study
+from tests.support.agent import WITHOUT_BROKER, Tables, running_agent
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
-
-QUIET: dict[str, dict[str, Any]] = {"mqtt": {"enabled": False}, "record": {"batch_seconds": 0.5}}
-
-
-def demo_settings(**changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {"camera": {"source": "demo"}, **QUIET, **changes}
-
-
-def select(path: Path, question: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        return connection.execute(question).fetchall()
-
-
-def count(path: Path, table: str) -> int:
-    if not path.exists():
-        return 0
-    try:
-        return int(select(path, f"SELECT count(*) FROM {table}")[0][0])
-    except sqlite3.OperationalError:  # not migrated yet
-        return 0
-
-
-def resident_kb(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
-
-
-def test_the_agent_records_what_the_camera_shows_and_ends_in_order(tmp_path: Path) -> None:
-    settings = demo_settings(
-        **{"vitals.simulated": {"enabled": True, "heart_rate_seconds": 0.5, "pressure_seconds": 2}}
-    )
-    with Appliance(tmp_path, settings) as agent:
-        wait_until(lambda: count(agent.database, "expression") >= 3, "expression rows")
-        wait_until(lambda: count(agent.database, "vital") >= 5, "vital rows")
-        assert resident_kb(agent.pid) < 250 * 1024
-        assert agent.stop() == 0, agent.said
-    assert select(agent.database, "SELECT DISTINCT simulated FROM expression") == [(1,)]
-    assert (count(agent.database, "model"), count(agent.database, "boot")) == (3, 1)
-    assert "Traceback" not in agent.said
+from tests.support.timeline import database, query
 
 
 def test_an_agent_that_was_killed_tells_at_its_next_start_since_when_nothing_was_recorded(
     tmp_path: Path,
 ) -> None:
-    with Appliance(tmp_path, demo_settings()) as agent:
-        wait_until(lambda: count(agent.database, "expression") >= 2, "expression rows")
+    settings = WITHOUT_BROKER | {"record": {"batch_seconds": 0.5}}
+    with Appliance(tmp_path, settings) as agent:
+        agent.wait_for("the agent runs", 90)
+        wait_until(
+            lambda: query(agent.database, "SELECT count(*) >= 2 FROM expression") == [(1,)], "rows"
+        )
+        status = Path(f"/proc/{agent.pid}/status").read_text(encoding="ascii").splitlines()
+        resident_kb = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+        assert resident_kb < 250 * 1024
         assert agent.stop(signal.SIGKILL) == -signal.SIGKILL
-        assert count(agent.database, "gap") == 0
-        last = select(agent.database, "SELECT max(at) FROM expression")[0][0]
+        last = query(agent.database, "SELECT max(at) FROM expression")[0][0]
         wait_until(lambda: time.time() * 1000 > last + 3_000, "an outage that counts")
     begun_ms = time.time() * 1000
-    with running_agent(agent.data, QUIET) as run:
+    with running_agent(agent.data, settings) as run:
         run.wait_for_rows("gap")
-    gap = select(agent.database, "SELECT source, started, reason, boot, started_boot FROM gap")
-    assert gap == [("agent", last, "agent_stopped", 1, 1)]
-    ended = select(agent.database, "SELECT ended FROM gap")[0][0]
-    first = select(
-        agent.database, f"SELECT coalesce(min(at), {2**62}) FROM expression WHERE at > {last}"
-    )
-    assert begun_ms < ended < first[0][0]
+    columns = "source, started, reason, boot, started_boot, ended"
+    (gap,) = query(agent.database, f"SELECT {columns} FROM gap")
+    assert gap[:-1] == ("agent", last, "agent_stopped", 1, 1)
+    later = f"SELECT coalesce(min(at), {2**62}) FROM expression WHERE at > {last}"
+    assert begun_ms < gap[-1] < query(agent.database, later)[0][0]
 
 
-def test_a_camera_that_is_not_there_leaves_a_gap_and_not_a_dead_agent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+SLOWER: Tables = {"record": {"batch_seconds": 0.5, "interval": 0.0}}
+
+
+def newest(path: Path) -> int:
+    """Return the time of the newest row that a reader finds at the path; 0: none."""
+    with suppress(StoreError, sqlite3.Error):
+        return query(path, "SELECT max(at) FROM expression")[0][0] or 0
+    return 0
+
+
+def wait_for_new_rows(path: Path) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    wait_until(lambda: newest(path) > now_ms, "a row of after the damage")
+
+
+def of_the_header(_connection: sqlite3.Connection) -> list[tuple[int, int]]:
+    return [(0, 64)]
+
+
+def of_the_pages_where_it_writes(connection: sqlite3.Connection) -> list[tuple[int, int]]:
+    size = connection.execute("PRAGMA page_size").fetchone()[0]
+    roots = "SELECT rootpage FROM sqlite_schema WHERE tbl_name = 'expression' AND rootpage > 0"
+    return [((page - 1) * size, size) for (page,) in connection.execute(roots)]
+
+
+@pytest.mark.parametrize("places", [of_the_header, of_the_pages_where_it_writes])
+def test_damage_ends_no_agent_and_costs_no_participant(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    places: Callable[[sqlite3.Connection], list[tuple[int, int]]],
 ) -> None:
-    monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)
-    camera = {"source": "opencv", "device": str(tmp_path / "absent.mp4")}
-    with running_agent(tmp_path, {"camera": camera, **QUIET}) as run:
-        alarms = run.hear(lambda said: said["type"] == "health" and bool(said["alarms"]))["alarms"]
-        assert "absent.mp4" in str(alarms)
+    caplog.set_level("INFO")
+    path = database(tmp_path)
+    Study(path).create_participant("P01")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        damaged = places(connection)
+    with path.open("r+b") as file:
+        for offset, size in damaged:
+            file.seek(offset)
+            file.write(b"\xa5" * size)
+    with running_agent(tmp_path, SLOWER) as run:
+        wait_for_new_rows(path)
+        assert query(path, "SELECT code FROM participant") == [("P01",)]
         run.finish()
-    gaps = Reader(run.database).gaps(0, 2**53)
-    assert [(gap.source, gap.reason) for gap in gaps] == [("camera", "not_found")]
+    assert len(set_aside_beside(path)) == 1
+    assert "Traceback" not in caplog.text
+
+
+def test_a_database_that_is_deleted_under_the_agent_is_there_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    path = database(tmp_path)
+    Study(path).create_participant("P01")
+    with running_agent(tmp_path, SLOWER) as run:
+        wait_for_new_rows(path)
+        before = newest(path)
+        for part in ("", "-wal", "-shm"):
+            path.with_name(path.name + part).unlink()
+        wait_for_new_rows(path)
+        assert query(path, "SELECT code FROM participant") == [("P01",)]
+        wait_until(lambda: "is done" in caplog.text, "the rows of before the deletion carried over")
+        run.finish()
+    assert query(path, "SELECT count(*) > 0 FROM expression WHERE at <= ?", before) == [(1,)]
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+    assert "Traceback" not in caplog.text

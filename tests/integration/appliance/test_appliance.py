@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from edge_agent.alerts.figures import AgentFigures, AlarmLimits, MachineState, alarms
+from edge_agent.alerts.figures import AgentFigures, AlertLimits, MachineState, alerts_of
 from edge_agent.cli import cli
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -114,7 +114,7 @@ class Nights:
             disk_free_bytes=10**10,
             clock_synchronised=True,
         )
-        return set(alarms(figures, machine, AlarmLimits()))
+        return set(alerts_of(figures, machine, AlertLimits()))
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.agent import health as health_module
 from edge_agent.agent import loop as module
-from edge_agent.alerts.figures import AlarmLimits
+from edge_agent.alerts.figures import AlertLimits
 from edge_agent.appliance.checks import agent_health, check_running
 from edge_agent.config.mqtt import FleetSettings
 from edge_agent.config.settings import Settings
@@ -183,7 +183,7 @@ def is_health(message: dict[str, Any], *, bad: bool) -> bool:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)
-    monkeypatch.setattr(health_module, "AlarmLimits", partial(AlarmLimits, broker_away_s=0.0))
+    monkeypatch.setattr(health_module, "AlertLimits", partial(AlertLimits, broker_away_s=0.0))
 
 
 @pytest.mark.usefixtures("quick")

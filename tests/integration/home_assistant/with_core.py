@@ -62,7 +62,7 @@ def test_the_device_comes_with_all_its_entities_and_goes_when_it_is_turned_off(
         assert last["button.mark_baseline"] == "unavailable"
         press_buttons(home, study)
         turn_the_camera(home)
-        running.kill()
+        running.stop(signal.SIGKILL)
         wait_until(lambda: all_gone(home), "unavailable", AT_ONCE_S)
     with agent(tmp_path, mosquitto.port):
         wait_until(lambda: not all_gone(home), "the agent again", 30)
@@ -156,15 +156,15 @@ def test_every_state_over_ten_minutes_is_what_the_database_holds_though_the_agen
                 wait_until(lambda: live(home), "readings", 60)
                 wait_with_a_session(study, SECONDS / (KILLS + 1))
                 if turn < KILLS:
-                    running.kill()
+                    running.stop(signal.SIGKILL)
                     killed_ms.append(time.time() * 1000)
                     gone_s.append(gone_within(home, AT_ONCE_S))
                     time.sleep(5)
                     continue
                 changes = home.changes("lab")
-                running.send_signal(signal.SIGSTOP)
+                running.send(signal.SIGSTOP)
                 frozen_s = gone_within(home, 1.5 * KEEPALIVE_S + 5)
-                running.kill()
+                running.stop(signal.SIGKILL)
         summaries = [message.payload for message in reader.on("summary")]
     beside = Beside(path, summaries, [away(path, at_ms) for at_ms in killed_ms])
     wrong = beside.wrong(changes)

@@ -64,23 +64,16 @@ def orders(database: Path) -> OrderWorker:
 
 
 def markers(database: Path) -> list[tuple[str, str]]:
-    return [
-        (row[0], row[1]) for row in query(database, "SELECT kind, label FROM marker ORDER BY id")
-    ]
+    return query(database, "SELECT kind, label FROM marker ORDER BY id")
 
 
 def marker_count(database: Path, number: int) -> Callable[[], bool]:
     return lambda: len(markers(database)) >= number
 
 
-def ended_sessions(database: Path, number: int) -> Callable[[], bool]:
-    ended = "SELECT count(*) FROM session WHERE ended IS NOT NULL"
-    return lambda: bool(query(database, ended)[0][0] >= number)
-
-
-def begun_session(database: Path, name: str) -> Callable[[], bool]:
-    begun = f"SELECT count(*) FROM session WHERE name = '{name}'"
-    return lambda: query(database, begun) == [(1,)]
+def sessions(database: Path, number: int, which: str = "ended IS NOT NULL") -> Callable[[], bool]:
+    question = f"SELECT count(*) FROM session WHERE {which}"
+    return lambda: bool(query(database, question)[0][0] >= number)
 
 
 def sender(name: str, source_id: str) -> Any:
@@ -113,7 +106,7 @@ def test_a_stream_of_markers_runs_a_session_with_its_own_times(
         ]
         for text, stamp in zip(texts, stamps, strict=True):
             outlet.push_sample([text], stamp)  # three seconds late, with their own times
-        wait_for(ended_sessions(database, 1))
+        wait_for(sessions(database, 1))
     assert markers(database) == [
         ("stimulus_start", "joy"),
         ("stimulus_end", "joy"),
@@ -146,8 +139,8 @@ def test_a_stream_that_goes_and_comes_again_is_heard_again(
             listening(outlet)
             # what is sent while the stream is being found again may be lost: it is sent until heard
             order = f"session_start/P01/research//run {turn}"
-            send_until(outlet, order, begun_session(database, f"run {turn}"))
-            send_until(outlet, "session_end", ended_sessions(database, turn + 1))
+            send_until(outlet, order, sessions(database, turn + 1, "true"))
+            send_until(outlet, "session_end", sessions(database, turn + 1))
             del outlet
     assert [row[0] for row in query(database, "SELECT name FROM session")] == ["run 0", "run 1"]
 
@@ -161,10 +154,8 @@ def line(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     link.symlink_to(os.ttyname(port))
     yield device, link
     for end in (device, port):
-        try:
+        with suppress(OSError):
             os.close(end)
-        except OSError:
-            continue
 
 
 def is_open(link: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -200,7 +191,7 @@ def test_bytes_of_a_serial_port_run_a_session(
     wait_for(marker_count(database, 1))
     seen_ms = clock.now().boot_ms
     os.write(port, bytes([2, 0, 11]))
-    wait_for(ended_sessions(database, 1))
+    wait_for(sessions(database, 1))
     assert markers(database) == [("stimulus_start", "anger"), ("stimulus_end", "anger")]
     at_ms = query(database, "SELECT boot_ms FROM marker ORDER BY id")[0][0]
     assert begun_ms <= at_ms <= seen_ms

@@ -50,16 +50,8 @@ def offered(tmp_path: Path, feed: LiveServer) -> Iterator[str]:
     device = f"test-{tmp_path.stat().st_ino}"
     config = tmp_path / "affect-edge.toml"
     config.write_text(f'[device]\nname = "{device}"\n', encoding="utf-8")
-    command = [
-        sys.executable,
-        "-m",
-        "edge_agent",
-        "lsl",
-        "--data",
-        str(tmp_path),
-        "--config",
-        str(config),
-    ]
+    words = ["-m", "edge_agent", "lsl", "--data", str(tmp_path), "--config", str(config)]
+    command = [sys.executable, *words]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         said = ""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
-import sqlite3
 from bisect import bisect_left
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from edge_agent.store.study.study import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
 from tests.support.laboratory.lab_recorder import lab_recorder, read_xdf
+from tests.support.timeline import query
 
 pylsl: Any = pytest.importorskip("pylsl", reason="pylsl is not installed", exc_type=ImportError)
 pytest.importorskip("labrecorder", reason="labrecorder has no wheel for this Python")
@@ -53,16 +52,6 @@ def settings(device: str, folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def select(database: Path, question: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        return connection.execute(question).fetchall()
-
-
-def difference_s() -> float:
-    """The streams' clock minus the boot clock of this machine."""
-    return float(pylsl.local_clock()) - clock.boot_seconds()
-
-
 def without_partner(rows: list[float], stamps: list[float]) -> list[float]:
     """Times of rows that no stamp is near to; both in order."""
     lonely = []
@@ -82,7 +71,7 @@ def test_labrecorder_gets_every_sample_though_the_agent_was_killed(tmp_path: Pat
     migrate(database)
     record(tmp_path, device, database)
     streams = read_xdf(tmp_path / "lab.xdf")
-    shift_s = difference_s()
+    shift_s = float(pylsl.local_clock()) - clock.boot_seconds()
     assert_vitals(database, streams, shift_s)
     assert_expressions(database, streams, shift_s)
     assert_events(database, streams, shift_s)
@@ -96,12 +85,12 @@ def record(folder: Path, device: str, database: Path) -> None:
     configuration = settings(device, folder)
 
     def rows(table: str) -> int:
-        return int(select(database, f"SELECT count(*) FROM {table}")[0][0])
+        return int(query(database, f"SELECT count(*) FROM {table}")[0][0])
 
     with lab_recorder(folder / "lab.xdf", device) as recording:
         with Appliance(folder, configuration) as agent:
             wait_until(lambda: rows("vital") > 10 and rows("expression") > 20, "rows", 60)
-            kinds = select(database, "SELECT DISTINCT kind, source FROM vital")
+            kinds = query(database, "SELECT DISTINCT kind, source FROM vital")
             # expressions, markers and sessions have one each
             wait_until(lambda: recording.opened() >= len(kinds) + 3, "the recorder", 90)
             # somebody who opens a stream and never reads holds nobody up
@@ -130,10 +119,10 @@ def record(folder: Path, device: str, database: Path) -> None:
 
 
 def assert_vitals(database: Path, streams: Streams, shift_s: float) -> None:
-    for kind, source in select(database, "SELECT DISTINCT kind, source FROM vital"):
+    for kind, source in query(database, "SELECT DISTINCT kind, source FROM vital"):
         nature = "simulated" if source == "simulated" else "replayed"
         stamps, samples, info = streams[f"AffectEdge {kind} {source} ({nature})"]
-        found = select(
+        found = query(
             database,
             f"SELECT boot_ms, value FROM vital WHERE kind = '{kind}' AND source = '{source}' "
             "ORDER BY boot_ms",
@@ -150,7 +139,7 @@ def assert_vitals(database: Path, streams: Streams, shift_s: float) -> None:
 def assert_expressions(database: Path, streams: Streams, shift_s: float) -> None:
     stamps, samples, _ = streams["AffectEdge expression (simulated)"]
     seen = [stamp for stamp, sample in zip(stamps, samples, strict=True) if sample[-1] == 0]
-    found = select(database, "SELECT boot_ms FROM expression WHERE is_primary ORDER BY boot_ms")
+    found = query(database, "SELECT boot_ms FROM expression WHERE is_primary ORDER BY boot_ms")
     assert len(found) > 20
     assert without_partner([at / 1000 + shift_s for (at,) in found], sorted(seen)) == []
     assert not any(math.isnan(sample[0]) for sample in samples if sample[-1] == 0)
@@ -163,7 +152,7 @@ def assert_events(database: Path, streams: Streams, shift_s: float) -> None:
         "note/while the agent was away",
         "stimulus_end/anger",
     ]
-    marked = [at / 1000 + shift_s for (at,) in select(database, "SELECT boot_ms FROM marker")]
+    marked = [at / 1000 + shift_s for (at,) in query(database, "SELECT boot_ms FROM marker")]
     assert stamps == pytest.approx(marked, abs=WITHIN_S)
     assert [text for (text,) in streams["AffectEdge sessions"][1]] == [
         "session_start/1",

@@ -11,17 +11,15 @@ import pytest
 
 from edge_agent.agent.health import HealthMonitor
 from edge_agent.alerts.figures import AgentFigures
-from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.broker import MqttState
-from edge_agent.mqtt.client import MqttClient, MqttOptions
 from edge_agent.mqtt.payloads import EmotionPayload, StatusPayload, vital_payload
-from tests.support.broker import Mosquitto, Relay, free_port, subscribed, wait_until
+from tests.support.broker import Mosquitto, Relay, subscribed, wait_until
 from tests.support.memory_outbox import MemoryOutbox
-from tests.support.mqtt_clients import QUICK, Start, wait_for_state
+from tests.support.mqtt_clients import Start, wait_for_state
 
 pytestmark = pytest.mark.broker
 
@@ -114,24 +112,6 @@ def test_a_broker_that_hangs_is_called_silent_and_takes_up_where_it_was(
     mosquitto.thaw()
     wait_for_state(client, MqttState.CONNECTED)
     wait_until(lambda: outbox.deleted == [1], "the outbox to drain over the same line")
-
-
-def test_summaries_arrive_in_order_and_are_deleted_once_acknowledged(
-    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox
-) -> None:
-    with subscribed(mosquitto.port) as reader:
-        client = start(mosquitto.port)
-        wait_for_state(client, MqttState.CONNECTED)
-        for number in range(100):
-            outbox.add(number=number)
-            client.wake()
-        wait_until(lambda: len(reader.on("summary")) == 100, "100 summaries")
-        assert [m.payload["seq"] for m in reader.on("summary")] == list(range(1, 101))
-        assert [m.payload["number"] for m in reader.on("summary")] == list(range(100))
-        assert {m.qos for m in reader.on("summary")} == {1}
-        assert not any(m.payload["replayed"] for m in reader.on("summary"))
-    wait_until(lambda: outbox.deleted == list(range(1, 101)), "an empty outbox")
-    wait_until(lambda: client.waiting == 0, "a count of 0")
 
 
 def test_a_broker_that_is_away_from_the_beginning_gets_everything_when_it_comes(
@@ -273,16 +253,3 @@ def test_a_topic_that_is_cleared_is_not_kept_by_the_broker_and_not_said_again_af
         later.wait_for("status")
         assert not later.on("emotion")
         assert not later.on("session")
-
-
-def test_changes_of_state_are_told_once(tmp_path: Path, outbox: MemoryOutbox) -> None:
-    told: list[MqttState] = []
-    port = free_port()
-    options = MqttOptions(MqttSettings(port=port), "pi", backoff=QUICK)
-    client = MqttClient(options, outbox, on_state=lambda state, _: told.append(state))
-    client.start()
-    wait_until(lambda: client.state_seconds > 0.5 and bool(told), "some attempts")
-    client.stop()
-    assert client.join(60)
-    assert told == [MqttState.UNREACHABLE, MqttState.STOPPED]
-    client.wake()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from paho.mqtt import client as paho
@@ -13,14 +14,14 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.clock import now
 from edge_agent.mqtt import connection as queues
-from edge_agent.mqtt.broker import MqttState
+from edge_agent.mqtt.broker import ConnectionEndedError, MqttState
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.connection import QueueClearing, open_connection
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
 from edge_agent.store.study.rows import insert_participant
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
-from tests.support.broker import Mosquitto, free_port, wait_until
+from tests.support.broker import Mosquitto, wait_until
 from tests.support.mqtt_clients import Start, end, wait_for_state
 
 pytestmark = pytest.mark.broker
@@ -125,9 +126,14 @@ def test_a_broker_that_is_away_is_asked_again_and_one_that_refuses_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(queues, "AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(
-        queues.__name__ + ".open_connection", _failing_first(open_connection, MqttState.UNREACHABLE)
-    )
+    failures = iter([ConnectionEndedError(MqttState.UNREACHABLE, "nobody answers")])
+
+    def opened(*line: Any, suspected: bool) -> object:
+        for failure in failures:
+            raise failure
+        return open_connection(*line, suspected=suspected)
+
+    monkeypatch.setattr(queues, "open_connection", opened)
     with Mosquitto(tmp_path / "mosquitto", users={"ada": "secret"}) as mosquitto:
         clearing = QueueClearing(
             MqttSettings(port=mosquitto.port, durable_subscribers=["archive", "b"]), None
@@ -140,17 +146,3 @@ def test_a_broker_that_is_away_is_asked_again_and_one_that_refuses_is_named(
         clearing.clear_when(True)
     assert caplog.text.count("queue of 'archive' was not cleared") == 2, "away, then refused"
     assert caplog.text.count("queue of 'b' was not cleared") == 1
-
-
-def _failing_first(real: object, state: MqttState) -> object:
-    from edge_agent.mqtt.broker import ConnectionEndedError
-
-    calls: list[object] = []
-
-    def opened(*line: object, suspected: bool) -> object:
-        calls.append(line)
-        if len(calls) == 1:
-            raise ConnectionEndedError(state, f"nobody answers on {free_port()}")
-        return real(*line, suspected=suspected)  # type: ignore[operator]
-
-    return opened

@@ -20,7 +20,7 @@ from edge_agent.agent import health as health_module
 from edge_agent.agent import loop as module
 from edge_agent.agent.broker import configured_broker
 from edge_agent.agent.loop import Agent
-from edge_agent.alerts.figures import AlarmLimits
+from edge_agent.alerts.figures import AlertLimits
 from edge_agent.cli import cli
 from edge_agent.config.loading import load_settings
 from edge_agent.config.mqtt import MqttSettings
@@ -156,7 +156,7 @@ def test_what_is_wrong_with_the_broker_is_an_alarm_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)
-    monkeypatch.setattr(health_module, "AlarmLimits", partial(AlarmLimits, broker_away_s=0.0))
+    monkeypatch.setattr(health_module, "AlertLimits", partial(AlertLimits, broker_away_s=0.0))
     port = free_port()
     with running_agent(tmp_path, {"mqtt": {"port": port}, "summary": {"window": 1.0}}) as run:
         health = run.hear(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import email
 import email.policy
 import json
@@ -102,8 +101,3 @@ class MailSink:
             yield sink
         finally:
             controller.stop()
-
-
-def decoded(text: str) -> str:
-    """Return a header of a push service that was sent as base64, as people read it."""
-    return base64.b64decode(text).decode()

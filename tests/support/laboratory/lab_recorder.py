@@ -12,7 +12,14 @@ from typing import Any
 
 from tests.support.broker import wait_until
 
-_PROGRAM = Path(__file__).with_name("recorder.py")
+_PROGRAM = """
+import sys, labrecorder
+file, *predicates = sys.argv[1:]
+with labrecorder.Recording(file, [], predicates):
+    print("recording", flush=True)
+    sys.stdin.read()
+"""
+"""Records the streams that fit, those that come later too, until its standard input ends."""
 _END_S = 30
 _OPENED = "Started data collection for stream"
 
@@ -50,7 +57,7 @@ def lab_recorder(file: Path, device: str) -> Iterator[Recording]:
     with (
         log.open("wb") as output,
         subprocess.Popen(
-            [sys.executable, str(_PROGRAM), str(file), predicate],
+            [sys.executable, "-c", _PROGRAM, str(file), predicate],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.DEVNULL,

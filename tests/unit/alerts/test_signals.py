@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from edge_agent.alerts.rules import Zone, alert_text, rule_title
+from edge_agent.alerts.rules import Zone
 from edge_agent.alerts.signals import FeedSignals
 from edge_agent.config.alerts import AlertKind, RuleSettings
-from edge_agent.core.clock import Instant
-from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import vital_message
+from tests.support.timeline import reading
 
 HEART = RuleSettings(
     name="hr", when=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120, margin=5
@@ -22,7 +22,7 @@ STRAP = RuleSettings(name="strap", when=AlertKind.SENSOR, vital=VitalKind.HEART_
 
 
 def vital(value: float, *flags: VitalFlag, kind: VitalKind = VitalKind.HEART_RATE) -> Any:
-    return vital_message(VitalReading(Instant(0, 0), kind, value, "strap", frozenset(flags)))
+    return vital_message(reading(0, value, kind, flags=flags))
 
 
 def state(camera: str = "open", broker: str = "connected", reason: str | None = None) -> Any:
@@ -85,32 +85,25 @@ def test_a_sensor_is_silent_from_its_last_usable_reading_or_from_the_start() -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("part", "name", "expected"),
     [
-        ("open", Zone.WELL),
-        ("closed", Zone.WELL),
-        ("ended", Zone.WELL),
-        ("silent", Zone.BEYOND),
-        ("failed", Zone.BEYOND),
+        ("camera", "open", Zone.WELL),
+        ("camera", "closed", Zone.WELL),
+        ("camera", "ended", Zone.WELL),
+        ("camera", "silent", Zone.BEYOND),
+        ("camera", "failed", Zone.BEYOND),
+        ("broker", "connected", Zone.WELL),
+        ("broker", "disabled", Zone.WELL),
+        ("broker", "silent", Zone.BEYOND),
+        ("broker", "unreachable", Zone.BEYOND),
     ],
 )
-def test_a_camera_that_should_give_pictures(name: str, expected: Zone) -> None:
-    rule = RuleSettings(name="camera", when=AlertKind.CAMERA)
-    assert zone(rule, state(camera=name)) is expected
-    assert zone(rule, state(camera=name), 6) is Zone.UNKNOWN
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("connected", Zone.WELL),
-        ("disabled", Zone.WELL),
-        ("silent", Zone.BEYOND),
-        ("unreachable", Zone.BEYOND),
-    ],
-)
-def test_a_broker_that_is_away(name: str, expected: Zone) -> None:
-    assert zone(RuleSettings(name="broker", when=AlertKind.BROKER), state(broker=name)) is expected
+def test_a_camera_that_gives_no_pictures_and_a_broker_that_is_away(
+    part: str, name: str, expected: Zone
+) -> None:
+    rule = RuleSettings(name="part", when=AlertKind(part))
+    assert zone(rule, state(**{part: name})) is expected
+    assert zone(rule, state(**{part: name}), 6) is Zone.UNKNOWN
 
 
 def test_a_face_is_lost_only_while_pictures_come() -> None:
@@ -138,18 +131,3 @@ def test_copies_that_are_old_by_the_appliances_own_judgement_or_by_a_limit() -> 
     assert zone(strict, health(age_s=27 * 3600)) is Zone.BEYOND
     assert zone(strict, health(age_s=25 * 3600)) is Zone.WELL
     assert zone(strict, health(age_s=None)) is Zone.WELL
-
-
-def test_texts_name_limits_and_never_what_was_measured() -> None:
-    both = RuleSettings(
-        name="hr", when=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120, below=45, seconds=10
-    )
-    assert rule_title(both) == "Heart rate above 120 /min or below 45 /min"
-    assert alert_text(both, 131.0) == "Heart rate above 120 /min for 10 s."
-    assert alert_text(both, 44.0) == "Heart rate below 45 /min for 10 s."
-    assert alert_text(STRAP) == "No reading: heart rate for 10 s."
-    camera = RuleSettings(name="camera", when=AlertKind.CAMERA, seconds=0)
-    assert (
-        alert_text(camera, None, "Check its cable.")
-        == "The camera gives no picture. Check its cable."
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, time
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ from edge_agent.alerts.rules import QuietHours, Zone
 from edge_agent.alerts.signals import Signal
 from edge_agent.alerts.watch import AlertWatch
 from edge_agent.config.alerts import AlertKind, RuleSettings
-from edge_agent.core.clock import Instant
 from edge_agent.core.study import Purpose
 from edge_agent.store.database import schema
 from edge_agent.store.study.study import Study
@@ -145,12 +144,6 @@ def test_a_rule_of_sessions_holds_in_sessions_only(tmp_path: Path) -> None:
 
 
 def test_quiet_hours_hold_nothing_back_from_the_log(tmp_path: Path) -> None:
-    bench = Bench(database(tmp_path), quiet=_around(instant(0)))
+    bench = Bench(database(tmp_path), quiet=QuietHours(time(14), time(15), UTC))
     bench.go(5, Zone.BEYOND)
     assert query(bench.path, "SELECT quiet FROM alert") == [(1,)]
-
-
-def _around(at: Instant) -> QuietHours:
-    there = datetime.fromtimestamp(at.wall_ms / 1000, UTC)
-    hour = timedelta(hours=1)
-    return QuietHours((there - hour).time(), (there + hour).time(), UTC)

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from edge_agent.core.clock import Instant
-from edge_agent.core.expression import (
-    EMOTIONS,
-    FACE_STATES,
-    Box,
-    Emotion,
-    Expression,
-    Face,
-    Observation,
-    Recognition,
-)
-from edge_agent.core.readings import Origin, VitalFlag, VitalReading, parse_payload, reading_of
+from edge_agent.core.expression import FACE_STATES
+from edge_agent.core.readings import Origin, VitalFlag, parse_payload, reading_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt import asyncapi
 from edge_agent.mqtt.asyncapi import CHANNELS, COMMANDS, INGEST, Channel
@@ -32,23 +23,18 @@ from edge_agent.mqtt.payloads import (
     status_payload,
     vital_payload,
 )
+from tests.support.timeline import instant, observation, reading, recognition
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
-AT = Instant(boot_ms=1, wall_ms=1_795_162_320_250)
-
-
-def seen(emotion: Emotion | None) -> Recognition:
-    face = Face(Box(0, 0, 50, 60), 0.9, ((1, 1), (2, 1), (1.5, 2), (1, 3), (2, 3)))
-    smoothed = Expression(tuple(0.86 if e is Emotion.HAPPINESS else 0.02 for e in EMOTIONS))
-    return Recognition(
-        AT, 0, 640, 480, (Observation(4, face, smoothed, smoothed, emotion, True, 0.5),)
-    )
+AT = instant(0.25)
+ISO = "2026-09-21T14:20:00.250Z"
 
 
 def test_the_emotion_of_the_primary_face_is_said_with_its_probability() -> None:
-    assert json.loads(emotion_payload(seen(Emotion.HAPPINESS), simulated=True).encode()) == {
+    seen = recognition(0.25, observation(track=4))
+    assert json.loads(emotion_payload(seen, simulated=True).encode()) == {
         "schema": 1,
-        "at": "2026-11-20T08:12:00.250Z",
+        "at": ISO,
         "emotion": "happiness",
         "probability": 0.86,
         "track": 4,
@@ -58,39 +44,37 @@ def test_the_emotion_of_the_primary_face_is_said_with_its_probability() -> None:
 
 
 def test_no_clear_emotion_is_uncertain_and_nobody_is_no_face() -> None:
-    assert emotion_payload(seen(None), simulated=False).emotion == "uncertain"
-    nobody = emotion_payload(Recognition(AT, 0, 640, 480, ()), simulated=False)
-    assert (nobody.emotion, nobody.probability, nobody.track, nobody.valence) == (
-        "no_face",
-        None,
-        None,
-        None,
-    )
-    missed = emotion_payload(Recognition(AT, 0, 640, 480, (), held="anger"), simulated=False)
-    assert (missed.emotion, missed.probability, missed.track) == ("anger", None, None)
+    unsure = recognition(0, observation(None))
+    assert emotion_payload(unsure, simulated=False).emotion == "uncertain"
+    for held, label in ((None, "no_face"), ("anger", "anger")):
+        said = emotion_payload(replace(recognition(0), held=held), simulated=False)
+        assert (said.emotion, said.probability, said.track, said.valence) == (
+            label,
+            None,
+            None,
+            None,
+        )
 
 
 def test_a_reading_is_said_with_unit_source_and_flags() -> None:
-    flags = frozenset({VitalFlag.SIMULATED, VitalFlag.OUT_OF_RANGE})
-    payload = vital_payload(VitalReading(AT, VitalKind.HEART_RATE, 300, "simulated", flags))
-    assert json.loads(payload.encode()) == {
+    flags = (VitalFlag.SIMULATED, VitalFlag.OUT_OF_RANGE)
+    assert json.loads(vital_payload(reading(0.25, 300, flags=flags)).encode()) == {
         "schema": 1,
-        "at": "2026-11-20T08:12:00.250Z",
+        "at": ISO,
         "kind": "heart_rate",
         "value": 300.0,
         "unit": "/min",
-        "source": "simulated",
+        "source": "strap",
         "flags": ["out_of_range", "simulated"],
     }
+    with pytest.raises(ValidationError):
+        vital_payload(reading(0, float("nan")))
 
 
 def test_the_last_will_has_no_time() -> None:
-    assert json.loads(status_payload("offline", None).encode()) == {
-        "schema": 1,
-        "state": "offline",
-        "at": None,
-    }
-    assert status_payload("online", AT.wall_ms).at == "2026-11-20T08:12:00.250Z"
+    will = {"schema": 1, "state": "offline", "at": None}
+    assert json.loads(status_payload("offline", None).encode()) == will
+    assert status_payload("online", AT.wall_ms).at == ISO
 
 
 @pytest.mark.parametrize(
@@ -101,11 +85,6 @@ def test_the_last_will_has_no_time() -> None:
 def test_a_payload_of_another_form_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         StatusPayload.model_validate({"schema": 1, "state": "online", "at": None, **wrong})
-
-
-def test_a_value_that_is_no_number_is_never_published() -> None:
-    with pytest.raises(ValidationError):
-        vital_payload(VitalReading(AT, VitalKind.HEART_RATE, float("nan"), "test"))
 
 
 def test_labels_are_the_same_in_payloads_and_summaries() -> None:

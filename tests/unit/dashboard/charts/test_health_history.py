@@ -10,7 +10,7 @@ from dashboard.charts.health import (
     State,
     health_figures,
 )
-from edge_agent.alerts.figures import AlarmLimits
+from edge_agent.alerts.figures import AlertLimits
 from edge_agent.store.upkeep.health_history import HealthMinute
 
 END = 1_795_400_000_000
@@ -70,5 +70,5 @@ def test_nothing_is_drawn_where_nothing_is_known() -> None:
 
 
 def test_the_limits_are_those_of_the_alarms() -> None:
-    limits = AlarmLimits()
+    limits = AlertLimits()
     assert (limits.hot_celsius, limits.disk_free_bytes) == (HOT_CELSIUS, FULL_BYTES)

@@ -30,27 +30,14 @@ STATE_CLASSES: dict[str, set[str | None]] = {
 }
 BINARY_CLASSES = {None, "running", "problem"}
 """Of BinarySensorDeviceClass in homeassistant/components/binary_sensor/__init__.py."""
+COMMON = "platform name unique_id availability availability_mode icon entity_category"
+STATE = "state_topic value_template device_class"
+READ = f"{STATE} expire_after json_attributes_topic json_attributes_template"
 KEYS = {
-    "sensor": {
-        *("platform", "name", "unique_id", "availability", "availability_mode", "icon"),
-        *("entity_category", "state_topic", "value_template", "expire_after", "device_class"),
-        *("state_class", "unit_of_measurement", "suggested_display_precision", "options"),
-        *("json_attributes_topic", "json_attributes_template"),
-    },
-    "binary_sensor": {
-        *("platform", "name", "unique_id", "availability", "availability_mode", "icon"),
-        *("entity_category", "state_topic", "value_template", "expire_after", "device_class"),
-        *("payload_on", "payload_off", "json_attributes_topic", "json_attributes_template"),
-    },
-    "button": {
-        *("platform", "name", "unique_id", "availability", "availability_mode", "icon"),
-        *("entity_category", "command_topic", "payload_press", "qos"),
-    },
-    "switch": {
-        *("platform", "name", "unique_id", "availability", "availability_mode", "icon"),
-        *("entity_category", "state_topic", "value_template", "state_on", "state_off"),
-        *("command_topic", "payload_on", "payload_off", "qos", "device_class"),
-    },
+    "sensor": f"{READ} state_class unit_of_measurement suggested_display_precision options",
+    "binary_sensor": f"{READ} payload_on payload_off",
+    "button": "command_topic payload_press qos",
+    "switch": f"{STATE} state_on state_off command_topic payload_on payload_off qos",
 }
 """Of homeassistant/components/mqtt/{sensor,binary_sensor,button,switch,schemas}.py."""
 
@@ -83,34 +70,30 @@ def render(template: str, state: dict[str, Any]) -> str:
 
 def test_the_device_has_its_topics_and_is_known_again_by_root_and_name() -> None:
     payload = discovery_payload(LAB)
-    assert LAB.topic == "ha/device/home-affect-lab/config"
-    assert LAB.birth_topic == "ha/status"
-    assert payload.device.identifiers == ["home-affect-lab"]
-    assert payload.device.name == "lab"
+    assert (LAB.topic, LAB.birth_topic) == ("ha/device/home-affect-lab/config", "ha/status")
+    assert (payload.device.identifiers, payload.device.name) == (["home-affect-lab"], "lab")
     assert payload.origin.sw_version == payload.device.sw_version == "1.2"
     for component in READERS.values():
         assert component.state_topic == "home/affect/lab/state"
         assert component.availability[0].topic == "home/affect/lab/status"
 
 
-def test_every_entity_has_an_identifier_of_its_own() -> None:
+def test_each_entity_is_there_with_an_identifier_of_its_own() -> None:
+    assert {f"share_{label}" for label in FACE_STATES} <= set(COMPONENTS)
+    assert {str(kind) for kind in VitalKind} <= set(COMPONENTS)
+    assert COMPONENTS["expression"].options == list(FACE_STATES)
     identifiers = [component.unique_id for component in COMPONENTS.values()]
     assert len(set(identifiers)) == len(identifiers)
     other = discovery_payload(Device("den", root="home/affect", prefix="ha", version="1.2"))
     assert not {one.unique_id for one in other.components.values()} & set(identifiers)
 
 
-def test_each_label_and_each_kind_of_vital_is_there() -> None:
-    assert {f"share_{label}" for label in FACE_STATES} <= set(COMPONENTS)
-    assert {str(kind) for kind in VitalKind} <= set(COMPONENTS)
-    assert COMPONENTS["expression"].options == list(FACE_STATES)
-
-
-@pytest.mark.parametrize("key", sorted(COMPONENTS))
-def test_home_assistant_knows_every_key(key: str) -> None:
-    component = COMPONENTS[key]
-    encoded = json.loads(discovery_payload(LAB).encode())["components"][key]
-    assert set(encoded) <= KEYS[component.platform]
+def test_home_assistant_knows_every_key_and_class() -> None:
+    encoded = json.loads(discovery_payload(LAB).encode())["components"]
+    for key, component in COMPONENTS.items():
+        assert set(encoded[key]) <= set(f"{COMMON} {KEYS[component.platform]}".split()), key
+    binary = [one for one in COMPONENTS.values() if one.platform == "binary_sensor"]
+    assert {one.device_class for one in binary} <= BINARY_CLASSES
 
 
 @pytest.mark.parametrize("key", sorted(SENSORS))
@@ -123,11 +106,6 @@ def test_unit_and_state_class_are_those_of_the_device_class(key: str) -> None:
         assert sensor.state_class == "measurement"
     # options and numbers exclude each other: sensor.validate_sensor_state_and_device_class_config
     assert (sensor.options is not None) == (sensor.device_class == "enum")
-
-
-def test_binary_sensors_have_classes_that_home_assistant_knows() -> None:
-    classes = {one.device_class for one in COMPONENTS.values() if one.platform == "binary_sensor"}
-    assert classes <= BINARY_CLASSES
 
 
 def state_of(component: Component, state: dict[str, Any]) -> str:
@@ -166,19 +144,14 @@ def test_attributes_are_objects(state: dict[str, Any]) -> None:
         assert isinstance(json.loads(render(template, state)), dict)
 
 
-def test_the_switch_is_there_only_with_commands_and_sends_what_the_agent_obeys() -> None:
+def test_switch_and_buttons_are_there_only_with_commands_and_send_what_is_obeyed() -> None:
     silent = discovery_payload(Device("lab", root="a", prefix="ha", version="1"))
-    assert "switch" not in {one.platform for one in silent.components.values()}
+    assert not {"switch", "button"} & {one.platform for one in silent.components.values()}
     switch = COMPONENTS["capture"]
     assert switch.command_topic == "home/affect/lab/command/capture"
     for payload, action in ((switch.payload_on, "on"), (switch.payload_off, "off")):
         assert payload is not None
         assert CaptureCommand.model_validate_json(payload).action == action
-
-
-def test_buttons_are_there_only_with_commands_and_usable_only_in_a_session() -> None:
-    silent = discovery_payload(Device("lab", root="a", prefix="ha", version="1"))
-    assert "button" not in {one.platform for one in silent.components.values()}
     buttons = {key: one for key, one in COMPONENTS.items() if one.platform == "button"}
     assert set(buttons) == {
         "mark_baseline",
@@ -187,11 +160,9 @@ def test_buttons_are_there_only_with_commands_and_usable_only_in_a_session() -> 
         "mark_note",
         "end_session",
     }
-    for button in buttons.values():
-        said = [
-            render(button.availability[1].value_template, full_state() | {"session": known})
-            for known in (True, False, None)
-        ]
+    for button in buttons.values():  # usable in a session only
+        template = button.availability[1].value_template
+        said = [render(template, full_state() | {"session": one}) for one in (True, False, None)]
         assert said == ["online", "offline", "offline"]
 
 

@@ -1,0 +1,264 @@
+"""What is sent arrives: over outages, past limits of size, in order, and marked when it is late."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from edge_agent.agent.health import HealthMonitor
+from edge_agent.agent.summary import SummaryWindow
+from edge_agent.alerts.figures import AgentFigures
+from edge_agent.config.loading import load_settings
+from edge_agent.config.mqtt import MqttSettings
+from edge_agent.core import clock
+from edge_agent.core.clock import now
+from edge_agent.core.errors import ConfigError
+from edge_agent.mqtt.broker import MqttState
+from edge_agent.mqtt.client import Backoff, MqttClient, MqttOptions
+from edge_agent.mqtt.payloads import AlertsPayload, SummaryPayload, emotion_payload
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue
+from edge_agent.store.write.recorder import Recorder
+from tests.support.broker import Mosquitto, Relay, subscribed, wait_until
+from tests.support.memory_outbox import MemoryOutbox
+from tests.support.mqtt_clients import QUICK, Start, end, wait_for_state
+from tests.support.timeline import database, observation, recognition
+
+pytestmark = pytest.mark.broker
+
+AT_ONCE = {"backoff": Backoff(first_s=0.02, longest_s=0.05, refused_s=0.3, settle_s=0.0)}
+LIMIT = 600
+MANY = "x" * LIMIT
+
+
+@pytest.mark.parametrize(
+    ("protocol", "limit", "reason"),
+    [
+        ("5", "max_packet_size", "too_large"),
+        ("5", "message_size_limit", "connection_lost"),
+        ("3.1.1", "max_packet_size", "connection_lost"),
+    ],
+)
+def test_a_message_larger_than_the_broker_takes_is_set_aside_and_the_rest_arrives(
+    tmp_path: Path, outbox: MemoryOutbox, start: Start, protocol: str, limit: str, reason: str
+) -> None:
+    with (
+        Mosquitto(tmp_path / "mosquitto", limits={limit: LIMIT}) as mosquitto,
+        subscribed(mosquitto.port) as reader,
+    ):
+        for text in ("small", "small", MANY, "small", MANY, MANY, "small", "small"):
+            outbox.add(text=text)
+        client = start(mosquitto.port, protocol=protocol, options=AT_ONCE)
+        wait_until(lambda: outbox.count() == 0, "the outbox to drain")
+        assert outbox.aside == dict.fromkeys((3, 5, 6), reason)
+        assert client.set_aside == {reason: 3}
+        outbox.add(text="later")
+        client.wake()
+        reader.wait_for("summary", lambda said: said["text"] == "later")
+        wait_until(lambda: client.state is MqttState.CONNECTED, "a connection that stands")
+        first_times = dict.fromkeys(said.payload["seq"] for said in reader.on("summary"))
+        assert list(first_times) == [1, 2, 4, 7, 8, 9]
+
+
+def test_the_limit_is_the_brokers_to_the_byte(
+    tmp_path: Path, outbox: MemoryOutbox, start: Start
+) -> None:
+    with (
+        Mosquitto(tmp_path / "mosquitto", limits={"max_packet_size": LIMIT}) as mosquitto,
+        subscribed(mosquitto.port) as reader,
+    ):
+        for length in range(450, 600, 1):
+            outbox.add(text="x" * length)
+        client = start(mosquitto.port, protocol="5", options=AT_ONCE)
+        wait_until(lambda: outbox.count() == 0, "the outbox to drain")
+        assert client.state is MqttState.CONNECTED
+        arrived = [said.payload["seq"] for said in reader.on("summary")]
+        assert arrived == list(range(1, arrived[-1] + 1))
+        assert sorted(outbox.aside) == list(range(arrived[-1] + 1, 151))
+        assert mosquitto.folder.joinpath("mosquitto.log").read_text().count("oversize") == 0
+
+
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+def test_a_health_report_larger_than_the_broker_takes_does_not_hold_up_the_outbox(
+    tmp_path: Path, outbox: MemoryOutbox, start: Start, protocol: str
+) -> None:
+    report = HealthMonitor(tmp_path, "pi", "1").report(AgentFigures(), now())
+    with (
+        Mosquitto(tmp_path / "mosquitto", limits={"max_packet_size": LIMIT}) as mosquitto,
+        subscribed(mosquitto.port) as reader,
+    ):
+        client = start(mosquitto.port, protocol=protocol, options=AT_ONCE)
+        log = mosquitto.folder / "mosquitto.log"
+        wait_until(lambda: client.state is MqttState.CONNECTED, "the first connection")
+        client.publish_health(report)
+        for _ in range(30):
+            outbox.add()
+        client.wake()
+        wait_until(lambda: outbox.deleted == list(range(1, 31)), "the outbox to drain")
+        assert not outbox.aside
+        wait_until(lambda: set(client.left_out) == {"health"}, "the health to be left out")
+        wait_until(lambda: client.state is MqttState.CONNECTED, "a connection that stands")
+        outbox.add(text="later")
+        client.publish_emotion(emotion_payload(recognition(1, observation()), simulated=False))
+        reader.wait_for("summary", lambda said: said.get("text") == "later")
+        reader.wait_for("emotion")
+        connections = log.read_text().count("New client connected")
+        client.publish_health(report)
+        outbox.add(text="last")
+        client.wake()
+        reader.wait_for("summary", lambda said: said.get("text") == "last")
+        assert log.read_text().count("New client connected") == connections
+        assert not reader.on("health")
+
+
+def test_a_line_that_breaks_again_and_again_throws_nothing_away(
+    tmp_path: Path, outbox: MemoryOutbox, start: Start
+) -> None:
+    with Mosquitto(tmp_path / "mosquitto") as mosquitto, subscribed(mosquitto.port) as reader:
+        relay = Relay(mosquitto.port)
+        relay.swallow_answers()
+        outbox.add()
+        outbox.add()
+        client = start(relay.port, protocol="3.1.1", options=AT_ONCE)
+        for number in range(1, 9):
+            wait_until(lambda n=number: relay.connections >= n, "another connection")  # type: ignore[misc]
+            relay.cut()
+            relay.swallow_answers()
+        relay.cut()
+        wait_until(lambda: outbox.deleted == [1, 2], "the outbox to drain")
+        assert not outbox.aside
+        assert client.state is MqttState.CONNECTED
+        relay.close()
+        assert {said.payload["seq"] for said in reader.on("summary")} == {1, 2}
+
+
+@pytest.mark.parametrize(("late_s", "replayed"), [(15, False), (25, True)])
+def test_a_summary_is_late_after_two_windows_and_not_after_one(
+    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox, monkeypatch: pytest.MonkeyPatch,
+    late_s: float, replayed: bool,
+) -> None:  # fmt: skip
+    with subscribed(mosquitto.port) as reader:
+        client = start(mosquitto.port, options={"window_s": 10.0})
+        wait_for_state(client, MqttState.CONNECTED)
+        monkeypatch.setattr(clock, "now", lambda: now().shifted(late_s))
+        outbox.add()
+        client.wake()
+        assert reader.wait_for("summary").payload["replayed"] is replayed
+
+
+@pytest.mark.parametrize("step_s", [-31_536_000, 60])
+def test_setting_the_wall_clock_marks_no_summary_and_hides_none(
+    mosquitto: Mosquitto, start: Start, outbox: MemoryOutbox, monkeypatch: pytest.MonkeyPatch,
+    step_s: int,
+) -> None:  # fmt: skip
+    with subscribed(mosquitto.port) as reader:
+        outbox.add(what="before the connection", age_s=0.01)  # clocks tell milliseconds
+        client = start(mosquitto.port, options={"window_s": 1.0})
+        wait_for_state(client, MqttState.CONNECTED)
+        wait_until(lambda: outbox.deleted == [1], "the first summary to be sent")
+        wall_ns = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: wall_ns() + step_s * 1_000_000_000)
+        outbox.add(what="in time")
+        outbox.add(what="late", age_s=2.5)
+        outbox.add(what="of another boot", boot="another")
+        client.wake()
+        reader.wait_for("summary", lambda said: said["seq"] == 4)
+        late = {said.payload["what"]: said.payload["replayed"] for said in reader.on("summary")}
+    assert late == {
+        "before the connection": True,
+        "in time": False,
+        "late": True,
+        "of another boot": True,
+    }
+
+
+class Summaries:
+    """The part of the agent that makes and sends summaries, over one database."""
+
+    def __init__(self, path: Path, port: int) -> None:
+        options = MqttOptions(MqttSettings(port=port), "pi", backoff=QUICK)
+        self.client = MqttClient(options, Outbox(path))
+        self.recorder = Recorder(path, on_commit=self.client.wake)
+        self._window = SummaryWindow("pi", now(), simulated=False)
+        self.client.start()
+        self.recorder.start()
+
+    def close_windows(self, count: int) -> None:
+        for _ in range(count):
+            self.recorder.submit(OutboxMessage("summary", self._window.close(now())))
+
+    def stop(self) -> None:
+        self.recorder.stop()
+        assert self.recorder.join(60)
+        assert self.recorder.error is None
+        end(self.client)
+
+
+def test_no_summary_is_lost_when_the_broker_is_killed_and_the_agent_restarts_meanwhile(
+    tmp_path: Path,
+) -> None:
+    path = database(tmp_path)
+    with Mosquitto(tmp_path / "mosquitto") as mosquitto, subscribed(mosquitto.port) as reader:
+        before = Summaries(path, mosquitto.port)
+        before.close_windows(3)
+        reader.wait_for("summary", lambda p: p["seq"] == 3)
+        mosquitto.save()
+        mosquitto.kill()
+        wait_for_state(before.client, MqttState.UNREACHABLE)
+        before.close_windows(30)
+        before.stop()
+        again = Summaries(path, mosquitto.port)
+        again.close_windows(30)
+        wait_for_state(again.client, MqttState.UNREACHABLE)
+        wait_until(lambda: again.recorder.queue_depth == 0, "every summary to be committed")
+        mosquitto.start()
+        reader.wait_for("summary", lambda p: p["seq"] == 63)
+        again.stop()
+        payloads = [SummaryPayload.model_validate(m.payload) for m in reader.on("summary")]
+    assert list(dict.fromkeys(p.seq for p in payloads)) == list(range(1, 64))
+    assert all(p.replayed for p in payloads if p.seq > 3)
+    left = Outbox(path)
+    assert left.count() == 0
+    left.close()
+
+
+ALERTS = AlertsPayload.model_validate({"at": "2026-05-01T10:00:00.000Z", "open": []})
+
+
+def _run(start: Start, path: Path, port: int, *off: str) -> MqttClient:
+    client = start(port, queue=Outbox(path), topics_off=off)
+    wait_for_state(client, MqttState.CONNECTED)
+    client.publish_alerts(ALERTS)
+    with write_transaction(path) as connection:
+        for topic in ("session", "summary"):
+            enqueue(connection, OutboxMessage(topic, {}), 100)
+    wait_until(lambda: client.waiting == 0, "the outbox to drain")
+    return client
+
+
+def test_a_topic_that_is_off_gets_nothing_and_the_broker_forgets_it(
+    tmp_path: Path, mosquitto: Mosquitto, start: Start
+) -> None:
+    path = database(tmp_path)
+    end(_run(start, path, mosquitto.port))
+    with subscribed(mosquitto.port) as reader:
+        reader.wait_for("alerts")
+        client = _run(start, path, mosquitto.port, "alerts", "session")
+        reader.wait_for("summary", lambda payload: payload["seq"] == 2)
+        wait_until(lambda: not reader.on("alerts")[-1].payload, "the topic to be cleared")
+        assert reader.on("session") == []
+        wait_until(lambda: bool(client.holes), "the hole to be noted")
+        holes = [(hole.topic, hole.first, hole.last, hole.reason) for hole in client.holes]
+        assert holes == [("session", 2, 2, "mqtt_off")]
+        end(client)
+    with subscribed(mosquitto.port) as late:
+        late.wait_for("status")
+        assert late.on("alerts") == []
+
+
+def test_home_assistant_keeps_the_topic_that_it_reads() -> None:
+    mqtt = {"home_assistant": True, "topics_off": ["vitals", "state"]}
+    with pytest.raises(ConfigError, match="Home Assistant reads the topic state"):
+        load_settings(None, {"mqtt": mqtt})
