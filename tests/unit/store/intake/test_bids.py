@@ -210,7 +210,7 @@ def test_runs_follow_one_another_and_events_that_overlap_are_said(
     head = "onset\tduration\ttrial_type\n"
     files = {
         "sub-1/func/sub-1_task-x_run-1_events.tsv": f"{head}1\t2\tfilm 1\n",
-        "sub-1/func/sub-1_task-x_run-2_events.tsv": f"{head}1\t2\tfilm 2\n2\t3\tanger\n",
+        "sub-1/func/sub-1_task-x_run-2_events.tsv": f"{head}1\t2\tfilm 2\n1.5\t1\tanger\n",
     }
     done = here.take(write_dataset(tmp_path / "x", files), *STATED, *STARTING)
     assert any("1 events end after another has begun" in one for one in done["notes"])
