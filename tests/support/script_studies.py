@@ -38,11 +38,9 @@ def few(path: Path) -> None:
     rng = random.Random(3)
     for number in range(9):
         code = f"P-{number:02d}"
-        states = (
-            ("Anger", "HAPPINESS ", "neutral")
-            if number < 5
-            else (("anger",) if number < 7 else ("neutral",))
-        )
+        states: tuple[str, ...] = ("anger" if number < 7 else "neutral",)
+        if number < 5:
+            states = ("Anger", "HAPPINESS ", "neutral")
         values: States = {
             state: {
                 HEART: [float(60 + (number * 3 + len(state)) % 7)],  # ties
@@ -59,15 +57,11 @@ def few(path: Path) -> None:
     with write_transaction(path) as connection:
         for session in range(1, 6):
             start = 3600.0 * (session - 1)
-            said = [
-                SelfReport(instant(start + 10 + 300 * n + 250), state, "emotion", state)
-                for n, state in enumerate(STATES)
-            ]
-            insert_reports(
-                connection,
-                session,
-                [*said, SelfReport(instant(start + 270), "anger", "valence", 3)],
-            )
+            said = [SelfReport(instant(start + 270), "anger", "valence", 3)]
+            for number, state in enumerate(STATES):
+                at = instant(start + 260 + 300 * number)
+                said.append(SelfReport(at, state, "emotion", state))
+            insert_reports(connection, session, said)
 
 
 def sessions(path: Path) -> None:
@@ -100,9 +94,8 @@ def sessions(path: Path) -> None:
 def groups(path: Path) -> None:
     """Nobody has two states: Welch's test of groups of unequal size and spread."""
     rng = random.Random(5)
-    for place, (state, people, spread) in enumerate(
-        (("anger", 4, 9.0), ("happiness", 7, 2.0), ("neutral", 5, 4.0))
-    ):
+    sizes = (("anger", 4, 9.0), ("happiness", 7, 2.0), ("neutral", 5, 4.0))
+    for place, (state, people, spread) in enumerate(sizes):
         for number in range(people):
             readings = {
                 kind: [rng.gauss(80 + 4 * place, spread)] for kind in (HEART, SYSTOLIC, DIASTOLIC)
@@ -194,11 +187,6 @@ def rested(path: Path) -> None:
         add_session(path, f"P-{number}", {**first, state: {HEART: [level + rng.gauss(3, 2)]}})
 
 
-def nobody(path: Path) -> None:
-    """No session."""
-    migrate(path)
-
-
 def unpacked(make: Make, folder: Path) -> tuple[Path, Path]:
     """Make a study and its bundle in an empty folder; return the database and the bundle."""
     database = folder / "affect-edge.db"
@@ -240,10 +228,7 @@ QUESTIONS = {
     ),
     "example-observed-families": Question(
         example,
-        (
-            *("--state", "observed", "--correction", "benjamini_hochberg", "--family"),
-            "All: Anger, neutral; heart_rate: happiness, neutral",
-        ),
+        ("--state", "observed", "--family", "All: Anger, neutral; heart_rate: happiness, neutral"),
     ),
     "few-other-states": Question(
         few, ("--states", "neutral", "--states", "disgust", "--states", "ANGER", "--states", "fear")
@@ -268,6 +253,6 @@ QUESTIONS = {
     "equal": Question(equal),
     "two-sensors": Question(two_sensors),
     "two-sensors-preferred": Question(two_sensors, ("--prefer-source", "watch")),
-    "nobody": Question(nobody),
+    "nobody": Question(migrate),
     "one-session": Question(few, ("--session", "1")),
 }

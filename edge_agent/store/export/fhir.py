@@ -74,37 +74,29 @@ def patient(row: Row) -> dict[str, Any]:
     return resource | ({"meta": _TEST_DATA} if row["simulated"] else {})
 
 
+def _device(name: Value, name_is: str, *parts: Value, system: str = "") -> dict[str, Any]:
+    """Return a device; its parts make its id, and the last one identifies it in a system."""
+    resource: dict[str, Any] = {"resourceType": "Device", "id": identity(*parts)}
+    if system:
+        resource["identifier"] = [{"system": f"urn:affect-edge:{system}", "value": parts[-1]}]
+    return resource | {"deviceName": [{"name": name, "type": name_is}]}
+
+
 def appliance_device(name: str) -> dict[str, Any]:
     """Return the appliance."""
-    return {
-        "resourceType": "Device",
-        "id": identity("device", name),
-        "deviceName": [{"name": name, "type": "user-friendly-name"}],
-        "modelNumber": "Affect Edge",
-        "version": [{"value": __version__}],
-    }
+    about = {"modelNumber": "Affect Edge", "version": [{"value": __version__}]}
+    return _device(name, "user-friendly-name", "device", name) | about
 
 
 def model_device(row: Row, appliance: str) -> dict[str, Any]:
     """Return the model that reads faces: software on the appliance, known by its hash."""
-    return {
-        "resourceType": "Device",
-        "id": identity("model", row["sha256"]),
-        "identifier": [{"system": "urn:affect-edge:model-sha256", "value": row["sha256"]}],
-        "deviceName": [{"name": row["name"], "type": "model-name"}],
-        "version": [{"value": row["version"]}],
-        "parent": reference("device", appliance),
-    }
+    about = {"version": [{"value": row["version"]}], "parent": reference("device", appliance)}
+    return _device(row["name"], "model-name", "model", row["sha256"], system="model-sha256") | about
 
 
 def source_device(source: str) -> dict[str, Any]:
     """Return what gave readings: a strap, a cuff, a file."""
-    return {
-        "resourceType": "Device",
-        "id": identity("source", source),
-        "identifier": [{"system": "urn:affect-edge:source", "value": source}],
-        "deviceName": [{"name": source, "type": "user-friendly-name"}],
-    }
+    return _device(source, "user-friendly-name", "source", source, system="source")
 
 
 def code_systems() -> Iterator[dict[str, Any]]:
@@ -165,6 +157,13 @@ _NOTES = {
 }
 
 
+_NO_NUMBERS = {
+    "nan": ("not-a-number", "Not a Number (NaN)"),
+    "inf": ("positive-infinity", "Positive Infinity (PINF)"),
+    "-inf": ("negative-infinity", "Negative Infinity (NINF)"),
+}
+
+
 def vitals(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
     """Yield the observations of readings that one source gave at one instant.
 
@@ -183,20 +182,10 @@ def quantity(value: Value, kind: VitalKind) -> dict[str, Any]:
     if value is None:
         return _absent("unknown", "Unknown")
     number = float(value)
-    if math.isnan(number):
-        return _absent("not-a-number", "Not a Number (NaN)")
-    if number == math.inf:
-        return _absent("positive-infinity", "Positive Infinity (PINF)")
-    if number == -math.inf:
-        return _absent("negative-infinity", "Negative Infinity (NINF)")
-    return {
-        "valueQuantity": {
-            "value": number,
-            "unit": kind.spec.unit_shown,
-            "system": UCUM,
-            "code": kind.unit,
-        }
-    } | _interpretation(number, kind)
+    if not math.isfinite(number):
+        return _absent(*_NO_NUMBERS[str(number)])
+    unit = {"unit": kind.spec.unit_shown, "system": UCUM, "code": kind.unit}
+    return {"valueQuantity": {"value": number, **unit}} | _interpretation(number, kind)
 
 
 def expression(row: Row, device: str) -> dict[str, Any]:
@@ -209,27 +198,19 @@ def expression(row: Row, device: str) -> dict[str, Any]:
     at = int(row["at_ms"] or 0)
     label = str(row["emotion"])
     start = iso_utc(at - int(row["interval_ms"] or 0))
+    share = {"unit": "1", "system": UCUM, "code": "1"}
     probabilities = [
         {
             "code": {
                 "coding": [_coding(EXPRESSIONS, emotion.value, emotion.value)],
                 "text": f"Probability of {emotion}",
             },
-            "valueQuantity": {
-                "value": int(row[f"smoothed_{emotion}"] or 0) / 1000,
-                "unit": "1",
-                "system": UCUM,
-                "code": "1",
-            },
+            "valueQuantity": {"value": int(row[f"smoothed_{emotion}"] or 0) / 1000, **share},
         }
         for emotion in EMOTIONS
     ]
-    observation = _observation(
-        row,
-        identity("expression", row["session"], at, row["track"]),
-        "exam",
-        _own("facial-expression"),
-    )
+    name = identity("expression", row["session"], at, row["track"])
+    observation = _observation(row, name, "exam", _own("facial-expression"))
     del observation["effectiveDateTime"]
     return observation | {
         "effectivePeriod": {"start": start, "end": row["at"]},
@@ -244,13 +225,11 @@ def self_report(row: Row, *, simulated: bool) -> dict[str, Any]:
     scale = str(row["scale"])
     value = str(row["value"])
     name = identity("self report", row["session"], row["at_ms"], scale)
-    observation = _observation(
-        row | {"simulated": simulated}, name, "survey", _own(f"reported-{scale}")
-    )
+    told = row | {"simulated": simulated}
+    observation = _observation(told, name, "survey", _own(f"reported-{scale}"))
     if scale == "emotion":
-        return observation | {
-            "valueCodeableConcept": {"coding": [_coding(EXPRESSIONS, value, value)]}
-        }
+        coding = [_coding(EXPRESSIONS, value, value)]
+        return observation | {"valueCodeableConcept": {"coding": coding}}
     return observation | {"valueInteger": int(value)}
 
 
@@ -345,14 +324,8 @@ def _interpretation(value: float, kind: VitalKind) -> dict[str, Any]:
     if low <= value <= high:
         return {}
     code, display = ("L", "Low") if value < low else ("H", "High")
-    return {
-        "interpretation": [
-            {
-                "coding": [_coding(_INTERPRETATION, code, display)],
-                "text": "Out of the plausible range",
-            }
-        ]
-    }
+    coding = [_coding(_INTERPRETATION, code, display)]
+    return {"interpretation": [{"coding": coding, "text": "Out of the plausible range"}]}
 
 
 def _range_note(row: Row) -> str:

@@ -12,7 +12,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -377,13 +377,9 @@ def _imports(connection: sqlite3.Connection) -> list[Import]:
         "LEFT JOIN (SELECT import, count(*) AS there FROM vital WHERE import IS NOT NULL GROUP BY "
         "1) AS counted ON counted.import = id ORDER BY id"
     )
-    studies = read_numbers(connection)
-    return [
-        replace(one, sessions=studies[one.id]["session"][1] - studies[one.id]["session"][0] + 1)
-        if one.id in studies
-        else one
-        for one in (Import(*row) for row in rows)
-    ]
+    spans = {number: its["session"] for number, its in read_numbers(connection).items()}
+    sessions = {number: last - first + 1 for number, (first, last) in spans.items()}
+    return [Import(*row, sessions.get(row["id"], 0)) for row in rows]
 
 
 def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:

@@ -21,14 +21,14 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.store.database import schema
 from edge_agent.store.database.dashboard_file import make_prepared_folder, prepared_folder
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import ADDED, NAMES, SMOOTHED
+from edge_agent.store.database.schema import ADDED
 from edge_agent.store.intake.bids import BidsSource
 from edge_agent.store.intake.bids_files import opened_root
 from edge_agent.store.intake.cells import ImportOptions, StudyImport
 from edge_agent.store.intake.imports import highest_numbers, note_numbers
 from edge_agent.store.intake.people import People
 from edge_agent.store.intake.tidy import StudySource, TidySource
-from edge_agent.store.intake.timeline import TimelineRows
+from edge_agent.store.intake.timeline import COLUMNS, TimelineRows
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.upkeep.fold import make_anew
 from edge_agent.store.write import rollups
@@ -36,21 +36,14 @@ from edge_agent.store.write import rollups
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
-_EXPRESSION = (
-    "at, interval_ms, track, frames, "
-    f"{', '.join((*NAMES, *SMOOTHED))}, emotion, face_size, quality, is_primary, simulated"
-)
 _PARTICIPANT = "code, created, simulated"
 _SESSION = "purpose, name, started, ended, simulated, setting, origin"
 _VITAL_ROLLUP = "kind, at, n, total, least, most, flagged, simulated"
 _EXPRESSION_ROLLUP = f"at, {', '.join(ADDED)}"
-_OF_SESSION = {"marker": "at, kind, label", "self_report": "at, condition, scale, value"}
-_AS_THEY_ARE = {
-    "expression": _EXPRESSION,
-    "unfit": "at, interval_ms, track, reason, frames, is_primary, simulated",
-    "gap": "started, ended, source, reason",
+_OF_PERSON = {
+    "consent": "text_version, given, withdrawn, attributes",
+    "participant_attribute": "name, value",
 }
-_VITAL = "at, kind, source, value, flags, device_time"
 _RECORDED = ("expression", "unfit", "vital")
 
 
@@ -92,38 +85,36 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
         "staged.participant",
         (people,),
     )
-    connection.execute(
-        "INSERT INTO main.consent (participant, text_version, given, withdrawn, attributes) SELECT "
-        "participant + ?, text_version, given, withdrawn, attributes FROM staged.consent ORDER BY "
-        "id",
-        (people,),
-    )
-    connection.execute(
-        "INSERT INTO main.participant_attribute (participant, name, value) SELECT participant + ?, "
-        "name, value FROM staged.participant_attribute ORDER BY id",
-        (people,),
-    )
+    for table, columns in _OF_PERSON.items():
+        connection.execute(
+            f"INSERT INTO main.{table} (participant, {columns}) SELECT participant + ?, {columns} "
+            f"FROM staged.{table} ORDER BY id",
+            (people,),
+        )
     connection.execute(
         f"INSERT INTO main.session (id, participant, {_SESSION}) SELECT id + ?, participant + ?, "
         f"{_SESSION} FROM staged.session",
         (sessions, people),
     )
-    for table, columns in _OF_SESSION.items():
+    for table in ("marker", "self_report"):
+        columns = COLUMNS[table]
+        added = columns.replace("session", "session + ?", 1)
         connection.execute(
-            f"INSERT INTO main.{table} (session, {columns}) SELECT session + ?, {columns} FROM "
-            f"staged.{table} ORDER BY id",
+            f"INSERT INTO main.{table} ({columns}) SELECT {added} FROM staged.{table} ORDER BY id",
             (sessions,),
         )
-    for table, columns in _AS_THEY_ARE.items():
+    as_they_are = ["expression", "unfit", "gap"]
+    if not _count(connection, "main.model"):
+        as_they_are.append("model")
+    for table in as_they_are:
+        columns = COLUMNS[table]
         connection.execute(
             f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM staged.{table}"
         )
+    vital = COLUMNS["vital"]
     connection.execute(
-        f"INSERT INTO main.vital ({_VITAL}, import) SELECT {_VITAL}, ? FROM staged.vital", (number,)
+        f"INSERT INTO main.vital ({vital}, import) SELECT {vital}, ? FROM staged.vital", (number,)
     )
-    if not _count(connection, "main.model"):
-        columns = "kind, name, version, sha256, since"
-        connection.execute(f"INSERT INTO main.model ({columns}) SELECT {columns} FROM staged.model")
     _merge_rollups(connection)
     connection.execute(
         "INSERT INTO main.import (id, at, file, actor, readings, duplicates) VALUES "

@@ -53,20 +53,27 @@ _BATCH = 5_000
 _LONGEST_MS = 3_600_000
 _MOST_FRAMES = 10**9
 _UNCERTAIN = "uncertain"
-_INSERTS = {
-    "marker": "INSERT INTO marker (session, at, kind, label) VALUES (?, ?, ?, ?)",
-    "self_report": "INSERT INTO self_report (session, at, condition, scale, value) VALUES (?, ?, "
-    "?, ?, ?)",
-    "expression": "INSERT INTO expression (at, interval_ms, track, frames, "
-    f"{', '.join((*NAMES, *SMOOTHED))}, emotion, face_size, quality, is_primary, simulated) VALUES "
-    f"({', '.join('?' * (4 + 2 * len(NAMES) + 5))})",
-    "unfit": "INSERT INTO unfit (at, interval_ms, track, reason, frames, is_primary, simulated) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?)",
-    "gap": "INSERT INTO gap (started, ended, source, reason) VALUES (?, ?, ?, ?)",
-    "model": "INSERT INTO model (kind, name, version, sha256, since) VALUES (?, ?, ?, ?, ?)",
+COLUMNS = {
+    "marker": "session, at, kind, label",
+    "self_report": "session, at, condition, scale, value",
+    "expression": f"at, interval_ms, track, frames, {', '.join((*NAMES, *SMOOTHED))}, emotion, "
+    "face_size, quality, is_primary, simulated",
+    "unfit": "at, interval_ms, track, reason, frames, is_primary, simulated",
+    "gap": "started, ended, source, reason",
+    "model": "kind, name, version, sha256, since",
+    "vital": "at, kind, source, value, flags, device_time",
 }
-_VITAL = "INSERT INTO vital (at, kind, source, value, flags, device_time) VALUES (?, ?, ?, ?, ?, ?)"
+"""The columns of the timeline that a study brings along, by table."""
 Values = tuple[object, ...]
+
+
+def _insert_into(table: str) -> str:
+    columns = COLUMNS[table]
+    places = ", ".join("?" * len(columns.split(",")))
+    return f"INSERT INTO {table} ({columns}) VALUES ({places})"
+
+
+_VITAL = _insert_into("vital")
 
 
 class TimelineRows:
@@ -104,7 +111,7 @@ class TimelineRows:
         }
         for table in self._source.tables():
             if table in makers:
-                self._write(_INSERTS[table], self._made(table, makers[table]))
+                self._write(_insert_into(table), self._made(table, makers[table]))
         if "vital" in self._source.tables():
             self._vitals()
 
@@ -306,7 +313,7 @@ def _of_each_time(
 
 
 _TABLE = """
-CREATE TABLE staged (
+CREATE TABLE vital (
     kind TEXT NOT NULL, source TEXT NOT NULL, at INTEGER NOT NULL, value REAL NOT NULL,
     flags TEXT NOT NULL, device_time TEXT, PRIMARY KEY (source, at, kind)
 ) STRICT, WITHOUT ROWID
@@ -378,11 +385,7 @@ class StagedReadings:
     def _insert(self, reading: VitalReading) -> None:
         """Keep a reading that is the first of its kind, source and time."""
         try:
-            self._connection.execute(
-                "INSERT INTO staged (at, kind, source, value, flags, device_time) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                _values_of(reading),
-            )
+            self._connection.execute(_VITAL, _values_of(reading))
         except sqlite3.OperationalError as error:
             raise StoreError(
                 f"The readings cannot be kept aside ({error}): free some space where temporary "
@@ -393,7 +396,7 @@ class StagedReadings:
         """Return the value that is kept of a reading's kind, source and time, if there is one."""
         key = (reading.source, reading.at.wall_ms, reading.kind.value)
         row = self._connection.execute(
-            "SELECT value FROM staged WHERE source = ? AND at = ? AND kind = ?", key
+            "SELECT value FROM vital WHERE source = ? AND at = ? AND kind = ?", key
         ).fetchone()
         return None if row is None else float(row[0])
 
@@ -402,7 +405,7 @@ class StagedReadings:
         too near to each other are flagged.
         """
         rows = self._connection.execute(
-            "SELECT kind, source, at, value, flags, device_time FROM staged "
+            "SELECT kind, source, at, value, flags, device_time FROM vital "
             "ORDER BY source, at, kind"
         )
         return with_near_pressures(
@@ -415,7 +418,7 @@ class StagedReadings:
     def kinds(self) -> list[StagedKind]:
         """Return what there is of each kind and source."""
         rows = self._connection.execute(
-            "SELECT kind, source, count(*), min(at), max(at) FROM staged GROUP BY kind, source "
+            "SELECT kind, source, count(*), min(at), max(at) FROM vital GROUP BY kind, source "
             "ORDER BY kind, source"
         )
         return [StagedKind(VitalKind(row[0]), *row[1:]) for row in rows]
@@ -423,7 +426,7 @@ class StagedReadings:
     def count_to_come(self) -> int:
         """Return how many are of a time that is still to come, by the flag that they got for it."""
         row = self._connection.execute(
-            "SELECT count(*) FROM staged WHERE at > ? AND flags LIKE ?",
+            "SELECT count(*) FROM vital WHERE at > ? AND flags LIKE ?",
             (clock.now().wall_ms, f"%{VitalFlag.CLOCK_DIFFERS}%"),
         ).fetchone()
         return int(row[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,15 +89,12 @@ def store_video(
         rejected = [(row, None) for row in rows if isinstance(row, RejectedFrames)]
         write_expressions(connection, expressions, interval_ms, simulated)
         write_rejected_frames(connection, rejected, interval_ms, simulated)
-        for gap in _gaps(rows):
-            write_gap(connection, gap, None)
+        for row in rows:
+            if isinstance(row, Gap):
+                write_gap(connection, row, None)
         detail = f"session {session.id}, {len(expressions)} rows: {new.about}"
         insert_audit(connection, actor, "video_import", detail, clock.now())
         return session
-
-
-def _gaps(rows: VideoRows) -> Iterable[Gap]:
-    return (row for row in rows if isinstance(row, Gap))
 
 
 def _session_for(

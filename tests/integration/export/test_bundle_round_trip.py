@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from dashboard.__main__ import main as dashboard
-from dashboard.analysis.request import AnalysisQuery, Outcome, StateBy
+from dashboard.analysis.request import StateBy
 from edge_agent.cli import cli
-from edge_agent.core.clock import Instant
-from edge_agent.core.readings import VitalReading
-from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.database.schema import migrate
 from edge_agent.store.study.example_study import seed_example_study
-from edge_agent.store.write.timeline import write_vitals
-from edge_agent.vision.models.card import read_card, shipped_models
 from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.timeline import query
 
@@ -44,28 +37,19 @@ def run(*words: object) -> Any:
     return CliRunner().invoke(cli, [str(word) for word in words])
 
 
-def analysed(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> Any:
-    assert dashboard(["analyse", "--json", "--data", str(folder), *words]) == 0
+def analysed(folder: Path, capsys: pytest.CaptureFixture[str], state: str) -> Any:
+    words = ("--state", state, "--sensitivity", "--json", "--data", str(folder))
+    assert dashboard(["analyse", *words]) == 0
     return json.loads(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("state", ["condition", "observed", "reported"])
-def test_a_bundle_imported_elsewhere_gives_the_same_numbers(
-    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], state: str
+def test_a_bundle_imported_elsewhere_gives_the_same_rows_and_numbers(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     done = run("import-study", bundle, "--data", tmp_path)
     assert done.exit_code == 0, done.output or done.exception
     assert "Imported: sessions 1 to 12." in done.stdout
-    words = ("--state", state, "--sensitivity")
-    here = analysed(tmp_path, capsys, *words)
-    assert here == analysed(bundle.parent, capsys, *words)
-    assert here["comparisons"][0]["p"] is not None
-
-
-def test_rows_rollups_marks_and_consents_are_those_of_the_other_appliance(
-    bundle: Path, tmp_path: Path
-) -> None:
-    assert run("import-study", bundle, "--data", tmp_path).exit_code == 0
+    assert list((tmp_path / "exports").iterdir()) == [], "the staging database is gone"
     here = tmp_path / "affect-edge.db"
     there = bundle.parent / "affect-edge.db"
     for table, left_out in (
@@ -93,10 +77,12 @@ def test_rows_rollups_marks_and_consents_are_those_of_the_other_appliance(
             told = query(here, f"SELECT {sums} FROM {table}_{length}")
             assert told == query(here, f"SELECT count(*) FROM {rows_of}"), (table, length)
     assert query(here, "SELECT DISTINCT origin FROM session") == [("import: study.zip",)]
-    assert query(here, "SELECT actor, action, detail FROM audit") == [
-        ("command line", "study_import", "study.zip: 12 sessions")
-    ]
-    assert list((tmp_path / "exports").iterdir()) == [], "the staging database is gone"
+    audit = query(here, "SELECT actor, action, detail FROM audit")
+    assert audit == [("command line", "study_import", "study.zip: 12 sessions")]
+    for state in StateBy:
+        answer = analysed(tmp_path, capsys, state)
+        assert answer == analysed(bundle.parent, capsys, state), state
+        assert answer["comparisons"][0]["p"] is not None
 
 
 def test_a_dry_run_counts_every_file_and_writes_nothing(bundle: Path, tmp_path: Path) -> None:
@@ -146,62 +132,3 @@ def test_who_was_erased_does_not_come_back_from_an_older_bundle(
     assert again.exit_code == 1
     assert "SIM-02 was erased here, and does not come back" in again.stdout
     assert query(database, "SELECT count(*) FROM participant") == [(0,)]
-
-
-def beats(start_ms: int, end_ms: int) -> Iterator[VitalReading]:
-    """Intervals between beats that come and go with the breath."""
-    at = float(start_ms)
-    while at < end_ms:
-        interval = 0.8 + 0.04 * math.sin(2 * math.pi * 0.25 * at / 1000)
-        at += 1000 * interval
-        moment = Instant(boot_ms=0, wall_ms=round(at))
-        yield VitalReading(moment, VitalKind.RR_INTERVAL, interval, "strap", frozenset())
-
-
-@pytest.mark.deep
-@pytest.mark.parametrize(
-    ("state", "added"),
-    [
-        (StateBy.OBSERVED, ("attenuation.csv", "baseline.csv")),
-        (StateBy.CONDITION, ("baseline.csv", "heart_measure.csv")),
-    ],
-)
-def test_what_the_analysis_added_to_a_bundle_is_computed_anew(
-    tmp_path: Path, state: StateBy, added: tuple[str, ...]
-) -> None:
-    there = tmp_path / "there"
-    there.mkdir()
-    database = there / "affect-edge.db"
-    migrate(database)
-    seed_example_study(database, SimulatedPerson)
-    name = "expression-accurate"
-    card = read_card(shipped_models()[name])
-    with write_transaction(database) as connection:
-        spans = connection.execute("SELECT started, ended FROM session").fetchall()
-        connection.execute(
-            "INSERT INTO model (kind, name, version, sha256, since) VALUES ('expression', ?, '1', "
-            "?, ?)",
-            (name, card.sha256, spans[0][0]),
-        )
-        connection.execute(
-            "INSERT INTO marker (session, at, kind, label) SELECT id, started, 'stimulus_start', "
-            "'baseline' FROM session"
-        )
-        write_vitals(connection, [(beat, None) for span in spans for beat in beats(*span)])
-    question = there / "question.json"
-    question.write_text(AnalysisQuery(state=state, outcome=Outcome.CHANGE).model_dump_json())
-    here = tmp_path / "here"
-    for words in (
-        ("export", "--out", there / "b.zip", "--question", question, "--data", there),
-        ("import-study", there / "b.zip", "--data", here),
-        ("export", "--out", here / "b.zip", "--question", question, "--data", here),
-    ):
-        done = run(*words)
-        assert done.exit_code == 0, done.output or done.exception
-        if words[0] == "import-study":
-            not_read = next(line for line in done.stdout.splitlines() if "Not read: " in line)
-            assert all(name in not_read for name in added)
-    with zipfile.ZipFile(there / "b.zip") as first, zipfile.ZipFile(here / "b.zip") as second:
-        for name in added:
-            assert len(first.read(name).splitlines()) > 3, name
-            assert second.read(name) == first.read(name), name

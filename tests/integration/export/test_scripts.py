@@ -36,10 +36,15 @@ from dashboard.commands.analyse_bundle import main as analyse_bundle
 from dashboard.statistics.period import Recall
 from edge_agent import __version__
 from edge_agent.core.expression import Emotion
-from edge_agent.store.read.reader import Reader
-from tests.support.script_studies import QUESTIONS, equal, example, few, rested, unpacked
+from edge_agent.store.export.bundle import BUNDLE
+from edge_agent.store.export.rows import Choice
+from edge_agent.store.read.reader import RangeReader, Reader
+from tests.support.script_studies import QUESTIONS, example, few, rested, unpacked
+from tests.support.studies import HEART, add_stimuli, make_study
+from tests.support.timeline import START_MS
 
 DIGITS = 1e-9
+HEART_HEADS = "measure,title,participant,session,state,value\n"
 Bundles = Callable[[Callable[[Path], None]], tuple[Path, Path]]
 """Gives database and unpacked bundle of a study, from what makes it."""
 
@@ -80,6 +85,7 @@ def in_r(folder: Path, words: Sequence[str]) -> str:
     return done.stdout.decode("utf-8")
 
 
+Run = Callable[[Path, Sequence[str]], str]
 BOTH = (pytest.param(in_python, id="python"), pytest.param(in_r, id="r", marks=pytest.mark.deep))
 
 
@@ -116,14 +122,15 @@ def printed_rows(text: str) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize(("run", "name"), by_name(QUESTIONS))
-def test_a_script_prints_the_table_of_the_page(
-    run: Callable[[Path, Sequence[str]], str], name: str, bundles: Bundles
-) -> None:
+def test_a_script_prints_the_table_of_the_page(run: Run, name: str, bundles: Bundles) -> None:
     question = QUESTIONS[name]
     database, folder = bundles(question.make)
     found = analyse(Reader(database), question.query)
     text = run(folder, question.words)
-    assert printed_rows(text) == shown_by(response_of(found))
+    rows = printed_rows(text)
+    assert rows == shown_by(response_of(found))
+    if name == "equal":  # a difference that is the same in everybody shows no rounding noise
+        assert [row[4] for row in rows if row[1] != "none"] == ["0.0", "0.3", "0.0"]
     for states in found.all_states:
         anova = states.comparison.anova
         figures = [line for line in text.splitlines() if line.startswith("all ")]
@@ -132,45 +139,35 @@ def test_a_script_prints_the_table_of_the_page(
             assert any(line.partition(": ")[2] in sentence for line in figures), (sentence, figures)
 
 
-@pytest.mark.parametrize("run", BOTH)
-def test_a_difference_that_is_the_same_in_everybody_shows_no_rounding_noise(
-    run: Callable[[Path, Sequence[str]], str], bundles: Bundles
-) -> None:
-    database, folder = bundles(equal)
-    page = analyse(Reader(database), AnalysisQuery())
-    shown = [test.comparison.difference for test in page.family if test.comparison.method]
-    rows = [row for row in printed_rows(run(folder, ())) if row[1] != "none"]
-    assert shown == [0.0, 0.3, 0.0]
-    assert [row[4] for row in rows] == ["0.0", "0.3", "0.0"]
-
-
 FULL = ("equal", "example", "example-families", "few", "sessions", "groups", "many", "tenths")
 
 
 def numbers_of(test: ComparisonModel) -> dict[str, float | None]:
     """The numbers of one comparison under the names that the scripts give them."""
-    found: dict[str, float | None] = {
-        name: getattr(test, name) for name in ("t", "df", "p", "holm_p", "bh_p", "g")
-    }
-    found["difference"] = test.difference
-    for name, interval in (("", test.interval), ("g_", test.g_interval)):
-        found[f"{name}low"] = None if interval is None else interval.low
-        found[f"{name}high"] = None if interval is None else interval.high
-    found["rank"] = None if test.rank is None else test.rank.p
-    found["equivalence"] = None if test.equivalence is None else test.equivalence.p
-    found["log_bf"] = None if test.bayes_factor is None else test.bayes_factor.log_for_difference
-    found["needed"] = None if test.needed is None else test.needed.n
-    by_family = test.needed_in_family
-    found["needed_in_family"] = None if by_family is None else by_family.n
+
+    def of(name: str, part: Any) -> float | None:
+        return None if part is None else getattr(part, name)
+
     adjustment = "holm" if test.adjusted_p == test.holm_p else "bh"
-    found[f"rank_{adjustment}_p"] = test.rank_adjusted_p
-    found[f"equivalence_{adjustment}_p"] = test.equivalence_adjusted_p
-    return found
+    names = ("t", "df", "p", "holm_p", "bh_p", "g", "difference")
+    return {name: getattr(test, name) for name in names} | {
+        "low": of("low", test.interval),
+        "high": of("high", test.interval),
+        "g_low": of("low", test.g_interval),
+        "g_high": of("high", test.g_interval),
+        "rank": of("p", test.rank),
+        "equivalence": of("p", test.equivalence),
+        "log_bf": of("log_for_difference", test.bayes_factor),
+        "needed": of("n", test.needed),
+        "needed_in_family": of("n", test.needed_in_family),
+        f"rank_{adjustment}_p": test.rank_adjusted_p,
+        f"equivalence_{adjustment}_p": test.equivalence_adjusted_p,
+    }
 
 
 @pytest.mark.parametrize(("run", "name"), by_name(FULL))
 def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
-    run: Callable[[Path, Sequence[str]], str], name: str, bundles: Bundles
+    run: Run, name: str, bundles: Bundles
 ) -> None:
     question = QUESTIONS[name]
     database, folder = bundles(question.make)
@@ -181,37 +178,37 @@ def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
         of = (test.vital.value, f"{test.first}-{test.second}")
         for key, expected in numbers_of(test).items():
             value = found[*of, key]
-            scale = abs(test.interval.high - test.interval.low) if test.interval else 1.0
             if expected is None:
                 assert value == "", (of, key)
-            else:
-                slack = DIGITS * (scale if key in {"difference", "low", "high"} else 1.0)
-                is_close = math.isclose(float(value), expected, rel_tol=DIGITS, abs_tol=slack)
-                assert is_close, (of, key, value, expected)
+                continue
+            slack = DIGITS
+            if test.interval and key in {"difference", "low", "high"}:
+                slack *= abs(test.interval.high - test.interval.low)
+            is_close = math.isclose(float(value), expected, rel_tol=DIGITS, abs_tol=slack)
+            assert is_close, (of, key, value, expected)
 
 
-def run_script(script: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run ``analysis.py`` of a bundle as people do; it must find its files by itself."""
-    command = [sys.executable, *words, str(script)]
-    return subprocess.run(
-        command, capture_output=True, check=False, cwd="/", env={"LC_ALL": "C"}, encoding="utf-8"
-    )
-
-
-def test_the_script_says_which_version_computed_its_numbers(bundles: Bundles) -> None:
+def test_the_script_says_its_version_or_how_to_install_the_package(bundles: Bundles) -> None:
     _, folder = bundles(example)
-    done = run_script(folder / "analysis.py", "-I")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"Computed by affect-edge {__version__}.\n{in_python(folder, ())}"
 
+    def run(*words: str) -> tuple[int, str, str]:
+        command = [sys.executable, *words, str(folder / "analysis.py")]  # it finds its files itself
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            check=False,
+            cwd="/",
+            env={"LC_ALL": "C"},
+            encoding="utf-8",
+        )
+        return done.returncode, done.stdout, done.stderr
 
-def test_without_the_package_the_script_says_how_to_install_it(bundles: Bundles) -> None:
-    _, folder = bundles(example)
-    done = run_script(folder / "analysis.py", "-I", "-S")  # -S: no installed packages
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.count("\n") == 1
+    printed = f"Computed by affect-edge {__version__}.\n{in_python(folder, ())}"
+    assert run("-I") == (0, printed, "")
+    code, out, said = run("-I", "-S")  # -S: no installed packages
+    assert (code, out, said.count("\n")) == (1, "", 1)
     for words in ("pip install", "Rscript analysis.R", "needs nothing of Affect Edge"):
-        assert words in done.stderr
+        assert words in said
 
 
 @pytest.mark.parametrize(
@@ -234,54 +231,49 @@ def test_what_the_script_cannot_do_is_said(
     assert said in capsys.readouterr().err
 
 
-def with_tables(
-    database: Path, folder: Path, query: AnalysisQuery, face: FaceReading | None
-) -> Any:
-    """Put what the analysis adds to a bundle beside its rows; return the analysis."""
+RECALL = {Emotion(name): Recall(0.9 - 0.02 * n, 500) for n, name in enumerate(Emotion)}
+OBSERVED = AnalysisQuery(state=StateBy.OBSERVED, sensitivity=False)
+CHANGE = AnalysisQuery(outcome=Outcome.CHANGE, sensitivity=False, design=Design.INDEPENDENT)
+
+
+@pytest.mark.parametrize("run", BOTH)
+@pytest.mark.parametrize(
+    ("make", "query", "face", "words", "others"),
+    [
+        # the bounds are those that misreading leaves
+        (example, OBSERVED, FaceReading("accurate", RECALL), "--state observed", None),
+        (rested, CHANGE, None, "--outcome change --design independent", "--design independent"),
+    ],
+)
+def test_what_the_analysis_adds_to_a_bundle_gives_the_table_of_the_page(
+    run: Run,
+    make: Callable[[Path], None],
+    query: AnalysisQuery,
+    face: FaceReading | None,
+    words: str,
+    others: str | None,
+    bundles: Bundles,
+    tmp_path: Path,
+) -> None:
+    database, bundle = bundles(make)
+    folder = Path(shutil.copytree(bundle, tmp_path / "bundle"))
     found = analyse(Reader(database), query, face)
     for name, text in bundle_tables(found).items():
         (folder / name).write_text(text, encoding="utf-8")
-    return found
-
-
-@pytest.mark.parametrize("run", BOTH)
-def test_by_observed_emotion_the_bounds_are_those_that_misreading_leaves(
-    run: Callable[[Path, Sequence[str]], str], bundles: Bundles, tmp_path: Path
-) -> None:
-    database, bundle = bundles(example)
-    folder = tmp_path / "bundle"
-    shutil.copytree(bundle, folder)
-    recall = {Emotion(name): Recall(0.9 - 0.02 * n, 500) for n, name in enumerate(Emotion)}
-    query = AnalysisQuery(state=StateBy.OBSERVED, sensitivity=False)
-    found = with_tables(database, folder, query, FaceReading("accurate", recall))
     answer = response_of(found)
-    plain = response_of(analyse(Reader(database), query))
-    assert printed_rows(run(folder, ("--state", "observed"))) == shown_by(answer)
-    assert shown_by(answer) != shown_by(plain)
-
-
-@pytest.mark.parametrize("run", BOTH)
-def test_the_change_from_baseline_is_that_of_the_page(
-    run: Callable[[Path, Sequence[str]], str], bundles: Bundles, tmp_path: Path
-) -> None:
-    database, bundle = bundles(rested)
-    folder = tmp_path / "bundle"
-    shutil.copytree(bundle, folder)
-    query = AnalysisQuery(outcome=Outcome.CHANGE, sensitivity=False, design=Design.INDEPENDENT)
-    answer = response_of(with_tables(database, folder, query, None))
-    text = run(folder, ("--outcome", "change", "--design", "independent"))
-    assert printed_rows(text) == shown_by(answer)
+    assert printed_rows(run(folder, words.split())) == shown_by(answer)
     assert answer.tests_computed > 0
-    assert printed_rows(run(folder, ("--design", "independent"))) != shown_by(answer)
+    if others:
+        assert printed_rows(run(folder, others.split())) != shown_by(answer)
+    else:
+        assert shown_by(answer) != shown_by(response_of(analyse(Reader(database), query)))
 
 
 @pytest.mark.parametrize("run", BOTH)
 def test_measures_of_the_beats_are_tested_as_on_the_page(
-    run: Callable[[Path, Sequence[str]], str], bundles: Bundles, tmp_path: Path
+    run: Run, bundles: Bundles, tmp_path: Path
 ) -> None:
-    _, bundle = bundles(few)
-    folder = tmp_path / "bundle"
-    shutil.copytree(bundle, folder)
+    folder = Path(shutil.copytree(bundles(few)[1], tmp_path / "bundle"))
     rng = random.Random(6)
     values = tuple(
         HeartValue(measure, f"P-{number}", number, state, 3 + rng.gauss(0, 0.3))
@@ -290,45 +282,35 @@ def test_measures_of_the_beats_are_tested_as_on_the_page(
         for state in ("anger", "happiness", "neutral")[: 2 if number == 6 else 3]
     )
     query = AnalysisQuery(heart_measure=(HeartMeasure.LN_RMSSD, HeartMeasure.SDNN))
-    left_out: dict[HeartMeasure, dict[str, int]] = {measure: {} for measure in query.heart_measure}
-    tests = compare_heart(HeartValues(values, left_out), query)
-    text = "measure,title,participant,session,state,value\n" + "".join(
+    tests = compare_heart(HeartValues(values, {one: {} for one in query.heart_measure}), query)
+    lines = [
         f"{one.measure},{HEART_NAMES[one.measure]},{one.participant},{one.session},{one.state},"
         f"{one.value!r}\n"
         for one in values
-    )
-    (folder / "heart_measure.csv").write_text(text, encoding="utf-8")
+    ]
+    (folder / "heart_measure.csv").write_text(HEART_HEADS + "".join(lines), encoding="utf-8")
     printed = csv.DictReader(io.StringIO(run(folder, ("--heart", "--csv"))))
     found = {(row["vital"], row["comparison"], row["name"]): row["value"] for row in printed}
     assert len(tests) == 6
     for test in tests:
-        assert test.comparison.tests is not None
+        about = test.comparison.tests
+        assert about is not None
         of = (test.measure.value, f"{test.first}-{test.second}")
-        for name, value in (
-            ("p", test.comparison.tests.t.p),
-            ("holm_p", test.comparison.tests.holm_p),
-            ("difference", test.comparison.difference),
-            ("g", test.comparison.tests.effect.g),
-        ):
-            assert value is not None
-            assert math.isclose(float(found[*of, name]), value, rel_tol=1e-9, abs_tol=1e-12)
+        shown = [float(found[*of, name]) for name in ("p", "holm_p", "difference", "g")]
+        expected = [about.t.p, about.holm_p, test.comparison.difference, about.effect.g]
+        assert shown == pytest.approx(expected, rel=1e-9, abs=1e-12)
         assert found[*of, "equivalence"] == ""
     assert "\nRMSSD\nanger − neutral " in run(folder, ("--heart",))
 
 
 def test_both_scripts_print_the_same_bytes(bundles: Bundles, tmp_path: Path) -> None:
-    _, bundle = bundles(example)
-    folder = tmp_path / "bundle"
-    shutil.copytree(bundle, folder)
-    (folder / "heart_measure.csv").write_text(
-        "measure,title,participant,session,state,value\n"
-        + "".join(
-            f"sdnn,SDNN,P-{n},{n},{state},{40 + (7 * n + 3 * place) % 11}\n"
-            for n in range(5)
-            for place, state in enumerate(("anger", "neutral"))
-        ),
-        encoding="utf-8",
-    )
+    folder = Path(shutil.copytree(bundles(example)[1], tmp_path / "bundle"))
+    lines = [
+        f"sdnn,SDNN,P-{n},{n},{state},{40 + (7 * n + 3 * place) % 11}\n"
+        for n in range(5)
+        for place, state in enumerate(("anger", "neutral"))
+    ]
+    (folder / "heart_measure.csv").write_text(HEART_HEADS + "".join(lines), encoding="utf-8")
     words = ("--heart", "--states", "neutral", "--states", "anger")
     assert in_python(folder, words) == in_r(folder, words)
     families = (*words, "--family", "heart_rate", "--family", "sdnn")
@@ -336,3 +318,39 @@ def test_both_scripts_print_the_same_bytes(bundles: Bundles, tmp_path: Path) -> 
     assert text == in_r(folder, families)
     assert "p adjusted within families of 1, 2 tests (holm)" in text
     assert "Intervals between beats; p adjusted within families of 1 tests (holm)" in text
+
+
+SECONDS = 60
+SETTLING = round(HEART.spec.settling_s)
+
+
+@pytest.mark.parametrize(
+    ("cut", "left"),
+    [
+        (0, SECONDS - SETTLING),
+        (SETTLING // 2, SECONDS - SETTLING),  # not yet settled at the cut: the rest is left out
+        (SETTLING + 10, SECONDS - SETTLING - 10),  # settled long before: nothing more is left out
+    ],
+)
+@pytest.mark.parametrize("run", BOTH)
+def test_a_stimulus_that_a_range_cuts_does_not_settle_anew(
+    run: Run, cut: int, left: int, tmp_path: Path
+) -> None:
+    database = make_study(tmp_path, {})
+    for person in range(5):  # a heart that calms down all the while
+        level = 70 + 2.5 * person
+        calm = [level + (7 + person) * 0.95**second for second in range(SECONDS)]
+        add_stimuli(database, f"P-{person}", {"rest": calm, "film": [one + 3 for one in calm]})
+    start = START_MS + 1000 * cut
+    query = AnalysisQuery(vital=(HEART,), states=("rest", "film"), sensitivity=False)
+    analysis = analyse(RangeReader(database, start, None), query)
+    counts = {(mean.participant, mean.state): mean.readings for mean in analysis.means}
+    assert counts["P-0", "rest"] == left
+    assert counts["P-0", "film"] == counts["P-1", "rest"] == SECONDS - SETTLING
+    assert [one.readings for one in analysis.settling] == [10 * SETTLING - min(cut, SETTLING)]
+    file = BUNDLE.export(database, tmp_path / "b.zip", Choice(None, start, None))[0]
+    shutil.unpack_archive(file, tmp_path / "bundle")
+    words = ("--vital", "heart_rate", "--states", "rest", "--states", "film")
+    assert printed_rows(run(tmp_path / "bundle", words)) == shown_by(response_of(analysis))
+    with (tmp_path / "bundle" / "marker.csv").open(newline="") as lines:
+        assert [row["label"] for row in csv.DictReader(lines)][:2] == ["rest", "film"]

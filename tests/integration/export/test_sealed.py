@@ -26,14 +26,9 @@ from tests.support.exports.sealed import WORDS, opened
 
 
 @pytest.fixture
-def _little_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a passphrase cost next to nothing; one test asks `age` to open it at its real cost."""
-    monkeypatch.setattr(age, "WORK", 10)
-
-
-@pytest.fixture
-def data(tmp_path: Path, _little_work: None) -> Path:
-    """A data folder with a session."""
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with a session, whose passphrase costs next to nothing."""
+    monkeypatch.setattr(age, "WORK", 10)  # one test asks `age` to open it at its real cost
     folder = tmp_path / "data"
     folder.mkdir()
     fill(folder / DATABASE_NAME, minutes=2)
@@ -49,12 +44,9 @@ def export(data: Path, out: Path, *words: str, given: str = "") -> Result:
 @pytest.mark.parametrize(
     ("passphrase", "why"),
     [
-        ("", "10 to 1000 characters"),
         ("short", "10 to 1000 characters"),
         ("x" * 1001, "10 to 1000 characters"),
         ("password1234", "easy to guess"),
-        ("aaaaaaaaaaaaaaaa", "easy to guess"),
-        ("1234567890", "easy to guess"),
     ],
 )
 def test_a_weak_passphrase_is_refused_and_not_repeated(
@@ -62,7 +54,7 @@ def test_a_weak_passphrase_is_refused_and_not_repeated(
 ) -> None:
     with pytest.raises(StoreError, match=why) as caught:
         check_passphrase(passphrase)
-    assert not passphrase or passphrase not in str(caught.value)
+    assert passphrase not in str(caught.value)
     done = export(data, tmp_path / "out.zip", "--passphrase-file", "-", given=f"{passphrase}\n")
     assert done.exit_code == 1
     assert not (tmp_path / "out.zip").exists()
@@ -82,19 +74,13 @@ def test_the_command_takes_a_passphrase_from_standard_input_or_a_file_and_nothin
     assert not list((data / "exports").iterdir()), "the open file is gone"
     word = tmp_path / "word"
     word.write_text(f"{WORDS}\nmore\n", encoding="utf-8")
-    table = tmp_path / "table.zip"
-    done = export(data, table, "--format", "csv", "--passphrase-file", str(word))
-    assert done.exit_code == 0, done.output
-    assert b"session.csv" in opened(table, WORDS)
-    again = export(data, table, "--passphrase-file", str(word))
+    for form, held in (("csv", b"session.csv"), ("json", b'{"name"')):
+        locked = tmp_path / f"{form}.zip"
+        done = export(data, locked, "--format", form, "--passphrase-file", str(word))
+        assert done.exit_code == 0, done.output
+        assert held in opened(locked, WORDS)
+    again = export(data, locked, "--passphrase-file", str(word))
     assert again.exit_code == 1 and "is there already" in str(again.exception)
-
-
-def test_a_format_of_one_file_is_locked_too(data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "rows.sealed.zip"
-    done = export(data, out, "--format", "json", "--passphrase-file", "-", given=f"{WORDS}\n")
-    assert done.exit_code == 0, done.output
-    assert opened(out, WORDS).startswith(b"{")
 
 
 def test_what_cannot_be_written_leaves_nothing(
@@ -109,28 +95,22 @@ def test_what_cannot_be_written_leaves_nothing(
     assert not (tmp_path / "out.zip").exists() and not list((data / "exports").iterdir())
 
 
+PROGRAM = """
+import resource, sys
+from pathlib import Path
+from edge_agent.store.export.sealed import seal
+seal(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
 def test_a_large_file_passes_through_in_pieces(tmp_path: Path) -> None:
-    plain = tmp_path / "large.bin"
-    with plain.open("wb") as file:
-        for _ in range(64):
-            file.write(os.urandom(1 << 20))
-    program = (
-        "import resource, sys; from pathlib import Path; from edge_agent.store.export.sealed import"
-        " seal; seal(Path(sys.argv[1]), Path(sys.argv[2]), sys.stdin.readline().strip()); "
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    )
-    small = tmp_path / "small.bin"
-    small.write_bytes(b"x")
     peaks = []
-    for one in (small, plain):
-        done = subprocess.run(
-            [sys.executable, "-c", program, str(one), str(tmp_path / f"{one.name}.zip")],
-            input=WORDS,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        peaks.append(int(done.stdout))
+    for megabytes in (0, 64):
+        plain = tmp_path / f"{megabytes}.bin"
+        plain.write_bytes(os.urandom(1 << 20) * megabytes)
+        command = [sys.executable, "-c", PROGRAM, str(plain), f"{plain}.zip", WORDS]
+        peaks.append(int(subprocess.check_output(command, text=True)))
     assert peaks[1] - peaks[0] < 30_000, peaks  # kB, of 64 MB
 
 
@@ -147,7 +127,11 @@ def test_age_opens_it_as_the_text_inside_says(tmp_path: Path) -> None:
     out = sealed.sealed_name(plain)
     seal(plain, out, WORDS)
     place = tmp_path / "unpacked"
-    _unpack(out, place)
+    seven = shutil.which("7z") or shutil.which("7zz")
+    if seven is None:
+        shutil.unpack_archive(out, place)
+    else:  # as people do
+        subprocess.run([seven, "x", f"-o{place}", str(out)], check=True, capture_output=True)
     told = (place / "HOW-TO-OPEN.txt").read_text(encoding="utf-8")
     assert 'age --decrypt --identity key.age --output "study.zip" "study.zip.age"' in told
     words = ["age", "--decrypt", "--identity", "key.age", "--output", "study.zip", "study.zip.age"]
@@ -156,12 +140,3 @@ def test_age_opens_it_as_the_text_inside_says(tmp_path: Path) -> None:
     (place / "study.zip").unlink()
     assert run_on_terminal(words, place, "another passphrase\n") != 0
     assert not (place / "study.zip").exists()
-
-
-def _unpack(file: Path, place: Path) -> None:
-    """Unpack a zip by 7-Zip where it is installed, as people do."""
-    seven = shutil.which("7z") or shutil.which("7zz")
-    if seven is None:
-        zipfile.ZipFile(file).extractall(place)
-        return
-    subprocess.run([seven, "x", f"-o{place}", str(file)], check=True, capture_output=True)

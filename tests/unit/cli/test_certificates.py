@@ -73,6 +73,8 @@ def test_what_is_refused_leaves_everything_as_it_was(
     authority: Authority, config: Path, tmp_path: Path
 ) -> None:
     run("certificate", "--config", config)
+    missing = run("certificate", "install", "--config", config)
+    assert missing.exit_code == 2 and "--lineage FOLDER" in missing.output
     before = {file: file.read_bytes() for file in (tmp_path / "data/tls").iterdir()}
     cert, key = authority.pair(tmp_path / "mine", days=(-9, -1))
     done = run("certificate", "install", "--config", config, "--cert", cert, "--key", key)
@@ -124,11 +126,6 @@ def test_a_replacement_that_was_cut_off_is_finished_before_the_dashboard_starts(
     (tls / "key.pem").write_bytes(key.read_bytes())
     assert run("certificate", "--config", config, "--if-used").exit_code == 0
     assert fingerprint(tls / "cert.pem") == fingerprint(cert)
-
-
-def test_without_files_it_says_which_options_are_missing(config: Path) -> None:
-    done = run("certificate", "install", "--config", config)
-    assert done.exit_code == 2 and "--lineage FOLDER" in done.output
 
 
 def test_the_folder_of_the_certificate_is_made_where_it_is_missing(

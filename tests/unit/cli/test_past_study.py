@@ -78,9 +78,7 @@ def test_made_up_people_and_sessions_are_marked(folder: Path) -> None:
     ("words", "problem"),
     [
         (add_words(20, 20), "does not follow its start"),
-        (add_words(20, 10), "does not follow its start"),
         (add_words(50, 101), "meets session 1"),
-        (add_words(150, 250), "meets session 1"),
         (add_words(0, 300), "meets session 1"),
         (add_words(-100, 10), "no consent of participant P01 stood"),
         (add_words(10, 20, "P09"), "There is no participant 'P09'"),
@@ -96,16 +94,7 @@ def test_what_breaks_a_rule_is_refused(folder: Path, words: tuple[str, ...], pro
     assert query(folder / "affect-edge.db", "SELECT count(*) FROM session") == [(1,)]
 
 
-def test_no_session_lies_in_the_future(folder: Path) -> None:
-    later = iso_utc(now().wall_ms + 3_600_000)
-    words = ("session", "add", "--participant", "P01", "--purpose", "research", "--from", at(10))
-    done = run(folder, *words, "--to", later)
-    assert "lies in the future" in str(done.exception)
-    consent = run(folder, "participant", "consent", "P01", "--text", "3", "--on", later)
-    assert "lies in the future" in str(consent.exception)
-
-
-def test_sessions_beside_each_other_are_taken_and_an_open_one_is_met(folder: Path) -> None:
+def test_an_open_session_a_future_one_and_one_after_withdrawal_are_refused(folder: Path) -> None:
     assert run(folder, *add_words(100, 200)).exit_code == 0
     assert run(folder, *add_words(200, 300)).exit_code == 0
     assert run(folder, *add_words(50, 100)).exit_code == 0
@@ -114,6 +103,14 @@ def test_sessions_beside_each_other_are_taken_and_an_open_one_is_met(folder: Pat
     ago = iso_utc(now().wall_ms - 60_000)
     done = run(folder, *words, "--from", ago, "--to", iso_utc(now().wall_ms))
     assert "to now). Sessions must not overlap" in str(done.exception)
+    later = iso_utc(now().wall_ms + 3_600_000)
+    done = run(folder, *words, "--from", at(10), "--to", later)
+    assert "lies in the future" in str(done.exception)
+    consent = run(folder, "participant", "consent", "P01", "--text", "3", "--on", later)
+    assert "lies in the future" in str(consent.exception)
+    run(folder, "participant", "withdraw", "P01")
+    done = run(folder, *add_words(10, 20))
+    assert "no consent that stands" in str(done.exception)
 
 
 def test_a_time_without_a_zone_is_wrong_use_until_one_is_named(folder: Path) -> None:
@@ -123,12 +120,6 @@ def test_a_time_without_a_zone_is_wrong_use_until_one_is_named(folder: Path) -> 
     assert (refused.exit_code, "has no time zone" in refused.output) == (2, True)
     done = said(folder, *words, *times, "--timezone", "Europe/Berlin")
     assert (done["start"], done["end"]) == ("2026-09-21T14:21:00.000Z", "2026-09-21T14:22:00.000Z")
-
-
-def test_who_has_withdrawn_gets_no_further_session(folder: Path) -> None:
-    run(folder, "participant", "withdraw", "P01")
-    done = run(folder, *add_words(10, 20))
-    assert "no consent that stands" in str(done.exception)
 
 
 def test_a_consent_of_before_ends_where_the_next_one_begins(folder: Path) -> None:
@@ -185,14 +176,10 @@ def test_markers_of_a_file_find_their_sessions_and_a_second_time_they_are_there(
     [
         (f"{at(150)},note,x,", "lies in no session"),
         (f"{at(10)},note,x,2", "lies outside session 2"),
-        (f"{at(10)},note,x,7", "lies in no session"),
         (f"{at(10)},note,x,one", "markers.csv, row 3, column session: 'one' is no number"),
-        (f"{at(10)},note,x,{'9' * 5000}", "row 3, column session: '99999"),
         (f"{at(10)},start,x,", "row 3, column kind: 'start' is not one of stimulus_start"),
         ("soon,note,x,", "row 3, column at: 'soon' is not a time"),
-        (f"{at(10)},note,,", "give a label"),
         (f"{at(10)},note,calm, then loud,1", "markers.csv, row 3 has 5 values, but there are 4"),
-        (f"{at(10)},note", "markers.csv, row 3 has 2 values, but there are 4 columns"),
         (f"{at(10)},stimulus_end,anger,", "no stimulus was going on"),
     ],
 )
@@ -206,20 +193,6 @@ def test_a_file_with_a_marker_that_has_no_place_adds_none(
     done = run(folder, "import-markers", file)
     assert problem in str(done.exception)
     assert query(folder / "affect-edge.db", "SELECT count(*) FROM marker") == [(0,)]
-
-
-@pytest.mark.parametrize(
-    ("first", "problem"),
-    [
-        (",".join(f"c{n:07d}" for n in range(400_000)), "line 1: is longer than 1048576 char"),
-        ("at,kind" + "," * 400_000, "names 400002 columns in 6 characters; at most 1000"),
-    ],
-)
-def test_a_file_of_400_000_columns_is_refused(folder: Path, first: str, problem: str) -> None:
-    file = folder / "markers.csv"
-    file.write_text(f"{first}\n{',' * 400_000}\n")
-    said = str(run(folder, "import-markers", file).exception)
-    assert problem in said and len(said) < 300
 
 
 def test_a_file_with_many_bad_rows_names_the_first_ten(folder: Path) -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 from click.shell_completion import ShellComplete
 
 from edge_agent.cli import cli
 from edge_agent.cli.app import completions
-from tools.documents.write_manual import COMMANDS, FOLDER, MANUAL, SCRIPTS, walk, written
+from tools.documents.write_manual import COMMANDS, FOLDER, MANUAL, SCRIPTS, written
 from tools.rooms import ROOT
 
 LOADED = "import sys; print(sorted({'dashboard', 'numpy', 'pydantic'} & set(sys.modules)))"
@@ -68,10 +66,8 @@ def test_the_files_are_what_the_commands_say_now(file: Path) -> None:
     [
         (["affect-edge", "mainten"], ["maintenance"]),
         (["affect-edge", "config", ""], ["check", "set"]),
-        (["affect-edge", "vitals", "sc"], ["scan"]),
         (["affect-edge", "analyse", "--correc"], ["--correction"]),
         (["affect-edge", "analyse", "--design", ""], ["auto", "paired", "independent"]),
-        (["affect-edge", "account", "ro"], ["role"]),
         (["affect-edge", "protocol", ""], ["check"]),
     ],
 )
@@ -111,15 +107,6 @@ def test_words_of_the_dashboards_commands_are_those_of_every_command_that_is_han
     for name in COMMANDS:
         offered = [item.value for item in complete.get_completions([name], "--h")]
         assert "--help" in offered, name
-
-
-def test_the_manual_names_every_command_and_every_option() -> None:
-    text = re.sub(r"\\-", "-", MANUAL.read_text(encoding="utf-8"))
-    for context, command in walk(cli, click.Context(cli, info_name="affect-edge")):
-        section = text.split(f".SS {context.command_path}\n", 1)[1].split("\n.S", 1)[0]
-        for parameter in command.params:
-            if isinstance(parameter, click.Option) and not parameter.hidden:
-                assert parameter.opts[-1] in section, f"{context.command_path} {parameter.opts}"
 
 
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="apt install mandoc")

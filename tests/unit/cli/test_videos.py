@@ -208,10 +208,7 @@ def test_the_time_that_a_file_names_is_read(tmp_path: Path, version: int) -> Non
     "content",
     [
         b"",
-        b"RIFF",
-        box(b"moov", b""),
         box(b"moov", box(b"mvhd", bytes(20))),
-        bytes(40),
         struct.pack(">I4sQ", 1, b"free", 2**64 - 1) + box(b"moov", b""),
         box(b"moov", box(b"mvhd", b"\1\0\0\0" + struct.pack(">QQ", 0, 2**63))),
     ],

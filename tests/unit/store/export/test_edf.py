@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import resource
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import edfio
 import numpy as np
 import pytest
 
-from edge_agent.core.errors import StoreError
 from edge_agent.core.readings import Gap, VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
@@ -67,6 +65,9 @@ def _pyedflib() -> Any:
 
 def test_two_readers_see_the_signals_of_the_database(path: Path, tmp_path: Path) -> None:
     file = _written(path, tmp_path / "edf")
+    head = file.read_bytes()[:256].decode("ascii")
+    assert head[8:88].split() == ["P01", "X", "X", "X"]
+    assert "times_in_UTC" in head and "films" not in head, "no free text of the session"
     theirs = edfio.read_edf(file)
     assert [signal.label for signal in theirs.signals] == ["HR", "RR"]
     with _pyedflib().EdfReader(str(file)) as reader:
@@ -76,15 +77,10 @@ def test_two_readers_see_the_signals_of_the_database(path: Path, tmp_path: Path)
         assert (reader.getPatientCode(), reader.getPatientName()) == ("P01", "X")
         signals = [reader.readSignal(n) for n in (0, 1)]
         began = reader.getStartdatetime()
-    assert (
-        f"{began:%Y-%m-%dT%H:%M:%S}"
-        == query(
-            path, "SELECT strftime('%Y-%m-%dT%H:%M:%S', started / 1000, 'unixepoch') FROM session"
-        )[0][0]
-    )
-    for number, (signal, kind) in enumerate(
-        zip(signals, ("heart_rate", "rr_interval"), strict=True)
-    ):
+    sql = "SELECT strftime('%Y-%m-%dT%H:%M:%S', started / 1000, 'unixepoch') FROM session"
+    assert [(f"{began:%Y-%m-%dT%H:%M:%S}",)] == query(path, sql)
+    kinds = ("heart_rate", "rr_interval")
+    for number, (signal, kind) in enumerate(zip(signals, kinds, strict=True)):
         assert theirs.signals[number].data == pytest.approx(signal, abs=1e-9)
         rows = query(
             path,
@@ -92,10 +88,8 @@ def test_two_readers_see_the_signals_of_the_database(path: Path, tmp_path: Path)
             "source = 'strap' AND flags = '' AND at >= (SELECT started FROM session) ORDER BY at",
             kind,
         )
-        rate = len(signal) // 100
-        assert signal == pytest.approx(
-            _expected(rows, 100, rate), abs=0.004 if number == 0 else 5e-5
-        )
+        expected = _expected(rows, 100, len(signal) // 100)
+        assert signal == pytest.approx(expected, abs=(0.004, 5e-5)[number])
 
 
 def _expected(rows: list[tuple[Any, ...]], seconds: int, rate: int) -> Any:
@@ -143,30 +137,3 @@ def test_a_session_without_readings_is_a_file_of_annotations(tmp_path: Path) -> 
     file = _written(made, tmp_path / "edf")
     expected = ["session_start: 1", "note: alone"]
     assert [note.text for note in edfio.read_edf(file).annotations] == expected
-
-
-def test_no_name_and_no_free_text_of_the_session_is_in_the_header(
-    path: Path, tmp_path: Path
-) -> None:
-    head = _written(path, tmp_path / "edf").read_bytes()[:256].decode("ascii")
-    assert head[8:88].split() == ["P01", "X", "X", "X"]
-    assert "films" not in head
-    assert "times_in_UTC" in head
-
-
-def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
-    readings = [reading(s, 0.8, kind=VitalKind.RR_INTERVAL) for s in range(10, 3000)]
-    made = database(tmp_path / "data", [], readings)
-    study = Study(made)
-    study.create_participant("P01")
-    study.give_consent("P01", "v1")
-    study.start_session("P01", Purpose.RESEARCH, "", at=instant(5))
-    study.end_session(at=instant(3000))
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, before[1]))  # SQLite needs 32 KiB
-    try:
-        with pytest.raises(StoreError, match="Nothing was exported"):
-            EDF.export(made, tmp_path / "edf")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert not (tmp_path / "edf").exists()

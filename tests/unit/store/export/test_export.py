@@ -1,28 +1,35 @@
-"""Exports: which files, which columns, which rows, and folders that cannot be written."""
+"""Exports as text: which rows, what a newer one replaces, and what cannot be exported."""
 
 from __future__ import annotations
 
 import csv
+import json
+import math
 import os
+import tracemalloc
 import zipfile
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from edge_agent.core import clock
-from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.study import Purpose
-from edge_agent.store.export import columns
 from edge_agent.store.export.bundle import BUNDLE
+from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.rows import Choice
-from edge_agent.store.export.text_formats import CSV
+from edge_agent.store.export.text_formats import CSV, JSON, NDJSON
 from edge_agent.store.study.past import give_past_consent
 from edge_agent.store.study.study import Study
 from edge_agent.vitals.csv import read_readings
 from tests.support.exports.full_study import full_study
-from tests.support.timeline import START_MS, database, instant
+from tests.support.timed_session import study_with_session
+from tests.support.timeline import START_MS, database, instant, reading, row
+
+MEMORY_BYTES = 4_000_000
+"""For three blocks of rows; a list of 12,000 rows takes more than twice as much."""
 
 
 @pytest.fixture
@@ -35,73 +42,47 @@ def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_the_export_has_the_documented_files_and_columns(path: Path, tmp_path: Path) -> None:
-    files = CSV.export(path, tmp_path / "out")
-    assert [file.name for file in files] == [f"{name}.csv" for name in columns.FILES] + [
-        "datapackage.json"
-    ]
-    assert sorted(files) == sorted((tmp_path / "out").iterdir())
-    for name, described in columns.FILES.items():
-        header = (tmp_path / "out" / f"{name}.csv").read_text(encoding="utf-8").splitlines()[0]
-        assert header == ",".join(column.name for column in described)
-    assert list(tmp_path.glob(".out*")) == [], "nothing half-done is left behind"
+def told(folder: Path, name: str, column: str) -> list[str]:
+    return [row[column] for row in rows_of(folder, name)]
 
 
-def test_expressions_say_emotion_probabilities_and_condition(path: Path, tmp_path: Path) -> None:
-    CSV.export(path, tmp_path / "out")
-    found = {int(r["at_ms"]) - START_MS: r for r in rows_of(tmp_path / "out", "expression")}
-    assert len(found) == 50
-    angry = found[130_000]
-    unsure = found[260_000]
-    assert (angry["emotion"], angry["anger"], angry["smoothed_anger"]) == ("anger", "860", "860")
-    assert sum(int(angry[e]) for e in EMOTIONS) == 1000
-    assert (angry["session"], angry["participant"], angry["condition"]) == ("1", "P01", "anger")
-    assert (unsure["emotion"], unsure["session"], unsure["condition"]) == ("uncertain", "", "")
-    assert angry["at"] == "2026-09-21T14:22:10.000Z"
+def seconds(folder: Path, name: str) -> list[int]:
+    return [(int(at) - START_MS) // 1000 for at in told(folder, name, "at_ms")]
 
 
-def test_an_export_of_sessions_holds_only_what_lies_in_them(path: Path, tmp_path: Path) -> None:
+def test_an_export_of_sessions_replaces_an_earlier_one_and_holds_only_them(
+    path: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
+    CSV.export(path, out)
+    assert told(out, "participant", "participant") == ["P01", "P02", "P03"]
     CSV.export(path, out, Choice((2,)))
-    for name in ("expression", "vital", "episode"):
-        assert {
-            START_MS + 300_000 <= int(r.get("at_ms") or r["end_ms"]) < START_MS + 400_000
-            for r in rows_of(out, name)
-        } == {True}
-    assert {r["participant"] for r in rows_of(out, "vital")} == {"P02"}
-    assert [r["session"] for r in rows_of(out, "session")] == ["2"]
-    assert [r["session"] for r in rows_of(out, "marker")] == ["2", "2"]
-    assert [r["participant"] for r in rows_of(out, "participant")] == ["P02"]
+    assert seconds(out, "expression") == seconds(out, "vital") == list(range(300, 400, 10))
+    assert set(told(out, "vital", "participant")) == {"P02"}
+    assert told(out, "session", "session") == ["2"]
+    assert told(out, "marker", "session") == ["2", "2"]
+    assert told(out, "participant", "participant") == ["P02"]
     assert rows_of(out, "gap") == []
 
 
 def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     CSV.export(path, out, Choice(None, START_MS + 125_000, START_MS + 310_000))
-    seconds = [(int(r["at_ms"]) - START_MS) // 1000 for r in rows_of(out, "expression")]
-    assert seconds == list(range(130, 310, 10))
-    assert [r["session"] for r in rows_of(out, "session")] == ["1", "2"]
-    assert [r["participant"] for r in rows_of(out, "participant")] == ["P01", "P02"]
+    assert seconds(out, "expression") == list(range(130, 310, 10))
+    assert told(out, "session", "session") == ["1", "2"]
+    assert told(out, "participant", "participant") == ["P01", "P02"]
     # and the start of the stimulus that goes on, without which nobody knows when it began
-    markers = [(row["kind"], int(row["at_ms"]) - START_MS) for row in rows_of(out, "marker")]
-    assert markers == [("stimulus_start", 120_000), ("note", 130_000)]
-    assert [r["reason"] for r in rows_of(out, "gap")] == ["stalled"]
-    (row,) = rows_of(out, "unfit")
-    assert (row["reason"], row["frames"], row["participant"]) == ("too_dark", "9", "P01")
+    assert told(out, "marker", "kind") == ["stimulus_start", "note"]
+    assert seconds(out, "marker") == [120, 130]
+    assert told(out, "gap", "reason") == ["stalled"]
+    (unfit,) = rows_of(out, "unfit")
+    assert (unfit["reason"], unfit["frames"], unfit["participant"]) == ("too_dark", "9", "P01")
+    later = tmp_path / "later"  # the stimulus of session 1 is over
+    CSV.export(path, later, Choice(None, START_MS + 250_000))
+    assert seconds(later, "marker") == [320, 330]
     both = tmp_path / "both"
     CSV.export(path, both, Choice((1,), START_MS + 185_000))
-    assert [int(r["at_ms"]) - START_MS for r in rows_of(both, "expression")] == [190_000]
-
-
-def test_an_export_of_everything_names_participants_without_sessions_too(
-    path: Path, tmp_path: Path
-) -> None:
-    CSV.export(path, tmp_path / "out")
-    people = [
-        (row["participant"], row["consent_version"], bool(row["consent_withdrawn_at"]))
-        for row in rows_of(tmp_path / "out", "participant")
-    ]
-    assert people == [("P01", "v1", False), ("P02", "v1", True), ("P03", "", False)]
+    assert seconds(both, "expression") == [190]
 
 
 def test_the_consent_that_stands_is_told_and_not_the_one_that_was_written_last(
@@ -110,21 +91,20 @@ def test_the_consent_that_stands_is_told_and_not_the_one_that_was_written_last(
     Study(path).give_consent("P03", "new")
     give_past_consent(path, "P03", "old", clock.now().wall_ms - 86_400_000, actor="ada")
     CSV.export(path, tmp_path / "out")
-    told = rows_of(tmp_path / "out", "participant")[-1]
-    assert (told["consent_version"], told["consent_withdrawn_at"]) == ("new", "")
+    assert told(tmp_path / "out", "participant", "consent_version") == ["v1", "v1", "new"]
+    withdrawn = told(tmp_path / "out", "participant", "consent_withdrawn_at")
+    assert [bool(one) for one in withdrawn] == [False, True, False]
     Study(path).withdraw_consent("P03")
     CSV.export(path, tmp_path / "out")
-    told = rows_of(tmp_path / "out", "participant")[-1]
-    assert (told["consent_version"], told["consent_withdrawn_at"] != "") == ("new", True)
+    assert told(tmp_path / "out", "participant", "consent_version")[-1] == "new"
+    assert told(tmp_path / "out", "participant", "consent_withdrawn_at")[-1]
 
 
 def test_an_open_session_is_exported_up_to_now(path: Path, tmp_path: Path) -> None:
     Study(path).start_session("P01", Purpose.RESEARCH, "", at=instant(450))
     CSV.export(path, tmp_path / "out", Choice((3,)))
-    assert [int(r["at_ms"]) - START_MS for r in rows_of(tmp_path / "out", "expression")] == [
-        450_000, 460_000, 470_000, 480_000, 490_000,
-    ]  # fmt: skip
-    assert rows_of(tmp_path / "out", "session")[0]["end_at"] == ""
+    assert seconds(tmp_path / "out", "expression") == list(range(450, 500, 10))
+    assert told(tmp_path / "out", "session", "end_at") == [""]
 
 
 def test_exported_vitals_can_be_imported_again(path: Path, tmp_path: Path) -> None:
@@ -133,13 +113,6 @@ def test_exported_vitals_can_be_imported_again(path: Path, tmp_path: Path) -> No
     assert len(readings) == 51
     sources = {one.source.removeprefix("'") for one in readings}
     assert sources == {"strap", '=HYPERLINK("http://x.example","cuff")'}
-
-
-def test_an_earlier_export_is_replaced(path: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    CSV.export(path, out)
-    CSV.export(path, out, Choice((2,)))
-    assert {r["participant"] for r in rows_of(out, "vital")} == {"P02"}
 
 
 def _unpacked_bundle(path: Path, out: Path) -> None:
@@ -164,6 +137,16 @@ def _csv_with_a_folder(path: Path, out: Path) -> None:
     (out / "figures").mkdir()
 
 
+def contents(folder: Path) -> dict[Path, bytes]:
+    files = (*folder.glob("out"), *folder.glob("out/**/*"))
+    return {file: file.read_bytes() for file in files if file.is_file()}
+
+
+def _another_package(_: Path, out: Path) -> None:
+    out.mkdir()
+    (out / "datapackage.json").write_text("[]")
+
+
 @pytest.mark.parametrize(
     ("make", "named"),
     [
@@ -172,6 +155,8 @@ def _csv_with_a_folder(path: Path, out: Path) -> None:
         (_csv_with("session.csv", "9,,,\n"), "session.csv would be lost"),
         (_csv_with("datapackage.json", "\n"), "would be lost"),
         (_csv_with_a_folder, "figures would be lost"),
+        (_another_package, "out: is not empty, and datapackage.json would be lost .* Name a new"),
+        (lambda _, out: out.write_text("x"), "out: is a file. Name a folder"),
     ],
 )
 def test_an_export_deletes_nothing_that_somebody_else_put_there(
@@ -179,55 +164,65 @@ def test_an_export_deletes_nothing_that_somebody_else_put_there(
 ) -> None:
     out = tmp_path / "out"
     make(path, out)
-    before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
+    before = contents(tmp_path)
     with pytest.raises(StoreError, match=named):
         CSV.export(path, out)
-    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
+    assert contents(tmp_path) == before
 
 
-def test_an_empty_database_gives_files_with_only_their_headers(tmp_path: Path) -> None:
-    CSV.export(database(tmp_path / "data"), tmp_path / "out")
-    for name in columns.FILES:
-        assert rows_of(tmp_path / "out", name) == []
-
-
-def test_a_folder_that_holds_other_things_is_left_alone(path: Path, tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "datapackage.json").write_text("[]", encoding="ascii")
-    with pytest.raises(
-        StoreError, match="photos: is not empty, and datapackage.json would be lost .* Name a new"
-    ):
-        CSV.export(path, tmp_path / "photos")
-    assert [p.name for p in (tmp_path / "photos").iterdir()] == ["datapackage.json"]
-
-
-def test_a_file_in_place_of_the_folder_is_left_alone(path: Path, tmp_path: Path) -> None:
-    (tmp_path / "out").write_text("x", encoding="ascii")
-    with pytest.raises(StoreError, match="out: is a file. Name a folder"):
-        CSV.export(path, tmp_path / "out")
-    with pytest.raises(StoreError, match="Nothing was exported|cannot be read"):
-        CSV.export(path, tmp_path / "out" / "deeper")
-
-
-def test_a_session_that_is_not_there_is_named_and_nothing_is_written(
-    path: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(StudyError, match="There is no session 9. Sessions: 1, 2"):
-        CSV.export(path, tmp_path / "out", Choice((1, 9)))
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_missing_database_is_said_and_nothing_is_written(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="there is no database"):
-        CSV.export(tmp_path / "affect-edge.db", tmp_path / "out")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(
-    not Path("/proc/self/fd").exists(), reason="needs a file system that nobody can write to"
+@pytest.mark.parametrize(
+    ("source", "out", "choice", "said"),
+    [
+        ("data/affect-edge.db", "out", Choice((1, 9)), "There is no session 9. Sessions: 1, 2"),
+        ("affect-edge.db", "out", None, "there is no database"),
+        ("data/affect-edge.db", "data/affect-edge.db/deeper", None, "Nothing was exported|be read"),
+        pytest.param(
+            "data/affect-edge.db",
+            "/proc/self/fd/out" if os.getuid() == 0 else "/out",
+            None,
+            "cannot be written.*Name another folder.*Nothing was exported",
+            marks=pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="Linux only"),
+        ),
+    ],
 )
-def test_a_folder_that_cannot_be_written_is_said(path: Path) -> None:
-    with pytest.raises(
-        StoreError, match=r"cannot be written.*Name another folder.*Nothing was exported"
-    ):
-        CSV.export(path, Path("/proc/self/fd") / "out" if os.getuid() == 0 else Path("/out"))
+def test_what_cannot_be_exported_is_said_and_nothing_is_written(
+    path: Path, tmp_path: Path, source: str, out: str, choice: Choice | None, said: str
+) -> None:
+    assert path.is_file()
+    with pytest.raises(AffectEdgeError, match=said):
+        CSV.export(tmp_path / source, tmp_path / out, choice)
+    assert [one.name for one in tmp_path.iterdir()] == ["data"]
+
+
+def test_lines_hold_the_rows_and_types_of_the_json_document(tmp_path: Path) -> None:
+    rows = [row(second) for second in range(10)]
+    readings = [reading(second + 0.5, 60 + second / 7) for second in range(10)]
+    readings.append(reading(11, math.inf, source="=broken\nstrap"))
+    path = database(tmp_path / "data", rows, readings)
+    study_with_session(path, [], end=5, name="films, Ägypten")
+    (lines,) = NDJSON.export(path, tmp_path / "all.ndjson")
+    (document,) = JSON.export(path, tmp_path / "all.json")
+    tables = defaultdict(list)
+    for line in lines.read_text(encoding="utf-8").splitlines():
+        values = json.loads(line)
+        tables[values.pop("table")].append(values)
+    said = json.loads(document.read_bytes())
+    assert set(said["tables"]) == set(said["schemas"]) == set(FILES)
+    assert tables == {name: rows for name, rows in said["tables"].items() if rows}
+    vitals = tables["vital"]
+    assert (vitals[0]["value"], vitals[0]["session"], vitals[9]["session"]) == (60.0, 1, None)
+    assert vitals[10]["value"] is None, "JSON knows no infinity"
+    assert vitals[10]["source"] == "=broken\nstrap", "one line, whatever a name holds"
+    assert tables["session"][0]["name"] == "films, Ägypten"
+
+
+def test_memory_does_not_grow_with_the_recording(tmp_path: Path) -> None:
+    path = database(tmp_path / "data", readings=[reading(second) for second in range(12_000)])
+    tracemalloc.start()
+    try:
+        (file,) = NDJSON.export(path, tmp_path / "all.ndjson")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(file.read_text(encoding="utf-8").splitlines()) == 12_000
+    assert most < MEMORY_BYTES

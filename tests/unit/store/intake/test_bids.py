@@ -16,27 +16,15 @@ from edge_agent.cli import cli
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.database.schema import insert, migrate, write_transaction
 from edge_agent.store.study.study import Study
 from tests.support.datasets.bids import write_dataset
 from tests.support.studies import add_session
 from tests.support.timeline import add, instant, query, reading, row
+from tests.unit.store.intake.conftest import Here
 
 STATED = ("--consent", "paper", "--consent-on", "2026-01-01T00:00:00Z", "--purpose", "research")
 STARTING = ("--starting", "2026-02-01T09:00:00Z")
-
-
-def take(folder: Path, source: Path, *words: str) -> Any:
-    here = ["--data", str(folder / "here"), "--json"]
-    done = CliRunner().invoke(cli, ["import-study", str(source), *words, *here])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.stdout, done.output
-    return json.loads(done.stdout)
-
-
-def stored(folder: Path, sql: str) -> Any:
-    return query(folder / "here" / "affect-edge.db", sql)
 
 
 @pytest.fixture(scope="module")
@@ -63,24 +51,15 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study.end_session(at=instant(start + 20))
     add(path, [row(start + second) for second in range(1, 15)], [reading(start + 2, 1 / 3 + 60)])
     with write_transaction(path) as connection:
-        connection.execute(
-            "INSERT INTO self_report (session, at, condition, scale, value) VALUES (5, ?, 'anger', "
-            "'valence', 3)",
-            (instant(start + 19).wall_ms,),
-        )
-        connection.execute(
-            "INSERT INTO gap (started, ended, source, reason) VALUES (?, ?, 'camera', 'stalled')",
-            (instant(start + 16).wall_ms, instant(start + 18).wall_ms),
-        )
-        connection.execute(
-            "INSERT INTO unfit (at, interval_ms, track, reason, frames, is_primary, simulated) "
-            "VALUES (?, 1000, 1, 'blurred', 4, 1, 0)",
-            (instant(start + 16).wall_ms,),
-        )
-        connection.execute(
-            "INSERT INTO model (kind, name, version, sha256, since) VALUES ('expression', 'fast', "
-            "'1', 'abc', 1790000000000)"
-        )
+        late = {"at": instant(start + 16).wall_ms}
+        end = {"ended": instant(start + 18).wall_ms, "source": "camera", "reason": "stalled"}
+        insert(connection, "gap", started=late["at"], **end)
+        said = {"condition": "anger", "scale": "valence", "value": 3}
+        insert(connection, "self_report", session=5, **late, **said)
+        faces = {"track": 1, "reason": "blurred", "frames": 4, "is_primary": 1, "simulated": 0}
+        insert(connection, "unfit", interval_ms=1000, **late, **faces)
+        model = {"kind": "expression", "name": "fast", "version": "1", "sha256": "abc"}
+        insert(connection, "model", since=1790000000000, **model)
     return folder
 
 
@@ -98,13 +77,13 @@ def analysed(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> A
 
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
 def test_a_data_set_of_ours_keeps_every_row_and_every_digit_of_the_analysis(
-    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], packed: bool
+    dataset: Path, here: Here, tmp_path: Path, capsys: pytest.CaptureFixture[str], packed: bool
 ) -> None:
     there = dataset.parent
     source = dataset
     if packed:
         source = Path(shutil.make_archive(str(tmp_path / "study"), "zip", dataset))
-    done = take(tmp_path, source)
+    done = here.take(source)
     assert (done["imported"], done["problems"], done["notes"]) == (True, [], [])
     of_person = "JOIN participant AS p ON p.id = participant"
     for table, columns in (
@@ -121,27 +100,29 @@ def test_a_data_set_of_ours_keeps_every_row_and_every_digit_of_the_analysis(
     ):
         order = "session, at, id" if table == "marker" else columns
         sql = f"SELECT {columns} FROM {table} ORDER BY {order}"
-        rows = stored(tmp_path, sql)
+        rows = here.stored(sql)
         assert rows == query(there / "affect-edge.db", sql), table
         assert rows, table
-    here = analysed(tmp_path / "here", capsys)
+    here = analysed(here.folder, capsys)
     assert here == analysed(there, capsys)
     assert here["comparisons"][0]["p"] is not None
 
 
-def test_what_was_recorded_twice_or_cut_off_is_refused_whole(dataset: Path, tmp_path: Path) -> None:
+def test_a_row_twice_or_a_table_cut_off_is_refused_whole(
+    dataset: Path, here: Here, tmp_path: Path
+) -> None:
     copy = Path(shutil.copytree(dataset, tmp_path / "copy"))
     [table] = copy.glob("sub-P1/ses-1/beh/*_acq-vital_beh.tsv")
     lines = table.read_text().splitlines()
     table.write_text("\n".join([*lines, lines[-1]]) + "\n")
-    done = take(tmp_path, copy)
+    done = here.take(copy)
     [problem] = done["problems"]
     assert (done["imported"], problem["file"]) == (False, str(table.relative_to(copy)))
     assert "is there twice for" in problem["message"]
     table.write_text("\n".join(lines)[:-30])
     with pytest.raises(DataFileError, match=r"_beh.tsv, line \d+: has \d cells, but there are 8"):
-        take(tmp_path, copy)
-    assert stored(tmp_path, "SELECT count(*) FROM participant") == [(0,)]
+        here.take(copy)
+    assert here.stored("SELECT count(*) FROM participant") == [(0,)]
 
 
 def foreign(**changed: Any) -> dict[str, Any]:
@@ -167,10 +148,10 @@ def foreign(**changed: Any) -> dict[str, Any]:
 
 
 def test_another_laboratorys_data_set_gives_readings_conditions_and_sessions(
-    tmp_path: Path,
+    here: Here, tmp_path: Path
 ) -> None:
     source = write_dataset(tmp_path / "films", foreign())
-    done = take(tmp_path, source, *STATED, *STARTING)
+    done = here.take(source, *STATED, *STARTING)
     assert done["problems"] == []
     assert done["imported"]
     note = "The data set tells no time of 3 sessions: they stand an hour apart from "
@@ -180,12 +161,12 @@ def test_another_laboratorys_data_set_gives_readings_conditions_and_sessions(
     passed_over = "Not read: 3 of *_eeg.edf, column cardiac in 3 of *_physio.tsv.gz."
     assert done["notes"][1:] == [passed_over, note]
     sql = "SELECT code, name, started / 1000 % 86400 FROM session JOIN participant ON "
-    sessions = stored(tmp_path, f"{sql} participant.id = participant ORDER BY started")
+    sessions = here.stored(f"{sql} participant.id = participant ORDER BY started")
     expected = [("sub-01", "ses-a"), ("sub-01", "ses-b"), ("sub-02", "ses-a")]
     assert [one[:2] for one in sessions] == expected
     assert sessions[0][2] == 9 * 3600
     sql = "SELECT at - started, kind, value, flags FROM vital JOIN session ON session.id = 1 "
-    readings = stored(tmp_path, f"{sql} AND at < ended ORDER BY at, kind")
+    readings = here.stored(f"{sql} AND at < ended ORDER BY at, kind")
     # the recording began half a second before the events
     assert readings[:4] == [
         (0, "heart_rate", 61.0, "imported"),
@@ -195,7 +176,7 @@ def test_another_laboratorys_data_set_gives_readings_conditions_and_sessions(
     ]
     assert readings[4] == (1500, "systolic", 120.0, "imported")
     sql = "SELECT at - started, kind, label FROM marker JOIN session ON session.id = session "
-    assert stored(tmp_path, f"{sql} WHERE session = 1 ORDER BY at, marker.id") == [
+    assert here.stored(f"{sql} WHERE session = 1 ORDER BY at, marker.id") == [
         (500, "stimulus_start", "anger"),
         (4500, "stimulus_end", "anger"),
         (4500, "note", "cue"),
@@ -203,7 +184,7 @@ def test_another_laboratorys_data_set_gives_readings_conditions_and_sessions(
     ]
 
 
-def test_times_of_sessions_and_scans_are_kept_and_moved_ones_are_not(tmp_path: Path) -> None:
+def test_times_are_kept_and_those_that_were_moved_are_not(here: Here, tmp_path: Path) -> None:
     files = foreign()
     files["sub-01/sub-01_sessions.tsv"] = (
         "session_id\tacq_time\nses-a\t2026-03-01T10:00:00\nses-b\t1901-03-01T10:00:00\n"
@@ -213,9 +194,9 @@ def test_times_of_sessions_and_scans_are_kept_and_moved_ones_are_not(tmp_path: P
     )
     source = write_dataset(tmp_path / "films", files)
     with pytest.raises(DataFileError, match=r"sub-01/ses-b: tells no time .* --starting TIME"):
-        take(tmp_path, source, *STATED)
-    assert take(tmp_path, source, *STATED, *STARTING)["imported"]
-    starts = stored(tmp_path, "SELECT name, started FROM session ORDER BY id")
+        here.take(source, *STATED)
+    assert here.take(source, *STATED, *STARTING)["imported"]
+    starts = here.stored("SELECT name, started FROM session ORDER BY id")
     assert starts == [
         ("ses-a", 1772359200000),
         ("ses-b", 1769936400000),
@@ -223,28 +204,23 @@ def test_times_of_sessions_and_scans_are_kept_and_moved_ones_are_not(tmp_path: P
     ], "a scan's time is that of its second 0, and the recording began half a second before"
 
 
-def test_runs_without_times_follow_one_another_in_a_session(tmp_path: Path) -> None:
-    events = "onset\tduration\ttrial_type\n1\t2\tanger\n"
+def test_runs_follow_one_another_and_events_that_overlap_are_said(
+    here: Here, tmp_path: Path
+) -> None:
+    head = "onset\tduration\ttrial_type\n"
     files = {
-        f"sub-1/func/sub-1_task-x_run-{run}_events.tsv": events.replace("anger", f"film {run}")
-        for run in (1, 2)
+        "sub-1/func/sub-1_task-x_run-1_events.tsv": f"{head}1\t2\tfilm 1\n",
+        "sub-1/func/sub-1_task-x_run-2_events.tsv": f"{head}1\t2\tfilm 2\n1.5\t1\tanger\n",
     }
-    done = take(tmp_path, write_dataset(tmp_path / "x", files), *STATED, *STARTING)
-    assert done["imported"]
-    sql = "SELECT at - started, label FROM marker JOIN session ON session.id = session ORDER BY at"
-    expected = [(1000, "film 1"), (3000, "film 1"), (5000, "film 2"), (7000, "film 2")]
-    assert stored(tmp_path, sql) == expected
-    assert stored(tmp_path, "SELECT code FROM participant") == [("sub-1",)]
-
-
-def test_events_that_overlap_are_said(tmp_path: Path) -> None:
-    events = "onset\tduration\ttrial_type\n0\t10\tblock\n2\t3\tanger\n"
-    source = write_dataset(tmp_path / "x", {"sub-1/beh/sub-1_task-x_events.tsv": events})
-    done = take(tmp_path, source, *STATED, *STARTING)
+    done = here.take(write_dataset(tmp_path / "x", files), *STATED, *STARTING)
     assert any("1 events end after another has begun" in one for one in done["notes"])
+    sql = "SELECT at - started, label FROM marker JOIN session ON session.id = session ORDER BY at"
+    assert here.stored(sql)[:3] == [(1000, "film 1"), (3000, "film 1"), (5000, "film 2")]
+    assert here.stored("SELECT code FROM participant") == [("sub-1",)]
 
 
 FILMS = "sub-01/ses-a/beh/sub-01_ses-a_task-films"
+FILMS_PHYSIO = f"{FILMS}_physio.tsv.gz"
 
 
 @pytest.mark.parametrize(
@@ -254,46 +230,31 @@ FILMS = "sub-01/ses-a/beh/sub-01_ses-a_task-films"
         ({"task-films_physio.json": {"Columns": ["hr"]}}, "has no SamplingFrequency"),
         ({"task-films_physio.json": "{"}, "task-films_physio.json: is not JSON"),
         ({"task-films_physio.json": "[]"}, "is no JSON object"),
-        ({f"{FILMS}_events.tsv": "onset\tduration\n1\n"}, "has 1 cells, but there are 2"),
-        ({"participants.tsv": "c" * 2**21}, "line 1: is longer than 1048576 characters"),
+        ({FILMS_PHYSIO: "cut off below"}, "_physio.tsv.gz: cannot be read .* Copy it again"),
         ({"participants.tsv": "\t" * 400_000}, "names 400001 columns in 0 characters"),
     ],
 )
 def test_what_cannot_be_read_is_named_and_nothing_is_written(
-    tmp_path: Path, changed: dict[str, Any], problem: str
+    here: Here, tmp_path: Path, changed: dict[str, Any], problem: str
 ) -> None:
     source = write_dataset(tmp_path / "films", foreign(**changed))
+    if FILMS_PHYSIO in changed:
+        (source / FILMS_PHYSIO).write_bytes(gzip.compress(b"0.1\t61\tn/a\n" * 3)[:-9])
     with pytest.raises(DataFileError, match=problem):
-        take(tmp_path, source, *STATED, *STARTING)
-    assert stored(tmp_path, "SELECT count(*) FROM participant") == [(0,)]
+        here.take(source, *STATED, *STARTING)
+    assert here.stored("SELECT count(*) FROM participant") == [(0,)]
 
 
-def test_a_packed_recording_that_is_cut_off_is_named(tmp_path: Path) -> None:
-    source = write_dataset(tmp_path / "films", foreign())
-    physio = source / f"{FILMS}_physio.tsv.gz"
-    physio.write_bytes(gzip.compress(b"0.1\t61\tn/a\n" * 3)[:-9])
-    with pytest.raises(DataFileError, match=r"_physio.tsv.gz: cannot be read .* Copy it again"):
-        take(tmp_path, source, *STATED, *STARTING)
-
-
-def test_a_value_that_is_no_number_is_named_by_file_and_line(tmp_path: Path) -> None:
-    changed = {f"{FILMS}_physio.tsv.gz": "0\t61\tn/a\n0\tsixty\tn/a\n"}
-    done = take(tmp_path, write_dataset(tmp_path / "f", foreign(**changed)), *STATED, *STARTING)
+def test_a_value_that_is_no_number_is_named_by_file_and_line(here: Here, tmp_path: Path) -> None:
+    changed = {FILMS_PHYSIO: "0\t61\tn/a\n0\tsixty\tn/a\n"}
+    done = here.take(write_dataset(tmp_path / "f", foreign(**changed)), *STATED, *STARTING)
     [problem] = done["problems"]
     assert not done["imported"]
-    assert (problem["file"], problem["line"]) == (f"{FILMS}_physio.tsv.gz", 2)
+    assert (problem["file"], problem["line"]) == (FILMS_PHYSIO, 2)
     assert (problem["column"], problem["value"]) == ("value", "sixty")
 
 
-def test_a_waveform_that_is_called_heart_rate_is_not_read(tmp_path: Path) -> None:
-    fast = {"SamplingFrequency": 250, "StartTime": 0, "Columns": ["heart_rate"]}
-    source = write_dataset(tmp_path / "films", foreign(**{"task-films_physio.json": fast}))
-    done = take(tmp_path, source, *STATED, *STARTING)
-    assert "vital" not in done["files"]
-    assert "3 of *_physio.tsv.gz" in done["notes"][1]
-
-
-def test_a_belts_waveform_is_no_rate_of_breath_and_is_named(tmp_path: Path) -> None:
+def test_a_belts_waveform_is_no_rate_of_breath_and_is_named(here: Here, tmp_path: Path) -> None:
     belt = {
         "SamplingFrequency": 2,
         "StartTime": 0,
@@ -305,12 +266,21 @@ def test_a_belts_waveform_is_no_rate_of_breath_and_is_named(tmp_path: Path) -> N
     files = foreign(**{"task-films_physio.json": belt})
     for name in [one for one in files if one.endswith("_physio.tsv.gz")]:
         files[name] = "0.31\t0.2\t14\t0.5\t16\n" * 3
-    done = take(tmp_path, write_dataset(tmp_path / "films", files), *STATED, *STARTING)
+    done = here.take(write_dataset(tmp_path / "films", files), *STATED, *STARTING)
     assert done["imported"]
     assert done["notes"][1] == (
         "Not read: 3 of *_eeg.edf, column heart_rate in 3 of *_physio.tsv.gz, column pulse in 3 of "
         "*_physio.tsv.gz, column respiratory in 3 of *_physio.tsv.gz."
     )
-    sql = "SELECT DISTINCT kind FROM vital WHERE value IN (14, 16)"
-    assert stored(tmp_path, sql) == stored(tmp_path, "SELECT DISTINCT kind FROM vital")
-    assert stored(tmp_path, "SELECT count(DISTINCT kind) FROM vital") == [(1,)]
+    assert here.stored("SELECT DISTINCT kind, value FROM vital ORDER BY value") == [
+        ("respiration_rate", 14.0),
+        ("respiration_rate", 16.0),
+    ]
+
+
+def test_a_waveform_that_is_called_heart_rate_is_not_read(here: Here, tmp_path: Path) -> None:
+    fast = {"SamplingFrequency": 250, "StartTime": 0, "Columns": ["heart_rate"]}
+    source = write_dataset(tmp_path / "films", foreign(**{"task-films_physio.json": fast}))
+    done = here.take(source, *STATED, *STARTING)
+    assert "vital" not in done["files"]
+    assert "3 of *_physio.tsv.gz" in done["notes"][1]

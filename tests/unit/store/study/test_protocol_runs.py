@@ -10,6 +10,7 @@ import pytest
 from edge_agent.core.errors import StoreError
 from edge_agent.core.study import Marker, MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.study import protocol_runs
 from edge_agent.store.study.protocol_runs import (
     NewRun,
     Progress,
@@ -17,12 +18,12 @@ from edge_agent.store.study.protocol_runs import (
     RunState,
     SavedRun,
     SelfReport,
-    insert_run,
 )
 from edge_agent.store.study.study import Study
 from tests.support.timeline import instant, query
 
 ORDERS = 6
+EVENTS = "SELECT json_extract(payload, '$.event') FROM outbox"
 
 
 def begun(path: Path, code: str = "P01", at: float = 0.0, name: str = "films") -> SavedRun:
@@ -40,91 +41,66 @@ def begun(path: Path, code: str = "P01", at: float = 0.0, name: str = "films") -
         "",
         instant(at),
         also=lambda connection, session: made.append(
-            insert_run(connection, session, new, instant(at))
+            protocol_runs.insert_run(connection, session, new, instant(at))
         ),
     )
     return made[0]
 
 
-def note(text: str, at: float) -> Marker:
-    return Marker(instant(at), MarkerKind.NOTE, text)
+def save(
+    path: Path,
+    run: SavedRun,
+    at: float,
+    *markers: Marker,
+    state: RunState = RunState.RUNNING,
+    reports: tuple[SelfReport, ...] = (),
+) -> bool:
+    progress = Progress(3, 1500, state, "why", instant(at), markers, reports)
+    return ProtocolRuns(path).save(run.id, run.session.id, progress)
+
+
+def note(at: float) -> Marker:
+    return Marker(instant(at), MarkerKind.NOTE, "protocol: begins")
 
 
 def test_a_run_is_found_again_where_it_was_left(path: Path) -> None:
     run = begun(path)
-    assert (run.step, run.spent_ms, run.state, len(run.token) >= 32) == (
-        0,
-        0,
-        RunState.PAUSED,
-        True,
-    )
-    progress = Progress(3, 1500, RunState.RUNNING, "", instant(20), (note("protocol: begins", 1),))
-    assert ProtocolRuns(path).save(run.id, run.session.id, progress)
+    assert (run.step, run.spent_ms, run.state) == (0, 0, RunState.PAUSED)
+    assert len(run.token) >= 32
+    assert save(path, run, 20, note(1))
     again = ProtocolRuns(path).open()
     assert again is not None
-    assert (again.step, again.spent_ms, again.state, again.saved) == (
-        3,
-        1500,
-        RunState.RUNNING,
-        instant(20),
-    )
-    assert (again.token, again.plan, again.title, again.session) == (
-        run.token,
-        "[0]",
-        "Films",
-        run.session,
-    )
+    assert (again.step, again.spent_ms, again.state) == (3, 1500, RunState.RUNNING)
+    assert (again.saved, again.token, again.session) == (instant(20), run.token, run.session)
+    assert (again.plan, again.title) == ("[0]", "Films")
 
 
 def test_markers_and_answers_are_kept_with_their_own_times_and_announced(path: Path) -> None:
-    run = begun(path)
-    start = Marker(instant(5), MarkerKind.STIMULUS_START, "anger")
     reports = (
         SelfReport(instant(7), "anger", "valence", 2),
         SelfReport(instant(8), None, "emotion", "none"),
     )
-    ProtocolRuns(path).save(
-        run.id, 1, Progress(1, 0, RunState.RUNNING, "", instant(9), (start,), reports)
-    )
-    assert query(path, "SELECT at, kind, label FROM marker") == [
-        (instant(5).wall_ms, "stimulus_start", "anger")
-    ]
+    start = Marker(instant(5), MarkerKind.STIMULUS_START, "anger")
+    save(path, begun(path), 9, start, reports=reports)
+    markers = query(path, "SELECT at, kind, label FROM marker")
+    assert markers == [(instant(5).wall_ms, "stimulus_start", "anger")]
     assert query(path, "SELECT at, condition, scale, value FROM self_report") == [
         (instant(7).wall_ms, "anger", "valence", 2),
         (instant(8).wall_ms, None, "emotion", "none"),
     ]
-    assert query(path, "SELECT json_extract(payload, '$.event') FROM outbox") == [
-        ("started",),
-        ("marker",),
-    ]
+    assert query(path, EVENTS) == [("started",), ("marker",)]
 
 
 @pytest.mark.parametrize(
     ("scale", "value"),
-    [
-        ("valence", 0),
-        ("valence", 10),
-        ("arousal", "5"),
-        ("emotion", "joy"),
-        ("emotion", 3),
-        ("x", 1),
-    ],
+    [("valence", 0), ("valence", 10), ("arousal", "5"), ("emotion", "joy"), ("x", 1)],
 )
 def test_what_no_scale_allows_is_refused_and_nothing_of_it_written(
     path: Path, scale: str, value: int | str
 ) -> None:
     run = begun(path)
-    bad = Progress(
-        1,
-        0,
-        RunState.RUNNING,
-        "",
-        instant(9),
-        (note("hm", 8),),
-        (SelfReport(instant(7), None, scale, value),),
-    )
     with pytest.raises(StoreError):
-        ProtocolRuns(path).save(run.id, 1, bad)
+        save(path, run, 9, note(8), reports=(SelfReport(instant(7), None, scale, value),))
     assert query(path, "SELECT count(*) FROM marker") == [(0,)]
 
 
@@ -132,38 +108,22 @@ def test_what_no_scale_allows_is_refused_and_nothing_of_it_written(
 def test_the_end_of_a_protocol_ends_the_session_and_its_address(
     path: Path, state: RunState
 ) -> None:
-    run = begun(path)
-    runs = ProtocolRuns(path)
-    assert not runs.save(
-        run.id, 1, Progress(4, 0, state, "done", instant(30), (note("protocol: finished", 30),))
-    )
-    assert runs.open() is None
-    assert query(path, "SELECT state, reason, token FROM protocol_run") == [
-        (state.value, "done", None)
-    ]
+    assert not save(path, begun(path), 30, note(30), state=state)
+    assert ProtocolRuns(path).open() is None
+    runs = query(path, "SELECT state, reason, token FROM protocol_run")
+    assert runs == [(state.value, "why", None)]
     assert query(path, "SELECT ended FROM session") == [(instant(30).wall_ms,)]
-    events = query(path, "SELECT json_extract(payload, '$.event') FROM outbox")
-    assert events == [("started",), ("marker",), ("ended",)]
+    assert query(path, EVENTS) == [("started",), ("marker",), ("ended",)]
 
 
-def test_a_session_that_somebody_else_ended_takes_no_more_markers(path: Path) -> None:
+def test_what_somebody_ended_by_hand_is_not_ended_twice(path: Path) -> None:
     run = begun(path)
+    assert save(path, run, 9, Marker(instant(5), MarkerKind.STIMULUS_END, "anger"))
     Study(path).end_session(instant(10))
-    late = Progress(1, 0, RunState.RUNNING, "", instant(20), (note("late", 20),))
-    assert not ProtocolRuns(path).save(run.id, 1, late)
+    assert not save(path, run, 20, note(20))
     assert query(path, "SELECT count(*) FROM marker") == [(0,)]
-    assert query(path, "SELECT state, reason FROM protocol_run") == [
-        ("ended", "the session was ended")
-    ]
-
-
-def test_a_condition_that_was_ended_by_hand_is_not_ended_twice(path: Path) -> None:
-    run = begun(path)
-    end = Marker(instant(5), MarkerKind.STIMULUS_END, "anger")
-    assert ProtocolRuns(path).save(
-        run.id, 1, Progress(1, 0, RunState.RUNNING, "", instant(9), (end,))
-    )
-    assert query(path, "SELECT count(*) FROM marker") == [(0,)]
+    runs = query(path, "SELECT state, reason FROM protocol_run")
+    assert runs == [("ended", "the session was ended")]
 
 
 def test_orders_are_used_equally_often_and_a_participant_keeps_theirs(path: Path) -> None:
@@ -171,11 +131,7 @@ def test_orders_are_used_equally_often_and_a_participant_keeps_theirs(path: Path
     for number, code in enumerate(["P1", "P2", "P1", "P3", "P4", "P5", "P6", "P7"]):
         run = begun(path, code, 100.0 * number)
         had.append(json.loads(run.plan)[0])
-        ProtocolRuns(path).save(
-            run.id,
-            run.session.id,
-            Progress(1, 0, RunState.FINISHED, "", instant(100.0 * number + 9)),
-        )
+        save(path, run, 100.0 * number + 9, state=RunState.FINISHED)
     assert had == [0, 1, 0, 2, 3, 4, 5, 0]
     assert json.loads(begun(path, "P2", 900.0, "sounds").plan) == [0]
 
@@ -191,7 +147,7 @@ def test_a_session_and_its_protocol_begin_together_or_not_at_all(path: Path) -> 
     assert query(path, "SELECT count(*) FROM session") == [(0,)]
 
 
-def test_withdrawing_consent_ends_the_session_at_once(path: Path) -> None:
+def test_only_a_participants_own_withdrawal_ends_the_session_at_once(path: Path) -> None:
     begun(path)
     study = Study(path)
     study.create_participant("P02")
@@ -200,7 +156,4 @@ def test_withdrawing_consent_ends_the_session_at_once(path: Path) -> None:
     assert study.open_session() is not None
     study.withdraw_consent("p01")
     assert study.open_session() is None
-    assert query(path, "SELECT json_extract(payload, '$.event') FROM outbox") == [
-        ("started",),
-        ("ended",),
-    ]
+    assert query(path, EVENTS) == [("started",), ("ended",)]

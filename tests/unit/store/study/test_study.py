@@ -8,56 +8,43 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.store.study.study import Study
 from tests.support.timeline import START_MS, instant, query
 
 
-def test_a_participant_has_the_code_that_was_given_or_one_that_is_made_up(path: Path) -> None:
-    study = Study(path)
-    before_ms = clock.now().wall_ms
-    given = study.create_participant("P01")
+def test_a_participant_has_the_code_that_was_given_or_one_that_is_made_up(study: Study) -> None:
     made = study.create_participant()
-    assert given.code == "P01"
     assert made.code.startswith("P-")
     assert [p.code for p in study.participants()] == sorted(["P01", made.code])
-    assert before_ms <= given.created_ms <= clock.now().wall_ms
+    with pytest.raises(StudyError, match="Participant code p01 is taken"):
+        study.create_participant("p01")
 
 
-@pytest.mark.parametrize("code", ["", " ", "Anna Müller", "a" * 33, "-a", "x/y", "P01\n"])
+@pytest.mark.parametrize("code", ["", "Anna Müller", "a" * 33, "-a", "x/y", "P01\n"])
 def test_a_code_that_could_be_a_name_or_break_a_file_is_refused(path: Path, code: str) -> None:
     with pytest.raises(StudyError, match="1 to 32 letters, digits.*Never use a name"):
         Study(path).create_participant(code)
     assert Study(path).participants() == []
 
 
-def test_a_code_can_be_used_once_however_it_is_written(study: Study) -> None:
-    with pytest.raises(StudyError, match="Participant code p01 is taken"):
-        study.create_participant("p01")
-
-
-def test_a_session_runs_from_its_start_to_its_end(study: Study) -> None:
+def test_a_session_runs_from_its_start_to_its_end_and_meets_no_other(study: Study) -> None:
     started = study.start_session("p01", Purpose.RESEARCH, " Films ", at=instant(0))
-    assert (started.participant, started.purpose, started.name) == (
-        "P01",
-        Purpose.RESEARCH,
-        "Films",
-    )
+    assert (started.participant, started.purpose, started.name) == ("P01", "research", "Films")
     assert (started.start_ms, started.end_ms, started.simulated) == (START_MS, None, False)
     assert study.open_session() == started
+    open_since = "Session 1 of P01 is open since 2026-09-21T14:20:00.000Z. End it first"
+    with pytest.raises(StudyError, match=open_since):
+        study.start_session("P01", Purpose.RESEARCH, "")
     ended = study.end_session(at=instant(60))
-    assert ended.end_ms == START_MS + 60_000
-    assert study.open_session() is None
-    assert study.sessions() == [ended]
-
-
-def test_sessions_are_listed_newest_first(study: Study) -> None:
-    for start in (0, 100, 200):
-        study.start_session("P01", Purpose.PERSONAL, "", at=instant(start))
-        study.end_session(at=instant(start + 50))
-    assert [session.start_ms - START_MS for session in study.sessions()] == [200_000, 100_000, 0]
+    assert (ended.end_ms, study.open_session()) == (START_MS + 60_000, None)
+    # the clock was set back
+    before = "14:20:59.000Z lies before the end of session 1 .*set it first"
+    with pytest.raises(StudyError, match=before):
+        study.start_session("P01", Purpose.RESEARCH, "", at=instant(59))
+    second = study.start_session("P01", Purpose.PERSONAL, "", at=instant(60))
+    assert study.sessions() == [second, ended], "the newest first"
 
 
 def test_no_session_starts_without_consent_or_after_it_was_withdrawn(
@@ -73,30 +60,15 @@ def test_no_session_starts_without_consent_or_after_it_was_withdrawn(
         study.start_session("P01", Purpose.RESEARCH, "")
     study.give_consent("P01", "v3")
     study.start_session("P01", Purpose.RESEARCH, "")
-    assert [row[0] is None for row in query(path, "SELECT withdrawn FROM consent ORDER BY id")] == [
-        False,
-        True,
-    ]
-
-
-def test_a_newer_consent_takes_the_place_of_the_one_before(path: Path, study: Study) -> None:
-    study.give_consent("P01", "v3")
-    assert query(path, "SELECT text_version FROM consent WHERE withdrawn IS NULL") == [("v3",)]
-
-
-def test_one_session_is_open_at_a_time(study: Study) -> None:
-    study.start_session("P01", Purpose.RESEARCH, "", at=instant(0))
-    with pytest.raises(
-        StudyError, match=r"Session 1 of P01 is open since 2026-09-21T14:20:00.000Z. End it first"
-    ):
-        study.start_session("P01", Purpose.RESEARCH, "")
+    study.give_consent("P01", "v4")
+    standing = query(path, "SELECT text_version FROM consent WHERE withdrawn IS NULL")
+    assert standing == [("v4",)], "a newer consent takes the place of the one before"
 
 
 def test_only_purposes_of_this_appliance_are_allowed(path: Path, study: Study) -> None:
     clinic = Study(path, purposes=[Purpose.MEDICAL])
-    with pytest.raises(
-        StudyError, match="Purpose research is not allowed on this appliance. Allowed: medical"
-    ):
+    refused = "Purpose research is not allowed on this appliance. Allowed: medical"
+    with pytest.raises(StudyError, match=refused):
         clinic.start_session("P01", Purpose.RESEARCH, "")
 
 
@@ -126,23 +98,10 @@ def in_session(study: Study) -> Study:
     return study
 
 
-def test_sessions_do_not_overlap_even_when_the_clock_was_set_back(study: Study) -> None:
-    study.start_session("P01", Purpose.RESEARCH, "", at=instant(0))
-    study.end_session(at=instant(60))
-    with pytest.raises(
-        StudyError, match=r"14:20:59.000Z lies before the end of session 1 .*set it first"
-    ):
-        study.start_session("P01", Purpose.RESEARCH, "", at=instant(59))
-    assert study.start_session("P01", Purpose.RESEARCH, "", at=instant(60)).id == 2
-
-
 @pytest.mark.parametrize(
     ("call", "said"),
     [
         (lambda s: s.give_consent("P99", "v1"), "There is no participant 'P99'"),
-        (lambda s: s.withdraw_consent("P99"), "There is no participant 'P99'"),
-        (lambda s: s.has_consent("P99"), "There is no participant 'P99'"),
-        (lambda s: s.start_session("P99", Purpose.RESEARCH, ""), "There is no participant 'P99'"),
         (
             lambda s: s.start_session(
                 "P01", Purpose.RESEARCH, "", setting=SessionSetting.WORKPLACE
@@ -155,7 +114,6 @@ def test_sessions_do_not_overlap_even_when_the_clock_was_set_back(study: Study) 
             "no consent that could be withdrawn",
         ),
         (lambda s: s.end_session(), "No session is open. Start one first"),
-        (lambda s: s.add_marker(MarkerKind.NOTE, "x"), "No session is open. Start one first"),
         (lambda s: s.markers(7), "There is no session 7"),
         (
             lambda s: in_session(s).add_marker(MarkerKind.STIMULUS_START, " "),
@@ -164,10 +122,6 @@ def test_sessions_do_not_overlap_even_when_the_clock_was_set_back(study: Study) 
         (
             lambda s: in_session(s).add_marker(MarkerKind.STIMULUS_END, "x"),
             "No stimulus is going on that could end",
-        ),
-        (
-            lambda s: in_session(s).add_marker(MarkerKind.NOTE, "x" * 81),
-            "at most 80 printable characters",
         ),
         (
             lambda s: in_session(s).add_marker(MarkerKind.NOTE, "a\nb"),
@@ -196,11 +150,7 @@ def test_start_end_and_markers_are_queued_for_the_broker_with_rising_numbers(
     study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(1.25))
     study.end_session(at=instant(2))
     queued = query(path, "SELECT topic, seq, payload FROM outbox ORDER BY id")
-    assert [(topic, seq) for topic, seq, _ in queued] == [
-        ("session", 1),
-        ("session", 2),
-        ("session", 3),
-    ]
+    assert [one[:2] for one in queued] == [("session", 1), ("session", 2), ("session", 3)]
     payloads = [json.loads(payload) for _, _, payload in queued]
     assert [p["event"] for p in payloads] == ["started", "marker", "ended"]
     assert payloads[1] == {

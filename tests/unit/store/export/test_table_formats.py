@@ -1,34 +1,36 @@
-"""The Excel workbook and the files of SPSS hold what every export holds."""
+"""The Excel workbook and the files of SPSS and Parquet hold what every export holds."""
 
 from __future__ import annotations
 
+import importlib.util
 import math
-import resource
+import tomllib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pandas as pd
+import pyarrow.parquet as pq
 import pyreadstat
 import pytest
 
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import read_transaction
 from edge_agent.store.export import table_formats
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.columns import FILES
-from edge_agent.store.export.edf import EDF
-from edge_agent.store.export.format import ExportFormat
-from edge_agent.store.export.rows import Choice, Row
+from edge_agent.store.export.formats import all_formats
+from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.source import ExportSource
-from edge_agent.store.export.table_formats import SAV, XLSX
+from edge_agent.store.export.table_formats import PARQUET, SAV, XLSX
 from tests.support.timed_session import study_with_session
 from tests.support.timeline import database, reading, row
 
+ROOT = Path(__file__).resolve().parents[4]
 FORMULA = '=HYPERLINK("http://127.0.0.1")'
 
 
@@ -51,28 +53,18 @@ def tables(path: Path) -> dict[str, list[dict[str, Any]]]:
     """The tables as every format gets them; what is no number is left out."""
     with read_transaction(path) as connection:
         source = ExportSource(connection, Choice(), Appliance())
-        return {name: [_finite(row) for row in source.rows(name)] for name in FILES}
+        return {name: [_as_read(row, name) for row in source.rows(name)] for name in FILES}
 
 
-def _finite(row: Row) -> dict[str, Any]:
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in row.items()
-    }
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC).replace(tzinfo=None)
-
-
-def _expected(row: dict[str, Any], name: str) -> list[Any]:
-    """A row as a program that knows no zones reads it."""
-    values = []
+def _as_read(row: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A row as a program reads it that knows no zones and no infinity."""
+    values = dict(row)
     for column in FILES[name]:
-        value = row[column.name]
+        value = values[column.name]
         if column.type == "datetime" and value is not None:
-            value = _instant(value)
-        values.append(value)
+            values[column.name] = datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
+        elif isinstance(value, float) and not math.isfinite(value):
+            values[column.name] = None
     return values
 
 
@@ -84,7 +76,8 @@ def test_the_workbook_has_a_sheet_for_each_table_and_one_that_explains(
     for name, rows in tables.items():
         heads, *held = book[name].iter_rows(values_only=True)
         assert list(heads) == [column.name for column in FILES[name]]
-        assert [list(cells) for cells in held] == [_expected(row, name) for row in rows], name
+        expected = [[row[column.name] for column in FILES[name]] for row in rows]
+        assert [list(cells) for cells in held] == expected, name
     explained = {(cells[0], cells[1]) for cells in book["columns"].iter_rows(values_only=True)}
     assert {(name, column.name) for name in FILES for column in FILES[name]} <= explained
     sources = {cell.value: cell.data_type for cell in book["vital"]["H"]}
@@ -124,27 +117,39 @@ def _check(value: Any, expected: Any, kind: str) -> None:
     elif expected is None:
         assert pd.isna(value)
     elif kind == "datetime":
-        assert abs((value - _instant(expected)).total_seconds()) < 0.001
+        assert abs((value - expected).total_seconds()) < 0.001
     else:
         assert value == pytest.approx(float(expected), rel=1e-12)
 
 
-# XlsxWriter leaves the open files of unfinished sheets to the garbage collector
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize(("form", "name"), [(XLSX, "all.xlsx"), (SAV, "spss"), (EDF, "edf")])
-def test_a_full_disk_is_said_and_nothing_is_left(
-    tmp_path: Path, form: ExportFormat, name: str
+def test_parquet_holds_the_rows_with_types_and_units(
+    path: Path, tmp_path: Path, tables: dict[str, list[dict[str, Any]]]
 ) -> None:
-    beats = [reading(s, 0.8, VitalKind.RR_INTERVAL) for s in range(10, 3000)]
-    path = database(tmp_path / "data", [row(s, Emotion.ANGER) for s in range(900)], beats)
-    study_with_session(path, [], start=5, end=3000)
-    folder = tmp_path / "out"
-    folder.mkdir()
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, before[1]))  # SQLite needs 32 KiB
-    try:
-        with pytest.raises(StoreError, match="Nothing was exported"):
-            form.export(path, folder / name)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert list(folder.iterdir()) == []
+    PARQUET.export(path, tmp_path / "out")
+    found = {name: pq.read_table(tmp_path / "out" / f"{name}.parquet") for name in FILES}
+    assert {name: table.num_rows for name, table in found.items()} == {
+        name: len(rows) for name, rows in tables.items()
+    }
+    vital = found["vital"]
+    assert vital.column_names == [column.name for column in FILES["vital"]]
+    assert str(vital.schema.field("at").type) == "timestamp[ms, tz=UTC]"
+    assert vital.schema.field("at_ms").metadata[b"unit"] == b"ms"
+    assert vital["value"][0].as_py() == 60 + 90 / 7 and vital["session"][0].as_py() is None
+    assert FORMULA in vital["source"].to_pylist()
+
+
+def test_without_a_library_the_cure_is_said(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    cures = r"install.sh --with parquet.*pip install -e '.\[parquet\]'. With pipx: pipx inject "
+    with pytest.raises(StoreError, match=f"{cures}affect-edge pyarrow. Or use --format csv"):
+        PARQUET.export(path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    # what is to be injected is what the extra installs
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    formats = [one for one in all_formats() if one.extra]
+    assert {one.name for one in formats} == {"parquet", "xlsx", "sav", "edf"}
+    for one in formats:
+        wanted = [line.partition(">")[0] for line in project["optional-dependencies"][one.extra]]
+        assert (one.packages or one.library).split() == wanted

@@ -1,0 +1,156 @@
+"""FHIR holds what a session holds, in resources that keep their profiles."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.export.appliance import Appliance
+from edge_agent.store.export.fhir import FHIR, quantity
+from edge_agent.store.export.rows import Choice
+from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
+from tests.support.datasets.fhir_profile import check_bundle
+from tests.support.timed_session import study_with_session
+from tests.support.timeline import START_MS, database, instant, reading, row
+
+SYSTOLIC = VitalKind.SYSTOLIC
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The first of two sessions, with odd readings, a second face, and rows outside of them."""
+    folder = tmp_path_factory.mktemp("fhir")
+    rows = [row(s, Emotion.ANGER if s < 150 else None) for s in range(90, 220, 10)]
+    rows.append(row(155, Emotion.FEAR, primary=False))
+    readings = [reading(s + 0.5, 60 + s / 7) for s in range(90, 220, 10)]
+    readings += [
+        reading(130, 300, SYSTOLIC, "cuff", [VitalFlag.OUT_OF_RANGE, VitalFlag.MANUAL]),
+        reading(130, 80, VitalKind.DIASTOLIC, "cuff", [VitalFlag.MANUAL]),
+        reading(130, 153, VitalKind.MEAN_ARTERIAL, "cuff", [VitalFlag.ESTIMATED]),
+        reading(140, 121, SYSTOLIC, "cuff"),
+        reading(141, 12, source="strap", flags=[VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST]),
+        reading(142, 0.8, VitalKind.RR_INTERVAL),
+        reading(143, math.inf, source="=broken"),
+        reading(320, 70),
+    ]
+    made = database(folder / "data", rows, readings)
+    study_with_session(made, [(120, 199, "anger")], start=100, end=200, name="films")
+    study_with_session(made, [], start=300, end=400)
+    with write_transaction(made) as connection:
+        said = [
+            SelfReport(instant(160), "anger", "emotion", "anger"),
+            SelfReport(instant(161), "anger", "valence", 2),
+        ]
+        insert_reports(connection, 1, said)
+        connection.execute(
+            "INSERT INTO model (kind, name, version, sha256, since) VALUES ('expression', 'tiny', "
+            "'1.0.0', ?, ?)",
+            ("ab" * 32, START_MS),
+        )
+    return exported(made, folder)
+
+
+def exported(path: Path, folder: Path) -> dict[str, Any]:
+    (file,) = FHIR.export(path, folder / "s.json", Choice((1,)), Appliance("pi"))
+    read: dict[str, Any] = json.loads(file.read_bytes())
+    return read
+
+
+def resources(bundle: dict[str, Any], *kinds: str) -> list[dict[str, Any]]:
+    found = (entry["resource"] for entry in bundle["entry"])
+    return [one for one in found if one["resourceType"] in kinds]
+
+
+def observations(bundle: dict[str, Any], code: str) -> list[dict[str, Any]]:
+    """The observations with a code, in order of time."""
+    return [one for one in resources(bundle, "Observation") if code_of(one["code"]) == code]
+
+
+def code_of(concept: dict[str, Any]) -> str:
+    return str(concept["coding"][0]["code"])
+
+
+def notes(observation: dict[str, Any]) -> list[str]:
+    return [note["text"] for note in observation.get("note", ())]
+
+
+def test_resources_are_valid_and_only_those_of_the_session(bundle: dict[str, Any]) -> None:
+    from fhir.resources.R4B.bundle import Bundle  # slow to load, for every worker at the top
+
+    assert len(Bundle.model_validate_json(json.dumps(bundle)).entry or ()) == len(bundle["entry"])
+    check_bundle(bundle)
+    assert len(resources(bundle, "Patient")) == 1 and "P02" not in json.dumps(bundle)
+    times = [one["effectiveDateTime"] for one in observations(bundle, "8867-4")]
+    assert min(times) >= "2026-09-21T14:21:40" and max(times) < "2026-09-21T14:23:20"
+
+
+def test_a_pressure_is_a_panel_and_a_reading_out_of_range_says_so(bundle: dict[str, Any]) -> None:
+    full, alone = observations(bundle, "85354-9")
+    values = [part.get("valueQuantity", {}).get("value") for part in full["component"]]
+    assert values == [300.0, 80.0, 153.0]
+    assert [code_of(part["code"]) for part in alone["component"]] == ["8480-6", "8462-4"]
+    assert code_of(alone["component"][1]["dataAbsentReason"]) == "unknown"
+    assert code_of(full["component"][0]["interpretation"][0]) == "H"
+    assert "interpretation" not in full["component"][1]
+    assert notes(full) == [
+        "Condition: anger",
+        "Systolic 300.0 lies outside the plausible range of 50 to 250 mmHg.",
+        "Estimated, not measured.",
+        "Flags: manual.",
+    ]
+    rates = observations(bundle, "8867-4")
+    (low,) = [one for one in rates if one.get("valueQuantity", {}).get("value") == 12.0]
+    assert code_of(low["interpretation"][0]) == "L"
+    assert "The sensor had no contact with the skin." in notes(low)
+
+
+def test_what_is_no_number_has_its_reason(bundle: dict[str, Any]) -> None:
+    (endless,) = [one for one in observations(bundle, "8867-4") if "dataAbsentReason" in one]
+    assert code_of(endless["dataAbsentReason"]) == "positive-infinity"
+    codes = {math.nan: "not-a-number", -math.inf: "negative-infinity", None: "unknown"}
+    for value, code in codes.items():
+        absent = quantity(value, VitalKind.HEART_RATE)
+        assert list(absent) == ["dataAbsentReason"]
+        assert code_of(absent["dataAbsentReason"]) == code
+
+
+def test_an_expression_names_the_model_and_probabilities(bundle: dict[str, Any]) -> None:
+    faces = observations(bundle, "facial-expression")
+    shown = {code_of(face["valueCodeableConcept"]) for face in faces}
+    assert (len(faces), shown) == (10, {"anger", "uncertain"}), "the participant's face alone"
+    face = faces[0]
+    devices = {
+        entry["fullUrl"]: entry["resource"]
+        for entry in bundle["entry"]
+        if entry["resource"]["resourceType"] == "Device"
+    }
+    model = devices[face["device"]["reference"]]
+    assert model["identifier"][0]["value"] == "ab" * 32 and model["version"][0]["value"] == "1.0.0"
+    assert devices[model["parent"]["reference"]]["deviceName"][0]["name"] == "pi"
+    assert [code_of(part["code"]) for part in face["component"]] == list(EMOTIONS)
+    total = sum(part["valueQuantity"]["value"] for part in face["component"])
+    assert total == pytest.approx(1, abs=0.005)
+    (emotion,) = observations(bundle, "reported-emotion")
+    (valence,) = observations(bundle, "reported-valence")
+    assert code_of(emotion["valueCodeableConcept"]) == "anger" and valence["valueInteger"] == 2
+
+
+def test_simulated_data_are_marked_as_test_data(tmp_path: Path) -> None:
+    heart = reading(10, flags=[VitalFlag.SIMULATED])
+    made = database(tmp_path / "data", [row(10)], [heart], simulated=True)
+    study_with_session(made, [], end=60)
+    with write_transaction(made) as connection:
+        connection.execute("UPDATE participant SET simulated = 1")
+        connection.execute("UPDATE session SET simulated = 1, purpose = 'demonstration'")
+    bundle = exported(made, tmp_path)
+    check_bundle(bundle)
+    found = resources(bundle, "Patient", "Observation")
+    assert len(found) == 3 and all(r["meta"]["security"][0]["code"] == "HTEST" for r in found)

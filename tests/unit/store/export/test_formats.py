@@ -1,0 +1,86 @@
+"""All formats: listed everywhere, complete or not there, and none from a full disk."""
+
+from __future__ import annotations
+
+import re
+import resource
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dashboard.web.routes.export import NewExport
+from edge_agent.cli import cli
+from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.export.format import ExportFormat
+from edge_agent.store.export.formats import all_formats, format_named
+from edge_agent.store.export.rows import Choice
+from tests.support.timed_session import study_with_session
+from tests.support.timeline import database, reading, row
+
+PAGE = (Path(__file__).resolve().parents[4] / "docs" / "export.md").read_text(encoding="utf-8")
+
+
+def test_documentation_api_and_command_list_every_format_and_no_other() -> None:
+    names = [each.name for each in all_formats()]
+    assert names[0] == "bundle", "the format that is chosen first on the page"
+    table = PAGE.partition("| format |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == names
+    schema = NewExport.model_json_schema()
+    assert schema["$defs"]["Format"]["enum"] == names
+    described = schema["properties"]["format"]["description"]
+    shown = CliRunner().invoke(cli, ["export", "--help"], terminal_width=500).output
+    for each in all_formats():
+        assert (each.name in described) is each.downloadable
+        assert f"{each.name}: {each.summary}." in shown
+
+
+@pytest.mark.parametrize("each", all_formats(), ids=lambda each: each.name)
+def test_every_format_writes_a_session(each: ExportFormat, tmp_path: Path) -> None:
+    path = database(tmp_path / "data", [row(second) for second in range(10)])
+    study_with_session(path, [], end=10)
+    out = tmp_path / "out" / "export"
+    if each.needs_sessions:
+        with pytest.raises(StudyError, match=f"The format {each.name} takes sessions only"):
+            each.export(path, out)
+        assert not out.parent.exists()
+    files = each.export(path, out, Choice((1,)))
+    assert all(file.stat().st_size > 0 for file in files)
+    there = [file for file in out.parent.rglob("*") if file.is_file()]
+    assert sorted(files) == sorted(there), "nothing half-done is left behind"
+    assert out.is_dir() is each.is_folder
+
+
+@pytest.mark.parametrize(("out", "there"), [("all.zip", "all.zip"), ("out", "out/vital.csv")])
+def test_the_command_takes_the_form_from_the_name(tmp_path: Path, out: str, there: str) -> None:
+    study_with_session(database(tmp_path), [], end=10)
+    words = ["export", "--data", str(tmp_path), "--out", str(tmp_path / out)]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    assert str(tmp_path / there) in done.stdout.splitlines() and (tmp_path / there).exists()
+    assert "Exporting" not in done.output, "the bar is for terminals only"
+    refused = CliRunner().invoke(cli, [*words, "--format", "fhir"])
+    assert refused.exit_code == 2 and "name at least one with --session" in refused.output
+
+
+# XlsxWriter leaves the open files of unfinished sheets to the garbage collector
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("name", ["bundle", "csv", "edf", "sav", "xlsx"])
+def test_a_full_disk_is_said_and_nothing_is_left(tmp_path: Path, name: str) -> None:
+    beats = [reading(s, 0.8 + s / 7, VitalKind.RR_INTERVAL) for s in range(10, 3000)]
+    path = database(tmp_path / "data", [row(s) for s in range(900)], beats)
+    study_with_session(path, [], start=5, end=3000)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, before[1]))  # SQLite needs 32 KiB
+    try:
+        with pytest.raises(StoreError, match="Nothing was exported") as refused:
+            format_named(name).export(path, folder / "export")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    if name in {"bundle", "csv"}:
+        words = "the disk is full. Free space, or name a folder on another disk."
+        assert f"{folder / 'export'}: {words}" in str(refused.value)
+    assert list(folder.iterdir()) == []
