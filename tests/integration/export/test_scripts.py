@@ -37,7 +37,7 @@ from dashboard.statistics.period import Recall
 from edge_agent import __version__
 from edge_agent.core.expression import Emotion
 from edge_agent.store.read.reader import Reader
-from tests.support.script_studies import QUESTIONS, equal, example, few, rested, unpacked
+from tests.support.script_studies import QUESTIONS, example, few, rested, unpacked
 
 DIGITS = 1e-9
 Bundles = Callable[[Callable[[Path], None]], tuple[Path, Path]]
@@ -130,18 +130,6 @@ def test_a_script_prints_the_table_of_the_page(
         if anova is not None:
             sentence = all_states_sentence(states)
             assert any(line.partition(": ")[2] in sentence for line in figures), (sentence, figures)
-
-
-@pytest.mark.parametrize("run", BOTH)
-def test_a_difference_that_is_the_same_in_everybody_shows_no_rounding_noise(
-    run: Callable[[Path, Sequence[str]], str], bundles: Bundles
-) -> None:
-    database, folder = bundles(equal)
-    page = analyse(Reader(database), AnalysisQuery())
-    shown = [test.comparison.difference for test in page.family if test.comparison.method]
-    rows = [row for row in printed_rows(run(folder, ())) if row[1] != "none"]
-    assert shown == [0.0, 0.3, 0.0]
-    assert [row[4] for row in rows] == ["0.0", "0.3", "0.0"]
 
 
 FULL = ("equal", "example", "example-families", "few", "sessions", "groups", "many", "tenths")
