@@ -28,7 +28,7 @@ from dashboard.statistics.agreement import (
 )
 from dashboard.statistics.samples import NoVariationError, TooFewError
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
@@ -159,7 +159,7 @@ def compare_sensors(
     sessions = reader.session_list()
     missing = sorted(set(session_ids) - {session.id for session in sessions})
     if missing:
-        raise StatisticsError(Message(N_("There is no session {missing}."), missing=missing[0]))
+        raise StatisticsError(N_("There is no session {missing}."), missing=missing[0])
     chosen = [one for one in sessions if one.id in session_ids or not session_ids]
     minutes = [minute for one in chosen for minute in minutes_of(reader, one)]
     compared = []

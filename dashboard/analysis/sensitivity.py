@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from dashboard.analysis.comparison import Decision
 from dashboard.analysis.request import AnalysisQuery
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 
 ALPHA = 0.05
@@ -184,13 +184,11 @@ def sensitivity(
     for choice, decisions in tried:
         if len(decisions) != len(base):
             raise StatisticsError(
-                Message(
-                    N_("{choice} gives {n} comparisons, and {chosen} gives {n_2}"),
-                    choice=choice,
-                    n=len(decisions),
-                    chosen=chosen,
-                    n_2=len(base),
-                )
+                N_("{choice} gives {n} comparisons, and {chosen} gives {n_2}"),
+                choice=choice,
+                n=len(decisions),
+                chosen=chosen,
+                n_2=len(base),
             )
     return tuple(
         Sensitivity(
