@@ -15,7 +15,7 @@ from dashboard.statistics.likelihood import (
     RESIDUAL,
     SESSION,
     CrossedGroups,
-    NestedGroups,
+    Groups,
     criterion,
     curvature,
     fit,
@@ -210,7 +210,7 @@ def mixed_model(
     turn = np.eye(len(spread))
     turn[:-1, :-1] = np.linalg.inv(np.linalg.cholesky(together[:-1, :-1])).T
     if reactions is None:
-        groups: NestedGroups | CrossedGroups = group(table, participants, sessions)
+        groups: Groups = group(table, participants, sessions)
     else:
         groups = group_crossed(table, participants, sessions, reactions)
     groups = groups.turned(turn)
@@ -279,11 +279,7 @@ def _check_independent(products_of_columns: Values, names: Sequence[str]) -> Non
 
 
 def _model(
-    names: Sequence[str],
-    groups: NestedGroups | CrossedGroups,
-    back: Values,
-    unit: float,
-    middle: float,
+    names: Sequence[str], groups: Groups, back: Values, unit: float, middle: float
 ) -> MixedModel:
     """Fit standardized columns, and say the result in the unit of the values.
 

@@ -56,18 +56,13 @@ class RequiredSample:
         difference: that difference, in the unit of the vital.
         sd: standard deviation so far: of the differences (paired), or the average of the two
             states.
-        have_first: participants so far on the first side; with pairs the pairs, and equal to
-            ``have_second``.
-        have_second: participants so far on the second side.
-        more_first: how many more are needed there, 0 where there are enough.
-        more_second: how many more are needed there; with pairs the same ones.
+        more_first: how many more are needed on the first side, 0 where there are enough.
+        more_second: how many more are needed on the second side; with pairs the same ones.
     """
 
     size: SampleSize
     difference: float
     sd: float
-    have_first: int
-    have_second: int
     more_first: int
     more_second: int
 
@@ -203,9 +198,7 @@ def still_needed(
     else:
         sd = math.sqrt((float(np.var(a, ddof=1)) + float(np.var(b, ddof=1))) / 2)
     size = sample_size(method, difference / sd, power, alpha)
-    more_first = max(0, size.n - len(a))
-    more_second = max(0, size.n - len(b))
-    return RequiredSample(size, difference, sd, len(a), len(b), more_first, more_second)
+    return RequiredSample(size, difference, sd, max(0, size.n - len(a)), max(0, size.n - len(b)))
 
 
 _FEWEST = 4

@@ -295,10 +295,6 @@ class Equivalence:
 
     Attributes:
         method: paired or Welch.
-        n_first: participants on the first side; with a paired test the number of pairs, and equal
-            to ``n_second``.
-        n_second: participants on the second side.
-        difference: mean difference, in the unit of the values.
         bounds: what counts as no difference.
         interval: 90 % interval of the difference; it lies within the bounds exactly when ``p`` is
             below 0.05.
@@ -312,9 +308,6 @@ class Equivalence:
     """
 
     method: Method
-    n_first: int
-    n_second: int
-    difference: float
     bounds: Bounds
     interval: Interval
     t_low: float
@@ -346,10 +339,7 @@ def equivalence(
     Raises:
         StatisticsError: as the t-test of ``method``.
     """
-    if method is Method.PAIRED:
-        test = paired_t(first, second)
-    else:
-        test = welch_t(first, second)
+    test = (paired_t if method is Method.PAIRED else welch_t)(first, second)
     t_low = (test.difference - bounds.low) / test.error
     t_high = (test.difference - bounds.high) / test.error
     p_low = float(special.stdtr(test.df, -t_low))
@@ -357,9 +347,6 @@ def equivalence(
     half = float(special.stdtrit(test.df, 1 - ALPHA)) * test.error
     return Equivalence(
         method=method,
-        n_first=test.n_first,
-        n_second=test.n_second,
-        difference=test.difference,
         bounds=bounds,
         interval=Interval(test.difference - half, test.difference + half),
         t_low=t_low,

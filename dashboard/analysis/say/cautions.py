@@ -16,12 +16,11 @@ from dashboard.analysis.say.numbers import (
     percent,
     states_text,
     unit_of,
-    vital_name,
 )
 from dashboard.analysis.say.people import group_warning, missing_cautions, missing_warnings
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import decimal, general, thousands
-from dashboard.languages.names import said, state_name
+from dashboard.languages.names import said, state_name, vital_label
 from dashboard.statistics.period import Attenuation
 from dashboard.statistics.samples import MINIMUM
 
@@ -96,7 +95,7 @@ def misreading_sentences(analysis: Analysis) -> tuple[str, ...]:
 
 def drift_sentence(change: VitalDrift) -> str:
     """Say how a vital changes while a session lasts."""
-    name = vital_name(change.kind)
+    name = vital_label(change.kind)
     if change.drift is None:
         return gettext(
             "{vital}: a change over the session cannot be told from the states: {reason}."
@@ -380,14 +379,14 @@ def _about_uneven_states(analysis: Analysis) -> list[str]:
                 gettext(
                     "{vital}: the states have uneven numbers of people ({numbers}). People are "
                     "seldom missing from a state by chance."
-                ).format(vital=vital_name(kind), numbers=_listed(heads))
+                ).format(vital=vital_label(kind), numbers=_listed(heads))
             )
         if _ratio(each) >= _UNEVEN_READINGS:
             texts.append(
                 gettext(
                     "{vital}: the states have uneven numbers of readings a person ({numbers}). "
                     "The mean of few readings is less steady."
-                ).format(vital=vital_name(kind), numbers=_listed(each))
+                ).format(vital=vital_label(kind), numbers=_listed(each))
             )
     return texts
 
