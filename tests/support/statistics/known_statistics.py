@@ -21,6 +21,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
+
 Pair = tuple[float, float]
 Triple = tuple[float, float, float]
 
@@ -44,6 +46,11 @@ class Known:
 
     def __str__(self) -> str:
         return f"{self.name}-{self.method}"
+
+
+def close(value: float) -> object:
+    """Equal to a relative 1e-9, however large or small the value."""
+    return pytest.approx(value, rel=1e-9, abs=0)
 
 
 HEART = (

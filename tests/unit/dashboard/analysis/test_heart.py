@@ -16,7 +16,7 @@ from benchmarks.simulated.ectopic import KINDS, SPOILT, errors, ours
 from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.heart import variability_by_state
 from dashboard.analysis.means import find_baselines
-from dashboard.analysis.request import AnalysisQuery, Design, HeartMeasure, Outcome, StateBy
+from dashboard.analysis.request import AnalysisQuery, Design, HeartMeasure, Outcome
 from dashboard.analysis.say.cautions import warnings_of
 from dashboard.analysis.say.tests import heart_sentence
 from dashboard.statistics.distributions import Values
@@ -34,15 +34,11 @@ from dashboard.statistics.heart import (
     spectrum,
 )
 from dashboard.statistics.t_tests import paired_t
-from edge_agent.core.clock import iso_utc
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.observed import Beats
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.write.timeline import import_readings
-from edge_agent.vitals.csv import read_readings
 from tests.support.studies import HEART, add_session, make_study
-from tests.support.timeline import START_MS
 
 SECONDS = [0.8, 0.81, 0.79, 0.8, 0.82, 0.79] * 3  # 14 s
 
@@ -216,62 +212,6 @@ def test_rmssd_of_spoilt_recordings_is_near_the_truth_and_none_is_refused(
     off = errors(ours, kind, spoiling, people=6)
     assert not np.isnan(off).any()
     assert abs(float(np.median(off))) <= 0.05
-
-
-def test_an_early_beat_in_a_deep_slow_breath_is_found_beside_the_breath() -> None:
-    breath = 0.9 + 0.2 * np.sin(2 * math.pi * np.arange(300) / 11)
-    early = breath.copy()
-    early[153] -= 0.18
-    early[154] += 0.07
-    found = corrected([early])
-    assert found.corrections.total == 1
-    assert list(np.flatnonzero(~found.measured)) == [153, 154]
-    assert heart_variability([early]).rmssd_ms == pytest.approx(rmssd(breath), rel=0.005)
-
-
-STATES = {"anger": 0.66, "happiness": 0.78, "neutral": 0.94}
-
-
-PEOPLE = ("P-1", "P-2", "P-3")
-
-
-def rhythm(mean: float, person: int) -> Values:
-    """Four minutes of beats in steps of a millisecond, with a breath and a slow wave."""
-    beat = np.arange(round(240 / mean))
-    breath = (0.03 + 0.01 * person) * np.sin(beat * 1.3 + person)
-    beats: Values = np.round(
-        mean + breath + 0.02 * np.sin(beat / 9) + 0.012 * np.cos(beat * 2.9), 3
-    )
-    return beats
-
-
-def test_a_study_from_a_log_of_packets_has_the_variability_of_its_beats(tmp_path: Path) -> None:
-    path = tmp_path / "affect-edge.db"
-    lines = ["at,kind,value,unit,source"]
-    own = {}
-    count = 0
-    for person, code in enumerate(PEOPLE):
-        add_session(path, code, {state: {} for state in STATES})
-        for place, (state, mean) in enumerate(STATES.items()):
-            beats = rhythm(mean, person)
-            begin_ms = START_MS + 3_600_000 * person + 300_000 * place + 20_000
-            packets = begin_ms + 975 * np.ceil(np.cumsum(beats) / 0.975).astype(int)
-            lines += [
-                f"{iso_utc(at)},rr_interval,{1000 * value:.0f},ms,strap"
-                for at, value in zip(packets.tolist(), beats, strict=True)
-            ]
-            own[code, state] = rmssd(beats)
-            count += len(beats)
-    log = tmp_path / "strap.csv"
-    log.write_text("\n".join(lines) + "\n")
-    readings = read_readings(log)
-    assert import_readings(path, readings)[:2] == (count, 0)
-    assert import_readings(path, readings)[:2] == (0, count)
-    found = analyse(Reader(path), AnalysisQuery(state=StateBy.CONDITION)).variability
-    assert len(found) == 9
-    for one in found:
-        assert one.variability is not None
-        assert one.variability.rmssd_ms == pytest.approx(own[one.participant, one.state], rel=0.03)
 
 
 RR = VitalKind.RR_INTERVAL

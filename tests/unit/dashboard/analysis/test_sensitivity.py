@@ -94,14 +94,8 @@ def test_families_of_different_size_are_refused() -> None:
 
 
 LATENCY_S = 10
-
-
 RESPONSE_S = 30
-
-
 STIMULUS_S = 40
-
-
 EFFECT = 6.0
 
 

@@ -21,8 +21,6 @@ from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
 from edge_agent.store.read.sessions import ConditionSummary, MeanReading, SessionSummary
 
 MINUTE = 60_000
-
-
 START = 1_800_000_000_000
 
 

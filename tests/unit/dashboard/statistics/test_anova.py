@@ -10,11 +10,7 @@ from dashboard.statistics.anova import mixed_anova, repeated_anova
 from dashboard.statistics.samples import NoVariationError, TooFewError
 from edge_agent.core.errors import StatisticsError
 from tests.support.statistics.known_designs import STATES, VARIANCES, KnownVariance
-
-
-def close(value: float) -> object:
-    """Equal to a relative 1e-9, however large or small the value."""
-    return pytest.approx(value, rel=1e-9, abs=0)
+from tests.support.statistics.known_statistics import close
 
 
 @pytest.mark.parametrize("known", VARIANCES, ids=str)

@@ -1,4 +1,4 @@
-"""The mixed model against R's lme4 and lmerTest, the paired t-test, and what holds for any data."""
+"""The mixed model against R's lme4 and lmerTest, and what holds for any data."""
 
 from __future__ import annotations
 
@@ -25,10 +25,12 @@ from tests.support.statistics.mixed_studies import KINDS as MADE
 from tests.support.statistics.mixed_studies import drawn, model_of
 
 Effects = tuple[tuple[float, float, float, float], ...]
+
+
 """Estimate, standard error, df and p of each effect, in lmerTest's order."""
 
 
-def of_machines(*, nested: bool) -> MixedModel:
+def of_machines() -> MixedModel:
     rows = [
         (value, machine, worker)
         for machine, workers in MACHINES.items()
@@ -39,7 +41,7 @@ def of_machines(*, nested: bool) -> MixedModel:
         [value for value, _, _ in rows],
         {name: [float(machine == name) for _, machine, _ in rows] for name in "BC"},
         [worker for _, _, worker in rows],
-        [machine if nested else "" for _, machine, _ in rows],
+        [machine for _, machine, _ in rows],
     )
 
 
@@ -99,7 +101,7 @@ KNOWN = {
         469.914561155298,
     ),
     "machines": Known(
-        of_machines(nested=True),
+        of_machines(),
         (
             (52.35555555555332, 2.48583018333779, 8.52169940445581, 1.19820861248683e-08),
             (7.96666666666948, 2.17697552953456, 9.99999924572022, 4.39263387705972e-03),
@@ -107,16 +109,6 @@ KNOWN = {
         ),
         (22.858442833782309, 13.909457494125512, 0.924629623355831),
         215.687568008221,
-    ),
-    "machines, workers only": Known(
-        of_machines(nested=False),
-        (
-            (52.35555555555518, 2.22931246201679, 5.83318523509291, 5.32829775880151e-07),
-            (7.96666666666672, 1.05388247547900, 46.00000010723017, 1.32943190098342e-09),
-            (13.91666666666673, 1.05388247547900, 46.00000010729220, 2.93323108531883e-17),
-        ),
-        (26.48699950345520, None, 9.99601444909571),
-        286.878201977719,
     ),
     "ergoStool": Known(
         of_columns(ERGO_STOOL),

@@ -23,8 +23,6 @@ from edge_agent.core.errors import StatisticsError
 from tests.support.statistics.known_statistics import HEART, UNEQUAL
 
 PAIRED = Method.PAIRED
-
-
 WELCH = Method.WELCH
 
 

@@ -26,7 +26,7 @@ from dashboard.statistics.t_tests import (
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.vitals import VitalKind
 from tests.support.statistics.known_designs import EQUIVALENCES, KnownEquivalence
-from tests.support.statistics.known_statistics import HEART, KNOWN, MANY, Known
+from tests.support.statistics.known_statistics import HEART, KNOWN, MANY, Known, close
 
 every_known = pytest.mark.parametrize("known", KNOWN, ids=str)
 
@@ -35,11 +35,6 @@ adjusting = pytest.mark.parametrize("adjust", [holm, benjamini_hochberg])
 
 
 two_sided = pytest.mark.parametrize("test", [paired_t, welch_t, signed_rank, rank_sum])
-
-
-def close(value: float) -> object:
-    """Equal to a relative 1e-9, however large or small the value."""
-    return pytest.approx(value, rel=1e-9, abs=0)
 
 
 @every_known

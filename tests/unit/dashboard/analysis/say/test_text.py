@@ -217,16 +217,6 @@ def test_flagged_readings_are_counted_in_words(tmp_path: Path) -> None:
     assert "1 reading in doubt is counted in the means, as chosen." in counted
 
 
-def test_many_readings_of_one_person_are_said_to_be_n_1(tmp_path: Path) -> None:
-    made: dict[str, States] = {
-        f"P-{n}": {"anger": {HEART: [70.0 + n] * 20}, "neutral": {HEART: [69.0 + n * n] * 20}}
-        for n in range(3)
-    }
-    text = " ".join(cautions_of(analysed(make_study(tmp_path, made))))
-    assert "The 120 readings come from 3 people." in text
-    assert "counts once in each state (n = 1)" in text
-
-
 def test_people_left_out_and_other_states_are_said(tmp_path: Path) -> None:
     made = persons([72, 82, 91], [70, 80, 90]) | {"Q": heart(anger=70.0)}
     made["R"] = {"fear": {HEART: [99.0]}}
