@@ -572,10 +572,7 @@ def spectrum(runs: Iterable[Sequence[float] | Values], least_s: float = LOW_S) -
 
 def _density(intervals: Values) -> tuple[Values, Values]:
     """Return frequencies and ms²/Hz of one unbroken run."""
-    from scipy import (
-        interpolate,  # they bring scipy.stats: only where beats are there
-        signal,  # they bring scipy.stats: only where beats are there
-    )
+    from scipy import interpolate, signal  # they bring scipy.stats: only where beats are there
 
     at = np.cumsum(intervals)
     even = np.arange(at[0], at[-1], 1 / _RATE_HZ)

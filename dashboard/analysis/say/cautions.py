@@ -18,7 +18,7 @@ from dashboard.analysis.say.numbers import (
     unit_of,
 )
 from dashboard.analysis.say.people import group_warning, missing_cautions, missing_warnings
-from dashboard.languages.current import gettext, ngettext
+from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, general, thousands
 from dashboard.languages.names import said, state_name, vital_label
 from dashboard.statistics.period import Attenuation
@@ -216,6 +216,11 @@ def _caution(test: VitalComparison, effect: PeriodEffect, difference: float) -> 
     return text.format(**_named(test, effect), by_drift=number(by_drift), share=share)
 
 
+_NOTHING = {
+    Sample.MEASURED: N_("There is no measured session, so there is nothing to compare."),
+    Sample.EXAMPLE: N_("There is no example study, so there is nothing to compare."),
+    Sample.SELECTED: N_("There is no session selected, so there is nothing to compare."),
+}
 _MANY_READINGS = 10
 _UNEVEN_PEOPLE = 2
 _UNEVEN_READINGS = 3
@@ -278,20 +283,12 @@ def _about_simulation(analysis: Analysis) -> str:
 
 def _about_sessions(analysis: Analysis) -> str:
     if not analysis.sessions:
-        return _nothing(analysis.sample)
+        return gettext(_NOTHING[analysis.sample])
     if analysis.query.sample is Sample.AUTO and analysis.sample is Sample.EXAMPLE:
         return gettext(
             "No measured session has readings in {states} yet; the example study is shown instead."
         ).format(states=states_text(analysis.query))
     return ""
-
-
-def _nothing(sample: Sample) -> str:
-    if sample is Sample.MEASURED:
-        return gettext("There is no measured session, so there is nothing to compare.")
-    if sample is Sample.EXAMPLE:
-        return gettext("There is no example study, so there is nothing to compare.")
-    return gettext("There is no session selected, so there is nothing to compare.")
 
 
 def _about_repeats(analysis: Analysis) -> str:

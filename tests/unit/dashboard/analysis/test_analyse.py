@@ -11,7 +11,7 @@ from dashboard.analysis.answer import response_of
 from dashboard.analysis.comparison import Obstacle
 from dashboard.analysis.means import session_means
 from dashboard.analysis.readings import ReadingGroup
-from dashboard.analysis.request import PAIRS, TESTED_STATES, VITALS, Sample, StateBy
+from dashboard.analysis.request import PAIRS, TESTED_STATES, VITALS, Sample
 from dashboard.analysis.say.cautions import cautions_of
 from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.errors import StatisticsError
@@ -241,22 +241,3 @@ def test_the_observed_emotion_takes_lag_window_and_share_from_the_question(tmp_p
         (Emotion.NEUTRAL, 75.0),
         (Emotion.ANGER, 90.0),
     ]
-
-
-def test_programs_get_the_same_numbers_unrounded(tmp_path: Path) -> None:
-    found = analysed(make_study(tmp_path, FOUR))
-    answer = response_of(found)
-    tests = found.family[0].comparison.tests
-    assert tests is not None
-    t = tests.t
-    first = answer.comparisons[0]
-    assert (first.t, first.df, first.p, first.holm_p) == (t.t, t.df, t.p, tests.holm_p)
-    assert first.g_interval is not None
-    assert (first.g, first.g_interval.low) == (tests.effect.g, tests.effect.interval.low)
-    assert (first.unit, first.method, first.n_first, first.n_second) == ("/min", "paired", 4, 4)
-    assert [shapiro.of for shapiro in first.shapiro] == ["differences"]
-    assert answer.comparisons[-1].obstacle == "too_few"
-    assert (answer.comparisons[-1].t, answer.comparisons[-1].n_first) == (None, 0)
-    assert answer.question.state is StateBy.CONDITION
-    assert len(answer.means) == 12
-    assert [state.n for state in answer.states] == [4, 4, 4, 0, 0, 0, 0, 0, 0]

@@ -144,7 +144,8 @@ def test_a_summary_has_an_interval_from_three_people_on() -> None:
 def test_a_value_that_cannot_be_computed_with_is_refused(
     test: Callable[..., object], bad: float, text: str
 ) -> None:
-    for sides in (([1.0, bad, 3.0], [2.0, 2.5, 4.0]), ([1.0, 2.0, 3.0], [2.0, 2.5, bad])):
+    sample = [bad, bad / 2, bad / 3]
+    for sides in ((sample, [2.0, 2.5, 4.0]), ([2.0, 2.5, 4.0], sample)):
         with pytest.raises(StatisticsError, match=text):
             test(*sides)
 
