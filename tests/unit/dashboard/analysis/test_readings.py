@@ -164,10 +164,3 @@ def test_each_choice_has_the_groups_that_readings_one_by_one_have(study: Path) -
             assert group.total == pytest.approx(math.fsum(expected[key]), rel=1e-14)
             assert group.largest == max(map(abs, expected[key]))
             assert group.simulated == ("simulated" in group.flags)
-
-
-def test_without_any_stimulus_there_is_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "affect-edge.db"
-    migrate(path)
-    (found,) = find_readings(Reader(path), AnalysisQuery(vital=KINDS), [], [], CHOICES[:1])
-    assert found.groups == () and found.beginnings == ()

@@ -71,16 +71,6 @@ def test_a_row_has_the_numbers_of_its_setting_and_they_are_those_of_the_whole_co
     assert empty.decision == Decision(None, 0, 3)
 
 
-def test_values_that_do_not_vary_have_a_difference_and_no_test() -> None:
-    flat = {code: value + 1 for code, value in NEUTRAL.items()}
-    (found,) = sensitivity(CHOSEN, [CHOSEN], {CHOSEN: decide_family([(flat, NEUTRAL)])}.__getitem__)
-    assert found.variants[0].decision.difference == pytest.approx(1)
-    assert (found.variants[0].conclusion, found.variants[0].decision.p) == (
-        Conclusion.NO_TEST,
-        None,
-    )
-
-
 def test_settings_around_are_half_the_same_and_twice_with_the_chosen_one_among_them() -> None:
     found = choices_around(CHOSEN)
     assert len(found) == 9 and CHOSEN in found

@@ -235,17 +235,6 @@ def test_sessions_with_one_value_each_have_no_variance_but_reactions_have() -> N
     )
 
 
-def test_people_who_all_react_alike_leave_the_fit_of_the_model_without_reactions() -> None:
-    plain = model_of(FLAT)
-    found = model_of(FLAT, reactions=True)
-    assert found.reaction_variance == 0.0
-    assert found.singular
-    for one, other in zip(plain.effects, found.effects, strict=True):
-        assert (other.estimate, other.error, other.df) == pytest.approx(
-            (one.estimate, one.error, one.df), rel=1e-6
-        )
-
-
 def test_reactions_that_come_back_exactly_leave_no_rest() -> None:
     made = [
         (p, s, state, float(at), 60.0 + 3 * p + s + ((p * 7 + at) % 5))

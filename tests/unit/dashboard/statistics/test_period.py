@@ -102,12 +102,6 @@ def test_the_factor_is_what_simulated_misreading_leaves(first: float, second: fl
     assert found.interval.low < found.factor <= found.interval.high
 
 
-def test_more_pictures_make_the_interval_narrower() -> None:
-    few = attenuation(Recall(0.8, 30), Recall(0.9, 30)).interval
-    many = attenuation(Recall(0.8, 3000), Recall(0.9, 3000)).interval
-    assert few.low < many.low < many.high < few.high
-
-
 def test_a_recall_without_pictures_is_refused() -> None:
     with pytest.raises(StatisticsError, match=r"not 0\.8 of 0"):
         attenuation(Recall(0.8, 0), Recall(0.9, 10))
