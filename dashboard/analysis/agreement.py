@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,7 +29,7 @@ from dashboard.statistics.agreement import (
 )
 from dashboard.statistics.samples import NoVariationError, TooFewError
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
@@ -107,17 +108,10 @@ def _compared(
         for participant, labels in stimulus_labels
         if (one := labels[first]) and (other := labels[second])
     ]
-    left_out = len(stimulus_labels) - len(both)
-    try:
-        return SourceAgreement(
-            first, second, cohens_kappa(both, [str(state) for state in states]), left_out
-        )
-    except (TooFewError, NoVariationError):
-        return SourceAgreement(first, second, None, left_out)
-
-
-Pairs = Mapping[str, Sequence[tuple[float, float]]]
-"""Participant → what the two sources say of each minute."""
+    agreement = None
+    with suppress(TooFewError, NoVariationError):
+        agreement = cohens_kappa(both, [str(state) for state in states])
+    return SourceAgreement(first, second, agreement, len(stimulus_labels) - len(both))
 
 
 class SensorComparison(Model):
@@ -159,14 +153,13 @@ def compare_sensors(
     sessions = reader.session_list()
     missing = sorted(set(session_ids) - {session.id for session in sessions})
     if missing:
-        raise StatisticsError(Message(N_("There is no session {missing}."), missing=missing[0]))
+        raise StatisticsError(N_("There is no session {missing}."), missing=missing[0])
     chosen = [one for one in sessions if one.id in session_ids or not session_ids]
     minutes = [minute for one in chosen for minute in minutes_of(reader, one)]
-    compared = []
+    compared: list[SensorComparison] = []
     for kind in kinds:
         means = means_of(reader, minutes, kind)
-        for first, second in pairs_of(means):
-            compared.append(_compared_sensors(kind, first, second, means))
+        compared += [_compared_sensors(kind, *pair, means) for pair in pairs_of(means)]
     return tuple(compared)
 
 
@@ -178,12 +171,16 @@ def _compared_sensors(kind: VitalKind, first: str, second: str, means: Minutes) 
     reasons = []
     limits = None
     icc = None
+    codes = [code for code, own in of_person.items() for _ in own]
+    differences = [one - other for own in of_person.values() for one, other in own]
+    firsts = [math.fsum(one for one, _ in own) / len(own) for own in of_person.values()]
+    seconds = [math.fsum(other for _, other in own) / len(own) for own in of_person.values()]
     try:
-        limits = limits_of_agreement(*_differences(of_person))
+        limits = limits_of_agreement(codes, differences)
     except StatisticsError as error:
         reasons.append(said_of(error))
     try:
-        icc = intraclass_correlation(*_means_of_people(of_person))
+        icc = intraclass_correlation(firsts, seconds)
     except StatisticsError as error:
         reasons.append(said_of(error))
     minutes = sum(len(own) for own in of_person.values())
@@ -208,22 +205,13 @@ def _compared_sensors(kind: VitalKind, first: str, second: str, means: Minutes) 
         icc_high=icc and icc.interval.high,
         reasons=tuple(reasons),
         sentence=" ".join(
-            [start, *_words(limits, icc, kind.spec.unit_shown), *map(_sentence, reasons)]
+            [
+                start,
+                *_words(limits, icc, kind.spec.unit_shown),
+                *(f"{reason[0].upper()}{reason[1:]}." for reason in reasons),
+            ]
         ),
     )
-
-
-def _differences(of_person: Pairs) -> tuple[list[str], list[float]]:
-    """Return whose each difference is, and the differences."""
-    codes = [code for code, own in of_person.items() for _ in own]
-    return codes, [one - other for own in of_person.values() for one, other in own]
-
-
-def _means_of_people(of_person: Pairs) -> tuple[list[float], list[float]]:
-    """Return each person's mean by the first source, and by the second."""
-    firsts = [math.fsum(one for one, _ in own) / len(own) for own in of_person.values()]
-    seconds = [math.fsum(other for _, other in own) / len(own) for own in of_person.values()]
-    return firsts, seconds
 
 
 def _words(
@@ -250,7 +238,3 @@ def _words(
             )
         )
     return texts
-
-
-def _sentence(reason: str) -> str:
-    return f"{reason[0].upper()}{reason[1:]}."

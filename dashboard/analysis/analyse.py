@@ -114,7 +114,7 @@ from dashboard.statistics.t_tests import (
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
@@ -348,12 +348,10 @@ def chosen_sessions(
     if missing:
         known = ", ".join(str(session.id) for session in ordered[:20]) or "none"
         raise StatisticsError(
-            Message(
-                N_("There is no session {missing}. Sessions: {known}{value}."),
-                missing=missing[0],
-                known=known,
-                value=", …" if len(ordered) > 20 else "",
-            )
+            N_("There is no session {missing}. Sessions: {known}{value}."),
+            missing=missing[0],
+            known=known,
+            value=", …" if len(ordered) > 20 else "",
         )
     return tuple(session for session in ordered if session.id in ids)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from dashboard.analysis import results
 from dashboard.analysis.agreement import SourceAgreement
-from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison, VitalStates
-from dashboard.analysis.checks import VitalDrift, disagrees
+from dashboard.analysis.analyse import Analysis, VitalComparison, VitalStates
+from dashboard.analysis.checks import disagrees
 from dashboard.analysis.comparison import Tests
 from dashboard.analysis.heart import HeartTest, StateVariability
 from dashboard.analysis.mixed import VitalModel
@@ -16,8 +17,9 @@ from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import AnalysisModel, gathered
 from dashboard.analysis.say import cautions, method, models, people, tests
 from dashboard.analysis.say.apa import apa_of_model, apa_sentence
-from dashboard.analysis.sensitivity import MatchingChoice, Sensitivity, SettlingChoice
+from dashboard.analysis.sensitivity import MatchingChoice, Sensitivity, SettlingChoice, Variant
 from dashboard.languages.names import said
+from edge_agent.core.vitals import VitalKind
 
 
 def response_of(
@@ -36,21 +38,33 @@ def response_of(
         orders={"-".join(order): count for order, count in analysis.orders.items()},
         comparisons=[_comparison(test, by_vital[test.kind]) for test in analysis.family],
         all_states=[_all_states(states) for states in analysis.all_states],
-        states=[_state(state) for state in analysis.summaries],
+        states=[
+            gathered(
+                results.StateModel,
+                state.summary,
+                state,
+                vital=state.kind,
+                n=state.summary.n if state.summary else 0,
+            )
+            for state in analysis.summaries
+        ],
         agreements=[_agreement(sources) for sources in analysis.agreements],
         variability=[_variability(state) for state in analysis.variability],
         heart_tests=[_heart_test(test, query) for test in analysis.heart_tests],
         families=tests.family_models(analysis),
         groups=[people.group_model(one, query) for one in analysis.groups],
-        sensitivity=[
-            _sensitivity(test, one)
-            for test, one in zip(analysis.family, analysis.sensitivity, strict=False)
+        sensitivity=_sensitivities(analysis.family, analysis.sensitivity),
+        settling_sensitivity=_sensitivities(analysis.family, analysis.settling_sensitivity),
+        drifts=[
+            gathered(
+                results.DriftModel,
+                change.drift,
+                vital=change.kind,
+                people=change.drift.people if change.drift else 0,
+                sentence=cautions.drift_sentence(change),
+            )
+            for change in analysis.drifts
         ],
-        settling_sensitivity=[
-            _settling_sensitivity(test, one)
-            for test, one in zip(analysis.family, analysis.settling_sensitivity, strict=False)
-        ],
-        drifts=[_drift(change) for change in analysis.drifts],
         periods=[_period(test) for test in analysis.family if test.period is not None],
         preregistration=preregistered,
         mixed_windows=mixed.mixed / mixed.windows if mixed and mixed.windows else None,
@@ -170,11 +184,6 @@ def _all_states(states: VitalStates) -> results.AllStatesModel:
     )
 
 
-def _state(state: StateSummary) -> results.StateModel:
-    n = 0 if state.summary is None else state.summary.n
-    return gathered(results.StateModel, state.summary, state, vital=state.kind, n=n)
-
-
 def _agreement(sources: SourceAgreement) -> results.AgreementModel:
     nothing = {} if sources.agreement else {"labels": (), "table": (), "n": 0, "participants": 0}
     sentence = method.agreement_sentence(sources)
@@ -212,56 +221,39 @@ def _heart_test(test: HeartTest, query: AnalysisQuery) -> results.HeartTestModel
     )
 
 
-def _sensitivity(
-    test: VitalComparison, one: Sensitivity[MatchingChoice]
-) -> results.SensitivityModel:
-    variants = [
-        gathered(
-            results.VariantModel,
-            variant,
-            variant.decision,
-            window=variant.choice.window_s,
-            lag=variant.choice.lag_s(test.kind),
-            lag_heart_rate=variant.choice.lag_heart_rate_s,
-            lag_pressure=variant.choice.lag_pressure_s,
-        )
-        for variant in one.variants
+def _sensitivities(
+    family: Sequence[VitalComparison],
+    tables: Sequence[Sensitivity[MatchingChoice] | Sensitivity[SettlingChoice]],
+) -> list[dict[str, object]]:
+    """Return what each test comes to under other choices; nothing where none were tried."""
+    return [
+        {
+            "vital": test.kind,
+            "first": test.first,
+            "second": test.second,
+            "changed": one.changed,
+            "sentence": method.sensitivity_sentence(test, one),
+            "variants": [_variant(variant, test.kind) for variant in one.variants],
+        }
+        for test, one in zip(family, tables, strict=False)
     ]
-    sentence = method.sensitivity_sentence(test, one)
+
+
+def _variant(
+    variant: Variant[MatchingChoice] | Variant[SettlingChoice], kind: VitalKind
+) -> results.DecisionModel:
+    choice = variant.choice
+    if isinstance(choice, SettlingChoice):
+        settling = choice.settling_s(kind)
+        return gathered(results.SettlingVariantModel, variant, variant.decision, settling=settling)
     return gathered(
-        results.SensitivityModel, one, test, vital=test.kind, variants=variants, sentence=sentence
-    )
-
-
-def _settling_sensitivity(
-    test: VitalComparison, one: Sensitivity[SettlingChoice]
-) -> results.SettlingSensitivityModel:
-    variants = [
-        gathered(
-            results.SettlingVariantModel,
-            variant,
-            variant.decision,
-            settling=variant.choice.settling_s(test.kind),
-        )
-        for variant in one.variants
-    ]
-    return gathered(
-        results.SettlingSensitivityModel,
-        one,
-        test,
-        vital=test.kind,
-        variants=variants,
-        sentence=method.sensitivity_sentence(test, one),
-    )
-
-
-def _drift(change: VitalDrift) -> results.DriftModel:
-    return gathered(
-        results.DriftModel,
-        change.drift,
-        vital=change.kind,
-        people=change.drift.people if change.drift else 0,
-        sentence=cautions.drift_sentence(change),
+        results.VariantModel,
+        variant,
+        variant.decision,
+        window=choice.window_s,
+        lag=choice.lag_s(kind),
+        lag_heart_rate=choice.lag_heart_rate_s,
+        lag_pressure=choice.lag_pressure_s,
     )
 
 

@@ -106,25 +106,27 @@ def variability_by_state(
 
 
 def _variability(code: str, state: str, group: Sequence[Beats]) -> StateVariability:
-    lost = np.concatenate([part.flagged(VitalFlag.CONTACT_LOST) for part in group])
-    simulated = any(part.simulated for part in group)
+    variability = None
+    reason = ""
+    many = False
     try:
-        variability = heart_variability(runs_of(group, lost))
+        variability = heart_variability(runs_of(group))
     except (TooShortError, ArtefactError) as error:
+        reason = text_of(error)
         many = isinstance(error, ArtefactError)
-        return StateVariability(code, state, None, text_of(error), int(lost.sum()), simulated, many)
-    return StateVariability(code, state, variability, "", int(lost.sum()), simulated)
+    lost = int(_lost(group).sum())
+    simulated = any(part.simulated for part in group)
+    return StateVariability(code, state, variability, reason, lost, simulated, many)
 
 
-def runs_of(group: Sequence[Beats], lost: npt.NDArray[np.bool_] | None = None) -> list[Values]:
-    """Cut the intervals of one participant and state where a beat may be missing.
+def _lost(group: Sequence[Beats]) -> npt.NDArray[np.bool_]:
+    """Tell which intervals were without contact, by their flags."""
+    return np.concatenate([one.flagged(VitalFlag.CONTACT_LOST) for one in group])
 
-    Args:
-        group: times of one state.
-        lost: which intervals were without contact; ``None``: by their flags.
-    """
-    if lost is None:
-        lost = np.concatenate([one.flagged(VitalFlag.CONTACT_LOST) for one in group])
+
+def runs_of(group: Sequence[Beats]) -> list[Values]:
+    """Cut the intervals of one participant and state where a beat may be missing."""
+    lost = _lost(group)
     values = np.concatenate([part.values for part in group])
     at = np.concatenate([part.at_ms for part in group])
     part = np.repeat(np.arange(len(group)), [len(one.at_ms) for one in group])

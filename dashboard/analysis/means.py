@@ -17,7 +17,7 @@ from dashboard.analysis.request import TESTED_STATES, AnalysisQuery, tested_stat
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Session
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import flags_of
 from edge_agent.store.read.reader import Reader
@@ -286,25 +286,21 @@ def _mean(parts: Sequence[ReadingGroup]) -> float:
     for part in parts:
         if not math.isfinite(part.largest):
             raise StatisticsError(
-                Message(
-                    N_(
-                        "Participant {participant} has a {kind} reading of {largest} in session "
-                        "{session}, which is not a finite number. Mend the reading or leave the "
-                        "session out."
-                    ),
-                    participant=part.participant,
-                    kind=part.kind,
-                    largest=part.largest,
-                    session=part.session,
-                )
+                N_(
+                    "Participant {participant} has a {kind} reading of {largest} in session "
+                    "{session}, which is not a finite number. Mend the reading or leave the "
+                    "session out."
+                ),
+                participant=part.participant,
+                kind=part.kind,
+                largest=part.largest,
+                session=part.session,
             )
         if part.largest > _LARGEST:
             raise StatisticsError(
-                Message(
-                    N_("Participant {participant} has a {kind} reading beyond 1e60."),
-                    participant=part.participant,
-                    kind=part.kind,
-                )
+                N_("Participant {participant} has a {kind} reading beyond 1e60."),
+                participant=part.participant,
+                kind=part.kind,
             )
     if len(parts) == 1:
         return parts[0].total / parts[0].n

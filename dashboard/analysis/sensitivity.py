@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from dashboard.analysis.comparison import Decision
 from dashboard.analysis.request import AnalysisQuery
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 
 ALPHA = 0.05
@@ -144,17 +144,15 @@ def matchings_of(query: AnalysisQuery) -> tuple[MatchingChoice, ...]:
     """Return the window and lags that were declared and, where asked for, those around them."""
     others = tuple((kind, query.lag_s(kind)) for kind in query.vital if kind.spec.option is None)
     chosen = MatchingChoice(query.window, query.lag_heart_rate, query.lag_pressure, others)
-    if not query.sensitivity:
-        return (chosen,)
-    return tuple(dict.fromkeys((chosen, *choices_around(chosen))))
+    around = choices_around(chosen) if query.sensitivity else ()
+    return tuple(dict.fromkeys((chosen, *around)))
 
 
 def settlings_of(query: AnalysisQuery) -> tuple[SettlingChoice, ...]:
     """Return the settling times that were declared and, where asked for, those around them."""
     chosen = SettlingChoice(tuple((kind, query.settling_s(kind)) for kind in query.vital))
-    if not query.sensitivity:
-        return (chosen,)
-    return tuple(dict.fromkeys((chosen, *settling_choices(chosen))))
+    around = settling_choices(chosen) if query.sensitivity else ()
+    return tuple(dict.fromkeys((chosen, *around)))
 
 
 def sensitivity(
@@ -184,32 +182,29 @@ def sensitivity(
     for choice, decisions in tried:
         if len(decisions) != len(base):
             raise StatisticsError(
-                Message(
-                    N_("{choice} gives {n} comparisons, and {chosen} gives {n_2}"),
-                    choice=choice,
-                    n=len(decisions),
-                    chosen=chosen,
-                    n_2=len(base),
-                )
+                N_("{choice} gives {n} comparisons, and {chosen} gives {n_2}"),
+                choice=choice,
+                n=len(decisions),
+                chosen=chosen,
+                n_2=len(base),
             )
     return tuple(
         Sensitivity(
-            chosen=_variant(chosen, own, _conclusion(own)),
-            variants=tuple(
-                _variant(choice, decisions[place], _conclusion(own)) for choice, decisions in tried
-            ),
+            chosen=_variant(chosen, own, own),
+            variants=tuple(_variant(choice, decided[place], own) for choice, decided in tried),
         )
         for place, own in enumerate(base)
     )
 
 
-def _variant(choice: C, decision: Decision, chosen: Conclusion) -> Variant[C]:
-    conclusion = _conclusion(decision)
-    return Variant(choice, decision, conclusion, changes=conclusion is not chosen)
-
-
-def _conclusion(decision: Decision) -> Conclusion:
-    return conclude(decision.difference, decision.holm_p)
+def _variant(choice: C, decision: Decision, chosen: Decision) -> Variant[C]:
+    conclusion = conclude(decision.difference, decision.holm_p)
+    return Variant(
+        choice,
+        decision,
+        conclusion,
+        changes=conclusion is not conclude(chosen.difference, chosen.holm_p),
+    )
 
 
 def conclude(difference: float | None, adjusted_p: float | None) -> Conclusion:

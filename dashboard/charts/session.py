@@ -12,14 +12,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from dashboard.charts.trends import TrendData
 from dashboard.languages.current import gettext
-from dashboard.languages.current import gettext as _
 from dashboard.languages.figures import by_locale, decimal, general
 from dashboard.languages.names import said
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
 from edge_agent.store.read.sessions import SessionSummary
 
 _BAND = 24.0
@@ -38,33 +37,19 @@ _NAMED = frozenset({MarkerKind.NOTE, MarkerKind.BASELINE})
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
-    """What was recorded of one session.
+class Recording(TrendData):
+    """What was recorded of one session; one that is open ends now.
 
     Attributes:
-        start_ms: its start.
-        end_ms: its end, or the present while it is open.
-        trend: expressions.
-        vitals: readings by kind.
-        conditions: in order of time.
-        markers: in order of time.
         zero_ms: what the axis counts from; ``None``: the start.
     """
 
-    start_ms: int
-    end_ms: int
-    trend: Trend
-    vitals: Mapping[VitalKind, VitalTrend]
-    conditions: Sequence[ConditionInterval]
-    markers: Sequence[Marker] = ()
     zero_ms: int | None = None
 
     @property
     def zero(self) -> int:
         """What the axis counts from, ms since 1970 (UTC)."""
-        if self.zero_ms is None:
-            return self.start_ms
-        return self.zero_ms
+        return self.start_ms if self.zero_ms is None else self.zero_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,7 +412,7 @@ class Row:
     def sentence(self) -> str:
         """Return the row in words; empty where the sessions share no mean."""
         texts = [
-            _("{vital} {first} and {second} {unit}").format(
+            gettext("{vital} {first} and {second} {unit}").format(
                 vital=said(pair.kind.spec.name_in_text),
                 first=pair.shown(pair.first),
                 second=pair.shown(pair.second),

@@ -42,10 +42,10 @@ from dashboard.analysis.say.numbers import (
     p_equals,
     p_text,
     unit_of,
-    vital_name,
 )
 from dashboard.commands.analyse import analyse_command, question_of
 from dashboard.commands.exit_codes import run_command
+from dashboard.languages.names import vital_label
 from dashboard.statistics.distributions import benjamini_hochberg, holm, within_families
 from dashboard.statistics.planning import RequiredSample, first_step, still_needed
 from dashboard.statistics.t_tests import BayesFactor, Bounds, Equivalence, Method, equivalence
@@ -537,7 +537,7 @@ def analyse_bundle_command(
         f"States by {query.state}; sessions: {sample}{change}; {_adjusted_for(tests, query)}"
     )
     groups = [
-        (kind, f"{vital_name(kind)}, {unit_of(kind)}", _states_line(f, len(query.states)))
+        (kind, f"{vital_label(kind)}, {unit_of(kind)}", _states_line(f, len(query.states)))
         for kind, f in states.items()
     ]
     _print_table(tests, groups, query.correction)

@@ -18,15 +18,17 @@ from dashboard.analysis.results import AnalysisModel, TestGroup
 from dashboard.analysis.say.light import Forest, LeftOutTable
 from dashboard.analysis.sites import reader_of
 from dashboard.charts.chart import Chart
-from dashboard.computing.face_reading import face_reading_of
 from dashboard.fleet.known import Sites
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export.rows import Choice
-from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.reader import Reader, models_in_use
+from edge_agent.vision.models.card import ModelCard, known_cards
 
 if TYPE_CHECKING:  # loads SciPy
     from dashboard.analysis.analyse import Analysis
+    from dashboard.analysis.checks import FaceReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,31 @@ def computed(inquiry: Inquiry) -> Analysis:
 
     face = None
     if inquiry.query.state is StateBy.OBSERVED:
-        face = face_reading_of(inquiry.sites, inquiry.models)
+        every = [_face_reading(database, inquiry.models) for _, database in inquiry.sites]
+        if all(one == every[0] for one in every):  # else the sites use different models
+            face = every[0]
     reader = reader_of(inquiry.sites, inquiry.span)
     return analyse(reader, inquiry.query, face, inquiry.prefer_sources)
+
+
+def _face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None:
+    """Say how often the expression model used last reads each state rightly, by its card; ``None``
+    without a card. The timeline knows the model by its SHA-256.
+    """
+    from dashboard.analysis.checks import FaceReading
+    from dashboard.statistics.period import Recall
+
+    used = [one.sha256 for one in models_in_use(database) if one.kind == "expression"]
+    text = known_cards(models).get(used[0]) if used else None
+    if text is None:
+        return None
+    card = ModelCard.model_validate_json(text)
+    recalls = {}
+    for emotion in EMOTIONS:
+        figures = card.metrics.get(f"PublicTest, FER+ majority, {emotion.value}", {})
+        if {"recall", "n"} <= figures.keys() and figures["n"] >= 1:
+            recalls[emotion] = Recall(float(figures["recall"]), int(figures["n"]))
+    return FaceReading(f"{card.name} {card.version}", recalls)
 
 
 def told(sites: Sites, analysis: Analysis) -> AnalysisModel:

@@ -23,7 +23,7 @@ from dashboard.statistics.samples import (
     TooFewError,
     checked,
 )
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 
 _ROUNDING = 1e-12  # influences are of the size of 1
 
@@ -116,10 +116,8 @@ def cohens_kappa(judgements: Iterable[Judgement], labels: Sequence[str] = ()) ->
     used = {judgement.first for judgement in pairs} | {judgement.second for judgement in pairs}
     if len(used) == 1:
         raise NoVariationError(
-            Message(
-                N_("both sources gave {first} every time, so agreement beyond chance is undefined"),
-                first=pairs[0].first,
-            )
+            N_("both sources gave {first} every time, so agreement beyond chance is undefined"),
+            first=pairs[0].first,
         )
     names = (*labels, *sorted(used - set(labels)))
     rows = np.array([names.index(judgement.first) for judgement in pairs])
@@ -259,14 +257,12 @@ def limits_of_agreement(people: Sequence[str], differences: Sequence[float]) -> 
     counts = Counter(people)
     if len(counts) < 2 or len(values) == len(counts):
         raise TooFewError(
-            Message(
-                N_(
-                    "limits of agreement need two people or more, and one with several "
-                    "differences; there are {n} of {n_2}"
-                ),
-                n=len(values),
-                n_2=len(counts),
-            )
+            N_(
+                "limits of agreement need two people or more, and one with several "
+                "differences; there are {n} of {n_2}"
+            ),
+            n=len(values),
+            n_2=len(counts),
         )
     own: defaultdict[str, list[float]] = defaultdict(list)
     for person, value in zip(people, values.tolist(), strict=True):
@@ -319,9 +315,7 @@ def intraclass_correlation(
     n = len(table)
     k = 2
     if n < 3:
-        raise TooFewError(
-            Message(N_("an intraclass correlation needs three people; there are {n}"), n=n)
-        )
+        raise TooFewError(N_("an intraclass correlation needs three people; there are {n}"), n=n)
     grand = table.mean()
     msr = k * float(np.sum((table.mean(axis=1) - grand) ** 2)) / (n - 1)
     msc = n * float(np.sum((table.mean(axis=0) - grand) ** 2)) / (k - 1)

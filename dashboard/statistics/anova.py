@@ -19,7 +19,7 @@ from dashboard.statistics.samples import (
     is_constant,
 )
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +90,8 @@ def repeated_anova(states: Sequence[Iterable[float]]) -> RepeatedAnova:
     error = centred - of_people - of_states
     if is_constant(error, values):
         raise NoVariationError(
-            Message(
-                N_(
-                    "the states differ by the same amounts for all {n} participants, so F is "
-                    "undefined"
-                ),
-                n=n,
-            )
+            N_("the states differ by the same amounts for all {n} participants, so F is undefined"),
+            n=n,
         )
     ss_states = n * _squares(of_states)
     ss_people = k * _squares(of_people)
@@ -141,33 +136,27 @@ def _table(states: Sequence[Iterable[float]]) -> Values:
     columns = [checked(values) for values in states]
     if len(columns) < 2:
         raise StatisticsError(
-            Message(
-                N_("an analysis of variance needs at least 2 states; there is {n}"), n=len(columns)
-            )
+            N_("an analysis of variance needs at least 2 states; there is {n}"), n=len(columns)
         )
     lengths = sorted({len(column) for column in columns})
     if len(lengths) > 1:
         raise StatisticsError(
-            Message(
-                N_(
-                    "every participant needs a value in every state; the states have {lengths} "
-                    "to {lengths_2} values"
-                ),
-                lengths=lengths[0],
-                lengths_2=lengths[-1],
-            )
+            N_(
+                "every participant needs a value in every state; the states have {lengths} "
+                "to {lengths_2} values"
+            ),
+            lengths=lengths[0],
+            lengths_2=lengths[-1],
         )
     if lengths[0] < MINIMUM:
         raise TooFewError(
-            Message(
-                N_(
-                    "a repeated-measures analysis of variance needs at least {minimum} "
-                    "participants with all {n} states; there are {lengths}"
-                ),
-                minimum=MINIMUM,
-                n=len(columns),
-                lengths=lengths[0],
-            )
+            N_(
+                "a repeated-measures analysis of variance needs at least {minimum} "
+                "participants with all {n} states; there are {lengths}"
+            ),
+            minimum=MINIMUM,
+            n=len(columns),
+            lengths=lengths[0],
         )
     return np.column_stack(columns)
 
@@ -293,27 +282,19 @@ def _check_variation(own: Values, left: Values, every: Values) -> None:
 def _tables(groups: Sequence[Sequence[Sequence[float]]]) -> list[Values]:
     """Return for each group people by states, checked."""
     if len(groups) < 2:
-        raise StatisticsError(
-            Message(N_("groups are compared from 2 on; there is {n}"), n=len(groups))
-        )
+        raise StatisticsError(N_("groups are compared from 2 on; there is {n}"), n=len(groups))
     smallest = min(len(group) for group in groups)
     if smallest < MINIMUM:
         raise TooFewError(
-            Message(
-                N_(
-                    "each group needs at least {minimum} people with all states; one has {smallest}"
-                ),
-                minimum=MINIMUM,
-                smallest=smallest,
-            )
+            N_("each group needs at least {minimum} people with all states; one has {smallest}"),
+            minimum=MINIMUM,
+            smallest=smallest,
         )
     widths = {len(person) for group in groups for person in group}
     if len(widths) != 1 or min(widths) < 2:
         raise StatisticsError(
-            Message(
-                N_("every person needs a value in each of 2 states or more, not {sorted}"),
-                sorted=sorted(widths),
-            )
+            N_("every person needs a value in each of 2 states or more, not {sorted}"),
+            sorted=sorted(widths),
         )
     tables = [np.asarray(group, dtype=np.float64) for group in groups]
     if not all(bool(np.isfinite(table).all()) for table in tables):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy import optimize, special
 
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 
 Values = npt.NDArray[np.float64]
 P = TypeVar("P", float, float | None)
@@ -171,7 +171,7 @@ def within_families(
     """
     if families and len(families) != len(p_values):
         raise StatisticsError(
-            Message(N_("{n} p values have {n_2} families"), n=len(p_values), n_2=len(families))
+            N_("{n} p values have {n_2} families"), n=len(p_values), n_2=len(families)
         )
     adjusted = list(p_values)
     computed: defaultdict[int, dict[int, float]] = defaultdict(dict)
@@ -188,7 +188,7 @@ def _rising(p_values: Sequence[float]) -> list[int]:
     """Return the places of the p values from the smallest to the largest, after checking them."""
     for p in p_values:
         if not 0 <= p <= 1:
-            raise StatisticsError(Message(N_("a p value lies between 0 and 1; {p} does not"), p=p))
+            raise StatisticsError(N_("a p value lies between 0 and 1; {p} does not"), p=p)
     return sorted(range(len(p_values)), key=p_values.__getitem__)
 
 

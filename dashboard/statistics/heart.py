@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.samples import NoVariationError, checked
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -453,22 +453,20 @@ def require_few_artefacts(beats: int, kinds: Corrections) -> None:
     """
     if kinds.total > MOST_CORRECTED * beats:
         raise ArtefactError(
-            Message(
-                N_(
-                    "{total} of {beats} beats do not fit the rhythm around them ({ectopic} early "
-                    "or late, {missed} missed, {extra} extra, {misplaced} misplaced); heart-rate "
-                    "variability is computed with up to {most_corrected:.0%} of them. It "
-                    "describes sinus rhythm: the cause can be the heart's own rhythm as well as "
-                    "how the beats were found"
-                ),
-                total=kinds.total,
-                beats=beats,
-                ectopic=kinds.ectopic,
-                missed=kinds.missed,
-                extra=kinds.extra,
-                misplaced=kinds.misplaced,
-                most_corrected=MOST_CORRECTED,
-            )
+            N_(
+                "{total} of {beats} beats do not fit the rhythm around them ({ectopic} early "
+                "or late, {missed} missed, {extra} extra, {misplaced} misplaced); heart-rate "
+                "variability is computed with up to {most_corrected:.0%} of them. It "
+                "describes sinus rhythm: the cause can be the heart's own rhythm as well as "
+                "how the beats were found"
+            ),
+            total=kinds.total,
+            beats=beats,
+            ectopic=kinds.ectopic,
+            missed=kinds.missed,
+            extra=kinds.extra,
+            misplaced=kinds.misplaced,
+            most_corrected=MOST_CORRECTED,
         )
 
 
@@ -478,14 +476,12 @@ def _require(beats: int, beats_used: CorrectedBeats) -> None:
     seconds = float(beats_used.intervals[beats_used.measured].sum())
     if seconds < MINIMUM_S:
         raise TooShortError(
-            Message(
-                N_(
-                    "heart-rate variability needs at least {minimum_s:g} s of intervals between "
-                    "beats; there are {seconds:.0f}"
-                ),
-                minimum_s=MINIMUM_S,
-                seconds=seconds,
-            )
+            N_(
+                "heart-rate variability needs at least {minimum_s:g} s of intervals between "
+                "beats; there are {seconds:.0f}"
+            ),
+            minimum_s=MINIMUM_S,
+            seconds=seconds,
         )
 
 
@@ -556,14 +552,12 @@ def spectrum(runs: Iterable[Sequence[float] | Values], least_s: float = LOW_S) -
     if not long:
         most = max((float(part.sum()) for part in parts), default=0.0)
         raise TooShortError(
-            Message(
-                N_(
-                    "a frequency band needs at least {least_s:g} s of intervals without a break; "
-                    "the longest time has {most:.0f}"
-                ),
-                least_s=least_s,
-                most=most,
-            )
+            N_(
+                "a frequency band needs at least {least_s:g} s of intervals without a break; "
+                "the longest time has {most:.0f}"
+            ),
+            least_s=least_s,
+            most=most,
         )
     hz = np.arange(0.0, 0.5, 1 / _SEGMENT_S)
     seconds = np.array([float(part.sum()) for part in long])
@@ -578,10 +572,7 @@ def spectrum(runs: Iterable[Sequence[float] | Values], least_s: float = LOW_S) -
 
 def _density(intervals: Values) -> tuple[Values, Values]:
     """Return frequencies and ms²/Hz of one unbroken run."""
-    from scipy import (
-        interpolate,  # they bring scipy.stats: only where beats are there
-        signal,  # they bring scipy.stats: only where beats are there
-    )
+    from scipy import interpolate, signal  # they bring scipy.stats: only where beats are there
 
     at = np.cumsum(intervals)
     even = np.arange(at[0], at[-1], 1 / _RATE_HZ)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from typing import Any, TypeAlias, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,9 @@ Numbers = npt.NDArray[np.inexact[Any]]
 """Real numbers, or complex ones where a derivative is taken along the imaginary axis."""
 
 Places = npt.NDArray[np.int64]
+
+Groups: TypeAlias = Union["NestedGroups", "CrossedGroups"]
+"""Readings in groups, each kind of group with a variance of its own."""
 
 RESIDUAL = 0
 PARTICIPANT = 1
@@ -47,28 +50,6 @@ _EXPLAINED = (
 )
 _NEWTON_STEPS = 50
 _SETTLED = 1e-8  # share of a variance: a step of Newton's squares it, so the next one is rounding
-
-
-class Groups(Protocol):
-    """Readings in groups, each kind of group with a variance of its own."""
-
-    @property
-    def participants(self) -> int:
-        """How many there are."""
-
-    @property
-    def variances(self) -> int:
-        """How many variances there are, the residual's among them."""
-
-    @property
-    def spare(self) -> int:
-        """Readings less effects."""
-
-    def turned(self, by: Values) -> Self:
-        """Return the same readings with other columns: the present ones times a matrix."""
-
-    def products(self, variances: Numbers) -> Products:
-        """Compute what the likelihood is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +94,47 @@ class NestedGroups:
         return replace(self, within=by.T @ self.within @ by, means=self.means @ by)
 
     def products(self, variances: Numbers) -> Products:
-        """Compute what the likelihood is made of."""
-        return _nested_products(self, variances)
+        """Compute what the likelihood is made of.
+
+        With λ = 1 / (φ_session + φ_residual / n) for each session, m its means, u their mean
+        weighted by λ over a participant, and ρ = 1 / (φ_participant + 1 / Σλ): the matrix is
+        within / φ_residual + Σ λ (m − u)(m − u)ᵀ + Σ ρ u uᵀ.
+        """
+        residual = variances[RESIDUAL]
+        session = variances[SESSION] if self.with_sessions else 0.0
+        n = self.n
+        first = np.flatnonzero(np.diff(self.person, prepend=-1))
+        weight = 1 / (session + residual / n)
+        weights = np.add.reduceat(weight, first)
+        middle = np.add.reduceat(weight[:, np.newaxis] * self.means, first) / weights[:, np.newaxis]
+        apart = self.means - middle[self.person]
+        person = 1 / (variances[PARTICIPANT] + 1 / weights)
+        matrix = self.within / residual
+        matrix = matrix + _squares(weight, apart) + _squares(person, middle)
+        slopes = []
+        log_slopes = []
+        along = (-(weight**2) / n, np.zeros_like(weight), -(weight**2))  # of λ
+        for place in range(len(variances)):
+            change = along[place]
+            changes = np.add.reduceat(change, first)
+            moved = np.add.reduceat(change[:, np.newaxis] * apart, first) / weights[:, np.newaxis]
+            own = 1.0 if place == PARTICIPANT else 0.0
+            bent = -(person**2) * (own - changes / weights**2)
+            crossed = (person[:, np.newaxis] * moved).T @ middle
+            slope = _squares(change, apart) + _squares(bent, middle) + crossed + crossed.T
+            log_slope = -np.sum(bent / person) - np.sum(change / weight) + np.sum(changes / weights)
+            if place == RESIDUAL:
+                slope = slope - self.within / residual**2
+                log_slope = log_slope + np.sum(n - 1) / residual
+            slopes.append(slope)
+            log_slopes.append(log_slope)
+        determinant = (
+            float(np.sum(n - 1)) * math.log(residual.real)
+            - float(np.sum(np.log(weight.real / n)))
+            - float(np.sum(np.log(person.real)))
+            + float(np.sum(np.log(weights.real)))
+        )
+        return Products(matrix, np.array(slopes), determinant, np.array(log_slopes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,50 +192,6 @@ def require_rest(within: Values) -> None:
     explained = within[-1, :-1] @ np.linalg.pinv(effects, rcond=1e-12, hermitian=True)
     if within[-1, -1] - float(explained @ within[:-1, -1]) <= _PERFECT:
         raise NoVariationError(_EXPLAINED)
-
-
-def _nested_products(groups: NestedGroups, variances: Numbers) -> Products:
-    """Compute what the likelihood is made of.
-
-    With λ = 1 / (φ_session + φ_residual / n) for each session, m its means, u their mean weighted
-    by λ over a participant, and ρ = 1 / (φ_participant + 1 / Σλ): the matrix is within / φ_residual
-    + Σ λ (m − u)(m − u)ᵀ + Σ ρ u uᵀ.
-    """
-    residual = variances[RESIDUAL]
-    session = variances[SESSION] if groups.with_sessions else 0.0
-    n = groups.n
-    first = np.flatnonzero(np.diff(groups.person, prepend=-1))
-    weight = 1 / (session + residual / n)
-    weights = np.add.reduceat(weight, first)
-    middle = np.add.reduceat(weight[:, np.newaxis] * groups.means, first) / weights[:, np.newaxis]
-    apart = groups.means - middle[groups.person]
-    person = 1 / (variances[PARTICIPANT] + 1 / weights)
-    matrix = groups.within / residual
-    matrix = matrix + _squares(weight, apart) + _squares(person, middle)
-    slopes = []
-    log_slopes = []
-    along = (-(weight**2) / n, np.zeros_like(weight), -(weight**2))  # of λ
-    for place in range(len(variances)):
-        change = along[place]
-        changes = np.add.reduceat(change, first)
-        moved = np.add.reduceat(change[:, np.newaxis] * apart, first) / weights[:, np.newaxis]
-        own = 1.0 if place == PARTICIPANT else 0.0
-        bent = -(person**2) * (own - changes / weights**2)
-        crossed = (person[:, np.newaxis] * moved).T @ middle
-        slope = _squares(change, apart) + _squares(bent, middle) + crossed + crossed.T
-        log_slope = -np.sum(bent / person) - np.sum(change / weight) + np.sum(changes / weights)
-        if place == RESIDUAL:
-            slope = slope - groups.within / residual**2
-            log_slope = log_slope + np.sum(n - 1) / residual
-        slopes.append(slope)
-        log_slopes.append(log_slope)
-    determinant = (
-        float(np.sum(n - 1)) * math.log(residual.real)
-        - float(np.sum(np.log(weight.real / n)))
-        - float(np.sum(np.log(person.real)))
-        + float(np.sum(np.log(weights.real)))
-    )
-    return Products(matrix, np.array(slopes), determinant, np.array(log_slopes))
 
 
 def _squares(weights: Numbers, rows: Numbers) -> Numbers:
@@ -501,8 +477,6 @@ def group_crossed(
     within = _by_person(rows, person)
     if told_apart:
         require_rest(within.sum(axis=0)[kinds.shape[1] + 1 :, kinds.shape[1] + 1 :])
-    owner = np.zeros(len(n), dtype=np.int64)
-    owner[place] = person
     lengths = np.unique(n)
     counts = np.array([float(np.sum(n == length)) for length in lengths])
     between = np.stack(

@@ -15,7 +15,7 @@ from dashboard.statistics.likelihood import (
     RESIDUAL,
     SESSION,
     CrossedGroups,
-    NestedGroups,
+    Groups,
     criterion,
     curvature,
     fit,
@@ -32,7 +32,7 @@ from dashboard.statistics.samples import (
     is_constant,
 )
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 
 INTERCEPT = "intercept"
 """Name of the effect that every model has: the value where all others are 0."""
@@ -126,7 +126,7 @@ class MixedModel:
                 return effect
         names = ", ".join(effect.name for effect in self.effects)
         raise StatisticsError(
-            Message(N_("the model has no effect {name}; it has {names}"), name=name, names=names)
+            N_("the model has no effect {name}; it has {names}"), name=name, names=names
         )
 
     def contrast(self, name: str, weights: Mapping[str, float]) -> FixedEffect:
@@ -140,9 +140,7 @@ class MixedModel:
         row = np.array([weights.get(effect.name, 0.0) for effect in self.effects])
         if not row.any():
             raise StatisticsError(
-                Message(
-                    N_("all weights of the contrast {name} are 0; give one that is not"), name=name
-                )
+                N_("all weights of the contrast {name} are 0; give one that is not"), name=name
             )
         estimate = math.fsum(
             weights[effect.name] * effect.estimate
@@ -212,7 +210,7 @@ def mixed_model(
     turn = np.eye(len(spread))
     turn[:-1, :-1] = np.linalg.inv(np.linalg.cholesky(together[:-1, :-1])).T
     if reactions is None:
-        groups: NestedGroups | CrossedGroups = group(table, participants, sessions)
+        groups: Groups = group(table, participants, sessions)
     else:
         groups = group_crossed(table, participants, sessions, reactions)
     groups = groups.turned(turn)
@@ -239,37 +237,28 @@ def _check(
     for name, length in lengths.items():
         if length != len(y):
             raise StatisticsError(
-                Message(
-                    N_("{name} has {length} entries for {n} values"),
-                    name=name,
-                    length=length,
-                    n=len(y),
-                )
+                N_("{name} has {length} entries for {n} values"), name=name, length=length, n=len(y)
             )
     people = len(set(participants))
     if people < MINIMUM:
         raise TooFewError(
-            Message(
-                N_("a mixed model needs at least {minimum} participants; there are {people}"),
-                minimum=MINIMUM,
-                people=people,
-            )
+            N_("a mixed model needs at least {minimum} participants; there are {people}"),
+            minimum=MINIMUM,
+            people=people,
         )
     if people == len(y):
         raise TooFewError(N_("a mixed model needs participants with two values; nobody has two"))
     if len(y) < len(columns) + 3:
         raise TooFewError(
-            Message(
-                N_("a mixed model with {n} effects needs at least {n_2} values; there are {n_3}"),
-                n=len(columns) + 1,
-                n_2=len(columns) + 3,
-                n_3=len(y),
-            )
+            N_("a mixed model with {n} effects needs at least {n_2} values; there are {n_3}"),
+            n=len(columns) + 1,
+            n_2=len(columns) + 3,
+            n_3=len(y),
         )
     for name, column in {**columns, "the value": y}.items():
         if is_constant(column, column):
             raise NoVariationError(
-                Message(N_("{name} is the same everywhere, so nothing can be tested"), name=name)
+                N_("{name} is the same everywhere, so nothing can be tested"), name=name
             )
 
 
@@ -281,22 +270,16 @@ def _check_independent(products_of_columns: Values, names: Sequence[str]) -> Non
         share = np.abs(vectors[1:, 0])
         involved = [name for name, one in zip(names, share, strict=True) if one > 1e-6]
         raise StatisticsError(
-            Message(
-                N_(
-                    "the effects {names} say the same together: each is a sum of the others. "
-                    "Leave one out."
-                ),
-                names=", ".join(involved),
-            )
+            N_(
+                "the effects {names} say the same together: each is a sum of the others. "
+                "Leave one out."
+            ),
+            names=", ".join(involved),
         )
 
 
 def _model(
-    names: Sequence[str],
-    groups: NestedGroups | CrossedGroups,
-    back: Values,
-    unit: float,
-    middle: float,
+    names: Sequence[str], groups: Groups, back: Values, unit: float, middle: float
 ) -> MixedModel:
     """Fit standardized columns, and say the result in the unit of the values.
 
@@ -344,9 +327,7 @@ def _tested(name: str, estimate: float, row: Values, covariance: EffectCovarianc
     spread = float(slopes @ covariance.of_variances @ slopes)
     if not (variance > 0 and spread > 0):
         raise StatisticsError(
-            Message(
-                N_("the data do not tell how sure {name} is; it takes more participants"), name=name
-            )
+            N_("the data do not tell how sure {name} is; it takes more participants"), name=name
         )
     df = 2 * variance**2 / spread
     error = math.sqrt(variance)

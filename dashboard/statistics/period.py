@@ -25,7 +25,7 @@ from dashboard.statistics.samples import (
     pairs,
 )
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 
 _FEWEST = 4
 # below this share of its spread within people, time is as good as given by the states
@@ -113,11 +113,11 @@ def adjusted_for_time(
     g = checked(gaps)
     if len(g) != len(a):
         raise StatisticsError(
-            Message(N_("{n} pairs need as many times between, not {n_2}"), n=len(a), n_2=len(g))
+            N_("{n} pairs need as many times between, not {n_2}"), n=len(a), n_2=len(g)
         )
     if len(a) < _FEWEST:
         raise TooFewError(
-            Message(N_("it needs at least {fewest} participants with both states"), fewest=_FEWEST)
+            N_("it needs at least {fewest} participants with both states"), fewest=_FEWEST
         )
     if not g.min() < 0 < g.max():
         raise OneWayError(N_("all participants met the two states the same way round"))
@@ -267,11 +267,9 @@ def attenuation(first: Recall, second: Recall) -> Attenuation:
     for recall in (first, second):
         if not 0 <= recall.share <= 1 or recall.n < 1:
             raise StatisticsError(
-                Message(
-                    N_("a recall is a share of at least 1 picture, not {share:g} of {n}"),
-                    share=recall.share,
-                    n=recall.n,
-                )
+                N_("a recall is a share of at least 1 picture, not {share:g} of {n}"),
+                share=recall.share,
+                n=recall.n,
             )
     factor = _factor(first.share, second.share)
     ends = []

@@ -15,7 +15,7 @@ from dashboard.statistics.distributions import noncentral_t_cdf
 from dashboard.statistics.samples import MINIMUM, groups, pairs
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 
 ALPHA = 0.05
 """Level of one test that stands alone."""
@@ -56,18 +56,13 @@ class RequiredSample:
         difference: that difference, in the unit of the vital.
         sd: standard deviation so far: of the differences (paired), or the average of the two
             states.
-        have_first: participants so far on the first side; with pairs the pairs, and equal to
-            ``have_second``.
-        have_second: participants so far on the second side.
-        more_first: how many more are needed there, 0 where there are enough.
-        more_second: how many more are needed there; with pairs the same ones.
+        more_first: how many more are needed on the first side, 0 where there are enough.
+        more_second: how many more are needed on the second side; with pairs the same ones.
     """
 
     size: SampleSize
     difference: float
     sd: float
-    have_first: int
-    have_second: int
     more_first: int
     more_second: int
 
@@ -94,19 +89,15 @@ def power_of(method: Method, n: int, effect: float, alpha: float = ALPHA) -> flo
     """
     if n < MINIMUM:
         raise StatisticsError(
-            Message(
-                N_("a t-test needs at least {minimum} participants a side, not {n}"),
-                minimum=MINIMUM,
-                n=n,
-            )
+            N_("a t-test needs at least {minimum} participants a side, not {n}"),
+            minimum=MINIMUM,
+            n=n,
         )
     if not math.isfinite(effect):
-        raise StatisticsError(
-            Message(N_("an effect is a finite number, not {effect}"), effect=effect)
-        )
+        raise StatisticsError(N_("an effect is a finite number, not {effect}"), effect=effect)
     if not 0 < alpha < 1:
         raise StatisticsError(
-            Message(N_("a level lies above 0 and below 1; {alpha:g} does not"), alpha=alpha)
+            N_("a level lies above 0 and below 1; {alpha:g} does not"), alpha=alpha
         )
     paired = method is Method.PAIRED
     df = n - 1 if paired else 2 * n - 2
@@ -126,7 +117,7 @@ def first_step(tests: int) -> float:
         StatisticsError: fewer than one test.
     """
     if tests < 1:
-        raise StatisticsError(Message(N_("a family has at least 1 test, not {tests}"), tests=tests))
+        raise StatisticsError(N_("a family has at least 1 test, not {tests}"), tests=tests)
     return ALPHA / tests
 
 
@@ -150,22 +141,15 @@ def sample_size(
     """
     if not ALPHA < power < 1:
         raise StatisticsError(
-            Message(
-                N_("a power lies above {alpha:g} and below 1; {power:g} does not"),
-                alpha=ALPHA,
-                power=power,
-            )
+            N_("a power lies above {alpha:g} and below 1; {power:g} does not"),
+            alpha=ALPHA,
+            power=power,
         )
     if power_of(method, MOST, effect, alpha) < power:
         raise StatisticsError(
-            Message(
-                N_(
-                    "to find an effect of {effect:g}, more than {most:,} participants would be "
-                    "needed"
-                ),
-                effect=effect,
-                most=MOST,
-            )
+            N_("to find an effect of {effect:g}, more than {most:,} participants would be needed"),
+            effect=effect,
+            most=MOST,
         )
     low, high = MINIMUM - 1, MINIMUM  # too few (or not allowed), and enough
     while power_of(method, high, effect, alpha) < power:
@@ -214,9 +198,7 @@ def still_needed(
     else:
         sd = math.sqrt((float(np.var(a, ddof=1)) + float(np.var(b, ddof=1))) / 2)
     size = sample_size(method, difference / sd, power, alpha)
-    more_first = max(0, size.n - len(a))
-    more_second = max(0, size.n - len(b))
-    return RequiredSample(size, difference, sd, len(a), len(b), more_first, more_second)
+    return RequiredSample(size, difference, sd, max(0, size.n - len(a)), max(0, size.n - len(b)))
 
 
 _FEWEST = 4
@@ -272,16 +254,14 @@ def difference_sd(sd: float, correlation: float) -> float:
         StatisticsError: a spread that is not above 0, or a correlation outside −1…1.
     """
     if not 0 < sd < math.inf:
-        raise StatisticsError(Message(N_("a standard deviation is above 0; {sd:g} is not"), sd=sd))
+        raise StatisticsError(N_("a standard deviation is above 0; {sd:g} is not"), sd=sd)
     if not -1 <= correlation < 1:
         raise StatisticsError(
-            Message(
-                N_(
-                    "a correlation lies from -1 to below 1; {correlation:g} does not. With 1 all "
-                    "people would change alike."
-                ),
-                correlation=correlation,
-            )
+            N_(
+                "a correlation lies from -1 to below 1; {correlation:g} does not. With 1 all "
+                "people would change alike."
+            ),
+            correlation=correlation,
         )
     return sd * math.sqrt(2 * (1 - correlation))
 
@@ -299,14 +279,11 @@ def planned_power(design: Design, n: int, alpha: float) -> float:
     """
     if n < _FEWEST:
         raise StatisticsError(
-            Message(N_("a plan needs at least {fewest} people, not {n}"), fewest=_FEWEST, n=n)
+            N_("a plan needs at least {fewest} people, not {n}"), fewest=_FEWEST, n=n
         )
     if not math.isfinite(design.effect) or design.effect == 0:
         raise StatisticsError(
-            Message(
-                N_("an effect is a finite number other than 0, not {effect:g}"),
-                effect=design.effect,
-            )
+            N_("an effect is a finite number other than 0, not {effect:g}"), effect=design.effect
         )
     if not 0 < design.order < 1:
         raise StatisticsError(
@@ -318,7 +295,7 @@ def planned_power(design: Design, n: int, alpha: float) -> float:
         )
     if not 0 < alpha < 1:
         raise StatisticsError(
-            Message(N_("a level lies above 0 and below 1; {alpha:g} does not"), alpha=alpha)
+            N_("a level lies above 0 and below 1; {alpha:g} does not"), alpha=alpha
         )
     if design.method is Method.PAIRED:
         df = n - 2
@@ -343,11 +320,9 @@ def plan_study(design: Design, power: float) -> StudyPlan:
     """
     if not ALPHA < power < 1:
         raise StatisticsError(
-            Message(
-                N_("a power lies above {alpha:g} and below 1; {power:g} does not"),
-                alpha=ALPHA,
-                power=power,
-            )
+            N_("a power lies above {alpha:g} and below 1; {power:g} does not"),
+            alpha=ALPHA,
+            power=power,
         )
     level = first_step(design.tests)
     n = _fewest(design, power, level)
@@ -362,11 +337,9 @@ def plan_study(design: Design, power: float) -> StudyPlan:
 def _fewest(design: Design, power: float, level: float) -> int:
     if planned_power(design, MOST, level) < power:
         raise StatisticsError(
-            Message(
-                N_("to find an effect of {effect:g}, more than {most:,} people would be needed"),
-                effect=design.effect,
-                most=MOST,
-            )
+            N_("to find an effect of {effect:g}, more than {most:,} people would be needed"),
+            effect=design.effect,
+            most=MOST,
         )
     low = _FEWEST - 1
     high = MOST

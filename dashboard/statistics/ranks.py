@@ -20,7 +20,7 @@ from dashboard.statistics.samples import (
     is_constant,
     pairs,
 )
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 
 _EXACT_RANKS = 50  # up to so many differences the distribution of a rank sum is enumerated
 _EXACT_SPLITS = 5000  # the same, of the smaller group times both groups: some ten milliseconds
@@ -179,11 +179,9 @@ def shapiro_wilk(values: Iterable[float]) -> Normality:
     n = len(sample)
     if n < MINIMUM:
         raise TooFewError(
-            Message(
-                N_("a Shapiro–Wilk test needs at least {minimum} participants; there are {n}"),
-                minimum=MINIMUM,
-                n=n,
-            )
+            N_("a Shapiro–Wilk test needs at least {minimum} participants; there are {n}"),
+            minimum=MINIMUM,
+            n=n,
         )
     if is_constant(sample, sample):
         raise NoVariationError(N_("all values are equal, so their distribution cannot be tested"))

@@ -9,7 +9,7 @@ import numpy as np
 
 from dashboard.statistics.distributions import Values
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 
 LEVEL = 0.95
 """Level of every interval."""
@@ -53,23 +53,19 @@ def checked(values: Iterable[float]) -> Values:
     sample = np.asarray(tuple(values), dtype=np.float64)
     for value in sample[~np.isfinite(sample)]:
         raise StatisticsError(
-            Message(
-                N_("{value} is not a finite number; leave the participant out or mend the reading"),
-                value=value,
-            )
+            N_("{value} is not a finite number; leave the participant out or mend the reading"),
+            value=value,
         )
     largest = float(np.max(np.abs(sample), initial=0.0))
     if largest > _LARGEST or 0 < largest < _SMALLEST:
         raise StatisticsError(
-            Message(
-                N_(
-                    "the largest value is {largest:g}; values between {smallest:g} and "
-                    "{largest_2:g} can be computed with. Choose another unit."
-                ),
-                largest=largest,
-                smallest=_SMALLEST,
-                largest_2=_LARGEST,
-            )
+            N_(
+                "the largest value is {largest:g}; values between {smallest:g} and "
+                "{largest_2:g} can be computed with. Choose another unit."
+            ),
+            largest=largest,
+            smallest=_SMALLEST,
+            largest_2=_LARGEST,
         )
     return sample
 
@@ -80,29 +76,23 @@ def pairs(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Valu
     b = checked(second)
     if len(a) != len(b):
         raise StatisticsError(
-            Message(
-                N_("pairs need equally many values on both sides, not {n} and {n_2}"),
-                n=len(a),
-                n_2=len(b),
-            )
+            N_("pairs need equally many values on both sides, not {n} and {n_2}"),
+            n=len(a),
+            n_2=len(b),
         )
     if len(a) < MINIMUM:
         raise TooFewError(
-            Message(
-                N_(
-                    "a paired test needs at least {minimum} participants with both states; there "
-                    "are {n}"
-                ),
-                minimum=MINIMUM,
-                n=len(a),
-            )
+            N_(
+                "a paired test needs at least {minimum} participants with both states; there "
+                "are {n}"
+            ),
+            minimum=MINIMUM,
+            n=len(a),
         )
     if is_constant(a - b, np.concatenate([a, b])):
         raise NoVariationError(
-            Message(
-                N_("the difference is the same for all {n} participants, so t has no denominator"),
-                n=len(a),
-            )
+            N_("the difference is the same for all {n} participants, so t has no denominator"),
+            n=len(a),
         )
     return a, b
 
@@ -113,15 +103,13 @@ def groups(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Val
     b = checked(second)
     if min(len(a), len(b)) < MINIMUM:
         raise TooFewError(
-            Message(
-                N_(
-                    "Welch's test needs at least {minimum} participants in each state; there are "
-                    "{n} and {n_2}"
-                ),
-                minimum=MINIMUM,
-                n=len(a),
-                n_2=len(b),
-            )
+            N_(
+                "Welch's test needs at least {minimum} participants in each state; there are "
+                "{n} and {n_2}"
+            ),
+            minimum=MINIMUM,
+            n=len(a),
+            n_2=len(b),
         )
     if is_constant(a, a) and is_constant(b, b):
         raise NoVariationError(

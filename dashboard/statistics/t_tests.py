@@ -24,7 +24,7 @@ from dashboard.statistics.samples import (
     pairs,
 )
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.texts import N_, Message
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 
 
@@ -228,7 +228,7 @@ def small_sample_correction(df: float) -> float:
     """
     if not df > 1:
         raise StatisticsError(
-            Message(N_("Hedges' correction needs more than 1 degree of freedom, not {df}"), df=df)
+            N_("Hedges' correction needs more than 1 degree of freedom, not {df}"), df=df
         )
     return math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
 
@@ -262,14 +262,12 @@ class Bounds:
     def __post_init__(self) -> None:
         if not -float("inf") < self.low < 0 < self.high < float("inf"):
             raise StatisticsError(
-                Message(
-                    N_(
-                        "equivalence bounds are one finite number below and one above 0, not "
-                        "{low:g} and {high:g}"
-                    ),
-                    low=self.low,
-                    high=self.high,
-                )
+                N_(
+                    "equivalence bounds are one finite number below and one above 0, not "
+                    "{low:g} and {high:g}"
+                ),
+                low=self.low,
+                high=self.high,
             )
 
 
@@ -297,10 +295,6 @@ class Equivalence:
 
     Attributes:
         method: paired or Welch.
-        n_first: participants on the first side; with a paired test the number of pairs, and equal
-            to ``n_second``.
-        n_second: participants on the second side.
-        difference: mean difference, in the unit of the values.
         bounds: what counts as no difference.
         interval: 90 % interval of the difference; it lies within the bounds exactly when ``p`` is
             below 0.05.
@@ -314,9 +308,6 @@ class Equivalence:
     """
 
     method: Method
-    n_first: int
-    n_second: int
-    difference: float
     bounds: Bounds
     interval: Interval
     t_low: float
@@ -348,10 +339,7 @@ def equivalence(
     Raises:
         StatisticsError: as the t-test of ``method``.
     """
-    if method is Method.PAIRED:
-        test = paired_t(first, second)
-    else:
-        test = welch_t(first, second)
+    test = (paired_t if method is Method.PAIRED else welch_t)(first, second)
     t_low = (test.difference - bounds.low) / test.error
     t_high = (test.difference - bounds.high) / test.error
     p_low = float(special.stdtr(test.df, -t_low))
@@ -359,9 +347,6 @@ def equivalence(
     half = float(special.stdtrit(test.df, 1 - ALPHA)) * test.error
     return Equivalence(
         method=method,
-        n_first=test.n_first,
-        n_second=test.n_second,
-        difference=test.difference,
         bounds=bounds,
         interval=Interval(test.difference - half, test.difference + half),
         t_low=t_low,
@@ -447,17 +432,15 @@ def bayes_factor_independent(
 def _require(t: float, scale: float, n: int) -> None:
     if n < MINIMUM:
         raise TooFewError(
-            Message(
-                N_("a Bayes factor needs at least {minimum} participants; there are {n}"),
-                minimum=MINIMUM,
-                n=n,
-            )
+            N_("a Bayes factor needs at least {minimum} participants; there are {n}"),
+            minimum=MINIMUM,
+            n=n,
         )
     if not math.isfinite(t):
-        raise StatisticsError(Message(N_("t is {t}; a Bayes factor needs a finite one"), t=t))
+        raise StatisticsError(N_("t is {t}; a Bayes factor needs a finite one"), t=t)
     if not 0 < scale < math.inf:
         raise StatisticsError(
-            Message(N_("the scale of a Bayes factor is {scale:g}; give one above 0"), scale=scale)
+            N_("the scale of a Bayes factor is {scale:g}; give one above 0"), scale=scale
         )
 
 

@@ -16,12 +16,11 @@ from dashboard.analysis.say.numbers import (
     percent,
     states_text,
     unit_of,
-    vital_name,
 )
 from dashboard.analysis.say.people import group_warning, missing_cautions, missing_warnings
-from dashboard.languages.current import gettext, ngettext
+from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, general, thousands
-from dashboard.languages.names import said, state_name
+from dashboard.languages.names import said, state_name, vital_label
 from dashboard.statistics.period import Attenuation
 from dashboard.statistics.samples import MINIMUM
 
@@ -96,7 +95,7 @@ def misreading_sentences(analysis: Analysis) -> tuple[str, ...]:
 
 def drift_sentence(change: VitalDrift) -> str:
     """Say how a vital changes while a session lasts."""
-    name = vital_name(change.kind)
+    name = vital_label(change.kind)
     if change.drift is None:
         return gettext(
             "{vital}: a change over the session cannot be told from the states: {reason}."
@@ -217,6 +216,11 @@ def _caution(test: VitalComparison, effect: PeriodEffect, difference: float) -> 
     return text.format(**_named(test, effect), by_drift=number(by_drift), share=share)
 
 
+_NOTHING = {
+    Sample.MEASURED: N_("There is no measured session, so there is nothing to compare."),
+    Sample.EXAMPLE: N_("There is no example study, so there is nothing to compare."),
+    Sample.SELECTED: N_("There is no session selected, so there is nothing to compare."),
+}
 _MANY_READINGS = 10
 _UNEVEN_PEOPLE = 2
 _UNEVEN_READINGS = 3
@@ -279,20 +283,12 @@ def _about_simulation(analysis: Analysis) -> str:
 
 def _about_sessions(analysis: Analysis) -> str:
     if not analysis.sessions:
-        return _nothing(analysis.sample)
+        return gettext(_NOTHING[analysis.sample])
     if analysis.query.sample is Sample.AUTO and analysis.sample is Sample.EXAMPLE:
         return gettext(
             "No measured session has readings in {states} yet; the example study is shown instead."
         ).format(states=states_text(analysis.query))
     return ""
-
-
-def _nothing(sample: Sample) -> str:
-    if sample is Sample.MEASURED:
-        return gettext("There is no measured session, so there is nothing to compare.")
-    if sample is Sample.EXAMPLE:
-        return gettext("There is no example study, so there is nothing to compare.")
-    return gettext("There is no session selected, so there is nothing to compare.")
 
 
 def _about_repeats(analysis: Analysis) -> str:
@@ -380,14 +376,14 @@ def _about_uneven_states(analysis: Analysis) -> list[str]:
                 gettext(
                     "{vital}: the states have uneven numbers of people ({numbers}). People are "
                     "seldom missing from a state by chance."
-                ).format(vital=vital_name(kind), numbers=_listed(heads))
+                ).format(vital=vital_label(kind), numbers=_listed(heads))
             )
         if _ratio(each) >= _UNEVEN_READINGS:
             texts.append(
                 gettext(
                     "{vital}: the states have uneven numbers of readings a person ({numbers}). "
                     "The mean of few readings is less steady."
-                ).format(vital=vital_name(kind), numbers=_listed(each))
+                ).format(vital=vital_label(kind), numbers=_listed(each))
             )
     return texts
 

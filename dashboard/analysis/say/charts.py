@@ -9,17 +9,10 @@ from typing import Any
 
 from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison
 from dashboard.analysis.means import StateMean
-from dashboard.analysis.say.numbers import (
-    comparison_text,
-    interval_text,
-    number,
-    people,
-    unit_of,
-    vital_name,
-)
+from dashboard.analysis.say.numbers import comparison_text, interval_text, number, people, unit_of
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext
-from dashboard.languages.names import state_name
+from dashboard.languages.names import state_name, vital_label
 from dashboard.statistics.t_tests import EffectSize
 from edge_agent.core.vitals import VitalKind
 
@@ -124,7 +117,7 @@ def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
     return Chart(
         id=f"means-{kind.value.replace('_', '-')}",
         title=_titled(
-            f"{vital_name(kind)}, {unit_of(kind)}", simulated=any(mean.simulated for mean in own)
+            f"{vital_label(kind)}, {unit_of(kind)}", simulated=any(mean.simulated for mean in own)
         ),
         sentence=_sentence(summaries),
         figure={
@@ -264,7 +257,7 @@ def _spread_panel(analysis: Analysis, kind: VitalKind) -> Chart:
         for state in analysis.query.states
     }
     simulated = any(mean.simulated for mean in analysis.means if mean.kind is kind)
-    title = gettext("{vital} by state, {unit}").format(vital=vital_name(kind), unit=unit_of(kind))
+    title = gettext("{vital} by state, {unit}").format(vital=vital_label(kind), unit=unit_of(kind))
     return Chart(
         id=f"spread-{kind.value.replace('_', '-')}",
         title=_titled(title, simulated=simulated),

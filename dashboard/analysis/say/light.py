@@ -9,16 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dashboard.analysis.results import AnalysisModel, ComparisonModel, WithAllModel
-from dashboard.analysis.say.numbers import (
-    comparison_text,
-    flag_name,
-    interval_text,
-    number,
-    p_text,
-    vital_name,
-)
+from dashboard.analysis.say.numbers import comparison_text, flag_name, interval_text, number, p_text
 from dashboard.languages.current import ngettext
 from dashboard.languages.figures import general, thousands
+from dashboard.languages.names import vital_label
 
 if TYPE_CHECKING:
     from dashboard.analysis.analyse import Analysis
@@ -175,7 +169,9 @@ def left_out_table(response: AnalysisModel) -> LeftOutTable:
                 "{vital}: the first {seconds} s of each stimulus, {n} readings.",
                 one.readings,
             ).format(
-                vital=vital_name(one.vital), seconds=general(one.seconds), n=thousands(one.readings)
+                vital=vital_label(one.vital),
+                seconds=general(one.seconds),
+                n=thousands(one.readings),
             )
             for one in response.settling
             if one.readings

@@ -27,13 +27,12 @@ from dashboard.analysis.say.numbers import (
     percent,
     settling_text,
     states_text,
-    vital_name,
 )
 from dashboard.analysis.say.tests import family_rule
 from dashboard.analysis.sensitivity import Conclusion, MatchingChoice, Sensitivity, SettlingChoice
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import general, thousands
-from dashboard.languages.names import state_name, vital_in_text, with_and
+from dashboard.languages.names import state_name, vital_in_text, vital_label, with_and
 from dashboard.statistics.agreement import Agreement, NoInterval
 from dashboard.statistics.heart import MINIMUM_S
 from dashboard.statistics.samples import MINIMUM
@@ -107,7 +106,7 @@ def about_settling(analysis: Analysis) -> str:
             "{vital}: the first {seconds} s of each stimulus are left out, and with them all "
             "readings in {n} of the participants’ states. Such stimuli are too short for this "
             "vital; a shorter settling time measures the time before as well."
-        ).format(vital=vital_name(one.vital), seconds=general(one.seconds), n=one.emptied)
+        ).format(vital=vital_label(one.vital), seconds=general(one.seconds), n=one.emptied)
         for one in analysis.settling
         if one.emptied
     ]
@@ -347,7 +346,7 @@ def all_states_sentence(states: VitalStates) -> str:
     """Say whether a vital differs between the states at all."""
     count = how_many(states.states)
     anova = states.comparison.anova
-    name = vital_name(states.kind)
+    name = vital_label(states.kind)
     if anova is None:
         start = gettext("{vital}, all {count} states at once: no test.")
         return f"{start.format(vital=name, count=count)} {_why_no_anova(states)}"

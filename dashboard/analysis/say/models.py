@@ -17,12 +17,11 @@ from dashboard.analysis.say.numbers import (
     p_equals,
     people,
     unit_of,
-    vital_name,
 )
 from dashboard.analysis.say.tests import claimed
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, thousands
-from dashboard.languages.names import said, with_and
+from dashboard.languages.names import said, vital_label, with_and
 from dashboard.statistics.t_tests import BayesFactor
 
 _MATTERS = 0.25  # share of the t-test's difference from which on what time makes of it is said
@@ -78,7 +77,7 @@ def _calls(repeated: int, incomplete: int) -> str:
 
 def model_sentence(model: VitalModel) -> str:
     """Say what went into the model of a vital, or why there is none."""
-    name = vital_name(model.kind)
+    name = vital_label(model.kind)
     fit = model.model
     if fit is None:
         reason = said(model.reason)

@@ -15,11 +15,6 @@ _CORRECTIONS = {Correction.HOLM: "Holm", Correction.BENJAMINI_HOCHBERG: "Benjami
 _MINUS = "−"
 
 
-def vital_name(kind: VitalKind) -> str:
-    """Return the name of a vital at the start of a sentence."""
-    return vital_label(kind)
-
-
 def unit_of(kind: VitalKind) -> str:
     """Return the unit of a vital as people write it."""
     return kind.spec.unit_shown
@@ -28,7 +23,7 @@ def unit_of(kind: VitalKind) -> str:
 def names_of(kind: VitalKind, first: str, second: str) -> dict[str, str]:
     """Return what most sentences about two states of a vital name."""
     return {
-        "vital": vital_name(kind),
+        "vital": vital_label(kind),
         "first": state_name(first),
         "second": state_name(second),
         "unit": unit_of(kind),
@@ -42,7 +37,7 @@ def pair_text(first: str, second: str) -> str:
 
 def comparison_text(kind: VitalKind, first: str, second: str) -> str:
     """Name a test, as in ``Heart rate: anger − neutral``."""
-    return f"{vital_name(kind)}: {pair_text(first, second)}"
+    return f"{vital_label(kind)}: {pair_text(first, second)}"
 
 
 def bounds_text(query: AnalysisQuery, word: str = "and") -> str:

@@ -36,12 +36,11 @@ from dashboard.analysis.say.numbers import (
     people,
     states_text,
     unit_of,
-    vital_name,
 )
 from dashboard.analysis.say.tests import shift_text
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import thousands
-from dashboard.languages.names import said, state_name, vital_in_text, with_and
+from dashboard.languages.names import said, state_name, vital_in_text, vital_label, with_and
 from dashboard.statistics.anova import FTest
 from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.readings import VitalFlag
@@ -50,7 +49,7 @@ from edge_agent.core.vitals import VitalKind
 
 def group_warning(analysis: Analysis) -> str:
     """Say where F must not be believed; empty where it may."""
-    names = [vital_name(one.kind) for one in analysis.groups if one.uneven]
+    names = [vital_label(one.kind) for one in analysis.groups if one.uneven]
     if not names:
         return ""
     return gettext(
@@ -94,7 +93,7 @@ def _f_sentence(
     one: VitalGroups, test: FTest, decides: float, query: AnalysisQuery, crossed: bool
 ) -> str:
     return _f_claim(shown=decides < ALPHA, crossed=crossed).format(
-        vital=vital_in_text(one.kind) if crossed else vital_name(one.kind),
+        vital=vital_in_text(one.kind) if crossed else vital_label(one.kind),
         attribute=query.group,
         f=number(test.f, 2),
         df=with_and([exact_df(value) for value in test.df]),
@@ -186,10 +185,10 @@ def _contrast(
 
 def _contrast_sentence(one: VitalGroups, contrast: GroupContrast, query: AnalysisQuery) -> str:
     t = contrast.test
-    of = gettext("{vital}, all states together").format(vital=vital_name(one.kind))
+    of = gettext("{vital}, all states together").format(vital=vital_label(one.kind))
     if contrast.pair is not None:
         first, second = contrast.pair
-        of = f"{vital_name(one.kind)}, {pair_text(first, second)}"
+        of = f"{vital_label(one.kind)}, {pair_text(first, second)}"
     text = gettext(
         "{what}, {first} − {second}: not shown to differ, {difference} {unit} (95 % CI "
         "{interval}); Welch t({df}) = {t}, p {p}, {method} p {adjusted}, n = {n_first} and "
@@ -235,7 +234,7 @@ def _left_out(one: VitalGroups, query: AnalysisQuery) -> str:
     if not parts:
         return ""
     return gettext("{vital}, in no test of the groups: {parts}.").format(
-        vital=vital_name(one.kind), parts="; ".join(parts)
+        vital=vital_label(one.kind), parts="; ".join(parts)
     )
 
 
@@ -243,7 +242,7 @@ def group_lines(one: VitalGroupsModel) -> list[str]:
     """Return all that is said of the groups of a vital, the F tests first."""
     if one.groups is None or one.interaction is None:
         text = gettext("{vital}, by {attribute}: no F test. {reason}.")
-        vital = vital_name(one.vital)
+        vital = vital_label(one.vital)
         lines = [text.format(vital=vital, attribute=one.attribute, reason=one.reason)]
     else:
         lines = [one.groups.sentence, one.interaction.sentence]
@@ -401,7 +400,7 @@ def _missing(one: MissingModel) -> MissingModel:
         "{vital}: {n} person has no reading that counts in {state} ({codes})",
         "{vital}: {n} people have no reading that counts in {state} ({codes})",
         count,
-    ).format(vital=vital_name(one.vital), n=count, state=state_name(one.state), codes=codes)
+    ).format(vital=vital_label(one.vital), n=count, state=state_name(one.state), codes=codes)
     return one.model_copy(update={"sentence": sentence})
 
 
@@ -450,7 +449,7 @@ def _alike(one: MissingState) -> str:
 
 def _named(one: MissingState) -> dict[str, object]:
     return {
-        "vital": vital_name(one.kind),
+        "vital": vital_label(one.kind),
         "lacking": people(one.lacking),
         "state": state_name(one.state),
         "others": one.others,

@@ -30,11 +30,11 @@ from dashboard.analysis.say.numbers import (
     p_text,
     pair_text,
     unit_of,
-    vital_name,
 )
 from dashboard.analysis.say.people import flow_csv, told_flow
 from dashboard.languages.current import pgettext
 from dashboard.languages.figures import thousands
+from dashboard.languages.names import vital_label
 from edge_agent.core.vitals import VitalKind
 
 
@@ -49,7 +49,7 @@ def groups_of(response: AnalysisModel) -> tuple[TestGroup, ...]:
         by_model = response.main == "mixed_model"
         rows.setdefault(test.vital, []).append(_row_of(test, period, by_model=by_model))
     return tuple(
-        TestGroup(f"{vital_name(kind)}, {unit_of(kind)}", tuple(own)) for kind, own in rows.items()
+        TestGroup(f"{vital_label(kind)}, {unit_of(kind)}", tuple(own)) for kind, own in rows.items()
     )
 
 

@@ -366,10 +366,24 @@ def _too_few(test: VitalComparison) -> str:
             both = gettext("{people} had both: a paired design may fit.").format(
                 people=people(c.n_both)
             )
-        return _sentences(start, _welch_needs(test), both)
+        text = ngettext(
+            "Welch’s test needs at least {minimum} people on each side with readings in only that "
+            "state; there is {n} for {first} and {n_second} for {second}.",
+            "Welch’s test needs at least {minimum} people on each side with readings in only that "
+            "state; there are {n} for {first} and {n_second} for {second}.",
+            c.n_first_only,
+        )
+        return _sentences(start, _of_sides(text, test), both)
     if test.design is Design.PAIRED or not (c.n_first_only or c.n_second_only):
         return _sentences(start, _pairs_need(test))
-    return _sentences(start, _pairs_need(test), _welch_needs_beside(test))
+    text = ngettext(
+        "Without them, Welch’s test needs at least {minimum} people on each side with readings in "
+        "only that state; there is {n} for {first} and {n_second} for {second}.",
+        "Without them, Welch’s test needs at least {minimum} people on each side with readings in "
+        "only that state; there are {n} for {first} and {n_second} for {second}.",
+        c.n_first_only,
+    )
+    return _sentences(start, _pairs_need(test), _of_sides(text, test))
 
 
 def _pairs_need(test: VitalComparison) -> str:
@@ -390,28 +404,6 @@ def _pairs_need(test: VitalComparison) -> str:
         "It needs at least {minimum} people with readings in both states; there are {n}.",
         c.n_both,
     ).format(minimum=MINIMUM, n=c.n_both)
-
-
-def _welch_needs(test: VitalComparison) -> str:
-    text = ngettext(
-        "Welch’s test needs at least {minimum} people on each side with readings in only that "
-        "state; there is {n} for {first} and {n_second} for {second}.",
-        "Welch’s test needs at least {minimum} people on each side with readings in only that "
-        "state; there are {n} for {first} and {n_second} for {second}.",
-        test.comparison.n_first_only,
-    )
-    return _of_sides(text, test)
-
-
-def _welch_needs_beside(test: VitalComparison) -> str:
-    text = ngettext(
-        "Without them, Welch’s test needs at least {minimum} people on each side with readings in "
-        "only that state; there is {n} for {first} and {n_second} for {second}.",
-        "Without them, Welch’s test needs at least {minimum} people on each side with readings in "
-        "only that state; there are {n} for {first} and {n_second} for {second}.",
-        test.comparison.n_first_only,
-    )
-    return _of_sides(text, test)
 
 
 def _of_sides(text: str, test: VitalComparison) -> str:

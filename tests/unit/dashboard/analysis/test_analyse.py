@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -10,18 +11,17 @@ from dashboard.analysis.answer import response_of
 from dashboard.analysis.comparison import Obstacle
 from dashboard.analysis.means import session_means
 from dashboard.analysis.readings import ReadingGroup
-from dashboard.analysis.request import PAIRS, TESTED_STATES, VITALS, AnalysisQuery, Sample, StateBy
+from dashboard.analysis.request import PAIRS, TESTED_STATES, VITALS, Sample
 from dashboard.analysis.say.cautions import cautions_of
-from dashboard.statistics.t_tests import Method, paired_t
+from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.reader import Reader
 from tests.support.analyses import analysed
-from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, add_session, heart, make_study
+from tests.support.studies import HEART, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
 
 ANGER = (70.0, 82.5, 75.0, 91.0)
@@ -120,55 +120,16 @@ def test_labels_name_a_state_in_any_case_and_others_are_listed(tmp_path: Path) -
     assert {mean.state for mean in found.means} == set(TESTED_STATES)
 
 
-def test_pressure_is_tested_beside_heart_rate(tmp_path: Path) -> None:
-    people = {
-        code: {
-            state: {
-                HEART: [70.0 + n],
-                SYSTOLIC: [120.0 + n * len(state)],
-                DIASTOLIC: [80.0 + n * n * len(state)],
-            }
-            for state in ("anger", "happiness", "neutral")
-        }
-        for n, code in enumerate(("a", "b", "c"))
-    }
-    found = analysed(make_study(tmp_path, people))
-    obstacles = [test.comparison.obstacle for test in found.family]
-    assert obstacles[:3] == [Obstacle.NO_VARIATION] * 3
-    assert {test.comparison.method for test in found.family} == {Method.PAIRED}
-    summaries = {(s.kind, s.state): s.summary for s in found.summaries}
-    summary = summaries[VitalKind.SYSTOLIC, Emotion.ANGER]
-    assert summary is not None
-    assert (summary.n, summary.mean) == (3, 125.0)
-
-
 def test_while_nothing_is_measured_the_example_study_is_shown(tmp_path: Path) -> None:
     path = make_study(tmp_path, FOUR, simulated=True)
     found = analysed(path)
     assert found.sample is Sample.EXAMPLE
     assert found.simulated_readings == found.readings == 12
     add_session(path, "real", heart(anger=75.0))
-    assert analysed(path).sample is Sample.MEASURED
+    measured = analysed(path)
+    assert (measured.sample, measured.simulated_readings) == (Sample.MEASURED, 0)
+    assert measured.participants == ("real",)
     assert analysed(path, sample="example").participants == found.participants
-
-
-def test_without_an_example_the_measured_sessions_are_shown_though_there_are_none(
-    tmp_path: Path,
-) -> None:
-    found = analysed(make_study(tmp_path, {}))
-    assert (found.sample, found.sessions, found.means, found.tests_computed) == (
-        Sample.MEASURED,
-        (),
-        (),
-        0,
-    )
-
-
-def test_measured_sessions_leave_the_example_out(tmp_path: Path) -> None:
-    path = make_study(tmp_path, FOUR)
-    add_session(path, "SIM-1", heart(anger=120.0, neutral=60.0), simulated=True)
-    found = analysed(path, sample="measured")
-    assert (found.simulated_readings, len(found.participants), len(found.sessions)) == (0, 4, 4)
 
 
 def test_only_selected_sessions_count(tmp_path: Path) -> None:
@@ -178,10 +139,6 @@ def test_only_selected_sessions_count(tmp_path: Path) -> None:
     assert sorted(session.id for session in found.sessions) == sorted(ids)
     assert len(found.participants) == 2
     assert analysed(path, sample="selected").sessions == ()
-
-
-def test_a_session_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    path = make_study(tmp_path, FOUR)
     with pytest.raises(StatisticsError, match=r"There is no session 99\. Sessions: 1, 2, 3, 4\."):
         analysed(path, sample="selected", session=[1, 99])
 
@@ -248,29 +205,6 @@ def test_lost_contact_in_one_state_no_longer_makes_a_difference(tmp_path: Path) 
     ) in cautions_of(usual)
 
 
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        ({"count_flagged": ["manual"]}, "manual readings count anyway; choose from out_of_range"),
-        (
-            {"count_flagged": ["contact_lost"], "leave_out_flagged": True},
-            "count_flagged asks for contact_lost; give one of the two",
-        ),
-    ],
-)
-def test_a_contradiction_about_flags_is_refused(asked: dict[str, object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        AnalysisQuery.model_validate(asked)
-
-
-def test_an_endless_reading_is_an_error_that_names_the_participant() -> None:
-    bad = ReadingGroup("P-7", 3, "anger", HEART, frozenset(), False, 2, float("inf"), float("inf"))
-    with pytest.raises(
-        StatisticsError, match="Participant P-7 has a heart_rate reading of inf in session 3"
-    ):
-        session_means([bad])
-
-
 def test_an_absurd_reading_is_an_error_that_names_the_participant(tmp_path: Path) -> None:
     path = make_study(tmp_path, {"P-7": heart(anger=70.0)})
     with write_transaction(path) as connection:
@@ -279,6 +213,11 @@ def test_an_absurd_reading_is_an_error_that_names_the_participant(tmp_path: Path
         StatisticsError, match="Participant P-7 has a heart_rate reading beyond 1e60"
     ):
         analysed(path)
+    endless = ReadingGroup("P-7", 3, "anger", HEART, frozenset(), False, 2, math.inf, math.inf)
+    with pytest.raises(
+        StatisticsError, match="Participant P-7 has a heart_rate reading of inf in session 3"
+    ):
+        session_means([endless])
 
 
 def test_the_observed_emotion_takes_lag_window_and_share_from_the_question(tmp_path: Path) -> None:
@@ -288,17 +227,8 @@ def test_the_observed_emotion_takes_lag_window_and_share_from_the_question(tmp_p
         ExpressionRow(instant(20 + second), 1, 10, mostly(e), mostly(e), e, 120.0, 0.8, True)
         for second, e in enumerate(shown)
     ]
-    add(
-        path,
-        rows,
-        [
-            reading(75, 90.0),
-            reading(87, 80.0),
-            reading(130, 70.0),
-            reading(160, 65.0),
-            reading(900, 60.0),
-        ],
-    )
+    values = {75: 90.0, 87: 80.0, 130: 70.0, 160: 65.0, 900: 60.0}
+    add(path, rows, [reading(at, value) for at, value in values.items()])
     found = analysed(path, state="observed", window=10, lag_heart_rate=5, share=0.8)
     assert [(m.state, m.mean) for m in found.means] == [
         (Emotion.NEUTRAL, 70.0),
@@ -311,38 +241,3 @@ def test_the_observed_emotion_takes_lag_window_and_share_from_the_question(tmp_p
         (Emotion.NEUTRAL, 75.0),
         (Emotion.ANGER, 90.0),
     ]
-
-
-def test_programs_get_the_same_numbers_unrounded(tmp_path: Path) -> None:
-    found = analysed(make_study(tmp_path, FOUR))
-    answer = response_of(found)
-    tests = found.family[0].comparison.tests
-    assert tests is not None
-    first = answer.comparisons[0]
-    assert (first.t, first.df, first.p, first.holm_p) == (
-        tests.t.t,
-        tests.t.df,
-        tests.t.p,
-        tests.holm_p,
-    )
-    assert first.g_interval is not None
-    assert (first.g, first.g_interval.low) == (tests.effect.g, tests.effect.interval.low)
-    assert (first.unit, first.method, first.n_first, first.n_second) == ("/min", "paired", 4, 4)
-    assert [shapiro.of for shapiro in first.shapiro] == ["differences"]
-    assert answer.comparisons[-1].obstacle == "too_few"
-    assert (answer.comparisons[-1].t, answer.comparisons[-1].n_first) == (None, 0)
-    assert answer.question.state is StateBy.CONDITION
-    assert len(answer.means) == 12
-    assert [state.n for state in answer.states] == [4, 4, 4, 0, 0, 0, 0, 0, 0]
-
-
-def test_programs_get_both_groups_of_welchs_test(tmp_path: Path) -> None:
-    people = {f"A-{n}": heart(anger=value) for n, value in enumerate(ANGER)}
-    people |= {f"N-{n}": heart(neutral=value) for n, value in enumerate(NEUTRAL[:3])}
-    answer = response_of(analysed(make_study(tmp_path, people)))
-    first = answer.comparisons[0]
-    assert (first.method, first.n_first, first.n_second, first.left_out) == ("welch", 4, 3, 0)
-    assert [shapiro.of for shapiro in first.shapiro] == ["anger", "neutral"]
-    assert first.rank is not None
-    assert (first.rank.name, first.rank.exact) == ("mann_whitney", True)
-    assert answer.tests_computed == 1

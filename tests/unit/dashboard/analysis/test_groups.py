@@ -1,4 +1,4 @@
-"""Any states, and groups of people by an attribute."""
+"""Any states, groups of people by an attribute, and who lacks a state."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from dashboard.analysis.groups import MissingMeasure, compare_missing
+from dashboard.analysis.means import StateMean
 from dashboard.analysis.planning import PreregistrationDocument, compared, preregister
-from dashboard.analysis.request import PAIRS, AnalysisQuery, pairs_of
+from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.results import MissingModel
 from dashboard.analysis.say.people import flow_csv
 from dashboard.commands.analyse import report
 from edge_agent.core.study import AttributeUse
 from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.study import Study
 from tests.support.analyses import answered
-from tests.support.studies import add_session, heart, make_study
+from tests.support.studies import HEART, add_session, heart, make_study
 
 FILMS = ("rest", "Film A", "film b")
 
@@ -46,16 +49,6 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if kind:
             tell(path, code, sex=kind)
     return path
-
-
-def test_the_default_states_keep_their_pairs_and_more_states_have_all_of_theirs() -> None:
-    assert [tuple(map(str, pair)) for pair in PAIRS] == [
-        ("anger", "neutral"),
-        ("happiness", "neutral"),
-        ("anger", "happiness"),
-    ]
-    assert pairs_of(("a", "b")) == (("b", "a"),)
-    assert len(pairs_of(tuple("abcdef"))) == 15
 
 
 def test_states_are_labels_of_stimuli_in_any_case(study: Path) -> None:
@@ -96,7 +89,6 @@ def test_two_states_are_one_test_and_six_are_fifteen(tmp_path: Path) -> None:
         ({"states": ("anger", " Anger")}, "named twice"),
         ({"states": ("anger", " ")}, "no name"),
         ({"states": ("anger", "film a"), "state": "observed"}, "film a is no emotion"),
-        ({"states": ("anger", "film a"), "state": "reported"}, "film a is no emotion"),
     ],
 )
 def test_states_that_cannot_be_compared_are_refused(asked: dict[str, object], problem: str) -> None:
@@ -190,3 +182,39 @@ def test_states_and_group_are_part_of_what_is_preregistered(study: Path) -> None
         "states: preregistered rest, Film A, film b, asked rest, Film A.",
         "group: preregistered sex, asked none.",
     )
+
+
+REST = {"a": 70.0, "b": 66.0, "c": 73.0, "x": 71.0, "y": 64.0, "z": 69.0}
+
+
+NEUTRAL = {"a": 81.0, "b": 78.5, "c": 83.0, "x": 73.0, "y": 65.5, "z": 71.5}
+
+
+def measures_of(*, changes: bool) -> list[MissingMeasure]:
+    means = [StateMean(code, HEART, "neutral", value, 9, False) for code, value in NEUTRAL.items()]
+    means += [StateMean(code, HEART, "anger", 80.0, 9, False) for code in "xyz"]
+    at_rest = {(HEART, code): value for code, value in REST.items()}
+    lacking = [MissingModel(vital=HEART, state="anger", participants=("a", "b", "c"), sentence="")]
+    [missing] = compare_missing(lacking, means, at_rest, changes=changes)
+    assert (missing.lacking, missing.others) == (3, 3)
+    return list(missing.measures)
+
+
+def test_levels_and_reactions_are_compared_at_rest_and_in_other_states() -> None:
+    measures = measures_of(changes=False)
+    assert [(one.state, one.less) for one in measures] == [
+        ("baseline", ""),
+        ("neutral", ""),
+        ("neutral", "baseline"),
+    ]
+    # R 4.2.2: p.adjust(c(t.test(rest) …), "holm") of the three
+    assert [one.adjusted_p for one in measures] == pytest.approx(
+        [0.59700507, 0.04688145, 0.00742066], rel=1e-6
+    )
+
+
+def test_a_change_from_baseline_is_a_reaction_itself() -> None:
+    assert [(one.state, one.less) for one in measures_of(changes=True)] == [
+        ("baseline", ""),
+        ("neutral", ""),
+    ]

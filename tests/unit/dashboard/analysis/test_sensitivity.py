@@ -1,18 +1,37 @@
-"""The table that shows whether a result depends on window and lag."""
+"""Tables of what other windows, lags and settling times come to."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 
+from dashboard.analysis.answer import response_of
 from dashboard.analysis.comparison import Decision, compare_family, decide_family
+from dashboard.analysis.say.cautions import warnings_of
 from dashboard.analysis.sensitivity import Conclusion, MatchingChoice, choices_around, sensitivity
 from edge_agent.core.errors import StatisticsError
+from edge_agent.store.database.schema import migrate, write_transaction
+from tests.support.analyses import analysed
+from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, add_stimuli
 
 CHOSEN = MatchingChoice(10.0, 5.0, 45.0)
+
+
 LONG = MatchingChoice(20.0, 5.0, 45.0)
+
+
 SHORT = MatchingChoice(5.0, 5.0, 45.0)
+
+
 NEUTRAL = {"a": 70.0, "b": 65.0, "c": 80.0, "d": 72.0}
+
+
 RISEN = {"a": 76.0, "b": 70.5, "c": 86.5, "d": 78.0}
+
+
 UNSTEADY = {"a": 60.0, "b": 78.0, "c": 79.0, "d": 77.0}
 
 
@@ -52,34 +71,6 @@ def test_a_row_has_the_numbers_of_its_setting_and_they_are_those_of_the_whole_co
     assert empty.decision == Decision(None, 0, 3)
 
 
-def test_values_that_do_not_vary_have_a_difference_and_no_test() -> None:
-    flat = {code: value + 1 for code, value in NEUTRAL.items()}
-    (found,) = sensitivity(CHOSEN, [CHOSEN], {CHOSEN: decide_family([(flat, NEUTRAL)])}.__getitem__)
-    assert found.variants[0].decision.difference == pytest.approx(1)
-    assert (found.variants[0].conclusion, found.variants[0].decision.p) == (
-        Conclusion.NO_TEST,
-        None,
-    )
-
-
-def test_a_fall_is_called_lower() -> None:
-    fallen = {code: value - 6 - value / 100 for code, value in NEUTRAL.items()}
-    (found,) = sensitivity(CHOSEN, [], {CHOSEN: family(fallen)}.__getitem__)
-    assert found.chosen.conclusion is Conclusion.LOWER
-    assert found.variants == ()
-
-
-def test_the_chosen_setting_is_computed_once() -> None:
-    tried: list[MatchingChoice] = []
-
-    def compute(setting: MatchingChoice) -> tuple[Decision, ...]:
-        tried.append(setting)
-        return VARIANTS[setting]
-
-    sensitivity(CHOSEN, [CHOSEN, LONG], compute)
-    assert tried == [CHOSEN, LONG]
-
-
 def test_settings_around_are_half_the_same_and_twice_with_the_chosen_one_among_them() -> None:
     found = choices_around(CHOSEN)
     assert len(found) == 9 and CHOSEN in found
@@ -90,3 +81,66 @@ def test_settings_around_are_half_the_same_and_twice_with_the_chosen_one_among_t
 def test_families_of_different_size_are_refused() -> None:
     with pytest.raises(StatisticsError, match="gives 1 comparisons, and .* gives 2"):
         sensitivity(CHOSEN, [LONG], {CHOSEN: VARIANTS[CHOSEN], LONG: family(RISEN)}.__getitem__)
+
+
+LATENCY_S = 10
+RESPONSE_S = 30
+STIMULUS_S = 40
+EFFECT = 6.0
+
+
+def slow_study(folder: Path) -> Path:
+    """Six people, three stimuli of 40 s in every order, and a heart that has followed after 30 s:
+    nothing happens for 10 s, then it goes to 6 /min more in anger, and back in the others.
+    """
+    path = folder / "affect-edge.db"
+    migrate(path)
+    for number, order in enumerate(itertools.permutations(("neutral", "anger", "happiness"))):
+        at = 0.0
+        level = 60.0 + number
+        states: dict[str, Sequence[float]] = {}
+        for label in order:
+            aim = EFFECT * (label == "anger")
+            way = [
+                min(1.0, max(0.0, (second + 0.5 - LATENCY_S) / (RESPONSE_S - LATENCY_S)))
+                for second in range(STIMULUS_S)
+            ]
+            states[label] = [level + at + (aim - at) * part for part in way]
+            at = aim
+        add_stimuli(path, f"P-{number}", states)
+    return path
+
+
+@pytest.mark.parametrize(("skipped", "found"), [(0, 0.333), (10, 0.556), (30, 1.0)])
+def test_a_slow_response_is_found_whole_once_its_time_is_left_out(
+    tmp_path: Path, skipped: float, found: float
+) -> None:
+    path = slow_study(tmp_path)
+    query: dict[str, object] = {"vital": ["heart_rate"], "settling_heart_rate": skipped}
+    comparison = analysed(path, **query).family[0].comparison
+    assert comparison.difference == pytest.approx(found * EFFECT, abs=0.05)
+
+
+def test_the_settling_time_is_that_of_each_vital_and_what_it_takes_is_counted(
+    tmp_path: Path,
+) -> None:
+    path = slow_study(tmp_path)
+    with write_transaction(path) as connection:
+        connection.execute("UPDATE vital SET kind = 'systolic' WHERE at / 1000 % 40 = 17")
+    found = analysed(path, sensitivity=True)
+    settling = {one.vital: (one.seconds, one.readings, one.emptied) for one in found.settling}
+    assert settling[HEART][:2] == (10.0, 6 * 3 * 10)
+    assert settling[HEART][2] == settling[DIASTOLIC][2] == 0
+    assert (settling[SYSTOLIC][0], settling[SYSTOLIC][2]) == (30.0, settling[SYSTOLIC][1])
+    assert settling[SYSTOLIC][1] > 0
+    variants = found.settling_sensitivity[0].variants
+    assert [one.choice.settling_s(HEART) for one in variants] == [0.0, 5.0, 10.0, 20.0]
+    assert found.settling_sensitivity[0].chosen.decision.p == next(
+        test.comparison.tests.t.p for test in found.family if test.comparison.tests is not None
+    )
+    differences = [one.decision.difference or 0.0 for one in variants]
+    assert differences == sorted(differences) and differences[0] < differences[-1]
+    assert any("too short for this vital" in text for text in warnings_of(found))
+    answer = response_of(found)
+    assert [one.settling for one in answer.settling_sensitivity[3].variants] == [0, 15, 30, 60]
+    assert answer.sensitivity == ()

@@ -79,12 +79,15 @@ def traces(chart: Chart) -> dict[str, dict[str, Any]]:
 
 
 def test_shares_are_stacked_as_steps_in_the_colour_of_their_category_without_unseen_ones() -> None:
-    drawn = traces(draw(trend((0.25, 1.0), (60, 60))))
+    chart = draw(trend((0.25, 1.0), (60, 60)))
+    drawn = traces(chart)
     assert set(drawn) == {"happiness", "uncertain"}
     assert drawn["happiness"]["fillcolor"] == "var(--emotion-happiness)"
     assert drawn["happiness"]["line"]["shape"] == "hv"
     assert drawn["happiness"]["x"] == [START, START + BUCKET, START + 2 * BUCKET]
     assert drawn["happiness"]["y"] == [0.25, 1.0, 0.0], "the last step ends where the range ends"
+    assert chart.time_axis
+    assert chart.figure["layout"]["xaxis"]["range"] == [START, START + 2 * BUCKET]
 
 
 def test_a_bucket_without_rows_is_an_empty_place_and_says_so() -> None:
@@ -93,55 +96,34 @@ def test_a_bucket_without_rows_is_an_empty_place_and_says_so() -> None:
     assert drawn["happiness"]["hovertemplate"][1] == "no data"
 
 
-def test_a_silent_source_breaks_line_and_band() -> None:
-    heart = vital(VitalKind.HEART_RATE, (70.0, 72.0, None, None, None, None, None, 74.0, 75.0))
-    drawn = traces(draw(trend((1.0,) * 9, (60,) * 9), heart))
-    assert drawn["heart rate"]["y"] == [70.0, 72.0, None, 74.0, 75.0, None]
-    assert drawn["heart rate, least to most"]["y"] == [
-        75.0,
-        77.0,
-        67.0,
-        65.0,
-        None,
-        79.0,
-        80.0,
-        70.0,
-        69.0,
-        None,
-    ]
-
-
-def test_two_readings_hours_apart_are_not_joined() -> None:
-    apart = (70.0, *(None,) * (3_600_000 // BUCKET), 72.0)
-    heart = vital(VitalKind.HEART_RATE, apart)
-    drawn = traces(draw(trend((1.0,) * len(apart), (60,) * len(apart)), heart))
-    assert drawn["heart rate"]["y"] == [70.0, None, 72.0, None]
-
-
-def test_the_pace_of_a_slow_cuff_is_no_gap() -> None:
-    cuff = vital(VitalKind.SYSTOLIC, (120.0, None, 122.0, None, 124.0, None, 126.0))
-    assert traces(draw(trend((1.0,) * 7, (60,) * 7), cuff))["systolic"]["y"] == [
-        120.0,
-        122.0,
-        124.0,
-        126.0,
-        None,
-    ]
-
-
-def test_a_single_reading_is_a_point_without_a_band() -> None:
-    drawn = traces(draw(trend((1.0,), (60,)), vital(VitalKind.DIASTOLIC, (80.0,))))
-    assert drawn["diastolic"]["y"] == [80.0, None]
-    assert drawn["diastolic, least to most"]["x"] == []
-
-
-def test_everything_lies_on_one_time_axis() -> None:
-    heart = vital(VitalKind.HEART_RATE, (70.0, 71.0))
-    cuff = vital(VitalKind.SYSTOLIC, (120.0, 121.0))
-    chart = draw(trend((1.0, 1.0), (60, 60)), heart, cuff)
-    assert chart.time_axis
-    assert {trace.get("xaxis", "x") for trace in chart.figure["data"]} == {"x"}
-    assert chart.figure["layout"]["xaxis"]["range"] == [START, START + 2 * BUCKET]
+@pytest.mark.parametrize(
+    ("kind", "means", "line", "band"),
+    [
+        (
+            VitalKind.HEART_RATE,
+            (70.0, 72.0, None, None, None, None, None, 74.0, 75.0),
+            [70.0, 72.0, None, 74.0, 75.0, None],
+            [75.0, 77.0, 67.0, 65.0, None, 79.0, 80.0, 70.0, 69.0, None],
+        ),
+        (VitalKind.HEART_RATE, (70.0, *(None,) * 60, 72.0), [70.0, None, 72.0, None], []),
+        (
+            VitalKind.SYSTOLIC,
+            (120.0, None, 122.0, None, 124.0),
+            [120.0, 122.0, 124.0, None],
+            [125.0, 127.0, 129.0, 119.0, 117.0, 115.0, None],
+        ),
+        (VitalKind.DIASTOLIC, (80.0,), [80.0, None], []),
+    ],
+    ids=["silent source", "hours apart", "slow cuff", "single reading"],
+)
+def test_lines_break_where_a_source_was_silent_and_nowhere_else(
+    kind: VitalKind, means: Values, line: list[float | None], band: list[float | None]
+) -> None:
+    many = len(means)
+    drawn = traces(draw(trend((1.0,) * many, (60,) * many), vital(kind, means)))
+    name = str(kind).replace("_", " ")
+    assert drawn[name]["y"] == line
+    assert drawn[f"{name}, least to most"]["y"] == band
 
 
 def test_the_chart_is_described_in_words() -> None:
@@ -150,12 +132,8 @@ def test_the_chart_is_described_in_words() -> None:
         "Uncertain 50 %, happiness 50 % of 120 recorded rows; 1 of 3 intervals without a face or "
         "recording; heart rate 75 /min on average, from 65 to 85."
     )
-
-
-def test_an_empty_range_is_described_in_words() -> None:
-    assert draw(trend((None,), (0,)), vital(VitalKind.HEART_RATE, (None,))).sentence == (
-        "No expression was recorded in this range."
-    )
+    nothing = draw(trend((None,), (0,)), vital(VitalKind.HEART_RATE, (None,)))
+    assert nothing.sentence == "No expression was recorded in this range."
 
 
 def test_the_table_has_a_row_for_each_bucket_that_holds_anything() -> None:
@@ -243,11 +221,8 @@ def test_two_ranges_are_compared_by_the_means_of_all_their_rows() -> None:
         "uncertain, %": ("50", "80", "−30"),
         "heart rate, /min": ("75.0", "77.0", "−2.0"),
     }
-
-
-def test_what_one_range_lacks_is_empty_and_has_no_difference() -> None:
-    rows = compared_rows(data((1.0,), (70.0,)), data((None,), (None,)))
-    assert [(row.name, row.there, row.difference) for row in rows] == [
+    lacking = compared_rows(data((1.0,), (70.0,)), data((None,), (None,)))
+    assert [(row.name, row.there, row.difference) for row in lacking] == [
         ("happiness, %", "", ""),
         ("heart rate, /min", "", ""),
     ]

@@ -1,19 +1,30 @@
-"""Cohen's kappa against the formulas of Fleiss, Cohen and Everitt computed in R, and what it
-refuses.
-"""
+"""Cohen's kappa against R, and agreement of two instruments against R (aov) and pingouin 0.5."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from dashboard.statistics.agreement import Judgement, NoInterval, cohens_kappa
-from dashboard.statistics.samples import Interval, NoVariationError, TooFewError
+from dashboard.statistics.agreement import (
+    Judgement,
+    NoInterval,
+    cohens_kappa,
+    intraclass_correlation,
+    limits_of_agreement,
+)
+from dashboard.statistics.samples import NoVariationError, TooFewError
 
 Table = tuple[tuple[int, ...], ...]
+
+
 THREE: Table = ((20, 5, 3), (4, 15, 6), (1, 2, 24))
+
+
 TWO: Table = ((8, 1), (2, 9))
+
+
 CROSSED: Table = ((0, 3), (4, 1))
+
 
 # R 4.2.2, base R, from the table's shares: po, pe, kappa, and kappa ± qt(.975, n - 1) * se * sqrt(n
 # / (n - 1)), with se by Fleiss, Cohen & Everitt 1969, eq. 13: sqrt((A + B - C) / (n * (1 - pe)^4))
@@ -120,14 +131,48 @@ def test_labels_come_in_the_order_given_and_others_after_them() -> None:
     assert found.table == ((1, 0, 0), (0, 0, 1), (0, 0, 0))
 
 
-def test_sources_that_speak_independently_have_a_kappa_of_0() -> None:
-    found = cohens_kappa(judgements(((4, 4), (4, 4))))
-    assert (found.kappa, found.interval) == (0.0, found.interval)
-    assert isinstance(found.interval, Interval) and found.interval.low < 0 < found.interval.high
-
-
 def test_nothing_said_and_one_label_only_are_refused() -> None:
     with pytest.raises(TooFewError, match="at least 1 judgement by both sources; there are 0"):
         cohens_kappa([])
     with pytest.raises(NoVariationError, match="both sources gave a every time"):
         cohens_kappa(judgements(((5,),)))
+
+
+PEOPLE = ["a", "a", "a", "b", "b", "c", "c", "c", "c", "d"]
+
+
+DIFFERENCES = [1.5, 2.25, 0.5, -1, 0.25, 3, 2.5, 4, 3.25, 0.75]
+
+
+FIRST = [62.0, 71.5, 80.25, 55.0, 90.0, 68.0]
+
+
+SECOND = [64.5, 70.0, 84.0, 58.5, 93.0, 69.0]
+
+
+def test_limits_count_what_people_differ_by_and_what_each_varies_by() -> None:
+    found = limits_of_agreement(PEOPLE, DIFFERENCES)
+    assert (found.n, found.people) == (10, 4)
+    numbers = (found.bias, found.sd, found.limits.low, found.limits.high)
+    known = (1.7, 1.72937104357313, -1.68956724540333, 5.08956724540333)
+    assert numbers == pytest.approx(known, rel=1e-12)
+
+
+def test_limits_of_one_person_or_of_single_differences_are_refused() -> None:
+    with pytest.raises(TooFewError, match="there are 3 of 1"):
+        limits_of_agreement(["a"] * 3, [1.0, 2.0, 3.0])
+    with pytest.raises(TooFewError, match="there are 3 of 3"):
+        limits_of_agreement(["a", "b", "c"], [1.0, 2.0, 3.0])
+
+
+def test_an_intraclass_correlation_is_that_of_pingouin() -> None:
+    found = intraclass_correlation(FIRST, SECOND)
+    assert found.icc == pytest.approx(0.9772098788976831, rel=1e-12)
+    assert (round(found.interval.low, 2), round(found.interval.high, 2)) == (0.71, 1.0)
+
+
+def test_instruments_that_differ_by_a_constant_have_no_correlation_to_tell() -> None:
+    with pytest.raises(NoVariationError, match="the same amount in everybody"):
+        intraclass_correlation([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])
+    with pytest.raises(TooFewError, match="there are 2"):
+        intraclass_correlation([1.0, 2.0], [2.0, 3.0])

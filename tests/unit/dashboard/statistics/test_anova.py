@@ -1,4 +1,4 @@
-"""Repeated-measures analysis of variance against literals from R, and what it refuses."""
+"""Analyses of variance against literals from R 4.2.2, and what they refuse."""
 
 from __future__ import annotations
 
@@ -6,17 +6,11 @@ import math
 
 import pytest
 
-from dashboard.statistics.anova import repeated_anova
+from dashboard.statistics.anova import mixed_anova, repeated_anova
 from dashboard.statistics.samples import NoVariationError, TooFewError
-from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.errors import StatisticsError
 from tests.support.statistics.known_designs import STATES, VARIANCES, KnownVariance
-from tests.support.statistics.known_statistics import HEART
-
-
-def close(value: float) -> object:
-    """Equal to a relative 1e-9, however large or small the value."""
-    return pytest.approx(value, rel=1e-9, abs=0)
+from tests.support.statistics.known_statistics import close
 
 
 @pytest.mark.parametrize("known", VARIANCES, ids=str)
@@ -30,12 +24,6 @@ def test_the_analysis_of_variance_equals_r(known: KnownVariance) -> None:
     )
     assert (found.n, found.states) == (len(known.states[0]), len(known.states))
     assert found.corrected_df == (found.epsilon * found.df_states, found.epsilon * found.df_error)
-
-
-def test_with_two_states_it_is_the_paired_t_test() -> None:
-    found = repeated_anova(HEART)
-    test = paired_t(*HEART)
-    assert (found.f, found.p, found.epsilon) == (close(test.t**2), close(test.p), close(1.0))
 
 
 def test_the_order_of_states_and_a_constant_for_each_participant_change_nothing() -> None:
@@ -68,3 +56,60 @@ def test_missing_values_and_single_states_are_refused() -> None:
         repeated_anova([[1.0, 2.0, 3.0]])
     with pytest.raises(StatisticsError, match="nan is not a finite number"):
         repeated_anova([[1.0, 2.0, 3.0], [2.0, math.nan, 6.0]])
+
+
+FIRST = (
+    (71.2, 74.1, 79.3),
+    (64.5, 66.0, 70.2),
+    (80.1, 79.4, 86.6),
+    (69.9, 73.2, 72.8),
+    (75.0, 77.7, 84.1),
+)
+
+
+SECOND = ((70.3, 69.1, 70.9), (62.8, 66.4, 65.0), (77.7, 78.2, 79.9), (84.0, 81.5, 85.1))
+
+
+THIRD = ((66.1, 70.4, 68.8), (73.5, 74.9, 80.2), (58.9, 63.0, 60.1))
+
+
+def test_three_unequal_groups_and_three_states_give_what_r_gives() -> None:
+    found = mixed_anova([FIRST, SECOND, THIRD])
+    # summary(aov(v ~ g * s + Error(p / s)))
+    assert found.groups.f == pytest.approx(0.831671638038287, rel=1e-9)
+    assert found.groups.df == (2, 9)
+    assert found.groups.p == pytest.approx(0.466198676305987, rel=1e-9)
+    assert found.interaction.f == pytest.approx(3.08686714329895, rel=1e-9)
+    # anova(lm(y ~ g), X = ~1, test = "Spherical"): the G-G p
+    assert found.interaction.p == pytest.approx(0.0639013590594065, rel=1e-9)
+    assert found.interaction.df == (4 * found.epsilon, 18 * found.epsilon)
+    assert found.groups.partial_eta_squared == pytest.approx(
+        2 * 131.205611111111 / (2 * 131.205611111111 + 1419.85183333333), rel=1e-9
+    )
+    assert (found.sizes, found.states) == ((5, 4, 3), 3)
+
+
+def test_two_groups_and_two_states_give_what_r_gives() -> None:
+    found = mixed_anova([[row[:2] for row in FIRST], [row[:2] for row in SECOND]])
+    assert found.groups.f == pytest.approx(0.0200503987247518, rel=1e-9)
+    assert found.groups.p == pytest.approx(0.891385473612506, rel=1e-9)
+    assert found.interaction.f == pytest.approx(1.67872271098077, rel=1e-9)
+    assert found.interaction.p == pytest.approx(0.236179984726834, rel=1e-9)
+    assert found.epsilon == 1
+
+
+def test_what_cannot_be_compared_is_refused_with_the_reason() -> None:
+    with pytest.raises(TooFewError, match="at least 3 people with all states; one has 2"):
+        mixed_anova([FIRST, SECOND[:2]])
+    with pytest.raises(StatisticsError, match="from 2 on; there is 1"):
+        mixed_anova([FIRST])
+    with pytest.raises(StatisticsError, match="in each of 2 states"):
+        mixed_anova([FIRST, [row[:2] for row in SECOND]])
+    with pytest.raises(StatisticsError, match="not finite"):
+        mixed_anova([FIRST, [*SECOND, (float("nan"), 1.0, 2.0)]])
+    flat = [(1.0, 2.0, 4.0)] * 3
+    with pytest.raises(NoVariationError, match="do not differ from each other"):
+        mixed_anova([flat, flat])
+    shifted = [(1.0, 2.0, 4.0), (2.0, 3.0, 5.0), (5.0, 6.0, 8.0)]
+    with pytest.raises(NoVariationError, match="by the same amounts"):
+        mixed_anova([shifted, shifted])

@@ -1,31 +1,40 @@
-"""What time in the session does to a difference, against R 4.2.2 (``lm``)."""
+"""Effects of time in the session (R 4.2.2) and of misread faces (simulated) on a difference."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from dashboard.statistics.period import OneWayError, adjusted_for_time, drift
+from dashboard.statistics.period import OneWayError, Recall, adjusted_for_time, attenuation, drift
 from dashboard.statistics.samples import TooFewError
 from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.errors import StatisticsError
 
 FIRST = (71.0, 80.0, 66.5, 84.2, 90.0, 77.0)
+
+
 SECOND = (70.0, 78.0, 69.0, 83.0, 85.0, 79.0)
+
+
 GAPS = (5.0, -5.0, 4.0, -3.0, 6.0, -2.0)
 
 
 def test_the_difference_at_equal_times_equals_r() -> None:
     # summary(lm(I(a - b) ~ g)) and confint
     found = adjusted_for_time(FIRST, SECOND, GAPS)
-    assert found.difference == pytest.approx(0.696992481203008, rel=1e-12)
-    assert found.error == pytest.approx(1.261657518344376, rel=1e-12)
-    assert found.t == pytest.approx(0.552441903661498, rel=1e-12)
-    assert found.p == pytest.approx(0.610061481428678, rel=1e-12)
-    assert found.slope == pytest.approx(0.103609022556391, rel=1e-12)
-    assert (found.interval.low, found.interval.high) == pytest.approx(
-        (-2.80593036004023, 4.19991532244625), rel=1e-12
+    numbers = (found.difference, found.error, found.t, found.p, found.slope)
+    assert numbers == pytest.approx(
+        (
+            0.696992481203008,
+            1.261657518344376,
+            0.552441903661498,
+            0.610061481428678,
+            0.103609022556391,
+        ),
+        rel=1e-12,
     )
+    ends = (-2.80593036004023, 4.19991532244625)
+    assert (found.interval.low, found.interval.high) == pytest.approx(ends, rel=1e-12)
     assert found.df == 4
 
 
@@ -73,3 +82,26 @@ def test_too_few_and_missing_times_are_refused() -> None:
         drift([], [], np.array([]), np.array([]))
     with pytest.raises(StatisticsError, match="6 pairs need as many times between, not 5"):
         adjusted_for_time(FIRST, SECOND, GAPS[:5])
+
+
+def test_nothing_misread_leaves_all_and_a_coin_leaves_nothing() -> None:
+    assert attenuation(Recall(1.0, 300), Recall(1.0, 300)).factor == 1.0
+    assert attenuation(Recall(0.5, 300), Recall(0.5, 300)).factor == 0.0
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.9, 0.9), (0.5, 1.0), (0.857, 0.904)])
+def test_the_factor_is_what_simulated_misreading_leaves(first: float, second: float) -> None:
+    rng = np.random.default_rng(2)
+    truth = rng.random(400_000) < 0.5
+    right = rng.random(400_000) < np.where(truth, first, second)
+    called = np.where(right, truth, ~truth)
+    values = np.where(truth, 10.0, 0.0) + rng.normal(0, 1, 400_000)
+    left = (values[called].mean() - values[~called].mean()) / 10
+    found = attenuation(Recall(first, 287), Recall(second, 1182))
+    assert found.factor == pytest.approx(left, abs=0.005)
+    assert found.interval.low < found.factor <= found.interval.high
+
+
+def test_a_recall_without_pictures_is_refused() -> None:
+    with pytest.raises(StatisticsError, match=r"not 0\.8 of 0"):
+        attenuation(Recall(0.8, 0), Recall(0.9, 10))

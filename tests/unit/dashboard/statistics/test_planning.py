@@ -1,4 +1,4 @@
-"""How many people a study needs, against R 4.2.2."""
+"""Power and sample sizes against R 4.2.2, and what they refuse."""
 
 from __future__ import annotations
 
@@ -8,9 +8,93 @@ import numpy as np
 import pytest
 
 from dashboard.statistics.period import adjusted_for_time
-from dashboard.statistics.planning import Design, difference_sd, plan_study, planned_power
+from dashboard.statistics.planning import (
+    Design,
+    difference_sd,
+    plan_study,
+    planned_power,
+    power_of,
+    sample_size,
+    still_needed,
+)
+from dashboard.statistics.samples import NoVariationError, TooFewError
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
+from tests.support.statistics.known_statistics import HEART, UNEQUAL
+
+PAIRED = Method.PAIRED
+WELCH = Method.WELCH
+
+
+# R 4.2.2: power.t.test(n, delta, sd = 1, type = "paired" and "two.sample", strict = TRUE)$power
+POWERS = (
+    (3, 1.5, 0.31638186155934267, 0.29319470030587313),
+    (12, 0.8, 0.71366006560024464, 0.46575928830292335),
+    (24, 0.2, 0.15558114152307367, 0.1041715606412319),
+    (100, 0.3, 0.84394710273766371, 0.56005925358089947),
+    (10_000, 0.04, 0.9793074919526521, 0.80739325279731866),
+)
+
+
+# R 4.2.2: ceiling(power.t.test(power, delta, sd = 1, type = …, strict = TRUE, tol = 1e-12)$n), at
+# least 3
+SIZES = (
+    (0.1, 0.8, 787, 1571),
+    (0.5, 0.8, 34, 64),
+    (0.8, 0.8, 15, 26),
+    (2.0, 0.9, 5, 7),
+    (6.0, 0.8, 3, 3),
+)
+
+
+@pytest.mark.parametrize(("n", "effect", "paired", "groups"), POWERS)
+def test_power_equals_r(n: int, effect: float, paired: float, groups: float) -> None:
+    assert power_of(PAIRED, n, effect) == pytest.approx(paired, rel=1e-9)
+    assert power_of(WELCH, n, effect) == pytest.approx(groups, rel=1e-9)
+    assert power_of(PAIRED, n, -effect) == power_of(PAIRED, n, effect)
+
+
+@pytest.mark.parametrize(("effect", "power", "paired", "groups"), SIZES)
+def test_sizes_equal_r(effect: float, power: float, paired: int, groups: int) -> None:
+    assert sample_size(PAIRED, effect, power).n == paired
+    assert sample_size(WELCH, effect, power).n == groups
+
+
+def test_what_is_still_needed_comes_from_the_spread_and_not_from_the_difference() -> None:
+    found = still_needed(*HEART, PAIRED, 2.0)
+    sd = float(np.std(np.subtract(*HEART), ddof=1))
+    assert found.sd == pytest.approx(sd, rel=1e-12)
+    assert found.size == sample_size(PAIRED, 2.0 / found.sd)
+    assert found.more_first == found.size.n - 12
+    assert still_needed(*HEART, PAIRED, 20.0).more_first == 0
+    raised = still_needed([x + 64 for x in HEART[0]], HEART[1], PAIRED, 2.0)
+    assert raised.more_first == found.more_first
+
+
+def test_groups_of_unequal_size_each_say_what_they_lack() -> None:
+    found = still_needed(*UNEQUAL, WELCH, 5.0)
+    assert (found.more_first, found.more_second) == (found.size.n - 5, found.size.n - 9)
+
+
+def test_what_nobody_could_find_or_plan_is_refused() -> None:
+    with pytest.raises(StatisticsError, match="an effect of 0, more than 10,000 participants"):
+        sample_size(PAIRED, 0.0)
+    with pytest.raises(StatisticsError, match="an effect of 0.01, more than 10,000 participants"):
+        sample_size(WELCH, 0.01)
+    for power in (0.05, 1.0, math.nan):
+        with pytest.raises(StatisticsError, match="a power lies above 0.05 and below 1"):
+            sample_size(PAIRED, 0.8, power)
+    with pytest.raises(StatisticsError, match="finite number, not nan"):
+        sample_size(PAIRED, math.nan)
+    with pytest.raises(StatisticsError, match="at least 3 participants a side, not 2"):
+        power_of(PAIRED, 2, 1.0)
+
+
+def test_without_a_spread_nothing_is_planned() -> None:
+    with pytest.raises(TooFewError, match="at least 3 participants with both states; there are 2"):
+        still_needed([1.0, 2.0], [2.0, 5.0], PAIRED, 5.0)
+    with pytest.raises(NoVariationError):
+        still_needed([1.0, 2.0, 3.0], [2.0, 3.0, 4.0], PAIRED, 5.0)
 
 
 def test_two_groups_are_those_of_power_t_test() -> None:
@@ -45,11 +129,6 @@ def test_a_family_and_an_uneven_order_take_more_people() -> None:
     assert planned_power(Design(Method.PAIRED, 0.5, tests=9), nine.n - 1, 0.05 / 9) < 0.8
 
 
-def test_the_spread_of_differences_falls_with_the_correlation() -> None:
-    assert difference_sd(10.0, 0.5) == 10.0
-    assert difference_sd(10.0, 0.0) == pytest.approx(10 * math.sqrt(2))
-
-
 @pytest.mark.parametrize(
     ("design", "power", "text"),
     [
@@ -65,7 +144,9 @@ def test_a_plan_that_cannot_be_says_why(design: Design, power: float, text: str)
         plan_study(design, power)
 
 
-def test_impossible_spreads_are_refused() -> None:
+def test_the_spread_of_differences_falls_with_the_correlation() -> None:
+    assert difference_sd(10.0, 0.5) == 10.0
+    assert difference_sd(10.0, 0.0) == pytest.approx(10 * math.sqrt(2))
     with pytest.raises(StatisticsError, match="above 0"):
         difference_sd(0.0, 0.5)
     with pytest.raises(StatisticsError, match="from -1 to below 1"):

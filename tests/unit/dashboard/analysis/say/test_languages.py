@@ -145,19 +145,5 @@ def test_no_word_of_an_analysis_stands_outside_the_catalogue(
     assert bare == {}
 
 
-def test_an_analysis_in_german_has_commas_and_no_english_sentence(
-    analyses: dict[str, tuple[Question, Path]],
-) -> None:
-    question, path = analyses["few"]
-    with speaking("de"):
-        response = response_of(analyse(Reader(path), question.query))
-    sentences = [one.sentence for one in response.comparisons]
-    assert any("Herzfrequenz" in text for text in sentences)
-    assert any(re.search(r"\d,\d", text) for text in sentences)
-    english = re.compile(r"\b(the|were|people|readings|with|not)\b")
-    texts = [*sentences, *response.warnings, *response.cautions, *response.method]
-    assert [text for text in (*texts, *response.assumptions) if english.search(text)] == []
-
-
 def test_a_bare_word_is_found() -> None:
     assert bare_words("⟦5 of ⟦heart rate⟧⟧ were left, Holm p = 0.5") == ["were", "left"]

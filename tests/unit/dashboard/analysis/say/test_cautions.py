@@ -34,12 +34,6 @@ PEOPLE = {
 }
 
 
-def test_a_balanced_measured_study_needs_no_warning(tmp_path: Path) -> None:
-    found = analysed(make_study(tmp_path, PEOPLE))
-    assert warnings_of(found) == ()
-    assert [text[:34] for text in cautions_of(found)] == ["Every look at growing data is anot"]
-
-
 def test_one_person_is_n_1_however_many_readings(tmp_path: Path) -> None:
     person: States = {
         state: {HEART: [70.0 + n % 7 for n in range(100)]}
@@ -155,15 +149,6 @@ def test_all_states_at_once_are_said_in_words(tmp_path: Path) -> None:
         "Systolic pressure, all three states at once: no test. It needs at least 3 people with "
         "readings in all three states; there are 0."
     )
-
-
-def test_vitals_that_were_chosen_are_the_family(tmp_path: Path) -> None:
-    found = analysed(
-        make_study(tmp_path, PEOPLE), vital=["mean_arterial", "heart_rate", "heart_rate"]
-    )
-    assert [test.kind for test in found.family] == [VitalKind.HEART_RATE] * 3 + [
-        VitalKind.MEAN_ARTERIAL
-    ] * 3
 
 
 def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> None:

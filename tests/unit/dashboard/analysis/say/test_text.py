@@ -9,14 +9,12 @@ import pytest
 from dashboard.analysis.say.cautions import cautions_of, warnings_of
 from dashboard.analysis.say.charts import analysis_charts
 from dashboard.analysis.say.method import assumptions_of, method_of
-from dashboard.analysis.say.numbers import df_text, interval_text, number, p_text, people
+from dashboard.analysis.say.numbers import number, p_text
 from dashboard.analysis.say.tests import sentence
-from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
 from tests.support.analyses import analysed
 from tests.support.studies import HEART, SYSTOLIC, States, add_session, heart, make_study
-from tests.support.timeline import add, instant, mostly, reading
 
 
 def first_sentence(folder: Path, people: dict[str, States]) -> str:
@@ -37,9 +35,7 @@ def persons(anger: list[float], neutral: list[float]) -> dict[str, States]:
 @pytest.mark.parametrize(
     ("value", "digits", "text"),
     [
-        (6.14, 1, "6.1"),
         (-6.14, 1, "−6.1"),
-        (0.0, 1, "0.0"),
         (-0.0, 1, "0.0"),
         (-0.001, 1, "−0.001"),
         (0.0417, 1, "0.04"),
@@ -73,12 +69,6 @@ def test_p_is_never_rounded_across_5_percent(p: float, text: str) -> None:
     assert p_text(p) == text
 
 
-def test_small_words_are_right() -> None:
-    assert (people(1), people(12)) == ("1 person", "12 people")
-    assert (df_text(11.0), df_text(8.273)) == ("11", "8.3")
-    assert interval_text(-1.2, 2.0) == "−1.2 to 2.0"
-
-
 def test_a_difference_is_said_with_its_size_and_its_numbers(tmp_path: Path) -> None:
     text = first_sentence(
         tmp_path, persons([75, 84, 71, 90, 82, 79], [70, 78, 65.5, 83, 77, 74.25])
@@ -88,14 +78,6 @@ def test_a_difference_is_said_with_its_size_and_its_numbers(tmp_path: Path) -> N
     assert text == (
         "Heart rate was 5.5 /min higher in anger than in neutral (95 % CI 4.7 to 6.4; 6 people, "
         "paired t(5) = 16.10, Holm p < 0.001, g = 0.72)."
-    )
-
-
-def test_a_fall_has_its_sign_explained(tmp_path: Path) -> None:
-    text = first_sentence(tmp_path, persons([70, 78, 65.5, 83], [75, 84, 71, 90]))
-    assert text.startswith(
-        "Heart rate was 5.9 /min lower in anger than in neutral (difference −5.9 /min, 95 % CI "
-        "−7.2 to"
     )
 
 
@@ -122,12 +104,6 @@ def test_a_null_result_that_shows_nothing_says_how_many_people_it_takes(tmp_path
         "Holm p = 0.221, 90 % CI −10.6 to 12.1). To find a difference of 5 /min in four of five "
         "studies takes 32 people: 28 more than there are."
     )
-
-
-def test_another_bound_is_taken_from_the_question(tmp_path: Path) -> None:
-    path = make_study(tmp_path, persons([70, 78, 66, 83], [72, 77, 67, 80]))
-    text = sentence(analysed(path, bound_heart_rate=2.5).family[0])
-    assert "A difference of 2.5 /min or more either way is not excluded, though" in text
 
 
 def test_a_difference_can_be_real_and_small(tmp_path: Path) -> None:
@@ -183,14 +159,6 @@ def test_doubtful_normality_points_to_the_rank_test(tmp_path: Path) -> None:
     assert text.endswith("does not agree (Holm p = 0.008).")
 
 
-def test_too_few_people_are_told_how_many_are_needed(tmp_path: Path) -> None:
-    text = first_sentence(tmp_path, persons([70, 71], [72, 73]))
-    assert text == (
-        "Heart rate, anger and neutral: no test. It needs at least 3 people with readings in both "
-        "states; there are 2."
-    )
-
-
 def test_too_few_people_with_one_state_each_are_told_what_welch_needs(tmp_path: Path) -> None:
     made = persons([70], [72]) | {
         "Q-1": heart(anger=80.0),
@@ -210,24 +178,6 @@ def test_equal_differences_are_said_instead_of_an_endless_t(tmp_path: Path) -> N
     )
 
 
-def test_groups_without_spread_are_said_instead_of_an_endless_t(tmp_path: Path) -> None:
-    made = {f"A-{n}": heart(anger=72.0) for n in range(3)} | {
-        f"N-{n}": heart(neutral=70.0) for n in range(3)
-    }
-    assert (
-        "Nobody differs from anybody else within either state (the states differ by 2.0 /min)"
-        in first_sentence(tmp_path, made)
-    )
-
-
-def test_groups_are_named_with_both_sizes(tmp_path: Path) -> None:
-    made: dict[str, States] = {f"A-{n}": heart(anger=80.0 + n) for n in range(4)}
-    made |= {f"N-{n}": heart(neutral=70.0 + 2 * n) for n in range(3)}
-    text = first_sentence(tmp_path, made)
-    assert "4 and 3 people, Welch t(3.2) = 7.18" in text
-    assert "higher in anger than in neutral" in text
-
-
 def test_made_up_readings_are_named_first(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]), simulated=True)
     assert warnings_of(analysed(path))[:2] == (
@@ -240,15 +190,10 @@ def test_made_up_readings_are_named_first(tmp_path: Path) -> None:
             "study is shown instead."
         ),
     )
-
-
-def test_a_mixture_of_measured_and_made_up_readings_is_never_silent(tmp_path: Path) -> None:
-    path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]))
-    made = add_session(path, "SIM-1", heart(anger=99.0), simulated=True)
+    add_session(path, "P-9", heart(anger=99.0))
     ids = [session.id for session in Reader(path).session_list()]
     text = warnings_of(analysed(path, sample="selected", session=ids))[0]
-    assert text.startswith("Simulated and measured readings are mixed: 1 of 7 are simulated.")
-    assert made in ids
+    assert text.startswith("Simulated and measured readings are mixed: 6 of 7 are simulated.")
 
 
 def test_nothing_to_compare_is_said(tmp_path: Path) -> None:
@@ -272,36 +217,12 @@ def test_flagged_readings_are_counted_in_words(tmp_path: Path) -> None:
     assert "1 reading in doubt is counted in the means, as chosen." in counted
 
 
-def test_many_readings_of_one_person_are_said_to_be_n_1(tmp_path: Path) -> None:
-    made: dict[str, States] = {
-        f"P-{n}": {"anger": {HEART: [70.0 + n] * 20}, "neutral": {HEART: [69.0 + n * n] * 20}}
-        for n in range(3)
-    }
-    text = " ".join(cautions_of(analysed(make_study(tmp_path, made))))
-    assert "The 120 readings come from 3 people." in text
-    assert "counts once in each state (n = 1)" in text
-
-
 def test_people_left_out_and_other_states_are_said(tmp_path: Path) -> None:
     made = persons([72, 82, 91], [70, 80, 90]) | {"Q": heart(anger=70.0)}
     made["R"] = {"fear": {HEART: [99.0]}}
     text = " ".join(cautions_of(analysed(make_study(tmp_path, made))))
     assert "Some tests leave out up to 1 person" in text
     assert "Readings in other states are not tested: fear (1)." in text
-
-
-def test_unmatched_readings_are_counted_in_words(tmp_path: Path) -> None:
-    path = make_study(tmp_path, {"P-0": {}})
-    shown = mostly(Emotion.ANGER)
-    add(
-        path, [ExpressionRow(instant(20), 1, 10, shown, shown, Emotion.ANGER, 120.0, 0.8, True)], []
-    )
-    add(path, [], [reading(25), reading(500)])
-    found = analysed(path, state="observed")
-    assert (
-        "Of the readings, 1 could be matched to an observed emotion; 1 could not because no face "
-        "was recorded in the window, and 0 because no emotion held 60 % of it."
-    ) in cautions_of(found)
 
 
 def test_the_method_names_its_rule_of_states(tmp_path: Path) -> None:
@@ -335,8 +256,3 @@ def test_the_picture_has_a_line_for_each_person_and_a_mean_beside(tmp_path: Path
     assert "neutral 80.0 (55.2 to 104.8), 3 people; happiness: no readings" in heart_chart.sentence
     assert systolic.sentence.endswith("anger 130.0, 1 person.")
     assert heart_chart.rows[0] == ("P-0", "70.0", "", "72.0", "2")
-
-
-def test_a_simulated_panel_says_so_in_its_title(tmp_path: Path) -> None:
-    path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]), simulated=True)
-    assert analysis_charts(analysed(path))[0].title == "Heart rate, /min · simulated"

@@ -1,18 +1,33 @@
-"""A heart that calms down makes differences; the page says so, by their size."""
+"""What time in the session and misread faces do to a difference, and what is said of it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.answer import response_of
-from dashboard.analysis.checks import hides
+from dashboard.analysis.checks import (
+    FaceReading,
+    bounds_of,
+    doubt_of,
+    hides,
+    misreading_of,
+    too_short,
+)
+from dashboard.analysis.comparison import compare
+from dashboard.analysis.family import in_family
+from dashboard.analysis.request import AnalysisQuery, Correction, StateBy
 from dashboard.analysis.say.cautions import cautions_of
 from dashboard.analysis.say.tables import groups_of
 from dashboard.analysis.say.tests import sentence
+from dashboard.statistics.period import Recall
+from dashboard.statistics.t_tests import Bounds, Method, equivalence
+from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.store.read.matching import FaceLabels, mixture
 from tests.support.analyses import analysed
 from tests.support.studies import HEART, States, make_study
 
@@ -45,6 +60,11 @@ def test_one_order_for_all_is_no_effect_of_the_state(tmp_path: Path) -> None:
     assert found.family[0].period is not None
     assert found.family[0].period.adjusted is None
     assert found.drifts[0].drift is None
+    assert sentence(found.family[0]).endswith(
+        "), though what came before may explain it: 10 of 10 people met anger after neutral."
+    )
+    balanced = studied(tmp_path / "balanced", 5, fall=0.5)
+    assert about_time(balanced) == []
 
 
 def test_one_of_ten_the_other_way_round_show_where_the_difference_comes_from(
@@ -86,16 +106,6 @@ def test_time_alone_makes_no_headline(tmp_path: Path) -> None:
         False,
     )
     assert row.main_sentence.startswith("Heart rate was not shown to differ between anger and")
-
-
-def test_one_order_for_all_is_said_in_the_sentence_of_the_difference(tmp_path: Path) -> None:
-    assert sentence(studied(tmp_path, 0, fall=8.0).family[0]).endswith(
-        "), though what came before may explain it: 10 of 10 people met anger after neutral."
-    )
-
-
-def test_balanced_order_needs_no_caution(tmp_path: Path) -> None:
-    assert about_time(studied(tmp_path, 5, fall=0.5)) == []
 
 
 def hidden(folder: Path, reversed_people: int) -> Analysis:
@@ -140,3 +150,55 @@ def test_a_drift_that_order_balances_hides_nothing(tmp_path: Path) -> None:
     assert hides(alone, 5.0).endswith("there is no estimate at equal times")
     assert hides(replace(alone, by_drift=1.0), 5.0) == ""
     assert hides(None, 5.0) == ""
+
+
+OBSERVED = AnalysisQuery(state=StateBy.OBSERVED)
+
+
+NEUTRAL_PLACE = EMOTIONS.index(Emotion.NEUTRAL)
+
+
+ANGER_PLACE = EMOTIONS.index(Emotion.ANGER)
+
+
+def alternating(seconds: int) -> FaceLabels:
+    """Ten minutes at 1 Hz in which neutral and anger take turns."""
+    at = np.arange(600, dtype=np.int64)
+    states = np.where(at // seconds % 2 == 0, NEUTRAL_PLACE, ANGER_PLACE)
+    return FaceLabels(1000 * at, states)
+
+
+def test_states_of_five_seconds_are_too_short_for_a_window_of_ten() -> None:
+    for seconds in (5, 7):
+        assert too_short(mixture([alternating(seconds)], 10_000, 0.6)), seconds
+    found = mixture([alternating(60)], 10_000, 0.6)
+    assert not too_short(found)
+    assert found.stretch_ms == 60_000
+    assert 0 < found.mixed < 0.1 * found.windows
+    assert not too_short(mixture([], 10_000, 0.6))
+
+
+def test_equivalence_must_hold_where_misreading_shrinks_the_bound() -> None:
+    first = [70.0, 75.1, 80.2, 66.4, 71.0, 77.3]
+    second = [73.4, 78.6, 83.0, 69.9, 74.5, 80.4]
+    comparison = compare(
+        {f"P{n}": value for n, value in enumerate(first)},
+        {f"P{n}": value for n, value in enumerate(second)},
+    )
+    declared = equivalence(first, second, Method.PAIRED, Bounds(-5, 5))
+    assert declared.shown
+    face = FaceReading("m 1", {Emotion.ANGER: Recall(0.8, 287), Emotion.NEUTRAL: Recall(0.9, 1182)})
+    misread = misreading_of(OBSERVED, Emotion.ANGER, Emotion.NEUTRAL, face)
+    strict = bounds_of(comparison, declared, misread)
+    assert strict is not None
+    assert strict.bounds.high < 3.6
+    [decided] = in_family([(comparison, strict)], Correction.HOLM)
+    assert decided is not None
+    assert not decided.equivalent
+
+
+def test_without_a_card_nothing_is_called_excluded_and_by_condition_nothing_changes() -> None:
+    unknown = misreading_of(OBSERVED, Emotion.ANGER, Emotion.NEUTRAL, None)
+    assert "is not known" in doubt_of(unknown, None)
+    assert misreading_of(AnalysisQuery(), Emotion.ANGER, Emotion.NEUTRAL, None) is None
+    assert doubt_of(None, None) == ""
