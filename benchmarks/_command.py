@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import statistics
 import sys
+import tempfile
 import time
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from edge_agent.appliance.bench import this_processor
 
@@ -32,6 +35,30 @@ def command(doc: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=doc, formatter_class=raw)
     parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
     return parser
+
+
+def benchmark(
+    doc: str | None, measure: Callable[..., Mapping[str, float]], **options: tuple[Any, str]
+) -> None:
+    """Parse the command line of a benchmark, measure, and show the figures.
+
+    Args:
+        doc: the docstring of the benchmark.
+        measure: takes each option by its name; a parameter ``folder`` is an empty folder for it.
+        options: default and help of each; it has the type of its default, and without one is a
+            path.
+    """
+    parser = command(doc)
+    for name, (default, text) in options.items():
+        kind = Path if default is None else type(default)
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=kind, default=default, help=text or None)
+    chosen = vars(parser.parse_args())
+    as_json = chosen.pop("json")
+    with tempfile.TemporaryDirectory() as folder:
+        if "folder" in inspect.signature(measure).parameters:
+            chosen["folder"] = Path(folder)
+        show(measure(**chosen), as_json=as_json)
 
 
 def show(

@@ -20,7 +20,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ from typing import Any
 
 import cv2
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from benchmarks._running import FPS, Running, agent_on, first_message, write_demo_video
 from benchmarks.vision import YUNET, YUNET_SIZE
 from edge_agent.camera.demo import DemoCamera
@@ -164,15 +163,12 @@ def _cpu_of(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long the agent is watched")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        figures = measure_classify(Path(one)) | measure_agent(Path(other), options.seconds)
-    show(figures, as_json=options.json)
+def measure(folder: Path, seconds: float) -> dict[str, float]:
+    """Return all figures."""
+    for part in ("pictures", "agent"):
+        (folder / part).mkdir()
+    return measure_classify(folder / "pictures") | measure_agent(folder / "agent", seconds)
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, seconds=(20.0, "how long the agent is watched"))

@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from benchmarks._command import command, median_ms, show
+from benchmarks._command import benchmark, median_ms
 from benchmarks._sessions import write_session
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.answer import response_of
@@ -171,20 +170,14 @@ def measure(path: Path) -> dict[str, float]:
     return figures
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    parser.add_argument(
-        "--keep", type=Path, help="folder of the database; one that is there is used again"
-    )
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        path = (options.keep or Path(name)) / DATABASE_NAME
-        if not path.exists():
-            write_year(path)
-        figures = measure(path)
-    show(figures, as_json=options.json)
+def measure_kept(folder: Path, keep: Path | None) -> dict[str, float]:
+    """Measure over the database of a folder, which is written where it is missing."""
+    path = (keep or folder) / DATABASE_NAME
+    if not path.exists():
+        write_year(path)
+    return measure(path)
 
 
 if __name__ == "__main__":
-    main()
+    keep = (None, "folder of the database; one that is there is used again")
+    benchmark(__doc__, measure_kept, keep=keep)

@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from edge_agent.camera.demo import PORTRAITS, load_portrait
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Frame
@@ -285,24 +285,19 @@ def figures_of(results: list[ClipResult]) -> dict[str, float]:
     return figures
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    parser.add_argument(
-        "--seeds", type=int, default=4, help="clips of each portrait, level, with and without pulse"
-    )
-    parser.add_argument(
-        "--first-seed", type=int, default=1, help="below 1000 are those that nothing was tuned on"
-    )
-    parser.add_argument("--seconds", type=float, default=62, help="length of a clip")
-    options = parser.parse_args()
-    seeds = range(options.first_seed, options.first_seed + options.seeds)
-    jobs = list(itertools.product(seeds, (0, 1), LEVELS, (True, False)))
+def measure(seeds: int, first_seed: int, seconds: float) -> dict[str, float]:
+    """Let the chain look at every clip."""
+    numbers = range(first_seed, first_seed + seeds)
+    jobs = list(itertools.product(numbers, (0, 1), LEVELS, (True, False)))
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        results = list(pool.map(partial(_clip, seconds=options.seconds), jobs))
-    figures = figures_of(results)
-    show(figures, as_json=options.json)
+        return figures_of(list(pool.map(partial(_clip, seconds=seconds), jobs)))
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(
+        __doc__,
+        measure,
+        seeds=(4, "clips of each portrait, level, with and without pulse"),
+        first_seed=(1, "below 1000 are those that nothing was tuned on"),
+        seconds=(62.0, "length of a clip"),
+    )

@@ -10,19 +10,18 @@ other load on the machine does not count.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import time
 from pathlib import Path
 
 import psutil
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from benchmarks._running import Running, agent_on, first_message, write_demo_video
 from edge_agent.store.database.schema import DATABASE_NAME
 from tests.support.dashboard import DashboardProcess
 from tests.support.live_browsers import LiveBrowsers, log_ins
 
-SECONDS = 300
+SECONDS = 300.0
 BROWSERS = 200
 SILENT = 10
 SETTLE_S = 10.0
@@ -45,7 +44,7 @@ def cpu_percent(processes: list[psutil.Process], seconds: float) -> tuple[list[f
     return shares, most / 1e6
 
 
-def measure(agent: Running, seconds: float, browsers: int, silent: int) -> dict[str, float]:
+def watch(agent: Running, seconds: float, browsers: int, silent: int) -> dict[str, float]:
     """Return the figures of one dashboard beside a running agent."""
     with DashboardProcess(agent.data) as dashboard:
         processes = [agent.process, psutil.Process(dashboard.pid)]
@@ -65,23 +64,22 @@ def measure(agent: Running, seconds: float, browsers: int, silent: int) -> dict[
             }
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="length of each half")
-    parser.add_argument("--browsers", type=int, default=BROWSERS, help="how many look on")
-    parser.add_argument("--silent", type=int, default=SILENT, help="how many of them never read")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        video = Path(folder) / "demo.avi"
-        write_demo_video(video)
-        data = Path(folder) / "data"
-        data.mkdir()
-        with agent_on(video, data) as agent:
-            asyncio.run(first_message(agent, "expression"))
-            figures = measure(agent, options.seconds, options.browsers, options.silent)
-    show(figures, as_json=options.json)
+def measure(folder: Path, seconds: float, browsers: int, silent: int) -> dict[str, float]:
+    """Return the figures over the demonstration's video."""
+    video = folder / "demo.avi"
+    write_demo_video(video)
+    data = folder / "data"
+    data.mkdir()
+    with agent_on(video, data) as agent:
+        asyncio.run(first_message(agent, "expression"))
+        return watch(agent, seconds, browsers, silent)
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(
+        __doc__,
+        measure,
+        seconds=(SECONDS, "length of each half"),
+        browsers=(BROWSERS, "how many look on"),
+        silent=(SILENT, "how many of them never read"),
+    )

@@ -16,7 +16,6 @@ import importlib.util
 import re
 import shutil
 import sqlite3
-import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from edge_agent.store.database.schema import DATABASE_NAME
 
 if TYPE_CHECKING:
@@ -151,14 +150,10 @@ def delays(markers: dict[int, int], painted: list[tuple[str, int]]) -> list[tupl
     return [(number, float(first[number] - at)) for number, at in sorted(markers.items())]
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    parser.add_argument("--stimuli", type=int, default=40, help="how many, one a second")
-    options = parser.parse_args()
+def measure(folder: Path, stimuli: int) -> dict[str, float]:
+    """Return median and 95th percentile for texts and for pictures."""
     require_browser()
-    with tempfile.TemporaryDirectory() as folder:
-        rows = run(Path(folder), options.stimuli)
+    rows = run(folder, stimuli)
     figures: dict[str, float] = {}
     for kind, rest in (("text", 0), ("picture", 1)):
         measured = [delay for number, delay in rows if number % 2 == rest]
@@ -167,8 +162,8 @@ def main() -> None:
             f"marker_delay_{kind}_ms": float(median),
             f"marker_delay_{kind}_p95_ms": round(float(most), 1),
         }
-    show(figures, as_json=options.json)
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, stimuli=(40, "how many, one a second"))

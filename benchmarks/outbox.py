@@ -10,13 +10,12 @@ them, with the two seconds that the client leaves to other readers after an outa
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.mqtt.broker import MqttState
 from edge_agent.mqtt.client import Backoff, MqttClient, MqttOptions
@@ -91,25 +90,20 @@ def deliver(folder: Path, messages: int) -> Delivery:
         client.stop()
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    parser.add_argument("--messages", type=int, default=MESSAGES, help="how many summaries wait")
-    options = parser.parse_args()
+def measure(folder: Path, messages: int) -> dict[str, float]:
+    """Return all figures."""
     if shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin") is None:
         raise SystemExit(
             "benchmarks.outbox: mosquitto is not installed. Install it: sudo apt install mosquitto"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        delivery = deliver(Path(folder), options.messages)
-    figures = {
-        "outbox_messages": options.messages,
+    delivery = deliver(folder, messages)
+    return {
+        "outbox_messages": messages,
         "outbox_delivered_s": round(delivery.seconds, 2),
-        "outbox_lost": options.messages - delivery.distinct,
+        "outbox_lost": messages - delivery.distinct,
         "outbox_twice": delivery.arrived - delivery.distinct,
     }
-    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, messages=(MESSAGES, "how many summaries wait"))

@@ -12,14 +12,13 @@ speaks.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, CDPSession, Page, StorageState, ViewportSize
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.expression import Emotion
 from edge_agent.store.study.example_study import seed_example_study
@@ -156,14 +155,5 @@ def measure(folder: Path) -> dict[str, float]:
     return {name: round(value, 3) for name, value in figures.items()}
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder))
-    show(figures, as_json=options.json)
-
-
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure)

@@ -9,13 +9,12 @@ included. Times are medians of eleven calls.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks._command import command, median_ms, show
+from benchmarks._command import benchmark, median_ms
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Box, Emotion, Expression, Face, Observation, Recognition
@@ -103,14 +102,5 @@ def measure(folder: Path) -> dict[str, float]:
     return figures
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        figures = measure(Path(name))
-    show(figures, as_json=options.json)
-
-
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure)

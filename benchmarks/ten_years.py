@@ -18,7 +18,6 @@ import resource
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from benchmarks._command import command, median_ms, show
+from benchmarks._command import benchmark, median_ms
 from edge_agent.config.data import RecorderOptions, RecordSettings
 from edge_agent.core import clock
 from edge_agent.core.readings import VitalReading
@@ -168,16 +167,6 @@ def _cpu_of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    parser.add_argument("--years", type=int, default=10)
-    parser.add_argument("--rows-days", type=int, default=RecordSettings().keep_days)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        figures = measure(Path(name), arguments.years, arguments.rows_days)
-    show(figures, as_json=arguments.json)
-
-
 if __name__ == "__main__":
-    main()
+    rows_days = (RecordSettings().keep_days, "")
+    benchmark(__doc__, measure, years=(10, ""), rows_days=rows_days)

@@ -16,7 +16,7 @@ from contextlib import suppress
 import psutil
 import psycopg
 
-from benchmarks._command import Figures, command, median_ms, say, show
+from benchmarks._command import Figures, benchmark, median_ms, say
 from collector.database.schema import migrate
 from dashboard.fleet.known import FleetAddress
 from dashboard.fleet.postgres import FleetDatabase
@@ -143,13 +143,5 @@ def measure_trends(devices: int, days_of_hours: int = DAYS) -> Figures:
     return measured.figures
 
 
-def main() -> None:
-    """Fill, ask and print."""
-    parser = command(__doc__)
-    parser.add_argument("--devices", type=int, default=1_000)
-    options = parser.parse_args()
-    show(measure_trends(options.devices), as_json=options.json)
-
-
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure_trends, devices=(1_000, ""))

@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from benchmarks.by_need import PHOTOGRAPHS
 from benchmarks.vision import YUNET, portrait
 
@@ -139,16 +139,11 @@ def measure(python: Path, photographs: Path, yunet: Path) -> Mapping[str, float]
     return figures
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    parser.add_argument("--python", type=Path, default=PYTHON, help="which has the others")
-    parser.add_argument("--photographs", type=Path, default=PHOTOGRAPHS, help="with labels.csv")
-    parser.add_argument("--yunet", type=Path, default=YUNET, help="YuNet's model")
-    options = parser.parse_args()
-    figures = measure(options.python, options.photographs, options.yunet)
-    show(figures, as_json=options.json)
-
-
 if __name__ == "__main__":
-    main()
+    benchmark(
+        __doc__,
+        measure,
+        python=(PYTHON, "which has the others"),
+        photographs=(PHOTOGRAPHS, "with labels.csv"),
+        yunet=(YUNET, "YuNet's model"),
+    )

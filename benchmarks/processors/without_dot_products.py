@@ -18,10 +18,9 @@ import json
 import platform
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from benchmarks._running import FPS, agent_on, write_demo_video
 from benchmarks.agent import watch
 from benchmarks.processors._masked import NEVER_ASKED, library_file
@@ -89,25 +88,17 @@ def measure_agent(folder: Path, seconds: float) -> dict[str, float]:
     return {name: figures[name] for name in kept if name in figures}
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    parser.add_argument("--rounds", type=int, default=25, help="as for vision")
-    parser.add_argument("--seconds", type=float, default=20.0, help="how long the agent is watched")
-    options = parser.parse_args()
-    figures: dict[str, float] = {}
+def measure(folder: Path, rounds: int, seconds: float) -> dict[str, float]:
+    """Return all figures; none, and why, where this machine cannot play one without."""
     reason = why_not()
-    if reason is None:
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            prepare(folder)
-            measured = measure_vision(folder, options.rounds)
-            measured |= measure_agent(folder, options.seconds)
-        figures = {f"without_dot_{name}": round(value, 3) for name, value in measured.items()}
-    else:
+    if reason is not None:
         print(f"benchmarks.processors.without_dot_products: {reason}", file=sys.stderr)
-    show(figures, as_json=options.json)
+        return {}
+    prepare(folder)
+    measured = measure_vision(folder, rounds) | measure_agent(folder, seconds)
+    return {f"without_dot_{name}": round(value, 3) for name, value in measured.items()}
 
 
 if __name__ == "__main__":
-    main()
+    seconds = (20.0, "how long the agent is watched")
+    benchmark(__doc__, measure, rounds=(25, "as for vision"), seconds=seconds)

@@ -13,20 +13,20 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import psutil
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from benchmarks._running import FPS, write_demo_video
 
 LOOK_S = 0.5
 
 
-def measure(folder: Path, seconds: int) -> dict[str, float]:
+def measure(folder: Path, minutes: float) -> dict[str, float]:
     """Write a video and let it be read."""
+    seconds = round(60 * minutes)
     video = folder / "long.avi"
     write_demo_video(video, seconds)
     words = [sys.executable, "-m", "edge_agent", "analyse-video", str(video), "--json"]
@@ -61,15 +61,5 @@ def measure(folder: Path, seconds: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0, help="length of the video")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), round(60 * options.minutes))
-    show(figures, as_json=options.json)
-
-
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, minutes=(10.0, "length of the video"))

@@ -14,7 +14,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion, Expression, ExpressionRow
 from edge_agent.core.readings import VitalReading
@@ -99,22 +99,19 @@ def hour(path: Path, *, with_stream: bool) -> tuple[float, float, float]:
     return written, cpu_s, sent
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    options = parser.parse_args()
+def measure() -> dict[str, float]:
+    """Return all figures."""
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".cost-") as folder:
         Path(folder, "without").mkdir()
         Path(folder, "with").mkdir()
         without = hour(Path(folder, "without", DATABASE_NAME), with_stream=False)
         streamed = hour(Path(folder, "with", DATABASE_NAME), with_stream=True)
-    figures = {
+    return {
         "fleet_written_mb_an_hour": round(streamed[0] - without[0], 2),
         "fleet_core_percent": round((streamed[1] - without[1]) / 36, 4),
         "fleet_sent_mb_an_hour": round(streamed[2], 3),
     }
-    show(figures, as_json=options.json)
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure)

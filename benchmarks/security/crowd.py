@@ -14,7 +14,6 @@ import http.client
 import multiprocessing
 import resource
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -22,14 +21,14 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from dashboard.web.login import LOGIN_COOKIE
 from dashboard.web.settings import DashboardOptions
 from tests.support.dashboard import NAME, PASSWORD, DashboardProcess
 from tests.support.live_browsers import LiveBrowsers, log_in
 from tests.support.security.crowd import addresses, forget_peak, log_in_obeying, peak_mib, post
 
-SECONDS = 180
+SECONDS = 180.0
 FILES = 4096
 IDLE = 1100
 SLOW = 200
@@ -201,15 +200,5 @@ def _guess(port: int, source: str) -> None:
         time.sleep(1)
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    parser.add_argument("--seconds", type=float, default=SECONDS)
-    words = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), words.seconds)
-    show(figures, as_json=words.json)
-
-
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, seconds=(SECONDS, ""))

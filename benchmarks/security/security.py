@@ -14,13 +14,12 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import cast
 
 from fastapi import FastAPI
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from dashboard.accounts.roles import Role
 from tests.appliance.kept_apart import EXPOSURE, FIRST_BOOT_EXPOSURE
 from tests.integration.api.conformance import examine
@@ -135,18 +134,13 @@ def _failures(done: subprocess.CompletedProcess[str]) -> int:
     return int(failed[1]) if failed else 1
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    words = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for part in ("routes", "api"):
-            (folder / part).mkdir()
-        figures = units() | rows() | all_routes(folder / "routes") | shapes(folder / "api")
-    figures |= damaged_inputs()
-    show(figures, as_json=words.json)
+def measure(folder: Path) -> Figures:
+    """Return all figures."""
+    for part in ("routes", "api"):
+        (folder / part).mkdir()
+    figures = units() | rows() | all_routes(folder / "routes") | shapes(folder / "api")
+    return figures | damaged_inputs()
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure)

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import http.client
 import statistics
-import tempfile
 import threading
 import time
 from contextlib import closing
@@ -32,7 +31,7 @@ from pathlib import Path
 import psutil
 from fastapi.routing import APIRoute
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from benchmarks._sessions import write_session
 from benchmarks.ten_years import fill
 from dashboard.web import routes
@@ -44,7 +43,7 @@ from tests.support.dashboard import DashboardProcess
 from tests.support.live_browsers import LiveBrowsers, log_in
 
 VIEWERS = 20
-SECONDS = 60
+SECONDS = 60.0
 EVERY_S = 2.0
 ROWS_DAYS = 7
 SESSIONS = 200
@@ -205,20 +204,15 @@ def measure(folder: Path, seconds: float) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Write the year, measure and print."""
-    parser = command(__doc__)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="how long they look")
-    parser.add_argument("--keep", type=Path, help="folder of the database, used again if there")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = options.keep or Path(name)
-        if not (folder / DATABASE_NAME).exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            write_year(folder / DATABASE_NAME)
-        figures = measure(folder, options.seconds)
-    show(figures, as_json=options.json)
+def measure_kept(folder: Path, keep: Path | None, seconds: float) -> dict[str, float]:
+    """Measure over the year of a folder, which is written where it is missing."""
+    folder = keep or folder
+    if not (folder / DATABASE_NAME).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_year(folder / DATABASE_NAME)
+    return measure(folder, seconds)
 
 
 if __name__ == "__main__":
-    main()
+    keep = (None, "folder of the database, used again if there")
+    benchmark(__doc__, measure_kept, seconds=(SECONDS, "how long they look"), keep=keep)

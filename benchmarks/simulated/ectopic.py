@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart import ArtefactError, heart_variability
 
@@ -168,7 +168,7 @@ def errors(
     return np.array(off)
 
 
-def measure(
+def judge(
     people: int, seed: int, rmssd_of: Callable[[Values], float], name: str
 ) -> dict[str, float]:
     """Judge all kinds of people under all kinds of artefacts, and print each."""
@@ -197,19 +197,15 @@ def measure(
     )
 
 
-def main() -> None:
-    """Print a table, and with ``--json`` the figures as one object in the last line."""
-    parser = command(__doc__)
-    parser.add_argument("--people", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=7)
-    arguments = parser.parse_args()
-    figures = measure(arguments.people, arguments.seed, ours, "ours")
+def measure(people: int, seed: int) -> dict[str, float]:
+    """Return our figures, and those of NeuroKit2 where it is installed."""
+    figures = judge(people, seed, ours, "ours")
     other = neurokits()
     if other is not None:
-        compared = measure(arguments.people, arguments.seed, other, "NeuroKit2")
+        compared = judge(people, seed, other, "NeuroKit2")
         figures |= {f"neurokit_{name}": value for name, value in compared.items()}
-    show(figures, as_json=arguments.json)
+    return figures
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, people=(40, ""), seed=(7, ""))

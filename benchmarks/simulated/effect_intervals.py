@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 
 SECOND_SD = 1.2
 Values = npt.NDArray[np.float64]
@@ -77,21 +77,17 @@ def _draw(study: Study, samples: int, rng: np.random.Generator) -> tuple[Values,
     return a + study.effect * math.sqrt((1 + SECOND_SD**2) / 2), SECOND_SD * b
 
 
-def main() -> None:
-    """Print a table, and with ``--json`` the extremes as one object in the last line."""
-    parser = command(__doc__)
-    parser.add_argument("--samples", type=int, default=20_000)
-    arguments = parser.parse_args()
+def measure(samples: int) -> dict[str, float]:
+    """Return the extremes over all studies."""
     rng = np.random.default_rng(1)
-    coverages = [coverage(study, arguments.samples, rng) for study in STUDIES]
+    coverages = [coverage(study, samples, rng) for study in STUDIES]
     plains = [plain for plain, _ in coverages]
-    figures = {
+    return {
         "effect_interval_coverage_lowest": min(plains),
         "effect_interval_coverage_highest": max(plains),
         "effect_interval_coverage_shrunk_lowest": min(shrunk for _, shrunk in coverages),
     }
-    show(figures, as_json=arguments.json)
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, samples=(20_000, ""))

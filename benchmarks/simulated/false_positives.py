@@ -33,7 +33,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from dashboard.analysis.family import compare_visits, decide_groups
 from dashboard.analysis.means import session_means, visits_of
 from dashboard.analysis.mixed import models_of
@@ -217,14 +217,5 @@ def measure(repetitions: int) -> dict[str, float]:
     return figures
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = command(__doc__)
-    parser.add_argument("--repetitions", type=int, default=1000)
-    options = parser.parse_args()
-    figures = measure(options.repetitions)
-    show(figures, as_json=options.json)
-
-
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, repetitions=(1000, ""))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from dashboard.analysis.family import ALPHA, adjusted_by
 from dashboard.analysis.request import Correction
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
@@ -35,19 +35,12 @@ def exclusions(rng: np.random.Generator) -> tuple[bool, bool]:
     return any(test.shown for test in tests), min(adjusted) < ALPHA
 
 
-def main() -> None:
-    """Print both shares; with ``--json`` as one object in the last line."""
-    parser = command(__doc__)
-    parser.add_argument("--studies", type=int, default=1000)
-    arguments = parser.parse_args()
+def measure(studies: int) -> dict[str, float]:
+    """Return both shares."""
     rng = np.random.default_rng(1)
-    studies = [exclusions(rng) for _ in range(arguments.studies)]
-    figures = {
-        "family_wrong_exclusions_unadjusted": float(np.mean([before for before, _ in studies])),
-        "family_wrong_exclusions": float(np.mean([after for _, after in studies])),
-    }
-    show(figures, as_json=arguments.json)
+    before, after = np.mean([exclusions(rng) for _ in range(studies)], axis=0).tolist()
+    return {"family_wrong_exclusions_unadjusted": before, "family_wrong_exclusions": after}
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, studies=(1000, ""))

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from dashboard.analysis.groups import VitalGroups, compare_groups
 from dashboard.analysis.request import TESTED_STATES, AnalysisQuery
 from edge_agent.core.vitals import VitalKind
@@ -90,13 +90,13 @@ def _of_family(one: VitalGroups) -> bool:
     return one.anova is not None and min(one.groups_p or 0, one.interaction_p or 0) < ALPHA
 
 
-def figures_of(count: int) -> dict[str, float]:
+def measure(studies: int) -> dict[str, float]:
     """Return all figures over so many studies of each design."""
     rng = np.random.default_rng(1)
-    sound = [[study(rng, design) for _ in range(count)] for design in DESIGNS.values()]
-    uneven = [study(rng, UNEVEN) for _ in range(count)]
-    of_group = [_share(studies, _of_group) for studies in sound]
-    crossed = [_share(studies, _of_interaction) for studies in sound]
+    sound = [[study(rng, design) for _ in range(studies)] for design in DESIGNS.values()]
+    uneven = [study(rng, UNEVEN) for _ in range(studies)]
+    of_group = [_share(each, _of_group) for each in sound]
+    crossed = [_share(each, _of_interaction) for each in sound]
     welch = [
         float(np.mean([one.contrasts[place].test.p < ALPHA for one in uneven]))
         for place in range(len(uneven[0].contrasts))
@@ -116,14 +116,5 @@ def figures_of(count: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Print the shares; with ``--json`` as one object in the last line."""
-    parser = command(__doc__)
-    parser.add_argument("--studies", type=int, default=1000)
-    arguments = parser.parse_args()
-    figures = figures_of(arguments.studies)
-    show(figures, as_json=arguments.json)
-
-
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, studies=(1000, ""))

@@ -23,7 +23,7 @@ from itertools import permutations
 
 import numpy as np
 
-from benchmarks._command import command, show
+from benchmarks._command import benchmark
 from dashboard.analysis.checks import adjust_periods, effect_of, matters
 from dashboard.analysis.request import Correction
 from dashboard.statistics.distributions import Values, holm
@@ -142,15 +142,11 @@ def power(rng: np.random.Generator, studies: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Print a table, and with ``--json`` the figures as one object in the last line."""
-    parser = command(__doc__)
-    parser.add_argument("--studies", type=int, default=1000)
-    arguments = parser.parse_args()
+def measure(studies: int) -> dict[str, float]:
+    """Return all figures."""
     rng = np.random.default_rng(1)
-    figures = false_positives(rng, arguments.studies) | power(rng, arguments.studies)
-    show(figures, as_json=arguments.json)
+    return false_positives(rng, studies) | power(rng, studies)
 
 
 if __name__ == "__main__":
-    main()
+    benchmark(__doc__, measure, studies=(1000, ""))

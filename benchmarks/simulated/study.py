@@ -49,7 +49,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._command import command, say, show
+from benchmarks._command import benchmark, say
 from benchmarks._sessions import write_session
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.comparison import Comparison
@@ -310,17 +310,6 @@ def _observation(emotion: Emotion) -> Observation:
 OBSERVATIONS = {emotion: _observation(emotion) for emotion in EMOTIONS}
 
 
-def main() -> None:
-    """Print a table, and with ``--json`` one object as the last line."""
-    parser = command(__doc__)
-    parser.add_argument("--repetitions", type=int, default=1000)
-    parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)"
-    )
-    arguments = parser.parse_args()
-    rates = run(arguments.repetitions, arguments.jobs)
-    show(rates, as_json=arguments.json)
-
-
 if __name__ == "__main__":
-    main()
+    jobs = (os.cpu_count() or 1, "processes (default: one a core)")
+    benchmark(__doc__, run, repetitions=(1000, ""), jobs=jobs)

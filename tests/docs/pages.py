@@ -47,7 +47,6 @@ def pages() -> list[str]:
 
 @cache
 def text_of(page: str) -> str:
-    """Return the text of a page."""
     return (ROOT / page).read_text(encoding="utf-8")
 
 
@@ -58,7 +57,6 @@ def tokens_of(page: str) -> list[Token]:
 
 
 def blocks_of(page: str) -> Iterator[Block]:
-    """Return the blocks of code of a page, in order."""
     for token in tokens_of(page):
         if token.type in {"fence", "code_block"}:
             start = token.map[0] + 1 if token.map else 0
@@ -72,12 +70,10 @@ def inline_of(page: str) -> Iterator[Token]:
 
 
 def inline_code_of(page: str) -> list[str]:
-    """Return what stands between backticks in running text and tables."""
     return [token.content for token in inline_of(page) if token.type == "code_inline"]
 
 
 def links_of(page: str) -> list[str]:
-    """Return the targets of a page's links and pictures."""
     found = []
     for token in inline_of(page):
         target = token.attrGet("href" if token.type == "link_open" else "src")

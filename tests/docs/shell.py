@@ -18,30 +18,10 @@ from tests.docs.pages import Block, blocks_of, pages
 from training.commands.main import app
 
 PROGRAMS = {
-    "./install.sh",
-    "./rpi-image-gen",
-    ".venv/bin/affect-edge",
-    ".venv/bin/pip",
-    ".venv/bin/python",
-    "affect-edge",
-    "ansible-playbook",
-    "bluetoothctl",
-    "cd",
-    "curl",
-    "git",
-    "journalctl",
-    "make",
-    "mosquitto_pub",
-    "mosquitto_sub",
-    "pipx",
-    "podman",
-    "podman-compose",
-    "printf",
-    "python",
-    "sed",
-    "ssh",
-    "ssh-keygen",
-    "sudo",
+    *("./install.sh", "./rpi-image-gen", ".venv/bin/affect-edge", ".venv/bin/pip"),
+    *(".venv/bin/python", "affect-edge", "ansible-playbook", "bluetoothctl", "cd", "curl"),
+    *("git", "journalctl", "make", "mosquitto_pub", "mosquitto_sub", "pipx", "podman"),
+    *("podman-compose", "printf", "python", "sed", "ssh", "ssh-keygen", "sudo"),
 }
 """With one of these a block of commands begins."""
 COMMENT = re.compile(r"\s+#\s.*$")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from edge_agent.config.keys import key_named
-from tests.docs.pages import ROOT, text_of
+from tests.docs.pages import ROOT
 from tests.docs.shell import fault_in_use
 
 FOLDER = ROOT / "docs/ansible"
@@ -24,7 +24,6 @@ OF_A_TASK = {
 
 
 def tasks_in(part: Any) -> Iterator[dict[str, Any]]:
-    """Yield each task, those within blocks, too."""
     if isinstance(part, list):
         for one in part:
             yield from tasks_in(one)
@@ -51,7 +50,6 @@ def commands() -> Iterator[str]:
 
 
 def settings() -> list[str]:
-    """Return the keys with their values, of playbook and inventory."""
     own = [one for task in TASKS for one in task.get("vars", {}).get("own", [])]
     return [*own, *INVENTORY["appliances"]["vars"]["settings"]]
 
@@ -66,11 +64,6 @@ def test_its_tasks_use_modules_of_ansible_itself_alone() -> None:
 @pytest.mark.parametrize("command", list(commands()))
 def test_its_commands_exist(command: str) -> None:
     assert not fault_in_use(command)
-
-
-def test_it_updates_sets_keys_and_makes_accounts() -> None:
-    beginnings = {" ".join(command.split()[1:3]) for command in commands()}
-    assert {"update --yes", "config set", "mqtt-user add"} <= beginnings
 
 
 def test_its_keys_exist() -> None:
@@ -88,8 +81,3 @@ def test_the_password_is_found_in_what_the_command_says() -> None:
 def test_services_start_again_only_when_something_changed() -> None:
     (handler,) = [one for play in PLAYS for one in play.get("handlers", [])]
     assert {one["notify"] for one in TASKS if "notify" in one} == {handler["name"]}
-
-
-def test_the_page_names_both_files() -> None:
-    for name in ("playbook.yml", "inventory.yml"):
-        assert f"(ansible/{name})" in text_of("docs/fleet.md")

@@ -22,8 +22,15 @@ from tests.support.commands import Done, affect_edge
 
 COMMANDS = documented_commands()
 FACES_MODULES = "needs YuNet's file and archives of photographs, which are not part of the project"
-ENCRYPTION = "needs root, a device mapper and an installed appliance"
-NOT_RUN = {
+ENCRYPTION = (
+    *("sudo fallocate ", "sudo chmod 600 /var/lib/affect-edge.luks", "sudo cryptsetup "),
+    *("sudo mkfs.ext4 ", "sudo mkdir -m ", "sudo mount /dev/mapper/"),
+    *("sudo cp --archive /var/lib/affect-edge", "sudo diff --recursive ", "sudo umount "),
+    *("sudo mv /var/lib/affect-edge", "sudo chattr ", "sudo rm -r /var/lib/affect-edge.old"),
+    "sudo rmdir /var/lib/affect-edge",
+)
+NOT_RUN = dict.fromkeys(ENCRYPTION, "needs root, a device mapper and an installed appliance")
+NOT_RUN |= {
     "sudo sh -c 'umask 077; openssl rand -hex 32 >/etc/affect-edge/proxy-secret'": (
         "writes into /etc; test_proxy_login brings the secret to both sides"
     ),
@@ -36,19 +43,6 @@ NOT_RUN = {
     "affect-edge export --source ": "needs PostgreSQL; test_exports_over_sites starts it",
     "sudo apt install postgresql ": "needs root",
     "sudo apt install cryptsetup": "needs root",
-    "sudo fallocate ": ENCRYPTION,
-    "sudo chmod 600 /var/lib/affect-edge.luks": ENCRYPTION,
-    "sudo cryptsetup ": ENCRYPTION,
-    "sudo mkfs.ext4 ": ENCRYPTION,
-    "sudo mkdir -m ": ENCRYPTION,
-    "sudo mount /dev/mapper/": ENCRYPTION,
-    "sudo cp --archive /var/lib/affect-edge": ENCRYPTION,
-    "sudo diff --recursive ": ENCRYPTION,
-    "sudo umount ": ENCRYPTION,
-    "sudo mv /var/lib/affect-edge": ENCRYPTION,
-    "sudo chattr ": ENCRYPTION,
-    "sudo rm -r /var/lib/affect-edge.old": ENCRYPTION,
-    "sudo rmdir /var/lib/affect-edge": ENCRYPTION,
     "sudo apt install certbot": "needs root",
     "sudo certbot ": "needs root and an authority; make test-acme runs certbot with such words",
     "sudo cp root.pem ": "needs root",
@@ -105,7 +99,6 @@ CUFF = "Date,Time,SYS (kPa),Pulse\n20.11.2026,08:15,16.1,72\n"
 
 
 def beginning(command: Documented, choices: dict[str, str] | tuple[str, ...]) -> str:
-    """Return with which of the choices a command begins; empty with none."""
     return next((one for one in choices if command.text.startswith(one)), "")
 
 

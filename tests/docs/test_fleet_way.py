@@ -28,14 +28,12 @@ PAGE = text_of("docs/fleet.md")
 
 
 def documented_rules(folder: Path) -> str:
-    """Run the documented line that writes the rules of access."""
     (line,) = re.findall(r"^    (printf .* >rules)$", PAGE, re.MULTILINE)
     subprocess.run(["bash", "-c", line], cwd=folder, check=True)
     return (folder / "rules").read_text()
 
 
 def documented_settings() -> dict[str, Any]:
-    """Return the documented configuration."""
     found = re.search(r"^    \[device\]\n(    .*\n)+", PAGE, re.MULTILINE)
     assert found is not None
     return tomllib.loads(found[0].replace("    ", ""))
@@ -43,9 +41,7 @@ def documented_settings() -> dict[str, Any]:
 
 @pytest.mark.deep
 @pytest.mark.timeout(180)
-def test_the_documented_accounts_rules_and_settings_bring_rows_into_the_database(
-    tmp_path: Path,
-) -> None:
+def test_the_documented_way_brings_rows_into_the_database(tmp_path: Path) -> None:
     rules = documented_rules(tmp_path)
     files = BrokerFiles(*(tmp_path / name for name in ("fleet.conf", "rules", "accounts")))
     files.settings.touch()

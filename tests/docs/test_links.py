@@ -68,7 +68,6 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
 
 
 def is_served(app: Any, path: str) -> bool:
-    """Tell whether the dashboard has a route for a path, whatever the method."""
     scope = {"type": "http", "path": path, "method": "GET", "root_path": "", "headers": []}
     return any(route.matches(scope)[0] is not Match.NONE for route in app.routes)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import re
 import subprocess
 import sys
 import urllib.request
@@ -116,16 +115,6 @@ def test_duckdb_gives_the_means_of_the_database(world: Path) -> None:
     same_numbers(found, query(world / "data" / DATABASE_NAME, MEANS))
 
 
-def test_duckdb_gives_the_same_of_parquet(world: Path) -> None:
-    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
-    run("affect-edge export --out PARQUET --format parquet", world)
-    (source,) = [code for code in inline_code_of("docs/export.md") if code.startswith("FROM '")]
-    (found,) = ask_duckdb(
-        world, re.sub(r"FROM read_csv\(.*\)", source.replace("TABLES", "PARQUET"), SQL)
-    )
-    same_numbers(found, query(world / "data" / DATABASE_NAME, MEANS))
-
-
 def test_the_page_names_every_column_that_duckdb_wants_in_quotes(world: Path) -> None:
     names = {
         (name, f"FROM read_csv('{file}', all_varchar = true) LIMIT 1")
@@ -143,7 +132,6 @@ def test_the_page_names_every_column_that_duckdb_wants_in_quotes(world: Path) ->
 
 
 def header(file: Path) -> list[str]:
-    """Return the names of a table's columns."""
     with file.open(encoding="utf-8", newline="") as lines:
         return next(csv.reader(lines))
 

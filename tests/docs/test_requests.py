@@ -70,9 +70,7 @@ def test_the_page_logs_in_as_the_account_that_the_test_makes() -> None:
 
 
 @needs_curl
-def test_the_requests_of_the_page_are_answered_in_their_order(
-    place: tuple[DashboardProcess, Path],
-) -> None:
+def test_requests_are_answered_in_their_order(place: tuple[DashboardProcess, Path]) -> None:
     dashboard, folder = place
     (folder / "face.jpg").write_bytes(SERIOUS_FILE.read_bytes())
     answers = [send(text, dashboard, folder) for text in REQUESTS]

@@ -45,7 +45,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def html_of(site: Path, page: str) -> str:
-    """Return the text of a page of the site, without its frame."""
     place = hooks.place_of(page)
     html = (site / place).with_suffix(".html").read_text(encoding="utf-8")
     article = re.search(r"<article[^>]*>(.*)</article>", html, re.DOTALL)
@@ -65,11 +64,6 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     loaded = {one or other for text in texts for one, other in LOADED.findall(text)}
     assert len(loaded) > 5
     assert [address for address in loaded if re.match(r"(\w+:)?//", address)] == []
-
-
-def test_the_search_knows_the_pages(site: Path) -> None:
-    index = (site / "search/search_index.json").read_text(encoding="utf-8")
-    assert "hysteresis" in index
 
 
 def test_a_link_to_what_is_not_in_the_site_ends_the_build() -> None:

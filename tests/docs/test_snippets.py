@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,8 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Marker, MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt.payloads import Topics
-from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.export import columns
 from edge_agent.store.study.study import Study
-from tests.docs.pages import Block, blocks_of, inline_code_of, pages, text_of, tokens_of
+from tests.docs.pages import Block, blocks_of, inline_code_of, pages, text_of
 from tests.docs.shell import documented_commands, holds_commands
 from tests.support.timeline import database, query
 from tests.support.vision.portraits import SMILING_FILE
@@ -76,32 +73,6 @@ def test_somebody_has_decided_what_the_block_is(block: Block) -> None:
     assert not block.kind or block.kind in LANGUAGES
 
 
-def test_no_block_of_code_is_running_text_of_a_list() -> None:
-    """Below a list, four spaces begin a paragraph and no block; the two renderers of the pages
-    even differ in how many would do. A fence is a block for both.
-    """
-    lost = []
-    for page in pages():
-        code = {
-            number
-            for token in tokens_of(page)
-            if token.type == "fence" and token.map
-            for number in range(*token.map)
-        }
-        in_list = False
-        lines = text_of(page).splitlines()
-        for number, (before, line) in enumerate(pairwise(lines), 1):
-            if number in code:
-                continue
-            if re.match(r"(\d+\.|[-*]) ", line):
-                in_list = True
-            elif before == "" and line and not line.startswith(" "):
-                in_list = False
-            elif in_list and before == "" and line.startswith("    "):
-                lost.append(f"{page}:{number + 1}: {line.strip()}")
-    assert lost == []
-
-
 @pytest.mark.parametrize("start", CLOSED)
 def test_no_reason_is_left_of_a_block_that_is_gone(start: str) -> None:
     assert any(first_line(block).startswith(start) for block in BLOCKS)
@@ -150,26 +121,7 @@ def test_python_runs(
 
 
 def queries() -> list[str]:
-    """Return the queries of docs/data.md in their order."""
     return [query for block in of_kind("sql") for query in block.text.split(";") if query.strip()]
-
-
-def test_the_last_day_is_the_last_day_and_not_the_last_day_with_rows(tmp_path: Path) -> None:
-    path = database(tmp_path)
-    add_hour(path, hours_ago=2, rows=50, happy=25)
-    add_hour(path, hours_ago=30, rows=50, happy=50)
-    (found,) = query(path, queries()[0])
-    assert found[1:] == (50, 50)
-
-
-def add_hour(path: Path, *, hours_ago: int, rows: int, happy: int) -> None:
-    at = now().wall_ms // 3_600_000 * 3_600_000 - hours_ago * 3_600_000
-    with write_transaction(path) as connection:
-        connection.execute(
-            "INSERT INTO expression_hour (at, rows, frames, uncertain, count_happiness) VALUES (?, "
-            "?, ?, 0, ?)",
-            (at, rows, rows, happy),
-        )
 
 
 def test_the_mean_by_condition_counts_what_counts_in_means(tmp_path: Path) -> None:
@@ -202,14 +154,6 @@ def test_every_query_runs(tmp_path: Path) -> None:
     assert len(queries()) == 3
     for statement in queries():
         assert query(path, statement) == []
-
-
-def test_the_view_of_readings_has_the_columns_that_the_page_says(tmp_path: Path) -> None:
-    """As vital.csv, without the observed emotion."""
-    path = database(tmp_path)
-    names = [row[1] for row in query(path, "PRAGMA table_info(vital_view)")]
-    assert names == [column.name for column in columns.FILES["vital"] if column.name != "observed"]
-    assert "`vital.csv` below, without `observed`" in text_of("docs/data.md")
 
 
 def test_the_text_of_consent_has_the_version_that_the_pages_name() -> None:

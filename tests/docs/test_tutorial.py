@@ -57,7 +57,6 @@ def steps() -> list[tuple[str, str]]:
 
 
 def run(command: str, folder: Path) -> str:
-    """Run a command as somebody would type it in the folder, and return what it printed."""
     program, *words = shlex.split(command)
     if program == ".venv/bin/affect-edge":
         done = affect_edge(*words)

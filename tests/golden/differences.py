@@ -63,14 +63,12 @@ def _told(sign: str, leaves: Mapping[str, str], others: Mapping[str, str]) -> It
 
 
 def _parts(path: str) -> Iterator[str]:
-    """Yield what a path lies in, from the outermost to itself."""
     names = path.split(BETWEEN)
     for length in range(1, len(names) + 1):
         yield BETWEEN.join(names[:length])
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield path → text of everything that is not a list or an object."""
     if isinstance(value, Mapping):
         if not value and path:
             yield path, EMPTY
@@ -89,7 +87,6 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _lists(value: Any, path: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield path → texts of every list of simple values."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _lists(inner, f"{path}{BETWEEN}{name}" if path else str(name))

@@ -104,7 +104,6 @@ class Words:
         }
 
     def let(self, word: str, *meaning: object) -> None:
-        """Give a word in capitals its meaning."""
         self._words[word] = meaning
 
     def run(self, command: str, *more: object) -> project.Ended:
@@ -130,7 +129,6 @@ class Words:
 
 
 def exit_codes(place: Place) -> Shape:
-    """The exit code of commands that do well, fail, or are used wrongly."""
     words = Words(place)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         words.let("TAKEN", taken.getsockname()[1])

@@ -36,7 +36,6 @@ def exports(place: Place) -> Shape:
 
 
 def parquet(place: Place) -> Shape:
-    """The tables of a Parquet export."""
     from pyarrow.parquet import read_schema
 
     out = _export(place, "parquet", "parquet")
@@ -97,12 +96,10 @@ def _first_lines(folder: Path) -> Shape:
 
 
 def _without_hash(name: str) -> str:
-    """Return the name of a file without the hash of a model in it."""
     return re.sub(r"-[0-9a-f]{8}\b", "-HASH", name)
 
 
 def _package(file: Path) -> dict[str, Any]:
-    """Return names, types and units from a ``datapackage.json``."""
     package = json.loads(file.read_text(encoding="utf-8"))
     resources = package.pop("resources")
     return {
@@ -162,7 +159,6 @@ def _fhir(place: Place) -> Shape:
 
 
 def _codes(value: Any) -> Iterator[str]:
-    """Yield ``system code`` of every coding and quantity."""
     if isinstance(value, Mapping):
         if "system" in value and "code" in value:
             yield f"{value['system']} {value['code']}"

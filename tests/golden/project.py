@@ -80,17 +80,14 @@ class Ended:
 
 
 def affect_edge(*words: object) -> Ended:
-    """Run ``affect-edge`` in this process."""
     return _run(agent_program.main, words)
 
 
 def dashboard(*words: object) -> Ended:
-    """Run ``python -m dashboard`` in this process."""
     return _run(lambda: sys.exit(dashboard_program.main()), words)
 
 
 def training(*words: object) -> Ended:
-    """Run ``python -m training`` in this process."""
     return _run(training_program.main, words)
 
 
@@ -123,49 +120,41 @@ def _program_words(words: tuple[object, ...]) -> Iterator[None]:
 
 
 def settings_schema() -> dict[str, Any]:
-    """Return the JSON schema of the whole configuration."""
     return Settings.model_json_schema()
 
 
 def card_schema() -> dict[str, Any]:
-    """Return the JSON schema of a model's card."""
     return ModelCard.model_json_schema(by_alias=True)
 
 
 def new_database(folder: Path) -> Path:
-    """Make an empty database in a folder; return its path."""
     path = folder / DATABASE_NAME
     migrate(path)
     return path
 
 
 def seeded_database(folder: Path) -> Path:
-    """Make a database with the example study in a folder; return its path."""
     path = new_database(folder)
     seed_example_study(path, SimulatedPerson, seed=1, now=instant(0))
     return path
 
 
 def rows(database: Path, query: str) -> list[tuple[Any, ...]]:
-    """Return what a query gives."""
     with closing(sqlite3.connect(database)) as connection:
         return connection.execute(query).fetchall()
 
 
 def write(database: Path, *statements: str) -> None:
-    """Run statements in one transaction."""
     with closing(sqlite3.connect(database)) as connection, connection:
         for statement in statements:
             connection.execute(statement)
 
 
 def application(folder: Path) -> FastAPI:
-    """Return the dashboard over a folder."""
     return create_app(DashboardOptions(data=folder))
 
 
 def routes(app: FastAPI) -> list[tuple[str, str]]:
-    """Return method and address of every route, pages too."""
     return list(_routes_of(app.routes, ""))
 
 
@@ -206,5 +195,4 @@ def found_sensors() -> list[dict[str, Any]]:
 
 
 def protocol_schema() -> dict[str, Any]:
-    """Return the JSON schema of a protocol file."""
     return ProtocolFile.model_json_schema()

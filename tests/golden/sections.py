@@ -31,7 +31,6 @@ class Place:
 
     @cached_property
     def config(self) -> Path:
-        """A configuration file with the demonstration camera."""
         path = self.folder / "affect-edge.toml"
         path.write_text(CONFIGURATION, encoding="utf-8")
         return path
@@ -67,7 +66,6 @@ def _rows_that_the_study_lacks(database: Path) -> list[str]:
 
 
 def commands(_: Place) -> Shape:
-    """Every command with its arguments and options."""
     found: dict[str, Shape] = {}
     for name, command in project.COMMANDS.items():
         found |= command_shapes(command, name)
@@ -133,7 +131,6 @@ def _last(reference: str) -> str:
 
 
 def http(place: Place) -> Shape:
-    """Every address: the API with its parameters, bodies and answers, and the pages."""
     application = project.application(place.folder / "http")
     document = application.openapi()
     definitions = document["components"]["schemas"]
@@ -185,7 +182,6 @@ def _contents(holder: Mapping[str, Any], schemas: Schemas) -> Shape:
 
 
 def _without_versions(path: str) -> str:
-    """Return an address without the version of a library in it."""
     return re.sub(r"\d+(\.\d+)+", "VERSION", path)
 
 
@@ -199,12 +195,10 @@ def live(_: Place) -> Shape:
 
 
 def database(place: Place) -> Shape:
-    """Tables, views, indexes and triggers of a new database."""
     return schema_shape(project.new_database(place.folder / "new"))
 
 
 def files(_: Place) -> Shape:
-    """Names of what is shipped or lies on a machine: models, units, examples, commands."""
     text = (project.ROOT / "pyproject.toml").read_text(encoding="utf-8")
     package = tomllib.loads(text)["project"]
     return {

@@ -101,7 +101,6 @@ class Schemas:
 
 
 def optional(name: str, missing: bool) -> str:
-    """Return the name of a field, with a question mark where it may be missing."""
     return f"{name}?" if missing else name
 
 

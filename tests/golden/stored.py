@@ -32,7 +32,6 @@ ALL: dict[str, Callable[[Place], Shape]] = {
 
 
 def file_of(name: str) -> Path:
-    """Return the stored file of a section."""
     return EXPECTED / f"{name}.json"
 
 
@@ -50,5 +49,4 @@ def stored(name: str) -> Shape:
 
 
 def text_of(shape: Shape) -> str:
-    """Return the text of a stored file."""
     return json.dumps(shape, indent=2, sort_keys=True, ensure_ascii=False) + "\n"

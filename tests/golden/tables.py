@@ -19,8 +19,6 @@ _VERSIONS = "SELECT version FROM migration ORDER BY version"
 
 
 def schema_shape(path: Path) -> Shape:
-    """Return tables, views, indexes, triggers and versions of a database."""
-
     def names(query: str) -> list[Any]:
         return [row[0] for row in project.rows(path, query)]
 

@@ -57,15 +57,6 @@ def test_what_nobody_has_to_know_is_told_as_added(present: dict[str, Any], line:
     assert (found.broken, found.added) == ((), (line,))
 
 
-def test_the_order_of_names_is_no_difference() -> None:
-    assert not differences(OLD, dict(reversed(OLD.items())))
-
-
-def test_a_long_list_of_differences_ends_with_the_number_of_the_others() -> None:
-    lines = differences({}, {f"name {number:03}": "text" for number in range(50)}).lines(most=40)
-    assert (len(lines), lines[-1]) == (41, "… and 10 more")
-
-
 def test_a_list_has_the_shape_that_all_of_its_elements_fit() -> None:
     rows = [{"at": 1, "who": None}, {"at": 1, "who": {"name": "P"}, "note": "x"}]
     fields = {"at": "integer", "who": {"any of": ["null", {"name": "text"}]}, "note?": "text"}

@@ -11,7 +11,6 @@ from tests.golden.stored import ALL, COMMAND, EXPECTED, NEEDS, present, stored
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """Where the commands of all sections run."""
     return Place(tmp_path_factory.mktemp("golden"))
 
 

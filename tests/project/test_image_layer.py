@@ -50,9 +50,7 @@ def run_stage(layer: Path, rootfs: Path) -> None:
         )
 
 
-def test_an_image_gets_the_release_and_a_service_that_installs_it_at_the_first_start(
-    layer: Path, tmp_path: Path
-) -> None:
+def test_an_image_gets_the_release_and_its_first_start(layer: Path, tmp_path: Path) -> None:
     rootfs = tmp_path / "rootfs"
     run_stage(layer, rootfs)
     run_stage(layer, rootfs)  # pi-gen may be run again over what is there
@@ -96,10 +94,6 @@ def test_the_image_has_every_package_that_the_installer_would_have_to_fetch(laye
     assert re.findall(r"^    - ([a-z0-9-]+)$", recipe, re.MULTILINE) == needed
 
 
-def test_its_broker_is_known_to_have_come_with_it(layer: Path) -> None:
-    assert (layer / STAGE / "files/etc/affect-edge/packages").read_text() == "mosquitto\n"
-
-
 def test_rpi_image_gen_finds_layer_example_and_files(layer: Path) -> None:
     source = layer / "rpi-image-gen"
     recipe = (source / "layer/affect-edge.yaml").read_text()
@@ -112,9 +106,3 @@ def test_rpi_image_gen_finds_layer_example_and_files(layer: Path) -> None:
     target.mkdir()
     subprocess.run(["sh", "-c", hook, "sh", str(target)], cwd=source, check=True)
     assert (target / INSIDE / "install.sh").exists()
-
-
-def test_what_was_there_before_is_replaced(layer: Path, tmp_path: Path) -> None:
-    (layer / "left-over").touch()
-    again = lay_out(tmp_path / "affect-edge-1.2.3", ROOT / "image", layer)
-    assert again == layer and not (layer / "left-over").exists()

@@ -28,9 +28,7 @@ def test_sections_have_addresses_and_tables_scroll_on_a_phone() -> None:
     )
 
 
-def test_whoever_is_logged_in_reads_it_from_the_analysis_page_on_without_a_network(
-    tmp_path: Path,
-) -> None:
+def test_the_page_is_read_after_a_login_without_a_network(tmp_path: Path) -> None:
     database(tmp_path)
     with client_of(tmp_path) as browser:
         assert browser.get("/analysis/statistics").status_code == 303

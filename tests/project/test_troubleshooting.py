@@ -34,8 +34,3 @@ def test_the_sentences_are_found_with_their_cures() -> None:
     }
     disk = next(trouble for trouble in findings() if trouble.topic == "disk")
     assert (disk.problem, disk.cure) == ("… MB free", "Free at least … MB on this disk.")
-
-
-def test_a_cure_belongs_to_the_check_that_says_it() -> None:
-    clock = [trouble.cure for trouble in findings() if trouble.topic == "clock"]
-    assert len(clock) == 1 and "timedatectl" in clock[0]

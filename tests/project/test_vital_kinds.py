@@ -34,9 +34,7 @@ def test_the_entry_of_a_kind_agrees_with_itself(kind: VitalKind) -> None:
 
 
 @pytest.mark.parametrize("kind", VitalKind)
-def test_the_colour_of_a_kind_is_one_that_the_pages_have_for_light_and_dark(
-    kind: VitalKind,
-) -> None:
+def test_the_pages_have_the_colour_of_a_kind_in_light_and_dark(kind: VitalKind) -> None:
     style = (HERE / "static" / "app.css").read_text(encoding="utf-8")
     for name in (kind.spec.colour, f"{kind.spec.colour}-band"):
         assert len(re.findall(rf"^\s*{name}: ", style, re.MULTILINE)) == 2, name

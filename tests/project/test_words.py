@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tools import words
-from tools.words import Entry, places, read_entries, split_names, whole_word
+from tools.words import Entry, places, read_entries, whole_word
 
 
 def entry(word: str, **changes: Any) -> Entry:
@@ -37,23 +37,6 @@ def found_in(name: str, text: str, one: Entry) -> list[tuple[int, str]]:
 )
 def test_a_word_is_matched_as_a_whole_in_its_case(word: str, text: str, matches: int) -> None:
     assert len(list(whole_word(word).finditer(text))) == matches
-
-
-def test_a_place_names_the_line_the_word_what_to_write_and_why() -> None:
-    (place,) = places("docs/a.md", "first\nat ten frames a\nsecond\n", [entry("frames a second")])
-
-    assert str(place) == "docs/a.md:2: 'frames a second': write another (a reason)"
-
-
-def test_names_and_texts_of_python_are_told_apart() -> None:
-    text = 'judge = 1  # we judge\n"""Judge it."""\n'
-
-    assert found_in("a.py", text, entry("judge", where="names")) == [(1, "judge")]
-    assert found_in("a.py", text, entry("judge", where="texts")) == [(1, "judge"), (2, "Judge")]
-    assert len(found_in("a.py", text, entry("judge"))) == 3
-    assert found_in("a.md", "judge", entry("judge", where="names")) == []
-    names, texts = split_names("a.py", text)
-    assert len(names) == len(texts) == len(text)
 
 
 def test_an_entry_holds_in_its_files_and_not_where_the_word_is_right() -> None:

@@ -185,8 +185,7 @@ def compare(options: CompareOptions) -> None:
 
     faces = _faces(options.data, options.votes, options.cache, options.cleaned)
     usage = _usage_of(options.data, options.usage)
-    compared = faces if usage == "all" else faces.of_usage(usage)
-    comparison = compare_files(options.first, options.second, compared)
+    comparison = compare_files(options.first, options.second, _split(faces, usage))
     if options.as_json:
         head = {"data": str(options.data), "usage": usage}
         click.echo(json.dumps({**head, **comparison.as_json()}))
@@ -259,9 +258,7 @@ def _compare_recipes(options: CompareOptions) -> None:
     systems = gather(recipes, options.runs, request)
     faces = _faces(options.data, options.votes, options.cache, options.cleaned)
     usage = _usage_of(options.data, options.usage)
-    title, evaluated = _half(
-        faces if usage == "all" else faces.of_usage(usage), usage, options.half
-    )
+    title, evaluated = _half(_split(faces, usage), usage, options.half)
     if options.cleaned:
         title += ", cleaned"
     write_all(out, report_files(compare_systems(systems, evaluated, title), evaluated.pictures))
@@ -295,6 +292,10 @@ def _usage_of(data: Path, usage: str) -> str:
     return "all" if data.is_dir() else usage
 
 
+def _split(faces: Faces, usage: str) -> Faces:
+    return faces if usage == "all" else faces.of_usage(usage)
+
+
 def _evaluate_model(options: EvaluateOptions) -> None:
     if options.model is None or options.data is None:
         raise click.UsageError("give MODEL and --data, or --predictions and --truth")
@@ -317,7 +318,7 @@ def _evaluate_model(options: EvaluateOptions) -> None:
     figures = measured.as_json()
     texts = [measured_text(measured)]
     if options.covered:
-        rows = covered_rows(model, faces if usage == "all" else faces.of_usage(usage))
+        rows = covered_rows(model, _split(faces, usage))
         figures["covered"] = covered_json(rows)
         texts.append(covered_text(rows))
     if options.as_json:

@@ -162,6 +162,12 @@ def without_option(command: Command) -> Command:
     )(command)
 
 
+def by_label_option(command: Command) -> Command:
+    """Give a command ``--by-label``, whose parameter is ``labels``."""
+    text = "CSV with columns file, emotion, instead of subfolders."
+    return click.option("--by-label", "labels", type=FILE, help=text)(command)
+
+
 def learning_options(command: Command) -> Command:
     """Give a command ``--device`` and ``--threads``."""
     device = click.option(

@@ -17,6 +17,7 @@ from training.commands.options import (
     CACHE,
     FILE,
     FacesOptions,
+    by_label_option,
     faces_options,
     json_option,
     options_as,
@@ -60,9 +61,7 @@ class CoverOptions(FacesOptions):
     show_default=True,
     help="Side of a face in pixels.",
 )
-@click.option(
-    "--by-label", "labels", type=FILE, help="CSV with columns file, emotion, instead of subfolders."
-)
+@by_label_option
 @click.option(
     "--yolo",
     type=FILE,

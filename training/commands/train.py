@@ -12,6 +12,7 @@ from training.commands.options import (
     NEEDED_TO_TRAIN,
     FacesOptions,
     RunOptions,
+    by_label_option,
     faces_options,
     learning_options,
     options_as,
@@ -48,9 +49,7 @@ class TrainOptions:
     show_default=True,
     help="Folder for faces, run, model and report.",
 )
-@click.option(
-    "--by-label", "labels", type=FILE, help="CSV with columns file, emotion, instead of subfolders."
-)
+@by_label_option
 @click.option(
     "--recipe", type=FILE, default=RECIPE, show_default="own-faces", help="How it is trained."
 )

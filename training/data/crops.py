@@ -95,7 +95,7 @@ class FaceCutter:
         faces = self._detector.detect(image)
         if not faces:
             return None, faces
-        return crop_face(image, max(faces, key=_area), self._size), faces
+        return crop_face(image, max(faces, key=lambda face: face.box.area), self._size), faces
 
 
 def aligned_faces(
@@ -192,10 +192,6 @@ def cut_one(
 def _whole(image: Picture) -> Picture:
     gray = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     return np.asarray(cv2.resize(gray, (EDGE, EDGE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def _area(face: Face) -> float:
-    return face.box.area
 
 
 def _by_label(photographs: Path, labels: Path) -> list[Cut]:

@@ -143,7 +143,8 @@ class Labels:
             marks = self._marks | {name: changed}
             write_whole(self.out / _file_of(name), _table(changed))
             self._marks = marks
-            write_whole(self.out / MERGED, _merged_table(self.files, marks))
+            merged = _merged(self.files, marks).items()
+            write_whole(self.out / MERGED, csv_bytes([("file", "emotion"), *merged]))
 
     def to_settle(self) -> list[str]:
         """Return the pictures on which people differ or doubt, by name; settled ones, too."""
@@ -190,10 +191,6 @@ def _merged(files: tuple[str, ...], marks: Mapping[str, Mapping[str, Mark]]) -> 
         if decided is not None and decided.emotion in EXPRESSIONS and not decided.doubtful:
             merged[file] = str(decided.emotion)
     return merged
-
-
-def _merged_table(files: tuple[str, ...], marks: Mapping[str, Mapping[str, Mark]]) -> bytes:
-    return csv_bytes([("file", "emotion"), *_merged(files, marks).items()])
 
 
 def _table(marks: Mapping[str, Mark]) -> bytes:

@@ -211,7 +211,7 @@ def _face(row: Mapping[str, str], place: str) -> LabelledFace | None:
 def _number(row: Mapping[str, str], name: str, place: str) -> float:
     try:
         value = float(row[name])
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise DataError(f"{place}, column {name}: {row[name]!r} is not a number") from error
     if not math.isfinite(value):
         raise DataError(f"{place}, column {name}: {row[name]!r} is not a finite number")
@@ -325,15 +325,8 @@ def _with_marked(face: LabelledFace, marked: Points) -> LabelledFace:
 
 
 def _points(row: Mapping[str, str], place: str) -> Points:
-    numbers = []
-    for name in (f"{name}_{axis}" for name in NAMES for axis in "xy"):
-        try:
-            numbers.append(float(row[name]))
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{place}, column {name}: {row[name]!r} is not a number") from error
-        if not math.isfinite(numbers[-1]):
-            raise DataError(f"{place}, column {name}: {row[name]!r} is not a finite number")
-    return np.array(numbers).reshape(5, 2)
+    names = (f"{name}_{axis}" for name in NAMES for axis in "xy")
+    return np.array([_number(row, name, place) for name in names]).reshape(5, 2)
 
 
 Share = Annotated[float, Field(ge=0, lt=1)]

@@ -251,7 +251,8 @@ def fit(
         log.info(precision_sentence(device, bfloat16=schedule.bfloat16))
         learner = _Learner(task, schedule, state, team.shared(state.module), team, device)
         while schedule.epochs_left(rows):
-            rows.append(learner.epoch(len(rows), seed))
+            row = learner.epoch(len(rows), seed)
+            rows.append(row)
             if team.first:
                 _keep_best(state, schedule, rows)
                 save_checkpoint(folder, state, rows, schedule, seed)
@@ -260,7 +261,7 @@ def fit(
                 "epoch %d of %d: %s; %s",
                 len(rows),
                 schedule.epochs,
-                _sentence(rows[-1]),
+                ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch"),
                 time_left(rows, schedule.epochs_left(rows)),
             )
         if not team.first:
@@ -433,10 +434,6 @@ def step(
     state.optimizer.step()
     state.average.update_parameters(state.module)
     return loss.detach(), figures
-
-
-def _sentence(row: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch")
 
 
 def time_left(rows: Sequence[Mapping[str, float]], left: int) -> str:

@@ -11,26 +11,14 @@ import pytest
 
 pytest.importorskip("torch", reason="the training extra is not installed")
 
-import torch
 
 from edge_agent.vision.cover import CoverDetector
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.training_runs import NEEDS_TRAINING, training_here
 from training.data.drawn import THINGS
 from training.errors import DataError
-from training.expression.covers import (
-    Asked,
-    CoverRecipe,
-    CoverTask,
-    Crops,
-    face_weights,
-    known_label,
-    over,
-    plan_cover,
-    save_crops,
-)
+from training.expression.covers import Asked, Crops, face_weights, plan_cover, save_crops
 from training.learning.kinds import FitRequest
-from training.learning.recipe import load_recipe
 
 pytestmark = [*NEEDS_TRAINING, pytest.mark.deep]
 
@@ -88,39 +76,6 @@ def test_the_card_tells_what_is_refused_on_both_parts(card: Path) -> None:
     for part in ("valid", "test"):
         assert {f"refused with drawn {thing.name}" for thing in THINGS} <= set(metrics[part])
         assert "refused of portraits without a mask" in metrics[part]
-
-
-def test_a_batch_has_faces_as_the_network_sees_them_and_what_is_known(card: Path) -> None:
-    recipe = load_recipe(RECIPE, CoverRecipe)
-    task = CoverTask(recipe, made_faces(), made_faces(12))
-    crops, labels = next(iter(task.batches(0, torch.Generator().manual_seed(1))))
-    again, _ = next(iter(task.batches(0, torch.Generator().manual_seed(1))))
-    assert crops.shape == (recipe.schedule.batch, 1, 48, 48)
-    assert -1 <= float(crops.min()) < float(crops.max()) <= 1
-    assert set(labels.flatten().tolist()) == {-1.0, 0.0, 1.0}
-    assert torch.equal(crops, again)
-
-
-def test_eyes_behind_which_nobody_looked_do_not_count() -> None:
-    recipe = load_recipe(RECIPE, CoverRecipe)
-    task = CoverTask(recipe, made_faces(), made_faces(12))
-    crops = torch.zeros(2, 1, 48, 48)
-
-    def answering(mouth: float, eyes: float) -> float:
-        class Sure(torch.nn.Module):
-            def forward(self, faces: torch.Tensor) -> tuple[torch.Tensor]:
-                return (torch.tensor([[mouth, eyes]]).repeat(len(faces), 1),)
-
-        loss, _ = task.loss(Sure(), (crops, torch.tensor([known_label(1)] * 2)))
-        return float(loss)
-
-    assert answering(5, -5) == answering(5, 5) < answering(-5, 5)
-
-
-def test_what_is_drawn_over_a_masked_face_covers_more() -> None:
-    assert over(known_label(0), False, True) == [0.0, 1.0]
-    assert over(known_label(1), False, True) == [1.0, 1.0]
-    assert over(known_label(1), False, False) == [1.0, -1.0]
 
 
 def test_faces_of_a_source_are_drawn_by_its_weight_and_both_kinds_alike() -> None:

@@ -61,8 +61,6 @@ def write_faces(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A finished run."""
-
     folder: Path
     data: Path
     printed: str
@@ -97,12 +95,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(out, folder, done.stdout)
 
 
-def test_a_small_run_prints_the_card_and_leaves_checkpoint_and_curves(run: Run) -> None:
-    assert run.printed.strip() == str(run.card)
-    assert (run.folder / "checkpoint.pt").exists()
-    assert len((run.folder / "curves.csv").read_text(encoding="utf-8").splitlines()) == 3
-
-
 def test_the_face_detector_loads_the_model_and_answers_in_the_picture(run: Run) -> None:
     model = load_model(run.card, kind="face-detector")
     assert {output.name for output in model.card.outputs} == {
@@ -115,18 +107,7 @@ def test_the_face_detector_loads_the_model_and_answers_in_the_picture(run: Run) 
     assert all(len(face.landmarks) == 5 and face.box.width > 0 for face in faces)
 
 
-def test_a_folder_without_labels_is_an_error_that_names_the_file(tmp_path: Path) -> None:
-    done = training_here(
-        "fit", "--recipe", RECIPE, "--data", tmp_path, "--out", tmp_path / "run", "--limit", "small"
-    )
-    assert done.returncode == 1
-    assert str(tmp_path / "labels.csv") in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "run").exists()
-
-
 def held_out_name() -> str:
-    """A picture that the recipe keeps to judge the model."""
     shares = read_shares(RECIPE)["portraits"]
     return next(name for number in range(100) if shares.part(name := f"{number}.png") == "test")
 

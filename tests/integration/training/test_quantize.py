@@ -16,6 +16,7 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.training_runs import NEEDS_TRAINING
+from training.data.datasets import EXPRESSIONS, FER2013
 from training.errors import DataError
 from training.networks.architectures import RegionAttention, SmallResNet
 from training.networks.base import EVIDENCE, WithEvidence
@@ -32,19 +33,7 @@ pytestmark = NEEDS_TRAINING
 
 PIXELS = PixelInput(48, 48, 1, scale=1 / 64, offset=-2.0)
 OUTPUTS = ("expression", "fer2013")
-LABELS = {
-    "expression": (
-        "neutral",
-        "happiness",
-        "surprise",
-        "sadness",
-        "anger",
-        "disgust",
-        "fear",
-        "contempt",
-    ),
-    "fer2013": ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"),
-}
+LABELS = {"expression": EXPRESSIONS, "fer2013": FER2013}
 CARD = {
     "name": "tiny",
     "version": "1.0.0",
@@ -78,9 +67,7 @@ def pictures(n: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     return random.integers(0, 100, (n, 48, 48), dtype=np.uint8) + greys
 
 
-def test_the_int8_file_says_what_the_network_says_even_if_it_lies_channels_last(
-    tmp_path: Path,
-) -> None:
+def test_the_int8_file_says_what_the_network_says(tmp_path: Path) -> None:
     module = network(attention=True)
     convert_conv2d_weight_memory_format(module, torch.channels_last)
     seen = pictures(40)
@@ -98,9 +85,7 @@ def test_the_int8_file_says_what_the_network_says_even_if_it_lies_channels_last(
 
 
 @pytest.mark.deep
-def test_the_int8_file_gives_each_regions_part_in_a_category_and_its_answers_stay_as_they_were(
-    tmp_path: Path,
-) -> None:
+def test_evidence_of_regions_leaves_the_int8_answers_alone(tmp_path: Path) -> None:
     module = network()
     seen = pictures(40)
     plain = write_model(
@@ -131,9 +116,7 @@ def test_the_int8_file_gives_each_regions_part_in_a_category_and_its_answers_sta
 
 
 @pytest.mark.deep
-def test_a_file_of_coarse_filters_packs_smaller_and_says_what_its_network_says(
-    tmp_path: Path,
-) -> None:
+def test_coarse_filters_pack_smaller_and_answer_alike(tmp_path: Path) -> None:
     seen = pictures(40)
     fine = network()
     coarse = in_few_steps(fine, PIXELS, seen, 0.5)
@@ -163,7 +146,6 @@ def test_a_file_of_coarse_filters_packs_smaller_and_says_what_its_network_says(
 
 
 def filters_of(content: bytes) -> list[NDArray[np.int8]]:
-    """The int8 values of the filters that join channels."""
     interpreter = Interpreter(model_content=content)
     interpreter.allocate_tensors()
     return [
@@ -171,12 +153,6 @@ def filters_of(content: bytes) -> list[NDArray[np.int8]]:
         for tensor in interpreter.get_tensor_details()
         if len(tensor["shape"]) == 4 and tensor["shape"][0] > 1
     ]
-
-
-def test_without_a_step_the_network_is_the_same_one() -> None:
-    module = network()
-
-    assert in_few_steps(module, PIXELS, pictures(2), None) is module
 
 
 def test_a_file_that_is_not_of_this_network_is_refused(tmp_path: Path) -> None:
@@ -192,14 +168,3 @@ def test_a_file_that_is_not_of_this_network_is_refused(tmp_path: Path) -> None:
 def test_without_a_picture_there_is_nothing_to_calibrate_on() -> None:
     with pytest.raises(DataError, match="no picture to calibrate"):
         quantize(network(), PIXELS, OUTPUTS, pictures(0))
-
-
-def test_the_input_is_normalised_as_the_card_says() -> None:
-    real = PIXELS.real(
-        np.array([[[0, 64], [128, 255]]], dtype=np.uint8).repeat(24, axis=1).repeat(24, axis=2)
-    )
-
-    assert real.shape == (1, 48, 48, 1)
-    assert float(real.min()) == -2.0
-    assert float(real.max()) == pytest.approx(255 / 64 - 2)
-    assert PIXELS.card()["color"] == "gray"

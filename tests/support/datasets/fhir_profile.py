@@ -79,7 +79,6 @@ def check_observation(
 
 
 def is_vital_sign(found: dict[str, Any]) -> bool:
-    """Whether it is in the category of vital signs."""
     return any(
         c["system"] == CATEGORY and c["code"] == "vital-signs"
         for one in found["category"]

@@ -69,16 +69,12 @@ def test_a_table_has_eight_categories_and_its_own_split_with_a_warning(tmp_path:
     ("row", "fault"),
     [
         ((8, pixels(1), "Training"), "row 3, column emotion: '8' is not one of 0, 1"),
-        (("happy", pixels(1), "Training"), "row 3, column emotion: 'happy'"),
-        ((1, pixels(1), "Test"), "row 3, column Usage: 'Test' is not one of Training"),
         ((1, "0 0 256" + pixels(1)[5:], "Training"), "row 3, column pixels: '256' is not a number"),
-        ((1, "0 grey", "Training"), "row 3, column pixels: 'grey' is not a number"),
         ((1, "1 2 3", "Training"), "row 3, column pixels: 3 values where 2304"),
-        ((1, "", "Training"), "row 3, column pixels: 0 values where 2304"),
         ((1, pixels(1), "Training,Training"), "row 3: holds 4 columns"),
     ],
 )
-def test_a_fault_in_a_table_is_named_with_row_and_value(
+def test_a_fault_is_named_with_row(
     tmp_path: Path, row: tuple[object, str, str], fault: str
 ) -> None:
     path = table(tmp_path, [(0, pixels(5), "Training"), row])
@@ -120,15 +116,6 @@ def test_too_many_folds_are_refused(collection: Path) -> None:
         folds(read_ck_plus(collection), 7)
 
 
-def test_a_picture_without_a_person_is_dealt_and_warned_of(collection: Path) -> None:
-    picture(collection / "fear" / "unknown.png", 200)
-    portraits = read_ck_plus(collection)
-
-    (warning,) = warnings_of(portraits, folds(portraits, 3))
-
-    assert "1 of 19 pictures do not say whom they show (the first: unknown)" in warning
-
-
 @pytest.mark.parametrize(
     ("name", "shape", "fault"),
     [
@@ -143,13 +130,6 @@ def test_a_folder_that_cannot_be_used_is_refused(
     picture(collection / name, 9, shape)
 
     with pytest.raises(DataError, match=fault):
-        read_ck_plus(collection)
-
-
-def test_a_broken_picture_is_named(collection: Path) -> None:
-    (collection / "anger" / "S011_broken.png").write_bytes(b"no picture")
-
-    with pytest.raises(DataError, match=r"S011_broken\.png: is not a picture that can be read"):
         read_ck_plus(collection)
 
 

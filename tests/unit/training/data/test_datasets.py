@@ -24,7 +24,6 @@ from training.data.datasets import (
     read_fer2013,
     read_folder,
     split_held_back,
-    split_tested,
 )
 from training.data.fer import agreement, cleaned
 from training.data.lessons import lessons, majority, soft_targets
@@ -70,20 +69,6 @@ def csv_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_vote_columns_and_the_model_have_the_categories_in_one_order() -> None:
-    assert EXPRESSIONS == (
-        "neutral",
-        "happiness",
-        "surprise",
-        "sadness",
-        "anger",
-        "disgust",
-        "fear",
-        "contempt",
-    )
-    assert FER2013[3] == "happy"
-
-
 def test_a_table_in_its_published_form_is_read(csv_file: Path) -> None:
     faces = load_faces(csv_file)
 
@@ -117,36 +102,20 @@ def test_a_compressed_table_that_is_cut_off_is_named(tmp_path: Path, suffix: str
         load_faces(path)
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".xz"])
-def test_a_plain_table_with_the_name_of_a_compressed_one_is_named(
-    tmp_path: Path, suffix: str
-) -> None:
-    path = tmp_path / f"fer2013.csv{suffix}"
-    path.write_text(table(ROWS), encoding="utf-8")
-
-    with pytest.raises(DataError, match=f"not a {suffix} file"):
-        load_faces(path)
-
-
 @pytest.mark.parametrize(
     ("row", "message"),
     [
         (("7", PIXELS, "Training"), r"row 3, column emotion: '7' is not one of 0, 1"),
-        (("happy", PIXELS, "Training"), r"row 3, column emotion: 'happy'"),
         (
             ("3", PIXELS, "Train"),
             r"row 3, column Usage: 'Train' is not one of Training, PublicTest",
         ),
         (("3", PIXELS + " 7", "Training"), r"row 3, column pixels: 2305 values where 2304"),
         (("3", PIXELS.replace("255", "256"), "Training"), r"row 3, column pixels: .* 0 to 255"),
-        (("3", PIXELS.replace("255", "-1"), "Training"), r"row 3, column pixels: .* 0 to 255"),
-        (("3", PIXELS.replace("255", "x"), "Training"), r"row 3, column pixels: .* 0 to 255"),
         (("3", PIXELS), r"row 3: holds 2 columns where the header names 3"),
     ],
 )
-def test_a_row_with_a_bad_value_names_row_and_column_and_loads_nothing(
-    tmp_path: Path, row: tuple[str, ...], message: str
-) -> None:
+def test_a_bad_value_loads_nothing(tmp_path: Path, row: tuple[str, ...], message: str) -> None:
     path = tmp_path / "fer2013.csv"
     path.write_text(table([ROWS[0], row, ROWS[2]]), encoding="utf-8")
     cache = tmp_path / "cache"
@@ -165,20 +134,12 @@ def test_a_row_with_a_bad_value_names_row_and_column_and_loads_nothing(
         (b"emotion,pixels,Usage\n\xff\xfe\n", "not a table in text form"),
     ],
 )
-def test_a_file_that_is_no_such_table_is_named(
-    tmp_path: Path, content: bytes, message: str
-) -> None:
+def test_a_file_that_is_no_table_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "fer2013.csv"
     path.write_bytes(content)
 
     with pytest.raises(DataError, match=message):
         load_faces(path)
-
-
-@pytest.mark.parametrize("cached", [True, False])
-def test_a_missing_table_is_named(tmp_path: Path, cached: bool) -> None:
-    with pytest.raises(DataError, match="absent.csv: cannot be read: No such file"):
-        load_faces(tmp_path / "absent.csv", cache=tmp_path / "cache" if cached else None)
 
 
 def test_a_parsed_table_is_kept_and_used_again(csv_file: Path, tmp_path: Path) -> None:
@@ -191,14 +152,6 @@ def test_a_parsed_table_is_kept_and_used_again(csv_file: Path, tmp_path: Path) -
 
     assert np.array_equal(first.pictures, again.pictures)
     assert kept.stat().st_mtime_ns == written
-
-
-def test_a_changed_table_is_parsed_again(csv_file: Path, tmp_path: Path) -> None:
-    cache = tmp_path / "cache"
-    load_faces(csv_file, cache=cache)
-    csv_file.write_text(table(ROWS[:2]), encoding="utf-8")
-
-    assert len(load_faces(csv_file, cache=cache)) == 2
 
 
 def test_a_damaged_cache_is_made_anew(csv_file: Path, tmp_path: Path) -> None:
@@ -273,13 +226,6 @@ def test_a_split_is_chosen_by_name(csv_file: Path) -> None:
         faces.of_usage("Test")
 
 
-def test_pictures_of_one_grey_are_left_out() -> None:
-    faces = faces_with([0, 1], [votes(), votes()])
-    faces.pictures[1, 5, 5] = 1
-
-    assert faces.without_blank().fer2013.tolist() == [1]
-
-
 def test_a_clear_majority_has_more_than_half_of_the_votes_that_are_not_single() -> None:
     counts = np.array(
         [
@@ -315,13 +261,6 @@ def test_what_is_learnt_are_the_shares_of_the_votes_that_are_not_single() -> Non
     assert not shares[1].any()
 
 
-def test_without_votes_the_fer2013_class_is_learnt() -> None:
-    shares = soft_targets(faces_with([0, NO_LABEL], [votes(), votes()]))
-
-    assert shares[0].argmax() == EXPRESSIONS.index("anger")
-    assert not shares[1].any()
-
-
 def test_copies_of_a_picture_stay_on_one_side_of_the_cut() -> None:
     random = np.random.default_rng(5)
     pictures = random.integers(0, 256, (200, 48, 48), dtype=np.uint8)
@@ -337,24 +276,6 @@ def test_copies_of_a_picture_stay_on_one_side_of_the_cut() -> None:
     assert 40 < len(held) < 120
     assert not set(learn.fer2013.tolist()) & set(held.fer2013.tolist())
     assert np.array_equal(split_held_back(faces, 0.2)[1].fer2013, held.fer2013)
-
-
-def test_the_tested_faces_are_others_than_the_held_back_ones() -> None:
-    pictures = np.random.default_rng(1).integers(0, 255, (400, 48, 48), dtype=np.uint8)
-    faces = replace(faces_with([0] * 400, [votes(neutral=10)] * 400), pictures=pictures)
-
-    rest, tested = split_tested(faces, 0.2)
-    learn, held_back = split_held_back(rest, 0.15)
-
-    assert len(learn) + len(held_back) + len(tested) == 400
-    assert 50 < len(tested) < 110
-    assert 35 < len(held_back) < 90
-    parts = [
-        {picture.tobytes() for picture in part.pictures} for part in (learn, held_back, tested)
-    ]
-    assert not parts[0] & parts[1]
-    assert not parts[0] & parts[2]
-    assert not parts[1] & parts[2]
 
 
 def test_copies_of_a_picture_are_one_lesson_with_the_mean_of_what_was_said() -> None:
@@ -402,7 +323,7 @@ def test_a_folder_with_an_unknown_category_is_named(tmp_path: Path) -> None:
         load_faces(tmp_path)
 
 
-def test_a_picture_that_cannot_be_read_is_named_and_left_out(
+def test_an_unreadable_picture_is_left_out(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     picture(tmp_path / "anger", "a.png")
@@ -416,13 +337,6 @@ def test_a_picture_that_cannot_be_read_is_named_and_left_out(
     assert read.files == (tmp_path / "anger" / "a.png",)
     assert read.unreadable == (tmp_path / "anger" / "b.png",)
     assert read.empty == ("fear",)
-
-
-def test_an_empty_folder_and_votes_for_a_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no picture in a subfolder named neutral"):
-        load_faces(tmp_path)
-    with pytest.raises(DataError, match="leave --votes out"):
-        load_faces(tmp_path, tmp_path / "votes.csv")
 
 
 def made() -> Faces:
@@ -474,9 +388,7 @@ def test_without_votes_or_with_nothing_left_it_is_refused() -> None:
         cleaned(faces.take(np.array([3, 4])))
 
 
-def test_a_recipe_learns_from_what_is_left_and_is_evaluated_on_both(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recipe_learns_from_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch", reason="the training extra is not installed")
     from tests.support.vision.tiny_faces import tiny_recipe
     from training.data.datasets import EXPRESSIONS

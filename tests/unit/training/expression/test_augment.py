@@ -14,56 +14,6 @@ def generator(seed: int = 3) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def pictures(n: int = 4) -> torch.Tensor:
-    """Different smooth pictures: brightness rises to the right, faster in each next one."""
-    ramp = torch.linspace(0, 1, 48).expand(1, 1, 48, 48)
-    return torch.cat([ramp * (0.4 + 0.1 * i) for i in range(n)])
-
-
-def test_with_every_bound_at_zero_a_picture_stays_as_it_is() -> None:
-    before = pictures()
-
-    assert torch.allclose(augment(before, STILL, generator()), before, atol=1e-5)
-
-
-def test_a_certain_flip_mirrors_left_and_right() -> None:
-    before = pictures()
-
-    mirrored = move(before, STILL.model_copy(update={"flip": 1.0}), generator())
-
-    assert torch.allclose(mirrored, before.flip(-1), atol=1e-5)
-
-
-def test_the_same_seed_gives_the_same_pictures_and_another_seed_others() -> None:
-    how = Augmentation()
-
-    first = augment(pictures(), how, generator(1))
-
-    assert torch.equal(first, augment(pictures(), how, generator(1)))
-    assert not torch.equal(first, augment(pictures(), how, generator(2)))
-
-
-def test_every_picture_of_a_batch_is_changed_in_its_own_way() -> None:
-    same = pictures(1).expand(8, 1, 48, 48)
-
-    changed = augment(same, Augmentation(), generator())
-
-    assert len({round(float(picture.mean()), 4) for picture in changed}) > 4
-
-
-def test_what_comes_out_is_a_picture_and_what_went_in_is_untouched() -> None:
-    before = pictures(32)
-    kept = before.clone()
-
-    changed = augment(before, Augmentation(light=0.9, noise=0.5, erase=1), generator())
-
-    assert changed.shape == before.shape
-    assert changed.dtype == torch.float32
-    assert float(changed.min()) >= 0
-    assert float(changed.max()) <= 1
-    assert torch.equal(before, kept)
-
-
 def test_a_shift_is_at_most_the_bound() -> None:
     ramp = torch.linspace(0, 1, 48).expand(64, 1, 48, 48)
 

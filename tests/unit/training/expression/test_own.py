@@ -33,9 +33,7 @@ def write_photographs(folder: Path, portrait: Picture, count: int, seed: int) ->
 
 
 @pytest.mark.deep
-def test_classes_of_ones_own_become_a_model_that_the_appliance_refuses_in_a_sentence(
-    tmp_path: Path,
-) -> None:
+def test_own_classes_become_a_model_that_the_appliance_refuses(tmp_path: Path) -> None:
     write_photographs(tmp_path / "photographs" / "smiling", smiling(), 30, 1)
     write_photographs(tmp_path / "photographs" / "not smiling", serious(), 30, 2)
     out = tmp_path / "own"

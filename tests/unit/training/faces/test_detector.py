@@ -21,14 +21,12 @@ from training.faces.detector import (
     Weights,
     assign,
     costs,
-    drawn_by_cost,
-    overlaps,
 )
 from training.faces.labelling import LabelledFace, LabelledPicture
-from training.faces.photographs import FaceBoxes, Photographs, join
-from training.faces.scenes import Composer, Composition, change_light, draw_pattern
+from training.faces.photographs import FaceBoxes, Photographs
+from training.faces.scenes import Composer, Composition
 from training.learning.recipe import load_recipe
-from training.networks.face import KINDS, OUTPUTS, FaceDetectorNet, Residual, Widths
+from training.networks.face import OUTPUTS
 
 POINTS = ((14.0, 18.0), (26.0, 18.0), (20.0, 25.0), (15.0, 32.0), (25.0, 32.0))
 
@@ -76,17 +74,6 @@ def test_perfect_answers_cost_nothing_and_every_error_costs_something() -> None:
         assert set(figures) == {"score", "box", "landmarks", "overlap"}
 
 
-def test_scenes_without_a_face_or_known_points_give_a_finite_loss() -> None:
-    loss = DetectorLoss(256, 192, Weights())
-    answers, targets = perfect(faces())
-    assert torch.isfinite(loss(answers, *targets)[0])
-    unknown = FaceBoxes.of([LabelledFace(Box(10, 10, 30, 30), None)])
-    answers, targets = perfect(unknown)
-    total, figures = loss(answers, *targets)
-    assert torch.isfinite(total)
-    assert float(figures["landmarks"]) == 0.0
-
-
 def test_a_doubtful_region_costs_only_above_its_ceiling() -> None:
     doubtful = LabelledFace(Box(64, 64, 32, 32), None, ignore=True, ceiling=0.25)
     loss = DetectorLoss(256, 192, Weights())
@@ -99,33 +86,6 @@ def test_a_doubtful_region_costs_only_above_its_ceiling() -> None:
 
     assert cost(-12.0) == cost(-1.2) == pytest.approx(0, abs=1e-3)
     assert 0.1 < cost(0.0) < cost(2.0)
-
-
-def test_generalised_overlap_falls_below_zero_for_boxes_far_apart() -> None:
-    first = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 10], [5, 5, 2, 2]])
-    second = torch.tensor([[0.0, 0, 10, 5], [30, 0, 40, 10], [0, 0, 10, 10]])
-    plain, generalised = overlaps(first, second)
-    assert plain.tolist() == [0.5, 0.0, 0.0]
-    assert generalised.tolist() == pytest.approx([0.5, -0.5, 0.0])
-
-
-@pytest.mark.parametrize("size", [(192, 256), (128, 160)])
-def test_the_network_gives_nine_outputs_with_the_channels_last(size: tuple[int, int]) -> None:
-    network = FaceDetectorNet(Widths(4, 4, 8, 8, 8, 8)).eval()
-    with torch.no_grad():
-        outputs = dict(zip(OUTPUTS, network(torch.zeros(2, 3, *size)), strict=True))
-    shapes = {name: tuple(output.shape) for name, output in outputs.items()}
-    expected: dict[str, tuple[int, ...]] = {
-        f"{kind}_{stride}": (2, size[0] // stride, size[1] // stride, numbers)
-        for stride in STRIDES
-        for kind, numbers in KINDS.items()
-    }
-    assert shapes == expected
-
-
-def test_a_residual_block_changes_nothing_before_it_has_learnt() -> None:
-    features = torch.rand(2, 6, 4, 5)
-    assert torch.equal(Residual(6)(features), features)
 
 
 RECIPE = Path(__file__).resolve().parents[4] / "training" / "recipes" / "face-detector.toml"
@@ -194,22 +154,6 @@ def test_missed_faces_cost_and_doubtful_regions_do_not() -> None:
     assert untrained.training
 
 
-def test_weights_follow_the_cost_within_bounds_and_the_hardness() -> None:
-    learn = photographs(*[()] * 4)
-    cost = np.array([0.0, 1.0, 1.0, 30.0])
-    assert drawn_by_cost(learn, cost, 0.0).weights == pytest.approx([0.25] * 4)
-    hard = drawn_by_cost(learn, cost, 1.0).weights
-    assert hard.sum() == pytest.approx(1)
-    assert hard[1] == pytest.approx(hard[0])  # both at the least
-    assert hard[3] / hard[0] == pytest.approx(3.75 / 0.2)
-    soft = drawn_by_cost(learn, cost, 0.5).weights
-    assert soft[3] / soft[0] == pytest.approx((3.75 / 0.2) ** 0.5)
-
-
-def test_photographs_that_cost_nothing_are_drawn_as_before() -> None:
-    assert drawn_by_cost(photographs((), ()), np.zeros(2), 1.0).weights == pytest.approx([0.5, 0.5])
-
-
 SCENE_POINTS = ((24.0, 28.0), (36.0, 28.0), (30.0, 35.0), (25.0, 42.0), (35.0, 42.0))
 
 
@@ -236,39 +180,12 @@ def bright_faces(count: int = 1) -> Photographs:
     return Photographs([photograph()] * count, [faces] * count, np.full(count, 1 / count))
 
 
-def test_moving_faces_moves_boxes_and_points() -> None:
-    moved = FaceBoxes.of([face(10, 20, 30, 40)]).moved(
-        np.array([[2.0, 0.0, 5.0], [0.0, 2.0, -7.0]])
-    )
-    assert moved.boxes[0].tolist() == [25, 33, 85, 113]
-    assert moved.points[0, 0].tolist() == [24 * 2 + 5, 28 * 2 - 7]
-
-
-def test_mirroring_swaps_the_points_of_the_two_sides() -> None:
-    mirrored = FaceBoxes.of([face(18, 20, 24, 28)]).moved(
-        np.array([[-1.0, 0.0, 60.0], [0.0, 1.0, 0.0]])
-    )
-    assert mirrored.points[0].tolist() == [[24, 28], [36, 28], [30, 35], [25, 42], [35, 42]]
-    assert mirrored.boxes[0].tolist() == [18, 20, 42, 48]
-
-
 def test_a_face_cut_by_the_edge_is_kept_ignored_or_left_out_by_what_is_seen_of_it() -> None:
     faces = FaceBoxes.of([face(-2, 0, 10, 10), face(-6, 0, 10, 10), face(-9, 0, 10, 10)])
     within = faces.within(0, 0, 100, 100)
     assert within.ignore.tolist() == [False, True]
     assert within.boxes[0].tolist() == [-2, 0, 8, 10]
     assert within.boxes[1].tolist() == [0, 0, 4, 10]
-
-
-def test_a_covered_face_is_ignored_or_left_out() -> None:
-    mask = np.zeros((50, 50), dtype=np.uint8)
-    mask[:, 20:] = 1
-    faces = FaceBoxes.of(
-        [face(5, 5, 10, 10), face(15, 5, 10, 10), face(30, 5, 10, 10), face(60, 5, 10, 10)]
-    )
-    behind = faces.behind(mask)
-    assert behind.boxes[:, 0].tolist() == [5, 15, 60]
-    assert behind.ignore.tolist() == [False, True, False]
 
 
 def red_spot(
@@ -299,44 +216,6 @@ def test_the_label_of_a_scene_lies_on_the_face_whatever_was_drawn() -> None:
     assert checked > 25
 
 
-def test_grids_hold_several_photographs_with_their_faces() -> None:
-    composer = Composer(bright_faces(3), 256, 192, QUIET.model_copy(update={"grid": 1.0}))
-    counts = [len(composer.scene(0, np.random.default_rng(seed))[1]) for seed in range(10)]
-    assert max(counts) >= 4
-
-
-def test_the_same_random_numbers_make_the_same_scene() -> None:
-    composer = Composer(bright_faces(2), 256, 192, Composition())
-    first, second = (composer.scene(0, np.random.default_rng(9)) for _ in range(2))
-    assert (first[0] == second[0]).all()
-    assert (first[1].boxes == second[1].boxes).all()
-
-
-def test_cells_near_the_middle_of_a_face_answer_for_it_at_the_stride_of_its_size() -> None:
-    targets = assign(FaceBoxes.of([face(100, 100, 20, 20)]), 256, 192)
-    cells = np.flatnonzero(targets.answers)
-    assert cells.max() < 24 * 32
-    assert 1 <= len(cells) <= 4
-    assert targets.boxes[cells[0]].tolist() == [100, 100, 120, 120]
-    assert targets.points[cells[0]].tolist() == [c for point in SCENE_POINTS for c in point]
-    assert (targets.ceilings[~targets.answers] == 1).any(), "cells beside it may say what they like"
-
-
-def test_a_large_face_is_answered_for_by_the_coarse_cells() -> None:
-    targets = assign(FaceBoxes.of([face(20, 0, 180, 180)]), 256, 192)
-    assert not targets.answers[: 24 * 32 + 12 * 16].any()
-    assert targets.answers[24 * 32 + 12 * 16 :].sum() >= 4
-
-
-def test_every_size_and_place_has_a_cell_that_answers() -> None:
-    random = np.random.default_rng(0)
-    for _ in range(300):
-        size = float(np.exp(random.uniform(np.log(9), np.log(180))))
-        x, y = random.uniform((0, 0), (256 - size, 192 - size))
-        targets = assign(FaceBoxes.of([face(float(x), float(y), size, size)]), 256, 192)
-        assert targets.answers.any(), (x, y, size)
-
-
 def test_doubtful_regions_have_a_ceiling_and_an_empty_scene_is_background() -> None:
     doubtful = LabelledFace(Box(96, 96, 64, 64), None, ignore=True, ceiling=0.25)
     targets = assign(FaceBoxes.of([face(64, 64, 64, 64, ignore=True), doubtful]), 256, 192)
@@ -348,37 +227,8 @@ def test_doubtful_regions_have_a_ceiling_and_an_empty_scene_is_background() -> N
     assert not assign(FaceBoxes.of([]), 256, 192).ceilings.any()
 
 
-def test_a_ceiling_goes_with_its_region_when_the_photograph_is_moved() -> None:
-    region = FaceBoxes.of(
-        [LabelledFace(Box(10, 10, 20, 20), None, ignore=True, ceiling=0.25), face(100, 100, 20, 20)]
-    )
-    moved = join([region.mirrored(256).within(0, 0, 256, 192), region])
-    assert moved.ceilings.tolist() == [0.25, 1, 0.25, 1]
-
-
 def test_a_part_without_pictures_and_weights_that_leave_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no pictures of a part"):
         Photographs.load(tmp_path, [], {})
     with pytest.raises(DataError, match=r"data\.weights"):
         Photographs.load(tmp_path, [LabelledPicture("p/a.png", "train", ())], {"p": 0.0})
-
-
-def test_the_mirror_image_of_a_picture_has_its_faces_at_the_other_side() -> None:
-    faces = FaceBoxes.of([face(18, 20, 24, 28)]).mirrored(100)
-    assert faces.boxes[0].tolist() == [58, 20, 82, 48]
-    assert faces.points[0, :2].tolist() == [[100 - 36, 28], [100 - 24, 28]]
-
-
-def test_patterns_have_two_sides_and_more_than_one_brightness() -> None:
-    random = np.random.default_rng(3)
-    drawn = [draw_pattern(64, 48, random) for _ in range(40)]
-    assert all(picture.shape == (48, 64, 3) and picture.dtype == np.uint8 for picture in drawn)
-    assert np.median([picture.std() for picture in drawn]) > 10
-
-
-def test_some_scenes_are_as_dark_as_the_recipe_allows() -> None:
-    how = QUIET.model_copy(update={"dark": 1.0, "least_light": 0.1})
-    white = np.full((8, 8, 3), 255, dtype=np.uint8)
-    seen = [int(change_light(white, how, np.random.default_rng(seed)).max()) for seed in range(50)]
-    assert 25 <= min(seen) < 50
-    assert max(seen) > 150

@@ -4,10 +4,9 @@ YuNet's weights are not ours to ship: detectors that say what they are told stan
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -25,15 +24,7 @@ from edge_agent.vision.recognizer import open_recognizer
 from tests.support.vision.portraits import detector, serious, smiling
 from training.commands import main
 from training.errors import DataError, RecipeError
-from training.faces.groups import (
-    ENOUGH,
-    NOT_TOLD,
-    Seen,
-    figures_of,
-    groups_text,
-    skin_group,
-    typology_angle,
-)
+from training.faces.groups import ENOUGH, Seen, figures_of, groups_text, skin_group, typology_angle
 from training.faces.labelling import NAMES, LabelledFace, Shares, read_shares
 from training.faces.photographs import Archive, FaceBoxes
 from training.faces.trial import (
@@ -41,25 +32,18 @@ from training.faces.trial import (
     MASK,
     NO_MASK,
     OURS,
-    QUARTERED,
-    ROLLED,
     YUNET,
     Finding,
     Placing,
     Reading,
     Trial,
     evaluate_detections,
-    frame_of,
-    landmark_error,
     read_covered,
 )
 from training.faces.trial_report import (
-    HELD_OUT,
     STILLS,
     Report,
-    note,
     note_stills,
-    report_json,
     report_text,
     run_trial,
     sweep,
@@ -98,10 +82,6 @@ def always(*faces: Face) -> Saying:
     return Saying(lambda _: list(faces))
 
 
-def by_light(bright: Sequence[Face], dark: Sequence[Face]) -> Saying:
-    return Saying(lambda frame: list(bright if frame.max() > 64 else dark))
-
-
 def found(
     ours: Saying, yunet: Saying, confirming: Saying | None = None, name: str = "a.png"
 ) -> Finding:
@@ -128,33 +108,6 @@ def test_a_detection_that_nothing_confirms_is_false() -> None:
     assert result.false == {OURS: 1, YUNET: 1}
 
 
-def test_what_yunet_does_not_confirm_itself_is_counted_as_its_own() -> None:
-    result = found(always(face(100, 100)), always(face(100, 100)), always())
-    assert result.false == {OURS: 0, YUNET: 1}
-
-
-def test_what_is_lost_in_the_dark_is_lost() -> None:
-    result = found(by_light([face(100, 100)], []), always(face(100, 100)))
-    assert result.counts[QUARTERED].share(OURS) == 0
-    assert result.counts[ALL].share(OURS) == result.counts[QUARTERED].share(YUNET) == 1
-
-
-def test_faces_turn_with_the_frame_and_those_out_of_sight_are_not_missed() -> None:
-    middle = face(290, 210)
-    corner = face(0, 0)
-    result = found(always(middle), always(middle, corner))
-    assert result.counts[ROLLED[30]].faces == 1
-    assert result.counts[ROLLED[30]].share(OURS) == 1, "the middle of the frame stays where it is"
-    assert result.counts[ALL].share(OURS) == 0.5
-
-
-def test_masks_are_told_apart_by_the_folder() -> None:
-    there = always(face(100, 100))
-    assert found(there, there, name="with_mask/a.png").counts[MASK].faces == 1
-    assert found(there, there, name="without_mask/a.png").counts[NO_MASK].faces == 1
-    assert found(there, there, name="a.png").counts[MASK].faces == 0
-
-
 def test_landmarks_are_measured_in_distances_of_the_marked_eyes() -> None:
     marked = {"a.png": np.array(face(290, 210).landmarks)}
     placed = Trial(always(face(290, 210, shift=2.4)), always(face(0, 0)), always()).place(
@@ -162,19 +115,6 @@ def test_landmarks_are_measured_in_distances_of_the_marked_eyes() -> None:
     )
     assert placed.errors[OURS][ALL] == pytest.approx([0.1])
     assert not placed.errors[YUNET][ALL], "a face somewhere else is not this one"
-
-
-def test_marked_points_turn_with_the_frame() -> None:
-    marked = {"a.png": np.array(face(290, 210).landmarks)}
-    placed = Trial(always(face(290, 210)), always(), always()).place([("a.png", WALL)], marked)
-    assert placed.errors[OURS][ALL] == pytest.approx([0.0])
-    assert min(*placed.errors[OURS][ROLLED[30]], *placed.errors[OURS][ROLLED[-30]]) > 0.2
-
-
-def test_small_pictures_are_enlarged_to_the_frame() -> None:
-    frame, scale = frame_of(np.full((80, 80, 3), 200, np.uint8))
-    assert (frame.shape, scale) == ((480, 640, 3), 6.0)
-    assert not frame[:, 480:].any()
 
 
 def report(**changed: Finding) -> Report:
@@ -197,29 +137,6 @@ def test_the_bars_say_which_are_met() -> None:
     assert bars["false faces a picture"].value == 0.5
     assert bars["landmark error, eye distances"].value == pytest.approx(0.05)
     assert bars["recall lost with a mask"].met is None, "nobody wore one"
-
-
-def test_the_table_names_both_detectors_the_losses_and_the_bars() -> None:
-    lines = [" ".join(line.split()) for line in report_text(report()).splitlines()]
-    assert "portraits: 1 pictures faces ours loses YuNet loses" in lines
-    assert "light quartered 1 100.0% 0.0 100.0% 0.0" in lines
-    assert "faces found in portraits ≥ 0.96 1.000 met" in lines
-    assert "recall lost with a mask ≤ 0.05 not measured" in lines
-
-
-def test_the_figures_are_json_by_archive_and_row() -> None:
-    said = json.loads(json.dumps(report_json(report())))
-    assert said["archives"]["portraits"]["rows"][ALL] == {"faces": 1, "ours": 1.0, "yunet": 1.0}
-    assert said["landmarks"]["photos"]["ours"][ALL] == {"faces": 2, "mean": 0.05, "median": 0.05}
-    assert said["bars"][0]["met"] is True
-
-
-def test_the_bars_figures_are_noted_in_the_card_beside_the_others(tmp_path: Path) -> None:
-    card = tmp_path / "face-detector.json"
-    shutil.copy(MODELS_FOLDER / card.name, card)
-    note(card, report())
-    assert read_card(card).metrics[HELD_OUT]["faces found in scenes"] == 1.0
-    assert "valid" in read_card(card).metrics
 
 
 def write_archives(folder: Path) -> Path:
@@ -305,41 +222,21 @@ def test_archives_that_are_missing_broken_or_all_learnt_from_are_named(tmp_path:
         list(Archive.find(tmp_path, "portraits", everything).held_out())
 
 
-def test_a_limit_takes_pictures_from_the_whole_archive(tmp_path: Path) -> None:
-    for number in range(6):
-        cv2.imwrite(str(tmp_path / f"{number}.png"), WALL)
-    names = [name for name, _ in Archive(tmp_path, Shares(test=0.99, valid=0.0)).held_out(limit=2)]
-    assert names == ["0.png", "3.png"]
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[data]\n", r"has no \[data\.shares\]"),
         ("[data.shares]\nportraits = { test = 2 }\n", r"data\.shares\.portraits\.test"),
-        (
-            "[data.shares]\nportraits = { test = 0.9, valid = 0.2 }\n",
-            "leaves nothing to learn from",
-        ),
         ("data = 3\n", r"has no \[data\.shares\]"),
         ("data =\n", "is not a TOML file"),
     ],
 )
-def test_a_recipe_that_does_not_say_what_is_held_out_is_refused(
-    tmp_path: Path, text: str, said: str
-) -> None:
+def test_a_recipe_has_to_say_what_is_held_out(tmp_path: Path, text: str, said: str) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(text, encoding="utf-8")
     with pytest.raises(RecipeError, match=said):
         read_shares(recipe)
     with pytest.raises(RecipeError, match="cannot be read"):
         read_shares(tmp_path / "absent.toml")
-
-
-def test_the_published_recipe_says_what_is_held_out() -> None:
-    shares = read_shares(Path(main.__file__).parents[1] / "recipes" / "face-detector.toml")
-    assert set(shares) == {"portraits", "scenes", "photos_80px"}
-    assert all(0.02 < each.test < 0.3 for each in shares.values())
 
 
 def test_scores_are_swept_on_a_part_and_the_chosen_one_is_noted(tmp_path: Path) -> None:
@@ -413,42 +310,6 @@ def test_recall_counts_faces_and_false_share_counts_detections() -> None:
     assert low.landmark_error == pytest.approx(0.1)
 
 
-def test_detections_in_ignored_regions_and_of_small_faces_are_neither_right_nor_false() -> None:
-    judged = evaluate_detections(
-        [seen((10, 10, 30, 40, 0.9), (60, 60, 68, 70, 0.8))],
-        [faces((60, 60, 8, 10), (10, 10, 20, 30), ignored=1)],
-        12.0,
-    )
-    result = judged.at(0.5)
-    assert (result.faces, result.detections, result.false_share) == (0, 0, 0.0)
-
-
-def test_the_threshold_is_the_lowest_that_keeps_false_detections_rare() -> None:
-    judged = evaluate_detections(
-        [seen((10, 10, 30, 40, 0.9), (60, 60, 80, 90, 0.614))], [faces((10, 10, 20, 30))]
-    )
-    assert judged.threshold(0.05) == 0.62
-    assert judged.threshold(0.5) == 0.2
-
-
-def test_landmark_error_is_told_in_distances_of_the_eyes() -> None:
-    places = np.array(POINTS, dtype=np.float32)
-    assert landmark_error(places + np.float32(1.2), places) == pytest.approx(1.2 * 2**0.5 / 12)
-    assert np.isnan(landmark_error(places, np.full((5, 2), np.nan, dtype=np.float32)))
-
-
-def test_what_the_teacher_hardly_ever_took_for_a_face_is_no_excuse() -> None:
-    regions = [
-        LabelledFace(Box(60, 60, 20, 30), None, ignore=True, ceiling=ceiling)
-        for ceiling in (0.1, 0.5)
-    ]
-    judged = [
-        evaluate_detections([seen((60, 60, 80, 90, 0.9))], [FaceBoxes.of([region])]).at(0.5)
-        for region in regions
-    ]
-    assert [(result.detections, result.false_share) for result in judged] == [(1, 1.0), (0, 0.0)]
-
-
 @pytest.mark.parametrize(
     ("colour", "group"),
     [
@@ -457,22 +318,14 @@ def test_what_the_teacher_hardly_ever_took_for_a_face_is_no_excuse() -> None:
         ((110, 74, 54), "dark (below 10°)"),
     ],
 )
-def test_the_angle_of_a_skin_is_that_of_another_implementation_of_cielab(
-    colour: tuple[int, int, int], group: str
-) -> None:
+def test_the_angle_of_a_skin_is_that_of_skimage(colour: tuple[int, int, int], group: str) -> None:
     lightness, _, b = rgb2lab(np.array([[colour]], dtype=np.uint8))[0, 0]
     angle = typology_angle(*colour)
     assert angle == pytest.approx(math.degrees(math.atan((lightness - 50) / b)), abs=0.5)
     assert skin_group(angle) == group
 
 
-def test_bluish_light_says_nothing_about_a_skin() -> None:
-    assert typology_angle(100, 110, 140) is None
-    assert skin_group(None) == NOT_TOLD
-
-
 def those(label: str, right: int, wrong: int) -> list[Seen]:
-    """Faces of one category."""
     hit = Seen(detected=True, named=True, flawed=False, right=True, label=label)
     miss = Seen(detected=False, named=False, flawed=False, right=False, label=label)
     return [hit] * right + [miss] * wrong
@@ -489,15 +342,3 @@ def test_categories_count_alike_where_each_group_has_enough_of_them() -> None:
     assert figures["dark"]["right"] == round(70 / 85, 4)
     assert figures["dark"]["found"] == figures["dark"]["named"] == round(70 / 85, 4)
     assert "75.0%" in groups_text({"skin": groups})
-
-
-def test_faces_without_labels_have_no_share_of_right_ones() -> None:
-    faces = [Seen(detected=True, named=False, flawed=True)] * 3
-    assert figures_of({"all": faces})["all"] == {
-        "faces": 3,
-        "found": 1.0,
-        "refused": 1.0,
-        "named": 0.0,
-        "right": None,
-        "evenly": None,
-    }

@@ -11,7 +11,7 @@ from PIL import Image
 from tests.support.vision.line_task import SCHEDULE, Line, line
 from training.errors import DataError, RecipeError
 from training.learning.checkpoint import CURVES, PICTURE, write_curves
-from training.learning.run import RangeTest, RateRange, find_lr, write_range_test
+from training.learning.run import RateRange, find_lr, write_range_test
 
 
 def test_the_loss_falls_and_then_diverges_and_the_peak_lies_between() -> None:
@@ -23,23 +23,10 @@ def test_the_loss_falls_and_then_diverges_and_the_peak_lies_between() -> None:
     assert 1e-3 < found.suggested < 1.0
 
 
-def test_steepest_and_suggested_are_read_off_the_smoothed_loss() -> None:
-    found = RangeTest(
-        rates=(0.001, 0.01, 0.1, 0.3, 1.0),
-        losses=(9, 9, 9, 9, 9),
-        smoothed=(2.0, 1.9, 1.2, 1.0, 4.0),
-    )
-
-    assert found.steepest == 0.01
-    assert found.suggested == pytest.approx(0.1)
-
-
 @pytest.mark.parametrize(
     ("least", "most", "steps"), [(0.1, 0.1, 50), (0.0, 1.0, 50), (1e-4, 1.0, 3)]
 )
-def test_bounds_that_do_not_rise_or_too_few_steps_are_refused(
-    least: float, most: float, steps: int
-) -> None:
+def test_wrong_bounds_and_few_steps_are_refused(least: float, most: float, steps: int) -> None:
     with pytest.raises(RecipeError, match="the rates must rise, in at least 10 steps"):
         find_lr(Line(line()), SCHEDULE, RateRange(least, most, steps), seed=1)
 
@@ -78,10 +65,3 @@ def test_the_table_has_a_row_for_each_epoch_and_the_picture_is_drawn(tmp_path: P
         drawn = picture.convert("RGB").getcolors(1 << 24)
     assert drawn is not None and len(drawn) > 50
     assert {path.name for path in tmp_path.iterdir()} == {CURVES, PICTURE}
-
-
-def test_a_picture_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / PICTURE).mkdir()
-
-    with pytest.raises(RecipeError, match="the curves cannot be written .*make room or permission"):
-        write_curves(tmp_path, ROWS)

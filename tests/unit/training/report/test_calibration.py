@@ -16,18 +16,13 @@ from training.report.calibration import (
     ALLOWED_ERROR,
     BINS,
     CERTAINTY,
-    FIRST_THRESHOLD,
-    LEAST,
-    MOST,
     Answered,
-    answered,
     best_temperature,
     bias_corrected_temperature,
     calibration,
     choose_threshold,
     error_bound,
     in_half_a,
-    probabilities,
     risk_coverage,
 )
 
@@ -53,19 +48,6 @@ def test_the_error_is_the_one_computed_by_hand() -> None:
     assert found.bins[13].confidence == pytest.approx(0.91)
 
 
-def test_a_bin_holds_its_upper_edge_and_not_its_lower() -> None:
-    found = calibration(shares_of([1.0, 0.6, 0.6001]), truth(True, True, True))
-
-    assert [one.n for one in found.bins if one.n] == [1, 1, 1]
-    assert (found.bins[8].n, found.bins[9].n, found.bins[14].n) == (1, 1, 1)
-
-
-def test_probabilities_are_the_softmax_at_the_temperature() -> None:
-    found = probabilities(np.array([[0.0, 2.0]], dtype=np.float32), 2.0)
-
-    assert found[0, 1] == pytest.approx(1 / (1 + np.exp(-1)))
-
-
 @pytest.mark.parametrize("figure", [calibration, risk_coverage])
 def test_without_faces_there_is_an_error_and_no_number(figure: object) -> None:
     assert callable(figure)
@@ -83,21 +65,8 @@ def test_copies_of_a_picture_lie_in_one_half_and_the_halves_are_of_the_held_back
     assert np.array_equal(split_held_back(faces, 0.5)[1].fer2013, np.flatnonzero(first))
 
 
-def test_faces_below_the_threshold_get_no_answer_and_do_not_count_as_wrong() -> None:
-    found = answered(shares_of([0.9, 0.8, 0.55, 0.55]), truth(True, True, False, False), 0.6)
-
-    assert (found.threshold, found.coverage, found.accuracy) == (0.6, 0.5, 1.0)
-    assert found.error_bound == pytest.approx(0.6838, abs=1e-4)
-
-
-def test_a_threshold_that_nobody_reaches_answers_nothing_and_is_never_wrong() -> None:
-    assert answered(shares_of([0.6]), truth(False), 0.99) == Answered(0.99, 0.0, 1.0, 1.0)
-
-
 @given(st.lists(st.tuples(st.floats(0.5, 1), st.booleans()), min_size=1, max_size=40))
-def test_the_higher_the_threshold_the_fewer_faces_are_answered(
-    faces: list[tuple[float, bool]],
-) -> None:
+def test_a_higher_threshold_answers_fewer_faces(faces: list[tuple[float, bool]]) -> None:
     curve = risk_coverage(
         shares_of([one for one, _ in faces]), truth(*(right for _, right in faces))
     )
@@ -119,16 +88,6 @@ def test_the_threshold_is_the_last_before_the_first_whose_errors_may_be_too_many
     assert choose_threshold(curve) == 0.4
 
 
-def test_a_model_that_is_right_often_enough_answers_every_face() -> None:
-    assert choose_threshold([Answered(0.0, 1.0, 0.99, 0.02), Answered(0.1, 0.99, 0.99, 0.02)]) == 0
-
-
-def test_where_nothing_can_be_promised_the_first_threshold_is_taken() -> None:
-    curve = [Answered(0.0, 1.0, 0.8, 0.3), Answered(FIRST_THRESHOLD, 0.01, 1.0, 0.9)]
-
-    assert choose_threshold(curve) == FIRST_THRESHOLD
-
-
 @pytest.mark.parametrize(
     ("wrong", "answers", "bound"), [(0, 45, 0.04988), (50, 1000, 0.06002), (3, 3, 1.0)]
 )
@@ -142,14 +101,14 @@ def test_the_bound_of_the_error_is_that_of_clopper_and_pearson(
 def test_the_promise_is_broken_in_no_more_than_one_of_ten_samples() -> None:
     random = np.random.default_rng(5)
     broken = 0
-    for _ in range(200):
+    for _ in range(100):
         confidence = random.uniform(0.5, 1, 800)
         right = random.uniform(size=800) < confidence
         threshold = choose_threshold(risk_coverage(shares_of(list(confidence)), truth(*right)))
         # of all faces above a threshold, half of what is missing to 1 is wrong
         broken += (1 - threshold) / 2 > ALLOWED_ERROR
 
-    assert broken <= 200 * (1 - CERTAINTY)
+    assert broken <= 100 * (1 - CERTAINTY)
 
 
 def said_and_voted(true_temperature: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -164,22 +123,6 @@ def test_the_temperature_that_made_the_votes_is_found_again(true_temperature: fl
     assert best_temperature(*said_and_voted(true_temperature)) == pytest.approx(
         true_temperature, rel=1e-3
     )
-
-
-def test_a_temperature_stays_within_its_bounds() -> None:
-    logits, shares = said_and_voted(1.0)
-
-    assert (
-        LEAST <= best_temperature(logits, np.eye(8, dtype=np.float32)[logits.argmax(axis=1)]) < 0.3
-    )
-    assert 4.5 < best_temperature(logits, np.full_like(shares, 1 / 8)) <= MOST
-
-
-def test_faces_that_nobody_voted_on_do_not_count() -> None:
-    logits, shares = said_and_voted(1.7)
-    shares[:200] = 0
-
-    assert best_temperature(logits, shares) == pytest.approx(1.7, rel=1e-3)
 
 
 def test_without_any_vote_there_is_an_error_and_no_number() -> None:
@@ -201,16 +144,3 @@ def test_biases_and_temperature_that_made_the_labels_are_found_again() -> None:
 
     assert temperature == pytest.approx(1.4, rel=0.05)
     assert found == pytest.approx(bias, abs=0.08)
-
-
-def test_a_category_that_no_label_names_keeps_a_finite_bias() -> None:
-    logits = np.random.default_rng(6).normal(0, 1, (500, 3)).astype(np.float32)
-
-    _, bias = bias_corrected_temperature(logits, logits[:, :2].argmax(axis=1))
-
-    assert -10 < bias[2] < bias[:2].min()
-
-
-def test_without_any_label_there_is_an_error_and_no_bias() -> None:
-    with pytest.raises(DataError, match="no held-back face has a label"):
-        bias_corrected_temperature(np.zeros((0, 3), dtype=np.float32), np.zeros(0, dtype=np.int64))
