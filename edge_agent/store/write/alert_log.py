@@ -289,24 +289,12 @@ def _entries(
 ) -> list[AlertEntry]:
     rows = connection.execute(question, tuple(values)).fetchall()
     sent = _deliveries(connection, [row["id"] for row in rows])
-    return [
-        AlertEntry(
-            row["id"],
-            row["rule"],
-            row["kind"],
-            unpacked(row["text"], row["parts"]),
-            row["value"],
-            row["session"],
-            row["raised"],
-            row["ended"],
-            row["ending"],
-            bool(row["quiet"]),
-            row["acknowledged"],
-            row["acknowledged_by"],
-            tuple(sent[row["id"]]),
-        )
-        for row in rows
-    ]
+    entries = []
+    for number, rule, kind, text, parts, *what, quiet, seen_ms, seen_by in rows:
+        of_text = (number, rule, kind, unpacked(text, parts))
+        seen = (bool(quiet), seen_ms, seen_by)
+        entries.append(AlertEntry(*of_text, *what, *seen, tuple(sent[number])))
+    return entries
 
 
 def _deliveries(
