@@ -140,19 +140,6 @@ def test_the_simulated_person_is_that_of_the_seed(tmp_path: Path) -> None:
     assert [kind for kind, _ in values].count("heart_rate") == 1
 
 
-def test_a_recording_is_played_again_and_again(tmp_path: Path) -> None:
-    recording = tmp_path / "vital.csv"
-    rows = ("2026-01-01T00:00:00Z,heart_rate,61", "2026-01-01T00:00:01Z,heart_rate,62")
-    recording.write_text("\n".join(("at,kind,value", *rows)))
-    replay = {"file": str(recording), "speed": 50.0, "loop": True}
-    tables: Tables = {"record": AT_ONCE, "vitals": {"replay": replay}}
-    with running_agent(tmp_path / "data", tables) as run:
-        run.wait_for_rows("vital", "true HAVING count(*) > 3")
-    found = query(run.database, "SELECT DISTINCT source, value FROM vital ORDER BY value")
-    assert [value for _, value in found] == [61.0, 62.0]
-    assert found[0][0].startswith("replay:vital.csv")
-
-
 def test_what_is_wrong_with_broker_and_sensors_stands_in_the_health(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -166,7 +166,7 @@ def test_neither_a_statement_nor_another_argument_is_taken(
         ("write_transaction", {"sql": sql}, "there is no command"),
         (sql.replace(" ", "_"), {}, "there is no command"),
         ("__init__", {}, "there is no command"),
-        ("note", {"actor": sql, "action": sql}, "is not an action"),
+        ("note", {"actor": sql, "action": sql}, "neither an account"),
         ("end_session", {"actor": "ada", "path": "/etc/passwd"}, "path"),
         ("end_session", {}, "actor"),
         ("end_session", [], "end_session"),

@@ -13,7 +13,7 @@ from edge_agent.core.expression import RejectedFrames, RejectReason
 from edge_agent.core.readings import Gap, VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.schema import insert, write_transaction
 from edge_agent.store.read.quality import Check, Level, SessionQuality, Thresholds, share_covered
 from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader
@@ -225,21 +225,6 @@ def test_frames_that_were_dropped_show_as_intervals_with_few(path: Path) -> None
     assert found.found.startswith("10.0 frames per second; 33% of the time less than half of that")
 
 
-def boots(path: Path, *rows: tuple[str, float, float, int]) -> None:
-    """Write boot rows: identifier, when, seconds by which the wall clock is ahead, whether the
-    network had set it.
-    """
-    with write_transaction(path) as connection:
-        connection.executemany(
-            "INSERT INTO boot (boot_id, started_ms, wall_minus_boot_ms, synchronised) VALUES (?, "
-            "?, ?, ?)",
-            [
-                (name, instant(at).wall_ms, instant(ahead).wall_ms, known)
-                for name, at, ahead, known in rows
-            ],
-        )
-
-
 @pytest.mark.parametrize(
     ("rows", "level", "said"),
     [
@@ -257,7 +242,13 @@ def test_a_clock_that_jumps_makes_a_session_unusable(
     path: Path, rows: list[tuple[str, float, float, int]], level: Level, said: str
 ) -> None:
     session = well_recorded(path)
-    boots(path, *rows)
+    with write_transaction(path) as connection:
+        for boot_id, at, ahead, synchronised in rows:
+            times = {
+                "started_ms": instant(at).wall_ms,
+                "wall_minus_boot_ms": instant(ahead).wall_ms,
+            }
+            insert(connection, "boot", boot_id=boot_id, synchronised=synchronised, **times)
     found = check(report(path, session), "the clock")
     assert found.level is level
     assert re.search(said, found.found)

@@ -16,7 +16,7 @@ from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import ReadingSum, Stimulus
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from tests.support.studies import HEART, SYSTOLIC, add_session, heart, make_study
-from tests.support.timed_session import second_of, study_with_session
+from tests.support.timed_session import study_with_session
 from tests.support.timeline import add, database, instant, reading, row
 
 
@@ -47,28 +47,6 @@ def test_simulated_readings_are_told_apart_from_real_ones(path: Path) -> None:
     with write_transaction(path) as connection:
         connection.execute("UPDATE session SET simulated = 1")
     assert [r.simulated for r in Reader(path).vitals_by_condition()] == [True, True]
-
-
-def test_a_reading_gets_the_emotion_seen_before_its_lag(tmp_path: Path) -> None:
-    rows = [row(s, Emotion.ANGER if s < 101 else Emotion.HAPPINESS) for s in range(1, 201)]
-    path = database(tmp_path, rows, [reading(s) for s in (50, 107, 111, 116, 220)])
-    add(path, (), [reading(147, 130, VitalKind.SYSTOLIC), reading(160, 120, VitalKind.SYSTOLIC)])
-    study_with_session(path, [], end=300)
-    found, counts = Reader(path).vitals_by_observed_emotion()
-    # Heart rate looks at (t − 15, t − 5]: at 107 eight angry seconds of ten, at 111 four, at 220
-    # nothing any more. The cuff looks at (t − 55, t − 45]: at 147 eight angry seconds, at 160 none.
-    assert [(second_of(r.at_ms), r.kind, r.state) for r in found] == [
-        (50, VitalKind.HEART_RATE, "anger"),
-        (107, VitalKind.HEART_RATE, "anger"),
-        (111, VitalKind.HEART_RATE, "happiness"),
-        (116, VitalKind.HEART_RATE, "happiness"),
-        (147, VitalKind.SYSTOLIC, "anger"),
-        (160, VitalKind.SYSTOLIC, "happiness"),
-    ]
-    assert counts == MatchCounts(matched=6, unmatched=1, ambiguous=0)
-    strict, counts = Reader(path).vitals_by_observed_emotion(share=0.9)
-    assert [second_of(r.at_ms) for r in strict] == [50, 116, 160]
-    assert counts == MatchCounts(matched=3, unmatched=1, ambiguous=3)
 
 
 def test_rows_of_another_session_or_another_face_are_not_looked_at(tmp_path: Path) -> None:

@@ -46,13 +46,6 @@ def test_a_copy_holds_what_another_process_has_just_written(path: Path) -> None:
     )
 
 
-def test_only_the_newest_copies_stay_and_one_of_a_day(path: Path) -> None:
-    for day in (0, 1, 2, 3, 3):
-        make_daily_copy(path, keep=3, now_ms=NOW_MS + day * DAY_MS)
-    names = sorted(copy.name for copy in path.parent.glob("*.backup-*"))
-    assert names == [f"affect-edge.db.backup-2026-11-{day}" for day in (21, 22, 23)]
-
-
 def test_a_copy_that_would_fill_the_disk_is_not_made(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from edge_agent.store.upkeep import copies
 from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.erasure import CODE, bytes_of, hold
-from tests.support.timeline import START_MS, database, query
+from tests.support.timeline import START_MS, database
 
 
 @pytest.fixture
@@ -92,26 +92,6 @@ def other_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_another_disk_needs_no_mark(path: Path, other_disk: Path) -> None:
     assert night(path, other_disk, 0).exists()
-
-
-def test_a_damaged_database_replaces_nothing_there(path: Path, stick: Path) -> None:
-    before = night(path, stick, 0).read_bytes()
-    ((page,),) = query(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'expression'")
-    content = bytearray(path.read_bytes())
-    content[(page - 1) * 4096 : (page - 1) * 4096 + 64] = b"\x5a" * 64
-    path.write_bytes(content)
-    for number in (1, 2, 3):
-        with pytest.raises(StoreError):
-            night(path, stick, number)
-    assert names(stick / "lab") == [f"{path.name}.backup-2026-09-21"]
-    assert (stick / "lab" / names(stick / "lab")[0]).read_bytes() == before
-
-
-def test_no_room_there_is_said(path: Path, stick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = shutil.disk_usage(stick)._replace(free=1_000_000)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
-    with pytest.raises(StoreError, match=r"too little of the 1 MB that are free in .*lab"):
-        night(path, stick, 0)
 
 
 def test_an_erasure_reaches_a_stick_that_is_there(path: Path, stick: Path) -> None:

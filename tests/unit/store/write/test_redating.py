@@ -33,9 +33,7 @@ from tests.support.timeline import START_MS, query
 YEAR_S = 365 * DAY_S
 
 
-@pytest.mark.parametrize(
-    "wrong_s", [-120 * DAY_S, -DAY_S, DAY_S, -YEAR_S, YEAR_S, -90.0, 3.0, -3.0]
-)
+@pytest.mark.parametrize("wrong_s", [-DAY_S, DAY_S, -YEAR_S, YEAR_S, -90.0, 3.0, -3.0])
 @pytest.mark.parametrize("by_network", [True, False])
 def test_once_the_clock_is_set_all_has_its_true_time(
     path: Path, machine: Machine, wrong_s: float, by_network: bool
