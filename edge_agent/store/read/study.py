@@ -146,7 +146,7 @@ class SessionReader(DatabaseReader):
         with self.connect() as connection:
             marker = last_baseline_marker(connection, session.id)
         resting = find_resting(marker, self.conditions_of(session, end), [], end)
-        return resting and (resting.start_ms, resting.end_ms)
+        return None if resting is None else (resting.start_ms, resting.end_ms)
 
     def session_summary(self, session: int, *, relative: bool = False) -> SessionSummary:
         """Return a session by condition, as recorded or relative to the participant's baseline.

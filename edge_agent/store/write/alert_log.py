@@ -290,10 +290,11 @@ def _entries(
     rows = connection.execute(question, tuple(values)).fetchall()
     sent = _deliveries(connection, [row["id"] for row in rows])
     entries = []
-    for number, rule, kind, text, parts, *what, quiet, seen_ms, seen_by in rows:
-        of_text = (number, rule, kind, unpacked(text, parts))
+    for number, rule, kind, text, parts, value, session, *when, quiet, seen_ms, seen_by in rows:
+        raised, ended, ending = when
+        of = (number, rule, kind, unpacked(text, parts), value, session)
         seen = (bool(quiet), seen_ms, seen_by)
-        entries.append(AlertEntry(*of_text, *what, *seen, tuple(sent[number])))
+        entries.append(AlertEntry(*of, raised, ended, ending, *seen, tuple(sent[number])))
     return entries
 
 

@@ -11,6 +11,7 @@ import threading
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -311,7 +312,7 @@ def test_rows_wait_in_memory_while_the_database_is_full(
     path: Path, recordings: list[Recording], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "edge_agent.store.write.recorder")
-    rooms = {"batch_rows": 50, "max_bytes": fill(path)}
+    rooms: dict[str, Any] = {"batch_rows": 50, "max_bytes": fill(path)}
     recordings.append(recording := Recording(path, retry_seconds=0.05, **rooms))
     recording.submit(*(reading(s) for s in range(2000)))
     wait_for(lambda: recording.recorder.last_error is not None)
@@ -334,7 +335,7 @@ def test_rows_wait_in_memory_while_the_database_is_full(
 
 def test_what_finds_no_room_in_memory_leaves_a_gap(path: Path, recordings: list[Recording]) -> None:
     assert last_seq(path, "summary") == 0
-    rooms = {"batch_rows": 1000, "memory_rows": 1000, "max_bytes": fill(path)}
+    rooms: dict[str, Any] = {"batch_rows": 1000, "memory_rows": 1000, "max_bytes": fill(path)}
     recordings.append(recording := Recording(path, retry_seconds=0.05, **rooms))
     recording.submit(*(reading(s) for s in range(1030)))
     recording.submit(*(OutboxMessage("summary", {"seq": seq}) for seq in (1, 2)))
