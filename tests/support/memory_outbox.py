@@ -5,27 +5,14 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from edge_agent.core.clock import boot_id, now
 from edge_agent.core.errors import StoreError
 from edge_agent.mqtt.sending import SeqHole
+from edge_agent.store.write.outbox import OutboxRow
 
 EPOCH = "00000000000000ab"
-
-
-@dataclass(frozen=True)
-class Row:
-    """A message that waits."""
-
-    id: int
-    topic: str
-    seq: int | None
-    payload: dict[str, Any] | None
-    created_ms: int
-    boot_id: str | None
-    boot_ms: int | None
 
 
 class MemoryOutbox:
@@ -33,7 +20,7 @@ class MemoryOutbox:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rows: list[Row] = []
+        self._rows: list[OutboxRow] = []
         self._last = 0
         self.deleted: list[int] = []
         self.aside: dict[int, str] = {}
@@ -45,26 +32,23 @@ class MemoryOutbox:
         self, topic: str = "summary", *, age_s: float = 0.0, boot: str = "", **payload: Any
     ) -> int:
         """Put a numbered message in; return its number."""
+        made = now().shifted(-age_s)
         with self._lock:
-            self._last += 1
-            made = now().shifted(-age_s)
-            payload = {**payload, "seq": self._last, "epoch": EPOCH}
-            boot = boot or boot_id()
-            self._rows.append(
-                Row(self._last, topic, self._last, payload, made.wall_ms, boot, made.boot_ms)
-            )
-            return self._last
+            seq = self._last = self._last + 1
+            payload = {**payload, "seq": seq, "epoch": EPOCH}
+            when = (made.wall_ms, boot or boot_id(), made.boot_ms)
+            self._rows.append(OutboxRow(seq, topic, seq, payload, *when))
+            return seq
 
     def clear(self, topic: str) -> None:
         """Put in a message that clears what the broker keeps of a topic."""
+        made = now()
         with self._lock:
             self._last += 1
-            made = now()
-            self._rows.append(
-                Row(self._last, topic, None, None, made.wall_ms, boot_id(), made.boot_ms)
-            )
+            when = (made.wall_ms, boot_id(), made.boot_ms)
+            self._rows.append(OutboxRow(self._last, topic, None, None, *when))
 
-    def pending(self, limit: int) -> list[Row]:
+    def pending(self, limit: int) -> list[OutboxRow]:
         """Return the oldest messages."""
         with self._lock:
             self._check()

@@ -65,41 +65,6 @@ CURES_OF_LIGHT = {
 _LIGHT = (RejectReason.TOO_DARK, RejectReason.TOO_BRIGHT)
 
 
-def evaluate(recorded: Recorded, thresholds: Thresholds | None = None) -> quality.SessionQuality:
-    """Return the quality report of a session.
-
-    Args:
-        recorded: what the timeline holds of it.
-        thresholds: what is asked for; ``None`` is the usual.
-    """
-    bars = thresholds or Thresholds()
-    measures = quality.measure(recorded)
-    checks = (
-        _conditions(recorded, measures),
-        _face(measures, bars),
-        _readings(measures, bars),
-        _clock(measures),
-        *_streams(measures, bars),
-        _unmatched(measures, bars),
-        _flagged(measures, bars),
-        _light(measures, bars),
-        _frames(measures, bars),
-    )
-    session = recorded.session
-    level = max((check.level for check in checks), key=list(Level).index)
-    return quality.SessionQuality(
-        session=session.id,
-        participant=session.participant,
-        start_ms=session.start_ms,
-        end_ms=session.end_ms,
-        level=level,
-        sentence=_sentence(level, checks),
-        checks=checks,
-        measures=measures,
-        thresholds=bars,
-    )
-
-
 def _sentence(level: Level, checks: Sequence[Check]) -> str:
     names = [_message(check.name) for check in checks if check.level is level]
     match level:
@@ -410,4 +375,28 @@ def session_quality(
         clock=events,
         synchronised=synchronised,
     )
-    return evaluate(recorded, thresholds)
+    bars = thresholds or Thresholds()
+    measures = quality.measure(recorded)
+    checks = (
+        _conditions(recorded, measures),
+        _face(measures, bars),
+        _readings(measures, bars),
+        _clock(measures),
+        *_streams(measures, bars),
+        _unmatched(measures, bars),
+        _flagged(measures, bars),
+        _light(measures, bars),
+        _frames(measures, bars),
+    )
+    level = max((check.level for check in checks), key=list(Level).index)
+    return quality.SessionQuality(
+        session=session,
+        participant=recorded_session.participant,
+        start_ms=start,
+        end_ms=recorded_session.end_ms,
+        level=level,
+        sentence=_sentence(level, checks),
+        checks=checks,
+        measures=measures,
+        thresholds=bars,
+    )

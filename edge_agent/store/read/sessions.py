@@ -36,7 +36,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import NAMES, SMOOTHED
+from edge_agent.store.database.schema import NAMES
 from edge_agent.store.read.base import ConditionInterval, StateReading
 
 BASELINE_S = 20.0
@@ -84,25 +84,6 @@ class Baseline:
         if total:
             return Expression(tuple(weight / total for weight in weights))
         return expression
-
-
-@dataclass(frozen=True, slots=True)
-class CorrectedRow:
-    """A row of the participant's face, as recorded and as it is after the correction.
-
-    Attributes:
-        at_ms: end of the recording interval.
-        mean: mean raw probabilities, as recorded.
-        smoothed: smoothed probabilities, as recorded.
-        corrected_mean: ``mean`` without what the neutral face over-reads.
-        corrected_smoothed: likewise.
-    """
-
-    at_ms: int
-    mean: Expression
-    smoothed: Expression
-    corrected_mean: Expression
-    corrected_smoothed: Expression
 
 
 def neutral_shift(rows: Sequence[Expression]) -> tuple[float, ...]:
@@ -154,7 +135,8 @@ _CALIBRATION = """
 
 def read_baseline(connection: sqlite3.Connection, session: int) -> Baseline | None:
     """Return the baseline of a session; see ``Reader.baseline``."""
-    _span(connection, session)
+    if connection.execute("SELECT 1 FROM session WHERE id = ?", (session,)).fetchone() is None:
+        raise StudyError(f"There is no session {session}.")
     calibration = connection.execute(
         _CALIBRATION, {"session": session, "length": round(BASELINE_S * 1000)}
     ).fetchone()
@@ -166,7 +148,7 @@ def read_baseline(connection: sqlite3.Connection, session: int) -> Baseline | No
         "interval_ms >= :start AND at <= :end ORDER BY at",
         {"start": start, "end": end},
     )
-    neutral = [_expression(row, NAMES) for row in rows]
+    neutral = [_expression(row) for row in rows]
     if len(neutral) < LEAST_ROWS:
         raise StudyError(
             f"The baseline of session {session} at {iso_utc(start)} has {len(neutral)} "
@@ -176,42 +158,8 @@ def read_baseline(connection: sqlite3.Connection, session: int) -> Baseline | No
     return Baseline(session, start, end, len(neutral), neutral_shift(neutral))
 
 
-def read_corrected_rows(connection: sqlite3.Connection, session: int) -> list[CorrectedRow]:
-    """Return the corrected rows of a session; see ``Reader.corrected_rows``."""
-    baseline = read_baseline(connection, session)
-    if baseline is None:
-        raise StudyError(
-            f"Session {session} has no baseline marker. Show its recorded probabilities instead."
-        )
-    start, end = _span(connection, session)
-    rows = connection.execute(
-        f"SELECT at, {', '.join((*NAMES, *SMOOTHED))} FROM expression "
-        "WHERE is_primary = 1 AND at >= :start AND (:end IS NULL OR at < :end) ORDER BY at",
-        {"start": start, "end": end},
-    )
-    return [_corrected(row, baseline) for row in rows]
-
-
-def _span(connection: sqlite3.Connection, session: int) -> tuple[int, int | None]:
-    """Return start and end of a session."""
-    row = connection.execute(
-        "SELECT started, ended FROM session WHERE id = ?", (session,)
-    ).fetchone()
-    if row is None:
-        raise StudyError(f"There is no session {session}.")
-    return row["started"], row["ended"]
-
-
-def _corrected(row: sqlite3.Row, baseline: Baseline) -> CorrectedRow:
-    mean = _expression(row, NAMES)
-    smoothed = _expression(row, SMOOTHED)
-    return CorrectedRow(
-        row["at"], mean, smoothed, baseline.corrected(mean), baseline.corrected(smoothed)
-    )
-
-
-def _expression(row: sqlite3.Row, names: tuple[str, ...]) -> Expression:
-    return Expression(tuple(row[name] / 1000 for name in names))
+def _expression(row: sqlite3.Row) -> Expression:
+    return Expression(tuple(row[name] / 1000 for name in NAMES))
 
 
 BASELINE_LABEL = "baseline"
@@ -375,13 +323,11 @@ def read_face(
         "WHERE is_primary = 1 AND at > ? AND at <= ? ORDER BY at",
         (start_ms, end_ms),
     )
-    return [(row["at"], _expression(row, NAMES)) for row in rows]
+    return [(row["at"], _expression(row)) for row in rows]
 
 
 def last_baseline_marker(connection: sqlite3.Connection, session: int) -> int | None:
     """Return when the last baseline marker of a session was set, or ``None``."""
-    cursor = connection.execute(
-        "SELECT max(at) FROM marker WHERE session = ? AND kind = 'baseline'", (session,)
-    )
-    at: int | None = cursor.fetchone()[0]
+    query = "SELECT max(at) FROM marker WHERE session = ? AND kind = 'baseline'"
+    at: int | None = connection.execute(query, (session,)).fetchone()[0]
     return at

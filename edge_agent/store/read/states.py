@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from edge_agent.core.study import Session
@@ -150,9 +151,18 @@ class StateReader(study.SessionReader):
             return sum_pieces(connection, stimuli, kinds, cuts_ms)
 
     def recruited(self) -> list[study.Recruited]:
-        """Return all participants, with whether they consented."""
+        """Return all participants in order of their codes, with whether they consented."""
         with self.connect() as connection:
-            return study.select_recruited(connection)
+            rows = connection.execute(
+                "SELECT code, simulated, count(consent.id) AS consents, "
+                "count(consent.id) > 0 AND count(consent.id) = count(consent.withdrawn) AS gone "
+                "FROM participant LEFT JOIN consent ON consent.participant = participant.id "
+                "GROUP BY participant.id ORDER BY code"
+            )
+            return [
+                study.Recruited(code, bool(simulated), consents > 0, bool(gone))
+                for code, simulated, consents, gone in rows
+            ]
 
     def attributes(self) -> dict[str, dict[str, str]]:
         """Return the attributes of each participant whose consent allows that they are used."""
@@ -163,8 +173,20 @@ class StateReader(study.SessionReader):
         self, spans: Collection[study.Span], kinds: Collection[VitalKind]
     ) -> list[study.ReadingCount]:
         """Count the readings in spans of sessions by vital and flags, whatever the state."""
+        query = (
+            "WITH span AS MATERIALIZED (SELECT json_extract(value, '$[0]') AS first, "
+            "json_extract(value, '$[1]') AS last, json_extract(value, '$[2]') AS number FROM "
+            "json_each(?)) SELECT number, kind, flags, count(*) FROM span CROSS JOIN vital ON "
+            "vital.at >= span.first AND vital.at < span.last WHERE kind IN (SELECT value FROM "
+            "json_each(?)) GROUP BY number, kind, flags"
+        )
+        names = json.dumps([kind.value for kind in kinds])
         with self.connect() as connection:
-            return study.count_readings(connection, spans, kinds)
+            rows = connection.execute(query, (json.dumps(list(spans)), names))
+            return [
+                study.ReadingCount(session, VitalKind(kind), flags, n)
+                for session, kind, flags, n in rows
+            ]
 
     def beats(self, spans: Iterable[observed.StateSpan]) -> list[observed.Beats]:
         """Return the intervals between beats in the given times of one state.

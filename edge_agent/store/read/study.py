@@ -20,14 +20,12 @@ from edge_agent.store.database.schema import NAMES
 from edge_agent.store.read.base import ConditionInterval, DatabaseReader, StateReading, flags_of
 from edge_agent.store.read.sessions import (
     Baseline,
-    CorrectedRow,
     MeanReading,
     SessionSummary,
     find_resting,
     last_baseline_marker,
     mean_readings,
     read_baseline,
-    read_corrected_rows,
     read_face,
     summarise_condition,
 )
@@ -140,18 +138,6 @@ class SessionReader(DatabaseReader):
         with self.connect() as connection:
             return read_baseline(connection, session)
 
-    def corrected_rows(self, session: int) -> list[CorrectedRow]:
-        """Return the rows of the participant's face in a session, corrected by its baseline.
-
-        They are in order of time.
-
-        Raises:
-            StudyError: there is no such session, it has no baseline, or too little of the face was
-                read for one.
-        """
-        with self.connect() as connection:
-            return read_corrected_rows(connection, session)
-
     def resting_time(self, session: Session) -> tuple[int, int] | None:
         """Return start and end of a session's baseline, as its summary takes it; ``None`` where it
         has none.
@@ -160,9 +146,7 @@ class SessionReader(DatabaseReader):
         with self.connect() as connection:
             marker = last_baseline_marker(connection, session.id)
         resting = find_resting(marker, self.conditions_of(session, end), [], end)
-        if resting is None:
-            return None
-        return resting.start_ms, resting.end_ms
+        return None if resting is None else (resting.start_ms, resting.end_ms)
 
     def session_summary(self, session: int, *, relative: bool = False) -> SessionSummary:
         """Return a session by condition, as recorded or relative to the participant's baseline.
@@ -337,35 +321,6 @@ class ReadingCount:
     kind: VitalKind
     flags: str
     n: int
-
-
-def select_recruited(connection: sqlite3.Connection) -> list[Recruited]:
-    """Return all participants in order of their codes."""
-    rows = connection.execute(
-        "SELECT code, simulated, count(consent.id) AS consents, "
-        "count(consent.id) > 0 AND count(consent.id) = count(consent.withdrawn) AS gone "
-        "FROM participant LEFT JOIN consent ON consent.participant = participant.id "
-        "GROUP BY participant.id ORDER BY code"
-    )
-    return [
-        Recruited(row["code"], bool(row["simulated"]), row["consents"] > 0, bool(row["gone"]))
-        for row in rows
-    ]
-
-
-def count_readings(
-    connection: sqlite3.Connection, spans: Collection[Span], kinds: Collection[VitalKind]
-) -> list[ReadingCount]:
-    """Count the readings in spans of sessions by vital and flags; the database does."""
-    marks = ", ".join("?" * len(kinds))
-    rows = connection.execute(
-        "WITH span(first, last, number) AS MATERIALIZED (SELECT json_extract(value, '$[0]'), "
-        "json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)) "
-        "SELECT number, kind, flags, count(*) FROM span CROSS JOIN vital ON vital.at >= span.first "
-        f"AND vital.at < span.last WHERE kind IN ({marks}) GROUP BY number, kind, flags",
-        (json.dumps(list(spans)), *(kind.value for kind in kinds)),
-    )
-    return [ReadingCount(session, VitalKind(kind), flags, n) for session, kind, flags, n in rows]
 
 
 def outside(session: Session, stimuli: Iterable[Stimulus]) -> list[Span]:

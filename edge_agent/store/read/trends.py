@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.readings import UNUSABLE
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS, NAMES
 from edge_agent.store.read.base import Trend, VitalTrend
+from edge_agent.store.write.redating import IS_UNUSABLE, is_flagged
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -62,12 +63,21 @@ class Recorded:
             resolution: ``row``, ``minute`` or ``hour``.
             span: ``start`` and ``end`` of the range, UTC milliseconds.
         """
+        days = self._coarser("day", DAY_MS)
+        of_minutes = self._sum("minute", HOUR_MS)
+        hours = f"{self._coarser('hour', HOUR_MS)} AND {self.number} > {of_minutes}"
+        minutes = self._coarser("minute", MINUTE_MS)
+        of_hours = self._sum("hour", DAY_MS)
         fewer = {
-            "row": (self._minutes_above_rows, self._hours_above_rows, self._days_above_rows),
-            "minute": (self._hours_above_minutes, self._days),
-            "hour": (self._days,),
+            "row": (
+                f"{minutes} AND {self.number} > {self._count(MINUTE_MS)}",
+                f"{hours} AND {self.number} > {self._count(HOUR_MS)}",
+                f"{days} AND {self.number} + {of_hours} > {self._count(DAY_MS)}",
+            ),
+            "minute": (hours, days),
+            "hour": (days,),
         }
-        questions = (f"SELECT EXISTS ({missing()})" for missing in fewer[resolution])
+        questions = (f"SELECT EXISTS ({missing})" for missing in fewer[resolution])
         return not any(connection.execute(one, span).fetchone()[0] for one in questions)
 
     def resolution_read(
@@ -77,23 +87,6 @@ class Recorded:
         if resolution == "hour" and not self.is_whole(connection, resolution, span):
             return "day"
         return resolution
-
-    def _days(self) -> str:
-        return self._coarser("day", DAY_MS)
-
-    def _hours_above_minutes(self) -> str:
-        minutes = self._sum("minute", HOUR_MS)
-        return f"{self._coarser('hour', HOUR_MS)} AND {self.number} > {minutes}"
-
-    def _minutes_above_rows(self) -> str:
-        return f"{self._coarser('minute', MINUTE_MS)} AND {self.number} > {self._count(MINUTE_MS)}"
-
-    def _hours_above_rows(self) -> str:
-        return f"{self._hours_above_minutes()} AND {self.number} > {self._count(HOUR_MS)}"
-
-    def _days_above_rows(self) -> str:
-        hours = self._sum("hour", DAY_MS)
-        return f"{self._days()} AND {self.number} + {hours} > {self._count(DAY_MS)}"
 
     def _coarser(self, resolution: str, length: int) -> str:
         """Select the rows of a rollup that touch the range."""
@@ -139,15 +132,12 @@ _OF_ROWS = ", ".join(
     )
 )
 _OF_ROLLUP = ", ".join(f"sum({column}) AS {column}" for column in ADDED)
-_UNUSABLE_SQL = " OR ".join(
-    f"instr(' ' || flags || ' ', ' {flag} ') > 0" for flag in sorted(UNUSABLE)
-)
 _OF_READINGS = (
     "sum(usable) AS n, sum(value) FILTER (WHERE usable) AS total, min(value) FILTER (WHERE "
     "usable) AS least, max(value) FILTER (WHERE usable) AS most, sum(NOT usable) AS flagged, "
-    "sum(instr(' ' || flags || ' ', ' simulated ') > 0) AS simulated"
+    f"sum({is_flagged(VitalFlag.SIMULATED)}) AS simulated"
 )
-_USABLE = f"(SELECT kind, at, value, flags, NOT ({_UNUSABLE_SQL}) AS usable FROM vital)"
+_USABLE = f"(SELECT kind, at, value, flags, NOT ({IS_UNUSABLE}) AS usable FROM vital)"
 _OF_VITAL_ROLLUP = (
     "sum(n) AS n, sum(total) AS total, min(least) AS least, max(most) AS most, sum(flagged) AS "
     "flagged, sum(simulated) AS simulated"

@@ -122,8 +122,10 @@ class Carrier(Worker):
     def _carry_table(self, salvage: Salvage, source: Source) -> None:
         """Carry over a table in portions, each in one transaction."""
         name = salvage.left[0]
-        pages = source.pages_of(name) if name in source.tables else ()
-        numbers = islice(pages, salvage.pages_done, None)
+        numbers = source.pages_of(name) if name in source.tables else iter(())
+        for _ in islice(numbers, salvage.pages_done):
+            pass
+        source.damage.forget()  # what an earlier run met on this way, it has counted
         while not self.stopping.is_set():
             with self._changing(salvage) as connection:
                 copying = Copying(source, connection)

@@ -45,7 +45,7 @@ class Source:
     def _adopt_strays(self) -> None:
         """Find the tables of pages that only the log has, by what their rows look like."""
         reached = {number for table in self.tables for number in self.pages_of(table)}
-        self.damage = Damage()
+        self.damage.forget()
         for number in self._pages.strays:
             known = None if number in reached else _table_of(self._pages, number)
             if known is not None:

@@ -398,6 +398,10 @@ class Damage:
     pages: int = 0
     rows: int = 0
 
+    def forget(self) -> None:
+        """Begin to count anew, also for a walk through a table that goes on."""
+        self.pages = self.rows = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

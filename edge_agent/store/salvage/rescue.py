@@ -45,7 +45,7 @@ from edge_agent.store.database.schema import (
     write_salvages,
 )
 from edge_agent.store.salvage.copying import LARGE, Copying, Source
-from edge_agent.store.salvage.pages import Damage, has_content, log_beside, open_pages, read_log
+from edge_agent.store.salvage.pages import has_content, log_beside, open_pages, read_log
 
 _OF_US = frozenset({"migration", "setting", "expression"})
 _KNOWN_FORMATS = frozenset({b"\x01\x01", b"\x02\x02"})
@@ -449,7 +449,7 @@ def note_counts(salvage: Salvage, copying: Copying, source: Source) -> None:
     salvage.lost_rows += source.damage.rows
     copying.rows.clear()
     copying.refused.clear()
-    source.damage = Damage()
+    source.damage.forget()
 
 
 def _stamps(source: Path) -> list[tuple[int, int]]:

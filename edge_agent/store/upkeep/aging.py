@@ -31,7 +31,13 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import connect, read_transaction, transaction
+from edge_agent.store.database.schema import (
+    connect,
+    read_setting,
+    read_transaction,
+    transaction,
+    write_setting,
+)
 from edge_agent.store.upkeep.soundness import ROWS_DELETED
 from edge_agent.store.write.audit import AuditLine, amend_newest, append
 from edge_agent.store.write.changes import unlogged_deletions
@@ -78,9 +84,7 @@ class CountedTime:
     def ahead_ms(self) -> int:
         """By how much the clock is ahead of the counted time; negative: behind; 0: they agree."""
         apart = self.wall_ms - self.at_ms
-        if abs(apart) < _DRIFT_MS:
-            return 0
-        return apart
+        return apart if abs(apart) >= _DRIFT_MS else 0
 
     @property
     def doubt(self) -> str | None:
@@ -108,11 +112,7 @@ def count_time(connection: sqlite3.Connection, *, confirmed: bool = False) -> Co
         if confirmed:
             fresh = replace(fresh, at_ms=at.wall_ms, days=())
         if known is None or confirmed or _is_worth_writing(known, fresh):
-            connection.execute(
-                "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET "
-                "value = excluded.value",
-                (_KEY, json.dumps(asdict(fresh), separators=(",", ":"))),
-            )
+            write_setting(connection, _KEY, json.dumps(asdict(fresh), separators=(",", ":")))
     return fresh
 
 
@@ -151,11 +151,9 @@ def clock_doubt(path: Path) -> str | None:
 
 def last_count(connection: sqlite3.Connection) -> CountedTime | None:
     """Return the counted time with the wall clock of now, changing nothing; ``None``: none yet."""
-    known = _read(connection)
-    if known is None:
-        return None
     now = clock.now()
-    return replace(known, at_ms=known.at_ms + _passed(known, now), wall_ms=now.wall_ms)
+    known = _read(connection)
+    return known and replace(known, at_ms=known.at_ms + _passed(known, now), wall_ms=now.wall_ms)
 
 
 def boots_with_wrong_times(
@@ -210,9 +208,7 @@ def _passed(known: CountedTime, now: Instant) -> int:
     else:
         passed = now.wall_ms - known.wall_ms
         longest = _LONGEST_STEP_MS
-    if 0 <= passed < longest:
-        return passed
-    return 0
+    return passed if 0 <= passed < longest else 0
 
 
 def _first(connection: sqlite3.Connection, now: Instant) -> CountedTime:
@@ -260,11 +256,8 @@ def _is_worth_writing(known: CountedTime, fresh: CountedTime) -> bool:
 
 
 def _read(connection: sqlite3.Connection) -> CountedTime | None:
-    row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
-    if row is None:
-        return None
     try:
-        fields: dict[str, Any] = json.loads(row[0])
+        fields: dict[str, Any] = json.loads(read_setting(connection, _KEY) or "")
         return CountedTime(**{**fields, "days": tuple(fields["days"])})
     except (ValueError, TypeError, KeyError):
         return None

@@ -112,10 +112,7 @@ def keep_to_budget(
         StoreError: the database cannot be written.
     """
     present = _present(now_ms)
-    if within_s is None:
-        until_s = math.inf
-    else:
-        until_s = clock.boot_seconds() + within_s
+    until_s = math.inf if within_s is None else clock.boot_seconds() + within_s
     with translate_errors(path), closing(schema.connect(path, readonly=False)) as connection:
         size = path.stat().st_size
         counted = count_time(connection) if now_ms is None else None
@@ -132,9 +129,7 @@ def keep_to_budget(
 
 
 def _present(now_ms: int | None) -> int:
-    if now_ms is None:
-        return clock.now().wall_ms
-    return now_ms
+    return clock.now().wall_ms if now_ms is None else now_ms
 
 
 def _share(budget_mb: int) -> int:
@@ -154,9 +149,8 @@ def _used(connection: sqlite3.Connection) -> int:
 def _space(
     path: Path, connection: sqlite3.Connection, budget_mb: int, keep_days: int, present: int
 ) -> Space:
-    row = connection.execute("SELECT value FROM setting WHERE key = ?", (_CUT,)).fetchone()
-    cut_ms = int(row[0]) if row else None
-    if cut_ms is not None and cut_ms <= present - keep_days * DAY_MS:
+    cut_ms = int(schema.read_setting(connection, _CUT) or 0) or None
+    if cut_ms and cut_ms <= present - keep_days * DAY_MS:
         cut_ms = None  # by now these rows would have gone anyway
     copies = schema.copies_beside(path)
     replaced = [copy for copy in copies if ".replaced." in copy.name]

@@ -119,7 +119,7 @@ def write_mark(copy: Path, make: Callable[[Contents], Mark]) -> Mark:
         schema.transaction(connection),
     ):
         mark = make(read_contents(connection))
-        _store(connection, mark)
+        _write_mark(connection, mark)
     return mark
 
 
@@ -128,9 +128,9 @@ def mark_anew(connection: sqlite3.Connection) -> None:
 
     A copy that was not verified stays so.
     """
-    mark = _parse(_stored(connection))
+    mark = _parse(schema.read_setting(connection, _KEY))
     if mark:
-        _store(connection, replace(mark, contents=read_contents(connection)))
+        _write_mark(connection, replace(mark, contents=read_contents(connection)))
 
 
 def forget_mark(connection: sqlite3.Connection) -> None:
@@ -166,35 +166,22 @@ def _read_mark(copy: Path) -> Mark | None:
     address = f"file:{quote(str(copy.absolute()))}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
-            return _parse(_stored(connection))
+            return _parse(schema.read_setting(connection, _KEY))
     except sqlite3.Error:
         return None
 
 
-def _stored(connection: sqlite3.Connection) -> str | None:
-    row = connection.execute("SELECT value FROM setting WHERE key = ?", (_KEY,)).fetchone()
-    if row is None:
-        return None
-    return str(row[0])
-
-
 def _parse(text: str | None) -> Mark | None:
-    if text is None:
-        return None
     try:
-        fields = json.loads(text)
+        fields = json.loads(text or "")
         contents = Contents(**fields.pop("contents"))
         return Mark(contents=contents, **fields)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 
-def _store(connection: sqlite3.Connection, mark: Mark) -> None:
-    connection.execute(
-        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = "
-        "excluded.value",
-        (_KEY, json.dumps(asdict(mark), separators=(",", ":"))),
-    )
+def _write_mark(connection: sqlite3.Connection, mark: Mark) -> None:
+    schema.write_setting(connection, _KEY, json.dumps(asdict(mark), separators=(",", ":")))
 
 
 OVERDUE_MS = 2 * DAY_MS
@@ -321,9 +308,7 @@ def _file(path: Path) -> Path:
 
 
 def _attempt(fields: object) -> Attempt | None:
-    if isinstance(fields, dict):
-        return Attempt(**fields)
-    return None
+    return Attempt(**fields) if isinstance(fields, dict) else None
 
 
 def _age_of_database(path: Path, present: int) -> int:

@@ -375,13 +375,20 @@ class Erasure:
         "consent": "consents",
         "gap": "gaps",
         "outbox": "waiting messages",
+        "participant_attribute": "attributes",
+        "alert": "alerts",
+        "set_aside": "rows that no table took",
     }
+    WHERE_ANY: ClassVar[frozenset[str]] = frozenset({"participant_attribute", "alert", "set_aside"})
+    """Tables that are told of only where rows of them were deleted."""
 
     @property
     def sentence(self) -> str:
         """What was erased, for people."""
         counted = ", ".join(
-            f"{self.rows.get(table, 0):,} {name}" for table, name in self.NAMES.items()
+            f"{self.rows.get(table, 0):,} {name}"
+            for table, name in self.NAMES.items()
+            if table in self.rows or table not in self.WHERE_ANY
         )
         parts = [
             f"Erased: {counted}.",

@@ -22,11 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core import clock
-from edge_agent.core.readings import VitalFlag
 from edge_agent.store.database import schema
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS, NAMES
-from edge_agent.store.write.redating import IS_UNUSABLE, is_flagged
+from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS
+from edge_agent.store.write.redating import add_expressions, add_vitals
 from edge_agent.store.write.rollups import ADD_EXPRESSIONS, ADD_VITALS, Span
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -146,6 +145,15 @@ def _first(connection: sqlite3.Connection, resolution: str, before: int) -> int 
 
 def _fold(connection: sqlite3.Connection, step: _Step, span: Span) -> int:
     """Add the rows of a span to the coarser rollup and delete them; return how many they were."""
+    _add_to_coarser(connection, step, span)
+    tables = (f"expression_{step.fine} WHERE", f"vital_{step.fine} WHERE {_KINDS} AND")
+    return sum(
+        connection.execute(f"DELETE FROM {table} at >= ? AND at < ?", span).rowcount
+        for table in tables
+    )
+
+
+def _add_to_coarser(connection: sqlite3.Connection, step: _Step, span: Span) -> None:
     at = f"at / {step.length_ms} * {step.length_ms}"
     connection.execute(
         f"INSERT INTO expression_{step.coarse} (at, {', '.join(ADDED)}) SELECT {at}, "
@@ -159,11 +167,6 @@ def _fold(connection: sqlite3.Connection, step: _Step, span: Span) -> int:
         f"vital_{step.fine} WHERE {_KINDS} AND at >= ? AND at < ? GROUP BY 1, 2 "
         f"ON CONFLICT (kind, at) DO {step.vitals}",
         span,
-    )
-    tables = (f"expression_{step.fine} WHERE", f"vital_{step.fine} WHERE {_KINDS} AND")
-    return sum(
-        connection.execute(f"DELETE FROM {table} at >= ? AND at < ?", span).rowcount
-        for table in tables
     )
 
 
@@ -215,10 +218,13 @@ def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int])
     before = connection.execute(counted, minutes).fetchone()[0]
     for kind in ("expression", "vital"):
         connection.execute(f"DELETE FROM {kind}_minute WHERE at >= ? AND at < ?", minutes)
-    _expression_minutes(connection, minutes)
+    for add in (add_expressions, add_vitals):
+        add(connection, "minute", MINUTE_MS, "at >= ? AND at < ?", minutes)
     connection.executemany("DELETE FROM expression_minute WHERE at = ?", [(at,) for at in pruned])
-    _vital_minutes(connection, minutes)
-    _hours(connection, span)
+    hours = _touched(span, HOUR_MS)
+    for kind in ("expression", "vital"):
+        connection.execute(f"DELETE FROM {kind}_hour WHERE at >= ? AND at < ?", hours)
+    _add_to_coarser(connection, _MINUTES, hours)
     for table in _DAY_TABLES:
         connection.execute(f"DELETE FROM {table} WHERE at >= ? AND at < ?", _touched(span, DAY_MS))
     left = connection.execute(counted, minutes).fetchone()[0]
@@ -228,43 +234,3 @@ def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int])
 def _touched(span: Span, length: int) -> Span:
     """Return start of the first minute, hour or day that a span touches, and end of the last."""
     return span[0] // length * length, span[1] // length * length + length
-
-
-def _expression_minutes(connection: sqlite3.Connection, minutes: Span) -> None:
-    sums = ", ".join(f"sum({name})" for name in NAMES)
-    counts = ", ".join(f"count(*) FILTER (WHERE emotion = '{name}')" for name in NAMES)
-    connection.execute(
-        f"INSERT INTO expression_minute (at, {', '.join(ADDED)}) SELECT at / {MINUTE_MS} * "
-        f"{MINUTE_MS}, count(*), sum(frames), sum(emotion IS NULL), sum(simulated), {sums}, "
-        f"{counts} FROM expression WHERE is_primary = 1 AND at >= ? AND at < ? GROUP BY 1",
-        minutes,
-    )
-
-
-def _vital_minutes(connection: sqlite3.Connection, minutes: Span) -> None:
-    connection.execute(
-        f"INSERT INTO vital_minute (kind, at, {', '.join(_VITAL)}) SELECT kind, at / {MINUTE_MS} * "
-        f"{MINUTE_MS} AS minute, sum(usable), coalesce(sum(value) FILTER (WHERE usable), 0.0), "
-        "min(value) FILTER (WHERE usable), max(value) FILTER (WHERE usable), sum(NOT usable), "
-        f"sum({is_flagged(VitalFlag.SIMULATED)}) FROM (SELECT *, NOT ({IS_UNUSABLE}) AS usable "
-        "FROM vital WHERE at >= ? AND at < ?) GROUP BY 1, 2",
-        minutes,
-    )
-
-
-def _hours(connection: sqlite3.Connection, span: Span) -> None:
-    hours = _touched(span, HOUR_MS)
-    for kind in ("expression", "vital"):
-        connection.execute(f"DELETE FROM {kind}_hour WHERE at >= ? AND at < ?", hours)
-    connection.execute(
-        f"INSERT INTO expression_hour (at, {', '.join(ADDED)}) SELECT at / {HOUR_MS} * {HOUR_MS}, "
-        f"{', '.join(f'sum({name})' for name in ADDED)} FROM expression_minute WHERE at >= ? AND "
-        "at < ? GROUP BY 1",
-        hours,
-    )
-    connection.execute(
-        f"INSERT INTO vital_hour (kind, at, {', '.join(_VITAL)}) SELECT kind, at / {HOUR_MS} * "
-        f"{HOUR_MS} AS hour, sum(n), sum(total), min(least), max(most), sum(flagged), "
-        "sum(simulated) FROM vital_minute WHERE at >= ? AND at < ? GROUP BY 1, 2",
-        hours,
-    )

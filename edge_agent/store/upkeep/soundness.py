@@ -17,7 +17,7 @@ from urllib.parse import quote
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import connect_any, refuse_other_version
+from edge_agent.store.database.schema import connect_any, read_setting, refuse_other_version
 from edge_agent.store.salvage.rescue import forget_damage, note_damage
 
 _STEPS = 10_000  # of SQLite's machine between two looks at the time: some milliseconds
@@ -134,12 +134,7 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
         counts = (connection.execute(f"SELECT count(*) FROM {t}") for t in tables)
         return sum(cursor.fetchone()[0] for cursor in counts)
 
-    deleted = connection.execute(
-        "SELECT value FROM setting WHERE key = ?", (ROWS_DELETED,)
-    ).fetchone()
-    recorded = rows(*_TIMELINE)
-    if deleted:
-        recorded += int(deleted[0])
+    recorded = rows(*_TIMELINE) + int(read_setting(connection, ROWS_DELETED) or 0)
     return Contents(rows("session"), rows("participant"), rows(*_STUDY), recorded)
 
 

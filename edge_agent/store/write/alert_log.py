@@ -289,24 +289,13 @@ def _entries(
 ) -> list[AlertEntry]:
     rows = connection.execute(question, tuple(values)).fetchall()
     sent = _deliveries(connection, [row["id"] for row in rows])
-    return [
-        AlertEntry(
-            row["id"],
-            row["rule"],
-            row["kind"],
-            unpacked(row["text"], row["parts"]),
-            row["value"],
-            row["session"],
-            row["raised"],
-            row["ended"],
-            row["ending"],
-            bool(row["quiet"]),
-            row["acknowledged"],
-            row["acknowledged_by"],
-            tuple(sent[row["id"]]),
-        )
-        for row in rows
-    ]
+    entries = []
+    for number, rule, kind, text, parts, value, session, *when, quiet, seen_ms, seen_by in rows:
+        raised, ended, ending = when
+        of = (number, rule, kind, unpacked(text, parts), value, session)
+        seen = (bool(quiet), seen_ms, seen_by)
+        entries.append(AlertEntry(*of, raised, ended, ending, *seen, tuple(sent[number])))
+    return entries
 
 
 def _deliveries(

@@ -39,9 +39,6 @@ class PendingBatch:
         options: how many rows, how long, and how much memory.
         clock: counts the seconds that rows wait.
 
-    Attributes:
-        dropped: rows since the start for which there was no room in memory.
-
     Example:
         >>> batch = PendingBatch(RecorderOptions(batch_rows=60))
         >>> batch.add(row)
@@ -57,12 +54,15 @@ class PendingBatch:
         self._since: float | None = None  # when the oldest row came
         self._urgent = False
         self._next_try = 0.0
-        # first and last row that found no room since the last commit
-        self._lost: tuple[Instant, Instant] | None = None
-        self.dropped = 0
+        self._lost = RefusedItems()
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def dropped(self) -> int:
+        """Rows since the start for which there was no room in memory."""
+        return self._lost.count
 
     @property
     def waiting_s(self) -> float:
@@ -73,7 +73,7 @@ class PendingBatch:
         """Add rows, or count them as lost when memory is full."""
         for row in rows:
             if len(self._rows) >= self._options.memory_rows:
-                self._lose(row)
+                self._lost.note(instant_of(row))
                 continue
             self._rows.append(row)
             # A message is for somebody who waits: a summary, or that a session has begun. And
@@ -116,21 +116,13 @@ class PendingBatch:
         if not self._rows:
             self._since = None
             self._urgent = False
-        if self._lost is not None:
-            first, last = self._lost
-            self._lost = None
-            self.add(Gap("recorder", first, last, "not_written"))
-
-    def _lose(self, row: Row) -> None:
-        """Count a row for which there is no room, and remember when it was."""
-        self.dropped += 1
-        at = instant_of(row)
-        if at is not None:
-            self._lost = (self._lost[0] if self._lost else at, at)
+        gap = self._lost.take_gap()
+        if gap is not None:
+            self.add(gap)
 
 
 class RefusedItems:
-    """Counts what found no room in a queue, and remembers when that was; for several threads.
+    """Counts what found no room, and remembers when that was; for several threads.
 
     Example:
         >>> refused = RefusedItems()

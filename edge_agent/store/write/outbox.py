@@ -23,7 +23,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.store.database.files import is_read_only, translate_errors
-from edge_agent.store.database.lock import OpenFile, open_database
+from edge_agent.store.database.lock import OpenDatabase, open_database
 from edge_agent.store.database.schema import (
     BUSY_SECONDS,
     insert,
@@ -290,8 +290,7 @@ class Outbox:
         self._path = path
         self._busy_seconds = busy_seconds
         self._on_error = on_error
-        self._connection: sqlite3.Connection | None = None
-        self._file: OpenFile | None = None
+        self._opened: OpenDatabase | None = None
         self._version: int | None = None
         self._set_aside_counts: Counter[str] = Counter()
 
@@ -387,22 +386,17 @@ class Outbox:
 
     def close(self) -> None:
         """Close the connection, in the thread that used it; a later call opens it again."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
             self._version = None
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
     def _connected(self) -> sqlite3.Connection:
-        if self._file is not None and not self._file.is_in_place:
+        if self._opened is not None and not self._opened.file.is_in_place:
             self.close()  # the database is another file now
-        if self._connection is None:
-            opened = open_database(self._path, busy_seconds=self._busy_seconds)
-            self._connection = opened.connection
-            self._file = opened.file
-        return self._connection
+        if self._opened is None:
+            self._opened = open_database(self._path, busy_seconds=self._busy_seconds)
+        return self._opened.connection
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -417,7 +411,7 @@ class Outbox:
             with translate_errors(self._path):
                 yield
         except StoreError as error:
-            of_now = self._file is None or self._file.is_in_place
+            of_now = self._opened is None or self._opened.file.is_in_place
             if isinstance(error, DamageError) or is_read_only(error):
                 self.close()
             if self._on_error is not None and of_now:
@@ -435,8 +429,8 @@ def _message_of(row: sqlite3.Row) -> OutboxRow | None:
     if not _TOPIC.fullmatch(topic) or (seq is not None and (payload or {}).get("seq") != seq):
         return None
     boot_id = None if row["boot_id"] is None else _text(row["boot_id"])
-    created_ms, boot_ms = row["created"], row["boot_ms"]
-    return OutboxRow(row["id"], topic.decode(), seq, payload, created_ms, boot_id, boot_ms)
+    made = (row["created"], boot_id, row["boot_ms"])
+    return OutboxRow(row["id"], topic.decode(), seq, payload, *made)
 
 
 def last_seq(path: Path, topic: str) -> int:

@@ -109,8 +109,8 @@ class Stretch:
 def take_away(connection: sqlite3.Connection, rows: Stretch) -> None:
     """Take what rows added to minutes and hours out of them; call before the rows are moved."""
     for name, length in ROLLUPS:
-        _add_expressions(connection, name, length, -1, rows)
-        _add_vitals(connection, name, length, -1, _OF_STRETCH, rows.values)
+        add_expressions(connection, name, length, _OF_STRETCH, rows.values, sign=-1)
+        add_vitals(connection, name, length, _OF_STRETCH, rows.values, sign=-1)
         hours = _whole(rows, length)
         connection.execute(
             f"DELETE FROM expression_{name} WHERE rows <= 0 AND at BETWEEN ? AND ?", hours
@@ -129,8 +129,8 @@ def add_again(connection: sqlite3.Connection, rows: Stretch, before: Stretch) ->
         before: where they were. What is left there has another least and most.
     """
     for name, length in ROLLUPS:
-        _add_expressions(connection, name, length, 1, rows)
-        _add_vitals(connection, name, length, 1, _OF_STRETCH, rows.values)
+        add_expressions(connection, name, length, _OF_STRETCH, rows.values)
+        add_vitals(connection, name, length, _OF_STRETCH, rows.values)
         _measure_vitals(connection, name, length, _whole(before, length))
 
 
@@ -145,7 +145,7 @@ def delete_import(connection: sqlite3.Connection, number: int) -> int:
     if span[0] is None:
         return 0
     for name, length in ROLLUPS:
-        _add_vitals(connection, name, length, -1, "import = ?", (number,))
+        add_vitals(connection, name, length, "import = ?", (number,), sign=-1)
     sums = ", ".join(f"sum({column})" for column in _VITAL_ADDED)
     connection.execute(
         f"INSERT INTO vital_day (kind, at, {', '.join(_VITAL_ADDED)}) SELECT kind, at / {DAY_MS} * "
@@ -165,9 +165,16 @@ def _whole(rows: Stretch, length: int) -> tuple[int, int]:
     return rows.start_ms // length * length, rows.end_ms // length * length + length - 1
 
 
-def _add_expressions(
-    connection: sqlite3.Connection, name: str, length: int, sign: int, rows: Stretch
+def add_expressions(
+    connection: sqlite3.Connection,
+    name: str,
+    length: int,
+    which: str,
+    values: tuple[int, ...],
+    *,
+    sign: int = 1,
 ) -> None:
+    """Add the rows of primary faces of an SQL condition to a rollup, or take them away."""
     sums = (
         "count(*)", "sum(frames)", "sum(emotion IS NULL)", "sum(simulated)",
         *(f"sum({emotion})" for emotion in NAMES),
@@ -175,19 +182,20 @@ def _add_expressions(
     )  # fmt: skip
     connection.execute(
         f"INSERT INTO expression_{name} (at, {', '.join(ADDED)}) SELECT at / {length} * {length}, "
-        f"{', '.join(f'{sign} * {added}' for added in sums)} FROM expression WHERE boot = ? AND "
-        f"at BETWEEN ? AND ? AND is_primary = 1 GROUP BY 1 ON CONFLICT (at) DO {ADD_EXPRESSIONS}",
-        rows.values,
+        f"{', '.join(f'{sign} * {added}' for added in sums)} FROM expression WHERE "
+        f"is_primary = 1 AND {which} GROUP BY 1 ON CONFLICT (at) DO {ADD_EXPRESSIONS}",
+        values,
     )
 
 
-def _add_vitals(
+def add_vitals(
     connection: sqlite3.Connection,
     name: str,
     length: int,
-    sign: int,
     which: str,
     values: tuple[int, ...],
+    *,
+    sign: int = 1,
 ) -> None:
     """Add the readings of an SQL condition to a rollup, or take them away."""
     least = "min(value) FILTER (WHERE usable)" if sign > 0 else "NULL"

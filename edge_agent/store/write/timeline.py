@@ -19,7 +19,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.readings import Gap, VitalFlag, VitalReading, placed
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import NAMES, SMOOTHED, write_transaction
+from edge_agent.store.database.schema import NAMES, SMOOTHED, insert, write_transaction
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import BootRows, stamp
 from edge_agent.store.write.rollups import (
@@ -176,11 +176,9 @@ def write_gap(
     started_ms = gap.start.wall_ms
     if started_boot is None and gap.start.boot_ms:
         started_ms = gap.end.wall_ms - (gap.end.boot_ms - gap.start.boot_ms)
-    connection.execute(
-        "INSERT INTO gap (source, started, ended, reason, boot, started_boot) VALUES (?, ?, ?, ?, "
-        "?, ?)",
-        (gap.source, started_ms, gap.end.wall_ms, gap.reason, boot, started_boot or boot),
-    )
+    span = {"started": started_ms, "ended": gap.end.wall_ms}
+    boots = {"boot": boot, "started_boot": started_boot or boot}
+    insert(connection, "gap", source=gap.source, reason=gap.reason, **span, **boots)
 
 
 def write_model(connection: sqlite3.Connection, use: ModelUse) -> None:
@@ -190,11 +188,8 @@ def write_model(connection: sqlite3.Connection, use: ModelUse) -> None:
     ).fetchone()
     if last is None or last[0] != use.sha256:
         boot, since = stamp(connection, Instant(use.since_boot_ms, use.since_ms))
-        connection.execute(
-            "INSERT INTO model (kind, name, version, sha256, since, boot) VALUES (?, ?, ?, ?, ?, "
-            "?)",
-            (use.kind, use.name, use.version, use.sha256, since.wall_ms, boot),
-        )
+        named = {"kind": use.kind, "name": use.name, "version": use.version, "sha256": use.sha256}
+        insert(connection, "model", **named, since=since.wall_ms, boot=boot)
 
 
 def _expression_values(
@@ -335,11 +330,9 @@ def import_readings(
             inserted += written.count(True)
             duplicates += written.count(False)
         if inserted:
-            connection.execute(
-                "INSERT INTO import (id, at, file, actor, readings, duplicates) VALUES "
-                "(?, ?, ?, ?, ?, ?)",
-                (number, clock.now().wall_ms, file, actor, inserted, duplicates),
-            )
+            counts = {"readings": inserted, "duplicates": duplicates}
+            told = {"at": clock.now().wall_ms, "file": file, "actor": actor}
+            insert(connection, "import", id=number, **told, **counts)
         if actor:
             audit.note(connection, actor, "readings_import", f"{file}: {inserted}")
     return ImportResult(inserted, duplicates, number if inserted else None)

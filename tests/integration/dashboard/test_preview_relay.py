@@ -14,7 +14,7 @@ from dashboard.web import live
 from dashboard.web.live import AWAY, BUSY, Onlooker, Preview, Previews, refused
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.live.preview import Ended, Part, read_part
-from tests.integration.runtime.test_preview_server import Stand
+from tests.integration.live.test_preview_server import Stand
 
 PATIENCE_S = 60.0
 

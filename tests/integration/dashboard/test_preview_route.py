@@ -12,7 +12,7 @@ from dashboard.web.live import Preview
 from edge_agent.core.study import Purpose
 from edge_agent.live.preview import Ended
 from edge_agent.store.database.schema import DATABASE_NAME
-from tests.integration.runtime.test_preview_server import Stand
+from tests.integration.live.test_preview_server import Stand
 from tests.support.dashboard import client_of, consenting, set_up
 from tests.support.timeline import query
 

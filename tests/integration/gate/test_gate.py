@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,15 +58,17 @@ def ask(gate: Gate, name: str, arguments: object, *, of: Path | None = None) -> 
     """Ask as a program that knows the form of a question and keeps to none of our rules."""
     file = (of or gate.database).stat()
     head = f"{name} {file.st_dev} {file.st_ino}\n"
+    return said_to(gate, head.encode() + json.dumps(arguments).encode())
+
+
+def said_to(gate: Gate, question: bytes) -> str:
     with socket.socket(socket.AF_UNIX) as line:
         line.settimeout(60)
         line.connect(str(gate.address))
-        line.sendall(head.encode() + json.dumps(arguments).encode())
+        line.sendall(question)
         line.shutdown(socket.SHUT_WR)
-        received = b""
-        while part := line.recv(65536):
-            received += part
-    return received.decode()
+        with line.makefile("rb") as answer:
+            return answer.read().decode()
 
 
 def consenting(gate: Gate, code: str = "P-1") -> Commands:
@@ -78,26 +80,26 @@ def consenting(gate: Gate, code: str = "P-1") -> Commands:
 
 def test_a_study_is_kept_through_the_gate(gate: Gate) -> None:
     commands = consenting(gate)
+    commands.note("ada", "login", "from 192.0.2.7")
     commands.start_session("P-1", Purpose.RESEARCH, "first", actor="ada")
     commands.add_marker(MarkerKind.STIMULUS_START, "anger", actor="token stimuli")
     with pytest.raises(StudyError, match="is open") as refused:
         commands.start_session("P-1", Purpose.RESEARCH, "second", actor="ada")
     assert not isinstance(refused.value, StoreError)
     ended = commands.end_session(actor="ada")
-    (session,) = Study(gate.database).sessions()
-    assert session == ended and (session.participant, session.name) == ("P-1", "first")
+    assert Study(gate.database).sessions() == [ended]
+    assert (ended.participant, ended.name) == ("P-1", "first")
     assert rows(gate.database, "SELECT label FROM marker") == [("anger",)]
     assert rows(gate.database, "SELECT actor, action, detail FROM audit ORDER BY id") == [
         ("ada", "participant_create", "P-1"),
         ("ada", "consent_give", "P-1"),
+        ("ada", "login", "from 192.0.2.7"),
         ("ada", "session_start", "1"),
         ("token stimuli", "marker_add", "session 1: stimulus_start"),
         ("ada", "session_end", "1"),
     ]
-
-
-def test_a_protocol_runs_through_the_gate(gate: Gate) -> None:
-    commands = consenting(gate)
+    with read_transaction(gate.database) as connection:
+        assert check(connection).faults == ()
     run = NewRun("films", "Films", "ab" * 32, 0, "[]")
     saved = commands.start_protocol(
         "P-1", Purpose.RESEARCH, "", run, setting=SessionSetting.OTHER, actor="ada"
@@ -105,6 +107,25 @@ def test_a_protocol_runs_through_the_gate(gate: Gate) -> None:
     over = Progress(1, 0, RunState.FINISHED, "", clock.now())
     assert not commands.save_protocol(saved.id, saved.session.id, over)
     assert rows(gate.database, "SELECT state FROM protocol_run") == [("finished",)]
+    assert commands.erase_participant("P-1", actor="eve").rows["consent"] == 1
+    erased = "SELECT actor FROM audit WHERE action = 'participant_erase'"
+    assert rows(gate.database, erased) == [("eve",)]
+    assert b"P-1" not in gate.database.read_bytes()
+    with pytest.raises(StudyError, match="There is no participant 'P-1'"):
+        commands.erase_participant("P-1", actor="eve")
+
+
+def test_alerts_and_what_was_frozen_go_through_the_gate(gate: Gate) -> None:
+    commands = Commands(gate.database)
+    pulse = AlertEntry(0, "pulse", "vital", "Too high.", 150.0, None, 0)
+    AlertLog(gate.database).begin(pulse, clock.now())
+    commands.begin_alert("agent", "It does not answer.", None, clock.now(), quiet=False)
+    assert commands.acknowledge_alert(2, actor="ada").acknowledged_by == "ada"
+    for rule in ("agent", "pulse"):
+        commands.end_alert(rule, "over", clock.now())
+    ended = rows(gate.database, "SELECT rule, ending FROM alert")
+    assert ended == [("pulse", None), ("agent", "over")], "only its own alert is ended"
+    assert commands.preregister("{}", actor="ada").intact
 
 
 def test_readings_come_and_are_corrected_and_removed(gate: Gate) -> None:
@@ -134,112 +155,66 @@ def test_a_large_file_is_imported_and_told_in_the_trail(gate: Gate) -> None:
     ]
 
 
-def test_a_participant_is_erased_with_a_line_in_the_trail(gate: Gate) -> None:
-    commands = consenting(gate)
-    done = commands.erase_participant("P-1", actor="ada")
-    assert done.rows["consent"] == 1
-    assert rows(gate.database, "SELECT actor FROM audit WHERE action = 'participant_erase'") == [
-        ("ada",)
-    ]
-    assert b"P-1" not in gate.database.read_bytes()
-    with pytest.raises(StudyError, match="There is no participant 'P-1'"):
-        commands.erase_participant("P-1", actor="ada")
-
-
-def test_the_agents_alert_and_what_was_frozen_go_through_the_gate(gate: Gate) -> None:
-    commands = Commands(gate.database)
-    commands.begin_alert("agent", "It does not answer.", None, clock.now(), quiet=False)
-    ((number,),) = rows(gate.database, "SELECT id FROM alert WHERE ended IS NULL")
-    assert commands.acknowledge_alert(number, actor="ada").acknowledged_by == "ada"
-    commands.end_alert("agent", "over", clock.now())
-    assert rows(gate.database, "SELECT ending FROM alert") == [("over",)]
-    assert commands.preregister("{}", actor="ada").intact
-
-
-# ---------------------------------------------------------------- what a taken-over dashboard tries
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "INSERT INTO setting (key, value) VALUES ('erased', '[[0, 4000000000000]]')",
-        "INSERT OR REPLACE INTO audit (id, at, actor, action) VALUES (1, 0, 'nobody', 'nothing')",
-        "INSERT OR REPLACE INTO boot VALUES (1, 'x', 0, 0, 1, 0)",
-        "INSERT OR REPLACE INTO preregistration VALUES (1, 0, '{}', '')",
-        "DELETE FROM participant",
-        "SELECT zeroblob(300000000)",
-    ],
-)
-def test_no_statement_is_run(shared_gate: Gate, sql: str) -> None:
+def test_neither_a_statement_nor_another_argument_is_taken(
+    shared_gate: Gate, tmp_path: Path
+) -> None:
     before = dump(shared_gate.database)
-    for name, arguments in (
-        ("execute", {"sql": sql}),
-        ("write_transaction", {"sql": sql}),
-        (sql.replace(" ", "_"), {}),
-        ("note", {"actor": sql, "action": sql}),
+    sql = "INSERT OR REPLACE INTO audit (id, at, actor, action) VALUES (1, 0, 'nobody', 'nothing')"
+    start = {"participant": "P", "purpose": "fun", "name": "", "actor": "a"}
+    for name, arguments, said in (
+        ("execute", {"sql": sql}, "there is no command"),
+        ("write_transaction", {"sql": sql}, "there is no command"),
+        (sql.replace(" ", "_"), {}, "there is no command"),
+        ("__init__", {}, "there is no command"),
+        ("note", {"actor": sql, "action": sql}, "neither an account"),
+        ("end_session", {"actor": "ada", "path": "/etc/passwd"}, "path"),
+        ("end_session", {}, "actor"),
+        ("end_session", [], "end_session"),
+        ("correct_reading", {"key": 1, "value": 1, "actor": "ada"}, "key"),
+        ("start_session", start, "research"),
     ):
         answer = ask(shared_gate, name, arguments)
-        assert answer.startswith(("StoreError\n", "StudyError\n")), answer
+        assert answer.startswith(("StudyError\n", "StoreError\n")) and said in answer, answer
+    for nonsense in (b"GET / HTTP/1.1\r\n\r\n", b"", b"\xff" * 100, b"note\n" + b"[" * 100_000):
+        assert said_to(shared_gate, nonsense).startswith("StoreError\n")
+    other = tmp_path / "other.db"
+    other.touch()
+    assert "the service keeps" in ask(shared_gate, "note", {}, of=other)
+    with pytest.raises(StoreError, match="are too many for one command"):
+        Commands(shared_gate.database).note("ada", "login", "x" * (LARGEST + 1))
     assert dump(shared_gate.database) == before
+    members = vars(Commands).items()
+    public = {name for name, one in members if callable(one) and not name.startswith("_")}
+    assert set(COMMANDS) == public, "the dashboard has no other command"
+
+
+FOREVER = PastSession("P-1", Purpose.RESEARCH, 0, FUTURE.wall_ms)  # erased with everything in it
+OUTSIDE = [PastMarker(FUTURE.wall_ms, MarkerKind.NOTE, "x")]
+ENDED_LATER = Progress(0, 0, RunState.ENDED, "", FUTURE)
 
 
 @pytest.mark.parametrize(
     ("attack", "said"),
     [
-        pytest.param(
-            lambda it: it.enter_readings(STRAP, actor="ada"),
-            "has the source manual:ada",
-            id="a reading by hand that looks like a strap's",
-        ),
-        pytest.param(
-            lambda it: it.hand_in_readings(STRAP, token="watch"),
-            "begins with http:watch",
-            id="a program's reading that looks like a strap's",
-        ),
-        pytest.param(
+        (lambda it: it.enter_readings(STRAP, actor="ada"), "has the source manual:ada"),
+        (lambda it: it.hand_in_readings(STRAP, token="watch"), "begins with http:watch"),
+        (
             lambda it: it.import_readings(ReadingTable.of(STRAP), file="a.csv", actor="ada"),
             "has the flag imported",
-            id="an imported reading without its mark",
         ),
-        pytest.param(
-            lambda it: it.add_past_session(
-                PastSession("P-1", Purpose.RESEARCH, 0, FUTURE.wall_ms), actor="ada"
-            ),
+        (
+            lambda it: it.add_past_session(FOREVER, actor="ada"),
             "before the year 2000|in the future",
-            id="a session of all times, to be erased with everything in it",
         ),
-        pytest.param(
-            lambda it: it.add_marker(MarkerKind.NOTE, "x", FUTURE, actor="ada"),
-            "lies in the future",
-            id="a marker of a time to come",
-        ),
-        pytest.param(
-            lambda it: it.save_protocol(1, 1, Progress(0, 0, RunState.ENDED, "", FUTURE)),
-            "lies in the future",
-            id="a protocol that ends its session in a time to come",
-        ),
-        pytest.param(
+        (lambda it: it.add_past_markers(OUTSIDE, actor="ada"), "in no session"),
+        (lambda it: it.add_marker(MarkerKind.NOTE, "x", FUTURE, actor="ada"), "lies in the future"),
+        (lambda it: it.save_protocol(1, 1, ENDED_LATER), "lies in the future"),
+        (
             lambda it: it.note("ada", "participant_erase", ""),
             "is not an action that the dashboard notes",
-            id="a line of something that did not happen",
         ),
-        pytest.param(
-            lambda it: it.note("appliance", "login", ""),
-            "neither an account nor a token",
-            id="a line in the name of the appliance",
-        ),
-        pytest.param(
-            lambda it: it.create_participant(None, actor=""),
-            "neither an account nor a token",
-            id="a change that nobody did",
-        ),
-        pytest.param(
-            lambda it: it.add_past_markers(
-                [PastMarker(FUTURE.wall_ms, MarkerKind.NOTE, "x")], actor="ada"
-            ),
-            "in no session",
-            id="a marker outside all sessions",
-        ),
+        (lambda it: it.note("appliance", "login", ""), "neither an account nor a token"),
+        (lambda it: it.create_participant(None, actor=""), "neither an account nor a token"),
     ],
 )
 def test_a_command_that_breaks_a_rule_changes_nothing(
@@ -254,85 +229,19 @@ def test_a_command_that_breaks_a_rule_changes_nothing(
     assert dump(shared_gate.database) == before
 
 
-def test_another_alert_than_its_own_is_left_alone(gate: Gate) -> None:
-    AlertLog(gate.database).begin(
-        AlertEntry(0, "pulse", "vital", "Too high.", 150.0, None, 0), clock.now()
-    )
-    Commands(gate.database).end_alert("pulse", "over", clock.now())
-    assert rows(gate.database, "SELECT ended FROM alert") == [(None,)]
+def test_a_question_without_end_holds_no_lock(gate: Gate) -> None:
+    with ExitStack() as lines:
+        for _ in range(server.PLACES + 2):
+            line = lines.enter_context(socket.socket(socket.AF_UNIX))
+            line.connect(str(gate.address))
+            line.sendall(b"note ")
+        with write_transaction(gate.database) as recorder:
+            recorder.execute("INSERT INTO setting (key, value) VALUES ('recorded', '')")
+        gate.process.send_signal(signal.SIGTERM)
+        assert gate.process.wait(60) == 0
 
 
-def test_the_trail_still_fits_its_seals(gate: Gate) -> None:
-    commands = consenting(gate)
-    commands.note("ada", "login", "from 192.0.2.7")
-    with read_transaction(gate.database) as connection:
-        chain = check(connection)
-    assert (chain.lines, chain.faults) == (3, ())
-
-
-def test_arguments_are_those_of_the_command_and_no_others(shared_gate: Gate) -> None:
-    before = dump(shared_gate.database)
-    for name, arguments, said in (
-        ("end_session", {"actor": "ada", "path": "/etc/passwd"}, "path"),
-        ("end_session", {}, "actor"),
-        ("correct_reading", {"key": 1, "value": 1, "actor": "ada"}, "key"),
-        (
-            "start_session",
-            {"participant": "P", "purpose": "fun", "name": "", "actor": "a"},
-            "research",
-        ),
-        ("end_session", [], "end_session"),
-        ("__init__", {}, "there is no command"),
-    ):
-        answer = ask(shared_gate, name, arguments)
-        assert answer.startswith(("StudyError\n", "StoreError\n")) and said in answer, answer
-    assert dump(shared_gate.database) == before
-
-
-def test_nonsense_ends_that_question_alone(shared_gate: Gate) -> None:
-    for nonsense in (b"GET / HTTP/1.1\r\n\r\n", b"", b"\xff" * 100, b"note\n" + b"[" * 100_000):
-        with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(60)
-            line.connect(str(shared_gate.address))
-            line.sendall(nonsense)
-            line.shutdown(socket.SHUT_WR)
-            assert line.recv(1000).startswith(b"StoreError\n")
-    Commands(shared_gate.database).note("ada", "login")
-
-
-def test_too_large_a_question_is_refused_before_it_is_sent(shared_gate: Gate) -> None:
-    with pytest.raises(StoreError, match="are too many for one command"):
-        Commands(shared_gate.database).note("ada", "login", "x" * (LARGEST + 1))
-
-
-def test_a_gate_keeps_one_database_and_no_other(shared_gate: Gate, tmp_path: Path) -> None:
-    other = tmp_path / "other.db"
-    other.touch()
-    assert "the service keeps" in ask(shared_gate, "note", {}, of=other)
-
-
-def held_open(gate: Gate, count: int) -> list[socket.socket]:
-    """Questions that begin and do not end."""
-    lines = []
-    for _ in range(count):
-        line = socket.socket(socket.AF_UNIX)
-        line.connect(str(gate.address))
-        line.sendall(b"note ")
-        lines.append(line)
-    return lines
-
-
-def test_a_question_without_end_holds_no_lock_and_ends_with_the_service(gate: Gate) -> None:
-    lines = held_open(gate, server.PLACES + 2)
-    with write_transaction(gate.database) as recorder:
-        recorder.execute("INSERT INTO setting (key, value) VALUES ('recorded', '')")
-    gate.process.send_signal(signal.SIGTERM)
-    assert gate.process.wait(60) == 0
-    for line in lines:
-        line.close()
-
-
-def test_a_killed_gate_leaves_nothing_half_done_and_one_that_starts_goes_on(gate: Gate) -> None:
+def test_a_killed_gate_leaves_nothing_half_done(gate: Gate) -> None:
     commands = Commands(gate.database)
     with write_transaction(gate.database):  # the command waits for it
 
@@ -350,14 +259,6 @@ def test_a_killed_gate_leaves_nothing_half_done_and_one_that_starts_goes_on(gate
     gate.start_again()
     commands.create_participant("P-1", actor="ada")
     assert [one.code for one in Study(gate.database).participants()] == ["P-1"]
-
-
-def test_the_dashboard_has_no_other_command(shared_gate: Gate) -> None:
-    assert sorted(COMMANDS) == sorted(
-        name
-        for name, member in vars(Commands).items()
-        if callable(member) and not name.startswith("_")
-    )
 
 
 _AS_ANOTHER_USER = """
@@ -393,9 +294,7 @@ except StoreError:
 """
 
 
-def test_another_user_reads_the_file_and_asks_the_gate_beside_a_recorder(
-    gate: Gate, tmp_path: Path
-) -> None:
+def test_another_user_asks_the_gate_beside_a_recorder(gate: Gate, tmp_path: Path) -> None:
     """As on the appliance: two users of one group, the file writable by its owner alone."""
     if os.geteuid() != 0:
         pytest.skip("only root can run a program as another user")

@@ -13,9 +13,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.store.database.lock import lock
 
 
-def test_a_second_agent_on_one_database_is_refused_and_told_who_the_first_is(
-    tmp_path: Path,
-) -> None:
+def test_a_second_agent_is_told_who_the_first_is(tmp_path: Path) -> None:
     path = tmp_path / "affect-edge.db"
     with (
         lock(path),
@@ -24,9 +22,7 @@ def test_a_second_agent_on_one_database_is_refused_and_told_who_the_first_is(
         lock(path)
 
 
-def test_the_lock_is_free_after_its_release_and_after_the_death_of_its_process(
-    tmp_path: Path,
-) -> None:
+def test_a_lock_ends_with_its_release_or_its_process(tmp_path: Path) -> None:
     path = tmp_path / "affect-edge.db"
     held = lock(path)
     held.release()

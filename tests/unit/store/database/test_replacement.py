@@ -23,9 +23,7 @@ def journal_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.replacing")
 
 
-def test_a_place_that_was_empty_is_filled_and_a_second_time_takes_another_stamp(
-    tmp_path: Path,
-) -> None:
+def test_an_empty_place_is_filled_and_the_next_stamp_differs(tmp_path: Path) -> None:
     path = tmp_path / "affect-edge.db"
     for number, aside in enumerate((0, 1, 1)):
         prepared_path(path).write_text(str(number))
@@ -37,7 +35,7 @@ def test_a_place_that_was_empty_is_filled_and_a_second_time_takes_another_stamp(
     assert not finish_replacement(path)
 
 
-def test_while_the_journal_is_there_no_program_opens_or_makes_a_database(tmp_path: Path) -> None:
+def test_beside_a_journal_no_database_is_opened_or_made(tmp_path: Path) -> None:
     path = database(tmp_path)
     journal_of(path).write_text("{}")
     with pytest.raises(StoreError, match="a restore was interrupted"):
@@ -49,9 +47,7 @@ def test_while_the_journal_is_there_no_program_opens_or_makes_a_database(tmp_pat
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"targets": 5}'])
-def test_a_damaged_journal_moves_nothing_and_says_what_lies_where(
-    tmp_path: Path, text: str
-) -> None:
+def test_a_damaged_journal_moves_nothing(tmp_path: Path, text: str) -> None:
     path = database(tmp_path)
     prepared_path(path).write_text("new")
     journal_of(path).write_text(text)

@@ -17,15 +17,11 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from dashboard.accounts.roles import Role
-from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS, RejectReason
-from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import AttributeUse, MarkerKind, Purpose, SessionSetting
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database import schema
 from edge_agent.store.database.schema import (
-    EPISODE_GAP_MS,
     NONE_OF_THESE,
     VERSION,
     connect,
@@ -35,7 +31,6 @@ from edge_agent.store.database.schema import (
     write_transaction,
 )
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.write.timeline import import_readings
 from tests.support.timeline import database, query, query_dashboard, row
 
 TRY_EVERYTHING = """
@@ -88,28 +83,26 @@ def open_folder() -> Iterator[Path]:
 
 
 def test_a_new_database_has_its_schema_and_is_private(tmp_path: Path) -> None:
-    path = tmp_path / "new folder" / "affect-edge.db"
+    path = tmp_path / "50% of #1? ü & more" / "affect-edge.db"
     migrate(path)
     assert query(path, "SELECT version, name FROM migration") == [(VERSION, "schema.sql")]
     assert query(path, "PRAGMA user_version") == [(VERSION,)]
     assert query(path, "PRAGMA journal_mode") == [("wal",)]
     assert stat.S_IMODE(path.stat().st_mode) & 0o007 == 0, "others may not read it"
+    loose = "SELECT name FROM pragma_table_list WHERE type = 'table' AND NOT strict"
+    assert query(path, f"{loose} AND name NOT LIKE 'sqlite_%'") == []
+    with pytest.raises(StoreError, match="no permission"), read_transaction(path) as connection:
+        connection.execute("INSERT INTO setting VALUES ('a', 'b')")
+    with suppress(ZeroDivisionError), write_transaction(path) as connection:
+        connection.execute("INSERT INTO setting VALUES ('a', 'b')")
+        raise ZeroDivisionError
+    assert query(path, "SELECT * FROM setting WHERE key = 'a'") == []
+    before = path.read_bytes()
+    migrate(path)
+    assert path.read_bytes() == before
 
 
-def test_all_tables_are_strict(tmp_path: Path) -> None:
-    path = database(tmp_path)
-    tables = query(
-        path,
-        "SELECT name, strict FROM pragma_table_list WHERE type = 'table' AND name "
-        "NOT LIKE 'sqlite_%'",
-    )
-    assert len(tables) > 15
-    assert [name for name, strict in tables if not strict] == []
-
-
-def test_every_connection_waits_for_locks_checks_keys_and_wipes_what_it_deletes(
-    tmp_path: Path,
-) -> None:
+def test_every_connection_waits_checks_keys_and_wipes(tmp_path: Path) -> None:
     with closing(connect(database(tmp_path), readonly=False)) as connection:
         found = {
             name: connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -118,64 +111,59 @@ def test_every_connection_waits_for_locks_checks_keys_and_wipes_what_it_deletes(
     assert found == {"busy_timeout": 5000, "foreign_keys": 1, "secure_delete": 1, "synchronous": 2}
 
 
-def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "affect-edge.db"
-    path.write_text("These are my holiday notes, and no database at all.\n" * 20, encoding="utf-8")
-    for call in (
-        lambda: migrate(path),
-        lambda: connect(path, readonly=False),
-        lambda: Reader(path).counts(),
-    ):
-        with pytest.raises(
-            StoreError, match=r"is not a database\. Nothing was changed; start the agent"
-        ):
-            call()
-    assert path.read_text(encoding="utf-8").startswith("These are my holiday notes")
+NOTES = b"These are my holiday notes, and no database at all.\n" * 20
 
 
-def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (NOTES, r"is not a database\. Nothing was changed; start the agent"),
+        (None, "not one of Affect Edge"),
+    ],
+)
+def test_a_file_of_somebody_else_is_refused_and_left_alone(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
     path = tmp_path / "affect-edge.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE bookmarks (url TEXT)")
+    if content is None:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE bookmarks (url TEXT)")
+    else:
+        path.write_bytes(content)
     before = path.read_bytes()
-    for call in (lambda: migrate(path), lambda: Reader(path).counts()):
-        with pytest.raises(StoreError, match="not one of Affect Edge"):
-            call()
+    assert_refused(path, said)
     assert path.read_bytes() == before
 
 
-def test_a_missing_database_says_how_to_get_one(tmp_path: Path) -> None:
-    with pytest.raises(
-        StoreError, match=r"no database\. Start the agent once, or name its folder with --data"
-    ):
-        Reader(tmp_path / "affect-edge.db").counts()
-    assert list(tmp_path.iterdir()) == [], "reading creates nothing"
+def assert_refused(path: Path, said: str) -> None:
+    for call in (migrate, lambda path: connect(path, readonly=False), counts):
+        with pytest.raises(StoreError, match=said):
+            call(path)
 
 
-def test_a_folder_in_place_of_the_database_is_refused(tmp_path: Path) -> None:
+def counts(path: Path) -> dict[str, int]:
+    return Reader(path).counts()
+
+
+def test_a_place_without_a_database_says_how_to_get_one(tmp_path: Path) -> None:
     path = tmp_path / "affect-edge.db"
+    said = r"no database\. Start the agent once, or name its folder with --data"
+    with pytest.raises(StoreError, match=said):
+        counts(path)
+    assert list(tmp_path.iterdir()) == [], "reading creates nothing"
     path.mkdir()
+    with pytest.raises(StoreError, match=r"affect-edge.db: is a folder, not a file"):
+        counts(path)
     with pytest.raises(StoreError, match="affect-edge.db"):
         migrate(path)
-    with pytest.raises(StoreError, match=r"affect-edge.db: is a folder, not a file"):
-        Reader(path).counts()
-
-
-def test_an_empty_file_in_place_of_the_database_is_none_yet_and_the_agent_makes_it_one(
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / "affect-edge.db"
+    path.rmdir()
     path.touch()
     with pytest.raises(StoreError, match=r"affect-edge.db: is empty\. Start the agent once"):
-        Reader(path).counts()
+        counts(path)
+    with pytest.raises(StoreError, match=r"affect-edge.db.*--data"):
+        migrate(path / "affect-edge.db")
     migrate(path)
-    assert Reader(path).counts()["session"] == 0
-
-
-def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("", encoding="ascii")
-    with pytest.raises(StoreError, match=r"data.*--data"):
-        migrate(tmp_path / "data" / "affect-edge.db")
+    assert counts(path)["session"] == 0
 
 
 def test_a_damaged_database_says_so(tmp_path: Path) -> None:
@@ -223,27 +211,6 @@ def test_another_user_can_read_beside_the_agent_but_not_write(open_folder: Path)
     )
 
 
-def test_what_is_written_inside_a_block_that_raises_is_not_there_afterwards(tmp_path: Path) -> None:
-    path = database(tmp_path)
-    with suppress(ZeroDivisionError), write_transaction(path) as connection:
-        connection.execute("INSERT INTO setting VALUES ('a', 'b')")
-        raise ZeroDivisionError
-    assert query(path, "SELECT * FROM setting WHERE key = 'a'") == []
-
-
-def test_a_reader_cannot_write(tmp_path: Path) -> None:
-    with (
-        pytest.raises(StoreError, match="no permission"),
-        read_transaction(database(tmp_path)) as connection,
-    ):
-        connection.execute("INSERT INTO setting VALUES ('a', 'b')")
-
-
-def test_a_path_with_odd_characters_is_opened_as_it_is(tmp_path: Path) -> None:
-    path = database(tmp_path / "50% of #1? ü & more", [row(1)])
-    assert Reader(path).counts()["expression"] == 1
-
-
 @pytest.mark.parametrize(
     ("table", "column", "values"),
     [
@@ -254,51 +221,17 @@ def test_a_path_with_odd_characters_is_opened_as_it_is(tmp_path: Path) -> None:
         ("session", "setting", SessionSetting),
         ("consent", "attributes", AttributeUse),
         ("self_report", "value", (*EMOTIONS, NONE_OF_THESE)),
+        ("account", "role", Role),
+        ("token", "role", Role),
     ],
 )
 def test_a_column_takes_the_values_that_the_code_knows(
     tmp_path: Path, table: str, column: str, values: Iterable[str]
 ) -> None:
-    path = database(tmp_path)
-    ((sql,),) = query(path, f"SELECT sql FROM sqlite_schema WHERE name = '{table}'")
+    ask = query_dashboard if column == "role" else query
+    ((sql,),) = ask(database(tmp_path), f"SELECT sql FROM sqlite_schema WHERE name = '{table}'")
     (listed,) = re.findall(rf"\b{column} IN\s*\(([^)]*)\)", sql)
     assert re.findall(r"'(\w+)'", listed) == [str(value) for value in values]
-
-
-def test_the_view_of_episodes_breaks_them_as_the_code_does(tmp_path: Path) -> None:
-    path = database(tmp_path)
-    ((sql,),) = query(path, "SELECT sql FROM sqlite_schema WHERE name = 'episode'")
-    assert f"OVER following <= {EPISODE_GAP_MS}" in sql
-
-
-@pytest.mark.parametrize("table", ["account", "token"])
-def test_accounts_and_tokens_take_the_roles_that_there_are(tmp_path: Path, table: str) -> None:
-    wanted = f"SELECT sql FROM sqlite_schema WHERE name = '{table}'"
-    ((sql,),) = query_dashboard(database(tmp_path), wanted)
-    (listed,) = re.findall(r"\brole IN\s*\(([^)]*)\)", sql)
-    assert re.findall(r"'(\w+)'", listed) == [role.value for role in Role]
-
-
-def test_opening_again_changes_nothing(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(1)])
-    before = path.read_bytes()
-    migrate(path)
-    assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir() if "before" in p.name] == []
-
-
-def test_the_time_that_a_device_stamps_is_kept_beside_ours(tmp_path: Path) -> None:
-    path = database(tmp_path)
-    at = Instant(boot_ms=0, wall_ms=1_790_000_000_000)
-    stamped = VitalReading(
-        at, VitalKind.SYSTOLIC, 120.0, "ble:cuff", device_time="2026-09-21T16:13:00"
-    )
-    plain = VitalReading(at, VitalKind.DIASTOLIC, 80.0, "ble:cuff")
-    import_readings(path, [stamped, plain])
-    assert query(path, "SELECT kind, device_time FROM vital ORDER BY kind") == [
-        ("diastolic", None),
-        ("systolic", "2026-09-21T16:13:00"),
-    ]
 
 
 def test_making_a_database_is_done_wholly_or_not_at_all(
@@ -333,13 +266,7 @@ def test_a_database_of_another_version_is_refused_and_left_alone(
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA user_version = {version}")
     before = path.read_bytes()
-    for call in (
-        lambda: migrate(path),
-        lambda: connect(path, readonly=False),
-        lambda: Reader(path).counts(),
-    ):
-        with pytest.raises(StoreError, match=said.format(version, VERSION)):
-            call()
+    assert_refused(path, said.format(version, VERSION))
     assert path.read_bytes() == before
 
 
@@ -348,16 +275,11 @@ def epoch_of(path: Path) -> str:
         return stream_epoch(connection)
 
 
-def test_every_new_database_has_another_epoch(tmp_path: Path) -> None:
-    epochs = {epoch_of(database(tmp_path / name)) for name in "abc"}
-    assert len(epochs) == 3
-    assert all(re.fullmatch("[0-9a-f]{16}", epoch) for epoch in epochs)
-
-
-def test_a_database_that_lost_its_epoch_gets_one(tmp_path: Path) -> None:
-    path = database(tmp_path)
-    before = epoch_of(path)
+def test_every_database_has_another_epoch_also_one_that_lost_it(tmp_path: Path) -> None:
+    path = database(tmp_path / "a")
+    epochs = {epoch_of(path), epoch_of(database(tmp_path / "b"))}
     with write_transaction(path) as connection:
         connection.execute("DELETE FROM setting")
-    assert epoch_of(path) not in {before, ""}
-    assert epoch_of(path) == epoch_of(path)
+    epochs |= {epoch_of(path), epoch_of(path)}
+    assert len(epochs) == 3
+    assert all(re.fullmatch("[0-9a-f]{16}", epoch) for epoch in epochs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,15 +23,14 @@ def test_a_database_takes_exactly_the_kinds_of_the_registry_in_their_units(tmp_p
     assert taken == {(kind.value, kind.unit) for kind in VitalKind}, (
         "a kind needs a row of vital_kind in schema.sql"
     )
-
-
-def test_every_kind_of_the_registry_can_be_written_and_read(tmp_path: Path) -> None:
-    path = database(tmp_path)
     low = {kind: sum(kind.plausible) / 2 for kind in VitalKind}
     readings = [VitalReading(instant(9000), kind, low[kind], "new") for kind in VitalKind]
-    assert import_readings(path, readings)[:2] == (len(VitalKind), 0)
+    stamped = replace(readings[0], at=instant(9001), device_time="2026-09-21T16:13:00")
+    assert import_readings(path, [*readings, stamped])[:2] == (len(VitalKind) + 1, 0)
     latest = Reader(path).latest_vitals()
     assert {kind: latest[kind].value for kind in VitalKind} == low
+    times = query(path, "SELECT DISTINCT device_time FROM vital ORDER BY 1")
+    assert times == [(None,), ("2026-09-21T16:13:00",)]
 
 
 def test_a_kind_that_a_database_does_not_take_is_an_error_and_no_duplicate(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.reader import (
-    Consent,
     Reader,
     SessionCounts,
     consents,
@@ -33,57 +32,41 @@ from tests.support.timeline import START_MS, add, database, instant, query, read
 HOUR = 3_600_000
 
 
-def test_the_latest_reading_of_each_kind_is_found(tmp_path: Path) -> None:
-    readings = [reading(s, 60 + s) for s in range(5)] + [
-        reading(2, 121, VitalKind.SYSTOLIC, "cuff")
-    ]
-    readings += [reading(-7200, 80, VitalKind.DIASTOLIC, "cuff")]
-    latest = Reader(database(tmp_path, (), readings)).latest_vitals()
-    assert {
-        kind: (vital.value, second_of(vital.at.wall_ms), vital.source)
-        for kind, vital in latest.items()
-    } == {
-        VitalKind.HEART_RATE: (64, 4, "strap"),
-        VitalKind.SYSTOLIC: (121, 2, "cuff"),
-        VitalKind.DIASTOLIC: (80, -7200, "cuff"),
-    }
-
-
-def test_a_reading_of_a_time_to_come_is_not_the_latest(tmp_path: Path) -> None:
-    to_come = reading(0, 150)
+def test_the_latest_readings_and_the_span_leave_out_times_to_come(tmp_path: Path) -> None:
     to_come = replace(
-        to_come,
-        at=replace(to_come.at, wall_ms=clock.now().wall_ms + 5 * 365 * 24 * HOUR),
+        reading(0, 150),
+        at=replace(instant(0), wall_ms=clock.now().wall_ms + 5 * 365 * 24 * HOUR),
         flags=frozenset({VitalFlag.CLOCK_DIFFERS}),
     )
-    path = database(tmp_path, (), [reading(1, 61), reading(2, 62), to_come])
-    reader = Reader(path)
-    assert reader.latest_vitals()[VitalKind.HEART_RATE].value == 62
-    assert reader.span() == (START_MS // HOUR * HOUR, START_MS + 2000)
+    cuff = [reading(2, 121, VitalKind.SYSTOLIC), reading(-7200, 80, VitalKind.DIASTOLIC)]
+    strap = [reading(s, 60 + s) for s in range(5)]
+    reader = Reader(database(tmp_path, [row(500)], [*strap, *cuff, to_come]))
+    latest = reader.latest_vitals()
+    assert {kind: (it.value, second_of(it.at.wall_ms)) for kind, it in latest.items()} == {
+        VitalKind.HEART_RATE: (64, 4),
+        VitalKind.SYSTOLIC: (121, 2),
+        VitalKind.DIASTOLIC: (80, -7200),
+    }
+    # Rows may have been deleted: the hour of the first counts.
+    assert reader.span() == ((START_MS - 2 * HOUR) // HOUR * HOUR, START_MS + 500_000)
     only = Reader(database(tmp_path / "only", (), [to_come]))
     assert (only.latest_vitals(), only.span()) == ({}, None)
 
 
-def test_the_span_reaches_from_the_first_to_the_last_thing(tmp_path: Path) -> None:
-    reader = Reader(database(tmp_path, [row(10), row(500)], [reading(0), reading(300)]))
-    first, last = reader.span() or (0, 0)
-    assert first == START_MS // HOUR * HOUR, "rows may have been deleted: their hour counts"
-    assert last == START_MS + 500_000
-
-
-def test_episodes_are_runs_of_one_emotion_of_the_primary_face_broken_by_three_seconds(
-    tmp_path: Path,
-) -> None:
+def test_episodes_are_runs_of_one_emotion_of_the_primary_face(tmp_path: Path) -> None:
     # 3 s without a row between the rows of 3 and 6 (which covers 5 to 6)
     happy = [row(s) for s in (1, 2, 3, 6, 7)]
     angry = [row(s, Emotion.ANGER) for s in (8, 9)]
     later = [row(s, Emotion.ANGER) for s in (14, 15)]
     unsure = [row(s, None) for s in (16, 17)]
     other = [row(s + 0.5, Emotion.FEAR, primary=False) for s in range(18)]
-    reader = Reader(database(tmp_path, [*happy, *angry, *later, *unsure, *other]))
+    path = database(tmp_path, [*happy, *angry, *later, *unsure, *other])
+    add(path, [row(9)], simulated=True)
+    reader = Reader(path)
     found = [
         (second_of(e.start_ms), second_of(e.end_ms), e.emotion, e.rows)
         for e in reader.episodes(0, 2**60)
+        if not e.simulated
     ]
     assert found == [
         (0, 7, Emotion.HAPPINESS, 5),
@@ -91,49 +74,28 @@ def test_episodes_are_runs_of_one_emotion_of_the_primary_face_broken_by_three_se
         (13, 15, Emotion.ANGER, 2),
         (15, 17, None, 2),
     ]
+    assert [e.rows for e in reader.episodes(0, 2**60) if e.simulated] == [1]
     clipped = reader.episodes(START_MS + 8_500, START_MS + 15_000)
-    assert [second_of(e.start_ms) for e in clipped] == [8, 13]
-    assert query(
-        tmp_path / "affect-edge.db",
-        "SELECT start_ms, emotion, seconds FROM episode ORDER BY start_ms",
-    )[-1] == (START_MS + 15_000, "uncertain", 2.0)
-
-
-def test_demonstration_rows_make_no_episode_with_real_ones(tmp_path: Path) -> None:
-    path = database(tmp_path, [row(1), row(2)])
-    add(path, [row(1.5), row(2.5)], simulated=True)
-    expected = [(2, False), (2, True)]
-    assert [(e.rows, e.simulated) for e in Reader(path).episodes(0, 2**60)] == expected
+    assert [second_of(e.start_ms) for e in clipped if not e.simulated] == [8, 13]
+    viewed = query(path, "SELECT start_ms, emotion, seconds FROM episode ORDER BY start_ms")
+    assert viewed[-1] == (START_MS + 15_000, "uncertain", 2.0)
 
 
 def test_rows_are_given_with_session_participant_and_condition(tmp_path: Path) -> None:
-    path = database(
-        tmp_path,
-        [row(s) for s in (-5, 5, 15, 25, 35)],
-        [reading(s + 0.5) for s in (-5, 5, 15, 25, 35)],
-    )
+    seconds = (-5, 5, 15, 25, 35)
+    path = database(tmp_path, [row(s) for s in seconds], [reading(s + 0.5) for s in seconds])
     study_with_session(path, [(10, 20, "anger")], end=30)
     reader = Reader(path)
-    expected = [
-        (None, None, None),
-        (1, "P01", None),
-        (1, "P01", "anger"),
-        (1, "P01", None),
-        (None, None, None),
-    ]
+    nobody, inside = (None, None, None), (1, "P01", None)
     for rows in (list(reader.expression_rows(0, 2**60)), list(reader.vital_rows(0, 2**60))):
-        assert [(r["session"], r["participant"], r["condition"]) for r in rows] == expected
-    expression = next(reader.expression_rows(START_MS + 5_000, START_MS + 6_000))
-    assert expression["at"] == "2026-09-21T14:20:05.000Z"
-    assert expression["emotion"] == "happiness"
-    assert (expression["happiness"], expression["neutral"], expression["smoothed_happiness"]) == (
-        860,
-        20,
-        860,
-    )
-    vital = next(reader.vital_rows(START_MS + 5_000, START_MS + 6_000))
-    wanted = ("2026-09-21T14:20:05.500Z", "heart_rate", "/min")
-    assert (vital["at"], vital["kind"], vital["unit"]) == wanted
+        given = [(r["session"], r["participant"], r["condition"]) for r in rows]
+        assert given == [nobody, inside, (1, "P01", "anger"), inside, nobody]
+    span = (START_MS + 5_000, START_MS + 6_000)
+    shown = {"at": "2026-09-21T14:20:05.000Z", "emotion": "happiness", "happiness": 860}
+    shown |= {"neutral": 20, "smoothed_happiness": 860}
+    assert next(reader.expression_rows(*span)).items() >= shown.items()
+    measured = {"at": "2026-09-21T14:20:05.500Z", "kind": "heart_rate", "unit": "/min"}
+    assert next(reader.vital_rows(*span)).items() >= measured.items()
 
 
 @pytest.mark.parametrize(
@@ -158,37 +120,32 @@ def test_an_abandoned_iteration_closes_its_connection(tmp_path: Path) -> None:
         )
 
 
-def test_conditions_gaps_markers_sessions_and_counts_are_listed(tmp_path: Path) -> None:
+def test_what_lies_in_a_range_or_session_is_listed(tmp_path: Path) -> None:
     path = database(tmp_path, [row(s) for s in range(5)], [reading(s) for s in range(7)])
-    study_with_session(path, [(10, 20, "anger"), (30, 40, "neutral")], end=50)
+    study_with_session(path, [(10, 20, "anger"), (30, 40, "neutral")], start=2, end=50)
+    study_with_session(path, [], start=60, end=None)
     with write_transaction(path) as connection:
         write_gap(connection, Gap("camera", instant(2), instant(6), "stalled"), None)
     reader = Reader(path)
-    found = reader.conditions(START_MS + 15_000, START_MS + 35_000)
-    assert [
-        (c.session, c.participant, c.label, second_of(c.start_ms), second_of(c.end_ms or 0))
-        for c in found
-    ] == [(1, "P01", "anger", 10, 20), (1, "P01", "neutral", 30, 40)]
-    assert [c.label for c in reader.conditions(START_MS + 20_000, START_MS + 35_000)] == ["neutral"]
-    assert [(g.source, g.reason) for g in reader.gaps(START_MS, START_MS + 5_000)] == [
-        ("camera", "stalled")
+    held = reader.conditions(START_MS + 15_000, START_MS + 35_000)
+    assert [(c.session, c.participant, c.label, second_of(c.start_ms)) for c in held] == [
+        (1, "P01", "anger", 10),
+        (1, "P01", "neutral", 30),
     ]
+    assert reader.conditions(START_MS + 20_000, START_MS + 35_000) == held[1:]
+    assert [gap.reason for gap in reader.gaps(START_MS, START_MS + 5_000)] == ["stalled"]
     assert reader.gaps(START_MS + 6_000, START_MS + 9_000) == []
     assert [second_of(m.at.wall_ms) for m in reader.markers()] == [10, 20, 30, 40]
-    expected = ["anger", "neutral"]
-    assert [m.label for m in reader.markers(START_MS + 20_000, START_MS + 40_000)] == expected
-    assert [s.id for s in reader.session_list()] == [1]
-    counts = reader.counts()
-    assert (
-        counts["expression"],
-        counts["vital"],
-        counts["gap"],
-        counts["marker"],
-        counts["session"],
-    ) == (5, 7, 1, 4, 1)
+    marked = [m.label for m in reader.markers(START_MS + 20_000, START_MS + 40_000)]
+    assert marked == ["anger", "neutral"]
+    assert [s.id for s in reader.session_list()] == [2, 1]
+    counted = {"expression": 5, "vital": 7, "gap": 1, "marker": 4, "session": 2}
+    assert reader.counts().items() >= counted.items()
+    assert session_counts(path) == {1: SessionCounts(3, 5, 4), 2: SessionCounts(0, 0, 0)}
+    assert session_counts(path, [1]) == {1: SessionCounts(3, 5, 4)}
 
 
-def test_a_condition_lasts_until_the_next_marker_the_end_of_the_session_or_now(path: Path) -> None:
+def test_a_condition_ends_with_the_next_or_its_session(path: Path) -> None:
     study = Study(path)
     study.create_participant("P01")
     study.give_consent("P01", "v1")
@@ -213,38 +170,24 @@ def codes(reader: Reader) -> list[str]:
         return [code for (code,) in connection.execute("SELECT code FROM participant")]
 
 
-def test_what_is_written_meanwhile_is_seen_after_the_block(path: Path) -> None:
-    reader = Reader(path)
-    with reader.at_one_moment():
-        assert codes(reader) == []
-        Study(path).create_participant("P-01")
-        with reader.at_one_moment():
-            assert codes(reader) == []
-        assert codes(reader) == []
-        with ThreadPoolExecutor(1) as other:
-            assert other.submit(codes, reader).result() == ["P-01"]
-    assert codes(reader) == ["P-01"]
-
-
-def test_the_block_opens_the_database_once_and_closes_it(path: Path) -> None:
+def test_a_block_answers_of_one_moment_from_one_connection(path: Path) -> None:
     reader = Reader(path)
     with reader.at_one_moment():
         with reader.connect() as first:
-            pass
+            assert codes(reader) == []
+        Study(path).create_participant("P-01")
+        with reader.at_one_moment():
+            assert codes(reader) == []
         with reader.connect() as second:
-            pass
+            assert codes(reader) == []
         assert first is second
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(codes, reader).result() == ["P-01"]
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         first.execute("SELECT 1")
-
-
-def test_what_is_wrong_in_the_block_is_told_as_ever_and_ends_it(path: Path) -> None:
-    reader = Reader(path)
     with pytest.raises(StoreError), reader.at_one_moment(), reader.connect() as connection:
         connection.execute("SELECT no_such_column FROM participant")
-    with write_transaction(path) as connection:
-        connection.execute("DELETE FROM participant")
-    assert codes(reader) == []
+    assert codes(reader) == ["P-01"]
 
 
 def test_the_newest_consent_of_each_participant_counts(tmp_path: Path) -> None:
@@ -257,7 +200,6 @@ def test_the_newest_consent_of_each_participant_counts(tmp_path: Path) -> None:
     study.give_consent("P-1", "2")
     found = consents(path)
     assert set(found) == {"P-1", "P-2"}
-    assert isinstance(found["P-1"], Consent)
     assert (found["P-1"].text_version, found["P-1"].withdrawn_ms) == ("2", None)
     assert (found["P-2"].text_version, found["P-2"].withdrawn_ms is None) == ("1", False)
 
@@ -273,20 +215,3 @@ def test_only_the_last_model_of_each_kind_is_in_use(path: Path) -> None:
         for use in uses:
             write_model(connection, use)
     assert models_in_use(path) == [uses[2], uses[1]]
-
-
-def test_what_lies_in_a_session_is_counted(tmp_path: Path) -> None:
-    path = database(
-        tmp_path,
-        [row(second) for second in range(10)],
-        [reading(second) for second in range(0, 10, 2)],
-    )
-    study = Study(path)
-    study.create_participant("P-1")
-    study.give_consent("P-1", "1")
-    first = study.start_session("P-1", Purpose.RESEARCH, "", instant(2))
-    study.add_marker(MarkerKind.NOTE, "hello", instant(3))
-    study.end_session(instant(5))
-    second = study.start_session("P-1", Purpose.RESEARCH, "", instant(8))
-    expected = {first.id: SessionCounts(3, 2, 1), second.id: SessionCounts(2, 1, 0)}
-    assert session_counts(path) == expected

@@ -16,11 +16,11 @@ from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import ReadingSum, Stimulus
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from tests.support.studies import HEART, SYSTOLIC, add_session, heart, make_study
-from tests.support.timed_session import second_of, study_with_session
+from tests.support.timed_session import study_with_session
 from tests.support.timeline import add, database, instant, reading, row
 
 
-def test_readings_by_condition_can_be_narrowed_to_sessions_and_kinds(path: Path) -> None:
+def test_readings_by_condition_are_narrowed(path: Path) -> None:
     first = study_with_session(path, [(10, 20, "anger")], end=100)
     second = study_with_session(path, [(210, 220, "anger")], start=200, end=300)
     cuff = [reading(15.5, 131, VitalKind.SYSTOLIC, "cuff", [VitalFlag.MANUAL])]
@@ -49,32 +49,6 @@ def test_simulated_readings_are_told_apart_from_real_ones(path: Path) -> None:
     assert [r.simulated for r in Reader(path).vitals_by_condition()] == [True, True]
 
 
-def test_a_reading_gets_the_emotion_that_was_seen_in_the_window_before_its_lag(
-    tmp_path: Path,
-) -> None:
-    rows = [row(s, Emotion.ANGER) for s in range(1, 101)] + [
-        row(s, Emotion.HAPPINESS) for s in range(101, 201)
-    ]
-    path = database(tmp_path, rows, [reading(s) for s in (50, 107, 111, 116, 220)])
-    add(path, (), [reading(147, 130, VitalKind.SYSTOLIC), reading(160, 120, VitalKind.SYSTOLIC)])
-    study_with_session(path, [], end=300)
-    found, counts = Reader(path).vitals_by_observed_emotion()
-    # Heart rate looks at (t − 15, t − 5]: at 107 eight angry seconds of ten, at 111 four, at 220
-    # nothing any more. The cuff looks at (t − 55, t − 45]: at 147 eight angry seconds, at 160 none.
-    assert [(second_of(r.at_ms), r.kind, r.state) for r in found] == [
-        (50, VitalKind.HEART_RATE, "anger"),
-        (107, VitalKind.HEART_RATE, "anger"),
-        (111, VitalKind.HEART_RATE, "happiness"),
-        (116, VitalKind.HEART_RATE, "happiness"),
-        (147, VitalKind.SYSTOLIC, "anger"),
-        (160, VitalKind.SYSTOLIC, "happiness"),
-    ]
-    assert counts == MatchCounts(matched=6, unmatched=1, ambiguous=0)
-    strict, counts = Reader(path).vitals_by_observed_emotion(share=0.9)
-    assert [second_of(r.at_ms) for r in strict] == [50, 116, 160]
-    assert counts == MatchCounts(matched=3, unmatched=1, ambiguous=3)
-
-
 def test_rows_of_another_session_or_another_face_are_not_looked_at(tmp_path: Path) -> None:
     rows = [row(s, Emotion.ANGER) for s in range(1, 100)]
     rows += [row(s, Emotion.FEAR, primary=False) for s in range(100, 120)]
@@ -89,19 +63,14 @@ def test_rows_of_another_session_or_another_face_are_not_looked_at(tmp_path: Pat
 STATES = {"anger": {HEART: [70.0, 72.0], SYSTOLIC: [120.0]}, "film 3": {HEART: [66.0]}}
 
 
-def report(path: Path, second: float, value: str, scale: str = "emotion", session: int = 1) -> None:
-    with write_transaction(path) as connection:
-        said = int(value) if scale != "emotion" else value
-        insert_reports(connection, session, [SelfReport(instant(second), "anger", scale, said)])
-
-
-def test_stimuli_come_in_order_with_their_end_and_what_was_reported_of_them(tmp_path: Path) -> None:
+def test_stimuli_come_in_order_with_their_reports(tmp_path: Path) -> None:
     path = make_study(tmp_path, {"P-1": STATES})
     add_session(path, "SIM", heart(neutral=60.0), simulated=True)
-    for second, value in ((100, "fear"), (309.5, "anger"), (700, "none")):
-        # of two reports the last counts
-        report(path, second, value)
-    report(path, 320, "9", "valence")
+    said = ((100, "fear"), (309.5, "anger"), (700, "none"))  # of two reports the last counts
+    reports = [SelfReport(instant(second), "anger", "emotion", value) for second, value in said]
+    with write_transaction(path) as connection:
+        valence = SelfReport(instant(320), "anger", "valence", 9)
+        insert_reports(connection, 1, [*reports, valence])
     first, second_one, third = Reader(path).stimuli([1, 2])
     assert first == Stimulus(
         1, "P-1", False, "anger", instant(10).wall_ms, instant(309).wall_ms, "anger"

@@ -4,45 +4,27 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.expression import RejectedFrames, RejectReason
 from edge_agent.core.study import Purpose
 from edge_agent.store.database import schema
-from edge_agent.store.database.schema import (
-    connect,
-    copy_database,
-    migrate,
-    transaction,
-    write_transaction,
-)
+from edge_agent.store.database.schema import connect, copy_database, migrate, write_transaction
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep import erasure
 from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
 from edge_agent.store.upkeep.fold import fold_rollups
-from edge_agent.store.write.outbox import Outbox, OutboxMessage, enqueue, set_aside
-from edge_agent.store.write.recorder import Recorder
-from edge_agent.store.write.rollups import read_tombstones
+from edge_agent.store.write.outbox import OutboxMessage, enqueue, set_aside
 from edge_agent.store.write.timeline import write_rejected_frames
 from tests.support.erasure import CODE, NAME, NOTE, bytes_of, everything, hold, opened, record
-from tests.support.timeline import (
-    START_MS,
-    add,
-    database,
-    instant,
-    observation,
-    query,
-    reading,
-    recognition,
-    row,
-)
+from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
 ROLLUPS = (
     "expression_minute", "expression_hour", "expression_day",
@@ -50,30 +32,21 @@ ROLLUPS = (
 )  # fmt: skip
 
 
-def test_somebody_who_is_not_there_is_named_and_nothing_is_erased(path: Path) -> None:
+def test_a_mistyped_code_or_an_open_session_erases_and_deletes_nothing(path: Path) -> None:
     hold(path, CODE, 0)
+    beside = path.with_name(f"{path.name}.backup-2026-01-02")
+    beside.write_bytes(b"nobody can read this")
     before = everything(path)
     with pytest.raises(StudyError, match="There is no participant 'Zq-Wombat'; nothing was erased"):
         erase_participant(path, "Zq-Wombat", actor="ada")
     assert everything(path) == before
-
-
-def test_a_participant_whose_session_is_open_is_not_erased_and_the_way_out_is_said(
-    path: Path,
-) -> None:
-    hold(path, CODE, 0)
     Study(path).start_session(CODE, Purpose.RESEARCH, "", instant(100))
     before = everything(path)
-    with pytest.raises(
-        StudyError, match="Session 2 of Zq-Wombat7 is open. End it, or withdraw the consent"
-    ):
+    said = "Session 2 of Zq-Wombat7 is open. End it, or withdraw the consent"
+    with pytest.raises(StudyError, match=said):
         erase_participant(path, CODE, actor="ada")
     assert everything(path) == before
-
-
-def test_a_database_that_is_not_there_is_a_store_error(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="there is no database"):
-        erase_participant(tmp_path / "affect-edge.db", CODE, actor="ada")
+    assert beside.exists()
 
 
 @pytest.mark.parametrize("others", [0, 30])
@@ -115,9 +88,7 @@ def test_everything_of_theirs_goes_and_the_report_counts_it(path: Path) -> None:
         assert query(path, f"SELECT count(*) FROM {table}") == [(0,)], table
 
 
-def test_the_rollups_are_those_of_a_timeline_on_which_they_never_were(
-    tmp_path: Path, path: Path
-) -> None:
+def test_the_rollups_are_as_if_they_never_were(tmp_path: Path, path: Path) -> None:
     record(path, -100, 0)
     hold(path, CODE, 20)
     record(path, 115, 200)
@@ -128,13 +99,8 @@ def test_the_rollups_are_those_of_a_timeline_on_which_they_never_were(
     hold(never, "P02", 210)
     done = erase_participant(path, CODE, actor="ada")
     assert (done.minutes, done.minutes_removed) == (2, 1)
-    for table in (*ROLLUPS, "vital"):
-        assert query(path, f"SELECT * FROM {table}") == query(never, f"SELECT * FROM {table}"), (
-            table
-        )
-    assert query(path, "SELECT at, emotion FROM expression") == query(
-        never, "SELECT at, emotion FROM expression"
-    )
+    for rows in (*ROLLUPS, "vital", "(SELECT at, emotion FROM expression)"):
+        assert query(path, f"SELECT * FROM {rows}") == query(never, f"SELECT * FROM {rows}"), rows
 
 
 def test_a_minute_whose_rows_are_too_old_to_be_there_is_removed_whole(path: Path) -> None:
@@ -171,76 +137,6 @@ def test_a_day_of_which_only_the_sum_is_left_is_removed_whole_and_told(path: Pat
         )
         hour = query(path, f"SELECT sum({rolled}) FROM {kind}_hour WHERE at < ?", touched[1])
         assert hour == left, "what others left in the two minutes that were touched"
-
-
-def test_two_sessions_of_one_participant_go_and_those_of_others_stay(path: Path) -> None:
-    hold(path, CODE, 0)
-    hold(path, "P02", 100)
-    second = Study(path).start_session(CODE, Purpose.RESEARCH, "", instant(200))
-    Study(path).end_session(instant(290))
-    record(path, 200, 290)
-    kept = query(path, "SELECT * FROM session_vital WHERE participant = 'P02'")
-    assert erase_participant(path, CODE, actor="ada").rows["session"] == second.id - 1
-    assert query(path, "SELECT participant, count(*) FROM expression_view GROUP BY 1") == [
-        ("P02", 89)
-    ]
-    assert query(path, "SELECT * FROM session_vital") == kept
-
-
-def test_what_waits_for_the_broker_goes_and_retained_topics_are_cleared(path: Path) -> None:
-    hold(path, CODE, 0)
-    hold(path, "P02", 100)
-    erase_participant(path, CODE, actor="ada")
-    with closing(Outbox(path)) as outbox:
-        waiting = [
-            (row.topic, row.payload and row.payload.get("participant"))
-            for row in outbox.pending(100)
-        ]
-    expected = [*[("session", "P02")] * 4, ("summary", None), ("session", None), ("emotion", None)]
-    assert waiting == expected
-    wanted = [("null",), ("null",)]
-    assert query(path, "SELECT payload FROM outbox ORDER BY id DESC LIMIT 2") == wanted
-
-
-def test_what_cannot_be_reached_at_the_broker_is_said(path: Path) -> None:
-    hold(path, CODE, 0)
-    told = erase_participant(path, CODE, actor="ada").sentence
-    assert "Not reached from here: what waits for other subscribers that are away" in told
-    assert "other brokers to which it was passed on" in told
-    assert "systemctl kill --signal=SIGUSR1 mosquitto" in told
-
-
-def test_what_an_agent_still_holds_in_memory_is_not_written_afterwards(path: Path) -> None:
-    hold(path, CODE, 0)
-    recorder = Recorder(
-        path, RecorderOptions.model_construct(batch_seconds=3600, batch_rows=10_000)
-    )
-    recorder.start()
-    for second in (10, 11, 12):
-        recorder.submit(recognition(second, observation()))
-        recorder.submit(reading(second + 0.5, source="late"))
-    recorder.submit(recognition(300, observation()))
-    recorder.submit(reading(300, source="later"))
-    erase_participant(path, CODE, actor="ada")
-    window = {"start": iso_utc(instant(85).wall_ms), "end": iso_utc(instant(95).wall_ms)}
-    recorder.submit(OutboxMessage("summary", {"window": window}))
-    recorder.stop()
-    assert recorder.join(60)
-    assert query(path, "SELECT source FROM vital") == [("later",)]
-    assert query(path, "SELECT at - ? FROM expression", START_MS) == [(300_000,)]
-    assert query(path, "SELECT count(*) FROM outbox WHERE topic = 'summary'") == [(0,)]
-    assert sum(rows for (rows,) in query(path, "SELECT rows FROM expression_minute")) == 1
-
-
-def test_a_later_session_over_the_same_time_is_recorded_for_a_clock_can_be_set_back(
-    path: Path,
-) -> None:
-    hold(path, CODE, 0)
-    erase_participant(path, CODE, actor="ada")
-    hold(path, "P02", 30)
-    assert query(path, "SELECT count(*) FROM expression") == [(89,)]
-    with closing(connect(path, readonly=True)) as connection:
-        assert read_tombstones(connection) == [(START_MS, START_MS + 90_000)]
 
 
 def test_a_reader_that_does_not_end_is_said_with_the_cure(path: Path) -> None:
@@ -283,6 +179,10 @@ def test_the_sentence_counts_every_table_and_names_the_copies() -> None:
         "it saves: the one that was installed here within five minutes, others when they do so; at "
         "once, with Mosquitto on this device: sudo systemctl kill --signal=SIGUSR1 mosquitto"
     )
+    rows = {"participant_attribute": 2, "alert": 1, "set_aside": 3}
+    assert (
+        ", 2 attributes, 1 alerts, 3 rows that no table took." in replace(done, rows=rows).sentence
+    )
     empty = Erasure({}, 0, 0, (), (), False).sentence
     assert "0 sessions, 0 expression rows" in empty
     assert "Copies" not in empty
@@ -313,7 +213,7 @@ def test_rows_beside_a_session_stay_and_those_at_its_first_moment_go(path: Path)
     assert query(path, "SELECT count(*) FROM gap") == [(4,)]
 
 
-def test_only_summaries_that_touch_the_session_are_taken_from_the_outbox(path: Path) -> None:
+def test_only_summaries_that_touch_the_session_go(path: Path) -> None:
     hold_empty(path, "P-1", 10, 20)
     with write_transaction(path) as connection:
         connection.execute("DELETE FROM outbox")
@@ -341,7 +241,7 @@ def test_the_outbox_keeps_its_bound_when_topics_are_cleared(path: Path) -> None:
     assert kept[1:] == [("session", None, "null"), ("emotion", None, "null")]
 
 
-def test_a_word_of_two_letters_that_others_use_too_is_not_searched_for(path: Path) -> None:
+def test_a_word_of_two_letters_is_not_searched_for(path: Path) -> None:
     hold_empty(path, "P-1", 10, 20, name="of")
     hold_empty(path, "P-2", 30, 40, name="films")
     hold_empty(path, "P-1", 50, 60, name="films")
@@ -431,9 +331,7 @@ def test_of_what_the_audit_says_only_the_code_goes(path: Path) -> None:
     ]
 
 
-def test_messages_that_cannot_be_read_or_were_set_aside_go_too_and_leave_their_numbers(
-    path: Path,
-) -> None:
+def test_messages_that_cannot_be_read_go_too(path: Path) -> None:
     hold_empty(path, "QZX-17", 10, 20)
     with write_transaction(path) as connection:
         connection.execute("DELETE FROM outbox")
@@ -455,53 +353,7 @@ def test_messages_that_cannot_be_read_or_were_set_aside_go_too_and_leave_their_n
     assert b"QZX-17" not in path.read_bytes()
 
 
-COPY = "affect-edge.db.before-v2"
-
-
-def with_copy(folder: Path) -> Path:
-    """A database with somebody in it, and a copy beside it."""
-    path = database(folder)
-    with closing(connect(path, readonly=False)) as connection:
-        with transaction(connection):
-            connection.execute(
-                "INSERT INTO participant (code, created) VALUES (?, 1), ('P02', 1)", (CODE,)
-            )
-            connection.execute(
-                "INSERT INTO session (participant, purpose, name, started, ended) VALUES (1, "
-                "'research', '', 0, 9), (2, 'research', 'kept', 10, 19), (1, 'research', '', 20, "
-                "NULL)"
-            )
-            connection.executemany(
-                "INSERT INTO vital (at, kind, source, value) VALUES (?, 'heart_rate', 'strap', 60)",
-                [(5,), (15,), (25,)],
-            )
-            connection.execute(
-                "INSERT INTO marker (session, at, kind, label) VALUES (1, 5, 'note', ?), (2, 15, "
-                "'note', 'kept')",
-                (NOTE,),
-            )
-        copy_database(connection, folder / COPY)
-    Study(path).end_session()
-    return path
-
-
-def test_a_copy_is_rewritten_without_them(tmp_path: Path) -> None:
-    path = with_copy(tmp_path)
-    done = erase_participant(path, CODE, actor="ada")
-    assert done.copies == (COPY,)
-    found = bytes_of(tmp_path)
-    assert CODE.lower().encode() not in found
-    assert NOTE.lower().encode() not in found
-    with closing(sqlite3.connect(tmp_path / COPY)) as connection:
-        assert connection.execute(
-            "SELECT code, name FROM session JOIN participant USING (id)"
-        ).fetchall() == [("P02", "kept")]
-        assert connection.execute("SELECT at FROM vital").fetchall() == [(15,)]
-
-
-def test_a_copy_in_which_they_are_not_stays_and_one_that_cannot_be_read_is_deleted(
-    tmp_path: Path, path: Path
-) -> None:
+def test_only_a_copy_that_cannot_be_read_is_deleted(tmp_path: Path, path: Path) -> None:
     before = tmp_path / "affect-edge.db.before-v2"
     broken = tmp_path / "affect-edge.db.before-v1"
     migrate(before)
@@ -515,22 +367,22 @@ def test_a_copy_in_which_they_are_not_stays_and_one_that_cannot_be_read_is_delet
     assert CODE.lower().encode() not in bytes_of(tmp_path)
 
 
-def test_erasing_again_finishes_with_the_copies_where_it_was_cut_short(tmp_path: Path) -> None:
-    path = with_copy(tmp_path)
-    with write_transaction(path) as connection:
-        connection.execute("DELETE FROM participant WHERE code = ?", (CODE,))
-    assert erase_participant(path, CODE, actor="ada").copies == (COPY,)
+@pytest.mark.parametrize("cut_short", [False, True])
+def test_a_copy_is_rewritten_also_after_an_erasure_cut_short(
+    tmp_path: Path, path: Path, cut_short: bool
+) -> None:
+    hold(path, CODE, 0, NAME, NOTE)
+    hold(path, "P02", 100)
+    copy = tmp_path / "affect-edge.db.before-v2"
+    with closing(connect(path, readonly=True)) as connection:
+        copy_database(connection, copy)
+    if cut_short:
+        with write_transaction(path) as connection:
+            erasure.erase_rows(connection, CODE)
+    assert erase_participant(path, CODE, actor="ada").copies == (copy.name,)
+    found = bytes_of(tmp_path)
+    assert not [text for text in (CODE, NOTE, NAME) if text.lower().encode() in found]
+    theirs = "SELECT DISTINCT participant FROM expression_view WHERE session IS NOT NULL"
+    assert query(copy, theirs) == [("P02",)]
     with pytest.raises(StudyError, match="There is no participant"):
         erase_participant(path, CODE, actor="ada")
-
-
-def test_a_mistyped_code_deletes_nothing(path: Path) -> None:
-    beside = [
-        path.with_name(f"{path.name}.backup-2026-01-02"),
-        path.with_name(f"{path.name}.damaged.20260102T030405Z"),
-    ]
-    for file in beside:
-        file.write_bytes(b"nobody can read this")
-    with pytest.raises(StudyError, match="There is no participant 'P99'"):
-        erase_participant(path, "P99", actor="command line", outbox_rows=10)
-    assert all(file.exists() for file in beside)

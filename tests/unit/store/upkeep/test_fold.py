@@ -54,7 +54,7 @@ def totals(path: Path, *tables: str) -> list[tuple[Any, ...]]:
     ]
 
 
-def test_minutes_become_hours_and_hours_days_and_the_sums_stay_the_same(path: Path) -> None:
+def test_folding_changes_no_sum(path: Path) -> None:
     before = totals(path, "hour")
     assert totals(path, "minute") == before
     folded = fold_rollups(path, 3, 6, now_ms=START_MS)
@@ -144,7 +144,7 @@ def test_readings_that_are_imported_late_are_added_to_their_day(path: Path) -> N
     assert totals(path, "hour", "day") == before
 
 
-def test_an_hour_that_a_salvage_lost_is_made_from_its_minutes_before_they_go(path: Path) -> None:
+def test_a_lost_hour_is_made_from_its_minutes(path: Path) -> None:
     before = totals(path, "minute")
     with write_transaction(path) as connection:
         connection.execute("DELETE FROM expression_hour WHERE at < ?", (START_MS - 8 * DAY_MS,))
@@ -167,7 +167,7 @@ def test_ages_that_make_no_sense_are_an_error_of_the_caller(
         fold_rollups(path, minutes, hours)
 
 
-def test_the_newest_reading_of_a_kind_is_found_where_only_its_day_is_left(path: Path) -> None:
+def test_the_newest_reading_is_found_where_its_day_is_left(path: Path) -> None:
     add(path, (), [reading(-11 * DAY, 36.6, VitalKind.SKIN_TEMPERATURE)])
     fold_rollups(path, 3, 6, now_ms=START_MS)
     kind = VitalKind.SKIN_TEMPERATURE

@@ -48,7 +48,7 @@ def test_what_was_lost_is_counted_since_the_row_before(path: Path) -> None:
 
 
 @pytest.mark.usefixtures("every_time")
-def test_rows_of_another_day_go_and_those_of_a_clock_that_was_wrong(path: Path) -> None:
+def test_rows_of_another_day_or_a_wrong_clock_go(path: Path) -> None:
     history = HealthHistory(path)
     at = now()
     for away_s in (-2 * DAY_MS // 1000, 3 * DAY_MS // 1000, 0):
@@ -65,7 +65,7 @@ def test_one_report_a_minute_is_kept_by_the_agents_own_monitor(path: Path) -> No
 
 
 @pytest.mark.usefixtures("every_time")
-def test_a_database_that_is_locked_or_gone_costs_the_row_and_one_line_of_the_log(
+def test_a_locked_database_costs_the_row_and_one_line(
     path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health_history, "_BUSY_SECONDS", 0.01)

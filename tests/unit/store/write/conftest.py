@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from edge_agent.store.database.schema import migrate
 from tests.support.clocks.machine import Machine
 from tests.support.recording import DEADLINE_S, Recording
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "affect-edge.db"
-    migrate(path)
-    return path
 
 
 @pytest.fixture

@@ -34,36 +34,24 @@ def recording(path: Path, recordings: list[Recording]) -> Recording:
     return recording
 
 
+def delete(path: Path) -> None:
+    for part in ("", "-wal", "-shm"):
+        path.with_name(path.name + part).unlink(missing_ok=True)
+
+
 def wait_for_more(recording: Recording) -> None:
     recording.submit(reading(2, 62), reading(3, 63))
     recording.committed()
 
 
-def test_a_deleted_database_is_there_again_with_everything(
-    path: Path, recording: Recording
-) -> None:
-    for part in ("", "-wal", "-shm"):
-        path.with_name(path.name + part).unlink()
-    wait_for_more(recording)
-    assert {62, 63} <= set(seconds_of(path))
-    assert query(path, "SELECT code FROM participant") == [("P01",)]
-    (kept,) = path.parent.glob("*.damaged.*")
-    with closing(sqlite3.connect(kept)) as connection:
-        assert connection.execute("SELECT count(*) FROM vital").fetchone() == (2,)
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    recording.finish()
-    assert sorted(seconds_of(path)) in ([62, 63], [60, 61, 62, 63])
-
-
-def test_one_that_is_deleted_while_a_failed_write_is_looked_into_costs_nothing(
+def test_deleting_it_during_a_look_costs_nothing(
     path: Path, recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look = Rescue.look
     write = BatchWriter.write
 
     def look_late(rescue: Rescue, *, quick: bool = False) -> str | None:
-        for part in ("", "-wal", "-shm"):
-            path.with_name(path.name + part).unlink(missing_ok=True)
+        delete(path)
         monkeypatch.setattr(Rescue, "look", look)
         return rescue.look(quick=quick)
 
@@ -77,7 +65,7 @@ def test_one_that_is_deleted_while_a_failed_write_is_looked_into_costs_nothing(
     assert query(path, "SELECT code FROM participant") == [("P01",)]
 
 
-def test_one_that_is_deleted_while_it_is_opened_costs_nothing(
+def test_deleting_it_while_it_is_opened_costs_nothing(
     path: Path, recordings: list[Recording], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Study(path).create_participant("P01")
@@ -86,8 +74,7 @@ def test_one_that_is_deleted_while_it_is_opened_costs_nothing(
     def connect_and_delete(path: Path, *, readonly: bool, busy_seconds: float) -> object:
         monkeypatch.setattr("edge_agent.store.database.lock.connect", usual)
         connection = usual(path, readonly=readonly, busy_seconds=busy_seconds)
-        for part in ("", "-wal", "-shm"):
-            path.with_name(path.name + part).unlink(missing_ok=True)
+        delete(path)
         return connection
 
     monkeypatch.setattr("edge_agent.store.database.lock.connect", connect_and_delete)
@@ -98,7 +85,7 @@ def test_one_that_is_deleted_while_it_is_opened_costs_nothing(
     assert query(path, "SELECT code FROM participant") == [("P01",)]
 
 
-def test_a_new_one_that_is_moved_before_the_disk_lets_it_be_opened_costs_nothing(
+def test_moving_a_new_one_before_it_is_opened_costs_nothing(
     path: Path, recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse_and_move(path: Path, *, readonly: bool, busy_seconds: float) -> object:
@@ -144,21 +131,17 @@ def test_a_database_that_is_put_in_the_place_is_gone_on_with(
         assert connection.execute("SELECT count(*) FROM vital").fetchone() == (2,)
 
 
-def test_a_database_that_is_cut_to_nothing_is_rescued(path: Path, recording: Recording) -> None:
-    os.truncate(path, 0)
-    wait_for_more(recording)
-    assert {62, 63} <= set(seconds_of(path))
-
-
-def test_the_outbox_goes_on_in_the_new_file(path: Path, recording: Recording) -> None:
+def test_a_deleted_database_and_its_outbox_go_on_in_a_new_file(
+    path: Path, recording: Recording
+) -> None:
     outbox = Outbox(path)
     recording.submit(OutboxMessage("summary", {"n": 1}))
     recording.committed()
     assert outbox.count() == 1
-    for part in ("", "-wal", "-shm"):
-        path.with_name(path.name + part).unlink()
+    delete(path)
     recording.submit(OutboxMessage("summary", {"n": 2}))
     recording.committed()
+    assert query(path, "SELECT code FROM participant") == [("P01",)]
     waiting = outbox.pending(9)
     assert [row.payload and row.payload["n"] for row in waiting] == [1, 2]
     epochs = {row.payload and row.payload["epoch"] for row in waiting}

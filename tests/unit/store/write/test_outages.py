@@ -30,15 +30,9 @@ def gaps(path: Path) -> list[tuple[object, ...]]:
     )
 
 
-def test_the_first_start_leaves_no_gap(path: Path, machine: Machine) -> None:
-    machine.agent(path)
-    assert gaps(path) == []
-
-
-def test_an_agent_that_begins_anew_tells_since_when_nothing_was_recorded_once(
-    path: Path, machine: Machine
-) -> None:
+def test_an_agent_that_begins_anew_tells_its_outage_once(path: Path, machine: Machine) -> None:
     first = machine.agent(path)
+    assert gaps(path) == []
     first.record_all(range(101, 111))
     for second in (150.0, 151.0, 180.0):  # the one in the middle was too short
         machine.seconds = second
@@ -50,16 +44,10 @@ def test_an_agent_that_begins_anew_tells_since_when_nothing_was_recorded_once(
     ]
 
 
-def test_a_start_out_of_a_damaged_database_tells_the_outage_before_its_timeline_is_there(
-    path: Path, machine: Machine
-) -> None:
+def test_an_outage_is_told_before_the_salvage_is_done(path: Path, machine: Machine) -> None:
     first = machine.agent(path)
     machine.seconds = 110.0
-    strap = [
-        VitalReading(machine.at(second), VitalKind.HEART_RATE, 60.0, "strap")
-        for second in range(101, 111)
-    ]
-    first.write(*strap)
+    first.write(VitalReading(machine.now(), VitalKind.HEART_RATE, 60.0, "strap"))
     machine.seconds = 150.0
     Rescue(path).replace("a test")
     machine.agent(path)
@@ -76,7 +64,7 @@ def test_over_a_start_of_the_machine_both_sides_are_known(path: Path, machine: M
 
 
 @pytest.mark.parametrize("wrong_s", [-DAY_S, 5 * DAY_S])
-def test_with_a_clock_that_is_not_set_the_gap_ends_right_once_it_is(
+def test_the_gap_ends_right_once_the_clock_is_set(
     path: Path, machine: Machine, wrong_s: float
 ) -> None:
     first = machine.agent(path)
@@ -92,21 +80,7 @@ def test_with_a_clock_that_is_not_set_the_gap_ends_right_once_it_is(
     assert gaps(path) == [("agent", 110.0, 3730.0, "agent_stopped")]
 
 
-def test_the_boot_clock_knows_how_long_an_agent_was_away_whatever_the_wall_clock_says(
-    path: Path, machine: Machine
-) -> None:
-    machine.network_sets_clock()
-    first = machine.agent(path)
-    first.record_all(range(101, 111))
-    machine.seconds = 150.0
-    machine.somebody_sets_clock(-DAY_S)
-    machine.agent(path)
-    assert gaps(path) == [("agent", 110.0, 150.0, "agent_stopped")]
-
-
-def test_where_the_camera_looks_in_sessions_only_nothing_is_lost_between_them(
-    path: Path, machine: Machine
-) -> None:
+def test_between_sessions_that_are_asked_for_nothing_is_lost(path: Path, machine: Machine) -> None:
     first = machine.agent(path, only_in_sessions=True)
     study = Study(path)
     study.create_participant("P-1")
@@ -129,9 +103,7 @@ def test_where_the_camera_looks_in_sessions_only_nothing_is_lost_between_them(
     assert len(gaps(path)) == 2
 
 
-def test_a_gap_whose_transaction_was_taken_back_is_written_by_the_next(
-    path: Path, machine: Machine
-) -> None:
+def test_a_gap_that_was_rolled_back_is_written_by_the_next(path: Path, machine: Machine) -> None:
     first = machine.agent(path)
     first.record_all(range(101, 111))
     machine.starts_again(3600.0, -DAY_S)
@@ -164,7 +136,7 @@ def test_what_finds_no_room_in_the_queue_is_a_gap(
 
 
 @pytest.mark.parametrize("wrong_s", [-3600.0, 3600.0, 5 * DAY_S])
-def test_a_clock_that_is_set_while_the_agent_is_down_moves_the_start_of_the_gap_with_the_rows(
+def test_a_clock_set_while_it_is_down_moves_the_start_of_the_gap(
     path: Path, machine: Machine, wrong_s: float
 ) -> None:
     first = machine.agent(path)

@@ -85,7 +85,7 @@ def test_a_later_session_over_it_gives_its_rows_a_place(
         assert Tombstones(connection).cover(START_MS + 15_000, START_MS + 16_000) is held
 
 
-def test_of_an_erased_time_neither_faces_nor_readings_are_recorded_again(path: Path) -> None:
+def test_of_an_erased_time_nothing_is_recorded_again(path: Path) -> None:
     recording = Recording(path)
     seconds = (9, 10, 12, 19, 20, 21, 22)
     recording.submit(*(recognition(second - 0.5, observation()) for second in seconds))

@@ -51,7 +51,7 @@ def test_one_alert_of_a_rule_stands_and_pages_are_filtered(path: Path) -> None:
     )
 
 
-def test_the_first_who_acknowledges_counts_and_stands_in_the_audit(path: Path) -> None:
+def test_the_first_who_acknowledges_counts(path: Path) -> None:
     log = alert_log.AlertLog(path)
     begin(log, "camera", "camera", instant(0))
     assert log.acknowledge(1, "ada").acknowledged_by == "ada"
@@ -63,7 +63,7 @@ def test_the_first_who_acknowledges_counts_and_stands_in_the_audit(path: Path) -
         log.acknowledge(2, "ada")
 
 
-def test_alerts_that_ended_long_ago_are_deleted_and_those_that_stand_stay(path: Path) -> None:
+def test_alerts_that_ended_long_ago_are_deleted(path: Path) -> None:
     log = alert_log.AlertLog(path)
     begin(log, "hr", "vital", instant(0))
     log.end("hr", "over", instant(10))
@@ -77,9 +77,7 @@ def test_alerts_that_ended_long_ago_are_deleted_and_those_that_stand_stay(path: 
     assert query(path, "SELECT action, detail FROM audit") == [("retention", "1 alerts deleted")]
 
 
-def test_a_participant_is_erased_with_the_alerts_of_their_sessions_and_no_others(
-    path: Path,
-) -> None:
+def test_a_participant_is_erased_with_their_alerts(path: Path) -> None:
     log = alert_log.AlertLog(path)
     study = Study(path)
     begin(log, "before", "vital", instant(0))
@@ -100,7 +98,7 @@ def test_a_participant_is_erased_with_the_alerts_of_their_sessions_and_no_others
     assert told.rows["alert"] == 3
 
 
-def test_the_sentence_is_kept_with_its_parts_and_rows_of_before_keep_it_alone(path: Path) -> None:
+def test_the_sentence_is_kept_with_its_parts(path: Path) -> None:
     log = alert_log.AlertLog(path)
     rule = RuleSettings(name="hr", when=AlertKind.VITAL, vital=VitalKind.HEART_RATE, above=120)
     alert = alert_log.AlertEntry(

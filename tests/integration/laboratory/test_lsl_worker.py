@@ -89,9 +89,7 @@ def offered(options: StreamOptions, path: Path, most: int, seconds: float) -> se
         assert feeding.join(60)
 
 
-def test_simulated_and_estimated_sensors_are_offered_only_when_asked_for_and_named_so(
-    tmp_path: Path,
-) -> None:
+def test_simulated_and_estimated_sensors_are_offered_when_asked_for(tmp_path: Path) -> None:
     device = f"natures-{tmp_path.stat().st_ino}"
     (tmp_path / "all").mkdir()
     asked = StreamOptions(f"{device}-all", LslSettings(simulated=True, estimated=True))
@@ -105,7 +103,7 @@ def test_simulated_and_estimated_sensors_are_offered_only_when_asked_for_and_nam
     }
 
 
-def test_a_thread_that_stands_still_holds_nobody_up_and_says_so(
+def test_a_thread_that_stands_still_holds_nobody_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "WAITING", 2)
@@ -116,7 +114,7 @@ def test_a_thread_that_stands_still_holds_nobody_up_and_says_so(
     assert caplog.text.count("samples are lost") == 1
 
 
-def test_a_database_that_is_away_is_told_once_and_the_samples_go_on(
+def test_a_database_that_is_away_is_told_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = database(tmp_path)

@@ -20,7 +20,7 @@ AT_ONCE = {"interval": 0.0, "batch_rows": 1}
 CLOSED = "the camera is closed (switched_off)"
 
 
-def test_outside_sessions_nothing_is_recorded_where_only_sessions_are_asked_for(
+def test_only_sessions_are_recorded_where_that_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SESSION_POLL_S", 0.05)
@@ -51,7 +51,7 @@ def test_outside_sessions_nothing_is_recorded_where_only_sessions_are_asked_for(
     assert query(run.database, "SELECT max(at) FROM expression")[0][0] <= ended
 
 
-def test_a_camera_that_is_switched_off_sees_nothing_also_after_a_restart_and_the_gap_says_why(
+def test_a_camera_that_is_switched_off_stays_off_over_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(module, "CLOCK_POLL_S", 0.05)

@@ -17,7 +17,7 @@ from tests.support.timeline import START_MS, database, query, row
 AT_ONCE = {"interval": 0.0, "batch_rows": 1}
 
 
-def test_how_the_copies_and_the_clock_stand_is_told_while_it_runs(
+def test_how_copies_and_clock_stand_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LIVE_HEALTH_S", 0.1)
@@ -43,7 +43,7 @@ def test_how_the_copies_and_the_clock_stand_is_told_while_it_runs(
     assert query(path, "SELECT count(*) FROM expression WHERE at < ?", kept) == [(20,)]
 
 
-def test_rows_of_before_the_clock_was_set_get_their_true_time_while_the_agent_runs(
+def test_rows_of_a_wrong_clock_get_their_true_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     true_now = clock.now

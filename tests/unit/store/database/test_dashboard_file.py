@@ -1,4 +1,4 @@
-"""A dashboard as on an appliance: another user, who reads the data folder and asks the gate."""
+"""Where the files of the dashboard lie."""
 
 from __future__ import annotations
 
@@ -22,11 +22,7 @@ def test_files_of_the_dashboard_lie_in_its_own_folder_where_there_is_one(tmp_pat
     export = make_prepared_folder(tmp_path, "one")
     assert export == tmp_path / FOLDER / "exports/one"
     assert {oct(one.stat().st_mode & 0o777) for one in (export, export.parent)} == {"0o770"}
-
-
-def test_exports_are_deleted_and_their_folder_stays(tmp_path: Path) -> None:
-    folder = make_prepared_folder(tmp_path)
-    (make_prepared_folder(tmp_path, "one") / "study.zip").touch()
-    (folder / "left.tmp").touch()
+    (export / "study.zip").touch()
+    (export.parent / "left.tmp").touch()
     delete_prepared_exports(tmp_path)
-    assert list(folder.iterdir()) == []
+    assert list(export.parent.iterdir()) == []
