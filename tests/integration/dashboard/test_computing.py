@@ -164,12 +164,6 @@ def test_a_process_that_cannot_start_is_told_and_not_tried_for_ever(
         computing.call(where)
 
 
-def test_a_value_that_cannot_be_sent_harms_only_its_task(computing: Computing) -> None:
-    with pytest.raises(TypeError, match="pickle"):
-        computing.call(repr, threading.Lock())
-    assert computing.call(where)[0] in computing.pids
-
-
 def test_the_worker_ends_when_nobody_asks_and_when_the_other_end_is_closed() -> None:
     ours, theirs = Pipe()
     with ours, theirs:
@@ -181,15 +175,3 @@ def test_the_worker_ends_when_nobody_asks_and_when_the_other_end_is_closed() -> 
     with theirs:
         ours.close()
         answer_tasks(theirs, idle_s=SOON_S)
-
-
-def test_the_worker_answers_errors_and_faults(caplog: pytest.LogCaptureFixture) -> None:
-    ours, theirs = Pipe()
-    with ours, theirs:
-        ours.send(Task(refuse, (3,), "en"))
-        ours.send(Task(stumble, (), "en"))
-        answer_tasks(theirs, idle_s=0.01)
-        answers = [ours.recv() for _ in range(4)]
-    assert str(answers[1].error) == "There is no session 3."
-    assert answers[3].fault == "ZeroDivisionError: by nothing"
-    assert "stumble failed" in caplog.text
