@@ -22,7 +22,7 @@ from edge_agent.store.study.study import Study
 from tests.support.appliance import Appliance
 from tests.support.broker import wait_until
 from tests.support.dashboard import DashboardProcess
-from tests.support.timeline import query_dashboard
+from tests.support.timeline import query, query_dashboard
 from tests.support.vision.portraits import smiling
 from tests.support.vision.still_camera import StillCamera
 
@@ -137,7 +137,8 @@ def test_no_byte_of_a_picture_lies_on_a_disk(stand: Stand) -> None:
         for _ in range(10):
             assert preview.picture() == data, "a picture that does not change is the same each time"
         assert not picture_files(stand, began, data)
-    wait_until(lambda: stand.audited("preview_end")[-1].startswith("left"), "its end")
+    ends = "SELECT detail FROM audit WHERE action = 'preview_end' ORDER BY id"
+    wait_until(lambda: query(stand.agent.database, ends)[-1][0].startswith("left"), "its end")
     assert not picture_files(stand, began, data)
     (stand.folder / "temporary" / "kept").write_bytes(data[100:])
     assert len(picture_files(stand, began, data)) == 1, "a file with a picture would be found"
