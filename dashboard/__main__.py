@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from dashboard.commands.exit_codes import DONE, run_command
+from dashboard.commands.exit_codes import CONFIG, DATA, DONE, run_command
 from edge_agent.config.loading import load_settings
 
 _COMMANDS = {
@@ -31,14 +31,8 @@ _COMMANDS = {
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]}, epilog="See also: affect-edge analyse"
 )
-@click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder of the database; overrides the configuration.",
-)
+@CONFIG
+@DATA
 @click.option("--host", help="Address to listen on. Beyond this machine a certificate is needed.")
 @click.option("--port", type=int, help="Port to listen on.")
 @click.option("--certificate", type=click.Path(path_type=Path), help="TLS certificate (PEM).")

@@ -35,10 +35,10 @@ from edge_agent.core.texts import N_
 class Role(StrEnum):
     """What an account is for; those that may less come first."""
 
-    VIEWER = "viewer"
-    OPERATOR = "operator"
-    RESEARCHER = "researcher"
-    ADMINISTRATOR = "administrator"
+    VIEWER = N_("viewer")
+    OPERATOR = N_("operator")
+    RESEARCHER = N_("researcher")
+    ADMINISTRATOR = N_("administrator")
 
 
 class Permission(StrEnum):
@@ -82,12 +82,6 @@ ABOUT: Mapping[Role, str] = {
     Role.ADMINISTRATOR: N_("also manages accounts and tokens, and reads the audit trail"),
 }
 """Each role in a few words for people."""
-ROLE_NAMES: Mapping[Role, str] = {
-    Role.VIEWER: N_("viewer"),
-    Role.OPERATOR: N_("operator"),
-    Role.RESEARCHER: N_("researcher"),
-    Role.ADMINISTRATOR: N_("administrator"),
-}
 
 
 def roles_with(permission: Permission) -> tuple[Role, ...]:
@@ -101,7 +95,7 @@ def who_may(permission: Permission) -> str:
     >>> who_may(Permission.STUDY)
     'researcher or administrator'
     """
-    return list_with_or([gettext(ROLE_NAMES[role]) for role in roles_with(permission)])
+    return list_with_or([gettext(role) for role in roles_with(permission)])
 
 
 class Scope(StrEnum):

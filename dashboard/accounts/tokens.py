@@ -16,7 +16,6 @@ from dashboard.accounts.passwords import AccountError, sha256
 from dashboard.accounts.roles import (
     LEAST_ROLE,
     MAY,
-    ROLE_NAMES,
     Account,
     Permission,
     Role,
@@ -242,14 +241,14 @@ def _check(name: str, new: NewToken, maker: Account) -> None:
                 "or a lower one."
             ),
             name=maker.name,
-            role=Message(ROLE_NAMES[maker.role]),
+            role=Message(maker.role.value),
         )
     for scope in sorted(new.scopes):
         if roles.index(new.role) < roles.index(LEAST_ROLE[scope]):
             raise AccountError(
                 N_("{scope} needs a token with the role {role} or a higher one."),
                 scope=scope.value,
-                role=Message(ROLE_NAMES[LEAST_ROLE[scope]]),
+                role=Message(LEAST_ROLE[scope].value),
             )
 
 

@@ -16,7 +16,7 @@ from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import SCOPES_ABOUT, Account, Role, Scope, text_of_scopes
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.accounts.tokens import NewToken, Tokens
-from dashboard.commands.exit_codes import run_command
+from dashboard.commands.exit_codes import CONFIG, run_command
 from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import iso_utc
@@ -29,9 +29,7 @@ ACTOR = "command line"
 def on_appliance(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that say which appliance is meant, and hand its options to the command."""
 
-    @click.option(
-        "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
-    )
+    @CONFIG
     @click.option(
         "--data",
         type=click.Path(path_type=Path),

@@ -25,7 +25,7 @@ from dashboard.analysis.request import (
     describe,
 )
 from dashboard.analysis.results import AnalysisModel, VariabilityModel
-from dashboard.commands.exit_codes import run_command
+from dashboard.commands.exit_codes import CONFIG, DATA, run_command
 from dashboard.fleet.source import study_source
 from edge_agent.cli.removed import NO_MULTIVERSE, removed_option
 from edge_agent.core.vitals import TESTED, VitalKind
@@ -200,14 +200,8 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder of the database; overrides the configuration.",
-)
+@CONFIG
+@DATA
 @click.option(
     "--json",
     "as_json",
@@ -430,14 +424,8 @@ def _options(config_file: Path | None, data: Path | None) -> DashboardOptions:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
-)
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder of the database; overrides the configuration.",
-)
+@CONFIG
+@DATA
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON list.")
 @click.option("--session", type=int, multiple=True, help="Only this session; can be repeated.")
 @click.option(

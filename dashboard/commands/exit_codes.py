@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from edge_agent.core.errors import AffectEdgeError, ConfigError
 
+CONFIG = click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), help="Configuration (TOML)."
+)
+DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of the database; overrides the configuration.",
+)
 DONE = 0
 FAILED = 1
 WRONG_USE = 2

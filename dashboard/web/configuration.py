@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,35 +99,23 @@ def read_present(path: Path | None) -> Present:
     Args:
         path: its file; ``None``: there is none.
     """
-    if path is None:
-        settings = load_settings()
-        return Present(
-            None, settings, keys.values_of(settings, ""), {}, editing.rules_of(""), "", False
-        )
-    problem = ""
-    settings, error = load_right_part(path)
-    if error is not None:
-        problem = str(error)
-    try:
-        file = editing.read_file(path)
-        written = tomllib.loads(file.text)
-        text = file.text
-    except ConfigError:
-        return Present(
-            None, settings, keys.values_of(settings, ""), {}, editing.rules_of(""), problem, False
-        )
-    except tomllib.TOMLDecodeError:
-        written = {}
-        text = ""
-    values = keys.values_of(settings, text)
+    settings, error = (load_settings(), None) if path is None else load_right_part(path)
+    file: editing.ConfigFile | None = None
+    written: dict[str, Any] = {}
+    text = ""
+    with suppress(ConfigError, tomllib.TOMLDecodeError):
+        if path is not None:
+            file = editing.read_file(path)
+            written = tomllib.loads(file.text)
+            text = file.text
     return Present(
         file,
         settings,
-        values,
+        keys.values_of(settings, text),
         written,
         editing.rules_of(text),
-        problem,
-        editing.can_be_written(path),
+        "" if error is None else str(error),
+        file is not None and editing.can_be_written(file.path),
     )
 
 

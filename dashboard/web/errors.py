@@ -35,8 +35,7 @@ from dashboard.languages.names import said_of
 from dashboard.languages.refused import refused_text
 from dashboard.picture.reader import BusyError
 from dashboard.web.guards.permissions import (
-    PasswordChangeNeededError,
-    SecondFactorNeededError,
+    AccountPageNeededError,
     is_for_programs,
     permission_of,
     scope_of,
@@ -223,17 +222,10 @@ def _handle_what_is_needed(app: FastAPI) -> None:
             return _login_needed(request)
         return RedirectResponse(error.location, 303)
 
-    @app.exception_handler(PasswordChangeNeededError)
-    def password_needed(request: Request, error: PasswordChangeNeededError) -> Response:  # noqa: ARG001 - says it all
+    @app.exception_handler(AccountPageNeededError)
+    def account_page_needed(request: Request, error: AccountPageNeededError) -> Response:
         if is_for_programs(request.url.path):
-            return problem_response(request, 403, gettext("Choose a password of your own first."))
-        return RedirectResponse("/account", 303)
-
-    @app.exception_handler(SecondFactorNeededError)
-    def second_factor_needed(request: Request, error: SecondFactorNeededError) -> Response:  # noqa: ARG001 - says it all
-        if is_for_programs(request.url.path):
-            text = gettext("Your role needs a second factor. Turn it on, on the page Account.")
-            return problem_response(request, 403, text)
+            return problem_response(request, 403, gettext(str(error)))
         return RedirectResponse("/account", 303)
 
     @app.exception_handler(DeviceNeededError)

@@ -4,15 +4,13 @@ paper it is one sheet of A4.
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
 
 from edge_agent.store.database.schema import write_transaction
 from tests.browser.page_paths import wait_for_charts
 from tests.browser.served import Served
-from tests.support.browser import BEYOND_THE_SHEET, PHONE, has_sideways_scroll, sheets, watched_page
+from tests.support.browser import BEYOND_THE_SHEET, PHONE, sheets, watched_page
 
 pytestmark = pytest.mark.browser
 MOST_BYTES = 8000
@@ -75,17 +73,6 @@ def test_parts_come_for_every_reason(
             assert page.url.endswith(f"{ASKED}#agreement")
 
 
-def test_without_scripts_a_link_shows_the_whole_page(
-    browser: Browser, shown: Served, login: StorageState
-) -> None:
-    with watched_page(browser, login, scripts=False) as page:
-        page.goto(shown.address + ASKED)
-        page.get_by_text("Every figure of every test").click()
-        page.get_by_role("link", name="Show this part").and_(page.locator(":visible")).first.click()
-        expect(page.locator("[data-later]")).to_have_count(0)
-        expect(page.get_by_role("heading", name="Do condition, face")).to_be_visible()
-
-
 def test_parts_of_other_data_are_not_mixed_in(browser: Browser, own: Served) -> None:
     with watched_page(browser, own.login()) as page:
         page.goto(own.address + ASKED)
@@ -97,41 +84,6 @@ def test_parts_of_other_data_are_not_mixed_in(browser: Browser, own: Served) -> 
         changed.and_(page.locator(":visible")).first.click()
         expect(page.locator(".findings-summary")).to_be_visible()
         expect(page.locator("[data-later]")).to_have_count(0)
-
-
-def test_an_analysis_is_asked_for_by_keyboard_on_a_phone(
-    browser: Browser, shown: Served, login: StorageState
-) -> None:
-    with watched_page(browser, login, PHONE, "dark") as page:
-        page.goto(f"{shown.address}/analysis?sample=example")
-        page.get_by_text("Vital signs, design, correction, bounds").press("Enter")
-        page.get_by_role("checkbox", name="Systolic pressure").press("Space")
-        page.get_by_role("checkbox", name="Diastolic pressure").press("Space")
-        page.get_by_role("radio", name="Benjamini–Hochberg").press("Space")
-        page.get_by_label("Heart rate, ± /min").fill("9")
-        page.get_by_role("button", name="Compare").press("Enter")
-        expect(page.get_by_role("heading", name="All 3 t-tests")).to_be_visible()
-        expect(page.get_by_role("radio", name="Benjamini–Hochberg")).to_be_checked()
-        page.get_by_text("Each comparison in a sentence").press("Enter")
-        expect(
-            page.get_by_text("A difference of 9 /min or more either way is").first
-        ).to_be_visible()
-        figures = page.locator("figure[data-chart]")
-        expect(figures).to_have_count(3)
-        for figure in figures.all():
-            figure.scroll_into_view_if_needed()
-            expect(figure).to_have_attribute("data-drawn", "yes")
-            expect(figure.locator(".chart-sentence")).to_contain_text(re.compile(r"\w{3,}"))
-        page.get_by_text("Sentences for a report").press("Enter")
-        page.get_by_role("button", name="Copy").first.press("Enter")
-        expect(page.get_by_role("button", name=re.compile("Copied|Selected"))).to_have_count(1)
-        page.get_by_text("Mixed model, t-test and Bayes factor side by side").press("Enter")
-        flow = page.get_by_role("region", name="From consent to the tests")
-        expect(flow.locator(".flow-step").first).not_to_be_visible()
-        flow.locator("summary").press("Enter")
-        expect(flow.locator(".flow-step")).to_have_count(6)
-        expect(flow.locator(".flow-step").last).to_be_visible()
-        assert not has_sideways_scroll(page)
 
 
 def words_on_paper(page: Page) -> str:
@@ -190,13 +142,3 @@ def test_the_sheet_says_what_was_asked_and_what_came_out(
         assert ground == "rgb(255, 255, 255)"
         page.evaluate("dispatchEvent(new Event('afterprint'))")
         expect(page.locator(".paper-fold")).not_to_have_attribute("open", "")
-
-
-def test_nothing_to_print_has_no_button(
-    browser: Browser, shown: Served, login: StorageState
-) -> None:
-    with watched_page(browser, login, refusals=(422,)) as page:
-        for question in ("sample=measured", "state=nonsense"):
-            page.goto(f"{shown.address}/analysis?{question}")
-            expect(page.get_by_role("heading", level=1)).to_have_text("Analysis")
-            expect(page.get_by_role("button", name="Print or save as PDF")).to_have_count(0)

@@ -5,7 +5,6 @@ machine, keeps nobody out and does not scroll sideways.
 from __future__ import annotations
 
 from typing import Literal
-from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, StorageState, expect
@@ -70,29 +69,6 @@ def test_no_page_has_a_barrier_a_complaint_or_a_foreign_address(
                 complaints.append(f"{path}: sideways scroll")
             complaints += [f"{path}: {one}" for one in barriers(page, axe)]
     assert not complaints, "\n".join(complaints)
-
-
-def test_the_navigation_leads_to_every_page_that_it_names(
-    browser: Browser, shown: Served, login: StorageState
-) -> None:
-    with watched_page(browser, login) as page:
-        page.goto(shown.address)
-        links = page.get_by_role("navigation", name="Pages").get_by_role("link")
-        found = [(link.inner_text(), link.get_attribute("href") or "") for link in links.all()]
-    assert {urlsplit(path).path: title for title, path in found} == LINKS
-
-
-@pytest.mark.deep
-def test_on_a_dark_phone_no_page_scrolls_sideways(
-    browser: Browser, shown: Served, login: StorageState, paths: list[str]
-) -> None:
-    with watched_page(browser, login, PHONE, "dark", refusals=(404,)) as page:
-        wide = []
-        for path in paths:
-            open_page(page, shown.address + path)
-            if has_sideways_scroll(page):
-                wide.append(path)
-    assert wide == []
 
 
 @pytest.mark.deep

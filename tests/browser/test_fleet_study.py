@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 
 import pytest
@@ -47,68 +46,6 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def login(dashboard: Served) -> StorageState:
     """A login to the dashboard of the fleet."""
     return dashboard.login()
-
-
-@pytest.mark.deep
-def test_a_researcher_goes_from_device_to_analysis_and_export(
-    browser: Browser, dashboard: Served, login: StorageState
-) -> None:
-    with watched_page(browser, login, refusals=(409,)) as page:
-        page.goto(dashboard.address)
-        pages = page.get_by_role("navigation", name="Pages")
-        pages.get_by_role("link", name="Study").click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Choose a device")
-        page.get_by_label("Device").select_option("room-1")
-        page.get_by_role("button", name="Show").first.click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Study")
-        expect(page.get_by_text("for reading only")).to_be_visible()
-        for name in ("Withdraw", "Erase", "Add and ask for consent", "Start the session"):
-            expect(page.get_by_role("button", name=name)).to_have_count(0)
-        page.get_by_role("link", name="P00").first.click()
-        expect(page.get_by_role("heading", level=1)).to_have_text("Participant P00")
-        assert "device=room-1" in page.url
-        pages.get_by_role("link", name="Analysis").click()
-        assert "device=room-1" in page.url
-        expect(page.get_by_text("Device: room-1")).to_be_visible()
-        page.get_by_text("Device: room-1").click()
-        page.get_by_role("checkbox", name="hall").check()
-        page.locator("form", has=page.get_by_role("checkbox", name="hall")).get_by_role(
-            "button", name="Show"
-        ).click()
-        expect(page.get_by_text("Devices: hall, room-1")).to_be_visible()
-        page.get_by_role("radio", name="All measured").check()
-        page.locator("[data-analysis-form] button[type=submit]").click()
-        assert page.url.count("device=") == 2
-        expect(page.get_by_text("Devices: hall, room-1")).to_be_visible()
-        page.get_by_text("How this was computed", exact=True).click()
-        expect(page.get_by_text("People of 2 sites are pooled: hall, room-1")).to_be_visible()
-        page.goto(f"{dashboard.address}/export?device=room-1")
-        page.get_by_role("button", name="Prepare the time range").click()
-        expect(page.get_by_role("heading", name="Your export is ready")).to_be_visible()
-        expect(page.get_by_text("room-1: affect-edge-")).to_be_visible()
-        page.get_by_role("button", name="Delete it from this device").click()
-        expect(page.get_by_role("heading", name="Your export is ready")).to_have_count(0)
-        assert "device=room-1" in page.url
-        page.goto(f"{dashboard.address}/export?device=room-1&device=hall")
-        expect(page.get_by_text("one zip with a folder for each")).to_be_visible()
-        page.get_by_role("checkbox", name="hall/P00").check()
-        page.get_by_role("button", name="Prepare the sessions").click()
-        expect(page.get_by_text("hall, room-1: affect-edge-")).to_be_visible(timeout=90_000)
-        assert page.url.count("device=") == 2
-        with page.expect_download() as download:
-            page.get_by_role("link", name="Download").click()
-        with zipfile.ZipFile(download.value.path()) as archive:
-            assert "analysis.json" in archive.namelist()
-            assert "sites/hall/vital.csv" in archive.namelist()
-        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-        for address in (
-            "/study?device=room-1",
-            "/analysis?device=room-1&device=hall",
-            "/export?device=room-1&device=hall",
-            "/analysis",
-        ):
-            page.goto(f"{dashboard.address}{address}")
-            assert not has_sideways_scroll(page), address
 
 
 def test_trends_of_all_devices_say_whose_times_are_moved(

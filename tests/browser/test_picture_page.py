@@ -54,24 +54,6 @@ def test_a_portrait_is_shown_with_its_face_and_what_spoke_for_it(
         expect(page.get_by_role("region", name="All pictures")).to_be_hidden()
 
 
-def test_what_cannot_be_read_is_said_and_nothing_else_is_lost(
-    browser: Browser, shown: Served, login: StorageState, tmp_path: Path
-) -> None:
-    broken = tmp_path / "broken.jpg"
-    broken.write_bytes(SERIOUS_FILE.read_bytes()[:20_000])
-    with watched_page(browser, login, refusals=(422,)) as page:
-        page.goto(f"{shown.address}/picture")
-        page.locator("#choose").set_input_files(broken)
-        expect(page.get_by_role("status")).to_contain_text("broken.jpg: the picture is broken or")
-        page.locator("#choose").set_input_files(SERIOUS_FILE)
-        expect(page.get_by_role("status")).to_have_text("1 picture read.")
-        rows = page.get_by_role("region", name="Table of all pictures").get_by_role("row")
-        expect(rows.nth(1)).to_contain_text("the picture is broken")
-        expect(rows.nth(2)).to_contain_text("neutral")
-        rows.nth(2).get_by_role("button").click()
-        expect(page.get_by_role("heading", name="grace_hopper.jpg")).to_be_focused()
-
-
 def test_a_folder_becomes_a_table_and_a_csv_file(
     browser: Browser, shown: Served, login: StorageState, tmp_path: Path
 ) -> None:

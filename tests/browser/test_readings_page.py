@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, FilePayload, Page, expect
+from playwright.sync_api import Browser, FilePayload, expect
 
 from tests.browser.served import Served
 from tests.support.browser import PHONE, has_sideways_scroll, watched_page
@@ -33,38 +33,6 @@ def stored(folder: Path) -> list[tuple[Any, ...]]:
         return connection.execute(
             "SELECT at, kind, round(value, 1), source, flags FROM vital ORDER BY at, kind"
         ).fetchall()
-
-
-def tab_to(page: Page, name: str) -> None:
-    """Press Tab until the element of that id has the focus."""
-    for _ in range(40):
-        if page.evaluate("document.activeElement.id") == name:
-            return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"Tab does not lead to {name}")
-
-
-def test_a_reading_is_entered_corrected_and_stored_by_keyboard_alone(
-    browser: Browser, dashboard: Served, tmp_path: Path
-) -> None:
-    with watched_page(browser, dashboard.login(), refusals=(422,)) as page:
-        page.goto(f"{dashboard.address}/readings")
-        tab_to(page, "systolic")
-        page.keyboard.type("121")
-        page.keyboard.press("Enter")
-        expect(page.get_by_role("alert")).to_contain_text(
-            "Nothing was saved. 1 field needs a correction: diastolic."
-        )
-        assert stored(tmp_path) == []
-        tab_to(page, "diastolic")
-        expect(page.get_by_label("Diastolic")).to_have_attribute("aria-invalid", "true")
-        page.keyboard.type("80")
-        page.keyboard.press("Enter")
-        expect(page.get_by_role("status")).to_contain_text("2 readings were saved.")
-    assert [row[1:] for row in stored(tmp_path)] == [
-        ("diastolic", 80.0, "manual:demo", "manual"),
-        ("systolic", 121.0, "manual:demo", "manual"),
-    ]
 
 
 def test_a_file_is_explained_in_the_readers_time_zone_and_imported(

@@ -12,48 +12,8 @@ from tests.browser.served import Served
 from tests.support.browser import BEYOND_THE_SHEET, PHONE, has_sideways_scroll, sheets, watched_page
 
 pytestmark = pytest.mark.browser
-MOST_CLICKS = 15
 SHEET = {"width": 680, "height": 1017}
 """The room between the margins of A4, at 96 dots an inch."""
-
-
-def test_a_study_by_hand_has_its_report_within_fifteen_clicks(
-    browser: Browser, own: Served
-) -> None:
-    clicks: list[str] = []
-    with watched_page(browser, own.login()) as page:
-
-        def agree(question: object) -> None:
-            clicks.append("OK")
-            question.accept()  # type: ignore[attr-defined]
-
-        def click(role: str, name: str) -> None:
-            clicks.append(name)
-            exact = role != "checkbox"
-            page.get_by_role(role, name=name, exact=exact).click()  # type: ignore[arg-type]
-
-        page.on("dialog", agree)
-        page.add_init_script("window.print = () => { window.printed = true; };")
-        page.goto(f"{own.address}/live")
-        click("link", "Study")
-        click("button", "Add and ask for consent")
-        click("checkbox", "has read this text")
-        click("button", "Record the consent")
-        click("button", "Start the session")
-        for label in ("neutral", "happiness", "anger"):
-            click("button", label)
-            pressed = page.get_by_role("button", name=label, exact=True)
-            expect(pressed).to_have_attribute("aria-pressed", "true")
-        click("button", "End the session")
-        click("link", "Show the session report")
-        expect(page.get_by_role("heading", name="Means by condition")).to_be_visible()
-        click("button", "Print or save as PDF")
-        assert page.evaluate("window.printed") is True
-        clicks.append("Save")  # in the browser's own dialog
-        assert len(clicks) <= MOST_CLICKS, clicks
-        conditions = page.get_by_role("region", name="Means by condition of").get_by_role("row")
-        expect(conditions).to_have_count(4)
-        assert sheets(page) == 2
 
 
 @pytest.mark.deep

@@ -124,24 +124,6 @@ def test_dark_and_light_have_other_colours_in_charts_too(
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light[1]
 
 
-def test_the_chart_is_described_in_words_and_as_a_table(
-    browser: Browser, shown: Served, login: StorageState
-) -> None:
-    with watched_page(browser, login) as page:
-        page.goto(f"{shown.address}/trends?range=1h")
-        wait_for_charts(page)
-        expect(page.get_by_role("img").first).to_have_accessible_name(
-            re.compile(r"of [\d,]+ recorded rows")
-        )
-        page.get_by_text("Data as a table").click()
-        table = page.get_by_role("table")
-        expect(table.get_by_role("columnheader").first).to_have_text("from")
-        expect(table.get_by_role("row").nth(1).get_by_role("cell").first).to_have_text(
-            re.compile(r"\d{4}, \d\d:\d\d")
-        )
-        expect(page.get_by_text("contains simulated data")).to_be_visible()
-
-
 def test_a_range_of_ones_own_is_entered_in_local_time(
     browser: Browser, shown: Served, login: StorageState
 ) -> None:

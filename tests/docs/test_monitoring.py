@@ -12,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role, Scope
-from dashboard.web.routes.metrics import ApplianceState, registry_of
+from dashboard.web.routes.metrics import ApplianceState
 from edge_agent.agent.health import HealthMonitor
 from edge_agent.alerts.figures import AgentFigures
 from edge_agent.core.clock import now
@@ -61,7 +61,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         alerts=(),
         session_open=False,
     )
-    return {sample.name for family in registry_of(state).collect() for sample in family.samples}
+    return {sample.name for family in state.collect() for sample in family.samples}
 
 
 @pytest.mark.parametrize("file", [RULES, GRAFANA, DOCS / "monitoring.md"])

@@ -13,7 +13,6 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, cast
 
 from fastapi import FastAPI
@@ -191,12 +190,7 @@ class DashboardProcess:
         self._wait_until_it_answers()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process.poll() is None:
             self._process.kill()
         self.output += self._process.communicate()[0] or ""

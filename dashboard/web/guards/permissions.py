@@ -31,6 +31,7 @@ from dashboard.web.guards.limits import AttemptLimiter
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import StoreError
+from edge_agent.core.texts import N_
 from edge_agent.store.gate.commands import Commands
 
 log = logging.getLogger(__name__)
@@ -173,12 +174,8 @@ _STRONGEST = list(Permission)
 """Of several permissions the last one here counts: who has it has the others."""
 
 
-class PasswordChangeNeededError(Exception):
-    """The account has a password that somebody else chose; it opens nothing but another one."""
-
-
-class SecondFactorNeededError(Exception):
-    """The role of the account asks for a second factor, and the account has none yet."""
+class AccountPageNeededError(Exception):
+    """An account opens nothing but its own page; the text says, marked, what to do there."""
 
 
 class Needs:
@@ -198,8 +195,7 @@ class Needs:
         """Check who asks; the login guard, which comes first, has looked up who that is.
 
         Raises:
-            PasswordChangeNeededError: they have to choose a password first.
-            SecondFactorNeededError: they have to turn on a second factor first.
+            AccountPageNeededError: a password or a second factor of their own comes first.
             HTTPException: 403, with the roles that may.
         """
         if self.permission is Permission.OPEN:
@@ -208,7 +204,7 @@ class Needs:
         if not isinstance(account, Account):
             raise HTTPException(401, gettext("Log in first."))
         if account.must_change and self.permission is not Permission.OWN:
-            raise PasswordChangeNeededError
+            raise AccountPageNeededError(N_("Choose a password of your own first."))
         token = token_of(request)
         if token is not None:
             try:
@@ -219,7 +215,9 @@ class Needs:
             return
         options: DashboardOptions = request.app.state.services.options
         if self.permission is not Permission.OWN and lacks_second_factor(account, options):
-            raise SecondFactorNeededError
+            raise AccountPageNeededError(
+                N_("Your role needs a second factor. Turn it on, on the page Account.")
+            )
         if self.permission not in MAY[account.role]:
             self._note(request, f"{account.name} ({account.role})")
             raise HTTPException(403, refusal(account, self.permission))

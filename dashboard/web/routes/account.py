@@ -26,7 +26,7 @@ from dashboard.web.guards.limits import HeldUpError, address_of, refused_page
 from dashboard.web.guards.permissions import lacks_second_factor, needs
 from dashboard.web.login import HALF_LOGIN_COOKIE, AccountDep, cookie_of, drop_cookie, login_token
 from dashboard.web.rendering import keep_choice, render
-from dashboard.web.routes.login import CODE_PAGE, asker, came_from, enter
+from dashboard.web.routes.login import CODE_PAGE, asker, came_from, checked_form, enter
 from dashboard.web.services import Enrolment, HalfLogin, Services, ServicesDep
 from dashboard.web.services import services as services_of
 from edge_agent.core.errors import StoreError
@@ -77,20 +77,17 @@ async def change_password(
 ) -> Response:
     """Change the password of who is logged in; all other logins of theirs end."""
 
-    def change() -> None:
+    def change() -> Response:
         if new != again:
             raise AccountError(N_("The two new passwords differ. Nothing was changed."))
         services.accounts.change_password(account, old, new, login_token(request))
+        log.info("a password was changed")
+        return RedirectResponse(f"{PAGE}?changed=1", 303)
 
     def page(problem: str, status: int) -> Response:
         return account_answer(request, services, account, Notices(password=problem), status)
 
-    try:
-        await services.gate.checked(asker(request, services, account.name), change)
-    except (HeldUpError, AccountError) as error:
-        return await refused_page(page, error, 400)
-    log.info("a password was changed")
-    return RedirectResponse(f"{PAGE}?changed=1", 303)
+    return await checked_form(asker(request, services, account.name), services, change, page)
 
 
 @router.post(f"{PAGE}/language")
@@ -226,13 +223,12 @@ def _form(request: Request, problem: str = "", status: int = 200) -> Response:
 ENROLMENT_PAGE = f"{PAGE}/second-factor"
 SECTION = f"{PAGE}#second-factor"
 
-PasswordField = Annotated[str, Form(max_length=1000)]
 CodeField = Annotated[str, Form(max_length=100)]
 
 
 @router.post(ENROLMENT_PAGE)
 async def begin(
-    request: Request, services: ServicesDep, account: AccountDep, password: PasswordField = ""
+    request: Request, services: ServicesDep, account: AccountDep, password: TextField = ""
 ) -> Response:
     """Show the secret as a picture and as text, to who knows the password."""
 
@@ -262,22 +258,19 @@ async def turn_on(
         )
     secret = enrolment.secret
 
-    def turn() -> list[str]:
-        return services.second_factors.turn_on(account, secret, code, login_token(request))
+    def turn() -> Response:
+        codes = services.second_factors.turn_on(account, secret, code, login_token(request))
+        services.enrolments.end(key)
+        log.info("a second factor was turned on")
+        return _codes_page(request, codes)
 
-    try:
-        codes = await services.gate.checked(asker(request, services, account.name, STEP), turn)
-    except (HeldUpError, AccountError) as error:
-        page = partial(_enrolment_page, request, account, key, secret)
-        return await refused_page(page, error, 400)
-    services.enrolments.end(key)
-    log.info("a second factor was turned on")
-    return await run_in_threadpool(_codes_page, request, codes)
+    page = partial(_enrolment_page, request, account, key, secret)
+    return await checked_form(asker(request, services, account.name, STEP), services, turn, page)
 
 
 @router.post(f"{ENROLMENT_PAGE}/off")
 async def turn_off(
-    request: Request, services: ServicesDep, account: AccountDep, password: PasswordField = ""
+    request: Request, services: ServicesDep, account: AccountDep, password: TextField = ""
 ) -> Response:
     """Turn it off; all other logins of who is logged in end."""
 
@@ -291,7 +284,7 @@ async def turn_off(
 
 @router.post(f"{ENROLMENT_PAGE}/codes")
 async def renew_codes(
-    request: Request, services: ServicesDep, account: AccountDep, password: PasswordField = ""
+    request: Request, services: ServicesDep, account: AccountDep, password: TextField = ""
 ) -> Response:
     """Show new recovery codes, this once; the old ones open nothing any more."""
 
@@ -314,10 +307,8 @@ async def _with_password(
         services.accounts.check_own_password(account, password)
         return do()
 
-    try:
-        return await services.gate.checked(asker(request, services, account.name), check)
-    except (HeldUpError, AccountError) as error:
-        return await refused_page(partial(_factor_page, request, services, account), error, 400)
+    page = partial(_factor_page, request, services, account)
+    return await checked_form(asker(request, services, account.name), services, check, page)
 
 
 def _factor_page(

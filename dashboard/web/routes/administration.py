@@ -131,14 +131,14 @@ def enable(request: Request, services: ServicesDep, account: AccountDep, number:
 @router.post(f"{PAGE}/{{number}}/remove", include_in_schema=False)
 def remove(request: Request, services: ServicesDep, account: AccountDep, number: int) -> Response:
     """Remove an account, and what was prepared for it."""
-    try:
+
+    def end() -> None:
         services.members.remove(number, account.name)
-    except AccountError as error:
-        return _page(request, services, Notices(problem=said_of(error)))
-    prepared = services.exports.of_account(number)
-    if prepared is not None:
-        services.exports.drop(prepared)
-    return RedirectResponse(PAGE, 303)
+        prepared = services.exports.of_account(number)
+        if prepared is not None:
+            services.exports.drop(prepared)
+
+    return _changed(request, services, end)
 
 
 @router.post(f"{PAGE}/{{number}}/reset", include_in_schema=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated
 
@@ -126,10 +127,8 @@ async def set_up(
         services.first_steps.begin()
         return enter(request, services, account, FIRST_STEPS)
 
-    try:
-        return await services.gate.checked(asker(request, services), make)
-    except (HeldUpError, AccountError) as error:
-        return await refused_page(partial(_setup_form, request, name), error, 400)
+    page = partial(_setup_form, request, name)
+    return await checked_form(asker(request, services), services, make, page)
 
 
 @router.post("/logout", dependencies=[needs(Permission.OWN)])
@@ -160,6 +159,20 @@ async def _follow_link(request: Request, services: Services, link: str) -> Respo
         ) from error
     except AccountError as error:
         raise HTTPException(403, said_of(error)) from error
+
+
+async def checked_form(
+    asked: Asker,
+    services: Services,
+    do: Callable[[], Response],
+    page: Callable[[str, int], Response],
+    status: int = 400,
+) -> Response:
+    """Do what a form asks for, counted as an attempt; its page says why that was refused."""
+    try:
+        return await services.gate.checked(asked, do)
+    except (HeldUpError, AccountError) as error:
+        return await refused_page(page, error, status)
 
 
 def asker(request: Request, services: Services, name: str = "", step: str = "") -> Asker:
@@ -261,10 +274,8 @@ async def choose_password(
         account = services.members.redeem(link, new)
         return go_on(request, services, account, HOME)
 
-    try:
-        return await services.gate.checked(Asker(address_of(request)), choose)
-    except (HeldUpError, AccountError) as error:
-        return await refused_page(partial(_welcome_page, request, services, link), error, 400)
+    page = partial(_welcome_page, request, services, link)
+    return await checked_form(Asker(address_of(request)), services, choose, page)
 
 
 def _welcome_page(

@@ -67,7 +67,9 @@ def _exposition(
         session_open=services.study.open_session() is not None,
     )
     encode, content_type = choose_encoder(accept)
-    return Response(encode(registry_of(state)), media_type=content_type)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(state)
+    return Response(encode(registry), media_type=content_type)
 
 
 Family = CounterMetricFamily | GaugeMetricFamily | InfoMetricFamily
@@ -76,8 +78,8 @@ FRESH_SECONDS = 15.0
 _PREFIX = "affect_edge_"
 
 
-@dataclass(frozen=True, slots=True)
-class ApplianceState:
+@dataclass(frozen=True, slots=True, eq=False)
+class ApplianceState(Collector):
     """Everything that the metrics tell, read at one moment.
 
     Attributes:
@@ -110,32 +112,17 @@ class ApplianceState:
         """Return how long ago a moment was, never less than 0."""
         return max(0.0, (self.at_ms - then_ms) / 1000)
 
-
-def registry_of(state: ApplianceState) -> CollectorRegistry:
-    """Return a registry of its own that tells one state."""
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Appliance(state))
-    return registry
-
-
-class _Appliance(Collector):
-    """Gives the metrics of one state."""
-
-    def __init__(self, state: ApplianceState) -> None:
-        self._state = state
-
     def collect(self) -> Iterator[Family]:
         """Yield every metric that is known."""
-        state = self._state
-        health = _fresh_health(state)
-        yield from _of_dashboard(state)
-        yield from _of_agent(state, health)
+        health = _fresh_health(self)
+        yield from _of_dashboard(self)
+        yield from _of_agent(self, health)
         if health is not None:
-            yield from _of_camera(state, health)
+            yield from _of_camera(self, health)
             yield from _of_machine(health)
             yield from _of_outputs(health)
             yield from _of_sensors(health)
-        yield from _of_vitals(state)
+        yield from _of_vitals(self)
 
 
 def _of_dashboard(state: ApplianceState) -> Iterator[Family]:

@@ -520,24 +520,20 @@ def _take(
     except DataFileError as error:
         return _csv_import_page(request, name, file, choice, str(error))
     services.files.end(name)
+    told = {
+        "import": done.number,
+        "flagged": flagged,
+        "empty": csv.count_placeholders(file, choice.columns).total(),
+        "twice": 0 if zone is None else zone.twice,
+    }
+    if placement.outside:
+        told |= {"outside": placement.outside, "given": placement.readings}
+        if placement.nearest is not None:
+            told |= {"nearest": placement.nearest.session}
+            told |= {"later": round(placement.nearest.later_s)}
     answer = {"taken": done.inserted, "there": done.duplicates}
-    answer |= {"import": done.number} if done.number is not None else {}
-    answer |= {"flagged": flagged} if flagged else {}
-    empty = csv.count_placeholders(file, choice.columns).total()
-    answer |= {"empty": empty} if empty else {}
-    answer |= {"twice": zone.twice} if zone is not None and zone.twice else {}
-    answer |= _csv_import_outside(placement)
+    answer |= {name: number for name, number in told.items() if number}
     return RedirectResponse(f"{PAGE}?{urlencode(answer)}", 303)
-
-
-def _csv_import_outside(placement: Placement) -> dict[str, int]:
-    """Return what the page Readings is told of readings that lie in no session, as numbers."""
-    if not placement.outside:
-        return {}
-    told = {"outside": placement.outside, "given": placement.readings}
-    if placement.nearest is not None:
-        told |= {"nearest": placement.nearest.session, "later": round(placement.nearest.later_s)}
-    return told
 
 
 async def _file_of(request: Request) -> tuple[str, bytes]:

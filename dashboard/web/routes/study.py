@@ -409,15 +409,8 @@ def create_session(
     new: PastSessionModel, services: ServicesDep, account: AccountDep
 ) -> SessionModel:
     """Add a session that has taken place."""
-    session = PastSession(
-        participant=new.participant,
-        purpose=new.purpose,
-        start_ms=new.start,
-        end_ms=new.end,
-        name=new.name,
-        setting=new.setting,
-        simulated=new.simulated,
-    )
+    given = new.model_dump(exclude={"start", "end"})
+    session = PastSession(start_ms=new.start, end_ms=new.end, **given)
     made = services.commands.add_past_session(session, actor=account.name)
     return SessionModel.model_validate(made)
 

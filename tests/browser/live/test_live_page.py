@@ -197,22 +197,3 @@ def test_a_clock_of_the_device_that_jumps_is_said(
         clock.ahead_s = 0
         expect(notice).to_be_hidden()
         expect(page.locator("#now-label")).to_have_text("happiness")
-
-
-def test_a_session_starts_on_live_and_nothing_is_chosen_before(
-    browser: Browser, dashboard: Served, login: StorageState
-) -> None:
-    with watched_page(browser, login) as page:
-        page.goto(f"{dashboard.address}/live")
-        page.get_by_text("Start a session", exact=True).click()
-        form = page.locator("#start-session form")
-        for name in ("Participant", "Purpose", "Setting"):
-            expect(form.get_by_label(name)).to_have_value("")
-        form.get_by_label("Participant").select_option("P-01")
-        form.get_by_label("Purpose").select_option(index=1)
-        form.get_by_label("Setting").select_option("laboratory")
-        form.get_by_role("button", name="Start the session").click()
-        expect(page).to_have_url(f"{dashboard.address}/live")
-        expect(page.locator("#session-code")).to_have_text("P-01")
-        expect(page.locator("#session-timer")).to_contain_text("0:")
-        expect(page.locator("#before-session")).to_be_hidden()

@@ -1,7 +1,7 @@
 """Whatever stops, freezes or is wrong while the live page is open: the page says so, and shows
 nothing that is not of now.
 
-One agent with a real camera address, a real broker and a dashboard, all of them stopped in turn.
+One agent with a real camera address and a dashboard, all of them stopped in turn.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from edge_agent.store.study.study import Study
 from edge_agent.vision.align import Picture
 from tests.browser.live.pages import live_page
 from tests.support.appliance import Appliance
-from tests.support.broker import Mosquitto
 from tests.support.browser import PHONE, has_sideways_scroll, logged_in
 from tests.support.dashboard import DashboardProcess
 from tests.support.timeline import query
@@ -51,16 +50,10 @@ class Stand:
     """Everything that runs, and the study that it runs for."""
 
     def __init__(
-        self,
-        browser: Browser,
-        camera: StillCamera,
-        broker: Mosquitto,
-        agent: Appliance,
-        dashboard: DashboardProcess,
+        self, browser: Browser, camera: StillCamera, agent: Appliance, dashboard: DashboardProcess
     ) -> None:
         self._browser = browser
         self.camera = camera
-        self.broker = broker
         self.agent = agent
         self.dashboard = dashboard
         self.study = Study(agent.database)
@@ -77,34 +70,24 @@ class Stand:
 
 @pytest.fixture(scope="module")
 def stand(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    """Camera, broker, agent and dashboard."""
+    """Camera, agent and dashboard."""
     folder = tmp_path_factory.mktemp("stand")
-    broker = Mosquitto(folder / "broker", users={"edge": "wonderland"})
-    broker.start()
-    try:
-        with StillCamera(smiling()) as camera:
-            settings: dict[str, dict[str, Any]] = {
-                "camera": {
-                    "source": "snapshot",
-                    "device": camera.address,
-                    "snapshot_seconds": 0.25,
-                    "stall_seconds": 30.0,
-                },
-                "capture": {"mode": "sessions"},
-                "mqtt": {
-                    "host": "127.0.0.1",
-                    "port": broker.port,
-                    "username": "edge",
-                    "password": "wonderland",
-                },
-                "vitals.simulated": {"enabled": True},
-            }
-            with Appliance(folder / "agent", settings) as agent:
-                agent.wait_for("the agent runs", 90)
-                with DashboardProcess(agent.data, "--login-link") as dashboard:
-                    yield Stand(browser, camera, broker, agent, dashboard)
-    finally:
-        broker.stop()
+    with StillCamera(smiling()) as camera:
+        settings: dict[str, dict[str, Any]] = {
+            "camera": {
+                "source": "snapshot",
+                "device": camera.address,
+                "snapshot_seconds": 0.25,
+                "stall_seconds": 30.0,
+            },
+            "capture": {"mode": "sessions"},
+            "mqtt": {"enabled": False},
+            "vitals.simulated": {"enabled": True},
+        }
+        with Appliance(folder / "agent", settings) as agent:
+            agent.wait_for("the agent runs", 90)
+            with DashboardProcess(agent.data, "--login-link") as dashboard:
+                yield Stand(browser, camera, agent, dashboard)
 
 
 def is_said(page: Page, stop: Callable[[], object], reason: str) -> None:
@@ -233,31 +216,6 @@ def test_a_marker_pressed_while_the_dashboard_hangs_keeps_its_time(stand: Stand)
     assert [marker.label for marker in markers] == ["anger", "coughed"]
     for marker in markers:
         assert before - 2 < marker.at.wall_ms / 1000 < after + 2, "the time of the key"
-
-
-def test_a_broker_that_freezes_stops_or_refuses_is_said_to(stand: Stand) -> None:
-    with stand.live_page() as page:
-        health = page.context.new_page()
-        health.goto(f"{stand.dashboard.address}/health")
-        tile = health.locator("#agent-tiles .tile", has_text="MQTT")
-        expect(tile).to_contain_text("broker connected")
-        page.bring_to_front()
-        standing = page.locator("#standing")
-        expect(standing).to_contain_text("broker connected")
-        stand.broker.freeze()
-        try:
-            expect(standing).to_contain_text("broker not answering")
-            expect(tile).to_contain_text("broker not answering")
-        finally:
-            stand.broker.thaw()
-        expect(standing).to_contain_text("broker connected")
-        stand.broker.stop()
-        expect(standing).not_to_contain_text("broker connected")
-        is_well(page)
-        stand.broker.users = {"edge": "another"}
-        stand.broker._passwords()
-        stand.broker.start()
-        expect(standing).to_contain_text("broker unauthorised", timeout=90_000)
 
 
 def test_a_camera_an_agent_and_a_dashboard_that_are_gone_are_said_to_be(stand: Stand) -> None:

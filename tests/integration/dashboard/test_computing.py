@@ -164,12 +164,6 @@ def test_a_process_that_cannot_start_is_told_and_not_tried_for_ever(
         computing.call(where)
 
 
-def test_a_value_that_cannot_be_sent_harms_only_its_task(computing: Computing) -> None:
-    with pytest.raises(TypeError, match="pickle"):
-        computing.call(repr, threading.Lock())
-    assert computing.call(where)[0] in computing.pids
-
-
 def test_the_worker_ends_when_nobody_asks_and_when_the_other_end_is_closed() -> None:
     ours, theirs = Pipe()
     with ours, theirs:

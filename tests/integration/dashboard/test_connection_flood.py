@@ -12,11 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.web.guards.connections import PER_ADDRESS, TOTAL
+from dashboard.web.guards.connections import PER_ADDRESS
 from dashboard.web.settings import DashboardOptions
 from tests.support.dashboard import DashboardProcess
 from tests.support.live_browsers import log_in
-from tests.support.security.crowd import addresses
 
 PATIENCE_S = 60  # `make security` measures how long it takes
 FILES = 1024
@@ -77,35 +76,3 @@ def test_a_thousand_idle_connections_from_one_address_shut_nobody_out(
         assert not has_ended(page), "the operator's open page works on"
     dashboard.stop(signal.SIGTERM, PATIENCE_S)
     assert "too many connections" not in dashboard.output or dashboard.output.count("\n") < 20
-
-
-def test_streams_of_one_log_in_leave_a_place_for_health_and_for_pages(
-    dashboard: DashboardProcess, tmp_path: Path
-) -> None:
-    stream = log_in(DashboardOptions(data=tmp_path).database, dashboard.port).encode()
-    with ExitStack() as crowd:
-        heads = []
-        for source in addresses(3):
-            for _ in range(85):
-                one = crowd.enter_context(connect(dashboard.port, source, stream))
-                heads.append(one.recv(12))
-        assert (heads.count(b"HTTP/1.1 200"), heads.count(b"HTTP/1.1 429")) == (30, 225)
-        assert_healthy(dashboard)
-        with connect(
-            dashboard.port, "127.0.6.1", b"GET /login HTTP/1.1\r\nHost: x\r\n\r\n"
-        ) as page:
-            assert page.recv(12) != b""
-
-
-def test_crowds_from_many_addresses_leave_a_place_for_others(dashboard: DashboardProcess) -> None:
-    with ExitStack() as crowd:
-        for source in addresses(20):
-            for _ in range(PER_ADDRESS // 2):
-                crowd.enter_context(connect(dashboard.port, source, b"GET /healthz HTTP/1.1\r\n"))
-        assert_healthy(dashboard)
-        assert open_files(dashboard) < TOTAL + 60
-        for _ in range(50):
-            with connect(dashboard.port, "127.0.6.1", b"\x16\x03\x01 nonsense\r\n\r\n") as odd:
-                assert b"400" in odd.recv(100)
-    dashboard.stop(signal.SIGTERM, PATIENCE_S)
-    assert len(dashboard.output) < 10_000

@@ -16,8 +16,6 @@ import pytest
 from dashboard.picture import reader as module
 from dashboard.picture.frames import send_picture
 from dashboard.picture.reader import BusyError, PictureReader
-from dashboard.web.settings import options_from
-from edge_agent.config.settings import Settings
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import ModelError, PictureError
 from tests.support.broker import wait_until
@@ -96,12 +94,6 @@ def test_a_model_that_is_missing_is_told(tmp_path: Path) -> None:
         pytest.raises(ModelError, match=r"none\.json: no such model card"),
     ):
         reader.read(SMILING)
-
-
-def test_the_configured_model_reads() -> None:
-    options = options_from(Settings(vision={"expression_model": "expression-fast"}))
-    with closing(PictureReader(options.vision)) as reader:
-        assert reader.read(SMILING)["model"]["name"] == "expression-fast"
 
 
 def test_after_the_end_nobody_is_admitted(reader: PictureReader) -> None:

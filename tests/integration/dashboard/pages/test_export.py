@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -15,17 +14,15 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard import export_jobs
-from dashboard.computing.answers import analysis_tables
 from dashboard.computing.computing import Computing
 from dashboard.export_jobs import ExportJobs, ExportRequest
 from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config.loading import load_settings
-from edge_agent.core.errors import StoreError, StudyError
+from edge_agent.core.errors import StudyError
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.text_formats import JSON
-from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.dashboard import NAME, add_session, client_of, fill, services_of, set_up
 from tests.support.timeline import query, wait_for
@@ -125,27 +122,6 @@ def test_who_withdraws_is_in_no_export_that_waits(ada: TestClient, database: Pat
     assert ada.get(f"{address}/file").status_code == 404
 
 
-def test_a_bundle_of_a_range_follows_the_people_and_readings_of_the_range(
-    ada: TestClient, database: Path
-) -> None:
-    session = Study(database).sessions()[0]
-    middle = session.start_ms + 60_000
-    question = {"vital": ["heart_rate"]}
-    flows = []
-    for end_ms in (None, middle):
-        asked = analysis_tables((("", database),), question, Choice(None, None, end_ms), ())
-        rows = csv.DictReader(io.StringIO(asked["flow.csv"]))
-        flows.append(
-            {row["step"]: row for row in rows if row["step"] in {"in_sessions", "measured"}}
-        )
-    whole, part = flows
-    assert whole["in_sessions"]["sessions"] == part["in_sessions"]["sessions"] == "1"
-    assert 0 < int(part["measured"]["readings"]) < int(whole["measured"]["readings"])
-    before = Choice(None, 0, session.start_ms)
-    tables = analysis_tables((("", database),), question, before, ())
-    assert "\nin_sessions,,,,,,0,0,\n" in tables["flow.csv"]
-
-
 def test_a_broken_download_is_taken_up_where_it_ended(ada: TestClient) -> None:
     address = prepare(ada)
     whole = ada.get(f"{address}/file")
@@ -165,15 +141,6 @@ def test_one_request_prepares_and_sends_and_the_same_request_goes_on(ada: TestCl
     assert rest.status_code == 206 and rest.content == whole.content[500:]
 
 
-def test_another_request_never_goes_on_in_the_file_of_the_first(ada: TestClient) -> None:
-    first = ada.get("/api/v1/export?session=1")
-    other = ada.get("/api/v1/export", headers={"range": "bytes=500-"})
-    assert other.status_code == 200 and len(other.content) > len(first.content)
-    assert zipfile.is_zipfile(io.BytesIO(other.content)), (
-        "the whole of a new file, not the rest of another"
-    )
-
-
 def test_the_page_prepares_shows_and_deletes_an_export(ada: TestClient, tmp_path: Path) -> None:
     page = ada.get("/export").text
     assert "films" in page and "Prepare the sessions" in page and "is ready" not in page
@@ -191,20 +158,6 @@ def test_the_page_prepares_shows_and_deletes_an_export(ada: TestClient, tmp_path
     assert ada.post(f"/export/prepared/{address}").status_code == 303, "twice is no error"
 
 
-@pytest.mark.parametrize(
-    ("form", "kind"), [("json", "application/json"), ("fhir", "application/fhir+json")]
-)
-def test_other_forms_are_sent_as_what_they_are(ada: TestClient, form: str, kind: str) -> None:
-    answer = ada.get(f"/api/v1/export?format={form}&session=1")
-    assert answer.headers["content-type"] == kind and json.loads(answer.content)
-
-
-def test_parquet_is_sent_as_a_zip(ada: TestClient) -> None:
-    answer = ada.get("/api/v1/export?format=parquet&session=1")
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
-        assert {"vital.parquet", "datapackage.json"} <= set(archive.namelist())
-
-
 def test_an_export_belongs_to_the_account_that_asked_for_it(ada: TestClient) -> None:
     token = prepare(ada).rpartition("/")[2]
     prepared = services_of(ada).exports
@@ -214,14 +167,6 @@ def test_an_export_belongs_to_the_account_that_asked_for_it(ada: TestClient) -> 
         assert ada.get(address).status_code == 404
     ada.cookies.clear()
     assert ada.get(f"/api/v1/exports/{token}/file").status_code == 401
-
-
-def test_a_new_export_takes_the_place_of_the_one_before(ada: TestClient, tmp_path: Path) -> None:
-    first = prepare(ada)
-    second = prepare(ada, sessions=[1])
-    assert ada.get(f"{first}/file").status_code == 404
-    assert len(waiting(tmp_path)) == 1 and ada.delete(second).status_code == 204
-    assert waiting(tmp_path) == []
 
 
 def test_an_export_is_deleted_some_time_after_it_was_sent(
@@ -280,17 +225,6 @@ def test_an_erasure_that_is_refused_leaves_the_exports_that_wait(
     assert len(waiting(tmp_path)) == 1 and ada.get(f"{address}/file").status_code == 200
 
 
-def test_erasing_in_a_terminal_deletes_the_exports_of_the_dashboard_too(
-    ada: TestClient, tmp_path: Path, database: Path
-) -> None:
-    address = prepare(ada)
-    erase_participant(database, "P-01", actor="command line")
-    assert waiting(tmp_path) == []
-    assert (
-        ada.get(f"{address}/file").status_code == 404 and "is ready" not in ada.get("/export").text
-    )
-
-
 def test_an_export_can_be_stopped_while_it_is_prepared(tmp_path: Path, database: Path) -> None:
     fill(database, minutes=1)
     prepared = ExportJobs(database, "pi", {}, (), Computing())
@@ -320,20 +254,6 @@ def test_a_nearly_full_disk_ends_the_export_before_the_recording_suffers(
     failed = services_of(ada).exports.of_account(1)
     assert failed is not None
     assert ada.get(f"/api/v1/exports/{failed.id}/file").status_code == 409
-
-
-def test_an_export_that_cannot_be_deleted_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(_: Path) -> None:
-        raise OSError(1, "Operation not permitted")
-
-    monkeypatch.setattr(export_jobs, "delete_prepared_exports", refuse)
-    with pytest.raises(
-        StoreError,
-        match=r"exports: an earlier export cannot be deleted \(Operation not permitted\)",
-    ):
-        ExportJobs(tmp_path / "affect-edge.db", "pi", {}, (), Computing())
 
 
 def test_what_cannot_be_exported_is_refused_with_its_value(ada: TestClient, tmp_path: Path) -> None:

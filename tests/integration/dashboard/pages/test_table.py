@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -15,7 +13,6 @@ from starlette.testclient import TestClient
 from dashboard.analysis.results import AnalysisModel
 from dashboard.analysis.say.tables import groups_of
 from dashboard.commands.analyse import main_analyse as analyse_command
-from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import AttributeUse
 from edge_agent.store.study.people import agree_to_attributes
 from tests.support.dashboard import client_of, set_up
@@ -47,12 +44,6 @@ def text_of(client: TestClient, address: str, status: int = 200) -> str:
     return re.sub(r"\s+", " ", unescape(answer.text))
 
 
-def test_the_page_needs_a_login(folder: Path) -> None:
-    with client_of(folder) as stranger:
-        assert stranger.get("/analysis").status_code == 303
-        assert stranger.get("/api/v1/analysis").status_code == 401
-
-
 def test_the_page_says_results_in_words_and_shows_nine_tests(client: TestClient) -> None:
     page = text_of(client, "/analysis?whole=yes")
     assert "Heart rate was 5.8 /min higher in anger than in neutral (95 % CI" in page
@@ -63,23 +54,6 @@ def test_the_page_says_results_in_words_and_shows_nine_tests(client: TestClient)
     assert len(re.findall(r'<th scope="row">', table)) == 9
     assert page.count("data-chart-json") == 3  # lines, boxes, effect sizes
     assert "contains simulated data" not in page
-
-
-def test_the_page_marks_simulated_data(client: TestClient, folder: Path) -> None:
-    for number in range(3):
-        states = heart(anger=80.0 + number, happiness=75.0, neutral=70.0 + number**2)
-        add_session(folder / "affect-edge.db", f"SIM-{number}", states, simulated=True)
-    page = text_of(client, "/analysis?sample=example&whole=yes")
-    assert 'badge-simulated">contains simulated data' in page
-    assert "All of these readings are simulated." in page
-    assert "Heart rate, /min · simulated" in page
-
-
-def test_an_empty_database_leads_to_what_is_needed(tmp_path: Path) -> None:
-    with client_of(tmp_path) as browser:
-        page = text_of(set_up(browser, tmp_path), "/analysis")
-    assert "No reading in anger, happiness or neutral" in page
-    assert "from at least 3 people" in page
 
 
 def test_the_form_keeps_what_was_asked(client: TestClient) -> None:
@@ -107,39 +81,12 @@ def test_old_addresses_are_answered_still(client: TestClient) -> None:
     assert old == usual
 
 
-def test_what_is_left_out_stands_on_the_page_and_in_the_terminal(
-    client: TestClient, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lost = [VitalFlag.CONTACT_LOST]
-    add_session(folder / "affect-edge.db", "P-1", heart(anger=0.0, neutral=70.0), flags=lost)
-    page = text_of(client, "/analysis?sensitivity=true&vital=heart_rate&whole=yes")
-    assert "1 test of 3 would conclude something else; see below which." in page
-    row = r'without sensor contact</th><td class="number">1</td><td class="number">0</td>'
-    assert re.search(row + r'<td class="number">1</td>', page)
-    assert "With every reading counted, 1 of 3 tests would conclude something else" in page
-    assert "Other settling times" in page
-    assert analyse_command(["--data", str(folder), "--vital", "heart_rate"]) == 0
-    shown = capsys.readouterr().out
-    assert "without sensor contact: 1 in neutral, 0 in happiness, 1 in anger" in shown
-    assert ", another conclusion" in shown
-    assert analyse_command(["--data", str(folder), "--count-flagged", "contact_lost"]) == 0
-    assert "Readings left out" not in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("question", "said"),
     [
         ("window=abc", "window = 'abc': input should be a valid number"),
-        ("window=inf", "window = 'inf': input should be"),
-        ("share=2", "share = '2': input should be less than or equal to 1"),
-        ("session=x", "session.0 = 'x': input should be a valid integer"),
         ("sample=selected&session=99", "There is no session 99. Sessions: 1, 2, 3, 4."),
-        (
-            "sample=selected&session=99999999999999999999",
-            "There is no session 99999999999999999999.",
-        ),
         ("vital=rr_interval", "rr_interval is not tested; its variability stands beside the tests"),
-        ("bound_pressure=0", "bound_pressure = '0': input should be greater than 0"),
         ("colour=<b>", "colour = '<b>': extra inputs are not permitted"),
     ],
 )
@@ -150,13 +97,8 @@ def test_a_wrong_question_is_answered_beside_its_form(
     assert said in page
     assert "<b>" not in client.get(f"/analysis?{question}").text
     assert 'name="state"' in page
-
-
-def test_programs_get_the_same_answer_as_json(client: TestClient) -> None:
-    answer = AnalysisModel.model_validate_json(client.get("/api/v1/analysis?sample=measured").text)
-    assert answer.tests_computed == 3
-    assert answer.comparisons[0].sentence in text_of(client, "/analysis?whole=yes")
-    assert answer.comparisons[0].p is not None
+    answer = client.get(f"/api/v1/analysis?{question}")
+    assert answer.status_code == 422 and answer.json()["detail"]
 
 
 def test_page_api_and_command_say_the_same(
@@ -171,6 +113,7 @@ def test_page_api_and_command_say_the_same(
         "--bound-heart-rate",
         "2.5",
     ]
+    assert len(client.get("/api/v1/analysis").json()["comparisons"]) == 9
     from_api = AnalysisModel.model_validate_json(client.get(f"/api/v1/analysis?{question}").text)
     assert analyse_command(["--data", str(folder), "--json", *words]) == 0
     assert AnalysisModel.model_validate_json(capsys.readouterr().out) == from_api
@@ -199,28 +142,6 @@ def test_page_api_and_command_say_the_same(
     assert all(row.adjusted_p in shown for group in groups_of(from_api) for row in group.rows)
 
 
-@pytest.mark.parametrize(
-    "question", ["window=abc", "share=2", "colour=red", "sample=selected&session=99"]
-)
-def test_programs_get_wrong_questions_back_as_422(client: TestClient, question: str) -> None:
-    answer = client.get(f"/api/v1/analysis?{question}")
-    assert answer.status_code == 422
-    assert answer.json()["detail"]
-
-
-def test_the_api_description_names_the_answer(client: TestClient) -> None:
-    document = client.get("/api/v1/openapi.json").json()
-    assert "/api/v1/analysis" in document["paths"]
-    assert document["components"]["schemas"]["ComparisonModel"]["properties"]["holm_p"][
-        "description"
-    ]
-
-
-def test_scipy_stays_unloaded_until_somebody_asks() -> None:
-    code = "import sys, dashboard.web.app; sys.exit('scipy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
 def test_the_form_offers_states_and_attributes_and_the_page_compares_groups(
     client: TestClient, folder: Path
 ) -> None:
@@ -246,16 +167,3 @@ def test_the_form_offers_states_and_attributes_and_the_page_compares_groups(
     found = client.get("/api/v1/analysis?states=neutral&states=anger&group=sex").json()
     assert found["groups"][0]["sizes"] == {"female": 4, "male": 3}
     assert client.get("/api/v1/analysis?states=neutral").status_code == 422
-
-
-def test_the_command_compares_states_and_groups(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["--states", "neutral", "--states", "anger", "--group", "sex"]
-    assert analyse_command(["--data", str(folder), *words]) == 0
-    text = capsys.readouterr().out
-    assert "anger − neutral" in text
-    assert "happiness −" not in text
-    assert "Heart rate, by sex: no F test." in text
-    assert analyse_command(["--data", str(folder), "--states", "anger"]) == 2
-    assert "at least 2" in capsys.readouterr().err

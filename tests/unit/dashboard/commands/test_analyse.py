@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.__main__ import main as dashboard_main
-from dashboard.commands.analyse import main_analyse
+from dashboard.commands.analyse import main_analyse, main_plan_study
 from tests.support.studies import add_session, heart, make_study
 
 PEOPLE = {
@@ -94,14 +93,6 @@ def test_it_runs_as_the_process_that_affect_edge_starts(folder: Path) -> None:
     assert json.loads(found.stdout)["participants"] == 4
 
 
-def test_only_the_sessions_named_are_looked_at(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main_analyse(["--data", str(folder), "--session", "1", "--session", "2", "--json"]) == 0
-    answer = json.loads(capsys.readouterr().out)
-    assert (answer["sample"], answer["sessions"]) == ("selected", [1, 2])
-
-
 def test_the_example_can_be_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     add_session(folder / "affect-edge.db", "SIM-1", heart(anger=80.0), simulated=True)
     assert main_analyse(["--data", str(folder), "--sample", "example", "--json"]) == 0
@@ -111,13 +102,10 @@ def test_the_example_can_be_asked_for(folder: Path, capsys: pytest.CaptureFixtur
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["--config", "none.toml"], "none.toml: no such file"),
         (["--share", "2"], "share = 2.0: input should be less than or equal to 1"),
-        (["--window", "nan"], "window"),
-        (["--window", "0"], "window = 0.0: input should be greater than 0"),
-        (["--session", "0"], "session.0 = 0: input should be greater than or equal to 1"),
         (["--sample", "example", "--session", "1"], "give --sample or --session, not both"),
         (["--state", "mood"], "'mood' is not one of 'condition', 'observed'"),
-        (["--colour"], "No such option"),
         (["--states", "a,b"], "--states a,b: give each state with an option of its own"),
         (["--states", "a", "--states", "A"], "Error: states = a, A: "),
     ],
@@ -131,31 +119,35 @@ def test_wrong_use_is_named_and_ends_with_2(
     assert shown.out == ""
 
 
-def test_a_session_that_does_not_exist_ends_with_1(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--session", "77"], "There is no session 77. Sessions: 1, 2, 3, 4."),
+        (["--data", "nothing"], "affect-edge.db"),
+    ],
+)
+def test_what_is_not_there_is_named_and_ends_with_1(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
 ) -> None:
-    assert main_analyse(["--data", str(folder), "--session", "77"]) == 1
-    assert "There is no session 77. Sessions: 1, 2, 3, 4." in capsys.readouterr().err
-
-
-def test_a_folder_without_a_database_ends_with_1(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main_analyse(["--data", str(tmp_path / "nothing")]) == 1
+    assert main_analyse(["--data", str(folder), *words]) == 1
     shown = capsys.readouterr()
-    assert "affect-edge.db" in shown.err
-    assert shown.out == ""
+    assert said in shown.err and shown.out == ""
 
 
-def test_a_configuration_that_is_missing_ends_with_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main_analyse(["--config", str(tmp_path / "none.toml")]) == 2
-    assert "none.toml: no such file" in capsys.readouterr().err
+def test_json_is_one_object_and_the_words_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main_plan_study(["--d-z", "0.8", "--tests", "3", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["level"] == 0.05 / 3
+    assert main_plan_study(["--d-z", "0.8", "--tests", "3"]) == 0
+    assert found["sentence"] in capsys.readouterr().out
 
 
-def test_help_is_given_through_the_dashboards_own_command(
+def test_wrong_use_and_impossible_plans_have_their_exit_codes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert dashboard_main(["analyse", "--help"]) == 0
-    assert "Test whether heart rate and blood pressure differ" in capsys.readouterr().out
+    assert main_plan_study([]) == 2
+    assert "Error: Give the difference with sd" in capsys.readouterr().err
+    assert main_plan_study(["--difference", "0"]) == 2
+    assert "Error: No study can find a difference of 0: give the" in capsys.readouterr().err
+    assert main_plan_study(["--d-z", "0.8", "--order", "1"]) == 1
+    assert "no number of people" in capsys.readouterr().err

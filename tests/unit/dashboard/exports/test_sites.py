@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -60,20 +59,6 @@ def test_numbers_of_sessions_go_there_and_back() -> None:
     assert len(set(numbers)) == 9
     assert sessions_by_site(names, numbers) == dict.fromkeys(sorted(names), (1, 2, 40))
     assert sessions_by_site(names, []) == {"cabin": (), "hall": (), "room": ()}
-
-
-def test_without_an_answer_there_is_a_bundle_all_the_same(tmp_path: Path) -> None:
-    """Two sites where nobody was measured: nothing to analyse, everything to export."""
-    sites = tuple((name, database(tmp_path / name)) for name in ("a", "b"))
-    out = tmp_path / "out.zip"
-    question = {"vital": ["heart_rate"]}
-    study = StudyExport(format_named("bundle"), Choice(), question, ())
-    export_sites(sites, study, out, compute, nothing)
-    with zipfile.ZipFile(out) as archive:
-        names = archive.namelist()
-        answer = json.loads(archive.read("analysis.json")) if "analysis.json" in names else {}
-    assert {"sites/a/vital.csv", "sites/b/vital.csv", "README.md"} <= set(names)
-    assert answer.get("readings", 0) == 0
 
 
 def test_what_ends_it_leaves_nothing(tmp_path: Path) -> None:

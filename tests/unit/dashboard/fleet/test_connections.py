@@ -13,7 +13,7 @@ pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 import psycopg
 
 from dashboard.fleet.known import FleetAddress
-from dashboard.fleet.postgres import KEPT, FleetDatabase, device_names, read_devices
+from dashboard.fleet.postgres import KEPT, FleetDatabase
 from edge_agent.core.errors import StoreError
 
 
@@ -125,22 +125,3 @@ def test_what_goes_wrong_is_said_with_what_to_do(
     with pytest.raises(StoreError, match=said), database.connection():
         raise error
     assert made[0].closed
-
-
-def test_devices_and_names_are_read(database: FleetDatabase, made: list[Played]) -> None:
-    row: dict[str, Any] = dict.fromkeys(
-        (
-            *("name", "state", "since_ms", "heard_s", "version", "health_s", "applied", "copied"),
-            *("holes", "waiting", "lost", "clock_ahead_ms", "clock_doubt_ms", "timeline_s"),
-        )
-    )
-    row |= {"name": "room", "health": None, "health_kept": None, "reasons": ["silent"]}
-    with database.connection():
-        pass
-    made[0].answers = [[1], [(1, 1, 0, 1)], [row]]
-    page = read_devices(database, "ro", "silent", 2)
-    assert page.devices[0].name == "room"
-    assert page.devices[0].health == {}
-    assert (page.matching, page.attention) == (1, 1)
-    made[0].answers = [[1], [("hall",), ("room",)]]
-    assert device_names(database) == ["hall", "room"]

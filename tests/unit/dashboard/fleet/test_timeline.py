@@ -11,10 +11,8 @@ import pytest
 pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 
 from dashboard.fleet.timeline import FleetTimeline
-from edge_agent.core.expression import Emotion
-from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS
+from edge_agent.store.database.schema import DAY_MS, HOUR_MS
 
 DAY = 20_000 * DAY_MS
 
@@ -100,43 +98,6 @@ def test_of_one_device_its_streams_are_asked_and_of_all_those_left_out_that_do_n
     every, played = timeline(None, [], (1, True))
     every.trend(DAY, DAY + DAY_MS, 24)
     assert "WHERE true AND" in played.asked[0][0]
-
-
-def test_sums_become_shares_and_means() -> None:
-    sums: dict[str, Any] = dict.fromkeys(ADDED, 0) | {"start": DAY, "rows": 4.0, "frames": 40.0}
-    sums |= {"count_anger": 1.0, "uncertain": 3.0, "sum_anger": None}
-    reader, _ = timeline(None, [sums])
-    trend = reader.trend(DAY, DAY + HOUR_MS, 1)
-    assert (trend.rows, trend.frames) == ((4,), (40,))
-    assert trend.shares[Emotion.ANGER] == (0.25,)
-    assert trend.means[Emotion.ANGER] == (None,)
-    row = {"start": DAY, "n": 2.0, "total": 150.0, "least": 70.0, "most": 80.0}
-    reader, _ = timeline("room", [row | {"flagged": 1.0, "simulated": 0.0}])
-    vital = reader.vital_trend(VitalKind.HEART_RATE, DAY, DAY + HOUR_MS, 1)
-    assert (vital.mean, vital.n, vital.flagged) == ((75.0,), (2,), (1,))
-
-
-def test_span_and_kinds_come_from_rollups() -> None:
-    reader, played = timeline(None, [(5, 9)])
-    assert reader.span() == (5, 9)
-    assert len(played.asked) == 2
-    assert reader.recorded_kinds() == frozenset(VitalKind)
-    nothing, _ = timeline("room", [])
-    assert nothing.span() is None
-    assert nothing.recorded_kinds() == frozenset()
-
-
-def test_sessions_are_those_of_one_device() -> None:
-    marker = {"id": 3, "session": 1, "at": 9, "boot_ms": None, "kind": "note", "label": "tea"}
-    reader, played = timeline("room", [marker])
-    assert [(one.kind, one.label) for one in reader.markers()] == [(MarkerKind.NOTE, "tea")]
-    condition = {"session": 1, "participant": "P1", "label": "a", "start_ms": 1, "end_ms": None}
-    reader, played = timeline("room", [condition])
-    assert reader.conditions(0, 9)[0].participant == "P1"
-    assert played.asked[0][1] == {"streams": [1], "start": 0, "end": 9}
-    every, played = timeline(None, [marker])
-    assert (every.markers(), every.conditions(0, 9)) == ([], [])
-    assert played.asked == []
 
 
 def test_within_one_moment_clocks_are_read_once() -> None:

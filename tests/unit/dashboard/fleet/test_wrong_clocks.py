@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dashboard.fleet.clocks import (
     FOREVER_MS,
+    MOST_BY_ROW_MS,
     ClockOff,
     Measured,
     MixedPiece,
+    MovedRows,
     Piece,
     Span,
+    Stretch,
+    Table,
     clocks_off,
     pieces,
+    read_stretches,
     stretches,
 )
 from edge_agent.store.database.schema import DAY_MS, HOUR_MS, MINUTE_MS
@@ -70,29 +76,9 @@ def test_where_nothing_is_moved_nothing_is_read_here() -> None:
     assert read([measured(ahead_ms=29 * MINUTE_MS)], span, HOUR_MS) is None
 
 
-def test_what_a_clock_says_beyond_the_range_is_moved_out_of_it() -> None:
-    """A clock that is a year ahead: in its year there, nothing of the device is shown."""
-    year = 365 * DAY_MS
-    row = measured(start_ms=T0 + year, ahead_ms=year)
-    whole, mixed = read_moved([row], (T0 + year, T0 + year + HOUR_MS))
-    assert mixed == []
-    belongs = [piece for piece in whole if piece.by_ms == 0]
-    assert all(piece.end_ms <= T0 + year for piece in belongs)
-
-
 def test_a_device_of_which_all_is_moved_out_of_the_range_is_not_read_as_it_is() -> None:
     """A minute and a half behind, within the only minute: its rows belong two minutes later."""
     assert read([measured(ahead_ms=-91_000)], (T0, T0 + MINUTE_MS)) == ([], [])
-
-
-def test_a_long_run_is_moved_by_each_figure_in_turn() -> None:
-    first = measured(ahead_ms=HOUR_MS)
-    day = replace(first, began_ms=(first.began_ms or 0) - 60_000, from_ms=1_000_000 + DAY_MS)
-    found = stretches([first, day])
-    assert [(one.end_ms, one.ahead_ms) for one in found] == [
-        (T0 + DAY_MS, HOUR_MS),
-        (FOREVER_MS, HOUR_MS + 60_000),
-    ]
 
 
 def test_a_start_lasts_until_the_next_one_that_was_measured() -> None:
@@ -101,16 +87,6 @@ def test_a_start_lasts_until_the_next_one_that_was_measured() -> None:
     again = measured(2, start_ms=T0 + 5_000, ahead_ms=-11 * HOUR_MS)
     ends = {one.boot: one.end_ms for one in stretches([first, again])}
     assert ends == {1: T0 + 5_000 - 1_000_000 + 10 * HOUR_MS + MINUTE_MS, 2: FOREVER_MS}
-
-
-def test_a_start_that_was_not_measured_ended_before_the_next_one_began() -> None:
-    before = measured(1, ahead_ms=0)
-    offline = measured(2, start_ms=T0 + HOUR_MS, ahead_ms=None)
-    after = measured(3, start_ms=T0 + 2 * HOUR_MS, ahead_ms=-9 * HOUR_MS)
-    ends = {one.boot: one.end_ms for one in stretches([before, offline, after])}
-    # "before" was heard for the last time a thousand seconds after its first row
-    ran_ms = (T0 + 11 * HOUR_MS - 1_000_000) - (T0 + 1_000_000)
-    assert ends[2] == T0 + HOUR_MS - 1_000_000 + ran_ms + MINUTE_MS
 
 
 def test_of_starts_that_were_never_measured_the_clock_goes_on_or_nothing_is_known() -> None:
@@ -249,15 +225,88 @@ def test_every_row_of_the_range_is_read_once_and_lies_where_it_belongs(
         assert [at for at in lies if span[0] <= at < span[1]] == [cell + row.by_ms] * belongs
 
 
-@pytest.mark.parametrize("step_ms", [MINUTE_MS, HOUR_MS])
-def test_pieces_begin_and_end_with_steps(step_ms: int) -> None:
-    rows = [
-        measured(1, start_ms=T0 + 17_123, ahead_ms=2 * HOUR_MS + 12_345),
-        measured(2, start_ms=T0 + 7 * HOUR_MS + 999, ahead_ms=-3 * HOUR_MS - 777),
+TABLE = Table("vital", "ROLLED_UP", "OF_ROWS", " AND kind = 'heart_rate'", " AND is_primary = 1")
+
+
+class Played:
+    """Answers what is read from rollups, then what is read from rows."""
+
+    def __init__(self, *answers: list[dict[str, Any]]) -> None:
+        self._answers = list(answers)
+        self.asked: list[tuple[str, Any]] = []
+
+    def cursor(self, **_options: object) -> Played:
+        return self
+
+    def execute(self, statement: str | bytes, values: Any = None) -> Any:
+        text = statement.decode() if isinstance(statement, bytes) else statement
+        self.asked.append((text, values))
+        return self._answers.pop(0)
+
+
+def stretch(boot: int, start_ms: int, end_ms: int, ahead_ms: int, stream: int = 1) -> Stretch:
+    return Stretch(stream, "room", boot, start_ms, end_ms, ahead_ms, 1_000)
+
+
+def test_rollups_and_rows_are_added_to_what_the_others_have() -> None:
+    """Two starts share the minute ``T0``: it is read from rows, the others from minutes."""
+    found = [
+        stretch(1, T0 - DAY_MS, T0 + 30_000, HOUR_MS),
+        stretch(2, T0 + 20_000, FOREVER_MS, 2 * HOUR_MS),
     ]
-    start_ms = T0 // step_ms * step_ms
-    whole, mixed = read_moved(rows, (start_ms, start_ms + 24 * HOUR_MS), step_ms)
-    assert whole and mixed
-    ends = [(one.start_ms, one.end_ms) for one in whole]
-    ends += [(one.start_ms, one.end_ms) for one in mixed]
-    assert {(start % step_ms, end % step_ms) for start, end in ends} == {(0, 0)}
+    step = T0 // HOUR_MS * HOUR_MS
+    moved = MovedRows(found, (step - 9 * HOUR_MS, step + 9 * HOUR_MS), 30 * MINUTE_MS)
+    assert moved.streams == [1]
+    assert moved.clocks == (ClockOff("room", 2 * HOUR_MS, 1_000),)
+    alone = {"n": 1.0, "total": 50.0, "least": 50.0, "most": 50.0, "sum_anger": 3.0}
+    sums = {step: dict(alone)}
+    rolled_up = [{"start": step - HOUR_MS, "n": 2.0, "total": 140.0, "least": 60.0, "most": 80.0}]
+    of_rows: list[dict[str, Any]] = [
+        {"boot": 2, "cell": T0, "n": 1, "total": 90.0, "least": 90.0, "most": 90.0},
+        {"boot": 1, "cell": T0, "n": 1, "total": 40.0, "least": 40.0, "most": 40.0},
+        {"boot": None, "cell": T0, "n": 1, "total": 70.0, "least": None, "most": 70.0},
+    ]
+    played = Played(rolled_up, of_rows)
+    connection: Any = played
+    moved.add_to(sums, connection, TABLE)
+    assert {start: row["n"] for start, row in sums.items()} == {
+        step: 2.0,  # and what points to no start stays
+        step - HOUR_MS: 3.0,
+        step - 2 * HOUR_MS: 1,
+    }
+    assert (sums[step]["least"], sums[step]["most"], sums[step]["total"]) == (50.0, 70.0, 120.0)
+    assert (sums[step - HOUR_MS]["least"], sums[step - HOUR_MS]["most"]) == (40.0, 80.0)
+    (from_minutes, _), (from_rows, values) = played.asked
+    assert "fleet.vital_minute" in from_minutes and "kind = 'heart_rate'" in from_minutes
+    assert "is_primary" not in from_minutes and "is_primary = 1" in from_rows
+    assert values == (1, T0, T0 + MINUTE_MS)
+
+
+def test_what_would_be_read_from_too_many_rows_is_not_moved() -> None:
+    """Two starts that nobody can tell apart, for years."""
+    both = [stretch(1, T0, FOREVER_MS, 0), stretch(2, T0, FOREVER_MS, HOUR_MS)]
+    long = MovedRows(both, (T0, T0 + MOST_BY_ROW_MS + DAY_MS), HOUR_MS)
+    assert (long.streams, long.clocks) == ([], ())
+    short = MovedRows(both, (T0, T0 + DAY_MS), HOUR_MS)
+    assert short.streams == [1] and short.clocks
+    # another device is moved all the same
+    other = [*both, stretch(3, T0, FOREVER_MS, DAY_MS, stream=2)]
+    assert MovedRows(other, (T0, T0 + 99 * DAY_MS), DAY_MS).streams == [2]
+
+
+def test_rows_of_boot_that_are_no_numbers_are_left_out() -> None:
+    """A device may send anything as a row of its study."""
+    fields = {"boot_id": "a", "started_ms": T0, "wall_minus_boot_ms": 5, "synchronised": 0}
+    row = {"stream": 1, "device": "room", "boot": 1, "fields": json.dumps(fields)}
+    row |= dict.fromkeys(("began_ms", "from_ms", "to_ms", "doubt_ms"))
+    wrong: list[dict[str, Any]] = [
+        {},
+        {"boot_id": "a", "started_ms": "soon", "wall_minus_boot_ms": 5, "synchronised": 0},
+        fields | {"wall_minus_boot_ms": 2**60},
+        fields | {"started_ms": None},
+    ]
+    rows = [row, *(row | {"boot": 2 + n, "fields": json.dumps(one)} for n, one in enumerate(wrong))]
+    rows.append(row | {"stream": 7})  # a stream that does not count
+    connection: Any = Played(rows)
+    found = read_stretches(connection, T0, {1})
+    assert [(one.stream, one.boot, one.ahead_ms) for one in found] == [(1, 1, 0)]

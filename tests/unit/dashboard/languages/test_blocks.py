@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gettext as catalogues
+from concurrent.futures import ThreadPoolExecutor
 
 import jinja2
 import pytest
 
 from dashboard.languages import current
-from dashboard.languages.current import speaking
+from dashboard.languages.current import SOURCE, gettext, language, speaking
 from dashboard.languages.templates import TextBlocks
 
 
@@ -57,3 +58,16 @@ def test_an_expression_fills_its_places() -> None:
 def test_a_block_without_an_end_is_refused() -> None:
     with pytest.raises(jinja2.TemplateSyntaxError):
         written("{% trans %}a{% pluralize n %}b{% pluralize n %}c{% endtrans %}", n=1)
+
+
+def test_an_unknown_language_falls_back_to_english() -> None:
+    with speaking("tlh"):
+        assert language() == "tlh"
+        assert gettext("Not in any catalogue") == "Not in any catalogue"
+
+
+def test_a_language_ends_with_its_block_and_stays_in_its_thread() -> None:
+    with ThreadPoolExecutor(1) as other, speaking("de"):
+        assert language() == "de"
+        assert other.submit(language).result() == SOURCE
+    assert language() == SOURCE

@@ -7,9 +7,11 @@ from pydantic import ValidationError
 
 from dashboard.analysis.request import describe, query_of
 from dashboard.languages.current import speaking
-from dashboard.languages.figures import by_locale, decimal, general, percent, thousands
+from dashboard.languages.figures import by_locale, figure, file_size, thousands
 from dashboard.languages.names import (
+    capitalised,
     list_with_or,
+    moment,
     said,
     said_if_ours,
     said_of,
@@ -17,6 +19,8 @@ from dashboard.languages.names import (
     vital_in_text,
     vital_label,
     vital_short,
+    with_and,
+    words,
 )
 from edge_agent.core.errors import StudyError
 from edge_agent.core.texts import Message, listed
@@ -37,15 +41,6 @@ def test_emotions_are_translated_and_other_conditions_stay_as_typed() -> None:
         assert state_name("anger") == "Ärger"
         assert state_name("Study") == "Study"
         assert said_if_ours("Study") == "Study"
-
-
-def test_numbers_have_the_marks_of_the_language() -> None:
-    written = [decimal(1234.5, 1), general(0.25), thousands(12345), percent(0.125, 1)]
-    assert written == ["1234.5", "0.25", "12,345", "12.5 %"]
-    with speaking("de"):
-        written = [decimal(1234.5, 1), general(0.25), thousands(12345), percent(0.125, 1)]
-        assert written == ["1234,5", "0,25", "12.345", "12,5 %"]
-        assert by_locale("1,234.5") == "1.234,5"
 
 
 def test_a_message_is_said_with_its_parts() -> None:
@@ -78,3 +73,56 @@ def test_what_pydantic_refuses_is_said_in_the_language() -> None:
         assert "die Angabe sollte eine Zahl sein" in refused(window="x")
         assert "Weitere Angaben sind nicht erlaubt".lower()[:7] in refused(nothing="1").lower()
         assert "wird nicht getestet" in refused(family="x")
+
+
+AT_MS = 1_790_000_400_250  # 2026-09-21 14:20:00.250 UTC
+
+
+@pytest.mark.parametrize(
+    ("code", "number", "count", "size", "day", "when"),
+    [
+        ("en", "1234.6", "1,234,567", "3.4 MB", "2026-09-21", "2026-09-21 14:20 UTC"),
+        ("de", "1234,6", "1.234.567", "3,4 MB", "21.09.2026", "21.09.2026, 14:20 UTC"),
+        ("es", "1234,6", "1.234.567", "3,4 MB", "21 sept 2026", "21 sept 2026, 14:20 UTC"),
+    ],
+)
+def test_each_language_has_its_marks_and_dates(
+    code: str, number: str, count: str, size: str, day: str, when: str
+) -> None:
+    with speaking(code):
+        assert figure("%.1f", 1234.56) == number
+        assert thousands(1_234_567) == count
+        assert (file_size(999), file_size(3_400_000)) == ("999 B", size)
+        assert moment(AT_MS, "date") == day
+        assert moment(AT_MS) == when
+        assert moment(AT_MS, "time") == "14:20:00 UTC"
+
+
+def test_names_of_the_data_and_lists_are_said_in_the_language() -> None:
+    assert (words("heart_rate"), with_and(["a"]), with_and(["a", "b"])) == (
+        "heart rate",
+        "a",
+        "a and b",
+    )
+    with speaking("de"):
+        assert said("anger") == "Ärger"
+        assert said("P-01") == "P-01" and said("") == ""
+        assert words("heart_rate") == "Herzfrequenz"
+        assert with_and(["a", "b", "c"]) == "a, b und c"
+        assert capitalised("der Puls") == "Der Puls"
+    assert capitalised("der Puls") == "Der puls"
+
+
+@pytest.mark.parametrize(
+    ("english", "german"),
+    [
+        ("-1.5 and 1,234, of 2.5 (12.5 %)", "-1,5 and 1.234, of 2,5 (12,5 %)"),
+        ("p = .032. 5 readings, 1,2 and so on", "p = ,032. 5 readings, 1,2 and so on"),
+        ("1.5e-05", "1,5e-05"),
+        ("1,234,567.25", "1.234.567,25"),
+    ],
+)
+def test_only_the_marks_of_numbers_change_in_a_text(english: str, german: str) -> None:
+    assert by_locale(english) == english
+    with speaking("de"):
+        assert by_locale(english) == german

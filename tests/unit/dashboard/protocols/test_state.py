@@ -75,31 +75,20 @@ def test_answers_are_kept_with_the_stimulus_before_and_only_those_to_the_present
     made = new_state()
     run_to(made, 1, 21)
     made.answer(2, 5, instant(21))
-    made.answer(3, 7, instant(22))
+    for bad in (0, 10, -1, "5", True):
+        with pytest.raises(StudyError, match="choose a whole number from 1 to 9"):
+            made.answer(3, bad, instant(22))
+    made.answer(3, 9, instant(22))
     made.answer(3, 1, instant(22))
-    for bad in (0, 10, "joy", True):
-        with pytest.raises(StudyError, match="choose"):
-            made.answer(4, bad, instant(23))
     with pytest.raises(StudyError, match="choose one of neutral, .*contempt, none"):
         made.answer(4, "joy", instant(23))
     made.answer(4, "none", instant(23))
     assert [(r.condition, r.scale, r.value) for r in made.pending.reports] == [
-        ("anger", "valence", 7),
+        ("anger", "valence", 9),
         ("anger", "emotion", "none"),
     ]
     assert made.screen is SCREENS[5]
     assert made.answers == 2
-
-
-@pytest.mark.parametrize("bad", [0, 10, -1, "5", True])
-def test_a_value_that_is_not_on_the_scale_is_refused(bad: int | str) -> None:
-    made = new_state()
-    run_to(made, 1, 21)
-    with pytest.raises(StudyError, match="choose a whole number from 1 to 9"):
-        made.answer(3, bad, instant(22))
-    made.answer(3, None, instant(23))
-    assert made.pending.reports == []
-    assert made.screen is SCREENS[4]
 
 
 def test_a_break_closes_the_condition_and_the_rest_of_the_step_follows_it() -> None:
@@ -199,14 +188,6 @@ def test_ending_it_closes_what_is_open_and_says_why() -> None:
     assert (made.state, made.reason) == (RunState.ENDED, "by hand")
 
 
-def test_skipping_the_last_screen_in_a_break_finishes_it() -> None:
-    made = ProtocolState(SCREENS, instant(0), step=6, spent_s=2.0)
-    assert made.reason == "waiting for the participant"
-    made.skip(instant(1))
-    assert made.state is RunState.FINISHED
-    assert told(made)[-1] == (1.0, "note", "protocol: finished")
-
-
 KEYS = st.sampled_from(
     ["go", "pause", "set_ready", "set_absent", "skip", "repeat", "answer", "video", "tick"]
 )
@@ -260,52 +241,3 @@ def test_whatever_is_done_late_is_done_to_the_screen_that_is_due(act: str) -> No
     done[act]()
     assert made.position.step == (2 if act == "skip" else 1)
     assert (10.0, "stimulus_start", "anger") in told(made)
-
-
-def test_a_file_of_a_screen_that_has_passed_halts_nothing() -> None:
-    made = new_state()
-    run_to(made, 1, 14)
-    made.media_failed(1, instant(16))
-    made.media_ended(1, instant(16))
-    made.answer(1, 5, instant(16))
-    assert (made.is_running, made.position.step) == (True, 2)
-
-
-def test_each_screen_that_is_begun_counts_as_a_turn() -> None:
-    made = new_state()
-    turns = [made.step_seq]
-    run_to(made, 1, 11)
-    turns.append(made.step_seq)
-    made.repeat(instant(11))
-    turns.append(made.step_seq)
-    made.skip(instant(12))
-    turns.append(made.step_seq)
-    made.pause(instant(13))
-    made.go(instant(14))
-    turns.append(made.step_seq)
-    assert turns == [1, 2, 3, 4, 5]
-
-
-def test_it_runs_or_is_paused_or_is_through() -> None:
-    made = ProtocolState(SCREENS[:1], instant(0))
-    states = [made.state]
-    made.go(instant(0))
-    states.append(made.state)
-    made.set_ready(instant(0))
-    states.append(made.state)
-    made.pause(instant(1))
-    states.append(made.state)
-    made.go(instant(2))
-    run_to(made, 3, 12)
-    states.append(made.state)
-    assert states == [
-        RunState.PAUSED, RunState.PAUSED, RunState.RUNNING, RunState.PAUSED, RunState.FINISHED,
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("value", [1, 9])
-def test_both_ends_of_the_scale_are_answers(value: int) -> None:
-    made = new_state()
-    run_to(made, 1, 21)
-    made.answer(3, value, instant(22))
-    assert [report.value for report in made.pending.reports] == [value]

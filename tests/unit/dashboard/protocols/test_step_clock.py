@@ -23,7 +23,6 @@ from dashboard.protocols.state import Position, StepClock, StepEntry
 
 EXAMPLE = EXAMPLES / "three-conditions.toml"
 lengths = st.lists(st.one_of(st.none(), st.floats(0.5, 100)), min_size=1, max_size=8).map(tuple)
-waits = st.lists(st.floats(0, 60), max_size=12)
 
 
 def test_the_design_for_four_and_for_three_is_that_of_the_literature() -> None:
@@ -80,12 +79,6 @@ def test_a_protocol_in_its_given_order_has_one_row(tmp_path: Path) -> None:
     assert [s.title for s in screens_of(load_protocol(path), 0)] == ["rest"]
 
 
-def test_screens_have_titles_for_the_operator() -> None:
-    titles = [screen.title for screen in screens_of(load_protocol(EXAMPLE), 0)[:7]]
-    assert titles[:3] == ["baseline", "neutral", "take the pressure"]
-    assert titles[3:] == ["asks for valence", "asks for arousal", "asks for emotion", "rest"]
-
-
 def test_steps_follow_each_other_at_the_moment_they_are_due_however_late_one_looks() -> None:
     step_clock = StepClock((10.0, 5.0, None, 3.0))
     position = step_clock.run(Position(), 100.0)
@@ -106,24 +99,6 @@ def test_steps_follow_each_other_at_the_moment_they_are_due_however_late_one_loo
         step_clock.repeat(position, 1.0),
     ]
     assert over == [position] * 3
-
-
-@given(lengths, waits)
-def test_looking_often_or_once_comes_to_the_same(
-    seconds: tuple[float | None, ...], steps: list[float]
-) -> None:
-    step_clock = StepClock(seconds)
-    often = step_clock.run(Position(), 0.0)
-    now = 0.0
-    entries: list[StepEntry] = []
-    for wait in steps:
-        now += wait
-        often, some = step_clock.advance(often, now)
-        entries.extend(some)
-    once, all_entries = step_clock.advance(step_clock.run(Position(), 0.0), now)
-    assert often == once
-    assert tuple(entries) == all_entries
-    assert [entry.at for entry in entries] == sorted(entry.at for entry in entries)
 
 
 @given(lengths, st.lists(st.tuples(st.floats(0, 30), st.floats(0, 30)), max_size=8))
@@ -181,16 +156,3 @@ def test_whatever_is_pressed_the_place_stays_within_the_course(
         if left is not None and not step_clock.is_over(position):
             assert 0 <= left <= (seconds[position.step] or 0.0)
         assert not (step_clock.is_over(position) and position.since is not None)
-
-
-@given(lengths)
-def test_a_step_that_is_repeated_has_its_whole_length_again(
-    seconds: tuple[float | None, ...],
-) -> None:
-    step_clock = StepClock(seconds)
-    position, _ = step_clock.advance(step_clock.run(Position(), 0.0), 0.25)
-    again = step_clock.repeat(position, 0.25)
-    assert step_clock.remaining(again, 0.25) == seconds[0]
-    stopped = step_clock.repeat(step_clock.halt(position, 0.25), 0.25)
-    assert stopped == Position(0, 0.0, None)
-    assert step_clock.halt(stopped, 5.0) == stopped

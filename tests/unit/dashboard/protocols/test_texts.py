@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gettext as catalogues
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from dashboard.languages import current
+from dashboard.languages.current import speaking
 from dashboard.protocols.file import ProtocolError, load_protocol
-from dashboard.protocols.plan import from_json, screens_of, to_json
-from dashboard.protocols.runner import ProtocolRunner
+from dashboard.protocols.plan import Screen, ScreenKind, from_json, screens_of, to_json
+from dashboard.protocols.runner import ProtocolRunner, ProtocolView, text_of_screen, texts_for
 from dashboard.protocols.texts import POINT_NAMES, Texts
 from tests.support.dashboard import client_of, services_of, set_up
 
@@ -66,13 +71,6 @@ def test_what_is_left_out_is_in_its_language_and_a_step_keeps_its_own_words(tmp_
     assert Texts.model_validate({"language": "fr"}).ready == Texts().ready == "I am ready"
 
 
-@pytest.mark.parametrize(
-    ("language", "direction"), [("fa-IR", "rtl"), ("AR", "rtl"), ("de", "ltr"), ("arn", "ltr")]
-)
-def test_a_language_is_written_in_its_own_direction(language: str, direction: str) -> None:
-    assert Texts(language=language).direction == direction
-
-
 def test_signs_that_shape_words_are_no_control_characters(tmp_path: Path) -> None:
     texts = '[texts]\nvalence_low = "außerordent\u00adlich unangenehm"\nwelcome = "می\u200cخواهم"'
     found = load_protocol(protocol_file(tmp_path, texts)).texts
@@ -98,18 +96,9 @@ def test_signs_that_shape_words_are_no_control_characters(tmp_path: Path) -> Non
             ),
         ),
         (
-            'ready = "a\\nb"',
-            "line 3: texts, ready: a label is 1 to 80 printable characters on one line",
-        ),
-        (
-            'language = "deutsch, bitte"',
-            "line 3: texts, language = 'deutsch, bitte': string should match pattern",
-        ),
-        (
             'points = ["eins", "zwei"]',
             "line 3: texts, points = ['eins', 'zwei']: tuple should have at least 9 items",
         ),
-        ("listen = 3", "line 3: texts, listen = 3: input should be a valid string"),
     ],
 )
 def test_a_mistake_in_the_texts_is_told_with_key_value_and_line(
@@ -184,3 +173,47 @@ def test_no_word_of_english_is_left_where_every_text_was_given(
     )
     for name in in_scales:
         assert given[name].strip("«»") in page, "the questions are asked by the page's script"
+
+
+class Bracketed(catalogues.NullTranslations):
+    """Every text between brackets."""
+
+    def gettext(self, message: str) -> str:
+        return f"[{message}]"
+
+
+@dataclass(frozen=True)
+class View:
+    """As much of a running protocol as the texts depend on."""
+
+    texts: Texts
+    screens: tuple[Screen, ...]
+
+
+def view_of(texts: Texts, *written: str) -> ProtocolView:
+    screens = tuple(Screen(ScreenKind.REST, 10, text=text) for text in written)
+    return cast("ProtocolView", View(texts, screens))
+
+
+@pytest.fixture(autouse=True)
+def _german(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(current, "_texts", lambda _: Bracketed())
+    with speaking("de"):
+        yield
+
+
+def test_a_protocol_without_texts_is_in_the_participants_language() -> None:
+    plain = Texts()
+    texts = texts_for(view_of(plain, plain.rest, ""))
+    assert (texts.language, texts.ready, texts.points[0]) == ("de", "[I am ready]", "[one of nine]")
+    assert text_of_screen(view_of(plain, plain.rest), plain.rest) == f"[{plain.rest}]"
+
+
+@pytest.mark.parametrize(
+    "view",
+    [view_of(Texts(ready="Go")), view_of(Texts(), "Imagine a beach.")],
+    ids=["its table", "a screen"],
+)
+def test_a_protocol_with_texts_of_its_own_keeps_its_language(view: ProtocolView) -> None:
+    assert texts_for(view) == view.texts
+    assert text_of_screen(view, "Please rest.") == "Please rest."

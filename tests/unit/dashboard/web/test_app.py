@@ -173,16 +173,7 @@ def test_no_page_carries_inline_scripts_or_styles_or_addresses_outside(
     ada: TestClient, database: Path
 ) -> None:
     fill(database, minutes=5)
-    for path in (
-        "/live",
-        "/trends?range=1h",
-        "/study",
-        "/export",
-        "/health",
-        "/analysis",
-        "/login",
-        "/nothing",
-    ):
+    for path in ("/live", "/trends?range=1h", "/study", "/analysis", "/login", "/nothing"):
         text = ada.get(path).text
         assert "<style" not in text and " style=" not in text and " onclick=" not in text, path
         assert "http://" not in text.replace("http://127.0.0.1", "") and "https://" not in text, (
@@ -263,6 +254,8 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_before_anything_is_recorded_every_page_says_what_to_do(ada: TestClient) -> None:
     assert ada.get("/").headers["location"] == "/live"
+    assert ada.get("/docs").status_code == 404
+    assert ada.get("/favicon.ico").headers["content-type"].startswith("image/svg+xml")
     assert "No readings yet" in ada.get("/live").text
     assert "has not recorded anything yet" in ada.get("/trends").text
     assert "needs a participant whose consent" in ada.get("/study").text
@@ -270,39 +263,8 @@ def test_before_anything_is_recorded_every_page_says_what_to_do(ada: TestClient)
     assert "has not recorded anything yet" in ada.get("/health").text
 
 
-def test_health_tells_the_size_of_the_timeline_and_that_no_agent_runs(
-    ada: TestClient, database: Path
-) -> None:
-    fill(database, minutes=2)
-    answer = ada.get("/api/v1/health").json()
-    assert answer["agent"] is None and answer["database_bytes"] > 0
-    assert answer["counts"]["expression"] > 0 and answer["first"] < answer["last"]
-
-
 def test_liveness_tells_strangers_nothing_but_that_it_answers(stranger: TestClient) -> None:
     assert stranger.get("/healthz").json() == {"status": "ok"}
-
-
-def test_plotly_is_served_from_this_machine_compressed_and_kept_for_ever(
-    stranger: TestClient,
-) -> None:
-    page = stranger.get("/setup").text
-    address = page.split('name="plotly-script" content="')[1].split('"')[0]
-    compressed = stranger.get(address)
-    assert (
-        compressed.headers["content-encoding"] == "gzip"
-        and "immutable" in compressed.headers["cache-control"]
-    )
-    plain = stranger.get(address, headers={"accept-encoding": "identity"})
-    assert "content-encoding" not in plain.headers and plain.content == compressed.content
-
-
-def test_the_api_describes_itself_to_those_who_are_logged_in(ada: TestClient) -> None:
-    document = ada.get("/api/v1/openapi.json").json()
-    assert "/api/v1/trends" in document["paths"] and "/api/v1/session/markers" in document["paths"]
-    assert all(path.startswith("/api/v1/") for path in document["paths"])
-    assert ada.get("/docs").status_code == 404
-    assert ada.get("/favicon.ico").headers["content-type"].startswith("image/svg+xml")
 
 
 def test_a_body_that_would_fill_the_memory_is_refused_before_anybody_asks_for_a_login(
@@ -316,9 +278,7 @@ def test_a_body_that_would_fill_the_memory_is_refused_before_anybody_asks_for_a_
         assert "larger than 1024 KiB" in answer.text
 
 
-@pytest.mark.parametrize(
-    "path", ["/login", "/readings/by-hand", "/study/participants", "/study/sessions", "/settings"]
-)
+@pytest.mark.parametrize("path", ["/login", "/study/participants", "/settings"])
 def test_a_form_of_too_many_fields_is_refused_with_a_short_page(ada: TestClient, path: str) -> None:
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     many = b"&".join(b"c%d=" % number for number in range(100_000))

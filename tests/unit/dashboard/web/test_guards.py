@@ -83,24 +83,6 @@ def test_a_file_of_readings_may_be_larger() -> None:
         app.take(scope_of("/readings/import"), [21 * MIB, 1])
 
 
-def test_what_is_no_request_is_passed_on_as_it_came() -> None:
-    passed: list[tuple[object, ...]] = []
-
-    async def app(*given: object) -> None:
-        passed.append(given)
-
-    async def receive() -> Message:
-        return {}
-
-    async def send(_message: Message) -> None:
-        return
-
-    scope: Scope = {"type": "lifespan"}
-    asyncio.run(BodyLimit(app)(scope, receive, send))
-    asyncio.run(SecurityHeaders(app)(scope, receive, send))
-    assert passed == [(scope, receive, send)] * 2
-
-
 def headers_after(response: PlainTextResponse) -> Headers:
     """The headers that a browser gets with a response."""
     sent: list[Message] = []

@@ -136,24 +136,6 @@ def test_the_agent_has_one_reader_while_somebody_listens_and_none_after(
     asyncio.run(listen())
 
 
-def test_what_an_agent_said_that_has_gone_is_not_shown_to_a_new_listener(tmp_path: Path) -> None:
-    async def listen() -> None:
-        server = LiveServer(tmp_path / SOCKET_NAME)
-        server.start()
-        fan_out = LiveFanOut(tmp_path / SOCKET_NAME, asyncio.Event())
-        with fan_out.listen() as first:
-            server.publish(number(1))
-            await heard(first, number(1))
-            server.stop()
-            await heard(first, {"type": "agent", "state": "offline"})
-            with fan_out.listen() as later:
-                given = [data_of(event) for event in await later.take(DEADLINE_S)]
-                assert given == [{"type": "agent", "state": "offline"}]
-        assert server.join(DEADLINE_S)
-
-    asyncio.run(listen())
-
-
 def test_a_page_knows_from_its_first_moment_whether_an_agent_runs(tmp_path: Path) -> None:
     async def come_and_go() -> None:
         fan_out = LiveFanOut(tmp_path / SOCKET_NAME, asyncio.Event())
@@ -168,6 +150,9 @@ def test_a_page_knows_from_its_first_moment_whether_an_agent_runs(tmp_path: Path
             server.stop()
             await heard(listener, {"type": "agent", "state": "offline"})
             assert fan_out.is_agent_away()
+            with fan_out.listen() as later:
+                given = [data_of(event) for event in await later.take(DEADLINE_S)]
+                assert given == [{"type": "agent", "state": "offline"}], "nothing of before"
         assert server.join(DEADLINE_S)
         assert fan_out.is_agent_away()
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import pytest
 
-from dashboard.languages.figures import file_size
 from dashboard.languages.names import duration
-from dashboard.web.rendering import local_time
+from dashboard.web import routes
+from dashboard.web.rendering import find_pages, local_time, navigation_of
 
 
 @pytest.mark.parametrize(
@@ -25,13 +28,6 @@ def test_lengths_of_time_are_written_in_two_units_at_most(ms: int | None, text: 
     assert duration(ms) == text
 
 
-@pytest.mark.parametrize(
-    ("size", "text"), [(0, "0 B"), (999, "999 B"), (4_096, "4.1 kB"), (3_400_000_000, "3.4 GB")]
-)
-def test_sizes_are_written_with_their_unit(size: int, text: str) -> None:
-    assert file_size(size) == text
-
-
 def test_times_are_utc_until_the_page_puts_them_into_the_readers_zone() -> None:
     assert str(local_time(1_790_000_400_250)) == (
         '<time datetime="2026-09-21T14:20:00.250Z" data-local="datetime">'
@@ -39,3 +35,36 @@ def test_times_are_utc_until_the_page_puts_them_into_the_readers_zone() -> None:
     )
     assert "2026-09-21</time>" in local_time(1_790_000_400_000, "date")
     assert local_time(None) == "–"
+
+
+def test_pages_are_found_and_stand_in_the_order_of_their_positions() -> None:
+    pages = find_pages(routes)
+    names = {page.module.removeprefix("dashboard.web.routes.") for page in pages}
+    assert {"live", "study", "sessions", "protocol"} <= names
+    entries = navigation_of(pages)
+    assert entries[0].title == "Live" and entries[-1].title == "Audit"
+    assert len({entry.position for entry in entries}) == len(entries), "two entries in one place"
+    assert all(entry.icon.startswith("M") for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("x = 1", "needs an APIRouter"),
+        pytest.param(
+            "import fastapi, dashboard.web.rendering as pages\nrouter = fastapi.APIRouter()\n"
+            "NAVIGATION = pages.NavigationEntry('Live', '/live', 1, 'M')",
+            "the navigation leads to /live, which is no route here",
+        ),
+    ],
+)
+def test_a_module_that_is_no_page_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, fault: str
+) -> None:
+    package = tmp_path / f"pages_{abs(hash(text))}"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "odd.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TypeError, match=rf"{package.name}.odd: .*{fault}"):
+        find_pages(importlib.import_module(package.name))

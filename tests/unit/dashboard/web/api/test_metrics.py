@@ -120,21 +120,6 @@ def test_an_agent_that_stopped_is_a_gap_and_a_growing_age(
     assert [b - a for a, b in zip(*ages, strict=True)] == pytest.approx([60.0, 60.0])
 
 
-def test_an_agent_that_hangs_is_not_up(
-    stranger: TestClient,
-    secret: str,
-    database: Path,
-    agent: LiveServer,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    at = clock.now()
-    agent.publish({"type": "health"} | report(database, at, fps=14.5))
-    monkeypatch.setattr(clock, "now", lambda: at.shifted(40.0))
-    found = collect(stranger, secret)
-    assert found["agent_up", ()] == 0 and found["agent_report_age_seconds", ()] == 40
-    assert ("camera_fps", ()) not in found
-
-
 def test_the_older_text_is_given_to_who_asks_for_nothing_else(
     stranger: TestClient, secret: str
 ) -> None:

@@ -15,13 +15,9 @@ from tests.support.timeline import START_MS
 SESSION = {"participant": "P-01", "purpose": "research", "start": START_MS, "end": START_MS + 1}
 BODIES: list[tuple[str, dict[str, Any], str]] = [
     ("/api/v1/session/markers", {"kind": "note", "label": "x"}, "at"),
-    ("/api/v1/session/markers", {"kind": "note", "label": "x"}, "session"),
-    ("/api/v1/session/markers", {"kind": "note", "label": "x"}, "sent_ms"),
     ("/api/v1/session/end", {}, "session"),
-    ("/api/v1/exports", {"format": "json"}, "start"),
     ("/api/v1/exports", {"format": "json"}, "end"),
     ("/api/v1/participants/P-01/consents", {"text_version": "1"}, "given"),
-    ("/api/v1/sessions", SESSION, "start"),
     ("/api/v1/sessions", SESSION, "end"),
     ("/api/v1/preregistrations", {"stopping": "then"}, "people"),
 ]
@@ -35,7 +31,7 @@ def ada(tmp_path: Path) -> Iterator[TestClient]:
         yield set_up(client, tmp_path)
 
 
-@pytest.mark.parametrize("value", ["1", True, False])
+@pytest.mark.parametrize("value", ["1", True])
 @pytest.mark.parametrize(("path", "body", "field"), BODIES)
 def test_a_text_and_a_truth_value_are_no_numbers(
     ada: TestClient, path: str, body: dict[str, Any], field: str, value: object
@@ -60,10 +56,3 @@ def test_a_whole_number_may_be_written_with_a_point(ada: TestClient) -> None:
     """JSON Schema counts 12.0 as a whole number."""
     answer = ada.post("/api/v1/preregistrations", json={"people": 12.0, "stopping": "then"})
     assert (answer.status_code, answer.json()["document"]["people"]) == (201, 12)
-
-
-def test_a_form_and_an_address_go_on_with_texts(ada: TestClient) -> None:
-    form = {"people": " 12 ", "stopping": "then", "question": ""}
-    assert ada.post("/plan/preregistrations", data=form).status_code == 303
-    assert ada.get("/api/v1/preregistrations").json()[0]["document"]["people"] == 12
-    assert ada.get("/api/v1/export?format=json&session=1&start=0").status_code == 200

@@ -4,7 +4,6 @@ said.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.core.study import Purpose
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.copies import PLACE_MARK, copy_to_second_place
-from tests.support.commands import affect_edge
 from tests.support.dashboard import add_session, client_of, fill, services_of, set_up
 from tests.support.timeline import query
 
@@ -98,28 +96,6 @@ def test_the_page_of_the_last_protocol_forgets_who_was_erased(
     assert ada.post(ERASE, data={"typed": "P-01"}).status_code == 200
     assert ada.get("/protocol").headers["location"] == "/study"
     assert query(database, "SELECT count(*) FROM protocol_run") == [(0,)]
-
-
-def test_the_command_erases_too_and_says_what(database: Path, tmp_path: Path) -> None:
-    refused = affect_edge("participant", "erase", "P-02", "--confirm", "P-02", "--data", tmp_path)
-    assert refused.code == 1
-    assert refused.err == "affect-edge: There is no participant 'P-02'; nothing was erased.\n"
-    done = affect_edge("participant", "erase", "P-01", "--confirm", "p-01", "--data", tmp_path)
-    assert (done.code, done.out.startswith("Erased: 1 sessions, ")) == (0, True), done.err
-    assert "P-01" not in done.out + done.err
-    assert query(database, "SELECT actor FROM audit WHERE action = 'participant_erase'") == [
-        ("command line",)
-    ]
-
-
-def test_the_command_says_it_as_json(database: Path, tmp_path: Path) -> None:
-    assert database.exists()
-    done = affect_edge(
-        "participant", "erase", "P-01", "--confirm", "P-01", "--json", "--data", tmp_path
-    )
-    found = json.loads(done.out)
-    assert found["rows"]["session"] == 1
-    assert found["compacted"] is False
 
 
 def test_copies_that_could_not_be_reached_are_said(ada: TestClient, database: Path) -> None:

@@ -15,7 +15,6 @@ from dashboard.web.guards.permissions import REQUESTS_A_MINUTE, WRONG_TOKENS
 from edge_agent.core.clock import now
 from edge_agent.core.readings import MAX_BYTES
 from edge_agent.core.study import Purpose
-from edge_agent.core.vitals import VitalKind
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import client_of, consenting, services_of, set_up
 from tests.support.security.tokens import make_token
@@ -84,16 +83,6 @@ def test_readings_are_taken_and_each_is_told_what_became_of_it(
     ]
 
 
-def test_readings_without_a_time_that_come_at_once_are_all_kept(
-    client: TestClient, secret: str, tmp_path: Path
-) -> None:
-    beats = [{"kind": "rr_interval", "value": 800 + n, "unit": "ms"} for n in range(100)]
-    assert hand_in(client, secret, beats).json()["taken"] == 100
-    assert [round(value * 1000) for _, value, _, _ in stored(tmp_path)] == list(range(800, 900)), (
-        "in order"
-    )
-
-
 def test_when_every_reading_is_refused_the_request_is(
     client: TestClient, secret: str, tmp_path: Path
 ) -> None:
@@ -101,19 +90,6 @@ def test_when_every_reading_is_refused_the_request_is(
     assert answer.status_code == 422
     assert answer.json()["results"][0]["reason"] == "value: 'fast' is not a number."
     assert stored(tmp_path) == []
-
-
-def test_words_may_have_capitals_and_a_kind_that_is_none_is_told_all_that_there_are(
-    client: TestClient, secret: str, tmp_path: Path
-) -> None:
-    loud = {"kind": "HEART_RATE", "value": 72, "unit": "/MIN", "flags": ["MANUAL"]}
-    assert hand_in(client, secret, loud).json()["taken"] == 1
-    assert stored(tmp_path) == [("heart_rate", 72.0, "http:bridge", "manual")]
-    answer = hand_in(client, secret, {"kind": "HEARTRATE", "value": 72})
-    assert answer.status_code == 422
-    (result,) = answer.json()["results"]
-    assert result["field"] == "kind"
-    assert result["reason"] == f"kind: 'HEARTRATE' is not one of {', '.join(VitalKind)}."
 
 
 def test_where_only_sessions_are_recorded_readings_outside_of_them_are_refused(
@@ -149,9 +125,7 @@ def test_a_login_is_no_token_and_a_token_is_no_login(
     assert page.status_code == 303 and page.headers["location"].startswith("/login")
 
 
-@pytest.mark.parametrize(
-    "header", ["Bearer wrong", "Bearer ", "Basic YTpi", "Bearer \u00e9", "bearer", ""]
-)
+@pytest.mark.parametrize("header", ["Bearer wrong", "Bearer ", "Basic YTpi", "Bearer \u00e9"])
 def test_a_wrong_token_is_refused(client: TestClient, header: str) -> None:
     headers = {"Authorization": header.encode("latin-1")}
     assert client.post(PATH, json=READING, headers=headers).status_code == 401  # type: ignore[arg-type]
@@ -162,7 +136,6 @@ def test_a_revoked_token_is_refused_at_once(
 ) -> None:
     assert hand_in(client, secret, READING).status_code == 200
     tokens.revoke(tokens.all()[0].id, "ada")
-    tokens.revoke(4711, "ada")
     answer = hand_in(client, secret, READING)
     assert (answer.status_code, answer.json()["detail"]) == (
         401,
@@ -193,13 +166,9 @@ def test_a_token_may_only_ask_so_often(client: TestClient, secret: str) -> None:
     ("headers", "status"),
     [
         ({"Content-Type": "text/plain"}, 415),
-        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
-        ({"Content-Type": "multipart/form-data"}, 415),
         ({"Content-Type": ""}, 415),
         ({"Content-Type": "application/json; charset=utf-8"}, 200),
-        ({"Content-Type": "APPLICATION/JSON"}, 200),
         ({"Content-Encoding": "gzip"}, 415),
-        ({"Content-Encoding": "identity"}, 200),
     ],
 )
 def test_only_plain_json_is_read(
@@ -211,9 +180,7 @@ def test_only_plain_json_is_read(
 @pytest.mark.parametrize(
     ("body", "status", "said"),
     [
-        (b"", 400, "payload: is not JSON"),
         (b"{", 400, "payload: is not JSON"),
-        (b"\xff", 400, "payload: is not UTF-8 text (byte 0)."),
         (b"[]", 400, "payload: of 0 readings is not allowed. Send 1 to 1000."),
         (b"[" * 100_000, 400, "payload: is nested too deeply"),
         (b" " * (MAX_BYTES + 1), 413, "The request is larger than 256 KiB"),
@@ -226,15 +193,3 @@ def test_a_body_that_is_no_list_of_readings_is_refused(
     answer = hand_in(client, secret, body)
     assert answer.status_code == status
     assert said in answer.json()["detail"]
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("value", "72"), ("value", True), ("flags", "manual"), ("flags", "")]
-)
-def test_a_text_in_the_place_of_a_number_or_a_list_is_refused(
-    client: TestClient, secret: str, field: str, value: object, tmp_path: Path
-) -> None:
-    answer = hand_in(client, secret, READING | {field: value})
-    assert answer.status_code == 422
-    assert f"{field}: {value!r}" in answer.json()["results"][0]["reason"]
-    assert query(tmp_path / "affect-edge.db", "SELECT count(*) FROM vital") == [(0,)]

@@ -23,11 +23,6 @@ def use_model(folder: Path, name: str, sha256: str) -> None:
         )
 
 
-def test_before_the_agent_ran_the_page_says_what_to_do(ada: TestClient) -> None:
-    assert ada.get("/api/v1/models").json() == []
-    assert "Start it with <code>affect-edge run" in ada.get("/models").text
-
-
 def test_a_model_is_shown_with_what_its_card_says(ada: TestClient, tmp_path: Path) -> None:
     card = read_card(find_model("expression-accurate"))
     use_model(tmp_path, card.name, card.sha256)

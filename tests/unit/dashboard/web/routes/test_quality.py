@@ -43,15 +43,6 @@ def test_the_page_says_whether_the_session_is_fit_and_what_to_mend(
     assert f'href="/study/sessions/{session}/quality"' in ada.get(f"/study/sessions/{session}").text
 
 
-def test_a_session_of_which_nothing_was_recorded_has_a_page_too(
-    ada: TestClient, tmp_path: Path
-) -> None:
-    number = add_session(DashboardOptions(data=tmp_path).database)
-    page = ada.get(f"/study/sessions/{number}/quality").text
-    assert "not fit for analysis because of the face and readings" in page
-    assert "No gap" in page
-
-
 def test_programs_get_the_same_over_http_and_from_the_command(
     ada: TestClient, session: int, tmp_path: Path
 ) -> None:

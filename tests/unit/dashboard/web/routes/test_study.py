@@ -62,16 +62,6 @@ def test_the_rules_of_the_study_are_explained_where_they_are_broken(ada: TestCli
     )
 
 
-def test_a_session_can_be_run_by_a_program(ada: TestClient, database: Path) -> None:
-    add_session(database)
-    new = {"participant": "P-01", "purpose": "research", "name": "by program"}
-    started = ada.post("/api/v1/session", json=new)
-    assert started.status_code == 201 and started.json()["session"]["name"] == "by program"
-    assert ada.post("/api/v1/session", json=new).status_code == 409
-    assert ada.get("/api/v1/session").json()["session"]["end"] is None
-    assert ada.post("/api/v1/session/end").json()["session"] is None
-
-
 def test_what_is_handed_in_twice_is_done_once(ada: TestClient) -> None:
     form = {"code": "", "once": "key of one form"}
     places = {ada.post("/study/participants", data=form).headers["location"] for _ in range(2)}
@@ -92,17 +82,6 @@ def test_what_is_handed_in_twice_is_done_once(ada: TestClient) -> None:
     assert ada.post("/api/v1/session/end", json={"session": 1}).json()["session"] is None
     assert ada.post("/api/v1/session/end").status_code == 409
     assert "Choose the participant" in ada.post("/study/sessions", data={"purpose": "x"}).text
-
-
-def test_a_withdrawn_consent_bars_further_sessions(ada: TestClient, database: Path) -> None:
-    add_session(database)
-    assert (
-        ada.post("/study/participants/P-01/withdraw").headers["location"]
-        == "/study/participants/P-01/erase"
-    )
-    assert "withdrawn" in ada.get("/study").text
-    answer = ada.post("/study/sessions", data={"participant": "P-01", "purpose": "research"})
-    assert answer.status_code == 409
 
 
 def test_only_the_configured_purposes_are_offered_and_taken(tmp_path: Path) -> None:

@@ -32,15 +32,6 @@ def test_trends_draw_the_chosen_range_and_mark_simulated_data(
     }
 
 
-@pytest.mark.parametrize(("minutes", "key"), [(0, "24h"), (5, "10m"), (40, "1h")])
-def test_trends_open_on_a_range_that_fits_what_is_recorded(
-    ada: TestClient, database: Path, minutes: int, key: str
-) -> None:
-    if minutes:
-        fill(database, minutes=minutes)
-    assert f'href="/trends?range={key}" aria-current' in ada.get("/trends").text
-
-
 def test_a_range_of_ones_own_is_kept_and_an_empty_one_refused(
     ada: TestClient, database: Path
 ) -> None:

@@ -33,23 +33,6 @@ def test_a_token_is_shown_once_listed_and_revoked(ada: TestClient) -> None:
     assert "revoked" in ada.get("/tokens").text
 
 
-@pytest.mark.parametrize(
-    ("form", "problem"),
-    [
-        ({"name": "", "scope": "read"}, "1 to 40 printable characters"),
-        ({"name": "x"}, "at least one thing"),
-        ({"name": "x", "scope": "markers", "role": "viewer"}, "markers needs a token"),
-        ({"name": "x", "scope": "read", "days": "-1"}, "given: -1"),
-    ],
-)
-def test_what_cannot_be_made_is_said_and_the_form_stays_filled(
-    ada: TestClient, form: dict[str, str], problem: str
-) -> None:
-    answer = ada.post("/tokens", data=form)
-    assert answer.status_code == 422 and problem in answer.text
-    assert f'value="{form["name"]}"' in answer.text and "secret" not in answer.text
-
-
 def test_a_token_outlives_no_request_stream_longer_than_itself(ada: TestClient) -> None:
     """A stream looks again whether what let it in still holds: here, at once."""
     from dashboard.web.login import still_holds
