@@ -331,9 +331,7 @@ def load_base(path: Path, network: ExpressionNetwork, grey: tuple[float, float])
     """
     if path.suffix in (".tflite", ".json"):
         if not isinstance(network, MobileNet):
-            raise RecipeError(
-                f"--weights {path}: is a base for architecture mobilenet alone"
-            )
+            raise RecipeError(f"--weights {path}: is a base for architecture mobilenet alone")
         load_mobilenet(path, network, grey)
         return
     if path.is_dir():

@@ -12,7 +12,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -379,7 +379,8 @@ def _imports(connection: sqlite3.Connection) -> list[Import]:
     )
     spans = {number: its["session"] for number, its in read_numbers(connection).items()}
     sessions = {number: last - first + 1 for number, (first, last) in spans.items()}
-    return [Import(*row, sessions.get(row["id"], 0)) for row in rows]
+    found = [Import(*row) for row in rows]
+    return [replace(one, sessions=sessions.get(one.id, 0)) for one in found]
 
 
 def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:

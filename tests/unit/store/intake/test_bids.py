@@ -103,9 +103,9 @@ def test_a_data_set_of_ours_keeps_every_row_and_every_digit_of_the_analysis(
         rows = here.stored(sql)
         assert rows == query(there / "affect-edge.db", sql), table
         assert rows, table
-    here = analysed(here.folder, capsys)
-    assert here == analysed(there, capsys)
-    assert here["comparisons"][0]["p"] is not None
+    answer = analysed(here.folder, capsys)
+    assert answer == analysed(there, capsys)
+    assert answer["comparisons"][0]["p"] is not None
 
 
 def test_a_row_twice_or_a_table_cut_off_is_refused_whole(

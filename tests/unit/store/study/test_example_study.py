@@ -69,7 +69,7 @@ def test_everybody_has_readings_and_anger_moves_the_heart(seeded: Path) -> None:
         condition: statistics.mean(map(statistics.mean, of_heart[condition].values()))
         for condition in CONDITIONS
     }
-    assert 2 < mean["anger"] - mean["neutral"] < 10
+    assert 2 < mean[Emotion.ANGER] - mean[Emotion.NEUTRAL] < 10
 
 
 def test_everybody_says_how_each_stimulus_was_and_most_felt_it(seeded: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ from training.expression.pretrained import (
 from training.expression.recipe import ExpressionRecipe
 from training.learning.recipe import load_recipe
 from training.networks.architectures import RegionAttentionNet, SmallResNet
-from training.networks.published import BLOCKS, MobileNet, PlainCnn, Vgg
+from training.networks.published import BLOCKS, Convolution, MobileNet, PlainCnn, Vgg
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -97,7 +98,8 @@ def test_a_base_of_another_network_is_refused(
 
 def write_graph(folder: Path) -> Path:
     """A TensorFlow.js graph of a MobileNet of a quarter of the width: filters of 1, biases of 0."""
-    nodes, constants = [], []
+    nodes: list[dict[str, Any]] = []
+    constants: list[dict[str, Any]] = []
     channels = 3
 
     def layer(name: str, op: str, *shape: int) -> None:
@@ -141,7 +143,7 @@ def test_a_base_of_tensorflow_js_takes_colours_of_0_to_255(tmp_path: Path) -> No
         grey = torch.full((1, 1, 48, 48), (130 / 255 - GREY[0]) / GREY[1])
         found = stem.norm(stem.conv(grey))
     assert torch.allclose(found, torch.tensor(colours * 9 * 0.5 + 0.5), rtol=1e-4)
-    last = network.blocks[-1][1]
+    last = [layer for layer in network.modules() if isinstance(layer, Convolution)][-1]
     assert last.norm.bias.tolist()[-2:] == [3.5, 4.0], "the last eight constants count upwards"
 
 
