@@ -22,12 +22,19 @@ from tests.support.timeline import query
 
 REACH_MS = 2500
 """Values are published when the label changes, or with the summary window of two seconds."""
+UNDER_WAY_MS = 1000
+"""A row has the time of its frame; the window counts it when it was read, on a busy machine later.
+
+It only says where a window may begin and end in the rows: their number and labels must be exact.
+"""
 AHEAD_MS = 100
 """A row is stamped when its frame was taken; clocks of two processes are read in turn."""
 NOBODY_MS = 400
 """*No face* begins when the participant was not seen for half a second."""
 LOST_MS = 500
 """A summary that waits in memory when its agent is killed is lost (docs/mqtt.md)."""
+LEAST_FRAMES = 5
+"""A window of two seconds has more, on a busy machine, too."""
 SKIPPED_MS = 50
 """Frames come every 67 ms; where rows are further apart, a frame showed no face."""
 RATE_MS = 65_000
@@ -176,8 +183,52 @@ class Beside:
             if end - AHEAD_MS <= change.at_ms <= end + REACH_MS and one["shares"]
             if abs(round(100 * one["shares"][label], 2) - float(change.state)) < 0.006
         ]
-        lost = any(one.begin - LOST_MS <= change.at_ms <= one.begin for one in self._away)
-        return "" if windows or lost else "no summary says so"
+        if not windows:
+            lost = any(one.begin - LOST_MS <= change.at_ms <= one.begin for one in self._away)
+            return "" if lost and self._share_of_rows(change, label) else "no summary says so"
+        if label == NO_FACE:  # no row tells of it
+            return ""
+        if any(self._counts(one, label) for one in windows):
+            return ""
+        shown = [round(one["shares"][label] * one["frames"]) for one in windows]
+        return f"{shown} frames of {[one['frames_with_face'] for one in windows]}, not by the rows"
+
+    def _share_of_rows(self, change: Change, label: str) -> bool:
+        """Tell whether rows in a row before a change have the label in a share that was shown.
+
+        For the last window of an agent that was killed before its summary was kept.
+        """
+        labels = [frame.label for frame in self._near(change.at_ms)]
+        runs = (
+            labels[first:last]
+            for first in range(len(labels))
+            for last in range(first + LEAST_FRAMES, len(labels) + 1)
+        )
+        shown = float(change.state)
+        if label == NO_FACE:  # no row tells of it; none at all says that there was a face
+            return shown == 0 or self._holes(change.at_ms) >= SKIPPED_MS
+        return any(abs(100 * run.count(label) / len(run) - shown) < 0.006 for run in runs)
+
+    def _counts(self, summary: dict[str, Any], label: str) -> bool:
+        """Tell whether as many rows in a row as the window has faces have the label as often.
+
+        The first and the last of them lie at the window's bounds, or were under way there.
+        """
+        shown = round(summary["shares"][label] * summary["frames"])
+        begins = self._bounds(summary["window"]["start"])
+        ends = self._bounds(summary["window"]["end"])
+        windows = [(first, first + summary["frames_with_face"]) for first in begins]
+        return any(
+            sum(frame.label == label for frame in self._frames[first:last]) == shown
+            for first, last in windows
+            if last in ends
+        )
+
+    def _bounds(self, at: str) -> range:
+        """Return the places in the rows at which a window may begin or end."""
+        at_ms = _ms(at)
+        earliest = bisect_left(self._times, at_ms - UNDER_WAY_MS)
+        return range(earliest, bisect_right(self._times, at_ms) + 1)
 
     def _vital(self, kind: VitalKind) -> Callable[[Change], str]:
         limit_s = STREAM_S if kind.spec.stream else SINGLE_S

@@ -276,7 +276,7 @@ def test_of_many_bad_rows_the_first_are_named(tmp_path: Path, data: Path) -> Non
     said = answer(file, data)
     assert (said["left_out"], len(said["reasons"]), said["duplicates"]) == (30, 10, 1)
     not_taken = [tuple(row.values()) for row in said["not_taken"]]
-    assert not_taken == [("export.xml", "value", 30, "give no reading")]
+    assert ("export.xml", "value", 30, "give no reading") in not_taken
 
 
 def test_a_full_disk_while_readings_are_kept_aside_is_said(

@@ -195,13 +195,14 @@ def view_of(texts: Texts, *written: str) -> ProtocolView:
     return cast("ProtocolView", View(texts, screens))
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _german(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(current, "_texts", lambda _: Bracketed())
     with speaking("de"):
         yield
 
 
+@pytest.mark.usefixtures("_german")
 def test_a_protocol_without_texts_is_in_the_participants_language() -> None:
     plain = Texts()
     texts = texts_for(view_of(plain, plain.rest, ""))
@@ -209,6 +210,7 @@ def test_a_protocol_without_texts_is_in_the_participants_language() -> None:
     assert text_of_screen(view_of(plain, plain.rest), plain.rest) == f"[{plain.rest}]"
 
 
+@pytest.mark.usefixtures("_german")
 @pytest.mark.parametrize(
     "view",
     [view_of(Texts(ready="Go")), view_of(Texts(), "Imagine a beach.")],
