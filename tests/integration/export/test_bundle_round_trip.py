@@ -38,7 +38,7 @@ def run(*words: object) -> Any:
 
 
 def analysed(folder: Path, capsys: pytest.CaptureFixture[str], state: str) -> Any:
-    words = ("--state", state, "--sensitivity", "--json", "--data", str(folder))
+    words = ("--state", str(state), "--sensitivity", "--json", "--data", str(folder))
     assert dashboard(["analyse", *words]) == 0
     return json.loads(capsys.readouterr().out)
 
