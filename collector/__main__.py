@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import signal
@@ -17,6 +16,7 @@ from collector.worker import HealthReport
 from edge_agent.cli.fleet import collect_options
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.errors import AffectEdgeError, MqttError
+from edge_agent.core.logs import log_to_stderr
 from edge_agent.core.process import SystemdNotifier
 from edge_agent.mqtt.broker import encryption, read_password
 
@@ -43,7 +43,7 @@ def collect(
     name: str | None,
 ) -> None:
     """Take the timelines of many appliances from a broker into PostgreSQL, until stopped."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    log_to_stderr(form="%(levelname)s %(message)s")
     import psycopg
 
     from collector.worker import Collector

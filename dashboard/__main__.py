@@ -4,7 +4,6 @@ and ``account`` without a browser.
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -15,6 +14,7 @@ import click
 
 from dashboard.commands.exit_codes import CONFIG, DATA, DONE, run_command
 from edge_agent.config.loading import load_settings
+from edge_agent.core.logs import PLAIN, log_to_stderr
 
 _COMMANDS = {
     "analyse": "dashboard.commands.analyse:main_analyse",
@@ -59,9 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     configuration.
     """
     words = sys.argv[1:] if arguments is None else arguments
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
-    )
+    log_to_stderr(form=PLAIN)
     if words and words[0] in _COMMANDS:
         # only the one that is asked for is loaded
         module, _, function = _COMMANDS[words[0]].partition(":")

@@ -168,7 +168,7 @@ def errors(
     return np.array(off)
 
 
-def judge(
+def evaluate(
     people: int, seed: int, rmssd_of: Callable[[Values], float], name: str
 ) -> dict[str, float]:
     """Judge all kinds of people under all kinds of artefacts, and print each."""
@@ -199,10 +199,10 @@ def judge(
 
 def measure(people: int, seed: int) -> dict[str, float]:
     """Return our figures, and those of NeuroKit2 where it is installed."""
-    figures = judge(people, seed, ours, "ours")
+    figures = evaluate(people, seed, ours, "ours")
     other = neurokits()
     if other is not None:
-        compared = judge(people, seed, other, "NeuroKit2")
+        compared = evaluate(people, seed, other, "NeuroKit2")
         figures |= {f"neurokit_{name}": value for name, value in compared.items()}
     return figures
 

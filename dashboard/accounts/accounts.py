@@ -17,9 +17,6 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
 from dashboard.accounts import passwords
 from dashboard.accounts.roles import (
     COLUMNS,
@@ -66,13 +63,12 @@ class Accounts:
         self._path = path
         self._login_ms = login_hours * 60 * _MINUTE_MS
         self._idle_ms = idle_minutes * _MINUTE_MS
-        self._hasher = PasswordHasher()
         self._note = Commands(path).note
 
     @functools.cached_property
     def _absent(self) -> str:
         """A hash that no password fits, as costly to check as any other."""
-        return self._hasher.hash(secrets.token_hex(16))
+        return passwords.hash_password(secrets.token_hex(16))
 
     def needs_setup(self) -> bool:
         """Tell whether nobody can log in with a password yet."""
@@ -92,7 +88,7 @@ class Accounts:
             _check_setup_code(connection, code)
         check_name(name)
         passwords.check_new_password(password, name)
-        password_hash = self._hasher.hash(password)
+        password_hash = passwords.hash_password(password)
         with write_dashboard(self._path) as connection:
             _check_setup_code(connection, code)
             connection.execute("DELETE FROM setting WHERE key = ?", (_SETUP_CODE,))
@@ -114,12 +110,9 @@ class Accounts:
             ).fetchone()
         has_password = row is not None and row["password_hash"] not in {NO_PASSWORD, WAITING}
         kept = row["password_hash"] if has_password else None
-        try:
-            # Costs the same time without an account or its password: no name can be found out.
-            self._hasher.verify(kept or self._absent, password[: passwords.PASSWORD_MAX + 1])
-        except (VerificationError, InvalidHashError) as error:
-            raise passwords.AccountError(passwords.WRONG) from error
-        if kept is None:  # pragma: no cover - the random password of the absent account was guessed
+        # costs the same time without an account or its password, so that no name can be found out
+        is_right = passwords.is_password(password, kept or self._absent)
+        if not is_right or kept is None:
             raise passwords.AccountError(passwords.WRONG)
         if row["disabled"] is not None:
             raise passwords.AccountError(passwords.DISABLED)
@@ -220,7 +213,7 @@ class Accounts:
         self, name: str, new: str, *, keep: str, actor: str, audit_line: tuple[str, str]
     ) -> None:
         passwords.check_new_password(new, name)
-        password_hash = self._hasher.hash(new)
+        password_hash = passwords.hash_password(new)
         with write_dashboard(self._path) as connection:
             connection.execute(
                 "UPDATE account SET password_hash = ?, must_change = 0, link_hash = NULL WHERE "
@@ -441,10 +434,6 @@ class Members:
         self._path = path
         self._note = Commands(path).note
 
-    @functools.cached_property
-    def _hasher(self) -> PasswordHasher:
-        return PasswordHasher()
-
     def all(self) -> list[Member]:
         """Return all accounts by name."""
         with read_dashboard(self._path) as connection:
@@ -496,7 +485,7 @@ class Members:
         name = name.strip()
         check_name(name)
         passwords.check_new_password(password, name)
-        password_hash = self._hasher.hash(password)
+        password_hash = passwords.hash_password(password)
         with write_dashboard(self._path) as connection:
             _refuse_taken(connection, name)
             made = insert_account(connection, name, password_hash, role)
@@ -610,7 +599,7 @@ class Members:
                 was changed.
         """
         passwords.check_new_password(password, self.holder_of(link).name)
-        password_hash = self._hasher.hash(password)
+        password_hash = passwords.hash_password(password)
         with write_dashboard(self._path) as connection:
             account = _holder(connection, link)
             connection.execute(

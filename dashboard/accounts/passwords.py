@@ -1,10 +1,13 @@
-"""Passwords that are good enough, codes that a person types once, and the texts of refusals."""
+"""Passwords and their hashes (Argon2id), codes typed once, and the texts of refusals."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 from collections.abc import Sequence
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
 
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.texts import N_, Message
@@ -49,6 +52,20 @@ def check_new_password(password: str, name: str) -> None:
     if judged["score"] < LEAST_SCORE:
         feedback = judged["feedback"]
         raise AccountError(_advice(feedback["warning"], feedback["suggestions"]))
+
+
+def hash_password(password: str) -> str:
+    """Return the Argon2id hash of a password, with its salt and costs."""
+    return PasswordHasher().hash(password)
+
+
+def is_password(password: str, kept: str) -> bool:
+    """Tell whether a password has the hash that was kept."""
+    try:
+        # what is longer than any password costs no more than the longest
+        return PasswordHasher().verify(kept, password[: PASSWORD_MAX + 1])
+    except (VerificationError, InvalidHashError):
+        return False
 
 
 def _advice(warning: str, suggestions: Sequence[str]) -> Message:

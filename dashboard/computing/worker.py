@@ -17,13 +17,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from dashboard.computing.tasks import answer_tasks
+from edge_agent.core.logs import PLAIN, log_to_stderr
 
 _PR_SET_DUMPABLE = 4  # of prctl(2)
 
 
 def main() -> None:
     """Answer the dashboard that started this process."""
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr(logging.WARNING, PLAIN)
     _step_back()
     answer_tasks(Connection(int(sys.argv[1])))
 

@@ -15,6 +15,7 @@ from edge_agent.cli import options as common
 from edge_agent.cli.appliance import TLS_FOLDER
 from edge_agent.cli.options import PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core.errors import BrokerAccountError
+from edge_agent.core.logs import log_to_stderr
 from edge_agent.store.gate.client import SOCKET
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _accounts(config: Path | None) -> BrokerAccounts:
         raise BrokerAccountError(
             "Only root can look after accounts at the broker; put sudo before the command."
         )
-    common.log_to_stderr(logging.WARNING)
+    log_to_stderr(logging.WARNING)
     settings, _folder = common.load(config, None)
     from edge_agent import __version__
     from edge_agent.appliance.broker_accounts import BrokerAccounts
@@ -154,7 +155,7 @@ def certificate(
     context: click.Context, config: Path | None, data: Path | None, if_used: bool
 ) -> None:
     """Make the dashboard's own certificate, or renew it, and show its fingerprint."""
-    common.log_to_stderr(logging.WARNING)
+    log_to_stderr(logging.WARNING)
     if context.invoked_subcommand:
         return
     settings, folder = common.load(config, data)
@@ -243,7 +244,7 @@ def install(here: Here, cert: Path | None, key: Path | None, lineage: Path | Non
 )
 def database_gate(config: Path | None, data: Path | None, address: Path) -> None:
     """Run the commands of a dashboard that may only read the database."""
-    common.log_to_stderr()
+    log_to_stderr()
     settings, folder = common.load(config, data)
     from edge_agent.core.process import StopSignals, SystemdNotifier
     from edge_agent.store.database.lock import lock_for_reading

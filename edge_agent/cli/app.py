@@ -24,9 +24,10 @@ from click.shell_completion import CompletionItem
 
 from edge_agent.cli import access, appliance, backup, export, models, pictures, study, vitals  # noqa: F401 - each of them adds its commands
 from edge_agent.cli.fleet import collect
-from edge_agent.cli.options import PATH, cli, load, log_to_stderr, place_options
+from edge_agent.cli.options import PATH, cli, load, place_options
 from edge_agent.cli.removed import add_removed
 from edge_agent.core.errors import AffectEdgeError, ConfigError
+from edge_agent.core.logs import log_to_stderr
 
 WORDS = Path(__file__).parent / "shell" / "dashboard_commands.json"
 NOTHING = {"takes": "nothing", "values": []}

@@ -18,6 +18,7 @@ from edge_agent.cli import options as common
 from edge_agent.cli.options import PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, CertificateError, StoreError
+from edge_agent.core.logs import log_to_stderr
 
 if TYPE_CHECKING:
     from edge_agent.alerts.sending import AlertOptions
@@ -51,7 +52,7 @@ def maintenance(here: Here, clock_is_right: bool) -> None:
 
     Each step is tried, whatever becomes of the others. Ends with 1 if one of them failed.
     """
-    common.log_to_stderr(logging.INFO)
+    log_to_stderr(logging.INFO)
     from edge_agent.store.database.schema import copies_beside
 
     settings, database = here.settings, here.database
@@ -249,7 +250,7 @@ def doctor(
     config: Path | None, data: Path | None, as_json: bool, deep: bool, bundle: Path | None
 ) -> None:
     """Find what is wrong on this machine, and say what to do."""
-    common.log_to_stderr(logging.CRITICAL)
+    log_to_stderr(logging.CRITICAL)
     from edge_agent.appliance.checks import Finding, problem
     from edge_agent.appliance.doctor import diagnose, exit_code
     from edge_agent.config.loading import load_right_part
@@ -299,7 +300,7 @@ def health(
     """
     if collector is not None:
         _collector_health(collector, part)
-    common.log_to_stderr(logging.CRITICAL)
+    log_to_stderr(logging.CRITICAL)
     settings, folder = common.load(config, data)
     from edge_agent.appliance.checks import agent_answers, dashboard_answers
 

@@ -15,6 +15,7 @@ from edge_agent.cli import options as common
 from edge_agent.cli.options import PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, BackupError, ConfigError
+from edge_agent.core.logs import log_to_stderr
 
 if TYPE_CHECKING:
     from edge_agent.appliance.archive import Manifest
@@ -102,7 +103,7 @@ def restore(
     Agent and dashboard must be stopped. What is here now is set aside, not deleted. Without FILE:
     list the copies of the database that are here, or complete a restore that was interrupted.
     """
-    common.log_to_stderr(logging.WARNING)
+    log_to_stderr(logging.WARNING)
     settings, places = places_of(config, data)
     from edge_agent.appliance.restore import finish_restore
 

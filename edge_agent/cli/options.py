@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -21,6 +19,7 @@ import click
 
 from edge_agent import __version__
 from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.logs import log_to_stderr
 
 if TYPE_CHECKING:
     from edge_agent.config.settings import Settings
@@ -123,14 +122,6 @@ def load(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
 
     settings = load_settings(config)
     return settings, at_home(data or settings.data.folder)
-
-
-def log_to_stderr(level: int = logging.INFO) -> None:
-    """Send the log to standard error; under systemd the journal adds the time."""
-    form = "%(asctime)s %(levelname)s %(message)s"
-    if "JOURNAL_STREAM" in os.environ:
-        form = "%(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=level, format=form, datefmt="%H:%M:%S", stream=sys.stderr, force=True)
 
 
 def timezone_option(command: Callable[P, None]) -> Callable[P, None]:

@@ -23,6 +23,7 @@ from edge_agent.cli.options import ACTOR, PATH, Here, cli, json_option, on_appli
 from edge_agent.cli.study import named, read_markers
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, PictureError
+from edge_agent.core.logs import log_to_stderr
 
 if TYPE_CHECKING:
     from edge_agent.config.settings import Settings
@@ -271,7 +272,7 @@ def analyse_video(
     the time of its recording: its second-by-second rows can be analysed with the readings of that
     time.
     """
-    common.log_to_stderr(logging.WARNING)
+    log_to_stderr(logging.WARNING)
     videos = find_videos(paths)
     start = chosen["start"]
     start_ms = None if start is None else common.instant_ms("--start", start, timezone)

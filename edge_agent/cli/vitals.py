@@ -19,6 +19,7 @@ import click
 from edge_agent.cli import options as common
 from edge_agent.cli.options import ACTOR, PATH, Here, cli, json_option, on_appliance
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.logs import log_to_stderr
 
 if TYPE_CHECKING:
     from edge_agent.core.readings import LocalTimes, VitalReading
@@ -49,7 +50,7 @@ def vitals() -> None:
 @json_option
 def vitals_scan(here: Here, seconds: float, as_json: bool) -> None:
     """Find Bluetooth sensors in reach, and print the lines to put into the configuration."""
-    common.log_to_stderr(logging.ERROR)
+    log_to_stderr(logging.ERROR)
     from edge_agent.vitals.sensor import scan_sensors
 
     sensors = scan_sensors(seconds, here.settings.vitals.bluetooth.adapter)

@@ -379,8 +379,8 @@ def _imports(connection: sqlite3.Connection) -> list[Import]:
     )
     spans = {number: its["session"] for number, its in read_numbers(connection).items()}
     sessions = {number: last - first + 1 for number, (first, last) in spans.items()}
-    found = [Import(*row) for row in rows]
-    return [replace(one, sessions=sessions.get(one.id, 0)) for one in found]
+    imports = [Import(*row) for row in rows]
+    return [replace(one, sessions=sessions.get(one.id, 0)) for one in imports]
 
 
 def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from contextlib import suppress
@@ -286,3 +287,28 @@ def known_cards(configured: Iterable[str] = ()) -> dict[str, str]:
             card = read_card(find_model(name))
             cards[card.sha256] = card.to_json()
     return cards
+
+
+def read_model(file: Path, card: ModelCard) -> bytes:
+    """Return the bytes of a TFLite file whose SHA-256 is the card's.
+
+    The same bytes are then run.
+    """
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{file}: no such file, but the card of {card.name!r} names it. Install the model "
+            "again."
+        ) from error
+    except OSError as error:
+        raise ModelError(
+            f"{file}: the model cannot be read ({error.strerror}). Check its permissions."
+        ) from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != card.sha256:
+        raise ModelError(
+            f"{file}: its SHA-256 is {digest}, the card says {card.sha256}. The file was changed "
+            "or damaged; install the model again."
+        )
+    return content

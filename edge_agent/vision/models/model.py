@@ -13,7 +13,6 @@ little memory and time, and what that dies of is said.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import resource
 import subprocess
@@ -37,6 +36,7 @@ from edge_agent.vision.models.card import (
     OutputCard,
     find_model,
     read_card,
+    read_model,
     shipped_models,
 )
 from edge_agent.vision.models.preparation import prepare
@@ -263,7 +263,7 @@ def load_model(
             "another."
         )
     file = card_path.with_name(card.file)
-    interpreter = open_interpreter(file, _read_checked(file, card), threads)
+    interpreter = open_interpreter(file, read_model(file, card), threads)
     if size is None or size == (card.input.width, card.input.height):
         return _tried(TFLiteModel(card, file, interpreter))
     resize_input(interpreter, card, size, file)
@@ -393,31 +393,6 @@ class _Output:
             )
         check_shape(detail, card.shape, f"output {card.name!r}", path)
         return cls(int(detail["index"]), *quantization(detail, path))
-
-
-def _read_checked(file: Path, card: ModelCard) -> bytes:
-    """Return the bytes of a TFLite file whose SHA-256 is the card's.
-
-    The same bytes are then run.
-    """
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError as error:
-        raise ModelError(
-            f"{file}: no such file, but the card of {card.name!r} names it. Install the model "
-            "again."
-        ) from error
-    except OSError as error:
-        raise ModelError(
-            f"{file}: the model cannot be read ({error.strerror}). Check its permissions."
-        ) from error
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != card.sha256:
-        raise ModelError(
-            f"{file}: its SHA-256 is {digest}, the card says {card.sha256}. The file was changed "
-            "or damaged; install the model again."
-        )
-    return content
 
 
 def _resized(card: ModelCard, size: tuple[int, int]) -> ModelCard:

@@ -10,7 +10,7 @@ import pytest
 from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
-from dashboard.accounts import accounts
+from dashboard.accounts import passwords
 from dashboard.web.settings import DashboardOptions
 from tests.support.dashboard import client_of, set_up
 
@@ -21,8 +21,7 @@ def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     paid in each of the hundreds that log in, it was half of what they took.
     """
     quick = partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1)
-    monkeypatch.setattr(accounts, "PasswordHasher", quick)
-    monkeypatch.setattr(accounts, "PasswordHasher", quick)
+    monkeypatch.setattr(passwords, "PasswordHasher", quick)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from dashboard.accounts import accounts as accounts_module
+from dashboard.accounts import passwords
 from dashboard.accounts.accounts import Accounts, create_login_link, ensure_setup_code
 from dashboard.accounts.passwords import AccountError, check_new_password
 from edge_agent.core.errors import StoreError
@@ -141,7 +142,7 @@ def test_nothing_secret_is_kept_readable(path: Path) -> None:
 
 
 def test_a_password_is_costly_to_guess(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accounts_module, "PasswordHasher", PasswordHasher)
+    monkeypatch.setattr(passwords, "PasswordHasher", PasswordHasher)
     make(path)
     (password_hash,) = query_dashboard(path, "SELECT password_hash FROM account")[0]
     # 64 MiB, three times, in four lanes: the second choice of RFC 9106, for small machines.

@@ -75,8 +75,9 @@ def test_an_export_of_a_range_holds_only_what_lies_in_it(path: Path, tmp_path: P
     assert told(out, "marker", "kind") == ["stimulus_start", "note"]
     assert seconds(out, "marker") == [120, 130]
     assert told(out, "gap", "reason") == ["stalled"]
-    (unfit,) = rows_of(out, "unfit")
-    assert (unfit["reason"], unfit["frames"], unfit["participant"]) == ("too_dark", "9", "P01")
+    (rejected,) = rows_of(out, "unfit")
+    said = (rejected["reason"], rejected["frames"], rejected["participant"])
+    assert said == ("too_dark", "9", "P01")
     later = tmp_path / "later"  # the stimulus of session 1 is over
     CSV.export(path, later, Choice(None, START_MS + 250_000))
     assert seconds(later, "marker") == [320, 330]
