@@ -28,6 +28,7 @@ FEWEST = 2
 FACES = ("edge_agent/cli/__init__.py", "edge_agent/__main__.py")
 """Modules that installers and people name."""
 PASSING = (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign)
+OPENERS = ("What", "Who", "That", "Where", "Whether", "How", "Which")
 PRODUCTS = ("edge_agent", "dashboard", "training", "collector")
 
 
@@ -40,17 +41,19 @@ class Row:
         value: the count, or the rate in 1,000 lines.
         bar: the most that is allowed.
         places: what was counted, each with its place.
+        at_least: whether the bar is the least that is wanted instead.
     """
 
     what: str
     value: float
     bar: float
     places: tuple[str, ...] = ()
+    at_least: bool = False
 
     @property
     def met(self) -> bool:
         """Whether the bar is met."""
-        return self.value <= self.bar
+        return self.value >= self.bar if self.at_least else self.value <= self.bar
 
 
 class Source:
@@ -214,6 +217,42 @@ def many_parameters(sources: Sequence[Source]) -> Row:
     return Row(f"functions with more than {PARAMETERS} parameters", len(places), 8, places)
 
 
+def docstrings_with_openers(sources: Sequence[Source]) -> Row:
+    """Count docstrings whose first word makes the reader wait for the subject."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    numbers = Counter(
+        source.name
+        for source in sources
+        if source.is_product
+        for node in ast.walk(source.tree)
+        if isinstance(node, documented)
+        if (ast.get_docstring(node) or "-").split(maxsplit=1)[0] in OPENERS
+    )
+    places = tuple(f"{name}: {number}" for name, number in numbers.most_common(10))
+    return Row("docstrings that begin with What, Who, That …", numbers.total(), 40, places)
+
+
+def comments(sources: Sequence[Source]) -> Row:
+    """Count comment lines in 1,000 lines of the products."""
+    lines = [line for source in sources if source.is_product for line in source.lines]
+    number = sum(line.lstrip().startswith("#") for line in lines)
+    share = round(1000 * number / len(lines), 1)
+    return Row("comment lines in 1,000 lines", share, 15, at_least=True)
+
+
+def documentation() -> Row:
+    """Count the words of the documentation; the cards of the models are apart."""
+    counts = Counter(
+        {
+            path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").split())
+            for path in tracked("*.md")
+            if "docs/models" not in path.as_posix()
+        }
+    )
+    places = tuple(f"{name}: {number}" for name, number in counts.most_common(10))
+    return Row("words of documentation", counts.total(), 70_000, places)
+
+
 def files_naming(words: Sequence[str], apart_from: Sequence[str]) -> tuple[str, ...]:
     """Return the files that whoever adds one like it must touch.
 
@@ -242,6 +281,9 @@ def measure() -> list[Row]:
         rate(sources, "tuple assignments", 2, is_tuple_assignment),
         rate(sources, "conditional expressions", 10, is_conditional_expression),
         many_parameters(sources),
+        docstrings_with_openers(sources),
+        comments(sources),
+        documentation(),
     ]
     for added in rules["added"]:
         names = files_naming(added["words"], added["apart_from"])
