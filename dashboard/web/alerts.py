@@ -1,4 +1,4 @@
-"""The alerts that stand, as every page shows them, and the threads that watch the agent and send.
+"""The open alerts on every page, and the threads that watch the agent and send messages.
 
 The agent cannot tell itself that it is gone or frozen; the dashboard does.
 """
@@ -46,7 +46,7 @@ FROZEN = N_(
 
 
 class AgentWatch(Worker):
-    """Looks twice a second whether the agent still speaks, over one connection that stays open.
+    """Checks twice a second over one open connection whether the agent still answers.
 
     Args:
         options: the rules.
@@ -77,7 +77,7 @@ class AgentWatch(Worker):
         return self._watch.unwritten
 
     def work(self) -> None:
-        """Look until stopped."""
+        """Watch the agent until stopped."""
         try:
             while not self.stopping.wait(STEP_S):
                 self._watch.step(clock.now())
@@ -126,7 +126,7 @@ class _WrittenByCommands(AlertLog):
         self._commands.end_alert(rule, ending, at)
 
     def note_delivery(self, alert: int, delivery: Delivery, *, kind: str | None = None) -> None:
-        """Write what became of a message."""
+        """Store the delivery of a message."""
         del kind
         self._commands.note_delivery(alert, delivery)
 
@@ -181,7 +181,7 @@ class DashboardAlerts:
             return self._open
 
     def unseen(self) -> list[AlertEntry]:
-        """Return those that nobody has acknowledged."""
+        """Return the open alerts that nobody has acknowledged."""
         return [alert for alert in self.standing() if alert.acknowledged_ms is None]
 
     async def refresh(self) -> None:
@@ -190,7 +190,7 @@ class DashboardAlerts:
             await run_in_threadpool(self.standing)
 
     def _mark(self) -> Mark:
-        """Return what changes whenever other alerts may stand."""
+        """Return a value that changes whenever the open alerts may have changed."""
         return self._quick.signature(), self._agent.unwritten
 
     def _read(self, mark: Mark) -> None:

@@ -45,7 +45,7 @@ class Present:
 
     @property
     def can_be_changed(self) -> bool:
-        """Whether there is a file that can be read as TOML."""
+        """Whether the configuration file exists and is valid TOML."""
         return self.file is not None and (bool(self.written) or not self.problem)
 
 
@@ -77,7 +77,7 @@ class Change:
 
     @property
     def command(self) -> str:
-        """The command that makes the change, for who may write the file."""
+        """The command that makes the change, for a user who may write the file."""
         return editing.command_for(self.before.path, self.values)
 
     def told(self) -> str:
@@ -206,7 +206,7 @@ def _refuse_closed(values: Mapping[str, Any]) -> None:
 
 
 def _without_gaps(value: Any) -> Any:
-    """Return rules without what they leave open: TOML knows no null."""
+    """Return rules without their null values: TOML has no null."""
     if isinstance(value, list):
         return [_without_gaps(one) for one in value]
     if isinstance(value, Mapping):
@@ -233,7 +233,7 @@ def text_of(value: Any) -> str:
 
 
 def typed(key: keys.Key, text: str) -> Any:
-    """Read a field of the form; what is no number stays a text, which the checks then refuse."""
+    """Parse a field of the form; a text that is no number is returned for the checks to refuse."""
     text = text.strip()
     if not text:
         return None
@@ -259,7 +259,7 @@ def fields_of(present: Present) -> dict[str, str]:
 
 
 def changes_of(present: Present, sent: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a form changes: keys that it has not, and those that stayed, are left alone."""
+    """Return the changes of a form, without keys that it lacks or that stayed the same."""
     changes: dict[str, Any] = {}
     for name, before in fields_of(present).items():
         key = next(one for one in keys.all_keys() if one.name == name)
@@ -300,7 +300,7 @@ def _of_rule(name: str, text: str) -> Any:
 
 
 def _number(text: str) -> int | float | str:
-    """Read a number as it is written; another text stays one."""
+    """Parse a number; a text that is no number is returned unchanged."""
     for kind in (int, float):
         try:
             return kind(text)

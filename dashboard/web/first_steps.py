@@ -26,7 +26,7 @@ Stripped = Annotated[str, StringConstraints(strip_whitespace=True)]
 
 
 class BrokerForm(BaseModel):
-    """What was typed.
+    """The form of the step for the broker.
 
     Attributes:
         host, port: of the broker.
@@ -44,7 +44,7 @@ class BrokerForm(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BrokerAnswer:
-    """What came of it.
+    """The result of trying the broker.
 
     Attributes:
         text: what was found, in English.
@@ -100,7 +100,7 @@ def try_broker(
 
 
 def _is_the_agents(password_file: Path | None) -> bool:
-    """Tell whether the password is there, and not for the dashboard to read."""
+    """Tell whether a password file exists that only the agent may read."""
     return password_file is not None and not os.access(password_file, os.R_OK)
 
 
@@ -138,7 +138,7 @@ def _typed(mqtt: MqttSettings, form: BrokerForm) -> MqttSettings:
 
 
 def _changes(mqtt: MqttSettings, form: BrokerForm) -> dict[str, Any]:
-    """Return the keys that were typed otherwise than they are configured."""
+    """Return the keys whose typed value differs from the configuration."""
     port: int | str = int(form.port) if form.port.isdecimal() else form.port
     typed = {
         "mqtt.host": (form.host, mqtt.host),
@@ -168,7 +168,7 @@ class Step(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a step was left."""
+    """The outcome of a step."""
 
     DONE = "done"
     SKIPPED = "skipped"
@@ -184,7 +184,7 @@ TITLES: Mapping[Step, str] = {
 
 
 class Progress:
-    """How far the first steps of this appliance are.
+    """The progress of the first steps on this appliance.
 
     Args:
         database: the database file, already migrated.

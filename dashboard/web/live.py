@@ -1,4 +1,4 @@
-"""The agent as this process hears it: its live feed and its preview.
+"""The connections of this process to the agent: its live feed and its preview.
 
 The agent has places for a few programs. The dashboard takes one of them and gives each message to
 every browser that listens.
@@ -39,7 +39,7 @@ WAITING = 64
 
 
 class Listener:
-    """One browser's event stream: what waits for it. Made by ``LiveFanOut.listen``."""
+    """The queue of events for one browser; made by ``LiveFanOut.listen``."""
 
     def __init__(self) -> None:
         self._waiting: list[str] = []
@@ -221,7 +221,7 @@ LEFT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Onlooker:
-    """Who looks on.
+    """The viewer of a preview.
 
     Attributes:
         name: of the account.
@@ -337,25 +337,25 @@ class Preview:
 
     @property
     def token(self) -> str:
-        """Of the login that looks on."""
+        """Token of the viewer's login."""
         return self._onlooker.token
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended; its end may still have to be written down."""
+        """Whether the preview has ended; the audit line of its end may still be missing."""
         return self._is_over
 
     @property
     def is_ending(self) -> bool:
-        """Whether nobody looks any more."""
+        """Whether the viewer has left or the preview has ended."""
         return self._is_over or self._has_left
 
     async def wait(self, within_s: float) -> None:
-        """Wait until it has ended, and its end is written down."""
+        """Wait until the preview has ended and its end is in the audit trail."""
         await asyncio.wait({self._task}, timeout=within_s)
 
     def prolong(self) -> None:
-        """Let it last a minute from now."""
+        """Extend the preview to a minute from now."""
         self._outgoing.write(MORE)
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
@@ -395,7 +395,7 @@ class Preview:
             log.error("the end of a preview could not be written down (%s): %s", told, error)
 
     def _say_end(self) -> None:
-        """Let the agent see at once that nobody looks."""
+        """Tell the agent at once that the viewer has left."""
         if not self._outgoing.is_closing():
             with contextlib.suppress(OSError):
                 self._outgoing.write_eof()

@@ -109,7 +109,7 @@ def still_holds(services: Services, key: str) -> bool:
 
 
 def account_of(request: Request) -> Account | None:
-    """Return who asks, looked up once in a request: of a token, where it brings one.
+    """Return the account of a request, looked up once; that of its token where it brings one.
 
     Raises:
         HTTPException: 401 for a token that is not in force, 429 after too many requests with it.
@@ -126,7 +126,7 @@ def account_of(request: Request) -> Account | None:
 
 
 def _of_login(request: Request, token: str) -> Account | None:
-    """Return whose login it is; nobody's, if a trusted proxy says that somebody else asks."""
+    """Return the account of the login; none if a trusted proxy names another user."""
     account = services(request).accounts.of_token(token) if token else None
     named = name_from_proxy(request, services(request).options.proxy)
     return None if account is not None and named not in {"", account.name} else account

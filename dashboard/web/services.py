@@ -52,7 +52,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class HalfLogin:
-    """The right password was given, and not yet the code of the second factor.
+    """A login that still needs the code of the second factor.
 
     Attributes:
         account: whose password it was.
@@ -149,7 +149,7 @@ def new_key() -> str:
 
 
 class Once:
-    """Remembers what became of each key; for forms that are sent and answered within minutes.
+    """Runs each form once: remembers the result of each form key for some minutes.
 
     Example:
         >>> once = Once()
@@ -265,7 +265,7 @@ class Services:
 
 
 def services(request: Request) -> Services:
-    """Return what the application was made with."""
+    """Return the services of the application."""
     return cast("Services", request.app.state.services)
 
 

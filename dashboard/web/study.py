@@ -1,4 +1,4 @@
-"""Which study a request is about: that of this appliance, or that of a device of a fleet."""
+"""The study of a request: that of this appliance, or that of a device of a fleet."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class ChosenStudy:
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The devices whose study it is; empty for this appliance's."""
+        """The devices of the study; empty for this appliance's study."""
         return tuple(name for name, _ in self.sites if name)
 
     @property
     def device(self) -> str:
-        """What people call it; empty for this appliance's."""
+        """The names of the devices, as text; empty for this appliance's study."""
         return ", ".join(self.chosen)
 
     @property
@@ -68,12 +68,12 @@ class ChosenStudy:
 
     @property
     def reader(self) -> Reader:
-        """Reads it; of several devices what an analysis asks."""
+        """The reader of the study; for several devices, of what an analysis needs."""
         return reader_of(self.sites)
 
     @property
     def study(self) -> Study:
-        """Its participants and sessions; for reading, for a copy is deleted again."""
+        """The participants and sessions, read-only: a device's database here is a copy."""
         return Study(self.database)
 
     def address(self, path: str) -> str:

@@ -47,7 +47,7 @@ _AT_ONCE = 32
 
 
 class Phase(IntEnum):
-    """What a connection is doing; the lower, the sooner it gives way to another."""
+    """The phase of a connection; the one with the lowest phase is closed first to make room."""
 
     NEW = 0
     BETWEEN = 1
@@ -84,7 +84,7 @@ class Connection:
 
 
 class ConnectionGuard:
-    """The open connections of one server, and who has to go.
+    """The open connections of one server; it decides which are closed to make room.
 
     Args:
         clock: seconds, never going back.
@@ -107,7 +107,7 @@ class ConnectionGuard:
         self._closed = 0
 
     def admit(self, accepted: socket.socket, peer: tuple[Any, ...]) -> bool:
-        """Take a new connection in, if need be in the place of another; tell whether it is in."""
+        """Admit a new connection, closing another if necessary; return whether it succeeded."""
         group = group_of(str(peer[0]))
         if not self._make_room(group):
             self._refused += 1
@@ -141,7 +141,7 @@ class ConnectionGuard:
                 self._cut_off(connection)
 
     def tell(self) -> None:
-        """Log how many had to go since the last time, in one line; give back what they held."""
+        """Log how many connections were closed since the last call, and free their memory."""
         if self._crowded_out or self._refused:
             give_back_heap()
             log.warning(
@@ -217,7 +217,7 @@ class GuardedListener(socket.socket):
 
 
 class _Accepted(socket.socket):
-    """A connection whose guard hears when it is closed."""
+    """A connection that tells its guard when it is closed."""
 
     def __init__(self, plain: socket.socket, peer: tuple[Any, ...], guard: ConnectionGuard) -> None:
         super().__init__(fileno=plain.detach())
@@ -225,7 +225,7 @@ class _Accepted(socket.socket):
         self._guard = guard
 
     def close(self) -> None:
-        """Close it, and say so."""
+        """Close the connection, and tell the guard."""
         super().close()
         self._guard.left(self, self._peer)
 
@@ -286,7 +286,7 @@ class RequestTimes:
 
 
 class OnceAMinute(logging.Filter):
-    """Lets a line of the log pass once a minute, however often strangers cause it.
+    """Logging filter: passes a line once a minute, however often strangers cause it.
 
     Errors of our own pass always.
     """

@@ -236,9 +236,7 @@ def _spoken(wait: int) -> str:
 
 
 def group_of(address: str) -> str:
-    """Return what is counted together: the address itself, or the /64 network of an IPv6
-    address.
-    """
+    """Return the key by which attempts are counted: the address, or its /64 network for IPv6."""
     try:
         parsed = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
     except ValueError:
@@ -253,7 +251,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who tries.
+    """The sender of an attempt.
 
     Attributes:
         address: network address.

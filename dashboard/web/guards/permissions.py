@@ -123,7 +123,7 @@ class TokenGate:
 
 
 def account_for(token: Token) -> Account:
-    """Return who acts with a token: under its own name, and with a number that no account has."""
+    """Return an account for a token, with its name and a number that no account has."""
     return Account(-token.id, token.actor, token.role)
 
 
@@ -134,7 +134,7 @@ def token_of(request: Request) -> Token | None:
 
 
 def check_token(token: Token, permission: Permission, scope: Scope) -> None:
-    """Refuse what a token is not for.
+    """Refuse a request that the scope of the token does not allow.
 
     Raises:
         HTTPException: 403, with what it would need.
@@ -179,7 +179,7 @@ class AccountPageNeededError(Exception):
 
 
 class Needs:
-    """A dependency that lets nobody pass whose role, or whose token, has not the permission.
+    """A dependency that refuses a role or token without the permission.
 
     Attributes:
         permission: what is needed.
@@ -328,9 +328,9 @@ MOST = 2000
 
 
 class ViewLog:
-    """Writes that somebody opened a page about somebody.
+    """Writes into the audit trail that an account opened a page about a participant.
 
-    Who opens the same page again within a quarter of an hour is not written again.
+    The same page opened again by the same account within a quarter of an hour is not written.
 
     Args:
         commands: write into the audit trail.

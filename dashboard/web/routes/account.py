@@ -41,7 +41,7 @@ TextField = Annotated[str, Form(max_length=1000)]
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """What the page has to say.
+    """The messages on the page of an account.
 
     Attributes:
         message: what was done; ``""``: nothing.
@@ -301,7 +301,7 @@ async def _with_password(
     password: str,
     do: Callable[[], Response],
 ) -> Response:
-    """Do it for who knows the password of the account, counted as a login is."""
+    """Run an action after checking the account's password; failures count as failed logins."""
 
     def check() -> Response:
         services.accounts.check_own_password(account, password)

@@ -59,7 +59,7 @@ class AccountModel(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """What the page says of the request before it.
+    """The messages on the accounts page about the previous request.
 
     Attributes:
         problem: why nothing was changed.
@@ -195,7 +195,7 @@ _NEW = NewToken("", frozenset({Scope.READ}), Role.VIEWER, DAYS[-1])
 
 @dataclass(frozen=True, slots=True)
 class TokenNotices:
-    """What the page says of the request before it.
+    """The messages on the tokens page about the previous request.
 
     Attributes:
         problem: why no token was made.
@@ -335,7 +335,7 @@ def audit_page(
 
 @audit_router.get("/api/v1/audit", operation_id="get_audit_trail")
 def get_audit(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) -> AuditModel:
-    """Tell a hundred lines of the audit trail, and what is wrong with it."""
+    """Return a hundred lines of the audit trail, and its faults."""
     matching, lines = services.audit.page(wanted, PAGE_LINES, page)
     chain: Chain = services.audit.check()
     return AuditModel(
@@ -378,7 +378,7 @@ def _csv(lines: Iterator[AuditEntry]) -> Iterator[str]:
 
 
 def _harmless(text: str) -> str:
-    """Keep a spreadsheet from taking a text for a formula."""
+    """Escape a text that a spreadsheet would run as a formula."""
     if text.startswith(_FORMULA):
         return f"'{text}"
     return text

@@ -171,7 +171,7 @@ def get_plan(
 
 @plan_router.get("/api/v1/preregistrations", operation_id="list_preregistrations")
 def get_preregistrations(options: OptionsDep) -> list[planning.PreregistrationModel]:
-    """Return what was decided before the data, the newest first."""
+    """Return all preregistrations, the newest first."""
     return planning.frozen(options.database)
 
 
@@ -188,7 +188,7 @@ def post_preregistration(
 
 
 class PreregistrationForm(BaseModel):
-    """What is decided before the data, as typed."""
+    """The form of a preregistration, as typed."""
 
     question: Text = ""
     people: str = Field("", max_length=20)
@@ -219,7 +219,7 @@ def freeze_page(
 
 
 def _number(typed: str) -> int | str:
-    """Return what was typed as a number; as it is where it is none, to be refused."""
+    """Parse a typed number; a text that is no number is returned unchanged, to be refused."""
     try:
         return int(typed)
     except ValueError:

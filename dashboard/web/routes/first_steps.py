@@ -44,7 +44,7 @@ TextField = Annotated[str, Form(max_length=1000)]
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a step shows of the request before it.
+    """The messages of a step about the previous request.
 
     Attributes:
         problem: why nothing was done.

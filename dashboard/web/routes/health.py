@@ -43,7 +43,7 @@ NAVIGATION = NavigationEntry(
 
 @router.get("/healthz", include_in_schema=False, dependencies=[needs(Permission.OPEN)])
 async def alive() -> dict[str, str]:
-    """Tell anyone, without a login, that this process answers; nothing more."""
+    """Answer without a login, to show only that this process runs."""
     return {"status": "ok"}
 
 
@@ -214,7 +214,7 @@ def alerts_page(
 
 @alerts_router.get("/api/v1/alerts", operation_id="list_alerts")
 def get_alerts(services: ServicesDep, wanted: FilterDep, page: schemas.PageNumber = 1) -> AlertPage:
-    """Tell fifty alerts of the log."""
+    """Return fifty alerts of the log."""
     matching, rows = services.alerts.log.page(wanted, PAGE_ROWS, page)
     return AlertPage(
         disclaimer=gettext(DISCLAIMER),

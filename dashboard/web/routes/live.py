@@ -124,13 +124,13 @@ def get_recent(reader: ReaderDep) -> list[schemas.RecentSecond]:
 
 @router.get("/api/v1/session", operation_id="get_open_session")
 def get_session(study: StudyDep) -> schemas.SessionState:
-    """Tell the open session, its condition and its markers."""
+    """Return the open session, its condition and its markers."""
     return session_state(study)
 
 
 @router.get("/api/v1/vitals/latest", operation_id="get_latest_vitals")
 def get_latest_vitals(reader: ReaderDep) -> list[schemas.VitalModel]:
-    """Tell the newest reading of each kind."""
+    """Return the newest reading of each kind."""
     return [
         schemas.VitalModel.model_validate(reading) for reading in reader.latest_vitals().values()
     ]
@@ -360,7 +360,7 @@ PATH = "/api/v1/capture"
 
 
 class CaptureState(schemas.ApiModel):
-    """Whether the camera is switched on."""
+    """The state of the camera switch."""
 
     on: bool
     since: int | None = Field(
@@ -370,7 +370,7 @@ class CaptureState(schemas.ApiModel):
 
 
 class NewCapture(schemas.ApiModel):
-    """What the camera is to be."""
+    """The wanted state of the camera switch."""
 
     on: StrictBool
 
@@ -444,7 +444,7 @@ async def start_preview(request: Request, services: ServicesDep, account: Accoun
     responses=may_refuse(409),
 )
 async def prolong_preview(request: Request, services: ServicesDep) -> None:
-    """Let the preview of this login last a minute from now."""
+    """Extend the preview of this login to a minute from now."""
     services.previews.prolong(login_token(request))
 
 

@@ -168,7 +168,7 @@ async def checked_form(
     page: Callable[[str, int], Response],
     status: int = 400,
 ) -> Response:
-    """Do what a form asks for, counted as an attempt; its page says why that was refused."""
+    """Run the action of a form, counted as an attempt; if refused, show the reason on its page."""
     try:
         return await services.gate.checked(asked, do)
     except (HeldUpError, AccountError) as error:

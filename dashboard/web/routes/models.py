@@ -213,7 +213,7 @@ _FILE = {"schema": {"type": "string", "format": "binary"}}
 
 
 class Evidence(ApiModel):
-    """What each region of a face adds to the logit of each category."""
+    """The contribution of each face region to the logit of each category."""
 
     corners: list[tuple[float, float]] = Field(
         description="Corners of the region that was read, in pixels of the picture: x and y, "
@@ -245,7 +245,7 @@ class PictureFace(ApiModel):
 
 
 class PictureModel(ApiModel):
-    """Which model file read a picture."""
+    """The model file that classified a picture."""
 
     name: str
     version: str
@@ -253,7 +253,7 @@ class PictureModel(ApiModel):
 
 
 class PictureReading(ApiModel):
-    """What was read in a picture."""
+    """The faces recognised in a picture, and the model used."""
 
     width: int = Field(description="Pixels, as the picture is meant to be seen")
     height: int

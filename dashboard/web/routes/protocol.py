@@ -70,20 +70,20 @@ def get_protocols(options: OptionsDep) -> list[schemas.ProtocolEntry]:
 
 @router.get("/api/v1/protocol", operation_id="get_protocol_state", responses=may_refuse(409))
 def get_protocol(runner: ProtocolRunnerDep) -> schemas.ProtocolStateModel:
-    """Tell how the protocol stands, or how the last one ended."""
+    """Return the state of the running protocol, or how the last one ended."""
     return _state(runner)
 
 
 @router.post("/api/v1/protocol/go", operation_id="continue_protocol", responses=may_refuse(409))
 def go_on(runner: ProtocolRunnerDep) -> schemas.ProtocolStateModel:
-    """Begin, or go on after a break, as soon as the participant is ready."""
+    """Start the protocol, or resume it after a pause, as soon as the participant is ready."""
     runner.go()
     return _state(runner)
 
 
 @router.post("/api/v1/protocol/pause", operation_id="pause_protocol", responses=may_refuse(409))
 def pause(runner: ProtocolRunnerDep) -> schemas.ProtocolStateModel:
-    """Stand still; the condition that is open ends here."""
+    """Pause the protocol; the open condition ends now."""
     runner.pause()
     return _state(runner)
 
@@ -130,7 +130,7 @@ async def protocol_events(request: Request, services: ServicesDep) -> Response:
 
 
 def protocol_state_model(view: ProtocolView) -> schemas.ProtocolStateModel:
-    """Return what programs and the operator's page get."""
+    """Return the state of a protocol for programs and the operator's page."""
     return schemas.ProtocolStateModel(
         session=schemas.SessionModel.model_validate(view.session),
         title=view.title,
@@ -315,7 +315,7 @@ def _participant_event(view: ProtocolView | None) -> str:
 
 
 def _shown(view: ProtocolView) -> dict[str, object]:
-    """Return what the page shows; nothing of what is measured is in it."""
+    """Return what the participant's page shows; it holds no measurement."""
     screen = view.screen
     if screen is None or view.state != "running":
         return {"screen": "break" if view.ready else "hello", "begun": view.begun}

@@ -74,7 +74,7 @@ Count = Annotated[int | None, Field(ge=0)]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a person wrote into the form, and what is wrong with it, by field.
+    """The form of readings as a person filled it in, with its errors by field.
 
     ``doubts`` says what is implausible; it is stored only when the person confirms these values.
     """
@@ -85,18 +85,18 @@ class Entry:
 
     @property
     def signature(self) -> str:
-        """The values, as they are confirmed: other ones are asked about again."""
+        """The values as one text; a confirmation holds only for the same text."""
         given = {kind: self.values.get(kind) for kind in BY_HAND}
         return " ".join(f"{kind}={value}" for kind, value in given.items() if value)
 
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """What the page says of the request before it; empty texts are not shown.
+    """The messages on the page about the previous request; empty texts are not shown.
 
     Attributes:
-        message: what became of an entry.
-        warning: what is odd about it.
+        message: the result of an entry.
+        warning: what is implausible about it.
         added: what an import added, by kind and source.
         entry: the form as it was filled in, with its problems.
         file_problem: why a file cannot be read.
@@ -126,7 +126,7 @@ class Correction:
 
 
 class HandedIn(BaseModel):
-    """What became of readings that were handed in, as the numbers of an address.
+    """The result of an entry or import of readings, as query parameters of an address.
 
     Attributes:
         taken: were saved; ``None``: nothing was handed in.
@@ -313,7 +313,7 @@ def _check_note(services: Services, entry: Entry, readings: list[VitalReading]) 
 
 
 def _result_text(taken: int | None, there: int, flagged: int) -> str:
-    """Say what became of what was handed in."""
+    """Return the result of an entry or import as text."""
     if taken is None:
         return ""
     parts = [
@@ -386,7 +386,7 @@ class ReadingForm(BaseModel):
 
     @property
     def key(self) -> ReadingKey:
-        """Which reading it is."""
+        """The key of the reading."""
         return ReadingKey(self.at, self.kind, self.source)
 
 
@@ -452,7 +452,7 @@ class _InMemory(MultiPartParser):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a person said of a file.
+    """The choices of a person for a CSV file.
 
     Attributes:
         columns: the columns.
@@ -477,7 +477,7 @@ async def send_file(request: Request, services: ServicesDep, account: AccountDep
 
 @csv_import_router.get(PATH, include_in_schema=False)
 def no_file() -> Response:
-    """Lead to the place where files are sent."""
+    """Redirect to the form that uploads files."""
     return RedirectResponse(PAGE, 303)
 
 
@@ -570,7 +570,7 @@ def _find(services: Services, account: int, name: str) -> csv.CsvFile:
 
 
 def _choice(given: Mapping[str, str], file: csv.CsvFile) -> Choice:
-    """Return what was chosen, or the guess where nothing was."""
+    """Return the chosen columns and time zone, or a guess where nothing was chosen."""
     if "dates" not in given:
         return Choice(csv.guess_map(file, PREVIEW_ROWS), "")
     columns = {

@@ -75,7 +75,7 @@ class SessionReport:
 
     @property
     def title(self) -> str:
-        """What the session is called."""
+        """The name of the session, or its number."""
         return self.session.name or gettext("Session {number}").format(number=self.session.id)
 
     @property

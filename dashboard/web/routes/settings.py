@@ -63,7 +63,7 @@ class SettingsModel(BaseModel):
 
 
 class SettingsChange(BaseModel):
-    """What shall be changed."""
+    """The requested change of the configuration."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -139,7 +139,7 @@ def change_page(request: Request, services: ServicesDep, sent: SentDep) -> Respo
 def save_page(
     request: Request, services: ServicesDep, account: AccountDep, sent: SentDep
 ) -> Response:
-    """Write a change that was looked at."""
+    """Write a change that was shown before."""
     present = configuration.read_present(services.options.config)
     try:
         wanted = SettingsChange(

@@ -1,4 +1,4 @@
-"""How expression, heart rate and blood pressure went over a range of time."""
+"""The page and API of trends: expression, heart rate and blood pressure over a range of time."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ Device = Annotated[
 
 
 def _timeline(services: ServicesDep, device: Device = "") -> TrendReader:
-    """Return who answers: the file of this appliance, or the database of a fleet."""
+    """Return the reader: of this appliance's file, or of the database of a fleet."""
     if services.fleet is None:
         if device:
             text = gettext("device = {device}: this dashboard shows one appliance. Leave it out.")
@@ -91,11 +91,11 @@ TimelineDep = Annotated[TrendReader, Depends(_timeline)]
 
 @dataclass(frozen=True, slots=True)
 class DeviceChoice:
-    """What the page knows of devices.
+    """The devices that the page offers, and the one it shows.
 
     Attributes:
         services: of this dashboard.
-        reader: who answers about it.
+        reader: reads the trends of the device.
         device: the one that is shown; empty: this appliance, or all together.
     """
 

@@ -225,12 +225,12 @@ def finish_replacement(database: Path) -> bool:
 
 
 def set_aside(targets: Sequence[Path], stamp: str) -> Iterator[Path]:
-    """Yield what was set aside under a stamp."""
+    """Yield the files that were set aside under a stamp."""
     yield from filter(Path.exists, (_aside(target, stamp) for target in targets))
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk.
+    """Flush a folder to the disk, so that its file names survive a power cut.
 
     Raises:
         OSError: it cannot be opened.

@@ -78,7 +78,7 @@ def lock_for_reading(path: Path) -> DatabaseLock:
 
 @contextmanager
 def lock_alone(path: Path) -> Iterator[None]:
-    """Have the database at ``path`` for oneself: neither agent nor dashboard runs or starts.
+    """Lock the database at ``path`` exclusively: neither agent nor dashboard runs or starts.
 
     Raises:
         StoreError: one of them runs; the text names the command that stops it.
@@ -138,7 +138,7 @@ def _take(file: int, kind: int) -> bool:
 
 
 class OpenFile:
-    """A file that is kept by its number, as an open connection keeps it.
+    """A file that is kept open by its descriptor, as an open connection keeps it.
 
     Where somebody deletes or moves it, this still knows it, and can tell where it is.
 
@@ -165,7 +165,7 @@ class OpenFile:
 
     @property
     def is_empty(self) -> bool:
-        """Whether somebody emptied the file: SQLite goes on writing to its log alone."""
+        """Whether another program truncated the file to 0 bytes, which SQLite does not notice."""
         return os.fstat(self._descriptor).st_size == 0
 
     @property
@@ -175,7 +175,7 @@ class OpenFile:
 
     @property
     def place(self) -> Path | None:
-        """Where the file is now; ``None``: nowhere."""
+        """The present path of the file; ``None`` if it was deleted."""
         if os.fstat(self._descriptor).st_nlink == 0:
             return None
         place = self.way_in.readlink()
@@ -185,7 +185,7 @@ class OpenFile:
             return None
 
     def close(self) -> None:
-        """Let the file go: a deleted one is gone then. May be called twice."""
+        """Close the file, which frees the space of a deleted one. May be called twice."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

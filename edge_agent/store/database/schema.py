@@ -457,7 +457,7 @@ class Salvage:
 
 
 def read_salvages(connection: sqlite3.Connection) -> list[Salvage]:
-    """Return what is remembered, the oldest first; nothing where it cannot be understood."""
+    """Return the stored salvages, the oldest first; an empty list if they cannot be parsed."""
     try:
         return [Salvage(**one) for one in json.loads(read_setting(connection, _KEY) or "[]")]
     except (ValueError, TypeError):
@@ -465,7 +465,7 @@ def read_salvages(connection: sqlite3.Connection) -> list[Salvage]:
 
 
 def write_salvages(connection: sqlite3.Connection, salvages: list[Salvage]) -> None:
-    """Remember these, inside the caller's transaction."""
+    """Store the salvages, inside the caller's transaction."""
     text = json.dumps([asdict(one) for one in salvages], separators=(",", ":"))
     write_setting(connection, _KEY, text)
 

@@ -1,4 +1,4 @@
-"""What an export tells of the appliance: settings without secrets, and the cards of its models."""
+"""The appliance in an export: settings without secrets, and the cards of its models."""
 
 from __future__ import annotations
 

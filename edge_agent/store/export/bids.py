@@ -207,7 +207,7 @@ _HOW = (
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """What one column is a recording of."""
+    """The vital and the source that one column of a recording holds."""
 
     kind: VitalKind
     source: str

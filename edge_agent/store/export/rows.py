@@ -38,7 +38,7 @@ ALWAYS: Span = (0, 2**62)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was asked for.
+    """The part of the timeline that an export is asked for.
 
     Attributes:
         sessions: only what lies in these sessions; ``None`` is everything.
@@ -60,7 +60,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What that means in a database.
+    """A ``Choice`` resolved to the sessions and time ranges of one database.
 
     Attributes:
         sessions: the sessions asked for, or those that overlap the span.
@@ -87,7 +87,7 @@ class Chosen:
 
 
 def choose(connection: sqlite3.Connection, choice: Choice) -> Chosen:
-    """Find what was asked for.
+    """Resolve a ``Choice`` to the sessions and time ranges of the database.
 
     Raises:
         StudyError: there is no such session.
@@ -259,7 +259,7 @@ class Piece:
 
     @property
     def hour(self) -> str:
-        """What all times in it begin with, such as ``2026-09-21T14:``."""
+        """The prefix that all its times share, such as ``2026-09-21T14:``."""
         return iso_utc(self.start_ms)[:14]
 
     @property

@@ -101,7 +101,7 @@ def sealed_name(file: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be exported.
+    """The input of an export.
 
     Attributes:
         database: the database.

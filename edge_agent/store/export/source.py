@@ -88,7 +88,7 @@ class ExportSource:
 
     @property
     def created(self) -> str:
-        """When the export was made, as ISO 8601 in UTC."""
+        """The time at which the export was made, as ISO 8601 in UTC."""
         return clock.iso_utc(self.created_ms)
 
     def blocks(self, name: str) -> Iterator[Block]:

@@ -224,7 +224,7 @@ UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class StatedConsent:
-    """A consent that whoever imports states for participants of whom the files have none.
+    """A consent that the importing person states for participants whose files hold none.
 
     Attributes:
         text_version: which text they agreed to.
@@ -239,7 +239,7 @@ class StatedConsent:
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How a study is imported.
+    """The options of an import of a study.
 
     Attributes:
         purposes: which purposes a session may have here.
@@ -265,7 +265,7 @@ class ImportOptions:
 
 @dataclass(slots=True)
 class FileCount:
-    """What is in one table of a study.
+    """The number of rows in one table of a study, and how many of them are imported.
 
     Attributes:
         file: its file.
@@ -284,7 +284,7 @@ class FileCount:
 
 @dataclass(slots=True)
 class StudyImport:
-    """What became of the files of a study.
+    """The result of an import of a study.
 
     Attributes:
         source: name of the file or folder.
@@ -324,7 +324,7 @@ class StudyImport:
 
     @property
     def as_json(self) -> Mapping[str, Any]:
-        """The same for programs."""
+        """The result as a JSON object, for programs."""
         return {
             "source": self.source,
             "imported": self.imported,

@@ -29,7 +29,7 @@ _WHOSE = "session.id AS session, session.name AS name, participant.code AS parti
 
 @dataclass(frozen=True, slots=True)
 class ReadingKey:
-    """Which reading: no other has its time (UTC milliseconds), kind and source."""
+    """The unique key of a reading: its time (UTC milliseconds), kind and source."""
 
     at_ms: int
     kind: VitalKind
@@ -118,7 +118,7 @@ def removed_readings(path: Path, at_most: int) -> list[RemovedReading]:
 
 
 def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) -> None:
-    """Give a reading that a person entered another value; what it was is kept.
+    """Change the value of a reading that a person entered; the old value is kept.
 
     Its flags, and those of the other pressure of the same measurement, are judged anew.
 
@@ -226,7 +226,7 @@ def _roll_up_anew(
 
 
 def _extremes(connection: sqlite3.Connection, table: str, place: Mapping[str, Any]) -> None:
-    """Set least and most to those of the rows, where these are all there still."""
+    """Set minimum and maximum from the rows, if none of them was deleted yet."""
     rows = connection.execute(
         "SELECT * FROM vital WHERE kind = :kind AND at >= :start AND at < :end", place
     ).fetchall()

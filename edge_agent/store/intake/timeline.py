@@ -322,7 +322,7 @@ CREATE TABLE vital (
 
 @dataclass(frozen=True, slots=True)
 class StagedKind:
-    """What a file has of one kind from one source.
+    """The readings of one kind and source in a file: their number and time range.
 
     Attributes:
         kind, source: of which.
@@ -416,7 +416,7 @@ class StagedReadings:
         )
 
     def kinds(self) -> list[StagedKind]:
-        """Return what there is of each kind and source."""
+        """Return number and time range of the readings of each kind and source."""
         rows = self._connection.execute(
             "SELECT kind, source, count(*), min(at), max(at) FROM vital GROUP BY kind, source "
             "ORDER BY kind, source"

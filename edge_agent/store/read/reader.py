@@ -97,7 +97,7 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class SessionCounts:
-    """How many rows of each kind lie in a session."""
+    """The number of expressions, vitals and markers in a session."""
 
     expressions: int
     vitals: int

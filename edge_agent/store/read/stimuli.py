@@ -1,4 +1,4 @@
-"""What was measured, seen and said in each stimulus of a study.
+"""The readings, expressions and self-reports in each stimulus of a study.
 
 The database sums the many readings.
 """
@@ -16,7 +16,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import Integers, Reals
 
 FOREVER_MS = 2**62
-"""The end of what still goes on."""
+"""The end time of a session or stimulus that is still open."""
 
 
 SUMS_IN_SPANS = """
@@ -28,7 +28,7 @@ SUMS_IN_SPANS = """
     CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
     WHERE kind IN ({kinds}) GROUP BY number, kind, flags, source"""
 """The sums of the readings in numbered spans of time, by kind, flags and source; ``kinds`` are
-marks.
+placeholders.
 """
 
 

@@ -223,7 +223,7 @@ _NEAR_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a participant said of themselves at one time.
+    """The self-reports that a participant gave at one time.
 
     Attributes:
         at_ms: of the first answer.
@@ -238,7 +238,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """What is noted about a session.
+    """The record of a session: consent, protocol, operator and self-reports.
 
     Attributes:
         consent: version of the text that was agreed to when it began; ``None``: none is kept.
@@ -254,7 +254,7 @@ class SessionRecord:
 
 
 def read_record(connection: sqlite3.Connection, session: Session) -> SessionRecord:
-    """Return what is noted about a session, inside a transaction of the caller."""
+    """Return the record of a session, inside a transaction of the caller."""
     consent = connection.execute(
         "SELECT text_version FROM consent JOIN participant ON participant.id = participant WHERE "
         "code = ? AND given <= ? ORDER BY given DESC, consent.id DESC LIMIT 1",
@@ -315,7 +315,7 @@ class Recruited:
 
 @dataclass(frozen=True, slots=True)
 class ReadingCount:
-    """How many readings of one vital with the same flags a session has."""
+    """The number of readings of one vital in a session that have the same flags."""
 
     session: int
     kind: VitalKind

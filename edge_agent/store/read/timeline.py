@@ -30,7 +30,7 @@ _BELIEVED = {
 
 
 class TimelineReader(base.DatabaseReader):
-    """Answers questions about what was recorded when, whoever took part.
+    """Answers queries about the timeline by time range, independent of participant.
 
     Ranges are half-open, ``start_ms`` ≤ time < ``end_ms``, in UTC epoch milliseconds.
 
@@ -57,7 +57,7 @@ class TimelineReader(base.DatabaseReader):
     def vital_trend(
         self, kind: VitalKind, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS
     ) -> base.VitalTrend:
-        """Return mean, least, most and number of readings over a range, as ``trend`` does.
+        """Return mean, minimum, maximum and number of readings of a kind, in buckets of a range.
 
         Raises:
             ValueError: the range is empty or ``buckets`` is not positive.

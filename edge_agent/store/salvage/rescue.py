@@ -85,7 +85,7 @@ def find_damage(path: Path, *, in_use: bool = False, quick: bool = False) -> str
 
 
 def _look_at_bytes(path: Path) -> str | None:
-    """Find what SQLite would pass over: it forgets a log from its first bad page on."""
+    """Return damage that SQLite ignores: it drops the log from its first bad page on."""
     lost = read_log(log_beside(path)).lost
     if lost:
         return f"{lost} pages of its log are damaged"
@@ -132,7 +132,7 @@ def _read_through(connection: sqlite3.Connection, names: set[str], quick: bool) 
 
 
 def note_damage(path: Path, what: str) -> None:
-    """Leave word that a database is damaged.
+    """Write a note file for the agent that says a database is damaged.
 
     Args:
         path: the database.
@@ -152,7 +152,7 @@ def note_damage(path: Path, what: str) -> None:
 
 
 def noted_damage(path: Path) -> str | None:
-    """Return what is damaged in a database, as another program has noted; ``None``: nothing.
+    """Return the damage that another program has noted; ``None`` if there is no such note.
 
     A note about another file, which has been replaced since, does not count.
     """
@@ -192,7 +192,7 @@ _DISK_PAUSE_S = 0.2
 
 
 class Rescue:
-    """Keeps a database that can be recorded into at one path, whatever happens to the file.
+    """Keeps a writable database at one path: replaces it when it is damaged or deleted.
 
     Safe to use from several threads; only one rescue runs at a time.
 
@@ -226,11 +226,11 @@ class Rescue:
             self.reported = str(error)
 
     def look_for_note(self) -> None:
-        """Take in the damage that another program has met and noted; some microseconds."""
+        """Read the damage that another program has noted; takes some microseconds."""
         self.reported = self.reported or noted_damage(self.path)
 
     def before_start(self) -> None:
-        """Finish what was cut short, and rescue a database that is damaged.
+        """Finish an interrupted rescue, and rescue a database that is damaged.
 
         Call it before anything opens the database.
 
@@ -360,7 +360,7 @@ class Rescue:
         return True
 
     def _keep_old(self, file: OpenFile, name: Path, salvage: Salvage) -> None:
-        """Another database was put in the place: go on in it, and lose nothing of the old one."""
+        """Continue in a database that replaced the old one; keep the old one under a name."""
         if not name.exists():
             _copy_out(file.way_in, name)
         migrate(self.path)
@@ -396,7 +396,7 @@ class Rescue:
                 file.replace(part_of(name, part))
 
     def _make_anew(self, salvage: Salvage, source: Path, old_log: Path | None) -> None:
-        """Make a new database with all but the timeline, and put it in the place."""
+        """Make a new database with all but the timeline, and move it to the path."""
         fresh = new_database(self.path)
         until_s = clock.boot_seconds() + _DISK_PATIENCE_S
         for attempt in count(1):

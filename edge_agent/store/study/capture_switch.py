@@ -1,7 +1,7 @@
-"""Whether the camera may be read at all: a switch that people and programs turn.
+"""The switch with which people and programs turn the camera on and off.
 
-It lies in a file of its own beside the database: a copy that is restored, or a database that is set
-aside as damaged, must not turn a camera on that somebody has turned off.
+Its state lies in a separate file beside the database: restoring a copy, or setting a damaged
+database aside, must not turn on a camera that somebody has turned off.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOST_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class SwitchedOff:
-    """Since when the camera is off, and by whom.
+    """The state of a camera that is off: since when, and who turned it off.
 
     Attributes:
         since_ms: UTC milliseconds since 1970; ``None``: not known.

@@ -1,4 +1,4 @@
-"""Consents, sessions and markers of times that have passed: a study that was run elsewhere.
+"""Consents, sessions and markers with past times, of a study that was run elsewhere.
 
 The rules are those of a session that is run here: consent stands while it lasts, its purpose is
 allowed, and no two sessions overlap, for rows are joined by time and would belong to both. What
@@ -333,7 +333,7 @@ class Placement:
 
     @property
     def sentence(self) -> str:
-        """What lies outside, for people; empty where everything lies in sessions."""
+        """A sentence on the readings outside all sessions; empty if there are none."""
         return outside_sentence(self.outside, self.readings, self.nearest)
 
 

@@ -22,7 +22,7 @@ PAGE_ROWS = 50
 
 
 class ConsentState(StrEnum):
-    """How a participant's newest consent stands."""
+    """The state of a participant's newest consent."""
 
     GIVEN = "given"
     WITHDRAWN = "withdrawn"
@@ -30,7 +30,7 @@ class ConsentState(StrEnum):
 
 
 class RosterOrder(StrEnum):
-    """What the list is sorted by."""
+    """The column by which the list of participants is sorted."""
 
     CODE = "code"
     ADDED = "added"
@@ -40,7 +40,7 @@ class RosterOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A line of the list.
+    """One participant in the list of participants.
 
     Attributes:
         code: the participant's code.
@@ -65,7 +65,7 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which part of the list is wanted.
+    """Search, filter, order and page of the list of participants.
 
     Attributes:
         search: part of a code; empty: all.
@@ -82,7 +82,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """A page of the list.
+    """One page of the list of participants.
 
     Attributes:
         rows: the lines of the page.

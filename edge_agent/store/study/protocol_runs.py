@@ -26,7 +26,7 @@ SESSION_ENDED = N_("the session was ended")
 
 
 class RunState(StrEnum):
-    """How a protocol stands."""
+    """The state of a protocol that was started."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -55,7 +55,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class SavedRun:
-    """A protocol as it was last written down.
+    """A protocol as it was last saved.
 
     Attributes:
         id: of its row.
@@ -101,7 +101,7 @@ class SelfReport:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What has happened since the last time: written in one transaction.
+    """The progress of a protocol since the last save, written in one transaction.
 
     Attributes:
         step: number of the screen.

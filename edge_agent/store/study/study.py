@@ -322,7 +322,7 @@ def _near(at_ms: int, session: Session, moment: Instant) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Preregistration:
-    """One of them.
+    """A preregistration as it is stored.
 
     Attributes:
         id: its number.
@@ -338,7 +338,7 @@ class Preregistration:
 
     @property
     def intact(self) -> bool:
-        """Whether time and document are still those that were frozen."""
+        """Whether time and document still match the stored SHA-256."""
         return fingerprint(self.at_ms, self.document) == self.sha256
 
 

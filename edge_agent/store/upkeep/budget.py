@@ -41,7 +41,7 @@ _CUT = "disk_budget_cut"
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """How the database stands with its budget.
+    """The size of the database beside its disk budget.
 
     Attributes:
         used_bytes: of its rows and indexes; pages that are free are not counted.
@@ -67,9 +67,9 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What was done for the budget.
+    """The result of enforcing the budget.
 
-    Rows deleted, bytes by which the file shrank, and how it stands now.
+    Rows deleted, bytes by which the file shrank, and its size now.
     """
 
     rows: int
@@ -78,7 +78,7 @@ class Kept:
 
 
 def space_of(path: Path, budget_mb: int, keep_days: int, now_ms: int | None = None) -> Space:
-    """Tell how the database stands with its budget, changing nothing.
+    """Return the size of the database beside its disk budget, without changing anything.
 
     Raises:
         StoreError: the database cannot be read.

@@ -41,7 +41,7 @@ _DAILY = re.compile(r"\.backup-\d{4}-\d{2}-\d{2}[-a-z0-9]*$")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a verified copy says of itself.
+    """The mark stored inside a verified copy.
 
     Attributes:
         verified_ms: when it was verified, UTC.
@@ -134,7 +134,7 @@ def mark_anew(connection: sqlite3.Connection) -> None:
 
 
 def forget_mark(connection: sqlite3.Connection) -> None:
-    """Make a database of a copy: it is no verified copy any more."""
+    """Remove the mark of a copy that becomes the database."""
     connection.execute("DELETE FROM setting WHERE key = ?", (_KEY,))
 
 
@@ -198,7 +198,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is kept beside the database about its copies.
+    """The report on the copies of a database, stored beside it.
 
     Attributes:
         attempt: the last copy beside the database.
@@ -214,7 +214,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the copies stand.
+    """The state of the copies of a database.
 
     Attributes:
         age_s: of the last verified copy that is not much smaller than another one; ``None``: there
@@ -240,7 +240,7 @@ class Standing:
 
 
 def standing(path: Path, now_ms: int | None = None) -> Standing:
-    """Tell how the copies of a database stand; reads a page or two of each.
+    """Return the state of the copies of a database; reads a page or two of each.
 
     Never looks at ``backup.also``: a share that hangs must not hold up who asks.
     """
@@ -269,7 +269,7 @@ def standing(path: Path, now_ms: int | None = None) -> Standing:
 
 
 def read_report(path: Path) -> Report:
-    """Return what is kept about the copies of a database; nothing where it cannot be read."""
+    """Return the stored report on the copies of a database; an empty one if unreadable."""
     try:
         fields = json.loads(_file(path).read_text(encoding="utf-8"))
         return Report(
@@ -282,7 +282,7 @@ def read_report(path: Path) -> Report:
 
 
 def write_attempt(path: Path, attempt: Attempt) -> None:
-    """Write down what became of the copy beside the database."""
+    """Store the result of the last copy beside the database."""
     write_report(path, replace(read_report(path), attempt=attempt))
 
 

@@ -64,7 +64,7 @@ _HOURS = _Step("hour", "day", DAY_MS, 30 * DAY_MS, ADD_EXPRESSIONS, ADD_VITALS)
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """How many rows of rollups were folded into coarser ones."""
+    """The number of rollup rows that were folded into coarser ones."""
 
     minutes: int
     hours: int
@@ -177,9 +177,9 @@ _DAY_TABLES = ("expression_day", "vital_day")
 
 
 def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:
-    """Return the minutes that a span touches and whose rows are not all there any more.
+    """Return the minutes of a span of which some rows were already deleted.
 
-    Ask before deleting.
+    Call it before deleting the span.
     """
     rows = connection.execute(
         "SELECT at FROM expression_minute AS minute WHERE at >= ? AND at < ? AND rows <> (SELECT "
@@ -191,9 +191,9 @@ def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:
 
 
 def folded_days(connection: sqlite3.Connection, span: Span) -> int:
-    """Return how many days that a span touches are kept as days only, and will be removed.
+    """Return how many days of a span exist only as daily rollups, which will be removed.
 
-    Ask before deleting.
+    Call it before deleting the span.
     """
     days: set[int] = set()
     for table in _DAY_TABLES:
@@ -203,7 +203,7 @@ def folded_days(connection: sqlite3.Connection, span: Span) -> int:
 
 
 def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int]) -> tuple[int, int]:
-    """Compute the rollups of a span anew from the rows that are left.
+    """Recompute the rollups of a span from the remaining rows.
 
     Args:
         connection: of the transaction, after the rows were deleted.

@@ -1,5 +1,5 @@
-"""How the appliance was over the last day: a row a minute, written by the agent, read by the
-dashboard.
+"""The health of the appliance over the last day: one row per minute, which the agent writes and the
+dashboard reads.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from edge_agent.store.write.boots import stamp
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of one message about an alert.
+    """The delivery of one message about an alert.
 
     Attributes:
         event: ``raised`` or ``ended``.
@@ -72,13 +72,13 @@ class AlertEntry:
 
     @property
     def is_open(self) -> bool:
-        """Whether it stands."""
+        """Whether the alert is still open."""
         return self.ended_ms is None
 
 
 @dataclass(frozen=True, slots=True)
 class AlertFilter:
-    """Which alerts are wanted; what is left out does not matter.
+    """A filter of alerts; a field that is left out matches any.
 
     Attributes:
         start_ms: begun from here on, UTC.
@@ -131,7 +131,7 @@ class AlertLog:
         self._busy_seconds = busy_seconds
 
     def signature(self) -> Signature:
-        """Return what changes whenever anybody has written to the database; cheap."""
+        """Return a value that changes with every write to the database; cheap to compute."""
         marks = []
         for file in (self._path, self._path.with_name(f"{self._path.name}-wal")):
             try:

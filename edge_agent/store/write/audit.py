@@ -33,7 +33,7 @@ _COLUMNS = "id, at, actor, action, detail, seal"
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What was found when all lines were compared with their seals.
+    """The result of comparing all lines with their seals.
 
     Attributes:
         lines: how many there are.

@@ -1,4 +1,4 @@
-"""Rows of ``boot``: which clock a row was dated by, and what is known of that clock today.
+"""Rows of ``boot``: the clock by which rows were dated, and its present correction.
 
 The boot clock never jumps, so that within one start of the machine the wall clock lies on one line:
 boot clock plus an offset. Each row of ``boot`` holds the offset of a stretch of time; a step of the
@@ -23,7 +23,7 @@ _LATE_MS = 60_000  # a step is noticed up to so long after it, and a row may end
 
 @dataclass(frozen=True, slots=True)
 class ClockCheck:
-    """That the clocks are to be compared now: at the start of the agent, and after a step.
+    """A request to compare the clocks: at the start of the agent, and after a clock step.
 
     Attributes:
         at: both clocks; ``None`` to go on with what was found before.
@@ -94,9 +94,9 @@ class BootRows:
         self._insert(at)
 
     def look_in_doubt(self) -> None:
-        """Compare the clocks after a step away from what the network had set: it may be back.
+        """Compare the clocks after a step away from the network's time: it may be corrected again.
 
-        Nobody else may have seen a wrong clock that was set again within a second.
+        A wrong clock that was corrected within a second may otherwise go unnoticed.
         """
         if any(row.synchronised for row in self._rows) and not self._rows[-1].synchronised:
             self.look(clock.now())

@@ -1,4 +1,4 @@
-"""The log of changes that a fleet has not confirmed: what others must tell it.
+"""The log of changes that the collector of a fleet has not confirmed yet.
 
 Triggers write the log; ``edge_agent.fleet`` makes them, reads it and empties it. Where there is no
 fleet, nothing here writes anything. The sender of the stream tells the agent how it stands.
@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 
 
 class Special(IntEnum):
-    """What stands in ``fleet_change.what`` where it is no row of a table.
+    """The values of ``fleet_change.what`` for changes that are no row of a table.
 
     Attributes:
         NOTHING: what stood here may not be told any more.
@@ -103,4 +103,4 @@ class Replicates(Protocol):
 
     @property
     def standing(self) -> ReplicationStanding:
-        """How the stream stands; may be asked from any thread."""
+        """The present state of the stream; readable from any thread."""

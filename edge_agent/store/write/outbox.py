@@ -52,7 +52,7 @@ _TOPIC = re.compile(rb"[a-z][a-z_/]*")
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Numbers of a topic under which nothing will come.
+    """A range of sequence numbers of a topic for which no message will come.
 
     Attributes:
         epoch: whose numbers they are.
@@ -262,7 +262,7 @@ class OutboxRow:
 
 
 class Outbox:
-    """What the client of the broker reads and deletes.
+    """The queue of messages that the MQTT client sends and deletes.
 
     One connection, opened by the first call in its thread.
 
@@ -333,7 +333,7 @@ class Outbox:
 
     @property
     def set_aside_counts(self) -> dict[str, int]:
-        """How many messages were set aside since this object was made, by reason."""
+        """Number of messages set aside since this object was created, by reason."""
         return dict(self._set_aside_counts)
 
     def holes(self, limit: int) -> list[Hole]:

@@ -51,7 +51,7 @@ class MovedError(StoreError):
 
 
 class DatabaseKeeper(Protocol):
-    """Who puts a database in the place of one that cannot be written to any more."""
+    """Replaces a database that cannot be written to any more."""
 
     @property
     def reported(self) -> str | None:
@@ -350,7 +350,7 @@ class Recorder(Worker):
             self._refused.note(item.at if isinstance(item, Recognition) else instant_of(item))
 
     def _note_refused(self) -> None:
-        """Record when there was no room in the queue, now that there is some again."""
+        """Add a gap for the time in which the queue was full."""
         gap = self._refused.take_gap()
         if gap is not None:
             self._batch.add(gap)
@@ -386,7 +386,7 @@ class Recorder(Worker):
             self._batch.add(item)
 
     def _stale_at(self) -> float | None:
-        """When the open interval counts as ended although no frame of the next one came."""
+        """Boot time in seconds at which the open interval ends if no further frame arrives."""
         wait_s = self._options.interval + self._options.batch_seconds
         return None if self._opened is None else self._opened + wait_s
 
@@ -458,7 +458,7 @@ class Recorder(Worker):
         return self._file is not None and self._file.is_in_place
 
     def _prove_place(self) -> None:
-        """Raise before the commit when it would go into a file that nobody finds."""
+        """Raise before the commit if the open file is no longer the one at the path."""
         if self._safe is None or self._file is None:
             return
         if not self._in_place:
@@ -502,7 +502,7 @@ class Recorder(Worker):
         return True
 
     def _follow(self) -> bool:
-        """Go on in a file that exists; return whether what is in the old one comes along."""
+        """Continue in an existing file; return whether the rows of the old one are carried over."""
         assert self._safe is not None
         assert self._file is not None
         carried = self._safe.follow(self._file, self._connection)
@@ -510,7 +510,7 @@ class Recorder(Worker):
         return carried
 
     def _replace(self, cause: str) -> None:
-        """Go on in a new database, with what is readable of the damaged one."""
+        """Continue in a new database with the readable rows of the damaged one."""
         assert self._safe is not None
         if self._file is not None and not self._in_place:  # it went while it was looked at
             self._follow()

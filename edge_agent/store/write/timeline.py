@@ -217,7 +217,7 @@ _BATCH = 10_000
 
 
 class ImportResult(NamedTuple):
-    """How many readings were new, and how many were in the database already and left alone.
+    """The result of an import: new readings, and those already in the database, left unchanged.
 
     ``number`` is that of the import; ``None``: nothing was new.
     """
