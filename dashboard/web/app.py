@@ -180,8 +180,8 @@ def _permissions() -> dict[str, Permission]:
 
 
 def _is_trusted(options: DashboardOptions) -> bool:
-    """Tell whether browsers may be told to ask by HTTPS only: never with a certificate of its own,
-    which they could then not be persuaded to take.
+    """Tell whether to send HSTS: not with a self-signed certificate, because browsers would then
+    refuse it without a way to accept it.
     """
     if options.certificate is None or options.key is None:
         return False

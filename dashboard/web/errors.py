@@ -427,7 +427,7 @@ def _refusal(status: int, schema: Mapping[str, Any] = _PROBLEM) -> dict[str, Any
 
 
 def _wants_token(route: APIRoute) -> bool:
-    """Tell whether a login does not open a route."""
+    """Tell whether a route accepts only a token, not a login."""
     return scope_of(route) is Scope.READINGS
 
 

@@ -94,7 +94,7 @@ class LiveFanOut:
 
     @contextmanager
     def listen(self) -> Iterator[Listener]:
-        """Give what the agent says to a listener, first the newest of each kind, until it leaves.
+        """Pass the agent's messages to a listener until it leaves, first the newest of each kind.
 
         The first listener opens the connection to the agent, the last one closes it.
         """

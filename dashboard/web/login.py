@@ -133,7 +133,7 @@ def _of_login(request: Request, token: str) -> Account | None:
 
 
 def is_public(path: str) -> bool:
-    """Tell whether an address asks nobody for a login."""
+    """Tell whether an address needs no login."""
     return path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIXES)
 
 

@@ -1,5 +1,5 @@
-"""Services that the routes share, the dependencies that hand them over, and what a person has begun
-and has to finish within minutes.
+"""Services that the routes share, the FastAPI dependencies that provide them, and short-lived state
+such as a login waiting for its code.
 """
 
 from __future__ import annotations

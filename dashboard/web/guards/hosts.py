@@ -1,4 +1,4 @@
-"""The names by which the dashboard may be asked for, and the proxy that may name who asks.
+"""The host names that the dashboard accepts, and the proxy that may name the logged-in user.
 
 A page of another site can let its own name lead to this machine (DNS rebinding); to the browser it
 is then one site with the dashboard, and may use up the log-in attempts of its visitor. It cannot do
@@ -109,7 +109,7 @@ def host_of(header: str) -> str:
 class HostCheck:
     """ASGI middleware: refuses requests for names that are not of this machine.
 
-    Addresses are always right, and a request without the header comes from no browser.
+    Addresses are always accepted; a request without the header does not come from a browser.
 
     Args:
         app: the application.

@@ -1,4 +1,4 @@
-"""Limits of attempts.
+"""Limits on log-in attempts and on sending readings.
 
 An address may try to log in or to send readings so often, and strangers may guess at one account
 so often. Few passwords are checked at a time.
@@ -183,7 +183,7 @@ class AttemptLimiter:
 
 
 class BackOff(AttemptLimiter):
-    """Counts what strangers guess at one account, from wherever they come.
+    """Counts guesses of strangers at one account, from any address.
 
     The first ``FREE_GUESSES`` in an hour cost no time; each further one has to come twice as long
     after the one before, ``LONGEST_PAUSE_S`` at the most: some 20 in an hour for all strangers

@@ -1,4 +1,4 @@
-"""The account of who is logged in: password, language, logins and second factor.
+"""The account of the logged-in user: password, language, logins and second factor.
 
 Each change of the second factor asks for the password. The second half of a login, the code, has
 its page here, too.

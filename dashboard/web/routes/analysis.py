@@ -1,6 +1,4 @@
-"""The analysis of a study, and the plan before it: how many people it needs, and what is decided
-before the data.
-"""
+"""The analysis of a study, and its planning: sample size and preregistrations."""
 
 from __future__ import annotations
 

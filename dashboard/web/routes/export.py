@@ -141,9 +141,7 @@ class ExportForm(Part):
 def export_page(
     request: Request, services: ServicesDep, account: AccountDep, study: ChosenStudiesDep
 ) -> Response:
-    """Offer what can be taken along, explain its columns, and show how the account's export
-    stands.
-    """
+    """Show the available exports, explain their columns, and show the state of the own export."""
     return render(
         request,
         "export.html",

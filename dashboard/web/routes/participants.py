@@ -181,7 +181,7 @@ def _write(
 ) -> None:
     """Store consent and attributes; attributes that are not given are removed.
 
-    An export that waits may hold what is not to be shared any more: it goes, too.
+    A prepared export may hold attributes that may not be shared any more: it is deleted, too.
     """
     gone = dict.fromkeys(_kept(services, code), "")
     new = {name: value for name, value in values.items() if value.strip()}

@@ -157,7 +157,7 @@ def protocol_state_model(view: ProtocolView) -> schemas.ProtocolStateModel:
 
 
 async def follow(services: Services, look: Callable[[], str]) -> AsyncGenerator[str, None]:
-    """Write what ``look`` gives whenever it is another text, with signs of life between, until the
+    """Yield the text of ``look`` whenever it changes, with keep-alive messages between, until the
     dashboard stops.
     """
     yield "retry: 1000\n\n"
@@ -242,7 +242,7 @@ def participant_page(request: Request, runner: ProtocolRunnerDep, token: str) ->
 
 @participant_router.get("/{token}/events", dependencies=[Depends(_view)])
 async def participant_events(request: Request, services: ServicesDep, token: str) -> Response:
-    """Stream what is to be shown now, whenever that changes; that it is over, too.
+    """Stream the present screen whenever it changes, and the end of the protocol.
 
     While the stream is open, the page counts as open.
     """

@@ -1,6 +1,6 @@
-"""Readings that people bring: entered by hand, corrected, removed, or as a CSV file.
+"""Readings that people enter by hand, correct, remove, or import from a CSV file.
 
-A file is sent, explained column by column, seen, and then stored as a whole or not at all.
+A file is uploaded, its columns are assigned, it is previewed, and then stored whole or not at all.
 """
 
 from __future__ import annotations
@@ -177,8 +177,8 @@ EntryDep = Annotated[Entry, Depends(_entry_form)]
 def readings_page(
     request: Request, services: ServicesDep, done: Annotated[HandedIn, Query()]
 ) -> Response:
-    """Show the form, the place for files, and how programs send; after an entry, what became
-    of it.
+    """Show the form, the file upload, and how programs send readings; after an entry, its
+    result.
     """
     warning = _outside_text(services, done) if done.outside else ""
     if done.changed in _CHANGED:
@@ -210,7 +210,7 @@ def readings_page(
 def enter(
     request: Request, services: ServicesDep, account: AccountDep, entry: EntryDep
 ) -> Response:
-    """Take in what a person has measured; nothing is stored while a field is wrong, and nothing
+    """Store readings that a person entered; nothing is stored while a field is wrong, and nothing
     implausible before the person has confirmed it.
     """
     readings = _validate(entry, account.name)

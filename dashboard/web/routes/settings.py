@@ -1,4 +1,4 @@
-"""The configuration: read in full, and changed where that is safe, as a page and for programs."""
+"""The page and API of the configuration: shown in full, changed where that is safe."""
 
 from __future__ import annotations
 

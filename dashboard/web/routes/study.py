@@ -1,4 +1,4 @@
-"""Participants, consents and sessions: as a page, and for programs those of a study that has taken
+"""Participants, consents and sessions: the page, and the API for a study that has already taken
 place.
 """
 

@@ -138,8 +138,8 @@ DeviceChoiceDep = Annotated[DeviceChoice, Depends(_chosen_device)]
 
 
 def usual_range(reader: Reader, span: tuple[int, int] | None, now_ms: int) -> RangeChoice:
-    """Return the range to begin with: an hour while something is recorded, less for a recorder that
-    has just begun.
+    """Return the default range: an hour while something is recorded, less for a recording that has
+    just begun.
     """
     if span is None or span[1] < now_ms - _HOUR_MS:
         return RANGES_BY_KEY["24h"]

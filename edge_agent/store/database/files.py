@@ -1,9 +1,9 @@
-"""Errors of files in words that say what to do, files replaced together, and names beside them.
+"""Error messages for file errors, atomic replacement of several files, and names of related files.
 
-Files take the places of others all together or not at all, whatever interrupts: the new ones lie
-prepared beside their places, and a journal beside the database names them. From the moment it is
-there, the only way is forward, and each step can be done again. What was in a place is set aside, a
-database with its log; nothing is deleted.
+Several files are replaced together or not at all, also after an interruption: the new ones lie
+prepared beside their places, and a journal beside the database names them. Once the journal exists,
+the replacement is always completed, and each step can be repeated. The replaced files are set
+aside, a database with its log; nothing is deleted.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def closed_on_error(one: Closable) -> Iterator[None]:
 
 
 def code_of(error: BaseException | None) -> int:
-    """Return SQLite's code of an error without what it adds; that of any error where it has none.
+    """Return the primary result code of an SQLite error, without the extended part.
 
     https://sqlite.org/rescode.html
     """
@@ -59,7 +59,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 def is_read_only(error: BaseException) -> bool:
     """Tell whether SQLite refused to write because it has the file open for reading only.
 
-    It opens a file so while the card refuses writing, and never tries again by itself.
+    SQLite does so while a card refuses writes, and does not retry until the file is reopened.
     """
     cause = error if isinstance(error, sqlite3.Error) else error.__cause__
     return code_of(cause) == sqlite3.SQLITE_READONLY
@@ -172,7 +172,7 @@ def free_stamp(targets: Sequence[Path], stamp: str) -> str:
 def replace_files(database: Path, targets: Sequence[Path], stamp: str) -> None:
     """Put prepared files in their places; what is there is called ``….replaced.<stamp>`` then.
 
-    Whoever calls it holds the lock of the database.
+    The caller must hold the lock of the database.
 
     Args:
         database: the journal lies beside it.

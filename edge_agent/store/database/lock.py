@@ -1,4 +1,4 @@
-"""The locks of a database, and the file that a connection really writes to.
+"""The locks of a database, and the file that an open connection writes to.
 
 Its one agent holds a lock, and so do its dashboards and who replaces it. A connection goes on
 writing to its file, whatever the path names by now.
@@ -20,7 +20,7 @@ from edge_agent.store.database.schema import BUSY_SECONDS, connect
 
 
 class DatabaseLock(AbstractContextManager["DatabaseLock"]):
-    """Held by the one agent of a database.
+    """The lock that the one agent of a database holds.
 
     Two recorders would count the same seconds twice in the rollups.
 
@@ -59,7 +59,7 @@ def lock(path: Path) -> DatabaseLock:
 def lock_for_reading(path: Path) -> DatabaseLock:
     """Become one of the dashboards of the database at ``path``: nobody may replace it meanwhile.
 
-    Who may not write the folder takes the lock of a file that the agent's user has made.
+    A user without write access to the folder locks a file that the agent's user has created.
 
     Raises:
         StoreError: it is being replaced just now, or the folder cannot be written.
@@ -140,7 +140,7 @@ def _take(file: int, kind: int) -> bool:
 class OpenFile:
     """A file that is kept open by its descriptor, as an open connection keeps it.
 
-    Where somebody deletes or moves it, this still knows it, and can tell where it is.
+    It still refers to the file after another program deletes or moves it, and finds its new path.
 
     Args:
         path: the file, which is open already.

@@ -171,7 +171,7 @@ def expected_tables(*, rewritten: bool = False) -> tuple[StoredTable, ...]:
 def statements_of(name: str) -> tuple[str, ...]:
     """Return the statements of a script beside this module, such as ``schema.sql``.
 
-    SQLite's own way to run a script would end the transaction first.
+    Python's ``executescript`` would commit the open transaction first.
     """
     script = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
     statements = [""]

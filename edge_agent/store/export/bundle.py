@@ -1,4 +1,4 @@
-"""The timeline as one zip that explains itself.
+"""The timeline as one self-describing zip.
 
 It holds tidy CSV, its description, settings, model cards, and two scripts that compute the
 dashboard's tests again.

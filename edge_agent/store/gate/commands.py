@@ -1,4 +1,4 @@
-"""The commands with which the dashboard changes the timeline's database: all that there are.
+"""All commands with which the dashboard changes the timeline's database.
 
 Each checks its arguments and keeps to the rules of the study. What a person asks for leaves a line
 in the audit trail in the same transaction; readings of a program name it in their source, and a

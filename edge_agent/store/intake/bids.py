@@ -1,12 +1,8 @@
-"""A BIDS data set.
+"""Reading the tables of a study from a BIDS data set, and placing its sessions in time.
 
-The tables of a study, read from a BIDS data set.
-
-Where the sessions of a BIDS data set lie in time.
-
-Its files count seconds from the start of a recording. When that was stands in ``acq_time`` of the
-tables of sessions or scans; where it stands nowhere, or was moved before the year 2000 so that
-nobody is known by it, whoever imports says when the first session began.
+The files count seconds from the start of a recording. The column ``acq_time`` in the tables of
+sessions or scans holds that start. If it is missing, or was moved before the year 2000 for
+anonymity, the person who imports states when the first session began.
 """
 
 from __future__ import annotations
@@ -148,8 +144,8 @@ def _put_as_told(place: Place, files: Iterable[BidsFile]) -> None:
 def _put(place: Place, files: Iterable[BidsFile], start_ms: int, scans: Mapping[str, int]) -> None:
     """Place a session whose files count from the start of their own recordings.
 
-    A recording is what has the same task and run. One whose time is not told follows the one
-    before after a second.
+    Files with the same task and run are one recording. A recording without a time is placed one
+    second after the one before it.
     """
     place.start_ms = start_ms
     free_ms = start_ms
@@ -485,8 +481,8 @@ def _attribute(column: str, value: str) -> tuple[str, str]:
 def _marker(cells: dict[str, str]) -> tuple[str, str]:
     """Return kind and label of an event; without a label it is none of a study.
 
-    In data sets of others an event that lasts, or whose duration nobody knows, is a stimulus; one
-    of no duration is an instant, and becomes a note.
+    In data sets of others, an event with a duration or with an unknown one is a stimulus; an event
+    of duration 0 becomes a note.
     """
     if "marker" in cells:
         return cells["marker"], cells.get("label", "")

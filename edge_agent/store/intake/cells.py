@@ -1,6 +1,6 @@
-"""The cells of a study's rows as values, and what is told of an import.
+"""Parsing the cells of a study's rows, and the result types of an import.
 
-What cannot be understood is a ``CellError``; it becomes a problem by file, line, column and value.
+An invalid cell raises ``CellError``, which becomes a ``Problem`` with file, line, column and value.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class CellError(AffectEdgeError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a study is refused.
+    """One reason for which a study is refused.
 
     Attributes:
         file: in which file.

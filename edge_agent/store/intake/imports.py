@@ -1,9 +1,9 @@
-"""The imports of readings and studies: which there are, what each added, and taking one back.
+"""The imports of readings and studies: listing them, what each added, and undoing one.
 
-Taking a study back removes exactly the rows that it added. An import numbers its rows in one go, so
-the first and the last number in each table say which are its own; readings name their import. A
-number whose row was erased may be given again: people are known by when they were made, too, and
-rows of the timeline by their time.
+Undoing the import of a study removes exactly the rows that it added. An import gives its rows
+consecutive numbers, so the first and the last number in each table identify them; readings name
+their import. A number whose row was erased may be given again: participants are therefore also
+identified by the time at which they were added, and rows of the timeline by their time.
 """
 
 from __future__ import annotations

@@ -338,10 +338,10 @@ class StagedKind:
 
 
 class StagedReadings:
-    """Keeps readings in a database of SQLite's own, in memory as long as they are few; a context
-    manager.
+    """Stages readings in a temporary SQLite database; a context manager.
 
-    What outgrows the memory lies in a temporary file without a name, gone with the process.
+    SQLite keeps few readings in memory and more in an unnamed temporary file, which disappears with
+    the process.
 
     Attributes:
         repeated: how many readings were there before with the same kind, source, time and value.

@@ -233,7 +233,7 @@ class DatabaseReader:
     def connect(self) -> AbstractContextManager[sqlite3.Connection]:
         """Open a read-only connection, for modules that bring their own SQL.
 
-        They are those of this room and of the rooms above it.
+        These are modules of this package and of the packages above it.
         """
         shared = self._shared()
         if shared is not None:

@@ -126,7 +126,7 @@ class SessionReader(DatabaseReader):
         return [one for one in overlapping if one.session == session.id]
 
     def baseline(self, session: int) -> Baseline | None:
-        """Return what the participant's neutral face makes the classifier over-read.
+        """Return the bias of the classifier on the participant's neutral face.
 
         It comes from the session's last baseline marker; ``None`` when it has none. Nothing
         recorded is changed.

@@ -237,7 +237,8 @@ def _emotion(text: str | None) -> Emotion | None:
 def _episodes() -> str:
     """Return the query of the view ``episode``, for a span alone.
 
-    The span is put in before the window functions run, else they would go over the whole timeline.
+    The span is applied before the window functions, which would otherwise run over the whole
+    timeline.
     """
     begin = "CREATE VIEW episode AS"
     (view,) = (statement for statement in statements_of("views.sql") if begin in statement)

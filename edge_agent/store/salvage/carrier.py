@@ -45,7 +45,7 @@ SPARE_BYTES = 300_000_000
 class Carrier(Worker):
     """Carries the timeline over in portions; after a restart it goes on where it was.
 
-    It never ends the agent: what fails is tried again later.
+    Its errors never stop the agent: a failed portion is retried later.
 
     Args:
         rescue: tells when there is something to do.

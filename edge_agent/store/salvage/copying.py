@@ -1,4 +1,4 @@
-"""The tables of a damaged database, and the way of their rows into a new one.
+"""The tables of a damaged database, and copying their rows into a new one.
 
 The tables are those that the damaged file lists, else as ``schema.sql`` makes them. What the new
 database refuses is set aside, not lost.
@@ -339,10 +339,10 @@ class Copying:
         self._write(self._tables[name], self._not_erased(self._source.rows_on(name, number)))
 
     def before_loss(self, earlier: Source, numbers: Iterable[int]) -> None:
-        """Carry over rows of the timeline that only an earlier state of some pages has.
+        """Carry over rows of the timeline that are found only in an earlier version of some pages.
 
-        Where a page is divided, the log has one half of its rows in the old page and the other in a
-        new one. If that one is lost, its rows are still in the page as it was.
+        When SQLite splits a page, half of its rows stay and the other half go into a new page. If
+        the new page is lost, its rows are still in the earlier version of the old page.
 
         Args:
             earlier: the database up to the first page that is lost in its log.
@@ -403,7 +403,7 @@ class Copying:
         self.rows[table.name] += 1
 
     def _is_there(self, table: Table, row: Mapping[str, Value]) -> bool:
-        """Tell whether the same row is there: one page may be met twice in a damaged file."""
+        """Tell whether the row was copied already: a damaged file may refer to a page twice."""
         same = " AND ".join(f"{name} IS ?" for name in row)
         try:
             rows = self._target.execute(
@@ -419,7 +419,7 @@ class Copying:
         set_aside(self._target, at if isinstance(at, int) else None, table.name, row, reason)
 
     def _adopt_orphans(self) -> None:
-        """Give rows whose participant could not be read a participant again.
+        """Create a participant for rows whose participant could not be read.
 
         Rows whose session could not be read are set aside.
         """
@@ -438,7 +438,7 @@ class Copying:
             self._target.execute(f"DELETE {of_none}")
 
     def _continue_numbers(self) -> None:
-        """Let the numbers of messages go on where they were."""
+        """Continue the sequence numbers of messages where they ended."""
         last = [
             row["seq"]
             for row in self._source.rows("sqlite_sequence")

@@ -1,4 +1,4 @@
-"""Damage of a database, and the way from one that cannot be used to one that can.
+"""Detecting damage of a database, and replacing an unusable database by a usable one.
 
 Whether a database can be recorded into is judged quickly, before a start and after an error. What
 another program meets, it notes beside the database: the nightly maintenance reads every page, the
@@ -53,7 +53,7 @@ _PLAIN_ERROR = sqlite3.SQLITE_ERROR
 
 
 def find_damage(path: Path, *, in_use: bool = False, quick: bool = False) -> str | None:
-    """Return what is wrong with a database, as the end of a sentence; ``None``: nothing was found.
+    """Return the damage of a database, as the end of a sentence; ``None`` if none was found.
 
     The small tables are read whole, the timeline at its newest rows, in some milliseconds. A file
     of another program, or one that may not be read, is no damage.

@@ -85,7 +85,7 @@ def give_past_consent(
 ) -> None:
     """Record that a participant agreed to a version of the text at a time that has passed.
 
-    A consent that stood then ends there; one that was given later ends this one.
+    A consent that was valid at that time ends there; a later consent ends this one.
 
     Raises:
         StudyError: unknown participant, no version named, or a time to come.

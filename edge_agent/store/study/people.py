@@ -195,9 +195,9 @@ def consents_of(path: Path, code: str) -> list[ConsentEntry]:
 
 
 def consenting(path: Path, at_most: int) -> list[tuple[str, bool]]:
-    """Return code and whether made up of those whose consent stands, by code.
+    """Return the code of participants with valid consent, and whether each is simulated, by code.
 
-    Where they are more than ``at_most``, those who consented last.
+    If there are more than ``at_most``, return those who consented last.
 
     Raises:
         StoreError: the database cannot be read.

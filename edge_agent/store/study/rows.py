@@ -77,7 +77,7 @@ def insert_audit(
 ) -> None:
     """Write a line of the audit trail.
 
-    Nothing where nobody is named, for the caller has its own.
+    Write nothing if no actor is named, because the caller writes its own line.
     """
     if actor is not None:
         audit.note(connection, actor, action, detail, at)

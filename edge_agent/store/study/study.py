@@ -1,8 +1,9 @@
 """Participants, consent, sessions and markers, and preregistrations.
 
 Each call is a short write transaction beside the agent, in which messages to the broker are queued
-with the rows that they tell of. A preregistration is what was decided before the data, frozen with
-time and SHA-256: the database refuses to change or delete one; who decides anew adds a newer one.
+with the rows that they describe. A preregistration records what was decided before the data, with
+its time and SHA-256: the database refuses to change or delete one; a changed decision is added as a
+new one.
 """
 
 from __future__ import annotations

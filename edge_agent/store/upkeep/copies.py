@@ -1,10 +1,10 @@
-"""Copies of the database: daily ones beside it, those in a second place, and how they stand.
+"""Copies of the database: daily ones beside it, those in a second place, and their state.
 
 A copy carries its verification in itself, in its table ``setting``: nothing beside it can be lost,
 and erasing a participant changes both in one transaction.
 
-What the last attempts came to lies beside the database in ``<name>.copies.json``, not in it: a
-damaged database could not tell.
+The results of the last attempts are stored beside the database in ``<name>.copies.json``, because
+they must be readable when the database is damaged.
 
 A second place is a USB stick or a mounted share that somebody may pull out. A folder into which
 nothing is mounted looks like one of the system's own disk, and copies written there would fill it.
@@ -524,9 +524,9 @@ def copy_to_second_place(
 
 
 def forget_second_place(path: Path) -> None:
-    """Raise no alarm any more where no second place is asked for.
+    """Clear the alarm about the second place when none is configured.
 
-    Where copies lie stays known: an erasure must find them.
+    The folders of existing copies stay stored, because an erasure must find them.
     """
     report = read_report(path)
     if report.second is not None:

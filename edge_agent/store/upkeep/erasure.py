@@ -185,7 +185,7 @@ def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[s
 def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]:
     """Delete the rows of all faces and sensors in a span.
 
-    Of rows that reach over its edges, too.
+    This includes rows that reach over its edges.
     """
     deleted: Counter[str] = Counter()
     for table in ("expression", "unfit"):

@@ -1,4 +1,4 @@
-"""Folding the rollups of old times, minutes to hours and hours to days, and making them anew.
+"""Folding old rollups (minutes into hours, hours into days), and recomputing them.
 
 An hour holds its minutes' sums from the beginning, so old minutes are only deleted. Hours are moved
 into their day. Sums are added and extremes compared, so that a day tells exactly what its rows

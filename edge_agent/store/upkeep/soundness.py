@@ -1,6 +1,6 @@
 """The soundness of a database file: what is damaged, and how much of the study is in it.
 
-The look is beside a running agent, in limited time.
+The check runs beside a running agent, with a time limit.
 """
 
 from __future__ import annotations

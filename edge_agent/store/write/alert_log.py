@@ -112,7 +112,7 @@ Signature = tuple[tuple[int, int, int], ...]
 
 
 class AlertLog:
-    """The log of one database.
+    """The log of alerts in one database.
 
     Every method raises ``StoreError`` when the database cannot be used.
 

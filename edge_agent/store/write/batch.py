@@ -266,7 +266,7 @@ BAD_ROW = (
 class BatchWriter:
     """Writes rows of all kinds, except those that may not be kept.
 
-    Where the clock was set meanwhile, rows of before are moved first.
+    If the clock was set meanwhile, earlier rows are moved first.
 
     Args:
         options: of the recorder.

@@ -80,9 +80,9 @@ class BootRows:
         return self._find(at) is not None
 
     def place(self, at: Instant) -> tuple[int, Instant]:
-        """Return the row of an instant, made where there is none, and the instant as known today.
+        """Return the ``boot`` row of an instant (inserted if missing), and its corrected time.
 
-        What was read from a clock that has been set since is moved as the rows of that time were.
+        An instant read from a clock that was set later is moved like the rows of its time.
         """
         row = self._find(at) or self._insert(at)
         return row.id, replace(at, wall_ms=at.wall_ms + row.moved_ms)
@@ -114,12 +114,12 @@ class BootRows:
         self._rows = self._read()
 
     def wrong(self) -> tuple[BootRow, BootRow, int | None] | None:
-        """Return the newest stretch whose rows have a wrong time, one whose clock was right, and
-        up to when the wrong one dates its rows; ``None`` up to its last row.
+        """Return the newest stretch with wrong times, a stretch with right ones, and the end of the
+        wrong one (``None``: its last row).
 
-        What the network has set is right. Where it has set nothing since the start of the machine,
-        the clock is believed to be right since its last step. After a step away from what the
-        network had set, nobody knows until the network has spoken again, or the machine has ended.
+        A clock set by the network is right. If the network has not set it since the machine
+        started, the clock is taken as right since its last step. After a step away from the
+        network's time it is unknown, until the network sets the clock again or the machine stops.
         """
         right = self._right()
         if right is None or self._boot_id == UNKNOWN_BOOT:

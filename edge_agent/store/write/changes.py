@@ -40,7 +40,7 @@ def has_stream(connection: sqlite3.Connection) -> bool:
 
 @contextmanager
 def unlogged_deletions(connection: sqlite3.Connection) -> Iterator[None]:
-    """Delete rows in the block, inside the caller's transaction, without a word to the fleet.
+    """Delete rows in the block, inside the caller's transaction, without logging for the fleet.
 
     For rows that only this device does not keep any more, and for those of which it is told in
     another way.
@@ -58,7 +58,7 @@ def log_erasure(
 ) -> None:
     """Tell the fleet, in the caller's transaction, to erase a participant and their time.
 
-    Keys of erased readings leave the log; so does when they were.
+    The keys and times of erased readings are removed from the log.
     """
     if not has_stream(connection):
         return

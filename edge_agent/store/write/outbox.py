@@ -104,7 +104,7 @@ def is_damaged(raw: bytes | None) -> bool:
 def note_hole(
     connection: sqlite3.Connection, topic: str, first: int, last: int, reason: str, epoch: str = ""
 ) -> None:
-    """Note that nothing will come under the numbers from ``first`` to ``last`` of a topic.
+    """Record that no message will come with the numbers ``first`` to ``last`` of a topic.
 
     A hole that goes on is one row. The newest ``HOLES_KEPT`` are kept.
 
@@ -436,7 +436,7 @@ def _message_of(row: sqlite3.Row) -> OutboxRow | None:
 def last_seq(path: Path, topic: str) -> int:
     """Return the last number of a topic, 0 for none.
 
-    From now on a message of it whose number is not the next one leaves a hole.
+    From now on, a message of the topic that skips numbers leaves a hole.
 
     Raises:
         StoreError: the database cannot be written.

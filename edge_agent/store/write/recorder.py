@@ -415,7 +415,7 @@ class Recorder(Worker):
             self._wait(translated(self._path, error))
 
     def _commit(self) -> None:
-        """Write what is pending.
+        """Write the pending rows.
 
         Keep it for the next attempt when the disk is full or the database locked.
         """
@@ -469,7 +469,7 @@ class Recorder(Worker):
     def _mended(self, error: sqlite3.Error | StoreError) -> bool:
         """Return whether another attempt makes sense at once.
 
-        Without somebody who can rescue a database, what waiting does not help is raised.
+        Without a ``DatabaseKeeper``, an error that waiting cannot solve is raised.
         """
         self._writer.forget()
         failure = translated(self._path, error)
