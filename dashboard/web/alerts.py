@@ -132,7 +132,7 @@ class _WrittenByCommands(AlertLog):
 
 
 class DashboardAlerts:
-    """The alerts that stand; read again only after somebody wrote to the database.
+    """The open alerts; reread only after a write to the database.
 
     Args:
         options: the rules, and who is told.
@@ -173,7 +173,7 @@ class DashboardAlerts:
             worker.join(_END_S)
 
     def standing(self) -> tuple[AlertEntry, ...]:
-        """Return the alerts that stand, the oldest first."""
+        """Return the open alerts, the oldest first."""
         with self._lock:
             mark = self._mark()
             if mark != self._read_at:
@@ -185,7 +185,7 @@ class DashboardAlerts:
         return [alert for alert in self.standing() if alert.acknowledged_ms is None]
 
     async def refresh(self) -> None:
-        """Read the alerts that stand, if anybody wrote since the last time."""
+        """Read the open alerts again if the database was written since the last time."""
         if self._mark() != self._read_at:
             await run_in_threadpool(self.standing)
 
@@ -206,7 +206,7 @@ class DashboardAlerts:
         self._read_at = mark
 
     def event(self) -> str:
-        """Return the alerts that stand as a server-sent event, as they were read last, in the
+        """Return the open alerts as a server-sent event, as they were read last, in the
         language in use; empty before they were read.
         """
         if self._read_at is None:

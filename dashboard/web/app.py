@@ -173,7 +173,7 @@ def _description() -> dict[str, Any]:
 
 @cache
 def _permissions() -> dict[str, Permission]:
-    """Return what reading each address needs, after checking that every route says who may."""
+    """Return the permission to read each address, after checking that every route declares one."""
     served = [route for page in find_pages(routes) for route in page.router.routes]
     check_declared(served, is_public)
     return permissions_of(served)

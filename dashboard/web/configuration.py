@@ -23,7 +23,7 @@ from edge_agent.core.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """The configuration as it stands.
+    """The present configuration.
 
     Attributes:
         file: the file; ``None``: there is none.
@@ -94,7 +94,7 @@ class Change:
 
 
 def read_present(path: Path | None) -> Present:
-    """Read the configuration as it stands.
+    """Read the present configuration.
 
     Args:
         path: its file; ``None``: there is none.
@@ -178,7 +178,7 @@ def refuse_other_types(values: Mapping[str, Any]) -> None:
 
 
 def written_to(change: Change) -> Path:
-    """Write a change, and return where the file of before lies now.
+    """Write a change, and return the path of the saved old file.
 
     Raises:
         ConfigChangedError: the file says something else by now.
@@ -276,7 +276,7 @@ def changes_of(present: Present, sent: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _rules(sent: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the rules of a form without those to be removed and those that say nothing."""
+    """Return the rules of a form without removed and empty ones."""
     rules = []
     for number in range(_MOST_RULES):
         rule = {

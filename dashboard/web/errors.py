@@ -214,7 +214,7 @@ def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
 
 
 def _handle_what_is_needed(app: FastAPI) -> None:
-    """Lead people to the page where they log in or choose; tell programs what is missing."""
+    """Redirect people to the page where they log in or choose; send programs an error."""
 
     @app.exception_handler(LoginNeededError)
     def login_needed(request: Request, error: LoginNeededError) -> Response:
@@ -379,7 +379,7 @@ def _schemas(shapes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], route: APIRoute) -> None:
-    """Add to an operation who may use it and how it refuses."""
+    """Add the required permission and the error responses to an operation."""
     permission = permission_of(route) or Permission.ADMINISTER
     scope = scope_of(route)
     operation["security"] = [{"token": [scope.value]}]

@@ -71,7 +71,7 @@ def form_of(mqtt: MqttSettings) -> BrokerForm:
 def try_broker(
     mqtt: MqttSettings, form: BrokerForm, file: Path | None, live_socket: Path
 ) -> BrokerAnswer:
-    """Log in at the broker and leave again; takes seconds where nobody answers.
+    """Connect to the broker and disconnect again; takes seconds if nothing answers.
 
     The configured password and certificate go to no other address than the configured one. Where
     only the agent may read the password, the agent tells how it stands with the broker.
@@ -201,13 +201,13 @@ class Progress:
         self._database = database
 
     def begin(self) -> None:
-        """Note that nobody has taken a step yet; what was noted before stays."""
+        """Store that no step was taken yet; existing progress stays."""
         with write_dashboard(self._database) as connection:
             if read_setting(connection, _KEY) is None:
                 write_setting(connection, _KEY, "{}")
 
     def left(self, step: Step, outcome: Outcome) -> None:
-        """Note how a step was left; a step once done stays done."""
+        """Store the outcome of a step; a step once done stays done."""
         with write_dashboard(self._database) as connection:
             taken = _read(read_setting(connection, _KEY) or "{}")
             if taken.get(step) is not Outcome.DONE:
@@ -215,13 +215,13 @@ class Progress:
             write_setting(connection, _KEY, json.dumps(taken))
 
     def taken(self) -> dict[Step, Outcome] | None:
-        """Return how each step was left; ``None``: they were never begun here."""
+        """Return the outcome of each step; ``None``: the steps were never begun here."""
         with read_dashboard(self._database) as connection:
             text = read_setting(connection, _KEY)
         return None if text is None else _read(text)
 
     def next_step(self) -> Step | None:
-        """Return the first step that nobody has left yet; ``None``: there is none."""
+        """Return the first step that is neither done nor skipped; ``None``: there is none."""
         taken = self.taken() or {}
         return next((step for step in Step if step not in taken), None)
 

@@ -238,7 +238,7 @@ class Onlooker:
 
 
 class Previews:
-    """The preview of this dashboard: there is one at a time.
+    """The previews of this dashboard, of which only one runs at a time.
 
     Args:
         socket: the agent's, of the preview.
@@ -251,7 +251,7 @@ class Previews:
         self._running: Preview | None = None
 
     async def start(self, onlooker: Onlooker) -> Preview:
-        """Begin a preview, once its beginning stands in the audit trail.
+        """Start a preview after writing its start into the audit trail.
 
         Raises:
             StudyError: somebody looks already, a session is open, or the agent shows none.
@@ -290,7 +290,7 @@ class Previews:
         return self._running
 
     def prolong(self, token: str) -> None:
-        """Let the preview of a login last a minute from now.
+        """Extend the preview of a login to a minute from now.
 
         Raises:
             StudyError: that login has none.
@@ -359,7 +359,7 @@ class Preview:
         self._outgoing.write(MORE)
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
-        """Yield what the browser is sent; the last part says why it ended."""
+        """Yield the parts for the browser; the last one says why the preview ended."""
         try:
             while True:
                 await self._something.wait()
@@ -410,7 +410,7 @@ class Preview:
         self._outgoing.close()
 
     async def _read(self) -> Ended:
-        """Take what the agent sends; return why it ended."""
+        """Receive the agent's parts until the preview ends; return the reason."""
         try:
             while True:
                 async with asyncio.timeout(SILENT_S):
@@ -437,7 +437,7 @@ class Preview:
                 return reason
 
     def _give(self, part: Part) -> None:
-        """Put a part where the browser takes it; one with a picture is not lost to one without."""
+        """Store the next part for the browser; one without a picture replaces none with one."""
         waiting = self._newest
         if waiting is not None and waiting.picture and not part.picture and not part.ended:
             return

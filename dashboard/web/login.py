@@ -56,7 +56,7 @@ def set_cookie(
 
 
 def drop_cookie(response: Response, name: str, options: DashboardOptions) -> None:
-    """Let a browser forget a cookie."""
+    """Delete a cookie in the browser."""
     response.delete_cookie(
         cookie_name(name, options), path="/", secure=options.is_secure, httponly=True
     )
@@ -138,7 +138,7 @@ def is_public(path: str) -> bool:
 
 
 def require_login(request: Request) -> None:
-    """Refuse every route but the public ones to those who are not logged in.
+    """Refuse requests without a login, except to public routes.
 
     A dependency of the whole application.
 
@@ -156,7 +156,7 @@ def require_login(request: Request) -> None:
 
 
 def current_account(request: Request) -> Account:
-    """Return who is logged in.
+    """Return the logged-in account.
 
     Raises:
         LoginNeededError: nobody is.

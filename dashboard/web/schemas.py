@@ -26,7 +26,7 @@ PageNumber = Annotated[int, Query(ge=1, le=1_000_000)]
 
 
 def given(**fields: object) -> dict[str, object]:
-    """Return the fields of a filter that say something, for an address."""
+    """Return the non-empty fields of a filter, for a query string."""
     return {name: value for name, value in fields.items() if value not in {None, ""}}
 
 

@@ -123,7 +123,7 @@ class ShortLived(Generic[Value]):
         return key
 
     def of(self, key: str) -> Value | None:
-        """Return the value of a secret; ``None``: there is none, or it came too late."""
+        """Return the value of a secret; ``None`` if it is unknown or expired."""
         with self._lock:
             self._forget_old()
             kept = self._kept.get(key)
@@ -270,7 +270,7 @@ def services(request: Request) -> Services:
 
 
 def _one(name: str) -> Any:
-    """Return the dependency that hands over one of the services."""
+    """Return the dependency that provides one of the services."""
 
     def of_request(request: Request) -> Any:
         return getattr(services(request), name)

@@ -44,7 +44,7 @@ class TrustedProxy:
     secret_file: Path
 
     def secret(self) -> str:
-        """Return the secret, read anew each time, so that it can be changed while all runs.
+        """Return the secret, read from the file each time, so that it can change at run time.
 
         Raises:
             OSError: the file cannot be read.

@@ -95,7 +95,7 @@ def with_devices(path: str, devices: Sequence[str]) -> str:
 
 
 class QuestionOfDevice(AnalysisQuery):
-    """The question of an analysis as an address asks it, beside the device that it is about."""
+    """The query parameters of an analysis, with the device that it is about."""
 
     device: list[str] = Field([], max_length=MOST_DEVICES, description=DEVICES_TEXT)
 
@@ -124,7 +124,7 @@ class DeviceNeededError(Exception):
 
 
 def _chosen_study(request: Request, device: Device = "") -> Iterator[ChosenStudy]:
-    """Lend the study for the length of a request; ``render`` finds it there as well."""
+    """Provide the study during a request; ``render`` uses it as well."""
     yield from _lent(request, [device] if device else [], several=False)
 
 
@@ -132,7 +132,7 @@ def _chosen_studies(
     request: Request,
     device: Devices = [],  # noqa: B006 - FastAPI copies it
 ) -> Iterator[ChosenStudy]:
-    """Lend the studies of one or several devices for the length of a request."""
+    """Provide the studies of one or several devices during a request."""
     yield from _lent(request, [one for one in device if one], several=True)
 
 

@@ -1,4 +1,4 @@
-"""Limits of connections: their number, and the time that one may take.
+"""Limits on connections: their number, and the duration of each phase.
 
 uvicorn takes every connection that comes, waits for its first byte for ever, and logs each that it
 has no file handle for. So the listening socket counts them itself, before TLS and HTTP cost
@@ -77,7 +77,7 @@ class Connection:
     phase: Phase = Phase.NEW
 
     def enter(self, phase: Phase, at: float, seconds: float | None) -> None:
-        """Begin another phase, which may last so long."""
+        """Enter another phase, with a time limit."""
         self.phase = phase
         self.since = at
         self.deadline = None if seconds is None else at + seconds
@@ -134,7 +134,7 @@ class ConnectionGuard:
         return self._open.get((client[0], client[1]))
 
     def cut_off_the_slow(self) -> None:
-        """End the connections whose time is over."""
+        """Close the connections whose deadline has passed."""
         at = self.clock()
         for connection in list(self._open.values()):
             if connection.deadline is not None and at >= connection.deadline:
@@ -186,7 +186,7 @@ class ConnectionGuard:
 
 
 class GuardedListener(socket.socket):
-    """A listening socket that hands on only those connections that a guard admits.
+    """A listening socket that accepts only connections that a guard admits.
 
     Args:
         listening: the socket that listens; it may be closed afterwards.

@@ -156,7 +156,7 @@ class HostCheck:
 
 
 def written_ns(file: Path | None) -> int | None:
-    """Return when a file was written last; ``None`` when it is not there just now."""
+    """Return the modification time of a file; ``None`` if it does not exist."""
     try:
         return None if file is None else file.stat().st_mtime_ns
     except OSError:
@@ -195,7 +195,7 @@ log.addFilter(OnceAMinute())
 
 
 def name_from_proxy(request: Request, proxy: TrustedProxy | None) -> str:
-    """Return the name that the trusted proxy gives for who asks; empty if it gives none."""
+    """Return the user name that the trusted proxy sends; empty if it sends none."""
     if proxy is None or not _comes_from(request, proxy):
         return ""
     given = request.headers.getlist(SECRET_HEADER)

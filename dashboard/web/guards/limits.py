@@ -215,14 +215,14 @@ def address_of(request: Request) -> str:
 
 
 def too_many(wait: int) -> str:
-    """Say how many seconds to wait before the next attempt."""
+    """Return a sentence that says how many seconds to wait before the next attempt."""
     return gettext("Too many attempts from this address. Wait {time}, then try again.").format(
         time=_spoken(wait)
     )
 
 
 def too_many_guesses(wait: int) -> str:
-    """Say to a stranger how many seconds to wait before the next guess at an account."""
+    """Return a sentence for a stranger: the seconds to wait before the next guess at an account."""
     return gettext(
         "There were too many wrong passwords for this account, from other places too. Wait {time}, "
         "or log in with a browser in which you have logged in before."
@@ -267,7 +267,7 @@ class Asker:
 
 
 class HeldUpError(AffectEdgeError):
-    """An attempt was not checked; the text says why and is fit to be shown.
+    """An attempt was not checked; the text says why and may be shown to the user.
 
     Attributes:
         status: of the answer: 429 after too many attempts, 503 while too many are checked.

@@ -52,7 +52,7 @@ class RefusalLog:
         self._noted: dict[tuple[str, str, str], float] = {}
 
     def note(self, who: str, method: str, route: str, needed: str) -> None:
-        """Write down that somebody was refused, unless that was done just now."""
+        """Log a refused request, unless the same one was logged just now."""
         key = (who, method, route)
         now = boot_seconds()
         last = self._noted.get(key)
@@ -128,7 +128,7 @@ def account_for(token: Token) -> Account:
 
 
 def token_of(request: Request) -> Token | None:
-    """Return the token that a request was let in with; ``None``: with a login, or not at all."""
+    """Return the token that authorised a request; ``None`` for a login or a public page."""
     token = getattr(request.state, "token", None)
     return token if isinstance(token, Token) else None
 
@@ -175,7 +175,7 @@ _STRONGEST = list(Permission)
 
 
 class AccountPageNeededError(Exception):
-    """An account opens nothing but its own page; the text says, marked, what to do there."""
+    """An account may open only its own page; the translatable text says what to do there."""
 
 
 class Needs:
@@ -192,7 +192,7 @@ class Needs:
         self._refusals = RefusalLog()
 
     async def __call__(self, request: Request) -> None:
-        """Check who asks; the login guard, which comes first, has looked up who that is.
+        """Check the permission of the account that the login guard has looked up before.
 
         Raises:
             AccountPageNeededError: a password or a second factor of their own comes first.
@@ -248,7 +248,7 @@ def needs(permission: Permission, scope: Scope | None = None) -> Any:
 
 
 def refusal(account: Account, permission: Permission) -> str:
-    """Return why somebody may not do something, and who may."""
+    """Return a sentence on the missing permission and the roles that have it."""
     return gettext(
         "This needs the role {roles}; {name} is {role}. An administrator can change that on the "
         "page Accounts."

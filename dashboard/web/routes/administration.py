@@ -118,7 +118,7 @@ def change_role(
 
 @router.post(f"{PAGE}/{{number}}/disable", include_in_schema=False)
 def disable(request: Request, services: ServicesDep, account: AccountDep, number: int) -> Response:
-    """Let an account log in no more."""
+    """Disable an account: it can no longer log in."""
     return _changed(request, services, lambda: services.members.disable(number, account.name))
 
 
@@ -143,7 +143,7 @@ def remove(request: Request, services: ServicesDep, account: AccountDep, number:
 
 @router.post(f"{PAGE}/{{number}}/reset", include_in_schema=False)
 def reset(request: Request, services: ServicesDep, account: AccountDep, number: int) -> Response:
-    """Take the password of an account away and show the link for a new one, this once."""
+    """Delete the password of an account, and show once the link to set a new one."""
     try:
         link = services.members.reset(number, account.name)
     except AccountError as error:
@@ -153,7 +153,7 @@ def reset(request: Request, services: ServicesDep, account: AccountDep, number: 
 
 
 def _changed(request: Request, services: Services, change: Callable[[], None]) -> Response:
-    """Change an account and lead back to the page, which else says why it was not changed."""
+    """Change an account and redirect to its page, or show the page with the error."""
     try:
         change()
     except AccountError as error:
@@ -348,7 +348,7 @@ def get_audit(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) ->
 
 @audit_router.get(f"{AUDIT_PAGE}/download", include_in_schema=False)
 def download(services: ServicesDep, account: AccountDep, wanted: FilterDep) -> Response:
-    """Send the lines that are wanted as CSV; that it was sent stands there as well."""
+    """Send the wanted lines as CSV; the download itself is audited."""
     shown = " ".join(f"{name}={value}" for name, value in _chosen(wanted).items())
     services.commands.note(account.name, "audit_download", shown)
     return StreamingResponse(

@@ -120,7 +120,7 @@ def get_analysis(
 
 
 def _offered(query: AnalysisQuery, recorded: Collection[VitalKind]) -> list[VitalKind]:
-    """Return the kinds that the form offers: heart rate and pressures, and what there is."""
+    """Return the kinds that the form offers: heart rate, pressures, and recorded kinds."""
     return [kind for kind in TESTED if kind.spec.option or kind in recorded or kind in query.vital]
 
 
@@ -202,7 +202,7 @@ def freeze_page(
     account: AccountDep,
     form: Annotated[PreregistrationForm, Form()],
 ) -> Response:
-    """Freeze what the form says, and lead to the page to print."""
+    """Freeze the preregistration in the form, and redirect to its printable page."""
     typed = form.model_dump(exclude={"question"})
     written = {name: text.strip() for name, text in typed.items()}
     try:
@@ -245,7 +245,7 @@ def _page(
     wrong: str = "",
     written: dict[str, str] | None = None,
 ) -> Response:
-    """Show the page; what is wrong is said beside it, and what was written stays in its fields."""
+    """Show the page with errors beside the form; typed values stay in the fields."""
     given = {name: value for name, value in values.items() if value.strip()} or _DEFAULT
     plan = None
     problem = ""

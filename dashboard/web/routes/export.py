@@ -159,7 +159,7 @@ def prepare_from_page(
     study: ChosenStudiesDep,
     form: Annotated[ExportForm, Form()],
 ) -> Response:
-    """Begin to prepare an export and show the page, which tells how it goes."""
+    """Start preparing an export, and show the page with its progress."""
     new = form.new()
     if form.passphrase.get_secret_value():
         new.passphrase = form.passphrase
@@ -193,7 +193,7 @@ def prepare(
 
 @router.get("/api/v1/exports/{token}", operation_id="get_export", responses=may_refuse(404))
 def state(services: ServicesDep, account: AccountDep, token: str) -> ExportModel:
-    """Tell how far an export has come."""
+    """Return the progress of an export."""
     return ExportModel.of(_prepared_export(services, account, token))
 
 

@@ -78,7 +78,7 @@ async def first_steps(
 def leave_step(
     services: ServicesDep, step: Annotated[Step, Form()], outcome: Annotated[Outcome, Form()]
 ) -> Response:
-    """Note that a step was taken or skipped, and lead to the next; after the last one to Live."""
+    """Store that a step was taken or skipped; redirect to the next one, or at the end to Live."""
     services.first_steps.left(step, outcome)
     behind = list(Step)[list(Step).index(step) + 1 :]
     if not behind:
@@ -112,7 +112,7 @@ def ask_broker(
     account: AccountDep,
     form: Annotated[BrokerForm, Form()],
 ) -> Response:
-    """Log in at a broker with what was typed; nothing is kept."""
+    """Try to connect to a broker with the typed values, without storing them."""
     present = read_present(services.options.config)
     services.commands.note(account.name, "broker_test", f"{form.host}:{form.port}"[:200])
     path = present.file.path if present.file else None

@@ -1,4 +1,4 @@
-"""All devices of a fleet: who is there, how old that is, and who needs attention."""
+"""The devices of a fleet: which are online, how old that state is, and which need attention."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def fleet_page(
 def get_fleet(
     services: ServicesDep, name: Name = "", shown: Which = "all", page: PageNumber = 1
 ) -> FleetModel:
-    """Tell fifty devices of the fleet: their states, and who needs attention."""
+    """Return fifty devices of the fleet: their states, and which need attention."""
     database = fleet_of(services)
     answer = _read(database, name, shown, page)
     return FleetModel(

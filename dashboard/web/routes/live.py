@@ -58,7 +58,7 @@ CLOCK_SECONDS = 1.0
 
 @router.get("/", include_in_schema=False)
 def home() -> Response:
-    """Lead to the live page."""
+    """Redirect to the live page."""
     return RedirectResponse("/live", 303)
 
 
@@ -291,7 +291,7 @@ def _recent(trend: Trend) -> list[dict[str, Any]]:
 
 
 async def _events(services: Services, key: str) -> AsyncGenerator[str, None]:
-    """Write the agent's messages as server-sent events until login, token or dashboard end."""
+    """Yield the agent's messages as server-sent events until login, token or dashboard end."""
     yield "retry: 2000\n\n"
     checked = clock.boot_seconds()
     clock_timer = Every(CLOCK_SECONDS, at_once=True)
@@ -315,7 +315,7 @@ async def _events(services: Services, key: str) -> AsyncGenerator[str, None]:
 
 
 async def _alert_events(services: Services, key: str) -> AsyncGenerator[str, None]:
-    """Write which alerts stand, whenever that changes, until login, token or dashboard end."""
+    """Yield the open alerts whenever they change, until login, token or dashboard end."""
     yield "retry: 2000\n\n"
     check_timer = Every(CHECK_SECONDS)
     told = ""
@@ -449,7 +449,7 @@ async def prolong_preview(request: Request, services: ServicesDep) -> None:
 
 
 def _may_look(services: Services, token: str) -> Ended | None:
-    """Return why a login may not look at the picture now; ``None``: it may."""
+    """Return why a login may not see the picture now; ``None``: it may."""
     try:
         account = services.accounts.of_token(token)
         if account is None:

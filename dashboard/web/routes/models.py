@@ -54,7 +54,7 @@ NAVIGATION = NavigationEntry(
 
 
 class ModelWithCard(ModelInUse):
-    """A model file that the agent uses, with what its makers say of it."""
+    """A model file that the agent uses, with its model card."""
 
     card: ModelCard | None = Field(
         description="The card beside the file; null where no card on this device has its SHA-256"
@@ -225,7 +225,7 @@ class Evidence(ApiModel):
 
 
 class PictureFace(ApiModel):
-    """One face of a picture, as `affect-edge classify --json` tells it."""
+    """One face of a picture, with the fields of `affect-edge classify --json`."""
 
     box: tuple[float, float, float, float] = Field(
         description="x, y, width, height, pixels of the picture; may lie outside of it"

@@ -92,7 +92,7 @@ def pause(runner: ProtocolRunnerDep) -> schemas.ProtocolStateModel:
     "/api/v1/protocol/skip", operation_id="skip_protocol_screen", responses=may_refuse(409)
 )
 def skip(runner: ProtocolRunnerDep) -> schemas.ProtocolStateModel:
-    """Leave the present screen."""
+    """Skip the present screen."""
     runner.skip()
     return _state(runner)
 
@@ -251,13 +251,13 @@ async def participant_events(request: Request, services: ServicesDep, token: str
 
 @participant_router.post("/{token}/ready", status_code=204, dependencies=[Depends(_open_view)])
 def ready(runner: ProtocolRunnerDep, token: str) -> None:
-    """The participant is there, and may be shown something."""
+    """Record that the participant is ready."""
     runner.set_ready(token)
 
 
 @participant_router.post("/{token}/answer", status_code=204, dependencies=[Depends(_open_view)])
 def answer(runner: ProtocolRunnerDep, token: str, message: schemas.Answer) -> None:
-    """Take an answer to the question of a screen."""
+    """Store an answer to the question of a screen."""
     runner.answer(token, message.step, message.value)
 
 

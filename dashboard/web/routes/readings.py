@@ -232,7 +232,7 @@ def enter(
 
 
 def _validate(entry: Entry, account: str) -> list[VitalReading]:
-    """Return the readings of an entry; what is wrong goes to its field."""
+    """Return the readings of an entry; errors are added to their fields."""
     now = clock.now()
     origin = Origin(
         f"manual:{account}", flags=frozenset({VitalFlag.MANUAL}), decimal_comma=True, live=False
@@ -337,7 +337,7 @@ def _result_text(taken: int | None, there: int, flagged: int) -> str:
 
 
 def _outside_text(services: Services, done: HandedIn) -> str:
-    """Say how many readings of a file lie in no session, and which session is nearest."""
+    """Return a sentence on the readings of a file outside all sessions, and the nearest session."""
     outside = done.outside or 0
     session = next((one for one in services.study.sessions() if one.id == done.nearest), None)
     nearest = None
@@ -445,7 +445,7 @@ LABELS: Mapping[str, str] = {
 
 
 class _InMemory(MultiPartParser):
-    """Keeps a file in memory: health data shall not lie about in the system's temporary folder."""
+    """Keeps an upload in memory, so that health data is not written to the temporary folder."""
 
     spool_max_size = csv.MAX_FILE_BYTES + 1
 
@@ -465,7 +465,7 @@ class Choice:
 
 @csv_import_router.post(PATH, include_in_schema=False)
 async def send_file(request: Request, services: ServicesDep, account: AccountDep) -> Response:
-    """Take a file into memory and lead to its preview."""
+    """Read a file into memory and redirect to its preview."""
     try:
         name, raw = await _file_of(request)
         file = await run_in_threadpool(csv.CsvFile.parse, name, raw)
@@ -483,7 +483,7 @@ def no_file() -> Response:
 
 @csv_import_router.get(f"{PATH}/{{name}}", include_in_schema=False)
 def look(request: Request, services: ServicesDep, account: AccountDep, name: str) -> Response:
-    """Show what the columns are taken for and which readings the first rows give."""
+    """Show the assignment of the columns and the readings of the first rows."""
     file = _find(services, account.id, name)
     choice = _choice(request.query_params, file)
     return _csv_import_page(request, name, file, choice)

@@ -121,7 +121,7 @@ def compare(
     over: Annotated[int, Query(alias="with", ge=0)],
     device: Device = "",
 ) -> Response:
-    """Lead to the page of two sessions, as the form of a participant's page names them."""
+    """Redirect to the comparison of the two sessions chosen on a participant's page."""
     of_device = f"&{urlencode({PARAMETER: device})}" if device else ""
     return RedirectResponse(f"/study/sessions/{first}?with={over}{of_device}", 303)
 

@@ -238,7 +238,7 @@ def end_session(
     account: AccountDep,
     session: Annotated[int | None, Form(ge=0)] = None,
 ) -> Response:
-    """Close the open session now, and lead to the study, which leads to the session."""
+    """Close the open session now, and redirect to the study page, which links to it."""
     is_open = services.study.open_session()
     try:
         close_session(services, account.name, session)

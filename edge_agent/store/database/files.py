@@ -30,7 +30,7 @@ class Closable(Protocol):
     """A connection or a file."""
 
     def close(self) -> None:
-        """Let it go."""
+        """Release the resource."""
 
 
 @contextmanager
@@ -87,7 +87,7 @@ def translate_errors(path: Path) -> Iterator[None]:
 
 
 def store_error(path: Path, error: sqlite3.Error) -> StoreError:
-    """Say what an error of SQLite means for a person, and the cure."""
+    """Return a ``StoreError`` that explains an SQLite error and says what to do."""
     text = f"{path}: {_MEANINGS.get(code_of(error), f'{error}.')}"
     return DamageError(text) if is_damage(error) else StoreError(text)
 
@@ -133,7 +133,7 @@ _FINISH = "Say `affect-edge restore` as the same user as before (sudo): it compl
 
 
 def prepared_path(target: Path) -> Path:
-    """Return where the file lies that is to take the place of ``target``."""
+    """Return the path of the prepared file that will replace ``target``."""
     return target.with_name(f"{target.name}{PREPARED}")
 
 
@@ -170,7 +170,7 @@ def free_stamp(targets: Sequence[Path], stamp: str) -> str:
 
 
 def replace_files(database: Path, targets: Sequence[Path], stamp: str) -> None:
-    """Put prepared files in their places; what is there is called ``….replaced.<stamp>`` then.
+    """Move prepared files to their targets; old files are renamed ``….replaced.<stamp>``.
 
     The caller must hold the lock of the database.
 
@@ -243,7 +243,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _replace(target: Path, stamp: str) -> None:
-    """Set aside what is there, then move the prepared file in: in this order after a power cut."""
+    """Set the old file aside, then move the prepared file in; the order survives a power cut."""
     prepared = prepared_path(target)
     if not prepared.exists():  # done before the interruption
         return
@@ -287,12 +287,12 @@ PARTS = ("-wal", "-shm", "")
 
 
 def unfinished_mark(path: Path) -> Path:
-    """Return the file that says: this database is being set aside, and a new one is made."""
+    """Return the path of the marker file that exists while a database is being replaced."""
     return path.with_name(f"{path.name}.salvaging")
 
 
 def new_database(path: Path) -> Path:
-    """Return where the new database is made before it takes its place."""
+    """Return the path at which the new database is made before it is moved into place."""
     return path.with_name(f"{path.name}.salvaged")
 
 

@@ -31,7 +31,7 @@ class DatabaseLock(AbstractContextManager["DatabaseLock"]):
         self._file: int | None = file
 
     def release(self) -> None:
-        """Let another agent take the database; may be called twice."""
+        """Release the lock, so that another agent can take it; may be called twice."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -41,7 +41,7 @@ class DatabaseLock(AbstractContextManager["DatabaseLock"]):
 
 
 def lock(path: Path) -> DatabaseLock:
-    """Become the agent of the database at ``path``; the lock file lies beside it, named ``….lock``.
+    """Take the agent's lock on the database at ``path``; the lock file beside it is ``….lock``.
 
     Raises:
         StoreError: another agent has it (its process id is named), or the folder cannot be written.
@@ -57,7 +57,7 @@ def lock(path: Path) -> DatabaseLock:
 
 
 def lock_for_reading(path: Path) -> DatabaseLock:
-    """Become one of the dashboards of the database at ``path``: nobody may replace it meanwhile.
+    """Take a shared lock for a dashboard: the database at ``path`` cannot be replaced meanwhile.
 
     A user without write access to the folder locks a file that the agent's user has created.
 
@@ -129,7 +129,7 @@ def _open(file_name: Path) -> int:
 
 
 def _take(file: int, kind: int) -> bool:
-    """Take a lock, which the kernel releases with the process: a crash leaves none behind."""
+    """Take a lock that the kernel releases when the process ends, also after a crash."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:

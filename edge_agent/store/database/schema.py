@@ -59,7 +59,7 @@ def insert(connection: sqlite3.Connection, table: str, /, **values: object) -> i
 
 
 def stream_epoch(connection: sqlite3.Connection) -> str:
-    """Return the epoch, 16 hexadecimal digits; one is made where there is none.
+    """Return the epoch, 16 hexadecimal digits; create it if there is none.
 
     Args:
         connection: in a write transaction.
@@ -68,7 +68,7 @@ def stream_epoch(connection: sqlite3.Connection) -> str:
 
 
 def renew_stream_epoch(connection: sqlite3.Connection) -> str:
-    """Begin a new epoch, in which each ``seq`` begins anew, and return it.
+    """Start a new epoch, in which each ``seq`` restarts, and return it.
 
     For a database that takes the place of another one. What waits in its outbox keeps the epoch and
     the number under which it may have been sent before.
@@ -246,7 +246,7 @@ def refuse_other_version(path: Path, version: int) -> None:
 
 
 def copy_database(connection: sqlite3.Connection, target: Path) -> None:
-    """Copy the whole database, its log included; ``target`` is there wholly or not at all."""
+    """Copy the whole database including its log; ``target`` appears only when it is complete."""
     unfinished = target.with_name(target.name + ".part")
     unfinished.unlink(missing_ok=True)
     os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))

@@ -44,7 +44,7 @@ class Answer:
 
 
 class AdHocReader:
-    """A database that is open for questions; to be used in ``with``, by one thread.
+    """A database open for queries; use it in a ``with`` block and from one thread.
 
     Args:
         path: the database.

@@ -35,7 +35,7 @@ _TOLD = {
 
 @dataclass(frozen=True, slots=True)
 class Appliance:
-    """The appliance as an export tells of it.
+    """The appliance as an export describes it.
 
     Attributes:
         device: its name.

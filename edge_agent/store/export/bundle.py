@@ -152,7 +152,7 @@ class _Bundle:
 
 
 def kinds_csv() -> str:
-    """Return what the scripts need to know of each kind of vital, as CSV.
+    """Return the properties of each kind of vital that the scripts need, as CSV.
 
     A kind without a bound is not tested; ``option`` ends the options that set bound and settling
     time.
@@ -183,7 +183,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def _range(span: tuple[int, int]) -> str:
-    """Say which range was asked for."""
+    """Return a sentence on the exported range."""
     start, end = (
         clock.iso_utc(at) if at != always else "" for at, always in zip(span, ALWAYS, strict=True)
     )

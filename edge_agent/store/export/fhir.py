@@ -95,7 +95,7 @@ def model_device(row: Row, appliance: str) -> dict[str, Any]:
 
 
 def source_device(source: str) -> dict[str, Any]:
-    """Return what gave readings: a strap, a cuff, a file."""
+    """Return the device of a source of readings: a strap, a cuff, a file."""
     return _device(source, "user-friendly-name", "source", source, system="source")
 
 
@@ -189,7 +189,7 @@ def quantity(value: Value, kind: VitalKind) -> dict[str, Any]:
 
 
 def expression(row: Row, device: str) -> dict[str, Any]:
-    """Return what the participant's face showed over one recording interval.
+    """Return the observation of the participant's expression over one recording interval.
 
     Args:
         row: of ``expression.csv``.
@@ -268,7 +268,7 @@ def _panel(pressures: dict[VitalKind, Row]) -> dict[str, Any]:
 def _reading(
     row: Row, rows: Sequence[Row], code: tuple[str, str, str], profile: str | None
 ) -> dict[str, Any]:
-    """Return what all observations of vital signs share."""
+    """Return the fields that all observations of vital signs share."""
     name = identity("vital", row["at_ms"], code[1], row["source"])
     flags = [
         VitalFlag(flag)
@@ -329,7 +329,7 @@ def _interpretation(value: float, kind: VitalKind) -> dict[str, Any]:
 
 
 def _range_note(row: Row) -> str:
-    """Say that a value is hardly a measurement."""
+    """Return a sentence if the value is outside the plausible range; else an empty text."""
     kind = VitalKind(str(row["kind"]))
     value = row["value"]
     low, high = kind.plausible

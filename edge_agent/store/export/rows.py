@@ -152,7 +152,7 @@ def cell(text: str | None) -> str:
 
 
 def guarded(text: str) -> str:
-    """Return a text behind an apostrophe where a spreadsheet would take it for a formula."""
+    """Prefix a text with an apostrophe if a spreadsheet would read it as a formula."""
     if text and text[0] in _RISKY:
         return f"'{text}"
     return text
@@ -318,7 +318,7 @@ class Pieces:
         )
 
     def _conditions(self, session: int) -> tuple[list[int], list[str | None]]:
-        """Return when the stimuli of a session began and ended, and the condition from there on."""
+        """Return the times of the condition changes in a session, and the condition after each."""
         if self._markers[0] != session:
             rows = self._connection.execute(
                 "SELECT at, CASE kind WHEN :start THEN label END FROM marker WHERE session = "
@@ -482,7 +482,7 @@ def _block(lines: list[str], until_ms: int | None = None) -> Block:
 def _run(
     connection: sqlite3.Connection, query: str, parameters: Mapping[str, str | int]
 ) -> sqlite3.Cursor:
-    """Run a query whose rows are plain tuples, which are made faster than ``sqlite3.Row``."""
+    """Run a query that returns plain tuples, which are faster than ``sqlite3.Row``."""
     cursor = connection.cursor()
     cursor.row_factory = None
     return cursor.execute(query, parameters)

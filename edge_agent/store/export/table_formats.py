@@ -201,7 +201,7 @@ _WIDTHS = {"datetime": 23, "string": 16}
 
 
 def _write(source: ExportSource, out: IO[bytes]) -> None:
-    """Write a sheet for each table, and one that says what the columns are.
+    """Write a sheet for each table, and one that describes the columns.
 
     Rows go through temporary files beside it, so memory does not grow with the recording; they go
     whatever happens. Times are those of UTC, as Excel knows no zones.

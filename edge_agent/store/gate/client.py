@@ -148,7 +148,7 @@ COMMANDS: dict[str, Command] = {}
 
 
 def command(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Let a method be called by a user who may not write the database of its object.
+    """Decorator: run a method through the gate if this user may not write the database.
 
     Example:
         >>> class Commands:

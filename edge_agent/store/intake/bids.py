@@ -120,7 +120,7 @@ def _needed(first_ms: int | None, place: Place) -> int:
 
 
 def _place(root: Node, subject: str, name: str) -> Place:
-    """Return a session with what the table of sessions says of it."""
+    """Return a session with its fields from the table of sessions."""
     path = f"sub-{subject}/ses-{name}" if name else f"sub-{subject}"
     table = root / f"sub-{subject}" / f"sub-{subject}_sessions.tsv"
     if name and table.is_file():
@@ -166,7 +166,7 @@ def _recording(file: BidsFile) -> str:
 
 
 def _told_start(root: Node, place: Place) -> int | None:
-    """Return when a session began, as its table or that of its scans tells it."""
+    """Return the start of a session from the table of sessions or of scans."""
     told = _time(place.told.get("acq_time", ""))
     if told is None:
         return min(_scans(root, place).values(), default=None)
@@ -267,7 +267,7 @@ class BidsSource:
         return tuple(table for table in TABLES if table in there)
 
     def columns(self, table: str) -> frozenset[str]:
-        """Return the columns of a table: of readings, whether flags are told."""
+        """Return the names of all columns in the files of a table."""
         tables = (file for file in self._files if bids_files.table_of(file) == table)
         names: set[str] = set()
         for file in tables:
@@ -325,7 +325,7 @@ class BidsSource:
                 yield self._row(_PEOPLE, line, cells | {"participant": code}, "participant")
 
     def _attributes(self) -> Iterator[SourceRow]:
-        """Yield what the table of participants tells beside the columns of ours."""
+        """Yield attributes from the columns of the table of participants that are not ours."""
         for person in self._participants():
             for column, value in person.cells.items():
                 if value and column not in _NO_ATTRIBUTES:
@@ -420,7 +420,7 @@ class BidsSource:
             yield self._at(file, line, at_ms, about, table)
 
     def _vitals(self) -> Iterator[SourceRow]:
-        """Yield the readings of each session: as measured where there are such, else sampled."""
+        """Yield the readings of each session, or the resampled ones if it has no measured ones."""
         for session, place in self._numbers():
             as_measured = [one for one in place.files if bids_files.table_of(one.file) == "vital"]
             for placed in as_measured:
@@ -460,7 +460,7 @@ class BidsSource:
         return self._row(file.path, line, cells | {"at_ms": str(at_ms), "at": ""}, table)
 
     def _row(self, path: str, line: int | None, cells: dict[str, str], table: str) -> SourceRow:
-        """Return a row; in data sets of ours texts are given back as they were recorded."""
+        """Return a row; in our own data sets, texts are restored as they were recorded."""
         if self._is_ours:
             cells = {key: recorded(text) for key, text in cells.items()}
         return SourceRow(path, line, cells, _COUNTED.get(table, table))

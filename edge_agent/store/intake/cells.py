@@ -96,7 +96,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 
 
 def text_of(cells: Cells, column: str, default: str = "") -> str:
-    """Return a cell without blanks around it, or the default where it is empty or not there."""
+    """Return a cell stripped of blanks, or the default if it is empty or missing."""
     return cells.get(column, "").strip() or default
 
 
@@ -319,7 +319,7 @@ class StudyImport:
         self.refuse(Problem(file, None, "", "", cure))
 
     def count(self, table: str, row: SourceRow) -> FileCount:
-        """Return the count of the table of a row, begun where there is none."""
+        """Return the count for the table of a row; create it if there is none."""
         return self.counts.setdefault(table, FileCount(row.counted_as or row.file))
 
     @property

@@ -38,7 +38,7 @@ class ReadingKey:
 
 @dataclass(frozen=True, slots=True)
 class EnteredReading:
-    """A reading by hand, and whose it is.
+    """A reading entered by hand, with its session and participant.
 
     Attributes:
         key: which one.
@@ -61,7 +61,7 @@ class EnteredReading:
 
 @dataclass(frozen=True, slots=True)
 class RemovedReading:
-    """A reading by hand that was removed.
+    """A reading entered by hand that was removed.
 
     Attributes:
         key: which one.
@@ -177,7 +177,7 @@ def remove_reading(path: Path, key: ReadingKey, *, actor: str) -> None:
 
 
 def _measurement(connection: sqlite3.Connection, key: ReadingKey) -> list[VitalReading]:
-    """Return the readings of one time and source, the one that is meant among them."""
+    """Return all readings of the time and source of a reading, itself included."""
     rows = connection.execute(
         "SELECT * FROM vital WHERE at = ? AND source = ? ORDER BY kind", (key.at_ms, key.source)
     ).fetchall()
@@ -205,7 +205,7 @@ def _note(
 def _roll_up_anew(
     connection: sqlite3.Connection, old: VitalReading, new: VitalReading | None
 ) -> None:
-    """Take a reading out of the minute, the hour and the day that count it, and put in another."""
+    """Replace a reading by another in its minute, hour and day rollups."""
     took = _share(old)
     gave = _share(new) if new is not None else dict.fromkeys(took, 0.0)
     change = {name: gave[name] - took[name] for name in took}

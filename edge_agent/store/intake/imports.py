@@ -134,7 +134,7 @@ def _sessions(
 
 
 def _refuse_numbers_again(number: int, numbers: Numbers, others: Mapping[int, Numbers]) -> None:
-    """Refuse where a later import got numbers of people who were erased from this one."""
+    """Refuse if a later import reuses numbers of participants erased from this one."""
     first, last = numbers["participant"]
     for other, its in others.items():
         if other > number and its["participant"][0] <= last and its["participant"][1] >= first:
@@ -196,7 +196,7 @@ def _count(
     ids: Iterable[int],
     but: tuple[int, int] | None = None,
 ) -> int:
-    """Return how many rows hang on any of some numbers, without those whose own are in a range."""
+    """Return how many rows refer to any of some numbers, without rows numbered in a range."""
     row = connection.execute(
         f"SELECT count(*) FROM {table} WHERE {column} IN (SELECT value FROM json_each(?)) AND NOT "
         "id BETWEEN ? AND ?",

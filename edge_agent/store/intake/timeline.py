@@ -127,7 +127,7 @@ class TimelineRows:
     def _made(
         self, table: str, make: Callable[[SourceRow, FileCount], Values | None]
     ) -> Iterator[Values]:
-        """Yield the values of the rows that are taken; what is wrong goes to the problems."""
+        """Yield the values of accepted rows; errors are added to the problems."""
         for row in self._source.rows(table):
             count = self._report.count(table, row)
             count.rows += 1
@@ -272,7 +272,7 @@ class TimelineRows:
 
 
 def _given(cells: Cells) -> dict[str, object]:
-    """Return the fields of a reading; its time stands in ``at``, or in ``at_ms``."""
+    """Return the fields of a reading; its time is in ``at`` or ``at_ms``."""
     given: dict[str, object] = {
         name: cells[name].strip()
         for name in ("kind", "value", "unit", "source", "flags", "device_time")

@@ -36,7 +36,7 @@ class Reader(TimelineReader, StateReader):
 
 
 class RangeReader(Reader):
-    """Answers about the sessions and stimuli of a range; what lies across its ends is cut there.
+    """Answers queries about the sessions and stimuli of a range, cut to the range.
 
     Args:
         path: the database.

@@ -165,7 +165,7 @@ class StateReader(study.SessionReader):
             ]
 
     def attributes(self) -> dict[str, dict[str, str]]:
-        """Return the attributes of each participant whose consent allows that they are used."""
+        """Return the attributes of each participant whose consent allows their use."""
         with self.connect() as connection:
             return select_attributes(connection)
 
@@ -189,7 +189,7 @@ class StateReader(study.SessionReader):
             ]
 
     def beats(self, spans: Iterable[observed.StateSpan]) -> list[observed.Beats]:
-        """Return the intervals between beats in the given times of one state.
+        """Return the RR intervals in the given spans of one state.
 
         A time without any is left out.
         """

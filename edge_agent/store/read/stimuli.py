@@ -215,7 +215,7 @@ def _summed(
 
 
 def _pieces(stimulus: Stimulus, starts: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the pieces of a stimulus that begin so long after it began; some may be empty."""
+    """Return the pieces of a stimulus, cut at offsets from its start; some may be empty."""
     began = stimulus.start_ms if stimulus.began_ms is None else stimulus.began_ms
     edges = [min(max(began + start, stimulus.start_ms), stimulus.end_ms) for start in starts]
     return list(zip(edges, [*edges[1:], stimulus.end_ms], strict=True))

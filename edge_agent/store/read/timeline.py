@@ -66,7 +66,7 @@ class TimelineReader(base.DatabaseReader):
             return read_vital_trend(connection, kind, start_ms, end_ms, buckets)
 
     def latest_vitals(self) -> dict[VitalKind, VitalReading]:
-        """Return the newest reading of each kind, but none whose time is still to come."""
+        """Return the newest reading of each kind, ignoring times in the future."""
         with self.connect() as connection:
             latest = (_latest_vital(connection, kind) for kind in VitalKind)
             return {vital.kind: vital for vital in latest if vital is not None}
@@ -173,7 +173,7 @@ class TimelineReader(base.DatabaseReader):
             }
 
     def recorded_kinds(self) -> frozenset[VitalKind]:
-        """Return the kinds of reading of which there is any.
+        """Return the kinds of vital that have readings.
 
         From the rollup, whose index begins with the kind.
         """
@@ -195,7 +195,7 @@ class TimelineReader(base.DatabaseReader):
 
 
 def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReading | None:
-    """Find the newest reading of a kind by way of the rollups, whose index begins with the kind."""
+    """Find the newest reading of a kind through the rollups, which are indexed by kind."""
     now_ms = clock.now().wall_ms
     before_ms = 2**53
     row = None

@@ -43,7 +43,7 @@ SPARE_BYTES = 300_000_000
 
 
 class Carrier(Worker):
-    """Carries the timeline over in portions; after a restart it goes on where it was.
+    """Carries the timeline over in portions, and continues where it stopped after a restart.
 
     Its errors never stop the agent: a failed portion is retried later.
 
@@ -141,7 +141,7 @@ class Carrier(Worker):
 
     @contextmanager
     def _changing(self, salvage: Salvage) -> Iterator[sqlite3.Connection]:
-        """Hold a transaction at whose end a salvage is remembered as it is then.
+        """Open a transaction that stores the progress of a salvage when it ends.
 
         Raises:
             _OtherDatabaseError: the database was rescued meanwhile, and knows more or less of it.

@@ -54,7 +54,7 @@ class Log:
 
 
 def log_beside(path: Path) -> Path:
-    """Return where the log of a database lies."""
+    """Return the path of the log of a database."""
     return path.with_name(f"{path.name}-wal")
 
 
@@ -605,7 +605,7 @@ class Tree:
         return payload
 
     def _local_bytes(self, length: int) -> int:
-        """Return how many bytes of a row lie on its own page."""
+        """Return how many bytes of a row are stored on its own page, without overflow pages."""
         size = self._pages.size
         most = size - 35
         if self._table.by_key:

@@ -165,7 +165,7 @@ def noted_damage(path: Path) -> str | None:
 
 
 def forget_damage(path: Path) -> None:
-    """Delete the note, where there is one: the database is another one now, or sound."""
+    """Delete the damage note, because the database was replaced or is sound."""
     with suppress(OSError):
         _note(path).unlink()
 
@@ -244,7 +244,7 @@ class Rescue:
                 self._replace(cause)
 
     def look(self, *, quick: bool = False) -> str | None:
-        """Return what is wrong with the database that is in use; ``None``: nothing was found."""
+        """Return the damage of the database in use; ``None`` if none was found."""
         with translate_errors(self.path):
             return find_damage(self.path, in_use=True, quick=quick)
 

@@ -123,7 +123,7 @@ def _write(file: Path, content: dict[str, object]) -> None:
 
 
 def _off_in(content: bytes) -> SwitchedOff | None:
-    """Return what the content of the file says."""
+    """Parse the content of the file."""
     try:
         state = json.loads(content)
     except (ValueError, RecursionError):

@@ -165,7 +165,7 @@ def _line_of(row: sqlite3.Row) -> Enrolled:
 
 
 def enrolled(path: Path, code: str) -> Enrolled:
-    """Return the line of one participant, whose code may be written in any case.
+    """Return the list entry of one participant; the case of the code does not matter.
 
     Raises:
         StudyError: there is no such participant.
@@ -223,7 +223,7 @@ def attributes_of(path: Path) -> dict[str, dict[str, str]]:
 
 
 def select_attributes(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
-    """Return the attributes of each participant whose consent that stands allows them, by code."""
+    """Return by code the attributes of each participant whose valid consent allows them."""
     allowed = (
         "EXISTS (SELECT 1 FROM consent WHERE consent.participant = participant.id AND withdrawn "
         "IS NULL AND attributes <> ?)"
@@ -245,7 +245,7 @@ def _attributes_where(
 
 
 def attribute_use_of(path: Path, code: str) -> AttributeUse:
-    """Return what the consent of a participant that stands says of attributes.
+    """Return the use of attributes that a participant's valid consent allows.
 
     Raises:
         StudyError: unknown participant.
@@ -263,7 +263,7 @@ def agree_to_attributes(
     actor: str | None,
     values: Mapping[str, str] | None = None,
 ) -> None:
-    """Record what a participant agrees to about attributes, as part of the consent that stands.
+    """Record the consent of a participant to attributes, as part of the valid consent.
 
     Where they agree to none, those that were kept are deleted. ``values`` are set in the same
     transaction, as of ``set_attributes``.

@@ -147,7 +147,7 @@ class Study:
                 enqueue_session_event(connection, "ended", ended, moment, None, self._outbox_rows)
 
     def has_consent(self, code: str) -> bool:
-        """Tell whether the participant's consent stands.
+        """Tell whether the participant's consent is valid.
 
         Raises:
             StudyError: unknown participant.
@@ -306,7 +306,7 @@ def _told(session: int | None, kind: MarkerKind) -> str:
 
 
 def _near(at_ms: int, session: Session, moment: Instant) -> int:
-    """Return the time of a press, or the edge that it lies beyond by less than ``NEAR_MS``.
+    """Return the time of a press, clipped to the session's start and to now within ``NEAR_MS``.
 
     Raises:
         StudyError: it lies in the future by more.

@@ -159,7 +159,7 @@ def last_count(connection: sqlite3.Connection) -> CountedTime | None:
 def boots_with_wrong_times(
     connection: sqlite3.Connection, before_ms: int, counted: CountedTime | None = None
 ) -> frozenset[int]:
-    """Return the numbers of ``boot`` whose rows look older than they are.
+    """Return the ids of ``boot`` rows whose timeline rows look older than they are.
 
     Their clock was more than a day behind that of the start before, or was set ahead by more than
     a day while the machine ran. Such rows are as old as the next start, at the most: they stay

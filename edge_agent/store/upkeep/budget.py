@@ -163,7 +163,7 @@ def _space(
 
 
 def _bytes_of(databases: Sequence[Path]) -> int:
-    """Return the bytes of databases with their logs; one may go while this is asked."""
+    """Return the size of databases with their logs; one may be deleted meanwhile."""
     total = 0
     for database in databases:
         for part in ("", "-wal"):
@@ -226,7 +226,7 @@ def _first_row(connection: sqlite3.Connection, start: int, end: int) -> int | No
 
 
 def _remember(connection: sqlite3.Connection, cut_ms: int) -> None:
-    """Remember for the alarm up to when rows are gone."""
+    """Store the time before which rows were deleted, for the alarm."""
     with schema.transaction(connection):
         connection.execute(
             "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value "

@@ -77,7 +77,7 @@ def verified(copies: Sequence[Copy]) -> list[tuple[Copy, Mark]]:
 
 
 def fullest(copies: Sequence[Copy]) -> tuple[Copy, Mark] | None:
-    """Return the verified copy that holds the most, of several the last one."""
+    """Return the verified copy with the most content; of equal ones, the last."""
     return max(verified(copies), key=lambda pair: (pair[1].contents, pair[1].number), default=None)
 
 
@@ -106,7 +106,7 @@ def next_number(copies: Sequence[Copy]) -> int:
 
 
 def write_mark(copy: Path, make: Callable[[Contents], Mark]) -> Mark:
-    """Write down in a copy that it was verified; return the mark, which ``make`` makes.
+    """Store the mark of verification in a copy; return the mark, created by ``make``.
 
     It is counted and written in one transaction, so that an erasure comes before it or after it.
 
@@ -124,7 +124,7 @@ def write_mark(copy: Path, make: Callable[[Contents], Mark]) -> Mark:
 
 
 def mark_anew(connection: sqlite3.Connection) -> None:
-    """Count again what is in a copy from which something was erased.
+    """Update the counts in a copy's mark after an erasure.
 
     A copy that was not verified stays so.
     """
@@ -139,7 +139,7 @@ def forget_mark(connection: sqlite3.Connection) -> None:
 
 
 def to_delete(copies: Sequence[Copy], keep: int) -> list[Path]:
-    """Return the copies that may go, once ``keep`` verified and complete ones are there.
+    """Return the copies that may be deleted once there are ``keep`` verified, complete ones.
 
     What stays whatever comes: the last verified copy and the fullest one. Copies that are much
     smaller lie beside the others and take the place of none; the newest and the fullest of them
@@ -331,7 +331,7 @@ _DAMAGE_CURE = (
 
 
 def make_daily_copy(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = None) -> Path:
-    """Copy the database beside a running agent, verify the copy, then delete what is too many.
+    """Copy the database beside a running agent, verify the copy, then delete surplus copies.
 
     The copy is ``<name>.backup-<day>``, beside the database, so that erasing a participant finds
     it. One that holds much less than another copy is called ``…-smaller`` and takes the place of
@@ -359,7 +359,7 @@ def make_daily_copy(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = No
 
 
 def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int) -> Path:
-    """Make a verified copy of the database beside ``place``, and delete what is too many there.
+    """Make a verified copy of the database beside ``place``, and delete surplus copies there.
 
     Args:
         path: the database.
@@ -448,7 +448,7 @@ def _names(path: Path) -> str:
 
 
 def restore_copy(path: Path, copy: Path) -> None:
-    """Put a copy in the place of the database; agent and dashboard must not run.
+    """Replace the database by a copy; agent and dashboard must not run.
 
     Its messages get a new epoch: readers know higher numbers than the copy does.
     Killed anywhere, it leaves the one or the other, each with its own log.
@@ -556,7 +556,7 @@ def _remember(path: Path, folder: Path) -> None:
 
 
 def _without_erased(path: Path, place: Path, target: Path) -> Path:
-    """Delete the copies from which an erasure could not take a participant out.
+    """Delete copies from which an erasure could not remove a participant.
 
     Return the copy that stays. Only where the copies beside the database are well: else these may
     be the last good ones.

@@ -142,7 +142,7 @@ def _notes(connection: sqlite3.Connection, participant: int) -> list[str]:
 
 
 def _attributes(connection: sqlite3.Connection, participant: int) -> list[str]:
-    """Return what was written of a participant; what is chosen from a list is told of many."""
+    """Return the free-text attributes of a participant; values from a list identify nobody."""
     rows = connection.execute(
         "SELECT value FROM participant_attribute WHERE participant = ? AND name NOT IN (?, ?)",
         (participant, AGE_BAND, SEX),
@@ -159,7 +159,7 @@ def _texts_of_others(connection: sqlite3.Connection) -> set[str]:
 
 
 def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[str]:
-    """Delete the participant; what hangs on them goes with them, counted before."""
+    """Delete the participant with all dependent rows, which are counted first."""
     deleted = Counter(
         {
             table: connection.execute(

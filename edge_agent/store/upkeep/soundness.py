@@ -42,7 +42,7 @@ class Soundness:
 
 
 def look_at(path: Path, *, deep: bool, within_s: float) -> Soundness:
-    """Read a database of any schema and say what is damaged; nothing is changed.
+    """Check a database of any schema for damage, without changing it.
 
     Args:
         path: the database, or a copy of one.
@@ -139,7 +139,7 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
 
 
 def verify(copy: Path) -> None:
-    """Read a copy from the disk and make sure that it could take the place of the database.
+    """Read a copy from the disk and check that it could replace the database.
 
     Raises:
         StoreError: it is damaged, none of ours, of another version, or cannot be read.

@@ -61,7 +61,7 @@ class PendingBatch:
 
     @property
     def dropped(self) -> int:
-        """Rows since the start for which there was no room in memory."""
+        """Number of rows dropped since the start because memory was full."""
         return self._lost.count
 
     @property
@@ -287,7 +287,7 @@ class BatchWriter:
         self._last = self._last or self._written
 
     def write(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
-        """Write rows; return how many readings were there already (same kind, source and time)."""
+        """Write rows; return how many readings were duplicates (same kind, source and time)."""
         self._written = None
         self._look_at_clock(connection, rows)
         boots = BootRows(connection)

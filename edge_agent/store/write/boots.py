@@ -88,7 +88,7 @@ class BootRows:
         return row.id, replace(at, wall_ms=at.wall_ms + row.moved_ms)
 
     def look(self, at: Instant) -> None:
-        """Begin the next stretch where the clocks, read just now, do not agree with the last."""
+        """Begin a new stretch if the clocks at ``at`` do not agree with the last one."""
         if self._rows and (at.boot_ms < self._rows[-1].start_ms or self._rows[-1].agrees(at)):
             return
         self._insert(at)

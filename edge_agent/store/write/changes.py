@@ -56,7 +56,7 @@ def unlogged_deletions(connection: sqlite3.Connection) -> Iterator[None]:
 def log_erasure(
     connection: sqlite3.Connection, participant: int, spans: Sequence[tuple[int, int]]
 ) -> None:
-    """Tell the fleet, in the caller's transaction, to erase a participant and their time.
+    """Log an erasure for the fleet: of a participant and their time, in the caller's transaction.
 
     The keys and times of erased readings are removed from the log.
     """

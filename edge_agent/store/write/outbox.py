@@ -203,7 +203,7 @@ def set_aside(connection: sqlite3.Connection, reasons: Mapping[int, str]) -> Non
 def delete_and_note(
     connection: sqlite3.Connection, condition: str, values: Sequence[object], reason: str
 ) -> int:
-    """Delete rows of the outbox, note the holes that they leave, and return how many went.
+    """Delete rows of the outbox, record their holes, and return how many were deleted.
 
     Args:
         connection: in a write transaction.
@@ -359,12 +359,12 @@ class Outbox:
         return changed
 
     def delete(self, ids: Collection[int]) -> None:
-        """Forget acknowledged messages; ids that are gone already are no error."""
+        """Delete acknowledged messages; ids that do not exist are ignored."""
         with self._writing() as connection:
             connection.executemany("DELETE FROM outbox WHERE id = ?", [(id_,) for id_ in ids])
 
     def discard(self, ids: Collection[int]) -> None:
-        """Forget messages that nobody is to be told; holes say which numbers they had."""
+        """Delete messages that must not be sent; holes record their numbers."""
         with self._writing() as connection:
             for id_ in ids:
                 delete_and_note(connection, "id = ?", (id_,), MQTT_OFF)
@@ -375,7 +375,7 @@ class Outbox:
             return int(self._connected().execute("SELECT count(*) FROM outbox").fetchone()[0])
 
     def clear(self) -> int:
-        """Forget all messages (nobody is to be told any more) and return how many there were."""
+        """Delete all messages, because none is to be sent any more; return their number."""
         with self._writing() as connection:
             return delete_and_note(connection, "TRUE", (), MQTT_OFF)
 

@@ -58,7 +58,7 @@ class DatabaseKeeper(Protocol):
         """The damage that a reader met; ``None``: none."""
 
     def look(self, *, quick: bool = False) -> str | None:
-        """Return what is wrong with the database; ``None``: nothing was found.
+        """Return the damage of the database; ``None`` if none was found.
 
         A ``quick`` look reads the list of tables and the newest rows, as a reader would.
         """
@@ -356,7 +356,7 @@ class Recorder(Worker):
             self._batch.add(gap)
 
     def _next(self) -> Item | None:
-        """Return the next item, or ``None`` when it is time to look at the batch."""
+        """Return the next item, or ``None`` when the batch must be checked."""
         look_at = self._next_look if self._safe is not None else None
         wanted = (self._batch.commit_at(), self._stale_at(), look_at)
         at = min((at for at in wanted if at is not None), default=None)
@@ -397,7 +397,7 @@ class Recorder(Worker):
             self._batch.add(*self._intervals.close())
 
     def _watch(self) -> None:
-        """Look now and then whether the database is still the file at the path, and sound."""
+        """Check at intervals whether the open file is still the one at the path, and undamaged."""
         if self._safe is None or clock.boot_seconds() < self._next_look:
             return
         self._next_look = clock.boot_seconds() + WATCH_S

@@ -75,7 +75,7 @@ _OF_STRETCH = "boot = ? AND at BETWEEN ? AND ?"
 
 
 def is_flagged(flag: VitalFlag) -> str:
-    """Return SQL that tells whether a reading has a flag."""
+    """Return an SQL condition that is true for readings with a flag."""
     return f"instr(' ' || flags || ' ', ' {flag} ') > 0"
 
 
@@ -174,7 +174,7 @@ def add_expressions(
     *,
     sign: int = 1,
 ) -> None:
-    """Add the rows of primary faces of an SQL condition to a rollup, or take them away."""
+    """Add the primary-face rows that match an SQL condition to a rollup, or subtract them."""
     sums = (
         "count(*)", "sum(frames)", "sum(emotion IS NULL)", "sum(simulated)",
         *(f"sum({emotion})" for emotion in NAMES),
@@ -197,7 +197,7 @@ def add_vitals(
     *,
     sign: int = 1,
 ) -> None:
-    """Add the readings of an SQL condition to a rollup, or take them away."""
+    """Add the readings that match an SQL condition to a rollup, or subtract them."""
     least = "min(value) FILTER (WHERE usable)" if sign > 0 else "NULL"
     most = "max(value) FILTER (WHERE usable)" if sign > 0 else "NULL"
     connection.execute(

@@ -164,7 +164,7 @@ def write_vitals(
 def write_gap(
     connection: sqlite3.Connection, gap: Gap, boot: int | None, started_boot: int | None = None
 ) -> None:
-    """Insert an interval in which a source did not speak.
+    """Insert an interval in which a source sent nothing.
 
     Args:
         connection: of the transaction.
