@@ -161,7 +161,7 @@ class DashboardAlerts:
             self._workers.append(AlertSender(options, kinds, self.log))
 
     def start(self) -> None:
-        """Watch the agent, and send what is to be sent."""
+        """Start watching the agent and sending messages."""
         for worker in self._workers:
             worker.start()
 

@@ -110,7 +110,7 @@ def create_app(
 def _services(
     options: DashboardOptions, clock: Callable[[], float], computing: Computing
 ) -> Services:
-    """Build what the routes work with, over a database that is migrated."""
+    """Build the services of the routes, over a migrated database."""
     commands = Commands(
         options.database, purposes=options.purposes, outbox_rows=options.outbox_rows
     )
@@ -180,8 +180,8 @@ def _permissions() -> dict[str, Permission]:
 
 
 def _is_trusted(options: DashboardOptions) -> bool:
-    """Tell whether to send HSTS: not with a self-signed certificate, because browsers would then
-    refuse it without a way to accept it.
+    """Tell whether to send HSTS: not with a certificate that the system does not trust, because
+    browsers would then offer no way to accept it.
     """
     if options.certificate is None or options.key is None:
         return False

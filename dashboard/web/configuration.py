@@ -250,7 +250,7 @@ def typed(key: keys.Key, text: str) -> Any:
 
 
 def fields_of(present: Present) -> dict[str, str]:
-    """Return what the form holds for each key that may be changed."""
+    """Return the form value of each key that may be changed."""
     return {
         key.name: text_of(keys.written_value(present.written, key.name))
         for key in keys.all_keys()

@@ -244,7 +244,7 @@ def _handle_what_is_needed(app: FastAPI) -> None:
 
 
 def _methods_at(known: Iterable[BaseRoute], request: Request) -> list[str]:
-    """Return what may be done at the address of a request, by all its routes together."""
+    """Return the methods that the routes at a request's address allow."""
     methods: set[str] = set()
     for route in known:
         if isinstance(route, Route) and route.path_regex.match(request.url.path):
@@ -432,7 +432,7 @@ def _wants_token(route: APIRoute) -> bool:
 
 
 def _used(document: Mapping[str, Any]) -> list[int]:
-    """Return the statuses whose plain refusal an operation refers to."""
+    """Return the status codes of the shared error responses that an operation refers to."""
     names = {
         answer["$ref"].rpartition("/")[2]
         for path in document["paths"].values()

@@ -46,7 +46,7 @@ class Listener:
         self._something = asyncio.Event()
 
     def give(self, event: str, newest: Mapping[str, str]) -> None:
-        """Add an event; one too many replaces all that wait by the newest of each kind."""
+        """Add an event; if the queue is full, keep only the newest event of each kind."""
         self._waiting.append(event)
         if len(self._waiting) > WAITING:
             self._waiting = list(newest.values())

@@ -137,7 +137,7 @@ def local_time(wall_ms: int | None, form: str = "datetime") -> str:
 
 
 class _Loader(jinja2.FileSystemLoader):
-    """Gives back the memory that a template took to be translated: up to 10 MB for a long one."""
+    """Frees the memory used to compile a template: up to 10 MB for a long one."""
 
     def load(
         self,

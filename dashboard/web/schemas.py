@@ -239,7 +239,7 @@ class VitalTrendModel(ApiModel):
 
 
 class ClockOffModel(ApiModel):
-    """A device whose times are moved, for its clock is off and no server of time has set it."""
+    """A device whose times are corrected, because no time server has set its clock."""
 
     device: str
     ahead_ms: int = Field(

@@ -67,7 +67,7 @@ class DashboardServer(uvicorn.Server):
         self._notifier.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Give up what is being read and computed, which would be waited for; then as uvicorn."""
+        """Cancel reading and computing, which would delay it; then shut down as uvicorn does."""
         self.services.pictures.close()
         self.services.computing.close()
         await super().shutdown(sockets)

@@ -92,7 +92,7 @@ class UploadedFile:
 
 
 class ShortLived(Generic[Value]):
-    """Values under secrets that are drawn here; in memory, so that a restart forgets them.
+    """Stores values under random secrets, in memory only: a restart deletes them.
 
     Args:
         clock: seconds, never going back.
@@ -162,7 +162,7 @@ class Once:
         self._results: OrderedDict[str, str] = OrderedDict()
 
     def run(self, key: str, act: Callable[[], str]) -> str:
-        """Return what ``act`` returns, or what it returned before for this key.
+        """Return the result of ``act``, or its stored result for this key.
 
         The second of two at one time waits for the first. An action that raises counts as not
         done. Without a key it is done each time.
@@ -251,7 +251,7 @@ class Services:
     arrivals: ArrivalTimes = field(default_factory=ArrivalTimes)
 
     def close(self) -> None:
-        """End what runs beside the requests."""
+        """Stop the threads and processes that run beside the requests."""
         if self.fleet is None:
             self.alerts.close()
         self.protocol_runner.close()

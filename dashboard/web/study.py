@@ -81,7 +81,7 @@ class ChosenStudy:
         return with_devices(path, self.chosen)
 
     def named(self, what: str) -> str:
-        """Return what the audit trail calls something of this study."""
+        """Return the name for something of this study in the audit trail."""
         return f"{self.device}: {what}" if self.device else what
 
 
@@ -106,7 +106,7 @@ class QuestionOfDevice(AnalysisQuery):
 
 
 class DeviceNeededError(Exception):
-    """A page can show nothing yet: a device is to be chosen, or this one's study cannot be read.
+    """A page cannot show anything yet: choose a device, or the study of this one cannot be read.
 
     Attributes:
         offered: the devices to choose from, and those that were chosen.

@@ -118,7 +118,7 @@ class ConnectionGuard:
         return True
 
     def left(self, accepted: socket.socket, peer: tuple[Any, ...]) -> None:
-        """Forget a connection that is closed, and free what many closed ones have held."""
+        """Remove a closed connection; after many of them, free their memory."""
         self._closed += 1
         if self._closed % _BEFORE_COLLECTED == 0:
             gc.collect()
@@ -154,7 +154,7 @@ class ConnectionGuard:
         self._refused = 0
 
     def _make_room(self, group: str) -> bool:
-        """Tell whether there is a place for one more of a group, after making one if need be."""
+        """Make room for a connection of a group if necessary; return whether there is room."""
         counts = Counter(connection.group for connection in self._open.values())
         if counts[group] >= self._per_address:
             return self._crowd_out(group)
@@ -231,7 +231,7 @@ class _Accepted(socket.socket):
 
 
 class RequestTimes:
-    """ASGI middleware: tells the guard what each connection is doing.
+    """ASGI middleware: tells the guard the phase of each connection.
 
     Args:
         app: the application.

@@ -182,7 +182,7 @@ def _search_domains() -> list[str]:
 
 
 def _is_address(host: str) -> bool:
-    """Tell whether a host is told by its address, not by a name."""
+    """Tell whether a host is given as an IP address."""
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

@@ -123,7 +123,7 @@ class AttemptLimiter:
             return len(self._counting(self._who(address)))
 
     def forgive(self, address: str, name: str = "") -> None:
-        """Forget the attempts of an address at a name, after a right one.
+        """Delete the attempts of an address at a name, after a successful one.
 
         Its attempts at other names go on counting: your own account forgives no guesses at
         those of others.
@@ -318,7 +318,7 @@ class LoginGate:
         self._turns = LoginTurns()
 
     async def checked(self, asker: Asker, check: Callable[[], Result]) -> Result:
-        """Return what ``check`` returns, which runs in a thread when its turn has come.
+        """Run ``check`` in a thread when its turn has come, and return its result.
 
         An attempt that ends without an error is forgiven, with those before it at the same name.
 

@@ -277,7 +277,7 @@ def _needs_of(route: BaseRoute) -> list[Needs]:
 
 
 def permissions_of(routes: Iterable[BaseRoute]) -> dict[str, Permission]:
-    """Return what reading each address needs, by its template."""
+    """Return the permission needed to read each address, by address template."""
     by_path: dict[str, Permission] = {}
     for route in routes:
         permission = permission_of(route)

@@ -76,7 +76,7 @@ class Notices:
 
 @router.get(PAGE, include_in_schema=False)
 def accounts_page(request: Request, services: ServicesDep) -> Response:
-    """Show all accounts, and the form for another."""
+    """Show all accounts, and the form to add one."""
     return _page(request, services, Notices())
 
 
@@ -110,7 +110,7 @@ def add(
 def change_role(
     request: Request, services: ServicesDep, account: AccountDep, number: int, role: RoleField
 ) -> Response:
-    """Give an account another role."""
+    """Change the role of an account."""
     return _changed(
         request, services, lambda: services.members.set_role(number, role, account.name)
     )
@@ -130,7 +130,7 @@ def enable(request: Request, services: ServicesDep, account: AccountDep, number:
 
 @router.post(f"{PAGE}/{{number}}/remove", include_in_schema=False)
 def remove(request: Request, services: ServicesDep, account: AccountDep, number: int) -> Response:
-    """Remove an account, and what was prepared for it."""
+    """Remove an account, and its prepared export."""
 
     def end() -> None:
         services.members.remove(number, account.name)
@@ -210,7 +210,7 @@ class TokenNotices:
 
 @tokens_router.get(TOKENS_PAGE, include_in_schema=False)
 def tokens_page(request: Request, services: ServicesDep, account: AccountDep) -> Response:
-    """Show all tokens, and the form for another."""
+    """Show all tokens, and the form to add one."""
     return _tokens_page(request, services, account, TokenNotices())
 
 

@@ -100,7 +100,7 @@ def analysis_page(
 
 @router.get("/analysis/statistics", include_in_schema=False)
 def statistics_page(request: Request) -> Response:
-    """Show what is computed and why, with sources: the documentation, for a dashboard without a
+    """Show the documentation of the statistics, with sources, for a dashboard without a
     network.
     """
     return keep_page(request, render(request, "statistics.html", now_ms=None))
@@ -179,7 +179,7 @@ def get_preregistrations(options: OptionsDep) -> list[planning.PreregistrationMo
 def post_preregistration(
     options: OptionsDep, account: AccountDep, document: planning.PreregistrationDocument
 ) -> planning.PreregistrationModel:
-    """Freeze what is decided, with time and SHA-256. It can never be changed, only followed by a
+    """Freeze a preregistration, with time and SHA-256. It can never be changed, only followed by a
     newer one.
     """
     return planning.preregister(options.database, document, account.name)

@@ -66,7 +66,7 @@ class Shown:
 async def first_steps(
     request: Request, services: ServicesDep, step: Step | None = None
 ) -> Response:
-    """Show a step: the one that is named, or the first that was not taken yet."""
+    """Show the named step, or the first one that was not taken yet."""
     if step is None:
         following = await run_in_threadpool(services.first_steps.next_step)
         step = following or Step.CAMERA
@@ -147,7 +147,7 @@ def _page(
 
 
 def _of_step(services: Services, step: Step, shown: Shown, present: Present) -> dict[str, Any]:
-    """Return what only one of the steps shows."""
+    """Return the template values that only one of the steps needs."""
     if step is Step.ACCOUNT:
         return {
             "members": services.members.all(),

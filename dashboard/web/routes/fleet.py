@@ -157,7 +157,7 @@ def get_fleet(
 
 
 def fleet_of(services: Services) -> FleetDatabase:
-    """Return what collectors write to; refuse where this dashboard shows one appliance."""
+    """Return the fleet's database; refuse if this dashboard shows one appliance."""
     if services.fleet is None:
         raise HTTPException(
             404,

@@ -114,7 +114,7 @@ async def live_events(
 
 @router.get("/api/v1/live/recent", operation_id="get_recent_seconds")
 def get_recent(reader: ReaderDep) -> list[schemas.RecentSecond]:
-    """Tell what was recorded in the last two minutes, by seconds; seconds without a face are left
+    """Return the data of the last two minutes, by seconds; seconds without a face are left
     out.
     """
     return [
@@ -234,7 +234,7 @@ def open_session(services: Services, new: schemas.NewSession, actor: str) -> Ses
 
 
 def session_choices(services: Services) -> dict[str, object]:
-    """Return what the form that starts a session offers.
+    """Return the choices of the form that starts a session.
 
     Raises:
         StoreError: the database cannot be read.
@@ -335,7 +335,7 @@ async def _alert_events(services: Services, key: str) -> AsyncGenerator[str, Non
 
 
 def _tile(kind: VitalKind) -> dict[str, object]:
-    """Return what the page needs to show readings of a kind."""
+    """Return the values that the page needs to show readings of a kind."""
     spec = kind.spec
     return {
         "kind": kind.value,

@@ -80,7 +80,7 @@ _PREFIX = "affect_edge_"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ApplianceState(Collector):
-    """Everything that the metrics tell, read at one moment.
+    """All values of the metrics, read at one moment.
 
     Attributes:
         device: name of the appliance.

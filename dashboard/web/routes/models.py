@@ -75,7 +75,7 @@ class ModelOnDevice(ApiModel):
 
 @dataclass(frozen=True, slots=True)
 class ShownModel:
-    """A model as the page shows it: with what can be drawn of its card."""
+    """A model as the page shows it, with the charts of its card."""
 
     model: ModelOnDevice
     categories: tuple[CategoryRow, ...]
@@ -137,7 +137,7 @@ def _card(text: str | None) -> ModelCard | None:
 
 
 def _on_device(options: DashboardOptions) -> tuple[list[ModelOnDevice], list[str]]:
-    """Return the models with a card that can be read, and what is wrong with the others."""
+    """Return the models with a readable card, and the errors of the others."""
     shipped = set(shipped_models().values())
     problems: list[str] = []
     configured: set[Path] = set()
@@ -169,7 +169,7 @@ def _on_device(options: DashboardOptions) -> tuple[list[ModelOnDevice], list[str
 
 
 def _place(model: ModelOnDevice) -> tuple[bool, bool, bool, str]:
-    """Order: what runs, what is configured, expressions before the others."""
+    """Return the sort key: models in use first, then configured ones, expressions before others."""
     kind = model.card.kind
     return (model.since is None, not model.configured, kind != "expression", model.card.name)
 

@@ -214,7 +214,7 @@ participant_router = APIRouter(
 
 
 def _view(runner: ProtocolRunnerDep, token: str) -> ProtocolView:
-    """Return the protocol that a token belongs to; a wrong one finds nothing."""
+    """Return the protocol that a token belongs to; answer 404 for an unknown one."""
     view = runner.view_of(token)
     if view is None:
         raise HTTPException(404)
@@ -291,7 +291,7 @@ def media(view: ProtocolViewDep, options: OptionsDep, step: int) -> Response:
 
 
 async def _participant_events(services: Services, token: str) -> AsyncGenerator[str, None]:
-    """Write what is to be shown until the protocol is over."""
+    """Yield the screens to show until the protocol is over."""
     if not services.protocol_runner.join(token):
         yield _participant_event(services.protocol_runner.view_of(token))
         return

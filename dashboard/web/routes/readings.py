@@ -397,7 +397,7 @@ ReadingDep = Annotated[ReadingForm, Form()]
 def correct(
     request: Request, services: ServicesDep, account: AccountDep, form: ReadingDep
 ) -> Response:
-    """Give a reading another value; an implausible one only when it is confirmed."""
+    """Change the value of a reading; an implausible one only when it is confirmed."""
     value = form.value.strip()
     origin = Origin(form.source, decimal_comma=True, live=False)
     try:
@@ -416,7 +416,7 @@ def correct(
 
 @router.post(f"{PAGE}/by-hand/remove", include_in_schema=False)
 def remove(services: ServicesDep, account: AccountDep, form: ReadingDep) -> Response:
-    """Remove a reading; what it was is kept."""
+    """Remove a reading; the old value is kept."""
     services.commands.remove_reading(form.key, actor=account.name)
     return RedirectResponse(f"{PAGE}?changed=removed#{_LIST}", 303)
 

@@ -51,7 +51,7 @@ _EDGE_MS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class SessionReport:
-    """Everything that the report of one session shows.
+    """All data of the report of one session.
 
     Attributes:
         session: the session.
@@ -227,7 +227,7 @@ def _report(reader: Reader, number: int, buckets: int = _BUCKETS) -> SessionRepo
 def _recording(
     reader: Reader, of: tuple[Session, int], markers: list[Marker], buckets: int
 ) -> Recording:
-    """Read what the timeline of a session is drawn from; ``of`` is the session and its end."""
+    """Read the data from which a session's timeline is drawn; ``of`` is the session and its end."""
     session, end_ms = of
     start_ms = session.start_ms
     end_ms = max(end_ms, start_ms + _EDGE_MS)

@@ -102,7 +102,7 @@ def settings_page(request: Request, services: ServicesDep) -> Response:
 
 @router.get(f"{PAGE}/file", include_in_schema=False)
 def file_page(request: Request, services: ServicesDep) -> Response:
-    """Show what can only be changed in the file, with its values."""
+    """Show the settings that can only be changed in the file, with their values."""
     present = configuration.read_present(services.options.config)
     return render(
         request,
@@ -115,7 +115,7 @@ def file_page(request: Request, services: ServicesDep) -> Response:
 
 @router.post(PAGE, include_in_schema=False)
 def change_page(request: Request, services: ServicesDep, sent: SentDep) -> Response:
-    """Show what a form would change in the file, before it is written."""
+    """Show the changes that a form would make in the file, before writing them."""
     present = configuration.read_present(services.options.config)
     changes = configuration.changes_of(present, sent)
     try:

@@ -115,7 +115,7 @@ class DeviceChoice:
     def clocks_off(
         self, start_ms: int, end_ms: int, buckets: int = _BUCKETS
     ) -> tuple[ClockOff, ...]:
-        """Return the devices whose times are moved in a range; only of all together there are."""
+        """Return the devices whose times were corrected in a range; only for all together."""
         if self.services.fleet is None:
             return ()
         from dashboard.fleet.timeline import FleetTimeline  # psycopg: with dashboard.source

@@ -361,7 +361,7 @@ class _DataSet:
         self._dictionaries()
 
     def _describe(self, sessions: int, participants: int) -> None:
-        """Write what the data set is, for people and programs."""
+        """Write the description of the data set, for people and programs."""
         description = {
             "Name": f"Timeline recorded by {PROGRAM}",
             "BIDSVersion": BIDS_VERSION,
@@ -426,7 +426,7 @@ class _DataSet:
         return made
 
     def _events(self) -> None:
-        """Write the markers of every session; a session without one has the line of heads."""
+        """Write the markers of every session; without markers, a file has only its header."""
         markers: dict[int, list[Row]] = {}
         for row in self._source.rows("marker"):
             markers.setdefault(whole(row["session"]), []).append(row)

@@ -67,7 +67,7 @@ class _Bundle:
         self._files: list[WrittenFile] = []
 
     def write(self) -> None:
-        """Write all of them; the description comes last, for it has size and hash of the others."""
+        """Write all members; the description comes last, as it holds sizes and hashes."""
         for name in FILES:
             with self._open(f"{name}.csv") as member:
                 size, sha256, rows = write_blocks(member, self._source.blocks(name))

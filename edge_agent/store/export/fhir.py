@@ -361,7 +361,7 @@ def _write(source: ExportSource, out: IO[bytes]) -> None:
 
 
 def _resources(source: ExportSource) -> Iterator[Resource]:
-    """Yield what the bundle holds."""
+    """Yield the resources of the bundle."""
     table = source.rows
     appliance = source.appliance
     yield from code_systems()
@@ -392,7 +392,7 @@ def _resources(source: ExportSource) -> Iterator[Resource]:
 
 
 def _reader_of(models: list[Row], row: Row) -> str | None:
-    """Return the id of the model that read a face: the last one that came into use before."""
+    """Return the id of the model that classified a face: the last one in use before it."""
     before = [model for model in models if int(model["since_ms"] or 0) <= int(row["at_ms"] or 0)]
     if before:
         return identity("model", before[-1]["sha256"])

@@ -159,7 +159,7 @@ def guarded(text: str) -> str:
 
 
 def recorded(text: str) -> str:
-    """Return the text that was recorded, from what a CSV reader gives for its cell."""
+    """Return the recorded text from its CSV cell, without a protective apostrophe."""
     if text.startswith("'"):
         return text[1:]
     return text

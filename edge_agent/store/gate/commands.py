@@ -146,7 +146,7 @@ class Commands:
     def agree_to_attributes(
         self, code: str, use: AttributeUse, values: Mapping[str, str] | None, *, actor: str
     ) -> None:
-        """Record what a participant agrees to about attributes, and set them."""
+        """Record the consent of a participant to attributes, and set them."""
         agree_to_attributes(self.path, code, use, actor=actor, values=values)
 
     @_asked
@@ -275,12 +275,12 @@ class Commands:
 
     @_asked
     def correct_reading(self, key: ReadingKey, value: float, *, actor: str) -> None:
-        """Give a reading that a person entered another value; what it was is kept."""
+        """Change the value of a reading that a person entered; the old value is kept."""
         correct_reading(self.path, key, value, actor=actor)
 
     @_asked
     def remove_reading(self, key: ReadingKey, *, actor: str) -> None:
-        """Remove a reading that a person entered; what it was is kept."""
+        """Remove a reading that a person entered; the old value is kept."""
         remove_reading(self.path, key, actor=actor)
 
     # ------------------------------------------------------------ camera, plan, alerts, trail
@@ -292,7 +292,7 @@ class Commands:
 
     @_asked
     def preregister(self, document: str, *, actor: str) -> Preregistration:
-        """Freeze what was decided before the data."""
+        """Freeze a preregistration."""
         _check_length("Preregistration", document, _DOCUMENT_LENGTH)
         return freeze(self.path, document, actor)
 
@@ -326,7 +326,7 @@ class Commands:
 
     @command
     def note(self, actor: str, action: str, detail: str = "") -> None:
-        """Write into the trail what was done to accounts, exports and pages."""
+        """Write an audit line on an action on accounts, exports or pages."""
         _check_actor(actor)
         _check_length("Detail", detail, _TEXT_LENGTH)
         if not action.startswith(NOTED) or len(action) > _ACTOR_LENGTH:

@@ -1,4 +1,4 @@
-"""A socket on which the dashboard, another user, has its commands run."""
+"""A socket server that runs commands for the dashboard, which is another user."""
 
 from __future__ import annotations
 

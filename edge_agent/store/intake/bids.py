@@ -203,7 +203,7 @@ def _time(text: str) -> int | None:
 
 
 def told_of(places: Iterable[Place]) -> list[str]:
-    """Return what is worth knowing of the times, in sentences."""
+    """Return notes about the times of the sessions, as sentences."""
     invented = [place for place in places if place.is_invented]
     if not invented:
         return []
@@ -307,7 +307,7 @@ class BidsSource:
         )
 
     def notes(self) -> list[str]:
-        """Return what is worth knowing, in sentences."""
+        """Return notes about the data set, as sentences."""
         notes = told_of(self._places)
         if self._overlapping:
             notes.append(

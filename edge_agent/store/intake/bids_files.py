@@ -287,7 +287,7 @@ def number(
 
 
 def _kind(column: str, unit: str) -> VitalKind | None:
-    """Return what a column measures, by its name and unit; beats have times of their own, and no
+    """Return the kind of a column, by its name and unit; beats have times of their own, and no
     samples.
 
     A name that says nothing of a rate, as ``respiratory`` or ``pulse``, is a waveform unless the

@@ -311,11 +311,11 @@ class StudyImport:
             self.problems.append(problem)
 
     def refuse_cell(self, row: SourceRow, error: CellError) -> None:
-        """Note what is wrong with a cell of a row."""
+        """Record an error in a cell of a row."""
         self.refuse(Problem(row.file, row.line, error.column, error.value, error.cure))
 
     def refuse_file(self, file: str, cure: str) -> None:
-        """Note what is wrong with a file."""
+        """Record an error of a file."""
         self.refuse(Problem(file, None, "", "", cure))
 
     def count(self, table: str, row: SourceRow) -> FileCount:

@@ -1,4 +1,4 @@
-"""Readings that a person entered: listing, correcting and removing them; what they were is kept."""
+"""Readings that a person entered: listing, correcting and removing them; old values are kept."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) ->
 
 
 def remove_reading(path: Path, key: ReadingKey, *, actor: str) -> None:
-    """Remove a reading that a person entered; what it was is kept beside the timeline.
+    """Remove a reading that a person entered; the old value is kept beside the timeline.
 
     Args:
         path: the database.
@@ -240,7 +240,7 @@ def _extremes(connection: sqlite3.Connection, table: str, place: Mapping[str, An
 
 
 def _share(reading: VitalReading) -> dict[str, float]:
-    """Return what one reading adds to a rollup."""
+    """Return the sums that one reading adds to a rollup."""
     is_usable = not reading.flags & UNUSABLE
     return {
         "n": int(is_usable),

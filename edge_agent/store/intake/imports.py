@@ -73,7 +73,7 @@ def read_numbers(connection: sqlite3.Connection) -> dict[int, Numbers]:
 
 
 def undo_study(connection: sqlite3.Connection, number: int) -> Counter[str]:
-    """Delete what an import of a study added, in a transaction of the caller.
+    """Delete the rows that an import of a study added, in a transaction of the caller.
 
     Args:
         connection: of the transaction.
@@ -242,7 +242,7 @@ class TakenReadings:
 
 
 def taken_readings(path: Path, number: int) -> list[TakenReadings]:
-    """Return what an import added, by kind and source.
+    """Return the readings that an import added, by kind and source.
 
     Raises:
         StoreError: as ``schema.connect``.
@@ -340,7 +340,7 @@ class UndoneImport:
 
     @property
     def sentences(self) -> list[str]:
-        """Sentences on what was removed and what pointed to it."""
+        """Sentences on the removed rows and the rows that referred to them."""
         counts = [f"{self.study[t]:,} {name}" for t, name in _NAMES.items() if self.study.get(t)]
         removed = ", ".join([*counts, f"{self.removed:,} readings"])
         told = [f"Import {self.id} ({self.file}) is undone: {removed} removed."]
@@ -384,7 +384,7 @@ def _imports(connection: sqlite3.Connection) -> list[Import]:
 
 
 def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
-    """Remove what an import added, and nothing else; rollups follow.
+    """Remove exactly the rows that an import added, and update the rollups.
 
     Args:
         path: the database.

@@ -275,7 +275,7 @@ class People:
             raise CellError("session", new.number, "is there twice. Give each its own.") from error
 
     def _consenting(self, new: StagedSession) -> Person:
-        """Return the participant of a session, whose consent must stand."""
+        """Return the participant of a session, who must have valid consent."""
         person = self._people.get(new.code.casefold())
         if person is None and "participant" in self._source.tables():
             raise CellError("participant", new.code, "is not in the table of participants.")

@@ -321,7 +321,7 @@ def _stage(staged: Path, source: StudySource, options: ImportOptions, report: St
 
 
 def _notes(source: StudySource, report: StudyImport) -> list[str]:
-    """Return what was not taken, in sentences."""
+    """Return notes on what was not imported, as sentences."""
     notes = [
         f"{count.outside_sessions:,} of {count.rows:,} rows of {count.file} lie in no session, "
         "and are not taken."

@@ -59,7 +59,7 @@ class StudySource(Protocol):
         """Return which files and columns are not read."""
 
     def notes(self) -> list[str]:
-        """Return what is worth knowing of what was read, in sentences."""
+        """Return notes about the files that were read, as sentences."""
 
 
 class TidySource:

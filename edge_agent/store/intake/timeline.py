@@ -141,7 +141,7 @@ class TimelineRows:
                 yield values
 
     def _place(self, row: SourceRow, at_ms: int, count: FileCount) -> StagedSession | None:
-        """Return the session of a row that is taken; count one that is not."""
+        """Return the session of an accepted row; count a row that is not accepted."""
         session = self._sessions.at(at_ms)
         named = read.text_of(row.cells, "session")
         if named and (session is None or str(session.number) != named):
@@ -237,7 +237,7 @@ class TimelineRows:
         return *(read.needed(row.cells, name) for name in names), read.moment(row.cells, "since_")
 
     def _vitals(self) -> None:
-        """Stage the readings; where the files know no flags, what is implausible is flagged."""
+        """Stage the readings; flag implausible ones if the files have no flags."""
         pairs = _of_each_time(self._readings(), BeatTimes().spread)
         if "flags" not in self._source.columns("vital"):
             pairs = _of_each_time(pairs, flag_near_pressures)
@@ -289,7 +289,7 @@ def _values_of(reading: VitalReading) -> Values:
 
 
 def _answer(cells: Cells) -> int | str:
-    """Return what was answered, as the table keeps it."""
+    """Return an answer in the form that the table stores."""
     scale = read.needed(cells, "scale")
     if scale in {"valence", "arousal"}:
         return read.bounded(cells, "value", 1, POINTS)
@@ -393,7 +393,7 @@ class StagedReadings:
             ) from error
 
     def _value_of(self, reading: VitalReading) -> float | None:
-        """Return the value that is kept of a reading's kind, source and time, if there is one."""
+        """Return the staged value for a reading's kind, source and time, if there is one."""
         key = (reading.source, reading.at.wall_ms, reading.kind.value)
         row = self._connection.execute(
             "SELECT value FROM vital WHERE source = ? AND at = ? AND kind = ?", key

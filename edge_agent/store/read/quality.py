@@ -246,7 +246,7 @@ class SessionQuality:
 
 
 def measure(recorded: Recorded) -> Measures:
-    """Count what was recorded of a session."""
+    """Compute the figures of a session from its recorded data."""
     start_ms = recorded.session.start_ms
     end_ms = recorded.end_ms
     held = [

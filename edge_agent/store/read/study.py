@@ -73,7 +73,7 @@ def select_session_readings(
 
 
 class SessionReader(DatabaseReader):
-    """Answers questions about sessions and what was marked in them.
+    """Answers queries about sessions and their markers.
 
     Ranges are half-open, ``start_ms`` ≤ time < ``end_ms``, in UTC epoch milliseconds.
 

@@ -44,7 +44,7 @@ class Recorded:
     which: str
 
     def rollup(self, resolution: str) -> str:
-        """Return what to read a rollup from, as SQL that ends in ``WHERE …``.
+        """Return the SQL source of a rollup, ending in ``WHERE …``.
 
         Hours are read together with the days, in which there are other hours.
         """

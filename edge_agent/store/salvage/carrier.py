@@ -83,7 +83,7 @@ class Carrier(Worker):
         self._rescue.changed.set()
 
     def sentence(self) -> str | None:
-        """Return what was damaged, lost and salvaged, for people; ``None``: nothing was.
+        """Return a sentence on damaged, lost and salvaged rows; ``None`` without a salvage.
 
         It ends with the file: once somebody has taken care of it and deleted it.
         """

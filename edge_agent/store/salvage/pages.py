@@ -163,7 +163,7 @@ _CHILD = 5
 
 
 class PageError(Exception):
-    """A page, or a part of it, is not what it has to be."""
+    """A database page, or a part of it, is invalid."""
 
 
 class Pages:

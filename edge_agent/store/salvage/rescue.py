@@ -249,7 +249,7 @@ class Rescue:
             return find_damage(self.path, in_use=True, quick=quick)
 
     def replace(self, cause: str) -> None:
-        """Set the database aside, and put a new one with what is readable in its place.
+        """Set the database aside, and replace it by a new one with its readable rows.
 
         The timeline follows later, in ``Carrier``.
 
@@ -266,7 +266,7 @@ class Rescue:
             self._settle()
 
     def follow(self, file: OpenFile, connection: sqlite3.Connection | None) -> bool:
-        """Put a database in the place of one that was deleted, moved or replaced.
+        """Restore a database at the path of one that was deleted, moved or replaced.
 
         Args:
             file: the one that is still open.
@@ -304,7 +304,7 @@ class Rescue:
             )
 
     def _settle(self) -> None:
-        """Count a rescue, now that it is done: one that a full disk refuses costs no space."""
+        """Count a completed rescue; one that fails on a full disk is not counted."""
         self._times.append(clock.boot_seconds())
         self.reported = None
 
@@ -458,6 +458,6 @@ def _stamps(source: Path) -> list[tuple[int, int]]:
 
 
 def _copy_out(way_in: Path, name: Path) -> None:
-    """Write the content of a file that has no name any more into one that has."""
+    """Write the content of a deleted file that is still open into a new file."""
     with way_in.open("rb") as old, name.open("xb") as kept:
         shutil.copyfileobj(old, kept, 1 << 20)

@@ -58,7 +58,7 @@ class CaptureSwitch:
         self._file = database.parent / FILE
 
     def off(self) -> SwitchedOff | None:
-        """Return since when and by whom the camera is off; ``None``: it is on."""
+        """Return when and by whom the camera was turned off; ``None``: it is on."""
         try:
             with self._file.open("rb") as stream:
                 return _off_in(stream.read(_MOST_BYTES))

@@ -301,7 +301,7 @@ class Study:
 
 
 def _told(session: int | None, kind: MarkerKind) -> str:
-    """Return what the trail says of a marker: its label may be about a person."""
+    """Return the audit text of a marker; its label may be about a person."""
     return f"session {session}: {kind.value}"
 
 

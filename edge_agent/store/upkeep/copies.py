@@ -430,7 +430,7 @@ def _name(place: Path, mark: Mark, others: Sequence[Copy]) -> Path:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[int]:
-    """Keep others from making a copy in the folder meanwhile; the folder is open in the block."""
+    """Lock the folder against other copies in the block, in which the folder is open."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

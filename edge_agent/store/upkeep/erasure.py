@@ -489,7 +489,7 @@ def erase_participant(
 
 
 def is_erasable(path: Path, code: str) -> bool:
-    """Tell whether there is such a participant, of whom ``erase_participant`` would delete rows.
+    """Tell whether a participant exists whose rows ``erase_participant`` would delete.
 
     Raises:
         StudyError: a session of theirs is open.

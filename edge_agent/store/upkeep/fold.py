@@ -37,7 +37,7 @@ _KINDS = "kind IN (SELECT kind FROM vital_kind)"  # the index begins with the ki
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """From a finer rollup to a coarser one.
+    """One step of folding: from a finer rollup to a coarser one.
 
     Attributes:
         fine: what is folded.
@@ -119,7 +119,7 @@ def _present(connection: sqlite3.Connection, now_ms: int | None) -> int:
 
 
 def _fold_all(connection: sqlite3.Connection, step: _Step, before: int, until_s: float) -> int:
-    """Fold what is older than a time, portion by portion; return how many rows they were."""
+    """Fold rows older than a time, in portions; return their number."""
     before = before // DAY_MS * DAY_MS  # whole days: the hours of one are moved into it together
     folded = 0
     first = _first(connection, step.fine, before)

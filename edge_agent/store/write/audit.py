@@ -122,7 +122,7 @@ def amend_newest(connection: sqlite3.Connection, number: int, detail: str) -> bo
 
 
 def check(connection: sqlite3.Connection) -> Chain:
-    """Compare every line with its seal, and the newest with what is kept of it."""
+    """Compare every line with its seal, and the newest seal with its stored copy."""
     faults: list[str] = []
     head = read_setting(connection, HEAD)
     lines = 0

@@ -150,7 +150,7 @@ class BootRows:
         return None
 
     def _insert(self, at: Instant) -> BootRow:
-        """Write the row of a stretch; an instant that came late begins one between two others."""
+        """Insert the row of a stretch; a late instant may begin one between two others."""
         self._connection.execute(
             "INSERT INTO boot (boot_id, started_ms, wall_minus_boot_ms, synchronised) VALUES (?, "
             "?, ?, 0)",

@@ -93,7 +93,7 @@ def _no_number(text: str) -> NoReturn:
 
 
 def is_damaged(raw: bytes | None) -> bool:
-    """Tell whether nobody can say what a stored payload is about."""
+    """Tell whether a stored payload is too damaged to show what it is about."""
     try:
         read_payload(raw or b"")
     except ValueError:
@@ -172,7 +172,7 @@ def _text(raw: bytes) -> str:
 
 
 def set_aside(connection: sqlite3.Connection, reasons: Mapping[int, str]) -> None:
-    """Move messages out of the outbox, where they would stop the others.
+    """Move messages that block the others out of the outbox.
 
     Args:
         connection: in a write transaction.

@@ -71,7 +71,7 @@ class DatabaseKeeper(Protocol):
         """
 
     def follow(self, file: OpenFile, connection: sqlite3.Connection | None) -> bool:
-        """Put a database in the place of one that was deleted, moved or replaced.
+        """Restore a database at the path of one that was deleted, moved or replaced.
 
         ``connection`` is ``None`` where the file is held and not opened. Return whether everything
         of the old file is, or will be, in the new one.
@@ -185,7 +185,7 @@ class Intervals:
         return rows
 
     def finish(self) -> list[Row | Gap]:
-        """Return what is still open, at the end of recording."""
+        """Return the rows that are still open at the end of recording."""
         gap = [] if self._last is None else self._gap_until(self._last)
         self._no_face_since = None
         return [*self.close(partial=True), *gap]
@@ -313,7 +313,7 @@ class Recorder(Worker):
         self._put(item)
 
     def record_model(self, kind: str, name: str, version: str, sha256: str) -> None:
-        """Note which model file is used from now on; the same one again writes nothing."""
+        """Record the model file used from now on; the same one again writes nothing."""
         at = clock.now()
         self._put(ModelUse(kind, name, version, sha256, at.wall_ms, at.boot_ms))
 
@@ -433,7 +433,7 @@ class Recorder(Worker):
                     self._batch.add(ClockCheck(at=None))
 
     def _write(self, rows: Sequence[PendingRow]) -> int:
-        """Write rows in one transaction, and prove that they are in the file at the path."""
+        """Write rows in one transaction, and check that they are in the file at the path."""
         connection = self._opened_database()
         try:
             with transaction(connection):
@@ -467,7 +467,7 @@ class Recorder(Worker):
             raise DamageError(f"{self._path}: was emptied by another program.")
 
     def _mended(self, error: sqlite3.Error | StoreError) -> bool:
-        """Return whether another attempt makes sense at once.
+        """Return whether to retry at once.
 
         Without a ``DatabaseKeeper``, an error that waiting cannot solve is raised.
         """

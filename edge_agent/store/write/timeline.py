@@ -109,7 +109,7 @@ def write_rejected_frames(
 
 
 def recorded_value(connection: sqlite3.Connection, reading: VitalReading) -> float | None:
-    """Return the value that is recorded of a reading's kind, source and time, if there is one."""
+    """Return the recorded value for a reading's kind, source and time, if there is one."""
     row = connection.execute(
         "SELECT value FROM vital WHERE at = ? AND kind = ? AND source = ?",
         (reading.at.wall_ms, reading.kind.value, reading.source),
