@@ -207,7 +207,7 @@ class Transport(Protocol):
         """Connect, and ask for messages."""
 
     def receive(self, most: int, timeout_s: float) -> list[Delivery]:
-        """Return at most so many messages; wait for the first one."""
+        """Wait for a message; return at most ``most`` messages."""
 
     def states(self) -> list[StateMessage]:
         """Return what was said of devices, mostly by themselves, since the last call.

@@ -176,7 +176,7 @@ _WITHOUT_EFFECT = frozenset({"sensitivity"})
 
 
 class PreregistrationDocument(Model):
-    """What is decided. Bounds, correction, window and lags are part of the question."""
+    """A preregistration. ``question`` includes bounds, correction, window and lags."""
 
     question: QuestionInJson = Field(
         AnalysisQuery(), description="What will be asked of the data, with all its choices"

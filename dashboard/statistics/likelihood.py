@@ -489,8 +489,10 @@ def group_crossed(
 
 
 def _patterns(within: Values, between: Values, own: int) -> tuple[Places, Places]:
-    """Number the participants whose sums of the columns of ones and states are the same, to the
-    last digit.
+    """Group the participants whose sums over the intercept and state columns are identical.
+
+    Returns:
+        The first participant of each group, and the number of the group of each participant.
     """
     sums = np.concatenate([within[np.newaxis], between])[:, :, :own, :own]
     rows = np.ascontiguousarray(sums.transpose(1, 0, 2, 3)).reshape(len(within), -1)

@@ -1,4 +1,4 @@
-"""The alerts that stand, as every page shows them, and the threads that watch the agent and send.
+"""The open alerts on every page, and the threads that watch the agent and send messages.
 
 The agent cannot tell itself that it is gone or frozen; the dashboard does.
 """
@@ -46,7 +46,7 @@ FROZEN = N_(
 
 
 class AgentWatch(Worker):
-    """Looks twice a second whether the agent still speaks, over one connection that stays open.
+    """Checks twice a second over one open connection whether the agent still answers.
 
     Args:
         options: the rules.
@@ -77,7 +77,7 @@ class AgentWatch(Worker):
         return self._watch.unwritten
 
     def work(self) -> None:
-        """Look until stopped."""
+        """Watch the agent until stopped."""
         try:
             while not self.stopping.wait(STEP_S):
                 self._watch.step(clock.now())
@@ -126,13 +126,13 @@ class _WrittenByCommands(AlertLog):
         self._commands.end_alert(rule, ending, at)
 
     def note_delivery(self, alert: int, delivery: Delivery, *, kind: str | None = None) -> None:
-        """Write what became of a message."""
+        """Store the delivery of a message."""
         del kind
         self._commands.note_delivery(alert, delivery)
 
 
 class DashboardAlerts:
-    """The alerts that stand; read again only after somebody wrote to the database.
+    """The open alerts; reread only after a write to the database.
 
     Args:
         options: the rules, and who is told.
@@ -161,7 +161,7 @@ class DashboardAlerts:
             self._workers.append(AlertSender(options, kinds, self.log))
 
     def start(self) -> None:
-        """Watch the agent, and send what is to be sent."""
+        """Start watching the agent and sending messages."""
         for worker in self._workers:
             worker.start()
 
@@ -173,7 +173,7 @@ class DashboardAlerts:
             worker.join(_END_S)
 
     def standing(self) -> tuple[AlertEntry, ...]:
-        """Return the alerts that stand, the oldest first."""
+        """Return the open alerts, the oldest first."""
         with self._lock:
             mark = self._mark()
             if mark != self._read_at:
@@ -181,16 +181,16 @@ class DashboardAlerts:
             return self._open
 
     def unseen(self) -> list[AlertEntry]:
-        """Return those that nobody has acknowledged."""
+        """Return the open alerts that nobody has acknowledged."""
         return [alert for alert in self.standing() if alert.acknowledged_ms is None]
 
     async def refresh(self) -> None:
-        """Read the alerts that stand, if anybody wrote since the last time."""
+        """Read the open alerts again if the database was written since the last time."""
         if self._mark() != self._read_at:
             await run_in_threadpool(self.standing)
 
     def _mark(self) -> Mark:
-        """Return what changes whenever other alerts may stand."""
+        """Return a value that changes whenever the open alerts may have changed."""
         return self._quick.signature(), self._agent.unwritten
 
     def _read(self, mark: Mark) -> None:
@@ -206,7 +206,7 @@ class DashboardAlerts:
         self._read_at = mark
 
     def event(self) -> str:
-        """Return the alerts that stand as a server-sent event, as they were read last, in the
+        """Return the open alerts as a server-sent event, as they were read last, in the
         language in use; empty before they were read.
         """
         if self._read_at is None:

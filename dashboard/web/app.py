@@ -110,7 +110,7 @@ def create_app(
 def _services(
     options: DashboardOptions, clock: Callable[[], float], computing: Computing
 ) -> Services:
-    """Build what the routes work with, over a database that is migrated."""
+    """Build the services of the routes, over a migrated database."""
     commands = Commands(
         options.database, purposes=options.purposes, outbox_rows=options.outbox_rows
     )
@@ -173,15 +173,15 @@ def _description() -> dict[str, Any]:
 
 @cache
 def _permissions() -> dict[str, Permission]:
-    """Return what reading each address needs, after checking that every route says who may."""
+    """Return the permission to read each address, after checking that every route declares one."""
     served = [route for page in find_pages(routes) for route in page.router.routes]
     check_declared(served, is_public)
     return permissions_of(served)
 
 
 def _is_trusted(options: DashboardOptions) -> bool:
-    """Tell whether browsers may be told to ask by HTTPS only: never with a certificate of its own,
-    which they could then not be persuaded to take.
+    """Tell whether to send HSTS: not with a certificate that the system does not trust, because
+    browsers would then offer no way to accept it.
     """
     if options.certificate is None or options.key is None:
         return False

@@ -23,7 +23,7 @@ from edge_agent.core.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """The configuration as it stands.
+    """The present configuration.
 
     Attributes:
         file: the file; ``None``: there is none.
@@ -45,7 +45,7 @@ class Present:
 
     @property
     def can_be_changed(self) -> bool:
-        """Whether there is a file that can be read as TOML."""
+        """Whether the configuration file exists and is valid TOML."""
         return self.file is not None and (bool(self.written) or not self.problem)
 
 
@@ -77,7 +77,7 @@ class Change:
 
     @property
     def command(self) -> str:
-        """The command that makes the change, for who may write the file."""
+        """The command that makes the change, for a user who may write the file."""
         return editing.command_for(self.before.path, self.values)
 
     def told(self) -> str:
@@ -94,7 +94,7 @@ class Change:
 
 
 def read_present(path: Path | None) -> Present:
-    """Read the configuration as it stands.
+    """Read the present configuration.
 
     Args:
         path: its file; ``None``: there is none.
@@ -178,7 +178,7 @@ def refuse_other_types(values: Mapping[str, Any]) -> None:
 
 
 def written_to(change: Change) -> Path:
-    """Write a change, and return where the file of before lies now.
+    """Write a change, and return the path of the saved old file.
 
     Raises:
         ConfigChangedError: the file says something else by now.
@@ -206,7 +206,7 @@ def _refuse_closed(values: Mapping[str, Any]) -> None:
 
 
 def _without_gaps(value: Any) -> Any:
-    """Return rules without what they leave open: TOML knows no null."""
+    """Return rules without their null values: TOML has no null."""
     if isinstance(value, list):
         return [_without_gaps(one) for one in value]
     if isinstance(value, Mapping):
@@ -233,7 +233,7 @@ def text_of(value: Any) -> str:
 
 
 def typed(key: keys.Key, text: str) -> Any:
-    """Read a field of the form; what is no number stays a text, which the checks then refuse."""
+    """Parse a field of the form; a text that is no number is returned for the checks to refuse."""
     text = text.strip()
     if not text:
         return None
@@ -250,7 +250,7 @@ def typed(key: keys.Key, text: str) -> Any:
 
 
 def fields_of(present: Present) -> dict[str, str]:
-    """Return what the form holds for each key that may be changed."""
+    """Return the form value of each key that may be changed."""
     return {
         key.name: text_of(keys.written_value(present.written, key.name))
         for key in keys.all_keys()
@@ -259,7 +259,7 @@ def fields_of(present: Present) -> dict[str, str]:
 
 
 def changes_of(present: Present, sent: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a form changes: keys that it has not, and those that stayed, are left alone."""
+    """Return the changes of a form, without keys that it lacks or that stayed the same."""
     changes: dict[str, Any] = {}
     for name, before in fields_of(present).items():
         key = next(one for one in keys.all_keys() if one.name == name)
@@ -276,7 +276,7 @@ def changes_of(present: Present, sent: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _rules(sent: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the rules of a form without those to be removed and those that say nothing."""
+    """Return the rules of a form without removed and empty ones."""
     rules = []
     for number in range(_MOST_RULES):
         rule = {
@@ -300,7 +300,7 @@ def _of_rule(name: str, text: str) -> Any:
 
 
 def _number(text: str) -> int | float | str:
-    """Read a number as it is written; another text stays one."""
+    """Parse a number; a text that is no number is returned unchanged."""
     for kind in (int, float):
         try:
             return kind(text)

@@ -1,4 +1,4 @@
-"""Files and pages on their way to a browser.
+"""Sending files and pages to a browser: names by content, compression, caching.
 
 Files of ``static/`` are sent compressed; under an address that names their content browsers keep
 them for a year. Pages that hold nothing of a study are kept, too, and asked for again. Every other
@@ -61,7 +61,7 @@ class NamedAddresses(Extension):
 
 
 class KeptFiles(StaticFiles):
-    """The folder ``static/``, asked for with and without the name of its content."""
+    """Serves the folder ``static/``, under addresses with and without the content's name."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Answer with a file, which browsers keep for a year where its address names it."""
@@ -78,7 +78,7 @@ class KeptFiles(StaticFiles):
         scope: Scope,
         status_code: int = 200,
     ) -> Response:
-        """Answer compressed where the browser takes it and has no copy to compare."""
+        """Return the file, compressed if the browser accepts that and has no cached copy."""
         headers = Headers(scope=scope)
         plain = super().file_response(full_path, stat_result, scope, status_code)
         if not isinstance(plain, FileResponse) or "gzip" not in headers.get("accept-encoding", ""):
@@ -137,7 +137,7 @@ def keep_page(request: Request, page: HTMLResponse) -> Response:
 
 
 def qr_code(text: str) -> Markup:
-    """Draw a text as a QR code, black on what lies behind it.
+    """Draw a text as a QR code, black on a transparent background.
 
     Example:
         >>> str(qr_code("http://127.0.0.1/live"))[:4]
@@ -155,7 +155,7 @@ ANY_FILE = "application/octet-stream"
 
 
 class SentExport(FileResponse):
-    """A prepared file, which knows when its last byte has gone."""
+    """A response with a prepared file that knows when its last byte was sent."""
 
     def __init__(
         self,
@@ -172,7 +172,7 @@ class SentExport(FileResponse):
         self._in_parts = in_parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, or the part that was asked for."""
+        """Send the file, or the requested part of it."""
         if not self._in_parts:
             scope = {
                 **scope,

@@ -214,7 +214,7 @@ def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
 
 
 def _handle_what_is_needed(app: FastAPI) -> None:
-    """Lead people to the page where they log in or choose; tell programs what is missing."""
+    """Redirect people to the page where they log in or choose; send programs an error."""
 
     @app.exception_handler(LoginNeededError)
     def login_needed(request: Request, error: LoginNeededError) -> Response:
@@ -244,7 +244,7 @@ def _handle_what_is_needed(app: FastAPI) -> None:
 
 
 def _methods_at(known: Iterable[BaseRoute], request: Request) -> list[str]:
-    """Return what may be done at the address of a request, by all its routes together."""
+    """Return the methods that the routes at a request's address allow."""
     methods: set[str] = set()
     for route in known:
         if isinstance(route, Route) and route.path_regex.match(request.url.path):
@@ -379,7 +379,7 @@ def _schemas(shapes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any], route: APIRoute) -> None:
-    """Add to an operation who may use it and how it refuses."""
+    """Add the required permission and the error responses to an operation."""
     permission = permission_of(route) or Permission.ADMINISTER
     scope = scope_of(route)
     operation["security"] = [{"token": [scope.value]}]
@@ -427,12 +427,12 @@ def _refusal(status: int, schema: Mapping[str, Any] = _PROBLEM) -> dict[str, Any
 
 
 def _wants_token(route: APIRoute) -> bool:
-    """Tell whether a login does not open a route."""
+    """Tell whether a route accepts only a token, not a login."""
     return scope_of(route) is Scope.READINGS
 
 
 def _used(document: Mapping[str, Any]) -> list[int]:
-    """Return the statuses whose plain refusal an operation refers to."""
+    """Return the status codes of the shared error responses that an operation refers to."""
     names = {
         answer["$ref"].rpartition("/")[2]
         for path in document["paths"].values()

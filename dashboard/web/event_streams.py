@@ -1,4 +1,4 @@
-"""Server-sent events: an answer that goes on, and how many of them one log-in may hold."""
+"""Server-sent events: the streaming response, and the limit of streams per log-in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RETRY_SECONDS = 30
 
 
 class EventStream(StreamingResponse):
-    """Events for as long as there are some; it takes one of ``AT_MOST`` places meanwhile.
+    """A response that streams events; while open, it takes one of ``AT_MOST`` places.
 
     Args:
         request: what is answered.

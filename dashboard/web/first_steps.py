@@ -26,7 +26,7 @@ Stripped = Annotated[str, StringConstraints(strip_whitespace=True)]
 
 
 class BrokerForm(BaseModel):
-    """What was typed.
+    """The form of the step for the broker.
 
     Attributes:
         host, port: of the broker.
@@ -44,7 +44,7 @@ class BrokerForm(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BrokerAnswer:
-    """What came of it.
+    """The result of trying the broker.
 
     Attributes:
         text: what was found, in English.
@@ -71,7 +71,7 @@ def form_of(mqtt: MqttSettings) -> BrokerForm:
 def try_broker(
     mqtt: MqttSettings, form: BrokerForm, file: Path | None, live_socket: Path
 ) -> BrokerAnswer:
-    """Log in at the broker and leave again; takes seconds where nobody answers.
+    """Connect to the broker and disconnect again; takes seconds if nothing answers.
 
     The configured password and certificate go to no other address than the configured one. Where
     only the agent may read the password, the agent tells how it stands with the broker.
@@ -100,7 +100,7 @@ def try_broker(
 
 
 def _is_the_agents(password_file: Path | None) -> bool:
-    """Tell whether the password is there, and not for the dashboard to read."""
+    """Tell whether a password file exists that only the agent may read."""
     return password_file is not None and not os.access(password_file, os.R_OK)
 
 
@@ -138,7 +138,7 @@ def _typed(mqtt: MqttSettings, form: BrokerForm) -> MqttSettings:
 
 
 def _changes(mqtt: MqttSettings, form: BrokerForm) -> dict[str, Any]:
-    """Return the keys that were typed otherwise than they are configured."""
+    """Return the keys whose typed value differs from the configuration."""
     port: int | str = int(form.port) if form.port.isdecimal() else form.port
     typed = {
         "mqtt.host": (form.host, mqtt.host),
@@ -168,7 +168,7 @@ class Step(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a step was left."""
+    """The outcome of a step."""
 
     DONE = "done"
     SKIPPED = "skipped"
@@ -184,7 +184,7 @@ TITLES: Mapping[Step, str] = {
 
 
 class Progress:
-    """How far the first steps of this appliance are.
+    """The progress of the first steps on this appliance.
 
     Args:
         database: the database file, already migrated.
@@ -201,13 +201,13 @@ class Progress:
         self._database = database
 
     def begin(self) -> None:
-        """Note that nobody has taken a step yet; what was noted before stays."""
+        """Store that no step was taken yet; existing progress stays."""
         with write_dashboard(self._database) as connection:
             if read_setting(connection, _KEY) is None:
                 write_setting(connection, _KEY, "{}")
 
     def left(self, step: Step, outcome: Outcome) -> None:
-        """Note how a step was left; a step once done stays done."""
+        """Store the outcome of a step; a step once done stays done."""
         with write_dashboard(self._database) as connection:
             taken = _read(read_setting(connection, _KEY) or "{}")
             if taken.get(step) is not Outcome.DONE:
@@ -215,13 +215,13 @@ class Progress:
             write_setting(connection, _KEY, json.dumps(taken))
 
     def taken(self) -> dict[Step, Outcome] | None:
-        """Return how each step was left; ``None``: they were never begun here."""
+        """Return the outcome of each step; ``None``: the steps were never begun here."""
         with read_dashboard(self._database) as connection:
             text = read_setting(connection, _KEY)
         return None if text is None else _read(text)
 
     def next_step(self) -> Step | None:
-        """Return the first step that nobody has left yet; ``None``: there is none."""
+        """Return the first step that is neither done nor skipped; ``None``: there is none."""
         taken = self.taken() or {}
         return next((step for step in Step if step not in taken), None)
 

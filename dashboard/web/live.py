@@ -1,4 +1,4 @@
-"""The agent as this process hears it: its live feed and its preview.
+"""The connections of this process to the agent: its live feed and its preview.
 
 The agent has places for a few programs. The dashboard takes one of them and gives each message to
 every browser that listens.
@@ -39,14 +39,14 @@ WAITING = 64
 
 
 class Listener:
-    """One browser's event stream: what waits for it. Made by ``LiveFanOut.listen``."""
+    """The queue of events for one browser; made by ``LiveFanOut.listen``."""
 
     def __init__(self) -> None:
         self._waiting: list[str] = []
         self._something = asyncio.Event()
 
     def give(self, event: str, newest: Mapping[str, str]) -> None:
-        """Add an event; one too many replaces all that wait by the newest of each kind."""
+        """Add an event; if the queue is full, keep only the newest event of each kind."""
         self._waiting.append(event)
         if len(self._waiting) > WAITING:
             self._waiting = list(newest.values())
@@ -94,7 +94,7 @@ class LiveFanOut:
 
     @contextmanager
     def listen(self) -> Iterator[Listener]:
-        """Give what the agent says to a listener, first the newest of each kind, until it leaves.
+        """Pass the agent's messages to a listener until it leaves, first the newest of each kind.
 
         The first listener opens the connection to the agent, the last one closes it.
         """
@@ -221,7 +221,7 @@ LEFT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Onlooker:
-    """Who looks on.
+    """The viewer of a preview.
 
     Attributes:
         name: of the account.
@@ -238,7 +238,7 @@ class Onlooker:
 
 
 class Previews:
-    """The preview of this dashboard: there is one at a time.
+    """The previews of this dashboard, of which only one runs at a time.
 
     Args:
         socket: the agent's, of the preview.
@@ -251,7 +251,7 @@ class Previews:
         self._running: Preview | None = None
 
     async def start(self, onlooker: Onlooker) -> Preview:
-        """Begin a preview, once its beginning stands in the audit trail.
+        """Start a preview after writing its start into the audit trail.
 
         Raises:
             StudyError: somebody looks already, a session is open, or the agent shows none.
@@ -290,7 +290,7 @@ class Previews:
         return self._running
 
     def prolong(self, token: str) -> None:
-        """Let the preview of a login last a minute from now.
+        """Extend the preview of a login to a minute from now.
 
         Raises:
             StudyError: that login has none.
@@ -337,29 +337,29 @@ class Preview:
 
     @property
     def token(self) -> str:
-        """Of the login that looks on."""
+        """Token of the viewer's login."""
         return self._onlooker.token
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended; its end may still have to be written down."""
+        """Whether the preview has ended; the audit line of its end may still be missing."""
         return self._is_over
 
     @property
     def is_ending(self) -> bool:
-        """Whether nobody looks any more."""
+        """Whether the viewer has left or the preview has ended."""
         return self._is_over or self._has_left
 
     async def wait(self, within_s: float) -> None:
-        """Wait until it has ended, and its end is written down."""
+        """Wait until the preview has ended and its end is in the audit trail."""
         await asyncio.wait({self._task}, timeout=within_s)
 
     def prolong(self) -> None:
-        """Let it last a minute from now."""
+        """Extend the preview to a minute from now."""
         self._outgoing.write(MORE)
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
-        """Yield what the browser is sent; the last part says why it ended."""
+        """Yield the parts for the browser; the last one says why the preview ended."""
         try:
             while True:
                 await self._something.wait()
@@ -395,7 +395,7 @@ class Preview:
             log.error("the end of a preview could not be written down (%s): %s", told, error)
 
     def _say_end(self) -> None:
-        """Let the agent see at once that nobody looks."""
+        """Tell the agent at once that the viewer has left."""
         if not self._outgoing.is_closing():
             with contextlib.suppress(OSError):
                 self._outgoing.write_eof()
@@ -410,7 +410,7 @@ class Preview:
         self._outgoing.close()
 
     async def _read(self) -> Ended:
-        """Take what the agent sends; return why it ended."""
+        """Receive the agent's parts until the preview ends; return the reason."""
         try:
             while True:
                 async with asyncio.timeout(SILENT_S):
@@ -437,7 +437,7 @@ class Preview:
                 return reason
 
     def _give(self, part: Part) -> None:
-        """Put a part where the browser takes it; one with a picture is not lost to one without."""
+        """Store the next part for the browser; one without a picture replaces none with one."""
         waiting = self._newest
         if waiting is not None and waiting.picture and not part.picture and not part.ended:
             return

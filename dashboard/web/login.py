@@ -56,7 +56,7 @@ def set_cookie(
 
 
 def drop_cookie(response: Response, name: str, options: DashboardOptions) -> None:
-    """Let a browser forget a cookie."""
+    """Delete a cookie in the browser."""
     response.delete_cookie(
         cookie_name(name, options), path="/", secure=options.is_secure, httponly=True
     )
@@ -109,7 +109,7 @@ def still_holds(services: Services, key: str) -> bool:
 
 
 def account_of(request: Request) -> Account | None:
-    """Return who asks, looked up once in a request: of a token, where it brings one.
+    """Return the account of a request, looked up once; that of its token where it brings one.
 
     Raises:
         HTTPException: 401 for a token that is not in force, 429 after too many requests with it.
@@ -126,19 +126,19 @@ def account_of(request: Request) -> Account | None:
 
 
 def _of_login(request: Request, token: str) -> Account | None:
-    """Return whose login it is; nobody's, if a trusted proxy says that somebody else asks."""
+    """Return the account of the login; none if a trusted proxy names another user."""
     account = services(request).accounts.of_token(token) if token else None
     named = name_from_proxy(request, services(request).options.proxy)
     return None if account is not None and named not in {"", account.name} else account
 
 
 def is_public(path: str) -> bool:
-    """Tell whether an address asks nobody for a login."""
+    """Tell whether an address needs no login."""
     return path in PUBLIC_PATHS or path.startswith(PUBLIC_PREFIXES)
 
 
 def require_login(request: Request) -> None:
-    """Refuse every route but the public ones to those who are not logged in.
+    """Refuse requests without a login, except to public routes.
 
     A dependency of the whole application.
 
@@ -156,7 +156,7 @@ def require_login(request: Request) -> None:
 
 
 def current_account(request: Request) -> Account:
-    """Return who is logged in.
+    """Return the logged-in account.
 
     Raises:
         LoginNeededError: nobody is.

@@ -137,7 +137,7 @@ def local_time(wall_ms: int | None, form: str = "datetime") -> str:
 
 
 class _Loader(jinja2.FileSystemLoader):
-    """Gives back the memory that a template took to be translated: up to 10 MB for a long one."""
+    """Frees the memory used to compile a template: up to 10 MB for a long one."""
 
     def load(
         self,
@@ -232,7 +232,7 @@ _OF_PARTICIPANTS = "/participate/"
 
 
 class Languages:
-    """ASGI middleware: everything that answers a request speaks its language.
+    """ASGI middleware: sets the language of a request for all code that answers it.
 
     Args:
         app: the application.
@@ -263,12 +263,12 @@ class Languages:
 
 
 def language_of(request: Request) -> str:
-    """Return the language of a request, for who answers outside the middleware."""
+    """Return the language of a request, for code that answers outside the middleware."""
     return str(request.scope.get("affect_edge_language", SOURCE))
 
 
 def keep_choice(request: Request, response: Response, code: str, options: DashboardOptions) -> None:
-    """Let a browser know the choice of who is logged in; an empty one is forgotten."""
+    """Store the account's language in a cookie; an empty choice deletes the cookie."""
     if code:
         set_cookie(response, LANGUAGE_COOKIE, code, LANGUAGE_SECONDS, options)
     elif cookie_of(request, LANGUAGE_COOKIE, options):

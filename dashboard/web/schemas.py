@@ -26,7 +26,7 @@ PageNumber = Annotated[int, Query(ge=1, le=1_000_000)]
 
 
 def given(**fields: object) -> dict[str, object]:
-    """Return the fields of a filter that say something, for an address."""
+    """Return the non-empty fields of a filter, for a query string."""
     return {name: value for name, value in fields.items() if value not in {None, ""}}
 
 
@@ -41,7 +41,7 @@ class ApiModel(BaseModel):
 
 
 class Problem(ApiModel):
-    """What every error says (RFC 9457)."""
+    """The body of every error response (RFC 9457)."""
 
     type: str = Field(description="Kind of error, which never changes: urn:affect-edge:problem:…")
     title: str = Field(description="The kind in a few words, in the language of the request")
@@ -75,7 +75,7 @@ class MarkerModel(ApiModel):
 
 
 class SessionState(ApiModel):
-    """What is going on now."""
+    """The open session, with its condition and markers."""
 
     session: SessionModel | None = Field(description="The open session")
     condition: str | None = Field(description="The stimulus that is going on")
@@ -155,7 +155,7 @@ class ScreenModel(ApiModel):
 
 
 class ProtocolStateModel(ApiModel):
-    """How a protocol stands."""
+    """The state of a protocol."""
 
     session: SessionModel
     title: str
@@ -177,7 +177,7 @@ class ProtocolStateModel(ApiModel):
 
 
 class Answer(ApiModel):
-    """What a participant's page says of a screen."""
+    """An answer that a participant gave on a screen."""
 
     step: Annotated[int, Field(ge=0, le=100_000), OF_JSON] = Field(
         description="Number of the screen that it is about"
@@ -207,9 +207,9 @@ class RecentSecond(ApiModel):
 
 
 class ExpressionTrend(ApiModel):
-    """How the expression of the primary face went.
+    """The expressions of the primary face over time.
 
-    Lists hold one value for each bucket, null where nothing was.
+    Lists hold one value for each bucket, null for a bucket without rows.
     """
 
     resolution: str = Field(description="What was read: row, minute, hour or day")
@@ -224,7 +224,7 @@ class ExpressionTrend(ApiModel):
 
 
 class VitalTrendModel(ApiModel):
-    """How readings of one kind went; flagged readings are in no mean."""
+    """The readings of one kind over time; flagged readings are in no mean."""
 
     unit: str = Field(validation_alias=AliasPath("kind", "unit"), description="UCUM")
     resolution: str
@@ -239,7 +239,7 @@ class VitalTrendModel(ApiModel):
 
 
 class ClockOffModel(ApiModel):
-    """A device whose times are moved, for its clock is off and no server of time has set it."""
+    """A device whose times are corrected, because no time server has set its clock."""
 
     device: str
     ahead_ms: int = Field(
@@ -275,7 +275,7 @@ class ChartModel(ApiModel):
 
 
 class HealthModel(ApiModel):
-    """How the appliance is."""
+    """The health of the appliance."""
 
     device: str
     version: str

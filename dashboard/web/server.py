@@ -1,6 +1,4 @@
-"""Listening and stopping: a socket that is bound before anything is promised, and an end within
-three seconds.
-"""
+"""Starting and stopping the server: it binds its socket first and stops within three seconds."""
 
 from __future__ import annotations
 
@@ -44,9 +42,9 @@ _ONCE_A_MINUTE = OnceAMinute()
 
 
 class DashboardServer(uvicorn.Server):
-    """uvicorn, which also tells the open event streams that the end has come.
+    """A uvicorn server that closes open event streams when it stops.
 
-    Else it would wait for them.
+    Otherwise it would wait for them.
 
     It tells systemd that it is ready and alive, and takes a renewed certificate without a restart.
     """
@@ -69,7 +67,7 @@ class DashboardServer(uvicorn.Server):
         self._notifier.ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Give up what is being read and computed, which would be waited for; then as uvicorn."""
+        """Cancel reading and computing, which would delay it; then shut down as uvicorn does."""
         self.services.pictures.close()
         self.services.computing.close()
         await super().shutdown(sockets)

@@ -1,5 +1,5 @@
-"""Services that the routes share, the dependencies that hand them over, and what a person has begun
-and has to finish within minutes.
+"""Services that the routes share, the FastAPI dependencies that provide them, and short-lived state
+such as a login waiting for its code.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class HalfLogin:
-    """The right password was given, and not yet the code of the second factor.
+    """A login that still needs the code of the second factor.
 
     Attributes:
         account: whose password it was.
@@ -92,7 +92,7 @@ class UploadedFile:
 
 
 class ShortLived(Generic[Value]):
-    """Values under secrets that are drawn here; in memory, so that a restart forgets them.
+    """Stores values under random secrets, in memory only: a restart deletes them.
 
     Args:
         clock: seconds, never going back.
@@ -123,7 +123,7 @@ class ShortLived(Generic[Value]):
         return key
 
     def of(self, key: str) -> Value | None:
-        """Return the value of a secret; ``None``: there is none, or it came too late."""
+        """Return the value of a secret; ``None`` if it is unknown or expired."""
         with self._lock:
             self._forget_old()
             kept = self._kept.get(key)
@@ -149,7 +149,7 @@ def new_key() -> str:
 
 
 class Once:
-    """Remembers what became of each key; for forms that are sent and answered within minutes.
+    """Runs each form once: remembers the result of each form key for some minutes.
 
     Example:
         >>> once = Once()
@@ -162,7 +162,7 @@ class Once:
         self._results: OrderedDict[str, str] = OrderedDict()
 
     def run(self, key: str, act: Callable[[], str]) -> str:
-        """Return what ``act`` returns, or what it returned before for this key.
+        """Return the result of ``act``, or its stored result for this key.
 
         The second of two at one time waits for the first. An action that raises counts as not
         done. Without a key it is done each time.
@@ -251,7 +251,7 @@ class Services:
     arrivals: ArrivalTimes = field(default_factory=ArrivalTimes)
 
     def close(self) -> None:
-        """End what runs beside the requests."""
+        """Stop the threads and processes that run beside the requests."""
         if self.fleet is None:
             self.alerts.close()
         self.protocol_runner.close()
@@ -265,12 +265,12 @@ class Services:
 
 
 def services(request: Request) -> Services:
-    """Return what the application was made with."""
+    """Return the services of the application."""
     return cast("Services", request.app.state.services)
 
 
 def _one(name: str) -> Any:
-    """Return the dependency that hands over one of the services."""
+    """Return the dependency that provides one of the services."""
 
     def of_request(request: Request) -> Any:
         return getattr(services(request), name)

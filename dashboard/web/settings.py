@@ -31,7 +31,7 @@ LEAST_SECRET = 32
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxy:
-    """A proxy whose word about who asks is taken.
+    """A proxy that is trusted to name the account of a request.
 
     Attributes:
         header: in which it gives the name of the account.
@@ -44,7 +44,7 @@ class TrustedProxy:
     secret_file: Path
 
     def secret(self) -> str:
-        """Return the secret, read anew each time, so that it can be changed while all runs.
+        """Return the secret, read from the file each time, so that it can change at run time.
 
         Raises:
             OSError: the file cannot be read.
@@ -54,7 +54,7 @@ class TrustedProxy:
 
 
 def check_proxy(proxy: TrustedProxy) -> None:
-    """Make sure that there is a secret that nobody guesses.
+    """Check that the proxy's secret exists and is long enough.
 
     Raises:
         ConfigError: the file cannot be read, or its first line is too short.
@@ -153,7 +153,7 @@ class DashboardOptions:
 
     @property
     def address(self) -> str:
-        """What to type into a browser on this machine."""
+        """The URL of the dashboard on this machine."""
         scheme = "https" if self.is_secure else "http"
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - compared, not bound
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"

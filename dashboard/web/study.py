@@ -1,4 +1,4 @@
-"""Which study a request is about: that of this appliance, or that of a device of a fleet."""
+"""The study of a request: that of this appliance, or that of a device of a fleet."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class ChosenStudy:
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The devices whose study it is; empty for this appliance's."""
+        """The devices of the study; empty for this appliance's study."""
         return tuple(name for name, _ in self.sites if name)
 
     @property
     def device(self) -> str:
-        """What people call it; empty for this appliance's."""
+        """The names of the devices, as text; empty for this appliance's study."""
         return ", ".join(self.chosen)
 
     @property
@@ -68,12 +68,12 @@ class ChosenStudy:
 
     @property
     def reader(self) -> Reader:
-        """Reads it; of several devices what an analysis asks."""
+        """The reader of the study; for several devices, of what an analysis needs."""
         return reader_of(self.sites)
 
     @property
     def study(self) -> Study:
-        """Its participants and sessions; for reading, for a copy is deleted again."""
+        """The participants and sessions, read-only: a device's database here is a copy."""
         return Study(self.database)
 
     def address(self, path: str) -> str:
@@ -81,7 +81,7 @@ class ChosenStudy:
         return with_devices(path, self.chosen)
 
     def named(self, what: str) -> str:
-        """Return what the audit trail calls something of this study."""
+        """Return the name for something of this study in the audit trail."""
         return f"{self.device}: {what}" if self.device else what
 
 
@@ -95,7 +95,7 @@ def with_devices(path: str, devices: Sequence[str]) -> str:
 
 
 class QuestionOfDevice(AnalysisQuery):
-    """The question of an analysis as an address asks it, beside the device that it is about."""
+    """The query parameters of an analysis, with the device that it is about."""
 
     device: list[str] = Field([], max_length=MOST_DEVICES, description=DEVICES_TEXT)
 
@@ -106,7 +106,7 @@ class QuestionOfDevice(AnalysisQuery):
 
 
 class DeviceNeededError(Exception):
-    """A page can show nothing yet: a device is to be chosen, or this one's study cannot be read.
+    """A page cannot show anything yet: choose a device, or the study of this one cannot be read.
 
     Attributes:
         offered: the devices to choose from, and those that were chosen.
@@ -124,7 +124,7 @@ class DeviceNeededError(Exception):
 
 
 def _chosen_study(request: Request, device: Device = "") -> Iterator[ChosenStudy]:
-    """Lend the study for the length of a request; ``render`` finds it there as well."""
+    """Provide the study during a request; ``render`` uses it as well."""
     yield from _lent(request, [device] if device else [], several=False)
 
 
@@ -132,7 +132,7 @@ def _chosen_studies(
     request: Request,
     device: Devices = [],  # noqa: B006 - FastAPI copies it
 ) -> Iterator[ChosenStudy]:
-    """Lend the studies of one or several devices for the length of a request."""
+    """Provide the studies of one or several devices during a request."""
     yield from _lent(request, [one for one in device if one], several=True)
 
 

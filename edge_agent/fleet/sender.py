@@ -472,7 +472,10 @@ class FleetSender(Worker):
         return chunk, payload
 
     def _forget(self, *, at_once: bool = False) -> None:
-        """Delete confirmed changes now and then, and note what was erased there at once."""
+        """Delete the changes that the collector confirmed, and audit the erasures among them.
+
+        Unless ``at_once``, wait until enough time has passed or enough changes are confirmed.
+        """
         confirmed = self._flight.confirmed
         count = confirmed - self._forgotten
         now_s = clock.boot_seconds()

@@ -1,7 +1,7 @@
 """The whole chain, detector → crop → classifier, on photographs as they come.
 
-The chain is the agent's own. The same classifier also reads other crops of the same photographs, so
-that what detector and crop cost is seen apart from what the classifier costs:
+The agent runs the same chain. The classifier is also evaluated on other crops of the same
+photographs, which separates the errors of detector and crop from those of the classifier:
 
 - `box`: cut by the box of the agent's detector alone, upright; the agent's way out where landmarks
   cannot be used;

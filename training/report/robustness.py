@@ -249,12 +249,12 @@ class Cover:
 
 @dataclass(frozen=True, slots=True)
 class CoveredRow:
-    """Figures of a classifier while one thing is covered.
+    """Figures of a classifier under one occlusion.
 
     Attributes:
-        name: of the cover; ``nothing`` for the faces as they are.
+        name: name of the occlusion; ``nothing`` for faces without one.
         figures: protocol → figures.
-        right: protocol → bool, one for each picture that the protocol counts.
+        right: protocol → whether the classifier is right on each picture the protocol counts.
     """
 
     name: str

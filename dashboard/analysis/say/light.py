@@ -103,7 +103,7 @@ def _step(span: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class FlagRow:
-    """How many readings a flag keeps out; ``counts`` are in order of the states of the question."""
+    """Number of readings excluded for a flag; ``counts`` has one for each state, in order."""
 
     name: str
     counts: tuple[str, ...]

@@ -1,1 +1,1 @@
-"""What stands between strangers and the dashboard: connections, log-ins, host names, cookies."""
+"""Guards of the dashboard against strangers: connections, log-ins, host names, cookies."""

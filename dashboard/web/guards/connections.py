@@ -1,4 +1,4 @@
-"""Limits of connections: their number, and the time that one may take.
+"""Limits on connections: their number, and the duration of each phase.
 
 uvicorn takes every connection that comes, waits for its first byte for ever, and logs each that it
 has no file handle for. So the listening socket counts them itself, before TLS and HTTP cost
@@ -47,7 +47,7 @@ _AT_ONCE = 32
 
 
 class Phase(IntEnum):
-    """What a connection is doing; the lower, the sooner it gives way to another."""
+    """The phase of a connection; the one with the lowest phase is closed first to make room."""
 
     NEW = 0
     BETWEEN = 1
@@ -77,14 +77,14 @@ class Connection:
     phase: Phase = Phase.NEW
 
     def enter(self, phase: Phase, at: float, seconds: float | None) -> None:
-        """Begin another phase, which may last so long."""
+        """Enter another phase, with a time limit."""
         self.phase = phase
         self.since = at
         self.deadline = None if seconds is None else at + seconds
 
 
 class ConnectionGuard:
-    """The open connections of one server, and who has to go.
+    """The open connections of one server; it decides which are closed to make room.
 
     Args:
         clock: seconds, never going back.
@@ -107,7 +107,7 @@ class ConnectionGuard:
         self._closed = 0
 
     def admit(self, accepted: socket.socket, peer: tuple[Any, ...]) -> bool:
-        """Take a new connection in, if need be in the place of another; tell whether it is in."""
+        """Admit a new connection, closing another if necessary; return whether it succeeded."""
         group = group_of(str(peer[0]))
         if not self._make_room(group):
             self._refused += 1
@@ -118,7 +118,7 @@ class ConnectionGuard:
         return True
 
     def left(self, accepted: socket.socket, peer: tuple[Any, ...]) -> None:
-        """Forget a connection that is closed, and free what many closed ones have held."""
+        """Remove a closed connection; after many of them, free their memory."""
         self._closed += 1
         if self._closed % _BEFORE_COLLECTED == 0:
             gc.collect()
@@ -134,14 +134,14 @@ class ConnectionGuard:
         return self._open.get((client[0], client[1]))
 
     def cut_off_the_slow(self) -> None:
-        """End the connections whose time is over."""
+        """Close the connections whose deadline has passed."""
         at = self.clock()
         for connection in list(self._open.values()):
             if connection.deadline is not None and at >= connection.deadline:
                 self._cut_off(connection)
 
     def tell(self) -> None:
-        """Log how many had to go since the last time, in one line; give back what they held."""
+        """Log how many connections were closed since the last call, and free their memory."""
         if self._crowded_out or self._refused:
             give_back_heap()
             log.warning(
@@ -154,7 +154,7 @@ class ConnectionGuard:
         self._refused = 0
 
     def _make_room(self, group: str) -> bool:
-        """Tell whether there is a place for one more of a group, after making one if need be."""
+        """Make room for a connection of a group if necessary; return whether there is room."""
         counts = Counter(connection.group for connection in self._open.values())
         if counts[group] >= self._per_address:
             return self._crowd_out(group)
@@ -186,7 +186,7 @@ class ConnectionGuard:
 
 
 class GuardedListener(socket.socket):
-    """A listening socket that hands on only those connections that a guard admits.
+    """A listening socket that accepts only connections that a guard admits.
 
     Args:
         listening: the socket that listens; it may be closed afterwards.
@@ -217,7 +217,7 @@ class GuardedListener(socket.socket):
 
 
 class _Accepted(socket.socket):
-    """A connection whose guard hears when it is closed."""
+    """A connection that tells its guard when it is closed."""
 
     def __init__(self, plain: socket.socket, peer: tuple[Any, ...], guard: ConnectionGuard) -> None:
         super().__init__(fileno=plain.detach())
@@ -225,13 +225,13 @@ class _Accepted(socket.socket):
         self._guard = guard
 
     def close(self) -> None:
-        """Close it, and say so."""
+        """Close the connection, and tell the guard."""
         super().close()
         self._guard.left(self, self._peer)
 
 
 class RequestTimes:
-    """ASGI middleware: tells the guard what each connection is doing.
+    """ASGI middleware: tells the guard the phase of each connection.
 
     Args:
         app: the application.
@@ -286,7 +286,7 @@ class RequestTimes:
 
 
 class OnceAMinute(logging.Filter):
-    """Lets a line of the log pass once a minute, however often strangers cause it.
+    """Logging filter: passes a line once a minute, however often strangers cause it.
 
     Errors of our own pass always.
     """

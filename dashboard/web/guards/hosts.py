@@ -1,4 +1,4 @@
-"""The names by which the dashboard may be asked for, and the proxy that may name who asks.
+"""The host names that the dashboard accepts, and the proxy that may name the logged-in user.
 
 A page of another site can let its own name lead to this machine (DNS rebinding); to the browser it
 is then one site with the dashboard, and may use up the log-in attempts of its visitor. It cannot do
@@ -109,7 +109,7 @@ def host_of(header: str) -> str:
 class HostCheck:
     """ASGI middleware: refuses requests for names that are not of this machine.
 
-    Addresses are always right, and a request without the header comes from no browser.
+    Addresses are always accepted; a request without the header does not come from a browser.
 
     Args:
         app: the application.
@@ -156,7 +156,7 @@ class HostCheck:
 
 
 def written_ns(file: Path | None) -> int | None:
-    """Return when a file was written last; ``None`` when it is not there just now."""
+    """Return the modification time of a file; ``None`` if it does not exist."""
     try:
         return None if file is None else file.stat().st_mtime_ns
     except OSError:
@@ -182,7 +182,7 @@ def _search_domains() -> list[str]:
 
 
 def _is_address(host: str) -> bool:
-    """Tell whether a host is told by its address, not by a name."""
+    """Tell whether a host is given as an IP address."""
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -195,7 +195,7 @@ log.addFilter(OnceAMinute())
 
 
 def name_from_proxy(request: Request, proxy: TrustedProxy | None) -> str:
-    """Return the name that the trusted proxy gives for who asks; empty if it gives none."""
+    """Return the user name that the trusted proxy sends; empty if it sends none."""
     if proxy is None or not _comes_from(request, proxy):
         return ""
     given = request.headers.getlist(SECRET_HEADER)

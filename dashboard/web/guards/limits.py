@@ -1,4 +1,4 @@
-"""Limits of attempts.
+"""Limits on log-in attempts and on sending readings.
 
 An address may try to log in or to send readings so often, and strangers may guess at one account
 so often. Few passwords are checked at a time.
@@ -123,7 +123,7 @@ class AttemptLimiter:
             return len(self._counting(self._who(address)))
 
     def forgive(self, address: str, name: str = "") -> None:
-        """Forget the attempts of an address at a name, after a right one.
+        """Delete the attempts of an address at a name, after a successful one.
 
         Its attempts at other names go on counting: your own account forgives no guesses at
         those of others.
@@ -183,7 +183,7 @@ class AttemptLimiter:
 
 
 class BackOff(AttemptLimiter):
-    """Counts what strangers guess at one account, from wherever they come.
+    """Counts guesses of strangers at one account, from any address.
 
     The first ``FREE_GUESSES`` in an hour cost no time; each further one has to come twice as long
     after the one before, ``LONGEST_PAUSE_S`` at the most: some 20 in an hour for all strangers
@@ -215,14 +215,14 @@ def address_of(request: Request) -> str:
 
 
 def too_many(wait: int) -> str:
-    """Say how many seconds to wait before the next attempt."""
+    """Return a sentence that says how many seconds to wait before the next attempt."""
     return gettext("Too many attempts from this address. Wait {time}, then try again.").format(
         time=_spoken(wait)
     )
 
 
 def too_many_guesses(wait: int) -> str:
-    """Say to a stranger how many seconds to wait before the next guess at an account."""
+    """Return a sentence for a stranger: the seconds to wait before the next guess at an account."""
     return gettext(
         "There were too many wrong passwords for this account, from other places too. Wait {time}, "
         "or log in with a browser in which you have logged in before."
@@ -236,9 +236,7 @@ def _spoken(wait: int) -> str:
 
 
 def group_of(address: str) -> str:
-    """Return what is counted together: the address itself, or the /64 network of an IPv6
-    address.
-    """
+    """Return the key by which attempts are counted: the address, or its /64 network for IPv6."""
     try:
         parsed = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
     except ValueError:
@@ -253,7 +251,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Who tries.
+    """The sender of an attempt.
 
     Attributes:
         address: network address.
@@ -269,7 +267,7 @@ class Asker:
 
 
 class HeldUpError(AffectEdgeError):
-    """An attempt was not checked; the text says why and is fit to be shown.
+    """An attempt was not checked; the text says why and may be shown to the user.
 
     Attributes:
         status: of the answer: 429 after too many attempts, 503 while too many are checked.
@@ -320,7 +318,7 @@ class LoginGate:
         self._turns = LoginTurns()
 
     async def checked(self, asker: Asker, check: Callable[[], Result]) -> Result:
-        """Return what ``check`` returns, which runs in a thread when its turn has come.
+        """Run ``check`` in a thread when its turn has come, and return its result.
 
         An attempt that ends without an error is forgiven, with those before it at the same name.
 

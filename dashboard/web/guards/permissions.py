@@ -52,7 +52,7 @@ class RefusalLog:
         self._noted: dict[tuple[str, str, str], float] = {}
 
     def note(self, who: str, method: str, route: str, needed: str) -> None:
-        """Write down that somebody was refused, unless that was done just now."""
+        """Log a refused request, unless the same one was logged just now."""
         key = (who, method, route)
         now = boot_seconds()
         last = self._noted.get(key)
@@ -123,18 +123,18 @@ class TokenGate:
 
 
 def account_for(token: Token) -> Account:
-    """Return who acts with a token: under its own name, and with a number that no account has."""
+    """Return an account for a token, with its name and a number that no account has."""
     return Account(-token.id, token.actor, token.role)
 
 
 def token_of(request: Request) -> Token | None:
-    """Return the token that a request was let in with; ``None``: with a login, or not at all."""
+    """Return the token that authorised a request; ``None`` for a login or a public page."""
     token = getattr(request.state, "token", None)
     return token if isinstance(token, Token) else None
 
 
 def check_token(token: Token, permission: Permission, scope: Scope) -> None:
-    """Refuse what a token is not for.
+    """Refuse a request that the scope of the token does not allow.
 
     Raises:
         HTTPException: 403, with what it would need.
@@ -175,11 +175,11 @@ _STRONGEST = list(Permission)
 
 
 class AccountPageNeededError(Exception):
-    """An account opens nothing but its own page; the text says, marked, what to do there."""
+    """An account may open only its own page; the translatable text says what to do there."""
 
 
 class Needs:
-    """A dependency that lets nobody pass whose role, or whose token, has not the permission.
+    """A dependency that refuses a role or token without the permission.
 
     Attributes:
         permission: what is needed.
@@ -192,7 +192,7 @@ class Needs:
         self._refusals = RefusalLog()
 
     async def __call__(self, request: Request) -> None:
-        """Check who asks; the login guard, which comes first, has looked up who that is.
+        """Check the permission of the account that the login guard has looked up before.
 
         Raises:
             AccountPageNeededError: a password or a second factor of their own comes first.
@@ -248,7 +248,7 @@ def needs(permission: Permission, scope: Scope | None = None) -> Any:
 
 
 def refusal(account: Account, permission: Permission) -> str:
-    """Return why somebody may not do something, and who may."""
+    """Return a sentence on the missing permission and the roles that have it."""
     return gettext(
         "This needs the role {roles}; {name} is {role}. An administrator can change that on the "
         "page Accounts."
@@ -277,7 +277,7 @@ def _needs_of(route: BaseRoute) -> list[Needs]:
 
 
 def permissions_of(routes: Iterable[BaseRoute]) -> dict[str, Permission]:
-    """Return what reading each address needs, by its template."""
+    """Return the permission needed to read each address, by address template."""
     by_path: dict[str, Permission] = {}
     for route in routes:
         permission = permission_of(route)
@@ -328,9 +328,9 @@ MOST = 2000
 
 
 class ViewLog:
-    """Writes that somebody opened a page about somebody.
+    """Writes into the audit trail that an account opened a page about a participant.
 
-    Who opens the same page again within a quarter of an hour is not written again.
+    The same page opened again by the same account within a quarter of an hour is not written.
 
     Args:
         commands: write into the audit trail.

@@ -1,4 +1,4 @@
-"""What guards every answer and every change: response headers, same-origin check, size of a body,
+"""Guards of every response and every change: response headers, same-origin check, size of a body,
 safe redirects.
 """
 

@@ -1,4 +1,4 @@
-"""The account of who is logged in: password, language, logins and second factor.
+"""The account of the logged-in user: password, language, logins and second factor.
 
 Each change of the second factor asks for the password. The second half of a login, the code, has
 its page here, too.
@@ -41,7 +41,7 @@ TextField = Annotated[str, Form(max_length=1000)]
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """What the page has to say.
+    """The messages on the page of an account.
 
     Attributes:
         message: what was done; ``""``: nothing.
@@ -61,7 +61,7 @@ def account_page(
     account: AccountDep,
     changed: Annotated[bool, Query()] = False,
 ) -> Response:
-    """Show who is logged in, and where else; the form for another password."""
+    """Show the logged-in account, its logins, and the form to change the password."""
     message = N_("The password was changed. Every other device has to log in again.")
     return account_answer(request, services, account, Notices(message if changed else ""))
 
@@ -75,7 +75,7 @@ async def change_password(
     new: TextField = "",
     again: TextField = "",
 ) -> Response:
-    """Change the password of who is logged in; all other logins of theirs end."""
+    """Change the password of the logged-in account; all its other logins end."""
 
     def change() -> Response:
         if new != again:
@@ -97,7 +97,7 @@ def choose_own_language(
     account: AccountDep,
     language: Annotated[str, Form(max_length=40)] = "",
 ) -> Response:
-    """Keep in which language who is logged in reads; empty: as their browser asks for."""
+    """Store the language of the logged-in account; empty: the browser's language."""
     if language and language not in available():
         raise AccountError(
             gettext("There is no language {name!r} here. Choose one of: {known}.").format(
@@ -112,14 +112,14 @@ def choose_own_language(
 
 @router.post(f"{PAGE}/logins/end-others")
 def end_others(request: Request, services: ServicesDep, account: AccountDep) -> Response:
-    """End all logins of who is logged in but this one."""
+    """End all other logins of the logged-in account."""
     services.logins.end_others(account, login_token(request))
     return RedirectResponse(PAGE, 303)
 
 
 @router.post(f"{PAGE}/logins/{{key}}/end")
 def end_login(services: ServicesDep, account: AccountDep, key: str) -> Response:
-    """End one login of who is logged in; it may be this one."""
+    """End one login of the logged-in account, possibly the present one."""
     services.logins.end(account, key)
     return RedirectResponse(PAGE, 303)
 
@@ -135,7 +135,7 @@ def _codes_left(services: Services, account: Account) -> int | None:
 def account_answer(
     request: Request, services: Services, account: Account, notices: Notices, status: int = 200
 ) -> Response:
-    """Return the page of an account, with what it has to say."""
+    """Return the page of an account, with its messages."""
     accounts = services.accounts
     return render(
         request,
@@ -164,7 +164,7 @@ STEP = "second factor"
 
 @code_router.get(CODE_PAGE)
 def code_page(request: Request, services: ServicesDep) -> Response:
-    """Show the form for the code; without the right password before, lead to the login."""
+    """Show the form for the code; redirect to the login if no right password came before."""
     if services.half_logins.of(_key(request, services)) is None:
         return RedirectResponse("/login", 303)
     return _form(request)
@@ -230,7 +230,7 @@ CodeField = Annotated[str, Form(max_length=100)]
 async def begin(
     request: Request, services: ServicesDep, account: AccountDep, password: TextField = ""
 ) -> Response:
-    """Show the secret as a picture and as text, to who knows the password."""
+    """Show the secret as QR code and text, after checking the password."""
 
     def show() -> Response:
         if account.has_second_factor:
@@ -250,7 +250,7 @@ async def turn_on(
     key: CodeField = "",
     code: CodeField = "",
 ) -> Response:
-    """Turn it on with the first code of the app, and show the recovery codes, this once."""
+    """Turn on the second factor with the app's first code; show the recovery codes once."""
     enrolment = services.enrolments.of(key)
     if enrolment is None or enrolment.account != account.id:
         return await refused_page(
@@ -272,7 +272,7 @@ async def turn_on(
 async def turn_off(
     request: Request, services: ServicesDep, account: AccountDep, password: TextField = ""
 ) -> Response:
-    """Turn it off; all other logins of who is logged in end."""
+    """Turn off the second factor; all other logins of the account end."""
 
     def turn() -> Response:
         services.second_factors.turn_off(account, login_token(request))
@@ -301,7 +301,7 @@ async def _with_password(
     password: str,
     do: Callable[[], Response],
 ) -> Response:
-    """Do it for who knows the password of the account, counted as a login is."""
+    """Run an action after checking the account's password; failures count as failed logins."""
 
     def check() -> Response:
         services.accounts.check_own_password(account, password)

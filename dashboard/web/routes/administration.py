@@ -59,7 +59,7 @@ class AccountModel(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """What the page says of the request before it.
+    """The messages on the accounts page about the previous request.
 
     Attributes:
         problem: why nothing was changed.
@@ -76,7 +76,7 @@ class Notices:
 
 @router.get(PAGE, include_in_schema=False)
 def accounts_page(request: Request, services: ServicesDep) -> Response:
-    """Show all accounts, and the form for another."""
+    """Show all accounts, and the form to add one."""
     return _page(request, services, Notices())
 
 
@@ -110,7 +110,7 @@ def add(
 def change_role(
     request: Request, services: ServicesDep, account: AccountDep, number: int, role: RoleField
 ) -> Response:
-    """Give an account another role."""
+    """Change the role of an account."""
     return _changed(
         request, services, lambda: services.members.set_role(number, role, account.name)
     )
@@ -118,7 +118,7 @@ def change_role(
 
 @router.post(f"{PAGE}/{{number}}/disable", include_in_schema=False)
 def disable(request: Request, services: ServicesDep, account: AccountDep, number: int) -> Response:
-    """Let an account log in no more."""
+    """Disable an account: it can no longer log in."""
     return _changed(request, services, lambda: services.members.disable(number, account.name))
 
 
@@ -130,7 +130,7 @@ def enable(request: Request, services: ServicesDep, account: AccountDep, number:
 
 @router.post(f"{PAGE}/{{number}}/remove", include_in_schema=False)
 def remove(request: Request, services: ServicesDep, account: AccountDep, number: int) -> Response:
-    """Remove an account, and what was prepared for it."""
+    """Remove an account, and its prepared export."""
 
     def end() -> None:
         services.members.remove(number, account.name)
@@ -143,7 +143,7 @@ def remove(request: Request, services: ServicesDep, account: AccountDep, number:
 
 @router.post(f"{PAGE}/{{number}}/reset", include_in_schema=False)
 def reset(request: Request, services: ServicesDep, account: AccountDep, number: int) -> Response:
-    """Take the password of an account away and show the link for a new one, this once."""
+    """Delete the password of an account, and show once the link to set a new one."""
     try:
         link = services.members.reset(number, account.name)
     except AccountError as error:
@@ -153,7 +153,7 @@ def reset(request: Request, services: ServicesDep, account: AccountDep, number: 
 
 
 def _changed(request: Request, services: Services, change: Callable[[], None]) -> Response:
-    """Change an account and lead back to the page, which else says why it was not changed."""
+    """Change an account and redirect to its page, or show the page with the error."""
     try:
         change()
     except AccountError as error:
@@ -195,7 +195,7 @@ _NEW = NewToken("", frozenset({Scope.READ}), Role.VIEWER, DAYS[-1])
 
 @dataclass(frozen=True, slots=True)
 class TokenNotices:
-    """What the page says of the request before it.
+    """The messages on the tokens page about the previous request.
 
     Attributes:
         problem: why no token was made.
@@ -210,7 +210,7 @@ class TokenNotices:
 
 @tokens_router.get(TOKENS_PAGE, include_in_schema=False)
 def tokens_page(request: Request, services: ServicesDep, account: AccountDep) -> Response:
-    """Show all tokens, and the form for another."""
+    """Show all tokens, and the form to add one."""
     return _tokens_page(request, services, account, TokenNotices())
 
 
@@ -335,7 +335,7 @@ def audit_page(
 
 @audit_router.get("/api/v1/audit", operation_id="get_audit_trail")
 def get_audit(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) -> AuditModel:
-    """Tell a hundred lines of the audit trail, and what is wrong with it."""
+    """Return a hundred lines of the audit trail, and its faults."""
     matching, lines = services.audit.page(wanted, PAGE_LINES, page)
     chain: Chain = services.audit.check()
     return AuditModel(
@@ -348,7 +348,7 @@ def get_audit(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) ->
 
 @audit_router.get(f"{AUDIT_PAGE}/download", include_in_schema=False)
 def download(services: ServicesDep, account: AccountDep, wanted: FilterDep) -> Response:
-    """Send the lines that are wanted as CSV; that it was sent stands there as well."""
+    """Send the wanted lines as CSV; the download itself is audited."""
     shown = " ".join(f"{name}={value}" for name, value in _chosen(wanted).items())
     services.commands.note(account.name, "audit_download", shown)
     return StreamingResponse(
@@ -378,7 +378,7 @@ def _csv(lines: Iterator[AuditEntry]) -> Iterator[str]:
 
 
 def _harmless(text: str) -> str:
-    """Keep a spreadsheet from taking a text for a formula."""
+    """Escape a text that a spreadsheet would run as a formula."""
     if text.startswith(_FORMULA):
         return f"'{text}"
     return text

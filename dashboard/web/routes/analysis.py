@@ -1,6 +1,4 @@
-"""The analysis of a study, and the plan before it: how many people it needs, and what is decided
-before the data.
-"""
+"""The analysis of a study, and its planning: sample size and preregistrations."""
 
 from __future__ import annotations
 
@@ -102,7 +100,7 @@ def analysis_page(
 
 @router.get("/analysis/statistics", include_in_schema=False)
 def statistics_page(request: Request) -> Response:
-    """Show what is computed and why, with sources: the documentation, for a dashboard without a
+    """Show the documentation of the statistics, with sources, for a dashboard without a
     network.
     """
     return keep_page(request, render(request, "statistics.html", now_ms=None))
@@ -122,7 +120,7 @@ def get_analysis(
 
 
 def _offered(query: AnalysisQuery, recorded: Collection[VitalKind]) -> list[VitalKind]:
-    """Return the kinds that the form offers: heart rate and pressures, and what there is."""
+    """Return the kinds that the form offers: heart rate, pressures, and recorded kinds."""
     return [kind for kind in TESTED if kind.spec.option or kind in recorded or kind in query.vital]
 
 
@@ -171,7 +169,7 @@ def get_plan(
 
 @plan_router.get("/api/v1/preregistrations", operation_id="list_preregistrations")
 def get_preregistrations(options: OptionsDep) -> list[planning.PreregistrationModel]:
-    """Return what was decided before the data, the newest first."""
+    """Return all preregistrations, the newest first."""
     return planning.frozen(options.database)
 
 
@@ -181,14 +179,14 @@ def get_preregistrations(options: OptionsDep) -> list[planning.PreregistrationMo
 def post_preregistration(
     options: OptionsDep, account: AccountDep, document: planning.PreregistrationDocument
 ) -> planning.PreregistrationModel:
-    """Freeze what is decided, with time and SHA-256. It can never be changed, only followed by a
+    """Freeze a preregistration, with time and SHA-256. It can never be changed, only followed by a
     newer one.
     """
     return planning.preregister(options.database, document, account.name)
 
 
 class PreregistrationForm(BaseModel):
-    """What is decided before the data, as typed."""
+    """The form of a preregistration, as typed."""
 
     question: Text = ""
     people: str = Field("", max_length=20)
@@ -204,7 +202,7 @@ def freeze_page(
     account: AccountDep,
     form: Annotated[PreregistrationForm, Form()],
 ) -> Response:
-    """Freeze what the form says, and lead to the page to print."""
+    """Freeze the preregistration in the form, and redirect to its printable page."""
     typed = form.model_dump(exclude={"question"})
     written = {name: text.strip() for name, text in typed.items()}
     try:
@@ -219,7 +217,7 @@ def freeze_page(
 
 
 def _number(typed: str) -> int | str:
-    """Return what was typed as a number; as it is where it is none, to be refused."""
+    """Parse a typed number; a text that is no number is returned unchanged, to be refused."""
     try:
         return int(typed)
     except ValueError:
@@ -247,7 +245,7 @@ def _page(
     wrong: str = "",
     written: dict[str, str] | None = None,
 ) -> Response:
-    """Show the page; what is wrong is said beside it, and what was written stays in its fields."""
+    """Show the page with errors beside the form; typed values stay in the fields."""
     given = {name: value for name, value in values.items() if value.strip()} or _DEFAULT
     plan = None
     problem = ""

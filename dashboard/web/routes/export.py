@@ -60,7 +60,7 @@ def _format_names() -> str:
 
 
 class NewExport(ApiModel):
-    """What is to be prepared."""
+    """The request to prepare an export."""
 
     format: Format = Field(BUNDLE, description=_format_names())
     sessions: list[WholeNumber] | None = Field(
@@ -112,7 +112,7 @@ _FILE_ANSWER = file_answer(
 
 
 class Part(BaseModel):
-    """What an address asks for; nothing chosen means all of it as a bundle."""
+    """The export that an address asks for; by default everything, as a bundle."""
 
     format: Format = Field(BUNDLE, description=_format_names())
     session: list[int] | None = Field(None, description="Only these sessions")
@@ -120,7 +120,7 @@ class Part(BaseModel):
     end: EpochMs | None = Field(None, description="Only before this")
 
     def new(self) -> NewExport:
-        """Return the same as programs ask for it."""
+        """Return the request as programs send it."""
         return NewExport(format=self.format, sessions=self.session, start=self.start, end=self.end)
 
 
@@ -141,9 +141,7 @@ class ExportForm(Part):
 def export_page(
     request: Request, services: ServicesDep, account: AccountDep, study: ChosenStudiesDep
 ) -> Response:
-    """Offer what can be taken along, explain its columns, and show how the account's export
-    stands.
-    """
+    """Show the available exports, explain their columns, and show the state of the own export."""
     return render(
         request,
         "export.html",
@@ -161,7 +159,7 @@ def prepare_from_page(
     study: ChosenStudiesDep,
     form: Annotated[ExportForm, Form()],
 ) -> Response:
-    """Begin to prepare an export and show the page, which tells how it goes."""
+    """Start preparing an export, and show the page with its progress."""
     new = form.new()
     if form.passphrase.get_secret_value():
         new.passphrase = form.passphrase
@@ -195,7 +193,7 @@ def prepare(
 
 @router.get("/api/v1/exports/{token}", operation_id="get_export", responses=may_refuse(404))
 def state(services: ServicesDep, account: AccountDep, token: str) -> ExportModel:
-    """Tell how far an export has come."""
+    """Return the progress of an export."""
     return ExportModel.of(_prepared_export(services, account, token))
 
 
@@ -284,7 +282,7 @@ def _refuse_weak(passphrase: str) -> None:
 
 
 def _request_of(study: ChosenStudy, new: NewExport) -> ExportRequest:
-    """Return what is asked for after checking that it can be had."""
+    """Check a request and return it as an export that can be prepared."""
     start = new.start
     end = new.end
     if start is not None and end is not None and end <= start:

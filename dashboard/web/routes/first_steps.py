@@ -44,7 +44,7 @@ TextField = Annotated[str, Form(max_length=1000)]
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a step shows of the request before it.
+    """The messages of a step about the previous request.
 
     Attributes:
         problem: why nothing was done.
@@ -66,7 +66,7 @@ class Shown:
 async def first_steps(
     request: Request, services: ServicesDep, step: Step | None = None
 ) -> Response:
-    """Show a step: the one that is named, or the first that was not taken yet."""
+    """Show the named step, or the first one that was not taken yet."""
     if step is None:
         following = await run_in_threadpool(services.first_steps.next_step)
         step = following or Step.CAMERA
@@ -78,7 +78,7 @@ async def first_steps(
 def leave_step(
     services: ServicesDep, step: Annotated[Step, Form()], outcome: Annotated[Outcome, Form()]
 ) -> Response:
-    """Note that a step was taken or skipped, and lead to the next; after the last one to Live."""
+    """Store that a step was taken or skipped; redirect to the next one, or at the end to Live."""
     services.first_steps.left(step, outcome)
     behind = list(Step)[list(Step).index(step) + 1 :]
     if not behind:
@@ -112,7 +112,7 @@ def ask_broker(
     account: AccountDep,
     form: Annotated[BrokerForm, Form()],
 ) -> Response:
-    """Log in at a broker with what was typed; nothing is kept."""
+    """Try to connect to a broker with the typed values, without storing them."""
     present = read_present(services.options.config)
     services.commands.note(account.name, "broker_test", f"{form.host}:{form.port}"[:200])
     path = present.file.path if present.file else None
@@ -147,7 +147,7 @@ def _page(
 
 
 def _of_step(services: Services, step: Step, shown: Shown, present: Present) -> dict[str, Any]:
-    """Return what only one of the steps shows."""
+    """Return the template values that only one of the steps needs."""
     if step is Step.ACCOUNT:
         return {
             "members": services.members.all(),

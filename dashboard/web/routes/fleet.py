@@ -1,4 +1,4 @@
-"""All devices of a fleet: who is there, how old that is, and who needs attention."""
+"""The devices of a fleet: which are online, how old that state is, and which need attention."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def fleet_page(
 def get_fleet(
     services: ServicesDep, name: Name = "", shown: Which = "all", page: PageNumber = 1
 ) -> FleetModel:
-    """Tell fifty devices of the fleet: their states, and who needs attention."""
+    """Return fifty devices of the fleet: their states, and which need attention."""
     database = fleet_of(services)
     answer = _read(database, name, shown, page)
     return FleetModel(
@@ -157,7 +157,7 @@ def get_fleet(
 
 
 def fleet_of(services: Services) -> FleetDatabase:
-    """Return what collectors write to; refuse where this dashboard shows one appliance."""
+    """Return the fleet's database; refuse if this dashboard shows one appliance."""
     if services.fleet is None:
         raise HTTPException(
             404,

@@ -43,7 +43,7 @@ NAVIGATION = NavigationEntry(
 
 @router.get("/healthz", include_in_schema=False, dependencies=[needs(Permission.OPEN)])
 async def alive() -> dict[str, str]:
-    """Tell anyone, without a login, that this process answers; nothing more."""
+    """Answer without a login, to show only that this process runs."""
     return {"status": "ok"}
 
 
@@ -88,7 +88,7 @@ def get_history(options: OptionsDep) -> list[HealthMinuteModel]:
 
 @router.get("/api/v1/health", operation_id="get_health", dependencies=[needs(Permission.SEE)])
 async def get_health(services: ServicesDep) -> schemas.HealthModel:
-    """Tell the state of agent, database and models."""
+    """Return the state of agent, database and models."""
     agent = await agent_messages(services.options.live_socket)
     return await run_in_threadpool(_read, services, agent.get("health"))
 
@@ -187,7 +187,7 @@ FilterDep = Annotated[AlertFilter, Depends(_wanted)]
 def alerts_page(
     request: Request, services: ServicesDep, wanted: FilterDep, page: schemas.PageNumber = 1
 ) -> Response:
-    """Show the alerts that stand, the log, and what is watched."""
+    """Show the open alerts, the log, and the alert rules."""
     matching, rows = services.alerts.log.page(wanted, PAGE_ROWS, page)
     return render(
         request,
@@ -214,7 +214,7 @@ def alerts_page(
 
 @alerts_router.get("/api/v1/alerts", operation_id="list_alerts")
 def get_alerts(services: ServicesDep, wanted: FilterDep, page: schemas.PageNumber = 1) -> AlertPage:
-    """Tell fifty alerts of the log."""
+    """Return fifty alerts of the log."""
     matching, rows = services.alerts.log.page(wanted, PAGE_ROWS, page)
     return AlertPage(
         disclaimer=gettext(DISCLAIMER),
@@ -227,7 +227,7 @@ def get_alerts(services: ServicesDep, wanted: FilterDep, page: schemas.PageNumbe
     "/alerts/{number}/acknowledge", include_in_schema=False, dependencies=[needs(Permission.RUN)]
 )
 def acknowledge_on_page(number: Number, services: ServicesDep, account: AccountDep) -> Response:
-    """Note that somebody has seen an alert, and show the page again."""
+    """Acknowledge an alert, and show the page again."""
     services.commands.acknowledge_alert(number, actor=account.name)
     return RedirectResponse("/alerts", 303)
 
@@ -239,7 +239,7 @@ def acknowledge_on_page(number: Number, services: ServicesDep, account: AccountD
     dependencies=[needs(Permission.RUN)],
 )
 def acknowledge(number: Number, services: ServicesDep, account: AccountDep) -> AlertModel:
-    """Note that somebody has seen an alert; the first one counts."""
+    """Acknowledge an alert; only the first acknowledgement is stored."""
     return AlertModel.of(services.commands.acknowledge_alert(number, actor=account.name))
 
 

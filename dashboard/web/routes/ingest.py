@@ -39,7 +39,7 @@ PATH = "/api/v1/vitals"
 
 
 class ReadingResult(ApiModel):
-    """What became of one reading."""
+    """The result for one reading."""
 
     index: int = Field(description="Its place in the list")
     id: str | int | None = Field(description="As its sender calls it")
@@ -53,7 +53,7 @@ class ReadingResult(ApiModel):
 
 
 class HandedIn(ApiModel):
-    """What became of the readings of a request."""
+    """The result for the readings of a request."""
 
     detail: str = Field(description="The same in a sentence")
     taken: int
@@ -63,7 +63,7 @@ class HandedIn(ApiModel):
 
 
 class RefusedReadings(Problem):
-    """The problem of a request: of its readings all were refused, or it is no list of readings."""
+    """The error of a request whose readings were all refused, or that is no list of readings."""
 
     taken: int = Field(0, description="How many were taken: none")
     duplicates: int = Field(0, description="How many were there already: none")

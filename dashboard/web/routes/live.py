@@ -58,7 +58,7 @@ CLOCK_SECONDS = 1.0
 
 @router.get("/", include_in_schema=False)
 def home() -> Response:
-    """Lead to the live page."""
+    """Redirect to the live page."""
     return RedirectResponse("/live", 303)
 
 
@@ -114,7 +114,7 @@ async def live_events(
 
 @router.get("/api/v1/live/recent", operation_id="get_recent_seconds")
 def get_recent(reader: ReaderDep) -> list[schemas.RecentSecond]:
-    """Tell what was recorded in the last two minutes, by seconds; seconds without a face are left
+    """Return the data of the last two minutes, by seconds; seconds without a face are left
     out.
     """
     return [
@@ -124,13 +124,13 @@ def get_recent(reader: ReaderDep) -> list[schemas.RecentSecond]:
 
 @router.get("/api/v1/session", operation_id="get_open_session")
 def get_session(study: StudyDep) -> schemas.SessionState:
-    """Tell the open session, its condition and its markers."""
+    """Return the open session, its condition and its markers."""
     return session_state(study)
 
 
 @router.get("/api/v1/vitals/latest", operation_id="get_latest_vitals")
 def get_latest_vitals(reader: ReaderDep) -> list[schemas.VitalModel]:
-    """Tell the newest reading of each kind."""
+    """Return the newest reading of each kind."""
     return [
         schemas.VitalModel.model_validate(reading) for reading in reader.latest_vitals().values()
     ]
@@ -234,7 +234,7 @@ def open_session(services: Services, new: schemas.NewSession, actor: str) -> Ses
 
 
 def session_choices(services: Services) -> dict[str, object]:
-    """Return what the form that starts a session offers.
+    """Return the choices of the form that starts a session.
 
     Raises:
         StoreError: the database cannot be read.
@@ -291,7 +291,7 @@ def _recent(trend: Trend) -> list[dict[str, Any]]:
 
 
 async def _events(services: Services, key: str) -> AsyncGenerator[str, None]:
-    """Write the agent's messages as server-sent events until login, token or dashboard end."""
+    """Yield the agent's messages as server-sent events until login, token or dashboard end."""
     yield "retry: 2000\n\n"
     checked = clock.boot_seconds()
     clock_timer = Every(CLOCK_SECONDS, at_once=True)
@@ -315,7 +315,7 @@ async def _events(services: Services, key: str) -> AsyncGenerator[str, None]:
 
 
 async def _alert_events(services: Services, key: str) -> AsyncGenerator[str, None]:
-    """Write which alerts stand, whenever that changes, until login, token or dashboard end."""
+    """Yield the open alerts whenever they change, until login, token or dashboard end."""
     yield "retry: 2000\n\n"
     check_timer = Every(CHECK_SECONDS)
     told = ""
@@ -335,7 +335,7 @@ async def _alert_events(services: Services, key: str) -> AsyncGenerator[str, Non
 
 
 def _tile(kind: VitalKind) -> dict[str, object]:
-    """Return what the page needs to show readings of a kind."""
+    """Return the values that the page needs to show readings of a kind."""
     spec = kind.spec
     return {
         "kind": kind.value,
@@ -360,7 +360,7 @@ PATH = "/api/v1/capture"
 
 
 class CaptureState(schemas.ApiModel):
-    """Whether the camera is switched on."""
+    """The state of the camera switch."""
 
     on: bool
     since: int | None = Field(
@@ -370,7 +370,7 @@ class CaptureState(schemas.ApiModel):
 
 
 class NewCapture(schemas.ApiModel):
-    """What the camera is to be."""
+    """The wanted state of the camera switch."""
 
     on: StrictBool
 
@@ -444,12 +444,12 @@ async def start_preview(request: Request, services: ServicesDep, account: Accoun
     responses=may_refuse(409),
 )
 async def prolong_preview(request: Request, services: ServicesDep) -> None:
-    """Let the preview of this login last a minute from now."""
+    """Extend the preview of this login to a minute from now."""
     services.previews.prolong(login_token(request))
 
 
 def _may_look(services: Services, token: str) -> Ended | None:
-    """Return why a login may not look at the picture now; ``None``: it may."""
+    """Return why a login may not see the picture now; ``None``: it may."""
     try:
         account = services.accounts.of_token(token)
         if account is None:

@@ -105,7 +105,7 @@ async def log_in(
 
 @router.get("/setup")
 def setup_page(request: Request, services: ServicesDep) -> Response:
-    """Show the form that makes the first account; afterwards there is no such page."""
+    """Show the form that creates the first account; the page does not exist afterwards."""
     if not services.accounts.needs_setup():
         raise HTTPException(404)
     return _setup_form(request)
@@ -119,7 +119,7 @@ async def set_up(
     name: TextField = "",
     password: TextField = "",
 ) -> Response:
-    """Make the first account with the code that the terminal shows, log it in, and lead on."""
+    """Create the first account with the code shown in the terminal, log it in, and redirect."""
 
     def make() -> Response:
         account = services.accounts.set_up(code, name, password)
@@ -168,7 +168,7 @@ async def checked_form(
     page: Callable[[str, int], Response],
     status: int = 400,
 ) -> Response:
-    """Do what a form asks for, counted as an attempt; its page says why that was refused."""
+    """Run the action of a form, counted as an attempt; if refused, show the reason on its page."""
     try:
         return await services.gate.checked(asked, do)
     except (HeldUpError, AccountError) as error:
@@ -176,7 +176,7 @@ async def checked_form(
 
 
 def asker(request: Request, services: Services, name: str = "", step: str = "") -> Asker:
-    """Return who tries to get in, as the gate counts them."""
+    """Return the sender of a log-in attempt, as the login gate counts it."""
     cookie = cookie_of(request, DEVICE_COOKIE, services.options)
     return Asker(address_of(request), name, cookie, step)
 

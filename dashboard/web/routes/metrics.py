@@ -36,7 +36,7 @@ router = APIRouter(dependencies=[needs(Permission.SEE)])
 
 @router.get(METRICS_PATH, include_in_schema=False)
 async def metrics(request: Request, services: ServicesDep) -> Response:
-    """Tell the state as OpenMetrics, or as Prometheus' older text where that is asked for."""
+    """Return the state as OpenMetrics, or as Prometheus' older text if the client asks for it."""
     agent = await agent_messages(services.options.live_socket)
     accept = request.headers.get("accept", "")
     return await run_in_threadpool(_exposition, services, agent, accept)
@@ -80,7 +80,7 @@ _PREFIX = "affect_edge_"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ApplianceState(Collector):
-    """Everything that the metrics tell, read at one moment.
+    """All values of the metrics, read at one moment.
 
     Attributes:
         device: name of the appliance.

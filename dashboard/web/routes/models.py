@@ -54,7 +54,7 @@ NAVIGATION = NavigationEntry(
 
 
 class ModelWithCard(ModelInUse):
-    """A model file that the agent uses, with what its makers say of it."""
+    """A model file that the agent uses, with its model card."""
 
     card: ModelCard | None = Field(
         description="The card beside the file; null where no card on this device has its SHA-256"
@@ -75,7 +75,7 @@ class ModelOnDevice(ApiModel):
 
 @dataclass(frozen=True, slots=True)
 class ShownModel:
-    """A model as the page shows it: with what can be drawn of its card."""
+    """A model as the page shows it, with the charts of its card."""
 
     model: ModelOnDevice
     categories: tuple[CategoryRow, ...]
@@ -137,7 +137,7 @@ def _card(text: str | None) -> ModelCard | None:
 
 
 def _on_device(options: DashboardOptions) -> tuple[list[ModelOnDevice], list[str]]:
-    """Return the models with a card that can be read, and what is wrong with the others."""
+    """Return the models with a readable card, and the errors of the others."""
     shipped = set(shipped_models().values())
     problems: list[str] = []
     configured: set[Path] = set()
@@ -169,7 +169,7 @@ def _on_device(options: DashboardOptions) -> tuple[list[ModelOnDevice], list[str
 
 
 def _place(model: ModelOnDevice) -> tuple[bool, bool, bool, str]:
-    """Order: what runs, what is configured, expressions before the others."""
+    """Return the sort key: models in use first, then configured ones, expressions before others."""
     kind = model.card.kind
     return (model.since is None, not model.configured, kind != "expression", model.card.name)
 
@@ -213,7 +213,7 @@ _FILE = {"schema": {"type": "string", "format": "binary"}}
 
 
 class Evidence(ApiModel):
-    """What each region of a face adds to the logit of each category."""
+    """The contribution of each face region to the logit of each category."""
 
     corners: list[tuple[float, float]] = Field(
         description="Corners of the region that was read, in pixels of the picture: x and y, "
@@ -225,7 +225,7 @@ class Evidence(ApiModel):
 
 
 class PictureFace(ApiModel):
-    """One face of a picture, as `affect-edge classify --json` tells it."""
+    """One face of a picture, with the fields of `affect-edge classify --json`."""
 
     box: tuple[float, float, float, float] = Field(
         description="x, y, width, height, pixels of the picture; may lie outside of it"
@@ -245,7 +245,7 @@ class PictureFace(ApiModel):
 
 
 class PictureModel(ApiModel):
-    """Which model file read a picture."""
+    """The model file that classified a picture."""
 
     name: str
     version: str
@@ -253,7 +253,7 @@ class PictureModel(ApiModel):
 
 
 class PictureReading(ApiModel):
-    """What was read in a picture."""
+    """The faces recognised in a picture, and the model used."""
 
     width: int = Field(description="Pixels, as the picture is meant to be seen")
     height: int

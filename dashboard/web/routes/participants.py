@@ -105,7 +105,7 @@ _KNOWN = (AGE_BAND, SEX, MEDICATION)
 
 
 class AttributesModel(ApiModel):
-    """What is told of a participant."""
+    """The attributes of a participant, and the consent to them."""
 
     consent: AttributeUse = Field(
         description="none: none are kept; here: kept on this appliance; shared: in exports, too"
@@ -116,7 +116,7 @@ class AttributesModel(ApiModel):
 
 
 class AttributeForm(BaseModel):
-    """What a person wrote, as typed."""
+    """The form of a participant's attributes, as typed."""
 
     use: str = Field("", max_length=20)
     age_band: str = Field("", max_length=100)
@@ -127,7 +127,7 @@ class AttributeForm(BaseModel):
 
 @attributes_router.get("/study/participants/{code}/attributes", include_in_schema=False)
 def attributes_page(request: Request, services: ServicesDep, code: str) -> Response:
-    """Show what is told of a participant, and what they agreed to."""
+    """Show the attributes of a participant, and the consent to them."""
     return _page(request, services, code)
 
 
@@ -139,7 +139,7 @@ def change_attributes(
     code: str,
     form: Annotated[AttributeForm, Form()],
 ) -> Response:
-    """Record what the participant agreed to, and what is told of them: all of it, or nothing."""
+    """Store the consent to attributes and the attributes themselves: both, or nothing."""
     try:
         use = AttributeUse(form.use)
         known = form.model_dump(include=set(_KNOWN))
@@ -158,7 +158,7 @@ def change_attributes(
     responses=may_refuse(409),
 )
 def get_attributes(code: str, services: ServicesDep) -> AttributesModel:
-    """Tell what is told of a participant."""
+    """Return the attributes of a participant, and the consent to them."""
     use = attribute_use_of(services.options.database, code)
     return AttributesModel(consent=use, attributes=_kept(services, code))
 
@@ -171,7 +171,7 @@ def get_attributes(code: str, services: ServicesDep) -> AttributesModel:
 def put_attributes(
     code: str, new: AttributesModel, services: ServicesDep, account: AccountDep
 ) -> AttributesModel:
-    """Replace what the participant agreed to, and what is told of them."""
+    """Replace the consent to attributes, and the attributes themselves."""
     _write(services, code, new.consent, new.attributes, account.name)
     return AttributesModel(consent=new.consent, attributes=_kept(services, code))
 
@@ -179,9 +179,9 @@ def put_attributes(
 def _write(
     services: Services, code: str, use: AttributeUse, values: Mapping[str, str], actor: str
 ) -> None:
-    """Write both; what is not among the values goes.
+    """Store consent and attributes; attributes that are not given are removed.
 
-    An export that waits may hold what is not to be shared any more: it goes, too.
+    A prepared export may hold attributes that may not be shared any more: it is deleted, too.
     """
     gone = dict.fromkeys(_kept(services, code), "")
     new = {name: value for name, value in values.items() if value.strip()}
@@ -196,7 +196,7 @@ def _kept(services: Services, code: str) -> dict[str, str]:
 
 
 def _known(services: Services, code: str) -> str:
-    """Return a code as it was made, whatever its letters were typed like."""
+    """Return a participant's code as stored, whatever case it was typed in."""
     known = {one.code.casefold(): one.code for one in services.study.participants()}
     if code.casefold() not in known:
         raise HTTPException(404)

@@ -70,20 +70,20 @@ def get_protocols(options: OptionsDep) -> list[schemas.ProtocolEntry]:
 
 @router.get("/api/v1/protocol", operation_id="get_protocol_state", responses=may_refuse(409))
 def get_protocol(runner: ProtocolRunnerDep) -> schemas.ProtocolStateModel:
-    """Tell how the protocol stands, or how the last one ended."""
+    """Return the state of the running protocol, or how the last one ended."""
     return _state(runner)
 
 
 @router.post("/api/v1/protocol/go", operation_id="continue_protocol", responses=may_refuse(409))
 def go_on(runner: ProtocolRunnerDep) -> schemas.ProtocolStateModel:
-    """Begin, or go on after a break, as soon as the participant is ready."""
+    """Start the protocol, or resume it after a pause, as soon as the participant is ready."""
     runner.go()
     return _state(runner)
 
 
 @router.post("/api/v1/protocol/pause", operation_id="pause_protocol", responses=may_refuse(409))
 def pause(runner: ProtocolRunnerDep) -> schemas.ProtocolStateModel:
-    """Stand still; the condition that is open ends here."""
+    """Pause the protocol; the open condition ends now."""
     runner.pause()
     return _state(runner)
 
@@ -92,7 +92,7 @@ def pause(runner: ProtocolRunnerDep) -> schemas.ProtocolStateModel:
     "/api/v1/protocol/skip", operation_id="skip_protocol_screen", responses=may_refuse(409)
 )
 def skip(runner: ProtocolRunnerDep) -> schemas.ProtocolStateModel:
-    """Leave the present screen."""
+    """Skip the present screen."""
     runner.skip()
     return _state(runner)
 
@@ -130,7 +130,7 @@ async def protocol_events(request: Request, services: ServicesDep) -> Response:
 
 
 def protocol_state_model(view: ProtocolView) -> schemas.ProtocolStateModel:
-    """Return what programs and the operator's page get."""
+    """Return the state of a protocol for programs and the operator's page."""
     return schemas.ProtocolStateModel(
         session=schemas.SessionModel.model_validate(view.session),
         title=view.title,
@@ -157,7 +157,7 @@ def protocol_state_model(view: ProtocolView) -> schemas.ProtocolStateModel:
 
 
 async def follow(services: Services, look: Callable[[], str]) -> AsyncGenerator[str, None]:
-    """Write what ``look`` gives whenever it is another text, with signs of life between, until the
+    """Yield the text of ``look`` whenever it changes, with keep-alive messages between, until the
     dashboard stops.
     """
     yield "retry: 1000\n\n"
@@ -214,7 +214,7 @@ participant_router = APIRouter(
 
 
 def _view(runner: ProtocolRunnerDep, token: str) -> ProtocolView:
-    """Return the protocol that a token belongs to; a wrong one finds nothing."""
+    """Return the protocol that a token belongs to; answer 404 for an unknown one."""
     view = runner.view_of(token)
     if view is None:
         raise HTTPException(404)
@@ -242,7 +242,7 @@ def participant_page(request: Request, runner: ProtocolRunnerDep, token: str) ->
 
 @participant_router.get("/{token}/events", dependencies=[Depends(_view)])
 async def participant_events(request: Request, services: ServicesDep, token: str) -> Response:
-    """Stream what is to be shown now, whenever that changes; that it is over, too.
+    """Stream the present screen whenever it changes, and the end of the protocol.
 
     While the stream is open, the page counts as open.
     """
@@ -251,13 +251,13 @@ async def participant_events(request: Request, services: ServicesDep, token: str
 
 @participant_router.post("/{token}/ready", status_code=204, dependencies=[Depends(_open_view)])
 def ready(runner: ProtocolRunnerDep, token: str) -> None:
-    """The participant is there, and may be shown something."""
+    """Record that the participant is ready."""
     runner.set_ready(token)
 
 
 @participant_router.post("/{token}/answer", status_code=204, dependencies=[Depends(_open_view)])
 def answer(runner: ProtocolRunnerDep, token: str, message: schemas.Answer) -> None:
-    """Take an answer to the question of a screen."""
+    """Store an answer to the question of a screen."""
     runner.answer(token, message.step, message.value)
 
 
@@ -291,7 +291,7 @@ def media(view: ProtocolViewDep, options: OptionsDep, step: int) -> Response:
 
 
 async def _participant_events(services: Services, token: str) -> AsyncGenerator[str, None]:
-    """Write what is to be shown until the protocol is over."""
+    """Yield the screens to show until the protocol is over."""
     if not services.protocol_runner.join(token):
         yield _participant_event(services.protocol_runner.view_of(token))
         return
@@ -315,7 +315,7 @@ def _participant_event(view: ProtocolView | None) -> str:
 
 
 def _shown(view: ProtocolView) -> dict[str, object]:
-    """Return what the page shows; nothing of what is measured is in it."""
+    """Return what the participant's page shows; it holds no measurement."""
     screen = view.screen
     if screen is None or view.state != "running":
         return {"screen": "break" if view.ready else "hello", "begun": view.begun}

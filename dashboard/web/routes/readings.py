@@ -1,6 +1,6 @@
-"""Readings that people bring: entered by hand, corrected, removed, or as a CSV file.
+"""Readings that people enter by hand, correct, remove, or import from a CSV file.
 
-A file is sent, explained column by column, seen, and then stored as a whole or not at all.
+A file is uploaded, its columns are assigned, it is previewed, and then stored whole or not at all.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ Count = Annotated[int | None, Field(ge=0)]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a person wrote into the form, and what is wrong with it, by field.
+    """The form of readings as a person filled it in, with its errors by field.
 
     ``doubts`` says what is implausible; it is stored only when the person confirms these values.
     """
@@ -85,18 +85,18 @@ class Entry:
 
     @property
     def signature(self) -> str:
-        """The values, as they are confirmed: other ones are asked about again."""
+        """The values as one text; a confirmation holds only for the same text."""
         given = {kind: self.values.get(kind) for kind in BY_HAND}
         return " ".join(f"{kind}={value}" for kind, value in given.items() if value)
 
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """What the page says of the request before it; empty texts are not shown.
+    """The messages on the page about the previous request; empty texts are not shown.
 
     Attributes:
-        message: what became of an entry.
-        warning: what is odd about it.
+        message: the result of an entry.
+        warning: what is implausible about it.
         added: what an import added, by kind and source.
         entry: the form as it was filled in, with its problems.
         file_problem: why a file cannot be read.
@@ -126,7 +126,7 @@ class Correction:
 
 
 class HandedIn(BaseModel):
-    """What became of readings that were handed in, as the numbers of an address.
+    """The result of an entry or import of readings, as query parameters of an address.
 
     Attributes:
         taken: were saved; ``None``: nothing was handed in.
@@ -177,8 +177,8 @@ EntryDep = Annotated[Entry, Depends(_entry_form)]
 def readings_page(
     request: Request, services: ServicesDep, done: Annotated[HandedIn, Query()]
 ) -> Response:
-    """Show the form, the place for files, and how programs send; after an entry, what became
-    of it.
+    """Show the form, the file upload, and how programs send readings; after an entry, its
+    result.
     """
     warning = _outside_text(services, done) if done.outside else ""
     if done.changed in _CHANGED:
@@ -210,7 +210,7 @@ def readings_page(
 def enter(
     request: Request, services: ServicesDep, account: AccountDep, entry: EntryDep
 ) -> Response:
-    """Take in what a person has measured; nothing is stored while a field is wrong, and nothing
+    """Store readings that a person entered; nothing is stored while a field is wrong, and nothing
     implausible before the person has confirmed it.
     """
     readings = _validate(entry, account.name)
@@ -232,7 +232,7 @@ def enter(
 
 
 def _validate(entry: Entry, account: str) -> list[VitalReading]:
-    """Return the readings of an entry; what is wrong goes to its field."""
+    """Return the readings of an entry; errors are added to their fields."""
     now = clock.now()
     origin = Origin(
         f"manual:{account}", flags=frozenset({VitalFlag.MANUAL}), decimal_comma=True, live=False
@@ -313,7 +313,7 @@ def _check_note(services: Services, entry: Entry, readings: list[VitalReading]) 
 
 
 def _result_text(taken: int | None, there: int, flagged: int) -> str:
-    """Say what became of what was handed in."""
+    """Return the result of an entry or import as text."""
     if taken is None:
         return ""
     parts = [
@@ -337,7 +337,7 @@ def _result_text(taken: int | None, there: int, flagged: int) -> str:
 
 
 def _outside_text(services: Services, done: HandedIn) -> str:
-    """Say how many readings of a file lie in no session, and which session is nearest."""
+    """Return a sentence on the readings of a file outside all sessions, and the nearest session."""
     outside = done.outside or 0
     session = next((one for one in services.study.sessions() if one.id == done.nearest), None)
     nearest = None
@@ -386,7 +386,7 @@ class ReadingForm(BaseModel):
 
     @property
     def key(self) -> ReadingKey:
-        """Which reading it is."""
+        """The key of the reading."""
         return ReadingKey(self.at, self.kind, self.source)
 
 
@@ -397,7 +397,7 @@ ReadingDep = Annotated[ReadingForm, Form()]
 def correct(
     request: Request, services: ServicesDep, account: AccountDep, form: ReadingDep
 ) -> Response:
-    """Give a reading another value; an implausible one only when it is confirmed."""
+    """Change the value of a reading; an implausible one only when it is confirmed."""
     value = form.value.strip()
     origin = Origin(form.source, decimal_comma=True, live=False)
     try:
@@ -416,7 +416,7 @@ def correct(
 
 @router.post(f"{PAGE}/by-hand/remove", include_in_schema=False)
 def remove(services: ServicesDep, account: AccountDep, form: ReadingDep) -> Response:
-    """Remove a reading; what it was is kept."""
+    """Remove a reading; the old value is kept."""
     services.commands.remove_reading(form.key, actor=account.name)
     return RedirectResponse(f"{PAGE}?changed=removed#{_LIST}", 303)
 
@@ -445,14 +445,14 @@ LABELS: Mapping[str, str] = {
 
 
 class _InMemory(MultiPartParser):
-    """Keeps a file in memory: health data shall not lie about in the system's temporary folder."""
+    """Keeps an upload in memory, so that health data is not written to the temporary folder."""
 
     spool_max_size = csv.MAX_FILE_BYTES + 1
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What a person said of a file.
+    """The choices of a person for a CSV file.
 
     Attributes:
         columns: the columns.
@@ -465,7 +465,7 @@ class Choice:
 
 @csv_import_router.post(PATH, include_in_schema=False)
 async def send_file(request: Request, services: ServicesDep, account: AccountDep) -> Response:
-    """Take a file into memory and lead to its preview."""
+    """Read a file into memory and redirect to its preview."""
     try:
         name, raw = await _file_of(request)
         file = await run_in_threadpool(csv.CsvFile.parse, name, raw)
@@ -477,13 +477,13 @@ async def send_file(request: Request, services: ServicesDep, account: AccountDep
 
 @csv_import_router.get(PATH, include_in_schema=False)
 def no_file() -> Response:
-    """Lead to the place where files are sent."""
+    """Redirect to the form that uploads files."""
     return RedirectResponse(PAGE, 303)
 
 
 @csv_import_router.get(f"{PATH}/{{name}}", include_in_schema=False)
 def look(request: Request, services: ServicesDep, account: AccountDep, name: str) -> Response:
-    """Show what the columns are taken for and which readings the first rows give."""
+    """Show the assignment of the columns and the readings of the first rows."""
     file = _find(services, account.id, name)
     choice = _choice(request.query_params, file)
     return _csv_import_page(request, name, file, choice)
@@ -570,7 +570,7 @@ def _find(services: Services, account: int, name: str) -> csv.CsvFile:
 
 
 def _choice(given: Mapping[str, str], file: csv.CsvFile) -> Choice:
-    """Return what was chosen, or the guess where nothing was."""
+    """Return the chosen columns and time zone, or a guess where nothing was chosen."""
     if "dates" not in given:
         return Choice(csv.guess_map(file, PREVIEW_ROWS), "")
     columns = {

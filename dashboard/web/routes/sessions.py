@@ -51,7 +51,7 @@ _EDGE_MS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class SessionReport:
-    """Everything that the report of one session shows.
+    """All data of the report of one session.
 
     Attributes:
         session: the session.
@@ -75,7 +75,7 @@ class SessionReport:
 
     @property
     def title(self) -> str:
-        """What the session is called."""
+        """The name of the session, or its number."""
         return self.session.name or gettext("Session {number}").format(number=self.session.id)
 
     @property
@@ -121,7 +121,7 @@ def compare(
     over: Annotated[int, Query(alias="with", ge=0)],
     device: Device = "",
 ) -> Response:
-    """Lead to the page of two sessions, as the form of a participant's page names them."""
+    """Redirect to the comparison of the two sessions chosen on a participant's page."""
     of_device = f"&{urlencode({PARAMETER: device})}" if device else ""
     return RedirectResponse(f"/study/sessions/{first}?with={over}{of_device}", 303)
 
@@ -227,7 +227,7 @@ def _report(reader: Reader, number: int, buckets: int = _BUCKETS) -> SessionRepo
 def _recording(
     reader: Reader, of: tuple[Session, int], markers: list[Marker], buckets: int
 ) -> Recording:
-    """Read what the timeline of a session is drawn from; ``of`` is the session and its end."""
+    """Read the data from which a session's timeline is drawn; ``of`` is the session and its end."""
     session, end_ms = of
     start_ms = session.start_ms
     end_ms = max(end_ms, start_ms + _EDGE_MS)

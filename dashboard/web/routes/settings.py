@@ -1,4 +1,4 @@
-"""The configuration: read in full, and changed where that is safe, as a page and for programs."""
+"""The page and API of the configuration: shown in full, changed where that is safe."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class SettingsModel(BaseModel):
 
 
 class SettingsChange(BaseModel):
-    """What shall be changed."""
+    """The requested change of the configuration."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -102,7 +102,7 @@ def settings_page(request: Request, services: ServicesDep) -> Response:
 
 @router.get(f"{PAGE}/file", include_in_schema=False)
 def file_page(request: Request, services: ServicesDep) -> Response:
-    """Show what can only be changed in the file, with its values."""
+    """Show the settings that can only be changed in the file, with their values."""
     present = configuration.read_present(services.options.config)
     return render(
         request,
@@ -115,7 +115,7 @@ def file_page(request: Request, services: ServicesDep) -> Response:
 
 @router.post(PAGE, include_in_schema=False)
 def change_page(request: Request, services: ServicesDep, sent: SentDep) -> Response:
-    """Show what a form would change in the file, before it is written."""
+    """Show the changes that a form would make in the file, before writing them."""
     present = configuration.read_present(services.options.config)
     changes = configuration.changes_of(present, sent)
     try:
@@ -139,7 +139,7 @@ def change_page(request: Request, services: ServicesDep, sent: SentDep) -> Respo
 def save_page(
     request: Request, services: ServicesDep, account: AccountDep, sent: SentDep
 ) -> Response:
-    """Write a change that was looked at."""
+    """Write a change that was shown before."""
     present = configuration.read_present(services.options.config)
     try:
         wanted = SettingsChange(

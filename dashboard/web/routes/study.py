@@ -1,4 +1,4 @@
-"""Participants, consents and sessions: as a page, and for programs those of a study that has taken
+"""Participants, consents and sessions: the page, and the API for a study that has already taken
 place.
 """
 
@@ -50,7 +50,7 @@ OnceField = Annotated[str, Form(max_length=40)]
 
 @dataclass(frozen=True, slots=True)
 class StudyQuestion:
-    """Which part of the two lists of the page is wanted."""
+    """The wanted pages of the two lists, with search and order."""
 
     participants: Question = field(default_factory=Question)
     session_page: int = 1
@@ -175,7 +175,7 @@ def withdraw_consent(
 
 
 class SessionForm(BaseModel):
-    """What a person chose for a new session, as typed."""
+    """The form of a new session, as typed."""
 
     participant: str = Field("", max_length=100)
     purpose: str = Field("", max_length=40)
@@ -238,7 +238,7 @@ def end_session(
     account: AccountDep,
     session: Annotated[int | None, Form(ge=0)] = None,
 ) -> Response:
-    """Close the open session now, and lead to the study, which leads to the session."""
+    """Close the open session now, and redirect to the study page, which links to it."""
     is_open = services.study.open_session()
     try:
         close_session(services, account.name, session)
@@ -325,7 +325,7 @@ class NewParticipant(ApiModel):
 
 
 class ParticipantModel(ApiModel):
-    """Somebody who takes part."""
+    """A participant."""
 
     code: str = Field(description="Pseudonymous code")
     simulated: bool = Field(description="Whether they are made up")
@@ -353,7 +353,7 @@ class PastSessionModel(ApiModel):
 
 
 class PastMarkerModel(ApiModel):
-    """A marker of a time that has passed."""
+    """A marker with a past time."""
 
     at: GivenMs
     kind: MarkerKind
@@ -363,7 +363,7 @@ class PastMarkerModel(ApiModel):
 
 
 class MarkersAdded(ApiModel):
-    """What became of markers."""
+    """The result of adding markers."""
 
     added: int = Field(description="How many were new")
     duplicates: int = Field(description="How many were there already")

@@ -1,4 +1,4 @@
-"""How expression, heart rate and blood pressure went over a range of time."""
+"""The page and API of trends: expression, heart rate and blood pressure over a range of time."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ Device = Annotated[
 
 
 def _timeline(services: ServicesDep, device: Device = "") -> TrendReader:
-    """Return who answers: the file of this appliance, or the database of a fleet."""
+    """Return the reader: of this appliance's file, or of the database of a fleet."""
     if services.fleet is None:
         if device:
             text = gettext("device = {device}: this dashboard shows one appliance. Leave it out.")
@@ -91,11 +91,11 @@ TimelineDep = Annotated[TrendReader, Depends(_timeline)]
 
 @dataclass(frozen=True, slots=True)
 class DeviceChoice:
-    """What the page knows of devices.
+    """The devices that the page offers, and the one it shows.
 
     Attributes:
         services: of this dashboard.
-        reader: who answers about it.
+        reader: reads the trends of the device.
         device: the one that is shown; empty: this appliance, or all together.
     """
 
@@ -115,7 +115,7 @@ class DeviceChoice:
     def clocks_off(
         self, start_ms: int, end_ms: int, buckets: int = _BUCKETS
     ) -> tuple[ClockOff, ...]:
-        """Return the devices whose times are moved in a range; only of all together there are."""
+        """Return the devices whose times were corrected in a range; only for all together."""
         if self.services.fleet is None:
             return ()
         from dashboard.fleet.timeline import FleetTimeline  # psycopg: with dashboard.source
@@ -138,8 +138,8 @@ DeviceChoiceDep = Annotated[DeviceChoice, Depends(_chosen_device)]
 
 
 def usual_range(reader: Reader, span: tuple[int, int] | None, now_ms: int) -> RangeChoice:
-    """Return the range to begin with: an hour while something is recorded, less for a recorder that
-    has just begun.
+    """Return the default range: an hour while something is recorded, less for a recording that has
+    just begun.
     """
     if span is None or span[1] < now_ms - _HOUR_MS:
         return RANGES_BY_KEY["24h"]

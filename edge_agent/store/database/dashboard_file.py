@@ -82,7 +82,7 @@ def write_dashboard(database: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def kept_open(database: Path) -> Iterator[None]:
-    """Hold a connection: the last one that closes removes the log, and the next makes it anew.
+    """Hold a connection open: SQLite deletes the log when the last connection closes.
 
     Raises:
         StoreError: it cannot be opened, or is none of ours.

@@ -1,9 +1,9 @@
-"""Errors of files in words that say what to do, files replaced together, and names beside them.
+"""Error messages for file errors, atomic replacement of several files, and names of related files.
 
-Files take the places of others all together or not at all, whatever interrupts: the new ones lie
-prepared beside their places, and a journal beside the database names them. From the moment it is
-there, the only way is forward, and each step can be done again. What was in a place is set aside, a
-database with its log; nothing is deleted.
+Several files are replaced together or not at all, also after an interruption: the new ones lie
+prepared beside their places, and a journal beside the database names them. Once the journal exists,
+the replacement is always completed, and each step can be repeated. The replaced files are set
+aside, a database with its log; nothing is deleted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Closable(Protocol):
     """A connection or a file."""
 
     def close(self) -> None:
-        """Let it go."""
+        """Release the resource."""
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def closed_on_error(one: Closable) -> Iterator[None]:
 
 
 def code_of(error: BaseException | None) -> int:
-    """Return SQLite's code of an error without what it adds; that of any error where it has none.
+    """Return the primary result code of an SQLite error, without the extended part.
 
     https://sqlite.org/rescode.html
     """
@@ -59,7 +59,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 def is_read_only(error: BaseException) -> bool:
     """Tell whether SQLite refused to write because it has the file open for reading only.
 
-    It opens a file so while the card refuses writing, and never tries again by itself.
+    SQLite does so while a card refuses writes, and does not retry until the file is reopened.
     """
     cause = error if isinstance(error, sqlite3.Error) else error.__cause__
     return code_of(cause) == sqlite3.SQLITE_READONLY
@@ -87,7 +87,7 @@ def translate_errors(path: Path) -> Iterator[None]:
 
 
 def store_error(path: Path, error: sqlite3.Error) -> StoreError:
-    """Say what an error of SQLite means for a person, and the cure."""
+    """Return a ``StoreError`` that explains an SQLite error and says what to do."""
     text = f"{path}: {_MEANINGS.get(code_of(error), f'{error}.')}"
     return DamageError(text) if is_damage(error) else StoreError(text)
 
@@ -133,7 +133,7 @@ _FINISH = "Say `affect-edge restore` as the same user as before (sudo): it compl
 
 
 def prepared_path(target: Path) -> Path:
-    """Return where the file lies that is to take the place of ``target``."""
+    """Return the path of the prepared file that will replace ``target``."""
     return target.with_name(f"{target.name}{PREPARED}")
 
 
@@ -170,9 +170,9 @@ def free_stamp(targets: Sequence[Path], stamp: str) -> str:
 
 
 def replace_files(database: Path, targets: Sequence[Path], stamp: str) -> None:
-    """Put prepared files in their places; what is there is called ``….replaced.<stamp>`` then.
+    """Move prepared files to their targets; old files are renamed ``….replaced.<stamp>``.
 
-    Whoever calls it holds the lock of the database.
+    The caller must hold the lock of the database.
 
     Args:
         database: the journal lies beside it.
@@ -225,12 +225,12 @@ def finish_replacement(database: Path) -> bool:
 
 
 def set_aside(targets: Sequence[Path], stamp: str) -> Iterator[Path]:
-    """Yield what was set aside under a stamp."""
+    """Yield the files that were set aside under a stamp."""
     yield from filter(Path.exists, (_aside(target, stamp) for target in targets))
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk.
+    """Flush a folder to the disk, so that its file names survive a power cut.
 
     Raises:
         OSError: it cannot be opened.
@@ -243,7 +243,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def _replace(target: Path, stamp: str) -> None:
-    """Set aside what is there, then move the prepared file in: in this order after a power cut."""
+    """Set the old file aside, then move the prepared file in; the order survives a power cut."""
     prepared = prepared_path(target)
     if not prepared.exists():  # done before the interruption
         return
@@ -287,12 +287,12 @@ PARTS = ("-wal", "-shm", "")
 
 
 def unfinished_mark(path: Path) -> Path:
-    """Return the file that says: this database is being set aside, and a new one is made."""
+    """Return the path of the marker file that exists while a database is being replaced."""
     return path.with_name(f"{path.name}.salvaging")
 
 
 def new_database(path: Path) -> Path:
-    """Return where the new database is made before it takes its place."""
+    """Return the path at which the new database is made before it is moved into place."""
     return path.with_name(f"{path.name}.salvaged")
 
 

@@ -1,4 +1,4 @@
-"""The locks of a database, and the file that a connection really writes to.
+"""The locks of a database, and the file that an open connection writes to.
 
 Its one agent holds a lock, and so do its dashboards and who replaces it. A connection goes on
 writing to its file, whatever the path names by now.
@@ -20,7 +20,7 @@ from edge_agent.store.database.schema import BUSY_SECONDS, connect
 
 
 class DatabaseLock(AbstractContextManager["DatabaseLock"]):
-    """Held by the one agent of a database.
+    """The lock that the one agent of a database holds.
 
     Two recorders would count the same seconds twice in the rollups.
 
@@ -31,7 +31,7 @@ class DatabaseLock(AbstractContextManager["DatabaseLock"]):
         self._file: int | None = file
 
     def release(self) -> None:
-        """Let another agent take the database; may be called twice."""
+        """Release the lock, so that another agent can take it; may be called twice."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -41,7 +41,7 @@ class DatabaseLock(AbstractContextManager["DatabaseLock"]):
 
 
 def lock(path: Path) -> DatabaseLock:
-    """Become the agent of the database at ``path``; the lock file lies beside it, named ``….lock``.
+    """Take the agent's lock on the database at ``path``; the lock file beside it is ``….lock``.
 
     Raises:
         StoreError: another agent has it (its process id is named), or the folder cannot be written.
@@ -57,9 +57,9 @@ def lock(path: Path) -> DatabaseLock:
 
 
 def lock_for_reading(path: Path) -> DatabaseLock:
-    """Become one of the dashboards of the database at ``path``: nobody may replace it meanwhile.
+    """Take a shared lock for a dashboard: the database at ``path`` cannot be replaced meanwhile.
 
-    Who may not write the folder takes the lock of a file that the agent's user has made.
+    A user without write access to the folder locks a file that the agent's user has created.
 
     Raises:
         StoreError: it is being replaced just now, or the folder cannot be written.
@@ -78,7 +78,7 @@ def lock_for_reading(path: Path) -> DatabaseLock:
 
 @contextmanager
 def lock_alone(path: Path) -> Iterator[None]:
-    """Have the database at ``path`` for oneself: neither agent nor dashboard runs or starts.
+    """Lock the database at ``path`` exclusively: neither agent nor dashboard runs or starts.
 
     Raises:
         StoreError: one of them runs; the text names the command that stops it.
@@ -129,7 +129,7 @@ def _open(file_name: Path) -> int:
 
 
 def _take(file: int, kind: int) -> bool:
-    """Take a lock, which the kernel releases with the process: a crash leaves none behind."""
+    """Take a lock that the kernel releases when the process ends, also after a crash."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -138,9 +138,9 @@ def _take(file: int, kind: int) -> bool:
 
 
 class OpenFile:
-    """A file that is kept by its number, as an open connection keeps it.
+    """A file that is kept open by its descriptor, as an open connection keeps it.
 
-    Where somebody deletes or moves it, this still knows it, and can tell where it is.
+    It still refers to the file after another program deletes or moves it, and finds its new path.
 
     Args:
         path: the file, which is open already.
@@ -165,7 +165,7 @@ class OpenFile:
 
     @property
     def is_empty(self) -> bool:
-        """Whether somebody emptied the file: SQLite goes on writing to its log alone."""
+        """Whether another program truncated the file to 0 bytes, which SQLite does not notice."""
         return os.fstat(self._descriptor).st_size == 0
 
     @property
@@ -175,7 +175,7 @@ class OpenFile:
 
     @property
     def place(self) -> Path | None:
-        """Where the file is now; ``None``: nowhere."""
+        """The present path of the file; ``None`` if it was deleted."""
         if os.fstat(self._descriptor).st_nlink == 0:
             return None
         place = self.way_in.readlink()
@@ -185,7 +185,7 @@ class OpenFile:
             return None
 
     def close(self) -> None:
-        """Let the file go: a deleted one is gone then. May be called twice."""
+        """Close the file, which frees the space of a deleted one. May be called twice."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -59,7 +59,7 @@ def insert(connection: sqlite3.Connection, table: str, /, **values: object) -> i
 
 
 def stream_epoch(connection: sqlite3.Connection) -> str:
-    """Return the epoch, 16 hexadecimal digits; one is made where there is none.
+    """Return the epoch, 16 hexadecimal digits; create it if there is none.
 
     Args:
         connection: in a write transaction.
@@ -68,7 +68,7 @@ def stream_epoch(connection: sqlite3.Connection) -> str:
 
 
 def renew_stream_epoch(connection: sqlite3.Connection) -> str:
-    """Begin a new epoch, in which each ``seq`` begins anew, and return it.
+    """Start a new epoch, in which each ``seq`` restarts, and return it.
 
     For a database that takes the place of another one. What waits in its outbox keeps the epoch and
     the number under which it may have been sent before.
@@ -171,7 +171,7 @@ def expected_tables(*, rewritten: bool = False) -> tuple[StoredTable, ...]:
 def statements_of(name: str) -> tuple[str, ...]:
     """Return the statements of a script beside this module, such as ``schema.sql``.
 
-    SQLite's own way to run a script would end the transaction first.
+    Python's ``executescript`` would commit the open transaction first.
     """
     script = resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
     statements = [""]
@@ -246,7 +246,7 @@ def refuse_other_version(path: Path, version: int) -> None:
 
 
 def copy_database(connection: sqlite3.Connection, target: Path) -> None:
-    """Copy the whole database, its log included; ``target`` is there wholly or not at all."""
+    """Copy the whole database including its log; ``target`` appears only when it is complete."""
     unfinished = target.with_name(target.name + ".part")
     unfinished.unlink(missing_ok=True)
     os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
@@ -457,7 +457,7 @@ class Salvage:
 
 
 def read_salvages(connection: sqlite3.Connection) -> list[Salvage]:
-    """Return what is remembered, the oldest first; nothing where it cannot be understood."""
+    """Return the stored salvages, the oldest first; an empty list if they cannot be parsed."""
     try:
         return [Salvage(**one) for one in json.loads(read_setting(connection, _KEY) or "[]")]
     except (ValueError, TypeError):
@@ -465,7 +465,7 @@ def read_salvages(connection: sqlite3.Connection) -> list[Salvage]:
 
 
 def write_salvages(connection: sqlite3.Connection, salvages: list[Salvage]) -> None:
-    """Remember these, inside the caller's transaction."""
+    """Store the salvages, inside the caller's transaction."""
     text = json.dumps([asdict(one) for one in salvages], separators=(",", ":"))
     write_setting(connection, _KEY, text)
 

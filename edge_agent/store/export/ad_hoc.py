@@ -1,9 +1,8 @@
-"""Questions in SQL by people who know what they ask: reading only, and not for ever.
+"""SQL queries by users: read-only, with a time limit.
 
-SQLite itself sees to that: the file is opened for reading, an authorizer refuses whatever is not
-reading (https://sqlite.org/c3ref/set_authorizer.html), no other file can
-be attached, and a question that takes too long is interrupted, for a reader that never ends keeps
-the agent's log growing.
+SQLite enforces both: the file is opened read-only, an authorizer refuses every statement that does
+not read (https://sqlite.org/c3ref/set_authorizer.html), no other file can be attached, and a query
+that takes too long is interrupted, because an open reader keeps the agent's log growing.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ _STEPS = 20_000
 
 
 class QueryError(StoreError):
-    """A question that cannot be answered: wrong SQL, something other than reading, too long."""
+    """A query failed: invalid SQL, not read-only, or over the time limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a question brings.
+    """The result of an SQL query.
 
     Attributes:
         columns: their names, in order; one may come twice.
@@ -45,7 +44,7 @@ class Answer:
 
 
 class AdHocReader:
-    """A database that is open for questions; to be used in ``with``, by one thread.
+    """A database open for queries; use it in a ``with`` block and from one thread.
 
     Args:
         path: the database.
@@ -77,7 +76,7 @@ class AdHocReader:
         self._connection.close()
 
     def ask(self, query: str, values: Mapping[str, str] | None = None) -> Answer:
-        """Return the answer to a question.
+        """Run a query and return its result.
 
         Args:
             query: one statement of SQL that reads.
@@ -98,7 +97,7 @@ class AdHocReader:
         return Answer(columns, self._rows(cursor))
 
     def tables(self) -> list[tuple[str, str, tuple[str, ...]]]:
-        """Return kind (table or view), name and columns of what can be asked, views first."""
+        """Return kind (table or view), name and columns of what can be queried, views first."""
         kinds = self._connection.execute(
             "SELECT type, name FROM sqlite_schema WHERE type IN ('table', 'view') "
             "AND name NOT LIKE 'sqlite_%' ORDER BY type DESC, name"
@@ -122,7 +121,7 @@ class AdHocReader:
         return clock.boot_seconds() > self._ends_s
 
     def _told(self, error: Exception) -> StoreError:
-        """Return an error in words that say what to do."""
+        """Return the error with a message that says what to do."""
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         if code in DAMAGED and isinstance(error, sqlite3.Error):
             return store_error(self._path, error)

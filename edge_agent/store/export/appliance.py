@@ -1,4 +1,4 @@
-"""What an export tells of the appliance: settings without secrets, and the cards of its models."""
+"""The appliance in an export: settings without secrets, and the cards of its models."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _TOLD = {
 
 @dataclass(frozen=True, slots=True)
 class Appliance:
-    """The appliance as an export tells of it.
+    """The appliance as an export describes it.
 
     Attributes:
         device: its name.

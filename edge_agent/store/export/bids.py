@@ -207,7 +207,7 @@ _HOW = (
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """What one column is a recording of."""
+    """The vital and the source that one column of a recording holds."""
 
     kind: VitalKind
     source: str
@@ -361,7 +361,7 @@ class _DataSet:
         self._dictionaries()
 
     def _describe(self, sessions: int, participants: int) -> None:
-        """Write what the data set is, for people and programs."""
+        """Write the description of the data set, for people and programs."""
         description = {
             "Name": f"Timeline recorded by {PROGRAM}",
             "BIDSVersion": BIDS_VERSION,
@@ -426,7 +426,7 @@ class _DataSet:
         return made
 
     def _events(self) -> None:
-        """Write the markers of every session; a session without one has the line of heads."""
+        """Write the markers of every session; without markers, a file has only its header."""
         markers: dict[int, list[Row]] = {}
         for row in self._source.rows("marker"):
             markers.setdefault(whole(row["session"]), []).append(row)
@@ -438,7 +438,7 @@ class _DataSet:
                     file.write(_event(event, session.start_ms))
 
     def _dictionaries(self) -> None:
-        """Write the data dictionaries of the tables that there are; they hold for all sessions."""
+        """Write the data dictionaries of the existing tables; they apply to all sessions."""
         task = {"TaskName": TASK, "TaskDescription": _TASK_DESCRIPTION}
         if self._sessions:
             write_json(self._root / f"task-{TASK}_events.json", described(COLUMNS))
@@ -491,7 +491,7 @@ class _DataSet:
                     file.writelines(_line("gap", row, session) for row in met)
 
     def _by_session(self, table: str) -> Iterator[tuple[_Session, Iterator[Row]]]:
-        """Yield each session with its rows, which lie together, for sessions do not overlap."""
+        """Yield each session with its rows, which are consecutive: sessions do not overlap."""
         for number, rows in groupby(self._source.rows(table), lambda row: row["session"]):
             if number is not None and whole(number) in self._sessions:
                 yield self._sessions[whole(number)], rows

@@ -1,4 +1,4 @@
-"""The timeline as one zip that explains itself.
+"""The timeline as one self-describing zip.
 
 It holds tidy CSV, its description, settings, model cards, and two scripts that compute the
 dashboard's tests again.
@@ -67,7 +67,7 @@ class _Bundle:
         self._files: list[WrittenFile] = []
 
     def write(self) -> None:
-        """Write all of them; the description comes last, for it has size and hash of the others."""
+        """Write all members; the description comes last, as it holds sizes and hashes."""
         for name in FILES:
             with self._open(f"{name}.csv") as member:
                 size, sha256, rows = write_blocks(member, self._source.blocks(name))
@@ -152,7 +152,7 @@ class _Bundle:
 
 
 def kinds_csv() -> str:
-    """Return what the scripts need to know of each kind of vital, as CSV.
+    """Return the properties of each kind of vital that the scripts need, as CSV.
 
     A kind without a bound is not tested; ``option`` ends the options that set bound and settling
     time.
@@ -183,7 +183,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def _range(span: tuple[int, int]) -> str:
-    """Say which range was asked for."""
+    """Return a sentence on the exported range."""
     start, end = (
         clock.iso_utc(at) if at != always else "" for at, always in zip(span, ALWAYS, strict=True)
     )

@@ -56,7 +56,7 @@ class Signal:
 
     @property
     def top(self) -> float:
-        """The largest value that the signal can hold; 0 is the least."""
+        """The largest value that the signal can hold; the smallest is 0."""
         return self.kind.plausible[1]
 
     def sampled(self, seconds: int) -> NDArray[np.float64]:
@@ -75,7 +75,7 @@ def is_level(kind: VitalKind) -> bool:
 
 
 def missing(samples: NDArray[np.float64], rate: int) -> list[tuple[float, float]]:
-    """Return when a signal has no value: onset and length of each such time, seconds."""
+    """Return onset and duration in seconds of each interval in which a signal has no value."""
     empty = np.concatenate(([False], samples == NO_VALUE, [False]))
     edges = np.flatnonzero(empty[1:] != empty[:-1])
     return [
@@ -157,7 +157,7 @@ class SessionFile:
         return self.start_ms // 1000 * 1000
 
     def vital(self, row: Row) -> None:
-        """Take a reading, a row of ``vital.csv``; they come in order of time."""
+        """Add a reading, a row of ``vital.csv``; readings must come in order of time."""
         kind = VitalKind(str(row["kind"]))
         value = float(row["value"] or 0.0)
         source = str(row["source"] or "")
@@ -173,18 +173,18 @@ class SessionFile:
             self._note(at_s, None, f"{kind.value}={value!r} {kind.unit} {source}{special}")
 
     def event(self, event: Event) -> None:
-        """Take a marker; a stimulus lasts."""
+        """Add a marker; a stimulus becomes an annotation with a duration."""
         is_stimulus = event.marker is MarkerKind.STIMULUS_START
         word = "stimulus" if is_stimulus else event.marker.value
         lasted = event.lasted_ms / 1000 if event.lasted_ms else None
         self._note(self._seconds(event.at_ms), lasted, f"{word}: {event.label}")
 
     def self_report(self, row: Row) -> None:
-        """Take what the participant said of themselves, a row of ``self_report.csv``."""
+        """Add a self-report, a row of ``self_report.csv``."""
         self._note(self._seconds(row["at_ms"]), None, f"self_report: {row['scale']}={row['value']}")
 
     def gap(self, row: Row) -> None:
-        """Take a gap, a row of ``gap.csv``, as far as it lies in the session."""
+        """Add a gap, a row of ``gap.csv``, cut to the session."""
         start_ms = max(self.start_ms, whole(row["start_ms"]))
         end_ms = whole(row["end_ms"])
         if self.end_ms is not None:

@@ -95,7 +95,7 @@ def model_device(row: Row, appliance: str) -> dict[str, Any]:
 
 
 def source_device(source: str) -> dict[str, Any]:
-    """Return what gave readings: a strap, a cuff, a file."""
+    """Return the device of a source of readings: a strap, a cuff, a file."""
     return _device(source, "user-friendly-name", "source", source, system="source")
 
 
@@ -189,7 +189,7 @@ def quantity(value: Value, kind: VitalKind) -> dict[str, Any]:
 
 
 def expression(row: Row, device: str) -> dict[str, Any]:
-    """Return what the participant's face showed over one recording interval.
+    """Return the observation of the participant's expression over one recording interval.
 
     Args:
         row: of ``expression.csv``.
@@ -268,7 +268,7 @@ def _panel(pressures: dict[VitalKind, Row]) -> dict[str, Any]:
 def _reading(
     row: Row, rows: Sequence[Row], code: tuple[str, str, str], profile: str | None
 ) -> dict[str, Any]:
-    """Return what all observations of vital signs share."""
+    """Return the fields that all observations of vital signs share."""
     name = identity("vital", row["at_ms"], code[1], row["source"])
     flags = [
         VitalFlag(flag)
@@ -329,7 +329,7 @@ def _interpretation(value: float, kind: VitalKind) -> dict[str, Any]:
 
 
 def _range_note(row: Row) -> str:
-    """Say that a value is hardly a measurement."""
+    """Return a sentence if the value is outside the plausible range; else an empty text."""
     kind = VitalKind(str(row["kind"]))
     value = row["value"]
     low, high = kind.plausible
@@ -361,7 +361,7 @@ def _write(source: ExportSource, out: IO[bytes]) -> None:
 
 
 def _resources(source: ExportSource) -> Iterator[Resource]:
-    """Yield what the bundle holds."""
+    """Yield the resources of the bundle."""
     table = source.rows
     appliance = source.appliance
     yield from code_systems()
@@ -392,7 +392,7 @@ def _resources(source: ExportSource) -> Iterator[Resource]:
 
 
 def _reader_of(models: list[Row], row: Row) -> str | None:
-    """Return the id of the model that read a face: the last one that came into use before."""
+    """Return the id of the model that classified a face: the last one in use before it."""
     before = [model for model in models if int(model["since_ms"] or 0) <= int(row["at_ms"] or 0)]
     if before:
         return identity("model", before[-1]["sha256"])

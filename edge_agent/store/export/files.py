@@ -20,9 +20,9 @@ from edge_agent.store.export.rows import Block
 
 @contextmanager
 def new_file(path: Path) -> Iterator[IO[bytes]]:
-    """Give a file to write into.
+    """Yield a file to write into.
 
-    It gets its name when the block ends well, and is deleted when it does not. Only its owner may
+    It gets its name if the block succeeds, and is deleted if it raises. Only its owner may
     read it: it holds health data.
 
     Args:

@@ -110,7 +110,7 @@ class ExportFormat(ABC):
         """Write the file or folder."""
 
     def _check(self, choice: Choice) -> None:
-        """Refuse what can be refused before anything is read."""
+        """Check the request before anything is read."""
         if self.needs_sessions and not choice.sessions:
             raise StudyError(
                 f"The format {self.name} takes sessions only: name at least one. Nothing was "

@@ -1,4 +1,4 @@
-"""The list of the formats of an export: command line, dashboard and OpenAPI offer what stands here.
+"""The list of export formats that the command line, the dashboard and OpenAPI offer.
 
 CONTRIBUTING.md says how to add a format.
 

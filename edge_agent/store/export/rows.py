@@ -38,7 +38,7 @@ ALWAYS: Span = (0, 2**62)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was asked for.
+    """The part of the timeline that an export is asked for.
 
     Attributes:
         sessions: only what lies in these sessions; ``None`` is everything.
@@ -60,7 +60,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What that means in a database.
+    """A ``Choice`` resolved to the sessions and time ranges of one database.
 
     Attributes:
         sessions: the sessions asked for, or those that overlap the span.
@@ -87,7 +87,7 @@ class Chosen:
 
 
 def choose(connection: sqlite3.Connection, choice: Choice) -> Chosen:
-    """Find what was asked for.
+    """Resolve a ``Choice`` to the sessions and time ranges of the database.
 
     Raises:
         StudyError: there is no such session.
@@ -152,14 +152,14 @@ def cell(text: str | None) -> str:
 
 
 def guarded(text: str) -> str:
-    """Return a text behind an apostrophe where a spreadsheet would take it for a formula."""
+    """Prefix a text with an apostrophe if a spreadsheet would read it as a formula."""
     if text and text[0] in _RISKY:
         return f"'{text}"
     return text
 
 
 def recorded(text: str) -> str:
-    """Return the text that was recorded, from what a CSV reader gives for its cell."""
+    """Return the recorded text from its CSV cell, without a protective apostrophe."""
     if text.startswith("'"):
         return text[1:]
     return text
@@ -259,7 +259,7 @@ class Piece:
 
     @property
     def hour(self) -> str:
-        """What all times in it begin with, such as ``2026-09-21T14:``."""
+        """The prefix that all its times share, such as ``2026-09-21T14:``."""
         return iso_utc(self.start_ms)[:14]
 
     @property
@@ -318,7 +318,7 @@ class Pieces:
         )
 
     def _conditions(self, session: int) -> tuple[list[int], list[str | None]]:
-        """Return when the stimuli of a session began and ended, and the condition from there on."""
+        """Return the times of the condition changes in a session, and the condition after each."""
         if self._markers[0] != session:
             rows = self._connection.execute(
                 "SELECT at, CASE kind WHEN :start THEN label END FROM marker WHERE session = "
@@ -482,7 +482,7 @@ def _block(lines: list[str], until_ms: int | None = None) -> Block:
 def _run(
     connection: sqlite3.Connection, query: str, parameters: Mapping[str, str | int]
 ) -> sqlite3.Cursor:
-    """Run a query whose rows are plain tuples, which are made faster than ``sqlite3.Row``."""
+    """Run a query that returns plain tuples, which are faster than ``sqlite3.Row``."""
     cursor = connection.cursor()
     cursor.row_factory = None
     return cursor.execute(query, parameters)

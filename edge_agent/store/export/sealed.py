@@ -43,7 +43,7 @@ It asks for the passphrase.
 
 
 def check_passphrase(passphrase: str) -> None:
-    """Refuse a passphrase that somebody would guess soon: who has the file can try without end.
+    """Refuse a weak passphrase: the owner of a file can try any number of passphrases.
 
     Raises:
         StoreError: it is empty, too short, too long, or easy to guess; its text does not hold it.
@@ -91,7 +91,7 @@ def seal(plain: Path, out: Path, passphrase: str) -> None:
 
 
 def sealed_name(file: Path) -> Path:
-    """Return what a file is called when it is locked.
+    """Return the name of a file after locking.
 
     >>> sealed_name(Path("affect-edge-20260105-080000.zip")).name
     'affect-edge-20260105-080000.sealed.zip'
@@ -101,7 +101,7 @@ def sealed_name(file: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be exported.
+    """The input of an export.
 
     Attributes:
         database: the database.

@@ -17,7 +17,7 @@ _WEIGHTS = {"expression": 0.5, "unfit": 0.02, "vital": 0.36, "episode": 0.12}
 
 
 class Progress:
-    """Tells the share that is done by the times of the rows that were written.
+    """Reports the progress of an export from the times of the written rows.
 
     Args:
         connection: to read from.
@@ -39,7 +39,7 @@ class Progress:
         self._length = max(1, min(last or 0, ranges[-1][1]) - self._first)
 
     def watch(self, name: str, blocks: Iterator[Block]) -> Iterator[Block]:
-        """Pass the blocks of a file on, and tell how far they have come."""
+        """Yield the blocks of a file unchanged, and report the progress."""
         weight = _WEIGHTS.get(name, 0.0)
         for block in blocks:
             yield block
@@ -53,7 +53,7 @@ class Progress:
 
 
 class ExportSource:
-    """Gives the tables of one export, and what is told about it.
+    """Provides the tables of one export, and the facts about the export.
 
     Args:
         connection: to read from, within one transaction.
@@ -88,7 +88,7 @@ class ExportSource:
 
     @property
     def created(self) -> str:
-        """When the export was made, as ISO 8601 in UTC."""
+        """The time at which the export was made, as ISO 8601 in UTC."""
         return clock.iso_utc(self.created_ms)
 
     def blocks(self, name: str) -> Iterator[Block]:

@@ -201,7 +201,7 @@ _WIDTHS = {"datetime": 23, "string": 16}
 
 
 def _write(source: ExportSource, out: IO[bytes]) -> None:
-    """Write a sheet for each table, and one that says what the columns are.
+    """Write a sheet for each table, and one that describes the columns.
 
     Rows go through temporary files beside it, so memory does not grow with the recording; they go
     whatever happens. Times are those of UTC, as Excel knows no zones.
@@ -288,7 +288,7 @@ def _new_sheet(book: Any, styles: dict[str, Any], name: str, columns: tuple[Colu
 def _write_cell(
     sheet: Any, where: tuple[int, int], column: Column, value: Value, styles: dict[str, Any]
 ) -> None:
-    """Write one value as what it is; nothing for a missing one and for no number."""
+    """Write one value with its type; leave the cell empty for a missing value or NaN."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return
     if isinstance(value, bool):

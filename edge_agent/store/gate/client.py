@@ -103,7 +103,7 @@ class Command:
         return TypeAdapter(self._types["return"])
 
     def ask(self, gate: Path, subject: HasPath, *args: object, **named: object) -> Any:
-        """Have the gate run it; return the result.
+        """Have the gate run the command; return its result.
 
         Raises:
             StoreError: nobody answers, or what the method raises.
@@ -148,7 +148,7 @@ COMMANDS: dict[str, Command] = {}
 
 
 def command(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Let a method be called by a user who may not write the database of its object.
+    """Decorator: run a method through the gate if this user may not write the database.
 
     Example:
         >>> class Commands:
@@ -170,7 +170,7 @@ def command(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P
 
 
 def receive(line: socket.socket, within_s: float) -> bytes:
-    """Return all that the other side sends until it is done.
+    """Return all bytes that the peer sends until it closes its side.
 
     Raises:
         OSError: it was not done in time, or sent more than ``LARGEST`` bytes.
@@ -201,7 +201,7 @@ def _ask(gate: Path, question: bytes) -> bytes:
 
 
 def _connected(gate: Path) -> socket.socket:
-    """Return a connection to the gate; one that is being started anew is waited for."""
+    """Return a connection to the gate; wait while the gate is restarting."""
     until_s = clock.boot_seconds() + _CONNECT_S
     while True:
         line = socket.socket(socket.AF_UNIX)

@@ -1,4 +1,4 @@
-"""The commands with which the dashboard changes the timeline's database: all that there are.
+"""All commands with which the dashboard changes the timeline's database.
 
 Each checks its arguments and keeps to the rules of the study. What a person asks for leaves a line
 in the audit trail in the same transaction; readings of a program name it in their source, and a
@@ -76,7 +76,7 @@ R = TypeVar("R")
 
 
 def _asked(method: Callable[Concatenate[Commands, P], R]) -> Callable[Concatenate[Commands, P], R]:
-    """Make a command of a method, which nobody but an account or a token may ask for."""
+    """Decorator: make a method a command that requires an account or a token."""
 
     @functools.wraps(method)
     def checked(self: Commands, /, *args: P.args, **named: P.kwargs) -> R:
@@ -146,7 +146,7 @@ class Commands:
     def agree_to_attributes(
         self, code: str, use: AttributeUse, values: Mapping[str, str] | None, *, actor: str
     ) -> None:
-        """Record what a participant agrees to about attributes, and set them."""
+        """Record the consent of a participant to attributes, and set them."""
         agree_to_attributes(self.path, code, use, actor=actor, values=values)
 
     @_asked
@@ -180,7 +180,7 @@ class Commands:
         setting: SessionSetting,
         actor: str,
     ) -> runs.SavedRun:
-        """Open a session now with a protocol, which stands at its first screen."""
+        """Open a session now with a protocol at its first screen."""
         _check_length("Protocol", run.plan, _DOCUMENT_LENGTH)
         at = clock.now()
         made: list[runs.SavedRun] = []
@@ -199,7 +199,7 @@ class Commands:
 
     @command
     def save_protocol(self, run: int, session: int, progress: runs.Progress) -> bool:
-        """Write down where a protocol stands; return whether it goes on."""
+        """Save the state of a protocol; return whether it continues."""
         markers = (marker.at for marker in progress.markers)
         for at in (progress.at, *markers, *(report.at for report in progress.reports)):
             _check_not_ahead(at)
@@ -222,7 +222,7 @@ class Commands:
 
     @_asked
     def add_pressed_marker(self, pressed: past.PastMarker, *, actor: str) -> None:
-        """Add a marker at the time at which it was pressed; handed in again, it is added once."""
+        """Add a marker at the time at which it was pressed; a repeated request adds it once."""
         self._study.add_pressed_marker(pressed, actor=actor)
 
     @_asked
@@ -254,7 +254,7 @@ class Commands:
 
     @command
     def hand_in_readings(self, readings: Sequence[VitalReading], *, token: str) -> list[bool]:
-        """Write readings that a program handed in; return for each whether it was new."""
+        """Write readings that a program sent; return for each whether it was new."""
         _check_count(readings, _HANDED_IN_MOST)
         own = f"http:{token}"
         for reading in readings:
@@ -275,12 +275,12 @@ class Commands:
 
     @_asked
     def correct_reading(self, key: ReadingKey, value: float, *, actor: str) -> None:
-        """Give a reading that a person entered another value; what it was is kept."""
+        """Change the value of a reading that a person entered; the old value is kept."""
         correct_reading(self.path, key, value, actor=actor)
 
     @_asked
     def remove_reading(self, key: ReadingKey, *, actor: str) -> None:
-        """Remove a reading that a person entered; what it was is kept."""
+        """Remove a reading that a person entered; the old value is kept."""
         remove_reading(self.path, key, actor=actor)
 
     # ------------------------------------------------------------ camera, plan, alerts, trail
@@ -292,13 +292,13 @@ class Commands:
 
     @_asked
     def preregister(self, document: str, *, actor: str) -> Preregistration:
-        """Freeze what was decided before the data."""
+        """Freeze a preregistration."""
         _check_length("Preregistration", document, _DOCUMENT_LENGTH)
         return freeze(self.path, document, actor)
 
     @_asked
     def acknowledge_alert(self, number: int, *, actor: str) -> AlertEntry:
-        """Write who has seen an alert; the first one counts."""
+        """Record who acknowledged an alert; only the first one is stored."""
         return self._alerts.acknowledge(number, actor)
 
     @command
@@ -320,13 +320,13 @@ class Commands:
 
     @command
     def note_delivery(self, alert: int, delivery: Delivery) -> None:
-        """Write what became of a message about an alert that the dashboard raised."""
+        """Store the delivery of a message about an alert that the dashboard raised."""
         _check_length("Message", f"{delivery.target}{delivery.error}", _TEXT_LENGTH)
         self._alerts.note_delivery(alert, delivery, kind=ALERT_KIND)
 
     @command
     def note(self, actor: str, action: str, detail: str = "") -> None:
-        """Write into the trail what was done to accounts, exports and pages."""
+        """Write an audit line on an action on accounts, exports or pages."""
         _check_actor(actor)
         _check_length("Detail", detail, _TEXT_LENGTH)
         if not action.startswith(NOTED) or len(action) > _ACTOR_LENGTH:

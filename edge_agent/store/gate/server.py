@@ -1,4 +1,4 @@
-"""A socket on which the dashboard, another user, has its commands run."""
+"""A socket server that runs commands for the dashboard, which is another user."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ class _Server(socketserver.UnixStreamServer):
         super().__init__(str(address), socketserver.BaseRequestHandler)
 
     def service_actions(self) -> None:
-        """Say that it is alive, as often as is asked for; called ten times a second."""
+        """Call ``alive`` at the configured interval; the server runs this ten times a second."""
         if self.interval_s is not None and clock.boot_seconds() >= self._next_s:
             self._next_s = clock.boot_seconds() + self.interval_s
             self.alive()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Let the program wait for a place; the loop never waits."""
+        """Queue the request for a worker thread; the accept loop never waits."""
         del client_address
         self._open.add(request)
         self._pool.submit(self._serve, request)
 
     def server_close(self) -> None:
-        """End; what is being run is finished, a question that is being read is not waited for."""
+        """Stop: finish commands that are running, drop requests that are still being received."""
         super().server_close()
         for line in list(self._open):
             with suppress(OSError):
@@ -91,8 +91,8 @@ class _Server(socketserver.UnixStreamServer):
 class Gate:
     """Runs the commands of programs that may only read the database.
 
-    While it lives, it keeps a connection: the log of the database stays, without which a user who
-    may not write could not read.
+    It keeps a connection open, so that SQLite does not delete the log: without the log, a user
+    without write access could not read the database.
 
     Args:
         commands: what may be asked for, over a database of the present schema.

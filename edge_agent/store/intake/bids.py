@@ -1,12 +1,8 @@
-"""A BIDS data set.
+"""Reading the tables of a study from a BIDS data set, and placing its sessions in time.
 
-The tables of a study, read from a BIDS data set.
-
-Where the sessions of a BIDS data set lie in time.
-
-Its files count seconds from the start of a recording. When that was stands in ``acq_time`` of the
-tables of sessions or scans; where it stands nowhere, or was moved before the year 2000 so that
-nobody is known by it, whoever imports says when the first session began.
+The files count seconds from the start of a recording. The column ``acq_time`` in the tables of
+sessions or scans holds that start. If it is missing, or was moved before the year 2000 for
+anonymity, the person who imports states when the first session began.
 """
 
 from __future__ import annotations
@@ -124,7 +120,7 @@ def _needed(first_ms: int | None, place: Place) -> int:
 
 
 def _place(root: Node, subject: str, name: str) -> Place:
-    """Return a session with what the table of sessions says of it."""
+    """Return a session with its fields from the table of sessions."""
     path = f"sub-{subject}/ses-{name}" if name else f"sub-{subject}"
     table = root / f"sub-{subject}" / f"sub-{subject}_sessions.tsv"
     if name and table.is_file():
@@ -148,8 +144,8 @@ def _put_as_told(place: Place, files: Iterable[BidsFile]) -> None:
 def _put(place: Place, files: Iterable[BidsFile], start_ms: int, scans: Mapping[str, int]) -> None:
     """Place a session whose files count from the start of their own recordings.
 
-    A recording is what has the same task and run. One whose time is not told follows the one
-    before after a second.
+    Files with the same task and run are one recording. A recording without a time is placed one
+    second after the one before it.
     """
     place.start_ms = start_ms
     free_ms = start_ms
@@ -170,7 +166,7 @@ def _recording(file: BidsFile) -> str:
 
 
 def _told_start(root: Node, place: Place) -> int | None:
-    """Return when a session began, as its table or that of its scans tells it."""
+    """Return the start of a session from the table of sessions or of scans."""
     told = _time(place.told.get("acq_time", ""))
     if told is None:
         return min(_scans(root, place).values(), default=None)
@@ -207,7 +203,7 @@ def _time(text: str) -> int | None:
 
 
 def told_of(places: Iterable[Place]) -> list[str]:
-    """Return what is worth knowing of the times, in sentences."""
+    """Return notes about the times of the sessions, as sentences."""
     invented = [place for place in places if place.is_invented]
     if not invented:
         return []
@@ -271,7 +267,7 @@ class BidsSource:
         return tuple(table for table in TABLES if table in there)
 
     def columns(self, table: str) -> frozenset[str]:
-        """Return the columns of a table: of readings, whether flags are told."""
+        """Return the names of all columns in the files of a table."""
         tables = (file for file in self._files if bids_files.table_of(file) == table)
         names: set[str] = set()
         for file in tables:
@@ -311,7 +307,7 @@ class BidsSource:
         )
 
     def notes(self) -> list[str]:
-        """Return what is worth knowing, in sentences."""
+        """Return notes about the data set, as sentences."""
         notes = told_of(self._places)
         if self._overlapping:
             notes.append(
@@ -329,7 +325,7 @@ class BidsSource:
                 yield self._row(_PEOPLE, line, cells | {"participant": code}, "participant")
 
     def _attributes(self) -> Iterator[SourceRow]:
-        """Yield what the table of participants tells beside the columns of ours."""
+        """Yield attributes from the columns of the table of participants that are not ours."""
         for person in self._participants():
             for column, value in person.cells.items():
                 if value and column not in _NO_ATTRIBUTES:
@@ -424,7 +420,7 @@ class BidsSource:
             yield self._at(file, line, at_ms, about, table)
 
     def _vitals(self) -> Iterator[SourceRow]:
-        """Yield the readings of each session: as measured where there are such, else sampled."""
+        """Yield the readings of each session, or the resampled ones if it has no measured ones."""
         for session, place in self._numbers():
             as_measured = [one for one in place.files if bids_files.table_of(one.file) == "vital"]
             for placed in as_measured:
@@ -464,7 +460,7 @@ class BidsSource:
         return self._row(file.path, line, cells | {"at_ms": str(at_ms), "at": ""}, table)
 
     def _row(self, path: str, line: int | None, cells: dict[str, str], table: str) -> SourceRow:
-        """Return a row; in data sets of ours texts are given back as they were recorded."""
+        """Return a row; in our own data sets, texts are restored as they were recorded."""
         if self._is_ours:
             cells = {key: recorded(text) for key, text in cells.items()}
         return SourceRow(path, line, cells, _COUNTED.get(table, table))
@@ -485,8 +481,8 @@ def _attribute(column: str, value: str) -> tuple[str, str]:
 def _marker(cells: dict[str, str]) -> tuple[str, str]:
     """Return kind and label of an event; without a label it is none of a study.
 
-    In data sets of others an event that lasts, or whose duration nobody knows, is a stimulus; one
-    of no duration is an instant, and becomes a note.
+    In data sets of others, an event with a duration or with an unknown one is a stimulus; an event
+    of duration 0 becomes a note.
     """
     if "marker" in cells:
         return cells["marker"], cells.get("label", "")

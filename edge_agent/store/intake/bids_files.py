@@ -1,4 +1,4 @@
-"""The files of a BIDS data set: what their names say, their rows, sidecars, and readings."""
+"""The files of a BIDS data set: parsing their names, rows, sidecars and readings."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _named(node: Node, path: str, folders: tuple[Node, ...]) -> BidsFile:
 
 
 def sidecar(file: BidsFile) -> dict[str, Any]:
-    """Return what the JSON files say that hold for a file; the nearest one wins."""
+    """Return the merged JSON sidecars that apply to a file; the nearest one wins."""
     told: dict[str, Any] = {}
     for folder in file.folders:
         for node in _sorted(folder):
@@ -287,7 +287,7 @@ def number(
 
 
 def _kind(column: str, unit: str) -> VitalKind | None:
-    """Return what a column measures, by its name and unit; beats have times of their own, and no
+    """Return the kind of a column, by its name and unit; beats have times of their own, and no
     samples.
 
     A name that says nothing of a rate, as ``respiratory`` or ``pulse``, is a waveform unless the
@@ -307,7 +307,7 @@ def _kind(column: str, unit: str) -> VitalKind | None:
 
 
 def _unit(told: Any) -> str:
-    """Return the unit that a sidecar tells of a column, as we write it; empty: it tells none."""
+    """Return the unit of a column from its sidecar, in our notation; empty if it has none."""
     unit = str(told.get("Units", "")).casefold() if isinstance(told, dict) else ""
     unit = unit.replace(" ", "")
     return "/min" if re.fullmatch(r"(beats|breaths)?(/|per)min(ute)?", unit) else unit

@@ -1,6 +1,6 @@
-"""The cells of a study's rows as values, and what is told of an import.
+"""Parsing the cells of a study's rows, and the result types of an import.
 
-What cannot be understood is a ``CellError``; it becomes a problem by file, line, column and value.
+An invalid cell raises ``CellError``, which becomes a ``Problem`` with file, line, column and value.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class CellError(AffectEdgeError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a study is refused.
+    """One reason for which a study is refused.
 
     Attributes:
         file: in which file.
@@ -96,7 +96,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 
 
 def text_of(cells: Cells, column: str, default: str = "") -> str:
-    """Return a cell without blanks around it, or the default where it is empty or not there."""
+    """Return a cell stripped of blanks, or the default if it is empty or missing."""
     return cells.get(column, "").strip() or default
 
 
@@ -224,7 +224,7 @@ UNREADABLE = (
 
 @dataclass(frozen=True, slots=True)
 class StatedConsent:
-    """A consent that whoever imports states for participants of whom the files have none.
+    """A consent that the importing person states for participants whose files hold none.
 
     Attributes:
         text_version: which text they agreed to.
@@ -239,7 +239,7 @@ class StatedConsent:
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How a study is imported.
+    """The options of an import of a study.
 
     Attributes:
         purposes: which purposes a session may have here.
@@ -265,7 +265,7 @@ class ImportOptions:
 
 @dataclass(slots=True)
 class FileCount:
-    """What is in one table of a study.
+    """The number of rows in one table of a study, and how many of them are imported.
 
     Attributes:
         file: its file.
@@ -284,7 +284,7 @@ class FileCount:
 
 @dataclass(slots=True)
 class StudyImport:
-    """What became of the files of a study.
+    """The result of an import of a study.
 
     Attributes:
         source: name of the file or folder.
@@ -311,20 +311,20 @@ class StudyImport:
             self.problems.append(problem)
 
     def refuse_cell(self, row: SourceRow, error: CellError) -> None:
-        """Note what is wrong with a cell of a row."""
+        """Record an error in a cell of a row."""
         self.refuse(Problem(row.file, row.line, error.column, error.value, error.cure))
 
     def refuse_file(self, file: str, cure: str) -> None:
-        """Note what is wrong with a file."""
+        """Record an error of a file."""
         self.refuse(Problem(file, None, "", "", cure))
 
     def count(self, table: str, row: SourceRow) -> FileCount:
-        """Return the count of the table of a row, begun where there is none."""
+        """Return the count for the table of a row; create it if there is none."""
         return self.counts.setdefault(table, FileCount(row.counted_as or row.file))
 
     @property
     def as_json(self) -> Mapping[str, Any]:
-        """The same for programs."""
+        """The result as a JSON object, for programs."""
         return {
             "source": self.source,
             "imported": self.imported,

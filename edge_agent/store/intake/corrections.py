@@ -1,4 +1,4 @@
-"""Readings that a person entered: listing, correcting and removing them; what they were is kept."""
+"""Readings that a person entered: listing, correcting and removing them; old values are kept."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WHOSE = "session.id AS session, session.name AS name, participant.code AS parti
 
 @dataclass(frozen=True, slots=True)
 class ReadingKey:
-    """Which reading: no other has its time (UTC milliseconds), kind and source."""
+    """The unique key of a reading: its time (UTC milliseconds), kind and source."""
 
     at_ms: int
     kind: VitalKind
@@ -38,7 +38,7 @@ class ReadingKey:
 
 @dataclass(frozen=True, slots=True)
 class EnteredReading:
-    """A reading by hand, and whose it is.
+    """A reading entered by hand, with its session and participant.
 
     Attributes:
         key: which one.
@@ -61,7 +61,7 @@ class EnteredReading:
 
 @dataclass(frozen=True, slots=True)
 class RemovedReading:
-    """A reading by hand that was removed.
+    """A reading entered by hand that was removed.
 
     Attributes:
         key: which one.
@@ -118,7 +118,7 @@ def removed_readings(path: Path, at_most: int) -> list[RemovedReading]:
 
 
 def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) -> None:
-    """Give a reading that a person entered another value; what it was is kept.
+    """Change the value of a reading that a person entered; the old value is kept.
 
     Its flags, and those of the other pressure of the same measurement, are judged anew.
 
@@ -155,7 +155,7 @@ def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) ->
 
 
 def remove_reading(path: Path, key: ReadingKey, *, actor: str) -> None:
-    """Remove a reading that a person entered; what it was is kept beside the timeline.
+    """Remove a reading that a person entered; the old value is kept beside the timeline.
 
     Args:
         path: the database.
@@ -177,7 +177,7 @@ def remove_reading(path: Path, key: ReadingKey, *, actor: str) -> None:
 
 
 def _measurement(connection: sqlite3.Connection, key: ReadingKey) -> list[VitalReading]:
-    """Return the readings of one time and source, the one that is meant among them."""
+    """Return all readings of the time and source of a reading, itself included."""
     rows = connection.execute(
         "SELECT * FROM vital WHERE at = ? AND source = ? ORDER BY kind", (key.at_ms, key.source)
     ).fetchall()
@@ -205,7 +205,7 @@ def _note(
 def _roll_up_anew(
     connection: sqlite3.Connection, old: VitalReading, new: VitalReading | None
 ) -> None:
-    """Take a reading out of the minute, the hour and the day that count it, and put in another."""
+    """Replace a reading by another in its minute, hour and day rollups."""
     took = _share(old)
     gave = _share(new) if new is not None else dict.fromkeys(took, 0.0)
     change = {name: gave[name] - took[name] for name in took}
@@ -226,7 +226,7 @@ def _roll_up_anew(
 
 
 def _extremes(connection: sqlite3.Connection, table: str, place: Mapping[str, Any]) -> None:
-    """Set least and most to those of the rows, where these are all there still."""
+    """Set minimum and maximum from the rows, if none of them was deleted yet."""
     rows = connection.execute(
         "SELECT * FROM vital WHERE kind = :kind AND at >= :start AND at < :end", place
     ).fetchall()
@@ -240,7 +240,7 @@ def _extremes(connection: sqlite3.Connection, table: str, place: Mapping[str, An
 
 
 def _share(reading: VitalReading) -> dict[str, float]:
-    """Return what one reading adds to a rollup."""
+    """Return the sums that one reading adds to a rollup."""
     is_usable = not reading.flags & UNUSABLE
     return {
         "n": int(is_usable),

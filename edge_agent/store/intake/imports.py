@@ -1,9 +1,9 @@
-"""The imports of readings and studies: which there are, what each added, and taking one back.
+"""The imports of readings and studies: listing them, what each added, and undoing one.
 
-Taking a study back removes exactly the rows that it added. An import numbers its rows in one go, so
-the first and the last number in each table say which are its own; readings name their import. A
-number whose row was erased may be given again: people are known by when they were made, too, and
-rows of the timeline by their time.
+Undoing the import of a study removes exactly the rows that it added. An import gives its rows
+consecutive numbers, so the first and the last number in each table identify them; readings name
+their import. A number whose row was erased may be given again: participants are therefore also
+identified by the time at which they were added, and rows of the timeline by their time.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def read_numbers(connection: sqlite3.Connection) -> dict[int, Numbers]:
 
 
 def undo_study(connection: sqlite3.Connection, number: int) -> Counter[str]:
-    """Delete what an import of a study added, in a transaction of the caller.
+    """Delete the rows that an import of a study added, in a transaction of the caller.
 
     Args:
         connection: of the transaction.
@@ -134,7 +134,7 @@ def _sessions(
 
 
 def _refuse_numbers_again(number: int, numbers: Numbers, others: Mapping[int, Numbers]) -> None:
-    """Refuse where a later import got numbers of people who were erased from this one."""
+    """Refuse if a later import reuses numbers of participants erased from this one."""
     first, last = numbers["participant"]
     for other, its in others.items():
         if other > number and its["participant"][0] <= last and its["participant"][1] >= first:
@@ -196,7 +196,7 @@ def _count(
     ids: Iterable[int],
     but: tuple[int, int] | None = None,
 ) -> int:
-    """Return how many rows hang on any of some numbers, without those whose own are in a range."""
+    """Return how many rows refer to any of some numbers, without rows numbered in a range."""
     row = connection.execute(
         f"SELECT count(*) FROM {table} WHERE {column} IN (SELECT value FROM json_each(?)) AND NOT "
         "id BETWEEN ? AND ?",
@@ -242,7 +242,7 @@ class TakenReadings:
 
 
 def taken_readings(path: Path, number: int) -> list[TakenReadings]:
-    """Return what an import added, by kind and source.
+    """Return the readings that an import added, by kind and source.
 
     Raises:
         StoreError: as ``schema.connect``.
@@ -340,7 +340,7 @@ class UndoneImport:
 
     @property
     def sentences(self) -> list[str]:
-        """Sentences on what was removed and what pointed to it."""
+        """Sentences on the removed rows and the rows that referred to them."""
         counts = [f"{self.study[t]:,} {name}" for t, name in _NAMES.items() if self.study.get(t)]
         removed = ", ".join([*counts, f"{self.removed:,} readings"])
         told = [f"Import {self.id} ({self.file}) is undone: {removed} removed."]
@@ -384,7 +384,7 @@ def _imports(connection: sqlite3.Connection) -> list[Import]:
 
 
 def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
-    """Remove what an import added, and nothing else; rollups follow.
+    """Remove exactly the rows that an import added, and update the rollups.
 
     Args:
         path: the database.

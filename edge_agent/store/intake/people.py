@@ -43,7 +43,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class _Consent:
-    """A consent as the files have it; without a time there is none."""
+    """A consent from the files; without a time there is no consent."""
 
     version: str = ""
     given_ms: int | None = None
@@ -81,7 +81,7 @@ class Sessions:
         self.by_number = {one.number: one for one in self.all}
 
     def at(self, at_ms: int) -> StagedSession | None:
-        """Return the session in which a time lies; its end is outside."""
+        """Return the session that contains a time; the end of a session is exclusive."""
         place = bisect_right(self._starts, at_ms)
         if place and at_ms < self.all[place - 1].end_ms:
             return self.all[place - 1]
@@ -127,7 +127,7 @@ class People:
         return Sessions(sessions)
 
     def _each(self, table: str, take: Callable[[SourceRow], None]) -> None:
-        """Hand each row of a table to ``take``, and note what it raises."""
+        """Call ``take`` for each row of a table, and record the errors it raises."""
         for row in self._source.rows(table):
             count = self._report.count(table, row)
             count.rows += 1
@@ -191,7 +191,7 @@ class People:
         return person
 
     def _attribute(self, row: SourceRow) -> None:
-        """Stage an attribute of somebody who agreed that it is kept."""
+        """Stage an attribute of a participant who agreed to its storage."""
         code = read.needed(row.cells, "participant")
         person = self._people.get(code.casefold())
         if person is None:
@@ -275,7 +275,7 @@ class People:
             raise CellError("session", new.number, "is there twice. Give each its own.") from error
 
     def _consenting(self, new: StagedSession) -> Person:
-        """Return the participant of a session, whose consent must stand."""
+        """Return the participant of a session, who must have valid consent."""
         person = self._people.get(new.code.casefold())
         if person is None and "participant" in self._source.tables():
             raise CellError("participant", new.code, "is not in the table of participants.")

@@ -48,7 +48,7 @@ _RECORDED = ("expression", "unfit", "vital")
 
 
 def check(connection: sqlite3.Connection, options: ImportOptions, report: StudyImport) -> None:
-    """Note what keeps a staged study out of a database.
+    """Record the reasons for which a staged study cannot be merged into a database.
 
     Args:
         connection: of the database, with the staging database attached as ``staged``.
@@ -158,7 +158,7 @@ def _check_codes(
 
 
 def _check_erased(connection: sqlite3.Connection, report: StudyImport) -> None:
-    """Refuse who was erased here: an older export still holds them."""
+    """Refuse participants who were erased here: an older export may still contain them."""
     created = json.dumps(rollups.read_erased_participants(connection))
     spans = set(rollups.read_tombstones(connection))
     rows = connection.execute(
@@ -197,7 +197,7 @@ def _check_sessions(connection: sqlite3.Connection, report: StudyImport) -> None
 def _check_recorded(
     connection: sqlite3.Connection, options: ImportOptions, report: StudyImport
 ) -> None:
-    """Refuse sessions in whose time something was recorded here: it would be taken for theirs."""
+    """Refuse sessions that overlap rows recorded here: these would be assigned to them."""
     for table in _RECORDED:
         rows = connection.execute(
             f"SELECT staged.session.id, count(*) FROM staged.session JOIN main.{table} ON at >= "
@@ -232,7 +232,7 @@ def _check_readings(connection: sqlite3.Connection, report: StudyImport) -> None
 def _note_retention(
     connection: sqlite3.Connection, options: ImportOptions, report: StudyImport
 ) -> None:
-    """Say where the next maintenance would delete expressions of the study again."""
+    """Add a note if the next maintenance would delete expressions of the study."""
     if options.keep_days is None:
         return
     before_ms = clock.now().wall_ms - options.keep_days * schema.DAY_MS
@@ -254,7 +254,7 @@ def _count(connection: sqlite3.Connection, table: str) -> int:
 def import_study(
     path: Path, source: StudySource, options: ImportOptions, *, actor: str, dry_run: bool = False
 ) -> StudyImport:
-    """Import a study into a database, or only say what would become of it.
+    """Import a study into a database, or report what an import would do.
 
     Args:
         path: the database, already migrated.
@@ -321,7 +321,7 @@ def _stage(staged: Path, source: StudySource, options: ImportOptions, report: St
 
 
 def _notes(source: StudySource, report: StudyImport) -> list[str]:
-    """Return what was not taken, in sentences."""
+    """Return notes on what was not imported, as sentences."""
     notes = [
         f"{count.outside_sessions:,} of {count.rows:,} rows of {count.file} lie in no session, "
         "and are not taken."
@@ -334,7 +334,7 @@ def _notes(source: StudySource, report: StudyImport) -> list[str]:
 
 
 def opened_study(path: Path, first_ms: int | None = None) -> StudySource:
-    """Open the files of a study: a BIDS data set where there is its description, else tables.
+    """Open the files of a study: a BIDS data set if it has a description, else tables.
 
     Args:
         path: the folder or zip.

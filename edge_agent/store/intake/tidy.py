@@ -38,7 +38,7 @@ _TEXTS = {
 
 
 class StudySource(Protocol):
-    """Where the rows of a study come from.
+    """A source of the rows of a study: a folder or zip in one of the formats.
 
     Attributes:
         name: of the file or folder, without its path.
@@ -59,7 +59,7 @@ class StudySource(Protocol):
         """Return which files and columns are not read."""
 
     def notes(self) -> list[str]:
-        """Return what is worth knowing of what was read, in sentences."""
+        """Return notes about the files that were read, as sentences."""
 
 
 class TidySource:
@@ -94,7 +94,7 @@ class TidySource:
         return self._others
 
     def notes(self) -> list[str]:
-        """Return nothing: the tables say all."""
+        """Return an empty list: tidy tables need no notes."""
         return []
 
     def columns(self, table: str) -> frozenset[str]:

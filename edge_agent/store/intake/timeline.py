@@ -127,7 +127,7 @@ class TimelineRows:
     def _made(
         self, table: str, make: Callable[[SourceRow, FileCount], Values | None]
     ) -> Iterator[Values]:
-        """Yield the values of the rows that are taken; what is wrong goes to the problems."""
+        """Yield the values of accepted rows; errors are added to the problems."""
         for row in self._source.rows(table):
             count = self._report.count(table, row)
             count.rows += 1
@@ -141,7 +141,7 @@ class TimelineRows:
                 yield values
 
     def _place(self, row: SourceRow, at_ms: int, count: FileCount) -> StagedSession | None:
-        """Return the session of a row that is taken; count one that is not."""
+        """Return the session of an accepted row; count a row that is not accepted."""
         session = self._sessions.at(at_ms)
         named = read.text_of(row.cells, "session")
         if named and (session is None or str(session.number) != named):
@@ -237,7 +237,7 @@ class TimelineRows:
         return *(read.needed(row.cells, name) for name in names), read.moment(row.cells, "since_")
 
     def _vitals(self) -> None:
-        """Stage the readings; where the files know no flags, what is implausible is flagged."""
+        """Stage the readings; flag implausible ones if the files have no flags."""
         pairs = _of_each_time(self._readings(), BeatTimes().spread)
         if "flags" not in self._source.columns("vital"):
             pairs = _of_each_time(pairs, flag_near_pressures)
@@ -272,7 +272,7 @@ class TimelineRows:
 
 
 def _given(cells: Cells) -> dict[str, object]:
-    """Return the fields of a reading; its time stands in ``at``, or in ``at_ms``."""
+    """Return the fields of a reading; its time is in ``at`` or ``at_ms``."""
     given: dict[str, object] = {
         name: cells[name].strip()
         for name in ("kind", "value", "unit", "source", "flags", "device_time")
@@ -289,7 +289,7 @@ def _values_of(reading: VitalReading) -> Values:
 
 
 def _answer(cells: Cells) -> int | str:
-    """Return what was answered, as the table keeps it."""
+    """Return an answer in the form that the table stores."""
     scale = read.needed(cells, "scale")
     if scale in {"valence", "arousal"}:
         return read.bounded(cells, "value", 1, POINTS)
@@ -322,7 +322,7 @@ CREATE TABLE vital (
 
 @dataclass(frozen=True, slots=True)
 class StagedKind:
-    """What a file has of one kind from one source.
+    """The readings of one kind and source in a file: their number and time range.
 
     Attributes:
         kind, source: of which.
@@ -338,10 +338,10 @@ class StagedKind:
 
 
 class StagedReadings:
-    """Keeps readings in a database of SQLite's own, in memory as long as they are few; a context
-    manager.
+    """Stages readings in a temporary SQLite database; a context manager.
 
-    What outgrows the memory lies in a temporary file without a name, gone with the process.
+    SQLite keeps few readings in memory and more in an unnamed temporary file, which disappears with
+    the process.
 
     Attributes:
         repeated: how many readings were there before with the same kind, source, time and value.
@@ -393,7 +393,7 @@ class StagedReadings:
             ) from error
 
     def _value_of(self, reading: VitalReading) -> float | None:
-        """Return the value that is kept of a reading's kind, source and time, if there is one."""
+        """Return the staged value for a reading's kind, source and time, if there is one."""
         key = (reading.source, reading.at.wall_ms, reading.kind.value)
         row = self._connection.execute(
             "SELECT value FROM vital WHERE source = ? AND at = ? AND kind = ?", key
@@ -416,7 +416,7 @@ class StagedReadings:
         )
 
     def kinds(self) -> list[StagedKind]:
-        """Return what there is of each kind and source."""
+        """Return number and time range of the readings of each kind and source."""
         rows = self._connection.execute(
             "SELECT kind, source, count(*), min(at), max(at) FROM vital GROUP BY kind, source "
             "ORDER BY kind, source"

@@ -1,4 +1,4 @@
-"""What was read in a recorded video becomes part of the timeline: all of it, or nothing."""
+"""Import of the expressions of a recorded video into the timeline, in one transaction."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VideoRows = Sequence[ExpressionRow | RejectedFrames | Gap]
 
 @dataclass(frozen=True, slots=True)
 class VideoImport:
-    """A video and where what it shows belongs.
+    """A recorded video, with its time and its session.
 
     Attributes:
         start_ms: when the recording began, UTC milliseconds.
@@ -42,11 +42,13 @@ class VideoImport:
 
 
 class _LookedAtError(Exception):
-    """Takes back what a look has written."""
+    """Rolls back the transaction of ``check_video``."""
 
 
 def check_video(path: Path, new: VideoImport, *, purposes: Collection[Purpose], actor: str) -> None:
-    """Try everything but the rows, and take it back: before hours are spent on reading a video.
+    """Check that a video can be imported, before hours are spent on analysing it.
+
+    Everything except the rows is written and rolled back.
 
     Raises:
         StudyError: as `store_video`.

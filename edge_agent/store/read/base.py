@@ -1,4 +1,4 @@
-"""Answers of the reader as frozen values, and what every reader has: a connection for a question.
+"""The result types of the reader, and the base class of readers: one connection per query.
 
 Times are UTC epoch milliseconds.
 """
@@ -23,7 +23,7 @@ Row = dict[str, str | int | float | None]
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """How the expression of the primary face went, in buckets of equal length.
+    """The expressions of the primary face over time, in buckets of equal length.
 
     A bucket without rows holds ``None``.
 
@@ -57,7 +57,7 @@ class Trend:
 
 @dataclass(frozen=True, slots=True)
 class VitalTrend:
-    """How readings of one kind went, in buckets of equal length.
+    """The readings of one kind over time, in buckets of equal length.
 
     A bucket without usable readings holds ``None``.
 
@@ -123,7 +123,7 @@ class ConditionInterval:
 
 @dataclass(frozen=True, slots=True)
 class RecordedGap:
-    """An interval in which a source did not speak, and why."""
+    """An interval in which a source sent nothing, with the reason."""
 
     source: str
     start_ms: int
@@ -133,9 +133,9 @@ class RecordedGap:
 
 @dataclass(frozen=True, slots=True)
 class FaceFrames:
-    """How many frames of the participant's face were read in a range.
+    """The number of frames in a range in which the participant's face was read.
 
-    The others are counted by reason.
+    Frames in which it was seen but not read are counted by reason.
 
     Attributes:
         read: frames that went into the recorded means.
@@ -180,7 +180,7 @@ class StateReading:
 
 @dataclass(frozen=True, slots=True)
 class MatchCounts:
-    """What became of the readings that were to be matched to an observed emotion.
+    """The number of readings that could be matched to an observed emotion, and that could not.
 
     Attributes:
         matched: one emotion held the declared share of the window.
@@ -200,7 +200,7 @@ def flags_of(text: str) -> frozenset[VitalFlag]:
 
 
 class DatabaseReader:
-    """Opens a read-only connection for each question; safe to share between threads.
+    """Opens a read-only connection for each query; safe to share between threads.
 
     Every method of a reader raises ``StoreError`` when the database is missing, foreign, of another
     version, locked or not permitted.
@@ -217,7 +217,7 @@ class DatabaseReader:
 
     @contextmanager
     def at_one_moment(self) -> Iterator[None]:
-        """Answer what this thread asks within the block from one connection.
+        """Answer all queries of this thread within the block from one connection.
 
         All answers are of the same moment of the database, which is opened once: each opening reads
         its whole schema, 1 to 2 ms of a server's processor.
@@ -233,7 +233,7 @@ class DatabaseReader:
     def connect(self) -> AbstractContextManager[sqlite3.Connection]:
         """Open a read-only connection, for modules that bring their own SQL.
 
-        They are those of this room and of the rooms above it.
+        These are modules of this package and of the packages above it.
         """
         shared = self._shared()
         if shared is not None:

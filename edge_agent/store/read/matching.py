@@ -1,4 +1,4 @@
-"""Which emotion was observed before a vital reading. Pure."""
+"""Match vital readings to the emotion that was observed before them. Pure functions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_SHARE = 0.6
 UNMATCHED = "unmatched"
 AMBIGUOUS = "ambiguous"
 OBSERVED = (*(emotion.value for emotion in EMOTIONS), AMBIGUOUS, UNMATCHED)
-"""What can have been observed before a reading: an emotion; none that held the share; no face."""
+"""The possible results: an emotion, ambiguous (none held the share), unmatched (no face)."""
 
 UNCERTAIN_CATEGORY = len(EMOTIONS)
 """The category of a row whose label was uncertain; the others are places in ``EMOTIONS``."""
@@ -33,7 +33,7 @@ _UNMATCHED = OBSERVED.index(UNMATCHED)
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """How readings are matched to what was observed before them.
+    """The parameters by which readings are matched to the emotion observed before them.
 
     Attributes:
         window_s: length of the window in seconds, above 0.
@@ -69,22 +69,22 @@ class Matching:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What was observed in the window that ends at an instant, for every instant.
+    """The observed emotion as a step function of time.
 
-    It changes in steps.
+    Its value at an instant is the emotion observed in the window that ends there.
 
     Attributes:
         starts_ms: when each step begins, rising; it lasts to the next one, the last for ever.
-        states: what was observed then, a place in ``OBSERVED``. Before the first step nothing was.
+        states: what was observed then, an index into ``OBSERVED``; unmatched before the first.
     """
 
     starts_ms: Integers
     states: Integers
 
     def at(self, instants_ms: Integers) -> Integers:
-        """Return what was observed in the windows that end at these instants.
+        """Return the observed emotions in the windows that end at these instants.
 
-        The values are places in ``OBSERVED``.
+        The values are indexes into ``OBSERVED``.
         """
         if not len(self.starts_ms):
             return np.full(len(instants_ms), _UNMATCHED)
@@ -92,32 +92,32 @@ class Steps:
         return np.where(places < 0, _UNMATCHED, self.states[places])
 
     def later(self, by_ms: int) -> Steps:
-        """Return the same steps, each later by a lag.
+        """Return the steps shifted later by a lag.
 
-        They count for a reading that follows the face by this lag.
+        They apply to a kind of reading that follows the face by this lag.
         """
         return Steps(self.starts_ms + by_ms, self.states)
 
 
 @dataclass(frozen=True, slots=True)
 class FaceLabels:
-    """What the participant's face showed in one session, row by row.
+    """The labels of the participant's face in one session, row by row.
 
     Attributes:
         at_ms: times of the rows, rising.
-        categories: what each showed: a place in ``EMOTIONS``, or ``UNCERTAIN_CATEGORY``.
+        categories: label of each row: an index into ``EMOTIONS``, or ``UNCERTAIN_CATEGORY``.
     """
 
     at_ms: Integers
     categories: Integers
 
     def steps(self, window_ms: int, share: float) -> Steps:
-        """Return what was observed in the window that ends at each instant.
+        """Return the observed emotion as a step function of time.
 
         The window of an instant t holds its rows in (t − window, t].
 
-        The emotion that holds at least ``share`` of them, uncertain ones counted, was observed; see
-        ``dominant``.
+        The observed emotion is the one that holds at least ``share`` of them, uncertain rows
+        included in the total; see ``dominant``.
         """
         # Rows enter the window when they come and leave it a window later: in between nothing
         # changes.
@@ -157,13 +157,13 @@ class FaceLabels:
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """How far windows hold more than one state.
+    """How many windows contain a second emotion beside the observed one.
 
     Attributes:
-        windows: those in which one emotion was observed, one ending at each row.
-        mixed: how many of them another emotion holds a fifth of, or more.
-        stretch_ms: half of the time was spent in stretches of one emotion no longer than this; 0
-            where no emotion was seen.
+        windows: number of windows in which one emotion was observed; one window ends at each row.
+        mixed: number of these in which a second emotion holds a fifth of the rows or more.
+        stretch_ms: time-weighted median length of the stretches of one emotion; 0 where no emotion
+            was seen.
         window_ms: length of a window.
     """
 
@@ -174,7 +174,7 @@ class Mixture:
 
 
 def mixture(shown: Iterable[FaceLabels], window_ms: int, share: float) -> Mixture:
-    """Return how far the windows of all sessions hold more than one state.
+    """Count the windows of all sessions that contain a second emotion.
 
     Args:
         shown: what the faces showed, by session.
@@ -198,9 +198,9 @@ def mixture(shown: Iterable[FaceLabels], window_ms: int, share: float) -> Mixtur
 
 
 def dominant(held: Counts | Integers, share: float) -> Integers:
-    """Tell which emotion was observed, from how many rows each category holds.
+    """Return the observed emotion of each span from the number of rows of each category.
 
-    The one place that decides.
+    No other function decides this.
 
     Args:
         held: a line for each category, the uncertain rows last; a column for each span of time.

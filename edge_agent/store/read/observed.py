@@ -53,12 +53,12 @@ _PART = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class ObservedSums:
-    """What readings come to when they are matched to the emotion before them in one way.
+    """The sums of readings by observed emotion, for one way of matching.
 
     Attributes:
         sums: session, observed emotion, and the sums of the readings of one kind and source with
             the same flags.
-        counts: what became of the readings.
+        counts: how many readings were matched and not matched.
     """
 
     sums: tuple[tuple[int, str, ReadingSum], ...]
@@ -188,7 +188,7 @@ def match(
 def _spans(
     session: Session, steps: Sequence[Steps]
 ) -> tuple[list[tuple[int, int, int]], list[tuple[int, ...]]]:
-    """Cut a session where any of the steps changes.
+    """Cut a session into spans at every change of any of the step functions.
 
     Returns:
         The spans with their start, end and the number of what was observed, and by that number what
@@ -210,7 +210,7 @@ def _spans(
 
 
 def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) -> ObservedSums:
-    """Put the parts together that share session, kind, flags, source and state.
+    """Merge the parts that share session, kind, flags, source and state.
 
     Args:
         groups: session, kind, flags and source by number.
@@ -251,7 +251,7 @@ _INTERVALS = (
 
 @dataclass(frozen=True, slots=True)
 class StateSpan:
-    """A time of one state in a session; ``state`` is a label or an observed emotion."""
+    """A span of one state in a session; ``state`` is a label or an observed emotion."""
 
     session: Session
     state: str
@@ -284,13 +284,13 @@ class Beats:
     source: str = ""
 
     def flagged(self, flag: VitalFlag) -> npt.NDArray[np.bool_]:
-        """Tell of each interval whether it has a flag."""
+        """Return for each interval whether it has the flag."""
         having = {text: flag in flags_of(text) for text in set(self.flags)}
         return np.array([having[text] for text in self.flags], dtype=np.bool_)
 
 
 def spans_observed(session: Session, shown: FaceLabels, by: Matching) -> Iterator[StateSpan]:
-    """Yield the times of a session before whose readings of beats one emotion was observed."""
+    """Yield the spans of a session in which RR intervals match one observed emotion."""
     steps = shown.steps(by.window_ms, by.share).later(by.lag_ms(VitalKind.RR_INTERVAL))
     end = FOREVER_MS if session.end_ms is None else session.end_ms
     starts = [*steps.starts_ms.tolist(), end]
@@ -300,9 +300,9 @@ def spans_observed(session: Session, shown: FaceLabels, by: Matching) -> Iterato
 
 
 def read_beats(connection: sqlite3.Connection, spans: Iterable[StateSpan]) -> Iterator[Beats]:
-    """Yield the intervals between beats of each span that has any, of each source alone.
+    """Yield the RR intervals of each span that has any, separately for each source.
 
-    Two sensors that feel the same beats would give each of them twice.
+    Two sensors record the same beats, so joining them would count each beat twice.
 
     Args:
         connection: to read from.
@@ -326,7 +326,7 @@ def _cut(
     flags: tuple[str, ...],
     source: str,
 ) -> Iterator[Beats]:
-    """Yield of the intervals of a session those of one source that lie in each span."""
+    """Yield the RR intervals of one source that lie in each span."""
     for span in spans:
         first, last = np.searchsorted(at, (span.start_ms, span.end_ms)).tolist()
         if first < last:

@@ -33,9 +33,9 @@ SILENCE_MS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What a session must reach to be fit for analysis.
+    """The thresholds that a session must reach to be fit for analysis.
 
-    Ours: set by judgement, stated so that they can be argued with.
+    We chose the values by judgement and state them so that they can be challenged.
 
     Attributes:
         face_share: least share of the condition time in which the participant's face was read.
@@ -60,7 +60,7 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class ConditionQuality:
-    """What was recorded under a condition.
+    """The data recorded under one condition, for the quality report.
 
     Attributes:
         label: of the condition.
@@ -128,10 +128,10 @@ class ClockEvent:
 
 @dataclass(frozen=True, slots=True)
 class FrameRate:
-    """How many frames of the participant's face were seen.
+    """The frame rate at which the participant's face was seen.
 
     Attributes:
-        median_per_s: in a second, the median over the recorded intervals.
+        median_per_s: frames per second, the median over the recorded intervals.
         slow_share: share of the intervals with less than half of that: frames were dropped, or the
             face was missed.
     """
@@ -141,7 +141,7 @@ class FrameRate:
 
 
 class Level(StrEnum):
-    """What a check says."""
+    """The result level of a check."""
 
     GOOD = "good"
     CARE = "care"
@@ -150,7 +150,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """One check of a session's quality.
 
     Attributes:
         name: of the check.
@@ -168,7 +168,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the timeline holds of a session.
+    """The recorded data of a session: the input of ``measure``.
 
     Attributes:
         session: the session.
@@ -179,7 +179,7 @@ class Recorded:
         lost_s: seconds in which that face was seen but never fit for reading, by reason.
         counts: for each recorded interval its length in milliseconds and its frames of that face.
         readings: in order of time; the state is the condition.
-        matches: for each kind what became of the readings that were matched to an observed emotion.
+        matches: for each kind how many readings were matched to an observed emotion, and were not.
         gaps: that overlap the session.
         clock: what happened to the clock.
         synchronised: whether the network had set the clock all the time; ``None`` where that is not
@@ -202,7 +202,7 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What was counted in a session.
+    """The figures of a session: the output of ``measure``.
 
     ``face_share`` is ``None`` for a session without length, the rest as recorded.
     """
@@ -246,7 +246,7 @@ class SessionQuality:
 
 
 def measure(recorded: Recorded) -> Measures:
-    """Count what was recorded of a session."""
+    """Compute the figures of a session from its recorded data."""
     start_ms = recorded.session.start_ms
     end_ms = recorded.end_ms
     held = [
@@ -268,7 +268,7 @@ def measure(recorded: Recorded) -> Measures:
 
 
 def share_covered(spans: Sequence[Span], covered: Iterable[Span]) -> float | None:
-    """Return which share of the spans asked about is covered by others.
+    """Return the share of ``spans`` that ``covered`` covers.
 
     ``None`` when they have no length.
     """
@@ -283,7 +283,7 @@ def share_covered(spans: Sequence[Span], covered: Iterable[Span]) -> float | Non
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
-    """Return the same time as spans that do not overlap."""
+    """Merge overlapping spans."""
     merged: list[Span] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:
@@ -391,7 +391,7 @@ def read_lost_seconds(
 def read_clock(
     connection: sqlite3.Connection, start_ms: int, end_ms: int
 ) -> tuple[tuple[ClockEvent, ...], bool | None]:
-    """Return what happened to the clock, and whether the network had set it all the time.
+    """Return the clock's jumps and restarts, and whether it was synchronised all the time.
 
     ``None``: it is not known.
     """
@@ -408,10 +408,10 @@ def read_clock(
 
 
 def _event(last: sqlite3.Row, row: sqlite3.Row, start_ms: int) -> ClockEvent | None:
-    """Return what a row of ``boot`` says happened.
+    """Return the clock event that a row of ``boot`` describes.
 
-    An agent that came late to a running machine is no event. Neither is a clock that was set when
-    rows of before were moved by as much.
+    An agent that started on a running machine is no event. Neither is a clock step by which the
+    earlier rows were moved, too.
     """
     if row["boot_id"] == last["boot_id"]:
         jump_ms = row["wall_minus_boot_ms"] - last["wall_minus_boot_ms"]

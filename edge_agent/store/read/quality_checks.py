@@ -128,7 +128,7 @@ def _face(measures: Measures, bars: Thresholds) -> Check:
 
 
 def _cure_of_face(measures: Measures) -> str:
-    """Name what took most of the time."""
+    """Return advice on the most frequent reason for which the face was not read."""
     lost: Counter[str] = Counter(
         {reason: round(seconds) for reason, seconds in measures.lost_s.items()}
     )
@@ -309,14 +309,14 @@ def _frames(measures: Measures, bars: Thresholds) -> Check:
 
 
 def _check(name: str, needs_care: bool, message: Message, cure: str) -> Check:
-    """Return a check that asks for care, with its cure, or that all is well."""
+    """Return a check with level ``care`` and its cure, or with level ``good``."""
     if needs_care:
         return Check(name, Level.CARE, message, cure)
     return Check(name, Level.GOOD, message)
 
 
 def _message(text: str) -> Message:
-    """Return a name as something that is said in the language of the reader."""
+    """Return a name as a translatable message."""
     if isinstance(text, Message):
         return text
     return Message(text)

@@ -1,6 +1,6 @@
-"""The reader of a database beside a running agent, and short looks at the whole.
+"""The reader of a database beside a running agent, and short queries about the whole database.
 
-These are consents, models in use, how much lies in each session, and all vital readings.
+These return consents, models in use, row counts of each session, and all vital readings.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from edge_agent.store.write.timeline import ModelUse
 class Reader(TimelineReader, StateReader):
     """Answers every question about the database: timeline, sessions, and readings by state.
 
-    Whoever asks about one of them only can take that reader alone.
+    A caller that needs only one of these can use that base class alone.
 
     Example:
         >>> reader = Reader(Path("/var/lib/affect-edge/affect-edge.db"))
@@ -36,7 +36,7 @@ class Reader(TimelineReader, StateReader):
 
 
 class RangeReader(Reader):
-    """Answers about the sessions and stimuli of a range; what lies across its ends is cut there.
+    """Answers queries about the sessions and stimuli of a range, cut to the range.
 
     Args:
         path: the database.
@@ -97,7 +97,7 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class SessionCounts:
-    """How many rows of each kind lie in a session."""
+    """The number of expressions, vitals and markers in a session."""
 
     expressions: int
     vitals: int

@@ -56,7 +56,7 @@ _NEUTRAL = EMOTIONS.index(Emotion.NEUTRAL)
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What a participant's neutral face makes the classifier over-read.
+    """The bias of the classifier on a participant's neutral face, measured in a calibration.
 
     Attributes:
         session: in which the calibration lies, and for which it holds.
@@ -73,7 +73,7 @@ class Baseline:
     shift: tuple[float, ...]
 
     def corrected(self, expression: Expression) -> Expression:
-        """Return an expression without what the neutral face over-reads.
+        """Return an expression corrected for the bias on the neutral face.
 
         Its probabilities sum to 1.
         """
@@ -87,7 +87,7 @@ class Baseline:
 
 
 def neutral_shift(rows: Sequence[Expression]) -> tuple[float, ...]:
-    """Return s of each category from the rows of a calibration.
+    """Return the shift s of each category, computed from the rows of a calibration.
 
     Args:
         rows: mean raw probabilities of the participant's neutral face.
@@ -107,7 +107,7 @@ def neutral_shift(rows: Sequence[Expression]) -> tuple[float, ...]:
 
 
 def _log_odds(probabilities: Sequence[float], index: int) -> float:
-    """Return ln(p / p_neutral), with what stands for a recorded 0."""
+    """Return ln(p / p_neutral), with a small constant in place of a recorded 0."""
     return math.log(
         max(probabilities[index], _LEAST_PROBABILITY)
         / max(probabilities[_NEUTRAL], _LEAST_PROBABILITY)
@@ -177,7 +177,7 @@ class MeanReading:
 
 @dataclass(frozen=True, slots=True)
 class Resting:
-    """What a participant's vitals are at rest.
+    """The mean vitals of a participant at rest.
 
     Attributes:
         start_ms: of the time that it is taken from.

@@ -28,7 +28,7 @@ from edge_agent.store.study.people import select_attributes
 
 
 class StateReader(study.SessionReader):
-    """Answers questions about readings by the participant's state: what tests are made of.
+    """Answers queries about readings by the participant's state; the tests are computed from these.
 
     A state is the condition that was open, or the emotion that was observed before the reading.
 
@@ -113,7 +113,7 @@ class StateReader(study.SessionReader):
     ) -> list[observed.ObservedSums]:
         """Return the sums of readings by the observed emotion, for each way of matching.
 
-        What means are made of, as ``vital_sums`` is for stimuli; arguments as in
+        Means are computed from them, as from ``vital_sums`` for stimuli; arguments as in
         ``observed.sum_observed``.
         """
         with self.connect() as connection:
@@ -165,7 +165,7 @@ class StateReader(study.SessionReader):
             ]
 
     def attributes(self) -> dict[str, dict[str, str]]:
-        """Return the attributes of each participant whose consent allows that they are used."""
+        """Return the attributes of each participant whose consent allows their use."""
         with self.connect() as connection:
             return select_attributes(connection)
 
@@ -189,7 +189,7 @@ class StateReader(study.SessionReader):
             ]
 
     def beats(self, spans: Iterable[observed.StateSpan]) -> list[observed.Beats]:
-        """Return the intervals between beats in the given times of one state.
+        """Return the RR intervals in the given spans of one state.
 
         A time without any is left out.
         """

@@ -1,4 +1,4 @@
-"""What was measured, seen and said in each stimulus of a study.
+"""The readings, expressions and self-reports in each stimulus of a study.
 
 The database sums the many readings.
 """
@@ -16,7 +16,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import Integers, Reals
 
 FOREVER_MS = 2**62
-"""The end of what still goes on."""
+"""The end time of a session or stimulus that is still open."""
 
 
 SUMS_IN_SPANS = """
@@ -28,7 +28,7 @@ SUMS_IN_SPANS = """
     CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
     WHERE kind IN ({kinds}) GROUP BY number, kind, flags, source"""
 """The sums of the readings in numbered spans of time, by kind, flags and source; ``kinds`` are
-marks.
+placeholders.
 """
 
 
@@ -215,7 +215,7 @@ def _summed(
 
 
 def _pieces(stimulus: Stimulus, starts: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the pieces of a stimulus that begin so long after it began; some may be empty."""
+    """Return the pieces of a stimulus, cut at offsets from its start; some may be empty."""
     began = stimulus.start_ms if stimulus.began_ms is None else stimulus.began_ms
     edges = [min(max(began + start, stimulus.start_ms), stimulus.end_ms) for start in starts]
     return list(zip(edges, [*edges[1:], stimulus.end_ms], strict=True))

@@ -73,7 +73,7 @@ def select_session_readings(
 
 
 class SessionReader(DatabaseReader):
-    """Answers questions about sessions and what was marked in them.
+    """Answers queries about sessions and their markers.
 
     Ranges are half-open, ``start_ms`` ≤ time < ``end_ms``, in UTC epoch milliseconds.
 
@@ -126,7 +126,7 @@ class SessionReader(DatabaseReader):
         return [one for one in overlapping if one.session == session.id]
 
     def baseline(self, session: int) -> Baseline | None:
-        """Return what the participant's neutral face makes the classifier over-read.
+        """Return the bias of the classifier on the participant's neutral face.
 
         It comes from the session's last baseline marker; ``None`` when it has none. Nothing
         recorded is changed.
@@ -223,7 +223,7 @@ _NEAR_MS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a participant said of themselves at one time.
+    """The self-reports that a participant gave at one time.
 
     Attributes:
         at_ms: of the first answer.
@@ -238,7 +238,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """What is noted about a session.
+    """The record of a session: consent, protocol, operator and self-reports.
 
     Attributes:
         consent: version of the text that was agreed to when it began; ``None``: none is kept.
@@ -254,7 +254,7 @@ class SessionRecord:
 
 
 def read_record(connection: sqlite3.Connection, session: Session) -> SessionRecord:
-    """Return what is noted about a session, inside a transaction of the caller."""
+    """Return the record of a session, inside a transaction of the caller."""
     consent = connection.execute(
         "SELECT text_version FROM consent JOIN participant ON participant.id = participant WHERE "
         "code = ? AND given <= ? ORDER BY given DESC, consent.id DESC LIMIT 1",
@@ -315,7 +315,7 @@ class Recruited:
 
 @dataclass(frozen=True, slots=True)
 class ReadingCount:
-    """How many readings of one vital with the same flags a session has."""
+    """The number of readings of one vital in a session that have the same flags."""
 
     session: int
     kind: VitalKind

@@ -30,7 +30,7 @@ _BELIEVED = {
 
 
 class TimelineReader(base.DatabaseReader):
-    """Answers questions about what was recorded when, whoever took part.
+    """Answers queries about the timeline by time range, independent of participant.
 
     Ranges are half-open, ``start_ms`` ≤ time < ``end_ms``, in UTC epoch milliseconds.
 
@@ -57,7 +57,7 @@ class TimelineReader(base.DatabaseReader):
     def vital_trend(
         self, kind: VitalKind, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS
     ) -> base.VitalTrend:
-        """Return mean, least, most and number of readings over a range, as ``trend`` does.
+        """Return mean, minimum, maximum and number of readings of a kind, in buckets of a range.
 
         Raises:
             ValueError: the range is empty or ``buckets`` is not positive.
@@ -66,7 +66,7 @@ class TimelineReader(base.DatabaseReader):
             return read_vital_trend(connection, kind, start_ms, end_ms, buckets)
 
     def latest_vitals(self) -> dict[VitalKind, VitalReading]:
-        """Return the newest reading of each kind, but none whose time is still to come."""
+        """Return the newest reading of each kind, ignoring times in the future."""
         with self.connect() as connection:
             latest = (_latest_vital(connection, kind) for kind in VitalKind)
             return {vital.kind: vital for vital in latest if vital is not None}
@@ -173,7 +173,7 @@ class TimelineReader(base.DatabaseReader):
             }
 
     def recorded_kinds(self) -> frozenset[VitalKind]:
-        """Return the kinds of reading of which there is any.
+        """Return the kinds of vital that have readings.
 
         From the rollup, whose index begins with the kind.
         """
@@ -195,7 +195,7 @@ class TimelineReader(base.DatabaseReader):
 
 
 def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReading | None:
-    """Find the newest reading of a kind by way of the rollups, whose index begins with the kind."""
+    """Find the newest reading of a kind through the rollups, which are indexed by kind."""
     now_ms = clock.now().wall_ms
     before_ms = 2**53
     row = None
@@ -237,7 +237,8 @@ def _emotion(text: str | None) -> Emotion | None:
 def _episodes() -> str:
     """Return the query of the view ``episode``, for a span alone.
 
-    The span is put in before the window functions run, else they would go over the whole timeline.
+    The span is applied before the window functions, which would otherwise run over the whole
+    timeline.
     """
     begin = "CREATE VIEW episode AS"
     (view,) = (statement for statement in statements_of("views.sql") if begin in statement)

@@ -44,7 +44,7 @@ class Recorded:
     which: str
 
     def rollup(self, resolution: str) -> str:
-        """Return what to read a rollup from, as SQL that ends in ``WHERE …``.
+        """Return the SQL source of a rollup, ending in ``WHERE …``.
 
         Hours are read together with the days, in which there are other hours.
         """
@@ -83,7 +83,7 @@ class Recorded:
     def resolution_read(
         self, connection: sqlite3.Connection, resolution: str, span: Mapping[str, int]
     ) -> str:
-        """Return ``day`` where hours were asked for and some of them are kept as days only."""
+        """Return ``day`` if hours were requested and some of them exist only as days."""
         if resolution == "hour" and not self.is_whole(connection, resolution, span):
             return "day"
         return resolution

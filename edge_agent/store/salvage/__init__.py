@@ -1,4 +1,4 @@
-"""A damaged or lost database: it is set aside, and what is readable goes into a new one.
+"""Salvage of a damaged or lost database: set it aside, and copy its readable rows into a new one.
 
 SQLite refuses a table at its first bad page. Its shell can do better with ``.recover``, but Debian
 12 builds ``sqlite3`` without it. Here the damaged file is read page by page without SQLite; of 30

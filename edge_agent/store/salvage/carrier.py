@@ -43,9 +43,9 @@ SPARE_BYTES = 300_000_000
 
 
 class Carrier(Worker):
-    """Carries the timeline over in portions; after a restart it goes on where it was.
+    """Carries the timeline over in portions, and continues where it stopped after a restart.
 
-    It never ends the agent: what fails is tried again later.
+    Its errors never stop the agent: a failed portion is retried later.
 
     Args:
         rescue: tells when there is something to do.
@@ -83,7 +83,7 @@ class Carrier(Worker):
         self._rescue.changed.set()
 
     def sentence(self) -> str | None:
-        """Return what was damaged, lost and salvaged, for people; ``None``: nothing was.
+        """Return a sentence on damaged, lost and salvaged rows; ``None`` without a salvage.
 
         It ends with the file: once somebody has taken care of it and deleted it.
         """
@@ -141,7 +141,7 @@ class Carrier(Worker):
 
     @contextmanager
     def _changing(self, salvage: Salvage) -> Iterator[sqlite3.Connection]:
-        """Hold a transaction at whose end a salvage is remembered as it is then.
+        """Open a transaction that stores the progress of a salvage when it ends.
 
         Raises:
             _OtherDatabaseError: the database was rescued meanwhile, and knows more or less of it.

@@ -1,4 +1,4 @@
-"""The tables of a damaged database, and the way of their rows into a new one.
+"""The tables of a damaged database, and copying their rows into a new one.
 
 The tables are those that the damaged file lists, else as ``schema.sql`` makes them. What the new
 database refuses is set aside, not lost.
@@ -25,13 +25,13 @@ _LIKE_THE_AUDIT = "set_aside"  # its rows cannot be told from those of the audit
 
 
 class Source:
-    """What can be read of a damaged database.
+    """The readable rows of a damaged database.
 
     Args:
         pages: of the file and its log.
 
     Attributes:
-        damage: so far.
+        damage: what could not be read so far.
     """
 
     def __init__(self, pages: Pages) -> None:
@@ -43,7 +43,7 @@ class Source:
             self._adopt_strays()
 
     def _adopt_strays(self) -> None:
-        """Find the tables of pages that only the log has, by what their rows look like."""
+        """Assign pages that only the log contains to tables, by the shape of their rows."""
         reached = {number for table in self.tables for number in self.pages_of(table)}
         self.damage.forget()
         for number in self._pages.strays:
@@ -106,7 +106,7 @@ def _table_of(pages: Pages, number: int) -> tuple[str, Layout] | None:
 
 
 def _layouts(pages: Pages) -> dict[str, Layout]:
-    """Return the tables: those of the file's own list, and the others where we would put them."""
+    """Return the tables in the file's schema; for missing ones, the most likely layout."""
     own = {table.name: table for table in _own_list(pages)}
     layouts = _right_ones(pages, own.values())
     if set(own) >= {table.name for table in expected_tables()} and len(layouts) == len(own):
@@ -129,7 +129,7 @@ def _own_list(pages: Pages) -> Iterator[StoredTable]:
 
 
 def _likeliest(pages: Pages, own: Mapping[str, StoredTable]) -> dict[str, Layout]:
-    """Return the layouts, of a new file or a rewritten one, that agree best with what is there."""
+    """Return the layouts, of a new or a rewritten file, that match the file best."""
     best: dict[str, Layout] = {}
     most = -1
     for rewritten in (False, True):
@@ -214,12 +214,12 @@ class Table:
 
     @property
     def is_sum(self) -> bool:
-        """Whether its rows add up what others hold: two for one time are added."""
+        """Whether the table is a rollup: two rows for the same time are added."""
         return self.name.endswith(_SUMS)
 
     @property
     def number(self) -> str | None:
-        """The column that only numbers the rows, of a table of the timeline."""
+        """The surrogate key of a table of the timeline; ``None`` where the key has a meaning."""
         return "id" if self.name in LARGE and self.key == ("id",) else None
 
     def fitting(self, row: Mapping[str, Value]) -> dict[str, Value]:
@@ -339,10 +339,10 @@ class Copying:
         self._write(self._tables[name], self._not_erased(self._source.rows_on(name, number)))
 
     def before_loss(self, earlier: Source, numbers: Iterable[int]) -> None:
-        """Carry over rows of the timeline that only an earlier state of some pages has.
+        """Carry over rows of the timeline that are found only in an earlier version of some pages.
 
-        Where a page is divided, the log has one half of its rows in the old page and the other in a
-        new one. If that one is lost, its rows are still in the page as it was.
+        When SQLite splits a page, half of its rows stay and the other half go into a new page. If
+        the new page is lost, its rows are still in the earlier version of the old page.
 
         Args:
             earlier: the database up to the first page that is lost in its log.
@@ -403,7 +403,7 @@ class Copying:
         self.rows[table.name] += 1
 
     def _is_there(self, table: Table, row: Mapping[str, Value]) -> bool:
-        """Tell whether the same row is there: one page may be met twice in a damaged file."""
+        """Tell whether the row was copied already: a damaged file may refer to a page twice."""
         same = " AND ".join(f"{name} IS ?" for name in row)
         try:
             rows = self._target.execute(
@@ -419,7 +419,7 @@ class Copying:
         set_aside(self._target, at if isinstance(at, int) else None, table.name, row, reason)
 
     def _adopt_orphans(self) -> None:
-        """Give rows whose participant could not be read a participant again.
+        """Create a participant for rows whose participant could not be read.
 
         Rows whose session could not be read are set aside.
         """
@@ -438,7 +438,7 @@ class Copying:
             self._target.execute(f"DELETE {of_none}")
 
     def _continue_numbers(self) -> None:
-        """Let the numbers of messages go on where they were."""
+        """Continue the sequence numbers of messages where they ended."""
         last = [
             row["seq"]
             for row in self._source.rows("sqlite_sequence")

@@ -54,7 +54,7 @@ class Log:
 
 
 def log_beside(path: Path) -> Path:
-    """Return where the log of a database lies."""
+    """Return the path of the log of a database."""
     return path.with_name(f"{path.name}-wal")
 
 
@@ -163,7 +163,7 @@ _CHILD = 5
 
 
 class PageError(Exception):
-    """A page, or a part of it, is not what it has to be."""
+    """A database page, or a part of it, is invalid."""
 
 
 class Pages:
@@ -216,18 +216,18 @@ class Pages:
 
     @property
     def strays(self) -> tuple[int, ...]:
-        """Pages of the log, where the file is too short to tell what they belong to."""
+        """Pages of the log whose table is unknown, because the file is truncated."""
         return tuple(sorted(self._log.frames)) if self._has_holes else ()
 
     @property
     def since_loss(self) -> list[int]:
-        """Pages that the log has, and that were others before its first frame that is lost."""
+        """Pages in the log whose content differs from that before its first damaged frame."""
         log = self._log
         newest = log.frames.items() if log.lost else ()
         return sorted(number for number, at in newest if log.before_loss.get(number) != at)
 
     def parent(self, number: int) -> int | None:
-        """Return the page that points to this one within a tree; ``None``: none, or unknown."""
+        """Return the parent of a page in its tree; ``None``: it has none, or it is unknown."""
         group = (number - 2) // self._map_group * self._map_group + 2
         place = (number - group - 1) * _MAP_ENTRY
         if not self.knows_parents or place < 0:  # a page of the map
@@ -239,7 +239,7 @@ class Pages:
         return parent if kind == _CHILD else None
 
     def children(self, number: int) -> Iterator[int]:
-        """Yield the pages that name this one as the page that points to them."""
+        """Yield the pages whose parent is this page."""
         for group in range(2, self.count + 1, self._map_group) if self.knows_parents else ():
             try:
                 page = self.read(group)
@@ -388,18 +388,18 @@ _LARGEST_ROWID = 1 << 48  # more rows than a card has atoms to write them; large
 
 @dataclass(slots=True)
 class Damage:
-    """What could not be read of a table.
+    """The number of unreadable pages and rows of a table.
 
     Attributes:
-        pages: that are no pages of the table, or cannot be read.
-        rows: in pages that can be read otherwise.
+        pages: pages that cannot be read, or do not belong to the table.
+        rows: unreadable rows on pages that are otherwise readable.
     """
 
     pages: int = 0
     rows: int = 0
 
     def forget(self) -> None:
-        """Begin to count anew, also for a walk through a table that goes on."""
+        """Reset the counts; allowed while a table is being read."""
         self.pages = self.rows = 0
 
 
@@ -435,7 +435,7 @@ class Layout:
     kinds: tuple[str, ...] = ()
 
     def may_hold(self, row: Row) -> bool:
-        """Tell whether a row may be one of this table, by its values alone."""
+        """Tell whether the values of a row fit the columns of this table."""
         if len(row.values) != len(self.columns) or (row.rowid is None) != self.by_key:
             return False
         return all(
@@ -482,9 +482,10 @@ class Tree:
                 yield number
 
     def last_page(self) -> int | None:
-        """Return the page with the highest keys that can be read; ``None`` where none was near.
+        """Return the last readable page by key; ``None`` if none is found within a few pages.
 
-        Only the way is read: a timeline may be larger than what a card gives in ten seconds.
+        It reads only the path to that page: reading a whole timeline may take longer than ten
+        seconds.
         """
         for number, kind in islice(self._walk(backwards=True), _LOOKS):
             if kind == self._leaf and any(True for _ in self.rows(number)):
@@ -492,7 +493,7 @@ class Tree:
         return None
 
     def _walk(self, *, backwards: bool = False) -> Iterator[tuple[int, int | None]]:
-        """Yield number and kind of all pages, each before those below it."""
+        """Yield number and kind of all pages, each before its children."""
         waiting = [self._table.root]
         seen = {self._table.root}
         while waiting:
@@ -523,9 +524,9 @@ class Tree:
                 yield row
 
     def holds_only(self, number: int) -> bool:
-        """Tell whether a page is a lowest one of such a tree, with rows, and all may be its own.
+        """Tell whether a page is a non-empty leaf of such a tree and all its rows fit the table.
 
-        It ends at the first that does not: a log may hold a thousand pages of any table.
+        It stops at the first row that does not fit: a log may hold thousands of pages.
         """
         if self._kind(number) != self._leaf:
             return False
@@ -554,7 +555,7 @@ class Tree:
         return page[_start(number)]
 
     def _children(self, number: int, *, whole: bool) -> list[int]:
-        """Return the pages below one; with the help of the map where the page is not whole."""
+        """Return the children of a page; a damaged page's children are found by the pointer map."""
         children = _pointers(self._pages.read(number), number) if whole else []
         wanted = {self._leaf, self._inner}
         known = self._pages.knows_parents
@@ -604,7 +605,7 @@ class Tree:
         return payload
 
     def _local_bytes(self, length: int) -> int:
-        """Return how many bytes of a row lie on its own page."""
+        """Return how many bytes of a row are stored on its own page, without overflow pages."""
         size = self._pages.size
         most = size - 35
         if self._table.by_key:

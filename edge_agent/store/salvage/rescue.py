@@ -1,4 +1,4 @@
-"""Damage of a database, and the way from one that cannot be used to one that can.
+"""Detecting damage of a database, and replacing an unusable database by a usable one.
 
 Whether a database can be recorded into is judged quickly, before a start and after an error. What
 another program meets, it notes beside the database: the nightly maintenance reads every page, the
@@ -53,7 +53,7 @@ _PLAIN_ERROR = sqlite3.SQLITE_ERROR
 
 
 def find_damage(path: Path, *, in_use: bool = False, quick: bool = False) -> str | None:
-    """Return what is wrong with a database, as the end of a sentence; ``None``: nothing was found.
+    """Return the damage of a database, as the end of a sentence; ``None`` if none was found.
 
     The small tables are read whole, the timeline at its newest rows, in some milliseconds. A file
     of another program, or one that may not be read, is no damage.
@@ -85,7 +85,7 @@ def find_damage(path: Path, *, in_use: bool = False, quick: bool = False) -> str
 
 
 def _look_at_bytes(path: Path) -> str | None:
-    """Find what SQLite would pass over: it forgets a log from its first bad page on."""
+    """Return damage that SQLite ignores: it drops the log from its first bad page on."""
     lost = read_log(log_beside(path)).lost
     if lost:
         return f"{lost} pages of its log are damaged"
@@ -132,7 +132,7 @@ def _read_through(connection: sqlite3.Connection, names: set[str], quick: bool) 
 
 
 def note_damage(path: Path, what: str) -> None:
-    """Leave word that a database is damaged.
+    """Write a note file for the agent that says a database is damaged.
 
     Args:
         path: the database.
@@ -152,7 +152,7 @@ def note_damage(path: Path, what: str) -> None:
 
 
 def noted_damage(path: Path) -> str | None:
-    """Return what is damaged in a database, as another program has noted; ``None``: nothing.
+    """Return the damage that another program has noted; ``None`` if there is no such note.
 
     A note about another file, which has been replaced since, does not count.
     """
@@ -165,7 +165,7 @@ def noted_damage(path: Path) -> str | None:
 
 
 def forget_damage(path: Path) -> None:
-    """Delete the note, where there is one: the database is another one now, or sound."""
+    """Delete the damage note, because the database was replaced or is sound."""
     with suppress(OSError):
         _note(path).unlink()
 
@@ -192,7 +192,7 @@ _DISK_PAUSE_S = 0.2
 
 
 class Rescue:
-    """Keeps a database that can be recorded into at one path, whatever happens to the file.
+    """Keeps a writable database at one path: replaces it when it is damaged or deleted.
 
     Safe to use from several threads; only one rescue runs at a time.
 
@@ -226,11 +226,11 @@ class Rescue:
             self.reported = str(error)
 
     def look_for_note(self) -> None:
-        """Take in the damage that another program has met and noted; some microseconds."""
+        """Read the damage that another program has noted; takes some microseconds."""
         self.reported = self.reported or noted_damage(self.path)
 
     def before_start(self) -> None:
-        """Finish what was cut short, and rescue a database that is damaged.
+        """Finish an interrupted rescue, and rescue a database that is damaged.
 
         Call it before anything opens the database.
 
@@ -244,12 +244,12 @@ class Rescue:
                 self._replace(cause)
 
     def look(self, *, quick: bool = False) -> str | None:
-        """Return what is wrong with the database that is in use; ``None``: nothing was found."""
+        """Return the damage of the database in use; ``None`` if none was found."""
         with translate_errors(self.path):
             return find_damage(self.path, in_use=True, quick=quick)
 
     def replace(self, cause: str) -> None:
-        """Set the database aside, and put a new one with what is readable in its place.
+        """Set the database aside, and replace it by a new one with its readable rows.
 
         The timeline follows later, in ``Carrier``.
 
@@ -266,7 +266,7 @@ class Rescue:
             self._settle()
 
     def follow(self, file: OpenFile, connection: sqlite3.Connection | None) -> bool:
-        """Put a database in the place of one that was deleted, moved or replaced.
+        """Restore a database at the path of one that was deleted, moved or replaced.
 
         Args:
             file: the one that is still open.
@@ -304,7 +304,7 @@ class Rescue:
             )
 
     def _settle(self) -> None:
-        """Count a rescue, now that it is done: one that a full disk refuses costs no space."""
+        """Count a completed rescue; one that fails on a full disk is not counted."""
         self._times.append(clock.boot_seconds())
         self.reported = None
 
@@ -360,7 +360,7 @@ class Rescue:
         return True
 
     def _keep_old(self, file: OpenFile, name: Path, salvage: Salvage) -> None:
-        """Another database was put in the place: go on in it, and lose nothing of the old one."""
+        """Continue in a database that replaced the old one; keep the old one under a name."""
         if not name.exists():
             _copy_out(file.way_in, name)
         migrate(self.path)
@@ -396,7 +396,7 @@ class Rescue:
                 file.replace(part_of(name, part))
 
     def _make_anew(self, salvage: Salvage, source: Path, old_log: Path | None) -> None:
-        """Make a new database with all but the timeline, and put it in the place."""
+        """Make a new database with all but the timeline, and move it to the path."""
         fresh = new_database(self.path)
         until_s = clock.boot_seconds() + _DISK_PATIENCE_S
         for attempt in count(1):
@@ -458,6 +458,6 @@ def _stamps(source: Path) -> list[tuple[int, int]]:
 
 
 def _copy_out(way_in: Path, name: Path) -> None:
-    """Write the content of a file that has no name any more into one that has."""
+    """Write the content of a deleted file that is still open into a new file."""
     with way_in.open("rb") as old, name.open("xb") as kept:
         shutil.copyfileobj(old, kept, 1 << 20)

@@ -1,7 +1,7 @@
-"""Whether the camera may be read at all: a switch that people and programs turn.
+"""The switch with which people and programs turn the camera on and off.
 
-It lies in a file of its own beside the database: a copy that is restored, or a database that is set
-aside as damaged, must not turn a camera on that somebody has turned off.
+Its state lies in a separate file beside the database: restoring a copy, or setting a damaged
+database aside, must not turn on a camera that somebody has turned off.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOST_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class SwitchedOff:
-    """Since when the camera is off, and by whom.
+    """The state of a camera that is off: since when, and who turned it off.
 
     Attributes:
         since_ms: UTC milliseconds since 1970; ``None``: not known.
@@ -58,7 +58,7 @@ class CaptureSwitch:
         self._file = database.parent / FILE
 
     def off(self) -> SwitchedOff | None:
-        """Return since when and by whom the camera is off; ``None``: it is on."""
+        """Return when and by whom the camera was turned off; ``None``: it is on."""
         try:
             with self._file.open("rb") as stream:
                 return _off_in(stream.read(_MOST_BYTES))
@@ -123,7 +123,7 @@ def _write(file: Path, content: dict[str, object]) -> None:
 
 
 def _off_in(content: bytes) -> SwitchedOff | None:
-    """Return what the content of the file says."""
+    """Parse the content of the file."""
     try:
         state = json.loads(content)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""An example study, made up and marked so in every row, for a first look at the dashboard."""
+"""A simulated example study, flagged in every row, for a first look at the dashboard."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _SESSION_S = _BASELINE_S + len(CONDITIONS) * (_STIMULUS_S + _PAUSE_S)
 
 
 class Person(Protocol):
-    """Somebody who can be measured; the simulated person of the vitals is one."""
+    """A person who can be measured, such as the simulated person of the vitals."""
 
     def advance(self, seconds: float, condition: str | None) -> None:
-        """Let time pass under a condition."""
+        """Advance the time under a condition."""
 
     def readings(self, at: Instant, *, heart_rate: bool, pressure: bool) -> list[VitalReading]:
         """Measure now."""

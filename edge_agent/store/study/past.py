@@ -1,4 +1,4 @@
-"""Consents, sessions and markers of times that have passed: a study that was run elsewhere.
+"""Consents, sessions and markers with past times, of a study that was run elsewhere.
 
 The rules are those of a session that is run here: consent stands while it lasts, its purpose is
 allowed, and no two sessions overlap, for rows are joined by time and would belong to both. What
@@ -68,7 +68,7 @@ class PastMarker:
 
 
 def add_simulated_participant(path: Path, code: str | None, *, actor: str) -> Participant:
-    """Add a participant who is made up, under a code or one that is made up, too.
+    """Add a simulated participant under the given code, or a random one.
 
     Raises:
         StudyError: the code is taken, or is no code.
@@ -85,7 +85,7 @@ def give_past_consent(
 ) -> None:
     """Record that a participant agreed to a version of the text at a time that has passed.
 
-    A consent that stood then ends there; one that was given later ends this one.
+    A consent that was valid at that time ends there; a later consent ends this one.
 
     Raises:
         StudyError: unknown participant, no version named, or a time to come.
@@ -144,7 +144,7 @@ def add_session(
 def insert_past_session(
     connection: sqlite3.Connection, new: PastSession, *, purposes: Collection[Purpose], actor: str
 ) -> Session:
-    """Do what `add_session` does in a transaction of the caller."""
+    """Add a session as `add_session` does, in a transaction of the caller."""
     moment = clock.now()
     rows.check_purpose(new.purpose, new.setting, purposes)
     rows.check_span(connection, new.start_ms, new.end_ms, moment.wall_ms)
@@ -223,7 +223,7 @@ def _open_condition(connection: sqlite3.Connection, session: Session, new: PastM
 
 
 def _session_of(sessions: Sequence[Session], new: PastMarker) -> Session:
-    """Return the session in which a marker lies; its end belongs to it."""
+    """Return the session that contains a marker; the end of a session is inclusive."""
     met = [
         session
         for session in sessions
@@ -271,7 +271,7 @@ class Nearest:
 
 
 class Placement:
-    """Counts readings that pass, and those among them that lie in no session.
+    """Counts readings that pass through it, and those of them outside all sessions.
 
     Args:
         sessions: those that there are.
@@ -307,13 +307,13 @@ class Placement:
             return cls(rows.select_sessions(connection))
 
     def watch(self, readings: Iterable[VitalReading]) -> Iterator[VitalReading]:
-        """Pass readings on, and count them."""
+        """Yield readings unchanged, and count them."""
         for reading in readings:
             self.look(reading.at.wall_ms)
             yield reading
 
     def look(self, at_ms: int) -> Session | None:
-        """Count an instant, UTC milliseconds; return the session in which it lies."""
+        """Count a reading at an instant (UTC milliseconds); return the session that contains it."""
         self.readings += 1
         place = bisect_right(self._starts, at_ms)
         before = self._sessions[place - 1] if place else None
@@ -333,12 +333,12 @@ class Placement:
 
     @property
     def sentence(self) -> str:
-        """What lies outside, for people; empty where everything lies in sessions."""
+        """A sentence on the readings outside all sessions; empty if there are none."""
         return outside_sentence(self.outside, self.readings, self.nearest)
 
 
 def outside_sentence(outside: int, readings: int, nearest: Nearest | None) -> str:
-    """Say how many readings lie in no session; empty where none does."""
+    """Return a sentence on the readings outside all sessions; empty if there are none."""
     if not outside:
         return ""
     lie = f"{outside} of {readings} {'lies' if outside == 1 else 'lie'} in no session"

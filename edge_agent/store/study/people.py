@@ -22,7 +22,7 @@ PAGE_ROWS = 50
 
 
 class ConsentState(StrEnum):
-    """How a participant's newest consent stands."""
+    """The state of a participant's newest consent."""
 
     GIVEN = "given"
     WITHDRAWN = "withdrawn"
@@ -30,7 +30,7 @@ class ConsentState(StrEnum):
 
 
 class RosterOrder(StrEnum):
-    """What the list is sorted by."""
+    """The column by which the list of participants is sorted."""
 
     CODE = "code"
     ADDED = "added"
@@ -40,7 +40,7 @@ class RosterOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """A line of the list.
+    """One participant in the list of participants.
 
     Attributes:
         code: the participant's code.
@@ -65,7 +65,7 @@ class Enrolled:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which part of the list is wanted.
+    """Search, filter, order and page of the list of participants.
 
     Attributes:
         search: part of a code; empty: all.
@@ -82,7 +82,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """A page of the list.
+    """One page of the list of participants.
 
     Attributes:
         rows: the lines of the page.
@@ -165,7 +165,7 @@ def _line_of(row: sqlite3.Row) -> Enrolled:
 
 
 def enrolled(path: Path, code: str) -> Enrolled:
-    """Return the line of one participant, whose code may be written in any case.
+    """Return the list entry of one participant; the case of the code does not matter.
 
     Raises:
         StudyError: there is no such participant.
@@ -195,9 +195,9 @@ def consents_of(path: Path, code: str) -> list[ConsentEntry]:
 
 
 def consenting(path: Path, at_most: int) -> list[tuple[str, bool]]:
-    """Return code and whether made up of those whose consent stands, by code.
+    """Return the code of participants with valid consent, and whether each is simulated, by code.
 
-    Where they are more than ``at_most``, those who consented last.
+    If there are more than ``at_most``, return those who consented last.
 
     Raises:
         StoreError: the database cannot be read.
@@ -223,7 +223,7 @@ def attributes_of(path: Path) -> dict[str, dict[str, str]]:
 
 
 def select_attributes(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
-    """Return the attributes of each participant whose consent that stands allows them, by code."""
+    """Return by code the attributes of each participant whose valid consent allows them."""
     allowed = (
         "EXISTS (SELECT 1 FROM consent WHERE consent.participant = participant.id AND withdrawn "
         "IS NULL AND attributes <> ?)"
@@ -245,7 +245,7 @@ def _attributes_where(
 
 
 def attribute_use_of(path: Path, code: str) -> AttributeUse:
-    """Return what the consent of a participant that stands says of attributes.
+    """Return the use of attributes that a participant's valid consent allows.
 
     Raises:
         StudyError: unknown participant.
@@ -263,7 +263,7 @@ def agree_to_attributes(
     actor: str | None,
     values: Mapping[str, str] | None = None,
 ) -> None:
-    """Record what a participant agrees to about attributes, as part of the consent that stands.
+    """Record the consent of a participant to attributes, as part of the valid consent.
 
     Where they agree to none, those that were kept are deleted. ``values`` are set in the same
     transaction, as of ``set_attributes``.

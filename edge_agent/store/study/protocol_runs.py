@@ -1,4 +1,4 @@
-"""Protocols that run in a session: where each stands, its markers, and self-reports.
+"""Protocols that run in a session: their state, markers and self-reports.
 
 Everything is written down as it happens, so that a dashboard that was restarted goes on where the
 last one was.
@@ -26,7 +26,7 @@ SESSION_ENDED = N_("the session was ended")
 
 
 class RunState(StrEnum):
-    """How a protocol stands."""
+    """The state of a protocol that was started."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -55,7 +55,7 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class SavedRun:
-    """A protocol as it was last written down.
+    """A protocol as it was last saved.
 
     Attributes:
         id: of its row.
@@ -101,7 +101,7 @@ class SelfReport:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What has happened since the last time: written in one transaction.
+    """The progress of a protocol since the last save, written in one transaction.
 
     Attributes:
         step: number of the screen.
@@ -151,7 +151,7 @@ class ProtocolRuns:
             return None if row is None else _run_of(row, session)
 
     def next_order(self, participant: str, name: str, orders: int) -> int:
-        """Return the order of a protocol's stimuli that a participant is to have.
+        """Return the order of stimuli for a participant's run of a protocol.
 
         They keep the order of their earlier run of a protocol of this name; others get the order
         that the fewest participants have had, the first of those.
@@ -175,7 +175,7 @@ class ProtocolRuns:
         return min(range(orders), key=lambda order: (used.count(order), order))
 
     def save(self, run: int, session: int, progress: Progress) -> bool:
-        """Write down where a protocol stands, and what has happened.
+        """Save the state of a protocol, with its new markers and self-reports.
 
         Returns:
             Whether it goes on: ``False`` when it is over, or when the session was ended by somebody
@@ -212,7 +212,7 @@ class ProtocolRuns:
 
 
 def _save(connection: sqlite3.Connection, run: int, progress: Progress) -> None:
-    """Write down where a protocol stands; the page of one that is over is closed."""
+    """Save the state of a protocol; close the participant's page of one that is over."""
     boot, saved = stamp(connection, progress.at)
     connection.execute(
         "UPDATE protocol_run SET step = ?, spent_ms = ?, state = ?, reason = ?, saved = ?, "

@@ -77,7 +77,7 @@ def insert_audit(
 ) -> None:
     """Write a line of the audit trail.
 
-    Nothing where nobody is named, for the caller has its own.
+    Write nothing if no actor is named, because the caller writes its own line.
     """
     if actor is not None:
         audit.note(connection, actor, action, detail, at)
@@ -86,7 +86,7 @@ def insert_audit(
 def insert_consent(
     connection: sqlite3.Connection, code: str, text_version: str, at: Instant
 ) -> None:
-    """Record consent; an earlier one that still stands ends where this one begins."""
+    """Record consent; an earlier one that is still valid ends where this one begins."""
     if not text_version.strip():
         raise StudyError("Consent: name the version of the text that the participant agreed to.")
     participant = find_participant(connection, code)
@@ -101,7 +101,7 @@ def insert_consent(
 
 
 def attribute_use(connection: sqlite3.Connection, participant: int) -> AttributeUse:
-    """Return what the consent that stands says of attributes; without one none may be kept."""
+    """Return the use of attributes that the valid consent allows; without consent, none."""
     row = connection.execute(
         "SELECT attributes FROM consent WHERE participant = ? AND withdrawn IS NULL ORDER BY given "
         "DESC, id DESC LIMIT 1",
@@ -111,14 +111,14 @@ def attribute_use(connection: sqlite3.Connection, participant: int) -> Attribute
 
 
 def withdraw_consent(connection: sqlite3.Connection, code: str, at: Instant) -> None:
-    """End the consent that stands."""
+    """End the valid consent."""
     participant = find_participant(connection, code)
     if not _end_consent(connection, participant, at):
         raise StudyError(f"Participant {code} has given no consent that could be withdrawn.")
 
 
 def _end_consent(connection: sqlite3.Connection, participant: int, at: Instant) -> bool:
-    """End the consent that stands; return whether there was one."""
+    """End the valid consent; return whether there was one."""
     boot, withdrawn = stamp(connection, at)
     ended = connection.execute(
         "UPDATE consent SET withdrawn = ?, withdrawn_boot = ? WHERE participant = ? AND withdrawn "
@@ -129,7 +129,7 @@ def _end_consent(connection: sqlite3.Connection, participant: int, at: Instant) 
 
 
 def has_consent(connection: sqlite3.Connection, participant: int) -> bool:
-    """Tell whether a consent of the participant stands."""
+    """Tell whether the participant has a valid consent."""
     row = connection.execute(
         "SELECT 1 FROM consent WHERE participant = ? AND withdrawn IS NULL", (participant,)
     )
@@ -369,7 +369,7 @@ def marker_is_there(
 def find_open_condition(
     connection: sqlite3.Connection, session: int, at_ms: int = 2**62
 ) -> str | None:
-    """Return the label of the stimulus that goes on in a session, or did at a time (UTC ms)."""
+    """Return the label of the open stimulus of a session, now or at a time (UTC ms)."""
     row = connection.execute(
         "SELECT kind, label FROM marker WHERE session = ? AND kind IN (?, ?) AND at <= ? ORDER BY "
         "at DESC, id DESC LIMIT 1",
@@ -416,7 +416,7 @@ def check_purpose(purpose: Purpose, setting: SessionSetting, purposes: Collectio
 
 
 def check_time(what: str, at_ms: int, now_ms: int) -> None:
-    """Refuse a time that has not come yet, or lies before the year 2000.
+    """Refuse a time in the future or before the year 2000.
 
     Raises:
         StudyError: it is so.
@@ -431,7 +431,7 @@ def check_time(what: str, at_ms: int, now_ms: int) -> None:
 
 
 def check_span(connection: sqlite3.Connection, start_ms: int, end_ms: int, now_ms: int) -> None:
-    """Refuse a session that ends before it begins, lies in the future, or meets another.
+    """Refuse a session that ends before it begins, lies in the future, or overlaps another.
 
     Raises:
         StudyError: it is so.
@@ -460,7 +460,7 @@ def check_span(connection: sqlite3.Connection, start_ms: int, end_ms: int, now_m
 def check_consent(
     connection: sqlite3.Connection, participant: int, code: str, times_ms: Iterable[int]
 ) -> None:
-    """Refuse times at which no consent stood, or somebody who has withdrawn since.
+    """Refuse times without valid consent, and participants who have withdrawn since.
 
     Args:
         connection: the database.

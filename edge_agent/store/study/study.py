@@ -1,8 +1,9 @@
 """Participants, consent, sessions and markers, and preregistrations.
 
 Each call is a short write transaction beside the agent, in which messages to the broker are queued
-with the rows that they tell of. A preregistration is what was decided before the data, frozen with
-time and SHA-256: the database refuses to change or delete one; who decides anew adds a newer one.
+with the rows that they describe. A preregistration records what was decided before the data, with
+its time and SHA-256: the database refuses to change or delete one; a changed decision is added as a
+new one.
 """
 
 from __future__ import annotations
@@ -146,7 +147,7 @@ class Study:
                 enqueue_session_event(connection, "ended", ended, moment, None, self._outbox_rows)
 
     def has_consent(self, code: str) -> bool:
-        """Tell whether the participant's consent stands.
+        """Tell whether the participant's consent is valid.
 
         Raises:
             StudyError: unknown participant.
@@ -300,12 +301,12 @@ class Study:
 
 
 def _told(session: int | None, kind: MarkerKind) -> str:
-    """Return what the trail says of a marker: its label may be about a person."""
+    """Return the audit text of a marker; its label may be about a person."""
     return f"session {session}: {kind.value}"
 
 
 def _near(at_ms: int, session: Session, moment: Instant) -> int:
-    """Return the time of a press, or the edge that it lies beyond by less than ``NEAR_MS``.
+    """Return the time of a press, clipped to the session's start and to now within ``NEAR_MS``.
 
     Raises:
         StudyError: it lies in the future by more.
@@ -322,7 +323,7 @@ def _near(at_ms: int, session: Session, moment: Instant) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Preregistration:
-    """One of them.
+    """A preregistration as it is stored.
 
     Attributes:
         id: its number.
@@ -338,7 +339,7 @@ class Preregistration:
 
     @property
     def intact(self) -> bool:
-        """Whether time and document are still those that were frozen."""
+        """Whether time and document still match the stored SHA-256."""
         return fingerprint(self.at_ms, self.document) == self.sha256
 
 

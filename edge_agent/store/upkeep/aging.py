@@ -58,7 +58,7 @@ _KEY = "counted_time"
 
 @dataclass(frozen=True, slots=True)
 class CountedTime:
-    """The counted time at the last look, and what the clocks said then.
+    """The counted time at its last update, and the clocks at that moment.
 
     Attributes:
         at_ms: the counted time, UTC.
@@ -88,7 +88,7 @@ class CountedTime:
 
     @property
     def doubt(self) -> str | None:
-        """Why the clock is not believed, and what to do; ``None``: it is, or will be soon."""
+        """Why the clock is not trusted, and what to do; ``None``: it is, or will be soon."""
         if 0 <= self.ahead_ms <= LONG_MS:
             return None
         return (
@@ -99,7 +99,7 @@ class CountedTime:
 
 
 def count_time(connection: sqlite3.Connection, *, confirmed: bool = False) -> CountedTime:
-    """Carry the counted time on to now, and keep it.
+    """Advance the counted time to now, and store it.
 
     Args:
         connection: for writing, outside a transaction.
@@ -117,7 +117,7 @@ def count_time(connection: sqlite3.Connection, *, confirmed: bool = False) -> Co
 
 
 def carry_on(path: Path) -> CountedTime:
-    """Carry the counted time on to now.
+    """Advance the stored counted time to now.
 
     Raises:
         StoreError: the database cannot be written.
@@ -127,7 +127,7 @@ def carry_on(path: Path) -> CountedTime:
 
 
 def confirm_clock(path: Path) -> CountedTime:
-    """Take the wall clock for right, as a person says that it is.
+    """Accept the wall clock as correct, because a person says so.
 
     Raises:
         StoreError: the database cannot be written.
@@ -137,7 +137,7 @@ def confirm_clock(path: Path) -> CountedTime:
 
 
 def clock_doubt(path: Path) -> str | None:
-    """Return why the wall clock is not believed, and what to do; ``None``: it is, or nobody knows.
+    """Return why the wall clock is not trusted, and what to do; ``None``: trusted or not known.
 
     Changes nothing.
     """
@@ -159,7 +159,7 @@ def last_count(connection: sqlite3.Connection) -> CountedTime | None:
 def boots_with_wrong_times(
     connection: sqlite3.Connection, before_ms: int, counted: CountedTime | None = None
 ) -> frozenset[int]:
-    """Return the numbers of ``boot`` whose rows look older than they are.
+    """Return the ids of ``boot`` rows whose timeline rows look older than they are.
 
     Their clock was more than a day behind that of the start before, or was set ahead by more than
     a day while the machine ran. Such rows are as old as the next start, at the most: they stay
@@ -201,7 +201,7 @@ def _carried_on(connection: sqlite3.Connection, known: CountedTime, now: Instant
 
 
 def _passed(known: CountedTime, now: Instant) -> int:
-    """Return the milliseconds since the last look, as far as they can be believed."""
+    """Return the milliseconds since the last update; 0 if they are not plausible."""
     if known.boot == clock.boot_id() and now.boot_ms >= known.boot_ms:
         passed = now.boot_ms - known.boot_ms
         longest = _LONGEST_RUN_MS
@@ -246,7 +246,7 @@ def _is_recorded(connection: sqlite3.Connection, wall_ms: int) -> bool:
 
 
 def _is_worth_writing(known: CountedTime, fresh: CountedTime) -> bool:
-    """Tell whether more has happened than a minute that went by."""
+    """Tell whether to store the counted time: a minute has passed, or its state changed."""
     return (
         fresh.boot != known.boot
         or fresh.days != known.days
@@ -268,9 +268,9 @@ _KEYS = {"expression": "id", "unfit": "id", "vital": "at, kind, source"}
 
 
 class Deletions:
-    """What one run deletes: one line in ``audit``, right after every portion.
+    """Counts the rows that one run deletes, in one line of ``audit`` updated after every portion.
 
-    Another line is begun where somebody else wrote one meanwhile.
+    A new line is begun if another program has written one meanwhile.
 
     Args:
         connection: for writing.

@@ -41,7 +41,7 @@ _CUT = "disk_budget_cut"
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """How the database stands with its budget.
+    """The size of the database beside its disk budget.
 
     Attributes:
         used_bytes: of its rows and indexes; pages that are free are not counted.
@@ -67,9 +67,9 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What was done for the budget.
+    """The result of enforcing the budget.
 
-    Rows deleted, bytes by which the file shrank, and how it stands now.
+    Rows deleted, bytes by which the file shrank, and its size now.
     """
 
     rows: int
@@ -78,7 +78,7 @@ class Kept:
 
 
 def space_of(path: Path, budget_mb: int, keep_days: int, now_ms: int | None = None) -> Space:
-    """Tell how the database stands with its budget, changing nothing.
+    """Return the size of the database beside its disk budget, without changing anything.
 
     Raises:
         StoreError: the database cannot be read.
@@ -163,7 +163,7 @@ def _space(
 
 
 def _bytes_of(databases: Sequence[Path]) -> int:
-    """Return the bytes of databases with their logs; one may go while this is asked."""
+    """Return the size of databases with their logs; one may be deleted meanwhile."""
     total = 0
     for database in databases:
         for part in ("", "-wal"):
@@ -226,7 +226,7 @@ def _first_row(connection: sqlite3.Connection, start: int, end: int) -> int | No
 
 
 def _remember(connection: sqlite3.Connection, cut_ms: int) -> None:
-    """Remember for the alarm up to when rows are gone."""
+    """Store the time before which rows were deleted, for the alarm."""
     with schema.transaction(connection):
         connection.execute(
             "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value "

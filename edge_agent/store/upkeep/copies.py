@@ -1,10 +1,10 @@
-"""Copies of the database: daily ones beside it, those in a second place, and how they stand.
+"""Copies of the database: daily ones beside it, those in a second place, and their state.
 
 A copy carries its verification in itself, in its table ``setting``: nothing beside it can be lost,
 and erasing a participant changes both in one transaction.
 
-What the last attempts came to lies beside the database in ``<name>.copies.json``, not in it: a
-damaged database could not tell.
+The results of the last attempts are stored beside the database in ``<name>.copies.json``, because
+they must be readable when the database is damaged.
 
 A second place is a USB stick or a mounted share that somebody may pull out. A folder into which
 nothing is mounted looks like one of the system's own disk, and copies written there would fill it.
@@ -41,7 +41,7 @@ _DAILY = re.compile(r"\.backup-\d{4}-\d{2}-\d{2}[-a-z0-9]*$")
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a verified copy says of itself.
+    """The mark stored inside a verified copy.
 
     Attributes:
         verified_ms: when it was verified, UTC.
@@ -77,7 +77,7 @@ def verified(copies: Sequence[Copy]) -> list[tuple[Copy, Mark]]:
 
 
 def fullest(copies: Sequence[Copy]) -> tuple[Copy, Mark] | None:
-    """Return the verified copy that holds the most, of several the last one."""
+    """Return the verified copy with the most content; of equal ones, the last."""
     return max(verified(copies), key=lambda pair: (pair[1].contents, pair[1].number), default=None)
 
 
@@ -106,7 +106,7 @@ def next_number(copies: Sequence[Copy]) -> int:
 
 
 def write_mark(copy: Path, make: Callable[[Contents], Mark]) -> Mark:
-    """Write down in a copy that it was verified; return the mark, which ``make`` makes.
+    """Store the mark of verification in a copy; return the mark, created by ``make``.
 
     It is counted and written in one transaction, so that an erasure comes before it or after it.
 
@@ -124,7 +124,7 @@ def write_mark(copy: Path, make: Callable[[Contents], Mark]) -> Mark:
 
 
 def mark_anew(connection: sqlite3.Connection) -> None:
-    """Count again what is in a copy from which something was erased.
+    """Update the counts in a copy's mark after an erasure.
 
     A copy that was not verified stays so.
     """
@@ -134,12 +134,12 @@ def mark_anew(connection: sqlite3.Connection) -> None:
 
 
 def forget_mark(connection: sqlite3.Connection) -> None:
-    """Make a database of a copy: it is no verified copy any more."""
+    """Remove the mark of a copy that becomes the database."""
     connection.execute("DELETE FROM setting WHERE key = ?", (_KEY,))
 
 
 def to_delete(copies: Sequence[Copy], keep: int) -> list[Path]:
-    """Return the copies that may go, once ``keep`` verified and complete ones are there.
+    """Return the copies that may be deleted once there are ``keep`` verified, complete ones.
 
     What stays whatever comes: the last verified copy and the fullest one. Copies that are much
     smaller lie beside the others and take the place of none; the newest and the fullest of them
@@ -198,7 +198,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is kept beside the database about its copies.
+    """The report on the copies of a database, stored beside it.
 
     Attributes:
         attempt: the last copy beside the database.
@@ -214,7 +214,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the copies stand.
+    """The state of the copies of a database.
 
     Attributes:
         age_s: of the last verified copy that is not much smaller than another one; ``None``: there
@@ -240,7 +240,7 @@ class Standing:
 
 
 def standing(path: Path, now_ms: int | None = None) -> Standing:
-    """Tell how the copies of a database stand; reads a page or two of each.
+    """Return the state of the copies of a database; reads a page or two of each.
 
     Never looks at ``backup.also``: a share that hangs must not hold up who asks.
     """
@@ -269,7 +269,7 @@ def standing(path: Path, now_ms: int | None = None) -> Standing:
 
 
 def read_report(path: Path) -> Report:
-    """Return what is kept about the copies of a database; nothing where it cannot be read."""
+    """Return the stored report on the copies of a database; an empty one if unreadable."""
     try:
         fields = json.loads(_file(path).read_text(encoding="utf-8"))
         return Report(
@@ -282,7 +282,7 @@ def read_report(path: Path) -> Report:
 
 
 def write_attempt(path: Path, attempt: Attempt) -> None:
-    """Write down what became of the copy beside the database."""
+    """Store the result of the last copy beside the database."""
     write_report(path, replace(read_report(path), attempt=attempt))
 
 
@@ -331,7 +331,7 @@ _DAMAGE_CURE = (
 
 
 def make_daily_copy(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = None) -> Path:
-    """Copy the database beside a running agent, verify the copy, then delete what is too many.
+    """Copy the database beside a running agent, verify the copy, then delete surplus copies.
 
     The copy is ``<name>.backup-<day>``, beside the database, so that erasing a participant finds
     it. One that holds much less than another copy is called ``…-smaller`` and takes the place of
@@ -359,7 +359,7 @@ def make_daily_copy(path: Path, keep: int = KEEP_COPIES, now_ms: int | None = No
 
 
 def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int) -> Path:
-    """Make a verified copy of the database beside ``place``, and delete what is too many there.
+    """Make a verified copy of the database beside ``place``, and delete surplus copies there.
 
     Args:
         path: the database.
@@ -430,7 +430,7 @@ def _name(place: Path, mark: Mark, others: Sequence[Copy]) -> Path:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[int]:
-    """Keep others from making a copy in the folder meanwhile; the folder is open in the block."""
+    """Lock the folder against other copies in the block, in which the folder is open."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -448,7 +448,7 @@ def _names(path: Path) -> str:
 
 
 def restore_copy(path: Path, copy: Path) -> None:
-    """Put a copy in the place of the database; agent and dashboard must not run.
+    """Replace the database by a copy; agent and dashboard must not run.
 
     Its messages get a new epoch: readers know higher numbers than the copy does.
     Killed anywhere, it leaves the one or the other, each with its own log.
@@ -524,9 +524,9 @@ def copy_to_second_place(
 
 
 def forget_second_place(path: Path) -> None:
-    """Raise no alarm any more where no second place is asked for.
+    """Clear the alarm about the second place when none is configured.
 
-    Where copies lie stays known: an erasure must find them.
+    The folders of existing copies stay stored, because an erasure must find them.
     """
     report = read_report(path)
     if report.second is not None:
@@ -556,7 +556,7 @@ def _remember(path: Path, folder: Path) -> None:
 
 
 def _without_erased(path: Path, place: Path, target: Path) -> Path:
-    """Delete the copies from which an erasure could not take a participant out.
+    """Delete copies from which an erasure could not remove a participant.
 
     Return the copy that stays. Only where the copies beside the database are well: else these may
     be the last good ones.

@@ -34,7 +34,7 @@ _OF_SESSIONS = ("marker", "self_report", "protocol_run", "alert")
 
 @dataclass(frozen=True, slots=True)
 class ErasedRows:
-    """How many rows were deleted, by table, without any word about whose.
+    """The number of deleted rows by table, without the identity of the participant.
 
     Attributes:
         rows: by table.
@@ -142,7 +142,7 @@ def _notes(connection: sqlite3.Connection, participant: int) -> list[str]:
 
 
 def _attributes(connection: sqlite3.Connection, participant: int) -> list[str]:
-    """Return what was written of a participant; what is chosen from a list is told of many."""
+    """Return the free-text attributes of a participant; values from a list identify nobody."""
     rows = connection.execute(
         "SELECT value FROM participant_attribute WHERE participant = ? AND name NOT IN (?, ?)",
         (participant, AGE_BAND, SEX),
@@ -159,7 +159,7 @@ def _texts_of_others(connection: sqlite3.Connection) -> set[str]:
 
 
 def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[str]:
-    """Delete the participant; what hangs on them goes with them, counted before."""
+    """Delete the participant with all dependent rows, which are counted first."""
     deleted = Counter(
         {
             table: connection.execute(
@@ -185,7 +185,7 @@ def _delete_study(connection: sqlite3.Connection, participant: int) -> Counter[s
 def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]:
     """Delete the rows of all faces and sensors in a span.
 
-    Of rows that reach over its edges, too.
+    This includes rows that reach over its edges.
     """
     deleted: Counter[str] = Counter()
     for table in ("expression", "unfit"):
@@ -210,10 +210,10 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
 
 
 def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
-    """Delete what waits for the broker, and what was set aside.
+    """Delete messages from the outbox and from those set aside.
 
-    That is messages about the participant, summaries of their time, and what is too damaged to tell
-    whom it is about.
+    These are messages about the participant, summaries of their time, and messages too damaged to
+    tell whom they are about.
     """
     connection.create_function("damaged", 1, outbox.is_damaged, deterministic=True)
     deleted = 0
@@ -224,7 +224,7 @@ def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span
 
 
 def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
-    """Delete rows that no table took: of their time, with their code, or of nobody knows when."""
+    """Delete rejected rows of the participant: by time, by code, or if the time is unknown."""
     deleted = connection.execute(
         "DELETE FROM set_aside WHERE at = 0 OR instr(lower(content), lower(?))", (code,)
     ).rowcount
@@ -236,7 +236,7 @@ def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Spa
 
 
 def _about(code: str, spans: list[Span]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield conditions, with their values, that a message about the participant meets."""
+    """Yield SQL conditions and values that select messages about the participant."""
     # Damaged ones go first: their JSON cannot be asked.
     yield "damaged(CAST(payload AS BLOB))", ()
     text = "CAST(payload AS TEXT)"
@@ -248,7 +248,7 @@ def _about(code: str, spans: list[Span]) -> Iterator[tuple[str, tuple[str, ...]]
 
 
 def _forget_in_audit(connection: sqlite3.Connection, code: str) -> None:
-    """Take the code out of what the audit says was done with it; that something was done stays."""
+    """Replace the participant's code in the audit; the lines themselves stay."""
     rows = connection.execute(
         "SELECT id, detail FROM audit WHERE instr(lower(detail), lower(?))", (code,)
     ).fetchall()
@@ -265,7 +265,7 @@ _SHORTEST_TEXT = 3
 
 
 def scrub(path: Path, connection: sqlite3.Connection, texts: Iterable[str]) -> bool:
-    """Leave no old bytes in file and log; return whether the file had to be written anew for that.
+    """Remove deleted texts from file and log; return whether a ``VACUUM`` was needed.
 
     Args:
         path: the database.
@@ -342,7 +342,7 @@ _UNREADABLE = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERR
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """What was erased, without a word about whose.
+    """The result of an erasure, without the identity of the participant.
 
     Attributes:
         rows: deleted rows by table.
@@ -384,7 +384,7 @@ class Erasure:
 
     @property
     def sentence(self) -> str:
-        """What was erased, for people."""
+        """A summary of the erasure, as text for people."""
         counted = ", ".join(
             f"{self.rows.get(table, 0):,} {name}"
             for table, name in self.NAMES.items()
@@ -414,12 +414,12 @@ class Erasure:
 
     @property
     def beyond_reach(self) -> str:
-        """What is left at the broker, for people."""
+        """A sentence on the messages that stay at the broker."""
         return BEYOND_REACH
 
     @property
     def unreached_sentence(self) -> str:
-        """Where copies still hold the participant, and how they go; empty: nowhere."""
+        """A sentence on copies that still hold the participant and how to erase them, or empty."""
         if not self.places_unreached:
             return ""
         return (
@@ -489,7 +489,7 @@ def erase_participant(
 
 
 def is_erasable(path: Path, code: str) -> bool:
-    """Tell whether there is such a participant, of whom ``erase_participant`` would delete rows.
+    """Tell whether a participant exists whose rows ``erase_participant`` would delete.
 
     Raises:
         StudyError: a session of theirs is open.

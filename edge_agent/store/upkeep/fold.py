@@ -1,4 +1,4 @@
-"""Folding the rollups of old times, minutes to hours and hours to days, and making them anew.
+"""Folding old rollups (minutes into hours, hours into days), and recomputing them.
 
 An hour holds its minutes' sums from the beginning, so old minutes are only deleted. Hours are moved
 into their day. Sums are added and extremes compared, so that a day tells exactly what its rows
@@ -37,7 +37,7 @@ _KINDS = "kind IN (SELECT kind FROM vital_kind)"  # the index begins with the ki
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """From a finer rollup to a coarser one.
+    """One step of folding: from a finer rollup to a coarser one.
 
     Attributes:
         fine: what is folded.
@@ -64,7 +64,7 @@ _HOURS = _Step("hour", "day", DAY_MS, 30 * DAY_MS, ADD_EXPRESSIONS, ADD_VITALS)
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """How many rows of rollups were folded into coarser ones."""
+    """The number of rollup rows that were folded into coarser ones."""
 
     minutes: int
     hours: int
@@ -119,7 +119,7 @@ def _present(connection: sqlite3.Connection, now_ms: int | None) -> int:
 
 
 def _fold_all(connection: sqlite3.Connection, step: _Step, before: int, until_s: float) -> int:
-    """Fold what is older than a time, portion by portion; return how many rows they were."""
+    """Fold rows older than a time, in portions; return their number."""
     before = before // DAY_MS * DAY_MS  # whole days: the hours of one are moved into it together
     folded = 0
     first = _first(connection, step.fine, before)
@@ -177,9 +177,9 @@ _DAY_TABLES = ("expression_day", "vital_day")
 
 
 def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:
-    """Return the minutes that a span touches and whose rows are not all there any more.
+    """Return the minutes of a span of which some rows were already deleted.
 
-    Ask before deleting.
+    Call it before deleting the span.
     """
     rows = connection.execute(
         "SELECT at FROM expression_minute AS minute WHERE at >= ? AND at < ? AND rows <> (SELECT "
@@ -191,9 +191,9 @@ def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:
 
 
 def folded_days(connection: sqlite3.Connection, span: Span) -> int:
-    """Return how many days that a span touches are kept as days only, and will be removed.
+    """Return how many days of a span exist only as daily rollups, which will be removed.
 
-    Ask before deleting.
+    Call it before deleting the span.
     """
     days: set[int] = set()
     for table in _DAY_TABLES:
@@ -203,7 +203,7 @@ def folded_days(connection: sqlite3.Connection, span: Span) -> int:
 
 
 def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int]) -> tuple[int, int]:
-    """Compute the rollups of a span anew from the rows that are left.
+    """Recompute the rollups of a span from the remaining rows.
 
     Args:
         connection: of the transaction, after the rows were deleted.

@@ -1,5 +1,5 @@
-"""How the appliance was over the last day: a row a minute, written by the agent, read by the
-dashboard.
+"""The health of the appliance over the last day: one row per minute, which the agent writes and the
+dashboard reads.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class HealthHistory:
 
 
 def health_minutes(path: Path, start_ms: int, end_ms: int) -> list[HealthMinute]:
-    """Return what is known from ``start_ms`` until before ``end_ms``, in order of time.
+    """Return the health rows with ``start_ms`` ≤ time < ``end_ms``, in order of time.
 
     Raises:
         StoreError: the database cannot be read.

@@ -1,6 +1,6 @@
 """The soundness of a database file: what is damaged, and how much of the study is in it.
 
-The look is beside a running agent, in limited time.
+The check runs beside a running agent, with a time limit.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _CACHE_KB = 32_000  # an index and its table are read side by side: fewer pages 
 
 @dataclass(frozen=True, slots=True)
 class Soundness:
-    """What a look at a file has found.
+    """The result of checking a database file.
 
     Attributes:
         faults: what is damaged, in SQLite's words, at most ten; empty when nothing was found.
-        complete: whether the look came to its end in time.
+        complete: whether the check finished in time.
         is_torn: whether the file itself is damaged, and not only a reference to a missing row.
     """
 
@@ -42,7 +42,7 @@ class Soundness:
 
 
 def look_at(path: Path, *, deep: bool, within_s: float) -> Soundness:
-    """Read a database of any schema and say what is damaged; nothing is changed.
+    """Check a database of any schema for damage, without changing it.
 
     Args:
         path: the database, or a copy of one.
@@ -77,7 +77,7 @@ def look_at(path: Path, *, deep: bool, within_s: float) -> Soundness:
 
 
 def _fault(row: tuple[object, ...]) -> list[str]:
-    """Return what a row of an answer says is damaged."""
+    """Return the damage that a row of SQLite's answer describes."""
     if len(row) == 1:
         return [line for line in str(row[0]).splitlines() if line != "ok"]
     return [f"a row of {row[0]} refers to none of {row[2]}"]
@@ -96,10 +96,10 @@ _LEAST_SHARE = 0.9
 
 @dataclass(frozen=True, slots=True, order=True)
 class Contents:
-    """How much is in a database; of two, the greater one is the fuller one.
+    """The number of rows in a database, ordered so that the fuller of two is the greater.
 
-    What is counted never becomes less by itself: rows that retention and disk budget deleted count
-    on, and erasing a participant reaches the copies, too.
+    The counts never decrease by themselves: they include rows that retention and disk budget
+    deleted, and erasing a participant changes the copies, too.
 
     Attributes:
         sessions: sessions.
@@ -139,7 +139,7 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
 
 
 def verify(copy: Path) -> None:
-    """Read a copy from the disk and make sure that it could take the place of the database.
+    """Read a copy from the disk and check that it could replace the database.
 
     Raises:
         StoreError: it is damaged, none of ours, of another version, or cannot be read.
@@ -154,7 +154,7 @@ def verify(copy: Path) -> None:
 
 
 def note_what_is_torn(path: Path, within_s: float) -> str | None:
-    """Look through a database in use, and leave word for the agent where its file is damaged.
+    """Check a database in use, and write a note for the agent if its file is damaged.
 
     Args:
         path: the database.

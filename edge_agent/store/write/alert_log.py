@@ -1,4 +1,4 @@
-"""The log of alerts, what was sent about each, and who acknowledged it."""
+"""The log of alerts, with their deliveries and acknowledgements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edge_agent.store.write.boots import stamp
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of one message about an alert.
+    """The delivery of one message about an alert.
 
     Attributes:
         event: ``raised`` or ``ended``.
@@ -72,13 +72,13 @@ class AlertEntry:
 
     @property
     def is_open(self) -> bool:
-        """Whether it stands."""
+        """Whether the alert is still open."""
         return self.ended_ms is None
 
 
 @dataclass(frozen=True, slots=True)
 class AlertFilter:
-    """Which alerts are wanted; what is left out does not matter.
+    """A filter of alerts; a field that is left out matches any.
 
     Attributes:
         start_ms: begun from here on, UTC.
@@ -112,7 +112,7 @@ Signature = tuple[tuple[int, int, int], ...]
 
 
 class AlertLog:
-    """The log of one database.
+    """The log of alerts in one database.
 
     Every method raises ``StoreError`` when the database cannot be used.
 
@@ -131,7 +131,7 @@ class AlertLog:
         self._busy_seconds = busy_seconds
 
     def signature(self) -> Signature:
-        """Return what changes whenever anybody has written to the database; cheap."""
+        """Return a value that changes with every write to the database; cheap to compute."""
         marks = []
         for file in (self._path, self._path.with_name(f"{self._path.name}-wal")):
             try:
@@ -143,7 +143,7 @@ class AlertLog:
         return tuple(marks)
 
     def begin(self, alert: AlertEntry, at: Instant, parts: str | None = None) -> None:
-        """Write that an alert began, in the session that is open; nothing if it stands already.
+        """Record the start of an alert, with the open session; do nothing if it is open already.
 
         Args:
             alert: its rule, kind, text, value and whether it is quiet.
@@ -162,7 +162,7 @@ class AlertLog:
             )
 
     def end(self, rule: str, ending: str, at: Instant, *, kind: str | None = None) -> None:
-        """Write that the alert of a rule ended, and why; nothing where none stands.
+        """Record the end of a rule's alert, and the reason; do nothing if none is open.
 
         Args:
             rule: its name.
@@ -179,7 +179,7 @@ class AlertLog:
             )
 
     def open_alerts(self) -> list[AlertEntry]:
-        """Return the alerts that stand, the oldest first."""
+        """Return the open alerts, the oldest first."""
         with read_transaction(self._path, self._busy_seconds) as connection:
             return _entries(
                 connection, f"SELECT {_COLUMNS} FROM alert WHERE ended IS NULL ORDER BY id"
@@ -216,7 +216,7 @@ class AlertLog:
         return count, entries
 
     def recent(self, kinds: Collection[str], since_ms: int) -> list[AlertEntry]:
-        """Return the alerts of some kinds that stand, or ended after ``since_ms``."""
+        """Return the alerts of some kinds that are open, or ended after ``since_ms``."""
         places = ", ".join("?" * len(kinds))
         with read_transaction(self._path, self._busy_seconds) as connection:
             return _entries(
@@ -227,7 +227,7 @@ class AlertLog:
             )
 
     def acknowledge(self, number: int, actor: str) -> AlertEntry:
-        """Write who has seen an alert, and a line of the audit trail; the first one counts.
+        """Record who acknowledged an alert, with an audit line; only the first one is stored.
 
         Raises:
             StudyError: there is no such alert.
@@ -250,7 +250,7 @@ class AlertLog:
         return entries[0]
 
     def note_delivery(self, alert: int, delivery: Delivery, *, kind: str | None = None) -> None:
-        """Write what became of a message; nothing where the alert was erased meanwhile.
+        """Store the delivery of a message; do nothing if the alert was erased meanwhile.
 
         Args:
             alert: its number.

@@ -33,7 +33,7 @@ _COLUMNS = "id, at, actor, action, detail, seal"
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What was found when all lines were compared with their seals.
+    """The result of comparing all lines with their seals.
 
     Attributes:
         lines: how many there are.
@@ -101,13 +101,13 @@ def append(connection: sqlite3.Connection, line: AuditLine) -> int:
 def note(
     connection: sqlite3.Connection, actor: str, action: str, detail: str, at: Instant | None = None
 ) -> None:
-    """Write a line of an instant of this machine, now unless another is given."""
+    """Write a line with an instant of this machine, by default now."""
     boot, known = stamp(connection, at or clock.now())
     append(connection, AuditLine(known.wall_ms, actor, action, detail, boot))
 
 
 def amend_newest(connection: sqlite3.Connection, number: int, detail: str) -> bool:
-    """Change the detail of a line while it is the newest; tell whether it still was."""
+    """Change the detail of a line if it is still the newest; return whether it was."""
     rows = connection.execute(
         f"SELECT {_COLUMNS} FROM audit ORDER BY id DESC LIMIT 2"  # noqa: S608 - our own names
     ).fetchall()
@@ -122,7 +122,7 @@ def amend_newest(connection: sqlite3.Connection, number: int, detail: str) -> bo
 
 
 def check(connection: sqlite3.Connection) -> Chain:
-    """Compare every line with its seal, and the newest with what is kept of it."""
+    """Compare every line with its seal, and the newest seal with its stored copy."""
     faults: list[str] = []
     head = read_setting(connection, HEAD)
     lines = 0
@@ -143,7 +143,7 @@ def check(connection: sqlite3.Connection) -> Chain:
 
 @contextmanager
 def sealed_anew(connection: sqlite3.Connection, why: str) -> Iterator[None]:
-    """Let the block change lines that are sealed, as an erasure has to, and seal them anew.
+    """Allow the block to change sealed lines, as an erasure must, and reseal them.
 
     One more line says so, with the former seal of the newest; if something was wrong with the
     chain before, that line says so for ever.

@@ -61,7 +61,7 @@ class PendingBatch:
 
     @property
     def dropped(self) -> int:
-        """Rows since the start for which there was no room in memory."""
+        """Number of rows dropped since the start because memory was full."""
         return self._lost.count
 
     @property
@@ -122,7 +122,7 @@ class PendingBatch:
 
 
 class RefusedItems:
-    """Counts what found no room, and remembers when that was; for several threads.
+    """Counts dropped items, and remembers when they were dropped; for several threads.
 
     Example:
         >>> refused = RefusedItems()
@@ -138,11 +138,11 @@ class RefusedItems:
 
     @property
     def count(self) -> int:
-        """How many since the start."""
+        """Number of dropped items since the start."""
         return self._count
 
     def note(self, at: Instant | None) -> None:
-        """Count one; ``at`` is when it happened, ``None`` for what leaves no gap."""
+        """Count an item dropped at ``at``; ``None``: it leaves no gap in the timeline."""
         with self._lock:
             self._count += 1
             if at is not None:
@@ -150,7 +150,7 @@ class RefusedItems:
                 self._gap = Gap("recorder", first, at, "not_written")
 
     def take_gap(self) -> Gap | None:
-        """Return the time in which there was no room, once."""
+        """Return the gap in which items were dropped, and reset it."""
         with self._lock:
             gap = self._gap
             self._gap = None
@@ -232,7 +232,7 @@ def set_aside(
     content: Mapping[str, object],
     reason: str,
 ) -> None:
-    """Keep a row that no table takes, inside the caller's transaction; the oldest give way.
+    """Store a row that no table accepts, inside the caller's transaction; drop the oldest ones.
 
     Args:
         connection: of the transaction.
@@ -266,7 +266,7 @@ BAD_ROW = (
 class BatchWriter:
     """Writes rows of all kinds, except those that may not be kept.
 
-    Where the clock was set meanwhile, rows of before are moved first.
+    If the clock was set meanwhile, earlier rows are moved first.
 
     Args:
         options: of the recorder.
@@ -283,11 +283,11 @@ class BatchWriter:
         self.has_wrong_times = False
 
     def forget(self) -> None:
-        """Take back what the last transaction did: it was rolled back."""
+        """Discard what is remembered of the last transaction, which was rolled back."""
         self._last = self._last or self._written
 
     def write(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
-        """Write rows; return how many readings were there already (same kind, source and time)."""
+        """Write rows; return how many readings were duplicates (same kind, source and time)."""
         self._written = None
         self._look_at_clock(connection, rows)
         boots = BootRows(connection)

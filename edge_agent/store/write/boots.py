@@ -1,4 +1,4 @@
-"""Rows of ``boot``: which clock a row was dated by, and what is known of that clock today.
+"""Rows of ``boot``: the clock by which rows were dated, and its present correction.
 
 The boot clock never jumps, so that within one start of the machine the wall clock lies on one line:
 boot clock plus an offset. Each row of ``boot`` holds the offset of a stretch of time; a step of the
@@ -23,7 +23,7 @@ _LATE_MS = 60_000  # a step is noticed up to so long after it, and a row may end
 
 @dataclass(frozen=True, slots=True)
 class ClockCheck:
-    """That the clocks are to be compared now: at the start of the agent, and after a step.
+    """A request to compare the clocks: at the start of the agent, and after a clock step.
 
     Attributes:
         at: both clocks; ``None`` to go on with what was found before.
@@ -80,23 +80,23 @@ class BootRows:
         return self._find(at) is not None
 
     def place(self, at: Instant) -> tuple[int, Instant]:
-        """Return the row of an instant, made where there is none, and the instant as known today.
+        """Return the ``boot`` row of an instant (inserted if missing), and its corrected time.
 
-        What was read from a clock that has been set since is moved as the rows of that time were.
+        An instant read from a clock that was set later is moved like the rows of its time.
         """
         row = self._find(at) or self._insert(at)
         return row.id, replace(at, wall_ms=at.wall_ms + row.moved_ms)
 
     def look(self, at: Instant) -> None:
-        """Begin the next stretch where the clocks, read just now, do not agree with the last."""
+        """Begin a new stretch if the clocks at ``at`` do not agree with the last one."""
         if self._rows and (at.boot_ms < self._rows[-1].start_ms or self._rows[-1].agrees(at)):
             return
         self._insert(at)
 
     def look_in_doubt(self) -> None:
-        """Compare the clocks after a step away from what the network had set: it may be back.
+        """Compare the clocks after a step away from the network's time: it may be corrected again.
 
-        Nobody else may have seen a wrong clock that was set again within a second.
+        A wrong clock that was corrected within a second may otherwise go unnoticed.
         """
         if any(row.synchronised for row in self._rows) and not self._rows[-1].synchronised:
             self.look(clock.now())
@@ -114,12 +114,12 @@ class BootRows:
         self._rows = self._read()
 
     def wrong(self) -> tuple[BootRow, BootRow, int | None] | None:
-        """Return the newest stretch whose rows have a wrong time, one whose clock was right, and
-        up to when the wrong one dates its rows; ``None`` up to its last row.
+        """Return the newest stretch with wrong times, a stretch with right ones, and the end of the
+        wrong one (``None``: its last row).
 
-        What the network has set is right. Where it has set nothing since the start of the machine,
-        the clock is believed to be right since its last step. After a step away from what the
-        network had set, nobody knows until the network has spoken again, or the machine has ended.
+        A clock set by the network is right. If the network has not set it since the machine
+        started, the clock is taken as right since its last step. After a step away from the
+        network's time it is unknown, until the network sets the clock again or the machine stops.
         """
         right = self._right()
         if right is None or self._boot_id == UNKNOWN_BOOT:
@@ -150,7 +150,7 @@ class BootRows:
         return None
 
     def _insert(self, at: Instant) -> BootRow:
-        """Write the row of a stretch; an instant that came late begins one between two others."""
+        """Insert the row of a stretch; a late instant may begin one between two others."""
         self._connection.execute(
             "INSERT INTO boot (boot_id, started_ms, wall_minus_boot_ms, synchronised) VALUES (?, "
             "?, ?, 0)",

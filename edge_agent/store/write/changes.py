@@ -1,4 +1,4 @@
-"""The log of changes that a fleet has not confirmed: what others must tell it.
+"""The log of changes that the collector of a fleet has not confirmed yet.
 
 Triggers write the log; ``edge_agent.fleet`` makes them, reads it and empties it. Where there is no
 fleet, nothing here writes anything. The sender of the stream tells the agent how it stands.
@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 
 
 class Special(IntEnum):
-    """What stands in ``fleet_change.what`` where it is no row of a table.
+    """The values of ``fleet_change.what`` for changes that are no row of a table.
 
     Attributes:
         NOTHING: what stood here may not be told any more.
@@ -40,7 +40,7 @@ def has_stream(connection: sqlite3.Connection) -> bool:
 
 @contextmanager
 def unlogged_deletions(connection: sqlite3.Connection) -> Iterator[None]:
-    """Delete rows in the block, inside the caller's transaction, without a word to the fleet.
+    """Delete rows in the block, inside the caller's transaction, without logging for the fleet.
 
     For rows that only this device does not keep any more, and for those of which it is told in
     another way.
@@ -56,9 +56,9 @@ def unlogged_deletions(connection: sqlite3.Connection) -> Iterator[None]:
 def log_erasure(
     connection: sqlite3.Connection, participant: int, spans: Sequence[tuple[int, int]]
 ) -> None:
-    """Tell the fleet, in the caller's transaction, to erase a participant and their time.
+    """Log an erasure for the fleet: of a participant and their time, in the caller's transaction.
 
-    Keys of erased readings leave the log; so does when they were.
+    The keys and times of erased readings are removed from the log.
     """
     if not has_stream(connection):
         return
@@ -103,4 +103,4 @@ class Replicates(Protocol):
 
     @property
     def standing(self) -> ReplicationStanding:
-        """How the stream stands; may be asked from any thread."""
+        """The present state of the stream; readable from any thread."""

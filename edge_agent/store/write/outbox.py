@@ -52,7 +52,7 @@ _TOPIC = re.compile(rb"[a-z][a-z_/]*")
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Numbers of a topic under which nothing will come.
+    """A range of sequence numbers of a topic for which no message will come.
 
     Attributes:
         epoch: whose numbers they are.
@@ -93,7 +93,7 @@ def _no_number(text: str) -> NoReturn:
 
 
 def is_damaged(raw: bytes | None) -> bool:
-    """Tell whether nobody can say what a stored payload is about."""
+    """Tell whether a stored payload is too damaged to show what it is about."""
     try:
         read_payload(raw or b"")
     except ValueError:
@@ -104,7 +104,7 @@ def is_damaged(raw: bytes | None) -> bool:
 def note_hole(
     connection: sqlite3.Connection, topic: str, first: int, last: int, reason: str, epoch: str = ""
 ) -> None:
-    """Note that nothing will come under the numbers from ``first`` to ``last`` of a topic.
+    """Record that no message will come with the numbers ``first`` to ``last`` of a topic.
 
     A hole that goes on is one row. The newest ``HOLES_KEPT`` are kept.
 
@@ -172,7 +172,7 @@ def _text(raw: bytes) -> str:
 
 
 def set_aside(connection: sqlite3.Connection, reasons: Mapping[int, str]) -> None:
-    """Move messages out of the outbox, where they would stop the others.
+    """Move messages that block the others out of the outbox.
 
     Args:
         connection: in a write transaction.
@@ -203,7 +203,7 @@ def set_aside(connection: sqlite3.Connection, reasons: Mapping[int, str]) -> Non
 def delete_and_note(
     connection: sqlite3.Connection, condition: str, values: Sequence[object], reason: str
 ) -> int:
-    """Delete rows of the outbox, note the holes that they leave, and return how many went.
+    """Delete rows of the outbox, record their holes, and return how many were deleted.
 
     Args:
         connection: in a write transaction.
@@ -262,7 +262,7 @@ class OutboxRow:
 
 
 class Outbox:
-    """What the client of the broker reads and deletes.
+    """The queue of messages that the MQTT client sends and deletes.
 
     One connection, opened by the first call in its thread.
 
@@ -333,7 +333,7 @@ class Outbox:
 
     @property
     def set_aside_counts(self) -> dict[str, int]:
-        """How many messages were set aside since this object was made, by reason."""
+        """Number of messages set aside since this object was created, by reason."""
         return dict(self._set_aside_counts)
 
     def holes(self, limit: int) -> list[Hole]:
@@ -359,12 +359,12 @@ class Outbox:
         return changed
 
     def delete(self, ids: Collection[int]) -> None:
-        """Forget acknowledged messages; ids that are gone already are no error."""
+        """Delete acknowledged messages; ids that do not exist are ignored."""
         with self._writing() as connection:
             connection.executemany("DELETE FROM outbox WHERE id = ?", [(id_,) for id_ in ids])
 
     def discard(self, ids: Collection[int]) -> None:
-        """Forget messages that nobody is to be told; holes say which numbers they had."""
+        """Delete messages that must not be sent; holes record their numbers."""
         with self._writing() as connection:
             for id_ in ids:
                 delete_and_note(connection, "id = ?", (id_,), MQTT_OFF)
@@ -375,7 +375,7 @@ class Outbox:
             return int(self._connected().execute("SELECT count(*) FROM outbox").fetchone()[0])
 
     def clear(self) -> int:
-        """Forget all messages (nobody is to be told any more) and return how many there were."""
+        """Delete all messages, because none is to be sent any more; return their number."""
         with self._writing() as connection:
             return delete_and_note(connection, "TRUE", (), MQTT_OFF)
 
@@ -436,7 +436,7 @@ def _message_of(row: sqlite3.Row) -> OutboxRow | None:
 def last_seq(path: Path, topic: str) -> int:
     """Return the last number of a topic, 0 for none.
 
-    From now on a message of it whose number is not the next one leaves a hole.
+    From now on, a message of the topic that skips numbers leaves a hole.
 
     Raises:
         StoreError: the database cannot be written.

@@ -51,14 +51,14 @@ class MovedError(StoreError):
 
 
 class DatabaseKeeper(Protocol):
-    """Who puts a database in the place of one that cannot be written to any more."""
+    """Replaces a database that cannot be written to any more."""
 
     @property
     def reported(self) -> str | None:
         """The damage that a reader met; ``None``: none."""
 
     def look(self, *, quick: bool = False) -> str | None:
-        """Return what is wrong with the database; ``None``: nothing was found.
+        """Return the damage of the database; ``None`` if none was found.
 
         A ``quick`` look reads the list of tables and the newest rows, as a reader would.
         """
@@ -71,7 +71,7 @@ class DatabaseKeeper(Protocol):
         """
 
     def follow(self, file: OpenFile, connection: sqlite3.Connection | None) -> bool:
-        """Put a database in the place of one that was deleted, moved or replaced.
+        """Restore a database at the path of one that was deleted, moved or replaced.
 
         ``connection`` is ``None`` where the file is held and not opened. Return whether everything
         of the old file is, or will be, in the new one.
@@ -185,7 +185,7 @@ class Intervals:
         return rows
 
     def finish(self) -> list[Row | Gap]:
-        """Return what is still open, at the end of recording."""
+        """Return the rows that are still open at the end of recording."""
         gap = [] if self._last is None else self._gap_until(self._last)
         self._no_face_since = None
         return [*self.close(partial=True), *gap]
@@ -313,7 +313,7 @@ class Recorder(Worker):
         self._put(item)
 
     def record_model(self, kind: str, name: str, version: str, sha256: str) -> None:
-        """Note which model file is used from now on; the same one again writes nothing."""
+        """Record the model file used from now on; the same one again writes nothing."""
         at = clock.now()
         self._put(ModelUse(kind, name, version, sha256, at.wall_ms, at.boot_ms))
 
@@ -350,13 +350,13 @@ class Recorder(Worker):
             self._refused.note(item.at if isinstance(item, Recognition) else instant_of(item))
 
     def _note_refused(self) -> None:
-        """Record when there was no room in the queue, now that there is some again."""
+        """Add a gap for the time in which the queue was full."""
         gap = self._refused.take_gap()
         if gap is not None:
             self._batch.add(gap)
 
     def _next(self) -> Item | None:
-        """Return the next item, or ``None`` when it is time to look at the batch."""
+        """Return the next item, or ``None`` when the batch must be checked."""
         look_at = self._next_look if self._safe is not None else None
         wanted = (self._batch.commit_at(), self._stale_at(), look_at)
         at = min((at for at in wanted if at is not None), default=None)
@@ -386,7 +386,7 @@ class Recorder(Worker):
             self._batch.add(item)
 
     def _stale_at(self) -> float | None:
-        """When the open interval counts as ended although no frame of the next one came."""
+        """Boot time in seconds at which the open interval ends if no further frame arrives."""
         wait_s = self._options.interval + self._options.batch_seconds
         return None if self._opened is None else self._opened + wait_s
 
@@ -397,7 +397,7 @@ class Recorder(Worker):
             self._batch.add(*self._intervals.close())
 
     def _watch(self) -> None:
-        """Look now and then whether the database is still the file at the path, and sound."""
+        """Check at intervals whether the open file is still the one at the path, and undamaged."""
         if self._safe is None or clock.boot_seconds() < self._next_look:
             return
         self._next_look = clock.boot_seconds() + WATCH_S
@@ -415,7 +415,7 @@ class Recorder(Worker):
             self._wait(translated(self._path, error))
 
     def _commit(self) -> None:
-        """Write what is pending.
+        """Write the pending rows.
 
         Keep it for the next attempt when the disk is full or the database locked.
         """
@@ -433,7 +433,7 @@ class Recorder(Worker):
                     self._batch.add(ClockCheck(at=None))
 
     def _write(self, rows: Sequence[PendingRow]) -> int:
-        """Write rows in one transaction, and prove that they are in the file at the path."""
+        """Write rows in one transaction, and check that they are in the file at the path."""
         connection = self._opened_database()
         try:
             with transaction(connection):
@@ -458,7 +458,7 @@ class Recorder(Worker):
         return self._file is not None and self._file.is_in_place
 
     def _prove_place(self) -> None:
-        """Raise before the commit when it would go into a file that nobody finds."""
+        """Raise before the commit if the open file is no longer the one at the path."""
         if self._safe is None or self._file is None:
             return
         if not self._in_place:
@@ -467,9 +467,9 @@ class Recorder(Worker):
             raise DamageError(f"{self._path}: was emptied by another program.")
 
     def _mended(self, error: sqlite3.Error | StoreError) -> bool:
-        """Return whether another attempt makes sense at once.
+        """Return whether to retry at once.
 
-        Without somebody who can rescue a database, what waiting does not help is raised.
+        Without a ``DatabaseKeeper``, an error that waiting cannot solve is raised.
         """
         self._writer.forget()
         failure = translated(self._path, error)
@@ -502,7 +502,7 @@ class Recorder(Worker):
         return True
 
     def _follow(self) -> bool:
-        """Go on in a file that exists; return whether what is in the old one comes along."""
+        """Continue in an existing file; return whether the rows of the old one are carried over."""
         assert self._safe is not None
         assert self._file is not None
         carried = self._safe.follow(self._file, self._connection)
@@ -510,7 +510,7 @@ class Recorder(Worker):
         return carried
 
     def _replace(self, cause: str) -> None:
-        """Go on in a new database, with what is readable of the damaged one."""
+        """Continue in a new database with the readable rows of the damaged one."""
         assert self._safe is not None
         if self._file is not None and not self._in_place:  # it went while it was looked at
             self._follow()

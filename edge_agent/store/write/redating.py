@@ -1,4 +1,4 @@
-"""Moving what was dated by a clock that was not set, in the caller's transaction.
+"""Correct the times of rows dated by an unset clock, in the caller's transaction.
 
 A machine without a clock module starts with the time of its last end, or an older one, until the
 network tells it the real time. Rows of before get it here: their times, those of sessions and
@@ -75,7 +75,7 @@ _OF_STRETCH = "boot = ? AND at BETWEEN ? AND ?"
 
 
 def is_flagged(flag: VitalFlag) -> str:
-    """Return SQL that tells whether a reading has a flag."""
+    """Return an SQL condition that is true for readings with a flag."""
     return f"instr(' ' || flags || ' ', ' {flag} ') > 0"
 
 
@@ -107,7 +107,7 @@ class Stretch:
 
 
 def take_away(connection: sqlite3.Connection, rows: Stretch) -> None:
-    """Take what rows added to minutes and hours out of them; call before the rows are moved."""
+    """Subtract rows from their minutes and hours; call it before the rows are moved."""
     for name, length in ROLLUPS:
         add_expressions(connection, name, length, _OF_STRETCH, rows.values, sign=-1)
         add_vitals(connection, name, length, _OF_STRETCH, rows.values, sign=-1)
@@ -121,7 +121,7 @@ def take_away(connection: sqlite3.Connection, rows: Stretch) -> None:
 
 
 def add_again(connection: sqlite3.Connection, rows: Stretch, before: Stretch) -> None:
-    """Add what was moved to minutes and hours of where it is now; call after it was moved.
+    """Add rows to their new minutes and hours; call it after the rows were moved.
 
     Args:
         connection: of the transaction.
@@ -174,7 +174,7 @@ def add_expressions(
     *,
     sign: int = 1,
 ) -> None:
-    """Add the rows of primary faces of an SQL condition to a rollup, or take them away."""
+    """Add the primary-face rows that match an SQL condition to a rollup, or subtract them."""
     sums = (
         "count(*)", "sum(frames)", "sum(emotion IS NULL)", "sum(simulated)",
         *(f"sum({emotion})" for emotion in NAMES),
@@ -197,7 +197,7 @@ def add_vitals(
     *,
     sign: int = 1,
 ) -> None:
-    """Add the readings of an SQL condition to a rollup, or take them away."""
+    """Add the readings that match an SQL condition to a rollup, or subtract them."""
     least = "min(value) FILTER (WHERE usable)" if sign > 0 else "NULL"
     most = "max(value) FILTER (WHERE usable)" if sign > 0 else "NULL"
     connection.execute(
@@ -214,7 +214,7 @@ def add_vitals(
 def _measure_vitals(
     connection: sqlite3.Connection, name: str, length: int, span: tuple[int, int]
 ) -> None:
-    """Find least and most again where rows went away and all that are left are still there."""
+    """Recompute minimum and maximum of minutes (hours) whose remaining rows all still exist."""
     connection.execute(
         f"UPDATE vital_{name} SET least = found.least, most = found.most, total = found.total "
         f"FROM (SELECT kind AS of_kind, at / {length} * {length} AS since, count(*) AS there, "
@@ -301,7 +301,7 @@ def _portion(connection: sqlite3.Connection, wrong: BootRow, end_ms: int | None)
 
 
 def _newest(connection: sqlite3.Connection, wrong: BootRow) -> int:
-    """Return when the last row of a stretch was that no other followed."""
+    """Return the time of the newest row of the last stretch."""
     newest = [
         connection.execute(
             f"SELECT max({column}) FROM {table} WHERE {boot} = ?", (wrong.id,)
@@ -398,7 +398,7 @@ def _values(rows: Stretch, target: int, by_ms: int) -> dict[str, int]:
 
 
 def _move_tombstones(connection: sqlite3.Connection, rows: Stretch, by_ms: int) -> None:
-    """Keep what was erased erased: rows that still wait in memory are moved, too."""
+    """Add tombstones at the moved times, so that rows waiting in memory still count as erased."""
     known = read_tombstones(connection)
     moved = [
         (start + by_ms, end + by_ms)

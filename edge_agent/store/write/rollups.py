@@ -95,7 +95,7 @@ def _add_vitals(
 def _summarise(
     readings: list[VitalReading],
 ) -> tuple[int, float, float | None, float | None, int, int]:
-    """Return n, total, least and most of the usable readings.
+    """Return number, sum, minimum and maximum of the usable readings.
 
     The numbers of unusable and of simulated ones follow.
     """
@@ -123,7 +123,7 @@ class Tombstones:
         self.spans = read_tombstones(connection)
 
     def cover(self, start_ms: int, end_ms: int) -> bool:
-        """Tell whether what lasted from ``start_ms`` to ``end_ms`` belongs to what was erased."""
+        """Tell whether the span from ``start_ms`` to ``end_ms`` belongs to an erased one."""
         met = (start < max(end_ms, start_ms + 1) and start_ms < end for start, end in self.spans)
         if not any(met):
             return False
@@ -144,7 +144,7 @@ def read_tombstones(connection: sqlite3.Connection) -> list[Span]:
 
 
 def read_erased_participants(connection: sqlite3.Connection) -> list[int]:
-    """Return when those who were erased were made, UTC milliseconds, in the order of erasing."""
+    """Return the creation times (UTC milliseconds) of erased participants, in order of erasure."""
     try:
         erased = json.loads(read_setting(connection, "erased_participants") or "[]")
         return [int(created) for created in erased]
@@ -155,7 +155,7 @@ def read_erased_participants(connection: sqlite3.Connection) -> list[int]:
 def add_tombstones(
     connection: sqlite3.Connection, spans: Sequence[Span], participants: Sequence[int] = ()
 ) -> None:
-    """Remember times of which everything was erased, and when who was erased had been made."""
+    """Store the erased spans, and the creation time of the erased participant."""
     if spans:
         _write(connection, "erased", [*read_tombstones(connection), *spans])
     if participants:

@@ -109,7 +109,7 @@ def write_rejected_frames(
 
 
 def recorded_value(connection: sqlite3.Connection, reading: VitalReading) -> float | None:
-    """Return the value that is recorded of a reading's kind, source and time, if there is one."""
+    """Return the recorded value for a reading's kind, source and time, if there is one."""
     row = connection.execute(
         "SELECT value FROM vital WHERE at = ? AND kind = ? AND source = ?",
         (reading.at.wall_ms, reading.kind.value, reading.source),
@@ -164,7 +164,7 @@ def write_vitals(
 def write_gap(
     connection: sqlite3.Connection, gap: Gap, boot: int | None, started_boot: int | None = None
 ) -> None:
-    """Insert an interval in which a source did not speak.
+    """Insert an interval in which a source sent nothing.
 
     Args:
         connection: of the transaction.
@@ -217,7 +217,7 @@ _BATCH = 10_000
 
 
 class ImportResult(NamedTuple):
-    """How many readings were new, and how many were in the database already and left alone.
+    """The result of an import: new readings, and those already in the database, left unchanged.
 
     ``number`` is that of the import; ``None``: nothing was new.
     """
