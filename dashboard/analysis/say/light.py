@@ -103,7 +103,7 @@ def _step(span: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class FlagRow:
-    """How many readings a flag keeps out; ``counts`` are in order of the states of the question."""
+    """The readings that a flag keeps out; ``counts`` are in order of the states of the question."""
 
     name: str
     counts: tuple[str, ...]
@@ -132,7 +132,7 @@ class WithAllRow:
 
 @dataclass(frozen=True, slots=True)
 class LeftOutTable:
-    """What was left out.
+    """The table of what was left out.
 
     Attributes:
         flags: by flag and state; empty where nothing is left out for its flags.
