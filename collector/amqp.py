@@ -58,7 +58,7 @@ _TAGS = 2**48
 
 @dataclass(frozen=True, slots=True)
 class QuorumQueue:
-    """What a collector asks a cluster for.
+    """The queue that a collector declares on a RabbitMQ cluster.
 
     Attributes:
         brokers: its nodes; the first that answers is taken.

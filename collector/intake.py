@@ -317,7 +317,7 @@ _ERASURES_TOLD = 20
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a device may be told after the commit."""
+    """A confirmation that a device may be sent after the commit."""
 
     device: str
     confirmation: Confirmation

@@ -230,7 +230,7 @@ class Transport(Protocol):
 
 
 class Inbox(ABC):
-    """What has come over a connection and nobody has taken yet; the base of transports."""
+    """The messages of a connection that nobody has taken yet; the base of transports."""
 
     def __init__(self) -> None:
         self._received: deque[Delivery] = deque()

@@ -34,7 +34,7 @@ _GROUP = "collectors"
 
 @dataclass(frozen=True, slots=True)
 class SharedSubscription:
-    """What a collector asks a broker for.
+    """The shared subscription that a collector makes at a broker.
 
     Attributes:
         broker: where it is.

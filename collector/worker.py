@@ -134,7 +134,7 @@ LARGE = 50
 
 @dataclass(slots=True)
 class _Owed:
-    """What a device is still to be told."""
+    """A confirmation that is still to be sent to a device."""
 
     confirmation: Confirmation
     messages: int

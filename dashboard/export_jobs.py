@@ -70,7 +70,7 @@ class Compute(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StudyExport:
-    """What is to be exported of several sites.
+    """A request to export several sites.
 
     Attributes:
         format: of the folder of each site.
@@ -87,7 +87,7 @@ class StudyExport:
 
     @property
     def is_bundle(self) -> bool:
-        """Whether it tells of the analysis."""
+        """Tell whether the format is the bundle, which tells of the analysis."""
         return self.format.name == "bundle"
 
 
@@ -314,7 +314,7 @@ class _StoppedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What is asked for: a format, a part of the timeline, the question that goes with it,
+    """A request for an export: a format, a part of the timeline, the question that goes with it,
     whether it is locked with a passphrase, and of which devices of a fleet it is (empty: of this
     appliance).
     """
@@ -327,12 +327,12 @@ class ExportRequest:
 
     @property
     def over_sites(self) -> bool:
-        """Whether it is of several devices, each with a folder of its own in a zip."""
+        """Tell whether it is of several devices, each with a folder of its own in a zip."""
         return len(self.devices) > 1
 
     @property
     def suffix(self) -> str:
-        """How the name of the file ends that is not locked."""
+        """Ending of the name of the file that is not locked."""
         return SUFFIX if self.over_sites else self.format.suffix
 
     @property

@@ -144,7 +144,7 @@ class Dashboard:
 
     @property
     def died(self) -> bool:
-        """Whether it ended without being asked."""
+        """Tell whether it ended without being asked."""
         return self.exit_code is not None and not self._stopping
 
     def start(self) -> None:

@@ -39,7 +39,7 @@ _LATEST_MS = 4_102_444_800_000  # the year 2100
 
 @dataclass(frozen=True, slots=True)
 class VideoFrame:
-    """What was read in one frame of a video.
+    """The result of reading one frame of a video.
 
     Attributes:
         number: of the frame, from 0.
@@ -82,7 +82,7 @@ class VideoReader:
 
     @property
     def damaged(self) -> int:
-        """How many frames were passed over, since they could not be decoded."""
+        """Number of frames that were passed over, since they could not be decoded."""
         return self._video.damaged
 
     def __iter__(self) -> Iterator[VideoFrame]:

@@ -28,7 +28,7 @@ FEWEST = 2
 FACES = ("edge_agent/cli/__init__.py", "edge_agent/__main__.py")
 """Modules that installers and people name."""
 PASSING = (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign)
-OPENERS = ("What", "Who", "That", "Where", "Whether", "How", "Which")
+VAGUE = ("What", "Who", "That", "Where", "Whether", "How", "Which")
 PRODUCTS = ("edge_agent", "dashboard", "training", "collector")
 
 
@@ -217,7 +217,7 @@ def many_parameters(sources: Sequence[Source]) -> Row:
     return Row(f"functions with more than {PARAMETERS} parameters", len(places), 8, places)
 
 
-def docstrings_with_openers(sources: Sequence[Source]) -> Row:
+def vague_docstrings(sources: Sequence[Source]) -> Row:
     """Count docstrings whose first word makes the reader wait for the subject."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     numbers = Counter(
@@ -226,7 +226,7 @@ def docstrings_with_openers(sources: Sequence[Source]) -> Row:
         if source.is_product
         for node in ast.walk(source.tree)
         if isinstance(node, documented)
-        if (ast.get_docstring(node) or "-").split(maxsplit=1)[0] in OPENERS
+        if (ast.get_docstring(node) or "-").split(maxsplit=1)[0] in VAGUE
     )
     places = tuple(f"{name}: {number}" for name, number in numbers.most_common(10))
     return Row("docstrings that begin with What, Who, That …", numbers.total(), 40, places)
@@ -281,7 +281,7 @@ def measure() -> list[Row]:
         rate(sources, "tuple assignments", 2, is_tuple_assignment),
         rate(sources, "conditional expressions", 10, is_conditional_expression),
         many_parameters(sources),
-        docstrings_with_openers(sources),
+        vague_docstrings(sources),
         comments(sources),
         documentation(),
     ]

@@ -1,1 +1,1 @@
-"""Who may use the dashboard: accounts, logins and tokens."""
+"""Access to the dashboard: accounts, logins and tokens."""

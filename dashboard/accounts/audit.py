@@ -13,7 +13,7 @@ from edge_agent.store.write.audit import Chain, check
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which lines are wanted; empty texts and ``None`` want all.
+    """A choice of lines of the audit trail; empty texts and ``None`` choose all.
 
     Attributes:
         start_ms: at this time or later.

@@ -33,7 +33,7 @@ from edge_agent.core.texts import N_
 
 
 class Role(StrEnum):
-    """What an account is for; those that may less come first."""
+    """The role of an account; those that may less come first."""
 
     VIEWER = N_("viewer")
     OPERATOR = N_("operator")
@@ -42,7 +42,7 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """What a route needs.
+    """The permission that a route needs.
 
     Attributes:
         OPEN: nothing: the log-in itself, what it needs, and what is opened by a token of its own.
@@ -99,7 +99,7 @@ def who_may(permission: Permission) -> str:
 
 
 class Scope(StrEnum):
-    """What kind of operation of the API a token may use.
+    """A kind of operation of the API that a token may use.
 
     Attributes:
         READ: whatever only reads, and ``/metrics``.
@@ -173,7 +173,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class CameFrom:
-    """Where a login was made.
+    """The origin of a login.
 
     Attributes:
         address: network address; empty: not known.

@@ -81,7 +81,7 @@ class Token:
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        """What it may, whatever its scopes: no more than its role, nor than who made it."""
+        """Its permissions, whatever its scopes: no more than of its role and of who made it."""
         if self.maker_role is None:
             return frozenset()
         return MAY[self.role] & MAY[self.maker_role]
@@ -97,7 +97,7 @@ class Token:
 
     @property
     def actor(self) -> str:
-        """Who did what the token did, as the audit trail says it."""
+        """Actor of what the token does, as the audit trail writes it."""
         return f"token {self.name}"
 
 

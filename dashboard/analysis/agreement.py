@@ -36,7 +36,7 @@ from edge_agent.store.read.stimuli import Stimulus
 
 
 class Source(StrEnum):
-    """Who says what emotion belongs to a stimulus."""
+    """A source that tells the emotion of a stimulus."""
 
     CONDITION = "condition"
     OBSERVED = "observed"
@@ -52,7 +52,7 @@ _PAIRS = (
 
 @dataclass(frozen=True, slots=True)
 class SourceAgreement:
-    """How far two sources agree; one judgement is one stimulus of one participant.
+    """The agreement of two sources; one judgement is one stimulus of one participant.
 
     Attributes:
         first: gives the rows of the table.

@@ -296,7 +296,7 @@ class Analysis:
 
     @property
     def tests_computed(self) -> int:
-        """How many tests have numbers: the family that p is adjusted for."""
+        """Number of tests that have numbers: the family that p is adjusted for."""
         return sum(test.comparison.tests is not None for test in self.family)
 
 

@@ -99,7 +99,7 @@ MANY_MIXED = 0.25
 
 @dataclass(frozen=True, slots=True)
 class FaceReading:
-    """What the card of the classifier says: its name, and how often it reads each state rightly."""
+    """The classifier according to its card: its name, and its recall of each state."""
 
     model: str
     recalls: Mapping[Emotion, Recall]
@@ -183,7 +183,7 @@ UNEVEN = 0.2
 
 @dataclass(frozen=True, slots=True)
 class PeriodEffect:
-    """What time in the session may have to do with one paired difference.
+    """The effect that time in the session may have on one paired difference.
 
     Attributes:
         people: pairs of the test.

@@ -94,7 +94,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What decides a comparison, without all that stands beside it.
+    """The test that decides a comparison, without all that stands beside it.
 
     Numbers are ``None`` where there is no test.
 

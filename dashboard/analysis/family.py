@@ -59,7 +59,7 @@ class InFamily:
 
     @property
     def equivalent(self) -> bool:
-        """Whether a difference of the size of the bound or more is excluded."""
+        """Tell whether a difference of the size of the bound or more is excluded."""
         return self.equivalence_p < ALPHA and not self.doubt
 
 

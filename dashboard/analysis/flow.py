@@ -1,4 +1,4 @@
-"""Where people and readings were lost on the way from consent to the tests.
+"""The flow of people and readings from consent to the tests, and their losses on the way.
 
 As a flow chart of a trial (CONSORT) has it: each step with who is still there, and beside it who
 was lost, and why.
@@ -50,7 +50,7 @@ class Lost(StrEnum):
 
 
 class Count(NamedTuple):
-    """How many are there; ``readings`` is ``None`` where readings are not counted yet."""
+    """The numbers of people, sessions and readings; ``None``: readings are not counted yet."""
 
     people: int
     sessions: int
@@ -59,9 +59,7 @@ class Count(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What was recorded: everybody, the sessions that are looked at, all sessions, and what they
-    hold.
-    """
+    """The recorded people, the sessions that are looked at, all sessions, and reading counts."""
 
     people: Sequence[Recruited]
     sessions: Sequence[Session]

@@ -191,7 +191,7 @@ class HeartTest:
 
 @dataclass(frozen=True, slots=True)
 class HeartValue:
-    """What one measure says of one state in one session."""
+    """The value of one heartbeat measure in one state of one session."""
 
     measure: HeartMeasure
     participant: str

@@ -28,7 +28,7 @@ _LARGEST = 1e60
 
 @dataclass(frozen=True, slots=True)
 class SessionMean:
-    """What one session says of one state: the mean of all readings in it.
+    """The mean of all readings of a vital in one state of one session.
 
     Attributes:
         participant: pseudonymous code.

@@ -1,4 +1,4 @@
-"""What each source measured in each minute of a session. It needs no statistics."""
+"""Means of each source in each minute of a session. They need no statistics."""
 
 from __future__ import annotations
 

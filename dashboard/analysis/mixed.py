@@ -36,7 +36,7 @@ one residual variance, is not the main analysis.
 
 
 class Main(StrEnum):
-    """Which analysis is the main one."""
+    """The main analysis: the t-tests or the mixed model."""
 
     T_TESTS = "t_tests"
     MIXED_MODEL = "mixed_model"
@@ -44,7 +44,7 @@ class Main(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VitalDesign:
-    """Who has what of one vital.
+    """The design of the data of one vital: its participants, sessions and means.
 
     Attributes:
         participants: who has a mean in one of the states.

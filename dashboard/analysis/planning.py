@@ -21,7 +21,7 @@ from edge_agent.store.study.study import Preregistration, preregistrations
 
 
 class PlanQuery(Model):
-    """What is planned. The effect is given as a difference and its spread, or as d_z."""
+    """The assumptions of a planned study: the effect as a difference and its spread, or as d_z."""
 
     vital: VitalKind = Field(VitalKind.HEART_RATE, description="What is measured")
     difference: float | None = Field(
@@ -204,7 +204,7 @@ class PreregistrationModel(Model):
 
 
 class PreregisteredModel(Model):
-    """How what is asked now stands to the newest preregistration."""
+    """The newest preregistration, and how the present question differs from it."""
 
     id: int = Field(description="Its number")
     at_ms: int = Field(description="When it was frozen, UTC in milliseconds")

@@ -158,14 +158,14 @@ class ReadingGroup:
 
     @property
     def doubtful(self) -> bool:
-        """Whether the readings are flagged as out of range, without contact, of a poor signal or of
-        doubtful time.
+        """Tell whether the readings are flagged as out of range, without contact, of a poor signal
+        or of doubtful time.
         """
         return bool(self.flags & DOUBTFUL)
 
     @property
     def estimated(self) -> bool:
-        """Whether the readings are no measurement."""
+        """Tell whether the readings are estimates, not measurements."""
         return VitalFlag.ESTIMATED in self.flags
 
     def doubts(self, counted: Collection[VitalFlag]) -> frozenset[VitalFlag]:

@@ -41,7 +41,7 @@ VITALS = tuple(kind for kind in VitalKind if kind.spec.tested_by_default)
 
 
 class Design(StrEnum):
-    """Which participants are compared."""
+    """The design of the comparison: paired, of independent groups, or as the data allow."""
 
     AUTO = "auto"
     PAIRED = "paired"
@@ -212,7 +212,7 @@ DOUBTS = tuple(flag for flag in VitalFlag if flag in UNUSABLE)
 
 
 class StateBy(StrEnum):
-    """What makes the state of a reading."""
+    """The source of the state of a reading: condition, observed or reported emotion."""
 
     CONDITION = "condition"
     OBSERVED = "observed"
@@ -220,14 +220,14 @@ class StateBy(StrEnum):
 
 
 class Correction(StrEnum):
-    """How p values are adjusted for the number of tests."""
+    """The correction of p values for the number of tests."""
 
     HOLM = "holm"
     BENJAMINI_HOCHBERG = "benjamini_hochberg"
 
 
 class HeartMeasure(StrEnum):
-    """What intervals between beats can be tested for."""
+    """A measure of the intervals between beats that can be tested."""
 
     LN_RMSSD = "ln_rmssd"
     SDNN = "sdnn"
@@ -249,14 +249,14 @@ HEART_NAMES = {
 
 
 class Outcome(StrEnum):
-    """What of a reading is compared."""
+    """The outcome that is compared: the level of a reading, or its change."""
 
     LEVEL = "level"
     CHANGE = "change"
 
 
 class Sample(StrEnum):
-    """Which sessions are looked at."""
+    """The sample of sessions that is looked at."""
 
     AUTO = "auto"
     MEASURED = "measured"

@@ -44,7 +44,7 @@ class LeftOutModel(Model):
 
 
 class SettlingModel(Model):
-    """What the beginnings of the stimuli held, which are left out."""
+    """The readings left out at the beginnings of the stimuli."""
 
     vital: VitalKind = Field(description="What was measured")
     seconds: float = Field(description="How much of each stimulus is left out")
@@ -53,7 +53,7 @@ class SettlingModel(Model):
 
 
 class WithAllModel(Model):
-    """What one test would come to if every reading counted, whatever its flags.
+    """The result that one test would have if every reading counted, whatever its flags.
 
     For comparison; it decides nothing.
     """
@@ -111,7 +111,7 @@ class SettlingVariantModel(DecisionModel):
 
 
 class _SensitivityModel(Model):
-    """Whether one comparison depends on a choice."""
+    """The sensitivity of one comparison to a choice."""
 
     vital: VitalKind = Field(description="What was measured")
     first: str = Field(description="First state")
@@ -121,7 +121,7 @@ class _SensitivityModel(Model):
 
 
 class SensitivityModel(_SensitivityModel):
-    """Whether one comparison depends on window and lag."""
+    """The sensitivity of one comparison to window and lag."""
 
     variants: tuple[VariantModel, ...] = Field(
         description="All settings, the declared one among them"
@@ -129,7 +129,7 @@ class SensitivityModel(_SensitivityModel):
 
 
 class SettlingSensitivityModel(_SensitivityModel):
-    """Whether one comparison depends on the settling time."""
+    """The sensitivity of one comparison to the settling time."""
 
     variants: tuple[SettlingVariantModel, ...] = Field(
         description="All settings, the declared one among them"
@@ -224,7 +224,7 @@ class HeartTestModel(Model):
 
 
 class DriftModel(Model):
-    """How a vital changes while a session lasts, the states aside."""
+    """The drift of a vital while a session lasts, the states aside."""
 
     vital: VitalKind = Field(description="What was measured")
     slope: float | None = Field(description="Unit of the vital per minute; null where not known")
@@ -260,7 +260,7 @@ class PeriodModel(Model):
 
 
 class BayesFactorModel(Model):
-    """How much the data speak for or against a difference: JZS, from the t-test."""
+    """The Bayes factor for or against a difference: JZS, from the t-test."""
 
     for_difference: float | None = Field(
         description="BF10: how many times more likely the data are with a difference; null beyond "
@@ -291,7 +291,7 @@ class ModelTestModel(Model):
 
 
 class SiteModel(Model):
-    """How a site lies from the first one, by the mixed model."""
+    """The difference of a site from the first one, by the mixed model."""
 
     site: str
     difference: float = Field(description="This site minus the first one")
@@ -333,7 +333,7 @@ class VitalModelModel(Model):
 
 
 class LossModel(Model):
-    """What one reason costs on the way to a step."""
+    """The losses for one reason on the way to a step."""
 
     reason: str = Field(description="Why, as a word for programs")
     detail: str = Field(description="Which flag or vital; empty for all")
@@ -358,7 +358,7 @@ class StageModel(Model):
 
 
 class MissingModel(Model):
-    """Who has a vital in some state, but not in this one."""
+    """The participants who have a vital in some state, but not in this one."""
 
     vital: VitalKind = Field(description="What was measured")
     state: str = Field(description="The state that is missing")
@@ -367,7 +367,7 @@ class MissingModel(Model):
 
 
 class TestFlowModel(Model):
-    """Who is in one t-test, and who is not."""
+    """The numbers of participants who are in one t-test, and who are not."""
 
     vital: VitalKind = Field(description="What was measured")
     first: str = Field(description="First state")
@@ -389,7 +389,7 @@ class FamilyModel(Model):
 
 
 class GroupFlowModel(Model):
-    """Who is in the tests of the groups, and who is not."""
+    """The numbers of people who are in the tests of the groups, and who are not."""
 
     vital: VitalKind = Field(description="What was measured")
     used: dict[str, int] = Field(description="People in the tests, by group")
@@ -447,8 +447,8 @@ class EquivalenceModel(Model):
 
 
 class NeededModel(Model):
-    """How many people a study needs to find a difference of the size of the bound, with the spread
-    so far.
+    """The number of people that a study needs to find a difference of the size of the bound, with
+    the spread so far.
     """
 
     difference: float = Field(description="That difference, in the unit of the vital")
@@ -598,7 +598,7 @@ class AllStatesModel(Model):
 
 
 class AgreementModel(Model):
-    """How far two sources agree about the stimuli called anger, happiness or neutral."""
+    """The agreement of two sources about the stimuli called anger, happiness or neutral."""
 
     first: Literal["condition", "observed", "reported"] = Field(
         description="Gives the rows of the table"
@@ -679,7 +679,7 @@ class MeanModel(Model):
 
 
 class MatchModel(Model):
-    """What became of the readings that were to be matched to an observed emotion."""
+    """The numbers of readings that were matched to an observed emotion, and that were not."""
 
     matched: int = Field(description="One emotion held the declared share of the window")
     unmatched: int = Field(description="No face was recorded in the window")

@@ -1,5 +1,5 @@
-"""Whether a result depends on how readings came to their state: on window and lag with observed
-emotions, else on the settling time.
+"""Sensitivity of a result to how readings came to their state: to window and lag with observed
+emotions, else to the settling time.
 
 Pure.
 """
@@ -24,7 +24,7 @@ C = TypeVar("C")
 
 
 class Conclusion(StrEnum):
-    """What a comparison comes to at the level 0.05 of the whole family."""
+    """The conclusion of a comparison at the level 0.05 of the whole family."""
 
     HIGHER = "higher"
     LOWER = "lower"
@@ -69,7 +69,7 @@ class MatchingChoice:
 
 @dataclass(frozen=True, slots=True)
 class SettlingChoice:
-    """How much of the beginning of each stimulus is left out.
+    """A choice of how much of the beginning of each stimulus is left out.
 
     Attributes:
         seconds: for each vital.

@@ -41,7 +41,7 @@ _MINUTE = 60
 
 
 class State(IntEnum):
-    """Whether a figure is bad; the larger, the worse."""
+    """The state of a figure: good, doubtful or bad; the larger, the worse."""
 
     GOOD = 0
     DOUBTFUL = 1
@@ -73,7 +73,7 @@ class HealthFigure:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How a figure is read, written and judged."""
+    """A kind of figure: how its value is read, written and judged."""
 
     title: str
     value: Callable[[HealthMinute], float | None]

@@ -1,4 +1,4 @@
-"""What a model's card says of how often it is right: for tables and charts."""
+"""Tables and charts of how often a model is right, from its card."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ConfusionCell:
 
 @dataclass(frozen=True, slots=True)
 class CategoryRow:
-    """How often one category is read rightly.
+    """Recall and precision of one category.
 
     Attributes:
         name: the category.
@@ -54,7 +54,7 @@ class CategoryRow:
 
 @dataclass(frozen=True, slots=True)
 class RobustnessRow:
-    """What a change of the picture costs: accuracy and loss in points of a hundred."""
+    """The cost of a change of the picture: accuracy and loss in points of a hundred."""
 
     name: str
     accuracy: float

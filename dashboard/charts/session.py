@@ -38,7 +38,7 @@ _NAMED = frozenset({MarkerKind.NOTE, MarkerKind.BASELINE})
 
 @dataclass(frozen=True, slots=True)
 class Recording(TrendData):
-    """What was recorded of one session; one that is open ends now.
+    """The recorded data of one session; one that is open ends now.
 
     Attributes:
         zero_ms: what the axis counts from; ``None``: the start.
@@ -48,7 +48,7 @@ class Recording(TrendData):
 
     @property
     def zero(self) -> int:
-        """What the axis counts from, ms since 1970 (UTC)."""
+        """Origin of the time axis, ms since 1970 (UTC)."""
         return self.start_ms if self.zero_ms is None else self.zero_ms
 
 

@@ -94,7 +94,7 @@ TREND_VITALS = tuple(kind for kind in VitalKind if kind.spec.panel)
 
 @dataclass(frozen=True, slots=True)
 class TrendData:
-    """What the trends page shows over one range.
+    """The data that the trends page shows over one range.
 
     Attributes:
         start_ms: start of the range, UTC.
@@ -137,7 +137,7 @@ _MOST_CONDITIONS = 40
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where the panels lie, as shares of the height: further ones are added below the usual."""
+    """The places of the panels as shares of the height: further ones are added below the usual."""
 
     further: int
 

@@ -1,1 +1,1 @@
-"""What ``python -m dashboard`` does without a browser."""
+"""The subcommands of ``python -m dashboard``, which need no browser."""

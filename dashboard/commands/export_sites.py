@@ -28,7 +28,8 @@ _Result = TypeVar("_Result")
 
 
 class Wanted(BaseModel):
-    """What is asked for, on standard input as JSON: a passphrase stands in no list of processes.
+    """A request to export sites, as JSON on standard input: no list of processes shows a
+    passphrase.
 
     Attributes:
         source: address of the database that collectors write to.

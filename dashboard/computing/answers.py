@@ -1,5 +1,5 @@
-"""What the dashboard asks the process that computes: each a function of plain values, whose result
-needs no SciPy to be read.
+"""Inquiries of the dashboard to the process that computes: each a function of plain values, whose
+result needs no SciPy to be read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the dashboard and a process that computes send each other, and how tasks are answered."""
+"""Messages between the dashboard and a process that computes, and the loop that answers tasks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IDLE_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be computed.
+    """A task to be computed.
 
     Attributes:
         function: a function of a module, which is found there by its name.
@@ -40,7 +40,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a task came to.
+    """The answer to a task: its value, or an error.
 
     Attributes:
         value: what the function returned.

@@ -335,7 +335,7 @@ _MEASURED = f"""
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What is read of rows, and of their rollups.
+    """The SQL for the sums of a table: of its rows, and of their rollups.
 
     Attributes:
         name: ``expression`` or ``vital``.
@@ -362,7 +362,7 @@ def is_believed(table: str) -> str:
 
 
 class MovedRows:
-    """What has to be moved for a range over all devices, and its sums.
+    """The rows that have to be moved for a range over all devices, and their sums.
 
     Args:
         known: stretches of the devices whose clocks are off.

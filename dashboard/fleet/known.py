@@ -20,7 +20,7 @@ from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
 
 @dataclass(frozen=True, slots=True)
 class FleetAddress:
-    """What ``[dashboard]`` says of the database that collectors write to.
+    """The address in ``[dashboard]`` of the database that collectors write to.
 
     Attributes:
         address: ``postgresql://…``, without a password.

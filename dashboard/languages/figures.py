@@ -28,7 +28,7 @@ MARKS_NAME = "marks.json"
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What a language writes in another way than English (CLDR).
+    """The marks by which numbers and dates of a language differ from English (CLDR).
 
     Attributes:
         decimal: before the decimals of a number.

@@ -1,4 +1,4 @@
-"""What the dashboard and the process that reads pictures send each other.
+"""Messages between the dashboard and the process that reads pictures.
 
 The dashboard sends one line of JSON with the options, then pictures: the number of their bytes in
 four bytes, and the bytes. The process answers each with one line of JSON.

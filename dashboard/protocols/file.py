@@ -27,7 +27,7 @@ _HEAD = 16
 
 
 class MediaKind(StrEnum):
-    """How a file is shown; also the key of a protocol file that names it."""
+    """The kind of a media file; also the key of a protocol file that names it."""
 
     PICTURE = "picture"
     SOUND = "sound"
@@ -36,8 +36,8 @@ class MediaKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """What a file of one ending is: its kind, its type for browsers, and the bytes that it holds at
-    an offset.
+    """The format of files of one ending: their kind, their type for browsers, and the bytes that
+    they hold at an offset.
     """
 
     kind: MediaKind

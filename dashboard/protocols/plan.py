@@ -23,7 +23,7 @@ from edge_agent.core.texts import N_, Message
 
 
 class ScreenKind(StrEnum):
-    """What the participant has before them."""
+    """The kind of screen before the participant."""
 
     BASELINE = "baseline"
     STIMULUS = "stimulus"
@@ -58,7 +58,7 @@ class Screen:
 
     @property
     def title(self) -> str:
-        """What the operator's page calls it."""
+        """Title of the screen on the operator's page."""
         match self.kind:
             case ScreenKind.SCALE:
                 return Message(_ASKS[self.scale or Scale.EMOTION])

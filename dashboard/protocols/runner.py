@@ -81,7 +81,7 @@ class ProtocolView:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has come to an end."""
+        """Tell whether it has come to an end."""
         return self.state in {RunState.FINISHED, RunState.ENDED}
 
 

@@ -127,7 +127,7 @@ BY_HAND = N_("paused by hand")
 
 @dataclass(slots=True)
 class Pending:
-    """What is still to be written down."""
+    """The markers and reports that are still to be written down."""
 
     markers: list[Marker] = field(default_factory=list)
     reports: list[SelfReport] = field(default_factory=list)
@@ -173,17 +173,17 @@ class ProtocolState:
 
     @property
     def is_over(self) -> bool:
-        """Whether the last screen was left, or it was ended before."""
+        """Tell whether the last screen was left, or it was ended before."""
         return self.ended is not None or self.step_clock.is_over(self.position)
 
     @property
     def is_running(self) -> bool:
-        """Whether a screen is being shown."""
+        """Tell whether a screen is being shown."""
         return not self.is_over and self.position.since is not None
 
     @property
     def state(self) -> RunState:
-        """How it stands."""
+        """State of the run: ended, finished, running or paused."""
         if self.ended is not None:
             return RunState.ENDED
         if self.is_over:
@@ -209,7 +209,7 @@ class ProtocolState:
 
     @property
     def screen(self) -> Screen | None:
-        """What is shown, or would be if it ran."""
+        """The screen that is shown, or would be if it ran."""
         if self.is_over:
             return None
         return self.screens[self.position.step]

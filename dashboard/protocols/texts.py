@@ -19,7 +19,7 @@ FELT = (*(emotion.value for emotion in EMOTIONS), NONE_OF_THESE)
 
 
 class Scale(StrEnum):
-    """What a participant is asked about themselves.
+    """A scale on which participants rate themselves.
 
     Valence and arousal have nine points, as the Self-Assessment Manikin (Bradley & Lang 1994,
     Journal of Behavior Therapy and Experimental Psychiatry 25:49–59); ``emotion`` offers the eight
@@ -201,7 +201,7 @@ class Texts(Part):
 
     @property
     def feelings(self) -> dict[str, str]:
-        """What the answers to ``felt`` are called, in their order."""
+        """Texts of the answers to ``felt``, in their order."""
         return {name: getattr(self, name) for name in FELT}
 
     @property

@@ -30,8 +30,8 @@ _ROUNDING = 1e-12  # influences are of the size of 1
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What two sources said of one thing, such as one stimulus: the face read anger, the person
-    reported anger.
+    """The labels that two sources gave to one thing, such as one stimulus: the face read anger, the
+    person reported anger.
 
     Attributes:
         participant: whose it is; judgements of one participant are not independent.
@@ -219,7 +219,7 @@ _TAIL = 0.975
 
 @dataclass(frozen=True, slots=True)
 class LimitsOfAgreement:
-    """What a difference of two instruments, first minus second, comes to.
+    """The limits of agreement of two instruments, for their difference, first minus second.
 
     Attributes:
         n: differences.

@@ -56,7 +56,7 @@ _PASSES = 20
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
-    """How many beats were corrected, by kind.
+    """The numbers of corrected beats, by kind.
 
     Attributes:
         ectopic: beats that came early with a pause after them, or late with a short interval after.
@@ -96,7 +96,7 @@ class CorrectedBeats:
 
 @dataclass(frozen=True, slots=True)
 class _Classes:
-    """Which intervals are artefacts, by kind.
+    """The intervals that are artefacts, as flags by kind.
 
     ``ectopic`` are those that begin with such a beat, ``missed`` hold one, ``extra`` end with one.
     """
@@ -378,7 +378,7 @@ class HeartVariability:
 
     @property
     def ultra_short(self) -> bool:
-        """Whether the recording is shorter than the standard five minutes."""
+        """Tell whether the recording is shorter than the standard five minutes."""
         return self.seconds < STANDARD_S
 
     @property

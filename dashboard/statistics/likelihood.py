@@ -76,12 +76,12 @@ class NestedGroups:
 
     @property
     def participants(self) -> int:
-        """How many there are."""
+        """Number of participants."""
         return int(self.person[-1]) + 1
 
     @property
     def variances(self) -> int:
-        """How many variances there are, the residual's among them."""
+        """Number of variances, the residual's among them."""
         return 2 + self.with_sessions
 
     @property
@@ -337,7 +337,7 @@ class CrossedGroups:
 
     @property
     def variances(self) -> int:
-        """How many variances there are: residual, participant, perhaps session, reaction."""
+        """Number of variances: residual, participant, perhaps session, reaction."""
         return 3 + self.with_sessions
 
     @property
@@ -352,7 +352,7 @@ class CrossedGroups:
 
     @property
     def participants(self) -> int:
-        """How many there are."""
+        """Number of participants."""
         return len(self.within)
 
     def turned(self, by: Values) -> CrossedGroups:

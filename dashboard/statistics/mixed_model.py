@@ -42,7 +42,7 @@ _DEPENDENT = 1e-10  # eigenvalue of the correlations below which an effect is a 
 
 @dataclass(frozen=True, slots=True)
 class FixedEffect:
-    """What an effect, or a weighted sum of effects, adds to the value.
+    """The estimate of a fixed effect, or of a weighted sum of effects.
 
     Attributes:
         name: of the effect.
@@ -112,7 +112,7 @@ class MixedModel:
 
     @property
     def singular(self) -> bool:
-        """Whether a variance was estimated as 0, so that the fit is that of a simpler model."""
+        """Tell whether a variance was estimated as 0: the fit is then that of a simpler model."""
         return 0.0 in (self.participant_variance, self.session_variance, self.reaction_variance)
 
     def effect(self, name: str) -> FixedEffect:

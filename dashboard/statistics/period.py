@@ -68,7 +68,7 @@ class TimeAdjusted:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How a vital changes while a session lasts, the states aside.
+    """The drift of a vital while a session lasts, the states aside.
 
     Attributes:
         slope: unit of the values per minute.
@@ -220,7 +220,7 @@ def _fitted(columns: Values, values: Values) -> Values:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """How often faces that show a state are read as it.
+    """The recall of a state: the share of faces that show it and are read as it.
 
     Attributes:
         share: of the pictures, 0…1.
@@ -233,7 +233,7 @@ class Recall:
 
 @dataclass(frozen=True, slots=True)
 class Attenuation:
-    """What is left of a difference between two states that are sometimes read as each other.
+    """The attenuation of a difference between two states that are sometimes read as each other.
 
     Attributes:
         factor: observed difference over true one; 1 where nothing is misread.

@@ -31,7 +31,7 @@ many.
 
 @dataclass(frozen=True, slots=True)
 class SampleSize:
-    """How many participants are needed.
+    """The number of participants that are needed, and the power that they reach.
 
     Attributes:
         method: paired or Welch.
@@ -49,7 +49,7 @@ class SampleSize:
 
 @dataclass(frozen=True, slots=True)
 class RequiredSample:
-    """What a running study still needs.
+    """The number of people that a running study still needs.
 
     Attributes:
         size: what the planned difference needs.
@@ -226,7 +226,7 @@ class Design:
 
 @dataclass(frozen=True, slots=True)
 class StudyPlan:
-    """What a design needs.
+    """The number of people that a design needs.
 
     Attributes:
         n: pairs, or people in each of two groups.

@@ -1,4 +1,4 @@
-"""What every test here shares: values that can be computed with, the errors, the interval. Pure."""
+"""Parts that every test here shares: checks of the values, errors, the interval. Pure."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from edge_agent.core.vitals import VitalKind
 
 
 class Method(StrEnum):
-    """Which t-test was computed."""
+    """The kind of t-test that was computed."""
 
     PAIRED = "paired"
     WELCH = "welch"
@@ -319,7 +319,7 @@ class Equivalence:
 
     @property
     def shown(self) -> bool:
-        """Whether it is shown that the difference lies within the bounds (p < 0.05)."""
+        """Tell whether it is shown that the difference lies within the bounds (p < 0.05)."""
         return self.p < ALPHA
 
 

@@ -37,7 +37,7 @@ AT_ONCE = ("emotion", "capture", "camera", "recording", "session", "alarms")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """How the agent is at one moment, besides what was seen and read.
+    """The state of the agent at one moment, besides what was seen and read.
 
     Attributes:
         capture: whether the camera is switched on.

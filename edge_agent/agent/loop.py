@@ -217,7 +217,7 @@ class Agent:
 
     @property
     def _is_simulated(self) -> bool:
-        """Whether the camera is a demonstration, and every row and message must say so."""
+        """Tell whether the camera is a demonstration, and every row and message must say so."""
         return self._settings.camera.source == "demo"
 
     def _make_recorder(self, client: MqttClient | None) -> Recorder:
@@ -322,7 +322,7 @@ class Agent:
 
     @property
     def _needs_session(self) -> bool:
-        """Whether it matters here if a session is open."""
+        """Tell whether it matters here if a session is open."""
         return self._home is not None or self._settings.capture.mode == "sessions"
 
     def _tell_state(self, at: clock.Instant) -> None:

@@ -26,7 +26,7 @@ from edge_agent.core.vitals import VitalKind
 
 @dataclass(slots=True)
 class _Gathered:
-    """What one window holds so far."""
+    """The frames and readings that one window holds so far."""
 
     start: Instant
     frames: int = 0

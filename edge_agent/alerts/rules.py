@@ -108,7 +108,7 @@ FORGET_S = 300.0
 
 
 class Zone(StrEnum):
-    """Where a value is."""
+    """The zone of a value: beyond its limit, well within it, between the two, or not known."""
 
     BEYOND = "beyond"
     BETWEEN = "between"
@@ -117,7 +117,7 @@ class Zone(StrEnum):
 
 
 class Change(StrEnum):
-    """What became of an alert."""
+    """The change of an alert: it has begun, is over, or is not known any more."""
 
     BEGUN = "begun"
     OVER = "over"
@@ -125,7 +125,7 @@ class Change(StrEnum):
 
 
 class AlertEngine:
-    """Where each rule stands. For one thread.
+    """The state of each rule. For one thread.
 
     Args:
         rules: those that are watched.
@@ -158,7 +158,7 @@ class AlertEngine:
 
 
 class _Course:
-    """Where one rule stands."""
+    """The state of one rule."""
 
     def __init__(self, rule: RuleSettings) -> None:
         self.rule = rule

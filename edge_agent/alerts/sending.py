@@ -1,4 +1,4 @@
-"""What is sent about alerts: to which addresses, when, in which words, and again until it arrives.
+"""The messages about alerts: their addresses, times and words, sent again until they arrive.
 
 What is due follows from the log, so that a restart neither repeats nor forgets a message. A process
 of its own sends, within a deadline; nobody waits for it. Names of addresses hold no secret.
@@ -37,7 +37,7 @@ _PUBLIC = frozenset({"from", "name", "mode", "format", "smtp", "priority", "tags
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a message goes.
+    """An address that messages go to.
 
     Attributes:
         name: what logs, pages and the command call it: kind, number and machine.
@@ -58,7 +58,7 @@ class Target:
 
     @property
     def kind(self) -> str:
-        """What stands before ``://``."""
+        """Scheme of the address: the part before ``://``."""
         return self.address.partition("://")[0].lower()
 
 
@@ -120,7 +120,7 @@ class Message:
 
     @property
     def key(self) -> tuple[int, str, str]:
-        """What tells it from all others."""
+        """Key of the message, which tells it from all others."""
         return self.alert.id, self.event, self.target.name
 
     def title(self, device: str) -> Text:
@@ -273,7 +273,7 @@ def _error_in(line: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class AlertOptions:
-    """What is watched and who is told.
+    """The rules that are watched, and the addresses that are told.
 
     Attributes:
         table: the table ``[alerts]``.
@@ -305,7 +305,7 @@ class AlertOptions:
 
     @property
     def sends(self) -> bool:
-        """Whether there is any address, or a file for them."""
+        """Tell whether there is any address, or a file with addresses."""
         return bool(self.table.notify) or self.table.notify_file is not None
 
     def targets(self) -> tuple[Target, ...]:

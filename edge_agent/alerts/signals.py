@@ -1,4 +1,4 @@
-"""How things stand, from the messages of the agent's live feed.
+"""The signals of the rules, from the messages of the agent's live feed.
 
 A value that is too old is not known: neither well nor beyond a limit.
 """
@@ -36,7 +36,7 @@ _COPY = "copy_"
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Where the value of a rule is.
+    """The zone of the value of a rule.
 
     Attributes:
         zone: where.

@@ -38,7 +38,7 @@ RULE_REMOVED = "rule_removed"
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """What is to be written: an alert that began, or why one ended."""
+    """A line to be written: an alert that began, or why one ended."""
 
     at: Instant
     rule: str

@@ -38,7 +38,7 @@ _TIMED = ("expression", "unfit", "vital")
 
 
 class Inventory(BaseModel):
-    """What is in a database."""
+    """The contents of a database, in numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,7 +51,7 @@ class Inventory(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """What is in it, for people."""
+        """Its contents in a sentence, for people."""
         newest = f"newest row {self.newest}" if self.newest else "no row"
         return (
             f"{self.participants:,} participants, {self.sessions:,} sessions, {self.rows:,} rows, "
@@ -176,7 +176,7 @@ class ArchivedSetting(Part):
 
 
 class Manifest(Part):
-    """What is in an archive."""
+    """The table of contents of an archive."""
 
     format: Literal["affect-edge-backup"] = "affect-edge-backup"
     format_version: Literal[1] = 1
@@ -308,7 +308,7 @@ class Archive:
 
     @property
     def is_locked(self) -> bool:
-        """Whether a passphrase opened it."""
+        """Tell whether a passphrase opened it."""
         return self._lock is not None
 
     def extract(self, file: ArchivedFile, target: Writable) -> None:

@@ -194,7 +194,7 @@ class Laps:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured.
+    """The measurements of the benchmark.
 
     Attributes:
         laps: milliseconds of each stage of each frame.

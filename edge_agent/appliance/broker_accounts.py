@@ -34,7 +34,7 @@ _MODE = 0o600
 
 @dataclass(frozen=True, slots=True)
 class BrokerFiles:
-    """Where the accounts of the broker stand.
+    """The files that hold the accounts of the broker.
 
     Attributes:
         settings: what tells mosquitto to use the others.
@@ -153,7 +153,7 @@ def _joined(lines: Iterable[str]) -> str:
 
 
 class Right(StrEnum):
-    """What an account may do."""
+    """A right of an account."""
 
     READ = "read"
     """Read what the appliance publishes about people and itself."""

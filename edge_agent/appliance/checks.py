@@ -1,4 +1,4 @@
-"""What the doctor looks at in the database and of what runs, and what a check comes to.
+"""The doctor's checks of the database and of what runs, and the verdict of a check.
 
 Nothing is changed by it. Agent and dashboard are asked as a program outside of them would ask.
 """
@@ -32,7 +32,7 @@ from edge_agent.live.feed import SOCKET_NAME, AgentProbe, newest_messages
 
 
 class Verdict(StrEnum):
-    """How a check ended."""
+    """The verdict of a check."""
 
     OK = "ok"
     WARNING = "warning"

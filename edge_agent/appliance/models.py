@@ -99,7 +99,7 @@ _UNFINISHED = ".incoming"
 
 @dataclass(frozen=True, slots=True)
 class ModelPlace:
-    """Where a model is installed.
+    """The place where a model is installed.
 
     Attributes:
         config: the configuration file, which will name it.
@@ -111,7 +111,7 @@ class ModelPlace:
 
     @property
     def folder(self) -> Path:
-        """Where the installed models lie."""
+        """The folder that holds the installed models."""
         return self.data.absolute() / FOLDER
 
 

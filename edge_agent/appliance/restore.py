@@ -74,7 +74,7 @@ from edge_agent.store.write.rollups import (
 
 @dataclass(slots=True)
 class Erasures:
-    """What is known to be erased.
+    """The sessions and participants that are known to be erased.
 
     Attributes:
         spans: the times of the sessions.
@@ -168,7 +168,7 @@ _SPARE_BYTES = 50_000_000
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where an appliance is restored to.
+    """The places that an appliance is restored to.
 
     Attributes:
         data: the data folder; made if needed.
@@ -191,7 +191,7 @@ class Places:
 
 @dataclass(slots=True)
 class Restored:
-    """What a restore came to.
+    """The result of a restore.
 
     Attributes:
         contents: what is in the database now.

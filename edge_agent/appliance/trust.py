@@ -39,7 +39,7 @@ class Key:
 
     @property
     def file_name(self) -> str:
-        """What the file of this key is called in the owner's folder."""
+        """Name of the file of this key in the owner's folder."""
         return f"{self.fingerprint.replace(':', '-').replace('/', '_')}.signers"
 
 
@@ -60,7 +60,7 @@ class TrustedKey:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Where it is written who may sign releases.
+    """The folders with the keys that may sign releases.
 
     Attributes:
         release: folder of a release, with ``config/release-signers``, and the revoked keys in

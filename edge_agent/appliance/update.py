@@ -46,7 +46,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an appliance is installed.
+    """The place where an appliance is installed.
 
     Attributes:
         program: folder of the releases, with the links ``current`` and ``previous``.

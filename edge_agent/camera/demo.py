@@ -67,7 +67,7 @@ FOLDER = Path(__file__).with_name("portraits")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the camera looks at in one instant.
+    """The view of the camera in one instant.
 
     Attributes:
         x: middle of the view on the wall, in face heights.

@@ -49,12 +49,12 @@ class VideoFile:
 
     @property
     def fps(self) -> float:
-        """What the file says of its rate; senseless where it says nothing."""
+        """Frame rate that the file states; senseless where it states none."""
         return self._capture.get(cv2.CAP_PROP_FPS)
 
     @property
     def frames(self) -> int:
-        """How many frames the file says that it has; 0 where it says nothing."""
+        """Number of frames that the file states; 0 where it states none."""
         return max(round(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
 
     @property

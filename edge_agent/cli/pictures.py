@@ -210,7 +210,7 @@ INTERVAL_S = 1.0
 
 @dataclass(slots=True)
 class Result:
-    """What was read in one video.
+    """The result of reading one video.
 
     Attributes:
         frames: read.

@@ -91,7 +91,7 @@ FILES_SHOWN = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOptions:
-    """What the options of the command say."""
+    """The options of the command."""
 
     timezone: str | None
     columns: tuple[str, ...]
@@ -113,7 +113,7 @@ class ImportOptions:
 
 @dataclass(slots=True)
 class FileContents:
-    """What a file has.
+    """The contents of a file: its readings, and the rows that gave none.
 
     Attributes:
         form: whose export it is; empty: it is a CSV file.

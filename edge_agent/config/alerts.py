@@ -32,7 +32,7 @@ class AlertKind(StrEnum):
 
 
 class RuleSettings(Section):
-    """What is watched, and when an alert begins and ends."""
+    """A rule: the value that is watched, and when an alert begins and ends."""
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9-]{0,39}$",
@@ -139,7 +139,7 @@ _DEFAULT_RULES = (
 
 
 class AlertSettings(Section):
-    """What is watched, when it is quiet, and who is told; this is not a medical alarm."""
+    """The settings of alerts: rules, quiet hours and addresses; this is not a medical alarm."""
 
     enabled: Editable[bool] = Field(True, description="Whether anything is watched")
     sound: Editable[bool] = Field(

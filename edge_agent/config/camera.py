@@ -14,7 +14,7 @@ Rotation = Literal[0, 90, 180, 270]
 
 
 class CameraSettings(Section):
-    """Which camera gives the frames, and how they are read; each kind uses its own keys."""
+    """The camera that gives the frames, and how they are read; each kind uses its own keys."""
 
     source: Editable[Source] = Field("auto", description="Kind of camera")
     device: HomeText = Field(

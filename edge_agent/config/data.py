@@ -11,7 +11,7 @@ from edge_agent.config.section import Days, Editable, HomePath, Section
 
 
 class DataSettings(Section):
-    """Where the database is kept."""
+    """The place where the database is kept."""
 
     folder: HomePath = Field(
         Path("~/.local/share/affect-edge"), description="Folder of the database; `--data` wins"
@@ -19,7 +19,7 @@ class DataSettings(Section):
 
 
 class RecordSettings(Section):
-    """What is written to the timeline, and how long it is kept."""
+    """The settings of the timeline: what is written to it, and how long it is kept."""
 
     interval: Editable[float] = Field(
         1.0,
@@ -51,7 +51,7 @@ class RecordSettings(Section):
 
 
 class BackupSettings(Section):
-    """Where else the nightly copies of the database go."""
+    """A further place for the nightly copies of the database."""
 
     also: HomePath | None = Field(
         None,
@@ -68,7 +68,7 @@ class SummarySettings(Section):
 
 
 class DeviceSettings(Section):
-    """Which appliance this is."""
+    """The name of this appliance."""
 
     name: str = Field(
         "affect-edge",

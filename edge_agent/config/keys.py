@@ -30,7 +30,7 @@ _LOGIN = re.compile(r"(?<=//)[^/@\s]+@")
 
 
 class Kind(StrEnum):
-    """How a value is typed in."""
+    """The kind of field in which a value is typed."""
 
     SWITCH = "switch"
     WHOLE = "whole"
@@ -79,7 +79,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What a key is now, and why.
+    """The present value of a key, and where it comes from.
 
     Attributes:
         value: as JSON has it; of a secret only whether there is one.

@@ -57,7 +57,7 @@ class ControlSettings(Section):
 
 
 class LslSettings(Section):
-    """What the agent offers as streams; everybody in the network can read them."""
+    """The streams that the agent offers by LSL; everybody in the network can read them."""
 
     enabled: bool = Field(
         False, description="Whether the agent offers streams; needs install.sh --with lsl"

@@ -10,7 +10,7 @@ from edge_agent.config.section import Editable, HomeText, Section
 
 
 class VisionSettings(Section):
-    """How faces are found and read, and how much of the processor that may take."""
+    """The settings for finding and reading faces, and how much of the processor that may take."""
 
     expression_model: HomeText = Field(
         "expression-accurate", description="Name of a shipped model, or path of a card"

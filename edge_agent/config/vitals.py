@@ -93,7 +93,7 @@ class CameraPulseSettings(Section):
 
 
 class VitalsSettings(Section):
-    """Where readings of heart rate, blood pressure and the like come from."""
+    """The sources of readings of heart rate, blood pressure and the like."""
 
     simulated: SimulatedSettings = SimulatedSettings()
     bluetooth: BluetoothSettings = BluetoothSettings()

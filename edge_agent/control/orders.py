@@ -28,7 +28,7 @@ _MOVED_S = 0.005
 
 @dataclass(frozen=True, slots=True)
 class ClockNote:
-    """How a sender's clock stands to ours.
+    """The offset of a sender's clock from ours.
 
     Attributes:
         offset_s: what must be added to its times to get ours.

@@ -209,7 +209,7 @@ _MOVED_MS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ClockOffset:
-    """What must be added to a sender's clock to get ours.
+    """The offset that must be added to a sender's clock to get ours.
 
     Attributes:
         offset_ms: by the quickest message: the time that it was under way is in it.

@@ -1,4 +1,4 @@
-"""Where a program's log goes."""
+"""The log of a program, on stderr."""
 
 import logging
 import os

@@ -29,7 +29,7 @@ def finished(
 
 
 class StopRequest:
-    """That somebody wants an end: set by a signal handler or any thread, waited for by one thread.
+    """A request for an end: set by a signal handler or any thread, waited for by one thread.
 
     A ``threading.Event`` must not be set by a signal handler: where the signal comes while the same
     thread waits for it, and just then holds its lock, that thread waits for itself for ever. Here

@@ -174,7 +174,7 @@ class LocalTimes:
 
     @property
     def sentence(self) -> str:
-        """Which times come twice, for people; empty where none does."""
+        """Sentence about the local times that come twice, for people; empty where none does."""
         if not self.twice:
             return ""
         return (
@@ -439,7 +439,7 @@ FIELDS = frozenset(field.alias or name for name, field in GivenReading.model_fie
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Who hands readings in, and how what they leave open is to be taken.
+    """The origin of readings: who hands them in, and how what they leave open is to be taken.
 
     Attributes:
         source: goes into ``VitalReading.source`` where the reading names none.

@@ -140,7 +140,7 @@ _COLUMNS = frozenset({"participant", "participant_id", "created_at", "simulated"
 
 
 class AttributeUse(StrEnum):
-    """What a participant agreed to about their attributes.
+    """A participant's consent to the use of their attributes.
 
     ``none``: none are kept. ``here``: they are kept on this appliance, for its analysis.
     ``shared``: they may go along in exports, too.

@@ -16,7 +16,7 @@ _CONTACT = re.compile(r"(mailto:[^\s@]+@[^\s@]+|https://\S+|tel:\+?[\d-]+)")
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """What the owner of a release has promised.
+    """The promise of support by the owner of a release.
 
     Attributes:
         contact: address for reports: ``mailto:``, ``https:`` or ``tel:``; empty: none is known.

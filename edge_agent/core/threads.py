@@ -54,7 +54,7 @@ class Worker(ABC):
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread runs."""
+        """Tell whether the thread runs."""
         return self._thread.is_alive()
 
     def start(self) -> None:

@@ -52,7 +52,7 @@ class VitalKind(StrEnum):
 
 
 class Scale(NamedTuple):
-    """How a number becomes one in the unit that is kept: ``number · factor + offset``."""
+    """A conversion of a number to the unit that is kept: ``number · factor + offset``."""
 
     factor: float = 1.0
     offset: float = 0.0
@@ -172,7 +172,7 @@ class VitalSpec:
 
     @property
     def tested(self) -> bool:
-        """Whether means of it can be compared between states."""
+        """Tell whether means of it can be compared between states."""
         return self.bound is not None
 
     def is_possible(self, value: float) -> bool:
@@ -425,7 +425,7 @@ class SensorKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SensorState:
-    """How things stand with a Bluetooth sensor.
+    """The state of a Bluetooth sensor.
 
     Attributes:
         source: as in its readings.

@@ -38,7 +38,7 @@ Change = list[Any]
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What one message says.
+    """The contents of one message: the changes of a range of positions.
 
     Attributes:
         first: the first position that it covers.

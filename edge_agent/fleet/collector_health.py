@@ -1,4 +1,4 @@
-"""How a collector stands, in a small file for programs that watch it.
+"""The health of a collector, in a small file for programs that watch it.
 
 The collector writes it every two seconds, with how long this holds. Both clocks are those of one
 machine: who reads it runs there, in the same container or beside it.
@@ -19,7 +19,7 @@ MOST_BYTES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class CollectorHealth:
-    """What a collector says of itself.
+    """A collector's report of its own health.
 
     Attributes:
         boot: identifier of the start of the machine.

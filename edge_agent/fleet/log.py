@@ -44,7 +44,7 @@ BYTES_A_CHANGE = 40
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Where a stream stands.
+    """The state of a stream: its epoch and its confirmed position.
 
     Attributes:
         epoch: 16 hexadecimal digits, other ones for each copy of the database that is begun anew.
@@ -72,7 +72,7 @@ class ChangeLog:
 
     @property
     def was_replaced(self) -> bool:
-        """Whether the database is another file than the one that was opened."""
+        """Tell whether the database is another file than the one that was opened."""
         return self._file is not None and not self._file.is_in_place
 
     def begin(self) -> Stream:

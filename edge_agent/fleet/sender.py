@@ -67,7 +67,7 @@ class Flight:
 
     @property
     def has_room(self) -> bool:
-        """Whether another message may be sent."""
+        """Tell whether another message may be sent."""
         at_broker = sum(not message.at_broker for message in self._messages)
         return at_broker < MOST_AT_BROKER and len(self._messages) < MOST_UNCONFIRMED
 
@@ -192,7 +192,7 @@ class Troubles:
 
     @property
     def standing(self) -> ReplicationStanding:
-        """How the stream stands."""
+        """State of the stream: the connection, what waits and is confirmed, and what is wrong."""
         with self._lock:
             first = min(self._texts, default=None)
             return ReplicationStanding(
@@ -224,7 +224,7 @@ _BACKOFF = Backoff()
 
 @dataclass(frozen=True, slots=True)
 class SenderOptions:
-    """What the sender is told by the configuration.
+    """The options of the sender, from the configuration.
 
     Attributes:
         broker: where to connect, as whom, and the first part of the topics.
@@ -280,7 +280,7 @@ class FleetSender(Worker):
 
     @property
     def standing(self) -> ReplicationStanding:
-        """How the stream stands, for the health of the agent."""
+        """State of the stream, for the health of the agent."""
         return self._troubles.standing
 
     def stop(self) -> None:

@@ -335,7 +335,7 @@ class AgentProbe:
 
     @property
     def is_connected(self) -> bool:
-        """Whether somebody holds the other end: an agent that hangs still does."""
+        """Tell whether somebody holds the other end: an agent that hangs still does."""
         return self._connection is not None
 
     def last_state_ms(self, within_s: float) -> int | None:

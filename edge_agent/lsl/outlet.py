@@ -118,7 +118,7 @@ _HELD_SAMPLES = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSpec:
-    """What a stream says of itself.
+    """The description that a stream gives of itself.
 
     Attributes:
         name: after the prefix; people choose the stream by it.

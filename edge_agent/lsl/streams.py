@@ -37,7 +37,7 @@ EventStream = Literal["markers", "sessions"]
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
-    """What is offered.
+    """The options that decide which streams are offered.
 
     Attributes:
         device: name of the appliance, part of each stream's source id.

@@ -166,7 +166,7 @@ class MqttClient(Worker):
 
     @property
     def state_seconds(self) -> float:
-        """How long the state has not changed."""
+        """Time for which the state has not changed, seconds."""
         return clock.boot_seconds() - self._since_s
 
     @property

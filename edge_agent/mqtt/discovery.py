@@ -95,7 +95,7 @@ LEAST_EXPIRY_S = 30
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What the discovery message is made from.
+    """The appliance as the discovery message describes it.
 
     Attributes:
         name: of the appliance.

@@ -1,4 +1,4 @@
-"""What is sent over one connection after the other: discovery, the outbox, and messages of now.
+"""Sending over one connection after the other: discovery, the outbox, and messages of now.
 
 A row of the outbox is deleted once the broker has it. Messages of now are in no outbox (QoS 0).
 
@@ -170,7 +170,7 @@ class DropGuard:
 
     @property
     def is_careful(self) -> bool:
-        """Whether messages are to be sent one at a time."""
+        """Tell whether messages are to be sent one at a time."""
         return bool(self._suspects)
 
     @property
@@ -318,7 +318,7 @@ class OutboxQueue(Protocol):
 
     @property
     def set_aside_counts(self) -> Mapping[str, int]:
-        """How many messages were set aside since the start, by reason."""
+        """Numbers of messages set aside since the start, by reason."""
 
     def holes(self, limit: int) -> Sequence[SeqHole]:
         """Return the newest holes in the numbers, newest first.
@@ -389,7 +389,7 @@ class OutboxDelivery:
 
     @property
     def idle(self) -> bool:
-        """Whether every message that was sent has been acknowledged."""
+        """Tell whether every message that was sent has been acknowledged."""
         return not self._in_flight
 
     def send(self, connection: Connection) -> None:
@@ -596,7 +596,7 @@ class LiveMessages:
 
     @property
     def newest_state(self) -> bytes | None:
-        """What is known now, whether it was taken or not."""
+        """The newest message of the present state, whether it was taken or not."""
         with self._lock:
             return self._newest_state
 

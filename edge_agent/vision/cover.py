@@ -78,7 +78,7 @@ class CoverDetector:
 
 @dataclass(slots=True)
 class _Look:
-    """What is known of a track.
+    """The newest look at a track, and the probability that is believed.
 
     Attributes:
         at: when it was looked at last.

@@ -38,7 +38,7 @@ _SLACK = 1.1
 
 
 class Limit(Enum):
-    """What keeps frames from being read."""
+    """The limit that keeps frames from being read."""
 
     BUDGET = "budget"
     HEAT = "heat"
@@ -46,7 +46,7 @@ class Limit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the vision chain may do.
+    """The pace and the effort that the vision chain may use.
 
     Attributes:
         frame_s: least time from one frame that is read to the next; 0 reads every frame.

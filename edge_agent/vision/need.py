@@ -44,7 +44,7 @@ from edge_agent.vision.models.model import load_model
 
 @dataclass(frozen=True, slots=True)
 class Border:
-    """Where labels come and go.
+    """The probabilities at which labels come and go.
 
     Attributes:
         comes: probability from which there is a label after *uncertain*.
@@ -138,7 +138,7 @@ class _Careful:
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of a track.
+    """The newest reading of a track, and its smoothed probabilities.
 
     Attributes:
         at: when it was read last.

@@ -79,7 +79,7 @@ _WHITE = 251
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """How a face is turned, from its five landmarks; no pose is assumed of the camera.
+    """The pose of a face, from its five landmarks; no pose is assumed of the camera.
 
     With the eyes' middle as origin and x along the line from the right eye to the left one (so that
     roll is gone):
@@ -102,13 +102,13 @@ class Pose:
 
     @property
     def is_turned_away(self) -> bool:
-        """Whether so little of the face is seen that a reading says little."""
+        """Tell whether so little of the face is seen that a reading says little."""
         return abs(self.yaw) > MOST_YAW or not LEAST_BREADTH <= self.breadth <= MOST_BREADTH
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What was measured of a face, and whether it can be read.
+    """The measured quality of a face, and whether it can be read.
 
     Attributes:
         outside: share of the crop that lies outside the picture.

@@ -170,17 +170,17 @@ class Recognizer:
 
     @property
     def searches(self) -> int:
-        """How many whole frames `recognize` has searched."""
+        """Number of whole frames that `recognize` has searched."""
         return self._stages.follower.searches
 
     @property
     def pieces(self) -> int:
-        """How many pieces of frames it has searched."""
+        """Number of pieces of frames that it has searched."""
         return self._stages.follower.pieces
 
     @property
     def effort(self) -> Effort:
-        """How carefully the faces of a camera are read; may be set where that is by need."""
+        """The effort in reading the faces of a camera; may be set where that is by need."""
         return Effort.EVERY_FRAME if self._reader is None else self._reader.effort
 
     @effort.setter
@@ -190,7 +190,7 @@ class Recognizer:
 
     @property
     def readings(self) -> tuple[int, int]:
-        """How often the configured classifier and the quick one were asked by need."""
+        """Numbers of readings by need: of the configured classifier, and of the quick one."""
         if self._reader is None:
             return 0, 0
         return self._reader.careful_readings, self._reader.quick_readings

@@ -69,7 +69,7 @@ class VisionWorker(Worker):
 
     @property
     def effort(self) -> Effort:
-        """How carefully faces are read."""
+        """The effort in reading faces."""
         return self._recognizer.effort
 
     def work(self) -> None:

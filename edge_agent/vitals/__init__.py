@@ -1,1 +1,1 @@
-"""Where physiological readings come from."""
+"""Sources of physiological readings."""

@@ -52,7 +52,7 @@ _PARTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """What one window of colours gives.
+    """The pulse in one window of colours.
 
     Attributes:
         rate: heart rate, 1/min.
@@ -67,7 +67,7 @@ class Pulse:
 
     @property
     def is_clear(self) -> bool:
-        """Whether it may be believed."""
+        """Tell whether it may be believed."""
         return self.snr_db >= LEAST_SNR_DB and self.spread <= MOST_SPREAD
 
 

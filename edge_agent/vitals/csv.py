@@ -77,7 +77,7 @@ _MONTHS = {
 
 @dataclass(frozen=True, slots=True)
 class ColumnMap:
-    """What the columns of a file say.
+    """The meaning of the columns of a file.
 
     Attributes:
         columns: target (one of ``TARGETS``) → name of the column in the file. Either ``kind`` and
@@ -354,7 +354,7 @@ class CsvFile:
 
     @property
     def decimal_comma(self) -> bool:
-        """Whether ``72,5`` is a number in this file."""
+        """Tell whether ``72,5`` is a number in this file."""
         return self._delimiter == ";"
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:

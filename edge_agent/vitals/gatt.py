@@ -119,7 +119,7 @@ class BloodPressure:
 
 
 class TemperatureSite(Enum):
-    """Where a temperature was measured."""
+    """The site of the body at which a temperature was measured."""
 
     ARMPIT = 1
     BODY = 2
@@ -163,7 +163,7 @@ class Fields:
 
     @property
     def left(self) -> int:
-        """How many octets are left."""
+        """Number of octets that are left."""
         return len(self._payload) - self._at
 
     def error(self, problem: str) -> GattError:

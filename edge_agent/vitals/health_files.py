@@ -157,7 +157,7 @@ def _packed(name: str, archive: zipfile.ZipFile) -> list[Member]:
 
 
 class _Note(NamedTuple):
-    """What is said of a place in an export.
+    """A note about a place in an export.
 
     Attributes:
         where: file, and row where it is one.
@@ -178,7 +178,7 @@ class LeftOut(_Note):
 
 
 class Remark(_Note):
-    """What is worth knowing of a file that was read."""
+    """A remark about a file that was read."""
 
 
 class NotRead(Remark):

@@ -157,7 +157,7 @@ def _stamp(time: DeviceTime | None, at: Instant) -> tuple[str | None, frozenset[
 
 
 class Message(NamedTuple):
-    """What a notification says.
+    """The contents of a notification.
 
     Attributes:
         readings: none where the sensor had no value.
@@ -203,7 +203,7 @@ class SensorProfile:
 
     @property
     def always_streams(self) -> bool:
-        """Whether every sensor of this kind sends all the time."""
+        """Tell whether every sensor of this kind sends all the time."""
         return all(measurement.stream for measurement in self.measurements)
 
 

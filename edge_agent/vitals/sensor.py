@@ -47,7 +47,7 @@ class Sensor:
 
     @property
     def source(self) -> str:
-        """What its readings and gaps name as their source."""
+        """Name of the source of its readings and gaps."""
         return f"ble:{self.address}"
 
 
@@ -291,7 +291,7 @@ class BluetoothVitals(VitalSource):
 
     @property
     def states(self) -> tuple[SensorState, ...]:
-        """How things stand with each sensor."""
+        """The state of each sensor."""
         return tuple(session.state for session in self._sessions)
 
     def stop(self) -> None:

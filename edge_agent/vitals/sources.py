@@ -54,7 +54,7 @@ class Link(Protocol):
 
 
 class Radio(Protocol):
-    """What makes connections."""
+    """A radio that makes connections."""
 
     def connect(self, address: str) -> AbstractAsyncContextManager[Link]:
         """Find a sensor and connect; the end of the block disconnects.
@@ -340,7 +340,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one message.
+    """The outcome of one message: readings taken, and refusals.
 
     Attributes:
         taken: readings handed on; those that are there already are known only by the database.

@@ -164,7 +164,7 @@ def main() -> None:
 
 
 def _how_to_go_on(options: RunOptions) -> str:
-    """What to do after Ctrl-C during ``fit``."""
+    """Return what to do after Ctrl-C during ``fit``, in words."""
     from training.learning.checkpoint import CHECKPOINT
 
     if not (options.folder / CHECKPOINT).exists():

@@ -499,7 +499,7 @@ def card(options: CardOptions) -> None:
 
 
 def _given(value: str | None, option: str, usual: str, choices: tuple[str, ...] = ()) -> str:
-    """What was given, or the answer to a question where there is somebody to ask.
+    """Return what was given, or the answer to a question where there is somebody to ask.
 
     Raises:
         DataError: nothing was given, and there is nobody.

@@ -45,7 +45,7 @@ Options = TypeVar("Options")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FacesOptions:
-    """Where the labelled faces come from (:func:`faces_options`)."""
+    """The files that the labelled faces come from (:func:`faces_options`)."""
 
     data: Path
     votes: Path | None
@@ -67,7 +67,7 @@ class OptionalFacesOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions(FacesOptions):
-    """What a run learns, and where (:func:`run_options`).
+    """The options of a run: what it learns, and where (:func:`run_options`).
 
     A command without ``--device``, ``--threads``, ``--watts`` or ``--resume`` leaves their default.
     """
@@ -257,5 +257,5 @@ def quiet_libraries(handler: logging.Handler) -> None:
 
 
 def is_ours_or_an_error(record: logging.LogRecord) -> bool:
-    """Whether a line belongs into the log of a training."""
+    """Tell whether a line belongs into the log of a training."""
     return record.levelno >= logging.ERROR or record.name.split(".")[0] in OURS

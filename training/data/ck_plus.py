@@ -184,7 +184,7 @@ def folds(portraits: Sequence[Portrait], count: int) -> dict[str, list[Portrait]
 
 
 def warnings_of(portraits: Sequence[Portrait], parts: Parts) -> list[str]:
-    """What a figure of these parts should not be taken for; empty: nothing to say."""
+    """Return sentences on what a figure of these parts should not be taken for; empty: none."""
     sentences = []
     unnamed = [one for one in portraits if one.subject is None]
     if unnamed:

@@ -493,12 +493,12 @@ def folder_without(folder: Path, listed: Path | None) -> FolderOfFaces:
 
 
 def names_of_rows(count: int) -> list[str]:
-    """What a list calls the pictures of a table: the numbers of their rows."""
+    """Return the names that a list gives the pictures of a table: the numbers of their rows."""
     return [str(FIRST_ROW + at) for at in range(count)]
 
 
 def names_of_files(folder: Path, files: tuple[Path, ...]) -> list[str]:
-    """What a list calls the pictures of a folder: their places in it."""
+    """Return the names that a list gives the pictures of a folder: their places in it."""
     return [path.relative_to(folder).as_posix() for path in files]
 
 
@@ -510,7 +510,7 @@ def checksum(picture: NDArray[np.uint8]) -> str:
 def _left(
     listed: Path, data: Path, names: list[str], pictures: NDArray[np.uint8]
 ) -> NDArray[np.bool_]:
-    """Which pictures a list leaves: bool, N."""
+    """Tell which pictures a list leaves: bool, N."""
     left = np.ones(len(names), dtype=bool)
     left[_listed(listed, data, names, pictures)] = False
     if not left.any():

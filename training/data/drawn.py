@@ -45,7 +45,7 @@ class Thing:
 
     @property
     def covers(self) -> bool:
-        """Whether the face cannot be read behind it."""
+        """Tell whether the face cannot be read behind it."""
         return self.mouth or self.eyes
 
 

@@ -31,7 +31,7 @@ from training.errors import DataError
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """What is left, and how many pictures of each split each rule took.
+    """The faces that are left, and how many pictures of each split each rule took.
 
     Attributes:
         faces: that are left, in their order.
@@ -87,7 +87,7 @@ def cleaned(faces: Faces) -> Cleaned:
 def _copies(
     flat: NDArray[np.uint8], usage: NDArray[np.int8], left: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Which pictures are copies of one that is kept; only those still left count."""
+    """Tell which pictures are copies of one that is kept; only those still left count."""
     training = USAGES.index("Training")
     # the first of equal pictures is kept, so those that are evaluated stand before the others
     order = np.concatenate(

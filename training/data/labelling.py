@@ -52,7 +52,7 @@ _YES_NO = {"yes": True, "no": False}
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a person said of a picture.
+    """The label that a person gave to a picture.
 
     Attributes:
         file: relative to the folder, with ``/``.
@@ -104,7 +104,7 @@ class Labels:
 
     @property
     def people(self) -> tuple[str, ...]:
-        """Who has labelled, by name."""
+        """Names of the people who have labelled, sorted."""
         with self._lock:
             return tuple(sorted(name for name in self._marks if name != SETTLED))
 
@@ -206,7 +206,7 @@ def _file_of(name: str) -> str:
 
 
 def _tables(out: Path) -> dict[str, Path]:
-    """Who has a table in a folder, which may be missing."""
+    """Return the paths of the tables in a folder, which may be missing, by who labelled."""
     tables = {path.stem.removeprefix("labels-"): path for path in sorted(out.glob("labels-*.csv"))}
     for name in tables:
         check_name(name)
@@ -298,7 +298,7 @@ _POLICY = (
 
 
 class Said(BaseModel):
-    """What the page sends for a picture."""
+    """The label of a picture as the page sends it."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -88,7 +88,7 @@ def soft_targets(faces: Faces) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """What a network can learn: each picture once, with all its labels.
+    """The lessons of a network: each picture once, with all its labels.
 
     ``pictures``
         uint8, N × 48 × 48, grey.
@@ -146,7 +146,7 @@ _SALT = b"fold"
 
 
 def divide(faces: Faces, fold: Fold) -> tuple[Faces, dict[str, Faces]]:
-    """What is learnt, and by its name what is evaluated: both of Training alone.
+    """Return what is learnt, and by its name what is evaluated: both of Training alone.
 
     A picture's own checksum decides its fold, so that copies lie in one fold.
 

@@ -14,7 +14,7 @@ from training.learning.recipe import Section
 
 
 class Augmentation(Section):
-    """How much a face may differ from its picture.
+    """The limits within which a face may differ from its picture.
 
     Each change is drawn anew for every picture and epoch.
     """

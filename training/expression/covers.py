@@ -83,7 +83,7 @@ class CoverNetwork(Section):
 
 
 class CoverData(Section):
-    """How many faces an epoch has, and what is drawn over them."""
+    """The faces of an epoch: how many there are, and what is drawn over them."""
 
     names: Annotated[
         list[str], Field(min_length=1, description="what is learnt from, for the model card")
@@ -314,7 +314,7 @@ def finish_card(
 
 
 class Asked:
-    """What a model said of the faces of a part.
+    """A model's answers for the faces of a part.
 
     Args:
         faces: of the part.

@@ -89,7 +89,7 @@ def weights_and_evidence(
 
 
 def weight_map(weights: Tensor, side: int) -> Tensor:
-    """What the views weigh, each spread evenly over its place: N × 7 → N × side × side, sum 1."""
+    """Spread the weight of each view evenly over its place: N × 7 → N × side × side, sum 1."""
     total = torch.zeros(len(weights), side, side)
     for view, (down, right, share) in enumerate(_PLACES):
         place = spread(1, down, share, side) @ spread(1, right, share, side).T
@@ -98,7 +98,7 @@ def weight_map(weights: Tensor, side: int) -> Tensor:
 
 
 def spread(cells: int, where: float, share: float, side: int) -> Tensor:
-    """How the cells of a view are spread over the pixels of an axis: side × cells.
+    """Return how the cells of a view are spread over the pixels of an axis: side × cells.
 
     Each column sums to 1.
 
@@ -223,7 +223,7 @@ def explain_faces(
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What a network sees in N pictures.
+    """The logits of a network for N pictures, and the maps that explain them.
 
     Attributes:
         logits: N × K.
@@ -265,7 +265,7 @@ def _chosen(logits: Tensor, wanted: int | None) -> Tensor:
 
 
 def steps_of_stage(network: RegionNetwork, stage: int | None) -> int:
-    """How many steps of the network lie before the end of a stage (1 …).
+    """Return how many steps of the network lie before the end of a stage (1 …).
 
     Left out: the last but one, if there is one.
 
@@ -311,7 +311,7 @@ def grad_cam(network: RegionNetwork, pictures: Tensor, categories: Tensor, steps
 
 
 def peak(values: Map) -> tuple[float, float]:
-    """Where a map is largest: x and y of the region's middle, pixels of the 48 × 48 face."""
+    """Return the peak of a map: x and y of the region's middle, pixels of the 48 × 48 face."""
     row, column = np.unravel_index(values.argmax(), values.shape)
     return (float(column) + 0.5) * EDGE / values.shape[1], (float(row) + 0.5) * EDGE / values.shape[
         0
@@ -396,7 +396,7 @@ def summary(explained: Sequence[Explained]) -> str:
 
 
 def _other_words(faces: Sequence[Explained]) -> str:
-    """What the second map says of some faces."""
+    """Return the second map of some faces, in words."""
     if not faces[0].weights:
         return f"Grad-CAM {_mean_upper([f.grad_cam for f in faces])}"
     means = np.mean([face.weights for face in faces], axis=0)

@@ -158,7 +158,7 @@ def learn_face_features(
 
 
 def first_stage_seconds(folder: Path) -> float:
-    """How long the first stage of a run has learnt; 0 for a run without one."""
+    """Return how many seconds the first stage of a run has learnt; 0 for a run without one."""
     stage = folder / FOLDER
     if not (stage / CHECKPOINT).exists():
         return 0.0
@@ -185,7 +185,7 @@ def how_of(recipe: ExpressionRecipe) -> FaceFeatures:
 
 
 def features_of(network: ExpressionNetwork, pictures: Tensor) -> Tensor:
-    """What the convolutions of a network make of each region of the face, N × C × h × w.
+    """Return the features that the convolutions give each region of the face, N × C × h × w.
 
     Raises:
         RecipeError: when it does not keep regions apart.

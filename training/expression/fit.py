@@ -128,7 +128,7 @@ def _face_features_first(
 
 
 def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Views | None:
-    """What the recipe's teachers say; their runs lie beside this run."""
+    """Return the answers of the recipe's teachers; their runs lie beside this run."""
     how = recipe.distillation
     if how is None:
         return None
@@ -309,7 +309,7 @@ def _to_quantize_with(recipe: ExpressionRecipe, learn: Faces) -> NDArray[np.uint
 
 
 def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict[str, object]:
-    """What the recipe and the run say in the model card."""
+    """Return the fields of the model card that recipe and run fill."""
     teachers: tuple[str, ...] = ()
     if recipe.distillation:
         teachers = recipe.distillation.teachers

@@ -87,7 +87,7 @@ class Doubted:
 
 @dataclass(frozen=True, slots=True)
 class OwnModel:
-    """What came out.
+    """The result of training an own model: its card, and how it compares with the shipped one.
 
     Attributes:
         card: of the new model.
@@ -107,7 +107,7 @@ class OwnModel:
 
     @property
     def verdict(self) -> str:
-        """Whether the new model is better, in a sentence."""
+        """Sentence that tells whether the new model is better."""
         protocol, test = next(iter(self.comparison.tests.items()))
         before = self.comparison.first.accuracy[protocol]
         after = self.comparison.second.accuracy[protocol]
@@ -221,7 +221,7 @@ _CALIBRATION = 400
 
 @dataclass(frozen=True, slots=True)
 class OwnClasses:
-    """What came out.
+    """The result of training a model of own classes: its card and its figures.
 
     Attributes:
         card: of the model.
@@ -390,7 +390,7 @@ _NOT_HERE = (
 
 
 def verdict(made: OwnClasses) -> str:
-    """How good the model is, in a sentence."""
+    """Return how good the model is, in a sentence."""
     return (
         f"Right in {made.figures.accuracy:.1%} of {made.figures.n} faces that it never saw; always "
         f"naming the commonest class is right in {made.usual:.1%}."
@@ -398,7 +398,7 @@ def verdict(made: OwnClasses) -> str:
 
 
 def caution(made: OwnClasses) -> str:
-    """What the figure does not say."""
+    """Return what the figure does not say, in words."""
     words = (
         "The same people may be among the faces learnt and judged: faces of people that it has not "
         "seen, it may read worse."
@@ -484,8 +484,8 @@ def report_page(own: OwnModel) -> bytes:
 
 
 def _side_by_side(comparison: Comparison) -> str:
-    """What matters of both models; the pictures of a folder have one label, so one protocol is
-    enough.
+    """Return a table of both models side by side; the pictures of a folder have one label, so one
+    protocol is enough.
     """
     protocol = next(iter(comparison.tests))
     sides = (comparison.first, comparison.second)

@@ -402,7 +402,7 @@ _OFF = 3
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """How alike a network takes two cuts of faces to be.
+    """The likeness that a network sees in two cuts of faces.
 
     Attributes:
         faces: how many.

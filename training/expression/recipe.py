@@ -1,4 +1,4 @@
-"""What a recipe of kind ``expression`` says."""
+"""The recipe of kind ``expression``."""
 
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ HEADS = {"expression": len(EXPRESSIONS), "fer2013": len(FER2013)}
 
 
 class ExpressionData(Section):
-    """Which of the faces are learnt from, and what is cut off them."""
+    """The faces that are learnt from, the shares kept apart, and the scaling of the pixels."""
 
     usage: Annotated[Literal["Training"], Field(description="the split that is learnt from")] = (
         "Training"
@@ -43,7 +43,7 @@ class ExpressionData(Section):
 
 
 class Preparation(Section):
-    """What is done to each picture before it is normalised, while learning as on the device.
+    """The preparation of each picture before it is normalised, while learning as on the device.
 
     Each switch is a step of :mod:`edge_agent.vision.models.preparation`, which names its source;
     they are done in this order, and the card names those that are on.
@@ -71,7 +71,7 @@ class Preparation(Section):
 
 
 class Loss(Section):
-    """How the two heads are weighed."""
+    """The weights of the two heads in the loss."""
 
     fer2013_weight: Annotated[
         float, Field(ge=0, le=10, description="of the second head; the first weighs 1")

@@ -370,7 +370,7 @@ _WIDTH = 22
 
 @dataclass(frozen=True, slots=True)
 class FoldFigures:
-    """How a run did on its fold.
+    """The figures of a run on its fold.
 
     Attributes:
         name: of the fold, or of what else was evaluated.
@@ -404,7 +404,7 @@ def fold_runs(recipe: Path, request: FitRequest, count: int) -> list[FoldFigures
 
 
 def fixed_split(card: Path, faces: Faces) -> FoldFigures:
-    """How the run on the fixed split does on half A of PublicTest.
+    """Return the figures of the run on the fixed split on half A of PublicTest.
 
     Raises:
         ModelError: when its model cannot be used.

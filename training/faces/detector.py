@@ -57,7 +57,7 @@ RING = 1.7
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What each of the n cells (all strides in order, row by row) should say.
+    """The targets of each of the n cells (all strides in order, row by row).
 
     Attributes:
         answers: bool, n: whether the cell answers for a face.
@@ -134,7 +134,7 @@ def _assign_stride(
 
 
 class Weights(Section):
-    """How the parts of the loss are weighed; the score weighs 1."""
+    """The weights of the parts of the loss; the score weighs 1."""
 
     box: Annotated[float, Field(ge=0, description="1 − generalised intersection over union")] = 1.5
     sides: Annotated[float, Field(ge=0, description="error of the sides in sizes of the face")] = (
@@ -284,7 +284,7 @@ class DetectorNetwork(Section):
 
 
 class DetectorData(Section):
-    """How often which photographs are drawn, and how large the scenes are that are made of them."""
+    """The draw of photographs: how often each comes, and how large the scenes made of them are."""
 
     names: Annotated[
         list[str], Field(min_length=1, description="what is learnt from, for the model card")

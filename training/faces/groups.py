@@ -54,7 +54,7 @@ NOT_TOLD = "not told (bluish light)"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What became of one face.
+    """The outcome for one face.
 
     Attributes:
         detected: whether the agent's detector finds it.

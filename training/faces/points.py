@@ -204,7 +204,7 @@ def marked_points(folder: Path) -> dict[str, Points]:
 
 
 def is_marked(face: LabelledFace, points: Points | None) -> bool:
-    """Whether the points of a face are those that people marked."""
+    """Tell whether the points of a face are those that people marked."""
     if points is None or face.points is None or face.ignore:
         return False
     return deviation(np.array(face.points), points) < SAME

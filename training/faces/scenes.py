@@ -147,7 +147,7 @@ GRIDS = ((1, 2), (2, 2), (2, 3), (3, 4))
 
 
 class Composition(Section):
-    """How scenes are made. Sizes are square roots of box areas in pixels of the scene."""
+    """The composition of scenes. Sizes are square roots of box areas in pixels of the scene."""
 
     smallest: Annotated[float, Field(gt=0, description="faces below are ignored")] = 9.0
     sizes: Annotated[

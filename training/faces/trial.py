@@ -175,7 +175,7 @@ def _best(detected: Candidates, labelled: FaceBoxes, i: int) -> tuple[float, flo
 def _is_false(
     box: NDArray[np.float32], labelled: FaceBoxes, large: NDArray[np.bool_]
 ) -> bool | None:
-    """Whether a detection is false; ``None`` when it concerns an ignored or too small face."""
+    """Tell whether a detection is false; ``None`` when it concerns an ignored or too small face."""
     touched = overlaps(_sized(box[None])[0], _sized(labelled.boxes)) >= TOUCHED_OVERLAP
     if (touched & large & ~labelled.ignore).any():
         return False
@@ -206,7 +206,7 @@ YUNET = "yunet"
 
 @dataclass(slots=True)
 class Count:
-    """How many faces there were, and how many of them each detector found."""
+    """The number of faces, and how many of them each detector found."""
 
     faces: int = 0
     hits: Counter[str] = field(default_factory=Counter)
@@ -220,7 +220,7 @@ class Count:
 
 @dataclass(slots=True)
 class Finding:
-    """What was found in the pictures of one archive.
+    """The findings in the pictures of one archive.
 
     Attributes:
         pictures: how many there were.
@@ -269,7 +269,7 @@ class Trial:
         self._confirming = confirming
 
     def find(self, pictures: Iterable[tuple[str, Picture]]) -> Finding:
-        """What both find in pictures, each with its name."""
+        """Return what both find in pictures, each with its name."""
         finding = Finding()
         for name, picture in pictures:
             finding.pictures += 1
@@ -420,7 +420,7 @@ ROWS = {"with_mask": MASK, "without_mask": NO_MASK}
 
 @dataclass(slots=True)
 class Reading:
-    """What became of the photographs of one kind.
+    """The outcome for the photographs of one kind.
 
     Attributes:
         pictures: how many there were.

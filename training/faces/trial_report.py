@@ -89,7 +89,7 @@ class Bar:
 
     @property
     def met(self) -> bool | None:
-        """Whether it is reached."""
+        """Tell whether the bar is met; ``None`` where there is no value."""
         if self.value is None:
             return None
         if self.least:
@@ -402,7 +402,7 @@ STILLS = "held out, still pictures at their own score"
 
 @dataclass(slots=True)
 class Sweep:
-    """What was found in the pictures of one archive, by least score.
+    """The findings in the pictures of one archive, by least score.
 
     Attributes:
         pictures: how many there were.

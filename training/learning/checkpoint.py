@@ -132,7 +132,7 @@ def _precision(state: State, schedule: Schedule) -> Precision:
 
 
 def epochs_left(checkpoint: Path) -> int:
-    """How many epochs of its schedule a run has still to do.
+    """Return how many epochs of its schedule a run has still to do.
 
     Raises:
         RecipeError: when there is no checkpoint, or it cannot be read.
@@ -142,7 +142,7 @@ def epochs_left(checkpoint: Path) -> int:
 
 
 def seconds_spent(folder: Path) -> float | None:
-    """How long a run has learnt up to now; None for published weights, which do not say.
+    """Return how many seconds a run has learnt; None for published weights, which do not say.
 
     Raises:
         RecipeError: when it holds no checkpoint that can be read.

@@ -59,13 +59,13 @@ class Fold:
 
     @property
     def left_out(self) -> str:
-        """What a card says of what was learnt."""
+        """Text of a card about what was learnt: all without this fold."""
         return f"without {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class FitRequest:
-    """What the command line asks a kind to do.
+    """The training that the command line requests of a kind of model.
 
     Attributes:
         recipe: the TOML file.
@@ -102,7 +102,7 @@ class FitRequest:
     def card(
         self, recipe: Recipe, fitted: Fitted, data: Sequence[str], **training: object
     ) -> dict[str, object]:
-        """What recipe and run say in a model card.
+        """Return the fields of a model card that recipe and run fill.
 
         Args:
             recipe: of the model.

@@ -64,7 +64,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one process that checks, logs and writes."""
+        """Tell whether this is the one process that checks, logs and writes."""
         return self.rank == 0
 
     def part(self, batch: Sequence[Tensor]) -> list[Tensor]:
@@ -142,7 +142,7 @@ CPU = torch.device("cpu")
 
 
 class Task(Protocol):
-    """What a model brings to the loop.
+    """The task that a model brings to the loop.
 
     ``module``
         the network to train, float32. The loop lays it out in memory, trains it in place and
@@ -358,7 +358,7 @@ def _epoch_generator(seed: int, epoch: int) -> torch.Generator:
 
 @dataclass(frozen=True, slots=True)
 class _Learner:
-    """What an epoch needs."""
+    """The learner that runs the epochs of a task."""
 
     task: Task
     schedule: Schedule

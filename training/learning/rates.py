@@ -197,7 +197,7 @@ def check_parts(module: nn.Module, schedule: Schedule) -> None:
 
 
 def frozen_at(schedule: Schedule, epoch: int) -> int:
-    """How many of the first parts are frozen in an epoch, counted from 0.
+    """Return how many of the first parts are frozen in an epoch, counted from 0.
 
     At each epoch of ``unfreeze_at`` the last of the frozen parts begins to learn; at the last of
     these epochs all that are left.

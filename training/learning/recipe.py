@@ -20,7 +20,9 @@ class Section(BaseModel):
 
 
 class Schedule(Section):
-    """How long and how fast the one training loop learns (:func:`training.learning.loop.fit`)."""
+    """The schedule of the one training loop: how long and how fast it learns
+    (:func:`training.learning.loop.fit`).
+    """
 
     epochs: Annotated[int, Field(ge=1, le=10_000, description="passes over the training data")]
     batch: Annotated[int, Field(ge=2, le=4096, description="pictures in one step")]
@@ -102,7 +104,7 @@ class Schedule(Section):
         return min(range(len(rows)), key=lambda epoch: rows[epoch][name])
 
     def epochs_left(self, rows: Sequence[Mapping[str, float]]) -> int:
-        """How many epochs are still to be done, at most, after those of ``rows``."""
+        """Return how many epochs are still to be done, at most, after those of ``rows``."""
         waited = len(rows) - 1 - self.kept_epoch(rows) if rows else 0
         if self.patience is not None and waited >= self.patience:
             return 0
@@ -110,7 +112,7 @@ class Schedule(Section):
 
 
 class Recipe(Section):
-    """What every recipe says, whatever it trains. A kind of model adds its own sections."""
+    """The part that every recipe has, whatever it trains. A kind of model adds its own sections."""
 
     schema_version: Annotated[Literal[1], Field(alias="schema", description="of this file's form")]
     kind: Annotated[

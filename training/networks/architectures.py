@@ -153,7 +153,7 @@ class SmallResNetSection(ResidualShape):
     ] = False
 
     def can_learn_on(self, other: NetworkSection) -> bool:
-        """Whether the other network has the same shape.
+        """Tell whether the other network has the same shape.
 
         Region attention may be added to a network without it: it begins as no attention.
         """
@@ -311,7 +311,7 @@ class RegionAttentionNet(ExpressionNetwork):
         return logits
 
     def maps(self, x: Tensor) -> Tensor:
-        """What the backbone makes of the face and each region, view by view below one another.
+        """Return the backbone's features of the face and each region, view below view.
 
         N × 1 × H × W, normalised → 7N × C × h × w.
         """

@@ -70,7 +70,7 @@ class RegionNetwork(ExpressionNetwork):
         return self.logits(self.features(x))
 
     def steps(self) -> Sequence[nn.Module]:
-        """What a picture goes through, one after the other, until it is features."""
+        """Return the steps that a picture goes through, one by one, until it is features."""
         raise NotImplementedError
 
     def stage_ends(self) -> tuple[int, ...]:
@@ -148,7 +148,7 @@ class NetworkSection(BaseModel, ABC):
         """Return the network with its heads (size by name), untrained."""
 
     def can_learn_on(self, other: NetworkSection) -> bool:
-        """Whether the network can start with the weights of the other one.
+        """Tell whether the network can start with the weights of the other one.
 
         It can if the other has the same shape, apart from dropout and the size of its input.
         """
@@ -170,7 +170,7 @@ def convolution(
 
 
 def fan_of(groups: int) -> Literal["fan_in", "fan_out"]:
-    """Which connections He's initialisation counts.
+    """Return which connections He's initialisation counts.
 
     PyTorch counts the outputs of all groups together, which leaves depthwise filters near 0.
     """

@@ -215,7 +215,7 @@ class PlainCnnSection(NetworkSection):
         return self
 
     def can_learn_on(self, other: NetworkSection) -> bool:
-        """Whether the other network has the same shape, apart from dropout."""
+        """Tell whether the other network has the same shape, apart from dropout."""
         return self.model_dump(exclude={"dropout"}) == other.model_dump(exclude={"dropout"})
 
     def build(self, heads: Mapping[str, int]) -> PlainCnn:

@@ -135,7 +135,7 @@ def round_filters(filters: Tensor, products: Tensor, step: float) -> Tensor:
 
 
 def filter_bounds(filters: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What 127 steps of each filter are, the steps being the largest that hold it exactly.
+    """Return 127 times the step of each filter, the largest step that holds it exactly.
 
     A filter of no such step has its largest absolute value there, as always in int8.
 
@@ -214,7 +214,7 @@ _SIGNATURE = "serving_default"
 
 @dataclass(frozen=True, slots=True)
 class PixelInput:
-    """What the model is given: real value = pixel (0…255) × ``scale`` + ``offset``.
+    """The input of the model: real value = pixel (0…255) × ``scale`` + ``offset``.
 
     Each picture is first prepared by the steps of ``prepare``
     (:mod:`edge_agent.vision.models.preparation`).
@@ -384,7 +384,7 @@ def _calibrate(
 
 
 def _filter_ranges(floating: Path) -> dict[str, dict[str, NDArray[np.float32]]]:
-    """What int8 is to span of each filter, so that filters of few steps keep just those.
+    """Return the range of each filter for int8, so that filters of few steps keep just those.
 
     Depthwise convolutions, whose filters belong to channels, keep what the quantizer gives.
     """

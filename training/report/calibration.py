@@ -52,7 +52,7 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How far confidence and accuracy lie apart.
+    """The calibration of a model: how far confidence and accuracy lie apart.
 
     Attributes:
         n: faces evaluated.
@@ -67,7 +67,7 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What happens when only faces of at least some confidence get an answer.
+    """The coverage and accuracy when only faces of at least some confidence get an answer.
 
     Attributes:
         threshold: least confidence.
@@ -123,7 +123,7 @@ def calibration(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibr
 
 
 def in_half_a(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which pictures (uint8, N × H × W) are of half A, on which things are fitted.
+    """Tell which pictures (uint8, N × H × W) are of half A, on which things are fitted.
 
     The rest, half B, checks them.
 

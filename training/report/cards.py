@@ -83,12 +83,12 @@ class TFLiteFile:
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
-        """What it takes."""
+        """The tensors that it takes."""
         return tuple(map(_info, self._interpreter.get_input_details()))
 
     @property
     def outputs(self) -> tuple[TensorInfo, ...]:
-        """What it gives."""
+        """The tensors that it gives."""
         return tuple(map(_info, self._interpreter.get_output_details()))
 
     def answers(self, pictures: NDArray[np.float64], output: str) -> NDArray[np.float64]:
@@ -278,7 +278,7 @@ _PROBES = 16
 
 @dataclass(frozen=True, slots=True)
 class CardWishes:
-    """What a person says of a file.
+    """A person's description of a file.
 
     Attributes:
         name: of the model and its files.
@@ -356,7 +356,7 @@ def make_card(file: Path, wishes: CardWishes, out: Path, faces: Faces | None = N
 
 
 def check_file(model: TFLiteFile, output: str | None) -> tuple[TensorInfo, TensorInfo]:
-    """What a file takes and the output with its answers, if the agent could use both.
+    """Return what a file takes and the output with its answers, if the agent could use both.
 
     Raises:
         DataError: it could not.
@@ -449,7 +449,7 @@ def _check_logits(model: TFLiteFile, taken: TensorInfo, answer: TensorInfo) -> N
 
 
 def _order(categories: Sequence[str]) -> list[int]:
-    """Where each of the agent's categories stands among the file's answers."""
+    """Return the place of each of the agent's categories among the file's answers."""
     given = [category_of(name) for name in categories]
     missing = [name for name in EXPRESSIONS if name not in given]
     if missing or len(given) != len(EXPRESSIONS):

@@ -54,7 +54,7 @@ Labeller = Callable[[Picture], Sequence[LabelledFace]]
 
 @dataclass(frozen=True, slots=True)
 class ChainAnswers:
-    """What the classifier says when photographs are cropped in one way.
+    """The answers of the classifier when photographs are cropped in one way.
 
     Attributes:
         truth: int64, n: index of the label in ``EXPRESSIONS``.
@@ -66,7 +66,7 @@ class ChainAnswers:
 
     @property
     def has_face(self) -> NDArray[np.bool_]:
-        """Whether a face was found, n."""
+        """Tell whether a face was found, n."""
         return np.asarray(self.shares.any(axis=1))
 
     @property
@@ -76,7 +76,7 @@ class ChainAnswers:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Whether the answer is the label, n."""
+        """Tell whether the answer is the label, n."""
         return np.asarray(self.predicted == self.truth)
 
     @property
@@ -92,7 +92,7 @@ class ChainAnswers:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How a deviation differs from face to face.
+    """The spread of a deviation from face to face.
 
     Attributes:
         bias: its median.
@@ -113,7 +113,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Deviations:
-    """How the chain's landmarks, and the crops that they make, deviate from YuNet's.
+    """The deviations of the chain's landmarks, and of the crops that they make, from YuNet's.
 
     Attributes:
         faces: how many both found.
@@ -137,7 +137,7 @@ class Deviations:
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """What was measured.
+    """The report on the whole chain.
 
     Attributes:
         model, detector: name and version.
@@ -211,7 +211,7 @@ def measure_chain(
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What was found in one photograph of ``size`` (width, height).
+    """The findings in one photograph of ``size`` (width, height).
 
     ``reading``
         the agent's, of the participant's face.
@@ -254,7 +254,7 @@ def _look(image: Picture, recognizer: Recognizer, label: Labeller | None) -> _Se
 
 
 def _usual(seen: Sequence[_Seen]) -> Points | None:
-    """Where the landmarks lie in the middle one of the photographs (see `_Seen.from_middle`)."""
+    """Return the median place of the landmarks in the photographs (see `_Seen.from_middle`)."""
     known = [one.from_middle for one in seen if one.from_middle is not None]
     if known:
         return np.asarray(np.median(np.stack(known), axis=0))

@@ -286,7 +286,7 @@ def evaluate_tables(predictions: Path, truth: Path) -> TableEvaluation:
 def _covered(
     path: Path, rows: dict[str, tuple[int, Cells]], order: Sequence[str]
 ) -> dict[str, NDArray[np.bool_]]:
-    """What is covered → bool, one for each id of ``order``; nothing without such a column."""
+    """Return what is covered → bool for each id of ``order``; nothing without such a column."""
     if COLUMN not in next(iter(rows.values()))[1]:
         return {}
     values = {name: cells[COLUMN].strip() for name, (_, cells) in rows.items()}
@@ -328,7 +328,7 @@ def _rows_by_id(path: Path) -> dict[str, tuple[int, Cells]]:
 
 
 def _categories(rows: dict[str, tuple[int, Cells]]) -> tuple[str, ...] | None:
-    """Which of the two sets of names a table uses; None where its names are in both."""
+    """Return the set of names that a table uses, of the two; None where its names are in both."""
     columns = {name for _, cells in rows.values() for name in cells if name in _EVERY_NAME}
     names = columns | {cells[_LABEL].strip() for _, cells in rows.values() if _LABEL in cells}
     if names & (set(EXPRESSIONS) - set(FER2013)):

@@ -39,7 +39,7 @@ class ClassFigures:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How often a classifier is right, overall and by category.
+    """The figures of a classifier: how often it is right, overall and by category.
 
     Attributes:
         n: pictures evaluated.
@@ -97,7 +97,7 @@ PROTOCOLS = {"ferplus": "FER+ majority", "fer2013": "FER2013"}
 
 @dataclass(frozen=True, slots=True)
 class ProtocolAnswers:
-    """What a model answers for the faces that one protocol counts.
+    """The answers of a model for the faces that one protocol counts.
 
     Attributes:
         labels: the categories.
@@ -226,7 +226,7 @@ def answers_by_protocol(
 def right_by_protocol(
     logits: Mapping[str, NDArray[np.float32]], faces: Faces
 ) -> dict[str, NDArray[np.bool_]]:
-    """Whether each answer is right, by protocol (see :func:`answers_by_protocol`)."""
+    """Tell whether each answer is right, by protocol (see :func:`answers_by_protocol`)."""
     answers = answers_by_protocol(logits, faces)
     return {name: one.predicted == one.truth for name, one in answers.items()}
 

@@ -215,7 +215,7 @@ _GROUPS: dict[Group, str] = {
 
 
 def measured_text(measured: Measured) -> str:
-    """What was measured: headline, confidence and cost.
+    """Return what was measured as text: headline, confidence and cost.
 
     Then the robustness; then each protocol by category.
     """

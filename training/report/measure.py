@@ -59,7 +59,7 @@ class Half:
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How far the recorded probabilities can be trusted: the first head against the majority.
+    """The reliability of the recorded probabilities: the first head against the majority.
 
     The majority is that of the FER+ votes.
 

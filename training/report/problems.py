@@ -126,7 +126,7 @@ def near_pairs(hashes: NDArray[np.uint8]) -> Pairs:
 
 
 def copies_of(pairs: Pairs) -> dict[int, int]:
-    """Which picture is left out as a copy, and of which picture that is kept.
+    """Return which pictures are left out as copies, each with the picture that is kept for it.
 
     The pictures are taken in turn: one that looks nearly like one kept before is a copy of the
     nearest of those, any other is kept. So every copy has its original beside it, and no chain of
@@ -239,7 +239,7 @@ class FaceSearch:
 
 
 def blank_pictures(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which pictures are of one single grey: bool, N."""
+    """Tell which pictures are of one single grey: bool, N."""
     flat = pictures.reshape(len(pictures), -1)
     return np.asarray(flat.max(axis=1) == flat.min(axis=1))
 
@@ -314,7 +314,7 @@ _TRAINING = USAGES.index("Training")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with one picture.
+    """A problem of one picture.
 
     Attributes:
         index: of the picture.

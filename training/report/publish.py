@@ -431,7 +431,7 @@ def _read_as(measured: Measured) -> dict[str, dict[str, float]]:
 
 
 def _reliability(measured: Measured) -> dict[str, dict[str, float]]:
-    """How often that head is right, by its largest probability; empty bins are left out."""
+    """Return the accuracy of that head by its largest probability; empty bins are left out."""
     protocol, one = next(iter(measured.calibration.items()))
     name = f"{measured.usage}, {PROTOCOLS[protocol]}, probability"
     metrics = {}

@@ -70,7 +70,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one change costs.
+    """The cost of one change.
 
     Attributes:
         name: of the change.
@@ -316,7 +316,7 @@ def macro(figures: Figures) -> tuple[float, float, float]:
 
 
 def covered_json(rows: Sequence[CoveredRow]) -> dict[str, dict[str, object]]:
-    """What is covered → protocol → figures, as plain values for ``json``."""
+    """Return what is covered → protocol → figures, as plain values for ``json``."""
     return {
         row.name: {protocol: one.as_json() for protocol, one in row.figures.items()} for row in rows
     }

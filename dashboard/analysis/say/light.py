@@ -132,7 +132,7 @@ class WithAllRow:
 
 @dataclass(frozen=True, slots=True)
 class LeftOutTable:
-    """What was left out.
+    """The table of what was left out.
 
     Attributes:
         flags: by flag and state; empty where nothing is left out for its flags.

@@ -46,7 +46,7 @@ _NUMBERS = 15
 
 @dataclass(frozen=True, slots=True)
 class YuNetFile:
-    """Which file is used, told like the card of a model.
+    """The file of a YuNet detector that is used, told like the card of a model.
 
     Attributes:
         name: of the file, without its ending.
@@ -161,7 +161,7 @@ class FaceFinder(Protocol):
 
     @property
     def card(self) -> UsedModel:
-        """Which model finds them."""
+        """The model that finds them."""
 
     def detect(self, image: Picture) -> list[Face]:
         """Find the faces in a picture.

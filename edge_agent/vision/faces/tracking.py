@@ -269,7 +269,7 @@ class Tracker:
 
     @property
     def is_confirming(self) -> bool:
-        """Whether a face was seen that further frames must confirm."""
+        """Tell whether a face was seen that further frames must confirm."""
         return any(track.number is None for track in self._tracks)
 
     def steady(self, at: Instant) -> list[Box]:

@@ -113,7 +113,7 @@ class OutputCard(_Part):
 
 
 class TrainingCard(_Part):
-    """How the weights came to be."""
+    """The origin of the weights: recipe, data and cost of the training."""
 
     recipe: str = Field(description="File name of the recipe")
     seed: int = Field(description="Seed of every random choice")

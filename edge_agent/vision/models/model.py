@@ -43,7 +43,7 @@ from edge_agent.vision.models.preparation import prepare
 
 
 class Interpreter(Protocol):
-    """What we call of LiteRT's and tflite-runtime's interpreter, which are the same."""
+    """The methods that we call of LiteRT's and tflite-runtime's interpreter: both have the same."""
 
     def allocate_tensors(self) -> None: ...
     def get_input_details(self) -> list[dict[str, Any]]: ...
@@ -375,7 +375,7 @@ class TFLiteModel:
 
 @dataclass(frozen=True, slots=True)
 class _Output:
-    """Where one output lies and how its numbers become real."""
+    """The place of one output, and the scale and zero that make its numbers real."""
 
     index: int
     scale: float

@@ -1,4 +1,4 @@
-"""What a model wants done to each picture before its pixels become numbers.
+"""Steps that prepare each picture for a model before its pixels become numbers.
 
 A card names these steps (``input.prepare``), so that a picture is prepared in the same way while a
 network learns, when it is measured, and on the device. Every step takes and gives a grey picture of
