@@ -241,7 +241,9 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
 )
 @_field("settling_pressure", "The same of pressures.")
 @click.option(
-    "--settling-other", type=float, help="The same of all other vitals. Default: each its own."
+    "--settling-other",
+    type=float,
+    help="The same for all other vitals. Default: the settling time of each.",
 )
 @click.option("--no-sensitivity", is_flag=True, help="Observed: do not repeat anything.")
 @_field("window", "Observed: seconds of expression before a reading.")

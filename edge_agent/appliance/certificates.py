@@ -422,7 +422,7 @@ def _key(file: Path) -> RSAPrivateKey | EllipticCurvePrivateKey:
         key = load_pem_private_key(_read(file), password=None)
     except TypeError as error:
         raise CertificateError(
-            f"{file}: is locked by a passphrase, and the dashboard has to start without anybody. "
+            f"{file}: is encrypted with a passphrase, but the dashboard must start unattended. "
             f"Unlock it: openssl pkey -in {file} -out NEW"
         ) from error
     except (ValueError, UnsupportedAlgorithm) as error:

@@ -48,7 +48,7 @@ _labels_option = click.option(
 _cleaned_option = click.option(
     "--cleaned",
     is_flag=True,
-    help="Only the pictures that training.data.fer leaves: no copies, labels people agree on.",
+    help="Use only pictures that training.data.fer keeps: no copies, labels that people agree on.",
 )
 
 
