@@ -191,7 +191,7 @@ def in_der(authority: Authority, folder: Path) -> tuple[Path, Path]:
         (lambda a, f: a.pair(f, days=(1, 9)), r"begins on 20\d\d-.* only, and here it is 20"),
         (lambda a, f: a.pair(f, names=()), "names no host"),
         (lambda a, f: a.pair(f, use=ExtendedKeyUsageOID.CLIENT_AUTH), "is not for servers"),
-        (locked, "locked by a passphrase.*openssl pkey -in"),
+        (locked, "encrypted with a passphrase.*openssl pkey -in"),
         (in_der, "no certificate in PEM form.*openssl x509 -inform der"),
         (with_key(ed25519.Ed25519PrivateKey.generate), "Ed25519PrivateKey, which browsers do not"),
         (
