@@ -45,7 +45,7 @@ class Inventory(BaseModel):
     schema_version: int = Field(ge=0, description="Version of its schema")
     participants: int = Field(ge=0, description="Participants")
     sessions: int = Field(ge=0, description="Sessions")
-    accounts: int = Field(ge=0, description="Accounts of the dashboard")
+    accounts: int = Field(0, ge=0, description="Accounts of the dashboard, in an archive")
     rows: int = Field(ge=0, description="Rows of the timeline: expressions, unfit frames, vitals")
     newest: str | None = Field(description="Time of the newest of these rows, UTC")
 
@@ -53,9 +53,11 @@ class Inventory(BaseModel):
     def sentence(self) -> str:
         """Its contents in a sentence, for people."""
         newest = f"newest row {self.newest}" if self.newest else "no row"
+        # they lie in a database of their own, which archives hold and daily copies do not
+        accounts = f"{self.accounts} accounts, " if self.accounts else ""
         return (
             f"{self.participants:,} participants, {self.sessions:,} sessions, {self.rows:,} rows, "
-            f"{newest}, {self.accounts} accounts, schema {self.schema_version}"
+            f"{newest}, {accounts}schema {self.schema_version}"
         )
 
 
@@ -107,7 +109,6 @@ def read_inventory(path: Path) -> Inventory:
             schema_version=connection.execute("PRAGMA user_version").fetchone()[0],
             participants=count("participant"),
             sessions=count("session"),
-            accounts=count("account"),
             rows=sum(count(table) for table in _TIMED),
             newest=_shown(newest),
         )

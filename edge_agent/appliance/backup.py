@@ -189,6 +189,8 @@ def _write(
         if source.path == DASHBOARD:
             with read_as_owner(database) as connection:
                 accounts = BytesIO(connection.serialize())
+                number = connection.execute("SELECT count(*) FROM account").fetchone()[0]
+            contents = contents.model_copy(update={"accounts": number})
             files.append(writer.add(DASHBOARD, accounts, private=True))
         else:
             files.append(_add(writer, source.file, source.path))

@@ -25,7 +25,9 @@ def test_an_archive_brings_accounts_back_and_daily_copies_hold_none(
     with write_dashboard(appliance.database) as connection:
         connection.execute(ADD)
     archive = backed_up(appliance, tmp_path / "backup.zip")
+    assert " 1 accounts, " in appliance.run("restore", archive, "--list").output
     copy = Path(appliance.run("backup").output.strip())
+    assert "accounts" not in appliance.run("restore", copy, "--list").output
     assert b"$argon2id$" not in copy.read_bytes()
     file = dashboard_file(appliance.database)
     file.unlink()
