@@ -24,7 +24,7 @@ from edge_agent.store.study.study import Study
 from tests.browser.live_agent import LiveAgent
 from tests.browser.served import Served
 from tests.support.broker import wait_until
-from tests.support.browser import Watch, watched_page
+from tests.support.browser import DEADLINE_MS, Watch, watched_page
 from tests.support.dashboard import DashboardProcess
 
 pytestmark = pytest.mark.browser
@@ -119,7 +119,7 @@ def keyboard(
 ) -> Iterator[Keyboard]:
     """Open a page of a browser of its own, which runs a script on each page."""
     context = browser.new_context(storage_state=login)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(DEADLINE_MS)
     context.add_init_script(script)
     try:
         yield Keyboard(context.new_page())
@@ -168,7 +168,7 @@ def welcomed(page: Page) -> None:
 def answered(participant: Keyboard, question: str, *keys: str) -> None:
     """Wait for a question and answer it."""
     heading = participant.page.get_by_role("heading", name=question)
-    expect(heading).to_be_visible(timeout=60_000)
+    expect(heading).to_be_visible()
     participant.press(*keys, "Enter")
     expect(heading).to_be_hidden()
 

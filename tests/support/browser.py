@@ -33,7 +33,7 @@ FLAGS = (
 )
 DESKTOP = (1280, 900)
 PHONE = (360, 740)
-DEADLINE_MS = 30_000
+DEADLINE_MS = 90_000
 BEYOND_THE_SHEET = """() => [...document.querySelectorAll("main *")]
   .filter(one => one.getClientRects().length && !one.closest(".visually-hidden"))
   .filter(one => one.getBoundingClientRect().right > innerWidth + 1)

@@ -26,6 +26,7 @@ def heard(*, pulse: bool) -> ClipResult:
     return listen(Person(0, STILL, SEED, pulse=pulse), STILL, SECONDS)
 
 
+@pytest.mark.deep
 def test_a_pulse_of_half_a_percent_of_the_green_is_found_and_a_face_without_one_has_none() -> None:
     beating = heard(pulse=True)
     lifeless = heard(pulse=False)

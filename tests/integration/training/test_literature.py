@@ -26,10 +26,8 @@ from training.learning.run import train
 
 pytestmark = [*NEEDS_TRAINING, pytest.mark.usefixtures("undrawn", "shallow")]
 
-QUICK = "region-attention"
-"""The recipe that ``make test`` runs, too: its network has the most parts."""
 RECIPES = [
-    pytest.param(path, id=path.stem, marks=() if path.stem == QUICK else pytest.mark.deep)
+    pytest.param(path, id=path.stem)
     for path in (
         *sorted((ROOT / "training" / "recipes" / "literature").glob("*.toml")),
         ROOT / "training" / "recipes" / "plain-cnn.toml",
@@ -105,6 +103,7 @@ def base_of(recipe: Path, folder: Path) -> Path | None:
     return path
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_it_learns_and_the_agent_loads_what_it_exports(recipe: Path, folder: Path) -> None:
     out = folder / recipe.stem

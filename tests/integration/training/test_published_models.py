@@ -56,6 +56,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Faces:
     not (DATA.exists() and VOTES.exists()),
     reason=f"no FER2013 with its votes in {DATA.parent}: nothing to measure on",
 )
+@pytest.mark.deep  # half a minute of reading FER2013
 @every_model
 def test_a_model_is_as_often_right_and_as_sure_as_its_card_says(path: Path, sample: Faces) -> None:
     model = load_model(path, kind="expression")
