@@ -82,7 +82,7 @@ def shown_location(folder: Path, port: int) -> str:
 
 def wait_until_it_listens(port: int, folder: Path) -> None:
     """Wait until nginx answers; fail with what it wrote."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while True:
         try:
             ask(port, "/", "")
