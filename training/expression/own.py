@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import json
 import logging
 import shutil
 from collections.abc import Sequence
@@ -42,7 +43,7 @@ from training.data.datasets import (
     read_subfolders,
     split_tested,
 )
-from training.errors import DataError
+from training.errors import DataError, write_whole
 from training.expression.fit import pixel_input
 from training.expression.recipe import ExpressionRecipe
 from training.expression.task import load_run
@@ -156,6 +157,7 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
         )
     run = replace(request, data=faces, votes=None, out=request.out / "run", resume=True)
     card = run.out / f"{recipe.name}.json"
+    forget_other_run(faces, run.out, request)
     if not card.exists():
         card = train(run)
     shipped = find_model(SHIPPED)
@@ -170,21 +172,76 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
 def cut_out(
     photographs: Path, faces: Path, labels: Path | None, classes: Sequence[str] = ()
 ) -> str:
-    """Cut the faces out, all or none, unless they lie there already; return what to say of it."""
-    if faces.exists():
-        log.info("%s: the faces were cut out before", faces)
-        return ""
+    """Cut the faces out, all or none, unless they were cut from these very photographs.
+
+    A record beside the faces says what they were cut from; after photographs were added, changed or
+    removed, all of them are cut anew.
+
+    Returns:
+        What to say of it; empty where they were cut out before.
+    """
+    record = faces.with_name("faces.json")
     part = faces.with_name("faces.part")
     shutil.rmtree(part, ignore_errors=True)  # of a start that was stopped
     cuts = plan_cuts(photographs, part, labels, classes)
+    now = {cut.face.as_posix(): _state_of(cut.photograph) for cut in cuts}
+    if faces.exists():
+        before = _read_record(record)
+        if before == now:
+            log.info("%s: the faces were cut out before", faces)
+            return ""
+        log.warning("%s: %s The faces are cut out anew.", photographs, _what_changed(before, now))
     cutter = FaceCutter(EDGE)
     tally = Tally()
     for cut in cuts:
         cut_one(cut, part, cutter, tally)
     if not tally.faces:
         raise DataError(f"{photographs}: no face was found in any of {len(cuts)} photographs")
+    # Without a record the faces are cut again, so a stop between these steps loses nothing.
+    record.unlink(missing_ok=True)
+    shutil.rmtree(faces, ignore_errors=True)
     part.rename(faces)
+    write_whole(record, json.dumps(now).encode())
     return tally.as_text(faces)
+
+
+def forget_other_run(faces: Path, run: Path, request: FitRequest) -> None:
+    """Delete a run that was learnt from other faces, another recipe or another list.
+
+    A run that is half done is learnt on from; it would keep what it had begun with.
+    """
+    record = run.with_name("run.json")
+    pictures = sorted(path for path in faces.rglob("*") if path.is_file())
+    now = {str(path.relative_to(faces)): _state_of(path) for path in pictures}
+    for name, file in (("recipe", request.recipe), ("without", request.without)):
+        now[name] = "" if file is None else hashlib.sha256(file.read_bytes()).hexdigest()
+    if run.exists() and _read_record(record) != now:
+        log.warning("%s: was learnt from other faces or by another recipe; it begins anew.", run)
+        shutil.rmtree(run)
+    write_whole(record, json.dumps(now).encode())
+
+
+def _state_of(file: Path) -> str:
+    """Return a text that differs once a file was changed."""
+    state = file.stat()
+    return f"{state.st_size} {state.st_mtime_ns}"
+
+
+def _read_record(path: Path) -> dict[str, str] | None:
+    """Return what a record says; ``None``: there is none that can be read."""
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _what_changed(before: dict[str, str] | None, now: dict[str, str]) -> str:
+    if before is None:
+        return "nobody knows from which photographs the faces were cut."
+    added = len(now.keys() - before.keys())
+    removed = len(before.keys() - now.keys())
+    changed = sum(before[name] != now[name] for name in before.keys() & now.keys())
+    return f"{added} photographs were added, {removed} removed and {changed} changed since."
 
 
 def _doubted(folder: FolderOfFaces, answers: Sequence[NDArray[np.float64]]) -> tuple[Doubted, ...]:

@@ -15,7 +15,8 @@ from edge_agent.vision.models.model import load_model
 from tests.support.vision.portraits import serious, smiling
 from tests.support.vision.training_runs import training_here
 from training.errors import DataError
-from training.expression.own import own_classes, train_classes
+from training.expression.own import cut_out, forget_other_run, own_classes, train_classes
+from training.learning.kinds import FitRequest
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -82,3 +83,51 @@ def test_too_few_faces_of_a_class_are_named(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="class 'a' has . faces to learn from"):
         train_classes(tmp_path / "photographs", tmp_path / "own", ("a", "b"))
+
+
+def test_photographs_that_were_added_are_cut_out_and_an_old_run_is_forgotten(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    photographs, faces = tmp_path / "photographs", tmp_path / "own" / "faces"
+    write_photographs(photographs / "a", smiling(), 2, 5)
+    write_photographs(photographs / "b", serious(), 2, 6)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("seed = 1")
+    run = faces.with_name("run")
+    request = FitRequest(recipe, faces, None, run, tmp_path / "cache")
+
+    assert cut_out(photographs, faces, None, ("a", "b"))
+    forget_other_run(faces, run, request)
+    run.mkdir()
+    assert cut_out(photographs, faces, None, ("a", "b")) == ""
+    forget_other_run(faces, run, request)
+    assert run.exists(), "nothing is learnt twice"
+
+    cv2.imwrite(str(photographs / "b" / "new.jpg"), smiling())
+    (photographs / "a" / "00.jpg").unlink()
+    assert cut_out(photographs, faces, None, ("a", "b"))
+    assert "1 photographs were added, 1 removed and 0 changed since" in caplog.text
+    assert sorted(path.name for path in faces.rglob("*.png")) == [
+        *("00.png", "01.png", "01.png", "new.png")
+    ]
+    forget_other_run(faces, run, request)
+    assert not run.exists()
+    run.mkdir()
+    recipe.write_text("seed = 2")
+    forget_other_run(faces, run, request)
+    assert not run.exists()
+
+
+def test_faces_without_a_record_are_cut_out_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    photographs, faces = tmp_path / "photographs", tmp_path / "own" / "faces"
+    write_photographs(photographs / "a", smiling(), 1, 7)
+    write_photographs(photographs / "b", serious(), 1, 8)
+    faces.mkdir(parents=True)
+    (faces / "old.png").touch()
+
+    assert cut_out(photographs, faces, None, ("a", "b"))
+
+    assert "nobody knows from which photographs" in caplog.text
+    assert not (faces / "old.png").exists()
