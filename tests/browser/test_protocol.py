@@ -255,7 +255,7 @@ def test_a_protocol_outlives_a_closed_page_and_a_killed_dashboard(
             "AND state = 'running'"
         )
         wait_until(lambda: rows(database, running) == [(1,)], "the place on disk", 30)
-        first.stop(signal.SIGKILL, 10)
+        first.stop(signal.SIGKILL, 60)
         with Served(folder, config, port=first.port):
             operator.page.reload()
             expect(operator.page.locator("#reason")).to_have_text(

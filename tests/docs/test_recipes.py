@@ -160,7 +160,7 @@ def shown_by_datasette(line: str, world: Path) -> Iterator[str]:
 
 def answers(address: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{address}/-/versions.json", timeout=10):
+        with urllib.request.urlopen(f"{address}/-/versions.json", timeout=60):
             return True
     except OSError:
         return False

@@ -217,4 +217,4 @@ def numbers_of(path: Path) -> dict[int, int]:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=20)
+    return sqlite3.connect(path, timeout=60)

@@ -77,8 +77,8 @@ class Writer:
             number += 1
         self._recorder.stop()
         self._carrier.stop()
-        self._recorder.join(20)
-        self._carrier.join(20)
+        self._recorder.join(60)
+        self._carrier.join(60)
         return int(self._recorder.error is not None)
 
     def _record(self, number: int, at: Instant) -> None:

@@ -41,7 +41,7 @@ class RunningAgent:
     def hear(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Return the first message of the live feed that is wanted."""
         with socket.socket(socket.AF_UNIX) as feed:
-            feed.settimeout(30)
+            feed.settimeout(60)
             # the socket has its name a moment before it listens
             wait_until(lambda: self._answers(feed), "the live feed")
             with feed.makefile("rb") as lines:
@@ -56,7 +56,7 @@ class RunningAgent:
 
     def end(self) -> int | None:
         """Wait until it has ended; return its exit code."""
-        self._thread.join(20)
+        self._thread.join(60)
         assert not self._thread.is_alive()
         return self.code
 

@@ -358,7 +358,7 @@ class Relay:
         self._listener.close()
         self.cut()
         for thread in list(self._threads):
-            thread.join(5)
+            thread.join(60)
         for pair in self._pairs:
             for end in pair:
                 end.close()

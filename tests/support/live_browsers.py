@@ -127,7 +127,7 @@ class LiveBrowsers:
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
-        self._thread.join(5)
+        self._thread.join(60)
         self._selector.close()
         for browser in (*self.reading, *self.silent):
             browser.connection.close()
@@ -139,7 +139,7 @@ def _open(port: int, request: str, number: int, receive_bytes: int | None = None
     connection.bind((f"127.0.5.{1 + number // 50}", 0))
     if receive_bytes is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-    connection.settimeout(10)
+    connection.settimeout(60)
     connection.connect(("127.0.0.1", port))
     connection.sendall(request.encode())
     return connection

@@ -36,7 +36,7 @@ def address(folder: Path) -> Iterator[str]:
     thread.start()
     yield f"http://{HOST}:{listening.getsockname()[1]}/"
     server.should_exit = True
-    thread.join(10)
+    thread.join(60)
 
 
 @pytest.fixture

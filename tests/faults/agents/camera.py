@@ -91,7 +91,7 @@ class FailingCamera:
     def __exit__(self, *_: object) -> None:
         self._awake.set()
         self._server.shutdown()
-        self._thread.join(5)
+        self._thread.join(60)
         self._server.server_close()
 
 

@@ -208,4 +208,4 @@ def _times(connection: sqlite3.Connection, rows_of: str) -> list[int]:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
+    return sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)

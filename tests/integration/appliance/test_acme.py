@@ -142,7 +142,7 @@ class Served:
     def connection(self, root: str) -> http.client.HTTPSConnection:
         """Return a connection of a browser that trusts an authority and asks for the name."""
         context = ssl.create_default_context(cadata=root)
-        made = http.client.HTTPSConnection(NAME, self.port, context=context, timeout=10)
+        made = http.client.HTTPSConnection(NAME, self.port, context=context, timeout=60)
         made.sock = context.wrap_socket(
             socket.create_connection(("127.0.0.1", self.port)), server_hostname=NAME
         )

@@ -49,7 +49,7 @@ def _process(
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
-        running.wait(20)
+        running.wait(60)
 
 
 def _listens(port: int) -> bool:

@@ -87,7 +87,7 @@ def run(outbox: MemoryOutbox) -> Iterator[Callable[..., MqttClient]]:
     yield start
     for client in started:
         client.stop()
-        assert client.join(10)
+        assert client.join(60)
         assert client.error is None
 
 

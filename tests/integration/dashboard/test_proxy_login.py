@@ -82,7 +82,7 @@ def shown_location(folder: Path, port: int) -> str:
 
 def wait_until_it_listens(port: int, folder: Path) -> None:
     """Wait until nginx answers; fail with what it wrote."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while True:
         try:
             ask(port, "/", "")
@@ -102,7 +102,7 @@ def ask(
     form: dict[str, str] | None = None,
 ) -> http.client.HTTPResponse:
     """Ask through nginx, with name and password for it."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     head = dict(headers or {})
     if who:
         head["Authorization"] = f"Basic {base64.b64encode(who.encode()).decode()}"

@@ -185,7 +185,7 @@ def answer_to(client: paho.Client, port: int, topic: str) -> str:
     client.on_connect = connected
     try:
         client.connect("localhost", port)
-        until_s = time.monotonic() + 10
+        until_s = time.monotonic() + 60
         while not said and time.monotonic() < until_s:
             if client.loop(0.2) != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 said.append("no connection")

@@ -121,7 +121,7 @@ def test_a_stream_of_markers_runs_a_session_with_its_own_times(
 
 def send_until(outlet: Any, order: str, condition: Callable[[], bool]) -> None:
     """Send an order once a second until it has worked."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until, f"{order!r} was not heard"
         outlet.push_sample([order])

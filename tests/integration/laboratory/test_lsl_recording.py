@@ -95,10 +95,10 @@ def record(folder: Path, device: str, database: Path) -> None:
             wait_until(lambda: recording.opened() >= len(kinds) + 3, "the recorder", 90)
             # somebody who opens a stream and never reads holds nobody up
             (found,) = pylsl.resolve_byprop(
-                "source_id", f"affect-edge/{device}/expression (simulated)", timeout=10
+                "source_id", f"affect-edge/{device}/expression (simulated)", timeout=60
             )
             lazy = pylsl.StreamInlet(found, max_buflen=1, recover=False)
-            lazy.open_stream(timeout=10)
+            lazy.open_stream(timeout=60)
             study.start_session("P01", Purpose.RESEARCH, "films")
             study.add_marker(MarkerKind.STIMULUS_START, "anger")
             recording.process.send_signal(signal.SIGSTOP)  # a recorder that hangs for a while

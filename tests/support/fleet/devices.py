@@ -199,7 +199,7 @@ class Recorders:
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join(20)
+        self._thread.join(60)
 
 
 class CollectorProcess:
@@ -279,7 +279,7 @@ def reporting(folder: Path, port: int, count: int) -> Iterator[list[SimulatedDev
         for device in devices:
             device.sender.stop()
         for device in devices:
-            device.sender.join(10)
+            device.sender.join(60)
 
 
 def has_grown(devices: Sequence[SimulatedDevice], before: int) -> bool:

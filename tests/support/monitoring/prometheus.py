@@ -70,7 +70,7 @@ class Prometheus:
 
     def ask(self, path: str) -> Any:
         """Return what its API answers, such as to ``targets`` or ``query?query=up``."""
-        with urllib.request.urlopen(f"{self._address}/api/v1/{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self._address}/api/v1/{path}", timeout=60) as answer:
             return json.load(answer)["data"]
 
     def value(self, query: str) -> float | None:

@@ -32,7 +32,7 @@ class Door(ABC):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
-        self._accepting.join(5)
+        self._accepting.join(60)
 
     def _accept(self) -> None:
         while True:

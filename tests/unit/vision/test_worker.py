@@ -18,7 +18,7 @@ from edge_agent.vision.worker import WEIGHTS, VisionWorker, skin_colour
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.vision.portraits import detector, serious, smiling
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 def frame(number: int) -> Frame:

@@ -231,8 +231,8 @@ def test_an_export_can_be_stopped_while_it_is_prepared(tmp_path: Path, database:
     first = prepared.prepare(1, ExportRequest(BUNDLE, Choice()))
     second = prepared.prepare(1, ExportRequest(JSON, Choice()))  # ends the first
     prepared.drop(second)
-    first.done.result(10)
-    second.done.result(10)
+    first.done.result(60)
+    second.done.result(60)
     assert waiting(tmp_path) == [] and prepared.of_account(1) is None
     prepared.close()
 
