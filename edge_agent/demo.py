@@ -36,7 +36,7 @@ GREETING = """
   {line}
 
   A demonstration camera, simulated vital signs, and an example study of made-up people.
-  Ctrl-C ends it.
+  Ctrl-C ends it. The link works once: for another browser, start the demonstration again.
 """
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 CHANGES: dict[str, dict[str, Any]] = {

@@ -209,6 +209,8 @@ def _copies(settings: Settings, path: Path) -> Finding:
             away,
             "Put the stick or share back, or take backup.also out of the configuration.",
         )
+    if stands.age_s is None:
+        return fine("copies", "none yet: the nightly maintenance makes the first one")
     return fine("copies", age)
 
 

@@ -238,7 +238,9 @@ def file_error(path: Path, error: OSError) -> CameraError:
     """Translate what the system says when a file is looked up or opened."""
     if isinstance(error, FileNotFoundError):
         return CameraError(
-            CameraReason.NOT_FOUND, f"{path}: the file is gone.", "Check the path in camera.device."
+            CameraReason.NOT_FOUND,
+            f"{path}: no such file.",
+            "Check the path; the agent takes it from camera.device.",
         )
     if isinstance(error, PermissionError):
         return CameraError(

@@ -358,9 +358,21 @@ def config_group() -> None:
 @click.argument("file", required=False, type=PATH)
 @common.place_options
 def config_check(file: Path | None, config: Path | None, data: Path | None) -> None:
-    """Check a configuration file: unknown keys, wrong values, with their lines."""
-    common.load(file or config, data)
-    click.echo(f"{file or config or 'the configuration'} is right")
+    """Check a configuration file: unknown keys, wrong values, with their lines, missing files.
+
+    `doctor` also tries the camera, the sensors and the broker.
+    """
+    from edge_agent.appliance.named_files import missing_files
+
+    settings, _ = common.load(file or config, data)
+    name = file or config or "the configuration"
+    missing = missing_files(settings)
+    if not missing:
+        click.echo(f"{name} is right")
+        return
+    click.echo(f"{name}: its keys and values are right, but it names what is not there:")
+    for key, problem in missing.items():
+        click.echo(f"  {key}: {problem}")
 
 
 @config_group.command("set")

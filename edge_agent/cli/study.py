@@ -353,7 +353,7 @@ def read_markers(path: Path, zone: tzinfo | None) -> list[PastMarker]:
     """
     from edge_agent.vitals.csv import read_file
 
-    file = read_file(path)
+    file = read_file(path, (*_NEEDED, "label"))
     header = [name.lower() for name in file.header]
     _check_header(file.name, header)
     markers: list[PastMarker] = []

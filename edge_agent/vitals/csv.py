@@ -328,8 +328,8 @@ class CsvFile:
     _delimiter: str
 
     @classmethod
-    def parse(cls, name: str, raw: bytes) -> CsvFile:
-        """Read the header.
+    def parse(cls, name: str, raw: bytes, columns: Sequence[str] = OURS) -> CsvFile:
+        """Read the header; ``columns`` are those that an empty file is told to name.
 
         Raises:
             DataFileError: too large, too many columns, empty, not UTF-8, or no CSV.
@@ -340,7 +340,7 @@ class CsvFile:
         text = _decoded(name, raw)
         if not text.strip():
             raise DataFileError(
-                f"{name}: is empty. Its first row must name the columns: {', '.join(OURS)}."
+                f"{name}: is empty. Its first row must name the columns: {', '.join(columns)}."
             )
         first, _, rest = text.partition("\n")
         named = re.fullmatch(r"sep=([,;\t])\s*", first)  # Excel reads this line, and shows none
@@ -439,8 +439,8 @@ def _all_problems(name: str, problems: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def read_file(path: Path) -> CsvFile:
-    """Read a file from the disk.
+def read_file(path: Path, columns: Sequence[str] = OURS) -> CsvFile:
+    """Read a file from the disk; ``columns`` are those that an empty file is told to name.
 
     Raises:
         DataFileError: it cannot be read, or as ``CsvFile.parse``.
@@ -452,7 +452,7 @@ def read_file(path: Path) -> CsvFile:
         raise DataFileError(f"{path}: no such file.") from error
     except OSError as error:
         raise DataFileError(f"{path}: cannot be read ({error.strerror}).") from error
-    return CsvFile.parse(path.name, raw)
+    return CsvFile.parse(path.name, raw, columns)
 
 
 def read_readings(

@@ -759,7 +759,7 @@ def open_export(path: Path) -> Iterator[HealthExport | None]:
         else:
             known = ", ".join(form.name for form in FORMATS)
             raise DataFileError(
-                f"{path.name}: none of its {len(members)} files is one that is known here. Known: "
+                f"{path}: none of its {len(members)} files is one that is known here. Known: "
                 f"{known}; docs/data.md lists the files of each."
             )
 

@@ -40,6 +40,34 @@ def test_a_wrong_configuration_ends_with_2_and_a_sentence(tmp_path: Path, words:
     assert "Traceback" not in done.err
 
 
+def test_files_that_a_configuration_names_and_that_are_missing_are_said(tmp_path: Path) -> None:
+    file = tmp_path / "right.toml"
+    file.write_text(
+        "[vision]\nexpression_model = 'expression-x'\n[mqtt]\npassword_file = '/nowhere/word'\n"
+    )
+    done = affect_edge("config", "check", file)
+    assert done.code == 0
+    assert "it names what is not there" in done.out
+    assert "mqtt.password_file: /nowhere/word: no such file" in done.out
+    assert "vision.expression_model: there is no model 'expression-x'" in done.out
+    file.write_text("[camera]\nsource = 'pictures'\n")
+    assert "camera.folder: pictures: no such" in affect_edge("config", "check", file).out
+    file.write_text("[camera]\nsource = 'demo'\n")
+    assert affect_edge("config", "check", file).out == f"{file} is right\n"
+
+
+def test_an_empty_file_of_markers_and_a_folder_without_exports_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    done = affect_edge("import-markers", "empty.csv", "--data", tmp_path / "data")
+    assert "empty.csv: is empty. Its first row must name the columns: at, kind, label." in done.err
+    (tmp_path / "other.csv").touch()
+    done = affect_edge("import-vitals", ".", "--data", tmp_path / "data")
+    assert done.err.startswith("affect-edge: .: none of its ")
+
+
 def test_the_doctor_looks_at_everything_although_a_key_is_misspelt(tmp_path: Path) -> None:
     file = tmp_path / "wrong.toml"
     file.write_text("[camera]\nsourc = 'x'\nsource = 'demo'\n[mqtt]\nenabled = false\n")

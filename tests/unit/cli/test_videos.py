@@ -63,7 +63,7 @@ def test_every_frame_has_a_row_at_the_time_at_which_it_is_shown(clip: Path) -> N
 
 
 def test_what_cannot_be_read_is_refused(tmp_path: Path, clip: Path) -> None:
-    with pytest.raises(CameraError, match="the file is gone"):
+    with pytest.raises(CameraError, match="no such file"):
         next(read_video(tmp_path / "none.mp4"))
     with pytest.raises(ValueError, match="has no time zone"):
         next(read_video(clip, start=datetime(2026, 11, 20)))  # noqa: DTZ001 - that is the mistake
