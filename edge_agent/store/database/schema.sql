@@ -306,7 +306,8 @@ CREATE INDEX session_participant ON session(participant);
 CREATE UNIQUE INDEX session_open ON session((ended IS NULL)) WHERE ended IS NULL;
 
 CREATE TABLE marker (
-    id INTEGER PRIMARY KEY,
+    -- A number is never used again: marker_change names markers that are gone.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     session INTEGER NOT NULL REFERENCES session(id) ON DELETE CASCADE,
     at INTEGER NOT NULL,
     boot_ms INTEGER,
