@@ -14,6 +14,7 @@ from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 EpochMs = Annotated[
     int, Field(ge=0, le=32_503_680_000_000, description="UTC, milliseconds since 1970")
 ]
+GivenMs = Annotated[EpochMs, OF_JSON]
 
 
 Moment = Annotated[

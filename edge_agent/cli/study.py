@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from edge_agent.config.settings import Settings
-    from edge_agent.core.study import Participant, Session
+    from edge_agent.core.study import Marker, Participant, Session
     from edge_agent.store.intake.cells import ImportOptions, StatedConsent, StudyImport
     from edge_agent.store.study.past import PastMarker
 
@@ -238,6 +238,66 @@ def session_mark(here: Here, kind: str, label: str, as_json: bool) -> None:
     at = iso_utc(marker.at.wall_ms)
     told = {"at": at, "kind": marker.kind, "label": marker.label, "session": marker.session}
     answer(as_json, told, [f"{marker.kind} {marker.label}, {at}"])
+
+
+@session.command("markers")
+@click.argument("number", type=click.IntRange(1))
+@on_appliance
+@json_option
+def session_markers(here: Here, number: int, as_json: bool) -> None:
+    """List the markers of session NUMBER, with the numbers that `correct-marker` takes."""
+    rows = [_marker_row(marker) for marker in here.study.markers(number)]
+    lines = [f"{row['marker']:>5}  {row['at']}  {row['kind']} {row['label']}" for row in rows]
+    answer(as_json, rows, lines or ["No marker."])
+
+
+def _marker_row(marker: Marker) -> dict[str, object]:
+    at = iso_utc(marker.at.wall_ms)
+    return {"marker": marker.id, "at": at, "kind": marker.kind, "label": marker.label}
+
+
+@session.command("correct-marker")
+@click.argument("number", type=click.IntRange(1))
+@click.argument("marker", type=click.IntRange(1))
+@click.option("--at", metavar="TIME", help="Its new time, such as 2026-11-20T08:15:00.250Z.")
+@click.option("--kind", help="Its new kind: stimulus_start, stimulus_end, baseline or note.")
+@click.option("--label", help="Its new label; that of a start goes to its end and reports, too.")
+@click.option("--remove", is_flag=True, help="Leave it out; needs a reason.")
+@click.option("--reason", default="", help="Why; it is kept with the old values.")
+@common.timezone_option
+@on_appliance
+@json_option
+def session_correct_marker(
+    here: Here, number: int, marker: int, as_json: bool, **changed: Any
+) -> None:
+    """Correct MARKER of session NUMBER, or leave it out. Its old values are kept.
+
+    `session markers NUMBER` lists the numbers of the markers.
+    """
+    from edge_agent.core.study import MarkerKind
+    from edge_agent.store.study.marker_changes import correct_marker, remove_marker
+    from edge_agent.store.study.past import PastMarker
+
+    at, kind, label, reason = (changed[name] for name in ("at", "kind", "label", "reason"))
+    if changed["remove"] == any(one is not None for one in (at, kind, label)):
+        raise click.UsageError("Give --at, --kind or --label, or --remove alone.")
+    database = here.made_database()
+    if changed["remove"]:
+        remove_marker(database, number, marker, reason=reason, actor=ACTOR)
+        answer(as_json, {"marker": marker, "removed": True}, [f"Marker {marker} was left out."])
+        return
+    old = next((one for one in here.study.markers(number) if one.id == marker), None)
+    if old is None:
+        raise click.UsageError(f"There is no marker {marker} in session {number}.")
+    at_ms = old.at.wall_ms if at is None else common.instant_ms("--at", at, changed["timezone"])
+    new = PastMarker(
+        at_ms,
+        old.kind if kind is None else named(MarkerKind, "--kind", kind),
+        old.label if label is None else label,
+        number,
+    )
+    row = _marker_row(correct_marker(database, marker, new, reason=reason, actor=ACTOR))
+    answer(as_json, row, [f"{row['marker']}  {row['at']}  {row['kind']} {row['label']}"])
 
 
 @session.command("end")

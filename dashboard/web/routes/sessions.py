@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
+from pydantic import AliasPath, Field
 
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.minutes import has_pairs
@@ -24,20 +26,25 @@ from dashboard.charts.session import (
 )
 from dashboard.computing.answers import sensor_sentences
 from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
-from dashboard.web.services import ComputingDep, ServicesDep, services
-from dashboard.web.study import PARAMETER, ChosenStudyDep, Device
+from dashboard.web.schemas import ApiModel, EpochMs, GivenMs
+from dashboard.web.services import ComputingDep, Services, ServicesDep, services
+from dashboard.web.study import APPLIANCE_ONLY, PARAMETER, ChosenStudyDep, Device
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import Marker, Session
+from edge_agent.core.study import Marker, MarkerKind, Session
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.quality import SessionQuality
 from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.sessions import SessionSummary
 from edge_agent.store.read.study import SessionRecord, read_record
+from edge_agent.store.study.marker_changes import REASON_LENGTH, marker_changes
+from edge_agent.store.study.past import PastMarker
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 _WIDE = 860.0
@@ -316,3 +323,243 @@ def get_quality(study: ChosenStudyDep, number: int) -> SessionQuality:
     """
     with _not_found():
         return session_quality(study.reader, number)
+
+
+markers_router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
+_SINCE_START = re.compile(r"(?:(?:(\d{1,3}):)?(\d{1,3}):)?(\d{1,6})(?:[.,](\d{1,3}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerForm:
+    """A marker as a person typed it.
+
+    Attributes:
+        after: its time since the start of the session: ``90``, ``1:30`` or ``0:01:30.250``.
+        kind: its kind.
+        label: its label.
+        reason: why it is changed.
+        problem: why it was not saved; empty: it was not handed in yet.
+    """
+
+    after: str = ""
+    kind: str = MarkerKind.STIMULUS_END
+    label: str = ""
+    reason: str = ""
+    problem: str = ""
+
+    def marker(self, session: Session) -> PastMarker:
+        """Return the marker.
+
+        Raises:
+            StudyError: the time cannot be read, or the kind is not known.
+        """
+        found = _SINCE_START.fullmatch(self.after.strip())
+        if found is None:
+            raise StudyError(
+                N_(
+                    "{text!r} is no time since the start of the session. Write minutes and "
+                    "seconds, such as 4:05 or 4:05.250."
+                ),
+                text=self.after[:40],
+            )
+        hours, minutes, seconds = (int(part or 0) for part in found.groups()[:3])
+        ms = int((found[4] or "").ljust(3, "0"))
+        at_ms = session.start_ms + ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
+        if self.kind not in list(MarkerKind):
+            raise StudyError(
+                N_("{text!r} is no kind of marker. Choose one of: {names}."),
+                text=self.kind[:40],
+                names=", ".join(MarkerKind),
+            )
+        return PastMarker(at_ms, MarkerKind(self.kind), self.label, session.id)
+
+
+def _marker_form(
+    after: Annotated[str, Form(max_length=40)] = "",
+    kind: Annotated[str, Form(max_length=40)] = "",
+    label: Annotated[str, Form(max_length=200)] = "",
+    reason: Annotated[str, Form(max_length=400)] = "",
+) -> MarkerForm:
+    return MarkerForm(after, kind, label, reason)
+
+
+MarkerFormDep = Annotated[MarkerForm, Depends(_marker_form)]
+
+
+def exact_since_start(ms: int) -> str:
+    """Write a time since the start with its milliseconds: ``4:05.250``; ``4:05`` without any."""
+    whole = f"{ms // 3_600_000}:{ms // 60_000 % 60:02d}" if ms >= 3_600_000 else f"{ms // 60_000}"
+    rest = f".{ms % 1000:03d}" if ms % 1000 else ""
+    return f"{whole}:{ms // 1000 % 60:02d}{rest}"
+
+
+def _markers_page(
+    request: Request,
+    services: Services,
+    number: int,
+    typed: tuple[int | None, MarkerForm] | None = None,
+) -> Response:
+    """Show the markers of a session, each with its form.
+
+    ``typed`` is a form that was refused, with the number of its marker; ``None``: a new one.
+    """
+    with _not_found():
+        session, end_ms = services.reader.session(number)
+        markers = services.study.markers(number)
+    forms: dict[int | None, MarkerForm] = {
+        one.id: MarkerForm(
+            exact_since_start(one.at.wall_ms - session.start_ms), one.kind, one.label
+        )
+        for one in markers
+    }
+    forms[None] = MarkerForm()
+    if typed is not None:
+        forms[typed[0]] = typed[1]
+    return render(
+        request,
+        "markers.html",
+        status_code=409 if typed else 200,
+        session=session,
+        length=exact_since_start(end_ms - session.start_ms),
+        markers=markers,
+        forms=forms,
+        typed=typed,
+        kinds=tuple(MarkerKind),
+        changes=marker_changes(services.options.database, number),
+        since_start=exact_since_start,
+        reason_length=REASON_LENGTH,
+    )
+
+
+@markers_router.get("/study/sessions/{number}/markers", include_in_schema=False)
+def markers_page(request: Request, services: ServicesDep, number: int) -> Response:
+    """Show the markers of a session, which can be corrected, left out and added."""
+    return _markers_page(request, services, number)
+
+
+@markers_router.post("/study/sessions/{number}/markers", include_in_schema=False)
+def add_marker(
+    request: Request, services: ServicesDep, account: AccountDep, number: int, form: MarkerFormDep
+) -> Response:
+    """Add a marker that was not set in time, such as the end of a condition."""
+    with _not_found():
+        session, _ = services.reader.session(number)
+    try:
+        services.commands.add_past_markers([form.marker(session)], actor=account.name)
+    except StudyError as error:
+        return _markers_page(
+            request, services, number, (None, replace(form, problem=said_of(error)))
+        )
+    return RedirectResponse(f"/study/sessions/{number}/markers", 303)
+
+
+@markers_router.post("/study/sessions/{number}/markers/{marker}", include_in_schema=False)
+def correct_marker_of_page(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    number: int,
+    marker: int,
+    form: MarkerFormDep,
+    remove: Annotated[str, Form(max_length=10)] = "",
+) -> Response:
+    """Change a marker, or leave it out; its old values are kept."""
+    with _not_found():
+        session, _ = services.reader.session(number)
+    commands = services.commands
+    try:
+        if remove:
+            commands.remove_marker(number, marker, reason=form.reason, actor=account.name)
+        else:
+            commands.correct_marker(
+                marker, form.marker(session), reason=form.reason, actor=account.name
+            )
+    except StudyError as error:
+        return _markers_page(
+            request, services, number, (marker, replace(form, problem=said_of(error)))
+        )
+    return RedirectResponse(f"/study/sessions/{number}/markers", 303)
+
+
+class SessionMarker(ApiModel):
+    """A marker of a session."""
+
+    number: int = Field(validation_alias="id", description="Names it in its session")
+    at: EpochMs = Field(validation_alias=AliasPath("at", "wall_ms"))
+    kind: MarkerKind
+    label: str
+
+
+class MarkerChangeModel(ApiModel):
+    """A marker as it was before a correction."""
+
+    marker: int
+    at: EpochMs = Field(validation_alias="at_ms")
+    kind: MarkerKind
+    label: str
+    removed: bool = Field(description="Whether it was left out, and not changed")
+    reason: str
+    changed: EpochMs = Field(validation_alias="changed_ms")
+    actor: str = Field(description="Who corrected it")
+
+
+class SessionMarkers(ApiModel):
+    """The markers of a session, and what they were before they were corrected."""
+
+    markers: list[SessionMarker] = Field(description="In order of time")
+    changes: list[MarkerChangeModel] = Field(description="The first one first")
+
+
+class CorrectedMarker(ApiModel):
+    """A marker as it shall be."""
+
+    at: GivenMs
+    kind: MarkerKind
+    label: str = Field(max_length=80, description="Condition or note")
+    reason: str = Field("", max_length=REASON_LENGTH, description="Why it is corrected")
+
+
+@markers_router.get(
+    "/api/v1/sessions/{number}/markers",
+    operation_id="list_session_markers",
+    responses=may_refuse(404),
+)
+def get_markers(services: ServicesDep, number: int) -> SessionMarkers:
+    """Return the markers of a session, and what they were before they were corrected."""
+    with _not_found():
+        markers = services.study.markers(number)
+    changes = marker_changes(services.options.database, number)
+    return SessionMarkers.model_validate({"markers": markers, "changes": changes})
+
+
+@markers_router.put(
+    "/api/v1/sessions/{number}/markers/{marker}",
+    operation_id="correct_marker",
+    responses=may_refuse(409),
+)
+def put_marker(
+    number: int, marker: int, new: CorrectedMarker, services: ServicesDep, account: AccountDep
+) -> SessionMarker:
+    """Change a marker of a session; its old values are kept."""
+    wanted = PastMarker(new.at, new.kind, new.label, number)
+    made = services.commands.correct_marker(marker, wanted, reason=new.reason, actor=account.name)
+    return SessionMarker.model_validate(made)
+
+
+@markers_router.delete(
+    "/api/v1/sessions/{number}/markers/{marker}",
+    operation_id="remove_marker",
+    responses=may_refuse(409),
+    status_code=204,
+)
+def delete_marker(
+    number: int,
+    marker: int,
+    services: ServicesDep,
+    account: AccountDep,
+    reason: Annotated[
+        str, Query(min_length=1, max_length=REASON_LENGTH, description="Why it is left out")
+    ],
+) -> None:
+    """Leave a marker out; its values are kept."""
+    services.commands.remove_marker(number, marker, reason=reason, actor=account.name)

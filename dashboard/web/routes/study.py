@@ -16,14 +16,13 @@ from pydantic import BaseModel, Field, StrictBool
 from dashboard.accounts.roles import Permission, Scope
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
-from dashboard.languages.refused import OF_JSON
 from dashboard.protocols.file import ProtocolError
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.routes.live import close_session, open_session, session_choices
-from dashboard.web.schemas import ApiModel, EpochMs, NewSession, SessionModel
+from dashboard.web.schemas import ApiModel, GivenMs, NewSession, SessionModel
 from dashboard.web.services import Services, ServicesDep, StudyDep
 from dashboard.web.study import APPLIANCE_ONLY, ChosenStudiesDep, ChosenStudyDep, study_shown
 from edge_agent.core.errors import StudyError
@@ -312,7 +311,6 @@ def _consent_page(request: Request, has_consent: bool, code: str, problem: str =
 
 past_router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY])
 _MOST_MARKERS = 10_000
-GivenMs = Annotated[EpochMs, OF_JSON]
 
 
 class NewParticipant(ApiModel):

@@ -306,7 +306,8 @@ CREATE INDEX session_participant ON session(participant);
 CREATE UNIQUE INDEX session_open ON session((ended IS NULL)) WHERE ended IS NULL;
 
 CREATE TABLE marker (
-    id INTEGER PRIMARY KEY,
+    -- A number is never used again: marker_change names markers that are gone.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     session INTEGER NOT NULL REFERENCES session(id) ON DELETE CASCADE,
     at INTEGER NOT NULL,
     boot_ms INTEGER,
@@ -315,6 +316,22 @@ CREATE TABLE marker (
     boot INTEGER REFERENCES boot(id)
 ) STRICT;
 CREATE INDEX marker_session ON marker(session, at);
+
+-- Markers as they were before each correction; the marker itself holds the present values.
+CREATE TABLE marker_change (
+    id INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL REFERENCES session(id) ON DELETE CASCADE,
+    marker INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    label TEXT NOT NULL,
+    removed INTEGER NOT NULL CHECK (removed IN (0, 1)),
+    reason TEXT NOT NULL,
+    changed INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    boot INTEGER REFERENCES boot(id)
+) STRICT;
+CREATE INDEX marker_change_session ON marker_change(session);
 
 CREATE TABLE self_report (
     id INTEGER PRIMARY KEY,

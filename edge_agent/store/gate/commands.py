@@ -20,6 +20,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import (
     AttributeUse,
+    Marker,
     MarkerKind,
     Participant,
     Purpose,
@@ -29,7 +30,7 @@ from edge_agent.core.study import (
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.gate.client import command
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
-from edge_agent.store.study import past
+from edge_agent.store.study import marker_changes, past
 from edge_agent.store.study import protocol_runs as runs
 from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.people import agree_to_attributes
@@ -236,6 +237,18 @@ class Commands:
     ) -> tuple[int, int]:
         """Add markers to sessions that have taken place; return how many were new, and were not."""
         return past.add_markers(self.path, markers, actor=actor)
+
+    @_asked
+    def correct_marker(
+        self, marker: int, new: past.PastMarker, *, reason: str, actor: str
+    ) -> Marker:
+        """Change a marker and return it; its old values are kept."""
+        return marker_changes.correct_marker(self.path, marker, new, reason=reason, actor=actor)
+
+    @_asked
+    def remove_marker(self, session: int, marker: int, *, reason: str, actor: str) -> None:
+        """Leave a marker out; its values are kept."""
+        marker_changes.remove_marker(self.path, session, marker, reason=reason, actor=actor)
 
     # ------------------------------------------------------------ readings
 

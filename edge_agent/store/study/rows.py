@@ -328,7 +328,7 @@ def _free_code(connection: sqlite3.Connection) -> str:
     return code
 
 
-_STIMULI = (MarkerKind.STIMULUS_START.value, MarkerKind.STIMULUS_END.value)
+STIMULI = (MarkerKind.STIMULUS_START, MarkerKind.STIMULUS_END)
 
 
 def insert_marker(
@@ -373,7 +373,7 @@ def find_open_condition(
     row = connection.execute(
         "SELECT kind, label FROM marker WHERE session = ? AND kind IN (?, ?) AND at <= ? ORDER BY "
         "at DESC, id DESC LIMIT 1",
-        (session, *_STIMULI, at_ms),
+        (session, *STIMULI, at_ms),
     ).fetchone()
     if row is not None and row["kind"] == MarkerKind.STIMULUS_START:
         return str(row["label"])

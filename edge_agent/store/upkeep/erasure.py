@@ -135,8 +135,12 @@ def sessions_to_erase(
 def _notes(connection: sqlite3.Connection, participant: int) -> list[str]:
     rows = connection.execute(
         "SELECT label FROM marker JOIN session ON session.id = marker.session "
-        "WHERE session.participant = ? AND kind = 'note'",
-        (participant,),
+        "WHERE session.participant = :person AND kind = 'note' "
+        "UNION SELECT label FROM marker_change JOIN session ON session.id = marker_change.session "
+        "WHERE session.participant = :person AND kind = 'note' "
+        "UNION SELECT reason FROM marker_change JOIN session ON session.id = marker_change.session "
+        "WHERE session.participant = :person",
+        {"person": participant},
     )
     return [row[0] for row in rows]
 
@@ -152,7 +156,8 @@ def _attributes(connection: sqlite3.Connection, participant: int) -> list[str]:
 
 def _texts_of_others(connection: sqlite3.Connection) -> set[str]:
     rows = connection.execute(
-        "SELECT label FROM marker UNION SELECT name FROM session "
+        "SELECT label FROM marker UNION SELECT label FROM marker_change "
+        "UNION SELECT reason FROM marker_change UNION SELECT name FROM session "
         "UNION SELECT value FROM participant_attribute"
     )
     return {row[0] for row in rows}

@@ -413,6 +413,7 @@ _STAMPS = (
     ("consent", "given", "given_boot"),
     ("consent", "withdrawn", "withdrawn_boot"),
     ("marker", "at", "boot"),
+    ("marker_change", "at", "boot"),
     ("self_report", "at", "boot"),
     ("protocol_run", "saved", "boot"),
     ("audit", "at", "boot"),

@@ -51,6 +51,30 @@ def test_a_session_is_run_from_the_command_line(folder: Path) -> None:
     assert [kind for (kind,) in kinds] == ["stimulus_start", "stimulus_end", "baseline", "note"]
 
 
+def test_a_marker_is_corrected_and_left_out_from_the_command_line(folder: Path) -> None:
+    said(folder, "session", "start", "P-1", "--purpose", "research")
+    for words in (("stimulus_start", "angr"), ("stimulus_end",)):
+        said(folder, "session", "mark", *words)
+    start, end = (str(one["marker"]) for one in said(folder, "session", "markers", "1"))
+
+    changed = said(folder, "session", "correct-marker", "1", start, "--label", "anger")
+    assert changed["label"] == "anger"
+    gone = ("session", "correct-marker", "1", end, "--remove", "--reason", "no end was shown")
+    assert run(folder, *gone).output == f"Marker {end} was left out.\n"
+
+    assert [one["label"] for one in said(folder, "session", "markers", "1")] == ["anger"]
+    for words, problem in (
+        ((end, "--label", "x"), f"There is no marker {end} in session 1."),
+        ((start,), "Give --at, --kind or --label, or --remove alone."),
+        ((start, "--kind", "smile"), "--kind 'smile': choose one of stimulus_start"),
+        ((start, "--at", "soon"), "--at"),
+    ):
+        result = run(folder, "session", "correct-marker", "1", *words)
+        assert (result.exit_code, problem in result.output) == (2, True), result.output
+    nothing = run(folder, "session", "correct-marker", "1", start, "--remove")
+    assert nothing.exit_code == 1 and "Give a reason" in str(nothing.exception)
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [

@@ -126,6 +126,8 @@ export function bindSession(initial) {
     byId("session-name").textContent = name || _("Session {id}", { id });
     byId("session-code").textContent = participant;
     byId("session-condition").textContent = said(condition() ?? "no condition");
+    byId("condition-end").hidden = condition() === null;
+    byId("session-markers").href = `/study/sessions/${id}/markers`;
     showTimers();
     byId("session-facts").textContent = [said(purpose), ...(simulated ? [_("simulated")] : []), _("since {raised_ms}", { raised_ms: localTime(start, "time") }), markers].join(", ");
     const used = state.markers.filter((marker) => marker.kind === "stimulus_start").map((marker) => marker.label);
@@ -169,6 +171,7 @@ export function bindSession(initial) {
   });
   bindText("condition-form", "condition-other", (label) => mark("stimulus_start", label));
   bindText("note-form", "note", (label) => mark("note", label));
+  byId("condition-end").addEventListener("click", () => condition() !== null && mark("stimulus_end", condition()));
   byId("baseline").addEventListener("click", () => mark("baseline", ""));
   byId("session-end").addEventListener("click", () => {
     if (window.confirm(_("End the session now?"))) end();

@@ -1,0 +1,251 @@
+"""Markers that are corrected or left out; their old values are kept in ``marker_change``.
+
+Conditions are read from the markers, so a correction holds for every mean, test and export from
+then on. The audit trail names the session and the kind; a label may be about a person, and is
+erased with them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import StudyError
+from edge_agent.core.study import Marker, MarkerKind, Session
+from edge_agent.core.texts import N_
+from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.study import rows
+from edge_agent.store.study.past import PastMarker
+
+REASON_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerChange:
+    """A marker as it was before a correction.
+
+    Attributes:
+        marker: its number.
+        at_ms: its time then, UTC milliseconds.
+        kind: its kind then.
+        label: its label then.
+        removed: whether it was left out, and not changed.
+        reason: the reason that was given; may be empty for a change.
+        changed_ms: when it was corrected, UTC milliseconds.
+        actor: who corrected it.
+    """
+
+    marker: int
+    at_ms: int
+    kind: MarkerKind
+    label: str
+    removed: bool
+    reason: str
+    changed_ms: int
+    actor: str
+
+
+def marker_changes(path: Path, session: int) -> list[MarkerChange]:
+    """Return the corrections of a session's markers, the first one first.
+
+    Raises:
+        StudyError: unknown session.
+    """
+    with read_transaction(path) as connection:
+        rows.session_numbered(connection, session)
+        found = connection.execute(
+            "SELECT * FROM marker_change WHERE session = ? ORDER BY id", (session,)
+        ).fetchall()
+    return [
+        MarkerChange(
+            row["marker"],
+            row["at"],
+            MarkerKind(row["kind"]),
+            row["label"],
+            bool(row["removed"]),
+            row["reason"],
+            row["changed"],
+            row["actor"],
+        )
+        for row in found
+    ]
+
+
+def correct_marker(
+    path: Path, marker: int, new: PastMarker, *, reason: str = "", actor: str
+) -> Marker:
+    """Change the time, kind or label of a marker, and keep what it was.
+
+    A new label of a stimulus start goes to its end and to the self-reports of that condition, too.
+
+    Args:
+        path: the database.
+        marker: its number.
+        new: what it shall be, with the session in which it lies.
+        reason: why, at most ``REASON_LENGTH`` characters.
+        actor: who corrects it, for the audit trail.
+
+    Returns:
+        The marker as it is now.
+
+    Raises:
+        StudyError: no such marker, its time lies outside the session or in the future, a label or
+            reason is too long, or a stimulus end would end nothing. Nothing was changed then.
+    """
+    why = _checked_reason(reason)
+    moment = clock.now()
+    with write_transaction(path) as connection:
+        session, before = _found(connection, new.session, marker)
+        old = next(one for one in before if one.id == marker)
+        if new.at_ms != old.at.wall_ms:
+            _check_inside(session, new.at_ms, moment.wall_ms)
+        label = rows.checked_label(new.label, f"Marker {new.kind}", empty_allowed=False)
+        at = old.at.shifted((new.at_ms - old.at.wall_ms) / 1000)
+        now = replace(old, at=at, kind=new.kind, label=label)
+        if now == old:
+            return old
+        _write(connection, old, now, (why, actor))
+        if old.kind is now.kind is MarkerKind.STIMULUS_START:
+            _rename_condition(connection, before, now, (why, actor))
+        _check_order(rows.select_markers(connection, session.id))
+        rows.insert_audit(
+            connection, actor, "marker_correct", f"session {session.id}: {old.kind}", moment
+        )
+    return now
+
+
+def remove_marker(path: Path, session: int, marker: int, *, reason: str, actor: str) -> None:
+    """Leave a marker out, and keep what it was with the reason.
+
+    Args:
+        path: the database.
+        session: in which the marker lies.
+        marker: its number.
+        reason: why, 1 to ``REASON_LENGTH`` characters.
+        actor: who leaves it out, for the audit trail.
+
+    Raises:
+        StudyError: no such marker, no reason, or a stimulus end would end nothing without it.
+            Nothing was changed then.
+    """
+    why = _checked_reason(reason)
+    if not why:
+        raise StudyError(N_("Give a reason for leaving the marker out."))
+    moment = clock.now()
+    with write_transaction(path) as connection:
+        _, before = _found(connection, session, marker)
+        old = next(one for one in before if one.id == marker)
+        _note(connection, old, (why, actor), removed=True)
+        connection.execute("DELETE FROM marker WHERE id = ?", (marker,))
+        _check_order(rows.select_markers(connection, session))
+        rows.insert_audit(
+            connection, actor, "marker_remove", f"session {session}: {old.kind}", moment
+        )
+
+
+def _found(
+    connection: sqlite3.Connection, session: int | None, marker: int
+) -> tuple[Session, list[Marker]]:
+    """Return the session and its markers, one of which has the number."""
+    number = session or 0
+    of = rows.session_numbered(connection, number)
+    markers = rows.select_markers(connection, number)
+    if not any(one.id == marker for one in markers):
+        raise StudyError(
+            N_("There is no marker {marker} in session {session}. Reload the page."),
+            marker=marker,
+            session=number,
+        )
+    return of, markers
+
+
+def _checked_reason(reason: str) -> str:
+    text = reason.strip()
+    if len(text) > REASON_LENGTH or not text.isprintable():
+        raise StudyError(
+            N_("Give a reason of at most {most} printable characters on one line."),
+            most=REASON_LENGTH,
+        )
+    return text
+
+
+def _check_inside(session: Session, at_ms: int, now_ms: int) -> None:
+    """Refuse a time outside the session; its end is inclusive, as for markers that are added."""
+    end_ms = now_ms if session.end_ms is None else session.end_ms
+    if not session.start_ms <= at_ms <= end_ms:
+        raise StudyError(
+            N_("{at} lies outside session {session}, which lasts from {start} to {end}."),
+            at=iso_utc(at_ms),
+            session=session.id,
+            start=iso_utc(session.start_ms),
+            end=iso_utc(end_ms),
+        )
+
+
+def _check_order(markers: Sequence[Marker]) -> None:
+    """Refuse markers of which a stimulus end ends nothing: the condition would be lost unseen."""
+    is_open = False
+    for one in markers:
+        if one.kind is MarkerKind.STIMULUS_START:
+            is_open = True
+        elif one.kind is MarkerKind.STIMULUS_END:
+            if not is_open:
+                raise StudyError(
+                    N_(
+                        "The stimulus_end {label} at {at} would end nothing. Correct it first, or "
+                        "leave it out first."
+                    ),
+                    label=one.label,
+                    at=iso_utc(one.at.wall_ms),
+                )
+            is_open = False
+
+
+def _write(
+    connection: sqlite3.Connection, old: Marker, new: Marker, because: tuple[str, str]
+) -> None:
+    """Change a row; ``because`` is the reason and who corrects it."""
+    _note(connection, old, because, removed=False)
+    # The boot clock moves along, and stays unknown where it was.
+    connection.execute(
+        "UPDATE marker SET at = ?, boot_ms = boot_ms + ?, kind = ?, label = ? WHERE id = ?",
+        (new.at.wall_ms, new.at.wall_ms - old.at.wall_ms, new.kind, new.label, old.id),
+    )
+
+
+def _rename_condition(
+    connection: sqlite3.Connection,
+    before: Sequence[Marker],
+    start: Marker,
+    because: tuple[str, str],
+) -> None:
+    """Give the end and the self-reports of a condition the new label of its start."""
+    place = next(number for number, one in enumerate(before) if one.id == start.id)
+    was = before[place].label
+    if was == start.label:
+        return
+    later = [one for one in before[place + 1 :] if one.kind in rows.STIMULI]
+    if later and later[0].kind is MarkerKind.STIMULUS_END and later[0].label == was:
+        _write(connection, later[0], replace(later[0], label=start.label), because)
+    starts = (one.at.wall_ms for one in later if one.kind is MarkerKind.STIMULUS_START)
+    connection.execute(
+        "UPDATE self_report SET condition = ? WHERE session = ? AND condition = ? AND at >= ? AND "
+        "at < ?",
+        (start.label, start.session, was, before[place].at.wall_ms, next(starts, 2**62)),
+    )
+
+
+def _note(
+    connection: sqlite3.Connection, old: Marker, because: tuple[str, str], *, removed: bool
+) -> None:
+    reason, actor = because
+    connection.execute(
+        "INSERT INTO marker_change (session, marker, at, kind, label, removed, reason, changed, "
+        "actor, boot) SELECT session, id, at, kind, label, ?, ?, ?, ?, boot FROM marker WHERE "
+        "id = ?",
+        (int(removed), reason, clock.now().wall_ms, actor, old.id),
+    )

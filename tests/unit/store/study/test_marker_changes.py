@@ -1,0 +1,127 @@
+"""Markers that are corrected or left out: conditions, what is kept, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_agent.core.errors import StudyError
+from edge_agent.core.study import MarkerKind
+from edge_agent.store.database.schema import insert, write_transaction
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.marker_changes import correct_marker, marker_changes, remove_marker
+from edge_agent.store.study.past import PastMarker
+from edge_agent.store.study.study import Study
+from edge_agent.store.upkeep.erasure import erase_participant
+from tests.support.timed_session import second_of, study_with_session
+from tests.support.timeline import START_MS, instant, query
+
+START, END, NOTE = MarkerKind.STIMULUS_START, MarkerKind.STIMULUS_END, MarkerKind.NOTE
+
+
+@pytest.fixture
+def session(path: Path) -> int:
+    """A session of two films; the first one was named wrongly."""
+    return study_with_session(path, [(10, 50, "angr"), (60, 90, "joy")], end=100)
+
+
+def numbers(path: Path, session: int) -> list[int]:
+    return [marker.id or 0 for marker in Study(path).markers(session)]
+
+
+def conditions(path: Path) -> list[tuple[str, float, float]]:
+    shown = Reader(path).conditions(START_MS, START_MS + 1_000_000)
+    return [(one.label, second_of(one.start_ms), second_of(one.end_ms)) for one in shown]
+
+
+def new(session: int, second: float, kind: MarkerKind, label: str) -> PastMarker:
+    return PastMarker(instant(second).wall_ms, kind, label, session)
+
+
+def test_a_condition_gets_another_time_and_name_and_its_old_ones_are_kept(
+    path: Path, session: int
+) -> None:
+    first, last, *_ = numbers(path, session)
+    correct_marker(path, first, new(session, 12.5, START, "anger"), reason="slip", actor="ada")
+    correct_marker(path, last, new(session, 48, END, "anger"), actor="ada")
+    assert conditions(path) == [("anger", 12.5, 48), ("joy", 60, 90)]
+    kept = [
+        (one.marker, second_of(one.at_ms), one.label, one.reason, one.actor)
+        for one in marker_changes(path, session)
+    ]
+    assert kept == [
+        (first, 10, "angr", "slip", "ada"),
+        (last, 50, "angr", "slip", "ada"),  # the end is renamed with its start
+        (last, 50, "anger", "", "ada"),
+    ]
+    assert query(path, "SELECT action, detail FROM audit WHERE action = 'marker_correct'") == [
+        ("marker_correct", f"session {session}: stimulus_start"),
+        ("marker_correct", f"session {session}: stimulus_end"),
+    ]
+    assert query(path, "SELECT boot_ms FROM marker WHERE id = ?", first) == [
+        (instant(12.5).boot_ms,)
+    ]
+
+
+def test_the_same_values_change_nothing(path: Path, session: int) -> None:
+    first, *_ = numbers(path, session)
+    correct_marker(path, first, new(session, 10, START, "angr"), actor="ada")
+    assert marker_changes(path, session) == []
+
+
+def test_self_reports_of_a_condition_follow_its_name(path: Path, session: int) -> None:
+    with write_transaction(path) as connection:
+        for second, condition in [(70, "angr"), (55, "angr"), (56, "other")]:
+            values = {"at": instant(second).wall_ms, "condition": condition}
+            insert(connection, "self_report", session=session, scale="valence", value=5, **values)
+    correct_marker(path, numbers(path, session)[0], new(session, 10, START, "anger"), actor="ada")
+    found = query(path, "SELECT condition FROM self_report ORDER BY id")
+    assert found == [("angr",), ("anger",), ("other",)]
+
+
+def test_a_marker_is_left_out_with_a_reason_and_erased_with_its_participant(
+    path: Path, session: int
+) -> None:
+    *_, start, end = numbers(path, session)
+    with pytest.raises(StudyError, match="The stimulus_end joy at .* would end nothing"):
+        remove_marker(path, session, start, reason="wrong film", actor="ada")
+    with pytest.raises(StudyError, match="Give a reason"):
+        remove_marker(path, session, end, reason=" ", actor="ada")
+    remove_marker(path, session, end, reason="pressed by Mr Smith", actor="ada")
+    remove_marker(path, session, start, reason="wrong film", actor="ada")
+    assert [label for label, *_ in conditions(path)] == ["angr"]
+    kept = [(one.removed, one.label, one.reason) for one in marker_changes(path, session)]
+    assert kept == [(True, "joy", "pressed by Mr Smith"), (True, "joy", "wrong film")]
+
+    erase_participant(path, "P01", actor="ada")
+
+    assert query(path, "SELECT count(*) FROM marker_change") == [(0,)]
+    assert b"Smith" not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("second", "kind", "label", "problem"),
+    [
+        (101, START, "anger", "lies outside session 1, which lasts from"),
+        (10, START, "", "give a label"),
+        (55, START, "anger", "stimulus_end anger .* would end nothing"),
+        (10, NOTE, "cough", "stimulus_end angr .* would end nothing"),
+    ],
+)
+def test_a_correction_that_breaks_the_session_changes_nothing(
+    path: Path, session: int, second: float, kind: MarkerKind, label: str, problem: str
+) -> None:
+    with pytest.raises(StudyError, match=problem):
+        correct_marker(
+            path, numbers(path, session)[0], new(session, second, kind, label), actor="ada"
+        )
+    assert conditions(path) == [("angr", 10, 50), ("joy", 60, 90)]
+    assert marker_changes(path, session) == []
+
+
+def test_a_marker_of_another_session_is_not_found(path: Path, session: int) -> None:
+    with pytest.raises(StudyError, match="There is no marker 99 in session 1"):
+        correct_marker(path, 99, new(session, 10, START, "anger"), actor="ada")
+    with pytest.raises(StudyError, match="There is no session 7"):
+        remove_marker(path, 7, numbers(path, session)[0], reason="x", actor="ada")
