@@ -11,6 +11,7 @@ from sqlite_utils import Database
 
 from edge_agent.store.database.dashboard_file import read_dashboard
 from edge_agent.store.database.schema import DATABASE_NAME, connect
+from edge_agent.store.database.schema import NAMES as EXPRESSIONS
 from edge_agent.store.export import columns
 from edge_agent.vitals import csv
 from tests.support.timeline import database
@@ -18,17 +19,28 @@ from tests.support.timeline import database
 TEXT = (Path(__file__).resolve().parents[4] / "docs" / "data.md").read_text(encoding="utf-8")
 
 
+ROW = re.compile(r"^\| `(\w+)`(?: … `(\w+)`)? \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
+
+
 def documented(heading: str) -> list[tuple[str, str, str, str]]:
-    """The rows of the table under a heading: column, type, unit, meaning."""
+    """The rows of the table under a heading: column, type, unit, meaning.
+
+    A row may stand for the columns of all emotions, and a table may have those of another.
+    """
     found = re.search(
         rf"^### `{re.escape(heading)}`\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL
     )
     assert found, f"{heading} is not described"
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", found[1], re.MULTILINE)
-    return [
-        (column, type_.strip(), unit.strip(), meaning.strip())
-        for column, type_, unit, meaning in rows
-    ]
+    other = re.search(r"^The columns are those of `(\w+)`", found[1], re.MULTILINE)
+    if other:
+        return documented(other[1])
+    rows = []
+    for first, last, type_, unit, meaning in ROW.findall(found[1]):
+        names = EXPRESSIONS if last else ("",)
+        for name in names:
+            column = first.replace("neutral", name) if last else first
+            rows.append((column, type_.strip(), unit.strip(), meaning.replace("EMOTION", name)))
+    return rows
 
 
 def test_every_table_and_column_is_described_with_its_type_and_no_other(tmp_path: Path) -> None:
