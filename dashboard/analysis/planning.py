@@ -139,7 +139,12 @@ def _effect(query: PlanQuery) -> float:
 
 def _sentence(query: PlanQuery, effect: float, n: int, single: int) -> str:
     text = gettext("To find {effect} in {power} % of studies, you need {people}, {family}.")
-    if query.design == "paired":
+    if query.design == "paired" and query.order == 0.5:
+        text = gettext(
+            "To find {effect} in {power} % of studies, you need {people}, half of them starting "
+            "with each state, using the test at equal times in the session, {family}."
+        )
+    elif query.design == "paired":
         text = gettext(
             "To find {effect} in {power} % of studies, you need {people}, {order} % of them "
             "starting with one of the two states, using the test at equal times in the session, "
