@@ -118,7 +118,7 @@ def test_a_camera_that_freezes_says_so(stand: Stand) -> None:
         standing = page.locator("#standing")
         expect(standing).to_contain_text("camera open")
         is_said(page, stand.camera.freeze, "No picture")
-        expect(standing).to_contain_text("camera gives no picture")
+        expect(standing).to_contain_text("no picture from the camera")
         stand.camera.thaw()
         is_well(page)
 

@@ -89,7 +89,7 @@ def test_looking_at_a_link_that_has_ended_keeps_nobody_from_logging_in(
     stranger = client_of(tmp_path)
     for path in ("/welcome", "/welcome?link=old") * 4:
         answer = stranger.get(path)
-        assert answer.status_code == 403 and "This link opens nothing" in answer.text
+        assert answer.status_code == 403 and "This link is not valid" in answer.text
     form = {"name": NAME, "password": PASSWORD}
     assert stranger.post("/login", data=form).status_code == 303
 

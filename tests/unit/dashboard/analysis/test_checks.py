@@ -125,7 +125,7 @@ def hidden(folder: Path, reversed_people: int) -> Analysis:
 @pytest.mark.parametrize(
     ("reversed_people", "why"),
     [
-        (0, "everybody met the two states in the same order, and time may hide a difference"),
+        (0, "everybody went through the two states in the same order, and time may hide a difference"),
         (1, "at equal times in the session the difference may be that large"),
     ],
 )

@@ -211,7 +211,7 @@ def test_the_flow_names_who_was_lost_and_why(tmp_path: Path) -> None:
         "1 person: no reading in any session",
         "1 person and 2 readings: in doubt",
         "2 readings: without sensor contact (2 in anger)",
-        "1 person and 1 reading: outside of the states that are compared",
+        "1 person and 1 reading: outside the compared states",
         "1 person and 1 reading: no second state in the same session to compare with",
     ]
     assert flow.missing[0].sentence == (

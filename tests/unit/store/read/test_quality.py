@@ -98,7 +98,7 @@ def test_a_session_that_is_open_or_without_length_is_judged_too(path: Path) -> N
 def test_a_well_recorded_session_is_fit_and_its_counts_are_right(path: Path) -> None:
     found = report(path, well_recorded(path))
     assert found.sentence == (
-        "This session is fit for analysis: everything that was looked at is as it should be."
+        "This session is fit for analysis. All checks passed."
     )
     assert found.level is Level.GOOD
     assert all(not check.cure for check in found.checks)

@@ -66,7 +66,7 @@ def test_estimated_readings_among_measured_ones_are_never_silent(tmp_path: Path)
         "measurement. Select sessions of one kind."
     )
     assert warnings_of(analysed(path, sample="selected", session=[5], estimated=True))[0] == (
-        "All of these readings are estimated and not measured. The tests are about the estimates."
+        "All of these readings are estimates, not measurements. The tests compare the estimates."
     )
 
 

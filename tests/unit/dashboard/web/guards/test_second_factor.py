@@ -148,7 +148,7 @@ def test_a_password_that_changed_meanwhile_ends_the_half_login(ada: TestClient, 
 def test_every_change_asks_for_the_password(ada: TestClient, time: Time) -> None:
     wrong = {"password": "not the password"}
     answer = ada.post(PAGE, data=wrong)
-    assert answer.status_code == 400 and "The present password is wrong." in answer.text
+    assert answer.status_code == 400 and "The current password is wrong." in answer.text
     secured(ada, time)
     for path in (f"{PAGE}/off", f"{PAGE}/codes"):
         assert ada.post(path, data=wrong).status_code == 400

@@ -53,7 +53,7 @@ def test_a_changed_password_is_confirmed_and_ends_the_logins_of_other_devices(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"old": "not the password"}, "The present password is wrong."),
+        ({"old": "not the password"}, "The current password is wrong."),
         ({"again": "another one entirely"}, "The two new passwords differ"),
     ],
 )

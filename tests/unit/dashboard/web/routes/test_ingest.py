@@ -139,7 +139,7 @@ def test_a_revoked_token_is_refused_at_once(
     answer = hand_in(client, secret, READING)
     assert (answer.status_code, answer.json()["detail"]) == (
         401,
-        "This token is unknown, revoked or expired, or its maker may not log in.",
+        "This token is unknown, revoked or expired, or its creator may not log in.",
     )
 
 
