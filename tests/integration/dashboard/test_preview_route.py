@@ -55,7 +55,7 @@ def test_pictures_are_sent_until_a_session_starts_and_then_refused(
 def test_without_an_agent_there_is_nothing_to_see_and_nothing_to_prolong(ada: TestClient) -> None:
     away = ada.post("/api/v1/preview")
     assert away.status_code == 409
-    assert "The agent does not show a picture" in away.json()["detail"]
+    assert "The agent shows no picture" in away.json()["detail"]
     assert ada.post("/api/v1/preview/more").status_code == 409
 
 

@@ -78,7 +78,7 @@ def test_what_the_machine_lacks_is_named_with_its_cure(
         (
             {"space": Space(1, 1, None, 40_000_000, 7_000_000)},
             "aside_files",
-            "take 40 MB beside the database, and all its files are 7 MB larger",
+            "take 40 MB beside the database, and all files together are 7 MB above",
         ),
         (
             {"copies": Standing(90_000, error="It is damaged. Restore one.")},
@@ -95,7 +95,7 @@ def test_what_the_machine_lacks_is_named_with_its_cure(
         (
             {"copies": Standing(9, second_error="The stick is away. Plug it in.")},
             "copy_also_failed",
-            "in a second place was not made: The stick is away. Plug it in.",
+            "at the second place was not made: The stick is away. Plug it in.",
         ),
         (
             {"clock_doubt": "The clock says 2027. Set it."},

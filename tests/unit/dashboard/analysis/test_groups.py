@@ -104,7 +104,9 @@ def test_groups_are_compared_and_who_is_not_in_them_is_counted(study: Path) -> N
     assert own.interaction is not None
     assert own.groups is not None
     assert own.interaction.adjusted_p < 0.001
-    assert own.interaction.sentence.startswith("What the states do to heart rate depended on sex")
+    assert own.interaction.sentence.startswith(
+        "The differences in heart rate between the states depended on sex"
+    )
     assert "people: female 6, male 5" in own.interaction.sentence
     assert "interaction of state and sex on heart rate" in own.interaction.apa
     assert "F(" in own.groups.apa
@@ -167,7 +169,7 @@ def test_unequal_groups_that_spread_otherwise_are_warned_of(tmp_path: Path) -> N
         tell(path, f"P-{number}", medication="beta blocker" if number < 4 else "none")
     found = answered(path, states=FILMS, group="medication")
     assert found.groups[0].uneven
-    assert any("Believe Welch’s comparisons" in text for text in found.warnings)
+    assert any("Use Welch’s comparisons" in text for text in found.warnings)
 
 
 def test_states_and_group_are_part_of_what_is_preregistered(study: Path) -> None:

@@ -45,12 +45,15 @@ def test_emotions_are_translated_and_other_conditions_stay_as_typed() -> None:
 
 def test_a_message_is_said_with_its_parts() -> None:
     found = Message(
-        "{vital} is there in {share:.1%} of the condition time; {wanted:.0%} is wanted.",
+        "{vital} was recorded in {share:.1%} of the condition time; at least {wanted:.0%} is needed.",
         vital=Message("Heart rate"),
         share=0.125,
         wanted=0.5,
     )
-    assert said(found) == "Heart rate is there in 12.5% of the condition time; 50% is wanted."
+    assert (
+        said(found)
+        == "Heart rate was recorded in 12.5% of the condition time; at least 50% is needed."
+    )
     device = Message("There is no device {device}. See Fleet.", device="room-1")
     with speaking("de"):
         assert "12,5 %" in said(Message("{share:.1%}", share=0.125))

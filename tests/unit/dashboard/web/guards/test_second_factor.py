@@ -96,7 +96,7 @@ def test_password_and_code_open_the_page_that_was_asked_for(ada: TestClient, tim
     assert other.get("/live").status_code == 303, "the password alone opens nothing"
     assert other.get("/login/code").status_code == 200
     answer = other.post("/login/code", data={"code": "000 000"})
-    assert answer.status_code == 401 and "does not fit" in answer.text
+    assert answer.status_code == 401 and "This code is wrong" in answer.text
     answer = other.post("/login/code", data={"code": code_of(secret, time)})
     assert (answer.status_code, answer.headers["location"]) == (303, "/trends")
     assert other.get("/live").status_code == 200

@@ -116,7 +116,7 @@ def test_a_login_is_no_token_and_a_token_is_no_login(
     without = client.post(PATH, json=READING)
     assert without.status_code == 401
     assert without.headers["www-authenticate"] == "Bearer"
-    assert "on the page Tokens" in without.json()["detail"]
+    assert "on the Tokens page" in without.json()["detail"]
     client.cookies.clear()
     headers = {"Authorization": f"Bearer {secret}"}
     elsewhere = client.get("/api/v1/session", headers=headers)

@@ -81,7 +81,7 @@ def test_what_is_handed_in_twice_is_done_once(ada: TestClient) -> None:
     assert "Show the session" in ada.get("/study?ended=1").text
     assert ada.post("/api/v1/session/end", json={"session": 1}).json()["session"] is None
     assert ada.post("/api/v1/session/end").status_code == 409
-    assert "Choose the participant" in ada.post("/study/sessions", data={"purpose": "x"}).text
+    assert "Choose a participant" in ada.post("/study/sessions", data={"purpose": "x"}).text
 
 
 def test_only_the_configured_purposes_are_offered_and_taken(tmp_path: Path) -> None:
