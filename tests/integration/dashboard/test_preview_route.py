@@ -63,4 +63,4 @@ def test_where_it_is_switched_off_nobody_gets_it(tmp_path: Path) -> None:
     with client_of(tmp_path) as client:
         answer = set_up(client, tmp_path).post("/api/v1/preview")
         assert answer.status_code == 409
-        assert "switched off" in answer.json()["detail"]
+        assert "The preview is off" in answer.json()["detail"]

@@ -198,7 +198,7 @@ def test_roles_hold_here_too(fleet: TestClient) -> None:
         ("UPDATE fleet.stream SET copied = false", "room has not sent all its data yet"),
         (
             "INSERT INTO fleet.lost SELECT id, 1, 2, 'refused' FROM fleet.stream",
-            "Changes of room are lost (stretches: 1",
+            "Changes from room were lost (stretches: 1",
         ),
         (
             "UPDATE fleet.stream SET ahead = '{[1000000,1000001]}'",

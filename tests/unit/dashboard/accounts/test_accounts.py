@@ -63,7 +63,7 @@ def test_each_start_makes_a_new_setup_code_and_forgets_the_last(path: Path) -> N
         ("a" * 41, PASSWORD, "1 to 40 printable"),
         ("a\nb", PASSWORD, "1 to 40 printable"),
         ("Demo", PASSWORD, "is reserved for the demonstration"),
-        ("Appliance", PASSWORD, "for something else 'Appliance'"),
+        ("Appliance", PASSWORD, "'Appliance'"),
         ("command  line", PASSWORD, "for something else"),
         ("Token x", PASSWORD, "for something else"),
         ("ada", "ninechars", "10 to 200 characters; this one has 9"),
@@ -305,7 +305,7 @@ def test_a_login_that_nobody_uses_ends_after_two_hours(path: Path, now: WallCloc
     [
         ("1234567890", "top-100 common password"),
         ("password123", "very common password"),
-        ("affect-edge", "tried early. Add another word"),
+        ("affect-edge", "try such passwords first. Add another word"),
         ("Affect3dge!", "Predictable substitutions"),
         ("qwertzuiop", "common password"),
         ("Summer2026!", "similar to a commonly used password"),

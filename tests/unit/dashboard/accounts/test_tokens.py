@@ -157,7 +157,7 @@ def test_a_name_is_used_once_and_there_are_fifty_at_the_most(path: Path, ada: Ac
         kept.make(new("n" * 40), ada)
     for number in range(49):
         kept.make(new(f"bridge {number}"), ada)
-    with pytest.raises(AccountError, match="There are 50 tokens already"):
+    with pytest.raises(AccountError, match="There are already 50 tokens"):
         kept.make(new("one more"), ada)
     assert len(kept.all()) == 50
 

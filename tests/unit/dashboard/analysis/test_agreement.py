@@ -67,7 +67,7 @@ def test_a_face_that_always_reads_the_same_is_named_as_the_reason_for_no_interva
         "here, because the face always gave neutral."
     )
     same = [replace(one, condition="Anger") for one in STIMULI]
-    assert "because the condition always said anger." in agreement_sentence(
+    assert "because the condition always gave anger." in agreement_sentence(
         compare_sources(same, SHOWN)[0]
     )
 

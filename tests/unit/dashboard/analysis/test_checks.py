@@ -55,7 +55,7 @@ def about_time(found: Analysis) -> list[str]:
 def test_one_order_for_all_is_no_effect_of_the_state(tmp_path: Path) -> None:
     found = studied(tmp_path, 0, fall=8.0)
     [caution] = about_time(found)
-    assert "everybody met anger after neutral, by 5.0 min on average" in caution
+    assert "everybody had anger after neutral, 5.0 min later on average" in caution
     assert "must not be called an effect of the state" in caution
     assert found.family[0].period is not None
     assert found.family[0].period.adjusted is None
@@ -105,7 +105,7 @@ def test_time_alone_makes_no_headline(tmp_path: Path) -> None:
         "\N{MINUS SIGN}0.9 to 1.0",
         False,
     )
-    assert row.main_sentence.startswith("Heart rate was not shown to differ between anger and")
+    assert row.main_sentence.startswith("Heart rate did not differ significantly between anger and")
 
 
 def hidden(folder: Path, reversed_people: int) -> Analysis:
@@ -127,7 +127,8 @@ def hidden(folder: Path, reversed_people: int) -> Analysis:
     [
         (
             0,
-            "everybody went through the two states in the same order, and time may hide a difference",
+            "everybody went through the two states in the same order, and time may hide a "
+            "difference",
         ),
         (1, "at equal times in the session the difference may be that large"),
     ],

@@ -48,7 +48,7 @@ def test_one_session_with_all_states_leaves_the_t_tests_the_main_analysis(tmp_pa
     assert found.main == "t_tests"
     assert found.main_reason == (
         "Main analysis: the t-tests, because everybody has one session with all states. The mixed "
-        "model stands beside them."
+        "model is shown beside them."
     )
     assert all(test.by_model is not None for test in found.comparisons)
     assert found.models[0].reaction_variance is None
@@ -81,8 +81,8 @@ def test_means_of_few_readings_in_one_state_leave_the_t_tests_the_main_analysis(
     found = answered(path)
     assert found.main == "t_tests"
     assert found.main_reason.startswith(
-        "Main analysis: the t-tests, because the mixed model takes means of few and of many "
-        "readings for equally steady."
+        "Main analysis: the t-tests, because the mixed model treats means of few and of many "
+        "readings as equally precise."
     )
 
 

@@ -45,7 +45,8 @@ def test_emotions_are_translated_and_other_conditions_stay_as_typed() -> None:
 
 def test_a_message_is_said_with_its_parts() -> None:
     found = Message(
-        "{vital} was recorded in {share:.1%} of the condition time; at least {wanted:.0%} is needed.",
+        "{vital} was recorded in {share:.1%} of the condition time; at least {wanted:.0%} is "
+        "needed.",
         vital=Message("Heart rate"),
         share=0.125,
         wanted=0.5,

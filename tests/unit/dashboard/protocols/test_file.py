@@ -132,7 +132,7 @@ def test_a_file_that_is_no_text_too_large_or_not_there_is_refused(tmp_path: Path
         ("../outside.png", "must be in the protocol's folder"),
         ("link.png", "must be in the protocol's folder"),
         ("folder.png", "there is no such file in"),
-        ("text.png", "the file is no image/png"),
+        ("text.png", "the file is not image/png"),
         ("right.mp4", "a picture is a file that ends in one of: .png, .jpg"),
     ],
 )

@@ -120,7 +120,9 @@ def test_the_face_must_be_read_four_fifths_of_the_time(
 ) -> None:
     found = check(report(path, well_recorded(path, range(1, seconds + 1))), "the face")
     assert found.level is level
-    wanted = f"in {seconds / 120:.0%} of the condition time; 80% is wanted. Less under neutral."
+    wanted = (
+        f"in {seconds / 120:.0%} of the condition time; at least 80% is needed. Less under neutral."
+    )
     assert wanted in found.found
     lower = session_quality(Reader(path), 1, Thresholds(face_share=0.4))
     assert check(lower, "the face").level is Level.GOOD
@@ -193,7 +195,7 @@ def test_each_kind_needs_a_usable_reading_under_each_condition(path: Path) -> No
     add(path, [row(second) for second in range(1, 121)], [*strap, used, lost])
     found = report(path, session)
     assert check(found, "readings").found.startswith(
-        "Missing: systolic pressure under neutral; wanted: at least 1"
+        "Missing: systolic pressure under neutral; needed: at least 1"
     )
     assert found.level is Level.BAD
     care = check(found, "flagged readings")
@@ -207,7 +209,10 @@ def test_silences_and_readings_without_a_face_ask_for_care(path: Path) -> None:
     add(path, [row(second) for second in range(20, 121)], [reading(s) for s in seconds])
     found = report(path, session)
     assert "in 51% of the condition time" in check(found, "the course of heart rate").found
-    assert "Before 60% of the readings of heart rate" in check(found, "unmatched readings").found
+    assert (
+        "No face was read before 60% of the readings of heart rate"
+        in check(found, "unmatched readings").found
+    )
     assert found.level is Level.CARE
     assert found.sentence.startswith(
         "This session is fit for analysis, with care: check the face, the course of heart rate and "

@@ -82,7 +82,7 @@ def test_a_fixed_order_is_named(tmp_path: Path) -> None:
     )
     add_session(path, "P-9", heart(anger=75.0, happiness=70.0, neutral=70.5))
     assert cautions_of(analysed(path))[0].startswith(
-        "4 of 5 people met the states in the same order"
+        "4 of 5 people went through the states in the same order"
     )
 
 
@@ -143,7 +143,7 @@ def test_a_state_can_be_what_was_reported(tmp_path: Path) -> None:
 def test_all_states_at_once_are_said_in_words(tmp_path: Path) -> None:
     found = analysed(make_study(tmp_path, PEOPLE))
     assert all_states_sentence(found.all_states[0]).startswith(
-        "Heart rate differed somewhere between the three states taken together (4 people, F = "
+        "Heart rate differed between the three states overall (4 people, F = "
     )
     assert all_states_sentence(found.all_states[1]) == (
         "Systolic pressure, all three states at once: no test. It needs at least 3 people with "

@@ -84,12 +84,12 @@ def test_a_difference_is_said_with_its_size_and_its_numbers(tmp_path: Path) -> N
 def test_a_null_result_says_what_the_data_still_allow(tmp_path: Path) -> None:
     text = first_sentence(tmp_path, persons([70, 78, 66, 83], [72, 77, 67, 80]))
     assert text.startswith(
-        "Heart rate was not shown to differ between anger and neutral (difference 0.2 /min, 95 % "
-        "CI −3.3"
+        "Heart rate did not differ significantly between anger and neutral (difference 0.2 /min, "
+        "95 % CI −3.3"
     )
     assert text.endswith(
-        "The data fit anything from 3.3 /min lower to 3.8 /min higher in anger. A difference of "
-        "5 /min or more in either direction is excluded (equivalence test, Holm p = 0.012, 90 % "
+        "The data are compatible with anything from 3.3 /min lower to 3.8 /min higher in anger. A "
+        "difference of 5 /min or more in either direction is excluded (equivalence test, Holm p = 0.012, 90 % "
         "CI −2.4 to 2.9)."
     )
 
@@ -210,8 +210,8 @@ def test_flagged_readings_are_counted_in_words(tmp_path: Path) -> None:
     add_session(path, "P-0", heart(anger=300.0), flags=[VitalFlag.OUT_OF_RANGE])
     usual = cautions_of(analysed(path))
     assert (
-        "1 reading in doubt is left out of all means and tests (out of range). With every reading "
-        "counted, each test would conclude the same."
+        "1 reading in doubt is left out of all means and tests (out of range). If every reading "
+        "counted, each test would reach the same conclusion."
     ) in usual
     counted = cautions_of(analysed(path, count_flagged=["out_of_range"]))
     assert "1 reading in doubt is counted in the means, as chosen." in counted

@@ -168,7 +168,7 @@ def test_a_wrong_first_code_shows_the_same_secret_again_and_too_late_begins_anew
     assert answer.status_code == 400 and secret[:4] in answer.text
     time.passed += ENROLMENT_S + 1
     answer = ada.post(f"{PAGE}/on", data={"key": key, "code": code_of(secret, time)})
-    assert "Begin again" in html.unescape(answer.text)
+    assert "Start again" in html.unescape(answer.text)
     assert "Turn on the second factor" in ada.get("/account").text
 
 

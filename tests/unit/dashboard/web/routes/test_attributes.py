@@ -21,7 +21,7 @@ def consented(client: TestClient) -> None:
 
 def test_the_page_keeps_what_was_agreed_and_shows_it_again(ada: TestClient, database: Path) -> None:
     ada.post("/study/participants", data={"code": "P-01"})
-    assert "has given no consent that stands" in ada.get(PAGE).text
+    assert "has no valid consent" in ada.get(PAGE).text
     consented(ada)
     assert PAGE in ada.get("/study").text
     told = {"use": "here", "age_band": "30-39", "medication": "<b>none", "others": "hand=left\n\n"}

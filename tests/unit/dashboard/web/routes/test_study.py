@@ -49,7 +49,7 @@ def test_the_rules_of_the_study_are_explained_where_they_are_broken(ada: TestCli
         (
             "/study/sessions",
             {"participant": "P-01", "purpose": "fun"},
-            "Purpose &#39;fun&#39; is not known",
+            "Unknown purpose &#39;fun&#39;",
         ),
         ("/study/sessions/end", {}, "No session is open"),
     ):
