@@ -127,8 +127,10 @@ def hidden(folder: Path, reversed_people: int) -> Analysis:
     [
         (
             0,
-            "everybody went through the two states in the same order, and time may hide a "
-            "difference",
+            (
+                "everybody went through the two states in the same order, and time may hide a "
+                "difference"
+            ),
         ),
         (1, "at equal times in the session the difference may be that large"),
     ],
