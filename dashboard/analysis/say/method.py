@@ -528,13 +528,13 @@ def sensitivity_sentence(
     settling = isinstance(sensitivity.variants[0].choice, SettlingChoice)
     if sensitivity.changed:
         text = gettext(
-            "{vital}, {first} and {second}: {conclusion}; another conclusion under {n} of {total} "
-            "windows and lags. Treat this as tentative."
+            "{vital}, {first} and {second}: {conclusion}, but another conclusion with {n} of "
+            "{total} windows and lags. Treat this as tentative."
         )
         if settling:
             text = gettext(
-                "{vital}, {first} and {second}: {conclusion}; another conclusion under {n} of "
-                "{total} settling times. Treat this as tentative."
+                "{vital}, {first} and {second}: {conclusion}, but another conclusion with {n} "
+                "of {total} settling times. Treat this as tentative."
             )
     elif settling:
         text = gettext(

@@ -261,7 +261,7 @@ def _validate(entry: Entry, account: str) -> list[VitalReading]:
         )
     if any(VitalFlag.CLOCK_DIFFERS in reading.flags for reading in readings):
         entry.problems["at"] = gettext(
-            "This time is in the future. Correct it, or leave it empty for now."
+            "This time is in the future. Correct it, or leave it empty to use the current time."
         )
     return flag_near_pressures([reading.checked() for reading in readings])
 

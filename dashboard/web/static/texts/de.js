@@ -44,7 +44,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Live, while a session is open": "Live, während eine Sitzung offen ist",
 "Load, 1 min": "Last, 1 min",
 "Mean arterial pressure": "Mittlerer arterieller Druck",
-"Mean of each hour of the week with records: {n} of 168, from {least} to {most} {unit}. Darker is more.": "Mittelwert jeder Stunde der Woche mit Aufzeichnungen: {n} von 168, von {least} bis {most} {unit}. Dunkler ist mehr.",
+"Mean of each hour of the week with records: {n} of 168, from {least} to {most} {unit}. Darker means higher.": "Mittelwert jeder Stunde der Woche mit Aufzeichnungen: {n} von 168, von {least} bis {most} {unit}. Dunkler bedeutet höher.",
 "Memory of the agent": "Speicher des Agenten",
 "Mouth or eyes are covered: take off mask or dark glasses, and keep hands away": "Mund oder Augen sind verdeckt: Maske oder dunkle Brille abnehmen und Hände fernhalten",
 "No clear expression": "Kein klarer Ausdruck",

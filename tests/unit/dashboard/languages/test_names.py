@@ -73,8 +73,8 @@ def refused(**fields: str) -> str:
 def test_what_pydantic_refuses_is_said_in_the_language() -> None:
     assert "input should be less than or equal to 600" in refused(window="900")
     with speaking("de"):
-        assert refused(window="900").endswith("die Angabe sollte höchstens 600 sein.")
-        assert "die Angabe sollte eine Zahl sein" in refused(window="x")
+        assert refused(window="900").endswith("die Angabe darf höchstens 600 sein.")
+        assert "die Angabe muss eine Zahl sein" in refused(window="x")
         assert "Weitere Angaben sind nicht erlaubt".lower()[:7] in refused(nothing="1").lower()
         assert "wird nicht getestet" in refused(family="x")
 

@@ -89,8 +89,8 @@ def test_a_null_result_says_what_the_data_still_allow(tmp_path: Path) -> None:
     )
     assert text.endswith(
         "The data are compatible with anything from 3.3 /min lower to 3.8 /min higher in anger. A "
-        "difference of 5 /min or more in either direction is excluded (equivalence test, Holm p = 0.012, 90 % "
-        "CI −2.4 to 2.9)."
+        "difference of 5 /min or more in either direction is excluded (equivalence test, Holm p = "
+        "0.012, 90 % CI −2.4 to 2.9)."
     )
 
 
