@@ -445,7 +445,7 @@ class Preview:
         self._something.set()
 
 
-BUSY = N_("Somebody else is watching the preview. Only one person can watch at a time.")
+BUSY = N_("Somebody is already watching the preview. Only one person can watch at a time.")
 AWAY = N_(
     "The agent shows no picture: it is not running, or it was started before capture.preview "
     "was set. Restart it: sudo systemctl restart affect-edge-agent"

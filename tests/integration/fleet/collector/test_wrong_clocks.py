@@ -241,7 +241,7 @@ def test_page_and_api_say_whose_times_are_moved(
             ("late <b>", 1_000),
         ]
         page = client.get(f"/trends?{span}").text
-        assert "times of 2 devices are moved" in page
+        assert "times of 2 devices are shifted" in page
         assert "2 h 04 min ahead" in page or "2 h 05 min ahead" in page
         assert "late &lt;b&gt;" in page and "26 h 00 min behind" in page
         page = client.get(f"/trends?{span}&device=early").text
