@@ -508,7 +508,7 @@ class ExportJobs:
             made.problem = text_of(error)
         except Exception:
             log.exception("an export failed")
-            made.problem = N_("The export failed; the dashboard's log says more.")
+            made.problem = N_("The export failed. See the dashboard's log.")
         finally:
             if made.stopped or made.problem:
                 shutil.rmtree(made.file.parent, ignore_errors=True)
@@ -571,8 +571,8 @@ class ExportJobs:
         if free < SPARE_BYTES:
             raise StoreError(
                 N_(
-                    "Only {free:.0f} MB are free, which the recording needs. Free space, or "
-                    "export a shorter range or single sessions. Nothing was exported."
+                    "Only {free:.0f} MB are free, and the recording needs them. Free some "
+                    "space, or export a shorter range or single sessions. Nothing was exported."
                 ),
                 free=free / 1000000.0,
             )

@@ -470,7 +470,7 @@ class Members:
         if member is None:
             names = ", ".join(one.name for one in members) or "none"
             raise passwords.AccountError(
-                N_("There is no account {name!r}. There are: {names}."),
+                N_("There is no account {name!r}. Existing accounts: {names}."),
                 name=name.strip(),
                 names=names,
             )
@@ -616,7 +616,7 @@ def _find(connection: sqlite3.Connection, number: int) -> Account:
         f"SELECT {COLUMNS} FROM account WHERE id = ?", (min(number, 2**62),)
     ).fetchone()
     if row is None:
-        raise passwords.AccountError(N_("There is no such account any more. Reload the page."))
+        raise passwords.AccountError(N_("This account no longer exists. Reload the page."))
     return account_of(row)
 
 
@@ -628,7 +628,7 @@ def _holder(connection: sqlite3.Connection, link: str) -> Account:
     ).fetchone()
     if row is None:
         raise passwords.AccountError(
-            N_("This link has been used or has ended. Ask an administrator for another.")
+            N_("This link has expired or was already used. Ask an administrator for a new one.")
         )
     return account_of(row)
 
@@ -657,11 +657,11 @@ def _keep_one_administrator(connection: sqlite3.Connection, member: Account, wha
 def _refuse_taken(connection: sqlite3.Connection, name: str) -> None:
     if connection.execute("SELECT 1 FROM account WHERE name = ?", (name,)).fetchone():
         raise passwords.AccountError(
-            N_("There is an account {name!r} already. Choose another name."), name=name
+            N_("An account named {name!r} already exists. Choose another name."), name=name
         )
     if connection.execute("SELECT count(*) FROM account").fetchone()[0] >= ACCOUNTS_MAX:
         raise passwords.AccountError(
-            N_("There are {accounts_max} accounts already. Remove those nobody uses."),
+            N_("There are already {accounts_max} accounts. Remove unused ones."),
             accounts_max=ACCOUNTS_MAX,
         )
 

@@ -255,7 +255,7 @@ class BusyError(AffectEdgeError):
     def __init__(self) -> None:
         super().__init__(
             N_(
-                "Many are logging in at this moment, and nothing was checked. Try again in "
+                "Too many people are logging in right now, so nothing was checked. Try again in "
                 "{seconds} seconds."
             ),
             seconds=RETRY_SECONDS,

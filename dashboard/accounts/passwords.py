@@ -36,15 +36,18 @@ def check_new_password(password: str, name: str) -> None:
     """
     if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
         raise AccountError(
-            N_("A password has {password_min} to {password_max} characters; this one has {n}."),
+            N_(
+                "The password must have {password_min} to {password_max} characters; this one "
+                "has {n}."
+            ),
             password_min=PASSWORD_MIN,
             password_max=PASSWORD_MAX,
             n=len(password),
         )
     if name.casefold() in password.casefold() and len(password) - len(name) < PASSWORD_MIN // 2:
-        raise AccountError(N_("The password is little more than the name. Choose another."))
+        raise AccountError(N_("The password is too similar to the name. Choose another."))
     if len(set(password)) < 4:
-        raise AccountError(N_("The password repeats too few characters. Choose another."))
+        raise AccountError(N_("The password has too few different characters. Choose another."))
     # Its lists of words take 0.2 s and 10 MB: only who sets a password loads them.
     from zxcvbn import zxcvbn
 
@@ -70,7 +73,7 @@ def is_password(password: str, kept: str) -> bool:
 
 def _advice(warning: str, suggestions: Sequence[str]) -> Message:
     """Return why a password is weak and what would be better, as one text."""
-    why = _ended(warning or N_("Such a password is tried early"))
+    why = _ended(warning or N_("Attackers try such passwords first"))
     text = Message(N_("This password is easy to guess. {why}"), why=Message(why))
     for suggestion in suggestions:
         text = Message(N_("{before} {after}"), before=text, after=Message(_ended(suggestion)))
@@ -84,7 +87,7 @@ def _ended(text: str) -> str:
 
 
 ADVICE = (
-    N_("Such a password is tried early."),
+    N_("Attackers try such passwords first."),
     N_("Use a few words, avoid common phrases."),
     N_("No need for symbols, digits, or uppercase letters."),
     N_("Add another word or two. Uncommon words are better."),
@@ -138,19 +141,19 @@ def hash_of_code(code: str) -> str:
 WRONG = N_("Name or password is wrong.")
 DISABLED = N_("This account is disabled. An administrator can enable it again.")
 NO_ACCOUNT_HERE = N_(
-    "The proxy says that you are {name!r}, and no account here has that name. An administrator "
-    "can make one."
+    "The proxy logged you in as {name!r}, but no account here has that name. An administrator "
+    "can create one."
 )
-WRONG_PRESENT = N_("The present password is wrong.")
-SAME = N_("The new password is the present one. Choose another.")
+WRONG_PRESENT = N_("The current password is wrong.")
+SAME = N_("The new password is the same as the current one. Choose another.")
 LINK_SPENT = N_(
-    "This login link has been used or has ended: it lets in the first visitor only. Start the "
-    "program again for a new one."
+    "This login link has expired or was already used; it works only once. Restart the program "
+    "to get a new one."
 )
-SETUP_DONE = N_("Setup is already done. Log in with the account that was created then.")
+SETUP_DONE = N_("Setup is already complete. Log in with the account created during setup.")
 WRONG_CODE = N_(
-    "That is not the setup code. It stands in the terminal or log of the dashboard; each start "
-    "prints a new one."
+    "This is not the setup code. The dashboard prints the code in its terminal or log; each "
+    "start prints a new one."
 )
 
 

@@ -225,13 +225,13 @@ def check_name(name: str) -> None:
     if folded in _OTHER_ACTORS or folded.startswith("token "):
         raise AccountError(
             N_(
-                "The audit trail calls something else {name!r}, so no account may have this "
-                "name. Choose another."
+                "The audit trail uses the name {name!r} for something else, so no account may "
+                "have it. Choose another."
             ),
             name=name,
         )
     if folded == DEMO:
-        raise AccountError(N_("The name 'demo' belongs to the demonstration. Choose another."))
+        raise AccountError(N_("The name 'demo' is reserved for the demonstration. Choose another."))
 
 
 def read_setting(connection: sqlite3.Connection, key: str) -> str | None:

@@ -86,7 +86,7 @@ class SecondFactors:
         codes = new_recovery_codes()
         with write_dashboard(self._path) as connection:
             if _read(connection, account.id) is not None:
-                raise AccountError(N_("The second factor is on already. Reload the page."))
+                raise AccountError(N_("The second factor is already on. Reload the page."))
             fresh = _Kept(secret=secret, used=(step,), recovery=_hashes_of(codes))
             _write(connection, account.id, fresh)
             _end_others(connection, account.id, token)
@@ -213,8 +213,8 @@ def _hashes_of(codes: list[str]) -> tuple[str, ...]:
 def _wrong() -> AccountError:
     return AccountError(
         N_(
-            "This code does not fit, or has been used. Take the one that the app shows now; if "
-            "it never fits, compare the clock of the phone with this device's: {time}."
+            "This code is wrong or was already used. Enter the code that the app shows now. If "
+            "no code works, compare the phone's clock with this device's clock: {time}."
         ),
         time=f"{datetime.fromtimestamp(now().wall_ms / 1000, UTC):%H:%M:%S} UTC",
     )

@@ -229,7 +229,7 @@ def _check(name: str, new: NewToken, maker: Account) -> None:
         raise AccountError(N_("Choose at least one thing that the token may do."))
     if new.days is not None and not 1 <= new.days <= DAYS_MAX:
         raise AccountError(
-            N_("A token ends after 1 to {most} days, or not by itself; given: {given}."),
+            N_("A token expires after 1 to {most} days, or never; given: {given}."),
             most=DAYS_MAX,
             given=new.days,
         )
@@ -237,8 +237,8 @@ def _check(name: str, new: NewToken, maker: Account) -> None:
     if roles.index(new.role) > roles.index(maker.role):
         raise AccountError(
             N_(
-                "A token never may more than who makes it: {name} is {role}. Choose that role "
-                "or a lower one."
+                "A token cannot have more rights than the person who creates it: {name} is "
+                "{role}. Choose that role or a lower one."
             ),
             name=maker.name,
             role=Message(maker.role.value),
@@ -263,11 +263,10 @@ def _refuse_one_more(connection: sqlite3.Connection, name: str, at: int) -> None
     ]
     if name in in_force:
         raise AccountError(
-            N_("There is a token {name!r} already. Revoke it first, or choose another name."),
+            N_("A token named {name!r} already exists. Revoke it first, or choose another name."),
             name=name,
         )
     if len(in_force) >= TOKENS_MAX:
         raise AccountError(
-            N_("There are {tokens_max} tokens already. Revoke those that nobody uses."),
-            tokens_max=TOKENS_MAX,
+            N_("There are already {tokens_max} tokens. Revoke unused ones."), tokens_max=TOKENS_MAX
         )

@@ -154,9 +154,9 @@ def doubt_of(misread: Misreading | None, mixed: Mixture | None) -> str:
     if too_short(mixed):
         return N_("the observed states are too short for the window")
     if misread.attenuation is None:
-        return N_("how often the classifier misreads these states is not known")
+        return N_("it is not known how often the classifier misreads these states")
     if misread.attenuation.interval.low <= 0:
-        return N_("the classifier may misread these states so often that nothing is left")
+        return N_("the classifier may misread these states so often that no difference is left")
     return ""
 
 
@@ -340,7 +340,10 @@ def hides(effect: PeriodEffect | None, bound: float) -> str:
     if effect is None:
         return ""
     if effect.one_way:
-        return N_("everybody met the two states in the same order, and time may hide a difference")
+        return N_(
+            "everybody went through the two states in the same order, and time may hide a "
+            "difference"
+        )
     by_time = abs(effect.by_drift or 0.0)
     if effect.adjusted is not None:
         by_time = max(by_time, abs(effect.adjusted.slope * effect.gap))

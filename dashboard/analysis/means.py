@@ -288,7 +288,7 @@ def _mean(parts: Sequence[ReadingGroup]) -> float:
             raise StatisticsError(
                 N_(
                     "Participant {participant} has a {kind} reading of {largest} in session "
-                    "{session}, which is not a finite number. Mend the reading or leave the "
+                    "{session}, which is not a finite number. Correct the reading or leave the "
                     "session out."
                 ),
                 participant=part.participant,

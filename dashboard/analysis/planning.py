@@ -138,11 +138,17 @@ def _effect(query: PlanQuery) -> float:
 
 
 def _sentence(query: PlanQuery, effect: float, n: int, single: int) -> str:
-    text = gettext("To find {effect} in {power} % of studies takes {people}, {family}.")
-    if query.design == "paired":
+    text = gettext("To find {effect} in {power} % of studies, you need {people}, {family}.")
+    if query.design == "paired" and query.order == 0.5:
         text = gettext(
-            "To find {effect} in {power} % of studies takes {people}, {order} % of whom meet the "
-            "one state first, by the test at equal times in the session, {family}."
+            "To find {effect} in {power} % of studies, you need {people}, half of them starting "
+            "with each state, using the test at equal times in the session, {family}."
+        )
+    elif query.design == "paired":
+        text = gettext(
+            "To find {effect} in {power} % of studies, you need {people}, {order} % of them "
+            "starting with one of the two states, using the test at equal times in the session, "
+            "{family}."
         )
     people = gettext("{n} people")
     if query.design == "groups":
@@ -267,7 +273,7 @@ def _differences(
     decided = choices(newest.document.question)
     current = choices(query)
     texts = [
-        gettext("{choice}: preregistered {decided}, asked {current}.").format(
+        gettext("{choice}: preregistered {decided}, now {current}.").format(
             choice=gettext(name.replace("_", " ")),
             decided=gettext(decided[name]),
             current=gettext(current[name]),
@@ -278,12 +284,14 @@ def _differences(
     people = newest.document.people
     if participants != people:
         texts.append(
-            gettext("People: preregistered {people}, {n} have readings so far.").format(
+            gettext("People: {people} preregistered, {n} with readings so far.").format(
                 people=people, n=participants
             )
         )
     if not newest.intact:
-        texts.append(gettext("The frozen text does not fit its SHA-256: the database was changed."))
+        texts.append(
+            gettext("The frozen text does not match its SHA-256: the database was changed.")
+        )
     return tuple(texts)
 
 

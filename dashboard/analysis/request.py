@@ -429,7 +429,7 @@ class AnalysisQuery(Model):
         """
         if VitalKind.RR_INTERVAL in vital:
             raise ValueError(
-                N_("rr_interval is not tested; its variability stands beside the tests")
+                N_("rr_interval is not tested; its variability is shown beside the tests")
             )
         return tuple(kind for kind in TESTED if kind in vital)
 
@@ -454,7 +454,7 @@ class AnalysisQuery(Model):
                 if name not in known:
                     raise ValueError(
                         Message(
-                            N_("{name} is no emotion; choose from {names}"),
+                            N_("{name} is not an emotion; choose from {names}"),
                             name=name,
                             names=", ".join(known),
                         )

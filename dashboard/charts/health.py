@@ -227,6 +227,6 @@ _KINDS = (
         _free,
         lambda value: f"{decimal(value / 1e9, 1)} GB",
         lambda value, _usual: _state(value < LITTLE_BYTES, value < FULL_BYTES),
-        (N_("little room"), N_("nearly full")),
+        (N_("little space left"), N_("nearly full")),
     ),
 )

@@ -98,9 +98,9 @@ def robustness_rows(card: ModelCard) -> tuple[RobustnessRow, ...]:
 
 def _reliability_sentence(card: ModelCard, faces: int) -> str:
     sentence = gettext(
-        "How often {model} is right, by the probability that it gives its answer, on {faces} faces "
-        "of FER2013 PublicTest. A point on the dashed line is right as often as it says; below it "
-        "the model is too sure."
+        "How often {model} is right, by the probability that it gives its answer, on {faces} "
+        "faces of FER2013 PublicTest. On the dashed line the model is right as often as it "
+        "says; below the line it is overconfident."
     ).format(model=card.name, faces=thousands(faces))
     error = card.metrics.get("PublicTest", {}).get("ferplus_calibration_error")
     if error is None:
@@ -149,7 +149,7 @@ def reliability_chart(card: ModelCard) -> Chart | None:
         gettext("probability"),
         gettext("faces"),
         gettext("mean probability"),
-        gettext("share right"),
+        gettext("share correct"),
     )
     rows = tuple(
         (by_locale(of), thousands(n), by_locale(f"{x:.1%}"), by_locale(f"{y:.1%}"))
@@ -183,6 +183,6 @@ def _layout() -> dict[str, object]:
     }
     return {
         "xaxis": axis | {"title": {"text": gettext("probability of the answer")}},
-        "yaxis": axis | {"title": {"text": gettext("share that is right")}},
+        "yaxis": axis | {"title": {"text": gettext("share of correct answers")}},
         "margin": {"l": 64, "r": 16, "t": 12, "b": 52},
     }

@@ -431,7 +431,7 @@ def _vital_traces(vital: VitalTrend, axis: str) -> list[dict[str, Any]]:
     shared = {"type": "scatter", "meta": spec.short_name, "yaxis": axis, "showlegend": False}
     band = shared | {
         "mode": "lines",
-        "name": gettext("{vital}, least to most").format(vital=vital_short(vital.kind)),
+        "name": gettext("{vital}, minimum to maximum").format(vital=vital_short(vital.kind)),
         "x": band_x,
         "y": band_y,
         "fill": "toself",

@@ -28,10 +28,10 @@ _END_S = 2.0
 _Values = ParamSpec("_Values")
 _Result = TypeVar("_Result")
 _ENDED = N_(
-    "The computation was ended from outside, most likely because memory ran out. Choose fewer "
-    "sessions or a shorter range, or ask again."
+    "The computation was stopped from outside, most likely because memory ran out. Choose fewer "
+    "sessions or a shorter range, or try again."
 )
-_STOPS = N_("The dashboard stops. Ask again when it is back.")
+_STOPS = N_("The dashboard is stopping. Try again when it is back.")
 
 
 class ComputationEndedError(AffectEdgeError):

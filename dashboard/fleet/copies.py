@@ -74,17 +74,14 @@ class StudyStream:
         """
         if not self.copied:
             raise StoreError(
-                N_(
-                    "{device} has not yet sent all that it holds. Wait until its stream is "
-                    "whole: fleet.stream says copied."
-                ),
+                N_("{device} has not sent all its data yet. Wait until fleet.stream says copied."),
                 device=self.device,
             )
         if self.lost:
             raise StoreError(
                 N_(
-                    "Changes of {device} are lost (stretches: {lost}; fleet.lost says which "
-                    "and why), so statistics could be wrong. Compute them on the device."
+                    "Changes from {device} were lost (stretches: {lost}; fleet.lost lists them "
+                    "and the reasons), so statistics could be wrong. Compute them on the device."
                 ),
                 device=self.device,
                 lost=self.lost,
@@ -92,8 +89,8 @@ class StudyStream:
         if self.has_holes:
             raise StoreError(
                 N_(
-                    "Of {device} some messages are missing between others. They are sent "
-                    "again: try again in two minutes."
+                    "Some messages from {device} are missing. They will be sent again: try "
+                    "again in two minutes."
                 ),
                 device=self.device,
             )
@@ -354,7 +351,7 @@ class KeptCopies:
         except AffectEdgeError as error:
             if copy.erased:
                 raise StoreError(
-                    N_("Somebody was erased on {device} just now. Try again."), device=device
+                    N_("A participant was just erased on {device}. Try again."), device=device
                 ) from error
             raise
         finally:
@@ -441,7 +438,7 @@ class KeptCopies:
             self._drop(unused[: max(0, len(self._copies) - MOST_COPIES + 1)])
             if len(self._copies) >= MOST_COPIES:
                 raise StoreError(
-                    N_("{number} studies are being read just now. Try again in a minute."),
+                    N_("{number} studies are being read at the moment. Try again in a minute."),
                     number=len(self._copies),
                 )
         return None

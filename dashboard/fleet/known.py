@@ -80,20 +80,20 @@ Shown = Literal["all", "attention", "online", "silent", "offline"]
 
 BAD: Mapping[str, str] = {
     "offline": N_("offline"),
-    "silent": N_("not heard for three minutes"),
+    "silent": N_("no message for three minutes"),
     "alarms": N_("alarm"),
     "lost": N_("changes are lost"),
 }
 """Reasons that come first, and what a page says of each."""
 WORTH_A_LOOK: Mapping[str, str] = {
-    "not_copied": N_("not all was sent yet"),
+    "not_copied": N_("not everything was sent yet"),
     "behind": N_("lags behind"),
     "holes": N_("messages are missing"),
     "clock": N_("clock is wrong"),
-    "disk": N_("little room on disk"),
+    "disk": N_("little space left on disk"),
     "sensors": N_("a sensor is not connected"),
-    "camera": N_("the camera gives no picture"),
-    "health_old": N_("its health is old"),
+    "camera": N_("no picture from the camera"),
+    "health_old": N_("its health is outdated"),
 }
 SHOWN: Mapping[Shown, str] = {
     "all": N_("All devices"),

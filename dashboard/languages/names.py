@@ -201,7 +201,7 @@ FLAWS = (
     *(N_("turned away from the camera"), N_("mouth or eyes are covered")),
 )
 ATTRIBUTES = (
-    *(N_("female"), N_("male"), N_("not told"), N_("sex"), N_("age band"), N_("medication")),
+    *(N_("female"), N_("male"), N_("not stated"), N_("sex"), N_("age band"), N_("medication")),
     *(N_("here"), N_("shared"), N_("under 18"), N_("80 and over")),
 )
 CHECKS = (

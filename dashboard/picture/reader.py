@@ -75,8 +75,8 @@ class PictureReader:
             if self._closed or self._taken >= PLACES:
                 raise BusyError(
                     N_(
-                        "{places} pictures are being read or wait. Send this one again in "
-                        "2 seconds."
+                        "{places} pictures are being read or are waiting. Send this one again "
+                        "in 2 seconds."
                     ),
                     places=PLACES,
                 )
@@ -167,7 +167,9 @@ class PictureReader:
             return answer
         self._forget(process)
         if self._closed:
-            raise BusyError(N_("The dashboard stops. Send the picture again when it is back."))
+            raise BusyError(
+                N_("The dashboard is stopping. Send the picture again when it is back.")
+            )
         if too_long.is_set():
             raise PictureError(
                 N_("picture: could not be read in {answer_s:.0f} seconds. Scale it down."),
@@ -175,8 +177,8 @@ class PictureReader:
             )
         raise PictureError(
             N_(
-                "picture: the process that reads pictures ended while it read this one. Save "
-                "it as JPEG with fewer pixels and send that."
+                "picture: the process that reads pictures ended while reading this one. Save it "
+                "as JPEG with fewer pixels and send that."
             )
         )
 

@@ -31,14 +31,14 @@ MEMORY_BYTES = 640 * 1024 * 1024
 """What the process may ask for; 210 MB lie in memory for 12 megapixels, 290 with transparency."""
 _PR_SET_DUMPABLE = 4  # of prctl(2)
 _SHOWN = Message(N_("picture"))
-_TOO_MUCH = N_("{shown}: needs more memory than may be used. Scale it down.")
+_TOO_MUCH = N_("{shown}: needs more memory than allowed. Scale it down.")
 _HEIC = N_(
-    "is HEIC, which is not read. Save it as JPEG and send that; an iPhone takes JPEG itself after "
-    "Settings → Camera → Formats → Most Compatible."
+    "is HEIC, which is not supported. Save it as JPEG and send that; an iPhone takes JPEG "
+    "itself after Settings → Camera → Formats → Most Compatible."
 )
-_HEIF = N_("is HEIF, which is not read. Save it as JPEG and send that.")
-_AVIF = N_("is AVIF, which is not read. Save it as JPEG and send that.")
-_JXL = N_("is JPEG XL, which is not read. Save it as JPEG and send that.")
+_HEIF = N_("is HEIF, which is not supported. Save it as JPEG and send that.")
+_AVIF = N_("is AVIF, which is not supported. Save it as JPEG and send that.")
+_JXL = N_("is JPEG XL, which is not supported. Save it as JPEG and send that.")
 _PDF = N_("is a PDF. Save it as JPEG and send that.")
 _VIDEO = N_("is a video. Read videos with: affect-edge analyse-video FILE")
 _BRANDS = {

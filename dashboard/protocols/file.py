@@ -93,10 +93,7 @@ def find_media(folder: Path, name: str) -> Path:
     place = (home / name).resolve()
     if Path(name).is_absolute() or "\\" in name or home not in place.parents:
         raise MediaError(
-            N_(
-                "it must lie in the folder of the protocol, or in a folder below; name it "
-                "from there"
-            )
+            N_("it must be in the protocol's folder or a folder below; give its path from there")
         )
     return place
 
@@ -126,7 +123,10 @@ def check_media(folder: Path, name: str, kind: MediaKind) -> None:
             head = file.read(_HEAD)
     except OSError as error:
         raise MediaError(
-            N_("the file cannot be read ({strerror}); let the dashboard's user read it"),
+            N_(
+                "the file cannot be read ({strerror}); give the dashboard's user permission to "
+                "read it"
+            ),
             strerror=error.strerror,
         ) from error
     if size > MEDIA_BYTES:
@@ -137,7 +137,7 @@ def check_media(folder: Path, name: str, kind: MediaKind) -> None:
         )
     if not head.startswith(form.magic, form.offset):
         raise MediaError(
-            N_("the file is no {type}, whatever its name says; save it in that format"),
+            N_("the file is not {type}, although its name says so; save it in that format"),
             type=form.type,
         )
 
@@ -242,7 +242,7 @@ class Report(Part):
     @model_validator(mode="after")
     def _each_once(self) -> Report:
         if len(set(self.scales)) != len(self.scales):
-            raise ValueError(N_("scales name one twice; name each once"))
+            raise ValueError(N_("scales lists a scale twice; list each once"))
         return self
 
 
@@ -303,7 +303,7 @@ def load_protocol(path: Path) -> StudyProtocol:
         content = ProtocolFile.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ProtocolError(
-            N_("{path}: is not valid TOML: {error}. Text values stand in quotes."),
+            N_("{path}: is not valid TOML: {error}. Put text values in quotes."),
             path=path,
             error=error,
         ) from error
@@ -313,7 +313,7 @@ def load_protocol(path: Path) -> StudyProtocol:
         ) from error
     except RecursionError as error:
         raise ProtocolError(
-            N_("{path}: tables lie too deep in each other. Write [[step]] tables only."), path=path
+            N_("{path}: tables are nested too deeply. Write only [[step]] tables."), path=path
         ) from error
     problems = list(_media_problems(content, path, text))
     if problems:

@@ -120,7 +120,7 @@ class StepClock:
 
 
 LATE_S = 5.0
-STOOD_STILL = N_("this machine stood still")
+STOOD_STILL = N_("this machine stalled")
 PAGE_CLOSED = N_("the participant's page was closed")
 BY_HAND = N_("paused by hand")
 

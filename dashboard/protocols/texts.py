@@ -171,8 +171,8 @@ class Texts(Part):
 
     no_scripts: Text = Field(
         N_(
-            "This page needs scripts, and they are off in this browser. Please tell the person who "
-            "looks after you."
+            "This page needs JavaScript, which is off in this browser. Please tell the person "
+            "who runs the study."
         ),
         description="Where the browser runs no scripts, 1 to 2000 characters",
     )

@@ -282,7 +282,9 @@ def _check_variation(own: Values, left: Values, every: Values) -> None:
 def _tables(groups: Sequence[Sequence[Sequence[float]]]) -> list[Values]:
     """Return for each group people by states, checked."""
     if len(groups) < 2:
-        raise StatisticsError(N_("groups are compared from 2 on; there is {n}"), n=len(groups))
+        raise StatisticsError(
+            N_("a comparison needs at least 2 groups; there is {n}"), n=len(groups)
+        )
     smallest = min(len(group) for group in groups)
     if smallest < MINIMUM:
         raise TooFewError(
@@ -293,10 +295,12 @@ def _tables(groups: Sequence[Sequence[Sequence[float]]]) -> list[Values]:
     widths = {len(person) for group in groups for person in group}
     if len(widths) != 1 or min(widths) < 2:
         raise StatisticsError(
-            N_("every person needs a value in each of 2 states or more, not {sorted}"),
+            N_("every person needs a value in each of at least 2 states, not {sorted}"),
             sorted=sorted(widths),
         )
     tables = [np.asarray(group, dtype=np.float64) for group in groups]
     if not all(bool(np.isfinite(table).all()) for table in tables):
-        raise StatisticsError(N_("a value is not finite; leave the participant out or mend it"))
+        raise StatisticsError(
+            N_("a value is not finite; leave the participant out or correct the value")
+        )
     return tables

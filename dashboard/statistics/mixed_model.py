@@ -222,7 +222,7 @@ def mixed_model(
         return _model((INTERCEPT, *columns), groups, back, unit, middle[-1])
     except np.linalg.LinAlgError as error:
         raise StatisticsError(
-            N_("the data do not tell the variances of the model apart; it takes more participants")
+            N_("the data cannot separate the variances of the model; more participants are needed")
         ) from error
 
 
@@ -271,8 +271,8 @@ def _check_independent(products_of_columns: Values, names: Sequence[str]) -> Non
         involved = [name for name, one in zip(names, share, strict=True) if one > 1e-6]
         raise StatisticsError(
             N_(
-                "the effects {names} say the same together: each is a sum of the others. "
-                "Leave one out."
+                "the effects {names} are linearly dependent: each is a sum of the others. Leave "
+                "one out."
             ),
             names=", ".join(involved),
         )
@@ -327,7 +327,8 @@ def _tested(name: str, estimate: float, row: Values, covariance: EffectCovarianc
     spread = float(slopes @ covariance.of_variances @ slopes)
     if not (variance > 0 and spread > 0):
         raise StatisticsError(
-            N_("the data do not tell how sure {name} is; it takes more participants"), name=name
+            N_("the data do not show how precise {name} is; more participants are needed"),
+            name=name,
         )
     df = 2 * variance**2 / spread
     error = math.sqrt(variance)

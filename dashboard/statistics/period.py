@@ -120,7 +120,7 @@ def adjusted_for_time(
             N_("it needs at least {fewest} participants with both states"), fewest=_FEWEST
         )
     if not g.min() < 0 < g.max():
-        raise OneWayError(N_("all participants met the two states the same way round"))
+        raise OneWayError(N_("all participants went through the two states in the same order"))
     d = a - b
     mean_gap = float(np.mean(g))
     spread = float(np.sum((g - mean_gap) ** 2))
@@ -169,12 +169,12 @@ def drift(people: Sequence[int], states: Sequence[int], minutes: Values, values:
             N_("a change over the session needs more participants with several states")
         )
     if not _is_own(own_time, time):
-        raise OneWayError(N_("all participants met the states at nearly the same times"))
+        raise OneWayError(N_("all participants went through the states at nearly the same times"))
     slope = float(np.sum(own_time * value) / np.sum(own_time**2))
     rest = value - slope * time
     rest = rest - _fitted(states_only, rest)
     if is_constant(rest, checked(values)):
-        raise NoVariationError(N_("nothing is left to judge a change over the session by"))
+        raise NoVariationError(N_("too few data are left to judge a change over the session"))
     error = math.sqrt(float(np.sum(rest**2)) / df / float(np.sum(own_time**2)))
     _, interval, p = _tested(slope, error, df)
     return Drift(slope, interval, df, p, len(set(person.tolist())))

@@ -288,9 +288,9 @@ def planned_power(design: Design, n: int, alpha: float) -> float:
     if not 0 < design.order < 1:
         raise StatisticsError(
             N_(
-                "where everybody meets the states in the same order, no number of people can "
-                "tell the state from the time in the session; let some of them meet the "
-                "other one first"
+                "if everybody goes through the states in the same order, no number of people "
+                "can separate the state from the time in the session; let some start with the "
+                "other state"
             )
         )
     if not 0 < alpha < 1:

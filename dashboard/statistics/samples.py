@@ -53,15 +53,15 @@ def checked(values: Iterable[float]) -> Values:
     sample = np.asarray(tuple(values), dtype=np.float64)
     for value in sample[~np.isfinite(sample)]:
         raise StatisticsError(
-            N_("{value} is not a finite number; leave the participant out or mend the reading"),
+            N_("{value} is not a finite number; leave the participant out or correct the reading"),
             value=value,
         )
     largest = float(np.max(np.abs(sample), initial=0.0))
     if largest > _LARGEST or 0 < largest < _SMALLEST:
         raise StatisticsError(
             N_(
-                "the largest value is {largest:g}; values between {smallest:g} and "
-                "{largest_2:g} can be computed with. Choose another unit."
+                "the largest value is {largest:g}; it must be between {smallest:g} and "
+                "{largest_2:g}. Choose another unit."
             ),
             largest=largest,
             smallest=_SMALLEST,

@@ -41,7 +41,7 @@ GONE = N_(
     "It is not running, so nothing is recorded. Start it: sudo systemctl start affect-edge-agent"
 )
 FROZEN = N_(
-    "It runs but says nothing; nobody knows whether it records. If this lasts, start it anew."
+    "It is running but does not answer, so it may not be recording. If this lasts, restart it."
 )
 
 

@@ -134,13 +134,13 @@ def planned(present: Present, digest: str, values: Mapping[str, Any]) -> Change:
     before = present.file
     if before is None or not present.can_be_changed:
         raise ConfigError(
-            present.problem or _("There is no configuration file: the defaults hold.")
+            present.problem or _("There is no configuration file: the defaults apply.")
         )
     if digest != before.digest:
         raise editing.ConfigChangedError(
             _(
-                "{file}: somebody changed it meanwhile. Nothing was written: load the page again, "
-                "and change it again."
+                "{file} was changed in the meantime. Nothing was written. Reload the page and "
+                "make your change again."
             ).format(file=before.path)
         )
     _refuse_closed(values)
@@ -194,12 +194,14 @@ def _refuse_closed(values: Mapping[str, Any]) -> None:
             raise ConfigError(_("{key}: there is no such key.").format(key=name))
         if not key.is_editable:
             raise ConfigError(
-                _("{key}: is not changed in a browser. Change it in the file.").format(key=name)
+                _("{key}: cannot be changed in the browser. Change it in the file.").format(
+                    key=name
+                )
             )
         variable = keys.variable_of(name)
         if variable:
             raise ConfigError(
-                _("{key}: {variable} in the environment decides it, and not the file.").format(
+                _("{key}: the environment variable {variable} overrides the file.").format(
                     key=name, variable=variable
                 )
             )

@@ -77,7 +77,9 @@ class ProblemKind:
     what_to_do: str
 
 
-_OTHER = ProblemKind("refused", N_("Request failed"), N_("Read detail, correct it, and ask again."))
+_OTHER = ProblemKind(
+    "refused", N_("Request failed"), N_("Read detail, correct the request and try again.")
+)
 KINDS: Mapping[int, ProblemKind] = {
     400: ProblemKind(
         "invalid-request",
@@ -87,23 +89,23 @@ KINDS: Mapping[int, ProblemKind] = {
     401: ProblemKind(
         "not-logged-in",
         N_("Not logged in"),
-        N_("Log in, or send a token that is in force: Authorization: Bearer …."),
+        N_("Log in, or send a valid token: Authorization: Bearer …."),
     ),
     403: ProblemKind(
         "not-allowed",
         N_("Not allowed"),
-        N_("Use an account or a token that may do this; detail says which."),
+        N_("Use an account or token with the rights that detail names."),
     ),
     404: ProblemKind(
         "not-found", N_("Not found"), N_("Check the address, and the number or name in it.")
     ),
     405: ProblemKind(
-        "not-supported", N_("Not supported here"), N_("Use one of the methods in the header Allow.")
+        "not-supported", N_("Not supported here"), N_("Use one of the methods in the Allow header.")
     ),
     409: ProblemKind(
         "conflict",
         N_("Not possible now"),
-        N_("Change what detail names, then ask again; asking again alone does not help."),
+        N_("Correct what detail names, then try again; repeating the request alone does not help."),
     ),
     410: ProblemKind("gone", N_("No longer available"), N_("Ask for a new one.")),
     413: ProblemKind("too-large", N_("Too large"), N_("Send less at a time.")),
@@ -118,17 +120,17 @@ KINDS: Mapping[int, ProblemKind] = {
     429: ProblemKind(
         "too-many-requests",
         N_("Too many attempts"),
-        N_("Wait as many seconds as the header Retry-After says, then ask again."),
+        N_("Wait for the number of seconds in the Retry-After header, then try again."),
     ),
     500: ProblemKind(
         "internal-error",
         N_("Something went wrong"),
-        N_("Look at the dashboard's log; asking again may help."),
+        N_("See the dashboard's log; trying again may help."),
     ),
     503: ProblemKind(
         "unavailable",
         N_("The data cannot be read"),
-        N_("Ask again in some seconds; if it stays, look at the page Health."),
+        N_("Try again in a few seconds. If the error stays, see the Health page."),
     ),
 }
 """Every kind that the API uses, by status."""
@@ -232,7 +234,7 @@ def _handle_what_is_needed(app: FastAPI) -> None:
     def device_needed(request: Request, error: DeviceNeededError) -> Response:
         names = ", ".join((error.offered.devices or ())[:20]) or gettext("none")
         if is_for_programs(request.url.path):
-            text = error.problem or gettext("device: name one of {names}.").format(names=names)
+            text = error.problem or gettext("device: choose one of {names}.").format(names=names)
             return problem_response(request, error.status if error.problem else 422, text)
         return render(
             request,
@@ -288,8 +290,8 @@ def _login_needed(request: Request) -> Response:
         request,
         401,
         gettext(
-            "Log in first, or send a token: Authorization: Bearer …. An administrator makes one on "
-            "the page Tokens."
+            "Log in first, or send a token: Authorization: Bearer …. An administrator can "
+            "create one on the Tokens page."
         ),
     )
     response.headers["WWW-Authenticate"] = "Bearer"

@@ -36,7 +36,7 @@ class EventStream(StreamingResponse):
             raise HTTPException(
                 429,
                 gettext(
-                    "{most} live pages of this log-in are open already. Close some of them."
+                    "This login already has {most} live pages open. Close some of them."
                 ).format(most=AT_MOST),
                 {"Retry-After": str(_RETRY_SECONDS)},
             )

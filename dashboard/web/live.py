@@ -445,21 +445,21 @@ class Preview:
         self._something.set()
 
 
-BUSY = N_("Somebody looks at the preview already. One person at a time can.")
+BUSY = N_("Somebody is already watching the preview. Only one person can watch at a time.")
 AWAY = N_(
-    "The agent does not show a picture: it is not running, or it was started before "
-    "capture.preview was set. Start it again: sudo systemctl restart affect-edge-agent"
+    "The agent shows no picture: it is not running, or it was started before capture.preview "
+    "was set. Restart it: sudo systemctl restart affect-edge-agent"
 )
 _REFUSED = {
     Ended.BUSY: BUSY,
-    Ended.CAMERA: N_("The camera gives no picture."),
+    Ended.CAMERA: N_("No picture from the camera."),
     Ended.SESSION: N_(
-        "A session is open: what the participant agreed to says that nobody sees a picture. End "
-        "the session first."
+        "A session is open, and the participant agreed that nobody sees a picture. End the "
+        "session first."
     ),
-    Ended.DATABASE: N_("It cannot be checked now who may look: the database does not answer."),
+    Ended.DATABASE: N_("Permissions cannot be checked right now: the database does not answer."),
     Ended.LOGIN: N_("The login has ended."),
-    Ended.ROLE: N_("Only administrators may look."),
+    Ended.ROLE: N_("Only administrators may see the preview."),
 }
 
 

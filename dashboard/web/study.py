@@ -179,8 +179,8 @@ def _refuse_on_fleet(request: Request) -> None:
         raise HTTPException(
             409,
             gettext(
-                "This dashboard shows many devices and changes nothing on them. Do this on the "
-                "device’s own dashboard."
+                "This dashboard shows many devices and cannot change them. Use the device’s own "
+                "dashboard."
             ),
         )
 

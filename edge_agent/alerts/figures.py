@@ -41,8 +41,8 @@ def _fleet_alerts(fleet: ReplicationStanding | None, broken_s: float) -> dict[st
         texts["fleet_backlog_full"] = Message(
             N_(
                 "{changes} changes will not reach the collector: it was away until the list of "
-                "changes was full. They stay in the timeline here. Raise fleet.backlog_mb, and see "
-                "that a collector runs."
+                "changes was full. They stay in the timeline on this device. Raise "
+                "fleet.backlog_mb, and check that a collector is running."
             ),
             changes=fleet.given_up,
         )
@@ -287,12 +287,13 @@ def _machine_alerts(machine: MachineState, limits: AlertLimits) -> dict[str, str
         )
     elif power is not None and power.under_voltage_since_start:
         texts["was_under_voltage"] = N_(
-            "The supply voltage was too low since the start. Check power supply and cable."
+            "The supply voltage has been too low at some time since the start. Check power "
+            "supply and cable."
         )
     if power is not None and (power.throttled or power.frequency_capped):
         texts["throttled"] = N_(
-            "The processor runs slower than it could, because of heat or lack of power. "
-            "Cool it, or use a stronger power supply."
+            "The processor is slowed down by heat or lack of power. Cool it, or use a stronger "
+            "power supply."
         )
     if free is None:
         texts["disk_gone"] = N_(
@@ -308,8 +309,8 @@ def _machine_alerts(machine: MachineState, limits: AlertLimits) -> dict[str, str
         )
     if not machine.clock_synchronised and machine.uptime_s > limits.start_s:
         texts["clock_not_synchronised"] = N_(
-            "The clock was not set from the network since the start, so times may be wrong. "
-            "Connect to a network or fit a clock module."
+            "The clock has not been set from the network since the start, so times may be "
+            "wrong. Connect to a network or fit a clock module."
         )
     return texts
 
@@ -321,7 +322,10 @@ def _thread_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, str]
         texts["camera"] = figures.camera_error
     elif age_s is not None and age_s > limits.frame_age_s:
         texts["frame_stale"] = Message(
-            N_("The camera gave no frame for {seconds:.0f} s. Check its cable, then restart."),
+            N_(
+                "The camera has delivered no frame for {seconds:.0f} s. Check its cable, then "
+                "restart."
+            ),
             seconds=age_s,
         )
     return (
@@ -343,8 +347,8 @@ def _database_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, st
     elif figures.waiting_s > limits.waiting_s:
         texts["commit_stale"] = Message(
             N_(
-                "Rows have waited {seconds:.0f} s to be written. Check the disk: it is slow or "
-                "failing."
+                "Rows have been waiting {seconds:.0f} s to be written. Check the disk: it is "
+                "slow or failing."
             ),
             seconds=figures.waiting_s,
         )
@@ -355,8 +359,8 @@ def _database_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, st
     if figures.damage is not None:
         texts["database_damaged"] = Message(
             N_(
-                "The database is damaged: {damage}. The agent sets it aside and salvages what is "
-                "readable. Should this alarm stay, replace the card or disk."
+                "The database is damaged: {damage}. The agent sets it aside and salvages what "
+                "is readable. If this alarm stays, replace the card or disk."
             ),
             damage=figures.damage.rstrip("."),
         )
@@ -365,7 +369,7 @@ def _database_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, st
     if figures.rows_set_aside:
         texts["rows_set_aside"] = Message(
             N_(
-                "{rows} rows since the start were refused by the database and are kept in its "
+                "The database has refused {rows} rows since the start and keeps them in its "
                 "table set_aside. Look at their reasons there, and report them."
             ),
             rows=figures.rows_set_aside,
@@ -394,9 +398,9 @@ def _broker_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, str]
         topics = ", ".join(f"{topic}: {size} bytes" for topic, size in figures.left_out.items())
         texts["message_too_large"] = Message(
             N_(
-                "The MQTT broker does not take messages of this size ({topics}); they are not "
+                "The MQTT broker does not accept messages of this size ({topics}); they are not "
                 "published. Raise its limit (mosquitto: max_packet_size, message_size_limit), "
-                "then start the agent again."
+                "then restart the agent."
             ),
             topics=topics,
         )
@@ -406,7 +410,7 @@ def _broker_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, str]
             N_(
                 "{messages} messages for the MQTT broker could not be sent since the start and "
                 "were set aside ({reasons}). Damaged ones point to a failing card: run "
-                "affect-edge doctor. For the others raise the broker's limit (mosquitto: "
+                "affect-edge doctor. For the others, raise the broker's limit (mosquitto: "
                 "max_packet_size, message_size_limit)."
             ),
             messages=sum(figures.set_aside.values()),
@@ -429,27 +433,27 @@ def _budget_alerts(space: Space | None) -> dict[str, str]:
     if space.cut_ms is not None:
         texts["disk_budget"] = Message(
             N_(
-                "Rows of before {day} were deleted early to keep to the disk budget, none of a "
-                "session. Raise record.budget_mb, or lower record.keep_days to what fits."
+                "Rows from before {day} were deleted early to stay within the disk budget, none "
+                "of a session. Raise record.budget_mb, or lower record.keep_days to what fits."
             ),
             day=iso_utc(space.cut_ms)[:10],
         )
     if space.over_bytes:
         texts["disk_budget_exceeded"] = Message(
             N_(
-                "The database is {megabytes:.0f} MB larger than the disk budget allows; sessions "
-                "and the last day are not deleted for it. Export and erase participants who are "
-                "done, or raise record.budget_mb."
+                "The database is {megabytes:.0f} MB above the disk budget; sessions and the "
+                "last day are not deleted for it. Export and erase participants who have "
+                "finished, or raise record.budget_mb."
             ),
             megabytes=space.over_bytes / 1e6,
         )
     if space.aside_over_bytes:
         texts["aside_files"] = Message(
             N_(
-                "Databases that were damaged or replaced take {megabytes:.0f} MB beside the "
-                "database, and all its files are {over:.0f} MB larger than record.budget_mb. They "
-                "are never deleted by themselves: copy affect-edge.db.damaged.* and "
-                "affect-edge.db.replaced.* away, then delete them here."
+                "Damaged or replaced databases take {megabytes:.0f} MB beside the database, and "
+                "all files together are {over:.0f} MB above record.budget_mb. These databases "
+                "are never deleted automatically: copy affect-edge.db.damaged.* and "
+                "affect-edge.db.replaced.* elsewhere, then delete them here."
             ),
             megabytes=space.aside_bytes / 1e6,
             over=space.aside_over_bytes / 1e6,
@@ -467,27 +471,27 @@ def _copy_alerts(copies: Standing) -> dict[str, str]:
         texts["copy_smaller"] = Message(
             N_(
                 "The database holds much less than its copy {copy}, which is kept. If rows were "
-                "lost, stop the agent and restore that copy. If they were meant to go, move the "
-                "copy to another folder."
+                "lost, stop the agent and restore that copy. If they were deleted on purpose, "
+                "move the copy to another folder."
             ),
             copy=copies.smaller_than,
         )
     if copies.overdue and copies.age_s is not None:
         texts["copy_old"] = Message(
             N_(
-                "The last good copy of the database is {days:.0f} days old. See that `affect-edge "
-                "maintenance` runs each night, or say `affect-edge backup` now."
+                "The last good copy of the database is {days:.0f} days old. Check that "
+                "`affect-edge maintenance` runs each night, or run `affect-edge backup` now."
             ),
             days=copies.age_s / 86_400,
         )
     elif copies.overdue:
         texts["copy_old"] = N_(
-            "There is no good copy of the database. See that `affect-edge maintenance` runs each "
-            "night, or say `affect-edge backup` now."
+            "There is no good copy of the database. Check that `affect-edge maintenance` runs "
+            "each night, or run `affect-edge backup` now."
         )
     if copies.second_error is not None:
         texts["copy_also_failed"] = Message(
-            N_("The copy of the database in a second place was not made: {error}"),
+            N_("The copy of the database at the second place was not made: {error}"),
             error=copies.second_error,
         )
     return texts

@@ -96,8 +96,8 @@ def _limits(rule: RuleSettings, value: float | None) -> Message:
 _BOTH_LIMITS = N_("{vital} above {above:g} {unit} or below {below:g} {unit}")
 _TITLES = {
     AlertKind.FACE: N_("No face is seen"),
-    AlertKind.CAMERA: N_("The camera gives no picture"),
-    AlertKind.BROKER: N_("The MQTT broker is away"),
+    AlertKind.CAMERA: N_("No picture from the camera"),
+    AlertKind.BROKER: N_("The MQTT broker cannot be reached"),
     AlertKind.BACKUP: N_("The copies of the database are not in order"),
     AlertKind.AGENT: N_("The agent does not answer"),
 }

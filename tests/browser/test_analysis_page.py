@@ -125,7 +125,7 @@ def test_the_sheet_says_what_was_asked_and_what_came_out(
             "All of these readings are simulated.",
             "of 9 tests shows a difference after Holm’s adjustment within each family",
             "Heart rate was 5.5 /min higher in anger than in neutral",
-            "Systolic pressure differed somewhere between the three states",
+            "Systolic pressure differed between the three states overall",
             "12 people consented",
             "No medical device.",
         ):

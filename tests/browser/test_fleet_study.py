@@ -53,7 +53,7 @@ def test_trends_of_all_devices_say_whose_times_are_moved(
 ) -> None:
     with watched_page(browser, login) as page:
         page.goto(f"{dashboard.address}/trends?range=7d")
-        page.get_by_text("Clocks that are off: times of 2 devices are moved").click()
+        page.get_by_text("Wrong clocks: times of 2 devices are shifted").click()
         table = page.locator("#clocks-off tbody")
         expect(table.get_by_role("row", name="late")).to_contain_text("behind")
         expect(table.get_by_role("row", name="early")).to_contain_text("ahead")
@@ -66,6 +66,6 @@ def test_trends_of_all_devices_say_whose_times_are_moved(
         page.goto(f"{dashboard.address}/trends?{before}")
         expect(page.locator(".empty")).to_be_visible()
         page.goto(f"{dashboard.address}/trends?{before}&device=late")
-        expect(page.get_by_text("Times are by the clock of the device.")).to_be_visible()
+        expect(page.get_by_text("Times follow the device’s clock.")).to_be_visible()
         expect(page.locator(".empty")).to_have_count(0)
         expect(page.locator("#clocks-off")).to_have_count(0)

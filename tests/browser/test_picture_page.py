@@ -49,7 +49,7 @@ def test_a_portrait_is_shown_with_its_face_and_what_spoke_for_it(
         expect(evidence).to_have_accessible_name(
             "Evidence for happiness. In this face, most for happiness: bottom centre."
         )
-        found.get_by_label("What spoke for and against").select_option("anger")
+        found.get_by_label("Evidence for and against").select_option("anger")
         expect(found.get_by_role("img", name="Evidence for anger.")).to_be_visible()
         expect(page.get_by_role("region", name="All pictures")).to_be_hidden()
 

@@ -128,10 +128,10 @@ def apa_of_model(test: VitalComparison, model: VitalModel) -> str:
         fixed = gettext("state")
     text = gettext(
         "A linear mixed model (fixed effects of {fixed}; random intercepts for {random}; "
-        "restricted maximum likelihood; Satterthwaite’s degrees of freedom) did not show a "
-        "difference in {vital} between {first} and {second}, b = {estimate} {unit}, SE = {error}, "
-        "95% CI {interval}, t({df}) = {t}, p {p}, {adjusted}, {participants} participants, "
-        "{sessions} sessions."
+        "restricted maximum likelihood; Satterthwaite’s degrees of freedom) showed no "
+        "significant difference in {vital} between {first} and {second}, b = {estimate} {unit}, "
+        "SE = {error}, 95% CI {interval}, t({df}) = {t}, p {p}, {adjusted}, {participants} "
+        "participants, {sessions} sessions."
     )
     if tested.adjusted_p < ALPHA:
         text = gettext(

@@ -33,7 +33,7 @@ def mixture_warning(analysis: Analysis) -> str:
     return gettext(
         "The observed states are short for the window of {window} s: half of the time lies in "
         "stretches of up to {stretch} s, and {share} of the windows hold a second emotion. "
-        "Differences may shrink, vanish or turn their sign; no difference is called excluded. "
+        "Differences may shrink, vanish or change sign; no difference is called excluded. "
         "Shorten the window, and see the table of other windows and lags."
     ).format(
         window=general(analysis.query.window),
@@ -51,12 +51,12 @@ def misreading_sentence(test: VitalComparison) -> str:
     second = state_name(test.second)
     if lost is None:
         return gettext(
-            "{First} and {second}: no card on this device says how often the classifier misreads "
-            "them, so it is not known how much of a difference is lost."
+            "{First} and {second}: no model card on this device says how often the classifier "
+            "misreads them, so it is not known how much of a difference is lost."
         ).format(First=_capital(first), second=second)
     text = gettext(
         "{First} and {second}: {model} reads {share_first} of {n_first} faces in {first} and "
-        "{share_second} of {n_second} in {second} rightly. If every other one is taken for the "
+        "{share_second} of {n_second} in {second} correctly. If all others are taken for the "
         "other state, {factor} of a difference is left (95 % CI {low} to {high})."
     ).format(
         First=_capital(first),
@@ -81,7 +81,7 @@ def _capital(name: str) -> str:
 def _bounds(lost: Attenuation) -> str:
     """Say which bounds the equivalence tests that decide have."""
     if lost.interval.low <= 0:
-        return gettext("No difference of these two is therefore called excluded.")
+        return gettext("Therefore no difference between these two is called excluded.")
     return gettext(
         "The equivalence tests that decide therefore have {share} of the declared bounds, the "
         "lower end of that interval."
@@ -98,12 +98,12 @@ def drift_sentence(change: VitalDrift) -> str:
     name = vital_label(change.kind)
     if change.drift is None:
         return gettext(
-            "{vital}: a change over the session cannot be told from the states: {reason}."
+            "{vital}: a change over the session cannot be separated from the states: {reason}."
         ).format(vital=name, reason=said(change.reason))
     ends = change.drift.interval
     return gettext(
-        "{vital} changed by {slope} {unit} with each minute of a session, the states aside (95 % "
-        "CI {interval}; {people}, p {p})."
+        "{vital} changed by {slope} {unit} with each minute of a session, apart from the states "
+        "(95 % CI {interval}; {people}, p {p})."
     ).format(
         vital=name,
         slope=number(change.drift.slope, 2),
@@ -143,7 +143,7 @@ def period_sentence(test: VitalComparison) -> str:
         p=p_equals(effect.adjusted_p or 0.0),
     )
     if not disagrees(effect, test.adjusted_p or 0.0):
-        return f"{estimates} {gettext('Both say the same.')}"
+        return f"{estimates} {gettext('Both agree.')}"
     slope = number(effect.adjusted.slope, 2)
     return f"{estimates} {_disagreement(effect).format(**named, slope=slope)}"
 
@@ -157,25 +157,25 @@ def _named(test: VitalComparison, effect: PeriodEffect) -> dict[str, str]:
 def _one_way(effect: PeriodEffect) -> str:
     if effect.gap > 0:
         return gettext(
-            "{vital}, {first} − {second}: everybody met {first} after {second}, by {minutes} min "
-            "on average. Nothing can be adjusted, and a difference must not be called an effect of "
-            "the state."
+            "{vital}, {first} − {second}: everybody had {first} after {second}, {minutes} min "
+            "later on average. This cannot be adjusted for, and a difference must not be called "
+            "an effect of the state."
         )
     return gettext(
-        "{vital}, {first} − {second}: everybody met {first} before {second}, by {minutes} min on "
-        "average. Nothing can be adjusted, and a difference must not be called an effect of the "
-        "state."
+        "{vital}, {first} − {second}: everybody had {first} before {second}, {minutes} min "
+        "earlier on average. This cannot be adjusted for, and a difference must not be called "
+        "an effect of the state."
     )
 
 
 def _disagreement(effect: PeriodEffect) -> str:
     if effect.gap > 0:
         return gettext(
-            "The two disagree: {first} was met {minutes} min after {second} on average, and with "
+            "The two disagree: {first} came {minutes} min after {second} on average, and with "
             "each minute between them the difference changed by {slope} {unit}."
         )
     return gettext(
-        "The two disagree: {first} was met {minutes} min before {second} on average, and with each "
+        "The two disagree: {first} came {minutes} min before {second} on average, and with each "
         "minute between them the difference changed by {slope} {unit}."
     )
 
@@ -201,17 +201,17 @@ def _caution(test: VitalComparison, effect: PeriodEffect, difference: float) -> 
     if difference:
         share = percent(abs(by_drift / difference))
     text = gettext(
-        "Time in the session. {vital}, {first} − {second}: {first} was met {minutes} min before "
-        "{second} on average; the change over the session alone would make {by_drift} {unit} of "
-        "that, in size {share} of the difference. Read the estimate at equal times, and balance "
-        "the order."
+        "Time in the session. {vital}, {first} − {second}: {first} came {minutes} min before "
+        "{second} on average; the change over the session alone would account for {by_drift} "
+        "{unit}, {share} of the size of the difference. Use the estimate at equal times, and "
+        "balance the order."
     )
     if effect.gap > 0:
         text = gettext(
-            "Time in the session. {vital}, {first} − {second}: {first} was met {minutes} min after "
-            "{second} on average; the change over the session alone would make {by_drift} {unit} "
-            "of that, in size {share} of the difference. Read the estimate at equal times, and "
-            "balance the order."
+            "Time in the session. {vital}, {first} − {second}: {first} came {minutes} min after "
+            "{second} on average; the change over the session alone would account for "
+            "{by_drift} {unit}, {share} of the size of the difference. Use the estimate at "
+            "equal times, and balance the order."
         )
     return text.format(**_named(test, effect), by_drift=number(by_drift), share=share)
 
@@ -296,8 +296,8 @@ def _about_repeats(analysis: Analysis) -> str:
     if not means or analysis.readings < _MANY_READINGS * means:
         return ""
     return gettext(
-        "The {readings} readings come from {people}. However many readings a person gives, that "
-        "person counts once in each state (n = 1): more readings make a mean steadier, not n "
+        "The {readings} readings come from {people}. Each person counts once in each state (n = "
+        "1), however many readings there are: more readings make a mean more precise, not n "
         "larger."
     ).format(readings=thousands(analysis.readings), people=people(len(analysis.participants)))
 
@@ -307,8 +307,9 @@ def _about_left_out(analysis: Analysis) -> str:
     if not most:
         return ""
     return gettext(
-        "Some tests leave out up to {people}: a paired test uses only people with both states in "
-        "one session, Welch’s only people with one of them. The table says how many each."
+        "Some tests leave out up to {people}: a paired test uses only people with both states "
+        "in one session, Welch’s only people with one of them. The table shows how many for "
+        "each test."
     ).format(people=people(most))
 
 
@@ -319,11 +320,11 @@ def _about_estimates(analysis: Analysis) -> str:
         return ""
     if estimated < readings:
         return gettext(
-            "Estimated and measured readings are mixed: {estimated} of {readings} are estimated, "
-            "which is no measurement. Select sessions of one kind."
+            "Estimated and measured readings are mixed: {estimated} of {readings} are "
+            "estimates, not measurements. Select sessions of one kind."
         ).format(estimated=thousands(estimated), readings=thousands(readings))
     return gettext(
-        "All of these readings are estimated and not measured. The tests are about the estimates."
+        "All of these readings are estimates, not measurements. The tests compare the estimates."
     )
 
 
@@ -332,10 +333,10 @@ def _about_left_out_estimates(analysis: Analysis) -> str:
     if not left_out:
         return ""
     return ngettext(
-        "{n} estimated reading is left out: an estimate, such as the camera’s pulse, is no "
-        "measurement and counts only when you select it.",
-        "{n} estimated readings are left out: an estimate, such as the camera’s pulse, is no "
-        "measurement and counts only when you select it.",
+        "{n} estimated reading is left out: an estimate, such as the camera’s pulse, is not a "
+        "measurement and counts only if you select it.",
+        "{n} estimated readings are left out: an estimate, such as the camera’s pulse, is not a "
+        "measurement and counts only if you select it.",
         left_out,
     ).format(n=thousands(left_out))
 
@@ -344,9 +345,9 @@ def _about_one_person(analysis: Analysis) -> str:
     if len(analysis.participants) != 1:
         return ""
     return gettext(
-        "All {readings} readings come from one person. However many readings a person gives, that "
-        "is n = 1, and nothing can be said about people: at least {minimum} are needed, and many "
-        "more for a good answer."
+        "All {readings} readings come from one person. That is n = 1, however many readings "
+        "there are, and says nothing about people in general: at least {minimum} people are "
+        "needed, and many more for a good answer."
     ).format(readings=thousands(analysis.readings), minimum=MINIMUM)
 
 
@@ -381,8 +382,8 @@ def _about_uneven_states(analysis: Analysis) -> list[str]:
         if _ratio(each) >= _UNEVEN_READINGS:
             texts.append(
                 gettext(
-                    "{vital}: the states have uneven numbers of readings a person ({numbers}). "
-                    "The mean of few readings is less steady."
+                    "{vital}: the states have uneven numbers of readings per person "
+                    "({numbers}). The mean of few readings is less precise."
                 ).format(vital=vital_label(kind), numbers=_listed(each))
             )
     return texts
@@ -410,15 +411,15 @@ def _about_order(analysis: Analysis) -> str:
     if count < _SAME_ORDER * total:
         return ""
     text = gettext(
-        "{n} of {people} met the states in the same order ({order}). A difference may come from "
-        "the order: habituation, fatigue, or the state before. Balance the order between "
-        "participants."
+        "{n} of {people} went through the states in the same order ({order}). A difference may "
+        "come from the order: habituation, fatigue or the previous state. Balance the order "
+        "between participants."
     )
     if count == total:
         text = gettext(
-            "All {people} met the states in the same order ({order}). A difference may come from "
-            "the order: habituation, fatigue, or the state before. Balance the order between "
-            "participants."
+            "All {people} went through the states in the same order ({order}). A difference may "
+            "come from the order: habituation, fatigue or the previous state. Balance the order "
+            "between participants."
         )
     listed = ", ".join(state_name(state) for state in order)
     return text.format(n=count, people=people(total), order=listed)
@@ -429,9 +430,9 @@ def _about_matching(analysis: Analysis) -> str:
     if m is None or not (m.unmatched or m.ambiguous):
         return ""
     return gettext(
-        "Of the readings, {matched} could be matched to an observed emotion; {unmatched} could not "
-        "because no face was recorded in the window, and {ambiguous} because no emotion held "
-        "{share} of it."
+        "{matched} readings were matched to an observed emotion; {unmatched} were not because "
+        "no face was recorded in the window, and {ambiguous} because no emotion held {share} of "
+        "it."
     ).format(
         matched=thousands(m.matched),
         unmatched=thousands(m.unmatched),
@@ -444,8 +445,8 @@ def _about_reports(analysis: Analysis) -> str:
     if not analysis.unreported:
         return ""
     return ngettext(
-        "Of {n} stimulus nothing was reported; the readings of that time are left out.",
-        "Of {n} stimuli nothing was reported; the readings of that time are left out.",
+        "Nothing was reported for {n} stimulus; its readings are left out.",
+        "Nothing was reported for {n} stimuli; their readings are left out.",
         analysis.unreported,
     ).format(n=thousands(analysis.unreported))
 
@@ -475,7 +476,7 @@ def _about_looks(analysis: Analysis) -> str:
         return ""
     return gettext(
         "Every look at growing data is another chance of a false finding: in studies without "
-        "any effect, one look at p < 0.05 finds something in 5 %, five looks in 14 % "
-        "(Armitage, McPherson & Rowe 1969). Decide beforehand how many people take part, and "
-        "conclude from the look at the end."
+        "any effect, one look at p < 0.05 finds something in 5 %, five looks in 14 % (Armitage, "
+        "McPherson & Rowe 1969). Decide beforehand how many people take part, and draw "
+        "conclusions only at the end."
     )

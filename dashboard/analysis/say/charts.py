@@ -43,9 +43,9 @@ def effects_chart(analysis: Analysis) -> Chart | None:
         id="effects",
         title=gettext("Effect sizes, Hedges’ g"),
         sentence=gettext(
-            "One row a test, with the 95 % interval. 0 is no difference, 1 is as much as people "
-            "differ from each other (one standard deviation). {n} of {total} intervals leave out "
-            "0, before any adjustment for the number of tests."
+            "One row per test, with the 95 % interval. 0 is no difference, 1 is as much as "
+            "people differ from each other (one standard deviation). {n} of {total} intervals "
+            "exclude 0, before any adjustment for the number of tests."
         ).format(n=apart, total=len(shown)),
         figure={
             "data": [_effect(test, effect, -place) for place, (test, effect) in enumerate(shown)],
@@ -261,7 +261,7 @@ def _spread_panel(analysis: Analysis, kind: VitalKind) -> Chart:
     return Chart(
         id=f"spread-{kind.value.replace('_', '-')}",
         title=_titled(title, simulated=simulated),
-        sentence=gettext("How the participants’ means are distributed: {states}.").format(
+        sentence=gettext("Distribution of the participants’ means: {states}.").format(
             states="; ".join(map(_words, values.items()))
         ),
         figure={
@@ -280,11 +280,11 @@ def _spread_panel(analysis: Analysis, kind: VitalKind) -> Chart:
         columns=(
             gettext("state"),
             gettext("people"),
-            gettext("least"),
+            gettext("minimum"),
             gettext("lower quarter"),
             gettext("median"),
             gettext("upper quarter"),
-            gettext("most"),
+            gettext("maximum"),
         ),
         rows=tuple(
             (state_name(state), str(len(own)), *map(number, _five(own)))

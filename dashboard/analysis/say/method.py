@@ -89,12 +89,10 @@ def _changes(analysis: Analysis) -> str:
     """Say how many conclusions would be others if every reading counted."""
     changed = sum(test.with_all is not None and test.with_all.changes for test in analysis.family)
     if not changed:
-        return gettext("With every reading counted, each test would conclude the same.")
+        return gettext("If every reading counted, each test would reach the same conclusion.")
     return ngettext(
-        "With every reading counted, {n} test of {total} would conclude something else; see below "
-        "which.",
-        "With every reading counted, {n} tests of {total} would conclude something else; see below "
-        "which.",
+        "If every reading counted, {n} test of {total} would reach another conclusion; see below.",
+        "If every reading counted, {n} tests of {total} would reach another conclusion; see below.",
         changed,
     ).format(n=changed, total=len(analysis.family))
 
@@ -126,8 +124,8 @@ def about_baseline(analysis: Analysis) -> str:
     if not lacking:
         return text
     left_out = ngettext(
-        "{n} session lacks a baseline of a vital, whose readings there are left out.",
-        "{n} sessions lack a baseline of a vital, whose readings there are left out.",
+        "{n} session has no baseline for a vital; its readings there are left out.",
+        "{n} sessions have no baseline for a vital; its readings there are left out.",
         lacking,
     ).format(n=lacking)
     return f"{text} {left_out}"
@@ -146,12 +144,12 @@ def about_sources(analysis: Analysis) -> str:
         for (name, source), n in sorted(counts.items())
     )
     return ngettext(
-        "Several sources measured the same in {n} session. One of them counts in each, for a mean "
-        "of two sensors is neither’s; left out are readings: {readings}. prefer_source says which "
-        "one counts.",
-        "Several sources measured the same in {n} sessions. One of them counts in each, for a mean "
-        "of two sensors is neither’s; left out are readings: {readings}. prefer_source says which "
-        "one counts.",
+        "Several sources measured the same vital in {n} session. Only one of them counts in "
+        "each, because the mean of two sensors belongs to neither. Readings left out: "
+        "{readings}. prefer_source says which one counts.",
+        "Several sources measured the same vital in {n} sessions. Only one of them counts in "
+        "each, because the mean of two sensors belongs to neither. Readings left out: "
+        "{readings}. prefer_source says which one counts.",
         len(sessions),
     ).format(n=len(sessions), readings=left_out)
 
@@ -164,7 +162,7 @@ def flag_rule(analysis: Analysis) -> str:
     texts = []
     if left_out:
         texts.append(
-            gettext("Readings flagged {flags} are in no mean and no test.").format(
+            gettext("Readings flagged {flags} are excluded from all means and tests.").format(
                 flags=", ".join(left_out)
             )
         )
@@ -198,11 +196,11 @@ def _site_rule(analysis: Analysis) -> tuple[str, ...]:
     if not analysis.sites:
         return ()
     text = gettext(
-        "People of {n} sites are pooled: {sites}. The same code at two sites is two people, for a "
-        "code says who somebody is at one site only. The mixed model has the site as a fixed "
-        "effect; the t-tests do not know it: paired ones compare each person with themselves, and "
-        "in tests of independent groups a difference between sites may be taken for one between "
-        "states."
+        "People of {n} sites are pooled: {sites}. The same code at two sites counts as two "
+        "people, because a code identifies a person at one site only. The mixed model has the "
+        "site as a fixed effect; the t-tests ignore it: paired tests compare each person with "
+        "themselves, and in tests of independent groups a difference between sites may be "
+        "mistaken for one between states."
     )
     names = sorted(set(analysis.sites.values()))
     return (text.format(n=len(names), sites=", ".join(names)),)
@@ -213,17 +211,17 @@ def assumptions_of(analysis: Analysis) -> tuple[str, ...]:
     texts = [
         gettext("People are independent of each other, and nobody takes part under two codes."),
         gettext(
-            "The t-tests take the differences between a person’s two means (with Welch’s test the "
-            "means in each group) for normally distributed. With many people this matters little; "
-            "with few, check whether the rank test agrees."
+            "The t-tests assume that the differences between a person’s two means (with Welch’s "
+            "test, the means in each group) are normally distributed. With many people this "
+            "matters little; with few, check whether the rank test agrees."
         ),
         gettext("The equivalence bounds were declared before anybody looked at the numbers."),
     ]
     if analysis.query.state is not StateBy.CONDITION:
         texts.append(
             gettext(
-                "Who shows or reports which emotion, and when, is not random. A difference between "
-                "such states is an association; only a difference between conditions in balanced "
+                "People do not show or report emotions at random. A difference between such "
+                "states is an association; only a difference between conditions in balanced "
                 "order is an effect of the stimulus."
             )
         )
@@ -260,9 +258,10 @@ _TEST_RULES = {
     ),
 }
 _ALL_STATES_RULE = N_(
-    "All {count} states at once: repeated-measures analysis of variance over the participants who "
-    "have all {count}, degrees of freedom corrected by Greenhouse and Geisser’s ε always. The "
-    "pairwise tests do not wait for it, and its p is not adjusted for the number of vital signs."
+    "All {count} states at once: repeated-measures analysis of variance over the participants "
+    "who have all {count}, with degrees of freedom always corrected by Greenhouse and Geisser’s "
+    "ε. The pairwise tests do not depend on its result, and its p is not adjusted for the "
+    "number of vital signs."
 )
 _AGREEMENT_RULE = N_(
     "Agreement of condition, face and self-report: one judgement is one stimulus; Cohen’s κ with "
@@ -281,16 +280,17 @@ _EFFECT_RULE = N_(
 _SUPPLEMENT_RULE = N_(
     "Beside the t-test: Shapiro–Wilk of the differences (of both groups with Welch), and the "
     "Wilcoxon signed-rank or Mann–Whitney test, exact in small samples. Neither decides which "
-    "t-test is used. Whether the rank test agrees is judged by its p adjusted over the family."
+    "t-test is used. The p of the rank test, adjusted over the family, decides whether it "
+    "agrees."
 )
 
 
 def _equivalence_rule(analysis: Analysis) -> str:
     return gettext(
-        "Equivalence: two one-sided t-tests against {bounds}, adjusted over the family by the same "
-        "method as the t-tests; where the bounds were not changed, they are what the standards "
-        "allow a device to be wrong by. People needed: for a difference of that size, the spread "
-        "so far, a power of 80 % and the level that the smallest p of the family must reach."
+        "Equivalence: two one-sided t-tests against {bounds}, adjusted over the family by the "
+        "same method as the t-tests; unless changed, the bounds are the error that the "
+        "standards allow a device. People needed: for a difference of that size, the spread so "
+        "far, a power of 80 % and the level that the smallest p of the family must reach."
     ).format(bounds=bounds_text(analysis.query))
 
 
@@ -303,14 +303,15 @@ def _state_rule(analysis: Analysis) -> str:
     query = analysis.query
     if query.state is StateBy.CONDITION:
         text = gettext(
-            "The state of a reading is the condition (stimulus) that went on when it was taken, if "
-            "its label is {states}."
+            "The state of a reading is the condition (stimulus) that was running when it was "
+            "taken, if its label is {states}."
         ).format(states=states_text(query))
         return f"{text} {settling_text(query)}"
     if query.state is StateBy.REPORTED:
         text = gettext(
-            "The state of a reading is the emotion that the participant reported of the stimulus "
-            "that went on when it was taken: the last report before the next stimulus."
+            "The state of a reading is the emotion that the participant reported for the "
+            "stimulus that was running when it was taken: the last report before the next "
+            "stimulus."
         )
         return f"{text} {settling_text(query)}"
     return gettext(
@@ -327,7 +328,7 @@ _SOURCES = {
 _CONCLUSIONS = {
     Conclusion.HIGHER: N_("a rise"),
     Conclusion.LOWER: N_("a fall"),
-    Conclusion.NOT_SHOWN: N_("no difference shown"),
+    Conclusion.NOT_SHOWN: N_("no significant difference"),
     Conclusion.NO_TEST: N_("no test"),
 }
 
@@ -352,15 +353,14 @@ def all_states_sentence(states: VitalStates) -> str:
         return f"{start.format(vital=name, count=count)} {_why_no_anova(states)}"
     df = with_and([exact_df(value) for value in anova.corrected_df])
     text = gettext(
-        "{vital} was not shown to differ between the {count} states taken together ({people}, F = "
+        "{vital} did not differ significantly between the {count} states overall ({people}, F = "
         "{f} with {df} degrees of freedom after Greenhouse and Geisser, p {p}, generalized η² = "
         "{eta})."
     )
     if anova.corrected_p < ALPHA:
         text = gettext(
-            "{vital} differed somewhere between the {count} states taken together ({people}, F = "
-            "{f} with {df} degrees of freedom after Greenhouse and Geisser, p {p}, generalized η² "
-            "= {eta})."
+            "{vital} differed between the {count} states overall ({people}, F = {f} with {df} "
+            "degrees of freedom after Greenhouse and Geisser, p {p}, generalized η² = {eta})."
         )
     return text.format(
         vital=name,
@@ -382,8 +382,8 @@ def _why_no_anova(states: VitalStates) -> str:
             states.comparison.n,
         ).format(minimum=MINIMUM, count=how_many(states.states), n=states.comparison.n)
     return gettext(
-        "The states differ by the same amounts for everybody, so there is no spread to judge them "
-        "by."
+        "The states differ by the same amounts for everybody, so there is no spread to test "
+        "them against."
     )
 
 
@@ -442,7 +442,8 @@ def _why_no_interval(sources: SourceAgreement, agreement: Agreement) -> str:
             return gettext("An interval needs at least 3 people.")
         case NoInterval.PERFECT:
             return gettext(
-                "It has no interval, because the formula knows no uncertainty where all agree."
+                "It has no interval, because the formula gives no uncertainty when all answers "
+                "agree."
             )
         case NoInterval.NO_SPREAD:
             return gettext("It has no interval, because no person differs from another.")
@@ -460,7 +461,7 @@ def _constant(sources: SourceAgreement, agreement: Agreement) -> str:
         columns = zip(agreement.labels, zip(*agreement.table, strict=True), strict=True)
         labels = [label for label, column in columns if any(column)]
     return gettext(
-        "It has no interval and says nothing here, because the {source} always said {label}."
+        "It has no interval and says nothing here, because the {source} always gave {label}."
     ).format(source=source_name(source), label=state_name(labels[0]))
 
 
@@ -470,8 +471,8 @@ def variability_sentence(recordings: tuple[StateVariability, ...]) -> str:
     short = sum(one.variability is not None and one.variability.ultra_short for one in recordings)
     texts = [
         gettext(
-            "From the intervals between beats, {n} of {total} recordings of one person in one "
-            "state give numbers."
+            "{n} of {total} recordings (one person in one state) give values from the intervals "
+            "between beats."
         ).format(n=len(computed), total=len(recordings)),
         _ultra_short(short),
         _without_numbers(recordings),
@@ -514,8 +515,8 @@ def _without_numbers(recordings: Sequence[StateVariability]) -> str:
     if not artefacts:
         return text
     beside = gettext(
-        "Hearts with many early beats are left out by this more often than others, so that what is "
-        "left need not speak for everybody."
+        "This excludes people with many early beats more often than others, so the rest may not "
+        "represent everybody."
     )
     return f"{text} {beside}"
 
@@ -527,13 +528,13 @@ def sensitivity_sentence(
     settling = isinstance(sensitivity.variants[0].choice, SettlingChoice)
     if sensitivity.changed:
         text = gettext(
-            "{vital}, {first} and {second}: {conclusion}; another conclusion under {n} of {total} "
-            "windows and lags. Treat this as tentative."
+            "{vital}, {first} and {second}: {conclusion}, but another conclusion with {n} of "
+            "{total} windows and lags. Treat this as tentative."
         )
         if settling:
             text = gettext(
-                "{vital}, {first} and {second}: {conclusion}; another conclusion under {n} of "
-                "{total} settling times. Treat this as tentative."
+                "{vital}, {first} and {second}: {conclusion}, but another conclusion with {n} "
+                "of {total} settling times. Treat this as tentative."
             )
     elif settling:
         text = gettext(

@@ -35,7 +35,7 @@ def main_reason(analysis: Analysis) -> str:
     if analysis.main is Main.MIXED_MODEL:
         return gettext(
             "Main analysis: the mixed model, because {reason}. It uses all of them; the t-tests "
-            "stand beside it."
+            "are shown beside it."
         ).format(reason=_calls(repeated, incomplete))
     if analysis.query.design is not Design.AUTO:
         text = gettext("Main analysis: the t-tests, because the design was chosen.")
@@ -45,16 +45,16 @@ def main_reason(analysis: Analysis) -> str:
         )
     elif any(one.design.uneven for one in analysis.models):
         text = gettext(
-            "Main analysis: the t-tests, because the mixed model takes means of few and of many "
-            "readings for equally steady."
+            "Main analysis: the t-tests, because the mixed model treats means of few and of "
+            "many readings as equally precise."
         )
     else:
         text = gettext(
-            "Main analysis: the t-tests. The mixed model does not answer all that they do, or "
-            "finds nothing in which people resemble themselves, though {reason}."
+            "Main analysis: the t-tests. The mixed model does not answer every question that "
+            "they answer, or finds no similarity within people, although {reason}."
         ).format(reason=_calls(repeated, incomplete))
     if any(one.tests for one in analysis.models):
-        return f"{text} {gettext('The mixed model stands beside them.')}"
+        return f"{text} {gettext('The mixed model is shown beside them.')}"
     return text
 
 
@@ -131,7 +131,8 @@ def _minute(model: VitalModel) -> str:
     """Say what the time in the session does, or why it is not in the model."""
     if model.time is None:
         return gettext(
-            "Time in the session is not in it: all met the states at nearly the same times."
+            "Time in the session is not in the model, because everybody went through the states "
+            "at nearly the same times."
         )
     return gettext("Each minute of the session changes it by {slope} {unit} (p {p}).").format(
         slope=number(model.time.estimate, 2), unit=unit_of(model.kind), p=p_equals(model.time.p)
@@ -201,20 +202,20 @@ def _why_other(test: VitalComparison, model: VitalModel) -> str:
     gap = 0.0 if test.period is None else test.period.gap
     by_time = 0.0 if model.time is None else model.time.estimate * gap
     if abs(by_time) >= _MATTERS * abs(t.difference):
-        text = gettext("takes out {value} {unit} that time in the session makes")
+        text = gettext("removes {value} {unit} due to time in the session")
         reasons.append(text.format(value=number(abs(by_time)), unit=unit))
     error = test.by_model.effect.error
     if abs(error - t.error) >= _OTHER_ERROR * t.error:
         text = gettext(
-            "judges by the spread of all states and sessions together (standard error {error} "
+            "uses the spread of all states and sessions together (standard error {error} "
             "instead of {other})"
         )
         reasons.append(text.format(error=number(error, 2), other=number(t.error, 2)))
     if not reasons:
-        reasons.append(gettext("weighs people and sessions by how much they say"))
+        reasons.append(gettext("weights people and sessions by how much information they give"))
     return gettext(
-        "The t-test concludes otherwise (difference {difference} {unit}, {method} p {p}): the "
-        "model {reasons}."
+        "The t-test reaches another conclusion (difference {difference} {unit}, {method} p "
+        "{p}): the model {reasons}."
     ).format(
         difference=number(t.difference),
         unit=unit,
@@ -250,7 +251,7 @@ def evidence_sentence(test: VitalComparison, factor: BayesFactor) -> str:
         scale=decimal(factor.scale, 3),
     )
     if times < _MODERATE:
-        return gettext("{finding}. They hardly speak for either.").format(finding=start)
+        return gettext("{finding}. This is hardly evidence for either.").format(finding=start)
     if not against:
         return _called(times, _FOR_DIFFERENCE).format(finding=start)
     doubt = "" if test.in_family is None else test.in_family.doubt

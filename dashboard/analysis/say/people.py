@@ -53,8 +53,9 @@ def group_warning(analysis: Analysis) -> str:
     if not names:
         return ""
     return gettext(
-        "{vitals}: the groups have unequal numbers of people and spread very differently, so the F "
-        "tests of the groups err too often or too seldom. Believe Welch’s comparisons below them."
+        "{vitals}: the groups have unequal numbers of people and very different spread, so the "
+        "F tests of the groups are too liberal or too conservative. Use Welch’s comparisons "
+        "below instead."
     ).format(vitals=", ".join(names))
 
 
@@ -108,14 +109,15 @@ def _f_sentence(
 def _f_claim(*, shown: bool, crossed: bool) -> str:
     if crossed and shown:
         return gettext(
-            "What the states do to {vital} depended on {attribute} (F = {f} with {df} degrees of "
-            "freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; people: {sizes})."
+            "The differences in {vital} between the states depended on {attribute} (F = {f} "
+            "with {df} degrees of freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; "
+            "people: {sizes})."
         )
     if crossed:
         return gettext(
-            "What the states do to {vital} was not shown to depend on {attribute} (F = {f} with "
-            "{df} degrees of freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; people: "
-            "{sizes})."
+            "The differences in {vital} between the states did not depend significantly on "
+            "{attribute} (F = {f} with {df} degrees of freedom, p {p}, {method} p {adjusted}, "
+            "partial η² = {eta}; people: {sizes})."
         )
     if shown:
         return gettext(
@@ -123,8 +125,9 @@ def _f_claim(*, shown: bool, crossed: bool) -> str:
             "freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; people: {sizes})."
         )
     return gettext(
-        "{vital}, all states together, was not shown to differ by {attribute} (F = {f} with {df} "
-        "degrees of freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; people: {sizes})."
+        "{vital}, all states together, did not differ significantly by {attribute} (F = {f} "
+        "with {df} degrees of freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; "
+        "people: {sizes})."
     )
 
 
@@ -190,7 +193,7 @@ def _contrast_sentence(one: VitalGroups, contrast: GroupContrast, query: Analysi
         first, second = contrast.pair
         of = f"{vital_label(one.kind)}, {pair_text(first, second)}"
     text = gettext(
-        "{what}, {first} − {second}: not shown to differ, {difference} {unit} (95 % CI "
+        "{what}, {first} − {second}: no significant difference, {difference} {unit} (95 % CI "
         "{interval}); Welch t({df}) = {t}, p {p}, {method} p {adjusted}, n = {n_first} and "
         "{n_second}."
     )
@@ -255,21 +258,21 @@ COLUMNS = ("step", "vital", "first", "second", "state", "reason", "people", "ses
 
 _TITLES: dict[Step, str] = {
     "consented": N_("Consented"),
-    "in_sessions": N_("With a session that is looked at"),
-    "measured": N_("With readings of what is tested"),
+    "in_sessions": N_("With a selected session"),
+    "measured": N_("With readings of a tested vital sign"),
     "usable": N_("With readings that count"),
     "in_state": N_("In {states}"),
     "tested": N_("In at least one t-test"),
 }
 _REASONS = {
     Lost.NO_SESSION: N_("no session"),
-    Lost.OTHER_SESSIONS: N_("only in sessions that are not looked at"),
+    Lost.OTHER_SESSIONS: N_("only in sessions that are not selected"),
     Lost.NO_CONSENT: N_("in a session without a consent on record"),
     Lost.NO_READING: N_("no reading in any session"),
     Lost.IN_DOUBT: N_("in doubt"),
-    Lost.OUTSIDE_STATES: N_("outside of the states that are compared"),
+    Lost.OUTSIDE_STATES: N_("outside the compared states"),
     Lost.NOT_MATCHED: N_("no face before it, or no clear emotion"),
-    Lost.NOT_SETTLED: N_("before the body had settled"),
+    Lost.NOT_SETTLED: N_("during the settling time"),
     Lost.NO_PAIR: N_("no second state in the same session to compare with"),
 }
 _LISTED = 12
@@ -356,7 +359,7 @@ def _loss_sentence(loss: LossModel, every: Sequence[LossModel]) -> str:
     if loss.reason == Lost.IN_DOUBT and loss.detail:
         reason = flag_name(VitalFlag(loss.detail))
     if loss.reason == Lost.NOT_SETTLED:
-        reason = gettext("{vital} before the body had settled").format(
+        reason = gettext("{vital} during the settling time").format(
             vital=vital_in_text(VitalKind(loss.detail))
         )
     if loss.state:
@@ -429,17 +432,17 @@ def _differ(one: MissingState) -> str:
         for measure in _shown(one.measures)
     ]
     return gettext(
-        "{vital}: {lacking} lack {state}, and they are not like the {others} who have it: "
-        "{differences}. Differences with {state} are those of the people who stayed; do not take "
-        "them for an effect in all."
+        "{vital}: {lacking} lack {state}, and they differ from the {others} who have it: "
+        "{differences}. Comparisons with {state} describe only the people who have it; do not "
+        "take them for an effect in everybody."
     ).format(**_named(one), differences=with_and(differences))
 
 
 def _alike(one: MissingState) -> str:
     return gettext(
-        "{vital}: {lacking} lack {state}. They were not shown to differ from the {others} who have "
-        "it in {measures} (smallest Holm p {p}), but so few can hide a difference; ask why they "
-        "lack it."
+        "{vital}: {lacking} lack {state}. They did not differ significantly from the {others} "
+        "who have it in {measures} (smallest Holm p {p}), but so few people can hide a "
+        "difference; find out why they lack it."
     ).format(
         **_named(one),
         measures=with_and([_name(measure) for measure in one.measures]),

@@ -102,7 +102,7 @@ def _result_at_equal_times(test: VitalComparison, tests: Tests, adjusted: TimeAd
     if adjusted.p < ALPHA <= p:
         figures = _with_unadjusted(test, figures, adjusted.p)
     shown = p < ALPHA
-    measured = gettext("As measured, with no regard to time: {difference} {unit}, {method} p {p}.")
+    measured = gettext("As measured, ignoring time: {difference} {unit}, {method} p {p}.")
     return _sentences(
         claimed(test, adjusted.difference, adjusted.interval, figures, shown=shown, timed=True),
         measured.format(
@@ -164,13 +164,11 @@ def with_doubts(finding: str, test: VitalComparison) -> str:
     if test.observed or period is None or not period.uneven:
         return as_association(finding, observed=test.observed)
     text = gettext(
-        "{finding}, though what came before may explain it: {n} of {people} met {first} before "
-        "{second}."
+        "{finding}, but the order may explain it: {n} of {people} had {first} before {second}."
     )
     if period.gap > 0:
         text = gettext(
-            "{finding}, though what came before may explain it: {n} of {people} met {first} after "
-            "{second}."
+            "{finding}, but the order may explain it: {n} of {people} had {first} after {second}."
         )
     return text.format(
         finding=finding.removesuffix("."),
@@ -202,12 +200,13 @@ def _not_shown(*, timed: bool) -> str:
     """Return the sentence of a difference that was not shown, with its places."""
     if timed:
         return gettext(
-            "{vital} was not shown to differ between {first} and {second} at equal times in the "
-            "session ({figures}). The data fit anything from {low} to {high} in {first}."
+            "{vital} did not differ significantly between {first} and {second} at equal times "
+            "in the session ({figures}). The data are compatible with anything from {low} to "
+            "{high} in {first}."
         )
     return gettext(
-        "{vital} was not shown to differ between {first} and {second} ({figures}). The data fit "
-        "anything from {low} to {high} in {first}."
+        "{vital} did not differ significantly between {first} and {second} ({figures}). The "
+        "data are compatible with anything from {low} to {high} in {first}."
     )
 
 
@@ -246,16 +245,17 @@ def _as_good_as_none(test: VitalComparison) -> str:
     }
     if test.in_family is not None and test.in_family.doubt and test.in_family.equivalence_p < ALPHA:
         return gettext(
-            "A difference of {bound} or more either way is not called excluded, because {doubt}."
+            "A difference of {bound} or more in either direction is not called excluded, "
+            "because {doubt}."
         ).format(bound=named["bound"], doubt=gettext(test.in_family.doubt))
     if test.in_family is not None and test.in_family.equivalent:
         return gettext(
-            "A difference of {bound} or more either way is excluded (equivalence test, {p}, 90 % "
-            "CI {interval})."
+            "A difference of {bound} or more in either direction is excluded (equivalence test, "
+            "{p}, 90 % CI {interval})."
         ).format(**named)
     text = gettext(
-        "A difference of {bound} or more either way is not excluded, though (equivalence test, "
-        "{p}, 90 % CI {interval})."
+        "But a difference of {bound} or more in either direction is not excluded (equivalence "
+        "test, {p}, 90 % CI {interval})."
     )
     return _sentences(text.format(**named), _needed(test))
 
@@ -272,12 +272,13 @@ def _needed(test: VitalComparison) -> str:
     takes = _sentences(takes, _at_level(test))
     more = max(required.more_first, required.more_second)
     text = gettext(
-        "To find a difference of {bound} in four of five studies takes {takes}; there are enough."
+        "To find a difference of {bound} in four of five studies, you need {takes}; there are "
+        "enough."
     )
     if more:
         text = gettext(
-            "To find a difference of {bound} in four of five studies takes {takes}: {more} more "
-            "than there are."
+            "To find a difference of {bound} in four of five studies, you need {takes}: {more} "
+            "more than there are."
         )
     return text.format(bound=_bound(test), takes=takes, more=more)
 
@@ -422,13 +423,13 @@ def _no_variation(test: VitalComparison) -> str:
     shown = f"{number(c.difference or 0.0)} {unit_of(test.kind)}"
     if c.method is Method.PAIRED:
         why = gettext(
-            "The difference is exactly {difference} for all {people}, so there is no variation to "
-            "test it against."
+            "The difference is exactly {difference} for all {people}, so there is no variation "
+            "to test against."
         ).format(difference=shown, people=people(c.n_both))
     else:
         why = gettext(
-            "Nobody differs from anybody else within either state (the states differ by "
-            "{difference}), so there is no variation to test it against."
+            "Within each state everybody has the same value (the states differ by "
+            "{difference}), so there is no variation to test against."
         ).format(difference=shown)
     return _sentences(_no_test(test), why)
 
@@ -454,7 +455,7 @@ def family_rule(analysis: Analysis) -> str:
     method = gettext("Benjamini and Hochberg’s method")
     if analysis.query.correction is Correction.HOLM:
         method = gettext("Holm’s method")
-    verdict = gettext("A difference is called one where the adjusted p is below {alpha}.").format(
+    verdict = gettext("A difference is significant if its adjusted p is below {alpha}.").format(
         alpha=by_locale(str(ALPHA))
     )
     families = family_models(analysis)
@@ -550,12 +551,12 @@ def _verdict(test: HeartTest, adjusted_p: float) -> str:
         )
     if paired:
         return gettext(
-            "{measure}, {first} and {second}: no difference shown, {size}; paired t({df}) = {t}, "
-            "{method} p {p}, n = {n}."
+            "{measure}, {first} and {second}: no significant difference, {size}; paired t({df}) "
+            "= {t}, {method} p {p}, n = {n}."
         )
     return gettext(
-        "{measure}, {first} and {second}: no difference shown, {size}; Welch t({df}) = {t}, "
-        "{method} p {p}, n = {n}."
+        "{measure}, {first} and {second}: no significant difference, {size}; Welch t({df}) = "
+        "{t}, {method} p {p}, n = {n}."
     )
 
 

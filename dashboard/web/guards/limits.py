@@ -224,8 +224,8 @@ def too_many(wait: int) -> str:
 def too_many_guesses(wait: int) -> str:
     """Return a sentence for a stranger: the seconds to wait before the next guess at an account."""
     return gettext(
-        "There were too many wrong passwords for this account, from other places too. Wait {time}, "
-        "or log in with a browser in which you have logged in before."
+        "Too many wrong passwords were tried for this account, also from other addresses. Wait "
+        "{time}, or use a browser in which you have logged in before."
     ).format(time=_spoken(wait))
 
 

@@ -113,7 +113,9 @@ class TokenGate:
             _wait(self.wrong_tokens.attempt(address), gettext("wrong tokens"))
             raise HTTPException(
                 401,
-                gettext("This token is unknown, revoked or expired, or its maker may not log in."),
+                gettext(
+                    "This token is unknown, revoked or expired, or its creator may not log in."
+                ),
                 {"WWW-Authenticate": 'Bearer error="invalid_token"'},
             )
         wait = self.requests.attempt(f"token {token.id}")
@@ -143,8 +145,8 @@ def check_token(token: Token, permission: Permission, scope: Scope) -> None:
         raise HTTPException(
             403,
             gettext(
-                "This needs a token with the scope {scope}; {name} has {scopes}. An administrator "
-                "can make one on the page Tokens."
+                "This needs a token with the scope {scope}; {name} has {scopes}. An "
+                "administrator can create one on the Tokens page."
             ).format(scope=scope, name=token.name, scopes=list_with_or(sorted(token.scopes))),
             {"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
         )
@@ -152,8 +154,8 @@ def check_token(token: Token, permission: Permission, scope: Scope) -> None:
         raise HTTPException(
             403,
             gettext(
-                "This needs a token with the role {roles}, made by somebody who has it; {name} "
-                "may not. An administrator can make one on the page Tokens."
+                "This needs a token with the role {roles}, created by somebody with that role; "
+                "{name} is not allowed. An administrator can create one on the Tokens page."
             ).format(roles=who_may(permission), name=token.name),
         )
 
@@ -216,7 +218,7 @@ class Needs:
         options: DashboardOptions = request.app.state.services.options
         if self.permission is not Permission.OWN and lacks_second_factor(account, options):
             raise AccountPageNeededError(
-                N_("Your role needs a second factor. Turn it on, on the page Account.")
+                N_("Your role needs a second factor. Turn it on on the Account page.")
             )
         if self.permission not in MAY[account.role]:
             self._note(request, f"{account.name} ({account.role})")
@@ -251,7 +253,7 @@ def refusal(account: Account, permission: Permission) -> str:
     """Return a sentence on the missing permission and the roles that have it."""
     return gettext(
         "This needs the role {roles}; {name} is {role}. An administrator can change that on the "
-        "page Accounts."
+        "Accounts page."
     ).format(roles=who_may(permission), name=account.name, role=_with_article(account.role))
 
 

@@ -341,4 +341,4 @@ def _codes_page(request: Request, codes: list[str]) -> Response:
     return render(request, "recovery_codes.html", codes=codes)
 
 
-_TOO_LATE = N_("That took more than fifteen minutes. Begin again; nothing was changed.")
+_TOO_LATE = N_("That took more than fifteen minutes. Start again; nothing was changed.")

@@ -288,10 +288,9 @@ def _request_of(study: ChosenStudy, new: NewExport) -> ExportRequest:
     if start is not None and end is not None and end <= start:
         raise HTTPException(
             422,
-            gettext(
-                "start = {start}, end = {end}: the range is empty. Its end must lie after "
-                "its start."
-            ).format(start=start, end=end),
+            gettext("start = {start}, end = {end}: the end must be after the start.").format(
+                start=start, end=end
+            ),
         )
     wanted = format_named(new.format)
     if not wanted.downloadable:

@@ -162,8 +162,8 @@ def fleet_of(services: Services) -> FleetDatabase:
         raise HTTPException(
             404,
             gettext(
-                "This dashboard shows one appliance. One that shows many has dashboard.source in "
-                "its configuration."
+                "This dashboard shows one appliance. To show many, set dashboard.source in its "
+                "configuration."
             ),
         )
     return services.fleet

@@ -119,7 +119,7 @@ ALERTS_NAVIGATION = NavigationEntry(
 PAGE_ROWS = 50
 _ENDINGS = {
     "over": N_("over"),
-    "not_known": N_("not known any more"),
+    "not_known": N_("no longer known"),
     "rule_removed": N_("rule removed"),
 }
 

@@ -98,8 +98,8 @@ async def hand_in(request: Request, services: ServicesDep) -> Response:
         raise HTTPException(
             401,
             gettext(
-                "Send a token: Authorization: Bearer …. An administrator makes one on the page "
-                "Tokens."
+                "Send a token: Authorization: Bearer …. An administrator can create one on the "
+                "Tokens page."
             ),
             {"WWW-Authenticate": "Bearer"},
         )

@@ -403,8 +403,8 @@ def _state(switch: CaptureSwitch) -> CaptureState:
 preview_router = APIRouter(tags=["live"], dependencies=[needs(Permission.ADMINISTER)])
 PREVIEW_PATH = "/api/v1/preview"
 _NEVER = N_(
-    "The preview is switched off. Whoever may change the configuration file can allow it: "
-    'preview = "allowed" under [capture].'
+    'The preview is off. To allow it, set preview = "allowed" under [capture] in the '
+    "configuration file."
 )
 
 

@@ -285,7 +285,7 @@ def _welcome_page(
     try:
         account = services.members.holder_of(link)
     except AccountError as error:
-        title = gettext("This link opens nothing")
+        title = gettext("This link is not valid")
         return render(request, "error.html", max(status, 403), title=title, text=said_of(error))
     return render(
         request,

@@ -46,7 +46,7 @@ _MOST_MEANS = 24
 _ATTRIBUTE_USE = {
     AttributeUse.NONE: N_("none kept"),
     AttributeUse.HERE: N_("kept on this device only"),
-    AttributeUse.SHARED: N_("kept, and may go along in exports"),
+    AttributeUse.SHARED: N_("kept, and may be included in exports"),
 }
 
 
@@ -261,7 +261,7 @@ def erase(
     The answer's text names nobody.
     """
     if typed.strip().casefold() != code.casefold():
-        problem = gettext("{typed} was typed, which is not {code}. Nothing was erased.").format(
+        problem = gettext("You typed {typed}, not {code}. Nothing was erased.").format(
             typed=typed.strip() or gettext("Nothing"), code=code
         )
         return _erasure_page(request, services, code, problem)

@@ -64,8 +64,8 @@ NOTE_LENGTH = 80
 TEXT_LENGTH = 200
 RECENT = 20
 _CHANGED = {
-    "corrected": N_("The reading was corrected. What it was before is kept."),
-    "removed": N_("The reading was removed. It counts nowhere any more; what it was is kept."),
+    "corrected": N_("The reading was corrected. The previous value is kept."),
+    "removed": N_("The reading was removed and no longer counts. Its value is kept."),
 }
 
 Text = Annotated[str, Field(max_length=TEXT_LENGTH)]
@@ -187,17 +187,19 @@ def readings_page(
         message = _result_text(done.taken, done.there or 0, done.flagged or 0)
     if done.twice:
         told = ngettext(
-            "{n} local time comes twice, as clocks were put back: the order of the file decided "
-            "which one is meant.",
-            "{n} local times come twice, as clocks were put back: the order of the file decided "
-            "which ones are meant.",
+            "{n} local time occurs twice because the clocks were set back: the order in the "
+            "file decided which one it is.",
+            "{n} local times occur twice because the clocks were set back: the order in the "
+            "file decided which ones they are.",
             done.twice,
         )
         warning = f"{told.format(n=thousands(done.twice))} {warning}".strip()
     if done.empty:
         told = ngettext(
-            "{n} cell had a mark for no value (such as 255 or --) and gave no reading.",
-            "{n} cells had a mark for no value (such as 255 or --) and gave no reading.",
+            "{n} cell contained a sensor’s code for no value (such as 255 or --) and gave no "
+            "reading.",
+            "{n} cells contained a sensor’s code for no value (such as 255 or --) and gave no "
+            "reading.",
             done.empty,
         )
         warning = f"{told.format(n=thousands(done.empty))} {warning}".strip()
@@ -259,7 +261,7 @@ def _validate(entry: Entry, account: str) -> list[VitalReading]:
         )
     if any(VitalFlag.CLOCK_DIFFERS in reading.flags for reading in readings):
         entry.problems["at"] = gettext(
-            "This time is in the future. Correct it, or leave it empty for now."
+            "This time is in the future. Correct it, or leave it empty to use the current time."
         )
     return flag_near_pressures([reading.checked() for reading in readings])
 
@@ -300,7 +302,7 @@ def _check_note(services: Services, entry: Entry, readings: list[VitalReading]) 
     session = services.study.open_session()
     if session is None:
         entry.problems["note"] = gettext(
-            "No session is open to which the note could belong. Leave it empty."
+            "No session is open, so there is nowhere to save the note. Leave it empty."
         )
     elif len(note) > NOTE_LENGTH or not note.isprintable():
         entry.problems["note"] = gettext("Give at most {n} printable characters.").format(
@@ -308,7 +310,8 @@ def _check_note(services: Services, entry: Entry, readings: list[VitalReading]) 
         )
     elif readings and readings[0].at.wall_ms < session.start_ms:
         entry.problems["note"] = gettext(
-            "The time lies before the open session, to which the note would belong. Leave it empty."
+            "The time is before the start of the open session, so the note cannot be saved "
+            "there. Leave the note empty."
         )
 
 
@@ -323,13 +326,13 @@ def _result_text(taken: int | None, there: int, flagged: int) -> str:
     ]
     if there:
         text = ngettext(
-            "{n} was already there and unchanged.", "{n} were already there and unchanged.", there
+            "{n} was already saved and unchanged.", "{n} were already saved and unchanged.", there
         )
         parts.append(text.format(n=thousands(there)))
     if flagged:
         text = ngettext(
-            "{n} looks implausible: it is saved with a flag and left out of all means.",
-            "{n} look implausible: they are saved with a flag and left out of all means.",
+            "{n} looks unlikely: it is saved with a flag and left out of all means.",
+            "{n} look unlikely: they are saved with a flag and left out of all means.",
             flagged,
         )
         parts.append(text.format(n=thousands(flagged)))
@@ -344,7 +347,7 @@ def _outside_text(services: Services, done: HandedIn) -> str:
     if session is not None:
         nearest = Nearest(session.id, session.participant, done.later)
     sentence = said(outside_sentence(outside, done.given or outside, nearest))
-    return f"{sentence} {gettext('What lies in no session is in no test.')}"
+    return f"{sentence} {gettext('Readings outside sessions are in no test.')}"
 
 
 def _page(request: Request, services: Services, notices: Notices) -> Response:
@@ -434,13 +437,13 @@ DATES: Mapping[csv.DateOrder, str] = {
 }
 LABELS: Mapping[str, str] = {
     "at": N_("Time, or date"),
-    "time": N_("Time of day, where the date has a column of its own"),
-    "kind": N_("Kind, where each row is one reading"),
-    "value": N_("Value, where each row is one reading"),
+    "time": N_("Time of day, if the date has its own column"),
+    "kind": N_("Kind, if each row is one reading"),
+    "value": N_("Value, if each row is one reading"),
     "unit": N_("Unit"),
     "source": N_("Source"),
     "flags": N_("Flags"),
-    "device_time": N_("Time that the device stamped"),
+    "device_time": N_("Time stamp of the device"),
 }
 
 
@@ -544,7 +547,7 @@ async def _file_of(request: Request) -> tuple[str, bytes]:
         form = await _InMemory(request.headers, request.stream(), max_files=1, max_fields=5).parse()
     except (MultiPartException, FormParserError, KeyError) as error:
         raise DataFileError(
-            N_("The form did not arrive in one piece. Choose the file and send it again.")
+            N_("The form was not received completely. Choose the file and send it again.")
         ) from error
     try:
         file = form.get("file")
@@ -564,7 +567,7 @@ def _find(services: Services, account: int, name: str) -> csv.CsvFile:
     kept = services.files.of(name)
     if kept is None or kept.account != account:
         raise HTTPException(
-            410, gettext("This file is not kept any more. Send it again on the page Readings.")
+            410, gettext("This file is no longer available. Send it again on the Readings page.")
         )
     return kept.file
 

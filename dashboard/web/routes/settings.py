@@ -223,8 +223,8 @@ def _written(
     if not present.is_writable:
         raise ConfigError(
             _(
-                "{file} belongs to the system, and the dashboard may not write it. On the device: "
-                "{command}"
+                "{file} belongs to the system, so the dashboard cannot write it. On the device, "
+                "run: {command}"
             ).format(file=change.before.path, command=change.command)
         )
     copy = configuration.written_to(change)

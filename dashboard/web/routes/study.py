@@ -38,7 +38,7 @@ NAVIGATION = NavigationEntry(
 )
 _STUDY = "/study"
 # of templates/_consent_text.html; records name the version that was agreed to
-CONSENT_VERSION = "3"
+CONSENT_VERSION = "4"
 
 _SESSION_ROWS = 25
 _LAST_PAGE = 1_000_000
@@ -147,7 +147,7 @@ def give_consent(
     """Record that the participant agreed to the text that was shown."""
     if agreed != "yes" or text_version != CONSENT_VERSION:
         problem = gettext(
-            "Tick the box once the participant has read this text and agreed; nothing was recorded."
+            "Tick the box once the participant has read this text and agreed. Nothing was recorded."
         )
         return _consent_page(request, services.study.has_consent(code), code, problem)
     services.commands.give_consent(code, CONSENT_VERSION, actor=account.name)
@@ -186,12 +186,10 @@ class SessionForm(BaseModel):
     def new(self) -> NewSession:
         """Return the session that is wanted; the study's own rules judge its code and name."""
         purpose = _one_of(
-            Purpose, self.purpose, N_("Purpose {text!r} is not known. Choose one of: {names}.")
+            Purpose, self.purpose, N_("Unknown purpose {text!r}. Choose one of: {names}.")
         )
         setting = _one_of(
-            SessionSetting,
-            self.setting,
-            N_("Setting {text!r} is not known. Choose one of: {names}."),
+            SessionSetting, self.setting, N_("Unknown setting {text!r}. Choose one of: {names}.")
         )
         given = self.model_dump(exclude={"once"}) | {"purpose": purpose, "setting": setting}
         return NewSession.model_construct(**given)
@@ -220,7 +218,7 @@ def start_session(
 
     def start() -> str:
         if not form.participant:
-            raise StudyError(N_("Choose the participant of the session."))
+            raise StudyError(N_("Choose a participant for the session."))
         open_session(services, form.new(), account.name)
         return "/protocol" if form.protocol else "/live"
 

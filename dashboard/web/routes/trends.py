@@ -290,7 +290,7 @@ def _beside_chart(data: TrendData) -> Chart:
 
 def _problem_of(start_ms: int, end_ms: int) -> str:
     if end_ms <= start_ms:
-        return gettext("The range is empty: its end must lie after its start. Choose another.")
+        return gettext("The end must be after the start. Choose another range.")
     if end_ms - start_ms > _LONGEST_MS:
         return gettext("The range is longer than a hundred years. Choose a shorter one.")
     return ""

@@ -27,7 +27,8 @@ CURES_OF_FACE = {
         "Most was lost to blur: clean and focus the camera, and give it more light."
     ),
     RejectReason.TURNED_AWAY: N_(
-        "Most was lost to a turned head: put the camera on top of what the participant looks at."
+        "Most was lost because the head was turned away: put the camera on top of what the "
+        "participant looks at."
     ),
     RejectReason.CUT_OFF: N_(
         "Most was lost at the edge of the picture: turn the camera towards the participant."
@@ -41,7 +42,8 @@ CURES_OF_FACE = {
         "Most was lost because no face was in the picture: aim the camera, and fix the chair."
     ),
     "stalled": N_(
-        "Most was lost because the camera stopped: see the health page, and `affect-edge doctor`."
+        "Most was lost because the camera stopped: see the health page, and run `affect-edge "
+        "doctor`."
     ),
     "switched_off": N_(
         "Most was lost because the camera was switched off: turn it on before the session."
@@ -69,13 +71,10 @@ def _sentence(level: Level, checks: Sequence[Check]) -> str:
     names = [_message(check.name) for check in checks if check.level is level]
     match level:
         case Level.GOOD:
-            return N_(
-                "This session is fit for analysis: everything that was looked at is as it should "
-                "be."
-            )
+            return N_("This session is fit for analysis. All checks passed.")
         case Level.CARE:
             return Message(
-                N_("This session is fit for analysis, with care: look at {checks}, and report it."),
+                N_("This session is fit for analysis, with care: check {checks}, and report it."),
                 checks=listed(names),
             )
         case Level.BAD:
@@ -92,7 +91,7 @@ def _conditions(recorded: Recorded, measures: Measures) -> Check:
         return Check(
             name,
             Level.BAD,
-            N_("No condition is marked, so that nothing can be compared."),
+            N_("No condition is marked, so nothing can be compared."),
             N_(
                 "Mark the start and end of each stimulus on the live page, or let a protocol do it."
             ),
@@ -103,14 +102,17 @@ def _conditions(recorded: Recorded, measures: Measures) -> Check:
     is_open = recorded.session.end_ms is None
     if is_open:
         message = Message(N_("{message} The session is still open."), message=message)
-    return _check(name, is_open, message, N_("Look again once it has ended."))
+    return _check(name, is_open, message, N_("Check again once it has ended."))
 
 
 def _face(measures: Measures, bars: Thresholds) -> Check:
     name = "the face"
     share = measures.face_share or 0.0
     message = Message(
-        N_("The face was read in {share:.0%} of the condition time; {wanted:.0%} is wanted."),
+        N_(
+            "The face was read in {share:.0%} of the condition time; at least {wanted:.0%} is "
+            "needed."
+        ),
         share=share,
         wanted=bars.face_share,
     )
@@ -172,8 +174,8 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
     if missing:
         message = Message(
             N_(
-                "Missing: {missing}; wanted: at least {wanted} usable of each kind under each "
-                "condition."
+                "Missing: {missing}; needed: at least {wanted} usable readings of each kind "
+                "under each condition."
             ),
             missing=listed(missing),
             wanted=bars.readings,
@@ -182,8 +184,8 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
         return Check(name, Level.BAD, message, cure)
     message = Message(
         N_(
-            "There are readings of {vitals}: at least {wanted} usable of each kind under each "
-            "condition."
+            "There are readings of {vitals}: at least {wanted} usable readings of each kind "
+            "under each condition."
         ),
         vitals=listed(_vital(kind) for kind in kinds),
         wanted=bars.readings,
@@ -197,7 +199,9 @@ def _clock(measures: Measures) -> Check:
     starts = len(measures.clock) - len(jumps)
     if jumps:
         message = Message(
-            N_("The clock jumped during the session: {jumps}. Times do not fit together."),
+            N_(
+                "The clock jumped during the session: {jumps}. Times before and after do not match."
+            ),
             jumps=listed(f"{event.jump_s:+.0f} s" for event in jumps),
         )
         cure = N_(
@@ -206,14 +210,14 @@ def _clock(measures: Measures) -> Check:
         return Check(name, Level.BAD, message, cure)
     if starts:
         cure = N_(
-            "Look for a loose plug or a weak power supply; the health page names under-voltage."
+            "Look for a loose plug or a weak power supply; the health page shows under-voltage."
         )
-        message = Message(N_("The machine was started anew during the session ({n}×)."), n=starts)
+        message = Message(N_("The machine was restarted during the session ({n}×)."), n=starts)
         return Check(name, Level.CARE, message, cure)
     if measures.synchronised is False:
         cure = N_(
-            "Within the session times agree; join them with other machines only after the "
-            "clock was set."
+            "Times agree within the session; combine them with other machines’ times only after "
+            "the clock was set."
         )
         return Check(name, Level.CARE, N_("The network had not set the clock."), cure)
     return Check(name, Level.GOOD, N_("The clock did not jump."))
@@ -225,7 +229,10 @@ def _streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
             continue
         name = Message(N_("the course of {vital}"), vital=_vital(vital.kind))
         message = Message(
-            N_("{vital} is there in {share:.0%} of the condition time; {wanted:.0%} is wanted."),
+            N_(
+                "{vital} was recorded in {share:.0%} of the condition time; at least "
+                "{wanted:.0%} is needed."
+            ),
             vital=_message(vital.kind.spec.label),
             share=vital.share,
             wanted=bars.stream_share,
@@ -243,14 +250,17 @@ def _unmatched(measures: Measures, bars: Thresholds) -> Check:
         return Check(name, Level.GOOD, N_("There was nothing to match."))
     message = Message(
         N_(
-            "Before {share:.0%} of the readings of {vital} no face was read; at most {most:.0%} is "
-            "wanted."
+            "No face was read before {share:.0%} of the readings of {vital}; at most {most:.0%} "
+            "is acceptable."
         ),
         share=share,
         vital=_vital(worst),
         most=bars.unmatched_share,
     )
-    cure = N_("Compare by condition instead of by observed emotion, or see to the face (above).")
+    cure = N_(
+        "Compare by condition instead of by observed emotion, or improve the picture of the "
+        "face (above)."
+    )
     return _check(name, share > bars.unmatched_share, message, cure)
 
 
@@ -260,13 +270,14 @@ def _flagged(measures: Measures, bars: Thresholds) -> Check:
     if worst is None:
         return Check(name, Level.GOOD, N_("There was nothing to flag."))
     message = Message(
-        N_("{share:.0%} of the readings of {vital} are flagged; at most {most:.0%} is wanted."),
+        N_("{share:.0%} of the readings of {vital} are flagged; at most {most:.0%} is acceptable."),
         share=share,
         vital=_vital(worst),
         most=bars.flagged_share,
     )
     cure = N_(
-        "Fit strap or cuff anew, and let the participant sit still; see the flags in the export."
+        "Refit the strap or cuff, and ask the participant to sit still; see the flags in the "
+        "export."
     )
     return _check(name, share > bars.flagged_share, message, cure)
 
@@ -275,12 +286,12 @@ def _light(measures: Measures, bars: Thresholds) -> Check:
     name = "light"
     frames = measures.frames
     if not frames.seen:
-        return Check(name, Level.GOOD, N_("No frame of the face to judge the light by."))
+        return Check(name, Level.GOOD, N_("There is no frame of the face to judge the light."))
     dark, bright = (frames.unfit.get(flaw, 0) / frames.seen for flaw in _LIGHT)
     message = Message(
         N_(
             "{dark:.0%} of the frames were too dark and {bright:.0%} too bright; at most "
-            "{most:.0%} is wanted."
+            "{most:.0%} is acceptable."
         ),
         dark=dark,
         bright=bright,
@@ -294,11 +305,13 @@ def _frames(measures: Measures, bars: Thresholds) -> Check:
     name = "frames"
     rate = measures.frame_rate
     if rate is None:
-        return Check(name, Level.GOOD, N_("No recorded interval to count frames in."))
+        return Check(
+            name, Level.GOOD, N_("There is no recorded interval in which to count frames.")
+        )
     message = Message(
         N_(
-            "{rate:.1f} frames per second; {share:.0%} of the time less than half of that, at most "
-            "{most:.0%} is wanted."
+            "{rate:.1f} frames per second; less than half of that for {share:.0%} of the time, "
+            "at most {most:.0%} is acceptable."
         ),
         rate=rate.median_per_s,
         share=rate.slow_share,

@@ -99,7 +99,7 @@ def test_the_camera_s_step_says_without_a_picture_how_a_face_stands(
 ) -> None:
     with watched_page(browser, login, PHONE) as page:
         page.goto(f"{dashboard.address}/first-steps?step=camera")
-        expect(page.locator("#camera-said")).to_contain_text("The camera gives pictures")
+        expect(page.locator("#camera-said")).to_contain_text("The camera delivers pictures")
         expect(page.locator("#standing")).to_contain_text("camera open")
         expect(page.locator("#framing-ready")).to_have_text("ready")
         assert page.locator("canvas, img:not([alt=''])").count() == 0
@@ -110,7 +110,7 @@ def test_each_step_by_the_keyboard_some_skipped_and_then_live(
 ) -> None:
     with watched_page(browser, login, DESKTOP) as page:
         page.goto(f"{dashboard.address}/first-steps")
-        press(page, "Done, go on")
+        press(page, "Done, continue")
         expect(page.get_by_role("heading", level=2)).to_contain_text("how long is it kept")
         expect(page.get_by_text("for 90 days")).to_be_visible()
         press(page, "Skip this step")
@@ -130,9 +130,9 @@ def test_each_step_by_the_keyboard_some_skipped_and_then_live(
         steps = page.get_by_role("navigation", name="Steps")
         expect(steps).to_contain_text("1. Camera done")
         expect(steps).to_contain_text("2. Privacy skipped")
-        press(page, "Done, go on")
-        press(page, "Done, go on")
-        expect(page.get_by_role("heading", level=2)).to_have_text("Which sensors are heard?")
+        press(page, "Done, continue")
+        press(page, "Done, continue")
+        expect(page.get_by_role("heading", level=2)).to_have_text("Which sensors send readings?")
         expect(page.get_by_role("list", name="Newest readings")).to_contain_text("Heart rate")
         press(page, "Finish, and go to Live")
         expect(page.get_by_role("heading", level=1)).to_have_text("Live")

@@ -118,8 +118,8 @@ def test_framing_names_what_is_wrong_and_what_was_not_judged(
     assert left[0] == "too far left|false" and close[0] == "too close|false"
     assert small[1:] == [
         "19 px, 48 wanted: come closer|false",
-        "not judged yet|null",
-        "not judged yet|null",
+        "not assessed yet|null",
+        "not assessed yet|null",
     ]
     assert turned[1].endswith("closer is better|false") and turned[3] == "turned away|false"
     assert dark[2:] == ["too dark: add light from the front|false", "towards the camera|true"]

@@ -118,7 +118,7 @@ def test_a_camera_that_freezes_says_so(stand: Stand) -> None:
         standing = page.locator("#standing")
         expect(standing).to_contain_text("camera open")
         is_said(page, stand.camera.freeze, "No picture")
-        expect(standing).to_contain_text("camera gives no picture")
+        expect(standing).to_contain_text("no picture from the camera")
         stand.camera.thaw()
         is_well(page)
 
@@ -174,16 +174,20 @@ def test_an_agent_that_freezes_is_said_on_every_page(stand: Stand) -> None:
             expect(page.locator("[data-tile=heart_rate] .tile-value")).to_have_text("–")
             for one in (page, trends):
                 expect(one.locator("#alert-banner")).to_be_visible()
-                expect(one.locator("#alert-lines")).to_contain_text("It runs but says nothing")
+                expect(one.locator("#alert-lines")).to_contain_text(
+                    "It is running but does not answer"
+                )
             expect(late.locator("#now-detail")).to_have_text("Agent not answering")
-            expect(health.locator("#agent-at")).to_contain_text("Not of now")
+            expect(health.locator("#agent-at")).to_contain_text("Not current")
             values = health.locator("#agent-tiles .tile-value").all_text_contents()
             assert set(values) == {"–"}
         finally:
             stand.agent.send(signal.SIGCONT)
         is_well(page)
         expect(page.locator("#agent-state")).to_have_text("agent running")
-        expect(trends.locator("#alert-lines")).not_to_contain_text("It runs but says nothing")
+        expect(trends.locator("#alert-lines")).not_to_contain_text(
+            "It is running but does not answer"
+        )
 
 
 def test_a_marker_pressed_while_the_dashboard_hangs_keeps_its_time(stand: Stand) -> None:
@@ -198,7 +202,7 @@ def test_a_marker_pressed_while_the_dashboard_hangs_keeps_its_time(stand: Stand)
             bar.get_by_role("textbox", name="Note").fill("coughed")
             bar.get_by_role("button", name="Add").click()
             after = time.time()
-            waiting = page.get_by_label("Markers that wait")
+            waiting = page.get_by_label("Markers waiting")
             expect(waiting.get_by_role("listitem")).to_have_count(2)
             expect(waiting).to_contain_text("anger started")
             expect(bar.get_by_role("button", name="anger")).to_have_attribute(

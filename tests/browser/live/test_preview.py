@@ -98,7 +98,7 @@ def test_one_sees_the_picture_and_every_live_page_says_who(browser: Browser, sta
         said = page.locator("#preview-said")
         expect(said).to_contain_text(re.compile("for (5[0-7]|[1-4]?[0-9]) s more"))
         left_s = seconds_in(said)
-        page.get_by_role("button", name="One minute more").click()
+        page.get_by_role("button", name="One more minute").click()
         longer = "|".join(str(seconds) for seconds in range(left_s + 1, 61))
         expect(said).to_contain_text(re.compile(f"for ({longer}) s more"))
         page.get_by_role("button", name="End the preview").focus()

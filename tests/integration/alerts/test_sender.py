@@ -74,7 +74,7 @@ def test_ntfy_webhook_and_mail_are_told_that_it_began_and_that_it_is_over(
     assert sent() == [("raised", 1, 1, "")] * 3 + [("ended", 1, 1, "")] * 3
     pushed = [post for _, post in web.posts if post.get("topic") == SECRET]
     assert pushed[0]["title"] == "Affect Edge lab: camera"
-    text = "The camera gives no picture for 10 s. The cable {is} loose."
+    text = "No picture from the camera for 10 s. The cable {is} loose."
     assert text in pushed[0]["message"] and DISCLAIMER in pushed[0]["message"]
     hooked = [post for where, post in web.posts if where == "/hook"]
     assert [(post["title"], post["type"]) for post in hooked] == [
@@ -119,7 +119,7 @@ def test_messages_are_in_the_language_of_the_configuration(alert_log: AlertLog, 
             wait_until(lambda: len(sent()) == 2, "the end", 60)
     begun, ended = (post for _, post in web.posts)
     assert begun["title"] == "Affect Edge lab: camera"
-    assert "Die Kamera liefert kein Bild (seit 10 s). The cable {is} loose." in begun["message"]
+    assert "Kein Bild von der Kamera (seit 10 s). The cable {is} loose." in begun["message"]
     assert "Dies ist kein medizinischer Alarm" in begun["message"]
     assert ended["title"] == "Affect Edge lab: vorbei: camera"
 

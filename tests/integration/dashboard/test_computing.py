@@ -150,9 +150,9 @@ def test_a_long_task_leaves_a_place_for_a_short_one_and_a_third_waits(
 
 def test_who_waits_when_the_dashboard_stops_is_told_so(tmp_path: Path) -> None:
     computing = Computing()
-    assert "The dashboard stops" in end_of(computing, tmp_path, computing.close)
+    assert "The dashboard is stopping" in end_of(computing, tmp_path, computing.close)
     assert not computing.pids
-    with pytest.raises(ComputationEndedError, match="The dashboard stops"):
+    with pytest.raises(ComputationEndedError, match="The dashboard is stopping"):
         computing.call(where)
 
 
@@ -160,7 +160,7 @@ def test_a_process_that_cannot_start_is_told_and_not_tried_for_ever(
     computing: Computing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(ComputationEndedError, match="ended from outside"):
+    with pytest.raises(ComputationEndedError, match="stopped from outside"):
         computing.call(where)
 
 

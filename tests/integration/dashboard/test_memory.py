@@ -87,5 +87,5 @@ def test_a_computation_that_is_ended_from_outside_is_told_and_the_pages_go_on(
             answer = client.get("/api/v1/analysis")
         assert (page.status_code, answer.status_code) == (503, 503)
         assert "most likely because memory ran out" in page.text
-        assert answer.json()["detail"].startswith("The computation was ended from outside")
+        assert answer.json()["detail"].startswith("The computation was stopped from outside")
         assert client.get("/api/v1/analysis").status_code == 200

@@ -75,7 +75,7 @@ def test_a_process_that_is_killed_costs_one_picture(
         send_picture(out, content)
 
     monkeypatch.setattr(module, "send_picture", kill_and_send)
-    with pytest.raises(PictureError, match="ended while it read this one"):
+    with pytest.raises(PictureError, match="ended while reading this one"):
         reader.read(SMILING)
     assert emotions(reader, SMILING) == ["happiness"]
 

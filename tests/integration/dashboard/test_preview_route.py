@@ -55,7 +55,7 @@ def test_pictures_are_sent_until_a_session_starts_and_then_refused(
 def test_without_an_agent_there_is_nothing_to_see_and_nothing_to_prolong(ada: TestClient) -> None:
     away = ada.post("/api/v1/preview")
     assert away.status_code == 409
-    assert "The agent does not show a picture" in away.json()["detail"]
+    assert "The agent shows no picture" in away.json()["detail"]
     assert ada.post("/api/v1/preview/more").status_code == 409
 
 
@@ -63,4 +63,4 @@ def test_where_it_is_switched_off_nobody_gets_it(tmp_path: Path) -> None:
     with client_of(tmp_path) as client:
         answer = set_up(client, tmp_path).post("/api/v1/preview")
         assert answer.status_code == 409
-        assert "switched off" in answer.json()["detail"]
+        assert "The preview is off" in answer.json()["detail"]

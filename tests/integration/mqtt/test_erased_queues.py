@@ -116,7 +116,7 @@ def test_a_queue_that_nobody_named_stays_as_it_is_said(
     leave_a_queue(mosquitto.port, "archive")
     client = running()
     told = erase_participant(database, CODE, actor="ada").sentence
-    assert "what waits for other subscribers that are away" in told
+    assert "messages waiting for other absent subscribers" in told
     client.wake()
     wait_until(lambda: client.waiting == 0, "the outbox to drain")
     assert holds(mosquitto)

@@ -49,8 +49,8 @@ def told(machine: MachineState = COOL, **figures: Any) -> dict[str, str]:
             "was_under_voltage",
             "Check power supply and cable",
         ),
-        ({"throttling": replace(POWER_GOOD, throttled=True)}, "throttled", "slower"),
-        ({"throttling": replace(POWER_GOOD, frequency_capped=True)}, "throttled", "slower"),
+        ({"throttling": replace(POWER_GOOD, throttled=True)}, "throttled", "slowed down"),
+        ({"throttling": replace(POWER_GOOD, frequency_capped=True)}, "throttled", "slowed down"),
         ({"disk_free_bytes": 120_000_000}, "disk_low", "120 MB"),
         ({"clock_synchronised": False}, "clock_not_synchronised", "Connect to a network"),
     ],
@@ -74,11 +74,11 @@ def test_what_the_machine_lacks_is_named_with_its_cure(
         ({"salvage": "Rows are being carried over."}, "database_salvaged", "carried"),
         ({"damage": "SQLite says: torn."}, "database_damaged", "damaged: SQLite says: torn. The"),
         ({"space": Space(1, 1, START_MS)}, "disk_budget", "before 2026-09-21 were deleted early"),
-        ({"space": Space(40_000_000, 10_000_000, None)}, "disk_budget_exceeded", "30 MB larger"),
+        ({"space": Space(40_000_000, 10_000_000, None)}, "disk_budget_exceeded", "30 MB above"),
         (
             {"space": Space(1, 1, None, 40_000_000, 7_000_000)},
             "aside_files",
-            "take 40 MB beside the database, and all its files are 7 MB larger",
+            "take 40 MB beside the database, and all files together are 7 MB above",
         ),
         (
             {"copies": Standing(90_000, error="It is damaged. Restore one.")},
@@ -95,7 +95,7 @@ def test_what_the_machine_lacks_is_named_with_its_cure(
         (
             {"copies": Standing(9, second_error="The stick is away. Plug it in.")},
             "copy_also_failed",
-            "in a second place was not made: The stick is away. Plug it in.",
+            "at the second place was not made: The stick is away. Plug it in.",
         ),
         (
             {"clock_doubt": "The clock says 2027. Set it."},

@@ -115,7 +115,7 @@ def test_texts_name_limits_and_never_what_was_measured() -> None:
     assert alert_text(strap) == "No reading: heart rate for 10 s."
     camera = RuleSettings(name="camera", when=AlertKind.CAMERA, seconds=0)
     said = alert_text(camera, None, "Check its cable.")
-    assert said == "The camera gives no picture. Check its cable."
+    assert said == "No picture from the camera. Check its cable."
 
 
 def at(text: str, zone: str = "UTC") -> int:

@@ -64,7 +64,7 @@ def test_an_alert_begins_and_ends_in_the_log(bench: Bench) -> None:
     assert query(bench.path, LINES) == []
     bench.go(1, Zone.BEYOND)
     assert [alert.text for alert in bench.watch.open_alerts] == [
-        "The camera gives no picture for 3 s. Check it."
+        "No picture from the camera for 3 s. Check it."
     ]
     bench.go(3, Zone.WELL)
     assert query(bench.path, LINES) == [("camera", 1, None)]

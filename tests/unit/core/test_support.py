@@ -86,5 +86,5 @@ def test_a_build_that_promises_nothing_says_so(
 ) -> None:
     for module in (health, assets):
         monkeypatch.setattr(module, "read_support", lambda: Support("", None))
-    assert "Nobody has promised support for this build" in ada.get("/health").text
+    assert "No support is promised for this build" in ada.get("/health").text
     assert ada.get("/.well-known/security.txt").status_code == 404

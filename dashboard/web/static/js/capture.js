@@ -32,7 +32,7 @@ async function turn(on) {
     });
     if (answer.status === 401) window.location.reload();
     const content = await answer.json();
-    say(answer.ok ? "" : (content.detail ?? _("The camera was not switched.")));
+    say(answer.ok ? "" : (content.detail ?? _("The camera could not be switched.")));
   } catch {
     say(_("The dashboard cannot be reached."));
   }

@@ -15,17 +15,17 @@ function camera(standing) {
   if (standing.feed !== "online" || state === undefined) return [standing.reason || _("not known yet"), CARE];
   if (standing.off) return [_("switched off"), BAD];
   if (state === "closed") return [_("closed: opens with the session"), ""];
-  return standing.reason ? [standing.reason, BAD] : [_("gives pictures"), GOOD];
+  return standing.reason ? [standing.reason, BAD] : [_("delivers pictures"), GOOD];
 }
 
 function strap(standing, latest) {
   if (standing.feed !== "online") return [_("not known"), CARE];
   const reading = latest.get("heart_rate");
-  if (!reading || reading.flags?.includes("manual")) return [_("no strap speaks"), ""];
+  if (!reading || reading.flags?.includes("manual")) return [_("no strap connected"), ""];
   const age = deviceNow() - reading.at;
   if (age > SILENT_MS) return [_("silent for {span}", { span: span(age) }), CARE];
   if (reading.flags?.includes("contact_lost")) return [_("no contact with the skin"), CARE];
-  return [_("speaks, {value} /min", { value: Math.round(reading.value) }), GOOD];
+  return [_("connected, {value} bpm", { value: Math.round(reading.value) }), GOOD];
 }
 
 function cuff(latest) {

@@ -16,9 +16,9 @@ const SPOKEN_BY_THE_AGENT = ["expression", "vital", "health", "state"];
 const AGENT_STATES = {
   connecting: [_("connecting"), "", ""],
   online: [_("agent running"), "badge-good", ""],
-  silent: [_("agent not answering"), "badge-bad", _("The agent does not answer. What it saw last is not shown; nobody knows whether it records. If this lasts, start it anew.")],
+  silent: [_("agent not answering"), "badge-bad", _("The agent does not answer. Its last values are hidden, and it may not be recording. If this lasts, restart it.")],
   offline: [_("agent offline"), "badge-bad", ""],
-  lost: [_("dashboard not reachable"), "badge-bad", _("The dashboard cannot be reached. Nothing here is of now. This page connects again by itself.")],
+  lost: [_("dashboard not reachable"), "badge-bad", _("The dashboard cannot be reached. Nothing on this page is current. It reconnects by itself.")],
 };
 
 function setText(element, text) {
@@ -60,8 +60,8 @@ function showSkew() {
   setText(
     notice,
     skew > 0
-      ? _("The clock of this browser is {span} ahead of the device’s, which says {time}. Times here are the device’s. Set the one that is wrong.", places)
-      : _("The clock of this browser is {span} behind the device’s, which says {time}. Times here are the device’s. Set the one that is wrong.", places),
+      ? _("This browser’s clock is {span} ahead of the device’s clock, which says {time}. Times here are the device’s. Correct the wrong clock.", places)
+      : _("This browser’s clock is {span} behind the device’s clock, which says {time}. Times here are the device’s. Correct the wrong clock.", places),
   );
 }
 

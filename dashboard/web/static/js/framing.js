@@ -22,7 +22,7 @@ function place([x, y, width, height]) {
 }
 
 function size(px) {
-  const text = _("{px} px, {wanted} wanted", { px: Math.round(px), wanted: WANTED_PX });
+  const text = _("{px} px, {wanted} needed", { px: Math.round(px), wanted: WANTED_PX });
   if (px < LEAST_PX) return [`${text}: ${_("come closer")}`, false];
   return [px < WANTED_PX ? `${text}: ${_("closer is better")}` : text, px >= WANTED_PX];
 }
@@ -30,7 +30,7 @@ function size(px) {
 function judged(flaw, bad, good) {
   if (bad[flaw]) return [bad[flaw], false];
   const last = Math.max(...Object.keys(bad).map((name) => ORDER.indexOf(name)));
-  return flaw && ORDER.indexOf(flaw) < last ? [_("not judged yet"), null] : [good, true];
+  return flaw && ORDER.indexOf(flaw) < last ? [_("not assessed yet"), null] : [good, true];
 }
 
 /** What is said of a face of a message of type expression: [words, isGood] for place, size, light and pose; null is neither. */

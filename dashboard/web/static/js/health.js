@@ -9,7 +9,7 @@ const byId = (id) => document.getElementById(id);
 const known = (value, write) => (value === null || value === undefined ? null : write(value));
 
 const REASONS = { budget: _("processor budget"), heat: _("heat") };
-const EFFORTS = { every_frame: _("all"), by_need: _("as needed"), sparing: _("sparingly: processor budget") };
+const EFFORTS = { every_frame: _("all"), by_need: _("as needed"), sparing: _("reduced: processor budget") };
 
 /** What is shown, one line a tile: name, and how to read it from the message; null leaves the tile out. */
 const TILES = [
@@ -64,7 +64,7 @@ let report = null; // the newest of the agent, which it gives each minute and wh
 function written() {
   const at = Date.parse(report.at) || Number(report.at);
   const when = `${localTime(at, "time")}, ${ago(deviceNow() - at)}`;
-  return standing.feed === "online" ? _("Reported at {when}", { when }) : _("Not of now: last reported at {when}", { when });
+  return standing.feed === "online" ? _("Reported at {when}", { when }) : _("Not current: last reported at {when}", { when });
 }
 
 function tile(name, value) {

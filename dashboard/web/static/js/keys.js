@@ -5,20 +5,20 @@ import { _ } from "./messages.js";
 const EVERYWHERE = [
   [["?"], _("this sheet")],
   [["Tab"], _("the next link, field or button; the first one leads to the content")],
-  [["Shift", "Tab"], _("the one before")],
+  [["Shift", "Tab"], _("the previous one")],
   [["Enter"], _("follow a link, press a button")],
-  [["Space"], _("press a button, tick a box, open a fold")],
+  [["Space"], _("press a button, tick a box, open a section")],
   [["Esc"], _("close this sheet")],
 ];
 const OF_PAGES = {
   "/live": [_("Live, while a session is open"), [[[_("1 to 9")], _("start the condition of that number, or end it")]]],
   "/protocol": [_("Protocol"), [
     [["Space"], _("start, pause, resume")],
-    [["←"], _("repeat the present step")],
+    [["←"], _("repeat the current step")],
     [["→"], _("skip it")],
-    [["Esc"], _("end the protocol, after a question")],
+    [["Esc"], _("end the protocol, after confirming")],
   ]],
-  "/trends": [_("Trends, with the mouse"), [[["Shift"], _("hold it and drag to move; drag alone zooms, a double click zooms out")]]],
+  "/trends": [_("Trends, with the mouse"), [[["Shift"], _("hold it and drag to move; without it, dragging zooms in and a double click zooms out")]]],
 };
 
 function piece(tag, ...content) {

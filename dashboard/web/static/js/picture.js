@@ -42,7 +42,7 @@ function faceCard(face, index, picture) {
     line.querySelector(".bar-fill").style.width = `${value * 100}%`;
     line.querySelector("[data-value]").textContent = percent(value);
   }
-  const doubt = face.flaw ? ` ${_("What is read in such a face is often wrong, however sure the model is.")}` : "";
+  const doubt = face.flaw ? ` ${_("Results for such a face are often wrong, however sure the model is.")}` : "";
   part("facts").textContent = _("Quality {quality}, score of the detector {score}.", { quality: figure(face.quality, 2), score: figure(face.score, 2) }) + doubt;
   if (face.evidence) showEvidence(card, face, picture);
   return card;

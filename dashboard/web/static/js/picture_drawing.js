@@ -99,7 +99,7 @@ export function evidenceText(evidence, category) {
   const most = Math.max(...values);
   const least = Math.min(...values);
   const parts = [];
-  if (most > 0) parts.push(_("most for {emotion}: {place}", { emotion: said(category), place: place(most) }));
-  if (least < 0) parts.push(_("most against: {place}", { place: place(least) }));
-  return parts.length ? _("In this face, {parts}.", { parts: parts.join("; ") }) : _("No region says anything.");
+  if (most > 0) parts.push(_("strongest for {emotion}: {place}", { emotion: said(category), place: place(most) }));
+  if (least < 0) parts.push(_("strongest against: {place}", { place: place(least) }));
+  return parts.length ? _("In this face, {parts}.", { parts: parts.join("; ") }) : _("No region stands out.");
 }

@@ -26,7 +26,7 @@ async function asJpeg(picture, width, height) {
   context.fillRect(0, 0, width, height);
   context.drawImage(picture, 0, 0, width, height);
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.95));
-  if (!blob) throw new PictureProblem(_("This browser could not scale the picture down. Do it in another program."));
+  if (!blob) throw new PictureProblem(_("This browser could not scale the picture down. Use another program for that."));
   return blob;
 }
 

@@ -7,14 +7,14 @@ import { deviceNow } from "./page.js";
 const SILENT_MS = 2400; // the agent sends something twice a second
 const NEWLINE = 10;
 const ENDED = {
-  time: _("The preview has ended: its minute is over."),
+  time: _("The preview has ended: the minute is up."),
   left: _("The preview has ended."),
-  camera: _("The preview has ended: the camera gives no picture."),
+  camera: _("The preview has ended: no picture from the camera."),
   agent: _("The preview has ended: the agent does not answer."),
   login: _("The preview has ended: the login has ended."),
-  role: _("The preview has ended: this account may not look any more."),
+  role: _("The preview has ended: this account may no longer see it."),
   session: _("The preview has ended: a session has started."),
-  database: _("The preview has ended: it cannot be checked who may look, for the database does not answer."),
+  database: _("The preview has ended: permissions cannot be checked because the database does not answer."),
   dashboard: _("The preview has ended: the dashboard cannot be reached."),
 };
 const byId = (id) => document.getElementById(id);
@@ -122,7 +122,7 @@ async function prolong() {
 function showLeft() {
   if (aborter === null || until === 0) return;
   const seconds = Math.max(0, Math.round((until - deviceNow()) / 1000));
-  say(_("Only you see it, for {seconds} s more. Every open page Live says so.", { seconds }));
+  say(_("Only you see it, for {seconds} more seconds. Every open Live page says so.", { seconds }));
 }
 
 byId("preview-start").addEventListener("click", start);

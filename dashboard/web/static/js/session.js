@@ -108,7 +108,7 @@ export function bindSession(initial) {
     byId("session-waiting").replaceChildren(
       ...queue.waiting.map(({ kind, label, at }) => {
         const line = document.createElement("li");
-        line.textContent = _("Waits for the dashboard: {what}, {time}", { what: kind === "note" ? _("note “{text}”", { text: label }) : SAID[kind](label), time: localTime(at, "time") });
+        line.textContent = _("Waiting for the dashboard: {what}, {time}", { what: kind === "note" ? _("note “{text}”", { text: label }) : SAID[kind](label), time: localTime(at, "time") });
         return line;
       }),
     );

@@ -11,7 +11,7 @@ const FEED = {
 };
 const CAMERA = {
   open: [_("camera open"), "badge-good"],
-  silent: [_("camera gives no picture"), "badge-bad"],
+  silent: [_("no picture from the camera"), "badge-bad"],
   failed: [_("camera failed"), "badge-bad"],
   closed: [_("camera closed: no session"), ""],
   off: [_("camera switched off"), "badge-warn"],
@@ -59,7 +59,7 @@ export class Standing {
     if (this.off) return _("Camera switched off");
     if (!camera || camera.state === "open") return "";
     if (camera.state === "closed") return _("Camera closed: no session");
-    if (camera.state === "ended") return _("The file of the camera has ended");
+    if (camera.state === "ended") return _("The camera’s file has ended");
     const age = 1000 * camera.frame_age_seconds + performance.now() - this.heard;
     return `${_("No picture for {span}", { span: span(age) })}${camera.reason ? `: ${told(camera.reason, this.message)}` : ""}`;
   }

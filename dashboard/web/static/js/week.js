@@ -56,8 +56,8 @@ function show() {
   const most = Math.max(...means);
   const write = (value) => figure(value, Number(decimals));
   document.getElementById("week-sentence").textContent = means.length
-    ? _("Mean of each hour of the week with records: {n} of 168, from {least} to {most} {unit}. Darker is more.", { n: means.length, least: write(least), most: write(most), unit })
-    : _("Nothing of this was recorded in the range.");
+    ? _("Mean of each hour of the week with records: {n} of 168, from {least} to {most} {unit}. Darker means higher.", { n: means.length, least: write(least), most: write(most), unit })
+    : _("None of this was recorded in the range.");
   const table = document.getElementById("week-table");
   const head = document.createElement("thead");
   const hours = head.insertRow();

@@ -141,7 +141,7 @@ def test_the_answer_says_who_may(ada: TestClient, tmp_path: Path) -> None:
     assert answer.status_code == 403
     assert answer.json()["detail"] == (
         "This needs the role operator, researcher or administrator; viewer is a viewer. "
-        "An administrator can change that on the page Accounts."
+        "An administrator can change that on the Accounts page."
     )
     page = viewer.get("/analysis")
     assert page.status_code == 403 and "researcher or administrator" in page.text

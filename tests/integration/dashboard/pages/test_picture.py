@@ -77,7 +77,7 @@ def test_a_picture_changes_no_file_and_leaves_no_line(
     ("content", "why"),
     [
         (b"", "the file is empty"),
-        (HEIC, "is HEIC, which is not read. Save it as JPEG"),
+        (HEIC, "is HEIC, which is not supported. Save it as JPEG"),
         (SMILING_FILE.read_bytes()[:40_000], "is broken or cannot be read"),
     ],
     ids=["empty", "heic", "cut short"],
@@ -93,7 +93,9 @@ def test_what_cannot_be_read_is_told_with_what_to_do(
 
 def test_what_cannot_be_read_is_told_in_the_language_of_the_reader(ada: TestClient) -> None:
     ada.headers["Accept-Language"] = "de"
-    assert send(ada, HEIC).json()["detail"].startswith("Bild: ist HEIC, was nicht gelesen wird.")
+    assert (
+        send(ada, HEIC).json()["detail"].startswith("Bild: ist HEIC, was nicht unterstützt wird.")
+    )
     assert send(ada, b"").json()["detail"] == "picture: the file is empty.", "errors are English"
 
 

@@ -86,7 +86,10 @@ def test_old_addresses_are_answered_still(client: TestClient) -> None:
     [
         ("window=abc", "window = 'abc': input should be a valid number"),
         ("sample=selected&session=99", "There is no session 99. Sessions: 1, 2, 3, 4."),
-        ("vital=rr_interval", "rr_interval is not tested; its variability stands beside the tests"),
+        (
+            "vital=rr_interval",
+            "rr_interval is not tested; its variability is shown beside the tests",
+        ),
         ("colour=<b>", "colour = '<b>': extra inputs are not permitted"),
     ],
 )

@@ -241,12 +241,12 @@ def test_page_and_api_say_whose_times_are_moved(
             ("late <b>", 1_000),
         ]
         page = client.get(f"/trends?{span}").text
-        assert "times of 2 devices are moved" in page
+        assert "times of 2 devices are shifted" in page
         assert "2 h 04 min ahead" in page or "2 h 05 min ahead" in page
         assert "late &lt;b&gt;" in page and "26 h 00 min behind" in page
         page = client.get(f"/trends?{span}&device=early").text
         assert 'id="clocks-off"' not in page
-        assert "Times are by the clock of the device." in page
+        assert "Times follow the device’s clock." in page
         assert client.get(f"/api/v1/trends?{span}&device=early").json()["clocks_off"] == []
         german = client.get(f"/trends?{span}", headers={"Accept-Language": "de"}).text
         assert "Zeiten von 2 Geräten sind verschoben" in german

@@ -177,7 +177,7 @@ def test_what_is_asked_wrongly_is_refused_before_anything_is_prepared(fleet: Tes
         (BOTH, {"format": "fhir"}, 422, "takes sessions only"),
         ("device=hall&device=attic", {}, 404, "device = attic: no such device"),
         ("&".join(["device=hall"] * (MOST_DEVICES + 1)), {}, 422, "device"),
-        ("", {}, 422, "device: name one of hall, room"),
+        ("", {}, 422, "device: choose one of hall, room"),
     ):
         answer = fleet.post(f"/api/v1/exports?{question}", json=chosen)
         assert answer.status_code == status, answer.text
@@ -200,7 +200,7 @@ def test_a_study_that_is_not_all_there_is_not_exported(fleet: TestClient, there:
     try:
         answer = fleet.post(f"/api/v1/exports?{BOTH}", json={})
         assert answer.status_code == 503
-        assert "hall has not yet sent all that it holds" in answer.text
+        assert "hall has not sent all its data yet" in answer.text
     finally:
         there.execute("UPDATE fleet.stream SET copied = true")
 

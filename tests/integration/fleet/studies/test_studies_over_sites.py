@@ -203,7 +203,7 @@ def test_the_page_takes_several_devices(
     assert page.status_code == 200, page.text
     assert "Site is a factor of it; compared with cabin" in page.text
     assert page.text.count('<input type="hidden" name="device"') == 3
-    assert "the same code at two sites is two people" in page.text
+    assert "the same code at two sites counts as two people" in page.text
     chosen = fleet.get("/analysis")
     assert '<input type="checkbox" name="device" value="cabin">' in chosen.text
 

@@ -129,7 +129,7 @@ def test_a_bundle_is_equal_byte_for_byte(fleet: TestClient, own: TestClient) -> 
 def test_the_page_export_says_how_much_of_the_timeline_there_is(
     fleet: TestClient, own: TestClient
 ) -> None:
-    said = "there are the sessions and an hour around each"
+    said = "the export covers its sessions and one hour before and after each"
     assert said in fleet.get("/export?device=room").text
     assert said not in own.get("/export").text
 
@@ -168,13 +168,13 @@ def test_pages_are_for_reading_only(fleet: TestClient) -> None:
 def test_what_writes_refuses(address: str, fleet: TestClient) -> None:
     answer = fleet.post(f"{address}?device=room", json={}, headers={"origin": "http://127.0.0.1"})
     assert answer.status_code == 409, answer.text
-    assert "changes nothing on them" in answer.text
+    assert "cannot change them" in answer.text
 
 
 def test_a_device_must_be_named_and_known(fleet: TestClient, own: TestClient) -> None:
     unnamed = fleet.get("/api/v1/analysis")
     assert unnamed.status_code == 422
-    assert unnamed.json()["detail"] == "device: name one of hall, room."
+    assert unnamed.json()["detail"] == "device: choose one of hall, room."
     unknown = fleet.get("/api/v1/analysis?device=attic")
     assert unknown.status_code == 404
     assert "device = attic: no such device" in unknown.json()["detail"]
@@ -195,14 +195,14 @@ def test_roles_hold_here_too(fleet: TestClient) -> None:
 @pytest.mark.parametrize(
     ("statement", "reason"),
     [
-        ("UPDATE fleet.stream SET copied = false", "room has not yet sent all that it holds"),
+        ("UPDATE fleet.stream SET copied = false", "room has not sent all its data yet"),
         (
             "INSERT INTO fleet.lost SELECT id, 1, 2, 'refused' FROM fleet.stream",
-            "Changes of room are lost (stretches: 1",
+            "Changes from room were lost (stretches: 1",
         ),
         (
             "UPDATE fleet.stream SET ahead = '{[1000000,1000001]}'",
-            "Of room some messages are missing between others",
+            "Some messages from room are missing",
         ),
     ],
 )
@@ -296,7 +296,7 @@ def test_an_erasure_on_the_device_takes_copies_and_exports_at_once(
             wait_until(lambda: not path.exists(), "the copy goes")
             Reader(path).session_list()
 
-    with pytest.raises(StoreError, match="Somebody was erased on room just now"):
+    with pytest.raises(StoreError, match="A participant was just erased on room"):
         read_while_somebody_is_erased()
     wait_until(lambda: fleet.get(address).status_code == 404, "the export goes")
     answer = fleet.get("/api/v1/sessions?device=room")

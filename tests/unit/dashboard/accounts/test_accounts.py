@@ -43,7 +43,7 @@ def test_the_setup_code_makes_the_first_account_once(path: Path) -> None:
     assert accounts.set_up(f" {code.lower()} ", " ada ", PASSWORD).name == "ada"
     assert not accounts.needs_setup()
     assert ensure_setup_code(path) is None
-    with pytest.raises(AccountError, match="already done"):
+    with pytest.raises(AccountError, match="already complete"):
         accounts.set_up(code, "eve", PASSWORD)
 
 
@@ -62,14 +62,14 @@ def test_each_start_makes_a_new_setup_code_and_forgets_the_last(path: Path) -> N
         ("", PASSWORD, "1 to 40 printable"),
         ("a" * 41, PASSWORD, "1 to 40 printable"),
         ("a\nb", PASSWORD, "1 to 40 printable"),
-        ("Demo", PASSWORD, "belongs to the demonstration"),
-        ("Appliance", PASSWORD, "calls something else 'Appliance'"),
-        ("command  line", PASSWORD, "calls something else"),
-        ("Token x", PASSWORD, "calls something else"),
+        ("Demo", PASSWORD, "is reserved for the demonstration"),
+        ("Appliance", PASSWORD, "'Appliance'"),
+        ("command  line", PASSWORD, "for something else"),
+        ("Token x", PASSWORD, "for something else"),
         ("ada", "ninechars", "10 to 200 characters; this one has 9"),
         ("ada", "x" * 201, "10 to 200 characters"),
-        ("ada-lovelace", "ada-lovelace1", "little more than the name"),
-        ("ada", "abababababab", "too few characters"),
+        ("ada-lovelace", "ada-lovelace1", "too similar to the name"),
+        ("ada", "abababababab", "too few different characters"),
     ],
 )
 def test_a_name_or_password_that_is_not_allowed_changes_nothing(
@@ -107,10 +107,10 @@ def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(path: Path) -> No
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("", NEW, "present password is wrong"),
+        ("", NEW, "current password is wrong"),
         (PASSWORD, "ninechars", "10 to 200 characters; this one has 9"),
-        (PASSWORD, "ada ada ada", "too few characters"),
-        (PASSWORD, PASSWORD, "is the present one"),
+        (PASSWORD, "ada ada ada", "too few different characters"),
+        (PASSWORD, PASSWORD, "is the same as the current one"),
     ],
 )
 def test_a_change_that_is_refused_leaves_password_and_logins_as_they_are(
@@ -152,12 +152,12 @@ def test_a_password_is_costly_to_guess(path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_login_link_lets_in_the_first_visitor_only(path: Path) -> None:
     accounts = Accounts(path)
     token = link_token(path)
-    with pytest.raises(AccountError, match="has been used or has ended"):
+    with pytest.raises(AccountError, match="has expired or was already used"):
         accounts.follow_link(token + "x")
     assert accounts.follow_link(token).name == "demo"
     audit = query(path, "SELECT actor, action, detail FROM audit")
     assert audit == [("demo", "login_link", "one-time link spent")]
-    with pytest.raises(AccountError, match="has been used or has ended"):
+    with pytest.raises(AccountError, match="has expired or was already used"):
         accounts.follow_link(token)
     assert accounts.follow_link(link_token(path)).name == "demo", "the same account"
 
@@ -244,7 +244,7 @@ def test_a_login_link_lasts_an_hour_unless_told_otherwise(path: Path, now: WallC
         token = create_login_link(path, **given).removeprefix("/login?link=")
         assert len(token) == 32, "24 random bytes"
         now.ms += minutes * MINUTE_MS
-        with pytest.raises(AccountError, match="has been used or has ended"):
+        with pytest.raises(AccountError, match="has expired or was already used"):
             accounts.follow_link(token)
         now.ms -= 1
         assert accounts.follow_link(token).name == "demo"
@@ -305,7 +305,7 @@ def test_a_login_that_nobody_uses_ends_after_two_hours(path: Path, now: WallCloc
     [
         ("1234567890", "top-100 common password"),
         ("password123", "very common password"),
-        ("affect-edge", "tried early. Add another word"),
+        ("affect-edge", "try such passwords first. Add another word"),
         ("Affect3dge!", "Predictable substitutions"),
         ("qwertzuiop", "common password"),
         ("Summer2026!", "similar to a commonly used password"),

@@ -73,7 +73,7 @@ def test_a_link_ends_after_three_days(path: Path, monkeypatch: pytest.MonkeyPatc
     assert members.holder_of(link).name == "vic"
     later = clock.now().shifted(LINK_HOURS * 3600)
     monkeypatch.setattr("dashboard.accounts.accounts.now", lambda: later)
-    with pytest.raises(AccountError, match="has been used or has ended"):
+    with pytest.raises(AccountError, match="has expired or was already used"):
         members.redeem(link, NEW)
 
 
@@ -89,7 +89,7 @@ def test_looking_at_a_link_that_has_ended_keeps_nobody_from_logging_in(
     stranger = client_of(tmp_path)
     for path in ("/welcome", "/welcome?link=old") * 4:
         answer = stranger.get(path)
-        assert answer.status_code == 403 and "This link opens nothing" in answer.text
+        assert answer.status_code == 403 and "This link is not valid" in answer.text
     form = {"name": NAME, "password": PASSWORD}
     assert stranger.post("/login", data=form).status_code == 303
 
@@ -116,8 +116,8 @@ def test_a_first_password_opens_nothing_but_another_password(
     ("form", "problem"),
     [
         ({"name": "", "role": "viewer"}, "A name has 1 to 40 printable characters"),
-        ({"name": "ADA", "role": "viewer"}, "There is an account &#39;ADA&#39; already"),
-        ({"name": "demo", "role": "viewer"}, "belongs to the demonstration"),
+        ({"name": "ADA", "role": "viewer"}, "An account named &#39;ADA&#39; already exists"),
+        ({"name": "demo", "role": "viewer"}, "is reserved for the demonstration"),
         ({"name": "vic", "role": "viewer", "password": "short"}, "this one has 5"),
         ({"name": "vic", "role": "root"}, "role"),
     ],
@@ -227,7 +227,7 @@ def test_the_page_offers_every_change(ada: TestClient) -> None:
     assert link_in(ada.post(f"/accounts/{number}/reset").text)
     assert ada.post(f"/accounts/{number}/remove").status_code == 303
     gone = ada.post(f"/accounts/{number}/enable")
-    assert gone.status_code == 422 and "no such account any more" in gone.text
+    assert gone.status_code == 422 and "This account no longer exists" in gone.text
     assert LAST in ada.post("/accounts/1/remove").text
 
 
@@ -258,10 +258,10 @@ def test_accounts_are_managed_on_the_command_line(path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["role", "bob", "viewer"], "There is no account 'bob'. There are: ada."),
+        (["role", "bob", "viewer"], "There is no account 'bob'. Existing accounts: ada."),
         (["remove", "ada"], LAST),
         (["role", "ada", "boss"], "'boss' is not one of"),
-        (["add", "ada", "--role", "viewer"], "There is an account 'ada' already"),
+        (["add", "ada", "--role", "viewer"], "An account named 'ada' already exists"),
     ],
 )
 def test_wrong_use_on_the_command_line_is_said(

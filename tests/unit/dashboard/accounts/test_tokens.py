@@ -138,7 +138,7 @@ def test_what_a_maker_loses_the_token_loses(path: Path, ada: Account) -> None:
         (new("two\nlines"), "1 to 40 printable characters"),
         (new(scopes=frozenset()), "at least one thing"),
         (new(role=Role.VIEWER), "readings needs a token with the role operator"),
-        (new(days=0), "after 1 to 3650 days, or not by itself; given: 0"),
+        (new(days=0), "after 1 to 3650 days, or never; given: 0"),
         (new(days=3651), "given: 3651"),
     ],
 )
@@ -153,11 +153,11 @@ def test_a_token_that_cannot_be_is_refused_with_the_value(
 def test_a_name_is_used_once_and_there_are_fifty_at_the_most(path: Path, ada: Account) -> None:
     kept = Tokens(path)
     kept.make(new("n" * 40), ada)
-    with pytest.raises(AccountError, match="There is a token 'nnn.* already"):
+    with pytest.raises(AccountError, match="A token named 'nnn.* already exists"):
         kept.make(new("n" * 40), ada)
     for number in range(49):
         kept.make(new(f"bridge {number}"), ada)
-    with pytest.raises(AccountError, match="There are 50 tokens already"):
+    with pytest.raises(AccountError, match="There are already 50 tokens"):
         kept.make(new("one more"), ada)
     assert len(kept.all()) == 50
 

@@ -63,11 +63,11 @@ def test_agreement_is_said_in_words() -> None:
 def test_a_face_that_always_reads_the_same_is_named_as_the_reason_for_no_interval() -> None:
     always = compare_sources(STIMULI, ["neutral" for _ in SHOWN])[0]
     assert agreement_sentence(always).endswith(
-        "kappa 0.00, where 1 is always and 0 is chance. It has no interval and says nothing here, "
-        "because the face always said neutral."
+        "kappa 0.00, where 1 is always and 0 is chance. It has no interval and says nothing "
+        "here, because the face always gave neutral."
     )
     same = [replace(one, condition="Anger") for one in STIMULI]
-    assert "because the condition always said anger." in agreement_sentence(
+    assert "because the condition always gave anger." in agreement_sentence(
         compare_sources(same, SHOWN)[0]
     )
 

@@ -201,7 +201,7 @@ def test_lost_contact_in_one_state_no_longer_makes_a_difference(tmp_path: Path) 
     assert with_all.changes
     assert (
         "20 readings in doubt are left out of all means and tests (contact lost, out of range). "
-        "With every reading counted, 1 test of 3 would conclude something else; see below which."
+        "If every reading counted, 1 test of 3 would reach another conclusion; see below."
     ) in cautions_of(usual)
 
 

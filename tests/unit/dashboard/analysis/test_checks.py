@@ -55,13 +55,13 @@ def about_time(found: Analysis) -> list[str]:
 def test_one_order_for_all_is_no_effect_of_the_state(tmp_path: Path) -> None:
     found = studied(tmp_path, 0, fall=8.0)
     [caution] = about_time(found)
-    assert "everybody met anger after neutral, by 5.0 min on average" in caution
+    assert "everybody had anger after neutral, 5.0 min later on average" in caution
     assert "must not be called an effect of the state" in caution
     assert found.family[0].period is not None
     assert found.family[0].period.adjusted is None
     assert found.drifts[0].drift is None
     assert sentence(found.family[0]).endswith(
-        "), though what came before may explain it: 10 of 10 people met anger after neutral."
+        "), but the order may explain it: 10 of 10 people had anger after neutral."
     )
     balanced = studied(tmp_path / "balanced", 5, fall=0.5)
     assert about_time(balanced) == []
@@ -91,9 +91,9 @@ def test_the_headline_of_an_uneven_order_is_the_estimate_at_equal_times(tmp_path
     # R 4.2.2: summary and confint of lm(difference ~ minutes between the two), the intercept
     assert sentence(test) == (
         "Heart rate was 4.9 /min higher in anger than in neutral at equal times in the session "
-        "(95 % CI 4.1 to 5.8; 10 people, t(8) = 13.55, Holm p < 0.001), though what came before "
-        "may explain it: 7 of 10 people met anger after neutral. As measured, with no regard to "
-        "time: 4.1 /min, Holm p < 0.001."
+        "(95 % CI 4.1 to 5.8; 10 people, t(8) = 13.55, Holm p < 0.001), but the order may "
+        "explain it: 7 of 10 people had anger after neutral. As measured, ignoring time: 4.1 "
+        "/min, Holm p < 0.001."
     )
 
 
@@ -105,7 +105,7 @@ def test_time_alone_makes_no_headline(tmp_path: Path) -> None:
         "\N{MINUS SIGN}0.9 to 1.0",
         False,
     )
-    assert row.main_sentence.startswith("Heart rate was not shown to differ between anger and")
+    assert row.main_sentence.startswith("Heart rate did not differ significantly between anger and")
 
 
 def hidden(folder: Path, reversed_people: int) -> Analysis:
@@ -125,7 +125,13 @@ def hidden(folder: Path, reversed_people: int) -> Analysis:
 @pytest.mark.parametrize(
     ("reversed_people", "why"),
     [
-        (0, "everybody met the two states in the same order, and time may hide a difference"),
+        (
+            0,
+            (
+                "everybody went through the two states in the same order, and time may hide a "
+                "difference"
+            ),
+        ),
         (1, "at equal times in the session the difference may be that large"),
     ],
 )

@@ -81,8 +81,8 @@ def test_people_are_counted_at_the_level_that_decides(tmp_path: Path) -> None:
     )
     assert required.size.n > test.required_sample.size.n
     assert (
-        f"takes {required.size.n} people (at 0.05 / 6, which the smallest p of 6 tests must reach)"
-        in sentence(test)
+        f"you need {required.size.n} people (at 0.05 / 6, which the smallest p of 6 tests must "
+        "reach)" in sentence(test)
     )
 
 

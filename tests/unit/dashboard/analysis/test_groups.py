@@ -77,7 +77,7 @@ def test_two_states_are_one_test_and_six_are_fifteen(tmp_path: Path) -> None:
     two = answered(path, states=("neutral", "fear"))
     assert (two.tests_computed, len(two.comparisons)) == (1, 1)
     assert two.comparisons[0].holm_p == two.comparisons[0].p
-    assert "between the two states taken together" in two.all_states[0].sentence
+    assert "between the two states overall" in two.all_states[0].sentence
     assert answered(path, states=names).tests_computed == 15
 
 
@@ -88,7 +88,7 @@ def test_two_states_are_one_test_and_six_are_fifteen(tmp_path: Path) -> None:
         ({"states": tuple("abcdefg")}, "at most 6"),
         ({"states": ("anger", " Anger")}, "named twice"),
         ({"states": ("anger", " ")}, "no name"),
-        ({"states": ("anger", "film a"), "state": "observed"}, "film a is no emotion"),
+        ({"states": ("anger", "film a"), "state": "observed"}, "film a is not an emotion"),
     ],
 )
 def test_states_that_cannot_be_compared_are_refused(asked: dict[str, object], problem: str) -> None:
@@ -104,7 +104,9 @@ def test_groups_are_compared_and_who_is_not_in_them_is_counted(study: Path) -> N
     assert own.interaction is not None
     assert own.groups is not None
     assert own.interaction.adjusted_p < 0.001
-    assert own.interaction.sentence.startswith("What the states do to heart rate depended on sex")
+    assert own.interaction.sentence.startswith(
+        "The differences in heart rate between the states depended on sex"
+    )
     assert "people: female 6, male 5" in own.interaction.sentence
     assert "interaction of state and sex on heart rate" in own.interaction.apa
     assert "F(" in own.groups.apa
@@ -167,7 +169,7 @@ def test_unequal_groups_that_spread_otherwise_are_warned_of(tmp_path: Path) -> N
         tell(path, f"P-{number}", medication="beta blocker" if number < 4 else "none")
     found = answered(path, states=FILMS, group="medication")
     assert found.groups[0].uneven
-    assert any("Believe Welch’s comparisons" in text for text in found.warnings)
+    assert any("Use Welch’s comparisons" in text for text in found.warnings)
 
 
 def test_states_and_group_are_part_of_what_is_preregistered(study: Path) -> None:
@@ -179,8 +181,8 @@ def test_states_and_group_are_part_of_what_is_preregistered(study: Path) -> None
     assert other is not None
     assert same.as_preregistered
     assert other.differences == (
-        "states: preregistered rest, Film A, film b, asked rest, Film A.",
-        "group: preregistered sex, asked none.",
+        "states: preregistered rest, Film A, film b, now rest, Film A.",
+        "group: preregistered sex, now none.",
     )
 
 

@@ -330,5 +330,5 @@ def test_a_change_takes_the_baseline_of_its_session_away(tmp_path: Path) -> None
     levels = analyse(reader, query.model_copy(update={"outcome": Outcome.LEVEL}))
     assert abs(difference(levels)) > 3
     (warning,) = [text for text in warnings_of(found) if "baseline" in text]
-    assert "1 session lacks a baseline" in warning
+    assert "1 session has no baseline" in warning
     assert len(find_baselines(reader, query, reader.session_list())) == 8

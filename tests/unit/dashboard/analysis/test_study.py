@@ -48,7 +48,7 @@ def test_one_session_with_all_states_leaves_the_t_tests_the_main_analysis(tmp_pa
     assert found.main == "t_tests"
     assert found.main_reason == (
         "Main analysis: the t-tests, because everybody has one session with all states. The mixed "
-        "model stands beside them."
+        "model is shown beside them."
     )
     assert all(test.by_model is not None for test in found.comparisons)
     assert found.models[0].reaction_variance is None
@@ -81,8 +81,8 @@ def test_means_of_few_readings_in_one_state_leave_the_t_tests_the_main_analysis(
     found = answered(path)
     assert found.main == "t_tests"
     assert found.main_reason.startswith(
-        "Main analysis: the t-tests, because the mixed model takes means of few and of many "
-        "readings for equally steady."
+        "Main analysis: the t-tests, because the mixed model treats means of few and of many "
+        "readings as equally precise."
     )
 
 
@@ -111,7 +111,7 @@ def test_where_the_two_conclude_otherwise_the_sentence_says_why(tmp_path: Path) 
     test = found.comparisons[0]
     assert test.by_model is not None
     assert test.by_model.differs
-    assert "The t-test concludes otherwise (difference" in test.by_model.sentence
+    assert "The t-test reaches another conclusion (difference" in test.by_model.sentence
     assert "uses 30 people whom the t-test leaves out" in test.by_model.sentence
 
 
@@ -211,7 +211,7 @@ def test_the_flow_names_who_was_lost_and_why(tmp_path: Path) -> None:
         "1 person: no reading in any session",
         "1 person and 2 readings: in doubt",
         "2 readings: without sensor contact (2 in anger)",
-        "1 person and 1 reading: outside of the states that are compared",
+        "1 person and 1 reading: outside the compared states",
         "1 person and 1 reading: no second state in the same session to compare with",
     ]
     assert flow.missing[0].sentence == (

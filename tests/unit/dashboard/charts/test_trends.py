@@ -123,7 +123,7 @@ def test_lines_break_where_a_source_was_silent_and_nowhere_else(
     drawn = traces(draw(trend((1.0,) * many, (60,) * many), vital(kind, means)))
     name = str(kind).replace("_", " ")
     assert drawn[name]["y"] == line
-    assert drawn[f"{name}, least to most"]["y"] == band
+    assert drawn[f"{name}, minimum to maximum"]["y"] == band
 
 
 def test_the_chart_is_described_in_words() -> None:

@@ -45,12 +45,16 @@ def test_emotions_are_translated_and_other_conditions_stay_as_typed() -> None:
 
 def test_a_message_is_said_with_its_parts() -> None:
     found = Message(
-        "{vital} is there in {share:.1%} of the condition time; {wanted:.0%} is wanted.",
+        "{vital} was recorded in {share:.1%} of the condition time; at least {wanted:.0%} is "
+        "needed.",
         vital=Message("Heart rate"),
         share=0.125,
         wanted=0.5,
     )
-    assert said(found) == "Heart rate is there in 12.5% of the condition time; 50% is wanted."
+    assert (
+        said(found)
+        == "Heart rate was recorded in 12.5% of the condition time; at least 50% is needed."
+    )
     device = Message("There is no device {device}. See Fleet.", device="room-1")
     with speaking("de"):
         assert "12,5 %" in said(Message("{share:.1%}", share=0.125))
@@ -69,8 +73,8 @@ def refused(**fields: str) -> str:
 def test_what_pydantic_refuses_is_said_in_the_language() -> None:
     assert "input should be less than or equal to 600" in refused(window="900")
     with speaking("de"):
-        assert refused(window="900").endswith("die Angabe sollte höchstens 600 sein.")
-        assert "die Angabe sollte eine Zahl sein" in refused(window="x")
+        assert refused(window="900").endswith("die Angabe darf höchstens 600 sein.")
+        assert "die Angabe muss eine Zahl sein" in refused(window="x")
         assert "Weitere Angaben sind nicht erlaubt".lower()[:7] in refused(nothing="1").lower()
         assert "wird nicht getestet" in refused(family="x")
 

@@ -106,7 +106,7 @@ def test_a_mistake_is_told_with_step_key_value_and_line(
         ),
         (
             'title = "A"\n[[step]]\nkind = "report"\nscales = ["valence", "valence"]',
-            "scales name one twice",
+            "scales lists a scale twice",
         ),
         ("a" + ".a" * 5000 + " = 1", "unknown key"),
         ("title = " + "[" * 9000, "is not valid TOML|too deep"),
@@ -129,10 +129,10 @@ def test_a_file_that_is_no_text_too_large_or_not_there_is_refused(tmp_path: Path
     ("name", "said"),
     [
         ("missing.png", "there is no such file in"),
-        ("../outside.png", "must lie in the folder of the protocol"),
-        ("link.png", "must lie in the folder of the protocol"),
+        ("../outside.png", "must be in the protocol's folder"),
+        ("link.png", "must be in the protocol's folder"),
         ("folder.png", "there is no such file in"),
-        ("text.png", "the file is no image/png"),
+        ("text.png", "the file is not image/png"),
         ("right.mp4", "a picture is a file that ends in one of: .png, .jpg"),
     ],
 )

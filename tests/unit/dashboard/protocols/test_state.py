@@ -127,7 +127,7 @@ def test_a_machine_that_slept_has_shown_nothing_meanwhile() -> None:
     run_to(made, 1, 12)
     made.pending.markers.clear()
     made.tick(instant(500))
-    assert (made.is_running, made.reason, made.wanted) == (False, "this machine stood still", False)
+    assert (made.is_running, made.reason, made.wanted) == (False, "this machine stalled", False)
     assert told(made)[0] == (12.0, "stimulus_end", "anger")
     assert made.screen is SCREENS[1]
 

@@ -311,7 +311,7 @@ def test_what_cannot_be_fitted_is_refused_with_the_reason() -> None:
         fitted([2.0] * 6, state)
     with pytest.raises(NoVariationError, match="explain the values without a rest"):
         fitted([1.0, 2.0, 4.0, 5.0, 8.0, 9.0], state)
-    with pytest.raises(StatisticsError, match="state, again say the same together"):
+    with pytest.raises(StatisticsError, match="state, again are linearly dependent"):
         mixed_model(
             values, {"state": state, "again": state}, ["a", "a", "b", "b", "c", "c"], [0] * 6
         )

@@ -132,7 +132,7 @@ def test_a_family_and_an_uneven_order_take_more_people() -> None:
 @pytest.mark.parametrize(
     ("design", "power", "text"),
     [
-        (Design(Method.PAIRED, 0.5, order=1.0), 0.8, "no number of people can tell"),
+        (Design(Method.PAIRED, 0.5, order=1.0), 0.8, "no number of people can separate"),
         (Design(Method.PAIRED, 0.0), 0.8, "other than 0"),
         (Design(Method.PAIRED, 0.001), 0.8, "more than 10,000 people"),
         (Design(Method.PAIRED, 0.5), 1.0, "a power lies above"),

@@ -43,7 +43,7 @@ def test_a_stream_holds_a_place_of_its_log_in_until_it_ends() -> None:
             stream = EventStream(request, events(going), "one")
             tasks.append(asyncio.create_task(stream(request.scope, receive, send)))
             await asyncio.sleep(0)
-        with pytest.raises(HTTPException, match="30 live pages of this log-in") as refused:
+        with pytest.raises(HTTPException, match="30 live pages") as refused:
             EventStream(request, events(going), "one")
         assert (refused.value.status_code, refused.value.headers) == (429, {"Retry-After": "30"})
         EventStream(request, events(going), "another")

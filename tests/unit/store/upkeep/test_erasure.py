@@ -172,12 +172,13 @@ def test_the_sentence_counts_every_table_and_names_the_copies() -> None:
         "9 waiting messages. Rollups: 12 minutes computed anew, 11 of them removed. "
         "Copies rewritten: db.before-v2, db.before-v3. "
         "Copies deleted, for they could not be read: db.before-v1. "
-        "The broker clears the last messages, and what waits for the subscribers that "
-        "mqtt.durable_subscribers names, as soon as the agent is connected to it. Not reached from "
-        "here: what waits for other subscribers that are away, what subscribers have already, and "
-        "other brokers to which it was passed on. The broker's own file keeps the old bytes until "
-        "it saves: the one that was installed here within five minutes, others when they do so; at "
-        "once, with Mosquitto on this device: sudo systemctl kill --signal=SIGUSR1 mosquitto"
+        "The broker deletes the last messages, and those waiting for the subscribers in "
+        "mqtt.durable_subscribers, as soon as the agent is connected to it. This device cannot "
+        "delete messages waiting for other absent subscribers, messages that subscribers already "
+        "have, or copies on other brokers. The broker's own file keeps the old bytes until it "
+        "saves: the broker installed here does so within five minutes, others on their own "
+        "schedule. To save at once, with Mosquitto on this device: "
+        "sudo systemctl kill --signal=SIGUSR1 mosquitto"
     )
     rows = {"participant_attribute": 2, "alert": 1, "set_aside": 3}
     assert (

@@ -41,9 +41,9 @@ def test_one_person_is_n_1_however_many_readings(tmp_path: Path) -> None:
     }
     found = analysed(make_study(tmp_path, {"P-1": person}))
     assert " ".join(warnings_of(found)) == (
-        "All 300 readings come from one person. However many readings a person gives, that is n = "
-        "1, and nothing can be said about people: at least 3 are needed, and many more for a good "
-        "answer."
+        "All 300 readings come from one person. That is n = 1, however many readings there are, "
+        "and says nothing about people in general: at least 3 people are needed, and many more "
+        "for a good answer."
     )
     assert found.tests_computed == 0
 
@@ -58,15 +58,15 @@ def test_estimated_readings_among_measured_ones_are_never_silent(tmp_path: Path)
         2,
     )
     assert cautions_of(left_out)[0] == (
-        "2 estimated readings are left out: an estimate, such as the camera’s pulse, is no "
-        "measurement and counts only when you select it."
+        "2 estimated readings are left out: an estimate, such as the camera’s pulse, is not a "
+        "measurement and counts only if you select it."
     )
     assert warnings_of(analysed(path, estimated=True))[0] == (
-        "Estimated and measured readings are mixed: 2 of 14 are estimated, which is no "
-        "measurement. Select sessions of one kind."
+        "Estimated and measured readings are mixed: 2 of 14 are estimates, not measurements. "
+        "Select sessions of one kind."
     )
     assert warnings_of(analysed(path, sample="selected", session=[5], estimated=True))[0] == (
-        "All of these readings are estimated and not measured. The tests are about the estimates."
+        "All of these readings are estimates, not measurements. The tests compare the estimates."
     )
 
 
@@ -76,13 +76,13 @@ def test_a_fixed_order_is_named(tmp_path: Path) -> None:
     }
     path = make_study(tmp_path, made)
     assert cautions_of(analysed(path))[0] == (
-        "All 4 people met the states in the same order (neutral, happiness, anger). A difference "
-        "may come from the order: habituation, fatigue, or the state before. "
+        "All 4 people went through the states in the same order (neutral, happiness, anger). A "
+        "difference may come from the order: habituation, fatigue or the previous state. "
         "Balance the order between participants."
     )
     add_session(path, "P-9", heart(anger=75.0, happiness=70.0, neutral=70.5))
     assert cautions_of(analysed(path))[0].startswith(
-        "4 of 5 people met the states in the same order"
+        "4 of 5 people went through the states in the same order"
     )
 
 
@@ -104,8 +104,8 @@ def test_uneven_states_are_named(tmp_path: Path) -> None:
         "anger). People are seldom missing from a state by chance."
     ) in said
     assert (
-        "Heart rate: the states have uneven numbers of readings a person (1 in neutral, 1 in "
-        "happiness, 5 in anger). The mean of few readings is less steady."
+        "Heart rate: the states have uneven numbers of readings per person (1 in neutral, 1 in "
+        "happiness, 5 in anger). The mean of few readings is less precise."
     ) in said
 
 
@@ -134,16 +134,16 @@ def test_a_state_can_be_what_was_reported(tmp_path: Path) -> None:
         ("P-2", Emotion.NEUTRAL, 78.0),
     ]
     assert (found.unreported, found.other_states) == (9, {"none": 1})
-    assert (
-        "Of 9 stimuli nothing was reported; the readings of that time are left out."
-    ) in cautions_of(found)
+    assert ("Nothing was reported for 9 stimuli; their readings are left out.") in cautions_of(
+        found
+    )
     assert "the last report before the next stimulus" in method_of(found)[0]
 
 
 def test_all_states_at_once_are_said_in_words(tmp_path: Path) -> None:
     found = analysed(make_study(tmp_path, PEOPLE))
     assert all_states_sentence(found.all_states[0]).startswith(
-        "Heart rate differed somewhere between the three states taken together (4 people, F = "
+        "Heart rate differed between the three states overall (4 people, F = "
     )
     assert all_states_sentence(found.all_states[1]) == (
         "Systolic pressure, all three states at once: no test. It needs at least 3 people with "
@@ -170,8 +170,8 @@ def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> 
         (Emotion.ANGER, True),
     ]
     assert variability_sentence(found).startswith(
-        "From the intervals between beats, 1 of 2 recordings of one person in one state give "
-        "numbers. 1 of them is shorter"
+        "1 of 2 recordings (one person in one state) give values from the intervals between "
+        "beats. 1 of them is shorter"
     )
     with write_transaction(path) as connection:
         insert_reports(connection, 1, [SelfReport(instant(20), "anger", "emotion", "happiness")])
@@ -184,14 +184,14 @@ CALM = {"P": (70.0, 71.0), "Q": (64.0, 66.5), "R": (81.0, 80.0), "S": (75.5, 77.
 
 
 CHANGED = (
-    "Heart rate: 4 people lack anger, and they are not like the 4 who have it: happiness − neutral "
-    "was 10.4 /min higher (Welch, Holm p < 0.001). Differences with anger are those of the people "
-    "who stayed; do not take them for an effect in all."
+    "Heart rate: 4 people lack anger, and they differ from the 4 who have it: happiness − "
+    "neutral was 10.4 /min higher (Welch, Holm p < 0.001). Comparisons with anger describe only "
+    "the people who have it; do not take them for an effect in everybody."
 )
 ALIKE = (
-    "Heart rate: 4 people lack anger. They were not shown to differ from the 4 who have it in "
-    "neutral, happiness and happiness − neutral (smallest Holm p = 1.000), but so few can hide a "
-    "difference; ask why they lack it."
+    "Heart rate: 4 people lack anger. They did not differ significantly from the 4 who have it "
+    "in neutral, happiness and happiness − neutral (smallest Holm p = 1.000), but so few people "
+    "can hide a difference; find out why they lack it."
 )
 
 

@@ -84,13 +84,13 @@ def test_a_difference_is_said_with_its_size_and_its_numbers(tmp_path: Path) -> N
 def test_a_null_result_says_what_the_data_still_allow(tmp_path: Path) -> None:
     text = first_sentence(tmp_path, persons([70, 78, 66, 83], [72, 77, 67, 80]))
     assert text.startswith(
-        "Heart rate was not shown to differ between anger and neutral (difference 0.2 /min, 95 % "
-        "CI −3.3"
+        "Heart rate did not differ significantly between anger and neutral (difference 0.2 /min, "
+        "95 % CI −3.3"
     )
     assert text.endswith(
-        "The data fit anything from 3.3 /min lower to 3.8 /min higher in anger. A difference of 5 "
-        "/min or more either way is excluded (equivalence test, Holm p = 0.012, 90 % CI −2.4 to "
-        "2.9)."
+        "The data are compatible with anything from 3.3 /min lower to 3.8 /min higher in anger. A "
+        "difference of 5 /min or more in either direction is excluded (equivalence test, Holm p = "
+        "0.012, 90 % CI −2.4 to 2.9)."
     )
 
 
@@ -100,9 +100,9 @@ def test_a_null_result_that_shows_nothing_says_how_many_people_it_takes(tmp_path
     # "paired", power = 0.8, strict = TRUE)$n = 31.14689
     text = first_sentence(tmp_path, persons([70, 78, 66, 83], [76, 70, 75, 73]))
     assert text.endswith(
-        "A difference of 5 /min or more either way is not excluded, though (equivalence test, "
-        "Holm p = 0.221, 90 % CI −10.6 to 12.1). To find a difference of 5 /min in four of five "
-        "studies takes 32 people: 28 more than there are."
+        "But a difference of 5 /min or more in either direction is not excluded (equivalence "
+        "test, Holm p = 0.221, 90 % CI −10.6 to 12.1). To find a difference of 5 /min in four "
+        "of five studies, you need 32 people: 28 more than there are."
     )
 
 
@@ -174,7 +174,7 @@ def test_equal_differences_are_said_instead_of_an_endless_t(tmp_path: Path) -> N
     text = first_sentence(tmp_path, persons([72, 82, 92], [70, 80, 90]))
     assert text == (
         "Heart rate, anger and neutral: no test. The difference is exactly 2.0 /min for all 3 "
-        "people, so there is no variation to test it against."
+        "people, so there is no variation to test against."
     )
 
 
@@ -210,8 +210,8 @@ def test_flagged_readings_are_counted_in_words(tmp_path: Path) -> None:
     add_session(path, "P-0", heart(anger=300.0), flags=[VitalFlag.OUT_OF_RANGE])
     usual = cautions_of(analysed(path))
     assert (
-        "1 reading in doubt is left out of all means and tests (out of range). With every reading "
-        "counted, each test would conclude the same."
+        "1 reading in doubt is left out of all means and tests (out of range). If every reading "
+        "counted, each test would reach the same conclusion."
     ) in usual
     counted = cautions_of(analysed(path, count_flagged=["out_of_range"]))
     assert "1 reading in doubt is counted in the means, as chosen." in counted
@@ -227,7 +227,7 @@ def test_people_left_out_and_other_states_are_said(tmp_path: Path) -> None:
 
 def test_the_method_names_its_rule_of_states(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([72, 82, 91], [70, 80.5, 90]))
-    assert "condition (stimulus) that went on" in method_of(analysed(path))[0]
+    assert "condition (stimulus) that was running" in method_of(analysed(path))[0]
     observed = method_of(analysed(path, state="observed", window=12, lag_heart_rate=4, share=0.75))[
         0
     ]

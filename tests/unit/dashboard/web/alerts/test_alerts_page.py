@@ -51,7 +51,7 @@ def test_page_and_api_say_what_stands_what_was_and_that_it_is_no_medical_alarm(
     page = ada.get("/alerts").text
     assert DISCLAIMER.replace("'", "&#39;") in page
     assert "No picture." in page and "Heart rate &lt;b&gt;high&lt;/b&gt;." in page
-    assert "not known any more" in page and "At the start: 131." in page
+    assert "no longer known" in page and "At the start: 131." in page
     told = ada.get("/api/v1/alerts").json()
     assert told["disclaimer"] == DISCLAIMER
     assert [(one["rule"], one["sent"], one["not_sent"]) for one in told["alerts"]] == [

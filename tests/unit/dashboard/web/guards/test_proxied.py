@@ -131,7 +131,7 @@ def test_who_logs_out_is_not_logged_in_again_until_they_say_so(behind: TestClien
     behind.get("/login", headers=PROXY)
     left = behind.post("/logout", headers=PROXY).headers["location"]
     page = behind.get(left, headers=PROXY)
-    assert page.status_code == 200 and f"Go on as {NAME}" in page.text
+    assert page.status_code == 200 and f"Continue as {NAME}" in page.text
     assert behind.get("/study", headers=PROXY).status_code == 303
 
 

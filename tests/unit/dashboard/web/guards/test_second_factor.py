@@ -96,7 +96,7 @@ def test_password_and_code_open_the_page_that_was_asked_for(ada: TestClient, tim
     assert other.get("/live").status_code == 303, "the password alone opens nothing"
     assert other.get("/login/code").status_code == 200
     answer = other.post("/login/code", data={"code": "000 000"})
-    assert answer.status_code == 401 and "does not fit" in answer.text
+    assert answer.status_code == 401 and "This code is wrong" in answer.text
     answer = other.post("/login/code", data={"code": code_of(secret, time)})
     assert (answer.status_code, answer.headers["location"]) == (303, "/trends")
     assert other.get("/live").status_code == 200
@@ -148,7 +148,7 @@ def test_a_password_that_changed_meanwhile_ends_the_half_login(ada: TestClient, 
 def test_every_change_asks_for_the_password(ada: TestClient, time: Time) -> None:
     wrong = {"password": "not the password"}
     answer = ada.post(PAGE, data=wrong)
-    assert answer.status_code == 400 and "The present password is wrong." in answer.text
+    assert answer.status_code == 400 and "The current password is wrong." in answer.text
     secured(ada, time)
     for path in (f"{PAGE}/off", f"{PAGE}/codes"):
         assert ada.post(path, data=wrong).status_code == 400
@@ -168,7 +168,7 @@ def test_a_wrong_first_code_shows_the_same_secret_again_and_too_late_begins_anew
     assert answer.status_code == 400 and secret[:4] in answer.text
     time.passed += ENROLMENT_S + 1
     answer = ada.post(f"{PAGE}/on", data={"key": key, "code": code_of(secret, time)})
-    assert "Begin again" in html.unescape(answer.text)
+    assert "Start again" in html.unescape(answer.text)
     assert "Turn on the second factor" in ada.get("/account").text
 
 

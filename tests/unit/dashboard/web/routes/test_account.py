@@ -53,7 +53,7 @@ def test_a_changed_password_is_confirmed_and_ends_the_logins_of_other_devices(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"old": "not the password"}, "The present password is wrong."),
+        ({"old": "not the password"}, "The current password is wrong."),
         ({"again": "another one entirely"}, "The two new passwords differ"),
     ],
 )
@@ -122,7 +122,11 @@ def test_a_forgotten_password_is_set_anew_in_the_terminal(
     ("words", "typed", "said"),
     [
         (["eve"], [], "no account 'eve' with a password. There is: ada"),
-        ([NAME], ["short", "short"], "A password has 10 to 200 characters; this one has 5."),
+        (
+            [NAME],
+            ["short", "short"],
+            "The password must have 10 to 200 characters; this one has 5.",
+        ),
     ],
 )
 def test_a_command_that_cannot_be_done_changes_nothing(

@@ -116,7 +116,7 @@ def test_a_login_is_no_token_and_a_token_is_no_login(
     without = client.post(PATH, json=READING)
     assert without.status_code == 401
     assert without.headers["www-authenticate"] == "Bearer"
-    assert "on the page Tokens" in without.json()["detail"]
+    assert "on the Tokens page" in without.json()["detail"]
     client.cookies.clear()
     headers = {"Authorization": f"Bearer {secret}"}
     elsewhere = client.get("/api/v1/session", headers=headers)
@@ -139,7 +139,7 @@ def test_a_revoked_token_is_refused_at_once(
     answer = hand_in(client, secret, READING)
     assert (answer.status_code, answer.json()["detail"]) == (
         401,
-        "This token is unknown, revoked or expired, or its maker may not log in.",
+        "This token is unknown, revoked or expired, or its creator may not log in.",
     )
 
 

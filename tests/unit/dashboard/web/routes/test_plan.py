@@ -62,7 +62,7 @@ def test_who_changes_the_file_itself_is_found_out(ada: TestClient, tmp_path: Pat
         connection.execute("DROP TRIGGER preregistration_is_frozen")
         connection.execute("UPDATE preregistration SET at = at - 1")
         connection.commit()
-    assert "does not fit its SHA-256" in ada.get("/plan/preregistrations/1").text
+    assert "does not match its SHA-256" in ada.get("/plan/preregistrations/1").text
     said = ada.get("/api/v1/analysis").json()["preregistration"]
     assert any("the database was changed" in text for text in said["differences"])
 
@@ -75,12 +75,12 @@ def test_the_analysis_says_what_differs_from_what_was_preregistered(ada: TestCli
     said = found["preregistration"]
     assert said["as_preregistered"] is False
     assert said["differences"] == [
-        "bound heart rate: preregistered 3, asked 2.",
-        "People: preregistered 24, 0 have readings so far.",
+        "bound heart rate: preregistered 3, now 2.",
+        "People: 24 preregistered, 0 with readings so far.",
     ]
     page = ada.get("/analysis?vital=heart_rate&bound_heart_rate=2").text
     assert "Not as preregistered on" in page
-    assert "bound heart rate: preregistered 3, asked 2." in page
+    assert "bound heart rate: preregistered 3, now 2." in page
     newer = {"question": {"bound_heart_rate": 2}, "people": 12, "stopping": "then"}
     assert ada.post("/api/v1/preregistrations", json=newer).status_code == 201
     assert [one["id"] for one in ada.get("/api/v1/preregistrations").json()] == [2, 1]

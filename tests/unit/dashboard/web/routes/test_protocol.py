@@ -56,7 +56,7 @@ def client(tmp_path: Path, protocols: Path) -> Iterator[TestClient]:
     folder = tmp_path / "data"
     client = set_up(client_of(folder, protocols=protocols), folder)
     client.post("/study/participants", data={"code": "P-1"})
-    client.post("/study/participants/P-1/consent", data={"agreed": "yes", "text_version": "3"})
+    client.post("/study/participants/P-1/consent", data={"agreed": "yes", "text_version": "4"})
     yield client
     runner_of(client).close()
 
@@ -161,7 +161,7 @@ def test_the_participants_page_needs_its_token_and_no_login(client: TestClient) 
     for wrong in ("/participate/nothing", address[:-1], f"{address}x"):
         answer = client.get(wrong)
         assert answer.status_code == 404
-        assert "This page has ended" in answer.text
+        assert "This page is closed" in answer.text
     for path in ("events", "media/0"):
         assert client.get(f"/participate/nothing/{path}").status_code == 404
     for path in ("ready", "answer", "ended", "failed"):
@@ -178,7 +178,7 @@ def test_the_participants_page_is_closed_when_the_session_has_ended(client: Test
     assert client.post("/api/v1/protocol/end").json()["state"] == "ended"
     client.cookies.clear()
     page = client.get(address)
-    assert page.status_code == 410 and "This page has ended" in page.text
+    assert page.status_code == 410 and "This page is closed" in page.text
     assert client.get(f"{address}/media/0").status_code == 410
     for path in ("ready", "answer", "ended", "failed"):
         assert client.post(f"{address}/{path}", json={"step": 0}).status_code == 410

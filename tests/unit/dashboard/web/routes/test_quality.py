@@ -38,7 +38,7 @@ def test_the_page_says_whether_the_session_is_fit_and_what_to_mend(
 ) -> None:
     page = ada.get(f"/study/sessions/{session}/quality").text
     assert "This session is not fit for analysis because of the face and readings." in page
-    assert "is wanted. Less under" in page
+    assert "is needed. Less under" in page
     assert "systolic" in page
     assert f'href="/study/sessions/{session}/quality"' in ada.get(f"/study/sessions/{session}").text
 

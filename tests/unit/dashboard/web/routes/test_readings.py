@@ -57,7 +57,7 @@ def test_what_is_entered_by_hand_is_stored_and_marked(ada: TestClient, tmp_path:
     again = enter(ada, systolic="121", diastolic="80,5", heart_rate="66", at=str(at))
     assert again.headers["location"] == "/readings?taken=0&there=3&flagged=0"
     page = ada.get("/readings?taken=1&there=2&flagged=1").text
-    assert "1 reading was saved. 2 were already there and unchanged. 1 looks implausible" in page
+    assert "1 reading was saved. 2 were already saved and unchanged. 1 looks unlikely" in page
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_what_is_entered_by_hand_is_stored_and_marked(ada: TestClient, tmp_path:
         (
             {"heart_rate": "60", "note": "after tea"},
             "note",
-            "No session is open to which the note could belong.",
+            "No session is open, so there is nowhere to save the note.",
         ),
     ],
 )
@@ -90,7 +90,7 @@ def test_a_note_goes_to_the_open_session(ada: TestClient, tmp_path: Path) -> Non
     study = consenting(tmp_path / "affect-edge.db", "P-01")
     session = study.start_session("P-01", Purpose.MEDICAL, "ward")
     early = enter(ada, heart_rate="66", at=str(session.start_ms - 60_000), note="tea")
-    assert "The time lies before the open session" in early.text
+    assert "The time is before the start of the open session" in early.text
     assert enter(ada, heart_rate="66", note="x" * 81).status_code == 422
     assert enter(ada, heart_rate="66", note="after tea").status_code == 303
     assert [(marker.kind, marker.label) for marker in study.markers(session.id)] == [
@@ -228,14 +228,14 @@ def test_marks_for_no_value_and_unread_columns_are_told_before_and_after(ada: Te
     place = send(ada, f"{columns}\n1790000400,96,61,3,\n1790000404,255,65535,0,\n".encode())
     page = ada.get(place).text
     for column in ("SpO2(%)", "Pulse Rate(bpm)"):
-        assert f"Column {column}: 1 cell of the file has the mark of a sensor for no value" in page
+        assert f"Column {column}: 1 cell of the file contains a sensor’s code for no value" in page
     assert "2 columns are not read: Motion, heart rate of the day" in page
     chosen = {"dates": "iso", "column_at": "at"}
     chosen |= {"column_heart_rate": "Pulse Rate(bpm)", "column_oxygen_saturation": "SpO2(%)"}
     done = ada.post(place, data=chosen).headers["location"]
     assert done.startswith("/readings?taken=2&there=0&import=1&empty=2&outside=2")
     page = ada.get(done).text
-    assert "2 cells had a mark for no value (such as 255 or --)" in page
+    assert "2 cells contained a sensor’s code for no value (such as 255 or --)" in page
     added = re.sub(r"<[^>]+>|\s+", " ", page[page.index("added-title") :])
     assert re.search(r"heart rate +csv:cuff\.csv +1 .* oxygen saturation +csv:cuff\.csv +1", added)
 
@@ -319,7 +319,7 @@ def test_a_reading_by_hand_is_corrected_and_removed_and_stands_in_the_audit(
     removed = ada.post("/readings/by-hand/remove", data=key)
     assert removed.headers["location"] == "/readings?changed=removed#recent-title"
     page = ada.get("/readings?changed=removed").text
-    assert "The reading was removed." in page and "removed by ada" in page
+    assert "The reading was removed and no longer counts." in page and "removed by ada" in page
     assert ada.post("/readings/by-hand/remove", data=key).status_code == 409
     assert stored(tmp_path) == [("diastolic", 80.0, "manual:ada", "manual")]
     done = query(tmp_path / "affect-edge.db", "SELECT action FROM audit WHERE action LIKE 'read%'")

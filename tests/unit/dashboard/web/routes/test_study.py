@@ -19,9 +19,9 @@ def test_a_session_needs_consent_and_carries_its_markers(ada: TestClient, databa
     refused = ada.post("/study/sessions", data=session)
     assert refused.status_code == 409 and "has given no consent" in refused.text
     assert "A camera watches my face" in ada.get("/study/participants/P-01/consent").text
-    unticked = ada.post("/study/participants/P-01/consent", data={"text_version": "3"})
+    unticked = ada.post("/study/participants/P-01/consent", data={"text_version": "4"})
     assert unticked.status_code == 409 and "Tick the box" in unticked.text
-    ada.post("/study/participants/P-01/consent", data={"agreed": "yes", "text_version": "3"})
+    ada.post("/study/participants/P-01/consent", data={"agreed": "yes", "text_version": "4"})
     assert ada.post("/study/sessions", data=session).headers["location"] == "/live"
     state = ada.post("/api/v1/session/markers", json={"kind": "stimulus_start", "label": "anger"})
     assert state.status_code == 201 and state.json()["condition"] == "anger"
@@ -49,7 +49,7 @@ def test_the_rules_of_the_study_are_explained_where_they_are_broken(ada: TestCli
         (
             "/study/sessions",
             {"participant": "P-01", "purpose": "fun"},
-            "Purpose &#39;fun&#39; is not known",
+            "Unknown purpose &#39;fun&#39;",
         ),
         ("/study/sessions/end", {}, "No session is open"),
     ):
@@ -67,7 +67,7 @@ def test_what_is_handed_in_twice_is_done_once(ada: TestClient) -> None:
     places = {ada.post("/study/participants", data=form).headers["location"] for _ in range(2)}
     assert len(places) == 1
     code = places.pop().split("/")[3]
-    agreed = {"agreed": "yes", "text_version": "3"}
+    agreed = {"agreed": "yes", "text_version": "4"}
     ada.post("/study/participants/P-none/consent", data=agreed)
     given = ada.post(f"/study/participants/{code}/consent", data=agreed)
     assert given.headers["location"] == f"/study?participant={code}"
@@ -81,7 +81,7 @@ def test_what_is_handed_in_twice_is_done_once(ada: TestClient) -> None:
     assert "Show the session" in ada.get("/study?ended=1").text
     assert ada.post("/api/v1/session/end", json={"session": 1}).json()["session"] is None
     assert ada.post("/api/v1/session/end").status_code == 409
-    assert "Choose the participant" in ada.post("/study/sessions", data={"purpose": "x"}).text
+    assert "Choose a participant" in ada.post("/study/sessions", data={"purpose": "x"}).text
 
 
 def test_only_the_configured_purposes_are_offered_and_taken(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_lines_are_filtered_by_time_person_and_action(ada: TestClient) -> None:
     assert matching("actor=ada&action=setup") == 1
     page = ada.get("/audit?actor=eve&page=3").text
     assert "Page 3 of 3" in page and "csv 0" in page and "csv 60" not in page
-    assert "No line matches" in ada.get("/audit?actor=nobody").text
+    assert "No entry matches" in ada.get("/audit?actor=nobody").text
     assert ada.get("/audit?start=yesterday").status_code == 422
 
 
@@ -69,7 +69,7 @@ def test_a_download_that_another_site_asks_for_is_refused(ada: TestClient) -> No
 
 
 def test_the_page_says_that_a_line_was_changed(ada: TestClient, tmp_path: Path) -> None:
-    assert "Each of 253 lines fits its seal" in ada.get("/audit").text
+    assert "The log is intact (253 entries)" in ada.get("/audit").text
     with closing(sqlite3.connect(tmp_path / "affect-edge.db")) as connection:
         connection.execute("UPDATE audit SET actor = 'nobody' WHERE id = 40")
         connection.execute("DELETE FROM audit WHERE id = 50")

@@ -59,7 +59,7 @@ def test_every_setting_is_shown_with_its_source_and_no_secret(ada: TestClient, f
     assert "set, not shown" in rest.text and str(file) in page.text
     keys = {one["name"].partition(".")[2] for one in told.json()["settings"]}
     assert keys - {"rule"} <= set(re.findall(r"<code>([\w.]+)</code>", page.text + rest.text))
-    assert "The dashboard may not write" not in page.text
+    assert "The dashboard cannot write" not in page.text
     by_name = {one["name"]: one for one in told.json()["settings"]}
     fps = by_name["camera.fps"]
     assert (fps["value"], fps["default"], fps["source"]) == (15.0, 15.0, "file")
@@ -97,7 +97,7 @@ def test_a_change_is_shown_checked_written_and_audited(ada: TestClient, file: Pa
     line = ada.get("/api/v1/audit?action=settings_change").json()["lines"][0]
     assert (line["actor"], "camera.fps = 10" in line["detail"]) == ("ada", True)
     again = ada.post("/settings/save", data=form_of(review.text))
-    assert again.status_code == 422 and "somebody changed it meanwhile" in again.text
+    assert again.status_code == 422 and "was changed in the meantime" in again.text
 
 
 def test_programs_do_the_same_and_a_stale_change_is_refused(ada: TestClient, file: Path) -> None:
@@ -128,7 +128,7 @@ def test_what_the_environment_decides_is_said_and_not_changed(
 ) -> None:
     monkeypatch.setenv("AFFECT_EDGE_CAMERA__FPS", "7")
     page = ada.get("/settings").text
-    assert "<code>AFFECT_EDGE_CAMERA__FPS</code> in the environment decides it: 7.0" in page
+    assert "Set by the environment variable <code>AFFECT_EDGE_CAMERA__FPS</code>: 7.0" in page
     digest = ada.get("/api/v1/settings").json()["digest"]
     wanted = {"digest": digest, "changes": {"camera.fps": 5.0}}
     assert "AFFECT_EDGE_CAMERA__FPS" in ada.patch("/api/v1/settings", json=wanted).json()["detail"]
@@ -140,7 +140,7 @@ def test_where_the_file_belongs_to_the_system_the_command_is_said(
     monkeypatch.setattr("dashboard.web.configuration.editing.can_be_written", lambda _: False)
     before = file.read_text(encoding="utf-8")
     page = ada.get("/settings").text
-    assert "The dashboard may not write this file" in page
+    assert "The dashboard cannot write this file" in page
     sent = form_of(page) | {"camera.fps": "10"}
     review = unescape(ada.post("/settings", data=sent).text)
     assert f"sudo affect-edge config set --config {file} camera.fps=10" in review
