@@ -14,10 +14,16 @@ from tests.docs.pages import ROOT, text_of
 
 PAGE = "docs/security/asvs.md"
 VERDICTS = ("met", "met, no test", "not met", "not applicable")
-ROW = re.compile(
-    r"^\| (\d+\.\d+\.\d+) \| ([12]) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE
-)
-ROWS = ROW.findall(text_of(PAGE))
+ROW = re.compile(r"^\| (\d[\d., –]*) \| ([12]) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
+
+
+def sections_of(page: str) -> dict[str, str]:
+    """Return the text below each heading of the second level."""
+    _, *sections = re.split(r"^## ", text_of(page), flags=re.MULTILINE)
+    return {title.lower(): text for title, _, text in (one.partition("\n") for one in sections)}
+
+
+ROWS = [(verdict, *row) for verdict, text in sections_of(PAGE).items() for row in ROW.findall(text)]
 # Requirements of levels 1 and 2 by section of ASVS 5.0.0: the first and the last number of each
 # run. Those of level 3 lie between and are left out.
 SECTIONS = {
@@ -50,18 +56,38 @@ def numbers_of(section: str, run: str) -> list[str]:
     return [f"{section}.{number}" for number in range(int(first), int(last or first) + 1)]
 
 
-def test_every_requirement_of_both_levels_has_its_row_in_order() -> None:
+def requirements_of(cell: str) -> list[str]:
+    """Return the requirements of a row, such as ``5.4.1, 5.4.2`` or ``4.4.2–4.4.4``."""
+    found = []
+    for part in cell.split(", "):
+        first, _, last = part.partition("–")
+        section, number = first.rsplit(".", 1)
+        assert not last or last.startswith(f"{section}."), "a run stays within its section"
+        found += numbers_of(section, f"{number}-{last.rpartition('.')[2] or number}")
+    return found
+
+
+VERDICT_OF = {
+    number: (verdict, level)
+    for verdict, cell, level, *_ in ROWS
+    for number in requirements_of(cell)
+}
+COUNTED = Counter(VERDICT_OF.values())
+
+
+def test_every_requirement_of_both_levels_has_one_verdict() -> None:
     wanted = list(chain.from_iterable(numbers_of(*item) for item in SECTIONS.items()))
-    assert [number for number, *_ in ROWS] == wanted
-    levels = Counter(level for _, level, *_ in ROWS)
+    found = list(chain.from_iterable(requirements_of(cell) for _, cell, *_ in ROWS))
+    assert sorted(found) == sorted(wanted)
+    levels = Counter(level for _, level in VERDICT_OF.values())
     assert levels == {"1": OF_LEVEL_1, "2": OF_LEVEL_2}
     lines = [line for line in text_of(PAGE).splitlines() if re.match(r"\| \d", line)]
     assert len(lines) == len(ROWS), "a row that is not understood"
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[number for number, *_ in ROWS])
-def test_every_row_has_a_test_or_a_reason(row: tuple[str, str, str, str, str]) -> None:
-    _, _, _, verdict, proof = row
+@pytest.mark.parametrize("row", ROWS, ids=[cell for _, cell, *_ in ROWS])
+def test_every_row_has_a_test_or_a_reason(row: tuple[str, ...]) -> None:
+    verdict, *_, proof = row
     assert verdict in VERDICTS
     check_proof(verdict, proof)
 
@@ -78,16 +104,15 @@ def check_proof(verdict: str, proof: str) -> None:
 
 
 def test_the_table_on_top_counts_the_verdicts() -> None:
-    counted = Counter((verdict, level) for _, level, _, verdict, _ in ROWS)
     for verdict in VERDICTS:
-        line = f"| {verdict} | {counted[verdict, '1']} | {counted[verdict, '2']} |"
+        line = f"| {verdict} | {COUNTED[verdict, '1']} | {COUNTED[verdict, '2']} |"
         assert line in text_of(PAGE)
 
 
 def test_the_security_page_says_the_same_figures() -> None:
-    counted = Counter(verdict for *_, verdict, _ in ROWS)
+    counted = Counter(verdict for verdict, _ in VERDICT_OF.values())
     assert (
-        f"all {len(ROWS)} requirements by its numbers | {counted['met']} met by a test, "
+        f"all {len(VERDICT_OF)} requirements by its numbers | {counted['met']} met by a test, "
         f"{counted['met, no test']} without one, {counted['not met']} not met, "
         f"{counted['not applicable']} not applicable |"
     ) in text_of("docs/security.md")
