@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from itertools import chain
 
 import pytest
@@ -14,16 +15,20 @@ from tests.docs.pages import ROOT, text_of
 
 PAGE = "docs/security/asvs.md"
 VERDICTS = ("met", "met, no test", "not met", "not applicable")
-ROW = re.compile(r"^\| (\d[\d., –]*) \| ([12]) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| (\d[\d., –]*) \|(?: ([12]) \|)? ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 
 
-def sections_of(page: str) -> dict[str, str]:
-    """Return the text below each heading of the second level."""
+def rows_of(page: str) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield verdict, requirements, level, subject and proof of each row, from all sections."""
     _, *sections = re.split(r"^## ", text_of(page), flags=re.MULTILINE)
-    return {title.lower(): text for title, _, text in (one.partition("\n") for one in sections)}
+    for section in sections:
+        title, _, text = section.partition("\n")
+        verdict, _, level_of_all = title.lower().partition(", level ")
+        for requirements, level, subject, proof in ROW.findall(text):
+            yield verdict, requirements, level or level_of_all, subject, proof
 
 
-ROWS = [(verdict, *row) for verdict, text in sections_of(PAGE).items() for row in ROW.findall(text)]
+ROWS = list(rows_of(PAGE))
 # Requirements of levels 1 and 2 by section of ASVS 5.0.0: the first and the last number of each
 # run. Those of level 3 lie between and are left out.
 SECTIONS = {
