@@ -30,8 +30,8 @@ HEAD = """# Troubleshooting
 Look for the sentence that you see; "…" replaces values of your machine. The tables come from the
 program's source, by `python -m tools.write_troubleshooting`.
 
-Without `--deep` the doctor reads the database for 20 seconds at most and does not compare indexes
-and references. The exit code is 2 if the configuration has a mistake.
+Without `--deep` the doctor reads the database for 20 seconds at most, without indexes and references.
+The exit code is 2 if the configuration has a mistake.
 
 **The archive of `--bundle`** contains the doctor's output; the configuration without passwords,
 user names and sensor addresses; versions of the program, Python and packages; the last health
@@ -198,15 +198,14 @@ def rows_of(troubles: Iterable[Trouble], heads: Sequence[str]) -> Iterator[tuple
     """
     problems: dict[tuple[str, str], list[str]] = {}
     for trouble in troubles:
-        problem = trouble.problem.removeprefix("…: ")
         topic = "" if heads[0] == IT_SAYS else f"`{trouble.topic}`"
-        problems.setdefault((topic, trouble.cure or problem), []).append(problem)
+        problem = trouble.problem.removeprefix("…: ")
+        problems.setdefault((topic, trouble.cure), []).append(problem)
     cures: dict[tuple[str, str], list[str]] = {}
     for (topic, cure), told in problems.items():
         cures.setdefault((topic, "<br>".join(dict.fromkeys(told))), []).append(cure)
     for (topic, told_as_one), mended in cures.items():
-        texts = [told_as_one, "<br>".join(mended)]
-        yield tuple(dict.fromkeys(filter(None, (topic, *texts))))
+        yield (*filter(None, [topic]), told_as_one, "<br>".join(mended))
 
 
 def table(troubles: set[Trouble], *heads: str) -> str:
@@ -230,7 +229,10 @@ def page() -> str:
             IT_SAYS,
             CURE,
         ),
-        "Alarms of the health page": table(alarms(), "alarm", "it says, with the cure"),
+        "Alarms of the health page": "\n".join(
+            f"- `{alarm.topic}`: {' '.join(alarm.problem.split())}"
+            for alarm in sorted(filter(is_useful, alarms()))
+        ),
     }
     return HEAD + "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
 
