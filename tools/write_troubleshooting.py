@@ -30,8 +30,8 @@ HEAD = """# Troubleshooting
 Look for the sentence that you see; "…" replaces values of your machine. The tables come from the
 program's source, by `python -m tools.write_troubleshooting`.
 
-Without `--deep` the doctor reads the database for 20 seconds at most, without indexes and references.
-The exit code is 2 if the configuration has a mistake.
+Without `--deep` the doctor reads the database for 20 seconds at most, without indexes and
+references. The exit code is 2 if the configuration has a mistake.
 
 **The archive of `--bundle`** contains the doctor's output; the configuration without passwords,
 user names and sensor addresses; versions of the program, Python and packages; the last health
