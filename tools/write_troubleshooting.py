@@ -22,21 +22,20 @@ DOCTOR = tuple(f"edge_agent/appliance/{name}.py" for name in ("doctor", "checks"
 HEAD = """# Troubleshooting
 
     sudo -u affect-edge affect-edge doctor      # anywhere else: affect-edge doctor
-    affect-edge doctor --deep                   # reads the whole database and each copy of it
+    affect-edge doctor --deep                   # reads the whole database and its copies
     affect-edge doctor --bundle HELP.zip        # an archive for those who help
-    journalctl -u affect-edge-agent -n 50       # what the agent said last
+    journalctl -u affect-edge-agent -n 50       # the agent's last messages
 
-Look for the sentence that you see; "…" replaces values of your machine. This page is made from the
-source by `python -m tools.write_troubleshooting`.
+"…" replaces values of your machine. `python -m tools.write_troubleshooting` makes this page.
 
 Without `--deep` the doctor reads the database for 20 seconds at most, without indexes and
 references. The exit code is 2 if the configuration has a mistake.
 
 **The archive of `--bundle`** contains the doctor's output; the configuration without passwords,
-user names and sensor addresses; versions; the last health report; the database's schema and row
-counts; 2,000 log lines of each unit. Readings, expressions, markers, participants' codes, session
-names, notes, account names and tokens are left out, and the whole log if the database cannot be
-read for them. Check the archive before you send it.
+user names and sensor addresses; versions; the last health report; schema and row counts; 2,000 log
+lines of each unit. Readings, expressions, markers, participants' codes, session names, notes,
+account names and tokens are left out, and the whole log if the database cannot be read for them.
+Check the archive before you send it.
 """
 
 
