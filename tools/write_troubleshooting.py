@@ -10,36 +10,32 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _PLACE = re.compile(r"\{[^{}]*\}")
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/troubleshooting.md"
+IT_SAYS, CURE = "it says", "cure"
 DOCTOR = tuple(f"edge_agent/appliance/{name}.py" for name in ("doctor", "checks"))
 HEAD = """# Troubleshooting
 
-    sudo -u affect-edge affect-edge doctor      # on an installed appliance
-    affect-edge doctor                          # anywhere else
-    affect-edge doctor --deep                   # reads the whole database and each copy of it
+    sudo -u affect-edge affect-edge doctor      # anywhere else: affect-edge doctor
+    affect-edge doctor --deep                   # reads the whole database and its copies
     affect-edge doctor --bundle HELP.zip        # an archive for those who help
-    journalctl -u affect-edge-agent -n 50       # what the agent said last
+    journalctl -u affect-edge-agent -n 50       # the agent's last messages
 
-Look for the sentence that you see; "…" stands for what belongs to your machine. This page is
-written from the program's own sentences by `python -m tools.write_troubleshooting`.
+"…" replaces values of your machine. `python -m tools.write_troubleshooting` makes this page.
 
-Without `--deep` the doctor reads the database for 20 seconds at most and does not compare indexes
-and references. Every check runs, whatever the others find; a mistake in the configuration is one of
-them, and the exit code is 2 then.
+Without `--deep` the doctor reads the database for 20 seconds at most, without indexes and
+references. The exit code is 2 if the configuration has a mistake.
 
-**What is in the archive of `--bundle`:** what the doctor said; the configuration without passwords,
-user names and addresses of sensors; versions of the program, of Python and of its packages; the
-agent's last health report; the schema of the database and the number of rows of each table; the
-last 2,000 lines of the log of each of our units. Participants' codes, names of sessions, notes,
-names of accounts and tokens are taken out of every text, and the log is left out when the database
-cannot tell which there are. There is no reading, no expression and no marker in it. Look into it
-before you hand it on.
+**The archive of `--bundle`** contains the doctor's output; the configuration without passwords,
+user names and sensor addresses; versions; the last health report; schema and row counts; 2,000 log
+lines of each unit. Readings, expressions, markers, participants' codes, session names, notes,
+account names and tokens are left out, and the whole log if the database cannot be read for them.
+Check the archive before you send it.
 """
 
 
@@ -185,14 +181,34 @@ def alarms() -> set[Trouble]:
     return {trouble for trouble in troubles if trouble.problem.count(" ") > 3}
 
 
-def table(troubles: set[Trouble], heads: tuple[str, str, str]) -> str:
+def is_useful(trouble: Trouble) -> bool:
+    """Return whether a problem has words to look for, and a cure of its own."""
+    words = re.search(r"\w{2}", trouble.problem)
+    cured = "sentence before" not in trouble.cure and (trouble.cure or trouble.problem[-1] != "…")
+    return bool(words and cured)
+
+
+def rows_of(troubles: Iterable[Trouble], heads: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of each row.
+
+    Problems with one cure share a row, and so do cures of the same problems.
+    """
+    problems: dict[tuple[str, str], list[str]] = {}
+    for trouble in troubles:
+        topic = "" if heads[0] == IT_SAYS else f"`{trouble.topic}`"
+        problem = trouble.problem.removeprefix("…: ")
+        problems.setdefault((topic, trouble.cure), []).append(problem)
+    cures: dict[tuple[str, str], list[str]] = {}
+    for (topic, cure), told in problems.items():
+        cures.setdefault((topic, "<br>".join(dict.fromkeys(told))), []).append(cure)
+    for (topic, told_as_one), mended in cures.items():
+        yield (*filter(None, [topic]), told_as_one, "<br>".join(mended))
+
+
+def table(troubles: set[Trouble], *heads: str) -> str:
     """Return a table of Markdown."""
-    lines = [
-        f"| {' | '.join(head for head in heads if head)} |",
-        "|" + "---|" * sum(map(bool, heads)),
-    ]
-    for trouble in sorted(troubles):
-        cells = [f"`{trouble.topic}`", trouble.problem, trouble.cure][: sum(map(bool, heads))]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    for cells in rows_of(filter(is_useful, sorted(troubles)), heads):
         lines.append(
             "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
         )
@@ -202,14 +218,18 @@ def table(troubles: set[Trouble], heads: tuple[str, str, str]) -> str:
 def page() -> str:
     """Return the whole page."""
     sections: Mapping[str, str] = {
-        "What the doctor looks at": table(findings(), ("check", "it says", "cure")),
-        "Camera": table(errors("CameraError", "edge_agent/camera"), ("reason", "it says", "cure")),
+        "What the doctor looks at": table(findings(), "check", IT_SAYS, CURE),
+        "Camera": table(errors("CameraError", "edge_agent/camera"), IT_SAYS, CURE),
         "Bluetooth sensors": table(
             errors("VitalsError", "edge_agent/vitals")
             | tables_of_cures("edge_agent/vitals/ble.py"),
-            ("reason", "it says", "cure"),
+            IT_SAYS,
+            CURE,
         ),
-        "Alarms of the health page": table(alarms(), ("alarm", "it says, with the cure", "")),
+        "Alarms of the health page": "\n".join(
+            f"- `{alarm.topic}`: {' '.join(alarm.problem.split())}"
+            for alarm in sorted(filter(is_useful, alarms()))
+        ),
     }
     return HEAD + "".join(f"\n## {title}\n\n{text}\n" for title, text in sections.items())
 
