@@ -38,7 +38,7 @@ FILES = {
 }
 """File that a page links to, or the site needs → its place in the site."""
 PLACES = PAGES | FILES
-FOLDERS = {"docs/models": "models/expression-accurate.md"}
+FOLDERS = {"docs/models": "models/expression.md"}
 """Folder that a page links to → the page that is shown for it."""
 SOURCES = {place: source for source, place in PAGES.items()}
 LINK = re.compile(r"(?P<before>\]\(|^\[[^\]\n]+\]: )(?P<target>[^)\s]+)", re.MULTILINE)

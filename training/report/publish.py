@@ -20,10 +20,7 @@ from training.data.datasets import EXPRESSIONS, FER2013, Faces
 from training.data.photographs import LabelledPhotographs
 from training.errors import DataError, write_all, write_whole
 from training.report.calibration import (
-    ALLOWED_ERROR,
-    BINS,
     CERTAINTY,
-    FIRST_THRESHOLD,
     best_temperature,
     choose_threshold,
     in_half_a,
@@ -68,12 +65,9 @@ def page_text(card: ModelCard) -> str:
         sha256=card.sha256,
         data=", ".join(card.training.data),
         usage=USAGE,
-        bins=BINS,
         temperature=card.temperature,
         uncertain_below=card.uncertain_below,
-        allowed=_percent(ALLOWED_ERROR),
         certainty=_percent(CERTAINTY),
-        first=f"{FIRST_THRESHOLD:.2f}",
         bound=_share(_of(card, f"{USAGE}, half A"), "answered_error_bound"),
         coverage=_share(answers, "coverage"),
         answered=_share(answers, "accuracy"),
@@ -84,7 +78,6 @@ def page_text(card: ModelCard) -> str:
         halves=_halves(card),
         photographs=_photographs(card),
         robustness=_robustness(card),
-        limits="\n".join(f"- {limit}" for limit in card.limits),
         training=_training(card),
     )
 
@@ -177,14 +170,12 @@ def _halves(card: ModelCard) -> str:
 def _photographs(card: ModelCard) -> str:
     whole = _of(card, PHOTOGRAPHS)
     if not whole:
-        return "Not measured: what detector, crop and classifier make of photographs together."
+        return "Not measured."
     figures_of = {label: _of(card, f"{PHOTOGRAPHS}, {label}") for label in EXPRESSIONS}
     there = {label: one for label, one in figures_of.items() if one.get("n")}
     return (
-        "The agent's own detector, crop and classifier, one view of each face, on photographs "
-        f"with one person's label each, which are noisy. In {_count(whole, 'found')} of "
-        f"{_count(whole, 'n')} a face was found; {_share(whole, 'accuracy')} of all were read as "
-        "labelled. A face that was not found counts as missed.\n\n"
+        f"A face was found in {_count(whole, 'found')} of {_count(whole, 'n')} photographs; "
+        f"{_share(whole, 'accuracy')} of all were read as labelled.\n\n"
     ) + _by_category(there, "photographs")
 
 
@@ -201,8 +192,8 @@ def _robustness(card: ModelCard) -> str:
     whole = _of(card, USAGE)
     heads = (cell for name in names for cell in (PROTOCOLS[name], "loses"))
     cells = (cell for name in names for cell in (_share(whole, f"{name}_accuracy"), ""))
-    head = ("the picture is", *heads, "exactly")
-    rows = [("as it is", *cells, "")]
+    head = ("the picture is", *heads)
+    rows = [("as it is", *cells)]
     for change in CHANGES:
         figures = _of(card, f"{USAGE}, {change.name}")
         marked = f"{change.name} (harsher)" if change.group == "harsh" else change.name
@@ -211,11 +202,10 @@ def _robustness(card: ModelCard) -> str:
             for name in names
             for cell in (_share(figures, f"{name}_accuracy"), _number(figures, f"{name}_loss", 2))
         )
-        rows.append((marked, *cells, change.does))
+        rows.append((marked, *cells))
     lines = [
-        f"- {PROTOCOLS[name]}: the worst row, covered faces and harsher light aside, is "
-        f"{_worst(card, name, ('main',))}; with harsher light it is "
-        f"{_worst(card, name, ('main', 'harsh'))}."
+        f"- Worst row, {PROTOCOLS[name]}, without covers: {_worst(card, name, ('main',))}; "
+        f"with harsher light: {_worst(card, name, ('main', 'harsh'))}."
         for name in names
     ]
     return _table(head, rows) + "\n\n" + "\n".join(lines)
