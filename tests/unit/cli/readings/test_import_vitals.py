@@ -220,7 +220,7 @@ def test_intervals_without_times_begin_when_it_is_said(
     [
         ("759\nsoon\n", "beats.txt, row 2: 'soon' is no interval"),
         ("759\n690 702\n", "some rows have one number, others two"),
-        ("72\n73\n71\n", "no intervals in s or ms, the middle one is 72"),
+        ("72\n73\n71\n", "no intervals in s or ms; their median is 72"),
         ("RR\n", "has no interval"),
     ],
 )
@@ -230,7 +230,7 @@ def test_what_is_no_interval_is_refused(tmp_path: Path, data: Path, text: str, s
     done = run(file, data, "--start", "2026-01-05T08:00:00Z")
     assert said in str(done.exception)
     assert not data.exists()
-    assert "say with --start when they begin" in str(run(file, data).exception)
+    assert "give their beginning with --start" in str(run(file, data).exception)
 
 
 def test_rates_of_empatica_begin_with_the_start_of_their_file(tmp_path: Path, data: Path) -> None:
