@@ -285,7 +285,8 @@ def test_values_of_a_fit_file_that_have_no_wall_clock_are_told() -> None:
         (78, {0: (UINT16, struct.pack("<3H", 892, 905, 65535))}),
     )
     assert shown(read("run.fit", day, NO_ZONE)) == [
-        f"run.fit, message {number}: {field}: {value} has no time, and no message before it has one."
+        f"run.fit, message {number}: {field}: {value} has no time, and no message before it has "
+        "one."
         for number, field, value in [
             (3, "heart_rate", 70),
             (5, "heart_rate", 61),
