@@ -263,7 +263,7 @@ def test_readings_of_a_time_to_come_are_told_and_flagged(tmp_path: Path, data: P
 def test_an_export_without_a_reading_says_why(tmp_path: Path, data: Path) -> None:
     file = phone(tmp_path, rate(0, "fast"), apple_record("StepCount", 5, "count"))
     said = str(run(file, data).exception)
-    assert said.startswith("export.zip: no row gives a reading.\nexport.xml, line ")
+    assert said.startswith("export.zip: no row contains a reading.\nexport.xml, line ")
     assert not data.exists()
 
 
