@@ -70,7 +70,7 @@ def test_the_camera_is_turned_off_and_on() -> None:
         assert refused.topic == "command/capture"
     kept = done.commands.capture(b'{"action": "on"}', True)
     assert kept is not None
-    assert "retained command is not obeyed" in kept.reason
+    assert "retained command is refused" in kept.reason
     assert len(done.calls) == 2
 
 
