@@ -75,8 +75,7 @@ def not_reached(broker: MqttSettings, error: Exception) -> ConnectionEndedError:
             f"{where}: no encrypted connection ({error.reason or error}). Is mqtt.port the "
             "broker's TLS port? Else set mqtt.tls = false.",
         )
-    # paho raises IndexError, a LookupError, for a header line without a colon, as other servers
-    # send.
+    # paho raises IndexError, a LookupError, for a handshake whose headers it cannot split.
     if isinstance(error, (WebsocketConnectionError, LookupError)):
         return ConnectionEndedError(
             MqttState.UNREACHABLE,

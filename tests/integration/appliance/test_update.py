@@ -110,7 +110,7 @@ def test_a_checkout_that_no_trusted_key_signed_touches_nothing(
         appliance.place.trust().add(read_key_file(stays.with_suffix(".pub")))
         appliance.place.trust().revoke(read_key_file(key.with_suffix(".pub")))
     if who == "nobody":
-        message = "stands at no tag"
+        message = "no tag is checked out there"
     with pytest.raises(UpdateError, match=message):
         appliance.update(checkout)
     assert appliance.is_untouched()

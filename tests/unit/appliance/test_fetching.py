@@ -165,7 +165,7 @@ def test_only_https_and_files_are_fetched(tmp_path: Path) -> None:
     for place in ("http://127.0.0.1/x", "ftp://127.0.0.1/x", "file:///etc/passwd"):
         with pytest.raises(UpdateError, match="only https"):
             fetch_file(place, tmp_path / "x", Bounds(10, 1))
-    with pytest.raises(UpdateError, match="is no file"):
+    with pytest.raises(UpdateError, match="is not a file"):
         fetch_file("/dev/zero", tmp_path / "x", Bounds(10, 1))
     with pytest.raises(UpdateError, match=r"cannot be read \(.*No such file"):
         fetch_file(str(tmp_path / "away"), tmp_path / "x", Bounds(10, 1))

@@ -94,7 +94,7 @@ def test_markers_are_as_far_apart_as_the_senders_clock_says() -> None:
     [
         (b'{"action": "end"}', False, "No session is open"),
         (b'{"action": "end"}', True, "without retain"),
-        (b'{"action": "start"}', False, "name participant and purpose"),
+        (b'{"action": "start"}', False, "needs participant and purpose"),
         (
             b'{"action": "start", "participant": "P", "purpose": "fun"}',
             False,

@@ -122,7 +122,7 @@ def test_a_folder_of_which_one_day_is_broken_leaves_nothing(tmp_path: Path, data
     assert "heart_rate-2026-01-06.json: is not JSON" in str(done.exception)
     assert not data.exists()
     (folder / "heart_rate-2026-01-06.json").unlink()
-    assert "name no time zone" in str(run(folder, data).exception)
+    assert "have no time zone" in str(run(folder, data).exception)
     assert "1 reading imported\n" in run(folder, data, "--timezone", "UTC").stdout
 
 
@@ -218,10 +218,10 @@ def test_intervals_without_times_begin_when_it_is_said(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("759\nsoon\n", "beats.txt, row 2: 'soon' is no interval"),
+        ("759\nsoon\n", "beats.txt, row 2: 'soon' is neither an interval"),
         ("759\n690 702\n", "some rows have one number, others two"),
         ("72\n73\n71\n", "no intervals in s or ms; their median is 72"),
-        ("RR\n", "has no interval"),
+        ("RR\n", "contains no interval"),
     ],
 )
 def test_what_is_no_interval_is_refused(tmp_path: Path, data: Path, text: str, said: str) -> None:
