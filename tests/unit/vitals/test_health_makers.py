@@ -377,11 +377,7 @@ MIDDLE = DAY.index(b"PK\x01\x02") - 20
     ("content", "most", "said"),
     [
         (archive({"part.zip": b"PK nothing"}), 2**30, r"part\.zip: the archive is damaged"),
-        (
-            archive({"a.jpg": b"x", "b.jpg": b"y"}),
-            2**30,
-            r"e\.zip: none of its 2 files has a known format",
-        ),
+        (archive({"a.jpg": b"x", "b.jpg": b"y"}), 2**30, r"e\.zip: none of its 2 files has"),
         (DAY[:MIDDLE] + b"?" * 10 + DAY[MIDDLE + 10 :], 2**30, "archive is damaged"),
         (DAY, 10, "files when unpacked"),
     ],
