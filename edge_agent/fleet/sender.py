@@ -1,6 +1,6 @@
-"""The worker that sends the stream of the timeline to the broker, and hears what is confirmed.
+"""The worker that sends the stream of the timeline to the broker, and receives confirmations.
 
-It keeps which messages are on their way, and each trouble until it is mended.
+It keeps the messages in transit, and each problem until it is solved.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from edge_agent.mqtt.payloads import Confirmation, Topics
 from edge_agent.store.write.changes import ReplicationStanding
 
 MOST_AT_BROKER = 8
-"""Messages that the broker has not acknowledged."""
+"""Most messages that the broker has not acknowledged."""
 MOST_UNCONFIRMED = 64
-"""Messages that the broker has and the collector has not confirmed: where the collector is down,
-the broker is not filled with them.
+"""Most messages that the collector has not confirmed, so that the broker is not filled while the
+collector is down.
 """
 RESEND_S = 60.0
-"""After so long without a confirmation everything unconfirmed is sent again."""
+"""Time without a confirmation after which everything unconfirmed is sent again."""
 LONGEST_RESEND_S = 900.0
 
 
@@ -48,8 +48,8 @@ class _Sent:
 class Flight:
     """The messages between this device and the collector.
 
-    The collector confirms positions, not messages: whatever is lost between the two, in a broker
-    without a disk too, is sent again.
+    The collector confirms positions, not messages: messages lost in between, even in a broker
+    without a disk, are sent again.
 
     Args:
         confirmed: the last position that the collector has.
@@ -67,28 +67,28 @@ class Flight:
 
     @property
     def has_room(self) -> bool:
-        """Tell whether another message may be sent."""
+        """Whether another message may be sent."""
         at_broker = sum(not message.at_broker for message in self._messages)
         return at_broker < MOST_AT_BROKER and len(self._messages) < MOST_UNCONFIRMED
 
     def note_sent(self, last: int, mid: int, now_s: float) -> None:
-        """Note a message that goes up to ``last``, with its number at the broker."""
+        """Record a message up to the position ``last``, with its number at the broker."""
         if not self._messages:
             self._progress_s = now_s
         self._messages.append(_Sent(last, mid))
         self.sent = last
 
     def note_taken(self, mid: int) -> None:
-        """Note that the broker has a message."""
+        """Record that the broker has a message."""
         for message in self._messages:
             if message.mid == mid and not message.at_broker:
                 message.at_broker = True
                 return
 
     def note_confirmed(self, position: int, now_s: float) -> bool:
-        """Note a confirmation; return whether it says anything new.
+        """Record a confirmation; return whether it is new.
 
-        One beyond what was sent, as after a restart of the agent, counts: the collector has it.
+        A position beyond the sent ones, as after a restart of the agent, counts as well.
         """
         if position <= self.confirmed:
             return False
