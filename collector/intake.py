@@ -342,11 +342,11 @@ class Intake:
         prepare(connection)
 
     def take(self, deliveries: Sequence[Delivery]) -> list[Told]:
-        """Write messages, all in one transaction, and return what is committed then.
+        """Write messages in one transaction, and return the confirmations.
 
-        Messages that were taken before change nothing. Those that come too early wait in the
-        database. Those that cannot be read are kept as dead letters, with the reason; a stream
-        goes on after them, and its ``lost`` says what is missing.
+        Repeated messages change nothing. Early ones wait in the database. Unreadable ones are
+        stored as dead letters, with the reason; a stream continues after them, and its ``lost``
+        lists the missing positions.
 
         Raises:
             psycopg.Error: nothing was written.
@@ -397,7 +397,7 @@ class Intake:
             keep(self.connection, delivery.device, reason, delivery.payload)
 
     def _apply(self, states: list[StreamState]) -> None:
-        """Apply what is due: the rows of all streams together, up to something special of one."""
+        """Apply due messages: rows of all streams together, flushed before each special change."""
         writer = RowWriter(self.connection)
         for state in states:
             for position, table, what, values in state.changes():
@@ -449,7 +449,7 @@ class Intake:
                 writer.emptied |= touched
 
     def _close_older(self, state: StreamState, follows: str | None) -> None:
-        """A device has begun a new stream: what still comes of older ones is not taken."""
+        """Close older streams of a device that has begun a new one."""
         if follows is None and state.is_only:
             return
         if follows is not None:
@@ -469,7 +469,7 @@ class Intake:
         )
 
     def _copied(self, state: StreamState, values: dict[str, Any]) -> set[Place]:
-        """All that a database held at the start of its stream is here."""
+        """Record that a stream's copy of the database is complete."""
         self.connection.execute(
             f"UPDATE {SCHEMA}.stream SET copied = true WHERE id = %s", (state.id,)
         )
@@ -505,7 +505,7 @@ class Intake:
 
 
 def _read(delivery: Delivery, refused: list[_Refused]) -> TimelineMessage | None:
-    """Return what a delivery says; note why not."""
+    """Decode a delivery; if it cannot be read, add it to the refused ones."""
     try:
         message = decode(delivery.payload)
         if delivery.device and message.device != delivery.device:
@@ -517,7 +517,7 @@ def _read(delivery: Delivery, refused: list[_Refused]) -> TimelineMessage | None
 
 
 def _nothing(message: TimelineMessage) -> TimelineMessage:
-    """Return what stands in the place of a message whose values no table takes."""
+    """Return a gap in place of a message whose values do not fit the tables."""
     gap = [message.last, "", "gap", {"first": message.first, "reason": "refused"}]
     return replace(message, changes=(gap,))
 
