@@ -21,7 +21,7 @@ from edge_agent.core.process import SystemdNotifier
 from edge_agent.mqtt.broker import encryption, read_password
 
 PORTS = {("mqtt", False): 1883, ("mqtt", True): 8883, ("amqp", False): 5672, ("amqp", True): 5671}
-"""Of a broker, by protocol and whether the line is encrypted."""
+"""Ports of a broker, by protocol and encryption."""
 
 
 @click.command()
@@ -86,7 +86,7 @@ def collect(
 
 
 def _check(database: str, protocol: str, hosts: tuple[str, ...]) -> None:
-    """Refuse what can never work, before anything is waited for."""
+    """Check the options before connecting."""
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
@@ -108,7 +108,7 @@ def _check(database: str, protocol: str, hosts: tuple[str, ...]) -> None:
 def _check_files(
     database: str, password_file: Path | None, tls: bool, certificate: Path | None, key: Path | None
 ) -> None:
-    """Refuse files that contradict the other options."""
+    """Check files against the other options."""
     from psycopg.conninfo import conninfo_to_dict
 
     if password_file is not None and conninfo_to_dict(database).get("password"):
@@ -127,7 +127,7 @@ def _password(file: Path | None, option: str) -> str | None:
 
 
 def _health(file: Path | None) -> HealthReport | None:
-    """Return where to say how the collector stands; ``None`` where nobody wants to know."""
+    """Return the health report; ``None`` if neither a file nor systemd expects one."""
     systemd = SystemdNotifier.from_environment(os.environ)
     if file is None and "NOTIFY_SOCKET" not in os.environ:
         return None
@@ -135,7 +135,8 @@ def _health(file: Path | None) -> HealthReport | None:
 
 
 def _without_password(text: str) -> str:
-    """Return a text without what stands between ``:`` and ``@``, or after ``password=``."""
+    """Return a text without the part between ``:`` and ``@`` or after ``password=``."""
+    # libpq accepts both forms, an address and key=value words, and repeats them in its errors.
     return re.sub(r"(:)[^:@\s]*@|(password\s*=\s*)\S+", r"\1\2…", text)
 
 

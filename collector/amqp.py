@@ -1,8 +1,8 @@
 """AMQP 0-9-1 with a quorum queue: RabbitMQ, whose appliances speak MQTT to its plugin.
 
-The plugin gives each MQTT message to the exchange ``amq.topic``, with dots for the slashes of its
-topic. A quorum queue takes those of all appliances, is kept by several nodes of a cluster, and
-gives each message to one collector.
+The plugin publishes each MQTT message to the exchange ``amq.topic``, with dots for the slashes of
+its topic. A quorum queue receives those of all appliances, is stored on several nodes of a cluster,
+and delivers each message to one collector.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ logging.getLogger("pika").setLevel(logging.CRITICAL)  # what matters of it is to
 CONNECT_S = 10.0
 _PRECONDITION_FAILED = 406
 _OTHER_QUEUE = (
-    ". A queue of this name is there, made otherwise: take out what is in it, and delete it; it is "
-    "made anew"
+    ". A queue of this name exists with other settings: empty and delete it, and it is created "
+    "again"
 )
-_PORTS = "Look at --port (5672, with --tls 5671)"
+_PORTS = "Check --port (5672, with --tls 5671)"
 _CAUSES: dict[type[Exception], str] = {
     ProbableAuthenticationError: "refuses the account or its password; see --username and "
     "--password-file",
@@ -49,11 +49,11 @@ _CAUSES: dict[type[Exception], str] = {
     AMQPConnectorStackTimeout: f"does not answer in AMQP. {_PORTS}, and whether both sides encrypt",
 }
 EXCHANGE = "amq.topic"
-"""Where the MQTT plugin puts messages; another one is a setting of RabbitMQ."""
+"""Default exchange of the MQTT plugin; RabbitMQ can be configured to use another one."""
 MOST_STATES = 10_000
-"""That wait for a collector which is busy; older ones go."""
+"""Most state messages that wait for a busy collector; older ones are dropped."""
 _TAGS = 2**48
-"""Of a connection: what it delivers is numbered from 1."""
+"""Most deliveries of one connection, which are numbered from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class QuorumQueue:
     """The queue that a collector declares on a RabbitMQ cluster.
 
     Attributes:
-        brokers: its nodes; the first that answers is taken.
+        brokers: its nodes; the first that answers is used.
         root: first part of the topics; the queue is called ``<root>.timeline``.
         name: of this collector, as RabbitMQ shows it.
         most_underway: messages that may be delivered before the first is acknowledged: the most
@@ -75,7 +75,7 @@ class QuorumQueue:
 
     @property
     def queue(self) -> str:
-        """Name of the queue, made where it is missing."""
+        """Name of the queue, which is created if it is missing."""
         return f"{self.root}.{Topics.TIMELINE}".replace("/", ".")
 
     @property
@@ -101,7 +101,7 @@ class AmqpTransport(Inbox):
         self._generation = 0
 
     def open(self) -> None:
-        """Connect to one of the nodes, log in, make the queue where it is missing, and consume.
+        """Connect to one of the nodes, log in, create the queue if needed, and consume.
 
         Raises:
             TransportError: no node is reachable, or it refuses.
@@ -114,6 +114,8 @@ class AmqpTransport(Inbox):
             nodes = [self._parameters(broker) for broker in options.brokers]
             self._connection = pika.BlockingConnection(nodes)
             self._channel = channel = self._connection.channel()
+            # A quorum queue, not a classic one: its messages lie on several nodes, so a node may be
+            # lost.
             channel.queue_declare(options.queue, durable=True, arguments={"x-queue-type": "quorum"})
             channel.queue_bind(options.queue, EXCHANGE, _key("*", options.root, Topics.TIMELINE))
             channel.basic_qos(prefetch_count=options.most_underway)
@@ -121,7 +123,7 @@ class AmqpTransport(Inbox):
             self._hear_states(channel)
 
     def _hear_states(self, channel: BlockingChannel) -> None:
-        """Hear what devices say of themselves from now on; nothing of it waits in a cluster."""
+        """Receive state messages of devices from now on; they are not stored in a cluster."""
         own = channel.queue_declare(
             "", exclusive=True, auto_delete=True, arguments={"x-max-length": MOST_STATES}
         ).method.queue
@@ -130,30 +132,31 @@ class AmqpTransport(Inbox):
         channel.basic_consume(own, self._on_state, auto_ack=True)
 
     def check(self) -> None:
-        """Say once more how much may be underway: the broker answers to that."""
+        """Set the prefetch limit again, which the broker must answer."""
         with self._told():
             self._opened().basic_qos(prefetch_count=self._options.most_underway)
 
     def acknowledge(self, deliveries: Sequence[Delivery]) -> None:
-        """Acknowledge what came over this connection: the newest of it and all before."""
+        """Acknowledge deliveries of this connection: the newest and all before it."""
         tags = (divmod(delivery.tag, _TAGS) for delivery in deliveries)
         own = [tag for generation, tag in tags if generation == self._generation]
         if own:
             with self._told():
+                # One acknowledgement for all: they were committed in one transaction.
                 self._opened().basic_ack(max(own), multiple=True)
         self._pump(0)
 
     def confirm(self, device: str, payload: bytes) -> None:
-        """Publish a confirmation; RabbitMQ keeps none for an appliance that is away.
+        """Publish a confirmation; RabbitMQ stores none for an absent appliance.
 
-        It sends again what was not confirmed, and is told then.
+        The appliance sends unconfirmed messages again, and gets a confirmation then.
         """
         key = _key(device, self._options.root, Topics.TIMELINE_CONFIRMED)
         with self._told():
             self._opened().basic_publish(EXCHANGE, key, payload)
 
     def close(self) -> None:
-        """Leave; the queue keeps what is not acknowledged."""
+        """Disconnect; the queue keeps unacknowledged messages."""
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None and connection.is_open:
             with suppress(AMQPError, OSError):  # it is over, which is what was wanted
@@ -187,7 +190,7 @@ class AmqpTransport(Inbox):
 
     @contextmanager
     def _told(self) -> Iterator[None]:
-        """Say for people what ends the connection in the block."""
+        """Translate errors that end the connection in the block."""
         try:
             yield
         except (AMQPError, AMQPConnectorException, OSError, UnicodeError) as error:
@@ -219,7 +222,7 @@ def _key(device: str, root: str, suffix: str) -> str:
 
 
 def _cause(error: Exception) -> str:
-    """Return why a connection is over, as a person can use it."""
+    """Return the reason of the end of a connection, for people."""
     for kind, text in _CAUSES.items():
         if isinstance(error, kind):
             return text

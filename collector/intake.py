@@ -1,30 +1,26 @@
-"""Many messages in one transaction.
+"""Writes messages into the database, many in one transaction, each exactly once.
 
-Takes messages into the database: one transaction for many, and each counts once.
+Rollups of open minutes: a device sends six messages a minute. Its newest minute is not computed
+with each of them: the stream remembers it in the transaction that writes its rows
+(``stream.open_minute``), and it is rolled up with the first row of another minute, or when the
+device has been silent for a while.
 
-Minutes that still fill: they are rolled up once, when they are over.
+Clock offsets: ``fleet.clock`` records how far the clock of each device is ahead of PostgreSQL's,
+and since when. A message contains its sending time by the device's wall clock and by its boot
+clock. Sent minus received is the lead of that clock, less the transit time: a message waits in the
+device, in the broker and here, and never arrives before it was sent. So the difference of every
+message is a lower bound, and the largest one, of the fastest message, is the best estimate. Late
+messages never make it worse (NTP's clock filter also selects the least delay, RFC 5905, section
+10).
 
-A device sends six messages a minute. Its newest minute is not computed with each of them: the
-stream remembers it in the transaction that writes its rows (``stream.open_minute``), and it is
-rolled up with the first row of another minute, or when the device has been silent for a while.
+Bounds: the clock is ahead by at least ``ahead_ms``, and at most by that plus the transit time of
+the fastest message. Messages in one direction cannot measure that time; ``doubt_ms`` is the
+difference of another message that came a minute or more after the best one. Messages that waited in
+a queue differ widely. A delay that all messages share cannot be seen. Without ``doubt_ms`` nothing
+is known, and nothing may be corrected.
 
-How far the clock of each device is ahead of PostgreSQL's, and since when: ``fleet.clock``.
-
-A message says when it was sent by the device's wall clock, and how long after the start of its
-machine. Sent minus received is how far that clock is ahead, less the time on the way: a message
-waits in the device, in the broker and here, and never arrives before it was sent. So the difference
-of every message is a lower bound, and the largest one, of the message that waited least, is the
-best estimate: what comes late never makes it worse (the same choice as NTP's clock filter, RFC
-5905, section 10, makes by the least delay).
-
-Bound: the clock is ahead by ``ahead_ms`` at least, and at most by so much more as the quickest
-message was on its way. One way alone cannot measure that time; ``doubt_ms`` tells how closely
-another message agrees that came a minute or more after the best one. What waited in a queue was
-sent at one time and comes at another, and agrees with nothing. Not seen is a delay that every
-message has alike. Without ``doubt_ms`` nothing is known, and nothing may be corrected.
-
-The boot clock never jumps: wall clock minus boot clock tells a clock that was set from a message
-that was quicker, and the start of the machine tells one of its lives from the next.
+The boot clock never jumps. Wall clock minus boot clock shows whether a clock was set or a message
+was faster, and the identifier of the start shows a restart of the machine.
 """
 
 from __future__ import annotations
@@ -59,15 +55,15 @@ from edge_agent.mqtt.payloads import Confirmation, Erased
 
 
 LEAST_DOUBT_MS = 1_000
-"""Of the way of the quickest message: a collector alone waits a fifth of a second for more."""
+"""Least uncertainty of the fastest transit: the collector alone waits a fifth of a second."""
 MOST_DOUBT_MS = 30_000
-"""A message that agrees less closely has waited, and says nothing."""
+"""A message with a larger difference has waited, and is ignored."""
 APART_MS = 60_000
-"""Two messages that are to agree came so long after each other."""
+"""Least time between two messages that are compared."""
 WORTH_MS = 100
-"""A better estimate is written from here on."""
+"""Least improvement of an estimate that is written."""
 UNTIL_MS = 600_000
-"""How often it is written that nothing has changed."""
+"""Interval at which an unchanged estimate is written."""
 ROW_MS = 86_400_000
 """Longest time of one row: a cheap clock is off by 100 ppm, 9 s a day."""
 _LONGEST_MS = 3_155_760_000_000  # a machine that runs for a hundred years
@@ -78,15 +74,15 @@ class ClockRow:
     """A row of ``fleet.clock``; times of hearing are ms by the clock of PostgreSQL.
 
     Attributes:
-        since_ms: when the first message of it came.
-        until_ms: when a message last said the same, some minutes ago at the most.
-        reached_ms: when the best estimate came first.
-        boot: start of the machine: how the kernel's name of it begins.
+        since_ms: arrival of its first message.
+        until_ms: arrival of the last message that agrees, at most some minutes ago.
+        reached_ms: arrival of the best estimate.
+        boot: start of the machine: first characters of the kernel's identifier.
         boot_ms: boot clock of the first message.
         wall_minus_boot_ms: wall clock minus boot clock.
-        ahead_ms: how far the wall clock was ahead, at least.
-        doubt_ms: how closely another message agrees; ``None``: none has yet.
-        synchronised: whether the device knew that a server of time had set its clock.
+        ahead_ms: least lead of the wall clock.
+        doubt_ms: difference of another message; ``None``: there is none yet.
+        synchronised: whether the device knew that a time server had set its clock.
     """
 
     since_ms: int
@@ -101,15 +97,15 @@ class ClockRow:
 
 
 def row_after(known: ClockRow | None, message: TimelineMessage, now_ms: int) -> ClockRow | None:
-    """Return the newest row of a device after a message, or ``None`` where it says nothing new.
+    """Return the newest row of a device after a message, or ``None`` if nothing is new.
 
-    A row with another ``since_ms`` than the known one is another row. What no clock can show, such
-    as the year 10000, is no measurement.
+    A row with another ``since_ms`` than the known one is another row. Impossible times, such as the
+    year 10000, are ignored.
 
     Args:
         known: the newest row of the device.
-        message: what it sent.
-        now_ms: when that came, by the clock of PostgreSQL.
+        message: the message.
+        now_ms: its arrival by the clock of PostgreSQL.
 
     Example:
         >>> row_after(None, message, now_ms).ahead_ms
@@ -144,7 +140,7 @@ def _is_same_clock(known: ClockRow, message: TimelineMessage) -> bool:
 
 def _with_estimate(known: ClockRow, ahead_ms: int, now_ms: int) -> ClockRow:
     better_ms = ahead_ms - known.ahead_ms
-    if better_ms > LEAST_DOUBT_MS:  # all before has waited for so long
+    if better_ms > LEAST_DOUBT_MS:  # all earlier messages have waited at least that long
         doubt_ms = None
         if known.doubt_ms is not None and better_ms <= MOST_DOUBT_MS:
             doubt_ms = max(known.doubt_ms, better_ms)
@@ -158,8 +154,8 @@ def _with_estimate(known: ClockRow, ahead_ms: int, now_ms: int) -> ClockRow:
 class Clocks:
     """Keeps ``fleet.clock``, in the transactions that take messages.
 
-    While a clock goes as it did, nothing is asked and nothing is written: what was read last is
-    remembered, and only what adds something to it is looked at again in the database.
+    While a clock does not change, nothing is read or written: the last row is remembered, and only
+    messages that add something to it cause another look into the database.
 
     Args:
         connection: to a database of the present schema.
@@ -174,10 +170,10 @@ class Clocks:
         self._read: dict[str, ClockRow | None] = {}
 
     def note(self, states: Iterable[StreamState]) -> None:
-        """Write what the messages that are due say of clocks, in the caller's transaction.
+        """Write the clock rows of the due messages, in the caller's transaction.
 
         Args:
-            states: streams whose rows are locked: nobody else writes of these devices.
+            states: streams whose rows are locked, so that nobody else writes these devices.
         """
         newest = {one.device: (_newest(one.due), one.heard_ms) for one in states if one.due}
         news = [one for one, said in newest.items() if row_after(self._read.get(one), *said)]
@@ -346,11 +342,11 @@ class Intake:
         prepare(connection)
 
     def take(self, deliveries: Sequence[Delivery]) -> list[Told]:
-        """Write messages, all in one transaction, and return what is committed then.
+        """Write messages in one transaction, and return the confirmations.
 
-        Messages that were taken before change nothing. Those that come too early wait in the
-        database. Those that cannot be read are kept as dead letters, with the reason; a stream
-        goes on after them, and its ``lost`` says what is missing.
+        Repeated messages change nothing. Early ones wait in the database. Unreadable ones are
+        stored as dead letters, with the reason; a stream continues after them, and its ``lost``
+        lists the missing positions.
 
         Raises:
             psycopg.Error: nothing was written.
@@ -401,7 +397,7 @@ class Intake:
             keep(self.connection, delivery.device, reason, delivery.payload)
 
     def _apply(self, states: list[StreamState]) -> None:
-        """Apply what is due: the rows of all streams together, up to something special of one."""
+        """Apply due messages: rows of all streams together, flushed before each special change."""
         writer = RowWriter(self.connection)
         for state in states:
             for position, table, what, values in state.changes():
@@ -453,7 +449,7 @@ class Intake:
                 writer.emptied |= touched
 
     def _close_older(self, state: StreamState, follows: str | None) -> None:
-        """A device has begun a new stream: what still comes of older ones is not taken."""
+        """Close older streams of a device that has begun a new one."""
         if follows is None and state.is_only:
             return
         if follows is not None:
@@ -473,7 +469,7 @@ class Intake:
         )
 
     def _copied(self, state: StreamState, values: dict[str, Any]) -> set[Place]:
-        """All that a database held at the start of its stream is here."""
+        """Record that a stream's copy of the database is complete."""
         self.connection.execute(
             f"UPDATE {SCHEMA}.stream SET copied = true WHERE id = %s", (state.id,)
         )
@@ -509,7 +505,7 @@ class Intake:
 
 
 def _read(delivery: Delivery, refused: list[_Refused]) -> TimelineMessage | None:
-    """Return what a delivery says; note why not."""
+    """Decode a delivery; if it cannot be read, add it to the refused ones."""
     try:
         message = decode(delivery.payload)
         if delivery.device and message.device != delivery.device:
@@ -521,7 +517,7 @@ def _read(delivery: Delivery, refused: list[_Refused]) -> TimelineMessage | None
 
 
 def _nothing(message: TimelineMessage) -> TimelineMessage:
-    """Return what stands in the place of a message whose values no table takes."""
+    """Return a gap in place of a message whose values do not fit the tables."""
     gap = [message.last, "", "gap", {"first": message.first, "reason": "refused"}]
     return replace(message, changes=(gap,))
 

@@ -130,11 +130,11 @@ class _Health(_Part):
 
 
 def read_state(message: StateMessage) -> Said:
-    """Return what a message says of its device.
+    """Parse a state message.
 
     Raises:
-        MessageError: nothing that can be written, or of another device; the text is the same for
-            the same mistake.
+        MessageError: it cannot be stored, or is of another device; the same fault gives the same
+            text.
     """
     text = _text(message)
     try:
@@ -297,21 +297,21 @@ class Positions:
     beyond: list[Range] = field(default_factory=list)
 
     def covers(self, first: int, last: int) -> bool:
-        """Tell whether all positions of a range are applied."""
+        """Return whether all positions of a range are applied."""
         return last <= self.upto or any(
             start <= max(first, self.upto + 1) and last <= end for start, end in self.beyond
         )
 
     def has(self, position: int) -> bool:
-        """Tell whether a position is applied."""
+        """Return whether a position is applied."""
         return self.covers(position, position)
 
     def is_overtaken(self, first: int) -> bool:
-        """Tell whether ``first`` or something after it is applied, with a hole before."""
+        """Return whether ``first`` or a later position is applied, with a hole before it."""
         return bool(self.beyond) and self.beyond[-1][1] >= first
 
     def add(self, first: int, last: int) -> None:
-        """Note that a range is applied."""
+        """Record that a range is applied."""
         if first > self.upto + 1:
             apart: list[Range] = []
             for start, end in self.beyond:

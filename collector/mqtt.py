@@ -108,6 +108,8 @@ class MqttTransport(Inbox):
         self._client = client
         self._wait_for(lambda: self._connack, "did not answer")
         every = Topics(self._options.root, "+")
+        # A shared subscription (MQTT 5, 4.8.2): the broker gives each message to one collector of
+        # the group.
         topic = f"$share/{_GROUP}/{every.full(Topics.TIMELINE)}"
         # At QoS 0 nothing waits at the broker: what is heard is of now, or marked as kept there.
         states = [(every.full(suffix), SubscribeOptions(qos=0)) for suffix in SUFFIXES]
@@ -137,6 +139,8 @@ class MqttTransport(Inbox):
         for delivery in deliveries:
             generation, mid = divmod(delivery.tag, 65_536)
             if generation == self._generation:
+                # Acknowledged by hand, after the commit; by itself paho would acknowledge on
+                # arrival.
                 client.ack(mid, 1)
         self._pump(0)
 

@@ -1,6 +1,6 @@
-"""The order of messages: which can be applied, which wait for others, which are known.
+"""The order of messages: due ones, early ones that wait for others, and known ones.
 
-Values of a message that do not fit the tables are refused before they are written.
+Messages with values that do not fit the tables are refused before they are written.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from edge_agent.fleet.tables import BY_NAME, TIMELINE, SentTable
 Name = tuple[str, str]
 """Device and epoch."""
 MOST_RANGES = 256
-"""Of a stream beyond its mark; what would make another one waits."""
+"""Most ranges of a stream beyond its mark; a message that would add another one waits."""
 LAST_MS = 253_402_300_800_000
-"""The year 10000, ms since 1970: no clock of a device shows it."""
+"""The year 10000, ms since 1970, beyond any clock of a device."""
 _TIMELINE = frozenset(table.name for table in TIMELINE)
 
 
@@ -70,10 +70,10 @@ class StreamState:
         return chain.from_iterable(message.changes for message in self.due)
 
     def may_take(self, message: TimelineMessage) -> bool:
-        """Tell whether a message may be applied now.
+        """Return whether a message may be applied now.
 
-        It may where everything before it is. One that only has rows of the timeline may overtake
-        what is missing: such rows are written once, and the few that are not are found out.
+        It may if everything before it was applied. A message with timeline rows only may overtake
+        missing ones: such rows are written once, and the few exceptions are detected.
         """
         if message.first <= self.done.upto + 1:
             return True
@@ -82,14 +82,14 @@ class StreamState:
         )
 
     def forget_beyond(self) -> None:
-        """Count what is beyond the first hole as not received: the device is asked for it."""
+        """Treat everything beyond the first hole as not received, so that it is sent again."""
         self.is_to_send_again |= self.done.forget_beyond()
 
     def take(self, message: TimelineMessage) -> None:
-        """Let a message be due.
+        """Make a message due.
 
-        Where it takes rows away, what has overtaken it is forgotten: it may have written the same
-        rows, and its device sends it again.
+        If it deletes rows, messages that have overtaken it are forgotten: they may have written the
+        same rows, and the device sends them again.
         """
         if self.done.is_overtaken(message.first):
             if any(_takes_away(change) for change in message.changes):
@@ -111,9 +111,9 @@ def _takes_away(change: list[Any]) -> bool:
 def locked_streams(
     connection: psycopg.Connection, names: Iterable[Name]
 ) -> dict[Name, StreamState]:
-    """Return the streams, made where they are missing; their rows are locked until the commit.
+    """Return the streams, created if needed; their rows are locked until the commit.
 
-    All streams of a device are locked in one order, so that no two collectors wait for each other.
+    All streams of a device are locked in one order, so that two collectors cannot deadlock.
     """
     wanted = sorted(set(names))
     devices = sorted({device for device, _ in wanted})
@@ -151,7 +151,7 @@ def arrange(
     states: dict[Name, StreamState],
     messages: Sequence[tuple[TimelineMessage, bytes]],
 ) -> None:
-    """Sort messages, and those that waited, into what is due and what is early."""
+    """Sort new and waiting messages into due and early ones."""
     arrived: dict[int, list[tuple[TimelineMessage, bytes]]] = defaultdict(list)
     for message, payload in messages:
         arrived[states[message.device, message.epoch].id].append((message, payload))
@@ -177,7 +177,7 @@ def arrange_one(
     for span in sorted(every):
         message, payload = every[span]
         if not state.closed and not state.done.covers(*span):
-            # nothing overtakes a message that waits: it may take rows away
+            # nothing overtakes a waiting message, which may delete rows
             if (is_waiting and message.first > state.done.upto + 1) or not state.may_take(message):
                 is_waiting = True
                 if span not in known:
@@ -189,7 +189,7 @@ def arrange_one(
 
 
 def store(connection: psycopg.Connection, states: Iterable[StreamState]) -> None:
-    """Write how far the streams are, and what waits."""
+    """Write the positions of the streams, and their waiting messages."""
     cursor = connection.cursor()
     early = [(one.id, m.first, m.last, payload) for one in states for m, payload in one.early]
     used = [(state.id, *span) for state in states for span in state.used]
@@ -231,7 +231,7 @@ def _clock(state: StreamState) -> tuple[int | None, bool | None]:
     if not state.due:
         return None, None
     newest = state.due[-1]
-    # what no clock can show is not reckoned with: the difference would not fit its column
+    # impossible times are ignored: the difference would not fit its column
     sent = newest.sent if 0 <= newest.sent < LAST_MS else None
     return sent, newest.synchronised
 
@@ -239,14 +239,14 @@ def _clock(state: StreamState) -> tuple[int | None, bool | None]:
 _RANGES = {"int2": 2**15, "int8": 2**63}
 _TIMES = ("at", "started", "ended")
 _BOUNDS = {"frames": 2**31, **dict.fromkeys(_TIMES, 2**53)}
-"""The bound of values that are added up: far from the end of their type."""
+"""Limits of values that are summed, far from the limits of their types."""
 _LARGEST = 2**1000
 _Limits = tuple[bool, bool, bool, int, int]
-"""Of a column: is it text, is it real, may it be empty, the least number, and the end of them."""
+"""Of a column: whether it is text, real, nullable; its least number, and the end of its range."""
 
 
 def check_values(message: TimelineMessage) -> None:
-    """Raise ``MessageError`` for a value that no table takes."""
+    """Raise ``MessageError`` for a value that does not fit its table."""
     for _position, name, what, values in message.changes:
         if name == "":
             _check_special(what, values)
@@ -269,8 +269,9 @@ def _limits(column: str) -> _Limits:
 
 
 def _is_well(values: list[Any], limits: tuple[_Limits, ...]) -> bool:
-    """Tell whether the values of a row surely fit, for nearly every row at little cost."""
+    """Return whether the values of a row surely fit; a cheap check for nearly every row."""
     for value, (is_text, is_real, may_be_empty, least, end) in zip(values, limits, strict=True):
+        # By exact type: isinstance would take True for a number, and is slower in this hot loop.
         kind = type(value)
         if kind is int:
             well = least <= value < end

@@ -1,6 +1,6 @@
-"""The loop of a collector: receive, commit, acknowledge, confirm; and wait for what is away.
+"""The loop of a collector: receive, commit, acknowledge, confirm; wait for missing servers.
 
-A file, and systemd, tell programs on this machine how it stands.
+It reports its health in a file and to systemd.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from edge_agent.mqtt.payloads import Confirmation
 log = logging.getLogger(__name__)
 
 EVERY_S = 2.0
-"""How often broker and database are asked, and the file is written."""
+"""Interval at which broker and database are checked, and the file is written."""
 
 
 class HealthReport:
     """The state of a collector's loop.
 
     Args:
-        file: where to write it; ``None``: nowhere.
-        systemd: is told that the loop goes round, and in a line what is away.
+        file: the file to write; ``None``: none.
+        systemd: gets a sign of life of the loop, and a line about missing servers.
 
     Example:
         Say that all is well, if the last word is two seconds old::
@@ -54,7 +54,7 @@ class HealthReport:
         self._is_written = True
 
     def start(self) -> None:
-        """Say that the collector begins.
+        """Report that the collector starts.
 
         Raises:
             CollectorError: the file cannot be written.
@@ -62,22 +62,22 @@ class HealthReport:
         self.tell("it has just started")
         if not self._is_written:
             raise CollectorError(
-                f"--health-file {self._file}: cannot be written. Give a file in a folder that is "
-                "there and that this user may write to."
+                f"--health-file {self._file}: cannot be written. Give a file in an existing folder "
+                "that this user may write to."
             )
         self._systemd.ready()
 
     @property
     def is_due(self) -> bool:
-        """Return whether it is time to ask broker and database again."""
+        """Whether broker and database must be checked again."""
         return clock.boot_seconds() >= self._next_s
 
     def tell(self, problem: str, holds_s: float = HOLDS_S) -> None:
-        """Say how it stands: where that has changed, or the last word is too old.
+        """Report the state if it has changed, or if the last report is too old.
 
         Args:
-            problem: what is away, and why; empty: nothing.
-            holds_s: how long nothing more may be said.
+            problem: the missing server, with the reason; empty: none.
+            holds_s: validity of the report, seconds.
         """
         if problem == self._problem and holds_s == self._holds_s and not self.is_due:
             return
@@ -92,11 +92,11 @@ class HealthReport:
         self._write(CollectorHealth(boot_id(), at.boot_ms, holds_s, problem, self._since_ms))
 
     def expect(self, messages: int) -> None:
-        """Say before a transaction that it may take longer than an answer."""
+        """Report before a transaction that it may take longer than usual."""
         self.tell(self._problem or "", HOLDS_S + messages / 10)
 
     def end(self) -> None:
-        """Take the file away: nobody writes it any more."""
+        """Remove the file."""
         self._systemd.stopping()
         if self._file is not None:
             self._file.unlink(missing_ok=True)
@@ -115,21 +115,21 @@ class HealthReport:
 
 
 BATCH = 500
-"""Messages in one transaction at the most."""
+"""Most messages in one transaction."""
 RECEIVE_S = 0.5
 CONFIRM_S = 10.0
-"""How long a device may wait for its confirmation; a device has 64 messages until it needs it."""
+"""Longest wait of a device for its confirmation, which it needs after 64 messages."""
 CONFIRM_MESSAGES = 8
 SILENT_S = 20.0
-"""How long a device is silent until its last minute counts as over."""
+"""Silence of a device after which its last minute counts as over."""
 CLOSE_S = 5.0
-"""How often it is looked for such devices."""
+"""Interval of the search for such devices."""
 STATES_S = 2.0
-"""How often what devices say of themselves is written, the newest of each."""
+"""Interval at which the newest states of devices are written."""
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 10.0
 LARGE = 50
-"""Messages whose transaction may take longer than an answer."""
+"""Number of messages whose transaction may take longer than usual."""
 
 
 @dataclass(slots=True)
@@ -144,14 +144,14 @@ class _Owed:
 class Collector:
     """Takes messages from a transport into PostgreSQL until stopped.
 
-    Whatever is away is waited for. What was received stays in memory meanwhile, as much as the
-    broker delivers without an acknowledgement, and no more.
+    It waits for a missing broker or database. Received messages stay in memory meanwhile, at most
+    as many as the broker delivers without an acknowledgement.
 
     Args:
-        transport: where messages come from.
+        transport: the source of messages.
         connect: opens a connection to the database, in autocommit mode.
-        health: where to say how it stands; with one, broker and database are asked every two
-            seconds, whether something comes or not.
+        health: its report; with one, broker and database are checked every two seconds, even
+            without messages.
     """
 
     def __init__(
@@ -236,6 +236,8 @@ class Collector:
             told = self._take_each(intake, deliveries, error)
         self._pending = []
         self._go_on()
+        # After the commit: what a crash leaves unacknowledged comes again, and positions reveal
+        # repeats.
         self._transport.acknowledge(deliveries)
         taken = Counter(delivery.device for delivery in deliveries)
         for each in told:
@@ -245,14 +247,14 @@ class Collector:
             owed.messages += max(1, taken[each.device])
 
     def _go_on(self) -> None:
-        """Say that nothing is away any more."""
+        """Report that all servers answer again."""
         self._pause_s = FIRST_PAUSE_S
         if self._said:
             log.info("the collector goes on")
             self._said = ""
 
     def _ask(self) -> None:
-        """Now and then, find out whether broker and database answer, and tell those who watch."""
+        """Check now and then whether broker and database answer, and report it."""
         if self._health is None or not self._health.is_due:
             return
         self._transport.check()

@@ -1,7 +1,7 @@
 """The newest state of each device; dead letters; the erasure of a participant.
 
-Times of hearing are by the clock of PostgreSQL, whichever collector heard. A message that the
-broker had kept may be old, so the time in it counts too.
+Times of arrival are by the clock of PostgreSQL, the same for all collectors. A retained message may
+be old, so the time in it counts, too.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from edge_agent.fleet.chunks import MessageError
 log = logging.getLogger(__name__)
 
 MOST_BYTES_KEPT = 1_000_000
-"""Of a refused message."""
+"""Most bytes that are stored of a refused message."""
 
 
 def keep(
     connection: psycopg.Connection, device: str, reason: str, payload: bytes, same_as: bytes = b""
 ) -> None:
-    """Note a message that is refused; one that comes again is counted.
+    """Store a refused message; a repeated one is counted.
 
     Args:
         connection: in the caller's transaction, if there is one.
-        device: whose it is; empty: nobody knows.
-        reason: what is wrong with it.
+        device: its sender; empty: not known.
+        reason: the fault.
         payload: its bytes.
-        same_as: what makes two messages one; empty: their bytes.
+        same_as: identity of the message; empty: its bytes.
     """
     log.warning("a message of %s %s", device or "nobody", reason)
     connection.execute(
@@ -47,6 +47,7 @@ def keep(
         "times = dead_letter.times + 1, last_seen = now()",
         (
             hashlib.sha256(same_as or payload).digest(),
+            # PostgreSQL's text cannot hold a NUL character.
             device.replace("\0", ""),
             reason.replace("\0", ""),
             payload[:MOST_BYTES_KEPT],
@@ -97,7 +98,7 @@ _STATUS = {
         "excluded.state_at >= old.state_at)",
     ),
 }
-"""By whether the broker had kept the message."""
+"""Statement by whether the message was retained."""
 _HEALTH = {
     False: _health(_HEARD, "false", _NEWER_HEALTH),
     True: _health(
@@ -109,10 +110,10 @@ _HEALTH = {
 
 
 def note_states(connection: psycopg.Connection, messages: Iterable[StateMessage]) -> None:
-    """Write the newest of each device; what is no state becomes a dead letter.
+    """Write the newest state of each device; other messages become dead letters.
 
-    Each table is written by a statement of its own, in order of the names: no two collectors wait
-    for each other.
+    Each table is written by one statement, in order of the names, so that two collectors cannot
+    wait for each other.
 
     Args:
         connection: in autocommit mode, to a database of the present schema.
@@ -143,7 +144,7 @@ def note_states(connection: psycopg.Connection, messages: Iterable[StateMessage]
 
 
 def refuse_state(connection: psycopg.Connection, message: StateMessage, reason: str) -> None:
-    """Keep one dead letter of each mistake that a device makes: it makes it every minute."""
+    """Store one dead letter for each fault of a device, which repeats it every minute."""
     same = f"{message.device}\0{message.suffix}\0{reason}".encode(errors="replace")
     keep(connection, message.device, reason, message.payload, same)
 
@@ -163,7 +164,7 @@ def erase(
 ) -> tuple[int, set[Place]]:
     """Delete a participant and all rows of their time, in the caller's transaction.
 
-    What nobody can tell whose it is goes, too: messages of the device that wait or were refused.
+    Messages of the device that wait or were refused are deleted, too, since their owner is unknown.
 
     Args:
         connection: in a transaction that holds the device's streams.
@@ -173,7 +174,7 @@ def erase(
         spans: start and end of the sessions, ms.
 
     Returns:
-        How many rows were deleted, and at which times the rollups are to be computed anew.
+        The number of deleted rows, and the times whose rollups must be computed again.
     """
     found = connection.execute(f"SELECT id FROM {SCHEMA}.stream WHERE device = %s", (device,))
     streams = [row[0] for row in found]
@@ -233,7 +234,7 @@ def _erase_study(
 def _erase_time(
     connection: psycopg.Connection, streams: list[int], start: int, end: int
 ) -> tuple[int, set[Place]]:
-    """Delete the rows of a span, those that reach over its edges too."""
+    """Delete the rows of a span, including those that reach over its edges."""
     touched: set[Place] = set()
     deleted = 0
     for table in ("expression", "unfit"):
@@ -268,10 +269,10 @@ def _erase_time(
 def replace_older(
     connection: psycopg.Connection, device: str, stream: int, start: int, end: int
 ) -> set[Place]:
-    """Delete what older streams of a device say of a span that a newer one holds a whole copy of.
+    """Delete rows of older streams in a span of which a newer stream has a complete copy.
 
-    What they alone have, before and after, stays, and so does what they say of the study. Returns
-    the times to compute anew.
+    Rows before and after the span, and those of the study, stay. Returns the times whose rollups
+    must be computed again.
     """
     found = connection.execute(
         f"SELECT id FROM {SCHEMA}.stream WHERE device = %s AND id <> %s AND closed",

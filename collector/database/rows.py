@@ -1,6 +1,6 @@
-"""Rows of many streams, written at once, and the rollups computed anew where they came or went.
+"""Rows of many streams, written together, and the rollups of the times where they changed.
 
-Rows that are there already are copied into a table beside, and go from there into their place.
+Rows that may already exist are copied into a temporary table, and from there into their place.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _VITAL_SUMS = "sum(n), sum(total), min(least), max(most), sum(flagged), sum(simu
 
 
 def prepare_rollups(connection: psycopg.Connection) -> None:
-    """Make what a connection needs once: a list of the places where something has changed."""
+    """Create the temporary table of changed places, once for each connection."""
     connection.execute(
         "CREATE TEMP TABLE IF NOT EXISTS touched "
         "(stream int8, at int8, step int8, emptied boolean) ON COMMIT DELETE ROWS"
@@ -61,14 +61,14 @@ def prepare_rollups(connection: psycopg.Connection) -> None:
 def roll_up(
     connection: psycopg.Connection, places: Iterable[Place], emptied: Iterable[Place]
 ) -> None:
-    """Compute the rollups of all minutes in which a row came or went, in the caller's transaction.
+    """Compute the rollups of all minutes with changed rows, in the caller's transaction.
 
-    Sums of readings are added in order of time and kind: the same rows give the same sum.
+    Readings are summed in order of time and kind, so that the same rows give the same sum.
 
     Args:
         connection: in a transaction that holds the streams.
-        places: where a row came or went.
-        emptied: those of them where perhaps nothing is left.
+        places: places with added or removed rows.
+        emptied: those of them where perhaps no row is left.
     """
     minutes = begins(places, MINUTE_MS)
     if not minutes:
@@ -166,7 +166,7 @@ _ROLLED_UP = frozenset({"expression", "vital"})
 
 
 def prepare(connection: psycopg.Connection) -> None:
-    """Make what a connection needs once: tables beside those of the timeline."""
+    """Create the temporary tables for the timeline, once for each connection."""
     for table in TIMELINE:
         connection.execute(
             f"CREATE TEMP TABLE IF NOT EXISTS new_{table.name} "
@@ -175,7 +175,7 @@ def prepare(connection: psycopg.Connection) -> None:
 
 
 class RowWriter:
-    """Gathers changes of rows; of one row only the newest counts.
+    """Collects changes of rows; of several changes of one row only the newest counts.
 
     Args:
         connection: in a transaction of the caller.
@@ -192,7 +192,7 @@ class RowWriter:
         """Streams of which a row took the place of another one."""
 
     def add(self, stream: int, table: str, what: str, values: list[Any]) -> None:
-        """Note that a row is there, or that it is gone."""
+        """Add a written or deleted row."""
         if table not in _KEYS:
             key: Key = (stream, values[0])
         elif what == "row":
@@ -204,7 +204,7 @@ class RowWriter:
         self._rows[table][key] = values if what == "row" else None
 
     def flush(self) -> None:
-        """Write everything that was gathered."""
+        """Write all collected changes."""
         for name, rows in self._rows.items():
             table = BY_NAME[name]
             if name in _KEYS:
@@ -230,8 +230,9 @@ class RowWriter:
             self._replace(table, new)
 
     def _add(self, table: SentTable, new: list[Key]) -> bool:
-        """Write rows into their place; return whether none of them was there before."""
+        """Insert new rows; return ``False`` if one of them exists already."""
         try:
+            # A savepoint: after a unique violation PostgreSQL would refuse all further statements.
             with self._connection.transaction():
                 self._copy(f"{SCHEMA}.{table.name}", table, new)
         except psycopg.errors.UniqueViolation:
@@ -239,7 +240,7 @@ class RowWriter:
         return True
 
     def _replace(self, table: SentTable, new: list[Key]) -> None:
-        """Write rows of which some are there already."""
+        """Insert or replace rows of which some exist already."""
         beside = f"new_{table.name}"
         self._copy(beside, table, new)
         key = _KEYS[table.name]
@@ -265,6 +266,7 @@ class RowWriter:
     def _copy(self, place: str, table: SentTable, new: list[Key]) -> None:
         columns = ", ".join(("stream", *table.columns))
         with self._connection.cursor().copy(
+            # COPY in binary form: far fewer bytes and parsing than one INSERT for each row.
             f"COPY {place} ({columns}) FROM STDIN (FORMAT BINARY)".encode()
         ) as copy:
             copy.set_types(["int8", *(column_type(column) for column in table.columns)])

@@ -1,4 +1,4 @@
-"""The tables in PostgreSQL, as SQL; their migrations, whoever of many collectors is first.
+"""The tables in PostgreSQL, as SQL, and their migrations, which any of the collectors can run.
 
 ``docs/fleet.md`` says what each is for. Times are UTC epoch milliseconds, as on the devices. A row
 belongs to a stream: a device, and the epoch of its database. The columns are those that
@@ -36,7 +36,7 @@ PARTITIONED = {
     "expression_minute": "at",
     "vital_minute": "at",
 }
-"""Tables that are partitioned by month, and the column that says which month."""
+"""Tables that are partitioned by month, with the column of the time."""
 
 
 def column_type(column: str) -> str:
@@ -49,7 +49,7 @@ def column_type(column: str) -> str:
 
 
 def is_nullable(column: str) -> bool:
-    """Tell whether a column of the timeline may be empty."""
+    """Return whether a column of the timeline may be NULL."""
     return column in _NULLABLE
 
 
@@ -240,12 +240,12 @@ log = logging.getLogger(__name__)
 
 OLDEST_SERVER = 150_000
 _LOCK = 0x41464544
-"""Of ``pg_advisory_xact_lock``: one collector upgrades, the others wait for it."""
+"""Key of ``pg_advisory_xact_lock``: one collector migrates, the others wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One step of the schema; it runs in one transaction with the record of it."""
+    """One step of the schema; it runs in one transaction with its record."""
 
     name: str
     statements: tuple[str, ...]
@@ -270,9 +270,11 @@ def migrate(connection: psycopg.Connection, migrations: tuple[Migration, ...] = 
     version = connection.info.server_version
     if version < OLDEST_SERVER:
         raise CollectorError(
-            f"This server is PostgreSQL {version // 10_000}; version 15 or newer is needed."
+            f"This server is PostgreSQL {version // 10_000}; version 15 or newer is needed. "
+            "Upgrade it, or name another server with --database."
         )
     with connection.transaction():
+        # An advisory lock, since at the first start there is no table that could be locked.
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
         connection.execute(
@@ -299,20 +301,20 @@ def migrate(connection: psycopg.Connection, migrations: tuple[Migration, ...] = 
 
 
 _FIRST_YEAR, _LAST_YEAR = 2015, 2099
-"""Months outside of them get no partition: such times are wrong, and they are kept all the same."""
+"""Months outside of these years get no partition: such times are wrong, but their rows are kept."""
 _PARTITION_LOCK = 0x41464545
 
 
 class Partitions:
-    """Makes the partitions that are missing; knows those that it has seen."""
+    """Creates missing partitions, and remembers the existing ones."""
 
     def __init__(self) -> None:
         self._known: set[tuple[int, int]] = set()
 
     def prepare(self, connection: psycopg.Connection, times: Iterable[int]) -> None:
-        """Make partitions for all months of the times, ms since 1970.
+        """Create partitions for all months of the times, ms since 1970.
 
-        In a transaction of its own: it locks tables that others write to, for a moment.
+        It uses a separate transaction, since it briefly locks tables that others write to.
         """
         missing = {month for month in map(_month, times) if month is not None} - self._known
         if not missing:

@@ -1,4 +1,4 @@
-"""The MQTT client, the alerts that it publishes, and what sends the timeline, from the settings."""
+"""Builds the MQTT client, the alerts that it publishes, and the sender of the timeline."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from edge_agent.vitals.sources import VitalIngest
 log = logging.getLogger(__name__)
 
 ANNOUNCED_NAME = "home-assistant-topics"
-"""File in the data folder: what Home Assistant was told, so that it can be taken back."""
+"""File in the data folder with the topics of discovery messages, so that they can be removed."""
 
 
 def configured_client(
@@ -47,17 +47,17 @@ def configured_client(
     ingest: VitalIngest,
     rescue: Rescue,
 ) -> MqttClient | None:
-    """Return the client of the configured broker; ``None`` where MQTT is off.
+    """Return the client of the configured broker; ``None`` if MQTT is off.
 
-    Without MQTT the outbox is emptied: nobody would ever take its messages.
+    Without MQTT the outbox is emptied, since its messages would never be sent.
 
     Args:
         settings: the configuration.
-        database: holds the outbox.
+        database: with the outbox.
         study: carries out commands.
         permission: turns the camera on and off.
-        ingest: takes readings.
-        rescue: is told when the outbox finds the database damaged.
+        ingest: accepts readings.
+        rescue: notified when the outbox finds the database damaged.
 
     Raises:
         MqttError: the settings cannot work.
@@ -84,13 +84,13 @@ def configured_client(
 def configured_publishers(
     settings: Settings, database: Path, live: LiveServer, client: MqttClient | None
 ) -> list[Worker]:
-    """Return what evaluates and sends alerts, and what sends the timeline, not yet started.
+    """Return the workers that evaluate and send alerts and send the timeline, not yet started.
 
     Args:
         settings: the configuration.
-        database: holds the log of alerts.
-        live: whose messages are evaluated.
-        client: publishes the alerts that stand; ``None`` where MQTT is off.
+        database: with the log of alerts.
+        live: the live feed, whose messages are evaluated.
+        client: publishes the open alerts; ``None`` if MQTT is off.
 
     Raises:
         MqttError: the broker's settings cannot work.
@@ -103,9 +103,9 @@ def configured_publishers(
 
 
 def _configured_fleet(settings: Settings, database: Path) -> list[Worker]:
-    """Return what sends the timeline; where that is off, nothing of it is imported.
+    """Return the sender of the timeline; if it is off, import nothing of it.
 
-    What an earlier time with it has left in the database is taken away.
+    Remains of earlier use are then removed from the database.
     """
     if not settings.fleet.enabled:
         with read_transaction(database) as connection:
@@ -155,7 +155,7 @@ def configured_broker(mqtt: MqttSettings) -> MqttSettings:
 
 
 def _home_assistant(settings: Settings) -> Device | None:
-    """Return what Home Assistant is told of the appliance, where the configuration wants it."""
+    """Return the device for Home Assistant's discovery, if it is configured."""
     mqtt = settings.mqtt
     if not mqtt.home_assistant:
         return None
@@ -179,7 +179,7 @@ def _take_readings(ingest: VitalIngest, payload: bytes, retained: bool) -> Rejec
 
 
 def _note_clock(study: Study, sender: str, offset: ClockOffset) -> None:
-    """Keep how a sender's clock stands in the audit trail."""
+    """Record the offset of a sender's clock in the audit trail."""
     log.info("control: clock of %s: %s", sender, offset)
     try:
         study.note("agent", "sender_clock", f"{sender}: {offset}")

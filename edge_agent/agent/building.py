@@ -33,12 +33,12 @@ def frame_period_s(settings: Settings) -> float:
 
 
 def configured_preview(settings: Settings, data: Path, live: LiveServer) -> PreviewServer | None:
-    """Return what shows the camera's picture to administrators; ``None`` where nobody may see it.
+    """Return the server of the camera's picture for administrators; ``None`` if it is forbidden.
 
     Args:
         settings: the configuration.
         data: folder of its socket.
-        live: tells every page that somebody looks.
+        live: informs every page that somebody is watching.
     """
     if settings.capture.preview == "never":
         return None
@@ -48,7 +48,7 @@ def configured_preview(settings: Settings, data: Path, live: LiveServer) -> Prev
 def configured_recognizer(settings: Settings, *, by_need: bool = False) -> Recognizer:
     """Return the configured vision chain; raises ``ModelError``.
 
-    Models that are not the shipped ones are tried in another process first.
+    Models that are not shipped are tried in another process first.
 
     Args:
         settings: the configuration.
@@ -56,6 +56,7 @@ def configured_recognizer(settings: Settings, *, by_need: bool = False) -> Recog
             time.
     """
     options = settings.vision
+    # In another process: a damaged model file can take gigabytes or end the process that loads it.
     try_apart(find_model(options.expression_model))
     if options.detector != "yunet":
         try_apart(find_model(options.detector_model))
@@ -75,7 +76,7 @@ def configured_sources(
 
     Args:
         settings: the configuration.
-        study: names the condition that a simulated person reacts to.
+        study: has the condition to which a simulated person reacts.
         sink: receives each reading.
         on_gap: receives each interval in which a sensor was silent.
 
@@ -108,14 +109,14 @@ def configured_sources(
 
 
 def configured_pulse(settings: Settings, sink: Sink, on_gap: GapSink) -> CameraPulse | None:
-    """Return the pulse estimator that the vision thread feeds; ``None`` where it is off."""
+    """Return the pulse estimator of the vision thread; ``None`` if it is off."""
     if not settings.vitals.camera_pulse.enabled:
         return None
     return CameraPulse(sink, on_gap, simulated=settings.camera.source == "demo")
 
 
 def _last_condition(study: Study) -> Callable[[], str | None]:
-    """Return what tells the open condition; while it cannot be read, the one of before."""
+    """Return a function for the open condition; it keeps the last one if reading fails."""
     last: str | None = None
 
     def condition() -> str | None:

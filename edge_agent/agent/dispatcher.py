@@ -1,9 +1,9 @@
-"""Recognitions and readings on their way to their takers, and what is known now.
+"""Distribution of recognitions and readings, and the present state.
 
-Recorder, summary, live feed and broker get them. Home Assistant is told what is known now: a value
-is ``None`` as soon as it is not of now. The live feed tells each second whether pictures come, and
-how the broker is reached; that is a sign of life, too: a page that hears none takes the agent for
-frozen.
+Recorder, summary, live feed and broker receive them. Home Assistant gets the present state, in
+which a value is ``None`` as soon as it is out of date. Each second the live feed reports whether
+pictures come and whether the broker is reached. That is also a sign of life: without it, a page
+shows the agent as frozen.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.recorder import Recorder
 
 STREAM_S = 10.0
-"""A reading of a sensor that speaks all the time is of now for so long."""
+"""Seconds for which a reading of a continuous sensor counts as present."""
 SINGLE_S = 3600.0
-"""One of a cuff is of now for so long; a monitor worn for a day measures twice an hour."""
+"""The same for a cuff; a monitor worn for a day measures twice an hour."""
 AT_ONCE = ("emotion", "capture", "camera", "recording", "session", "alarms")
-"""A change of one of these is published at once, all else with the summary window."""
+"""Fields whose change is published at once; others are published with the summary window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +42,8 @@ class Conditions:
     Attributes:
         capture: whether the camera is switched on.
         camera: whether the camera gives pictures.
-        late_s: age from which its newest picture is not of now.
-        recording: whether what is seen is written.
+        late_s: age from which its newest picture is out of date.
+        recording: whether rows are written.
         session: whether a session is open; ``None``: not known.
     """
 
@@ -55,13 +55,13 @@ class Conditions:
 
 
 class HomeState:
-    """Gathers what is known now, and tells when it is to be published.
+    """Collects the present state, and decides when it is published.
 
-    Recognitions and readings come from other threads; all else belongs to the agent's loop.
+    Recognitions and readings come from other threads; everything else belongs to the agent's loop.
 
     Args:
         simulated: whether the camera is a demonstration.
-        window_s: seconds after which it is published though nothing changed.
+        window_s: seconds after which the state is published without a change.
     """
 
     def __init__(self, *, simulated: bool, window_s: float) -> None:
@@ -76,28 +76,28 @@ class HomeState:
         self._published_at: Instant | None = None
 
     def see(self, recognition: Recognition) -> None:
-        """Take in the recognition of the newest frame."""
+        """Store the recognition of the newest frame."""
         with self._lock:
             self._seen = recognition
 
     def add_vital(self, reading: VitalReading) -> None:
-        """Take in a reading; one in doubt ends what was known of its kind."""
+        """Store a reading; one in doubt makes the value of its kind unknown."""
         with self._lock:
             known = self._readings.get(reading.kind)
             if known is None or known.at.boot_ms <= reading.at.boot_ms:
                 self._readings[reading.kind] = reading
 
     def close_window(self, summary: Mapping[str, Any]) -> None:
-        """Take in the summary of a window that has just ended."""
+        """Store the summary of a window that has just ended."""
         with self._lock:
             self._shares = summary["shares"]
 
     def set_health(self, report: Mapping[str, Any]) -> None:
-        """Take in the newest health report."""
+        """Store the newest health report."""
         self._health = report
 
     def due(self, conditions: Conditions, at: Instant) -> StatePayload | None:
-        """Return what is to be published now; ``None``: nothing."""
+        """Return the state if it must be published now, else ``None``."""
         state = self.now(conditions, at)
         last = self._published
         last_at = self._published_at
@@ -110,7 +110,7 @@ class HomeState:
         return state
 
     def now(self, conditions: Conditions, at: Instant) -> StatePayload:
-        """Return what is known at a moment."""
+        """Return the state at a moment."""
         with self._lock:
             seen = self._seen
             readings = dict(self._readings)
@@ -138,7 +138,7 @@ class HomeState:
 
 
 def _expression(seen: Recognition | None) -> dict[str, Any]:
-    """Return label, valence and number of faces; all ``None`` without a picture of now."""
+    """Return label, valence and number of faces; all ``None`` without a present picture."""
     if seen is None:
         return {"emotion": None, "valence": None, "faces": None}
     face = seen.primary
@@ -171,14 +171,14 @@ def tell_home(
     session: bool | None,
     at: Instant,
 ) -> None:
-    """Publish what is known now, if it is time.
+    """Publish the present state, if it is due.
 
     Args:
-        home: what is known.
+        home: the state.
         threads: of the agent; with the MQTT client.
-        camera: its state, as ``live_state`` tells it.
+        camera: its state, as in ``live_state``.
         session: whether a session is open; ``None``: not known.
-        at: now.
+        at: the present moment.
     """
     gives_pictures = camera["state"] == "open"
     conditions = Conditions(
@@ -194,7 +194,7 @@ def tell_home(
 
 
 LATE_S = 60.0
-"""A reading farther from now than this is not published as one of now: a cuff sends old ones."""
+"""A reading farther from the present is not published, since a cuff also sends old ones."""
 
 
 class EventDispatcher:
@@ -207,9 +207,9 @@ class EventDispatcher:
         recorder: writes the timeline.
         window: gathers the summary.
         live: publishes to the dashboard.
-        client: publishes over MQTT; ``None`` where MQTT is off.
+        client: publishes over MQTT; ``None`` if MQTT is off.
         simulated: whether the camera is a demonstration.
-        home: gathers what is known now; ``None`` where nobody asks.
+        home: collects the present state; ``None`` if it is not published.
     """
 
     def __init__(
@@ -230,7 +230,7 @@ class EventDispatcher:
         self._lock = threading.Lock()
         self._last_label: str | None = None
         self.listener: Callable[[Recognition | VitalReading], None] | None = None
-        """Is given each recognition and each reading of now, as well."""
+        """Also called with each recognition and each present reading."""
 
     def recognition(self, seen: Recognition) -> None:
         """Pass on the recognition of one frame."""
@@ -245,15 +245,13 @@ class EventDispatcher:
         if self._client is None:
             return
         payload = emotion_payload(seen, simulated=self._simulated)
+        # Published on a change only: fifteen messages a second would say the same.
         if payload.emotion != self._last_label:
             self._last_label = payload.emotion
             self._client.publish_emotion(payload)
 
     def vital(self, reading: VitalReading) -> None:
-        """Pass on one reading.
-
-        One that comes late, or ahead of its time, goes to the timeline only.
-        """
+        """Pass on one reading; one far from the present goes to the timeline only."""
         self._recorder.submit(reading)
         if abs(clock.now().wall_ms - reading.at.wall_ms) > 1000 * LATE_S:
             return
@@ -281,7 +279,7 @@ class EventDispatcher:
 
 
 NOT_LIVE_S = 2.0
-"""Without a picture for this long, an open camera is called silent."""
+"""Seconds without a picture after which an open camera counts as silent."""
 
 
 def live_state(
@@ -290,10 +288,10 @@ def live_state(
     """Return the message ``state`` of the live feed.
 
     Args:
-        threads: whose state it is.
-        at: now.
-        frame_period_s: seconds from one picture to the next that are usual for this camera.
-        off: since when and by whom the camera is switched off; ``None``: it is on.
+        threads: of the agent.
+        at: the present moment.
+        frame_period_s: usual seconds between two pictures of this camera.
+        off: time and person that switched the camera off; ``None``: it is on.
     """
     return {
         "type": "state",
@@ -308,14 +306,14 @@ def live_state(
 
 
 def _switched_off(off: SwitchedOff | None) -> dict[str, Any] | None:
-    """Return since when and by whom the camera is off; ``None``: it is on."""
+    """Return when and by whom the camera was switched off; ``None``: it is on."""
     if off is None:
         return None
     return {"since": off.since_ms, "by": off.by}
 
 
 def _camera(threads: AgentThreads, frame_period_s: float) -> dict[str, Any]:
-    """Return whether pictures come, why not, and how old the last one is.
+    """Return the state of the camera, the reason of a failure, and the age of the last picture.
 
     ``state`` is ``open``, ``silent`` (none comes), ``failed`` (with a reason), ``closed`` (nothing
     may be captured now) or ``ended`` (a file has).

@@ -24,14 +24,11 @@ from edge_agent.mqtt.payloads import Part
 from edge_agent.store.upkeep.health_history import HealthHistory
 
 _PROCESSOR_SENSORS = ("cpu_thermal", "coretemp", "k10temp", "zenpower", "soc_thermal", "acpitz")
-"""Names that Linux gives the processor's sensor: Raspberry Pi first, then PCs."""
+"""Names of the processor's temperature sensor in Linux: Raspberry Pi first, then PCs."""
 
 
 def processor_temperature(sensors: Mapping[str, Sequence[Any]]) -> float | None:
-    """Return the processor's temperature, °C, out of the temperatures that psutil gives.
-
-    ``None`` without a sensor that is known.
-    """
+    """Return the processor's temperature, °C, from psutil's list; ``None`` if it is not known."""
     for name in _PROCESSOR_SENSORS:
         if sensors.get(name):
             return float(max(reading.current for reading in sensors[name]))
@@ -45,9 +42,9 @@ class HealthMonitor:
         data: folder of the database; its disk is watched.
         device: name of the appliance.
         version: of the agent.
-        limits: of the alerts; ``None``: the usual ones.
-        throttling: asks the firmware about power and heat; ``None``: through ``vcgencmd``.
-        history: keeps a report of each minute; ``None``: none is kept.
+        limits: of the alerts; ``None``: the defaults.
+        throttling: queries the firmware about power and heat; ``None``: through ``vcgencmd``.
+        history: stores a report of each minute; ``None``: none is stored.
 
     Example:
         >>> from edge_agent.core import clock
@@ -74,6 +71,7 @@ class HealthMonitor:
         self._throttling = throttling or ThrottlingProbe()
         self._history = history
         self._process = psutil.Process()
+        # psutil measures from one call to the next: the first one returns a meaningless 0.
         self._process.cpu_percent()
         self._started_s = clock.boot_seconds()
 
@@ -124,7 +122,7 @@ class HealthMonitor:
 
 
 def _thread_tables(figures: AgentFigures) -> dict[str, Any]:
-    """Return what the threads say, in the form of the payload."""
+    """Return the figures of the threads in the form of the payload."""
     return {
         "camera": {
             "fps": _rounded(figures.fps),
@@ -171,7 +169,7 @@ def _thread_tables(figures: AgentFigures) -> dict[str, Any]:
 
 
 def _told(model: type[Part], figures: object) -> dict[str, Any]:
-    """Return those attributes that a part of the payload has."""
+    """Return the attributes of a part of the payload."""
     return model.model_validate(figures, from_attributes=True).model_dump(mode="json")
 
 

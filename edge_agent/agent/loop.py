@@ -106,7 +106,7 @@ class Agent:
     Args:
         settings: the configuration.
         data: the data folder; made when it does not exist.
-        environment: of the process; it tells how to reach systemd.
+        environment: of the process; with the address of systemd.
 
     Raises:
         StoreError: the database cannot be used, or another agent uses it.
@@ -217,7 +217,7 @@ class Agent:
 
     @property
     def _is_simulated(self) -> bool:
-        """Tell whether the camera is a demonstration, and every row and message must say so."""
+        """Whether the camera is a demonstration, so that every row and message is marked."""
         return self._settings.camera.source == "demo"
 
     def _make_recorder(self, client: MqttClient | None) -> Recorder:
@@ -312,7 +312,7 @@ class Agent:
             self._report(self._figures.read(self._space, self._read_error))
         timer = self._watchdog_timer
         if timer is not None and timer.due() and is_fresh(self._figures.read(self._space)):
-            # without a word in time, systemd restarts the agent: all that helps a driver that hangs
+            # without this in time, systemd restarts the agent, the only cure of a hanging driver
             self._notifier.watchdog()
         if self._prune_timer.due():
             self._prune()
@@ -322,11 +322,11 @@ class Agent:
 
     @property
     def _needs_session(self) -> bool:
-        """Tell whether it matters here if a session is open."""
+        """Whether the agent needs to know if a session is open."""
         return self._home is not None or self._settings.capture.mode == "sessions"
 
     def _tell_state(self, at: clock.Instant) -> None:
-        """Tell the dashboard's pages, and Home Assistant, what is known now."""
+        """Send the present state to the dashboard's pages and to Home Assistant."""
         state = live_state(
             self._threads, at, building.frame_period_s(self._settings), self._permission.off
         )
@@ -336,7 +336,7 @@ class Agent:
             tell_home(self._home, self._threads, state["camera"], session, at)
 
     def _look_for_session(self) -> None:
-        """Ask whether a session is open; while the database cannot be read, what was holds."""
+        """Check whether a session is open; keep the last answer if the database cannot be read."""
         try:
             self._permission.session_open = self._study.open_session() is not None
         except StoreError as error:  # it is tried again, and the recorder looks at damage
@@ -350,7 +350,7 @@ class Agent:
     def _report(self, figures: AgentFigures) -> None:
         """Publish the health: always to the live feed, every minute to the broker.
 
-        When an alert starts or ends, the broker gets it at once.
+        The broker also gets it at once when an alert starts or ends.
         """
         figures = replace(
             figures,
@@ -391,10 +391,10 @@ class Agent:
         self._stop.set()
 
     def _shut_down(self) -> None:
-        """End the sources, write what they left, then say goodbye to the broker.
+        """Stop the sources, write their last rows, then disconnect from the broker.
 
         The last window is closed while the recorder still runs: its summary is written to the
-        outbox, and goes out when the broker is there again.
+        outbox, and is sent when the broker is connected again.
         """
         self._threads.stop_sources()
         if self._pulse is not None:

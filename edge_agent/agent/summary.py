@@ -26,7 +26,7 @@ from edge_agent.core.vitals import VitalKind
 
 @dataclass(slots=True)
 class _Gathered:
-    """The frames and readings that one window holds so far."""
+    """The frames and readings of one window so far."""
 
     start: Instant
     frames: int = 0
@@ -71,7 +71,7 @@ class SummaryWindow:
         self._now = _Gathered(start)
 
     def add_recognition(self, recognition: Recognition) -> None:
-        """Take in one frame; of its faces only the primary one counts."""
+        """Add one frame; of its faces only the primary one counts."""
         self._now.frames += 1
         face = recognition.primary
         self._now.labels[face_state(face)] += 1
@@ -85,18 +85,18 @@ class SummaryWindow:
         ]
 
     def add_vital(self, reading: VitalReading) -> None:
-        """Take in one reading."""
+        """Add one reading."""
         self._now.readings.setdefault(reading.kind, []).append(reading)
 
     def close(self, at: Instant) -> dict[str, Any]:
         """Return the payload of the window that ends at ``at``, and begin the next window.
 
-        Its ``seq`` is given here: a summary that gets lost on its way leaves a hole. ``epoch`` and
+        Its ``seq`` is assigned here, so that a lost summary leaves a hole. ``epoch`` and
         ``replayed`` are added when it is stored and sent.
 
         Shares are fractions of the frames of the window, together 1; the dominant label has the
-        largest share (a tie goes to the label that comes first). Where nothing was seen the value
-        is ``None``, not 0.
+        largest share (in a tie, the label that comes first). Without frames the value is ``None``,
+        not 0.
         """
         done = self._now
         self._now = _Gathered(at)
@@ -107,6 +107,8 @@ class SummaryWindow:
             emotions = _shares(mean.as_dict())
         dominant = shares = None
         if done.frames:
+            # max returns the first of equal ones: a tie is decided by the order of FACE_STATES, not
+            # by chance.
             dominant = max(FACE_STATES, key=done.labels.__getitem__)
             shares = _shares({label: done.labels[label] for label in FACE_STATES})
         vitals = {
@@ -173,10 +175,10 @@ def _vital_summary(kind: VitalKind, readings: list[VitalReading]) -> dict[str, A
 
 
 def rounded_shares(parts: Sequence[float], places: int = 4) -> list[float]:
-    """Return what share each part has of all, rounded, together 1.
+    """Return the rounded shares of all parts, together 1.
 
-    Rounding each alone may leave 0.9998. Here each is rounded down, and the parts that lost most
-    get what is left over (the method of the largest remainder).
+    Rounding each alone may give a sum of 0.9998. Here each is rounded down, and the remaining units
+    go to the parts that lost most (method of the largest remainder).
 
     Args:
         parts: none below 0, not all of them 0.

@@ -41,12 +41,12 @@ class AgentThreads:
         vitals: sources of vitals.
         recorder: writes the timeline.
         live: serves the live feed.
-        client: publishes over MQTT; ``None`` where MQTT is off.
-        carrier: carries over the timeline of a damaged database.
+        client: publishes over MQTT; ``None`` if MQTT is off.
+        carrier: salvages the timeline of a damaged database.
         alerts: evaluate and send alerts, and send the timeline to a collector.
-        preview: shows the camera's picture to administrators; ``None`` where nobody may see it.
-        streams: offers streams of the Lab Streaming Layer; ``None`` where they are off.
-        control: listen to other programs, and do what they ask for.
+        preview: shows the camera's picture to administrators; ``None`` if it is forbidden.
+        streams: offers streams of the Lab Streaming Layer; ``None`` if they are off.
+        control: receive commands of other programs.
     """
 
     capture: CaptureWorker
@@ -62,17 +62,18 @@ class AgentThreads:
     control: Sequence[Worker] = ()
 
     def start(self, on_death: Callable[[Worker, Exception], None]) -> None:
-        """Start every thread, first those that others hand something to.
+        """Start every thread, receivers first.
 
         Args:
             on_death: called in a thread that died, with it and its error.
         """
+        # Receivers before senders: the first frame must find a running recorder.
         for worker in (*self._outputs, *self.control, *self.vitals, self.vision, self.capture):
             worker.on_death = on_death
             worker.start()
 
     def stop_sources(self) -> None:
-        """End capture, vitals and vision, so that nothing new comes; wait for each a second."""
+        """End capture, vitals and vision, so that nothing new comes; wait a second for each."""
         sources: list[Worker] = [self.capture, *self.vitals, self.vision, *self.control]
         for worker in sources:
             worker.stop()
@@ -81,7 +82,7 @@ class AgentThreads:
                 log.warning("%s does not end and is left behind", worker.name)
 
     def stop_outputs(self) -> None:
-        """End the recorder, then live feed and broker: the last summary goes out first."""
+        """End the recorder, then live feed and broker, so that the last summary is still sent."""
         self.recorder.stop()
         if not self.recorder.join(DRAIN_S):
             log.error("the recorder did not finish in time")
@@ -102,8 +103,8 @@ class FigureReader:
     """Reads the figures of one agent. Belongs to one thread.
 
     Args:
-        threads: whose counters are read.
-        governor: knows the limit of the frame rate.
+        threads: of the agent.
+        governor: limits the frame rate.
         latest_frame: counts the frames that were skipped.
         ingest: counts readings received over MQTT.
     """
@@ -123,10 +124,10 @@ class FigureReader:
         self._readings = Rate()
 
     def read(self, space: Space | None, read_error: str | None = None) -> AgentFigures:
-        """Return the figures of now.
+        """Return the present figures.
 
         Args:
-            space: what the last look at the disk budget found; ``None`` before the first.
+            space: result of the last check of the disk budget; ``None`` before the first.
             read_error: why the database could not be read the last time; ``None``: it could.
         """
         recorder = self._threads.recorder

@@ -1,8 +1,8 @@
 """The process that sends messages: ``python -m edge_agent.alerts.outgoing``.
 
-Apprise knows some hundred services and takes its memory and time for it; here it costs the agent
-nothing, and what hangs is ended from outside. Addresses come over standard input, for other users
-can read the words of a command.
+Apprise supports some hundred services and needs memory and time for them. In a separate process it
+costs the agent nothing, and can be ended if it hangs. Addresses come by standard input, since other
+users can read the words of a command.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NO_ADDRESS = "is no address that Apprise knows; see docs/alerts.md"
 
 
 def send(given: dict[str, Any]) -> str:
-    """Send a message; return why it did not arrive, empty when it did.
+    """Send a message; return the reason of a failure, or an empty text.
 
     Args:
         given: ``address``, ``title``, ``body`` and ``kind`` (``warning`` or ``success``).
@@ -39,7 +39,7 @@ def send(given: dict[str, Any]) -> str:
     logger.handlers = [logging.StreamHandler(warnings)]
     logger.propagate = False
     logger.setLevel(logging.WARNING)
-    # Who takes a message may not lead it elsewhere: it would go where the owner did not send it.
+    # No redirects: a service could send the message to a place that the owner did not choose.
     asset = AppriseAsset(app_id="Affect Edge", storage_mode="memory", http_redirects=False)
     service = Apprise(asset=asset)
     if not service.add(given["address"]):

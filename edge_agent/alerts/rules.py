@@ -1,11 +1,10 @@
-"""The words for a rule, when an alert begins and ends, and quiet hours: without I/O.
+"""Texts of rules, begin and end of alerts, and quiet hours. No I/O.
 
-No measured value stands in the words.
+The texts contain no measured value.
 
 An alert begins when the value was beyond its limit for ``seconds`` without a break, and ends when
-it was well, which is a margin within the limit, for ``clear_seconds`` without a break. Between the
-two limits nothing begins and nothing ends, so that a value at the border does not make one alert
-after the other.
+it was within the limit by a margin for ``clear_seconds`` without a break. Between the two limits
+nothing changes, so that a value at the border does not cause one alert after the other.
 
     >>> from edge_agent.config.alerts import AlertKind
     >>> rule = RuleSettings(name="hr", when=AlertKind.CAMERA, seconds=5, clear_seconds=5)
@@ -15,7 +14,7 @@ after the other.
     >>> [engine.step("hr", Zone.WELL, at) for at in (7.0, 12.0)]
     [None, <Change.OVER: 'over'>]
 
-Quiet hours: nothing is sent and nothing sounds; what happens is written down all the same.
+Quiet hours: nothing is sent and nothing sounds, but alerts are recorded all the same.
 """
 
 from __future__ import annotations
@@ -32,20 +31,20 @@ DISCLAIMER = N_(
     "This is not a medical alarm: it may come late or not at all. Never rely on it for anybody's "
     "safety."
 )
-"""Stands wherever alerts are shown or sent."""
+"""Shown with every alert, on pages and in messages."""
 
 
 SEEN_BY_DASHBOARD = frozenset({AlertKind.AGENT})
-"""The agent watches all others; it cannot tell that it does not answer."""
+"""The agent watches all others; it cannot notice that it does not answer itself."""
 
 
 def alert_text(rule: RuleSettings, value: float | None = None, reason: str = "") -> Message:
-    """Return the sentence of an alert, which still knows its limit and its parts.
+    """Return the sentence of an alert as a message with its parts.
 
     Args:
         rule: of the alert.
-        value: what was measured; only decides which of two limits is named.
-        reason: what is known besides, a sentence.
+        value: the measured value, which only decides which of two limits is shown.
+        reason: a further sentence.
     """
     what = rule_title(rule, value)
     sentence = Message("{what}.", what=what)
@@ -57,7 +56,7 @@ def alert_text(rule: RuleSettings, value: float | None = None, reason: str = "")
 
 
 def rule_title(rule: RuleSettings, value: float | None = None) -> Message:
-    """Name a rule for people, such as ``Heart rate above 120 /min``."""
+    """Return the title of a rule, such as ``Heart rate above 120 /min``."""
     match rule.when:
         case AlertKind.VITAL:
             return _limits(rule, value)
@@ -104,7 +103,7 @@ _TITLES = {
 
 
 FORGET_S = 300.0
-"""An alert of which nothing was heard for so long ends: nobody knows whether it still is so."""
+"""Seconds without a known value after which an alert ends, since its state is unknown."""
 
 
 class Zone(StrEnum):
@@ -138,20 +137,20 @@ class AlertEngine:
             self._courses[name].is_open = True
 
     def is_open(self, name: str) -> bool:
-        """Tell whether an alert of a rule is open."""
+        """Return whether an alert of a rule is open."""
         return self._courses[name].is_open
 
     def forget(self, name: str) -> None:
-        """Begin anew with a rule: its alert is not there any more."""
+        """Reset a rule whose alert was removed."""
         self._courses[name] = _Course(self._courses[name].rule)
 
     def step(self, name: str, zone: Zone, at_s: float) -> Change | None:
-        """Take in where the value of a rule is; return what became of its alert.
+        """Update a rule with the zone of its value; return the change of its alert.
 
         Args:
             name: of the rule.
-            zone: where its value is.
-            at_s: now, seconds of a clock that never jumps.
+            zone: zone of its value.
+            at_s: the present time, seconds of a clock that never jumps.
         """
         course = self._courses[name]
         return (course.step_open if course.is_open else course.step_closed)(zone, at_s)

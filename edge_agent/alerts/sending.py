@@ -1,7 +1,7 @@
-"""The messages about alerts: their addresses, times and words, sent again until they arrive.
+"""The messages about alerts: addresses, times and texts, sent again until they arrive.
 
-What is due follows from the log, so that a restart neither repeats nor forgets a message. A process
-of its own sends, within a deadline; nobody waits for it. Names of addresses hold no secret.
+The log decides which messages are due, so that a restart neither repeats nor loses one. A separate
+process sends them within a deadline. Names of addresses contain no secret.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _PUBLIC = frozenset({"from", "name", "mode", "format", "smtp", "priority", "tags
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An address that messages go to.
+    """An address for messages.
 
     Attributes:
-        name: what logs, pages and the command call it: kind, number and machine.
+        name: its name in logs, on pages and in the command: kind, number and machine.
         address: the whole address, with its secrets.
     """
 
@@ -81,12 +81,12 @@ def _name(number: int, address: str) -> str:
         host = urlsplit(address).hostname or ""
     except ValueError:
         host = ""
-    # without a dot it is a token or the name of a person
+    # a host without a dot is a token or the name of a person
     return f"{kind.lower()} {number} ({host})" if "." in host else f"{kind.lower()} {number}"
 
 
 def read_addresses(file: Path) -> tuple[str, ...]:
-    """Return the addresses in a file, one a line; empty lines and those with ``#`` say nothing.
+    """Return the addresses in a file, one a line; empty lines and those with ``#`` are ignored.
 
     Raises:
         OSError: it cannot be read.
@@ -99,7 +99,7 @@ def read_addresses(file: Path) -> tuple[str, ...]:
 RAISED = "raised"
 ENDED = "ended"
 LATEST_MS = 86_400_000
-"""A message that could not be sent within a day of what it tells is given up."""
+"""Age of an event after which its unsent message is dropped: a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +107,10 @@ class Message:
     """A message that is to be sent.
 
     Attributes:
-        alert: what it tells.
+        alert: its alert.
         event: ``raised`` or ``ended``.
-        target: where it goes.
-        tries: how often it was tried.
+        target: its address.
+        tries: number of attempts.
     """
 
     alert: AlertEntry
@@ -147,14 +147,14 @@ def due_messages(
     after_s: float,
     now_ms: int,
 ) -> Iterator[Message]:
-    """Yield what is to be sent now.
+    """Yield the messages that are due now.
 
-    An alert that ended before it was to be sent is not sent. Where the beginning was sent, the end
-    is sent as well. In quiet hours nothing is; afterwards what still stands.
+    An alert that ended before it was due is not sent. If the beginning was sent, the end is sent as
+    well. In quiet hours nothing is sent; afterwards the alerts that are still open.
 
     Args:
         alerts: of the last day.
-        targets: where they go.
+        targets: the addresses.
         quiet: the quiet hours.
         after_s: seconds that an alert must stand before it is sent.
         now_ms: UTC.
@@ -186,7 +186,7 @@ def _minute(wall_ms: int) -> str:
 ENGLISH = "en"
 _SENDS = "edge_agent.alerts.outgoing"
 _SENDS_IN_A_LANGUAGE = "dashboard.commands.send_alerts"
-"""The catalogue of texts is the dashboard's; the agent only starts what knows it."""
+"""The catalogue of texts belongs to the dashboard, whose program the agent starts."""
 
 START_S = 30.0
 """Longest time for the process to start, on a slow machine."""
@@ -224,12 +224,12 @@ class Post:
 def post(
     posts: Sequence[Post], stopping: Event | None = None, language: str = ENGLISH
 ) -> list[str]:
-    """Send messages; return why each did not arrive, empty where it did.
+    """Send messages; return the error of each, empty for those that arrived.
 
     Args:
         posts: the messages.
         stopping: ends the attempt when it is set.
-        language: in which each title and body is said that is a ``Message``.
+        language: language of each title and body that is a ``Message``.
     """
     program = [_SENDS] if language == ENGLISH else [_SENDS_IN_A_LANGUAGE, language]
     try:
@@ -251,7 +251,7 @@ def post(
 
 
 def _talk(process: subprocess.Popen[str], posts: Sequence[Post], stopping: Event | None) -> str:
-    """Give the process its messages; return what it has answered when it ends or must end."""
+    """Send messages to the process; return its answers when it ends or must be ended."""
     given: str | None = "".join(f"{one.line}\n" for one in posts)
     end_s = clock.boot_seconds() + START_S + EACH_S * len(posts)
     with process:
@@ -305,7 +305,7 @@ class AlertOptions:
 
     @property
     def sends(self) -> bool:
-        """Tell whether there is any address, or a file with addresses."""
+        """Whether there is any address, or a file with addresses."""
         return bool(self.table.notify) or self.table.notify_file is not None
 
     def targets(self) -> tuple[Target, ...]:

@@ -1,6 +1,6 @@
 """The signals of the rules, from the messages of the agent's live feed.
 
-A value that is too old is not known: neither well nor beyond a limit.
+A value that is too old is unknown: neither well nor beyond a limit.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 
 STREAM_S = 10.0
-"""A reading of a sensor that speaks all the time is of now for so long."""
+"""Seconds for which a reading of a continuous sensor counts as present."""
 SINGLE_S = 3600.0
-"""One of a cuff is of now for so long."""
+"""The same for a reading of a cuff."""
 SILENT_S = 3.0
-"""A sensor without a usable reading for longer is silent."""
+"""Seconds without a usable reading after which a sensor is silent."""
 FEED_S = 5.0
-"""What is told each second is of now for so long."""
+"""Seconds for which a message that comes each second counts as present."""
 HEALTH_S = 20.0
-"""What is told every five seconds is of now for so long."""
+"""The same for a message that comes every five seconds."""
 SIMULATED = N_("The readings are simulated.")
 _PAUSED = frozenset({"open", "closed", "ended"})
 _CONNECTED = frozenset({"connected", "disabled"})
@@ -39,9 +39,9 @@ class Signal:
     """The zone of the value of a rule.
 
     Attributes:
-        zone: where.
-        value: the value, where there is one.
-        reason: what is known besides, a sentence; empty: nothing.
+        zone: the zone.
+        value: the value, if there is one.
+        reason: a further sentence, or empty.
     """
 
     zone: Zone
@@ -54,7 +54,7 @@ WELL = Signal(Zone.WELL)
 
 
 def zone_of(rule: RuleSettings, value: float) -> Zone:
-    """Return where a value is between the limits of a rule."""
+    """Return the zone of a value within the limits of a rule."""
     high = rule.above is not None and value > rule.above
     low = rule.below is not None and value < rule.below
     if high or low:
@@ -67,10 +67,10 @@ def zone_of(rule: RuleSettings, value: float) -> Zone:
 
 
 class FeedSignals:
-    """The newest of what the agent tells. Messages come from any thread.
+    """The newest messages of the agent, which may come from any thread.
 
     Args:
-        started_s: now, seconds of the boot clock: a sensor that never spoke is silent from here.
+        started_s: present time of the boot clock: a sensor without any reading is silent from here.
     """
 
     def __init__(self, started_s: float) -> None:
@@ -88,12 +88,10 @@ class FeedSignals:
         }
 
     def take(self, message: Mapping[str, Any], at_s: float) -> None:
-        """Take in a message of the live feed.
-
-        A reading in doubt is passed over: what was known of its kind grows old.
-        """
+        """Store a message of the live feed; a reading in doubt is ignored."""
         key = str(message.get("type"))
         if key == "vital":
+            # Ignored, not counted as well: a lost contact must not end an alert.
             if UNUSABLE.intersection(message["flags"]):
                 return
             key = f"vital {message['kind']}"
@@ -101,7 +99,7 @@ class FeedSignals:
             self._newest[key] = (at_s, message)
 
     def signal(self, rule: RuleSettings, at_s: float) -> Signal:
-        """Return where the value of a rule is now."""
+        """Return the present signal of a rule."""
         look = self._looks.get(rule.when)
         return UNKNOWN if look is None else look(rule, at_s)
 
@@ -131,7 +129,7 @@ class FeedSignals:
         return Signal(Zone.BEYOND) if seen["state"] == "no_face" else WELL
 
     def _part(self, name: str, well: frozenset[str], _rule: RuleSettings, at_s: float) -> Signal:
-        """Return how a part of the agent stands that names its state and the reason."""
+        """Return the signal of a part of the agent, from its state and reason."""
         state = self._get("state", at_s, FEED_S)
         if state is None:
             return UNKNOWN
@@ -164,5 +162,5 @@ class FeedSignals:
 
 
 def _alert_text(health: Mapping[str, Any], start: str) -> str:
-    """Return the texts of the alerts whose names begin so."""
+    """Return the texts of the alerts whose names have this beginning."""
     return " ".join(one["text"] for one in health["alarms"] if one["name"].startswith(start))

@@ -1,7 +1,7 @@
-"""Evaluation of the rules each second; what became of them is written down and told the broker.
+"""Evaluation of the rules each second; alerts are recorded, and published to the broker.
 
-What cannot be written, for the database is locked or the disk is full, is written later, in order;
-nobody is held up.
+If the database is locked or the disk is full, changes are written later, in order, without delaying
+anybody.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ RULE_REMOVED = "rule_removed"
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line to be written: an alert that began, or why one ended."""
+    """A line to be written: an alert that began, or the end of one."""
 
     at: Instant
     rule: str
@@ -50,10 +50,10 @@ class AlertWatch:
     """Watches some rules.
 
     Args:
-        rules: those that are watched here.
-        kinds: what may be watched here: an open alert of them without a rule ends.
-        alert_log: where alerts are written down.
-        signal: returns where the value of a rule is, at a second of the boot clock.
+        rules: the watched rules.
+        kinds: the kinds that may be watched here; an open alert of these without a rule ends.
+        alert_log: the log of alerts.
+        signal: returns the signal of a rule at a second of the boot clock.
         quiet: the quiet hours.
 
     Example:
@@ -82,9 +82,9 @@ class AlertWatch:
         self._session_open = False
         self._is_refused = False
         self.open_alerts: tuple[AlertEntry, ...] = ()
-        """Those that stand, of every rule, as they were read last."""
+        """The open alerts of every rule, as last read."""
         self.unwritten: tuple[AlertEntry, ...] = ()
-        """Those that began and could not be written yet, such as while others hold the file."""
+        """Alerts that began and could not be written yet, for example because of a lock."""
 
     def step(self, at: Instant) -> None:
         """Evaluate every rule once, and write what changed."""
@@ -103,7 +103,7 @@ class AlertWatch:
         self._is_refused = False
 
     def _begin(self, at: Instant) -> AlertEngine:
-        """Go on where the process before this one ended."""
+        """Continue with the open alerts of the previous process."""
         mine = [alert for alert in self._log.open_alerts() if alert.kind in self._kinds]
         kinds = {rule.name: rule.when.value for rule in self._rules}
         for alert in mine:
@@ -113,13 +113,15 @@ class AlertWatch:
         return AlertEngine(self._rules, still)
 
     def _read(self, engine: AlertEngine) -> None:
-        """Read which alerts stand, if anybody wrote; one that was erased begins anew."""
+        """Read the open alerts if the log has changed; reset rules whose alert was erased."""
         signature = self._log.signature()
         if signature == self._read_at:
             return
         self.open_alerts = tuple(self._log.open_alerts())
         self._session_open = self._log.is_session_open()
         self._read_at = signature
+        # While lines wait, the log does not yet have the newest alerts; they must not count as
+        # erased.
         if self._unwritten:
             return
         there = {alert.rule for alert in self.open_alerts}
@@ -158,6 +160,7 @@ class AlertWatch:
                 self._log.begin(line.begun, line.at)
             else:
                 self._log.end(line.rule, line.ending, line.at)
+            # Removed only after it was written: an error leaves the line for the next second.
             self._unwritten.popleft()
             self._note_unwritten()
 
@@ -172,8 +175,8 @@ class AlertWorker(Worker):
 
     Args:
         options: the rules.
-        alert_log: where alerts are written down.
-        publish: is given the alerts that stand whenever that changes; ``None``: nobody asks.
+        alert_log: the log of alerts.
+        publish: called with the open alerts when they change; ``None``: they are not published.
     """
 
     def __init__(
@@ -189,7 +192,7 @@ class AlertWorker(Worker):
         self._published: tuple[AlertEntry, ...] | None = None
 
     def take(self, message: Mapping[str, Any]) -> None:
-        """Take in a message of the live feed; callable from any thread, returns at once."""
+        """Store a message of the live feed; callable from any thread, returns at once."""
         self._signals.take(message, clock.boot_seconds())
 
     def work(self) -> None:
@@ -199,7 +202,7 @@ class AlertWorker(Worker):
             self._tell()
 
     def _tell(self) -> None:
-        # the agent's own: that it does not answer it cannot tell
+        # without the alert that the agent does not answer, which it cannot notice itself
         alerts = tuple(alert for alert in self._watch.open_alerts if alert.kind in HERE)
         if self._publish is not None and alerts != self._published:
             self._publish(alerts)
@@ -209,7 +212,7 @@ class AlertWorker(Worker):
 def agent_workers(
     options: AlertOptions, database: Path, publish: Publish | None
 ) -> tuple[AlertWorker, list[Worker]]:
-    """Return what takes in the live feed, and all threads; without rules they end old alerts.
+    """Return the worker for the live feed, and all workers; without rules they end old alerts.
 
     Args:
         options: the rules.

@@ -51,7 +51,7 @@ class Inventory(BaseModel):
 
     @property
     def sentence(self) -> str:
-        """Its contents in a sentence, for people."""
+        """A sentence about the contents, for people."""
         newest = f"newest row {self.newest}" if self.newest else "no row"
         # they lie in a database of their own, which archives hold and daily copies do not
         accounts = f"{self.accounts} accounts, " if self.accounts else ""
@@ -62,14 +62,16 @@ class Inventory(BaseModel):
 
 
 def open_as_it_is(path: Path) -> sqlite3.Connection:
-    """Open a database of ours for reading, and leave no file beside it.
+    """Open a database of Affect Edge for reading, without making a file beside it.
 
     Raises:
-        StoreError: it is not one of ours.
+        StoreError: it is a database of another program.
         sqlite3.Error: it cannot be opened or read.
     """
     how = "mode=ro"
     if not path.with_name(f"{path.name}-wal").exists():
+        # Without a WAL the file is taken as immutable: SQLite then makes no -shm file beside it,
+        # which a write-protected stick would refuse.
         how = "mode=ro&immutable=1"  # a stick may be write-protected
     connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True)
     try:
@@ -138,7 +140,7 @@ FILE_KEYS = (
     "vision.detector_model",
     "alerts.notify_file",
 )
-"""Keys of the configuration that name a file or folder without which the appliance is not whole."""
+"""Keys of the configuration that name a file or folder which the appliance needs."""
 _MOST_FILES = 100_000
 
 
@@ -204,6 +206,8 @@ class Manifest(Part):
         for path in paths:
             if path in allowed:
                 continue
+            # A foreign archive could otherwise bring a WAL of its own, which SQLite would play into
+            # the restored database.
             if not any(belongs_to(path, name) for name in named) or is_our_own(path):
                 raise ValueError(f"{path} belongs to no setting")
         return self
@@ -215,7 +219,7 @@ class Manifest(Part):
 
 
 def belongs_to(path: str, setting: str) -> bool:
-    """Tell whether a path is what a setting names, lies in it, or is a model beside its card."""
+    """Return whether a path is that of a setting, lies in it, or is the model beside its card."""
     place = PurePosixPath(setting)
     mine = PurePosixPath(path)
     beside = mine.suffix in {".json", ".tflite"} and mine.with_suffix("") == place.with_suffix("")
@@ -223,7 +227,7 @@ def belongs_to(path: str, setting: str) -> bool:
 
 
 def is_our_own(path: str) -> bool:
-    """Tell whether a path is a file that the programs themselves keep in the data folder."""
+    """Return whether a path is a file that the programs themselves keep in the data folder."""
     parts = PurePosixPath(path).parts
     return parts[0] == "data" and (parts[1].startswith("affect-edge.") or parts[1] in _OWN)
 
@@ -260,7 +264,7 @@ class ArchiveWriter:
             self._zip.writestr(_member(KEY), locked_key)
 
     def add(self, path: str, source: Readable, *, private: bool) -> ArchivedFile:
-        """Write a file; return what the list says of it."""
+        """Write a file; return its entry for the list."""
         reader = _Counted(source)
         self._write(path, reader)
         return ArchivedFile(
@@ -270,6 +274,8 @@ class ArchiveWriter:
     def close(self, manifest: Manifest) -> None:
         """Write the list and the seal."""
         self._write(MANIFEST, io.BytesIO(manifest.model_dump_json(indent=2).encode()))
+        # The seal is the comment of the ZIP file, its very last bytes, which unzip ignores. Zeros
+        # hold its place, so that the length in the end record is right before the hash is taken.
         self._zip.comment = b"0" * SEAL_CHARACTERS
         self._zip.close()
         seal = _digest(self._file).encode("ascii")
@@ -288,7 +294,7 @@ class ArchiveWriter:
 
 
 class Archive:
-    """An archive whose seal and list are right."""
+    """An archive whose seal and list were verified."""
 
     def __init__(self, path: Path, zip_file: zipfile.ZipFile, lock: Lock | None) -> None:
         self._path = path
@@ -309,27 +315,27 @@ class Archive:
 
     @property
     def is_locked(self) -> bool:
-        """Tell whether a passphrase opened it."""
+        """Whether the archive is locked with a passphrase."""
         return self._lock is not None
 
     def extract(self, file: ArchivedFile, target: Writable) -> None:
-        """Write a file of the archive, and compare it with the list.
+        """Extract a file of the archive, and compare it with the list.
 
         Raises:
-            BackupError: it is not what the list says; the target is worth nothing then.
+            BackupError: it differs from the list; the target must not be used then.
         """
         written = self._copy(file.path, target, file.bytes)
         if (written.bytes, written.digest.hexdigest()) != (file.bytes, file.sha256):
             raise BackupError(
-                f"{self._path}: {file.path} in it is not what its list says: the archive is "
-                f"damaged or was changed. {_AGAIN}"
+                f"{self._path}: its file {file.path} differs from the archive's list, so the "
+                f"archive is damaged or was changed. {_AGAIN}"
             )
 
     def check(self, files: Iterable[ArchivedFile]) -> None:
         """Read files and compare them with the list.
 
         Raises:
-            BackupError: one of them is not what the list says.
+            BackupError: one of them differs from the list.
         """
         with Path(os.devnull).open("wb") as nowhere:
             for file in files:
@@ -345,6 +351,8 @@ class Archive:
                     self._lock.decrypt(member, writer)
         except KeyError as error:
             raise BackupError(f"{self._path}: holds no {path}. {_AGAIN}") from error
+        # zipfile raises NotImplementedError for a compression that it does not know, and
+        # RuntimeError for an encrypted member.
         except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
             raise BackupError(f"{self._path}: {path} in it is damaged. {_AGAIN}") from error
         return writer
@@ -353,8 +361,8 @@ class Archive:
         """Open a file of the archive.
 
         Raises:
-            KeyError: there is none.
-            BackupError: its place in the archive is none.
+            KeyError: there is no such file.
+            BackupError: the archive's directory points to a wrong place.
         """
         try:
             return self._zip.open(path + LOCKED * self.is_locked)
@@ -371,7 +379,7 @@ class Archive:
         odd = wanted ^ set(self._zip.namelist())
         if odd or len(self._zip.namelist()) != len(wanted):
             raise BackupError(
-                f"{self._path}: its list and what is in it differ "
+                f"{self._path}: its list and its files differ "
                 f"({', '.join(sorted(odd)[:3]) or 'a file twice'}). {_AGAIN}"
             )
 
@@ -382,7 +390,7 @@ def open_archive(path: Path, ask_passphrase: Callable[[], str]) -> Iterator[Arch
 
     Args:
         path: the file.
-        ask_passphrase: called where one is needed.
+        ask_passphrase: called if the archive is locked.
 
     Raises:
         BackupError: it cannot be read, is no archive, damaged, or the passphrase is wrong.
@@ -397,7 +405,8 @@ def open_archive(path: Path, ask_passphrase: Callable[[], str]) -> Iterator[Arch
             archive = Archive(path, zip_file, _lock_of(zip_file, ask_passphrase))
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
             raise BackupError(
-                f"{path}: is no archive of ours, or damaged ({error}). {_AGAIN}"
+                f"{path}: is not an archive of `affect-edge backup`, or is damaged ({error}). "
+                f"{_AGAIN}"
             ) from error
         except OSError as error:
             raise BackupError(
@@ -435,7 +444,9 @@ def _digest(file: IO[bytes]) -> str:
 
 
 def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
-    """Refuse what our own archives never hold."""
+    """Refuse members that our own archives never contain."""
+    # APPNOTE.TXT 4.4.15: the upper 16 bits are the Unix mode; 4.4.4: bit 0 of the flags is
+    # encryption.
     kind = stat.S_IFMT(member.external_attr >> 16)
     stored = member.compress_type == zipfile.ZIP_STORED and not member.flag_bits & 1
     if member.is_dir() or kind not in {0, stat.S_IFREG} or not stored:
@@ -453,14 +464,14 @@ def _lock_of(zip_file: zipfile.ZipFile, ask_passphrase: Callable[[], str]) -> Lo
 
 
 def _member(name: str) -> zipfile.ZipInfo:
-    """Return the head of a member: no time, for the clock may be unset, and private."""
+    """Return the header of a private member, without a time, since the clock may be unset."""
     member = zipfile.ZipInfo(name)
     member.external_attr = (stat.S_IFREG | 0o600) << 16
     return member
 
 
 class _Counted:
-    """A file that counts and hashes what passes, and takes no more than it may."""
+    """A file that counts and hashes the bytes that pass, up to a limit."""
 
     def __init__(
         self, file: Readable | Writable, path: Path | None = None, most: int | None = None

@@ -43,8 +43,8 @@ class Parts:
     Attributes:
         sources: the configuration and all files that it names.
         settings: the keys that name them.
-        left_out: sentences about what they name and is not there.
-        environment: names of the variables that are laid over the configuration.
+        left_out: sentences about files that they name and that do not exist.
+        environment: names of the environment variables that override the configuration.
     """
 
     sources: tuple[Source, ...]
@@ -75,7 +75,7 @@ def parts_of(settings: Settings, config: Path | None, data: Path) -> Parts:
     for key, value in named_files(settings):
         file = Path(value).expanduser().absolute()
         if not file.exists():
-            left_out.append(f"{key} = {value}: is not there")
+            left_out.append(f"{key} = {value}: does not exist")
             continue
         path = _place(file, key, data.absolute(), config)
         named.append(ArchivedSetting(key=key, value=value, path=path))
@@ -84,8 +84,8 @@ def parts_of(settings: Settings, config: Path | None, data: Path) -> Parts:
     for source in sources.values():
         if not os.access(source.file, os.R_OK):
             raise BackupError(
-                f"{source.file}: cannot be read, and without it the appliance is not whole. Run "
-                "as root (sudo), or as the user that may read it. No archive was made."
+                f"{source.file}: cannot be read, but the archive needs it. Run as root (sudo), or "
+                "as the user that may read it. No archive was made."
             )
     environment = tuple(sorted(name for name in os.environ if name.startswith(ENV_PREFIX)))
     return Parts(tuple(sources.values()), tuple(named), tuple(left_out), environment)
@@ -101,7 +101,7 @@ def named_files(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _place(file: Path, key: str, data: Path, config: Path | None) -> str:
-    """Return where in the archive something lies: by where it lies on the appliance."""
+    """Return the path of a file in the archive, from its place on the appliance."""
     if file.is_relative_to(data) and file != data:
         path = f"data/{file.relative_to(data)}"
         if not archive.is_our_own(path):
@@ -136,16 +136,16 @@ _SPARE_BYTES = 100_000_000
 def make_backup(
     database: Path, parts: Parts, target: Path, device: str, passphrase: str | None = None
 ) -> Manifest:
-    """Write everything that makes the appliance into one file, and read it back.
+    """Write the files of the appliance into one archive, and read it back.
 
     The file gets its name when it is complete and verified; only its owner may read it.
 
     Args:
         database: of the appliance; an agent may record into it.
         parts: the other files.
-        target: the archive; one of ours in its place is replaced.
+        target: the archive; an older archive is replaced.
         device: name of the appliance.
-        passphrase: locks the archive; ``None`` leaves it open.
+        passphrase: locks the archive; ``None`` leaves it unlocked.
 
     Raises:
         BackupError: it cannot be written, a file cannot be read, or the disk is full.
@@ -159,6 +159,7 @@ def make_backup(
             with os.fdopen(handle, "w+b") as file, _copy_of(database) as (copy, contents):
                 _check_space(target.parent, copy, parts)
                 _write(file, database, (copy, contents), parts, device, passphrase)
+                # The check below must read the disk, not the pages that were just written.
                 forget_cached_pages(fresh)
             with archive.open_archive(fresh, lambda: passphrase or "") as made:
                 manifest = made.manifest
@@ -216,10 +217,10 @@ def _add(writer: ArchiveWriter, file: Path, path: str) -> archive.ArchivedFile:
 
 @contextmanager
 def _copy_of(database: Path) -> Iterator[tuple[IO[bytes], archive.Inventory]]:
-    """Give a verified copy of the database, open, and what is in it.
+    """Yield an open, verified copy of the database, and its inventory.
 
-    The copy has lost its name by then: nothing of it stays, however this process ends. Before, it
-    has one that an erasure finds.
+    The copy has no name any more by then, so nothing of it remains, however this process ends.
+    Until then its name is one that an erasure finds.
     """
     copy = database.with_name(f"{database.name}.backup-for-archive")
     with translate_errors(database):
@@ -231,6 +232,7 @@ def _copy_of(database: Path) -> Iterator[tuple[IO[bytes], archive.Inventory]]:
                 copy_database(connection, copy)
             verify(copy)
             contents = archive.read_inventory(copy)
+            # Opened, then unlinked in `finally`: the space is freed even if this process is killed.
             file = copy.open("rb")
         finally:
             copy.unlink(missing_ok=True)
@@ -241,6 +243,7 @@ def _copy_of(database: Path) -> Iterator[tuple[IO[bytes], archive.Inventory]]:
 def _check_space(folder: Path, copy: IO[bytes], parts: Parts) -> None:
     sizes = [source.file.stat().st_size for source in parts.sources]
     needed = os.fstat(copy.fileno()).st_size + sum(sizes)
+    # A thousandth and a megabyte more: headers, the list, and the envelopes of locked files.
     _require(folder, needed + needed // 1000 + 1_000_000, "for the archive")
 
 
@@ -259,7 +262,7 @@ def _saying_why(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-            why = "the disk is full, or takes no file so large. Free space, or name another disk"
+            why = "the disk is full, or the file is too large for it. Free space, or use another"
         elif error.errno == errno.ENOENT:
             why = "there is no such folder. Make it, or name another"
         else:
@@ -268,18 +271,21 @@ def _saying_why(target: Path) -> Iterator[None]:
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:
-    """Refuse to write over anything but an older archive, and over that unless it is wanted.
+    """Refuse to overwrite a file, unless it is an older archive and ``overwrite`` is set.
 
     Raises:
-        BackupError: there is something else, or ``overwrite`` was not said.
+        BackupError: the file exists and may not be replaced.
     """
     if target.is_dir():
         raise BackupError(f"{target}: is a folder. Name a file in it, such as {target}/affect.zip.")
     if not target.exists():
         return
     if not overwrite:
-        raise BackupError(f"{target}: is there already. Name another file, or say --overwrite.")
+        raise BackupError(f"{target}: exists already. Name another file, or add --overwrite.")
     with _saying_why(target), target.open("rb") as file:
         is_zip = file.read(2) == b"PK"
     if not is_zip or not target.is_file():
-        raise BackupError(f"{target}: is no archive of ours, so it is not replaced. Name another.")
+        raise BackupError(
+            f"{target}: is not an archive of `affect-edge backup`, so it is not replaced. Name "
+            "another file."
+        )

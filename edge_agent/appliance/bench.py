@@ -1,8 +1,8 @@
 """Measures the speed of the vision chain on this machine, stage by stage.
 
-Frames come without a camera's pace: from a video, a picture or the demonstration. The models
+Frames come from a video, a picture or the demonstration, as fast as they can be read. The models
 compute with eight-bit integers. A processor with an instruction for their dot product is several
-times as fast at it, so that no figure of time says anything without its kind.
+times as fast, so each figure of time needs the kind of the processor beside it.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ _CURE = "Give a picture or a video; without one the demonstration is measured."
 
 
 def demo_frames(width: int, height: int, fps: float) -> Iterator[Image]:
-    """Give what the demonstration camera sees, for ever."""
+    """Yield the frames of the demonstration camera without end."""
     with DemoCamera(width=width, height=height, fps=fps) as camera:
         for number in count():
             yield camera.picture_at(number / fps)
 
 
 def file_frames(path: Path) -> Iterator[Image]:
-    """Give the frames of a video from its beginning to its end, or a picture again and again.
+    """Yield the frames of a video once, or a picture again and again.
 
     Raises:
         CameraError: the file cannot be read, is broken, or is neither.
@@ -115,16 +115,16 @@ class Processor:
     """The processor of a machine.
 
     Attributes:
-        name: as the system gives it; on Arm that of the board, or the architecture.
+        name: as the system reports it; on Arm that of the board, or the architecture.
         int8_dot: whether it has an instruction for the dot product of eight-bit integers; ``None``:
-            the system does not say.
+            not known.
     """
 
     name: str
     int8_dot: bool | None
 
     def described(self) -> str:
-        """Return both for people."""
+        """Return name and kind for people."""
         if self.int8_dot is None:
             return f"{self.name}, not known whether with int8 dot products"
         return f"{self.name}, {'with' if self.int8_dot else 'without'} int8 dot products"
@@ -134,12 +134,13 @@ def this_processor(cpuinfo: Path = _CPUINFO, board: Path = _BOARD) -> Processor:
     """Return the processor of this machine.
 
     Args:
-        cpuinfo: what Linux says of its processors.
-        board: what it says of the board, on Arm.
+        cpuinfo: the file in which Linux describes its processors.
+        board: the file with the name of the board, on Arm.
     """
     text = _text(cpuinfo)
     named = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    # On Arm, /proc/cpuinfo names no model.
     name = named.group(1) if named else _text(board).strip("\0\n ")
     int8_dot = None
     if flags:
@@ -166,10 +167,7 @@ STAGES = {
     "steady": "steady the label",
     "frame": "one frame, from picture to label",
 }
-"""Stages in the order of the chain, and what they are called.
-
-``frame`` is all of them but ``decode``.
-"""
+"""Stages in the order of the chain, with their titles; ``frame`` is all of them but ``decode``."""
 
 
 class Laps:
@@ -189,6 +187,7 @@ class Laps:
         present = clock.boot_ns()
         times = self.frames[-1]
         times[stage] = times.get(stage, 0.0) + (present - self._last_ns) / 1e6
+        # Read again, so that the bookkeeping of this call counts for no stage.
         self._last_ns = clock.boot_ns()
 
 
@@ -198,9 +197,9 @@ class Measured:
 
     Attributes:
         laps: milliseconds of each stage of each frame.
-        cpu_ms: processor time of each frame, decoding aside.
-        faces: how many faces were read in them.
-        searches: how many of them were searched for faces as a whole.
+        cpu_ms: processor time of each frame, without decoding.
+        faces: number of faces read.
+        searches: number of frames that were searched as a whole.
         size: width and height of the frames, pixels.
     """
 
@@ -212,15 +211,15 @@ class Measured:
 
 
 def measure(settings: Settings, source: Path | None, frames: int) -> dict[str, Any]:
-    """Run the configured chain over frames without a pause, and return the figures as JSON values.
+    """Run the configured chain over frames without pauses, and return the figures as JSON values.
 
-    The frames count as taken at ``camera.fps``, so that the whole frame is searched as often as in
-    the agent.
+    The frames get times at ``camera.fps``, so that the whole frame is searched as often as in the
+    agent.
 
     Args:
         settings: the configuration: models, rate, size of the demonstration's frames.
         source: a picture or a video; ``None``: the demonstration.
-        frames: how many are measured at the most.
+        frames: the most frames that are measured.
 
     Raises:
         CameraError: the source cannot be read.
@@ -229,6 +228,7 @@ def measure(settings: Settings, source: Path | None, frames: int) -> dict[str, A
     recognizer = configured_recognizer(settings)
     fps = settings.camera.fps
     done = run(recognizer, islice(_images(settings, source), WARM_UP + frames), fps)
+    # A second chain: the first one has tracks already, and would begin warm.
     agent = configured_recognizer(settings, by_need=True)
     by_need = run_by_need(agent, islice(_images(settings, source), WARM_UP + frames), fps)
     times = {stage: [lap[stage] for lap in done.laps if stage in lap] for stage in STAGES}
@@ -273,9 +273,9 @@ def _images(settings: Settings, source: Path | None) -> Iterator[Image]:
 
 
 def run_by_need(recognizer: Recognizer, images: Iterator[Image], fps: float) -> dict[str, float]:
-    """Take frames as the agent does, and return what that costs: means over all frames.
+    """Process frames as the agent does, and return the mean cost over all frames.
 
-    Most of them are passed over, so that a median would say nothing.
+    Most frames are skipped, so a median would say nothing.
     """
     start = clock.now()
     spent_s = []

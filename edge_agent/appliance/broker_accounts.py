@@ -1,8 +1,8 @@
-"""Accounts at the broker, mosquitto: made, changed and removed while it runs.
+"""Accounts of the mosquitto broker, which can be made, changed and removed while it runs.
 
-A removed account is cut off, and nobody else notices: mosquitto reads its files again (SIGHUP)
-without ending a connection that is still allowed. Its files are replaced whole or not at all, and
-what a person wrote into them by hand stays as it is.
+A removed account is disconnected; other connections stay, because mosquitto reads its files again
+(SIGHUP) without ending a connection that is still allowed. Its files are replaced whole or not at
+all, and lines that people added by hand are kept.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class BrokerFiles:
     """The files that hold the accounts of the broker.
 
     Attributes:
-        settings: what tells mosquitto to use the others.
-        access: who may read and write what.
+        settings: the part of mosquitto's configuration that names the other two.
+        access: the rights of each account.
         passwords: name and hash of each account.
     """
 
@@ -57,7 +57,9 @@ def read(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
-        raise BrokerAccountError(f"{file}: cannot be read ({reason}).") from error
+        raise BrokerAccountError(
+            f"{file}: cannot be read ({reason}). Run as root (sudo)."
+        ) from error
 
 
 def write(file: Path, text: str) -> None:
@@ -70,11 +72,9 @@ def write(file: Path, text: str) -> None:
         replace_file(file, text.encode(), _MODE)
     except OSError as error:
         raise BrokerAccountError(
-            f"{file}: cannot be written ({error.strerror}). It is as it was."
+            f"{file}: cannot be written ({error.strerror}), and was not changed. Run as root "
+            "(sudo), or free space."
         ) from error
-
-
-# ---------------------------------------------------------------- passwords
 
 
 def names_in(passwords: str) -> list[str]:
@@ -83,10 +83,11 @@ def names_in(passwords: str) -> list[str]:
 
 
 def with_password(passwords: str, name: str, password: str) -> str:
-    """Return the file with another account: a hash, from which the password cannot be told."""
+    """Return the file with one more account, whose password is stored as a hash."""
     salt = secrets.token_bytes(_SALT_BYTES)
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
     texts = (base64.b64encode(part).decode() for part in (salt, digest))
+    # mosquitto's own format: $7$iterations$salt$hash, PBKDF2 with HMAC-SHA512.
     line = f"{name}:$7${_ITERATIONS}${'$'.join(texts)}"
     return _joined([*passwords.splitlines(), line])
 
@@ -96,11 +97,8 @@ def without_password(passwords: str, name: str) -> str:
     return _joined(line for line in passwords.splitlines() if line.partition(":")[0] != name)
 
 
-# ---------------------------------------------------------------- rules
-
-
 def rules_in(access: str, name: str) -> tuple[str, ...]:
-    """Return the lines that say what an account may do, without doubled blanks."""
+    """Return the rules of an account, with single blanks."""
     return tuple(
         " ".join(line.split())
         for user, line in _with_users(access)
@@ -116,7 +114,7 @@ def with_rules(access: str, name: str, rules: Sequence[str]) -> str:
 
 
 def with_more_rules(access: str, name: str, rules: Sequence[str]) -> str:
-    """Return the access file with these rules beside those that an account has."""
+    """Return the access file with these rules added to those of an account."""
     missing = [rule for rule in rules if rule not in rules_in(access, name)]
     if not missing:
         return access
@@ -142,6 +140,7 @@ def _with_users(access: str) -> list[tuple[str | None, str]]:
     pairs: list[tuple[str | None, str]] = []
     user = None
     for line in (line.strip() for line in access.splitlines()):
+        # In a mosquitto access file each `topic` line belongs to the `user` line above it.
         if line.split()[:1] == ["user"]:
             user = line.removeprefix("user").strip()
         pairs.append((user, line))
@@ -162,7 +161,7 @@ class Right(StrEnum):
     COMMANDS = "commands"
     """Start and end sessions, set markers, and read which commands were refused."""
     HOME_ASSISTANT = "home-assistant"
-    """Be Home Assistant: find the appliance and show its values. Its buttons want COMMANDS, too."""
+    """Be Home Assistant: find the appliance and show its values. Its buttons need COMMANDS, too."""
 
 
 PUBLISHED = (
@@ -175,7 +174,7 @@ PUBLISHED = (
     Topics.STATE,
     Topics.SESSION,
 )
-"""What READ opens. Not among them: what others send, and the timeline for a collector."""
+"""The topics of READ: neither the readings of others nor the timeline for a collector."""
 
 
 def rules_for(rights: Iterable[Right], device: Device) -> tuple[str, ...]:
@@ -187,7 +186,7 @@ def rules_for(rights: Iterable[Right], device: Device) -> tuple[str, ...]:
 
 
 def rights_in(rules: Collection[str], device: Device) -> tuple[tuple[Right, ...], bool]:
-    """Return which rights lines of the access file give, and whether other lines are among them."""
+    """Return the rights that rules of the access file give, and whether there are other rules."""
     had = [right for right in Right if set(_rules_of(right, device)) <= set(rules)]
     others = set(rules) - set(rules_for(had, device))
     if Right.HOME_ASSISTANT in had:
@@ -196,7 +195,7 @@ def rights_in(rules: Collection[str], device: Device) -> tuple[tuple[Right, ...]
 
 
 def agent_rules(device: Device) -> tuple[str, ...]:
-    """Return what the agent's own account needs, beside its own topics, to be found."""
+    """Return the rules that the agent's account needs for Home Assistant's discovery."""
     return (f"topic write {device.topic}", f"topic read {device.birth_topic}")
 
 
@@ -250,7 +249,7 @@ class BrokerAccounts:
     Args:
         device: the appliance, whose topics the rights are about.
         agent: the account that the agent logs in with.
-        files: where the accounts stand.
+        files: the broker's files.
         reload: makes the broker read them; returns whether it runs.
     """
 
@@ -279,7 +278,7 @@ class BrokerAccounts:
             return [self._account(access, name) for name in names_in(read(self._files.passwords))]
 
     def add(self, name: str, rights: Collection[Right]) -> str:
-        """Make an account with a drawn password; return the password, which is kept nowhere.
+        """Make an account with a random password; return the password, which is not stored.
 
         Raises:
             BrokerAccountError: the name is taken, or cannot be one; the broker is not the
@@ -305,7 +304,7 @@ class BrokerAccounts:
         return password
 
     def change(self, name: str, rights: Collection[Right]) -> None:
-        """Give an account these rights and no others; rules written by hand for it go, too.
+        """Replace the rights of an account; rules that were written by hand for it go, too.
 
         Raises:
             BrokerAccountError: there is none, or it is the agent's; a file cannot be written.
@@ -316,7 +315,7 @@ class BrokerAccounts:
             self.in_force = self._reload()
 
     def remove(self, name: str) -> None:
-        """Remove an account; who is connected with it is cut off.
+        """Remove an account, and disconnect its clients.
 
         Raises:
             BrokerAccountError: there is none, or it is the agent's; a file cannot be written.
@@ -324,6 +323,7 @@ class BrokerAccounts:
         with self._alone():
             passwords = read(self._files.passwords)
             self._require(name, passwords)
+            # The password first: cut short here, nobody can log in, and rules remain for nobody.
             write(self._files.passwords, without_password(passwords, name))
             write(self._files.access, without_rules(read(self._files.access), name))
             self.in_force = self._reload()
@@ -342,8 +342,8 @@ class BrokerAccounts:
     def _require(self, name: str, passwords: str) -> None:
         if name in self._agents:
             raise BrokerAccountError(
-                f"{name}: is the account of the agent, without which nothing is published. It is "
-                "left as it is."
+                f"{name}: is the account of the agent, which cannot publish without it. It was not "
+                "changed."
             )
         if name not in names_in(passwords):
             known = ", ".join(sorted(set(names_in(passwords)) - self._agents)) or "none"
@@ -351,7 +351,7 @@ class BrokerAccounts:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep out who changes accounts at the same time."""
+        """Keep other commands from changing accounts at the same time."""
         files = (self._files.settings, self._files.access, self._files.passwords)
         missing = [str(file) for file in files if not file.exists()]
         if missing:
@@ -359,6 +359,8 @@ class BrokerAccounts:
                 f"{missing[0]}: is missing, so the broker of this machine was not set up by "
                 "install.sh. Make accounts there by its own means; docs/mqtt.md names the topics."
             )
+        # The folder is locked, not the file: the file is replaced, and a lock would stay with the
+        # old one.
         folder = os.open(self._files.passwords.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
@@ -381,8 +383,8 @@ def reload_broker() -> bool:
     if done.returncode:
         raise BrokerAccountError(
             f"{UNIT} did not read its files of accounts again "
-            f"({done.stderr.strip() or 'it gave no reason'}), so it goes by those of before. A "
-            "restart makes it: sudo systemctl restart mosquitto"
+            f"({done.stderr.strip() or 'it gave no reason'}), so it still uses the old ones. "
+            "Restart it: sudo systemctl restart mosquitto"
         )
     return True
 
@@ -392,15 +394,15 @@ def _systemctl(*words: str) -> subprocess.CompletedProcess[str]:
         return finished("systemctl", *words, timeout_s=_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BrokerAccountError(
-            f"systemctl could not be run ({error}), so the broker goes by its files of before "
-            "until it is started again."
+            f"systemctl could not be run ({error}), so the broker uses its old files until it is "
+            "restarted: sudo systemctl restart mosquitto"
         ) from error
 
 
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise BrokerAccountError(
-            f"{name!r}: cannot be the name of an account. Up to 64 of the letters A-Z and a-z, "
-            "digits, and _ . @ - are allowed, the first a letter or a digit: other signs mean "
-            "something in the broker's files."
+            f"{name!r}: cannot be the name of an account. Use up to 64 of the letters A-Z and "
+            "a-z, digits, and _ . @ -, the first a letter or a digit; other characters have a "
+            "meaning in the broker's files."
         )

@@ -1,8 +1,8 @@
-"""The certificate of the dashboard: the appliance's own, or one that its owner brings.
+"""The certificate of the dashboard: the appliance's own, or one that its owner installs.
 
-The own one is made on the first day, so that the dashboard serves HTTPS from then on. A given one
-is of an authority of the owner's, or of one by ACME. A certificate and its key are two files, which
-are replaced as one.
+The appliance makes its own on the first day, so that the dashboard serves HTTPS from then on. The
+owner's comes from an authority of their own, or by ACME. Certificate and key are two files, which
+are replaced together.
 """
 
 from __future__ import annotations
@@ -51,9 +51,10 @@ _NEW = ".new"
 
 
 def fits(certificate: Path, key: Path) -> bool:
-    """Tell whether a server can use the two files together, without asking for a passphrase."""
+    """Return whether a server can use the two files together without asking for a passphrase."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
+        # An empty password makes OpenSSL fail; without one it would ask at the terminal and wait.
         context.load_cert_chain(certificate, key, password=lambda: "")
     except (ssl.SSLError, OSError):
         return False
@@ -61,10 +62,10 @@ def fits(certificate: Path, key: Path) -> bool:
 
 
 def replace_pair(certificate: Path, key: Path, content: bytes, secret: bytes) -> None:
-    """Put a new certificate and its key into the place of others.
+    """Replace a certificate and its key.
 
-    Whoever reads meanwhile finds the old pair or the new one, but for the moment between two
-    renamings. If the machine stops in that moment, ``finish_replacement`` does the second one.
+    A reader finds the old pair or the new one, except in the moment between the two renamings. If
+    the machine stops in that moment, ``finish_replacement`` does the second one.
 
     Args:
         certificate: file of the certificate.
@@ -73,7 +74,7 @@ def replace_pair(certificate: Path, key: Path, content: bytes, secret: bytes) ->
         secret: PEM of its key.
 
     Raises:
-        CertificateError: the folder cannot be written, or another command is about to do the same.
+        CertificateError: the folder cannot be written, or another command replaces the pair.
     """
     try:
         with _alone(certificate.parent):
@@ -91,7 +92,7 @@ def replace_pair(certificate: Path, key: Path, content: bytes, secret: bytes) ->
 
 
 def finish_replacement(certificate: Path, key: Path) -> bool:
-    """Do what a replacement that was cut off has left to do, and return whether it was something.
+    """Finish a replacement that was interrupted; return whether there was one.
 
     Raises:
         CertificateError: the folder cannot be written.
@@ -118,10 +119,10 @@ def _new(file: Path) -> Path:
 
 
 def _prepare(file: Path, content: bytes) -> None:
-    """Write what will replace a file, with its owner and rights.
+    """Write the replacement of a file, with the same owner and mode.
 
-    Others may write the folder and root writes here: the name is never followed, only the file
-    that was made under it is given away.
+    Other users may write to the folder while root writes here. Therefore no link is followed, and
+    only the file that was just made changes its owner.
     """
     is_there = file.is_file()
     model = file.stat() if is_there else file.parent.stat()
@@ -143,6 +144,7 @@ def _prepare(file: Path, content: bytes) -> None:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep other commands from replacing the pair of a folder."""
+    # Locks on the folder end with the process; a lock file would stay behind after a power cut.
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         until = clock.boot_seconds() + LOCK_S
@@ -176,22 +178,22 @@ _MAKER = "Affect Edge"
 
 
 def keep_certificate(folder: Path, name: str | None = None) -> bool:
-    """Make the certificate, if there is none, it ends soon, or the machine was renamed.
+    """Make the certificate if there is none, if it ends soon, or if the machine was renamed.
 
-    One that the owner has installed stays, for as long as it and its key can be used.
+    A certificate that the owner has installed stays, as long as it and its key can be used.
 
     Args:
-        folder: for ``cert.pem`` and ``key.pem``; made if needed. The key can be read by its owner
-            only, or by the group too where that may write the folder or the one above a new one:
+        folder: for ``cert.pem`` and ``key.pem``; made if needed. The key is readable by its owner,
+            and by the group if that may write to the folder (or, for a new one, to its parent):
             the dashboard serves it, and the nightly maintenance, another user, renews it.
         name: of the machine; ``None`` asks the system.
 
     Returns:
-        Whether a new one was made.
+        Whether a new certificate was made.
 
     Raises:
-        CertificateError: openssl is missing or fails, or the folder cannot be written. Nothing has
-            changed then.
+        CertificateError: openssl is missing or fails, or the folder cannot be written. Nothing was
+            changed.
     """
     name = host_name() if name is None else name
     certificate = folder / CERTIFICATE
@@ -206,7 +208,7 @@ def keep_certificate(folder: Path, name: str | None = None) -> bool:
 
 
 def make_place(folder: Path) -> None:
-    """Make the folder of certificate and key, if needed, for those whose folder the one above is.
+    """Make the folder of certificate and key if needed, with access as for its parent.
 
     Raises:
         OSError: it cannot be made.
@@ -218,7 +220,7 @@ def make_place(folder: Path) -> None:
 
 
 def is_given(certificate: Path) -> bool:
-    """Tell whether somebody else has made a certificate; ``False`` where it cannot be read."""
+    """Return whether a certificate is not the appliance's own; ``False`` if it cannot be read."""
     try:
         lines = _openssl("x509", "-in", str(certificate), "-noout", "-subject", "-issuer")
     except CertificateError:
@@ -228,7 +230,7 @@ def is_given(certificate: Path) -> bool:
 
 
 def host_name() -> str:
-    """Return the machine's name as far as a certificate can carry it."""
+    """Return the machine's name with the characters that a certificate allows."""
     name = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname().split(".")[0]).strip("-")
     return name or "affect-edge"
 
@@ -254,7 +256,7 @@ def ends_at(certificate: Path) -> float:
 
 
 def _is_good(certificate: Path, name: str) -> bool:
-    """Tell whether a certificate is valid for some time and carries the name."""
+    """Return whether a certificate is valid for long enough and contains the name."""
     try:
         _openssl(
             "x509", "-in", str(certificate), "-noout", "-checkend", str(RENEW_DAYS * _DAY_SECONDS)
@@ -270,6 +272,7 @@ def _make(folder: Path, name: str) -> None:
     words += ["-days", str(VALID_DAYS), "-subj", f"/O={_MAKER}/CN={name}"]
     words += ["-addext", f"subjectAltName={','.join(_names(name))}"]
     words += ["-addext", "extendedKeyUsage=serverAuth"]
+    # A visitor who trusts this certificate trusts it alone, and nothing that its key might sign.
     words += ["-addext", "basicConstraints=critical,CA:FALSE"]
     try:
         make_place(folder)
@@ -286,7 +289,7 @@ def _make(folder: Path, name: str) -> None:
 
 
 def _names(name: str) -> list[str]:
-    """Return every name that a browser may use: host names, and the addresses of today."""
+    """Return every name that a browser may use: host names, and the present addresses."""
     addresses = {"127.0.0.1"}
     for interface in psutil.net_if_addrs().values():
         for entry in interface:
@@ -301,7 +304,7 @@ def _names(name: str) -> list[str]:
 
 
 def _is_typed(address: str) -> bool:
-    """Tell whether a person may type this address into a browser."""
+    """Return whether people type this address into a browser: neither loopback nor link-local."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:  # with a zone: link-local
@@ -333,15 +336,15 @@ CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 @dataclass(frozen=True, slots=True)
 class GivenCertificate:
-    """A certificate and its key, checked.
+    """A certificate of the owner and its key, checked.
 
     Attributes:
         content: PEM of the certificate and of those that lead to its authority, nothing else.
         secret: PEM of the key.
-        names: host names and addresses that it is for.
-        authority: who signed the last certificate of the file.
-        has_root: whether the file ends with an authority that nobody else signs.
-        ends: when it ends.
+        names: host names and addresses of the certificate.
+        authority: issuer of the last certificate of the file.
+        has_root: whether the last certificate is a self-signed root.
+        ends: end of its validity.
 
     Example::
 
@@ -363,11 +366,11 @@ class GivenCertificate:
 
 
 def read_given(certificate: Path, key: Path) -> GivenCertificate:
-    """Read a certificate and its key, and check that browsers can take them.
+    """Read a certificate and its key, and check that browsers will accept them.
 
     Args:
         certificate: PEM, the server's own first, then those that lead to its authority.
-        key: PEM, not locked by a passphrase.
+        key: PEM, without a passphrase.
 
     Raises:
         CertificateError: a file cannot be read, the two do not belong together, or a browser would
@@ -402,7 +405,10 @@ def _read(file: Path) -> bytes:
     except OSError as error:
         raise CertificateError(f"{file}: cannot be read ({error.strerror}).") from error
     if len(content) > LARGEST_BYTES:
-        raise CertificateError(f"{file}: is larger than {LARGEST_BYTES} bytes; it is another file.")
+        raise CertificateError(
+            f"{file}: is larger than {LARGEST_BYTES} bytes, so it is no certificate or key. Name "
+            "another file."
+        )
     return content
 
 
@@ -435,7 +441,7 @@ def _key(file: Path) -> RSAPrivateKey | EllipticCurvePrivateKey:
         return key
     size = f" of {key.key_size} bits" if isinstance(key, RSAPrivateKey) else ""
     raise CertificateError(
-        f"{file}: is {type(key).__name__.lstrip('_')}{size}, which browsers do not take. Make a "
+        f"{file}: is {type(key).__name__.lstrip('_')}{size}, which browsers refuse. Make a "
         f"key of P-256, P-384 or RSA with {RSA_BITS} bits or more, and a certificate for it."
     )
 
@@ -482,6 +488,8 @@ def _check_use(file: Path, own: x509.Certificate) -> None:
 def _check_chain(file: Path, chain: Sequence[x509.Certificate]) -> None:
     for one, signer in pairwise(chain):
         try:
+            # Compares name and signature of one step only; the browser still checks the chain as a
+            # whole.
             one.verify_directly_issued_by(signer)
         except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise CertificateError(
@@ -499,7 +507,7 @@ def _given_names(file: Path, own: x509.Certificate) -> tuple[str, ...]:
     names = (*listed.get_values_for_type(x509.DNSName), *addresses)
     if not names:
         raise CertificateError(
-            f"{file}: names no host (subjectAltName), and browsers look nowhere else. Have one "
+            f"{file}: contains no host name (subjectAltName), which browsers require. Have one "
             "signed for the name by which the dashboard is opened."
         )
     return names

@@ -1,6 +1,6 @@
-"""The doctor's checks of the database and of what runs, and the verdict of a check.
+"""The doctor's checks of the database and of the running programs, and the verdict of a check.
 
-Nothing is changed by it. Agent and dashboard are asked as a program outside of them would ask.
+The checks change nothing. They ask agent and dashboard as an outside program would.
 """
 
 from __future__ import annotations
@@ -50,22 +50,22 @@ class Finding:
 
 
 def fine(check: str, found: str) -> Finding:
-    """Return that all is well."""
+    """Return a finding without a fault."""
     return Finding(check, Verdict.OK, found)
 
 
 def warning(check: str, found: str, cure: str) -> Finding:
-    """Return that something should be done."""
+    """Return a finding about which something should be done."""
     return Finding(check, Verdict.WARNING, found, cure)
 
 
 def problem(check: str, found: str, cure: str) -> Finding:
-    """Return that something keeps the appliance from working."""
+    """Return a finding that keeps the appliance from working."""
     return Finding(check, Verdict.PROBLEM, found, cure)
 
 
 def guarded(check: str, look: Callable[[], Finding]) -> Finding:
-    """Return what a check found, or the error that it ended with as a problem."""
+    """Return the finding of a check, or its error as a problem."""
     try:
         return look()
     except (CameraError, VitalsError) as error:
@@ -81,7 +81,7 @@ _RESTORE_ACCOUNTS = "Put the file back from an archive: affect-edge restore FILE
 
 
 def check_database(settings: Settings, data: Path, *, deep: bool) -> Iterator[Finding]:
-    """Yield what is found in the database, its rows, its copies and its budget."""
+    """Yield the findings about the database, its rows, its copies and its budget."""
     from edge_agent.store.database.schema import DATABASE_NAME, copies_beside
 
     path = data / DATABASE_NAME
@@ -148,6 +148,8 @@ def _accounts(path: Path) -> Finding:
     try:
         with read_as_owner(path) as connection:
             count = connection.execute("SELECT count(*) FROM account").fetchone()[0]
+            # quick_check does not compare indexes with tables, and (1) ends at the first fault:
+            # every run of the doctor waits for it.
             is_sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
     except StoreError as error:
         return problem("accounts", str(error), _RESTORE_ACCOUNTS)
@@ -287,12 +289,12 @@ def _disk_budget(settings: Settings, data: Path) -> Finding:
 
 ANSWER_S = 3.0
 OLD_MS = 10_000
-"""The agent tells each second how it stands; what is older than this is no sign of life."""
+"""The agent sends its state each second; an older state is no sign of life."""
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 
 
 def agent_answers(folder: Path) -> bool:
-    """Tell whether an agent writes to a data folder, and its loop goes round."""
+    """Return whether an agent writes to a data folder and its loop is running."""
     probe = AgentProbe(folder / SOCKET_NAME)
     try:
         said_ms = probe.last_state_ms(within_s=ANSWER_S)
@@ -302,10 +304,10 @@ def agent_answers(folder: Path) -> bool:
 
 
 def dashboard_answers(settings: DashboardSettings) -> bool:
-    """Tell whether ``/healthz`` gives what our dashboard gives."""
+    """Return whether ``/healthz`` answers as our dashboard does."""
     address = _EVERYWHERE.get(settings.host, settings.host)
     if settings.certificate is not None:
-        # Our own machine and nothing secret: who answers is not the question, only what.
+        # Not verified: it is this machine, nothing secret is sent, and only the answer counts.
         context = ssl._create_unverified_context()  # noqa: S323
         connection: http.client.HTTPConnection = http.client.HTTPSConnection(
             address, settings.port, timeout=ANSWER_S, context=context
@@ -335,7 +337,7 @@ BROKER_CERTIFICATE_DAYS = 60
 
 
 def check_running(settings: Settings, health: Mapping[str, Any] | None) -> Iterator[Finding]:
-    """Yield what is found of services, agent, broker, certificate and dashboard.
+    """Yield the findings about services, agent, broker, certificate and dashboard.
 
     Args:
         settings: the configuration that the agent would use.
@@ -361,10 +363,11 @@ def agent_health(socket_file: Path) -> dict[str, Any] | None:
 
 
 def unit_states() -> dict[str, dict[str, str]]:
-    """Return what systemd says of each of our units that is installed, by its name."""
+    """Return the properties of each of our installed systemd units, by the unit's name."""
     names = ("Id", "LoadState", "ActiveState", "SubState", "Result", "NRestarts")
     told = _output("systemctl", "show", f"--property={','.join(names)}", *UNITS)
     states = {}
+    # For several units systemctl prints one block each, with an empty line between them.
     for block in told.strip().split("\n\n"):
         state = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if state.get("LoadState") == "loaded":
@@ -379,7 +382,7 @@ def journal(unit: str, lines: int, *options: str) -> list[str]:
 
 
 def _output(program: str, *arguments: str) -> str:
-    """Return what a program prints; nothing where it is missing, fails or hangs."""
+    """Return the output of a program; empty if it is missing, fails or hangs."""
     if shutil.which(program) is None:
         return ""
     try:
@@ -435,7 +438,7 @@ def check_broker(mqtt: MqttSettings) -> Finding:
 
 
 def _certificates_for_the_broker(mqtt: MqttSettings) -> Iterator[Finding]:
-    """Tell when what the broker and this device show each other ends; they do not connect then."""
+    """Check when the certificates between broker and device end; they cannot connect then."""
     files = {"mqtt.client_certificate": mqtt.client_certificate, "mqtt.ca_file": mqtt.ca_file}
     for setting, file in files.items():
         if mqtt.enabled and mqtt.tls and file is not None:
@@ -493,6 +496,8 @@ def _port(settings: Settings) -> Finding:
     host = settings.dashboard.host
     port = settings.dashboard.port
     try:
+        # Bound, not connected to: a program may hold the port without answering, and a low port
+        # needs rights that this user may lack.
         socket.create_server((host, port), family=family_of(host)).close()
     except OSError as error:
         if dashboard_answers(settings.dashboard):
@@ -504,5 +509,5 @@ def _port(settings: Settings) -> Finding:
 
 
 def family_of(host: str) -> socket.AddressFamily:
-    """Return the kind of an address to listen on: IPv6 where it is written as such, else IPv4."""
+    """Return the address family of a host to listen on: IPv6 if it contains a colon, else IPv4."""
     return socket.AF_INET6 if ":" in host else socket.AF_INET

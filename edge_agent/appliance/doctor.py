@@ -1,7 +1,7 @@
-"""Finds what is wrong on this machine and says what to do.
+"""Diagnosis of this machine: a check finds a fault and says what to do.
 
-A check looks at one thing and never changes anything. ``diagnose`` runs all of them, each guarded
-by the errors that its room is known to raise, so that one broken part does not hide another.
+A check examines one thing and never changes anything. ``diagnose`` runs all of them; the known
+errors of each are caught, so that one broken part does not hide another.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ def diagnose(settings: Settings, data: Path, *, deep: bool = False) -> Iterator[
 
 
 def _platform() -> Finding:
+    # Of this Python, not platform.machine(): on a Pi 4 or newer the 32-bit Raspberry Pi OS runs a
+    # 64-bit kernel, which reports aarch64.
     bits = struct.calcsize("P") * 8
     description = f"Python {platform.python_version()}, {platform.machine()}, {bits} bit"
     if bits != 64:
@@ -86,7 +88,7 @@ def _clock() -> Finding:
 
 
 def _kernel_has_time() -> bool:
-    """Tell whether a time service has told the kernel that the clock is right."""
+    """Return whether a time service has told the kernel that the clock is right."""
     read_only = ctypes.create_string_buffer(1_024)  # more than a `struct timex`, with no modes set
     try:
         return 0 <= int(ctypes.CDLL(None).adjtimex(read_only)) < _TIME_ERROR
@@ -144,7 +146,7 @@ def _camera(settings: Settings, health: Mapping[str, Any] | None) -> Finding:
 
 
 def _switched_off(off: SwitchedOff) -> Finding:
-    """Return that the camera is off; it is not opened, whoever turned it off relies on that."""
+    """Return that the camera is off; it is not opened, since people rely on the switch."""
     description = "switched off"
     if off.since_ms is not None:
         description += f" since {clock.iso_utc(off.since_ms)}"

@@ -1,4 +1,4 @@
-"""Fetching from strangers: https alone, so many bytes, so many seconds, and not an address more."""
+"""Downloads from untrusted places: https only, with limits on size, time and redirects."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from edge_agent.core import clock
 from edge_agent.core.errors import UpdateError
 
 LARGEST_BYTES = 2 * 10**9
-"""The most that an archive may have."""
+"""Largest size of an archive."""
 _SILENCE_S = 15.0
 _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The most that is taken from a place.
+    """The limits of one download.
 
     Attributes:
-        size: bytes.
-        seconds: from the first word to the last byte.
+        size: most bytes.
+        seconds: most time, from the request to the last byte.
     """
 
     size: int
@@ -36,13 +36,13 @@ class Bounds:
 
 
 def fetch_file(place: str, target: Path, bounds: Bounds) -> None:
-    """Copy a file, or what an https address gives, into a new file.
+    """Copy a file, or the content of an https address, into a new file.
 
     Raises:
-        UpdateError: it is not there, too large or too slow, or leads away from https.
+        UpdateError: it is missing, too large or too slow, or redirects away from https.
     """
     if "://" in place and not place.startswith("https://"):
-        raise UpdateError(f"{place}: only https:// addresses and files are taken.")
+        raise UpdateError(f"{place}: give an https:// address or a file; others are not taken.")
     end = clock.boot_seconds() + bounds.seconds
     try:
         with _opened(place, bounds) as stream, target.open("wb") as file:
@@ -62,8 +62,8 @@ def _copy(stream: Any, file: IO[bytes], place: str, bounds: Bounds) -> None:
         taken += len(chunk)
         if taken > bounds.size:
             raise UpdateError(
-                f"{place}: is larger than the {bounds.size:,} bytes that it may have. Nothing of "
-                "it was used."
+                f"{place}: is larger than the limit of {bounds.size:,} bytes. Nothing of it was "
+                "used."
             )
         file.write(chunk)
 
@@ -78,7 +78,7 @@ def _too_slow(place: str, bounds: Bounds) -> UpdateError:
 def _opened(place: str, bounds: Bounds) -> Iterator[Any]:
     if not place.startswith("https://"):
         if Path(place).exists() and not Path(place).is_file():
-            raise UpdateError(f"{place}: is no file.")
+            raise UpdateError(f"{place}: is not a file. Name the archive of a release.")
         with Path(place).open("rb") as file:
             yield file
         return
@@ -89,6 +89,7 @@ def _opened(place: str, bounds: Bounds) -> Iterator[Any]:
     alarm.daemon = True
     alarm.start()
     try:
+        # This time-out is for a single read or write, not for the whole answer.
         with opener.open(place, timeout=min(_SILENCE_S, bounds.seconds)) as answer:
             yield answer
     finally:
@@ -98,6 +99,7 @@ def _opened(place: str, bounds: Bounds) -> Iterator[Any]:
 def _hang_up(sockets: list[socket.socket]) -> None:
     for one in list(sockets):
         with suppress(OSError):
+            # shutdown, not close: closing a socket does not wake another thread that reads from it.
             one.shutdown(socket.SHUT_RDWR)
 
 
@@ -112,6 +114,7 @@ class _Connections(urllib.request.HTTPSHandler):
         """Open a connection that can be ended from outside."""
         sockets = self._sockets
 
+        # do_open makes the connection itself and takes a class, so the list comes by the closure.
         class Connection(http.client.HTTPSConnection):
             def connect(self) -> None:
                 super().connect()
@@ -121,7 +124,7 @@ class _Connections(urllib.request.HTTPSHandler):
 
 
 class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows where an address has moved to, as long as that is https."""
+    """Follows redirects to https addresses only."""
 
     def redirect_request(
         self,
@@ -132,9 +135,10 @@ class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        """Refuse to go on without encryption."""
+        """Refuse a redirect to an address without encryption."""
         if not newurl.startswith("https://"):
             raise UpdateError(
-                f"{req.full_url}: leads to {newurl[:200]}, which is not https. Nothing was fetched."
+                f"{req.full_url}: redirects to {newurl[:200]}, which is not https. Nothing was "
+                "fetched."
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)

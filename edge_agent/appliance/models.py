@@ -1,8 +1,8 @@
-"""The models that lie on an appliance, shipped or installed, and how another one is taken into use.
+"""The shipped and installed models of an appliance, and the installation of another one.
 
-What can fail comes first: the files are checked as the agent checks them, copied beside what is
-there, and checked again. Then one file, the configuration, is replaced. Whenever the power goes,
-the configuration names a whole model: the old one or the new one.
+Steps that can fail come first: the files are checked as the agent checks them, copied beside the
+existing ones, and checked again. Then one file, the configuration, is replaced. If the power fails,
+the configuration names a complete model: the old one or the new one.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class ListedModel:
     """A model on this appliance.
 
     Attributes:
-        name: of its card; of a card that cannot be read that of its file.
-        kind, version: of its card; ``None`` where that cannot be read, or there is none.
+        name: from its card, or the name of the file if the card cannot be read.
+        kind, version: from its card; ``None`` if there is none, or it cannot be read.
         used: whether the configuration names it.
         shipped: whether it comes with the program.
         path: its card, or the ONNX file of a detector without one.
-        problem: why it cannot be used, a sentence; ``None``: its card can be read.
+        problem: a sentence that says why it cannot be used; ``None``: its card can be read.
     """
 
     name: str
@@ -57,6 +57,7 @@ def installed_cards(data: Path) -> list[Path]:
     Args:
         data: the data folder; it may be missing.
     """
+    # Without hidden folders: `.incoming` holds a model that is not complete yet.
     return sorted((data / FOLDER).glob("[!.]*/*.json"))
 
 
@@ -64,7 +65,7 @@ def models_on(settings: Settings, data: Path) -> list[ListedModel]:
     """Return all models that this appliance has, the shipped ones first.
 
     Args:
-        settings: which of them are configured.
+        settings: the configuration.
         data: the data folder.
     """
     shipped = list(shipped_models().values())
@@ -120,11 +121,11 @@ class ModelChange:
     """Another model is configured.
 
     Attributes:
-        card: of the model that is configured now.
-        path: where that card lies.
-        key: of the configuration.
-        before: model that was configured before, as the key named it.
-        copy: the configuration of before; ``None``: nothing had to be changed.
+        card: card of the model that is configured now.
+        path: path of that card.
+        key: the changed key of the configuration.
+        before: its value before.
+        copy: a copy of the configuration before; ``None``: nothing had to be changed.
     """
 
     card: ModelCard
@@ -139,12 +140,12 @@ def install_model(place: ModelPlace, what: Sequence[str]) -> ModelChange:
 
     Args:
         place: the appliance.
-        what: a card or its TFLite file, or both of one model; or the name of a model that is here.
+        what: a card or its TFLite file, or both; or the name of a model on this appliance.
 
     Raises:
-        ModelError: the files are missing, damaged, of two models, or not what the agent needs; or
-            they cannot be kept. The model of before is configured.
-        ConfigError: the configuration cannot be read or changed. The model of before is configured.
+        ModelError: the files are missing, damaged, of two models, or not usable by the agent; or
+            they cannot be stored. The model is the same as before.
+        ConfigError: the configuration cannot be read or changed. The model is the same as before.
     """
     file = read_file(place.config)
     settings = checked(file)
@@ -168,14 +169,11 @@ def install_model(place: ModelPlace, what: Sequence[str]) -> ModelChange:
     return ModelChange(card, path, key, before, save(file, after.text))
 
 
-# ---------------------------------------------------------------- what is given
-
-
 def _card_of(what: Sequence[str], place: ModelPlace) -> Path:
-    """Return the card that names or files mean.
+    """Return the card for the given name or files.
 
     Raises:
-        ModelError: they mean none, or two.
+        ModelError: there is no such model, or there are two.
     """
     if len(what) == 1 and Path(what[0]).suffix not in {".json", ".tflite"}:
         return _named(what[0], place)
@@ -183,13 +181,13 @@ def _card_of(what: Sequence[str], place: ModelPlace) -> Path:
     if len(cards) > 1:
         raise ModelError(
             f"{', '.join(what)}: these are {len(cards)} models. Give one: NAME.tflite with "
-            "NAME.json beside it."
+            "NAME.json in the same folder."
         )
     (card,) = cards
     for one in what:
         file = Path(one).expanduser()
         if file.suffix not in {".json", ".tflite"}:
-            raise ModelError(f"{one}: not a file of a model. Give NAME.tflite or NAME.json.")
+            raise ModelError(f"{one}: is not a file of a model. Give NAME.tflite or NAME.json.")
         if not file.is_file():
             raise ModelError(f"{one}: no such file.")
     return card
@@ -214,11 +212,11 @@ def _named(name: str, place: ModelPlace) -> Path:
 
 
 def _refuse_others(what: Sequence[str], source: Path, card: ModelCard) -> None:
-    """Refuse a TFLite file that is not the one which the card beside it names."""
+    """Refuse a TFLite file that the card beside it does not name."""
     for one in what:
         if one.endswith(".tflite") and Path(one).name != card.file:
             raise ModelError(
-                f"{one}: its card {source} is of another file, {card.file}. Give that one."
+                f"{one}: the card beside it, {source}, belongs to {card.file}. Give that file."
             )
 
 
@@ -226,19 +224,19 @@ def _key_of(card: ModelCard, source: Path, settings: Settings) -> str:
     key = KEYS.get(card.kind)
     if card.kind == "classes":
         raise ModelError(
-            f"{source}: a model of classes of your own. The appliance records, sends and tests the "
+            f"{source}: is a model of your own classes. The appliance records, sends and tests the "
             "eight categories and cannot use it; other programs can, with its card. Kinds that can "
             f"be installed: {', '.join(KEYS)}."
         )
     if key is None:
         raise ModelError(
-            f"{source}: a model of kind {card.kind!r} comes with the program and is not chosen. "
-            f"Kinds that can be installed: {', '.join(KEYS)}."
+            f"{source}: a model of kind {card.kind!r} comes with the program and cannot be "
+            f"installed. Kinds that can be installed: {', '.join(KEYS)}."
         )
     _refuse_environment(key)
     if card.kind == "face-detector" and settings.vision.detector == "yunet":
         raise ModelError(
-            f"{source}: the configuration asks for YuNet, which is no TFLite model. First: "
+            f"{source}: the configuration asks for YuNet, which is no TFLite model. First run: "
             "affect-edge config set vision.detector=tflite vision.detector_model="
         )
     return key
@@ -248,8 +246,8 @@ def _refuse_environment(key: str) -> None:
     variable = variable_of(key)
     if variable is not None:
         raise ConfigError(
-            f"The environment variable {variable} decides {key}, whatever the file says. Remove "
-            "it, then give the command again."
+            f"The environment variable {variable} overrides {key} of the configuration file. "
+            "Remove it, then run the command again."
         )
 
 
@@ -261,19 +259,16 @@ def _check(settings: Settings, card: ModelCard, source: Path) -> None:
     """
     from edge_agent.vision.recognizer import open_recognizer
 
-    # Apart and alone first: an error then is one of this model, and not the end of this program.
+    # In a separate process first: a model that crashes the runtime must not end this program.
     try_apart(source)
     load_model(source, kind=card.kind)
     key = "expression_model" if card.kind == "expression" else "detector_model"
     open_recognizer(settings.vision.model_copy(update={key: str(source)}))
 
 
-# ---------------------------------------------------------------- what is written
-
-
 @contextmanager
 def _writing(place: ModelPlace) -> Iterator[Path]:
-    """Yield the folder of the installed models, which nobody else writes meanwhile.
+    """Yield the folder of the installed models, locked against other writers.
 
     Raises:
         ModelError: something cannot be written.

@@ -1,9 +1,8 @@
 """A signed release: an archive, or a tag of a git checkout, checked before a byte of it is used.
 
-An archive is of tar, with a signature of ``ssh-keygen -Y sign`` beside it. Of a checkout only what
-a trusted key has signed as a tag is taken: nothing of its working files, and no program that its
-own configuration names is run. Its commits are cloned first, and the signature is checked in the
-clone.
+An archive is a tar file with a signature of ``ssh-keygen -Y sign`` beside it. From a checkout only
+the tag that a trusted key has signed is used: none of its working files, and no program that its
+configuration names. Its commits are cloned first, and the signature is checked in the clone.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def version_of(release: Path) -> str:
     """Return the version of a release folder.
 
     Raises:
-        UpdateError: it names none.
+        UpdateError: its file VERSION is missing or wrong.
     """
     try:
         text = (release / "VERSION").read_text(encoding="ascii").strip()
@@ -43,7 +42,7 @@ def version_of(release: Path) -> str:
 
 
 def order_of(version: str) -> tuple[int, ...]:
-    """Return what versions are compared by."""
+    """Return the sort key of a version."""
     return tuple(int(part) for part in version.split("."))
 
 
@@ -59,7 +58,9 @@ def fetch(source: str, folder: Path) -> tuple[Path, Path]:
     try:
         fetch_file(f"{source}.sig", signature, Bounds(LARGEST_SIGNATURE, FETCH_SECONDS))
     except UpdateError as error:
-        raise UpdateError(f"{error} The signature lies beside the archive.") from error
+        raise UpdateError(
+            f"{error} The signature must be beside the archive, with the same name and .sig."
+        ) from error
     return archive, signature
 
 
@@ -67,17 +68,19 @@ def unpack(archive: Path, folder: Path) -> Path:
     """Unpack an archive of plain files below one folder; return that folder.
 
     Raises:
-        UpdateError: it is no such archive.
+        UpdateError: the archive has another content, or cannot be unpacked.
     """
     try:
+        # "r:" takes no compression: a signed archive of 2 GB cannot swell. Unpacked by hand, since
+        # extractall(filter="data") is missing in Python 3.11.2 of Debian 12.
         with tarfile.open(archive, "r:") as tar:
             for member in tar:
                 path = PurePosixPath(member.name)
                 is_below = not path.is_absolute() and ".." not in path.parts
                 if not is_below or not (member.isfile() or member.isdir()):
                     raise UpdateError(
-                        f"The archive holds {member.name!r}, which is no plain file "
-                        "below its folder."
+                        f"The archive contains {member.name!r}, which is no plain file below its "
+                        "folder. Get a release archive."
                     )
                 _unpack_member(tar, member, folder / path)
     except (tarfile.TarError, OSError, ValueError) as error:  # ValueError: a name with a NUL
@@ -106,35 +109,37 @@ _VERSION_LINE = re.compile(r'^__version__ = "([^"]*)"$', re.MULTILINE)
 
 
 def is_checkout(source: str) -> bool:
-    """Tell whether a source of updates is a git checkout."""
+    """Return whether a source of updates is a git checkout."""
     return "://" not in source and (Path(source) / ".git").exists()
 
 
 def take_tag(source: Path, trust: Trust, folder: Path) -> tuple[Path, str]:
-    """Write the files of the signed tag at which a checkout stands.
+    """Write the files of the signed tag that is checked out.
 
     Args:
         source: the checkout.
-        trust: who may sign.
-        folder: where clone and files go; made if needed.
+        trust: the trusted keys.
+        folder: for clone and files; made if needed.
 
     Returns:
         The folder of the files, with ``VERSION`` as in a release archive, and the fingerprint of
         the key that signed.
 
     Raises:
-        UpdateError: git is missing or fails, the checkout stands at no tag, nobody that is trusted
-            signed one of its tags, or it holds no program of ours.
+        UpdateError: git is missing or fails, no tag is checked out, no trusted key signed one of
+            its tags, or it is no checkout of Affect Edge.
     """
     folder.mkdir(parents=True, exist_ok=True)
     clone = folder / "clone.git"
     address = source.resolve().as_uri()
+    # A local clone would link files and follow symbolic links in .git/objects (CVE-2022-39253);
+    # --no-local copies by the protocol.
     _must(_git("clone", "--quiet", "--bare", "--no-local", address, str(clone)), source)
     tags = _must(_git("-C", str(clone), "tag", "--points-at", "HEAD"), source).split()
     if not tags:
         raise UpdateError(
-            f"{source}: stands at no tag, so nobody has signed what is in it. Check a release out "
-            "(git checkout vVERSION), or install what you see without a signature: "
+            f"{source}: no tag is checked out there, so its content is not signed. Check a release "
+            "out (git checkout vVERSION), or install it without a signature: "
             f"cd {source} && sudo ./install.sh"
         )
     trust.require_keys()
@@ -156,13 +161,14 @@ def _signed(clone: Path, tags: list[str], trust: Trust, source: Path) -> tuple[s
         settings += ["-c", f"gpg.ssh.revocationFile={revoked}"]
         for tag in tags:
             done = _git("-C", str(clone), *settings, "verify-tag", f"refs/tags/{tag}")
+            # verify-tag writes what ssh-keygen says to stderr.
             words = f"{done.stdout} {done.stderr}".split()
             signer = next((word for word in words if word.startswith("SHA256:")), None)
             if done.returncode == 0 and signer is not None:
                 return tag, signer
     raise UpdateError(
         f"{source}: none of its tags here ({', '.join(tags)}) is signed by a trusted key, and "
-        "nothing of it was used. `affect-edge update --keys` shows whom you trust."
+        "nothing of it was used. `affect-edge update --keys` shows the trusted keys."
     )
 
 
@@ -170,15 +176,17 @@ def _version(files: Path, source: Path) -> str:
     try:
         text = (files / "edge_agent/__init__.py").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UpdateError(f"{source}: holds no program of Affect Edge.") from error
+        raise UpdateError(f"{source}: is no checkout of Affect Edge.") from error
     version = _VERSION_LINE.search(text)
     if version is None or not (files / "install.sh").is_file():
-        raise UpdateError(f"{source}: holds no program of Affect Edge.")
+        raise UpdateError(f"{source}: is no checkout of Affect Edge.")
     return version.group(1)
 
 
 def _git(*words: str) -> subprocess.CompletedProcess[str]:
-    """Run git, with no program that a repository's configuration could name."""
+    """Run git, but none of the programs that a repository's configuration could name."""
+    # The checkout belongs to a user, and root runs git, which refuses that since CVE-2022-24765.
+    # What makes it dangerous, programs named in the configuration, is switched off one by one.
     safe = ["-c", "safe.directory=*", "-c", "core.fsmonitor=false"]
     safe += ["-c", "core.hooksPath=/dev/null"]
     programs = ["-c", "gpg.ssh.program=ssh-keygen", "-c", "protocol.file.allow=always"]

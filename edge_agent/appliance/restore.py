@@ -1,13 +1,12 @@
 """Restoring an appliance from an archive, or its database from a copy.
 
-Everything is prepared beside its place and verified there: archive, database, erasures,
-configuration. Only then the files change places, all of them or none, whatever interrupts
-(``edge_agent/store/database/files.py``). What was there is set aside.
+Everything is prepared beside its final place and verified there: archive, database, erasures,
+configuration. Only then the files change places, all of them or none, even if the power fails
+(``edge_agent/store/database/files.py``). The files that were there are set aside.
 
-Erasures that a backup does not know of yet are done again in what is restored. Nobody can reach
-into an archive. But the present database and the copies beside it know the times of what was
-erased, and when each participant who was erased had been made; by these a participant is recognised
-who is still in the archive.
+A backup may still contain participants who were erased later. The present database and its copies
+know the times of the erased sessions, and the time when each erased participant was created. With
+these, such participants are recognised in the restored database and erased again.
 """
 
 from __future__ import annotations
@@ -77,9 +76,9 @@ class Erasures:
     """The sessions and participants that are known to be erased.
 
     Attributes:
-        spans: the times of the sessions.
-        participants: when each participant had been made, UTC milliseconds, with how many of them.
-        complete: whether the present database could tell.
+        spans: start and end of the sessions.
+        participants: times of creation, UTC milliseconds, with the number of participants of each.
+        complete: whether the present database could be read.
     """
 
     spans: set[Span] = field(default_factory=set)
@@ -88,7 +87,7 @@ class Erasures:
 
 
 def known_erasures(database: Path) -> Erasures:
-    """Read what was erased from the present database and from every copy that lies beside it."""
+    """Read the erasures that the present database and every copy beside it know of."""
     known = Erasures()
     known.complete = _add(known, database)
     for copy in copies_beside(database):
@@ -97,9 +96,9 @@ def known_erasures(database: Path) -> Erasures:
 
 
 def erase_again(restored: Path, known: Erasures) -> tuple[int, int]:
-    """Erase those from a restored database who were erased after it was copied.
+    """Erase participants from a restored database who were erased after it was copied.
 
-    Return how many were erased, and how many could not be told apart from others.
+    Returns the number of erased participants, and of those who cannot be told from others.
 
     Raises:
         StoreError: the database cannot be written.
@@ -132,13 +131,15 @@ def _add(known: Erasures, database: Path) -> bool:
 def _find(
     connection: sqlite3.Connection, spans: Iterable[Span], made: Counter[int]
 ) -> tuple[set[str], int]:
-    """Return the codes of who was erased, and how many could be one or another."""
+    """Return the codes of the erased participants, and how many are ambiguous."""
     codes: set[str] = set()
     unclear = 0
     by_session = {code for span in spans for code in _codes_in(connection, span)}
     for created, number in made.items():
         there = _codes_made(connection, created)
         if len(there) > number:  # several were made at one time, and only some of them erased
+            # The moment of creation is not unique; a session of an erased span settles who is
+            # meant.
             there &= by_session
             unclear += abs(number - len(there))
         if len(there) <= number:
@@ -147,7 +148,7 @@ def _find(
 
 
 def _codes_in(connection: sqlite3.Connection, span: Span) -> set[str]:
-    """Return who has a session of this time; one that was open when it was copied has no end."""
+    """Return the participants with a session of this time; an open session has no end yet."""
     rows = connection.execute(
         "SELECT code FROM participant JOIN session ON session.participant = participant.id "
         "WHERE started = ? AND (ended = ? OR ended IS NULL)",
@@ -162,13 +163,13 @@ def _codes_made(connection: sqlite3.Connection, created: int) -> set[str]:
 
 
 ELSEWHERE = "from-backup"
-"""Folder below the data folder for files that lay anywhere else."""
+"""Folder below the data folder for files from places outside data and configuration."""
 _SPARE_BYTES = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The places that an appliance is restored to.
+    """The target of a restore.
 
     Attributes:
         data: the data folder; made if needed.
@@ -185,7 +186,7 @@ class Places:
 
     @property
     def database_file(self) -> Path:
-        """The file itself, where a link leads to."""
+        """The file of the database, with links resolved."""
         return self.database.resolve()
 
 
@@ -194,13 +195,13 @@ class Restored:
     """The result of a restore.
 
     Attributes:
-        contents: what is in the database now.
-        replaced: what was there before, set aside.
-        files: the places that were filled.
-        erased: participants who were erased again.
-        unclear: erased participants who could not be told apart from others.
-        erasures_known: whether the present database could tell who was erased.
-        notes: sentences about what was done differently.
+        contents: inventory of the restored database.
+        replaced: the former files, which were set aside.
+        files: the restored files.
+        erased: number of participants who were erased again.
+        unclear: number of erased participants who cannot be told from others.
+        erasures_known: whether the present database could be read for erasures.
+        notes: sentences about changes that the restore made.
     """
 
     contents: Inventory
@@ -213,7 +214,7 @@ class Restored:
 
 
 def restore_archive(archive: Archive, places: Places) -> Restored:
-    """Put what is in an archive in the place of what is here.
+    """Replace the appliance's files by those of an archive.
 
     Raises:
         BackupError: the archive is damaged, or does not fit. Nothing has changed then.
@@ -222,6 +223,8 @@ def restore_archive(archive: Archive, places: Places) -> Restored:
     plan = _plan(archive.manifest, places)
     with _prepared(places, plan.targets, archive.manifest.size) as database:
         written = {file.path for file, _ in plan.files}
+        # Files that are already in place are not written, but a damaged archive must still be
+        # noticed.
         archive.check(file for file in archive.manifest.files if file.path not in written)
         for file, target in plan.files:
             _extract(archive, file, target)
@@ -230,7 +233,7 @@ def restore_archive(archive: Archive, places: Places) -> Restored:
 
 
 def restore_database(copy: Path, places: Places) -> Restored:
-    """Put a copy in the place of the database; configuration and other files stay.
+    """Replace the database by a copy; configuration and other files stay.
 
     Raises:
         BackupError: the copy is the database itself, or cannot be read.
@@ -257,9 +260,6 @@ def finish_restore(places: Places) -> bool:
         return finish_replacement(places.database)
 
 
-# ---------------------------------------------------------------- where everything goes
-
-
 @dataclass(slots=True)
 class _Plan:
     files: list[tuple[ArchivedFile, Path]]
@@ -269,7 +269,7 @@ class _Plan:
 
 
 def _plan(manifest: Manifest, places: Places) -> _Plan:
-    """Decide where each file goes, and which keys of the configuration name other places then."""
+    """Decide the place of each file, and the keys of the configuration that change with it."""
     plan = _Plan([], [])
     there = set()
     for setting in manifest.settings:
@@ -299,7 +299,7 @@ def _plan(manifest: Manifest, places: Places) -> _Plan:
 
 
 def _is_same(file: ArchivedFile, target: Path) -> bool:
-    """Tell whether the file of the archive is there already."""
+    """Return whether the file of the archive exists already with the same content."""
     if not target.is_file() or target.stat().st_size != file.bytes:
         return False
     with target.open("rb") as present:
@@ -307,7 +307,7 @@ def _is_same(file: ArchivedFile, target: Path) -> bool:
 
 
 def _target(path: str, places: Places) -> Path:
-    """Return the place of something in an archive, where links lead to."""
+    """Return the target of a path in an archive, with links resolved."""
     root, *rest = PurePosixPath(path).parts
     if path == DATABASE:
         return places.database_file
@@ -324,12 +324,9 @@ def _target(path: str, places: Places) -> Path:
     return place
 
 
-# ---------------------------------------------------------------- preparing
-
-
 @contextmanager
 def _prepared(places: Places, targets: list[Path], size: int) -> Iterator[Path]:
-    """Have the appliance for oneself and room for its files; clean up whatever comes."""
+    """Lock the appliance, check the free space, and clean up at the end."""
     make_folder(places.data.absolute())
     with lock_alone(places.database):
         refuse_half_replaced(places.database)
@@ -337,8 +334,8 @@ def _prepared(places: Places, targets: list[Path], size: int) -> Iterator[Path]:
         if free < size + _SPARE_BYTES:
             raise BackupError(
                 f"{places.data}: {free / 1e6:.0f} MB are free, and "
-                f"{(size + _SPARE_BYTES) / 1e6:.0f} MB are needed, for what is here now stays "
-                "beside it. Nothing was changed."
+                f"{(size + _SPARE_BYTES) / 1e6:.0f} MB are needed, since the present files are "
+                "kept. Free space, then try again. Nothing was changed."
             )
         try:
             _clean(targets)
@@ -349,13 +346,13 @@ def _prepared(places: Places, targets: list[Path], size: int) -> Iterator[Path]:
                 "Run as root (sudo), or free space. Nothing was changed."
             ) from error
         finally:
-            # once files have begun to change places, what is prepared is all that there is
+            # once files have begun to change places, the prepared ones are the only ones
             if not is_half_replaced(places.database):
                 _clean(targets)
 
 
 def _clean(targets: list[Path]) -> None:
-    """Delete what a restore that did not come to its end has prepared."""
+    """Delete the prepared files of a restore that did not finish."""
     for target in targets:
         prepared = prepared_path(target)
         for end in ("", *LOGS, ".part"):
@@ -365,6 +362,7 @@ def _clean(targets: list[Path]) -> None:
 def _extract(archive: Archive, file: ArchivedFile, target: Path) -> None:
     prepared = prepared_path(target)
     make_folder(target.parent)
+    # Private from the first byte on; a mode set afterwards would leave a moment for others to read.
     handle = os.open(prepared, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as out:
         archive.extract(file, out)
@@ -374,10 +372,10 @@ def _extract(archive: Archive, file: ArchivedFile, target: Path) -> None:
 
 
 def _write_config(manifest: Manifest, places: Places, plan: _Plan) -> None:
-    """Write the places that files have now into the configuration, and see that it is right.
+    """Write the new paths into the configuration, and check it.
 
     Raises:
-        BackupError: this program does not understand it.
+        BackupError: this version does not understand the configuration.
     """
     target = places.config.resolve()
     prepared = prepared_path(target)
@@ -405,14 +403,11 @@ def _check_config(prepared: Path, manifest: Manifest) -> None:
 
 
 def _folder(text: str, places: Places) -> dict[str, str]:
-    """Return the data folder where the configuration names another one, or none."""
+    """Return the key of the data folder, if the configuration names another folder or none."""
     named = tomllib.loads(text).get("data", {}).get("folder", "~/.local/share/affect-edge")
     if Path(named).expanduser().absolute() == places.data.absolute():
         return {}
     return {"data.folder": str(places.data.absolute())}
-
-
-# ---------------------------------------------------------------- the database, and the switch
 
 
 def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
@@ -421,13 +416,15 @@ def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
         verify(database)
     except StoreError as error:
         raise BackupError(
-            f"What is to be restored is not sound. {error} Nothing was changed."
+            f"The database to be restored is damaged. {error} Nothing was changed."
         ) from error
     known = known_erasures(places.database)
     erased, unclear = erase_again(database, known)
     with translate_errors(database), closing(connect_any(database)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         with transaction(connection):
+            # The collector has changes that this database does not contain; with a new epoch it
+            # cannot mistake later ones for them.
             renew_stream_epoch(connection)
             forget_mark(connection)
             told = f"{erased} participants erased again"

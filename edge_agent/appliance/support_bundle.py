@@ -1,8 +1,8 @@
-"""An archive for those who help: how the appliance is, without a word about whom it saw.
+"""An archive for support: the state of the appliance, without data about participants.
 
-What is in it stands in ``docs/troubleshooting.md``. Codes and names of the study, accounts,
-passwords, tokens and addresses of sensors are taken out of every text. Lines of the log are left
-out as a whole when the database cannot tell which codes there are.
+``docs/troubleshooting.md`` describes its contents. Codes and names of the study, accounts,
+passwords, tokens and addresses of sensors are removed from every text. The log is left out
+completely if the database cannot be read for the codes.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ def write_bundle(file: Path, settings: Settings, data: Path, findings: Sequence[
     """Write the archive.
 
     Args:
-        file: the ZIP archive to write; one that is there is replaced.
+        file: the ZIP archive to write; an existing one is replaced.
         settings: the configuration.
         data: the data folder.
-        findings: what the doctor has said.
+        findings: the doctor's findings.
 
     Raises:
         DataFileError: the archive cannot be written.
@@ -67,6 +67,8 @@ def write_bundle(file: Path, settings: Settings, data: Path, findings: Sequence[
     try:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in parts.items():
+                # In these two files a code that happens to be a word, such as "session", would hide
+                # our own names.
                 shown = content if name in _OUR_OWN_WORDS else hide.in_values(content)
                 archive.writestr(name, json.dumps(shown, indent=1, ensure_ascii=False))
             for unit in UNITS:
@@ -76,13 +78,15 @@ def write_bundle(file: Path, settings: Settings, data: Path, findings: Sequence[
 
 
 class Hider:
-    """Takes words out of texts, in upper or lower case, wherever they stand by themselves.
+    """Removes whole words from texts, in upper or lower case.
 
     Args:
         words: the words.
     """
 
     def __init__(self, words: Iterable[str]) -> None:
+        # Alternatives of a regular expression are tried in order, and one code may begin another:
+        # P1, P1-b.
         longest_first = sorted({word for word in words if word.strip()}, key=len, reverse=True)
         choice = "|".join(re.escape(word) for word in longest_first)
         self._words = re.compile(rf"(?<!\w)({choice})(?!\w)", re.IGNORECASE) if choice else None
@@ -93,7 +97,7 @@ class Hider:
         return text if self._words is None else self._words.sub(_HIDDEN, text)
 
     def in_values(self, value: Any) -> Any:
-        """Return a value of JSON in whose texts the words are not; its keys are our own."""
+        """Return a JSON value without the words in its texts; its keys, which are ours, stay."""
         if isinstance(value, Mapping):
             return {name: self.in_values(inner) for name, inner in value.items()}
         if isinstance(value, list):
@@ -104,7 +108,7 @@ class Hider:
 
 
 def personal_words(database: Path) -> set[str] | None:
-    """Return the codes and names that a database knows; ``None`` when it cannot be read."""
+    """Return the codes and names in a database; ``None`` if it cannot be read."""
     if not database.exists():
         return set()
     try:
@@ -115,7 +119,7 @@ def personal_words(database: Path) -> set[str] | None:
 
 
 def without_secrets(value: Any, key: str = "") -> Any:
-    """Return a configuration in which what is secret or personal is only said to be set."""
+    """Return a configuration in which secret and personal values are masked."""
     if isinstance(value, Mapping):
         return {name: without_secrets(inner, name) for name, inner in value.items()}
     if isinstance(value, list):

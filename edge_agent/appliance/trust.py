@@ -1,6 +1,7 @@
-"""Keys whose releases are taken: those that came with the installed release, and the owner's.
+"""The trusted signing keys: those that came with the installed release, and the owner's.
 
-All of them are keys of OpenSSH. A revoked key signs nothing that is taken, whoever trusts it.
+All of them are OpenSSH keys. A release signed by a revoked key is refused, even if the key is also
+listed as trusted.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ NAMESPACE = "affect-edge-release"
 TAG_NAMESPACE = "git"
 REVOKED_NAME = "revoked"
 PURPOSE = f'{SIGNER} namespaces="{NAMESPACE},{TAG_NAMESPACE}"'
-"""Begins a line of ALLOWED SIGNERS: archives, and tags of the repository."""
+"""Start of a line of an allowed-signers file (ssh-keygen(1)): for archives and tags."""
 _KINDS = ("ssh-ed25519", "sk-ssh-ed25519@openssh.com", "ecdsa-sha2-", "sk-ecdsa-sha2-", "ssh-rsa")
+# 128 bits of security, as NIST SP 800-57 part 1 counts it; an ed25519 key has as many.
 _LEAST_RSA_BITS = 3072
 
 
@@ -31,7 +33,7 @@ class Key:
 
     Attributes:
         line: as in a ``.pub`` file: kind, key and comment.
-        fingerprint: ``SHA256:`` and 43 characters, as ssh-keygen tells it.
+        fingerprint: ``SHA256:`` and 43 characters, as ssh-keygen prints it.
     """
 
     line: str
@@ -45,7 +47,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class TrustedKey:
-    """A key that is trusted, or was.
+    """A key that is or was trusted.
 
     Attributes:
         key: the key.
@@ -89,7 +91,7 @@ class Trust:
         """Return all keys that some file trusts.
 
         Raises:
-            UpdateError: a file cannot be read, or names what is no key.
+            UpdateError: a file cannot be read, or contains something that is no key.
         """
         revoked = self._revoked()
         trusted = []
@@ -100,10 +102,10 @@ class Trust:
         return trusted
 
     def trusts(self, key: Key) -> bool:
-        """Return whether what a key signs is taken.
+        """Return whether releases signed by a key are accepted.
 
         Raises:
-            UpdateError: a file cannot be read, or names what is no key.
+            UpdateError: a file cannot be read, or contains something that is no key.
         """
         return any(
             one.key.fingerprint == key.fingerprint and not one.revoked
@@ -111,7 +113,7 @@ class Trust:
         )
 
     def add(self, key: Key) -> Path:
-        """Trust a key from now on; return the file that says so.
+        """Trust a key from now on; return the file that stores this.
 
         Raises:
             UpdateError: the key is revoked, or the file cannot be written.
@@ -126,7 +128,7 @@ class Trust:
         return file
 
     def revoke(self, key: Key) -> Path:
-        """Never trust a key again; return the file that says so.
+        """Never trust a key again; return the file that stores this.
 
         Raises:
             UpdateError: the file cannot be read or written.
@@ -139,19 +141,21 @@ class Trust:
         return file
 
     def check(self, archive: Path, signature: Path, what: str = "archive") -> str:
-        """Make sure that a trusted key has signed the archive; return its fingerprint.
+        """Check that a trusted key has signed the archive; return its fingerprint.
 
         Args:
             archive: the file.
             signature: of ``ssh-keygen -Y sign``.
-            what: the file is, for messages.
+            what: name of the file in messages.
 
         Raises:
-            UpdateError: nobody is trusted, or the signature is not theirs, or not of this archive,
-                or its key was revoked.
+            UpdateError: no key is trusted, the signature is by another key or of another file, or
+                its key was revoked.
         """
         self.require_keys()
         with tempfile.TemporaryDirectory() as folder:
+            # The namespace belongs to the signed data: a signature made for e-mail or for a commit
+            # is refused.
             words = ["-I", SIGNER, "-n", NAMESPACE, "-s", str(signature)]
             files = self.merged(Path(folder))
             done = _verify(archive, [*files, *words])
@@ -167,21 +171,20 @@ class Trust:
         return _fingerprint(done)
 
     def require_keys(self) -> None:
-        """Make sure that some key is trusted.
+        """Check that at least one key is trusted.
 
         Raises:
-            UpdateError: none is, or a file that names keys cannot be read.
+            UpdateError: none is, or a file with keys cannot be read.
         """
         if all(one.revoked for one in self.trusted_keys()):
             raise UpdateError(
                 f"No key is trusted to sign releases ({self.release / 'release-signers'} and "
-                f"{self.owner} name none that was not revoked). Get the public key of who "
-                "publishes them from a place that you trust, then: sudo affect-edge update --trust "
-                "KEYFILE"
+                f"{self.owner} contain no key, or revoked ones only). Get the publisher's public "
+                "key from a place that you trust, then: sudo affect-edge update --trust KEYFILE"
             )
 
     def _revoked(self) -> dict[str, Path]:
-        """Return the fingerprints of revoked keys, and the file that names each."""
+        """Return the fingerprints of revoked keys, each with the file that lists it."""
         return {
             read_key(line, str(file)).fingerprint: file
             for file in self.revoked_files()
@@ -237,6 +240,8 @@ def read_key(line: str, source: str) -> Key:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "key.pub"
         file.write_text(f"{line}\n", encoding="utf-8")
+        # ssh-keygen checks the key's encoding and computes its fingerprint, so neither is done
+        # here.
         done = _ssh_keygen(["-l", "-f", str(file)])
     words = done.stdout.split()
     if done.returncode or len(words) < 2 or not words[1].startswith("SHA256:"):
@@ -260,7 +265,7 @@ def _joined(files: Sequence[Path]) -> str:
 
 
 def _lines(file: Path) -> list[str]:
-    """Return the lines of a file that say something."""
+    """Return the lines of a file without blank lines and comments."""
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,7 +1,7 @@
-"""Taking a signed release, and taking it back.
+"""Installation of a signed release, and return to the previous one.
 
-A release is built beside the one that runs, and has to stay well for a minute; else the one of
-before comes back, with the database of before where the new one had changed its schema.
+A release is built beside the running one, and must run without a fault for a minute. Otherwise the
+previous release returns, with its database if the new one had changed the schema.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Place:
         return self.data / DATABASE_NAME
 
     def trust(self) -> Trust:
-        """Return who may sign its releases.
+        """Return the keys that may sign its releases.
 
         Raises:
             UpdateError: nothing is installed.
@@ -98,29 +98,29 @@ class Place:
         link = self.program / "previous"
         release = link.resolve()
         if not link.is_symlink() or not (release / ".complete").exists() or release == present:
-            raise UpdateError("There is no release of before to go back to.")
+            raise UpdateError("There is no earlier release to go back to.")
         return release
 
 
 def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SECONDS) -> str:
-    """Install a newer release and watch over it.
+    """Install a newer release and watch it.
 
-    The release of before comes back by itself if it is not well.
+    If it does not run well, the previous release is started again.
 
     Args:
         place: the appliance.
-        source: path or https address of the archive, whose signature is the same with ``.sig``; or
-            a git checkout that stands at a signed tag.
-        say: takes a sentence about each step.
-        well_seconds: how long the new release has to stay well.
+        source: path or https address of the archive, with its signature beside it (``.sig``); or
+            a git checkout of a signed tag.
+        say: receives a sentence about each step.
+        well_seconds: seconds for which the new release must run without a fault.
 
     Returns:
         The version that runs now.
 
     Raises:
-        UpdateError: not fetched, not trusted, no release, not newer, not built, not well. The
-            release of before runs.
-        StoreError: the database cannot be copied; the release of before runs.
+        UpdateError: the source cannot be fetched, is not signed by a trusted key, is no newer
+            release, cannot be built, or does not run well. The previous release runs.
+        StoreError: the database cannot be copied; the previous release runs.
     """
     place.current()
     with _alone(place):
@@ -148,7 +148,7 @@ def roll_back(place: Place, say: Say) -> str:
         The version that runs now.
 
     Raises:
-        UpdateError: there is none, or it does not start.
+        UpdateError: there is no previous release, or it does not start.
         StoreError: the database cannot be put back.
     """
     place.previous()
@@ -166,10 +166,10 @@ def roll_back(place: Place, say: Say) -> str:
 
 @contextmanager
 def _alone(place: Place) -> Iterator[None]:
-    """Let nobody else update the appliance meanwhile.
+    """Lock the appliance against other updates.
 
     Raises:
-        UpdateError: somebody does.
+        UpdateError: another update is running.
     """
     handle = os.open(place.program, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -190,9 +190,6 @@ def loses_rows(place: Place, old: Path) -> bool:
     return copy.exists() and place.database.exists() and _schema(copy) < _schema(place.database)
 
 
-# ---------------------------------------------------------------- before anything is changed
-
-
 def _take(source: str, trust: Trust, folder: Path) -> tuple[Path, str]:
     """Return the files of a release, and the fingerprint of the key that signed them."""
     if is_checkout(source):
@@ -203,10 +200,9 @@ def _take(source: str, trust: Trust, folder: Path) -> tuple[Path, str]:
 
 
 def _check_newer(new: str, old: str) -> None:
-    """Refuse a signed archive that is older than what is installed.
-
-    Holes that have been closed since would be open again.
-    """
+    """Refuse a release that is not newer than the installed one."""
+    # A signature does not age. Without this, an old release with a known hole could be installed
+    # again.
     if order_of(new) <= order_of(old):
         raise UpdateError(
             f"The archive holds {new}, and {old} is installed. Only newer releases are taken; "
@@ -215,11 +211,12 @@ def _check_newer(new: str, old: str) -> None:
 
 
 def _build(unpacked: Path) -> Path:
+    # The new release builds itself: its install.sh alone knows what it needs.
     done = _run([str(unpacked / "install.sh"), "--build"], _BUILD_TIMEOUT_S)
     lines = done.stdout.strip().splitlines()
     if done.returncode or not lines:
         raise UpdateError(
-            f"The release could not be built; the one of before runs on. {_last(done)}"
+            f"The release could not be built; the installed one keeps running. {_last(done)}"
         )
     return Path(lines[-1])
 
@@ -228,12 +225,9 @@ def _check_config(place: Place, new: Path) -> None:
     done = _run([str(new / "venv/bin/affect-edge"), "config", "check", str(place.config)], 120.0)
     if done.returncode:
         raise UpdateError(
-            "The release does not understand the configuration; the one of before runs on. "
+            "The release does not understand the configuration; the installed one keeps running. "
             f"{_last(done)}"
         )
-
-
-# ---------------------------------------------------------------- the switch
 
 
 def _switch(place: Place, old: Path, new: Path, say: Say, well_seconds: float) -> None:
@@ -267,7 +261,7 @@ def _copy_database(place: Place, version: str) -> None:
 
 
 def _forget(before: Path, older: Path | None, new: Path) -> None:
-    """Make it as if the release that was not well had never been there."""
+    """Remove a release that did not run well, and restore the link to the one before."""
     before.unlink(missing_ok=True)
     if older is not None:
         before.symlink_to(older)
@@ -278,7 +272,7 @@ def _take_back(place: Place, old: Path, say: Say) -> None:
     systemctl("stop", *SERVICES, GATE)
     if loses_rows(place, old):
         restore_copy(place.database, place.copy_for(version_of(old)))
-        say("the database of before the update is back; what was recorded since is gone")
+        say("the database from before the update is back; rows recorded since are gone")
     _activate(old)
 
 
@@ -289,11 +283,13 @@ def _activate(release: Path) -> None:
 
 
 def _stay_well(place: Place, seconds: float) -> None:
-    """Return once both services ran for so long without a restart, and the dashboard answers.
+    """Wait until both services ran for so long without a restart, and check the dashboard.
 
     Raises:
         UpdateError: one of them ended, or the dashboard does not answer.
     """
+    # Process ids, not is-active: a service that ends and is restarted at once is active at each
+    # look.
     pids = systemctl("show", "-P", "MainPID", *SERVICES)
     end = clock.boot_seconds() + seconds
     while clock.boot_seconds() < end:
@@ -324,7 +320,7 @@ def _schema(database: Path) -> int:
 
 
 def systemctl(*words: str) -> str:
-    """Run systemctl; return what it says.
+    """Run systemctl; return its output.
 
     Raises:
         UpdateError: it fails.

@@ -1,4 +1,4 @@
-"""The interface of a camera, and what all kinds share: counting, turning, pace, hanging calls."""
+"""The interface of a camera, and the parts that all kinds share: pace, rotation, deadlines."""
 
 from __future__ import annotations
 
@@ -31,12 +31,10 @@ _LATE_S = 0.5
 
 
 class DriverStuckError(CameraError):
-    """The driver of a camera did not come back from a call and cannot be interrupted.
+    """The driver of a camera hangs in a call that cannot be interrupted.
 
-    Only a new process helps.
-
-    Its reason is always ``stalled``. Its supervisor should end the process and have
-    it started again instead of opening the camera once more.
+    Only a new process helps: the supervisor should restart the process instead of opening the
+    camera again. The reason is always ``stalled``.
     """
 
 
@@ -52,9 +50,9 @@ class Camera(ABC):
 
     Attributes:
         name: as given, for logs and the health page; never contains a password.
-        simulated: whether the pictures show nobody who is here now, so that rows made of them must
-            say so.
-        view: how much of what its sensor could see is in the picture; empty: it does not say.
+        simulated: whether the pictures show no person who is present now; rows made of them are
+            marked as simulated.
+        view: the part of the sensor's field of view in the picture, in words; empty: not known.
     """
 
     simulated = False
@@ -73,7 +71,7 @@ class Camera(ABC):
 
         Raises:
             CameraError: with its reason. ``end_of_file`` is final; after any other reason the
-                camera may be closed and opened anew.
+                camera may be closed and opened again.
             DriverStuckError: reopening cannot help, only a new process can.
         """
         if self._closed.is_set():
@@ -120,7 +118,7 @@ def closed_error(name: str) -> CameraError:
 
 
 def stuck_error(name: str, seconds: float) -> DriverStuckError:
-    """Return the error of a driver that has not come back for that long."""
+    """Return the error of a driver that has hung for that long."""
     return DriverStuckError(
         CameraReason.STALLED,
         f"{name}: the driver has not come back for {seconds:.1f} s and cannot be interrupted.",
@@ -172,11 +170,10 @@ class Pace:
 
 
 class Helper:
-    """Makes calls that may hang on a thread of its own, so that the caller can give up on them.
+    """Makes calls that may hang on a separate thread, so that the caller can give up on them.
 
-    Calls are made one after the other.
-
-    The thread is a daemon: a hung driver does not keep the process from ending.
+    Calls are made one after the other. The thread is a daemon: a hung driver does not keep the
+    process from ending.
 
     Example:
         >>> helper = Helper("camera")
@@ -193,8 +190,7 @@ class Helper:
         """Return what ``function`` returns, or raise what it raises.
 
         Raises:
-            TimeoutError: it did not end within ``seconds``; its result is thrown away whenever it
-                comes.
+            TimeoutError: it did not end within ``seconds``; a later result is discarded.
         """
         future = self.submit(function)
         try:
@@ -210,7 +206,7 @@ class Helper:
         return future
 
     def stop(self) -> None:
-        """End the thread once the call that is under way has ended; returns at once."""
+        """End the thread after the present call; return at once."""
         self._calls.put(None)
 
     def _run(self) -> None:

@@ -28,16 +28,16 @@ class CaptureWorker(Worker):
         open_camera: opens the camera anew; raises ``CameraError``.
         latest_frame: receives each frame; its reader gets only the newest.
         on_gap: called with each interval without frames, once it is over.
-        on_end: called when a file or folder has come to its end.
-        may_capture: whether the camera may be read now; while it says no, the camera is closed.
-        gap_reason: why nothing may be captured though it was to be recorded, which makes a gap;
-            ``None``: nothing was.
+        on_end: called at the end of a file or folder.
+        may_capture: returns whether the camera may be read now; otherwise it is closed.
+        gap_reason: returns why nothing may be captured although it should be recorded, which makes
+            a gap; ``None``: nothing should be recorded.
 
     Attributes:
-        frames: how many were read.
+        frames: number of frames read.
         begun_s: boot clock when the camera was last opened, seconds.
-        failure: why no frames come, until they come again or none are expected.
-        ended: whether a file or folder has come to its end.
+        failure: the reason why no frames come, until they come again or none are expected.
+        ended: whether a file or folder has ended.
 
     Example::
 
@@ -80,7 +80,7 @@ class CaptureWorker(Worker):
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether no frame is expected now: nothing may be captured, or the file has ended."""
+        """Whether no frame is expected now: nothing may be captured, or the file has ended."""
         return self.ended or not self._may_capture()
 
     def stop(self) -> None:
@@ -112,7 +112,7 @@ class CaptureWorker(Worker):
         self._close_gap()
 
     def _pause(self) -> None:
-        """Wait while nothing may be captured; a gap where it was to be recorded."""
+        """Wait while nothing may be captured; begin a gap if it should be recorded."""
         reason = self._reason_to_pause()
         if self.failure is not None or reason != self._gap_reason:
             self._forget_failure()
@@ -142,10 +142,11 @@ class CaptureWorker(Worker):
         if self._gap_start is None:
             self._begin_gap(error.reason.value)
         self._wait(self._pause_s)
+        # Doubled, so that a camera unplugged for a night does not fill the log.
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
 
     def _wait(self, seconds: float) -> None:
-        """Wait, but no longer than something may be captured."""
+        """Wait, but end early when capture is no longer allowed."""
         until_s = clock.boot_seconds() + seconds
         while self._may_capture() and (left := until_s - clock.boot_seconds()) > 0:
             if self.stopping.wait(min(left, CLOSED_POLL_S)):

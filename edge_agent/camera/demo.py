@@ -4,10 +4,10 @@ The portraits lie in ``portraits/`` and are in the public domain: Eileen Collins
 S92-43679), and Grace Hopper, serious (United States Navy); both photographs were made by the United
 States government. They are the ones that scikit-image and Matplotlib bring as test pictures.
 
-What is shown is a pure function of the seconds since the start. A round of 28 s goes: 12 s the
-smiling woman, 2 s the view moves on over empty background, 12 s the serious one, 2 s back. Within a
-stretch the view zooms, drifts and tilts a little, the light changes, and for about two seconds the
-picture is darker and blurred.
+The picture is a pure function of the seconds since the start. A cycle has 28 s: 12 s of the smiling
+woman, 2 s over empty background, 12 s of the serious one, 2 s back. With each portrait the view
+zooms, drifts and tilts a little, the light changes, and for about two seconds the picture is darker
+and blurred.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _DIM_WIDTH_S = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """A photograph, where the face lies in it (pixels), and how tall the face is."""
+    """A photograph with the place and height of its face, in pixels."""
 
     name: str
     file: str
@@ -87,10 +87,7 @@ class View:
 
 
 def shown_at(seconds: float) -> str | None:
-    """Return which portrait is wholly in the picture ``seconds`` after the start.
-
-    ``None`` between two.
-    """
+    """Return the portrait in the picture ``seconds`` after the start; ``None`` between two."""
     turn, within = divmod(seconds, _STRETCH_S)
     if within < SHOWN_S:
         return PORTRAITS[int(turn) % 2].name
@@ -144,9 +141,9 @@ class DemoCamera(Camera):
         return self.picture_at(seconds), at
 
     def picture_at(self, seconds: float) -> Image:
-        """Return what the camera sees ``seconds`` after its start, before rotation.
+        """Return the picture ``seconds`` after the start, before rotation.
 
-        The same for the same seed.
+        It is the same for the same seed.
         """
         width, height = self._size
         return self._wall.seen(self.view_at(seconds), width, height)
@@ -224,6 +221,7 @@ class Wall:
             image, place, size, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REFLECT_101
         )
         mask = cv2.warpAffine(_feather(image.shape[:2]), place, size)[..., np.newaxis]
+        # Blurred at an eighth of the size, where a wide blur costs little.
         small = cv2.resize(sharp, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA)
         soft = cv2.GaussianBlur(small, (0, 0), 7)
         ground = 0.62 * cv2.resize(soft, size, interpolation=cv2.INTER_CUBIC)
@@ -245,7 +243,7 @@ def load_portrait(portrait: Portrait, folder: Path = FOLDER) -> tuple[Portrait, 
         raise CameraError(
             CameraReason.NOT_FOUND,
             f"demo: the portrait {path} is missing or damaged.",
-            "Install Affect Edge again, or take a checkout anew.",
+            "Install Affect Edge again, or make a new checkout.",
         )
     return portrait, image
 

@@ -1,8 +1,8 @@
 """A camera behind a Video4Linux node, such as a USB camera.
 
-OpenCV does not tell whether a node is a camera, its name, and whether it is busy: the node is
-asked. Numbers and layouts are those of ``linux/videodev2.h``, part of the kernel's stable
-interface.
+OpenCV does not report whether a node is a camera, its name, or whether it is busy, so the node is
+queried directly. Numbers and layouts are those of ``linux/videodev2.h``, part of the kernel's
+stable interface.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MEMORY_MMAP = 1
 LIBCAMERA_DRIVERS = frozenset(
     {"unicam", "rp1-cfe", "bcm2835-isp", "bcm2835-codec", "pispbe", "rpi-hevc-dec"}
 )
-"""Nodes of the Pi's own camera pipeline: they give raw or no pictures without libcamera."""
+"""Drivers of the Pi's own camera pipeline, whose nodes need libcamera for usable pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +49,27 @@ class Node:
 
     @property
     def is_camera(self) -> bool:
-        """Tell whether OpenCV can take pictures from it."""
+        """Whether OpenCV can take pictures from it."""
         return self.captures and self.driver not in LIBCAMERA_DRIVERS
 
 
 def parse_capability(path: Path, data: bytes) -> Node:
-    """Return what a ``struct v4l2_capability`` (104 bytes) says about a node."""
+    """Parse a ``struct v4l2_capability`` (104 bytes) of a node."""
     driver, card, _bus, _version, capabilities, device_caps, *_reserved = _CAPABILITY.unpack(data)
+    # A USB camera has a second node for metadata; only device_caps are those of this node
+    # (VIDIOC_QUERYCAP).
     flags = device_caps if capabilities & _DEVICE_CAPS else capabilities
     return Node(path, _text(driver), _text(card), captures=bool(flags & _CAPTURE))
 
 
 def ask(path: Path) -> Node:
-    """Open a node and ask what it is.
+    """Open a node and query its capabilities.
 
     Raises:
         OSError: it cannot be opened (``ENOENT``, ``EACCES``, ``EBUSY``) or is no Video4Linux node
             (``ENOTTY``).
     """
+    # Opening takes nothing away: a node may be opened many times, and only streaming is exclusive.
     handle = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         data = bytearray(_CAPABILITY.size)
@@ -157,7 +160,7 @@ class DeviceCamera(LiveCamera):
 
 
 def _camera_node(path: Path) -> Node:
-    """Return what the node says it is, or raise why it cannot be used."""
+    """Return the node of a camera; raise if it cannot be used."""
     try:
         node = ask(path)
     except OSError as error:
@@ -194,7 +197,7 @@ def _open_device(path: Path, width: int, height: int, fps: float) -> cv2.VideoCa
 
 
 def device_error(path: Path, error: OSError) -> CameraError:
-    """Translate what the system says when a camera node is opened or asked."""
+    """Translate an error of opening or querying a camera node."""
     if error.errno in {errno.ENOENT, errno.ENODEV, errno.ENXIO}:
         return no_camera(path)
     if error.errno in {errno.EACCES, errno.EPERM}:

@@ -1,4 +1,4 @@
-"""The camera that the configuration names; of OpenCV's, what ``camera.device`` names."""
+"""Opens the configured camera; with OpenCV, the device, file or stream of ``camera.device``."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 
 _PICTURE = {"width", "height", "fps", "rotate"}
 _DRIVER = _PICTURE | {"stall_seconds"}
-"""Keys of ``[camera]`` that several kinds take by their names."""
+"""Keys of ``[camera]`` that several kinds take as arguments of the same names."""
 
 
 def open_camera(options: CameraSettings) -> Camera:
-    """Open a camera; each kind loads its libraries only when it is asked for.
+    """Open the configured camera; each kind loads its libraries only when it is used.
 
     Raises:
-        CameraError: it cannot be opened; the text says why and what to do.
+        CameraError: it cannot be opened; the text has the reason and the cure.
     """
     match options.source:
         case "auto":
@@ -73,7 +73,7 @@ def _open_auto(
         return open_pi()
     except CameraError as error:
         if error.reason in {CameraReason.BUSY, CameraReason.STALLED}:
-            # it is there: take no other in its place
+            # there is a camera, so no other one may take its place
             raise
         pi_error = error
     log.debug("no camera through picamera2 (%s); looking for a USB camera", pi_error.reason)
@@ -89,8 +89,7 @@ def _open_first(open_node: Callable[[Path], Camera], devices: Path) -> Camera:
         try:
             return open_node(node)
         except CameraError as error:
-            # Nodes that are no cameras say nothing; one that is busy or not allowed says what to
-            # do.
+            # Ignore nodes that are no cameras; the error of a busy or forbidden one has a cure.
             if error.reason is not CameraReason.UNREADABLE:
                 telling = telling or error
     raise telling or CameraError(
@@ -99,10 +98,7 @@ def _open_first(open_node: Callable[[Path], Camera], devices: Path) -> Camera:
 
 
 def _nothing_found(pi_error: CameraError, usb_error: CameraError) -> CameraError:
-    """Join why neither kind of camera could be opened.
-
-    The more telling reason of the two is kept.
-    """
+    """Join the errors of both kinds of camera, with the more specific of the two reasons."""
     vague = {CameraReason.NOT_FOUND, CameraReason.LIBCAMERA_MISSING}
     told = (error.reason for error in (usb_error, pi_error) if error.reason not in vague)
     return CameraError(
@@ -113,10 +109,10 @@ def _nothing_found(pi_error: CameraError, usb_error: CameraError) -> CameraError
 
 
 def open_opencv(options: CameraSettings) -> Camera:
-    """Open what ``options.device`` names.
+    """Open the device, file or stream of ``options.device``.
 
     It may be a number or node (``0``, ``/dev/video0``), a video file, or the address of a stream.
-    Width and height are asked of devices; files and streams come in their own size.
+    Width and height apply to devices; files and streams have their own size.
 
     Raises:
         CameraError: it cannot be opened, with the reason.
@@ -153,7 +149,7 @@ def open_opencv(options: CameraSettings) -> Camera:
 
 
 def _mode(path: Path) -> int:
-    """Return the kind of file that ``path`` is, or raise why that cannot be told."""
+    """Return the mode of a file; raise a ``CameraError`` if it cannot be read."""
     try:
         return path.stat().st_mode
     except FileNotFoundError as error:

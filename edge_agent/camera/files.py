@@ -37,29 +37,31 @@ class VideoFile:
     Damaged ones are skipped, since whole ones may follow.
 
     Attributes:
-        damaged: how many frames were skipped.
+        damaged: number of frames skipped.
 
     Raises:
-        CameraError: OpenCV does not take the file's name.
+        CameraError: OpenCV does not support the file's name.
     """
 
     def __init__(self, path: Path) -> None:
+        # Named, since OpenCV would otherwise try other back ends, one of which reads numbered
+        # picture files.
         self._capture = cv2.VideoCapture(opencv_name(path), cv2.CAP_FFMPEG)
         self.damaged = 0
 
     @property
     def fps(self) -> float:
-        """Frame rate that the file states; senseless where it states none."""
+        """Frame rate of the file; a senseless value if the file has none."""
         return self._capture.get(cv2.CAP_PROP_FPS)
 
     @property
     def frames(self) -> int:
-        """Number of frames that the file states; 0 where it states none."""
+        """Number of frames according to the file; 0 if it has none."""
         return max(round(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
 
     @property
     def seconds(self) -> float:
-        """When the frame that was grabbed last is shown, from the start of the video."""
+        """Time of the last grabbed frame from the start of the video."""
         return self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
 
     def grab(self) -> bool:
@@ -91,9 +93,9 @@ class VideoFile:
 class FileCamera(Camera):
     """Plays a video file at its own pace, and skips frames beyond ``fps`` frames per second.
 
-    A machine too slow for the file plays it slower. At the end it starts again with ``loop``, else
-    ``read`` raises ``end_of_file``. A file that says no rate is played at ``fps``. Damaged frames
-    are skipped, and counted in the log at the end.
+    A machine that is too slow plays the file slower. At the end it starts again with ``loop``,
+    otherwise ``read`` raises ``end_of_file``. A file without a rate is played at ``fps``. Damaged
+    frames are skipped, and their number is logged at the end.
 
     Raises:
         CameraError: the file is missing, may not be read, or is no video.
@@ -149,7 +151,7 @@ class FileCamera(Camera):
         return self._video.image()
 
     def _tell_damaged(self) -> None:
-        """Log how many frames were damaged, once and not again in every round."""
+        """Log the number of damaged frames, once and not again in every loop."""
         if self._video.damaged > self._damaged_told:
             self._damaged_told = self._video.damaged
             log.warning(
@@ -221,21 +223,21 @@ def open_video(path: Path) -> VideoFile:
 
 
 def _check_file(path: Path) -> None:
-    """Raise unless the file can be opened and holds something."""
+    """Raise unless the file can be opened and is not empty."""
     try:
         with path.open("rb") as file:
             if not file.read(1):
                 raise CameraError(
                     CameraReason.UNREADABLE,
                     f"{path}: the file is empty.",
-                    "Give a video file that holds something.",
+                    "Name a video file that is not empty.",
                 )
     except OSError as error:
         raise file_error(path, error) from error
 
 
 def file_error(path: Path, error: OSError) -> CameraError:
-    """Translate what the system says when a file is looked up or opened."""
+    """Translate an error of opening a file."""
     if isinstance(error, FileNotFoundError):
         return CameraError(
             CameraReason.NOT_FOUND,
@@ -372,7 +374,9 @@ def picture_files(folder: Path) -> list[Path]:
         ) from error
     if not files:
         allowed = ", ".join(sorted(SUFFIXES))
-        raise CameraError(CameraReason.NOT_FOUND, f"{folder}: holds no picture ({allowed}).", cure)
+        raise CameraError(
+            CameraReason.NOT_FOUND, f"{folder}: contains no picture ({allowed}).", cure
+        )
     return sorted(files, key=lambda path: natural_key(path.name))
 
 

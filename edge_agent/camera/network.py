@@ -1,8 +1,8 @@
 """Network streams (RTSP, RTMP, HTTP) and still-picture addresses of IP cameras.
 
-Many IP cameras give a stream that is hard to reach, and beside it an address that answers with the
-picture of now. The address is fetched by the standard library, on a helper thread with a deadline:
-a name service or a server that hangs cannot hold the agent.
+Many IP cameras have a stream that is hard to reach, and an address that returns the present
+picture. The standard library fetches the address, on a helper thread with a deadline: a name
+service or a server that hangs cannot block the agent.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "http": 80, "https": 443}
 
 
 class StreamCamera(LiveCamera):
-    """A network stream: RTSP, RTMP, or HTTP (MJPEG and what else FFmpeg reads).
+    """A network stream: RTSP, RTMP, or HTTP (MJPEG and others that FFmpeg reads).
 
     Raises:
-        CameraError: the address is none, nobody answers there, or what answers is no video.
+        CameraError: the address is wrong, there is no answer, or the answer is no video.
 
     Example::
 
@@ -80,7 +80,7 @@ class StreamCamera(LiveCamera):
 
 
 def without_password(address: str) -> str:
-    """Return an address as it may be shown: a password in it is replaced by an ellipsis."""
+    """Return an address for display: an ellipsis replaces its password."""
     start, _, rest = address.partition("://")
     end = min((rest.index(mark) for mark in "/?#" if mark in rest), default=len(rest))
     login, at, host = rest[:end].rpartition("@")
@@ -94,6 +94,7 @@ def _open_stream(address: str, shown: str, seconds: float) -> cv2.VideoCapture:
     left = max(0.5, seconds - (clock.boot_seconds() - begun))
     ms = round(seconds * 1000)
     left_ms = round(left * 1000)
+    # OpenCV's own time-outs are 30 s, for which this thread would hang.
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, left_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, ms]
     capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, timeouts)
     if capture.isOpened():
@@ -113,7 +114,7 @@ def _open_stream(address: str, shown: str, seconds: float) -> cv2.VideoCapture:
 
 
 def _check_address(address: str, shown: str, seconds: float) -> None:
-    """Raise unless the address can be taken and somebody listens there."""
+    """Raise unless the address is valid and a server accepts connections there."""
     example = (
         "Write camera.device like rtsp://user:password@host:554/path or http://host:8080/stream."
     )
@@ -128,9 +129,12 @@ def _check_address(address: str, shown: str, seconds: float) -> None:
     if not host or parts.scheme not in PORTS:
         known = ", ".join(f"{scheme}://" for scheme in PORTS)
         raise CameraError(
-            CameraReason.UNREADABLE, f"{shown}: is none of {known} with a host.", example
+            CameraReason.UNREADABLE,
+            f"{shown}: does not begin with one of {known} and a host.",
+            example,
         )
     try:
+        # FFmpeg reports a wrong host, a closed port and a wrong path alike; this tells them apart.
         socket.create_connection((host, port), timeout=seconds).close()
     except OSError as error:
         reason = error.strerror or str(error)
@@ -220,7 +224,7 @@ class SnapshotCamera(Camera):
                     raise self._too_late() from None
 
     def _fetch(self) -> tuple[Image, Instant]:
-        """Return the picture of now, and when its answer began."""
+        """Return the present picture, and the time when its answer began."""
         deadline_s = clock.boot_seconds() + self._seconds
         try:
             with self._opener.open(self._url, timeout=self._seconds) as response:
@@ -257,7 +261,7 @@ class SnapshotCamera(Camera):
             raise self._too_large()
 
     def _read(self, response: http.client.HTTPResponse, deadline_s: float) -> bytes:
-        """Read the whole body; the server's word about its length is not relied on."""
+        """Read the whole body without relying on the length that the server announces."""
         content = bytearray()
         # read1: what has arrived, so that a server that sends byte by byte meets the deadline, too
         while piece := response.read1(_PIECE_BYTES):
@@ -283,7 +287,7 @@ class SnapshotCamera(Camera):
         )
 
     def _status_error(self, error: HTTPError) -> CameraError:
-        """Translate an answer with a status that is no success."""
+        """Translate an HTTP status that is an error."""
         status = f"(HTTP {error.code})"
         if error.code in {401, 403}:
             return CameraError(
@@ -304,7 +308,7 @@ class SnapshotCamera(Camera):
         )
 
     def _connection_error(self, error: Exception) -> CameraError:
-        """Translate what went wrong before or while an answer came."""
+        """Translate an error of the connection."""
         cause = error
         if isinstance(error, URLError) and isinstance(error.reason, Exception):
             cause = error.reason
@@ -324,7 +328,7 @@ class SnapshotCamera(Camera):
                 f"{self._shown}: nobody answers ({reason}).",
                 "Check that the camera is on, in this network, and that host and port are right.",
             )
-        # the text of other errors may hold the address: only their kind is told
+        # the text of other errors may contain the address: only their kind is shown
         return CameraError(
             CameraReason.UNREADABLE,
             f"{self._shown}: the answer cannot be understood ({type(cause).__name__}).",
@@ -385,15 +389,16 @@ class _RefusalCloser(request.BaseHandler):
 
 
 def _opener(url: str, parts: SplitResult) -> request.OpenerDirector:
-    """Return what fetches ``url``: HTTP and HTTPS only, and no proxy.
+    """Return the opener for ``url``: HTTP and HTTPS only, and no proxy.
 
-    A camera stands in the own network, where a proxy cannot reach it. A redirection to a file or
-    another protocol is an error, and the password goes to no other host.
+    A camera is in the local network, where a proxy cannot reach it. A redirection to a file or
+    another protocol is an error, and the password is sent to no other host.
     """
     passwords = request.HTTPPasswordMgrWithDefaultRealm()
     if parts.username is not None:
         user = unquote(parts.username)
         passwords.add_password(None, url, user, unquote(parts.password or ""))
+    # Not build_opener(), which adds handlers for files, FTP and proxies.
     opener = request.OpenerDirector()
     for handler in (
         _RefusalCloser(),

@@ -1,12 +1,12 @@
 """The Raspberry Pi's own camera, through Picamera2.
 
-Only calls that its manual documents are used. ``libcamera`` is a module of the system, so that the
-virtual environment has to be made with ``--system-site-packages``. Opening, stopping and closing
+This module uses only calls that the manual documents. ``libcamera`` is a module of the system, so
+the virtual environment must be made with ``--system-site-packages``. Opening, stopping and closing
 can hang in the driver; all of them run on a helper thread with a deadline.
 
-A sensor has several modes, and some see only its middle. Left alone, Picamera2 takes the one whose
-size is next to the picture's, so that a small picture is a narrow one; here the smallest mode that
-sees all is asked for.
+A sensor has several modes, and some use only its middle. By default, Picamera2 selects the mode
+with the size nearest to the picture's, so a small picture has a narrow view. This module selects
+the smallest mode with the full view.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ OPEN_S = 15.0
 _FORMAT = "RGB888"
 _DMA_HEAP = Path("/dev/dma_heap")
 _WHOLE = 0.97
-"""Share of the widest view that counts as all of it: the smallest mode of camera module 1 leaves
-out 32 of 2592 columns."""
+"""Share of the widest view that counts as the full view: the smallest mode of camera module 1
+leaves out 32 of 2592 columns."""
 _FAST_ENOUGH = 0.98
 _DEGREES = {
     "ov5647": (53.5, 41.4),
@@ -50,8 +50,8 @@ _DEGREES = {
     "imx708": (66.0, 41.0),
     "imx708_wide": (102.0, 67.0),
 }
-"""Width and height of what the whole sensor sees behind the lens that is fixed to it, as Raspberry
-Pi's documentation gives them. The others have no lens of their own."""
+"""Horizontal and vertical field of view of sensors with a fixed lens, from Raspberry Pi's
+documentation. The others have no lens of their own."""
 _CABLE = (
     "Check the cable on both ends with the power off; `rpicam-hello --list-cameras` lists "
     "what is connected."
@@ -60,7 +60,7 @@ _CABLE = (
 
 @dataclass(frozen=True, slots=True)
 class SensorView:
-    """A mode of a sensor, and what a picture made of it shows.
+    """A mode of a sensor, and the view of a picture made with it.
 
     Attributes:
         size: width and height of the mode, pixels.
@@ -80,7 +80,7 @@ class SensorView:
     pixels_across: float
 
     def described(self, model: str) -> str:
-        """Return what is seen, for people."""
+        """Return the view in words."""
         text = f"sees {self.width:.0%} of the sensor's width and {self.height:.0%} of its height"
         text = text.replace("%", " %")
         degrees = _DEGREES.get(model.removesuffix("_noir"))
@@ -151,7 +151,7 @@ class PicameraCamera(Camera):
             raise picamera_error(error) from error
 
     def _sensor_mode(self, size: tuple[int, int], fps: float) -> dict[str, Any]:
-        """Return the mode to ask for; empty where the camera says too little of its modes."""
+        """Return the mode to request; empty if the camera reports too little about its modes."""
         view = widest_view(self._device.sensor_modes, size, fps)
         if view is None:
             return {}
@@ -164,6 +164,8 @@ class PicameraCamera(Camera):
 
     def _capture(self) -> tuple[Image, Instant]:
         try:
+            # Not capture_array(), which waits without a deadline if the camera stops sending
+            # frames.
             job = self._device.capture_request(wait=False)
             request = self._device.wait(job, timeout=self._seconds)
         except TimeoutError as error:
@@ -233,10 +235,10 @@ def import_picamera2() -> Any:
 def widest_view(
     modes: Sequence[dict[str, Any]], size: tuple[int, int], fps: float
 ) -> SensorView | None:
-    """Return the smallest mode of a sensor that sees as much as any of them.
+    """Return the smallest mode of a sensor with the full view.
 
-    Of these, one that is quick enough, has a pixel of its own for each of the picture's, and gives
-    its colours with the most bits: in this order, as far as there is one.
+    Among these it prefers, in this order: a mode that is fast enough, one with at least a pixel for
+    each pixel of the picture, the smallest, and the one with the most bits.
 
     Args:
         modes: as ``Picamera2.sensor_modes`` gives them.
@@ -244,7 +246,7 @@ def widest_view(
         fps: frames per second that are wanted.
 
     Returns:
-        ``None`` where the camera does not say what its modes see.
+        ``None`` if the camera does not report the view of its modes.
     """
     known = [mode for mode in modes if {"size", "crop_limits", "bit_depth"} <= mode.keys()]
     if not known:
@@ -268,7 +270,7 @@ def widest_view(
 
 
 def _view(mode: dict[str, Any], size: tuple[int, int], sensor: tuple[int, int]) -> SensorView:
-    """Return what a picture of a size shows of a sensor in one of its modes."""
+    """Return the view of a picture of a size in one of a sensor's modes."""
     _x, _y, width, height = mode["crop_limits"]
     seen_width = min(width, height * size[0] / size[1])
     seen_height = min(height, width * size[1] / size[0])
@@ -283,14 +285,14 @@ def _view(mode: dict[str, Any], size: tuple[int, int], sensor: tuple[int, int]) 
 
 
 def _part_of(degrees: float, share: float) -> float:
-    """Return the angle of the middle share of a flat picture of so many degrees."""
+    """Return the angle of the middle part of a view of so many degrees."""
     return math.degrees(2 * math.atan(share * math.tan(math.radians(degrees) / 2)))
 
 
 def taken_at(metadata: dict[str, Any]) -> Instant:
-    """Return when a frame was exposed, from ``SensorTimestamp`` where that is plausible.
+    """Return when a frame was exposed, from ``SensorTimestamp`` if that is plausible.
 
-    It is in nanoseconds of the boot clock.
+    The stamp is in nanoseconds of the boot clock.
     """
     age_s = (clock.boot_ns() - int(metadata.get("SensorTimestamp", 0))) / 1e9
     return clock.now().shifted(-age_s if 0 <= age_s < OPEN_S else 0.0)
@@ -352,7 +354,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _may_use(folder: Path) -> bool:
-    """Tell whether at least one node of the folder can be used, or there is none at all."""
+    """Return whether at least one node of the folder can be used, or there is none at all."""
     try:
         nodes = list(folder.iterdir())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Pixels as OpenCV gives them, and captures read on a thread, since drivers and networks hang."""
+"""Decoding of pictures by OpenCV, and captures on a thread, since drivers and networks hang."""
 
 from __future__ import annotations
 
@@ -32,10 +32,9 @@ Within a scan, 00 is data and D0 to D7 are restarts.
 
 
 def quiet_opencv() -> None:
-    """Keep OpenCV and FFmpeg from writing to stderr: what goes wrong is said by our errors.
+    """Keep OpenCV and FFmpeg from writing to stderr, since our own errors report faults.
 
-    Both have documented switches; who sets ``OPENCV_LOG_LEVEL`` or ``OPENCV_FFMPEG_LOGLEVEL``
-    keeps them.
+    The variables ``OPENCV_LOG_LEVEL`` and ``OPENCV_FFMPEG_LOGLEVEL`` override this.
     """
     if "OPENCV_LOG_LEVEL" not in os.environ:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -72,14 +71,16 @@ def decoded_bytes(data: bytes) -> Image | None:
 
 
 def _is_whole_jpeg(data: bytes) -> bool:
-    """Return whether the first image of a JPEG file has an end.
+    """Return whether the first image of a JPEG file is complete.
 
-    Phones put thumbnails into it and videos behind it.
+    Phones add thumbnails inside it and videos after it.
     """
     place = len(_JPEG_START)
     while marker := _JPEG_MARKER.search(data, place):
         if marker[1][0] == _JPEG_END:
             return True
+        # The two bytes after a marker are the segment's length, themselves included (ISO/IEC
+        # 10918-1, B.1.1.4): thumbnails inside a segment are skipped with it.
         place = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
     return False
 
@@ -118,16 +119,13 @@ class LiveCamera(Camera):
     Args:
         name: see ``Camera``.
         open_capture: opens it; raises ``CameraError``.
-        lost: tells why a read failed after that many seconds.
+        lost: returns the error of a read that failed after that many seconds.
         seconds: without a frame for this long it has stalled.
         rotate: clockwise rotation of every frame, degrees.
     """
 
     def hung(self, seconds: float) -> CameraError:
-        """Return the error of a call that has not come back for that long.
-
-        A driver holds its device meanwhile.
-        """
+        """Return the error of a call that has hung for that long; it still holds the device."""
         return stuck_error(self.name, seconds)
 
     def __init__(
@@ -160,6 +158,7 @@ class LiveCamera(Camera):
     def _grab(self) -> tuple[Image, Instant]:
         begun = clock.boot_seconds()
         grabbed = self._capture.grab()
+        # After grab(), which waits for the frame, and before retrieve(), which decodes it.
         at = clock.now()
         ok, image = self._capture.retrieve() if grabbed else (False, None)
         if self._closed.is_set():

@@ -26,6 +26,7 @@ P = ParamSpec("P")
 RIGHTS = ("read", "readings", "commands", "home-assistant")
 
 
+# Not click.Choice of the enumeration: that would import its module for each --help.
 def may_option(*, required: bool) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Give a command ``--may``."""
     return click.option(
@@ -88,9 +89,9 @@ def change(name: str, names: tuple[str, ...], config: Path | None) -> None:
 @mqtt_user.command("remove")
 @click.argument("name")
 @common.config_option
-@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def remove(name: str, config: Path | None, yes: bool) -> None:
-    """Remove an account; who is connected with it is cut off."""
+    """Remove an account, and disconnect its clients."""
     accounts = _accounts(config)
     if not yes:
         click.confirm(f"Remove the account {name}?", abort=True)
@@ -100,10 +101,10 @@ def remove(name: str, config: Path | None, yes: bool) -> None:
 
 
 def _accounts(config: Path | None) -> BrokerAccounts:
-    """Return the accounts of this machine's broker, for root, who alone may change them."""
+    """Return the accounts of this machine's broker; only root may change them."""
     if os.geteuid() != 0:
         raise BrokerAccountError(
-            "Only root can look after accounts at the broker; put sudo before the command."
+            "Only root can manage the broker's accounts; put sudo before the command."
         )
     log_to_stderr(logging.WARNING)
     settings, _folder = common.load(config, None)
@@ -148,7 +149,7 @@ def _in_words(account: Account) -> str:
 @cli.group(invoke_without_command=True)
 @common.place_options
 @click.option(
-    "--if-used", is_flag=True, help="Do nothing where the dashboard uses another, or none."
+    "--if-used", is_flag=True, help="Do nothing if the dashboard uses another certificate, or none."
 )
 @click.pass_context
 def certificate(
@@ -198,9 +199,9 @@ def certificate(
 def install(here: Here, cert: Path | None, key: Path | None, lineage: Path | None) -> None:
     """Serve the dashboard with a certificate of yours; an open page stays open.
 
-    Without options the files are taken that certbot (--deploy-hook) and lego (--run-hook,
-    --renew-hook) name in the environment. They are checked first: what browsers would refuse is
-    refused, and nothing changes.
+    Without options, the files come from the environment variables that certbot (--deploy-hook) and
+    lego (--run-hook, --renew-hook) set. A certificate that browsers would refuse is refused here,
+    and nothing changes.
     """
     if lineage is not None and cert is None and key is None:
         cert, key = lineage / "fullchain.pem", lineage / "privkey.pem"
@@ -213,6 +214,8 @@ def install(here: Here, cert: Path | None, key: Path | None, lineage: Path | Non
     own = here.folder / TLS_FOLDER
     target = served.certificate or own / room.CERTIFICATE
     target_key = served.key or own / room.KEY
+    # The configuration may name certbot's file directly; replacing it by itself would break its
+    # link.
     if target.exists() and target.samefile(cert):
         click.echo(f"{cert}: is the file that the dashboard uses; it takes a change by itself.")
         return
@@ -240,7 +243,7 @@ def install(here: Here, cert: Path | None, key: Path | None, lineage: Path | Non
     type=PATH,
     default=SOCKET,
     show_default=True,
-    help="Where programs come that may read the database and not write it.",
+    help="Socket for programs that may read the database, but not write to it.",
 )
 def database_gate(config: Path | None, data: Path | None, address: Path) -> None:
     """Run the commands of a dashboard that may only read the database."""

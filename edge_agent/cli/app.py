@@ -1,8 +1,8 @@
-"""All commands in one group, those that stand alone, and how errors end.
+"""All commands in one group, commands without a group of their own, and the handling of errors.
 
-Commands of the dashboard, a program of its own, are handed on. It takes a second to load, which is
-too long for the Tab key: ``shell/dashboard_commands.json``, written by
-``python -m tools.documents.write_manual``, holds its words for completion.
+Commands of the dashboard, a separate program, are passed on to it. It takes a second to load, which
+is too long for the Tab key. Therefore its words for completion are in
+``shell/dashboard_commands.json``, written by ``python -m tools.documents.write_manual``.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class PassedOnCommand(click.Command):
 
     def __init__(self, name: str, what: str) -> None:
         def hand_on(arguments: tuple[str, ...]) -> None:
+            # In place of this process: exit code and signals are the dashboard's own, and its
+            # imports cost nothing here. -P keeps the working folder out of sys.path.
             os.execv(sys.executable, [sys.executable, "-P", "-m", "dashboard", name, *arguments])
 
         def complete(
@@ -57,6 +59,7 @@ class PassedOnCommand(click.Command):
         )
         super().__init__(
             name,
+            # Help and options are the dashboard's; click must neither answer nor reject them here.
             context_settings={"ignore_unknown_options": True},
             add_help_option=False,
             callback=hand_on,
@@ -78,7 +81,7 @@ def given(context: click.Context) -> Sequence[str]:
 
 @cache
 def _words() -> dict[str, Any]:
-    """Return command → its options and commands; nothing where the file is missing."""
+    """Return command → its options and commands; empty if the file is missing."""
     try:
         words: dict[str, Any] = json.loads(WORDS.read_text(encoding="utf-8"))
     except OSError:
@@ -87,11 +90,11 @@ def _words() -> dict[str, Any]:
 
 
 def completions(command: str, words: Sequence[str], incomplete: str) -> list[CompletionItem[str]]:
-    """Return what may follow the words of a command of the dashboard.
+    """Return the completions for a command of the dashboard.
 
     Args:
         command: its name.
-        words: what stands after it, complete.
+        words: the complete words after it.
         incomplete: the word that is being typed.
     """
     node = _words().get(command, {"options": {}, "argument": NOTHING, "commands": {}})
@@ -180,6 +183,7 @@ cli.add_command(collect)
 add_removed(cli)
 
 
+# The one place that turns an error into a sentence: commands raise, and tests call `cli` itself.
 def main() -> None:
     """Run the command line; our own errors become one sentence and an exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
@@ -210,19 +214,18 @@ def main() -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process, and do not wait for a thread that was left behind in a driver.
-
-    Were the interpreter taken down as usual, it would stop such a thread within C++, which aborts
-    the process: a core dump and a failed service instead of an orderly end.
-    """
+    """End the process without waiting for a thread that hangs in a driver."""
     if any(thread.daemon for thread in threading.enumerate()):
         logging.shutdown()
         sys.stdout.flush()
+        # The usual end would stop the thread inside C++, which aborts the process: a core dump.
         os._exit(code)
     sys.exit(code)
 
 
 def drop_output() -> None:
-    """Send buffered output to nowhere, so that Python's exit does not fail on the closed pipe."""
+    """Discard buffered output, so that Python's exit does not fail on the closed pipe."""
     if sys.stdout is not None:
+        # Python flushes stdout at its end, would fail on the closed pipe again, and would print a
+        # traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

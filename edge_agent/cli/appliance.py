@@ -27,17 +27,15 @@ if TYPE_CHECKING:
 
 
 TLS_FOLDER = "tls"
-"""Below the data folder: what the appliance makes itself is data, what a person writes is
-configuration.
-"""
+"""Below the data folder: files that the appliance makes are data, those of people configuration."""
 LOOK_WITHIN_S = 300.0
-"""Seconds for a look through the whole database, on nights on which a step has failed."""
+"""Limit of the check of the whole database on nights when a step has failed, seconds."""
 GIVEN_DAYS = 14
-"""A certificate of the owner's that ends earlier was not renewed when it should have been: ACME
-clients begin 30 days before, or after two thirds of a shorter life.
+"""The owner's certificate should have been renewed earlier than so many days before its end: ACME
+clients renew 30 days before, or after two thirds of a shorter life.
 """
 FOLD_WITHIN_S = 30.0
-"""Seconds a night for folding rollups; what years have gathered before takes some nights."""
+"""Seconds a night for folding rollups; the backlog of years takes some nights."""
 
 
 @cli.command()
@@ -50,7 +48,7 @@ FOLD_WITHIN_S = 30.0
 def maintenance(here: Here, clock_is_right: bool) -> None:
     """Do the daily work: certificate, retention, disk budget, backup and check of the database.
 
-    Each step is tried, whatever becomes of the others. Ends with 1 if one of them failed.
+    Each step runs even if another one fails. Ends with 1 if one of them failed.
     """
     log_to_stderr(logging.INFO)
     from edge_agent.store.database.schema import copies_beside
@@ -71,6 +69,7 @@ def maintenance(here: Here, clock_is_right: bool) -> None:
     elif copies_beside(database):
         steps.append(("copy", partial(missing_step, database)))
     failed = [name for name, step in steps if not attempt(name, step)]
+    # A damaged database is the usual cause of a step that fails on a worn card.
     if failed and database.exists():
         attempt("database", partial(damage_step, database))
     sys.exit(int(bool(failed)))
@@ -80,15 +79,14 @@ def certificate_step(settings: Settings, folder: Path) -> str:
     """Renew the appliance's own certificate when it ends soon.
 
     Raises:
-        CertificateError: it cannot be made; or one of the owner's ends soon, and nobody else can
-            renew it.
+        CertificateError: it cannot be made; or the owner's ends soon, which only the owner renews.
     """
     from edge_agent.appliance.certificates import CERTIFICATE, ends_at, is_given, keep_certificate
 
     own = folder / TLS_FOLDER
     file = own / CERTIFICATE
     if settings.dashboard.certificate != file:
-        return "none of its own is used"
+        return "not used: the configuration names another certificate, or none"
     if keep_certificate(own):
         return "renewed"
     if not is_given(file):
@@ -97,17 +95,17 @@ def certificate_step(settings: Settings, folder: Path) -> str:
     if days < GIVEN_DAYS:
         ending = f"ends in {days:.0f} days" if days > 0 else f"ended {-days:.0f} days ago"
         raise CertificateError(
-            f"{file}, which you have installed, {ending}. Renew it where it comes from, "
-            "then: affect-edge certificate install"
+            f"{file}, which you have installed, {ending}. Renew it at its authority, then: "
+            "affect-edge certificate install"
         )
     return f"installed by you, valid for {days:.0f} more days"
 
 
 def clock_step(database: Path, is_right: bool) -> str:
-    """Count the time on by which rows become old.
+    """Advance the counted time, by which rows become old.
 
     Raises:
-        StoreError: the clock jumped too far to be believed.
+        StoreError: the clock jumped too far to be trusted.
     """
     from edge_agent.store.upkeep.aging import carry_on, confirm_clock
 
@@ -186,7 +184,7 @@ def copy_step(database: Path) -> str:
 
 
 def damage_step(database: Path) -> str:
-    """Look whether it is the database that made a step fail, and leave word for the agent if so.
+    """Check whether a damaged database made a step fail, and leave a note for the agent if so.
 
     Raises:
         StoreError: it is damaged, or cannot be read.
@@ -208,12 +206,12 @@ def second_place_step(settings: Settings, database: Path) -> str:
 
     if settings.backup.also is None:
         forget_second_place(database)
-        return "none is asked for (backup.also)"
+        return "not configured (backup.also)"
     return f"{copy_to_second_place(database, settings.backup.also, settings.device.name)}, sound"
 
 
 def missing_step(database: Path) -> str:
-    """Say that the database is gone.
+    """Report that the database is missing.
 
     Raises:
         StoreError: always.
@@ -222,13 +220,13 @@ def missing_step(database: Path) -> str:
 
     names = ", ".join(copy.name for copy in copies_beside(database))
     raise StoreError(
-        f"{database}: is gone, but its copies are there ({names}). Stop the agent and restore one "
-        "of them."
+        f"{database}: is missing, but its copies are there ({names}). Stop the agent and restore "
+        "one of them."
     )
 
 
 def attempt(name: str, step: Callable[[], str]) -> bool:
-    """Do one step and say what became of it; return whether it was done."""
+    """Do one step and print its result; return whether it succeeded."""
     try:
         click.echo(f"{name}: {step()}")
     except AffectEdgeError as error:
@@ -244,18 +242,19 @@ def attempt(name: str, step: Callable[[], str]) -> bool:
 @click.option(
     "--bundle",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Also write an archive (ZIP) for those who help, without personal data.",
+    help="Also write an archive (ZIP) for support, without personal data.",
 )
 def doctor(
     config: Path | None, data: Path | None, as_json: bool, deep: bool, bundle: Path | None
 ) -> None:
-    """Find what is wrong on this machine, and say what to do."""
+    """Find faults on this machine, and say what to do."""
     log_to_stderr(logging.CRITICAL)
     from edge_agent.appliance.checks import Finding, problem
     from edge_agent.appliance.doctor import diagnose, exit_code
     from edge_agent.config.loading import load_right_part
     from edge_agent.config.section import at_home
 
+    # A mistake in the configuration must not keep the doctor from finding the others.
     settings, wrong = load_right_part(config)
     folder = at_home(data or settings.data.folder)
     findings: list[Finding] = []
@@ -269,8 +268,9 @@ def doctor(
 
     if wrong is not None:
         click.echo(f"affect-edge: {wrong}", err=True)
-        cure = "Correct it; what follows is judged without what is wrong."
+        cure = "Correct it; the following checks ignore the wrong part."
         tell(problem("configuration", str(wrong), cure))
+    # Printed one by one: a check of a large database takes minutes, and a camera may hang.
     for finding in diagnose(settings, folder, deep=deep):
         tell(finding)
     if as_json:
@@ -279,7 +279,7 @@ def doctor(
         from edge_agent.appliance.support_bundle import write_bundle
 
         write_bundle(bundle, settings, folder, findings)
-        click.echo(f"{bundle} can be handed on; look into it first.", err=True)
+        click.echo(f"{bundle} is ready to be sent; look into it first.", err=True)
     sys.exit(2 if wrong is not None else exit_code(findings))
 
 
@@ -289,14 +289,14 @@ def doctor(
 @click.option(
     "--collector",
     type=PATH,
-    help="Ask about a collector instead: the file that it was told by --health-file.",
+    help="Check a collector instead, by the file of its option --health-file.",
 )
 def health(
     config: Path | None, data: Path | None, part: str | None, collector: Path | None
 ) -> None:
-    """Say whether the agent and the dashboard of this data folder answer, or only PART.
+    """Check whether the agent and the dashboard of this data folder answer, or only PART.
 
-    For programs that watch them: ends with 0 if all that was asked for answers, with 1 if not.
+    For programs that monitor them: ends with 0 if all of them answer, else with 1.
     """
     if collector is not None:
         _collector_health(collector, part)
@@ -315,7 +315,7 @@ def health(
 
 
 def _collector_health(file: Path, part: str | None) -> NoReturn:
-    """Say what is wrong with a collector, if anything."""
+    """Print the problem of a collector, and end with its exit code."""
     if part is not None:
         raise click.UsageError(f"Ask about {part} or about a collector, not about both.")
     from edge_agent.fleet.collector_health import read_problem
@@ -332,7 +332,7 @@ def _collector_health(file: Path, part: str | None) -> NoReturn:
     type=click.IntRange(1, 1_000_000),
     default=300,
     show_default=True,
-    help="How many to measure.",
+    help="Number of frames to measure.",
 )
 @on_appliance
 @json_option
@@ -343,7 +343,7 @@ def bench(here: Here, source: Path | None, frames: int, as_json: bool) -> None:
     figures = measure(here.settings, source, frames)
     if not figures["faces"]:
         click.echo(
-            "affect-edge: no face was found, so that the times say little of a frame with one.",
+            "affect-edge: no face was found, so the times say little about frames with a face.",
             err=True,
         )
     click.echo(json.dumps(figures) if as_json else table(figures))
@@ -382,8 +382,8 @@ def config_check(file: Path | None, config: Path | None, data: Path | None) -> N
 def config_set(changes: tuple[str, ...], config: Path | None, dry_run: bool) -> None:
     """Change values in the configuration file, such as `camera.fps=10`.
 
-    Comments stay, the file of before stays beside it (.before), and nothing is written that
-    `config check` would refuse. `KEY=` leaves the key out, so that its default holds.
+    Comments are kept, a copy of the old file is kept beside it (.before), and nothing is written
+    that `config check` would refuse. `KEY=` removes the key, so that its default applies.
     """
     from edge_agent.config import editing
     from edge_agent.config.keys import restarts
@@ -404,7 +404,7 @@ def config_set(changes: tuple[str, ...], config: Path | None, dry_run: bool) -> 
 
 
 def _read(change: str) -> tuple[str, Any]:
-    """Return key and value of an argument; ``None`` where the key is to be left out."""
+    """Return key and value of an argument; the value ``None`` removes the key."""
     from edge_agent.config.keys import all_keys, key_named
 
     name, equals, text = change.partition("=")
@@ -417,20 +417,21 @@ def _read(change: str) -> tuple[str, Any]:
     if not text:
         return name, None
     try:
+        # TOML decides the type: 10 is a number, true a truth value, ["a", "b"] a list.
         return name, tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return name, text  # a text without its quotes, as a shell hands it over
 
 
 @cli.command()
-@click.option("--all", "everything", is_flag=True, help="Also those that have ended: the last 50.")
+@click.option("--all", "everything", is_flag=True, help="Also ended ones: the last 50 alerts.")
 @click.option(
     "--test", "trial", is_flag=True, help="Send a test message to every address of alerts.notify."
 )
 @on_appliance
 @json_option
 def alerts(here: Here, everything: bool, trial: bool, as_json: bool) -> None:
-    """Show the alerts that stand, or try the addresses; none of them is a medical alarm.
+    """Show the open alerts, or test the addresses; none of them is a medical alarm.
 
     With --test it ends with 1 when an address was not reached.
     """
@@ -457,7 +458,9 @@ def _try_addresses(options: AlertOptions, *, as_json: bool) -> int:
     except (OSError, ValueError) as error:
         raise ConfigError(f"alerts.notify_file: cannot be read ({error}).") from error
     if not targets:
-        raise ConfigError("alerts.notify: names no address. Give one, such as ntfys://ntfy.sh/NAME")
+        raise ConfigError(
+            "alerts.notify: contains no address. Add one, such as ntfys://ntfy.sh/NAME"
+        )
     title = Message(N_("Affect Edge {device}: test"), device=options.device)
     body = Message(
         "{text}\n{disclaimer}",

@@ -1,4 +1,4 @@
-"""The commands that keep everything that makes the appliance, and bring it back."""
+"""The commands that back up the appliance and restore it."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def backup(
     passphrase_file: Path | None,
     overwrite: bool,
 ) -> None:
-    """Write everything that makes the appliance into FILE, beside a running agent.
+    """Write a backup of the appliance into FILE, also while the agent runs.
 
-    Database, configuration, certificate, accounts, protocols and your own models. Without FILE:
-    copy the database aside now, and verify the copy.
+    It contains database, configuration, certificate, accounts, protocols and your own models.
+    Without FILE: copy the database aside now, and verify the copy.
     """
     if file is None:
         if passphrase or passphrase_file:
-            raise click.UsageError("Name the FILE that the passphrase is to lock.")
+            raise click.UsageError("Name the FILE that the passphrase will lock.")
         from edge_agent.store.upkeep.copies import make_daily_copy
 
         copy = str(make_daily_copy(here.database))
@@ -86,9 +86,11 @@ def archive_of(here: Here, file: Path, passphrase: str | None) -> Manifest:
 @click.argument("file", required=False, type=PATH)
 @common.place_options
 @json_option
-@click.option("--list", "only_list", is_flag=True, help="Say what is in FILE, and change nothing.")
+@click.option(
+    "--list", "only_list", is_flag=True, help="Show the contents of FILE; change nothing."
+)
 @_passphrase_file
-@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def restore(
     file: Path | None,
     config: Path | None,
@@ -98,10 +100,10 @@ def restore(
     passphrase_file: Path | None,
     yes: bool,
 ) -> None:
-    """Bring back the appliance from FILE: an archive of `backup`, or a copy of the database.
+    """Restore the appliance from FILE: an archive of `backup`, or a copy of the database.
 
-    Agent and dashboard must be stopped. What is here now is set aside, not deleted. Without FILE:
-    list the copies of the database that are here, or complete a restore that was interrupted.
+    Agent and dashboard must be stopped. The present files are set aside, not deleted. Without FILE:
+    list the copies of the database, or complete an interrupted restore.
     """
     log_to_stderr(logging.WARNING)
     settings, places = places_of(config, data)
@@ -121,7 +123,7 @@ def restore(
 
 
 def places_of(config: Path | None, data: Path | None) -> tuple[Settings, Places]:
-    """Settle where the appliance is restored to; its configuration may be missing or broken."""
+    """Return the configuration and the target of a restore; the file may be missing or broken."""
     from edge_agent.appliance.restore import Places
     from edge_agent.config.loading import SYSTEM_FILE, load_settings
     from edge_agent.config.section import at_home
@@ -135,6 +137,7 @@ def places_of(config: Path | None, data: Path | None) -> tuple[Settings, Places]
                 f"{error} To replace this configuration, name it and the data folder: --config "
                 f"{present} --data DIR."
             ) from error
+        # An empty file, so all defaults: the broken configuration is about to be replaced.
         settings = load_settings(Path(os.devnull))
     folder = at_home(data or settings.data.folder)
     return settings, Places(folder, present or folder / CONFIG_NAME)
@@ -145,13 +148,14 @@ def read_passphrase(file: Path | None, *, ask: bool) -> str | None:
     if file is None:
         if not ask:
             return None
+        # Twice, since a mistyped passphrase would lock the archive for ever.
         return str(click.prompt("Passphrase", hide_input=True, confirmation_prompt=True, err=True))
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise BackupError(f"{file}: the passphrase cannot be read ({error}).") from error
     if not lines or not lines[0]:
-        raise BackupError(f"{file}: its first line is empty; the passphrase stands there.")
+        raise BackupError(f"{file}: its first line is empty. Write the passphrase there.")
     return lines[0]
 
 
@@ -162,11 +166,12 @@ def ask_for(file: Path | None) -> str:
 
 
 def is_database(file: Path) -> bool:
-    """Tell whether a file is a database rather than an archive."""
+    """Return whether a file is a database rather than an archive."""
     if file.exists() and not file.is_file():
-        raise BackupError(f"{file}: is no file. Name an archive, or a copy of the database.")
+        raise BackupError(f"{file}: is not a file. Name an archive, or a copy of the database.")
     try:
         with file.open("rb") as opened:
+            # By content, not by name: copies have names such as affect-edge.db.2026-11-20.
             return opened.read(len(_SQLITE)) == _SQLITE
     except OSError as error:
         raise BackupError(
@@ -176,7 +181,7 @@ def is_database(file: Path) -> bool:
 
 
 def show(file: Path, passphrase_file: Path | None, *, as_json: bool) -> None:
-    """Say what is in an archive or a copy."""
+    """Print the contents of an archive or a copy."""
     from edge_agent.appliance.archive import open_archive, read_inventory
 
     told: dict[str, Any] = {"file": str(file)}
@@ -199,7 +204,7 @@ def show(file: Path, passphrase_file: Path | None, *, as_json: bool) -> None:
 
 
 def origin(file: Path, manifest: Manifest) -> str:
-    """Say where an archive comes from."""
+    """Return a sentence about the origin of an archive."""
     return (
         f"{file}: the appliance {manifest.device}, made {manifest.made} by Affect Edge "
         f"{manifest.program}"
@@ -207,7 +212,7 @@ def origin(file: Path, manifest: Manifest) -> str:
 
 
 def list_copies(settings: Settings, places: Places, *, as_json: bool) -> None:
-    """List the copies beside the database and in the second place, with what is in them."""
+    """List the copies beside the database and in the second place, with their contents."""
     from edge_agent.appliance.archive import read_inventory
     from edge_agent.store.database.schema import copies_beside
 
@@ -236,7 +241,7 @@ def list_copies(settings: Settings, places: Places, *, as_json: bool) -> None:
 
 
 def written(file: Path) -> str:
-    """Return when a file was written, and how long ago that is."""
+    """Return the time when a file was written, and its age."""
     at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     hours = (clock.utc_now() - at).total_seconds() / 3600
     ago = f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.0f} hours"
@@ -246,7 +251,7 @@ def written(file: Path) -> str:
 def restore_file(
     file: Path, places: Places, passphrase_file: Path | None, *, ask: bool, as_json: bool
 ) -> None:
-    """Restore an archive or a copy after saying what is in it and what it replaces."""
+    """Restore an archive or a copy, after printing its contents and what it replaces."""
     from edge_agent.appliance.archive import open_archive, read_inventory
     from edge_agent.appliance.restore import restore_archive, restore_database
 
@@ -268,7 +273,7 @@ def restore_file(
 
 
 def confirm(places: Places, *, ask: bool) -> None:
-    """Say what is here now, and ask."""
+    """Print the present state, and ask for confirmation."""
     from edge_agent.appliance.archive import read_inventory
 
     if not places.database.exists():
@@ -284,7 +289,7 @@ def confirm(places: Places, *, ask: bool) -> None:
 
 
 def report(done: Restored, places: Places, *, as_json: bool) -> None:
-    """Say what was restored, and what is left to do."""
+    """Print what was restored, and the next steps."""
     told = {
         "contents": done.contents.model_dump(mode="json"),
         "files": [str(path) for path in done.files],
@@ -317,5 +322,5 @@ def report(done: Restored, places: Places, *, as_json: bool) -> None:
 
 
 def say(*lines: str) -> None:
-    """Tell a person something; standard output stays free for JSON."""
+    """Print lines for people on standard error; standard output stays free for JSON."""
     click.echo("\n".join(lines), err=True)

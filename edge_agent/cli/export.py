@@ -1,4 +1,4 @@
-"""Commands that take the timeline along, or answer questions about it in SQL."""
+"""Commands that export the timeline, or answer questions about it in SQL."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class FormatChoice(click.Choice[str]):
         self.case_sensitive = True
 
     @property
+    # click asks for the choices when a word is parsed or completed, not when the module is loaded.
     def choices(self) -> tuple[str, ...]:  # type: ignore[override]  # read late, and never set
         from edge_agent.store.export.formats import all_formats
 
@@ -45,7 +46,7 @@ class FormatChoice(click.Choice[str]):
 
 
 class FormatOption(click.Option):
-    """The option ``--format``, whose help says what each format is."""
+    """The option ``--format``, whose help describes each format."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         from edge_agent.store.export.formats import all_formats
@@ -70,7 +71,7 @@ class FormatOption(click.Option):
     "--question",
     type=PATH,
     help="JSON file with the question of the analysis, for the bundle: `analyse --print-question` "
-    "writes it. Default: the question that the Analysis page asks by itself.",
+    "writes it. Default: the default question of the Analysis page.",
 )
 @removed_option("--multiverse", NO_MULTIVERSE)
 @click.option("--from", "start", type=click.DateTime(), help="Begin, local time.")
@@ -141,6 +142,8 @@ def export(
         }
         # the dashboard knows the database of a fleet; it says itself why it could not
         command = [*_DASHBOARD, "export-sites"]
+        # By standard input: every user sees the words of a command (ps), and this holds the
+        # passphrase.
         done = subprocess.run(command, input=json.dumps(wanted), text=True, check=False)
         if done.returncode:
             sys.exit(done.returncode)
@@ -167,7 +170,7 @@ def export(
 
 
 def _passphrase(file: Path | None, *, ask: bool) -> str | None:
-    """Return the passphrase that locks the export; ``None``: none does.
+    """Return the passphrase that locks the export; ``None``: it is not locked.
 
     Raises:
         StoreError: it is weak.
@@ -185,10 +188,10 @@ def _passphrase(file: Path | None, *, ask: bool) -> str | None:
 
 
 def _question(file: Path | None) -> dict[str, Any]:
-    """Return the question of the analysis: of a file, or what the dashboard asks by itself.
+    """Return the question of the analysis: from a file, or the dashboard's default question.
 
     Raises:
-        DataFileError: the file is not there, or holds no question.
+        DataFileError: the file is missing, or contains no question.
     """
     if file is None:
         return _analysed("--print-question")
@@ -198,22 +201,20 @@ def _question(file: Path | None) -> dict[str, Any]:
         raise DataFileError(f"{file}: cannot be read as JSON ({error}).") from error
     if not isinstance(question, dict):
         raise DataFileError(
-            f"{file}: holds no question. Write it with `affect-edge analyse --print-question`."
+            f"{file}: contains no question. Write it with `affect-edge analyse --print-question`."
         )
     return question
 
 
 def _analysed(*words: str) -> dict[str, Any]:
-    """Return the object that the dashboard's analysis prints; nothing where it cannot."""
+    """Return the object that the dashboard's analysis prints; empty if it fails."""
     command = [*_DASHBOARD, "analyse", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
 
 
 def _tables(question: dict[str, Any], choice: Choice, here: Here) -> dict[str, str]:
-    """Return what the dashboard's analysis adds to a bundle, text by the name of the file; nothing
-    where it cannot.
-    """
+    """Return the analysis tables of a bundle, text by the name of the file; empty on failure."""
     if not question:
         return {}
     question = question | {"sensitivity": False}
@@ -224,6 +225,7 @@ def _tables(question: dict[str, Any], choice: Choice, here: Here) -> dict[str, s
         words += ["--range", *map(str, choice.span)]
     if here.config is not None:
         words += ["--config", str(here.config)]
+    # A file, not a word of the command: one word may have 128 KiB at most on Linux.
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         json.dump(question, file)
         file.flush()
@@ -238,12 +240,12 @@ def epoch_ms(local: datetime | None) -> int | None:
         return round(local.astimezone().timestamp() * 1000)
     except (OverflowError, ValueError, OSError) as error:
         raise click.BadParameter(
-            f"{local}: is no time that this machine can reckon with."
+            f"{local}: is outside the range of this machine's clock. Give a later or earlier time."
         ) from error
 
 
 def _appliance(settings: Settings) -> Appliance:
-    """Return what an export tells of this appliance."""
+    """Return the description of this appliance for an export."""
     from edge_agent.store.export.appliance import Appliance, public_settings
     from edge_agent.vision.models.card import known_cards
 
@@ -253,9 +255,9 @@ def _appliance(settings: Settings) -> Appliance:
 
 @contextmanager
 def _progress_bar() -> Iterator[OnProgress | None]:
-    """Show how far an export has come, on a terminal only.
+    """Show the progress of an export, on a terminal only.
 
-    On standard error, so that the output stays a list.
+    It goes to standard error, so that the output stays a list of files.
     """
     if not sys.stderr.isatty():
         yield None
@@ -293,11 +295,11 @@ def _progress_bar() -> Iterator[OnProgress | None]:
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
     show_default=True,
-    help="How long the answer may take.",
+    help="Longest time for the answer.",
 )
 @on_appliance
 def sql(here: Here, query: str | None, values: tuple[str, ...], form: str, seconds: float) -> None:
-    """Answer a question in SQL (SELECT …) from the timeline; without one, list what there is.
+    """Answer a question in SQL (SELECT …) from the timeline; without one, list tables and views.
 
     The database is only read, also beside a running agent. Its tables and views are described in
     docs/data.md.
@@ -340,5 +342,5 @@ def _print(answer: Answer, form: str) -> None:
 
 
 def _object(columns: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
-    """Return a row by its columns; of two columns of one name the last counts."""
+    """Return a row as a dictionary; of two columns with one name the last counts."""
     return dict(zip(columns, plain(row), strict=True))

@@ -18,7 +18,7 @@ _OPTIONS = (
     click.option(
         "--database",
         required=True,
-        help="Where PostgreSQL is, such as postgresql://collector@db.example/fleet, without a "
+        help="Address of PostgreSQL, such as postgresql://collector@db.example/fleet, without a "
         "password.",
     ),
     click.option(
@@ -32,7 +32,7 @@ _OPTIONS = (
         type=click.Choice(["mqtt", "amqp"]),
         default="mqtt",
         show_default=True,
-        help="How to ask the broker: MQTT 5 (mosquitto, EMQX, HiveMQ), or AMQP for a quorum queue "
+        help="Protocol of the broker: MQTT 5 (mosquitto, EMQX, HiveMQ), or AMQP for a quorum queue "
         "of RabbitMQ.",
     ),
     click.option(
@@ -61,26 +61,26 @@ _OPTIONS = (
     click.option(
         "--client-certificate",
         type=_PATH,
-        help="Shown to a broker that asks for one (PEM); with --client-key.",
+        help="Certificate for a broker that asks for one (PEM); with --client-key.",
     ),
-    click.option("--client-key", type=_PATH, help="Private key of that (PEM)."),
+    click.option("--client-key", type=_PATH, help="Private key of that certificate (PEM)."),
     click.option(
         "--root", default="affect-edge", show_default=True, help="First part of the topics."
     ),
     click.option(
         "--health-file",
         type=_PATH,
-        help="File that says every two seconds how it stands, for affect-edge health --collector.",
+        help="File with its state, written every two seconds, for affect-edge health --collector.",
     ),
     click.option(
         "--name",
-        help="Of this collector at the broker, another one for each; left out: from the host.",
+        help="Name of this collector at the broker, unique for each; left out: from the host.",
     ),
 )
 
 
 def collect_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a function the options of the collector, in their order."""
+    """Add the options of the collector to a function, in their order."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

@@ -55,6 +55,7 @@ def model_verify(here: Here, card: Path | None) -> None:
         names = [vision.expression_model]
     for name in names:
         path = find_model(name)
+        # Of whatever kind the card says it is: this command compares file and card, not the use.
         loaded = load_model(path, kind=read_card(path).kind)
         click.echo(f"{loaded.card.name} {loaded.card.version}: file, hash, labels and shapes agree")
 
@@ -63,11 +64,11 @@ def model_verify(here: Here, card: Path | None) -> None:
 @click.argument("what", metavar="FILE…|NAME", nargs=-1, required=True)
 @on_appliance
 def model_install(here: Here, what: tuple[str, ...]) -> None:
-    """Use another model: the files of one of your own, or the NAME of one that is here.
+    """Use another model: the files of your own, or the NAME of one on this appliance.
 
-    FILE is NAME.tflite or its card NAME.json; both lie in one folder. They are checked as the agent
-    checks them and copied below the data folder, then the configuration names the model. The one of
-    before stays there, too.
+    FILE is NAME.tflite or its card NAME.json; both must be in one folder. They are checked as the
+    agent checks them and copied below the data folder; then the model is set in the configuration.
+    The model used before is kept.
     """
     from edge_agent.appliance.models import ModelPlace, install_model
     from edge_agent.config.keys import restarts
@@ -103,24 +104,24 @@ _BY_FILE = "Get the archive of a release and its .sig, then: sudo affect-edge up
     "--trust",
     type=PATH,
     metavar="KEYFILE",
-    help="Take releases that this public key (.pub) signs, too.",
+    help="Also accept releases signed by this public key (.pub).",
 )
 @click.option(
     "--revoke",
     type=PATH,
     metavar="KEYFILE",
-    help="Never again take what this public key (.pub) signs.",
+    help="Never again accept releases signed by this public key (.pub).",
 )
-@click.option("--keys", is_flag=True, help="Show the keys whose releases are taken.")
+@click.option("--keys", is_flag=True, help="Show the trusted keys.")
 @removed_option("--feed", _BY_FILE)
 @removed_option("--check", _BY_FILE)
 @removed_option("--if-due", _BY_FILE)
-@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def update(source: str | None, yes: bool, **options: object) -> None:
-    """Install a newer, signed release; the present one comes back by itself if it is not well.
+    """Install a newer, signed release; the present one returns by itself if the new one fails.
 
-    A git checkout is taken where it stands at a signed tag. --trust, --revoke and --keys say whose
-    signatures count.
+    CHECKOUT is a git checkout of a signed tag. --trust, --revoke and --keys change and show the
+    trusted keys.
     """
     log_to_stderr(logging.WARNING)
     wanted = [name for name, value in options.items() if value not in (None, False)]
@@ -152,7 +153,7 @@ def update_from(place: Place, source: str, yes: bool) -> None:
 
 
 def trust_key(place: Place, file: Path, yes: bool) -> None:
-    """Take the releases that a key signs, once its fingerprint was compared."""
+    """Trust a key, after its fingerprint was compared."""
     from edge_agent.appliance.trust import read_key_file
 
     trust = place.trust()
@@ -162,14 +163,14 @@ def trust_key(place: Place, file: Path, yes: bool) -> None:
         return
     click.echo(f"Fingerprint: {key.fingerprint}")
     click.echo("Whoever holds this key can then change the program on this machine as root.")
-    click.echo("Compare the fingerprint with the one that the publisher of the releases tells.")
+    click.echo("Compare the fingerprint with the one that the publisher of the releases gives.")
     if not yes:
         click.confirm("Trust it?", abort=True)
     click.echo(f"Trusted from now on ({trust.add(key)}).")
 
 
 def revoke_key(place: Place, file: Path, yes: bool) -> None:
-    """Never again take what a key signs."""
+    """Never again accept releases signed by a key."""
     from edge_agent.appliance.trust import read_key_file
 
     trust = place.trust()
@@ -183,17 +184,17 @@ def revoke_key(place: Place, file: Path, yes: bool) -> None:
 
 
 def show_keys(place: Place) -> None:
-    """Say whose releases are taken."""
+    """Print the trusted keys."""
     trusted = place.trust().trusted_keys()
     if not trusted:
-        click.echo("No key is trusted to sign releases. `affect-edge update --trust KEYFILE` does.")
+        click.echo("No key is trusted. Trust one: sudo affect-edge update --trust KEYFILE")
     for one in trusted:
-        note = ", revoked: nothing that it signs is taken" * one.revoked
+        note = ", revoked: its releases are refused" * one.revoked
         click.echo(f"{one.key.fingerprint} ({one.source}{note})")
 
 
 @cli.command()
-@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def rollback(yes: bool) -> None:
     """Go back to the release that ran before the last update."""
     log_to_stderr(logging.WARNING)
@@ -203,10 +204,10 @@ def rollback(yes: bool) -> None:
     place = installed_place()
     old = place.previous()
     lost = (
-        " What was recorded since the update goes, for the older program cannot read it."
+        " Rows recorded since the update are lost, since the older program cannot read them."
         * room.loses_rows(place, old)
     )
-    click.echo(f"{version_of(place.current())} makes room for {version_of(old)}.{lost}")
+    click.echo(f"{version_of(old)} will replace {version_of(place.current())}.{lost}")
     if not yes:
         click.confirm("Go back now?", abort=True)
     version = room.roll_back(place, lambda sentence: click.echo(f"• {sentence}"))
@@ -214,7 +215,7 @@ def rollback(yes: bool) -> None:
 
 
 def installed_place() -> Place:
-    """Return where the appliance is installed, for root, who alone may change it."""
+    """Return the place of the installation; only root may change it."""
     from edge_agent.appliance.update import Place
 
     if os.geteuid() != 0:

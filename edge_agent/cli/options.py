@@ -1,7 +1,7 @@
-"""The group of all commands, and all that several of them share.
+"""The group of all commands, and the parts that several commands share.
 
-These are options, the appliance that a command is about, the log, times (ISO 8601 with a zone, or
-with one that an option names), and tables for people.
+These are options, the appliance of a command, the log, times (ISO 8601 with a zone, or with that of
+an option), and tables for people.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ def cli() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """The appliance that a command is about.
+    """The appliance of a command.
 
     Attributes:
-        config: the configuration file that was named; ``None``: the usual one.
-        settings: what stands in it.
+        config: the configuration file of ``--config``; ``None``: the usual one.
+        settings: its contents.
         folder: the data folder.
     """
 
@@ -65,7 +65,7 @@ class Here:
         return self.folder / DATABASE_NAME
 
     def made_database(self) -> Path:
-        """Return the database, made where there is none: a study may be prepared before a run."""
+        """Return the database, and create it if needed: a study can be prepared before a run."""
         from edge_agent.store.database.schema import migrate
 
         migrate(self.database)
@@ -74,6 +74,8 @@ class Here:
     @property
     def study(self) -> Study:
         """The study in it, as the dashboard uses it."""
+        # Imports stand in functions all over this folder: `--help` and completion load none of the
+        # rooms.
         from edge_agent.store.study.study import Study
 
         purposes = self.settings.dashboard.purposes
@@ -86,18 +88,19 @@ config_option = click.option("--config", type=PATH, help="Configuration file (TO
 
 def place_options(command: Callable[P, None]) -> Callable[P, None]:
     """Give a command ``--config`` and ``--data``."""
-    data = click.option("--data", type=PATH, help="Data folder; wins over the configuration.")
+    data = click.option("--data", type=PATH, help="Data folder; overrides the configuration.")
     return config_option(data(command))
 
 
 def on_appliance(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the same two options, and hand it the appliance that they name.
+    """Give a command the same two options, and pass it the appliance that they select.
 
-    Of the log, warnings go to standard error.
+    Warnings of the log go to standard error.
     """
 
     @wraps(command)
     def with_appliance(config: Path | None, data: Path | None, **options: object) -> None:
+        # Information would mix with the answer on a terminal; the agent and the dashboard log more.
         log_to_stderr(logging.WARNING)
         command(Here(config, *load(config, data)), **options)
 
@@ -110,13 +113,13 @@ def json_option(command: Callable[P, None]) -> Callable[P, None]:
 
 
 def answer(as_json: bool, told: object, lines: Iterable[object]) -> None:
-    """Print a value as JSON where that is asked for, else lines for people."""
+    """Print a value as JSON if ``as_json``, else lines for people."""
     for line in [json.dumps(told)] if as_json else lines:
         click.echo(line)
 
 
 def load(config: Path | None, data: Path | None) -> tuple[Settings, Path]:
-    """Read the configuration and settle the data folder."""
+    """Read the configuration, and return it with the data folder."""
     from edge_agent.config.loading import load_settings
     from edge_agent.config.section import at_home
 
@@ -128,15 +131,15 @@ def timezone_option(command: Callable[P, None]) -> Callable[P, None]:
     """Give a command ``--timezone``."""
     return click.option(
         "--timezone",
-        help="Zone of times that name none, such as Europe/Berlin; else such times are refused.",
+        help="Time zone of times without one, such as Europe/Berlin; otherwise they are refused.",
     )(command)
 
 
 def instant_ms(option: str, text: str, timezone: str | None) -> int:
-    """Return the UTC milliseconds of a time that an option gives.
+    """Return the time of an option in UTC milliseconds.
 
     Raises:
-        click.BadParameter: it is no time, or has no zone and none is named.
+        click.BadParameter: it is no time, or has no zone and none was given.
     """
     from edge_agent.core.readings import time_ms
 
@@ -189,7 +192,7 @@ def _text(value: Any) -> str:
 def column_map(
     file: Path, columns: tuple[str, ...], units: tuple[str, ...], dates: DateOrder
 ) -> ColumnMap | None:
-    """Return what ``--map``, ``--unit`` and ``--dates`` say; ``None`` when they say nothing."""
+    """Return the columns of ``--map``, ``--unit`` and ``--dates``; ``None`` without them."""
     from edge_agent.vitals.csv import ColumnMap, guess_map, read_file
 
     given = [word for word in columns if word != "guess"]
@@ -197,7 +200,7 @@ def column_map(
     of_units = pairs_of("--unit", units)
     if not columns:
         if of_units or dates != "iso":
-            raise click.UsageError("--unit and --dates go with --map: say which columns there are.")
+            raise click.UsageError("--unit and --dates need --map, which explains the columns.")
         return None
     guessed = guess_map(read_file(file)) if "guess" in columns else ColumnMap({})
     return ColumnMap(
@@ -208,7 +211,7 @@ def column_map(
 
 
 def pairs_of(option: str, words: Iterable[str]) -> dict[str, str]:
-    """Return what stands before and behind the ``=`` of each word."""
+    """Split each word at its ``=``."""
     pairs = [word.partition("=") for word in words]
     for name, sign, value in pairs:
         if not (name and sign and value):

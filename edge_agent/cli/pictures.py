@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     "drawing",
     metavar="OUT.png",
     type=PATH,
-    help="Draw where in the one PICTURE the evidence lies. Ends with 1 if there is no face to "
-    "draw.",
+    help="Draw the regions of one picture that are evidence for the result. Ends with 1 if there "
+    "is no face to draw.",
 )
 @click.option(
     "--all",
@@ -55,7 +55,7 @@ def classify(
 ) -> None:
     """Find and read the faces in pictures and folders.
 
-    A face that cannot be read well is told with its flaw, and not named.
+    A face that cannot be read well is listed with its flaw, without an emotion.
     """
     picture = None if drawing is None else picture_to_draw(paths, drawing)
     from edge_agent.agent.building import configured_recognizer
@@ -109,7 +109,7 @@ def explain(
 
 
 def describe_picture(line: dict[str, Any]) -> str:
-    """Say in words what ``classify --json`` says in one line."""
+    """Return a line of ``classify --json`` in words."""
     if "error" in line:
         return str(line["error"])
     angle = line.get("field_of_view_deg")
@@ -179,7 +179,7 @@ def _parquet_table(path: Path) -> Iterator[WriteRows]:
 
 
 def _parquet_schema() -> Any:
-    """Return the columns with the types that `VideoRow` gives them; times are in UTC."""
+    """Return the columns with the types of `VideoRow`; times are in UTC."""
     import pyarrow as pa
 
     from edge_agent.reading import VideoRow
@@ -199,7 +199,7 @@ TABLES: dict[str, Callable[[Path], AbstractContextManager[WriteRows]]] = {
     "csv": _csv_table,
     "parquet": _parquet_table,
 }
-"""Form of a table → opens one at a path, and closes it whole."""
+"""Format of a table → opens one at a path, and closes it."""
 
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts")
@@ -213,12 +213,12 @@ class Result:
     """The result of reading one video.
 
     Attributes:
-        frames: read.
-        faces: frames with a face.
+        frames: number of frames read.
+        faces: number of frames with a face.
         seconds: length of the video.
-        took_s: how long reading took.
-        damaged: frames that could not be decoded.
-        missing_s: length that the file says it has beyond what could be read.
+        took_s: time of reading, seconds.
+        damaged: number of frames that could not be decoded.
+        missing_s: length that the file claims beyond the frames read, seconds.
     """
 
     frames: int = 0
@@ -240,12 +240,12 @@ class Result:
     show_default=True,
     help="Form of the tables.",
 )
-@click.option("--again", is_flag=True, help="Read videos anew whose table is there already.")
+@click.option("--again", is_flag=True, help="Read videos again whose table exists already.")
+@click.option("--start", metavar="TIME", help="Start of the recording; default: from the file.")
+@click.option("--into-session", type=int, metavar="ID", help="Add the readings to this session.")
 @click.option(
-    "--start", metavar="TIME", help="When the recording began; default: as the file says."
+    "--participant", metavar="CODE", help="Add them as a new session of this participant."
 )
-@click.option("--into-session", type=int, metavar="ID", help="Add what is read to this session.")
-@click.option("--participant", metavar="CODE", help="Add it as a new session of this participant.")
 @click.option("--purpose", metavar="PURPOSE", help="Purpose of the new session.")
 @click.option(
     "--markers",
@@ -267,10 +267,10 @@ def analyse_video(
     """Read every frame of recorded videos, and of the videos in folders, into tables.
 
     NAME.mp4 becomes NAME.faces.csv (or .parquet): a row for each face of each frame, with the time
-    at which the frame is shown. A table that is there already is left, so a folder can be gone on
-    with. With --into-session or --participant one video becomes part of the timeline instead, at
-    the time of its recording: its second-by-second rows can be analysed with the readings of that
-    time.
+    at which the frame is shown. An existing table is kept, so the work on a folder can be
+    continued. With --into-session or --participant one video becomes part of the timeline instead,
+    at the time of its recording: its second-by-second rows can be analysed with the readings of
+    that time.
     """
     log_to_stderr(logging.WARNING)
     videos = find_videos(paths)
@@ -301,7 +301,7 @@ def analyse_video(
     failed = False
     for table, video in tables_of(videos, chosen["out"], f".faces.{form}").items():
         if table.exists() and not chosen["again"]:
-            click.echo(f"{video}: {table} is there already; --again reads it anew.", err=as_json)
+            click.echo(f"{video}: {table} exists already; --again reads it again.", err=as_json)
             continue
         try:
             result = write_table(video, table, TABLES[form], settings, start_ms)
@@ -345,7 +345,7 @@ def write_table(
     settings: Settings,
     start_ms: int | None,
 ) -> Result:
-    """Read a video into a table, which is there when it is whole, or not at all."""
+    """Read a video into a table; the table appears when it is complete, or not at all."""
     from edge_agent.reading import video_rows
 
     result = Result()
@@ -365,7 +365,7 @@ def write_table(
 def into_timeline(
     video: Path, start_ms: int | None, timezone: str | None, here: Here, into: dict[str, Any]
 ) -> tuple[Result, str]:
-    """Read a video into the timeline; everything but its rows is tried before."""
+    """Read a video into the timeline, after checking that everything but its rows is right."""
     database = here.made_database()
     from edge_agent.store.intake.video import check_video, store_video
     from edge_agent.store.write.recorder import Intervals
@@ -373,7 +373,7 @@ def into_timeline(
     known_ms = _start_of(video) if start_ms is None else start_ms
     if known_ms is None:
         raise click.UsageError(
-            f"{video}: does not say when it was recorded. Give the time: --start "
+            f"{video}: contains no time of recording. Give it with --start, such as "
             "2026-11-20T08:15:00Z."
         )
     rights: dict[str, Any] = {"purposes": here.settings.dashboard.purposes, "actor": ACTOR}
@@ -390,7 +390,7 @@ def into_timeline(
 
 
 def say(video: Path, result: Result, place: str, as_json: bool) -> None:
-    """Print what was read in a video."""
+    """Print the result of a video."""
     if as_json:
         message = {"file": str(video), "frames": result.frames, "with_face": result.faces}
         message |= {"seconds": round(result.seconds, 3), "damaged": result.damaged, "in": place}
@@ -441,10 +441,9 @@ def _frames(video: Path, settings: Settings, start_ms: int | None, result: Resul
 
 
 def _missing_seconds(promised: int, result: Result) -> float:
-    """Return the length of the frames that a file promises and does not give.
+    """Return the length of the frames that a file claims but does not contain.
 
-    Some containers only estimate how many there are: less than a second or two in a hundred is no
-    loss.
+    Some containers only estimate their number: less than a second, or two per cent, is no loss.
     """
     read = result.frames + result.damaged
     if not result.frames or promised <= read * 1.02:
@@ -454,7 +453,7 @@ def _missing_seconds(promised: int, result: Result) -> float:
 
 
 def _start_of(video: Path) -> int | None:
-    """Return when a video says that it was recorded, and tell where that comes from."""
+    """Return the time of recording in a video's file, and print where it comes from."""
     from edge_agent.reading import creation_ms
 
     made_ms = creation_ms(video)
@@ -468,20 +467,22 @@ def _start_of(video: Path) -> int | None:
 
 
 def _length_of(video: Path) -> float:
-    """Return how long a video lasts at least, seconds, by what its file says."""
+    """Return the shortest length of a video according to its file, seconds."""
     from edge_agent.camera.files import open_video
 
     file = open_video(video)
     frames = file.frames
     fps = file.fps
     file.release()
+    # A second less than the file claims, as its number of frames is often an estimate: this check
+    # must not refuse what fits.
     return max(frames / fps - 1.0, 0.001) if fps > 0 else 0.001
 
 
 def _import_of(
     video: Path, start_ms: int, seconds: float, timezone: str | None, into: dict[str, Any]
 ) -> VideoImport:
-    """Return where a video belongs, as the options say."""
+    """Return the session and time of a video, from the options."""
     from edge_agent.core.study import Purpose
     from edge_agent.store.intake.video import VideoImport
     from edge_agent.store.study.past import PastSession

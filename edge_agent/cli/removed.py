@@ -1,4 +1,4 @@
-"""Commands and options that are gone: refused for one release, with what to do instead."""
+"""Removed commands and options, refused for one release with the replacement."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ COMMANDS: Mapping[str, str] = {
     "fleet-profile": _PLAYBOOK,
     "fleet-rollout": _PLAYBOOK,
     "model back": (
-        "Name the model of before: affect-edge model install NAME. "
-        "affect-edge model list shows which there are."
+        "Install the earlier model by its name: affect-edge model install NAME. "
+        "affect-edge model list shows the names."
     ),
 }
-"""Sentence for each command that is gone, such as ``model history`` (group and command)."""
+"""Sentence for each removed command, such as ``model back`` (group and command)."""
 
 NO_MULTIVERSE = (
     "Ask under other choices one by one, such as affect-edge analyse --window 20; analyse itself "
@@ -42,7 +42,7 @@ _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
 class RemovedCommand(click.Command):
-    """A command that only says what to do instead; no list of commands shows it.
+    """A command that only names its replacement; lists of commands do not show it.
 
     Args:
         path: group and name, as they are typed.
@@ -65,9 +65,9 @@ class RemovedCommand(click.Command):
 
 
 def add_removed(root: click.Group, commands: Mapping[str, str] = COMMANDS) -> None:
-    """Add the commands that are gone to their groups.
+    """Add the removed commands to their groups.
 
-    A group that is gone as a whole stands in ``commands`` by its own name.
+    A group that was removed as a whole is listed by its own name.
     """
     for path, sentence in commands.items():
         group: click.Command = root
@@ -79,12 +79,12 @@ def add_removed(root: click.Group, commands: Mapping[str, str] = COMMANDS) -> No
 
 
 def is_removed(option: click.Option) -> bool:
-    """Tell whether an option only says what to do instead."""
+    """Return whether an option was removed and only names its replacement."""
     return option.hidden and not option.expose_value
 
 
 def removed_option(name: str, sentence: str) -> Callable[[_Function], _Function]:
-    """Return a decorator that refuses an option that is gone, with what to do instead.
+    """Return a decorator that refuses a removed option with its replacement.
 
     Args:
         name: of the option, such as ``--check``; it may be given with a value.
@@ -100,6 +100,8 @@ def removed_option(name: str, sentence: str) -> Callable[[_Function], _Function]
         hidden=True,
         expose_value=False,
         callback=refuse,
+        # With an empty flag_value, click takes the option with a value and without one: both were
+        # allowed.
         is_flag=False,
         flag_value="",
         default=None,

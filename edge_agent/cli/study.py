@@ -55,11 +55,11 @@ def participant_list(here: Here, as_json: bool) -> None:
 
 @participant.command("add")
 @click.argument("code", required=False)
-@click.option("--simulated", is_flag=True, help="They are made up, as all of theirs.")
+@click.option("--simulated", is_flag=True, help="An invented person, with invented data only.")
 @on_appliance
 @json_option
 def participant_add(here: Here, code: str | None, simulated: bool, as_json: bool) -> None:
-    """Add a participant under CODE, which must not be a name; without CODE one is made up.
+    """Add a participant under CODE, which must not be a name; without CODE a random one is used.
 
     No session of theirs can start before `participant consent`.
     """
@@ -85,22 +85,21 @@ def participant_add(here: Here, code: str | None, simulated: bool, as_json: bool
     "--on",
     "given",
     metavar="TIME",
-    help="When they agreed, such as 2026-11-20T08:15:00Z, for a session that has taken place. "
-    "Default: now.",
+    help="When they agreed, such as 2026-11-20T08:15:00Z, for a past session. Default: now.",
 )
 @click.option(
     "--attributes",
     "use",
-    help="What they agree to about attributes such as the age band. none: none are kept; here: "
-    "they are kept and analysed here; shared: they may go along in exports. Default: as before, "
+    help="Their consent about attributes such as the age band. none: none are kept; here: "
+    "they are kept and analysed here; shared: exports may contain them, too. Default: as before, "
     "at first none.",
 )
 @common.timezone_option
 @on_appliance
 def participant_consent(here: Here, code: str, text: str, **agreed: str | None) -> None:
-    """Record that participant CODE has read the text and agreed to it, now or at a time.
+    """Record that participant CODE has read the text and agreed to it, now or at a given time.
 
-    Show them the text first: that of the page Study, or that which your ethics board approved.
+    Show them the text first: that of the page Study, or the one that your ethics board approved.
     """
     from edge_agent.core.study import AttributeUse
     from edge_agent.store.database.dashboard_file import delete_prepared_exports
@@ -144,10 +143,11 @@ def participant_withdraw(here: Here, code: str) -> None:
 @on_appliance
 @json_option
 def participant_erase(here: Here, code: str, confirm: str | None, as_json: bool) -> None:
-    """Erase participant CODE for ever: all that was recorded in their sessions, and the code.
+    """Erase participant CODE permanently: all data of their sessions, and the code.
 
     It asks for the code once more before it erases anything.
     """
+    # Typed, not confirmed with y: nothing brings back what was erased, except an old backup.
     typed = _asked_for(code) if confirm is None else confirm
     if typed.strip().casefold() != code.casefold():  # upper and lower case are the same everywhere
         raise click.UsageError(f"{typed!r} is not {code!r}. Nothing was erased.")
@@ -159,12 +159,12 @@ def participant_erase(here: Here, code: str, confirm: str | None, as_json: bool)
 
 
 def _asked_for(code: str) -> str:
-    """Ask for the code of who is to be erased, on standard error, and return what was typed."""
+    """Ask for the participant's code on standard error, and return the answer."""
     try:
         return str(click.prompt(f"This cannot be undone. Type {code} to erase", err=True))
     except click.Abort as error:
         raise click.UsageError(
-            "Nothing was typed, nothing was erased. Scripts: --confirm CODE."
+            "No code was typed, so nothing was erased. In scripts, use --confirm CODE."
         ) from error
 
 
@@ -178,7 +178,7 @@ def session() -> None:
 @on_appliance
 @json_option
 def session_quality(here: Here, number: int, as_json: bool) -> None:
-    """Say what was recorded of session NUMBER, and whether it is fit for analysis."""
+    """Show what was recorded in session NUMBER, and whether it is fit for analysis."""
     from edge_agent.store.read.quality_checks import session_quality as quality_of
     from edge_agent.store.read.reader import Reader
 
@@ -200,7 +200,7 @@ _setting_option = click.option(
     show_default=True,
     help="home, laboratory, clinic, workplace, education.",
 )
-_name_option = click.option("--name", default="", help="What to call it.")
+_name_option = click.option("--name", default="", help="Name of the session.")
 
 
 @session.command("start")
@@ -229,8 +229,8 @@ def session_start(
 def session_mark(here: Here, kind: str, label: str, as_json: bool) -> None:
     """Set a marker in the open session, now.
 
-    KIND is stimulus_start (opens the condition LABEL), stimulus_end, baseline or note. Markers of
-    times that have passed: `import-markers`.
+    KIND is stimulus_start (opens the condition LABEL), stimulus_end, baseline or note. For markers
+    of the past, use `import-markers`.
     """
     from edge_agent.core.study import MarkerKind
 
@@ -321,7 +321,7 @@ def session_show(here: Here, as_json: bool) -> None:
 
 
 def named(kind: type[E], option: str, text: str) -> E:
-    """Return the member of an enumeration that a word names."""
+    """Return the member of an enumeration with a value."""
     try:
         return kind(text)
     except ValueError as error:
@@ -346,7 +346,7 @@ _DIGITS = 18  # of a number that a database holds
 
 
 @session.command("add")
-@click.option("--participant", "code", required=True, metavar="CODE", help="Whose session it was.")
+@click.option("--participant", "code", required=True, metavar="CODE", help="Its participant.")
 @click.option(
     "--from", "start", required=True, metavar="TIME", help="Start, such as 2026-11-20T08:15:00Z."
 )
@@ -354,15 +354,15 @@ _DIGITS = 18  # of a number that a database holds
 @_purpose_option
 @_setting_option
 @_name_option
-@click.option("--simulated", is_flag=True, help="It is made up.")
+@click.option("--simulated", is_flag=True, help="An invented session.")
 @common.timezone_option
 @on_appliance
 @json_option
 def session_add(here: Here, code: str, start: str, end: str, as_json: bool, **about: Any) -> None:
-    """Add a session that has taken place: an interval of the timeline at any time.
+    """Add a past session: an interval of the timeline at any time.
 
-    Consent must have stood, and no other session may lie in its time. What was recorded or
-    imported in that time belongs to it from then on.
+    Consent must have been given before it, and it must not overlap another session. All data
+    recorded or imported in that time belongs to it from then on.
     """
     database = here.made_database()
     from edge_agent.core.study import Purpose, SessionSetting
@@ -391,8 +391,8 @@ def session_add(here: Here, code: str, start: str, end: str, as_json: bool, **ab
 def import_markers(here: Here, file: Path, timezone: str | None, as_json: bool) -> None:
     """Import markers of sessions from a CSV file: all of them, or nothing.
 
-    Columns: at, kind (stimulus_start, stimulus_end, baseline, note), label, and session where the
-    time alone shall not say which it is.
+    Columns: at, kind (stimulus_start, stimulus_end, baseline, note), label, and session if the
+    time alone does not identify it.
     """
     database = here.made_database()
     from edge_agent.store.study.past import add_markers
@@ -443,7 +443,7 @@ def _check_header(name: str, header: list[str]) -> None:
     for column in header:
         if column not in (*_KNOWN, *_PASSED_OVER) or header.count(column) > 1:
             raise DataFileError(
-                f"{name}, row 1: column {column!r} is not known, or there twice. Known: "
+                f"{name}, row 1: column {column!r} is unknown, or occurs twice. Known: "
                 f"{', '.join(_KNOWN)}."
             )
 
@@ -465,7 +465,7 @@ def _marker_of(header: list[str], cells: list[str], zone: tzinfo | None) -> Past
     row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
     number, kind = row.get("session", ""), row["kind"]
     if number and not (number.isdecimal() and len(number) <= _DIGITS):
-        raise ReadingError("session", shown_value(number), "is no number of a session.")
+        raise ReadingError("session", shown_value(number), "is not the number of a session.")
     if kind not in list(MarkerKind):
         raise ReadingError("kind", shown_value(kind), f"is not one of {', '.join(MarkerKind)}.")
     label = recorded(row.get("label", ""))
@@ -477,7 +477,7 @@ def _marker_of(header: list[str], cells: list[str], zone: tzinfo | None) -> Past
 @click.argument("code")
 @click.option("--age-band", help="Such as 18-29 or '80 and over'; an empty text removes it.")
 @click.option("--sex", help="female, male, other or 'not told'; an empty text removes it.")
-@click.option("--medication", help="What they take that matters; an empty text removes it.")
+@click.option("--medication", help="Relevant medication; an empty text removes it.")
 @click.option(
     "--field",
     "fields",
@@ -488,10 +488,10 @@ def _marker_of(header: list[str], cells: list[str], zone: tzinfo | None) -> Past
 @on_appliance
 @json_option
 def participant_describe(here: Here, code: str, as_json: bool, **told: Any) -> None:
-    """Set attributes of participant CODE, and print all there are.
+    """Set attributes of participant CODE, and print all of them.
 
-    They are kept only where the consent says so (`participant consent CODE --attributes here`),
-    leave in exports only where it says shared, and are erased with the participant.
+    They are kept only with consent (`participant consent CODE --attributes here`), are in exports
+    only with the consent `shared`, and are erased with the participant.
     """
     database = here.made_database()
     from edge_agent.store.study.people import attribute_use_of, attributes_of, set_attributes
@@ -516,42 +516,42 @@ def _field(text: str) -> tuple[str, str]:
 
 @cli.command("import-study")
 @click.argument("source", metavar="FILE_OR_FOLDER", type=PATH)
-@click.option("--dry-run", is_flag=True, help="Only say what would be imported, and what is wrong.")
-@click.option("--prefix", default="", metavar="TEXT", help="Goes before every participant's code.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be imported, and any faults.")
+@click.option("--prefix", default="", metavar="TEXT", help="Prefix of every participant's code.")
 @click.option(
     "--leave-out",
     multiple=True,
     metavar="CODE",
-    help="Take nothing of this participant; may be repeated.",
+    help="Leave out this participant; may be repeated.",
 )
 @click.option(
     "--consent",
     metavar="VERSION",
-    help="State that those of whom the files have no consent agreed to this text.",
+    help="State that participants without a consent in the files agreed to this text.",
 )
-@click.option("--consent-on", metavar="TIME", help="When they did, before their sessions.")
+@click.option("--consent-on", metavar="TIME", help="When they agreed, before their sessions.")
 @click.option(
     "--consent-attributes",
     default="none",
     show_default=True,
-    help="What they agreed to about attributes such as the age band: none, here or shared.",
+    help="Their consent about attributes such as the age band: none, here or shared.",
 )
-@click.option("--purpose", help="Of sessions whose purpose the files do not say.")
+@click.option("--purpose", help="Purpose of sessions for which the files have none.")
 @click.option(
     "--setting",
     default="other",
     show_default=True,
-    help="Of sessions whose setting the files do not say.",
+    help="Setting of sessions for which the files have none.",
 )
 @click.option(
     "--join-recorded",
     is_flag=True,
-    help="What was recorded here in the time of an imported session belongs to it.",
+    help="Add data recorded here in the time of an imported session to that session.",
 )
 @click.option(
     "--starting",
     metavar="TIME",
-    help="When the first session of a BIDS data set began that tells no times; the others follow.",
+    help="Start of the first session of a BIDS data set without times; the others follow it.",
 )
 @common.timezone_option
 @on_appliance
@@ -603,7 +603,9 @@ def _consent(decided: dict[str, Any]) -> StatedConsent | None:
     given = decided["consent_on"]
     use = named(AttributeUse, "--consent-attributes", decided["consent_attributes"])
     if (version is None) != (given is None):
-        raise click.UsageError("--consent and --consent-on go together: which text, and when.")
+        raise click.UsageError(
+            "--consent and --consent-on go together: give the text and the time."
+        )
     if version is None or given is None:
         return None
     if not version.strip():
@@ -613,7 +615,7 @@ def _consent(decided: dict[str, Any]) -> StatedConsent | None:
 
 
 def _lines(report: StudyImport, dry_run: bool) -> list[str]:
-    """Return what became of a study, for people."""
+    """Return the result of an import of a study, for people."""
     lines = [
         f"{count.file:18} {count.taken:>12,} of {count.rows:,} rows"
         + (f", {count.outside_sessions:,} in no session" if count.outside_sessions else "")
@@ -641,7 +643,7 @@ def _lines(report: StudyImport, dry_run: bool) -> list[str]:
 @on_appliance
 @json_option
 def imports(here: Here, undo: int | None, as_json: bool) -> None:
-    """List the files of readings and the studies that were imported, or take an import back."""
+    """List the imported files of readings and studies, or undo an import."""
     database = here.made_database()
     from edge_agent.store.intake.imports import list_imports, undo_import
 

@@ -1,4 +1,4 @@
-"""Commands about sensors, about readings of files and health apps, and about lab streams."""
+"""Commands about sensors, readings from files and health apps, and lab streams."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def vitals_scan(here: Here, seconds: float, as_json: bool) -> None:
 
 
 def describe_sensor(sensor: FoundSensor) -> str:
-    """Say in words what ``vitals scan --json`` says, with the lines for the configuration below."""
+    """Return a sensor in words, with its lines for the configuration below."""
     parts = [
         sensor.name or "(no name)",
         sensor.address,
@@ -104,7 +104,7 @@ class ImportOptions:
     dry_run: bool
 
     def local_times(self) -> LocalTimes | None:
-        """Return how times without a zone are read; ``None``: they are refused."""
+        """Return the time zone of times without one; ``None``: they are refused."""
         from edge_agent.core.readings import LocalTimes
 
         zone = common.zone_of(self.timezone)
@@ -116,16 +116,17 @@ class FileContents:
     """The contents of a file: its readings, and the rows that gave none.
 
     Attributes:
-        form: whose export it is; empty: it is a CSV file.
+        form: format of the export; empty: it is a CSV file.
         staged: its readings.
-        outside: how many readings lie outside of ``--from`` and ``--to``.
-        left_out: how many rows gave no reading, the first of them with the reason.
-        left_out_by: the same by file and column.
-        columns: names of the columns that were passed over, and why.
-        no_value: how many cells of a file and column have a sensor's mark for no value.
-        files: names of the files that are of no known kind.
+        outside: number of readings outside of ``--from`` and ``--to``.
+        left_out: number of rows without a reading.
+        reasons: the first of these, with the reason.
+        left_out_by: their number by file and column.
+        columns: names of the ignored columns, with the reason.
+        no_value: number of cells with a sensor's mark for *no value*, by file and column.
+        files: names of the files of no known format.
         not_read: files that were left out as a whole.
-        remarks: what is worth knowing of its files.
+        remarks: sentences about its files.
     """
 
     form: str
@@ -141,7 +142,7 @@ class FileContents:
     remarks: list[str] = field(default_factory=list)
 
     def note(self, row: LeftOut) -> None:
-        """Count a row that gives no reading."""
+        """Count a row without a reading."""
         self.left_out += 1
         column, colon, _ = row.why.partition(": ")
         self.left_out_by[row.where.rpartition(", ")[0], column if colon else ""] += 1
@@ -149,7 +150,7 @@ class FileContents:
             self.reasons.append(row)
 
     def tell_local_times(self, zone: LocalTimes | None) -> None:
-        """Note which local times of the file come twice."""
+        """Add a remark if local times of the file occur twice."""
         if zone is not None and zone.twice:
             self.remarks.append(zone.sentence)
 
@@ -162,8 +163,8 @@ class FileContents:
     "columns",
     metavar="WHAT=COLUMN",
     multiple=True,
-    help="Which column says what, such as --map at=Date --map heart_rate='Pulse (bpm)'; --map "
-    "guess goes by the names.",
+    help="Meaning of a column, such as --map at=Date --map heart_rate='Pulse (bpm)'; --map guess "
+    "uses the names.",
 )
 @click.option(
     "--unit",
@@ -176,31 +177,32 @@ class FileContents:
     "--dates",
     type=click.Choice(["iso", "dmy", "mdy"]),
     default="iso",
-    help="How dates are written, with --map.",
+    help="Order of dates, with --map.",
 )
 @click.option(
     "--start",
     "begin",
     metavar="TIME",
-    help="When the recording began, for intervals between beats in a file that tells no times.",
+    help="Start of the recording, for intervals between beats in a file without times.",
 )
 @click.option("--from", "start", metavar="TIME", help="Only readings from this time on.")
 @click.option("--to", "end", metavar="TIME", help="Only readings before this time.")
 @click.option(
     "--source", default="", help="Name of the source of all readings, instead of the file's own."
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be imported.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be imported.")
 @on_appliance
 @json_option
 def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
     """Import readings from a CSV file, or from an export of Apple Health (export.zip or
     export.xml), Fitbit (Takeout), Withings, or a watch's FIT files: an archive, a folder or a file.
 
-    The answer says how many of them lie in no session: these are in no test.
+    The output includes the number of readings in no session: no test uses these.
     """
     from edge_agent.store.intake.timeline import StagedReadings
 
     options = ImportOptions(**given)
+    # The readings of years do not fit into memory: they wait in a temporary database.
     with StagedReadings() as staged:
         contents = read_contents(file, options, staged)
         if not as_json and (contents.form or options.dry_run):
@@ -217,8 +219,8 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
     """Read a whole file.
 
     Raises:
-        DataFileError: it cannot be read, a CSV file has a bad row, an export is broken, or there
-            is no reading in it.
+        DataFileError: it cannot be read, a CSV file has a bad row, an export is broken, or it
+            contains no reading.
     """
     from edge_agent.vitals.health_makers import open_export
     from edge_agent.vitals.untimed import tells_start
@@ -227,9 +229,9 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
     with ExitStack() as opened:
         is_untimed = options.begin is not None or (not options.columns and tells_start(file))
         if is_untimed and options.columns:
-            raise click.UsageError("--start is for files without times: leave out --map.")
+            raise click.UsageError("--start is for files without times. Leave out --map.")
         if options.columns and (file.is_dir() or file.suffix.lower() in {".zip", ".xml", ".fit"}):
-            raise click.UsageError(f"--map is for CSV files: leave it out for {file.name}.")
+            raise click.UsageError(f"--map is for CSV files. Leave it out for {file.name}.")
         plain = is_untimed or options.columns
         export = None if plain else opened.enter_context(open_export(file))
         if is_untimed:
@@ -244,7 +246,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
         staged.add(_in_period(readings, options, contents))
     if not staged.kinds() and not contents.outside:
         reasons = [row.sentence for row in contents.reasons]
-        raise DataFileError("\n".join([f"{file.name}: no row gives a reading.", *reasons]))
+        raise DataFileError("\n".join([f"{file.name}: no row contains a reading.", *reasons]))
     return contents
 
 
@@ -283,7 +285,7 @@ def _of_untimed(file: Path, options: ImportOptions) -> Readings:
 
 
 def _of_export(export: HealthExport, options: ImportOptions, contents: FileContents) -> Readings:
-    """Return the readings of an export, and note the rows that give none."""
+    """Yield the readings of an export, and count the rows without one."""
     from edge_agent.core import clock
     from edge_agent.vitals.health_files import LeftOut, NotRead, Remark, RowValidator
 
@@ -303,7 +305,7 @@ def _of_export(export: HealthExport, options: ImportOptions, contents: FileConte
 def _in_period(
     readings: Iterator[VitalReading], options: ImportOptions, contents: FileContents
 ) -> Iterator[VitalReading]:
-    """Pass on the readings of the period that is asked for, and count the others."""
+    """Yield the readings of the requested period, and count the others."""
     start_ms, end_ms = (
         None if time is None else common.instant_ms(option, time, options.timezone)
         for option, time in (("--from", options.start), ("--to", options.end))
@@ -317,7 +319,7 @@ def _in_period(
 
 
 def describe(file: Path, contents: FileContents) -> None:
-    """Print what a file has of each kind, and what was left out."""
+    """Print the readings of each kind in a file, and what was left out."""
     click.echo(f"{file.name}: {contents.form or 'CSV'}")
     for row in contents.staged.kinds():
         period = f"{_minute(row.first_ms)} to {_minute(row.last_ms)}"
@@ -340,7 +342,7 @@ def describe(file: Path, contents: FileContents) -> None:
 
 
 def tell_remarks(contents: FileContents) -> None:
-    """Print what is worth knowing of the files."""
+    """Print the remarks about the files."""
     for remark in contents.remarks:
         click.echo(remark, err=True)
 
@@ -355,7 +357,7 @@ def counted(readings: int) -> str:
 
 
 def tell_plan(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
-    """Say what an import would do; nothing is written."""
+    """Print what an import would do; write nothing."""
     readings = sum(row.readings for row in contents.staged.kinds())
     refused = list(_passed_over(contents, name))
     there = contents.staged.count_present(database)
@@ -376,7 +378,7 @@ def tell_plan(contents: FileContents, database: Path, as_json: bool, name: str) 
 
 
 def take_in(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
-    """Write the readings, and say what became of them."""
+    """Write the readings, and print the result."""
     from edge_agent.store.intake.imports import taken_readings
     from edge_agent.store.study.past import Placement
     from edge_agent.store.write.timeline import ImportResult, import_readings
@@ -408,10 +410,10 @@ class NotTaken(NamedTuple):
     """Rows or a column of a file that were not taken.
 
     Attributes:
-        file: which.
-        column: of it; empty: the rows as a whole.
-        rows: how many; ``None``: the whole column.
-        why: the rest of the sentence.
+        file: name of the file.
+        column: its column; empty: the rows as a whole.
+        rows: number of rows; ``None``: the whole column.
+        why: the reason, as the rest of a sentence.
     """
 
     file: str
@@ -423,7 +425,7 @@ class NotTaken(NamedTuple):
 def _not_taken(
     contents: FileContents, written: ImportResult, staged: int, name: str
 ) -> Iterator[NotTaken]:
-    """Yield what was not taken; ``staged`` readings were handed to the database."""
+    """Yield the rows that were not imported, of ``staged`` readings sent to the database."""
     erased = staged - written.inserted - written.duplicates
     for count, why in (
         (written.duplicates, "were there already"),
@@ -437,7 +439,7 @@ def _not_taken(
 
 
 def _passed_over(contents: FileContents, name: str) -> Iterator[NotTaken]:
-    """Yield what the file itself tells not to be taken."""
+    """Yield the rows and columns that were ignored while reading the file."""
     for (file, column), count in contents.left_out_by.items():
         yield NotTaken(file, column, count, "give no reading")
     for (file, column), count in contents.no_value.items():
@@ -455,7 +457,7 @@ def _passed_over(contents: FileContents, name: str) -> Iterator[NotTaken]:
 
 
 def _print_tables(taken: list[TakenReadings], refused: list[NotTaken]) -> None:
-    """Print what was taken, what of it will not count, and what was not taken."""
+    """Print the imported readings, those that enter no mean, and those not imported."""
     rows = [
         (
             one.kind,
@@ -491,7 +493,7 @@ def _there(duplicates: int, verb: str) -> str:
 
 
 def import_answer(done: ImportResult, placement: Placement) -> dict[str, object]:
-    """Return what became of a file of readings, for programs."""
+    """Return the result of an import for programs."""
     nearest = placement.nearest
     return {
         "imported": done.inserted,
@@ -504,7 +506,7 @@ def import_answer(done: ImportResult, placement: Placement) -> dict[str, object]
 
 
 def contents_answer(contents: FileContents) -> dict[str, object]:
-    """Return what a file has, for programs."""
+    """Return the contents of a file for programs."""
     return {
         "format": contents.form or "CSV",
         "kinds": [asdict(row) for row in contents.staged.kinds()],
@@ -521,10 +523,10 @@ def contents_answer(contents: FileContents) -> dict[str, object]:
 @cli.command()
 @on_appliance
 def lsl(here: Here) -> None:
-    """Offer what the running agent sees and measures as Lab Streaming Layer streams, until Ctrl-C.
+    """Offer the data of the running agent as Lab Streaming Layer streams, until Ctrl-C.
 
-    The Lab Streaming Layer encrypts nothing and asks nobody for a name: whoever is in the same
-    network can read the streams. Use it in a laboratory's own network only.
+    The Lab Streaming Layer has no encryption and no login: everybody in the same network can read
+    the streams. Use it in a laboratory's own network only.
     """
     from edge_agent.live.feed import SOCKET_NAME, live_messages
     from edge_agent.lsl.streams import FeedReader, StreamOptions, Streams
@@ -532,8 +534,8 @@ def lsl(here: Here) -> None:
     settings = here.settings
     if settings.lsl.enabled:
         raise click.UsageError(
-            "The agent offers its streams itself, for enabled = true stands in [lsl]. Leave this "
-            "command out, or set it to false."
+            "The agent offers its streams itself, since enabled = true in [lsl]. This command is "
+            "not needed, or set it to false."
         )
     streams = Streams(StreamOptions(settings.device.name, settings.lsl))
     streams.offer_expression(settings.camera.source == "demo")

@@ -1,6 +1,6 @@
-"""Changes to the configuration file: comments and order stay as somebody wrote them.
+"""Changes to the configuration file, which keep its comments and order.
 
-It is written whole or not at all, with a copy of the one before.
+It is written completely or not at all, with a copy of the one before.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 HIDDEN = "…"
-"""What stands in place of a secret."""
+"""Replacement for a secret."""
 _TIGHT = re.compile(r"(?<=[^\n])\n(\[\[alerts\.rule\]\])")
 """A rule without an empty line before it."""
 
@@ -41,8 +41,8 @@ class ConfigFile:
     """A configuration file as it was read.
 
     Attributes:
-        path: where it lies.
-        text: what it says.
+        path: its path.
+        text: its content.
     """
 
     path: Path
@@ -50,7 +50,7 @@ class ConfigFile:
 
     @property
     def digest(self) -> str:
-        """A name of its content, by which a later change is noticed."""
+        """Digest of its content, by which a later change is noticed."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
 
@@ -72,9 +72,11 @@ def checked(file: ConfigFile) -> Settings:
     """Return the settings of a text, by the same checks as ``affect-edge config check``.
 
     Raises:
-        ConfigError: what is wrong with it, with lines of the file.
+        ConfigError: the faults, with lines of the file.
     """
     with tempfile.TemporaryDirectory() as folder:
+        # The same loader as the agent's, which reads a file: a check of its own would drift from
+        # it.
         trial = Path(folder) / file.path.name
         trial.write_text(file.text, encoding="utf-8")
         try:
@@ -111,7 +113,7 @@ def with_changes(text: str, changes: Mapping[str, Any]) -> str:
 
 
 def rules_of(text: str) -> list[dict[str, Any]]:
-    """Return the rules that a file has, as they are written; those of the start where it has none.
+    """Return the rules of a file as written, or the default ones if it has none.
 
     Args:
         text: valid TOML.

@@ -1,4 +1,4 @@
-"""Every key of the configuration, as a form needs it: type, limits, default, who may change it."""
+"""Every key of the configuration, described for forms: type, limits, default, and editability."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Key:
 
     Attributes:
         name: with its section, such as ``camera.fps``.
-        description: what it is, a phrase.
-        kind: how it is typed in.
-        default: what holds where it is left out; ``None``: nothing.
-        choices: what a choice or the parts of a list may be; empty: anything.
-        least, most: limits of a number, where there are any.
-        secret: whether its value is shown to nobody.
+        description: a phrase.
+        kind: kind of its form field.
+        default: its default; ``None``: none.
+        choices: allowed values of a choice or of the items of a list; empty: any.
+        least, most: limits of a number, if there are any.
+        secret: whether its value is never shown.
         is_editable: whether a browser may change it.
     """
 
@@ -68,12 +68,12 @@ class Key:
 
     @property
     def section(self) -> str:
-        """The section that it stands in."""
+        """The section of the key."""
         return self.name.partition(".")[0]
 
     @property
     def read_by(self) -> tuple[str, ...]:
-        """The services that must be started again before a change counts."""
+        """The services that must be restarted for a change."""
         return restarts([self.name])
 
 
@@ -82,7 +82,7 @@ class Value:
     """The present value of a key, and where it comes from.
 
     Attributes:
-        value: as JSON has it; of a secret only whether there is one.
+        value: as in JSON; for a secret only whether there is one.
         source: ``file``, ``environment`` or ``default``.
         line: of the file, from 1; ``None`` elsewhere.
     """
@@ -108,8 +108,8 @@ def values_of(settings: Settings, text: str) -> dict[str, Value]:
     """Return the value of every key.
 
     Args:
-        settings: as they were read.
-        text: of the file that they were read from, empty without one.
+        settings: the loaded settings.
+        text: content of their file, empty without one.
     """
     written = tomllib.loads(text)
     every = settings.model_dump(mode="json")
@@ -126,21 +126,21 @@ def without_login(text: str) -> str:
 
 
 def restarts(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the services to start again after these keys were changed."""
+    """Return the services that must be restarted after a change of these keys."""
     sections = [name.partition(".")[0] for name in names]
     wanted = {service for one in sections for service in _READ_BY.get(one, (AGENT, DASHBOARD))}
     return tuple(service for service in (AGENT, DASHBOARD) if service in wanted)
 
 
 def variable_of(name: str) -> str | None:
-    """Return the environment variable that decides a key; ``None``: none does."""
+    """Return the environment variable that overrides a key, or ``None``."""
     parts = name.upper().split(".")
     wanted = {ENV_PREFIX + ENV_DELIMITER.join(parts[:depth]) for depth in range(1, len(parts) + 1)}
     return next((variable for variable in os.environ if variable.upper() in wanted), None)
 
 
 def written_value(written: Mapping[str, Any], name: str) -> Any:
-    """Return what a file says for a key; ``None``: it says nothing."""
+    """Return the value of a key in a file; ``None`` if it is not there."""
     inner: Any = written
     for part in name.split("."):
         if not isinstance(inner, Mapping) or part not in inner:
@@ -197,7 +197,7 @@ _KINDS = {"array": Kind.LIST, "boolean": Kind.SWITCH, "integer": Kind.WHOLE, "nu
 
 
 def _resolved(field: Mapping[str, Any], kinds: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Follow references, and take the type of what may also be left out."""
+    """Follow references, and return the type of an optional field."""
     for part in field.get("anyOf", ()):
         if part.get("type") != "null":
             return _resolved(part, kinds)

@@ -1,7 +1,7 @@
-"""The configuration as it is read: the file, the environment over it, options over both.
+"""Loading of the configuration: the file, overridden by the environment, overridden by options.
 
-Of a wrong value one sentence names key, value and line. Keys that are gone are refused for one
-release, with what to do instead.
+The error of a wrong value has key, value and line. Removed keys are refused for one release, with
+their replacement.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ REMOVED: Mapping[str, str] = {
         "docs/fleet.md."
     ),
 }
-"""Sentence for each key (``section.key``) or whole section (``section``) that is gone."""
+"""Sentence for each removed key (``section.key``) or section (``section``)."""
 
 
 def why_removed(name: str, removed: Mapping[str, str] = REMOVED) -> str | None:
-    """Return what to do instead of a key that is gone; ``None`` for a key that never was.
+    """Return the replacement of a removed key; ``None`` for a key that never existed.
 
     Args:
-        name: the key with its section, such as ``updates.url``; numbers in a list are passed over.
+        name: the key with its section, such as ``updates.url``; numbers in a list are ignored.
         removed: sentence by key or section.
     """
     parts = [part for part in name.split(".") if not part.isdecimal()]
@@ -56,13 +56,13 @@ def why_removed(name: str, removed: Mapping[str, str] = REMOVED) -> str | None:
 def describe(
     detail: ErrorDetails, path: Path | None, text: str, changes: Mapping[str, Mapping[str, Any]]
 ) -> str:
-    """Return one sentence: where the error is, its key and value, and what is allowed.
+    """Return a sentence about an error: its place, key, value, and the allowed values.
 
     Args:
-        detail: one error of pydantic's.
-        path: the configuration file, where there is one.
-        text: its content, for the number of the line.
-        changes: values that came from a command's options.
+        detail: one error of pydantic.
+        path: the configuration file, if there is one.
+        text: its content, for the line number.
+        changes: values of a command's options.
     """
     keys = [str(part) for part in detail["loc"] if part != "function-after"]
     known, allowed = _known_keys(keys)
@@ -85,10 +85,10 @@ def describe(
 
 
 def describe_environment(message: str) -> str:
-    """Name the environment variables of the section whose value is not valid JSON.
+    """Return a sentence about environment variables whose value is not valid JSON.
 
     Args:
-        message: of pydantic-settings, which names the section but not the variable.
+        message: of pydantic-settings, which contains the section but not the variable.
     """
     section = re.search(r'field "(\w+)"', message)
     start = ENV_PREFIX
@@ -99,7 +99,7 @@ def describe_environment(message: str) -> str:
 
 
 def _known_keys(keys: list[str]) -> tuple[list[str], str]:
-    """Return all keys of the table that holds ``keys``, and the description of the key itself."""
+    """Return all keys of the table of ``keys``, and the description of the key itself."""
     fields = Settings.model_fields
     for key in keys:
         if key.isdecimal():  # the place in a list of tables
@@ -135,13 +135,14 @@ def _where(
 def line_of_key(text: str, keys: list[str]) -> int | None:
     """Return the 1-based line of ``keys`` (section, …, key) in a TOML text.
 
-    Where the key itself is not written down, the line of the nearest table above is returned;
-    ``None`` when there is none either. The standard library's TOML reader gives no line numbers.
+    If the key itself is not in the text, the line of the nearest table above is returned, or
+    ``None`` if there is none either.
     """
     table: list[str] = []
     places: dict[str, int] = {}
     best: tuple[int, int] | None = None
     for number, line in enumerate(text.splitlines(), start=1):
+        # A line scanner is enough here: tomllib has checked the syntax, and gives no positions.
         header = re.match(r"\s*(\[?)\[\s*([^\[\]]+?)\s*\]", line)
         if header:
             table = [part.strip().strip("\"'") for part in header[2].split(".")]
@@ -169,9 +170,9 @@ def load_settings(
     """Read the configuration.
 
     Args:
-        file: the TOML file; ``None`` takes ``/etc/affect-edge/affect-edge.toml`` where that exists,
-            else the defaults.
-        changes: section → key → value, from a command's options; they win over file and
+        file: the TOML file; ``None``: ``/etc/affect-edge/affect-edge.toml`` if it exists, otherwise
+            the defaults.
+        changes: section → key → value, from a command's options; they override file and
             environment.
 
     Raises:
@@ -196,10 +197,10 @@ def load_settings(
 
 
 def load_right_part(file: Path | None = None) -> tuple[Settings, ConfigError | None]:
-    """Read the configuration, and leave out what is wrong in it: for looking for faults only.
+    """Read the configuration without its wrong values; only for diagnosis.
 
     Returns:
-        What is right, the defaults in the other places, and the error of ``load_settings``.
+        The right values, with defaults for the others, and the error of ``load_settings``.
     """
     try:
         return load_settings(file), None
@@ -212,7 +213,7 @@ class _WithoutEnvironment(Settings):
 
 
 def _without_faults(path: Path) -> Settings:
-    """Return what is right in a file, with the environment where that is right, too."""
+    """Return the right values of a file, and of the environment if that is right, too."""
     for kind in (Settings, _WithoutEnvironment):
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -250,6 +251,7 @@ def _read_toml(path: Path | None) -> str:
         return ""
     try:
         text = path.read_text(encoding="utf-8")
+        # tomllib would report an invalid statement in line 1, which looks right in every editor.
         if text.startswith("\ufeff"):
             raise ConfigError(
                 f"{path}: begins with a byte order mark. Save it as UTF-8 without one."
@@ -269,15 +271,15 @@ def _read_toml(path: Path | None) -> str:
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
-            f"{path}: is not valid TOML: {error}. Text values stand in quotes."
+            f"{path}: is not valid TOML: {error}. Correct that line; text values need quotes."
         ) from error
     return text
 
 
 def _refuse_unknown_environment() -> None:
-    """Raise ``ConfigError`` for ``AFFECT_EDGE_…`` variables that name no section.
+    """Raise ``ConfigError`` for ``AFFECT_EDGE_…`` variables without a section.
 
-    pydantic-settings ignores them, and a misspelt variable would have no effect without a word.
+    pydantic-settings ignores them, so a misspelt variable would silently have no effect.
     """
     for name in os.environ:
         if not name.startswith(ENV_PREFIX):

@@ -11,8 +11,8 @@ from edge_agent.core.errors import ConfigError
 
 T = TypeVar("T")
 Editable = Annotated[T, Field(json_schema_extra={"editable": True})]
-"""Marks a key that a browser may change: no path, no address, no secret, nothing that opens a door,
-records people outside sessions, or lets old rows be deleted.
+"""Marks a key that a browser may change. No path, address or secret is among them, and no key that
+gives access, records people outside sessions, or deletes old rows.
 """
 
 

@@ -1,7 +1,7 @@
-"""Programs that are listened to: a stream of markers, and a serial port whose bytes are codes.
+"""Sources of orders: a stream of markers, and a serial port whose bytes are codes.
 
-Markers of the Lab Streaming Layer come with the sender's own times. Codes are those of a TTL box or
-an experiment program. Both are built from the settings, and the streams that are offered, too.
+Markers of the Lab Streaming Layer have the sender's times. Codes come from a TTL box or an
+experiment program. This module builds both from the settings, and also the offered streams.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ _RESOLVE_S = 1.0
 _CLOCK_S = 10.0
 _CORRECTION_S = 2.0
 _LATEST_S = 2.0
-"""A stamp that lies farther ahead of now than this is a mistake of the sender."""
+"""Lead of a time stamp above which it is a fault of the sender."""
 _OLDEST_S = 600.0
 
 
 class MarkerStream(Worker):
-    """Turns the samples of a stream into orders, each at the time that its stamp says.
+    """Turns the samples of a stream into orders, each at the time of its stamp.
 
-    The stream may come and go: it is looked for by its name again and again, and a sender that
-    comes back under the same source id is known again to the library. Markers that were sent before
-    anybody listened are not repeated by it.
+    The stream may come and go: it is searched by its name again and again, and the library
+    recognises a sender that returns with the same source id. It does not repeat markers that were
+    sent before the connection.
 
     Args:
         name: of the stream.
-        orders: carries out what is asked for.
-        codes: what a number asks for; a text says it itself.
+        orders: carries out the orders.
+        codes: order for each number; a text is an order itself.
 
     Raises:
         ServerError: pylsl or its native library is missing.
@@ -88,14 +88,14 @@ class MarkerStream(Worker):
                 self._take(sample[0], stamp_s + correction_s)
 
     def _correction(self, inlet: Any, known_s: float | None = None) -> float:
-        """Return what must be added to the sender's times; while it is away, what was known."""
+        """Return the correction of the sender's times; the known one while it does not answer."""
         try:
             correction_s: float = inlet.time_correction(timeout=_CORRECTION_S)
         except TimeoutError:
             if known_s is None:
                 raise
             return known_s
-        # the library says of its estimate that it is better than this
+        # the documented accuracy of the library's estimate is better than this
         self._orders.note_clock(self._sender, ClockNote(correction_s, 0.001))
         return correction_s
 
@@ -115,7 +115,7 @@ class MarkerStream(Worker):
         self._orders.give(order, at, self._sender)
 
     def _text_of(self, value: object) -> str:
-        """Return what a sample says: its text, or what the code means."""
+        """Return the order of a sample: its text, or that of its code."""
         text = str(value).strip()
         if isinstance(value, float) and value.is_integer():
             text = str(int(value))
@@ -127,7 +127,7 @@ class MarkerStream(Worker):
 
 
 MOST_PER_SECOND = 100
-"""Codes that are taken in a second: a line that floats gives thousands."""
+"""Most codes accepted in a second: a floating line produces thousands."""
 _WAIT_S = 0.2
 _RETRY_S = (0.5, 1.0, 2.0, 5.0)
 _BITS = 10  # of a byte on the line, with start and stop
@@ -137,14 +137,14 @@ _USB_S = 0.016  # how long an adapter gathers bytes before it sends them, unless
 class SerialCodes(Worker):
     """Turns the bytes of a serial port into orders, each at the time at which it came.
 
-    A byte without a meaning is counted and logged; a 0 is the rest of a line of codes and is passed
-    over, unless it has a meaning. A port that is unplugged is opened again when it is back.
+    An unknown byte is counted and logged. A 0 is the idle level between codes and is ignored,
+    unless it has a meaning. An unplugged port is opened again when it is back.
 
     Args:
         port: such as ``/dev/ttyUSB0``.
         baud: its speed.
-        orders: carries out what is asked for.
-        codes: what each byte asks for.
+        orders: carries out the orders.
+        codes: order for each byte.
 
     Raises:
         ServerError: pyserial is missing.
@@ -165,7 +165,7 @@ class SerialCodes(Worker):
         self._problem = ""
 
     def work(self) -> None:
-        """Listen until stopped; whenever the port is away, wait and open it again."""
+        """Listen until stopped; if the port is missing, wait and open it again."""
         attempt = 0
         while not self.stopping.is_set():
             try:
@@ -178,7 +178,7 @@ class SerialCodes(Worker):
                 attempt += 1
 
     def _tell(self, problem: str) -> None:
-        """Log a problem when it is new."""
+        """Log a new problem."""
         if problem != self._problem:
             log.warning(
                 "serial port %s: %s. It is opened again when it is there; the agent's user must "
@@ -196,6 +196,8 @@ class SerialCodes(Worker):
         byte_s = _BITS / self._baud
         self._orders.note_clock(self._sender, ClockNote(0.0, byte_s + _USB_S))
         while not self.stopping.is_set():
+            # One byte at a time: with larger reads, all bytes of a read would get the time of the
+            # last.
             if data := port.read(1):
                 self._take(data[0])
 
@@ -239,11 +241,11 @@ _GIVES = {
     SensorKind.PULSE_OXIMETER: (VitalKind.OXYGEN_SATURATION, VitalKind.HEART_RATE),
     SensorKind.THERMOMETER: (VitalKind.SKIN_TEMPERATURE, VitalKind.BODY_TEMPERATURE),
 }
-"""What a kind of sensor measures, so that its streams are there before it speaks."""
+"""The vitals of each kind of sensor, so that its streams exist before the first reading."""
 
 
 def configured_streams(settings: Settings, database: Path) -> StreamWorker | None:
-    """Return what offers the streams, not yet started; ``None`` where it is off.
+    """Return the worker that offers the streams, not yet started; ``None`` if it is off.
 
     Raises:
         ServerError: pylsl or its native library is missing.
@@ -263,7 +265,7 @@ def configured_streams(settings: Settings, database: Path) -> StreamWorker | Non
 
 
 def configured_control(settings: Settings, study: Study) -> list[Worker]:
-    """Return what listens to other programs and obeys them, not yet started.
+    """Return the workers that receive and carry out orders of other programs, not yet started.
 
     Raises:
         ServerError: a library is missing.

@@ -1,4 +1,4 @@
-"""Carries out the orders of other programs, each at its own time, in a thread of its own."""
+"""A thread that carries out the orders of other programs, each with its own time."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from edge_agent.store.study.study import Study
 log = logging.getLogger(__name__)
 
 WAITING = 1_000
-"""Orders that wait at the most, while the database cannot be written."""
+"""Most orders that wait while the database cannot be written."""
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _TOLD_S = 60.0
 _MOVED_S = 0.005
-"""A clock that moved by less is no news."""
+"""A smaller shift of a clock is not recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class ClockNote:
     """The offset of a sender's clock from ours.
 
     Attributes:
-        offset_s: what must be added to its times to get ours.
-        doubt_s: how far that may be wrong.
+        offset_s: seconds to add to its times to get ours.
+        doubt_s: uncertainty of the offset, seconds.
     """
 
     offset_s: float
@@ -42,11 +42,11 @@ class ClockNote:
 class OrderWorker(Worker):
     """Carries out orders, in the order in which they came.
 
-    An order that the study refuses is logged and passed over. While the database cannot be written,
-    orders wait, and get the time at which they were given.
+    An order that the study refuses is logged and skipped. While the database cannot be written,
+    orders wait, and keep the time at which they were given.
 
     Args:
-        study: carries them out, and keeps what is known of the senders' clocks.
+        study: carries them out, and records the offsets of the senders' clocks.
     """
 
     def __init__(self, study: Study) -> None:
@@ -58,12 +58,12 @@ class OrderWorker(Worker):
         self._refused = Quiet()
 
     def give(self, order: Order, at: Instant, sender: str) -> None:
-        """Have an order carried out as one of ``at``; callable from any thread, returns at once.
+        """Queue an order with the time ``at``; callable from any thread, returns at once.
 
         Args:
-            order: what is asked for.
-            at: when it was asked.
-            sender: who asks, such as ``serial:/dev/ttyUSB0``.
+            order: the order.
+            at: when it was given.
+            sender: its sender, such as ``serial:/dev/ttyUSB0``.
         """
         try:
             self._queue.put_nowait(partial(self._obey, order, at, sender))
@@ -71,15 +71,15 @@ class OrderWorker(Worker):
             self._full.warn("control: %s asks for more than can be written; some are lost", sender)
 
     def note_clock(self, sender: str, note: ClockNote) -> None:
-        """Have kept what is known of a sender's clock; returns at once.
+        """Queue the offset of a sender's clock; returns at once.
 
-        The audit trail keeps it when it is news.
+        The audit trail records it if it has changed.
         """
-        with suppress(queue.Full):  # it is told again soon
+        with suppress(queue.Full):  # the next one comes soon
             self._queue.put_nowait(partial(self._keep, sender, note))
 
     def work(self) -> None:
-        """Carry out orders until stopped, then what is left, each once."""
+        """Carry out orders until stopped, then the remaining ones, each once."""
         while not self.stopping.is_set():
             with suppress(queue.Empty):
                 self._queue.get(timeout=0.2)()
@@ -87,7 +87,7 @@ class OrderWorker(Worker):
             self._queue.get_nowait()()
 
     def _keep(self, sender: str, note: ClockNote) -> None:
-        """Write what is known of a clock into the audit trail, when it is news."""
+        """Write the offset of a clock into the audit trail, if it has changed."""
         known = self._clocks.get(sender)
         if known is not None and abs(note.offset_s - known.offset_s) < max(_MOVED_S, note.doubt_s):
             return
@@ -124,7 +124,7 @@ class OrderWorker(Worker):
 
 
 class Quiet:
-    """Logs a warning at most once a minute, and then how many were held back."""
+    """Logs a warning at most once a minute, with the number of suppressed ones."""
 
     def __init__(self) -> None:
         self._timer = Every(_TOLD_S, at_once=True)

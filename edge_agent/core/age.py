@@ -1,12 +1,12 @@
-"""Files that only a passphrase opens, in the format of `age` (age-encryption.org/v1).
+"""Encryption with a passphrase, in the format of `age` (age-encryption.org/v1).
 
-The passphrase locks a key (`key.age`, recipient `scrypt`), and the key locks the files: so large
-ones pass through in pieces, and a wrong passphrase is known at once. `age --decrypt --identity
+The passphrase locks a key (`key.age`, recipient `scrypt`), and the key locks the files. So large
+files are processed in pieces, and a wrong passphrase is noticed at once. `age --decrypt --identity
 key.age FILE.age` opens them without this program.
 
-The library that locks the export chooses by itself how much work a passphrase is, by what the
-machine does in a second: up to half a gigabyte of memory on a quick one, which a dashboard has not.
-Here the work is fixed. The test opens what this writes with the program `age`.
+The library pyrage chooses the work of scrypt by the speed of the machine: up to half a gigabyte of
+memory on a fast one, which a dashboard does not have. Here the work is fixed. A test opens these
+files with the program `age`.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Writable(Protocol):
     """A file that is written in pieces."""
 
     def write(self, chunk: bytes, /) -> int:
-        """Write a piece; return how many bytes of it."""
+        """Write a piece; return the number of bytes written."""
 
     def flush(self) -> None:
-        """Hand on what was written."""
+        """Flush buffered bytes."""
 
 
 class Lock:
@@ -58,16 +58,16 @@ class Lock:
         self._identity = x25519.Identity.from_str(key)
 
     def encrypt(self, source: Readable, target: Writable) -> None:
-        """Write a file locked."""
+        """Encrypt a file."""
         import pyrage
 
         pyrage.encrypt_io(source, target, [self._identity.to_public()])
 
     def decrypt(self, source: Readable, target: Writable) -> None:
-        """Write a locked file open.
+        """Decrypt a file.
 
         Raises:
-            BackupError: it is damaged, or was locked with another key.
+            BackupError: it is damaged, or was encrypted with another key.
         """
         import pyrage
 
@@ -82,7 +82,7 @@ class Lock:
 
 
 def new_lock(passphrase: str) -> tuple[Lock, bytes]:
-    """Make a key; return it, and itself locked with the passphrase.
+    """Make a key; return it, and a copy that is locked with the passphrase.
 
     Raises:
         BackupError: the passphrase is too short.
@@ -111,16 +111,16 @@ def open_lock(locked_key: bytes, passphrase: str) -> Lock:
         try:
             return Lock(locked.decrypt(locked_key, passphrase).decode("ascii").strip())
         except (pyrage.DecryptError, pyrage.IdentityError, UnicodeDecodeError) as error:
-            # pyrage measures the machine, and refuses what would take it sixteen seconds
+            # pyrage measures the machine, and refuses work of more than sixteen seconds
             if _TOO_MUCH_WORK not in str(error):
                 raise BackupError(
                     "The passphrase does not open this archive. Nothing was changed; try again, "
                     "with the passphrase that was given when it was made."
                 ) from error
     raise BackupError(
-        "This machine is too slow, or too busy just now, to try the passphrase: the archive was "
-        "made by one that is much quicker. Nothing was changed; try again when less runs here, or "
-        "open the archive with `age` on a quicker machine (docs/backup.md)."
+        "This machine is too slow, or too busy just now, to check the passphrase: the archive was "
+        "made on a much faster one. Nothing was changed; try again when less runs here, or open "
+        "the archive with `age` on a faster machine (docs/backup.md)."
     )
 
 
@@ -132,29 +132,33 @@ _BLOCK = 8
 _MEMORY = 2 * 128 * _BLOCK * 2**WORK
 _LABEL = b"age-encryption.org/v1/scrypt"
 _KEY_BYTES = 16
+# STREAM nonce of the first and last piece: counter 0 in 11 bytes, then the mark of the last one.
 _ONLY_PIECE = bytes(11) + b"\x01"
 
 
 def lock_key(key: bytes, passphrase: str) -> bytes:
-    """Return a file of `age` that the passphrase opens.
+    """Encrypt a key with a passphrase, as a file of `age`.
 
     Args:
         key: at most ``LARGEST`` bytes.
         passphrase: as it is typed.
 
     Raises:
-        ValueError: there is more than one piece.
+        ValueError: the key does not fit into one piece.
     """
     if len(key) > LARGEST:
         raise ValueError(f"{len(key)} bytes are more than one piece")
     file_key = secrets.token_bytes(_KEY_BYTES)
     salt = secrets.token_bytes(_KEY_BYTES)
+    # The label before the salt, r = 8, p = 1 and a zero nonce are those of the format's scrypt
+    # recipient.
     derived = hashlib.scrypt(
         passphrase.encode(), salt=_LABEL + salt, n=2**WORK, r=_BLOCK, p=1, maxmem=_MEMORY, dklen=32
     )
     wrapped = ChaCha20Poly1305(derived).encrypt(bytes(12), file_key, None)
     lines = ("age-encryption.org/v1", f"-> scrypt {_text(salt)} {WORK}", _text(wrapped), "---")
     head = "\n".join(lines).encode("ascii")
+    # The header's MAC ends before the blank after "---", as the format demands.
     code = hmac.new(_derived(file_key, b"", b"header"), head, hashlib.sha256).digest()
     nonce = secrets.token_bytes(_KEY_BYTES)
     piece = ChaCha20Poly1305(_derived(file_key, nonce, b"payload")).encrypt(_ONLY_PIECE, key, None)

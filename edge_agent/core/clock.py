@@ -1,6 +1,6 @@
-"""The one place that asks the time; timers and rates; the clocks of senders.
+"""The only module that reads clocks; timers and rates; the clocks of senders.
 
-Two clocks go with everything we record. The *wall* clock (UTC) says when, but jumps when the
+Every record has times of two clocks. The *wall* clock (UTC) gives the date, but jumps when the
 network corrects it: a Raspberry Pi has no battery-backed clock. The *boot* clock counts from the
 start of the machine, never jumps, and is the only one used for durations.
 """
@@ -16,11 +16,12 @@ from pathlib import Path
 from statistics import median
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+# systemd-timesyncd touches this file when it has set the clock (systemd-timesyncd.service(8)).
 _SYNCHRONIZED = Path("/run/systemd/timesync/synchronized")
 CLOCK_JUMP_MS = 2_000
-"""A wall clock that moves by more against the boot clock was set."""
+"""Shift against the boot clock above which the wall clock was set."""
 UNKNOWN_BOOT = "unknown"
-"""Instead of the kernel's name of a start of the machine, where there is none."""
+"""Used if the kernel has no identifier for the start of the machine."""
 _TRIES = 5
 _PAUSE_NS = 100_000_000
 
@@ -54,7 +55,7 @@ class ClockWatch:
         self._known = self._look(now())
 
     def has_changed(self, at: Instant) -> bool:
-        """Tell whether the clock was set since the last time that this was asked."""
+        """Return whether the clock was set since the last call."""
         offset_ms, synchronised = self._look(at)
         last_ms, was_synchronised = self._known
         if abs(offset_ms - last_ms) <= CLOCK_JUMP_MS and synchronised == was_synchronised:
@@ -72,7 +73,7 @@ def now() -> Instant:
         boot = boot_ns()
         wall = time.time_ns()
         if boot_ns() - boot < _PAUSE_NS:
-            break  # else something came between: it would look like a step of the wall clock
+            break  # else the thread was interrupted: it would look like a step of the wall clock
     return Instant(boot_ms=boot // 1_000_000, wall_ms=wall // 1_000_000)
 
 
@@ -88,7 +89,8 @@ def iso_utc(wall_ms: int) -> str:
 
 
 def boot_ns() -> int:
-    """Return nanoseconds since the machine started, suspend included where the system can tell."""
+    """Return nanoseconds since the machine started, including suspend if the system counts it."""
+    # CLOCK_MONOTONIC stands still while the machine sleeps; macOS has no CLOCK_BOOTTIME.
     return time.clock_gettime_ns(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -100,7 +102,7 @@ def boot_seconds() -> float:
 def sleep(seconds: float) -> None:
     """Let the calling thread wait.
 
-    To be used where nothing can end the wait early; else wait for a ``threading.Event``.
+    If something can end the wait early, wait for a ``threading.Event`` instead.
     """
     time.sleep(seconds)
 
@@ -127,14 +129,14 @@ def boot_id() -> str:
 
 
 def is_synchronised(flag: Path = _SYNCHRONIZED) -> bool:
-    """Tell whether systemd's time service has set the wall clock from the network since boot."""
+    """Return whether systemd's time service has set the wall clock from the network since boot."""
     return flag.exists()
 
 
 def synchronised_ms(flag: Path = _SYNCHRONIZED) -> int | None:
     """Return the wall clock at which the time service last set or confirmed it, milliseconds.
 
-    ``None`` where there is no such service, or it has not reached the network since boot.
+    ``None`` if there is no such service, or it has not reached the network since boot.
     """
     try:
         return flag.stat().st_mtime_ns // 1_000_000
@@ -150,7 +152,7 @@ class Every:
 
     Args:
         seconds: length of the interval.
-        at_once: whether it is due at the first call; else after one interval.
+        at_once: whether it is due at the first call, otherwise after one interval.
 
     Example:
         >>> timer = Every(60.0, at_once=True)
@@ -197,14 +199,14 @@ class Rate:
 
 
 MESSAGES = 100
-"""Messages that an estimate looks back on: clocks drift, so the oldest must go."""
+"""Messages in an estimate; older ones are dropped, since clocks drift."""
 LATE_MS = 10_000.0
-"""A message that seems later than this, or earlier at all, tells of a clock that was set."""
+"""A message that seems later than this, or clearly early, means that a clock was set."""
 _EARLY_MS = 250.0
 SENDERS = 64
 _ENOUGH = 5
 _MOVED_MS = 5.0
-"""A clock that moved by less is no news."""
+"""A smaller shift of a clock is not reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +214,10 @@ class ClockOffset:
     """The offset that must be added to a sender's clock to get ours.
 
     Attributes:
-        offset_ms: by the quickest message: the time that it was under way is in it.
-        doubt_ms: how much longer the usual message takes than the quickest. What the quickest took
+        offset_ms: from the fastest message; it includes that message's transit time.
+        doubt_ms: difference of the median transit time from the shortest one. The shortest itself
             cannot be known from messages in one direction.
-        messages: how many it rests on.
+        messages: number of messages used.
     """
 
     offset_ms: float
@@ -223,16 +225,16 @@ class ClockOffset:
     messages: int
 
     def __str__(self) -> str:
-        """Return it for people: ``+1999.0 ms, ± 12.0 ms by 20 messages``."""
+        """Return text for people: ``+1999.0 ms, ± 12.0 ms by 20 messages``."""
         return f"{self.offset_ms:+.1f} ms, ± {self.doubt_ms:.1f} ms by {self.messages} messages"
 
 
 class SenderClock:
     """Turns the times of one sender into ours.
 
-    A message is under way for some milliseconds, sometimes for many. The smallest difference
-    between when it was received and when it was sent is nearest to the difference of the clocks
-    (Cristian 1989, Distributed Computing 3:146-158), so the jitter of the way goes.
+    The transit of a message takes some milliseconds, sometimes many. The smallest difference
+    between its times of arrival and of sending is nearest to the difference of the clocks (Cristian
+    1989, Distributed Computing 3:146-158), which removes the jitter of the transit.
 
     Example:
         >>> sender = SenderClock()
@@ -254,7 +256,7 @@ class SenderClock:
         return ClockOffset(least, usual - least, len(self._differences))
 
     def news(self) -> ClockOffset | None:
-        """Return the estimate when it is worth telling: the first good one, and when it moved."""
+        """Return the estimate if it should be reported: the first good one, or a changed one."""
         offset = self.offset
         if offset is None or offset.messages < _ENOUGH:
             return None
@@ -269,8 +271,8 @@ class SenderClock:
         """Return when a message was sent, on our clocks.
 
         Args:
-            sent_ms: by the sender's clock, milliseconds since whenever it likes.
-            received: when it came.
+            sent_ms: by the sender's clock, milliseconds since any origin.
+            received: time of arrival.
         """
         difference = received.boot_ms - sent_ms
         known = self.offset
@@ -285,7 +287,7 @@ class SenderClock:
 class SenderClocks:
     """The clocks of all senders, by name; safe to use from any thread.
 
-    The one that was silent longest is forgotten.
+    If there are too many, the one that was silent longest is forgotten.
     """
 
     def __init__(self) -> None:
@@ -295,12 +297,12 @@ class SenderClocks:
     def instant(
         self, sender: str, sent_ms: float, received: Instant
     ) -> tuple[Instant, ClockOffset | None]:
-        """Return when a message was sent, and the estimate where it is worth telling.
+        """Return when a message was sent, and the estimate if it should be reported.
 
         Args:
-            sender: whose clock it is.
-            sent_ms: as of ``SenderClock.instant``.
-            received: when it came.
+            sender: owner of the clock.
+            sent_ms: as for ``SenderClock.instant``.
+            received: time of arrival.
         """
         with self._lock:
             known = self._clocks.pop(sender, None) or SenderClock()

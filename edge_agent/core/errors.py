@@ -16,9 +16,9 @@ Reason = TypeVar("Reason", bound=StrEnum)
 
 
 class AffectEdgeError(Exception):
-    """Base of all our errors; its text is fit to be shown to a person.
+    """Base of all our errors; its text can be shown to people.
 
-    With ``values`` the text is a template, and the error says it as a :class:`Message`.
+    With ``values`` the text is a template, and the error contains a :class:`Message`.
     """
 
     def __init__(self, *texts: object, **values: object) -> None:
@@ -28,7 +28,7 @@ class AffectEdgeError(Exception):
 class ConfigError(AffectEdgeError):
     """The configuration is wrong.
 
-    The text names key, value, what is allowed, and the line where it can be told.
+    The text contains key, value, the allowed values, and the line if it is known.
     """
 
 
@@ -49,7 +49,7 @@ class _DeviceError(AffectEdgeError, Generic[Reason]):
 
 
 class CameraReason(StrEnum):
-    """Why a camera gave no frame."""
+    """The reasons why a camera gives no frame."""
 
     NOT_FOUND = "not_found"
     BUSY = "busy"
@@ -65,7 +65,7 @@ class CameraError(_DeviceError[CameraReason]):
 
 
 class VitalsReason(StrEnum):
-    """Why a sensor gives no readings."""
+    """The reasons why a sensor gives no readings."""
 
     BLEAK_MISSING = "bleak_missing"
     BLUEZ_MISSING = "bluez_missing"
@@ -83,15 +83,12 @@ class VitalsError(_DeviceError[VitalsReason]):
 
 
 class GattError(AffectEdgeError):
-    """A Bluetooth characteristic holds what its specification does not allow.
-
-    Nothing of it is used.
+    """A Bluetooth characteristic violates its specification; none of it is used.
 
     Attributes:
         characteristic: its name and number.
         payload: all of its bytes.
-        problem: what is wrong, without the bytes: these are somebody's health, and the problem goes
-            into the log.
+        problem: the fault for the log, without the bytes, which are health data.
     """
 
     def __init__(self, characteristic: str, payload: bytes, problem: str) -> None:
@@ -108,9 +105,9 @@ class ReadingError(AffectEdgeError):
     """A reading from outside cannot be understood; it was refused.
 
     Attributes:
-        field: which part of it is wrong.
-        shown: the value of that part, shortened; empty where there is none.
-        reason: what is wrong with it and what is allowed, to be read behind the value.
+        field: the wrong field.
+        shown: its value, shortened; empty if there is none.
+        reason: the fault and the allowed values, to be read after the value.
     """
 
     def __init__(self, field: str, shown: str, reason: str) -> None:
@@ -144,7 +141,7 @@ class StoreError(AffectEdgeError):
 
 
 class DamageError(StoreError):
-    """The database file is damaged: it is to be set aside, and what is readable salvaged."""
+    """The database file is damaged: it must be set aside, and its readable rows salvaged."""
 
 
 class DataFileError(AffectEdgeError):
@@ -175,9 +172,9 @@ class CertificateError(AffectEdgeError):
 
 
 class UpdateError(AffectEdgeError):
-    """A release cannot be fetched, trusted, unpacked, installed or taken back.
+    """A release cannot be fetched, trusted, unpacked, installed or rolled back.
 
-    The text says how things stand.
+    The text says which release runs.
     """
 
 

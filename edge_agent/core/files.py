@@ -1,4 +1,4 @@
-"""Files that are replaced whole or not at all, and belong to those whose folder they lie in."""
+"""Files that are replaced completely or not at all, with the owner of their folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, for those whose folder the one above is.
+    """Make a folder with the owner of its parent, and its parents if needed.
 
     Raises:
         OSError: it cannot be made.
@@ -26,8 +26,8 @@ def give_owner(prepared: Path, target: Path, mode: int) -> None:
 
     Args:
         prepared: the file.
-        target: what it will replace, or where it will lie.
-        mode: of a file that replaces none.
+        target: the file to be replaced, or the new path.
+        mode: for a file that replaces none.
 
     Raises:
         OSError: owner or mode cannot be set.
@@ -42,21 +42,22 @@ def give_owner(prepared: Path, target: Path, mode: int) -> None:
 
 
 def replace_file(file: Path, content: bytes, mode: int) -> None:
-    """Write a file, whole or not at all; owner and mode of one that is there stay.
+    """Write a file, completely or not at all; an existing file keeps its owner and mode.
 
-    When this returns, the disk has it under its name.
+    When this returns, the file is on the disk under its name.
 
     Args:
-        file: of which a part with another name lies beside it for a moment.
-        content: all of it.
-        mode: of a file that replaces none.
+        file: the path; a part with another name is beside it for a moment.
+        content: its new content.
+        mode: for a file that replaces none.
 
     Raises:
-        OSError: it cannot be written; it is as it was.
+        OSError: it cannot be written; it is unchanged.
     """
     part = file.with_name(f".{file.name}.part")
     part.unlink(missing_ok=True)
     try:
+        # O_EXCL: a link that somebody put under this name is not followed.
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(handle, "wb") as out:
             out.write(content)
@@ -67,6 +68,7 @@ def replace_file(file: Path, content: bytes, mode: int) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+    # The new name is data of the folder: without this, a power cut may bring the old file back.
     folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)

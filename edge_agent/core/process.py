@@ -1,4 +1,4 @@
-"""Signals that end the process in order, notices to systemd, a small heap, and other programs."""
+"""Signals for an orderly end, notifications to systemd, memory of the process, other programs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from typing import Any
 def finished(
     *words: str, timeout_s: float | None = None, **more: Any
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program to its end, with nothing on its input unless told; return what it said.
+    """Run a program to its end, by default without input; return its output.
 
     Raises:
-        OSError: there is none of this name, or it may not be run.
+        OSError: there is no such program, or it may not be run.
         subprocess.TimeoutExpired: it did not end in time.
     """
     given: dict[str, Any] = {"stdin": subprocess.DEVNULL, "timeout": timeout_s} | more
@@ -29,11 +29,11 @@ def finished(
 
 
 class StopRequest:
-    """A request for an end: set by a signal handler or any thread, waited for by one thread.
+    """A request to stop: set by a signal handler or any thread, awaited by one thread.
 
-    A ``threading.Event`` must not be set by a signal handler: where the signal comes while the same
-    thread waits for it, and just then holds its lock, that thread waits for itself for ever. Here
-    ``set`` takes no lock; a wait may last until its end although the request came meanwhile.
+    A signal handler must not set a ``threading.Event``: if the signal comes while the same thread
+    waits for the event and holds its lock, that thread blocks for ever. Here ``set`` takes no lock;
+    in exchange, a wait may last to its end although the request came meanwhile.
 
     Example:
         >>> request = StopRequest()
@@ -43,16 +43,16 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._is_set = False
-        # Nobody sets it: its wait is a pause. (Under libfaketime, which wrong clocks are tried
-        # with, ``time.sleep`` fails.)
+        # Never set: its wait is a pause. (``time.sleep`` fails under libfaketime, with which wrong
+        # clocks are tested.)
         self._pause = threading.Event()
 
     def set(self) -> None:
-        """Ask for the end; may be called again and again."""
+        """Request the end; may be called more than once."""
         self._is_set = True
 
     def is_set(self) -> bool:
-        """Tell whether the end was asked for."""
+        """Return whether the end was requested."""
         return self._is_set
 
     def wait(self, timeout_s: float) -> bool:
@@ -84,7 +84,7 @@ class StopSignals:
             signal.signal(number, self._handle)
 
     def call(self, stop: Callable[[], None]) -> None:
-        """Call ``stop`` at every signal, and at once when one has come already."""
+        """Call ``stop`` at every signal, and at once if one has already come."""
         self._stop = stop
         if self._received:
             stop()
@@ -96,15 +96,14 @@ class StopSignals:
 
 
 class SystemdNotifier:
-    """Tells systemd how the service is (the protocol of ``sd_notify``).
+    """Reports the state of the service to systemd (protocol of ``sd_notify``).
 
-    Says nothing where nobody listens.
+    Without systemd it does nothing.
 
     Args:
         address: of the datagram socket, ``@`` in front for the abstract namespace; ``None`` without
             systemd.
-        watchdog_interval_s: how often to send ``watchdog``; ``None`` where systemd does not ask for
-            it.
+        watchdog_interval_s: interval of ``watchdog``; ``None`` if systemd does not expect it.
 
     Example:
         Tell systemd that the start is done; nothing happens where systemd did not start it::
@@ -121,23 +120,25 @@ class SystemdNotifier:
     def from_environment(cls, environment: Mapping[str, str]) -> SystemdNotifier:
         """Read ``NOTIFY_SOCKET``, ``WATCHDOG_USEC`` and ``WATCHDOG_PID``.
 
-        Half the time asked for is the interval.
+        The interval is half of systemd's time-out.
         """
         micros = environment.get("WATCHDOG_USEC", "")
+        # A child inherits the variables; only the process named here must send
+        # (sd_watchdog_enabled(3)).
         for_us = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         watched = for_us and micros.isdecimal() and int(micros) > 0
         return cls(environment.get("NOTIFY_SOCKET") or None, int(micros) / 2e6 if watched else None)
 
     def ready(self) -> None:
-        """Say that the service is up."""
+        """Report that the service has started."""
         self._send("READY=1")
 
     def watchdog(self) -> None:
-        """Say that the service is alive."""
+        """Report that the service is alive."""
         self._send("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """Say that the service is ending."""
+        """Report that the service is stopping."""
         self._send("STOPPING=1")
 
     def status(self, text: str) -> None:
@@ -148,27 +149,27 @@ class SystemdNotifier:
         if self._address is None:
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            # A full socket of systemd must not hold up the loop that proves that the agent is
+            # alive.
             sender.setblocking(False)
             try:
                 sender.sendto(message.encode(), self._address)
             except OSError:
-                return  # systemd is not listening; the watchdog will say so if it matters
+                return  # systemd is not listening; its watchdog acts if that matters
 
 
 STARTED_S = 10.0
-"""Seconds after which everything that only the start needs is done."""
+"""Seconds after which the work of the start is done."""
 _M_ARENA_MAX = -8
 """As in ``malloc.h`` of the GNU C library."""
 _MAPS = Path("/proc/self/maps")
 
 
 def share_one_heap() -> None:
-    """Let all threads that are started later take memory from one heap.
+    """Let all threads that are started later use one heap; do nothing without the GNU C library.
 
-    Without the GNU C library, do nothing.
-
-    Each thread has a heap of its own otherwise, which keeps what the thread has freed: 1.3 to 2.9
-    MB of the agent's 120 on x86-64. Its threads hardly ever ask at one time; processor time was the
+    Otherwise each thread has its own heap, which keeps freed memory: 1.3 to 2.9 MB of the agent's
+    120 on x86-64. Its threads hardly ever allocate at the same time; the processor time was the
     same with and without.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
@@ -184,13 +185,13 @@ def give_back_after_start(seconds: float = STARTED_S) -> None:
 
 
 def give_back() -> None:
-    """Give back the memory that only the start needed; do nothing where that cannot be asked.
+    """Give back the memory that only the start needed, if the system supports it.
 
     Of the agent's 124 MB on x86-64, 3 are freed heap. Another 18 are code of libraries that ran
-    once, to import modules, build classes and pack models: the process lets go of all its code, and
-    what runs on comes back within seconds, from the system's copy of the file (a millisecond's work
-    in all). The system may use the rest for something else, as it may do with any code under
-    pressure. Nothing of it was ever written, so nothing can be lost.
+    once, to import modules, build classes and pack models. The process releases all of its code,
+    and the code that still runs is loaded again within seconds from the system's page cache (about
+    a millisecond in all). The system can use the rest for other things, as it does with any code
+    when memory is short. Code is never written, so nothing can be lost.
     """
     give_back_heap()
     advise = getattr(ctypes.CDLL(None), "madvise", None)
@@ -202,23 +203,22 @@ def give_back() -> None:
 
 
 def give_back_heap() -> None:
-    """Give back what the heap keeps of freed memory (some milliseconds).
-
-    Without the GNU C library, do nothing.
-    """
+    """Give back freed memory of the heap (some milliseconds); needs the GNU C library."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
 
 
 def _code(maps: str) -> Iterator[tuple[int, int]]:
-    """Give address and length of each piece of a file that is mapped to be run, never written.
+    """Yield address and length of each mapped file that is executable and not writable.
 
     Args:
-        maps: as ``/proc/self/maps`` has them.
+        maps: text of ``/proc/self/maps``.
     """
     for line in maps.splitlines():
         fields = line.split(maxsplit=5)
+        # Private mappings of files, readable and executable: pages that were written could not come
+        # back.
         if len(fields) < 6 or fields[1] != "r-xp" or not fields[5].startswith("/"):
             continue
         start, _, end = fields[0].partition("-")

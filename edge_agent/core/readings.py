@@ -1,12 +1,12 @@
 """Readings as values, and one set of rules for those that others send. Pure.
 
-Those whose flags are in ``UNUSABLE`` count in no mean. What can be understood is taken: an
-implausible value is flagged ``out_of_range``, a time that the clock of its sender cannot have got
-right ``clock_differs``. What cannot be understood is refused by a ``ReadingError`` that names
-field, value and what is allowed.
+Readings with a flag in ``UNUSABLE`` enter no mean. Every reading that can be understood is
+accepted: an implausible value gets the flag ``out_of_range``, a time that must come from a wrong
+clock ``clock_differs``. Others are refused with a ``ReadingError`` that contains field, value and
+the allowed values.
 
-A strap stamps a packet of intervals once, a cuff knows only the minute. The timeline keeps one
-reading of a kind, source and millisecond; without a time of its own the second one would be lost.
+A strap sends one time for a packet of intervals, and a cuff knows only the minute. The timeline
+keeps one reading of a kind, source and millisecond, so a second one needs a time of its own.
 
 Example::
 
@@ -38,7 +38,7 @@ from edge_agent.core.vitals import PRESSURES, Scale, VitalKind
 
 
 class VitalFlag(StrEnum):
-    """What is special about a reading."""
+    """Remarks on a reading."""
 
     OUT_OF_RANGE = "out_of_range"
     CONTACT_LOST = "contact_lost"
@@ -57,11 +57,11 @@ class VitalFlag(StrEnum):
     POOR_SIGNAL = "poor_signal"
 
 
-# What such a reading says, or when it was so, is in doubt.
+# The value or the time of such a reading is in doubt.
 DOUBTFUL = frozenset(
     {VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST, VitalFlag.CLOCK_DIFFERS, VitalFlag.POOR_SIGNAL}
 )
-# A reading flagged so is kept, and counts in no mean: it is in doubt, or no measurement.
+# A reading with such a flag is kept, but enters no mean: it is in doubt, or no measurement.
 UNUSABLE = DOUBTFUL | {VitalFlag.ESTIMATED}
 
 
@@ -73,11 +73,10 @@ class VitalReading:
         at: when it was measured.
         kind: what was measured.
         value: in the unit of the kind.
-        source: who said it, such as ``simulated``, ``csv:morning.csv``, ``ble:AA:BB:…``.
-        flags: what is special about it.
-        device_time: the time that the device itself stamped, as it stamped it
-            (``2026-11-20T08:15:00``, its own local time, parts that it does not know 0); ``None``
-            when it stamped none.
+        source: origin, such as ``simulated``, ``csv:morning.csv``, ``ble:AA:BB:…``.
+        flags: remarks.
+        device_time: the device's own time stamp, unchanged (``2026-11-20T08:15:00``, its local
+            time, unknown parts are 0); ``None`` without one.
     """
 
     at: Instant
@@ -104,10 +103,11 @@ CLOCK_TOLERANCE_S = 300.0
 AHEAD_S = 60.0
 """Largest lead of a reading's time over this clock; it allows for the error of two clocks."""
 OLDEST_LIVE_S = 31 * 86_400.0
-"""A device that sends something older as it happens has a clock that is wrong."""
+"""A device that sends live readings with older times has a wrong clock."""
 
 _EARLIEST_S = 946_684_800  # the year 2000
 _LATEST_S = 4_102_444_800  # the year 2100
+# 1e11 seconds are the year 5138; 1e11 milliseconds were in 1973, before the earliest time allowed.
 _SECONDS_BELOW = 1e11  # epoch numbers below are seconds, from there on milliseconds
 _DEVICE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 
@@ -115,15 +115,15 @@ _DEVICE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 class LocalTimes:
     """Reads the local times of one file, in its order.
 
-    In autumn an hour comes twice. Where times go back within it, or come before the ones above in
-    a file that has the newest first, the second one is meant.
+    In autumn one hour occurs twice. It is the second one if times go back within it, or, in a file
+    with the newest rows first, if they come before the rows above.
 
     Args:
         zone: the time zone of the file.
 
     Attributes:
-        twice: how many times were read that come twice.
-        first: the first of them, as it was written.
+        twice: number of times read that occur twice.
+        first: the first of them, as written.
     """
 
     def __init__(self, zone: tzinfo) -> None:
@@ -142,9 +142,11 @@ class LocalTimes:
         """Return a local time with its zone.
 
         Raises:
-            ReadingError: the clock was put forward over it.
+            ReadingError: the time was skipped when clocks were put forward.
         """
         early, late = (local.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1))
+        # PEP 495: fold 0 and 1 differ in an hour that is repeated or skipped; a skipped one has the
+        # smaller offset first.
         change = (early.utcoffset() or timedelta()) - (late.utcoffset() or timedelta())
         if change < timedelta():
             raise ReadingError(
@@ -165,7 +167,7 @@ class LocalTimes:
         return chosen
 
     def _next_of(self, early: datetime, late: datetime) -> datetime:
-        """Return which of two times follows the one before in a file of this direction."""
+        """Return the one of two times that fits the order of the file."""
         if self._steps < 0:
             is_late = self._last_s is None or late.timestamp() <= self._last_s
         else:
@@ -174,7 +176,7 @@ class LocalTimes:
 
     @property
     def sentence(self) -> str:
-        """Sentence about the local times that come twice, for people; empty where none does."""
+        """A sentence for people about local times that occur twice; empty without any."""
         if not self.twice:
             return ""
         return (
@@ -187,11 +189,11 @@ def time_ms(value: object, zone: tzinfo | LocalTimes | None) -> int:
     """Return epoch milliseconds of ISO 8601 text or of an epoch number.
 
     Args:
-        value: what the sender wrote.
-        zone: time zone of text that names none; ``None`` refuses such text.
+        value: text or number of the sender.
+        zone: time zone of text without one; ``None`` refuses such text.
 
     Raises:
-        ReadingError: no time, without a zone, or not between the years 2000 and 2100.
+        ReadingError: it is no time, has no zone, or is not between the years 2000 and 2100.
     """
     seconds = math.nan
     if isinstance(value, str | int | float) and not isinstance(value, bool):
@@ -239,16 +241,14 @@ def _iso_seconds(text: str, zone: tzinfo | LocalTimes | None) -> float:
 
 
 def clock_flags(at_ms: int, arrived_ms: int, live: bool) -> frozenset[VitalFlag]:
-    """Return ``clock_differs`` for a time that is still to come, or far too old for what is sent as
-    it happens.
-    """
+    """Return ``clock_differs`` for a time in the future, or far too old for a live reading."""
     ahead_s = (at_ms - arrived_ms) / 1000
     wrong = ahead_s > AHEAD_S or (live and ahead_s < -OLDEST_LIVE_S)
     return frozenset({VitalFlag.CLOCK_DIFFERS} if wrong else ())
 
 
 def device_time(value: object) -> str | None:
-    """Return the time that a device stamped, as it stands: its own clock may have been wrong.
+    """Return a device's time stamp unchanged, since its clock may be wrong.
 
     Raises:
         ReadingError: it is no time such as 2026-11-20T08:15:00.
@@ -265,15 +265,15 @@ def device_time(value: object) -> str | None:
 
 
 MOST_OF_ONE_TIME = 1000
-"""Readings of a kind and source that can share a time; a sender with more has no clock."""
+"""Most readings of a kind and source with one time; a sender with more has no clock."""
 
 
 class BeatTimes:
-    """Spreads the intervals between beats of one packet: the last ended at the time of the packet,
-    each one before it by the following ones earlier.
+    """Spreads the intervals between beats of one packet.
 
-    An interval never comes before one that stood above it: where a packet says more than passed
-    since the one before, its intervals move together.
+    The last one ended at the time of the packet, and each earlier one when the next began. The
+    order is kept: if a packet contains more time than has passed since the one before, its
+    intervals move closer together.
 
     Example:
         >>> at = Instant(0, 1_700_000_000_000)
@@ -286,7 +286,7 @@ class BeatTimes:
         self._last: dict[str, int] = {}
 
     def spread(self, readings: Sequence[VitalReading]) -> list[VitalReading]:
-        """Return readings of one time, all others than intervals as they are."""
+        """Spread the intervals among readings of one time; return the others unchanged."""
         at_ms: dict[int, int] = {}
         next_of: dict[str, VitalReading] = {}
         for place in range(len(readings) - 1, -1, -1):
@@ -307,16 +307,16 @@ class BeatTimes:
         return spread
 
     def spread_all(self, readings: Iterable[VitalReading]) -> Iterator[VitalReading]:
-        """Spread readings of many times; those of one packet follow each other."""
+        """Spread readings of many times; those of one packet must follow each other."""
         for _, together in groupby(readings, key=lambda reading: reading.at.wall_ms):
             yield from self.spread(list(together))
 
 
 def measurements(readings: Sequence[VitalReading]) -> list[list[int]]:
-    """Return the places of the readings that were measured together, of readings of one time.
+    """Group readings of one time by measurement; return the places of each group.
 
-    The pressures of a source that a cuff gave at once belong together: the first systolic and the
-    first diastolic, then the second ones. Any other reading stands for itself.
+    Pressures of one source that a cuff measured together form a group: the first systolic with the
+    first diastolic, then the second ones. Any other reading is a group by itself.
     """
     count: defaultdict[tuple[str, VitalKind], int] = defaultdict(int)
     together: dict[object, list[int]] = {}
@@ -332,16 +332,15 @@ def measurements(readings: Sequence[VitalReading]) -> list[list[int]]:
 def placed(
     readings: Iterable[VitalReading], there: Callable[[VitalReading], float | None]
 ) -> Iterator[tuple[VitalReading, bool]]:
-    """Give a reading whose time another one of its kind and source has, with another value, the
-    next free millisecond.
+    """Move readings to the next free millisecond if their time has another value already.
 
     Args:
         readings: those of one measurement follow each other.
-        there: returns the value that is kept of a reading's kind, source and time; ``None``:
-            there is none. Asked again after what was given before has been kept.
+        there: returns the stored value for a reading's kind, source and time, or ``None``. It is
+            called again after the readings yielded before were stored.
 
     Returns:
-        Each reading and whether it is new: else it is kept already, with the same value.
+        Each reading, and whether it is new; otherwise it is stored with the same value.
     """
     for _, group in groupby(readings, key=lambda reading: reading.at.wall_ms):
         together = list(group)
@@ -371,15 +370,13 @@ def placed(
 
 
 def _length_ms(interval: VitalReading) -> int:
-    """Return how long an interval lasted; one that cannot be moves others by no more than one that
-    can.
-    """
+    """Return the length of an interval, limited to a plausible one."""
     _, longest = interval.kind.plausible
     return max(1, round(1000 * min(max(interval.value, 0.0), longest)))
 
 
 def _at(reading: VitalReading, wall_ms: int) -> VitalReading:
-    """Return a reading with another time; a boot clock that is not known stays so."""
+    """Return a reading with another time; an unknown boot time stays unknown."""
     moved_ms = wall_ms - reading.at.wall_ms
     if not moved_ms:
         return reading
@@ -398,7 +395,7 @@ Name = Annotated[str, Field(max_length=SOURCE_LENGTH, pattern=r"^[^\x00-\x1f\x7f
 
 
 def _units_of_kinds() -> list[str]:
-    """Return for each different set of units its words, the one that is kept first."""
+    """Return the names of each different set of units, the stored unit first."""
     return list(dict.fromkeys(", ".join(kind.spec.units) for kind in VitalKind))
 
 
@@ -439,19 +436,17 @@ FIELDS = frozenset(field.alias or name for name, field in GivenReading.model_fie
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The origin of readings: who hands them in, and how what they leave open is to be taken.
+    """The origin of readings, with the rules for details that they leave out.
 
     Attributes:
-        source: goes into ``VitalReading.source`` where the reading names none.
-        prefix: goes before a source that the reading names, so that nobody speaks in another's
-            name.
-        flags: what all of these readings are.
-        zone: time zone of times that name none; ``None`` refuses such times.
+        source: for ``VitalReading.source`` if a reading has none.
+        prefix: added to the source of a reading, so that no sender can use another's name.
+        flags: flags of all of these readings.
+        zone: time zone of times without one; ``None`` refuses such times.
         decimal_comma: whether ``72,5`` is a number.
-        live: whether they are handed in as they are measured, so that an old one is the mark of a
-            wrong clock.
-        units_needed: whether an RR interval must say its unit: 0.8 s and 800 ms are both in use.
-        as_text: whether a value and flags may be texts, as in files; JSON has numbers and lists.
+        live: whether they are sent as they are measured, so that an old one means a wrong clock.
+        units_needed: whether an RR interval needs a unit: 0.8 s and 800 ms are both in use.
+        as_text: whether value and flags may be texts, as in files; JSON has numbers and lists.
     """
 
     source: str
@@ -465,11 +460,10 @@ class Origin:
 
 
 class ArrivalTimes:
-    """Gives each reading that names no time the moment of its arrival, but none of one kind and
-    source twice.
+    """Stamps readings without a time with their arrival, each moment once per kind and source.
 
-    The timeline keeps one reading of a kind, source and millisecond; of a burst none is lost this
-    way. May be asked from several threads.
+    The timeline keeps one reading of a kind, source and millisecond, so a burst loses none. May be
+    called from several threads.
 
     Example:
         >>> times = ArrivalTimes()
@@ -497,10 +491,10 @@ class ArrivalTimes:
 
 
 def parse_payload(payload: bytes) -> list[object]:
-    """Return the readings of a JSON payload, one object or a list of them, not judged yet.
+    """Parse a JSON payload into one or several readings, not yet validated.
 
     Raises:
-        ReadingError: too large, no JSON, something else than objects, none or too many.
+        ReadingError: the payload is too large, no JSON, empty, or has too many readings.
     """
     if len(payload) > MAX_BYTES:
         raise ReadingError(
@@ -509,6 +503,7 @@ def parse_payload(payload: bytes) -> list[object]:
             f"is too large. Send at most {MAX_BYTES} at a time.",
         )
     try:
+        # Python accepts NaN and Infinity, which are no JSON and no values.
         given = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise ReadingError("payload", "", f"is not UTF-8 text (byte {error.start}).") from error
@@ -529,10 +524,7 @@ def parse_payload(payload: bytes) -> list[object]:
 def read_given(
     items: Iterable[object], arrived: Instant, origin: Origin, arrivals: ArrivalTimes
 ) -> list[VitalReading | ReadingError]:
-    """Judge readings that came together.
-
-    Return for each the reading, flagged, or why it is refused.
-    """
+    """Validate readings that came together; return each reading with flags, or its error."""
     given = list(items)
     judged: list[VitalReading | ReadingError] = []
     for item in given:
@@ -552,14 +544,14 @@ def read_given(
 
 
 def _at_own_times(readings: Sequence[VitalReading]) -> list[VitalReading]:
-    """Return readings in their order; intervals of one time end one after the other."""
+    """Spread intervals of one time, keeping the order of the readings."""
     places = sorted(range(len(readings)), key=lambda place: readings[place].at.wall_ms)
     spread = BeatTimes().spread_all(readings[place] for place in places)
     return [one for _, one in sorted(zip(places, spread, strict=True), key=lambda pair: pair[0])]
 
 
 def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
-    """Judge one reading; its boot clock is 0, not known, unless it is that of its arrival.
+    """Validate one reading; its boot time is 0 (unknown), unless it has the time of its arrival.
 
     Raises:
         ReadingError: it cannot be understood.
@@ -584,9 +576,7 @@ def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
 
 
 def flag_near_pressures(readings: Sequence[VitalReading]) -> list[VitalReading]:
-    """Return the readings; systolic and diastolic of one measurement that are 10 mmHg or less apart
-    are flagged.
-    """
+    """Flag systolic and diastolic pressures of one measurement that differ by 10 mmHg or less."""
     flagged = list(readings)
     of_time: defaultdict[int, list[int]] = defaultdict(list)
     for place, reading in enumerate(readings):
@@ -602,9 +592,9 @@ def flag_near_pressures(readings: Sequence[VitalReading]) -> list[VitalReading]:
 
 
 def with_near_pressures(readings: Iterable[VitalReading]) -> Iterator[VitalReading]:
-    """Flag pressures as ``flag_near_pressures`` does, however many readings there are.
+    """Flag pressures as ``flag_near_pressures`` does, without keeping all readings in memory.
 
-    Those of one measurement follow each other.
+    Those of one measurement must follow each other.
     """
     for _, together in groupby(readings, key=lambda reading: (reading.source, reading.at.wall_ms)):
         yield from flag_near_pressures(list(together))
@@ -614,13 +604,13 @@ _PRESSURES = (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
 
 
 def are_near(values: Mapping[VitalKind, float | None]) -> bool:
-    """Tell whether a systolic and a diastolic value are too near to each other to be true."""
+    """Return whether a systolic and a diastolic value are implausibly near to each other."""
     high, low = (values.get(kind) for kind in _PRESSURES)
     return high is not None and low is not None and high - low <= LEAST_PULSE_PRESSURE_MMHG
 
 
 def id_of(item: object) -> str | int | None:
-    """Return the sender's own name or number of a reading, where it has given a usable one."""
+    """Return the sender's identifier of a reading, if it is usable."""
     match item.get("id") if isinstance(item, Mapping) else None:
         case str(text) if len(text) <= SOURCE_LENGTH and text.isprintable():
             return text
@@ -647,7 +637,7 @@ def _fields_of(item: object) -> Mapping[str, object]:
     version = item.get("schema", 1)
     if version != 1 or isinstance(version, bool):
         raise ReadingError(
-            "schema", shown_value(version), "is not spoken here. Send version 1, or leave it out."
+            "schema", shown_value(version), "is not supported. Send version 1, or leave it out."
         )
     if item.get("id") is not None and id_of(item) is None:
         raise ReadingError(
@@ -659,7 +649,7 @@ def _fields_of(item: object) -> Mapping[str, object]:
 
 
 def has_time(item: object) -> bool:
-    """Tell whether a reading, not judged yet, says when it was measured."""
+    """Return whether a reading, not yet validated, has a time."""
     return isinstance(item, Mapping) and item.get("at") is not None
 
 
@@ -673,7 +663,7 @@ def _kind(value: object) -> VitalKind:
 
 
 def _scale(kind: VitalKind, unit: object, needed: bool) -> Scale:
-    """Return how a value becomes one in the unit of its kind."""
+    """Return the conversion of a value to the unit of its kind."""
     spec = kind.spec
     allowed = ", ".join(spec.units)
     if unit is None or unit == "":
@@ -692,7 +682,7 @@ def _scale(kind: VitalKind, unit: object, needed: bool) -> Scale:
 
 
 def _without_unit(kind: VitalKind, text: str, unit: object) -> tuple[str, object]:
-    """Return number and unit of a text such as ``104 mmHg``, whose unit is one of the kind."""
+    """Split a text such as ``104 mmHg`` into number and unit, if the unit is one of the kind."""
     number, _, word = text.strip().partition(" ")
     if word.strip().lower() not in kind.spec.units:
         return text, unit
@@ -702,7 +692,7 @@ def _without_unit(kind: VitalKind, text: str, unit: object) -> tuple[str, object
 
 
 def _refuse_impossible(kind: VitalKind, value: float) -> None:
-    """Refuse what cannot be a measurement; what is only implausible is flagged later."""
+    """Refuse impossible values; implausible ones are flagged later."""
     spec = kind.spec
     if not spec.is_possible(value):
         low, high = spec.possible
@@ -713,7 +703,7 @@ def _refuse_impossible(kind: VitalKind, value: float) -> None:
 
 
 def _number(value: object, origin: Origin, scale: Scale) -> float:
-    """Return the number that is given, in the unit of its kind."""
+    """Return a value as a number in the unit of its kind."""
     number = math.nan
     with suppress(ValueError, OverflowError):
         if isinstance(value, str) and origin.as_text and "_" not in value:  # 1_000 is Python alone

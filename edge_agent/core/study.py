@@ -27,9 +27,9 @@ from edge_agent.core.errors import StudyError
 
 
 class Purpose(StrEnum):
-    """Why a session is recorded.
+    """The purpose of a session.
 
-    Inferring emotions at work and in education is refused unless medical or safety.
+    Inferring emotions at work and in education is refused, except for medical or safety reasons.
     """
 
     RESEARCH = "research"
@@ -40,7 +40,7 @@ class Purpose(StrEnum):
 
 
 class SessionSetting(StrEnum):
-    """Where a session takes place."""
+    """The place of a session."""
 
     HOME = "home"
     LABORATORY = "laboratory"
@@ -51,9 +51,7 @@ class SessionSetting(StrEnum):
 
 
 def forbidden_because(purpose: Purpose, setting: SessionSetting) -> str | None:
-    """Return why emotions must not be inferred for this purpose in this setting.
-
-    ``None`` where nothing forbids it.
+    """Return why emotions must not be inferred for this purpose in this setting, or ``None``.
 
     Regulation (EU) 2024/1689 (AI Act), article 5(1)(f).
     """
@@ -71,7 +69,7 @@ def forbidden_because(purpose: Purpose, setting: SessionSetting) -> str | None:
 
 
 class MarkerKind(StrEnum):
-    """What happened at a marker."""
+    """The event of a marker."""
 
     STIMULUS_START = "stimulus_start"
     STIMULUS_END = "stimulus_end"
@@ -83,8 +81,8 @@ class MarkerKind(StrEnum):
 class Marker:
     """An instant in a session.
 
-    A stimulus start opens the condition that it names. A baseline says that the participant, asked
-    to do so, looks neutral from here for 20 s.
+    A stimulus start opens the condition of its label. A baseline means that the participant was
+    asked to look neutral for 20 s from here.
     """
 
     at: Instant
@@ -108,8 +106,8 @@ class Participant:
 class Session:
     """A named interval of the timeline with one participant, purpose and consent.
 
-    ``end_ms`` is ``None`` while open. ``origin`` says where a session comes from that was not
-    recorded here as it happened: ``entered``, or the import; empty for all others.
+    ``end_ms`` is ``None`` while open. ``origin`` is ``entered`` or the import for a session that
+    was not recorded here when it took place, and empty for all others.
     """
 
     id: int
@@ -143,7 +141,7 @@ class AttributeUse(StrEnum):
     """A participant's consent to the use of their attributes.
 
     ``none``: none are kept. ``here``: they are kept on this appliance, for its analysis.
-    ``shared``: they may go along in exports, too.
+    ``shared``: exports may contain them, too.
     """
 
     NONE = "none"
@@ -155,7 +153,7 @@ def checked_attribute(name: str, value: str) -> tuple[str, str]:
     """Return name and value of an attribute without blanks around them.
 
     Raises:
-        StudyError: the name is no name or says who somebody is, or the value is none of the
+        StudyError: the name is not allowed or identifies a person, or the value is not one of the
             choices, is empty, too long, or not printable on one line.
     """
     key = name.strip().lower()
@@ -167,8 +165,8 @@ def checked_attribute(name: str, value: str) -> tuple[str, str]:
         )
     if key in _WHO:
         raise StudyError(
-            f"Attribute {name!r}: says who somebody is. Participants are known by codes "
-            "only; keep such a list elsewhere."
+            f"Attribute {name!r}: identifies a person. Participants have codes only; keep such "
+            "a list elsewhere."
         )
     if key in _COLUMNS or key.startswith("consent_"):
         raise StudyError(
@@ -223,7 +221,7 @@ class StartOrder:
         participant: code of somebody who has consented.
         purpose: why it is recorded.
         setting: where it takes place.
-        name: what to call it.
+        name: name of the session.
     """
 
     participant: str
@@ -242,10 +240,10 @@ Choice = TypeVar("Choice", Purpose, SessionSetting)
 
 
 def read_order(text: str) -> Order:
-    """Return what a text asks for.
+    """Parse a text into an order.
 
     Raises:
-        StudyError: the text is empty or too long, or says too little or too much of a session.
+        StudyError: the text is empty or too long, or lacks a part of a session.
 
     Example:
         >>> read_order("stimulus_start/anger")
@@ -269,7 +267,7 @@ def _start(rest: str) -> StartOrder:
     parts = [part.strip() for part in rest.split("/", 3)]
     if len(parts) < 2 or not parts[0]:
         raise StudyError(
-            f"{SESSION_START} names participant and purpose, such as "
+            f"{SESSION_START} needs participant and purpose, such as "
             f"{SESSION_START}/P01/research; setting and name may follow."
         )
     purpose = _one_of(Purpose, "purpose", parts[1])
@@ -290,6 +288,6 @@ def _one_of(kinds: type[Choice], what: str, text: str) -> Choice:
 def _checked(label: str) -> str:
     if len(label) > LONGEST_LABEL:
         raise StudyError(
-            f"{label[:20]!r}… has {len(label)} signs; a label has {LONGEST_LABEL} at the most."
+            f"{label[:20]!r}… has {len(label)} characters; at most {LONGEST_LABEL} are allowed."
         )
     return label

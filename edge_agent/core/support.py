@@ -1,4 +1,4 @@
-"""Whom people tell of weaknesses, and until when this release is supported."""
+"""The contact for reports of vulnerabilities, and the end of support of this release."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Support:
     until: date | None
 
     def missing(self, today: date) -> list[str]:
-        """Return what must be mended before a release is built; empty when all is well."""
+        """Return the faults to be corrected before a release is built."""
         problems = []
         if not _CONTACT.fullmatch(self.contact):
             problems.append(
@@ -37,15 +37,15 @@ class Support:
         if self.until is None:
             problems.append("support_until = '': give the last day of support, such as 2028-12-31")
         elif self.until <= today:
-            problems.append(f"support_until = '{self.until}': lies in the past; give a day to come")
+            problems.append(f"support_until = '{self.until}': is in the past; give a later day")
         return problems
 
 
 def read_support(file: Path = SUPPORT_FILE) -> Support:
-    """Return what the file of a release says.
+    """Read the support file of a release.
 
     Raises:
-        ConfigError: the file is missing, is no TOML, or names no day of the calendar.
+        ConfigError: the file is missing, is no TOML, or has an impossible date.
     """
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Bounds of tables that come in as text files: no file fills the memory, a page or a message."""
+"""Limits of tables in text files, so that no file can fill the memory, a page or a message."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def bounded_lines(file: TextIO, name: str) -> Iterator[str]:
         DataFileError: a line has more than ``LINE_MOST`` characters.
     """
     number = 0
+    # Not `for line in file`: that reads a line of gigabytes before its length can be checked.
     while line := file.readline(LINE_MOST + 1):
         number += 1
         if len(line) > LINE_MOST:

@@ -1,8 +1,8 @@
-"""States, alarms and advice for screens, made where no language is known. No I/O.
+"""States, alarms and advice for screens, made by programs that know no language. No I/O.
 
-The agent speaks English. The dashboard shows its texts in the language of the reader: constant
-ones are marked with :func:`N_`, so that the catalogue has them; one with values is a
-:class:`Message`, which is its English and still knows its parts, as JSON too.
+The agent writes English. The dashboard shows its texts in the language of the reader. Constant
+texts are marked with :func:`N_` for the catalogue. A text with values is a :class:`Message`: an
+English string that also keeps its template and values, and can be stored as JSON.
 
     >>> text = Message(N_("{n} faces in {file}"), n=3, file="a.png")
     >>> text
@@ -23,16 +23,16 @@ _DEEPEST = 100
 
 
 def N_(message: str) -> str:  # noqa: N802 - the name that catalogues of texts know
-    """Mark a text for the catalogue where it stands, and return it as it is."""
+    """Mark a text for the catalogue, and return it unchanged."""
     return message
 
 
 class Message(str):
-    """An English text with values in it that can be said in another language.
+    """An English text with values that can be translated.
 
     Attributes:
-        template: the English with named places.
-        values: what fills them, by name; a value may be a text itself.
+        template: the English text with named places.
+        values: the values of the places; a value may be a message itself.
     """
 
     __slots__ = ("template", "values")
@@ -47,7 +47,7 @@ class Message(str):
         return text
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return how a copy is made, in another process too."""
+        """Return the constructor and arguments for a copy, also in another process."""
         return _made, (self.template, dict(self.values))
 
 
@@ -56,7 +56,7 @@ def _made(template: str, values: Mapping[str, Any]) -> Message:
 
 
 def text_of(error: Exception) -> str:
-    """Return what an error says: the :class:`Message` that it was raised with, where it was."""
+    """Return the text of an error, as a :class:`Message` if it was raised with one."""
     if len(error.args) == 1 and isinstance(error.args[0], Message):
         return error.args[0]
     return str(error)
@@ -70,7 +70,7 @@ def as_message(text: str) -> Message:
 
 
 def listed(parts: Iterable[str]) -> str:
-    """Return ``a``, ``a and b`` or ``a, b and c``, which can be said in another language."""
+    """Join parts to ``a``, ``a and b`` or ``a, b and c``, as a text that can be translated."""
     *first, last = parts
     if not first:
         return last
@@ -80,7 +80,7 @@ def listed(parts: Iterable[str]) -> str:
 
 
 def joined(sentences: Iterable[str]) -> str:
-    """Return sentences one after the other, which can be said in another language."""
+    """Join sentences to one text that can be translated."""
     parts = list(sentences)
     if len(parts) < 2:
         return "".join(parts)
@@ -89,7 +89,7 @@ def joined(sentences: Iterable[str]) -> str:
 
 
 def messages_in(told: object) -> Iterator[Message]:
-    """Give each :class:`Message` in tables and lists of what a program tells another one."""
+    """Yield each :class:`Message` in nested tables and lists."""
     if isinstance(told, Message):
         yield told
     elif isinstance(told, Mapping):
@@ -119,7 +119,7 @@ def message_of(parts: Mapping[str, Any], depth: int = _DEEPEST) -> Message:
     """Return the message of a table that :func:`parts_of` made.
 
     Raises:
-        LookupError, TypeError, ValueError: it is none, or ``depth`` messages do not hold it.
+        LookupError, TypeError, ValueError: it is no message, or is nested deeper than ``depth``.
     """
     if depth < 0:
         raise ValueError("nested too deeply")
@@ -131,22 +131,23 @@ def message_of(parts: Mapping[str, Any], depth: int = _DEEPEST) -> Message:
 
 
 def packed(text: str) -> str | None:
-    """Return what :func:`parts_of` gives as JSON; ``None`` of another text."""
+    """Return the :func:`parts_of` a message as JSON; ``None`` for another text."""
     if not isinstance(text, Message):
         return None
     return json.dumps(parts_of(text), ensure_ascii=False, separators=(",", ":"))
 
 
 def unpacked(text: str, kept: str | None) -> str:
-    """Return the message that a text was; the text itself where nothing that fits was kept.
+    """Return the message of a text; the text itself if the stored parts do not fit it.
 
     Args:
-        text: its English.
-        kept: what :func:`packed` gave, from wherever it has lain.
+        text: the English text.
+        kept: the result of :func:`packed`, as stored or received.
     """
     if kept is None:
         return text
     try:
+        # Few levels: the JSON may come from a database or a broker, and each level is a recursion.
         message = message_of(json.loads(kept), 5)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return text

@@ -1,4 +1,4 @@
-"""Named threads whose death is told, and a slot that keeps only the newest value."""
+"""Named threads that report an unexpected end, and a slot that keeps only the newest value."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ class Worker(ABC):
         self.error: Exception | None = None
         self.on_death = on_death
         self.stopping = threading.Event()
+        # Daemon threads: one that hangs in a driver must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @abstractmethod
@@ -54,7 +55,7 @@ class Worker(ABC):
 
     @property
     def is_alive(self) -> bool:
-        """Tell whether the thread runs."""
+        """Whether the thread is running."""
         return self._thread.is_alive()
 
     def start(self) -> None:
@@ -62,7 +63,7 @@ class Worker(ABC):
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask the thread to end; returns at once."""
+        """Ask the thread to end; return at once."""
         self.stopping.set()
 
     def join(self, timeout_s: float) -> bool:
@@ -89,8 +90,8 @@ T = TypeVar("T")
 class LatestValue(Generic[T]):
     """One slot between two threads; a new value replaces one that was not taken.
 
-    A queue would hand the reader older and older frames when it is slower than the camera. Here it
-    always gets the newest one, and the frames it missed are counted.
+    With a queue, a reader that is slower than the camera would get older and older frames. Here it
+    always gets the newest one, and the frames that it missed are counted.
 
     Attributes:
         dropped: number of values that were replaced before they were taken.

@@ -23,7 +23,7 @@ MMHG_IN_KPA = 7.500_617
 
 
 class VitalKind(StrEnum):
-    """What a reading measures; ``spec`` says everything else of it."""
+    """The kind of a reading; ``spec`` has all of its properties."""
 
     HEART_RATE = "heart_rate"
     SYSTOLIC = "systolic"
@@ -37,7 +37,7 @@ class VitalKind(StrEnum):
 
     @property
     def spec(self) -> VitalSpec:
-        """Everything that the program knows of this kind."""
+        """The properties of this kind."""
         return SPECS[self]
 
     @property
@@ -78,45 +78,44 @@ class AnalysisOption(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VitalSpec:
-    """Everything that the program knows of one kind of vital sign.
+    """The properties of one kind of vital sign.
 
     Attributes:
         label: its name for people, as at the start of a sentence.
-        short: its name where little room is, such as in a chart; empty: the label.
-        unit: the UCUM unit in which values are kept.
-        unit_shown: the same as people write it.
-        decimals: how many a page shows.
+        short: its name if space is short, such as in a chart; empty: the label.
+        unit: the UCUM unit of stored values.
+        unit_shown: the same unit as people write it.
+        decimals: number of decimals on pages.
         plausible: least and largest value that is not flagged ``out_of_range``.
-        possible: least and largest value that is taken at all; what lies outside is refused, for
-            it cannot be a measurement.
-        units: what senders may call units, in lower case, and how each is converted. Where a
-            sender names none, the value is in ``unit``.
-        unit_needed: whether a sender must name the unit, because two are usual.
-        unit_choices: units offered where a person imports a file; empty: there is nothing to
-            choose.
+        possible: least and largest value that is accepted; values outside cannot be a measurement
+            and are refused.
+        units: names of units that senders may use, in lower case, with their conversions. Without
+            a unit, the value is in ``unit``.
+        unit_needed: whether a sender must give the unit, because two are usual.
+        unit_choices: units offered when a person imports a file; empty: there is no choice.
         headers: regular expression of the names that columns of a CSV file have, in lower case
             and without punctuation.
-        stream: whether it comes all the time (a strap), so that a silence is a loss; a cuff
-            speaks when somebody measures.
+        stream: whether it is sent continuously (a strap), so that a silence is a loss; a cuff
+            sends only when somebody measures.
         lag_s: seconds by which it usually follows an expression.
-        settling_s: seconds at the start of a stimulus in which it still says much about the time
-            before: how long the body, or the instrument, takes to get there.
+        settling_s: seconds at the start of a stimulus in which it still depends on the time before:
+            the time that the body, or the instrument, needs to respond.
         bound: the smallest difference of interest, in ``unit``; ``None``: it is not tested.
-        tested_by_default: whether an analysis tests it where nothing else is asked.
-        option: the options of an analysis that set lag, bound and settling; ``None``: those above
-            hold.
-        definition: what it is, in words; goes with the own code where LOINC has none.
-        loinc: its codes, the first is that of the FHIR profile; empty: an own code.
+        tested_by_default: whether an analysis tests it by default.
+        option: the options of an analysis that set lag, bound and settling; ``None``: the values
+            above apply.
+        definition: what it is, in words; used with our own code if LOINC has none.
+        loinc: its codes, the first is that of the FHIR profile; empty: our own code.
         fhir_profile: the FHIR R4 profile of its observations; ``None``: none.
-        device_class: what Home Assistant calls it; ``None``: nothing.
+        device_class: its device class in Home Assistant; ``None``: none.
         state_class: how Home Assistant may summarise it.
         lsl_type: content type of its stream in the Lab Streaming Layer.
         apple: its quantity type in an export of Apple Health, without the prefix.
-        withings: files of an export of Withings that hold it, each a series of start, duration and
+        withings: files of a Withings export with its values, each a series of start, duration and
             value.
-        fit: messages of the FIT profile that hold it, each with the field.
-        edf: name of its signal in an EDF+ file, at most 14 signs, after the standard texts of EDF+
-            where there are.
+        fit: messages of the FIT profile that contain it, each with the field.
+        edf: name of its signal in an EDF+ file, at most 14 characters; a standard text of EDF+ if
+            there is one.
         colour: the CSS variable of its lines; the same name with ``-band`` is that of its bands.
         tile: title of its tile on the live page; kinds with the same title share one.
         panel: title of its panel on the trends page; kinds with the same title share one. Empty:
@@ -167,16 +166,16 @@ class VitalSpec:
 
     @property
     def short_name(self) -> str:
-        """The name where little room is, such as in a chart."""
+        """The short name, such as for a chart."""
         return self.short or self.name_in_text
 
     @property
     def tested(self) -> bool:
-        """Tell whether means of it can be compared between states."""
+        """Whether its means can be compared between states."""
         return self.bound is not None
 
     def is_possible(self, value: float) -> bool:
-        """Tell whether a value can be a measurement at all."""
+        """Return whether a value can be a measurement at all."""
         low, high = self.possible
         return low <= value <= high
 
@@ -194,14 +193,14 @@ _pressure = partial(
     units=_MMHG,
     unit_choices=("mmHg", "kPa"),
     lag_s=45.0,  # a cuff has inflated for most of a minute before it gives its value
-    settling_s=30.0,  # a quick cuff's own time: what it says sooner began before the stimulus
+    settling_s=30.0,  # a fast cuff's own time: an earlier value began before the stimulus
     bound=5.0,
     option=AnalysisOption.PRESSURE,
     fhir_profile="bp",
     device_class="pressure",
 )
 
-# What is possible of the first five kinds has no bounds: whatever was taken once is taken still.
+# The first five kinds have no limits of what is possible: values that were once accepted still are.
 SPECS: Mapping[VitalKind, VitalSpec] = {
     VitalKind.HEART_RATE: VitalSpec(
         label="Heart rate",
@@ -415,7 +414,7 @@ TESTED = tuple(kind for kind, spec in SPECS.items() if spec.tested)
 
 
 class SensorKind(StrEnum):
-    """What a Bluetooth sensor measures, by the service that it offers."""
+    """The kind of a Bluetooth sensor, by the service that it offers."""
 
     HEART_RATE = "heart_rate"
     BLOOD_PRESSURE = "blood_pressure"
@@ -431,8 +430,8 @@ class SensorState:
         source: as in its readings.
         kind: what it measures.
         connected: whether it is connected now.
-        battery_percent: charge of its battery as last told; ``None``: never told.
-        contact: whether it touches the skin; ``None``: not connected, or it cannot tell.
+        battery_percent: last reported charge of its battery; ``None``: never reported.
+        contact: whether it touches the skin; ``None``: not connected, or it cannot detect that.
         reason: why it could not be connected, a short word for programs; ``None`` once it was.
         problem: the same with the cure, for people.
     """
@@ -451,14 +450,14 @@ class FoundSensor:
     """A strap or cuff that a scan found, for people and for the configuration.
 
     Attributes:
-        address: what the configuration wants.
-        name: as it calls itself.
+        address: Bluetooth address, for the configuration.
+        name: its own name.
         rssi: strength of its signal in dBm, nearer to 0 is stronger; ``None`` while it is
             connected.
-        services: UUIDs of what it offers.
-        kinds: which of them are ours.
-        battery_percent: charge of its battery; ``None``: it did not tell.
-        connected: whether it is connected to this machine already, by the agent for example.
+        services: UUIDs of its services.
+        kinds: the kinds of sensor among them that we support.
+        battery_percent: charge of its battery; ``None``: not reported.
+        connected: whether it is already connected to this machine, for example by the agent.
     """
 
     address: str

@@ -1,4 +1,4 @@
-"""A stretch of the log of changes with its rows, as one message, and what a collector answers.
+"""Messages with a range of the log of changes and its rows, and the collector's confirmations.
 
 A message is CBOR (RFC 8949), compressed with zlib (RFC 1950). The map inside has these keys:
 
@@ -33,7 +33,7 @@ from edge_agent.store.write.changes import Special
 
 
 Change = list[Any]
-"""Position, name of a table or of something special, what happened, and values."""
+"""Position, name of a table (or empty), kind of the change, and values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class Chunk:
     Attributes:
         first: the first position that it covers.
         last: the last one.
-        changes: in order; a position may have none, for its row is gone, or many, in a copy.
-        absent: rows that were logged and were not there any more.
+        changes: in order; a position may have none, if its row was deleted, or many, in a copy.
+        absent: number of logged rows that were deleted before they could be sent.
     """
 
     first: int
@@ -104,7 +104,7 @@ def read_chunk(connection: sqlite3.Connection, after: int, most_rows: int) -> Ch
 def _changes_of(
     connection: sqlite3.Connection, entry: _Entry, rows: dict[tuple[int, Any], Change]
 ) -> Iterator[Change]:
-    """Yield what one entry of the log says."""
+    """Yield the changes of one entry of the log."""
     more = json.loads(entry.more) if entry.more and not entry.is_row else None
     if entry.what < 10:
         match entry.what:
@@ -142,7 +142,7 @@ def _key(entry: _Entry) -> Any:
 def _single_rows(
     connection: sqlite3.Connection, entries: Sequence[_Entry]
 ) -> Iterator[tuple[tuple[int, Any], Change]]:
-    """Yield the rows that entries name one by one, by table and key."""
+    """Yield the rows of entries with a single row, by table and key."""
     wanted: dict[int, list[Any]] = defaultdict(list)
     for entry in entries:
         if entry.is_row and not entry.is_range:
@@ -151,6 +151,7 @@ def _single_rows(
         table = BY_CODE[what // 10]
         columns = ", ".join(table.columns)
         if len(table.key) == 1:
+            # One parameter for all keys: SQLite limits the number of parameters in a statement.
             sql = f"SELECT {columns} FROM {table.name} WHERE id IN (SELECT value FROM json_each(?))"
             for row in connection.execute(sql, (json.dumps(keys),)):
                 yield (what, row[0]), list(row)
@@ -162,18 +163,18 @@ def _single_rows(
 
 
 LARGEST_BYTES = 16 * 1024 * 1024
-"""Of a message that is unpacked; a larger one is refused: nobody can fill a collector's memory."""
+"""Largest unpacked message; larger ones are refused, so that none can fill the memory."""
 _SPECIAL = frozenset({"begin", "copied", "erase", "gap"})
 _LARGEST_NUMBER = 2**63 - 1
 
 
 class MessageError(AffectEdgeError):
-    """A message cannot be read; the text says what is wrong with it."""
+    """A message cannot be read; the text has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineMessage:
-    """A message of the stream, as the module describes it."""
+    """A message of the stream; the module's docstring describes its fields."""
 
     device: str
     epoch: str
@@ -188,7 +189,7 @@ class TimelineMessage:
 
 
 def encode(message: TimelineMessage) -> bytes:
-    """Return a message as it is sent."""
+    """Encode a message."""
     import cbor2  # only with the extra fleet
 
     content: dict[str, Any] = {"schema": SCHEMA}
@@ -199,15 +200,16 @@ def encode(message: TimelineMessage) -> bytes:
 
 
 def decode(payload: bytes) -> TimelineMessage:
-    """Return what a message says.
+    """Decode a message.
 
     Raises:
-        MessageError: it is no message of this stream, is of a newer schema, or is too large.
+        MessageError: it is no message of this stream, has a newer schema, or is too large.
     """
     import cbor2  # only with the extra fleet
 
     unpacker = zlib.decompressobj()
     try:
+        # With a limit: a few kilobytes of zlib can unpack to gigabytes.
         raw = unpacker.decompress(payload, LARGEST_BYTES)
     except zlib.error as error:
         raise MessageError(f"is not compressed with zlib: {error}") from error
@@ -251,9 +253,9 @@ def _checked(content: dict[Any, Any]) -> TimelineMessage:
 
 
 def _start_of_machine(content: dict[Any, Any]) -> tuple[str, int]:
-    """Return which start and how long ago; nothing where that is no answer.
+    """Return start of the machine and its boot clock; empty values if they are wrong.
 
-    It only serves to measure the clock: no row is refused for it.
+    They only serve to measure the clock, so no message is refused for them.
     """
     boot, boot_ms = content.get("boot"), content.get("boot_ms")
     is_name = isinstance(boot, str) and 0 < len(boot) <= BOOT_CHARACTERS and boot.isprintable()
@@ -293,7 +295,7 @@ def _check_change(change: object, at: int, last: int) -> None:
 
 
 def read_confirmation(payload: bytes) -> Confirmation:
-    """Return what a collector confirms; raises ``MessageError`` where it cannot be read."""
+    """Parse a confirmation of a collector; raises ``MessageError`` if it is none."""
     try:
         return Confirmation.model_validate_json(payload)
     except ValidationError as error:

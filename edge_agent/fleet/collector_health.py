@@ -1,7 +1,7 @@
-"""The health of a collector, in a small file for programs that watch it.
+"""The health of a collector, in a small file for monitoring programs.
 
-The collector writes it every two seconds, with how long this holds. Both clocks are those of one
-machine: who reads it runs there, in the same container or beside it.
+The collector writes it every two seconds, with the time for which it is valid. Reader and collector
+must run on one machine, in the same container or beside it, since they compare boot clocks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from edge_agent.core.clock import boot_id, boot_ns, iso_utc
 
 HOLDS_S = 10.0
-"""How long a collector may say nothing: an answer of broker and database takes milliseconds."""
+"""Usual validity of a report, seconds: an answer of broker and database takes milliseconds."""
 MOST_BYTES = 10_000
 
 
@@ -23,10 +23,10 @@ class CollectorHealth:
 
     Attributes:
         boot: identifier of the start of the machine.
-        at_ms: when it said so, milliseconds by the boot clock.
-        holds_s: how long this holds; longer than usual before a large transaction.
-        problem: what does not answer, and why; empty: broker and PostgreSQL answer.
-        since_ms: since when it works, or does not, UTC, milliseconds since 1970.
+        at_ms: time of the report, milliseconds by the boot clock.
+        holds_s: its validity; longer than usual before a large transaction.
+        problem: the part that does not answer, with the reason; empty: all answer.
+        since_ms: start of this state, UTC, milliseconds since 1970.
 
     Example:
         Ask what is wrong with a collector; empty while it works::
@@ -41,18 +41,19 @@ class CollectorHealth:
     since_ms: int
 
     def write(self, file: Path) -> None:
-        """Put this in the place of what stood in a file, at once and whole.
+        """Replace the file by this report.
 
         Raises:
             OSError: the folder is missing, full, or closed to this user.
         """
         part = file.with_name(f"{file.name}.part")
         part.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        # A rename is atomic: a reader never sees half of a report.
         part.replace(file)
 
 
 def read_problem(file: Path) -> str:
-    """Return what is wrong with the collector that writes a file; empty: it works."""
+    """Return the problem of the collector that writes a file; empty if it works."""
     try:
         with file.open(encoding="utf-8") as text:
             health = CollectorHealth(**json.loads(text.read(MOST_BYTES)))

@@ -1,8 +1,8 @@
-"""The log of changes: begins a stream, reads what is to be sent, forgets what was confirmed.
+"""The log of changes: it begins a stream, returns pending changes, and drops confirmed ones.
 
-The log holds keys and no content: rows are read when they are sent. So it is small, and what was
-erased meanwhile is in no message. It is written by triggers in the transaction of each change:
-what is committed is logged, and what is not is not.
+The log contains keys and no content: rows are read when they are sent. So it is small, and rows
+that were erased meanwhile are in no message. Triggers write it in the transaction of each change,
+so that exactly the committed changes are logged.
 """
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -37,9 +37,9 @@ from edge_agent.store.write.boots import stamp
 from edge_agent.store.write.changes import Special, has_stream
 
 ROWS_A_RANGE = 500
-"""Rows that one change of a copy stands for; of readings, about so many."""
+"""Rows of one change of a copy; about so many for readings."""
 BYTES_A_CHANGE = 40
-"""What a change takes in the log at the most; one face and one strap take 28 on average."""
+"""Largest size of a change in the log; with one face and one strap it is 28 on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Stream:
     """The state of a stream: its epoch and its confirmed position.
 
     Attributes:
-        epoch: 16 hexadecimal digits, other ones for each copy of the database that is begun anew.
+        epoch: 16 hexadecimal digits, new ones for each new copy of the database.
         confirmed: the last position that the collector has confirmed; 0 for none.
     """
 
@@ -72,15 +72,15 @@ class ChangeLog:
 
     @property
     def was_replaced(self) -> bool:
-        """Tell whether the database is another file than the one that was opened."""
+        """Whether the database is another file than the one that was opened."""
         return self._file is not None and not self._file.is_in_place
 
     def begin(self) -> Stream:
-        """Return the stream of this database; a new one where it cannot be gone on with.
+        """Return the stream of this database; a new one if the old one cannot be continued.
 
-        A new one begins with all that the database holds. It is needed at the first time, after
-        the database was restored or salvaged, and where a change may have been made without a
-        word: the triggers were missing or are other ones.
+        A new stream begins with the whole database. It is needed the first time, after the database
+        was restored or salvaged, and if changes may be missing in the log because the triggers were
+        missing or different.
         """
         with self._opened() as connection, transaction(connection):
             row = connection.execute("SELECT * FROM fleet_state").fetchone()
@@ -103,14 +103,14 @@ class ChangeLog:
                 connection.execute("COMMIT")
 
     def confirm(self, position: int, erased: dict[int, int]) -> None:
-        """Forget the changes up to a position: the collector has them.
+        """Drop the changes up to a position, which the collector has confirmed.
 
-        The newest stays, so that no position is given twice. What the collector has erased gets a
-        line in the audit.
+        The newest stays, so that no position is used twice. Erasures at the collector get a line in
+        the audit trail.
 
         Args:
-            position: the last one that was confirmed.
-            erased: how many rows were erased there, by position of the erasure.
+            position: the last confirmed one.
+            erased: number of rows erased there, by position of the erasure.
         """
         with self._opened() as connection, transaction(connection):
             done = connection.execute(
@@ -126,10 +126,9 @@ class ChangeLog:
             connection.execute(sql, (position,))
 
     def shrink(self, most_bytes: int) -> int:
-        """Drop the oldest changes beyond a size, and return how many.
+        """Drop the oldest changes beyond a size, and return their number.
 
-        Erasures stay, and the marks of a copy. Where others went, a change says from where to
-        where nothing will come.
+        Erasures and the marks of a copy stay. A gap takes the place of the dropped changes.
         """
         most = max(1, most_bytes // BYTES_A_CHANGE)
         with self._opened() as connection:
@@ -137,11 +136,11 @@ class ChangeLog:
             first, last = connection.execute(bounds).fetchone()
             if first is None or last - first < most:
                 return 0
-            # what stays of older ones, and gaps, lie far apart
+            # positions are no count: remaining older changes and gaps are far apart
             if connection.execute("SELECT count(*) FROM fleet_change").fetchone()[0] <= most:
                 return 0
             with transaction(connection):
-                # a tenth more, so that not every change afterwards needs it again
+                # a tenth more, so that the next changes do not need it again
                 return _drop_until(connection, last - most + most // 10)
 
     def refuse(self, first: int, last: int) -> None:
@@ -150,8 +149,10 @@ class ChangeLog:
             _to_gap(connection, first, last)
 
     def has_changed(self) -> bool:
-        """Tell whether another connection has committed since the last call."""
+        """Return whether another connection has committed since the last call."""
         with self._opened() as connection:
+            # data_version changes only with commits of other connections, and costs no look at a
+            # table.
             version = int(connection.execute("PRAGMA data_version").fetchone()[0])
         changed = version != self._version
         self._version = version
@@ -164,7 +165,7 @@ class ChangeLog:
         return int(row[0] or 0)
 
     def gaps(self) -> list[tuple[int, int]]:
-        """Return the gaps in the log: the position of each, and for how many changes it stands."""
+        """Return the gaps in the log: the position and the number of changes of each."""
         with self._opened() as connection:
             sql = "SELECT seq, b FROM fleet_change WHERE what = ?"
             return [(row[0], row[1]) for row in connection.execute(sql, (Special.GAP,))]
@@ -190,7 +191,7 @@ class ChangeLog:
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        """Give the connection, opened where it is not; errors are told as ``StoreError``."""
+        """Yield the connection, opened if needed; errors become ``StoreError``."""
         try:
             with translate_errors(self._path):
                 yield self._connected()
@@ -201,9 +202,9 @@ class ChangeLog:
 
 
 def end_stream(path: Path) -> bool:
-    """Take everything away that a stream needs; return whether there was one.
+    """Remove all parts of a stream from a database; return whether there was one.
 
-    A stream that is begun afterwards sends all of the database again.
+    A later stream sends the whole database again.
     """
     with translate_errors(path):
         connection = connect(path, readonly=False)
@@ -220,7 +221,7 @@ def end_stream(path: Path) -> bool:
 
 
 def _begin_anew(connection: sqlite3.Connection, source: str, follows: str | None) -> Stream:
-    """Begin a stream with all that there is; only erasures that wait are taken over."""
+    """Begin a stream with the whole database; keep only waiting erasures of the old one."""
     drop_triggers(connection)
     erasures = connection.execute(
         "SELECT a, more FROM fleet_change WHERE what = ? ORDER BY seq", (Special.ERASE,)
@@ -246,7 +247,7 @@ def _begin_anew(connection: sqlite3.Connection, source: str, follows: str | None
 
 
 def _ranges(connection: sqlite3.Connection, table: SentTable) -> Iterator[tuple[int, int]]:
-    """Yield the first and last key of portions of a table; of readings, the times."""
+    """Yield the first and last key of each portion of a table; the times for readings."""
     column = table.key[0]
     start = None
     while True:
@@ -274,7 +275,7 @@ def _extent(connection: sqlite3.Connection) -> dict[str, int | None]:
 
 
 def _drop_until(connection: sqlite3.Connection, until: int) -> int:
-    """Drop what lies before a position; between those that stay each stretch becomes a gap."""
+    """Drop changes before a position; each range between the remaining ones becomes a gap."""
     kept = connection.execute(
         "SELECT seq FROM fleet_change WHERE seq <= ? AND what IN (?, ?, ?) ORDER BY seq",
         (until, Special.ERASE, Special.BEGIN, Special.COPIED),
@@ -291,8 +292,8 @@ def _drop_until(connection: sqlite3.Connection, until: int) -> int:
 
 
 def _to_gap(connection: sqlite3.Connection, first: int, last: int) -> int:
-    """Put one change in the place of several; return how many are lost."""
-    # a gap that is dropped into a longer one stands for more than itself
+    """Replace several changes by a gap; return their number."""
+    # a gap inside a longer one covers more positions than its own
     earlier = connection.execute(
         "SELECT coalesce(min(a), ?) FROM fleet_change WHERE what = ? AND seq BETWEEN ? AND ?",
         (first, Special.GAP, first, last),

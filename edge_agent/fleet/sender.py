@@ -1,6 +1,6 @@
-"""The worker that sends the stream of the timeline to the broker, and hears what is confirmed.
+"""The worker that sends the stream of the timeline to the broker, and receives confirmations.
 
-It keeps which messages are on their way, and each trouble until it is mended.
+It keeps the messages in transit, and each problem until it is solved.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from edge_agent.mqtt.payloads import Confirmation, Topics
 from edge_agent.store.write.changes import ReplicationStanding
 
 MOST_AT_BROKER = 8
-"""Messages that the broker has not acknowledged."""
+"""Most messages that the broker has not acknowledged."""
 MOST_UNCONFIRMED = 64
-"""Messages that the broker has and the collector has not confirmed: where the collector is down,
-the broker is not filled with them.
+"""Most messages that the collector has not confirmed, so that the broker is not filled while the
+collector is down.
 """
 RESEND_S = 60.0
-"""After so long without a confirmation everything unconfirmed is sent again."""
+"""Time without a confirmation after which everything unconfirmed is sent again."""
 LONGEST_RESEND_S = 900.0
 
 
@@ -48,8 +48,8 @@ class _Sent:
 class Flight:
     """The messages between this device and the collector.
 
-    The collector confirms positions, not messages: whatever is lost between the two, in a broker
-    without a disk too, is sent again.
+    The collector confirms positions, not messages: messages lost in between, even in a broker
+    without a disk, are sent again.
 
     Args:
         confirmed: the last position that the collector has.
@@ -67,28 +67,28 @@ class Flight:
 
     @property
     def has_room(self) -> bool:
-        """Tell whether another message may be sent."""
+        """Whether another message may be sent."""
         at_broker = sum(not message.at_broker for message in self._messages)
         return at_broker < MOST_AT_BROKER and len(self._messages) < MOST_UNCONFIRMED
 
     def note_sent(self, last: int, mid: int, now_s: float) -> None:
-        """Note a message that goes up to ``last``, with its number at the broker."""
+        """Record a message up to the position ``last``, with its number at the broker."""
         if not self._messages:
             self._progress_s = now_s
         self._messages.append(_Sent(last, mid))
         self.sent = last
 
     def note_taken(self, mid: int) -> None:
-        """Note that the broker has a message."""
+        """Record that the broker has a message."""
         for message in self._messages:
             if message.mid == mid and not message.at_broker:
                 message.at_broker = True
                 return
 
     def note_confirmed(self, position: int, now_s: float) -> bool:
-        """Note a confirmation; return whether it says anything new.
+        """Record a confirmation; return whether it is new.
 
-        One beyond what was sent, as after a restart of the agent, counts: the collector has it.
+        A position beyond the sent ones, as after a restart of the agent, counts as well.
         """
         if position <= self.confirmed:
             return False
@@ -137,7 +137,7 @@ log = logging.getLogger(__name__)
 
 
 class Trouble(IntEnum):
-    """Kinds of trouble; the first one that stands is told, for it may be the cause of others."""
+    """Kinds of problems; the first present one is reported, since it may cause the others."""
 
     CONNECTION = 1
     DATABASE = 2
@@ -148,7 +148,7 @@ class Trouble(IntEnum):
 
 
 class Troubles:
-    """The troubles of one stream. One thread notes them, any may ask how it stands."""
+    """The problems of one stream. One thread records them; any thread may read the state."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -159,7 +159,7 @@ class Troubles:
         self._newest = self._confirmed = 0
 
     def begin(self, kind: Trouble, text: str) -> None:
-        """Note what is wrong and what to do; it is logged when it is new."""
+        """Record a problem with its cure; log it if it is new."""
         with self._lock:
             if not self._texts:
                 self._since_s = clock.boot_seconds()
@@ -168,7 +168,7 @@ class Troubles:
             log.warning("fleet: %s", text)
 
     def end(self, *kinds: Trouble) -> None:
-        """Note that troubles are over."""
+        """Record that problems are over."""
         with self._lock:
             ended = [kind for kind in kinds if self._texts.pop(kind, None) is not None]
             done = bool(ended) and not self._texts
@@ -176,23 +176,23 @@ class Troubles:
             log.info("fleet: what was wrong is over")
 
     def set_state(self, state: str) -> None:
-        """Note the state of the connection."""
+        """Record the state of the connection."""
         self._state = state
 
     def set_given_up(self, gaps: list[tuple[int, int]]) -> None:
-        """Note which changes were given up: position of the gap, and how many it stands for."""
+        """Record the dropped changes: position of each gap, and number of its changes."""
         with self._lock:
             self._given_up = gaps
 
     def set_positions(self, newest: int, confirmed: int) -> None:
-        """Note the newest position, and the last one that is confirmed."""
+        """Record the newest position, and the last confirmed one."""
         with self._lock:
             self._newest, self._confirmed = newest, confirmed
             self._given_up = [one for one in self._given_up if one[0] > confirmed]
 
     @property
     def standing(self) -> ReplicationStanding:
-        """State of the stream: the connection, what waits and is confirmed, and what is wrong."""
+        """State of the stream: connection, waiting and confirmed changes, and the problem."""
         with self._lock:
             first = min(self._texts, default=None)
             return ReplicationStanding(
@@ -207,18 +207,18 @@ class Troubles:
 
 ROWS_A_MESSAGE = 500
 LARGEST_MESSAGE = 512 * 1024
-"""Bytes of a message; one with more is sent in parts."""
+"""Most bytes of a message; a larger one is sent in parts."""
 LOOK_S = 1.0
-"""How often is looked whether something was committed."""
+"""Interval of the check for commits."""
 PACE_S = 0.05
-"""Between two messages, so that a long backlog leaves room for others: 10,000 rows a second."""
+"""Pause between two messages, which leaves room for others: 10,000 rows a second."""
 FORGET_S = 60.0
-"""How often confirmed changes are deleted: each time is a commit on the card."""
+"""Interval at which confirmed changes are deleted: each time is a commit on the card."""
 FORGET_CHANGES = 5_000
-"""Confirmed changes that are deleted earlier."""
+"""Number of confirmed changes that are deleted earlier."""
 SHRINK_S = 600.0
 COUNT_S = 2.0
-"""How often it is counted what waits."""
+"""Interval at which waiting changes are counted."""
 _BACKOFF = Backoff()
 
 
@@ -227,12 +227,12 @@ class SenderOptions:
     """The options of the sender, from the configuration.
 
     Attributes:
-        broker: where to connect, as whom, and the first part of the topics.
+        broker: the broker, the account, and the first part of the topics.
         device: name of the appliance.
         fleet: the table ``[fleet]``.
-        backoff: waiting times between attempts to connect.
-        resend_s: after so long without a confirmation everything unconfirmed is sent again.
-        forget_s: how often confirmed changes are deleted.
+        backoff: pauses between attempts to connect.
+        resend_s: time without a confirmation after which everything unconfirmed is sent again.
+        forget_s: interval at which confirmed changes are deleted.
     """
 
     broker: MqttSettings
@@ -244,7 +244,7 @@ class SenderOptions:
 
 
 class FleetSender(Worker):
-    """Sends every change of the database, in order, and deletes from the log what is confirmed.
+    """Sends every change of the database, in order, and deletes confirmed ones from the log.
 
     Args:
         options: broker and names.
@@ -309,7 +309,7 @@ class FleetSender(Worker):
             self._changes.close()
 
     def _pause(self, ended: ConnectionEndedError, lasted_s: float, delay_s: float) -> float:
-        """Wait before the next attempt, keep the log in its bounds, return the next delay."""
+        """Wait before the next attempt, keep the log within its limits, return the next delay."""
         backoff = self._options.backoff
         if lasted_s > backoff.longest_s:
             delay_s = backoff.first_s
@@ -345,7 +345,7 @@ class FleetSender(Worker):
             connection.release()
 
     def _step(self, connection: Connection) -> None:
-        """Hear, send, and wait a little; an error of the database waits for the next time."""
+        """Receive, send, and wait a little; after a database error try again the next time."""
         pause_s = LOOK_S
         try:
             if self._stream is None or self._changes.was_replaced:

@@ -126,7 +126,7 @@ class LiveServer(SocketWorker):
         self._ended = asyncio.Event()
         self._last_expression_ms = -EXPRESSION_MS
         self.on_message: Callable[[Mapping[str, Any]], None] | None = None
-        """Is given each message as well, in the thread that publishes it."""
+        """Also called with each message, in the thread that publishes it."""
 
     def stop(self) -> None:
         """Ask the thread to end."""
@@ -136,9 +136,8 @@ class LiveServer(SocketWorker):
     def publish(self, message: Mapping[str, Any]) -> None:
         """Send a message to every reader; callable from any thread, returns at once.
 
-        Each :class:`Message` in it can be said in another language by its parts, in ``texts``.
-        ``type`` names what it is; of each type (and ``kind``, where it has one) the newest is kept
-        for later readers.
+        ``texts`` has the parts of each :class:`Message` in it, for translation. The newest message
+        of each ``type`` (and ``kind``, if it has one) is kept for later readers.
         """
         texts = {str(text): parts_of(text) for text in messages_in(message)}
         if texts:
@@ -176,7 +175,7 @@ class LiveServer(SocketWorker):
         self._loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as tasks:
             accepting = tasks.create_task(self._accept(listener, tasks))
-            # A stop before the loop was known could not tell it.
+            # A stop before the loop was known could not set the event.
             if not self.stopping.is_set():
                 await self._ended.wait()
             self._loop = None
@@ -189,8 +188,7 @@ class LiveServer(SocketWorker):
         loop.add_reader(listener, knock.set)
         try:
             while True:
-                # The only place to be cancelled at: a connection once accepted always gets its
-                # task.
+                # The only place for a cancellation: an accepted connection always gets its task.
                 await knock.wait()
                 knock.clear()
                 with contextlib.suppress(BlockingIOError):
@@ -207,7 +205,7 @@ class LiveServer(SocketWorker):
         task = tasks.create_task(self._attend(connection))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        # one that is cancelled before it begins closes nothing
+        # a task that is cancelled before it starts would not close its connection
         task.add_done_callback(lambda _: connection.close())
 
     async def _attend(self, connection: socket.socket) -> None:
@@ -228,6 +226,7 @@ class LiveServer(SocketWorker):
         finally:
             self._readers.discard(reader)
             sending.cancel()
+            # abort, not close: close would first flush to a reader that may never read.
             outgoing.transport.abort()
 
     def _spread(self, line: bytes) -> None:
@@ -236,7 +235,7 @@ class LiveServer(SocketWorker):
 
 
 async def _send(reader: _Reader, outgoing: asyncio.StreamWriter) -> None:
-    """Send what waits, at the speed at which it is read."""
+    """Send waiting messages at the speed of the reader."""
     with contextlib.suppress(OSError):
         while True:
             await reader.something.wait()
@@ -247,12 +246,11 @@ async def _send(reader: _Reader, outgoing: asyncio.StreamWriter) -> None:
 
 
 async def live_messages(path: Path) -> AsyncGenerator[dict[str, Any], None]:
-    """Yield the agent's messages for ever.
+    """Yield the agent's messages without end.
 
-    ``OFFLINE`` once whenever it goes, or when it is away at the beginning.
-
-    Close the generator to hang up. It connects again by itself, waiting half a second at first and
-    five at most.
+    Yields ``OFFLINE`` once when the agent goes away, or is not there at the beginning. It connects
+    again by itself, after half a second at first and five at most. Close the generator to
+    disconnect.
     """
     retry_s = FIRST_RETRY_S
     known_offline = False
@@ -292,9 +290,9 @@ async def _one_connection(path: Path) -> AsyncGenerator[dict[str, Any], None]:
 async def newest_messages(
     path: Path, kinds: Set[str], within_s: float
 ) -> dict[str, dict[str, Any]]:
-    """Return the agent's newest message of each of these types, as soon as all were told.
+    """Return the agent's newest message of each of these types, as soon as all have come.
 
-    One that is told to nobody in time is missing; of an agent that is away, all are.
+    Types without a message in time are missing; all are, if the agent does not answer.
     """
     newest: dict[str, dict[str, Any]] = {}
     with contextlib.suppress(TimeoutError):
@@ -312,9 +310,9 @@ _STATE = b'{"type":"state",'
 
 
 class AgentProbe:
-    """Hears when the agent last told how camera and broker stand; it does so each second.
+    """Reads the time of the agent's last ``state`` message, which it sends each second.
 
-    One connection to the live feed stays open and is opened again when it has ended. Belongs to one
+    One connection to the live feed is kept open, and opened again after its end. Belongs to one
     thread.
 
     Args:
@@ -335,16 +333,16 @@ class AgentProbe:
 
     @property
     def is_connected(self) -> bool:
-        """Tell whether somebody holds the other end: an agent that hangs still does."""
+        """Whether the connection is open; an agent that hangs still holds it."""
         return self._connection is not None
 
     def last_state_ms(self, within_s: float) -> int | None:
-        """Return when the agent last told its state, UTC milliseconds; it may be long ago.
+        """Return the time of the last state, UTC milliseconds; it may be long ago.
 
-        ``None``: no agent is there, or it has told nothing yet and does not in time.
+        ``None``: there is no agent, or no state came in time.
 
         Args:
-            within_s: longest wait for a first word; later ones are not waited for.
+            within_s: longest wait for the first state; later ones are not awaited.
         """
         until_s = clock.boot_seconds() + within_s
         was_connected = self.is_connected
@@ -353,7 +351,7 @@ class AgentProbe:
         return self._told_ms
 
     def close(self) -> None:
-        """Hang up, and forget what was told."""
+        """Close the connection, and forget the last state."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None
@@ -361,7 +359,7 @@ class AgentProbe:
         self._told_ms = None
 
     def _hear(self, until_s: float) -> bool:
-        """Take all that was said; return whether the connection stands."""
+        """Read all waiting messages; return whether the connection is open."""
         try:
             connection = self._connection or self._open(until_s)
             while (left_s := until_s - clock.boot_seconds()) > 0:
@@ -394,5 +392,6 @@ class AgentProbe:
         if len(self._begun) > LONGEST_LINE:
             raise ValueError("a line without an end")
         for line in lines:
+            # Compared as bytes: of dozens of messages a second only this kind is parsed.
             if line.startswith(_STATE):
                 self._told_ms = int(json.loads(line)["at"])

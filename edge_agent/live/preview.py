@@ -1,8 +1,8 @@
 """The camera's picture for one administrator at a time, over a local socket.
 
-The dashboard sends a line with who wants to look, and a line ``MORE`` for each further minute. The
-agent answers with parts: a line of JSON, and behind it as many bytes of a JPEG picture as it says.
-No picture is written anywhere: it is encoded in memory, sent, and forgotten.
+The dashboard sends a line with the name of the viewer, and a line ``MORE`` for each further minute.
+The agent answers with parts: a line of JSON, followed by the bytes of a JPEG picture. No picture is
+stored: it is encoded in memory, sent, and forgotten.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 SOCKET_NAME = "preview.sock"
 LEASE_S = 60.0
-"""A preview ends after this long, unless somebody asks for more."""
+"""Seconds after which a preview ends, unless more are requested."""
 SIGN_S = 0.5
-"""The agent sends a part at least so often, with a picture or without one."""
+"""Longest time between two parts, with a picture or without one."""
 MORE = b'{"more":true}\n'
 LONGEST_LINE = 4096
 LARGEST_PICTURE = 1 << 20
 
 
 class Ended(StrEnum):
-    """Why a preview ended, or did not begin."""
+    """The reasons why a preview ended, or did not begin."""
 
     TIME = "time"
     LEFT = "left"
@@ -67,7 +67,7 @@ class Part:
     ended: str = ""
 
     def encoded(self) -> bytes:
-        """Return it as it is sent.
+        """Return the bytes to send.
 
         >>> Part(5, b"abc").encoded()
         b'{"until":5,"bytes":3,"ended":""}\\nabc'
@@ -112,7 +112,7 @@ WIDTH = 640
 """Wider pictures are made smaller."""
 QUALITY = 75
 ASK_S = 2.0
-"""Longest wait for the line that says who looks."""
+"""Longest wait for the line with the name of the viewer."""
 SEND_S = 2.0
 """Longest wait for a reader that does not read."""
 LATE_S = 3.0
@@ -120,16 +120,16 @@ LATE_S = 3.0
 _TAKE_S = 0.1
 _LOOK_S = 0.5
 _MOST_TURNED_AWAY = 4
-"""Connections that are kept open after the answer that somebody looks already."""
+"""Connections that are kept open after the answer ``busy``."""
 
 
 class SharedFrames(LatestValue[Frame]):
-    """The slot between camera and vision; while somebody looks on, a second slot is filled, too.
+    """The slot between camera and vision; during a preview, a second slot is filled as well.
 
-    Vision misses no frame by it, and nothing is copied.
+    Vision misses no frame by it, and no frame is copied.
 
     Attributes:
-        onlooker: the second slot; ``None``: nobody looks.
+        onlooker: the second slot; ``None``: there is no preview.
     """
 
     def __init__(self) -> None:
@@ -145,13 +145,13 @@ class SharedFrames(LatestValue[Frame]):
 
 
 class PreviewServer(SocketWorker):
-    """Sends pictures to whoever connects to the socket, one reader at a time, until its time is up.
+    """Sends pictures to one reader of the socket at a time, until its time is over.
 
-    While nobody looks, the thread waits for a reader, and each frame costs one comparison.
+    Without a reader the thread waits, and each frame costs one comparison.
 
     Args:
         path: of the socket; readable and writable for user and group.
-        tell: is given a message of the live feed whenever a preview begins or ends.
+        tell: called with a message for the live feed whenever a preview begins or ends.
         frame_period_s: seconds from one frame of the camera to the next.
         clock: counts the seconds of a preview.
 
@@ -260,7 +260,7 @@ class _Show:
                 self._send(b"")
 
     def _is_said(self, within_s: float) -> bool:
-        """Return whether the reader says something or leaves; wait for that no longer."""
+        """Wait at most so long; return whether the reader sent something or disconnected."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._connection, selectors.EVENT_READ)
             return bool(selector.select(within_s))
@@ -269,7 +269,7 @@ class _Show:
         self._connection.sendall(Part(self.until_ms, picture).encoded())
 
     def _heard(self) -> Ended | None:
-        """Take what the reader says, and turn others away; return why to end, if it has left."""
+        """Handle requests of the reader and refuse others; return a reason to end, if any."""
         with contextlib.suppress(BlockingIOError):
             other, _ = self._listener.accept()
             self._turn_away(other)
@@ -284,10 +284,10 @@ class _Show:
         return None
 
     def _turn_away(self, other: socket.socket) -> None:
-        """Tell another reader that somebody looks already.
+        """Refuse another reader during a preview.
 
-        The connection stays open for now: on a closed one the reader could not send who it is, and
-        would take the failure for an agent that is away.
+        The connection stays open for a while: on a closed one the reader could not send its name,
+        and would take the failure for a missing agent.
         """
         self._turned_away.append(other)
         with contextlib.suppress(OSError):
@@ -298,7 +298,7 @@ class _Show:
             self._turned_away.pop(0).close()
 
     def close(self) -> None:
-        """Close the connections of those who were turned away."""
+        """Close the connections of refused readers."""
         for other in self._turned_away:
             other.close()
 
@@ -320,7 +320,7 @@ def jpeg_of(image: Image) -> bytes:
 
 
 def _who(connection: socket.socket) -> str:
-    """Return who wants to look; empty when the line does not say so in time."""
+    """Return the name of the viewer; empty if it does not come in time."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         line = connection.makefile("rb", buffering=0).readline(LONGEST_LINE)
         return str(json.loads(line).get("by") or "")[:100]

@@ -1,4 +1,4 @@
-"""Local sockets at a path: listening there, in place of what a dead process left; who serves.
+"""Local sockets at a path: listening, replacing the file of a dead process, serving.
 
 Their files are readable and writable for user and group only.
 """
@@ -16,13 +16,13 @@ from edge_agent.core.errors import ServerError
 from edge_agent.core.threads import Worker
 
 WAITING = 32
-"""Connections that may wait to be taken."""
+"""Most connections that wait to be accepted."""
 # The kernel's limit for the address of a local socket, without the closing zero byte.
 _LONGEST_ADDRESS = 107
 
 
 def is_served(path: Path) -> bool:
-    """Tell whether an agent takes readers at its socket; one that hangs still does."""
+    """Return whether an agent accepts readers at its socket; one that hangs still does."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -36,10 +36,10 @@ def is_served(path: Path) -> bool:
 
 
 def listen(path: Path) -> socket.socket:
-    """Return a socket that listens at ``path``, in place of one that a dead agent left.
+    """Return a socket that listens at ``path``; replace the file of a dead agent.
 
     Raises:
-        ServerError: another agent serves it, or it cannot be made there.
+        ServerError: another agent serves it, or it cannot be created.
     """
     _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -59,10 +59,10 @@ def listen(path: Path) -> socket.socket:
 
 
 def _remove_stale(path: Path) -> None:
-    """Remove a socket that nobody serves any more.
+    """Remove the socket of a dead process.
 
     Raises:
-        ServerError: somebody serves it, or it is no socket.
+        ServerError: a running process serves it, or it is no socket.
     """
     try:
         mode = path.lstat().st_mode
@@ -75,6 +75,8 @@ def _remove_stale(path: Path) -> None:
         try:
             with socket_address(path) as address:
                 probe.connect(address)
+        # Refused means that the file is there and no process listens: what a killed agent leaves
+        # behind.
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
             return
@@ -90,10 +92,12 @@ def _remove_stale(path: Path) -> None:
 
 @contextlib.contextmanager
 def socket_address(path: Path) -> Iterator[str]:
-    """Yield an address for the socket: its path, or a shorter path where that is too long."""
+    """Yield an address for the socket: its path, or a shorter one if that is too long."""
     if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
         yield str(path)
         return
+    # sun_path has 108 bytes (unix(7)); a path through /proc/self/fd has the folder in a few of
+    # them.
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"

@@ -50,8 +50,8 @@ class StreamClock:
     """Converts between our boot clock and the clock of the Lab Streaming Layer on this machine.
 
     Both run evenly and differ by a constant, until the machine is suspended: ours counts that time,
-    theirs does not. So the difference is measured at the start and looked at again every ten
-    seconds. The wall clock has no part in it: nobody can set a stream's time.
+    theirs does not. So the difference is measured at the start and checked every ten seconds. The
+    wall clock is not used, so setting it does not change the times of a stream.
 
     Args:
         local_clock: ``pylsl.local_clock``, seconds.
@@ -97,7 +97,7 @@ class StreamClock:
             self._difference_s = difference_s
 
     def _measure(self) -> float:
-        """Return theirs minus ours, by the quickest of a few looks: nothing came between."""
+        """Return their clock minus ours, from the fastest of a few measurements."""
         looks = []
         for _ in range(_TRIES):
             before = clock.boot_ns()
@@ -109,24 +109,24 @@ class StreamClock:
 
 PREFIX = "AffectEdge"
 HOLD_S = 20.0
-"""How long the samples of a new stream wait for its first reader.
+"""Seconds for which the samples of a new stream wait for its first reader.
 
-A recorder needs a few seconds to find a stream again after the agent was started anew.
+A recorder needs a few seconds to find a stream again after a restart of the agent.
 """
 _HELD_SAMPLES = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSpec:
-    """The description that a stream gives of itself.
+    """The description of a stream.
 
     Attributes:
         name: after the prefix; people choose the stream by it.
         content: the content type of XDF, such as ``Markers``.
         device: name of the appliance.
-        key: names the stream within the appliance; recorders find it again by it.
+        key: identifies the stream within the appliance, for recorders that find it again.
         channels: label, unit and type of each.
-        source: who gives the values.
+        source: origin of the values.
         nature: ``measured``, ``estimated``, ``simulated``, ``replayed`` or ``recorded``.
         flags: names of the bits of the channel ``flags``, the lowest first.
         text: whether samples are text.
@@ -150,7 +150,7 @@ class Outlet:
 
     Args:
         pylsl: the library.
-        spec: what the stream says of itself.
+        spec: the description of the stream.
     """
 
     def __init__(self, pylsl: Any, spec: StreamSpec) -> None:
@@ -167,7 +167,7 @@ class Outlet:
             self._outlet.push_sample(sample, stamp_s)
 
     def look(self) -> None:
-        """Send the samples that wait once there is a reader; forget them when none comes."""
+        """Send the waiting samples once there is a reader; drop them if none comes."""
         if self._held is None:
             return
         if self._outlet.have_consumers():
@@ -184,6 +184,8 @@ def _info(pylsl: Any, spec: StreamSpec) -> Any:
         f"{PREFIX} {spec.name}",
         spec.content,
         len(spec.channels),
+        # Samples come when there is a frame or a reading: a nominal rate would make recorders
+        # re-time them.
         pylsl.IRREGULAR_RATE,
         pylsl.cf_string if spec.text else pylsl.cf_double64,
         f"affect-edge/{spec.device}/{spec.key}",

@@ -22,7 +22,7 @@ from edge_agent.lsl.outlet import Outlet, StreamClock, StreamSpec, load_pylsl
 log = logging.getLogger(__name__)
 
 MOST_STREAMS = 32
-"""Each takes a port and two threads, and who sends readings chooses the names of sources."""
+"""Each takes a port and two threads, and senders of readings choose the names of sources."""
 EXPRESSION_CHANNELS = (*(emotion.value for emotion in EMOTIONS), "valence", "quality", "rejected")
 FLAGS = tuple(flag.value for flag in VitalFlag)
 _NATURES = (
@@ -48,7 +48,7 @@ class StreamOptions:
     table: LslSettings
 
     def offers(self, nature: str) -> bool:
-        """Tell whether streams of such values are offered."""
+        """Return whether streams of such values are offered."""
         if nature == "estimated":
             return self.table.estimated
         return self.table.simulated or nature not in {"simulated", "replayed"}
@@ -96,11 +96,12 @@ class Streams:
         self._outlets: dict[str, Outlet | None] = {}
 
     def expression(self, at: Instant, face: ExpressionSample | None, simulated: bool) -> None:
-        """Send what is seen; a gap where nobody is, not the last expression."""
+        """Send an expression; without a face a gap, not the last expression."""
         nature = "simulated" if simulated else "measured"
         outlet = self._expression_outlet(nature)
         if outlet is None:
             return
+        # NaN, XDF's usual mark of a missing value: a stream has no other way to show a gap.
         sample = [math.nan] * len(EXPRESSION_CHANNELS)
         if face is not None:
             sample = [face.smoothed[emotion.value] for emotion in EMOTIONS]
@@ -121,7 +122,7 @@ class Streams:
         self._events(stream).push([text], self.clock.stamp_of(at))
 
     def offer(self, kind: VitalKind, source: str) -> None:
-        """Make the stream of a sensor before it speaks: recorders list streams at their start."""
+        """Make the stream of a sensor before its first reading, since recorders list them early."""
         self._vital_outlet(kind, source, "measured")
 
     def offer_events(self) -> None:
@@ -134,7 +135,7 @@ class Streams:
         self._expression_outlet("simulated" if simulated else "measured")
 
     def look(self) -> None:
-        """Send what waited for the first reader of a stream; call it a few times a second."""
+        """Send samples that wait for a stream's first reader; call it a few times a second."""
         for outlet in self._outlets.values():
             if outlet is not None:
                 outlet.look()
@@ -210,7 +211,7 @@ def _nature(flags: Set[VitalFlag]) -> str:
 
 
 def _named(name: str, nature: str) -> str:
-    """Return a name that says what is not measured."""
+    """Return a name with the nature of values that are not measured."""
     return name if nature == "measured" else f"{name} ({nature})"
 
 

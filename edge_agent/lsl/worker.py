@@ -1,6 +1,6 @@
 """The thread that feeds the streams, and finds new markers and sessions in the database.
 
-Whoever set them: page, program or protocol.
+It does not matter whether a page, a program or a protocol has set them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from edge_agent.store.database.schema import read_transaction
 log = logging.getLogger(__name__)
 
 SEEN_NAME = "lsl-seen.json"
-"""File in the data folder: which markers and sessions were sent, so that a restart loses none."""
+"""File in the data folder with the last sent marker and session, so that a restart loses none."""
 OLDEST_MS = 600_000
 """Events older than this are not sent: the agent was away for too long."""
 
@@ -38,9 +38,9 @@ class StudyEvent:
     """A marker, or the start or end of a session.
 
     Attributes:
-        at: when it was.
-        stream: on which it is sent.
-        text: as it is sent.
+        at: its time.
+        stream: the stream on which it is sent.
+        text: the text of the sample.
     """
 
     at: Instant
@@ -64,10 +64,9 @@ class _Seen:
 
 
 class StudyWatch:
-    """Yields what is new in the study since the last look. Belongs to one thread.
+    """Finds new events of the study since the last check. Belongs to one thread.
 
-    Rows that were added for a time that has passed, as by an import, are no events of now and are
-    left out.
+    Rows that were added for a past time, such as by an import, are left out.
 
     Args:
         database: the database.
@@ -79,15 +78,15 @@ class StudyWatch:
         self._seen = self._known()
 
     def new_events(self) -> list[StudyEvent]:
-        """Return what is new, in order of time.
+        """Return the new events, in order of time.
 
         Raises:
-            StoreError: the database cannot be read now; nothing is skipped by that.
+            StoreError: the database cannot be read now; the next call returns the events.
         """
         with read_transaction(self._database) as connection:
             newest = _newest(connection)
             seen = self._seen or newest
-            # the numbers of erased rows are given again
+            # numbers of erased rows are used again
             marker, session = min(seen.marker, newest.marker), min(seen.session, newest.session)
             seen = replace(seen, marker=marker, session=session)
             events = [*_sessions(connection, seen), *_markers(connection, seen)]
@@ -98,7 +97,7 @@ class StudyWatch:
         return sorted(recent, key=lambda event: event.at)
 
     def _known(self) -> _Seen | None:
-        """Return what an earlier run has sent; ``None``: there was none, or it cannot be read."""
+        """Return the last rows that an earlier run sent; ``None`` if they are not known."""
         with suppress(OSError, ValueError, TypeError):
             return _Seen(**json.loads(self._file.read_text(encoding="utf-8")))
         return None
@@ -142,21 +141,21 @@ def _sessions(connection: sqlite3.Connection, seen: _Seen) -> Iterator[StudyEven
 
 
 WAITING = 10_000
-"""Samples that wait for the thread at the most: ten minutes of them."""
+"""Most samples that wait for the thread: ten minutes of them."""
 LOOK_S = 0.25
-"""Period of the look at the database; events carry their own times."""
+"""Interval of the check of the database; events have their own times."""
 _LAST_S = 0.2
-"""How long the library gets to send the last samples."""
+"""Time for the library to send the last samples."""
 
 
 class StreamWorker(Worker):
     """Sends every frame and reading of the agent, and each marker and session, on streams.
 
-    ``take`` returns at once: whoever reads slowly, or not at all, holds nobody up.
+    ``take`` returns at once, so a slow reader delays nobody.
 
     Args:
-        options: what is offered.
-        database: holds markers and sessions.
+        options: the offered streams.
+        database: with markers and sessions.
         simulated: whether the camera is a demonstration.
         sensors: kinds and sources whose streams are offered from the start.
 

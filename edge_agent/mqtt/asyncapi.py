@@ -1,7 +1,6 @@
-"""The AsyncAPI 3 document of what the appliance publishes, generated from the payload models.
+"""The AsyncAPI 3 document of the appliance's topics, generated from the payload models.
 
-``python -m edge_agent.mqtt.asyncapi > docs/asyncapi.json`` writes it anew after a model has
-changed.
+After a model has changed, run ``python -m edge_agent.mqtt.asyncapi > docs/asyncapi.json``.
 """
 
 from __future__ import annotations
@@ -145,6 +144,8 @@ def document() -> dict[str, Any]:
     """Return the AsyncAPI document as a JSON value."""
     channels = (*CHANNELS, INGEST, *COMMANDS, *FLEET, DISCOVERY)
     _, definitions = models_json_schema(
+        # Two schemas of one model: a field with a default may be missing in received messages, but
+        # never in ours.
         [(c.payload, "serialization" if c.action == "send" else "validation") for c in channels],
         ref_template="#/components/schemas/{model}",
     )
@@ -196,6 +197,7 @@ def _operation(channel: Channel) -> dict[str, Any]:
         "action": channel.action,
         "channel": {"$ref": f"#/channels/{channel.key}"},
         "messages": [{"$ref": f"#/channels/{channel.key}/messages/{channel.key}"}],
+        # AsyncAPI's binding for MQTT; a missing version means the newest one, which may differ.
         "bindings": {
             "mqtt": {"qos": channel.qos, "retain": channel.retain, "bindingVersion": "0.2.0"}
         },

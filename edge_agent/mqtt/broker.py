@@ -1,4 +1,4 @@
-"""The broker: its password and authority from files, the encryption of the line, its state."""
+"""The broker: password and authority from files, encryption, and state of the connection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_password(path: Path, setting: str = "mqtt.password_file") -> str:
 
     Args:
         path: the file.
-        setting: what names it, for errors.
+        setting: key of the configuration that names it, for errors.
 
     Raises:
         MqttError: the file cannot be read or its first line is empty.
@@ -30,7 +30,7 @@ def read_password(path: Path, setting: str = "mqtt.password_file") -> str:
     except OSError as error:
         raise MqttError(
             f"{setting} {path}: cannot be read ({error.strerror}). Write the password on its first "
-            "line, and let the user read it who runs this."
+            "line, and let the user of this program read it."
         ) from error
     except UnicodeDecodeError as error:
         raise MqttError(
@@ -48,7 +48,7 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
         ca_file: the authority (PEM) to trust; ``None``: the system's authorities.
 
     Raises:
-        MqttError: the file is missing, cannot be read or holds no certificate.
+        MqttError: the file is missing, cannot be read or contains no certificate.
     """
     if ca_file is None:
         return ssl.create_default_context()
@@ -56,8 +56,8 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(ca_file))
     except ssl.SSLError as error:
         raise MqttError(
-            f"mqtt.ca_file {ca_file}: holds no certificate. It must be the broker's authority in "
-            "PEM form (-----BEGIN CERTIFICATE-----)."
+            f"mqtt.ca_file {ca_file}: contains no certificate. It must be the broker's authority "
+            "in PEM form (-----BEGIN CERTIFICATE-----)."
         ) from error
     except OSError as error:
         raise MqttError(
@@ -74,6 +74,7 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
 def packet_bytes(topic: str, payload: bytes) -> int:
     """Return the size of a PUBLISH packet at QoS 1 without properties (MQTT 5, 3.3)."""
     rest = 2 + len(topic.encode()) + 2 + 1 + len(payload)  # lengths, topic, number, properties
+    # The remaining length is a variable byte integer of seven bits a byte (MQTT 5, 1.5.5).
     length_bytes = max(1, math.ceil(rest.bit_length() / 7))
     return 1 + length_bytes + rest
 
@@ -82,11 +83,11 @@ log = logging.getLogger(__name__)
 
 
 def encryption(broker: MqttSettings) -> ssl.SSLContext | None:
-    """Return what encrypts the line to a broker; ``None`` for a line without TLS.
+    """Return the TLS context for a broker; ``None`` without TLS.
 
     Raises:
-        MqttError: a file of certificates or the key is missing, cannot be read, is something else,
-            or certificate and key do not belong together.
+        MqttError: a certificate or the key is missing, cannot be read, is something else, or the
+            two do not belong together.
     """
     if not broker.tls:
         return None
@@ -97,7 +98,7 @@ def encryption(broker: MqttSettings) -> ssl.SSLContext | None:
 
 
 def _show(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    """Let a context show a certificate to a broker that asks for one."""
+    """Load the client certificate for a broker that asks for one."""
     _check(certificate, "mqtt.client_certificate", "CERTIFICATE-----", "a certificate")
     _check(key, "mqtt.client_key", "PRIVATE KEY-----", "a private key")
     if key.stat().st_mode & stat.S_IROTH:
@@ -133,7 +134,7 @@ def _show(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
 
 
 def _check(file: Path, setting: str, mark: str, what: str) -> None:
-    """Raise ``MqttError`` where a file cannot be read or holds no PEM of the kind."""
+    """Raise ``MqttError`` if a file cannot be read or contains no PEM of the kind."""
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -142,7 +143,9 @@ def _check(file: Path, setting: str, mark: str, what: str) -> None:
             "agent's user read it."
         ) from error
     if mark.encode() not in content:
-        raise MqttError(f"{setting} {file}: holds not {what} in PEM form (-----BEGIN … {mark}).")
+        raise MqttError(
+            f"{setting} {file}: does not contain {what} in PEM form (-----BEGIN … {mark})."
+        )
 
 
 class MqttState(StrEnum):
@@ -164,7 +167,7 @@ class ConnectionEndedError(Exception):
 
     Attributes:
         state: the state that follows.
-        text: what happened and, where a person can do something, what to do.
+        text: the reason and, if possible, what to do.
         version: whether the version of MQTT may be the cause.
     """
 
@@ -191,6 +194,8 @@ class WakeSignal:
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
+        # `set` is called by threads that must never wait, even if the worker hangs and the buffer
+        # is full.
         self._writer.setblocking(False)
 
     def fileno(self) -> int:

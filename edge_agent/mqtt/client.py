@@ -1,7 +1,7 @@
-"""The MQTT worker: publishes what happens now, and sends the outbox while the broker is there.
+"""The MQTT worker: publishes present values, and sends the outbox while the broker is connected.
 
-An unreachable broker is no error: the worker tries again, with growing pauses, and ``state`` says
-so.
+An unreachable broker is no error: the worker tries again, with growing pauses, and reports this in
+``state``.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Backoff:
         longest_s: upper limit of the doubling.
         refused_s: after an error that only a person can fix, such as a wrong password or an
             untrusted certificate.
-        settle_s: wait after an outage before the outbox is sent: readers that lost the broker, too,
-            are then connected again when the messages come.
+        settle_s: wait after an outage before the outbox is sent, so that readers that also lost the
+            broker are connected again when the messages come.
     """
 
     first_s: float = 1.0
@@ -61,16 +61,16 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class MqttOptions:
-    """Everything that the MQTT client is told by the configuration.
+    """The settings of the MQTT client.
 
     Attributes:
-        broker: the table ``[mqtt]``, with the password where it stands in a file.
+        broker: the table ``[mqtt]``, with the password from its file.
         device: name of the appliance; unique at the broker.
         window_s: length of a summary window in seconds, to mark summaries that come late.
-        backoff: how long to wait between attempts to connect.
+        backoff: pauses between attempts to connect.
         subscriptions: topics to subscribe to.
-        home_assistant: what Home Assistant is told of the appliance; ``None``: nothing.
-        announced: file that remembers what it was told; ``None``: nothing is remembered.
+        home_assistant: the device for Home Assistant's discovery; ``None``: no discovery.
+        announced: file with the topics of sent discovery messages; ``None``: they are not stored.
 
     Example:
         >>> options = MqttOptions(MqttSettings(host="192.168.1.5"), device="lab")
@@ -90,22 +90,22 @@ class MqttOptions:
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.15
-"""How often is looked whether another process, such as the dashboard, has added a message.
+"""Interval of the check for messages from other processes, such as the dashboard.
 
-A marker reaches the broker in 0.1 s (median); looking took 0.2 % of a core of an x86-64 server.
+A marker reaches the broker in 0.1 s (median); the check takes 0.2 % of a core of an x86-64 server.
 """
 POLL_SECONDS = 2.0
 """The outbox is read at least this often in any case."""
 GOODBYE_SECONDS = 2.0
 """Longest wait for acknowledgements at the end; the agent has five seconds to stop."""
 SHORT_SECONDS = 10.0
-"""A connection that lasts less counts as short."""
+"""A shorter connection counts as short."""
 SHORT_CONNECTIONS = 3
-"""So many short connections in a row suggest a second appliance with the same name."""
+"""Short connections in a row that suggest a second appliance with the same name."""
 SILENT_SECONDS = 1.3
-"""A broker that owes a sign of life for longer does not answer; the connection stands."""
+"""Wait for an answer after which the broker counts as silent; the connection is kept."""
 HOLES_TOLD = 10
-"""Newest holes in the numbers that the health report names."""
+"""Number of the newest holes in the numbers that the health report lists."""
 
 
 class MqttClient(Worker):
@@ -117,9 +117,9 @@ class MqttClient(Worker):
 
     Attributes:
         state: of the connection to the broker.
-        last_error: what is wrong and what to do; ``None`` while all is well.
-        waiting: messages in the outbox at its last count.
-        holes: the newest holes in the numbers of messages, newest first, at the last look.
+        last_error: the fault and what to do; ``None`` without a fault.
+        waiting: messages in the outbox at the last count.
+        holes: the newest holes in the numbers of messages, newest first, at the last count.
 
     Raises:
         MqttError: the settings cannot work with any broker.
@@ -139,6 +139,7 @@ class MqttClient(Worker):
         self._options = options
         self._context = encryption(options.broker)
         self._topics = Topics(options.broker.root, options.device, options.broker.topics_off)
+        # The same at each start: the broker then ends a session that a crash left behind.
         self._client_id = self._topics.base.replace("/", "-")
         self._outbox = outbox
         self._subscriptions = {self._topics.full(one.suffix): one for one in options.subscriptions}
@@ -176,7 +177,7 @@ class MqttClient(Worker):
 
     @property
     def left_out(self) -> Mapping[str, int]:
-        """Topics without messages that are too large for the broker: suffix → bytes of those."""
+        """Topics whose messages are too large for the broker: suffix → bytes."""
         return self._sender.left_out
 
     def wake(self) -> None:
@@ -192,7 +193,7 @@ class MqttClient(Worker):
     def publish_emotion(self, payload: payloads.EmotionPayload) -> None:
         """Publish a changed emotion (QoS 0, retained).
 
-        While the broker is away only the newest is kept.
+        Without a connection, only the newest is kept.
         """
         self._live.retain(Topics.EMOTION, payload)
         self._wake.set()
@@ -205,20 +206,17 @@ class MqttClient(Worker):
         self._wake.set()
 
     def publish_alerts(self, payload: payloads.AlertsPayload) -> None:
-        """Publish the alerts that stand (QoS 0, retained); while the broker is away the newest."""
+        """Publish the open alerts (QoS 0, retained); without a connection, keep the newest."""
         self._live.retain(Topics.ALERTS, payload)
         self._wake.set()
 
     def publish_state(self, payload: payloads.StatePayload) -> None:
-        """Publish what is known now (QoS 0); while the broker is away only the newest is kept."""
+        """Publish the present state (QoS 0); without a connection, keep the newest."""
         self._live.set_state(payload)
         self._wake.set()
 
     def publish_vital(self, payload: payloads.VitalPayload) -> None:
-        """Publish a reading (QoS 0).
-
-        While the broker is away it is not published at all; the timeline has it.
-        """
+        """Publish a reading (QoS 0); without a connection it is only in the timeline."""
         if self.state is MqttState.CONNECTED:
             self._live.add_vital(payload)
             self._wake.set()
@@ -247,6 +245,8 @@ class MqttClient(Worker):
         self._lost = True
         self._suspected = ended.version
         self._set_state(ended.state, ended.text + self._hint(lasted_s))
+        # Only a connection that lasted resets the pauses; one that ends at once would be made each
+        # second.
         if lasted_s > backoff.longest_s:
             delay_s = backoff.first_s
         self._count()
@@ -260,7 +260,7 @@ class MqttClient(Worker):
     def _hint(self, lasted_s: float) -> str:
         """Return a hint at two appliances of one name, which end each other's connections.
 
-        Few brokers give that as the reason, so it is guessed from short connections in a row.
+        Few brokers report that reason, so it is guessed from short connections in a row.
         """
         if self.state is MqttState.CONNECTED:
             if lasted_s < SHORT_SECONDS:
@@ -290,8 +290,8 @@ class MqttClient(Worker):
             delivery = self._begin_delivery()
             try:
                 while not self.stopping.is_set():
-                    # Where connections keep ending, the outbox goes first: if it is a message of
-                    # now at which the broker hangs up, it would never get its turn.
+                    # If connections keep ending, the outbox goes first: it would never be sent if
+                    # the broker hangs up at a live message.
                     if not careful or delivery.had_its_turn:
                         self._sender.send(connection)
                     self._deliver(connection, delivery)
@@ -308,17 +308,17 @@ class MqttClient(Worker):
             connection.release()
 
     def _report_silence(self, connection: Connection) -> None:
-        """Say that a broker does not answer, or that it does again."""
+        """Update the state when the broker stops answering, or answers again."""
         is_silent = connection.owed_s > SILENT_SECONDS
         if is_silent and self.state is MqttState.CONNECTED:
             broker = self._options.broker
-            text = "does not answer, although it is connected. Look whether the broker hangs, or"
+            text = "does not answer, although it is connected. Check whether the broker hangs, and"
             self._set_state(MqttState.SILENT, f"{broker.where}: {text} the network to it.")
         elif not is_silent and self.state is MqttState.SILENT:
             self._set_state(MqttState.CONNECTED, self._remark)
 
     def _begin_delivery(self) -> sending.OutboxDelivery:
-        """Note that a connection stands, and return what sends the outbox over it."""
+        """Set the state of a new connection, and return the delivery of the outbox over it."""
         delivery = sending.OutboxDelivery(
             self._outbox,
             self._topics,
@@ -351,9 +351,9 @@ class MqttClient(Worker):
             self._announcer.handle(connection, message)
 
     def _deliver(self, connection: Connection, delivery: sending.OutboxDelivery) -> None:
-        """Process acknowledgements and send what waits.
+        """Process acknowledgements, and send waiting messages.
 
-        After a refusal or an error of the database nothing is sent for a while.
+        After a refusal or a database error nothing is sent for a while.
         """
         now_s = clock.boot_seconds()
         try:
@@ -380,7 +380,7 @@ class MqttClient(Worker):
             self._set_state(self.state, f"the outbox cannot be read or written: {error}")
 
     def _count(self) -> None:
-        """Count the waiting messages, and look which are missing."""
+        """Count the waiting messages, and read the holes in their numbers."""
         try:
             self.waiting = self._outbox.count()
             self.holes = self._outbox.holes(HOLES_TOLD)
@@ -389,17 +389,14 @@ class MqttClient(Worker):
 
     def _refused(self, reason: str) -> str:
         return (
-            f"the broker refuses messages ({reason}). Let user "
-            f"{self._options.broker.username!r} write {self._topics.base}/#."
+            f"the broker refuses messages ({reason}). Allow user "
+            f"{self._options.broker.username!r} to write {self._topics.base}/#."
         )
 
     def _disconnect(
         self, connection: Connection, delivery: sending.OutboxDelivery, status_topic: str
     ) -> None:
-        """Wait briefly for acknowledgements, publish ``offline``, and disconnect.
-
-        After an orderly goodbye the broker does not publish the last will.
-        """
+        """Wait briefly for acknowledgements, publish ``offline``, and disconnect."""
         deadline_s = clock.boot_seconds() + GOODBYE_SECONDS
         self._sender.send(connection)
         self._send_now = True
@@ -409,6 +406,8 @@ class MqttClient(Worker):
             connection.pump(0.1)
             self._deliver(connection, delivery)
         offline = status_payload("offline", clock.now().wall_ms)
+        # Published by ourselves: after an orderly DISCONNECT the broker drops the last will (MQTT
+        # 5, 3.14).
         mid = connection.publish(status_topic, offline.encode(), qos=1, retain=True)
         while clock.boot_seconds() < deadline_s + 1 and mid not in {
             ack.mid for ack in connection.acks()
@@ -417,7 +416,7 @@ class MqttClient(Worker):
         connection.disconnect()
 
     def _set_state(self, state: MqttState, text: str | None) -> None:
-        """Remember the state; log a change and pass it on."""
+        """Store the state, and log a change."""
         if (state, text) == (self.state, self.last_error):
             return
         if state is not self.state:

@@ -1,12 +1,12 @@
-"""One connection to a broker, from opening to its end, and why it ended: nothing else knows paho.
+"""One connection to a broker, from opening to its end with the reason; the only user of paho.
 
 paho keeps unacknowledged messages in memory and sends them again by itself after a reconnect. Here
 the outbox does that, so every connection gets a new paho client, and nothing is kept beyond it.
 
-MQTT lets nobody look into the queue that a broker keeps for another client that is away. Whoever
-connects by its client id and asks for a clean session ends its old one, messages and subscriptions
-included (MQTT 3.1.1, 3.1.2.4; MQTT 5, 3.1.2.4). So after an erasure only the queues whose client
-ids are configured can be cleared; such a subscriber subscribes anew when it connects the next time.
+MQTT has no access to the queue that a broker keeps for an absent client. But a connection with its
+client id and a clean session ends the old session with its messages and subscriptions (MQTT 3.1.1,
+3.1.2.4; MQTT 5, 3.1.2.4). So after an erasure only the queues whose client ids are configured can
+be cleared; such a subscriber subscribes again when it connects the next time.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ _ALERTS = (
     "UNKNOWN_CA",
     _VAGUE,
 )
-"""What a broker sends that wants a certificate, or another; the last, of TLS 1.2, for none."""
+"""TLS alerts of a broker that refuses our certificate; the last one, of TLS 1.2, that misses it."""
 
 
 def not_reached(broker: MqttSettings, error: Exception) -> ConnectionEndedError:
-    """Return why there is no line to the broker."""
+    """Return the reason why the broker cannot be reached."""
     where = broker.where
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectionEndedError(
@@ -75,6 +75,7 @@ def not_reached(broker: MqttSettings, error: Exception) -> ConnectionEndedError:
             f"{where}: no encrypted connection ({error.reason or error}). Is mqtt.port the "
             "broker's TLS port? Else set mqtt.tls = false.",
         )
+    # paho raises IndexError, a LookupError, for a handshake whose headers it cannot split.
     if isinstance(error, (WebsocketConnectionError, LookupError)):
         return ConnectionEndedError(
             MqttState.UNREACHABLE,
@@ -90,27 +91,28 @@ def not_reached(broker: MqttSettings, error: Exception) -> ConnectionEndedError:
 
 
 def certificate_refused(broker: MqttSettings, complaint: str) -> ConnectionEndedError | None:
-    """Return the words for a broker that refuses our certificate, or wants one.
+    """Return the error for a broker that refuses our certificate, or requires one.
 
     Args:
-        broker: at the other end.
-        complaint: what OpenSSL says, with the name of the alert (RFC 8446, section 6.2).
+        broker: the broker.
+        complaint: OpenSSL's message with the name of the alert (RFC 8446, section 6.2).
 
     Returns:
-        ``None`` where the complaint is about something else.
+        ``None`` if the message is about something else.
     """
+    # ssl gives the alert only as text, with blanks or underscores depending on OpenSSL's version.
     alert = next((one for one in _ALERTS if one in complaint.replace(" ", "_").upper()), None)
     if alert is None or (alert == _VAGUE and broker.client_certificate is not None):
         return None
     if broker.client_certificate is None:
         none = "none, it seems" if alert == _VAGUE else "none"
         text = (
-            f"{broker.where}: wants a certificate and gets {none}. Set mqtt.client_certificate and "
-            "mqtt.client_key to those that the broker's keeper made for this appliance."
+            f"{broker.where}: requires a certificate and gets {none}. Set mqtt.client_certificate "
+            "and mqtt.client_key to those that the broker's operator made for this appliance."
         )
     else:
         text = (
-            f"{broker.where}: does not take mqtt.client_certificate {broker.client_certificate} "
+            f"{broker.where}: refuses mqtt.client_certificate {broker.client_certificate} "
             f"({alert.lower().replace('_', ' ')}). It must be valid now and signed by the "
             "authority that the broker trusts (mosquitto: cafile)."
         )
@@ -120,11 +122,11 @@ def certificate_refused(broker: MqttSettings, complaint: str) -> ConnectionEnded
 def ended(
     broker: MqttSettings, answer: ReasonCode | None, end: ReasonCode | None
 ) -> ConnectionEndedError:
-    """Return why a connection is over.
+    """Return the reason why a connection has ended.
 
     Args:
-        broker: at the other end.
-        answer: to the log-in; ``None``: there was none.
+        broker: the broker.
+        answer: reason code of the log-in; ``None``: there was none.
         end: the last reason code of the connection; ``None``: there was none.
     """
     where = broker.where
@@ -160,7 +162,7 @@ def ended(
 
 
 def right_port(broker: MqttSettings) -> str:
-    """Return what to look at where something listens that does not greet as a broker does."""
+    """Return what to check if the other side does not answer like a broker."""
     port, other = ("with TLS", "false") if broker.tls else ("without TLS", "true")
     text = f"Is it a broker, and mqtt.port its port {port} (else set mqtt.tls = {other})"
     if broker.transport == "tcp":
@@ -169,7 +171,7 @@ def right_port(broker: MqttSettings) -> str:
 
 
 def _hung_up(broker: MqttSettings) -> ConnectionEndedError:
-    """Return the words for a broker that ended the connection before it said anything."""
+    """Return the error for a broker that ended the connection before its first answer."""
     text = f"{broker.where}: hung up without a greeting. {right_port(broker)}"
     if broker.tls and broker.client_certificate is None:
         text += " If it wants a certificate, set mqtt.client_certificate and mqtt.client_key."
@@ -177,7 +179,7 @@ def _hung_up(broker: MqttSettings) -> ConnectionEndedError:
 
 
 ASK_SECONDS = 0.7
-"""A broker that said nothing for this long is asked for a sign of life."""
+"""Silence of the broker after which it is asked for an answer."""
 
 
 CONNECT_SECONDS = 4.0
@@ -187,10 +189,10 @@ ANSWER_SECONDS = 10.0
 LARGEST_PACKET_BYTES = 1024 * 1024
 """With MQTT 5 the broker does not send larger messages: nobody can fill the agent's memory."""
 MOST_RECEIVED = 10_000
-"""Received messages that wait to be handled; the oldest are dropped first, for the same reason."""
+"""Limit of received messages that wait; the oldest are dropped first, for the same reason."""
 _VERSIONS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}
 _NOWHERE = "affect-edge-sign-of-life"
-"""A topic to which nobody subscribes: the broker must answer who leaves it (MQTT 5, 3.10.4)."""
+"""A topic without subscribers: the broker must answer an UNSUBSCRIBE from it (MQTT 5, 3.10.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,7 @@ class ReceivedMessage:
     Attributes:
         topic: the full topic.
         payload: its bytes, unchecked.
-        retained: whether the broker had kept the message: it is then not of now.
+        retained: whether the broker had stored the message, which may be old then.
     """
 
     topic: str
@@ -225,10 +227,10 @@ class Connection:
     """One connection; every method is called from one thread.
 
     Args:
-        broker: where to connect.
+        broker: the broker.
         context: for TLS; ``None`` without.
         client_id: the same at every connection: the broker then ends a half-dead older connection,
-            and publishes its last will, before the new one says ``online``.
+            and publishes its last will, before the new one publishes ``online``.
         will: topic and payload that the broker publishes, retained, when the connection breaks;
             ``None``: nothing.
         wake: ends the wait in ``pump``.
@@ -263,6 +265,7 @@ class Connection:
             client_id=client_id,
             protocol=version,
             transport=broker.transport,
+            # paho would reconnect in its own thread, with its own queue of messages.
             reconnect_on_failure=False,
         )
         self._client.ws_set_options(broker.websocket_path)
@@ -320,7 +323,7 @@ class Connection:
         return mid
 
     def fits(self, topic: str, payload: bytes) -> bool:
-        """Tell whether a message is as small as the broker demands; with MQTT 5 it says so."""
+        """Return whether a message is within the broker's limit, which MQTT 5 announces."""
         if self.maximum_packet is None:
             return True
         return packet_bytes(topic, payload) <= self.maximum_packet
@@ -345,8 +348,8 @@ class Connection:
     def pump(self, timeout_s: float) -> None:
         """Wait for bytes at most ``timeout_s`` (and less than a second), then read and write them.
 
-        A broker that says nothing is asked for a sign of life: the keep-alive of MQTT would notice
-        only after up to a minute that it hangs, for the system takes bytes in its place.
+        A silent broker is asked for an answer: MQTT's keep-alive needs up to a minute to notice
+        that it hangs, since the system accepts bytes in its place.
 
         Raises:
             ConnectionEndedError: the connection is over.
@@ -371,12 +374,13 @@ class Connection:
             self._client.loop_read()
             self._heard_s = boot_seconds()
             self._asked_s = None
+        # Sends PINGREQ, which the broker needs within the keep-alive even if nothing else is sent.
         self._client.loop_misc()
         self._socket()
 
     @property
     def owed_s(self) -> float:
-        """Seconds since the broker was asked for a sign of life; 0 where it owes none."""
+        """Seconds since the broker was asked for an answer; 0 if it owes none."""
         return 0.0 if self._asked_s is None else boot_seconds() - self._asked_s
 
     def acks(self) -> list[PubAck]:
@@ -384,16 +388,16 @@ class Connection:
         return _taken(self._acks)
 
     def has_taken(self, mid: int) -> bool:
-        """Tell whether the broker has acknowledged a message at QoS 1, also if it refused it."""
+        """Return whether the broker has acknowledged a message at QoS 1, even with a refusal."""
         return mid in self._taken
 
     def disconnect(self) -> None:
-        """Say goodbye, so that the broker does not publish the last will; does not wait."""
+        """Send DISCONNECT, so that the broker drops the last will; do not wait."""
         if self._client.socket() is not None:
             self._client.disconnect()
 
     def release(self) -> None:
-        """Close the socket and the selector, without a word to the broker."""
+        """Close the socket and the selector, without telling the broker."""
         self._selector.close()
         sock = self._client.socket()
         if sock is not None:
@@ -413,11 +417,11 @@ class Connection:
         return sock
 
     def _on_log(self, _client: paho.Client, _data: object, level: int, text: str) -> None:
-        """Keep what TLS complains of: with TLS 1.3 a refusal comes after the handshake."""
+        """Store errors of TLS: with TLS 1.3 a refusal comes after the handshake."""
         if level == paho.MQTT_LOG_ERR:
             self._complaint = text
 
-    # paho gives client, data, then flags or a number, a reason or several, and properties
+    # paho calls these with client, data, then flags or a number, one reason or several, properties
 
     def _on_connect(self, *given: Any) -> None:
         self._connack, properties = given[3:]
@@ -444,7 +448,7 @@ class Connection:
 
 
 def _taken(waiting: deque[T] | list[T]) -> list[T]:
-    """Empty a list, and return what was in it."""
+    """Empty a list, and return its items."""
     items = list(waiting)
     waiting.clear()
     return items
@@ -459,20 +463,20 @@ def open_connection(
     *,
     suspected: bool,
 ) -> tuple[Connection, str | None]:
-    """Connect and log in; where MQTT 5 is refused, try 3.1.1.
+    """Connect and log in; if MQTT 5 is refused, try 3.1.1.
 
-    A broker of before MQTT 5 says that it does not speak it, or hangs up without a word. The latter
-    is also what a broker does that goes down, so it counts only when it happened before.
+    A broker without MQTT 5 refuses it, or hangs up without an answer. A broker that stops also
+    hangs up, so that counts only if it happened before.
 
     Args:
         broker, context, client_id, will, wake: as ``Connection`` takes them.
         suspected: whether the broker hung up without a word the last time, too.
 
     Returns:
-        The open connection, and a sentence where it has an older version than configured.
+        The open connection, and a sentence if its version is older than configured.
 
     Raises:
-        ConnectionEndedError: no version is taken.
+        ConnectionEndedError: no version was accepted.
     """
     try:
         return _opened(Connection(broker, context, client_id, will, wake)), None
@@ -510,17 +514,17 @@ def _opened(connection: Connection) -> Connection:
 
 
 def log_in(broker: MqttSettings, name: str) -> str | None:
-    """Connect with the account and the encryption of the agent, and leave.
+    """Connect with the account and the encryption of the agent, and disconnect.
 
-    The client's name is one of its own, so that the agent keeps its connection, and there is no
-    last will, so that nobody is told anything.
+    The client id is another one, so that the agent keeps its connection, and there is no last will,
+    so that no reader notices.
 
     Args:
-        broker: where to log in.
-        name: what the client's name begins with.
+        broker: the broker.
+        name: beginning of the client id.
 
     Returns:
-        A sentence where the broker takes only an older version of MQTT than is configured.
+        A sentence if the broker accepts only an older version of MQTT than configured.
 
     Raises:
         ConnectionEndedError: the broker cannot be reached, is not trusted, or refuses.
@@ -533,7 +537,7 @@ def log_in(broker: MqttSettings, name: str) -> str | None:
 def _come_and_go(
     broker: MqttSettings, context: ssl.SSLContext | None, client_id: str, *, suspected: bool
 ) -> str | None:
-    """Log in and leave at once; return what ``open_connection`` remarks."""
+    """Log in and disconnect at once; return the remark of ``open_connection``."""
     with closing(WakeSignal()) as wake:
         line = (broker, context, client_id, None, wake)
         connection, remark = open_connection(*line, suspected=suspected)
@@ -553,7 +557,7 @@ class QueueClearing:
     """Clears the queues of the configured subscribers once retained topics have been cleared.
 
     Args:
-        broker: where, as whom, and of which subscribers.
+        broker: the broker, with its account and the durable subscribers.
         context: for TLS; ``None`` without.
     """
 
@@ -564,7 +568,7 @@ class QueueClearing:
         self._not_before_s = 0.0
 
     def noting(self, on_clear: Callable[[str], None]) -> Callable[[str], None]:
-        """Return what is to be called when a topic is cleared: it calls ``on_clear``, too."""
+        """Return a callback for a cleared topic, which also calls ``on_clear``."""
 
         def note(topic: str) -> None:
             self._due = list(self._broker.durable_subscribers)
@@ -573,7 +577,7 @@ class QueueClearing:
         return note
 
     def clear_when(self, idle: bool) -> None:
-        """Clear the queues that are due, if no message is on its way to the broker any more.
+        """Clear the queues that are due, once no message is in flight.
 
         A broker that cannot be reached is asked again after a minute; one that refuses is not.
         """

@@ -89,7 +89,7 @@ class DiscoveryPayload(BaseModel):
 
 
 WINDOWS_SILENT = 3
-"""After so many summary windows without a message, values are called unavailable."""
+"""Summary windows without a message after which values become unavailable."""
 LEAST_EXPIRY_S = 30
 
 
@@ -115,7 +115,7 @@ class Device:
 
     @property
     def id(self) -> str:
-        """Identifier at the broker; the appliance is known again by it."""
+        """Identifier at the broker, by which Home Assistant recognises the appliance."""
         return f"{self.root}-{self.name}".replace("/", "-")
 
     @property
@@ -125,7 +125,7 @@ class Device:
 
     @property
     def birth_topic(self) -> str:
-        """The topic on which Home Assistant says that it has started."""
+        """The topic of Home Assistant's birth message."""
         return f"{self.prefix}/status"
 
     @property
@@ -157,7 +157,7 @@ def discovery_payload(device: Device) -> DiscoveryPayload:
 
 
 class _ComponentMaker:
-    """Makes entities, and fills in what those of a device have in common."""
+    """Makes entities with the fields that all entities of a device share."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
@@ -174,6 +174,7 @@ class _ComponentMaker:
 
     def binary_sensor(self, key: str, name: str, value: str, **more: Any) -> None:
         """Add a binary sensor whose state is true, false or ``null`` in the message."""
+        # Jinja writes Python's True, not JSON's true.
         more |= {"payload_on": "True", "payload_off": "False"}
         self._reader("binary_sensor", key, name, value, **more)
 
@@ -193,7 +194,7 @@ class _ComponentMaker:
         )
 
     def capture_switch(self) -> None:
-        """Add the switch of the camera; its state is what the appliance does, not a guess."""
+        """Add the switch of the camera; its state comes from the appliance."""
         self._add(
             "capture",
             platform="switch",
@@ -211,7 +212,7 @@ class _ComponentMaker:
         )
 
     def attributes(self, value: str) -> dict[str, str]:
-        """Return what gives an entity attributes: an object in the message ``state``."""
+        """Return the fields for an entity's attributes, from an object in ``state``."""
         return {
             "json_attributes_topic": self._state,
             "json_attributes_template": f"{{{{ {value} | tojson }}}}",
@@ -230,6 +231,7 @@ class _ComponentMaker:
         )
 
     def _add(self, key: str, **fields: Any) -> None:
+        # Home Assistant keeps an entity's name and history by unique_id: it must never change.
         self.components[key] = Component(unique_id=f"{self._device.id}-{key}", **fields)
 
 
@@ -241,7 +243,7 @@ _SHARE = {
 
 
 def _add_expression(make: _ComponentMaker) -> None:
-    """Add what the face shows: the label, the share of each label, valence, faces."""
+    """Add the sensors of the expression: label, share of each label, valence, faces."""
     emotion = "value_json.emotion"
     labels = {"device_class": "enum", "options": list(FACE_STATES), "icon": "mdi:emoticon-outline"}
     make.sensor("expression", "Expression", emotion, **labels)
@@ -259,7 +261,7 @@ def _add_expression(make: _ComponentMaker) -> None:
 
 
 def _add_vitals(make: _ComponentMaker) -> None:
-    """Add a sensor for each kind of vital; its attributes tell time, source and doubts."""
+    """Add a sensor for each kind of vital, with time, source and flags as attributes."""
     for kind, spec in SPECS.items():
         reading = f"value_json.vitals.{kind.value}"
         make.sensor(
@@ -275,7 +277,7 @@ def _add_vitals(make: _ComponentMaker) -> None:
 
 
 def _add_appliance(make: _ComponentMaker) -> None:
-    """Add how the appliance is."""
+    """Add the sensors of the appliance itself."""
     make.binary_sensor("camera", "Camera", "value_json.camera", device_class="running")
     make.binary_sensor("recording", "Recording", "value_json.recording", icon="mdi:record-rec")
     make.binary_sensor("session", "Session", "value_json.session", device_class="running")

@@ -161,14 +161,14 @@ Command = TypeVar("Command", bound=BaseModel)
 class Commands:
     """Carries out commands.
 
-    A retained message is never obeyed: it may be days old, and sessions would open by themselves.
+    A retained command is never carried out: it may be days old, and would open a session by itself.
 
     Args:
         start: opens a session, given participant, purpose, name and setting.
         end: closes the open one.
         mark: sets a marker in it, at an instant; ``None`` is now.
         turn: turns the camera on (true) or off.
-        on_clock: is told how a sender's clock stands, when it is news.
+        on_clock: called with the offset of a sender's clock when it changes.
     """
 
     def __init__(
@@ -206,7 +206,7 @@ class Commands:
         if command.action == "end":
             self._end()
         elif command.participant is None or command.purpose is None:
-            raise StudyError("action start: name participant and purpose.")
+            raise StudyError("action start: needs participant and purpose.")
         else:
             self._start(command.participant, command.purpose, command.name, command.setting)
 
@@ -225,9 +225,7 @@ def _obey(
 ) -> CommandRejectedPayload | None:
     reason = None
     if retained:
-        reason = (
-            "A retained command is not obeyed, because it may be old. Publish it without retain."
-        )
+        reason = "A retained command is refused, since it may be old. Publish it without retain."
     elif len(payload) > COMMAND_BYTES:
         reason = f"The command has {len(payload)} bytes; {COMMAND_BYTES} are allowed."
     else:
@@ -241,6 +239,7 @@ def _obey(
             reason = str(error)
     if reason is None:
         return None
+    # The digest identifies a command to its sender, without publishing its content for all readers.
     digest = hashlib.sha256(payload).hexdigest()[:16]
     return CommandRejectedPayload(
         at=iso_utc(clock.now().wall_ms), topic=topic, digest=digest, reason=reason[:500]

@@ -1,11 +1,11 @@
-"""Sending over one connection after the other: discovery, the outbox, and messages of now.
+"""Sending over one connection after the other: discovery, the outbox, and live messages.
 
-A row of the outbox is deleted once the broker has it. Messages of now are in no outbox (QoS 0).
+A row of the outbox is deleted once the broker has it. Live messages are in no outbox (QoS 0).
 
-A broker with a limit hangs up at a message that is larger, where it could not say so (MQTT 3.1.1
-has no word for "too large") or does not (mosquitto's ``message_size_limit``). The message would be
-the first of the next connection, and so for ever: it is found and left out, so that the connection
-stands for everything else.
+A broker may hang up at a message above its limit, because it cannot report that (MQTT 3.1.1 has no
+code for "too large") or does not (mosquitto's ``message_size_limit``). That message would be the
+first of each new connection and end it, too. Therefore such a message is found and left out, and
+the connection remains for the others.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ log = logging.getLogger(__name__)
 
 
 class AnnouncedTopics:
-    """The topics on which the broker may keep a discovery message of ours, in a small file.
+    """The topics with a retained discovery message of this appliance, in a small file.
 
-    They are written down before they are published, so that a message is found again and removed
-    after the agent was killed, renamed, or told to be silent.
+    They are stored before they are published, so that the message can be removed after the agent
+    was killed or renamed, or discovery was switched off.
 
     Args:
-        path: of the file, a line is a topic; ``None``: nothing is remembered.
+        path: of the file, with a topic in each line; ``None``: they are not stored.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
     def read(self) -> set[str]:
-        """Return the topics; none where the file is missing or cannot be read."""
+        """Return the topics; empty if the file is missing or cannot be read."""
         if self._path is None:
             return set()
         try:
@@ -53,7 +53,7 @@ class AnnouncedTopics:
             return set()
 
     def write(self, topics: Iterable[str]) -> None:
-        """Replace the topics; an error is logged, for nothing else depends on them."""
+        """Replace the topics; an error is only logged, since nothing else depends on them."""
         if self._path is None:
             return
         text = "".join(f"{topic}\n" for topic in sorted(topics))
@@ -72,8 +72,8 @@ class Announcer:
     Belongs to the thread of the MQTT client.
 
     Args:
-        device: what is announced; ``None``: nothing, and what was announced is removed.
-        announced: remembers what the broker keeps.
+        device: the announced device; ``None``: none, and earlier announcements are removed.
+        announced: stores the topics that the broker keeps.
     """
 
     def __init__(self, device: Device | None, announced: AnnouncedTopics) -> None:
@@ -86,7 +86,7 @@ class Announcer:
         self._warned = False
 
     def begin_connection(self, connection: Connection) -> None:
-        """Remove what is not announced any more, announce the device, and await the birth."""
+        """Remove old announcements, announce the device, and subscribe to the birth message."""
         self._sent.clear()
         known = self._announced.read()
         own = set() if self._device is None else {self._device.topic}
@@ -100,7 +100,7 @@ class Announcer:
             self._announce(connection, self._device)
 
     def handle(self, connection: Connection, message: ReceivedMessage) -> None:
-        """Announce again when the message says that Home Assistant has started."""
+        """Announce again when Home Assistant's birth message arrives."""
         device = self._device
         if device is None or message.topic != device.birth_topic:
             return
@@ -108,9 +108,9 @@ class Announcer:
             self._announce(connection, device)
 
     def take_own(self, acks: Iterable[PubAck]) -> list[PubAck]:
-        """Take in the acknowledgements of discovery messages; return the others.
+        """Process the acknowledgements of discovery messages; return the others.
 
-        Where the broker refuses one, the rest of what the appliance sends goes on.
+        If the broker refuses a discovery message, all other messages are still sent.
         """
         others = []
         for ack in acks:
@@ -133,8 +133,8 @@ class Announcer:
     def _warn(self, topic: str, reason: str) -> None:
         if not self._warned:
             log.warning(
-                "mqtt: the broker does not take the message for Home Assistant (%s). Let the "
-                "account write %s, or set mqtt.home_assistant to false.",
+                "mqtt: the broker refuses the message for Home Assistant (%s). Allow the account "
+                "to write %s, or set mqtt.home_assistant to false.",
                 reason,
                 topic,
             )
@@ -142,17 +142,17 @@ class Announcer:
 
 
 DROPS = 4
-"""So often a message that is sent alone must end the connection before it is passed over."""
+"""Connections that a message sent alone must end before it is skipped."""
 PASSED_OVER = 20
-"""With so many in a row the broker takes nothing at all: no message is to blame."""
+"""Skipped messages in a row that mean that the broker takes nothing: no message is the cause."""
 
 
 class DropGuard:
     """Counts the ends of connections at each message; for one thread, over all its connections.
 
     After an end with unacknowledged messages they are sent one at a time. One that ends the
-    connection ``DROPS`` times is passed over. It is to blame only once the broker has taken a later
-    one: until then it may be the broker, and nothing is thrown away.
+    connection ``DROPS`` times is skipped. It counts as the cause only when the broker has taken a
+    later one: until then it may be the broker, and no message is set aside.
 
     Example:
         >>> guard = DropGuard()
@@ -170,16 +170,16 @@ class DropGuard:
 
     @property
     def is_careful(self) -> bool:
-        """Tell whether messages are to be sent one at a time."""
+        """Whether messages must be sent one at a time."""
         return bool(self._suspects)
 
     @property
     def passed_over(self) -> frozenset[int]:
-        """Messages that are not to be sent for now."""
+        """Messages that are skipped for now."""
         return frozenset(self._passed_over)
 
     def ended(self, unacknowledged: Collection[int]) -> None:
-        """Note that the broker hung up soon after these messages were sent."""
+        """Record that the broker hung up soon after these messages were sent."""
         if len(unacknowledged) == 1 and self.is_careful:
             self._count(next(iter(unacknowledged)))
         self._suspects |= set(unacknowledged) - self._passed_over
@@ -196,17 +196,17 @@ class DropGuard:
             self._drops.clear()
 
     def gone_before(self, oldest: int) -> None:
-        """Forget messages older than the oldest one that waits: they are no longer there."""
+        """Forget messages older than the oldest waiting one: they were deleted."""
         self._suspects = {one for one in self._suspects if one >= oldest}
         self._passed_over = {one for one in self._passed_over if one >= oldest}
 
     def took(self, message: int) -> None:
-        """Note that the broker took a message, without blaming others for anything."""
+        """Record that the broker took a message, without blaming others."""
         self._suspects.discard(message)
         self._drops.pop(message, None)
 
     def acknowledged(self, message: int) -> frozenset[int]:
-        """Note that the broker took a message; return those that are to blame."""
+        """Record that the broker took a message; return the skipped ones, which are the cause."""
         self.took(message)
         to_blame = self.passed_over
         self._passed_over.clear()
@@ -243,19 +243,19 @@ class WaitingMessage(Protocol):
 
     @property
     def boot_id(self) -> str | None:
-        """In which start of the machine it was made; ``None``: not known."""
+        """The start of the machine in which it was made; ``None``: not known."""
 
     @property
     def boot_ms(self) -> int | None:
-        """When it was made on the clock of that start; ``None``: not known."""
+        """Its time on the clock of that start; ``None``: not known."""
 
 
 class SeqHole(Protocol):
-    """Numbers of a topic under which nothing will come."""
+    """Numbers of a topic for which no message will come."""
 
     @property
     def epoch(self) -> str:
-        """Whose numbers they are."""
+        """The epoch of the numbers."""
 
     @property
     def topic(self) -> str:
@@ -271,7 +271,7 @@ class SeqHole(Protocol):
 
     @property
     def reason(self) -> str:
-        """Why, one word."""
+        """The reason in one word."""
 
     @property
     def at_ms(self) -> int:
@@ -289,7 +289,7 @@ class OutboxQueue(Protocol):
         """
 
     def has_changed(self) -> bool:
-        """Tell whether others have written since the last call; cheap enough for ten a second.
+        """Return whether others have written since the last call; cheap enough for ten a second.
 
         Raises:
             StoreError: the database cannot be read.
@@ -310,7 +310,7 @@ class OutboxQueue(Protocol):
         """
 
     def set_aside(self, reasons: Mapping[int, str]) -> None:
-        """Move messages out of the way, by id with the reason: they are not sent.
+        """Set messages aside, by id with the reason: they are not sent.
 
         Raises:
             StoreError: the database cannot be written; the client tries again.
@@ -328,20 +328,20 @@ class OutboxQueue(Protocol):
         """
 
     def count(self) -> int:
-        """Return how many messages wait."""
+        """Return the number of waiting messages."""
 
     def close(self) -> None:
         """Close the database connection; called by the client's thread at its end."""
 
 
+# mosquitto accepts as many by default (max_inflight_messages).
 IN_FLIGHT = 20
-"""Messages sent and not yet acknowledged, at the most.
+"""Most messages sent and not yet acknowledged.
 
-A long outbox is sent in small steps, so that the messages of now are not stuck behind it.
+A long outbox is sent in small steps, so that live messages do not wait behind it.
 """
 DROP_SECONDS = 5.0
-"""A broker that hangs up at a message does so sooner; a line that dies takes longer to be noticed.
-"""
+"""A broker hangs up at a message within this time; a broken line takes longer to be noticed."""
 TOO_LARGE = "too_large"
 CONNECTION_LOST = "connection_lost"
 
@@ -389,13 +389,13 @@ class OutboxDelivery:
 
     @property
     def idle(self) -> bool:
-        """Tell whether every message that was sent has been acknowledged."""
+        """Whether every message that was sent has been acknowledged."""
         return not self._in_flight
 
     def send(self, connection: Connection) -> None:
-        """Publish waiting messages, up to the number that may be in flight.
+        """Publish waiting messages, up to the limit in flight.
 
-        Those that the broker would not take are set aside.
+        Messages that are too large for the broker are set aside.
 
         Raises:
             StoreError: the outbox cannot be read, or a message cannot be set aside.
@@ -407,7 +407,7 @@ class OutboxDelivery:
         self.had_its_turn = not self._in_flight
 
     def _send_some(self, connection: Connection) -> bool:
-        """Publish what may be in flight; return whether something was put away instead."""
+        """Publish up to the limit in flight; return whether a message was set aside instead."""
         most = 1 if self._guard.is_careful else IN_FLIGHT
         limit = min(most, connection.receive_maximum)
         passed_over = self._guard.passed_over
@@ -441,6 +441,8 @@ class OutboxDelivery:
         clears = row.payload is None
         if clears:
             self._on_clear(row.topic)
+        # QoS 1: at QoS 2 a message would take two more packets, and readers drop repeated seq
+        # anyway.
         mid = connection.publish(topic, payload, qos=1, retain=clears)
         self._in_flight[mid] = row.id
         self._sent_s = clock.boot_seconds()
@@ -449,7 +451,7 @@ class OutboxDelivery:
         """Delete the rows that the broker has acknowledged, and set aside those it never takes.
 
         Returns:
-            Whether more can be sent now, and the broker's reason where it refused a message.
+            Whether more can be sent now, and the broker's reason if it refused a message.
 
         Raises:
             StoreError: the rows cannot be deleted or set aside; the next call tries again.
@@ -475,9 +477,9 @@ class OutboxDelivery:
         return deleted or first_answer, refusal
 
     def connection_ended(self, connection: Connection) -> None:
-        """Take in the last acknowledgements of a connection that has ended, and blame nobody yet.
+        """Process the last acknowledgements of a connection that has ended, without blame yet.
 
-        What is to be deleted or set aside waits for the next connection.
+        Rows are deleted or set aside at the next connection.
         """
         for ack in connection.acks():
             if ack.refusal is None and ack.mid in self._in_flight:
@@ -488,7 +490,9 @@ class OutboxDelivery:
             self._guard.ended(self._in_flight.values())
 
     def _is_late(self, row: WaitingMessage) -> bool:
-        """Tell whether a message comes late, by the clock that nobody sets."""
+        """Return whether a message comes late."""
+        # By the boot clock: the wall clock jumps when the network comes, and a message would seem
+        # days old.
         if row.boot_ms is None or row.boot_id != self._boot_id:
             return True
         age_ms = clock.now().boot_ms - row.boot_ms
@@ -507,12 +511,12 @@ class OutboxDelivery:
 
 
 VITALS_WAITING = 256
-"""Readings that wait for the client's thread, at the most; the oldest are dropped first."""
+"""Most readings that wait for the client's thread; the oldest are dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A message that is to be sent; ``number`` is its own at the connection, once it is sent."""
+    """A message to be sent; once it is sent, ``number`` is its number at the connection."""
 
     suffix: str
     payload: bytes
@@ -521,14 +525,14 @@ class _Waiting:
 
 
 class LiveMessages:
-    """Messages handed over by any thread, and taken by the client's thread.
+    """Live messages, added by any thread and sent by the client's thread.
 
-    While the broker is away, a retained topic keeps only its newest message, and readings are not
-    kept at all: a late reading would look like one of now, and the timeline has it.
+    Without a connection, a retained topic keeps only its newest message, and readings are not kept
+    at all: a late reading would look like a present one, and the timeline has it.
 
     Args:
-        topics: names, and which are switched off: their messages are passed over, and what the
-            broker keeps of them is cleared.
+        topics: names of the topics. Messages of topics that are switched off are ignored, and their
+            retained messages at the broker are cleared.
 
     Example:
         >>> from edge_agent.mqtt.payloads import status_payload
@@ -556,7 +560,7 @@ class LiveMessages:
             self._changed.add(suffix)
 
     def forget(self, suffix: str) -> None:
-        """Drop the message of a retained topic, which was cleared at the broker."""
+        """Drop the message of a retained topic that was cleared at the broker."""
         with self._lock:
             self._retained.pop(suffix, None)
             self._changed.discard(suffix)
@@ -569,21 +573,21 @@ class LiveMessages:
             self._vitals.append(payload.encode())
 
     def set_state(self, payload: Payload) -> None:
-        """Keep what is known now, to be published next in place of what was known before."""
+        """Store the present state, to be published next in place of the one before."""
         if Topics.STATE in self._off:
             return
         with self._lock:
             self._state = self._newest_state = payload.encode()
 
     def begin_connection(self) -> None:
-        """Publish every retained topic again; drop readings meant for the connection before."""
+        """Publish every retained topic again; drop readings of the connection before."""
         with self._lock:
             self._changed = set(self._retained)
             self._vitals.clear()
             self._state = None
 
     def take(self) -> list[_Waiting]:
-        """Return what came since the last call: retained topics, readings, what is known now."""
+        """Return new messages since the last call: retained topics, readings, present state."""
         with self._lock:
             messages = [_Waiting(one, self._retained[one], True) for one in sorted(self._changed)]
             messages += [_Waiting(Topics.VITALS, payload, False) for payload in self._vitals]
@@ -604,9 +608,9 @@ class LiveMessages:
 class LiveSender:
     """Sends live messages; used by the client's thread alone.
 
-    At first all are sent as they come, at QoS 0. Where connections keep ending soon, they are sent
-    one at a time and at QoS 1, so that the broker says which it has taken. The topic at which it
-    hangs up ``DROPS`` times in a row, though it answered before, is left out from that size on.
+    Usually they are sent as they come, at QoS 0. If connections keep ending soon, they are sent one
+    at a time and at QoS 1, so that the broker acknowledges each. A topic at which it hangs up
+    ``DROPS`` times in a row, though it answered before, is left out from that size on.
 
     Args:
         topics: names of this appliance's topics.
@@ -625,7 +629,7 @@ class LiveSender:
 
     @property
     def left_out(self) -> Mapping[str, int]:
-        """Topics of which the broker does not take every message: suffix → bytes of the smallest.
+        """Topics with messages that are too large: suffix → bytes of the smallest of them.
 
         That one and larger ones are not published until the agent starts again.
         """
@@ -637,7 +641,7 @@ class LiveSender:
         Args:
             careful: send one message at a time.
             greeting: number of a message at QoS 1 that was sent first: until the broker has it,
-                nothing that is careful is sent, for a broken line is no message's fault.
+                no message is sent alone, since a broken line is no message's fault.
         """
         self._live.begin_connection()
         self._is_careful = careful
@@ -646,16 +650,16 @@ class LiveSender:
         self._alone = None
 
     def send_before_greeting(self, connection: Connection) -> None:
-        """Publish what is known now, before the appliance is called online.
+        """Publish the present state before ``online``.
 
-        Home Assistant shows again what it knew of before, as soon as it hears ``online``.
+        When ``online`` arrives, Home Assistant shows the last known values again.
         """
         state = self._live.newest_state
         if state is not None:
             self.publish(connection, Topics.STATE, state, retain=False)
 
     def connection_ended(self, connection: Connection) -> None:
-        """Blame the message that was sent alone and that the broker did not take."""
+        """Count the end against the message that was sent alone and not acknowledged."""
         alone = self._alone
         self._alone = None
         if alone is None or connection.has_taken(alone.number):
@@ -665,7 +669,7 @@ class LiveSender:
             self._leave_out(alone.suffix, alone.payload)
 
     def send(self, connection: Connection) -> None:
-        """Publish what came since the last call."""
+        """Publish new messages since the last call."""
         for message in self._live.take():
             if self._is_careful:
                 self._waiting[message.suffix] = message  # of each topic the newest
@@ -677,7 +681,7 @@ class LiveSender:
     def publish(
         self, connection: Connection, suffix: str, payload: bytes, *, retain: bool, qos: int = 0
     ) -> int | None:
-        """Publish, unless the broker would hang up because of the size; return its number then."""
+        """Publish a message and return its number; ``None`` if it is too large for the broker."""
         topic = self._topics.full(suffix)
         if not connection.fits(topic, payload):
             self._leave_out(suffix, payload)

@@ -38,6 +38,8 @@ TEMPLATE.setflags(write=False)
 TEMPLATE_BOX = Box(0.1096, -0.0152, 0.7808, 1.0265)
 """Where the detector's box lies in the unit square of the crop, measured in the same way."""
 
+# Only a part that is one pixel thin, and so cannot be halved, needs a larger warp than twice the
+# crop; the bound keeps its memory small.
 _MAX_OVERSAMPLING = 16
 _EDGE = 2  # pixels around the crop that interpolation may touch
 _MAX_SIDE = 32766  # OpenCV's warpAffine counts pixels of a side in 16 bits.
@@ -64,7 +66,7 @@ def align_face(image: Picture, landmarks: Points, size: int) -> Picture:
 
 
 def align_box(image: Picture, box: Box, size: int) -> Picture:
-    """Cut out a face by its box alone, upright: used where its landmarks cannot be used.
+    """Cut out a face upright by its box alone, for faces whose landmarks cannot be used.
 
     The middle of the box comes to the middle of ``TEMPLATE_BOX`` and its area to the same area.
 
@@ -83,9 +85,9 @@ def align_box(image: Picture, box: Box, size: int) -> Picture:
 
 
 def landmark_matrix(landmarks: Points) -> Matrix:
-    """Return the transform from pixels of the picture to the unit square of the crop.
+    """Return the transform from the picture to the unit square of the crop, from landmarks.
 
-    It turns, scales and shifts; it is found from the landmarks.
+    It rotates, scales and shifts.
 
     Returns:
         float64, 2 × 3.
@@ -102,7 +104,7 @@ def landmark_matrix(landmarks: Points) -> Matrix:
 
 
 def box_matrix(box: Box) -> Matrix:
-    """Return the similarity from pixels of the picture to the unit square of the crop, by a box.
+    """Return the transform from the picture to the unit square of the crop, computed from a box.
 
     Returns:
         float64, 2 × 3.
@@ -140,6 +142,8 @@ def similarity(source: Points, target: Points) -> Matrix:
     """
     before = np.asarray(source, dtype=np.float64).tolist()
     after = np.asarray(target, dtype=np.float64).tolist()
+    # cv2.estimateAffinePartial2D solves this too, but by RANSAC or LMEDS, which may ignore a
+    # landmark. Here all five count.
     z = [complex(*point) for point in before]
     w = [complex(*point) for point in after]
     finite = all(map(cmath.isfinite, z + w))
@@ -180,6 +184,8 @@ def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
     left, top, part = _part(image, to_unit)
     shrink = 1.0 / (math.hypot(to_unit[0, 0], to_unit[1, 0]) * size)
     half = 1
+    # warpAffine reads four pixels for each of the crop and knows no area interpolation (it takes
+    # INTER_AREA for linear). A large face would be subsampled, so it is halved first.
     while shrink >= 2 and min(part.shape) >= 2:
         part = _halved(part)
         half = half * 2
@@ -199,23 +205,23 @@ def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
 
 
 def check_crop(model: str, crop: str | None) -> None:
-    """Refuse a model that learned from another crop than the one that is cut here.
+    """Refuse a model that was trained with another crop than the one that is cut here.
 
     Raises:
-        ModelError: it did.
+        ModelError: the crop is another one.
     """
     if crop != CROP_NAME:
         raise ModelError(
             f"model {model!r} was trained with the crop {crop!r}, this program cuts "
-            f"{CROP_NAME!r}. Install a model of this version."
+            f"{CROP_NAME!r}. Install a model that was made for this version of the program."
         )
 
 
 def check_picture(image: Picture) -> None:
-    """Refuse what is no picture.
+    """Check the type and shape of a picture.
 
     Raises:
-        ValueError: it is not uint8, gray or BGR.
+        ValueError: the array is not uint8, gray or BGR.
     """
     is_picture = image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)
     if image.dtype != np.uint8 or not is_picture:
@@ -227,7 +233,7 @@ def check_picture(image: Picture) -> None:
 def share_outside(image: Picture, to_unit: Matrix) -> float:
     """Return the share of a crop's area that lies outside the picture, 0…1.
 
-    There `cut` repeats the picture's edge.
+    `cut` fills that area by repeating the picture's edge.
 
     Args:
         image: as for `align_face`.
@@ -257,6 +263,7 @@ def _clipped(polygon: list[complex], depths: list[float]) -> list[complex]:
     """
     if min(depths, default=0.0) >= 0:
         return polygon
+    # One step of polygon clipping (Sutherland and Hodgman 1974).
     kept = []
     for i, (start, before) in enumerate(zip(polygon, depths, strict=True)):
         end = polygon[i - 1]
@@ -269,6 +276,7 @@ def _clipped(polygon: list[complex], depths: list[float]) -> list[complex]:
 
 
 def _area(polygon: list[complex]) -> float:
+    # The shoelace formula: the imaginary part of conj(z)·w is the cross product of z and w.
     return abs(sum((z.conjugate() * polygon[i - 1]).imag for i, z in enumerate(polygon))) / 2
 
 

@@ -67,21 +67,20 @@ class ExpressionClassifier:
         return self._expression(self._model.run(crop, ("expression",)))
 
     def explain(self, crop: npt.NDArray[np.uint8]) -> tuple[Expression, npt.NDArray[np.float32]]:
-        """Return the probabilities of one face, and the part of each region of the crop in them.
+        """Return the probabilities of one face and the contribution of each region of the crop.
 
-        The part is what the region adds to each category's logit.
-
-        The parts of a category sum to its logit (class activation maps, Zhou et al. 2016; up to the
-        rounding of int8).
+        A contribution is the amount that a region adds to a category's logit. The contributions to
+        a category sum to its logit (class activation maps, Zhou et al. 2016), up to the rounding
+        of int8.
 
         Args:
             crop: as for `classify`.
 
         Returns:
-            What `classify` gives, and float32, height × width × 8: the regions tile the crop.
+            The probabilities, and float32, height × width × 8: the regions tile the crop.
 
         Raises:
-            ModelError: the model was exported without it.
+            ModelError: the model was exported without the evidence of regions.
             ValueError: the crop has another type or shape.
         """
         self.refuse_unexplained()
@@ -89,7 +88,7 @@ class ExpressionClassifier:
         return self._expression(outputs), outputs["evidence"][0]
 
     def refuse_unexplained(self) -> None:
-        """Do nothing if `explain` can be asked.
+        """Check that the model supports `explain`.
 
         Raises:
             ModelError: the model was exported without the evidence of regions.
@@ -97,7 +96,7 @@ class ExpressionClassifier:
         if self.card.output("evidence") is None:
             raise ModelError(
                 f"{self._model.path}: {self.card.name!r} {self.card.version} was exported without "
-                "the evidence of regions and cannot explain itself. Choose another "
+                "the evidence of regions, so its answers cannot be explained. Choose another "
                 "vision.expression_model, or export it again with `python -m training quantize`."
             )
 
@@ -106,24 +105,22 @@ class ExpressionClassifier:
 
 
 def check_input(model: TFLiteModel) -> None:
-    """Refuse a model that takes no square gray crop.
+    """Check that a model takes a square gray crop.
 
     Raises:
-        ModelError: it takes something else.
+        ModelError: it takes another input.
     """
     taken = model.card.input
     if taken.color != "gray" or taken.width != taken.height:
         raise ModelError(
-            f"{model.path}: its input is {taken.width} × {taken.height} {taken.color}; faces are "
-            "cropped to a gray square, train for that."
+            f"{model.path}: its input is {taken.width} × {taken.height} {taken.color}, but faces "
+            "are cropped to a gray square. Train the model with a square gray input."
         )
 
 
 def softmax(logits: list[float], temperature: float) -> tuple[float, ...]:
-    """Return exp(l / T) / Σ exp(l / T), the calibrated probabilities (Guo et al. 2017).
-
-    The method is known as temperature scaling.
-    """
+    """Return exp(l / T) / Σ exp(l / T), calibrated by temperature scaling (Guo et al. 2017)."""
+    # Shifting by the maximum changes no ratio and keeps exp from overflowing.
     largest = max(logits)
     powers = [math.exp((logit - largest) / temperature) for logit in logits]
     total = math.fsum(powers)

@@ -1,7 +1,7 @@
-"""Is something in front of the face: a mask, a hand, a microphone, dark glasses?
+"""Detection of covered faces: a mask, a hand, a microphone or dark glasses in front of the face.
 
-Then the classifier is sure of what it cannot see: masked faces are nearly all neutral to it. A
-network of its own, a hundredth of the classifier, looks at the same crop.
+The classifier does not notice a cover: it calls nearly all masked faces neutral, and is sure of it.
+A separate network, a hundredth of the classifier's size, reads the same crop and reports covers.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from edge_agent.vision.models.model import TFLiteModel, load_model
 Crop = npt.NDArray[np.uint8]
 
 AGAIN_S = 1.0
-"""Seconds after which a followed face is looked at again while nothing has changed."""
+"""Seconds between two checks of a followed face while its state does not change."""
 FORGET_S = 5.0
 """Seconds after which a track that was not seen is forgotten."""
 
 
 class CoverDetector:
-    """Says how probable it is that the mouth or the eyes of an aligned face are covered.
+    """Estimates the probability that the mouth or the eyes of an aligned face are covered.
 
     Args:
         model: of kind ``face-cover``.
@@ -39,8 +39,8 @@ class CoverDetector:
         covered_from: probability from which its own card calls a face covered.
 
     Raises:
-        ModelError: the model is of another kind, takes no square gray crop, or learned from another
-            crop than the one cut here.
+        ModelError: the model is of another kind, takes no square gray crop, or was trained with
+            another crop than the one cut here.
 
     Example::
 
@@ -63,7 +63,7 @@ class CoverDetector:
         self._model = model
 
     def probability(self, crop: Crop) -> float:
-        """Return the probability that mouth or eyes are covered: of the surer of both, 0…1.
+        """Return the larger of the probabilities that the mouth or the eyes are covered, 0…1.
 
         Args:
             crop: uint8, n × n, gray, cut out by `edge_agent.vision.align`; another size than the
@@ -72,18 +72,19 @@ class CoverDetector:
         if crop.shape[0] != self._size:
             size = (self._size, self._size)
             crop = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8)
+        # One sigmoid for each label, not a softmax: mouth and eyes can both be covered.
         logits = self._model.run(crop, ("cover",))["cover"]
         return 1.0 / (1.0 + math.exp(-float(logits.max())))
 
 
 @dataclass(slots=True)
 class _Look:
-    """The newest look at a track, and the probability that is believed.
+    """The newest check of a track and its accepted probability.
 
     Attributes:
-        at: when it was looked at last.
-        believed: the probability that is believed.
-        doubted: whether the last look said otherwise.
+        at: time of the last check.
+        believed: the accepted probability.
+        doubted: whether the last check disagreed with it.
     """
 
     at: Instant
@@ -92,16 +93,16 @@ class _Look:
 
 
 class CoverWatch:
-    """Watches followed faces for covers, and asks seldom while nothing changes.
+    """Checks followed faces for covers, and saves processor time while nothing changes.
 
-    A face is looked at when it is new, and once a second from then on. Where that says something
-    else than before, the next frame is asked too, and only when both agree it is believed: a hand
-    that passes is no cover.
+    A face is checked when it is new, and then once a second. A check that disagrees with the state
+    is repeated in the next frame, and the state changes only when both agree: a hand that passes
+    is no cover.
 
     Belongs to one thread.
 
     Args:
-        detector: is asked.
+        detector: estimates the probability.
 
     Example::
 
@@ -114,7 +115,7 @@ class CoverWatch:
         self._looks: dict[int, _Look] = {}
 
     def probability(self, track: int, at: Instant, crop: Crop) -> float:
-        """Return how probable it is that the face of a track is covered, 0…1."""
+        """Return the probability that the face of a track is covered, 0…1."""
         look = self._looks.get(track)
         if look is None:
             self._looks = {
@@ -134,7 +135,7 @@ class CoverWatch:
 
 
 def open_cover(threads: int) -> CoverDetector:
-    """Load the model that tells covered faces.
+    """Load the model that detects covered faces.
 
     Raises:
         ModelError: it is missing, damaged or does not fit.

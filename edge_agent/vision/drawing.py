@@ -3,7 +3,7 @@
 A map is signed: its values are parts of a logit, positive where a region supports the category and
 negative where it speaks against it. The colours are two that people with any colour blindness tell
 apart (vermilion and blue of Okabe and Ito 2008), laid over a gray picture with an opacity that
-grows with the value, so nothing is coloured that says nothing.
+grows with the value, so regions without evidence stay gray.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def corners(to_crop: Matrix) -> npt.NDArray[np.float64]:
 
 
 def scaled(values: Map) -> Map:
-    """Return a map with the size of its largest value, for or against, made 1; all 0 stays so."""
+    """Scale a map so that its largest absolute value is 1; a map of zeros stays as it is."""
     return np.asarray(values / max(float(np.abs(values).max()), 1e-9), dtype=np.float32)
 
 
@@ -165,9 +165,7 @@ def draw_explanations(image: Picture, explanations: Sequence[Explanation]) -> Im
 
 
 def headline(reading: FaceReading) -> str:
-    """Return the label of a face: its flaw, its category or *uncertain*, and the largest
-    probability.
-    """
+    """Return the label of a face: flaw, category or *uncertain*, and the largest probability."""
     dominant = reading.expression.dominant.value
     sure = percent(reading.expression.confidence)
     if reading.reject_reason is not None:
@@ -178,16 +176,16 @@ def headline(reading: FaceReading) -> str:
 
 
 def percent(probability: float) -> str:
-    """Return a probability as it stands in the drawing."""
+    """Format a probability for the drawing."""
     return f"{probability:.1%}".replace("%", " %")
 
 
 def explain_picture(
     path: Path, recognizer: Recognizer, *, name_all: bool = False
 ) -> tuple[dict[str, Any], Image.Image | None]:
-    """Read one picture: the line that `classify_pictures` gives, and the drawing.
+    """Read one picture and return its JSON line (see `classify_pictures`) and its drawing.
 
-    No drawing where no face was read; of many faces, the surest are drawn.
+    There is no drawing of a picture without faces; of many faces, the surest are drawn.
 
     Raises:
         ModelError: the classifier was exported without the evidence of regions.
@@ -205,7 +203,7 @@ def explain_picture(
 
 
 def check_place(drawing: Path, picture: Path) -> None:
-    """Make sure, as far as can be told before, that a drawing of a picture can be written.
+    """Check before the work begins that a drawing of a picture can be written.
 
     Raises:
         PictureError: the name is not that of a PNG, its folder is missing, it is a folder, or it is
@@ -262,10 +260,13 @@ def _photograph(image: Picture, faces: Sequence[_Face]) -> Image.Image:
     values = np.zeros((height, width), dtype=np.float32)
     for face in faces:
         one = over_picture(face.values, face.explanation.to_crop * enlarge, width, height)
+        # Crops of neighbours overlap. Their maps belong to different categories, so a sum would
+        # mean nothing: the stronger of the two is drawn.
         values = np.where(np.abs(one) > np.abs(values), one, values)
     outlines = [corners(face.explanation.to_crop * enlarge) for face in faces]
     drawing = Image.fromarray(_outlined(tint(small, values), outlines))
     pen = ImageDraw.Draw(drawing)
+    # Pillow brings this font along; a Raspberry Pi without a desktop has no fonts installed.
     font = ImageFont.load_default(18)
     for face, outline in zip(faces, outlines, strict=True):
         x, y = (max(float(value), 0.0) for value in outline[0])
@@ -318,7 +319,7 @@ def _bars(pen: ImageDraw.ImageDraw, expression: Expression, left: int, top: int)
 
 
 def _legend(width: int) -> Image.Image:
-    """Return what the colours mean."""
+    """Return the legend of the colours."""
     legend = Image.new("RGB", (width, _LEGEND), _PAPER)
     pen = ImageDraw.Draw(legend)
     font = ImageFont.load_default(15)

@@ -1,4 +1,4 @@
-"""Limits the vision chain: by what it costs, what it may cost, and the processor's temperature."""
+"""Limits the processor time of the vision chain by its budget and the processor's temperature."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ WHOLE_S = 0.5
 waits half of it.
 """
 WHOLE_FRAMES = 8
-"""Frames for one of which the whole is searched when frames are skipped."""
+"""One of so many frames is searched as a whole when frames are skipped."""
 SLOWEST_S = 0.5
-"""Most seconds from one frame to the next, whatever that costs: what a face shows is lost track of
-with fewer.
+"""Most seconds from one frame to the next, whatever the cost: with fewer frames, changes of an
+expression are missed.
 """
 COST_S = 2.0
 """Time constant with which the cost of a frame follows what is measured."""
+# Raspberry Pi documentation, "Frequency management and thermal control": the processor lowers its
+# clock from 80 °C on.
 HEAT = ((70.0, 0.75), (74.0, 0.5), (78.0, 0.25))
-"""From so many degrees Celsius on, so much of the budget may be used. At 80 a Raspberry Pi slows
-itself down, and all that it does; it is better to read fewer frames before."""
+"""Temperature in degrees Celsius, and the share of the budget that may be used from there on. At 80
+a Raspberry Pi slows down everything; reading fewer frames earlier avoids that."""
 COOLED = 2.0
-"""A step is left again when the processor is cooler than it by so many degrees."""
+"""Degrees by which the processor must cool below a step before the step is left."""
 TELL_S = 5.0
-"""What is decided is told when it has held for so long: a limit is looked for, and moments are of
-no interest.
+"""Seconds that a decision must last before it is logged: short changes while the governor searches
+its limit are of no interest.
 """
 _SPARED = 2.5
-"""Reading by need costs at most so many times what reading sparingly does."""
+"""Reading by need costs at most this many times as much as reading sparingly."""
 _SLACK = 1.1
 
 
@@ -52,7 +54,7 @@ class Plan:
         frame_s: least time from one frame that is read to the next; 0 reads every frame.
         whole_s: time from one search of the whole frame to the next.
         limit: why frames are skipped; ``None``: none are.
-        effort: how carefully faces are read, where that is by need.
+        effort: how carefully faces are read when they are read by need.
     """
 
     frame_s: float = 0.0
@@ -62,20 +64,20 @@ class Plan:
 
 
 class Governor:
-    """Keeps the vision chain within its share of the processor, and within less when that is hot.
+    """Keeps the vision chain within its share of the processor, and lowers it when that is hot.
 
-    Frames come at the camera's rate, and faces are read by need while the budget allows it. Beyond
-    it they are read sparingly; where that is still too much, as many frames as fit are taken at
-    even intervals, and the whole frame is searched more rarely in the same proportion. All methods
-    but `set_temperature` belong to one thread.
+    While the budget allows it, faces are read by need at the camera's rate. Beyond the budget they
+    are read sparingly. If that is still too much, frames are skipped at even intervals, and the
+    whole frame is searched less often in the same proportion. All methods but `set_temperature`
+    belong to one thread.
 
     Args:
         budget: share of one core that may be used, above 0; 0.4 is 40 %.
         fps: frames per second that the camera is asked for.
 
     Attributes:
-        plan: what may be done from now on.
-        cost_s: seconds of processor time that a frame takes, smoothed.
+        plan: the plan for the next frames.
+        cost_s: smoothed processor time of a frame, seconds.
 
     Example:
         A frame of 0.1 s, five times a second, fits into one core but not into a tenth of it:
@@ -114,6 +116,8 @@ class Governor:
             at_s: when it was done, boot clock.
         """
         if self._spent_at_s is not None:  # the first frame is not counted: libraries load
+            # Weighted by elapsed time, not by frames: frames are skipped when the chain is limited.
+            # expm1 keeps its precision for steps that are short beside the time constant.
             share = -math.expm1(-max(at_s - self._spent_at_s, 0.0) / COST_S)
             self.cost_s += share * (cpu_s - self.cost_s)
         self._spent_at_s = at_s
@@ -123,10 +127,7 @@ class Governor:
         return self.plan
 
     def _heat_step(self) -> int:
-        """Return how many steps of `HEAT` are taken.
-
-        A step is held until the processor has cooled below it.
-        """
+        """Return the number of steps of `HEAT` in force; each lasts until the processor cooled."""
         celsius = self._celsius
         if celsius is None:
             return 0
@@ -144,17 +145,17 @@ class Governor:
         if fits:
             return Plan(effort=effort)
         frame_s = min(frame_s, max(SLOWEST_S, self._period_s))
+        # Heat is the reason only if the full budget would have been enough.
         is_heat = self._heat > 0 and self.cost_s / self._budget <= self._period_s
         limit = Limit.HEAT if is_heat else Limit.BUDGET
         return Plan(frame_s, max(WHOLE_S, WHOLE_FRAMES * frame_s), limit, effort)
 
     def _effort(self, fits: bool, frame_s: float) -> Effort:
-        """Choose how carefully faces are read.
-
-        More is read again only when that would fit as well.
-        """
+        """Choose how carefully faces are read; go back to *by need* only when that fits too."""
         if not fits:
             return Effort.SPARING
+        # Between "fits by need" and "fits sparingly" the present effort stays: no flutter here
+        # either.
         if frame_s * _SPARED <= self._period_s:
             return Effort.BY_NEED
         return self.plan.effort
@@ -198,7 +199,7 @@ class Governor:
 
 
 def _differ(plan: Plan, told: Plan) -> bool:
-    """Tell whether people want to know of it: another reason, or a rate that changed by half."""
+    """Return whether a change is worth logging: another reason, or a rate that changed by half."""
     if plan.limit is not told.limit or plan.effort is not told.effort:
         return True
     return plan.limit is not None and not 2 / 3 <= plan.frame_s / told.frame_s <= 3 / 2

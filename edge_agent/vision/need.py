@@ -1,26 +1,26 @@
-"""Faces of a camera read as often and as carefully as they need; scenes that change.
+"""Reading of a camera's faces as often and as carefully as they need; detection of scene changes.
 
-A label is steadied over more than half a second, so that about five readings a second are enough,
-and more while a face changes. The quick classifier reads each time. The careful one, six times as
-dear, reads a face when it is new, when the quick one sees it change or its picture is another one,
-the more often the nearer what is steadied is to the border of a label, in each frame where a little
-decides, and every few seconds anyhow. In between, what it said last is moved by some of what the
-quick one sees change: a model that sees one face a little sadder than another model does sees it so
-a moment later, too. A face that cannot be read is not read, and the next frame is looked at
-instead.
+A label is smoothed over more than half a second, so about five readings a second are enough, and
+more while a face changes. The quick classifier reads each time. The careful one costs six times as
+much. It reads a face when the face is new, when the quick one reports a change, when the crop looks
+different, and every few seconds in any case; the nearer the smoothed probability is to the border
+of a label, the more often, and at the border in each frame. Between two careful readings, the last
+one is corrected by a part of the change that the quick model reports: if one model calls a face a
+little sadder than the other does, it will do so a moment later, too. A face that cannot be read is
+skipped, and the next frame is tried instead.
 
-The numbers were chosen on made-up videos of photographs of people; `docs/measured.md` tells how
-they do on other people.
+The numbers were chosen on artificial videos made of photographs of people; `docs/measured.md` has
+the results for other people.
 
-Whether the camera shows something else from one frame to the next (a cut of a film, or a camera
-that was turned or moved) is told by two frames. They are compared as small gray pictures of 32 ×
-24. The scene has changed where about half of these cells are lighter or darker by a good part, and
-neither moving one picture by a cell or two helps nor making it lighter: a camera that pans, a
-person who moves and a lamp change much as well, but not so. Tried on 155 photographs of other
-people's scenes, of which half served to choose the limits: 95 % of the cuts between two of them are
-told, 91 % of those between two places of one; 0.7 % of the frames of a quick pan (6 % of the width
-a frame) count as a cut, 0.7 % of lamps that go out, and nothing of a slow pan, a zoom or a hand
-before the camera. It takes 0.02 ms a frame (x86-64 with AVX2), a hundredth of a search.
+A scene change is a cut in a film, or a camera that was turned or moved. It is detected from two
+frames in a row, compared as gray pictures of 32 × 24 cells: about half of the cells must be clearly
+lighter or darker, and neither a shift by a cell or two nor another brightness may explain the
+difference. Pans, movements of people and lamps change many cells, but a shift or another brightness
+explains them. Measured on 155 photographs of other people's scenes, half of which served to choose
+the limits: it detects 95 % of the cuts between two photographs and 91 % of those between two places
+in one; false alarms are 0.7 % of the frames of a quick pan (6 % of the width a frame), 0.7 % of
+lamps that go out, and none for a slow pan, a zoom or a hand before the camera. It takes 0.02
+ms a frame (x86-64 with AVX2), a hundredth of a search.
 """
 
 from __future__ import annotations
@@ -47,63 +47,65 @@ class Border:
     """The probabilities at which labels come and go.
 
     Attributes:
-        comes: probability from which there is a label after *uncertain*.
-        goes: probability below which there is none any longer.
+        comes: probability from which an uncertain face gets a label.
+        goes: probability below which it loses the label.
     """
 
     comes: float
     goes: float
 
     def distance(self, confidence: float, *, is_labelled: bool) -> float:
-        """Return how much more or less of its largest probability changes the label of a face."""
+        """Return the change of the largest probability that would change the label."""
         return abs(confidence - (self.goes if is_labelled else self.comes))
 
     def labels(self, confidence: float, *, is_labelled: bool) -> bool:
-        """Return whether a face has a label that had one, or had none, until now."""
+        """Return whether a face has a label now; ``is_labelled`` says whether it had one before."""
         return confidence >= (self.goes if is_labelled else self.comes)
 
 
 CAREFUL_MODEL = "expression-accurate"
 QUICK_MODEL = "expression-fast"
-"""The shipped classifiers that read together: of one crop, one vocabulary and one lesson."""
+"""The shipped classifiers that work together: same crop, same categories, same training data."""
 SEARCH_S = 0.12
-"""Seconds between looks while nobody is followed: with the frames that confirm a face, its first
-reading comes within 0.3 s."""
+"""Seconds between two frames that are read while no face is followed: with the frames that confirm
+a face, its first reading comes within 0.3 s."""
+# Not 0.2, which is exactly three frames at 15 a second: a frame that comes early would be skipped
+# and the fourth be read.
 FOLLOW_S = 0.19
-"""The same while a face is followed. A little less than three frames at 15 a second: frames come a
-few milliseconds early or late."""
+"""The same while a face is followed."""
 CHANGING_S = 0.12
 """The same while it changes."""
 SPARING_S = 0.32
-"""The same in all cases where the processor has no time for more."""
+"""The same in every case when the processor has no time for more."""
 CHANGED = 0.25
 """Change of a probability from one reading to the next from which a face counts as changing."""
 MOVED = 0.4
-"""Overlap of a face with where it was a look ago below which it counts as moving."""
+"""Overlap of a face with its place at the reading before, below which it counts as moving."""
 CAREFUL_S = 3.0
 """Longest time between two careful readings of a face."""
 HESITATES_S = 1.0
 HESITATES = 0.2
-"""The same while the largest of the steadied probabilities is so near to where the label comes or
-goes: a little more or less decides."""
+"""The same while the largest smoothed probability is this near to a border of the label."""
 NEAR_S = 0.2
 NEAR = 0.1
 """The same while it is nearer."""
 AT_BORDER = 0.05
-"""So near to where the label comes or goes every frame is read, and carefully: a label that comes
-or goes a moment too early or late stays so until the next border, for a second or more."""
+"""Distance to a border of the label within which every frame is read carefully: a label that
+changes at the wrong moment stays wrong until the next border, for a second or more."""
 CAREFUL_CHANGE = 0.2
-"""Change of a probability of the quick one since the last careful reading that asks for another."""
+"""Change of a probability of the quick model, since the last careful reading, that asks for another
+careful one."""
 ANOTHER_VIEW = 0.15
-"""1 − correlation of the crop, seen coarsely, with that of the last careful reading, from which it
-shows something else: nine in ten crops of one person stay below 0.07 over a second."""
+"""1 − correlation of the coarse crop with that of the last careful reading, from which the view
+counts as another one: nine in ten crops of one person stay below 0.07 over a second."""
 _VIEW = (16, 16)
 FOLLOWED = 0.25
 FOLLOWED_PER_VIEW = 6.0
-"""How much of what the quick one sees change is believed: while the crop shows the same view, and
-how much more for each unit of 1 − correlation. From frame to frame each model trembles in its own
-way: of one view the last careful reading tells more than what the quick one adds to it."""
+"""Part of the quick model's change that is believed: while the view is the same, and how much more
+for each unit of 1 − correlation. Each model's answers vary a little from frame to frame; while the
+view is the same, the last careful reading is worth more than the quick model's change."""
 FORGET_S = 10.0
+# Bounds the logarithm of a vanishing probability and the norm of a plain crop.
 _LEAST = 1e-4
 
 Values = npt.NDArray[np.float64]
@@ -124,10 +126,10 @@ class _Careful:
     """The last careful reading of a face.
 
     Attributes:
-        at: when.
-        probabilities: what it says.
-        quick: what the quick model said of the same crop.
-        view: the crop, seen coarsely.
+        at: when it was made.
+        probabilities: its result.
+        quick: result of the quick model for the same crop.
+        view: the coarse crop.
     """
 
     at: Instant
@@ -141,14 +143,14 @@ class _Known:
     """The newest reading of a track, and its smoothed probabilities.
 
     Attributes:
-        at: when it was read last.
-        probabilities: what that said.
-        changed_at: when it changed last.
+        at: time of the newest reading.
+        probabilities: its result.
+        changed_at: when the face changed last.
         face: where it was.
         careful: its last careful reading.
         steadied: its probabilities, smoothed as for its label.
-        steadied_at: until when, which is when the face could be read last.
-        is_labelled: whether that is enough for a label.
+        steadied_at: time of the last reading that could be used, up to which they are smoothed.
+        is_labelled: whether they are enough for a label.
     """
 
     at: Instant
@@ -166,8 +168,8 @@ class NeedReader:
 
     Args:
         careful: the configured classifier.
-        quick: one of the same crop that costs a fraction of it; ``None``: each reading is careful,
-            and only how often is by need.
+        quick: a classifier of the same crop at a fraction of the cost; ``None``: each reading is
+            careful, and only their frequency is by need.
         border: where labels come and go.
         smoothing_s: time constant with which labels are steadied, seconds.
 
@@ -216,7 +218,7 @@ class NeedReader:
             face: where it is.
             crop: as `ExpressionClassifier.classify` takes it.
             at: when the frame was taken.
-            is_fit: whether it can be read well; what is said of others counts for no label.
+            is_fit: whether it can be read well; otherwise its reading counts for no label.
         """
         known = self._known.get(track)
         careful = None if known is None else known.careful
@@ -258,7 +260,7 @@ class NeedReader:
         self._due = at.shifted(wait)
 
     def forget(self) -> None:
-        """Begin anew with all faces: the scene is another one."""
+        """Forget all faces, because the scene has changed."""
         self._known = {}
         self._due = None
 
@@ -278,7 +280,7 @@ class NeedReader:
         return self._border.distance(float(steadied.max()), is_labelled=known.is_labelled)
 
     def _unread(self, quick: ExpressionClassifier, known: _Known | None, crop: Crop) -> Expression:
-        """Return what is given for a face that cannot be read: what was last said of it."""
+        """Return the last reading of a face that cannot be read now."""
         if known is not None:
             return Expression(tuple(known.probabilities.tolist()))
         self.quick_readings += 1
@@ -287,7 +289,7 @@ class NeedReader:
     def _by_both(
         self, quick: ExpressionClassifier, known: _Known | None, crop: Crop, at: Instant
     ) -> tuple[Expression, _Careful]:
-        """Return the reading of a crop, and the careful one that it leans on."""
+        """Return the reading of a crop, and the careful one that it is based on."""
         self.quick_readings += 1
         seen = np.array(quick.classify(crop).probabilities)
         view = _view(crop)
@@ -321,6 +323,8 @@ class NeedReader:
         if known.steadied is None or known.steadied_at is None or self._smoothing_s == 0:
             return new
         seconds = at.seconds_since(known.steadied_at)
+        # Computed here as well as in `Smoother`, since it decides whether the careful model reads,
+        # before the smoother sees the result.
         return known.steadied - math.expm1(-seconds / self._smoothing_s) * (new - known.steadied)
 
     def _note(
@@ -340,10 +344,10 @@ class NeedReader:
 
 
 def open_need_reader(classifier: ExpressionClassifier, options: VisionSettings) -> NeedReader:
-    """Return what reads by need with the configured classifier.
+    """Build the reader by need for the configured classifier.
 
-    The quick one stands beside the shipped careful one alone: another model may have learnt
-    something else, or is quick itself.
+    Only the shipped careful model is used together with the quick one: another model may have been
+    trained on something else, or may be quick itself.
 
     Raises:
         ModelError: the quick model is missing or damaged.
@@ -355,13 +359,14 @@ def open_need_reader(classifier: ExpressionClassifier, options: VisionSettings) 
     threshold = classifier.uncertain_below
     if options.uncertain_below is not None:
         threshold = options.uncertain_below
+    # The borders of `Smoother._threshold`: a face must be read carefully where its label changes.
     lead = min(options.hysteresis, (1 - threshold) / 2)
     border = Border(comes=threshold + lead, goes=threshold)
     return NeedReader(classifier, quick, border, options.smoothing_seconds)
 
 
 def _view(crop: Crop) -> View:
-    """Return a crop seen coarsely: float32, without its mean, of length 1."""
+    """Return the coarse crop: float32, with mean 0 and length 1."""
     view = cv2.resize(crop, _VIEW, interpolation=cv2.INTER_AREA).astype(np.float32)
     view -= view.mean()
     return view / max(float(np.linalg.norm(view)), _LEAST)
@@ -379,7 +384,7 @@ def _longest_s(distance: float) -> float:
 
 
 def _leaning(seen: Values, view: View, last: _Careful, *, has_changed: bool) -> Expression:
-    """Return what the careful model said, moved by some of what the quick one sees change."""
+    """Return the last careful reading, corrected by a part of the quick model's change."""
     followed = 1.0
     if not has_changed:
         followed = min(FOLLOWED + FOLLOWED_PER_VIEW * _difference(view, last.view), 1.0)
@@ -393,7 +398,7 @@ def _logarithms(probabilities: Values) -> Values:
 
 
 def _difference(one: View, other: View) -> float:
-    """Return 1 − correlation of two crops seen coarsely."""
+    """Return 1 − correlation of two coarse crops."""
     return max(1 - float((one * other).sum()), 0.0)
 
 
@@ -405,13 +410,13 @@ _CELLS = (32, 24)
 _SAMPLES = 96
 """Least samples along the shorter side."""
 _DARK = 4.0
-"""Added to the mean level: what is almost black has no scene."""
+"""Added to the mean level: an almost black picture shows no scene."""
 _PLAIN = 0.05
 _CHANGED = 0.18
 """Difference of a cell that counts, in mean levels."""
 _MOST_CELLS = 0.45
 _REST = 0.25
-"""Mean difference that is left after the best shift, likewise."""
+"""Mean difference that must remain after the best shift, in mean levels."""
 _SHIFTS = tuple((rows, columns) for rows in (-1, 0, 1) for columns in (-2, -1, 0, 1, 2))
 _LONGEST_S = 1.0
 """Frames that are further apart may differ by whatever people did meanwhile."""
@@ -435,10 +440,10 @@ class SceneWatch:
         self._at: Instant | None = None
 
     def has_changed(self, frame: Frame) -> bool:
-        """Tell whether a frame shows another scene than the one of the last call.
+        """Return whether a frame shows another scene than the frame of the last call.
 
-        Never for the first frame, nor more than a second after the last one. A frame without any
-        picture in it (black, or one colour) is passed over: cameras give single ones.
+        The first frame, and one more than a second after the last, never do. A frame without a
+        picture (black, or one colour) is ignored: cameras deliver single ones.
         """
         cells = _cells_of(frame.image)
         mean, spread = cv2.meanStdDev(cells)
@@ -452,6 +457,7 @@ class SceneWatch:
 
 
 def _cells_of(image: Picture) -> Cells:
+    # Green is most of the luma (0.587 in BT.601), and a slice of one channel needs no conversion.
     light = image if image.ndim == 2 else image[:, :, 1]  # green is most of what is light
     step = max(min(image.shape[:2]) // _SAMPLES, 1)
     few = np.ascontiguousarray(light[::step, ::step])
@@ -459,8 +465,11 @@ def _cells_of(image: Picture) -> Cells:
 
 
 def _differ(before: Cells, now: Cells) -> bool:
-    """Tell whether two pictures differ as they are, and likewise in shares of their mean level."""
+    """Return whether two pictures differ both as they are and relative to their mean levels."""
     level = (_level(before) + _level(now)) / 2
+    # First in shares of a common level: the noise of a dark picture must not be enlarged by its own
+    # small level. Then each in shares of its own: a lamp that goes on or off changes the level
+    # alone.
     if not _is_another(before / level, now / level):
         return False
     return _is_another(before / _level(before), now / _level(now))
@@ -471,8 +480,10 @@ def _level(cells: Cells) -> float:
 
 
 def _is_another(before: Cells, now: Cells) -> bool:
+    # Most frames end here; the fifteen shifts are tried only for the rest.
     if np.count_nonzero(cv2.absdiff(before, now) > _CHANGED) < _MOST_CELLS * now.size:
         return False
+    # The border that a shift would move out of the picture is left out of all comparisons.
     inside = before[1:-1, 2:-2]
     rows, columns = inside.shape
     rest = min(

@@ -1,4 +1,4 @@
-"""The vision chain: frame → faces → crops → probabilities → tracks → steadied labels."""
+"""The vision chain: frame → faces → crops → probabilities → tracks → smoothed labels."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class VisionStages:
         tracker: gives each face the number of its track.
         selector: selects the participant's face.
         smoother: smooths the probabilities of each track.
-        reader: reads the faces that are followed by need; ``None``: the classifier reads all.
-        cover: tells covered faces; ``None``: nobody looks for covers.
+        reader: reads the followed faces by need; ``None``: the classifier reads all.
+        cover: detects covered faces; ``None``: covers are not looked for.
     """
 
     detector: FaceFinder
@@ -66,9 +66,9 @@ class VisionStages:
 
 
 Look = Callable[[Picture], float]
-"""Says of a crop how probable it is that the face is covered, 0…1."""
+"""Returns the probability that the face of a crop is covered, 0…1."""
 Classify = Callable[[Picture, bool], Expression]
-"""Reads a crop; the flag tells whether the face is fit for reading."""
+"""Reads a crop; the flag says whether the face is fit for reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,11 @@ class FaceReading:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """One face of a still picture, and what in it spoke for and against each category.
+    """One face of a still picture, with the evidence for and against each category.
 
     Attributes:
-        reading: what `Recognizer.read_picture` says of it.
-        crop: uint8, n × n, gray: what the classifier saw.
+        reading: as from `Recognizer.read_picture`.
+        crop: uint8, n × n, gray: the input of the classifier.
         to_crop: float64, 2 × 3, from pixels of the picture to the unit square of the crop.
         parts: float32, h × w × 8: what each region of the crop adds to the logit of each category.
     """
@@ -116,10 +116,10 @@ class Recognizer:
     Args:
         stages: of the chain.
         uncertain_below: lowest probability of a label in still pictures.
-        quality_filter: whether faces that cannot be read well are rejected: only counted.
+        quality_filter: whether faces that cannot be read well are rejected, that is, only counted.
 
     Attributes:
-        models: the models in use: detector, classifier, and what tells covered faces if used.
+        models: the models in use: detector, classifier, and the detector of covers if there is one.
         on_stage: called with the name of each stage of a frame once it is done, for measuring:
             ``find``, ``follow``, then for each face ``cut``, ``read``, ``judge`` and ``steady``.
 
@@ -180,7 +180,7 @@ class Recognizer:
 
     @property
     def effort(self) -> Effort:
-        """The effort in reading the faces of a camera; may be set where that is by need."""
+        """The effort in reading the faces of a camera; it can be set if they are read by need."""
         return Effort.EVERY_FRAME if self._reader is None else self._reader.effort
 
     @effort.setter
@@ -198,7 +198,7 @@ class Recognizer:
     def is_due(self, frame: Frame) -> bool:
         """Return whether the next frame of a camera should be recognized.
 
-        Always, but where faces are read by need; a frame that is not may be passed over.
+        If faces are read by need, a frame that is not due may be skipped; otherwise each is due.
         """
         if self._reader is None:
             return True
@@ -212,8 +212,8 @@ class Recognizer:
             frame: later than the one of the last call.
 
         Returns:
-            One observation for each face that is followed; one that was only just found is not
-            among them.
+            One observation for each face that is followed; a face that is not yet confirmed has
+            none.
         """
         height, width = frame.image.shape[:2]
         self._watch(frame)
@@ -255,12 +255,15 @@ class Recognizer:
         return [self._explain(image, face) for face in self._stages.detector.detect(image)]
 
     def _watch(self, frame: Frame) -> None:
-        """Begin anew where a frame shows another scene than the one before; once for each frame."""
+        """Forget all faces when the scene changes; check each frame once."""
+        # `is_due` and `recognize` both come here with the same frame; one comparison is enough.
         if frame.at == self._watched:
             return
         self._watched = frame.at
         if not self._scene.has_changed(frame):
             return
+        # Overlap would carry the number of one person's track over to whoever sits there after the
+        # cut.
         self._stages.tracker.forget()
         self._stages.selector.forget()
         if self._reader is not None:
@@ -268,6 +271,8 @@ class Recognizer:
 
     def _observe(self, frame: Frame, track: int, face: Face, primary: bool) -> Observation:
         look = None
+        # Without the quality filter nothing is rejected, so the network for covers would run for
+        # nothing.
         if self._cover_watch is not None and self._quality_filter:
             look = partial(self._cover_watch.probability, track, frame.at)
         classify = partial(self._classify, track, face, frame.at)
@@ -276,6 +281,7 @@ class Recognizer:
         if not self._quality_filter:
             reject_reason = None
         smoother = self._stages.smoother
+        # A rejected frame must not move the smoothed label: its probabilities are noise.
         steady = smoother.update if reject_reason is None else smoother.hold
         smoothed = steady(track, reading.expression, frame.at)
         self._done("steady")
@@ -326,7 +332,7 @@ class Recognizer:
     def _reading(
         self, face: Face, expression: Expression, quality: Quality, crop: Picture, look: Look | None
     ) -> FaceReading:
-        """Return what is said of a face; one that cannot be read anyway is not looked at again."""
+        """Return the reading of a face; check for covers only if nothing else rejects it."""
         score = quality.score
         reason = quality.reject_reason
         if reason is None and look is not None and self._stages.cover is not None:
@@ -347,8 +353,8 @@ def open_recognizer(
     Args:
         options: the table ``[vision]``.
         by_need: whether the faces of a camera are read as often and as carefully as they need
-            (``edge_agent.vision.need``), instead of all in each frame; still pictures never are.
-        covers: whether covered faces are told.
+            (``edge_agent.vision.need``), instead of all in each frame; not for still pictures.
+        covers: whether covered faces are detected.
 
     Raises:
         ModelError: a model is missing, damaged or does not fit.
@@ -356,6 +362,8 @@ def open_recognizer(
     # OpenCV's work here takes microseconds: waking other threads would only make it longer
     cv2.setNumThreads(options.threads)
     finder = open_finder(options)
+    # Every stage loads its model here, at the start: a missing file ends the program before it
+    # records.
     card = find_model(options.expression_model)
     classifier = ExpressionClassifier(load_model(card, kind="expression", threads=options.threads))
     threshold = classifier.uncertain_below

@@ -31,9 +31,9 @@ class Smoothed:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """A track: when it was last read, what it steadied to, and since when it has its label.
+    """A track: time of its last reading, its smoothed expression, and since when it has its label.
 
-    ``first`` tells that this is still the label of its first reading.
+    ``first`` is true while the label is that of the first reading.
     """
 
     at: Instant
@@ -47,22 +47,21 @@ class Smoother:
 
     Frame rate and dropped frames do not change the result.
 
-    After a gap of Δt a new value weighs 1 − exp(−Δt / τ). Short gaps are held over in this way;
-    after a long one the track starts anew from its next frame. A label, *uncertain* included, stays
-    for at least ``dwell_s``; it comes when its category leads by ``hysteresis``: over the present
-    label, or, after *uncertain*, over the threshold (at most by half of what is left to 1, so that
-    every threshold can be reached). The label of a first reading, which may be off, is decided once
-    more after ``dwell_s``, at the middle between where labels come and go: what one frame said does
-    not hold a label, or keep one away, for the seconds after it.
+    After a gap of Δt a new value weighs 1 − exp(−Δt / τ). This bridges short gaps; after a long one
+    the track starts again with its next frame. A label, *uncertain* included, stays for at least
+    ``dwell_s``. A new label needs a lead of ``hysteresis``: over the present label, or, after
+    *uncertain*, over the threshold (at most half of the way to 1, so that every threshold can be
+    reached). The label of a first reading may be wrong. It is decided again after ``dwell_s``, at
+    the middle between the two thresholds, so that one frame does not decide the seconds after it.
 
     Args:
         time_constant_s: τ; 0 is no smoothing.
         hysteresis: lead that another category needs over the present label.
-        uncertain_below: when no category reaches this probability, the label is ``None``.
+        uncertain_below: if no category reaches this probability, the label is ``None``.
         dwell_s: least time between two changes of a label.
-        hold_s: time without a frame that could be read after which a face that is still seen
-            becomes uncertain.
-        reset_after_s: gap in a track after which its past no longer counts.
+        hold_s: time without a readable frame after which a face that is still visible becomes
+            uncertain.
+        reset_after_s: gap in a track after which its past is forgotten.
 
     Example::
 
@@ -100,21 +99,22 @@ class Smoother:
         return smoothed
 
     def hold(self, track: int, raw: Expression, at: Instant) -> Smoothed:
-        """Return the smoothed state of ``track`` from before a rejected frame; learn nothing.
+        """Return the smoothed state of ``track`` for a rejected frame, without updating it.
 
-        After ``hold_s`` without a fit frame it is uncertain. Without any, ``raw`` is all there is,
-        and uncertain too.
+        After ``hold_s`` without a readable frame it is uncertain. If there was none at all, it is
+        ``raw``, also uncertain.
         """
         before = self._before(track, at)
         if before is None:
             return Smoothed(raw, None)
+        # The time of the last good frame stays, so that the track is still forgotten on time.
         if at.seconds_since(before.at) > self._hold_s and before.smoothed.emotion is not None:
             before = _State(before.at, replace(before.smoothed, emotion=None), at)
             self._states[track] = before
         return before.smoothed
 
     def _before(self, track: int, at: Instant) -> _State | None:
-        """Forget what is too long ago, and return what is known of ``track``."""
+        """Forget old tracks, and return the state of ``track``."""
         self._states = {
             number: state
             for number, state in self._states.items()
@@ -126,6 +126,8 @@ class Smoother:
         """Move from ``old`` towards ``new`` by as much as ``seconds`` allow."""
         if self._time_constant_s == 0:
             return new
+        # The exact step of a first-order low-pass over any gap; a fixed weight per frame would
+        # smooth more at low frame rates.
         share = -math.expm1(-max(seconds, 0.0) / self._time_constant_s)
         pairs = zip(old.probabilities, new.probabilities, strict=True)
         return Expression(tuple(o + share * (n - o) for o, n in pairs))
@@ -133,7 +135,7 @@ class Smoother:
     def _labelled(
         self, track: int, expression: Expression, before: _State, at: Instant
     ) -> Smoothed:
-        """Return the expression with its label, and note since when it has it."""
+        """Return the expression with its label, and store since when the label holds."""
         present = before.smoothed.emotion
         if at.seconds_since(before.since) < self._dwell_s:
             smoothed = Smoothed(expression, present)
@@ -148,7 +150,8 @@ class Smoother:
         return smoothed
 
     def _threshold(self, before: _State) -> float:
-        """Return the probability from which there is a label after what was before."""
+        """Return the probability that a label needs, given the state before."""
+        # Threshold and full hysteresis may add up to more than 1, which no probability reaches.
         lead = min(self._hysteresis, (1 - self._uncertain_below) / 2)
         if before.first:
             return self._uncertain_below + lead / 2

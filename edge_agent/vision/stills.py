@@ -1,4 +1,4 @@
-"""Still pictures: found, decoded and classified for ``affect-edge classify``."""
+"""Still pictures for ``affect-edge classify``: finding, decoding and classifying them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
 
 
 def field_of_view_deg(path: Path) -> float | None:
-    """Return the angle that a photograph sees from its left to its right edge, degrees.
+    """Return the horizontal field of view of a photograph, degrees.
 
     The focal length equivalent to 35 mm film compares diagonals (CIPA DCG-001, EXIF tag
-    ``FocalLengthIn35mmFilm``), so that a lens without distortion sees
-    2·atan(21.6 mm / f · width / diagonal). ``None`` where the file says no such length. A picture
-    that was cut or scaled unequally afterwards sees less than its file says.
+    ``FocalLengthIn35mmFilm``), so a lens without distortion has the field of view
+    2·atan(21.6 mm / f · width / diagonal). ``None`` if the file does not contain the length. If the
+    picture was cropped or stretched afterwards, the result is too large.
 
     Example::
 
@@ -40,8 +40,11 @@ def field_of_view_deg(path: Path) -> float | None:
             with Image.open(path) as picture:
                 exif = picture.getexif()
                 length_mm = float(exif.get_ifd(IFD.Exif).get(Base.FocalLengthIn35mmFilm, 0))
+                # Orientations 5 to 8 turn by a quarter: the stored height is the width that people
+                # see.
                 turned = exif.get(Base.Orientation, 1) in (5, 6, 7, 8)
                 width, height = picture.size
+    # Pillow reports a broken EXIF block by any of these, by SyntaxError if it is no TIFF structure.
     except (OSError, SyntaxError, ValueError, TypeError, ArithmeticError):
         return None
     if not math.isfinite(length_mm) or length_mm <= 0:
@@ -53,18 +56,19 @@ def field_of_view_deg(path: Path) -> float | None:
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 32_000
 """Faces are cut out by OpenCV, which counts the pixels of a side in 16 bits."""
+# EPS, for example, starts Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
-"""Formats that are tried; others that Pillow knows start other programs or read other files."""
+"""Formats that are tried. Some others that Pillow knows start programs or read other files."""
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp"),
     *(".tif", ".tiff", ".gif", ".ppm", ".pgm"),
 )
 
 UNREADABLE = (".heic", ".heif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw")
-"""Photographs, too, but of formats that are not read: they are named, not passed over."""
+"""Formats of photographs that cannot be read: such files are reported, not skipped."""
 
 ORIENTATION = 0x0112
-"""The EXIF tag that says how a picture is to be turned."""
+"""The EXIF tag with the rotation of a picture."""
 
 Picture = npt.NDArray[np.uint8]
 
@@ -72,7 +76,8 @@ Picture = npt.NDArray[np.uint8]
 def load_picture(path: Traversable) -> Picture:
     """Read a picture as it is meant to be seen.
 
-    It is turned by its EXIF orientation, transparency becomes white, and of many the first is read.
+    Its EXIF orientation is applied, transparency becomes white, and only the first of several
+    frames is read.
 
     Args:
         path: a ``Path``, or a place in an archive (``zipfile.Path``).
@@ -81,7 +86,7 @@ def load_picture(path: Traversable) -> Picture:
         uint8, height × width × 3, BGR.
 
     Raises:
-        PictureError: the file is missing, empty, no picture, broken off, or larger than
+        PictureError: the file is missing, empty, no picture, incomplete, or larger than
             ``MAX_PIXELS`` or ``MAX_SIDE``.
     """
     try:
@@ -106,11 +111,11 @@ def decode_picture(file: IO[bytes], shown: str, *, max_pixels: int = MAX_PIXELS)
 
     Args:
         file: at its beginning.
-        shown: what messages call it.
+        shown: its name in messages.
         max_pixels: largest picture that is read.
 
     Raises:
-        PictureError: it is empty, no picture, broken off or too large.
+        PictureError: it is empty, no picture, incomplete or too large.
     """
     try:
         with warnings.catch_warnings():
@@ -127,12 +132,10 @@ def decode_picture(file: IO[bytes], shown: str, *, max_pixels: int = MAX_PIXELS)
 
 
 def find_pictures(paths: Iterable[Path]) -> list[Path]:
-    """Return the files to read: files as given, and all pictures in folders, by name.
+    """Return the files to read: files as given, and all pictures in folders, sorted by name.
 
-    Photographs of formats that are not read are among them, so that reading them says so.
-
-    A folder without pictures, or one that may not be read, stays in the list, so that reading it
-    says so; hidden files and folders are left out.
+    Photographs of formats that cannot be read, folders without pictures and folders that may not be
+    listed are included, so that reading them reports why. Hidden files and folders are left out.
     """
     files: list[Path] = []
     for path in paths:
@@ -179,9 +182,9 @@ def describe_picture(
 def describe(reading: FaceReading, *, name_all: bool = False) -> dict[str, Any]:
     """Return a face as JSON values, in pixels of the picture.
 
-    The box is [x, y, width, height], a landmark [x, y]. A face that is not fit for reading (its
-    ``flaw`` says why) has no ``emotion``: of those that the frame cuts off less than half are read
-    rightly, however sure the model is. ``name_all`` gives it all the same.
+    The box is [x, y, width, height], a landmark [x, y]. A face that is not fit for reading (see its
+    ``flaw``) has no ``emotion``: fewer than half of the faces that the frame cuts off are read
+    correctly, however sure the model is. ``name_all`` includes it all the same.
     """
     box = reading.face.box
     flaw = reading.reject_reason
@@ -200,7 +203,7 @@ def describe(reading: FaceReading, *, name_all: bool = False) -> dict[str, Any]:
 
 def _decode(file: IO[bytes], shown: str, max_pixels: int) -> Picture:
     if not file.seekable():
-        raise PictureError(f"{shown}: is a pipe or a device, not a file. Give a file.")
+        raise PictureError(f"{shown}: is a pipe or a device. Give the name of a picture file.")
     if not file.read(1):
         raise PictureError(f"{shown}: the file is empty.")
     file.seek(0)
@@ -210,6 +213,7 @@ def _decode(file: IO[bytes], shown: str, max_pixels: int) -> Picture:
             size = f"{opened.width} × {opened.height}"
             raise PictureError(_too_large(shown, size, max_pixels))
         picture = _in_eight_bits(opened)
+        # In place: a copy would hold the pixels of a large photograph twice.
         ImageOps.exif_transpose(picture, in_place=True)
         if picture.has_transparency_data:
             picture = picture.convert("RGBA")
@@ -222,12 +226,10 @@ def _decode(file: IO[bytes], shown: str, max_pixels: int) -> Picture:
 
 
 def _in_eight_bits(picture: Image.Image) -> Image.Image:
-    """Return a gray picture of 16 or 32 bits scaled to 8 bits, where Pillow would clip.
+    """Scale a gray picture of 16 or 32 bits to 8 bits, where Pillow would clip.
 
-    Any other as it is.
-
-    Whether a file holds 8 or 16 bits is told by its brightest pixel: read as 16 bits, up to 255
-    would all be black.
+    Other pictures are returned as they are. The brightest pixel decides whether the values have 8
+    or 16 bits: values up to 255 would all be black if read as 16 bits.
     """
     if picture.mode == "F":
         raise ValueError(
@@ -237,7 +239,9 @@ def _in_eight_bits(picture: Image.Image) -> Image.Image:
         return picture
     values = np.asarray(picture)
     if values.min() < 0 or values.max() > 65535:
-        raise ValueError("gray values beyond 16 bits; save it with 8 or 16")
+        raise ValueError("its gray values need more than 16 bits; save it with 8 or 16 bits")
+    # 65535 / 255 = 257: white stays white, and an 8-bit picture that was saved with 16 bits comes
+    # back exactly.
     scale = 1 if values.max() <= 255 else 257
     eight = Image.fromarray((values // scale).astype(np.uint8))
     eight.getexif()[ORIENTATION] = picture.getexif().get(ORIENTATION, 1)
@@ -258,7 +262,7 @@ def _broken(shown: str, error: Exception) -> str:
 
 
 def _unknown_format(shown: str) -> str:
-    """Say that a file is no picture, and what to do with one of a format that is not read."""
+    """Return the message for a file that is not a picture, or whose format cannot be read."""
     text = f"{shown}: is not a picture that can be read. Formats: {', '.join(FORMATS)}."
     if not shown.lower().endswith(UNREADABLE):
         return text
@@ -267,9 +271,9 @@ def _unknown_format(shown: str) -> str:
 
 
 def _is(look: Callable[[], bool], unknown: bool) -> bool:
-    """Return the kind of a path, or ``unknown`` where it may not be looked at.
+    """Return a property of a path, or ``unknown`` if access is refused.
 
-    Reading it says why.
+    Reading the path later reports why.
     """
     try:
         return look()

@@ -1,6 +1,6 @@
-"""The thread that reads faces in the newest frame, as often as they need and as is allowed.
+"""The thread that reads the faces of the newest frame, as often as needed and allowed.
 
-For the camera pulse it also gives the mean colour of a face's skin: three numbers per frame.
+For the camera pulse it also measures the mean colour of a face's skin: three numbers per frame.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ TAKE_S = 0.25
 
 
 class VisionWorker(Worker):
-    """Takes the newest frame, recognizes, and hands on what was seen.
+    """Takes the newest frame, reads its faces, and passes the result on.
 
     Args:
         latest_frame: where the camera's thread puts the newest frame.
-        recognizer: reads it.
-        governor: says how often.
-        on_recognition: gets what was seen.
-        on_frame: gets the frame, too; it must not keep it. Then every frame is read.
-        threads: of one inference, for what a frame costs.
+        recognizer: reads the faces.
+        governor: limits how often.
+        on_recognition: receives the result.
+        on_frame: receives the frame as well, which it must not keep; then every frame is read.
+        threads: threads of one inference, for the cost of a frame.
 
     Attributes:
-        frames: how many were taken.
-        readings: how many of them were read; faces did not need it in the others.
-        last_sign_s: boot clock when the last of the frames was done, seconds.
+        frames: number of frames taken.
+        readings: number of frames read; the others did not need it.
+        last_sign_s: boot clock when the last frame was done, seconds.
 
     Example::
 
@@ -88,7 +88,10 @@ class VisionWorker(Worker):
                 self._on_frame(frame, seen)
             self.readings += 1
         self.frames += 1
+        # A frame that was skipped counts as well: the watchdog asks whether the thread is alive.
         self.last_sign_s = clock.boot_seconds()
+        # The clock of this thread does not see the runtime's other threads; each is taken to be as
+        # busy.
         cpu_s = (clock.thread_cpu_seconds() - spent_s) * self._threads
         plan = self._governor.record_cost(cpu_s, self.last_sign_s)
         self._recognizer.whole_s = plan.whole_s
@@ -103,12 +106,12 @@ class VisionWorker(Worker):
 Colour = tuple[float, float, float]
 
 SIDE = 48
-"""Side in pixels of the patch that is averaged: small enough to cost little, its 2,304 pixels
-enough to average the camera's noise and rounding away."""
+"""Side of the averaged patch in pixels: small enough to cost little, and its 2,304 pixels are
+enough to average out the camera's noise and rounding."""
 _PATCHES = ((0.50, 0.20, 0.20, 0.07), (0.27, 0.58, 0.08, 0.11), (0.73, 0.58, 0.08, 0.11))
 """Middle and standard deviations (x, y) of forehead, right and left cheek in the unit square of the
-crop: skin that is well supplied with blood, away from eyes, mouth and hair. Soft edges: a landmark
-that trembles changes little."""
+crop: skin with a good blood supply, away from eyes, mouth and hair. The edges are soft, so that an
+unsteady landmark changes little."""
 
 
 def _weights() -> npt.NDArray[np.float32]:
@@ -135,6 +138,8 @@ def skin_colour(image: Picture, face: Face) -> Colour:
     patch = cv2.warpAffine(
         image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
+    # The mean over the skin (Verkruysse, Svaasand and Nelson 2008): the pulse changes a single
+    # pixel by less than the camera's noise.
     blue, green, red = WEIGHTS.ravel() @ patch.reshape(-1, 3).astype(np.float32)
     return float(red), float(green), float(blue)
 
@@ -144,7 +149,7 @@ def watch_skin(
 ) -> Callable[[Frame, Recognition], None]:
     """Return a callback that passes time, track and skin colour of each frame to ``see``.
 
-    Track and colour are ``None`` where their face is not seen, or not well enough to be read.
+    Track and colour are ``None`` if the participant's face is not seen, or cannot be read.
     """
 
     def look(frame: Frame, seen: Recognition) -> None:

@@ -1,8 +1,7 @@
-"""Speaks Bluetooth through ``bleak``, which on Linux means BlueZ over D-Bus.
+"""Bluetooth through ``bleak``, which on Linux uses BlueZ over D-Bus.
 
-The only module that knows ``bleak``.
-
-Everything here runs in one event loop: ``bleak`` keeps one connection to BlueZ for each loop.
+This is the only module that imports ``bleak``. Everything in it runs in one event loop: ``bleak``
+keeps one connection to BlueZ for each loop.
 """
 
 from __future__ import annotations
@@ -32,6 +31,8 @@ RESCAN_S = 60.0  # a scan of this age is begun anew: the adapter may have been u
 CONNECT_S = 15.0
 READ_S = 5.0
 GOODBYE_S = 0.7  # the agent gives a source a second to end
+# ATT error codes that a sensor gives until it is paired (Core Specification, Vol 3, Part F,
+# 3.4.1.1).
 _LOCKED = {
     exc.BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHENTICATION,
     exc.BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHORIZATION,
@@ -47,8 +48,8 @@ _CURES = {
     VitalsReason.ADAPTER_MISSING: (
         "There is no Bluetooth adapter.",
         (
-            "Plug one in, or check vitals.bluetooth.adapter; `bluetoothctl list` shows those that "
-            "there are."
+            "Plug one in, or check vitals.bluetooth.adapter; `bluetoothctl list` shows the present "
+            "ones."
         ),
     ),
     VitalsReason.ADAPTER_OFF: (
@@ -67,7 +68,7 @@ _CURES = {
         ),
     ),
     VitalsReason.NOT_PAIRED: (
-        "{address} wants to be paired first.",
+        "{address} must be paired first.",
         (
             "Put it into pairing mode, then: bluetoothctl pair {address} && bluetoothctl trust "
             "{address}."
@@ -87,6 +88,7 @@ _DBUS = {
     "org.bluez.Error.AuthenticationFailed": VitalsReason.NOT_PAIRED,
     "org.bluez.Error.AuthenticationRejected": VitalsReason.NOT_PAIRED,
 }
+# BlueZ answers NotPermitted to other requests, too; only this text means that pairing is missing.
 _UNPAIRED = ("org.bluez.Error.NotPermitted", "Not paired")  # the same error says other things, too
 _UNAVAILABLE = {
     exc.BleakBluetoothNotAvailableReason.POWERED_OFF: VitalsReason.ADAPTER_OFF,
@@ -98,7 +100,7 @@ _UNAVAILABLE = {
 
 @contextmanager
 def translated(address: str = "the sensor") -> Iterator[None]:
-    """Turn what ``bleak``, D-Bus and the system raise in the block into ``VitalsError``."""
+    """Turn errors of ``bleak``, D-Bus and the system in the block into ``VitalsError``."""
     try:
         yield
     except _FAILURES as error:
@@ -106,7 +108,7 @@ def translated(address: str = "the sensor") -> Iterator[None]:
 
 
 def _vitals_error(address: str, error: Exception) -> VitalsError:
-    """Say what an error means for a person, and the cure."""
+    """Return an error for people: its meaning and the cure."""
     reason = _reason(error)
     if reason in _CURES:
         return VitalsError(reason, *(text.format(address=address) for text in _CURES[reason]))
@@ -136,13 +138,14 @@ def _reason(error: Exception) -> VitalsReason:
             reason = VitalsReason.NO_PERMISSION
         case FileNotFoundError() | ConnectionRefusedError():  # of the system bus
             reason = VitalsReason.BLUEZ_MISSING
+        # bleak has no class for an adapter of a wrong name; the text is all there is.
         case exc.BleakError() if str(error).startswith("adapter "):
             reason = VitalsReason.ADAPTER_MISSING
     return reason
 
 
 class _Search:
-    """One scan shared by all who look for a sensor: BlueZ allows a program only one at a time."""
+    """One scan for all searches: BlueZ allows a program only one at a time."""
 
     def __init__(self, adapter: str | None) -> None:
         self._bluez = _options(adapter)
@@ -165,6 +168,8 @@ class _Search:
             yield
         finally:
             self._users -= 1
+            # Starting and stopping wait for D-Bus: without the lock, a second user could come in
+            # between.
             async with self._changing:
                 if self._users == 0:
                     await self._stop()
@@ -183,7 +188,7 @@ class _Search:
             await scanner.stop()
 
     async def find(self, address: str) -> BLEDevice:
-        """Wait for a sign of life of a sensor.
+        """Wait for an advertisement of a sensor.
 
         Raises:
             BleakDeviceNotFoundError: none came in time.
@@ -200,6 +205,7 @@ class _Search:
 
     def _seen(self, device: BLEDevice, _advertisement: AdvertisementData) -> None:
         for sign in self._wanted.get(device.address.upper(), ()):
+            # An advertisement comes several times a second; a future takes one result only.
             if not sign.done():
                 sign.set_result(device)
 
@@ -213,7 +219,7 @@ class BleakLink:
         self._closed = closed
 
     async def subscribe(self, characteristic: str, on_value: Callable[[bytes], None]) -> None:
-        """Have ``on_value`` called with each notification or indication."""
+        """Call ``on_value`` with each notification or indication."""
 
         def take(_characteristic: BleakGATTCharacteristic, value: bytearray) -> None:
             on_value(bytes(value))
@@ -229,7 +235,7 @@ class BleakLink:
                 return bytes(await self._client.read_gatt_char(characteristic))
 
     async def closed_within(self, seconds: float) -> bool:
-        """Wait, at most so long, for the end of the connection; return whether it has ended."""
+        """Wait at most so long for the end of the connection; return whether it has ended."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closed.wait()
@@ -271,11 +277,11 @@ class BleakRadio:
                     await client.disconnect()
 
     async def _client(self, address: str, closed: asyncio.Event) -> BleakClient:
-        # connected still, as after a crash: it does not advertise, no scan would find it
+        # still connected, as after a crash: it does not advertise, so no scan would find it
         for device in await _connected_devices(self._adapter):
             if device.address.upper() == address:
                 return await self._open(device, closed)
-        # until connected: BlueZ may forget a sensor once it does not scan
+        # scan until connected: BlueZ may forget a sensor once the scan has ended
         async with self._search.running():
             return await self._open(await self._search.find(address), closed)
 
@@ -288,13 +294,13 @@ class BleakRadio:
 
 
 async def _connected_devices(adapter: str | None) -> list[BLEDevice]:
-    """Return the straps and cuffs that are connected to this machine, by whichever program."""
+    """Return the straps and cuffs that any program of this machine is connected to."""
     bluetooth = await BleakAdapter.get(bluez=_options(adapter))
     return await bluetooth.get_connected_devices(list(SERVICES))
 
 
 def _options(adapter: str | None) -> Any:
-    """Return what all of ``bleak`` takes to use an adapter, each by a type of its own."""
+    """Return the option that selects an adapter; each class of ``bleak`` types it differently."""
     return {"adapter": adapter} if adapter else {}
 
 
@@ -310,11 +316,10 @@ async def check(adapter: str | None) -> None:
 
 
 async def scan(seconds: float, adapter: str | None) -> list[FoundSensor]:
-    """Return the straps and cuffs in reach, the nearest first, with their battery where it can be
-    read.
+    """Return the straps and cuffs in reach, nearest first, with their battery if it can be read.
 
-    A sensor that is connected to this machine already, by the agent for example, is found too, but
-    not asked.
+    A sensor that is already connected to this machine, for example by the agent, is listed without
+    its battery.
 
     Raises:
         VitalsError: Bluetooth cannot be used.
@@ -328,6 +333,7 @@ async def scan(seconds: float, adapter: str | None) -> list[FoundSensor]:
                 _found(one, None, one.details["props"].get("UUIDs", [])) for one in connected
             ]
             theirs = {sensor.address for sensor in sensors}
+            # Still scanning: BlueZ forgets sensors that are not connected some time after a scan.
             for device, advertisement in seen.values():
                 sensor = _found(device, advertisement.rssi, advertisement.service_uuids)
                 if sensor.kinds and sensor.address not in theirs:
@@ -344,10 +350,7 @@ def _found(device: BLEDevice, rssi: int | None, services: list[str]) -> FoundSen
 
 
 async def _with_battery(device: BLEDevice, sensor: FoundSensor, adapter: str | None) -> FoundSensor:
-    """Connect for a moment and read the battery.
-
-    A sensor that does not let us is listed without.
-    """
+    """Connect for a moment and read the battery; without it if the sensor refuses."""
     try:
         with translated(sensor.address):
             async with (

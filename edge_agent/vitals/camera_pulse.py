@@ -1,14 +1,14 @@
-"""Heart rate from the colour of the participant's face: experimental, an estimate, silent in doubt.
+"""Experimental estimate of the heart rate from the colour of the participant's face.
 
-Only three numbers of each frame come here, never a picture.
+It gives no reading in doubt. It receives three numbers for each frame, never a picture.
 
-With each beat the blood in the skin takes a little more of the green light than of the red. POS,
-"plane orthogonal to skin", finds that change beneath the larger ones of light and motion, which are
-alike in all three colours: Wang, den Brinker, Stuijk & de Haan 2017, "Algorithmic principles of
-remote PPG", IEEE Transactions on Biomedical Engineering 64:1479–1491, algorithm 1. What is found is
-a spectrum, and a spectrum always has a peak; whether that is a pulse is judged by two signs: the
+With each beat the blood in the skin absorbs a little more of the green light than of the red. POS,
+"plane orthogonal to skin", finds that change beneath the larger changes of light and motion, which
+are alike in all three colours: Wang, den Brinker, Stuijk & de Haan 2017, "Algorithmic principles of
+remote PPG", IEEE Transactions on Biomedical Engineering 64:1479–1491, algorithm 1. The rate is the
+peak of a spectrum, but every spectrum has a peak. Two criteria decide whether it is a pulse: the
 signal-to-noise ratio of de Haan & Jeanne 2013 ("Robust pulse rate from chrominance-based rPPG",
-same journal 60:2878–2886), and whether the parts of the window agree with the whole.
+same journal 60:2878–2886), and the agreement of the parts of the window with the whole.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from edge_agent.vitals.sources import Sink
 Values = npt.NDArray[np.float64]
 
 WINDOW_S = 20.0
-"""Seconds that one estimate is made of: some 15 to 40 beats."""
+"""Seconds of one estimate: some 15 to 40 beats."""
 LOWEST = 42.0
 HIGHEST = 150.0
-"""Rates that are looked for, 1/min; people who sit before a camera are rarely outside."""
+"""Range of the rate, 1/min; people who sit in front of a camera are rarely outside it."""
 LEAST_SNR_DB = 5.0
 """Signal-to-noise ratio from which an estimate counts: the pulse has three times the power of all
 the rest.
 """
 MOST_SPREAD = 5.0
-"""How far, in 1/min, a part of the window may be from the whole."""
+"""Most difference between a part of the window and the whole, 1/min."""
 
 _HZ = 20.0  # of the evenly spaced samples
 _POS_SAMPLES = 32  # 1.6 s, as the paper has it: at least one beat
@@ -57,8 +57,8 @@ class Pulse:
     Attributes:
         rate: heart rate, 1/min.
         snr_db: power at the rate and at its double over the rest between 0.6 and 4 Hz, dB.
-        spread: how far the rates of its first, middle and last half are from that of the whole,
-            1/min, at most.
+        spread: largest difference of the rates of its first, middle and last half from that of the
+            whole, 1/min.
     """
 
     rate: float
@@ -67,7 +67,7 @@ class Pulse:
 
     @property
     def is_clear(self) -> bool:
-        """Tell whether it may be believed."""
+        """Whether the estimate is reliable enough to be reported."""
         return self.snr_db >= LEAST_SNR_DB and self.spread <= MOST_SPREAD
 
 
@@ -79,8 +79,7 @@ def find_pulse(times_s: npt.ArrayLike, colours: npt.ArrayLike) -> Pulse | None:
         colours: n × 3, red, green and blue in any unit that is linear enough (a camera's 0…255 is).
 
     Returns:
-        What was found, clear or not; ``None`` where there is no colour to look at: a gray or a
-        black picture.
+        The pulse, clear or not; ``None`` for a picture without colour, gray or black.
     """
     samples = _evenly(np.asarray(times_s, np.float64), np.asarray(colours, np.float64))
     if samples.min() <= 0:
@@ -106,6 +105,7 @@ def pulse_signal(colours: Values) -> Values:
     Returns:
         n values without unit, with mean near 0.
     """
+    # Algorithm 1 of the paper, for all windows at once instead of in a loop over frames.
     windows = np.lib.stride_tricks.sliding_window_view(colours, _POS_SAMPLES, axis=0)
     normalised = windows / windows.mean(axis=2, keepdims=True)
     red, green, blue = np.moveaxis(normalised, 1, 0)
@@ -113,6 +113,8 @@ def pulse_signal(colours: Values) -> Values:
     second = green + blue - 2 * red
     deviation = second.std(axis=1)
     none = np.zeros_like(deviation)
+    # The paper's α = σ(S1) / σ(S2): it weighs the signals so that the share of light and motion in
+    # both cancels.
     tuning = np.divide(first.std(axis=1), deviation, out=none, where=deviation > 0)
     parts = first + tuning[:, np.newaxis] * second
     parts -= parts.mean(axis=1, keepdims=True)
@@ -123,13 +125,15 @@ def pulse_signal(colours: Values) -> Values:
 
 
 def _evenly(times_s: Values, colours: Values) -> Values:
-    """Return the colours at even times: a camera's frames come when they come."""
+    """Return the colours at even times."""
+    # The FFT needs even spacing; a camera's frames come early or late, or are skipped.
     even = np.arange(times_s[0], times_s[-1], 1 / _HZ)
     return np.stack([np.interp(even, times_s, channel) for channel in colours.T], axis=1)
 
 
 def _spectrum(signal: Values) -> tuple[Values, Values]:
     """Return frequencies in Hz and the power at each."""
+    # Hann: without a window the slow drift of light would leak into the rates that are looked for.
     windowed = (signal - signal.mean()) * np.hanning(len(signal))
     power = np.abs(np.fft.rfft(windowed, _FFT)) ** 2
     return np.asarray(np.fft.rfftfreq(_FFT, 1 / _HZ), np.float64), np.asarray(power, np.float64)
@@ -142,6 +146,7 @@ def _peak(frequencies: Values, power: Values) -> float:
 
 
 def _snr_db(frequencies: Values, power: Values, rate: float) -> float:
+    # The second harmonic belongs to the signal: the pulse wave is steeper on one side.
     pulse = (abs(frequencies - rate) <= _PEAK_HZ) | (abs(frequencies - 2 * rate) <= _HARMONIC_HZ)
     in_band = (frequencies >= _NOISE_HZ[0]) & (frequencies <= _NOISE_HZ[1])
     signal = power[in_band & pulse].sum()
@@ -155,10 +160,10 @@ SOURCE = "camera_pulse"
 STEP_S = 5.0
 """Seconds from one estimate to the next; their windows overlap."""
 SILENCE_S = 10.0
-"""Seconds without a reading that are no gap yet."""
+"""Longest time without a reading that is no gap."""
 LONGEST_GAP_S = 300.0
-"""A silence that goes on is written down in pieces of this length: a session's report need not wait
-for its end.
+"""A longer silence is recorded in pieces of this length, so that the report of a session need not
+wait for its end.
 """
 LEAST_PER_S = 10.0
 """Frames per second with the face, below which the pulse's shape is lost.
@@ -180,15 +185,15 @@ class _Sample:
 class CameraPulse:
     """Makes readings of the colours of one face.
 
-    A reading is stamped with the middle of the 20 s that it speaks of and flagged ``estimated``; a
-    silence lasts from the end of those to the middle of the next. Called from one thread.
+    A reading has the time of the middle of its 20 s and the flag ``estimated``; a silence lasts
+    from the end of these to the middle of the next. Called from one thread.
 
     Args:
         sink: called with every reading.
-        on_gap: told of every silence longer than 10 s: ``no_face``, ``few_frames``, ``gathering``
-            (the face was not there for 20 s yet) or ``unclear`` (no pulse above the noise),
-            whichever was most of it.
-        simulated: whether the frames show nobody who is here now.
+        on_gap: called with every silence longer than 10 s. Its reason is the most frequent one:
+            ``no_face``, ``few_frames``, ``gathering`` (the face was not there for 20 s yet) or
+            ``unclear`` (no pulse above the noise).
+        simulated: whether the frames show no person who is present now.
 
     Example:
         >>> pulse = CameraPulse(recorder.submit, recorder.submit)
@@ -229,13 +234,13 @@ class CameraPulse:
             self._speak(at)
 
     def close(self) -> None:
-        """Write down the silence that is left, at the end of the frames."""
+        """Record the last silence, at the end of the frames."""
         if self._last is not None:
             self._break_silence(self._last)
         self._last = None
 
     def _begin(self, at: Instant) -> None:
-        """Begin anew: before this the camera gave nothing."""
+        """Start again after a time without frames."""
         self.close()
         self._samples.clear()
         self._since = self._tried = at
@@ -250,7 +255,7 @@ class CameraPulse:
             self._samples.popleft()
 
     def _speak(self, at: Instant) -> None:
-        """Say the heart rate of the last 20 s, or note why not."""
+        """Emit the heart rate of the last 20 s, or count the reason why there is none."""
         rate = self._estimate(at)
         middle = at.shifted(-WINDOW_S / 2)
         if not isinstance(rate, str):
@@ -281,7 +286,7 @@ class CameraPulse:
         return "unclear"
 
     def _break_silence(self, at: Instant) -> None:
-        """Begin the next silence here; the one that ends is a gap if it was long."""
+        """Start the next silence; report the one that ends as a gap if it was long."""
         since = self._since
         reasons = self._reasons
         self._since, self._reasons = at, Counter()

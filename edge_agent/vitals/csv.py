@@ -1,4 +1,4 @@
-"""Readings from a CSV file: which column says what, by its name, by a guess, or as it is explained.
+"""Readings from a CSV file, whose columns are known by name, guessed or explained by the user.
 
 ``docs/data.md`` describes our own columns. A file with one bad row gives no reading at all.
 """
@@ -39,9 +39,9 @@ OPTIONAL = ("unit", "source", "flags", "device_time")
 # Written by the export, and known again from time and flags:
 DERIVED = ("at_ms", "session", "participant", "condition", "observed", "simulated")
 TARGETS = ("at", "time", "kind", "value", *OPTIONAL, *VitalKind)
-"""What a column can be: ``time`` is a time of day beside a date in ``at``.
+"""The targets of columns.
 
-A kind is a column of its values.
+``time`` is a time of day beside a date in ``at``; a kind is a column with its values.
 """
 
 _GUESSES: Mapping[str, str] = {
@@ -82,9 +82,9 @@ class ColumnMap:
     Attributes:
         columns: target (one of ``TARGETS``) → name of the column in the file. Either ``kind`` and
             ``value``, one reading in each row, or a column for each kind.
-        units: unit of the columns of a kind, for files that do not say it; else it is the one in
+        units: unit of the column of a kind, for files without units; otherwise it is the one in
             brackets in a column's name.
-        dates: how dates are written: as ISO 8601, or with the day or the month first.
+        dates: order of dates: ISO 8601, or the day or the month first.
     """
 
     columns: Mapping[str, str]
@@ -97,13 +97,13 @@ class ColumnMap:
         return tuple(kind for kind in VitalKind if kind in self.columns)
 
     def problem(self, header: Sequence[str]) -> str | None:
-        """Return why a file with these columns cannot be read so, or ``None``."""
+        """Return the reason why a file with these columns cannot be read, or ``None``."""
         for target, column in self.columns.items():
             lookup_problem = _lookup_problem(target, column, header)
             if lookup_problem:
                 return lookup_problem
         if "at" not in self.columns:
-            return "no column says when the readings were measured. Choose one for `at`."
+            return "no column has the time of the readings. Choose one for `at`."
         long = {"kind", "value"} & set(self.columns)
         if long and self.kinds:
             return (
@@ -118,17 +118,18 @@ class ColumnMap:
         return None
 
     def column_of(self, target: str, kind: str | None) -> str:
-        """Return the name of the column that an error in a field of a reading is about."""
+        """Return the name of the column of a field, for error messages."""
         if target in {"value", "unit", "kind"} and kind is not None and kind in self.columns:
             return self.columns[kind]
         return self.columns.get(target, target)
 
     def items(self, row: Mapping[str, str]) -> Iterator[dict[str, str]]:
-        """Return the readings that a row holds, not judged yet: of wide files one for each kind
-        that has a value.
+        """Yield the fields of each reading in a row, not yet validated.
+
+        A wide file has one reading for each kind with a value.
 
         Raises:
-            ReadingError: the row has a time that is not written as ``dates`` says.
+            ReadingError: the row has a time in another order than ``dates``.
         """
         shared = {name: row[self.columns[name]] for name in OPTIONAL if name in self.columns}
         shared["at"] = self._at(row)
@@ -156,27 +157,27 @@ class ColumnMap:
 
 
 def is_placeholder(kind: VitalKind, value: str) -> bool:
-    """Tell whether a value is a sensor's mark for none: oximeters set all bits of a byte or two."""
+    """Return whether a value means *no value*: oximeters set all bits of one or two bytes."""
     is_all_bits = value == "65535" or (value == "255" and not kind.spec.is_possible(255))
     return is_all_bits or value in {"-", "--"}
 
 
 def _lookup_problem(target: str, column: str, header: Sequence[str]) -> str | None:
-    """Return why one column cannot be what is said of it, or ``None``."""
+    """Return the reason why a column cannot have its target, or ``None``."""
     if target not in TARGETS:
-        return f"{target!r} is nothing that a column can be. Possible: {', '.join(TARGETS)}."
+        return f"{target!r} is no target of a column. Possible: {', '.join(TARGETS)}."
     if column not in header:
         return f"there is no column {column!r}. Columns found: {', '.join(header)}."
     if header.count(column) > 1:
-        return f"column {column!r} is there twice."
+        return f"column {column!r} occurs twice. Rename one of them."
     return None
 
 
 def zone_named(name: str) -> tzinfo | None:
-    """Return the time zone of a name such as ``Europe/Berlin``; an empty one is none.
+    """Return the time zone of a name such as ``Europe/Berlin``; ``None`` for an empty name.
 
     Raises:
-        DataFileError: nobody knows it.
+        DataFileError: the time zone is unknown.
     """
     if not name:
         return None
@@ -189,16 +190,13 @@ def zone_named(name: str) -> tzinfo | None:
 
 
 def local_times(name: str) -> LocalTimes | None:
-    """Return the local times of a zone, as ``zone_named``."""
+    """Return the local times of a zone; ``None`` for an empty name."""
     zone = zone_named(name)
     return None if zone is None else LocalTimes(zone)
 
 
 def guess_columns(header: Sequence[str]) -> ColumnMap:
-    """Return what the columns are likely to be, by their names in English or German.
-
-    Units from brackets in them.
-    """
+    """Guess the columns by their names in English or German, and the units in brackets."""
     if set(OURS) <= set(header):
         return ColumnMap({name: name for name in (*OURS, *OPTIONAL) if name in header})
     columns: dict[str, str] = {}
@@ -216,8 +214,10 @@ def guess_columns(header: Sequence[str]) -> ColumnMap:
 
 
 def guess_dates(times: Iterable[str]) -> DateOrder:
-    """Return how dates are likely to be written: points put the day first, as does a first number
-    beyond 12; a second one beyond 12 puts the month first. Else nobody can tell: ``iso``.
+    """Guess the order of dates.
+
+    Points, or a first number above 12, mean that the day comes first; a second number above 12
+    means the month. Otherwise it cannot be known: ``iso``.
     """
     for text in times:
         match = _LOCAL_DATE.fullmatch(text.strip())
@@ -232,8 +232,9 @@ def guess_dates(times: Iterable[str]) -> DateOrder:
 
 
 def is_named(target: str, pattern: str, column: str) -> bool:
-    """Tell whether a column's name is one of a target; with the unit of a rate it need not say so:
-    ``Respiration (1/min)``.
+    """Return whether a column's name is one of a target.
+
+    With the unit of a rate, the word *rate* may be missing: ``Respiration (1/min)``.
     """
     name = _plain(column)
     if re.fullmatch(pattern, name):
@@ -244,7 +245,7 @@ def is_named(target: str, pattern: str, column: str) -> bool:
 
 
 def unit_in_name(column: str) -> str:
-    """Return what stands in brackets in a column's name; empty: nothing does."""
+    """Return the unit in brackets in a column's name; empty if there is none."""
     unit = _UNIT_IN_NAME.search(column)
     return unit[1].strip() if unit else ""
 
@@ -255,8 +256,9 @@ def _plain(name: str) -> str:
 
 
 def _with_named_month(text: str) -> str:
-    """Return a date whose month is named, as ``Jan 12 2025 08:12`` or ``18:02:48 Aug 03 2026``, as
-    ISO 8601; empty: it is none.
+    """Return a date with a named month as ISO 8601; empty if it is none.
+
+    Examples are ``Jan 12 2025 08:12`` and ``18:02:48 Aug 03 2026``.
     """
     for pattern in _NAMED_MONTHS:
         match = pattern.fullmatch(text.strip())
@@ -271,7 +273,7 @@ def _with_named_month(text: str) -> str:
 
 
 def _iso(text: str, order: DateOrder) -> str:
-    """Return a date that is written as people do, as ISO 8601."""
+    """Return a date such as ``20.11.2026 08:15`` as ISO 8601."""
     match = _LOCAL_DATE.fullmatch(text.strip())
     if match is None:
         example = {"dmy": "20.11.2026 08:15"}.get(order, "11/20/2026 8:15 AM")
@@ -290,7 +292,7 @@ _INTERVALS = {"ms": (200.0, 3000.0), "s": (0.2, 3.0)}
 """Intervals between beats in each unit: 20 to 300 beats per minute."""
 PROBLEMS_SHOWN = 10
 PROBLEMS_MOST = 1000
-"""A file with so many is read no further: it is another file than was meant."""
+"""Reading stops after so many: the file is probably the wrong one."""
 MAX_FILE_BYTES = 20 * 1024 * 1024
 
 
@@ -299,11 +301,11 @@ class JudgedRow:
     """One row of a file, validated: its readings and its problems.
 
     Attributes:
-        number: as a spreadsheet counts, the header being row 1.
-        cells: column → what stands there.
-        readings: what it gives; wide files have several in a row.
-        problems: what is wrong with it, column and value named; nothing of a file with a problem is
-            imported.
+        number: as in a spreadsheet, where the header is row 1.
+        cells: column → text of the cell.
+        readings: the readings; wide files have several in a row.
+        problems: a sentence for each fault, with column and value; a file with a problem is not
+            imported at all.
     """
 
     number: int
@@ -314,12 +316,14 @@ class JudgedRow:
 
 @dataclass(frozen=True, slots=True)
 class CsvFile:
-    """A CSV file in memory: UTF-8, with or without a mark, separated by comma, semicolon (decimal
+    """A CSV file in memory.
+
+    It is UTF-8, with or without a byte order mark, separated by comma, semicolon (with decimal
     comma) or tab.
 
     Attributes:
         name: of the file, for messages and as source of its readings.
-        header: names of the columns, as they stand.
+        header: names of the columns, unchanged.
     """
 
     name: str
@@ -334,6 +338,7 @@ class CsvFile:
         Raises:
             DataFileError: too large, too many columns, empty, not UTF-8, or no CSV.
         """
+        # The name comes from an upload; a control character would break messages and logs.
         name = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
         if len(raw) > MAX_FILE_BYTES:
             raise DataFileError(f"{name}: is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it.")
@@ -354,7 +359,7 @@ class CsvFile:
 
     @property
     def decimal_comma(self) -> bool:
-        """Tell whether ``72,5`` is a number in this file."""
+        """Whether ``72,5`` is a number in this file."""
         return self._delimiter == ";"
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
@@ -370,10 +375,10 @@ class CsvFile:
     def judged(
         self, columns: ColumnMap, zone: LocalTimes | None, now: Instant | None = None
     ) -> Iterator[JudgedRow]:
-        """Judge row after row; the file as a whole may be far larger than what is asked for.
+        """Validate and yield row after row, so that a caller can stop early.
 
         Raises:
-            DataFileError: the columns are not there, or a row is no CSV.
+            DataFileError: columns are missing, or a row is no CSV.
         """
         problem = columns.problem(self.header)
         if problem:
@@ -429,7 +434,7 @@ class CsvFile:
 
 
 def _all_problems(name: str, problems: Sequence[str]) -> str:
-    """Say the first problems of a file, one in each line, and how many more there are."""
+    """Return a message with the first problems of a file and the number of the others."""
     lines = [f"{name}, {problem}" for problem in problems[:PROBLEMS_SHOWN]]
     if len(problems) >= PROBLEMS_MOST:
         lines.append(f"… and {PROBLEMS_MOST - PROBLEMS_SHOWN} or more.")
@@ -465,14 +470,13 @@ def read_readings(
 
     Args:
         path: the file.
-        zone: local times of times that name no zone; ``None`` refuses such times.
-        columns: what the columns say; ``None``: each says it by its name, and others than ours are
-            refused.
-        now: by which times to come are known; ``None`` is the present.
+        zone: time zone for times without one; ``None`` refuses such times.
+        columns: meaning of the columns; ``None``: by our own names, and others are refused.
+        now: later times are in the future; ``None`` is the present.
 
     Raises:
-        DataFileError: the file cannot be read, or rows are bad: the first ten are named by row,
-            column and value.
+        DataFileError: the file cannot be read, or rows are bad: the message has row, column and
+            value of the first ten.
     """
     file = read_file(path)
     if columns is None:
@@ -484,10 +488,10 @@ def read_readings(
 def all_readings(
     file: CsvFile, columns: ColumnMap, zone: LocalTimes | None, now: Instant | None = None
 ) -> Iterator[VitalReading]:
-    """Return all readings of a file, after all of its rows have been judged.
+    """Return all readings of a file, after validating all of its rows.
 
     Raises:
-        DataFileError: before the first reading is given, when any row is bad or there is none.
+        DataFileError: a row is bad, or there is none; before the first reading is returned.
     """
     problems: list[str] = []
     count = 0
@@ -502,16 +506,17 @@ def all_readings(
         raise DataFileError(
             f"{file.name}: has no rows with readings below the names of the columns."
         )
+    # Read a second time instead of kept: 20 MiB of text would be far more as objects.
     given = (reading for row in file.judged(columns, zone, now) for reading in row.readings)
     return with_near_pressures(BeatTimes().spread_all(given))
 
 
 def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:
-    """Return what the columns are likely to be, by their names and by how the times look.
+    """Guess the columns by their names and by the form of the times.
 
     Args:
         file: the file.
-        rows: how many are looked at; ``None``: all.
+        rows: number of rows to examine; ``None``: all.
     """
     columns = _with_interval_unit(file, guess_columns(file.header), rows)
     at = columns.columns.get("at")
@@ -526,7 +531,7 @@ def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:
 
 
 def _with_interval_unit(file: CsvFile, columns: ColumnMap, rows: int | None) -> ColumnMap:
-    """Add the unit of intervals between beats that names none, where all values tell it."""
+    """Add a missing unit of intervals between beats, if all values fit one unit."""
     kind = VitalKind.RR_INTERVAL
     column = columns.columns.get(kind)
     if column is None or kind in columns.units or unit_in_name(column) or "unit" in columns.columns:
@@ -544,7 +549,7 @@ def _with_interval_unit(file: CsvFile, columns: ColumnMap, rows: int | None) -> 
 
 
 def count_placeholders(file: CsvFile, columns: ColumnMap) -> Counter[str]:
-    """Return how many cells of each column have a sensor's mark for no value."""
+    """Count the cells of each column with a sensor's mark for *no value*."""
     places = {kind: file.header.index(columns.columns[kind]) for kind in columns.kinds}
     return Counter(
         columns.columns[kind]
@@ -555,33 +560,34 @@ def count_placeholders(file: CsvFile, columns: ColumnMap) -> Counter[str]:
 
 
 def own_columns_of(file: CsvFile) -> ColumnMap:
-    """Return the columns of a file of our own form, or refuse a header that lacks, repeats or adds
-    one.
+    """Return the columns of a file in our own format.
 
     Raises:
-        DataFileError: the header is not ours.
+        DataFileError: a column is missing, unknown or occurs twice.
     """
     header = file.header
     if all(_is_number(name) for name in header if name):
         raise DataFileError(
             f"{file.name}, row 1: has values ({', '.join(header)[:80]}), and no names of columns. "
-            "Add a first row that names them, such as at,heart_rate, and give --map guess. "
-            "Intervals between beats without times: say with --start when they begin."
+            "Add a first row that names them, such as at,heart_rate, and add --map guess. For "
+            "intervals between beats without times, give their beginning with --start."
         )
     missing = [name for name in OURS if name not in header]
     if missing:
         raise DataFileError(
             f"{file.name}, row 1: column {missing[0]} is missing. Columns found: "
             f"{', '.join(header)}; needed: {', '.join(OURS)}; optional: {', '.join(OPTIONAL)}. "
-            "Columns of other names: say with --map what they are. Intervals between beats "
-            "without times: say with --start when they begin."
+            "For columns of other names, explain them with --map. For intervals between beats "
+            "without times, give their beginning with --start."
         )
     for name in header:
         if name not in (*OURS, *OPTIONAL, *DERIVED):
             known = ", ".join((*OURS, *OPTIONAL))
             raise DataFileError(f"{file.name}, row 1: unknown column {name!r}. Known: {known}.")
         if header.count(name) > 1:
-            raise DataFileError(f"{file.name}, row 1: column {name} is there twice.")
+            raise DataFileError(
+                f"{file.name}, row 1: column {name} occurs twice. Rename one of them."
+            )
     return guess_columns(header)
 
 
@@ -592,6 +598,8 @@ def _is_number(text: str) -> bool:
 def _decoded(name: str, raw: bytes) -> str:
     """Return the file's text."""
     try:
+        # Excel writes a byte order mark before UTF-8, which would become part of the first column's
+        # name.
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         row = raw[: error.start].count(b"\n") + 1

@@ -1,4 +1,4 @@
-"""Bytes of straps, cuffs, thermometers and pulse oximeters: bytes in, values out, nothing else.
+"""Decoders for the bytes of straps, cuffs, thermometers and pulse oximeters.
 
 Sources: Bluetooth SIG, *GATT Specification Supplement* (the sections Heart Rate Measurement, Blood
 Pressure Measurement, Temperature Measurement, Temperature Type, Date Time, Battery Level), *Heart
@@ -6,9 +6,8 @@ Rate Service* 1.0, *Blood Pressure Service* 1.1, *Health Thermometer Service* 1.
 Service* 1.0 (its two measurements, and the bits of both status fields); IEEE 11073-20601 for the
 number formats SFLOAT and FLOAT. All numbers are little-endian.
 
-Bits that are reserved for future use are ignored, as the specifications ask of a receiver, and so
-are octets behind the last field that is known. Whatever else disagrees with the specification is
-refused as a whole: ``GattError``.
+Bits that are reserved for future use are ignored, as the specifications demand, and so are octets
+after the last known field. Any other deviation from the specification raises ``GattError``.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from edge_agent.core.vitals import FAHRENHEIT, MMHG_IN_KPA
 
 
 def _uuid(number: int) -> str:
-    """Return the whole UUID of a number that the Bluetooth SIG assigned."""
+    """Return the 128-bit UUID of a number assigned by the Bluetooth SIG."""
     return f"{number:08x}-0000-1000-8000-00805f9b34fb"
 
 
@@ -49,6 +48,7 @@ _NAMES = {
     TEMPERATURE_TYPE: "Temperature Type (0x2A1D)",
     BATTERY_LEVEL: "Battery Level (0x2A19)",
 }
+# The supplement gives RR intervals in 1/1024 s, not in ms.
 _RR_PER_SECOND = 1024
 # No number: NaN (a cuff has no such value), NRes (not at this resolution), beyond what the sensor
 # can measure (the infinities), and a value that is reserved.
@@ -69,7 +69,7 @@ class HeartRate:
 
     Attributes:
         rate: heart rate, 1/min.
-        contact: whether the sensor touches the skin; ``None``: it cannot tell.
+        contact: whether the sensor touches the skin; ``None``: it cannot detect that.
         rr_s: times between beats, seconds, oldest first.
     """
 
@@ -79,7 +79,7 @@ class HeartRate:
 
 
 class DeviceTime(NamedTuple):
-    """A time by the clock of a device; year, month and day are 0 where it does not know them."""
+    """A time by the clock of a device; year, month and day are 0 if it does not know them."""
 
     year: int
     month: int
@@ -101,13 +101,13 @@ class DeviceTime(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BloodPressure:
-    """One Blood Pressure Measurement; a pressure or pulse that the cuff could not tell is ``None``.
+    """One Blood Pressure Measurement; a pressure or pulse is ``None`` if the cuff has no value.
 
     Attributes:
         systolic, diastolic, mean: mmHg.
-        time: when, by the cuff's clock.
+        time: by the cuff's clock.
         pulse: 1/min.
-        flags: what the cuff says of the measurement.
+        flags: the cuff's remarks on the measurement.
     """
 
     systolic: float | None
@@ -137,8 +137,8 @@ class Temperature:
     """One Temperature Measurement.
 
     Attributes:
-        celsius: °C; ``None``: the thermometer could not tell.
-        time: when, by the thermometer's clock.
+        celsius: °C; ``None``: the thermometer has no value.
+        time: by the thermometer's clock.
         site: where it was measured; ``None``: the message does not say.
     """
 
@@ -163,11 +163,11 @@ class Fields:
 
     @property
     def left(self) -> int:
-        """Number of octets that are left."""
+        """Number of octets not yet read."""
         return len(self._payload) - self._at
 
     def error(self, problem: str) -> GattError:
-        """Return what to raise."""
+        """Return the exception for a problem in these fields."""
         return GattError(self._name, self._payload, problem)
 
     def number(self, what: str, octets: int = 1) -> int:
@@ -178,24 +178,24 @@ class Fields:
         return int.from_bytes(self._payload[self._at - octets : self._at], "little")
 
     def sfloat(self, what: str) -> float | None:
-        """Return the next SFLOAT, ``None`` for its special values, which are no number.
+        """Return the next SFLOAT; ``None`` for its special values, which are no numbers.
 
-        One value that is missing costs only itself: of a blood pressure without a mean, systolic
-        and diastolic are kept.
+        A missing value does not affect the others: a blood pressure without a mean keeps systolic
+        and diastolic.
         """
         return decode_sfloat(self.number(what, 2))
 
     def float32(self, what: str) -> float | None:
-        """Return the next FLOAT, the format of 32 bits, ``None`` as with ``sfloat``."""
+        """Return the next 32-bit FLOAT; ``None`` as with ``sfloat``."""
         raw = self.number(what, 4)
         return None if raw in _NO_FLOATS else _scaled(raw, 24, 8)
 
 
 def decode_sfloat(raw: int) -> float | None:
-    """Return the number that 16 bits stand for as an IEEE 11073-20601 SFLOAT.
+    """Decode an IEEE 11073-20601 SFLOAT of 16 bits.
 
-    Exponent in the top 4 bits, mantissa in the low 12, both two's complement, base 10. ``None``:
-    it is none.
+    Exponent in the top 4 bits, mantissa in the low 12, both two's complement, base 10. ``None`` for
+    the special values.
     """
     return None if raw in _NO_SFLOATS else _scaled(raw, 12, 4)
 
@@ -204,13 +204,14 @@ def _scaled(raw: int, mantissa_bits: int, exponent_bits: int) -> float:
     """Return mantissa · 10^exponent, rounded once."""
     mantissa = _signed(raw & ((1 << mantissa_bits) - 1), mantissa_bits)
     exponent = _signed(raw >> mantissa_bits, exponent_bits)
+    # Only a whole power of ten is exact: 3 / 10 gives 0.3, 3 · 0.1 gives 0.30000000000000004.
     if exponent >= 0:
         return float(mantissa * 10**exponent)
     return float(mantissa / 10**-exponent)
 
 
 def _signed(value: int, bits: int) -> int:
-    """Return a number in two's complement of so many bits."""
+    """Interpret a number as two's complement of so many bits."""
     return value - (1 << bits) if value >> (bits - 1) else value
 
 
@@ -223,10 +224,12 @@ def decode_heart_rate(payload: bytes) -> HeartRate:
     fields = Fields(HEART_RATE_MEASUREMENT, payload)
     flags = fields.number("flags")
     rate = fields.number("heart rate", 2 if flags & 1 else 1)
+    # Bit 2 says whether the sensor can detect contact at all; bit 1 means something only then.
     contact = bool(flags & 0b010) if flags & 0b100 else None
     if flags & 0b1000:
         fields.number("energy expended", 2)
     intervals: list[float] = []
+    # No count is sent: the intervals fill the rest of the packet.
     while flags & 0b10000 and fields.left:
         intervals.append(fields.number("end of an RR interval", 2) / _RR_PER_SECOND)
     return HeartRate(rate, contact, tuple(intervals))
@@ -272,7 +275,7 @@ def decode_temperature(payload: bytes) -> Temperature:
 
 
 def decode_temperature_type(payload: bytes) -> TemperatureSite | None:
-    """Decode a Temperature Type (0x2A1D); ``None`` for a place that is reserved for future use.
+    """Decode a Temperature Type (0x2A1D); ``None`` for a reserved number.
 
     Raises:
         GattError: it is empty.
@@ -297,7 +300,7 @@ def take_time(fields: Fields) -> DeviceTime:
         fields.number("year", 2),
         *(fields.number(what) for what in ("month", "day", "hour", "minute", "second")),
     )
-    # A day that is known must be one of its month; 2000 has all the days that there are.
+    # A known day must exist in its month; 2000 is a leap year and so allows February 29.
     known = DeviceTime(time.year or 2000, time.month or 1, time.day or 1, *time[3:])
     try:
         datetime(*known)  # noqa: DTZ001 - asked only whether there is such a time
@@ -309,7 +312,7 @@ def take_time(fields: Fields) -> DeviceTime:
 
 
 def _status_flags(status: int) -> frozenset[VitalFlag]:
-    """Return what the bits of a Measurement Status say; reserved ones say nothing."""
+    """Return the flags of a Measurement Status; reserved bits are ignored."""
     flags = {flag for bit, flag in _STATUS.items() if status >> bit & 1}
     pulse = _PULSE_RANGE.get(status >> 3 & 0b11)
     return frozenset(flags | {pulse} if pulse else flags)
@@ -361,13 +364,12 @@ class Oximetry:
     """One measurement of a pulse oximeter.
 
     Attributes:
-        saturation: oxygen saturation, %; ``None``: it could not tell.
-        pulse: pulse rate, 1/min; ``None``: it could not tell.
-        time: when, by the oximeter's clock.
-        stored: whether it comes from the oximeter's memory, so that its arrival says nothing of
-            when it was.
-        contact: whether the sensor is on the person; ``None``: the oximeter does not say.
-        flags: what the oximeter says of the measurement.
+        saturation: oxygen saturation, %; ``None``: no value.
+        pulse: pulse rate, 1/min; ``None``: no value.
+        time: by the oximeter's clock.
+        stored: whether it comes from the oximeter's memory, so that its arrival is not its time.
+        contact: whether the sensor is on the person; ``None``: not known.
+        flags: the oximeter's remarks on the measurement.
     """
 
     saturation: float | None
@@ -379,7 +381,7 @@ class Oximetry:
 
 
 def decode_spot_check(payload: bytes) -> Oximetry:
-    """Decode a PLX Spot-Check Measurement (0x2A5E); its pulse amplitude index is passed over.
+    """Decode a PLX Spot-Check Measurement (0x2A5E), without its pulse amplitude index.
 
     Raises:
         GattError: it is too short, or its time cannot be one.
@@ -389,6 +391,7 @@ def decode_spot_check(payload: bytes) -> Oximetry:
     saturation = fields.sfloat("oxygen saturation")
     pulse = fields.sfloat("pulse rate")
     time = take_time(fields) if flags & 0b1 else None
+    # Pulse Oximeter Service 1.0: bit 4 says that the device's clock is not set.
     clock_is_set = not flags & 0b10000
     return _oximetry(
         fields, (saturation, pulse), time if clock_is_set else None, (flags & 0b10, flags & 0b100)
@@ -396,8 +399,9 @@ def decode_spot_check(payload: bytes) -> Oximetry:
 
 
 def decode_continuous(payload: bytes) -> Oximetry:
-    """Decode a PLX Continuous Measurement (0x2A5F): its normal values; the fast and slow ones, and
-    the pulse amplitude index, are passed over.
+    """Decode the normal values of a PLX Continuous Measurement (0x2A5F).
+
+    The fast and slow values and the pulse amplitude index are ignored.
 
     Raises:
         GattError: it is too short.
@@ -431,5 +435,5 @@ def _oximetry(
 
 
 def _flags(bits: int, meanings: dict[int, VitalFlag]) -> frozenset[VitalFlag]:
-    """Return what the bits say; reserved ones say nothing."""
+    """Return the flags of the bits; reserved bits are ignored."""
     return frozenset(flag for bit, flag in meanings.items() if bits >> bit & 1)

@@ -1,4 +1,4 @@
-"""Files of a health export, alone, in an archive or in a folder; their CSV tables, and their rows.
+"""The files of a health export, single, in an archive or in a folder, with their CSV tables.
 
 A row becomes a reading, or the reason why it is left out.
 """
@@ -27,12 +27,12 @@ from edge_agent.core.table_files import bounded_lines, check_header
 
 HEAD_BYTES = 65_536
 MAX_BYTES = 64 * 2**30
-"""What all files of an archive may have unpacked; the largest exports have some gigabytes."""
+"""Most bytes of all files of an archive when unpacked; the largest exports have gigabytes."""
 MAX_MEMBERS = 200_000
 MAX_INNER_BYTES = 2 * 2**30
 """Packed size of an archive within an archive."""
 MAX_HELD_BYTES = 16 * 2**20
-"""A larger one lies in a temporary file while it is read."""
+"""A larger inner archive is copied to a temporary file while it is read."""
 GZIPPED = ".fit.gz"
 DAMAGED_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)
 _DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, struct.error)
@@ -44,8 +44,8 @@ class Member:
 
     Attributes:
         name: its own name, without folders.
-        size: how many bytes it has.
-        open: opens it; closed by who opened it.
+        size: bytes.
+        open: opens it; the caller closes it.
     """
 
     name: str
@@ -59,12 +59,13 @@ class Member:
         return b""
 
     def unpacked(self) -> Member:
-        """Return a packed FIT file as the file in it, anything else as it is."""
+        """Return the file inside a gzipped FIT file; any other file is returned unchanged."""
         if not self.name.lower().endswith(GZIPPED):
             return self
         return replace(self, open=lambda: cast("BinaryIO", _Gzipped(self.open())))
 
 
+# GzipFile leaves a file open that it was given; here nobody else would close it.
 class _Gzipped(gzip.GzipFile):
     """A gzip file that closes the one that it reads."""
 
@@ -79,7 +80,7 @@ class _Gzipped(gzip.GzipFile):
 
 @contextmanager
 def readable(name: str) -> Iterator[None]:
-    """Turn what the system and archives raise while a file is read into ``DataFileError``."""
+    """Turn errors of the system and of archives in the block into ``DataFileError``."""
     try:
         yield
     except FileNotFoundError as error:
@@ -98,11 +99,10 @@ def readable(name: str) -> Iterator[None]:
 
 @contextmanager
 def members_of(path: Path) -> Iterator[list[Member]]:
-    """Give the files of an export for the length of the block, in order of their names.
+    """Yield the files of an export, sorted by name.
 
     Raises:
-        DataFileError: it is not there, cannot be read, or is an archive that is damaged or too
-            large.
+        DataFileError: it is missing, cannot be read, or is an archive that is damaged or too large.
     """
     with ExitStack() as opened:
         with readable(str(path)):
@@ -141,10 +141,11 @@ def _on_disk(path: Path) -> Member:
 
 def _packed(name: str, archive: zipfile.ZipFile) -> list[Member]:
     files = [info for info in archive.infolist() if info.filename[-1:] not in {"", "/"}]
+    # The sizes are those in the archive's directory; zipfile stops at them when it unpacks.
     if len(files) > MAX_MEMBERS or sum(info.file_size for info in files) > MAX_BYTES:
         raise DataFileError(
-            f"{name}: unpacked it would have more than {MAX_BYTES // 2**30} GiB or "
-            f"{MAX_MEMBERS:,} files. That is no export of one person."
+            f"{name}: has more than {MAX_BYTES // 2**30} GiB or {MAX_MEMBERS:,} files when "
+            "unpacked, too many for the export of one person. Name another archive."
         )
     return [
         Member(
@@ -160,8 +161,8 @@ class _Note(NamedTuple):
     """A note about a place in an export.
 
     Attributes:
-        where: file, and row where it is one.
-        why: what is odd or wrong there, the value named.
+        where: file, and row if there is one.
+        why: the fault, with the value.
     """
 
     where: str
@@ -169,7 +170,7 @@ class _Note(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """Both, for people."""
+        """A sentence for people."""
         return f"{self.where}: {self.why}"
 
 
@@ -182,11 +183,11 @@ class Remark(_Note):
 
 
 class NotRead(Remark):
-    """Why a file of the export was left out as a whole."""
+    """The reason why a file of the export was left out as a whole."""
 
 
 class DamagedFileError(DataFileError):
-    """One file is damaged; others of the same export can be taken without it."""
+    """One file is damaged; the others of the same export can be imported without it."""
 
 
 Row = VitalReading | LeftOut | Remark
@@ -198,9 +199,9 @@ class RowValidator:
     """Turns the fields of a row into a reading.
 
     Args:
-        now: by which times to come are known.
-        zone: time zone of times that name none; ``None`` refuses such times.
-        source: what all readings name as their source, instead of what the export says.
+        now: later times are in the future.
+        zone: time zone for times without one; ``None`` refuses such times.
+        source: source of all readings, instead of the one in the export.
 
     Example:
         >>> validator = RowValidator(clock.now())
@@ -225,8 +226,8 @@ class RowValidator:
         Args:
             where: file and row.
             item: kind, value, unit and ``at``, as ``given_readings.reading_of`` takes them.
-            source: who measured, as far as the export says it.
-            flags: what else the row says of the reading.
+            source: the device or app that measured, as far as the export names it.
+            flags: further flags of the reading.
         """
         origin = Origin("", flags=flags | {VitalFlag.IMPORTED}, zone=self.zone, live=False)
         named = "".join(letter if letter.isprintable() else " " for letter in source)
@@ -236,14 +237,14 @@ class RowValidator:
             return LeftOut(where, str(error))
 
     def need_zone(self, name: str) -> None:
-        """Refuse a file whose times name no zone where none is given: it is never guessed.
+        """Refuse a file whose times have no zone, unless one was given; it is never guessed.
 
         Raises:
-            DataFileError: none is given.
+            DataFileError: no zone was given.
         """
         if self.zone is None:
             raise DataFileError(
-                f"{name}: its times name no time zone. Say which it is with --timezone, such as "
+                f"{name}: its times have no time zone. Give it with --timezone, such as "
                 "Europe/Berlin, or UTC. Nothing was imported."
             )
 
@@ -262,7 +263,7 @@ def _names(cells: list[str]) -> tuple[str, ...]:
 
 
 RowReader = Callable[[str, list[str]], Iterable[Row]]
-"""Gives the readings of a row, from its place and its cells."""
+"""Returns the readings of a row, from its place and its cells."""
 
 
 class Table:
@@ -279,6 +280,7 @@ class Table:
     def __init__(self, member: Member, lines_above: int = 0) -> None:
         self._name = member.name
         self._lines_above = lines_above
+        # newline="" leaves line ends inside quotes to the csv module.
         self._file = io.TextIOWrapper(member.open(), encoding="utf-8-sig", newline="")
         self._reader = csv.reader(bounded_lines(self._file, self._name), strict=True)
         self.header: tuple[str, ...] = ()
@@ -298,17 +300,17 @@ class Table:
         self._file.close()
 
     def need(self, known: bool) -> None:
-        """Refuse a table whose columns are not known.
+        """Refuse a table with unknown columns.
 
         Raises:
-            DataFileError: they are not.
+            DataFileError: ``known`` is false.
         """
         if not known:
             columns = ", ".join(self.header)[:200]
             raise self._error(f"the columns ({columns}) are not those of this export")
 
     def rows(self, read: RowReader) -> Rows:
-        """Return what each row gives, or why it is left out.
+        """Yield the readings of each row, or the reason why it is left out.
 
         Raises:
             DataFileError: it is no CSV, or no UTF-8 text.

@@ -1,13 +1,12 @@
 """Exports of Apple Health, Fitbit, Samsung Health, Withings and Garmin: their shapes and readings.
 
-Apple Health: ``export.xml``, which may have gigabytes. Its shape is the document type at the start
+Apple Health: ``export.xml``, which may have gigabytes. Sources are the document type at the start
 of each export (HealthKit Export Version 13 and 14), and Apple's documentation of HealthKit for
-identifiers, units and metadata. The document type itself is cut away before anything is read: some
-releases of iOS write one that is damaged, and only a document type could declare entities that
-grow without end.
+identifiers, units and metadata. The document type itself is removed before parsing: some releases
+of iOS write a damaged one, and only a document type could declare entities that grow without end.
 
-Fitbit (Google Takeout), as the readme files of the export and public programs have it: a file for
-each day. Heart rates at rest are no readings of a moment, and are passed over.
+Fitbit (Google Takeout), according to the readme files of the export and to public programs: a file
+for each day. Resting heart rates are no readings of a moment, and are ignored.
 
 - ``heart_rate-2026-01-05.json``: a list of ``{"dateTime": "01/05/26 08:00:05", "value": {"bpm": 61,
   "confidence": 2}}``, without a time zone;
@@ -19,13 +18,13 @@ FIT files, as watches of Garmin and others write them: read by ``fitdecode``, wh
 checksums; the messages are those of the FIT profile. Intervals between beats (message ``hrv``) have
 no times of their own: they ended before the next message that has one, each before the following.
 
-Samsung Health, as public programs read it: the first line is
+Samsung Health, according to public programs: the first line is
 ``com.samsung.shealth.tracker.heart_rate,6305010,4`` (kind, version of the program, number), the
 second names the columns, with or without the kind before them
 (``com.samsung.health.heart_rate.start_time``). ``start_time`` is UTC or local, depending on the
-version, and no column says which: the zone is asked for.
+version, and no column says which, so the user must give the zone.
 
-Withings (Health Mate), as its readme and public programs have it, in a ZIP archive:
+Withings (Health Mate), according to its readme and to public programs, in a ZIP archive:
 
 - ``bp.csv``: ``Date,"Heart rate",Systolic,Diastolic,Comments``, local times without a zone;
 - ``raw_hr_hr.csv`` and others that ``VitalSpec.withings`` names: ``start,duration,value``, where
@@ -80,8 +79,8 @@ _KINDS: Mapping[str, VitalKind] = {
 _UNITS = {"count/min": "/min", "degC": "Cel", "degF": "[degF]"}
 _LOCATION = "HKBodyTemperatureSensorLocation"
 _SKIN = {"4", "8", "11"}
-"""Finger, toe, forehead. Elsewhere, and where nothing tells the place, a temperature is what the
-type says: the body's.
+"""Finger, toe, forehead. At other places, or without a place, a temperature is what the type says:
+the body's.
 """
 _TYPED = ("HKWasUserEntered", "1")
 _DOCUMENT_TYPE = re.compile(rb"<!DOCTYPE\s+HealthData\s*(\[.*?\]\s*)?>", re.DOTALL)
@@ -94,7 +93,7 @@ _DEEPEST = 64
 
 
 def is_apple(_name: str, head: bytes) -> bool:
-    """Tell an export by its first bytes."""
+    """Recognise an export by its first bytes."""
     return head.lstrip(b"\xef\xbb\xbf \r\n").startswith(b"<") and b"HealthData" in head
 
 
@@ -102,14 +101,14 @@ def read_apple(member: Member, validator: RowValidator) -> Rows:
     """Read an export row by row, in memory that does not grow with it.
 
     Raises:
-        DataFileError: it is no XML, ends too early, or is made to break its reader.
+        DataFileError: it is no XML, ends too early, or has elements of malicious size or depth.
     """
     with member.open() as file:
         yield from _Reader(member.name, validator).rows(file)
 
 
 class _Reader:
-    """Takes what the parser tells, and gives the rows of what is complete.
+    """Collects rows from the events of the parser.
 
     Args:
         name: of the file.
@@ -128,6 +127,8 @@ class _Reader:
         self._parser = parser = expat.ParserCreate("UTF-8")  # whatever its first line says
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
+        # The first one was cut away. Another is refused, since it could declare entities that
+        # expand without end ("billion laughs").
         parser.StartDoctypeDeclHandler = self._refuse_document_type
         parser.EntityDeclHandler = self._refuse_document_type
 
@@ -136,6 +137,7 @@ class _Reader:
         for chunk in self._chunks(file):
             self._feed(chunk, last=False)
             fed += len(chunk)
+            # expat keeps an unfinished element in memory; an endless attribute would fill it.
             if fed - self._parser.CurrentByteIndex > _LONGEST_TAG:
                 raise self._error("has an element of more than 1 MiB, which no export has")
             yield from self._rows
@@ -168,7 +170,7 @@ class _Reader:
         )
 
     def _refuse_document_type(self, *_: object) -> None:
-        raise self._error("declares entities, which no export does")
+        raise self._error("declares a document type twice or entities, which no export does")
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         self._depth += 1
@@ -197,6 +199,7 @@ class _Reader:
             "kind": kind.value,
             "value": _value(kind, record.get("value", "")),
             "unit": _UNITS.get(record.get("unit", ""), record.get("unit", "")),
+            # Apple writes `2026-01-05 08:00:00 +0100`; ISO 8601 has no blank before the offset.
             "at": record.get("startDate", "").replace(" +", "+").replace(" -", "-"),
         }
         source = f"apple_health:{record.get('sourceName', '')}"
@@ -204,7 +207,7 @@ class _Reader:
 
 
 def _value(kind: VitalKind, text: str) -> object:
-    """Return a value in the unit that the export names; a share of 1 becomes percent."""
+    """Return a value in the unit of the export; a share of 1 becomes percent."""
     if kind is not VitalKind.OXYGEN_SATURATION:
         return text
     try:
@@ -225,20 +228,18 @@ MAX_DAY_BYTES = 64 * 2**20
 
 
 def table_of_day(name: str) -> str:
-    """Return the name of the table that has the beats of a day's JSON file, too; empty: there is no
-    such table of this file.
-    """
+    """Return the name of the table with the same beats as a day's JSON file; else empty."""
     return name.replace("-", "_", 1)[:-4] + "csv" if _JSON_NAME.fullmatch(name) else ""
 
 
 def is_fitbit(name: str, head: bytes) -> bool:
-    """Tell a file of the export by its name, and by the names of its columns."""
+    """Recognise a file of the export by its name and the names of its columns."""
     is_day = _JSON_NAME.fullmatch(name) is not None
     return is_day or ("resting" not in name.lower() and _is_known(header_of(head), name))
 
 
 def _is_known(header: tuple[str, ...], name: str) -> bool:
-    """Tell whether a table with these columns holds readings."""
+    """Return whether a table with these columns has readings."""
     if (
         header[:1] != ("timestamp",)
         or header[1:2] == ()
@@ -271,7 +272,7 @@ def _day(member: Member, validator: RowValidator) -> Iterator[Row]:
             continue
         at = _iso(item.get("dateTime"))
         given = {"kind": VitalKind.HEART_RATE.value, "value": value.get("bpm"), "at": at}
-        # 0 is what a watch says that does not know; the value is then a stand-in
+        # a confidence of 0 means that the watch does not know; the value is then a placeholder
         doubtful = value.get("confidence") == 0
         flags = frozenset({VitalFlag.POOR_SIGNAL}) if doubtful else frozenset()
         yield validator.row(where, given, "fitbit", flags)
@@ -325,12 +326,12 @@ _OF_ODD_MESSAGES = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError),
     struct.error,
 )
-"""What the library raises where a checksum is right and a message makes no sense."""
+"""Errors of the library for a file with a right checksum and a senseless message."""
 MAX_FILE_BYTES = 64 * 2**20
 
 
 def is_garmin(name: str, head: bytes) -> bool:
-    """Tell a FIT file by the mark in its header, a packed one that is damaged by its name."""
+    """Recognise a FIT file by the mark in its header, or a damaged gzipped one by its name."""
     return head[8:12] == b".FIT" or (not head and name.lower().endswith(GZIPPED))
 
 
@@ -376,9 +377,11 @@ def _content(member: Member) -> bytes:
 
 
 def _with_checksum(content: bytes) -> bytes:
-    """Return a file with its checksum, where it ends just before that."""
+    """Return a file with its checksum, which is computed if only it is missing."""
     from fitdecode.utils import compute_crc
 
+    # FIT protocol: byte 0 is the length of the header, bytes 4 to 7 that of the data; two bytes of
+    # checksum follow.
     end = content[0] + int.from_bytes(content[4:8], "little")
     if len(content) - end not in {0, 1}:
         return content
@@ -404,7 +407,7 @@ class _Messages:
         self._source = "fit"
 
     def rows(self, number: int, message: FitDataMessage) -> Iterator[Row]:
-        """Return what a message gives, and the beats that ended before it."""
+        """Yield the readings of a message, and of the beats that ended before it."""
         if message.name == "file_id":
             self._source = _source(message)
             return
@@ -428,7 +431,7 @@ class _Messages:
                 yield self._row(number, field, kind, value, at)
 
     def beats(self) -> Iterator[Row]:
-        """Return the intervals that wait for a time; they ended before the last one."""
+        """Yield the waiting intervals, which ended before the last time."""
         kind, at = VitalKind.RR_INTERVAL, self._last
         rows = [self._row(number, "time", kind, value, at) for number, value in self._waiting]
         self._waiting.clear()
@@ -439,20 +442,20 @@ class _Messages:
         self, number: int, field: str, kind: VitalKind, value: object, at: datetime | None
     ) -> Row:
         if at is None:
-            why = f"{field}: {value} has no time: the file tells none before it."
+            why = f"{field}: {value} has no time, and no message before it has one."
             return LeftOut(f"{self._name}, message {number}", why)
         item = {"kind": kind.value, "value": value, "unit": kind.unit, "at": at.isoformat()}
         return self._validator.row(f"{self._name}, message {number}", item, self._source)
 
 
 class _Times:
-    """The times of messages; those of a day's monitoring have only the low 16 bits of theirs."""
+    """The times of messages; those of daily monitoring have only the low 16 bits of a time."""
 
     def __init__(self) -> None:
         self._last: datetime | None = None
 
     def of(self, message: FitDataMessage) -> datetime | None:
-        """Return the time of a message, UTC; ``None`` where it has none."""
+        """Return the time of a message, UTC; ``None`` if it has none."""
         at = _garmin_value(message, "timestamp")
         if isinstance(at, datetime):
             self._last = at
@@ -461,7 +464,7 @@ class _Times:
         if self._last is None or not isinstance(low, int):
             return None
         passed = round((self._last - _EPOCH).total_seconds())
-        # a message may be older than the one before it: the nearest time with these bits is meant
+        # the nearest time with these bits: a message may be older than the one before it
         self._last += timedelta(seconds=((low - passed + 0x8000) & 0xFFFF) - 0x8000)
         return self._last
 
@@ -497,31 +500,34 @@ class _Events:
                     self._count = round(seconds * 1024)
                     yield self._count
             return
+        # Two counts of 12 bits are packed into three bytes, low bits first.
         for place in range(0, len(packed) - 2, 3):
             three = int.from_bytes(bytes(packed[place : place + 3]), "little")
             for low in (three & 0xFFF, three >> 12):
+                # Only the low 12 bits are sent; counts rise, so the difference to the last one is
+                # taken modulo 4096.
                 self._count += (low - self._count) & 0xFFF
                 yield self._count
 
 
 _EPOCH = datetime(1989, 12, 31, tzinfo=UTC)
-"""Where FIT begins to count seconds."""
+"""Start of FIT's count of seconds."""
 
 
 def _garmin_value(message: FitDataMessage, field: str) -> object:
-    """Return the value of a field; ``None`` where there is none."""
+    """Return the value of a field; ``None`` if there is none."""
     return cast("object", message.get_value(field, fallback=None))
 
 
 def _list(message: FitDataMessage, field: str) -> list[float]:
-    """Return the numbers of a field that has one or several; NaN for what is no value."""
+    """Return the one or several numbers of a field; NaN for no value."""
     value = _garmin_value(message, field)
     values = value if isinstance(value, list | tuple) else (value,)
     return [one if isinstance(one, int | float) else math.nan for one in values]
 
 
 def _source(message: FitDataMessage) -> str:
-    """Return who wrote the file: ``fit:garmin fenix6``."""
+    """Return the source, such as ``fit:garmin fenix6``."""
     names = [
         str(value)
         for field in ("manufacturer", "garmin_product", "product_name", "product")
@@ -564,7 +570,7 @@ _SAMSUNG_COLUMNS: Mapping[str, Mapping[str, VitalKind]] = {
 
 
 def is_samsung(_name: str, head: bytes) -> bool:
-    """Tell a file of the export by its first line."""
+    """Recognise a file of the export by its first line."""
     return _FIRST_LINE.match(head) is not None
 
 
@@ -572,7 +578,7 @@ def read_samsung(member: Member, validator: RowValidator) -> Rows:
     """Read a file.
 
     Raises:
-        DataFileError: it is no CSV, lacks the column of a time or value, or its times need a zone.
+        DataFileError: it is no CSV, has no column for time or values, or its times need a zone.
     """
     first = _FIRST_LINE.match(member.head())
     assert first is not None, "is_ours has looked"
@@ -606,7 +612,7 @@ _RAW_COLUMNS = ("start", "duration", "value")
 
 
 def is_withings(name: str, head: bytes) -> bool:
-    """Tell a file of the export by its name and the names of its columns."""
+    """Recognise a file of the export by its name and the names of its columns."""
     header = header_of(head)
     return header[:4] == _CUFF or (name.lower() in _RAW and header == _RAW_COLUMNS)
 
@@ -652,7 +658,7 @@ def _series(
 
 
 def _numbers(text: str) -> list[float] | None:
-    """Return a list such as ``[60,61]``; ``None`` where it is none."""
+    """Parse a list such as ``[60,61]``; ``None`` if it is none."""
     try:
         items = json.loads(text)
     except (ValueError, RecursionError):
@@ -663,7 +669,7 @@ def _numbers(text: str) -> list[float] | None:
 
 
 def _later(start: str, seconds: float) -> str:
-    """Return a time so many seconds later; what is no time is left as it stands."""
+    """Return a time so many seconds later; other text is returned unchanged."""
     try:
         return (datetime.fromisoformat(start) + timedelta(seconds=seconds)).isoformat()
     except (ValueError, OverflowError):
@@ -675,9 +681,9 @@ class HealthFormat:
     """A kind of export.
 
     Attributes:
-        name: whose it is, for people.
-        is_ours: tells it by a file's name and first bytes.
-        read: reads one file row by row; raises ``DataFileError`` where the file itself is broken.
+        name: of the maker or app, for people.
+        is_ours: recognises it by a file's name and first bytes.
+        read: reads one file row by row; raises ``DataFileError`` if the file itself is broken.
     """
 
     name: str
@@ -699,10 +705,10 @@ class HealthExport:
     """The files of an export that hold readings.
 
     Attributes:
-        name: of the file that was named.
-        files: each with its format.
-        remarks: what is worth knowing of others.
-        unknown: names of the files that are of no known kind.
+        name: of the file, archive or folder.
+        files: its files, each with its format.
+        remarks: about files that were not read.
+        unknown: names of the files of no known format.
     """
 
     name: str
@@ -712,14 +718,14 @@ class HealthExport:
 
     @property
     def formats(self) -> list[str]:
-        """Whose they are, each once."""
+        """The names of the formats, each once."""
         return list(dict.fromkeys(form.name for form, _ in self.files))
 
     def rows(self, validator: RowValidator) -> Rows:
-        """Return row after row; a FIT file that is damaged is left out beside others.
+        """Yield row after row; of several files, a damaged FIT file is left out.
 
         Raises:
-            DataFileError: a file is broken: what came before must not be kept alone.
+            DataFileError: a file is broken; the rows before it must not be kept.
         """
         yield from self.remarks
         for form, member in self.files:
@@ -735,12 +741,10 @@ class HealthExport:
 
 @contextmanager
 def open_export(path: Path) -> Iterator[HealthExport | None]:
-    """Give the export that a file, an archive or a folder is, for the length of the block.
-
-    ``None``: it is a single file of another kind.
+    """Open a file, archive or folder as a health export; ``None`` for another single file.
 
     Raises:
-        DataFileError: it cannot be read, or an archive or folder holds no file that is known.
+        DataFileError: it cannot be read, or an archive or folder contains no known file.
     """
     with members_of(path) as members:
         names = {member.name.lower() for member in members}
@@ -759,7 +763,7 @@ def open_export(path: Path) -> Iterator[HealthExport | None]:
         else:
             known = ", ".join(form.name for form in FORMATS)
             raise DataFileError(
-                f"{path}: none of its {len(members)} files is one that is known here. Known: "
+                f"{path}: none of its {len(members)} files has a known format. Known: "
                 f"{known}; docs/data.md lists the files of each."
             )
 

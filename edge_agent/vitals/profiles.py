@@ -1,6 +1,7 @@
 """The profile of each kind of Bluetooth sensor, and readings from its messages.
 
-Search, connection and scan read ``PROFILES``. Readings are at our time, flagged, none twice.
+Search, connection and scan use ``PROFILES``. Readings have the time of this machine and flags, and
+none has the same time as another of its kind.
 """
 
 from __future__ import annotations
@@ -24,25 +25,23 @@ from edge_agent.vitals.gatt import (
 
 T = TypeVar("T")
 ON_THE_SKIN = {TemperatureSite.EAR_LOBE, TemperatureSite.FINGER, TemperatureSite.TOE}
-"""Where the skin is as warm as the blood that it gets. Elsewhere a temperature stands for that of
-the body.
-"""
+"""Sites with the temperature of the skin; at others the thermometer measures that of the body."""
 
 
 class SensorReadings:
     """Makes the readings of one sensor.
 
-    Readings are stamped with the time at which they arrived. Of several RR intervals in one message
-    the last ended then, and the ones before it each by the following ones earlier. A kind never has
-    two readings in one millisecond, as messages that arrive in a burst would give: the timeline
-    keeps only one reading of a kind, source and time.
+    Readings have the time of their arrival. The last of several RR intervals in a message ended
+    then, and each earlier one when the next began. A kind never has two readings in one
+    millisecond, even if messages arrive in a burst: the timeline keeps only one reading of a kind,
+    source and time.
 
     Args:
-        source: goes into ``VitalReading.source``.
+        source: for ``VitalReading.source``.
 
     Attributes:
-        site: where a thermometer measures that always measures in one place; ``None``: its
-            messages say it, or nothing does.
+        site: the fixed site of a thermometer; ``None``: its messages contain the site, or it is not
+            known.
 
     Example:
         >>> readings = SensorReadings("ble:AA:BB:CC:DD:EE:FF")
@@ -56,11 +55,10 @@ class SensorReadings:
         self._last: dict[VitalKind, int] = {}
 
     def of_heart_rate(self, measured: HeartRate, at: Instant) -> list[VitalReading]:
-        """Return the heart rate and its RR intervals, flagged ``contact_lost`` when the sensor does
-        not touch skin.
-        """
+        """Return the heart rate and its RR intervals, flagged ``contact_lost`` without contact."""
         flags = frozenset({VitalFlag.CONTACT_LOST} if measured.contact is False else ())
         readings = [self._reading(VitalKind.HEART_RATE, float(measured.rate), at, flags)]
+        # The supplement sends the oldest interval first, and gives no times.
         left = sum(measured.rr_s)
         for interval in measured.rr_s:
             left -= interval
@@ -69,12 +67,11 @@ class SensorReadings:
         return readings
 
     def of_blood_pressure(self, measured: BloodPressure, at: Instant) -> list[VitalReading]:
-        """Return what the cuff could tell of pressures and pulse.
+        """Return the pressures and the pulse that the cuff has measured.
 
-        All are flagged with what the cuff says of the measurement, and ``clock_differs`` when its
-        time is more than five minutes from ours: a stored measurement that comes late, or a clock
-        that is wrong. Systolic and diastolic that are too near to each other to be true are
-        ``out_of_range``.
+        All have the cuff's flags, and ``clock_differs`` if its time differs by more than five
+        minutes from ours: a stored measurement, or a wrong clock. Systolic and diastolic pressures
+        that are too near to each other are ``out_of_range``.
         """
         stamped, doubt = _stamp(measured.time, at)
         flags = measured.flags | doubt
@@ -94,10 +91,10 @@ class SensorReadings:
         ]
 
     def of_oximetry(self, measured: Oximetry, at: Instant) -> list[VitalReading]:
-        """Return oxygen saturation and pulse, as far as the oximeter could tell them.
+        """Return the oxygen saturation and the pulse that the oximeter has measured.
 
-        Both have the flags of the measurement, and ``clock_differs`` as with a cuff, or when it
-        comes from the oximeter's memory without a time.
+        Both have the flags of the measurement, and ``clock_differs`` as with a cuff, or if the
+        measurement comes from the oximeter's memory without a time.
         """
         stamped, doubt = _stamp(measured.time, at)
         flags = measured.flags | doubt
@@ -114,10 +111,10 @@ class SensorReadings:
         ]
 
     def of_temperature(self, measured: Temperature, at: Instant) -> list[VitalReading]:
-        """Return the temperature, if the thermometer could tell one that is possible.
+        """Return the temperature, if the thermometer has a possible one.
 
-        The place says of what: of the skin, or of the body. Where nothing tells the place it is the
-        skin's, as with a patch: a cool skin that is called a body would look like an illness.
+        The site decides between the temperature of the skin and of the body. Without a site it is
+        the skin's, as with a patch: a cool skin taken for the body would look like an illness.
         """
         site = measured.site or self.site
         on_skin = site is None or site in ON_THE_SKIN
@@ -136,9 +133,9 @@ class SensorReadings:
         flags: frozenset[VitalFlag],
         device_time: str | None = None,
     ) -> VitalReading:
-        """Return a reading, flagged when it is implausible, at least a millisecond after the one
-        before of its kind.
-        """
+        """Return a checked reading, at least a millisecond after the last one of its kind."""
+        # Bluetooth may deliver several messages at once; a primary key of kind, source and time
+        # would drop all but one.
         late_ms = self._last.get(kind, at.boot_ms - 1) + 1 - at.boot_ms
         at = at.shifted(max(0, late_ms) / 1000)
         self._last[kind] = at.boot_ms
@@ -146,12 +143,13 @@ class SensorReadings:
 
 
 def _stamp(time: DeviceTime | None, at: Instant) -> tuple[str | None, frozenset[VitalFlag]]:
-    """Return a device's time as text, and a flag where it is far from ours, read as local time."""
+    """Return a device's time as text, and a flag if it differs from our local time."""
     differs = False
     if time is not None and time.moment is not None:
         try:
+            # Cuffs have no time zone: their clock is taken to show this machine's local time.
             differs = abs(time.moment.timestamp() - at.wall_ms / 1000) > CLOCK_TOLERANCE_S
-        except (OverflowError, OSError, ValueError):  # too long ago for this machine to reckon with
+        except (OverflowError, OSError, ValueError):  # beyond the range of this machine's clock
             differs = True
     return time and time.text, frozenset({VitalFlag.CLOCK_DIFFERS} if differs else ())
 
@@ -160,8 +158,8 @@ class Message(NamedTuple):
     """The contents of a notification.
 
     Attributes:
-        readings: none where the sensor had no value.
-        contact: whether the sensor touches the skin; ``None``: it cannot tell.
+        readings: none if the sensor had no value.
+        contact: whether the sensor touches the skin; ``None``: it cannot detect that.
     """
 
     readings: list[VitalReading]
@@ -192,9 +190,8 @@ class SensorProfile:
 
     Attributes:
         service: its UUID.
-        measurements: what is listened to, as far as the sensor has it; it has one at least.
-        site: the characteristic in which a thermometer that always measures in one place says
-            where; ``None``: there is none.
+        measurements: the characteristics to subscribe to; a sensor has at least one of them.
+        site: the characteristic with the fixed site of a thermometer; ``None``: there is none.
     """
 
     service: str
@@ -203,7 +200,7 @@ class SensorProfile:
 
     @property
     def always_streams(self) -> bool:
-        """Tell whether every sensor of this kind sends all the time."""
+        """Whether every sensor of this kind sends continuously."""
         return all(measurement.stream for measurement in self.measurements)
 
 
@@ -246,4 +243,4 @@ PROFILES: Mapping[SensorKind, SensorProfile] = {
     ),
 }
 SERVICES = {profile.service: kind for kind, profile in PROFILES.items()}
-"""Which kind of sensor offers a service."""
+"""Service → kind of sensor."""

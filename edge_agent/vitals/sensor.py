@@ -1,7 +1,7 @@
 """Bluetooth straps and cuffs as a source of readings, each kept connected, and the search for them.
 
-A silence becomes a gap. Nothing here knows the library that speaks Bluetooth, which is loaded when
-it is needed: a ``Radio`` connects, a ``Link`` is one connection.
+A silence becomes a gap. This module does not depend on the Bluetooth library, which is loaded only
+when needed: a ``Radio`` makes connections, and a ``Link`` is one connection.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """A strap or cuff that is to be kept connected.
+    """A configured strap or cuff.
 
     Attributes:
-        address: of the sensor.
-        kind: what it measures.
+        address: Bluetooth address.
+        kind: kind of sensor.
     """
 
     address: str
@@ -52,13 +52,13 @@ class Sensor:
 
 
 class Silence:
-    """Measures how long a sensor says nothing; more than ``limit_s`` becomes a gap once it is over.
+    """Measures the silence of a sensor; one longer than ``limit_s`` becomes a gap when it ends.
 
     Args:
         source: of the gaps.
         since: when listening begins.
-        on_gap: told of each gap.
-        limit_s: seconds that are no gap yet.
+        on_gap: called with each gap.
+        limit_s: longest silence that is no gap, seconds.
     """
 
     def __init__(
@@ -72,16 +72,16 @@ class Silence:
         self._was_away = True
 
     def seconds(self, at: Instant) -> float:
-        """Return for how long nothing has come."""
+        """Return the length of the silence so far."""
         return at.seconds_since(self._since)
 
     def connection(self, connected: bool) -> None:
-        """Note that the connection begins or ends: it is the reason of the gap."""
+        """Record that the connection begins or ends, which decides the reason of the gap."""
         self._connected = connected
         self._was_away = self._was_away or not connected
 
     def ended(self, at: Instant) -> None:
-        """Note that something came, or that listening ends."""
+        """Record that a message came, or that listening ends."""
         if self.seconds(at) > self._limit_s:
             reason = "disconnected" if self._was_away else "silent"
             self._on_gap(Gap(self._source, self._since, at, reason))
@@ -90,15 +90,15 @@ class Silence:
 
 
 class SensorSession:
-    """Connects, listens, and connects again, for as long as it runs.
+    """Connects to a sensor, listens, and connects again, for as long as it runs.
 
     Args:
-        sensor: what to connect to.
-        radio: connects.
+        sensor: the sensor.
+        radio: makes the connection.
         sink: called with every reading.
-        on_gap: told of every silence of a sensor that sends all the time (a strap, an oximeter
-            that is worn) longer than 10 s; a cuff is silent until somebody measures.
-        now: asked for the time.
+        on_gap: called with every silence longer than 10 s of a sensor that sends continuously (a
+            strap, a worn oximeter); a cuff is silent until somebody measures.
+        now: returns the time.
     """
 
     def __init__(
@@ -128,12 +128,14 @@ class SensorSession:
             while True:
                 await self._listen_once()
                 await asyncio.sleep(PAUSES_S[min(self._failures, len(PAUSES_S) - 1)])
+                # Counted after the pause, and set to 0 by each message: a sensor that only lost its
+                # connection is tried again after a second.
                 self._failures += 1
         finally:
             self._silence.ended(self._now())
 
     async def _listen_once(self) -> None:
-        """Connect and listen until the connection ends, or say why there is none."""
+        """Connect and listen until the connection ends, or record why there is none."""
         try:
             async with self._radio.connect(self._sensor.address) as link:
                 connected = self._now()
@@ -151,9 +153,9 @@ class SensorSession:
             self.state = replace(self.state, connected=False, contact=None)
 
     async def _ask_site(self, link: Link) -> None:
-        """Note where a thermometer measures, before its first message; it need not tell.
+        """Read the site of a thermometer before its first message.
 
-        What it told before holds until it tells otherwise.
+        A thermometer need not have it; a site from an earlier connection stays valid.
         """
         if self._profile.site is None:
             return
@@ -187,12 +189,12 @@ class SensorSession:
         self._streams = any(measurement.stream for measurement in subscribed)
 
     def _tell_gap(self, gap: Gap) -> None:
-        """Hand a gap on where silence is one: what measures now and then is silent in between."""
+        """Pass a gap on, unless the sensor only measures now and then."""
         if self._streams:
             self._on_gap(gap)
 
     async def _watch(self, link: Link, connected: Instant) -> None:
-        """Wait for the end of the connection; ask for the battery now and then."""
+        """Wait for the end of the connection; read the battery now and then."""
         battery_read_at: Instant | None = None
         while True:
             now = self._now()
@@ -209,7 +211,7 @@ class SensorSession:
                 return
 
     async def _ask_battery(self, link: Link) -> None:
-        """Note the charge of the battery; a sensor need not tell it."""
+        """Record the charge of the battery, if the sensor reports it."""
         try:
             percent = gatt.decode_battery_level(await link.read(gatt.BATTERY_LEVEL))
         except (VitalsError, GattError) as error:
@@ -241,10 +243,7 @@ class SensorSession:
             self.state = replace(self.state, contact=contact)
 
     def _failed(self, error: VitalsError) -> None:
-        """Note why there is no connection.
-
-        Said once, until there is one or the reason is another.
-        """
+        """Record why there is no connection; log it once until the reason changes."""
         if self.state.reason != error.reason.value:
             tell = log.info if error.reason is VitalsReason.NOT_FOUND else log.warning
             tell("%s: %s", self._sensor.source, error)
@@ -257,13 +256,13 @@ _CONTACT = {True: "made", False: "lost", None: "not told"}
 class BluetoothVitals(VitalSource):
     """Keeps all configured straps and cuffs connected, in one thread with an event loop.
 
-    A sensor that is away, and Bluetooth that does not work, are tried again for ever, at most 15 s
-    apart; what is wrong stands in ``states``.
+    A sensor out of reach, or Bluetooth that does not work, is tried again without end, at most 15 s
+    apart; ``states`` has the reason.
 
     Args:
         sink: as in ``VitalSource``.
-        on_gap: told of every silence of a strap longer than 10 s once it is over.
-        sensors: what to connect to.
+        on_gap: called with every silence of a strap longer than 10 s when it is over.
+        sensors: the configured sensors.
         open_radio: makes the radio, in the event loop that uses it.
         on_death: as in ``Worker``.
 
@@ -295,10 +294,11 @@ class BluetoothVitals(VitalSource):
         return tuple(session.state for session in self._sessions)
 
     def stop(self) -> None:
-        """Ask the thread to say goodbye to the sensors and to end; returns at once."""
+        """Ask the thread to disconnect and to end; return at once."""
         super().stop()
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop has ended by itself
+                # asyncio.Event is not safe to set from another thread.
                 self._loop.call_soon_threadsafe(self._halt.set)
 
     def work(self) -> None:
@@ -313,6 +313,8 @@ class BluetoothVitals(VitalSource):
         self._sessions = tuple(
             SensorSession(sensor, radio, self.emit, self._on_gap) for sensor in self._sensors
         )
+        # One sensor's bug ends the group and so the thread, which then is reported as dead, instead
+        # of leaving one sensor silent.
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(session.run()) for session in self._sessions]
             await self._halt.wait()
@@ -322,10 +324,12 @@ class BluetoothVitals(VitalSource):
 
 @contextmanager
 def _needs_bleak() -> Iterator[None]:
-    """Say what is missing when the import in the block fails."""
+    """Name the missing library if the import in the block fails."""
     try:
         yield
     except ModuleNotFoundError as error:
+        # Another module that is missing is a fault of the installation, which pip install bleak
+        # would not mend.
         if error.name not in {"bleak", "dbus_fast"}:
             raise
         raise VitalsError(
@@ -337,7 +341,7 @@ def _needs_bleak() -> Iterator[None]:
 
 
 def radio_factory(adapter: str | None) -> Callable[[], Radio]:
-    """Return what makes the radio; to be called in the event loop that uses it.
+    """Return the factory of the radio; it must be called in the event loop that uses the radio.
 
     Raises:
         VitalsError: ``bleak`` is not installed.
@@ -348,10 +352,10 @@ def radio_factory(adapter: str | None) -> Callable[[], Radio]:
 
 
 def check_bluetooth(adapter: str | None) -> None:
-    """Look whether Bluetooth can be used here.
+    """Check that Bluetooth can be used here.
 
     Raises:
-        VitalsError: it cannot; the text says the cure.
+        VitalsError: it cannot; the message contains the cure.
     """
     with _needs_bleak():
         from edge_agent.vitals.ble import check

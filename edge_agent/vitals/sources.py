@@ -1,9 +1,9 @@
-"""Sources of readings, each a worker that hands them to a sink: simulated, replayed and sent.
+"""Sources of readings, each a worker that sends them to a sink: simulated, replayed and received.
 
-A made-up person reacts to what is shown; each reading says ``simulated``. Those of an earlier
-recording are played at their own pace, and say ``replayed`` and ``simulated``. Messages of other
-devices are taken or refused with the reason, and all are counted. A Bluetooth sensor is reached by
-a ``Radio`` that makes a ``Link``.
+A simulated person reacts to the condition; each reading has the flag ``simulated``. Readings of an
+earlier recording are played at their own pace, with the flags ``replayed`` and ``simulated``.
+Messages of other devices are accepted, or refused with the reason, and counted. ``Radio`` and
+``Link`` are the interfaces to Bluetooth sensors.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ class Link(Protocol):
     """
 
     async def subscribe(self, characteristic: str, on_value: Callable[[bytes], None]) -> None:
-        """Have ``on_value`` called with each notification or indication."""
+        """Call ``on_value`` with each notification or indication."""
 
     async def read(self, characteristic: str) -> bytes:
         """Return the present value."""
 
     async def closed_within(self, seconds: float) -> bool:
-        """Wait, at most so long, for the end of the connection; return whether it has ended."""
+        """Wait at most so long for the end of the connection; return whether it has ended."""
 
 
 class Radio(Protocol):
@@ -60,18 +60,18 @@ class Radio(Protocol):
         """Find a sensor and connect; the end of the block disconnects.
 
         Raises:
-            VitalsError: on entering, when that does not succeed.
+            VitalsError: on entering, if the sensor is not found or cannot be connected.
         """
 
 
 class VitalSource(Worker):
-    """A thread that reads one device, or makes readings up, until it is stopped.
+    """A thread that reads one device, or simulates readings, until it is stopped.
 
-    A source whose device is away tries again by itself, waiting longer each time; it dies only of
+    A source whose device is missing tries again by itself, after growing pauses; it ends only by
     its own faults.
 
     Args:
-        name: goes into ``VitalReading.source`` and into the name of the thread.
+        name: for ``VitalReading.source`` and the name of the thread.
         sink: called in this thread with every reading, implausible ones flagged; it must not block.
         on_death: as in ``Worker``.
     """
@@ -84,13 +84,14 @@ class VitalSource(Worker):
         self._sink = sink
 
     def emit(self, reading: VitalReading) -> None:
-        """Hand a reading on, flagged ``out_of_range`` when it is implausible."""
+        """Send a reading to the sink, flagged ``out_of_range`` if it is implausible."""
         self._sink(reading.checked())
 
 
 SOURCE = "simulated"
 _HEART_SECONDS = 6.0  # time constant with which heart rate follows a condition
 _PRESSURE_SECONDS = 15.0
+# 15 breaths a minute (respiratory sinus arrhythmia), and the waves that Mayer described at 0.1 Hz.
 _BREATHS_HZ = 0.25
 _MAYER_HZ = 0.1  # slow waves of blood pressure and heart rate
 
@@ -104,7 +105,7 @@ class Pressure(NamedTuple):
 
 
 class Change(NamedTuple):
-    """By how much a condition moves a person: heart rate in 1/min, pressures in mmHg."""
+    """The effect of a condition on a person: heart rate in 1/min, pressures in mmHg."""
 
     heart_rate: float
     systolic: float
@@ -113,9 +114,9 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """Mean and spread of the change between people.
+    """Mean and spread of a change between people.
 
-    Made up, of the size that laboratory studies of anger report.
+    The values are invented, of the size that laboratory studies of anger report.
     """
 
     mean: Change
@@ -133,12 +134,11 @@ _REST = Change(0, 0, 0)
 
 
 class SimulatedPerson:
-    """Somebody with a resting state, a way of breathing and reactions of their own, all from one
-    seed.
+    """A simulated person with a resting state, breathing and reactions that depend on a seed.
 
     Heart rate follows a condition with a time constant of 6 s, blood pressure with 15 s; breathing
-    and slow waves ride on the heart rate, and both are noisy. Conditions that are not names of
-    emotions, and *neutral*, change nothing.
+    and slow waves are added to the heart rate, and noise to both. *Neutral*, and conditions that
+    are not names of emotions, change nothing.
 
     Example:
         >>> person = SimulatedPerson(seed=1)
@@ -189,7 +189,7 @@ class SimulatedPerson:
         return Pressure(*(float(round(value)) for value in (systolic, diastolic, mean)))
 
     def readings(self, at: Instant, *, heart_rate: bool, pressure: bool) -> list[VitalReading]:
-        """Return readings of this moment, flagged as what they are."""
+        """Return readings of this moment, flagged ``simulated``."""
         simulated = frozenset({VitalFlag.SIMULATED})
         told: list[tuple[VitalKind, float]] = []
         if heart_rate:
@@ -208,7 +208,7 @@ class SimulatedVitals(VitalSource):
         seed: of the person.
         heart_rate_seconds: seconds between readings of the heart rate.
         pressure_seconds: seconds between readings of the blood pressure.
-        condition: asked before each reading for the condition that is open now, ``None`` for none.
+        condition: called before each reading; returns the present condition, or ``None``.
         on_death: as in ``Worker``.
 
     Example:
@@ -252,21 +252,18 @@ class SimulatedVitals(VitalSource):
 
 
 MARKS = frozenset({VitalFlag.REPLAYED, VitalFlag.SIMULATED})
-"""Simulated, too: nobody who was there now had this heart rate, and no test may take it for
-that.
-"""
+"""Also simulated: no person who is present now had this heart rate, and no test may use it so."""
 
 
 class ReplayVitals(VitalSource):
-    """Plays readings in the order of their times: the first at once, each other as long after it as
-    it was then.
+    """Plays readings in the order of their times, with the original intervals.
 
     Args:
         sink: as in ``VitalSource``.
         readings: of the recording.
-        name: of the recording; goes into the source of each reading, before its own.
-        speed: how many seconds of the recording pass in one.
-        loop: begin again at the end.
+        name: of the recording, which precedes the source of each reading.
+        speed: seconds of the recording for each second.
+        loop: whether to start again at the end.
         on_death: as in ``Worker``.
 
     Raises:
@@ -292,6 +289,7 @@ class ReplayVitals(VitalSource):
             raise DataFileError(
                 f"vitals.replay.file: {name} has no readings to play. Name another recording."
             )
+        # By the wall clock: readings of an earlier boot have boot times that cannot be compared.
         self._readings = sorted(readings, key=lambda reading: reading.at.wall_ms)
         self._speed = speed
         self._loop = loop
@@ -307,8 +305,7 @@ class ReplayVitals(VitalSource):
                 if self.stopping.wait(max(0.0, due_s - clock.boot_seconds())):
                     return
                 self.emit(self._played(reading))
-            # A recording of one instant would spin; a second lies between its end and its next
-            # beginning.
+            # A second of pause: a recording of a single instant would otherwise loop at full speed.
             if not self._loop or self.stopping.wait(1.0 / self._speed):
                 return
 
@@ -327,10 +324,9 @@ class Refusal:
     """A reading that was not taken.
 
     Attributes:
-        index: its place in the list that was sent; ``None`` when the message as a whole was
-            refused.
-        id: what its sender calls it, if anything.
-        error: why.
+        index: its place in the list; ``None`` if the message as a whole was refused.
+        id: the sender's name for it, if any.
+        error: the reason.
     """
 
     index: int | None
@@ -343,10 +339,9 @@ class Verdict:
     """The outcome of one message: readings taken, and refusals.
 
     Attributes:
-        taken: readings handed on; those that are there already are known only by the database.
-        refusals: the others.
-        digest: beginning of the SHA-256 of the payload in hexadecimal, by which its sender can tell
-            it.
+        taken: number of accepted readings; only the database knows which of them are duplicates.
+        refusals: the refused ones.
+        digest: first 16 digits of the payload's SHA-256, by which the sender can identify it.
     """
 
     taken: int
@@ -355,12 +350,12 @@ class Verdict:
 
 
 class VitalIngest:
-    """Judges messages and hands their readings on.
+    """Validates messages and sends their readings to the sink.
 
     Args:
-        sink: called with every reading that is taken.
-        origin: who speaks.
-        now: the present.
+        sink: called with every accepted reading.
+        origin: the sender.
+        now: returns the time.
 
     Example:
         >>> ingest = VitalIngest(recorder.submit, origin)
@@ -377,10 +372,10 @@ class VitalIngest:
         self.refused = 0
 
     def take(self, payload: bytes, *, retained: bool = False) -> Verdict:
-        """Take the readings of a message, one or a list; a bad one does not keep out the others.
+        """Accept the readings of a message, one or a list; a bad one does not affect the others.
 
-        A message that the broker had kept says when it was measured, or it is refused: it comes
-        again with every connection, and would be a new reading each time.
+        A retained message must contain the time of its measurement. Otherwise it is refused: the
+        broker sends it again with every connection, and it would be a new reading each time.
         """
         digest = hashlib.sha256(payload).hexdigest()[:16]
         try:
@@ -412,5 +407,5 @@ class VitalIngest:
 
 
 _RETAINED = ReadingError(
-    "at", "", "is missing in a retained message. Say when it was measured, or do not retain it."
+    "at", "", "is missing in a retained message. Add the time of measurement, or do not retain it."
 )

@@ -1,6 +1,6 @@
-"""Intervals between beats in files that tell no time of the day.
+"""Intervals between beats from files without times of day.
 
-The forms are those of the files that people bring:
+These formats are known:
 
 - a number in each line, the intervals in ms or s: Elite HRV, HRV4Training, Kubios, ``RR.txt``;
 - two numbers in each line, the seconds since the start and the interval: Kubios, ``IBI.csv`` of
@@ -29,16 +29,16 @@ _ELAPSED = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
 
 
 def read_untimed(path: Path, start_ms: int | None, now: Instant) -> list[VitalReading]:
-    """Return the readings of a file that tells no times, each flagged ``imported``.
+    """Return the readings of a file without times of day, each flagged ``imported``.
 
     Args:
         path: the file.
-        start_ms: when its first interval began, or its time 0 was, UTC milliseconds; ``None``: the
-            file must tell it.
-        now: by which times to come are known.
+        start_ms: start of its first interval, or its time 0, UTC milliseconds; ``None``: it is in
+            the file.
+        now: later times are in the future.
 
     Raises:
-        DataFileError: it cannot be read, tells no start, or has a line that is no interval.
+        DataFileError: it cannot be read, has no start, or has a line that is no interval.
     """
     lines = list(_lines(path))
     told = _EMPATICA.fullmatch(lines[0][1]) if lines else None
@@ -49,11 +49,11 @@ def read_untimed(path: Path, start_ms: int | None, now: Instant) -> list[VitalRe
         start_ms = round(float(told[1]) * 1000) if start_ms is None else start_ms
         del lines[0]
     if start_ms is None:
-        raise DataFileError(f"{path.name}: tells no time. Say with --start when it begins.")
+        raise DataFileError(f"{path.name}: contains no start time. Give it with --start.")
     kind = VitalKind.HEART_RATE if rates else VitalKind.RR_INTERVAL
     pairs = rates or _intervals(path.name, lines)
     if not pairs:
-        raise DataFileError(f"{path.name}: has no interval. Nothing was imported.")
+        raise DataFileError(f"{path.name}: contains no interval. Nothing was imported.")
     readings = []
     for seconds, value in pairs:
         at_ms = start_ms + round(1000 * seconds)
@@ -64,7 +64,7 @@ def read_untimed(path: Path, start_ms: int | None, now: Instant) -> list[VitalRe
 
 
 def tells_start(path: Path) -> bool:
-    """Tell whether a file is one of Empatica's whose first line has the start."""
+    """Return whether a file is one of Empatica's with the start in its first line."""
     try:
         with path.open("rb") as file:
             told = _EMPATICA.fullmatch(file.readline(80).decode("ascii", "replace").strip())
@@ -91,7 +91,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _table_of(lines: list[tuple[int, str]]) -> list[tuple[float, float]]:
-    """Return seconds and heart rates of a table of Polar Flow; nothing where it is none."""
+    """Return seconds and heart rates of a table of Polar Flow; empty if it is none."""
     rates: list[tuple[float, float]] = []
     places: tuple[int, int] | None = None
     for _, line in lines:
@@ -127,26 +127,28 @@ def _intervals(name: str, lines: list[tuple[int, str]]) -> list[tuple[float, flo
             continue  # names of columns
         if len(cells) not in {1, 2} or not all(_is_number(cell) for cell in cells):
             raise DataFileError(
-                f"{name}, row {number}: {line[:60]!r} is no interval, and no time and interval. "
-                "Nothing was imported."
+                f"{name}, row {number}: {line[:60]!r} is neither an interval nor a time and an "
+                "interval. Nothing was imported."
             )
         rows.append([float(cell) for cell in cells])
     if len({len(row) for row in rows}) > 1:
         raise DataFileError(f"{name}: some rows have one number, others two. Nothing was imported.")
     if not rows:
         return []
+    # The median, not the first value or the mean: a few missed beats have lengths of seconds.
     usual = median(row[-1] for row in rows)
     low, high = VitalKind.RR_INTERVAL.plausible
     unit = next((unit for unit in (1.0, 1000.0) if low <= usual / unit <= high), None)
     if unit is None:
         raise DataFileError(
-            f"{name}: its numbers are no intervals in s or ms, the middle one is {usual:g}. "
+            f"{name}: its numbers are no intervals in s or ms; their median is {usual:g}. "
             "Nothing was imported."
         )
     lengths = [row[-1] / unit for row in rows]
     if len(rows[0]) == 1:
         ended = 0.0
         return [(ended := ended + length, length) for length in lengths]
+    # Times may count ms while intervals are in seconds: over the whole file both must pass alike.
     passed = rows[-1][0] - rows[0][0]
     clock = 1000.0 if passed > 100 * sum(lengths) else 1.0
     return [(row[0] / clock, length) for row, length in zip(rows, lengths, strict=True)]

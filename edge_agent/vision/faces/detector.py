@@ -1,9 +1,9 @@
-"""Find faces with five landmarks: one small int8 network, then NumPy on the cells that fire.
+"""Detection of faces with five landmarks: one small int8 network, then a decoder of its cells.
 
-The network divides its input into cells at strides 8, 16 and 32. For each cell it gives the logit
-that a face is centred there (`score_<stride>`), the distances from the middle of the cell to the
-four sides (`box_<stride>`) and the places of the five landmarks from there (`landmarks_<stride>`),
-both in strides.
+The network divides its input into cells at strides 8, 16 and 32. For each cell it returns the logit
+of a face centred there (`score_<stride>`), the distances from the middle of the cell to the four
+sides (`box_<stride>`) and the offsets of the five landmarks (`landmarks_<stride>`), both in
+strides.
 """
 
 from __future__ import annotations
@@ -35,23 +35,22 @@ Cell = tuple[float, Place]
 
 STRIDES = (8, 16, 32)
 ANSWERS = {"score": 1, "box": 4, "landmarks": 10}
-"""What the network gives for each cell, and how many numbers that is."""
+"""The outputs of the network, and the number of values for each cell."""
 
 OVERLAP = 0.4
 """Two boxes with a larger intersection over union are one face."""
 
 AGREEMENT = 0.6
-"""Boxes with at least this intersection over union with the surest box of a face have a say in its
-place.
+"""Boxes with at least this intersection over union with the surest box of a face are averaged with
+it.
 """
 
 SHRINK_AT_ONCE = 0.39
-"""Above this scale a picture is resized in one step.
+"""Above this scale a picture is resized in one step; below, it is halved first.
 
-Below, it is halved first, so that few of its pixels are skipped.
-
-A frame 640 pixels wide is the usual one, 0.4 of it are seen. Halving it would cost a fourteenth of
-a search, and the network is trained on what is not averaged.
+Halving uses pixels that bilinear scaling would skip. The usual frame is 640 pixels wide and is
+scaled by 0.4. Halving it would cost a fourteenth of a search, and the network was trained on
+pictures that were scaled in one step.
 """
 
 _MOST_CELLS = 400  # A picture full of faces has a few hundred; more only cost time.
@@ -95,7 +94,7 @@ class FaceDetector:
         model: a loaded model of kind ``face-detector``.
         score_threshold: least score of a face, 0…1; by default the one in the model's card.
         min_face_px: faces whose longer side is smaller, in pixels of the picture, are left out.
-        max_faces: at most so many are returned, the surest.
+        max_faces: the most faces that are returned; the surest win.
 
     Raises:
         ModelError: the model's outputs are not those that the decoder needs.
@@ -131,10 +130,10 @@ class FaceDetector:
         self._pixels = np.zeros(model.card.input.shape[1:], np.uint8)
 
     def for_stills(self) -> FaceDetector:
-        """Return a detector that asks for the score of still pictures, if its card has one.
+        """Return a detector with the score threshold for still pictures, if the card has one.
 
-        A face of a camera is seen in many frames, so that a high score loses few; a still picture
-        has one chance. Both run one model.
+        A face in front of a camera appears in many frames, so a high threshold loses few; a still
+        picture has one chance. Both detectors share one model.
         """
         score = self._model.card.still_score_threshold
         if score is None:
@@ -178,12 +177,10 @@ def letterbox(image: Picture, width: int, height: int) -> tuple[Picture, float]:
 
 
 def letterbox_into(image: Picture, pixels: Picture) -> float:
-    """Do what `letterbox` does in a picture that is there already, whatever it holds.
-
-    Return the scale.
+    """Do what `letterbox` does, in an existing picture that is overwritten, and return the scale.
 
     A picture that shrinks much is halved first, once or more: each pixel counts, at a sixth of the
-    cost of averaging them to the last size in one step.
+    cost of averaging to the final size in one step.
     """
     check_picture(image)
     if image.size == 0:
@@ -197,8 +194,11 @@ def letterbox_into(image: Picture, pixels: Picture) -> float:
     left = scale
     while left <= SHRINK_AT_ONCE and min(small.shape[:2]) > 1:
         half = small.shape[1] // 2, small.shape[0] // 2
+        # Even sizes only: OpenCV averages 2 × 2 blocks much faster than it does any other ratio.
         small = cv2.resize(small[: half[1] * 2, : half[0] * 2], half, interpolation=cv2.INTER_AREA)
         left *= 2
+    # The picture goes to the upper left, not to the middle: coordinates need a scale only, no
+    # shift.
     small = cv2.resize(small, (columns, rows), interpolation=cv2.INTER_LINEAR)
     pixels[rows:] = 0
     pixels[:rows, columns:] = 0
@@ -208,7 +208,7 @@ def letterbox_into(image: Picture, pixels: Picture) -> float:
 
 
 def decode(outputs: Mapping[str, Values], threshold: float) -> Candidates:
-    """Turn the network's answers into boxes and points.
+    """Turn the network's outputs into boxes and points.
 
     Args:
         outputs: ``score_8``, ``box_8``, ``landmarks_8``, … each 1 × rows × columns × numbers, as
@@ -219,7 +219,7 @@ def decode(outputs: Mapping[str, Values], threshold: float) -> Candidates:
 
 
 def merge(candidates: Candidates) -> Candidates:
-    """Make one face of the candidates that overlap by more than `OVERLAP` with the surest of them.
+    """Merge the candidates that overlap by more than `OVERLAP` with the surest one into one face.
 
     Box and points are the means over those that agree with the surest (`AGREEMENT`), weighted by
     the squares of their scores: neighbouring cells err independently, above all after quantization.
@@ -231,13 +231,16 @@ def merge(candidates: Candidates) -> Candidates:
 def fired(answer: Callable[[str], RawOutput], threshold: float) -> list[Cell]:
     """Return the cells that fire, surest first.
 
-    A face fires a handful of cells. Plain numbers are quicker for so few than arrays, above all
-    when the network has just emptied the processor's caches: a sixth of the time of a whole frame.
+    A face fires a handful of cells. For so few, plain numbers are faster than arrays, above all
+    right after the network has filled the processor's caches: this takes a sixth of the time of a
+    whole frame.
 
     Args:
-        answer: gives an output by its name; only those of strides where a cell fires are asked for.
-        threshold: cells with a lower score are left out, and those whose box is turned inside out.
+        answer: returns an output by its name; it is called only for strides where a cell fires.
+        threshold: cells with a lower score, or with a box of negative size, are left out.
     """
+    # The threshold becomes a logit, and below a whole number of the quantized output: whole maps
+    # are compared without a sigmoid or a conversion.
     logit = math.log(threshold / (1 - threshold))
     cells_found: list[Cell] = []
     for stride in STRIDES:
@@ -252,7 +255,7 @@ def fired(answer: Callable[[str], RawOutput], threshold: float) -> list[Cell]:
 def _cells(
     answer: Callable[[str], RawOutput], score: RawOutput, cells: npt.NDArray[np.intp], stride: int
 ) -> Iterator[Cell]:
-    """Give the cells of one stride as plain numbers."""
+    """Yield the cells of one stride as plain numbers."""
     columns = score.values.shape[2]
     outputs = (score, answer(f"box_{stride}"), answer(f"landmarks_{stride}"))
     rows = (output.rows(cells) for output in outputs)
@@ -260,6 +263,7 @@ def _cells(
         x = (cell % columns + 0.5) * stride
         y = (cell // columns + 0.5) * stride
         left, top, right, bottom = (side * stride for side in sides)
+        # Quantized distances may come out negative.
         if left + right > 0 and top + bottom > 0:
             origins = zip((x, y) * 5, offsets, strict=True)
             points = [origin + offset * stride for origin, offset in origins]
@@ -267,7 +271,7 @@ def _cells(
 
 
 def merged(cells: Sequence[Cell]) -> Iterator[Cell]:
-    """Give the faces that `merge` makes of cells, surest first."""
+    """Yield the faces that `merge` makes of cells, surest first."""
     while cells:
         score, first = cells[0]
         agreeing = [cells[0]]
@@ -286,7 +290,7 @@ def merged(cells: Sequence[Cell]) -> Iterator[Cell]:
 
 
 def _overlap(one: Place, other: Place) -> float:
-    """Intersection over union of the boxes of two places."""
+    """Return the intersection over union of two boxes."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     if width <= 0 or height <= 0:
@@ -305,7 +309,7 @@ def _face(cell: Cell, scale: float) -> Face:
 
 
 def _checked_size(model: TFLiteModel) -> tuple[int, int]:
-    """Return width and height of the model's input, after a check that `decode` can read it."""
+    """Return the model's input size, after checking that `decode` can read its outputs."""
     card = model.card
     if card.input.channels != 3:
         raise ModelError(

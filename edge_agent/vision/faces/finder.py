@@ -1,13 +1,13 @@
-"""The configured face detector, and faces of a camera found near where they are expected.
+"""The configured face detector, and the search for followed faces near their expected places.
 
-YuNet (Wu, Peng and Yu 2023, "YuNet: a tiny millisecond-level face detector"), which OpenCV runs
-from a file that the user brings, is slower than the shipped detector, and is there for those who
-have reasons to trust it more.
+YuNet (Wu, Peng and Yu 2023, "YuNet: a tiny millisecond-level face detector") runs in OpenCV from a
+file that the user provides. It is slower than the shipped detector, and is there for users who
+trust it more.
 
-A face that is followed is nearly where it was a moment ago. A small piece of the frame around that
-place tells where it is now at a fraction of the cost, and shows it in more pixels than the whole
-frame, scaled down, does. New faces are found when the whole frame is searched: at intervals, and at
-once when a face is not where it should be.
+A followed face is nearly where it was a moment ago. Searching a small piece of the frame around
+that place costs a fraction, and shows the face in more pixels than the scaled-down frame does. New
+faces are found when the whole frame is searched: at intervals, and at once when a face is not where
+it is expected.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from edge_agent.vision.models.card import ModelCard, find_model
 from edge_agent.vision.models.model import load_model
 
 SIZE = (320, 240)
-"""Width and height of what it sees, pixels."""
+"""Width and height of its input, pixels."""
 SCORE = 0.7
 OVERLAP = 0.3
 """Two boxes with a larger intersection over union are one face: what OpenCV's own examples take."""
@@ -46,7 +46,7 @@ _NUMBERS = 15
 
 @dataclass(frozen=True, slots=True)
 class YuNetFile:
-    """The file of a YuNet detector that is used, told like the card of a model.
+    """The file of a YuNet detector, described like the card of a model.
 
     Attributes:
         name: of the file, without its ending.
@@ -97,6 +97,7 @@ class YuNet:
         self._lock = threading.Lock()  # of OpenCV's buffers
         try:
             self._network = cv2.FaceDetectorYN.create(str(file), "", size, score_threshold, OVERLAP)
+            # OpenCV loads any ONNX network here, and looks for YuNet's outputs only when it runs.
             self._ask(np.zeros((size[1], size[0], 3), np.uint8))
         except cv2.error as error:
             raise ModelError(
@@ -107,6 +108,7 @@ class YuNet:
     def detect(self, image: Picture) -> list[Face]:
         """Find the faces in a picture, as `edge_agent.vision.faces.finder.FaceFinder` promises."""
         pixels, scale = letterbox(image, *self._size)
+        # `letterbox` gives RGB, as the shipped models take it; YuNet takes BGR.
         rows = self._ask(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), dtype=np.uint8))
         rows = rows[np.argsort(-rows[:, 14], kind="stable")]
         rows[:, :14] /= scale
@@ -116,6 +118,7 @@ class YuNet:
     def _ask(self, picture: Picture) -> npt.NDArray[np.float64]:
         with self._lock:
             _, rows = self._network.detect(picture)
+        # OpenCV returns None, not an empty array, for a picture without faces.
         if rows is None:
             return np.zeros((0, _NUMBERS))
         return np.asarray(rows, dtype=np.float64)
@@ -145,9 +148,9 @@ def _face(row: npt.NDArray[np.float64]) -> Face:
 log = logging.getLogger(__name__)
 
 NEAR_SIZE = (96, 96)
-"""Pixels in which a followed face and what surrounds it are searched: the face has 60 of a side."""
+"""Size in pixels to which the piece around a followed face is scaled; the face has 60 of a side."""
 MOST_FACES = 1000
-"""Most faces of a picture: as many as nobody will count. Frames of a camera have their own bound,
+"""Most faces of a still picture, in effect no limit. Frames of a camera have their own limit,
 ``vision.max_faces``.
 """
 
@@ -179,7 +182,7 @@ class FaceFinder(Protocol):
 
 
 def open_finder(options: VisionSettings = VisionSettings()) -> FaceFinder:
-    """Return the configured detector for whole pictures, with no bound on the faces worth naming.
+    """Return the configured detector for whole pictures.
 
     Raises:
         ModelError: its model is missing, damaged or does not fit.
@@ -197,7 +200,7 @@ def open_finder(options: VisionSettings = VisionSettings()) -> FaceFinder:
 def open_near_finder(options: VisionSettings = VisionSettings()) -> FaceFinder | None:
     """Return the configured detector for small pieces of frames.
 
-    ``None`` where its model cannot be run at another size: then whole frames are searched.
+    ``None`` if its model cannot be run at another size: then whole frames are searched.
 
     Raises:
         ModelError: its model is missing or damaged.
@@ -217,27 +220,27 @@ def open_near_finder(options: VisionSettings = VisionSettings()) -> FaceFinder |
 
 
 def finder_for_stills(finder: FaceFinder, options: VisionSettings) -> FaceFinder:
-    """Return the detector with the score for still pictures, where the user chose none."""
+    """Return the detector with the score for still pictures, unless the user chose a score."""
     if options.face_score is None and isinstance(finder, FaceDetector):
         return finder.for_stills()
     return finder
 
 
 MARGIN = 1.6
-"""Side of the piece that is searched, in sides of the face: of 475 faces in portraits and scenes
-(YuNet's, their places shifted by 8 % of their side) 92 % are found in it, 79 % in the whole
+"""Side of the searched piece, in sides of the face. Of 475 faces in portraits and scenes (found by
+YuNet, their places shifted by 8 % of their side), 92 % are found in the piece and 79 % in the whole
 frame."""
 SIZES_APART = 1.2
 CELLS = 5
-"""Pieces are of sizes this factor apart, and lie on a grid of so many cells in half of their side.
-What the detector finds trembles with where exactly a piece begins, and with the box the crop, and
-with it what is read. On a grid a frame gives the same piece, and so the same reading, however
-often and from where the face was followed to it."""
+"""The sizes of pieces are this factor apart; pieces lie on a grid of so many cells in half of their
+side. The detector's result varies a little with the exact start of a piece, and with it the crop
+and the reading. On a grid, a frame gives the same piece, and so the same reading, no matter how the
+face was followed to it."""
 MOST_NEAR = 2
 """More faces than this are cheaper to find in the whole frame."""
 LEAST_OVERLAP = 0.6
-"""Least intersection over union of a face with where it was expected. With less it has turned off
-its way, or is what can be seen of it behind something; the whole frame shows better which."""
+"""Least intersection over union of a face with its expected place. With less, the face has changed
+its direction or is partly hidden; the whole frame shows which."""
 
 
 class FaceFollower:
@@ -245,14 +248,14 @@ class FaceFollower:
 
     Args:
         finder: finds faces in whole frames.
-        near: finds them in pieces of frames, and is quicker; ``None``: every frame is searched as a
-            whole.
-        max_faces: at most so many of a frame are returned, the surest.
+        near: finds faces in pieces of frames, and is faster; ``None``: every frame is searched as
+            a whole.
+        max_faces: the most faces of a frame that are returned; the surest win.
         whole_s: seconds from one search of the whole frame to the next; may be set at any time.
 
     Attributes:
-        searches: how many whole frames were searched.
-        pieces: how many pieces of frames.
+        searches: number of whole frames searched.
+        pieces: number of pieces searched.
 
     Example::
 
@@ -277,7 +280,7 @@ class FaceFollower:
 
         Args:
             frame: later than the one of the last call.
-            expected: where all the faces should be by now; empty when that is not known.
+            expected: the expected places of all faces; empty when they are not known.
 
         Returns:
             Faces in pixels of the frame, surest first.
@@ -296,10 +299,7 @@ class FaceFollower:
         return at.seconds_since(self._searched) < self.whole_s
 
     def _look_near(self, image: Picture, expected: Sequence[Box]) -> list[Face] | None:
-        """Return the faces near where they are expected.
-
-        ``None`` when one is missing or found twice.
-        """
+        """Return the faces near their expected places; ``None`` if one is missing or doubled."""
         faces: list[Face] = []
         for box in expected:
             face = self._face_near(image, box)
@@ -320,12 +320,13 @@ class FaceFollower:
             return None
         self.pieces += 1
         faces = [_shifted(face, left, top) for face in self._near.detect(piece)]
+        # By place, not by score: a piece may show a second, clearer face.
         best = max(faces, key=lambda face: face.box.overlap(box), default=None)
         return best if best is not None and best.box.overlap(box) >= LEAST_OVERLAP else None
 
 
 def _on_grid(center: tuple[float, float], reach: float) -> tuple[tuple[float, float], float]:
-    """Return middle and half of the side of the piece of the grid that is nearest, in pixels."""
+    """Return the middle and half the side of the nearest piece of the grid, in pixels."""
     reach = SIZES_APART ** round(math.log(max(reach, 1.0), SIZES_APART))
     cell = reach / CELLS
     x, y = center

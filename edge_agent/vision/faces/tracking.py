@@ -20,11 +20,12 @@ from edge_agent.core.expression import Box, Face
 
 
 def assign(costs: Sequence[Sequence[float]], unassigned: float) -> list[int | None]:
-    """Assign rows to columns, or leave them alone, so that the sum of all costs is least.
+    """Assign rows to columns, or leave them unassigned, so that the total cost is least.
 
     Args:
-        costs: for each row its cost with each column; no column twice. ``math.inf`` forbids a pair.
-        unassigned: cost of a row that is left alone; pairs that cost more are never made.
+        costs: for each row its cost with each column; ``math.inf`` forbids a pair. No column is
+            assigned twice.
+        unassigned: cost of an unassigned row; pairs that cost more are never made.
 
     Returns:
         For each row its column, or ``None``.
@@ -32,7 +33,7 @@ def assign(costs: Sequence[Sequence[float]], unassigned: float) -> list[int | No
     if not costs:
         return []
     columns = len(costs[0])
-    # As many columns for being left alone as there are rows: there is always a solution.
+    # One extra column for each row, which leaves it unassigned: there is always a solution.
     alone = [unassigned] * len(costs)
     extended = [[*row, *alone] for row in costs]
     return [column if column < columns else None for column in _cheapest(extended)]
@@ -86,7 +87,7 @@ def _cheapest(costs: list[list[float]]) -> list[int]:
 
 
 class FaceMemory:
-    """Seconds for which a missing face is waited for: ``seconds``, or longer at a low frame rate.
+    """The time to wait for a missing face: ``seconds``, or longer at a low frame rate.
 
     At least two frames must fit into it, or a slow camera would lose a face at every frame.
 
@@ -119,14 +120,14 @@ VELOCITY_S = 0.25
 REACH = 0.5
 REACH_PER_S = 1.0
 FARTHEST = 1.5
-"""How far from its way a face may be found, in sides of the face: at once, for each second that it
-was not seen, and at the most."""
+"""Largest distance of a face from its expected path, in sides of the face: at once, more for each
+second without the face, and at most."""
 MOST_GROWTH = 3.0
-"""Ratio of the areas of a face in two sightings, above which they are not the same face; half of a
-face that comes out behind another is still the same."""
+"""Ratio of the areas in two sightings above which they are different faces; half of a face that
+comes out from behind another is still the same face."""
 MOST_GROWTH_IN_MOTION = 1.25
-"""The same, above which one of two sightings shows a part of the face, whose middle says nothing of
-how it moves. Of a face that goes behind another, less is seen from frame to frame.
+"""The same, above which one sighting shows only a part of the face: the middle of a part says
+nothing about its motion. A face that moves behind another shrinks from frame to frame.
 """
 CONFIRM_S = 0.3
 """Age from which a second sighting confirms a track, so that slow cameras need not wait for a
@@ -134,6 +135,8 @@ third.
 """
 _STALE_PER_S = 0.5
 _STALE = 0.2
+# Above 2.2, the largest cost of a pair that is not forbidden: a face is left alone only where no
+# pair is possible, or where another face needs the track.
 _UNASSIGNED = 2.5
 
 
@@ -152,14 +155,14 @@ class _Track:
     velocity: tuple[float, float] = (0.0, 0.0)
 
     def expected(self, at: Instant) -> Box:
-        """Return where the face is if it goes on as it did."""
+        """Return the expected place of the face at constant velocity."""
         seconds = max(at.seconds_since(self.seen), 0.0)
         x, y = self.velocity
         box = self.box
         return Box(box.x + x * seconds, box.y + y * seconds, box.width, box.height)
 
     def see(self, box: Box, at: Instant) -> None:
-        """Take in where the face is now."""
+        """Update place and velocity with a new sighting."""
         seconds = at.seconds_since(self.seen)
         if seconds > 0 and _are_alike(box.area, self.box.area, MOST_GROWTH_IN_MOTION):
             share = -math.expm1(-seconds / VELOCITY_S)
@@ -172,15 +175,16 @@ class _Track:
         self.sightings += 1
 
     def cost(self, face: Box, at: Instant) -> float:
-        """Return how badly a face fits, 0…``_UNASSIGNED``; ``math.inf`` when it cannot be this one.
+        """Return the cost of assigning a face to this track; ``math.inf`` if it cannot be the same.
 
-        It may lie near any place of the way from where it was last seen to where it is expected,
-        since people stop; the nearer to where it is expected, the better.
+        The face may lie anywhere near the path from its last place to its expected one, since
+        people stop; the nearer to the expected place, the lower the cost.
         """
         expected = self.expected(at)
         if not _are_alike(face.area, expected.area, MOST_GROWTH):
             return math.inf
         hidden = max(at.seconds_since(self.seen), 0.0)
+        # The geometric mean of both sizes: neither a half-hidden face nor a whole one dominates.
         side = math.sqrt(math.sqrt(face.area * expected.area))
         reach = min(REACH + REACH_PER_S * hidden, FARTHEST) * side
         if _distance_to_way(face.center, self.box.center, expected.center) > reach:
@@ -198,7 +202,7 @@ def _are_alike(one: float, other: float, most: float) -> bool:
 def _distance_to_way(
     point: tuple[float, float], start: tuple[float, float], end: tuple[float, float]
 ) -> float:
-    """Return the distance of a point from the straight way between two places."""
+    """Return the distance of a point from the straight line between two places."""
     way = complex(end[0] - start[0], end[1] - start[1])
     to_point = complex(point[0] - start[0], point[1] - start[1])
     gone = (to_point * way.conjugate()).real / abs(way) ** 2 if way else 0.0
@@ -208,18 +212,18 @@ def _distance_to_way(
 class Tracker:
     """Gives each face the number of its track, or a new number once it was seen often enough.
 
-    All faces of a frame are assigned at once so that the sum of the costs is least: first to the
-    confirmed tracks, what is left to the others. The cost of a pair grows with the distance from
-    where the track is expected and falls with the overlap of the boxes. A face that is not seen
-    goes on as it did for the tracker's memory, and so comes out on the other side of what hid it.
+    All faces of a frame are assigned together, with the least total cost: first to the confirmed
+    tracks, the rest to the others. The cost of a pair grows with the distance from the expected
+    place and falls with the overlap of the boxes. A hidden face is expected to keep its velocity
+    for the tracker's memory, so it is found again on the other side of an obstacle.
 
-    Nothing is said of a face before it was confirmed by ``confirm_frames`` frames in a row, or by
-    two that are at least 0.3 s apart: detectors find things that are no faces, but rarely in one
+    A face is reported only when it was confirmed by ``confirm_frames`` frames in a row, or by two
+    that are at least 0.3 s apart: detectors report things that are no faces, but rarely at one
     place in every frame.
 
     Args:
-        lost_after_s: memory: seconds without a face after which a track ends. Where frames come so
-            rarely that this is less than two of them, it is two.
+        lost_after_s: memory: seconds without a face after which a track ends; at least the time of
+            two frames.
         confirm_frames: frames in a row that confirm a track; 1 believes every face at once.
 
     Example:
@@ -264,18 +268,18 @@ class Tracker:
         return [(number, face) for number, face in pairs if number is not None]
 
     def forget(self) -> None:
-        """End all tracks: what is seen from now on is somebody else until it is confirmed."""
+        """End all tracks: later faces are new people until they are confirmed."""
         self._tracks = []
 
     @property
     def is_confirming(self) -> bool:
-        """Tell whether a face was seen that further frames must confirm."""
+        """Whether a face still has to be confirmed by further frames."""
         return any(track.number is None for track in self._tracks)
 
     def steady(self, at: Instant) -> list[Box]:
-        """Return where the faces are expected, if each was confirmed and seen in the last frame.
+        """Return the expected places of the faces.
 
-        Else nothing.
+        Empty unless each face is confirmed and was seen in the last frame.
         """
         known = all(track.number is not None and track.seen == self._last for track in self._tracks)
         return [track.expected(at) for track in self._tracks] if known else []
@@ -294,7 +298,7 @@ class Tracker:
         return matched
 
     def _number(self, track: _Track, at: Instant) -> int | None:
-        """Return the number of a track, which it gets when it is confirmed."""
+        """Return the number of a track; assign it when the track is confirmed."""
         if track.number is None and (
             track.sightings >= self._confirm_frames
             or (track.sightings >= 2 and at.seconds_since(track.first) >= CONFIRM_S)
@@ -314,8 +318,8 @@ class PrimaryFaceSelector:
             there.
         takeover_s: seconds for which it must lead without a break: a person who walks past the
             camera is not the participant.
-        hold_s: seconds for which a missing face is waited for before another one is selected; best
-            the tracker's memory, within which the face keeps its number. Longer at low frame rates.
+        hold_s: seconds to wait for a missing face before another one is selected, longer at low
+            frame rates. Best equal to the tracker's memory, within which a face keeps its number.
 
     Example:
         >>> selector = PrimaryFaceSelector()
@@ -338,7 +342,7 @@ class PrimaryFaceSelector:
     ) -> int | None:
         """Return the track of the participant's face.
 
-        ``None`` when there is none or it is still waited for.
+        ``None`` when there is none, or while a missing face may still come back.
 
         Args:
             faces: track and face, as `Tracker.update` returns them.
@@ -364,15 +368,16 @@ class PrimaryFaceSelector:
         return self._track
 
     def forget(self) -> None:
-        """Wait for nobody any longer; the next face may be the participant's at once."""
+        """Forget the participant; the next face can be selected at once."""
         self._track = None
         self._seen = None
         self._rival = None
 
     def _taken_over(self, leading: Collection[int], best: int | None, at: Instant) -> int | None:
-        """Follow which other face leads, and since when; return it when it takes over.
+        """Return the face that takes over; ``None`` while none has led for long enough.
 
-        As long as it does, it is the rival, whether or not another is now a little larger.
+        The first face that leads stays the rival for as long as it leads, even if another one is a
+        little larger now.
         """
         if self._rival is not None and self._rival[0] not in leading:
             self._rival = None

@@ -22,11 +22,13 @@ FER2013_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutr
 """Labels of the second head, in the order of FER2013's own numbers 0…6."""
 
 COVER_LABELS = ("mouth", "eyes")
-"""What may be covered, in the order in which a model of kind ``face-cover`` answers."""
+"""The parts that may be covered, in the order of the outputs of a ``face-cover`` model."""
 
 ModelKind = Literal["expression", "face-detector", "face-cover", "classes"]
-"""What a model does; ``classes`` tells classes of somebody's own, which the agent never uses: its
-timeline, topics and statistics know the eight categories.
+"""The task of a model.
+
+``classes`` is a classifier of a user's own classes, which the agent does not use: its timeline,
+topics and statistics know only the eight categories.
 """
 
 _EXPRESSIONS = tuple(e.value for e in EMOTIONS)
@@ -46,6 +48,7 @@ _NEEDED_OUTPUT = {"expression": "expression", "face-cover": "cover", "classes": 
 
 
 class _Part(BaseModel):
+    # A misspelt key is an error, not a default that nobody chose.
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
@@ -141,6 +144,7 @@ class ModelCard(_Part):
     version: str = Field(pattern=r"^\d+\.\d+\.\d+$", description="Semantic version of the weights")
     kind: ModelKind = Field(description="What it does")
     file: str = Field(
+        # No slash and no leading dot: a card cannot name a file outside its own folder.
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.tflite$",
         description="The TFLite file beside the card",
     )
@@ -211,10 +215,10 @@ def shipped_models(folder: Path = MODELS_FOLDER) -> dict[str, Path]:
 
 
 def find_model(name_or_path: str | Path) -> Path:
-    """Return the card that a configuration names: a shipped model, or the path of a card.
+    """Return the path of the card of a configured model: a shipped name, or the path of a card.
 
     Raises:
-        ModelError: there is neither.
+        ModelError: there is no such model.
     """
     shipped = shipped_models()
     if str(name_or_path) in shipped:
@@ -264,7 +268,7 @@ def read_card(path: Path) -> ModelCard:
 
 
 def _describe(detail: ErrorDetails) -> str:
-    """Say which key of a card is wrong, what stands there and why that is not allowed."""
+    """Return a sentence about a wrong key of a card: the key, its value and the reason."""
     key = ".".join(str(part) for part in detail["loc"])
     text = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
@@ -290,10 +294,7 @@ def known_cards(configured: Iterable[str] = ()) -> dict[str, str]:
 
 
 def read_model(file: Path, card: ModelCard) -> bytes:
-    """Return the bytes of a TFLite file whose SHA-256 is the card's.
-
-    The same bytes are then run.
-    """
+    """Return the bytes of a TFLite file after comparing its SHA-256 with the card's."""
     try:
         content = file.read_bytes()
     except FileNotFoundError as error:
@@ -305,6 +306,8 @@ def read_model(file: Path, card: ModelCard) -> bytes:
         raise ModelError(
             f"{file}: the model cannot be read ({error.strerror}). Check its permissions."
         ) from error
+    # The bytes that were hashed are returned and run: read a second time, the file could be
+    # another.
     digest = hashlib.sha256(content).hexdigest()
     if digest != card.sha256:
         raise ModelError(

@@ -1,12 +1,12 @@
 """A model in the runtime: ``NAME.tflite``, checked against its card before anything is run.
 
 A model whose hash, labels, shapes or types disagree with its card is refused with a sentence that
-names the file, what was found and what was expected. LiteRT runs it, or tflite-runtime where that
-is not installed. Nothing here needs OpenCV, but for a card whose pictures are prepared.
+names the file, the value found and the value expected. LiteRT runs it, or tflite-runtime if LiteRT
+is not installed. OpenCV is needed only for a card with steps of preparation.
 
-The runtime checks the form of a file, but not what its numbers ask for: a few changed bytes can
-make it take gigabytes. So a model of others is tried in a process of its own first, which has
-little memory and time, and what that dies of is said.
+The runtime checks the format of a file, but not the sizes in it: a few changed bytes can make it
+allocate gigabytes. Therefore a model from somewhere else is first tried in a separate process with
+little memory and time, and the reason for its end is reported.
 
     python -m edge_agent.vision.models.model CARD
 """
@@ -43,7 +43,7 @@ from edge_agent.vision.models.preparation import prepare
 
 
 class Interpreter(Protocol):
-    """The methods that we call of LiteRT's and tflite-runtime's interpreter: both have the same."""
+    """The methods of an interpreter that we call, which LiteRT and tflite-runtime share."""
 
     def allocate_tensors(self) -> None: ...
     def get_input_details(self) -> list[dict[str, Any]]: ...
@@ -58,7 +58,7 @@ class Interpreter(Protocol):
 
 
 def _interpreter_class(file: Path) -> Any:
-    """Return LiteRT's interpreter, or that of tflite-runtime where LiteRT is not installed."""
+    """Return LiteRT's interpreter, or that of tflite-runtime if LiteRT is not installed."""
     with suppress(ImportError):
         from ai_edge_litert.interpreter import Interpreter as LiteRT
 
@@ -75,12 +75,13 @@ def _interpreter_class(file: Path) -> Any:
 
 
 def open_interpreter(file: Path, content: bytes, threads: int) -> Interpreter:
-    """Hand the bytes to the runtime.
+    """Load the bytes of a model into the runtime.
 
-    Its errors are of several kinds, and all mean a file that cannot be run.
+    The runtime raises errors of several kinds; each means that the file cannot be run.
     """
     runtime = _interpreter_class(file)
     try:
+        # From the bytes that were checked, not from the path, whose file may have changed since.
         interpreter = cast("Interpreter", runtime(model_content=content, num_threads=threads))
         _allocate(interpreter)
     except (ValueError, RuntimeError) as error:
@@ -101,15 +102,17 @@ def _allocate(interpreter: Interpreter) -> None:
 def resize_input(
     interpreter: Interpreter, card: ModelCard, size: tuple[int, int], file: Path
 ) -> None:
-    """Let a convolutional model take pictures of another size.
+    """Change the input size of a convolutional model.
 
-    The runtime works out the shapes anew, but for those that the file holds as constants: the sizes
-    to which features are enlarged, two whole numbers that are the input's divided by a stride.
+    The runtime computes the new shapes, except for those that the file holds as constants: the
+    sizes to which features are enlarged. These are pairs of whole numbers, the input size divided
+    by a stride.
     """
     width, height = size
     if any(len(output.shape) != 4 for output in card.outputs):
         raise ModelError(
-            f"{file}: cannot take pictures of {width} × {height}, its outputs have no places."
+            f"{file}: cannot take pictures of {width} × {height}: its outputs have no rows and "
+            "columns. Only convolutional models can."
         )
     try:
         taken = int(interpreter.get_input_details()[0]["index"])
@@ -161,14 +164,14 @@ def quantization(detail: Mapping[str, Any], path: Path) -> tuple[float, int]:
     scale, zero = detail["quantization"]
     if not scale > 0 or len(detail["quantization_parameters"]["scales"]) != 1:
         raise ModelError(
-            f"{path}: tensor {detail['name']!r} is whole numbers without one scale; quantize it "
-            "per tensor."
+            f"{path}: tensor {detail['name']!r} is quantized without one scale for the whole "
+            "tensor. Quantize it per tensor."
         )
     return float(scale), int(zero)
 
 
 def lookup_table(entry: Mapping[str, Any], card: InputCard, path: Path) -> npt.NDArray[Any]:
-    """Return 256 entries of the input's type: what each pixel value becomes."""
+    """Return a table of 256 entries: the input value for each pixel value."""
     scale, zero = quantization(entry, path)
     real = np.arange(256, dtype=np.float64) * card.scale + card.offset
     if entry["dtype"] == np.float32:
@@ -184,10 +187,10 @@ def lookup_table(entry: Mapping[str, Any], card: InputCard, path: Path) -> npt.N
 
 
 def xor_mask(table: npt.NDArray[Any]) -> np.uint8 | None:
-    """Return the bits that the table flips, where that is all it does.
+    """Return the bits that the table flips, or ``None`` if it does anything else.
 
-    The usual table, from 0…255 to −128…127, flips the highest bit, which is a hundred times faster
-    than looking up.
+    The usual table, from 0…255 to −128…127, flips the highest bit; XOR is a hundred times faster
+    than a table lookup.
     """
     values = table.view(np.uint8)
     if table.itemsize == 1 and np.array_equal(values, np.arange(256, dtype=np.uint8) ^ values[0]):
@@ -208,7 +211,7 @@ class RawOutput:
     Attributes:
         values: of the card's shape; int8, uint8 or float32.
         scale: real value of one step; 1 for float32.
-        zero: what stands for 0; 0 for float32.
+        zero: the stored number for a real 0; 0 for float32.
     """
 
     values: npt.NDArray[Any]
@@ -216,13 +219,13 @@ class RawOutput:
     zero: int = 0
 
     def level(self, real: float) -> float:
-        """Return the least of ``values`` that stand for ``real`` or more."""
+        """Return the least stored value whose real value is at least ``real``."""
         if self.values.dtype.kind == "f":
             return real
         return math.ceil(real / self.scale + self.zero)
 
     def real(self, values: npt.NDArray[Any]) -> Values:
-        """Return some of ``values`` as new float32 real numbers."""
+        """Convert stored values to new float32 real numbers."""
         real: Values = values.astype(np.float32)
         if self.values.dtype.kind != "f":
             real -= np.float32(self.zero)
@@ -232,7 +235,7 @@ class RawOutput:
     def rows(self, places: npt.NDArray[np.intp]) -> list[list[float]]:
         """Return the values at some places as lists of real numbers.
 
-        Places are counted over all axes but the last.
+        Places index all axes but the last, flattened.
         """
         some = self.values.reshape(-1, self.values.shape[-1])[places].tolist()
         return [[(value - self.zero) * self.scale for value in row] for row in some]
@@ -245,22 +248,20 @@ def load_model(
 
     Args:
         card_path: the JSON file; the TFLite file that it names lies beside it.
-        kind: what the model must be for.
-        threads: of one inference.
-        size: width and height of the pictures that it shall take instead of the card's; only
-            convolutional models can.
+        kind: the kind that is needed.
+        threads: threads of one inference.
+        size: width and height of the input, instead of the card's; convolutional models only.
 
     Raises:
-        ModelError: see `read_card`; or the kind is another, the TFLite file is missing, has another
-            SHA-256, is not a TFLite model or one that does not run, disagrees with the card in
-            shape, type or tensor names, or cannot take pictures of another size; or no runtime is
-            installed.
+        ModelError: see `read_card`; or the kind is another; or the TFLite file is missing, has
+            another SHA-256, cannot be run, disagrees with the card in shape, type or tensor names,
+            or does not support another size; or no runtime is installed.
     """
     card = read_card(card_path)
     if card.kind != kind:
         raise ModelError(
             f"{card_path}: this is a model of kind {card.kind!r}; {kind!r} is needed here. Choose "
-            "another."
+            "another model."
         )
     file = card_path.with_name(card.file)
     interpreter = open_interpreter(file, read_model(file, card), threads)
@@ -271,7 +272,7 @@ def load_model(
 
 
 def _tried(model: TFLiteModel) -> TFLiteModel:
-    """Return a model that has run once: some damage shows only then."""
+    """Run a model once, since some damage shows only then, and return it."""
     try:
         model.run(np.zeros(model.card.input.shape[1:], dtype=np.uint8))
     except (ValueError, RuntimeError) as error:
@@ -301,6 +302,7 @@ class TFLiteModel:
         self.card = card
         self.path = path
         self._interpreter = interpreter
+        # An interpreter has one set of tensors; two threads would overwrite each other's.
         self._lock = threading.Lock()
         entry = _input_of(interpreter, card, path)
         self._input_index = int(entry["index"])
@@ -331,14 +333,14 @@ class TFLiteModel:
 
     @contextmanager
     def answering(self, pixels: Pixels) -> Iterator[Callable[[str], RawOutput]]:
-        """Run the model on one picture, for those who need few of its numbers.
+        """Run the model on one picture, for callers that need few of its numbers.
 
         Args:
             pixels: as for `run`.
 
         Yields:
-            What reads an output by its name in the card, not dequantized; other threads wait until
-            the block ends.
+            A function that returns an output by its name in the card, not dequantized. Other
+            threads wait until the block ends.
 
         Raises:
             ValueError: the pixels have another type or shape.
@@ -361,6 +363,8 @@ class TFLiteModel:
     def _read(self, name: str) -> RawOutput:
         """Return a copy of an output."""
         output = self._outputs[name]
+        # get_tensor copies. LiteRT's `tensor()` gives a view instead, and refuses to run while one
+        # exists.
         return RawOutput(self._interpreter.get_tensor(output.index), output.scale, output.zero)
 
     def _fill(self, pixels: Pixels) -> None:
@@ -375,7 +379,7 @@ class TFLiteModel:
 
 @dataclass(frozen=True, slots=True)
 class _Output:
-    """The place of one output, and the scale and zero that make its numbers real."""
+    """Index, scale and zero point of one output."""
 
     index: int
     scale: float
@@ -383,7 +387,7 @@ class _Output:
 
     @classmethod
     def of(cls, card: OutputCard, tensors: Mapping[str, dict[str, Any]], path: Path) -> _Output:
-        """Find the tensor that ``card`` names and check that it is as the card says."""
+        """Find the tensor that ``card`` names, and check it."""
         detail = tensors.get(card.tensor)
         if detail is None:
             raise ModelError(
@@ -396,7 +400,7 @@ class _Output:
 
 
 def _resized(card: ModelCard, size: tuple[int, int]) -> ModelCard:
-    """Return the card of a model whose input and outputs have grown or shrunk."""
+    """Return the card of a model whose input was resized."""
     width, height = size
     outputs = []
     for output in card.outputs:
@@ -408,7 +412,7 @@ def _resized(card: ModelCard, size: tuple[int, int]) -> ModelCard:
 
 
 def _input_of(interpreter: Interpreter, card: ModelCard, path: Path) -> dict[str, Any]:
-    """Return the one input tensor after checking that it is the card's."""
+    """Return the input tensor after comparing it with the card."""
     inputs = interpreter.get_input_details()
     if len(inputs) != 1:
         names = ", ".join(str(entry["name"]) for entry in inputs)
@@ -420,7 +424,7 @@ def _input_of(interpreter: Interpreter, card: ModelCard, path: Path) -> dict[str
 
 
 MEMORY_BYTES = 384 << 20
-"""Less than the agent's unit has; the shipped models take a tenth."""
+"""Less than the memory limit of the agent's unit; the shipped models take a tenth."""
 CPU_SECONDS = 10
 """For loading, and for running once; the largest shipped model takes 0.01 s of a server's."""
 WAIT_SECONDS = 60.0
@@ -431,11 +435,12 @@ def try_apart(card_path: Path) -> None:
     """Load a model and run it once in another process, unless it is a shipped one.
 
     Raises:
-        ModelError: what `load_model` says of it; or it takes too much memory or time, or ends the
+        ModelError: as from `load_model`; or the model takes too much memory or time, or ends the
             process.
     """
     if card_path.resolve().parent == MODELS_FOLDER.resolve():
         return
+    # -P keeps the working folder out of sys.path: a file there could take the place of a module.
     words = [sys.executable, "-P", "-m", __name__, str(card_path.absolute())]
     try:
         done = subprocess.run(words, capture_output=True, timeout=WAIT_SECONDS, check=False)
@@ -448,11 +453,14 @@ def try_apart(card_path: Path) -> None:
 
 
 def limit() -> None:
-    """Give this process no more than a model may take; what is loaded already does not count."""
+    """Limit processor time and memory of this process to those that a model may take."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     seconds = int(used.ru_utime + used.ru_stime) + 1 + CPU_SECONDS
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    # RLIMIT_DATA, not RLIMIT_AS: libraries and thread stacks reserve far more addresses than
+    # memory.
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    # A crash is expected here; it must not fill the disk with a core file.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

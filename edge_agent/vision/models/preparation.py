@@ -1,8 +1,8 @@
 """Steps that prepare each picture for a model before its pixels become numbers.
 
-A card names these steps (``input.prepare``), so that a picture is prepared in the same way while a
-network learns, when it is measured, and on the device. Every step takes and gives a grey picture of
-whole numbers. OpenCV is loaded by the first step that needs it.
+A card names these steps (``input.prepare``), so that a picture is prepared in the same way in
+training, in evaluation and on the device. Every step takes and returns a grey picture of whole
+numbers. OpenCV is loaded by the first step that needs it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ Step = Literal["salt-and-pepper", "speckle", "gaussian", "motion-blur", "uneven-
 Pixels = npt.NDArray[np.uint8]
 
 _SPECKLE_SPREAD = 0.25
-"""Logarithm of the factor by which neighbours of one surface may differ."""
+"""Logarithm of the factor by which neighbouring pixels of one surface may differ."""
 _SPECKLE_REACH = 1.5
 """Pixels."""
 _GRAIN = 10.0
 """Grey levels of noise that non-local means take away."""
 _SHARPEN = 0.5
 _LIGHT_REACH = 0.25
-"""Of the picture's shorter side: what changes more slowly than this is light."""
+"""Share of the picture's shorter side: changes over longer distances count as light."""
 
 
 def prepare(picture: Pixels, steps: Iterable[Step]) -> Pixels:
@@ -44,8 +44,9 @@ def prepare(picture: Pixels, steps: Iterable[Step]) -> Pixels:
 
 
 def without_salt_and_pepper(picture: Pixels) -> Pixels:
-    """Take single black and white pixels out: the median of 3 × 3 (Tukey 1977, *Exploratory Data
-    Analysis*, chapter 7; in two dimensions Huang, Yang and Tang 1979).
+    """Remove single black and white pixels by the median of 3 × 3.
+
+    Tukey 1977, *Exploratory Data Analysis*, chapter 7; in two dimensions Huang, Yang and Tang 1979.
     """
     import cv2
 
@@ -53,7 +54,7 @@ def without_salt_and_pepper(picture: Pixels) -> Pixels:
 
 
 def without_speckle(picture: Pixels) -> Pixels:
-    """Take out noise that multiplies: a bilateral filter of the logarithm.
+    """Remove multiplicative noise by a bilateral filter of the logarithm.
 
     The logarithm makes a factor a sum (Oppenheim, Schafer and Stockham 1968, "Nonlinear filtering
     of multiplied and convolved signals"); the filter keeps edges (Tomasi and Manduchi 1998,
@@ -66,21 +67,23 @@ def without_speckle(picture: Pixels) -> Pixels:
 
 
 def without_gaussian(picture: Pixels) -> Pixels:
-    """Take out noise that adds: non-local means (Buades, Coll and Morel 2005, "A non-local
-    algorithm for image denoising").
+    """Remove additive noise by non-local means.
+
+    Buades, Coll and Morel 2005, "A non-local algorithm for image denoising".
     """
     import cv2
 
+    # Windows of 5 and 15 pixels: OpenCV's defaults of 7 and 21 are large for a crop of 48 × 48.
     return _grey(cv2.fastNlMeansDenoising(picture, None, _GRAIN, 5, 15))
 
 
 def without_motion_blur(picture: Pixels) -> Pixels:
     """Sharpen by an unsharp mask, p + half of (p − its Gaussian of one pixel).
 
-    Gonzalez and Woods, *Digital Image Processing*, "Unsharp masking and highboost filtering". It
-    needs no direction and length of the motion, as the filters of Wiener and of Richardson and Lucy
-    do, and nobody knows them of a face. It undoes little: on a drawn face a third of a vertical
-    blur of three pixels, and nothing of a horizontal one.
+    Gonzalez and Woods, *Digital Image Processing*, "Unsharp masking and highboost filtering". The
+    filters of Wiener and of Richardson and Lucy need direction and length of the motion, which are
+    not known for a face; this one does not. It restores little: on a drawn face a third of a
+    vertical blur of three pixels, and nothing of a horizontal one.
     """
     import cv2
 
@@ -89,11 +92,11 @@ def without_motion_blur(picture: Pixels) -> Pixels:
 
 
 def without_uneven_light(picture: Pixels) -> Pixels:
-    """Take light that falls unevenly out by a homomorphic filter (Stockham 1972, "Image processing
-    in the context of a visual model").
+    """Remove uneven light by a homomorphic filter.
 
-    A pixel is light times what the surface reflects; of the logarithm's sum the slow part is taken
-    for the light and is made its mean.
+    Stockham 1972, "Image processing in the context of a visual model". A pixel is light times
+    reflectance, a sum after the logarithm. The part that changes slowly is taken for the light, and
+    is replaced by its mean.
     """
     import cv2
 

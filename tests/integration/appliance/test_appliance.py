@@ -37,7 +37,7 @@ def test_a_night_renews_deletes_copies_and_checks(tmp_path: Path, own_certificat
     config = settings(tmp_path, own_certificate=own_certificate)
     done = run("maintenance", "--config", config, "--data", tmp_path)
     assert done.exit_code == 0, done.output
-    certificate = "renewed" if own_certificate else "none of its own"
+    certificate = "renewed" if own_certificate else "not used: the configuration"
     assert f"certificate: {certificate}" in done.output
     assert "retention: 0 rows older than 90 days deleted" in done.output
     assert "rollups: 0 minutes older than" in done.output
@@ -148,7 +148,7 @@ def make_zero(path: Path) -> None:
         (damage, "copy_failed", "so the database or the disk is damaged"),
         (empty, "copy_smaller", "is sound, but holds much less than"),
         (make_zero, "copy_failed", "is empty"),
-        (Path.unlink, "", "is gone, but its copies are there"),
+        (Path.unlink, "", "is missing, but its copies are there"),
     ],
 )
 def test_three_nights_after_a_loss_all_good_copies_are_there_and_it_is_said(

@@ -133,7 +133,7 @@ def test_what_is_missing_torn_or_foreign_is_named_and_nothing_changes(
     write_model(run_folder, whole, labels)
     assert "labels of output 'expression' must be" in refused(place, file)
     write_model(run_folder, whole, expression_card(whole, file="elsewhere.tflite"))
-    assert "is of another file, elsewhere.tflite" in refused(place, file)
+    assert "belongs to elsewhere.tflite" in refused(place, file)
 
 
 def test_a_kind_that_nothing_chooses_is_refused(place: ModelPlace) -> None:

@@ -110,7 +110,7 @@ def test_a_checkout_that_no_trusted_key_signed_touches_nothing(
         appliance.place.trust().add(read_key_file(stays.with_suffix(".pub")))
         appliance.place.trust().revoke(read_key_file(key.with_suffix(".pub")))
     if who == "nobody":
-        message = "stands at no tag"
+        message = "no tag is checked out there"
     with pytest.raises(UpdateError, match=message):
         appliance.update(checkout)
     assert appliance.is_untouched()
@@ -185,7 +185,7 @@ def test_a_release_that_is_not_well_is_taken_back(
         appliance.update(appliance.release("1.1.0", *traits))
     assert appliance.runs() == "1.0.0" and appliance.releases() == ["1.0.0"]
     assert schema(appliance.place.database) == before
-    with pytest.raises(UpdateError, match="no release of before"):
+    with pytest.raises(UpdateError, match="no earlier release"):
         appliance.place.previous()
 
 
@@ -212,7 +212,7 @@ def test_going_back_over_a_change_of_the_schema_brings_the_database_of_before(
     assert loses_rows(appliance.place, appliance.place.previous())
     roll_back(appliance.place, appliance.said.append)
     assert schema(appliance.place.database) == before
-    assert "the database of before the update is back" in " ".join(appliance.said)
+    assert "the database from before the update is back" in " ".join(appliance.said)
 
 
 def test_going_back_to_what_does_not_start_any_more_keeps_the_present_one(
@@ -228,7 +228,7 @@ def test_going_back_to_what_does_not_start_any_more_keeps_the_present_one(
 def test_without_an_installation_or_a_release_of_before_that_is_said(
     appliance: Appliance, tmp_path: Path
 ) -> None:
-    with pytest.raises(UpdateError, match="no release of before"):
+    with pytest.raises(UpdateError, match="no earlier release"):
         roll_back(appliance.place, appliance.said.append)
     with pytest.raises(UpdateError, match="no Affect Edge is installed"):
         update(Place(tmp_path / "nowhere"), "x.tar", appliance.said.append)

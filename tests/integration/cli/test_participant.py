@@ -79,7 +79,7 @@ def test_a_script_that_nobody_watches_is_told_of_the_option(database: Path, tmp_
     assert database.exists()
     done = affect_edge("participant", "erase", "P-1", "--data", tmp_path)
     assert done.code == 2
-    assert "Scripts: --confirm CODE" in done.err
+    assert "In scripts, use --confirm CODE" in done.err
     wrong = affect_edge("participant", "erase", "P-1", "--confirm", "P-2", "--data", tmp_path)
     assert wrong.code == 2
     assert "'P-2' is not 'P-1'. Nothing was erased." in wrong.err

@@ -95,8 +95,8 @@ def test_an_unknown_use_a_missing_consent_and_too_many_are_refused(path: Path) -
     [
         ("age_band", "33", "'33' is not one of: under 18, 18-29"),
         ("sex", "f", "is not one of: female"),
-        ("Email", "a@b.example", "says who somebody is"),
-        ("birth_date", "1990-01-01", "says who somebody is"),
+        ("Email", "a@b.example", "identifies a person"),
+        ("birth_date", "1990-01-01", "identifies a person"),
         ("consent_version", "3", "is a column of exported tables"),
         ("hand side", "left", "lower-case letters"),
         ("note", "a\nb", "printable characters on one line"),

@@ -133,7 +133,7 @@ def test_a_broker_that_wants_a_certificate_takes_one_of_its_authority_and_no_oth
 ) -> None:
     text = wait_for_state(start(strict.port, tls=True, ca_file=ours.ca), MqttState.UNAUTHORISED)
     assert "mqtt.client_certificate and mqtt.client_key" in text
-    assert "wants a certificate and gets none" in text
+    assert "requires a certificate and gets none" in text
     text = wait_for_state(start(strict.port, **shown(ours, foreign)), MqttState.UNAUTHORISED)
     assert str(foreign.certificate) in text and "unknown ca" in text
     outbox.add()
@@ -190,7 +190,7 @@ def test_a_missing_or_wrong_authority_file_is_refused_at_once_and_named(
         start(1, tls=True, ca_file=tmp_path / "ca.pem")
     junk = tmp_path / "junk.pem"
     junk.write_text("no certificate", encoding="ascii")
-    with pytest.raises(MqttError, match=r"junk\.pem: holds no certificate.*PEM"):
+    with pytest.raises(MqttError, match=r"junk\.pem: contains no certificate.*PEM"):
         start(1, tls=True, ca_file=junk)
     assert tls_context(None).check_hostname
 

@@ -154,7 +154,7 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(BrokerAccountError, match=r"No space left on device\). It is as it was"):
+    with pytest.raises(BrokerAccountError, match=r"No space left on device\), and was not changed"):
         accounts(files).add("watch", [Right.READ])
     assert files.access.read_text() == BY_HAND
     assert sorted(file.name for file in files.access.parent.iterdir()) == ["acl", "conf", "passwd"]

@@ -189,14 +189,14 @@ def in_der(authority: Authority, folder: Path) -> tuple[Path, Path]:
         (foreign_chain, "'CN=pi.lan' is not signed by the certificate that follows"),
         (lambda a, f: a.pair(f, days=(-9, -1)), r"'CN=pi.lan' ended on 20\d\d-\d\d-\d\d"),
         (lambda a, f: a.pair(f, days=(1, 9)), r"begins on 20\d\d-.* only, and here it is 20"),
-        (lambda a, f: a.pair(f, names=()), "names no host"),
+        (lambda a, f: a.pair(f, names=()), "contains no host name"),
         (lambda a, f: a.pair(f, use=ExtendedKeyUsageOID.CLIENT_AUTH), "is not for servers"),
         (locked, "encrypted with a passphrase.*openssl pkey -in"),
         (in_der, "no certificate in PEM form.*openssl x509 -inform der"),
-        (with_key(ed25519.Ed25519PrivateKey.generate), "Ed25519PrivateKey, which browsers do not"),
+        (with_key(ed25519.Ed25519PrivateKey.generate), "Ed25519PrivateKey, which browsers refuse"),
         (
             with_key(lambda: rsa.generate_private_key(65537, 1024)),
-            "RSAPrivateKey of 1024 bits, which browsers do not",
+            "RSAPrivateKey of 1024 bits, which browsers refuse",
         ),
         (with_text(0, b"x" * 1_000_001), "larger than 1000000 bytes"),
         (

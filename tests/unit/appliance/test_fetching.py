@@ -93,7 +93,7 @@ def test_a_file_is_fetched_from_an_address_and_from_a_folder(place: Place, targe
 
 def test_a_huge_file_is_refused(place: Place, target: Path) -> None:
     (place.folder / NAME).write_bytes(b" " * 65)
-    with pytest.raises(UpdateError, match="is larger than the 64 bytes"):
+    with pytest.raises(UpdateError, match="is larger than the limit of 64 bytes"):
         fetch_file(f"{place.address}/{NAME}", target, BOUNDS)
 
 
@@ -143,7 +143,7 @@ def test_a_way_that_leads_out_of_https_is_not_taken(
     place: Place, target: Path, address: str
 ) -> None:
     place.odd[f"/{NAME}"] = leads_to(address)
-    with pytest.raises(UpdateError, match=r"leads to \w+://127.*which is not https"):
+    with pytest.raises(UpdateError, match=r"redirects to \w+://127.*which is not https"):
         fetch_file(f"{place.address}/{NAME}", target, BOUNDS)
 
 
@@ -163,9 +163,9 @@ def test_a_certificate_of_a_stranger_is_refused(
 
 def test_only_https_and_files_are_fetched(tmp_path: Path) -> None:
     for place in ("http://127.0.0.1/x", "ftp://127.0.0.1/x", "file:///etc/passwd"):
-        with pytest.raises(UpdateError, match="only https"):
+        with pytest.raises(UpdateError, match="give an https"):
             fetch_file(place, tmp_path / "x", Bounds(10, 1))
-    with pytest.raises(UpdateError, match="is no file"):
+    with pytest.raises(UpdateError, match="is not a file"):
         fetch_file("/dev/zero", tmp_path / "x", Bounds(10, 1))
     with pytest.raises(UpdateError, match=r"cannot be read \(.*No such file"):
         fetch_file(str(tmp_path / "away"), tmp_path / "x", Bounds(10, 1))

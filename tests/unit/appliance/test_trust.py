@@ -249,7 +249,7 @@ def test_revoking_the_last_key_says_that_nobody_is_trusted(
     done = affect_edge(trust, monkeypatch, "--revoke", str(public(key)), "--yes")
     assert "Now no key is trusted" in done.output
     listing = affect_edge(trust, monkeypatch, "--keys").output
-    assert "revoked: nothing that it signs is taken" in listing
+    assert "revoked: its releases are refused" in listing
 
 
 @pytest.mark.parametrize("words", [[], ["--keys", "a.tar"], ["--trust", "a", "--revoke", "b"]])

@@ -106,7 +106,7 @@ def test_a_folder_without_a_picture_that_can_be_read_is_refused(tmp_path: Path) 
     write(tmp_path / "file.png", 1)
     for name, problem, reason in (
         ("missing", "there is no such folder", CameraReason.NOT_FOUND),
-        ("empty", "holds no picture", CameraReason.NOT_FOUND),
+        ("empty", "contains no picture", CameraReason.NOT_FOUND),
         ("file.png", "is a file, not a folder", CameraReason.NOT_FOUND),
         ("broken", "none of its pictures can be read", CameraReason.UNREADABLE),
     ):

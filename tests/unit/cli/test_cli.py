@@ -107,7 +107,7 @@ def test_a_file_of_another_program_is_imported_when_its_columns_are_named(tmp_pa
     file = tmp_path / "cuff.csv"
     file.write_text("Date,Time,SYS (kPa),Note\n05.01.2026,08:00,16,rest\n")
     words = ("import-vitals", file, "--data", tmp_path, "--timezone", "UTC", "--dates", "dmy")
-    assert "--unit and --dates go with --map" in affect_edge(*words).err
+    assert "--unit and --dates need --map" in affect_edge(*words).err
     wrong = affect_edge(*words, "--map", "at=When")
     assert wrong.code == 1
     assert "there is no column 'When'. Columns found: Date, Time, SYS (kPa), Note." in wrong.err

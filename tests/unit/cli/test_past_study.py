@@ -176,7 +176,7 @@ def test_markers_of_a_file_find_their_sessions_and_a_second_time_they_are_there(
     [
         (f"{at(150)},note,x,", "lies in no session"),
         (f"{at(10)},note,x,2", "lies outside session 2"),
-        (f"{at(10)},note,x,one", "markers.csv, row 3, column session: 'one' is no number"),
+        (f"{at(10)},note,x,one", "markers.csv, row 3, column session: 'one' is not the number"),
         (f"{at(10)},start,x,", "row 3, column kind: 'start' is not one of stimulus_start"),
         ("soon,note,x,", "row 3, column at: 'soon' is not a time"),
         (f"{at(10)},note,calm, then loud,1", "markers.csv, row 3 has 5 values, but there are 4"),
@@ -207,4 +207,4 @@ def test_columns_of_another_name_are_refused(folder: Path) -> None:
     file.write_text("time,kind\n1,note\n")
     assert "column at is missing" in str(run(folder, "import-markers", file).exception)
     file.write_text("at,kind,colour\n1,note,red\n")
-    assert "column 'colour' is not known" in str(run(folder, "import-markers", file).exception)
+    assert "column 'colour' is unknown" in str(run(folder, "import-markers", file).exception)

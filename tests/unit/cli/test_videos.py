@@ -84,7 +84,7 @@ def test_a_folder_is_read_to_its_end_and_gone_on_with(tmp_path: Path, clip: Path
     (tmp_path / "a.mp4").unlink()
     again = command(tmp_path, "--data", tmp_path / "data")
     assert again.exit_code == 0
-    assert "b.faces.csv is there already; --again reads it anew" in again.stdout
+    assert "b.faces.csv exists already; --again reads it again" in again.stdout
 
 
 def test_parquet_holds_what_csv_holds_with_its_types(tmp_path: Path, clip: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_folder_without_videos_and_odd_requests_are_refused(tmp_path: Path, cl
         (clip, "--purpose", "research"): "either --into-session ID or --participant CODE",
         (clip, "--into-session", "1", "--participant", "P-01"): "either --into-session ID",
         (clip, clip, "--into-session", "1"): "One video goes into one session",
-        (clip, "--into-session", "1"): "does not say when it was recorded",
+        (clip, "--into-session", "1"): "contains no time of recording",
     }
     for words, text in refused.items():
         done = command(*words, "--data", tmp_path / "data")

@@ -221,9 +221,9 @@ def server(answer: bytes | None) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("answer", "cause"),
     [
-        (b"", r"does not speak AMQP\. Look at --port"),
-        (b" \x02\x00\x01", r"does not speak AMQP\. Look at --port"),  # mosquitto's refusal
-        (None, r"does not answer in AMQP\. Look at --port"),
+        (b"", r"does not speak AMQP\. Check --port"),
+        (b" \x02\x00\x01", r"does not speak AMQP\. Check --port"),  # mosquitto's refusal
+        (None, r"does not answer in AMQP\. Check --port"),
     ],
     ids=["hangs up", "MQTT", "silent"],
 )

@@ -140,7 +140,7 @@ KINDS = ", ".join(VitalKind)
             {"device_time": "16:20"},
             "device_time: '16:20' is not a time such as 2026-11-20T08:15:00, without a zone.",
         ),
-        ({"schema": 2}, "schema: 2 is not spoken here. Send version 1, or leave it out."),
+        ({"schema": 2}, "schema: 2 is not supported. Send version 1, or leave it out."),
         ({"id": []}, "id: [] is no whole number or text of up to 64 characters."),
         ({"pulse": 1}, f"'pulse': is no field of a reading. Known: {', '.join(sorted(FIELDS))}."),
     ],
@@ -312,7 +312,7 @@ def test_the_time_of_a_device_stays_as_it_stands() -> None:
 def test_version_1_is_spoken_and_nothing_else() -> None:
     assert judged(schema=1) == judged()
     for bad in (True, 0, "1"):
-        assert "is not spoken here" in refused(schema=bad)
+        assert "is not supported" in refused(schema=bad)
 
 
 @pytest.mark.parametrize(("high", "near"), [(90.0, True), (90.1, False), (80.0, True)])

@@ -41,11 +41,11 @@ def test_a_text_asks_for(text: str, order: Order) -> None:
     ("text", "reason"),
     [
         ("  ", "An empty text is no marker"),
-        ("session_start/P01", "names participant and purpose"),
-        ("session_start//research", "names participant and purpose"),
+        ("session_start/P01", "needs participant and purpose"),
+        ("session_start//research", "needs participant and purpose"),
         ("session_start/P01/fun", "'fun' is no purpose. Allowed: research"),
         ("session_start/P01/research/moon", "'moon' is no setting. Allowed: home"),
-        ("x" * 81, "has 81 signs"),
+        ("x" * 81, "has 81 characters"),
     ],
 )
 def test_a_text_that_says_too_little_is_refused(text: str, reason: str) -> None:

@@ -31,7 +31,7 @@ def tree(folder: Path, text: str) -> Path:
         ("", "contact = '': give the address"),
         ('contact = "somebody"\nsupport_until = "2099-12-31"', "contact = 'somebody': give"),
         ('contact = "https://example.org/r"', "give the last day of support"),
-        ('contact = "https://example.org/r"\nsupport_until = "2020-01-01"', "lies in the past"),
+        ('contact = "https://example.org/r"\nsupport_until = "2020-01-01"', "is in the past"),
     ],
 )
 def test_no_release_is_built_without_address_and_day(tmp_path: Path, text: str, why: str) -> None:

@@ -70,7 +70,7 @@ def test_the_camera_is_turned_off_and_on() -> None:
         assert refused.topic == "command/capture"
     kept = done.commands.capture(b'{"action": "on"}', True)
     assert kept is not None
-    assert "retained command is not obeyed" in kept.reason
+    assert "retained command is refused" in kept.reason
     assert len(done.calls) == 2
 
 
@@ -94,7 +94,7 @@ def test_markers_are_as_far_apart_as_the_senders_clock_says() -> None:
     [
         (b'{"action": "end"}', False, "No session is open"),
         (b'{"action": "end"}', True, "without retain"),
-        (b'{"action": "start"}', False, "name participant and purpose"),
+        (b'{"action": "start"}', False, "needs participant and purpose"),
         (
             b'{"action": "start", "participant": "P", "purpose": "fun"}',
             False,

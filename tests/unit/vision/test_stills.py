@@ -115,7 +115,7 @@ def test_sixteen_bit_gray_is_scaled_not_clipped_and_its_orientation_honoured(
     [
         (np.linspace(0, 1, 12, dtype=np.float32), "floating-point numbers; save it with 8 or 16"),
         (np.linspace(0, 255, 12, dtype=np.float32), "floating-point numbers"),
-        (np.array([0, 1_000_000], dtype=np.int32), "beyond 16 bits"),
+        (np.array([0, 1_000_000], dtype=np.int32), "more than 16 bits"),
     ],
 )
 def test_pixels_beyond_sixteen_bits_are_refused_not_black(
@@ -247,7 +247,7 @@ def test_a_pipe_is_called_a_pipe_not_a_broken_picture(tmp_path: Path) -> None:
     os.write(writing, save(tmp_path / "a.png", half_red_half_blue()).read_bytes())
     os.close(writing)
     try:
-        assert ("is a pipe or a device, not a file. Give a file.") in refusal(
+        assert ("is a pipe or a device. Give the name of a picture file.") in refusal(
             Path(f"/dev/fd/{reading}")
         )
     finally:

@@ -169,7 +169,7 @@ def test_ten_bad_rows_are_named_and_the_others_counted_up_to_a_thousand(tmp_path
         ("at,kind,value\n", "has no rows"),
         ("at,value\n1,70\n", "row 1: column kind is missing. Columns found: at, value; needed: at"),
         ("at,kind,value,weather\n", "row 1: unknown column 'weather'. Known: at, kind"),
-        ("at,kind,value,value\n", "row 1: column value is there twice"),
+        ("at,kind,value,value\n", "row 1: column value occurs twice"),
         ("44602,3509318287,56,,1076\n", "row 1: has values .* no names of columns"),
         (b"at,kind,value,source\n1,heart_rate,70,\xe9\n", r"row 2: is not UTF-8 text \(byte 0xe9"),
         ("at,kind,value\n".encode("utf-16"), r"row 1: is not UTF-8 text"),
@@ -281,12 +281,12 @@ def test_pressures_in_one_row_that_are_too_near_are_flagged() -> None:
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({}, "no column says when the readings were measured. Choose one for `at`."),
+        ({}, "no column has the time of the readings. Choose one for `at`."),
         ({"at": "t"}, "no column has values. Choose one for each kind (heart_rate, systolic,"),
         ({"at": "t", "kind": "s"}, "no column has values."),
-        ({"at": "t", "pulse": "s"}, "'pulse' is nothing that a column can be. Possible: at, time,"),
+        ({"at": "t", "pulse": "s"}, "'pulse' is no target of a column. Possible: at, time,"),
         ({"at": "when", "systolic": "s"}, "there is no column 'when'. Columns found: t, s, d, d."),
-        ({"at": "t", "systolic": "d"}, "column 'd' is there twice."),
+        ({"at": "t", "systolic": "d"}, "column 'd' occurs twice."),
         (
             {"at": "t", "kind": "s", "value": "t", "systolic": "s"},
             "either one column has the kind and one the value",

@@ -81,7 +81,7 @@ def test_a_day_of_fitbit_is_read_in_the_zone_that_is_named() -> None:
     ]
     doubted = [VitalFlag.POOR_SIGNAL in r.flags for r in rows if isinstance(r, VitalReading)]
     assert doubted == [False, True], "of the second rate the watch is not sure"
-    with pytest.raises(DataFileError, match="name no time zone. Say which it is with --timezone"):
+    with pytest.raises(DataFileError, match="have no time zone. Give it with --timezone"):
         read(name, day, NO_ZONE)
 
 
@@ -285,7 +285,8 @@ def test_values_of_a_fit_file_that_have_no_wall_clock_are_told() -> None:
         (78, {0: (UINT16, struct.pack("<3H", 892, 905, 65535))}),
     )
     assert shown(read("run.fit", day, NO_ZONE)) == [
-        f"run.fit, message {number}: {field}: {value} has no time: the file tells none before it."
+        f"run.fit, message {number}: {field}: {value} has no time, and no message before it has "
+        "one."
         for number, field, value in [
             (3, "heart_rate", 70),
             (5, "heart_rate", 61),
@@ -376,9 +377,9 @@ MIDDLE = DAY.index(b"PK\x01\x02") - 20
     ("content", "most", "said"),
     [
         (archive({"part.zip": b"PK nothing"}), 2**30, r"part\.zip: the archive is damaged"),
-        (archive({"a.jpg": b"x", "b.jpg": b"y"}), 2**30, r"e\.zip: none of its 2 files is one"),
+        (archive({"a.jpg": b"x", "b.jpg": b"y"}), 2**30, r"e\.zip: none of its 2 files has"),
         (DAY[:MIDDLE] + b"?" * 10 + DAY[MIDDLE + 10 :], 2**30, "archive is damaged"),
-        (DAY, 10, "unpacked it would have more"),
+        (DAY, 10, "files when unpacked"),
     ],
     ids=["damaged in another", "of other files", "damaged", "huge"],
 )

@@ -79,7 +79,7 @@ def test_an_older_archive_is_replaced_when_that_is_said_and_nothing_else_is(
     assert archive.read_bytes() == before
     assert appliance.run("backup", archive, "--overwrite").exit_code == 0
     assert archive.read_bytes() != before
-    for other, said in ((appliance.database, "is no archive"), (tmp_path, "is a folder")):
+    for other, said in ((appliance.database, "is not an archive"), (tmp_path, "is a folder")):
         done = appliance.run("backup", other, "--overwrite")
         assert isinstance(done.exception, BackupError) and said in str(done.exception)
 

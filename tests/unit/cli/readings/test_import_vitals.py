@@ -122,7 +122,7 @@ def test_a_folder_of_which_one_day_is_broken_leaves_nothing(tmp_path: Path, data
     assert "heart_rate-2026-01-06.json: is not JSON" in str(done.exception)
     assert not data.exists()
     (folder / "heart_rate-2026-01-06.json").unlink()
-    assert "name no time zone" in str(run(folder, data).exception)
+    assert "have no time zone" in str(run(folder, data).exception)
     assert "1 reading imported\n" in run(folder, data, "--timezone", "UTC").stdout
 
 
@@ -218,10 +218,10 @@ def test_intervals_without_times_begin_when_it_is_said(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("759\nsoon\n", "beats.txt, row 2: 'soon' is no interval"),
+        ("759\nsoon\n", "beats.txt, row 2: 'soon' is neither an interval"),
         ("759\n690 702\n", "some rows have one number, others two"),
-        ("72\n73\n71\n", "no intervals in s or ms, the middle one is 72"),
-        ("RR\n", "has no interval"),
+        ("72\n73\n71\n", "no intervals in s or ms; their median is 72"),
+        ("RR\n", "contains no interval"),
     ],
 )
 def test_what_is_no_interval_is_refused(tmp_path: Path, data: Path, text: str, said: str) -> None:
@@ -230,7 +230,7 @@ def test_what_is_no_interval_is_refused(tmp_path: Path, data: Path, text: str, s
     done = run(file, data, "--start", "2026-01-05T08:00:00Z")
     assert said in str(done.exception)
     assert not data.exists()
-    assert "say with --start when they begin" in str(run(file, data).exception)
+    assert "give their beginning with --start" in str(run(file, data).exception)
 
 
 def test_rates_of_empatica_begin_with_the_start_of_their_file(tmp_path: Path, data: Path) -> None:
@@ -263,7 +263,7 @@ def test_readings_of_a_time_to_come_are_told_and_flagged(tmp_path: Path, data: P
 def test_an_export_without_a_reading_says_why(tmp_path: Path, data: Path) -> None:
     file = phone(tmp_path, rate(0, "fast"), apple_record("StepCount", 5, "count"))
     said = str(run(file, data).exception)
-    assert said.startswith("export.zip: no row gives a reading.\nexport.xml, line ")
+    assert said.startswith("export.zip: no row contains a reading.\nexport.xml, line ")
     assert not data.exists()
 
 

@@ -58,7 +58,7 @@ def test_own_classes_become_a_model_that_the_appliance_refuses(tmp_path: Path) -
     config = tmp_path / "affect-edge.toml"
     config.write_text("", encoding="utf-8")
     (tmp_path / "data").mkdir()
-    with pytest.raises(ModelError, match="a model of classes of your own"):
+    with pytest.raises(ModelError, match="a model of your own classes"):
         install_model(ModelPlace(config, tmp_path / "data"), [str(card)])
     assert config.read_text(encoding="utf-8") == ""
     done = training_here("train", tmp_path / "photographs", "--out", out, "--without", "x.csv")

@@ -253,7 +253,7 @@ def test_a_file_that_is_missing_changed_or_of_another_kind_is_refused(tmp_path: 
         (tiny_tflite(weights=brightness_weights(7)), {}, "has shape (1, 7), the card says (1, 8)"),
         (tiny_tflite(output="other"), {}, "should be tensor 'logits', which the file does not ha"),
         (tiny_tflite(extra_input=True), {}, "one input is expected, this one has 2: pixels, anot"),
-        (tiny_tflite(output_quantization=((), ())), {}, "whole numbers without one scale"),
+        (tiny_tflite(output_quantization=((), ())), {}, "quantized without one scale"),
         (tiny_tflite("int16"), {}, "input has type int16; int8, uint8 or float32 is expected"),
     ],
     ids=["input shape", "output shape", "tensor name", "two inputs", "not quantized", "type"],

@@ -48,7 +48,7 @@ def test_what_cannot_be_is_said_and_nothing_is_changed(ada: TestClient, database
     for data, why in (
         ({"use": "here", "age_band": "33"}, "is not one of: under 18"),
         ({"use": "shared", "others": "left"}, "write name=value on each line"),
-        ({"use": "shared", "others": "email=a@b.example"}, "says who somebody is"),
+        ({"use": "shared", "others": "email=a@b.example"}, "identifies a person"),
         ({"use": "all"}, "Choose what they agreed to"),
     ):
         answer = ada.post(PAGE, data=data)

@@ -160,8 +160,8 @@ def test_a_file_with_a_bad_row_stores_nothing_and_names_it(ada: TestClient, tmp_
 @pytest.mark.parametrize(
     ("chosen", "problem"),
     [
-        ({"dates": "iso"}, "no column says when the readings were measured"),
-        ({"dates": "odd", "column_at": "nowhere", "column_value": "at"}, "no column says when"),
+        ({"dates": "iso"}, "no column has the time of the readings"),
+        ({"dates": "odd", "column_at": "nowhere", "column_value": "at"}, "no column has the time"),
         (
             {"dates": "iso", "column_at": "at", "zone": "../etc", "column_heart_rate": "value"},
             "is no known",
