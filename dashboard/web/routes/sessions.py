@@ -353,8 +353,8 @@ class MarkerForm:
         Raises:
             StudyError: the time cannot be read, or the kind is not known.
         """
-        found = _SINCE_START.fullmatch(self.after.strip())
-        if found is None:
+        parts = _SINCE_START.fullmatch(self.after.strip())
+        if parts is None:
             raise StudyError(
                 N_(
                     "{text!r} is no time since the start of the session. Write minutes and "
@@ -362,8 +362,8 @@ class MarkerForm:
                 ),
                 text=self.after[:40],
             )
-        hours, minutes, seconds = (int(part or 0) for part in found.groups()[:3])
-        ms = int((found[4] or "").ljust(3, "0"))
+        hours, minutes, seconds = (int(part or 0) for part in parts.groups()[:3])
+        ms = int((parts[4] or "").ljust(3, "0"))
         at_ms = session.start_ms + ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
         if self.kind not in list(MarkerKind):
             raise StudyError(

@@ -57,7 +57,7 @@ def marker_changes(path: Path, session: int) -> list[MarkerChange]:
     """
     with read_transaction(path) as connection:
         rows.session_numbered(connection, session)
-        found = connection.execute(
+        changes = connection.execute(
             "SELECT * FROM marker_change WHERE session = ? ORDER BY id", (session,)
         ).fetchall()
     return [
@@ -71,7 +71,7 @@ def marker_changes(path: Path, session: int) -> list[MarkerChange]:
             row["changed"],
             row["actor"],
         )
-        for row in found
+        for row in changes
     ]
 
 
