@@ -1,6 +1,6 @@
 """The open alerts on every page, and the threads that watch the agent and send messages.
 
-The agent cannot tell itself that it is gone or frozen; the dashboard does.
+A stopped or frozen agent cannot report itself, so the dashboard watches it.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Delivery, Sig
 
 STEP_S = 0.5
 ANSWER_S = 0.7
-"""Longest wait for the first word of an agent."""
+"""Longest wait for the agent's first message, in seconds."""
 FRESH_MS = 2_500
-"""The agent speaks each second; what is older was said before it froze."""
+"""The agent sends its state each second; an older one was sent before it froze."""
 START_S = 60.0
-"""An agent that was never heard may still start for so long."""
+"""Time that an agent may take to start before it counts as stopped."""
 GONE = N_(
     "It is not running, so nothing is recorded. Start it: sudo systemctl start affect-edge-agent"
 )
@@ -73,7 +73,7 @@ class AgentWatch(Worker):
 
     @property
     def unwritten(self) -> tuple[AlertEntry, ...]:
-        """Alerts that began and could not be written yet: a frozen agent may hold the database."""
+        """Alerts that could not be written yet, because a frozen agent may lock the database."""
         return self._watch.unwritten
 
     def work(self) -> None:
@@ -86,9 +86,13 @@ class AgentWatch(Worker):
 
     def _signal(self, _rule: RuleSettings, at_s: float) -> Signal:
         told_ms = self._probe.last_state_ms(ANSWER_S)
+        # The absolute value: after the clock was set back, a message of a moment ago carries a
+        # time of the future and must not count as fresh until the clock has caught up with it.
         if told_ms is not None and abs(clock.now().wall_ms - told_ms) <= FRESH_MS:
             self._was_heard = True
             return WELL
+        # After a boot both services start together and the dashboard is often first. Without
+        # this wait each boot would raise an alert and send a message about it.
         if not self._was_heard and at_s < self._give_up_s:
             return UNKNOWN
         if self._is_gone():
@@ -96,6 +100,8 @@ class AgentWatch(Worker):
         return Signal(Zone.BEYOND, reason=Message(FROZEN))
 
     def _is_gone(self) -> bool:
+        # A connection refused for a moment, or a full backlog, is no stopped agent: only a
+        # socket that nobody serves is.
         return not self._probe.is_connected and not is_served(self._socket)
 
 
@@ -105,11 +111,11 @@ Mark = tuple[Signature, tuple[AlertEntry, ...]]
 
 _END_S = 2.0
 _BUSY_S = 0.2
-"""A page waits no longer for the alerts; it shows those of before."""
+"""Longest wait of a page for the alerts, in seconds; then it shows those read before."""
 
 
 class _WrittenByCommands(AlertLog):
-    """The log of alerts for a program that may only read it."""
+    """The log of alerts for the dashboard, which may only read the database itself."""
 
     def __init__(self, commands: Commands) -> None:
         super().__init__(commands.path)
@@ -149,6 +155,8 @@ class DashboardAlerts:
     def __init__(self, options: AlertOptions, commands: Commands, socket: Path) -> None:
         self.options = options
         self.log = _WrittenByCommands(commands)
+        # A second log with a short wait for a locked database: it is read for every page, and a
+        # page must not hang because the recorder writes.
         self._quick = AlertLog(commands.path, busy_seconds=_BUSY_S)
         self._lock = threading.Lock()
         self._read_at: Mark | None = None
@@ -199,6 +207,8 @@ class DashboardAlerts:
         except StoreError as error:
             log.debug("alerts: not read now: %s", error)
             return
+        # An alert that was written a moment ago may still be in the list of unwritten ones; the
+        # row in the database wins, because only that one has a number.
         there = {alert.rule for alert in written}
         waiting = [alert for alert in mark[1] if alert.rule not in there]
         self._open = (*written, *waiting)
@@ -209,8 +219,12 @@ class DashboardAlerts:
         """Return the open alerts as a server-sent event, as they were read last, in the
         language in use; empty before they were read.
         """
+        # An event stream calls this in the event loop, which must not wait for the disk. So it
+        # never reads; ``refresh`` has read before.
         if self._read_at is None:
             return ""
+        # Written once for each language and not for each browser: 200 browsers may have a page
+        # open.
         known = self._events
         if language() not in known:
             known[language()] = self._event()

@@ -80,6 +80,8 @@ def create_app(
             f"{options.data}: the data folder cannot be made ({error.strerror}). Choose another "
             "with --data."
         ) from error
+    # With two users the dashboard may not write the database file; the gate, which may, migrates
+    # it.
     if gate_of(options.database) is None:  # else the gate has done it, before it answered
         migrate(options.database)
     app = FastAPI(
@@ -97,6 +99,9 @@ def create_app(
     app.state.permissions = _permissions()
     app.openapi = _description  # type: ignore[method-assign]  # FastAPI's way to extend it
     app.mount("/static", KeptFiles(directory=STATIC), name="static")
+    # Starlette puts each further middleware around those before, so the last one here sees a
+    # request first. The times of a connection count from its first byte, and the security
+    # headers must also stand on what the host check or the body limit refuses.
     app.add_middleware(BodyLimit)
     app.add_middleware(Languages, options=options)
     app.add_middleware(HostCheck, options=options, clock=clock)
@@ -115,6 +120,8 @@ def _services(
         options.database, purposes=options.purposes, outbox_rows=options.outbox_rows
     )
     protocol_runner = ProtocolRunner(ProtocolRuns(options.database), commands)
+    # Before a request is answered: a participant's page that reloads after a restart must find
+    # its protocol again.
     protocol_runner.resume_saved()
     stopping = asyncio.Event()
     exports = ExportJobs(options.database, options.device, options.told, options.models, computing)
@@ -156,9 +163,12 @@ def _services(
 def _guarded_routes() -> tuple[BaseRoute, ...]:
     """Return the routes of all pages, each behind the guard.
 
-    They know nothing of a data folder: every application of a process shares them, for FastAPI
-    takes a tenth of a second to work out what they accept and answer.
+    They do not depend on a data folder, so all applications of a process share them: FastAPI
+    takes a tenth of a second to build them.
     """
+    # A dependency of the router and not a middleware: FastAPI resolves it before those of a
+    # route, and ``request.scope["route"]`` is known by then. It cannot be forgotten at a new
+    # route.
     together = APIRouter(dependencies=[Depends(_guard_request)])
     for page in find_pages(routes):
         together.include_router(page.router)
@@ -180,18 +190,20 @@ def _permissions() -> dict[str, Permission]:
 
 
 def _is_trusted(options: DashboardOptions) -> bool:
-    """Tell whether to send HSTS: not with a certificate that the system does not trust, because
-    browsers would then offer no way to accept it.
-    """
+    """Tell whether to send HSTS, which only a certificate that the system trusts allows."""
+    # RFC 6797, section 12.1: under HSTS a browser offers its user no way past a certificate
+    # error. With the self-signed certificate of the installation that would lock everybody out
+    # for a year.
     if options.certificate is None or options.key is None:
         return False
     return is_trusted(options.certificate, options.key)
 
 
 async def _guard_request(request: Request) -> None:
-    """Check where a request comes from and who sends it; for a public page without a thread, of
-    which there are few.
-    """
+    """Check the origin and the login of a request."""
     require_same_origin(request)
+    # The lookup of a login reads the database and so runs in a thread. Public pages need none: a
+    # flood of requests to the login page must not take the few threads from people who are
+    # logged in.
     if not is_public(request.url.path):
         await run_in_threadpool(require_login, request)

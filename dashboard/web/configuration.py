@@ -27,9 +27,9 @@ class Present:
 
     Attributes:
         file: the file; ``None``: there is none.
-        settings: what holds; where the file is wrong, what is right in it.
+        settings: the settings in force; of a wrong file, those of its valid part.
         values: value and source of every key.
-        written: what the file itself says.
+        written: the keys that the file itself contains.
         rules: those of alerts, as they are written.
         problem: what is wrong with the file; empty: nothing.
         is_writable: whether this dashboard may replace the file.
@@ -46,6 +46,8 @@ class Present:
     @property
     def can_be_changed(self) -> bool:
         """Whether the configuration file exists and is valid TOML."""
+        # A file with a wrong value is still valid TOML: the form must open, because it is the
+        # way to correct that value.
         return self.file is not None and (bool(self.written) or not self.problem)
 
 
@@ -136,6 +138,8 @@ def planned(present: Present, digest: str, values: Mapping[str, Any]) -> Change:
         raise ConfigError(
             present.problem or _("There is no configuration file: the defaults apply.")
         )
+    # Somebody may have edited the file by hand while the form was open. A form holds all keys,
+    # so writing it would undo that edit without a word.
     if digest != before.digest:
         raise editing.ConfigChangedError(
             _(
@@ -144,6 +148,7 @@ def planned(present: Present, digest: str, values: Mapping[str, Any]) -> Change:
             ).format(file=before.path)
         )
     _refuse_closed(values)
+    # Checked as a whole file, not key by key: some keys are only valid together.
     wanted = {name: _without_gaps(value) for name, value in values.items()}
     try:
         after = editing.ConfigFile(before.path, editing.with_changes(before.text, wanted))
@@ -208,7 +213,7 @@ def _refuse_closed(values: Mapping[str, Any]) -> None:
 
 
 def _without_gaps(value: Any) -> Any:
-    """Return rules without their null values: TOML has no null."""
+    """Return a value without null entries, because TOML has no null."""
     if isinstance(value, list):
         return [_without_gaps(one) for one in value]
     if isinstance(value, Mapping):
@@ -224,7 +229,7 @@ _MOST_RULES = 60
 
 
 def text_of(value: Any) -> str:
-    """Write a value as a field of the form holds it; nothing for a key that is left out."""
+    """Return the text of a form field for a value; empty for a key that is left out."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -235,7 +240,7 @@ def text_of(value: Any) -> str:
 
 
 def typed(key: keys.Key, text: str) -> Any:
-    """Parse a field of the form; a text that is no number is returned for the checks to refuse."""
+    """Parse a form field; return a text that is no number, which validation then refuses."""
     text = text.strip()
     if not text:
         return None
@@ -246,6 +251,8 @@ def typed(key: keys.Key, text: str) -> Any:
             return [line.strip() for line in text.splitlines() if line.strip()]
         case keys.Kind.WHOLE | keys.Kind.NUMBER:
             return _number(text)
+        # A key that takes a number or a word, such as "auto", is of neither numeric kind; its
+        # default tells.
         case _ if isinstance(key.default, int):
             return _number(text)
     return text
@@ -268,6 +275,8 @@ def changes_of(present: Present, sent: Mapping[str, str]) -> dict[str, Any]:
         if name not in sent or keys.variable_of(name):
             continue
         value = typed(key, sent[name])
+        # Both go through ``typed``: browsers send line breaks as CRLF and people add blanks, and
+        # neither is a change.
         if value != typed(key, before):
             changes[name] = value
     if "rules" in sent:
@@ -280,6 +289,8 @@ def changes_of(present: Present, sent: Mapping[str, str]) -> dict[str, Any]:
 def _rules(sent: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the rules of a form without removed and empty ones."""
     rules = []
+    # The numbers in the names of the fields have gaps where the page removed a rule, so all of
+    # them are tried.
     for number in range(_MOST_RULES):
         rule = {
             name: _of_rule(name, sent.get(f"rule-{number}-{name}", "").strip())

@@ -1,9 +1,8 @@
 """Sending files and pages to a browser: names by content, compression, caching.
 
-Files of ``static/`` are sent compressed; under an address that names their content browsers keep
-them for a year. Pages that hold nothing of a study are kept, too, and asked for again. Every other
-page is ``no-store``: what a browser keeps lies on its disk, readable for whoever uses the machine
-next.
+Files of ``static/`` are sent compressed. Browsers keep them for a year under an address with a
+hash of their content. Browsers also keep pages without study data, and revalidate them. Every other
+page is ``no-store``: a cached page lies on the disk of a computer that others may use next.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ STATIC = Path(__file__).parent / "static"
 FOR_EVER = "public, max-age=31536000, immutable"
 _CHECKED = "public, no-cache"
 _SENT_AS_THEY_ARE = ("/static/", "/export/", "/api/v1/export", "/api/v1/preview")
-"""Compressed by themselves, or too large to be compressed while they are sent."""
+"""Addresses that are compressed already, or too large to compress while they are sent."""
 
 
 @functools.cache
@@ -40,6 +39,8 @@ def static_name() -> str:
     used beside an older one.
     """
     digest = hashlib.sha256()
+    # The order of ``rglob`` is that of the file system, which differs between two installations
+    # of the same files.
     for path in sorted(STATIC.rglob("*")):
         if path.is_file():
             digest.update(path.relative_to(STATIC).as_posix().encode())
@@ -67,6 +68,8 @@ class KeptFiles(StaticFiles):
         """Answer with a file, which browsers keep for a year where its address names it."""
         plain = path.removeprefix(static_name() + os.sep)
         response = await super().get_response(plain, scope)
+        # A 404 under a named address must not be kept for a year: the file may come with the
+        # next release.
         named = plain != path and response.status_code < 400
         response.headers["Cache-Control"] = FOR_EVER if named else _CHECKED
         return response
@@ -96,6 +99,8 @@ def compressed_file(file: Path, media_type: str, etag: str = "") -> Response:
 
 @functools.cache
 def _gzipped(file: Path) -> bytes:
+    # Level 9 costs nothing here, because each file is compressed once. Without ``mtime=0`` the
+    # bytes would differ after each restart, under the same ETag.
     return gzip.compress(file.read_bytes(), compresslevel=9, mtime=0)
 
 
@@ -111,6 +116,8 @@ class PageCompression:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, by way of the compression or not."""
+        # An event stream must not pass through it either: gzip holds small events back until its
+        # block is full. Starlette's middleware leaves ``text/event-stream`` alone by itself.
         as_it_is = scope["type"] != "http" or scope["path"].startswith(_SENT_AS_THEY_ARE)
         await (self._app if as_it_is else self._compressed)(scope, receive, send)
 
@@ -121,12 +128,14 @@ _KEPT = "private, no-cache"  # by this browser alone, and never shown without as
 def keep_page(request: Request, page: HTMLResponse) -> Response:
     """Return the page with its ETag, or 304 where the browser has it already.
 
-    Render it with ``now_ms=None``: with the time of the answer in it no two are alike. The ETag is
-    of the whole page, with navigation and name of the account: after another log-in it differs.
+    Render it with ``now_ms=None``: the time of the answer would make every page different. The
+    ETag covers the whole page with navigation and account name, so it differs after another login.
 
     Example:
         >>> return keep_page(request, render(request, "statistics.html", now_ms=None))
     """
+    # A weak validator (RFC 9110, section 8.8.1), because the page is sent with and without gzip:
+    # the same page, but not the same bytes.
     etag = f'W/"{hashlib.sha256(page.body).hexdigest()[:32]}"'
     headers = {"ETag": etag, "Cache-Control": _KEPT, "Vary": "Cookie, Accept-Language"}
     known = request.headers.get("if-none-match", "")
@@ -151,7 +160,7 @@ def qr_code(text: str) -> Markup:
 
 
 ANY_FILE = "application/octet-stream"
-"""What a program may ask for that does not care about the type of a file."""
+"""Media type for programs that accept any file."""
 
 
 class SentExport(FileResponse):
@@ -183,10 +192,14 @@ class SentExport(FileResponse):
         async def watch(message: Message) -> None:
             nonlocal arrived
             if message["type"] == "http.response.body" and not message.get("more_body"):
+                # The last chunk is "sent" once it lies in the buffer of the socket. If the
+                # browser has gone by then, the file has not arrived and is kept for another try.
                 arrived = not await Request(scope, receive).is_disconnected()
             await send(message)
 
         await super().__call__(scope, receive, watch)
+        # A download that was resumed has arrived when its last part has; any other part leaves
+        # the file in place.
         part = self.headers.get("content-range", "")
         if arrived and (
             not part
