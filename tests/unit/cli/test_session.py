@@ -53,8 +53,8 @@ def test_a_session_is_run_from_the_command_line(folder: Path) -> None:
 
 def test_a_marker_is_corrected_and_left_out_from_the_command_line(folder: Path) -> None:
     said(folder, "session", "start", "P-1", "--purpose", "research")
-    for words in (("stimulus_start", "angr"), ("stimulus_end",)):
-        said(folder, "session", "mark", *words)
+    said(folder, "session", "mark", "stimulus_start", "angr")
+    said(folder, "session", "mark", "stimulus_end")
     start, end = (str(one["marker"]) for one in said(folder, "session", "markers", "1"))
 
     changed = said(folder, "session", "correct-marker", "1", start, "--label", "anger")

@@ -32,7 +32,7 @@ def numbers(path: Path, session: int) -> list[int]:
 
 def conditions(path: Path) -> list[tuple[str, float, float]]:
     shown = Reader(path).conditions(START_MS, START_MS + 1_000_000)
-    return [(one.label, second_of(one.start_ms), second_of(one.end_ms)) for one in shown]
+    return [(one.label, second_of(one.start_ms), second_of(one.end_ms or 0)) for one in shown]
 
 
 def new(session: int, second: float, kind: MarkerKind, label: str) -> PastMarker:
