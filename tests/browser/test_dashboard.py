@@ -37,7 +37,7 @@ def test_the_live_page_follows_the_agent_and_tells_when_it_goes(
             expect(tile.get_by_text("simulated")).to_be_visible()
             expect(page.locator("#strip-text")).to_have_text(re.compile(r"\d+ %"))
             before = page.get_by_role("region", name="Before a session").get_by_role("listitem")
-            expect(before.filter(has_text="Strap")).to_contain_text("speaks, 71 /min")
+            expect(before.filter(has_text="Strap")).to_contain_text("connected, 71 bpm")
             expect(before.filter(has_text="Face and light")).to_contain_text("the face is read")
             page.reload()
             expect(page.locator("#now-label")).to_have_text("happiness")

@@ -47,7 +47,7 @@ def test_a_portrait_is_shown_with_its_face_and_what_spoke_for_it(
         assert pixel(page, "#picture", 0.9, 0.05)[3] == 255, "the picture itself is drawn"
         evidence = found.get_by_role("img", name="Evidence for happiness.")
         expect(evidence).to_have_accessible_name(
-            "Evidence for happiness. In this face, most for happiness: bottom centre."
+            "Evidence for happiness. In this face, strongest for happiness: bottom centre."
         )
         found.get_by_label("Evidence for and against").select_option("anger")
         expect(found.get_by_role("img", name="Evidence for anger.")).to_be_visible()

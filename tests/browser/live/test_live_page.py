@@ -101,7 +101,7 @@ def test_live_tells_how_the_face_stands_and_the_last_minutes_went(
     with watched_page(browser, login, size=PHONE) as page:
         page.goto(f"{dashboard.address}/live")
         expect(page.locator("#framing-ready")).to_have_text("ready")
-        assert framing(page) == ["in the zone", "200 px, 48 wanted", "enough", "towards the camera"]
+        assert framing(page) == ["in the zone", "200 px, 48 needed", "enough", "towards the camera"]
         expect(page.locator("#place .face-zone")).to_have_count(1)
         pressure = page.locator('[data-tile="systolic"]')
         expect(pressure.locator(".spark path")).to_have_count(2)
@@ -117,7 +117,7 @@ def test_framing_names_what_is_wrong_and_what_was_not_judged(
         left, close, small, turned, dark = page.evaluate(FRAMING)
     assert left[0] == "too far left|false" and close[0] == "too close|false"
     assert small[1:] == [
-        "19 px, 48 wanted: come closer|false",
+        "19 px, 48 needed: come closer|false",
         "not assessed yet|null",
         "not assessed yet|null",
     ]

@@ -246,7 +246,7 @@ def test_a_camera_an_agent_and_a_dashboard_that_are_gone_are_said_to_be(stand: S
             "SELECT count(*) FROM alert WHERE rule = 'agent' AND ended IS NULL",
         ) == [(1,)]
         other.get_by_role("button", name="Acknowledge the alert agent").click()
-        expect(other.locator("main")).to_contain_text("seen by demo")
+        expect(other.locator("main")).to_contain_text("acknowledged by demo")
         expect(page.locator("#alert-lines")).not_to_contain_text("It is not running")
         stand.dashboard.stop(signal.SIGKILL, 30)
         expect(page.locator("#now-detail")).to_contain_text("Dashboard not reachable")

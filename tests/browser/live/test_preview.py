@@ -55,7 +55,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
 
 def seconds_in(said: Locator) -> int:
     """How long the preview still lasts, as the page says."""
-    found = re.search(r"for (\d+) s more", said.inner_text())
+    found = re.search(r"for (\d+) more seconds", said.inner_text())
     assert found
     return int(found.group(1))
 
