@@ -148,7 +148,7 @@ class Dashboard:
         return self.exit_code is not None and not self._stopping
 
     def start(self) -> None:
-        """Start the process; what it prints is passed on, its address set apart."""
+        """Start the process, and print its output; its address gets a greeting around it."""
         prctl = ctypes.CDLL(None).prctl
         # A group of its own keeps Ctrl-C from reaching it before the agent: it is stopped in order.
         # And the kernel ends it when this process is killed, which could not do it any more.

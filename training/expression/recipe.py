@@ -164,7 +164,7 @@ class ExpressionRecipe(Recipe):
     @model_validator(mode="after")
     def _one_beginning(self) -> "ExpressionRecipe":
         if self.face_features is not None and (self.base or self.start):
-            raise ValueError("face_features, base and start each say how it begins; keep one")
+            raise ValueError("face_features, base and start exclude each other: keep one")
         return self
 
     @property
