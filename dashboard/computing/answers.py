@@ -98,8 +98,9 @@ def computed(inquiry: Inquiry) -> Analysis:
 
 
 def _face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None:
-    """Say how often the expression model that was used last is right for each state, by its card; ``None``
-    without a card. The timeline knows the model by its SHA-256.
+    """Say how often the expression model used last is right for each state, by its card.
+
+    ``None`` without a card. The timeline knows the model by its SHA-256.
     """
     from dashboard.analysis.checks import FaceReading
     from dashboard.statistics.period import Recall
