@@ -70,7 +70,7 @@ def test_a_second_session_is_laid_over_the_first(
         page.get_by_label("Begin at").select_option("anger")
         page.get_by_role("button", name="Compare").click()
         expect(page).to_have_url(re.compile(r"sessions/12\?with=11&align=anger$"))
-        expect(page.get_by_role("heading", name="from the start of anger on")).to_be_visible()
+        expect(page.get_by_role("heading", name="from the start of anger")).to_be_visible()
         edges = [picture.locator("rect.timeline-band[data-emotion=anger]").nth(n) for n in (0, 1)]
         assert edges[0].get_attribute("x") == edges[1].get_attribute("x")
         page.get_by_role("link", name="SIM-12", exact=True).click()
