@@ -153,7 +153,7 @@ def test_a_clock_that_nobody_has_set_is_a_warning(
 
 
 def test_the_age_of_the_last_verified_copy_is_told(tmp_path: Path) -> None:
-    assert "no verified copy" in examine(tmp_path)["copies"].found
+    assert "none yet" in examine(tmp_path)["copies"].found
     migrate(tmp_path / DATABASE_NAME)
     assert examine(tmp_path)["copies"].verdict is Verdict.OK, "the first night is to come"
     make_daily_copy(tmp_path / DATABASE_NAME)

@@ -157,7 +157,7 @@ def test_an_environment_variable_that_decides_is_named(
     place: ModelPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AFFECT_EDGE_VISION__EXPRESSION_MODEL", "expression-fast")
-    with pytest.raises(ConfigError, match="AFFECT_EDGE_VISION__EXPRESSION_MODEL decides"):
+    with pytest.raises(ConfigError, match="AFFECT_EDGE_VISION__EXPRESSION_MODEL overrides"):
         install_model(place, ["expression-accurate"])
 
 

@@ -233,4 +233,4 @@ def test_on_an_installed_appliance_everything_goes_where_it_was_installed(
 @pytest.mark.parametrize("file", ["/dev/zero", "/dev"])
 def test_a_device_is_no_archive(appliance: WholeAppliance, file: str) -> None:
     done = appliance.run("restore", file, "--yes")
-    assert isinstance(done.exception, BackupError) and "is no file" in str(done.exception)
+    assert isinstance(done.exception, BackupError) and "is not a file" in str(done.exception)
