@@ -127,7 +127,10 @@ def swapped(forger: Forger) -> None:
         (lambda f: f.members.pop(KEY), "its list and its files differ"),
         (lambda f: f.manifest["files"][0].update(bytes=10**15), "MB are needed"),
         (no_database, "no data/affect-edge.db"),
-        (lambda f: f.put("data/affect-edge.db", b"SQLite format 3\0" + bytes(5000)), "to be restored is damaged"),
+        (
+            lambda f: f.put("data/affect-edge.db", b"SQLite format 3\0" + bytes(5000)),
+            "to be restored is damaged",
+        ),
         (damaged_database, "to be restored is damaged"),
         (lambda f: f.manifest.update(format_version=2), "format_version"),
         (
