@@ -91,8 +91,7 @@ class AgentWatch(Worker):
         if told_ms is not None and abs(clock.now().wall_ms - told_ms) <= FRESH_MS:
             self._was_heard = True
             return WELL
-        # After a boot both services start together and the dashboard is often first. Without
-        # this wait each boot would raise an alert and send a message about it.
+        # An agent that was never heard may still be starting.
         if not self._was_heard and at_s < self._give_up_s:
             return UNKNOWN
         if self._is_gone():
@@ -100,8 +99,7 @@ class AgentWatch(Worker):
         return Signal(Zone.BEYOND, reason=Message(FROZEN))
 
     def _is_gone(self) -> bool:
-        # A connection refused for a moment, or a full backlog, is no stopped agent: only a
-        # socket that nobody serves is.
+        # Only a socket that nobody serves means a stopped agent; a full backlog does not.
         return not self._probe.is_connected and not is_served(self._socket)
 
 
@@ -155,8 +153,7 @@ class DashboardAlerts:
     def __init__(self, options: AlertOptions, commands: Commands, socket: Path) -> None:
         self.options = options
         self.log = _WrittenByCommands(commands)
-        # A second log with a short wait for a locked database: it is read for every page, and a
-        # page must not hang because the recorder writes.
+        # A second log with a short wait for a locked database: it is read for every page.
         self._quick = AlertLog(commands.path, busy_seconds=_BUSY_S)
         self._lock = threading.Lock()
         self._read_at: Mark | None = None

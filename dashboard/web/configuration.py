@@ -289,8 +289,6 @@ def changes_of(present: Present, sent: Mapping[str, str]) -> dict[str, Any]:
 def _rules(sent: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the rules of a form without removed and empty ones."""
     rules = []
-    # The numbers in the names of the fields have gaps where the page removed a rule, so all of
-    # them are tried.
     for number in range(_MOST_RULES):
         rule = {
             name: _of_rule(name, sent.get(f"rule-{number}-{name}", "").strip())

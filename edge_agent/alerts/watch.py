@@ -60,7 +60,7 @@ class AlertWatch:
         >>> watch = AlertWatch(rules, {"camera"}, AlertLog(path), signals.signal)
         >>> watch.step(clock.now())
         >>> [alert.text for alert in watch.open_alerts]
-        ['The camera gives no picture for 30 s.']
+        ['No picture from the camera for 30 s.']
     """
 
     def __init__(

@@ -453,7 +453,7 @@ class AlertsPayload(Payload):
             {
                 "rule": "camera",
                 "kind": "camera",
-                "text": "The camera gives no picture for 30 s. Look at its cable.",
+                "text": "No picture from the camera for 30 s. Look at its cable.",
                 "since": "2026-11-20T08:12:40.250Z",
                 "acknowledged": False,
             }

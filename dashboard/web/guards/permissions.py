@@ -308,7 +308,7 @@ def check_declared(routes: Iterable[BaseRoute], is_public: Callable[[str], bool]
         if permission is Permission.SEE and set(_methods(route)) - _READING:
             raise TypeError(f"{shown}: changes something, which needs more than {permission}.")
         if (permission is Permission.OPEN) != is_public(path):
-            raise TypeError(f"{shown}: {permission} disagrees with PUBLIC_PATHS of login_guard.py.")
+            raise TypeError(f"{shown}: {permission} disagrees with PUBLIC_PATHS of web/login.py.")
 
 
 def _methods(route: BaseRoute) -> list[str]:
