@@ -66,6 +66,12 @@ def app() -> None:
 @learning_options
 @watts_option
 @click.option("--resume", is_flag=True, help="Continue after the last epoch saved in --out.")
+@click.option(
+    "--unlabelled",
+    type=FILE,
+    multiple=True,
+    help="Photograph, or folder of them, whose faces only the teachers label; repeatable.",
+)
 @options_as(RunOptions)
 def fit(options: RunOptions) -> None:
     """Train the model of a recipe and write NAME.tflite (int8) and NAME.json."""

@@ -1,4 +1,4 @@
-"""Detector and cover.
+"""Detector, cover, movements.
 
 A small anchor-free face detector with five landmarks, for int8 weights and activations.
 
@@ -18,13 +18,16 @@ eyes of an aligned crop are always at the same places.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge_agent.vision.models.card import COVER_LABELS
+from training.networks.architectures import SmallResNet
+from training.networks.base import heads_on
 
 STRIDES = (8, 16, 32)
 KINDS = {"score": 1, "box": 4, "landmarks": 10}
@@ -229,3 +232,44 @@ class FaceCoverNet(nn.Module):
     def forward(self, crops: Tensor) -> tuple[Tensor]:
         """N × 1 × edge × edge, float, normalised → logits N × 2."""
         return (self.answer(self.dropout(self.blocks(crops).flatten(1))),)
+
+
+class FaceMovementsNet(nn.Module):
+    """Movements, pose and direction of the eyes of one aligned gray face.
+
+    The stages of a :class:`training.networks.architectures.SmallResNet`; then each channel weighs
+    the places of the face by itself (a depthwise convolution over the whole map, as at the end of
+    MobileFaceNet, Chen et al. 2018), since a movement is where it is: a mean over all places would
+    have to be told by the channel alone.
+
+    Args:
+        widths: channels of the stem and of each stage.
+        blocks: residual blocks of each stage.
+        strides: of the first block of each stage.
+        outputs: size of each output by name, in order.
+        edge: height and width of the input in pixels.
+        dropout: share of the pooled features dropped while training.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        blocks: Sequence[int],
+        strides: Sequence[int],
+        outputs: Mapping[str, int],
+        edge: int = 48,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.backbone = SmallResNet(widths, blocks, strides, {})
+        cells = edge // math.prod(strides)
+        self.places = nn.Conv2d(widths[-1], widths[-1], cells, groups=widths[-1])
+        nn.init.constant_(self.places.weight, 1 / cells**2)  # it begins as the mean
+        nn.init.zeros_(self.places.bias)  # type: ignore[arg-type]
+        self.dropout = nn.Dropout(dropout)
+        self.heads = heads_on(widths[-1], outputs)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """N × 1 × edge × edge, −1…1 → each output, N × its size."""
+        pooled = self.dropout(self.places(self.backbone.features(x)).flatten(1))
+        return tuple(head(pooled) for head in self.heads.values())
