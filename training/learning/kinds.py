@@ -26,6 +26,7 @@ PLANNERS = {
     "expression": "training.expression.fit:plan_expression",
     "face-detector": "training.faces.detector_fit:plan_detector",
     "face-cover": "training.expression.covers:plan_cover",
+    "face-movements": "training.expression.movements:plan_movements",
 }
 """``kind`` of a recipe → ``module:function``."""
 
