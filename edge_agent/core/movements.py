@@ -38,16 +38,51 @@ LOOK = ("look_x", "look_y")
 ``look_y`` upward."""
 
 
+NAMES = (*MOVEMENTS, *POSE, *LOOK)
+"""All that is read of a face, in the order of the values of :class:`FaceMovements`."""
+
+
 @dataclass(frozen=True, slots=True)
 class FaceMovements:
     """What one face does.
 
     Attributes:
-        movements: strengths in the order of ``MOVEMENTS``, each 0…1.
-        pose: yaw, pitch and roll of the head in degrees, as ``POSE`` says.
-        look: direction of the eyes, as ``LOOK`` says.
+        values: strengths, angles and look in the order of ``NAMES``.
     """
 
-    movements: tuple[float, ...]
-    pose: tuple[float, float, float]
-    look: tuple[float, float]
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.values) != len(NAMES):
+            raise ValueError(f"a face has {len(NAMES)} values, not {len(self.values)}")
+
+    @property
+    def movements(self) -> dict[str, float]:
+        """Name → strength, 0…1, in the order of ``MOVEMENTS``."""
+        return dict(zip(MOVEMENTS, self.values, strict=False))
+
+    @property
+    def pose(self) -> dict[str, float]:
+        """Yaw, pitch and roll of the head in degrees."""
+        begin = len(MOVEMENTS)
+        return dict(zip(POSE, self.values[begin : begin + len(POSE)], strict=True))
+
+    @property
+    def look(self) -> dict[str, float]:
+        """Direction of the eyes, −1…1."""
+        return dict(zip(LOOK, self.values[-len(LOOK) :], strict=True))
+
+    def as_dict(self) -> dict[str, float]:
+        """Return name → value, in the order of ``NAMES``."""
+        return dict(zip(NAMES, self.values, strict=True))
+
+
+def described(face: FaceMovements | None) -> dict[str, dict[str, float] | None]:
+    """Return pose (degrees), look (−1…1) and movements (0…1) as JSON values; ``None``: not read."""
+    if face is None:
+        return {"pose": None, "look": None, "movements": None}
+    return {
+        "pose": {name: round(value, 1) for name, value in face.pose.items()},
+        "look": {name: round(value, 3) for name, value in face.look.items()},
+        "movements": {name: round(value, 3) for name, value in face.movements.items()},
+    }

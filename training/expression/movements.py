@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_agent.core.movements import LOOK, MOVEMENTS, POSE
+from edge_agent.core.movements import LOOK, MOVEMENTS, NAMES, POSE
 from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.model import load_model
@@ -49,7 +49,6 @@ OFFSET = -1.0
 """What the network sees of a pixel: pixel × scale + offset."""
 
 HEADS = {"movements": MOVEMENTS, "pose": POSE, "look": LOOK}
-NAMES = (*MOVEMENTS, *POSE, *LOOK)
 _MIRRORED = np.array(
     [-1.0 if name in ("yaw", "roll", "look_x") else 1.0 for name in NAMES], np.float32
 )
@@ -353,18 +352,13 @@ def plan_movements(request: FitRequest) -> Plan:
 
 def evaluate(reader: MovementsReader, faces: MovementFaces) -> dict[str, dict[str, float]]:
     """Return the figures of a model on faces, as the agent reads them: all, and of each source."""
-    given = np.array([_row(reader, crop) for crop in faces.pixels], dtype=np.float32)
+    given = np.array([reader.read(crop).values for crop in faces.pixels], dtype=np.float32)
     found = {"test": figures(given, faces.answers)}
     for source in sorted(set(faces.source.tolist())):
         chosen = faces.source == source
         if chosen.sum() > 1:
             found[f"test, {source}"] = figures(given[chosen], faces.answers[chosen])
     return found
-
-
-def _row(reader: MovementsReader, crop: NDArray[np.uint8]) -> list[float]:
-    read = reader.read(crop)
-    return [*read.movements, *read.pose, *read.look]
 
 
 def evaluation_text(card: ModelCard, found: Mapping[str, Mapping[str, float]]) -> str:

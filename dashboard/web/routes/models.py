@@ -241,6 +241,18 @@ class PictureFace(ApiModel):
     uncertain: bool = Field(description="No category is probable enough")
     quality: float = Field(description="How fit the face is for reading, 0…1")
     flaw: RejectReason | None = Field(description="Why it is not fit; null: it is")
+    pose: dict[str, float] | None = Field(
+        description="Yaw, pitch, roll in degrees, positive to the picture's right, downward and "
+        "counterclockwise; null where it was not read, as look and movements"
+    )
+    look: dict[str, float] | None = Field(
+        description="look_x, look_y: where the eyes point in the face, −1…1, positive toward the "
+        "person's left and upward"
+    )
+    movements: dict[str, float] | None = Field(
+        description="How strongly parts of the face move, 0…1: estimates of a network taught by "
+        "another network"
+    )
     evidence: Evidence | None = Field(None, description="Null where the model does not tell it")
 
 
