@@ -120,7 +120,6 @@ class MovementsWatch:
         reader: reads one face.
         time_constant_s: of the exponential smoothing (`edge_agent.vision.smoother.Smoother`); 0 is
             none.
-        pause_s: least time between two readings of a face; 0: each frame is read.
 
     Example::
 
@@ -128,16 +127,13 @@ class MovementsWatch:
         raw, smoothed = watch.read(track, frame.at, crop, angle=crop_angle(to_crop))
     """
 
-    def __init__(
-        self, reader: MovementsReader, time_constant_s: float, pause_s: float = READ_S
-    ) -> None:
+    def __init__(self, reader: MovementsReader, time_constant_s: float) -> None:
         self._reader = reader
         self._time_constant_s = time_constant_s
-        self._pause_s = pause_s
         self._followed: dict[int, _Followed] = {}
 
     def read(
-        self, track: int, at: Instant, crop: Crop, *, angle: float
+        self, track: int, at: Instant, crop: Crop, *, angle: float, pause_s: float = READ_S
     ) -> tuple[FaceMovements, FaceMovements]:
         """Return the newest reading of a face, and the smoothed values.
 
@@ -145,9 +141,10 @@ class MovementsWatch:
             track: number of the face.
             at: when the frame was taken.
             crop, angle: as for `MovementsReader.read`.
+            pause_s: least time since its last reading; before, that one is given again.
         """
         known = self._known(track, at)
-        if known is None or at.seconds_since(known.at) >= self._pause_s:
+        if known is None or at.seconds_since(known.at) >= pause_s:
             raw = self._reader.read(crop, angle=angle)
             values = np.array(raw.values)
             if known is not None:

@@ -163,10 +163,8 @@ class Recognizer:
         self._movements_watch: MovementsWatch | None = None
         if stages.movements is not None:
             self.models = (*self.models, stages.movements.card)
-            # By need, a face that changes is read in every frame; its movements need not be.
-            pause_s = 0.0 if stages.reader is None else READ_S
             self._movements_watch = MovementsWatch(
-                stages.movements, stages.smoother.time_constant_s, pause_s
+                stages.movements, stages.smoother.time_constant_s
             )
         self._stages = stages
         self._classifier = classifier
@@ -313,8 +311,11 @@ class Recognizer:
         self._done("steady")
         movements, smoothed_movements = None, None
         if self._movements_watch is not None and reject_reason is None:
+            # By need, a face near the border of a label is read in each frame; its movements need
+            # not be.
+            pause_s = 0.0 if self.effort is Effort.EVERY_FRAME else READ_S
             movements, smoothed_movements = self._movements_watch.read(
-                track, frame.at, crop, angle=crop_angle(to_crop)
+                track, frame.at, crop, angle=crop_angle(to_crop), pause_s=pause_s
             )
         self._done("move")
         return Observation(

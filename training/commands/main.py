@@ -31,6 +31,7 @@ from training.commands.pictures import (
     faces_groups,
     faces_scores,
     label,
+    movements_evaluate,
 )
 from training.commands.train import ablate, folds
 from training.commands.train import train as train_own
@@ -150,6 +151,7 @@ for _command in (
         explain,
     ),
     *(crop_faces, cover_faces, ck_plus, faces_evaluate, faces_groups, faces_scores),
+    movements_evaluate,
 ):
     app.add_command(_command)
 

@@ -49,6 +49,7 @@ OFFSET = -1.0
 """What the network sees of a pixel: pixel × scale + offset."""
 
 HEADS = {"movements": MOVEMENTS, "pose": POSE, "look": LOOK}
+SIZES = {name: len(labels) for name, labels in HEADS.items()}
 _MIRRORED = np.array(
     [-1.0 if name in ("yaw", "roll", "look_x") else 1.0 for name in NAMES], np.float32
 )
@@ -201,7 +202,7 @@ class MovementTask:
         self._held_back = held_back
         self._chance = _chances(learn, recipe.data.weights)
         torch.manual_seed(recipe.seed)  # of the first weights; every epoch has a seed of its own
-        network = recipe.network.build({name: len(labels) for name, labels in HEADS.items()})
+        network = recipe.network.build(SIZES)
         deviation = learn.answers.std(axis=0).clip(min=_LEAST_DEVIATION)
         network.standardise(
             torch.from_numpy(learn.answers.mean(axis=0)), torch.from_numpy(deviation)

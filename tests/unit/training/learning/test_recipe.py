@@ -12,6 +12,7 @@ from torch import nn
 from edge_agent.vision.models.card import read_card, shipped_models
 from training.errors import RecipeError
 from training.expression.covers import CoverRecipe
+from training.expression.movements import SIZES, MovementRecipe
 from training.expression.recipe import ExpressionRecipe
 from training.faces.detector import DetectorRecipe
 from training.learning.rates import memory_format
@@ -106,6 +107,8 @@ def network_of(file: Path) -> nn.Module:
         return load_recipe(file, ExpressionRecipe).build_network()
     if recipe_kind(file) == "face-cover":
         return load_recipe(file, CoverRecipe).network.build()
+    if recipe_kind(file) == "face-movements":
+        return load_recipe(file, MovementRecipe).network.build(SIZES)
     return load_recipe(file, DetectorRecipe).network.build()
 
 
