@@ -355,14 +355,14 @@ def movements_evaluate(options: MovementsEvaluateOptions) -> None:
     )
 
     reader = MovementsReader(load_model(find_model(options.model), kind="face-movements"))
-    found = evaluate(reader, load_movement_faces(options.data).of_part("test"))
+    measures = evaluate(reader, load_movement_faces(options.data).of_part("test"))
     agreement = half_size_agreement(options.data)
     if agreement:
-        found["teacher at half the size"] = agreement
+        measures["teacher at half the size"] = agreement
     if options.as_json:
-        click.echo(json.dumps(found))
+        click.echo(json.dumps(measures))
     else:
-        click.echo(evaluation_text(reader.card, found), nl=False)
+        click.echo(evaluation_text(reader.card, measures), nl=False)
 
 
 @click.command("faces-scores")

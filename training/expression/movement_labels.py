@@ -72,12 +72,12 @@ def answer(teacher: Any, picture: Array) -> list[float] | None:
     image = mediapipe.Image(
         image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture)
     )
-    found = teacher.detect(image)
-    if not found.face_blendshapes:
+    result = teacher.detect(image)
+    if not result.face_blendshapes:
         return None
-    shapes = {shape.category_name: shape.score for shape in found.face_blendshapes[0]}
+    shapes = {shape.category_name: shape.score for shape in result.face_blendshapes[0]}
     movements = [float(np.mean([shapes[name] for name in names])) for names in BLENDSHAPES.values()]
-    turn = found.facial_transformation_matrixes[0][:3, :3]
+    turn = result.facial_transformation_matrixes[0][:3, :3]
     turn = turn / np.linalg.norm(turn, axis=0)
     yaw = np.degrees(np.arctan2(turn[0, 2], turn[2, 2]))
     pitch = np.degrees(np.arcsin(np.clip(-turn[1, 2], -1, 1)))

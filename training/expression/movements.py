@@ -243,11 +243,13 @@ class MovementTask:
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
         """Mean and least correlation of what varies, and the mean error of the angles."""
-        found = figures(predict(module, self._held_back.pixels), self._held_back.answers)
+        measures = figures(predict(module, self._held_back.pixels), self._held_back.answers)
         return {
-            "correlation": found["correlation, mean"],
-            "least": found["correlation, least"],
-            "degrees": float(np.mean([found[f"{name}, mean error in degrees"] for name in POSE])),
+            "correlation": measures["correlation, mean"],
+            "least": measures["correlation, least"],
+            "degrees": float(
+                np.mean([measures[f"{name}, mean error in degrees"] for name in POSE])
+            ),
         }
 
 
@@ -292,20 +294,20 @@ def figures(given: Values, truth: Values) -> dict[str, float]:
         and least; correlation and mean absolute error of each angle, in degrees; the correlation of
         the look.
     """
-    found: dict[str, float] = {"faces": len(given)}
+    measures: dict[str, float] = {"faces": len(given)}
     columns = {name: (given[:, place], truth[:, place]) for place, name in enumerate(NAMES)}
     varying = [name for name in MOVEMENTS if columns[name][1].std() >= VARIES]
     strengths = {name: _correlation(*columns[name]) for name in varying}
     if strengths:
-        found["correlation, mean"] = round(float(np.mean(list(strengths.values()))), 4)
-        found["correlation, least"] = min(strengths.values())
-    found |= {f"{name}, correlation": value for name, value in strengths.items()}
+        measures["correlation, mean"] = round(float(np.mean(list(strengths.values()))), 4)
+        measures["correlation, least"] = min(strengths.values())
+    measures |= {f"{name}, correlation": value for name, value in strengths.items()}
     for name in POSE:
         ours, theirs = columns[name]
-        found[f"{name}, correlation"] = _correlation(ours, theirs)
-        found[f"{name}, mean error in degrees"] = round(float(np.abs(ours - theirs).mean()), 2)
-    found |= {f"{name}, correlation": _correlation(*columns[name]) for name in LOOK}
-    return found
+        measures[f"{name}, correlation"] = _correlation(ours, theirs)
+        measures[f"{name}, mean error in degrees"] = round(float(np.abs(ours - theirs).mean()), 2)
+    measures |= {f"{name}, correlation": _correlation(*columns[name]) for name in LOOK}
+    return measures
 
 
 def _correlation(ours: Values, theirs: Values) -> float:
@@ -354,24 +356,24 @@ def plan_movements(request: FitRequest) -> Plan:
 def evaluate(reader: MovementsReader, faces: MovementFaces) -> dict[str, dict[str, float]]:
     """Return the figures of a model on faces, as the agent reads them: all, and of each source."""
     given = np.array([reader.read(crop).values for crop in faces.pixels], dtype=np.float32)
-    found = {"test": figures(given, faces.answers)}
+    measures = {"test": figures(given, faces.answers)}
     for source in sorted(set(faces.source.tolist())):
         chosen = faces.source == source
         if chosen.sum() > 1:
-            found[f"test, {source}"] = figures(given[chosen], faces.answers[chosen])
-    return found
+            measures[f"test, {source}"] = figures(given[chosen], faces.answers[chosen])
+    return measures
 
 
-def evaluation_text(card: ModelCard, found: Mapping[str, Mapping[str, float]]) -> str:
+def evaluation_text(card: ModelCard, measures: Mapping[str, Mapping[str, float]]) -> str:
     """Return the figures as a table: a row for each figure, a column for each split."""
-    splits = list(found)
-    names = list(dict.fromkeys(name for figures in found.values() for name in figures))
+    splits = list(measures)
+    names = list(dict.fromkeys(name for figures in measures.values() for name in figures))
     width = max(map(len, names))
     widths = [max(len(split), 8) for split in splits]
     head = "  ".join(f"{split:>{size}}" for split, size in zip(splits, widths, strict=True))
     lines = [f"{card.name} {card.version}", f"{'':{width}}  {head}"]
     for name in names:
-        values = [found[split].get(name) for split in splits]
+        values = [measures[split].get(name) for split in splits]
         shown = ["–" if value is None else f"{value:g}" for value in values]
         row = "  ".join(f"{text:>{size}}" for text, size in zip(shown, widths, strict=True))
         lines.append(f"{name:{width}}  {row}")
