@@ -103,7 +103,7 @@ def answers(teacher: Any, pictures: Iterable[Array], show: Callable[[Array], Arr
 def enlarged(crop: Array) -> Array:
     """Return a gray crop as the teacher sees it: larger, with a border, in three channels."""
     large = cv2.resize(crop, (_LARGE, _LARGE), interpolation=cv2.INTER_CUBIC)
-    around = cv2.copyMakeBorder(large, *([_BORDER] * 4), cv2.BORDER_REPLICATE)
+    around = cv2.copyMakeBorder(large, _BORDER, _BORDER, _BORDER, _BORDER, cv2.BORDER_REPLICATE)
     return cv2.cvtColor(around, cv2.COLOR_GRAY2RGB)
 
 

@@ -116,7 +116,7 @@ def load_movement_faces(folder: Path) -> MovementFaces:
             "python -m training.expression.movement_faces and let the teacher answer with "
             "training/expression/movement_labels.py"
         ) from error
-    known = everything.take(np.isfinite(everything.answers).all(axis=1))
+    known = everything.take(np.asarray(np.isfinite(everything.answers).all(axis=1)))
     log.info("%d faces; the teacher saw none in %d", len(known), len(everything) - len(known))
     return known
 
@@ -262,7 +262,7 @@ def _chances(faces: MovementFaces, weights: Mapping[str, float]) -> NDArray[np.f
     """Return how often each face is drawn: its source's weight, shared out evenly; sums to 1."""
     chance = np.zeros(len(faces))
     for source, weight in weights.items():
-        chosen = faces.source == source
+        chosen = np.asarray(faces.source == source)
         if not chosen.any():
             known = ", ".join(sorted(set(faces.source.tolist())))
             raise DataError(f"data.weights: there are no faces of {source!r}; there are {known}")

@@ -317,7 +317,7 @@ class Standardised(nn.Module):
     def __init__(self, features: int, size: int) -> None:
         super().__init__()
         self.linear = nn.Linear(features, size)
-        nn.init.zeros_(self.linear.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.linear.bias)
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("deviation", torch.ones(size))
 
