@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge_agent.core.clock import Instant
+
 MOVEMENTS = (
     "brow_down",
     "brow_inner_up",
@@ -75,6 +77,25 @@ class FaceMovements:
     def as_dict(self) -> dict[str, float]:
         """Return name → value, in the order of ``NAMES``."""
         return dict(zip(NAMES, self.values, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class MovementRow:
+    """Movements of one track over one recording interval, as they are recorded.
+
+    Attributes:
+        at: end of the interval.
+        track: as in ``Observation``.
+        frames: readings that the means are taken over, at least 1.
+        mean: means of the readings.
+        primary: whether it was the participant's face in most of these frames.
+    """
+
+    at: Instant
+    track: int
+    frames: int
+    mean: FaceMovements
+    primary: bool
 
 
 def described(face: FaceMovements | None) -> dict[str, dict[str, float] | None]:
