@@ -23,6 +23,7 @@ from dashboard.charts.models import (
     robustness_rows,
 )
 from dashboard.languages.current import gettext
+from dashboard.languages.names import MOVEMENT_NAMES
 from dashboard.picture.frames import MAX_BYTES, MAX_PIXELS
 from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
@@ -283,6 +284,7 @@ def picture_page(request: Request) -> Response:
         limits=limits,
         flaws={flaw: gettext(text) for flaw, text in FLAWS.items()},
         types=TYPES,
+        movements=MOVEMENT_NAMES,
     )
 
 

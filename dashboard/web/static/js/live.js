@@ -31,7 +31,7 @@ const percent = (value) => `${Math.round(value * 100)} %`;
 const start = JSON.parse(byId("live-start").textContent);
 
 const bars = new Map([...byId("bars").children].map((line) => [line.dataset.emotion, line]));
-const movements = new MovementBars(byId("movements"));
+const movements = new MovementBars(byId("movements"), start.movements);
 const strip = new Strip(byId("strip"), byId("strip-text"), [...bars.keys()], start.strip);
 const vitals = new VitalTiles(byId("vitals"), byId("vitals-empty"), start.kinds, start.vitals, start.unusable);
 const standing = new Standing();

@@ -1,25 +1,7 @@
 // What a face does besides its expression: where the head is turned, and the movements of its parts.
 
-import { _ } from "./messages.js";
+import { _, said } from "./messages.js";
 
-export const MOVEMENTS = {
-  brow_down: _("brows down"),
-  brow_inner_up: _("inner brows up"),
-  brow_outer_up: _("outer brows up"),
-  eye_blink: _("eyes closed"),
-  eye_squint: _("eyes narrowed"),
-  eye_wide: _("eyes wide"),
-  cheek_squint: _("cheeks raised"),
-  nose_sneer: _("nose wrinkled"),
-  upper_lip_up: _("upper lip up"),
-  lower_lip_down: _("lower lip down"),
-  smile: _("mouth corners up"),
-  frown: _("mouth corners down"),
-  lip_stretch: _("lips stretched"),
-  lip_press: _("lips pressed"),
-  pucker: _("lips puckered"),
-  jaw_open: _("jaw open"),
-};
 export const POSE = ["yaw", "pitch", "roll"];
 export const LOOK = ["look_x", "look_y"];
 const SHOWN = 6;
@@ -48,16 +30,17 @@ export function strongest(movements, least = LEAST) {
     .slice(0, SHOWN);
 }
 
-/** Say the strongest movements in words. */
-export function movementsText(movements) {
-  const words = strongest(movements).map(([name, strength]) => `${MOVEMENTS[name]} ${Math.round(strength * 100)} %`);
+/** Say the strongest movements in words; `names`: what people call each. */
+export function movementsText(movements, names) {
+  const words = strongest(movements).map(([name, strength]) => `${said(names[name])} ${Math.round(strength * 100)} %`);
   return words.length ? words.join(", ") : _("none");
 }
 
 /** Bars of the strongest movements; which they are is chosen every two seconds. */
 export class MovementBars {
-  constructor(list) {
+  constructor(list, names) {
     this.lines = [...list.children];
+    this.called = names;
     this.names = [];
     this.chosenAt = -Infinity;
   }
@@ -73,7 +56,7 @@ export class MovementBars {
     }
     this.lines.forEach((line, place) => {
       const name = this.names[place];
-      line.querySelector(".bar-name").textContent = name ? MOVEMENTS[name] : "–";
+      line.querySelector(".bar-name").textContent = name ? said(this.called[name]) : "–";
       line.querySelector(".bar-fill").style.width = name ? `${movements[name] * 100}%` : "0";
       line.querySelector(".bar-value").textContent = name ? `${Math.round(movements[name] * 100)} %` : "–";
     });
