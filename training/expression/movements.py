@@ -77,12 +77,14 @@ class MovementFaces:
         answers: float32, N × 21, in the order of ``NAMES``; the roll is that of the crop.
         part: int8, N: index into ``PARTS``.
         source: text, N: ``fer2013``, ``lfw``, ``net`` or ``portraits``.
+        angle: float32, N: degrees by which each crop was turned to be upright.
     """
 
     pixels: NDArray[np.uint8]
     answers: Values
     part: NDArray[np.int8]
     source: NDArray[np.str_]
+    angle: Values
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -108,7 +110,11 @@ def load_movement_faces(folder: Path) -> MovementFaces:
             pose[:, 2] += faces["angle"]
             columns = np.concatenate([answers["movements"], pose, answers["look"]], axis=1)
             everything = MovementFaces(
-                faces["pixels"], columns.astype(np.float32), faces["part"], faces["source"]
+                faces["pixels"],
+                columns.astype(np.float32),
+                faces["part"],
+                faces["source"],
+                faces["angle"],
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
@@ -339,8 +345,10 @@ def plan_movements(request: FitRequest) -> Plan:
         path = _write(fitted, recipe, request, parts["train"])
         model = load_model(path, kind="face-movements")
         metrics = evaluate(MovementsReader(model), parts["test"])
+        tested = parts["test"]
         metrics["test, float"] = figures(
-            predict(fitted.module, parts["test"].pixels), parts["test"].answers
+            in_picture(predict(fitted.module, tested.pixels), tested.angle),
+            in_picture(tested.answers, tested.angle),
         )
         agreement = half_size_agreement(request.data)
         if agreement:
@@ -353,14 +361,31 @@ def plan_movements(request: FitRequest) -> Plan:
     return Plan(task, recipe.schedule, recipe.seed, publish)
 
 
+def in_picture(answers: Values, angle: Values) -> Values:
+    """Return answers (N × 21) with the roll in the picture instead of that in the crop."""
+    moved = answers.copy()
+    moved[:, NAMES.index("roll")] -= angle
+    return moved
+
+
 def evaluate(reader: MovementsReader, faces: MovementFaces) -> dict[str, dict[str, float]]:
-    """Return the figures of a model on faces, as the agent reads them: all, and of each source."""
-    given = np.array([reader.read(crop).values for crop in faces.pixels], dtype=np.float32)
-    measures = {"test": figures(given, faces.answers)}
+    """Return the figures of a model on faces, as the agent reads them: all, and of each source.
+
+    The roll is that in the picture, from which the crop was turned.
+    """
+    given = np.array(
+        [
+            reader.read(crop, angle=angle).values
+            for crop, angle in zip(faces.pixels, faces.angle.tolist(), strict=True)
+        ],
+        dtype=np.float32,
+    )
+    truth = in_picture(faces.answers, faces.angle)
+    measures = {"test": figures(given, truth)}
     for source in sorted(set(faces.source.tolist())):
         chosen = faces.source == source
         if chosen.sum() > 1:
-            measures[f"test, {source}"] = figures(given[chosen], faces.answers[chosen])
+            measures[f"test, {source}"] = figures(given[chosen], truth[chosen])
     return measures
 
 

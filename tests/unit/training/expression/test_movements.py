@@ -22,6 +22,7 @@ from training.expression.movements import (
     MovementTask,
     figures,
     half_size_agreement,
+    in_picture,
     load_movement_faces,
 )
 from training.learning.recipe import load_recipe
@@ -41,7 +42,8 @@ def made_faces(count: int = 64) -> MovementFaces:
     answers[:, NAMES.index("smile")] = smile
     answers[:, NAMES.index("yaw")] = 40 * yaw
     whole = np.repeat(pixels, 48, axis=1).clip(0, 255).astype(np.uint8)
-    return MovementFaces(whole, answers, np.zeros(count, np.int8), np.full(count, "lfw"))
+    none = np.zeros(count, np.float32)
+    return MovementFaces(whole, answers, none.astype(np.int8), np.full(count, "lfw"), none)
 
 
 def recipe() -> MovementRecipe:
@@ -141,6 +143,14 @@ def test_figures_are_those_of_what_varies() -> None:
     given[:, smile] = random.random(200)
     expected = np.corrcoef(given[:, smile], truth[:, smile])[0, 1]
     assert figures(given, truth)["smile, correlation"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_roll_is_judged_in_the_picture() -> None:
+    answers = np.zeros((2, len(NAMES)), np.float32)
+    answers[:, NAMES.index("roll")] = [3.0, -2.0]
+    turned = in_picture(answers, np.array([20.0, 0.0], np.float32))
+    assert turned[:, NAMES.index("roll")].tolist() == [-17.0, -2.0]
+    assert np.count_nonzero(turned) == 2
 
 
 def test_one_person_is_in_one_part_and_all_parts_occur() -> None:
