@@ -224,8 +224,9 @@ class StreamWorker(Worker):
         else:
             self._streams.expression(item.at, _sample(item), self._simulated)
             if self._movements:
-                moved = item.primary and item.primary.smoothed_movements
-                self._streams.movements(item.at, moved and moved.as_dict(), self._simulated)
+                moved = None if item.primary is None else item.primary.smoothed_movements
+                values = None if moved is None else moved.as_dict()
+                self._streams.movements(item.at, values, self._simulated)
 
     def _send_events(self) -> None:
         try:

@@ -116,8 +116,11 @@ def test_a_checkpoint_of_efficientnet_lite_sees_grey_as_three_colours(tmp_path: 
     pixels = torch.rand(2, 1, 48, 48)
     colours = ((pixels * 255 - 127) / 128).repeat(1, 3, 1, 1)
     convolved = functional.conv2d(colours, held["0.conv.weight"], stride=2)
-    norm = [held[f"0.bn.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
-    wanted = functional.batch_norm(convolved, *norm, eps=1e-3).clamp(0, 6)
+    mean, variance, weight, bias = (
+        held[f"0.bn.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+    )
+    norm = functional.batch_norm(convolved, mean, variance, weight, bias, eps=1e-3)
+    wanted = norm.clamp(0, 6)
     with torch.no_grad():
         answer = network.stem((pixels - GREY[0]) / GREY[1])
     assert torch.allclose(answer[:, :, :23, :23], wanted[:, :, :23, :23], atol=1e-4)
