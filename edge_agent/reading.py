@@ -157,6 +157,13 @@ class FaceRow:
         emotion: the label; ``None`` where the model is not sure enough, or the face has a flaw.
         neutral, happiness, surprise, sadness, anger, disgust, fear, contempt: the probabilities,
             which sum to 1.
+        yaw, pitch, roll: where the head is turned, degrees; positive to the picture's right,
+            downward, and counterclockwise. ``None``, as all that follows, where the face has a
+            flaw.
+        look_x, look_y: where the eyes point in the face, −1…1; positive toward the person's left,
+            and upward.
+        brow_down … jaw_open: how strongly parts of the face move, 0…1, means of left and right;
+            estimates of a network taught by another network.
     """
 
     x: float
@@ -175,6 +182,27 @@ class FaceRow:
     disgust: float
     fear: float
     contempt: float
+    yaw: float | None = None
+    pitch: float | None = None
+    roll: float | None = None
+    look_x: float | None = None
+    look_y: float | None = None
+    brow_down: float | None = None
+    brow_inner_up: float | None = None
+    brow_outer_up: float | None = None
+    eye_blink: float | None = None
+    eye_squint: float | None = None
+    eye_wide: float | None = None
+    cheek_squint: float | None = None
+    nose_sneer: float | None = None
+    upper_lip_up: float | None = None
+    lower_lip_down: float | None = None
+    smile: float | None = None
+    frown: float | None = None
+    lip_stretch: float | None = None
+    lip_press: float | None = None
+    pucker: float | None = None
+    jaw_open: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +219,7 @@ class VideoRow:
         emotion: the label, steadied over frames as the appliance does it.
         neutral, happiness, surprise, sadness, anger, disgust, fear, contempt: the probabilities of
             this frame alone.
+        yaw … jaw_open: as in `FaceRow`, of this frame alone.
     """
 
     frame: int
@@ -214,6 +243,27 @@ class VideoRow:
     disgust: float | None = None
     fear: float | None = None
     contempt: float | None = None
+    yaw: float | None = None
+    pitch: float | None = None
+    roll: float | None = None
+    look_x: float | None = None
+    look_y: float | None = None
+    brow_down: float | None = None
+    brow_inner_up: float | None = None
+    brow_outer_up: float | None = None
+    eye_blink: float | None = None
+    eye_squint: float | None = None
+    eye_wide: float | None = None
+    cheek_squint: float | None = None
+    nose_sneer: float | None = None
+    upper_lip_up: float | None = None
+    lower_lip_down: float | None = None
+    smile: float | None = None
+    frown: float | None = None
+    lip_stretch: float | None = None
+    lip_press: float | None = None
+    pucker: float | None = None
+    jaw_open: float | None = None
 
 
 def read_video(
@@ -326,4 +376,5 @@ def _columns(seen: FaceReading | Observation, expression: Expression) -> dict[st
         "flaw": flaw and flaw.value,
         "emotion": named and named.value,
         **expression.as_dict(),
+        **({} if seen.movements is None else seen.movements.as_dict()),
     }

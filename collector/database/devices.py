@@ -237,7 +237,7 @@ def _erase_time(
     """Delete the rows of a span, including those that reach over its edges."""
     touched: set[Place] = set()
     deleted = 0
-    for table in ("expression", "unfit"):
+    for table in ("expression", "movement", "unfit"):
         gone = connection.execute(
             f"DELETE FROM {SCHEMA}.{table} WHERE stream = ANY(%s) AND at >= %s AND "
             "(at < %s OR (at - interval_ms < %s AND at < %s + 86400000)) "
@@ -282,7 +282,7 @@ def replace_older(
     if not older:
         return set()
     touched: set[Place] = set()
-    for table in ("expression", "unfit", "vital", "gap"):
+    for table in ("expression", "movement", "unfit", "vital", "gap"):
         time = PARTITIONED[table]
         gone = connection.execute(
             f"DELETE FROM {SCHEMA}.{table} WHERE stream = ANY(%s) AND {time} BETWEEN %s AND %s "

@@ -15,7 +15,17 @@ from datetime import UTC, datetime
 import psycopg
 
 from collector.messages import CollectorError
-from edge_agent.fleet.tables import EXPRESSION, GAP, REJECTED, STUDY, TIMELINE, VITAL, SentTable
+from edge_agent.core.movements import NAMES as MOVED
+from edge_agent.fleet.tables import (
+    EXPRESSION,
+    GAP,
+    MOVEMENT,
+    REJECTED,
+    STUDY,
+    TIMELINE,
+    VITAL,
+    SentTable,
+)
 from edge_agent.store.database.schema import ADDED, NAMES, SMOOTHED
 
 # ruff: noqa: S608 - only our own names are put into SQL text
@@ -25,11 +35,12 @@ SCHEMA = "fleet"
 _TEXT = frozenset({"emotion", "reason", "kind", "source", "flags", "device_time"})
 _REAL = frozenset({"face_size", "quality", "value"})
 _NULLABLE = frozenset({"boot_ms", "boot", "emotion", "device_time", "started_boot"})
-_SMALL = frozenset({*NAMES, *SMOOTHED, "is_primary", "simulated"})
+_SMALL = frozenset({*NAMES, *SMOOTHED, *MOVED, "is_primary", "simulated"})
 RESOLUTIONS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 VITAL_SUMS = ("n", "total", "least", "most", "flagged", "simulated")
 PARTITIONED = {
     "expression": "at",
+    "movement": "at",
     "unfit": "at",
     "vital": "at",
     "gap": "started",
@@ -160,13 +171,14 @@ _STUDY = (
 FIRST = (
     *_STREAMS,
     *_STUDY,
-    *(_timeline(table) for table in TIMELINE),
+    *(_timeline(table) for table in TIMELINE if table is not MOVEMENT),
     *(_expressions_by(resolution) for resolution in RESOLUTIONS),
     *(_vitals_by(resolution) for resolution in RESOLUTIONS),
     # times that no month is made for: a clock that was never set, or a lie
     *(
         f"CREATE TABLE {SCHEMA}.{name}_elsewhen PARTITION OF {SCHEMA}.{name} DEFAULT"
         for name in PARTITIONED
+        if name != MOVEMENT.name
     ),
 )
 AHEAD = (
@@ -233,7 +245,11 @@ CLOCKS = (
     f"""CREATE INDEX clock_is_off ON {SCHEMA}.clock (device)
         WHERE doubt_ms IS NOT NULL AND NOT synchronised AND abs(ahead_ms) >= 30000""",
 )
-assert {EXPRESSION, REJECTED, VITAL, GAP} == set(TIMELINE)
+MOVEMENTS = (
+    _timeline(MOVEMENT),
+    f"CREATE TABLE {SCHEMA}.movement_elsewhen PARTITION OF {SCHEMA}.movement DEFAULT",
+)
+assert {EXPRESSION, MOVEMENT, REJECTED, VITAL, GAP} == set(TIMELINE)
 
 
 log = logging.getLogger(__name__)
@@ -257,6 +273,7 @@ MIGRATIONS = (
     Migration("minutes that are not over", OPEN_MINUTE),
     Migration("what devices say of themselves", DEVICES),
     Migration("how far clocks of devices are ahead", CLOCKS),
+    Migration("movements of faces", MOVEMENTS),
 )
 
 

@@ -22,6 +22,28 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.texts import Message, text_of
 from edge_agent.core.vitals import SPECS, VitalKind
 
+MOVEMENT_NAMES = {
+    "brow_down": N_("brows down"),
+    "brow_inner_up": N_("inner brows up"),
+    "brow_outer_up": N_("outer brows up"),
+    "eye_blink": N_("eyes closed"),
+    "eye_squint": N_("eyes narrowed"),
+    "eye_wide": N_("eyes wide"),
+    "cheek_squint": N_("cheeks raised"),
+    "nose_sneer": N_("nose wrinkled"),
+    "upper_lip_up": N_("upper lip up"),
+    "lower_lip_down": N_("lower lip down"),
+    "smile": N_("mouth corners up"),
+    "frown": N_("mouth corners down"),
+    "lip_stretch": N_("lips stretched"),
+    "lip_press": N_("lips pressed"),
+    "pucker": N_("lips puckered"),
+    "jaw_open": N_("jaw open"),
+}
+"""What people call the movements of ``edge_agent.core.movements.MOVEMENTS``."""
+POSE_NAMES = {"yaw": N_("turned"), "pitch": N_("bent down"), "roll": N_("tilted")}
+"""What people call the angles of the head."""
+
 _ENGLISH = {"datetime": "%Y-%m-%d %H:%M UTC", "date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}
 
 

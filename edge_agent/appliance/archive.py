@@ -34,7 +34,7 @@ from edge_agent.store.database.schema import APPLICATION_ID, DATABASE_NAME
 # ruff: noqa: S608 - only our own names are put into SQL text
 
 
-_TIMED = ("expression", "unfit", "vital")
+_TIMED = ("expression", "movement", "unfit", "vital")
 
 
 class Inventory(BaseModel):
@@ -46,7 +46,9 @@ class Inventory(BaseModel):
     participants: int = Field(ge=0, description="Participants")
     sessions: int = Field(ge=0, description="Sessions")
     accounts: int = Field(0, ge=0, description="Accounts of the dashboard, in an archive")
-    rows: int = Field(ge=0, description="Rows of the timeline: expressions, unfit frames, vitals")
+    rows: int = Field(
+        ge=0, description="Rows of the timeline: expressions, movements, unfit frames, vitals"
+    )
     newest: str | None = Field(description="Time of the newest of these rows, UTC")
 
     @property

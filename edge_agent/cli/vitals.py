@@ -539,7 +539,9 @@ def lsl(here: Here) -> None:
         )
     streams = Streams(StreamOptions(settings.device.name, settings.lsl))
     streams.offer_expression(settings.camera.source == "demo")
-    reader = FeedReader(streams)
+    if settings.vision.movements:
+        streams.offer_movements(settings.camera.source == "demo")
+    reader = FeedReader(streams, movements=settings.vision.movements)
     click.echo(
         "Streams are offered, readable for everybody in this network. Stop with Ctrl-C.", err=True
     )

@@ -73,6 +73,9 @@ class VisionSettings(Section):
         description="Only count faces cut off, too small, turned away, badly lit, blurred or "
         "covered",
     )
+    movements: Editable[bool] = Field(
+        True, description="Read movements of the face, pose of the head and look"
+    )
 
     @model_validator(mode="after")
     def _file_of_its_kind(self) -> VisionSettings:

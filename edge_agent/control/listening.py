@@ -256,6 +256,7 @@ def configured_streams(settings: Settings, database: Path) -> StreamWorker | Non
         StreamOptions(settings.device.name, settings.lsl),
         database,
         simulated=settings.camera.source == "demo",
+        movements=settings.vision.movements,
         sensors=[
             (kind, Sensor(device.address, device.kind).source)
             for device in settings.vitals.bluetooth.devices

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from edge_agent.core.clock import Instant
+from edge_agent.core.movements import FaceMovements
 
 if TYPE_CHECKING:
     import numpy as np
@@ -174,6 +175,8 @@ class Observation:
         reject_reason: why the quality filter rejected the face in this frame; ``None``: accepted.
             In a rejected frame ``smoothed`` and ``emotion`` keep their values from the last
             accepted frame, and ``raw`` goes into no mean.
+        movements: movements, pose and look, as read last; ``None``: not read, or rejected.
+        smoothed_movements: the same, smoothed over time.
     """
 
     track: int
@@ -184,6 +187,8 @@ class Observation:
     primary: bool
     quality: float
     reject_reason: RejectReason | None = None
+    movements: FaceMovements | None = None
+    smoothed_movements: FaceMovements | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.store.database.schema import NAMES, SMOOTHED
 
 SCHEMA = 1
@@ -60,6 +61,16 @@ REJECTED = SentTable(
     ),
     "at",
 )
+MOVEMENT = SentTable(
+    16,
+    "movement",
+    (
+        *("id", "at", "boot_ms", "boot", "interval_ms", "track", "frames"),
+        *MOVED,
+        *("is_primary", "simulated"),
+    ),
+    "at",
+)
 VITAL = SentTable(
     3,
     "vital",
@@ -70,7 +81,7 @@ VITAL = SentTable(
 GAP = SentTable(
     4, "gap", ("id", "started", "ended", "source", "reason", "boot", "started_boot"), "started"
 )
-TIMELINE = (EXPRESSION, REJECTED, VITAL, GAP)
+TIMELINE = (EXPRESSION, MOVEMENT, REJECTED, VITAL, GAP)
 STUDY = (
     SentTable(
         5, "boot", ("id", "boot_id", "started_ms", "wall_minus_boot_ms", "synchronised", "moved_ms")

@@ -21,6 +21,7 @@ from typing import Any
 
 from edge_agent.core import clock
 from edge_agent.core.expression import Observation, Recognition
+from edge_agent.core.movements import described
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.texts import messages_in, parts_of
 from edge_agent.live.sockets import SocketWorker, socket_address
@@ -79,6 +80,7 @@ def _face(observation: Observation, recognition: Recognition) -> dict[str, Any]:
         "valence": round(smoothed.valence, 4),
         "quality": round(observation.quality, 4),
         "flaw": observation.reject_reason.value if observation.reject_reason else None,
+        **described(observation.smoothed_movements),
     }
 
 

@@ -15,6 +15,7 @@ from edge_agent.config.laboratory import LslSettings
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.movements import NAMES, POSE
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.lsl.outlet import Outlet, StreamClock, StreamSpec, load_pylsl
@@ -108,6 +109,13 @@ class Streams:
             sample += [face.valence, face.quality, float(face.rejected)]
         outlet.push(sample, self.clock.stamp_of(at))
 
+    def movements(self, at: Instant, face: Mapping[str, float] | None, simulated: bool) -> None:
+        """Send movements, pose and look by name; ``None``, a gap: not read."""
+        outlet = self._movements_outlet("simulated" if simulated else "measured")
+        if outlet is not None:
+            values = [math.nan] * len(NAMES) if face is None else [face[name] for name in NAMES]
+            outlet.push(values, self.clock.stamp_of(at))
+
     def vital(
         self, at: Instant, kind: VitalKind, source: str, value: float, flags: Set[VitalFlag]
     ) -> None:
@@ -134,6 +142,10 @@ class Streams:
         """Make the stream of expressions."""
         self._expression_outlet("simulated" if simulated else "measured")
 
+    def offer_movements(self, simulated: bool) -> None:
+        """Make the stream of movements."""
+        self._movements_outlet("simulated" if simulated else "measured")
+
     def look(self) -> None:
         """Send samples that wait for a stream's first reader; call it a few times a second."""
         for outlet in self._outlets.values():
@@ -148,6 +160,19 @@ class Streams:
                 device=self._options.device,
                 key=_named("expression", nature),
                 channels=[(label, "1", "Expression") for label in EXPRESSION_CHANNELS],
+                source="camera",
+                nature=nature,
+            )
+        )
+
+    def _movements_outlet(self, nature: str) -> Outlet | None:
+        return self._outlet(
+            StreamSpec(
+                name=_named("movements", nature),
+                content="Movements",
+                device=self._options.device,
+                key=_named("movements", nature),
+                channels=[(name, "deg" if name in POSE else "1", "Movements") for name in NAMES],
                 source="camera",
                 nature=nature,
             )
@@ -220,10 +245,12 @@ class FeedReader:
 
     Args:
         streams: to send on.
+        movements: whether movements are sent, too.
     """
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: Streams, *, movements: bool) -> None:
         self._streams = streams
+        self._movements = movements
 
     def take(self, message: Mapping[str, Any]) -> None:
         """Pass on a message of the live feed.
@@ -243,7 +270,13 @@ class FeedReader:
             sample = ExpressionSample(
                 face["smoothed"], face["valence"], face["quality"], face["flaw"] is not None
             )
-        self._streams.expression(_instant(message["at"]), sample, message["simulated"])
+        at = _instant(message["at"])
+        self._streams.expression(at, sample, message["simulated"])
+        if self._movements:
+            moved = None
+            if face is not None and face["movements"] is not None:
+                moved = face["movements"] | face["pose"] | face["look"]
+            self._streams.movements(at, moved, message["simulated"])
 
     def _take_vital(self, message: Mapping[str, Any]) -> None:
         self._streams.vital(

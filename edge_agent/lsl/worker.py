@@ -157,6 +157,7 @@ class StreamWorker(Worker):
         options: the offered streams.
         database: with markers and sessions.
         simulated: whether the camera is a demonstration.
+        movements: whether movements of the participant's face are sent, too.
         sensors: kinds and sources whose streams are offered from the start.
 
     Attributes:
@@ -172,17 +173,21 @@ class StreamWorker(Worker):
         database: Path,
         *,
         simulated: bool = False,
+        movements: bool = False,
         sensors: Iterable[tuple[VitalKind, str]] = (),
     ) -> None:
         super().__init__("lsl")
         self._streams = Streams(options)
         self._watch = StudyWatch(database)
         self._simulated = simulated
+        self._movements = movements
         self._waiting: queue.Queue[Recognition | VitalReading] = queue.Queue(WAITING)
         self._could_read = True
         self.dropped = 0
         self._streams.offer_events()
         self._streams.offer_expression(simulated)
+        if movements:
+            self._streams.offer_movements(simulated)
         for kind, source in sensors:
             self._streams.offer(kind, source)
 
@@ -218,6 +223,10 @@ class StreamWorker(Worker):
             self._streams.vital(item.at, item.kind, item.source, item.value, item.flags)
         else:
             self._streams.expression(item.at, _sample(item), self._simulated)
+            if self._movements:
+                moved = None if item.primary is None else item.primary.smoothed_movements
+                values = None if moved is None else moved.as_dict()
+                self._streams.movements(item.at, values, self._simulated)
 
     def _send_events(self) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import cv2
@@ -21,6 +21,7 @@ from edge_agent.core.expression import (
     Recognition,
     RejectReason,
 )
+from edge_agent.core.movements import FaceMovements
 from edge_agent.vision.align import Matrix, Picture, check_crop, crop_matrix, cut, share_outside
 from edge_agent.vision.classifier import ExpressionClassifier
 from edge_agent.vision.cover import CoverDetector, CoverWatch, open_cover
@@ -35,6 +36,13 @@ from edge_agent.vision.faces.finder import (
 from edge_agent.vision.faces.tracking import PrimaryFaceSelector, Tracker
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import load_model
+from edge_agent.vision.movements import (
+    READ_S,
+    MovementsReader,
+    MovementsWatch,
+    crop_angle,
+    open_movements,
+)
 from edge_agent.vision.need import Effort, NeedReader, SceneWatch, open_need_reader
 from edge_agent.vision.quality import Quality, face_quality
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
@@ -53,6 +61,7 @@ class VisionStages:
         smoother: smooths the probabilities of each track.
         reader: reads the followed faces by need; ``None``: the classifier reads all.
         cover: detects covered faces; ``None``: covers are not looked for.
+        movements: reads movements of the face, pose and look; ``None``: they are not read.
     """
 
     detector: FaceFinder
@@ -63,6 +72,7 @@ class VisionStages:
     smoother: Smoother
     reader: NeedReader | None = None
     cover: CoverDetector | None = None
+    movements: MovementsReader | None = None
 
 
 Look = Callable[[Picture], float]
@@ -81,6 +91,7 @@ class FaceReading:
         emotion: its label; ``None`` is *uncertain*.
         quality: 0…1, how fit the face is for reading.
         reject_reason: why it is not fit for reading; ``None`` when it is.
+        movements: movements, pose and look; ``None``: not read, or the face is not fit for it.
     """
 
     face: Face
@@ -88,6 +99,7 @@ class FaceReading:
     emotion: Emotion | None
     quality: float
     reject_reason: RejectReason | None
+    movements: FaceMovements | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +131,11 @@ class Recognizer:
         quality_filter: whether faces that cannot be read well are rejected, that is, only counted.
 
     Attributes:
-        models: the models in use: detector, classifier, and the detector of covers if there is one.
+        models: the models in use: detector, classifier, and those of covers and movements if there
+            are any.
         on_stage: called with the name of each stage of a frame once it is done, for measuring:
-            ``find``, ``follow``, then for each face ``cut``, ``read``, ``judge`` and ``steady``.
+            ``find``, ``follow``, then for each face ``cut``, ``read``, ``judge``, ``steady`` and
+            ``move``.
 
     Raises:
         ModelError: the classifier was trained with another crop than the one cut here.
@@ -146,6 +160,12 @@ class Recognizer:
             self.models = (*self.models, stages.cover.card)
             self._look = stages.cover.probability
             self._cover_watch = CoverWatch(stages.cover)
+        self._movements_watch: MovementsWatch | None = None
+        if stages.movements is not None:
+            self.models = (*self.models, stages.movements.card)
+            self._movements_watch = MovementsWatch(
+                stages.movements, stages.smoother.time_constant_s
+            )
         self._stages = stages
         self._classifier = classifier
         self._reader = stages.reader
@@ -241,7 +261,11 @@ class Recognizer:
             The faces, surest first, in pixels of ``image``.
         """
         return [
-            self._read(image, face, lambda crop, _: self._classifier.classify(crop), self._look)
+            self._moved(
+                *self._read(
+                    image, face, lambda crop, _: self._classifier.classify(crop), self._look
+                )
+            )
             for face in self._stages.detector.detect(image)
         ]
 
@@ -276,7 +300,7 @@ class Recognizer:
         if self._cover_watch is not None and self._quality_filter:
             look = partial(self._cover_watch.probability, track, frame.at)
         classify = partial(self._classify, track, face, frame.at)
-        reading = self._read(frame.image, face, classify, look)
+        reading, crop, to_crop = self._read(frame.image, face, classify, look)
         reject_reason = reading.reject_reason
         if not self._quality_filter:
             reject_reason = None
@@ -285,6 +309,15 @@ class Recognizer:
         steady = smoother.update if reject_reason is None else smoother.hold
         smoothed = steady(track, reading.expression, frame.at)
         self._done("steady")
+        movements, smoothed_movements = None, None
+        if self._movements_watch is not None and reject_reason is None:
+            # By need, a face near the border of a label is read in each frame; its movements need
+            # not be.
+            pause_s = 0.0 if self.effort is Effort.EVERY_FRAME else READ_S
+            movements, smoothed_movements = self._movements_watch.read(
+                track, frame.at, crop, angle=crop_angle(to_crop), pause_s=pause_s
+            )
+        self._done("move")
         return Observation(
             track,
             face,
@@ -294,6 +327,8 @@ class Recognizer:
             primary,
             reading.quality,
             reject_reason,
+            movements,
+            smoothed_movements,
         )
 
     def _classify(
@@ -306,7 +341,8 @@ class Recognizer:
 
     def _read(
         self, image: Picture, face: Face, classify: Classify, look: Look | None
-    ) -> FaceReading:
+    ) -> tuple[FaceReading, Picture, Matrix]:
+        """Return the reading of a face, its crop, and the transform from the picture to it."""
         to_crop = crop_matrix(face)
         crop = cut(image, to_crop, self._classifier.size)
         quality = face_quality(crop, face, share_outside(image, to_crop))
@@ -315,7 +351,14 @@ class Recognizer:
         self._done("read")
         reading = self._reading(face, expression, quality, crop, look)
         self._done("judge")
-        return reading
+        return reading, crop, to_crop
+
+    def _moved(self, reading: FaceReading, crop: Picture, to_crop: Matrix) -> FaceReading:
+        """Return the reading of a still picture's face, with its movements if it is fit."""
+        if self._stages.movements is None or reading.reject_reason is not None:
+            return reading
+        movements = self._stages.movements.read(crop, angle=crop_angle(to_crop))
+        return replace(reading, movements=movements)
 
     def _done(self, stage: str) -> None:
         if self.on_stage is not None:
@@ -327,7 +370,7 @@ class Recognizer:
         expression, parts = self._classifier.explain(crop)
         quality = face_quality(crop, face, share_outside(image, to_crop))
         reading = self._reading(face, expression, quality, crop, self._look)
-        return Explanation(reading, crop, to_crop, parts)
+        return Explanation(self._moved(reading, crop, to_crop), crop, to_crop, parts)
 
     def _reading(
         self, face: Face, expression: Expression, quality: Quality, crop: Picture, look: Look | None
@@ -380,5 +423,6 @@ def open_recognizer(
         ),
         reader=open_need_reader(classifier, options) if by_need else None,
         cover=open_cover(options.threads) if covers else None,
+        movements=open_movements(options.threads) if options.movements else None,
     )
     return Recognizer(stages, uncertain_below=threshold, quality_filter=options.gate)

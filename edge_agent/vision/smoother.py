@@ -63,6 +63,9 @@ class Smoother:
             uncertain.
         reset_after_s: gap in a track after which its past is forgotten.
 
+    Attributes:
+        time_constant_s: τ.
+
     Example::
 
         smoother = Smoother(0.6, hysteresis=0.1, uncertain_below=0.4)
@@ -79,7 +82,7 @@ class Smoother:
         hold_s: float = 1.0,
         reset_after_s: float = 2.0,
     ) -> None:
-        self._time_constant_s = time_constant_s
+        self.time_constant_s = time_constant_s
         self._hysteresis = hysteresis
         self._uncertain_below = uncertain_below
         self._dwell_s = dwell_s
@@ -124,11 +127,11 @@ class Smoother:
 
     def _blend(self, old: Expression, new: Expression, seconds: float) -> Expression:
         """Move from ``old`` towards ``new`` by as much as ``seconds`` allow."""
-        if self._time_constant_s == 0:
+        if self.time_constant_s == 0:
             return new
         # The exact step of a first-order low-pass over any gap; a fixed weight per frame would
         # smooth more at low frame rates.
-        share = -math.expm1(-max(seconds, 0.0) / self._time_constant_s)
+        share = -math.expm1(-max(seconds, 0.0) / self.time_constant_s)
         pairs = zip(old.probabilities, new.probabilities, strict=True)
         return Expression(tuple(o + share * (n - o) for o, n in pairs))
 

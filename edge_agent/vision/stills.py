@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ExifTags import IFD, Base
 
 from edge_agent.core.errors import PictureError
+from edge_agent.core.movements import described
 from edge_agent.vision.recognizer import FaceReading, Recognizer
 
 FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
@@ -184,7 +185,9 @@ def describe(reading: FaceReading, *, name_all: bool = False) -> dict[str, Any]:
 
     The box is [x, y, width, height], a landmark [x, y]. A face that is not fit for reading (see its
     ``flaw``) has no ``emotion``: fewer than half of the faces that the frame cuts off are read
-    correctly, however sure the model is. ``name_all`` includes it all the same.
+    correctly, however sure the model is. ``name_all`` includes it all the same. ``pose``, ``look``
+    and ``movements`` are ``None`` where they were not read: for such a face, and with
+    ``vision.movements = false``.
     """
     box = reading.face.box
     flaw = reading.reject_reason
@@ -198,6 +201,7 @@ def describe(reading: FaceReading, *, name_all: bool = False) -> dict[str, Any]:
         "uncertain": reading.emotion is None,
         "quality": round(reading.quality, 3),
         "flaw": None if flaw is None else flaw.value,
+        **described(reading.movements),
     }
 
 

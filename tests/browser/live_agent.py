@@ -14,7 +14,7 @@ from edge_agent.core.expression import Box, Emotion, Face, Observation, Recognit
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import LiveServer
-from tests.support.timeline import mostly
+from tests.support.timeline import mostly, movements
 
 
 class LiveAgent:
@@ -58,7 +58,10 @@ class LiveAgent:
             at = clock.now()
             shown = mostly(self._emotion or Emotion.NEUTRAL, 0.86 if self._emotion else 0.3)
             face = Face(Box(160, 120, 160, 200), 0.9, ((0.0, 0.0),) * 5)
-            seen = Observation(1, face, shown, shown, self._emotion, True, 0.8)
+            moved = movements(smile=0.82, jaw_open=0.4, lower_lip_down=0.2, yaw=-12.0, pitch=7.4)
+            seen = Observation(
+                *(1, face, shown, shown, self._emotion, True, 0.8), smoothed_movements=moved
+            )
             self._server.publish_recognition(Recognition(at, 1, 640, 480, (seen,)))
             flags = frozenset({VitalFlag.SIMULATED})
             self._server.publish_vital(

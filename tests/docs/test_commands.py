@@ -83,6 +83,8 @@ NOT_RUN |= {
     "python -m tools.languages ": "tests/unit/dashboard/languages does it in a folder of its own",
     "python -m training.faces.": FACES_MODULES,
     "python -m training.expression.covers ": FACES_MODULES,
+    "python -m training.expression.movement_faces ": FACES_MODULES,
+    "python training/expression/movement_labels.py ": FACES_MODULES,
 }
 """How a command begins → why it is not run."""
 

@@ -16,7 +16,7 @@ from edge_agent.store.study.protocol_runs import NewRun, SelfReport, insert_repo
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 from edge_agent.store.write.timeline import write_gap, write_rejected_frames
-from tests.support.timeline import add, instant, reading, row
+from tests.support.timeline import add, add_movements, instant, movement_row, reading, row
 
 CODE = "Zq-Wombat7"
 
@@ -72,6 +72,7 @@ def record(path: Path, start: float, end: float) -> None:
         faces,
         [reading(s, 60 + s % 13, flags=flag) for s, flag in zip(seconds, flags, strict=True)],
     )
+    add_movements(path, [movement_row(s, smile=s % 5 / 5, yaw=s % 9 - 4.0) for s in seconds])
     with write_transaction(path) as connection:
         rejected = [
             (RejectedFrames(instant(s), 1, RejectReason.BLURRED, 3, True), None)

@@ -20,11 +20,12 @@ from edge_agent.core.expression import (
     Recognition,
     RejectReason,
 )
+from edge_agent.core.movements import NAMES, FaceMovements, MovementRow
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.dashboard_file import read_dashboard
 from edge_agent.store.database.schema import connect, migrate, write_transaction
-from edge_agent.store.write.timeline import write_expressions, write_vitals
+from edge_agent.store.write.timeline import write_expressions, write_movements, write_vitals
 
 START_MS = 1_790_000_400_000  # 2026-09-21T14:20:00Z: a full minute
 BOOT_OFFSET_MS = START_MS - 1_000_000
@@ -49,11 +50,16 @@ def observation(
     primary: bool = True,
     raw: Expression | None = None,
     reject_reason: RejectReason | None = None,
+    movements: FaceMovements | None = None,
 ) -> Observation:
     """A face of 100 × 120 pixels that shows an emotion; ``None`` is uncertain."""
     shown = mostly(emotion or Emotion.NEUTRAL)
     face = Face(Box(10, 20, 100, 120), 0.9, ((30, 40), (80, 40), (55, 70), (35, 100), (75, 100)))
-    return Observation(track, face, raw or shown, shown, emotion, primary, 0.75, reject_reason)
+    return Observation(
+        *(track, face, raw or shown, shown, emotion, primary, 0.75, reject_reason),
+        movements=movements,
+        smoothed_movements=movements,
+    )
 
 
 def recognition(seconds: float, *observations: Observation) -> Recognition:
@@ -67,6 +73,17 @@ def row(
     """A row of one second with 10 frames."""
     shown = mostly(emotion or Emotion.NEUTRAL)
     return ExpressionRow(instant(seconds), 1, 10, shown, shown, emotion, 120.0, 0.75, primary)
+
+
+def movements(**values: float) -> FaceMovements:
+    """A face at rest that looks straight ahead, but for what is named."""
+    assert values.keys() <= set(NAMES)
+    return FaceMovements(tuple(values.get(name, 0.0) for name in NAMES))
+
+
+def movement_row(seconds: float, *, primary: bool = True, **values: float) -> MovementRow:
+    """Movements of one second, the mean of 5 readings."""
+    return MovementRow(instant(seconds), 1, 5, movements(**values), primary)
 
 
 def reading(
@@ -103,6 +120,12 @@ def add(
     with write_transaction(path) as connection:
         write_expressions(connection, [(r, None) for r in rows], 1000, simulated)
         write_vitals(connection, [(r, None) for r in readings])
+
+
+def add_movements(path: Path, rows: Sequence[MovementRow]) -> None:
+    """Write rows of movements at once."""
+    with write_transaction(path) as connection:
+        write_movements(connection, [(row, None) for row in rows], 1000, False)
 
 
 def query(path: Path, sql: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -17,6 +17,7 @@ import edge_agent
 from edge_agent import FaceRow, read
 from edge_agent.core.errors import PictureError
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.movements import LOOK, MOVEMENTS, POSE
 from tests.support.vision.portraits import smiling
 
 
@@ -35,6 +36,7 @@ def test_the_columns_stay_as_they_are() -> None:
     assert [field.name for field in dataclasses.fields(FaceRow)] == [
         *("x", "y", "width", "height", "score", "quality", "flaw", "emotion"),
         *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
+        *(*POSE, *LOOK, *MOVEMENTS),
     ]
 
 

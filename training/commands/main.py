@@ -31,6 +31,7 @@ from training.commands.pictures import (
     faces_groups,
     faces_scores,
     label,
+    movements_evaluate,
 )
 from training.commands.train import ablate, folds
 from training.commands.train import train as train_own
@@ -66,6 +67,12 @@ def app() -> None:
 @learning_options
 @watts_option
 @click.option("--resume", is_flag=True, help="Continue after the last epoch saved in --out.")
+@click.option(
+    "--unlabelled",
+    type=FILE,
+    multiple=True,
+    help="Photograph, or folder of them, whose faces only the teachers label; repeatable.",
+)
 @options_as(RunOptions)
 def fit(options: RunOptions) -> None:
     """Train the model of a recipe and write NAME.tflite (int8) and NAME.json."""
@@ -144,6 +151,7 @@ for _command in (
         explain,
     ),
     *(crop_faces, cover_faces, ck_plus, faces_evaluate, faces_groups, faces_scores),
+    movements_evaluate,
 ):
     app.add_command(_command)
 

@@ -81,6 +81,7 @@ class RunOptions(FacesOptions):
     threads: int | None = None
     watts: float | None = None
     resume: bool = False
+    unlabelled: tuple[Path, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -103,6 +104,7 @@ class RunOptions(FacesOptions):
             resume=self.resume,
             device=self.device,
             watts=self.watts,
+            unlabelled=self.unlabelled,
         )
 
 

@@ -28,6 +28,7 @@ from training.errors import DataError
 
 _FOLDS = 10
 _NEEDED_TO_EXPLAIN = ("torch",)
+_NEEDED_TO_COMPARE = ("torch", "litert_torch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,6 +315,54 @@ def faces_evaluate(options: FacesEvaluateOptions) -> None:
         click.echo(json.dumps(report_json(report)))
     else:
         click.echo(report_text(report))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovementsEvaluateOptions:
+    """Options of ``movements-evaluate``."""
+
+    model: str
+    data: Path
+    as_json: bool
+
+
+@click.command("movements-evaluate")
+@click.argument("model", default="face-movements")
+@click.option(
+    "--data",
+    type=FILE,
+    required=True,
+    help="Folder with faces.npz and answers.npz, as training.expression.movement_faces and the "
+    "teacher wrote them.",
+)
+@json_option
+@options_as(MovementsEvaluateOptions)
+def movements_evaluate(options: MovementsEvaluateOptions) -> None:
+    """Compare MODEL with its teacher on held-out people: movements, pose and look.
+
+    MODEL is NAME.tflite with NAME.json beside it, or the name of a shipped model. The default is
+    face-movements. The last column says how the teacher agrees with itself at half the size.
+    """
+    require(_NEEDED_TO_COMPARE)
+    from edge_agent.vision.models.card import find_model
+    from edge_agent.vision.models.model import load_model
+    from edge_agent.vision.movements import MovementsReader
+    from training.expression.movements import (
+        evaluate,
+        evaluation_text,
+        half_size_agreement,
+        load_movement_faces,
+    )
+
+    reader = MovementsReader(load_model(find_model(options.model), kind="face-movements"))
+    measures = evaluate(reader, load_movement_faces(options.data).of_part("test"))
+    agreement = half_size_agreement(options.data)
+    if agreement:
+        measures["teacher at half the size"] = agreement
+    if options.as_json:
+        click.echo(json.dumps(measures))
+    else:
+        click.echo(evaluation_text(reader.card, measures), nl=False)
 
 
 @click.command("faces-scores")

@@ -106,6 +106,17 @@ class Lessons:
     def __len__(self) -> int:
         return len(self.pictures)
 
+    def with_unlabelled(self, pictures: NDArray[np.uint8]) -> Lessons:
+        """These lessons, and faces that nobody labelled, uint8, N × 48 × 48, behind them.
+
+        Only teachers can say something about the latter.
+        """
+        none = len(pictures)
+        return Lessons(
+            np.concatenate([self.pictures, pictures]),
+            *(np.pad(shares, ((0, none), (0, 0))) for shares in (self.expression, self.fer2013)),
+        )
+
 
 def lessons(faces: Faces) -> Lessons:
     """Make each picture a lesson.

@@ -62,7 +62,7 @@ def augment(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> 
     Args:
         pictures: float32, N × 1 × H × W, 0…1.
         how: the bounds of the changes.
-        generator: the only source of randomness.
+        generator: the only source of randomness, on the device of the pictures.
 
     Returns:
         float32, N × 1 × H × W, 0…1; a new tensor.
@@ -117,10 +117,10 @@ def mix(
         how: the chance, and the distribution of the share.
         generator: the only source of randomness.
     """
-    dice, kind, top, left = torch.rand(4, generator=generator).tolist()
+    dice, kind, top, left = torch.rand(4, generator=generator, device=generator.device).tolist()
     if dice >= how.mix:
         return pictures, list(targets)
-    other = torch.randperm(len(pictures), generator=generator)
+    other = torch.randperm(len(pictures), generator=generator, device=generator.device)
     share = _beta(how.mix_alpha, generator)
     if kind < 0.5:
         mixed = pictures.lerp(pictures[other], share)
@@ -142,7 +142,8 @@ def _beta(alpha: float, generator: torch.Generator) -> float:
 
     PyTorch's own distribution takes no generator.
     """
-    numbers = np.random.default_rng(int(torch.randint(2**31, (1,), generator=generator)))
+    seed = torch.randint(2**31, (1,), generator=generator, device=generator.device)
+    numbers = np.random.default_rng(int(seed))
     return float(numbers.beta(alpha, alpha))
 
 
@@ -171,7 +172,7 @@ def _relight(pictures: Tensor, how: Augmentation, generator: torch.Generator) ->
     contrast = (1 + _spread(n, how.light, generator)).view(-1, 1, 1, 1)
     brightness = _spread(n, how.light / 2, generator).view(-1, 1, 1, 1)
     mean = pictures.mean(dim=(1, 2, 3), keepdim=True)
-    grain = torch.randn(pictures.shape, generator=generator) * (
+    grain = torch.randn(pictures.shape, generator=generator, device=generator.device) * (
         _uniform(n, generator) * how.noise
     ).view(-1, 1, 1, 1)
     return (pictures - mean) * contrast + mean + brightness + grain
@@ -181,16 +182,19 @@ def _erase(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> T
     n, _, height, width = pictures.shape
     edge = _uniform(n, generator) * how.erase_edge * (_uniform(n, generator) < how.erase)
     top, left = (_uniform(n, generator) * (1 - edge) for _ in range(2))
-    y = ((torch.arange(height) + 0.5) / height).view(1, -1)
-    x = ((torch.arange(width) + 0.5) / width).view(1, -1)
+    y, x = (
+        ((torch.arange(length, device=generator.device) + 0.5) / length).view(1, -1)
+        for length in (height, width)
+    )
     in_rows = (y > top[:, None]) & (y < (top + edge)[:, None])
     in_columns = (x > left[:, None]) & (x < (left + edge)[:, None])
     covered = (in_rows[:, :, None] & in_columns[:, None, :]).unsqueeze(1)
-    return torch.where(covered, torch.rand(pictures.shape, generator=generator), pictures)
+    hidden = torch.rand(pictures.shape, generator=generator, device=generator.device)
+    return torch.where(covered, hidden, pictures)
 
 
 def _uniform(n: int, generator: torch.Generator) -> Tensor:
-    return torch.rand(n, generator=generator)
+    return torch.rand(n, generator=generator, device=generator.device)
 
 
 def _spread(n: int, limit: float, generator: torch.Generator) -> Tensor:

@@ -52,6 +52,7 @@ from training.faces.labelling import NEARLY, Shares, difference_hash, read_share
 from training.learning.checkpoint import averaged_weights, save_weights
 from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
 from training.learning.loop import Fitted
+from training.learning.rates import place_of
 from training.learning.recipe import Recipe, Section, load_recipe
 from training.networks.face import FaceCoverNet
 from training.networks.quantize import PixelInput, in_few_steps, write_model
@@ -150,14 +151,15 @@ class CoverTask:
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
         """Crops (float32 N × 1 × 48 × 48) and what is covered (float32 N × 2, −1: not known)."""
         random = np.random.default_rng(
-            [int(torch.randint(2**31, (1,), generator=generator)), epoch]
+            [int(torch.randint(2**31, (1,), generator=generator, device=generator.device)), epoch]
         )
         size = self._recipe.schedule.batch
         for _ in range(self.steps_per_epoch):
             chosen = random.choice(len(self._learn), size, p=self._weights)
             pairs = [self._example(int(number), random) for number in chosen]
             pixels = torch.from_numpy(np.stack([crop for crop, _ in pairs])).unsqueeze(1)
-            changed = augment(pixels.float() / 255, self._recipe.augmentation, generator)
+            pixels = pixels.to(generator.device).float() / 255
+            changed = augment(pixels, self._recipe.augmentation, generator)
             yield as_input(changed), torch.tensor([label for _, label in pairs])
 
     def loss(
@@ -243,7 +245,8 @@ def predict(module: nn.Module, crops: NDArray[np.uint8]) -> Values:
     answers = []
     with torch.no_grad():
         for chunk in torch.split(torch.from_numpy(crops).unsqueeze(1), _CHUNK):
-            answers.append(module(as_input(chunk.float() / 255))[0].numpy())
+            pixels = chunk.to(place_of(module)).float() / 255
+            answers.append(module(as_input(pixels))[0].cpu().numpy())
     return np.concatenate(answers)
 
 

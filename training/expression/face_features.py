@@ -25,6 +25,7 @@ from training.expression.pretrained import FEATURES, as_face_input, load_face_ne
 from training.expression.recipe import ExpressionRecipe, FaceFeatures
 from training.learning.checkpoint import CHECKPOINT, seconds_spent
 from training.learning.loop import fit
+from training.learning.rates import place_of
 from training.learning.recipe import Schedule
 from training.networks.architectures import RegionAttentionNet, regions_of
 from training.networks.base import ExpressionNetwork, RegionNetwork
@@ -84,7 +85,8 @@ class FaceFeaturesTask:
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
         """Shuffled batches: normalised pictures, N×1×H×W, and what the face network sees."""
         del epoch  # every epoch is alike
-        order = torch.randperm(len(self._pictures), generator=generator)
+        self._follow(generator.device)
+        order = torch.randperm(len(self._pictures), generator=generator, device=generator.device)
         size = self._recipe.schedule.batch
         for chosen in torch.split(order[: self.steps_per_epoch * size], size):
             pictures = self._pictures[chosen].float() / 255
@@ -105,10 +107,19 @@ class FaceFeaturesTask:
     def validate(self, module: nn.Module) -> Mapping[str, float]:
         """The same on held-back faces as they are."""
         total = 0.0
+        self._follow(place_of(module))
         for part in torch.split(self._held_back, _CHUNK):
             difference, _ = self.loss(module, self._batch(part.float() / 255))
             total += float(difference) * len(part)
         return {"difference": total / len(self._held_back)}
+
+    def _follow(self, device: torch.device) -> None:
+        """Move faces and face network to the device that learns."""
+        self._face_network.to(device)
+        self._pictures, self._held_back, self._mean, self._deviation = (
+            each.to(device)
+            for each in (self._pictures, self._held_back, self._mean, self._deviation)
+        )
 
     def _batch(self, pictures: Tensor) -> Sequence[Tensor]:
         wanted = (self._regions_of_face_network(pictures) - self._mean) / self._deviation

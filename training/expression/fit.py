@@ -12,6 +12,7 @@ from torch import nn
 
 from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.models.model import load_model
+from training.data.crops import aligned_faces
 from training.data.datasets import (
     EXPRESSIONS,
     FER2013,
@@ -83,6 +84,8 @@ def plan_expression(request: FitRequest) -> Plan:
             "pictures is none"
         )
     known = lessons(learn)
+    if request.unlabelled:
+        known = _with_unlabelled(known, recipe, request)
     log.info(
         "learning from %d faces, %d of them different; %d held back",
         len(learn),
@@ -125,6 +128,22 @@ def _face_features_first(
     stage = FaceFeaturesTask(task.module, recipe, known, held_back.pictures, request.weights)
     learnt = learn_face_features(stage, recipe, request.out, resume=request.resume, device=device)
     task.module.load_state_dict(learnt)
+
+
+def _with_unlabelled(known: Lessons, recipe: ExpressionRecipe, request: FitRequest) -> Lessons:
+    """Add the faces of the request's photographs, cut out as the agent does."""
+    if recipe.distillation is None:
+        raise RecipeError(
+            f"--unlabelled {request.unlabelled[0]}: {request.recipe} names no teachers, and nobody "
+            "else labels these faces; add [distillation] or leave it out"
+        )
+    faces, left_out = aligned_faces(request.unlabelled, aligned=False)
+    if not faces:
+        raise DataError(f"--unlabelled {request.unlabelled[0]}: holds no photograph with a face")
+    log.info("%d faces without a label; %d photographs left out", len(faces), len(left_out))
+    for sentence in left_out:
+        log.debug(sentence)
+    return known.with_unlabelled(np.stack([face for _, face in faces]))
 
 
 def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Views | None:

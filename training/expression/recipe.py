@@ -36,6 +36,15 @@ class ExpressionData(Section):
             description="share that fits nothing and chooses nothing, for the last judgement",
         ),
     ] = 0.0
+    rare: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="a face is drawn (1 / the share of its category) to this power times as "
+            "often as others; 0: each once an epoch",
+        ),
+    ] = 0.0
     mean: Annotated[float, Field(gt=0, lt=1, description="of the pixels, taken off, 0…1")] = 0.507
     deviation: Annotated[float, Field(gt=0, le=1, description="of the pixels, divided by, 0…1")] = (
         0.255

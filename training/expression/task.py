@@ -31,7 +31,7 @@ from training.expression.augment import Augmentation, augment, flip, mix
 from training.expression.pretrained import load_base, settle_norms
 from training.expression.recipe import ExpressionRecipe
 from training.learning.checkpoint import averaged_weights
-from training.learning.rates import autocast
+from training.learning.rates import autocast, place_of
 from training.learning.recipe import RECIPE, load_recipe
 from training.networks.architectures import region_bias
 from training.networks.base import ExpressionNetwork
@@ -39,6 +39,7 @@ from training.networks.base import ExpressionNetwork
 log = logging.getLogger(__name__)
 
 _BATCH = 256
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,8 @@ class Views:
             key.update(_fingerprint(network))
         self._folder = folder / f"views-{key.hexdigest()[:16]}"
 
-    def view(self, number: int) -> View:
-        """The version of that number, 0 … ``count`` − 1.
+    def view(self, number: int, device: torch.device = CPU) -> View:
+        """The version of that number, 0 … ``count`` − 1, made on ``device`` where it is missing.
 
         Raises:
             RecipeError: when it cannot be kept.
@@ -108,7 +109,7 @@ class Views:
                 return View(held["pictures"], held["expression"], held["fer2013"])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             pass  # not there yet, or cut off: it is made again
-        made = self._make(number)
+        made = self._make(number, device)
         part = path.with_suffix(f".{os.getpid()}.part.npz")  # two students may ask at the same time
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -120,8 +121,10 @@ class Views:
             ) from error
         return made
 
-    def _make(self, number: int) -> View:
-        generator = torch.Generator().manual_seed(self._seed * 1009 + number)
+    def _make(self, number: int, device: torch.device) -> View:
+        generator = torch.Generator(device).manual_seed(self._seed * 1009 + number)
+        for network, _ in self._teachers:
+            network.to(device)
         parts: list[tuple[NDArray[np.uint8], NDArray[np.float16], NDArray[np.float16]]] = []
         chunks: tuple[Tensor, ...] = torch.split(
             torch.from_numpy(self._pictures).unsqueeze(1), _BATCH
@@ -132,13 +135,10 @@ class Views:
             chunks, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()
         ) as progress:
             for chunk in progress:
-                changed = (
-                    (augment(chunk.float() / 255, self._how, generator) * 255)
-                    .round()
-                    .to(torch.uint8)
-                )
+                seen = chunk.to(device).float() / 255
+                changed = (augment(seen, self._how, generator) * 255).round().to(torch.uint8)
                 expression, fer2013 = self._ask(changed.float() / 255)
-                parts.append((changed.squeeze(1).numpy(), expression, fer2013))
+                parts.append((changed.squeeze(1).cpu().numpy(), expression, fer2013))
         pictures, expressions, classes = (
             np.concatenate(column) for column in zip(*parts, strict=True)
         )
@@ -147,14 +147,15 @@ class Views:
     def _ask(self, pictures: Tensor) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
         heads: list[list[Tensor]] = [[], []]
         for (network, recipe), seen in product(self._teachers, (pictures, pictures.flip(-1))):
-            with torch.no_grad(), autocast(torch.device("cpu"), bfloat16=True):
+            with torch.no_grad(), autocast(pictures.device, bfloat16=True):
                 answers = network(
                     recipe.as_input(seen).contiguous(memory_format=torch.channels_last)
                 )
             for head, logits in zip(heads, answers, strict=True):
                 head.append(logits.float().softmax(dim=1))
         first, second = (
-            torch.stack(head).mean(dim=0).clamp(min=1e-7).log().half().numpy() for head in heads
+            torch.stack(head).mean(dim=0).clamp(min=1e-7).log().half().cpu().numpy()
+            for head in heads
         )
         return first, second
 
@@ -255,9 +256,10 @@ class ExpressionTask:
         With teachers two more: their softened probabilities of both.
         """
         how = self._recipe.augmentation
-        order = torch.randperm(len(self._pictures), generator=generator)
+        device = generator.device
         size = self._recipe.schedule.batch
-        pictures, targets = self._epoch(epoch)
+        order = self._order(generator)
+        pictures, targets = self._epoch(epoch, device)
         for chosen in torch.split(order[: self.steps_per_epoch * size], size):
             changed = pictures[chosen].float() / 255
             # a teachers' version is changed already
@@ -268,15 +270,25 @@ class ExpressionTask:
             changed, mixed = mix(changed, [target[chosen] for target in targets], how, generator)
             yield self._recipe.as_input(changed), *mixed
 
-    def _epoch(self, epoch: int) -> tuple[Tensor, list[Tensor]]:
+    def _order(self, generator: torch.Generator) -> Tensor:
+        """Numbers of the pictures of an epoch: each once, or rare categories more often."""
+        device = generator.device
+        count = len(self._pictures)
+        if self._recipe.data.rare == 0:
+            return torch.randperm(count, generator=generator, device=device)
+        weights = draw_weights(self._shares, self._recipe.data.rare).to(device)
+        return torch.multinomial(weights, count, replacement=True, generator=generator)
+
+    def _epoch(self, epoch: int, device: torch.device) -> tuple[Tensor, list[Tensor]]:
         """Pictures, uint8 N×1×48×48, and targets of an epoch, in the order of the lessons."""
-        labels = [self._shares, self._classes]
-        if self._views is None or self._recipe.distillation is None:
-            return self._pictures, labels
-        view = self._views.view(epoch % self._views.count)
-        temperature = self._recipe.distillation.temperature
-        taught = [soften(answers, temperature) for answers in (view.expression, view.fer2013)]
-        return torch.from_numpy(view.pictures).unsqueeze(1), labels + taught
+        pictures = self._pictures
+        targets = [self._shares, self._classes]
+        if self._views is not None and self._recipe.distillation is not None:
+            view = self._views.view(epoch % self._views.count, device)
+            temperature = self._recipe.distillation.temperature
+            pictures = torch.from_numpy(view.pictures).unsqueeze(1)
+            targets += [soften(answers, temperature) for answers in (view.expression, view.fer2013)]
+        return pictures.to(device), [target.to(device) for target in targets]
 
     def loss(
         self, module: nn.Module, batch: Sequence[Tensor]
@@ -360,6 +372,21 @@ def class_weights(shares: Tensor, balance: float) -> Tensor:
     return weights / (weights * part).sum().clamp(min=1e-9)
 
 
+def draw_weights(shares: Tensor, power: float) -> Tensor:
+    """How often each picture is drawn: (1 / the share of its category) to a power.
+
+    Args:
+        shares: N × K; the category is the one with the largest share. A row of zeros has none and
+            gets the mean weight.
+        power: 0: all alike; 1: all categories alike.
+    """
+    labelled = shares.sum(dim=1) > 0
+    categories = shares.argmax(dim=1)
+    counts = torch.bincount(categories[labelled], minlength=shares.shape[1]).clamp(min=1)
+    weights = (labelled.sum() / counts)[categories] ** power
+    return torch.where(labelled, weights, weights[labelled].mean())
+
+
 def predict(
     module: nn.Module, pictures: NDArray[np.uint8], recipe: ExpressionRecipe
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -369,9 +396,10 @@ def predict(
     module.eval()
     with torch.no_grad():
         for chunk in torch.split(torch.from_numpy(pictures).unsqueeze(1), _CHUNK):
-            expression, fer2013 = module(recipe.as_input(chunk.float() / 255))
-            first.append(expression.numpy())
-            second.append(fer2013.numpy())
+            seen = recipe.as_input(chunk.to(place_of(module)).float() / 255)
+            expression, fer2013 = module(seen)
+            first.append(expression.cpu().numpy())
+            second.append(fer2013.cpu().numpy())
     return np.concatenate(first), np.concatenate(second)
 
 

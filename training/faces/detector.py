@@ -36,6 +36,7 @@ from training.faces.labelling import Picture, Shares
 from training.faces.photographs import FaceBoxes, Photographs
 from training.faces.scenes import Composer, Composition
 from training.faces.trial import evaluate_detections
+from training.learning.rates import place_of
 from training.learning.recipe import Recipe, Section
 from training.networks.face import OUTPUTS, FaceDetectorNet, Widths
 
@@ -378,7 +379,7 @@ class DetectorTask:
         learn from. A thread makes the next batch while the network learns from this one.
         """
         random = np.random.default_rng(
-            [int(torch.randint(2**31, (1,), generator=generator)), epoch]
+            [int(torch.randint(2**31, (1,), generator=generator, device=generator.device)), epoch]
         )
         with ThreadPoolExecutor(1) as worker:
             following = worker.submit(self._next_batch, random)
@@ -501,10 +502,11 @@ def predict(
             for picture in pictures[start : start + 32]
         ]
         with torch.no_grad():
-            answers = module(as_input(np.stack([pixels for pixels, _ in boxed])))
+            inputs = as_input(np.stack([pixels for pixels, _ in boxed]))
+            answers = module(inputs.to(place_of(module)))
         for i, (_, scale) in enumerate(boxed):
             outputs = {
-                name: answer[i : i + 1].numpy()
+                name: answer[i : i + 1].cpu().numpy()
                 for name, answer in zip(OUTPUTS, answers, strict=True)
             }
             detections.append(in_picture(merge(decode(outputs, LOW)), scale))

@@ -46,6 +46,7 @@ from training.faces.labelling import (
 from training.faces.scenes import for_opencv
 from training.faces.template import MIRROR
 from training.learning.loop import fit
+from training.learning.rates import place_of
 from training.learning.recipe import Schedule
 from training.networks.face import ConvBlock
 
@@ -121,7 +122,7 @@ class PointTask:
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
         """Squares (float32 N × 3 × `SIDE` × `SIDE`) and points (float32 N × 10)."""
         random = np.random.default_rng(
-            [int(torch.randint(2**31, (1,), generator=generator)), epoch]
+            [int(torch.randint(2**31, (1,), generator=generator, device=generator.device)), epoch]
         )
         order = random.permutation(len(self._learn))
         for start in range(0, self.steps_per_epoch * SCHEDULE.batch, SCHEDULE.batch):
@@ -164,7 +165,10 @@ def place(module: nn.Module, faces: Sequence[tuple[Picture, Box, float]]) -> lis
         ]
         with torch.no_grad():
             plain, mirrored = (
-                module(_as_input([s[:, :: -1 if mirror else 1] for s in squares]))
+                module(
+                    _as_input([s[:, :: -1 if mirror else 1] for s in squares]).to(place_of(module))
+                )
+                .cpu()
                 .numpy()
                 .reshape(-1, 5, 2)
                 for mirror in (False, True)

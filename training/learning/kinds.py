@@ -26,6 +26,7 @@ PLANNERS = {
     "expression": "training.expression.fit:plan_expression",
     "face-detector": "training.faces.detector_fit:plan_detector",
     "face-cover": "training.expression.covers:plan_cover",
+    "face-movements": "training.expression.movements:plan_movements",
 }
 """``kind`` of a recipe → ``module:function``."""
 
@@ -83,6 +84,7 @@ class FitRequest:
         fold: the part of Training that is evaluated and not learnt; None: the data's own split.
         finished: nothing is to be learnt: what only learning needs (teachers, the run that it began
             from) may be missing.
+        unlabelled: photographs and folders of them whose faces the teachers alone label.
     """
 
     recipe: Path
@@ -98,6 +100,7 @@ class FitRequest:
     watts: float | None = None
     fold: Fold | None = None
     finished: bool = False
+    unlabelled: tuple[Path, ...] = ()
 
     def card(
         self, recipe: Recipe, fitted: Fitted, data: Sequence[str], **training: object
@@ -174,6 +177,11 @@ def plan(request: FitRequest) -> Plan:
         raise RecipeError(
             f"--without {request.without}: names labelled faces, which a recipe of kind {kind} "
             "does not learn; leave it out"
+        )
+    if request.unlabelled and kind != "expression":
+        raise RecipeError(
+            f"--unlabelled {request.unlabelled[0]}: a recipe of kind {kind} has no teachers that "
+            "could label faces; leave it out"
         )
     module, function = PLANNERS[kind].split(":")
     made: Plan = getattr(import_module(module), function)(request)

@@ -49,6 +49,7 @@ from training.learning.rates import (
     check_parts,
     freeze,
     memory_format,
+    place_of,
     precision_sentence,
     rate_factors,
 )
@@ -181,8 +182,8 @@ class Task(Protocol):
     def validate(self, module: nn.Module) -> Mapping[str, float]:
         """Figures of ``module`` on held-back data; the same keys every time.
 
-        Called each epoch with the averaged weights, in eval mode, without gradients, never under
-        autocast.
+        Called each epoch with the averaged weights on the device that learns, in eval mode, without
+        gradients, never under autocast.
         """
         ...
 
@@ -347,13 +348,13 @@ def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
     return State(module, moving_average(module, schedule.ema_decay), optimizer, cycle)
 
 
-def _epoch_generator(seed: int, epoch: int) -> torch.Generator:
-    """The random numbers of one epoch.
+def epoch_generator(seed: int, epoch: int, device: torch.device = CPU) -> torch.Generator:
+    """The random numbers of one epoch, drawn on the device that learns.
 
     Dropout and the like draw from the global state, seeded alike.
     """
     torch.manual_seed(seed * 100_003 + epoch)
-    return torch.Generator().manual_seed(seed * 100_003 + epoch)
+    return torch.Generator(device).manual_seed(seed * 100_003 + epoch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +371,7 @@ class _Learner:
     def epoch(self, epoch: int, seed: int) -> dict[str, float]:
         """Learn for an epoch, check the averaged network, and return the row of the curves."""
         started = clock.boot_seconds()
-        figures = self._train(epoch, _epoch_generator(seed, epoch))
+        figures = self._train(epoch, epoch_generator(seed, epoch, self.device))
         trained = clock.boot_seconds() - started
         rate = max(self.state.cycle.get_last_lr())  # of the part that learns fastest
         row: dict[str, float] = {"epoch": epoch + 1, "lr": float(rate)}
@@ -383,7 +384,7 @@ class _Learner:
     def _train(self, epoch: int, generator: torch.Generator) -> dict[str, float]:
         self.state.module.train()
         freeze(self.state.module, self.schedule, epoch)
-        sums: dict[str, float] = {}
+        sums: dict[str, Tensor] = {}
         steps = 0
         batches = itertools.islice(self.task.batches(epoch, generator), self.task.steps_per_epoch)
         hidden = not (self.team.first and sys.stderr.isatty())
@@ -397,27 +398,27 @@ class _Learner:
                 )
                 self.state.cycle.step()
                 for name, value in {"loss": loss, **figures}.items():
-                    sums[name] = sums.get(name, 0.0) + float(value)
+                    # as a tensor: a number would wait for the GPU after every step
+                    sums[name] = sums.get(name, torch.zeros_like(value)) + value
                 steps += 1
         if steps == 0:
             raise DataError("an epoch yielded no batch")
-        return {name: value / steps for name, value in sums.items()}
+        return {name: float(value) / steps for name, value in sums.items()}
 
     def _check(self) -> Mapping[str, float]:
         """Figures of the averaged network on held-back data, by the first process alone."""
         if not self.team.first:
             return {}
         self.state.average.eval()
-        module = self.state.average.module
         with torch.no_grad():
-            return self.task.validate(module if self.device == CPU else deepcopy(module).to(CPU))
+            return self.task.validate(self.state.average.module)
 
 
 def step(
     task: Task, state: State, shared: nn.Module, schedule: Schedule, batch: Sequence[Tensor]
 ) -> tuple[Tensor, Mapping[str, Tensor]]:
     """One step of the optimizer and of the average: the loss and the task's figures, detached."""
-    device = next(state.module.parameters()).device
+    device = place_of(state.module)
     layout = memory_format(state.module)
     ready = [t.to(device, memory_format=layout) if t.dim() == 4 else t.to(device) for t in batch]
     with autocast(device, bfloat16=schedule.bfloat16):

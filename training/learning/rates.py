@@ -32,6 +32,11 @@ _QUICK = frozenset({"AVX512"})
 """PyTorch's names of the instruction sets that help with bfloat16."""
 
 
+def place_of(module: nn.Module) -> torch.device:
+    """Return the device that holds the weights of a network; the processor where it has none."""
+    return next((weight.device for weight in module.parameters()), torch.device("cpu"))
+
+
 def bfloat16_is_quick(device: torch.device) -> bool:
     """Tell whether bfloat16 saves time: on a GPU, and on a processor with AVX-512.
 

@@ -116,7 +116,7 @@ class Recipe(Section):
 
     schema_version: Annotated[Literal[1], Field(alias="schema", description="of this file's form")]
     kind: Annotated[
-        Literal["expression", "face-detector", "face-cover"],
+        Literal["expression", "face-detector", "face-cover", "face-movements"],
         Field(description="what the model does"),
     ]
     name: Annotated[
@@ -168,7 +168,8 @@ def recipe_kind(path: Path) -> str:
     kind = _read_toml(path).get("kind")
     if not isinstance(kind, str):
         raise RecipeError(
-            f'{path}: kind is missing; write kind = "expression", "face-detector" or "face-cover"'
+            f'{path}: kind is missing; write kind = "expression", "face-detector", "face-cover" or '
+            '"face-movements"'
         )
     return kind
 

@@ -19,7 +19,7 @@ from edge_agent.vision.models.card import read_card, shipped_models
 from training.errors import DataError, RecipeError, csv_bytes
 from training.learning.checkpoint import CHECKPOINT, WEIGHTS, averaged_weights
 from training.learning.kinds import PUBLISHED, FitRequest, plan
-from training.learning.loop import CPU, Fitted, Task, begin, device_of, fit, step
+from training.learning.loop import CPU, Fitted, Task, begin, device_of, epoch_generator, fit, step
 from training.learning.rates import freeze
 from training.learning.recipe import RECIPE, Schedule
 
@@ -116,7 +116,7 @@ def find_lr(
     tested: list[float] = []
     losses: list[float] = []
     smoothed: list[float] = []
-    for number, batch in zip(range(rates.steps), _endless(task, seed), strict=False):
+    for number, batch in zip(range(rates.steps), _endless(task, seed, device), strict=False):
         rate = rates.at(number)
         for group in state.optimizer.param_groups:
             group["lr"] = rate * group["max_lr"] / schedule.peak_lr  # parts may learn more slowly
@@ -171,9 +171,9 @@ def write_range_test(result: RangeTest, folder: Path) -> tuple[Path, Path]:
     return folder / TABLE, folder / PICTURE
 
 
-def _endless(task: Task, seed: int) -> Iterator[Sequence[Tensor]]:
+def _endless(task: Task, seed: int, device: torch.device) -> Iterator[Sequence[Tensor]]:
     for epoch in itertools.count():
-        yield from task.batches(epoch, torch.Generator().manual_seed(seed * 100_003 + epoch))
+        yield from task.batches(epoch, epoch_generator(seed, epoch, device))
 
 
 def _smooth(losses: Sequence[float]) -> float:

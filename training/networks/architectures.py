@@ -49,7 +49,13 @@ from training.networks.base import (
     heads_on,
     mean_over_regions,
 )
-from training.networks.published import MobileNetSection, PlainCnnSection, ResNetSection, VggSection
+from training.networks.published import (
+    EfficientNetLiteSection,
+    MobileNetSection,
+    PlainCnnSection,
+    ResNetSection,
+    VggSection,
+)
 
 
 class RegionAttention(nn.Module):
@@ -394,6 +400,7 @@ Network = Annotated[
     | VggSection
     | ResNetSection
     | MobileNetSection
+    | EfficientNetLiteSection
     | RegionAttentionSection
     | DepthwiseSection,
     Field(discriminator="architecture"),

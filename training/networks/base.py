@@ -139,7 +139,7 @@ class NetworkSection(BaseModel, ABC):
         float, Field(ge=0, lt=1, description="share of the features before the heads")
     ] = 0.2
     edge: Annotated[
-        Literal[48, 56, 64],
+        Literal[48, 56, 64, 96, 112],
         Field(description="of the input, pixels; smaller pictures are enlarged"),
     ] = 48
 

@@ -1,4 +1,4 @@
-"""Detector and cover.
+"""Detector, cover, movements.
 
 A small anchor-free face detector with five landmarks, for int8 weights and activations.
 
@@ -18,13 +18,18 @@ eyes of an aligned crop are always at the same places.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge_agent.vision.models.card import COVER_LABELS
+from training.networks.architectures import SmallResNet
+from training.networks.base import ExpressionNetwork
 
 STRIDES = (8, 16, 32)
 KINDS = {"score": 1, "box": 4, "landmarks": 10}
@@ -229,3 +234,102 @@ class FaceCoverNet(nn.Module):
     def forward(self, crops: Tensor) -> tuple[Tensor]:
         """N × 1 × edge × edge, float, normalised → logits N × 2."""
         return (self.answer(self.dropout(self.blocks(crops).flatten(1))),)
+
+
+class FaceMovementsNet(ExpressionNetwork):
+    """Movements, pose and direction of the eyes of one aligned gray face.
+
+    The stages of a :class:`training.networks.architectures.SmallResNet`; then each channel weighs
+    the places of the face by itself (a depthwise convolution over the whole map, as at the end of
+    MobileFaceNet, Chen et al. 2018), since a movement is where it is: a mean over all places would
+    have to be told by the channel alone.
+
+    Args:
+        widths: channels of the stem and of each stage.
+        blocks: residual blocks of each stage.
+        strides: of the first block of each stage.
+        outputs: size of each output by name, in order.
+        edge: height and width of the input in pixels.
+        dropout: share of the pooled features dropped while training.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int],
+        blocks: Sequence[int],
+        strides: Sequence[int],
+        outputs: Mapping[str, int],
+        edge: int = 48,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.backbone = SmallResNet(widths, blocks, strides, {})
+        cells = edge // math.prod(strides)
+        self.places = nn.Conv2d(widths[-1], widths[-1], cells, groups=widths[-1])
+        nn.init.constant_(self.places.weight, 1 / cells**2)  # it begins as the mean
+        nn.init.zeros_(self.places.bias)  # type: ignore[arg-type]
+        self.dropout = nn.Dropout(dropout)
+        self.heads = nn.ModuleDict(
+            {name: Standardised(widths[-1], size) for name, size in outputs.items()}
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """N × 1 × edge × edge, −1…1 → each output, N × its size."""
+        pooled = self.dropout(self.places(self.backbone.features(x)).flatten(1))
+        return tuple(head(pooled) for head in self.heads.values())
+
+    def parts(self) -> tuple[nn.Module, ...]:
+        """Stem, each stage, the weights of the places, and the outputs."""
+        return (self.backbone.stem, *self.backbone.stages, self.places, self.heads)
+
+    def standardise(self, mean: Tensor, deviation: Tensor) -> None:
+        """Set mean and standard deviation of the answers, all outputs one after the other."""
+        begin = 0
+        for head in self.heads.values():
+            assert isinstance(head, Standardised)  # not yet folded
+            end = begin + len(head.mean)
+            head.mean.copy_(mean[begin:end])
+            head.deviation.copy_(deviation[begin:end])
+            begin = end
+
+    def folded(self) -> FaceMovementsNet:
+        """Return a copy whose outputs are single full connections, for the export."""
+        copy = deepcopy(self)
+        copy.heads = nn.ModuleDict(
+            {
+                name: head.folded()
+                for name, head in copy.heads.items()
+                if isinstance(head, Standardised)
+            }
+        )
+        return copy
+
+
+class Standardised(nn.Module):
+    """A full connection that learns in standard deviations and answers in units.
+
+    Degrees and strengths of 0…1 then learn equally fast.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, features: int, size: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(features, size)
+        nn.init.zeros_(self.linear.bias)
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("deviation", torch.ones(size))
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """N × features → N × size."""
+        answer: Tensor = self.linear(pooled) * self.deviation + self.mean
+        return answer
+
+    def folded(self) -> nn.Linear:
+        """Return one full connection that gives the same answers."""
+        folded = deepcopy(self.linear)
+        with torch.no_grad():
+            folded.weight.mul_(self.deviation.unsqueeze(1))
+            folded.bias.mul_(self.deviation).add_(self.mean)
+        return folded

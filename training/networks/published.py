@@ -6,6 +6,12 @@ Howard et al. 2017, "MobileNets: efficient convolutional neural networks for mob
 applications". It pads as TensorFlow does, so that the filters of a TFLite file fit
 (:mod:`training.expression.pretrained`).
 
+EfficientNet-Lite0 for grey faces, as published but for its input.
+
+Tan and Le 2019, "EfficientNet: rethinking model scaling for convolutional neural networks"; the
+*lite* networks leave out what small processors are slow at: squeeze-and-excitation, and swish,
+which ReLU6 replaces. It pads as TensorFlow does, too.
+
 A plain convolutional network for grey faces: convolution, pooling, dropout, full connections.
 
 It is the textbook baseline beside the residual network. Its hidden full connection sees where in
@@ -28,6 +34,7 @@ wide full connections, which held nine tenths of its parameters: so it can expla
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -56,20 +63,29 @@ BLOCKS = (
 
 
 class Convolution(nn.Module):
-    """A 3×3 or 1×1 convolution with batch norm and ReLU, cut off at 6."""
+    """A convolution with batch norm and, unless told otherwise, ReLU, cut off at 6."""
 
-    def __init__(self, into: int, out: int, size: int, stride: int = 1, groups: int = 1) -> None:
+    def __init__(
+        self,
+        into: int,
+        out: int,
+        size: int,
+        stride: int = 1,
+        groups: int = 1,
+        *,
+        active: bool = True,
+    ) -> None:
         super().__init__()
         self.size = size
         self.stride = stride
         self.conv = nn.Conv2d(into, out, size, stride, groups=groups, bias=False)
         nn.init.kaiming_normal_(self.conv.weight, mode=fan_of(groups), nonlinearity="relu")
         self.norm = nn.BatchNorm2d(out)
-        self.cut = nn.ReLU6()
+        self.cut = nn.ReLU6() if active else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """N × into × H × W → N × out × H/stride × W/stride, rounded upwards, 0…6."""
-        if self.size == 3:
+        if self.size > 1:
             height, width = x.shape[-2:]
             top, bottom = self._padding(height)
             left, right = self._padding(width)
@@ -79,9 +95,9 @@ class Convolution(nn.Module):
 
     def _padding(self, length: int) -> tuple[int, int]:
         """Zeros before and after; TensorFlow puts the odd one behind."""
-        if self.stride == 2 and length % 2 == 0:
-            return 0, 1
-        return 1, 1
+        missing = (math.ceil(length / self.stride) - 1) * self.stride + self.size - length
+        before = max(missing, 0) // 2
+        return before, max(missing, 0) - before
 
 
 class MobileNet(RegionNetwork):
@@ -140,6 +156,76 @@ class MobileNetSection(NetworkSection):
     def build(self, heads: Mapping[str, int]) -> MobileNet:
         """Return the network with its heads (size by name), untrained."""
         return MobileNet(self.width, heads, self.stem_stride, self.dropout)
+
+
+_LITE_STAGES = (
+    *((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80)),
+    *((3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)),
+)
+"""Blocks, filter size, stride of the first block, expansion and channels of each stage."""
+_LITE_FEATURES = 1280
+
+
+class InvertedBottleneck(nn.Module):
+    """A wider 1×1 convolution, a depthwise one, a narrow 1×1; added to the input if it fits.
+
+    Sandler et al. 2018, "MobileNetV2: inverted residuals and linear bottlenecks".
+    """
+
+    def __init__(self, into: int, out: int, size: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = into * expansion
+        widen = [Convolution(into, wide, 1)] * (expansion > 1)
+        self.layers = nn.Sequential(
+            *widen,
+            Convolution(wide, wide, size, stride, groups=wide),
+            Convolution(wide, out, 1, active=False),
+        )
+        self.adds = stride == 1 and into == out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N × into × H × W → N × out × H/stride × W/stride."""
+        made: Tensor = self.layers(x)
+        return x + made if self.adds else made
+
+
+class EfficientNetLite(StagedNetwork):
+    """EfficientNet-Lite0: a 3×3 stem, seven stages of inverted bottlenecks, a 1×1 convolution.
+
+    Args:
+        heads: outputs by name, in order.
+        dropout: share of the mean features dropped while training.
+
+    Example::
+
+        network = EfficientNetLite({"expression": 8, "fer2013": 7})
+        network.features(torch.zeros(1, 1, 112, 112)).shape   # 1 × 1280 × 4 × 4
+    """
+
+    def __init__(self, heads: Mapping[str, int], dropout: float = 0.0) -> None:
+        super().__init__()
+        channels = STEM
+        self.stem = Convolution(1, channels, 3, 2)
+        stages: list[nn.Module] = []
+        for count, size, stride, expansion, out in _LITE_STAGES:
+            blocks = [InvertedBottleneck(channels, out, size, stride, expansion)]
+            blocks += [InvertedBottleneck(out, out, size, 1, expansion) for _ in range(count - 1)]
+            stages.append(nn.Sequential(*blocks))
+            channels = out
+        stages.append(Convolution(channels, _LITE_FEATURES, 1))
+        self.stages = nn.Sequential(*stages)
+        self.dropout = nn.Dropout(dropout)
+        self.heads = heads_on(_LITE_FEATURES, heads)
+
+
+class EfficientNetLiteSection(NetworkSection):
+    """The shape of an :class:`EfficientNetLite` in a recipe."""
+
+    architecture: Literal["efficientnet-lite0"]
+
+    def build(self, heads: Mapping[str, int]) -> EfficientNetLite:
+        """Return the network with its heads (size by name), untrained."""
+        return EfficientNetLite(heads, self.dropout)
 
 
 def _channels(full: int, width: float) -> int:

@@ -18,6 +18,7 @@ from pydantic import Field, StrictBool
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.roles import MAY, Permission, Scope
+from dashboard.languages.names import MOVEMENT_NAMES
 from dashboard.protocols.file import find_protocol, list_protocols
 from dashboard.web import schemas
 from dashboard.web.errors import event_answer, may_refuse
@@ -80,6 +81,7 @@ def live_page(
         "strip": _recent(recent),
         "simulated": recent.simulated,
         "unusable": sorted(UNUSABLE),
+        "movements": MOVEMENT_NAMES,
     }
     choices = session_choices(services)
     return render(

@@ -23,6 +23,7 @@ from dashboard.charts.models import (
     robustness_rows,
 )
 from dashboard.languages.current import gettext
+from dashboard.languages.names import MOVEMENT_NAMES
 from dashboard.picture.frames import MAX_BYTES, MAX_PIXELS
 from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
@@ -241,6 +242,18 @@ class PictureFace(ApiModel):
     uncertain: bool = Field(description="No category is probable enough")
     quality: float = Field(description="How fit the face is for reading, 0…1")
     flaw: RejectReason | None = Field(description="Why it is not fit; null: it is")
+    pose: dict[str, float] | None = Field(
+        description="Yaw, pitch, roll in degrees, positive to the picture's right, downward and "
+        "counterclockwise; null where it was not read, as look and movements"
+    )
+    look: dict[str, float] | None = Field(
+        description="look_x, look_y: where the eyes point in the face, −1…1, positive toward the "
+        "person's left and upward"
+    )
+    movements: dict[str, float] | None = Field(
+        description="How strongly parts of the face move, 0…1: estimates of a network taught by "
+        "another network"
+    )
     evidence: Evidence | None = Field(None, description="Null where the model does not tell it")
 
 
@@ -271,6 +284,7 @@ def picture_page(request: Request) -> Response:
         limits=limits,
         flaws={flaw: gettext(text) for flaw, text in FLAWS.items()},
         types=TYPES,
+        movements=MOVEMENT_NAMES,
     )
 
 

@@ -26,7 +26,7 @@ from dashboard.charts.session import (
 )
 from dashboard.computing.answers import sensor_sentences
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said_of
+from dashboard.languages.names import MOVEMENT_NAMES, POSE_NAMES, said_of
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
@@ -272,7 +272,14 @@ def course_page(
     kinds = list(
         dict.fromkeys(kind for condition in course.conditions for kind in condition.vitals)
     )
-    return render(request, "course.html", course=course, kinds=kinds)
+    return render(
+        request,
+        "course.html",
+        course=course,
+        kinds=kinds,
+        movement_names=MOVEMENT_NAMES,
+        pose_names=POSE_NAMES,
+    )
 
 
 @router.get(

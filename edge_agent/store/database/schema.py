@@ -24,6 +24,8 @@ from urllib.parse import quote
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.movements import NAMES as MOVED
+from edge_agent.core.movements import POSE
 from edge_agent.store.database.files import (
     LOGS,
     closed_on_error,
@@ -88,7 +90,7 @@ def renew_stream_epoch(connection: sqlite3.Connection) -> str:
 log = logging.getLogger(__name__)
 
 DATABASE_NAME = "affect-edge.db"
-VERSION = 31
+VERSION = 32
 """Of ``schema.sql`` and ``views.sql``; the file keeps it as ``user_version``."""
 APPLICATION_ID = 0x41464544  # "AFED", so that `file` and we can tell the database from any other
 BUSY_SECONDS = 5.0
@@ -394,6 +396,8 @@ def _create(connection: sqlite3.Connection) -> None:
 
 NAMES = tuple(emotion.value for emotion in EMOTIONS)
 SMOOTHED = tuple(f"smoothed_{name}" for name in NAMES)
+MOVEMENT_STEPS = {name: 10 if name in POSE else 1000 for name in MOVED}
+"""Column of ``movement`` → steps of a unit: strengths and look in 1/1000, degrees in 1/10."""
 SUMS = tuple(f"sum_{name}" for name in NAMES)
 COUNTS = tuple(f"count_{name}" for name in NAMES)
 MINUTE_MS = 60_000

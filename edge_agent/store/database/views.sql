@@ -44,6 +44,37 @@ FROM (SELECT *, (
 LEFT JOIN session ON session.id = unfit.session
 LEFT JOIN participant ON participant.id = session.participant;
 
+-- Strengths 0…1, angles in degrees, look −1…1.
+CREATE VIEW movement_view AS
+SELECT strftime('%Y-%m-%dT%H:%M:%S', movement.at / 1000, 'unixepoch')
+        || printf('.%03dZ', movement.at % 1000) AS at,
+    movement.at AS at_ms, movement.session, participant.code AS participant,
+    (SELECT CASE marker.kind WHEN 'stimulus_start' THEN marker.label END FROM marker
+        WHERE marker.session = movement.session
+            AND marker.kind IN ('stimulus_start', 'stimulus_end') AND marker.at <= movement.at
+        ORDER BY marker.at DESC, marker.id DESC LIMIT 1) AS condition,
+    movement.track, movement.interval_ms, movement.frames,
+    movement.brow_down / 1000.0 AS brow_down, movement.brow_inner_up / 1000.0 AS brow_inner_up,
+    movement.brow_outer_up / 1000.0 AS brow_outer_up, movement.eye_blink / 1000.0 AS eye_blink,
+    movement.eye_squint / 1000.0 AS eye_squint, movement.eye_wide / 1000.0 AS eye_wide,
+    movement.cheek_squint / 1000.0 AS cheek_squint, movement.nose_sneer / 1000.0 AS nose_sneer,
+    movement.upper_lip_up / 1000.0 AS upper_lip_up,
+    movement.lower_lip_down / 1000.0 AS lower_lip_down, movement.smile / 1000.0 AS smile,
+    movement.frown / 1000.0 AS frown, movement.lip_stretch / 1000.0 AS lip_stretch,
+    movement.lip_press / 1000.0 AS lip_press, movement.pucker / 1000.0 AS pucker,
+    movement.jaw_open / 1000.0 AS jaw_open, movement.yaw / 10.0 AS yaw,
+    movement.pitch / 10.0 AS pitch, movement.roll / 10.0 AS roll,
+    movement.look_x / 1000.0 AS look_x, movement.look_y / 1000.0 AS look_y,
+    movement.is_primary, movement.simulated
+FROM (SELECT *, (
+        SELECT nearest.id FROM (
+            SELECT id, ended FROM session WHERE started <= movement.at
+            ORDER BY started DESC LIMIT 1
+        ) AS nearest WHERE nearest.ended IS NULL OR movement.at < nearest.ended
+    ) AS session FROM movement) AS movement
+LEFT JOIN session ON session.id = movement.session
+LEFT JOIN participant ON participant.id = session.participant;
+
 CREATE VIEW vital_view AS
 SELECT strftime('%Y-%m-%dT%H:%M:%S', vital.at / 1000, 'unixepoch')
         || printf('.%03dZ', vital.at % 1000) AS at,

@@ -39,6 +39,7 @@ MODELS = "Models"
 """The key under which the table of expressions tells the models that were used."""
 BEH_TABLES = {
     "expression": "expression",
+    "movement": "movement",
     "unfit": "unfit",
     "vital": "vital",
     "gap": "gap",
@@ -55,7 +56,7 @@ _ATTRIBUTES: Mapping[str, tuple[str, None, tuple[str, ...]]] = {
     SEX: ("Sex as the participant told it", None, SEXES),
     MEDICATION: ("Medication as the participant told it", None, ()),
 }
-_DERIVED_CONDITION = {"expression", "unfit", "vital"}
+_DERIVED_CONDITION = {"expression", "movement", "unfit", "vital"}
 
 
 def beh_columns(table: str) -> tuple[Column, ...]:
@@ -354,7 +355,7 @@ class _DataSet:
         ):
             self._person(labels[code], list(of_person))
         self._events()
-        for table in ("self_report", "expression", "unfit"):
+        for table in ("self_report", "expression", "movement", "unfit"):
             self._beh(table)
         self._vitals()
         self._gaps()

@@ -18,6 +18,7 @@ from typing import Any
 from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
+from edge_agent.core.movements import MOVEMENTS
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import AttributeUse, MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
@@ -72,6 +73,11 @@ def _whole(name: str, description: str, unit: str | None = None) -> Column:
     return Column(name, "integer", description, unit)
 
 
+def _estimate(name: str, about: str, unit: str) -> Column:
+    about = f"{about}. Estimate of a network taught by another network, not coded by people"
+    return Column(name, "number", about, unit)
+
+
 def _per_mille(emotion: Emotion, smoothed: bool) -> Column:
     if smoothed:
         about = f"Smoothed probability of {emotion} at the end"
@@ -99,6 +105,15 @@ _UNCERTAIN = (
     "uncertain: no category was probable enough (vision.uncertain_below of settings.json, else the "
     "threshold of the model's card), although a face was read"
 )
+_POSE = {
+    "yaw": "Mean turn of the head, positive to the right of the picture",
+    "pitch": "Mean bend of the head, positive down",
+    "roll": "Mean tilt of the head, positive counterclockwise in the picture",
+}
+_LOOK = {
+    "look_x": "Mean direction of the eyes in the face, positive toward the person's left",
+    "look_y": "Mean direction of the eyes in the face, positive up",
+}
 _LABELS = (*(emotion.value for emotion in EMOTIONS), "uncertain")
 
 EXPRESSION = (
@@ -131,6 +146,21 @@ REJECTED_FRAMES = (
     _INTERVAL,
     _text("reason", "Why the face could not be read in these frames", allowed=tuple(RejectReason)),
     _whole("frames", "Frames that could not be read for this reason; they are in no mean"),
+    _PRIMARY,
+    _SIMULATED,
+)
+MOVEMENT = (
+    *_at("End of the recording interval"),
+    *_WHERE,
+    _whole("track", "Number of the face, as in expression.csv"),
+    _INTERVAL,
+    _whole("frames", "Readings that the means are taken over"),
+    *(
+        _estimate(name, f"Mean strength of {name.replace('_', ' ')}, 0 to 1", "1")
+        for name in MOVEMENTS
+    ),
+    *(_estimate(name, about, "deg") for name, about in _POSE.items()),
+    *(_estimate(name, f"{about}, −1 to 1", "1") for name, about in _LOOK.items()),
     _PRIMARY,
     _SIMULATED,
 )
@@ -237,7 +267,7 @@ PARTICIPANT_ATTRIBUTE = (
     _text("value", "What it is for this participant"),
 )
 MODEL = (
-    _text("kind", "What it does: expression, face-detector, face-cover"),
+    _text("kind", "What it does: expression, face-detector, face-cover, face-movements"),
     _text("name", "Name of the model"),
     _text("version", "Version of its weights"),
     _text("sha256", "SHA-256 of its file"),
@@ -245,6 +275,7 @@ MODEL = (
 )
 FILES = {
     "expression": EXPRESSION,
+    "movement": MOVEMENT,
     "unfit": REJECTED_FRAMES,
     "vital": VITAL,
     "episode": EPISODE,
@@ -259,6 +290,7 @@ FILES = {
 }
 TITLES = {
     "expression": "Expressions: one face over one recording interval",
+    "movement": "Movements of the face, pose of the head and look: one face over one interval",
     "unfit": "Frames in which a face could not be read, and why",
     "vital": "Vital readings",
     "episode": "Runs of one smoothed emotion of the participant's face",

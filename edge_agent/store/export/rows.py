@@ -27,7 +27,14 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import AttributeUse, MarkerKind
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import EPISODE_GAP_MS, HOUR_MS, NAMES, SMOOTHED, iso
+from edge_agent.store.database.schema import (
+    EPISODE_GAP_MS,
+    HOUR_MS,
+    MOVEMENT_STEPS,
+    NAMES,
+    SMOOTHED,
+    iso,
+)
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.read import matching
 from edge_agent.store.read.stimuli import FOREVER_MS
@@ -348,12 +355,18 @@ _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 # gives them in text.
 _TIME = "%s%02d:%02d.%03dZ,%d,%s,"
 _TIME_VALUES = ":hour, at / 60000 % 60, at / 1000 % 60, at % 1000, at, :shared"
+_MOVED = [f"{name} / {steps}.0" for name, steps in MOVEMENT_STEPS.items()]
 _LINES = {
     "expression": (
         f"SELECT printf('{_TIME}%d,%d,%d,{'%d,' * 16}%s,%!.15g,%!.15g,%d,%d', {_TIME_VALUES}, "
         f"track, interval_ms, frames, {', '.join((*NAMES, *SMOOTHED))}, coalesce(emotion, "
         "'uncertain'), face_size, quality, is_primary, simulated) FROM expression WHERE at >= "
         ":start AND at < :end ORDER BY at, id"
+    ),
+    "movement": (
+        f"SELECT printf('{_TIME}%d,%d,%d,{'%!.15g,' * len(_MOVED)}%d,%d', {_TIME_VALUES}, track, "
+        f"interval_ms, frames, {', '.join(_MOVED)}, is_primary, simulated) FROM movement "
+        "WHERE at >= :start AND at < :end ORDER BY at, id"
     ),
     "unfit": (
         f"SELECT printf('{_TIME}%d,%d,%s,%d,%d,%d', {_TIME_VALUES}, track, interval_ms, reason, "

@@ -32,7 +32,7 @@ from edge_agent.store.write.rollups import Span
 
 _OF_PERSON = ("session", "consent", "participant_attribute")
 _OF_SESSION = ("marker", "self_report")
-_OF_TIME = {"expression": "at", "unfit": "at", "gap": "started"}
+_OF_TIME = {"expression": "at", "movement": "at", "unfit": "at", "gap": "started"}
 _TABLES = ("participant", *_OF_PERSON, *_OF_SESSION, *_OF_TIME, "model")
 _PEOPLE = "people"
 _OTHERS = "others"
@@ -213,6 +213,7 @@ _NAMES = {
     "marker": "markers",
     "self_report": "self-reports",
     "expression": "expression rows",
+    "movement": "rows of movements",
     "unfit": "counts of unreadable frames",
     "gap": "gaps",
     "day": "days of which only the sum was kept",

@@ -44,7 +44,7 @@ _OF_PERSON = {
     "consent": "text_version, given, withdrawn, attributes",
     "participant_attribute": "name, value",
 }
-_RECORDED = ("expression", "unfit", "vital")
+_RECORDED = ("expression", "movement", "unfit", "vital")
 
 
 def check(connection: sqlite3.Connection, options: ImportOptions, report: StudyImport) -> None:
@@ -103,7 +103,7 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
             f"INSERT INTO main.{table} ({columns}) SELECT {added} FROM staged.{table} ORDER BY id",
             (sessions,),
         )
-    as_they_are = ["expression", "unfit", "gap"]
+    as_they_are = ["expression", "movement", "unfit", "gap"]
     if not _count(connection, "main.model"):
         as_they_are.append("model")
     for table in as_they_are:

@@ -26,6 +26,7 @@ TABLES = (
     "marker",
     "self_report",
     "expression",
+    "movement",
     "unfit",
     "vital",
     "gap",

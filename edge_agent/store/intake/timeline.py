@@ -8,6 +8,7 @@ that lies in none is counted, and not taken: it belongs to nobody of the study.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, StoreError
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
+from edge_agent.core.movements import LOOK, POSE
 from edge_agent.core.readings import (
     BeatTimes,
     Origin,
@@ -33,6 +35,7 @@ from edge_agent.core.readings import (
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import (
+    MOVEMENT_STEPS,
     NAMES,
     NONE_OF_THESE,
     POINTS,
@@ -58,6 +61,8 @@ COLUMNS = {
     "self_report": "session, at, condition, scale, value",
     "expression": f"at, interval_ms, track, frames, {', '.join((*NAMES, *SMOOTHED))}, emotion, "
     "face_size, quality, is_primary, simulated",
+    "movement": f"at, interval_ms, track, frames, {', '.join(MOVEMENT_STEPS)}, is_primary, "
+    "simulated",
     "unfit": "at, interval_ms, track, reason, frames, is_primary, simulated",
     "gap": "started, ended, source, reason",
     "model": "kind, name, version, sha256, since",
@@ -105,6 +110,7 @@ class TimelineRows:
             "marker": self._marker,
             "self_report": self._self_report,
             "expression": self._expression,
+            "movement": self._movement,
             "unfit": self._rejected,
             "gap": self._gap,
             "model": self._model,
@@ -207,6 +213,21 @@ class TimelineRows:
             int(read.boolean(cells, "simulated")),
         )
 
+    def _movement(self, row: SourceRow, count: FileCount) -> Values | None:
+        cells = row.cells
+        at_ms = read.moment(cells)
+        if self._place(row, at_ms, count) is None:
+            return None
+        return (
+            at_ms,
+            read.bounded(cells, "interval_ms", 0, _LONGEST_MS, 1000),
+            read.bounded(cells, "track", 0, 2**53, 1),
+            read.bounded(cells, "frames", 1, _MOST_FRAMES, 1),
+            *(_steps(cells, name) for name in MOVEMENT_STEPS),
+            int(read.boolean(cells, "is_primary", default=True)),
+            int(read.boolean(cells, "simulated")),
+        )
+
     def _rejected(self, row: SourceRow, count: FileCount) -> Values | None:
         cells = row.cells
         at_ms = read.moment(cells)
@@ -269,6 +290,20 @@ class TimelineRows:
                 if session is not None:
                     count.taken += 1
                     yield row, reading
+
+
+def _steps(cells: Cells, name: str) -> int:
+    """Return a strength, an angle or a look in the steps in which it is stored."""
+    most = 180.0 if name in POSE else 1.0
+    least = -most if name in (*POSE, *LOOK) else 0.0
+    text = read.needed(cells, name)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value <= most:
+        raise CellError(name, text, f"is not between {least:g} and {most:g}.")
+    return round(MOVEMENT_STEPS[name] * value)
 
 
 def _given(cells: Cells) -> dict[str, object]:

@@ -11,15 +11,21 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
+from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import Gap
 from edge_agent.core.study import Purpose, Session
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.past import PastMarker, PastSession, insert_past_marker
 from edge_agent.store.study.past import insert_past_session as insert_session
 from edge_agent.store.study.rows import insert_audit, select_sessions, session_numbered
-from edge_agent.store.write.timeline import write_expressions, write_gap, write_rejected_frames
+from edge_agent.store.write.timeline import (
+    write_expressions,
+    write_gap,
+    write_movements,
+    write_rejected_frames,
+)
 
-VideoRows = Sequence[ExpressionRow | RejectedFrames | Gap]
+VideoRows = Sequence[ExpressionRow | MovementRow | RejectedFrames | Gap]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,8 @@ def store_video(
         expressions = [(row, None) for row in rows if isinstance(row, ExpressionRow)]
         rejected = [(row, None) for row in rows if isinstance(row, RejectedFrames)]
         write_expressions(connection, expressions, interval_ms, simulated)
+        movements = [(row, None) for row in rows if isinstance(row, MovementRow)]
+        write_movements(connection, movements, interval_ms, simulated)
         write_rejected_frames(connection, rejected, interval_ms, simulated)
         for row in rows:
             if isinstance(row, Gap):

@@ -36,7 +36,7 @@ from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import NAMES
+from edge_agent.store.database.schema import MOVEMENT_STEPS, NAMES
 from edge_agent.store.read.base import ConditionInterval, StateReading
 
 BASELINE_S = 20.0
@@ -204,6 +204,7 @@ class ConditionSummary:
         expression: mean probabilities by category; ``None`` without rows.
         vitals: means by kind; relative ones are differences, only of kinds that were measured at
             rest.
+        movements: means of movements, pose and look by name, as recorded; ``None`` without rows.
     """
 
     label: str
@@ -212,6 +213,7 @@ class ConditionSummary:
     rows: int
     expression: dict[Emotion, float] | None
     vitals: dict[VitalKind, MeanReading]
+    movements: dict[str, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +282,7 @@ def summarise_condition(
     condition: ConditionInterval,
     end_ms: int,
     rows: Sequence[tuple[int, Expression]],
+    moves: Sequence[MovedRow],
     readings: Sequence[StateReading],
     baseline: Baseline | None,
     resting: Resting | None,
@@ -290,6 +293,7 @@ def summarise_condition(
         condition: which.
         end_ms: end of the session, for a condition without one.
         rows: time and mean raw probabilities of the participant's face.
+        moves: its movements.
         readings: of the session.
         baseline: corrects the expressions; ``None`` leaves them as recorded.
         resting: is taken away from the readings; ``None`` leaves them as recorded.
@@ -311,7 +315,45 @@ def summarise_condition(
             if kind in resting.vitals
         }
     expression = dict(zip(EMOTIONS, means, strict=True)) if means else None
-    return ConditionSummary(condition.label, start, end, len(inside), expression, vitals)
+    movements = mean_movements([move for move in moves if start < move.at_ms <= end])
+    return ConditionSummary(condition.label, start, end, len(inside), expression, vitals, movements)
+
+
+@dataclass(frozen=True, slots=True)
+class MovedRow:
+    """A row of ``movement``: its time, its readings, and the values by name in their units."""
+
+    at_ms: int
+    frames: int
+    values: dict[str, float]
+
+
+def read_movements(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> list[MovedRow]:
+    """Return the movements of the participant's face."""
+    rows = connection.execute(
+        f"SELECT at, frames, {', '.join(MOVEMENT_STEPS)} FROM movement "
+        "WHERE is_primary = 1 AND at > ? AND at <= ? ORDER BY at",
+        (start_ms, end_ms),
+    )
+    return [
+        MovedRow(
+            row["at"],
+            row["frames"],
+            {name: row[name] / steps for name, steps in MOVEMENT_STEPS.items()},
+        )
+        for row in rows
+    ]
+
+
+def mean_movements(rows: Sequence[MovedRow]) -> dict[str, float] | None:
+    """Return the mean of each value over all readings; ``None`` without a row."""
+    frames = sum(row.frames for row in rows)
+    if not frames:
+        return None
+    return {
+        name: math.fsum(row.frames * row.values[name] for row in rows) / frames
+        for name in MOVEMENT_STEPS
+    }
 
 
 def read_face(

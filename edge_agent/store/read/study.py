@@ -27,6 +27,7 @@ from edge_agent.store.read.sessions import (
     mean_readings,
     read_baseline,
     read_face,
+    read_movements,
     summarise_condition,
 )
 from edge_agent.store.read.stimuli import FOREVER_MS, Stimulus
@@ -164,13 +165,16 @@ class SessionReader(DatabaseReader):
             problem = str(error)
         with self.connect() as connection:
             face = read_face(connection, recorded.start_ms, end)
+            moves = read_movements(connection, recorded.start_ms, end)
             marker = last_baseline_marker(connection, session)
             readings = select_session_readings(connection, [session], tuple(VitalKind))
         conditions = self.conditions_of(recorded, end)
         resting = find_resting(marker, conditions, readings, end)
         # As recorded: nothing is corrected and nothing is taken away.
         by = (baseline, resting) if relative else (None, None)
-        summaries = tuple(summarise_condition(one, end, face, readings, *by) for one in conditions)
+        summaries = tuple(
+            summarise_condition(one, end, face, moves, readings, *by) for one in conditions
+        )
         return SessionSummary(session, relative, baseline, problem, resting, summaries)
 
 

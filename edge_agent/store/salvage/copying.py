@@ -185,6 +185,7 @@ LARGE = (
     "vital_minute",
     "gap",
     "unfit",
+    "movement",
     "expression",
     "vital",
 )

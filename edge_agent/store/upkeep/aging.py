@@ -264,7 +264,7 @@ def _read(connection: sqlite3.Connection) -> CountedTime | None:
 
 
 _PORTION_ROWS = 5_000  # a portion a transaction, so that the recorder never waits for long
-_KEYS = {"expression": "id", "unfit": "id", "vital": "at, kind, source"}
+_KEYS = {"expression": "id", "movement": "id", "unfit": "id", "vital": "at, kind, source"}
 
 
 class Deletions:
@@ -347,7 +347,7 @@ _BEGINNING = -(2**62)
 def prune(
     path: Path, keep_days: int, now_ms: int | None = None, *, within_s: float = math.inf
 ) -> int:
-    """Delete rows of expressions and unfit frames older than ``keep_days`` days.
+    """Delete rows of expressions, movements and unfit frames older than ``keep_days`` days.
 
     Rollups, vitals and the study stay. ``audit`` gets one line with the counts, if any row went.
 
@@ -377,6 +377,6 @@ def prune(
         spared = boots_with_wrong_times(connection, before, counted)
         at_ms = clock.now().wall_ms if now_ms is None else now_ms
         deletions = Deletions(connection, "retention", at_ms, spared)
-        for table in ("expression", "unfit"):
+        for table in ("expression", "movement", "unfit"):
             deletions.delete_between(table, _BEGINNING, before, until_s)
         return deletions.rows

@@ -1,7 +1,7 @@
 """The disk budget: the oldest rows outside sessions are deleted, and the file shrinks.
 
-What goes, hour by hour, the oldest first: expressions, unfit frames and readings of times outside
-sessions. What stays,
+What goes, hour by hour, the oldest first: expressions, movements, unfit frames and readings of
+times outside sessions. What stays,
 whatever the budget: rows of sessions, ended or open, for a study is deleted by people alone; the
 last day; and the rollups, so that the trends keep every minute of what went.
 
@@ -35,7 +35,7 @@ large.
 _AIM = 0.95  # of the share: what one pruning leaves, so that the next is not due within the hour
 _FREE_PAGES = 0.1  # of the file: later rows fill them; more are given back to the disk
 _PORTION_BYTES = 8_000_000  # a transaction, so that the recorder never waits for long
-_TABLES = ("expression", "unfit", "vital")
+_TABLES = ("expression", "movement", "unfit", "vital")
 _CUT = "disk_budget_cut"
 
 

@@ -193,7 +193,7 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
     This includes rows that reach over its edges.
     """
     deleted: Counter[str] = Counter()
-    for table in ("expression", "unfit"):
+    for table in ("expression", "movement", "unfit"):
         deleted[table] = connection.execute(
             f"DELETE FROM {table} WHERE at >= ? AND (at < ? OR at - interval_ms < ?)",
             (span[0], span[1], span[1]),
@@ -373,6 +373,7 @@ class Erasure:
     NAMES: ClassVar[Mapping[str, str]] = {
         "session": "sessions",
         "expression": "expression rows",
+        "movement": "rows of movements",
         "unfit": "counts of unreadable frames",
         "vital": "readings",
         "marker": "markers and notes",

@@ -88,7 +88,7 @@ def _fault(row: tuple[object, ...]) -> list[str]:
 
 ROWS_DELETED = "rows_deleted"
 """Key in ``setting``: rows of the timeline that retention and disk budget have deleted so far."""
-_TIMELINE = ("expression", "unfit", "vital")
+_TIMELINE = ("expression", "movement", "unfit", "vital")
 _STUDY = ("consent", "marker", "self_report", "protocol_run")
 _LEAST_SHARE = 0.9
 """A database that holds less than this share of what another one holds is much smaller."""

@@ -18,6 +18,7 @@ from typing import TypeVar
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import Instant, boot_seconds
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
+from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.store.database.schema import insert, is_salvaging
 from edge_agent.store.write import timeline
@@ -27,7 +28,8 @@ from edge_agent.store.write.redating import redate
 from edge_agent.store.write.rollups import Tombstones
 from edge_agent.store.write.timeline import LastRow, ModelUse
 
-Row = ExpressionRow | RejectedFrames | VitalReading | Gap | OutboxMessage | ModelUse | ClockCheck
+Recorded = ExpressionRow | MovementRow | RejectedFrames | VitalReading
+Row = Recorded | Gap | OutboxMessage | ModelUse | ClockCheck
 
 _PORTION_ROWS = 500
 
@@ -160,7 +162,7 @@ class RefusedItems:
 def instant_of(row: Row) -> Instant | None:
     """Return when a row of the timeline happened; messages have no instant."""
     match row:
-        case ExpressionRow() | RejectedFrames() | VitalReading() | ClockCheck():
+        case ExpressionRow() | MovementRow() | RejectedFrames() | VitalReading() | ClockCheck():
             return row.at
         case Gap():
             return row.end
@@ -180,7 +182,7 @@ _SAME_START = (
 def rows_in_sessions(
     connection: sqlite3.Connection, rows: Sequence[tuple[T, int | None]]
 ) -> list[tuple[T, int | None]]:
-    """Return the rows without expressions, unfit frames and readings of a time outside sessions.
+    """Return the rows without faces and readings of a time outside sessions.
 
     A row's time is the end of its interval. It is asked when the row is written, some seconds
     later: nothing stays of what was seen after a session ended, although the camera looks away only
@@ -198,7 +200,7 @@ def _may_stay(connection: sqlite3.Connection, row: object, boot: int | None) -> 
 
     The wall clock may have stepped since the session began.
     """
-    if not isinstance(row, ExpressionRow | RejectedFrames | VitalReading):
+    if not isinstance(row, Recorded):
         return True
     session = connection.execute(
         f"SELECT 1 FROM session WHERE CASE WHEN {_SAME_START.format('boot')} THEN boot_ms <= "
@@ -309,6 +311,7 @@ class BatchWriter:
         interval_ms = round(self._options.interval * 1000)
         simulated = self._options.simulated
         timeline.write_expressions(connection, _of(placed, ExpressionRow), interval_ms, simulated)
+        timeline.write_movements(connection, _of(placed, MovementRow), interval_ms, simulated)
         timeline.write_rejected_frames(
             connection, _of(placed, RejectedFrames), interval_ms, simulated
         )

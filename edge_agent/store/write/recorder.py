@@ -28,6 +28,7 @@ from edge_agent.core.expression import (
     RejectedFrames,
     RejectReason,
 )
+from edge_agent.core.movements import NAMES, FaceMovements, MovementRow
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.threads import Worker
 from edge_agent.store.database.files import code_of, is_damage, is_read_only, translated
@@ -82,7 +83,7 @@ class DatabaseKeeper(Protocol):
 
 
 NO_FACE_SECONDS = 3.0
-Row = ExpressionRow | RejectedFrames
+Row = ExpressionRow | MovementRow | RejectedFrames
 
 
 class _Track:
@@ -98,6 +99,9 @@ class _Track:
         self.face_size = 0.0
         self.quality = 0.0
         self.last: Observation | None = None
+        self.moved = 0
+        self.moved_primary = 0
+        self.movements = [0.0] * len(NAMES)
         self.rejected: dict[RejectReason, list[bool]] = {}
 
     def add(self, observation: Observation) -> None:
@@ -112,6 +116,11 @@ class _Track:
         self.face_size += observation.face.box.height
         self.quality += observation.quality
         self.last = observation
+        if observation.movements is not None:
+            self.moved += 1
+            self.moved_primary += observation.primary
+            pairs = zip(self.movements, observation.movements.values, strict=True)
+            self.movements = [total + value for total, value in pairs]
 
     def rows(self, track: int, at: Instant) -> list[Row]:
         rejected = (
@@ -131,7 +140,13 @@ class _Track:
             quality=self.quality / self.frames,
             primary=2 * self.primary > self.frames,
         )
-        return [read, *rejected]
+        return [read, *self._movements(track, at), *rejected]
+
+    def _movements(self, track: int, at: Instant) -> list[MovementRow]:
+        if not self.moved:
+            return []
+        mean = FaceMovements(tuple(total / self.moved for total in self.movements))
+        return [MovementRow(at, track, self.moved, mean, 2 * self.moved_primary > self.moved)]
 
 
 class Intervals:

@@ -324,7 +324,7 @@ def _split(connection: sqlite3.Connection, wrong: BootRow, start_ms: int) -> int
 def _move_timeline(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms: int) -> int:
     """Move rows of faces and readings; return how many they were."""
     moved = _move_vitals(connection, rows, target, by_ms)
-    for table in ("expression", "unfit"):
+    for table in ("expression", "movement", "unfit"):
         text = f"UPDATE {table} SET at = at + ?, boot = ? WHERE {_OF_STRETCH}"
         moved += connection.execute(text, (by_ms, target, *rows.values)).rowcount
     return moved
@@ -425,4 +425,4 @@ _STAMPS = (
     ("alert", "acknowledged", "acknowledged_boot"),
 )
 """Table, column of a time, and column of the row of ``boot`` that it was read under."""
-_TIMELINE = (("expression", "at", "boot"), ("unfit", "at", "boot"), ("vital", "at", "boot"))
+_TIMELINE = tuple((table, "at", "boot") for table in ("expression", "movement", "unfit", "vital"))

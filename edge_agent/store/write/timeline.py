@@ -17,9 +17,17 @@ from typing import NamedTuple
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
+from edge_agent.core.movements import NAMES as MOVED
+from edge_agent.core.movements import FaceMovements, MovementRow
 from edge_agent.core.readings import Gap, VitalFlag, VitalReading, placed
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import NAMES, SMOOTHED, insert, write_transaction
+from edge_agent.store.database.schema import (
+    MOVEMENT_STEPS,
+    NAMES,
+    SMOOTHED,
+    insert,
+    write_transaction,
+)
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import BootRows, stamp
 from edge_agent.store.write.rollups import (
@@ -36,6 +44,16 @@ _EXPRESSION = (
     "at", "boot_ms", "boot", "interval_ms", "track", "frames", *NAMES, *SMOOTHED,
     "emotion", "face_size", "quality", "is_primary", "simulated",
 )  # fmt: skip
+
+
+_MOVEMENT = (
+    "at", "boot_ms", "boot", "interval_ms", "track", "frames", *MOVED, "is_primary", "simulated",
+)  # fmt: skip
+
+
+def movement_steps(mean: FaceMovements) -> list[int]:
+    """Return movements and look in per mille, angles in tenths of a degree, all in order."""
+    return [round(MOVEMENT_STEPS[name] * value) for name, value in mean.as_dict().items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +95,34 @@ def write_expressions(
     )
     primary = [row for row, _ in rows if row.primary]
     roll_up_expressions(connection, primary, simulated)
+
+
+def write_movements(
+    connection: sqlite3.Connection,
+    rows: Sequence[tuple[MovementRow, int | None]],
+    interval_ms: int,
+    simulated: bool,
+) -> None:
+    """Insert rows of movements with the id of their boot row."""
+    tombstones = Tombstones(connection)
+    connection.executemany(
+        f"INSERT INTO movement ({', '.join(_MOVEMENT)}) VALUES ({', '.join('?' * len(_MOVEMENT))})",
+        [
+            (
+                row.at.wall_ms,
+                None if boot is None else row.at.boot_ms,
+                boot,
+                interval_ms,
+                row.track,
+                row.frames,
+                *movement_steps(row.mean),
+                int(row.primary),
+                int(simulated),
+            )
+            for row, boot in rows
+            if not tombstones.cover(row.at.wall_ms - interval_ms, row.at.wall_ms)
+        ],
+    )
 
 
 def write_rejected_frames(
@@ -435,6 +481,7 @@ def _newest(connection: sqlite3.Connection) -> list[sqlite3.Row]:
         ).fetchone()
         for table, at, order in (
             ("expression", "at", "id"),
+            ("movement", "at", "id"),
             ("unfit", "at", "id"),
             ("gap", "ended", "id"),
             ("vital", "at", "at"),

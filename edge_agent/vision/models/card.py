@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.movements import LOOK, MOVEMENTS, POSE
 from edge_agent.vision.models.preparation import Step
 
 MODELS_FOLDER = Path(__file__).parent
@@ -24,7 +25,7 @@ FER2013_LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutr
 COVER_LABELS = ("mouth", "eyes")
 """The parts that may be covered, in the order of the outputs of a ``face-cover`` model."""
 
-ModelKind = Literal["expression", "face-detector", "face-cover", "classes"]
+ModelKind = Literal["expression", "face-detector", "face-cover", "face-movements", "classes"]
 """The task of a model.
 
 ``classes`` is a classifier of a user's own classes, which the agent does not use: its timeline,
@@ -37,14 +38,23 @@ _LABELS = {
     "fer2013": FER2013_LABELS,
     "evidence": _EXPRESSIONS,
     "cover": COVER_LABELS,
+    "movements": MOVEMENTS,
+    "pose": POSE,
+    "look": LOOK,
 }
 _KIND_KEYS: dict[str, tuple[str, ...]] = {
     "expression": ("temperature", "uncertain_below", "crop"),
     "face-detector": ("score_threshold",),
     "face-cover": ("covered_from", "crop"),
+    "face-movements": ("crop",),
     "classes": ("temperature", "crop"),
 }
-_NEEDED_OUTPUT = {"expression": "expression", "face-cover": "cover", "classes": "classes"}
+_NEEDED_OUTPUTS: dict[str, tuple[str, ...]] = {
+    "expression": ("expression",),
+    "face-cover": ("cover",),
+    "face-movements": ("movements", "pose", "look"),
+    "classes": ("classes",),
+}
 
 
 class _Part(BaseModel):
@@ -194,9 +204,9 @@ class ModelCard(_Part):
         names = [output.name for output in self.outputs]
         if len(set(names)) != len(names):
             raise ValueError(f"two outputs have one name: {', '.join(names)}")
-        needed = _NEEDED_OUTPUT.get(self.kind)
-        if needed is not None and needed not in names:
-            raise ValueError(f"an output named {needed!r} is needed; found {', '.join(names)}")
+        for needed in _NEEDED_OUTPUTS.get(self.kind, ()):
+            if needed not in names:
+                raise ValueError(f"an output named {needed!r} is needed; found {', '.join(names)}")
         return self
 
     def to_json(self) -> str:

@@ -109,6 +109,18 @@ def test_live_tells_how_the_face_stands_and_the_last_minutes_went(
         assert not has_sideways_scroll(page)
 
 
+def test_live_shows_the_strongest_movements_and_where_the_head_is_turned(
+    browser: Browser, dashboard: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/live")
+        expect(page.locator("#pose")).to_have_text("turned 12° to the left, 7° down")
+        lines = page.locator("#movements li")
+        expect(lines).to_have_count(6)
+        expect(lines.nth(0)).to_have_text("mouth corners up82 %")
+        expect(lines.nth(1)).to_have_text("jaw open40 %")
+
+
 def test_framing_names_what_is_wrong_and_what_was_not_judged(
     browser: Browser, dashboard: Served, login: StorageState
 ) -> None:

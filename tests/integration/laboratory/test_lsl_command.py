@@ -22,7 +22,7 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import SOCKET_NAME, LiveServer
 from edge_agent.lsl.streams import EXPRESSION_CHANNELS, StreamOptions, Streams
-from tests.support.timeline import observation, wait_for
+from tests.support.timeline import movements, observation, wait_for
 
 pylsl: Any = pytest.importorskip(
     "pylsl",
@@ -76,14 +76,18 @@ def inlet_of(device: str, name: str) -> Any:
 
 def test_expressions_and_vitals_arrive_with_their_time(offered: str, feed: LiveServer) -> None:
     inlet = inlet_of(offered, "expression")
+    moving = inlet_of(offered, "movements")
     at = clock.now().shifted(-2)
-    seen = observation(Emotion.ANGER)
+    moved = movements(smile=0.5, yaw=-12.3, look_y=0.25)
+    seen = observation(Emotion.ANGER, movements=moved)
     feed.publish_recognition(Recognition(at, 1, 640, 480, (seen,)))
     sample, stamp = inlet.pull_sample(timeout=30)
     assert sample[:8] == pytest.approx(
         [seen.smoothed.as_dict()[e.value] for e in EMOTIONS], abs=1e-3
     )
     assert sample[-1] == 0
+    sample, _ = moving.pull_sample(timeout=30)
+    assert sample == pytest.approx(list(moved.values), abs=1e-3)
     assert pylsl.local_clock() - stamp == pytest.approx(2, abs=1.5), (
         "when it was seen, not when it came"
     )
@@ -95,6 +99,8 @@ def test_expressions_and_vitals_arrive_with_their_time(offered: str, feed: LiveS
     assert labels == list(EXPRESSION_CHANNELS)
     feed.publish_recognition(Recognition(clock.now(), 2, 640, 480, ()))
     sample, _ = inlet.pull_sample(timeout=30)
+    assert all(math.isnan(value) for value in sample), "nobody was seen"
+    sample, _ = moving.pull_sample(timeout=30)
     assert all(math.isnan(value) for value in sample), "nobody was seen"
     feed.publish_vital(VitalReading(clock.now(), VitalKind.HEART_RATE, 71.5, "strap"))
     heart = inlet_of(offered, "heart_rate/strap")

@@ -61,7 +61,7 @@ def path(tmp_path: Path) -> Path:
 def empty_the_tables(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA foreign_keys=ON")
-        for table in ("participant", "expression", "vital", "unfit"):
+        for table in ("participant", "expression", "vital", "movement", "unfit"):
             connection.execute(f"DELETE FROM {table}")
         connection.commit()
 

@@ -75,7 +75,15 @@ def test_everything_of_a_sound_database_comes_over(path: Path, sound: Path) -> N
     assert "12 participants and 12 sessions" in carried(rescue)
     old = path.parent / "old" / path.name
     copy_database_files(sound, old)
-    for table in ("expression", "vital", "expression_minute", "vital_hour", "unfit", "gap"):
+    for table in (
+        "expression",
+        "vital",
+        "expression_minute",
+        "vital_hour",
+        "movement",
+        "unfit",
+        "gap",
+    ):
         rows = f"SELECT * FROM {table} ORDER BY 1, 2, 3"
         assert query(path, rows) == query(old, rows), table
     assert query(path, "PRAGMA integrity_check") == [("ok",)]

@@ -12,7 +12,7 @@ from edge_agent.store.upkeep.fold import make_anew
 from tests.support.clocks.machine import Machine
 from tests.support.timeline import START_MS, query
 
-TIMELINE = ("expression", "unfit", "vital")
+TIMELINE = ("expression", "movement", "unfit", "vital")
 STUDY = ("marker", "self_report")
 ROLLUPS = ("expression_minute", "expression_hour", "vital_minute", "vital_hour")
 

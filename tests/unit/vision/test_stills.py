@@ -281,7 +281,7 @@ def test_a_line_has_exactly_the_documented_keys_and_survives_json(
     (face,) = line["faces"]
     assert list(face) == [
         *("box", "score", "landmarks", "probabilities", "emotion", "uncertain"),
-        *("quality", "flaw"),
+        *("quality", "flaw", "pose", "look", "movements"),
     ]
     assert list(face["probabilities"]) == [e.value for e in EMOTIONS]
     assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-5)

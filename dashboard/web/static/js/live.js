@@ -5,6 +5,7 @@ import { showChecklist } from "./checklist.js";
 import { followFeed } from "./feed.js";
 import { showFraming, zoneOf } from "./framing.js";
 import { _, figure, ngettext, said } from "./messages.js";
+import { MovementBars, poseText } from "./movements.js";
 import { ago, deviceNow, span } from "./page.js";
 import { bindSession } from "./session.js";
 import { Standing } from "./standing.js";
@@ -30,6 +31,7 @@ const percent = (value) => `${Math.round(value * 100)} %`;
 const start = JSON.parse(byId("live-start").textContent);
 
 const bars = new Map([...byId("bars").children].map((line) => [line.dataset.emotion, line]));
+const movements = new MovementBars(byId("movements"), start.movements);
 const strip = new Strip(byId("strip"), byId("strip-text"), [...bars.keys()], start.strip);
 const vitals = new VitalTiles(byId("vitals"), byId("vitals-empty"), start.kinds, start.vitals, start.unusable);
 const standing = new Standing();
@@ -92,12 +94,20 @@ function setPlaceText(text) {
   if (byId("place-text").textContent !== text) byId("place-text").textContent = text;
 }
 
+/** Show where the head is turned and what moves; null: not read. */
+function showMovements(face) {
+  movements.show(face?.movements ?? null);
+  const text = face?.pose ? poseText(face.pose) : "–";
+  if (byId("pose").textContent !== text) byId("pose").textContent = text;
+}
+
 /** Show that nothing is known now, and why. */
 function showNothing(reason) {
   showLabel("–", reason, null);
   byId("now-age").textContent = "";
   showBars(null);
   showValence(null);
+  showMovements(null);
 }
 
 function showFace(face) {
@@ -108,6 +118,7 @@ function showFace(face) {
   showLabel(said(label), detail, label);
   showBars(face.smoothed);
   showValence(face.valence ?? null);
+  showMovements(face);
 }
 
 function onExpression(message) {

@@ -1,6 +1,7 @@
 // The page Picture: takes pictures, shows what was read in one, and makes a table of many.
 
 import { _, figure, ngettext, said } from "./messages.js";
+import { LOOK, POSE, movementsText, poseText } from "./movements.js";
 import { drawEvidence, drawPicture, evidenceText } from "./picture_drawing.js";
 import { PictureProblem, decoded, droppedFiles, prepared, readPicture } from "./picture_sending.js";
 
@@ -44,6 +45,10 @@ function faceCard(face, index, picture) {
   }
   const doubt = face.flaw ? ` ${_("Results for such a face are often wrong, however sure the model is.")}` : "";
   part("facts").textContent = _("Quality {quality}, score of the detector {score}.", { quality: figure(face.quality, 2), score: figure(face.score, 2) }) + doubt;
+  if (face.movements) {
+    part("movements").textContent = `${_("Head: {pose}.", { pose: poseText(face.pose) })} ${_("Movements: {movements}.", { movements: movementsText(face.movements, start.movements) })}`;
+    part("movements").hidden = false;
+  }
   if (face.evidence) showEvidence(card, face, picture);
   return card;
 }
@@ -127,7 +132,7 @@ function addRows(result) {
 
 function csvRows() {
   const box = ["x", "y", "box_width", "box_height"];
-  const head = ["file", "width", "height", "face", ...box, "score", "quality", "flaw", "emotion", "uncertain", ...start.emotions, "problem"];
+  const head = ["file", "width", "height", "face", ...box, "score", "quality", "flaw", "emotion", "uncertain", ...start.emotions, ...POSE, ...LOOK, ...Object.keys(start.movements), "problem"];
   const rows = results.flatMap(({ name, answer, problem }) => {
     const size = [answer?.width ?? "", answer?.height ?? ""];
     if (!answer?.faces.length) return [[name, ...size, ...Array(head.length - 4).fill(""), problem ?? "no face"]];
@@ -135,6 +140,9 @@ function csvRows() {
       ...[name, ...size, index + 1, ...face.box, face.score, face.quality],
       ...[face.flaw ?? "", face.emotion ?? "", face.uncertain],
       ...start.emotions.map((emotion) => face.probabilities[emotion]),
+      ...POSE.map((name) => face.pose?.[name] ?? ""),
+      ...LOOK.map((name) => face.look?.[name] ?? ""),
+      ...Object.keys(start.movements).map((name) => face.movements?.[name] ?? ""),
       "",
     ]);
   });

@@ -142,6 +142,7 @@ def session(**heart: float | None) -> SessionSummary:
             10,
             anger if rate is not None else None,
             {} if rate is None else {VitalKind.HEART_RATE: MeanReading(rate, 9)},
+            None,
         )
         for label, rate in heart.items()
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
+from edge_agent.core.movements import MOVEMENTS
 from edge_agent.store.database.dashboard_file import read_dashboard
 from edge_agent.store.database.schema import DATABASE_NAME, connect
 from edge_agent.store.database.schema import NAMES as EXPRESSIONS
@@ -25,7 +26,8 @@ ROW = re.compile(r"^\| `(\w+)`(?: … `(\w+)`)? \| ([^|]*) \| ([^|]*) \| ([^|]*)
 def documented(heading: str) -> list[tuple[str, str, str, str]]:
     """The rows of the table under a heading: column, type, unit, meaning.
 
-    A row may stand for the columns of all emotions, and a table may have those of another.
+    A row may stand for the columns of all emotions or movements, and a table may have those of
+    another.
     """
     found = re.search(
         rf"^### `{re.escape(heading)}`\n(.*?)(?=^##|\Z)", TEXT, re.MULTILINE | re.DOTALL
@@ -36,10 +38,11 @@ def documented(heading: str) -> list[tuple[str, str, str, str]]:
         return documented(other[1])
     rows = []
     for first, last, type_, unit, meaning in ROW.findall(found[1]):
-        names = EXPRESSIONS if last else ("",)
+        names = MOVEMENTS if first == MOVEMENTS[0] else EXPRESSIONS if last else ("",)
         for name in names:
-            column = first.replace("neutral", name) if last else first
-            rows.append((column, type_.strip(), unit.strip(), meaning.replace("EMOTION", name)))
+            column = first.replace(names[0], name) if last else first
+            about = meaning.replace("EMOTION", name).replace("MOVEMENT", name.replace("_", " "))
+            rows.append((column, type_.strip(), unit.strip(), about))
     return rows
 
 

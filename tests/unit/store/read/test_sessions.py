@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,17 @@ from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.write.timeline import write_rejected_frames
 from tests.support.dashboard import client_of, set_up
 from tests.support.timed_session import study_with_session
-from tests.support.timeline import START_MS, add, database, instant, query, reading, row
+from tests.support.timeline import (
+    START_MS,
+    add,
+    add_movements,
+    database,
+    instant,
+    movement_row,
+    query,
+    reading,
+    row,
+)
 
 NEUTRAL = EMOTIONS.index(Emotion.NEUTRAL)
 SAD = EMOTIONS.index(Emotion.SADNESS)
@@ -249,6 +260,27 @@ def test_a_session_is_told_as_recorded_or_relative_to_rest(path: Path) -> None:
     assert shown is not None and sum(shown.values()) == pytest.approx(1)
     assert shown[Emotion.SADNESS] == pytest.approx(shown[Emotion.NEUTRAL] / 20)
     assert (query(path, "SELECT * FROM expression"), query(path, "SELECT * FROM vital")) == before
+
+
+def test_movements_of_a_condition_are_means_over_its_readings(path: Path) -> None:
+    session = hold(path)
+    record(path)
+    assert Reader(path).session_summary(session).conditions[0].movements is None
+    smiles = [movement_row(second, smile=0.1, yaw=-4.0) for second in (10, 20)]
+    strong = replace(movement_row(70, smile=0.9, yaw=12.5), frames=15)
+    other = movement_row(71, smile=0.0, primary=False)
+    add_movements(path, [*smiles, strong, movement_row(80, smile=0.5), other])
+    rest, anger = Reader(path).session_summary(session, relative=True).conditions
+    assert rest.movements is not None
+    assert (rest.movements["smile"], rest.movements["yaw"]) == pytest.approx((0.1, -4.0))
+    assert anger.movements is not None
+    assert anger.movements["smile"] == pytest.approx((15 * 0.9 + 5 * 0.5) / 20)
+    ada = set_up(client_of(path.parent), path.parent)
+    page = ada.get(f"/study/sessions/{session}/course").text
+    row_of_smile = page[page.index("Mouth corners up") :].split("</tr>")[0]
+    assert ("10 %" in row_of_smile, "80 %" in row_of_smile) == (True, True)
+    assert "Head turned" in page
+    assert "9.4°" in page
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,17 @@ from edge_agent.store.upkeep import aging
 from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.budget import keep_to_budget
 from edge_agent.store.write.timeline import write_rejected_frames
-from tests.support.timeline import START_MS, add, database, instant, query, reading, row
+from tests.support.timeline import (
+    START_MS,
+    add,
+    add_movements,
+    database,
+    instant,
+    movement_row,
+    query,
+    reading,
+    row,
+)
 
 YEAR = 365
 KEEP_DAYS = 90
@@ -298,6 +308,7 @@ def seconds(tmp_path: Path) -> Path:
     """Seven seconds of a face, of a face that could not be read, and of a strap."""
     made = database(tmp_path)
     add(made, [row(second) for second in range(7)], [reading(second) for second in range(7)])
+    add_movements(made, [movement_row(s) for s in range(7)])
     with write_transaction(made) as connection:
         rejected = [
             (RejectedFrames(instant(s), 1, RejectReason.BLURRED, 3, True), None) for s in range(7)
@@ -314,11 +325,12 @@ def left(seconds: Path, table: str) -> list[int]:
 
 def test_what_is_as_old_as_may_be_kept_stays_and_a_millisecond_more_goes(seconds: Path) -> None:
     rollups = query(seconds, "SELECT * FROM expression_minute")
-    assert aging.prune(seconds, 2, now_ms=START_MS + 4000 + 2 * DAY_MS) == 8
-    assert left(seconds, "expression") == left(seconds, "unfit") == [4, 5, 6]
+    assert aging.prune(seconds, 2, now_ms=START_MS + 4000 + 2 * DAY_MS) == 12
+    for table in ("expression", "movement", "unfit"):
+        assert left(seconds, table) == [4, 5, 6], table
     assert left(seconds, "vital") == [0, 1, 2, 3, 4, 5, 6], "readings are kept for ever"
     assert query(seconds, "SELECT * FROM expression_minute") == rollups
-    assert aging.prune(seconds, 2, now_ms=START_MS + 4001 + 2 * DAY_MS) == 2
+    assert aging.prune(seconds, 2, now_ms=START_MS + 4001 + 2 * DAY_MS) == 3
     assert aging.prune(seconds, 2, now_ms=START_MS + 4001 + 2 * DAY_MS) == 0
     with pytest.raises(ValueError, match="keep_days 0 must be at least 1"):
         aging.prune(seconds, 0)
@@ -329,7 +341,7 @@ def test_what_takes_too_long_is_left_to_the_next_call(
 ) -> None:
     monkeypatch.setattr(aging, "_PORTION_ROWS", 3)
     later = START_MS + 2 * DAY_MS
-    assert aging.prune(seconds, 1, now_ms=later, within_s=0) == 6, "a portion of each table"
-    assert [len(left(seconds, table)) for table in ("expression", "unfit")] == [4, 4]
-    assert aging.prune(seconds, 1, now_ms=later, within_s=60) == 8
+    assert aging.prune(seconds, 1, now_ms=later, within_s=0) == 9, "a portion of each table"
+    assert [len(left(seconds, table)) for table in ("expression", "movement", "unfit")] == [4, 4, 4]
+    assert aging.prune(seconds, 1, now_ms=later, within_s=60) == 12
     assert left(seconds, "expression") == left(seconds, "unfit") == []

@@ -24,7 +24,17 @@ from edge_agent.store.upkeep.fold import fold_rollups
 from edge_agent.store.write.outbox import OutboxMessage, enqueue, set_aside
 from edge_agent.store.write.timeline import write_rejected_frames
 from tests.support.erasure import CODE, NAME, NOTE, bytes_of, everything, hold, opened, record
-from tests.support.timeline import START_MS, add, database, instant, query, reading, row
+from tests.support.timeline import (
+    START_MS,
+    add,
+    add_movements,
+    database,
+    instant,
+    movement_row,
+    query,
+    reading,
+    row,
+)
 
 ROLLUPS = (
     "expression_minute", "expression_hour", "expression_day",
@@ -77,14 +87,15 @@ def test_everything_of_theirs_goes_and_the_report_counts_it(path: Path) -> None:
     done = erase_participant(path, CODE, actor="ada")
     assert done.rows == {
         "session": 1, "marker": 2, "self_report": 1, "protocol_run": 1, "consent": 1,
-        "expression": 89, "unfit": 8, "vital": 89, "gap": 1, "outbox": 5,
+        "expression": 89, "movement": 89, "unfit": 8, "vital": 89, "gap": 1, "outbox": 5,
     }  # fmt: skip
     assert (done.minutes, done.minutes_removed, done.copies, done.copies_deleted) == (2, 2, (), ())
     assert done.sentence.startswith(
-        "Erased: 1 sessions, 89 expression rows, 8 counts of unreadable frames, 89 readings,"
+        "Erased: 1 sessions, 89 expression rows, 89 rows of movements, "
+        "8 counts of unreadable frames, 89 readings,"
     )
     tables = ("participant", "session", "consent", "marker", "self_report", "protocol_run")
-    for table in (*tables, "expression", "unfit", "vital", "gap", *ROLLUPS):
+    for table in (*tables, "expression", "movement", "unfit", "vital", "gap", *ROLLUPS):
         assert query(path, f"SELECT count(*) FROM {table}") == [(0,)], table
 
 
@@ -167,7 +178,8 @@ def test_the_sentence_counts_every_table_and_names_the_copies() -> None:
     rows |= {"self_report": 5, "protocol_run": 6, "consent": 7, "gap": 8, "outbox": 9}
     done = Erasure(rows, 12, 11, ("db.before-v2", "db.before-v3"), ("db.before-v1",), False)
     assert done.sentence == (
-        "Erased: 1 sessions, 1,234 expression rows, 2 counts of unreadable frames, 3 readings, "
+        "Erased: 1 sessions, 1,234 expression rows, 0 rows of movements, "
+        "2 counts of unreadable frames, 3 readings, "
         "4 markers and notes, 5 self-reports, 6 protocols that were run, 7 consents, 8 gaps, "
         "9 waiting messages. Rollups: 12 minutes computed anew, 11 of them removed. "
         "Copies rewritten: db.before-v2, db.before-v3. "
@@ -193,6 +205,7 @@ def test_rows_beside_a_session_stay_and_those_at_its_first_moment_go(path: Path)
     hold_empty(path, "P-1", 10, 20)
     seconds = (9, 9.999, 10, 19.999, 20, 21)
     add(path, [row(second) for second in seconds], [reading(second) for second in seconds])
+    add_movements(path, [movement_row(second) for second in seconds])
     with write_transaction(path) as connection:
         rejected = [
             (RejectedFrames(instant(s), 1, RejectReason.BLURRED, 1, True), None) for s in seconds
@@ -206,7 +219,7 @@ def test_rows_beside_a_session_stay_and_those_at_its_first_moment_go(path: Path)
     done = erase_participant(path, "P-1", actor="ada")
     assert (done.rows["expression"], done.rows["vital"], done.rows["gap"]) == (3, 2, 1)
     # A row of a second reaches back by that second: that of 20 s is of the session, too.
-    for table in ("expression", "unfit"):
+    for table in ("expression", "movement", "unfit"):
         left = query(path, f"SELECT at - ? FROM {table}", START_MS)
         assert left == [(9_000,), (9_999,), (21_000,)], table
     left = query(path, "SELECT at - ? FROM vital", START_MS)

@@ -10,6 +10,7 @@ import pytest
 
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.expression import RejectedFrames, RejectReason
+from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
@@ -28,7 +29,7 @@ from tests.support.clocks.dated import (
     wrong_rows,
 )
 from tests.support.clocks.machine import DAY_S, Machine, Writing, gap_of, rows_at
-from tests.support.timeline import START_MS, query
+from tests.support.timeline import START_MS, movements, query
 
 YEAR_S = 365 * DAY_S
 
@@ -43,7 +44,8 @@ def test_once_the_clock_is_set_all_has_its_true_time(
     study = study_with_session(path, machine)
     agent.record_all(range(101, 131))
     flaw = RejectedFrames(machine.at(131), 1, RejectReason.BLURRED, 3, True)
-    agent.write(flaw, gap_of(machine.at(120), machine.at(125)))
+    moved = MovementRow(machine.at(130), 1, 5, movements(smile=0.5), True)
+    agent.write(flaw, moved, gap_of(machine.at(120), machine.at(125)))
     study.add_marker(MarkerKind.STIMULUS_START, "anger")
     with write_transaction(path) as connection:
         session = study.open_session()

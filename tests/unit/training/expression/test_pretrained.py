@@ -32,7 +32,14 @@ from training.expression.pretrained import (
 from training.expression.recipe import ExpressionRecipe
 from training.learning.recipe import load_recipe
 from training.networks.architectures import RegionAttentionNet, SmallResNet
-from training.networks.published import BLOCKS, Convolution, MobileNet, PlainCnn, Vgg
+from training.networks.published import (
+    BLOCKS,
+    Convolution,
+    EfficientNetLite,
+    MobileNet,
+    PlainCnn,
+    Vgg,
+)
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
@@ -80,6 +87,49 @@ def test_a_tflite_base_sees_grey_as_three_colours(monkeypatch: pytest.MonkeyPatc
     with torch.no_grad():
         found = network.stem((pixels - GREY[0]) / GREY[1])
     assert torch.allclose(found[:, :, :23, :23], wanted[:, :, :23, :23], atol=1e-4)
+
+
+def made_checkpoint(network: EfficientNetLite) -> dict[str, torch.Tensor]:
+    """Convolutions and batch norms in the order and with the shapes of the published checkpoint."""
+    generator = torch.Generator().manual_seed(3)
+    held = {}
+    layers = [layer for layer in network.modules() if isinstance(layer, Convolution)]
+    for number, layer in enumerate(layers):
+        out, into, *kernel = layer.conv.weight.shape
+        shape = (out, into if number else 3, *kernel)
+        held[f"{number}.conv.weight"] = torch.randn(shape, generator=generator) / math.prod(
+            shape[1:]
+        )
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            held[f"{number}.bn.{part}"] = torch.rand(out, generator=generator) + 0.5
+        held[f"{number}.bn.num_batches_tracked"] = torch.tensor(7)
+    return held | {"fc.weight": torch.zeros(10, 1280), "fc.bias": torch.zeros(10)}
+
+
+def test_a_checkpoint_of_efficientnet_lite_sees_grey_as_three_colours(tmp_path: Path) -> None:
+    network = EfficientNetLite(HEADS).eval()
+    held = made_checkpoint(network)
+    torch.save(held, tmp_path / "base.pth")
+
+    load_base(tmp_path / "base.pth", network, GREY)
+
+    pixels = torch.rand(2, 1, 48, 48)
+    colours = ((pixels * 255 - 127) / 128).repeat(1, 3, 1, 1)
+    convolved = functional.conv2d(colours, held["0.conv.weight"], stride=2)
+    mean, variance, weight, bias = (
+        held[f"0.bn.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+    )
+    norm = functional.batch_norm(convolved, mean, variance, weight, bias, eps=1e-3)
+    wanted = norm.clamp(0, 6)
+    with torch.no_grad():
+        answer = network.stem((pixels - GREY[0]) / GREY[1])
+    assert torch.allclose(answer[:, :, :23, :23], wanted[:, :, :23, :23], atol=1e-4)
+    with pytest.raises(RecipeError, match="a base for architecture efficientnet-lite0 alone"):
+        load_base(tmp_path / "base.pth", MobileNet(0.25, HEADS), GREY)
+    del held["3.conv.weight"]
+    torch.save(held, tmp_path / "base.pth")
+    with pytest.raises(RecipeError, match="convolutions where the recipe's network has"):
+        load_base(tmp_path / "base.pth", network, GREY)
 
 
 def test_a_base_of_another_network_is_refused(

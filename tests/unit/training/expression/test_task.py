@@ -16,13 +16,38 @@ from training.errors import RecipeError
 from training.expression.augment import Augmentation
 from training.expression.fit import align_heads
 from training.expression.recipe import Distillation, ExpressionRecipe, Loss
-from training.expression.task import ExpressionTask, Views, class_weights, load_run, predict
+from training.expression.task import (
+    ExpressionTask,
+    Views,
+    class_weights,
+    draw_weights,
+    load_run,
+    predict,
+)
 from training.learning.checkpoint import CHECKPOINT, save_weights
 from training.learning.recipe import RECIPE, load_recipe
 from training.networks.base import multiply_adds, parameters
 from training.report.calibration import best_temperature, bias_corrected_temperature
 
 FAST_RECIPE = Path(__file__).resolve().parents[4] / "training" / "recipes" / "expression-fast.toml"
+
+
+def test_rare_categories_are_drawn_more_often_and_unlabelled_faces_as_the_mean() -> None:
+    shares = torch.eye(3)[torch.tensor([0] * 8 + [1] * 2)]
+    shares = torch.cat([shares, torch.zeros(1, 3)])
+    weights = draw_weights(shares, 1.0)
+    assert float(weights[:8].sum()) == pytest.approx(float(weights[8:10].sum()))
+    assert float(weights[10]) == pytest.approx(float(weights[:10].mean()))
+    assert draw_weights(shares, 0.0).tolist() == [1.0] * 11
+
+
+def test_faces_without_a_label_come_behind_the_lessons_and_have_no_shares() -> None:
+    known = lessons(faces(4))
+    more = known.with_unlabelled(np.zeros((3, 48, 48), np.uint8))
+    assert len(more) == len(known) + 3
+    assert not more.expression[-3:].any()
+    assert not more.fer2013[-3:].any()
+    np.testing.assert_array_equal(more.expression[:-3], known.expression)
 
 
 def recipe(batch: int = 8) -> ExpressionRecipe:

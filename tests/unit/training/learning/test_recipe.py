@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
 from torch import nn
 
 from edge_agent.vision.models.card import read_card, shipped_models
+from tests.support.vision.tiny_faces import faces, tiny_recipe
 from training.errors import RecipeError
 from training.expression.covers import CoverRecipe
+from training.expression.movements import SIZES, MovementRecipe
 from training.expression.recipe import ExpressionRecipe
 from training.faces.detector import DetectorRecipe
+from training.learning.kinds import FitRequest, plan
 from training.learning.rates import memory_format
 from training.learning.recipe import Recipe, load_recipe, recipe_kind
 
@@ -106,6 +110,8 @@ def network_of(file: Path) -> nn.Module:
         return load_recipe(file, ExpressionRecipe).build_network()
     if recipe_kind(file) == "face-cover":
         return load_recipe(file, CoverRecipe).network.build()
+    if recipe_kind(file) == "face-movements":
+        return load_recipe(file, MovementRecipe).network.build(SIZES)
     return load_recipe(file, DetectorRecipe).network.build()
 
 
@@ -128,3 +134,29 @@ def test_thin_layers_are_channels_first(
     convolution: nn.Module, expected: torch.memory_format
 ) -> None:
     assert memory_format(nn.Sequential(nn.ReLU(), nn.Sequential(convolution))) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("face-movements", "has no teachers that could label faces"),
+        ("expression", "names no teachers, and nobody else labels"),
+    ],
+)
+def test_faces_without_labels_need_teachers(kind: str, said: str, tmp_path: Path) -> None:
+    file = RECIPES / "face-movements.toml"
+    if kind == "expression":
+        file = written(tmp_path, tiny_recipe())
+    request = FitRequest(
+        recipe=file,
+        data=tmp_path / "none.csv",
+        votes=None,
+        out=tmp_path / "run",
+        cache=tmp_path,
+        unlabelled=(tmp_path,),
+    )
+    with (
+        patch("training.expression.fit.load_without", return_value=faces(64)),
+        pytest.raises(RecipeError, match=said),
+    ):
+        plan(request)

@@ -57,6 +57,7 @@ def test_every_model_of_the_device_is_told_and_which_one_runs(tmp_path: Path) ->
         ("expression-accurate", True, None),
         ("face-detector", True, None),
         ("face-cover", False, None),
+        ("face-movements", False, None),
     ]
     assert all(one["shipped"] and one["bytes"] > 10_000 for one in told)
     page = ada.get("/models").text

@@ -1,0 +1,109 @@
+"""Movements of the face, the pose of the head and the direction of the eyes. No I/O.
+
+They are estimates of a network that learned from another network's answers
+(``training/expression/movements.py``). The names follow the words of the facial action coding
+system, but no person coded them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge_agent.core.clock import Instant
+
+MOVEMENTS = (
+    "brow_down",
+    "brow_inner_up",
+    "brow_outer_up",
+    "eye_blink",
+    "eye_squint",
+    "eye_wide",
+    "cheek_squint",
+    "nose_sneer",
+    "upper_lip_up",
+    "lower_lip_down",
+    "smile",
+    "frown",
+    "lip_stretch",
+    "lip_press",
+    "pucker",
+    "jaw_open",
+)
+"""Each 0 (at rest) … 1 (as strong as the teacher knows it), the mean of left and right."""
+
+POSE = ("yaw", "pitch", "roll")
+"""Degrees. Yaw is positive when the face turns to the picture's right, pitch when it turns down,
+roll when the head tilts counterclockwise in the picture."""
+
+LOOK = ("look_x", "look_y")
+"""−1 … 1: where the eyes point in the face. ``look_x`` is positive toward the person's left,
+``look_y`` upward."""
+
+
+NAMES = (*MOVEMENTS, *POSE, *LOOK)
+"""All that is read of a face, in the order of the values of :class:`FaceMovements`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceMovements:
+    """What one face does.
+
+    Attributes:
+        values: strengths, angles and look in the order of ``NAMES``.
+    """
+
+    values: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.values) != len(NAMES):
+            raise ValueError(f"a face has {len(NAMES)} values, not {len(self.values)}")
+
+    @property
+    def movements(self) -> dict[str, float]:
+        """Name → strength, 0…1, in the order of ``MOVEMENTS``."""
+        return dict(zip(MOVEMENTS, self.values, strict=False))
+
+    @property
+    def pose(self) -> dict[str, float]:
+        """Yaw, pitch and roll of the head in degrees."""
+        begin = len(MOVEMENTS)
+        return dict(zip(POSE, self.values[begin : begin + len(POSE)], strict=True))
+
+    @property
+    def look(self) -> dict[str, float]:
+        """Direction of the eyes, −1…1."""
+        return dict(zip(LOOK, self.values[-len(LOOK) :], strict=True))
+
+    def as_dict(self) -> dict[str, float]:
+        """Return name → value, in the order of ``NAMES``."""
+        return dict(zip(NAMES, self.values, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class MovementRow:
+    """Movements of one track over one recording interval, as they are recorded.
+
+    Attributes:
+        at: end of the interval.
+        track: as in ``Observation``.
+        frames: readings that the means are taken over, at least 1.
+        mean: means of the readings.
+        primary: whether it was the participant's face in most of these frames.
+    """
+
+    at: Instant
+    track: int
+    frames: int
+    mean: FaceMovements
+    primary: bool
+
+
+def described(face: FaceMovements | None) -> dict[str, dict[str, float] | None]:
+    """Return pose (degrees), look (−1…1) and movements (0…1) as JSON values; ``None``: not read."""
+    if face is None:
+        return {"pose": None, "look": None, "movements": None}
+    return {
+        "pose": {name: round(value, 1) for name, value in face.pose.items()},
+        "look": {name: round(value, 3) for name, value in face.look.items()},
+        "movements": {name: round(value, 3) for name, value in face.movements.items()},
+    }
