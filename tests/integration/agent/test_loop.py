@@ -70,6 +70,7 @@ def test_it_records_what_is_new_and_forgets_what_is_too_old(tmp_path: Path) -> N
     tables: Tables = {"summary": {"window": 1.0}, "record": AT_ONCE | {"keep_days": 10}}
     with running_agent(tmp_path, tables) as run:
         run.wait_for_rows("expression", "simulated = 1")
+        run.wait_for_rows("movement", "simulated = 1")
         with pytest.raises(StoreError):
             lock(path)
         kept = "SELECT emotion FROM expression WHERE simulated = 0"
@@ -83,6 +84,7 @@ def test_it_records_what_is_new_and_forgets_what_is_too_old(tmp_path: Path) -> N
         ("expression", "expression-accurate", 64),
         ("face-cover", "face-cover", 64),
         ("face-detector", "face-detector", 64),
+        ("face-movements", "face-movements", 64),
     ]
 
 
