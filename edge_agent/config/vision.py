@@ -50,6 +50,11 @@ class VisionSettings(Section):
         le=1,
         description="Below this probability a face is uncertain; left out: the model card's",
     )
+    prior: Editable[Literal["data", "balanced"]] = Field(
+        "data",
+        description="How common the expressions are taken to be: as in the data that the model "
+        "learned from, or all alike (balanced), which finds rare ones and errs more often",
+    )
     smoothing_seconds: Editable[float] = Field(
         0.6, ge=0, le=10, description="Time constant of the smoothing in seconds; 0: no smoothing"
     )

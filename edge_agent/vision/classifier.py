@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ class ExpressionClassifier:
 
     Args:
         model: of kind ``expression``, with a square gray input.
+        prior: ``data``: the probabilities as the model learned them; ``balanced``: as if all
+            categories were equally common.
 
     Attributes:
         card: what the model is.
@@ -26,7 +29,8 @@ class ExpressionClassifier:
         uncertain_below: probability below which its own card calls a face uncertain.
 
     Raises:
-        ModelError: the model is of another kind or takes no square gray crop.
+        ModelError: the model is of another kind or takes no square gray crop, or its card does not
+            say how common the categories were, and the prior is to be balanced.
 
     Example::
 
@@ -35,7 +39,7 @@ class ExpressionClassifier:
         classifier.classify(crop).dominant  # Emotion.HAPPINESS
     """
 
-    def __init__(self, model: TFLiteModel) -> None:
+    def __init__(self, model: TFLiteModel, prior: Literal["data", "balanced"] = "data") -> None:
         card = model.card
         if (
             card.kind != "expression"
@@ -54,6 +58,14 @@ class ExpressionClassifier:
         self.uncertain_below = card.uncertain_below
         self._temperature = card.temperature
         self._model = model
+        self._weights: tuple[float, ...] | None = None
+        if prior == "balanced":
+            if card.label_shares is None:
+                raise ModelError(
+                    f'{model.path}: vision.prior = "balanced" needs label_shares in the card of '
+                    f'{card.name!r}; choose another model, or prior = "data".'
+                )
+            self._weights = balanced_weights(card.label_shares)
 
     def classify(self, crop: npt.NDArray[np.uint8]) -> Expression:
         """Return the probabilities of one face.
@@ -101,7 +113,25 @@ class ExpressionClassifier:
             )
 
     def _expression(self, outputs: Mapping[str, npt.NDArray[np.float32]]) -> Expression:
-        return Expression(softmax(outputs["expression"].reshape(-1).tolist(), self._temperature))
+        logits: list[float] = outputs["expression"].reshape(-1).tolist()
+        if self._weights is not None:
+            pairs = zip(logits, self._weights, strict=True)
+            logits = [logit + self._temperature * weight for logit, weight in pairs]
+        return Expression(softmax(logits, self._temperature))
+
+
+def balanced_weights(shares: Sequence[float]) -> tuple[float, ...]:
+    """Return what to add to each log-probability so that all categories count as equally common.
+
+    By Bayes' rule a probability under another prior is p · (new prior / old prior), normalised
+    (Saerens, Latinne & Decaestecker 2002). A category that the data did not have cannot be told
+    from the others; it is raised no more than the commonest one.
+
+    Args:
+        shares: of each category among what the model learned from, 0…1.
+    """
+    most = max(shares)
+    return tuple(-math.log(share or most) for share in shares)
 
 
 def check_input(model: TFLiteModel) -> None:

@@ -355,7 +355,8 @@ def open_need_reader(classifier: ExpressionClassifier, options: VisionSettings) 
     quick = None
     if options.expression_model == CAREFUL_MODEL:
         card = find_model(QUICK_MODEL)
-        quick = ExpressionClassifier(load_model(card, kind="expression", threads=options.threads))
+        model = load_model(card, kind="expression", threads=options.threads)
+        quick = ExpressionClassifier(model, options.prior)
     threshold = classifier.uncertain_below
     if options.uncertain_below is not None:
         threshold = options.uncertain_below

@@ -408,7 +408,8 @@ def open_recognizer(
     # Every stage loads its model here, at the start: a missing file ends the program before it
     # records.
     card = find_model(options.expression_model)
-    classifier = ExpressionClassifier(load_model(card, kind="expression", threads=options.threads))
+    model = load_model(card, kind="expression", threads=options.threads)
+    classifier = ExpressionClassifier(model, options.prior)
     threshold = classifier.uncertain_below
     if options.uncertain_below is not None:
         threshold = options.uncertain_below

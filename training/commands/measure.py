@@ -10,6 +10,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -63,6 +64,7 @@ class EvaluateOptions(OptionalFacesOptions):
     robust: bool
     covered: bool
     cleaned: bool
+    prior: Literal["data", "balanced"]
     threads: int
     predictions: Path | None
     truth: Path | None
@@ -113,6 +115,13 @@ class ReportOptions(FacesOptions):
     help="Also evaluate with mouth, eyes, a half of the face, mask and glasses covered; slower.",
 )
 @_cleaned_option
+@click.option(
+    "--prior",
+    type=click.Choice(["data", "balanced"]),
+    default="data",
+    show_default=True,
+    help="How common the categories are taken to be, as vision.prior on the device.",
+)
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, help="Processor cores of one inference."
 )
@@ -309,7 +318,7 @@ def _evaluate_model(options: EvaluateOptions) -> None:
     usage = _usage_of(options.data, options.usage)
     card = options.model.with_suffix(".json")
     model = load_model(card, kind="expression", threads=options.threads)
-    measured = measure(model, faces, usage, robust=options.robust)
+    measured = measure(model, faces, usage, robust=options.robust, prior=options.prior)
     if options.out is not None:
         from training.errors import write_all
         from training.report.figures import artefacts
@@ -335,10 +344,11 @@ def _evaluate_tables(options: EvaluateOptions) -> None:
         raise click.UsageError(
             "give --predictions and --truth together, and then neither MODEL nor --data"
         )
-    if options.out is not None or options.robust or options.covered or options.cleaned:
+    only_model = (options.out, options.robust, options.covered, options.cleaned)
+    if any(only_model) or options.prior != "data":
         raise click.UsageError(
-            "--out, --robustness, --covered and --cleaned need a MODEL; leave them out with "
-            "--predictions"
+            "--out, --robustness, --covered, --cleaned and --prior need a MODEL; leave them out "
+            "with --predictions"
         )
     require(_NEEDED)
     from training.report.compare import evaluate_tables

@@ -32,7 +32,7 @@ from training.expression.face_features import (
     learn_face_features,
 )
 from training.expression.recipe import ExpressionRecipe
-from training.expression.task import ExpressionTask, Views, load_run, predict
+from training.expression.task import ExpressionTask, Views, draw_weights, load_run, predict
 from training.learning.checkpoint import CHECKPOINT, save_weights, seconds_spent
 from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
 from training.learning.loop import Fitted
@@ -100,7 +100,8 @@ def plan_expression(request: FitRequest) -> Plan:
         save_weights(fitted.module, request.out)
         seen = _to_quantize_with(recipe, learn)
         network = _coarse(fitted.module, recipe, seen, _to_calibrate_on(splits))
-        card = _write(fitted, network, recipe, request, seen[:CALIBRATION_PICTURES])
+        shares = label_shares(known, recipe.data.rare)
+        card = _write(fitted, network, recipe, request, seen[:CALIBRATION_PICTURES], shares)
         return finish_card(card, fitted.module, recipe, splits)
 
     task = ExpressionTask(
@@ -144,6 +145,23 @@ def _with_unlabelled(known: Lessons, recipe: ExpressionRecipe, request: FitReque
     for sentence in left_out:
         log.debug(sentence)
     return known.with_unlabelled(np.stack([face for _, face in faces]))
+
+
+def label_shares(known: Lessons, rare: float = 0.0) -> tuple[float, ...]:
+    """Return the share of each category among what is learnt, as often as each is drawn.
+
+    Args:
+        known: the lessons; those that nobody labelled do not count.
+        rare: as ``data.rare`` of the recipe.
+
+    Returns:
+        shares of the eight categories, which sum to 1, to four places.
+    """
+    shares = torch.from_numpy(known.expression)
+    weights = draw_weights(shares, rare).unsqueeze(1)
+    labelled = shares.sum(dim=1, keepdim=True) > 0
+    total = (shares * weights * labelled).sum(dim=0)
+    return tuple(round(share, 4) for share in (total / total.sum()).tolist())
 
 
 def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Views | None:
@@ -302,6 +320,7 @@ def _write(
     recipe: ExpressionRecipe,
     request: FitRequest,
     calibration: NDArray[np.uint8],
+    shares: tuple[float, ...],
 ) -> Path:
     """Quantize the trained network and write the model with its card; returns the card's path."""
     outputs = {"expression": EXPRESSIONS, "fer2013": FER2013}
@@ -316,7 +335,7 @@ def _write(
         pixel_input(recipe),
         outputs,
         calibration=calibration,
-        card=_card(fitted, recipe, request),
+        card={**_card(fitted, recipe, request), "label_shares": shares},
         folder=request.out,
     )
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.core.errors import ModelError
+from edge_agent.vision.classifier import balanced_weights
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.model import TFLiteModel
 from training.data.datasets import Faces
@@ -164,6 +167,7 @@ def measure(
     card: ModelCard | None = None,
     robust: bool = False,
     speed: bool = True,
+    prior: Literal["data", "balanced"] = "data",
 ) -> Measured:
     """Measure a model on one split.
 
@@ -175,13 +179,21 @@ def measure(
         robust: also each change of :mod:`training.report.robustness`, which takes as long as
             seventeen evaluations.
         speed: also time the inference.
+        prior: as ``vision.prior``; it changes the first head.
 
     Raises:
+        ModelError: when the prior is to be balanced and the card has no shares.
         DataError: when the split is empty or no picture of it can be evaluated.
     """
     card = model.card if card is None else card
     evaluated = faces if usage == "all" else faces.of_usage(usage)
     logits = run_model(model, evaluated.pictures)
+    if prior == "balanced":
+        if card.label_shares is None:
+            raise ModelError(f"{model.path}: its card has no label_shares, so it has one prior")
+        weights = np.array(balanced_weights(card.label_shares), dtype=np.float32)
+        balanced = logits["expression"] + np.float32(_temperature(card)) * weights
+        logits = {**logits, "expression": balanced}
     evaluation = evaluate_logits(logits, evaluated)
     answers = answers_by_protocol(logits, evaluated)
     unchanged = {name: one.accuracy for name, one in evaluation.by_protocol.items()}

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -55,6 +55,9 @@ _NEEDED_OUTPUTS: dict[str, tuple[str, ...]] = {
     "face-movements": ("movements", "pose", "look"),
     "classes": ("classes",),
 }
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Part(BaseModel):
@@ -172,6 +175,13 @@ class ModelCard(_Part):
     uncertain_below: float | None = Field(
         None, ge=0, le=1, description="expression: below it a face is uncertain"
     )
+    label_shares: tuple[Share, ...] | None = Field(
+        None,
+        min_length=len(EMOTIONS),
+        max_length=len(EMOTIONS),
+        description="expression: share of each category among what it learned from, in the order "
+        "of the labels; none: only the prior of these data can be used",
+    )
     crop: str | None = Field(
         None, min_length=1, description="name of the crop it learned from; none: face-detector"
     )
@@ -201,6 +211,8 @@ class ModelCard(_Part):
                 raise ValueError(
                     f"a card of kind {self.kind!r} {'needs' if key in own else 'has no'} {key!r}"
                 )
+        if self.label_shares is not None and self.kind != "expression":
+            raise ValueError(f"a card of kind {self.kind!r} has no 'label_shares'")
         names = [output.name for output in self.outputs]
         if len(set(names)) != len(names):
             raise ValueError(f"two outputs have one name: {', '.join(names)}")

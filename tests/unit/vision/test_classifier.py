@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Emotion
 from edge_agent.vision.classifier import ExpressionClassifier, softmax
 from edge_agent.vision.models.model import load_model
+from edge_agent.vision.recognizer import open_recognizer
+from tests.support.vision.portraits import serious
 from tests.support.vision.tiny_model import SIDE, expression_card, tiny_tflite, write_model
 
 WHITE = np.full((SIDE, SIDE), 255, np.uint8)
@@ -37,6 +40,36 @@ def test_probabilities_are_the_softmax_of_the_logits_at_the_temperature_of_the_c
     powers = [math.exp(i / 2) for i in range(8)]
     assert expression.probabilities == pytest.approx([p / sum(powers) for p in powers], abs=1e-12)
     assert expression.dominant is Emotion.CONTEMPT
+
+
+def test_a_balanced_prior_takes_all_categories_as_equally_common(tmp_path: Path) -> None:
+    shares = [0.4, 0.25, 0.15, 0.1, 0.06, 0.03, 0.01, 0.0]
+    content = tiny_tflite()
+    card = expression_card(content, temperature=2.0, label_shares=shares)
+    model = load_model(write_model(tmp_path, content, card), kind="expression")
+    learnt = ExpressionClassifier(model).classify(WHITE).probabilities
+    balanced = ExpressionClassifier(model, "balanced").classify(WHITE).probabilities
+    # Bayes' rule; a category that the data did not have is raised as the commonest one
+    raised = [p / (share or 0.4) for p, share in zip(learnt, shares, strict=True)]
+    assert balanced == pytest.approx([p / sum(raised) for p in raised], abs=1e-9)
+
+
+def test_a_card_without_shares_has_one_prior(tmp_path: Path) -> None:
+    content = tiny_tflite()
+    model = load_model(write_model(tmp_path, content, expression_card(content)), kind="expression")
+    with pytest.raises(ModelError, match='"balanced" needs label_shares in the card'):
+        ExpressionClassifier(model, "balanced")
+
+
+def test_both_classifiers_by_need_have_the_prior_of_the_settings() -> None:
+    def disgust(**changes: str) -> float:
+        settings = VisionSettings().model_copy(update=changes)
+        (reading,) = open_recognizer(settings).read_picture(serious())
+        return reading.expression.as_dict()["disgust"]
+
+    for model in ("expression-accurate", "expression-fast"):
+        learnt = disgust(expression_model=model)
+        assert disgust(expression_model=model, prior="balanced") > 5 * learnt > 0
 
 
 def test_probabilities_sum_to_one_and_stay_finite_for_huge_logits() -> None:

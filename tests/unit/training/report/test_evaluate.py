@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
 
+from edge_agent.core.errors import ModelError
 from edge_agent.vision.models.model import TFLiteModel, load_model
 from tests.support.vision.stripes import joined, stripe_faces, stripe_model
 from tests.support.vision.training_runs import write_data
@@ -122,6 +123,24 @@ def test_the_temperature_and_the_threshold_are_those_of_the_card(tmp_path: Path)
     assert sum(
         half.n * half.fer2013_accuracy for half in halves if half.fer2013_accuracy is not None
     ) == pytest.approx(70 * sure.evaluation.headline()["fer2013_accuracy"], abs=0.01)
+
+
+def test_a_balanced_prior_lowers_what_was_common_while_learning(tmp_path: Path) -> None:
+    judged = stripe_faces(70)
+    # at this temperature a neutral answer is so unsure that the prior outweighs it
+    unsure = model(tmp_path / "a", temperature=50.0, label_shares=[0.9, *[0.1 / 7] * 7])
+    as_learnt, balanced = (
+        measure(unsure, judged, "PublicTest", prior="data"),
+        measure(unsure, judged, "PublicTest", prior="balanced"),
+    )
+    recalls = [
+        one.evaluation.by_protocol["ferplus"].per_class["neutral"].recall
+        for one in (as_learnt, balanced)
+    ]
+    assert recalls[0] > 0.5
+    assert recalls[1] == 0.0
+    with pytest.raises(ModelError, match="has no label_shares"):
+        measure(model(tmp_path / "b"), judged, "PublicTest", prior="balanced")
 
 
 def test_pictures_of_training_are_left_out_of_the_second_figures(tmp_path: Path) -> None:
