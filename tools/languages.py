@@ -190,6 +190,9 @@ def updated(code: str, source: Catalog) -> Catalog:
     """Return a language's catalogue with exactly the texts of the source."""
     known = read(code)
     fresh = Catalog(locale=code, domain=DOMAIN, fuzzy=False)
+    # The file says how many forms a language has: Babel's own rules differ between its releases
+    # (since 2.19 Spanish has a third form, for whole millions, that no text of ours needs).
+    fresh.mime_headers = [("Plural-Forms", known.plural_forms)]
     for message in source:
         if not message.id:
             continue
