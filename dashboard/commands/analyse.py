@@ -225,7 +225,8 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
     "--vital",
     multiple=True,
     type=click.Choice([kind.value for kind in TESTABLE]),
-    help="Vital sign to test; can be repeated. Default: heart_rate, systolic, diastolic.",
+    help="Vital sign or movement to test; can be repeated. Default: heart_rate, systolic, "
+    "diastolic.",
 )
 @_field("design", "Use people with both states, people with one, or choose by their number.")
 @_field("correction", "How p is adjusted for the number of tests.")

@@ -240,7 +240,8 @@ class _Study:
             if row["is_primary"] == "1":
                 flags = VitalFlag.SIMULATED.value if row["simulated"] == "1" else ""
                 for kind in moved:
-                    yield row | {"kind": kind, "value": row[kind], "flags": flags, "source": FACE}
+                    value = row[kind] * kind.points
+                    yield row | {"kind": kind, "value": value, "flags": flags, "source": FACE}
 
     def _state(self, row: Mapping[str, Any], query: AnalysisQuery) -> str | None:
         """Return the state of a reading; ``None`` for none that is compared, or before the vital

@@ -54,9 +54,11 @@ class MovementKind(StrEnum):
         return _SPECS[self].unit
 
     @property
-    def scale(self) -> int:
-        """By what the whole number in the database is divided to get the value."""
-        return 10 if self.unit == "deg" else 1000
+    def points(self) -> int:
+        """By what a value of ``edge_agent.core.movements`` is multiplied, for an analysis: degrees
+        stay, strengths and looks become points, 0 … 100, because tables show one decimal.
+        """
+        return 1 if self.unit == "deg" else 100
 
 
 Measure = VitalKind | MovementKind
@@ -71,24 +73,24 @@ def measure_of(name: str) -> Measure:
     return MovementKind(name) if name in _MOVEMENTS else VitalKind(name)
 
 
-def _spec(name: str, bound: float, unit: str = "1", shown: str = "of 1") -> VitalSpec:
+def _spec(name: str, bound: float, unit: str = "%", shown: str = N_("points")) -> VitalSpec:
     """Return the properties of a movement.
 
     Args:
         name: what people call it, inside a sentence.
-        bound: the smallest difference of interest: about the network's mean error on faces that it
-            was not trained on.
+        bound: the smallest difference of interest. There is no standard: a twentieth of the scale;
+            of angles the network's mean error on faces that it was not trained on.
         unit: the UCUM unit.
         shown: the same as people write it.
     """
-    low, high = (-90.0, 90.0) if unit == "deg" else (-1.0, 1.0)
+    limit = 90.0 if unit == "deg" else 100.0
     return VitalSpec(
         label=name[0].upper() + name[1:],
         definition=name,
         unit=unit,
         unit_shown=shown,
-        decimals=1 if unit == "deg" else 2,
-        plausible=(low, high),
+        decimals=1,
+        plausible=(-limit, limit),
         units={},
         headers="",
         lag_s=0.0,
@@ -102,27 +104,27 @@ def _spec(name: str, bound: float, unit: str = "1", shown: str = "of 1") -> Vita
 
 
 _SPECS: Mapping[MovementKind, VitalSpec] = {
-    MovementKind.BROW_DOWN: _spec(N_("brows down"), 0.05),
-    MovementKind.BROW_INNER_UP: _spec(N_("inner brows up"), 0.05),
-    MovementKind.BROW_OUTER_UP: _spec(N_("outer brows up"), 0.05),
-    MovementKind.EYE_BLINK: _spec(N_("eyes closed"), 0.05),
-    MovementKind.EYE_SQUINT: _spec(N_("eyes narrowed"), 0.05),
-    MovementKind.EYE_WIDE: _spec(N_("eyes wide"), 0.05),
-    MovementKind.CHEEK_SQUINT: _spec(N_("cheeks raised"), 0.05),
-    MovementKind.NOSE_SNEER: _spec(N_("nose wrinkled"), 0.05),
-    MovementKind.UPPER_LIP_UP: _spec(N_("upper lip up"), 0.05),
-    MovementKind.LOWER_LIP_DOWN: _spec(N_("lower lip down"), 0.05),
-    MovementKind.SMILE: _spec(N_("mouth corners up"), 0.05),
-    MovementKind.FROWN: _spec(N_("mouth corners down"), 0.05),
-    MovementKind.LIP_STRETCH: _spec(N_("lips stretched"), 0.05),
-    MovementKind.LIP_PRESS: _spec(N_("lips pressed"), 0.05),
-    MovementKind.PUCKER: _spec(N_("lips puckered"), 0.05),
-    MovementKind.JAW_OPEN: _spec(N_("jaw open"), 0.05),
+    MovementKind.BROW_DOWN: _spec(N_("brows down"), 5.0),
+    MovementKind.BROW_INNER_UP: _spec(N_("inner brows up"), 5.0),
+    MovementKind.BROW_OUTER_UP: _spec(N_("outer brows up"), 5.0),
+    MovementKind.EYE_BLINK: _spec(N_("eyes closed"), 5.0),
+    MovementKind.EYE_SQUINT: _spec(N_("eyes narrowed"), 5.0),
+    MovementKind.EYE_WIDE: _spec(N_("eyes wide"), 5.0),
+    MovementKind.CHEEK_SQUINT: _spec(N_("cheeks raised"), 5.0),
+    MovementKind.NOSE_SNEER: _spec(N_("nose wrinkled"), 5.0),
+    MovementKind.UPPER_LIP_UP: _spec(N_("upper lip up"), 5.0),
+    MovementKind.LOWER_LIP_DOWN: _spec(N_("lower lip down"), 5.0),
+    MovementKind.SMILE: _spec(N_("mouth corners up"), 5.0),
+    MovementKind.FROWN: _spec(N_("mouth corners down"), 5.0),
+    MovementKind.LIP_STRETCH: _spec(N_("lips stretched"), 5.0),
+    MovementKind.LIP_PRESS: _spec(N_("lips pressed"), 5.0),
+    MovementKind.PUCKER: _spec(N_("lips puckered"), 5.0),
+    MovementKind.JAW_OPEN: _spec(N_("jaw open"), 5.0),
     MovementKind.YAW: _spec(N_("head turned"), 2.0, "deg", "°"),
     MovementKind.PITCH: _spec(N_("head bent down"), 2.0, "deg", "°"),
     MovementKind.ROLL: _spec(N_("head tilted"), 2.0, "deg", "°"),
-    MovementKind.LOOK_X: _spec(N_("eyes to the left"), 0.05),
-    MovementKind.LOOK_Y: _spec(N_("eyes up"), 0.05),
+    MovementKind.LOOK_X: _spec(N_("eyes to the left"), 5.0),
+    MovementKind.LOOK_Y: _spec(N_("eyes up"), 5.0),
 }
 _MOVEMENTS = frozenset(kind.value for kind in MovementKind)
 TESTABLE: tuple[Measure, ...] = (*TESTED, *MovementKind)

@@ -16,8 +16,8 @@ _MINUS = "−"
 
 
 def unit_of(kind: Measure) -> str:
-    """Return the unit of a vital as people write it."""
-    return kind.spec.unit_shown
+    """Return the unit of a vital or movement as people write it."""
+    return gettext(kind.spec.unit_shown)
 
 
 def names_of(kind: Measure, first: str, second: str) -> dict[str, str]:

@@ -40,12 +40,14 @@ MOVED_IN_SPANS = """
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(?))
     SELECT number, '{kind}', CASE simulated WHEN 1 THEN 'simulated' ELSE '' END AS flags,
-        'face', count(*), sum({kind}) / {scale}.0, max(abs({kind})) / {scale}.0,
+        'face', count(*), sum({kind}) / 10.0, max(abs({kind})) / 10.0,
         avg(movement.at)
     FROM span
     CROSS JOIN movement ON movement.at >= span.first AND movement.at < span.last
     WHERE is_primary = 1 GROUP BY number, flags"""
-"""The same sums of one movement of the participant's face, from whole numbers, so exact."""
+"""The same sums of one movement of the participant's face: per mille and tenths of a degree are
+whole numbers, so the sums of points and degrees are exact.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +236,7 @@ def _summed(
     rows = cursor.execute(query, (given, *vitals)).fetchall()
     for kind in kinds:
         if isinstance(kind, MovementKind):
-            rows += cursor.execute(MOVED_IN_SPANS.format(kind=kind, scale=kind.scale), (given,))
+            rows += cursor.execute(MOVED_IN_SPANS.format(kind=kind), (given,))
     # lines of one span stand together
     return sorted(rows, key=itemgetter(0)) if len(vitals) < len(kinds) else rows
 

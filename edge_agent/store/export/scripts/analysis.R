@@ -147,6 +147,7 @@ with_kinds <- function(asked) {
   asked$vital <- kinds$kind[kinds$kind %in% wanted]
   asked$movements <- movements_of(asked)
   asked$titles <- setNames(paste0(kinds$label, ", ", kinds$unit_shown), kinds$kind)
+  asked$units <- setNames(kinds$unit_shown, kinds$kind)
   asked$bounds <- setNames(as.numeric(kinds$bound), kinds$kind)
   asked$bounds[kinds$option == "heart_rate"] <- asked$bound_heart_rate
   asked$bounds[kinds$option == "pressure"] <- asked$bound_pressure
@@ -270,7 +271,7 @@ read_means <- function(folder, asked, ids, stimuli) {
   moved <- intersect(asked$vital, asked$movements)
   if (length(moved) < length(asked$vital)) values <- read_readings(folder, "vital", asked, ids, stimuli, identity)
   if (length(moved)) {
-    values <- rbind(values, read_readings(folder, "movement", asked, ids, stimuli, function(part) moved_in(part, moved)))
+    values <- rbind(values, read_readings(folder, "movement", asked, ids, stimuli, function(part) moved_in(part, moved, asked)))
   }
   if (is.null(values) || !nrow(values)) return(NULL)
   values <- of_one_source(summed(values), asked$prefer_source)
@@ -280,14 +281,17 @@ read_means <- function(folder, asked, ids, stimuli) {
   if (asked$outcome == "change") less_baseline(values, asked$folder) else values
 }
 
-# The movements of the participant's face as readings, one for each row and movement.
-moved_in <- function(part, kinds) {
+# The movements of the participant's face as readings, one for each row and movement, in points (0 to 100) or degrees.
+moved_in <- function(part, kinds, asked) {
   part <- part[part$is_primary == "1", ]
   one <- data.frame(
     session = part$session, at_ms = part$at_ms, participant = part$participant, condition = part$condition,
     flags = ifelse(part$simulated == "1", "simulated", ""), source = rep("face", nrow(part))
   )
-  readings <- lapply(kinds, function(kind) cbind(one, kind = rep(kind, nrow(one)), value = part[[kind]]))
+  readings <- lapply(kinds, function(kind) {
+    value <- numbers("movement.csv", kind, part[[kind]]) * (if (asked$units[[kind]] == "points") 100 else 1)
+    cbind(one, kind = rep(kind, nrow(one)), value = value)
+  })
   do.call(rbind, readings)
 }
 
