@@ -29,8 +29,8 @@ from dashboard.statistics.agreement import (
 )
 from dashboard.statistics.samples import NoVariationError, TooFewError
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.measures import Measure
 from edge_agent.core.texts import N_
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
 
@@ -117,7 +117,7 @@ def _compared(
 class SensorComparison(Model):
     """Two sources of one vital over the minutes in which both measured; first minus second."""
 
-    vital: VitalKind = Field(description="What was measured")
+    vital: Measure = Field(description="What was measured")
     unit: str = Field(description="Unit of bias, sd and limits")
     first: str = Field(description="A source")
     second: str = Field(description="Another")
@@ -135,7 +135,7 @@ class SensorComparison(Model):
 
 
 def compare_sensors(
-    reader: Reader, kinds: Sequence[VitalKind], session_ids: Sequence[int] = ()
+    reader: Reader, kinds: Sequence[Measure], session_ids: Sequence[int] = ()
 ) -> tuple[SensorComparison, ...]:
     """Compare each two sources of a vital that measured in the same minute of a session.
 
@@ -163,7 +163,7 @@ def compare_sensors(
     return tuple(compared)
 
 
-def _compared_sensors(kind: VitalKind, first: str, second: str, means: Minutes) -> SensorComparison:
+def _compared_sensors(kind: Measure, first: str, second: str, means: Minutes) -> SensorComparison:
     of_person: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for (code, _), own in means.items():
         if first in own and second in own:

@@ -112,10 +112,10 @@ from dashboard.statistics.t_tests import (
     summarize,
 )
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.store.read.observed import shown_in
@@ -129,7 +129,7 @@ C = TypeVar("C", MatchingChoice, SettlingChoice)
 class StateSummary:
     """One vital in one state over participants; ``summary`` is ``None`` where nobody has it."""
 
-    kind: VitalKind
+    kind: Measure
     state: str
     summary: Summary | None
     readings: int
@@ -160,7 +160,7 @@ class VitalComparison:
         evidence: the Bayes factor of the t-test; ``None`` without a test.
     """
 
-    kind: VitalKind
+    kind: Measure
     first: str
     second: str
     comparison: Comparison
@@ -199,7 +199,7 @@ class VitalComparison:
 class VitalStates:
     """One vital over all states at once, and how many they are."""
 
-    kind: VitalKind
+    kind: Measure
     comparison: StatesComparison
     states: int = 3
 
@@ -506,7 +506,7 @@ def _missing(
     if not flow.missing:
         return ()
     person = {session.id: session.participant for session in sessions}
-    at_rest: defaultdict[tuple[VitalKind, str], list[float]] = defaultdict(list)
+    at_rest: defaultdict[tuple[Measure, str], list[float]] = defaultdict(list)
     for (session, kind, _), value in find_baselines(reader, query, sessions).items():
         at_rest[kind, person[session]].append(value)
     return compare_missing(
@@ -524,7 +524,7 @@ def _groups(reader: Reader, visits: Visits, query: AnalysisQuery) -> tuple[Vital
     return compare_groups(visits, attribute_of(reader.attributes(), query.group), query)
 
 
-def _summary(means: Sequence[StateMean], kind: VitalKind, state: str) -> StateSummary:
+def _summary(means: Sequence[StateMean], kind: Measure, state: str) -> StateSummary:
     """Describe one vital in one state over participants."""
     own = [mean for mean in means if mean.kind is kind and mean.state == state]
     summary = summarize([mean.mean for mean in own]) if own else None
@@ -577,7 +577,7 @@ def _doubted(
 
 
 def judged(
-    kind: VitalKind, first: str, second: str, comparison: Comparison, query: AnalysisQuery
+    kind: Measure, first: str, second: str, comparison: Comparison, query: AnalysisQuery
 ) -> VitalComparison:
     """Add to a comparison what the declared bound says: is more excluded, and how many people would
     find it?

@@ -19,7 +19,7 @@ from dashboard.analysis.say import cautions, method, models, people, tests
 from dashboard.analysis.say.apa import apa_of_model, apa_sentence
 from dashboard.analysis.sensitivity import MatchingChoice, Sensitivity, SettlingChoice, Variant
 from dashboard.languages.names import said
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.measures import Measure
 
 
 def response_of(
@@ -240,7 +240,7 @@ def _sensitivities(
 
 
 def _variant(
-    variant: Variant[MatchingChoice] | Variant[SettlingChoice], kind: VitalKind
+    variant: Variant[MatchingChoice] | Variant[SettlingChoice], kind: Measure
 ) -> results.DecisionModel:
     choice = variant.choice
     if isinstance(choice, SettlingChoice):

@@ -38,9 +38,9 @@ from dashboard.statistics.period import (
 from dashboard.statistics.t_tests import Bounds, Equivalence, Method, equivalence
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
+from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.texts import text_of
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import Mixture
 from edge_agent.store.read.stimuli import Stimulus
 
@@ -213,12 +213,12 @@ class PeriodEffect:
 class VitalDrift:
     """The change of one vital over the session; ``None`` with the reason where it is not known."""
 
-    kind: VitalKind
+    kind: Measure
     drift: Drift | None
     reason: str
 
 
-def drift_of(kind: VitalKind, means: Sequence[StateMean]) -> VitalDrift:
+def drift_of(kind: Measure, means: Sequence[StateMean]) -> VitalDrift:
     """Estimate how a vital changes while a session lasts."""
     own = [mean for mean in means if mean.kind is kind]
     people = {code: place for place, code in enumerate(sorted({one.participant for one in own}))}

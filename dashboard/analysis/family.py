@@ -28,7 +28,7 @@ from dashboard.statistics.distributions import P, benjamini_hochberg, holm, with
 from dashboard.statistics.planning import RequiredSample, first_step, still_needed
 from dashboard.statistics.t_tests import Equivalence
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.measures import Measure
 
 ALPHA = 0.05
 
@@ -83,7 +83,7 @@ def decide_groups(groups: Iterable[ReadingGroup], query: AnalysisQuery) -> tuple
 
 
 def compare_all_states(
-    visits: Visits, kind: VitalKind, states: Sequence[str] = TESTED_STATES
+    visits: Visits, kind: Measure, states: Sequence[str] = TESTED_STATES
 ) -> StatesComparison:
     """Compare all states of a vital at once, over the people who have all of them in a session."""
     together = states_together(visits, kind, states)

@@ -26,9 +26,9 @@ from dashboard.analysis.results import (
     TestFlowModel,
 )
 from dashboard.statistics.t_tests import Method
+from edge_agent.core.measures import Measure
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Session
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import flags_of
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
@@ -233,11 +233,11 @@ def _stateless(
 def _tested(
     before: Count,
     means: Sequence[SessionMean],
-    tests: Sequence[tuple[VitalKind, str, str, Comparison]],
+    tests: Sequence[tuple[Measure, str, str, Comparison]],
 ) -> StageModel:
     """Return the last step: who is in any t-test at all, with the readings that it uses."""
     visits = visits_of(means)
-    used: set[tuple[VitalKind, str, str, bool]] = set()
+    used: set[tuple[Measure, str, str, bool]] = set()
     for kind, first, second, comparison in tests:
         sides = sides_of(visits, kind, first, second)
         both = sides.first.keys() & sides.second.keys()
@@ -258,7 +258,7 @@ def _tested(
 
 
 def _in_tests(
-    means: Sequence[SessionMean], used: Collection[tuple[VitalKind, str, str, bool]]
+    means: Sequence[SessionMean], used: Collection[tuple[Measure, str, str, bool]]
 ) -> list[SessionMean]:
     """Return the means that a test uses: for pairs those of sessions with another state, too."""
     states = Counter((mean.kind, mean.session) for mean in means)
@@ -279,7 +279,7 @@ def _some(loss: LossModel) -> tuple[LossModel, ...]:
 
 def _missing(means: Sequence[SessionMean], query: AnalysisQuery) -> tuple[MissingModel, ...]:
     """Name those who have a vital in some state, but not in this one."""
-    having: defaultdict[tuple[VitalKind, str | None], set[str]] = defaultdict(set)
+    having: defaultdict[tuple[Measure, str | None], set[str]] = defaultdict(set)
     for mean in means:
         having[mean.kind, mean.state].add(mean.participant)
         having[mean.kind, None].add(mean.participant)
@@ -291,7 +291,7 @@ def _missing(means: Sequence[SessionMean], query: AnalysisQuery) -> tuple[Missin
     )
 
 
-def _test_flow(kind: VitalKind, first: str, second: str, c: Comparison) -> TestFlowModel:
+def _test_flow(kind: Measure, first: str, second: str, c: Comparison) -> TestFlowModel:
     welch = c.method is Method.WELCH
     return TestFlowModel(
         vital=kind,

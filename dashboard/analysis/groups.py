@@ -20,8 +20,8 @@ from dashboard.statistics.distributions import holm
 from dashboard.statistics.samples import MINIMUM, NoVariationError
 from dashboard.statistics.t_tests import TTest, welch_t
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.measures import Measure
 from edge_agent.core.texts import N_, Message, text_of
-from edge_agent.core.vitals import VitalKind
 
 MOST_GROUPS = 6
 UNEVEN_SPREAD = 2.0
@@ -70,7 +70,7 @@ class VitalGroups:
         uneven: whether groups of unequal size spread so differently that F may be wrong.
     """
 
-    kind: VitalKind
+    kind: Measure
     sizes: Mapping[str, int]
     no_attribute: tuple[str, ...]
     incomplete: Mapping[str, int]
@@ -111,7 +111,7 @@ def attribute_of(attributes: Mapping[str, Mapping[str, str]], name: str) -> dict
 
 
 def _compared(
-    kind: VitalKind, visits: Visits, values: Mapping[str, str], query: AnalysisQuery
+    kind: Measure, visits: Visits, values: Mapping[str, str], query: AnalysisQuery
 ) -> VitalGroups:
     everybody = visits.get(kind, {})
     together = states_together(visits, kind, query.states)
@@ -252,7 +252,7 @@ class MissingMeasure:
 class MissingState:
     """A state of a vital that some people lack, and in what they differ from the others."""
 
-    kind: VitalKind
+    kind: Measure
     state: str
     lacking: int
     others: int
@@ -262,7 +262,7 @@ class MissingState:
 def compare_missing(
     missing: Iterable[MissingModel],
     means: Sequence[StateMean],
-    at_rest: Mapping[tuple[VitalKind, str], float],
+    at_rest: Mapping[tuple[Measure, str], float],
     *,
     changes: bool,
 ) -> tuple[MissingState, ...]:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from dashboard.analysis.readings import ReadingGroup, StateReadings
 from dashboard.analysis.request import TESTED_STATES, AnalysisQuery, tested_state
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.measures import TESTABLE, Measure
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Session
 from edge_agent.core.texts import N_
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import flags_of
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
@@ -43,7 +43,7 @@ class SessionMean:
 
     participant: str
     session: int
-    kind: VitalKind
+    kind: Measure
     state: str
     mean: float
     readings: int
@@ -69,7 +69,7 @@ class StateMean:
     """
 
     participant: str
-    kind: VitalKind
+    kind: Measure
     state: str
     mean: float
     readings: int
@@ -106,7 +106,7 @@ class StatesTogether:
     left_out: int
 
 
-Visits = Mapping[VitalKind, Mapping[str, Sequence[Mapping[str, float]]]]
+Visits = Mapping[Measure, Mapping[str, Sequence[Mapping[str, float]]]]
 """Of each vital and participant what each session says: state → mean."""
 
 
@@ -120,19 +120,19 @@ def session_means(
     Raises:
         StatisticsError: a value is not finite; the text names participant and vital.
     """
-    grouped: defaultdict[tuple[VitalKind, str, str, int], list[ReadingGroup]]
+    grouped: defaultdict[tuple[Measure, str, str, int], list[ReadingGroup]]
     grouped = defaultdict(list)
     for group in groups:
         state = tested_state(group.state, states)
         if state is not None:
             grouped[group.kind, state, group.participant, group.session].append(group)
-    places = {name: place for place, name in enumerate((*VitalKind, *states))}
+    places = {name: place for place, name in enumerate((*TESTABLE, *states))}
     ordered = sorted(grouped.items(), key=lambda item: _place(places, item[0]))
     return tuple(_session_mean(*names, parts) for names, parts in ordered)
 
 
 def _session_mean(
-    kind: VitalKind, state: str, code: str, session: int, parts: Sequence[ReadingGroup]
+    kind: Measure, state: str, code: str, session: int, parts: Sequence[ReadingGroup]
 ) -> SessionMean:
     if len(parts) == 1:  # as nearly always
         (only,) = parts
@@ -153,13 +153,13 @@ def _session_mean(
 
 def state_means(means: Sequence[SessionMean]) -> tuple[StateMean, ...]:
     """Return each participant's mean in each state, of the sessions that count."""
-    states_in: defaultdict[tuple[VitalKind, str, int], int] = defaultdict(int)
-    most: defaultdict[tuple[VitalKind, str], int] = defaultdict(int)
+    states_in: defaultdict[tuple[Measure, str, int], int] = defaultdict(int)
+    most: defaultdict[tuple[Measure, str], int] = defaultdict(int)
     for mean in means:
         visit = (mean.kind, mean.participant, mean.session)
         states_in[visit] += 1
         most[visit[:2]] = max(most[visit[:2]], states_in[visit])
-    together: defaultdict[tuple[VitalKind, str, str], list[SessionMean]] = defaultdict(list)
+    together: defaultdict[tuple[Measure, str, str], list[SessionMean]] = defaultdict(list)
     for mean in means:
         counts = states_in[mean.kind, mean.participant, mean.session]
         if counts > 1 or most[mean.kind, mean.participant] == 1:
@@ -187,12 +187,12 @@ def visits_of_groups(
     Raises:
         StatisticsError: as ``session_means``.
     """
-    parts: defaultdict[tuple[VitalKind, str, int, str], list[ReadingGroup]] = defaultdict(list)
+    parts: defaultdict[tuple[Measure, str, int, str], list[ReadingGroup]] = defaultdict(list)
     for group in groups:
         state = tested_state(group.state, states)
         if state is not None:
             parts[group.kind, group.participant, group.session, state].append(group)
-    visits: defaultdict[VitalKind, defaultdict[str, defaultdict[int, dict[str, float]]]]
+    visits: defaultdict[Measure, defaultdict[str, defaultdict[int, dict[str, float]]]]
     visits = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
     for (kind, code, session, state), own in parts.items():
         visits[kind][code][session][state] = _mean(own)
@@ -212,7 +212,7 @@ def times_of(means: Iterable[SessionMean]) -> Visits:
 
 
 def _by_visit(values: Iterable[tuple[SessionMean, float]]) -> Visits:
-    visits: defaultdict[VitalKind, defaultdict[str, defaultdict[int, dict[str, float]]]]
+    visits: defaultdict[Measure, defaultdict[str, defaultdict[int, dict[str, float]]]]
     visits = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
     for mean, value in values:
         visits[mean.kind][mean.participant][mean.session][mean.state] = value
@@ -220,7 +220,7 @@ def _by_visit(values: Iterable[tuple[SessionMean, float]]) -> Visits:
 
 
 def _without_numbers(
-    visits: Mapping[VitalKind, Mapping[str, Mapping[int, Mapping[str, float]]]],
+    visits: Mapping[Measure, Mapping[str, Mapping[int, Mapping[str, float]]]],
 ) -> Visits:
     """Leave out which session each is: only what belongs together matters."""
     return {
@@ -229,7 +229,7 @@ def _without_numbers(
     }
 
 
-def sides_of(visits: Visits, kind: VitalKind, first: str, second: str) -> Sides:
+def sides_of(visits: Visits, kind: Measure, first: str, second: str) -> Sides:
     """Return the values of two states.
 
     Who has both in a session gets the means over all such sessions, so that the difference is the
@@ -261,7 +261,7 @@ def sides_of(visits: Visits, kind: VitalKind, first: str, second: str) -> Sides:
 
 
 def states_together(
-    visits: Visits, kind: VitalKind, states: Sequence[str] = TESTED_STATES
+    visits: Visits, kind: Measure, states: Sequence[str] = TESTED_STATES
 ) -> StatesTogether:
     """Return the values of all states, of the sessions that have all of them."""
     people = visits.get(kind, {})
@@ -308,14 +308,14 @@ def _mean(parts: Sequence[ReadingGroup]) -> float:
 
 
 def _place(
-    places: Mapping[str, int], names: tuple[VitalKind, str, str, int]
+    places: Mapping[str, int], names: tuple[Measure, str, str, int]
 ) -> tuple[int, int, str, int]:
     """Sort as the tables do: vitals and states in their order, then codes, then sessions."""
     kind, state, code, session = names
     return places[kind], places[state], code, session
 
 
-Place = tuple[int, VitalKind, str]
+Place = tuple[int, Measure, str]
 """Session, vital and source: what has one baseline."""
 
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
+from edge_agent.core.measures import Measure
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
@@ -41,7 +42,7 @@ def minutes_of(reader: Reader, session: Session) -> list[Stimulus]:
     ]
 
 
-def means_of(reader: Reader, minutes: Sequence[Stimulus], kind: VitalKind) -> Minutes:
+def means_of(reader: Reader, minutes: Sequence[Stimulus], kind: Measure) -> Minutes:
     """Return the mean of each source in each minute; readings in doubt do not count."""
     sums: defaultdict[tuple[str, int], defaultdict[str, list[tuple[float, int]]]]
     sums = defaultdict(lambda: defaultdict(list))

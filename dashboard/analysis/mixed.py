@@ -23,8 +23,8 @@ from dashboard.statistics.period import is_told_apart
 from dashboard.statistics.samples import MINIMUM
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.measures import Measure
 from edge_agent.core.texts import N_, Message, text_of
-from edge_agent.core.vitals import VitalKind
 
 TIME = "minutes"
 """Name of the effect of time in the session."""
@@ -75,7 +75,7 @@ class ModelTest:
         adjusted_p: p adjusted over the tests of all models, or of its declared family.
     """
 
-    kind: VitalKind
+    kind: Measure
     first: str
     second: str
     effect: FixedEffect
@@ -98,7 +98,7 @@ class VitalModel:
         first_site: the one that the others are compared with; empty where there is one only.
     """
 
-    kind: VitalKind
+    kind: Measure
     design: VitalDesign
     model: MixedModel | None
     reason: str
@@ -123,7 +123,7 @@ def models_of(
         query: the question.
         sites: of each participant, where there are several: a fixed effect of the model then.
     """
-    of_kind: defaultdict[VitalKind, list[SessionMean]] = defaultdict(list)
+    of_kind: defaultdict[Measure, list[SessionMean]] = defaultdict(list)
     for mean in means:
         of_kind[mean.kind].append(mean)
     tested = iter(family)
@@ -191,7 +191,7 @@ def design_of(means: Sequence[SessionMean], states: Sequence[str] = TESTED_STATE
 
 
 def _model_of(
-    kind: VitalKind,
+    kind: Measure,
     means: Sequence[SessionMean],
     wanted: Sequence[bool],
     every: Sequence[str],

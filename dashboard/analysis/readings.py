@@ -15,6 +15,7 @@ import numpy.typing as npt
 from dashboard.analysis.request import TESTED_STATES, AnalysisQuery, StateBy, tested_state
 from dashboard.analysis.results import SettlingModel
 from dashboard.analysis.sensitivity import MatchingChoice, SettlingChoice
+from edge_agent.core.measures import Measure, measure_of
 from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
@@ -28,8 +29,8 @@ _MINUTE_MS = 60_000
 _LARGEST = 1e200
 
 
-_Names = tuple[str, int, str, VitalKind, frozenset[VitalFlag], bool, str]
-Summed = tuple[str, int, str, VitalKind, frozenset[VitalFlag], bool, int, float, float, float, str]
+_Names = tuple[str, int, str, Measure, frozenset[VitalFlag], bool, str]
+Summed = tuple[str, int, str, Measure, frozenset[VitalFlag], bool, int, float, float, float, str]
 """What a ``ReadingGroup`` is made of, in its order."""
 
 
@@ -52,7 +53,7 @@ class SummedPieces:
     ) -> None:
         self._sums = sums
         kinds = tuple(dict.fromkeys(sums.kinds))
-        self._kinds = [VitalKind(kind) for kind in kinds]
+        self._kinds = [measure_of(kind) for kind in kinds]
         self._kind = _codes(sums.kinds, kinds)
         flags = tuple(dict.fromkeys(sums.flags))
         sources = tuple(dict.fromkeys(sums.sources))
@@ -77,7 +78,7 @@ class SummedPieces:
             names = (sessions[session].participant, session, label, self._kinds[kind], of_all)
             self._names.append((*names, simulated, sources[source]))
 
-    def parted(self, begins_ms: Mapping[VitalKind, int]) -> tuple[list[Summed], list[Summed]]:
+    def parted(self, begins_ms: Mapping[Measure, int]) -> tuple[list[Summed], list[Summed]]:
         """Put together the pieces that begin late enough for their vital, and the others."""
         least = np.array([begins_ms[kind] for kind in self._kinds], dtype=np.int64)
         late = self._sums.after_ms >= least[self._kind]
@@ -147,7 +148,7 @@ class ReadingGroup:
     participant: str
     session: int
     state: str
-    kind: VitalKind
+    kind: Measure
     flags: frozenset[VitalFlag]
     simulated: bool
     n: int
@@ -257,7 +258,7 @@ def _settled(
     usable = _usable(skipped, query)
     places = _places(_usable(kept, query), query)
     emptied = Counter(kind for kind, _, _ in _places(usable, query) - places)
-    held = Counter[VitalKind]()
+    held = Counter[Measure]()
     for group in usable:
         held[group.kind] += group.n
     return StateReadings(
@@ -290,7 +291,7 @@ def _usable(groups: Iterable[ReadingGroup], query: AnalysisQuery) -> list[Readin
 
 def _places(
     groups: Iterable[ReadingGroup], query: AnalysisQuery
-) -> set[tuple[VitalKind, str, str | None]]:
+) -> set[tuple[Measure, str, str | None]]:
     """Return of which vital, whose and which states they are."""
     return {(group.kind, group.participant, query.state_of(group.state)) for group in groups}
 
@@ -339,7 +340,7 @@ def of_one_source(
     sources = {(group.session, group.kind, group.source) for group in groups}
     if len(sources) == len({(session, kind) for session, kind, _ in sources}):
         return tuple(groups), ()  # as nearly always
-    measured: defaultdict[tuple[int, VitalKind], dict[str, tuple[int, int]]] = defaultdict(dict)
+    measured: defaultdict[tuple[int, Measure], dict[str, tuple[int, int]]] = defaultdict(dict)
     for group in groups:
         if tested_state(group.state, states) is not None:
             sound, every = measured[group.session, group.kind].get(group.source, (0, 0))
@@ -389,7 +390,7 @@ def find_beats(
     if VitalKind.RR_INTERVAL not in reader.recorded_kinds():
         return []
     if query.state is StateBy.OBSERVED:
-        lags = {VitalKind.RR_INTERVAL: query.lag_s(VitalKind.RR_INTERVAL)}
+        lags: dict[Measure, float] = {VitalKind.RR_INTERVAL: query.lag_s(VitalKind.RR_INTERVAL)}
         by = Matching(query.window, lags, query.share)
         spans = (
             span for session in sessions for span in spans_observed(session, shown[session.id], by)
@@ -411,7 +412,7 @@ def find_beats(
     return [part for part in beats if part.source == chosen[part.session]]
 
 
-def lags_of(query: AnalysisQuery, choice: MatchingChoice) -> Mapping[VitalKind, float]:
+def lags_of(query: AnalysisQuery, choice: MatchingChoice) -> Mapping[Measure, float]:
     """Return by how many seconds each vital follows the face."""
     return {kind: choice.lag_s(kind) for kind in query.vital}
 

@@ -26,9 +26,10 @@ from pydantic import (
 
 from dashboard.languages.refused import refused_text
 from edge_agent.core.expression import Emotion
+from edge_agent.core.measures import TESTABLE, Measure, MovementKind
 from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.texts import N_, Message
-from edge_agent.core.vitals import TESTED, AnalysisOption, VitalKind
+from edge_agent.core.vitals import AnalysisOption, VitalKind
 from edge_agent.store.read.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S
 
 TESTED_STATES: tuple[str, ...] = (Emotion.NEUTRAL, Emotion.HAPPINESS, Emotion.ANGER)
@@ -298,7 +299,7 @@ class AnalysisQuery(Model):
     session: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (), max_length=10_000, description="Session ids, with sample=selected"
     )
-    vital: tuple[VitalKind, ...] = Field(
+    vital: tuple[Measure, ...] = Field(
         VITALS,
         min_length=1,
         description="What is tested; all of it is one family, unless family says otherwise",
@@ -422,7 +423,7 @@ class AnalysisQuery(Model):
 
     @field_validator("vital")
     @classmethod
-    def _in_order(cls, vital: tuple[VitalKind, ...]) -> tuple[VitalKind, ...]:
+    def _in_order(cls, vital: tuple[Measure, ...], info: ValidationInfo) -> tuple[Measure, ...]:
         """A vital named twice would be two tests of one family.
 
         Intervals between beats are no level to compare.
@@ -431,7 +432,18 @@ class AnalysisQuery(Model):
             raise ValueError(
                 N_("rr_interval is not tested; its variability is shown beside the tests")
             )
-        return tuple(kind for kind in TESTED if kind in vital)
+        moved = [kind for kind in vital if isinstance(kind, MovementKind)]
+        if moved and info.data.get("state") is StateBy.OBSERVED:
+            raise ValueError(
+                Message(
+                    N_(
+                        "{name} is not tested by observed emotions, because both are read from the "
+                        "same pictures of the face; choose state condition or reported"
+                    ),
+                    name=moved[0],
+                )
+            )
+        return tuple(kind for kind in TESTABLE if kind in vital)
 
     @field_validator("heart_measure")
     @classmethod
@@ -524,7 +536,7 @@ class AnalysisQuery(Model):
         """The flags of doubt whose readings count all the same."""
         return frozenset(self.count_flagged) | ({VitalFlag.ESTIMATED} if self.estimated else set())
 
-    def settling_s(self, kind: VitalKind) -> float:
+    def settling_s(self, kind: Measure) -> float:
         """Return how much of the start of a stimulus is left out for a vital, in seconds."""
         match kind.spec.option:
             case AnalysisOption.HEART_RATE:
@@ -535,7 +547,7 @@ class AnalysisQuery(Model):
             return kind.spec.settling_s
         return self.settling_other
 
-    def lag_s(self, kind: VitalKind) -> float:
+    def lag_s(self, kind: Measure) -> float:
         """Return by how many seconds a vital follows the face: as asked, or as it usually does."""
         match kind.spec.option:
             case AnalysisOption.HEART_RATE:
@@ -544,7 +556,7 @@ class AnalysisQuery(Model):
                 return self.lag_pressure
         return kind.spec.lag_s
 
-    def bound(self, kind: VitalKind) -> float:
+    def bound(self, kind: Measure) -> float:
         """Return the size below which a difference of a vital counts as none, in its unit."""
         match kind.spec.option:
             case AnalysisOption.HEART_RATE:

@@ -11,8 +11,8 @@ from pydantic import AliasPath, Field
 
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.request import AnalysisQuery, HeartMeasure, Model, Sample
+from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.vitals import VitalKind
 
 M = TypeVar("M", bound=Model)
 
@@ -46,7 +46,7 @@ class LeftOutModel(Model):
 class SettlingModel(Model):
     """The readings left out at the beginnings of the stimuli."""
 
-    vital: VitalKind = Field(description="What was measured")
+    vital: Measure = Field(description="What was measured")
     seconds: float = Field(description="How much of each stimulus is left out")
     readings: int = Field(description="Readings in the three states that are left out so")
     emptied: int = Field(description="Participants' states in which no reading is left")
@@ -113,7 +113,7 @@ class SettlingVariantModel(DecisionModel):
 class _SensitivityModel(Model):
     """The sensitivity of one comparison to a choice."""
 
-    vital: VitalKind = Field(description="What was measured")
+    vital: Measure = Field(description="What was measured")
     first: str = Field(description="First state")
     second: str = Field(description="Second state")
     changed: int = Field(description="Under how many settings the conclusion is another")
@@ -174,7 +174,7 @@ class GroupContrastModel(Model):
 class VitalGroupsModel(Model):
     """One vital by groups of people."""
 
-    vital: VitalKind = Field(description="What was measured")
+    vital: Measure = Field(description="What was measured")
     attribute: str = Field(description="What makes the groups")
     sizes: dict[str, int] = Field(
         description="People with all states in one session, by group; only they are in the tests"
@@ -226,7 +226,7 @@ class HeartTestModel(Model):
 class DriftModel(Model):
     """The drift of a vital while a session lasts, the states aside."""
 
-    vital: VitalKind = Field(description="What was measured")
+    vital: Measure = Field(description="What was measured")
     slope: float | None = Field(description="Unit of the vital per minute; null where not known")
     interval: IntervalModel | None = Field(description="95 % interval of the slope")
     p: float | None = Field(description="Of no change, two-sided")
@@ -237,7 +237,7 @@ class DriftModel(Model):
 class PeriodModel(Model):
     """One paired comparison at equal times in the session."""
 
-    vital: VitalKind = Field(description="What was measured")
+    vital: Measure = Field(description="What was measured")
     first: str = Field(description="First state")
     second: str = Field(description="Second state")
     gap_minutes: float = Field(
@@ -307,7 +307,7 @@ class VitalModelModel(Model):
     site where people were measured at several.
     """
 
-    vital: VitalKind = Field(description="What was measured")
+    vital: Measure = Field(description="What was measured")
     participants: int = Field(description="Participants with a mean in one of the states")
     sessions: int = Field(description="Their sessions")
     means: int = Field(description="Means of a state in a session: the values of the model")
@@ -360,7 +360,7 @@ class StageModel(Model):
 class MissingModel(Model):
     """The participants who have a vital in some state, but not in this one."""
 
-    vital: VitalKind = Field(description="What was measured")
+    vital: Measure = Field(description="What was measured")
     state: str = Field(description="The state that is missing")
     participants: tuple[str, ...] = Field(description="Pseudonymous codes")
     sentence: str = Field(description="In words")
@@ -369,7 +369,7 @@ class MissingModel(Model):
 class TestFlowModel(Model):
     """The numbers of participants who are in one t-test, and who are not."""
 
-    vital: VitalKind = Field(description="What was measured")
+    vital: Measure = Field(description="What was measured")
     first: str = Field(description="First state")
     second: str = Field(description="Second state")
     used: int = Field(description="Participants in the test")
@@ -391,7 +391,7 @@ class FamilyModel(Model):
 class GroupFlowModel(Model):
     """The numbers of people who are in the tests of the groups, and who are not."""
 
-    vital: VitalKind = Field(description="What was measured")
+    vital: Measure = Field(description="What was measured")
     used: dict[str, int] = Field(description="People in the tests, by group")
     no_attribute: int = Field(description="People whose attribute is not known")
     incomplete: int = Field(description="People who lack a state in each of their sessions")
@@ -484,7 +484,7 @@ class ComparisonModel(Model):
     Numbers are null where no test could be computed.
     """
 
-    vital: VitalKind = Field(description="What was measured")
+    vital: Measure = Field(description="What was measured")
     unit: str = Field(description="UCUM unit of difference and interval")
     first: str = Field(description="First state")
     second: str = Field(description="Second state")
@@ -576,7 +576,7 @@ class AllStatesModel(Model):
     Greenhouse–Geisser corrected.
     """
 
-    vital: VitalKind = Field(description="What was measured")
+    vital: Measure = Field(description="What was measured")
     n: int = Field(description="Participants who have all three states")
     left_out: int = Field(description="Participants who lack one")
     f: float | None = Field(description="Test statistic")
@@ -653,7 +653,7 @@ class VariabilityModel(Model):
 class StateModel(Model):
     """One vital in one state, over participants."""
 
-    vital: VitalKind = Field(description="What was measured")
+    vital: Measure = Field(description="What was measured")
     state: str = Field(description="The state")
     n: int = Field(description="Participants")
     readings: int = Field(description="Readings behind their means")
@@ -670,7 +670,7 @@ class MeanModel(Model):
     """One participant's mean in one state, as it is shown."""
 
     participant: str = Field(description="Pseudonymous code")
-    vital: VitalKind = Field(validation_alias="kind", description="What was measured")
+    vital: Measure = Field(validation_alias="kind", description="What was measured")
     state: str = Field(description="The state")
     mean: float = Field(description="Mean of the means of the participant's sessions")
     readings: int = Field(description="How many readings")

@@ -15,8 +15,9 @@ from typing import Generic, TypeVar
 from dashboard.analysis.comparison import Decision
 from dashboard.analysis.request import AnalysisQuery
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.measures import Measure
 from edge_agent.core.texts import N_
-from edge_agent.core.vitals import AnalysisOption, VitalKind
+from edge_agent.core.vitals import AnalysisOption
 
 ALPHA = 0.05
 _FACTORS = (0.5, 1.0, 2.0)
@@ -46,9 +47,9 @@ class MatchingChoice:
     window_s: float
     lag_heart_rate_s: float
     lag_pressure_s: float
-    other_lags_s: tuple[tuple[VitalKind, float], ...] = ()
+    other_lags_s: tuple[tuple[Measure, float], ...] = ()
 
-    def lag_s(self, kind: VitalKind) -> float:
+    def lag_s(self, kind: Measure) -> float:
         """Return by how many seconds a vital follows the face."""
         match kind.spec.option:
             case AnalysisOption.HEART_RATE:
@@ -75,13 +76,13 @@ class SettlingChoice:
         seconds: for each vital.
     """
 
-    seconds: tuple[tuple[VitalKind, float], ...]
+    seconds: tuple[tuple[Measure, float], ...]
 
-    def settling_s(self, kind: VitalKind) -> float:
+    def settling_s(self, kind: Measure) -> float:
         """Return how many seconds of each stimulus are left out for a vital."""
         return dict(self.seconds)[kind]
 
-    def settling_ms(self, kind: VitalKind) -> int:
+    def settling_ms(self, kind: Measure) -> int:
         """Return the same in milliseconds."""
         return round(1000 * self.settling_s(kind))
 

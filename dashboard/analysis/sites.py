@@ -21,6 +21,7 @@ import numpy as np
 
 from dashboard.fleet.known import Sites
 from edge_agent.core.errors import StoreError
+from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import MatchCounts
@@ -162,7 +163,7 @@ class PooledReader(Reader):
         self,
         sessions: Collection[Session],
         shown: Mapping[int, FaceLabels],
-        kinds: Collection[VitalKind],
+        kinds: Collection[Measure],
         matchings: Sequence[Matching],
     ) -> list[ObservedSums]:
         """Return the sums of readings by the observed emotion, for each way of matching."""
@@ -183,10 +184,7 @@ class PooledReader(Reader):
         return together
 
     def vital_sums(
-        self,
-        stimuli: Sequence[Stimulus],
-        kinds: Collection[VitalKind],
-        cuts_ms: Collection[int] = (),
+        self, stimuli: Sequence[Stimulus], kinds: Collection[Measure], cuts_ms: Collection[int] = ()
     ) -> list[tuple[Stimulus, ReadingSum]]:
         """Return the sums of the readings in each stimulus by kind and flags."""
         return [
@@ -198,10 +196,7 @@ class PooledReader(Reader):
         ]
 
     def piece_sums(
-        self,
-        stimuli: Sequence[Stimulus],
-        kinds: Collection[VitalKind],
-        cuts_ms: Collection[int] = (),
+        self, stimuli: Sequence[Stimulus], kinds: Collection[Measure], cuts_ms: Collection[int] = ()
     ) -> PieceSums:
         """Return the same sums as columns."""
         parts = []
@@ -246,7 +241,7 @@ class PooledReader(Reader):
         return of_people
 
     def reading_counts(
-        self, spans: Collection[Span], kinds: Collection[VitalKind]
+        self, spans: Collection[Span], kinds: Collection[Measure]
     ) -> list[ReadingCount]:
         """Count the readings in spans of sessions by vital and flags, whatever the state."""
         every = list(spans)
@@ -277,6 +272,10 @@ class PooledReader(Reader):
     def recorded_kinds(self) -> frozenset[VitalKind]:
         """Return the kinds of reading of which there is any."""
         return frozenset().union(*(reader.recorded_kinds() for reader in self._readers))
+
+    def has_movements(self) -> bool:
+        """Return whether movements of a participant's face were recorded."""
+        return any(reader.has_movements() for reader in self._readers)
 
     def _number(self, place: int, own: int) -> int:
         return own * len(self._readers) + place

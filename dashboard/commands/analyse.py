@@ -28,6 +28,7 @@ from dashboard.analysis.results import AnalysisModel, VariabilityModel
 from dashboard.commands.exit_codes import CONFIG, DATA, run_command
 from dashboard.fleet.source import study_source
 from edge_agent.cli.removed import NO_MULTIVERSE, removed_option
+from edge_agent.core.measures import TESTABLE
 from edge_agent.core.vitals import TESTED, VitalKind
 
 if TYPE_CHECKING:
@@ -223,8 +224,9 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
 @click.option(
     "--vital",
     multiple=True,
-    type=click.Choice([kind.value for kind in TESTED]),
-    help="Vital sign to test; can be repeated. Default: heart_rate, systolic, diastolic.",
+    type=click.Choice([kind.value for kind in TESTABLE]),
+    help="Vital sign or movement to test; can be repeated. Default: heart_rate, systolic, "
+    "diastolic.",
 )
 @_field("design", "Use people with both states, people with one, or choose by their number.")
 @_field("correction", "How p is adjusted for the number of tests.")

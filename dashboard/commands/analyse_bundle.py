@@ -51,9 +51,11 @@ from dashboard.statistics.planning import RequiredSample, first_step, still_need
 from dashboard.statistics.t_tests import BayesFactor, Bounds, Equivalence, Method, equivalence
 from edge_agent import __version__
 from edge_agent.core.errors import DataFileError, StatisticsError
+from edge_agent.core.measures import MovementKind, measure_of
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose, Session
-from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import flags_of
+from edge_agent.store.read.stimuli import FACE
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "session": ("session", "participant", "purpose", "start_ms", "simulated"),
@@ -65,6 +67,10 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     "vital": (
         *("session", "at_ms", "value", "kind", "participant"),
         *("condition", "observed", "flags", "source"),
+    ),
+    "movement": (
+        *("session", "at_ms", "participant", "condition", "is_primary", "simulated"),
+        *MovementKind,
     ),
 }
 _HEADS = (
@@ -101,7 +107,7 @@ def _finite(text: str) -> float:
 
 _NUMBERS: dict[str, Callable[[str], float]] = {
     **dict.fromkeys(("session", "at_ms", "start_ms"), _whole),
-    **dict.fromkeys(("factor", "mean"), _finite),
+    **dict.fromkeys(("factor", "mean", *MovementKind), _finite),
 }
 
 
@@ -194,7 +200,7 @@ class _Study:
         readings = StateReadings(kept, states=query.states)
         if query.outcome is Outcome.CHANGE:
             rests: dict[Place, float] = {
-                (row["session"], VitalKind(row["kind"]), row["source"]): row["mean"]
+                (row["session"], measure_of(row["kind"]), row["source"]): row["mean"]
                 for row in _rows(self._folder, "baseline")
             }
             readings = less_baseline(readings, rests)
@@ -203,7 +209,7 @@ class _Study:
     def _groups(self, query: AnalysisQuery, numbers: set[int]) -> list[ReadingGroup]:
         """Sum the readings of sessions that are of a state and have settled."""
         values: defaultdict[tuple[int, str, str, str, str], list[float]] = defaultdict(list)
-        for row in _rows(self._folder, "vital"):
+        for row in self._readings(query):
             if row["session"] in numbers and row["kind"] in query.vital:
                 state = self._state(row, query)
                 if state is not None:
@@ -214,7 +220,7 @@ class _Study:
                 participant=self.sessions[session].participant,
                 session=session,
                 state=state,
-                kind=VitalKind(kind),
+                kind=measure_of(kind),
                 flags=flags_of(flags),
                 simulated=self.sessions[session].simulated,
                 n=len(own),
@@ -224,6 +230,18 @@ class _Study:
             )
             for (session, state, kind, flags, source), own in sorted(values.items())
         ]
+
+    def _readings(self, query: AnalysisQuery) -> Iterator[Mapping[str, Any]]:
+        """Yield the readings of the vitals and movements that are asked for."""
+        moved = [kind for kind in query.vital if isinstance(kind, MovementKind)]
+        if len(moved) < len(query.vital):
+            yield from _rows(self._folder, "vital")
+        for row in _rows(self._folder, "movement") if moved else ():
+            if row["is_primary"] == "1":
+                flags = VitalFlag.SIMULATED.value if row["simulated"] == "1" else ""
+                for kind in moved:
+                    value = row[kind] * kind.points
+                    yield row | {"kind": kind, "value": value, "flags": flags, "source": FACE}
 
     def _state(self, row: Mapping[str, Any], query: AnalysisQuery) -> str | None:
         """Return the state of a reading; ``None`` for none that is compared, or before the vital
@@ -236,7 +254,7 @@ class _Study:
         label = row["condition"]
         if query.state is StateBy.REPORTED and label:
             label = stimuli[place][1]
-        settling_ms = round(1000 * query.settling_s(VitalKind(row["kind"])))
+        settling_ms = round(1000 * query.settling_s(measure_of(row["kind"])))
         if place >= 0 and row["at_ms"] < stimuli[place][0] + settling_ms:
             return None
         return query.state_of(label)

@@ -19,27 +19,11 @@ from datetime import UTC, date, datetime
 from dashboard.languages.current import N_, SOURCE, gettext, language, pgettext
 from dashboard.languages.figures import LocalNumber, marks
 from edge_agent.core.expression import Emotion
+from edge_agent.core.measures import Measure, MovementKind
+from edge_agent.core.movements import MOVEMENTS
 from edge_agent.core.texts import Message, text_of
-from edge_agent.core.vitals import SPECS, VitalKind
 
-MOVEMENT_NAMES = {
-    "brow_down": N_("brows down"),
-    "brow_inner_up": N_("inner brows up"),
-    "brow_outer_up": N_("outer brows up"),
-    "eye_blink": N_("eyes closed"),
-    "eye_squint": N_("eyes narrowed"),
-    "eye_wide": N_("eyes wide"),
-    "cheek_squint": N_("cheeks raised"),
-    "nose_sneer": N_("nose wrinkled"),
-    "upper_lip_up": N_("upper lip up"),
-    "lower_lip_down": N_("lower lip down"),
-    "smile": N_("mouth corners up"),
-    "frown": N_("mouth corners down"),
-    "lip_stretch": N_("lips stretched"),
-    "lip_press": N_("lips pressed"),
-    "pucker": N_("lips puckered"),
-    "jaw_open": N_("jaw open"),
-}
+MOVEMENT_NAMES = {name: MovementKind(name).spec.name_in_text for name in MOVEMENTS}
 """What people call the movements of ``edge_agent.core.movements.MOVEMENTS``."""
 POSE_NAMES = {"yaw": N_("turned"), "pitch": N_("bent down"), "roll": N_("tilted")}
 """What people call the angles of the head."""
@@ -144,19 +128,21 @@ def as_association(finding: str, *, observed: bool) -> str:
     return text.format(finding=finding.removesuffix("."))
 
 
-def vital_label(kind: VitalKind) -> str:
-    """Return the name of a vital, as at the start of a sentence."""
-    return gettext(SPECS[kind].label)
+def vital_label(kind: Measure) -> str:
+    """Return the name of a vital or movement, as at the start of a sentence."""
+    if isinstance(kind, MovementKind):
+        return capitalised(gettext(kind.spec.name_in_text))
+    return gettext(kind.spec.label)
 
 
-def vital_in_text(kind: VitalKind) -> str:
-    """Return the name of a vital inside a sentence."""
-    return gettext(SPECS[kind].name_in_text)
+def vital_in_text(kind: Measure) -> str:
+    """Return the name of a vital or movement inside a sentence."""
+    return gettext(kind.spec.name_in_text)
 
 
-def vital_short(kind: VitalKind) -> str:
-    """Return the name of a vital where little room is."""
-    return gettext(SPECS[kind].short_name)
+def vital_short(kind: Measure) -> str:
+    """Return the name of a vital or movement where little room is."""
+    return gettext(kind.spec.short_name)
 
 
 def state_name(state: str) -> str:

@@ -18,7 +18,7 @@ from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_session, add_stimuli
-from tests.support.timeline import instant
+from tests.support.timeline import add_movements, instant, movement_row
 
 STATES = ("anger", "happiness", "neutral")
 Make = Callable[[Path], None]
@@ -187,6 +187,24 @@ def rested(path: Path) -> None:
         add_session(path, f"P-{number}", {**first, state: {HEART: [level + rng.gauss(3, 2)]}})
 
 
+def moved(path: Path) -> None:
+    """Faces that smile in happiness, with a row before the stimulus settled and a bystander."""
+    rng = random.Random(12)
+    for number in range(7):
+        states = STATES[: 2 if number == 6 else 3]
+        add_session(path, f"P-{number}", {state: {HEART: [rng.gauss(70, 9)]} for state in states})
+        rows = []
+        for place, state in enumerate(states):
+            begin = 3600.0 * number + 10 + 300 * place
+            smile = 0.6 if state == "happiness" else 0.1
+            rows.append(movement_row(begin + 0.5, smile=1.0, yaw=80.0))
+            rows.append(movement_row(begin + 30, primary=False, smile=1.0))
+            for second in range(2, 20 + number):
+                strength = min(1.0, max(0.0, rng.gauss(smile, 0.1)))
+                rows.append(movement_row(begin + second, smile=strength, yaw=rng.gauss(-4, 6)))
+        add_movements(path, rows)
+
+
 def unpacked(make: Make, folder: Path) -> tuple[Path, Path]:
     """Make a study and its bundle in an empty folder; return the database and the bundle."""
     database = folder / "affect-edge.db"
@@ -210,7 +228,7 @@ class Question:
         words = list(self.words)
         while words:
             name = words.pop(0).removeprefix("--").replace("-", "_")
-            if name in {"count_flagged", "prefer_source", "states", "family"}:
+            if name in {"count_flagged", "prefer_source", "states", "family", "vital"}:
                 given[name] = (*given.get(name, ()), words.pop(0))
             else:
                 given[name] = True if name in {"leave_out_flagged", "estimated"} else words.pop(0)
@@ -253,6 +271,9 @@ QUESTIONS = {
     "equal": Question(equal),
     "two-sensors": Question(two_sensors),
     "two-sensors-preferred": Question(two_sensors, ("--prefer-source", "watch")),
+    "movements": Question(
+        moved, ("--vital", "heart_rate", "--vital", "smile", "--vital", "yaw", "--vital", "frown")
+    ),
     "nobody": Question(migrate),
     "one-session": Question(few, ("--session", "1")),
 }

@@ -23,6 +23,7 @@ from dashboard.languages.figures import decimal, general, thousands
 from dashboard.languages.names import said, state_name, vital_label
 from dashboard.statistics.period import Attenuation
 from dashboard.statistics.samples import MINIMUM
+from edge_agent.core.measures import MovementKind
 
 
 def mixture_warning(analysis: Analysis) -> str:
@@ -247,6 +248,7 @@ def warnings_of(analysis: Analysis) -> tuple[str, ...]:
 def cautions_of(analysis: Analysis) -> tuple[str, ...]:
     """Return what a reader must weigh when concluding from the numbers."""
     texts = (
+        _about_movements(analysis),
         _about_left_out_estimates(analysis),
         *about_readings(analysis),
         _about_repeats(analysis),
@@ -325,6 +327,15 @@ def _about_estimates(analysis: Analysis) -> str:
         ).format(estimated=thousands(estimated), readings=thousands(readings))
     return gettext(
         "All of these readings are estimates, not measurements. The tests compare the estimates."
+    )
+
+
+def _about_movements(analysis: Analysis) -> str:
+    if not any(isinstance(kind, MovementKind) for kind in analysis.query.vital):
+        return ""
+    return gettext(
+        "Movements of the face are estimates of a network that another network taught; no person "
+        "coded them. A strength has points from 0 (at rest) to 100 and is no FACS intensity."
     )
 
 

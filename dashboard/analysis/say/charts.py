@@ -14,7 +14,7 @@ from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext
 from dashboard.languages.names import state_name, vital_label
 from dashboard.statistics.t_tests import EffectSize
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.measures import Measure
 
 _SIDE = 0.16  # the overall mean stands beside the participants' dots, not on them
 
@@ -107,7 +107,7 @@ def _effects_layout(names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _panel(analysis: Analysis, kind: VitalKind) -> Chart:
+def _panel(analysis: Analysis, kind: Measure) -> Chart:
     own = [mean for mean in analysis.means if mean.kind is kind]
     order = analysis.query.states
     people_means: dict[str, dict[str, StateMean]] = {}
@@ -144,7 +144,7 @@ def _in_order(states: Mapping[str, StateMean], order: Sequence[str]) -> list[Sta
     return [states.get(state) for state in order]
 
 
-def _person(code: str, means: Sequence[StateMean | None], kind: VitalKind) -> dict[str, Any]:
+def _person(code: str, means: Sequence[StateMean | None], kind: Measure) -> dict[str, Any]:
     """One participant: a thin line over the states; it breaks where a state is missing."""
     return {
         "type": "scatter",
@@ -163,7 +163,7 @@ def _person(code: str, means: Sequence[StateMean | None], kind: VitalKind) -> di
     }
 
 
-def _overall(summaries: list[StateSummary], kind: VitalKind) -> dict[str, Any]:
+def _overall(summaries: list[StateSummary], kind: Measure) -> dict[str, Any]:
     """The mean over participants with its 95 % interval, beside the dots."""
     shown = [(place, s.summary) for place, s in enumerate(summaries) if s.summary is not None]
     halves = [0.0 if s.interval is None else s.interval.high - s.mean for _, s in shown]
@@ -249,7 +249,7 @@ def spread_charts(analysis: Analysis) -> tuple[Chart, ...]:
     return tuple(_spread_panel(analysis, kind) for kind in analysis.query.vital if kind in measured)
 
 
-def _spread_panel(analysis: Analysis, kind: VitalKind) -> Chart:
+def _spread_panel(analysis: Analysis, kind: Measure) -> Chart:
     values = {
         state: sorted(
             mean.mean for mean in analysis.means if mean.kind is kind and mean.state == state
@@ -322,7 +322,7 @@ _HALF_CAP = 0.1
 _DOTS = 0.2  # so far to each side, at the most
 
 
-def _box(place: int, state: str, own: Sequence[float], kind: VitalKind) -> list[dict[str, Any]]:
+def _box(place: int, state: str, own: Sequence[float], kind: Measure) -> list[dict[str, Any]]:
     """Compose a box with its dots; whiskers end at the last dot within 1.5 box heights (Tukey)."""
     _, low, median, high, _ = _five(own)
     reach = 1.5 * (high - low)

@@ -7,20 +7,20 @@ from dashboard.languages import figures
 from dashboard.languages.current import N_, gettext, ngettext, pgettext
 from dashboard.languages.figures import by_locale, general
 from dashboard.languages.names import list_with_or, state_name, vital_in_text, vital_label, with_and
+from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.vitals import VitalKind
 
 ALPHA = 0.05
 _CORRECTIONS = {Correction.HOLM: "Holm", Correction.BENJAMINI_HOCHBERG: "Benjamini–Hochberg"}
 _MINUS = "−"
 
 
-def unit_of(kind: VitalKind) -> str:
-    """Return the unit of a vital as people write it."""
-    return kind.spec.unit_shown
+def unit_of(kind: Measure) -> str:
+    """Return the unit of a vital or movement as people write it."""
+    return gettext(kind.spec.unit_shown)
 
 
-def names_of(kind: VitalKind, first: str, second: str) -> dict[str, str]:
+def names_of(kind: Measure, first: str, second: str) -> dict[str, str]:
     """Return what most sentences about two states of a vital name."""
     return {
         "vital": vital_label(kind),
@@ -35,7 +35,7 @@ def pair_text(first: str, second: str) -> str:
     return f"{state_name(first)} − {state_name(second)}"
 
 
-def comparison_text(kind: VitalKind, first: str, second: str) -> str:
+def comparison_text(kind: Measure, first: str, second: str) -> str:
     """Name a test, as in ``Heart rate: anger − neutral``."""
     return f"{vital_label(kind)}: {pair_text(first, second)}"
 

@@ -43,8 +43,8 @@ from dashboard.languages.figures import thousands
 from dashboard.languages.names import said, state_name, vital_in_text, vital_label, with_and
 from dashboard.statistics.anova import FTest
 from dashboard.statistics.samples import MINIMUM
+from edge_agent.core.measures import measure_of
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.vitals import VitalKind
 
 
 def group_warning(analysis: Analysis) -> str:
@@ -360,7 +360,7 @@ def _loss_sentence(loss: LossModel, every: Sequence[LossModel]) -> str:
         reason = flag_name(VitalFlag(loss.detail))
     if loss.reason == Lost.NOT_SETTLED:
         reason = gettext("{vital} during the settling time").format(
-            vital=vital_in_text(VitalKind(loss.detail))
+            vital=vital_in_text(measure_of(loss.detail))
         )
     if loss.state:
         reason = gettext("{reason}, in {state}").format(reason=reason, state=state_name(loss.state))

@@ -35,12 +35,12 @@ from dashboard.analysis.say.people import flow_csv, told_flow
 from dashboard.languages.current import pgettext
 from dashboard.languages.figures import thousands
 from dashboard.languages.names import vital_label
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.measures import Measure
 
 
 def groups_of(response: AnalysisModel) -> tuple[TestGroup, ...]:
     """Write the family of tests, one group for each vital."""
-    rows: dict[VitalKind, list[TestRow]] = {}
+    rows: dict[Measure, list[TestRow]] = {}
     periods = {(one.vital, one.first, one.second): one for one in response.periods}
     for test in response.comparisons:
         period = None

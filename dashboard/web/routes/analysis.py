@@ -26,7 +26,7 @@ from dashboard.analysis.say.numbers import bounds_text, flag_name, number, p_tex
 from dashboard.charts.chart import Chart
 from dashboard.computing.answers import Inquiry, Sheet, analysis_of, sheet_of
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said_of
+from dashboard.languages.names import said_of, vital_label
 from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
@@ -37,6 +37,7 @@ from dashboard.web.settings import DashboardOptions
 from dashboard.web.study import PARAMETER, ChosenStudiesDep, ChosenStudy, QuestionOfDevice
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
+from edge_agent.core.measures import MovementKind
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import TESTED, VitalKind
 
@@ -84,6 +85,9 @@ def analysis_page(
         query=query,
         sessions=reader.session_list(),
         kinds=_offered(query, reader.recorded_kinds()),
+        movements=list(MovementKind) if reader.has_movements() or _moved(query) else [],
+        moved=_moved(query),
+        vital_label=vital_label,
         doubts=DOUBTS,
         flag_name=flag_name,
         heart_names={measure: gettext(name) for measure, name in HEART_NAMES.items()},
@@ -122,6 +126,11 @@ def get_analysis(
 def _offered(query: AnalysisQuery, recorded: Collection[VitalKind]) -> list[VitalKind]:
     """Return the kinds that the form offers: heart rate, pressures, and recorded kinds."""
     return [kind for kind in TESTED if kind.spec.option or kind in recorded or kind in query.vital]
+
+
+def _moved(query: AnalysisQuery) -> list[MovementKind]:
+    """Return the movements that are asked for."""
+    return [kind for kind in query.vital if isinstance(kind, MovementKind)]
 
 
 def _states(query: AnalysisQuery, sheet: Sheet | None) -> list[str]:

@@ -18,6 +18,7 @@ from typing import IO
 
 from edge_agent import __version__
 from edge_agent.core import clock
+from edge_agent.core.measures import MovementKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export import columns
 from edge_agent.store.export.columns import DESCRIPTION, FILES, TITLES, WrittenFile, description
@@ -73,7 +74,9 @@ class _Bundle:
                 size, sha256, rows = write_blocks(member, self._source.blocks(name))
             table = WrittenFile(name, f"{name}.csv", TITLES[name], "text/csv", size, sha256, rows)
             self._files.append(table)
-        self._text("vital_kind.csv", "Kinds of vital readings, for the scripts", kinds_csv())
+        self._text(
+            "vital_kind.csv", "Kinds of vital readings and movements, for the scripts", kinds_csv()
+        )
         for path, title in _SCRIPTS.items():
             self._text(path, title, _resource(path))
         settings = columns.json_file(self._source.appliance.settings)
@@ -152,13 +155,13 @@ class _Bundle:
 
 
 def kinds_csv() -> str:
-    """Return the properties of each kind of vital that the scripts need, as CSV.
+    """Return the properties of the vitals and movements that the scripts need, as CSV.
 
     A kind without a bound is not tested; ``option`` ends the options that set bound and settling
     time.
     """
     lines = ["kind,label,unit_shown,bound,option,default,settling_s"]
-    for kind in VitalKind:
+    for kind in (*VitalKind, *MovementKind):
         spec = kind.spec
         cells = (
             kind.value,

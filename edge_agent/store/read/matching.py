@@ -9,13 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.vitals import VitalKind
 
 Integers = npt.NDArray[np.int64]
 Reals = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int32]
 
-DEFAULT_LAG_S: Mapping[VitalKind, float] = {kind: kind.spec.lag_s for kind in VitalKind}
+DEFAULT_LAG_S: Mapping[Measure, float] = {
+    kind: kind.spec.lag_s for kind in (*VitalKind, *MovementKind)
+}
 DEFAULT_WINDOW_S = 10.0
 DEFAULT_SHARE = 0.6
 UNMATCHED = "unmatched"
@@ -47,7 +50,7 @@ class Matching:
     """
 
     window_s: float = DEFAULT_WINDOW_S
-    lag_s: Mapping[VitalKind, float] = field(default_factory=lambda: DEFAULT_LAG_S)
+    lag_s: Mapping[Measure, float] = field(default_factory=lambda: DEFAULT_LAG_S)
     share: float = DEFAULT_SHARE
 
     def __post_init__(self) -> None:
@@ -62,7 +65,7 @@ class Matching:
         """Length of the window in milliseconds."""
         return round(1000 * self.window_s)
 
-    def lag_ms(self, kind: VitalKind) -> int:
+    def lag_ms(self, kind: Measure) -> int:
         """Return by how many milliseconds a kind follows the face."""
         return round(1000 * self.lag_s.get(kind, DEFAULT_LAG_S[kind]))
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
@@ -108,7 +109,7 @@ def sum_observed(
     connection: sqlite3.Connection,
     sessions: Iterable[Session],
     shown: Mapping[int, FaceLabels],
-    kinds: Collection[VitalKind],
+    kinds: Collection[Measure],
     matchings: Sequence[Matching],
 ) -> list[ObservedSums]:
     """Return the sums of readings by observed emotion, for each way of matching.

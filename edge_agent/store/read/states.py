@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read import observed, study
@@ -69,7 +70,7 @@ class StateReader(study.SessionReader):
         kinds: Collection[VitalKind] = tuple(VitalKind),
         *,
         window_s: float = DEFAULT_WINDOW_S,
-        lag_s: Mapping[VitalKind, float] = DEFAULT_LAG_S,
+        lag_s: Mapping[Measure, float] = DEFAULT_LAG_S,
         share: float = DEFAULT_SHARE,
     ) -> tuple[list[StateReading], MatchCounts]:
         """Return the readings before which one emotion was observed; their state is its name.
@@ -108,7 +109,7 @@ class StateReader(study.SessionReader):
         self,
         sessions: Collection[Session],
         shown: Mapping[int, FaceLabels],
-        kinds: Collection[VitalKind],
+        kinds: Collection[Measure],
         matchings: Sequence[Matching],
     ) -> list[observed.ObservedSums]:
         """Return the sums of readings by the observed emotion, for each way of matching.
@@ -128,10 +129,7 @@ class StateReader(study.SessionReader):
             return select_stimuli(connection, session_ids)
 
     def vital_sums(
-        self,
-        stimuli: Sequence[Stimulus],
-        kinds: Collection[VitalKind],
-        cuts_ms: Collection[int] = (),
+        self, stimuli: Sequence[Stimulus], kinds: Collection[Measure], cuts_ms: Collection[int] = ()
     ) -> list[tuple[Stimulus, ReadingSum]]:
         """Return the sums of the readings in each stimulus by kind and flags.
 
@@ -141,10 +139,7 @@ class StateReader(study.SessionReader):
             return sum_readings(connection, stimuli, kinds, cuts_ms)
 
     def piece_sums(
-        self,
-        stimuli: Sequence[Stimulus],
-        kinds: Collection[VitalKind],
-        cuts_ms: Collection[int] = (),
+        self, stimuli: Sequence[Stimulus], kinds: Collection[Measure], cuts_ms: Collection[int] = ()
     ) -> PieceSums:
         """Return the same sums as columns, for studies with many stimuli."""
         with self.connect() as connection:
@@ -170,23 +165,18 @@ class StateReader(study.SessionReader):
             return select_attributes(connection)
 
     def reading_counts(
-        self, spans: Collection[study.Span], kinds: Collection[VitalKind]
+        self, spans: Collection[study.Span], kinds: Collection[Measure]
     ) -> list[study.ReadingCount]:
         """Count the readings in spans of sessions by vital and flags, whatever the state."""
-        query = (
-            "WITH span AS MATERIALIZED (SELECT json_extract(value, '$[0]') AS first, "
-            "json_extract(value, '$[1]') AS last, json_extract(value, '$[2]') AS number FROM "
-            "json_each(?)) SELECT number, kind, flags, count(*) FROM span CROSS JOIN vital ON "
-            "vital.at >= span.first AND vital.at < span.last WHERE kind IN (SELECT value FROM "
-            "json_each(?)) GROUP BY number, kind, flags"
-        )
-        names = json.dumps([kind.value for kind in kinds])
-        with self.connect() as connection:
-            rows = connection.execute(query, (json.dumps(list(spans)), names))
-            return [
-                study.ReadingCount(session, VitalKind(kind), flags, n)
-                for session, kind, flags, n in rows
-            ]
+        whole = Stimulus(0, "", False, "", 0, 0, None)
+        stimuli = [
+            replace(whole, session=session, start_ms=first, end_ms=last)
+            for first, last, session in spans
+        ]
+        return [
+            study.ReadingCount(stimulus.session, sums.kind, sums.flags, sums.n)
+            for stimulus, sums in self.vital_sums(stimuli, kinds)
+        ]
 
     def beats(self, spans: Iterable[observed.StateSpan]) -> list[observed.Beats]:
         """Return the RR intervals in the given spans of one state.

@@ -9,10 +9,11 @@ import json
 import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import numpy as np
 
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.measures import Measure, MovementKind, measure_of
 from edge_agent.store.read.matching import Integers, Reals
 
 FOREVER_MS = 2**62
@@ -29,6 +30,23 @@ SUMS_IN_SPANS = """
     WHERE kind IN ({kinds}) GROUP BY number, kind, flags, source"""
 """The sums of the readings in numbered spans of time, by kind, flags and source; ``kinds`` are
 placeholders.
+"""
+
+FACE = "face"
+"""The source of movements in sums, which the query below writes."""
+
+MOVED_IN_SPANS = """
+    WITH span(first, last, number) AS MATERIALIZED (
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+        FROM json_each(?))
+    SELECT number, '{kind}', CASE simulated WHEN 1 THEN 'simulated' ELSE '' END AS flags,
+        'face', count(*), sum({kind}) / 10.0, max(abs({kind})) / 10.0,
+        avg(movement.at)
+    FROM span
+    CROSS JOIN movement ON movement.at >= span.first AND movement.at < span.last
+    WHERE is_primary = 1 GROUP BY number, flags"""
+"""The same sums of one movement of the participant's face: per mille and tenths of a degree are
+whole numbers, so the sums of points and degrees are exact.
 """
 
 
@@ -77,7 +95,7 @@ class ReadingSum:
         source: who measured.
     """
 
-    kind: VitalKind
+    kind: Measure
     flags: str
     n: int
     total: float
@@ -145,7 +163,7 @@ def select_stimuli(connection: sqlite3.Connection, session_ids: Collection[int])
 def sum_readings(
     connection: sqlite3.Connection,
     stimuli: Sequence[Stimulus],
-    kinds: Collection[VitalKind],
+    kinds: Collection[Measure],
     cuts_ms: Collection[int] = (),
 ) -> list[tuple[Stimulus, ReadingSum]]:
     """Return for each stimulus the sums of its readings by kind, flags and source.
@@ -162,7 +180,9 @@ def sum_readings(
     rows = _summed(connection, stimuli, kinds, starts)
     for number, kind, flags, source, n, total, largest, mean_at in rows:
         stimulus, place = divmod(number, len(starts))
-        made = ReadingSum(VitalKind(kind), flags, n, total, largest, starts[place], mean_at, source)
+        made = ReadingSum(
+            measure_of(kind), flags, n, total, largest, starts[place], mean_at, source
+        )
         sums.append((stimuli[stimulus], made))
     return sums
 
@@ -170,7 +190,7 @@ def sum_readings(
 def sum_pieces(
     connection: sqlite3.Connection,
     stimuli: Sequence[Stimulus],
-    kinds: Collection[VitalKind],
+    kinds: Collection[Measure],
     cuts_ms: Collection[int] = (),
 ) -> PieceSums:
     """Return the same sums as columns: a large study has too many for an object each.
@@ -198,7 +218,7 @@ def sum_pieces(
 def _summed(
     connection: sqlite3.Connection,
     stimuli: Sequence[Stimulus],
-    kinds: Collection[VitalKind],
+    kinds: Collection[Measure],
     starts: Sequence[int],
 ) -> list[tuple[int, str, str, str, int, float, float, float]]:
     """Let the database sum the readings of each piece of each stimulus."""
@@ -210,8 +230,15 @@ def _summed(
     ]
     cursor = connection.cursor()
     cursor.row_factory = None  # plain tuples, which are made faster
-    query = SUMS_IN_SPANS.format(kinds=", ".join("?" * len(kinds)))
-    return cursor.execute(query, (json.dumps(spans), *(kind.value for kind in kinds))).fetchall()
+    given = json.dumps(spans)
+    vitals = [kind.value for kind in kinds if not isinstance(kind, MovementKind)]
+    query = SUMS_IN_SPANS.format(kinds=", ".join("?" * len(vitals)))
+    rows = cursor.execute(query, (given, *vitals)).fetchall()
+    for kind in kinds:
+        if isinstance(kind, MovementKind):
+            rows += cursor.execute(MOVED_IN_SPANS.format(kind=kind), (given,))
+    # lines of one span stand together
+    return sorted(rows, key=itemgetter(0)) if len(vitals) < len(kinds) else rows
 
 
 def _pieces(stimulus: Stimulus, starts: Sequence[int]) -> list[tuple[int, int]]:

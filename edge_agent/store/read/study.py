@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.measures import Measure
 from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import NAMES
@@ -319,10 +320,10 @@ class Recruited:
 
 @dataclass(frozen=True, slots=True)
 class ReadingCount:
-    """The number of readings of one vital in a session that have the same flags."""
+    """The number of readings of one measure in a session that have the same flags."""
 
     session: int
-    kind: VitalKind
+    kind: Measure
     flags: str
     n: int
 

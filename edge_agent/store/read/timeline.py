@@ -188,6 +188,12 @@ class TimelineReader(base.DatabaseReader):
                 if connection.execute(query, {"kind": kind.value}).fetchone()[0]
             )
 
+    def has_movements(self) -> bool:
+        """Return whether movements of a participant's face were recorded."""
+        with self.connect() as connection:
+            query = "SELECT EXISTS (SELECT 1 FROM movement WHERE is_primary = 1)"
+            return bool(connection.execute(query).fetchone()[0])
+
     def _rows(self, view: str, *span: int) -> Iterator[base.Row]:
         query = f"SELECT * FROM {view} WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms"
         with self.connect() as connection:

@@ -94,7 +94,7 @@ def by_name(names: Iterable[str]) -> list[Any]:
     found = []
     for name in names:
         found.append(pytest.param(in_python, name, id=f"python-{name}"))
-        marks = () if name == "example" else pytest.mark.deep
+        marks = () if name in {"example", "movements"} else pytest.mark.deep
         found.append(pytest.param(in_r, name, id=f"r-{name}", marks=marks))
     return found
 
@@ -139,7 +139,17 @@ def test_a_script_prints_the_table_of_the_page(run: Run, name: str, bundles: Bun
             assert any(line.partition(": ")[2] in sentence for line in figures), (sentence, figures)
 
 
-FULL = ("equal", "example", "example-families", "few", "sessions", "groups", "many", "tenths")
+FULL = (
+    "movements",
+    "equal",
+    "example",
+    "example-families",
+    "few",
+    "sessions",
+    "groups",
+    "many",
+    "tenths",
+)
 
 
 def numbers_of(test: ComparisonModel) -> dict[str, float | None]:
@@ -220,6 +230,11 @@ def test_the_script_says_its_version_or_how_to_install_the_package(bundles: Bund
         (("--family", "heart_rate: anger, disgust"), 2, "'disgust' is not compared"),
         (("--family", "all", "--family", "heart_rate: anger, neutral"), 2, "is in two families"),
         (("--states", "anger"), 2, "states = anger"),
+        (
+            ("--vital", "smile", "--state", "observed"),
+            2,
+            "smile is not tested by observed emotions",
+        ),
         (("--heart",), 1, "heart_measure.csv: no such file. Unpack the whole zip"),
     ],
 )

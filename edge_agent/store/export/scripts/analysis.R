@@ -145,7 +145,9 @@ with_kinds <- function(asked) {
   }
   wanted <- if (is.null(asked$vital)) kinds$kind[kinds$default == "1"] else asked$vital
   asked$vital <- kinds$kind[kinds$kind %in% wanted]
+  asked$movements <- movements_of(asked)
   asked$titles <- setNames(paste0(kinds$label, ", ", kinds$unit_shown), kinds$kind)
+  asked$units <- setNames(kinds$unit_shown, kinds$kind)
   asked$bounds <- setNames(as.numeric(kinds$bound), kinds$kind)
   asked$bounds[kinds$option == "heart_rate"] <- asked$bound_heart_rate
   asked$bounds[kinds$option == "pressure"] <- asked$bound_pressure
@@ -156,6 +158,20 @@ with_kinds <- function(asked) {
     if (!is.null(seconds)) asked$settling_ms[of] <- round(1000 * seconds)
   }
   asked
+}
+
+# Those of the asked vitals that are movements of the face, which have a file of their own.
+movements_of <- function(asked) {
+  path <- file.path(asked$folder, "movement.csv")
+  if (!file.exists(path)) return(character())
+  moved <- intersect(asked$vital, unlist(strsplit(readLines(path, 1), ",")))
+  if (length(moved) && asked$state == "observed") {
+    refuse(
+      moved[1], " is not tested by observed emotions, because both are read from the same pictures of the face; ",
+      "choose --state condition or reported."
+    )
+  }
+  moved
 }
 
 # --- Reading ---------------------------------------------------------------------------------------------------------
@@ -172,6 +188,7 @@ COLUMNS <- list(
   self_report = c("session", "at_ms", "scale", "value"), attenuation = c("first", "second", "factor"),
   baseline = c("session", "kind", "source", "mean"),
   heart_measure = c("measure", "title", "participant", "session", "state", "value"),
+  movement = c("session", "at_ms", "participant", "condition", "is_primary", "simulated"),
   vital = c("session", "at_ms", "value", "kind", "participant", "condition", "observed", "flags", "source")
 )
 CURE <- ". Unpack the whole zip again; a spreadsheet that saved the file may have changed it."
@@ -248,18 +265,48 @@ has_settled <- function(part, stimuli, asked) {
   part$at_ms >= begun + asked$settling_ms[part$kind]
 }
 
-# Sums and numbers of readings by vital, state, participant and session; then their means.
+# Sums and numbers of readings by vital or movement, state, participant and session; then their means.
 read_means <- function(folder, asked, ids, stimuli) {
-  path <- file_of(folder, "vital")
+  values <- NULL
+  moved <- intersect(asked$vital, asked$movements)
+  if (length(moved) < length(asked$vital)) values <- read_readings(folder, "vital", asked, ids, stimuli, identity)
+  if (length(moved)) {
+    values <- rbind(values, read_readings(folder, "movement", asked, ids, stimuli, function(part) moved_in(part, moved, asked)))
+  }
+  if (is.null(values) || !nrow(values)) return(NULL)
+  values <- of_one_source(summed(values), asked$prefer_source)
+  values <- values[values$n > 0, ]
+  if (!nrow(values)) return(NULL)
+  values$mean <- values$value / values$n
+  if (asked$outcome == "change") less_baseline(values, asked$folder) else values
+}
+
+# The movements of the participant's face as readings, one for each row and movement, in points (0 to 100) or degrees.
+moved_in <- function(part, kinds, asked) {
+  part <- part[part$is_primary == "1", ]
+  one <- data.frame(
+    session = part$session, at_ms = part$at_ms, participant = part$participant, condition = part$condition,
+    flags = ifelse(part$simulated == "1", "simulated", ""), source = rep("face", nrow(part))
+  )
+  readings <- lapply(kinds, function(kind) {
+    value <- numbers("movement.csv", kind, part[[kind]]) * (if (asked$units[[kind]] == "points") 100 else 1)
+    cbind(one, kind = rep(kind, nrow(one)), value = value)
+  })
+  do.call(rbind, readings)
+}
+
+# The sums of one file; `readings_of` turns a part of it into readings.
+read_readings <- function(folder, name, asked, ids, stimuli, readings_of) {
+  path <- file_of(folder, name)
   connection <- file(path, "r", encoding = "UTF-8")
   on.exit(close(connection))
   heads <- unlist(strsplit(readLines(connection, 1), ","))
-  check_heads(path, "vital", heads)
+  check_heads(path, name, heads)
   left_out <- setdiff(DOUBTS, asked$count_flagged)
   values <- NULL
   while (length(line <- readLines(connection, 1))) {
     pushBack(line, connection)
-    part <- read_text(path, connection, header = FALSE, nrows = PART, col.names = heads)
+    part <- readings_of(read_text(path, connection, header = FALSE, nrows = PART, col.names = heads))
     numbers(path, "session", part$session)
     for (column in c("at_ms", "value")) part[[column]] <- numbers(path, column, part[[column]])
     part <- part[part$session %in% ids & part$kind %in% asked$vital, ]
@@ -277,12 +324,7 @@ read_means <- function(folder, asked, ids, stimuli) {
       if (nrow(values) > PART) values <- summed(values)
     }
   }
-  if (is.null(values) || !nrow(values)) return(NULL)
-  values <- of_one_source(summed(values), asked$prefer_source)
-  values <- values[values$n > 0, ]
-  if (!nrow(values)) return(NULL)
-  values$mean <- values$value / values$n
-  if (asked$outcome == "change") less_baseline(values, asked$folder) else values
+  values
 }
 
 # Means less those at rest of the same session and source; without one a session counts in nothing.
