@@ -1,7 +1,7 @@
 """What an analysis compares between states: vital signs and movements of the face. No I/O.
 
 >>> measure_of("smile").spec.label
-'Smile'
+'Mouth corners up'
 >>> measure_of("heart_rate") is VitalKind.HEART_RATE
 True
 """

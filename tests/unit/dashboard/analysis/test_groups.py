@@ -17,6 +17,7 @@ from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import MissingModel
 from dashboard.analysis.say.people import flow_csv
 from dashboard.commands.analyse import report
+from edge_agent.core.measures import Measure
 from edge_agent.core.study import AttributeUse
 from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.study import Study
@@ -195,6 +196,7 @@ NEUTRAL = {"a": 81.0, "b": 78.5, "c": 83.0, "x": 73.0, "y": 65.5, "z": 71.5}
 def measures_of(*, changes: bool) -> list[MissingMeasure]:
     means = [StateMean(code, HEART, "neutral", value, 9, False) for code, value in NEUTRAL.items()]
     means += [StateMean(code, HEART, "anger", 80.0, 9, False) for code in "xyz"]
+    at_rest: dict[tuple[Measure, str], float]
     at_rest = {(HEART, code): value for code, value in REST.items()}
     lacking = [MissingModel(vital=HEART, state="anger", participants=("a", "b", "c"), sentence="")]
     [missing] = compare_missing(lacking, means, at_rest, changes=changes)

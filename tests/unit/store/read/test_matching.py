@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import MatchCounts
@@ -172,7 +173,7 @@ def test_sums_of_the_database_are_those_of_single_readings(tmp_path: Path) -> No
         found, counts = reader.vitals_by_observed_emotion(
             None, kinds, window_s=by.window_s, lag_s=by.lag_s, share=0.5
         )
-        values: defaultdict[tuple[int, str, VitalKind, str], list[float]] = defaultdict(list)
+        values: defaultdict[tuple[int, str, Measure, str], list[float]] = defaultdict(list)
         for one in found:
             values[one.session, one.state, one.kind, " ".join(one.flags)].append(one.value)
         assert sums.counts == counts
