@@ -47,7 +47,7 @@ def last_reading_trace(vital: VitalTrend, starts: Sequence[int], axis: str) -> d
             continue
         values.append(round(value, 2))
         age_ms = start - vital.starts[index]
-        shown = f"{decimal(value, spec.decimals)} {gettext(spec.unit_shown)}"
+        shown = f"{_signed(value, spec.decimals)} {gettext(spec.unit_shown)}"
         if age_ms >= vital.bucket_ms:
             text = gettext("{value}, {time} before")
             shown = text.format(value=shown, time=_before(age_ms))
@@ -530,11 +530,15 @@ def _vital_sentence(vital: VitalTrend) -> str:
     digits = spec.decimals
     return gettext("{vital} {mean} {unit} on average, from {least} to {most}").format(
         vital=vital_short(vital.kind),
-        mean=decimal(mean, digits),
+        mean=_signed(mean, digits),
         unit=gettext(spec.unit_shown),
-        least=decimal(least, digits),
-        most=decimal(most, digits),
+        least=_signed(least, digits),
+        most=_signed(most, digits),
     )
+
+
+def _signed(value: float, digits: int) -> str:
+    return decimal(value, digits).replace("-", "−")
 
 
 def _trend_rows(data: TrendData) -> Iterator[tuple[str, ...]]:

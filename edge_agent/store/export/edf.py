@@ -265,14 +265,14 @@ def _missing(signals: Sequence[Signal], seconds: int) -> Iterator[tuple[float, f
 
     Movements are read together, so what all of them lack is said once.
     """
-    said: set[tuple[float, float]] = set()
+    annotated: set[tuple[float, float]] = set()
     for label, signal in zip(labels_of(signals), signals, strict=True):
         is_movement = isinstance(signal.kind, MovementKind)
         for onset, lasted in missing(signal.sampled(seconds)[1], signal.rate):
-            if is_movement and (onset, lasted) in said:
+            if is_movement and (onset, lasted) in annotated:
                 continue
             if is_movement:
-                said.add((onset, lasted))
+                annotated.add((onset, lasted))
             yield onset, lasted, f"no value: {'movements' if is_movement else label}"
 
 
