@@ -118,13 +118,11 @@ def test_movements_are_said_once_a_second_where_asked_for_and_end_with_the_camer
         assert "turned_away" in reader.wait_for("config").payload["components"]
         reader.wait_for("state", lambda said: said["turned_away"] is not None)
         send("command/capture", {"action": "off"})
-        closed = reader.wait_for("state", lambda said: not said["camera"]).payload
-        assert closed["turned_away"] is None
+        closed = reader.wait_for("state", lambda said: not (said["capture"] or said["camera"]))
+        assert closed.payload["turned_away"] is None
         # each is of another second
-        wait_until(
-            lambda: sum(not said.payload["camera"] for said in reader.on("state")) >= 3, "a pause"
-        )
-        off_ms, on_ms = at_ms(closed), now().wall_ms
+        wait_until(lambda: len(reader.on("state")) > reader.on("state").index(closed) + 3, "pause")
+        off_ms, on_ms = at_ms(closed.payload), now().wall_ms
         send("command/capture", {"action": "on"})
         wait_until(lambda: at_ms(reader.on("movements")[-1].payload) > on_ms, "more of them")
     messages = reader.on("movements")
