@@ -147,7 +147,6 @@ class HomeState:
             }
         )
 
-
     def _turned_away(self, seen: Recognition | None) -> bool | None:
         if not self._movements or seen is None or seen.primary is None:
             return None

@@ -176,9 +176,7 @@ class Agent:
         if settings.mqtt.home_assistant and client is not None:
             window_s = settings.summary.window
             self._home = HomeState(
-                simulated=self._is_simulated,
-                window_s=window_s,
-                movements=settings.mqtt.movements,
+                simulated=self._is_simulated, window_s=window_s, movements=settings.mqtt.movements
             )
             capture = self._permission.off is None
             client.publish_state(self._home.now(Conditions(capture=capture), clock.now()))

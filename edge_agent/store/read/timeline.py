@@ -171,10 +171,14 @@ class TimelineReader(base.DatabaseReader):
                 "coalesce(sum(n + flagged), 0) FROM vital_day)"
             ).fetchone()[0]
             small = ("gap", "participant", "session", "marker", "outbox")
-            return counts | {"vital": vitals} | {
-                table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-                for table in small
-            }
+            return (
+                counts
+                | {"vital": vitals}
+                | {
+                    table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                    for table in small
+                }
+            )
 
     def recorded_kinds(self) -> frozenset[VitalKind]:
         """Return the kinds of vital that have readings.

@@ -24,14 +24,7 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import LiveServer
 from edge_agent.store.write.recorder import Recorder
-from tests.support.timeline import (
-    database,
-    instant,
-    movements,
-    observation,
-    reading,
-    recognition,
-)
+from tests.support.timeline import database, instant, movements, observation, reading, recognition
 
 START = instant(0)
 GOOD = Conditions(capture=True, camera=True, late_s=2.0, recording=True, session=False)

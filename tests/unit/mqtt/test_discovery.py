@@ -31,8 +31,7 @@ STATE_CLASSES: dict[str, set[str | None]] = {
 BINARY_CLASSES = {None, "running", "problem"}
 """Of BinarySensorDeviceClass in homeassistant/components/binary_sensor/__init__.py."""
 COMMON = (
-    "platform name unique_id availability availability_mode icon entity_category "
-    "enabled_by_default"
+    "platform name unique_id availability availability_mode icon entity_category enabled_by_default"
 )
 STATE = "state_topic value_template device_class"
 READ = f"{STATE} expire_after json_attributes_topic json_attributes_template"

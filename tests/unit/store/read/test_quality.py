@@ -20,15 +20,7 @@ from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_gap, write_rejected_frames
 from tests.support.studies import add_session, heart
-from tests.support.timeline import (
-    START_MS,
-    add,
-    add_movements,
-    instant,
-    movement_row,
-    reading,
-    row,
-)
+from tests.support.timeline import START_MS, add, add_movements, instant, movement_row, reading, row
 
 
 def hold(
