@@ -44,6 +44,10 @@ NAMES = (*MOVEMENTS, *POSE, *LOOK)
 """All that is read of a face, in the order of the values of :class:`FaceMovements`."""
 
 
+PROGRAMS = ("OpenFace", "py-feat", "FaceReader")
+"""Other programs whose movements can be recorded, as in ``MovementRow.source``."""
+
+
 @dataclass(frozen=True, slots=True)
 class FaceMovements:
     """What one face does.
@@ -87,15 +91,17 @@ class MovementRow:
         at: end of the interval.
         track: as in ``Observation``.
         frames: readings that the means are taken over, at least 1.
-        mean: means of the readings.
+        mean: means of the readings, in the order of ``NAMES``; ``None``: not read.
         primary: whether it was the participant's face in most of these frames.
+        source: program that read the face, one of ``PROGRAMS``; empty: ours.
     """
 
     at: Instant
     track: int
     frames: int
-    mean: FaceMovements
+    mean: tuple[float | None, ...]
     primary: bool
+    source: str = ""
 
 
 def described(face: FaceMovements | None) -> dict[str, dict[str, float] | None]:

@@ -83,7 +83,7 @@ def movements(**values: float) -> FaceMovements:
 
 def movement_row(seconds: float, *, primary: bool = True, **values: float) -> MovementRow:
     """Movements of one second, the mean of 5 readings."""
-    return MovementRow(instant(seconds), 1, 5, movements(**values), primary)
+    return MovementRow(instant(seconds), 1, 5, movements(**values).values, primary)
 
 
 def reading(
