@@ -40,7 +40,8 @@ MOVED_IN_SPANS = """
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(?))
     SELECT number, '{kind}', CASE simulated WHEN 1 THEN 'simulated' ELSE '' END AS flags,
-        CASE source WHEN '' THEN 'face' ELSE source END AS reader, count(*), sum({kind}) / 10.0, max(abs({kind})) / 10.0,
+        CASE source WHEN '' THEN 'face' ELSE source END AS reader,
+        count(*), sum({kind}) / 10.0, max(abs({kind})) / 10.0,
         avg(movement.at)
     FROM span
     CROSS JOIN movement ON movement.at >= span.first AND movement.at < span.last
