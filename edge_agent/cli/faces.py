@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from edge_agent.cli import options as common
 from edge_agent.cli.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.cli.pictures import INTERVAL_S, import_of
-
-if TYPE_CHECKING:
-    from edge_agent.vision.face_tables import FaceTable
 
 _SESSION = ("into_session", "participant", "purpose", "markers")
 _SHOWN = 40
@@ -86,8 +83,7 @@ def import_faces(
     if isinstance(new.session, PastSession):
         new = replace(new, session=replace(new.session, origin=f"import: {about}"))
     expressions = sum(isinstance(row, ExpressionRow) for row in rows)
-    movements = len(rows) - expressions
-    brought = {"expression": expressions, "movement": movements}
+    brought = {"expression": expressions, "movement": len(rows) - expressions}
     tables = tuple(name for name, count in brought.items() if count)
     new = replace(new, about=about, tables=tables, action="faces_import")
     purposes = here.settings.dashboard.purposes
@@ -99,33 +95,27 @@ def import_faces(
         "rows": found.rows,
         "with_face": len(found.readings),
         "seconds": round(found.seconds, 3),
-        **brought,
-        "session": session.id,
+        "expressions": brought["expression"],
+        "movements": brought["movement"],
+        "in": f"session {session.id}",
         "left_out": dict(found.left_out),
         "not_taken": found.not_taken,
         "notes": found.notes,
     }
-    where = f"session {session.id} ({session.participant})"
-    answer(
-        as_json,
-        told,
-        _lines(
-            table, found, f"{expressions:,} rows of emotions, {movements:,} of movements → {where}"
-        ),
-    )
+    answer(as_json, told, _lines(told))
 
 
-def _lines(table: Path, found: FaceTable, result: str) -> list[str]:
+def _lines(told: dict[str, Any]) -> list[str]:
     """Return the result of an import, for people."""
     lines = [
-        f"{table}: {found.program}, {found.rows:,} rows, {len(found.readings):,} with the face; "
-        f"{result}"
+        "{file}: {program}, {rows:,} rows, {with_face:,} with the face; {expressions:,} rows of "
+        "emotions and {movements:,} of movements → {in}".format(**told)
     ]
-    if found.left_out:
-        left = ", ".join(f"{count:,} {why}" for why, count in found.left_out.items())
+    if told["left_out"]:
+        left = ", ".join(f"{count:,} {why}" for why, count in told["left_out"].items())
         lines.append(f"Left out: {left}.")
-    if found.not_taken:
-        more = len(found.not_taken) - _SHOWN
-        names = ", ".join(found.not_taken[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    if told["not_taken"]:
+        more = len(told["not_taken"]) - _SHOWN
+        names = ", ".join(told["not_taken"][:_SHOWN]) + (f" and {more} more" if more > 0 else "")
         lines.append(f"Not taken: {names}.")
-    return [*lines, *found.notes]
+    return [*lines, *told["notes"]]
