@@ -35,6 +35,7 @@ CONFIDENCE = 0.8
 """Least confidence of a face, unless it is chosen."""
 ROWS_MOST = 1_000_000
 """Nine hours at 30 frames/s."""
+_LONGEST_S = 7 * 86_400
 _HEADER_WITHIN = 50  # lines; FaceReader writes some eight of its own first
 _PROBLEMS_SHOWN = 10
 _FACEREADER_MARKS = ("FIT_FAILED", "FIND_FAILED")
@@ -416,20 +417,23 @@ class _Reader:
             raise _CellError(where, "is there twice. Keep one face of each frame.")
 
     def _seconds(self, time: str, cells: list[str]) -> float:
+        """Return the time of a row since the start of the video."""
         text = self._text(time, cells)
+        seconds: float | None
         if time == "video time":
             told = _CLOCK.fullmatch(text.replace(",", "."))
-            if told is not None:
-                hours, minutes, seconds = told.groups()
-                return 3600 * int(hours or 0) + 60 * int(minutes) + float(seconds)
+            parts = () if told is None else zip((3600, 60, 1), told.groups(), strict=True)
+            seconds = sum(factor * float(part or 0) for factor, part in parts) if told else None
+        else:
+            seconds = self._number(time, cells)
+            if seconds is not None and time == "frame":
+                seconds /= self._choice.fps or 1.0
+        if seconds is None or not 0 <= seconds < _LONGEST_S:
             raise _CellError(
                 f", column {self._named(time)}: {shown_value(text)}",
-                "is no time such as 00:00:01.5.",
+                "is no time since the start of the video, in seconds or as 00:00:01.5.",
             )
-        value = self._number(time, cells)
-        if value is None or value < 0:
-            raise _CellError(f", column {self._named(time)}: {shown_value(text)}", "is no time.")
-        return value / self._choice.fps if time == "frame" and self._choice.fps else value
+        return seconds
 
     def _flaw(self, program: _Program, cells: list[str]) -> str:
         """Return why a row is left out; empty: it has a face."""

@@ -74,7 +74,7 @@ def _whole(name: str, description: str, unit: str | None = None) -> Column:
 
 
 def _estimate(name: str, about: str, unit: str) -> Column:
-    about = f"{about}. Estimate of a network taught by another network, not coded by people"
+    about = f"{about}. Estimate of the program in source, not coded by people"
     return Column(name, "number", about, unit)
 
 
@@ -165,8 +165,8 @@ MOVEMENT = (
     _SIMULATED,
     _text(
         "source",
-        "Program that read the face; empty: the network of this one. Cells of what another "
-        "program does not tell are empty",
+        "Program that read the face; empty: the network of this one, which another network taught. "
+        "Cells of what another program does not tell are empty",
         allowed=PROGRAMS,
     ),
 )

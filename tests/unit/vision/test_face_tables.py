@@ -133,6 +133,9 @@ def test_bad_tables_are_refused_with_line_column_and_value(tmp_path: Path) -> No
     assert "line 3, column timestamp: '0.000' is before" in refused(
         tmp_path, "\n".join([head, rows[1], rows[0]])
     )
+    assert "line 2, column timestamp: '1e9' is no time since the start" in refused(
+        tmp_path, f"{head}\n{rows[0].replace('0.000', '1e9')}"
+    )
     assert "no row has a face (1 with success 0)" in refused(tmp_path, f"{head}\n{rows[3]}")
     assert "AU12_r is there twice" in refused(tmp_path, f"{head}, AU12_r\n{rows[0]}, 1")
     assert "is no table of OpenFace 2" in refused(tmp_path, "a,b\n1,2")
