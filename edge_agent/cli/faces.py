@@ -108,8 +108,8 @@ def import_faces(
 def _lines(told: dict[str, Any]) -> list[str]:
     """Return the result of an import, for people."""
     lines = [
-        "{file}: {program}, {rows:,} rows, {with_face:,} with the face; {expressions:,} rows of "
-        "emotions and {movements:,} of movements → {in}".format(**told)
+        "{file}: {program}, {rows:,} rows of {seconds:.1f} s, {with_face:,} with the face; "
+        "{expressions:,} rows of emotions and {movements:,} of movements → {in}".format(**told)
     ]
     if told["left_out"]:
         left = ", ".join(f"{count:,} {why}" for why, count in told["left_out"].items())

@@ -46,7 +46,10 @@ def query(data: Path, text: str) -> list[Any]:
 def test_a_table_becomes_a_session_with_movements(data: Path) -> None:
     done = take(data, OPENFACE, *NEW)
     assert done.exit_code == 0, done.output
-    assert "OpenFace, 5 rows, 3 with the face; 0 rows of emotions and 2 of movements" in done.stdout
+    assert (
+        "OpenFace, 5 rows of 2.0 s, 3 with the face; 0 rows of emotions and 2 of movements"
+        in done.stdout
+    )
     assert "Left out: 1 with confidence below 0.8, 1 with success 0." in done.stdout
     assert "Not taken: gaze_0_x" in done.stdout
     rows = query(data, "SELECT smile, yaw, pucker, look_x, frames, source FROM movement")
