@@ -34,7 +34,7 @@ from edge_agent.store.database.schema import ADDED, NAMES, SMOOTHED
 SCHEMA = "fleet"
 _TEXT = frozenset({"emotion", "reason", "kind", "source", "flags", "device_time"})
 _REAL = frozenset({"face_size", "quality", "value"})
-_NULLABLE = frozenset({"boot_ms", "boot", "emotion", "device_time", "started_boot"})
+_NULLABLE = frozenset({"boot_ms", "boot", "emotion", "device_time", "started_boot", *MOVED})
 _SMALL = frozenset({*NAMES, *SMOOTHED, *MOVED, "is_primary", "simulated"})
 RESOLUTIONS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 VITAL_SUMS = ("n", "total", "least", "most", "flagged", "simulated")
@@ -249,6 +249,11 @@ MOVEMENTS = (
     _timeline(MOVEMENT),
     f"CREATE TABLE {SCHEMA}.movement_elsewhen PARTITION OF {SCHEMA}.movement DEFAULT",
 )
+READERS = (
+    # other programs read faces, too, and do not tell everything
+    *(f"ALTER TABLE {SCHEMA}.movement ALTER COLUMN {name} DROP NOT NULL" for name in MOVED),
+    f"ALTER TABLE {SCHEMA}.movement ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT ''",
+)
 assert {EXPRESSION, MOVEMENT, REJECTED, VITAL, GAP} == set(TIMELINE)
 
 
@@ -274,6 +279,7 @@ MIGRATIONS = (
     Migration("what devices say of themselves", DEVICES),
     Migration("how far clocks of devices are ahead", CLOCKS),
     Migration("movements of faces", MOVEMENTS),
+    Migration("movements from other programs", READERS),
 )
 
 

@@ -70,6 +70,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "movement": (
         *("session", "at_ms", "participant", "condition", "is_primary", "simulated"),
+        "source",
         *MovementKind,
     ),
 }
@@ -105,9 +106,15 @@ def _finite(text: str) -> float:
     return value
 
 
-_NUMBERS: dict[str, Callable[[str], float]] = {
+def _told(text: str) -> float | None:
+    """Read a movement; ``None`` where the program that read the face does not tell it."""
+    return _finite(text) if text else None
+
+
+_NUMBERS: dict[str, Callable[[str], float | None]] = {
     **dict.fromkeys(("session", "at_ms", "start_ms"), _whole),
-    **dict.fromkeys(("factor", "mean", *MovementKind), _finite),
+    **dict.fromkeys(("factor", "mean"), _finite),
+    **dict.fromkeys(MovementKind, _told),
 }
 
 
@@ -239,9 +246,11 @@ class _Study:
         for row in _rows(self._folder, "movement") if moved else ():
             if row["is_primary"] == "1":
                 flags = VitalFlag.SIMULATED.value if row["simulated"] == "1" else ""
+                source = row["source"] or FACE
                 for kind in moved:
-                    value = row[kind] * kind.points
-                    yield row | {"kind": kind, "value": value, "flags": flags, "source": FACE}
+                    if row[kind] is not None:
+                        value = row[kind] * kind.points
+                        yield row | {"kind": kind, "value": value, "flags": flags, "source": source}
 
     def _state(self, row: Mapping[str, Any], query: AnalysisQuery) -> str | None:
         """Return the state of a reading; ``None`` for none that is compared, or before the vital

@@ -378,13 +378,13 @@ def into_timeline(
         )
     rights: dict[str, Any] = {"purposes": here.settings.dashboard.purposes, "actor": ACTOR}
     result = Result()
-    check_video(database, _import_of(video, known_ms, _length_of(video), timezone, into), **rights)
+    check_video(database, import_of(video, known_ms, _length_of(video), timezone, into), **rights)
     intervals = Intervals(INTERVAL_S)
     rows: list[Any] = []
     for frame in _frames(video, here.settings, known_ms, result):
         rows += intervals.add(frame.recognition)
     rows += intervals.finish()
-    new = _import_of(video, known_ms, result.seconds, timezone, into)
+    new = import_of(video, known_ms, result.seconds, timezone, into)
     session = store_video(database, new, rows, round(INTERVAL_S * 1000), **rights)
     return result, f"session {session.id}"
 
@@ -479,7 +479,7 @@ def _length_of(video: Path) -> float:
     return max(frames / fps - 1.0, 0.001) if fps > 0 else 0.001
 
 
-def _import_of(
+def import_of(
     video: Path, start_ms: int, seconds: float, timezone: str | None, into: dict[str, Any]
 ) -> VideoImport:
     """Return the session and time of a video, from the options."""

@@ -53,6 +53,9 @@ that stays below the bound. From about 45° on the quality filter refuses the fa
 read. We chose the value by judgement; the recorded angles allow any other.
 """
 
+PROGRAMS = ("OpenFace", "py-feat", "FaceReader")
+"""Other programs whose movements can be recorded, as in ``MovementRow.source``."""
+
 
 @dataclass(frozen=True, slots=True)
 class FaceMovements:
@@ -103,15 +106,17 @@ class MovementRow:
         at: end of the interval.
         track: as in ``Observation``.
         frames: readings that the means are taken over, at least 1.
-        mean: means of the readings.
+        mean: means of the readings, in the order of ``NAMES``; ``None``: not read.
         primary: whether it was the participant's face in most of these frames.
+        source: program that read the face, one of ``PROGRAMS``; empty: ours.
     """
 
     at: Instant
     track: int
     frames: int
-    mean: FaceMovements
+    mean: tuple[float | None, ...]
     primary: bool
+    source: str = ""
 
 
 def described(face: FaceMovements | None) -> dict[str, dict[str, float] | None]:

@@ -67,7 +67,7 @@ MOVEMENT = SentTable(
     (
         *("id", "at", "boot_ms", "boot", "interval_ms", "track", "frames"),
         *MOVED,
-        *("is_primary", "simulated"),
+        *("is_primary", "simulated", "source"),
     ),
     "at",
 )

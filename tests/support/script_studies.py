@@ -18,7 +18,7 @@ from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_session, add_stimuli
-from tests.support.timeline import add_movements, instant, movement_row
+from tests.support.timeline import add_movements, instant, movement_row, told_by
 
 STATES = ("anger", "happiness", "neutral")
 Make = Callable[[Path], None]
@@ -188,7 +188,9 @@ def rested(path: Path) -> None:
 
 
 def moved(path: Path) -> None:
-    """Faces that smile in happiness, with a row before the stimulus settled and a bystander."""
+    """Faces that smile in happiness, with a row before the stimulus settled, a bystander, and rows
+    of other programs, which do not tell all.
+    """
     rng = random.Random(12)
     for number in range(7):
         states = STATES[: 2 if number == 6 else 3]
@@ -202,7 +204,10 @@ def moved(path: Path) -> None:
             for second in range(2, 20 + number):
                 strength = min(1.0, max(0.0, rng.gauss(smile, 0.1)))
                 rows.append(movement_row(begin + second, smile=strength, yaw=rng.gauss(-4, 6)))
-        add_movements(path, rows)
+            rows.append(told_by(movement_row(begin + 25, smile=0.9), "py-feat", "yaw"))
+        add_movements(
+            path, rows if number else [told_by(row, "OpenFace", "jaw_open") for row in rows]
+        )
 
 
 def unpacked(make: Make, folder: Path) -> tuple[Path, Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,13 @@ def movements(**values: float) -> FaceMovements:
 
 def movement_row(seconds: float, *, primary: bool = True, **values: float) -> MovementRow:
     """Movements of one second, the mean of 5 readings."""
-    return MovementRow(instant(seconds), 1, 5, movements(**values), primary)
+    return MovementRow(instant(seconds), 1, 5, movements(**values).values, primary)
+
+
+def told_by(row: MovementRow, source: str, unread: str) -> MovementRow:
+    """The row as another program tells it, without one movement."""
+    at = NAMES.index(unread)
+    return replace(row, mean=(*row.mean[:at], None, *row.mean[at + 1 :]), source=source)
 
 
 def reading(

@@ -334,8 +334,9 @@ def _about_movements(analysis: Analysis) -> str:
     if not any(isinstance(kind, MovementKind) for kind in analysis.query.vital):
         return ""
     return gettext(
-        "Movements of the face are estimates of a network that another network taught; no person "
-        "coded them. A strength has points from 0 (at rest) to 100 and is no FACS intensity."
+        "Movements of the face are estimates of a network that another network taught, or of the "
+        "program whose table was imported; no person coded them. A strength has points from 0 (at "
+        "rest) to 100 and is no FACS intensity."
     )
 
 

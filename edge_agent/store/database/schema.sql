@@ -70,7 +70,8 @@ CREATE TABLE unfit (
 ) STRICT;
 CREATE INDEX unfit_at ON unfit(at);
 
--- Movements and look in per mille, angles in tenths of a degree.
+-- Movements and look in per mille, angles in tenths of a degree; NULL where the program that read
+-- the face (source; empty: ours) does not tell them.
 CREATE TABLE movement (
     id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
@@ -79,29 +80,30 @@ CREATE TABLE movement (
     interval_ms INTEGER NOT NULL CHECK (interval_ms >= 0),
     track INTEGER NOT NULL,
     frames INTEGER NOT NULL CHECK (frames >= 1),
-    brow_down INTEGER NOT NULL CHECK (brow_down BETWEEN 0 AND 1000),
-    brow_inner_up INTEGER NOT NULL CHECK (brow_inner_up BETWEEN 0 AND 1000),
-    brow_outer_up INTEGER NOT NULL CHECK (brow_outer_up BETWEEN 0 AND 1000),
-    eye_blink INTEGER NOT NULL CHECK (eye_blink BETWEEN 0 AND 1000),
-    eye_squint INTEGER NOT NULL CHECK (eye_squint BETWEEN 0 AND 1000),
-    eye_wide INTEGER NOT NULL CHECK (eye_wide BETWEEN 0 AND 1000),
-    cheek_squint INTEGER NOT NULL CHECK (cheek_squint BETWEEN 0 AND 1000),
-    nose_sneer INTEGER NOT NULL CHECK (nose_sneer BETWEEN 0 AND 1000),
-    upper_lip_up INTEGER NOT NULL CHECK (upper_lip_up BETWEEN 0 AND 1000),
-    lower_lip_down INTEGER NOT NULL CHECK (lower_lip_down BETWEEN 0 AND 1000),
-    smile INTEGER NOT NULL CHECK (smile BETWEEN 0 AND 1000),
-    frown INTEGER NOT NULL CHECK (frown BETWEEN 0 AND 1000),
-    lip_stretch INTEGER NOT NULL CHECK (lip_stretch BETWEEN 0 AND 1000),
-    lip_press INTEGER NOT NULL CHECK (lip_press BETWEEN 0 AND 1000),
-    pucker INTEGER NOT NULL CHECK (pucker BETWEEN 0 AND 1000),
-    jaw_open INTEGER NOT NULL CHECK (jaw_open BETWEEN 0 AND 1000),
-    yaw INTEGER NOT NULL CHECK (yaw BETWEEN -1800 AND 1800),
-    pitch INTEGER NOT NULL CHECK (pitch BETWEEN -1800 AND 1800),
-    roll INTEGER NOT NULL CHECK (roll BETWEEN -1800 AND 1800),
-    look_x INTEGER NOT NULL CHECK (look_x BETWEEN -1000 AND 1000),
-    look_y INTEGER NOT NULL CHECK (look_y BETWEEN -1000 AND 1000),
+    brow_down INTEGER CHECK (brow_down BETWEEN 0 AND 1000),
+    brow_inner_up INTEGER CHECK (brow_inner_up BETWEEN 0 AND 1000),
+    brow_outer_up INTEGER CHECK (brow_outer_up BETWEEN 0 AND 1000),
+    eye_blink INTEGER CHECK (eye_blink BETWEEN 0 AND 1000),
+    eye_squint INTEGER CHECK (eye_squint BETWEEN 0 AND 1000),
+    eye_wide INTEGER CHECK (eye_wide BETWEEN 0 AND 1000),
+    cheek_squint INTEGER CHECK (cheek_squint BETWEEN 0 AND 1000),
+    nose_sneer INTEGER CHECK (nose_sneer BETWEEN 0 AND 1000),
+    upper_lip_up INTEGER CHECK (upper_lip_up BETWEEN 0 AND 1000),
+    lower_lip_down INTEGER CHECK (lower_lip_down BETWEEN 0 AND 1000),
+    smile INTEGER CHECK (smile BETWEEN 0 AND 1000),
+    frown INTEGER CHECK (frown BETWEEN 0 AND 1000),
+    lip_stretch INTEGER CHECK (lip_stretch BETWEEN 0 AND 1000),
+    lip_press INTEGER CHECK (lip_press BETWEEN 0 AND 1000),
+    pucker INTEGER CHECK (pucker BETWEEN 0 AND 1000),
+    jaw_open INTEGER CHECK (jaw_open BETWEEN 0 AND 1000),
+    yaw INTEGER CHECK (yaw BETWEEN -1800 AND 1800),
+    pitch INTEGER CHECK (pitch BETWEEN -1800 AND 1800),
+    roll INTEGER CHECK (roll BETWEEN -1800 AND 1800),
+    look_x INTEGER CHECK (look_x BETWEEN -1000 AND 1000),
+    look_y INTEGER CHECK (look_y BETWEEN -1000 AND 1000),
     is_primary INTEGER NOT NULL DEFAULT 0 CHECK (is_primary IN (0, 1)),
-    simulated INTEGER NOT NULL DEFAULT 0 CHECK (simulated IN (0, 1))
+    simulated INTEGER NOT NULL DEFAULT 0 CHECK (simulated IN (0, 1)),
+    source TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX movement_at ON movement(at);
 

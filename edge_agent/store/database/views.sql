@@ -65,7 +65,7 @@ SELECT strftime('%Y-%m-%dT%H:%M:%S', movement.at / 1000, 'unixepoch')
     movement.jaw_open / 1000.0 AS jaw_open, movement.yaw / 10.0 AS yaw,
     movement.pitch / 10.0 AS pitch, movement.roll / 10.0 AS roll,
     movement.look_x / 1000.0 AS look_x, movement.look_y / 1000.0 AS look_y,
-    movement.is_primary, movement.simulated
+    movement.is_primary, movement.simulated, movement.source
 FROM (SELECT *, (
         SELECT nearest.id FROM (
             SELECT id, ended FROM session WHERE started <= movement.at

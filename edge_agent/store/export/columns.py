@@ -18,7 +18,7 @@ from typing import Any
 from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
-from edge_agent.core.movements import MOVEMENTS
+from edge_agent.core.movements import MOVEMENTS, PROGRAMS
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import AttributeUse, MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
@@ -74,7 +74,7 @@ def _whole(name: str, description: str, unit: str | None = None) -> Column:
 
 
 def _estimate(name: str, about: str, unit: str) -> Column:
-    about = f"{about}. Estimate of a network taught by another network, not coded by people"
+    about = f"{about}. Estimate of the program in source, not coded by people"
     return Column(name, "number", about, unit)
 
 
@@ -163,6 +163,12 @@ MOVEMENT = (
     *(_estimate(name, f"{about}, −1 to 1", "1") for name, about in _LOOK.items()),
     _PRIMARY,
     _SIMULATED,
+    _text(
+        "source",
+        "Program that read the face; empty: the network of this one, which another network taught. "
+        "Cells of what another program does not tell are empty",
+        allowed=PROGRAMS,
+    ),
 )
 VITAL = (
     *_at("When it was measured"),

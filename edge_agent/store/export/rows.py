@@ -355,7 +355,7 @@ _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 # gives them in text.
 _TIME = "%s%02d:%02d.%03dZ,%d,%s,"
 _TIME_VALUES = ":hour, at / 60000 % 60, at / 1000 % 60, at % 1000, at, :shared"
-_MOVED = [f"{name} / {steps}.0" for name, steps in MOVEMENT_STEPS.items()]
+_MOVED = [f"coalesce({name} / {steps}.0, '')" for name, steps in MOVEMENT_STEPS.items()]
 _LINES = {
     "expression": (
         f"SELECT printf('{_TIME}%d,%d,%d,{'%d,' * 16}%s,%!.15g,%!.15g,%d,%d', {_TIME_VALUES}, "
@@ -364,8 +364,8 @@ _LINES = {
         ":start AND at < :end ORDER BY at, id"
     ),
     "movement": (
-        f"SELECT printf('{_TIME}%d,%d,%d,{'%!.15g,' * len(_MOVED)}%d,%d', {_TIME_VALUES}, track, "
-        f"interval_ms, frames, {', '.join(_MOVED)}, is_primary, simulated) FROM movement "
+        f"SELECT printf('{_TIME}%d,%d,%d,{'%s,' * len(_MOVED)}%d,%d,%s', {_TIME_VALUES}, track, "
+        f"interval_ms, frames, {', '.join(_MOVED)}, is_primary, simulated, source) FROM movement "
         "WHERE at >= :start AND at < :end ORDER BY at, id"
     ),
     "unfit": (

@@ -21,7 +21,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, StoreError
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
-from edge_agent.core.movements import LOOK, POSE
+from edge_agent.core.movements import LOOK, POSE, PROGRAMS
 from edge_agent.core.readings import (
     BeatTimes,
     Origin,
@@ -62,7 +62,7 @@ COLUMNS = {
     "expression": f"at, interval_ms, track, frames, {', '.join((*NAMES, *SMOOTHED))}, emotion, "
     "face_size, quality, is_primary, simulated",
     "movement": f"at, interval_ms, track, frames, {', '.join(MOVEMENT_STEPS)}, is_primary, "
-    "simulated",
+    "simulated, source",
     "unfit": "at, interval_ms, track, reason, frames, is_primary, simulated",
     "gap": "started, ended, source, reason",
     "model": "kind, name, version, sha256, since",
@@ -226,6 +226,7 @@ class TimelineRows:
             *(_steps(cells, name) for name in MOVEMENT_STEPS),
             int(read.boolean(cells, "is_primary", default=True)),
             int(read.boolean(cells, "simulated")),
+            _program(cells),
         )
 
     def _rejected(self, row: SourceRow, count: FileCount) -> Values | None:
@@ -292,11 +293,13 @@ class TimelineRows:
                     yield row, reading
 
 
-def _steps(cells: Cells, name: str) -> int:
-    """Return a strength, an angle or a look in the steps in which it is stored."""
+def _steps(cells: Cells, name: str) -> int | None:
+    """Return a strength, an angle or a look in the steps in which it is stored; empty: not read."""
     most = 180.0 if name in POSE else 1.0
     least = -most if name in (*POSE, *LOOK) else 0.0
-    text = read.needed(cells, name)
+    text = read.text_of(cells, name)
+    if not text:
+        return None
     try:
         value = float(text)
     except ValueError:
@@ -304,6 +307,14 @@ def _steps(cells: Cells, name: str) -> int:
     if not least <= value <= most:
         raise CellError(name, text, f"is not between {least:g} and {most:g}.")
     return round(MOVEMENT_STEPS[name] * value)
+
+
+def _program(cells: Cells) -> str:
+    """Return the program that read a face; empty: ours."""
+    name = read.text_of(cells, "source")
+    if name not in ("", *PROGRAMS):
+        raise CellError("source", name, f"is none of {', '.join(PROGRAMS)}, and not empty.")
+    return name
 
 
 def _given(cells: Cells) -> dict[str, object]:

@@ -1,4 +1,7 @@
-"""Import of the expressions of a recorded video into the timeline, in one transaction."""
+"""Import of the faces of a recorded video into the timeline, in one transaction.
+
+Our chain read them, or another program whose table is imported.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,9 @@ from edge_agent.store.write.timeline import (
 VideoRows = Sequence[ExpressionRow | MovementRow | RejectedFrames | Gap]
 
 
+_ROWS_OF = {"expression": "emotions", "movement": "movements"}
+
+
 @dataclass(frozen=True, slots=True)
 class VideoImport:
     """A recorded video, with its time and its session.
@@ -37,7 +43,9 @@ class VideoImport:
         end_ms: when it ended.
         session: number of a session that is there, or one to be added.
         markers: to be added to it.
-        about: file and models, for the audit trail.
+        about: file and program, for the audit trail.
+        tables: that it brings rows to; none may lie in its time already.
+        action: in the audit trail.
     """
 
     start_ms: int
@@ -45,6 +53,8 @@ class VideoImport:
     session: int | PastSession
     markers: tuple[PastMarker, ...]
     about: str
+    tables: tuple[str, ...] = ("expression", "movement")
+    action: str = "video_import"
 
 
 class _LookedAtError(Exception):
@@ -102,8 +112,9 @@ def store_video(
         for row in rows:
             if isinstance(row, Gap):
                 write_gap(connection, row, None)
-        detail = f"session {session.id}, {len(expressions)} rows: {new.about}"
-        insert_audit(connection, actor, "video_import", detail, clock.now())
+        count = len(expressions) or len(movements)
+        detail = f"session {session.id}, {count} rows: {new.about}"
+        insert_audit(connection, actor, new.action, detail, clock.now())
         return session
 
 
@@ -123,15 +134,17 @@ def _session_for(
                 f"({iso_utc(session.start_ms)} to {iso_utc(end_ms)}). Give the time at which it "
                 "began with --start, or another session."
             )
-    (there,) = connection.execute(
-        "SELECT count(*) FROM expression WHERE at > ? AND at <= ?", (new.start_ms, new.end_ms)
-    ).fetchone()
-    if there:
-        raise StudyError(
-            f"{there} rows of emotions lie in the time of the video already ({span}): the camera "
-            "recorded then, or the video was read before. Two readings of one time would count "
-            "twice; correct --start."
-        )
+    for table in new.tables:
+        (there,) = connection.execute(
+            f"SELECT count(*) FROM {table} WHERE at > ? AND at <= ?",  # noqa: S608 - our own names
+            (new.start_ms, new.end_ms),
+        ).fetchone()
+        if there:
+            raise StudyError(
+                f"{there} rows of {_ROWS_OF[table]} lie in the time of the video already ({span}): "
+                "the camera recorded then, or the video was read before. Two readings of one time "
+                "would count twice; correct --start."
+            )
     sessions = select_sessions(connection)
     for marker in sorted(new.markers, key=lambda marker: marker.at_ms):
         insert_past_marker(connection, sessions, marker)

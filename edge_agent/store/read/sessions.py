@@ -204,7 +204,8 @@ class ConditionSummary:
         expression: mean probabilities by category; ``None`` without rows.
         vitals: means by kind; relative ones are differences, only of kinds that were measured at
             rest.
-        movements: means of movements, pose and look by name, as recorded; ``None`` without rows.
+        movements: means of movements, pose and look by name, as recorded, of those that were read;
+            ``None`` without rows.
     """
 
     label: str
@@ -321,7 +322,10 @@ def summarise_condition(
 
 @dataclass(frozen=True, slots=True)
 class MovedRow:
-    """A row of ``movement``: its time, its readings, and the values by name in their units."""
+    """A row of ``movement``: its time, its readings, and the values by name in their units.
+
+    A value that was not read is missing.
+    """
 
     at_ms: int
     frames: int
@@ -339,21 +343,27 @@ def read_movements(connection: sqlite3.Connection, start_ms: int, end_ms: int) -
         MovedRow(
             row["at"],
             row["frames"],
-            {name: row[name] / steps for name, steps in MOVEMENT_STEPS.items()},
+            {
+                name: row[name] / steps
+                for name, steps in MOVEMENT_STEPS.items()
+                if row[name] is not None
+            },
         )
         for row in rows
     ]
 
 
 def mean_movements(rows: Sequence[MovedRow]) -> dict[str, float] | None:
-    """Return the mean of each value over all readings; ``None`` without a row."""
-    frames = sum(row.frames for row in rows)
-    if not frames:
-        return None
-    return {
-        name: math.fsum(row.frames * row.values[name] for row in rows) / frames
-        for name in MOVEMENT_STEPS
+    """Return the mean of each value over the readings that have it; ``None`` without any."""
+    frames = {
+        name: sum(row.frames for row in rows if name in row.values) for name in MOVEMENT_STEPS
     }
+    means = {
+        name: math.fsum(row.frames * row.values.get(name, 0.0) for row in rows) / count
+        for name, count in frames.items()
+        if count
+    }
+    return means or None
 
 
 def read_face(

@@ -33,18 +33,19 @@ placeholders.
 """
 
 FACE = "face"
-"""The source of movements in sums, which the query below writes."""
+"""The source of movements that our network read, in sums, which the query below writes."""
 
 MOVED_IN_SPANS = """
     WITH span(first, last, number) AS MATERIALIZED (
         SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
         FROM json_each(?))
     SELECT number, '{kind}', CASE simulated WHEN 1 THEN 'simulated' ELSE '' END AS flags,
-        'face', count(*), sum({kind}) / 10.0, max(abs({kind})) / 10.0,
+        CASE source WHEN '' THEN 'face' ELSE source END AS reader,
+        count(*), sum({kind}) / 10.0, max(abs({kind})) / 10.0,
         avg(movement.at)
     FROM span
     CROSS JOIN movement ON movement.at >= span.first AND movement.at < span.last
-    WHERE is_primary = 1 GROUP BY number, flags"""
+    WHERE is_primary = 1 AND {kind} IS NOT NULL GROUP BY number, flags, reader"""
 """The same sums of one movement of the participant's face: per mille and tenths of a degree are
 whole numbers, so the sums of points and degrees are exact.
 """

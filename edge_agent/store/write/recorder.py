@@ -28,7 +28,7 @@ from edge_agent.core.expression import (
     RejectedFrames,
     RejectReason,
 )
-from edge_agent.core.movements import NAMES, FaceMovements, MovementRow
+from edge_agent.core.movements import NAMES, MovementRow
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.threads import Worker
 from edge_agent.store.database.files import code_of, is_damage, is_read_only, translated
@@ -145,7 +145,7 @@ class _Track:
     def _movements(self, track: int, at: Instant) -> list[MovementRow]:
         if not self.moved:
             return []
-        mean = FaceMovements(tuple(total / self.moved for total in self.movements))
+        mean = tuple(total / self.moved for total in self.movements)
         return [MovementRow(at, track, self.moved, mean, 2 * self.moved_primary > self.moved)]
 
 

@@ -18,7 +18,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.movements import NAMES as MOVED
-from edge_agent.core.movements import FaceMovements, MovementRow
+from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import Gap, VitalFlag, VitalReading, placed
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import (
@@ -48,12 +48,14 @@ _EXPRESSION = (
 
 _MOVEMENT = (
     "at", "boot_ms", "boot", "interval_ms", "track", "frames", *MOVED, "is_primary", "simulated",
+    "source",
 )  # fmt: skip
 
 
-def movement_steps(mean: FaceMovements) -> list[int]:
+def movement_steps(mean: Sequence[float | None]) -> list[int | None]:
     """Return movements and look in per mille, angles in tenths of a degree, all in order."""
-    return [round(MOVEMENT_STEPS[name] * value) for name, value in mean.as_dict().items()]
+    pairs = zip(MOVEMENT_STEPS.values(), mean, strict=True)
+    return [None if value is None else round(steps * value) for steps, value in pairs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ def write_movements(
                 *movement_steps(row.mean),
                 int(row.primary),
                 int(simulated),
+                row.source,
             )
             for row, boot in rows
             if not tombstones.cover(row.at.wall_ms - interval_ms, row.at.wall_ms)

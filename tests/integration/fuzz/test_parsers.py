@@ -34,6 +34,7 @@ from edge_agent.core.readings import LocalTimes, Origin
 from edge_agent.fleet.chunks import TimelineMessage, decode, encode, read_confirmation
 from edge_agent.mqtt.incoming import Commands
 from edge_agent.reading import creation_ms
+from edge_agent.vision.face_tables import Choice, read_face_table
 from edge_agent.vision.models.card import MODELS_FOLDER, read_card
 from edge_agent.vision.stills import load_picture
 from edge_agent.vitals import gatt
@@ -41,6 +42,7 @@ from edge_agent.vitals.csv import CsvFile, all_readings, guess_columns
 from edge_agent.vitals.health_files import RowValidator
 from edge_agent.vitals.health_makers import open_export
 from edge_agent.vitals.sources import VitalIngest
+from tests.support.face_tables import FACEREADER, OPENFACE
 from tests.support.fleet.health_example import health_example
 from tests.support.fuzz.damage import Change, Costs, changed, give_changes
 from tests.support.vitals.health_exports import (
@@ -67,6 +69,10 @@ def read_table(path: Path) -> None:
     file = CsvFile.parse(path.name, path.read_bytes())
     for _ in all_readings(file, guess_columns(file.header), LocalTimes(UTC), NOW):
         pass
+
+
+def read_faces(path: Path) -> None:
+    read_face_table(path, Choice()).timeline(0, 1.0)
 
 
 def decoded(decode: Callable[[bytes], object]) -> Callable[[Path], None]:
@@ -115,6 +121,8 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
     "day.fit": (read_export, GARMIN),
     "heart_rate-2026-01-05.json": (read_export, FITBIT),
     "bp.csv": (read_export, WITHINGS),
+    "openface.csv": (read_faces, OPENFACE.read_bytes()),
+    "facereader.txt": (read_faces, FACEREADER.read_bytes()),
     "raw_hr_hr.csv": (read_export, b"start,duration,value\n2026-01-06T08:00Z,[60],[61]\n"),
     "cuff.csv": (read_table, b"at,kind,value\n2026-01-05T08:00:00Z,systolic,121\n"),
     "watch.csv": (read_table, b"Date;Puls\n2026-01-05 08:00;61,5\n"),

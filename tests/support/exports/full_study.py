@@ -15,7 +15,7 @@ from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_gap, write_movements, write_rejected_frames
 from edge_agent.vision.models.card import known_cards
-from tests.support.timeline import START_MS, database, instant, movement_row, reading, row
+from tests.support.timeline import START_MS, database, instant, movement_row, reading, row, told_by
 
 PLAN = json.dumps(
     {
@@ -59,7 +59,8 @@ def full_study(folder: Path) -> Path:
         dark = RejectedFrames(instant(126), 1, RejectReason.TOO_DARK, 9, primary=True)
         write_rejected_frames(connection, [(dark, None)], 1000, False)
         moved = movement_row(125, smile=0.8124, jaw_open=0.25, yaw=-12.34, look_x=-0.5)
-        write_movements(connection, [(moved, None)], 1000, False)
+        other = told_by(movement_row(126, smile=0.4), "OpenFace", "look_x")
+        write_movements(connection, [(moved, None), (other, None)], 1000, False)
         connection.execute(
             "INSERT INTO protocol_run (session, name, title, sha256, order_row, plan, state, "
             "saved, saved_boot_ms) VALUES (1, 'three films', '=Three', ?, 2, ?, 'finished', 0, 0)",

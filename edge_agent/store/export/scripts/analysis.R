@@ -188,7 +188,7 @@ COLUMNS <- list(
   self_report = c("session", "at_ms", "scale", "value"), attenuation = c("first", "second", "factor"),
   baseline = c("session", "kind", "source", "mean"),
   heart_measure = c("measure", "title", "participant", "session", "state", "value"),
-  movement = c("session", "at_ms", "participant", "condition", "is_primary", "simulated"),
+  movement = c("session", "at_ms", "participant", "condition", "is_primary", "simulated", "source"),
   vital = c("session", "at_ms", "value", "kind", "participant", "condition", "observed", "flags", "source")
 )
 CURE <- ". Unpack the whole zip again; a spreadsheet that saved the file may have changed it."
@@ -286,11 +286,12 @@ moved_in <- function(part, kinds, asked) {
   part <- part[part$is_primary == "1", ]
   one <- data.frame(
     session = part$session, at_ms = part$at_ms, participant = part$participant, condition = part$condition,
-    flags = ifelse(part$simulated == "1", "simulated", ""), source = rep("face", nrow(part))
+    flags = ifelse(part$simulated == "1", "simulated", ""), source = ifelse(part$source == "", "face", part$source)
   )
   readings <- lapply(kinds, function(kind) {
-    value <- numbers("movement.csv", kind, part[[kind]]) * (if (asked$units[[kind]] == "points") 100 else 1)
-    cbind(one, kind = rep(kind, nrow(one)), value = value)
+    told <- part[[kind]] != ""
+    value <- numbers("movement.csv", kind, part[[kind]][told]) * (if (asked$units[[kind]] == "points") 100 else 1)
+    cbind(one[told, ], kind = rep(kind, sum(told)), value = value)
   })
   do.call(rbind, readings)
 }

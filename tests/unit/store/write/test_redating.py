@@ -44,7 +44,7 @@ def test_once_the_clock_is_set_all_has_its_true_time(
     study = study_with_session(path, machine)
     agent.record_all(range(101, 131))
     flaw = RejectedFrames(machine.at(131), 1, RejectReason.BLURRED, 3, True)
-    moved = MovementRow(machine.at(130), 1, 5, movements(smile=0.5), True)
+    moved = MovementRow(machine.at(130), 1, 5, movements(smile=0.5).values, True)
     agent.write(flaw, moved, gap_of(machine.at(120), machine.at(125)))
     study.add_marker(MarkerKind.STIMULUS_START, "anger")
     with write_transaction(path) as connection:

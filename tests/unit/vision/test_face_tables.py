@@ -1,0 +1,153 @@
+"""Tables of other face programs: their columns, units, signs, and what is refused of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.core.errors import DataFileError
+from edge_agent.core.expression import EMOTIONS, ExpressionRow
+from edge_agent.core.movements import NAMES, MovementRow
+from edge_agent.vision.face_tables import Choice, FaceTable, read_face_table
+from tests.support.face_tables import EMOTIEFFLIB, FACEREADER, OPENFACE, PYFEAT
+
+FPS = Choice(fps=25.0)
+
+
+def moved(table: FaceTable) -> list[tuple[int, int, dict[str, float]]]:
+    """Return end, frames and values of the rows of movements."""
+    rows = [row for row in table.timeline(0, 1.0) if isinstance(row, MovementRow)]
+    return [
+        (row.at.wall_ms, row.frames, {n: v for n, v in zip(NAMES, row.mean, strict=True) if v})
+        for row in rows
+    ]
+
+
+def expressed(table: FaceTable) -> list[tuple[int, int, dict[str, float]]]:
+    """Return end, frames and probabilities of the rows of expressions."""
+    rows = [row for row in table.timeline(0, 1.0) if isinstance(row, ExpressionRow)]
+    return [
+        (row.at.wall_ms, row.frames, {n: p for n, p in row.mean.as_dict().items() if p})
+        for row in rows
+    ]
+
+
+def near(**values: float) -> Any:
+    return pytest.approx(values, abs=1e-3)
+
+
+def refused(tmp_path: Path, text: str, choice: Choice | None = None) -> str:
+    (tmp_path / "bad.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(DataFileError) as error:
+        read_face_table(tmp_path / "bad.csv", choice or Choice())
+    return str(error.value)
+
+
+def test_openface_gives_movements_and_pose_in_our_units() -> None:
+    table = read_face_table(OPENFACE, Choice())
+    assert table.program == "OpenFace"
+    first = near(brow_down=0.3, smile=0.6, eye_blink=0.5, pitch=5.73, yaw=-11.459, roll=2.865)
+    assert moved(table) == [(1000, 2, first), (2000, 1, near(brow_inner_up=0.5, smile=0.2))]
+    assert expressed(table) == []
+    assert table.left_out == {"with confidence below 0.8": 1, "with success 0": 1}
+    assert {"gaze_angle_x", "x_…", "AU23_r", "AU12_c", "AU28_c"} <= set(table.not_taken)
+    assert not {"frame", "timestamp", "AU12_r", "pose_Rx"} & set(table.not_taken)
+    assert table.seconds == pytest.approx(2.0)
+
+
+def test_movements_that_a_program_does_not_tell_are_none() -> None:
+    row = next(iter(read_face_table(OPENFACE, Choice()).timeline(0, 1.0)))
+    assert isinstance(row, MovementRow)
+    told = {name for name, value in zip(NAMES, row.mean, strict=True) if value is not None}
+    assert told == {"brow_inner_up", "brow_down", "smile", "eye_blink", "yaw", "pitch", "roll"}
+    assert row.source == "OpenFace"
+
+
+def test_pyfeat_gives_emotions_and_movements_by_frame() -> None:
+    table = read_face_table(PYFEAT, FPS)
+    first = near(neutral=0.15, happiness=0.7, sadness=0.05, anger=0.05, disgust=0.05)
+    assert expressed(table) == [(1000, 2, first), (1600, 1, {"neutral": 1.0})]
+    assert moved(table)[0][2] == near(brow_inner_up=0.3, brow_down=0.2, smile=0.9, lip_press=0.5)
+    assert table.left_out == {"without a face": 1}
+    assert {"Pitch", "Roll", "Yaw", "AU11", "x_…"} <= set(table.not_taken)
+    assert any("no contempt" in note for note in table.notes)
+
+
+def test_facereader_with_preamble_marks_and_decimal_commas() -> None:
+    table = read_face_table(FACEREADER, Choice())
+    first = near(neutral=0.333, happiness=0.562, anger=0.104)  # (1/6 + 1/2)/2, (3/4 + 3/8)/2 …
+    assert expressed(table) == [(1000, 2, first), (2000, 1, near(neutral=0.8, contempt=0.2))]
+    assert moved(table)[0][2] == near(brow_inner_up=0.2, smile=0.6, eye_blink=0.1)
+    assert moved(table)[1][2] == {"pucker": 1.0}
+    assert table.left_out == {"with FIT_FAILED": 1, "with FIND_FAILED": 1}
+    assert {"Valence", "Y - Head Orientation", "Stimulus"} <= set(table.not_taken)
+
+
+def test_letters_of_facereader_are_no_movements(tmp_path: Path) -> None:
+    text = FACEREADER.read_text(encoding="utf-8")
+    for number in ("0,1\t0,7\t0\t0,05", "0,3\t0,5\t0\t0,15", "0\t0\t1\t0\tfilm"):
+        assert number in text
+        text = text.replace(number, "NotActive\tB\tA\tE" + "\tfilm" * number.endswith("film"))
+    (tmp_path / "letters.txt").write_text(text, encoding="utf-16")
+    table = read_face_table(tmp_path / "letters.txt", Choice())
+    assert (len(expressed(table)), moved(table)) == (2, [])
+    assert "Action Unit 12 - Lip Corner Puller" in table.not_taken
+    assert any("letters" in note for note in table.notes)
+
+
+def test_logits_of_emotiefflib_become_probabilities() -> None:
+    table = read_face_table(EMOTIEFFLIB, FPS)
+    first, last = expressed(table)
+    assert first[2]["happiness"] == pytest.approx(0.5135, abs=1e-3)  # e² / (e² + 7)
+    assert last[2]["neutral"] == pytest.approx(0.8864, abs=1e-3)  # e⁴ / (e⁴ + 7)
+    assert sum(first[2].values()) == pytest.approx(1.0)
+    assert len(first[2]) == len(EMOTIONS)
+    assert table.left_out == {"without a value": 1}
+    assert table.not_taken == ("emotion", "valence", "arousal")
+    assert any("logits" in note for note in table.notes)
+
+
+def test_one_of_several_faces_must_be_named(tmp_path: Path) -> None:
+    two = tmp_path / "two.csv"
+    lines = OPENFACE.read_text(encoding="utf-8").splitlines()
+    two.write_text("\n".join([*lines, lines[-1].replace("5, 0,", "5, 1,")]), encoding="utf-8")
+    with pytest.raises(DataFileError, match=r"several faces: 0 \(3 rows\), 1 \(1 rows\).*--face"):
+        read_face_table(two, Choice())
+    table = read_face_table(two, Choice(faces=("0",)))
+    assert len(table.readings) == 3
+    assert table.left_out["of another face"] == 1
+    with pytest.raises(DataFileError, match="has no face 7"):
+        read_face_table(two, Choice(faces=("7",)))
+
+
+def test_bad_tables_are_refused_with_line_column_and_value(tmp_path: Path) -> None:
+    head, *rows = OPENFACE.read_text(encoding="utf-8").splitlines()
+    bad = "\n".join([head, rows[0].replace("2.00", "7.5"), rows[1].replace("4.00", "x")])
+    message = refused(tmp_path, bad)
+    assert "bad.csv, line 2, column AU12_r: '7.5' is not between 0 and 5" in message
+    assert "bad.csv, line 3, column AU12_r: 'x' is no number" in message
+    assert message.endswith("Nothing was imported.")
+    assert "line 3: has 3 cells" in refused(tmp_path, f"{head}\n{rows[0]}\n1, 0, 0.4")
+    assert "line 3, column timestamp: '0.000' is before" in refused(
+        tmp_path, "\n".join([head, rows[1], rows[0]])
+    )
+    assert "line 2, column timestamp: '1e9' is no time since the start" in refused(
+        tmp_path, f"{head}\n{rows[0].replace('0.000', '1e9')}"
+    )
+    assert "no row has a face (1 with success 0)" in refused(tmp_path, f"{head}\n{rows[3]}")
+    assert "AU12_r is there twice" in refused(tmp_path, f"{head}, AU12_r\n{rows[0]}, 1")
+    assert "is no table of OpenFace 2" in refused(tmp_path, "a,b\n1,2")
+    assert "is no table of OpenFace 2" in refused(tmp_path, "")
+    pyfeat = PYFEAT.read_text(encoding="utf-8")
+    assert "counts frames" in refused(tmp_path, pyfeat)
+    assert "Leave out --fps" in refused(tmp_path, "\n".join([head, *rows]), FPS)
+    assert "no column of fear" in refused(tmp_path, pyfeat.replace(",fear,", ",dread,"), FPS)
+    blank = refused(tmp_path, pyfeat.replace("0.6,0.1", ",0.1"), FPS)
+    assert "line 2, column happiness has no value" in blank
+    (tmp_path / "latin.csv").write_bytes(b"Video Time,Neutral,Happy\n\xe4,1,0")
+    with pytest.raises(DataFileError, match="is not UTF-8"):
+        read_face_table(tmp_path / "latin.csv", Choice())
+    with pytest.raises(DataFileError, match="no such file"):
+        read_face_table(tmp_path / "none.csv", Choice())
