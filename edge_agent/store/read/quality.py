@@ -393,7 +393,8 @@ def read_turned_away_share(
     """
     rows, turned = connection.execute(
         "SELECT count(coalesce(yaw, pitch)), sum(CASE WHEN abs(yaw) > :bound OR abs(pitch) > "
-        ":bound THEN 1 ELSE 0 END) FROM movement WHERE is_primary = 1 AND at > :start AND at <= :end",
+        ":bound THEN 1 ELSE 0 END) FROM movement WHERE is_primary = 1 AND at > :start AND at "
+        "<= :end",
         {"bound": TURNED_AWAY_DEGREES * MOVEMENT_STEPS["yaw"], "start": start_ms, "end": end_ms},
     ).fetchone()
     return turned / rows if rows else None
