@@ -33,7 +33,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks._command import command, show
-from benchmarks.vision import FPS, costs_of_models
+from benchmarks.vision import FPS, costs_of_models, counts_of
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Emotion, ExpressionRow, Frame
 from edge_agent.store.write.recorder import Intervals
@@ -129,8 +129,9 @@ def labels(
         if recognizer.is_due(frame):
             rows += intervals.add(recognizer.recognize(frame))
     rows += intervals.finish()
-    counts = *recognizer.readings, recognizer.searches, recognizer.pieces
-    million = sum(n * each for n, each in zip(counts, costs_of_models(), strict=True))
+    million = sum(
+        n * each for n, each in zip(counts_of(recognizer), costs_of_models(), strict=True)
+    )
     # the last row is dated by its last frame, the others by their end
     labelled = {
         (math.ceil(row.at.boot_ms / 1000), row.track): row.emotion

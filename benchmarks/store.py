@@ -2,9 +2,9 @@
 
     python -m benchmarks.store [--json]
 
-An hour of 1 Hz rows goes through a real recorder in its default batches; bytes are those handed to
-the system by this process (``wchar`` of ``/proc/self/io``), write-ahead log and checkpoints
-included. Times are medians of eleven calls.
+An hour of 1 Hz rows goes through a real recorder, in transactions of 60 rows and, as by default, of
+ten seconds; bytes are those handed to the system by this process (``wchar`` of ``/proc/self/io``),
+write-ahead log and checkpoints included. Times are medians of eleven calls.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from benchmarks._command import benchmark, median_ms
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import Box, Emotion, Expression, Face, Observation, Recognition
+from edge_agent.core.movements import MOVEMENTS, FaceMovements
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DATABASE_NAME, connect, migrate, transaction
 from edge_agent.store.read.reader import Reader
@@ -51,14 +52,30 @@ def bytes_written() -> int:
     return int(next(line.split()[1] for line in lines if line.startswith("wchar")))
 
 
-def write_an_hour(path: Path) -> dict[str, float]:
-    """Send an hour of one face at 1 Hz through a recorder."""
+def write_an_hour(path: Path, rows: int, movements: FaceMovements | None = None) -> float:
+    """Send an hour of one face at 1 Hz through a recorder and return the megabytes written.
+
+    Args:
+        path: the database, made here.
+        rows: in one transaction, which are as many seconds.
+        movements: of the face; ``None``: not read.
+    """
+    migrate(path)
     shown = Expression((0.1, 0.7, 0.05, 0.05, 0.04, 0.03, 0.02, 0.01))
+    box = Box(10, 10, 100, 120)
     face = Observation(
-        1, Face(Box(10, 10, 100, 120), 0.9, ()), shown, shown, Emotion.HAPPINESS, True, 0.8
+        1,
+        Face(box, 0.9, ()),
+        shown,
+        shown,
+        Emotion.HAPPINESS,
+        True,
+        0.8,
+        movements=movements,
+        smoothed_movements=movements,
     )
     before = bytes_written()
-    recorder = Recorder(path, RecorderOptions.model_construct(batch_seconds=3600))
+    recorder = Recorder(path, RecorderOptions.model_construct(batch_seconds=3600, batch_rows=rows))
     recorder.start()
     for second in range(3600):
         at = Instant(boot_ms=second * 1000, wall_ms=START_MS + second * 1000)
@@ -66,7 +83,7 @@ def write_an_hour(path: Path) -> dict[str, float]:
     recorder.stop()
     if not recorder.join(120) or recorder.error:
         raise SystemExit(f"the recorder failed: {recorder.error}")
-    return {"store_mb_written_per_hour": (bytes_written() - before) / 1e6}
+    return (bytes_written() - before) / 1e6
 
 
 def fill_rollups(path: Path) -> None:
@@ -85,8 +102,15 @@ def _by_the_clock(call: Callable[[], object]) -> float:
 def measure(folder: Path) -> dict[str, float]:
     """Return all figures."""
     path = folder / DATABASE_NAME
-    migrate(path)
-    figures = write_an_hour(path)
+    figures = {"store_mb_written_per_hour": write_an_hour(path, 60)}
+    face = FaceMovements((*[0.3] * len(MOVEMENTS), 12.3, -8.1, 2.5, 0.2, -0.2))
+    for name, rows, movements in (
+        ("with_movements", 60, face),
+        ("by_default", 10, None),
+        ("by_default_with_movements", 10, face),
+    ):
+        written = write_an_hour(folder / name / DATABASE_NAME, rows, movements)
+        figures[f"store_mb_written_per_hour_{name}"] = written
     fill_rollups(path)
     reader = Reader(path)
     first = START_MS - DAYS * DAY_MS

@@ -134,13 +134,13 @@ def by_need(image: Picture, seconds: int) -> dict[str, float]:
     for number in range((SETTLED_S + seconds) * FPS):
         if number == SETTLED_S * FPS:
             spent_s = 0.0
-            before = [*recognizer.readings, recognizer.searches, recognizer.pieces]
+            before = counts_of(recognizer)
         began = time.process_time()
         frame = Frame(image, start.shifted(number / FPS), number)
         if recognizer.is_due(frame):
             recognizer.recognize(frame)
         spent_s += time.process_time() - began
-    now = [*recognizer.readings, recognizer.searches, recognizer.pieces]
+    now = counts_of(recognizer)
     frames = seconds * FPS
     million = [
         (after - earlier) * each
@@ -174,15 +174,27 @@ def _first_reading_s(image: Picture, empty: Picture, comes: int) -> float:
     raise SystemExit("the face that comes is not read")
 
 
-def costs_of_models() -> tuple[float, float, float, float]:
-    """Return million multiply-adds of a careful and a quick reading, of a search and a piece."""
-    careful, quick, search = (
+def counts_of(recognizer: Recognizer) -> tuple[int, ...]:
+    """Return how often each model ran, in the order of ``costs_of_models``."""
+    return (
+        *recognizer.readings,
+        recognizer.movement_readings,
+        recognizer.searches,
+        recognizer.pieces,
+    )
+
+
+def costs_of_models() -> tuple[float, ...]:
+    """Return million multiply-adds of a careful and a quick reading of an expression, of a reading
+    of movements, of a search and a piece.
+    """
+    careful, quick, movements, search = (
         read_card(find_model(name)).multiply_adds / 1e6
-        for name in ("expression-accurate", "expression-fast", "face-detector")
+        for name in ("expression-accurate", "expression-fast", "face-movements", "face-detector")
     )
     width, height = NEAR_SIZE
     card = read_card(find_model("face-detector")).input
-    return careful, quick, search, search * width * height / (card.width * card.height)
+    return careful, quick, movements, search, search * width * height / (card.width * card.height)
 
 
 def yunet(path: Path, frame: Picture) -> Stages:

@@ -17,6 +17,7 @@ from dashboard.languages.current import gettext
 from dashboard.languages.figures import by_locale, decimal, general
 from dashboard.languages.names import said
 from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.sessions import SessionSummary
@@ -281,9 +282,9 @@ def _bars(recording: Recording, axis: _Axis, top: float) -> Iterable[Box]:
 
 
 def _panels(recordings: Sequence[Recording], axis: _Axis, y: float) -> tuple[Panel, ...]:
-    kinds = [
+    kinds: list[Measure] = [
         kind
-        for kind in VitalKind
+        for kind in (*VitalKind, *MovementKind)
         if kind.spec.panel
         and any(kind in one.vitals and any(one.vitals[kind].n) for one in recordings)
     ]
@@ -297,7 +298,7 @@ def _panels(recordings: Sequence[Recording], axis: _Axis, y: float) -> tuple[Pan
 
 
 def _panel(
-    title: str, kinds: Sequence[VitalKind], recordings: Sequence[Recording], axis: _Axis, top: float
+    title: str, kinds: Sequence[Measure], recordings: Sequence[Recording], axis: _Axis, top: float
 ) -> Panel:
     values = [
         value
@@ -315,12 +316,12 @@ def _panel(
         if kind in one.vitals
         for line in _lines(one, kind, axis, scale, second=number > 0)
     ]
-    caption = f"{gettext(title)}, {kinds[0].spec.unit_shown}"
+    caption = f"{gettext(title)}, {gettext(kinds[0].spec.unit_shown)}"
     return Panel(caption, top, top + _PANEL, scale.ticks(), tuple(lines))
 
 
 def _lines(
-    recording: Recording, kind: VitalKind, axis: _Axis, scale: _Scale, *, second: bool
+    recording: Recording, kind: Measure, axis: _Axis, scale: _Scale, *, second: bool
 ) -> Iterable[Line]:
     """Yield the line of a kind; one that comes all the time breaks where it was silent."""
     trend = recording.vitals[kind]

@@ -19,6 +19,7 @@ from dashboard.languages.current import N_, gettext, pgettext
 from dashboard.languages.figures import by_locale, decimal, percent, thousands
 from dashboard.languages.names import state_name, vital_short, with_and
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
@@ -46,7 +47,7 @@ def last_reading_trace(vital: VitalTrend, starts: Sequence[int], axis: str) -> d
             continue
         values.append(round(value, 2))
         age_ms = start - vital.starts[index]
-        shown = f"{decimal(value, spec.decimals)} {spec.unit_shown}"
+        shown = f"{_signed(value, spec.decimals)} {gettext(spec.unit_shown)}"
         if age_ms >= vital.bucket_ms:
             text = gettext("{value}, {time} before")
             shown = text.format(value=shown, time=_before(age_ms))
@@ -100,7 +101,7 @@ class TrendData:
         start_ms: start of the range, UTC.
         end_ms: end of the range.
         trend: shares of expressions.
-        vitals: readings by kind.
+        vitals: readings by kind, and the movements of the face that were chosen.
         conditions: stimuli that went on.
         markers: notes and baselines.
     """
@@ -108,17 +109,25 @@ class TrendData:
     start_ms: int
     end_ms: int
     trend: Trend
-    vitals: Mapping[VitalKind, VitalTrend]
+    vitals: Mapping[Measure, VitalTrend]
     conditions: Sequence[ConditionInterval]
     markers: Sequence[Marker] = ()
 
-    def drawn_kinds(self) -> tuple[VitalKind, ...]:
-        """Return the kinds that have a line: the usual ones, and those with readings here."""
+    def drawn_vitals(self) -> tuple[VitalKind, ...]:
+        """Return the vitals that have a line: the usual ones, and those with readings here."""
         return tuple(
             kind
             for kind in TREND_VITALS
             if kind.spec.tested_by_default or (kind in self.vitals and any(self.vitals[kind].n))
         )
+
+    def drawn_movements(self) -> tuple[MovementKind, ...]:
+        """Return the movements that were chosen."""
+        return tuple(kind for kind in MovementKind if kind in self.vitals)
+
+    def drawn_kinds(self) -> tuple[Measure, ...]:
+        """Return everything that has a line."""
+        return (*self.drawn_vitals(), *self.drawn_movements())
 
     def panels(self) -> tuple[str, ...]:
         """Return the titles of the panels below the shares, from the top."""
@@ -218,7 +227,8 @@ def trend_layout(data: TrendData) -> dict[str, Any]:
 
 def _unit_of(panel: str) -> str:
     """Return the unit of a panel; its kinds share it."""
-    return next(kind.spec.unit_shown for kind in TREND_VITALS if kind.spec.panel == panel)
+    kinds = (*TREND_VITALS, *MovementKind)
+    return gettext(next(kind.spec.unit_shown for kind in kinds if kind.spec.panel == panel))
 
 
 def _caption(text: str, top: float) -> dict[str, Any]:
@@ -327,7 +337,7 @@ def _columns(data: TrendData) -> tuple[str, ...]:
         *(state_name(emotion) for emotion in EMOTIONS),
         gettext("uncertain"),
         gettext("rows"),
-        *(f"{vital_short(kind)}, {kind.spec.unit_shown}" for kind in data.drawn_kinds()),
+        *(f"{vital_short(kind)}, {gettext(kind.spec.unit_shown)}" for kind in data.drawn_kinds()),
     )
 
 
@@ -520,11 +530,15 @@ def _vital_sentence(vital: VitalTrend) -> str:
     digits = spec.decimals
     return gettext("{vital} {mean} {unit} on average, from {least} to {most}").format(
         vital=vital_short(vital.kind),
-        mean=decimal(mean, digits),
-        unit=spec.unit_shown,
-        least=decimal(least, digits),
-        most=decimal(most, digits),
+        mean=_signed(mean, digits),
+        unit=gettext(spec.unit_shown),
+        least=_signed(least, digits),
+        most=_signed(most, digits),
     )
+
+
+def _signed(value: float, digits: int) -> str:
+    return decimal(value, digits).replace("-", "−")
 
 
 def _trend_rows(data: TrendData) -> Iterator[tuple[str, ...]]:
@@ -637,7 +651,7 @@ def _vitals(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:
         first = _mean(here.vitals.get(kind))
         second = _mean(there.vitals.get(kind))
         if first is not None or second is not None:
-            name = f"{vital_short(kind)}, {kind.spec.unit_shown}"
+            name = f"{vital_short(kind)}, {gettext(kind.spec.unit_shown)}"
             yield _row(name, first, second, max(1, kind.spec.decimals))
 
 

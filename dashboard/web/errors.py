@@ -268,10 +268,9 @@ def _status_of(error: AffectEdgeError) -> int:
 
 def _describe(detail: dict[str, object]) -> str:
     where = detail.get("loc")
-    if isinstance(where, tuple | list) and where:
-        name = str(where[-1])
-    else:
-        name = "request"
+    places = where if isinstance(where, tuple | list) else ()
+    # Of a value in a list the last place is its number, which says less than the list's name.
+    name = next((place for place in reversed(places) if isinstance(place, str)), "request")
     return gettext("{name}: {problem} (given: {given!r})").format(
         name=name, problem=refused_text(detail), given=str(detail.get("input"))[:80]
     )

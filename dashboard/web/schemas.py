@@ -256,6 +256,9 @@ class TrendsModel(ApiModel):
     end: EpochMs
     expression: ExpressionTrend
     vitals: dict[str, VitalTrendModel] = Field(description="By kind")
+    movements: dict[str, VitalTrendModel] = Field(
+        description="The movements that were asked for, by name; strengths and looks in points"
+    )
     clocks_off: list[ClockOffModel] = Field(
         description="With dashboard.source, of all devices together: whose times are moved here to "
         "where they belong, by whole minutes, hours or days, by what the range is read from"

@@ -73,11 +73,14 @@ def measure_of(name: str) -> Measure:
     return MovementKind(name) if name in _MOVEMENTS else VitalKind(name)
 
 
-def _spec(name: str, bound: float, unit: str = "%", shown: str = N_("points")) -> VitalSpec:
+def _spec(
+    name: str, colour: str, bound: float, unit: str = "%", shown: str = N_("points")
+) -> VitalSpec:
     """Return the properties of a movement.
 
     Args:
         name: what people call it, inside a sentence.
+        colour: that of its lines, a variable of the style sheet.
         bound: the smallest difference of interest. There is no standard: a twentieth of the scale;
             of angles the network's mean error on faces that it was not trained on.
         unit: the UCUM unit.
@@ -98,33 +101,35 @@ def _spec(name: str, bound: float, unit: str = "%", shown: str = N_("points")) -
         # stimulus shows the second before it.
         settling_s=1.0,
         bound=bound,
-        colour="--vital-slate",
+        colour=f"--vital-{colour}",
         tile="",
+        stream=True,
+        panel=N_("Head pose") if unit == "deg" else N_("Movements of the face"),
     )
 
 
 _SPECS: Mapping[MovementKind, VitalSpec] = {
-    MovementKind.BROW_DOWN: _spec(N_("brows down"), 5.0),
-    MovementKind.BROW_INNER_UP: _spec(N_("inner brows up"), 5.0),
-    MovementKind.BROW_OUTER_UP: _spec(N_("outer brows up"), 5.0),
-    MovementKind.EYE_BLINK: _spec(N_("eyes closed"), 5.0),
-    MovementKind.EYE_SQUINT: _spec(N_("eyes narrowed"), 5.0),
-    MovementKind.EYE_WIDE: _spec(N_("eyes wide"), 5.0),
-    MovementKind.CHEEK_SQUINT: _spec(N_("cheeks raised"), 5.0),
-    MovementKind.NOSE_SNEER: _spec(N_("nose wrinkled"), 5.0),
-    MovementKind.UPPER_LIP_UP: _spec(N_("upper lip up"), 5.0),
-    MovementKind.LOWER_LIP_DOWN: _spec(N_("lower lip down"), 5.0),
-    MovementKind.SMILE: _spec(N_("mouth corners up"), 5.0),
-    MovementKind.FROWN: _spec(N_("mouth corners down"), 5.0),
-    MovementKind.LIP_STRETCH: _spec(N_("lips stretched"), 5.0),
-    MovementKind.LIP_PRESS: _spec(N_("lips pressed"), 5.0),
-    MovementKind.PUCKER: _spec(N_("lips puckered"), 5.0),
-    MovementKind.JAW_OPEN: _spec(N_("jaw open"), 5.0),
-    MovementKind.YAW: _spec(N_("head turned"), 2.0, "deg", "°"),
-    MovementKind.PITCH: _spec(N_("head bent down"), 2.0, "deg", "°"),
-    MovementKind.ROLL: _spec(N_("head tilted"), 2.0, "deg", "°"),
-    MovementKind.LOOK_X: _spec(N_("eyes to the left"), 5.0),
-    MovementKind.LOOK_Y: _spec(N_("eyes up"), 5.0),
+    MovementKind.BROW_DOWN: _spec(N_("brows down"), "heart-rate", 5.0),
+    MovementKind.BROW_INNER_UP: _spec(N_("inner brows up"), "systolic", 5.0),
+    MovementKind.BROW_OUTER_UP: _spec(N_("outer brows up"), "diastolic", 5.0),
+    MovementKind.EYE_BLINK: _spec(N_("eyes closed"), "violet", 5.0),
+    MovementKind.EYE_SQUINT: _spec(N_("eyes narrowed"), "amber", 5.0),
+    MovementKind.EYE_WIDE: _spec(N_("eyes wide"), "green", 5.0),
+    MovementKind.CHEEK_SQUINT: _spec(N_("cheeks raised"), "slate", 5.0),
+    MovementKind.NOSE_SNEER: _spec(N_("nose wrinkled"), "heart-rate", 5.0),
+    MovementKind.UPPER_LIP_UP: _spec(N_("upper lip up"), "systolic", 5.0),
+    MovementKind.LOWER_LIP_DOWN: _spec(N_("lower lip down"), "diastolic", 5.0),
+    MovementKind.SMILE: _spec(N_("mouth corners up"), "violet", 5.0),
+    MovementKind.FROWN: _spec(N_("mouth corners down"), "amber", 5.0),
+    MovementKind.LIP_STRETCH: _spec(N_("lips stretched"), "green", 5.0),
+    MovementKind.LIP_PRESS: _spec(N_("lips pressed"), "slate", 5.0),
+    MovementKind.PUCKER: _spec(N_("lips puckered"), "heart-rate", 5.0),
+    MovementKind.JAW_OPEN: _spec(N_("jaw open"), "systolic", 5.0),
+    MovementKind.YAW: _spec(N_("head turned"), "diastolic", 2.0, "deg", "°"),
+    MovementKind.PITCH: _spec(N_("head bent down"), "violet", 2.0, "deg", "°"),
+    MovementKind.ROLL: _spec(N_("head tilted"), "amber", 2.0, "deg", "°"),
+    MovementKind.LOOK_X: _spec(N_("eyes to the left"), "green", 5.0),
+    MovementKind.LOOK_Y: _spec(N_("eyes up"), "slate", 5.0),
 }
 _MOVEMENTS = frozenset(kind.value for kind in MovementKind)
 TESTABLE: tuple[Measure, ...] = (*TESTED, *MovementKind)

@@ -121,6 +121,9 @@ class MovementsWatch:
         time_constant_s: of the exponential smoothing (`edge_agent.vision.smoother.Smoother`); 0 is
             none.
 
+    Attributes:
+        readings: how often a face was read.
+
     Example::
 
         watch = MovementsWatch(open_movements(threads=1), time_constant_s=0.6)
@@ -128,6 +131,7 @@ class MovementsWatch:
     """
 
     def __init__(self, reader: MovementsReader, time_constant_s: float) -> None:
+        self.readings = 0
         self._reader = reader
         self._time_constant_s = time_constant_s
         self._followed: dict[int, _Followed] = {}
@@ -146,6 +150,7 @@ class MovementsWatch:
         known = self._known(track, at)
         if known is None or at.seconds_since(known.at) >= pause_s:
             raw = self._reader.read(crop, angle=angle)
+            self.readings += 1
             values = np.array(raw.values)
             if known is not None:
                 values = self._blended(known.smoothed, values, at.seconds_since(known.at))

@@ -215,6 +215,11 @@ class Recognizer:
             return 0, 0
         return self._reader.careful_readings, self._reader.quick_readings
 
+    @property
+    def movement_readings(self) -> int:
+        """Number of readings of movements of followed faces."""
+        return self._movements_watch.readings if self._movements_watch is not None else 0
+
     def is_due(self, frame: Frame) -> bool:
         """Return whether the next frame of a camera should be recognized.
 

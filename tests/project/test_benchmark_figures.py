@@ -55,8 +55,8 @@ def test_a_minute_without_a_sign_of_the_agent_is_no_good_run() -> None:
 def test_a_processor_without_int8_dot_products_has_bars_of_its_own() -> None:
     with_them = read_bars(int8_dot=True)
     without = read_bars(int8_dot=False)
-    assert with_them["vision_by_need_to_yunet"] == ["<=", 0.2]
-    assert without["vision_by_need_to_yunet"] == ["<=", 0.45]
+    assert with_them["vision_by_need_to_yunet"] == ["<=", 0.22]
+    assert without["vision_by_need_to_yunet"] == ["<=", 0.5]
     assert with_them["without_dot_agent_cpu_percent"] == without["agent_cpu_percent"] == ["<=", 5]
     assert with_them["store_trend_90_days_ms"] == without["store_trend_90_days_ms"]
 

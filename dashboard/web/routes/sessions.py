@@ -33,11 +33,13 @@ from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, EpochMs, GivenMs
 from dashboard.web.services import ComputingDep, Services, ServicesDep, services
-from dashboard.web.study import APPLIANCE_ONLY, PARAMETER, ChosenStudyDep, Device
+from dashboard.web.study import APPLIANCE_ONLY, PARAMETER, ChosenStudy, ChosenStudyDep, Device
 from edge_agent.core.errors import StudyError
+from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.study import Marker, MarkerKind, Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.base import VitalTrend
 from edge_agent.store.read.quality import SessionQuality
 from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader
@@ -105,21 +107,24 @@ def session_page(
     number: int,
     over: Annotated[int | None, Query(alias="with", ge=0)] = None,
     align: Annotated[str, Query(max_length=200)] = "",
+    movement: Annotated[list[MovementKind] | None, Query()] = None,
 ) -> Response:
     """Show a session as a report; ``with`` lays a second one over it, from start to start.
 
     ``align`` is a condition that both have: then they lie over each other from its start in each.
+    ``movement`` adds a movement of the face to the timeline.
     """
+    moved = tuple(dict.fromkeys(movement or ()))
     views = services(request).views
     reader = study.reader
     if over is None or over == number:
-        report = _report(reader, number)
+        report = _report(reader, number, moved=moved)
         views.note(account, "session_view", study.named(str(number)))
-        return _render_report(request, reader, report)
-    report = _report(reader, number, _BUCKETS_OF_TWO)
-    second = _report(reader, over, _BUCKETS_OF_TWO)
+        return _render_report(request, study, report, moved=moved)
+    report = _report(reader, number, _BUCKETS_OF_TWO, moved)
+    second = _report(reader, over, _BUCKETS_OF_TWO, moved)
     views.note(account, "session_view", study.named(f"{number} {over}"))
-    return _render_report(request, reader, report, second, align)
+    return _render_report(request, study, report, second, align, moved)
 
 
 @router.get("/study/compare", include_in_schema=False)
@@ -135,11 +140,16 @@ def compare(
 
 def _render_report(
     request: Request,
-    reader: Reader,
+    study: ChosenStudy,
     report: SessionReport,
     second: SessionReport | None = None,
     align: str = "",
+    moved: tuple[MovementKind, ...] = (),
 ) -> Response:
+    reader = study.reader
+    kept = [("device", one) for one in study.chosen]
+    if second is not None:
+        kept += [("with", str(second.session.id)), ("align", align)]
     shared: list[str] = []
     rows = []
     if second is not None:
@@ -164,6 +174,9 @@ def _render_report(
         align=align,
         rows=rows,
         described=list(description(rows)),
+        moved=moved,
+        movements=tuple(MovementKind) if reader.has_movements() else (),
+        kept=kept,
     )
 
 
@@ -209,7 +222,9 @@ def _not_found() -> Iterator[None]:
         raise HTTPException(404, str(error)) from error
 
 
-def _report(reader: Reader, number: int, buckets: int = _BUCKETS) -> SessionReport:
+def _report(
+    reader: Reader, number: int, buckets: int = _BUCKETS, moved: tuple[MovementKind, ...] = ()
+) -> SessionReport:
     with _not_found():
         session, end_ms = reader.session(number)
         quality = session_quality(reader, number)
@@ -227,12 +242,16 @@ def _report(reader: Reader, number: int, buckets: int = _BUCKETS) -> SessionRepo
         summary=summary,
         kinds=tuple(kind for kind in VitalKind if kind in measured),
         markers=markers,
-        recording=_recording(reader, (session, end_ms), markers, buckets),
+        recording=_recording(reader, (session, end_ms), markers, buckets, moved),
     )
 
 
 def _recording(
-    reader: Reader, of: tuple[Session, int], markers: list[Marker], buckets: int
+    reader: Reader,
+    of: tuple[Session, int],
+    markers: list[Marker],
+    buckets: int,
+    moved: tuple[MovementKind, ...],
 ) -> Recording:
     """Read the data from which a session's timeline is drawn; ``of`` is the session and its end."""
     session, end_ms = of
@@ -242,11 +261,15 @@ def _recording(
     conditions = [
         one for one in reader.conditions(start_ms, end_ms + 1) if one.session == session.id
     ]
+    trends: dict[Measure, VitalTrend] = {
+        kind: reader.vital_trend(kind, start_ms, end_ms, buckets) for kind in drawn
+    }
+    trends |= {kind: reader.movement_trend(kind, start_ms, end_ms, buckets) for kind in moved}
     return Recording(
         start_ms=start_ms,
         end_ms=end_ms,
         trend=reader.trend(start_ms, end_ms, buckets),
-        vitals={kind: reader.vital_trend(kind, start_ms, end_ms, buckets) for kind in drawn},
+        vitals=trends,
         conditions=conditions,
         markers=markers,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
@@ -20,10 +21,11 @@ from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core import clock
+from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.base import Trend
+from edge_agent.store.read.base import Trend, VitalTrend
 from edge_agent.store.read.reader import Reader
 
 router = APIRouter(tags=["trends"], dependencies=[needs(Permission.SEE)])
@@ -137,6 +139,25 @@ def _chosen_device(services: ServicesDep, reader: TimelineDep, device: Device = 
 DeviceChoiceDep = Annotated[DeviceChoice, Depends(_chosen_device)]
 
 
+def _movements(
+    services: ServicesDep,
+    movement: Annotated[
+        list[MovementKind] | None, Query(description="Movements of the face that are shown, too")
+    ] = None,
+) -> tuple[MovementKind, ...]:
+    """Return the movements that were chosen."""
+    if movement and services.fleet is not None:
+        text = gettext(
+            "movement = {name}: the trends of a fleet have no movements. Open the dashboard of the "
+            "device, or export them."
+        )
+        raise HTTPException(422, text.format(name=movement[0]))
+    return tuple(dict.fromkeys(movement or ()))
+
+
+MovementsDep = Annotated[tuple[MovementKind, ...], Depends(_movements)]
+
+
 def usual_range(reader: Reader, span: tuple[int, int] | None, now_ms: int) -> RangeChoice:
     """Return the default range: an hour while something is recorded, less for a recording that has
     just begun.
@@ -154,6 +175,7 @@ def usual_range(reader: Reader, span: tuple[int, int] | None, now_ms: int) -> Ra
 def trends_page(
     request: Request,
     of: DeviceChoiceDep,
+    movements: MovementsDep,
     key: Annotated[str | None, Query(alias="range", max_length=10)] = None,
     start: Annotated[schemas.EpochMs | None, Query()] = None,
     end: Annotated[schemas.EpochMs | None, Query()] = None,
@@ -162,7 +184,7 @@ def trends_page(
     """Show a range that ends now (``range``), or one of the reader's own (``start`` and ``end``).
 
     Without either it is what ``usual_range`` says. ``beside`` is the start of another range of the
-    same length, to compare with.
+    same length, to compare with; ``movement`` adds a movement of the face to the chart.
     """
     now_ms = clock.now().wall_ms
     last = end if end is not None else now_ms
@@ -171,8 +193,9 @@ def trends_page(
     choice = RANGES_BY_KEY.get(key or "") or of.usual_range(span, last)
     first = start if start is not None else last - choice.length_ms
     problem = _problem_of(first, last)
-    data = None if problem else read_trends(reader, first, last)
-    other = None if problem else _read_beside(reader, beside, last - first)
+    data = None if problem else read_trends(reader, first, last, movements=movements)
+    other = None if problem else _read_beside(reader, beside, last - first, movements)
+    kept = urlencode([("device", of.device)] * bool(of.device) + _chosen(movements))
     return render(
         request,
         "trends.html",
@@ -187,7 +210,10 @@ def trends_page(
         beside=beside,
         beside_chart=_beside_chart(other) if other else None,
         compared=compared_rows(data, other) if data and other else (),
-        lines=data.drawn_kinds() if data else (),
+        vitals=data.drawn_vitals() if data else (),
+        moved=movements,
+        movements=tuple(MovementKind) if _has_moved(of) else (),
+        kept=f"&{kept}" if kept else "",
         simulated=bool(data and _is_simulated(data)),
         is_empty=not _has_anything(data),
         span=span,
@@ -199,12 +225,17 @@ def trends_page(
 
 @router.get("/api/v1/trends", operation_id="get_trends", responses=may_refuse(404))
 def get_trends(
-    of: DeviceChoiceDep, start: Start, end: End, buckets: Buckets = _BUCKETS
+    of: DeviceChoiceDep,
+    movements: MovementsDep,
+    start: Start,
+    end: End,
+    buckets: Buckets = _BUCKETS,
 ) -> schemas.TrendsModel:
-    """Return shares of expressions, and mean, least and most of the vital signs, from ``start`` to
-    ``end``.
+    """Return shares of expressions, and mean, least and most of the vital signs and of chosen
+    movements, from ``start`` to ``end``.
     """
-    data = read_trends(of.reader, *_checked(start, end), tuple(VitalKind), buckets)
+    span = _checked(start, end)
+    data = read_trends(of.reader, *span, tuple(VitalKind), buckets, movements)
     return schemas.TrendsModel(
         start=start,
         end=end,
@@ -212,6 +243,11 @@ def get_trends(
         vitals={
             kind.value: schemas.VitalTrendModel.model_validate(vital)
             for kind, vital in data.vitals.items()
+            if isinstance(kind, VitalKind)
+        },
+        movements={
+            kind.value: schemas.VitalTrendModel.model_validate(data.vitals[kind])
+            for kind in movements
         },
         clocks_off=[
             schemas.ClockOffModel.model_validate(one) for one in of.clocks_off(start, end, buckets)
@@ -220,9 +256,11 @@ def get_trends(
 
 
 @router.get("/api/v1/trends/chart", operation_id="get_trends_chart", responses=may_refuse(404))
-def get_trends_chart(reader: TimelineDep, start: Start, end: End) -> schemas.ChartModel:
+def get_trends_chart(
+    reader: TimelineDep, movements: MovementsDep, start: Start, end: End
+) -> schemas.ChartModel:
     """Return the same as the chart that the trends page draws."""
-    chart = trend_chart(read_trends(reader, *_checked(start, end)))
+    chart = trend_chart(read_trends(reader, *_checked(start, end), movements=movements))
     return schemas.ChartModel.model_validate(
         chart.as_dict() | {"rows": [list(row) for row in chart.rows]}
     )
@@ -231,10 +269,12 @@ def get_trends_chart(reader: TimelineDep, start: Start, end: End) -> schemas.Cha
 @router.get(
     "/api/v1/trends/chart/now", operation_id="get_trends_chart_now", responses=may_refuse(404)
 )
-def get_trends_chart_now(reader: TimelineDep, length: Length) -> schemas.ChartModel:
+def get_trends_chart_now(
+    reader: TimelineDep, movements: MovementsDep, length: Length
+) -> schemas.ChartModel:
     """Return the chart of a range that ends now, by the clock of this machine."""
     end_ms = clock.now().wall_ms
-    return get_trends_chart(reader, end_ms - length, end_ms)
+    return get_trends_chart(reader, movements, end_ms - length, end_ms)
 
 
 def read_trends(
@@ -243,6 +283,7 @@ def read_trends(
     end_ms: int,
     kinds: tuple[VitalKind, ...] | None = None,
     buckets: int = _BUCKETS,
+    movements: tuple[MovementKind, ...] = (),
 ) -> TrendData:
     """Read everything that the trends of a range need.
 
@@ -252,6 +293,7 @@ def read_trends(
         end_ms: end of the range.
         kinds: vitals; ``None``: those that the chart draws.
         buckets: at most so many.
+        movements: movements of the face; only an appliance's own reader has them.
     """
     with reader.at_one_moment():
         if kinds is None:
@@ -259,11 +301,18 @@ def read_trends(
             kinds = tuple(
                 kind for kind in TREND_VITALS if kind.spec.tested_by_default or kind in recorded
             )
+        vitals: dict[Measure, VitalTrend] = {
+            kind: reader.vital_trend(kind, start_ms, end_ms, buckets) for kind in kinds
+        }
+        if movements:
+            assert isinstance(reader, Reader)
+            for one in movements:
+                vitals[one] = reader.movement_trend(one, start_ms, end_ms, buckets)
         return TrendData(
             start_ms=start_ms,
             end_ms=end_ms,
             trend=reader.trend(start_ms, end_ms, buckets),
-            vitals={kind: reader.vital_trend(kind, start_ms, end_ms, buckets) for kind in kinds},
+            vitals=vitals,
             conditions=reader.conditions(start_ms, end_ms),
             markers=[one for one in reader.markers(start_ms, end_ms) if one.kind in _DRAWN_MARKERS],
         )
@@ -275,11 +324,21 @@ def _has_anything(data: TrendData | None) -> bool:
     return any(data.trend.rows) or any(any(vital.n) for vital in data.vitals.values())
 
 
-def _read_beside(reader: TrendReader, start_ms: int | None, length_ms: int) -> TrendData | None:
+def _has_moved(of: DeviceChoice) -> bool:
+    return of.services.fleet is None and of.services.reader.has_movements()
+
+
+def _chosen(movements: tuple[MovementKind, ...]) -> list[tuple[str, str]]:
+    return [("movement", kind.value) for kind in movements]
+
+
+def _read_beside(
+    reader: TrendReader, start_ms: int | None, length_ms: int, movements: tuple[MovementKind, ...]
+) -> TrendData | None:
     """Read the range to compare with; ``None`` without one, or where nothing was recorded in it."""
     if start_ms is None:
         return None
-    data = read_trends(reader, start_ms, start_ms + length_ms)
+    data = read_trends(reader, start_ms, start_ms + length_ms, movements=movements)
     return data if _has_anything(data) else None
 
 

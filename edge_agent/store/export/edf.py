@@ -1,6 +1,7 @@
 """Sessions as a folder of EDF+ files, one for each, where edfio is installed.
 
-The readings of a session stand there at an even rate, with 0 where there is none.
+The readings of a session stand there at an even rate, and the movements of the participant's face,
+with 0 where there is none: annotations say where.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import AnalysisOption, VitalKind
@@ -29,22 +31,23 @@ from edge_agent.store.export.source import ExportSource
 HELD_S = 5.0
 """For how long a reading is the value of the samples that follow it."""
 NO_VALUE = 0.0
-_SAMPLES_PER_S = {VitalKind.RR_INTERVAL: 4}
+_SAMPLES_PER_S: dict[Measure, int] = {VitalKind.RR_INTERVAL: 4}
 """A tachogram has four: Task Force 1996, Circulation 93:1043-1065. Other levels have one."""
 
 
 @dataclass(slots=True)
 class Signal:
-    """The usable readings of one source and kind.
+    """The usable readings of one source and kind, or one movement of the face.
 
     Attributes:
         kind: what was measured.
         source: who said it.
         times: seconds since the start of the file, in order.
-        values: in the unit of the kind.
+        values: in the unit of the kind; of a movement in percent, because EDF has no signal
+            without a unit.
     """
 
-    kind: VitalKind
+    kind: Measure
     source: str
     times: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
@@ -56,17 +59,24 @@ class Signal:
 
     @property
     def top(self) -> float:
-        """The largest value that the signal can hold; the smallest is 0."""
-        return self.kind.plausible[1]
+        """The largest value that the signal can hold."""
+        return self.kind.spec.plausible[1]
 
-    def sampled(self, seconds: int) -> NDArray[np.float64]:
-        """Return the newest reading at each sample, for at most ``HELD_S``; 0 otherwise."""
+    @property
+    def bottom(self) -> float:
+        """The smallest value; 0 for vitals, of which none is negative."""
+        return self.kind.spec.plausible[0] if isinstance(self.kind, MovementKind) else 0.0
+
+    def sampled(self, seconds: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the newest reading at each sample, for at most ``HELD_S``, or 0, and whether there
+        is one.
+        """
         grid = np.arange(seconds * self.rate) / self.rate
         times = np.asarray(self.times)
         places = np.searchsorted(times, grid, side="right") - 1
         is_known = (places >= 0) & (grid - times[np.maximum(places, 0)] < HELD_S)
         newest = np.asarray(self.values)[np.maximum(places, 0)]
-        return np.where(is_known, newest, NO_VALUE)
+        return np.where(is_known, newest, NO_VALUE), is_known
 
 
 def is_level(kind: VitalKind) -> bool:
@@ -74,9 +84,9 @@ def is_level(kind: VitalKind) -> bool:
     return kind.spec.option is not AnalysisOption.PRESSURE
 
 
-def missing(samples: NDArray[np.float64], rate: int) -> list[tuple[float, float]]:
+def missing(is_known: NDArray[np.bool_], rate: int) -> list[tuple[float, float]]:
     """Return onset and duration in seconds of each interval in which a signal has no value."""
-    empty = np.concatenate(([False], samples == NO_VALUE, [False]))
+    empty = np.concatenate(([False], ~is_known, [False]))
     edges = np.flatnonzero(empty[1:] != empty[:-1])
     return [
         (float(start) / rate, float(end - start) / rate)
@@ -89,7 +99,7 @@ def labels_of(signals: Sequence[Signal]) -> list[str]:
     labels: list[str] = []
     for place, signal in enumerate(signals):
         before = sum(other.kind is signal.kind for other in signals[:place])
-        label = signal.kind.spec.edf or signal.kind.value[:13]
+        label = signal.kind.spec.edf or signal.kind.value[:14]
         labels.append(f"{label} {before + 1}" if before else label)
     return labels
 
@@ -100,12 +110,12 @@ def edf_signals(signals: Sequence[Signal], seconds: int) -> list[Any]:
 
     return [
         edfio.EdfSignal(
-            signal.sampled(seconds),
+            signal.sampled(seconds)[0],
             signal.rate,
             label=label,
             transducer_type=ascii_text(signal.source, 80),
             physical_dimension=ascii_text(signal.kind.unit, 8),
-            physical_range=(NO_VALUE, signal.top),
+            physical_range=(signal.bottom, signal.top),
             prefiltering=f"newest reading, at most {HELD_S:.0f} s old; 0: none",
         )
         for label, signal in zip(labels_of(signals), signals, strict=True)
@@ -119,6 +129,7 @@ def ascii_text(text: str, most: int) -> str:
 
 
 _EQUIPMENT = "Affect_Edge"
+_CAMERA = "camera, estimated by a network"
 _LONGEST = 400
 """Signs of an annotation: what readers take for sure."""
 
@@ -142,7 +153,7 @@ class SessionFile:
     start_ms: int
     end_ms: int | None
     simulated: bool
-    _signals: dict[tuple[VitalKind, str], Signal] = field(default_factory=dict)
+    _signals: dict[tuple[Measure, str], Signal] = field(default_factory=dict)
     _annotations: list[tuple[float, float | None, str]] = field(default_factory=list)
     _last_ms: int = 0
 
@@ -165,12 +176,18 @@ class SessionFile:
         at_s = self._seconds(row["at_ms"])
         usable = UNUSABLE.isdisjoint(flags) and 0.0 < value <= kind.plausible[1]
         if usable and is_level(kind):
-            signal = self._signals.setdefault((kind, source), Signal(kind, source))
-            signal.times.append(at_s)
-            signal.values.append(value)
+            self._add(kind, source, at_s, value)
         if not usable or not is_level(kind) or kind is VitalKind.RR_INTERVAL:
             special = f" [{' '.join(flags)}]" if flags else ""
             self._note(at_s, None, f"{kind.value}={value!r} {kind.unit} {source}{special}")
+
+    def movement(self, row: Row) -> None:
+        """Add movements of the participant's face, a row of ``movement.csv``, in order of time."""
+        at_s = self._seconds(row["at_ms"])
+        for kind in MovementKind:
+            value = row[kind.value]
+            if value is not None:
+                self._add(kind, _CAMERA, at_s, float(value) * kind.points)
 
     def event(self, event: Event) -> None:
         """Add a marker; a stimulus becomes an annotation with a duration."""
@@ -203,7 +220,7 @@ class SessionFile:
 
         end_ms = self.end_ms if self.end_ms is not None else self._last_ms
         seconds = max(1, math.ceil((max(end_ms, self._last_ms) - self.base_ms) / 1000))
-        order = list(VitalKind)
+        order: list[Measure] = [*VitalKind, *MovementKind]
         signals = sorted(
             self._signals.values(), key=lambda one: (order.index(one.kind), one.source)
         )
@@ -233,16 +250,30 @@ class SessionFile:
         self._last_ms = max(self._last_ms, whole(at_ms))
         return (whole(at_ms) - self.base_ms) / 1000
 
+    def _add(self, kind: Measure, source: str, at_s: float, value: float) -> None:
+        signal = self._signals.setdefault((kind, source), Signal(kind, source))
+        signal.times.append(at_s)
+        signal.values.append(value)
+
     def _note(self, onset: float, lasted: float | None, text: str) -> None:
         plain = "".join(sign if sign.isprintable() else " " for sign in text)
         self._annotations.append((onset, lasted, plain[:_LONGEST]))
 
 
 def _missing(signals: Sequence[Signal], seconds: int) -> Iterator[tuple[float, float | None, str]]:
-    """Yield an annotation for each time in which a signal has no value."""
+    """Yield an annotation for each time in which a signal has no value.
+
+    Movements are read together, so what all of them lack is said once.
+    """
+    annotated: set[tuple[float, float]] = set()
     for label, signal in zip(labels_of(signals), signals, strict=True):
-        for onset, lasted in missing(signal.sampled(seconds), signal.rate):
-            yield onset, lasted, f"no value: {label}"
+        is_movement = isinstance(signal.kind, MovementKind)
+        for onset, lasted in missing(signal.sampled(seconds)[1], signal.rate):
+            if is_movement and (onset, lasted) in annotated:
+                continue
+            if is_movement:
+                annotated.add((onset, lasted))
+            yield onset, lasted, f"no value: {'movements' if is_movement else label}"
 
 
 def _word(text: str) -> str:
@@ -299,6 +330,9 @@ def _gather(source: ExportSource, sessions: dict[int, SessionFile]) -> None:
     for row in source.rows("vital"):
         if row["session"] in sessions:
             sessions[whole(row["session"])].vital(row)
+    for row in source.rows("movement"):
+        if row["session"] in sessions and row["is_primary"]:
+            sessions[whole(row["session"])].movement(row)
     for row in source.rows("self_report"):
         if row["session"] in sessions:
             sessions[whole(row["session"])].self_report(row)
@@ -311,8 +345,9 @@ EDF = TreeFormat(
     name="edf",
     label="EDF+ (zip)",
     summary="an EDF+ file for each session, for programs of sleep and heart research",
-    description="EDF+ is a file for each session with vital signs as signals, and beats, markers "
-    "and gaps as annotations; it needs edfio on this device. Times are in UTC.",
+    description="EDF+ is a file for each session with vital signs and movements of the face as "
+    "signals, and beats, markers and gaps as annotations; it needs edfio on this device. Times are "
+    "in UTC.",
     suffix=".edf.zip",
     media_type="application/zip",
     position=57,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core.expression import Emotion, RejectReason
+from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import BUSY_SECONDS, read_transaction
@@ -64,7 +65,7 @@ class VitalTrend:
     Readings with a flag of ``core.readings.UNUSABLE`` are in no mean; ``flagged`` counts them.
 
     Attributes:
-        kind: what was measured; values are in its unit.
+        kind: what was measured; values are in its unit, strengths of movements in points.
         start_ms: start of the first bucket.
         end_ms: end of the last bucket.
         bucket_ms: length of a bucket.
@@ -78,7 +79,7 @@ class VitalTrend:
         simulated: whether simulated readings are among them.
     """
 
-    kind: VitalKind
+    kind: Measure
     start_ms: int
     end_ms: int
     bucket_ms: int

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
+from edge_agent.core.measures import MovementKind
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DAY_MS, HOUR_MS, statements_of
 from edge_agent.store.read import base
-from edge_agent.store.read.trends import read_trend, read_vital_trend
+from edge_agent.store.read.trends import read_movement_trend, read_trend, read_vital_trend
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -64,6 +65,17 @@ class TimelineReader(base.DatabaseReader):
         """
         with self.connect() as connection:
             return read_vital_trend(connection, kind, start_ms, end_ms, buckets)
+
+    def movement_trend(
+        self, kind: MovementKind, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS
+    ) -> base.VitalTrend:
+        """Return one movement of the participant's face, as ``vital_trend`` returns readings.
+
+        Raises:
+            ValueError: the range is empty or ``buckets`` is not positive.
+        """
+        with self.connect() as connection:
+            return read_movement_trend(connection, kind, start_ms, end_ms, buckets)
 
     def latest_vitals(self) -> dict[VitalKind, VitalReading]:
         """Return the newest reading of each kind, ignoring times in the future."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import ADDED, DAY_MS, HOUR_MS, MINUTE_MS, NAMES
@@ -250,8 +251,26 @@ def read_vital_trend(
     return vital_trend_of(kind, buckets, resolution, row_of)
 
 
+def read_movement_trend(
+    connection: sqlite3.Connection, kind: MovementKind, start_ms: int, end_ms: int, at_most: int
+) -> VitalTrend:
+    """Return one movement of the participant's face, in points or degrees.
+
+    Movements have no rollups: a year of them would grow the database by a quarter for a chart that
+    is seldom asked for. So nothing is older than ``record.keep_days``.
+    """
+    buckets = buckets_for(start_ms, end_ms, at_most)
+    # Per mille become points, tenths of a degree degrees.
+    columns = (
+        f"count({kind}) AS n, sum({kind}) / 10.0 AS total, min({kind}) / 10.0 AS least, "
+        f"max({kind}) / 10.0 AS most, 0 AS flagged, sum(simulated) AS simulated"
+    )
+    rows = _sums(connection, columns, "movement WHERE is_primary = 1 AND", _range(buckets))
+    return vital_trend_of(kind, buckets, "row", rows)
+
+
 def vital_trend_of(
-    kind: VitalKind, buckets: Buckets, resolution: str, row_of: Mapping[int, Sums]
+    kind: Measure, buckets: Buckets, resolution: str, row_of: Mapping[int, Sums]
 ) -> VitalTrend:
     """Return the readings of buckets, as ``trend_of`` does."""
     rows = [row_of.get(start) for start in buckets.starts]

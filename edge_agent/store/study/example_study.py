@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression, ExpressionRow
+from edge_agent.core.movements import MOVEMENTS, NAMES, FaceMovements, MovementRow
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study import rows
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
-from edge_agent.store.write.timeline import write_expressions, write_vitals
+from edge_agent.store.write.timeline import write_expressions, write_movements, write_vitals
 
 PARTICIPANTS = 12
 CONDITIONS = (Emotion.ANGER, Emotion.HAPPINESS, Emotion.NEUTRAL)
@@ -29,6 +30,14 @@ _PAUSE_S = 30
 _REPORT_AFTER_S = {"valence": 6, "arousal": 10, "emotion": 15}  # in the pause after a stimulus
 # pleasant, excited
 _FEELING = {Emotion.ANGER: (3.0, 6.5), Emotion.HAPPINESS: (7.0, 5.5), Emotion.NEUTRAL: (5.0, 3.0)}
+_MOVED = {
+    Emotion.HAPPINESS: {"smile": 0.7, "cheek_squint": 0.05, "upper_lip_up": 0.2, "eye_squint": 0.3},
+    Emotion.ANGER: {"brow_down": 0.7, "lip_press": 0.4, "frown": 0.3, "eye_squint": 0.2},
+    Emotion.NEUTRAL: {"eye_blink": 0.1, "smile": 0.05},
+    Emotion.SADNESS: {"frown": 0.5, "brow_inner_up": 0.4},
+    Emotion.SURPRISE: {"brow_outer_up": 0.6, "jaw_open": 0.5, "eye_wide": 0.4},
+}
+"""How strongly a simulated face moves where it shows an emotion alone."""
 _CUFF_AT_S = (60, 105)  # a cuff takes most of a minute, so there are two readings in a stimulus
 _SESSION_S = _BASELINE_S + len(CONDITIONS) * (_STIMULUS_S + _PAUSE_S)
 
@@ -50,9 +59,9 @@ def seed_example_study(
 
     Each has anger, happiness and neutral, in balanced order.
 
-    Each session has a baseline of a minute and three stimuli of two minutes; heart rate and
-    expression come once a second, a cuff's readings twice in a stimulus, and after each the
-    participant says how it was. Nothing is queued for the broker.
+    Each session has a baseline of a minute and three stimuli of two minutes; heart rate,
+    expression and movements of the face come once a second, a cuff's readings twice in a stimulus,
+    and after each the participant says how it was. Nothing is queued for the broker.
 
     Args:
         path: the database, already migrated.
@@ -89,9 +98,11 @@ def seed_example_study(
             rows.close_session(connection, start.shifted(_SESSION_S))
             readings = _measure(person(1000 * seed + number), plan, start)
             write_vitals(connection, [(reading, None) for reading in readings])
-            write_expressions(
-                connection, [(row, None) for row in _watch(rng, plan, start)], 1000, simulated=True
-            )
+            seen = _watch(rng, plan, start)
+            write_expressions(connection, [(row, None) for row in seen], 1000, simulated=True)
+            moving = random.Random(f"{seed}/{number}/moved")  # noqa: S311 - a play of chance, no secret
+            moved = [(row, None) for row in _move(moving, seen)]
+            write_movements(connection, moved, 1000, simulated=True)
     return PARTICIPANTS
 
 
@@ -190,6 +201,31 @@ def _watch(rng: random.Random, plan: list[Emotion | None], start: Instant) -> li
                 at, 1, rng.randint(13, 15), mean, smoothed, emotion, size, quality, primary=True
             )
         )
+    return seconds
+
+
+def _move(rng: random.Random, seen: Sequence[ExpressionRow]) -> list[MovementRow]:
+    """Return the movements of each second: those of the emotions that are seen, and a head that
+    sways.
+    """
+    turned = rng.uniform(-8, 8)
+    seconds = []
+    for row in seen:
+        values = dict.fromkeys(NAMES, 0.0)
+        for emotion, share in zip(EMOTIONS, row.mean.probabilities, strict=True):
+            for name, strength in _MOVED.get(emotion, {}).items():
+                values[name] += strength * share
+        for name in MOVEMENTS:
+            values[name] = min(1.0, max(0.0, values[name] + abs(rng.gauss(0, 0.03))))
+        values |= {
+            "yaw": turned + rng.gauss(0, 3),
+            "pitch": rng.gauss(4, 2),
+            "roll": rng.gauss(0, 2),
+            "look_x": rng.gauss(0, 0.1),
+            "look_y": rng.gauss(0, 0.1),
+        }
+        face = FaceMovements(tuple(values[name] for name in NAMES))
+        seconds.append(MovementRow(row.at, row.track, row.frames, face, row.primary))
     return seconds
 
 

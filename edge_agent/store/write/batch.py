@@ -53,6 +53,9 @@ class PendingBatch:
         self._options = options
         self._clock = clock
         self._rows: list[Row] = []
+        # Rows of movements come beside those of expressions and do not count: they would double the
+        # number of commits, and each writes whole pages.
+        self._counted = 0
         self._since: float | None = None  # when the oldest row came
         self._urgent = False
         self._next_try = 0.0
@@ -78,6 +81,7 @@ class PendingBatch:
                 self._lost.note(instant_of(row))
                 continue
             self._rows.append(row)
+            self._counted += not isinstance(row, MovementRow)
             # A message is for somebody who waits: a summary, or that a session has begun. And
             # while the clock was just set, what people see has a wrong time.
             self._urgent = self._urgent or isinstance(row, OutboxMessage | ClockCheck)
@@ -88,7 +92,7 @@ class PendingBatch:
         """Return the time by the clock at which to commit; ``None`` while no row waits."""
         if self._since is None:
             return None
-        full = self._urgent or len(self._rows) >= self._options.batch_rows
+        full = self._urgent or self._counted >= self._options.batch_rows
         wait_s = 0.0 if full else self._options.batch_seconds
         return max(self._next_try, self._since + wait_s)
 
@@ -115,6 +119,7 @@ class PendingBatch:
         A gap takes the place of rows that found no room: there is some again.
         """
         self._rows = self._rows[count:]
+        self._counted = sum(not isinstance(row, MovementRow) for row in self._rows)
         if not self._rows:
             self._since = None
             self._urgent = False

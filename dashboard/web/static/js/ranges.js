@@ -2,8 +2,7 @@
 
 import { deviceNow } from "./page.js";
 
-const device = new URLSearchParams(window.location.search).get("device");
-const ofDevice = device ? `&device=${encodeURIComponent(device)}` : "";
+const kept = [...new URLSearchParams(window.location.search)].filter(([name]) => ["device", "movement"].includes(name));
 
 for (const link of document.querySelectorAll("a[data-day]")) {
   const day = new Date(deviceNow());
@@ -11,7 +10,7 @@ for (const link of document.querySelectorAll("a[data-day]")) {
   day.setDate(day.getDate() + Number(link.dataset.day));
   const start = day.getTime();
   day.setDate(day.getDate() + 1); // a day of 23 or 25 hours where the clocks change
-  link.href = `/trends?start=${start}&end=${day.getTime()}${ofDevice}`;
+  link.href = `/trends?${new URLSearchParams([["start", start], ["end", day.getTime()], ...kept])}`;
   link.hidden = false;
   if (new URL(link.href).search === window.location.search) link.setAttribute("aria-current", "true");
 }

@@ -8,7 +8,7 @@ const REFRESH_MS = 30000;
 const holder = document.getElementById("trends");
 const figure = holder.querySelector("figure");
 const length = Number(holder.dataset.length);
-const ofDevice = holder.dataset.device ? `&device=${encodeURIComponent(holder.dataset.device)}` : "";
+const kept = holder.dataset.kept; // device and movements, as the address has them
 const shown = { chart: unpack(figure), alone: new Set() };
 
 /** The chart with those traces hidden that are not among the chosen ones of their legend. */
@@ -23,7 +23,7 @@ function withAlone(chart) {
 
 async function refresh() {
   if (document.hidden) return;
-  const answer = await fetch(`/api/v1/trends/chart/now?length=${length}${ofDevice}`).catch(() => null); // the next one succeeds
+  const answer = await fetch(`/api/v1/trends/chart/now?length=${length}${kept}`).catch(() => null); // the next one succeeds
   if (answer?.status === 401) window.location.reload();
   if (!answer?.ok) return;
   shown.chart = await answer.json();
@@ -53,7 +53,7 @@ function instant(text) {
 /** Go to a range that was dragged. */
 function goTo(range) {
   const [start, end] = range.map(instant).sort((a, b) => a - b);
-  if (start >= 0 && end - start >= 1000) window.location.assign(`/trends?start=${Math.round(start)}&end=${Math.round(end)}${ofDevice}`);
+  if (start >= 0 && end - start >= 1000) window.location.assign(`/trends?start=${Math.round(start)}&end=${Math.round(end)}${kept}`);
 }
 
 figure.addEventListener("chart-drawn", (event) => {

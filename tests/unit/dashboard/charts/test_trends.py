@@ -20,6 +20,7 @@ from dashboard.charts.trends import (
 )
 from dashboard.web.delivery import STATIC
 from edge_agent.core.expression import EMOTIONS, Emotion
+from edge_agent.core.measures import Measure
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import ConditionInterval, Trend, VitalTrend
 
@@ -209,7 +210,7 @@ def test_nothing_leads_beyond_now_or_before_all_time() -> None:
 def data(happiness: Values, heart: Values) -> TrendData:
     """A range of minutes with happiness, and heart rate by one reading a minute."""
     shown = trend(happiness, tuple(0 if value is None else 60 for value in happiness))
-    vitals = {VitalKind.HEART_RATE: vital(VitalKind.HEART_RATE, heart)}
+    vitals: dict[Measure, VitalTrend] = {VitalKind.HEART_RATE: vital(VitalKind.HEART_RATE, heart)}
     return TrendData(START, shown.end_ms, shown, vitals, ())
 
 

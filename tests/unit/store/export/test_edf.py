@@ -10,6 +10,7 @@ import edfio
 import numpy as np
 import pytest
 
+from edge_agent.core.measures import MovementKind
 from edge_agent.core.readings import Gap, VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
@@ -18,7 +19,7 @@ from edge_agent.store.export.edf import EDF
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_gap
 from tests.support.timed_session import study_with_session
-from tests.support.timeline import database, instant, query, reading
+from tests.support.timeline import add_movements, database, instant, movement_row, query, reading
 
 LONG = "Größe 1: a condition of 79 signs that a writer which stops at forty had cut off"
 
@@ -137,3 +138,21 @@ def test_a_session_without_readings_is_a_file_of_annotations(tmp_path: Path) -> 
     file = _written(made, tmp_path / "edf")
     expected = ["session_start: 1", "note: alone"]
     assert [note.text for note in edfio.read_edf(file).annotations] == expected
+
+
+def test_movements_of_the_participants_face_are_signals(tmp_path: Path) -> None:
+    made = database(tmp_path / "data")
+    study_with_session(made, [], start=10, end=40)
+    rows = [movement_row(s, smile=s / 100, yaw=-s) for s in range(11, 21)]
+    add_movements(made, [*rows, movement_row(15, primary=False, smile=1.0)])
+    file = edfio.read_edf(_written(made, tmp_path / "edf"))
+    signals = {signal.label: signal for signal in file.signals}
+    assert list(signals) == list(MovementKind)
+    smile, yaw = signals["smile"], signals["yaw"]
+    assert (smile.physical_dimension, yaw.physical_dimension) == ("%", "deg")
+    # The value of a second stands until the next, the last one for five.
+    held = [0, *range(11, 21), 20, 20, 20, 20, *[0] * 15]
+    assert smile.data == pytest.approx(np.array(held, float), abs=0.002)
+    assert yaw.data == pytest.approx(-np.array(held, float), abs=0.002)
+    told = [(one.onset, one.duration) for one in file.annotations if "no value" in one.text]
+    assert told == [(0.0, 1.0), (15.0, 15.0)], "said once for all of them"

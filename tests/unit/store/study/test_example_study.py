@@ -72,6 +72,16 @@ def test_everybody_has_readings_and_anger_moves_the_heart(seeded: Path) -> None:
     assert 2 < mean[Emotion.ANGER] - mean[Emotion.NEUTRAL] < 10
 
 
+def test_a_face_that_shows_happiness_smiles(seeded: Path) -> None:
+    sql = (
+        "SELECT avg(smile) FROM movement JOIN expression USING (at) WHERE emotion = 'happiness'"
+        " UNION ALL SELECT avg(smile) FROM movement JOIN expression USING (at) WHERE emotion = "
+        "'neutral'"
+    )
+    happy, neutral = (value for (value,) in query(seeded, sql))
+    assert happy > neutral + 200, "per mille"
+
+
 def test_everybody_says_how_each_stimulus_was_and_most_felt_it(seeded: Path) -> None:
     said = query(seeded, "SELECT session, condition, scale, value FROM self_report")
     assert sorted({scale for _, _, scale, _ in said}) == ["arousal", "emotion", "valence"]
@@ -93,7 +103,7 @@ def test_everybody_says_how_each_stimulus_was_and_most_felt_it(seeded: Path) -> 
 def test_the_same_seed_gives_the_same_example(tmp_path: Path, seeded: Path) -> None:
     path = database(tmp_path)
     seed_example_study(path, SimulatedPerson, seed=1, now=instant(0))
-    for table in ("vital", "expression", "marker", "self_report"):
+    for table in ("vital", "expression", "movement", "marker", "self_report"):
         assert query(path, f"SELECT * FROM {table}") == query(seeded, f"SELECT * FROM {table}")
 
 

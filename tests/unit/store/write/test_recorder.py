@@ -37,11 +37,13 @@ from tests.support.timeline import (
     START_MS,
     instant,
     mostly,
+    movement_row,
     movements,
     observation,
     query,
     reading,
     recognition,
+    row,
     wait_for,
 )
 
@@ -280,6 +282,14 @@ def test_sixty_rows_are_a_batch_and_a_commit_says_when_it_was(path: Path) -> Non
     assert before <= recording.recorder.last_commit_boot_s <= clock.boot_seconds()
     recording.finish()
     assert query(path, "SELECT count(*) FROM vital") == [(61,)]
+
+
+def test_rows_of_movements_do_not_fill_a_batch() -> None:
+    pending = PendingBatch(RecorderOptions(batch_rows=2), Seconds())
+    pending.add(movement_row(0), movement_row(1), row(0))
+    assert not pending.is_due()
+    pending.add(row(1))
+    assert pending.is_due() and len(pending.portion()) == 4
 
 
 def test_a_batch_is_due_after_its_seconds_and_a_failed_one_later() -> None:

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from edge_agent.core.clock import now
+from edge_agent.core.clock import Instant, now
+from edge_agent.core.movements import MovementRow
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.rows import insert_consent, insert_participant
 from edge_agent.store.study.study import Study
+from edge_agent.store.write.timeline import write_movements
 from tests.support.dashboard import add_session, fill
-from tests.support.timeline import query
+from tests.support.timeline import movements, query
 
 PEOPLE = 1000
 
@@ -112,3 +114,21 @@ def test_a_list_of_a_thousand_people_is_shown_in_pages(ada: TestClient, database
     assert "Nobody matches" in ada.get("/study?search=nobody").text
     started = ada.post("/study/sessions", data={"participant": "P-0007", "purpose": "research"})
     assert started.headers["location"] == "/live"  # typed, for the list is too long to choose from
+
+
+def test_chosen_movements_lie_below_the_vitals_of_a_session(
+    ada: TestClient, database: Path, session: int
+) -> None:
+    assert "Movements of the face" not in ada.get(f"/study/sessions/{session}").text
+    ((start,),) = query(database, f"SELECT started FROM session WHERE id = {session}")
+    rows = [
+        MovementRow(Instant(0, start + 1000 * s), 1, 5, movements(smile=s / 60), True)
+        for s in range(60)
+    ]
+    with write_transaction(database) as connection:
+        write_movements(connection, [(row, None) for row in rows], 1000, simulated=False)
+    page = ada.get(f"/study/sessions/{session}").text
+    assert 'name="movement" value="smile">' in page and "Movements of the face, points" not in page
+    page = ada.get(f"/study/sessions/{session}?movement=smile&movement=smile").text
+    assert page.count("Movements of the face, points") == 2, "wide and narrow"
+    assert "</span>Mouth corners up</li>" in page

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from edge_agent.core.clock import now
+from edge_agent.core.clock import Instant, now
+from edge_agent.core.movements import MovementRow
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.write.timeline import write_movements
 from tests.support.dashboard import add_session, fill
-from tests.support.timeline import query
+from tests.support.timeline import movements, query
 
 HOUR_MS = 3_600_000
 
@@ -108,3 +110,30 @@ def test_where_only_sums_remain_trends_know_from_when_to_when(
     page = ada.get("/trends?start=0&end=1000").text
     assert "Show all of it" in page and "not recorded anything yet" not in page
     assert "Nothing was recorded" not in ada.get("/trends?range=24h").text
+
+
+def test_chosen_movements_are_drawn_in_points_and_degrees_and_stay_chosen(
+    ada: TestClient, database: Path
+) -> None:
+    fill(database, minutes=10)
+    ((last,),) = query(database, "SELECT max(at) FROM expression")
+    assert "Movements of the face" not in ada.get("/trends?range=1h").text
+    face = movements(smile=0.25, yaw=-12.0)
+    with write_transaction(database) as connection:
+        for back in range(60):
+            row = MovementRow(Instant(0, last - 1000 * back), 1, 5, face, back % 2 == 0)
+            write_movements(connection, [(row, None)], 1000, simulated=False)
+    chosen = f"start={last - 600_000}&end={last + 1}&movement=yaw&movement=smile"
+    answer = ada.get(f"/api/v1/trends?{chosen}&buckets=1").json()["movements"]
+    assert {name: (one["unit"], sum(one["n"])) for name, one in answer.items()} == {
+        "smile": ("%", 30),
+        "yaw": ("deg", 30),
+    }
+    assert [set(one["mean"]) - {None} for one in answer.values()] == [{-12.0}, {25.0}]
+    page = ada.get(f"/trends?{chosen}").text
+    assert "Movements of the face, points" in page and "Head pose, " in page
+    assert page.count('name="movement" value="smile" checked') == 1
+    assert "&amp;movement=yaw&amp;movement=smile" in page, "the ranges keep them"
+    assert ada.get("/trends?movement=grin").status_code == 422
+    refused = ada.get(f"/api/v1/trends?{chosen}&movement=grin")
+    assert refused.status_code == 422 and "movement" in refused.json()["detail"]
