@@ -244,7 +244,7 @@ finish_badly() {
     for ((i = ${#undo[@]} - 1; i >= 0; i--)); do eval "${undo[i]}" >/dev/null 2>&1 || echo "install.sh: this could not be taken back: ${undo[i]}" >&2; done
     [ -e "$program/previous/.complete" ] || rm -f "$program/previous"
     if [ -e "$program/current/venv" ]; then
-      echo "install.sh: the release of before runs: $(readlink "$program/current")" >&2
+      echo "install.sh: the previous release runs: $(readlink "$program/current")" >&2
     elif [ ${#undo[@]} -gt 0 ]; then
       echo "install.sh: what it had done was taken back; system packages stay. Mend what is said above and run it again." >&2
     fi

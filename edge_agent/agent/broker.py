@@ -166,6 +166,7 @@ def _home_assistant(settings: Settings) -> Device | None:
         version=edge_agent.__version__,
         window_s=settings.summary.window,
         commands=mqtt.commands,
+        movements=mqtt.movements,
     )
 
 

@@ -22,7 +22,13 @@ from edge_agent.core.readings import UNUSABLE, VitalReading
 from edge_agent.core.vitals import SPECS, VitalKind
 from edge_agent.live.feed import LiveServer
 from edge_agent.mqtt.client import MqttClient
-from edge_agent.mqtt.payloads import StatePayload, Topics, emotion_payload, vital_payload
+from edge_agent.mqtt.payloads import (
+    StatePayload,
+    Topics,
+    emotion_payload,
+    movements_payload,
+    vital_payload,
+)
 from edge_agent.store.study.capture_switch import SwitchedOff
 from edge_agent.store.write.outbox import OutboxMessage
 from edge_agent.store.write.recorder import Recorder
@@ -31,7 +37,9 @@ STREAM_S = 10.0
 """Seconds for which a reading of a continuous sensor counts as present."""
 SINGLE_S = 3600.0
 """The same for a cuff; a monitor worn for a day measures twice an hour."""
-AT_ONCE = ("emotion", "capture", "camera", "recording", "session", "alarms")
+MOVEMENTS_S = 1.0
+"""Least seconds between two messages of movements."""
+AT_ONCE = ("emotion", "turned_away", "capture", "camera", "recording", "session", "alarms")
 """Fields whose change is published at once; others are published with the summary window."""
 
 
@@ -62,10 +70,12 @@ class HomeState:
     Args:
         simulated: whether the camera is a demonstration.
         window_s: seconds after which the state is published without a change.
+        movements: whether it tells that the head is turned away.
     """
 
-    def __init__(self, *, simulated: bool, window_s: float) -> None:
+    def __init__(self, *, simulated: bool, window_s: float, movements: bool = False) -> None:
         self._simulated = simulated
+        self._movements = movements
         self._window_s = window_s
         self._lock = threading.Lock()
         self._seen: Recognition | None = None
@@ -122,6 +132,7 @@ class HomeState:
             {
                 "at": iso_utc(at.wall_ms),
                 **_expression(seen),
+                "turned_away": self._turned_away(seen),
                 "shares": shares
                 and {label: round(100 * part, 2) for label, part in shares.items()},
                 "vitals": {kind: _vital(readings.get(kind), at) for kind in SPECS},
@@ -135,6 +146,11 @@ class HomeState:
                 "simulated": self._simulated,
             }
         )
+
+    def _turned_away(self, seen: Recognition | None) -> bool | None:
+        if not self._movements or seen is None or seen.primary is None:
+            return None
+        return seen.primary.turned_away
 
 
 def _expression(seen: Recognition | None) -> dict[str, Any]:
@@ -210,6 +226,8 @@ class EventDispatcher:
         client: publishes over MQTT; ``None`` if MQTT is off.
         simulated: whether the camera is a demonstration.
         home: collects the present state; ``None`` if it is not published.
+        movements_s: seconds from one message of movements to the next, at least ``MOVEMENTS_S``;
+            ``None`` if they are not published.
     """
 
     def __init__(
@@ -220,6 +238,7 @@ class EventDispatcher:
         client: MqttClient | None,
         simulated: bool,
         home: HomeState | None = None,
+        movements_s: float | None = None,
     ) -> None:
         self._recorder = recorder
         self._window = window
@@ -227,6 +246,8 @@ class EventDispatcher:
         self._client = client
         self._simulated = simulated
         self._home = home
+        self._movements_s = None if movements_s is None else max(movements_s, MOVEMENTS_S)
+        self._moved: Instant | None = None
         self._lock = threading.Lock()
         self._last_label: str | None = None
         self.listener: Callable[[Recognition | VitalReading], None] | None = None
@@ -249,6 +270,18 @@ class EventDispatcher:
         if payload.emotion != self._last_label:
             self._last_label = payload.emotion
             self._client.publish_emotion(payload)
+        self._publish_movements(self._client, seen)
+
+    def _publish_movements(self, client: MqttClient, seen: Recognition) -> None:
+        """Publish the movements of one frame, if they are asked for, read and due."""
+        if self._movements_s is None:
+            return
+        if self._moved is not None and seen.at.seconds_since(self._moved) < self._movements_s:
+            return
+        payload = movements_payload(seen, simulated=self._simulated)
+        if payload is not None:
+            self._moved = seen.at
+            client.publish_movements(payload)
 
     def vital(self, reading: VitalReading) -> None:
         """Pass on one reading; one far from the present goes to the timeline only."""

@@ -175,7 +175,9 @@ class Agent:
         )
         if settings.mqtt.home_assistant and client is not None:
             window_s = settings.summary.window
-            self._home = HomeState(simulated=self._is_simulated, window_s=window_s)
+            self._home = HomeState(
+                simulated=self._is_simulated, window_s=window_s, movements=settings.mqtt.movements
+            )
             capture = self._permission.off is None
             client.publish_state(self._home.now(Conditions(capture=capture), clock.now()))
         live = LiveServer(data / SOCKET_NAME, simulated=self._is_simulated)
@@ -187,7 +189,13 @@ class Agent:
             last_seq=last_seq(self._database, Topics.SUMMARY),
         )
         self._dispatcher = EventDispatcher(
-            recorder, window, live, client, self._is_simulated, self._home
+            recorder,
+            window,
+            live,
+            client,
+            self._is_simulated,
+            self._home,
+            settings.record.interval if settings.mqtt.movements else None,
         )
         self._pulse = building.configured_pulse(settings, self._dispatcher.vital, recorder.submit)
         preview = building.configured_preview(settings, data, live)

@@ -169,6 +169,7 @@ PUBLISHED = (
     Topics.SUMMARY,
     Topics.EMOTION,
     Topics.VITALS,
+    Topics.MOVEMENTS,
     Topics.HEALTH,
     Topics.ALERTS,
     Topics.STATE,

@@ -76,6 +76,9 @@ class MqttSettings(Section):
     topics_off: list[OptionalTopic] = Field(
         default_factory=list, description="Topics on which nothing is published"
     )
+    movements: Editable[bool] = Field(
+        False, description="Publish movements of the face, pose of the head and look"
+    )
     durable_subscribers: list[ClientId] = Field(
         default_factory=list,
         max_length=20,

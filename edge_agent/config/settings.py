@@ -75,6 +75,11 @@ class Settings(BaseSettings):
                 "are: set mqtt.username and its password, and let the broker refuse visitors "
                 "without a name"
             )
+        if self.mqtt.movements and not self.vision.movements:
+            raise ValueError(
+                "mqtt.movements publishes movements that vision.movements turns off: set "
+                "vision.movements = true, or mqtt.movements = false"
+            )
         if self.fleet.enabled and not self.mqtt.enabled:
             raise ValueError(
                 "fleet.enabled sends the timeline through the broker of [mqtt]: set "

@@ -190,6 +190,14 @@ class Observation:
     movements: FaceMovements | None = None
     smoothed_movements: FaceMovements | None = None
 
+    @property
+    def turned_away(self) -> bool | None:
+        """Whether the head is turned away from the camera; ``None``: not known."""
+        if self.reject_reason is RejectReason.TURNED_AWAY:
+            return True  # farther than movements are read
+        moved = self.smoothed_movements
+        return None if moved is None else moved.turned_away
+
 
 @dataclass(frozen=True, slots=True)
 class Recognition:

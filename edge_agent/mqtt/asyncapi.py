@@ -73,11 +73,13 @@ _WHEN = {
     "while the broker is away, up to the size of the outbox.",
     Topics.EMOTION: "When the smoothed emotion of the primary face changes.",
     Topics.VITALS: "When a reading arrives; none is sent late.",
+    Topics.MOVEMENTS: "Where `mqtt.movements` is set: every `record.interval` and at most once a "
+    "second, while the movements of the primary face are read; none is sent late.",
     Topics.HEALTH: "Every minute, and when an alarm starts or ends.",
     Topics.ALERTS: "On starting, and when an alert begins, ends or is acknowledged. Not a medical "
     "alarm. That the agent itself is gone is told by `status`.",
-    Topics.STATE: "Where `mqtt.home_assistant` is set: once per window, and when the emotion, the "
-    "camera, the recording, the session or an alarm changes.",
+    Topics.STATE: "Where `mqtt.home_assistant` is set: once per window, and when the emotion, "
+    "`turned_away`, the camera, the recording, the session or an alarm changes.",
     Topics.REJECTED: "When readings of a message on `ingest/vitals` could not be understood.",
     Topics.COMMAND_REJECTED: "When a command on `command/session`, `command/marker` or "
     "`command/capture` was refused.",
@@ -99,6 +101,7 @@ CHANNELS = (
     _channel_of("send", Topics.SUMMARY, payloads.SummaryPayload, 1, False),
     _channel_of("send", Topics.EMOTION, payloads.EmotionPayload, 0, True),
     _channel_of("send", Topics.VITALS, payloads.VitalPayload, 0, False),
+    _channel_of("send", Topics.MOVEMENTS, payloads.MovementsPayload, 0, False),
     _channel_of("send", Topics.HEALTH, HealthPayload, 0, True),
     _channel_of("send", Topics.ALERTS, payloads.AlertsPayload, 0, True),
     _channel_of("send", Topics.STATE, payloads.StatePayload, 0, False),

@@ -217,8 +217,15 @@ class MqttClient(Worker):
 
     def publish_vital(self, payload: payloads.VitalPayload) -> None:
         """Publish a reading (QoS 0); without a connection it is only in the timeline."""
+        self._pass_on(Topics.VITALS, payload)
+
+    def publish_movements(self, payload: payloads.MovementsPayload) -> None:
+        """Publish movements of a face (QoS 0); without a connection, drop them."""
+        self._pass_on(Topics.MOVEMENTS, payload)
+
+    def _pass_on(self, suffix: str, payload: payloads.Payload) -> None:
         if self.state is MqttState.CONNECTED:
-            self._live.add_vital(payload)
+            self._live.add(suffix, payload)
             self._wake.set()
 
     def work(self) -> None:

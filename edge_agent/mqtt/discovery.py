@@ -50,6 +50,7 @@ class Component(Part):
     availability: list[Availability]
     availability_mode: Literal["all"] = "all"
     entity_category: Literal["diagnostic"] | None = None
+    enabled_by_default: bool | None = None
     icon: str | None = None
     state_topic: str | None = None
     value_template: str | None = Field(
@@ -104,6 +105,7 @@ class Device:
         version: of the agent.
         window_s: seconds of a summary window: so often ``state`` is sent at least.
         commands: whether the appliance takes commands: only then there are buttons and a switch.
+        movements: whether it publishes movements: only then there is *Head turned away*.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Device:
     version: str
     window_s: float = 10.0
     commands: bool = False
+    movements: bool = False
 
     @property
     def id(self) -> str:
@@ -140,6 +143,14 @@ def discovery_payload(device: Device) -> DiscoveryPayload:
     _add_expression(make)
     _add_vitals(make)
     _add_appliance(make)
+    if device.movements:
+        make.binary_sensor(
+            "turned_away",
+            "Head turned away",
+            "value_json.turned_away",
+            icon="mdi:head-remove-outline",
+            enabled_by_default=False,
+        )
     if device.commands:
         _add_buttons(make)
         make.capture_switch()

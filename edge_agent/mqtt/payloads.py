@@ -19,6 +19,8 @@ from edge_agent.core.expression import (
     Recognition,
     RejectReason,
 )
+from edge_agent.core.measures import MovementKind
+from edge_agent.core.movements import TURNED_AWAY_DEGREES, described
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 
@@ -40,6 +42,7 @@ class Topics:
     SUMMARY = "summary"
     EMOTION = "emotion"
     VITALS = "vitals"
+    MOVEMENTS = "movements"
     HEALTH = "health"
     STATE = "state"
     ALERTS = "alerts"
@@ -171,6 +174,45 @@ class EmotionPayload(Payload):
     simulated: bool = Field(description="Whether the camera is a demonstration")
 
 
+class HeadPose(Part):
+    """Where the head is turned, as it is seen in the picture."""
+
+    yaw: float = Field(description="Degrees; positive: turned to the picture's right")
+    pitch: float = Field(description="Degrees; positive: turned down")
+    roll: float = Field(description="Degrees; positive: tilted counterclockwise")
+
+
+class Look(Part):
+    """Where the eyes point in the face."""
+
+    look_x: float = Field(ge=-1, le=1, description="Positive: toward the person's left")
+    look_y: float = Field(ge=-1, le=1, description="Positive: upward")
+
+
+class MovementsPayload(Payload):
+    """Smoothed movements of the primary face, pose of its head and look: estimates."""
+
+    model_config = message_example(
+        at="2026-11-20T08:12:10.250Z",
+        track=3,
+        movements={"brow_down": 0.02, "smile": 0.93, "jaw_open": 0.31},
+        pose={"yaw": -12.3, "pitch": 4.1, "roll": 0.6},
+        look={"look_x": -0.12, "look_y": 0.05},
+        simulated=False,
+    )
+
+    at: Time
+    track: int = Field(
+        description="Number of the track: a face followed over frames, never a person"
+    )
+    movements: dict[MovementKind, Share] = Field(
+        description="Strength of each of the sixteen movements: 0 at rest … 1"
+    )
+    pose: HeadPose
+    look: Look
+    simulated: bool = Field(description="Whether the camera is a demonstration")
+
+
 class VitalPayload(Payload):
     """One physiological reading."""
 
@@ -218,6 +260,21 @@ def emotion_payload(recognition: Recognition, *, simulated: bool) -> EmotionPayl
         track=track,
         valence=valence,
         simulated=simulated,
+    )
+
+
+def movements_payload(recognition: Recognition, *, simulated: bool) -> MovementsPayload | None:
+    """Return the payload of the primary face of one frame; ``None``: its movements are not read."""
+    face = recognition.primary
+    if face is None or face.smoothed_movements is None:
+        return None
+    return MovementsPayload.model_validate(
+        {
+            "at": iso_utc(recognition.at.wall_ms),
+            "track": face.track,
+            "simulated": simulated,
+            **described(face.smoothed_movements),
+        }
     )
 
 
@@ -291,6 +348,7 @@ class StatePayload(Payload):
         ),
         valence=0.64,
         faces=1,
+        turned_away=False,
         vitals={
             "heart_rate": {
                 "value": 72.0,
@@ -323,6 +381,11 @@ class StatePayload(Payload):
         ge=-1, le=1, description="Derived from the probabilities, not measured; null: no face"
     )
     faces: int | None = Field(ge=0, description="Faces in the newest frame; null: no pictures")
+    turned_away: bool | None = Field(
+        description="Whether the head of the primary face is turned away from the camera: yaw or "
+        f"pitch beyond {TURNED_AWAY_DEGREES:.0f}°, or too far to be read; null: not known, or "
+        "`mqtt.movements` is off"
+    )
     vitals: dict[VitalKind, VitalNow | None] = Field(
         description="The newest reading of each kind; null: none is recent enough, or it was in "
         "doubt. A strap's is recent for ten seconds, one of a single measurement for an hour"

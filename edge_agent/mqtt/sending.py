@@ -510,8 +510,8 @@ class OutboxDelivery:
         ).encode()
 
 
-VITALS_WAITING = 256
-"""Most readings that wait for the client's thread; the oldest are dropped first."""
+PASSING_WAITING = 256
+"""Most readings and movements that wait for the client's thread; the oldest are dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -527,8 +527,8 @@ class _Waiting:
 class LiveMessages:
     """Live messages, added by any thread and sent by the client's thread.
 
-    Without a connection, a retained topic keeps only its newest message, and readings are not kept
-    at all: a late reading would look like a present one, and the timeline has it.
+    Without a connection, a retained topic keeps only its newest message; readings and movements are
+    not kept at all: late ones would look like present ones, and the timeline has them.
 
     Args:
         topics: names of the topics. Messages of topics that are switched off are ignored, and their
@@ -547,7 +547,7 @@ class LiveMessages:
         self._lock = threading.Lock()
         self._retained = dict.fromkeys(Topics.RETAINED & topics.off, b"")
         self._changed: set[str] = set()
-        self._vitals: deque[bytes] = deque(maxlen=VITALS_WAITING)
+        self._passing: deque[_Waiting] = deque(maxlen=PASSING_WAITING)
         self._state: bytes | None = None
         self._newest_state: bytes | None = None
 
@@ -565,12 +565,12 @@ class LiveMessages:
             self._retained.pop(suffix, None)
             self._changed.discard(suffix)
 
-    def add_vital(self, payload: Payload) -> None:
-        """Add a reading, to be published next."""
-        if Topics.VITALS in self._off:
+    def add(self, suffix: str, payload: Payload) -> None:
+        """Add a reading, or movements, to be published next."""
+        if suffix in self._off:
             return
         with self._lock:
-            self._vitals.append(payload.encode())
+            self._passing.append(_Waiting(suffix, payload.encode(), False))
 
     def set_state(self, payload: Payload) -> None:
         """Store the present state, to be published next in place of the one before."""
@@ -580,21 +580,21 @@ class LiveMessages:
             self._state = self._newest_state = payload.encode()
 
     def begin_connection(self) -> None:
-        """Publish every retained topic again; drop readings of the connection before."""
+        """Publish every retained topic again; drop what passed on the connection before."""
         with self._lock:
             self._changed = set(self._retained)
-            self._vitals.clear()
+            self._passing.clear()
             self._state = None
 
     def take(self) -> list[_Waiting]:
-        """Return new messages since the last call: retained topics, readings, present state."""
+        """Return new messages since the last call: retained, passing, then the present state."""
         with self._lock:
             messages = [_Waiting(one, self._retained[one], True) for one in sorted(self._changed)]
-            messages += [_Waiting(Topics.VITALS, payload, False) for payload in self._vitals]
+            messages += self._passing
             if self._state is not None:
                 messages.append(_Waiting(Topics.STATE, self._state, False))
             self._changed.clear()
-            self._vitals.clear()
+            self._passing.clear()
             self._state = None
         return messages
 

@@ -18,10 +18,12 @@ from edge_agent.alerts.figures import AgentFigures
 from edge_agent.core.clock import now
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import SensorKind, SensorState, VitalKind
+from edge_agent.live.feed import expression_message
 from edge_agent.store.upkeep.health_history import HealthHistory
 from tests.support.dashboard import client_of, fill
 from tests.support.monitoring.prometheus import prometheus_program
 from tests.support.security.tokens import bearer, make_token
+from tests.support.timeline import movements, observation, recognition
 
 DOCS = Path(__file__).parents[2] / "docs"
 RULES = DOCS / "monitoring/affect-edge.rules.yml"
@@ -45,13 +47,14 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         sensors=(sensor,),
     )
     health = HealthMonitor(folder, "lab", "0.1").report(figures, at)
+    seen = recognition(0, observation(movements=movements()))
     state = ApplianceState(
         device="lab",
         at_ms=at.wall_ms,
         uptime_s=5.0,
         agent={
             "health": health | {"temperature_celsius": 50.0, "clock_synchronised": True},
-            "expression": {"at": at.wall_ms, "faces": []},
+            "expression": expression_message(seen) | {"at": at.wall_ms},
         },
         reported_ms=at.wall_ms,
         recorded_ms=at.wall_ms,

@@ -178,6 +178,12 @@ def _of_camera(state: ApplianceState, health: Mapping[str, Any]) -> Iterator[Fam
     seen = state.agent.get("expression")
     if seen is not None and state.age_s(int(seen["at"])) <= FRESH_SECONDS:
         yield _gauge("faces", "Faces in the newest frame", len(seen["faces"]))
+        primary = next((face for face in seen["faces"] if face["primary"]), None)
+        if primary is not None and primary["pose"] is not None:
+            angles = _family("head_degrees", "Pose of the primary face's head", "axis")
+            for axis, degrees in primary["pose"].items():
+                angles.add_metric([axis], degrees)
+            yield angles
 
 
 def _of_machine(health: Mapping[str, Any]) -> Iterator[Family]:

@@ -15,9 +15,11 @@ from statistics import median
 
 from edge_agent.core.clock import CLOCK_JUMP_MS
 from edge_agent.core.expression import RejectReason
+from edge_agent.core.movements import TURNED_AWAY_DEGREES
 from edge_agent.core.readings import UNUSABLE, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import MOVEMENT_STEPS
 from edge_agent.store.read.base import (
     ConditionInterval,
     FaceFrames,
@@ -47,6 +49,7 @@ class Thresholds:
             clock, at the most.
         light_share: seen frames of the face that were too dark or too bright, at the most.
         slow_share: recorded intervals with less than half of the usual frames, at the most.
+        turned_away_share: recorded poses of a head turned away from the camera, at the most.
     """
 
     face_share: float = 0.8
@@ -56,6 +59,7 @@ class Thresholds:
     flagged_share: float = 0.2
     light_share: float = 0.2
     slow_share: float = 0.2
+    turned_away_share: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,7 @@ class Recorded:
         frames: of the participant's face, read and not.
         lost_s: seconds in which that face was seen but never fit for reading, by reason.
         counts: for each recorded interval its length in milliseconds and its frames of that face.
+        turned_away_share: as in ``Measures``.
         readings: in order of time; the state is the condition.
         matches: for each kind how many readings were matched to an observed emotion, and were not.
         gaps: that overlap the session.
@@ -193,6 +198,7 @@ class Recorded:
     frames: FaceFrames
     lost_s: dict[RejectReason, float]
     counts: Sequence[tuple[int, int]]
+    turned_away_share: float | None
     readings: Sequence[StateReading]
     matches: Mapping[VitalKind, MatchCounts]
     gaps: Sequence[RecordedGap]
@@ -204,13 +210,16 @@ class Recorded:
 class Measures:
     """The figures of a session: the output of ``measure``.
 
-    ``face_share`` is ``None`` for a session without length, the rest as recorded.
+    ``face_share`` is ``None`` for a session without length. ``turned_away_share`` is the share of
+    the rows of movements in which the head was turned away (``FaceMovements.turned_away``),
+    ``None`` without rows. The rest is as recorded.
     """
 
     face_share: float | None
     frames: FaceFrames
     lost_s: dict[RejectReason, float]
     frame_rate: FrameRate | None
+    turned_away_share: float | None
     conditions: tuple[ConditionQuality, ...]
     vitals: tuple[VitalQuality, ...]
     gaps: tuple[GapTotal, ...]
@@ -259,6 +268,7 @@ def measure(recorded: Recorded) -> Measures:
         frames=recorded.frames,
         lost_s=recorded.lost_s,
         frame_rate=_frame_rate(recorded.counts),
+        turned_away_share=recorded.turned_away_share,
         conditions=tuple(_conditions(recorded, held)),
         vitals=tuple(_vitals(recorded, spans)),
         gaps=_gap_totals(recorded.gaps, start_ms, end_ms),
@@ -373,6 +383,20 @@ def read_frame_counts(
         {"start": start_ms, "end": end_ms},
     )
     return [(row[0], row[1]) for row in rows]
+
+
+def read_turned_away_share(
+    connection: sqlite3.Connection, start_ms: int, end_ms: int
+) -> float | None:
+    """Return the share of rows of movements of the participant's face in which the head was turned
+    away; ``None`` without rows.
+    """
+    rows, turned = connection.execute(
+        "SELECT count(coalesce(yaw, pitch)), sum(CASE WHEN abs(yaw) > :bound OR abs(pitch) > "
+        ":bound THEN 1 ELSE 0 END) FROM movement WHERE is_primary = 1 AND at > :start AND at <= :end",
+        {"bound": TURNED_AWAY_DEGREES * MOVEMENT_STEPS["yaw"], "start": start_ms, "end": end_ms},
+    ).fetchone()
+    return turned / rows if rows else None
 
 
 def read_lost_seconds(

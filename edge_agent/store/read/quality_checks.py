@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from edge_agent.core.expression import RejectReason
+from edge_agent.core.movements import TURNED_AWAY_DEGREES
 from edge_agent.core.texts import N_, Message, listed
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read import quality
@@ -321,6 +322,27 @@ def _frames(measures: Measures, bars: Thresholds) -> Check:
     return _check(name, rate.slow_share > bars.slow_share, message, cure)
 
 
+def _turned_away(measures: Measures, bars: Thresholds) -> Check:
+    name = "head turned away"
+    share = measures.turned_away_share
+    if share is None:
+        return Check(name, Level.GOOD, N_("No pose of the head was recorded."))
+    message = Message(
+        N_(
+            "The head was turned away by more than {degrees}° in {share:.0%} of the intervals with "
+            "a pose; at most {most:.0%} is acceptable."
+        ),
+        degrees=round(TURNED_AWAY_DEGREES),
+        share=share,
+        most=bars.turned_away_share,
+    )
+    cure = N_(
+        "Expressions of a turned head are read less well: put the camera on top of what the "
+        "participant looks at, and their chair in front of it."
+    )
+    return _check(name, share > bars.turned_away_share, message, cure)
+
+
 def _check(name: str, needs_care: bool, message: Message, cure: str) -> Check:
     """Return a check with level ``care`` and its cure, or with level ``good``."""
     if needs_care:
@@ -368,6 +390,7 @@ def session_quality(
     with reader.connect() as connection:
         face = quality.read_face_spans(connection, start, end)
         counts = quality.read_frame_counts(connection, start, end)
+        turned_away = quality.read_turned_away_share(connection, start, end)
         lost = quality.read_lost_seconds(connection, start, end)
         events, synchronised = quality.read_clock(connection, start, end)
     shown = reader.face_labels([recorded_session])
@@ -379,6 +402,7 @@ def session_quality(
         frames=reader.face_frames(start, end),
         lost_s=lost,
         counts=counts,
+        turned_away_share=turned_away,
         readings=reader.session_readings([session], tuple(VitalKind)),
         matches={
             kind: reader.observed_sums([recorded_session], shown, [kind], [Matching()])[0].counts
@@ -400,6 +424,7 @@ def session_quality(
         _flagged(measures, bars),
         _light(measures, bars),
         _frames(measures, bars),
+        _turned_away(measures, bars),
     )
     level = max((check.level for check in checks), key=list(Level).index)
     return quality.SessionQuality(

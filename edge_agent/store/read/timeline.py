@@ -164,25 +164,33 @@ class TimelineReader(base.DatabaseReader):
     def counts(self) -> dict[str, int]:
         """Return the number of rows of each main table.
 
-        They are expressions, vitals, gaps, participants, sessions, markers and messages.
+        They are expressions, movements, vitals, gaps, participants, sessions, markers, messages.
         """
         with self.connect() as connection:
-            # Expression rows come and go in order of their ids, and vitals are summed from their
-            # rollup: counting millions of rows would take seconds on a card. Each end of the ids is
-            # looked up by itself, for SQLite walks through all of them when asked for both.
-            expressions = connection.execute(
-                "SELECT coalesce((SELECT max(id) FROM expression) - (SELECT min(id) FROM "
-                "expression) + 1, 0)"
-            ).fetchone()[0]
+            # Expressions and movements come and go in order of their ids, and vitals are summed
+            # from their rollup: counting millions of rows would take seconds on a card. Each end of
+            # the ids is looked up by itself, for SQLite walks through all of them when asked for
+            # both.
+            counts = {
+                table: connection.execute(
+                    f"SELECT coalesce((SELECT max(id) FROM {table}) - (SELECT min(id) FROM {table})"
+                    " + 1, 0)"
+                ).fetchone()[0]
+                for table in ("expression", "movement")
+            }
             vitals = connection.execute(
                 "SELECT (SELECT coalesce(sum(n + flagged), 0) FROM vital_hour) + (SELECT "
                 "coalesce(sum(n + flagged), 0) FROM vital_day)"
             ).fetchone()[0]
             small = ("gap", "participant", "session", "marker", "outbox")
-            return {"expression": expressions, "vital": vitals} | {
-                table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-                for table in small
-            }
+            return (
+                counts
+                | {"vital": vitals}
+                | {
+                    table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                    for table in small
+                }
+            )
 
     def recorded_kinds(self) -> frozenset[VitalKind]:
         """Return the kinds of vital that have readings.

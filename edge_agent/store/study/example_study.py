@@ -11,7 +11,7 @@ from typing import Protocol
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression, ExpressionRow
-from edge_agent.core.movements import MOVEMENTS, NAMES, FaceMovements, MovementRow
+from edge_agent.core.movements import MOVEMENTS, NAMES, MovementRow
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
@@ -224,8 +224,8 @@ def _move(rng: random.Random, seen: Sequence[ExpressionRow]) -> list[MovementRow
             "look_x": rng.gauss(0, 0.1),
             "look_y": rng.gauss(0, 0.1),
         }
-        face = FaceMovements(tuple(values[name] for name in NAMES))
-        seconds.append(MovementRow(row.at, row.track, row.frames, face, row.primary))
+        mean = tuple(values[name] for name in NAMES)
+        seconds.append(MovementRow(row.at, row.track, row.frames, mean, row.primary))
     return seconds
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from paho.mqtt import publish
 from edge_agent.agent import loop as module
 from edge_agent.core.clock import now
 from edge_agent.core.study import Purpose, SessionSetting
-from edge_agent.mqtt.payloads import SessionPayload
+from edge_agent.mqtt.payloads import MovementsPayload, SessionPayload
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
@@ -104,6 +105,37 @@ def test_what_happens_is_said_on_the_topics_of_the_appliance(
     assert all(one != other for one, other in pairwise(emotions)), emotions
     seqs = [message.payload["seq"] for message in reader.on("summary")]
     assert seqs == list(range(1, len(seqs) + 1))
+    assert not reader.on("movements")  # off by default
+
+
+def test_movements_are_said_once_a_second_where_asked_for_and_end_with_the_camera(
+    tmp_path: Path, reader: Subscriber, tables: Callable[..., Tables], send: Callable[..., None]
+) -> None:
+    home = {"home_assistant": True, "home_assistant_prefix": HOME}
+    settings = tables({"movements": True, "commands": True, **home})
+    with running_agent(tmp_path / "data", settings):
+        wait_until(lambda: len(reader.on("movements")) >= 3, "three messages")
+        assert "turned_away" in reader.wait_for("config").payload["components"]
+        reader.wait_for("state", lambda said: said["turned_away"] is not None)
+        send("command/capture", {"action": "off"})
+        closed = reader.wait_for("state", lambda said: not (said["capture"] or said["camera"]))
+        assert closed.payload["turned_away"] is None
+        # each is of another second
+        wait_until(lambda: len(reader.on("state")) > reader.on("state").index(closed) + 3, "pause")
+        off_ms, on_ms = at_ms(closed.payload), now().wall_ms
+        send("command/capture", {"action": "on"})
+        wait_until(lambda: at_ms(reader.on("movements")[-1].payload) > on_ms, "more of them")
+    messages = reader.on("movements")
+    assert MovementsPayload.model_validate(messages[0].payload).simulated
+    assert {(message.qos, message.retained) for message in messages} == {(0, False)}
+    times = [at_ms(message.payload) for message in messages]
+    assert not [at for at in times if off_ms < at < on_ms]
+    assert min(later - one for one, later in pairwise(times)) >= 990  # in rounded ms
+
+
+def at_ms(message: dict[str, Any]) -> int:
+    """Return the time of a message, ms since 1970."""
+    return round(1000 * datetime.fromisoformat(message["at"]).timestamp())
 
 
 def test_a_camera_that_is_not_there_is_said_once_and_leaves_a_gap(

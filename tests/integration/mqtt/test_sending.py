@@ -265,3 +265,9 @@ def test_home_assistant_keeps_the_topic_that_it_reads() -> None:
     mqtt = {"home_assistant": True, "topics_off": ["vitals", "state"]}
     with pytest.raises(ConfigError, match="Home Assistant reads the topic state"):
         load_settings(None, {"mqtt": mqtt})
+
+
+def test_movements_that_are_not_read_cannot_be_published() -> None:
+    tables = {"mqtt": {"movements": True}, "vision": {"movements": False}}
+    with pytest.raises(ConfigError, match=r"set vision\.movements = true, or mqtt\.movements"):
+        load_settings(None, tables)

@@ -19,12 +19,12 @@ from edge_agent.agent.dispatcher import (
 )
 from edge_agent.agent.summary import SummaryWindow
 from edge_agent.core import clock
-from edge_agent.core.expression import NO_FACE
+from edge_agent.core.expression import NO_FACE, Observation, RejectReason
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.live.feed import LiveServer
 from edge_agent.store.write.recorder import Recorder
-from tests.support.timeline import database, instant, observation, reading, recognition
+from tests.support.timeline import database, instant, movements, observation, reading, recognition
 
 START = instant(0)
 GOOD = Conditions(capture=True, camera=True, late_s=2.0, recording=True, session=False)
@@ -96,6 +96,28 @@ def test_a_reading_in_doubt_ends_what_was_known(home: HomeState, flag: VitalFlag
     home.add_vital(reading(0))
     home.add_vital(reading(1, flags=[flag]))
     assert home.now(GOOD, START.shifted(1)).vitals[VitalKind.HEART_RATE] is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "turned"),
+    [
+        (observation(movements=movements(yaw=-31.0)), True),
+        (observation(movements=movements(pitch=31.0)), True),
+        (observation(movements=movements(yaw=30.0, roll=80.0)), False),
+        # too far for a reading
+        (observation(reject_reason=RejectReason.TURNED_AWAY), True),
+        (observation(reject_reason=RejectReason.BLURRED), None),
+        (observation(primary=False, movements=movements(yaw=50.0)), None),
+    ],
+)
+def test_a_head_turned_away_is_told_only_where_movements_are(
+    seen: Observation, turned: bool | None
+) -> None:
+    for is_told, expected in ((True, turned), (False, None)):
+        home = HomeState(simulated=False, window_s=10.0, movements=is_told)
+        home.see(recognition(0, seen))
+        assert home.now(GOOD, START).turned_away is expected
+        assert home.now(GOOD, START.shifted(2.1)).turned_away is None
 
 
 def test_shares_are_those_of_the_last_window_in_per_cent(home: HomeState) -> None:

@@ -30,7 +30,9 @@ STATE_CLASSES: dict[str, set[str | None]] = {
 }
 BINARY_CLASSES = {None, "running", "problem"}
 """Of BinarySensorDeviceClass in homeassistant/components/binary_sensor/__init__.py."""
-COMMON = "platform name unique_id availability availability_mode icon entity_category"
+COMMON = (
+    "platform name unique_id availability availability_mode icon entity_category enabled_by_default"
+)
 STATE = "state_topic value_template device_class"
 READ = f"{STATE} expire_after json_attributes_topic json_attributes_template"
 KEYS = {
@@ -41,7 +43,7 @@ KEYS = {
 }
 """Of homeassistant/components/mqtt/{sensor,binary_sensor,button,switch,schemas}.py."""
 
-LAB = Device("lab", root="home/affect", prefix="ha", version="1.2", commands=True)
+LAB = Device("lab", root="home/affect", prefix="ha", version="1.2", commands=True, movements=True)
 COMPONENTS = discovery_payload(LAB).components
 SENSORS = {key: one for key, one in COMPONENTS.items() if one.platform == "sensor"}
 READERS = {key: one for key, one in COMPONENTS.items() if one.platform != "button"}
@@ -144,9 +146,11 @@ def test_attributes_are_objects(state: dict[str, Any]) -> None:
         assert isinstance(json.loads(render(template, state)), dict)
 
 
-def test_switch_and_buttons_are_there_only_with_commands_and_send_what_is_obeyed() -> None:
+def test_what_is_off_by_default_is_announced_only_where_it_is_on_and_obeyed() -> None:
     silent = discovery_payload(Device("lab", root="a", prefix="ha", version="1"))
     assert not {"switch", "button"} & {one.platform for one in silent.components.values()}
+    assert "turned_away" not in silent.components  # only where movements are published
+    assert COMPONENTS["turned_away"].enabled_by_default is False
     switch = COMPONENTS["capture"]
     assert switch.command_topic == "home/affect/lab/command/capture"
     for payload, action in ((switch.payload_on, "on"), (switch.payload_off, "off")):

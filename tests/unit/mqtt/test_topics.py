@@ -12,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from edge_agent.core.expression import FACE_STATES
+from edge_agent.core.movements import MOVEMENTS
 from edge_agent.core.readings import Origin, VitalFlag, parse_payload, reading_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.mqtt import asyncapi
@@ -20,10 +21,11 @@ from edge_agent.mqtt.payloads import (
     EmotionPayload,
     StatusPayload,
     emotion_payload,
+    movements_payload,
     status_payload,
     vital_payload,
 )
-from tests.support.timeline import instant, observation, reading, recognition
+from tests.support.timeline import instant, movements, observation, reading, recognition
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 AT = instant(0.25)
@@ -54,6 +56,26 @@ def test_no_clear_emotion_is_uncertain_and_nobody_is_no_face() -> None:
             None,
             None,
         )
+
+
+def test_movements_pose_and_look_of_the_primary_face_are_said_once_they_are_read() -> None:
+    face = observation(track=4, movements=movements(smile=1.0, yaw=-12.34, look_x=-0.4))
+    said = movements_payload(recognition(0.25, face), simulated=True)
+    assert said is not None
+    message = json.loads(said.encode())
+    strengths = message.pop("movements")
+    assert (set(strengths), strengths["smile"]) == (set(MOVEMENTS), 1.0)
+    assert message == {
+        "schema": 1,
+        "at": ISO,
+        "track": 4,
+        "pose": {"yaw": -12.3, "pitch": 0.0, "roll": 0.0},
+        "look": {"look_x": -0.4, "look_y": 0.0},
+        "simulated": True,
+    }
+    beside = replace(face, primary=False)
+    for nothing in (recognition(0), recognition(0, beside), recognition(0, observation())):
+        assert movements_payload(nothing, simulated=True) is None
 
 
 def test_a_reading_is_said_with_unit_source_and_flags() -> None:

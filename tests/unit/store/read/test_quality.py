@@ -20,7 +20,7 @@ from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_gap, write_rejected_frames
 from tests.support.studies import add_session, heart
-from tests.support.timeline import START_MS, add, instant, reading, row
+from tests.support.timeline import START_MS, add, add_movements, instant, movement_row, reading, row
 
 
 def hold(
@@ -227,6 +227,28 @@ def test_frames_that_were_dropped_show_as_intervals_with_few(path: Path) -> None
     assert found.found.startswith(
         "10.0 frames per second; less than half of that for 33% of the time"
     )
+
+
+@pytest.mark.parametrize(("turned", "level"), [(24, Level.GOOD), (25, Level.CARE)])
+def test_a_head_turned_away_for_long_asks_for_care(path: Path, turned: int, level: Level) -> None:
+    session = well_recorded(path)
+    none = check(report(path, session), "head turned away")
+    assert (none.level, none.found) == (Level.GOOD, "No pose of the head was recorded.")
+    angles = [(31.0, 0.0), (0.0, -31.0), (-31.0, 0.0)] * 40
+    away = [movement_row(s, yaw=angles[s][0], pitch=angles[s][1]) for s in range(1, turned + 1)]
+    ahead = [movement_row(s, yaw=30.0, pitch=-30.0, roll=90.0) for s in range(turned + 1, 121)]
+    # neither of another person, nor of another time
+    others = [movement_row(5, primary=False, yaw=50.0), movement_row(-5, yaw=50.0)]
+    add_movements(path, [*away, *ahead, *others])
+    found = report(path, session)
+    assert found.measures.turned_away_share == pytest.approx(turned / 120)
+    turned_away = check(found, "head turned away")
+    assert turned_away.level is level
+    assert turned_away.found == (
+        f"The head was turned away by more than 30° in {turned / 120:.0%} of the intervals with a "
+        "pose; at most 20% is acceptable."
+    )
+    assert bool(turned_away.cure) == (level is Level.CARE)
 
 
 @pytest.mark.parametrize(

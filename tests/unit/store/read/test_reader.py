@@ -27,7 +27,17 @@ from edge_agent.store.read.reader import (
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import ModelUse, write_gap, write_model
 from tests.support.timed_session import second_of, study_with_session
-from tests.support.timeline import START_MS, add, database, instant, query, reading, row
+from tests.support.timeline import (
+    START_MS,
+    add,
+    add_movements,
+    database,
+    instant,
+    movement_row,
+    query,
+    reading,
+    row,
+)
 
 HOUR = 3_600_000
 
@@ -122,6 +132,7 @@ def test_an_abandoned_iteration_closes_its_connection(tmp_path: Path) -> None:
 
 def test_what_lies_in_a_range_or_session_is_listed(tmp_path: Path) -> None:
     path = database(tmp_path, [row(s) for s in range(5)], [reading(s) for s in range(7)])
+    add_movements(path, [movement_row(s) for s in range(2)])
     study_with_session(path, [(10, 20, "anger"), (30, 40, "neutral")], start=2, end=50)
     study_with_session(path, [], start=60, end=None)
     with write_transaction(path) as connection:
@@ -139,7 +150,7 @@ def test_what_lies_in_a_range_or_session_is_listed(tmp_path: Path) -> None:
     marked = [m.label for m in reader.markers(START_MS + 20_000, START_MS + 40_000)]
     assert marked == ["anger", "neutral"]
     assert [s.id for s in reader.session_list()] == [2, 1]
-    counted = {"expression": 5, "vital": 7, "gap": 1, "marker": 4, "session": 2}
+    counted = {"expression": 5, "movement": 2, "vital": 7, "gap": 1, "marker": 4, "session": 2}
     assert reader.counts().items() >= counted.items()
     assert session_counts(path) == {1: SessionCounts(3, 5, 4), 2: SessionCounts(0, 0, 0)}
     assert session_counts(path, [1]) == {1: SessionCounts(3, 5, 4)}

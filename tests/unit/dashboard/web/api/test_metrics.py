@@ -20,7 +20,7 @@ from edge_agent.live.feed import LiveServer, expression_message
 from edge_agent.store.upkeep.health_history import HealthHistory
 from tests.support.dashboard import fill
 from tests.support.security.tokens import bearer, make_token
-from tests.support.timeline import observation, recognition
+from tests.support.timeline import movements, observation, recognition
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -75,7 +75,8 @@ def test_what_the_agent_says_is_told_with_its_ages(
     health = report(
         database, at, fps=14.5, frame_age_s=0.25, frames_dropped=7, mqtt_state="connected"
     )
-    agent.publish(expression_message(recognition(at.wall_ms, observation())))
+    seen = observation(movements=movements(yaw=-12.34, roll=2.0))
+    agent.publish(expression_message(recognition(at.wall_ms, seen)))
     agent.publish({"type": "health"} | health)
     monkeypatch.setattr(clock, "now", lambda: at.shifted(3.0))
     found = collect(stranger, secret)
@@ -87,6 +88,8 @@ def test_what_the_agent_says_is_told_with_its_ages(
     assert value("camera_fps") == 14.5 and value("camera_frame_age_seconds") == 0.25
     assert value("camera_frames_dropped_total") == 7 and value("mqtt_connected") == 1
     assert value("faces") == 1 and value("outbox_messages") == 0 and value("session_open") == 0
+    angles = [value("head_degrees", axis=axis) for axis in ("yaw", "pitch", "roll")]
+    assert angles == [-12.3, 0.0, 2.0]
     assert value("disk_free_bytes") > 0 and value("database_bytes") > 4096
     assert value("database_rows", table="expression") > 60
     assert value("alerts_open", kind="camera") == 0
@@ -112,6 +115,7 @@ def test_an_agent_that_stopped_is_a_gap_and_a_growing_age(
         of_the_agent = {
             "camera_fps",
             "faces",
+            "head_degrees",
             "processor_temperature_celsius",
             "agent_uptime_seconds",
         }

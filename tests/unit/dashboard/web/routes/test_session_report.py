@@ -122,7 +122,7 @@ def test_chosen_movements_lie_below_the_vitals_of_a_session(
     assert "Movements of the face" not in ada.get(f"/study/sessions/{session}").text
     ((start,),) = query(database, f"SELECT started FROM session WHERE id = {session}")
     rows = [
-        MovementRow(Instant(0, start + 1000 * s), 1, 5, movements(smile=s / 60), True)
+        MovementRow(Instant(0, start + 1000 * s), 1, 5, movements(smile=s / 60).values, True)
         for s in range(60)
     ]
     with write_transaction(database) as connection:

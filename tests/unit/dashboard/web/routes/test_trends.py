@@ -118,7 +118,7 @@ def test_chosen_movements_are_drawn_in_points_and_degrees_and_stay_chosen(
     fill(database, minutes=10)
     ((last,),) = query(database, "SELECT max(at) FROM expression")
     assert "Movements of the face" not in ada.get("/trends?range=1h").text
-    face = movements(smile=0.25, yaw=-12.0)
+    face = movements(smile=0.25, yaw=-12.0).values
     with write_transaction(database) as connection:
         for back in range(60):
             row = MovementRow(Instant(0, last - 1000 * back), 1, 5, face, back % 2 == 0)
