@@ -76,10 +76,10 @@ def import_faces(
     from edge_agent.vision.face_tables import Choice, read_face_table
 
     choice = Choice(chosen["faces"], chosen["fps"], chosen["confidence"])
-    found = read_face_table(table, choice)
-    rows = found.timeline(start_ms, INTERVAL_S)
-    about = f"{table.name} ({found.program})"
-    new = import_of(table, start_ms, found.seconds, timezone, into)
+    faces = read_face_table(table, choice)
+    rows = faces.timeline(start_ms, INTERVAL_S)
+    about = f"{table.name} ({faces.program})"
+    new = import_of(table, start_ms, faces.seconds, timezone, into)
     if isinstance(new.session, PastSession):
         new = replace(new, session=replace(new.session, origin=f"import: {about}"))
     expressions = sum(isinstance(row, ExpressionRow) for row in rows)
@@ -91,16 +91,16 @@ def import_faces(
     session = store_video(database, new, rows, length_ms, purposes=purposes, actor=ACTOR)
     told = {
         "file": str(table),
-        "program": found.program,
-        "rows": found.rows,
-        "with_face": len(found.readings),
-        "seconds": round(found.seconds, 3),
+        "program": faces.program,
+        "rows": faces.rows,
+        "with_face": len(faces.readings),
+        "seconds": round(faces.seconds, 3),
         "expressions": brought["expression"],
         "movements": brought["movement"],
         "in": f"session {session.id}",
-        "left_out": dict(found.left_out),
-        "not_taken": found.not_taken,
-        "notes": found.notes,
+        "left_out": dict(faces.left_out),
+        "not_taken": faces.not_taken,
+        "notes": faces.notes,
     }
     answer(as_json, told, _lines(told))
 

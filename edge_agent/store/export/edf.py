@@ -129,7 +129,6 @@ def ascii_text(text: str, most: int) -> str:
 
 
 _EQUIPMENT = "Affect_Edge"
-_CAMERA = "camera, estimated by a network"
 _LONGEST = 400
 """Signs of an annotation: what readers take for sure."""
 
@@ -184,10 +183,11 @@ class SessionFile:
     def movement(self, row: Row) -> None:
         """Add movements of the participant's face, a row of ``movement.csv``, in order of time."""
         at_s = self._seconds(row["at_ms"])
+        source = f"camera, estimated by {row['source'] or 'a network'}"
         for kind in MovementKind:
             value = row[kind.value]
             if value is not None:
-                self._add(kind, _CAMERA, at_s, float(value) * kind.points)
+                self._add(kind, source, at_s, float(value) * kind.points)
 
     def event(self, event: Event) -> None:
         """Add a marker; a stimulus becomes an annotation with a duration."""

@@ -19,7 +19,15 @@ from edge_agent.store.export.edf import EDF
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_gap
 from tests.support.timed_session import study_with_session
-from tests.support.timeline import add_movements, database, instant, movement_row, query, reading
+from tests.support.timeline import (
+    add_movements,
+    database,
+    instant,
+    movement_row,
+    query,
+    reading,
+    told_by,
+)
 
 LONG = "Größe 1: a condition of 79 signs that a writer which stops at forty had cut off"
 
@@ -156,3 +164,13 @@ def test_movements_of_the_participants_face_are_signals(tmp_path: Path) -> None:
     assert yaw.data == pytest.approx(-np.array(held, float), abs=0.002)
     told = [(one.onset, one.duration) for one in file.annotations if "no value" in one.text]
     assert told == [(0.0, 1.0), (15.0, 15.0)], "said once for all of them"
+
+
+def test_movements_of_another_program_are_signals_of_their_own(tmp_path: Path) -> None:
+    made = database(tmp_path / "data")
+    study_with_session(made, [], start=10, end=40)
+    add_movements(made, [told_by(movement_row(12, smile=0.5), "OpenFace", "pucker")])
+    file = edfio.read_edf(_written(made, tmp_path / "edf"))
+    signals = {signal.label: signal for signal in file.signals}
+    assert set(MovementKind) - set(signals) == {MovementKind.PUCKER}
+    assert signals["smile"].transducer_type == "camera, estimated by OpenFace"
