@@ -104,10 +104,12 @@ def declared_families(
     written: dict[Test, str] = {}
     for text in texts:
         parts = [_part(part, vitals, measures, states) for part in text.split(";")]
+        # The first name is enough: ``_part`` refuses a mixture within one part.
         if len({names[0] in measures for names, _ in parts}) > 1:
             raise ValueError(
                 Message(N_("{text!r} mixes vitals with measures of the heartbeat"), text=text)
             )
+        # A test that two parts of one family name is one test.
         tests = dict.fromkeys(chain.from_iterable(_tests(*part) for part in parts))
         for name, first, second in tests:
             if (name, first, second) in written:
@@ -119,6 +121,7 @@ def declared_families(
                         second=second,
                     )
                 )
+        # Sorted, so that the order in which parts were typed makes no other family.
         canonical = "; ".join(sorted({_written(*part, states) for part in parts}))
         written.update(dict.fromkeys(tests, canonical))
     order = [(name, *pair) for name in (*vitals, *measures) for pair in pairs_of(states)]
@@ -433,6 +436,7 @@ class AnalysisQuery(Model):
                 N_("rr_interval is not tested; its variability is shown beside the tests")
             )
         moved = [kind for kind in vital if isinstance(kind, MovementKind)]
+        # ``info.data`` holds the fields that stand above this one, and only those that were valid.
         if moved and info.data.get("state") is StateBy.OBSERVED:
             raise ValueError(
                 Message(
@@ -443,6 +447,7 @@ class AnalysisQuery(Model):
                     name=moved[0],
                 )
             )
+        # In the order of the tables, whatever the order of the question.
         return tuple(kind for kind in TESTABLE if kind in vital)
 
     @field_validator("heart_measure")
@@ -572,8 +577,10 @@ def _with_types_of_json(given: object) -> object:
         if not isinstance(given, dict) or name not in given:
             continue
         value = given[name]
+        # pydantic would take 0, 1, "yes" and "off" for a truth value.
         if field.annotation is bool and not isinstance(value, bool):
             raise ValueError(f"{name}: give true or false, not {value!r}")
+        # ``bool`` is a kind of ``int``: true would pass for 1.
         if field.annotation in _NUMBERS and isinstance(value, bool | str):
             raise ValueError(f"{name}: give a number, not {value!r}")
     numbers = given.get("session") if isinstance(given, dict) else None
