@@ -83,6 +83,7 @@ class StepClock:
         was due.
         """
         entries: list[StepEntry] = []
+        # Several steps may be due after a pause of the caller; each gets the moment it was due.
         while (end := self.ends(position)) is not None and end <= now:
             position = self._entered(position.step + 1, end)
             entries.append(StepEntry(position.step, end))
@@ -116,6 +117,7 @@ class StepClock:
         return Position(position.step, 0.0, None if position.since is None else now)
 
     def _entered(self, step: int, at: float) -> Position:
+        # Without a start at the end, so that nothing counts on there.
         return Position(step, 0.0, at if step < len(self.seconds) else None)
 
 
@@ -223,6 +225,7 @@ class ProtocolState:
         """Enter the steps that are due."""
         at_s = _seconds(now)
         if self.is_running and at_s - self._ticked > LATE_S:
+            # From the last call on, as far as anybody knows that something was shown.
             self._stop(now.shifted(self._ticked - at_s), STOOD_STILL)
         self.position, entries = self.step_clock.advance(self.position, at_s)
         for entry in entries:
@@ -245,6 +248,7 @@ class ProtocolState:
         """The participant is there and ready."""
         self.tick(now)
         self.ready = True
+        # Only the problem that being away made; one of the operator's stays.
         if self.problem == PAGE_CLOSED:
             self.problem = ""
         self._run_if_ready(now)
@@ -283,6 +287,7 @@ class ProtocolState:
         self.tick(now)
         if self.is_over:
             return
+        # First, so that the open condition ends before the note.
         self._stop(now, "")
         self._add_note(now, f"ended, {reason}")
         self.ended = reason
@@ -367,6 +372,7 @@ class ProtocolState:
         self.step_seq += 1
         before = self.screens[step - 1]
         after = self.screens[step] if step < len(self.screens) else None
+        # A pressure screen keeps the condition of the screen before it open.
         if after is None or after.opens or after.condition != before.condition:
             self._close_condition(at, before)
             if after is not None:
@@ -411,6 +417,7 @@ def _check(scale: Scale, value: int | str) -> None:
                 value=str(value)[:20],
                 names=", ".join(FELT),
             )
+    # ``bool`` is a kind of ``int``: true would pass for 1.
     elif isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= POINTS:
         raise StudyError(
             N_("Answer {value!r}: choose a whole number from 1 to {points}."),
