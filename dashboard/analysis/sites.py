@@ -237,11 +237,11 @@ class PooledReader(Reader):
 
     def attributes(self) -> dict[str, dict[str, str]]:
         """Return the attributes that may be used, and of everybody the site."""
-        # The site wins over an attribute of the same name.
         of_people = {label: {SITE: name} for label, name in self.sites().items()}
         for place, reader in enumerate(self._readers):
             for code, own in reader.attributes().items():
                 label = self._label(place, code)
+                # The site wins over an attribute of the same name.
                 of_people[label] = own | of_people[label]
         return of_people
 
