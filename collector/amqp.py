@@ -125,8 +125,8 @@ class AmqpTransport(Inbox):
 
     def _hear_states(self, channel: BlockingChannel) -> None:
         """Receive state messages of devices from now on; they are not stored in a cluster."""
-        # A queue of its own that goes with the connection, and drops the oldest state when it is
-        # full.
+        # A queue of its own that goes with the connection, and
+        # drops the oldest state when it is full.
         own = channel.queue_declare(
             "", exclusive=True, auto_delete=True, arguments={"x-max-length": MOST_STATES}
         ).method.queue

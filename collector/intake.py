@@ -514,7 +514,7 @@ def _read(delivery: Delivery, refused: list[_Refused]) -> TimelineMessage | None
     """Decode a delivery; if it cannot be read, add it to the refused ones."""
     try:
         message = decode(delivery.payload)
-        # A delivery that was refused once may have no name of its own.
+        # Where the topic names a device, the message must be of the same one.
         if delivery.device and message.device != delivery.device:
             raise MessageError(f"says that it is of {message.device!r}")
     except MessageError as error:
@@ -537,7 +537,7 @@ def _times(messages: Iterable[TimelineMessage]) -> set[int]:
         for _, name, what, values in message.changes:
             table = BY_NAME.get(name)
             if table is not None and table.time is not None and what == "row":
-                # The day is enough to know the month; a set of all times would be as long as the
-                # rows.
+                # The day is enough to know the month; a set of all
+                # times would be as long as the rows.
                 times.add(values[table.columns.index(table.time)] // day * day)
     return times

@@ -141,7 +141,7 @@ class MqttTransport(Inbox):
         """Acknowledge what came over this connection."""
         client = self._opened()
         for delivery in deliveries:
-            # Packet identifiers have 16 bits, and begin again with each connection.
+            # Packet identifiers have 16 bits; those of an earlier connection mean nothing here.
             generation, mid = divmod(delivery.tag, 65_536)
             if generation == self._generation:
                 # Acknowledged by hand, after the commit; by itself paho would acknowledge on

@@ -69,7 +69,7 @@ class HealthReport:
 
     @property
     def is_due(self) -> bool:
-        """Whether broker and database must be checked again."""
+        """True when broker and database must be checked again."""
         return clock.boot_seconds() >= self._next_s
 
     def tell(self, problem: str, holds_s: float = HOLDS_S) -> None:

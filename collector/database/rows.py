@@ -228,8 +228,8 @@ class RowWriter:
                 f"DELETE FROM {SCHEMA}.{table.name} WHERE {condition}".encode(), gone
             )
         new = [(key[0], *values) for key, values in rows.items() if values is not None]
-        # Rows are new unless a message came twice or overtook another: the cheap way is tried
-        # first.
+        # Rows are new unless a message came twice or overtook
+        # another: the cheap way is tried first.
         if new and not self._add(table, new):
             self.emptied.update((key[0], key[1]) for key in rows)
             self._replace(table, new)

@@ -308,8 +308,8 @@ class Accounts:
             ).fetchone()
         if row is None:
             return None
-        # At most once a minute, since each is a write; ``abs``, for the clock may have been set
-        # back.
+        # At most once a minute, since each is a write; ``abs``,
+        # for the clock may have been set back.
         if abs(at - row["used"]) >= _MINUTE_MS:
             self._note_use(digest, at)
         return account_of(row)

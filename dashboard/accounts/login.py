@@ -206,8 +206,8 @@ class KeptAttempts:
         at = now().wall_ms
         with write_dashboard(self._path) as connection:
             connection.execute("DELETE FROM attempt WHERE at <= ?", (at - KEPT_SECONDS * 1000,))
-            # Attempts of a clock that was ahead count as made now, or they would outlive their
-            # hour.
+            # Attempts of a clock that was ahead count as made
+            # now, or they would outlive their hour.
             connection.execute("UPDATE attempt SET at = ? WHERE at > ?", (at, at))
             connection.execute("INSERT INTO attempt (who, at) VALUES (?, ?)", (who, at))
 

@@ -106,8 +106,8 @@ def _compared(
     both = [
         Judgement(participant, one, other)
         for participant, labels in stimulus_labels
-        # An empty label (no emotion held its share) is no judgement either, so truth and not None
-        # is asked.
+        # An empty label (no emotion held its share) is no
+        # judgement either, so truth and not None is asked.
         if (one := labels[first]) and (other := labels[second])
     ]
     agreement = None

@@ -261,8 +261,8 @@ def effect_of(
     except StatisticsError:  # too few, or nothing left to judge by: the t-test stands alone
         pass
     same_way = sum(one * gap > 0 for one in gaps)
-    # For gaps of ± g this compares |2q − 1| with the bound, q being the share who met the first
-    # later.
+    # For gaps of ± g this compares |2q − 1| with the bound, q
+    # being the share who met the first later.
     uneven = abs(gap) > UNEVEN * float(np.sqrt(np.mean(np.square(gaps))))
     uneven = uneven and 2 * same_way - len(gaps) > 1  # of an odd number one is always left over
     return PeriodEffect(

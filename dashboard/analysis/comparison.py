@@ -30,7 +30,7 @@ _DIGITS = 12  # what lies behind them, in the largest value, is rounding
 
 
 class Obstacle(StrEnum):
-    """Why there is no number."""
+    """The reason for a missing number."""
 
     TOO_FEW = "too_few"
     NO_VARIATION = "no_variation"

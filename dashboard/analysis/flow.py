@@ -36,7 +36,7 @@ from edge_agent.store.read.study import ReadingCount, Recruited, outside
 
 
 class Lost(StrEnum):
-    """Why somebody or something is not in the next step."""
+    """The reason for a loss between two steps."""
 
     NO_SESSION = "no_session"
     OTHER_SESSIONS = "other_sessions"
@@ -199,8 +199,8 @@ def _doubtful(
     for one in counts:
         for flag in flags_of(one.flags) & doubts:
             by_flag[flag.value] += one.n
-    # The total comes first; a reading with two flags stands under both, so lines can add up to
-    # more.
+    # The total comes first; a reading with two flags stands
+    # under both, so lines can add up to more.
     losses = [_loss(Lost.IN_DOUBT, people, total)] if total or people else []
     for name in sorted(by_flag):
         losses.append(_loss(Lost.IN_DOUBT, 0, by_flag[name], name))

@@ -242,8 +242,8 @@ def sides_of(visits: Visits, kind: Measure, first: str, second: str) -> Sides:
     apart = []
     for code, own in visits.get(kind, {}).items():
         if len(own) == 1:  # as nearly always: nothing to average
-            # With one session there is nothing to choose, and who has one state is on one side
-            # only.
+            # With one session there is nothing to choose, and
+            # who has one state is on one side only.
             (session,) = own
             if first in session:
                 one[code] = session[first]

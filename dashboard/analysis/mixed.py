@@ -158,8 +158,8 @@ def main_analysis(
     if any(one.design.uneven for one in models):
         return Main.T_TESTS
     calls = any(one.design.repeated or one.design.incomplete for one in models)
-    # Such a model takes the values of one person for those of several, and its p would be too
-    # small.
+    # Such a model takes the values of one person for those
+    # of several, and its p would be too small.
     if any(one.model is not None and takes_for_independent(one.model) for one in models):
         return Main.T_TESTS
     pairs = [(kind.kind, *pair) for kind in models for pair in pairs_of(states)]
@@ -252,7 +252,7 @@ def _time_of(
     numbers: dict[tuple[str, int], int] = {}
     place = [numbers.setdefault((one.participant, one.session), len(numbers)) for one in means]
     minutes = [mean.minutes for mean in means]
-    # Else the model could not tell the two apart, and would be refused.
+    # Else the model could hardly tell a change with time from one between states.
     if is_told_apart(place, np.column_stack(list(states.values())), np.array(minutes)):
         return {TIME: minutes}
     return {}

@@ -314,8 +314,8 @@ def _model(one: Preregistration) -> PreregistrationModel:
     try:
         document = PreregistrationDocument.model_validate(values)
     except ValidationError:  # of another release, which knew other choices
-        # What this release does not know is left out of the question; the frozen text stays as it
-        # is.
+        # What this release does not know is left out of the
+        # question; the frozen text stays as it is.
         known = set(AnalysisQuery.model_fields)
         values["question"] = {k: v for k, v in values["question"].items() if k in known}
         document = PreregistrationDocument.model_validate(values)

@@ -427,9 +427,10 @@ class AnalysisQuery(Model):
     @field_validator("vital")
     @classmethod
     def _in_order(cls, vital: tuple[Measure, ...], info: ValidationInfo) -> tuple[Measure, ...]:
-        """A vital named twice would be two tests of one family.
+        """Return each vital once, in the order of the tables; named twice it would be two tests of
+        one family.
 
-        Intervals between beats are no level to compare.
+        Refuse intervals between beats, which are no level to compare.
         """
         if VitalKind.RR_INTERVAL in vital:
             raise ValueError(
@@ -453,13 +454,13 @@ class AnalysisQuery(Model):
     @field_validator("heart_measure")
     @classmethod
     def _each_once(cls, measures: tuple[HeartMeasure, ...]) -> tuple[HeartMeasure, ...]:
-        """A measure named twice would be two tests of one family."""
+        """Return each measure once; named twice it would be two tests of one family."""
         return tuple(measure for measure in HeartMeasure if measure in measures)
 
     @field_validator("states")
     @classmethod
     def _are_states(cls, states: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        """Two names of one state would compare it with itself."""
+        """Refuse two names of one state, which would compare it with itself."""
         known = {emotion.value: emotion for emotion in Emotion}
         names = [same_label(state) for state in states]
         if "" in names:
@@ -481,7 +482,7 @@ class AnalysisQuery(Model):
     @field_validator("count_flagged")
     @classmethod
     def _are_doubts(cls, flags: tuple[VitalFlag, ...]) -> tuple[VitalFlag, ...]:
-        """Other flags cast no doubt: such readings count anyway."""
+        """Refuse flags that cast no doubt: such readings count anyway."""
         for flag in flags:
             if flag not in DOUBTS:
                 raise ValueError(
@@ -509,7 +510,7 @@ class AnalysisQuery(Model):
     @field_validator("family")
     @classmethod
     def _are_families(cls, family: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        """Each test is in one family at most."""
+        """Return the families as they are always written; refuse a test that is in two of them."""
         question = info.data
         if not {"vital", "heart_measure", "states"} <= set(question):  # they are refused themselves
             return family

@@ -140,8 +140,8 @@ def _rows(folder: Path, name: str) -> Iterator[dict[str, Any]]:
                 raise ValueError(f"there is no column {', '.join(missing)}")
             row: dict[Any, Any]
             for row in reader:
-                # ``DictReader`` puts cells too many under ``None``, and ``None`` for those that
-                # lack.
+                # ``DictReader`` puts cells too many under ``None``,
+                # and ``None`` for those that lack.
                 if None in row or None in row.values():
                     raise ValueError(f"there are not {len(heads)} cells")
                 for column, read in numbers.items():
@@ -180,8 +180,7 @@ class _Study:
             stimuli.sort()
         for row in _rows(folder, "self_report"):
             stimuli = self._of(row)
-            # No text sorts after this one, so a stimulus of the same millisecond counts as before
-            # it.
+            # Sorts after every label, so a stimulus of the same millisecond counts as before it.
             place = bisect_right(stimuli, (row["at_ms"], "\uffff")) - 1
             if row["scale"] == "emotion" and place >= 0:  # the last before the next stimulus
                 stimuli[place] = (stimuli[place][0], row["value"])
@@ -239,7 +238,7 @@ class _Study:
                 largest=max(map(abs, own)),
                 source=source,
             )
-            # Sorted as the page sums them, or the last digits would differ.
+            # Sorted: the order of rows in a file must not decide the order of what is summed.
             for (session, state, kind, flags, source), own in sorted(values.items())
         ]
 

@@ -199,6 +199,7 @@ def _start() -> _Worker:
             [sys.executable, "-P", "-m", "dashboard.computing.worker", str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
+            # Several threads of NumPy's algebra took twice the processor time for nothing.
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
             process_group=0,  # Ctrl-C is for the dashboard, which ends it in order
         )

@@ -421,8 +421,8 @@ class KeptCopies:
                 if copy not in self._copies:
                     self._copies.append(copy)
                 copy.users += 1
-                # The marks of the first question stay: those of now may hide an erasure that nobody
-                # has noticed.
+                # The marks of the first question stay: those of now may
+                # hide an erasure that nobody has noticed.
                 known = self._watched.get(device, (_marks(stream), 0.0))[0]
                 self._watched[device] = (known, self._clock())
             self._watch()

@@ -65,8 +65,8 @@ def by_locale(english: str) -> str:
     if language() == SOURCE:
         return english
     here = marks(language())
-    # Both marks in one pass: one after the other, the second would change what the first has
-    # written.
+    # Both marks in one pass: one after the other, the second
+    # would change what the first has written.
     return _MARKS.sub(lambda mark: here.decimal if mark[0] == "." else here.group, english)
 
 

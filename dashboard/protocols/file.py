@@ -383,8 +383,8 @@ def _read(path: Path) -> tuple[str, str]:
                 path=path,
                 file_bytes=FILE_BYTES // 1024,
             )
-        # The hash is of the bytes as they lie there; only the text loses its mark and Windows'
-        # breaks.
+        # The hash is of the bytes as they lie there; only the
+        # text loses its mark and Windows' breaks.
         return content.decode("utf-8-sig").replace("\r\n", "\n"), hashlib.sha256(
             content
         ).hexdigest()

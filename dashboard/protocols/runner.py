@@ -175,8 +175,8 @@ class ProtocolRunner:
             return
         screens, _ = from_json(saved.plan)
         if saved.state is RunState.RUNNING:
-            # At the last moment that was written down: nobody knows when after it the dashboard
-            # ended.
+            # At the last moment that was written down: nobody
+            # knows when after it the dashboard ended.
             markers = [Marker(saved.saved, MarkerKind.NOTE, f"protocol: {RESTARTED}")]
             condition = screens[saved.step].condition if saved.step < len(screens) else None
             if condition is not None:
@@ -265,7 +265,7 @@ class ProtocolRunner:
             self._note_change(running)
 
     def set_ready(self, token: str) -> None:
-        """The participant is ready; passed over when no page of theirs is open."""
+        """Note that the participant is ready; passed over when no page of theirs is open."""
         self._apply_from_page(token, lambda state, at: state.set_ready(at))
 
     def answer(self, token: str, step: int, value: int | str | None) -> None:
@@ -273,11 +273,11 @@ class ProtocolRunner:
         self._apply_from_page(token, lambda state, at: state.answer(step, value, at))
 
     def media_ended(self, token: str, step: int) -> None:
-        """A sound or video has come to its end."""
+        """Note that a sound or video has come to its end."""
         self._apply_from_page(token, lambda state, at: state.media_ended(step, at))
 
     def media_failed(self, token: str, step: int) -> None:
-        """A file cannot be shown."""
+        """Note that a file cannot be shown."""
         self._apply_from_page(token, lambda state, at: state.media_failed(step, at))
 
     def view(self) -> ProtocolView | None:
@@ -385,7 +385,7 @@ class ProtocolRunner:
         return running.version
 
     def _run_clock(self, running: RunningProtocol) -> None:
-        """The thread that enters each step when it is due; it never waits for the disk."""
+        """Enter each step when it is due, in a thread that never waits for the disk."""
         state = running.state
         with self._changed:
             # A thread whose protocol was replaced ends by this comparison.
@@ -400,7 +400,7 @@ class ProtocolRunner:
                 self._changed.wait(min(HEARTBEAT_S, max(0.001, left)))
 
     def _write_changes(self, running: RunningProtocol) -> None:
-        """The thread that writes down what has happened, and once a second where it stands."""
+        """Write down what has happened, and once a second where it stands, in a thread."""
         while True:
             with self._changed:
                 self._changed.wait_for(
@@ -414,8 +414,8 @@ class ProtocolRunner:
                 if self._running is not running or (self._closed and version == running.recorded):
                     return
                 progress = running.progress(at)
-                # While it stands still nothing is written; it is only asked whether its session is
-                # open.
+                # While it stands still nothing is written; it is
+                # only asked whether its session is open.
                 idle = version == running.recorded and not running.state.is_running
             try:
                 goes_on = self._is_open(running) if idle else True

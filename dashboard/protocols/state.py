@@ -196,7 +196,7 @@ class ProtocolState:
 
     @property
     def reason(self) -> str:
-        """Why it stands still or ended, in words; empty while it runs or is at its end."""
+        """The reason for standing still or ending, in words; empty while it runs or at its end."""
         if self.ended is not None or self.is_over or self.is_running:
             return self.ended or ""
         if self.problem:
@@ -245,7 +245,7 @@ class ProtocolState:
         self._stop(now, reason)
 
     def set_ready(self, now: Instant) -> None:
-        """The participant is there and ready."""
+        """Note that the participant is there and ready."""
         self.tick(now)
         self.ready = True
         # Only the problem that being away made; one of the operator's stays.
@@ -254,7 +254,7 @@ class ProtocolState:
         self._run_if_ready(now)
 
     def set_absent(self, now: Instant) -> None:
-        """The participant's page was closed, or cannot be reached."""
+        """Note that the participant's page was closed, or cannot be reached."""
         self.tick(now)
         self.ready = False
         if self.is_running:
@@ -316,7 +316,7 @@ class ProtocolState:
         self._leave(now)
 
     def media_ended(self, step: int, now: Instant) -> None:
-        """The sound or video of a step has come to its end.
+        """Note that the sound or video of a step has come to its end.
 
         Where its length is not given, so has the step.
         """
@@ -328,7 +328,7 @@ class ProtocolState:
             self._leave(now)
 
     def media_failed(self, step: int, now: Instant) -> None:
-        """The participant's browser cannot show the file of a step: stand still and say so."""
+        """Stand still, and say that the participant's browser cannot show the file of a step."""
         self.tick(now)
         if self.is_running and step == self.position.step:
             name = self.screens[step].file

@@ -45,7 +45,7 @@ class Judgement:
 
 
 class NoInterval(StrEnum):
-    """Why a kappa has no interval."""
+    """The reason for a kappa without an interval."""
 
     TOO_FEW = "too_few"
     """Fewer than three participants."""
@@ -178,8 +178,8 @@ class _Shares:
         observed = self.observed
         expected = self.expected
         changes: Values = (
-            # Crossed on purpose: a row's label takes its share among the columns, and the other way
-            # round.
+            # Crossed on purpose: a row's label takes its share
+            # among the columns, and the other way round.
             (rows == columns) * (1 - expected)
             - (1 - observed) * (self.by_column[rows] + self.by_row[columns])
             + (2 * expected - observed * expected - observed)
@@ -193,8 +193,8 @@ def _why_none(table: npt.NDArray[np.int64], people: Sequence[str]) -> NoInterval
         return NoInterval.TOO_FEW
     if np.trace(table) == table.sum():
         return NoInterval.PERFECT
-    # Labels of the caller that nobody used are empty rows and columns, so the table's size says
-    # nothing.
+    # Labels of the caller that nobody used are empty rows and
+    # columns, so the table's size says nothing.
     if 1 in (np.count_nonzero(table.any(axis=1)), np.count_nonzero(table.any(axis=0))):
         return NoInterval.CONSTANT
     return None
@@ -209,8 +209,8 @@ def _interval(kappa: float, influence: Values, people: Sequence[str]) -> Interva
     sums: dict[str, float] = {}
     for participant, value in zip(people, influence, strict=True):
         sums[participant] = sums.get(participant, 0.0) + float(value)
-    # Where all participants gave the same, the sums cancel to rounding, and the interval would be
-    # nearly as short as a point.
+    # Where all participants gave the same, the sums cancel to rounding,
+    # and the interval would be nearly as short as a point.
     if max(map(abs, sums.values())) <= _ROUNDING * max(1.0, float(np.max(np.abs(influence)))):
         return None
     variance = (
@@ -283,8 +283,8 @@ def limits_of_agreement(people: Sequence[str], differences: Sequence[float]) -> 
     ms_between = between / (len(own) - 1)
     ms_within = within / (total - len(own))
     squares = sum(count**2 for count in counts.values())
-    # m₀: with equally many differences a person it is their number, and else somewhat below their
-    # mean.
+    # m₀: with equally many differences a person it is their
+    # number, and else somewhat below their mean.
     usual = (total**2 - squares) / ((len(own) - 1) * total)
     sd = math.sqrt(ms_within + max(0.0, ms_between - ms_within) / usual)
     limits = Interval(bias - _NORMAL * sd, bias + _NORMAL * sd)

@@ -57,7 +57,7 @@ class RepeatedAnova:
 
 
 def repeated_anova(states: Sequence[Iterable[float]]) -> RepeatedAnova:
-    """Do the means of the states differ at all, within participants?
+    """Test whether the means of the states differ at all, within participants.
 
     Formula, for n participants, k states, M the mean of all values:
         SS_states = n Σ (mean of state − M)², SS_people = k Σ (mean of participant − M)²,
@@ -201,7 +201,7 @@ class MixedAnova:
 
 
 def mixed_anova(groups: Sequence[Sequence[Sequence[float]]]) -> MixedAnova:
-    """Do groups of people differ, and do the states differ otherwise between them?
+    """Test whether groups of people differ, and whether the states differ otherwise between them.
 
     Formula, for N people in G groups of n_g, k states, M the mean of all values, and means of
     people i, groups g and cells gs:

@@ -150,8 +150,8 @@ def corrected(runs: Iterable[Sequence[float] | Values]) -> CorrectedBeats:
     present = CorrectedBeats(
         intervals, run, np.ones(len(run), dtype=np.bool_), Corrections(0, 0, 0, 0)
     )
-    # The second search foretells intervals from measured ones, so the first must have marked the
-    # gross artefacts.
+    # The second search foretells intervals from measured ones, so
+    # the first must have marked the gross artefacts.
     return _searched(_searched(present, slow=False), slow=True)
 
 

@@ -132,8 +132,8 @@ class NestedGroups:
                 log_slope = log_slope + np.sum(n - 1) / residual
             slopes.append(slope)
             log_slopes.append(log_slope)
-        # Real parts: the step along the imaginary axis differentiates the gradient, never the
-        # criterion.
+        # Real parts: the step along the imaginary axis
+        # differentiates the gradient, never the criterion.
         determinant = (
             float(np.sum(n - 1)) * math.log(residual.real)
             - float(np.sum(np.log(weight.real / n)))
@@ -256,8 +256,8 @@ def fit(groups: Groups) -> Values:
             free[place] = False
             start = np.where(free, np.maximum(ratios, _NEAR_ZERO), 0.0)
             tried = _minimum(groups, start, free)[1]
-            # The criterion rises from 0, so 0 is the optimum (the condition of Karush, Kuhn and
-            # Tucker).
+            # The criterion rises from 0, so 0 is the optimum (the
+            # condition of Karush, Kuhn and Tucker).
             if _profile(groups, tried**2)[1][place] >= 0:
                 ratios = tried
             else:
@@ -399,8 +399,8 @@ class CrossedGroups:
         together = self.within / residual + _weighted(weight, self.between)
         levels = together[:, :own, :own]
         crossed = together[:, :own, own:]
-        # What depends on the design alone is computed once for each pattern, not for each
-        # participant.
+        # What depends on the design alone is computed once for
+        # each pattern, not for each participant.
         some_levels = levels[self.first]
         stretched = np.eye(own) + spread[:, np.newaxis] * some_levels
         some_solved = np.linalg.inv(stretched) * spread  # H
@@ -420,8 +420,8 @@ class CrossedGroups:
             bent = np.sum(solved * twice[:, :own, :own].transpose(0, 2, 1))
             log_slopes.insert(1, self.counts @ weight - bent)
             free.insert(1, session)
-        # Euler's theorem: the slopes times their variances sum to a known total, which saves a
-        # pass.
+        # Euler's theorem: the slopes times their variances sum
+        # to a known total, which saves a pass.
         rest = sum(one * slope for one, slope in zip(free, slopes, strict=True))
         log_rest = sum(one * slope for one, slope in zip(free, log_slopes, strict=True))
         slopes.insert(0, (-matrix - rest) / residual)

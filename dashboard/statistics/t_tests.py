@@ -460,7 +460,7 @@ def _log_factor(t: float, n: float, df: float, scale: float) -> float:
     low = 2 * math.log(scale) - 2 * math.log(_FAR)  # below, exp(−r²/2g) is nothing
     high = 2 * math.log(scale) + math.log1p(t * t) + 2 * _FAR
     coarse = np.linspace(low, high, 400)
-    # The search for the peak is a local one: a coarse grid finds the right hill first.
+    # The search for the peak is a local one and needs bounds about it: a coarse grid gives them.
     start = coarse[int(np.argmax([log_density(float(u)) for u in coarse]))]
     width = float(coarse[1] - coarse[0])
     optimum = optimize.minimize_scalar(

@@ -166,7 +166,7 @@ def _person(code: str, means: Sequence[StateMean | None], kind: Measure) -> dict
 
 
 def _overall(summaries: list[StateSummary], kind: Measure) -> dict[str, Any]:
-    """The mean over participants with its 95 % interval, beside the dots."""
+    """Draw the mean over participants with its 95 % interval, beside the dots."""
     shown = [(place, s.summary) for place, s in enumerate(summaries) if s.summary is not None]
     # The interval of a mean is symmetric, so one half tells both.
     halves = [0.0 if s.interval is None else s.interval.high - s.mean for _, s in shown]
