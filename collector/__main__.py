@@ -129,6 +129,7 @@ def _password(file: Path | None, option: str) -> str | None:
 def _health(file: Path | None) -> HealthReport | None:
     """Return the health report; ``None`` if neither a file nor systemd expects one."""
     systemd = SystemdNotifier.from_environment(os.environ)
+    # Without a file and without systemd nobody would read a report.
     if file is None and "NOTIFY_SOCKET" not in os.environ:
         return None
     return HealthReport(file, systemd)

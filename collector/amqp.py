@@ -109,6 +109,7 @@ class AmqpTransport(Inbox):
         self.close()
         options = self._options
         self._received.clear()  # unacknowledged: they come again
+        # Tags count from 1 again with each connection; the generation tells old ones from new ones.
         self._generation += 1
         with self._told():
             nodes = [self._parameters(broker) for broker in options.brokers]
@@ -124,6 +125,8 @@ class AmqpTransport(Inbox):
 
     def _hear_states(self, channel: BlockingChannel) -> None:
         """Receive state messages of devices from now on; they are not stored in a cluster."""
+        # A queue of its own that goes with the connection, and
+        # drops the oldest state when it is full.
         own = channel.queue_declare(
             "", exclusive=True, auto_delete=True, arguments={"x-max-length": MOST_STATES}
         ).method.queue

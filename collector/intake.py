@@ -112,6 +112,7 @@ def row_after(known: ClockRow | None, message: TimelineMessage, now_ms: int) -> 
         7199640
     """
     is_named = message.boot not in ("", UNKNOWN_BOOT)
+    # Any device may send anything: times that no clock shows must not reach the estimate.
     if not (is_named and 0 <= message.sent < LAST_MS and 0 < message.boot_ms < _LONGEST_MS):
         return None
     ahead_ms = message.sent - now_ms
@@ -176,6 +177,7 @@ class Clocks:
             states: streams whose rows are locked, so that nobody else writes these devices.
         """
         newest = {one.device: (_newest(one.due), one.heard_ms) for one in states if one.due}
+        # Compared with what is remembered, so that the database is asked only for news.
         news = [one for one, said in newest.items() if row_after(self._read.get(one), *said)]
         if not news:
             return
@@ -361,10 +363,12 @@ class Intake:
             try:
                 check_values(message)
             except MessageError as error:
+                # It is stored and never acknowledged by this, so it needs no tag.
                 refused.append((Delivery(message.device, payload, 0), str(error)))
                 instead = _nothing(message)
                 messages[number] = instead, encode(instead)
         names = {(message.device, message.epoch) for message, _ in messages}
+        # Before the transaction: making a partition locks tables that other collectors write to.
         self._partitions.prepare(self.connection, _times(message for message, _ in messages))
         with self.connection.transaction():
             self._keep(refused)
@@ -372,6 +376,7 @@ class Intake:
                 return []
             states = locked_streams(self.connection, names)
             arrange(self.connection, states, messages)
+            # In order of their numbers, as other collectors do, so that none waits for the other.
             self._apply(sorted(states.values(), key=attrgetter("id")))
             store(self.connection, states.values())
             self._clocks.note(states.values())
@@ -404,6 +409,7 @@ class Intake:
                 if table:
                     writer.add(state.id, table, what, values)
                 else:
+                    # An erasure must find the rows that came before it in their tables.
                     writer.flush()
                     self._special(writer, state, position, what, values)
         writer.flush()
@@ -508,6 +514,7 @@ def _read(delivery: Delivery, refused: list[_Refused]) -> TimelineMessage | None
     """Decode a delivery; if it cannot be read, add it to the refused ones."""
     try:
         message = decode(delivery.payload)
+        # Where the topic names a device, the message must be of the same one.
         if delivery.device and message.device != delivery.device:
             raise MessageError(f"says that it is of {message.device!r}")
     except MessageError as error:
@@ -530,5 +537,7 @@ def _times(messages: Iterable[TimelineMessage]) -> set[int]:
         for _, name, what, values in message.changes:
             table = BY_NAME.get(name)
             if table is not None and table.time is not None and what == "row":
+                # The day is enough to know the month; a set of all
+                # times would be as long as the rows.
                 times.add(values[table.columns.index(table.time)] // day * day)
     return times

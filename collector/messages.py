@@ -163,6 +163,7 @@ def _text(message: StateMessage) -> str:
         raise MessageError(f"is of a device with no usable name, {message.device!r:.80}")
     if len(message.payload) > LARGEST_BYTES:
         raise MessageError(f"is no {message.suffix}: it has more than {LARGEST_BYTES} bytes")
+    # ``jsonb`` of PostgreSQL cannot hold a NUL.
     if rb"\u0000" in message.payload:
         raise MessageError(f"is no {message.suffix}: a text in it has a NUL")
     try:
@@ -298,6 +299,7 @@ class Positions:
 
     def covers(self, first: int, last: int) -> bool:
         """Return whether all positions of a range are applied."""
+        # A range may begin below the mark and go on beyond it.
         return last <= self.upto or any(
             start <= max(first, self.upto + 1) and last <= end for start, end in self.beyond
         )
@@ -316,6 +318,7 @@ class Positions:
             apart: list[Range] = []
             for start, end in self.beyond:
                 if end + 1 < first or start > last + 1:
+                    # Neither overlapping nor touching: the others are joined with the new range.
                     apart.append((start, end))
                 else:
                     first, last = min(first, start), max(last, end)
@@ -339,4 +342,5 @@ class Positions:
 
 def from_sql(upto: int, beyond: Iterable[tuple[int, int]]) -> Positions:
     """Return positions from a mark and ranges whose ends are not part of them."""
+    # PostgreSQL's ranges end before their upper bound.
     return Positions(upto, [(start, end - 1) for start, end in beyond])

@@ -81,6 +81,7 @@ class MqttTransport(Inbox):
             CallbackAPIVersion.VERSION2,
             client_id=self._options.name,
             protocol=MQTTProtocolVersion.MQTTv5,
+            # The collector's own loop connects again, with a pause that grows.
             reconnect_on_failure=False,
             manual_ack=True,
         )
@@ -92,14 +93,17 @@ class MqttTransport(Inbox):
         client.on_subscribe = self._on_subscribe
         client.on_unsubscribe = self._on_unsubscribe
         client.on_message = self._on_message
+        # 0 is no limit: confirmations must not be dropped without a word.
         client.max_queued_messages_set(0)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_S
+        # The broker holds back what is more than this without an acknowledgement.
         properties.ReceiveMaximum = self._options.most_underway
         self._connack = self._granted = None
         self._received.clear()  # unacknowledged: they come again
         self._generation += 1
         try:
+            # The broker goes on with the session of before, and its unacknowledged messages.
             client.connect(
                 broker.host, broker.port, broker.keepalive, clean_start=False, properties=properties
             )
@@ -137,6 +141,7 @@ class MqttTransport(Inbox):
         """Acknowledge what came over this connection."""
         client = self._opened()
         for delivery in deliveries:
+            # Packet identifiers have 16 bits; those of an earlier connection mean nothing here.
             generation, mid = divmod(delivery.tag, 65_536)
             if generation == self._generation:
                 # Acknowledged by hand, after the commit; by itself paho would acknowledge on
@@ -171,6 +176,7 @@ class MqttTransport(Inbox):
             code = client.loop_read()
             if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 self._fail(code)
+            # Nothing was received by this read: what has come is all there was.
             if self._heard == before:
                 return
 
@@ -243,6 +249,7 @@ class MqttTransport(Inbox):
         name = device, suffix
         if not message.payload:
             return  # only takes away what the broker has kept
+        # New names only: a known device may always replace its own message.
         if len(self._states) >= MOST_STATES and name not in self._states:
             return
         self._states[name] = StateMessage(

@@ -124,6 +124,7 @@ def locked_streams(
             f"INSERT INTO {SCHEMA}.stream (device, epoch) VALUES (%s, %s) ON CONFLICT DO NOTHING",
             missing,
         )
+        # Read again, since another collector may have made the same streams meanwhile.
         states = _locked(connection, devices)
     return {name: states[name] for name in wanted}
 
@@ -172,6 +173,7 @@ def arrange_one(
 ) -> None:
     """Sort the messages of one stream: those that arrived, and those that waited."""
     known = {(message.first, message.last) for message, _ in waited}
+    # By position: a message that came again while it waits counts once.
     every = {(m.first, m.last): (m, payload) for m, payload in (*arrived, *waited)}
     is_waiting = False
     for span in sorted(every):
@@ -240,6 +242,7 @@ _RANGES = {"int2": 2**15, "int8": 2**63}
 _TIMES = ("at", "started", "ended")
 _BOUNDS = {"frames": 2**31, **dict.fromkeys(_TIMES, 2**53)}
 """Limits of values that are summed, far from the limits of their types."""
+# Sums of many values must stay within the range of a double.
 _LARGEST = 2**1000
 _Limits = tuple[bool, bool, bool, int, int]
 """Of a column: whether it is text, real, nullable; its least number, and the end of its range."""

@@ -69,7 +69,7 @@ class HealthReport:
 
     @property
     def is_due(self) -> bool:
-        """Whether broker and database must be checked again."""
+        """True when broker and database must be checked again."""
         return clock.boot_seconds() >= self._next_s
 
     def tell(self, problem: str, holds_s: float = HOLDS_S) -> None:
@@ -168,6 +168,7 @@ class Collector:
         self._pending: list[Delivery] = []
         self._owed: dict[str, _Owed] = {}
         self._states: dict[tuple[str, str], StateMessage] = {}
+        # So that the first states are written at once.
         self._noted_s = -STATES_S
         self._is_open = False
         self._pause_s = FIRST_PAUSE_S
@@ -191,6 +192,7 @@ class Collector:
                 self._health.start()
             while not self._stopping.is_set():
                 self._step()
+            # What was committed is told before leaving, or devices would send it again.
             if self._is_open:
                 self._confirm(everything=True)
         except TransportError as error:
@@ -206,6 +208,7 @@ class Collector:
             if not self._is_open:
                 self._transport.open()
                 self._is_open = True
+            # Messages that could not be written wait here until the database is back.
             if not self._pending:
                 self._pending = self._transport.receive(BATCH, RECEIVE_S)
             if self._pending:
@@ -230,6 +233,7 @@ class Collector:
             self._health.expect(len(deliveries))
         try:
             told = intake.take(deliveries)
+        # The server is away: that is no fault of a message.
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:
@@ -278,6 +282,7 @@ class Collector:
         except psycopg.Error:
             for message in messages:  # one of them is what the database does not take
                 self._note_one(connection, message)
+        # Only now: states that could not be written are tried again.
         self._states = {}
         self._noted_s = now_s
 
@@ -312,6 +317,7 @@ class Collector:
         for device, owed in list(self._owed.items()):
             due = owed.messages >= CONFIRM_MESSAGES or now_s - owed.since_s >= CONFIRM_S
             told = owed.confirmation
+            # What changes the behaviour of a device is told at once, the rest by the way.
             if everything or due or told.erased or told.closed or told.again:
                 payload = told.model_dump_json(by_alias=True).encode()
                 self._transport.confirm(device, payload)

@@ -138,9 +138,11 @@ def export_sites(
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive,
         tempfile.TemporaryDirectory(prefix=".sites-", dir=out.parent) as scratch,
     ):
+        # ``place`` as a default below: the variable of the loop would be that of the last site.
         for place, site in enumerate(taken):
 
             def on_site(share: float, place: int = place) -> None:
+                # Less than 1, which is said once, when everything is written.
                 on_progress((place + min(share, 0.999)) / len(taken))
 
             _add_site(archive, site, wanted, Path(scratch) / "site", compute, on_site)
@@ -179,6 +181,7 @@ def _question_of(question: Mapping[str, Any], own: Sequence[int]) -> Mapping[str
     """Return the question with a site's own numbers of the sessions that it names, if it does."""
     if question.get("sample") != Sample.SELECTED:
         return question
+    # Of other sites' sessions only: there is nothing to ask here.
     return {**question, "session": list(own)} if own else {}
 
 
@@ -188,6 +191,7 @@ def _folders(names: Sequence[str]) -> list[str]:
     for name in names:
         plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:_LONGEST] or "-"
         folder, number = plain, 1
+        # File systems of Windows and macOS take names that differ in case for one.
         while folder.lower() in {one.lower() for one in folders}:
             number += 1
             folder = f"{plain}-{number}"
@@ -220,6 +224,7 @@ def _add_site(
         base = target if form.is_folder else scratch
         for file in files:
             archive.write(file, f"{folder}/{file.relative_to(base).as_posix()}")
+    # Before the next site: only one export at a time takes space on the disk.
     shutil.rmtree(scratch)
 
 
@@ -228,6 +233,7 @@ def _add_members(archive: zipfile.ZipFile, bundle: Path, folder: str) -> None:
         for member in inner.namelist():
             with (
                 inner.open(member) as source,
+                # The size is not known beforehand, and may pass what a plain entry can hold.
                 archive.open(f"{folder}/{member}", "w", force_zip64=True) as there,
             ):
                 shutil.copyfileobj(source, there)
@@ -474,6 +480,7 @@ class ExportJobs:
             running = [one for one in self._by_account.values() if one.state == "preparing"]
             for one in list(self._by_account.values()):
                 self._forget(one)
+        # Outside the lock, which the worker's thread needs to finish.
         for one in running:
             one.done.result()
         try:
@@ -499,6 +506,7 @@ class ExportJobs:
             if not made.stopped:
                 with study() as sites:
                     self._write_locked(made, passphrase, sites)
+                # The size makes it ready, so it is set only when the file is complete.
                 made.size = made.file.stat().st_size
                 made.share = 1.0
                 self._delete_in(made, KEPT_S)
@@ -523,6 +531,7 @@ class ExportJobs:
             f"{made.file.name.removesuffix(SEALED_SUFFIX)}{made.request.suffix}"
         )
         self._write(made, plain, sites)
+        # The locked file comes beside the plain one, which needs its space once more.
         self._check_space()
         seal(plain, made.file, passphrase)
         plain.unlink()
@@ -534,6 +543,7 @@ class ExportJobs:
         def on_progress(share: float) -> None:
             if made.stopped:
                 raise _StoppedError
+            # At most a hundred times, since each step asks the disk for its space.
             if share - made.share >= 0.01 or share == 1.0:
                 made.share = share
                 self._check_space()
@@ -581,6 +591,7 @@ class ExportJobs:
         timer = threading.Timer(seconds, self.drop, (prepared,))
         timer.daemon = True
         with self._lock:
+            # Another export has taken its place, and it is deleted already.
             if self._by_account.get(prepared.account) is not prepared:
                 return
             earlier = self._timers.pop(prepared.id, None)

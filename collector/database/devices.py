@@ -129,9 +129,11 @@ def note_states(connection: psycopg.Connection, messages: Iterable[StateMessage]
         except MessageError as error:
             refuse_state(connection, message, str(error))
     now_s = clock.boot_seconds()
+    # Retained messages first: what was sent live is newer, and overwrites them.
     for kept in (True, False):
         statuses, healths = [], []
         for message, said in read:
+            # As an age, since this machine's clock and PostgreSQL's may differ.
             ago_s = max(0.0, now_s - message.received_s)
             if message.kept != kept:
                 continue
@@ -185,6 +187,7 @@ def erase(
         rows += deleted
         touched |= places
     connection.execute(f"DELETE FROM {SCHEMA}.waiting WHERE stream = ANY(%s)", (streams,))
+    # A dead letter without a name may be of any device.
     connection.execute(f"DELETE FROM {SCHEMA}.dead_letter WHERE device IN (%s, '')", (device,))
     return rows, touched
 
@@ -208,6 +211,7 @@ def _erase_study(
     ).fetchall()
     deleted = 0
     for stream, person in people:
+        # Read before anything is deleted: rows of a session name the session, not the person.
         found = connection.execute(
             f"SELECT id FROM {SCHEMA}.study_row WHERE stream = %s AND kind = 'session' "
             "AND (fields->>'participant')::int8 = %s",

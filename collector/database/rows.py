@@ -79,9 +79,11 @@ def roll_up(
             perhaps_nothing = begins(gone, step)
             for place in begins(minutes, step):
                 copy.write_row((*place, step, place in perhaps_nothing))
+    # An upsert of no rows would leave the old sums: places that may be empty are deleted first.
     if gone:
         for statement in _DELETIONS:
             connection.execute(statement.encode())
+    # In this order: hours are summed from the minutes that were just written, days from hours.
     for statement in _STATEMENTS:
         connection.execute(statement.encode())
     connection.execute("DELETE FROM touched")
@@ -201,6 +203,7 @@ class RowWriter:
             key = (stream, values[1], values[0])  # id and time came
         else:
             key = (stream, *values)
+        # A later change overwrites an earlier one; ``None`` stands for a deleted row.
         self._rows[table][key] = values if what == "row" else None
 
     def flush(self) -> None:
@@ -225,6 +228,8 @@ class RowWriter:
                 f"DELETE FROM {SCHEMA}.{table.name} WHERE {condition}".encode(), gone
             )
         new = [(key[0], *values) for key, values in rows.items() if values is not None]
+        # Rows are new unless a message came twice or overtook
+        # another: the cheap way is tried first.
         if new and not self._add(table, new):
             self.emptied.update((key[0], key[1]) for key in rows)
             self._replace(table, new)
@@ -248,6 +253,7 @@ class RowWriter:
         sets = ", ".join(f"{column} = excluded.{column}" for column in changed)
         columns = ", ".join(("stream", *table.columns))
         same = " AND ".join(f"old.{column} = new.{column}" for column in ("stream", *key))
+        # A row that came once more with the same values has replaced nothing.
         differs = (
             f"({', '.join(f'old.{column}' for column in changed)}) IS DISTINCT FROM "
             f"({', '.join(f'new.{column}' for column in changed)})"

@@ -67,6 +67,7 @@ def is_nullable(column: str) -> bool:
 def key_of(table: SentTable) -> tuple[str, ...]:
     """Return the columns that name a row of the timeline within its stream."""
     assert table.time is not None
+    # PostgreSQL wants the column of the partitions in the primary key.
     return table.key if table.time in table.key else (table.time, *table.key)
 
 
@@ -308,6 +309,7 @@ def migrate(connection: psycopg.Connection, migrations: tuple[Migration, ...] = 
             f"SELECT coalesce(max(version), 0) FROM {SCHEMA}.migration"
         ).fetchone()
         done = row[0] if row else 0
+        # A newer collector has been here: its tables must not be written by rules of before.
         if done > len(migrations):
             raise CollectorError(
                 f"The database has the schema {done}, this collector knows {len(migrations)}: "
@@ -357,6 +359,7 @@ def _make(connection: psycopg.Connection, table: str, month: tuple[int, int]) ->
     if there is not None and there[0] is not None:
         return
     start = _start(year, number)
+    # December is followed by January of the next year.
     end = _start(year + number // 12, number % 12 + 1)
     connection.execute(
         f"CREATE TABLE {name} PARTITION OF {SCHEMA}.{table} "

@@ -90,6 +90,7 @@ class Accounts:
         passwords.check_new_password(password, name)
         password_hash = passwords.hash_password(password)
         with write_dashboard(self._path) as connection:
+            # Once more, in the transaction that spends it: another request may have been quicker.
             _check_setup_code(connection, code)
             connection.execute("DELETE FROM setting WHERE key = ?", (_SETUP_CODE,))
             account = insert_account(connection, name, password_hash, Role.ADMINISTRATOR)
@@ -223,6 +224,7 @@ class Accounts:
             connection.execute(
                 "DELETE FROM login WHERE account = (SELECT id FROM account WHERE name = ?) AND "
                 "token_hash <> ?",
+                # An empty ``keep`` is the hash of no token, so that every login ends.
                 (name, keep),
             )
             self._note(actor, *audit_line)
@@ -306,6 +308,8 @@ class Accounts:
             ).fetchone()
         if row is None:
             return None
+        # At most once a minute, since each is a write; ``abs``,
+        # for the clock may have been set back.
         if abs(at - row["used"]) >= _MINUTE_MS:
             self._note_use(digest, at)
         return account_of(row)
@@ -598,6 +602,7 @@ class Members:
             AccountError: the link is wrong, spent or too old, or the password not allowed; nothing
                 was changed.
         """
+        # Before the costly hash, and once more below: somebody else may spend the link meanwhile.
         passwords.check_new_password(password, self.holder_of(link).name)
         password_hash = passwords.hash_password(password)
         with write_dashboard(self._path) as connection:
@@ -612,6 +617,7 @@ class Members:
 
 
 def _find(connection: sqlite3.Connection, number: int) -> Account:
+    # A larger number is no integer of SQLite, and Python would raise OverflowError.
     row = connection.execute(
         f"SELECT {COLUMNS} FROM account WHERE id = ?", (min(number, 2**62),)
     ).fetchone()

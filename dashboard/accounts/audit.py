@@ -73,6 +73,7 @@ class AuditTrail:
             number: of the page, from 1.
         """
         where, values = _where(wanted)
+        # In one transaction, so that the number of pages fits the lines.
         with read_transaction(self._path) as connection:
             count = connection.execute(f"{_COUNT} {where}", values).fetchone()[0]
             rows = connection.execute(

@@ -99,6 +99,7 @@ class Logins:
                 (account.id, at, at - self._idle_ms, own),
             ).fetchall()
         return [
+            # A part of the hash is enough to name the login, and no use to who reads the page.
             Login(row[0][:_KEY_LENGTH], row[1], row[2], row[3], _sayable(row[4]), row[0] == own)
             for row in rows
         ]
@@ -177,6 +178,7 @@ class KeptAttempts:
 
     def hash_of(self, text: str) -> str:
         """Return what stands for a text: the same for the same, and not to be turned back."""
+        # A request may hold half characters, which plain UTF-8 refuses.
         return hmac.new(self._key, text.encode("utf-8", "surrogatepass"), "sha256").hexdigest()
 
     def ages(self) -> dict[str, list[float]]:
@@ -204,11 +206,14 @@ class KeptAttempts:
         at = now().wall_ms
         with write_dashboard(self._path) as connection:
             connection.execute("DELETE FROM attempt WHERE at <= ?", (at - KEPT_SECONDS * 1000,))
+            # Attempts of a clock that was ahead count as made
+            # now, or they would outlive their hour.
             connection.execute("UPDATE attempt SET at = ? WHERE at > ?", (at, at))
             connection.execute("INSERT INTO attempt (who, at) VALUES (?, ?)", (who, at))
 
     def forget(self, who: str, newest: int | None = None) -> None:
         """Forget the attempts of one hash: the ``newest`` so many, or all."""
+        # SQLite takes a negative limit for none.
         count = -1 if newest is None else newest
         with write_dashboard(self._path) as connection:
             connection.execute(
@@ -236,6 +241,7 @@ class KnownDevices:
     def device_of(self, cookie: str, name: str) -> str | None:
         """Return what stands for the browser, or ``None`` when it never logged in by this name."""
         nonce, _, mac = cookie.partition(".")
+        # As bytes: ``compare_digest`` refuses text beyond ASCII, and a cookie may hold anything.
         if nonce and hmac.compare_digest(mac.encode(), self._mac(nonce, name).encode()):
             return hashlib.sha256(nonce.encode()).hexdigest()
         return None
@@ -298,6 +304,7 @@ class LoginTurns:
         Raises:
             BusyError: there is no place, or ``who`` has one already.
         """
+        # One place for each, or a single stranger could fill the queue.
         if who in self._present:
             raise BusyError
         self._present.add(who)
@@ -312,6 +319,7 @@ class LoginTurns:
             self._present.discard(who)
 
     async def _wait(self, rank: int) -> None:
+        # A free place goes to who waits already, never to who comes just now.
         if self._free and not self._waiting:
             self._free -= 1
             return
@@ -330,6 +338,7 @@ class LoginTurns:
             raise
 
     def _turn_away_for(self, rank: int) -> None:
+        # ``max`` takes the first of equals: reversed, that is who came last.
         last = max(reversed(self._waiting), key=lambda place: place.rank)
         if last.rank <= rank:
             raise BusyError
@@ -339,6 +348,7 @@ class LoginTurns:
     def _call_next(self) -> None:
         if not self._free or not self._waiting:
             return
+        # ``min`` takes the first of equals, who has waited longest.
         place = min(self._waiting, key=lambda place: place.rank)
         self._waiting.remove(place)
         self._free -= 1

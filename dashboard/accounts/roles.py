@@ -134,6 +134,7 @@ SCOPES_ABOUT: Mapping[Scope, str] = {
 def scopes_from(text: str) -> frozenset[Scope]:
     """Return the scopes in a text, as the database keeps them; other words are left out."""
     known = {scope.value for scope in Scope}
+    # Words of another release are passed over: a scope unknown here opens nothing.
     return frozenset(Scope(word) for word in text.split() if word in known)
 
 
@@ -221,6 +222,7 @@ def check_name(name: str) -> None:
         raise AccountError(
             N_("A name has 1 to {name_max} printable characters."), name_max=NAME_MAX
         )
+    # Whatever the case and the blanks, so that nobody looks like one of them in the trail.
     folded = " ".join(name.casefold().split())
     if folded in _OTHER_ACTORS or folded.startswith("token "):
         raise AccountError(

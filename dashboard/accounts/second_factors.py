@@ -85,6 +85,7 @@ class SecondFactors:
             raise _wrong()
         codes = new_recovery_codes()
         with write_dashboard(self._path) as connection:
+            # Looked up in the writing transaction: two pages may turn it on at once.
             if _read(connection, account.id) is not None:
                 raise AccountError(N_("The second factor is already on. Reload the page."))
             fresh = _Kept(secret=secret, used=(step,), recovery=_hashes_of(codes))
@@ -158,6 +159,7 @@ class SecondFactors:
             kept = _required(connection, account)
             step = _step_of(kept.secret, code)
             digest = hash_of_code(code)
+            # Each code counts once, though it would be right longer (RFC 6238, section 5.2).
             if step is not None and step not in kept.used:
                 present = _present_step()
                 # Steps to come stay: a clock that was wrong and went back must not free them.
@@ -185,6 +187,7 @@ def address_for_app(secret: str, account: Account, device: str) -> str:
 
 def _step_of(secret: str, code: str) -> int | None:
     """Return the time step that a code belongs to; ``None``: to none that counts now."""
+    # Apps show the digits in two groups, and people copy the blank.
     digits = "".join(code.split())
     totp = pyotp.TOTP(secret, interval=STEP_S)
     present = _present_step()

@@ -82,6 +82,7 @@ class Token:
     @property
     def permissions(self) -> frozenset[Permission]:
         """Its permissions, whatever its scopes: no more than of its role and of who made it."""
+        # The account was disabled or removed.
         if self.maker_role is None:
             return frozenset()
         return MAY[self.role] & MAY[self.maker_role]
@@ -164,6 +165,7 @@ class Tokens:
         with read_dashboard(self._path) as connection:
             rows = connection.execute(f"{_SELECT} ORDER BY revoked IS NOT NULL, token.id DESC")
             tokens = [_token_of(row) for row in rows]
+        # Sorting is stable: within both parts the order of the query stays.
         return sorted(tokens, key=lambda token: token.state != "active")
 
     def of(self, secret: str) -> Token | None:
@@ -234,6 +236,7 @@ def _check(name: str, new: NewToken, maker: Account) -> None:
             given=new.days,
         )
     roles = list(Role)
+    # Roles are declared from the least to the most.
     if roles.index(new.role) > roles.index(maker.role):
         raise AccountError(
             N_(

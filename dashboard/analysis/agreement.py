@@ -106,6 +106,8 @@ def _compared(
     both = [
         Judgement(participant, one, other)
         for participant, labels in stimulus_labels
+        # An empty label (no emotion held its share) is no
+        # judgement either, so truth and not None is asked.
         if (one := labels[first]) and (other := labels[second])
     ]
     agreement = None
@@ -173,6 +175,7 @@ def _compared_sensors(kind: Measure, first: str, second: str, means: Minutes) ->
     icc = None
     codes = [code for code, own in of_person.items() for _ in own]
     differences = [one - other for own in of_person.values() for one, other in own]
+    # One value a person for the ICC: minutes of one person are no independent people.
     firsts = [math.fsum(one for one, _ in own) / len(own) for own in of_person.values()]
     seconds = [math.fsum(other for _, other in own) / len(own) for own in of_person.values()]
     try:

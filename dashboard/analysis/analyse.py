@@ -322,11 +322,13 @@ def analyse(
         StoreError: the database cannot be read.
     """
     sessions = reader.session_list()
+    # The question's own preference goes before the one given beside it.
     if not query.prefer_source:
         query = query.model_copy(update={"prefer_source": tuple(prefer_sources)})
     if query.sample is not Sample.AUTO:
         chosen = chosen_sessions(sessions, query.sample, query.session)
         return _analysis_of(reader, query, query.sample, chosen, face)
+    # The example answers only as long as nobody was measured.
     chosen = chosen_sessions(sessions, Sample.MEASURED, ())
     measured = _analysis_of(reader, query, Sample.MEASURED, chosen, face)
     example = chosen_sessions(sessions, Sample.EXAMPLE, ())
@@ -339,6 +341,7 @@ def chosen_sessions(
     sessions: Sequence[Session], sample: Sample, ids: Sequence[int]
 ) -> tuple[Session, ...]:
     """Return the sessions of a sample, oldest first."""
+    # By number, too: sessions that started in the same millisecond must not swap places.
     ordered = sorted(sessions, key=lambda session: (session.start_ms, session.id))
     if sample is not Sample.SELECTED:
         return tuple(
@@ -376,6 +379,7 @@ class Choices:
 
     @property
     def declared(self) -> StateReadings:
+        # Dicts keep their order, and the declared choice was put in first.
         return next(iter((self.matched or self.settled).values()))
 
 
@@ -391,6 +395,7 @@ def read_choices(
     settled: dict[SettlingChoice, StateReadings] = {}
     mixed = None
     if query.state is StateBy.OBSERVED:
+        # The first of them is the declared one, here and in ``settlings_of``.
         matchings = matchings_of(query)
         every = find_observed(reader, query, sessions, shown, matchings)
         matched = dict(zip(matchings, every, strict=True))
@@ -406,6 +411,7 @@ def read_choices(
         {choice: less_baseline(one, baselines) for choice, one in matched.items()},
         {choice: less_baseline(one, baselines) for choice, one in settled.items()},
         mixed,
+        # Of the declared choice, which comes first: the others only stand beside it.
         without_baseline(every[0], baselines),
         baselines,
     )
@@ -507,6 +513,7 @@ def _missing(
         return ()
     person = {session.id: session.participant for session in sessions}
     at_rest: defaultdict[tuple[Measure, str], list[float]] = defaultdict(list)
+    # Averaged over the sessions below: one value a person, as everywhere.
     for (session, kind, _), value in find_baselines(reader, query, sessions).items():
         at_rest[kind, person[session]].append(value)
     return compare_missing(
@@ -542,6 +549,7 @@ def _tests(
     """Put together what stands beside each comparison."""
     names = [(kind, *pair) for kind in query.vital for pair in query.pairs]
     by_model = {(one.kind, one.first, one.second): one for model in models for one in model.tests}
+    # Nothing stands beside the tests where no reading is in doubt.
     beside: Sequence[WithAllModel | None] = with_all or [None for _ in names]
     return [
         replace(
@@ -570,6 +578,7 @@ def _doubted(
     doubted = []
     for one, own, bounds in zip(family, decided, strict, strict=True):
         doubt = doubt_of(one.misreading, mixed)
+        # One doubt is enough; time is asked only where faces leave none.
         if not doubt and bounds is not None:
             doubt = hides(one.period, bounds.bounds.high)
         doubted.append(replace(one, in_family=own and replace(own, doubt=doubt)))
@@ -609,6 +618,7 @@ def _sensitivity(
     chosen = next(iter(readings))
 
     def family(choice: C) -> tuple[Decision, ...]:
+        # The declared choice was tested in full already, with the same numbers.
         if choice == chosen:
             return tuple(decision_of(comparison) for comparison in declared)
         return decide_groups(readings[choice].counting(query.counted), query)

@@ -116,6 +116,7 @@ def _comparison(test: VitalComparison, model: VitalModel) -> results.ComparisonM
 
 
 def _shapiro(test: VitalComparison, numbers: Tests) -> list[results.ShapiroModel]:
+    # Two tests of normality belong to two groups; a paired test has one, of the differences.
     names = (test.first, test.second) if len(numbers.normality) == 2 else ("differences",)
     return [
         gathered(results.ShapiroModel, normality, of=name)
@@ -131,6 +132,7 @@ def _bayes_factor(test: VitalComparison) -> results.BayesFactorModel | None:
     return gathered(
         results.BayesFactorModel,
         factor,
+        # JSON has no infinity; the logarithm beside it is always finite.
         for_difference=None if math.isinf(factor.for_difference) else factor.for_difference,
         log_for_difference=factor.log_factor,
         sentence=models.evidence_sentence(test, factor),
@@ -199,6 +201,7 @@ def _variability(state: StateVariability) -> results.VariabilityModel:
         v and v.corrections,
         state,
         rmssd_ms=v and v.rmssd_ms,
+        # Without any change from beat to beat RMSSD is 0 and has no logarithm.
         ln_rmssd=v.ln_rmssd if v and v.rmssd_ms else None,
         sdnn_ms=v and v.sdnn_ms,
         beats=v and v.n,
@@ -235,6 +238,7 @@ def _sensitivities(
             "sentence": method.sensitivity_sentence(test, one),
             "variants": [_variant(variant, test.kind) for variant in one.variants],
         }
+        # Not strict: there are no tables where the question did not ask for them.
         for test, one in zip(family, tables, strict=False)
     ]
 

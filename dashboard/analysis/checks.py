@@ -139,8 +139,10 @@ def bounds_of(
     """
     if declared is None or comparison.method is None or misread is None:
         return declared
+    # No bounds are left to test against; ``doubt_of`` says so in words.
     if misread.attenuation is None or misread.attenuation.interval.low <= 0:
         return declared
+    # The lower end of the interval: the claim must hold at the worst misreading that is plausible.
     bound = declared.bounds.high * misread.attenuation.interval.low
     return equivalence(
         comparison.first, comparison.second, comparison.method, Bounds(-bound, bound)
@@ -221,6 +223,7 @@ class VitalDrift:
 def drift_of(kind: Measure, means: Sequence[StateMean]) -> VitalDrift:
     """Estimate how a vital changes while a session lasts."""
     own = [mean for mean in means if mean.kind is kind]
+    # Numbered in the order of codes, so that the same data give the same last digit.
     people = {code: place for place, code in enumerate(sorted({one.participant for one in own}))}
     states = sorted({mean.state for mean in own})
     try:
@@ -253,10 +256,13 @@ def effect_of(
     try:
         adjusted = adjusted_for_time(first, second, gaps)
     except OneWayError:
+        # Gaps that are all 0 raise it as well, but then time makes no difference.
         one_way = gap != 0
     except StatisticsError:  # too few, or nothing left to judge by: the t-test stands alone
         pass
     same_way = sum(one * gap > 0 for one in gaps)
+    # For gaps of ± g this compares |2q − 1| with the bound, q
+    # being the share who met the first later.
     uneven = abs(gap) > UNEVEN * float(np.sqrt(np.mean(np.square(gaps))))
     uneven = uneven and 2 * same_way - len(gaps) > 1  # of an odd number one is always left over
     return PeriodEffect(
@@ -345,6 +351,7 @@ def hides(effect: PeriodEffect | None, bound: float) -> str:
             "difference"
         )
     by_time = abs(effect.by_drift or 0.0)
+    # The larger of two estimates: it is the claim of no difference that has to hold.
     if effect.adjusted is not None:
         by_time = max(by_time, abs(effect.adjusted.slope * effect.gap))
     if by_time < MATTERS * bound:
@@ -353,6 +360,7 @@ def hides(effect: PeriodEffect | None, bound: float) -> str:
         return N_(
             "time in the session may hide a difference, and there is no estimate at equal times"
         )
+    # 90 %, as two one-sided tests at 0.05 have it.
     ends = effect.adjusted.within(0.90)
     if -bound < ends.low and ends.high < bound:
         return ""
@@ -365,6 +373,7 @@ def orders_of(
     """Count the participants by the order in which they first met the tested states, in their first
     such session.
     """
+    # The inner dict is an ordered set: the first time that each state was met.
     by_session: defaultdict[tuple[str, int], dict[str, None]] = defaultdict(dict)
     for stimulus in stimuli:
         state = tested_state(stimulus.condition, states)
@@ -372,6 +381,7 @@ def orders_of(
             by_session[stimulus.participant, stimulus.session].setdefault(state)
     first: dict[str, tuple[str, ...]] = {}
     for (participant, _), met in by_session.items():
+        # A session with a single state has no order.
         if len(met) > 1:
             first.setdefault(participant, tuple(met))
     return dict(Counter(first.values()).most_common())

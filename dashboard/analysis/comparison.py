@@ -30,7 +30,7 @@ _DIGITS = 12  # what lies behind them, in the largest value, is rounding
 
 
 class Obstacle(StrEnum):
-    """Why there is no number."""
+    """The reason for a missing number."""
 
     TOO_FEW = "too_few"
     NO_VARIATION = "no_variation"
@@ -259,12 +259,14 @@ def _chosen(first: Mapping[str, float], second: Mapping[str, float], design: Des
     """Return which test the participants allow, with the values that it uses, and no numbers
     yet.
     """
+    # Sorted, so that both values of a person stand in the same place of both sides.
     both = sorted(first.keys() & second.keys())
     first_only = sorted(first.keys() - second.keys())
     second_only = sorted(second.keys() - first.keys())
     blank = Comparison(
         len(both), len(first_only), len(second_only), None, 0, None, None, Obstacle.TOO_FEW
     )
+    # Pairs first: a person compared with themselves tells more than two people do.
     if design is not Design.INDEPENDENT and len(both) >= MINIMUM:
         method = Method.PAIRED
         left_out = len(first_only) + len(second_only)
@@ -297,6 +299,7 @@ def _flat_difference(chosen: Comparison) -> float:
     largest = max(abs(value) for value in values)
     if not largest:
         return 0.0
+    # Adding 0.0 turns −0.0 into 0.0.
     return round(difference, _DIGITS - 1 - math.floor(math.log10(largest))) + 0.0
 
 
@@ -337,6 +340,7 @@ def _filled(chosen: Comparison) -> Comparison:
 
 def _normality(values: Sequence[float]) -> Normality | None:
     """Return the Shapiro–Wilk test, or ``None`` where the values do not vary."""
+    # One group may be constant while the other varies; the t-test stands, this one does not.
     try:
         return shapiro_wilk(values)
     except NoVariationError:
@@ -354,6 +358,7 @@ def evidence_of(comparison: Comparison) -> BayesFactor | None:
         return bayes_factor_paired(comparison.tests.t.t, len(comparison.first))
     n = len(comparison.first)
     m = len(comparison.second)
+    # Student's t of the same data, from the pooled variance.
     pooled = _squares(comparison.first) + _squares(comparison.second)
     error = math.sqrt(pooled / (n + m - 2) * (1 / n + 1 / m))
     return bayes_factor_independent(comparison.tests.t.difference / error, n, m)

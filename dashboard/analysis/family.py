@@ -123,9 +123,11 @@ def in_family(
     """
     every = list(pairs)
     own = families or [0] * len(every)
+    # The same members in each family, or each would be corrected by another number of tests.
     ranks = [c.tests.rank.p if c.tests and e else None for c, e in every]
     rank_p = adjusted_by(correction, ranks, own)
     equivalence_p = adjusted_by(correction, [e.p if c.tests and e else None for c, e in every], own)
+    # Only tests that could be computed count: the others cannot err.
     sizes = Counter(family for family, p in zip(own, ranks, strict=True) if p is not None)
     return tuple(
         None
@@ -150,6 +152,7 @@ def _sides(visits: Visits, query: AnalysisQuery) -> list[Sides]:
 
 def _with_apart(comparison: Comparison, apart: int) -> Comparison:
     """Count those who have both states in different sessions among those who are left out."""
+    # Without a test there is nothing that they could be left out of.
     if comparison.method is None:
         return replace(comparison, n_apart=apart)
     return replace(comparison, n_apart=apart, left_out=comparison.left_out + apart)

@@ -36,7 +36,7 @@ from edge_agent.store.read.study import ReadingCount, Recruited, outside
 
 
 class Lost(StrEnum):
-    """Why somebody or something is not in the next step."""
+    """The reason for a loss between two steps."""
 
     NO_SESSION = "no_session"
     OTHER_SESSIONS = "other_sessions"
@@ -94,6 +94,7 @@ def recorded_of(
         StoreError: the database cannot be read.
     """
     of_session: defaultdict[int, list[Stimulus]] = defaultdict(list)
+    # Stays empty for observed emotions, so that the spans below are whole sessions.
     for one in stimuli:
         if query.state is StateBy.CONDITION or (query.state is StateBy.REPORTED and one.reported):
             of_session[one.session].append(one)
@@ -158,6 +159,7 @@ def flow_of(
 
 def _recruitment(recorded: Recorded, of_session: Mapping[int, str]) -> Iterator[StageModel]:
     """Yield the first two steps: who consented, and who has a session that is looked at."""
+    # Without any session the people are those of a real study.
     simulated = {one.simulated for one in recorded.sessions} or {False}
     alike = [one for one in recorded.people if one.simulated in simulated]
     consented = {one.code for one in alike if one.consented}
@@ -167,6 +169,7 @@ def _recruitment(recorded: Recorded, of_session: Mapping[int, str]) -> Iterator[
     losses = (
         *_some(_loss(Lost.NO_SESSION, len(lost - elsewhere))),
         *_some(_loss(Lost.OTHER_SESSIONS, len(lost & elsewhere))),
+        # Negative, since people who are here without a recorded consent add to the step.
         *_some(_loss(Lost.NO_CONSENT, -len(here - consented))),
     )
     sessions = sum(one.participant in consented for one in recorded.every_session)
@@ -196,6 +199,8 @@ def _doubtful(
     for one in counts:
         for flag in flags_of(one.flags) & doubts:
             by_flag[flag.value] += one.n
+    # The total comes first; a reading with two flags stands
+    # under both, so lines can add up to more.
     losses = [_loss(Lost.IN_DOUBT, people, total)] if total or people else []
     for name in sorted(by_flag):
         losses.append(_loss(Lost.IN_DOUBT, 0, by_flag[name], name))
@@ -225,6 +230,7 @@ def _stateless(
     if query.state is not StateBy.OBSERVED:
         return (*_some(_loss(Lost.OUTSIDE_STATES, people, outside)), *settling)
     return (
+        # Readings matched to another emotion were matched, and are told apart.
         *_some(_loss(Lost.NOT_MATCHED, people, outside - others)),
         *_some(_loss(Lost.OUTSIDE_STATES, 0, others)),
     )
@@ -237,6 +243,7 @@ def _tested(
 ) -> StageModel:
     """Return the last step: who is in any t-test at all, with the readings that it uses."""
     visits = visits_of(means)
+    # The flag says whether the mean is in a pair.
     used: set[tuple[Measure, str, str, bool]] = set()
     for kind, first, second, comparison in tests:
         sides = sides_of(visits, kind, first, second)
@@ -266,6 +273,7 @@ def _in_tests(
         mean
         for mean in means
         if (mean.kind, mean.state, mean.participant, False) in used
+        # In a pair only sessions count in which there is something to compare.
         or (
             (mean.kind, mean.state, mean.participant, True) in used
             and states[mean.kind, mean.session] > 1
@@ -282,6 +290,7 @@ def _missing(means: Sequence[SessionMean], query: AnalysisQuery) -> tuple[Missin
     having: defaultdict[tuple[Measure, str | None], set[str]] = defaultdict(set)
     for mean in means:
         having[mean.kind, mean.state].add(mean.participant)
+        # ``None`` stands for any state.
         having[mean.kind, None].add(mean.participant)
     return tuple(
         MissingModel(vital=kind, state=state, participants=tuple(sorted(codes)), sentence="")
@@ -298,6 +307,7 @@ def _test_flow(kind: Measure, first: str, second: str, c: Comparison) -> TestFlo
         first=first,
         second=second,
         used=len(c.first) + (len(c.second) if welch else 0),
+        # Who has only the second lacks the first.
         lacks_first=0 if welch else c.n_second_only,
         lacks_second=0 if welch else c.n_first_only,
         apart=c.n_apart,

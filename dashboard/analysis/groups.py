@@ -178,6 +178,7 @@ def _contrasts(
     states: Sequence[str],
 ) -> Iterator[GroupContrast]:
     """Compare each two groups: over all states, then each difference between two states."""
+    # Later minus earlier, as pairs of states are.
     for second, first in combinations(names, 2):
         for pair in (None, *pairs):
             places = None if pair is None else (states.index(pair[0]), states.index(pair[1]))
@@ -199,9 +200,11 @@ def _value(person: Person, places: tuple[int, int] | None) -> float:
 def _is_uneven(tables: Sequence[Sequence[Person]]) -> bool:
     """Tell whether groups of unequal size spread very differently, in level or in reaction."""
     sizes = [len(table) for table in tables]
+    # With groups of equal size F bears unequal spreads.
     if max(sizes) == min(sizes):
         return False
     levels = [statistics.stdev(map(statistics.fmean, table)) for table in tables]
+    # The level decides the groups' F, and the changes between states that of the interaction.
     spreads = [levels]
     for place in range(1, len(tables[0][0])):
         changes = [[person[place] - person[0] for person in table] for table in tables]
@@ -211,6 +214,7 @@ def _is_uneven(tables: Sequence[Sequence[Person]]) -> bool:
 
 def _adjusted(vitals: Sequence[VitalGroups], correction: Correction) -> tuple[VitalGroups, ...]:
     """Adjust the F tests of all vitals as one family, and the contrasts as another."""
+    # The iterators below are used up in exactly this order.
     f_tests: list[FTest] = []
     for one in vitals:
         if one.anova is not None:
@@ -280,6 +284,7 @@ def compare_missing(
         for mean in means:
             if mean.kind is one.vital:
                 values[mean.state][mean.participant] = mean.mean
+        # Taken out: who lacks a state has no value of it to compare.
         having = values.pop(one.state, {})
         rest = {code: value for (kind, code), value in at_rest.items() if kind is one.vital}
         others = [(state, "", own) for state, own in values.items()]
@@ -291,6 +296,7 @@ def compare_missing(
                 {code: own[code] - of_reference[code] for code in own.keys() & of_reference.keys()},
             )
             for state, own in values.items()
+            # A change is less the time at rest already.
             if state != reference and not changes
         ]
         measures = _compared_missing(

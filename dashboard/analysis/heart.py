@@ -130,6 +130,7 @@ def runs_of(group: Sequence[Beats]) -> list[Values]:
     values = np.concatenate([part.values for part in group])
     at = np.concatenate([part.at_ms for part in group])
     part = np.repeat(np.arange(len(group)), [len(one.at_ms) for one in group])
+    # A break lies between two intervals, so the first has none before it.
     late = np.concatenate([_comes_late(one) for one in group])[1:]
     breaks = (np.diff(part) != 0) | (np.diff(at) > 1000 * BREAK_S) | late | lost[:-1] | lost[1:]
     cuts = np.flatnonzero(breaks) + 1
@@ -146,7 +147,9 @@ def _comes_late(beats: Beats) -> npt.NDArray[np.bool_]:
     the next ones are not. A missing beat makes all that follow late.
     """
     seconds = beats.at_ms / 1000
+    # How much later each beat came than the sum of the intervals before it says.
     late = seconds - np.cumsum(beats.values)
+    # Delays of packets only add, so the least of several is the beats' own; ∞ pads both ends.
     padded = np.concatenate([np.full(_PACKETS, np.inf), late, np.full(_PACKETS - 1, np.inf)])
     least = sliding_window_view(padded, _PACKETS).min(axis=1)
     before = least[: len(late)]
@@ -280,6 +283,7 @@ class _Recording:
                 return _logarithm(self._short.power(HIGH_HZ))
             case HeartMeasure.RESPIRATION:
                 return breaths_per_minute(self._short)
+        # The ratio takes both bands from the same runs, or it would compare different times.
         low = _logarithm(self._long.power(LOW_HZ))
         if measure is HeartMeasure.LN_LF:
             return low
@@ -307,6 +311,7 @@ def _values(
     for (participant, session, state), recording in recordings.items():
         try:
             value = recording.value(measure)
+        # The types that are a reason here; any other error is one of the program.
         except tuple(REASONS) as error:
             left_out[REASONS[type(error)]] += 1
         else:

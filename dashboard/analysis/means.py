@@ -23,6 +23,7 @@ from edge_agent.store.read.base import flags_of
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
 
+# As in ``statistics.samples``; refused here, where the person is still known.
 _LARGEST = 1e60
 
 
@@ -241,6 +242,8 @@ def sides_of(visits: Visits, kind: Measure, first: str, second: str) -> Sides:
     apart = []
     for code, own in visits.get(kind, {}).items():
         if len(own) == 1:  # as nearly always: nothing to average
+            # With one session there is nothing to choose, and
+            # who has one state is on one side only.
             (session,) = own
             if first in session:
                 one[code] = session[first]
@@ -250,6 +253,7 @@ def sides_of(visits: Visits, kind: Measure, first: str, second: str) -> Sides:
         both = [session for session in own if first in session and second in session]
         firsts = [session[first] for session in both or own if first in session]
         seconds = [session[second] for session in both or own if second in session]
+        # A difference between two sessions is no pair, and a person on both sides is no group.
         if firsts and seconds and not both:
             apart.append(code)
             continue
@@ -266,6 +270,7 @@ def states_together(
     """Return the values of all states, of the sessions that have all of them."""
     people = visits.get(kind, {})
     whole = {
+        # Sessions with all of them: a mean over different sessions would compare the days.
         code: [session for session in own if len(session) == len(states)]
         for code, own in people.items()
     }
@@ -284,6 +289,7 @@ def average(values: Sequence[float]) -> float:
 
 def _mean(parts: Sequence[ReadingGroup]) -> float:
     for part in parts:
+        # The sum of huge readings can leave the range of a double.
         if not math.isfinite(part.largest):
             raise StatisticsError(
                 N_(
@@ -356,6 +362,7 @@ def less_baseline(readings: StateReadings, baselines: Mapping[Place, float]) -> 
         rest = baselines.get((group.session, group.kind, group.source))
         if rest is not None:
             total = group.total - group.n * rest
+            # An upper bound is enough: the readings themselves are summed already.
             changed.append(replace(group, total=total, largest=group.largest + abs(rest)))
     return replace(readings, groups=tuple(changed))
 

@@ -29,6 +29,7 @@ def has_pairs(reader: Reader, session_id: int) -> bool:
     session, _ = reader.session(session_id)
     minutes = minutes_of(reader, session)
     kinds = [kind for kind in reader.recorded_kinds() if kind is not VitalKind.RR_INTERVAL]
+    # Stops at the first pair.
     return any(True for kind in kinds for _ in pairs_of(means_of(reader, minutes, kind)))
 
 

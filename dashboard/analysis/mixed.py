@@ -126,6 +126,7 @@ def models_of(
     of_kind: defaultdict[Measure, list[SessionMean]] = defaultdict(list)
     for mean in means:
         of_kind[mean.kind].append(mean)
+    # The family is in order of vitals and then of pairs, so one iterator goes through all of them.
     tested = iter(family)
     models = [
         _model_of(
@@ -157,6 +158,8 @@ def main_analysis(
     if any(one.design.uneven for one in models):
         return Main.T_TESTS
     calls = any(one.design.repeated or one.design.incomplete for one in models)
+    # Such a model takes the values of one person for those
+    # of several, and its p would be too small.
     if any(one.model is not None and takes_for_independent(one.model) for one in models):
         return Main.T_TESTS
     pairs = [(kind.kind, *pair) for kind in models for pair in pairs_of(states)]
@@ -207,10 +210,12 @@ def _model_of(
             ),
         )
     states = [state for state in every if any(mean.state == state for mean in means)]
+    # The first state is the one that the others are compared with.
     effects = {str(state): [float(mean.state == state) for mean in means] for state in states[1:]}
     timed = _time_of(means, effects)
     first_site, *other_sites = sorted({sites.get(mean.participant, "") for mean in means})
     sited = {
+        # The prefix keeps a site called like a state, or "minutes", apart from that effect.
         f"site {name}": [float(sites[mean.participant] == name) for mean in means]
         for name in other_sites
     }
@@ -247,6 +252,7 @@ def _time_of(
     numbers: dict[tuple[str, int], int] = {}
     place = [numbers.setdefault((one.participant, one.session), len(numbers)) for one in means]
     minutes = [mean.minutes for mean in means]
+    # Else the model could hardly tell a change with time from one between states.
     if is_told_apart(place, np.column_stack(list(states.values())), np.array(minutes)):
         return {TIME: minutes}
     return {}

@@ -225,6 +225,7 @@ def preregister(path: Path, document: PreregistrationDocument, actor: str) -> Pr
     Raises:
         StoreError: the database cannot be written.
     """
+    # Sorted: the same decisions give the same text and so the same SHA-256.
     text = json.dumps(document.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)
     return _model(Commands(path).preregister(text, actor=actor))
 
@@ -261,6 +262,7 @@ def choices(query: AnalysisQuery) -> dict[str, str]:
     """Return every choice of a question as text, by its name."""
     shown = query.model_dump(mode="json")
     texts = {name: _shown(value) for name, value in shown.items() if name not in _WITHOUT_EFFECT}
+    # ``group`` and ``family`` mean something else when they are empty than other choices do.
     if query.group is None:
         texts["group"] = N_("none")
     texts["family"] = " / ".join(query.family) or N_("all tests together")
@@ -312,6 +314,8 @@ def _model(one: Preregistration) -> PreregistrationModel:
     try:
         document = PreregistrationDocument.model_validate(values)
     except ValidationError:  # of another release, which knew other choices
+        # What this release does not know is left out of the
+        # question; the frozen text stays as it is.
         known = set(AnalysisQuery.model_fields)
         values["question"] = {k: v for k, v in values["question"].items() if k in known}
         document = PreregistrationDocument.model_validate(values)

@@ -59,9 +59,11 @@ class SummedPieces:
         sources = tuple(dict.fromkeys(sums.sources))
         states = tuple(dict.fromkeys((one.session, label) for one, label in stimuli))
         state = _codes([(one.session, label) for one, label in stimuli], states)[sums.stimulus]
+        # One number for each combination; divmod takes it apart below, in the opposite order.
         cell = (state * len(kinds) + self._kind) * len(flags) + _codes(sums.flags, flags)
         cell = cell * len(sources) + _codes(sums.sources, sources)
         cells, self._group = np.unique(cell, return_inverse=True)
+        # Pieces of one group stand together in this order, so that a slice sums them.
         self._order = np.argsort(self._group, kind="stable")
         counts = np.bincount(self._group, minlength=len(cells))
         self._ends = [0, *np.cumsum(counts).tolist()]
@@ -97,6 +99,7 @@ class SummedPieces:
         return [
             (*names, *numbers, source)
             for (*names, source), *numbers in zip(self._names, *columns, strict=True)
+            # A group of which nothing is used here would divide by 0.
             if numbers[0]
         ]
 
@@ -116,6 +119,7 @@ class SummedPieces:
         size = len(self._names)
         weighed = np.bincount(of_group, (self._sums.n * self._minutes)[used], size)
         minutes = weighed / np.maximum(n, 1)
+        # n · mean / n does not always give the mean back; that of a single piece is kept as it is.
         single = np.bincount(of_group, minlength=size) == 1
         plain = np.bincount(of_group, self._minutes[used], size)
         return np.where(single, plain, minutes)
@@ -223,8 +227,10 @@ def find_readings(
     Raises:
         StoreError: the database cannot be read.
     """
+    # Stimuli without a label are not read at all.
     labels = [_label(stimulus, query.state) for stimulus in stimuli]
     named = [(one, label) for one, label in zip(stimuli, labels, strict=True) if label]
+    # Cut at the settling times of all choices, so that each choice is a sum of whole pieces.
     cuts = {choice.settling_ms(kind) for choice in choices for kind in query.vital}
     sums = reader.piece_sums([stimulus for stimulus, _ in named], query.vital, cuts)
     pieces = SummedPieces(sums, {session.id: session for session in sessions}, named)
@@ -257,6 +263,7 @@ def _settled(
     )
     usable = _usable(skipped, query)
     places = _places(_usable(kept, query), query)
+    # Places that had readings only in the beginnings that are left out.
     emptied = Counter(kind for kind, _, _ in _places(usable, query) - places)
     held = Counter[Measure]()
     for group in usable:
@@ -338,6 +345,7 @@ def of_one_source(
         What counts, and what is passed over of the three states.
     """
     sources = {(group.session, group.kind, group.source) for group in groups}
+    # As many sources as places: no place has two.
     if len(sources) == len({(session, kind) for session, kind, _ in sources}):
         return tuple(groups), ()  # as nearly always
     measured: defaultdict[tuple[int, Measure], dict[str, tuple[int, int]]] = defaultdict(dict)
@@ -350,6 +358,7 @@ def of_one_source(
     kept = tuple(
         group
         for group in groups
+        # A session without readings in the states has nothing to choose by, and keeps all.
         if chosen.get((group.session, group.kind), group.source) == group.source
     )
     passed_over = tuple(
@@ -371,6 +380,7 @@ def best_source(sources: Mapping[str, tuple[int, int]], preferred: Sequence[str]
     for name in preferred:
         if name in sources:
             return name
+    # The name breaks a tie, or the order of the rows would decide.
     return min(sources, key=lambda name: (-sources[name][0], -sources[name][1], name))
 
 

@@ -104,10 +104,12 @@ def declared_families(
     written: dict[Test, str] = {}
     for text in texts:
         parts = [_part(part, vitals, measures, states) for part in text.split(";")]
+        # The first name is enough: ``_part`` refuses a mixture within one part.
         if len({names[0] in measures for names, _ in parts}) > 1:
             raise ValueError(
                 Message(N_("{text!r} mixes vitals with measures of the heartbeat"), text=text)
             )
+        # A test that two parts of one family name is one test.
         tests = dict.fromkeys(chain.from_iterable(_tests(*part) for part in parts))
         for name, first, second in tests:
             if (name, first, second) in written:
@@ -119,6 +121,7 @@ def declared_families(
                         second=second,
                     )
                 )
+        # Sorted, so that the order in which parts were typed makes no other family.
         canonical = "; ".join(sorted({_written(*part, states) for part in parts}))
         written.update(dict.fromkeys(tests, canonical))
     order = [(name, *pair) for name in (*vitals, *measures) for pair in pairs_of(states)]
@@ -424,15 +427,17 @@ class AnalysisQuery(Model):
     @field_validator("vital")
     @classmethod
     def _in_order(cls, vital: tuple[Measure, ...], info: ValidationInfo) -> tuple[Measure, ...]:
-        """A vital named twice would be two tests of one family.
+        """Return each vital once, in the order of the tables; named twice it would be two tests of
+        one family.
 
-        Intervals between beats are no level to compare.
+        Refuse intervals between beats, which are no level to compare.
         """
         if VitalKind.RR_INTERVAL in vital:
             raise ValueError(
                 N_("rr_interval is not tested; its variability is shown beside the tests")
             )
         moved = [kind for kind in vital if isinstance(kind, MovementKind)]
+        # ``info.data`` holds the fields that stand above this one, and only those that were valid.
         if moved and info.data.get("state") is StateBy.OBSERVED:
             raise ValueError(
                 Message(
@@ -443,18 +448,19 @@ class AnalysisQuery(Model):
                     name=moved[0],
                 )
             )
+        # In the order of the tables, whatever the order of the question.
         return tuple(kind for kind in TESTABLE if kind in vital)
 
     @field_validator("heart_measure")
     @classmethod
     def _each_once(cls, measures: tuple[HeartMeasure, ...]) -> tuple[HeartMeasure, ...]:
-        """A measure named twice would be two tests of one family."""
+        """Return each measure once; named twice it would be two tests of one family."""
         return tuple(measure for measure in HeartMeasure if measure in measures)
 
     @field_validator("states")
     @classmethod
     def _are_states(cls, states: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        """Two names of one state would compare it with itself."""
+        """Refuse two names of one state, which would compare it with itself."""
         known = {emotion.value: emotion for emotion in Emotion}
         names = [same_label(state) for state in states]
         if "" in names:
@@ -476,7 +482,7 @@ class AnalysisQuery(Model):
     @field_validator("count_flagged")
     @classmethod
     def _are_doubts(cls, flags: tuple[VitalFlag, ...]) -> tuple[VitalFlag, ...]:
-        """Other flags cast no doubt: such readings count anyway."""
+        """Refuse flags that cast no doubt: such readings count anyway."""
         for flag in flags:
             if flag not in DOUBTS:
                 raise ValueError(
@@ -504,7 +510,7 @@ class AnalysisQuery(Model):
     @field_validator("family")
     @classmethod
     def _are_families(cls, family: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        """Each test is in one family at most."""
+        """Return the families as they are always written; refuse a test that is in two of them."""
         question = info.data
         if not {"vital", "heart_measure", "states"} <= set(question):  # they are refused themselves
             return family
@@ -572,8 +578,10 @@ def _with_types_of_json(given: object) -> object:
         if not isinstance(given, dict) or name not in given:
             continue
         value = given[name]
+        # pydantic would take 0, 1, "yes" and "off" for a truth value.
         if field.annotation is bool and not isinstance(value, bool):
             raise ValueError(f"{name}: give true or false, not {value!r}")
+        # ``bool`` is a kind of ``int``: true would pass for 1.
         if field.annotation in _NUMBERS and isinstance(value, bool | str):
             raise ValueError(f"{name}: give a number, not {value!r}")
     numbers = given.get("session") if isinstance(given, dict) else None

@@ -26,6 +26,7 @@ def gathered(model: type[M], *sources: object, **given: object) -> M:
     values = dict(given)
     for name, field in model.model_fields.items():
         if name not in given:
+            # The first that has the field, even as ``None``: "no value" is an answer, too.
             source = next((one for one in sources if hasattr(one, name)), None)
             if source is not None or field.is_required():
                 values[name] = getattr(source, name, None)

@@ -130,6 +130,7 @@ def choices_around(chosen: MatchingChoice) -> tuple[MatchingChoice, ...]:
     follows.
     """
     scaled = (chosen.scaled(window, lag) for window, lag in product(_FACTORS, _FACTORS))
+    # A lag of 0 scaled is 0 again, and each setting stands once.
     return tuple(dict.fromkeys(scaled))
 
 
@@ -146,6 +147,7 @@ def matchings_of(query: AnalysisQuery) -> tuple[MatchingChoice, ...]:
     others = tuple((kind, query.lag_s(kind)) for kind in query.vital if kind.spec.option is None)
     chosen = MatchingChoice(query.window, query.lag_heart_rate, query.lag_pressure, others)
     around = choices_around(chosen) if query.sensitivity else ()
+    # The chosen one first: callers take the first for the declared choice.
     return tuple(dict.fromkeys((chosen, *around)))
 
 

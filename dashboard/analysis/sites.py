@@ -66,6 +66,7 @@ def pooled_number(names: Collection[str], site: str, own: int) -> int:
         site: whose session it is.
         own: its number there.
     """
+    # Can be undone by divmod; the places are those of the sorted names, there as here.
     return own * len(names) + sorted(names).index(site)
 
 
@@ -102,6 +103,7 @@ class PooledReader(Reader):
     """
 
     def __init__(self, readers: Mapping[str, Reader]) -> None:
+        # The methods of the base that need its file are all replaced or refused.
         super().__init__(Path())
         self._names = sorted(readers)
         self._readers = [readers[name] for name in self._names]
@@ -141,6 +143,7 @@ class PooledReader(Reader):
     def stimuli(self, session_ids: Collection[int]) -> list[Stimulus]:
         """Return the stimuli of sessions, in order of session and time."""
         numbers: defaultdict[int, list[int]] = defaultdict(list)
+        # Each site is asked once, with its own numbers.
         for number in session_ids:
             own, place = divmod(number, len(self._readers))
             numbers[place].append(own)
@@ -203,6 +206,7 @@ class PooledReader(Reader):
         for place, numbers in self._places(one.session for one in stimuli):
             own = [self._stimulus_in(stimuli[number]) for number in numbers]
             sums = self._readers[place].piece_sums(own, kinds, cuts_ms)
+            # Back to the places in the caller's list: each site numbers its own from 0.
             parts.append(replace(sums, stimulus=np.array(numbers, dtype=np.int64)[sums.stimulus]))
         if not parts:
             return self._readers[0].piece_sums((), kinds, cuts_ms)
@@ -237,6 +241,7 @@ class PooledReader(Reader):
         for place, reader in enumerate(self._readers):
             for code, own in reader.attributes().items():
                 label = self._label(place, code)
+                # The site wins over an attribute of the same name.
                 of_people[label] = own | of_people[label]
         return of_people
 

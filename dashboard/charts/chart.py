@@ -99,6 +99,7 @@ def packed(chart: Chart) -> dict[str, Any]:
     """
     content = chart.as_dict()
     content["rows"] = _by_columns(chart)
+    # As text, since lists cannot be counted; ``json.loads`` brings them back below.
     texts = Counter(json.dumps(values) for values in _long_lists(content))
     shared = [text for text, times in texts.items() if times > 1]
     numbers = {text: number for number, text in enumerate(shared)}
@@ -110,6 +111,7 @@ def _by_columns(chart: Chart) -> list[list[Any]]:
     """Return the cells column by column: what lies below each other is alike."""
     columns: list[list[Any]] = [list(column) for column in zip(*chart.rows, strict=True)]
     if chart.time_axis and columns:
+        # Times as numbers are the same lists as those of the traces, and shared with them.
         columns[0] = [int(cell) for cell in columns[0]]
     return columns
 
@@ -149,6 +151,7 @@ def _steps(values: list[Any]) -> list[Any] | dict[str, list[int | None]]:
     if not all(value is None or _is_time(value) for value in values):
         return values
     steps: list[int | None] = []
+    # The first step counts from 1970, so it is the instant itself.
     last = 0
     for value in values:
         if value is None:

@@ -98,11 +98,14 @@ def _figure(kind: _Kind, minutes: Sequence[HealthMinute], end_ms: int) -> Health
     if not known:
         return None
     values = [value for _, value in known]
+    # The median: hours of trouble must not make the trouble the usual.
     usual = statistics.median(values)
     buckets: dict[int, list[float]] = {}
     for at_ms, value in known:
+        # Counted back from the end, so that the newest bucket is a whole one.
         buckets.setdefault(BUCKETS - 1 - (end_ms - 1 - at_ms) // BUCKET_MS, []).append(value)
     means = {place: statistics.fmean(of) for place, of in buckets.items() if place >= 0}
+    # The worst minute colours a bucket; a mean would hide a short spell.
     states = {place: max(kind.state(value, usual) for value in buckets[place]) for place in means}
     judged = [kind.state(value, usual) for value in values]
     latest = kind.value(minutes[-1])
@@ -126,6 +129,7 @@ def _figure(kind: _Kind, minutes: Sequence[HealthMinute], end_ms: int) -> Health
 def _trouble(kind: _Kind, judged: Sequence[State]) -> str:
     """Say for how many minutes the figure was not good."""
     parts = []
+    # The worse state first; ``words`` has them the other way round.
     for state, words in zip((State.BAD, State.DOUBTFUL), reversed(kind.words), strict=True):
         minutes = judged.count(state)
         if minutes:
@@ -149,9 +153,11 @@ def _line(means: dict[int, float]) -> str:
     for run in _runs(sorted(means)):
         points = []
         for place in run:
+            # All values are equal: a line in the middle, neither at the top nor at the foot.
             share = 0.5 if room == 0 else (means[place] - least) / room
             points.append(f"{place + 0.5:g} {_FOOT - share * (_FOOT - _TOP):.1f}")
         parts.append("M" + "L".join(points))
+        # A path of one point draws nothing, a tiny stroke draws a dot.
         if len(run) == 1:
             parts.append("h.01")
     return "".join(parts)

@@ -68,6 +68,7 @@ def category_rows(card: ModelCard) -> tuple[CategoryRow, ...]:
     for name in names:
         figures = card.metrics.get(f"{_HEAD}, {name}", {})
         if not {"recall", "precision", "n"} <= figures.keys():
+            # Cards of other makers may lack some of the figures.
             continue
         counts = card.metrics.get(f"{_HEAD}, {name}, read as", {})
         cells = _cells(name, {key: int(counts.get(key, 0)) for key in names}) if counts else ()
@@ -166,6 +167,7 @@ def reliability_chart(card: ModelCard) -> Chart | None:
 
 
 def _cells(name: str, counts: dict[str, int]) -> tuple[ConfusionCell, ...]:
+    # At least 1: a card may give no counts.
     whole = max(sum(counts.values()), 1)
     return tuple(
         ConfusionCell(n, round(SHADES * n / whole), label == name) for label, n in counts.items()

@@ -112,6 +112,7 @@ class Strip:
     def shapes(self) -> dict[str, str]:
         """Return one SVG path for all bars of each name: a third of the bytes of a shape a bar."""
         paths: dict[str, str] = {}
+        # One path for all bars of a name: a long session has thousands of bars.
         for bar in self.bars:
             left, top, width, height = (f"{v:g}" for v in (bar.x, bar.y, bar.width, bar.height))
             paths[bar.name] = f"{paths.get(bar.name, '')}M{left} {top}h{width}v{height}h-{width}z"
@@ -171,10 +172,12 @@ class _Scale:
     @classmethod
     def of(cls, values: Sequence[float], top: float) -> _Scale:
         """Return the scale that holds these values between round ones."""
+        # About two steps for the whole range; at least 1, or noise would fill the panel.
         wanted = max(1.0, (max(values) - min(values)) / 2)
         power = 10.0 ** math.floor(math.log10(wanted))
         step = next(power * f for f in (1, 2, 5, 10) if power * f >= wanted)
         low = math.floor(min(values) / step) * step
+        # Equal values at a round number have no height of their own.
         high = max(math.ceil(max(values) / step) * step, low + step)
         return cls(low, high, step, top)
 
@@ -197,6 +200,7 @@ def named_markers(markers: Iterable[Marker]) -> list[Marker]:
 
 def since_start(ms: float) -> str:
     """Write a time since the start: ``4:05``, ``1:04:05``, or ``−0:30`` before it."""
+    # Rounded first: −0.4 s is 0:00 and not −0:00.
     if round(ms / 1000) < 0:
         return f"−{since_start(-ms)}"
     seconds = round(ms / 1000)
@@ -216,6 +220,7 @@ def session_timeline(recordings: Sequence[tuple[str, Recording]], width: float) 
     """
     first = min(one.start_ms - one.zero for _, one in recordings)
     last = max(one.end_ms - one.zero for _, one in recordings)
+    # A session that has just begun is drawn over a second, for its length is divided by.
     axis = _Axis(max(1_000, last - first), width, first)
     flags = tuple(
         Tick(axis.at(marker.at.wall_ms - recordings[0][1].zero), str(number))
@@ -269,6 +274,7 @@ def _bars(recording: Recording, axis: _Axis, top: float) -> Iterable[Box]:
     """
     trend = recording.trend
     shares = {emotion.value: trend.shares[emotion] for emotion in EMOTIONS}
+    # On top of the others, since dicts keep their order.
     shares["uncertain"] = trend.uncertain
     for index, start in enumerate(trend.starts):
         left = axis.at(start - recording.zero)
@@ -331,6 +337,7 @@ def _lines(
         for start, value in zip(trend.starts, trend.mean, strict=True)
         if value is not None
     ]
+    # A gap in a stream breaks its line; readings taken now and then are joined however far apart.
     longest = max(_BREAK_MS, 2 * trend.bucket_ms) if kind.spec.stream else math.inf
     pieces: list[list[tuple[float, float]]] = []
     before = -math.inf
@@ -340,6 +347,7 @@ def _lines(
         pieces[-1].append(place)
         before = start
     for piece in pieces:
+        # A piece of one reading has no line to be seen by.
         is_sparse = not kind.spec.stream or len(piece) == 1
         dots = tuple(piece) if is_sparse else ()
         yield Line(_path(piece), dots, kind.spec.colour, second)
@@ -434,7 +442,9 @@ def side_by_side(
 
     A condition that comes twice in a session has its first turn in the row.
     """
+    # Reversed, so that the first turn of a condition is written last and stays.
     each = [{one.label: one for one in reversed(summary.conditions)} for summary in (first, second)]
+    # Reversed once more, back to the order of the session.
     labels = dict.fromkeys([*reversed(each[0]), *reversed(each[1])])
     rows = []
     for label in labels:

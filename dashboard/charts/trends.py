@@ -48,6 +48,7 @@ def last_reading_trace(vital: VitalTrend, starts: Sequence[int], axis: str) -> d
         values.append(round(value, 2))
         age_ms = start - vital.starts[index]
         shown = f"{_signed(value, spec.decimals)} {gettext(spec.unit_shown)}"
+        # Within its own bucket a value has no age to tell.
         if age_ms >= vital.bucket_ms:
             text = gettext("{value}, {time} before")
             shown = text.format(value=shown, time=_before(age_ms))
@@ -270,6 +271,7 @@ def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[s
                 "line": {"width": 0},
             }
         )
+        # More labels, or shorter stretches, would print over each other.
         if len(data.conditions) <= 6 and (end - start) * 10 > data.end_ms - data.start_ms:
             notes.append(
                 {
@@ -352,6 +354,7 @@ def _share_traces(trend: Trend) -> list[dict[str, Any]]:
 
     A bucket without rows is an empty place.
     """
+    # One edge more than buckets: drawn as steps, the last one needs an end.
     edges = [*trend.starts, trend.end_ms]
     return [
         {
@@ -360,6 +363,7 @@ def _share_traces(trend: Trend) -> list[dict[str, Any]]:
             "name": gettext(name),
             "meta": name,
             "x": edges,
+            # A stack cannot have gaps, so an empty bucket is drawn as 0 and told as empty.
             "y": [*(round(value or 0.0, 4) for value in values), 0.0],
             "customdata": [
                 *(round(100 * value) if value is not None else 0 for value in values),
@@ -427,6 +431,7 @@ def _vital_traces(vital: VitalTrend, axis: str) -> list[dict[str, Any]]:
         middles = [vital.starts[index] + vital.bucket_ms // 2 for index in run]
         line_x += [*middles, None]
         line_y += [*(_rounded(vital.mean[index]) for index in run), None]
+        # A single bucket encloses no area.
         if len(run) > 1:
             band_x += [*middles, *reversed(middles), None]
             band_y += [
@@ -548,6 +553,7 @@ def _trend_rows(data: TrendData) -> Iterator[tuple[str, ...]]:
     """
     trend = data.trend
     readings = {kind: _by_start(vital) for kind, vital in data.vitals.items()}
+    # Vitals may have buckets without a face, and faces such without a reading.
     where = {start: index for index, start in enumerate(trend.starts) if trend.rows[index]}
     for start in sorted({*where, *(start for by_start in readings.values() for start in by_start)}):
         index = where.get(start)
@@ -609,6 +615,7 @@ def steps_from(start_ms: int, end_ms: int, now_ms: int) -> tuple[Step, ...]:
     if length >= 2 * _SHORTEST_MS:
         steps.append(Step(N_("Zoom in"), start_ms + length // 4, end_ms - length // 4))
     if 2 * length <= _LONGEST_MS:
+        # It grows to both sides, but not beyond now; what is cut off there is added before.
         end = max(end_ms, min(end_ms + length // 2, now_ms))
         steps.append(Step(N_("Zoom out"), end - 2 * length, end))
     return tuple(step for step in steps if 0 <= step.start_ms < min(step.end_ms, now_ms))

@@ -54,6 +54,7 @@ def off(options: DashboardOptions, name: str) -> None:
     """Let NAME log in with the password alone again, after a lost phone; all its logins end."""
     member = Members(options.database).named(name)
     holder = Account(member.id, member.name, member.role)
+    # Without a login of its own to keep, so that all of them end.
     if not SecondFactors(options.database).turn_off(holder, "", ACTOR):
         raise AccountError(f"{member.name} has no second factor. Nothing was changed.")
     click.echo(f"{member.name} logs in with the password alone now, and is logged out everywhere.")

@@ -359,6 +359,7 @@ def analyse_command(
     if print_question:
         click.echo(query.model_dump_json(indent=2), color=False)
         return
+    # Loads SciPy, which printing the question does not need.
     from dashboard.computing.answers import Inquiry, computed, told
 
     dashboard = _options(config_file, data)
@@ -394,6 +395,7 @@ def question_of(options: dict[str, Any]) -> AnalysisQuery:
             f"--states {fields['states'][0]}: give each state with an option of its own, such as "
             "--states neutral --states anger"
         )
+    # An option that was not given is an empty tuple here, and the question's default holds.
     for several in ("vital", "heart_measure", "states"):
         if not fields[several]:
             del fields[several]

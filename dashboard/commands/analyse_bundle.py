@@ -140,6 +140,8 @@ def _rows(folder: Path, name: str) -> Iterator[dict[str, Any]]:
                 raise ValueError(f"there is no column {', '.join(missing)}")
             row: dict[Any, Any]
             for row in reader:
+                # ``DictReader`` puts cells too many under ``None``,
+                # and ``None`` for those that lack.
                 if None in row or None in row.values():
                     raise ValueError(f"there are not {len(heads)} cells")
                 for column, read in numbers.items():
@@ -178,6 +180,7 @@ class _Study:
             stimuli.sort()
         for row in _rows(folder, "self_report"):
             stimuli = self._of(row)
+            # Sorts after every label, so a stimulus of the same millisecond counts as before it.
             place = bisect_right(stimuli, (row["at_ms"], "\uffff")) - 1
             if row["scale"] == "emotion" and place >= 0:  # the last before the next stimulus
                 stimuli[place] = (stimuli[place][0], row["value"])
@@ -235,6 +238,7 @@ class _Study:
                 largest=max(map(abs, own)),
                 source=source,
             )
+            # Sorted: the order of rows in a file must not decide the order of what is summed.
             for (session, state, kind, flags, source), own in sorted(values.items())
         ]
 
@@ -327,6 +331,7 @@ def _vital_tests(visits: Visits, query: AnalysisQuery, folder: Path) -> list[_Te
         test.declared = test.strict = one.equivalence
         test.needed = one.required_sample
         if comparison.tests is not None and comparison.method is not None:
+            # Misread faces pull a difference in, and the bound with it.
             bound = query.bound(names[0]) * factors.get(names[1:], 1.0)
             test.strict = equivalence(
                 comparison.first, comparison.second, comparison.method, Bounds(-bound, bound)
@@ -473,6 +478,7 @@ def _cells(test: _Test, by: str) -> tuple[str, ...]:
         written("equivalence", p_text),
         written(f"equivalence_{by}_p", p_text),
         f"{needed} + {needed}" if needed and in_groups else needed,
+        # e¹⁰⁰ is far beyond what is written as a number, and cannot overflow.
         written("log_bf", lambda bf: factor_text(math.exp(min(bf, 100.0)))),
     )
 

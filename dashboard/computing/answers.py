@@ -181,6 +181,7 @@ def sensor_sentences(database: Path, session: int) -> list[str]:
 
     reader = Reader(database)
     kinds = [kind for kind in reader.recorded_kinds() if kind is not VitalKind.RR_INTERVAL]
+    # Only pairs that measured in this session; their agreement is judged over all sessions.
     here = compare_sensors(reader, kinds, [session])
     pairs = {(one.vital, one.first, one.second) for one in here}
     if not pairs:

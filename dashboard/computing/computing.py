@@ -95,6 +95,7 @@ class Computing:
         """End all processes; what is being computed is given up."""
         with self._lock:
             self._closed = True
+            # Taken out under the lock; a process that is busy is not given back after this.
             idle, self._idle = self._idle, []
             busy = list(self._busy)
         for worker in idle:
@@ -110,10 +111,12 @@ class Computing:
             worker, is_new = self._take()
             try:
                 answer = worker.ask(task)
+            # A kept process ends by itself after a while: the next one is asked.
             except _NotBegunError:
                 self._forget(worker)
                 if is_new:
                     raise self._ended(worker) from None
+            # It had begun the task, which may be what ended it, so it is not tried again.
             except EOFError:
                 self._forget(worker)
                 raise self._ended(worker) from None
@@ -166,6 +169,7 @@ class _Worker:
         """
         try:
             self.connection.send(task)
+            # The first message says that the task was begun: from there on it is not repeated.
             self.connection.recv()
         except (EOFError, OSError) as error:
             raise _NotBegunError from error
@@ -191,9 +195,11 @@ def _start() -> _Worker:
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
+            # ``-P`` keeps the working directory from the places where modules are looked for.
             [sys.executable, "-P", "-m", "dashboard.computing.worker", str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
+            # Several threads of NumPy's algebra took twice the processor time for nothing.
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
             process_group=0,  # Ctrl-C is for the dashboard, which ends it in order
         )

@@ -58,6 +58,7 @@ def answer_tasks(connection: Connection[Answer | Begun, Task], idle_s: float = I
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while connection.poll(idle_s):
             task = connection.recv()
+            # Sent before computing, so that a process that dies is told from one that never began.
             connection.send(Begun())
             connection.send(_computed(task))
 

@@ -155,6 +155,7 @@ def _ends(boots: Mapping[int, Sequence[Measured]]) -> dict[int, int]:
     """Return until when the rows of each row of ``boot`` may reach, by its own line."""
     of_start: dict[str, list[Measured]] = {}
     for rows in boots.values():
+        # The last measurement of a row of ``boot`` is the best known.
         of_start.setdefault(rows[0].boot_id, []).append(rows[-1])
     ends: dict[int, int] = {}
     starts = [
@@ -227,6 +228,7 @@ def pieces(
         span: the range that is asked for, half-open, by the clock of PostgreSQL.
         step_ms: of the rollups that are read.
     """
+    # 0 stands for the rows that no stretch moves.
     moves = {stretch.moved_by(step_ms) for stretch in of_stream} | {0}
     if not any(_concerns(stretch, span, step_ms) for stretch in of_stream):
         return None
@@ -245,6 +247,7 @@ def pieces(
         there = [one for one in of_stream if one.start_ms < end and one.end_ms > start]
         by = {one.boot: one.moved_by(step_ms) for one in there}
         if len(set(by.values())) > 1:
+            # No single shift is right for this piece, so its rows are told apart by their ``boot``.
             mixed += _mixed_within(MixedPiece(stream, start, end, by), span)
         else:
             _add(whole, Piece(stream, start, end, next(iter(by.values()), 0)))
@@ -290,6 +293,7 @@ def clocks_off(moved: Iterable[Stretch], span: Span, step_ms: int) -> tuple[Cloc
         span: the range.
         step_ms: of the rollups that are read.
     """
+    # In order of stream and boot: the newest overwrites the others.
     newest = {
         one.device: ClockOff(one.device, one.ahead_ms, one.doubt_ms)
         for one in sorted(moved, key=lambda stretch: (stretch.stream, stretch.boot))
@@ -308,10 +312,12 @@ BACKLOG_MS = 28 * DAY_MS
 MOST_BY_ROW_MS = 5 * DAY_MS
 """So much of a device is read from rows and not from rollups; where it would be more, nothing of it
 is moved."""
+# Larger whole numbers are not exact as a double.
 _LARGEST = 2**53
 _WHOLE = ("started_ms", "wall_minus_boot_ms", "synchronised")
 _EXTREMES = {"least": min, "most": max}
 
+# The coarsest first: the first whose step divides the buckets is read.
 _ROLLUPS = ((DAY_MS, "day"), (HOUR_MS, "hour"), (MINUTE_MS, "minute"))
 _PIECES = (
     "unnest(%s::int8[], %s::int8[], %s::int8[], %s::int8[]) AS piece (stream, first, last, by)"
@@ -394,6 +400,7 @@ class MovedRows:
             if parts is None:
                 continue
             whole, mixed = parts
+            # Rows are dear to read: such a stream stays where its own clock puts it.
             if sum(piece.end_ms - piece.start_ms for piece in mixed) <= MOST_BY_ROW_MS:
                 self.streams.append(stream)
                 self._pieces += whole

@@ -120,6 +120,7 @@ def copy_studies(
             there.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             there.read_only = True
             chosen = _chosen(streams_of(there), devices, every)
+            # All before the first: nothing is copied if one of them cannot be.
             for stream in chosen:
                 stream.refuse_part()
             for number, stream in enumerate(chosen):
@@ -153,6 +154,7 @@ def write_copy(
     migrate(path)
     try:
         with closing(connect(path, readonly=False)) as here:
+            # SQLite itself keeps the limit, and reports a full disk when it is reached.
             if most_bytes is not None:
                 here.execute(f"PRAGMA max_page_count = {max(1, most_bytes // PAGE_BYTES)}")
             with transaction(here):
@@ -242,6 +244,7 @@ def _rows(
     there: psycopg.Connection, stream: int, table: SentTable, span: Span
 ) -> Iterator[tuple[Any, ...]]:
     # binary: a value is what was sent, to the last bit
+    # A cursor with a name stays at the server, which hands over a few thousand rows at a time.
     with there.cursor(name="study_rows", binary=True) as cursor:
         cursor.itersize = _ROWS_AT_ONCE
         cursor.execute(
@@ -350,6 +353,7 @@ class KeptCopies:
             yield copy.path
         except AffectEdgeError as error:
             if copy.erased:
+                # Reading failed because the file was deleted under it.
                 raise StoreError(
                     N_("A participant was just erased on {device}. Try again."), device=device
                 ) from error
@@ -390,6 +394,7 @@ class KeptCopies:
             with self._lock:
                 self._drop(one for one in list(self._copies) if not one.users)
             return
+        # A stream that was replaced, or whose count of erasures has changed.
         gone = [name for name, (known, _) in watched.items() if _marks(now.get(name)) != known]
         if gone:
             self._forget(gone)
@@ -408,6 +413,7 @@ class KeptCopies:
                     copy = _Copy(stream, self._new_folder(), used_s=self._clock())
                     try:
                         write_copy(there, stream, copy.path, self._most_bytes())
+                    # Whatever it was, Ctrl-C included: half a copy must not stay.
                     except BaseException:
                         shutil.rmtree(copy.folder, ignore_errors=True)
                         raise
@@ -415,6 +421,8 @@ class KeptCopies:
                 if copy not in self._copies:
                     self._copies.append(copy)
                 copy.users += 1
+                # The marks of the first question stay: those of now may
+                # hide an erasure that nobody has noticed.
                 known = self._watched.get(device, (_marks(stream), 0.0))[0]
                 self._watched[device] = (known, self._clock())
             self._watch()
@@ -425,6 +433,7 @@ class KeptCopies:
         with self._lock:
             self._drop_old()
             for one in self._copies:
+                # Equal streams are at the same position, so the copy has all that PostgreSQL has.
                 if one.stream == stream and not one.erased:
                     return one
             self._drop(
@@ -435,6 +444,7 @@ class KeptCopies:
             unused = sorted(
                 (one for one in self._copies if not one.users), key=lambda one: one.used_s
             )
+            # Those used longest ago go, until there is room for one more.
             self._drop(unused[: max(0, len(self._copies) - MOST_COPIES + 1)])
             if len(self._copies) >= MOST_COPIES:
                 raise StoreError(
@@ -456,6 +466,7 @@ class KeptCopies:
             for one in self._copies:
                 if one.stream.device in devices:
                     one.erased = True
+                    # Even while it is read: who was erased must not be found a second longer.
                     shutil.rmtree(one.folder, ignore_errors=True)
             self._drop(one for one in list(self._copies) if one.erased and not one.users)
             for device in devices:

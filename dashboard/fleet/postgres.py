@@ -53,6 +53,7 @@ class FleetDatabase:
             try:
                 with connection.transaction():
                     yield connection
+            # After an error nobody knows in what state a connection is, so it is not lent again.
             except BaseException:
                 connection.close()
                 raise
@@ -87,6 +88,7 @@ class FleetDatabase:
             while True:
                 kept = self._idle.get_nowait()
                 try:
+                    # The server may have been restarted since: a kept connection is tried first.
                     kept.execute("SELECT 1")
                 except psycopg.OperationalError:  # the server was away meanwhile
                     kept.close()
@@ -123,6 +125,7 @@ def _reason(name: str, condition: str) -> str:
     return f"CASE WHEN {condition} THEN '{name}' END"
 
 
+# ``DISTINCT ON`` with the ids falling takes the newest open stream of each device.
 _STREAMS = """
     SELECT DISTINCT ON (device) stream.device, applied, copied, clock.doubt_ms AS clock_doubt_ms,
         CASE WHEN clock.doubt_ms IS NULL THEN clock_ahead_ms ELSE clock.ahead_ms
@@ -139,6 +142,7 @@ _STREAMS = """
     ) AS clock ON true
     WHERE NOT closed ORDER BY device, id DESC
 """
+# A full join: some devices send only their health, others only their timeline.
 _KNOWN = f"""
     SELECT coalesce(one.name, stream.device) AS name,
         one.since, one.version, one.health,
@@ -188,6 +192,7 @@ _MATCHES = (
     "(%(name)s = '' OR strpos(lower(name), lower(%(name)s)) > 0) AND CASE %(shown)s "
     "WHEN 'all' THEN true WHEN 'attention' THEN reasons <> '{}' ELSE state = %(shown)s END"
 )
+# ``&&`` asks whether two arrays overlap: devices with a bad reason come first.
 _ORDER = f"""
     (reasons && ARRAY[{", ".join(f"'{reason}'" for reason in known.BAD)}]) DESC,
     reasons <> '{{}}' DESC, cardinality(reasons) DESC, name

@@ -81,6 +81,7 @@ _OF_READINGS = (
     "count(*) FILTER (WHERE strpos(' ' || flags || ' ', ' simulated ') > 0) AS simulated"
 )
 _FACES = Table("expression", _OF_ALL, _of_rows(with_means=False), which_rows=" AND is_primary = 1")
+# A closed stream, of a database that was restored, counts until a newer one has everything.
 _STREAMS = """
     SELECT id, NOT closed OR EXISTS (
         SELECT 1 FROM fleet.stream AS newer WHERE newer.device = stream.device
@@ -89,6 +90,7 @@ _STREAMS = """
     ) AS counts
     FROM fleet.stream WHERE %(device)s::text IS NULL OR device = %(device)s
 """
+# The next marker of the session ends a condition, whatever it is; else the session's end does.
 _CONDITIONS = """
     SELECT session, participant, label, started AS start_ms, ended AS end_ms FROM (
         SELECT marker.session::int8 AS session, participant.code AS participant, marker.kind,
@@ -155,6 +157,7 @@ class FleetTimeline:
         now_ms = clock.now().wall_ms
         tables = ["expression_hour", "vital_hour"]
         if self._device is not None:
+            # The whole hour is exact enough for all devices, and rows of all of them are many.
             tables += ["expression", "vital"]
         with self._connection() as connection:
             moved = self._moved(connection, (0, FOREVER_MS), HOUR_MS)
@@ -242,6 +245,7 @@ class FleetTimeline:
     def _buckets(self, start_ms: int, end_ms: int, at_most: int) -> Buckets:
         shortest_ms = 1_000
         if self._device is None:
+            # Asked of minutes, a long range of a thousand devices would not be answered in time.
             length_ms = end_ms - start_ms
             shortest_ms = MINUTE_MS if length_ms <= MINUTES_OF_ALL_MS else HOUR_MS
             shortest_ms = DAY_MS if length_ms > HOURS_OF_ALL_MS else shortest_ms
@@ -271,6 +275,7 @@ class FleetTimeline:
         """Return what clocks that are off make of a range; ``None`` where nothing is moved."""
         if self._device is not None:
             return None
+        # Questions of one page share what was read, as long as they ask of the same moment.
         known = getattr(self._of_thread, "moved", None)  # of this moment, of any question in it
         if known is None:
             return self._read_moved(connection, span, length_ms)

@@ -130,6 +130,7 @@ def asked_for(header: str) -> str | None:
     """
     best: str | None = None
     best_weight = 0.0
+    # A header may be as long as a stranger likes.
     for part in header[:1000].split(","):
         code, _, weight_text = part.partition(";")
         language = known(code)

@@ -65,6 +65,8 @@ def by_locale(english: str) -> str:
     if language() == SOURCE:
         return english
     here = marks(language())
+    # Both marks in one pass: one after the other, the second
+    # would change what the first has written.
     return _MARKS.sub(lambda mark: here.decimal if mark[0] == "." else here.group, english)
 
 
@@ -117,6 +119,7 @@ class LocalNumber(float):
 
     def __format__(self, spec: str) -> str:
         english = super().__format__(spec)
+        # English writes no blank before the sign, our other languages do.
         if spec.endswith("%") and language() != SOURCE:
             english = f"{english[:-1]} %"
         return by_locale(english)

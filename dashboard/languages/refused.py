@@ -65,6 +65,7 @@ def refused_text(detail: Mapping[str, Any]) -> str:
     shown = {name: _shown(value) for name, value in context.items()}
     try:
         return gettext(known).format(**shown)
+    # Another version of pydantic may name its values differently.
     except KeyError:
         return str(detail["msg"])
 

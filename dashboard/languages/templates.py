@@ -120,6 +120,7 @@ def _body(parser: Parser, places: dict[str, nodes.Expr]) -> str:
         if stream.skip_if("variable_begin"):
             name = stream.expect("name").value
             stream.expect("variable_end")
+            # A place that the tag did not declare is a variable of the template by that name.
             places.setdefault(name, nodes.Name(name, "load"))
             parts.append(f"{{{name}}}")
         else:

@@ -113,6 +113,7 @@ class PictureReader:
 
     def close(self) -> None:
         """End the process at once; a picture that is being read is given up."""
+        # Under the lock of places: no picture can be let in after this.
         with self._counting:
             self._closed = True
         self._stay()
@@ -138,6 +139,7 @@ class PictureReader:
             process_group=0,  # Ctrl-C is for the dashboard, which ends it in order
         )
         self._process = process
+        # ``close`` may have come while the process was started.
         if self._closed:
             process.kill()
         with suppress(BrokenPipeError):  # it has ended already; the answer tells
@@ -162,6 +164,7 @@ class PictureReader:
             pass  # no answer
         finally:
             limit.cancel()
+        # A line without its end was cut off by the end of the process.
         if line.endswith(b"\n"):
             answer: dict[str, Any] = json.loads(line)
             return answer
@@ -209,6 +212,7 @@ class PictureReader:
             return  # somebody asks just now
         try:
             process = self._process
+            # A timer that was cancelled too late must not end the process of a newer picture.
             if process is None or threading.current_thread() is not self._idle:
                 return
             self._process = None

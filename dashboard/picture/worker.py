@@ -55,6 +55,7 @@ _STARTS = {b"\xff\x0a": _JXL, b"\0\0\0\x0cJXL ": _JXL, b"%PDF": _PDF, b"\x1aE\xd
 
 def main() -> None:
     """Answer until the dashboard closes the pipe."""
+    # First of all: what a library prints must not come between two answers.
     answers = _answers()
     _limit()
     options = options_from(sys.stdin.buffer)
@@ -65,6 +66,7 @@ def main() -> None:
         try:
             reader = reader or _Reader(options)
             answer = reader.read(content)
+        # The limit of memory set above makes an allocation fail here, instead of in other programs.
         except MemoryError:
             answer = _problem(Message(_TOO_MUCH, shown=_SHOWN), "picture")
         except PictureError as error:
@@ -80,6 +82,7 @@ def _problem(text: str, kind: str) -> dict[str, Any]:
 
 def known_foreign(content: bytes) -> str | None:
     """Return what a file is that is often sent and not read, and what to do."""
+    # ISO media: the brand after "ftyp" tells pictures from videos.
     if content[4:8] == b"ftyp":
         return _BRANDS.get(content[8:12], _VIDEO)
     return next((what for start, what in _STARTS.items() if content.startswith(start)), None)

@@ -90,7 +90,9 @@ def find_media(folder: Path, name: str) -> Path:
         MediaError: it lies, or a link leads, outside of the folder; the text says so.
     """
     home = folder.resolve()
+    # Resolved: a link that leads out of the folder is refused as well.
     place = (home / name).resolve()
+    # A backslash parts folders on Windows, where the protocol may have been written.
     if Path(name).is_absolute() or "\\" in name or home not in place.parents:
         raise MediaError(
             N_("it must be in the protocol's folder or a folder below; give its path from there")
@@ -333,6 +335,7 @@ def find_protocol(folder: Path, name: str) -> StudyProtocol:
     Raises:
         ProtocolError: there is none of that name, or it cannot be used.
     """
+    # The pattern first: a name with a slash or two dots must never become a path.
     if not _NAME.fullmatch(name) or not (folder / (name + ENDING)).is_file():
         raise ProtocolError(
             N_("There is no protocol {name!r} in {folder}. Choose another."),
@@ -372,6 +375,7 @@ def _read(path: Path) -> tuple[str, str]:
     """Return text and SHA-256 of a file."""
     try:
         with path.open("rb") as file:
+            # One byte more tells that a file is too large, without reading all of it.
             content = file.read(FILE_BYTES + 1)
         if len(content) > FILE_BYTES:
             raise ProtocolError(
@@ -379,6 +383,8 @@ def _read(path: Path) -> tuple[str, str]:
                 path=path,
                 file_bytes=FILE_BYTES // 1024,
             )
+        # The hash is of the bytes as they lie there; only the
+        # text loses its mark and Windows' breaks.
         return content.decode("utf-8-sig").replace("\r\n", "\n"), hashlib.sha256(
             content
         ).hexdigest()
@@ -414,12 +420,14 @@ def _media_problems(content: ProtocolFile, path: Path, text: str) -> Iterator[st
 
 def _describe(detail: ErrorDetails, path: Path, text: str) -> str:
     """Say where an error lies, which key and value it is about, and what is allowed."""
+    # pydantic puts the name of a validator into the path of its error.
     parts = [part for part in detail["loc"] if part != "function-after"]
     table: int | str | None = next((part for part in parts if isinstance(part, int)), None)
     if parts[:1] == ["texts"]:
         table = "texts"
     model = _model_of(parts)
     inside = parts if table is None else parts[1:]
+    # The path of a step's error holds the kind of the step, too, which is no key.
     names = [part for part in inside if isinstance(part, str) and part not in _MODELS]
     key = names[0] if names else None
     if table is None:
@@ -487,6 +495,7 @@ def line_of(text: str, wanted: int | str | None, key: str | None) -> int | None:
     Returns:
         ``None`` where neither is found.
     """
+    # ``tomllib`` tells no lines of keys, so the text is looked through for them.
     table: int | str | None = None
     steps = -1
     best = None

@@ -118,6 +118,7 @@ def screens_of(protocol: StudyProtocol, row: int) -> tuple[Screen, ...]:
     coming = iter(stimuli)
     screens: list[Screen] = []
     for step in protocol.steps:
+        # A screen that opens nothing, such as the cuff's, belongs to the condition before it.
         condition = screens[-1].condition if screens else None
         shown = next(coming) if isinstance(step, Stimulus) else step
         screens += _screens(shown, condition, protocol.texts)

@@ -154,6 +154,7 @@ class ProtocolRunner:
     def __init__(self, runs: ProtocolRuns, commands: Commands) -> None:
         self._runs = runs
         self._commands = commands
+        # Reentrant: ``close`` and ``forget`` call methods that take it again.
         self._changed = threading.Condition(threading.RLock())
         self._running: RunningProtocol | None = None
         self._last: ProtocolView | None = None
@@ -174,9 +175,12 @@ class ProtocolRunner:
             return
         screens, _ = from_json(saved.plan)
         if saved.state is RunState.RUNNING:
+            # At the last moment that was written down: nobody
+            # knows when after it the dashboard ended.
             markers = [Marker(saved.saved, MarkerKind.NOTE, f"protocol: {RESTARTED}")]
             condition = screens[saved.step].condition if saved.step < len(screens) else None
             if condition is not None:
+                # In front: the condition ends before the note that says why.
                 markers.insert(0, Marker(saved.saved, MarkerKind.STIMULUS_END, condition))
             paused = Progress(
                 saved.step, saved.spent_ms, RunState.PAUSED, RESTARTED, saved.saved, tuple(markers)
@@ -261,7 +265,7 @@ class ProtocolRunner:
             self._note_change(running)
 
     def set_ready(self, token: str) -> None:
-        """The participant is ready; passed over when no page of theirs is open."""
+        """Note that the participant is ready; passed over when no page of theirs is open."""
         self._apply_from_page(token, lambda state, at: state.set_ready(at))
 
     def answer(self, token: str, step: int, value: int | str | None) -> None:
@@ -269,11 +273,11 @@ class ProtocolRunner:
         self._apply_from_page(token, lambda state, at: state.answer(step, value, at))
 
     def media_ended(self, token: str, step: int) -> None:
-        """A sound or video has come to its end."""
+        """Note that a sound or video has come to its end."""
         self._apply_from_page(token, lambda state, at: state.media_ended(step, at))
 
     def media_failed(self, token: str, step: int) -> None:
-        """A file cannot be shown."""
+        """Note that a file cannot be shown."""
         self._apply_from_page(token, lambda state, at: state.media_failed(step, at))
 
     def view(self) -> ProtocolView | None:
@@ -297,6 +301,7 @@ class ProtocolRunner:
     def view_of(self, token: str) -> ProtocolView | None:
         """Return the same for the holder of a participant's token; ``None`` when it is wrong."""
         view = self.view()
+        # As bytes: ``compare_digest`` refuses text beyond ASCII.
         if view is not None and secrets.compare_digest(view.token.encode(), token.encode()):
             return view
         return None
@@ -323,6 +328,7 @@ class ProtocolRunner:
                 self._apply(lambda state, at: state.pause(at, STOPPED))
             self._closed = True
             self._changed.notify_all()
+            # Joined below without the lock, which both threads need to come to their end.
             threads = self._threads
         for thread in threads:
             thread.join(HEARTBEAT_S)
@@ -379,9 +385,10 @@ class ProtocolRunner:
         return running.version
 
     def _run_clock(self, running: RunningProtocol) -> None:
-        """The thread that enters each step when it is due; it never waits for the disk."""
+        """Enter each step when it is due, in a thread that never waits for the disk."""
         state = running.state
         with self._changed:
+            # A thread whose protocol was replaced ends by this comparison.
             while self._running is running and not self._closed:
                 before = state.position.step, state.is_running
                 state.tick(clock.now())
@@ -389,10 +396,11 @@ class ProtocolRunner:
                     self._note_change(running)
                 ends = state.step_clock.ends(state.position)
                 left = HEARTBEAT_S if ends is None else ends - clock.boot_seconds()
+                # Never 0: a step that is due in less than a clock's tick would spin.
                 self._changed.wait(min(HEARTBEAT_S, max(0.001, left)))
 
     def _write_changes(self, running: RunningProtocol) -> None:
-        """The thread that writes down what has happened, and once a second where it stands."""
+        """Write down what has happened, and once a second where it stands, in a thread."""
         while True:
             with self._changed:
                 self._changed.wait_for(
@@ -406,6 +414,8 @@ class ProtocolRunner:
                 if self._running is not running or (self._closed and version == running.recorded):
                     return
                 progress = running.progress(at)
+                # While it stands still nothing is written; it is
+                # only asked whether its session is open.
                 idle = version == running.recorded and not running.state.is_running
             try:
                 goes_on = self._is_open(running) if idle else True
@@ -444,6 +454,7 @@ class ProtocolRunner:
             if not problem:
                 running.recorded = version
                 if progress is not None:
+                    # Only those that were written: more may have come meanwhile.
                     del running.state.pending.markers[: len(progress.markers)]
                     del running.state.pending.reports[: len(progress.reports)]
             if not goes_on:

@@ -83,6 +83,7 @@ class StepClock:
         was due.
         """
         entries: list[StepEntry] = []
+        # Several steps may be due after a pause of the caller; each gets the moment it was due.
         while (end := self.ends(position)) is not None and end <= now:
             position = self._entered(position.step + 1, end)
             entries.append(StepEntry(position.step, end))
@@ -116,6 +117,7 @@ class StepClock:
         return Position(position.step, 0.0, None if position.since is None else now)
 
     def _entered(self, step: int, at: float) -> Position:
+        # Without a start at the end, so that nothing counts on there.
         return Position(step, 0.0, at if step < len(self.seconds) else None)
 
 
@@ -194,7 +196,7 @@ class ProtocolState:
 
     @property
     def reason(self) -> str:
-        """Why it stands still or ended, in words; empty while it runs or is at its end."""
+        """The reason for standing still or ending, in words; empty while it runs or at its end."""
         if self.ended is not None or self.is_over or self.is_running:
             return self.ended or ""
         if self.problem:
@@ -223,6 +225,7 @@ class ProtocolState:
         """Enter the steps that are due."""
         at_s = _seconds(now)
         if self.is_running and at_s - self._ticked > LATE_S:
+            # From the last call on, as far as anybody knows that something was shown.
             self._stop(now.shifted(self._ticked - at_s), STOOD_STILL)
         self.position, entries = self.step_clock.advance(self.position, at_s)
         for entry in entries:
@@ -242,15 +245,16 @@ class ProtocolState:
         self._stop(now, reason)
 
     def set_ready(self, now: Instant) -> None:
-        """The participant is there and ready."""
+        """Note that the participant is there and ready."""
         self.tick(now)
         self.ready = True
+        # Only the problem that being away made; one of the operator's stays.
         if self.problem == PAGE_CLOSED:
             self.problem = ""
         self._run_if_ready(now)
 
     def set_absent(self, now: Instant) -> None:
-        """The participant's page was closed, or cannot be reached."""
+        """Note that the participant's page was closed, or cannot be reached."""
         self.tick(now)
         self.ready = False
         if self.is_running:
@@ -283,6 +287,7 @@ class ProtocolState:
         self.tick(now)
         if self.is_over:
             return
+        # First, so that the open condition ends before the note.
         self._stop(now, "")
         self._add_note(now, f"ended, {reason}")
         self.ended = reason
@@ -311,7 +316,7 @@ class ProtocolState:
         self._leave(now)
 
     def media_ended(self, step: int, now: Instant) -> None:
-        """The sound or video of a step has come to its end.
+        """Note that the sound or video of a step has come to its end.
 
         Where its length is not given, so has the step.
         """
@@ -323,7 +328,7 @@ class ProtocolState:
             self._leave(now)
 
     def media_failed(self, step: int, now: Instant) -> None:
-        """The participant's browser cannot show the file of a step: stand still and say so."""
+        """Stand still, and say that the participant's browser cannot show the file of a step."""
         self.tick(now)
         if self.is_running and step == self.position.step:
             name = self.screens[step].file
@@ -367,6 +372,7 @@ class ProtocolState:
         self.step_seq += 1
         before = self.screens[step - 1]
         after = self.screens[step] if step < len(self.screens) else None
+        # A pressure screen keeps the condition of the screen before it open.
         if after is None or after.opens or after.condition != before.condition:
             self._close_condition(at, before)
             if after is not None:
@@ -411,6 +417,7 @@ def _check(scale: Scale, value: int | str) -> None:
                 value=str(value)[:20],
                 names=", ".join(FELT),
             )
+    # ``bool`` is a kind of ``int``: true would pass for 1.
     elif isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= POINTS:
         raise StudyError(
             N_("Answer {value!r}: choose a whole number from 1 to {points}."),

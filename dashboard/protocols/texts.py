@@ -190,6 +190,7 @@ class Texts(Part):
                 for name, field in cls.model_fields.items()
                 if name != "language"
             }
+        # What the table itself says wins.
         return {**said, **given}
 
     @property

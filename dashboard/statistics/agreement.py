@@ -45,7 +45,7 @@ class Judgement:
 
 
 class NoInterval(StrEnum):
-    """Why a kappa has no interval."""
+    """The reason for a kappa without an interval."""
 
     TOO_FEW = "too_few"
     """Fewer than three participants."""
@@ -123,6 +123,7 @@ def cohens_kappa(judgements: Iterable[Judgement], labels: Sequence[str] = ()) ->
     rows = np.array([names.index(judgement.first) for judgement in pairs])
     columns = np.array([names.index(judgement.second) for judgement in pairs])
     table = np.zeros((len(names), len(names)), dtype=np.int64)
+    # Not table[rows, columns] += 1, which counts a cell that comes up several times once.
     np.add.at(table, (rows, columns), 1)
     shares = _Shares.of(table)
     people = [judgement.participant for judgement in pairs]
@@ -177,6 +178,8 @@ class _Shares:
         observed = self.observed
         expected = self.expected
         changes: Values = (
+            # Crossed on purpose: a row's label takes its share
+            # among the columns, and the other way round.
             (rows == columns) * (1 - expected)
             - (1 - observed) * (self.by_column[rows] + self.by_row[columns])
             + (2 * expected - observed * expected - observed)
@@ -190,6 +193,8 @@ def _why_none(table: npt.NDArray[np.int64], people: Sequence[str]) -> NoInterval
         return NoInterval.TOO_FEW
     if np.trace(table) == table.sum():
         return NoInterval.PERFECT
+    # Labels of the caller that nobody used are empty rows and
+    # columns, so the table's size says nothing.
     if 1 in (np.count_nonzero(table.any(axis=1)), np.count_nonzero(table.any(axis=0))):
         return NoInterval.CONSTANT
     return None
@@ -204,12 +209,15 @@ def _interval(kappa: float, influence: Values, people: Sequence[str]) -> Interva
     sums: dict[str, float] = {}
     for participant, value in zip(people, influence, strict=True):
         sums[participant] = sums.get(participant, 0.0) + float(value)
+    # Where all participants gave the same, the sums cancel to rounding,
+    # and the interval would be nearly as short as a point.
     if max(map(abs, sums.values())) <= _ROUNDING * max(1.0, float(np.max(np.abs(influence)))):
         return None
     variance = (
         count / (count - 1) * math.fsum(value**2 for value in sums.values()) / len(people) ** 2
     )
     half = float(special.stdtrit(count - 1, 0.5 + LEVEL / 2)) * math.sqrt(variance)
+    # Kappa is bounded, ± t · SE is not.
     return Interval(max(-1.0, kappa - half), min(1.0, kappa + half))
 
 
@@ -275,6 +283,8 @@ def limits_of_agreement(people: Sequence[str], differences: Sequence[float]) -> 
     ms_between = between / (len(own) - 1)
     ms_within = within / (total - len(own))
     squares = sum(count**2 for count in counts.values())
+    # m₀: with equally many differences a person it is their
+    # number, and else somewhat below their mean.
     usual = (total**2 - squares) / ((len(own) - 1) * total)
     sd = math.sqrt(ms_within + max(0.0, ms_between - ms_within) / usual)
     limits = Interval(bias - _NORMAL * sd, bias + _NORMAL * sd)
@@ -321,14 +331,17 @@ def intraclass_correlation(
     msc = n * float(np.sum((table.mean(axis=0) - grand) ** 2)) / (k - 1)
     rest = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + grand
     mse = float(np.sum(rest**2)) / ((n - 1) * (k - 1))
+    # A mean square: this is a spread of 1e-12 of the values, which is rounding.
     if mse <= 1e-24 * max(1.0, grand**2):
         raise NoVariationError(N_("the instruments differ by the same amount in everybody"))
     icc = (msr - mse) / (msr + (k - 1) * mse + k * (msc - mse) / n)
+    # a, b and df have no meaning of their own: they are named as in table 7 of the source.
     a = k * icc / (n * (1 - icc))
     b = 1 + k * icc * (n - 1) / (n * (1 - icc))
     df = (a * msc + b * mse) ** 2 / (
         (a * msc) ** 2 / (k - 1) + (b * mse) ** 2 / ((n - 1) * (k - 1))
     )
+    # The two ends need F with swapped degrees of freedom, so neither is the inverse of the other.
     above = float(special.fdtri(n - 1, df, _TAIL))
     below = float(special.fdtri(df, n - 1, _TAIL))
     noise = k * msc + (k * n - k - n) * mse

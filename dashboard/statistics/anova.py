@@ -57,7 +57,7 @@ class RepeatedAnova:
 
 
 def repeated_anova(states: Sequence[Iterable[float]]) -> RepeatedAnova:
-    """Do the means of the states differ at all, within participants?
+    """Test whether the means of the states differ at all, within participants.
 
     Formula, for n participants, k states, M the mean of all values:
         SS_states = n Σ (mean of state − M)², SS_people = k Σ (mean of participant − M)²,
@@ -84,10 +84,12 @@ def repeated_anova(states: Sequence[Iterable[float]]) -> RepeatedAnova:
     """
     values = _table(states)
     n, k = values.shape
+    # Centred first: sums of squares of raw values lose the digits in which people differ.
     centred = values - values.mean()
     of_people = centred.mean(axis=1, keepdims=True)
     of_states = centred.mean(axis=0, keepdims=True)
     error = centred - of_people - of_states
+    # Rounding leaves a little of a perfect fit; F would be that noise in the denominator.
     if is_constant(error, values):
         raise NoVariationError(
             N_("the states differ by the same amounts for all {n} participants, so F is undefined"),
@@ -199,7 +201,7 @@ class MixedAnova:
 
 
 def mixed_anova(groups: Sequence[Sequence[Sequence[float]]]) -> MixedAnova:
-    """Do groups of people differ, and do the states differ otherwise between them?
+    """Test whether groups of people differ, and whether the states differ otherwise between them.
 
     Formula, for N people in G groups of n_g, k states, M the mean of all values, and means of
     people i, groups g and cells gs:
@@ -231,10 +233,12 @@ def mixed_anova(groups: Sequence[Sequence[Sequence[float]]]) -> MixedAnova:
     every = np.concatenate(tables)
     n, k = every.shape
     grand = float(every.mean())
+    # From the mean of the own group: groups that differ must not look like people who differ.
     own = np.concatenate([table.mean(axis=1) - table.mean() for table in tables])
     left = np.concatenate([_residuals(table) for table in tables])
     _check_variation(own, left, every)
     of_groups = sum(len(table) * (float(table.mean()) - grand) ** 2 for table in tables)
+    # Over all people, not over the groups' means, so that a large group counts with its size.
     shape = every.mean(axis=0) - grand
     of_cells = sum(
         len(table) * _squares(table.mean(axis=0) - table.mean() - shape) for table in tables
@@ -245,6 +249,7 @@ def mixed_anova(groups: Sequence[Sequence[Sequence[float]]]) -> MixedAnova:
     return MixedAnova(
         sizes=sizes,
         states=k,
+        # Groups are compared by one mean a person, which has no sphericity to correct for.
         groups=_f_test(k * of_groups, k * _squares(own), (df_groups, df_people), 1.0),
         interaction=_f_test(
             of_cells, _squares(left), (df_groups * (k - 1), df_people * (k - 1)), epsilon

@@ -38,6 +38,7 @@ def noncentral_t_cdf(t: float, df: float, noncentrality: float) -> float:
     nearly equal differences reach. For df ≥ 2. Source: Johnson, Kotz & Balakrishnan 1995,
     Continuous Univariate Distributions 2, ch. 31.
     """
+    # The integral below is for t > 0; the distribution of −T has the opposite noncentrality.
     if t < 0:
         return 1.0 - noncentral_t_cdf(-t, df, -noncentrality)
     below = float(special.ndtr(-noncentrality))
@@ -46,6 +47,8 @@ def noncentral_t_cdf(t: float, df: float, noncentrality: float) -> float:
     if high <= low:
         return below
     ratios = np.concatenate([_NEAR_ZERO, 1 + _AROUND_ONE / math.sqrt(2 * df)])
+    # From ratios to the places z where they are taken; 0 is the peak of the normal density. Between
+    # two edges the integrand is smooth enough for the 24 points.
     bends = np.append(ratios * t - noncentrality, 0.0)
     edges = np.concatenate([[low], np.sort(bends[(bends > low) & (bends < high)]), [high]])
     half = np.diff(edges)[:, np.newaxis] / 2
@@ -61,6 +64,7 @@ def noncentrality(t: float, df: float, probability: float) -> float:
     def excess(delta: float) -> float:
         return noncentral_t_cdf(t, df, delta) - probability
 
+    # The normal approximation is close, so the search starts with a short step.
     scale = math.sqrt(1 + t * t / (2 * df))
     near = t * (1 - 1 / (4 * df)) - float(special.ndtri(probability)) * scale  # as if T were normal
     low, high = _bracket(excess, near, 0.05 * scale)
@@ -68,8 +72,8 @@ def noncentrality(t: float, df: float, probability: float) -> float:
 
 
 def _bracket(falling: Callable[[float], float], start: float, step: float) -> tuple[float, float]:
-    """Return two places around the zero of a falling function, going out from ``start`` in doubling
-    steps.
+    """Return two places around the zero of a falling function, going out from ``start`` in steps
+    that grow fourfold.
     """
     low = start - step
     high = start + step
@@ -91,9 +95,11 @@ def count_rank_sums(ranks: Values, largest: int | None = None) -> Values:
     """
     doubled = [round(2 * float(rank)) for rank in ranks]
     size = len(doubled) if largest is None else largest
+    # As wide as the sum of the largest ranks that can come together.
     counts = np.zeros((size + 1, sum(sorted(doubled)[-size:]) + 1))
     counts[0, 0] = 1.0
     for rank in doubled:
+        # The copy holds the counts from before this rank: a rank must not enter a subset twice.
         counts[1:, rank:] += counts[:-1, : counts.shape[1] - rank].copy()
     return counts
 
@@ -103,6 +109,7 @@ def two_tails(counts: Values, rank_total: float) -> float:
     ``rank_total``.
     """
     place = round(2 * rank_total)
+    # The place itself belongs to both tails.
     tail = min(float(counts[: place + 1].sum()), float(counts[place:].sum()))
     return min(1.0, 2 * tail / float(counts.sum()))
 
@@ -121,6 +128,7 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
     stepped = (
         min(1.0, (len(order) - place) * p_values[index]) for place, index in enumerate(order)
     )
+    # A larger p must not be adjusted below a smaller one.
     return _restored(order, list(accumulate(stepped, max)))
 
 
@@ -147,6 +155,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> tuple[float, ...]:
     stepped = [
         min(1.0, factor * p_values[index]) for factor, index in zip(factors, order, strict=True)
     ]
+    # From the largest p down: step-up takes the least of all that are not smaller.
     return _restored(order, list(accumulate(reversed(stepped), min))[::-1])
 
 
@@ -187,6 +196,7 @@ def within_families(
 def _rising(p_values: Sequence[float]) -> list[int]:
     """Return the places of the p values from the smallest to the largest, after checking them."""
     for p in p_values:
+        # NaN fails this comparison, too.
         if not 0 <= p <= 1:
             raise StatisticsError(N_("a p value lies between 0 and 1; {p} does not"), p=p)
     return sorted(range(len(p_values)), key=p_values.__getitem__)

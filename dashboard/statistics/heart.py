@@ -48,9 +48,11 @@ SMOOTH = 0.5
 """Most that is left of the changes once the slow rhythm is taken away, where there is one; ours."""
 
 _DEGREE = 3
+# The line that parts ectopic beats from other changes, as published (see ``corrected``).
 _ECTOPIC_SLOPE = 0.13
 _ECTOPIC_OFFSET = 0.17
 _FAR = 3.0  # thresholds from the usual length beyond which an interval is long or short
+# Only a bound: a pass must find fewer than the one before, or the search ends.
 _PASSES = 20
 
 
@@ -142,11 +144,14 @@ def corrected(runs: Iterable[Sequence[float] | Values]) -> CorrectedBeats:
         StatisticsError: a value is not finite.
     """
     every = [checked(run) for run in runs]
+    # The empty array in front: numpy cannot concatenate an empty list.
     intervals = np.concatenate([np.empty(0), *every])
     run = np.repeat(np.arange(len(every)), [len(one) for one in every])
     present = CorrectedBeats(
         intervals, run, np.ones(len(run), dtype=np.bool_), Corrections(0, 0, 0, 0)
     )
+    # The second search foretells intervals from measured ones, so
+    # the first must have marked the gross artefacts.
     return _searched(_searched(present, slow=False), slow=True)
 
 
@@ -164,6 +169,7 @@ def _searched(beats: CorrectedBeats, *, slow: bool) -> CorrectedBeats:
             beats = replace(beats, intervals=known)
         classes = _classes(beats.intervals, beats.run, rhythm)
         odd = classes.counts.total
+        # More than before means that a correction made new artefacts: the beats stay as they were.
         if not 0 < odd < before:
             break
         before = odd
@@ -179,8 +185,10 @@ def _slow_rhythm(beats: CorrectedBeats) -> Values | None:
     if len(x) < 2:
         return None
     offsets = np.arange(-REACH, REACH + 1)
+    # Tricube weights, and none for the interval itself, which must not foretell itself.
     near = (1 - (np.abs(offsets) / (REACH + 1)) ** 3) ** 3 * (offsets != 0)
     width = len(offsets)
+    # No run has the number −1, so the padding at both ends never counts as a neighbour.
     own = sliding_window_view(np.pad(beats.run, REACH, constant_values=-1), width)
     used = sliding_window_view(np.pad(beats.measured, REACH), width)
     weights = near * used * (own == beats.run[:, np.newaxis])
@@ -188,12 +196,15 @@ def _slow_rhythm(beats: CorrectedBeats) -> Values | None:
     around = sliding_window_view(np.pad(x, REACH), width)
     left = np.einsum("nj,ja,jb->nab", weights, powers, powers)
     right = np.einsum("nj,nj,ja->na", weights, around, powers)
+    # A cubic goes through any four points; only with more does it foretell anything.
     enough = np.count_nonzero(weights, axis=1) > _DEGREE + 1
     rhythm = _usual(x, beats.run)
+    # The constant term is the curve at offset 0, where the interval itself lies.
     rhythm[enough] = np.linalg.solve(left[enough], right[enough][..., np.newaxis])[:, 0, 0]
     changes = np.diff(beats.run) == 0
     rest = np.abs(np.diff(x - rhythm)[changes])
     whole = np.abs(np.diff(x)[changes])
+    # Medians: the artefacts that are searched for must not decide whether the rhythm is slow.
     if not len(whole) or np.median(rest) > SMOOTH * np.median(whole):
         return None
     return rhythm
@@ -210,6 +221,7 @@ def _classes(x: Values, run: Integers, rhythm: Values | None = None) -> _Classes
     usual = _usual(x, run)
     first = np.diff(run, prepend=-1) != 0
     if rhythm is None:
+        # The first interval of a run has none before it: a change across a gap says nothing.
         change = np.where(first, 0.0, np.diff(x, prepend=x[0]))
     else:
         usual = rhythm
@@ -228,21 +240,25 @@ def _judged(
     x: Values, usual: Values, first: Flags, d: Values, m: Values, limit: Values
 ) -> _Classes:
     """Apply the rules to changes and distances, both in thresholds."""
+    # With the signs turned, one set of rules serves early and late beats.
     signs = np.where(d < 0, -1.0, 1.0)
     last = _later(first, True)
     before = np.where(first, 0.0, np.roll(d, 1))
     after = np.where(last, 0.0, _later(d, 0.0))
+    # Two places on must still lie in the same run.
     beyond = np.where(last | _later(last, True), 0.0, _later(_later(d, 0.0), 0.0))
     beside = np.maximum(signs * before, signs * after)
     following = np.minimum(signs * after, signs * beyond)
     size = np.abs(d)
     ectopic = ~first & (size > 1) & (beside < -_ECTOPIC_SLOPE * size - _ECTOPIC_OFFSET)
+    # An ectopic beat owns the interval after it, which must not be classified once more.
     free = ~(ectopic | _later(ectopic, False))
     turned = (size > 1) & (following < -1)
     long = free & ((turned & (d > 0)) | (m > _FAR))
     short = free & ((turned & (d < 0)) | (m < -_FAR))
     missed = long & (np.abs(x / 2 - usual) < limit)
     extra = short & ~last & free & (np.abs(x + _later(x, 0.0) - usual) < limit)
+    # Of extra beats in a row only the first is joined; the next pass looks at the others again.
     extra &= ~np.append(False, extra[:-1])
     joined = np.append(False, extra[:-1])
     other = (long | short) & ~missed & ~extra & ~joined
@@ -260,6 +276,7 @@ def _usual(x: Values, run: Integers) -> Values:
     around = sliding_window_view(np.pad(x, NEIGHBOURS), width)
     own = sliding_window_view(np.pad(run, NEIGHBOURS, constant_values=-1), width)
     inside = own == run[:, np.newaxis]
+    # Intervals of other runs sort to the end as ∞, behind the n that count.
     ranked = np.sort(np.where(inside, around, np.inf), axis=1)
     n = inside.sum(axis=1)
     places = np.arange(len(x))
@@ -275,6 +292,7 @@ def _threshold(values: Values, used: Flags) -> Values:
     width = min(SURROUNDINGS, len(sizes))
     ranked = np.sort(sliding_window_view(sizes, width), axis=1)
     low, high = (_quantile(ranked, share) for share in (0.25, 0.75))
+    # Near the ends the window stays whole, and the interval leaves its middle.
     place = np.clip(np.cumsum(used) - 1 - width // 2, 0, len(sizes) - width)
     thresholds: Values = SPREADS * (high - low)[place] / 2
     return thresholds
@@ -291,6 +309,7 @@ def _quantile(ranked: Values, share: float) -> Values:
     first = ranked[:, below]
     last = ranked[:, min(below + 1, ranked.shape[1] - 1)]
     quantiles: Values = (
+        # From the nearer end, as NumPy does it, or the last bit would differ.
         first + (last - first) * part if part < 0.5 else last - (last - first) * (1 - part)
     )
     return quantiles
@@ -302,6 +321,7 @@ def _once_corrected(beats: CorrectedBeats, classes: _Classes) -> CorrectedBeats:
     early = classes.ectopic
     moved = early | _later(early, False) | classes.misplaced
     same_run = np.diff(beats.run, prepend=-1) == 0
+    # The beat that is misplaced ends one interval and begins the next, so neither was measured.
     touched = moved | (np.append(False, classes.misplaced[:-1]) & same_run) | classes.missed
     joined = np.append(False, classes.extra[:-1])
     good = ~(moved | classes.missed | classes.extra | joined)
@@ -309,7 +329,9 @@ def _once_corrected(beats: CorrectedBeats, classes: _Classes) -> CorrectedBeats:
         places = np.arange(len(x))
         x[moved] = np.interp(places[moved], places[good], x[good])
     x[classes.missed] /= 2
+    # An extra beat is never the last of its run: each sum has exactly one interval to swallow.
     x[classes.extra] += beats.intervals[joined]
+    # A joined interval counts as measured only if both of its parts were.
     both = beats.measured & _later(beats.measured, False)
     measured = np.where(classes.extra, both, beats.measured) & ~touched
     times = np.where(classes.missed, 2, np.where(joined, 0, 1))
@@ -522,6 +544,7 @@ class Spectrum:
 
     def power(self, band: tuple[float, float]) -> float:
         """Return the power of a band in ms²."""
+        # Half open, so that 0.15 Hz is not counted in both bands.
         inside = (self.hz >= band[0]) & (self.hz < band[1])
         return float(self.density[inside].sum() * (self.hz[1] - self.hz[0]))
 
@@ -559,6 +582,7 @@ def spectrum(runs: Iterable[Sequence[float] | Values], least_s: float = LOW_S) -
             least_s=least_s,
             most=most,
         )
+    # Segments of short runs have coarser frequencies; the mean of runs needs a common grid.
     hz = np.arange(0.0, 0.5, 1 / _SEGMENT_S)
     seconds = np.array([float(part.sum()) for part in long])
     densities = [np.interp(hz, *_density(part)) for part in long]
@@ -575,6 +599,7 @@ def _density(intervals: Values) -> tuple[Values, Values]:
     from scipy import interpolate, signal  # they bring scipy.stats: only where beats are there
 
     at = np.cumsum(intervals)
+    # Welch's periodogram needs even steps in time, which beats are not.
     even = np.arange(at[0], at[-1], 1 / _RATE_HZ)
     curve = interpolate.CubicSpline(at, 1000 * intervals)(even)
     length = min(len(even), round(_SEGMENT_S * _RATE_HZ))
@@ -594,6 +619,7 @@ def breaths_per_minute(power: Spectrum) -> float:
     Raises:
         NoBreathError: one of these does not hold.
     """
+    # Beats sample the breath: above half the heart rate it would show as a slower one.
     fastest = min(HIGH_HZ[1], 0.5 / power.mean_s)
     inside = (power.hz >= HIGH_HZ[0]) & (power.hz < fastest)
     peak = float(power.hz[inside][np.argmax(power.density[inside])])

@@ -41,6 +41,8 @@ SESSION = 2
 _STEP = 1e-30  # along the imaginary axis: such a derivative loses no digit by subtraction
 _NEAR_ZERO = 0.05  # ratio of standard deviations below which a variance of 0 is tried
 # ratios of standard deviations to the residual's
+# With few participants the likelihood may have several optima, in which participants and sessions
+# swap their shares: one start between, and one near each.
 _STARTS = ((1.0, 1.0, 1.0), (3.0, 0.3, 0.3), (0.3, 3.0, 1.0))
 _MANY = 200  # participants from whom on the likelihood has one hill, and one start does
 _PERFECT = 1e-12  # sum of squares of standardized values below which the rest is rounding
@@ -48,6 +50,7 @@ _NO_REST = 1e4  # ratio of standard deviations from which on the residual is rou
 _EXPLAINED = (
     "effects, participants and sessions explain the values without a rest, so nothing can be tested"
 )
+# Only a bound; Newton's steps settle after a few.
 _NEWTON_STEPS = 50
 _SETTLED = 1e-8  # share of a variance: a step of Newton's squares it, so the next one is rounding
 
@@ -109,6 +112,7 @@ class NestedGroups:
         middle = np.add.reduceat(weight[:, np.newaxis] * self.means, first) / weights[:, np.newaxis]
         apart = self.means - middle[self.person]
         person = 1 / (variances[PARTICIPANT] + 1 / weights)
+        # Sums of squares within sessions, between sessions of a person, and between persons.
         matrix = self.within / residual
         matrix = matrix + _squares(weight, apart) + _squares(person, middle)
         slopes = []
@@ -128,6 +132,8 @@ class NestedGroups:
                 log_slope = log_slope + np.sum(n - 1) / residual
             slopes.append(slope)
             log_slopes.append(log_slope)
+        # Real parts: the step along the imaginary axis
+        # differentiates the gradient, never the criterion.
         determinant = (
             float(np.sum(n - 1)) * math.log(residual.real)
             - float(np.sum(np.log(weight.real / n)))
@@ -165,11 +171,13 @@ def group(
     person = numbered(participants)
     place = numbered(zip(person.tolist(), sessions, strict=True))
     count = int(place.max()) + 1
+    # Only where somebody has two sessions, and a session has two readings (see ``NestedGroups``).
     told_apart = len(person) > count > int(person.max()) + 1
     if not told_apart:
         place = person
     owner = np.zeros(int(place.max()) + 1, dtype=np.int64)
     owner[place] = person
+    # ``np.add.reduceat`` sums neighbours, so the sessions of a participant must stand together.
     order = np.argsort(owner, kind="stable")
     place = np.argsort(order, kind="stable")[place]
     n = np.bincount(place).astype(np.float64)
@@ -189,6 +197,7 @@ def numbered(names: Iterable[Hashable]) -> Places:
 def require_rest(within: Values) -> None:
     """Refuse values that the effects explain within each group, but for rounding."""
     effects = within[:-1, :-1]
+    # A pseudoinverse: an effect that is constant within each session leaves a row of zeros here.
     explained = within[-1, :-1] @ np.linalg.pinv(effects, rcond=1e-12, hermitian=True)
     if within[-1, -1] - float(explained @ within[:-1, -1]) <= _PERFECT:
         raise NoVariationError(_EXPLAINED)
@@ -224,6 +233,7 @@ def curvature(groups: Groups, variances: Values) -> Values:
         stepped[place] += 1j * _STEP
         rows.append(gradient(groups, stepped).imag / _STEP)
     second = np.array(rows)
+    # Symmetric but for rounding.
     return (second + second.T) / 2
 
 
@@ -240,11 +250,14 @@ def fit(groups: Groups) -> Values:
         (_minimum(groups, np.array(start[:count]), free) for start in starts),
         key=lambda optimum: optimum[0],
     )[1]
+    # The smallest first: what it gives up may lift the next one off the boundary.
     for place in np.argsort(ratios):
         if ratios[place] < _NEAR_ZERO:
             free[place] = False
             start = np.where(free, np.maximum(ratios, _NEAR_ZERO), 0.0)
             tried = _minimum(groups, start, free)[1]
+            # The criterion rises from 0, so 0 is the optimum (the
+            # condition of Karush, Kuhn and Tucker).
             if _profile(groups, tried**2)[1][place] >= 0:
                 ratios = tried
             else:
@@ -263,6 +276,7 @@ def _minimum(groups: Groups, start: Values, free: Sequence[bool]) -> tuple[float
 
     def along(ratios: Values) -> tuple[float, Values]:
         value, slopes = _profile(groups, ratios**2)
+        # The slope along a ratio of standard deviations, from that along its square (chain rule).
         return value, 2 * ratios * slopes
 
     bounds = [(-_NO_REST * one, _NO_REST * one) for one in free]
@@ -278,6 +292,7 @@ def _profile(groups: Groups, ratios: Values) -> tuple[float, Values]:
     """
     sums = groups.products(np.append(1.0, ratios))
     inverse, row = sums.solved()
+    # The best residual variance is rest / spare: put in, it leaves one dimension less to search.
     rest = float((row @ sums.matrix @ row).real)
     value = groups.spare * math.log(rest) + sums.log_determinant
     value += float(np.linalg.slogdet(sums.matrix[:-1, :-1])[1])
@@ -297,6 +312,7 @@ def _polished(groups: Groups, ratios: Values) -> Values:
         slopes = gradient(groups, variances)[free].real
         step = np.linalg.solve(curvature(groups, variances)[np.ix_(free, free)], slopes)
         longest = float(np.max(np.abs(step) / variances[free]))
+        # Damped so that no variance loses more than half of itself and turns negative.
         variances[free] -= step / max(1.0, 2 * longest)
         if longest < _SETTLED:
             break
@@ -383,6 +399,8 @@ class CrossedGroups:
         together = self.within / residual + _weighted(weight, self.between)
         levels = together[:, :own, :own]
         crossed = together[:, :own, own:]
+        # What depends on the design alone is computed once for
+        # each pattern, not for each participant.
         some_levels = levels[self.first]
         stretched = np.eye(own) + spread[:, np.newaxis] * some_levels
         some_solved = np.linalg.inv(stretched) * spread  # H
@@ -402,6 +420,8 @@ class CrossedGroups:
             bent = np.sum(solved * twice[:, :own, :own].transpose(0, 2, 1))
             log_slopes.insert(1, self.counts @ weight - bent)
             free.insert(1, session)
+        # Euler's theorem: the slopes times their variances sum
+        # to a known total, which saves a pass.
         rest = sum(one * slope for one, slope in zip(free, slopes, strict=True))
         log_rest = sum(one * slope for one, slope in zip(free, log_slopes, strict=True))
         slopes.insert(0, (-matrix - rest) / residual)
@@ -459,12 +479,14 @@ def group_crossed(
         NoVariationError: effects, levels and reactions leave no residual.
     """
     person = numbered(participants)
+    # ``_by_person`` sums neighbours.
     order = np.argsort(person, kind="stable")
     person = person[order]
     state = numbered(states)[order]
     place = numbered(zip(person.tolist(), (sessions[i] for i in order.tolist()), strict=True))
     count = int(place.max()) + 1
     told_apart = len(person) > count > int(person[-1]) + 1
+    # Each value is its own session then, and the two variances are one.
     if not told_apart:
         place = np.arange(len(person))
     n = np.bincount(place).astype(np.float64)
@@ -475,6 +497,7 @@ def group_crossed(
     owner[place] = person
     rows -= means[place]
     within = _by_person(rows, person)
+    # With one value a session nothing is left within, and this would refuse every study.
     if told_apart:
         require_rest(within.sum(axis=0)[kinds.shape[1] + 1 :, kinds.shape[1] + 1 :])
     lengths = np.unique(n)
@@ -497,6 +520,7 @@ def _patterns(within: Values, between: Values, own: int) -> tuple[Places, Places
     sums = np.concatenate([within[np.newaxis], between])[:, :, :own, :own]
     rows = np.ascontiguousarray(sums.transpose(1, 0, 2, 3)).reshape(len(within), -1)
     numbers: dict[bytes, int] = {}
+    # Compared bit by bit: a difference by rounding costs one more group, never a wrong result.
     pattern = np.array(
         [numbers.setdefault(row.tobytes(), len(numbers)) for row in rows], dtype=np.int64
     )
@@ -508,6 +532,7 @@ def _by_person(rows: Values, person: Places) -> Values:
     first = np.flatnonzero(np.diff(person, prepend=-1))
     width = rows.shape[1]
     sums = np.empty((len(first), width, width))
+    # One pair of columns at a time: all products of all rows at once would take width² the memory.
     for one in range(width):
         for other in range(one, width):
             sums[:, one, other] = np.add.reduceat(rows[:, one] * rows[:, other], first)

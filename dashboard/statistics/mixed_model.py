@@ -200,7 +200,9 @@ def mixed_model(
     columns = {name: checked(column) for name, column in effects.items()}
     _check(y, columns, participants, sessions)
     table = np.column_stack([np.ones(len(y)), *columns.values(), y])
+    # Centred and scaled, so that starts and tolerances of the fit hold for every unit.
     middle = table.mean(axis=0)
+    # The column of ones stays, or there would be no intercept left.
     middle[0] = 0.0
     table -= middle
     spread = np.sqrt(np.mean(table**2, axis=0))
@@ -208,12 +210,14 @@ def mixed_model(
     together = table.T @ table
     _check_independent(together[:-1, :-1], tuple(columns))
     turn = np.eye(len(spread))
+    # Orthogonal columns: correlated covariates then cost the fit no digits.
     turn[:-1, :-1] = np.linalg.inv(np.linalg.cholesky(together[:-1, :-1])).T
     if reactions is None:
         groups: Groups = group(table, participants, sessions)
     else:
         groups = group_crossed(table, participants, sessions, reactions)
     groups = groups.turned(turn)
+    # The way back: scaling, the means that move into the intercept, and the turn.
     back = np.diag(1 / spread[:-1])
     back[0] -= middle[:-1] / spread[:-1] * (np.arange(len(back)) > 0)
     unit = float(spread[-1])
@@ -267,6 +271,7 @@ def _check_independent(products_of_columns: Values, names: Sequence[str]) -> Non
     n = products_of_columns[0, 0]
     eigenvalues, vectors = np.linalg.eigh(products_of_columns / n)
     if eigenvalues[0] < _DEPENDENT:
+        # Without the intercept, which the user did not name.
         share = np.abs(vectors[1:, 0])
         involved = [name for name, one in zip(names, share, strict=True) if one > 1e-6]
         raise StatisticsError(
@@ -291,10 +296,12 @@ def _model(
     estimates = back @ -row[:-1].real
     estimates[0] += middle
     free = np.flatnonzero(variances)
+    # The criterion is −2 log likelihood: half of its curvature is the information.
     information: Values = curvature(groups, variances)[np.ix_(free, free)] / 2
     spread = back @ inverse.real
     covariance = EffectCovariance(
         matrix=spread @ back.T,
+        # The derivative of an inverse: −C · ∂(C⁻¹) · C.
         slopes=-spread @ sums.slopes[free, :-1, :-1].real @ spread.T,
         of_variances=np.linalg.inv(information).astype(np.float64),
     )
@@ -302,6 +309,7 @@ def _model(
     in_units = unit**2 * variances
     sessions = float(in_units[SESSION]) if groups.with_sessions else None
     reactions = float(in_units[-1]) if isinstance(groups, CrossedGroups) else None
+    # The criterion was that of scaled and turned columns; the change of volume is added again.
     scale = np.log(unit) * groups.spare - np.linalg.slogdet(back / unit)[1]
     return MixedModel(
         n=groups.spare + len(names),
@@ -325,6 +333,7 @@ def _tested(name: str, estimate: float, row: Values, covariance: EffectCovarianc
     variance = float(row @ covariance.matrix @ row)
     slopes = covariance.slopes @ row @ row
     spread = float(slopes @ covariance.of_variances @ slopes)
+    # Written so that NaN is refused as well.
     if not (variance > 0 and spread > 0):
         raise StatisticsError(
             N_("the data do not show how precise {name} is; more participants are needed"),

@@ -27,6 +27,7 @@ from dashboard.statistics.samples import (
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
 
+# Intercept and slope take two degrees of freedom; three people would leave a single one.
 _FEWEST = 4
 # below this share of its spread within people, time is as good as given by the states
 _TOLD_APART = 0.1
@@ -119,6 +120,7 @@ def adjusted_for_time(
         raise TooFewError(
             N_("it needs at least {fewest} participants with both states"), fewest=_FEWEST
         )
+    # With all gaps on one side the value at a gap of 0 is an extrapolation.
     if not g.min() < 0 < g.max():
         raise OneWayError(N_("all participants went through the two states in the same order"))
     d = a - b
@@ -130,6 +132,7 @@ def adjusted_for_time(
     if is_constant(rest, np.concatenate([a, b])):
         raise NoVariationError(N_("the differences follow the time between the states exactly"))
     df = len(d) - 2
+    # The intercept is the prediction at a gap of 0, hence the second term.
     error = math.sqrt(float(np.sum(rest**2)) / df * (1 / len(d) + mean_gap**2 / spread))
     t, interval, p = _tested(intercept, error, df)
     return TimeAdjusted(intercept, interval, error, t, df, p, slope, mean_gap)
@@ -162,6 +165,7 @@ def drift(people: Sequence[int], states: Sequence[int], minutes: Values, values:
     columns = np.column_stack([dummies.reshape(len(person), -1), checked(minutes)])
     within = _within(person, np.column_stack([columns, checked(values)]))
     states_only, time, value = within[:, :-2], within[:, -2], within[:, -1]
+    # Frisch and Waugh: the slope of time freed of the states is the slope in the whole model.
     own_time = time - _fitted(states_only, time)
     df = len(person) - len(set(person.tolist())) - states_only.shape[1] - 1
     if df < 1:
@@ -194,6 +198,7 @@ def is_told_apart(groups: Sequence[int], states: Values, minutes: Values) -> boo
 
 
 def _is_own(own_time: Values, time: Values) -> bool:
+    # Shares of sums of squares, so the bound for the spread is squared.
     return float(np.sum(own_time**2)) > _TOLD_APART**2 * float(np.sum(time**2))
 
 
@@ -274,6 +279,7 @@ def attenuation(first: Recall, second: Recall) -> Attenuation:
     factor = _factor(first.share, second.share)
     ends = []
     for place in (0, 1):
+        # The factor rises with either recall: the lower limit of a recall gives its lower end.
         one = factor - _factor(_wilson(first)[place], second.share)
         other = factor - _factor(first.share, _wilson(second)[place])
         ends.append(math.hypot(one, other))
@@ -284,6 +290,7 @@ def attenuation(first: Recall, second: Recall) -> Attenuation:
 def _factor(first: float, second: float) -> float:
     called_first = first + 1 - second
     called_second = second + 1 - first
+    # One state is never called then, so no difference can be seen at all.
     if min(called_first, called_second) <= 0:
         return 0.0
     return first / called_first + second / called_second - 1

@@ -145,6 +145,7 @@ def sample_size(
             alpha=ALPHA,
             power=power,
         )
+    # First, or the doubling below would not end for a tiny effect.
     if power_of(method, MOST, effect, alpha) < power:
         raise StatisticsError(
             N_("to find an effect of {effect:g}, more than {most:,} participants would be needed"),
@@ -155,6 +156,7 @@ def sample_size(
     while power_of(method, high, effect, alpha) < power:
         low = high
         high = min(2 * high, MOST)
+    # Power rises with n, so halving the interval finds the fewest.
     while high - low > 1:
         middle = (low + high) // 2
         if power_of(method, middle, effect, alpha) < power:
@@ -201,6 +203,7 @@ def still_needed(
     return RequiredSample(size, difference, sd, max(0, size.n - len(a)), max(0, size.n - len(b)))
 
 
+# The test at equal times takes two degrees of freedom (see ``period``).
 _FEWEST = 4
 _POINTS = 25
 
@@ -326,6 +329,7 @@ def plan_study(design: Design, power: float) -> StudyPlan:
         )
     level = first_step(design.tests)
     n = _fewest(design, power, level)
+    # Beyond n, too: the curve shows what more people would bring.
     step = max(1, math.ceil(1.6 * n / _POINTS))
     numbers = sorted({*range(_FEWEST, max(2 * _FEWEST, round(1.6 * n)) + 1, step), n})
     curve = tuple((number, planned_power(design, number, level)) for number in numbers)
@@ -341,6 +345,7 @@ def _fewest(design: Design, power: float, level: float) -> int:
             effect=design.effect,
             most=MOST,
         )
+    # The same search as in ``sample_size``, over the power of the test at equal times.
     low = _FEWEST - 1
     high = MOST
     while high - low > 1:

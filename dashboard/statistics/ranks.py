@@ -75,6 +75,7 @@ def signed_rank(first: Iterable[float], second: Iterable[float]) -> RankTest:
 
         p = float(stats.wilcoxon(differences, correction=True).pvalue)
         return RankTest("wilcoxon_signed_rank", statistic, p, exact=False, rank_biserial=effect)
+    # Any number of differences may be positive, so subsets of all sizes count.
     p = two_tails(count_rank_sums(ranks).sum(axis=0), positive)
     return RankTest("wilcoxon_signed_rank", statistic, p, exact=True, rank_biserial=effect)
 
@@ -100,8 +101,10 @@ def rank_sum(first: Iterable[float], second: Iterable[float]) -> RankTest:
     own = float(ranks[: len(a)].sum())
     statistic = own - len(a) * (len(a) + 1) / 2
     effect = rank_biserial(statistic, len(a) * len(b) - statistic)
+    # All values are tied: there is nothing to enumerate, and the approximation would divide by 0.
     if not np.ptp(ranks):
         return RankTest("mann_whitney", statistic, 1.0, exact=True, rank_biserial=effect)
+    # Counted by the smaller group: time and memory grow with the size of the subsets.
     few = min(len(a), len(b))
     if few * len(ranks) > _EXACT_SPLITS:
         from scipy import stats  # twenty megabytes: only where it is needed

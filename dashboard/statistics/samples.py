@@ -51,6 +51,7 @@ class Interval:
 def checked(values: Iterable[float]) -> Values:
     """Return the values as an array after refusing what cannot be computed with."""
     sample = np.asarray(tuple(values), dtype=np.float64)
+    # Raises at the first: one value to correct is enough to name.
     for value in sample[~np.isfinite(sample)]:
         raise StatisticsError(
             N_("{value} is not a finite number; leave the participant out or correct the reading"),
@@ -111,6 +112,7 @@ def groups(first: Iterable[float], second: Iterable[float]) -> tuple[Values, Val
             n=len(a),
             n_2=len(b),
         )
+    # One group that varies is enough for a standard error.
     if is_constant(a, a) and is_constant(b, b):
         raise NoVariationError(
             N_("no participant differs from another within either state, so t has no denominator")

@@ -210,6 +210,7 @@ def hedges_g(first: Iterable[float], second: Iterable[float], method: Method) ->
     scale = standard_error(a, b, method) / average
     return EffectSize(
         g=small_sample_correction(_standardiser_df(a, b, method)) * test.difference / average,
+        # The CDF falls as the noncentrality rises, so the upper point gives the lower end.
         interval=Interval(
             scale * noncentrality(test.t, test.df, 0.5 + LEVEL / 2),
             scale * noncentrality(test.t, test.df, 0.5 - LEVEL / 2),
@@ -230,6 +231,7 @@ def small_sample_correction(df: float) -> float:
         raise StatisticsError(
             N_("Hedges' correction needs more than 1 degree of freedom, not {df}"), df=df
         )
+    # By logarithms: Γ itself overflows at a few hundred degrees of freedom.
     return math.exp(math.lgamma(df / 2) - math.lgamma((df - 1) / 2)) / math.sqrt(df / 2)
 
 
@@ -379,6 +381,7 @@ class BayesFactor:
     @property
     def for_difference(self) -> float:
         """BF₁₀: how many times more likely the data are with a difference; infinite above 1e308."""
+        # ``math.exp`` raises OverflowError from 709.8 on.
         return math.exp(self.log_factor) if self.log_factor < 709 else math.inf
 
     @property
@@ -457,6 +460,7 @@ def _log_factor(t: float, n: float, df: float, scale: float) -> float:
     low = 2 * math.log(scale) - 2 * math.log(_FAR)  # below, exp(−r²/2g) is nothing
     high = 2 * math.log(scale) + math.log1p(t * t) + 2 * _FAR
     coarse = np.linspace(low, high, 400)
+    # The search for the peak is a local one and needs bounds about it: a coarse grid gives them.
     start = coarse[int(np.argmax([log_density(float(u)) for u in coarse]))]
     width = float(coarse[1] - coarse[0])
     optimum = optimize.minimize_scalar(
@@ -464,8 +468,10 @@ def _log_factor(t: float, n: float, df: float, scale: float) -> float:
     )
     peak = float(optimum.x)
     top = log_density(peak)
+    # Cut about the peak, or the quadrature may step over it in so long a range.
     edges = [low, *(peak + step for step in (-8, -4, -2, -1, 0, 1, 2, 4, 8, 16)), high]
     inside = sorted({min(max(edge, low), high) for edge in edges})
+    # Less the peak, so that nothing overflows; it is added again at the end.
     parts = [
         integrate.quad(
             lambda u: math.exp(log_density(u) - top), a, b, epsabs=0, epsrel=1e-12, limit=200

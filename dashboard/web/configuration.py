@@ -45,7 +45,7 @@ class Present:
 
     @property
     def can_be_changed(self) -> bool:
-        """Whether the configuration file exists and is valid TOML."""
+        """True if the configuration file exists and is valid TOML."""
         # A file with a wrong value is still valid TOML: the form must open, because it is the
         # way to correct that value.
         return self.file is not None and (bool(self.written) or not self.problem)

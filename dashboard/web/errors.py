@@ -177,12 +177,14 @@ def handle_errors(app: FastAPI, known: Sequence[BaseRoute]) -> None:
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:
+        # The router's own 404 knows nothing but the phrase of the status.
         if error.status_code == 404 and error.detail == _NO_ROUTE:
             text = gettext("There is nothing at this address.")
         else:
             text = str(error.detail)
         response = _answer(request, error.status_code, text)
         response.headers.update(error.headers or {})
+        # A 405 has to name the methods that there are (RFC 9110, section 15.5.6).
         if error.status_code == 405:
             response.headers["Allow"] = ", ".join(_methods_at(known, request))
         return response
@@ -358,6 +360,7 @@ def _with_plain_names(document: dict[str, Any]) -> dict[str, Any]:
 
     A shape that is not the same when it is sent and when it comes back has two of them.
     """
+    # In the text of the whole document, since every reference holds the names as well.
     text = json.dumps(document).replace('-Input"', 'Input"').replace('-Output"', 'Output"')
     named: dict[str, Any] = json.loads(text)
     for name, schema in named["components"]["schemas"].items():

@@ -40,6 +40,7 @@ class EventStream(StreamingResponse):
                 ).format(most=AT_MOST),
                 {"Retry-After": str(_RETRY_SECONDS)},
             )
+        # nginx would hold events back until its buffer is full.
         super().__init__(
             events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
         )

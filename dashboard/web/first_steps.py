@@ -129,6 +129,7 @@ def _typed(mqtt: MqttSettings, form: BrokerForm) -> MqttSettings:
             "username": form.username or None,
             "password": form.password or None,
             "tls": form.tls,
+            # Without TLS there is nothing that the certificate could prove.
             "ca_file": mqtt.ca_file if form.tls else None,
             "root": mqtt.root,
             "transport": mqtt.transport,

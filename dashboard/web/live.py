@@ -125,6 +125,7 @@ class LiveFanOut:
         for task in self._tasks:
             task.cancel()
         self._tasks = []
+        # The next listener must not be told what was new long ago.
         self._newest.clear()
 
     async def _read(self) -> None:
@@ -153,6 +154,7 @@ def _in_languages(message: Mapping[str, Any]) -> Mapping[str, Any]:
     if not texts:
         return message
     said_in: dict[str, dict[str, str]] = {}
+    # Without the first, English, which the message has already.
     for code in available()[1:]:
         with speaking(code):
             said_in[code] = {text: said(message_of(parts)) for text, parts in texts.items()}
@@ -342,12 +344,12 @@ class Preview:
 
     @property
     def is_over(self) -> bool:
-        """Whether the preview has ended; the audit line of its end may still be missing."""
+        """True once the preview has ended; the audit line of its end may still be missing."""
         return self._is_over
 
     @property
     def is_ending(self) -> bool:
-        """Whether the viewer has left or the preview has ended."""
+        """True once the viewer has left or the preview has ended."""
         return self._is_over or self._has_left
 
     async def wait(self, within_s: float) -> None:

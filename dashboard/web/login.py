@@ -148,6 +148,7 @@ def require_login(request: Request) -> None:
     path = request.url.path
     if is_public(path) or account_of(request) is not None:
         return
+    # Only a GET can be asked again after the login; what a form sent is lost.
     if request.method == "GET":
         back = path + (f"?{request.url.query}" if request.url.query else "")
     else:

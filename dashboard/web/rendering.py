@@ -109,6 +109,7 @@ def _pages_of(name: str) -> list[Page]:
     for router in parts:
         if isinstance(router, APIRouter):
             paths = [getattr(route, "path", "") for route in router.routes]
+            # Taken out when its route is found: what is left over leads to no route.
             here = [entries.pop(path) for path in paths if path in entries]
             pages.append(Page(name, router, here[0] if here else None))
     if not pages:

@@ -91,6 +91,7 @@ class DashboardServer(uvicorn.Server):
     def _take_renewed_certificate(self) -> None:
         options = self.services.options
         written = written_ns(options.certificate)
+        # Without a certificate at the start there is no TLS to renew.
         if options.certificate is None or self.config.ssl is None:
             return
         if written in {None, self._certificate}:
@@ -210,6 +211,7 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
     listener = socket.socket(family, kind, protocol)
     try:
+        # A restart must not wait until the system has forgotten the connections of before.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(128)  # taken ports may show only here

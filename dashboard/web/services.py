@@ -117,6 +117,7 @@ class ShortLived(Generic[Value]):
         key = secrets.token_urlsafe(32)
         with self._lock:
             self._forget_old()
+            # The oldest gives way: a flood of new ones must not fill the memory.
             while len(self._kept) >= self._most:
                 del self._kept[next(iter(self._kept))]
             self._kept[key] = (self._clock() + self._seconds, value)

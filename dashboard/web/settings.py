@@ -148,13 +148,14 @@ class DashboardOptions:
 
     @property
     def is_secure(self) -> bool:
-        """Whether pages are served over TLS."""
+        """True if pages are served over TLS."""
         return self.certificate is not None
 
     @property
     def address(self) -> str:
         """The URL of the dashboard on this machine."""
         scheme = "https" if self.is_secure else "http"
+        # These mean "every address of this machine", and are none to open.
         host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - compared, not bound
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 

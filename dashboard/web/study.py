@@ -89,6 +89,7 @@ def with_devices(path: str, devices: Sequence[str]) -> str:
     """Return an address of this dashboard with the devices that it is about."""
     if not devices:
         return path
+    # The part behind "#" stays last, or it would swallow the query.
     before, mark, part = path.partition("#")
     joined = "&" if "?" in before else "?"
     return f"{before}{joined}{urlencode({PARAMETER: devices}, doseq=True)}{mark}{part}"
@@ -154,7 +155,9 @@ def _study_of(
     from dashboard.fleet.postgres import device_names  # psycopg: only with dashboard.source
 
     names = tuple(device_names(shared.fleet))
+    # With a single device there is nothing to choose.
     wanted = sorted(set(devices)) or (names if len(names) == 1 else ())
+    # For the page that asks to choose; no path of it is ever read.
     offered = ChosenStudy(tuple((name, Path()) for name in wanted), names, several)
     if not wanted:
         raise DeviceNeededError(offered)

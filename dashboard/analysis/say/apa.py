@@ -102,6 +102,7 @@ def _end(test: VitalComparison, tests: Tests) -> str:
     evidence = ""
     if factor is not None:
         equals = f"= {factor_text(factor.for_difference)}"
+        # The same limit as in ``factor_text``, in the signs of a report.
         if factor.for_difference >= LARGE_FACTOR:
             equals = f"> {thousands(100_000)}"
         evidence = f", BF10 {equals} (JZS, r = {decimal(factor.scale, 3)})"
@@ -184,6 +185,7 @@ def apa_p(p: float) -> str:
 
 
 def _apa_number(text: str) -> str:
+    # A text that did not change is one with a decimal point; only there the zero is left out.
     shown = by_locale(text)
     if shown == text:
         return text.replace(" 0.", " .")

@@ -368,6 +368,7 @@ def _about_few_matches(analysis: Analysis) -> str:
     if (
         m is None
         or not m.matched
+        # ``total`` is reached only where something was matched, and is above 0 then.
         or m.matched >= _FEW_MATCHED * (total := m.matched + m.unmatched + m.ambiguous)
     ):
         return ""
@@ -403,6 +404,7 @@ def _about_uneven_states(analysis: Analysis) -> list[str]:
 
 def _ratio(numbers: dict[str, int] | dict[str, float]) -> float:
     if numbers:
+        # States without readings are left out by the caller, so the smallest is never 0.
         return max(numbers.values()) / min(numbers.values())
     return 1.0
 
@@ -419,6 +421,7 @@ def _about_order(analysis: Analysis) -> str:
     total = sum(analysis.orders.values())
     if total < MINIMUM:
         return ""
+    # Of orders that are equally frequent the first that was met.
     order, count = max(orders.items(), key=lambda item: item[1])
     if count < _SAME_ORDER * total:
         return ""

@@ -48,6 +48,7 @@ def effects_chart(analysis: Analysis) -> Chart | None:
             "exclude 0, before any adjustment for the number of tests."
         ).format(n=apart, total=len(shown)),
         figure={
+            # Plotly counts upwards: negative places put the first test on top.
             "data": [_effect(test, effect, -place) for place, (test, effect) in enumerate(shown)],
             "layout": _effects_layout([name.replace(": ", "<br>") for name in names]),
         },
@@ -130,6 +131,7 @@ def _panel(analysis: Analysis, kind: Measure) -> Chart:
             ],
             "layout": layout_of(
                 tickvals=list(range(len(order))),
+                # Plotly takes its texts for HTML, and labels and codes are typed by people.
                 ticktext=[html.escape(state_name(state)) for state in order],
                 range=[-0.35, len(order) - 0.6],
             ),
@@ -164,8 +166,9 @@ def _person(code: str, means: Sequence[StateMean | None], kind: Measure) -> dict
 
 
 def _overall(summaries: list[StateSummary], kind: Measure) -> dict[str, Any]:
-    """The mean over participants with its 95 % interval, beside the dots."""
+    """Draw the mean over participants with its 95 % interval, beside the dots."""
     shown = [(place, s.summary) for place, s in enumerate(summaries) if s.summary is not None]
+    # The interval of a mean is symmetric, so one half tells both.
     halves = [0.0 if s.interval is None else s.interval.high - s.mean for _, s in shown]
     return {
         "type": "scatter",
@@ -311,6 +314,7 @@ def _words(item: tuple[str, Sequence[float]]) -> str:
 
 def _five(own: Sequence[float]) -> tuple[float, float, float, float, float]:
     """Return least, lower quartile, median, upper quartile and most."""
+    # ``statistics.quantiles`` refuses a single value.
     if len(own) == 1:
         return own[0], own[0], own[0], own[0], own[0]
     low, median, high = statistics.quantiles(own, method="inclusive")
@@ -325,6 +329,7 @@ _DOTS = 0.2  # so far to each side, at the most
 def _box(place: int, state: str, own: Sequence[float], kind: Measure) -> list[dict[str, Any]]:
     """Compose a box with its dots; whiskers end at the last dot within 1.5 box heights (Tukey)."""
     _, low, median, high, _ = _five(own)
+    # Whiskers end at the last value within one and a half boxes, as Tukey drew them.
     reach = 1.5 * (high - low)
     bottom = min(value for value in own if value >= low - reach)
     top = max(value for value in own if value <= high + reach)
@@ -355,6 +360,7 @@ def _box(place: int, state: str, own: Sequence[float], kind: Measure) -> list[di
 
 def _line(*strokes: Sequence[tuple[float, float]]) -> dict[str, Any]:
     """Return ``x`` and ``y`` of strokes that do not touch each other."""
+    # ``None`` lifts the pen, so that all strokes are one trace.
     points = [point for stroke in strokes for point in (*stroke, None)][:-1]
     return {
         "x": [None if point is None else round(point[0], 3) for point in points],
@@ -364,4 +370,5 @@ def _line(*strokes: Sequence[tuple[float, float]]) -> dict[str, Any]:
 
 def _spread(count: int) -> list[float]:
     """Return how far to the side each dot stands, so that neighbours do not hide each other."""
+    # Multiples of the golden ratio fill the width evenly for any number, and alike each time.
     return [_DOTS * ((number * 0.618) % 1 * 2 - 1) for number in range(count)]

@@ -67,6 +67,7 @@ def forest_of(analysis: Analysis) -> Forest | None:
     shown = [(test, numbers.effect) for test, numbers in tests if numbers is not None]
     if not shown:
         return None
+    # Zero is always in the picture: each interval is read against it.
     low = min(0.0, *(effect.interval.low for _, effect in shown))
     high = max(0.0, *(effect.interval.high for _, effect in shown))
     step = _step(high - low)
@@ -94,7 +95,8 @@ def forest_of(analysis: Analysis) -> Forest | None:
 
 
 def _step(span: float) -> float:
-    """Return the distance of the lines of the scale."""
+    """Return the grid spacing of the scale."""
+    # Less two, for rounding outwards adds up to one line at each end.
     for step in _STEPS:
         if span / step <= _MOST_TICKS - 2:
             return step

@@ -454,6 +454,7 @@ def _why_no_interval(sources: SourceAgreement, agreement: Agreement) -> str:
 def _constant(sources: SourceAgreement, agreement: Agreement) -> str:
     """Say which source always gave one label: kappa is 0 then, whatever the other one said."""
     rows = [label for label, row in zip(agreement.labels, agreement.table, strict=True) if any(row)]
+    # The first source, unless it used several labels: then it is the second that used one.
     source = sources.first
     labels = rows
     if len(rows) > 1:
@@ -525,6 +526,7 @@ def sensitivity_sentence(
     test: VitalComparison, sensitivity: Sensitivity[MatchingChoice] | Sensitivity[SettlingChoice]
 ) -> str:
     """Say whether a conclusion depends on the choices of windows and lags, or settling times."""
+    # All variants of a table are of one kind.
     settling = isinstance(sensitivity.variants[0].choice, SettlingChoice)
     if sensitivity.changed:
         text = gettext(

@@ -171,6 +171,7 @@ def _figures(test: VitalComparison, tested: ModelTest, model: VitalModel) -> str
         method=correction_name(test.correction),
         p=p_equals(tested.adjusted_p),
     )
+    # Significant before the adjustment only: both are told, or the reader would wonder.
     if effect.p < ALPHA <= tested.adjusted_p:
         text = gettext("{figures}; p before adjustment {p}")
         return text.format(figures=figures, p=p_equals(effect.p))
@@ -250,10 +251,12 @@ def evidence_sentence(test: VitalComparison, factor: BayesFactor) -> str:
         times=factor_text(times),
         scale=decimal(factor.scale, 3),
     )
+    # Below 3 the words of both sides would claim too much.
     if times < _MODERATE:
         return gettext("{finding}. This is hardly evidence for either.").format(finding=start)
     if not against:
         return _called(times, _FOR_DIFFERENCE).format(finding=start)
+    # A doubt bars only the claim of no difference, as with the equivalence test.
     doubt = "" if test.in_family is None else test.in_family.doubt
     if doubt:
         text = gettext("{finding}. This is not called evidence for no difference, because {doubt}.")
@@ -278,6 +281,7 @@ _FOR_NONE = {
 
 
 def _called(times: float, names: Mapping[float, str]) -> str:
+    # From the largest down: the first that is reached names it.
     return gettext(next(name for least, name in names.items() if times >= least))
 
 

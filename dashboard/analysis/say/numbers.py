@@ -95,6 +95,7 @@ def states_text(query: AnalysisQuery, word: str = "or") -> str:
 
 def how_many(states: int) -> str:
     """Return a number of states as a word."""
+    # Each literal stands in its own call, or the tool that collects texts would not find it.
     words = (
         pgettext("number of states", "no"),
         pgettext("number of states", "one"),
@@ -104,6 +105,7 @@ def how_many(states: int) -> str:
         pgettext("number of states", "five"),
         pgettext("number of states", "six"),
     )
+    # States are at most six (``MOST_STATES``).
     return words[states]
 
 
@@ -139,6 +141,7 @@ def p_text(p: float) -> str:
     """
     p = _without_last_bits(p)
     if p < 0.001:
+        # Python writes exponents with two digits: 1e-05.
         return by_locale(f"{p:.1e}".replace("e-0", "e-").replace("-", _MINUS))
     text = f"{p:.3f}"
     if float(text) != ALPHA:

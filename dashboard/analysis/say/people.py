@@ -231,6 +231,7 @@ def _left_out(one: VitalGroups, query: AnalysisQuery) -> str:
         parts.append(text.format(people=people(sum(one.incomplete.values())), groups=listed))
     small = sum(one.sizes[name] for name in one.too_small)
     if small:
+        # Groups without anybody left are no group to name here.
         named = ", ".join(name for name in one.too_small if one.sizes[name])
         text = gettext("{people} in groups of fewer than {minimum} ({groups})")
         parts.append(text.format(people=people(small), minimum=MINIMUM, groups=named))
@@ -379,6 +380,7 @@ def _loss_sentence(loss: LossModel, every: Sequence[LossModel]) -> str:
 def _lost(loss: LossModel) -> str:
     """Say how many people and readings are lost; people may also be gained."""
     parts = []
+    # People who joined the step without a consent on record are counted as a negative loss.
     if loss.people < 0:
         parts.append(
             ngettext("{n} person more", "{n} people more", -loss.people).format(n=-loss.people)

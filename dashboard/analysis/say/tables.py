@@ -71,6 +71,7 @@ def _row_of(test: ComparisonModel, period: PeriodModel | None, *, by_model: bool
     return TestRow(
         comparison=pair_text(test.first, test.second),
         test=_test_name(test.method),
+        # Without a test there are no people in it: those who have both are shown instead.
         n=f"{test.n_first} + {test.n_second}" if in_groups else str(test.n_first or test.n_both),
         left_out=str(test.left_out or ""),
         difference=_number(test.difference, 1),
@@ -91,6 +92,7 @@ def _row_of(test: ComparisonModel, period: PeriodModel | None, *, by_model: bool
         is_shown=_is_shown(test.adjusted_p),
         main_difference=_number(main.difference, 1),
         main_interval=_interval(main.interval, 1),
+        # Its own sentence tells the estimate at equal times already.
         main_sentence=test.sentence if main is period else main.sentence,
         main_is_shown=_is_shown(main.adjusted_p),
         main_sentence_is_tested=main is not test or test.adjusted_p is not None,
@@ -100,6 +102,7 @@ def _row_of(test: ComparisonModel, period: PeriodModel | None, *, by_model: bool
         model_adjusted_p=_p(model.adjusted_p if model else None),
         model_is_shown=_is_shown(model.adjusted_p if model else None),
         differs=model is not None and model.differs,
+        # The answer has ``None`` for an infinite factor, which JSON could not hold.
         bayes_factor=factor_text(factor.for_difference or math.inf) if factor else "",
     )
 
@@ -174,6 +177,7 @@ def _baselines(analysis: Analysis) -> str:
         (session, kind.value, source, mean)
         for (session, kind, source), mean in sorted(analysis.baselines.items())
     )
+    # Always written: an empty table says that a change was asked for and no session has a baseline.
     return _csv(("session", "kind", "source", "mean"), rows, always=True)
 
 

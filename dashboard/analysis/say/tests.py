@@ -72,6 +72,7 @@ def _result(test: VitalComparison, tests: Tests) -> str:
     if shown or t.p >= ALPHA:
         claim = claimed(test, t.difference, t.interval, figures, shown=shown, timed=False)
         return _sentences(claim, _real_but_small(test) if shown else _as_good_as_none(test))
+    # Here p was below the level before the adjustment, and is not after it.
     figures = _with_unadjusted(test, figures, t.p)
     text = gettext(
         "{vital} was {value} {unit} higher in {first} than in {second} in this sample, but not "
@@ -161,6 +162,7 @@ def with_doubts(finding: str, test: VitalComparison) -> str:
     were observed.
     """
     period = test.period
+    # Observed emotions come and go, so that there is no order to blame.
     if test.observed or period is None or not period.uneven:
         return as_association(finding, observed=test.observed)
     text = gettext(
@@ -270,6 +272,7 @@ def _needed(test: VitalComparison) -> str:
     if test.comparison.method is Method.WELCH:
         takes = gettext("{people} in each group").format(people=takes)
     takes = _sentences(takes, _at_level(test))
+    # Of the two sides of groups the one that lacks more; pairs lack equally many.
     more = max(required.more_first, required.more_second)
     text = gettext(
         "To find a difference of {bound} in four of five studies, you need {takes}; there are "
@@ -446,6 +449,7 @@ def family_models(analysis: Analysis) -> tuple[FamilyModel, ...]:
     for place, kind, member in _members(analysis):
         # what no family names is two families: those of the vitals, and of the heartbeat
         members[place, "" if place >= 0 else kind].append(member)
+    # Declared families first, what none of them names last.
     order = sorted(members, key=lambda key: (key[0] < 0, key))
     return tuple(_model(analysis, place, members[place, kind]) for place, kind in order)
 
@@ -568,6 +572,7 @@ def _size(measure: HeartMeasure, difference: float, interval: Interval) -> str:
         return gettext("{value} {unit} (95 % CI {low} to {high})").format(
             value=value, unit=_UNITS[measure], low=low, high=high
         )
+    # A difference of logarithms is the logarithm of a ratio.
     ratio, low, high = (decimal(math.exp(one), 2) for one in shown)
     return gettext("{ratio} times (95 % CI {low} to {high})").format(
         ratio=ratio, low=low, high=high

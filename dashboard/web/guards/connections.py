@@ -124,6 +124,7 @@ class ConnectionGuard:
             gc.collect()
         key = (str(peer[0]), int(peer[1]))
         known = self._open.get(key)
+        # A newer connection may have the same port by now.
         if known is not None and known.accepted is accepted:
             del self._open[key]
 
@@ -171,6 +172,7 @@ class ConnectionGuard:
         ]
         if not waiting:
             return False
+        # The least worthy phase first, and in it who has waited longest.
         self._cut_off(min(waiting, key=lambda connection: (connection.phase, connection.since)))
         self._crowded_out += 1
         return True
@@ -194,6 +196,7 @@ class GuardedListener(socket.socket):
     """
 
     def __init__(self, listening: socket.socket, guard: ConnectionGuard) -> None:
+        # A descriptor of its own, or closing one socket would close the other.
         super().__init__(fileno=os.dup(listening.fileno()))
         self.setblocking(False)
         self._guard = guard
@@ -213,6 +216,7 @@ class GuardedListener(socket.socket):
                 return accepted, peer
             accepted.close()
         self._taken = 0
+        # asyncio accepts until this error, and only then does its other work.
         raise BlockingIOError
 
 
@@ -220,6 +224,7 @@ class _Accepted(socket.socket):
     """A connection that tells its guard when it is closed."""
 
     def __init__(self, plain: socket.socket, peer: tuple[Any, ...], guard: ConnectionGuard) -> None:
+        # Detached, so that only one of the two objects closes the descriptor.
         super().__init__(fileno=plain.detach())
         self._peer = peer
         self._guard = guard
@@ -258,6 +263,8 @@ class RequestTimes:
             received += len(message.get("body", b""))
             if connection.phase is Phase.BODY:
                 if message.get("more_body", False):
+                    # The time grows with what has come: a slow line
+                    # may finish, a stalled one may not.
                     late = BODY_SECONDS + received / BODY_BYTES_A_SECOND
                     connection.deadline = begun + late
                 else:
@@ -272,6 +279,7 @@ class RequestTimes:
                 phase = Phase.STREAM
             connection.enter(phase, clock(), WRITE_SECONDS)
             await send(message)
+            # Between two parts the application computes, which is not the reader's fault.
             connection.deadline = None
 
         if _has_body(Headers(scope=scope)):
@@ -298,8 +306,10 @@ class OnceAMinute(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether a line is written."""
+        # asyncio logs as an error what strangers do to their own connection.
         if record.levelno >= logging.ERROR and record.name != "asyncio":
             return True
+        # By the form of the message: with its values each address would be a line of its own.
         key = str(record.msg)[:40]
         at = self._clock()
         if at - self._seen.get(key, -60.0) < 60.0:

@@ -138,11 +138,13 @@ class HostCheck:
 
     def is_right(self, host: str) -> bool:
         """Tell whether a name or an address may be asked for."""
+        # A full domain name may end in a dot.
         name = host.rstrip(".")
         if not name or _is_address(name) or self._knows(name):
             return True
         certificate = written_ns(self._options.certificate)
         is_new = certificate != self._certificate
+        # Not at each unknown name: strangers may ask for any, and looking reads files.
         if not is_new and self._clock() - self._read_at < AGAIN_SECONDS:
             return False
         # The machine may have been renamed, or have a new certificate.
@@ -152,6 +154,7 @@ class HostCheck:
         return self._knows(name)
 
     def _knows(self, name: str) -> bool:
+        # A wildcard of a certificate stands for one label.
         return name in self._names or f"*.{name.partition('.')[2]}" in self._names
 
 
@@ -200,6 +203,7 @@ def name_from_proxy(request: Request, proxy: TrustedProxy | None) -> str:
         return ""
     given = request.headers.getlist(SECRET_HEADER)
     names = request.headers.getlist(proxy.header)
+    # A second header may have been put in front of the proxy's own.
     if len(given) != 1 or len(names) != 1:
         return ""
     try:
@@ -219,5 +223,6 @@ def _comes_from(request: Request, proxy: TrustedProxy) -> bool:
     except ValueError:
         return False
     if isinstance(address, ipaddress.IPv6Address):
+        # A socket for both protocols shows IPv4 addresses in this form.
         address = address.ipv4_mapped or address
     return address in {ipaddress.ip_address(one) for one in proxy.addresses}

@@ -102,6 +102,7 @@ class AttemptLimiter:
         with self._lock:
             counting = self._counting(who)
             self._seen[who] = counting
+            # The dictionary is in order of the last attempt, for the search for who is forgotten.
             self._seen.move_to_end(who)
             self._make_room(who)
             wait = self._wait(counting)
@@ -161,6 +162,7 @@ class AttemptLimiter:
             if oldest is None:
                 return
             del self._seen[oldest]
+            # From now on an address that is not here may still have attempts in the database.
             self._are_all_in_memory = False
 
     def _counting(self, who: str) -> deque[Attempt]:
@@ -203,6 +205,7 @@ class BackOff(AttemptLimiter):
         beyond = len(counting) - FREE_GUESSES
         if beyond < 0:
             return 0
+        # Bounded before it is raised: 2.0 to the number of guesses would overflow.
         pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(beyond, 16))
         return max(0, math.ceil(counting[-1].at_s + pause - self._clock()))
 
@@ -331,6 +334,7 @@ class LoginGate:
         who = asker.address if device is None else f"device {device}"
         if asker.step:
             who = f"{asker.step} {group_of(who)}"
+        # Before the queue, so that who has to wait takes no place from others.
         self._refuse(self._addresses.wait_of(who), too_many)
         guessed = f"{asker.step or 'account'} {asker.name.strip().casefold()}"
         is_stranger = bool(asker.name) and device is None and not is_loopback(asker.address)
@@ -338,6 +342,7 @@ class LoginGate:
             self._refuse(self._accounts.wait_of(guessed), too_many_guesses)
 
         def count_and_check() -> Result:
+            # And once more when its turn comes: several at once cannot slip past the count.
             self._refuse(self._addresses.attempt(who, guessed), too_many)
             if is_stranger:
                 self._refuse(self._accounts.attempt(guessed), too_many_guesses)
@@ -347,6 +352,7 @@ class LoginGate:
                 self._accounts.forgive(guessed)
             return result
 
+        # Known browsers first, then those who have tried least.
         rank = self._addresses.attempts_of(who) if device is None else -1
         try:
             async with self._turns.turn(who, rank):

@@ -59,6 +59,7 @@ class RefusalLog:
         if last is not None and now - last < QUIET_S:
             return
         if len(self._noted) >= _MOST:
+            # Emptied rather than grown: the worst is that a line is written twice.
             self._noted.clear()
         self._noted[key] = now
         log.warning("refused: %s may not %s %s, which needs %s", who, method, route, needed)
@@ -109,6 +110,7 @@ class TokenGate:
             HTTPException: 401 when it is in force nowhere, 429 after too many requests.
         """
         token = self.tokens.of(secret)
+        # Only wrong tokens count here, so that a busy program is not taken for a guesser.
         if token is None:
             _wait(self.wrong_tokens.attempt(address), gettext("wrong tokens"))
             raise HTTPException(
@@ -126,6 +128,7 @@ class TokenGate:
 
 def account_for(token: Token) -> Account:
     """Return an account for a token, with its name and a number that no account has."""
+    # Negative, so that it is no account's number.
     return Account(-token.id, token.actor, token.role)
 
 
@@ -355,6 +358,7 @@ class ViewLog:
         with self._lock:
             if at - self._last.get(key, -AGAIN_S) < AGAIN_S:
                 return
+            # Taken out and put back at the end: the first are those written longest ago.
             self._last.pop(key, None)
             while len(self._last) >= MOST:
                 del self._last[next(iter(self._last))]

@@ -89,11 +89,13 @@ class BodyLimit:
             return
         length = Headers(scope=scope).get("content-length", "")
         limit = LARGER.get(scope["path"], BODY_BYTES)
+        # Cut, since Python refuses to read a number of thousands of digits.
         declared = int(length[:18]) if length.isdecimal() else 0
         read = declared if declared > limit else 0
 
         async def receive_limited() -> Message:
             nonlocal read
+            # What was declared too large is refused without reading any of it.
             if read <= limit:
                 message = await receive()
                 read += len(message.get("body", b""))
@@ -123,8 +125,10 @@ def require_same_origin(request: Request) -> None:
         return
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
+    # "none": the address was typed, or opened from a bookmark.
     if site in {"same-origin", "none"}:
         return
+    # Browsers that do not send the header yet; programs send neither.
     if site is None and (origin is None or urlsplit(origin).netloc == request.headers.get("host")):
         return
     raise HTTPException(
@@ -140,8 +144,10 @@ def safe_next(target: str | None, default: str = "/") -> str:
     """Return ``target`` when it is a path of this dashboard, else ``default``, so that a link
     cannot lead elsewhere.
     """
+    # Two slashes begin the name of another host.
     if not target or not target.startswith("/") or target.startswith("//"):
         return default
+    # Browsers take a backslash for a slash, and leave control characters out.
     if "\\" in target or any(ord(character) < 32 or ord(character) == 127 for character in target):
         return default
     return target

@@ -182,6 +182,7 @@ async def give_code(
     account = half.account
 
     def check() -> Response:
+        # Between the two halves of a login the password may have been changed.
         _refuse_old(services, half)
         services.second_factors.check(account, code)
         response = enter(request, services, account, half.target)

@@ -134,6 +134,7 @@ def remove(request: Request, services: ServicesDep, account: AccountDep, number:
 
     def end() -> None:
         services.members.remove(number, account.name)
+        # An export belongs to its account, and nobody else could delete it now.
         prepared = services.exports.of_account(number)
         if prepared is not None:
             services.exports.drop(prepared)
@@ -241,6 +242,7 @@ def make(
 @tokens_router.post(f"{TOKENS_PAGE}/{{number}}/revoke", include_in_schema=False)
 def revoke(services: ServicesDep, account: AccountDep, number: int) -> Response:
     """End a token."""
+    # A larger number is no integer of SQLite, and Python would raise OverflowError.
     services.tokens.tokens.revoke(min(number, 2**62), account.name)
     return RedirectResponse(TOKENS_PAGE, 303)
 
@@ -323,6 +325,7 @@ def audit_page(
         lines=lines,
         matching=matching,
         page=page,
+        # Rounded up, by a division of the negative number.
         pages=max(1, -(-matching // PAGE_LINES)),
         wanted=wanted,
         chosen=urlencode(chosen),
@@ -350,6 +353,7 @@ def get_audit(services: ServicesDep, wanted: FilterDep, page: PageNumber = 1) ->
 def download(services: ServicesDep, account: AccountDep, wanted: FilterDep) -> Response:
     """Send the wanted lines as CSV; the download itself is audited."""
     shown = " ".join(f"{name}={value}" for name, value in _chosen(wanted).items())
+    # Before the first line is sent: what leaves this machine must be written down.
     services.commands.note(account.name, "audit_download", shown)
     return StreamingResponse(
         _csv(services.audit.lines(wanted)),

@@ -142,6 +142,7 @@ def _states(query: AnalysisQuery, sheet: Sheet | None) -> list[str]:
         every += sheet.other_states
     offered: dict[str, str] = {}
     for label in every:
+        # The first spelling stays, and the chosen states come first.
         offered.setdefault(same_label(label), label)
     return list(offered.values())
 

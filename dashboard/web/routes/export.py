@@ -250,6 +250,7 @@ def download(
     goes_on = (
         prepared is not None
         and prepared.state == "ready"
+        # A part of another file would be appended to what the browser has.
         and prepared.request == _request_of(study, new)
     )
     if prepared is None or not goes_on:
@@ -269,6 +270,7 @@ def _prepare(
         passphrase = new.passphrase.get_secret_value()
         _refuse_weak(passphrase)
     which = f"sessions={new.sessions or 'all'} start={new.start} end={new.end} format={new.format}"
+    # Before it is prepared: what leaves this machine must be written down.
     services.commands.note(account.name, "export", study.named(which + " sealed" * request.sealed))
     lent = partial(services.copies.lend_all, study.chosen) if services.copies else None
     return services.exports.prepare(account.id, request, passphrase, lent)

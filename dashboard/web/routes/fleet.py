@@ -176,6 +176,7 @@ def _read(database: FleetDatabase, name: str, shown: Shown, page: int) -> FleetP
 
 
 def _pages(answer: FleetPage) -> int:
+    # Rounded up, by a division of the negative number.
     return max(1, -(-answer.matching // PAGE_DEVICES))
 
 

@@ -158,6 +158,7 @@ class AlertModel(BaseModel):
         """Return the model of an alert; it names no address."""
         begun = [one for one in alert.deliveries if one.event == "raised"]
         sent = sum(one.sent_ms is not None for one in begun)
+        # Deliveries name the addresses that were written to, and are only counted here.
         names = [name for name in cls.model_fields if name not in {"sent", "not_sent"}]
         values = {name: getattr(alert, name) for name in names} | {"text": said(alert.text)}
         return cls(**values, sent=sent, not_sent=len(begun) - sent)

@@ -135,6 +135,7 @@ def _hand_in(services: Services, token: Token, body: bytes) -> HandedIn:
     judged = read_given(items, clock.now(), origin, services.arrivals)
     if services.options.only_in_sessions:
         judged = _within_sessions(services, judged)
+    # One answer for each reading that was taken, in their order; refused ones have none.
     new = iter(
         services.commands.hand_in_readings(
             [one for one in judged if isinstance(one, VitalReading)], token=token.name

@@ -294,6 +294,7 @@ def _recent(trend: Trend) -> list[dict[str, Any]]:
 
 async def _events(services: Services, key: str) -> AsyncGenerator[str, None]:
     """Yield the agent's messages as server-sent events until login, token or dashboard end."""
+    # After how many milliseconds a browser connects again by itself.
     yield "retry: 2000\n\n"
     checked = clock.boot_seconds()
     clock_timer = Every(CLOCK_SECONDS, at_once=True)
@@ -313,6 +314,7 @@ async def _events(services: Services, key: str) -> AsyncGenerator[str, None]:
                 if not await is_let_in(services, key):
                     return
                 checked = clock.boot_seconds()
+                # A comment of the protocol: it keeps proxies from closing a silent connection.
                 yield ": still here\n\n"
 
 

@@ -67,6 +67,7 @@ def _exposition(
         session_open=services.study.open_session() is not None,
     )
     encode, content_type = choose_encoder(accept)
+    # Or registering would collect everything once in vain.
     registry = CollectorRegistry(auto_describe=False)
     registry.register(state)
     return Response(encode(registry), media_type=content_type)

@@ -183,6 +183,7 @@ def _write(
 
     A prepared export may hold attributes that may not be shared any more: it is deleted, too.
     """
+    # An empty value removes an attribute.
     gone = dict.fromkeys(_kept(services, code), "")
     new = {name: value for name, value in values.items() if value.strip()}
     told = None if use is AttributeUse.NONE else gone | new

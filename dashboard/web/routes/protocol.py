@@ -174,6 +174,7 @@ async def follow(services: Services, look: Callable[[], str]) -> AsyncGenerator[
                 {changed, stop}, timeout=SIGN_OF_LIFE_S, return_when=asyncio.FIRST_COMPLETED
             )
             changed.cancel()
+            # Cleared before the next look, so that no change is missed.
             event.clear()
     finally:
         stop.cancel()
@@ -263,13 +264,13 @@ def answer(runner: ProtocolRunnerDep, token: str, message: schemas.Answer) -> No
 
 @participant_router.post("/{token}/ended", status_code=204, dependencies=[Depends(_open_view)])
 def media_ended(runner: ProtocolRunnerDep, token: str, message: schemas.Answer) -> None:
-    """The sound or video of a screen has come to its end."""
+    """Record that the sound or video of a screen has come to its end."""
     runner.media_ended(token, message.step)
 
 
 @participant_router.post("/{token}/failed", status_code=204, dependencies=[Depends(_open_view)])
 def media_failed(runner: ProtocolRunnerDep, token: str, message: schemas.Answer) -> None:
-    """The file of a screen cannot be shown by this browser."""
+    """Record that this browser cannot show the file of a screen."""
     runner.media_failed(token, message.step)
 
 
@@ -296,6 +297,7 @@ async def _participant_events(services: Services, token: str) -> AsyncGenerator[
         yield _participant_event(services.protocol_runner.view_of(token))
         return
     try:
+        # Closed in any case, or its event would be watched for ever.
         async with aclosing(
             follow(services, lambda: _participant_event(services.protocol_runner.view_of(token)))
         ) as texts:
@@ -319,6 +321,7 @@ def _shown(view: ProtocolView) -> dict[str, object]:
     screen = view.screen
     if screen is None or view.state != "running":
         return {"screen": "break" if view.ready else "hello", "begun": view.begun}
+    # The page loads the next picture beforehand, so that it appears when it is due.
     following = view.screens[view.step + 1 : view.step + 2]
     return {
         "screen": screen.kind.value,

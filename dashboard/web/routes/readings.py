@@ -511,6 +511,7 @@ def _take(
         zone = csv.local_times(choice.zone)
         flagged = 0
 
+        # Counted on the way: a second pass would read the whole file again.
         def counted() -> Iterator[VitalReading]:
             nonlocal flagged
             for reading in csv.all_readings(file, choice.columns, zone):
@@ -558,6 +559,7 @@ async def _file_of(request: Request) -> tuple[str, bytes]:
                 N_("The name of the file has more than {most} characters. Rename it."),
                 most=_NAME_MOST,
             )
+        # Some browsers send the whole path, on Windows with backslashes.
         return file.filename.replace("\\", "/").rpartition("/")[2], await file.read()
     finally:
         await form.close()
@@ -574,6 +576,7 @@ def _find(services: Services, account: int, name: str) -> csv.CsvFile:
 
 def _choice(given: Mapping[str, str], file: csv.CsvFile) -> Choice:
     """Return the chosen columns and time zone, or a guess where nothing was chosen."""
+    # The first look has no choices yet: they are guessed from the heads and the first rows.
     if "dates" not in given:
         return Choice(csv.guess_map(file, PREVIEW_ROWS), "")
     columns = {
@@ -598,6 +601,7 @@ def _csv_import_page(
     placeholders: Mapping[str, int] = {}
     hint = ""
     try:
+        # Only the rows that are shown are judged.
         rows = list(islice(file.judged(choice.columns, csv.local_times(choice.zone)), PREVIEW_ROWS))
         placeholders = csv.count_placeholders(file, choice.columns)
     except DataFileError as error:

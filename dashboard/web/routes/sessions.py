@@ -209,6 +209,7 @@ def _pictures(report: SessionReport, second: SessionReport | None) -> dict[str, 
 def _offered(reader: Reader, session: Session) -> list[Session]:
     """Return the sessions that can be laid over this one: of the same participant first."""
     others = [one for one in reader.session_list() if one.id != session.id]
+    # Sorting is stable: within both parts the newest stay first.
     others.sort(key=lambda one: one.participant != session.participant)
     return others[:_OFFERED]
 
@@ -393,6 +394,7 @@ class MarkerForm:
                 text=self.after[:40],
             )
         hours, minutes, seconds = (int(part or 0) for part in parts.groups()[:3])
+        # ".5" is half a second: filled up to milliseconds.
         ms = int((parts[4] or "").ljust(3, "0"))
         at_ms = session.start_ms + ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
         if self.kind not in list(MarkerKind):

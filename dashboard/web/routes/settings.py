@@ -123,6 +123,7 @@ def change_page(request: Request, services: ServicesDep, sent: SentDep) -> Respo
             raise ConfigError(_("Nothing was changed."))
         change = configuration.planned(present, sent.get("digest", ""), changes)
     except ConfigError as error:
+        # The fields of before would undo what was changed in the file meanwhile.
         if isinstance(error, ConfigChangedError):
             return _form(
                 request, present, configuration.fields_of(present), present.rules, str(error)
@@ -145,6 +146,7 @@ def save_page(
         wanted = SettingsChange(
             digest=sent.get("digest", ""), changes=json.loads(sent.get("changes", ""))
         )
+        # Checked once more: the fields went through the browser, and the file may have changed.
         change = configuration.planned(present, wanted.digest, wanted.changes)
         copy = _written(services, account.name, present, change)
     except (ConfigError, ValidationError, json.JSONDecodeError) as error:
