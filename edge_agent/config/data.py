@@ -28,7 +28,7 @@ class RecordSettings(Section):
         description="Seconds summarized in one expression row; 0 records every frame",
     )
     batch_rows: Editable[int] = Field(
-        60, ge=1, le=10_000, description="Most rows in one transaction"
+        60, ge=1, le=10_000, description="Maximum number of rows in one transaction"
     )
     batch_seconds: Editable[float] = Field(
         10.0, ge=0.1, le=60, description="Longest time between two transactions, seconds"
@@ -46,7 +46,7 @@ class RecordSettings(Section):
         10_000,
         ge=300,
         le=100_000_000,
-        description="Most MB for the database and its copies; the oldest rows are deleted",
+        description="Largest size of the database and its copies in MB; then the oldest rows are deleted",
     )
 
 
