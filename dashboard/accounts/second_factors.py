@@ -160,7 +160,8 @@ class SecondFactors:
             digest = hash_of_code(code)
             if step is not None and step not in kept.used:
                 present = _present_step()
-                # Steps to come stay: a clock that was wrong and went back must not free them.
+                # Keep used codes of future time steps: after a fast clock was set back, they would
+                # be accepted a second time.
                 used = (*(one for one in kept.used if one >= present - _REMEMBERED), step)
                 fresh = kept.model_copy(update={"used": used})
             elif digest in kept.recovery:
