@@ -162,7 +162,8 @@ class SecondFactors:
             # Each code counts once, though it would be right longer (RFC 6238, section 5.2).
             if step is not None and step not in kept.used:
                 present = _present_step()
-                # Steps to come stay: a clock that was wrong and went back must not free them.
+                # Keep used codes of future time steps: after a fast clock was set back, they would
+                # be accepted a second time.
                 used = (*(one for one in kept.used if one >= present - _REMEMBERED), step)
                 fresh = kept.model_copy(update={"used": used})
             elif digest in kept.recovery:

@@ -58,14 +58,14 @@ class Token:
     """A token, without its secret.
 
     Attributes:
-        name: of the program that has it; goes into the source of its readings.
-        scopes: what kind of operation it may use.
-        role: the role up to which it may go.
+        name: name of the program that uses it; part of the source of its readings.
+        scopes: kinds of operations that it permits.
+        role: the highest role that it may use.
         created_by: name of the account that made it.
         used_ms: when it was last used, to the minute; ``None``: never.
         revoked_ms: when it was revoked; ``None``: it was not.
         expires_ms: when it ends; ``None``: not by itself.
-        maker_role: what the account that made it is now; ``None``: it may not log in.
+        maker_role: present role of its creator; ``None``: the creator may not log in.
     """
 
     id: int
@@ -81,7 +81,7 @@ class Token:
 
     @property
     def permissions(self) -> frozenset[Permission]:
-        """Its permissions, whatever its scopes: no more than of its role and of who made it."""
+        """Permissions that both its role and its creator have; scopes restrict them further."""
         # The account was disabled or removed.
         if self.maker_role is None:
             return frozenset()
@@ -89,7 +89,7 @@ class Token:
 
     @property
     def state(self) -> str:
-        """``active``, ``expired``, ``revoked``, or ``idle``: who made it may not log in."""
+        """``active``, ``expired``, ``revoked``, or ``idle`` (its creator may not log in)."""
         if self.revoked_ms is not None:
             return "revoked"
         if self.expires_ms is not None and self.expires_ms <= now().wall_ms:
@@ -98,7 +98,7 @@ class Token:
 
     @property
     def actor(self) -> str:
-        """Actor of what the token does, as the audit trail writes it."""
+        """The token's name as an actor in the audit trail."""
         return f"token {self.name}"
 
 
@@ -256,7 +256,7 @@ def _check(name: str, new: NewToken, maker: Account) -> None:
 
 
 def _refuse_one_more(connection: sqlite3.Connection, name: str, at: int) -> None:
-    """Refuse a name that is in use, and more tokens than anybody can look after."""
+    """Refuse a name that is in use, and more than ``TOKENS_MAX`` tokens."""
     in_force = [
         row[0]
         for row in connection.execute(

@@ -364,7 +364,7 @@ def hides(effect: PeriodEffect | None, bound: float) -> str:
     ends = effect.adjusted.within(0.90)
     if -bound < ends.low and ends.high < bound:
         return ""
-    return N_("at equal times in the session the difference may be that large")
+    return N_("the difference at equal times in the session may reach the bound")
 
 
 def orders_of(

@@ -26,7 +26,7 @@ from dashboard.statistics.t_tests import (
     welch_t,
 )
 
-_DIGITS = 12  # what lies behind them, in the largest value, is rounding
+_DIGITS = 12  # further digits of the largest value are rounding error
 
 
 class Obstacle(StrEnum):
@@ -195,7 +195,7 @@ def decide_family(
 
 
 def decision_of(comparison: Comparison) -> Decision:
-    """Return what ``decide_family`` makes of the same sides, from what is computed already."""
+    """Convert a computed comparison into the ``Decision`` that ``decide_family`` would return."""
     c = comparison
     if c.method is None:
         return Decision(None, c.n_first_only, c.n_second_only)
@@ -290,8 +290,9 @@ def _t_test(chosen: Comparison) -> TTest:
 
 
 def _flat_difference(chosen: Comparison) -> float:
-    """Return the difference of the means where the values do not vary, rounded at the 12th digit
-    of the largest value: what lies behind it is rounding, and differs between programs.
+    """Return the difference of the means of constant values, rounded to 12 digits of the largest.
+
+    Further digits are rounding error and differ between programs.
     """
     values = (*chosen.first, *chosen.second)
     difference = math.fsum(chosen.first) / len(chosen.first)

@@ -36,8 +36,8 @@ class SessionMean:
         session: id of the session.
         kind: what was measured; the mean is in its unit.
         state: one of those that are compared.
-        mean: over the readings.
-        readings: how many there are.
+        mean: mean of the readings.
+        readings: number of readings.
         simulated: whether any of them is simulated.
         minutes: mean time of the readings, in minutes since the start of the session.
     """
@@ -60,13 +60,13 @@ class StateMean:
         participant: pseudonymous code.
         kind: what was measured; the mean is in its unit.
         state: one of those that are compared.
-        mean: of the means of the sessions that count, each with the same weight.
-        readings: how many readings these sessions have in the state.
+        mean: unweighted mean of the counted sessions' means.
+        readings: number of readings in the state in these sessions.
         simulated: whether any of them is simulated.
-        sessions: how many sessions count: those with at least two of the states; where a
-            person has none such, all.
-        minutes: when they were taken, in minutes since the start of their session, averaged as the
-            values are.
+        sessions: number of counted sessions: those with at least two of the states, or all
+            sessions of a person who has none of that kind.
+        minutes: mean time of the readings since the start of their session, averaged like
+            the values.
     """
 
     participant: str

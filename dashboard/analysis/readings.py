@@ -310,10 +310,9 @@ def find_observed(
     shown: Mapping[int, FaceLabels],
     choices: Sequence[MatchingChoice],
 ) -> list[StateReadings]:
-    """Read the vital signs of sessions by the emotion observed before them, under each choice of
-    window and lags.
+    """Group readings by the emotion that was observed before them, for each window and lags.
 
-    However many choices there are, every reading is read once.
+    Every reading is loaded only once, for all choices.
 
     Raises:
         StoreError: the database cannot be read.

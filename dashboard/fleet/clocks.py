@@ -1,14 +1,12 @@
-"""Clocks of devices that are off: where their rows belong on the one time axis of all devices, and
-the sums of these rows.
+"""Correction of wrong device clocks in answers about several devices.
 
-A row keeps the time that its device gave it; only where devices are put together is it moved, in
-the answer. ``fleet.clock`` says when, by the clock of PostgreSQL, a machine was started: a message
-that left it some time after that start came so much later. Rows of ``boot`` say by which line of
-wall clock minus boot clock the rows of a stretch of time are dated now, whatever was moved since.
-The difference of the two is what they are off by.
+A row keeps the time that its device gave it. Only an answer about several devices moves it onto
+their common time axis. ``fleet.clock`` holds the start of a machine by the clock of PostgreSQL,
+computed from the arrival of its messages. Rows of ``boot`` hold the difference of wall clock and
+boot clock with which a stretch of rows is dated now. Both together give the error of the clock.
 
-Nothing is moved where a server of time has set the clock of a stretch, where no two messages agree
-on how far it is off, and what is less than half a step of the rollups that are read.
+Rows stay where a time server has set the clock, where no two messages agree on its error, and
+where the error is less than half a step of the rollups.
 """
 
 from __future__ import annotations
@@ -70,13 +68,13 @@ class Stretch:
     """Times of a device that belong together, by its own clock.
 
     Attributes:
-        stream: of the rows.
-        device: whose.
+        stream: stream of the rows.
+        device: device of the rows.
         boot: the row of ``boot`` that they point to.
-        start_ms: from when on.
-        end_ms: until when.
-        ahead_ms: how far its clock was ahead; 0: not known, or not to be corrected.
-        doubt_ms: how exact that is.
+        start_ms: their earliest time.
+        end_ms: the end of their times, exclusive.
+        ahead_ms: by how much the clock was ahead; 0: unknown, or not to be corrected.
+        doubt_ms: uncertainty of ``ahead_ms``.
     """
 
     stream: int
@@ -88,7 +86,7 @@ class Stretch:
     doubt_ms: int
 
     def moved_by(self, step_ms: int) -> int:
-        """Return by how many ms its rows are moved: a whole number of steps."""
+        """Return the shift of its rows in ms, a whole number of steps."""
         return -((2 * self.ahead_ms + step_ms) // (2 * step_ms)) * step_ms
 
 
@@ -98,8 +96,8 @@ class ClockOff:
 
     Attributes:
         device: its name.
-        ahead_ms: how far its clock was ahead, the newest figure of the range.
-        doubt_ms: how exact that is.
+        ahead_ms: by how much its clock was ahead, by the newest measurement in the range.
+        doubt_ms: uncertainty of ``ahead_ms``.
     """
 
     device: str
@@ -119,13 +117,13 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class MixedPiece:
-    """A part in which rows of several stretches have the same times: they are read by ``boot``.
+    """A part in which stretches overlap, so that their rows are told apart by ``boot``.
 
     Attributes:
-        stream: whose rows.
-        start_ms: from when on, by the clock of the device.
-        end_ms: until when.
-        by_ms: by how much rows are moved, by the row of ``boot`` that they point to; others stay.
+        stream: stream of the rows.
+        start_ms: its start, by the clock of the device.
+        end_ms: its end.
+        by_ms: row of ``boot`` → shift of the rows that point to it; other rows stay.
     """
 
     stream: int
@@ -152,7 +150,7 @@ def stretches(rows: Iterable[Measured]) -> list[Stretch]:
 
 
 def _ends(boots: Mapping[int, Sequence[Measured]]) -> dict[int, int]:
-    """Return until when the rows of each row of ``boot`` may reach, by its own line."""
+    """Return the latest time that the rows of each row of ``boot`` may have, by its own clock."""
     of_start: dict[str, list[Measured]] = {}
     for rows in boots.values():
         # The last measurement of a row of ``boot`` is the best known.
@@ -174,7 +172,7 @@ def _ends(boots: Mapping[int, Sequence[Measured]]) -> dict[int, int]:
 
 
 def _end_of_start(last: Measured, *, earlier: Sequence[Measured], later: Sequence[Measured]) -> int:
-    """Return until when the rows of the last stretch of a start may reach, by its own line.
+    """Return the latest time that the last stretch of a start may reach, by its own clock.
 
     It had ended when the next one began that was measured, and began itself after what was measured
     before it. Without both, its clock is taken to go on over a restart, and not back.
@@ -217,16 +215,16 @@ def _cut(rows: Sequence[Measured], end_ms: int) -> list[Stretch]:
 def pieces(
     of_stream: Sequence[Stretch], span: Span, step_ms: int
 ) -> tuple[list[Piece], list[MixedPiece]] | None:
-    """Return how the rows of one stream are read so that they lie where they belong.
+    """Return the pieces of one stream that lie in a range after correction.
 
-    All of the stream that belongs into the range is in exactly one of them; none are left where all
-    of it is moved out of the range. ``None``: no stretch is moved into the range or out of it, the
-    stream is read as it is.
+    Each row of the range is in exactly one piece. Both lists are empty if the correction moves all
+    rows out of the range. ``None``: no row moves into or out of the range, so no correction is
+    needed.
 
     Args:
         of_stream: the stretches of the stream.
-        span: the range that is asked for, half-open, by the clock of PostgreSQL.
-        step_ms: of the rollups that are read.
+        span: the requested range, half-open, by the clock of PostgreSQL.
+        step_ms: step of the rollups that are read.
     """
     # 0 stands for the rows that no stretch moves.
     moves = {stretch.moved_by(step_ms) for stretch in of_stream} | {0}
@@ -262,21 +260,21 @@ def _concerns(stretch: Stretch, span: Span, step_ms: int) -> bool:
 
 
 def _add(whole: list[Piece], piece: Piece) -> None:
-    """Add a piece, to the last one where they belong together."""
+    """Add a piece; join it to the last one if it continues that one with the same shift."""
     if whole and (whole[-1].end_ms, whole[-1].by_ms) == (piece.start_ms, piece.by_ms):
         piece = Piece(piece.stream, whole.pop().start_ms, piece.end_ms, piece.by_ms)
     whole.append(piece)
 
 
 def _within(piece: Piece, span: Span) -> Piece | None:
-    """Return the part of a piece that lies in a range once it is moved."""
+    """Return the part of a piece that lies in a range after its shift."""
     start_ms = max(piece.start_ms, span[0] - piece.by_ms)
     end_ms = min(piece.end_ms, span[1] - piece.by_ms)
     return Piece(piece.stream, start_ms, end_ms, piece.by_ms) if start_ms < end_ms else None
 
 
 def _mixed_within(piece: MixedPiece, span: Span) -> list[MixedPiece]:
-    """Return the part of which some row lies in a range once it is moved, if there is any."""
+    """Return the part of a piece of which any row lies in a range after its shift."""
     moves = {0, *piece.by_ms.values()}
     start_ms = max(piece.start_ms, span[0] - max(moves))
     end_ms = min(piece.end_ms, span[1] - min(moves))
@@ -306,12 +304,11 @@ def clocks_off(moved: Iterable[Stretch], span: Span, step_ms: int) -> tuple[Cloc
 
 
 OFF_MS = 30_000
-"""Half of the shortest step: clocks that are off by less are right here."""
+"""Half of the shortest step; smaller errors of a clock are not corrected."""
 BACKLOG_MS = 28 * DAY_MS
-"""So long a device keeps what it cannot send: its rows may be newer than what was heard of it."""
+"""How long a device keeps unsent rows, which may be newer than its last message."""
 MOST_BY_ROW_MS = 5 * DAY_MS
-"""So much of a device is read from rows and not from rollups; where it would be more, nothing of it
-is moved."""
+"""Most of a device's time that is read from rows instead of rollups; beyond it nothing is moved."""
 # Larger whole numbers are not exact as a double.
 _LARGEST = 2**53
 _WHOLE = ("started_ms", "wall_minus_boot_ms", "synchronised")

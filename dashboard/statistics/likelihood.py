@@ -44,15 +44,15 @@ _NEAR_ZERO = 0.05  # ratio of standard deviations below which a variance of 0 is
 # With few participants the likelihood may have several optima, in which participants and sessions
 # swap their shares: one start between, and one near each.
 _STARTS = ((1.0, 1.0, 1.0), (3.0, 0.3, 0.3), (0.3, 3.0, 1.0))
-_MANY = 200  # participants from whom on the likelihood has one hill, and one start does
-_PERFECT = 1e-12  # sum of squares of standardized values below which the rest is rounding
-_NO_REST = 1e4  # ratio of standard deviations from which on the residual is rounding
+_MANY = 200  # participants; with more, one start suffices: the likelihood has a single maximum
+_PERFECT = 1e-12  # residual sum of squares of standardized values; less is rounding error
+_NO_REST = 1e4  # ratio of standard deviations; above it the residual is rounding error
 _EXPLAINED = (
     "effects, participants and sessions explain the values without a rest, so nothing can be tested"
 )
 # Only a bound; Newton's steps settle after a few.
 _NEWTON_STEPS = 50
-_SETTLED = 1e-8  # share of a variance: a step of Newton's squares it, so the next one is rounding
+_SETTLED = 1e-8  # relative change of a variance; Newton's next step would square it
 
 
 @dataclass(frozen=True, slots=True)

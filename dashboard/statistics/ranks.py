@@ -24,7 +24,7 @@ from edge_agent.core.texts import N_
 
 _EXACT_RANKS = 50  # up to so many differences the distribution of a rank sum is enumerated
 _EXACT_SPLITS = 5000  # the same, of the smaller group times both groups: some ten milliseconds
-_DIGITS = 12  # what lies behind them, in the largest value, is rounding and breaks no tie
+_DIGITS = 12  # further digits of the largest value are rounding error and break no tie
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ one.
 # beyond these, fourth powers (Welch's df) leave the range of a double
 _SMALLEST = 1e-60
 _LARGEST = 1e60
-# a spread below this share of the values is rounding
+# a range below this share of the values is rounding error
 _CONSTANT = 64 * float(np.finfo(np.float64).eps)
 
 

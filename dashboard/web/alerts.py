@@ -126,7 +126,7 @@ class _WrittenByCommands(AlertLog):
 
     def end(self, rule: str, ending: str, at: Instant, *, kind: str | None = None) -> None:
         """Write that the agent answers again, or is not watched any more."""
-        del kind  # it may end its own alone
+        del kind  # the gate lets the dashboard end only its own kind of alert
         self._commands.end_alert(rule, ending, at)
 
     def note_delivery(self, alert: int, delivery: Delivery, *, kind: str | None = None) -> None:

@@ -142,7 +142,7 @@ class LiveFanOut:
         kind = message.get("type", "message")
         event = _event(_in_languages(message))
         if kind == "agent":
-            self._newest.clear()  # what an agent said that has gone is not of now
+            self._newest.clear()  # messages of the agent's last run are out of date
         self._newest[f"{kind} {message.get('kind', '')}"] = event
         for listener in self._listeners:
             listener.give(event, self._newest)
@@ -262,7 +262,7 @@ class Previews:
         if self._running is not None:
             if not self._running.is_ending:
                 raise StudyError(BUSY)
-            await self._running.wait(SILENT_S)  # until the agent knows: it shows one at a time
+            await self._running.wait(SILENT_S)  # the agent serves one viewer at a time
         reason = await run_in_threadpool(onlooker.may_look)
         if reason is not None:
             raise StudyError(refused(reason))
@@ -385,7 +385,7 @@ class Preview:
         ended = Ended.LEFT if self._has_left else done.pop().result()
         for task in (checking, reading):
             task.cancel()
-        await asyncio.wait({checking, reading})  # nothing comes behind the last part
+        await asyncio.wait({checking, reading})  # no part may follow the last one
         self._is_over = True
         self._give(Part(ended=ended))
         await self._hang_up()
@@ -405,7 +405,7 @@ class Preview:
     async def _hang_up(self) -> None:
         """End the connection; the agent closes it once it is ready for another one."""
         self._say_end()
-        with contextlib.suppress(OSError):  # a wait in vain is one, too
+        with contextlib.suppress(OSError):  # includes TimeoutError
             async with asyncio.timeout(SILENT_S):
                 while await self._incoming.read(LARGEST_PICTURE):
                     pass
@@ -421,7 +421,7 @@ class Preview:
                     return Ended(part.ended)
                 self._pictures += bool(part.picture)
                 self._give(part)
-        except (OSError, EOFError, ValueError):  # a wait in vain is an OSError, too
+        except (OSError, EOFError, ValueError):  # OSError includes TimeoutError
             return Ended.AGENT
 
     async def _checked(self) -> Ended:

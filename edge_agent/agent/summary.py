@@ -94,7 +94,7 @@ class SummaryWindow:
         Its ``seq`` is assigned here, so that a lost summary leaves a hole. ``epoch`` and
         ``replayed`` are added when it is stored and sent.
 
-        Shares are fractions of the frames of the window, together 1; the dominant label has the
+        Shares are fractions of the window's frames and add up to 1; the dominant label has the
         largest share (in a tie, the label that comes first). Without frames the value is ``None``,
         not 0.
         """
@@ -153,7 +153,7 @@ def _start_wall_ms(start: Instant, end: Instant) -> int:
 
 
 def _shares(parts: Mapping[str, float]) -> dict[str, float]:
-    """Return the share of each part, to four places, together 1."""
+    """Return the share of each part to four places; they add up to 1."""
     return dict(zip(parts, rounded_shares(list(parts.values())), strict=True))
 
 
@@ -175,7 +175,7 @@ def _vital_summary(kind: VitalKind, readings: list[VitalReading]) -> dict[str, A
 
 
 def rounded_shares(parts: Sequence[float], places: int = 4) -> list[float]:
-    """Return the rounded shares of all parts, together 1.
+    """Return the shares of all parts, rounded so that they add up to 1.
 
     Rounding each alone may give a sum of 0.9998. Here each is rounded down, and the remaining units
     go to the parts that lost most (method of the largest remainder).

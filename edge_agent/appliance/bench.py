@@ -187,7 +187,7 @@ class Laps:
         present = clock.boot_ns()
         times = self.frames[-1]
         times[stage] = times.get(stage, 0.0) + (present - self._last_ns) / 1e6
-        # Read again, so that the bookkeeping of this call counts for no stage.
+        # Read the clock again, so that no stage includes the time of this call itself.
         self._last_ns = clock.boot_ns()
 
 

@@ -80,7 +80,7 @@ def replace_pair(certificate: Path, key: Path, content: bytes, secret: bytes) ->
         with _alone(certificate.parent):
             _prepare(key, secret)
             _prepare(certificate, content)
-            # The dashboard looks at the certificate's time: the key is there when it does.
+            # Write the key first: the dashboard reloads both when the certificate's time changes.
             _new(key).replace(key)
             _new(certificate).replace(certificate)
             sync_folder(certificate.parent)
@@ -127,7 +127,7 @@ def _prepare(file: Path, content: bytes) -> None:
     is_there = file.is_file()
     model = file.stat() if is_there else file.parent.stat()
     mode = stat.S_IMODE(model.st_mode) if is_there else 0o600
-    if file.parent.stat().st_mode & stat.S_IWGRP:  # two users renew it
+    if file.parent.stat().st_mode & stat.S_IWGRP:  # root and the service both renew it
         mode |= 0o040
     new = _new(file)
     new.unlink(missing_ok=True)
@@ -215,7 +215,7 @@ def make_place(folder: Path) -> None:
     """
     if not folder.exists():
         make_folder(folder)
-        if has_own_folder(folder.parent):  # two users renew it
+        if has_own_folder(folder.parent):  # root and the service both renew it
             folder.chmod(0o770)
 
 

@@ -201,8 +201,8 @@ def _take(source: str, trust: Trust, folder: Path) -> tuple[Path, str]:
 
 def _check_newer(new: str, old: str) -> None:
     """Refuse a release that is not newer than the installed one."""
-    # A signature does not age. Without this, an old release with a known hole could be installed
-    # again.
+    # An old release keeps its valid signature. Without this check, a release with a known
+    # vulnerability could be installed again.
     if order_of(new) <= order_of(old):
         raise UpdateError(
             f"The archive holds {new}, and {old} is installed. Only newer releases are taken; "

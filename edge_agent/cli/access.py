@@ -262,7 +262,7 @@ def database_gate(config: Path | None, data: Path | None, address: Path) -> None
         database, purposes=settings.dashboard.purposes, outbox_rows=settings.mqtt.outbox_rows
     )
     with lock_for_reading(database), Gate(commands, address) as keeper:
-        # from a thread of its own: who serves cannot wait for its own end
+        # in another thread: stop() waits for serve(), which runs in this one
         signals.call(lambda: threading.Thread(target=keeper.stop).start())
         notifier = SystemdNotifier.from_environment(os.environ)
         notifier.ready()

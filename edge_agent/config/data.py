@@ -28,25 +28,24 @@ class RecordSettings(Section):
         description="Seconds summarized in one expression row; 0 records every frame",
     )
     batch_rows: Editable[int] = Field(
-        60, ge=1, le=10_000, description="Most rows in one transaction"
+        60, ge=1, le=10_000, description="Maximum number of rows in one transaction"
     )
     batch_seconds: Editable[float] = Field(
         10.0, ge=0.1, le=60, description="Longest time between two transactions, seconds"
     )
-    keep_days: Days = Field(
-        90, description="Days for which expression rows are kept; rollups are kept longer"
-    )
+    keep_days: Days = Field(90, description="Days to keep expression rows; rollups are kept longer")
     keep_minutes_days: Days = Field(
-        400, description="Days for which rollups by minute are kept, keep_days at least; hours stay"
+        400, description="Days to keep rollups by minute, at least keep_days"
     )
     keep_hours_days: Days = Field(
-        1_100, description="Days for which rollups by hour are kept, as minutes at least; days stay"
+        1_100,
+        description="Days to keep rollups by hour, at least keep_minutes_days; daily ones stay",
     )
     budget_mb: int = Field(
         10_000,
         ge=300,
         le=100_000_000,
-        description="Most MB for the database and its copies; the oldest rows are deleted",
+        description="Size limit of database and copies, MB; beyond it the oldest rows are deleted",
     )
 
 

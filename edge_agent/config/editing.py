@@ -1,6 +1,6 @@
 """Changes to the configuration file, which keep its comments and order.
 
-It is written completely or not at all, with a copy of the one before.
+A change replaces the file atomically and keeps a copy of the previous version.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def _set_rule(table: Any, rule: Mapping[str, Any]) -> None:
 
 
 BEFORE = ".before"
-"""What the name of the copy ends with."""
+"""Suffix of the backup copy."""
 
 
 class ConfigChangedError(ConfigError):
@@ -211,14 +211,14 @@ def can_be_written(path: Path) -> bool:
 
 
 def save(before: ConfigFile, text: str) -> Path:
-    """Replace the file, and return where its copy of before lies.
+    """Replace the file, and return the path of its backup copy.
 
     Args:
         before: the file as it was read.
-        text: what it shall say; already checked.
+        text: its new content; already checked.
 
     Raises:
-        ConfigChangedError: the file says something else by now; nothing was written.
+        ConfigChangedError: the file has changed since; nothing was written.
         ConfigError: it cannot be written; it is as it was.
     """
     place = before.path.resolve()
@@ -240,7 +240,7 @@ def save(before: ConfigFile, text: str) -> Path:
 
 
 def command_for(path: Path, changes: Mapping[str, Any]) -> str:
-    """Return the command that makes these changes, for who may write the file."""
+    """Return the command with which an administrator can make these changes."""
     words = ["sudo", "affect-edge", "config", "set", "--config", str(path)]
     words += [f"{name}={_toml(value)}" for name, value in changes.items()]
     return shlex.join(words)
@@ -264,7 +264,7 @@ def _toml(value: Any) -> str:
 
 @contextmanager
 def _alone(place: Path) -> Iterator[None]:
-    """Let nobody else who saves in this way write the file meanwhile."""
+    """Hold the lock that ``save`` takes in every process."""
     with place.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield

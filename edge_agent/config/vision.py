@@ -42,7 +42,7 @@ class VisionSettings(Section):
         description="Smallest face that is read: its longer side in pixels of the frame",
     )
     max_faces: Editable[int] = Field(
-        8, ge=1, le=50, description="Most faces that are read in one frame"
+        8, ge=1, le=50, description="Maximum number of faces analysed in one frame"
     )
     uncertain_below: Editable[float | None] = Field(
         None,

@@ -96,7 +96,7 @@ class ChangeLog:
         ``None``: there are none.
         """
         with self._opened() as connection:
-            connection.execute("BEGIN")  # all of one moment
+            connection.execute("BEGIN")  # all queries see the same state
             try:
                 return read_chunk(connection, after, most_rows)
             finally:
@@ -293,7 +293,7 @@ def _drop_until(connection: sqlite3.Connection, until: int) -> int:
 
 def _to_gap(connection: sqlite3.Connection, first: int, last: int) -> int:
     """Replace several changes by a gap; return their number."""
-    # a gap inside a longer one covers more positions than its own
+    # A row of a gap holds its first position in ``a``, which may lie before ``first``.
     earlier = connection.execute(
         "SELECT coalesce(min(a), ?) FROM fleet_change WHERE what = ? AND seq BETWEEN ? AND ?",
         (first, Special.GAP, first, last),

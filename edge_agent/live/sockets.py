@@ -28,7 +28,7 @@ def is_served(path: Path) -> bool:
         try:
             with socket_address(path) as address:
                 probe.connect(address)
-        except BlockingIOError:  # there, with others waiting
+        except BlockingIOError:  # it exists, and its queue is full
             return True
         except OSError:
             return False
@@ -67,7 +67,7 @@ def _remove_stale(path: Path) -> None:
     try:
         mode = path.lstat().st_mode
     except OSError:
-        return  # nothing there, or binding will say what is wrong
+        return  # missing, or unreadable: then bind() raises the error
     if not stat.S_ISSOCK(mode):
         raise ServerError(f"local socket {path}: something else has this name. Move it away.")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

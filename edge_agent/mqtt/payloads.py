@@ -100,12 +100,12 @@ Label = Literal[
 
 
 def example(**fields: Any) -> ConfigDict:
-    """Return the configuration of a model whose example, in the documents, is this object."""
+    """Return the configuration of a model with this object as its documented example."""
     return ConfigDict(json_schema_extra={"examples": [fields]})
 
 
 def message_example(**fields: Any) -> ConfigDict:
-    """Return the same of a message, which tells its version first."""
+    """Return the configuration of a message, whose example begins with its version."""
     return example(schema=1, **fields)
 
 
@@ -175,7 +175,7 @@ class EmotionPayload(Payload):
 
 
 class HeadPose(Part):
-    """Where the head is turned, as it is seen in the picture."""
+    """Orientation of the head in the picture."""
 
     yaw: float = Field(description="Degrees; positive: turned to the picture's right")
     pitch: float = Field(description="Degrees; positive: turned down")
@@ -183,7 +183,7 @@ class HeadPose(Part):
 
 
 class Look(Part):
-    """Where the eyes point in the face."""
+    """Direction of the eyes relative to the face."""
 
     look_x: float = Field(ge=-1, le=1, description="Positive: toward the person's left")
     look_y: float = Field(ge=-1, le=1, description="Positive: upward")
@@ -338,7 +338,7 @@ class VitalNow(Part):
 
 
 class StatePayload(Payload):
-    """What is known now."""
+    """The present state of the appliance."""
 
     model_config = message_example(
         at="2026-11-20T08:12:10.250Z",
@@ -496,7 +496,7 @@ class SummaryPayload(Payload):
 
 
 class OpenAlert(Part):
-    """An alert that stands."""
+    """An open alert."""
 
     rule: str = Field(description="Name of its rule in the configuration")
     kind: Literal["vital", "face", "sensor", "camera", "broker", "disk", "backup"] = Field(
@@ -508,7 +508,7 @@ class OpenAlert(Part):
 
 
 class AlertsPayload(Payload):
-    """The alerts that stand; not a medical alarm: it may come late or not at all."""
+    """The open alerts. This is no medical alarm: it may come late or not at all."""
 
     model_config = message_example(
         at="2026-11-20T08:12:40.250Z",
@@ -531,7 +531,7 @@ EPOCH = "5f2c9a0d1e3b4c67"
 
 
 class _OfStream(BaseModel):
-    """Base class of what device and collector tell each other; unknown keys are passed over."""
+    """Base class of messages between device and collector; unknown keys are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -587,7 +587,7 @@ class Erased(_OfStream):
 
 
 class Confirmation(_OfStream):
-    """Up to where a collector has committed a stream, and what it has erased."""
+    """The last position of a stream that a collector has committed, and its erasures."""
 
     model_config = message_example(
         epoch=EPOCH,

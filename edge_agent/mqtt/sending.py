@@ -142,9 +142,9 @@ class Announcer:
 
 
 DROPS = 4
-"""Connections that a message sent alone must end before it is skipped."""
+"""A message is skipped after it, sent alone, has ended this many connections."""
 PASSED_OVER = 20
-"""Skipped messages in a row that mean that the broker takes nothing: no message is the cause."""
+"""After this many skipped messages in a row the broker, not a message, is the cause."""
 
 
 class DropGuard:
@@ -336,7 +336,7 @@ class OutboxQueue(Protocol):
 
 # mosquitto accepts as many by default (max_inflight_messages).
 IN_FLIGHT = 20
-"""Most messages sent and not yet acknowledged.
+"""Maximum number of messages sent and not yet acknowledged.
 
 A long outbox is sent in small steps, so that live messages do not wait behind it.
 """
@@ -384,7 +384,7 @@ class OutboxDelivery:
         self._in_flight: dict[int, int] = {}
         self._answered = False
         self.had_its_turn = False
-        """Whether over this connection nothing was left to be sent once."""
+        """Whether this connection has drained the outbox at least once."""
         self._sent_s = 0.0
 
     @property
@@ -511,7 +511,7 @@ class OutboxDelivery:
 
 
 PASSING_WAITING = 256
-"""Most readings and movements that wait for the client's thread; the oldest are dropped first."""
+"""Maximum number of readings and movements that wait; the oldest are dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -580,14 +580,14 @@ class LiveMessages:
             self._state = self._newest_state = payload.encode()
 
     def begin_connection(self) -> None:
-        """Publish every retained topic again; drop what passed on the connection before."""
+        """Publish every retained topic again; drop live messages of the previous connection."""
         with self._lock:
             self._changed = set(self._retained)
             self._passing.clear()
             self._state = None
 
     def take(self) -> list[_Waiting]:
-        """Return new messages since the last call: retained, passing, then the present state."""
+        """Return messages since the last call: retained ones, live ones, then the present state."""
         with self._lock:
             messages = [_Waiting(one, self._retained[one], True) for one in sorted(self._changed)]
             messages += self._passing

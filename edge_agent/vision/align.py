@@ -142,8 +142,8 @@ def similarity(source: Points, target: Points) -> Matrix:
     """
     before = np.asarray(source, dtype=np.float64).tolist()
     after = np.asarray(target, dtype=np.float64).tolist()
-    # cv2.estimateAffinePartial2D solves this too, but by RANSAC or LMEDS, which may ignore a
-    # landmark. Here all five count.
+    # cv2.estimateAffinePartial2D fits by RANSAC or LMEDS, which may ignore a landmark. This fit
+    # uses all five.
     z = [complex(*point) for point in before]
     w = [complex(*point) for point in after]
     finite = all(map(cmath.isfinite, z + w))

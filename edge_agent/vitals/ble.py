@@ -108,7 +108,7 @@ def translated(address: str = "the sensor") -> Iterator[None]:
 
 
 def _vitals_error(address: str, error: Exception) -> VitalsError:
-    """Return an error for people: its meaning and the cure."""
+    """Return an error whose text names the cause and the remedy."""
     reason = _reason(error)
     if reason in _CURES:
         return VitalsError(reason, *(text.format(address=address) for text in _CURES[reason]))
@@ -157,7 +157,7 @@ class _Search:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Scan for the length of the block."""
+        """Keep a scan running until the block ends."""
         async with self._changing:
             if asyncio.get_running_loop().time() - self._started > RESCAN_S:
                 await self._stop()
@@ -235,7 +235,7 @@ class BleakLink:
                 return bytes(await self._client.read_gatt_char(characteristic))
 
     async def closed_within(self, seconds: float) -> bool:
-        """Wait at most so long for the end of the connection; return whether it has ended."""
+        """Wait for the connection to end, up to a timeout; return whether it has ended."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closed.wait()
@@ -350,7 +350,7 @@ def _found(device: BLEDevice, rssi: int | None, services: list[str]) -> FoundSen
 
 
 async def _with_battery(device: BLEDevice, sensor: FoundSensor, adapter: str | None) -> FoundSensor:
-    """Connect for a moment and read the battery; without it if the sensor refuses."""
+    """Connect for a moment and read the battery, if the sensor permits it."""
     try:
         with translated(sensor.address):
             async with (

@@ -65,9 +65,9 @@ class Member:
         return replace(self, open=lambda: cast("BinaryIO", _Gzipped(self.open())))
 
 
-# GzipFile leaves a file open that it was given; here nobody else would close it.
+# GzipFile does not close the file object that it reads, and no other code has a reference to it.
 class _Gzipped(gzip.GzipFile):
-    """A gzip file that closes the one that it reads."""
+    """A gzip reader that also closes the underlying file."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(fileobj=file, mode="rb")

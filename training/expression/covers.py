@@ -125,9 +125,9 @@ class CoverTask:
     """Learn from photographs with and without masks, and from things drawn over faces.
 
     Args:
-        recipe: how.
-        learn: what.
-        held_back: what to check on after each epoch.
+        recipe: the recipe.
+        learn: the training set.
+        held_back: the validation set, checked after each epoch.
         start: weights of a network of the recipe's shape to learn on; left out: random ones.
     """
 

@@ -1,4 +1,4 @@
-"""The first of two stages: learn what a face-recognition network sees in a face, without labels.
+"""The first of two stages: learn the features of a face-recognition network, without labels.
 
 Ding et al. 2017, "FaceNet2ExpNet: regularizing a deep face recognition net for expression
 recognition". Their first stage asks the convolutions of the expression network for the features of
@@ -45,10 +45,10 @@ class FaceFeaturesTask:
     """Learn the features of a face network. It is a :class:`training.learning.loop.Task`.
 
     Args:
-        network: what learns; its heads are left alone.
-        recipe: with ``face_features``.
-        learn: whose pictures are learnt from.
-        held_back: uint8, N × 48 × 48, to check on.
+        network: the network to train; its heads stay unchanged.
+        recipe: a recipe with ``face_features``.
+        learn: the training set; only its pictures are used.
+        held_back: pictures for validation, uint8, N × 48 × 48.
         weights: checkpoint of the face network.
 
     Raises:

@@ -195,9 +195,9 @@ class MovementTask:
     """Learn the teacher's answers, each in units of its standard deviation.
 
     Args:
-        recipe: how.
-        learn: what.
-        held_back: what to check on after each epoch.
+        recipe: the recipe.
+        learn: the training set.
+        held_back: the validation set, checked after each epoch.
     """
 
     def __init__(

@@ -130,9 +130,9 @@ class Distillation(Section):
 
 
 class FaceFeatures(Section):
-    """A first stage that learns what a face-recognition network sees, before the labels.
+    """Settings of an optional first stage: learn the features of a face-recognition network.
 
-    :mod:`training.expression.face_features` does it.
+    :mod:`training.expression.face_features` runs it before the labels are learnt.
     """
 
     network: Annotated[

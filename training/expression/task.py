@@ -108,7 +108,7 @@ class Views:
             with path.open("rb") as file, np.load(file) as held:
                 return View(held["pictures"], held["expression"], held["fer2013"])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-            pass  # not there yet, or cut off: it is made again
+            pass  # missing or incomplete: build it below
         made = self._make(number, device)
         part = path.with_suffix(f".{os.getpid()}.part.npz")  # two students may ask at the same time
         try:
@@ -208,9 +208,9 @@ class ExpressionTask:
     It is a :class:`training.learning.loop.Task`.
 
     Args:
-        recipe: how.
-        learn: what.
-        held_back: what to check on after each epoch.
+        recipe: the recipe.
+        learn: the training set.
+        held_back: the validation set, checked after each epoch.
         views: what the teachers say, when the recipe has teachers.
         start: a network of the recipe's shape to learn on (transfer learning), with or without
             region attention; left out: random weights.

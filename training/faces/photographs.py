@@ -1,4 +1,4 @@
-"""Photographs in memory, whose faces move with them, and held-out ones, read from archives."""
+"""Labelled photographs in memory, and held-out photographs that are read from archives."""
 
 from __future__ import annotations
 
@@ -33,13 +33,11 @@ from training.faces.template import MIRROR
 Floats = NDArray[np.float32]
 
 HIDDEN = 0.2
-"""A face of which less than this share is in sight is no face any more.
-
-Up to `SEEN` it is ignored.
+"""A face is dropped if less than this share of it is visible, and ignored up to `SEEN`.
 """
 SEEN = 0.55
 COVERED = 0.15
-"""A face of which more than this share is covered by something is ignored."""
+"""A face is ignored if more than this share of it is covered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ class FaceBoxes:
 
     @classmethod
     def of(cls, faces: Sequence[LabelledFace]) -> FaceBoxes:
-        """From labels."""
+        """Build the arrays from labels."""
         unknown = ((math.nan, math.nan),) * 5
         boxes = [(f.box.x, f.box.y, f.box.x + f.box.width, f.box.y + f.box.height) for f in faces]
         return cls(
@@ -86,13 +84,13 @@ class FaceBoxes:
         return np.asarray((self.boxes[:, 2:] - self.boxes[:, :2]).max(axis=1, initial=0.0))
 
     def take(self, chosen: NDArray[np.bool_]) -> FaceBoxes:
-        """Those faces that are chosen."""
+        """Return the selected faces."""
         return FaceBoxes(
             self.boxes[chosen], self.points[chosen], self.ignore[chosen], self.ceilings[chosen]
         )
 
     def moved(self, matrix: NDArray[np.float64]) -> FaceBoxes:
-        """After a similarity (2 × 3), perhaps with mirroring.
+        """Return the faces after a similarity (2 × 3), which may mirror.
 
         Boxes stay upright and keep their proportions.
         """
@@ -109,17 +107,17 @@ class FaceBoxes:
         )
 
     def without_small(self, smallest: float) -> FaceBoxes:
-        """Those below a size (square root of the area) are ignored."""
+        """Mark faces below a size (square root of the area) as ignored."""
         return FaceBoxes(
             self.boxes, self.points, self.ignore | (self.sizes < smallest), self.ceilings
         )
 
     def mirrored(self, width: float) -> FaceBoxes:
-        """In the mirror image of a picture of ``width`` pixels."""
+        """Return the faces of the mirror image; the picture is ``width`` pixels wide."""
         return self.moved(np.array([[-1.0, 0.0, width], [0.0, 1.0, 0.0]]))
 
     def within(self, left: float, top: float, right: float, bottom: float) -> FaceBoxes:
-        """The faces in a rectangle: one that is mostly outside is ignored, or left out.
+        """Return the faces in a rectangle; those mostly outside are ignored or dropped.
 
         Ignored regions are cut to the rectangle.
         """
@@ -131,9 +129,9 @@ class FaceBoxes:
         return kept.take(seen >= HIDDEN)
 
     def behind(self, mask: NDArray[np.uint8]) -> FaceBoxes:
-        """The faces behind something that is laid over the scene.
+        """Return the faces behind an overlay, which covers the non-zero pixels of ``mask``.
 
-        It covers the pixels where ``mask`` (height × width) is not 0.
+        ``mask`` is height × width.
         """
         covered = np.zeros(len(self), dtype=np.float32)
         limit = mask.shape[::-1] * 2
@@ -144,7 +142,7 @@ class FaceBoxes:
         return kept.take(covered <= 1 - HIDDEN)
 
     def share_in(self, left: float, top: float, right: float, bottom: float) -> Floats:
-        """The share of each box that lies in a rectangle."""
+        """Return the share of each box that lies in a rectangle."""
         low = np.maximum(self.boxes[:, :2], (left, top))
         high = np.minimum(self.boxes[:, 2:], (right, bottom))
         area = (self.boxes[:, 2:] - self.boxes[:, :2]).prod(axis=1)
@@ -154,7 +152,7 @@ class FaceBoxes:
 
 
 def determinant(matrix: NDArray[np.float64]) -> float:
-    """The determinant of the linear part of a 2 × 3 matrix: by how much it scales areas.
+    """Return the determinant of the linear part of a 2 × 3 matrix, its factor for areas.
 
     It is negative when the matrix mirrors.
     """
@@ -162,7 +160,7 @@ def determinant(matrix: NDArray[np.float64]) -> float:
 
 
 def join(parts: Sequence[FaceBoxes]) -> FaceBoxes:
-    """All faces of several parts."""
+    """Concatenate the faces of several parts."""
     return FaceBoxes(
         np.concatenate([p.boxes for p in parts]),
         np.concatenate([p.points for p in parts]),
@@ -217,8 +215,8 @@ class Archive:
     """A zip archive, or a folder, of photographs.
 
     Attributes:
-        place: of it.
-        shares: which part of it is held out.
+        place: its path.
+        shares: shares of its photographs that are kept from training.
     """
 
     place: Path
@@ -226,7 +224,7 @@ class Archive:
 
     @classmethod
     def find(cls, folder: Path, name: str, shares: Shares) -> Archive:
-        """``NAME.zip`` or the folder ``NAME`` in ``folder``.
+        """Find ``NAME.zip`` or the folder ``NAME`` in ``folder``.
 
         Raises:
             DataError: there is neither.
@@ -242,7 +240,7 @@ class Archive:
     def held_out(
         self, among: Collection[str] | None = None, limit: int | None = None
     ) -> Iterator[tuple[str, Picture]]:
-        """Photographs of the part ``test`` with their names, in the order of these.
+        """Yield the photographs of the part ``test`` with their names, sorted by name.
 
         Args:
             among: only these names.
@@ -256,7 +254,7 @@ class Archive:
     def pictures_of(
         self, part: str, among: Collection[str] | None = None, limit: int | None = None
     ) -> Iterator[tuple[str, Picture]]:
-        """Photographs of a part with their names, otherwise as `held_out` gives them."""
+        """Yield the photographs of a part with their names, like `held_out`."""
         with self._opened() as (root, names):
             chosen = [
                 n
@@ -273,9 +271,9 @@ class Archive:
                 yield name, _read(root, name)
 
     def marked(self) -> dict[str, Points]:
-        """The points of its `landmarks.csv` that can be trusted, by name of the photograph.
+        """Return the reliable points of `landmarks.csv` by name of the photograph.
 
-        Empty without that table.
+        Without that table the result is empty.
 
         Raises:
             DataError: the archive or the table cannot be read.
@@ -286,7 +284,7 @@ class Archive:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Traversable, list[str]]]:
-        """The archive's root, and the names of its photographs."""
+        """Open the archive; yield its root and the names of its photographs."""
         if self.place.is_dir():
             files = [path for path in self.place.rglob("*") if path.suffix.lower() in SUFFIXES]
             yield self.place, [path.relative_to(self.place).as_posix() for path in files]

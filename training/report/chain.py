@@ -1,15 +1,15 @@
-"""The whole chain, detector → crop → classifier, on photographs as they come.
+"""Evaluation of the whole chain, detector → crop → classifier, on uncropped photographs.
 
 The agent runs the same chain. The classifier is also evaluated on other crops of the same
 photographs, which separates the errors of detector and crop from those of the classifier:
 
-- `box`: cut by the box of the agent's detector alone, upright; the agent's way out where landmarks
-  cannot be used;
+- `box`: cut by the box of the agent's detector alone, upright, as the agent does where it cannot
+  use landmarks;
 - `yunet`: cut by the landmarks of YuNet, a larger detector (`training.faces.labelling`);
 - `centred`: one cut for all photographs, with the eyes and the mouth where the median of YuNet's
   landmarks lies. It fits photographs that were centred by hand, and needs no detector.
 
-The figures are told as text for people, as JSON, and as tables in CSV.
+The report is written as text, as JSON, and as CSV tables.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from training.report.figures import confusion_csv, figures_text
 
 NO_FACE = "no face"
 LABELS = (*EXPRESSIONS, NO_FACE)
-"""The possible answers for a photograph.
+"""The classifier's labels for a photograph.
 
 Nothing is labelled `NO_FACE`: a face that is not found is a miss of its label.
 """
@@ -106,7 +106,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> Spread:
-        """From the deviations of n faces."""
+        """Summarise the deviations of n faces."""
         size = np.abs(values)
         return cls(float(np.median(values)), float(np.median(size)), float(np.quantile(size, 0.9)))
 
@@ -154,7 +154,7 @@ class ChainReport:
 
     @property
     def tests(self) -> dict[str, McNemar]:
-        """Way of cropping → test of the chain (the first) against it."""
+        """Crop → McNemar test of the agent's crop (the first) against it."""
         right = self.answers[CHAIN].right
         return {
             name: mcnemar(right, other.right)
@@ -169,7 +169,7 @@ def measure_chain(
     detector: str = "face-detector",
     label: Labeller | None = None,
 ) -> ChainReport:
-    """Read every photograph as the agent does, and in the other ways.
+    """Classify every photograph with the agent's crop and with the other crops.
 
     Args:
         model: path of NAME.tflite or of its card, or name of a shipped expression model.
@@ -179,7 +179,7 @@ def measure_chain(
             the crops that need it are left out.
 
     Raises:
-        ModelError: a model or its card is not as the agent wants it.
+        ModelError: the agent would refuse a model or its card.
         DataError, PictureError: a photograph cannot be read.
     """
     recognizer = open_recognizer(VisionSettings(expression_model=model, detector_model=detector))
@@ -240,10 +240,7 @@ class _Seen:
 
 
 def _look(image: Picture, recognizer: Recognizer, label: Labeller | None) -> _Seen:
-    """Find the face that the agent would take as the participant's.
-
-    It is the largest and most central.
-    """
+    """Return the readings of the largest and most central face, the participant's for the agent."""
     height, width = image.shape[:2]
     readings = recognizer.read_picture(image)
     reading = max(readings, key=lambda one: prominence(one.face.box, width, height), default=None)
@@ -264,7 +261,7 @@ def _usual(seen: Sequence[_Seen]) -> Points | None:
 def _crops(
     image: Picture, seen: _Seen, usual: Points | None, size: int
 ) -> dict[str, Picture | None]:
-    """The other crops of a photograph by name; ``None`` where there is no face."""
+    """Return the other crops of a photograph by name; ``None`` where there is no face."""
     crops = {BOX: None if seen.reading is None else align_box(image, seen.reading.face.box, size)}
     if usual is not None:
         width, height = seen.size
@@ -307,10 +304,7 @@ def deviations(pairs: Sequence[tuple[Points, Points]]) -> Deviations | None:
 
 
 def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """By how much the line of least squares rises when ``x`` rises by 1.
-
-    0 where ``x`` is the same everywhere.
-    """
+    """Return the slope of the least-squares line; 0 where ``x`` is constant."""
     away = x - x.mean()
     return float(away @ y) / max(float(away @ away), 1e-12)
 
@@ -320,7 +314,7 @@ def _single(points: Points) -> NDArray[np.float32]:
 
 
 def _plane(points: Points) -> tuple[complex, complex]:
-    """The similarity that brings landmarks to the template, as z → a·z + b in complex numbers."""
+    """Return the similarity that maps landmarks to the template, as a and b of z → a·z + b."""
     (cosine, _, across), (sine, _, down) = similarity(points, TEMPLATE)
     return complex(cosine, sine), complex(across, down)
 
@@ -331,7 +325,7 @@ WAYS = {
     YUNET: "YuNet's landmarks",
     CENTRED: "one cut for all photographs",
 }
-"""Way of cropping → what it is, for people."""
+"""Crop → its description in the report."""
 
 
 def chain_json(report: ChainReport) -> dict[str, object]:
@@ -406,7 +400,7 @@ def _test_json(test: McNemar) -> dict[str, object]:
 
 
 def _ways_text(report: ChainReport) -> str:
-    """One row for each way of cropping: faces, accuracy, recalls, test against the chain."""
+    """Tabulate each crop: faces, accuracy, recalls, and its test against the agent's crop."""
     present = [name for name in EXPRESSIONS if report.answers[CHAIN].figures.per_class[name].n > 0]
     head = f"{'recall by way of cropping':<34} {'found':>6} {'right':>6} " + " ".join(
         f"{n[:9]:>9}" for n in present

@@ -99,7 +99,7 @@ def compare_files(first: Path, second: Path, faces: Faces) -> Comparison:
     """Evaluate two expression models (each with its card beside it) on ``faces``.
 
     Raises:
-        ModelError: when a file or its card is not as the agent wants it.
+        ModelError: when the agent would refuse a file or its card.
         DataError: when no picture can be evaluated.
     """
     models = [load_model(path.with_suffix(".json"), kind="expression") for path in (first, second)]

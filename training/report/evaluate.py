@@ -156,7 +156,7 @@ def evaluate_file(model: Path, faces: Faces, *, threads: int = 1) -> Evaluation:
     """Evaluate ``NAME.tflite`` (its card lies beside it) on ``faces``.
 
     Raises:
-        ModelError: when the file or its card is not as the agent wants it.
+        ModelError: when the agent would refuse the file or its card.
         DataError: when no picture can be evaluated.
 
     Example::

@@ -247,7 +247,7 @@ def blank_pictures(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def faceless(
     pictures: NDArray[np.uint8], answers: Sequence[NDArray[np.float64]]
 ) -> dict[int, float]:
-    """Pictures in which hardly a face is seen → the detector's largest score, 0…1.
+    """Find pictures without a clear face; return index → the detector's largest score, 0…1.
 
     Args:
         pictures: uint8, N × 48 × 48.
@@ -450,7 +450,7 @@ def _problems(faces: Faces, names: list[str]) -> Iterator[Problem]:
 def _no_face(at: int, score: float, learnt: bool) -> Problem:
     if score < NOWHERE:
         return Problem(at, NO_FACE, f"no face is found (score {score:.2f})", learnt)
-    return Problem(at, NO_FACE, f"hardly a face is found (score {score:.2f}): look at it", False)
+    return Problem(at, NO_FACE, f"the face's score is low ({score:.2f}): check the picture", False)
 
 
 def _copies(

@@ -310,7 +310,7 @@ def write_report(
         the path of the page.
 
     Raises:
-        ModelError: the file or its card is not as the agent wants it.
+        ModelError: the agent would refuse the file or its card.
         DataError: the faces lack PublicTest or its votes, or something cannot be written.
     """
     card_file = model.with_suffix(".json")

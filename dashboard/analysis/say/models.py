@@ -24,8 +24,8 @@ from dashboard.languages.figures import decimal, thousands
 from dashboard.languages.names import said, vital_label, with_and
 from dashboard.statistics.t_tests import BayesFactor
 
-_MATTERS = 0.25  # share of the t-test's difference from which on what time makes of it is said
-_OTHER_ERROR = 0.1  # share of the standard error from which on another one is said
+_MATTERS = 0.25  # report the time effect from this share of the t-test's difference
+_OTHER_ERROR = 0.1  # report another standard error from this relative difference
 
 
 def main_reason(analysis: Analysis) -> str:
@@ -122,7 +122,7 @@ def _site_text(model: VitalModel) -> str:
         )
         for site in model.sites
     ]
-    return gettext("Site is a factor of it; compared with {first}: {differences}.").format(
+    return gettext("The model includes the site. Differences from {first}: {differences}.").format(
         first=model.first_site, differences="; ".join(differences)
     )
 

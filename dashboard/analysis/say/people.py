@@ -220,7 +220,7 @@ def _contrast_sentence(one: VitalGroups, contrast: GroupContrast, query: Analysi
 
 
 def _left_out(one: VitalGroups, query: AnalysisQuery) -> str:
-    """Say who is in no test of the groups, and why."""
+    """Say how many people the group tests exclude, and why."""
     parts = []
     if one.no_attribute:
         text = gettext("{people} without {attribute}")
@@ -237,7 +237,7 @@ def _left_out(one: VitalGroups, query: AnalysisQuery) -> str:
         parts.append(text.format(people=people(small), minimum=MINIMUM, groups=named))
     if not parts:
         return ""
-    return gettext("{vital}, in no test of the groups: {parts}.").format(
+    return gettext("{vital}: the group tests exclude {parts}.").format(
         vital=vital_label(one.kind), parts="; ".join(parts)
     )
 

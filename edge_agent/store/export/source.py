@@ -12,7 +12,7 @@ from edge_agent.store.export.rows import Block, Choice, Chosen, Row, blocks_of, 
 OnProgress = Callable[[float], None]
 """Is told the share that is done, 0…1, some times a second; may raise to end the export."""
 
-# what each takes of the whole time
+# share of an export's duration that each table takes
 _WEIGHTS = {"expression": 0.34, "movement": 0.3, "unfit": 0.02, "vital": 0.26, "episode": 0.08}
 
 

@@ -195,7 +195,7 @@ class TimelineReader(base.DatabaseReader):
     def recorded_kinds(self) -> frozenset[VitalKind]:
         """Return the kinds of vital that have readings.
 
-        From the rollup, whose index begins with the kind.
+        The query uses the rollups, because their index begins with the kind.
         """
         query = (
             "SELECT EXISTS (SELECT 1 FROM vital_hour WHERE kind = :kind) OR EXISTS (SELECT 1 FROM "

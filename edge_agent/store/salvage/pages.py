@@ -25,7 +25,7 @@ _FRAME_HEADER = 24
 _MAGIC = 0x377F0682
 _MASK = 0xFFFFFFFF
 OUR_PAGES = (PAGE_BYTES, 4096)
-"""Bytes of a page in our databases, and what SQLite usually takes."""
+"""Page size of our databases and SQLite's default, in bytes."""
 PAGE_SIZES = frozenset(1 << power for power in range(9, 17))
 
 Sums = tuple[int, int]
@@ -308,7 +308,7 @@ _LONGEST_NUMBER = 9
 
 
 def read_number(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number of variable length, and where the next byte is.
+    """Return a number of variable length, and the offset of the byte after it.
 
     Raises:
         PageError: the bytes end within it.
@@ -618,7 +618,7 @@ class Tree:
 
 
 def _start(number: int) -> int:
-    """Return where the header of a page begins: on the first page, behind that of the file."""
+    """Return the offset of a page's header; on the first page it follows the file header."""
     return _FILE_HEADER if number == 1 else 0
 
 
@@ -629,7 +629,7 @@ def _unsigned(data: bytes, at: int) -> int:
 
 
 def _cells(page: bytes, number: int) -> list[int]:
-    """Return where the cells of a page begin, without places that are impossible."""
+    """Return the offsets of the cells of a page; impossible offsets are left out."""
     start = _start(number)
     header = 12 if page[start] in {_ROW_INNER, _KEY_INNER} else 8
     count = int.from_bytes(page[start + 3 : start + 5], "big")
@@ -641,7 +641,7 @@ def _cells(page: bytes, number: int) -> list[int]:
 
 
 def _pointers(page: bytes, number: int) -> list[int]:
-    """Return the pages that an inner page points to; none that cannot be."""
+    """Return the pages that an inner page points to; impossible numbers are left out."""
     try:
         cells = _cells(page, number)
     except PageError:

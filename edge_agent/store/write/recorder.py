@@ -214,7 +214,7 @@ class Intervals:
         last = self._last
         paused = last is not None and recognition.at.seconds_since(last) > NO_FACE_SECONDS
         if last is not None and (paused or recognition.observations):
-            # Nobody looked while the camera paused: that time is no time without faces.
+            # Without frames nothing is known: a pause of the camera is no time without faces.
             gap = self._gap_until(last if paused else recognition.at)
             self._no_face_since = None
         if not recognition.observations:
@@ -234,7 +234,7 @@ Item = Recognition | VitalReading | Gap | OutboxMessage | ModelUse | ClockCheck
 
 WATCH_S = 5.0
 """How often an idle recorder looks whether its file is still in its place."""
-_QUEUE_ITEMS = 4_000  # some minutes of frames, for a card that takes its time
+_QUEUE_ITEMS = 4_000  # some minutes of frames, in case the card is slow
 # Errors that pass by themselves: the disk is full, the database is locked, the card is busy.
 _PASSING = {
     sqlite3.SQLITE_FULL,
@@ -444,7 +444,8 @@ class Recorder(Worker):
             else:
                 self.duplicates += duplicates
                 self._committed(len(rows))
-                if self._writer.has_wrong_times:  # in portions: what comes meanwhile is written
+                # Times are corrected in portions, so that new rows are written in between.
+                if self._writer.has_wrong_times:
                     self._batch.add(ClockCheck(at=None))
 
     def _write(self, rows: Sequence[PendingRow]) -> int:

@@ -359,7 +359,7 @@ def import_readings(
 
     Whatever ``readings`` raises leaves the database as it was.
 
-    A reading is a duplicate when kind, source, time and value are those of one that is there.
+    A reading is a duplicate if a stored one has the same kind, source, time and value.
 
     Args:
         path: the database.

@@ -110,7 +110,7 @@ def test_no_byte_is_left_in_the_brokers_file(
     assert CODE.encode() not in file.read_bytes()
 
 
-def test_a_queue_that_nobody_named_stays_as_it_is_said(
+def test_an_unlisted_queue_stays_and_the_sentence_says_so(
     database: Path, mosquitto: Mosquitto, running: Callable[..., MqttClient]
 ) -> None:
     leave_a_queue(mosquitto.port, "archive")

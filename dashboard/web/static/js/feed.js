@@ -149,7 +149,7 @@ export function followFeed(handlers, onState = () => {}) {
     listen("agent", ({ state }) => {
       isOffline = state !== "online";
       if (isOffline) agentHeard = null;
-      preview = null; // what an agent said that has gone is not of now
+      preview = null; // the preview of the agent's last run is out of date
     });
     listen("preview", (message) => {
       preview = message;

@@ -101,7 +101,7 @@ def test_several_devices_are_one_study(
             assert mine[name] == theirs[name], name
     assert pooled["flow"]["stages"] == alone["flow"]["stages"]
     (model,) = pooled["models"]
-    assert model["first_site"] == "cabin" and "Site is a factor of it" in model["sentence"]
+    assert model["first_site"] == "cabin" and "The model includes the site" in model["sentence"]
     for site in model["sites"]:
         known = FIRST_EFFECTS[site["site"]]
         assert (site["difference"], site["error"]) == pytest.approx(known, rel=1e-6)
@@ -201,7 +201,7 @@ def test_the_page_takes_several_devices(
     assert mine.json() == json.loads(analysed(capsys, *words))
     page = fleet.get(f"/analysis?{question}&whole=yes")
     assert page.status_code == 200, page.text
-    assert "Site is a factor of it; compared with cabin" in page.text
+    assert "The model includes the site. Differences from cabin" in page.text
     assert page.text.count('<input type="hidden" name="device"') == 3
     assert "the same code at two sites counts as two people" in page.text
     chosen = fleet.get("/analysis")

@@ -132,7 +132,7 @@ def hidden(folder: Path, reversed_people: int) -> Analysis:
                 "difference"
             ),
         ),
-        (1, "at equal times in the session the difference may be that large"),
+        (1, "the difference at equal times in the session may reach the bound"),
     ],
 )
 def test_what_time_may_hide_is_not_called_excluded(

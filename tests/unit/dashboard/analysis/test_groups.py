@@ -112,7 +112,7 @@ def test_groups_are_compared_and_who_is_not_in_them_is_counted(study: Path) -> N
     assert "interaction of state and sex on heart rate" in own.interaction.apa
     assert "F(" in own.groups.apa
     assert own.left_out == (
-        "Heart rate, in no test of the groups: 1 person without sex; 1 person without all states "
+        "Heart rate: the group tests exclude 1 person without sex; 1 person without all states "
         "(female 1); 1 person in groups of fewer than 3 (other)."
     )
 

@@ -227,7 +227,7 @@ def test_rows_beside_a_session_stay_and_those_at_its_first_moment_go(path: Path)
     assert query(path, "SELECT count(*) FROM gap") == [(4,)]
 
 
-def test_only_summaries_that_touch_the_session_go(path: Path) -> None:
+def test_only_summaries_that_overlap_the_session_are_removed(path: Path) -> None:
     hold_empty(path, "P-1", 10, 20)
     with write_transaction(path) as connection:
         connection.execute("DELETE FROM outbox")
