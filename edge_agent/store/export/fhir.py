@@ -259,8 +259,8 @@ def _panel(pressures: dict[VitalKind, Row]) -> dict[str, Any]:
     The profile wants systolic and diastolic, the one that is missing with the reason.
     """
     first = next(iter(pressures.values()))
+    # The mean is optional in the panel, and mostly missing: it needs no reason then.
     wanted = [
-        # The mean is optional in the panel, and mostly missing: it needs no reason then.
         kind for kind in PRESSURES if kind in pressures or kind is not VitalKind.MEAN_ARTERIAL
     ]
     components = [

@@ -211,8 +211,8 @@ def _spans_outside_sessions(connection: sqlite3.Connection, newest: int) -> Iter
     A row belongs to a session from its start to its end.
     """
     free_from = 0
+    # A session that is open is protected up to the newest time.
     sessions = connection.execute(
-        # A session that is open is protected up to the newest time.
         "SELECT started, coalesce(ended, ?) FROM session ORDER BY started", (newest,)
     )
     for started, ended in [*map(tuple, sessions), (newest, newest)]:

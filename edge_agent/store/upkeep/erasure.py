@@ -235,8 +235,8 @@ def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span
 
 def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
     """Delete rejected rows of the participant: by time, by code, or if the time is unknown."""
+    # 0 is the time of a row whose time is not known; see ``write.batch.set_aside``.
     deleted = connection.execute(
-        # 0 is the time of a row whose time is not known; see ``write.batch.set_aside``.
         "DELETE FROM set_aside WHERE at = 0 OR instr(lower(content), lower(?))", (code,)
     ).rowcount
     for span in spans:
