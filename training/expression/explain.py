@@ -53,6 +53,7 @@ VIEWS = (
     "lower middle",
 )
 """The views in the order of the weights; left and right as the picture shows them."""
+# The first view is the whole face.
 _PLACES = ((0.0, 0.0, 1.0), *((down, right, SHARE) for down, right in REGIONS))
 
 
@@ -72,11 +73,13 @@ def weights_and_evidence(
     maps = network.maps(pictures)
     features = by_view(mean_over_regions(maps))
     first, both, _ = network.weigh(features)
+    # As the network does in its weighed means.
     alpha, beta = (weights / weights.sum(dim=1, keepdim=True) for weights in (first, both))
     head = network.heads["expression"]
     assert isinstance(head, nn.Linear)
     own, beside = head.weight.chunk(2, dim=1)  # each K × C
     cells = maps.shape[2] * maps.shape[3]
+    # The bias belongs to no place: it is spread evenly, so that the sum of the map is the logit.
     total = head.bias.expand(len(pictures), side, side, -1) / side**2
     for view, (down, right, share) in enumerate(_PLACES):
         of_view = maps[view * len(pictures) : (view + 1) * len(pictures)]
@@ -110,6 +113,7 @@ def spread(cells: int, where: float, share: float, side: int) -> Tensor:
     """
     length = round(side * share)
     begin = round((side - length) * where)
+    # A cell may cover a part of a pixel: it gives each pixel as much as it covers.
     edges = begin + torch.arange(cells + 1) * length / cells
     pixels = torch.arange(side)[:, None]
     overlap = torch.minimum(edges[1:], pixels + 1) - torch.maximum(edges[:-1], pixels)
@@ -299,11 +303,13 @@ def grad_cam(network: RegionNetwork, pictures: Tensor, categories: Tensor, steps
     with torch.no_grad():
         for layer in layers[:steps]:
             activations = layer(activations)
+    # Gradients are needed from here on only, which saves the memory of the layers before.
     activations.requires_grad_()
     features = activations
     for layer in layers[steps:]:
         features = layer(features)
     logits = network.logits(features)[0]
+    # Pictures do not depend on each other, so that one sum gives the gradient of each.
     (gradient,) = torch.autograd.grad(logits.gather(1, categories[:, None]).sum(), activations)
     weighed = gradient.mean(dim=(2, 3), keepdim=True) * activations.detach()
     supported: Tensor = weighed.sum(dim=1).relu()
@@ -327,6 +333,7 @@ def upper_share(values: Map) -> float | None:
     between eyes and nose.
     """
     rows = np.clip(values, 0, None).sum(axis=1)
+    # A row across the middle counts half.
     upper = np.clip(len(rows) / 2 - np.arange(len(rows)), 0, 1)
     total = float(rows.sum())
     if total > 0:
@@ -425,6 +432,7 @@ def sheet(explained: Sequence[Explained]) -> bytes:
         gray = np.asarray(
             cv2.resize(face.crop, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8
         )
+        # The first row of each band is the face alone.
         rows = (("", np.zeros_like(face.cam)), ("CAM", face.cam), (other, face.grad_cam))
         for row, (name, values) in enumerate(rows):
             top = y + _TITLE + row * (_SIDE + _GAP)

@@ -69,6 +69,7 @@ class FaceFeaturesTask:
         self._pictures = torch.from_numpy(learn.pictures).unsqueeze(1)
         self._held_back = torch.from_numpy(held_back[:_CHECKED]).unsqueeze(1)
         sample = self._regions_of_face_network(self._pictures[:_SAMPLE].float() / 255)
+        # Measured once, before learning: the target must not move.
         self._mean = sample.mean(dim=(0, 2, 3), keepdim=True)
         deviation = sample.std(dim=(0, 2, 3), keepdim=True)
         # some channels are dead
@@ -100,6 +101,7 @@ class FaceFeaturesTask:
         pictures, wanted = batch
         network = module["network"]
         assert isinstance(network, ExpressionNetwork)
+        # Both networks divide the face into another number of places.
         seen = functional.adaptive_avg_pool2d(features_of(network, pictures), self._how.grid)
         difference = functional.mse_loss(module["adapter"](seen).float(), wanted)
         return difference, {"difference": difference.detach()}
@@ -122,11 +124,14 @@ class FaceFeaturesTask:
         )
 
     def _batch(self, pictures: Tensor) -> Sequence[Tensor]:
+        # In units of each channel's deviation, so that a loud channel counts no more than a quiet
+        # one.
         wanted = (self._regions_of_face_network(pictures) - self._mean) / self._deviation
         return self._recipe.as_input(pictures), wanted
 
     def _regions_of_face_network(self, pictures: Tensor) -> Tensor:
         """N × 1 × H × W, 0…1 → N × 512 × grid × grid."""
+        # The face network is asked in pieces: its features of a whole batch would fill the memory.
         with torch.no_grad():
             parts = [
                 functional.adaptive_avg_pool2d(
@@ -181,6 +186,7 @@ def stage_schedule(recipe: ExpressionRecipe) -> Schedule:
     how = how_of(recipe)
     changed = {
         "epochs": how.epochs,
+        # Freezing and rates of parts are meant for the second stage.
         "peak_lr": how.peak_lr or recipe.schedule.peak_lr,
         "freeze": 0,
         "unfreeze_at": (),

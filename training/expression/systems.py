@@ -137,6 +137,7 @@ def _finished(wanted: FitRequest, form: ExpressionRecipe, name: str) -> Path:
     """The card of a run: it is loaded where it is finished, else learnt or gone on with."""
     card = wanted.out / f"{form.name}.json"
     if card.exists():
+        # A finished run of another recipe would be compared under the wrong name.
         log.info("%s is finished", name)
         refuse_another(wanted.out, wanted.recipe, form)
         return card
@@ -199,6 +200,7 @@ def spoilt(pictures: Pictures, kind: str) -> Pictures:
         uint8, N × H × W.
     """
     _, spoil = NOISES[kind]
+    # The same generator for each model, so that all see the same noise.
     changed = spoil(pictures.astype(np.float64), np.random.default_rng(1))
     return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
 
@@ -305,6 +307,7 @@ def _variant(
 ) -> str:
     content = form.model_dump(mode="json", by_alias=True, exclude_none=True)
     content |= {"name": name, "start": start}
+    # It learns on from the run, and not from what that began with.
     content.pop("base", None)
     content["preparation"] |= dict.fromkeys(missing, False)
     content["schedule"]["epochs"] = epochs
@@ -329,6 +332,7 @@ def ablation_rows(systems: Sequence[System], faces: Faces) -> list[AblationRow]:
             kind: right_by_protocol(run_model(system.model, pictures), faces)
             for kind, pictures in kinds.items()
         }
+        # The first one has all steps; the others are compared with it.
         first = first or right[UNSPOILT]
         p = {name: mcnemar(one, first[name]).p for name, one in right[UNSPOILT].items()}
         accuracy = {

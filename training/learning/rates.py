@@ -108,6 +108,7 @@ class Muon(Optimizer):
         known = {id(weight) for weight in filters}
         parted: list[dict[str, Any]] = []
         turned: list[dict[str, Any]] = []
+        # A parameter is in one group only: the filters leave the group that they came in.
         for group in groups:
             weights = list(group["params"])
             parted.append({**group, "params": [p for p in weights if id(p) not in known]})
@@ -131,8 +132,11 @@ class Muon(Optimizer):
                 momentum = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
                 change = weight.grad.add(weight, alpha=group["weight_decay"])
                 momentum.mul_(group["momentum"]).add_(change)
+                # Nesterov: the gradient, and the momentum as it will be after this step.
                 change.add_(momentum, alpha=group["momentum"])
                 if group["orthogonal"]:
+                    # The scale of a filter has no effect in front of a batch norm, and would only
+                    # slow its turning.
                     weight.mul_(len(weight) ** 0.5 / weight.norm())
                     change = orthogonal(change)
                 weight.sub_(change, alpha=group["lr"])
@@ -148,8 +152,11 @@ def orthogonal(filters: Tensor) -> Tensor:
     matrix = last.reshape(len(filters), -1)
     if bfloat16_is_quick(filters.device):  # rough is good enough here
         matrix = matrix.bfloat16()
+    # The smaller side, so that the products below are of the smaller size.
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
+    # The iteration converges only for singular values up to 1; the norm of Frobenius is never below
+    # the largest.
     x = x / (x.norm() + 1e-7)
     for _ in range(_ITERATIONS):
         gram = x @ x.T
@@ -208,6 +215,7 @@ def frozen_at(schedule: Schedule, epoch: int) -> int:
     these epochs all that are left.
     """
     begun = sum(after <= epoch for after in schedule.unfreeze_at)
+    # The last of these epochs frees all that are left, however many they are.
     if begun and begun == len(schedule.unfreeze_at):
         return 0
     return schedule.freeze - begun
@@ -223,6 +231,7 @@ def freeze(module: nn.Module, schedule: Schedule, epoch: int) -> None:
         return
     frozen = frozen_at(schedule, epoch)
     for number, part in enumerate(parts_of(module)):
+        # Parts behind the frozen ones learn again, for an earlier epoch may have frozen them.
         part.requires_grad_(number >= frozen)
         if number < frozen:
             _keep_statistics(part)

@@ -105,6 +105,7 @@ class Schedule(Section):
 
     def epochs_left(self, rows: Sequence[Mapping[str, float]]) -> int:
         """Return how many epochs are still to be done, at most, after those of ``rows``."""
+        # Before the first epoch nothing has been waited for.
         waited = len(rows) - 1 - self.kept_epoch(rows) if rows else 0
         if self.patience is not None and waited >= self.patience:
             return 0

@@ -70,6 +70,7 @@ class RegionAttention(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.gate = nn.Conv2d(channels, 1, 1)
+        # Weights of 0 give σ(0) = ½ everywhere, and twice that is 1.
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)  # type: ignore[arg-type]
 
@@ -111,6 +112,7 @@ class SmallResNet(StagedNetwork):
                 Block(before, width, stride),
                 *(Block(width, width, 1) for _ in range(count - 1)),
             ]
+        # Behind the last stage, so that it can be added to a network that was trained without it.
         if region_attention:
             stages.append(RegionAttention(widths[-1]))
         self.stages = nn.Sequential(*stages)
@@ -310,6 +312,7 @@ class RegionAttentionNet(ExpressionNetwork):
         """N × 1 × H × W, float, normalised → the logits of each head, each N × its size."""
         features = by_view(mean_over_regions(self.maps(x)))
         weights, both, beside = self.weigh(features)
+        # Region attention and heads see one row for each picture again.
         pooled = self.dropout(_weighed_mean(beside, both).squeeze(1))
         logits = tuple(head(pooled) for head in self.heads.values())
         if self.training:
@@ -352,6 +355,7 @@ class RegionAttentionSection(ResidualShape):
     def build(self, heads: Mapping[str, int]) -> RegionAttentionNet:
         """Return the network with its heads (size by name), untrained."""
         backbone = SmallResNet(self.widths, self.blocks, self.strides, {})
+        # Its own heads are empty: those of the whole network see both means.
         return RegionAttentionNet(backbone, self.widths[-1], heads, self.dropout)
 
 
@@ -367,6 +371,7 @@ def regions_of(faces: Tensor) -> list[Tensor]:
     height, width = faces.shape[-2:]
     rows = round(height * SHARE)
     columns = round(width * SHARE)
+    # The face is made as small as a region, so that one backbone sees all seven alike.
     whole = functional.interpolate(faces, size=(rows, columns), mode="bilinear")
     seen = [whole]
     for down, right in REGIONS:

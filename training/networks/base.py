@@ -164,6 +164,7 @@ def convolution(
     All norms begin with the factor 1: with so few blocks, beginning each as its shortcut alone
     (factor 0) was tried and had learnt nothing after three epochs.
     """
+    # No bias: the batch norm behind it has one.
     conv = nn.Conv2d(into, out, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode=fan_of(groups), nonlinearity="relu")
     return nn.Sequential(conv, nn.BatchNorm2d(out))
@@ -209,8 +210,10 @@ def multiply_adds(module: nn.Module, sample: Tensor) -> int:
     was_training = module.training
     module.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        # Batch norm would count its statistics otherwise, and change them.
         module(sample)
     module.train(was_training)
+    # The counter counts a multiplication and an addition each.
     return int(counter.get_total_flops()) // 2
 
 
@@ -248,6 +251,7 @@ class WithEvidence(nn.Module):
         features = self.network.features(x)
         head = self.network.heads[self.head]
         assert isinstance(head, nn.Linear)
+        # A 1×1 convolution with the weights of the full connection gives the logit of each place.
         sums = functional.conv2d(features, head.weight[:, :, None, None], head.bias)
         cells = features.shape[2] * features.shape[3]
         return (*self.network.logits(features), (sums / cells).permute(0, 2, 3, 1))

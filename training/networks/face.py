@@ -61,6 +61,7 @@ class ConvBlock(nn.Sequential):
                 outputs,
                 size,
                 stride,
+                # An even size halves without padding, as the stages do.
                 size // 2 if size % 2 else 0,
                 groups=groups,
                 bias=False,
@@ -87,6 +88,7 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        # No activation behind the norm that is set to 0: the block begins as its input.
         self.depthwise = ConvBlock(channels, channels, 3, groups=channels)
         self.mix = nn.Conv2d(channels, channels, 1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
@@ -134,6 +136,8 @@ class Head(nn.Module):
         self.score = nn.Conv2d(channels, KINDS["score"], 1)
         self.box = nn.Conv2d(channels, KINDS["box"], 1)
         self.landmarks = nn.Conv2d(point_channels, KINDS["landmarks"], 1)
+        # The sigmoid of −4.6 is 0.01: nearly all cells have no face, and their losses do not drown
+        # the few.
         nn.init.constant_(self.score.bias, prior)  # type: ignore[arg-type]
         nn.init.constant_(self.box.bias, 2.0)  # type: ignore[arg-type]
 
@@ -144,6 +148,7 @@ class Head(nn.Module):
             self.box(shared),
             self.landmarks(self.points(point_features)),
         )
+        # As the runtime reads them: cells first, channels last.
         score, box, landmarks = (answer.permute(0, 2, 3, 1) for answer in answers)
         return score, box, landmarks
 
@@ -227,6 +232,7 @@ class FaceCoverNet(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         rest = edge
         for stride in strides:
+            # As often rounded upwards as the padded convolutions do.
             rest = -(-rest // stride)
         self.dropout = nn.Dropout(dropout)
         self.answer = nn.Linear(widths[-1] * rest * rest, len(COVER_LABELS))
