@@ -182,6 +182,7 @@ def read_fer2013(path: Path) -> Faces:
     Raises:
         DataError: naming file, row and column of the first fault.
     """
+    # One growing block of bytes: lists of numbers would take many times the memory.
     pictures = bytearray()
     labels = []
     usages = []
@@ -208,10 +209,12 @@ def read_votes(path: Path, usage: NDArray[np.int8]) -> NDArray[np.uint8]:
     """
     counts: list[list[int]] = []
     for row, cells in table_rows(path, ("Usage", "Image name", *VOTE_COLUMNS)):
+        # Further rows belong to splits that this copy of the data lacks.
         if len(counts) == len(usage):
             break
         split = cells["Usage"]
         wanted = USAGES[usage[len(counts)]]
+        # Votes have no other key than their row: the split is the only sign that both tables fit.
         if split != wanted:
             raise DataError(
                 f"{path}: row {row}, column Usage: {split!r} where the picture of that row is "
@@ -287,11 +290,13 @@ def read_subfolders(
     categories: list[str] = []
     unreadable: list[Path] = []
     empty: list[str] = []
+    # Hidden folders, such as those of a file manager, name no category.
     for subfolder in sorted(
         path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
     ):
         category = category_of(subfolder)
         before = len(pictures)
+        # Sorted, for file systems list in their own order.
         for path in sorted(path for path in subfolder.iterdir() if path.suffix.lower() in PICTURES):
             picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
             if picture is None:
@@ -350,6 +355,7 @@ def split_tested(faces: Faces, share: float) -> tuple[Faces, Faces]:
     They fit nothing and choose nothing. Decided as for :func:`split_held_back`, from the other
     end, so that both can be set aside.
     """
+    # From the other end of 0…1 than what is held back, so that no picture is both.
     tested = checksum_fraction(faces.pictures) >= 1 - share
     return faces.take(~tested), faces.take(tested)
 
@@ -370,6 +376,7 @@ def _cached(path: Path, cache: Path) -> Faces:
         stat = path.stat()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    # By size and time: reading all of it for a checksum would take much of what is saved.
     key = f"{_CACHE_FORM}|{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
     kept = cache / f"fer2013-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     if kept.exists():
@@ -380,6 +387,7 @@ def _cached(path: Path, cache: Path) -> Faces:
         ):
             return Faces(arrays["pictures"], arrays["fer2013"], arrays["votes"], arrays["usage"])
     faces = read_fer2013(path)
+    # With the process's number: two trainings may parse the same table at once.
     part = kept.with_suffix(f".{os.getpid()}.part.npz")
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -418,6 +426,7 @@ def table_pixels(path: Path, row: int, text: str) -> bytes:
         DataError: naming file, row, column and value of the first fault.
     """
     try:
+        # `bytes` also refuses what is not in 0…255.
         pixels = bytes(map(int, text.split()))
     except ValueError as error:
         raise DataError(
@@ -442,6 +451,7 @@ def _not_a_grey(text: str) -> str:
 
 
 def _count(path: Path, row: int, column: str, text: str) -> int:
+    # Votes are kept in 8 bits, which would wrap silently.
     if not text.strip().isdecimal() or int(text) > 255:
         raise DataError(
             f"{path}: row {row}, column {column}: {text[:40]!r} is not a number of votes"
@@ -534,6 +544,8 @@ def _listed(listed: Path, data: Path, names: list[str], pictures: NDArray[np.uin
             continue
         name = cells["picture"].strip()
         at = places.get(name)
+        # In a table every row still is there, so an unknown name means other data; files may be
+        # deleted.
         if at is None:
             if data.is_dir() and not name.isdecimal():
                 log.warning("%s: row %d: %s is not there any more", listed, row, name)
@@ -542,6 +554,7 @@ def _listed(listed: Path, data: Path, names: list[str], pictures: NDArray[np.uin
                 f"{listed}: row {row}, column picture: {name[:80]!r} is no picture of {data}; is "
                 "the list of other data?"
             )
+        # Rows shift when a table is changed: the number alone would leave out another picture.
         if cells["crc32"].strip() != checksum(pictures[at]):
             raise DataError(
                 f"{listed}: row {row}: picture {name} of {data} is another one than when the list "

@@ -77,6 +77,7 @@ class ChainAnswers:
     @property
     def right(self) -> NDArray[np.bool_]:
         """Tell whether the answer is the label, n."""
+        # Never right without a face: `NO_FACE` is no label.
         return np.asarray(self.predicted == self.truth)
 
     @property
@@ -186,6 +187,7 @@ def measure_chain(
     classifier = ExpressionClassifier(load_model(find_model(model), kind="expression"))
     seen = [_look(photograph.image, recognizer, label) for photograph in photographs]
     usual = _usual(seen)
+    # Photographs without a reading stay in the figures, as faces that were missed.
     shares = {
         CHAIN: [
             _shares(None if one.reading is None else one.reading.expression.probabilities)
@@ -257,6 +259,7 @@ def _usual(seen: Sequence[_Seen]) -> Points | None:
     """Return the median place of the landmarks in the photographs (see `_Seen.from_middle`)."""
     known = [one.from_middle for one in seen if one.from_middle is not None]
     if known:
+        # The median of all photographs: a cut by it needs no detector at all.
         return np.asarray(np.median(np.stack(known), axis=0))
     return None
 
@@ -321,6 +324,7 @@ def _single(points: Points) -> NDArray[np.float32]:
 
 def _plane(points: Points) -> tuple[complex, complex]:
     """The similarity that brings landmarks to the template, as z → a·z + b in complex numbers."""
+    # A similarity of the plane is one complex factor and one shift: angle and size are read off it.
     (cosine, _, across), (sine, _, down) = similarity(points, TEMPLATE)
     return complex(cosine, sine), complex(across, down)
 

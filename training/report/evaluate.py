@@ -73,6 +73,7 @@ def classification_figures(
     if len(truth) == 0:
         raise DataError("no picture has a label to evaluate the model by")
     known = list(range(len(labels)))
+    # `labels=known` keeps categories without pictures in their rows.
     precision, recall, f1, support = precision_recall_fscore_support(
         truth, predicted, labels=known, zero_division=0.0
     )
@@ -84,6 +85,7 @@ def classification_figures(
     return Figures(
         n=len(truth),
         accuracy=float(accuracy_score(truth, predicted)),
+        # A category without pictures has an F1 of 0 by definition, and would only lower the mean.
         macro_f1=float(np.mean([figures.f1 for figures in per_class.values() if figures.n > 0])),
         labels=tuple(labels),
         per_class=per_class,
@@ -268,6 +270,7 @@ def median_milliseconds(models: Sequence[TFLiteModel], pictures: NDArray[np.uint
     """
     shown = [enlarged(pictures[: RUNS + _WARM_UP], model.card.input.width) for model in models]
     durations: list[list[float]] = [[] for _ in models]
+    # Runs below 0 are the warm-up.
     for run in range(-_WARM_UP, RUNS):
         for model, own, kept in zip(models, shown, durations, strict=True):
             picture = own[run % len(own)]

@@ -117,6 +117,7 @@ def _moved(
 
     def apply(picture: Picture) -> Picture:
         height, width = picture.shape
+        # Of pixel centres: the middle of an even edge lies between two pixels.
         middle = ((width - 1) / 2, (height - 1) / 2)
         matrix = cv2.getRotationMatrix2D(middle, roll, scale)
         matrix[:, 2] += (right * width, down * height)
@@ -133,6 +134,7 @@ def _moved(
 
 
 def _looked_up(table: NDArray[np.floating]) -> Callable[[Picture], Picture]:
+    # For uint8 there are 256 values; a table is exact and quicker than arithmetic.
     whole = np.rint(np.clip(table, 0, 255)).astype(np.uint8)
     return lambda picture: whole[picture]
 
@@ -151,6 +153,7 @@ def _light(factor: float) -> Callable[[Picture], Picture]:
 
 
 def _blurred(picture: Picture) -> Picture:
+    # The blur grows with the picture, so that models of larger inputs see the same one.
     sigma = picture.shape[1] / _FER2013_EDGE
     return np.asarray(
         cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), dtype=np.uint8
@@ -162,6 +165,7 @@ _PARTS = ("left", "right", "upper", "lower")
 
 def _covered(side: str) -> Callable[[Picture], Picture]:
     def apply(picture: Picture) -> Picture:
+        # Rounded up: the middle row of an odd edge is covered from both sides.
         height, width = (math.ceil(edge / 2) for edge in picture.shape)
         parts = {
             "left": (slice(None), slice(width)),
@@ -355,6 +359,8 @@ def _labels(faces: Faces) -> list[str | None]:
         if voted != NO_LABEL:
             labels.append(EXPRESSIONS[voted])
         elif known != NO_LABEL and not faces.votes.any():
+            # The class of FER2013 counts only where no picture has votes: else a missing majority
+            # is an answer.
             labels.append(FER2013_AS_EXPRESSION[known])
         else:
             labels.append(None)
@@ -379,6 +385,7 @@ def _rectangle(
 
 def _drawn(draw: Callable[[Picture, np.random.Generator], Picture]) -> Callable[[Picture], Picture]:
     """Draw something as the picture's checksum decides."""
+    # By the picture itself: every model sees the same mask on the same face, in every run.
     return lambda picture: draw(picture, np.random.default_rng(zlib.crc32(picture.tobytes())))
 
 
