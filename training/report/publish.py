@@ -316,13 +316,16 @@ def write_report(
     card_file = model.with_suffix(".json")
     loaded = load_model(card_file, kind="expression")
     card = calibrated(loaded, faces)
+    # At half A alone the temperature may be chosen; the figures below are of all of PublicTest.
     measured = measure(loaded, faces, USAGE, card=card, robust=True, speed=False)
     chain = _chain(loaded, photographs)
     speed = _speed(loaded, faces, time_again=time_again)
+    # Figures of before stay where nothing new was measured.
     card = card.model_copy(update={"metrics": card_metrics(measured) | chain | speed})
     page = out / f"{card.name}.md"
     write_all(out / card.name, artefacts(measured))
     write_whole(page, page_text(card).encode())
+    # The card last: it names what the page and the figures say.
     write_whole(card_file, card.to_json().encode())
     log.info("%s: %s", card_file, measured.evaluation.headline())
     return page
@@ -368,6 +371,7 @@ def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
     kept = {
         name: dict(figures)
         for name, figures in card.metrics.items()
+        # Figures of the float network cannot be measured from the TFLite file: they stay.
         if name == f"{usage}, float"
         or not (name.startswith((usage, PHOTOGRAPHS, SPEED)) or name == FILE)
     }
@@ -480,6 +484,7 @@ def _chain(
 def _speed(model: TFLiteModel, faces: Faces, *, time_again: bool) -> dict[str, dict[str, float]]:
     """The milliseconds that the card has, or new ones."""
     known = _known(model, SPEED)
+    # Milliseconds differ from run to run, and a card that changes by itself helps nobody.
     if known and not time_again:
         return known
     speed = speed_of(model, faces.pictures)
