@@ -138,7 +138,7 @@ def _of_file(path: Path, category: str) -> Portrait:
 
 
 def own_split(portraits: Sequence[Portrait]) -> dict[str, list[Portrait]]:
-    """The table's own split: ``Training`` to learn from, and its two tests.
+    """Return the table's own split: ``Training`` to learn from, and its two tests.
 
     Raises:
         DataError: when the table has nothing to learn from, or nothing to test with.
@@ -154,7 +154,7 @@ def own_split(portraits: Sequence[Portrait]) -> dict[str, list[Portrait]]:
 
 
 def folds(portraits: Sequence[Portrait], count: int) -> dict[str, list[Portrait]]:
-    """Each picture tested once, and nobody in both parts of a fold.
+    """Return folds that test each picture once, with nobody in both parts of one.
 
     People are dealt to the folds in turn, in the order of their names. A picture that does not say
     who it shows goes to a fold by its checksum.
@@ -229,7 +229,7 @@ def write_parts(parts: Parts, out: Path) -> None:
 
 
 def summary(parts: Parts) -> str:
-    """A line for each part: pictures, people, and how many of each category."""
+    """Return a line for each part: pictures, people, and how many of each category."""
     lines = []
     for name, portraits in parts.items():
         people = {one.subject for one in portraits if one.subject is not None}

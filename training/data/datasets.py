@@ -53,7 +53,7 @@ def _open_table(path: Path) -> Iterator[TextIO]:
 
 
 def table_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a table as (number, cells by column).
+    """Yield the rows of a table as (number, cells by column).
 
     The header is row 1 and may hold further columns.
 
@@ -119,13 +119,13 @@ class Faces:
         return len(self.pictures)
 
     def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Faces:
-        """The faces at a mask or at indices."""
+        """Return the faces at a mask or at indices."""
         return Faces(
             self.pictures[chosen], self.fer2013[chosen], self.votes[chosen], self.usage[chosen]
         )
 
     def of_usage(self, usage: str) -> Faces:
-        """The faces of one split.
+        """Return the faces of one split.
 
         Raises:
             DataError: when there is no such split, or it is empty.
@@ -138,7 +138,7 @@ class Faces:
         return chosen
 
     def without_blank(self) -> Faces:
-        """The faces without pictures of one single grey (FER2013 has twelve that are black)."""
+        """Return the faces without pictures of one single grey (FER2013 has twelve, all black)."""
         flat = self.pictures.reshape(len(self), -1)
         return self.take(flat.max(axis=1) != flat.min(axis=1))
 
@@ -311,7 +311,7 @@ def read_subfolders(
 
 
 def _labelled(pictures: NDArray[np.uint8], categories: Sequence[str], usage: str) -> Faces:
-    """Pictures with the category that one person gave each."""
+    """Return pictures with the category that one person gave each."""
     fer2013 = [
         FER2013_AS_EXPRESSION.index(name) if name in FER2013_AS_EXPRESSION else NO_LABEL
         for name in categories
@@ -326,7 +326,7 @@ def _labelled(pictures: NDArray[np.uint8], categories: Sequence[str], usage: str
 
 
 def folder_category(subfolder: Path) -> str:
-    """The category that a subfolder of pictures is named for, in the words of FER+ or of FER2013.
+    """Return the category that a subfolder is named for, in the words of FER+ or of FER2013.
 
     Raises:
         DataError: when there is none of that name.
@@ -361,7 +361,7 @@ def split_tested(faces: Faces, share: float) -> tuple[Faces, Faces]:
 
 
 def checksum_fraction(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """A number in 0…1 for each picture, from its CRC-32.
+    """Return a number in 0…1 for each picture, from its CRC-32.
 
     It is as good as random, but always the same for a picture and its copies.
     """
@@ -407,7 +407,7 @@ def _cached(path: Path, cache: Path) -> Faces:
 
 
 def table_choice(path: Path, row: int, column: str, text: str, choices: tuple[str, ...]) -> int:
-    """Index of a cell among what may stand there.
+    """Return the index of a cell among what may stand there.
 
     Raises:
         DataError: naming file, row, column and value, when it is none of them.
@@ -420,7 +420,7 @@ def table_choice(path: Path, row: int, column: str, text: str, choices: tuple[st
 
 
 def table_pixels(path: Path, row: int, text: str) -> bytes:
-    """The 48 × 48 grey pixels of a cell, row by row.
+    """Return the 48 × 48 grey pixels of a cell, row by row.
 
     Raises:
         DataError: naming file, row, column and value of the first fault.
@@ -441,7 +441,7 @@ def table_pixels(path: Path, row: int, text: str) -> bytes:
 
 
 def _not_a_grey(text: str) -> str:
-    """The first value of a cell that is no grey of eight bits."""
+    """Return the first value of a cell that is no grey of eight bits."""
     for value in text.split():
         try:
             bytes([int(value)])
@@ -530,7 +530,7 @@ def _left(
 
 
 def _listed(listed: Path, data: Path, names: list[str], pictures: NDArray[np.uint8]) -> list[int]:
-    """The indices that a list leaves out; a file that is gone since needs no leaving out."""
+    """Return the indices that a list leaves out; a file that is gone since needs no leaving out."""
     places = {name: at for at, name in enumerate(names)}
     chosen = []
     for row, cells in table_rows(listed, ("picture", "leave_out", "crc32")):

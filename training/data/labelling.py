@@ -1,14 +1,12 @@
-"""Labels by hand.
+"""Label the pictures of a folder by hand, and measure how far two people agree.
 
-How far two people agree about the same pictures, beyond what chance gives.
-
-The labels that people give to the pictures of a folder, kept in a table a person.
+Labels are kept in tables, one for each person, and agreement is counted beyond what chance gives.
 
 ``labels-NAME.csv`` holds what one person said, ``settled.csv`` what was decided where they differ
 or doubt, and ``labels.csv`` what follows from both: the pictures on which nobody differs and
 nobody doubts, and the settled ones. That one is what ``training train --by-label`` reads.
 
-The page on which pictures are labelled: on this machine only.
+The page on which pictures are labelled is served on this machine only.
 """
 
 from __future__ import annotations
@@ -395,7 +393,7 @@ def _people(labels: Labels) -> dict[str, Any]:
 
 
 def _pictures(labels: Labels, name: str) -> dict[str, Any]:
-    """The pictures for a person in order; what others said only where it is to be settled."""
+    """Return a person's pictures in order; what others said only where it is to be settled."""
     order = labels.order_for(name)
     others: dict[str, dict[str, Mark]] = {}
     if name == SETTLED:

@@ -120,7 +120,7 @@ class LabelledPhotographs:
 
 @contextmanager
 def _opened(source: Path) -> Iterator[Traversable]:
-    """The place in which the names of the table are looked up."""
+    """Yield the place in which the names of the table are looked up."""
     if source.is_dir():
         yield source
         return
@@ -204,7 +204,7 @@ _QUALITY = 95
 
 
 def box_line(box: Box, width: int, height: int) -> str:
-    """A face as YOLO takes it; what lies outside of the photograph is cut off."""
+    """Return a face as YOLO takes it; what lies outside of the photograph is cut off."""
     left = min(max(box.x, 0.0), width)
     top = min(max(box.y, 0.0), height)
     right = min(max(box.x + box.width, 0.0), width)

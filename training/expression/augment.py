@@ -142,7 +142,7 @@ def mix(
 
 
 def _beta(alpha: float, generator: torch.Generator) -> float:
-    """One draw from Beta(α, α), by NumPy with a seed of ``generator``.
+    """Return one draw from Beta(α, α), by NumPy with a seed of ``generator``.
 
     PyTorch's own distribution takes no generator.
     """

@@ -180,7 +180,7 @@ class CoverTask:
         return (each * known).sum() / known.sum().clamp(min=1), {"agreement": agreement}
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """Share of covered and of uncovered faces told rightly, at a probability of a half."""
+        """Return the shares of covered and of uncovered faces told rightly, at a half."""
         covered = cover_probability(predict(module, self._checked)) >= 0.5
         truth = self._labels.max(axis=1) > 0
         return {

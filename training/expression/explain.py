@@ -60,7 +60,7 @@ _PLACES = ((0.0, 0.0, 1.0), *((down, right, SHARE) for down, right in REGIONS))
 def weights_and_evidence(
     network: RegionAttentionNet, pictures: Tensor, side: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The logits of the first head, what each view weighs, and what each place adds.
+    """Return the logits of the first head, what each view weighs, and what each place adds.
 
     Args:
         network: in eval mode.
@@ -153,7 +153,7 @@ class Explained:
 def open_run(
     folder: Path, recipe: Path | None = None
 ) -> tuple[RegionNetwork | RegionAttentionNet, ExpressionRecipe]:
-    """The averaged network of a run and its recipe: the copy in the folder, if no other is named.
+    """Return the averaged network of a run and its recipe: the folder's copy, if none is named.
 
     Raises:
         RecipeError: there is no checkpoint or no recipe, one cannot be read, they do not belong
@@ -262,7 +262,7 @@ def _views(network: RegionAttentionNet, pictures: Tensor, wanted: int | None) ->
 
 
 def _chosen(logits: Tensor, wanted: int | None) -> Tensor:
-    """The category to explain of each picture: the one that is wanted, or the most probable."""
+    """Return the category to explain of each picture: the wanted or the most probable one."""
     if wanted is None:
         return logits.argmax(dim=1)
     return torch.full((len(logits),), wanted)
@@ -325,7 +325,7 @@ def peak(values: Map) -> tuple[float, float]:
 
 
 def upper_share(values: Map) -> float | None:
-    """Share of what supports the category that lies in the upper half of the face.
+    """Return the share of what supports the category that lies in the upper half of the face.
 
     None where nothing supports it.
 
@@ -389,7 +389,7 @@ def table(explained: Sequence[Explained]) -> bytes:
 
 
 def summary(explained: Sequence[Explained]) -> str:
-    """A line for each category: its faces, and where on average what supports it lies."""
+    """Return a line for each category: its faces, and where on average what supports it lies."""
     lines = []
     for index, category in enumerate(EXPRESSIONS):
         faces = [face for face in explained if face.category == index]

@@ -96,7 +96,7 @@ class FaceFeaturesTask:
     def loss(
         self, module: nn.Module, batch: Sequence[Tensor]
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """The mean squared difference of the features; 1: no better than their mean."""
+        """Return the mean squared difference of the features; 1: no better than their mean."""
         assert isinstance(module, nn.ModuleDict)
         pictures, wanted = batch
         network = module["network"]
@@ -107,7 +107,7 @@ class FaceFeaturesTask:
         return difference, {"difference": difference.detach()}
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """The same on held-back faces as they are."""
+        """Return the same on held-back faces as they are."""
         total = 0.0
         self._follow(place_of(module))
         for part in torch.split(self._held_back, _CHUNK):
@@ -182,7 +182,7 @@ def first_stage_seconds(folder: Path) -> float:
 
 
 def stage_schedule(recipe: ExpressionRecipe) -> Schedule:
-    """The recipe's schedule, for as long and as fast as the first stage says, nothing frozen."""
+    """Return the recipe's schedule, as long and as fast as the first stage says, unfrozen."""
     how = how_of(recipe)
     changed = {
         "epochs": how.epochs,
@@ -196,7 +196,7 @@ def stage_schedule(recipe: ExpressionRecipe) -> Schedule:
 
 
 def how_of(recipe: ExpressionRecipe) -> FaceFeatures:
-    """The recipe's section of the first stage, which has to be there."""
+    """Return the recipe's section of the first stage, which has to be there."""
     assert recipe.face_features is not None
     return recipe.face_features
 

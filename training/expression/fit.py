@@ -180,7 +180,7 @@ def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Vie
 
 
 def _base(recipe: ExpressionRecipe, request: FitRequest) -> Path | None:
-    """The file that the network begins with; None where a checkpoint is gone on from."""
+    """Return the file that the network begins with; None where a checkpoint is gone on from."""
     given = request.weights
     wanted = recipe.weights_needed
     goes_on = request.resume and (request.out / CHECKPOINT).exists()
@@ -207,7 +207,7 @@ def _base(recipe: ExpressionRecipe, request: FitRequest) -> Path | None:
 
 
 def _start(recipe: ExpressionRecipe, request: FitRequest) -> nn.Module | None:
-    """The network of the run that the recipe wants to learn on; that run lies beside this one."""
+    """Return the network of the run that the recipe learns on; it lies beside this one."""
     if recipe.start is None:
         return None
     network, other = load_run(request.run_folder(recipe.start))
@@ -308,7 +308,7 @@ def _coarse(
     seen: NDArray[np.uint8],
     to_align_on: Faces,
 ) -> ExpressionNetwork:
-    """The network with filters in few steps and its second head calibrated again.
+    """Return the network with filters in few steps and its second head calibrated again.
 
     The same network where the recipe names no ``filter_step``.
     """
@@ -390,7 +390,7 @@ def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict
 
 
 def _hours(seconds: Sequence[float | None]) -> float | None:
-    """The sum in hours; None where there is none, or one is not known."""
+    """Return the sum in hours; None where there is none, or one is not known."""
     known = [one for one in seconds if one is not None]
     if known and len(known) == len(seconds):
         return round(sum(known) / 3600, 2)
@@ -410,7 +410,7 @@ def _to_calibrate_on(splits: Mapping[str, Faces]) -> Faces:
 
 
 def _other_splits(faces: Faces) -> dict[str, Faces]:
-    """The splits that were not learnt from and that the data hold."""
+    """Return the splits that were not learnt from and that the data hold."""
     present = {
         usage: faces.take(faces.usage == number)
         for number, usage in enumerate(USAGES)
@@ -420,7 +420,7 @@ def _other_splits(faces: Faces) -> dict[str, Faces]:
 
 
 def _cleaned(faces: Faces, others: Mapping[str, Faces]) -> tuple[Faces, dict[str, Faces]]:
-    """The cleaned faces, and the other splits as they are and, beside them, cleaned."""
+    """Return the cleaned faces, and the other splits as they are and, beside them, cleaned."""
     result = cleaned(faces)
     log.info("cleaned: %s", result.as_text().replace("\n", "; "))
     named = {f"{name}, cleaned": split for name, split in _other_splits(result.faces).items()}
@@ -446,7 +446,7 @@ def _small(recipe: ExpressionRecipe, faces: Faces) -> tuple[ExpressionRecipe, Fa
 
 
 def _of_all_classes(faces: Faces, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The first ``SMALL_PICTURES`` of some faces, class by class in turn."""
+    """Return the first ``SMALL_PICTURES`` of some faces, class by class in turn."""
     # The first of each class, then the second of each, until there are enough.
     classes = faces.fer2013[chosen]
     turn = np.zeros(len(chosen), dtype=np.intp)  # how many of its class come before a face

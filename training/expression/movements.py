@@ -251,7 +251,7 @@ class MovementTask:
         return each, {"angle": (given - answers)[:, _POSE].abs().mean().detach()}
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """Mean and least correlation of what varies, and the mean error of the angles."""
+        """Return the mean and least correlation of what varies, and the angles' mean error."""
         measures = figures(predict(module, self._held_back.pixels), self._held_back.answers)
         return {
             "correlation": measures["correlation, mean"],

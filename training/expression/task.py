@@ -1,8 +1,6 @@
-"""The task, and teachers' answers.
+"""Learn expressions: the classifier's task for the one training loop, and its teachers.
 
-The expression classifier's part of the training: its task for the one training loop.
-
-The answers of the teachers, finished runs, computed once and kept for every student.
+Teachers are finished runs. Their answers are computed once and kept for every student.
 """
 
 from __future__ import annotations
@@ -100,7 +98,7 @@ class Views:
 
     # Made one by one: a student that needs three versions does not wait for twenty.
     def view(self, number: int, device: torch.device = CPU) -> View:
-        """The version of that number, 0 … ``count`` − 1, made on ``device`` where it is missing.
+        """Return version ``number``, 0 … ``count`` − 1; make it on ``device`` if missing.
 
         Raises:
             RecipeError: when it cannot be kept.
@@ -176,7 +174,7 @@ def _fingerprint(network: ExpressionNetwork) -> bytes:
 def load_run(
     folder: Path, recipe_file: Path | None = None
 ) -> tuple[ExpressionNetwork, ExpressionRecipe]:
-    """The averaged network of a run, in eval mode, and the recipe, which says what it sees.
+    """Return the averaged network of a run, in eval mode, and the recipe, which says what it sees.
 
     Args:
         folder: of the run.
@@ -342,7 +340,7 @@ class ExpressionTask:
         return total, figures
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """Accuracy of both heads on the held-back faces, and the first head's cross-entropy."""
+        """Return both heads' accuracy on the held-back faces, and the first one's cross-entropy."""
         expression, fer2013 = predict(module, self._held_back.pictures, self._recipe)
         clear = majority(self._held_back.votes)
         # Without clear majorities, as in own folders, the largest share stands for it.
@@ -361,7 +359,7 @@ class ExpressionTask:
 
 
 def cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
-    """Mean cross-entropy of N × K logits with N × K shares.
+    """Return the mean cross-entropy of N × K logits with N × K shares.
 
     A row of zeros says nothing and does not count.
     """
@@ -371,7 +369,7 @@ def cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
 
 
 def agreement(logits: Tensor, shares: Tensor) -> Tensor:
-    """Share of the rows that say something in which the largest logit is the largest share."""
+    """Return in what share of the rows with votes the largest logit is the largest share."""
     labelled = shares.sum(dim=1) > 0
     return ((logits.argmax(1) == shares.argmax(1)) & labelled).sum() / labelled.sum().clamp(min=1)
 
@@ -388,7 +386,7 @@ def class_weights(shares: Tensor, balance: float) -> Tensor:
 
 
 def draw_weights(shares: Tensor, power: float) -> Tensor:
-    """How often each picture is drawn: (1 / the share of its category) to a power.
+    """Return how often each picture is drawn: (1 / share of its category) to a power.
 
     Args:
         shares: N × K; the category is the one with the largest share. A row of zeros has none and
@@ -406,7 +404,7 @@ def draw_weights(shares: Tensor, power: float) -> Tensor:
 def predict(
     module: nn.Module, pictures: NDArray[np.uint8], recipe: ExpressionRecipe
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits of both heads for uint8 N×48×48 pictures: float32 N×8 and N×7."""
+    """Return logits of both heads for uint8 N×48×48 pictures: float32 N×8 and N×7."""
     first = []
     second = []
     module.eval()

@@ -1,17 +1,14 @@
-"""Recipe, targets, loss, task.
+"""Train the face detector: recipe, targets, loss, and the task for the one training loop.
 
-What a recipe of the face detector says, and the network that it describes.
+A recipe describes the network and how it learns.
 
 Example::
 
     recipe = load_recipe(Path("training/recipes/face-detector.toml"), DetectorRecipe)
     recipe.network.build()   # FaceDetectorNet(…), untrained
 
-Which cell of the detector answers for which face, and what it should say.
-
-What the detector is punished for.
-
-The face detector's part of the training: its recipe, and its task for the one training loop.
+Targets say which cell of the detector answers for which face, and with what; the loss says how far
+its answers are from them.
 """
 
 from __future__ import annotations
@@ -244,7 +241,7 @@ class DetectorLoss(nn.Module):
         return weight * entropy
 
     def doubt(self, answers: Sequence[Tensor], faces: Tensor, ceilings: Tensor) -> Tensor:
-        """The score's part of the loss, summed over each scene (N), with every box perfect."""
+        """Return the score's part of the loss, summed over each scene (N), for perfect boxes."""
         logits = flat(answers[0::3]).squeeze(2)
         return self._score(logits, faces, ceilings, torch.ones_like(logits)[faces]).sum(dim=1)
 
@@ -298,7 +295,7 @@ class DetectorNetwork(Section):
     neck: Positive = 48
 
     def build(self) -> FaceDetectorNet:
-        """The network, untrained."""
+        """Return the network, untrained."""
         return FaceDetectorNet(Widths(self.stem, *self.stages, self.neck))
 
 
@@ -472,7 +469,7 @@ def learn_on(module: nn.Module, start: Mapping[str, Tensor]) -> None:
 
 
 def costs(module: nn.Module, learn: Photographs, recipe: DetectorRecipe) -> NDArray[np.float64]:
-    """The loss of a network's scores on each photograph, shown as a whole.
+    """Return the loss of a network's scores on each photograph, shown as a whole.
 
     Missed faces, false ones and doubts count.
     """

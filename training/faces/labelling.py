@@ -171,7 +171,7 @@ def read_labels(folder: Path) -> list[LabelledPicture]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Rows with their line numbers, after a check of the header and of the number of values."""
+    """Yield rows with their line numbers, after a check of header and number of values."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             table = csv.DictReader(file)
@@ -253,7 +253,7 @@ def difference_hash(picture: Picture) -> NDArray[np.uint8]:
 
 
 def without_copies(folder: Path, pictures: Sequence[LabelledPicture]) -> list[LabelledPicture]:
-    """The pictures without those of other parts that look nearly like one of the part ``test``."""
+    """Return the pictures without those of other parts that look nearly like one of ``test``."""
     hashes = [difference_hash(read_picture(folder / picture.file)) for picture in pictures]
     kept_apart = np.array(
         [h for h, picture in zip(hashes, pictures, strict=True) if picture.part == "test"]
@@ -308,7 +308,7 @@ def read_marked(path: Traversable) -> dict[str, Points]:
 
 
 def deviation(points: Points, marked: Points) -> float:
-    """Mean distance of five points from marked ones in distances of the marked eyes.
+    """Return the mean distance of five points from marked ones in distances of the marked eyes.
 
     Infinite when those coincide.
     """
@@ -356,7 +356,7 @@ class Shares(Section):
         return self
 
     def part(self, name: str) -> str:
-        """The part of a picture by the hash of its name, the same on every machine."""
+        """Return the part of a picture by the hash of its name, the same on every machine."""
         # Not the hash of Python, which another process would draw anew.
         place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
         if place < self.test:
@@ -425,7 +425,7 @@ class Teacher:
             ) from error
 
     def ask(self, image: Picture, scale: float) -> Answers:
-        """Faces in ``image`` scaled by ``scale``: n × 15 (box 4, points 10, score).
+        """Return faces in ``image`` scaled by ``scale``: n × 15 (box 4, points 10, score).
 
         Coordinates are pixels of ``image``.
         """
@@ -446,12 +446,12 @@ class Teacher:
         return answers
 
     def ask_mirrored(self, image: Picture, scale: float) -> Answers:
-        """The same of the mirrored picture, told back in pixels and sides of ``image``."""
+        """Ask about the mirrored picture; return answers in pixels and sides of ``image``."""
         # OpenCV needs one block of memory, and a mirrored view is none.
         return mirrored(self.ask(np.ascontiguousarray(image[:, ::-1]), scale), image.shape[1])
 
     def label(self, image: Picture) -> list[LabelledFace]:
-        """Faces and doubtful regions of ``image``."""
+        """Return faces and doubtful regions of ``image``."""
         longest = max(image.shape[:2])
         # A set: small pictures reach the largest enlargement at several of the sizes.
         scales = sorted({min(size / longest, LARGEST_ENLARGEMENT) for size in SIZES})

@@ -60,7 +60,7 @@ class FaceBoxes:
 
     @classmethod
     def of(cls, faces: Sequence[LabelledFace]) -> FaceBoxes:
-        """From labels."""
+        """Make them from labels."""
         unknown = ((math.nan, math.nan),) * 5
         boxes = [(f.box.x, f.box.y, f.box.x + f.box.width, f.box.y + f.box.height) for f in faces]
         return cls(
@@ -86,7 +86,7 @@ class FaceBoxes:
         return np.asarray((self.boxes[:, 2:] - self.boxes[:, :2]).max(axis=1, initial=0.0))
 
     def take(self, chosen: NDArray[np.bool_]) -> FaceBoxes:
-        """Those faces that are chosen."""
+        """Return the chosen faces."""
         return FaceBoxes(
             self.boxes[chosen], self.points[chosen], self.ignore[chosen], self.ceilings[chosen]
         )
@@ -109,17 +109,17 @@ class FaceBoxes:
         )
 
     def without_small(self, smallest: float) -> FaceBoxes:
-        """Those below a size (square root of the area) are ignored."""
+        """Return the faces; those below a size (square root of the area) are ignored then."""
         return FaceBoxes(
             self.boxes, self.points, self.ignore | (self.sizes < smallest), self.ceilings
         )
 
     def mirrored(self, width: float) -> FaceBoxes:
-        """In the mirror image of a picture of ``width`` pixels."""
+        """Return them as in the mirror image of a picture of ``width`` pixels."""
         return self.moved(np.array([[-1.0, 0.0, width], [0.0, 1.0, 0.0]]))
 
     def within(self, left: float, top: float, right: float, bottom: float) -> FaceBoxes:
-        """The faces in a rectangle: one that is mostly outside is ignored, or left out.
+        """Return the faces in a rectangle: one that is mostly outside is ignored, or left out.
 
         Ignored regions are cut to the rectangle.
         """
@@ -131,7 +131,7 @@ class FaceBoxes:
         return kept.take(seen >= HIDDEN)
 
     def behind(self, mask: NDArray[np.uint8]) -> FaceBoxes:
-        """The faces behind something that is laid over the scene.
+        """Return the faces behind something that is laid over the scene.
 
         It covers the pixels where ``mask`` (height × width) is not 0.
         """
@@ -144,7 +144,7 @@ class FaceBoxes:
         return kept.take(covered <= 1 - HIDDEN)
 
     def share_in(self, left: float, top: float, right: float, bottom: float) -> Floats:
-        """The share of each box that lies in a rectangle."""
+        """Return the share of each box that lies in a rectangle."""
         low = np.maximum(self.boxes[:, :2], (left, top))
         high = np.minimum(self.boxes[:, 2:], (right, bottom))
         area = (self.boxes[:, 2:] - self.boxes[:, :2]).prod(axis=1)
@@ -154,7 +154,7 @@ class FaceBoxes:
 
 
 def determinant(matrix: NDArray[np.float64]) -> float:
-    """The determinant of the linear part of a 2 × 3 matrix: by how much it scales areas.
+    """Return the determinant of the linear part of a 2 × 3 matrix: by how much it scales areas.
 
     It is negative when the matrix mirrors.
     """
@@ -162,7 +162,7 @@ def determinant(matrix: NDArray[np.float64]) -> float:
 
 
 def join(parts: Sequence[FaceBoxes]) -> FaceBoxes:
-    """All faces of several parts."""
+    """Return all faces of several parts."""
     return FaceBoxes(
         np.concatenate([p.boxes for p in parts]),
         np.concatenate([p.points for p in parts]),
@@ -273,7 +273,7 @@ class Archive:
                 yield name, _read(root, name)
 
     def marked(self) -> dict[str, Points]:
-        """The points of its `landmarks.csv` that can be trusted, by name of the photograph.
+        """Return the points of its `landmarks.csv` that can be trusted, by name of the photograph.
 
         Empty without that table.
 
@@ -286,7 +286,7 @@ class Archive:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Traversable, list[str]]]:
-        """The archive's root, and the names of its photographs."""
+        """Yield the archive's root, and the names of its photographs."""
         if self.place.is_dir():
             files = [path for path in self.place.rglob("*") if path.suffix.lower() in SUFFIXES]
             yield self.place, [path.relative_to(self.place).as_posix() for path in files]

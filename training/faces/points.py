@@ -138,13 +138,13 @@ class PointTask:
     def loss(
         self, module: nn.Module, batch: Sequence[Tensor]
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Mean absolute error in sides of the square."""
+        """Return the mean absolute error in sides of the square."""
         squares, points = batch
         error = functional.l1_loss(module(squares).float(), points)
         return error, {"error": error.detach()}
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """Mean deviation from people's points in eye distances, of faces that are held back."""
+        """Return the mean deviation from people's points on held-back faces, in eye distances."""
         answers = place(module, [(face.picture, face.box, 0.0) for face in self._held_back])
         deviations = [
             deviation(a, face.points) for a, face in zip(answers, self._held_back, strict=True)
@@ -187,7 +187,7 @@ def place(module: nn.Module, faces: Sequence[tuple[Picture, Box, float]]) -> lis
 def relabelled(
     module: nn.Module, picture: Picture, faces: Sequence[LabelledFace]
 ) -> list[LabelledFace]:
-    """The faces of a picture with the network's points, if it and the first teacher agree."""
+    """Return a picture's faces with the network's points, if it and the first teacher agree."""
     told = [
         (face, np.array(face.points))
         for face in faces
@@ -222,7 +222,7 @@ def is_marked(face: LabelledFace, points: Points | None) -> bool:
 def examples(
     folder: Path, pictures: Sequence[LabelledPicture], marked: Mapping[str, Points]
 ) -> list[MarkedFace]:
-    """The marked faces of the part `train`.
+    """Return the marked faces of the part `train`.
 
     Raises:
         DataError: too few for a batch.
@@ -273,7 +273,7 @@ def _roll(points: Points) -> float:
 
 
 def _to_square(box: Box, turn: float, zoom: float = 1.0) -> NDArray[np.float64]:
-    """The 2 × 3 matrix from a picture to the square about a face.
+    """Return the 2 × 3 matrix from a picture to the square about a face.
 
     The square is turned clockwise by ``turn`` radians.
     """
@@ -290,7 +290,7 @@ def _from_square(points: Points, matrix: NDArray[np.float64]) -> Points:
 
 
 def _square(picture: Picture, matrix: NDArray[np.float64]) -> Picture:
-    """The part of a picture that a matrix takes to the square.
+    """Return the part of a picture that a matrix takes to the square.
 
     Much smaller pictures are averaged first.
     """

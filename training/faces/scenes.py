@@ -37,7 +37,7 @@ FONTS = (
 
 
 def draw_pattern(width: int, height: int, random: np.random.Generator) -> Picture:
-    """A pattern of two colours or of soft spots, uint8, height × width × 3, BGR."""
+    """Return a pattern of two colours or of soft spots, uint8, height × width × 3, BGR."""
     kind = int(random.integers(6))
     if kind == 0:
         return _soft_spots(width, height, random)
@@ -198,7 +198,7 @@ class Composer:
         self._how = how
 
     def scene(self, first: int, random: np.random.Generator) -> tuple[Picture, FaceBoxes]:
-        """A scene in which photograph number ``first`` has a part.
+        """Return a scene in which photograph number ``first`` has a part.
 
         All else is drawn from ``random``.
         """
@@ -218,7 +218,7 @@ class Composer:
         )
 
     def _ground(self, random: np.random.Generator) -> tuple[Picture, FaceBoxes]:
-        """The background: another photograph that covers the scene, a pattern, or one colour."""
+        """Return a background: a photograph over the whole scene, a pattern, or one colour."""
         if random.random() < self._how.over_photograph:
             return self._cover(self._any(random), self._width, self._height, random)
         if random.random() < self._how.pattern:
@@ -285,7 +285,7 @@ class Composer:
         return np.column_stack([linear, target - linear @ center])
 
     def _turn(self, random: np.random.Generator) -> float:
-        """A turn in radians: none in one of ten cases, up to twice the usual one in another."""
+        """Draw a turn in radians: none in one of ten cases, up to twice the usual in another."""
         degrees = random.uniform(-1, 1) * self._how.turn * (2.0 if random.random() < 0.1 else 1.0)
         if random.random() < 0.9:
             return math.radians(degrees)
@@ -314,7 +314,7 @@ class Composer:
     def _cover(
         self, number: int, width: int, height: int, random: np.random.Generator
     ) -> tuple[Picture, FaceBoxes]:
-        """A part of a photograph that fills a rectangle.
+        """Return a part of a photograph that fills a rectangle.
 
         Sometimes one in which there is no face.
         """
@@ -375,7 +375,7 @@ def _shrink_first(
 
 
 def for_opencv(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From coordinates in which a pixel covers i…i + 1 to OpenCV's, in which it is centred on i."""
+    """Change a matrix for pixels that cover i…i + 1 to OpenCV's, which are centred on i."""
     shift = matrix[:, 2] + matrix[:, :2] @ (0.5, 0.5) - 0.5
     return np.column_stack([matrix[:, :2], shift])
 

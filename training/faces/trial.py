@@ -66,7 +66,7 @@ class Result:
     median_landmark_error: float
 
     def figures(self) -> dict[str, float]:
-        """The shares by name, for curves and cards."""
+        """Return the shares by name, for curves and cards."""
         return {
             "recall": round(self.recall, 4),
             "false_share": round(self.false_share, 4),
@@ -93,7 +93,7 @@ class DetectionEvaluation:
     false: NDArray[np.bool_]
 
     def at(self, threshold: float) -> Result:
-        """Figures when detections below ``threshold`` are dropped."""
+        """Return figures when detections below ``threshold`` are dropped."""
         hits = self.best_scores >= threshold
         kept = self.scores >= threshold
         errors = self.errors[hits & np.isfinite(self.errors)]
@@ -108,7 +108,7 @@ class DetectionEvaluation:
         )
 
     def threshold(self, false_share: float) -> float:
-        """The lowest threshold above which the share of false detections stays below a bound.
+        """Return the lowest threshold from which the share of false detections stays below a bound.
 
         It is one of 0.20, 0.21 … 0.95.
         """
@@ -151,7 +151,7 @@ def evaluate_detections(
 
 
 def landmark_error(points: NDArray[np.float32], marked: NDArray[np.float32]) -> float:
-    """Mean distance of five points from their places, in distances of the eyes.
+    """Return the mean distance of five points from their places, in distances of the eyes.
 
     NaN where those are not known.
     """
@@ -212,7 +212,7 @@ class Count:
     hits: Counter[str] = field(default_factory=Counter)
 
     def share(self, detector: str) -> float | None:
-        """Share of the faces that a detector found; ``None`` without faces."""
+        """Return the share of the faces that a detector found; ``None`` without faces."""
         if self.faces:
             return self.hits[detector] / self.faces
         return None
@@ -322,23 +322,23 @@ class Trial:
 
 
 def frame_of(picture: Picture) -> tuple[Picture, float]:
-    """A picture (BGR) scaled to fit 640 × 480, the rest black, and the scale."""
+    """Return a picture (BGR) scaled to fit 640 × 480, the rest black, and the scale."""
     pixels, scale = letterbox(picture, WIDTH, HEIGHT)
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), dtype=np.uint8), scale
 
 
 def turn_of(degrees: float) -> NDArray[np.float64]:
-    """The clockwise turn of a frame about its middle, 2 × 3."""
+    """Return the clockwise turn of a frame about its middle, 2 × 3."""
     return turned(np.eye(2, 3), math.radians(degrees), (WIDTH / 2, HEIGHT / 2))
 
 
 def turn(frame: Picture, matrix: NDArray[np.float64]) -> Picture:
-    """A turned frame; what comes into sight is black."""
+    """Return a turned frame; what comes into sight is black."""
     return np.asarray(cv2.warpAffine(frame, for_opencv(matrix), (WIDTH, HEIGHT)), dtype=np.uint8)
 
 
 def candidates(faces: Sequence[Face]) -> Candidates:
-    """Faces of the agent as the training's arrays."""
+    """Return faces of the agent as the training's arrays."""
     labels = FaceBoxes.of([LabelledFace(face.box, face.landmarks) for face in faces])
     return Candidates(
         np.array([face.score for face in faces], dtype=np.float32), labels.boxes, labels.points
@@ -365,7 +365,7 @@ def _overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray
 
 
 def expected_faces(yunet: Candidates) -> FaceBoxes:
-    """The faces that are to be found."""
+    """Return the faces that are to be found."""
     none = np.zeros(len(yunet), dtype=np.bool_)
     sure = np.ones(len(yunet), dtype=np.float32)
     faces = FaceBoxes(yunet.boxes, yunet.points, none, sure)
@@ -373,7 +373,7 @@ def expected_faces(yunet: Candidates) -> FaceBoxes:
 
 
 def _rows(name: str, there: FaceBoxes) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Rows by size, and by mask where the folders of the archive tell.
+    """Yield rows by size, and by mask where the folders of the archive tell.
 
     Which faces belong to each.
     """
@@ -389,14 +389,14 @@ def _rows(name: str, there: FaceBoxes) -> Iterator[tuple[str, NDArray[np.bool_]]
 
 
 def size_row(low: float, high: float) -> str:
-    """Name of the row of a range of sizes."""
+    """Return the name of the row of a range of sizes."""
     if math.isinf(high):
         return f"{low:.0f} px and more"
     return f"{low:.0f} to {high:.0f} px"
 
 
 def _changed(frame: Picture, there: FaceBoxes) -> dict[str, tuple[Picture, FaceBoxes]]:
-    """The frame turned and darkened, each with the faces that are still in sight."""
+    """Return the frame turned and darkened, each with the faces that are still in sight."""
     changed: dict[str, tuple[Picture, FaceBoxes]] = {}
     for degrees, row in ROLLED.items():
         matrix = turn_of(degrees)
@@ -407,7 +407,7 @@ def _changed(frame: Picture, there: FaceBoxes) -> dict[str, tuple[Picture, FaceB
 
 
 def _around(faces: Sequence[Face], points: Points) -> Face | None:
-    """The surest face whose box holds the middle of the marked points."""
+    """Return the surest face whose box holds the middle of the marked points."""
     x, y = points.mean(axis=0)
     for face in faces:
         if 0 <= x - face.box.x <= face.box.width and 0 <= y - face.box.y <= face.box.height:

@@ -155,7 +155,7 @@ def seconds_spent(folder: Path) -> float | None:
 
 
 def averaged_weights(folder: Path) -> dict[str, Tensor]:
-    """The averaged weights of a run, by the names they have in its network; float32.
+    """Return the averaged weights of a run, by the names they have in its network; float32.
 
     They are those of the epoch that the schedule keeps, and come from the checkpoint; a folder
     without one may hold ``weights.pt`` alone, as published models do.
@@ -204,7 +204,7 @@ def save_weights(module: nn.Module, folder: Path) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The contents of a checkpoint, on the CPU, whatever device wrote it.
+    """Return the contents of a checkpoint, on the CPU, whatever device wrote it.
 
     Raises:
         RecipeError: when there is none, or it cannot be read.
@@ -271,7 +271,7 @@ def _draw(rows: Sequence[Mapping[str, float]], path: Path) -> None:
 
 
 def _panel(name: str) -> str | None:
-    """In which panel a column of the curves is drawn; none: it is only in the table."""
+    """Return the panel in which a column of the curves is drawn; none: it is only in the table."""
     loss, shares, rate = _PANELS
     if name == "lr":
         return rate

@@ -117,7 +117,7 @@ def processes(device: torch.device) -> Iterator[Processes]:
 
 
 def device_of(name: str) -> torch.device:
-    """The device that ``--device`` names: ``cpu``, ``cuda``, ``cuda:1`` ….
+    """Return the device that ``--device`` names: ``cpu``, ``cuda``, ``cuda:1`` ….
 
     ``auto`` is the first GPU, or the CPU.
 
@@ -161,7 +161,7 @@ class Task(Protocol):
     def steps_per_epoch(self) -> int: ...
 
     def batches(self, epoch: int, generator: torch.Generator, /) -> Iterator[Sequence[Tensor]]:
-        """One epoch of training batches, shuffled and augmented.
+        """Return one epoch of training batches, shuffled and augmented.
 
         ``generator`` is the only source of random numbers.
 
@@ -174,7 +174,7 @@ class Task(Protocol):
     def loss(
         self, module: nn.Module, batch: Sequence[Tensor]
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """The scalar to minimise, and detached figures to average over the epoch into the curves.
+        """Return the scalar to minimise, and detached figures whose means go into the curves.
 
         Called under bfloat16 autocast when the recipe asks for it and the device is quick at it:
         compute the loss itself in float32 (``outputs.float()``).
@@ -182,7 +182,7 @@ class Task(Protocol):
         ...
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """Figures of ``module`` on held-back data; the same keys every time.
+        """Return figures of ``module`` on held-back data; the same keys every time.
 
         Called each epoch with the averaged weights on the device that learns, in eval mode, without
         gradients, never under autocast.
@@ -299,7 +299,7 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, o
 
 
 def moving_average(module: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and buffers.
+    """Return an exponential moving average of weights and buffers.
 
     At first it follows fast: decay ≤ (1 + n) / (10 + n).
     """
@@ -359,7 +359,7 @@ def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
 
 
 def epoch_generator(seed: int, epoch: int, device: torch.device = CPU) -> torch.Generator:
-    """The random numbers of one epoch, drawn on the device that learns.
+    """Return the random numbers of one epoch, drawn on the device that learns.
 
     Dropout and the like draw from the global state, seeded alike.
     """
@@ -419,7 +419,7 @@ class _Learner:
         return {name: float(value) / steps for name, value in sums.items()}
 
     def _check(self) -> Mapping[str, float]:
-        """Figures of the averaged network on held-back data, by the first process alone."""
+        """Return figures of the averaged network on held-back data, by the first process alone."""
         if not self.team.first:
             return {}
         self.state.average.eval()
@@ -430,7 +430,7 @@ class _Learner:
 def step(
     task: Task, state: State, shared: nn.Module, schedule: Schedule, batch: Sequence[Tensor]
 ) -> tuple[Tensor, Mapping[str, Tensor]]:
-    """One step of the optimizer and of the average: the loss and the task's figures, detached."""
+    """Make one step of optimizer and average; return the loss and the task's figures, detached."""
     device = place_of(state.module)
     layout = memory_format(state.module)
     # The layout of the weights, or each convolution would copy its input first.

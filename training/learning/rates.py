@@ -1,16 +1,14 @@
-"""Muon, parts with rates of their own, precision.
+"""Update the weights: the optimizer Muon, rates of single parts, precision, order in memory.
 
-Muon: momentum made orthogonal, for convolutions that batch norm follows.
+Muon makes momentum orthogonal, for convolutions that batch norm follows.
 
-The parts of a network that a schedule treats differently: frozen ones, and rates of their own.
+Parts of a network can be frozen, or have a rate of their own.
 
 Transfer learning keeps what the first layers know of other pictures: they are frozen until the new
 layers have learnt something, and learn more slowly then (Howard and Ruder 2018, "Universal language
 model fine-tuning for text classification", section 3.2).
 
-The precision that a network is computed in: bfloat16 where that is quick, float32 elsewhere.
-
-How tensors lie in memory while a network learns.
+A network is computed in bfloat16 where that is quick, and in float32 elsewhere.
 """
 
 from __future__ import annotations
@@ -170,12 +168,12 @@ class InParts(Protocol):
     """A network that can be divided."""
 
     def parts(self) -> tuple[nn.Module, ...]:
-        """From the input to the outputs; together they hold every parameter once."""
+        """Return them from the input to the outputs; together they hold every parameter once."""
         ...
 
 
 def parts_of(module: nn.Module) -> tuple[nn.Module, ...]:
-    """The parts of a network; one that does not tell its parts is one."""
+    """Return the parts of a network; one that does not tell its parts is one."""
     if isinstance(module, InParts):
         return module.parts()
     return (module,)
@@ -238,7 +236,7 @@ def freeze(module: nn.Module, schedule: Schedule, epoch: int) -> None:
 
 
 def rate_factors(module: nn.Module, schedule: Schedule) -> Sequence[tuple[nn.Module, float]]:
-    """Each part with the factor of its learning rate."""
+    """Return each part with the factor of its learning rate."""
     parts = parts_of(module)
     if not schedule.learning_rates:
         return [(module, 1.0)]

@@ -84,7 +84,7 @@ class Schedule(Section):
         return self
 
     def kept_epoch(self, rows: Sequence[Mapping[str, float]]) -> int:
-        """The index of the epoch whose network is kept.
+        """Return the index of the epoch whose network is kept.
 
         Args:
             rows: of the curves, one at least.
@@ -161,7 +161,7 @@ def load_recipe(path: Path, form: type[RecipeT]) -> RecipeT:
 
 
 def recipe_kind(path: Path) -> str:
-    """The ``kind`` a recipe names, so that the caller knows which form to load it with.
+    """Return the ``kind`` a recipe names, so that the caller knows which form to load it with.
 
     Raises:
         RecipeError: when the file cannot be read or names no kind.

@@ -45,7 +45,7 @@ class RateRange:
     steps: int = 120
 
     def at(self, step: int) -> float:
-        """The rate of a batch, 0 … ``steps`` − 1."""
+        """Return the rate of a batch, 0 … ``steps`` − 1."""
         # Rising by a factor: what matters is the order of magnitude of a rate.
         share = step / (self.steps - 1)
         return float(self.least * (self.most / self.least) ** share)

@@ -1,6 +1,4 @@
-"""Our networks and the list.
-
-The architectures of the expression classifier: one entry a network.
+"""The architectures of the expression classifier: the list, and our own networks.
 
 A recipe names one with ``architecture`` in its ``[network]`` section; the section says what else it
 may hold, and builds the network::
@@ -9,16 +7,14 @@ may hold, and builds the network::
     recipe.network.architecture   # "small-resnet"
     recipe.build_network()        # SmallResNet(…), untrained
 
-A small residual network for grey faces.
+The small residual network for grey faces uses only operations that run as int8 everywhere:
+convolution, addition, ReLU, mean, full connection, and, if regions are weighed, the logistic
+function and a product.
 
-It uses only operations that run as int8 everywhere: convolution, addition, ReLU, mean, full
-connection, and, if regions are weighed, the logistic function and a product.
-
-A residual network of depthwise convolutions, for processors without int8 dot products.
-
-Such a processor (an x86-64 one with AVX2 alone, the Cortex-A72 of a Raspberry Pi 4) multiplies in
-16 bits, so a plain 3×3 convolution costs it two to ten times as much as one with those products.
-Here nearly all multiply-adds lie in 1×1 convolutions.
+The residual network of depthwise convolutions is for processors without int8 dot products. Such a
+processor (an x86-64 one with AVX2 alone, the Cortex-A72 of a Raspberry Pi 4) multiplies in 16 bits,
+so a plain 3×3 convolution costs it two to ten times as much as one with those products. Here nearly
+all multiply-adds lie in 1×1 convolutions.
 
 Region attention: the whole face and six parts of it, weighed by what is seen in each.
 
@@ -121,7 +117,7 @@ class SmallResNet(StagedNetwork):
         self.heads = heads_on(widths[-1], heads)
 
     def stage_ends(self) -> tuple[int, ...]:
-        """Each block is a step; region attention follows the last stage."""
+        """Return them by blocks, each a step; region attention follows the last stage."""
         return tuple(1 + count for count in itertools.accumulate(self._blocks))
 
 
@@ -305,7 +301,7 @@ class RegionAttentionNet(ExpressionNetwork):
         self.heads = heads_on(2 * channels, heads)
 
     def parts(self) -> tuple[nn.Module, ...]:
-        """The parts of the backbone, both attentions, the heads."""
+        """Return the parts of the backbone, both attentions, the heads."""
         return (*self.backbone.parts()[:-1], self.attention, self.heads)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
@@ -360,7 +356,7 @@ class RegionAttentionSection(ResidualShape):
 
 
 def regions_of(faces: Tensor) -> list[Tensor]:
-    """The whole face, made as small as a region, and each region.
+    """Return the whole face, made as small as a region, and each region.
 
     Args:
         faces: N × C × H × W.
@@ -382,7 +378,7 @@ def regions_of(faces: Tensor) -> list[Tensor]:
 
 
 def region_bias(weights: Tensor, margin: float) -> Tensor:
-    """Mean loss that asks for a region that weighs more than the whole face, by a margin.
+    """Return the mean loss that asks for a region to weigh more than the whole face, by a margin.
 
     Wang et al. 2020, equation 8: max(0, margin − (largest weight of a region − that of the face)).
 

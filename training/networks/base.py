@@ -1,18 +1,14 @@
-"""The base of every network.
+"""The base of every network: what they share, what they cost, and the evidence of regions.
 
-What every network of the expression classifier has, whatever its architecture.
+A network is two classes: itself, such as ``SmallResNet``, and the ``[network]`` section of a recipe
+that builds it, such as ``SmallResNetSection``. ``architectures.py`` lists the sections.
 
-A network file such as ``small_resnet.py`` holds two classes: the network, and the ``[network]``
-section of a recipe that builds it. ``architectures.py`` lists the sections.
+Convolution with batch norm and the residual block are parts of several networks. Costs are
+multiply-adds and parameters, as the model card states them.
 
-What several networks are made of: convolution with batch norm, and the residual block.
-
-What a network costs: multiply-adds and parameters, as the model card states them.
-
-The evidence output: what each region of the face adds to the logits, for the device.
-
-A head that is a full connection after a mean over all places is linear in the features, so its
-logit is a sum over the places (class activation maps, Zhou et al. 2016, "Learning deep features for
+The evidence output says what each region of the face adds to the logits, for the device. A head
+that is a full connection after a mean over all places is linear in the features, so its logit is a
+sum over the places (class activation maps, Zhou et al. 2016, "Learning deep features for
 discriminative localization"): logit[k] = Σ_yx (Σ_c W[k, c] · features[c, y, x] + b[k]) / (h · w).
 Nothing is learned or approximated.
 """
@@ -41,7 +37,7 @@ class ExpressionNetwork(nn.Module):
     heads: nn.ModuleDict
 
     def parts(self) -> tuple[nn.Module, ...]:
-        """The network in parts, from the input to the heads.
+        """Return the network in parts, from the input to the heads.
 
         A schedule can freeze the first of them and give each a learning rate of its own.
         """
@@ -74,7 +70,7 @@ class RegionNetwork(ExpressionNetwork):
         raise NotImplementedError
 
     def stage_ends(self) -> tuple[int, ...]:
-        """After how many steps each stage ends; the last one ends at the last step or before it."""
+        """Return after how many steps each stage ends, the last at the last step or before it."""
         raise NotImplementedError
 
     def features(self, x: Tensor) -> Tensor:
@@ -101,15 +97,15 @@ class StagedNetwork(RegionNetwork):
     stages: nn.Sequential
 
     def parts(self) -> tuple[nn.Module, ...]:
-        """The stem, each stage (or block), the heads."""
+        """Return the stem, each stage (or block), the heads."""
         return (self.stem, *self.stages, self.heads)
 
     def steps(self) -> Sequence[nn.Module]:
-        """The stem, each stage (or block)."""
+        """Return the stem, each stage (or block)."""
         return (self.stem, *self.stages)
 
     def stage_ends(self) -> tuple[int, ...]:
-        """After the stem each stage is one step."""
+        """Return them: after the stem each stage is one step."""
         return tuple(range(2, len(self.stages) + 2))
 
 
@@ -122,7 +118,7 @@ def mean_over_regions(features: Tensor) -> Tensor:
 
 
 def heads_on(channels: int, heads: Mapping[str, int]) -> nn.ModuleDict:
-    """A full connection from so many features to each head (size by name)."""
+    """Return a full connection from so many features to each head (size by name)."""
     return nn.ModuleDict({name: nn.Linear(channels, size) for name, size in heads.items()})
 
 

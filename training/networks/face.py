@@ -1,18 +1,16 @@
-"""Detector, cover, movements.
+"""The networks beside the classifier: face detector, cover, movements.
 
-A small anchor-free face detector with five landmarks, for int8 weights and activations.
-
-A backbone of depthwise-separable convolutions with ReLU gives features at strides 8, 16 and 32; a
+The detector is small and anchor-free, with five landmarks, for int8 weights and activations. A
+backbone of depthwise-separable convolutions with ReLU gives features at strides 8, 16 and 32; a
 top-down neck adds the coarse to the fine; each stride has a head of its own. Each cell of a stride
 answers three questions: is a face centred here (score), how far are its four sides (box), and where
 are its five points (landmarks). The three come as tensors of their own, so that each is quantized
 with its own range, and distances are linear in units of the stride: an exponential would spend the
 256 steps on the largest faces.
 
-A very small network that says whether the mouth or the eyes of an aligned face are covered.
-
-Five convolutions, then a full connection that knows where in the crop a feature lies: mouth and
-eyes of an aligned crop are always at the same places.
+A very small network says whether the mouth or the eyes of an aligned face are covered: five
+convolutions, then a full connection that knows where in the crop a feature lies: mouth and eyes of
+an aligned crop are always at the same places.
 """
 
 from __future__ import annotations

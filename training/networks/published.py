@@ -1,4 +1,4 @@
-"""MobileNet, ResNet, VGG, plain.
+"""Published networks for grey faces: MobileNet, EfficientNet-Lite0, ResNet, VGG, and a plain one.
 
 MobileNet for grey faces, which can begin with what it learnt of other pictures.
 
@@ -133,15 +133,15 @@ class MobileNet(RegionNetwork):
         self.heads = heads_on(channels, heads)
 
     def parts(self) -> tuple[nn.Module, ...]:
-        """The first convolution, each of the thirteen pairs, the heads."""
+        """Return the first convolution, each of the thirteen pairs, the heads."""
         return (self.stem, *self.blocks, self.heads)
 
     def steps(self) -> Sequence[nn.Module]:
-        """The first convolution, each pair."""
+        """Return the first convolution, each pair."""
         return (self.stem, *self.blocks)
 
     def stage_ends(self) -> tuple[int, ...]:
-        """Each pair is a stage."""
+        """Return them by pairs, each a stage."""
         return tuple(range(2, len(self.blocks) + 2))
 
 
@@ -433,12 +433,12 @@ class Vgg(RegionNetwork):
 
     # The maximum has no weights, so that one serves for all stages.
     def steps(self) -> Sequence[nn.Module]:
-        """The first stage; then a maximum and a stage in turns."""
+        """Return the first stage, then a maximum and a stage in turns."""
         rest = ((self.halve, stage) for stage in self.stages[1:])
         return (self.stages[0], *itertools.chain.from_iterable(rest))
 
     def stage_ends(self) -> tuple[int, ...]:
-        """After one step, then after two more each."""
+        """Return them: after one step, then after two more each."""
         return tuple(range(1, 2 * len(self.stages), 2))
 
 

@@ -177,7 +177,7 @@ def _inverse_root(products: Tensor) -> Tensor:
 
 
 def _input_products(layer: nn.Conv2d, module: nn.Module, pictures: Tensor) -> Tensor:
-    """Mean of x · xᵀ over the places at which the layer's filters lie in the pictures."""
+    """Return the mean of x · xᵀ over all places of the layer's filters in the pictures."""
     size = layer.weight[0].numel()
     products = torch.zeros(size, size)
     places = 0
@@ -242,7 +242,7 @@ class PixelInput:
         return (shaped * np.float32(self.scale) + np.float32(self.offset)).astype(np.float32)
 
     def card(self) -> dict[str, object]:
-        """The ``input`` section of the card."""
+        """Return the ``input`` section of the card."""
         return {
             "width": self.width,
             "height": self.height,
@@ -321,7 +321,7 @@ def write_model(
 def in_few_steps(
     module: nn.Module, pixels: PixelInput, calibration: NDArray[np.uint8], step: float | None
 ) -> nn.Module:
-    """The network with the filters of a recipe's ``filter_step``; itself if there is none.
+    """Return the network with the filters of a recipe's ``filter_step``; itself if there is none.
 
     ``calibration`` as for :func:`write_model`.
     """
@@ -334,7 +334,7 @@ def in_few_steps(
 def quantize(
     module: nn.Module, pixels: PixelInput, outputs: Sequence[str], calibration: NDArray[np.uint8]
 ) -> bytes:
-    """The static int8 TFLite file of ``module`` (arguments as for :func:`write_model`)."""
+    """Return the static int8 TFLite file of ``module`` (arguments as for :func:`write_model`)."""
     if len(calibration) == 0:
         raise DataError("no picture to calibrate the int8 model on")
     # Everything that the tools print goes away with the folder; faults are exceptions.

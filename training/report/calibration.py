@@ -1,8 +1,6 @@
-"""Calibration of confidences.
+"""Calibrate a model: is it right as often as it says, and what does abstaining gain?
 
-Calibration: is a model right as often as it says, and what does abstaining gain?
-
-How sure a model should say that it is, fitted on faces that it has not learnt from.
+The temperature, with which it says how sure it is, is fitted on faces that it has not learnt from.
 """
 
 from __future__ import annotations
@@ -174,7 +172,7 @@ def error_bound(wrong: int, answers: int) -> float:
 
 
 def risk_coverage(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> tuple[Answered, ...]:
-    """The risk-coverage curve: each threshold from 0 to 0.99 in steps of 0.01.
+    """Return the risk-coverage curve: each threshold from 0 to 0.99 in steps of 0.01.
 
     El-Yaniv and Wiener 2010.
 
@@ -188,7 +186,7 @@ def risk_coverage(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> tupl
 
 
 def choose_threshold(curve: Sequence[Answered]) -> float:
-    """The threshold below which a face is called uncertain: one rule for every model.
+    """Return the threshold below which a face is called uncertain: one rule for every model.
 
     From `FIRST_THRESHOLD` on downwards each threshold is tested: could more than one in twenty of
     its answers be wrong? The last one before the first for which that cannot be ruled out is
@@ -217,7 +215,7 @@ MOST = 5.0
 
 
 def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> float:
-    """The temperature at which softmax(logits / temperature) fits people's votes best.
+    """Return the temperature at which softmax(logits / temperature) fits people's votes best.
 
     The measure is cross-entropy.
 
@@ -250,7 +248,7 @@ def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -
 def bias_corrected_temperature(
     logits: NDArray[np.float32], known: NDArray[np.int64]
 ) -> tuple[float, NDArray[np.float64]]:
-    """The temperature and a bias a category that fit the labels best.
+    """Return the temperature and a bias a category that fit the labels best.
 
     The model is softmax(logits / temperature + bias).
 

@@ -92,7 +92,7 @@ class TFLiteFile:
         return tuple(map(_info, self._interpreter.get_output_details()))
 
     def answers(self, pictures: NDArray[np.float64], output: str) -> NDArray[np.float64]:
-        """The real values of an output for inputs of 0…1, N × the input's shape: N × K."""
+        """Return the real values of an output for inputs of 0…1, N × the input's shape: N × K."""
         (taken,) = self._interpreter.get_input_details()
         given = next(o for o in self._interpreter.get_output_details() if o["name"] == output)
         rows = []
@@ -138,7 +138,7 @@ class TFLiteFile:
         return Costs(int(total), sum(weights.values()))
 
     def reordered(self, output: str, order: list[int]) -> TFLiteFile:
-        """The same model whose answer i is this one's answer ``order[i]``.
+        """Return the same model whose answer i is this one's answer ``order[i]``.
 
         Raises:
             DataError: the answers do not come from a full connection, so that they cannot be put
@@ -227,7 +227,7 @@ def _as_type(picture: NDArray[np.float64], taken: dict[str, Any]) -> NDArray[Any
 
 
 def _unpacked(content: bytes) -> Any:
-    """The model as objects; constants that lie behind the flatbuffer are taken into it."""
+    """Return the model as objects; constants that lie behind the flatbuffer are taken into it."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(content, 0)
@@ -314,7 +314,7 @@ class CardWishes:
 
 
 def category_of(name: str) -> str:
-    """A category in the words of FER+ or of FER2013.
+    """Return a category in the words of FER+ or of FER2013.
 
     Raises:
         DataError: there is none of that name.
@@ -379,7 +379,7 @@ def check_file(model: TFLiteFile, output: str | None) -> tuple[TensorInfo, Tenso
 def better_order(
     logits: NDArray[np.float32], truth: NDArray[np.int64]
 ) -> tuple[list[int], float, float]:
-    """The order of the categories that fits labels best: (order, accuracy as given, accuracy so).
+    """Return the order of categories that fits labels best: (order, accuracy as given, then).
 
     ``order[i]`` is the category that answer i seems to mean; the assignment with the most right
     answers (Kuhn 1955, "The Hungarian method").
@@ -549,7 +549,7 @@ def _loaded(folder: Path, card: ModelCard, content: bytes, file: Path) -> TFLite
 
 
 def _measured(model: TFLiteModel, card: ModelCard, faces: Faces) -> ModelCard:
-    """The card with the figures of labelled pictures, and the temperature fitted on them."""
+    """Return the card with the figures of labelled pictures, and the temperature fitted on them."""
     logits = run_model(model, faces.pictures)
     temperature = best_temperature(logits["expression"], soft_targets(faces))
     return card.model_copy(

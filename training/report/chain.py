@@ -107,7 +107,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: NDArray[np.float64]) -> Spread:
-        """From the deviations of n faces."""
+        """Make it from the deviations of n faces."""
         size = np.abs(values)
         return cls(float(np.median(values)), float(np.median(size)), float(np.quantile(size, 0.9)))
 
@@ -267,7 +267,7 @@ def _usual(seen: Sequence[_Seen]) -> Points | None:
 def _crops(
     image: Picture, seen: _Seen, usual: Points | None, size: int
 ) -> dict[str, Picture | None]:
-    """The other crops of a photograph by name; ``None`` where there is no face."""
+    """Return the other crops of a photograph by name; ``None`` where there is no face."""
     crops = {BOX: None if seen.reading is None else align_box(image, seen.reading.face.box, size)}
     if usual is not None:
         width, height = seen.size
@@ -323,7 +323,7 @@ def _single(points: Points) -> NDArray[np.float32]:
 
 
 def _plane(points: Points) -> tuple[complex, complex]:
-    """The similarity that brings landmarks to the template, as z → a·z + b in complex numbers."""
+    """Return the similarity from landmarks to the template, as z → a·z + b in complex numbers."""
     # A similarity of the plane is one complex factor and one shift: angle and size are read off it.
     (cosine, _, across), (sine, _, down) = similarity(points, TEMPLATE)
     return complex(cosine, sine), complex(across, down)
@@ -359,7 +359,7 @@ def chain_json(report: ChainReport) -> dict[str, object]:
 
 
 def chain_text(report: ChainReport) -> str:
-    """The crops side by side, the deviations of the landmarks, and the chain by category."""
+    """Return the crops side by side, the deviations of the landmarks, and the chain by category."""
     chain = report.answers[CHAIN]
     count = int(chain.has_face.sum())
     counts = (
@@ -410,7 +410,7 @@ def _test_json(test: McNemar) -> dict[str, object]:
 
 
 def _ways_text(report: ChainReport) -> str:
-    """One row for each way of cropping: faces, accuracy, recalls, test against the chain."""
+    """Return one row for each way of cropping: faces, accuracy, recalls, test against the chain."""
     present = [name for name in EXPRESSIONS if report.answers[CHAIN].figures.per_class[name].n > 0]
     head = f"{'recall by way of cropping':<34} {'found':>6} {'right':>6} " + " ".join(
         f"{n[:9]:>9}" for n in present

@@ -133,7 +133,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """The two models in two columns, and the test below."""
+    """Return the two models in two columns, and the test below."""
     a = comparison.first
     b = comparison.second
     rows = [
@@ -248,7 +248,7 @@ class TableEvaluation:
         return figures
 
     def as_text(self) -> str:
-        """The table for people."""
+        """Return the table for people."""
         parts = [figures_text(PROTOCOL, self.figures)]
         if self.calibration is not None:
             parts.append(f"calibration error {self.calibration.error:.3f}")

@@ -243,7 +243,7 @@ def _temperature(card: ModelCard) -> float:
 def _confidence(
     card: ModelCard, logits: NDArray[np.float32], each: Mapping[str, ProtocolAnswers], faces: Faces
 ) -> Confidence:
-    """The first head's probabilities against the FER+ majority, in halves and together."""
+    """Return the first head's probabilities against the FER+ majority, in halves and together."""
     ferplus = each["ferplus"]
     fer2013 = each.get("fer2013")
     if card.uncertain_below is None:
@@ -271,7 +271,7 @@ def _confidence(
 
 
 def _accuracy(answers: ProtocolAnswers | None, half: NDArray[np.bool_]) -> float | None:
-    """Share right of the faces of ``half`` (N) that a protocol counts.
+    """Return the share right of the faces of ``half`` (N) that a protocol counts.
 
     None where it counts none of them.
     """

@@ -93,7 +93,7 @@ class Pairs:
 
 
 def hashes_of(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The difference hash of each grey picture: uint8, N × 32."""
+    """Return the difference hash of each grey picture: uint8, N × 32."""
     # `difference_hash` takes three colours, as photographs have them.
     return np.array(
         [
@@ -105,7 +105,7 @@ def hashes_of(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def near_pairs(hashes: NDArray[np.uint8]) -> Pairs:
-    """All pairs that differ in at most ``NEARLY`` bits, but for what ``MOST_IN_A_BUCKET`` says.
+    """Return all pairs that differ in at most ``NEARLY`` bits; see ``MOST_IN_A_BUCKET``.
 
     Of pictures with the same hash only the first is compared with others; it is paired with the
     rest, which look like whatever it looks like.
@@ -160,7 +160,7 @@ def copies_of(pairs: Pairs) -> dict[int, int]:
 
 
 def near_copies(pictures: NDArray[np.uint8]) -> list[tuple[int, int]]:
-    """Each picture that looks nearly like one before it: (that one, the picture), in order.
+    """Return each picture that looks nearly like one before it: (that one, the picture).
 
     Args:
         pictures: uint8, N × 48 × 48.
@@ -170,7 +170,7 @@ def near_copies(pictures: NDArray[np.uint8]) -> list[tuple[int, int]]:
 
 
 def _candidates(bands: NDArray[np.uint16]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Pairs that share a band, or all of it but one bit; a pair may come several times."""
+    """Yield pairs that share a band, or all of it but one bit; a pair may come several times."""
     everyone = np.arange(len(bands))
     for band in bands.T:
         order = np.argsort(band, kind="stable")
@@ -207,7 +207,7 @@ def _runs(
 def _compared(
     bands: NDArray[np.uint16], first: NDArray[np.intp], second: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64]]:
-    """Those of some pairs that look nearly alike, and how many bits differ."""
+    """Return those of some pairs that look nearly alike, and how many bits differ."""
     bits = _ONES[bands[first] ^ bands[second]].sum(axis=1, dtype=np.int64)
     near = bits <= NEARLY
     return first[near], second[near], bits[near]
@@ -244,7 +244,7 @@ class FaceSearch:
         self._detector = FaceDetector(model, score, width * ENLARGED)
 
     def find(self, picture: NDArray[np.uint8]) -> Sequence[Face]:
-        """The faces of a grey picture; their boxes are in pixels of an edge of ``ENLARGED``."""
+        """Find the faces of a grey picture; boxes are in pixels of an edge of ``ENLARGED``."""
         large = cv2.resize(picture, (ENLARGED, ENLARGED), interpolation=cv2.INTER_CUBIC)
         border = cv2.copyMakeBorder(large, *4 * (_BORDER,), cv2.BORDER_REPLICATE)
         return self._detector.detect(
@@ -261,7 +261,7 @@ def blank_pictures(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def faceless(
     pictures: NDArray[np.uint8], answers: Sequence[NDArray[np.float64]]
 ) -> dict[int, float]:
-    """Pictures in which hardly a face is seen → the detector's largest score, 0…1.
+    """Return pictures in which hardly a face is seen → the detector's largest score, 0…1.
 
     Args:
         pictures: uint8, N × 48 × 48.
@@ -283,14 +283,14 @@ JUDGES = ("expression-fast", "expression-accurate")
 
 
 def answers_of(card: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Probabilities of the eight categories, N × 8, as the agent computes them."""
+    """Return probabilities of the eight categories, N × 8, as the agent computes them."""
     model = load_model(card, kind="expression")
     logits = run_model(model, pictures)["expression"]
     return probabilities(logits, model.card.temperature or 1.0)
 
 
 def confident_answers(answers: NDArray[np.float64], labels: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The category that a network is confident of, or ``NO_LABEL``: intp, N.
+    """Return the category that a network is confident of, or ``NO_LABEL``: intp, N.
 
     Args:
         answers: probabilities, N × K.
@@ -309,7 +309,7 @@ def confident_answers(answers: NDArray[np.float64], labels: NDArray[np.intp]) ->
 def doubted_labels(
     answers: Sequence[NDArray[np.float64]], labels: NDArray[np.intp]
 ) -> dict[int, int]:
-    """The pictures whose label all networks doubt, saying the same → what they say."""
+    """Return the pictures whose label all networks doubt, saying the same → what they say."""
     everyone = np.arange(len(labels))
     confident = [confident_answers(each, labels) for each in answers]
     doubted = (labels != NO_LABEL) & (confident[0] != NO_LABEL) & (confident[0] != labels)
@@ -388,7 +388,7 @@ class Findings:
         return {one.index for one in self.problems if one.leave_out}
 
     def as_csv(self) -> bytes:
-        """A row for each problem, as :mod:`training.data.datasets` reads it."""
+        """Return a row for each problem, as :mod:`training.data.datasets` reads it."""
         rows = [
             (
                 *(self.names[one.index], USAGES[self.faces.usage[one.index]], one.kind),
@@ -400,7 +400,7 @@ class Findings:
         return csv_bytes([COLUMNS, *rows], "\r\n")
 
     def as_text(self) -> str:
-        """A line for each kind of each split, and what would be left out."""
+        """Return a line for each kind of each split, and what would be left out."""
         lines = [
             f"{usage}: {kind} {number:,}, of which {out:,} to leave out"
             for usage, kinds in self.counts.items()
@@ -518,7 +518,7 @@ better, then: <code>python -m training fit … --without problems.csv</code></p>
 
 
 def problems_page(findings: Findings) -> bytes:
-    """The page: counts, then each kind with its rule and some of its pictures."""
+    """Return the page: counts, then each kind with its rule and some of its pictures."""
     rows = [
         (f"{_HEADINGS[kind][0]}, {usage}", f"{number:,}", f"{out:,}")
         for usage, kinds in findings.counts.items()
@@ -584,7 +584,7 @@ def problems_of(folder: FolderOfFaces) -> list[str]:
 
 
 def categories_of(faces: Faces) -> NDArray[np.intp]:
-    """The category of each picture of a folder: int, N, index into ``EXPRESSIONS``."""
+    """Return the category of each picture of a folder: int, N, index into ``EXPRESSIONS``."""
     return np.asarray(faces.votes[:, : len(EXPRESSIONS)].argmax(axis=1), dtype=np.intp)
 
 
@@ -650,7 +650,7 @@ def _not_faces(pictures: NDArray[np.uint8]) -> list[str]:
 
 
 def _face_width(search: FaceSearch, picture: NDArray[np.uint8]) -> float | None:
-    """The width of the largest face as a share of the picture's; None where no face is found."""
+    """Return the largest face's width as a share of the picture's; None without a face."""
     return max((face.box.width / ENLARGED for face in search.find(picture)), default=None)
 
 

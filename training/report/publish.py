@@ -55,7 +55,7 @@ Figures = dict[str, int | float]
 
 
 def page_text(card: ModelCard) -> str:
-    """The page in Markdown. A figure that the card does not have is shown as a dash."""
+    """Return the page in Markdown. A figure that the card does not have is shown as a dash."""
     answers = _of(card, f"{USAGE}, answered")
     return Template(_WORDS.read_text(encoding="utf-8")).substitute(
         name=card.name,
@@ -332,7 +332,7 @@ def write_report(
 
 
 def calibrated(model: TFLiteModel, faces: Faces) -> ModelCard:
-    """The card of a model with the temperature and threshold that follow from half A of PublicTest.
+    """Return a model's card with the temperature and threshold from half A of PublicTest.
 
     The temperature is fitted against the FER+ majority, because the probability of an answer is to
     say how often the answer is right; fitted against the shares of the votes it says how many
@@ -397,7 +397,7 @@ def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
 
 
 def chain_metrics(answers: ChainAnswers) -> dict[str, dict[str, float]]:
-    """The figures of the whole chain on photographs, as a card keeps them."""
+    """Return the figures of the whole chain on photographs, as a card keeps them."""
     figures = answers.figures
     faces = int(answers.has_face.sum())
     accuracy = round(figures.accuracy, 4)
@@ -409,12 +409,12 @@ def chain_metrics(answers: ChainAnswers) -> dict[str, dict[str, float]]:
 
 
 def _rounded(**figures: float) -> dict[str, float]:
-    """Figures as a card keeps them: counts as they are, shares with four digits."""
+    """Return figures as a card keeps them: counts as they are, shares with four digits."""
     return {name: round(value, 4) for name, value in figures.items()}
 
 
 def _read_as(measured: Measured) -> dict[str, dict[str, float]]:
-    """The confusion matrix of the head that the agent uses, a row for each category."""
+    """Return the confusion matrix of the head that the agent uses, a row for each category."""
     protocol, figures = next(iter(measured.evaluation.by_protocol.items()))
     return {
         f"{measured.usage}, {PROTOCOLS[protocol]}, {label}, read as": dict(
@@ -475,14 +475,14 @@ def _report_robustness(measured: Measured) -> dict[str, dict[str, float]]:
 def _chain(
     model: TFLiteModel, photographs: LabelledPhotographs | None
 ) -> dict[str, dict[str, float]]:
-    """The figures of the chain on the photographs; without photographs, those of the card."""
+    """Return the chain's figures on the photographs; without photographs, the card's."""
     if photographs is None:
         return _known(model, PHOTOGRAPHS)
     return chain_metrics(measure_chain(str(model.path), photographs).answers[CHAIN])
 
 
 def _speed(model: TFLiteModel, faces: Faces, *, time_again: bool) -> dict[str, dict[str, float]]:
-    """The milliseconds that the card has, or new ones."""
+    """Return the milliseconds that the card has, or new ones."""
     known = _known(model, SPEED)
     # Milliseconds differ from run to run, and a card that changes by itself helps nobody.
     if known and not time_again:

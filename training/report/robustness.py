@@ -106,7 +106,7 @@ def robustness(model: TFLiteModel, faces: Faces, unchanged: Mapping[str, float])
 
 
 def worst(rows: Sequence[Row], protocol: str, groups: Sequence[Group] = ("main",)) -> Row:
-    """The row of those groups that loses most by that protocol."""
+    """Return the row of those groups that loses most by that protocol."""
     return max((row for row in rows if row.group in groups), key=lambda row: row.loss[protocol])
 
 
@@ -281,14 +281,14 @@ def covered_rows(model: TFLiteModel, faces: Faces) -> tuple[CoveredRow, ...]:
 
 
 def covered_pictures(pictures: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Name of what is covered, and the pictures, uint8 N × H × H; first as they are."""
+    """Yield the name of what is covered, and the pictures, uint8 N × H × H; first as they are."""
     yield NOTHING, pictures
     for cover in COVERS:
         yield cover.name, np.stack([cover.apply(picture) for picture in pictures])
 
 
 def covered_files(faces: Faces) -> Iterator[tuple[str, bytes]]:
-    """Pictures for another program to answer, and their truth: file name → content.
+    """Yield pictures for another program to answer, and their truth: file name → content.
 
     ``mouth/00001.png`` and so on, and last ``ground_truth.csv`` with the columns ``file``,
     ``label`` (the FER+ majority; the FER2013 class where nobody voted) and ``covered``. A picture
@@ -327,7 +327,7 @@ def covered_json(rows: Sequence[CoveredRow]) -> dict[str, dict[str, object]]:
 
 
 def covered_text(rows: Sequence[CoveredRow]) -> str:
-    """A table for each protocol: right, precision, recall, F1, and points lost."""
+    """Return a table for each protocol: right, precision, recall, F1, and points lost."""
     return "\n\n".join(
         covered_table(PROTOCOLS[protocol], {row.name: row.figures[protocol] for row in rows})
         for protocol in rows[0].figures
@@ -335,7 +335,7 @@ def covered_text(rows: Sequence[CoveredRow]) -> str:
 
 
 def covered_table(title: str, by_cover: Mapping[str, Figures]) -> str:
-    """One line for each thing that is covered; the points are lost against ``nothing``."""
+    """Return one line for each thing that is covered; the points are lost against ``nothing``."""
     bare = by_cover.get(NOTHING)
     lines = [
         f"{title}, covered",
