@@ -72,7 +72,7 @@ class Place:
         return Trust(self.current(), self.config.parent / SIGNERS_FOLDER)
 
     def copy_for(self, version: str) -> Path:
-        """The database as the release ``version`` left it when it was updated."""
+        """Return the path of the database as release ``version`` left it when it was updated."""
         return self.data / f"{DATABASE_NAME}.before-update-of-{version}"
 
     def current(self) -> Path:

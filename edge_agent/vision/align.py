@@ -36,7 +36,7 @@ around them) in which face-detector 1.4.0 finds a face, averaged with its mirror
 TEMPLATE.setflags(write=False)
 
 TEMPLATE_BOX = Box(0.1096, -0.0152, 0.7808, 1.0265)
-"""Where the detector's box lies in the unit square of the crop, measured in the same way."""
+"""The detector's box in the unit square of the crop, measured in the same way."""
 
 # Only a part that is one pixel thin, and so cannot be halved, needs a larger warp than twice the
 # crop; the bound keeps its memory small.

@@ -114,7 +114,7 @@ View = npt.NDArray[np.float32]
 
 
 class Effort(StrEnum):
-    """How carefully faces are read."""
+    """The care with which faces are read."""
 
     EVERY_FRAME = "every_frame"
     BY_NEED = "by_need"

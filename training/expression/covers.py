@@ -59,7 +59,7 @@ from training.networks.quantize import PixelInput, in_few_steps, write_model
 
 SCALE = 2 / 255
 OFFSET = -1.0
-"""What the network sees of a pixel: pixel × scale + offset."""
+"""The network sees pixel × scale + offset."""
 
 Positive = Annotated[int, Field(ge=1, le=256)]
 

@@ -46,7 +46,7 @@ ANSWERS = "answers.npz"
 PARTS = ("train", "valid", "test")
 SCALE = 2 / 255
 OFFSET = -1.0
-"""What the network sees of a pixel: pixel × scale + offset."""
+"""The network sees pixel × scale + offset."""
 
 HEADS = {"movements": MOVEMENTS, "pose": POSE, "look": LOOK}
 SIZES = {name: len(labels) for name, labels in HEADS.items()}

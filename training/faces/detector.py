@@ -355,7 +355,7 @@ log = logging.getLogger(__name__)
 
 SCALE = 2 / 255
 OFFSET = -1.0
-"""What the network sees of a pixel: pixel × scale + offset."""
+"""The network sees pixel × scale + offset."""
 
 LOW = 0.05
 """Detections with a lower score are dropped when a network is evaluated."""

@@ -398,7 +398,7 @@ CONFIRM = 0.7
 SAME_FACE = 0.45
 POINTS_AGREE = 0.08
 HEAD_CEILING = 0.5
-"""How sure of a face the student may be where people saw a head and the teacher confirms none."""
+"""Largest score of the student where people saw a head and the teacher confirms no face."""
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 Answers = NDArray[np.float64]

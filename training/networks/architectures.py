@@ -257,7 +257,7 @@ class DepthwiseSection(ResidualShape):
 
 
 REGIONS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.0, 0.5), (1.0, 0.5))
-"""Where each region lies, as a share of the way down and to the right: the four corners, then the
+"""Place of each region, as a share of the way down and to the right: the four corners, then the
 middle of the upper edge (eyes) and of the lower edge (mouth).
 """
 SHARE = 0.75

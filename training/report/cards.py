@@ -270,7 +270,7 @@ NORMALISATIONS: Mapping[str, tuple[float, float]] = {
     "-1..1": (2 / 255, -1.0),
     "fer2013": (1 / 255 / 0.255, -0.507 / 0.255),
 }
-"""What a model may have learnt pixels as: (scale, offset) of the card.
+"""Forms in which a model may have learnt pixels: (scale, offset) of the card.
 
 ``fer2013`` takes off the mean of FER2013's pixels and divides by their deviation, as the recipes
 here do.

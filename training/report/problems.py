@@ -325,7 +325,7 @@ COPY = "near-copy"
 UNLIKE = "near-copy-labelled-otherwise"
 DOUBTED = "label-doubted"
 KINDS = (BLANK, NO_FACE, COPY, UNLIKE, DOUBTED)
-"""What may be wrong with a picture."""
+"""Kinds of what may be wrong with a picture."""
 _TRAINING = USAGES.index("Training")
 
 
@@ -570,7 +570,7 @@ none."""
 CUT_OUT = 0.45
 """Least width of the face, as a share of the picture's: of FER2013's faces 1 % are narrower."""
 NAMED = 5
-"""How many files a sentence names."""
+"""Most files that a sentence names."""
 
 
 def problems_of(folder: FolderOfFaces) -> list[str]:

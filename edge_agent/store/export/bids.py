@@ -32,7 +32,7 @@ from edge_agent.store.export.rows import Row, Value, guarded, whole
 from edge_agent.store.export.source import ExportSource
 
 PROGRAM = "Affect Edge"
-"""What ``GeneratedBy`` of a data set says where it is ours."""
+"""Name in ``GeneratedBy`` of a data set of ours."""
 TASK = "affect"
 NOT_AVAILABLE = "n/a"
 MODELS = "Models"

@@ -22,7 +22,7 @@ from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
 from edge_agent.store.study.rows import checked_label
 
 SHOWN = 20
-"""How many problems are named; the others are counted."""
+"""Most problems that are named; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)

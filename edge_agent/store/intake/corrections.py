@@ -18,7 +18,7 @@ from edge_agent.store.read.base import flags_of
 from edge_agent.store.study.rows import insert_audit
 
 BY_HAND = "manual:"
-"""What the source of a reading begins with that a person entered."""
+"""Beginning of the source of a reading that a person entered."""
 _ROLLUPS = (("minute", schema.MINUTE_MS), ("hour", schema.HOUR_MS), ("day", schema.DAY_MS))
 _SESSION = (
     "LEFT JOIN session ON session.started <= {0}.at AND (session.ended IS NULL OR "

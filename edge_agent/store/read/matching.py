@@ -165,7 +165,7 @@ class FaceLabels:
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """How many windows contain a second emotion beside the observed one.
+    """The number of windows that contain a second emotion beside the observed one.
 
     Attributes:
         windows: number of windows in which one emotion was observed; one window ends at each row.

@@ -37,7 +37,7 @@ _MOVED = {
     Emotion.SADNESS: {"frown": 0.5, "brow_inner_up": 0.4},
     Emotion.SURPRISE: {"brow_outer_up": 0.6, "jaw_open": 0.5, "eye_wide": 0.4},
 }
-"""How strongly a simulated face moves where it shows an emotion alone."""
+"""Strength of a simulated face's movements where it shows an emotion alone."""
 _CUFF_AT_S = (60, 105)  # a cuff takes most of a minute, so there are two readings in a stimulus
 _SESSION_S = _BASELINE_S + len(CONDITIONS) * (_STIMULUS_S + _PAUSE_S)
 

@@ -351,7 +351,7 @@ BEYOND_REACH = N_(
     "schedule. To save at once, with Mosquitto on this device: sudo systemctl kill "
     "--signal=SIGUSR1 mosquitto"
 )
-"""What an erasure cannot reach at the broker, for people."""
+"""Data at the broker that an erasure cannot reach, for people."""
 PATIENCE_S = 15.0
 _UNREADABLE = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
 

@@ -277,7 +277,7 @@ BAD_ROW = (
     TypeError,
     ValueError,
 )
-"""What a row raises that no table takes, however often it is tried."""
+"""Errors of a row that no table takes, however often it is tried."""
 
 
 class BatchWriter:

@@ -243,7 +243,7 @@ log = logging.getLogger(__name__)
 Item = Recognition | VitalReading | Gap | OutboxMessage | ModelUse | ClockCheck
 
 WATCH_S = 5.0
-"""How often an idle recorder looks whether its file is still in its place."""
+"""Interval at which an idle recorder looks whether its file is still in its place."""
 _QUEUE_ITEMS = 4_000  # some minutes of frames, for a card that takes its time
 # Errors that pass by themselves: the disk is full, the database is locked, the card is busy.
 _PASSING = {

@@ -24,7 +24,7 @@ from edge_agent.store.database.schema import ADDED, HOUR_MS, MINUTE_MS, read_set
 
 ROLLUPS = (("minute", MINUTE_MS), ("hour", HOUR_MS))
 ADD_EXPRESSIONS = f"UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in ADDED)}"
-"""What to do where a row of a rollup of expressions is there already: add to it."""
+"""Add to a row of a rollup of expressions that is there already."""
 # ``min`` and ``max`` of two values are NULL if one is, as in a minute without a usable reading.
 ADD_VITALS = (
     "UPDATE SET n = n + excluded.n, total = total + excluded.total, "

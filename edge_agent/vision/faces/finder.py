@@ -158,7 +158,7 @@ MOST_FACES = 1000
 
 
 UsedModel = ModelCard | YuNetFile
-"""Which model file is used."""
+"""The model file that is used."""
 
 
 class FaceFinder(Protocol):
