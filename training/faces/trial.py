@@ -113,6 +113,7 @@ class DetectionEvaluation:
         It is one of 0.20, 0.21 … 0.95.
         """
         candidates = [round(step / 100, 2) for step in range(20, 96)]
+        # Every threshold is tried: the false share need not fall with each step.
         fitting = [t for t in candidates if self.at(t).false_share <= false_share]
         if fitting:
             return fitting[0]
@@ -163,11 +164,12 @@ def landmark_error(points: NDArray[np.float32], marked: NDArray[np.float32]) -> 
 
 
 def _best(detected: Candidates, labelled: FaceBoxes, i: int) -> tuple[float, float]:
-    """Score and landmark error of the surest detection of face ``i``."""
+    """Return score and landmark error of the surest detection of face ``i``."""
     overlap = overlaps(_sized(labelled.boxes[i : i + 1])[0], _sized(detected.boxes))
     hits = np.flatnonzero(overlap >= FOUND_OVERLAP)
     if len(hits) == 0:
         return 0.0, float("nan")
+    # The surest of those that fit, as it survives the highest threshold.
     best = hits[detected.scores[hits].argmax()]
     return float(detected.scores[best]), landmark_error(detected.points[best], labelled.points[i])
 
@@ -177,6 +179,7 @@ def _is_false(
 ) -> bool | None:
     """Tell whether a detection is false; ``None`` when it concerns an ignored or too small face."""
     touched = overlaps(_sized(box[None])[0], _sized(labelled.boxes)) >= TOUCHED_OVERLAP
+    # A face that counts makes it right; one too small or in doubt only excuses it.
     if (touched & large & ~labelled.ignore).any():
         return False
     excused = ~large | (labelled.ignore & (labelled.ceilings >= DOUBTED_CEILING))
@@ -290,6 +293,7 @@ class Trial:
             for row, degrees in ((ALL, 0.0), (ROLLED[-30], -30.0), (ROLLED[30], 30.0)):
                 matrix = turn_of(degrees)
                 shown = turn(frame, matrix) if degrees else frame
+                # Marked points are of the photograph: scaled as it was, then turned with the frame.
                 points = marked[name] * scale @ matrix[:, :2].T + matrix[:, 2]
                 for name_of, detector in self._detectors.items():
                     if (face := _around(detector.detect(shown), points)) is not None:
@@ -304,6 +308,7 @@ class Trial:
         hits = {detector: hit(each, expected) for detector, each in detected.items()}
         for row, chosen in _rows(name, expected):
             finding.count(row, {detector: those[chosen] for detector, those in hits.items()})
+        # Confirmed by a closer look: what neither sees is false.
         confirmed = candidates(self._confirming.detect(frame))
         true = {name: touched(each, confirmed) for name, each in detected.items()}
         true[OURS] |= touched(detected[OURS], detected[YUNET])
@@ -346,17 +351,17 @@ def candidates(faces: Sequence[Face]) -> Candidates:
 
 
 def hit(seen: Candidates, there: FaceBoxes) -> NDArray[np.bool_]:
-    """For each face whether a detection finds it."""
+    """Tell for each face whether a detection finds it."""
     return _overlap(there.boxes, seen.boxes) >= FOUND_OVERLAP
 
 
 def touched(seen: Candidates, by: Candidates) -> NDArray[np.bool_]:
-    """For each detection whether one of the others touches it."""
+    """Tell for each detection whether one of the others touches it."""
     return _overlap(seen.boxes, by.boxes) >= TOUCHED_OVERLAP
 
 
 def _overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
-    """For each box the largest intersection over union with one of the others.
+    """Return for each box the largest intersection over union with one of the others.
 
     A box is left, top, right, bottom.
     """
@@ -375,7 +380,7 @@ def expected_faces(yunet: Candidates) -> FaceBoxes:
 def _rows(name: str, there: FaceBoxes) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Yield rows by size, and by mask where the folders of the archive tell.
 
-    Which faces belong to each.
+    Each with the faces that belong to it.
     """
     everything = np.ones(len(there), dtype=np.bool_)
     yield ALL, everything
