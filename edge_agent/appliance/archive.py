@@ -93,6 +93,7 @@ def read_inventory(path: Path) -> Inventory:
         StoreError: it is damaged, not one of ours, or cannot be read.
     """
     with translate_errors(path), closing(open_as_it_is(path)) as connection:
+        # Asked for first: a database of an earlier schema lacks some of the tables.
         there = {
             row[0]
             for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
@@ -149,6 +150,7 @@ _MOST_FILES = 100_000
 def _plain(text: str) -> str:
     parts = PurePosixPath(text).parts
     odd = not text.isprintable() or "\\" in text or "//" in text
+    # Normal form only: what Python would shorten could otherwise name a file twice.
     if odd or len(parts) < 2 or parts[0] not in ROOTS or ".." in parts or "." in text.split("/"):
         raise ValueError("is no path below data/, config/ or other/")
     return text
@@ -224,6 +226,7 @@ def belongs_to(path: str, setting: str) -> bool:
     """Return whether a path is that of a setting, lies in it, or is the model beside its card."""
     place = PurePosixPath(setting)
     mine = PurePosixPath(path)
+    # Only files of a model may lie beside what a setting names; anything else could be smuggled in.
     beside = mine.suffix in {".json", ".tflite"} and mine.with_suffix("") == place.with_suffix("")
     return mine == place or place in mine.parents or beside
 
@@ -262,6 +265,7 @@ class ArchiveWriter:
         self._file = file
         self._zip = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True)
         self._lock = lock
+        # First, so that a reader can ask for the passphrase before anything else.
         if locked_key is not None:
             self._zip.writestr(_member(KEY), locked_key)
 
@@ -288,6 +292,7 @@ class ArchiveWriter:
 
     def _write(self, path: str, source: Readable) -> None:
         name = path if self._lock is None else path + LOCKED
+        # The size is not known beforehand, and the header must leave room for a large one.
         with self._zip.open(_member(name), "w", force_zip64=True) as member:
             if self._lock is None:
                 shutil.copyfileobj(source, member, _CHUNK)
@@ -367,6 +372,8 @@ class Archive:
             BackupError: the archive's directory points to a wrong place.
         """
         try:
+            # A locked file is another name in the archive: one that was left open cannot pass for
+            # it.
             return self._zip.open(path + LOCKED * self.is_locked)
         except (OSError, ValueError, struct.error) as error:
             raise BackupError(
@@ -378,7 +385,9 @@ class Archive:
         wanted = {f"{path}{end}" for path in (MANIFEST, *(f.path for f in self.manifest.files))}
         if self.is_locked:
             wanted.add(KEY)
+        # Both ways: what the list lacks, and what the archive lacks.
         odd = wanted ^ set(self._zip.namelist())
+        # A zip file may hold a name twice, which a set does not show.
         if odd or len(self._zip.namelist()) != len(wanted):
             raise BackupError(
                 f"{self._path}: its list and its files differ "
@@ -402,6 +411,7 @@ def open_archive(path: Path, ask_passphrase: Callable[[], str]) -> Iterator[Arch
             file = opened.enter_context(path.open("rb"))
             _check_seal(path, file)
             zip_file = opened.enter_context(zipfile.ZipFile(file))
+            # Before anything is read: the members tell whether another program made the archive.
             for member in zip_file.infolist():
                 _check_member(path, member)
             archive = Archive(path, zip_file, _lock_of(zip_file, ask_passphrase))
@@ -419,10 +429,12 @@ def open_archive(path: Path, ask_passphrase: Callable[[], str]) -> Iterator[Arch
 
 def _check_seal(path: Path, file: IO[bytes]) -> None:
     size = file.seek(0, os.SEEK_END)
+    # A file shorter than a seal is read from its start.
     file.seek(max(0, size - SEAL_CHARACTERS))
     seal = file.read(SEAL_CHARACTERS)
     if seal != _digest(file).encode("ascii"):
         file.seek(0)
+        # Only to say it rightly: another file, or an archive that is damaged.
         if file.read(2) != b"PK":
             raise BackupError(
                 f"{path}: is no archive that `affect-edge backup` made. Nothing was changed; name "
@@ -500,5 +512,6 @@ class _Counted:
     def _count(self, chunk: bytes) -> None:
         self.bytes += len(chunk)
         self.digest.update(chunk)
+        # At once and not at the end: the disk would be full of it by then.
         if self._most is not None and self.bytes > self._most:
             raise BackupError(f"{self._path}: a file in it is larger than its list says. {_AGAIN}")

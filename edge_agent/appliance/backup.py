@@ -80,6 +80,8 @@ def parts_of(settings: Settings, config: Path | None, data: Path) -> Parts:
         path = _place(file, key, data.absolute(), config)
         named.append(ArchivedSetting(key=key, value=value, path=path))
         for source in _files(file, path, is_model=key.startswith("vision.")):
+            # Files may be named by several settings, such as one with certificate and key; they are
+            # kept once.
             sources.setdefault(source.path, source)
     for source in sources.values():
         if not os.access(source.file, os.R_OK):
@@ -96,6 +98,7 @@ def named_files(settings: Settings) -> Iterator[tuple[str, str]]:
     for key in archive.FILE_KEYS:
         section, name = key.split(".")
         value = getattr(getattr(settings, section), name)
+        # A name without a slash is that of a shipped model, which every appliance has.
         if value is not None and ("/" in str(value) or not key.startswith("vision.")):
             yield key, str(value)
 
@@ -103,12 +106,14 @@ def named_files(settings: Settings) -> Iterator[tuple[str, str]]:
 def _place(file: Path, key: str, data: Path, config: Path | None) -> str:
     """Return the path of a file in the archive, from its place on the appliance."""
     if file.is_relative_to(data) and file != data:
+        # The data folder has files of the programs' own names, which a setting must not overwrite.
         path = f"data/{file.relative_to(data)}"
         if not archive.is_our_own(path):
             return path
     beside = None if config is None else config.absolute().parent
     if beside and file.is_relative_to(beside) and file != beside:
         path = f"config/{file.relative_to(beside)}"
+        # The configuration has that name in the archive; a named file must not take its place.
         if path != CONFIG:
             return path
     return f"other/{key}/{file.name}"
@@ -122,6 +127,7 @@ def _files(file: Path, path: str, *, is_model: bool) -> Iterator[Source]:
             if inner.is_file() and not was_set_aside:
                 yield Source(inner, f"{path}/{inner.relative_to(file)}")
         return
+    # A folder is named whole, a model is two files: card and network.
     yield Source(file, path)
     for end in (".json", ".tflite"):
         beside = file.with_suffix(end)
@@ -151,9 +157,11 @@ def make_backup(
         BackupError: it cannot be written, a file cannot be read, or the disk is full.
         StoreError: the database cannot be read or is damaged.
     """
+    # In the folder of the target, for a file can only be renamed within one disk.
     fresh = target.with_name(f".{target.name}.part")
     with _saying_why(target):
         fresh.unlink(missing_ok=True)
+        # Refused where it exists: a link that another user laid there would be written through.
         handle = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(handle, "w+b") as file, _copy_of(database) as (copy, contents):
@@ -161,6 +169,7 @@ def make_backup(
                 _write(file, database, (copy, contents), parts, device, passphrase)
                 # The check below must read the disk, not the pages that were just written.
                 forget_cached_pages(fresh)
+            # Read back before the old archive goes.
             with archive.open_archive(fresh, lambda: passphrase or "") as made:
                 manifest = made.manifest
                 made.check(manifest.files)
@@ -181,6 +190,7 @@ def _write(
     passphrase: str | None,
 ) -> None:
     lock = locked_key = None
+    # One key for all files, and it alone is locked with the passphrase.
     if passphrase is not None:
         lock, locked_key = new_lock(passphrase)
     writer = ArchiveWriter(file, lock, locked_key)
@@ -189,6 +199,8 @@ def _write(
     for source in parts.sources:
         if source.path == DASHBOARD:
             with read_as_owner(database) as connection:
+                # A copy in memory: the file of the accounts is small, and may change while it is
+                # read.
                 accounts = BytesIO(connection.serialize())
                 number = connection.execute("SELECT count(*) FROM account").fetchone()[0]
             contents = contents.model_copy(update={"accounts": number})
@@ -228,6 +240,7 @@ def _copy_of(database: Path) -> Iterator[tuple[IO[bytes], archive.Inventory]]:
             with closing(connect(database, readonly=True)) as connection:
                 pages = connection.execute("PRAGMA page_count").fetchone()[0]
                 size = pages * connection.execute("PRAGMA page_size").fetchone()[0]
+                # Asked before, for a full disk would also stop the agent's recording.
                 _require(database.parent, size + _SPARE_BYTES, "to copy the database aside")
                 copy_database(connection, copy)
             verify(copy)

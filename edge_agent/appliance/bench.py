@@ -46,6 +46,8 @@ def demo_frames(width: int, height: int, fps: float) -> Iterator[Image]:
     """Yield the frames of the demonstration camera without end."""
     with DemoCamera(width=width, height=height, fps=fps) as camera:
         for number in count():
+            # The number over the rate, not the clock: the demonstration moves the same on slow
+            # machines.
             yield camera.picture_at(number / fps)
 
 
@@ -66,6 +68,7 @@ def _picture(path: Path) -> Image | None:
     ``None`` if it does not begin like one: a video is not read into memory.
     """
     try:
+        # Opened first, to have the error of the system where it cannot be read.
         path.open("rb").close()
         if not path.is_file():
             raise CameraError(
@@ -288,6 +291,7 @@ def run_by_need(recognizer: Recognizer, images: Iterator[Image], fps: float) -> 
             recognizer.recognize(frame)
         spent_s.append(clock.process_cpu_seconds() - cpu_s)
         read.append(due)
+    # Of fewer frames than the warm-up the last one counts.
     first = min(WARM_UP, len(read) - 1)
     mean_s = sum(spent_s[first:]) / len(spent_s[first:])
     return {
@@ -318,6 +322,7 @@ def run(recognizer: Recognizer, images: Iterator[Image], fps: float) -> Measured
         faces.append(len(seen.observations))
         searches.append(recognizer.searches - searched)
         laps.begin()
+    # The last was begun for a frame that did not come.
     laps.frames.pop()
     # of a very short video, the last frame is better than none
     first = min(WARM_UP, len(cpu_ms) - 1)

@@ -79,6 +79,7 @@ def write(file: Path, text: str) -> None:
 
 def names_in(passwords: str) -> list[str]:
     """Return the accounts that have a password."""
+    # A line without a colon is no account.
     return [line.partition(":")[0] for line in passwords.splitlines() if ":" in line]
 
 
@@ -109,6 +110,7 @@ def rules_in(access: str, name: str) -> tuple[str, ...]:
 def with_rules(access: str, name: str, rules: Sequence[str]) -> str:
     """Return the access file with these rules for an account, and no others."""
     kept = without_rules(access, name).rstrip()
+    # An empty line before the account, for people who read the file.
     before = [kept, ""] if kept else []
     return _joined([*before, f"user {name}", *rules])
 
@@ -119,6 +121,7 @@ def with_more_rules(access: str, name: str, rules: Sequence[str]) -> str:
     if not missing:
         return access
     lines = access.splitlines()
+    # After the last line of this account, for a line belongs to the user above it.
     places = [at for at, (user, line) in enumerate(_with_users(access)) if user == name and line]
     if not places:
         return with_rules(access, name, rules)
@@ -189,6 +192,7 @@ def rules_for(rights: Iterable[Right], device: Device) -> tuple[str, ...]:
 def rights_in(rules: Collection[str], device: Device) -> tuple[tuple[Right, ...], bool]:
     """Return the rights that rules of the access file give, and whether there are other rules."""
     had = [right for right in Right if set(_rules_of(right, device)) <= set(rules)]
+    # What no right explains was written by hand, and is told before it would be replaced.
     others = set(rules) - set(rules_for(had, device))
     if Right.HOME_ASSISTANT in had:
         had.remove(Right.READ)  # which is part of it
@@ -336,6 +340,8 @@ class BrokerAccounts:
     def _set_rules(self, name: str, rights: Collection[Right]) -> None:
         access = with_rules(read(self._files.access), name, rules_for(rights, self._device))
         if Right.HOME_ASSISTANT in rights:
+            # The agent announces the appliance to Home Assistant, for which its own account needs
+            # rights.
             for agent in self._agents & set(names_in(read(self._files.passwords))):
                 access = with_more_rules(access, agent, agent_rules(self._device))
         write(self._files.access, access)

@@ -101,6 +101,8 @@ def finish_replacement(certificate: Path, key: Path) -> bool:
         return False
     try:
         with _alone(certificate.parent):
+            # The key may have been renamed before the machine stopped: then only the certificate is
+            # left to do.
             if _new(certificate).exists() and fits(_new(certificate), key):
                 _new(certificate).replace(certificate)
             for file in (certificate, key):
@@ -130,6 +132,7 @@ def _prepare(file: Path, content: bytes) -> None:
     if file.parent.stat().st_mode & stat.S_IWGRP:  # root and the service both renew it
         mode |= 0o040
     new = _new(file)
+    # A leftover, or a link of another user, goes first; `O_EXCL` refuses what comes after.
     new.unlink(missing_ok=True)
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb") as written:
@@ -147,6 +150,7 @@ def _alone(folder: Path) -> Iterator[None]:
     # Locks on the folder end with the process; a lock file would stay behind after a power cut.
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
+        # Waited for a little, for another replacement is soon done.
         until = clock.boot_seconds() + LOCK_S
         while True:
             with suppress(BlockingIOError):
@@ -200,6 +204,7 @@ def keep_certificate(folder: Path, name: str | None = None) -> bool:
     key = folder / KEY
     if certificate.exists() or key.exists():
         finish_replacement(certificate, key)
+    # The owner's own stays even if it ends soon: only they can have a new one signed.
     if fits(certificate, key) and (is_given(certificate) or _is_good(certificate, name)):
         return False
     _make(folder, name)
@@ -226,6 +231,7 @@ def is_given(certificate: Path) -> bool:
     except CertificateError:
         return False
     subject, issuer = (line.partition("=")[2].strip() for line in lines.splitlines()[:2])
+    # Signed by another, or by itself for another organization: not ours in both cases.
     return subject != issuer or not re.match(rf"O ?= ?{_MAKER}\b", subject)
 
 
@@ -264,6 +270,7 @@ def _is_good(certificate: Path, name: str) -> bool:
         names = _openssl("x509", "-in", str(certificate), "-noout", "-ext", "subjectAltName")
     except CertificateError:
         return False
+    # With commas around, so that a name does not match a part of a longer one.
     return f"DNS:{name}," in names.replace(" ", "").replace("\n", ",")
 
 
@@ -276,6 +283,7 @@ def _make(folder: Path, name: str) -> None:
     words += ["-addext", "basicConstraints=critical,CA:FALSE"]
     try:
         make_place(folder)
+        # Made elsewhere, so that nobody finds half a pair in the folder.
         with TemporaryDirectory() as place:
             key, certificate = Path(place) / KEY, Path(place) / CERTIFICATE
             _openssl(*words, "-keyout", str(key), "-out", str(certificate))
@@ -401,6 +409,7 @@ def read_given(certificate: Path, key: Path) -> GivenCertificate:
 def _read(file: Path) -> bytes:
     try:
         with file.open("rb") as stream:
+            # One byte more than allowed tells that there is more.
             content = stream.read(LARGEST_BYTES + 1)
     except OSError as error:
         raise CertificateError(f"{file}: cannot be read ({error.strerror}).") from error
@@ -439,6 +448,7 @@ def _key(file: Path) -> RSAPrivateKey | EllipticCurvePrivateKey:
         return key
     if isinstance(key, EllipticCurvePrivateKey) and key.curve.name in CURVES:
         return key
+    # Some kinds of keys have no size.
     size = f" of {key.key_size} bits" if isinstance(key, RSAPrivateKey) else ""
     raise CertificateError(
         f"{file}: is {type(key).__name__.lstrip('_')}{size}, which browsers refuse. Make a "
@@ -475,6 +485,7 @@ def _check_use(file: Path, own: x509.Certificate) -> None:
     try:
         allowed = own.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except x509.ExtensionNotFound:
+        # Without this extension a certificate may be used for everything.
         return
     except ValueError as error:
         raise CertificateError(f"{file}: has a damaged extension ({error}).") from error

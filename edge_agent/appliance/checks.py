@@ -106,6 +106,7 @@ def _database(path: Path, *, deep: bool) -> Finding:
     from edge_agent.store.salvage.rescue import noted_damage
     from edge_agent.store.upkeep.soundness import look_at
 
+    # Of a large database a full check may take long; the quick one ends in time.
     within_s = DEEP_S if deep else QUICK_S
     counts = Reader(path).counts()
     rows = ", ".join(f"{n} {table} rows" for table, n in sorted(counts.items()))
@@ -238,6 +239,7 @@ def _copy(copy: Path) -> Finding:
 
 def _duration(seconds: float) -> str:
     """Return a length of time in the unit that fits."""
+    # From two of a unit on: 1.4 days would read as 1 day.
     for name, length in (("days", _DAY_S), ("hours", 3_600.0), ("minutes", 60.0)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {name}"
@@ -290,6 +292,7 @@ def _disk_budget(settings: Settings, data: Path) -> Finding:
 ANSWER_S = 3.0
 OLD_MS = 10_000
 """The agent sends its state each second; an older state is no sign of life."""
+# Nobody can connect to the address for every interface; this machine can to its own.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 
 
@@ -300,6 +303,7 @@ def agent_answers(folder: Path) -> bool:
         said_ms = probe.last_state_ms(within_s=ANSWER_S)
     finally:
         probe.close()
+    # Either way round: the clock may have been set back since.
     return said_ms is not None and abs(clock.now().wall_ms - said_ms) <= OLD_MS
 
 
@@ -394,6 +398,7 @@ def _output(program: str, *arguments: str) -> str:
 def _service(unit: str, state: Mapping[str, str]) -> Finding:
     active = state.get("ActiveState", "unknown")
     runs_at_night = unit == "affect-edge-maintenance.service"
+    # Inactive is as it should be for what runs at night.
     if active == "active" or (runs_at_night and active != "failed"):
         return fine(unit, f"{active} ({state.get('SubState', 'unknown')})")
     lines = journal(unit, 1, "--priority=err", "--output=cat")

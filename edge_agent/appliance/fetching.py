@@ -43,6 +43,8 @@ def fetch_file(place: str, target: Path, bounds: Bounds) -> None:
     """
     if "://" in place and not place.startswith("https://"):
         raise UpdateError(f"{place}: give an https:// address or a file; others are not taken.")
+    # The alarm ends the read somewhere, with one of many errors; the time tells that it was the
+    # alarm.
     end = clock.boot_seconds() + bounds.seconds
     try:
         with _opened(place, bounds) as stream, target.open("wb") as file:
@@ -52,6 +54,7 @@ def fetch_file(place: str, target: Path, bounds: Bounds) -> None:
             raise _too_slow(place, bounds) from error
         reason = getattr(error, "reason", None) or error
         raise UpdateError(f"{place}: cannot be read ({reason}).") from error
+    # A connection that was shut down may look like the regular end of the content.
     if clock.boot_seconds() >= end:
         raise _too_slow(place, bounds)
 
@@ -97,6 +100,7 @@ def _opened(place: str, bounds: Bounds) -> Iterator[Any]:
 
 
 def _hang_up(sockets: list[socket.socket]) -> None:
+    # A copy: a redirect may add another connection meanwhile.
     for one in list(sockets):
         with suppress(OSError):
             # shutdown, not close: closing a socket does not wake another thread that reads from it.

@@ -70,6 +70,7 @@ def models_on(settings: Settings, data: Path) -> list[ListedModel]:
     """
     shipped = list(shipped_models().values())
     configured = list(dict.fromkeys(_configured(settings)))
+    # Each once, in this order, though a configured model may be shipped.
     paths = dict.fromkeys([*shipped, *installed_cards(data), *configured])
     return [_listed(path, used=path in configured, shipped=path in shipped) for path in paths]
 
@@ -147,12 +148,14 @@ def install_model(place: ModelPlace, what: Sequence[str]) -> ModelChange:
             they cannot be stored. The model is the same as before.
         ConfigError: the configuration cannot be read or changed. The model is the same as before.
     """
+    # Read once, so that what is written back belongs to what was checked.
     file = read_file(place.config)
     settings = checked(file)
     source = _card_of(what, place)
     card = read_card(source)
     _refuse_others(what, source, card)
     key = _key_of(card, source, settings)
+    # Before anything is copied: it must work beside the other models of the configuration.
     _check(settings, card, source)
     if source in shipped_models().values():
         path, value = source, source.stem
@@ -165,6 +168,7 @@ def install_model(place: ModelPlace, what: Sequence[str]) -> ModelChange:
     if value == before:
         return ModelChange(card, path, key, before, None)
     after = ConfigFile(file.path, with_changes(file.text, {key: value}))
+    # The whole configuration once more, with the new value, before it is saved.
     checked(after)
     return ModelChange(card, path, key, before, save(file, after.text))
 
@@ -292,6 +296,7 @@ def _writing(place: ModelPlace) -> Iterator[Path]:
 def _keep(place: ModelPlace, source: Path, card: ModelCard) -> Path:
     """Copy a model into a folder of its own, whole or not at all, and return its card there."""
     text, content = _read(source), _read(source.with_name(card.file))
+    # With the checksum of the card: another model of the same name and version gets its own folder.
     name = f"{card.name}-{card.version}-{hashlib.sha256(text).hexdigest()[:12]}"
     # card and file get one name, by which a backup knows that they belong together
     file = Path(card.file)

@@ -43,6 +43,7 @@ def version_of(release: Path) -> str:
 
 def order_of(version: str) -> tuple[int, ...]:
     """Return the sort key of a version."""
+    # Numbers, for 1.10 is newer than 1.9.
     return tuple(int(part) for part in version.split("."))
 
 
@@ -102,6 +103,7 @@ def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) 
     assert content is not None
     with content, target.open("wb") as file:
         shutil.copyfileobj(content, file)
+    # No other bits of the archive: neither set-user-id nor writable by others.
     target.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 
@@ -135,6 +137,7 @@ def take_tag(source: Path, trust: Trust, folder: Path) -> tuple[Path, str]:
     # A local clone would link files and follow symbolic links in .git/objects (CVE-2022-39253);
     # --no-local copies by the protocol.
     _must(_git("clone", "--quiet", "--bare", "--no-local", address, str(clone)), source)
+    # Of the clone, so that nothing changes between this look and the files that are taken.
     tags = _must(_git("-C", str(clone), "tag", "--points-at", "HEAD"), source).split()
     if not tags:
         raise UpdateError(
@@ -146,6 +149,7 @@ def take_tag(source: Path, trust: Trust, folder: Path) -> tuple[Path, str]:
     tag, signer = _signed(clone, tags, trust, source)
     files = folder / "files"
     archive = folder / "files.tar"
+    # From the tag that was verified, not from the files of the checkout, which may differ.
     _must(_git("-C", str(clone), "archive", "--output", str(archive), f"refs/tags/{tag}"), source)
     files.mkdir()
     subprocess.run(["tar", "-xf", str(archive), "-C", str(files)], check=True)

@@ -89,6 +89,7 @@ class Erasures:
 def known_erasures(database: Path) -> Erasures:
     """Read the erasures that the present database and every copy beside it know of."""
     known = Erasures()
+    # The present database first: it knows of every erasure here, unless it is damaged.
     known.complete = _add(known, database)
     for copy in copies_beside(database):
         _add(known, copy)
@@ -105,6 +106,7 @@ def erase_again(restored: Path, known: Erasures) -> tuple[int, int]:
     """
     with translate_errors(restored):
         with closing(connect_any(restored)) as connection:
+            # What the restored database already knows was erased before it was copied.
             spans = known.spans - set(read_tombstones(connection))
             made = known.participants - Counter(read_erased_participants(connection))
             codes, unclear = _find(connection, spans, made)
@@ -113,6 +115,7 @@ def erase_again(restored: Path, known: Erasures) -> tuple[int, int]:
         with closing(connect_any(restored)) as connection, transaction(connection):
             missing = spans - set(read_tombstones(connection))
             rest = made - Counter(read_erased_participants(connection))
+            # Also of those whom it does not hold, so that the next restore from it knows them.
             add_tombstones(connection, sorted(missing), sorted(rest.elements()))
     return len(codes), unclear
 
@@ -135,6 +138,7 @@ def _find(
     codes: set[str] = set()
     unclear = 0
     by_session = {code for span in spans for code in _codes_in(connection, span)}
+    # By the time of creation, for an erasure keeps no codes.
     for created, number in made.items():
         there = _codes_made(connection, created)
         if len(there) > number:  # several were made at one time, and only some of them erased
@@ -142,6 +146,7 @@ def _find(
             # meant.
             there &= by_session
             unclear += abs(number - len(there))
+        # Otherwise somebody who was not erased might lose everything: better nobody, and a warning.
         if len(there) <= number:
             codes |= there
     return codes, unclear
@@ -275,6 +280,7 @@ def _plan(manifest: Manifest, places: Places) -> _Plan:
     for setting in manifest.settings:
         old = Path(setting.value).expanduser()
         new = _target(setting.path, places)
+        # A file elsewhere belongs to the machine: it is not overwritten.
         if setting.path.startswith("other/") and old.exists():
             there.add(setting.key)
             plan.notes.append(f"{setting.key}: {old} is there already, and stays as it is")
@@ -285,6 +291,7 @@ def _plan(manifest: Manifest, places: Places) -> _Plan:
         parts = PurePosixPath(file.path).parts
         target = _target(file.path, places)
         stays = parts[0] == "other" and parts[1] in there
+        # Always written: both are changed below, or may be.
         if not stays and (file.path in {DATABASE, CONFIG} or not _is_same(file, target)):
             plan.files.append((file, target))
     plan.targets = [target for _, target in plan.files if target != places.database_file]
@@ -338,6 +345,7 @@ def _prepared(places: Places, targets: list[Path], size: int) -> Iterator[Path]:
                 "kept. Free space, then try again. Nothing was changed."
             )
         try:
+            # The prepared files of a restore that was interrupted would be in the way.
             _clean(targets)
             yield prepared_path(places.database_file)
         except OSError as error:
@@ -412,12 +420,14 @@ def _folder(text: str, places: Places) -> dict[str, str]:
 
 def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
     """Verify and complete the prepared database, then change the files' places."""
+    # Before anything changes its place, so that a damaged archive costs nothing.
     try:
         verify(database)
     except StoreError as error:
         raise BackupError(
             f"The database to be restored is damaged. {error} Nothing was changed."
         ) from error
+    # Those who were erased since the copy must not come back with it.
     known = known_erasures(places.database)
     erased, unclear = erase_again(database, known)
     with translate_errors(database), closing(connect_any(database)) as connection:
@@ -433,6 +443,7 @@ def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
     give_owner(database, places.database_file, 0o640)
     with database.open("rb") as file:
         os.fsync(file.fileno())
+    # One stamp for all, by which the files that were set aside belong together.
     stamp = free_stamp(plan.targets, f"{clock.utc_now():%Y%m%dT%H%M%SZ}")
     replace_files(places.database, plan.targets, stamp)
     replaced = list(set_aside(plan.targets, stamp))

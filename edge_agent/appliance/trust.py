@@ -42,6 +42,7 @@ class Key:
     @property
     def file_name(self) -> str:
         """Name of the file of this key in the owner's folder."""
+        # A slash of base64 would begin a folder.
         return f"{self.fingerprint.replace(':', '-').replace('/', '_')}.signers"
 
 
@@ -118,6 +119,7 @@ class Trust:
         Raises:
             UpdateError: the key is revoked, or the file cannot be written.
         """
+        # A revoked key stays so, whatever file names it again.
         if key.fingerprint in (revoked := self._revoked()):
             raise UpdateError(
                 f"{key.fingerprint} was revoked ({revoked[key.fingerprint]}), so it is not "
@@ -136,6 +138,7 @@ class Trust:
         file = self.owner / REVOKED_NAME
         lines = _lines(file) if file.exists() else []
         if key.line not in lines:
+            # First the list, then the file: cut short between them, the key is revoked.
             _write(file, "\n".join([*lines, key.line, ""]))
         (self.owner / key.file_name).unlink(missing_ok=True)
         return file
@@ -176,6 +179,7 @@ class Trust:
         Raises:
             UpdateError: none is, or a file with keys cannot be read.
         """
+        # True for no key at all, as for revoked ones only.
         if all(one.revoked for one in self.trusted_keys()):
             raise UpdateError(
                 f"No key is trusted to sign releases ({self.release / 'release-signers'} and "
@@ -246,6 +250,7 @@ def read_key(line: str, source: str) -> Key:
     words = done.stdout.split()
     if done.returncode or len(words) < 2 or not words[1].startswith("SHA256:"):
         raise UpdateError(f"{source}: {line[:40]!r} is no whole public key ({_reason(done)}).")
+    # ssh-keygen says the bits first in its line.
     if line.startswith("ssh-rsa") and int(words[0]) < _LEAST_RSA_BITS:
         raise UpdateError(
             f"{source}: an RSA key of {words[0]} bits is too weak; ask for one of "
@@ -256,6 +261,7 @@ def read_key(line: str, source: str) -> Key:
 
 def _without_options(line: str) -> str:
     """Return the key of a line of ALLOWED SIGNERS, without name and options."""
+    # The options of a line may contain blanks within quotes: the kind of the key is looked for.
     begins = [at for kind in _KINDS if (at := line.find(f" {kind}")) >= 0]
     return line[min(begins) + 1 :] if begins else line
 

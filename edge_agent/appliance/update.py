@@ -72,7 +72,7 @@ class Place:
         return Trust(self.current(), self.config.parent / SIGNERS_FOLDER)
 
     def copy_for(self, version: str) -> Path:
-        """The database as the release ``version`` left it when it was updated."""
+        """Return the path of the database as release ``version`` left it when it was updated."""
         return self.data / f"{DATABASE_NAME}.before-update-of-{version}"
 
     def current(self) -> Path:
@@ -122,12 +122,16 @@ def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SE
             release, cannot be built, or does not run well. The previous release runs.
         StoreError: the database cannot be copied; the previous release runs.
     """
+    # Asked first, since the lock needs the folder of an installed release.
     place.current()
     with _alone(place):
+        # Once more, alone: another update may have ended meanwhile.
         old = place.current()
         incoming = place.program / "incoming"
         incoming.mkdir(mode=0o700, exist_ok=True)
         try:
+            # On the disk of the releases and closed to others: nobody can change files between
+            # check and use.
             with tempfile.TemporaryDirectory(dir=incoming) as folder:
                 unpacked, signer = _take(source, place.trust(), Path(folder))
                 say(f"the signature is good ({signer})")
@@ -136,6 +140,7 @@ def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SE
                 new = _build(unpacked)
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
+        # Before the services stop.
         _check_config(place, new)
         _switch(place, old, new, say, well_seconds)
         return version_of(new)
@@ -186,6 +191,7 @@ def _alone(place: Place) -> Iterator[None]:
 
 def loses_rows(place: Place, old: Path) -> bool:
     """Return whether going back would lose rows recorded since: the schema has changed."""
+    # The copy is of before the update; its schema is older only if the update changed it.
     copy = place.copy_for(version_of(old))
     return copy.exists() and place.database.exists() and _schema(copy) < _schema(place.database)
 
@@ -232,6 +238,7 @@ def _check_config(place: Place, new: Path) -> None:
 
 def _switch(place: Place, old: Path, new: Path, say: Say, well_seconds: float) -> None:
     before = place.program / "previous"
+    # Read now, for the installer will point this link at the release that still runs.
     older = before.readlink() if before.is_symlink() else None
     say("stopping, copying the database, switching")
     try:
@@ -243,16 +250,19 @@ def _switch(place: Place, old: Path, new: Path, say: Say, well_seconds: float) -
     except (UpdateError, StoreError) as error:
         version = version_of(new)
         say(f"{error} Going back to {version_of(old)}.")
+        # Stops what was started, and brings the database back if needed.
         _take_back(place, old, say)
         _forget(before, older, new)
         raise UpdateError(
             f"{version} was not well, {version_of(old)} runs again. {error}"
         ) from error
+    # Two releases are kept: the one that runs and the one to go back to.
     if older is not None and older not in {old, new}:
         shutil.rmtree(older, ignore_errors=True)
 
 
 def _copy_database(place: Place, version: str) -> None:
+    # Only the newest copy serves a way back, and each is as large as the database.
     for copy in place.data.glob(f"{DATABASE_NAME}.before-update-of-*"):
         copy.unlink()
     if place.database.exists():
@@ -294,6 +304,7 @@ def _stay_well(place: Place, seconds: float) -> None:
     end = clock.boot_seconds() + seconds
     while clock.boot_seconds() < end:
         clock.sleep(min(LOOK_SECONDS, seconds))
+        # A MainPID of 0 is a service that does not run.
         if systemctl("show", "-P", "MainPID", *SERVICES) != pids or "0" in pids.split():
             raise UpdateError(
                 "A service ended within a minute of its start; see: journalctl -u "

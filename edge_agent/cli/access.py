@@ -164,6 +164,7 @@ def certificate(
 
     file = folder / TLS_FOLDER / room.CERTIFICATE
     served = settings.dashboard
+    # A replacement that a power cut left half done goes first, whoever's certificate it is.
     if served.certificate and served.key and served.certificate.parent.is_dir():
         room.finish_replacement(served.certificate, served.key)
     if if_used and served.certificate != file:
@@ -203,6 +204,7 @@ def install(here: Here, cert: Path | None, key: Path | None, lineage: Path | Non
     lego (--run-hook, --renew-hook) set. A certificate that browsers would refuse is refused here,
     and nothing changes.
     """
+    # The options count more than a variable of the environment that certbot left.
     if lineage is not None and cert is None and key is None:
         cert, key = lineage / "fullchain.pem", lineage / "privkey.pem"
     if cert is None or key is None:

@@ -101,10 +101,12 @@ def completions(command: str, words: Sequence[str], incomplete: str) -> list[Com
     value_of: dict[str, Any] | None = None
     for word in words:
         option = node["options"].get(word)
+        # The word after an option is its value, whatever it looks like.
         if value_of is None and option is not None and option["takes"] != "nothing":
             value_of = option
             continue
         value_of = None
+        # An unknown word is an argument: the same command's completions go on.
         node = node["commands"].get(word, node)
     if value_of is None and (incomplete.startswith("-") or node["commands"]):
         names = node["options"] if incomplete.startswith("-") else node["commands"]
@@ -149,6 +151,7 @@ def dashboard(login_link: bool, **options: object) -> None:
     for name, value in options.items():
         if value is not None:
             words += [f"--{name}", str(value)]
+    # In place of this process, as for the other commands of the dashboard.
     os.execv(sys.executable, [sys.executable, "-P", "-m", "dashboard", *words])
 
 

@@ -59,6 +59,7 @@ def backup(
         return
     from edge_agent.appliance.backup import check_target
 
+    # Before the passphrase is asked for and anything is copied.
     check_target(file, overwrite=overwrite)
     made = archive_of(here, file, read_passphrase(passphrase_file, ask=passphrase))
     if not as_json:
@@ -114,6 +115,7 @@ def restore(
         if as_json:
             click.echo(json.dumps({"completed": True}))
         return
+    # First of all: agent and dashboard do not start while files are half replaced.
     if file is None:
         list_copies(settings, places, as_json=as_json)
     elif only_list:
@@ -161,6 +163,7 @@ def read_passphrase(file: Path | None, *, ask: bool) -> str | None:
 
 def ask_for(file: Path | None) -> str:
     """Return the passphrase of an archive."""
+    # Asked for once: a wrong one only fails, and can be typed again.
     given = read_passphrase(file, ask=False)
     return given or str(click.prompt("Passphrase", hide_input=True, err=True))
 

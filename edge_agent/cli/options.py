@@ -114,6 +114,7 @@ def json_option(command: Callable[P, None]) -> Callable[P, None]:
 
 def answer(as_json: bool, told: object, lines: Iterable[object]) -> None:
     """Print a value as JSON if ``as_json``, else lines for people."""
+    # Lines of a generator are not made where they are not printed.
     for line in [json.dumps(told)] if as_json else lines:
         click.echo(line)
 
@@ -185,6 +186,7 @@ def table_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterab
 def _text(value: Any) -> str:
     if value is None:
         return ""
+    # One line for each row, or the columns would not stand below each other.
     text = str(value).replace("\n", " ")
     return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"
 
@@ -204,6 +206,7 @@ def column_map(
         return None
     guessed = guess_map(read_file(file)) if "guess" in columns else ColumnMap({})
     return ColumnMap(
+        # What a person says wins over what was guessed.
         {**guessed.columns, **chosen},
         {**guessed.units, **of_units},
         guessed.dates if dates == "iso" else dates,

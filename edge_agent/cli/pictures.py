@@ -299,6 +299,7 @@ def analyse_video(
         )
     settings, _folder = common.load(config, data)
     failed = False
+    # All names first, so that a clash is told before hours of reading.
     for table, video in tables_of(videos, chosen["out"], f".faces.{form}").items():
         if table.exists() and not chosen["again"]:
             click.echo(f"{video}: {table} exists already; --again reads it again.", err=as_json)
@@ -350,6 +351,7 @@ def write_table(
 
     result = Result()
     known_ms = _start_of(video) if start_ms is None else start_ms
+    # In the same folder, for a file can only be renamed within one disk.
     partial = table.with_name(f"{table.name}.partial")
     table.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -378,6 +380,7 @@ def into_timeline(
         )
     rights: dict[str, Any] = {"purposes": here.settings.dashboard.purposes, "actor": ACTOR}
     result = Result()
+    # Before the reading, which takes long; the video's true length is known only after it.
     check_video(database, import_of(video, known_ms, _length_of(video), timezone, into), **rights)
     intervals = Intervals(INTERVAL_S)
     rows: list[Any] = []

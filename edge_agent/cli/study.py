@@ -424,6 +424,7 @@ def read_markers(path: Path, zone: tzinfo | None) -> list[PastMarker]:
         except ReadingError as error:
             column = f", column {error.field}: {error.shown}" if error.field else ""
             problems.append(f"{file.name}, row {number}{column} {error.reason}")
+            # Enough to see a pattern; a file of another kind would fail in every row.
             if len(problems) == _PROBLEMS_SHOWN:
                 break
     if problems:
@@ -459,6 +460,7 @@ def _marker_of(header: list[str], cells: list[str], zone: tzinfo | None) -> Past
     from edge_agent.store.export.rows import recorded
     from edge_agent.store.study.past import PastMarker
 
+    # More often than not a comma within a label.
     if len(cells) != len(header):
         counts = f"has {len(cells)} values, but there are {len(header)} columns."
         raise ReadingError("", "", f"{counts} A comma in a label needs quotes around it.")
@@ -501,6 +503,7 @@ def participant_describe(here: Here, code: str, as_json: bool, **told: Any) -> N
     if values:
         set_attributes(database, code, values, actor=ACTOR)
     use = attribute_use_of(database, code)
+    # A code is found whatever its case.
     by_code = {one.casefold(): kept for one, kept in attributes_of(database).items()}
     kept = by_code.get(code.casefold(), {})
     lines = [f"consent to attributes: {use}", *(f"{name}: {value}" for name, value in kept.items())]
@@ -602,6 +605,7 @@ def _consent(decided: dict[str, Any]) -> StatedConsent | None:
     version = decided["consent"]
     given = decided["consent_on"]
     use = named(AttributeUse, "--consent-attributes", decided["consent_attributes"])
+    # A consent without its time, or the other way round, would be no statement.
     if (version is None) != (given is None):
         raise click.UsageError(
             "--consent and --consent-on go together: give the text and the time."

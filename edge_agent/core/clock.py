@@ -58,6 +58,7 @@ class ClockWatch:
         """Return whether the clock was set since the last call."""
         offset_ms, synchronised = self._look(at)
         last_ms, was_synchronised = self._known
+        # Small differences are the reading of two clocks one after the other.
         if abs(offset_ms - last_ms) <= CLOCK_JUMP_MS and synchronised == was_synchronised:
             return False
         self._known = (offset_ms, synchronised)
@@ -85,6 +86,7 @@ def utc_now() -> datetime:
 def iso_utc(wall_ms: int) -> str:
     """Return UTC milliseconds since 1970 as ISO 8601 text, such as ``2026-11-20T08:12:00.250Z``."""
     text = datetime.fromtimestamp(wall_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    # Integers throughout: a float would round milliseconds of today wrongly now and then.
     return f"{text}.{wall_ms % 1000:03d}Z"
 
 
@@ -251,6 +253,7 @@ class SenderClock:
         """The estimate; ``None`` before the first message."""
         if not self._differences:
             return None
+        # The fastest message had the least delay on its way.
         least = min(self._differences)
         usual = median(self._differences)
         return ClockOffset(least, usual - least, len(self._differences))
@@ -276,6 +279,7 @@ class SenderClock:
         """
         difference = received.boot_ms - sent_ms
         known = self.offset
+        # A jump of either clock makes all earlier differences worthless.
         if known is not None:
             beyond = difference - known.offset_ms
             if beyond > LATE_MS or beyond < -_EARLY_MS:  # the clock was set
@@ -305,6 +309,7 @@ class SenderClocks:
             received: time of arrival.
         """
         with self._lock:
+            # Taken out and put in anew: the order of the dictionary is that of the last use.
             known = self._clocks.pop(sender, None) or SenderClock()
             self._clocks[sender] = known
             if len(self._clocks) > SENDERS:

@@ -144,6 +144,7 @@ class LocalTimes:
         Raises:
             ReadingError: the time was skipped when clocks were put forward.
         """
+        # Both readings of a local time, before and after the clocks are put back.
         early, late = (local.replace(tzinfo=self._zone, fold=fold) for fold in (0, 1))
         # PEP 495: fold 0 and 1 differ in an hour that is repeated or skipped; a skipped one has the
         # smaller offset first.
@@ -155,11 +156,13 @@ class LocalTimes:
                 f"never was in {self._zone}: clocks were put forward over it. Correct it, or "
                 "name the zone of the device's clock.",
             )
+        # Rows upwards against rows downwards: above 0 the file begins with the oldest.
         if self._last_local is not None:
             self._steps += (local > self._last_local) - (local < self._last_local)
         chosen = early
         if change:
             self.twice += 1
+            # The first is shown, and later ones are only counted.
             self.first = self.first or local.isoformat()
             chosen = self._next_of(early, late)
         self._last_local = local
@@ -289,6 +292,7 @@ class BeatTimes:
         """Spread the intervals among readings of one time; return the others unchanged."""
         at_ms: dict[int, int] = {}
         next_of: dict[str, VitalReading] = {}
+        # Backwards, for each interval ends where the next one begins.
         for place in range(len(readings) - 1, -1, -1):
             reading = readings[place]
             if reading.kind is VitalKind.RR_INTERVAL:
@@ -300,6 +304,8 @@ class BeatTimes:
         for place in sorted(at_ms):
             reading = readings[place]
             last = self._last.get(reading.source)
+            # The next packet begins at least one millisecond later, or two beats would have one
+            # time.
             if last is not None and last <= reading.at.wall_ms:  # else the newest come first
                 at_ms[place] = max(at_ms[place], last + 1)
             spread[place] = _at(reading, at_ms[place])
@@ -321,6 +327,7 @@ def measurements(readings: Sequence[VitalReading]) -> list[list[int]]:
     count: defaultdict[tuple[str, VitalKind], int] = defaultdict(int)
     together: dict[object, list[int]] = {}
     for place, reading in enumerate(readings):
+        # A reading of its own group has its place as key.
         key: object = place
         if reading.kind in PRESSURES:
             key = (reading.source, count[reading.source, reading.kind])
@@ -343,10 +350,12 @@ def placed(
         Each reading, and whether it is new; otherwise it is stored with the same value.
     """
     for _, group in groupby(readings, key=lambda reading: reading.at.wall_ms):
+        # All of one time together: which of them are one measurement shows only then.
         together = list(group)
         done: dict[int, tuple[VitalReading, bool]] = {}
         own: dict[tuple[str, VitalKind, int], float] = {}
         for places in measurements(together):
+            # The parts of one measurement move together, or their pressures would no longer fit.
             for later_ms in range(MOST_OF_ONE_TIME):
                 moved = [
                     _at(one, one.at.wall_ms + later_ms) for one in map(together.__getitem__, places)
@@ -356,11 +365,13 @@ def placed(
                     own[key] if key in own else there(one)
                     for key, one in zip(keys, moved, strict=True)
                 ]
+                # Free, or taken by the same value: then it is the same reading sent again.
                 if all(
                     value in {None, one.value}
                     for value, one in zip(kept_values, moved, strict=True)
                 ):
                     break
+            # Remembered here: the caller stores them only after they were yielded.
             own |= {key: one.value for key, one in zip(keys, moved, strict=True)}
             done |= {
                 place: (one, value is None)
@@ -372,6 +383,7 @@ def placed(
 def _length_ms(interval: VitalReading) -> int:
     """Return the length of an interval, limited to a plausible one."""
     _, longest = interval.kind.plausible
+    # Limited, so that one broken interval does not spread the others over hours.
     return max(1, round(1000 * min(max(interval.value, 0.0), longest)))
 
 

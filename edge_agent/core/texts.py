@@ -74,6 +74,7 @@ def listed(parts: Iterable[str]) -> str:
     *first, last = parts
     if not first:
         return last
+    # Named places, for a catalogue may need the parts in another order.
     places = ", ".join(f"{{part_{number}}}" for number in range(len(first)))
     before = Message(places, **{f"part_{number}": part for number, part in enumerate(first)})
     return Message(N_("{before} and {last}"), before=before, last=last)
@@ -123,6 +124,7 @@ def message_of(parts: Mapping[str, Any], depth: int = _DEEPEST) -> Message:
     """
     if depth < 0:
         raise ValueError("nested too deeply")
+    # A mapping can only be a message here: values are numbers and texts.
     values = {
         place: message_of(value, depth - 1) if isinstance(value, Mapping) else value
         for place, value in parts["values"].items()

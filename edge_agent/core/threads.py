@@ -68,6 +68,7 @@ class Worker(ABC):
 
     def join(self, timeout_s: float) -> bool:
         """Wait at most ``timeout_s`` seconds for the thread; return whether it has ended."""
+        # A thread that was never started cannot be joined.
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()

@@ -85,6 +85,7 @@ def read_chunk(connection: sqlite3.Connection, after: int, most_rows: int) -> Ch
     ]
     if not entries:
         return None
+    # A range before the limit ends the message, or is one alone if it comes first.
     for number, entry in enumerate(entries):
         if entry.is_range:  # a message of its own: it has as many rows as one may have
             entries = entries[: max(1, number)]
@@ -94,8 +95,10 @@ def read_chunk(connection: sqlite3.Connection, after: int, most_rows: int) -> Ch
     rows = dict(_single_rows(connection, entries))
     for entry in entries:
         new = list(_changes_of(connection, entry, rows))
+        # A deleted row leaves no change, yet its position must be covered.
         absent += not new and entry.is_row
         changes += new
+    # A gap reaches back to its first dropped position, and the collector expects no hole there.
     is_gap = entries[0].what == Special.GAP
     first = entries[0].a if is_gap else entries[0].seq
     return Chunk(first, entries[-1].seq, tuple(changes), absent)
@@ -105,6 +108,7 @@ def _changes_of(
     connection: sqlite3.Connection, entry: _Entry, rows: dict[tuple[int, Any], Change]
 ) -> Iterator[Change]:
     """Yield the changes of one entry of the log."""
+    # The rest of a key in `more` belongs to rows; for the others it is their content.
     more = json.loads(entry.more) if entry.more and not entry.is_row else None
     if entry.what < 10:
         match entry.what:
@@ -117,6 +121,8 @@ def _changes_of(
             case Special.BEGIN:
                 yield [entry.seq, "", "begin", more or {}]
     elif not entry.is_row:
+        # The key of three columns is in `more`; otherwise the time, to place what is gone, is in
+        # `b`.
         key = [entry.a, *(more or [entry.b])]
         yield [entry.seq, entry.table.name, "gone", key]
     elif entry.is_range:
@@ -213,6 +219,7 @@ def decode(payload: bytes) -> TimelineMessage:
         raw = unpacker.decompress(payload, LARGEST_BYTES)
     except zlib.error as error:
         raise MessageError(f"is not compressed with zlib: {error}") from error
+    # Not only an error: a full buffer looks like a message that is cut off, and both are refused.
     if not unpacker.eof:
         raise MessageError(f"is cut off, or has more than {LARGEST_BYTES} bytes unpacked")
     try:
@@ -241,6 +248,7 @@ def _checked(content: dict[Any, Any]) -> TimelineMessage:
     changes = content.get("changes")
     if not isinstance(changes, list):
         raise MessageError("has no list of changes")
+    # Positions may repeat, in a copy, but never go back.
     at = first
     for change in changes:
         _check_change(change, at, last)
@@ -269,6 +277,7 @@ _NUMBERS = ("first", "last", "sent", "absent")
 
 def _number(content: dict[Any, Any], key: str) -> int:
     value = content.get(key)
+    # `True` is an `int` for Python; and SQLite takes no more than 64 bits.
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _LARGEST_NUMBER:
         raise MessageError(f"has no number in {key!r}, but {value!r:.80}")
     return value
@@ -289,6 +298,7 @@ def _check_change(change: object, at: int, last: int) -> None:
         raise MessageError(f"has a change of {table!r:.40} that is called {what!r:.40}")
     wanted = len(sent.columns)
     if what == "gone":
+        # A reading is named by three values, a row by its id and its time.
         wanted = 3 if len(sent.key) == 3 else 2
     if len(values) != wanted:
         raise MessageError(f"has {len(values)} values of {table}, not {wanted}")

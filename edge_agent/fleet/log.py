@@ -85,6 +85,7 @@ class ChangeLog:
         with self._opened() as connection, transaction(connection):
             row = connection.execute("SELECT * FROM fleet_state").fetchone()
             source = stream_epoch(connection)
+            # Missing triggers, or those of another version, may have let changes pass unlogged.
             whole = present_triggers(connection) == expected_triggers()
             if row is not None and row["stream"] == source and whole:
                 return Stream(row["epoch"], row["confirmed"])
@@ -100,6 +101,7 @@ class ChangeLog:
             try:
                 return read_chunk(connection, after, most_rows)
             finally:
+                # Without its end the read would keep the write-ahead log from being emptied.
                 connection.execute("COMMIT")
 
     def confirm(self, position: int, erased: dict[int, int]) -> None:
@@ -115,12 +117,14 @@ class ChangeLog:
         with self._opened() as connection, transaction(connection):
             done = connection.execute(
                 "SELECT seq FROM fleet_change WHERE what = ? AND seq <= ? AND seq > "
+                # Only from the last confirmation on: an erasure is noted once.
                 "(SELECT confirmed FROM fleet_state) ORDER BY seq",
                 (Special.ERASE, position),
             ).fetchall()
             for (seq,) in done:
                 _note_receipt(connection, erased.get(seq))
             connection.execute("UPDATE fleet_state SET confirmed = ?", (position,))
+            # SQLite numbers on from the largest row: in an empty table it would begin at 1 again.
             newest = "(SELECT max(seq) FROM fleet_change)"
             sql = f"DELETE FROM fleet_change WHERE seq <= ? AND seq < {newest}"
             connection.execute(sql, (position,))
@@ -181,6 +185,7 @@ class ChangeLog:
             self._file = None
 
     def _connected(self) -> sqlite3.Connection:
+        # The connection would go on in a file that has lost its name.
         if self.was_replaced:
             self.close()
         if self._connection is None:
@@ -196,6 +201,7 @@ class ChangeLog:
             with translate_errors(self._path):
                 yield self._connected()
         except StoreError as error:
+            # Opened anew the next time: the file may have been mended or replaced by then.
             if isinstance(error, DamageError) or is_read_only(error):
                 self.close()
             raise
@@ -222,7 +228,9 @@ def end_stream(path: Path) -> bool:
 
 def _begin_anew(connection: sqlite3.Connection, source: str, follows: str | None) -> Stream:
     """Begin a stream with the whole database; keep only waiting erasures of the old one."""
+    # First, so that the copy below does not log itself.
     drop_triggers(connection)
+    # The collector must still forget, whatever happens to this stream.
     erasures = connection.execute(
         "SELECT a, more FROM fleet_change WHERE what = ? ORDER BY seq", (Special.ERASE,)
     ).fetchall()
@@ -233,14 +241,17 @@ def _begin_anew(connection: sqlite3.Connection, source: str, follows: str | None
         "SET epoch = excluded.epoch, stream = excluded.stream, confirmed = 0, quiet = 0",
         (epoch, source),
     )
+    # So the collector closes the stream that this one takes the place of.
     add = "INSERT INTO fleet_change (what, a, b, more) VALUES (?, ?, ?, ?)"
     connection.execute(add, (Special.BEGIN, None, None, json.dumps({"follows": follows})))
     for participant, more in erasures:
         connection.execute(add, (Special.ERASE, participant, None, more))
     for table in TABLES:
+        # Keys go into the log, not rows: what changes meanwhile is sent as it is then.
         for start, end in _ranges(connection, table):
             connection.execute(add, (table.code * 10 + ROW, start, end, None))
     connection.execute(add, (Special.COPIED, None, None, json.dumps(_extent(connection))))
+    # In the same transaction: a row between copy and triggers would never be sent.
     for sql in expected_triggers().values():
         connection.execute(sql)
     return Stream(epoch, 0)
@@ -251,6 +262,7 @@ def _ranges(connection: sqlite3.Connection, table: SentTable) -> Iterator[tuple[
     column = table.key[0]
     start = None
     while True:
+        # From the last key on instead of an offset, which would count from the start each time.
         beyond = "" if start is None else f"WHERE {column} > {start}"
         keys = connection.execute(
             f"SELECT {column} FROM {table.name} {beyond} ORDER BY {column} LIMIT {ROWS_A_RANGE}"
@@ -283,7 +295,9 @@ def _drop_until(connection: sqlite3.Connection, until: int) -> int:
     first = connection.execute("SELECT min(seq) FROM fleet_change").fetchone()[0]
     confirmed = connection.execute("SELECT confirmed FROM fleet_state").fetchone()[0]
     dropped = 0
+    # Confirmed changes are no gap: the collector has them.
     start = max(first, confirmed + 1)
+    # One more at the end closes the last range.
     for (seq,) in [*kept, (until + 1,)]:
         if start < seq:
             dropped += _to_gap(connection, start, seq - 1)
@@ -302,6 +316,7 @@ def _to_gap(connection: sqlite3.Connection, first: int, last: int) -> int:
     connection.execute("DELETE FROM fleet_change WHERE seq BETWEEN ? AND ?", (first, last))
     connection.execute(
         "INSERT INTO fleet_change (seq, what, a, b) VALUES (?, ?, ?, ?)",
+        # At the last position, so that confirming the gap confirms all that it covers.
         (last, Special.GAP, start, last - start + 1),
     )
     return int(last - first + 1)

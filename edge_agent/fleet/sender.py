@@ -68,11 +68,14 @@ class Flight:
     @property
     def has_room(self) -> bool:
         """Whether another message may be sent."""
+        # Two limits: the broker's own queue, and what a collector that is away would leave in the
+        # air.
         at_broker = sum(not message.at_broker for message in self._messages)
         return at_broker < MOST_AT_BROKER and len(self._messages) < MOST_UNCONFIRMED
 
     def note_sent(self, last: int, mid: int, now_s: float) -> None:
         """Record a message up to the position ``last``, with its number at the broker."""
+        # The wait for a confirmation starts with the first message, not with the last quiet hour.
         if not self._messages:
             self._progress_s = now_s
         self._messages.append(_Sent(last, mid))
@@ -94,6 +97,7 @@ class Flight:
             return False
         self.confirmed = position
         self.sent = max(self.sent, position)
+        # One confirmation covers all messages before it.
         while self._messages and self._messages[0].last <= position:
             self._messages.popleft()
         self._progress_s = now_s
@@ -112,6 +116,7 @@ class Flight:
 
     def connection_ended(self) -> None:
         """Send again, over the next connection, what the broker may not have."""
+        # From the end: what the broker has in order stays, and the first gap is sent anew.
         while self._messages and not all(message.at_broker for message in self._messages):
             self._messages.pop()
         self.sent = self._messages[-1].last if self._messages else self.confirmed
@@ -161,6 +166,7 @@ class Troubles:
     def begin(self, kind: Trouble, text: str) -> None:
         """Record a problem with its cure; log it if it is new."""
         with self._lock:
+            # Since the first of several problems: the later ones may come of it.
             if not self._texts:
                 self._since_s = clock.boot_seconds()
             before, self._texts[kind] = self._texts.get(kind), text
@@ -188,6 +194,7 @@ class Troubles:
         """Record the newest position, and the last confirmed one."""
         with self._lock:
             self._newest, self._confirmed = newest, confirmed
+            # A gap that the collector has confirmed is known there.
             self._given_up = [one for one in self._given_up if one[0] > confirmed]
 
     @property
@@ -304,6 +311,7 @@ class FleetSender(Worker):
                     self._troubles.begin(Trouble.CONNECTION, ended.text)
                     delay_s = self._pause(ended, clock.boot_seconds() - started_s, delay_s)
         finally:
+            # At the end at once, or the next start would send it all again.
             self._forget(at_once=True)
             self._wake.close()
             self._changes.close()
@@ -311,8 +319,10 @@ class FleetSender(Worker):
     def _pause(self, ended: ConnectionEndedError, lasted_s: float, delay_s: float) -> float:
         """Wait before the next attempt, keep the log within its limits, return the next delay."""
         backoff = self._options.backoff
+        # A connection that held for long was good: the next attempt comes soon.
         if lasted_s > backoff.longest_s:
             delay_s = backoff.first_s
+        # The log grows while the broker is away, so its bound is kept here too.
         self._keep_house()
         unreachable = ended.state is MqttState.UNREACHABLE
         # many appliances lose one broker at the same moment: they do not all come back at once
@@ -351,6 +361,7 @@ class FleetSender(Worker):
             if self._stream is None or self._changes.was_replaced:
                 self._begin()
             self._hear(connection)
+            # Asked before the rest: `or` the other way round would leave the version unread.
             self._look = self._changes.has_changed() or self._look
             if self._flight.look(clock.boot_seconds()):
                 self._not_confirmed()
@@ -362,6 +373,7 @@ class FleetSender(Worker):
             self._count()
             self._troubles.end(Trouble.DATABASE)
         except StoreError as error:
+            # The database may be back with the next look; the connection need not end for it.
             self._damaged(error)
         connection.pump(pause_s)
 
@@ -373,6 +385,7 @@ class FleetSender(Worker):
         except StoreError as error:
             self._damaged(error)
             return
+        # The same stream may have been opened again; its flight goes on.
         if self._stream is None or stream.epoch != self._stream.epoch:
             log.info("fleet: stream %s from position %d", stream.epoch, stream.confirmed + 1)
             self._flight = Flight(stream.confirmed, clock.boot_seconds(), self._options.resend_s)
@@ -418,6 +431,7 @@ class FleetSender(Worker):
             )
             self._troubles.begin(Trouble.CLOSED, text)
         newest = self._changes.newest()
+        # Anybody who may publish there could make the log be deleted: never beyond what exists.
         if confirmation.position > newest:
             log.warning(
                 "fleet: position %d was confirmed, the newest is %d; who publishes on %s?",
@@ -462,11 +476,13 @@ class FleetSender(Worker):
             if chunk is None or self._stream is None:
                 return None, b""
             payload = encode(timeline_message(self._options.device, self._stream.epoch, chunk))
+            # A quarter each time: at most five readings until a single row is left.
             if rows == 1 or (len(payload) <= LARGEST_MESSAGE and connection.fits(topic, payload)):
                 break
             rows = max(1, rows // 4)
         if not connection.fits(topic, payload):
             log.error("fleet: a change is too large for the broker (%d bytes)", len(payload))
+            # Given up alone, or the stream would stop at it for ever.
             self._changes.refuse(chunk.last, chunk.last)
             return self._next_message(connection)
         return chunk, payload
@@ -485,6 +501,7 @@ class FleetSender(Worker):
         try:
             self._changes.confirm(confirmed, self._erased)
         except StoreError as error:
+            # At the end nobody is left to be told, and nothing is lost: it is only sent twice.
             if not at_once:
                 raise
             log.warning("fleet: what was confirmed is sent again: %s", error)

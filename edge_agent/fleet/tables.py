@@ -119,6 +119,7 @@ STUDY = (
         ("id", "at", "kind", "source", "value", "flags", "new_value", "changed", "boot"),
     ),
 )
+# Sessions and participants must be there when the first reading arrives.
 TABLES = (*STUDY, *TIMELINE)
 """In the order in which a copy sends them: the study first."""
 BY_CODE = {table.code: table for table in TABLES}
@@ -160,12 +161,14 @@ def _triggers_of(table: SentTable) -> Iterator[tuple[str, str]]:
     row = _log(table, ROW, "new")
     yield _trigger(f"{name}_new", f"INSERT ON {table.name} BEGIN {row}")
     moved = ""
+    # A row that moved in time stands elsewhere on the timeline: the old place must be cleared.
     if table.time is not None:
         # in one order: the text is compared at each start
         columns = sorted({*table.key, table.time})
         changed = " OR ".join(f"old.{column} IS NOT new.{column}" for column in columns)
         moved = f"{_log(table, GONE, 'old')} WHERE {changed}; "
     yield _trigger(f"{name}_changed", f"UPDATE ON {table.name} BEGIN {moved}{row}")
+    # Quiet while rows go that only this device does not keep, or whose end is told in another way.
     gone = f"{_log(table, GONE, 'old')} WHERE (SELECT quiet FROM fleet_state) = 0"
     yield _trigger(f"{name}_gone", f"DELETE ON {table.name} BEGIN {gone}")
 

@@ -36,7 +36,7 @@ around them) in which face-detector 1.4.0 finds a face, averaged with its mirror
 TEMPLATE.setflags(write=False)
 
 TEMPLATE_BOX = Box(0.1096, -0.0152, 0.7808, 1.0265)
-"""Where the detector's box lies in the unit square of the crop, measured in the same way."""
+"""The detector's box in the unit square of the crop, measured in the same way."""
 
 # Only a part that is one pixel thin, and so cannot be halved, needs a larger warp than twice the
 # crop; the bound keeps its memory small.
@@ -115,6 +115,7 @@ def box_matrix(box: Box) -> Matrix:
     is_finite = all(map(math.isfinite, (box.x, box.y, box.width, box.height)))
     if not is_finite or box.width <= 0 or box.height <= 0:
         raise ValueError(f"a face needs a box with a finite place and a positive size, got {box}")
+    # Areas compare as squares of sides, hence the root.
     scale = math.sqrt(TEMPLATE_BOX.area / box.area)
     (from_x, from_y) = box.center
     (to_x, to_y) = TEMPLATE_BOX.center
@@ -182,6 +183,7 @@ def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
             f"up to {_MAX_SIDE}"
         )
     left, top, part = _part(image, to_unit)
+    # How many pixels of the picture one pixel of the crop stands for, along a side.
     shrink = 1.0 / (math.hypot(to_unit[0, 0], to_unit[1, 0]) * size)
     half = 1
     # warpAffine reads four pixels for each of the crop and knows no area interpolation (it takes
@@ -190,6 +192,7 @@ def cut(image: Picture, to_unit: Matrix, size: int) -> Picture:
         part = _halved(part)
         half = half * 2
         shrink = shrink / 2
+    # Less than 2 is left after halving, but for a part that is a thin strip: hence the bound.
     side = size * min(max(math.ceil(shrink), 1), _MAX_OVERSAMPLING)
     matrix = to_unit * side
     # OpenCV's pixel i covers i − 0.5 … i + 0.5; shift the unit square's corner to that pixel's
@@ -246,6 +249,7 @@ def share_outside(image: Picture, to_unit: Matrix) -> float:
     inside = _clipped(inside, [width - z.real for z in inside])
     inside = _clipped(inside, [z.imag for z in inside])
     inside = _clipped(inside, [height - z.imag for z in inside])
+    # Rounding may leave the share a little outside of 0…1.
     return min(max(1.0 - _area(inside) / _area(square), 0.0), 1.0)
 
 
@@ -261,6 +265,7 @@ def _clipped(polygon: list[complex], depths: list[float]) -> list[complex]:
 
     The side is given by each corner's depth: below 0 is beyond the line.
     """
+    # Usually the whole crop lies inside: nothing to clip on this side.
     if min(depths, default=0.0) >= 0:
         return polygon
     # One step of polygon clipping (Sutherland and Hodgman 1974).
@@ -268,6 +273,7 @@ def _clipped(polygon: list[complex], depths: list[float]) -> list[complex]:
     for i, (start, before) in enumerate(zip(polygon, depths, strict=True)):
         end = polygon[i - 1]
         after = depths[i - 1]
+        # The edge crosses the line: its point on it becomes a corner of what is kept.
         if (before < 0) != (after < 0):
             kept.append(start + (end - start) * (before / (before - after)))
         if before >= 0:
@@ -285,6 +291,7 @@ def _halved(gray: Picture) -> Picture:
 
     An odd last row or column is left out.
     """
+    # Even sizes: OpenCV averages 2 × 2 blocks much faster than it does any other ratio.
     width = gray.shape[1] // 2
     height = gray.shape[0] // 2
     even = gray[: height * 2, : width * 2]
@@ -304,6 +311,7 @@ def _part(image: Picture, to_unit: Matrix) -> tuple[int, int, Picture]:
         ([z.imag for z in corners], image.shape[0]),
     ):
         start = math.floor(min(max(min(values) - _EDGE, 0), length - 1))
+        # At least one pixel, also where the crop lies beside the picture.
         spans.append(slice(start, math.ceil(min(max(max(values) + _EDGE, start + 1), length))))
     across, down = spans
     part = image[down, across]

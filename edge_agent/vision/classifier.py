@@ -115,6 +115,8 @@ class ExpressionClassifier:
     def _expression(self, outputs: Mapping[str, npt.NDArray[np.float32]]) -> Expression:
         logits: list[float] = outputs["expression"].reshape(-1).tolist()
         if self._weights is not None:
+            # Times the temperature, for the softmax divides by it: the prior belongs to the
+            # probabilities.
             pairs = zip(logits, self._weights, strict=True)
             logits = [logit + self._temperature * weight for logit, weight in pairs]
         return Expression(softmax(logits, self._temperature))

@@ -118,6 +118,7 @@ class CoverWatch:
         """Return the probability that the face of a track is covered, 0…1."""
         look = self._looks.get(track)
         if look is None:
+            # Old tracks are forgotten when a new one comes.
             self._looks = {
                 number: known
                 for number, known in self._looks.items()
@@ -128,6 +129,7 @@ class CoverWatch:
             seen = self._detector.probability(crop)
             limit = self._detector.covered_from
             look.at = at
+            # The second disagreeing check is believed; an agreeing one clears the doubt.
             look.doubted = not look.doubted and (seen >= limit) != (look.believed >= limit)
             if not look.doubted:
                 look.believed = seen

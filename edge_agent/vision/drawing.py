@@ -89,6 +89,7 @@ def corners(to_crop: Matrix) -> npt.NDArray[np.float64]:
 
 def scaled(values: Map) -> Map:
     """Scale a map so that its largest absolute value is 1; a map of zeros stays as it is."""
+    # A map of zeros must not divide by zero.
     return np.asarray(values / max(float(np.abs(values).max()), 1e-9), dtype=np.float32)
 
 
@@ -232,8 +233,10 @@ def save_png(drawing: Image.Image, path: Path) -> None:
     Raises:
         PictureError: it cannot be written there.
     """
+    # To memory first: the file is written at once, or not begun.
     content = BytesIO()
     drawing.save(content, format="PNG")
+    # Beside the target, for a file can only be renamed within one disk.
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_bytes(content.getvalue())
@@ -256,6 +259,7 @@ def _photograph(image: Picture, faces: Sequence[_Face]) -> Image.Image:
     width, height = (max(round(side * scale), 1) for side in full)
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     small = np.asarray(cv2.resize(gray, (width, height), interpolation=way), dtype=np.uint8)
+    # `to_crop` takes pixels of the whole photograph; this brings those of the scaled one to them.
     enlarge = np.array([full[0] / width, full[1] / height, 1.0])
     values = np.zeros((height, width), dtype=np.float32)
     for face in faces:
@@ -269,6 +273,7 @@ def _photograph(image: Picture, faces: Sequence[_Face]) -> Image.Image:
     # Pillow brings this font along; a Raspberry Pi without a desktop has no fonts installed.
     font = ImageFont.load_default(18)
     for face, outline in zip(faces, outlines, strict=True):
+        # A corner may lie outside; the number must not.
         x, y = (max(float(value), 0.0) for value in outline[0])
         pen.rectangle((x, y, x + 12 + font.getlength(str(face.number)), y + 26), fill=_PAPER)
         pen.text((x + 6, y + 3), str(face.number), font=font, fill=_INK)

@@ -114,7 +114,7 @@ View = npt.NDArray[np.float32]
 
 
 class Effort(StrEnum):
-    """How carefully faces are read."""
+    """The care with which faces are read."""
 
     EVERY_FRAME = "every_frame"
     BY_NEED = "by_need"
@@ -225,6 +225,7 @@ class NeedReader:
         if self._quick is None or self.effort is Effort.EVERY_FRAME:
             self.careful_readings += 1
             expression = self._careful.classify(crop)
+            # Without a careful reading to lean on: the next reading by need begins anew.
             careful = None
         elif not is_fit:
             expression = self._unread(self._quick, known, crop)
@@ -246,6 +247,7 @@ class NeedReader:
             tracks: those that were read in the frame of ``at``.
             is_new: whether a face was seen that more frames must confirm.
         """
+        # Kept longer than a track, for a face may be missed between two readings.
         self._known = {
             track: known
             for track, known in self._known.items()
@@ -310,6 +312,7 @@ class NeedReader:
     def _asks_again(
         self, known: _Known, last: _Careful, leaning: Expression, at: Instant, *, has_changed: bool
     ) -> bool:
+        # To keep to the budget only a face without any careful reading gets one.
         if self.effort is Effort.SPARING:
             return False
         if has_changed:
@@ -368,6 +371,7 @@ def open_need_reader(classifier: ExpressionClassifier, options: VisionSettings) 
 
 def _view(crop: Crop) -> View:
     """Return the coarse crop: float32, with mean 0 and length 1."""
+    # Brightness and contrast are taken out: only another view counts as change.
     view = cv2.resize(crop, _VIEW, interpolation=cv2.INTER_AREA).astype(np.float32)
     view -= view.mean()
     return view / max(float(np.linalg.norm(view)), _LEAST)
@@ -389,6 +393,7 @@ def _leaning(seen: Values, view: View, last: _Careful, *, has_changed: bool) -> 
     followed = 1.0
     if not has_changed:
         followed = min(FOLLOWED + FOLLOWED_PER_VIEW * _difference(view, last.view), 1.0)
+    # In logarithms a step of the quick model adds to the careful one's as evidence does.
     moved = _logarithms(seen) - _logarithms(last.quick)
     logits = _logarithms(last.probabilities) + followed * moved
     return Expression(softmax(logits.tolist(), temperature=1.0))
@@ -400,6 +405,7 @@ def _logarithms(probabilities: Values) -> Values:
 
 def _difference(one: View, other: View) -> float:
     """Return 1 − correlation of two coarse crops."""
+    # Rounding may bring a correlation above 1.
     return max(1 - float((one * other).sum()), 0.0)
 
 

@@ -341,6 +341,7 @@ class Recognizer:
     ) -> Expression:
         if self._reader is None:
             return self._classifier.classify(crop)
+        # Without the filter all frames count, so all are read well enough.
         is_fit = is_fit or not self._quality_filter
         return self._reader.read(track, face, crop, at, is_fit=is_fit)
 

@@ -118,6 +118,7 @@ class Smoother:
 
     def _before(self, track: int, at: Instant) -> _State | None:
         """Forget old tracks, and return the state of ``track``."""
+        # At every call, so that tracks that never come back do not pile up.
         self._states = {
             number: state
             for number, state in self._states.items()
@@ -140,11 +141,13 @@ class Smoother:
     ) -> Smoothed:
         """Return the expression with its label, and store since when the label holds."""
         present = before.smoothed.emotion
+        # Within its least time a label stays; the probabilities are blended on.
         if at.seconds_since(before.since) < self._dwell_s:
             smoothed = Smoothed(expression, present)
             self._states[track] = _State(at, smoothed, before.since, before.first)
             return smoothed
         wanted = label_of(expression, self._threshold(before), present, self._hysteresis)
+        # A new label holds from now on; one that stays, since it came.
         since = at
         if wanted is present:
             since = before.since

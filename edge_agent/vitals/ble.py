@@ -33,6 +33,7 @@ READ_S = 5.0
 GOODBYE_S = 0.7  # the agent gives a source a second to end
 # ATT error codes that a sensor gives until it is paired (Core Specification, Vol 3, Part F,
 # 3.4.1.1).
+# The cure is the same for all of them.
 _LOCKED = {
     exc.BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHENTICATION,
     exc.BleakGATTProtocolErrorCode.INSUFFICIENT_AUTHORIZATION,
@@ -193,6 +194,7 @@ class _Search:
         Raises:
             BleakDeviceNotFoundError: none came in time.
         """
+        # A future for each search: several sensors are looked for in the same scan.
         sign: asyncio.Future[BLEDevice] = asyncio.get_running_loop().create_future()
         self._wanted.setdefault(address, set()).add(sign)
         try:
@@ -204,6 +206,7 @@ class _Search:
             self._wanted[address].discard(sign)
 
     def _seen(self, device: BLEDevice, _advertisement: AdvertisementData) -> None:
+        # Configured addresses are in capitals.
         for sign in self._wanted.get(device.address.upper(), ()):
             # An advertisement comes several times a second; a future takes one result only.
             if not sign.done():

@@ -82,6 +82,7 @@ def find_pulse(times_s: npt.ArrayLike, colours: npt.ArrayLike) -> Pulse | None:
         The pulse, clear or not; ``None`` for a picture without colour, gray or black.
     """
     samples = _evenly(np.asarray(times_s, np.float64), np.asarray(colours, np.float64))
+    # A colour of 0 cannot be normalised: the picture is gray, black or wrong.
     if samples.min() <= 0:
         return None
     signal = pulse_signal(samples)
@@ -90,6 +91,7 @@ def find_pulse(times_s: npt.ArrayLike, colours: npt.ArrayLike) -> Pulse | None:
     frequencies, power = _spectrum(signal)
     rate = _peak(frequencies, power)
     half = len(signal) // 2
+    # The halves begin at 0, a quarter and a half of the window, so that they overlap.
     starts = np.linspace(0, len(signal) - half, _PARTS).astype(int)
     parts = [_peak(*_spectrum(signal[start : start + half])) for start in starts]
     spread = max(abs(part - rate) for part in parts)
@@ -118,6 +120,7 @@ def pulse_signal(colours: Values) -> Values:
     tuning = np.divide(first.std(axis=1), deviation, out=none, where=deviation > 0)
     parts = first + tuning[:, np.newaxis] * second
     parts -= parts.mean(axis=1, keepdims=True)
+    # Overlapping windows are added up, as in the algorithm's last step.
     signal = np.zeros(len(colours))
     for offset in range(_POS_SAMPLES):
         signal[offset : offset + len(parts)] += parts[:, offset]
@@ -151,6 +154,7 @@ def _snr_db(frequencies: Values, power: Values, rate: float) -> float:
     in_band = (frequencies >= _NOISE_HZ[0]) & (frequencies <= _NOISE_HZ[1])
     signal = power[in_band & pulse].sum()
     noise = power[in_band & ~pulse].sum()
+    # The smallest number keeps a signal without any noise from dividing by 0.
     return float(10 * np.log10(signal / max(noise, np.finfo(np.float64).tiny)))
 
 
@@ -243,6 +247,7 @@ class CameraPulse:
         """Start again after a time without frames."""
         self.close()
         self._samples.clear()
+        # The first estimate is tried a step later, when there may be something to see.
         self._since = self._tried = at
 
     def _add(self, sample: _Sample, track: int | None) -> None:
@@ -274,6 +279,7 @@ class CameraPulse:
         samples = self._samples
         if not samples or at.seconds_since(samples[-1].at) > _HOLE_S:
             return "no_face"
+        # Nearly the whole window: the frames at its edges may have been bridged.
         if at.seconds_since(samples[0].at) < WINDOW_S - _HOLE_S:
             return "gathering"
         if len(samples) < LEAST_PER_S * WINDOW_S:
@@ -291,5 +297,6 @@ class CameraPulse:
         reasons = self._reasons
         self._since, self._reasons = at, Counter()
         if since is not None and at.seconds_since(since) > SILENCE_S:
+            # Without any try the silence was shorter than a step.
             [(reason, _)] = reasons.most_common(1) or [("gathering", 0)]
             self._on_gap(Gap(SOURCE, since, at, reason))

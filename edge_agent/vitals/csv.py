@@ -98,6 +98,7 @@ class ColumnMap:
 
     def problem(self, header: Sequence[str]) -> str | None:
         """Return the reason why a file with these columns cannot be read, or ``None``."""
+        # Columns are looked up before anything else, so that the message names the wrong one.
         for target, column in self.columns.items():
             lookup_problem = _lookup_problem(target, column, header)
             if lookup_problem:
@@ -136,6 +137,7 @@ class ColumnMap:
         if not self.kinds:
             kind = row[self.columns["kind"]]
             column = self.columns["value"]
+            # The unit of the row wins; a unit in the name of the column is for all rows.
             unit = shared.get("unit") or self.units.get(kind.lower()) or unit_in_name(column)
             yield {**shared, "unit": unit, "kind": kind, "value": row[column]}
         for kind in self.kinds:
@@ -150,6 +152,8 @@ class ColumnMap:
             text = f"{text} {row[self.columns['time']]}".strip()
         named = _with_named_month(text)
         if named or self.dates == "iso":
+            # A local date in a file of ISO dates may have the day or the month first: nobody
+            # guesses.
             if _LOCAL_DATE.fullmatch(text):
                 raise ReadingError("at", repr(text[:60]), _DAY_OR_MONTH)
             return named or text
@@ -197,12 +201,14 @@ def local_times(name: str) -> LocalTimes | None:
 
 def guess_columns(header: Sequence[str]) -> ColumnMap:
     """Guess the columns by their names in English or German, and the units in brackets."""
+    # A file of ours needs no guess, whatever else its columns are called.
     if set(OURS) <= set(header):
         return ColumnMap({name: name for name in (*OURS, *OPTIONAL) if name in header})
     columns: dict[str, str] = {}
     units: dict[str, str] = {}
     for target, pattern in _GUESSES.items():
         column = next((name for name in header if is_named(target, pattern, name)), None)
+        # The first column of a kind, and each column once.
         if column is not None and column not in columns.values():
             columns[target] = column
             unit = unit_in_name(column)
@@ -266,6 +272,7 @@ def _with_named_month(text: str) -> str:
         if match and month:
             hour, minute = int(match["hour"] or 0), match["minute"] or "00"
             if match["half"]:
+                # 12 AM is 0 o'clock, and 12 PM is 12.
                 hour = hour % 12 + (12 if match["half"].lower() == "p" else 0)
             time = f"{hour:02d}:{minute}{match['second'] or ''}"
             return f"{match['year']}-{month:02d}-{match['day']:0>2}T{time}"
@@ -351,6 +358,7 @@ class CsvFile:
         named = re.fullmatch(r"sep=([,;\t])\s*", first)  # Excel reads this line, and shows none
         if named:
             text = rest
+        # The separator that is most frequent in the first line.
         delimiter = named[1] if named else max(",;\t", key=first.count)
         file = cls(name, (), text, delimiter)
         header = tuple(cell.strip() for cell in next(file._rows())[1])
@@ -360,6 +368,7 @@ class CsvFile:
     @property
     def decimal_comma(self) -> bool:
         """Whether ``72,5`` is a number in this file."""
+        # Where the comma separates decimals, the semicolon separates columns.
         return self._delimiter == ";"
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
@@ -392,6 +401,8 @@ class CsvFile:
             units_needed=bool(columns.kinds),
         )
         now = now or clock_module.now()
+        # It is read twice, from the beginning, and hours that come twice a year are told by their
+        # order.
         if zone is not None:
             zone.restart()
         for number, cells in self.rows():
@@ -542,6 +553,7 @@ def _with_interval_unit(file: CsvFile, columns: ColumnMap, rows: int | None) -> 
         values = [float(text.replace(",", ".")) for text in texts if text.strip()]
     except (ValueError, DataFileError):  # who reads the file says so
         return columns
+    # The ranges do not overlap, so that one unit fits at most.
     for unit, (least, most) in _INTERVALS.items():
         if values and all(least <= value <= most for value in values):
             return replace(columns, units={**columns.units, kind: unit})
@@ -566,6 +578,7 @@ def own_columns_of(file: CsvFile) -> ColumnMap:
         DataFileError: a column is missing, unknown or occurs twice.
     """
     header = file.header
+    # The names of columns are missing: the first row holds values.
     if all(_is_number(name) for name in header if name):
         raise DataFileError(
             f"{file.name}, row 1: has values ({', '.join(header)[:80]}), and no names of columns. "

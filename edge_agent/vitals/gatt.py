@@ -223,9 +223,11 @@ def decode_heart_rate(payload: bytes) -> HeartRate:
     """
     fields = Fields(HEART_RATE_MEASUREMENT, payload)
     flags = fields.number("flags")
+    # Bit 0 tells the width of the rate.
     rate = fields.number("heart rate", 2 if flags & 1 else 1)
     # Bit 2 says whether the sensor can detect contact at all; bit 1 means something only then.
     contact = bool(flags & 0b010) if flags & 0b100 else None
+    # Energy is not used; it must be taken, for the intervals stand behind it.
     if flags & 0b1000:
         fields.number("energy expended", 2)
     intervals: list[float] = []
@@ -244,6 +246,7 @@ def decode_blood_pressure(payload: bytes) -> BloodPressure:
     fields = Fields(BLOOD_PRESSURE_MEASUREMENT, payload)
     flags = fields.number("flags")
     unit = MMHG_IN_KPA if flags & 1 else 1.0
+    # All three pressures are in every message, in the unit of bit 0.
     systolic, diastolic, mean = (
         None if value is None else value * unit
         for value in [
@@ -252,6 +255,7 @@ def decode_blood_pressure(payload: bytes) -> BloodPressure:
     )
     time = take_time(fields) if flags & 0b10 else None
     pulse = fields.sfloat("pulse rate") if flags & 0b100 else None
+    # Which of the cuff's users was measured is not used: sessions tell whose reading it is.
     if flags & 0b1000:
         fields.number("user")
     status = fields.number("measurement status", 2) if flags & 0b10000 else 0
@@ -269,6 +273,7 @@ def decode_temperature(payload: bytes) -> Temperature:
     value = fields.float32("temperature")
     time = take_time(fields) if flags & 0b10 else None
     site = _site(fields) if flags & 0b100 else None
+    # Bit 0: the value is in Fahrenheit.
     if value is not None and flags & 1:
         value = FAHRENHEIT.convert(value)
     return Temperature(value, time, site)
@@ -314,6 +319,7 @@ def take_time(fields: Fields) -> DeviceTime:
 def _status_flags(status: int) -> frozenset[VitalFlag]:
     """Return the flags of a Measurement Status; reserved bits are ignored."""
     flags = {flag for bit, flag in _STATUS.items() if status >> bit & 1}
+    # Bits 3 and 4 are one number: 1 and 2 mean a pulse above and below the range, 0 within it.
     pulse = _PULSE_RANGE.get(status >> 3 & 0b11)
     return frozenset(flags | {pulse} if pulse else flags)
 
@@ -410,6 +416,7 @@ def decode_continuous(payload: bytes) -> Oximetry:
     flags = fields.number("flags")
     saturation = fields.sfloat("oxygen saturation")
     pulse = fields.sfloat("pulse rate")
+    # They come between the normal values and the status, and are passed over.
     for bit, speed in ((0b1, "fast"), (0b10, "slow")):
         if flags & bit:
             fields.number(f"{speed} oxygen saturation", 2)
@@ -428,6 +435,7 @@ def _oximetry(
     sensor = fields.number("device and sensor status", 3) if present[1] else 0
     flags = _flags(status, _PER_STATUS_BIT) | _flags(sensor, _PER_SENSOR_BIT)
     contact = VitalFlag.CONTACT_LOST not in flags if present[1] else None
+    # The values are placeholders then, whatever they are.
     if status >> _UNAVAILABLE_BIT & 1:
         values = (None, None)
     stored = bool(status >> _STORED_BIT & 1)

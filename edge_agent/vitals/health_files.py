@@ -54,6 +54,7 @@ class Member:
 
     def head(self) -> bytes:
         """Return its first bytes."""
+        # A damaged file is told of when it is read, and must not hide the others.
         with self.open() as file, suppress(*DAMAGED_GZIP):
             return file.read(HEAD_BYTES)
         return b""
@@ -153,6 +154,7 @@ def _packed(name: str, archive: zipfile.ZipFile) -> list[Member]:
             info.file_size,
             cast("Callable[[], BinaryIO]", partial(archive.open, info)),
         )
+        # By name, which is by day in most exports: rows come in order of time.
         for info in sorted(files, key=lambda info: info.filename)
     ]
 
@@ -230,6 +232,7 @@ class RowValidator:
             flags: further flags of the reading.
         """
         origin = Origin("", flags=flags | {VitalFlag.IMPORTED}, zone=self.zone, live=False)
+        # Names of apps and devices come from the file; a control character would break messages.
         named = "".join(letter if letter.isprintable() else " " for letter in source)
         try:
             return reading_of({**item, "source": self.source or named[:200]}, self.now, origin)

@@ -149,7 +149,9 @@ class _Reader:
         """Return the file without its document type."""
         head = file.read(HEAD_BYTES)
         document_type = _DOCUMENT_TYPE.search(head)
+        # Only in the first bytes, where every export has it.
         if document_type is not None:
+            # Line numbers in messages are those of the file, not of what the parser sees.
             self._skipped_lines = document_type[0].count(b"\n")
             head = head[: document_type.start()] + head[document_type.end() :]
         yield head.translate(_BLANKED)
@@ -176,6 +178,7 @@ class _Reader:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise self._error(f"has more than {_DEEPEST} elements within each other")
+        # Other records, most of an export, are passed over without keeping anything of them.
         if tag == "Record" and attributes.get("type") in _KINDS:
             self._record = attributes
             self._metadata = {}
@@ -183,6 +186,7 @@ class _Reader:
         elif tag == "MetadataEntry" and self._record:
             self._metadata[attributes.get("key", "")] = attributes.get("value", "")
 
+    # Metadata stand within their record, so that it is complete only at its end.
     def _end(self, tag: str) -> None:
         self._depth -= 1
         if tag == "Record" and self._record:
@@ -211,6 +215,7 @@ def _value(kind: VitalKind, text: str) -> object:
     if kind is not VitalKind.OXYGEN_SATURATION:
         return text
     try:
+        # A float times 100 has digits that nobody measured.
         return round(100 * float(text), 6)
     except ValueError:
         return text
@@ -229,6 +234,7 @@ MAX_DAY_BYTES = 64 * 2**20
 
 def table_of_day(name: str) -> str:
     """Return the name of the table with the same beats as a day's JSON file; else empty."""
+    # The date has hyphens, too: only the one behind the name changes.
     return name.replace("-", "_", 1)[:-4] + "csv" if _JSON_NAME.fullmatch(name) else ""
 
 
@@ -300,6 +306,7 @@ def _iso(value: object) -> object:
     """Return the export's month, day, year of two digits and time as ISO 8601."""
     match = _TIME.fullmatch(value) if isinstance(value, str) else None
     if match is None:
+        # Something that is no time is shown in the reason for which the row is left out.
         return shown_value(value)
     month, day, year, time = match.groups()
     return f"20{year}-{month}-{day}T{time}"
@@ -311,6 +318,7 @@ def _table(member: Member, validator: RowValidator) -> Iterator[Row]:
         kind = _COLUMNS[table.header[1]].value
 
         def read(where: str, cells: list[str]) -> Iterator[Row]:
+            # The data source is empty or missing in most files.
             source = ":".join(("fitbit", *filter(None, cells[2:])))
             yield validator.row(where, {"kind": kind, "value": cells[1], "at": cells[0]}, source)
 
@@ -383,6 +391,7 @@ def _with_checksum(content: bytes) -> bytes:
     # FIT protocol: byte 0 is the length of the header, bytes 4 to 7 that of the data; two bytes of
     # checksum follow.
     end = content[0] + int.from_bytes(content[4:8], "little")
+    # One byte of the checksum may be left of a file that was cut off.
     if len(content) - end not in {0, 1}:
         return content
     return content[:end] + struct.pack("<H", compute_crc(content[:end]))
@@ -414,6 +423,7 @@ class _Messages:
         at = self._times.of(message)
         if at is not None:
             self._last = at
+            # Intervals ended before the first message with a time that follows them.
             yield from self.beats()
         if message.name == "hrv":
             measured = (value for value in _list(message, "time") if not math.isnan(value))
@@ -463,6 +473,7 @@ class _Times:
         low = _garmin_value(message, "timestamp_16")
         if self._last is None or not isinstance(low, int):
             return None
+        # The low 16 bits count seconds from the epoch, and come round every 18 hours.
         passed = round((self._last - _EPOCH).total_seconds())
         # the nearest time with these bits: a message may be older than the one before it
         self._last += timedelta(seconds=((low - passed + 0x8000) & 0xFFFF) - 0x8000)
@@ -486,10 +497,12 @@ class _Events:
                 part = _garmin_value(message, "fractional_timestamp")
                 seconds = float(part) if isinstance(part, int | float) else 0.0
                 self._zero = (at + timedelta(seconds=seconds), count)
+                # Only the first event of a message has this time.
                 at = None
             if self._zero is None:
                 return
             zero, first = self._zero
+            # The count is of 32 bits, and comes round.
             yield zero + timedelta(seconds=((count - first) & 0xFFFFFFFF) / 1024)
 
     def _counts(self, message: FitDataMessage) -> Iterator[int]:
@@ -590,6 +603,7 @@ def read_samsung(member: Member, validator: RowValidator) -> Rows:
             "the zone of the phone such as --timezone Europe/Berlin. Nothing was imported."
         )
     with Table(member, lines_above=1) as table:
+        # With or without the kind of file before the name of the column.
         names = [name.rpartition(".")[2] for name in table.header]
         table.need("start_time" in names and any(kind in names for kind in kinds))
 
@@ -665,6 +679,7 @@ def _numbers(text: str) -> list[float] | None:
         return None
     if not isinstance(items, list):
         return None
+    # A number beyond these bounds would overflow the calculation of times.
     return items if all(isinstance(n, int | float) and 0 <= n < 1e9 for n in items) else None
 
 
@@ -747,6 +762,7 @@ def open_export(path: Path) -> Iterator[HealthExport | None]:
         DataFileError: it cannot be read, or an archive or folder contains no known file.
     """
     with members_of(path) as members:
+        # The same days may be there as JSON and as a table: read once.
         names = {member.name.lower() for member in members}
         twice = [one.name for one in members if table_of_day(one.name.lower()) in names]
         files = [

@@ -59,6 +59,8 @@ class SensorReadings:
         flags = frozenset({VitalFlag.CONTACT_LOST} if measured.contact is False else ())
         readings = [self._reading(VitalKind.HEART_RATE, float(measured.rate), at, flags)]
         # The supplement sends the oldest interval first, and gives no times.
+        # The last interval ended on arrival; what is left of the sum lies between it and each
+        # earlier end.
         left = sum(measured.rr_s)
         for interval in measured.rr_s:
             left -= interval
@@ -76,6 +78,7 @@ class SensorReadings:
         stamped, doubt = _stamp(measured.time, at)
         flags = measured.flags | doubt
         high, low = measured.systolic, measured.diastolic
+        # Judged together here: each pressure alone may be plausible.
         near = are_near({VitalKind.SYSTOLIC: high, VitalKind.DIASTOLIC: low})
         pressures = flags | {VitalFlag.OUT_OF_RANGE} if near else flags
         values = (
@@ -98,6 +101,7 @@ class SensorReadings:
         """
         stamped, doubt = _stamp(measured.time, at)
         flags = measured.flags | doubt
+        # It was measured at some time before, and nobody knows when.
         if measured.time is None and measured.stored:
             flags |= {VitalFlag.CLOCK_DIFFERS}
         values = (
@@ -107,6 +111,7 @@ class SensorReadings:
         return [
             self._reading(kind, value, at, flags, stamped)
             for kind, value in values
+            # Oximeters send a value even without a finger; an impossible one is no reading.
             if value is not None and kind.spec.is_possible(value)
         ]
 

@@ -78,6 +78,7 @@ class Silence:
     def connection(self, connected: bool) -> None:
         """Record that the connection begins or ends, which decides the reason of the gap."""
         self._connected = connected
+        # Away at any time of the silence: then that is the reason, whatever came after it.
         self._was_away = self._was_away or not connected
 
     def ended(self, at: Instant) -> None:
@@ -86,6 +87,7 @@ class Silence:
             reason = "disconnected" if self._was_away else "silent"
             self._on_gap(Gap(self._source, self._since, at, reason))
         self._since = at
+        # From here on, the connection of now counts.
         self._was_away = not self._connected
 
 
@@ -184,8 +186,10 @@ class SensorSession:
                 refusal = error
             else:
                 subscribed.append(measurement)
+        # One of several measurements is enough: an oximeter may offer only one of the two.
         if refusal is not None and not subscribed:
             raise refusal
+        # Only what was subscribed to can be silent.
         self._streams = any(measurement.stream for measurement in subscribed)
 
     def _tell_gap(self, gap: Gap) -> None:
@@ -204,6 +208,7 @@ class SensorSession:
             if await link.closed_within(WATCH_S):
                 return
             now = self._now()
+            # A connection that is younger than the silence is given its time, too.
             silent_s = min(self._silence.seconds(now), now.seconds_since(connected))
             if self._streams and silent_s > STALL_S:
                 text = "%s says nothing although connected; connecting anew"
@@ -225,6 +230,7 @@ class SensorSession:
         try:
             message = decode(self._readings, payload, at)
         except GattError as error:
+            # Once, until a message can be read again: a broken sensor sends every second.
             if not self._refusing:
                 text = "%s: %s %s; passed over"
                 log.warning(text, self._sensor.source, error.characteristic, error.problem)
@@ -307,6 +313,7 @@ class BluetoothVitals(VitalSource):
 
     async def _listen(self) -> None:
         self._loop = asyncio.get_running_loop()
+        # It was stopped before the loop began, and nobody would set the event.
         if self.stopping.is_set():
             return
         radio = self._open_radio()

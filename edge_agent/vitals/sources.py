@@ -184,7 +184,10 @@ class SimulatedPerson:
         """Return a cuff's reading in mmHg: whole numbers, mean pressure by the rule of thirds."""
         systolic = self._rest.systolic + self._now.systolic + self._random.gauss(0, 2.0)
         low = self._rest.diastolic + self._now.diastolic + self._random.gauss(0, 1.5)
+        # Kept apart: pressures that are too near to each other are flagged as implausible.
         diastolic = min(systolic - 15, low)
+        # Mean pressure is nearer to the diastolic one, in which the heart spends two thirds of its
+        # time.
         mean = (systolic + 2 * diastolic) / 3
         return Pressure(*(float(round(value)) for value in (systolic, diastolic, mean)))
 
@@ -312,6 +315,7 @@ class ReplayVitals(VitalSource):
     def _played(self, reading: VitalReading) -> VitalReading:
         source = f"{self.source}:{reading.source}"
         at = self._arrivals.stamp(source, reading.kind, clock.now())
+        # They come from here now, and not from a file.
         flags = (reading.flags - {VitalFlag.IMPORTED}) | MARKS
         return replace(reading, at=at, source=source, flags=flags)
 
@@ -386,6 +390,7 @@ class VitalIngest:
         refusals: list[Refusal] = []
         answers = read_given(items, self._now(), self._origin, self._arrivals)
         for index, (item, answer) in enumerate(zip(items, answers, strict=True)):
+            # Judged after the reading itself, so that a faulty one is told of its fault.
             judged = answer
             if retained and not has_time(item) and isinstance(answer, VitalReading):
                 judged = _RETAINED
@@ -393,11 +398,13 @@ class VitalIngest:
                 taken.append(judged)
             else:
                 refusals.append(Refusal(index, id_of(item), judged))
+        # After all of them were judged: the sink may take its time.
         for reading in taken:
             self._sink(reading)
         return self._count(Verdict(len(taken), tuple(refusals), digest))
 
     def _count(self, verdict: Verdict) -> Verdict:
+        # Once: a sender with a fault repeats it with every message.
         if verdict.refusals and not self.refused:
             text = "readings from %s are refused, the first for its %s"
             log.warning(text, self._origin.source, verdict.refusals[0].error.field)

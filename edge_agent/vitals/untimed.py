@@ -41,12 +41,14 @@ def read_untimed(path: Path, start_ms: int | None, now: Instant) -> list[VitalRe
         DataFileError: it cannot be read, has no start, or has a line that is no interval.
     """
     lines = list(_lines(path))
+    # Only the first line tells a start, in the files of Empatica.
     told = _EMPATICA.fullmatch(lines[0][1]) if lines else None
     rates = _table_of(lines)
     if told and not told[2]:
         rates = _sampled(path.name, [line for _, line in lines[1:]])
     if told:
         start_ms = round(float(told[1]) * 1000) if start_ms is None else start_ms
+        # What follows are intervals or samples.
         del lines[0]
     if start_ms is None:
         raise DataFileError(f"{path.name}: contains no start time. Give it with --start.")
@@ -100,6 +102,7 @@ def _table_of(lines: list[tuple[int, str]]) -> list[tuple[float, float]]:
             if {"Time", "HR (bpm)"} <= set(cells):
                 places = cells.index("Time"), cells.index("HR (bpm)")
             continue
+        # Rows of other tables above or below have other columns.
         elapsed = _ELAPSED.fullmatch(cells[places[0]]) if len(cells) > max(places) else None
         if elapsed and _is_number(cells[places[1]]):  # an empty rate is none
             hours, minutes, seconds = (float(part) for part in elapsed.groups())
@@ -123,6 +126,7 @@ def _intervals(name: str, lines: list[tuple[int, str]]) -> list[tuple[float, flo
     rows: list[list[float]] = []
     for number, line in lines:
         cells = [cell for cell in _BETWEEN.split(line) if cell]
+        # Only above the first number: between numbers a text is an error.
         if not rows and not any(_is_number(cell) for cell in cells):
             continue  # names of columns
         if len(cells) not in {1, 2} or not all(_is_number(cell) for cell in cells):
@@ -146,6 +150,7 @@ def _intervals(name: str, lines: list[tuple[int, str]]) -> list[tuple[float, flo
         )
     lengths = [row[-1] / unit for row in rows]
     if len(rows[0]) == 1:
+        # Each interval ends where the next begins.
         ended = 0.0
         return [(ended := ended + length, length) for length in lengths]
     # Times may count ms while intervals are in seconds: over the whole file both must pass alike.

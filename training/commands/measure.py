@@ -275,7 +275,7 @@ def _compare_recipes(options: CompareOptions) -> None:
 
 
 def _half(faces: Faces, usage: str, half: str) -> tuple[str, Faces]:
-    """The pictures that evaluate, and what they are called."""
+    """Return the pictures that evaluate, and what they are called."""
     from training.report.calibration import in_half_a
 
     if half == "both":
@@ -285,7 +285,7 @@ def _half(faces: Faces, usage: str, half: str) -> tuple[str, Faces]:
 
 
 def _faces(data: Path, votes: Path | None, cache: Path, cleaned: bool) -> Faces:
-    """The faces that are given, all or cleaned."""
+    """Return the faces that are given, all or cleaned."""
     faces = load_faces(data, votes, cache=cache)
     if not cleaned:
         return faces
@@ -297,7 +297,7 @@ def _faces(data: Path, votes: Path | None, cache: Path, cleaned: bool) -> Faces:
 
 
 def _usage_of(data: Path, usage: str) -> str:
-    """The split to evaluate; a folder has no splits and is used whole."""
+    """Return the split to evaluate; a folder has no splits and is used whole."""
     return "all" if data.is_dir() else usage
 
 

@@ -177,7 +177,7 @@ def _warn_of_start(recipe: Path) -> None:
 
 
 def _card_of_fixed(folder: Path | None) -> Path | None:
-    """The card in the folder of a finished run."""
+    """Return the card in the folder of a finished run."""
     if folder is None:
         return None
     cards = sorted(folder.glob("*.json"))

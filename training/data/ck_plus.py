@@ -138,7 +138,7 @@ def _of_file(path: Path, category: str) -> Portrait:
 
 
 def own_split(portraits: Sequence[Portrait]) -> dict[str, list[Portrait]]:
-    """The table's own split: ``Training`` to learn from, and its two tests.
+    """Return the table's own split: ``Training`` to learn from, and its two tests.
 
     Raises:
         DataError: when the table has nothing to learn from, or nothing to test with.
@@ -154,7 +154,7 @@ def own_split(portraits: Sequence[Portrait]) -> dict[str, list[Portrait]]:
 
 
 def folds(portraits: Sequence[Portrait], count: int) -> dict[str, list[Portrait]]:
-    """Each picture tested once, and nobody in both parts of a fold.
+    """Return folds that test each picture once, with nobody in both parts of one.
 
     People are dealt to the folds in turn, in the order of their names. A picture that does not say
     who it shows goes to a fold by its checksum.
@@ -165,6 +165,7 @@ def folds(portraits: Sequence[Portrait], count: int) -> dict[str, list[Portrait]
     known = sorted({one.subject for one in portraits if one.subject is not None})
     if known and len(known) < count:
         raise DataError(f"--folds {count}: only {len(known)} people are named; take fewer folds")
+    # Dealt by name, so that each fold has about as many people.
     fold_of = {subject: number % count for number, subject in enumerate(known)}
     places = [
         fold_of.get(one.subject or "", zlib.crc32(one.picture.tobytes()) % count)
@@ -193,6 +194,7 @@ def warnings_of(portraits: Sequence[Portrait], parts: Parts) -> list[str]:
             f"{unnamed[0].name}), so the same person may be learnt and tested; a figure of this "
             "split says how well faces are recognised again, too"
         )
+    # Byte for byte, since the table has no names.
     learnt = {one.picture.tobytes() for one in parts.get(USAGES[0], ())}
     for name, chosen in parts.items():
         copies = sum(one.picture.tobytes() in learnt for one in chosen)
@@ -212,6 +214,7 @@ def write_parts(parts: Parts, out: Path) -> None:
     import cv2
 
     place = out.resolve()
+    # Beside the target: the folder appears whole or not at all.
     made = place.with_name(f".{place.name}.part")
     shutil.rmtree(made, ignore_errors=True)  # of a run that was killed
     try:
@@ -229,7 +232,7 @@ def write_parts(parts: Parts, out: Path) -> None:
 
 
 def summary(parts: Parts) -> str:
-    """A line for each part: pictures, people, and how many of each category."""
+    """Return a line for each part: pictures, people, and how many of each category."""
     lines = []
     for name, portraits in parts.items():
         people = {one.subject for one in portraits if one.subject is not None}

@@ -60,7 +60,7 @@ class Tally:
     unreadable: list[str] = field(default_factory=list)
 
     def as_text(self, out: Path) -> str:
-        """A sentence or two, and what was left out, by name."""
+        """Return a sentence or two, and what was left out, by name."""
         by_category = ", ".join(
             f"{category} {count}" for category, count in sorted(self.faces.items())
         )
@@ -228,5 +228,5 @@ def _by_folder(photographs: Path, classes: Sequence[str]) -> list[Cut]:
 
 
 def _face(category: str, parts: Sequence[str]) -> Path:
-    """Name of a face: its category, then the folders and the name of its photograph in one."""
+    """Name a face: its category, then the folders and the name of its photograph in one."""
     return Path(category, "-".join(parts)).with_suffix(".png")

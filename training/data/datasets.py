@@ -53,7 +53,7 @@ def _open_table(path: Path) -> Iterator[TextIO]:
 
 
 def table_rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a table as (number, cells by column).
+    """Yield the rows of a table as (number, cells by column).
 
     The header is row 1 and may hold further columns.
 
@@ -119,13 +119,13 @@ class Faces:
         return len(self.pictures)
 
     def take(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Faces:
-        """The faces at a mask or at indices."""
+        """Return the faces at a mask or at indices."""
         return Faces(
             self.pictures[chosen], self.fer2013[chosen], self.votes[chosen], self.usage[chosen]
         )
 
     def of_usage(self, usage: str) -> Faces:
-        """The faces of one split.
+        """Return the faces of one split.
 
         Raises:
             DataError: when there is no such split, or it is empty.
@@ -138,7 +138,7 @@ class Faces:
         return chosen
 
     def without_blank(self) -> Faces:
-        """The faces without pictures of one single grey (FER2013 has twelve that are black)."""
+        """Return the faces without pictures of one single grey (FER2013 has twelve, all black)."""
         flat = self.pictures.reshape(len(self), -1)
         return self.take(flat.max(axis=1) != flat.min(axis=1))
 
@@ -182,6 +182,7 @@ def read_fer2013(path: Path) -> Faces:
     Raises:
         DataError: naming file, row and column of the first fault.
     """
+    # One growing block of bytes: lists of numbers would take many times the memory.
     pictures = bytearray()
     labels = []
     usages = []
@@ -208,10 +209,12 @@ def read_votes(path: Path, usage: NDArray[np.int8]) -> NDArray[np.uint8]:
     """
     counts: list[list[int]] = []
     for row, cells in table_rows(path, ("Usage", "Image name", *VOTE_COLUMNS)):
+        # Further rows belong to splits that this copy of the data lacks.
         if len(counts) == len(usage):
             break
         split = cells["Usage"]
         wanted = USAGES[usage[len(counts)]]
+        # Votes have no other key than their row: the split is the only sign that both tables fit.
         if split != wanted:
             raise DataError(
                 f"{path}: row {row}, column Usage: {split!r} where the picture of that row is "
@@ -287,11 +290,13 @@ def read_subfolders(
     categories: list[str] = []
     unreadable: list[Path] = []
     empty: list[str] = []
+    # Hidden folders, such as those of a file manager, name no category.
     for subfolder in sorted(
         path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
     ):
         category = category_of(subfolder)
         before = len(pictures)
+        # Sorted, for file systems list in their own order.
         for path in sorted(path for path in subfolder.iterdir() if path.suffix.lower() in PICTURES):
             picture = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
             if picture is None:
@@ -306,7 +311,7 @@ def read_subfolders(
 
 
 def _labelled(pictures: NDArray[np.uint8], categories: Sequence[str], usage: str) -> Faces:
-    """Pictures with the category that one person gave each."""
+    """Return pictures with the category that one person gave each."""
     fer2013 = [
         FER2013_AS_EXPRESSION.index(name) if name in FER2013_AS_EXPRESSION else NO_LABEL
         for name in categories
@@ -321,7 +326,7 @@ def _labelled(pictures: NDArray[np.uint8], categories: Sequence[str], usage: str
 
 
 def folder_category(subfolder: Path) -> str:
-    """The category that a subfolder of pictures is named for, in the words of FER+ or of FER2013.
+    """Return the category that a subfolder is named for, in the words of FER+ or of FER2013.
 
     Raises:
         DataError: when there is none of that name.
@@ -350,12 +355,13 @@ def split_tested(faces: Faces, share: float) -> tuple[Faces, Faces]:
     They fit nothing and choose nothing. Decided as for :func:`split_held_back`, from the other
     end, so that both can be set aside.
     """
+    # From the other end of 0…1 than what is held back, so that no picture is both.
     tested = checksum_fraction(faces.pictures) >= 1 - share
     return faces.take(~tested), faces.take(tested)
 
 
 def checksum_fraction(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """A number in 0…1 for each picture, from its CRC-32.
+    """Return a number in 0…1 for each picture, from its CRC-32.
 
     It is as good as random, but always the same for a picture and its copies.
     """
@@ -370,6 +376,7 @@ def _cached(path: Path, cache: Path) -> Faces:
         stat = path.stat()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    # By size and time: reading all of it for a checksum would take much of what is saved.
     key = f"{_CACHE_FORM}|{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
     kept = cache / f"fer2013-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
     if kept.exists():
@@ -380,6 +387,7 @@ def _cached(path: Path, cache: Path) -> Faces:
         ):
             return Faces(arrays["pictures"], arrays["fer2013"], arrays["votes"], arrays["usage"])
     faces = read_fer2013(path)
+    # With the process's number: two trainings may parse the same table at once.
     part = kept.with_suffix(f".{os.getpid()}.part.npz")
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -399,7 +407,7 @@ def _cached(path: Path, cache: Path) -> Faces:
 
 
 def table_choice(path: Path, row: int, column: str, text: str, choices: tuple[str, ...]) -> int:
-    """Index of a cell among what may stand there.
+    """Return the index of a cell among what may stand there.
 
     Raises:
         DataError: naming file, row, column and value, when it is none of them.
@@ -412,12 +420,13 @@ def table_choice(path: Path, row: int, column: str, text: str, choices: tuple[st
 
 
 def table_pixels(path: Path, row: int, text: str) -> bytes:
-    """The 48 × 48 grey pixels of a cell, row by row.
+    """Return the 48 × 48 grey pixels of a cell, row by row.
 
     Raises:
         DataError: naming file, row, column and value of the first fault.
     """
     try:
+        # `bytes` also refuses what is not in 0…255.
         pixels = bytes(map(int, text.split()))
     except ValueError as error:
         raise DataError(
@@ -432,7 +441,7 @@ def table_pixels(path: Path, row: int, text: str) -> bytes:
 
 
 def _not_a_grey(text: str) -> str:
-    """The first value of a cell that is no grey of eight bits."""
+    """Return the first value of a cell that is no grey of eight bits."""
     for value in text.split():
         try:
             bytes([int(value)])
@@ -442,6 +451,7 @@ def _not_a_grey(text: str) -> str:
 
 
 def _count(path: Path, row: int, column: str, text: str) -> int:
+    # Votes are kept in 8 bits, which would wrap silently.
     if not text.strip().isdecimal() or int(text) > 255:
         raise DataError(
             f"{path}: row {row}, column {column}: {text[:40]!r} is not a number of votes"
@@ -520,7 +530,7 @@ def _left(
 
 
 def _listed(listed: Path, data: Path, names: list[str], pictures: NDArray[np.uint8]) -> list[int]:
-    """The indices that a list leaves out; a file that is gone since needs no leaving out."""
+    """Return the indices that a list leaves out; a file that is gone since needs no leaving out."""
     places = {name: at for at, name in enumerate(names)}
     chosen = []
     for row, cells in table_rows(listed, ("picture", "leave_out", "crc32")):
@@ -534,6 +544,8 @@ def _listed(listed: Path, data: Path, names: list[str], pictures: NDArray[np.uin
             continue
         name = cells["picture"].strip()
         at = places.get(name)
+        # In a table every row still is there, so an unknown name means other data; files may be
+        # deleted.
         if at is None:
             if data.is_dir() and not name.isdecimal():
                 log.warning("%s: row %d: %s is not there any more", listed, row, name)
@@ -542,6 +554,7 @@ def _listed(listed: Path, data: Path, names: list[str], pictures: NDArray[np.uin
                 f"{listed}: row {row}, column picture: {name[:80]!r} is no picture of {data}; is "
                 "the list of other data?"
             )
+        # Rows shift when a table is changed: the number alone would leave out another picture.
         if cells["crc32"].strip() != checksum(pictures[at]):
             raise DataError(
                 f"{listed}: row {row}: picture {name} of {data} is another one than when the list "

@@ -169,6 +169,7 @@ THINGS = (
 
 def _hand(crop: Pixels, random: Random, middle: Points) -> Pixels:
     """Draw a palm and fingers around a place."""
+    # From the face's own brightness, or a hand would stand out by its shade alone.
     skin = float(np.percentile(crop, random.uniform(45, 85))) * random.uniform(0.85, 1.15)
     paint = np.full(crop.shape, skin, np.float32) + _grain(crop, random, 6)
     paint += _slope(crop, random, 40)
@@ -202,6 +203,7 @@ def _hair(crop: Pixels, random: Random, count: int, thick: float) -> Pixels:
 def _frame(crop: Pixels, wide: float, high: float, drop: float, thick: float) -> Floats:
     """Return two glasses with bridge and arms; ``thick`` below 0 fills the glasses."""
     strength = np.zeros(crop.shape, np.float32)
+    # Small glasses are round, wide ones have corners.
     round_ones = wide < 0.16
     for eye, side in ((_RIGHT_EYE, -1.0), (_LEFT_EYE, 1.0)):
         middle = _moved(eye, side * 0.01, drop)
@@ -257,6 +259,7 @@ def _jittered(points: Points, random: Random, deviation: float) -> Points:
 
 def _fixed(crop: Pixels, points: Points) -> NDArray[np.int32]:
     """Return points of the unit square as OpenCV takes them, in sixteenths of a pixel."""
+    # OpenCV counts from the middle of a pixel, and takes fractions as whole sixteenths.
     return np.asarray(np.round((points * crop.shape[0] - 0.5) * 2**_SHIFT), dtype=np.int32)
 
 

@@ -42,7 +42,7 @@ class Cleaned:
     counts: dict[str, dict[str, int]]
 
     def as_text(self) -> str:
-        """A line for each split."""
+        """Return a line for each split."""
         return "\n".join(
             f"{usage}: " + ", ".join(f"{name} {count:,}" for name, count in rules.items())
             for usage, rules in self.counts.items()
@@ -118,7 +118,7 @@ class Agreement:
     two_votes: float
 
     def sentence(self) -> str:
-        """All of it for people."""
+        """Return all of it as a sentence for people."""
         return (
             f"{self.pictures:,} pictures, {self.clear:,} with a majority of FER+ votes: the "
             f"FER2013 label is that majority in {self.label_and_majority:.1%}, one vote names "

@@ -1,14 +1,12 @@
-"""Labels by hand.
+"""Label the pictures of a folder by hand, and measure how far two people agree.
 
-How far two people agree about the same pictures, beyond what chance gives.
-
-The labels that people give to the pictures of a folder, kept in a table a person.
+Labels are kept in tables, one for each person, and agreement is counted beyond what chance gives.
 
 ``labels-NAME.csv`` holds what one person said, ``settled.csv`` what was decided where they differ
 or doubt, and ``labels.csv`` what follows from both: the pictures on which nobody differs and
 nobody doubts, and the settled ones. That one is what ``training train --by-label`` reads.
 
-The page on which pictures are labelled: on this machine only.
+The page on which pictures are labelled is served on this machine only.
 """
 
 from __future__ import annotations
@@ -137,10 +135,12 @@ class Labels:
             raise DataError(f"{mark.emotion[:40]!r}: is not one of {', '.join(ANSWERS)}")
         with self._lock:
             changed = dict(self._marks.get(name, {}))
+            # A label that is taken back leaves no row.
             changed.pop(mark.file, None)
             if mark.emotion is not None:
                 changed[mark.file] = mark
             marks = self._marks | {name: changed}
+            # Written before it holds: after an error what is remembered is what lies on the disk.
             write_whole(self.out / _file_of(name), _table(changed))
             self._marks = marks
             merged = _merged(self.files, marks).items()
@@ -186,6 +186,7 @@ def _merged(files: tuple[str, ...], marks: Mapping[str, Mapping[str, Mark]]) -> 
     for file in files:
         given_marks = [of_one.get(file) for of_one in people]
         decided = settled.get(file)
+        # A label counts while nobody contradicts; a decision counts in any case.
         if decided is None and not _is_open(given_marks):
             decided = next((mark for mark in given_marks if mark is not None), None)
         if decided is not None and decided.emotion in EXPRESSIONS and not decided.doubtful:
@@ -266,6 +267,7 @@ def pair_agreement(
     A coefficient of agreement for nominal scales, doi 10.1177/001316446002000104.
     """
     counts = np.zeros((len(ANSWERS), len(ANSWERS)), dtype=np.int64)
+    # Only pictures that both have labelled.
     for file in first.keys() & second.keys():
         row, column = (ANSWERS.index(str(marks[file].emotion)) for marks in (first, second))
         counts[row, column] += 1
@@ -282,6 +284,7 @@ def pair_agreement(
 
 def _kappa(counts: NDArray[np.int64], total: int, same: int) -> float | None:
     by_chance = int((counts.sum(axis=0) * counts.sum(axis=1)).sum())  # times the total, squared
+    # In whole numbers, so that complete agreement by chance is noticed exactly.
     if by_chance == total * total:
         return None
     return (same * total - by_chance) / (total * total - by_chance)
@@ -322,6 +325,7 @@ def label_app(labels: Labels) -> FastAPI:
 
     @app.middleware("http")
     async def guard(request: Request, call_next: Any) -> Response:
+        # Browsers say from where a request comes; one without that header is no page's.
         if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
             return JSONResponse({"detail": "only the page itself may ask"}, status_code=403)
         response: Response = await call_next(request)
@@ -395,11 +399,12 @@ def _people(labels: Labels) -> dict[str, Any]:
 
 
 def _pictures(labels: Labels, name: str) -> dict[str, Any]:
-    """The pictures for a person in order; what others said only where it is to be settled."""
+    """Return a person's pictures in order; what others said only where it is to be settled."""
     order = labels.order_for(name)
     others: dict[str, dict[str, Mark]] = {}
     if name == SETTLED:
         wanted = set(labels.to_settle())
+        # An order of its own, without what needs no decision.
         order = [number for number in order if labels.files[number] in wanted]
         others = {one: labels.marks_of(one) for one in labels.people}
     else:
@@ -424,6 +429,7 @@ def _agreement(labels: Labels) -> dict[str, Any]:
 
 def _picture(labels: Labels, number: int) -> Response:
     try:
+        # A negative number would count from the end.
         if number < 0:
             raise IndexError
         image = load_picture(labels.path_of(number))

@@ -1,6 +1,6 @@
-"""Lessons from labels; folds.
+"""Turn people's labels into what a network learns, and divide faces into folds.
 
-What a network can learn from faces: the labels that people gave, as shares of the categories.
+Lessons are the labels that people gave, as shares of the categories.
 
 Example::
 
@@ -9,7 +9,7 @@ Example::
     learned = lessons(learn)
     learned.expression.sum(axis=1)  # 1 for each picture with a label, 0 for the others
 
-K folds of the learnt split: each picture is evaluated once, by a network that did not learn it.
+Folds divide the learnt split: each picture is evaluated once, by a network that did not learn it.
 
 Example::
 
@@ -40,13 +40,13 @@ _AS_EXPRESSION = np.array([EXPRESSIONS.index(name) for name in FER2013_AS_EXPRES
 
 
 def own_labels(faces: Faces) -> NDArray[np.int64]:
-    """The category that each picture's FER2013 class is, or ``NO_LABEL``: int64, N."""
+    """Return the category that each picture's FER2013 class is, or ``NO_LABEL``: int64, N."""
     known = faces.fer2013 != NO_LABEL
     return np.asarray(np.where(known, _AS_EXPRESSION[faces.fer2013], NO_LABEL), dtype=np.int64)
 
 
 def labels_of(faces: Faces) -> NDArray[np.int64]:
-    """The category of each picture that people gave, or ``NO_LABEL``: int64, N.
+    """Return the category of each picture that people gave, or ``NO_LABEL``: int64, N.
 
     The majority of the votes; where nobody voted, the FER2013 class.
     """
@@ -55,7 +55,7 @@ def labels_of(faces: Faces) -> NDArray[np.int64]:
 
 
 def majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """The FER+ majority category of each picture, -1 if there is none.
+    """Return the FER+ majority category of each picture, -1 if there is none.
 
     Barsoum et al. 2016, "majority voting".
 
@@ -69,7 +69,7 @@ def majority(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def soft_targets(faces: Faces) -> NDArray[np.float32]:
-    """Probabilities of the eight categories to learn: float32, N × 8.
+    """Return probabilities of the eight categories to learn: float32, N × 8.
 
     A row of zeros where nothing can be learnt.
 
@@ -144,7 +144,7 @@ def lessons(faces: Faces) -> Lessons:
 def _mean_of_groups(
     shares: NDArray[np.float32], group: NDArray[np.intp], groups: int
 ) -> NDArray[np.float32]:
-    """Mean of the rows of each group; a row of zeros has no label and does not count."""
+    """Return the mean of the rows of each group; a row of zeros has no label and does not count."""
     total = np.zeros((groups, shares.shape[1]), dtype=np.float32)
     np.add.at(total, group, shares)
     total /= np.maximum(total.sum(axis=1, keepdims=True), np.float32(1e-9))

@@ -95,6 +95,7 @@ class LabelledPhotographs:
             else:
                 name = str(labels)
             label_of = _labels(_content(table, name), name)
+            # Before anything is learnt or measured, so that a name is not missed after an hour.
             for row, file in enumerate(label_of, start=2):
                 if not place.joinpath(file).is_file():
                     raise DataError(
@@ -120,7 +121,7 @@ class LabelledPhotographs:
 
 @contextmanager
 def _opened(source: Path) -> Iterator[Traversable]:
-    """The place in which the names of the table are looked up."""
+    """Yield the place in which the names of the table are looked up."""
     if source.is_dir():
         yield source
         return
@@ -152,6 +153,7 @@ def _content(file: Traversable, name: str) -> bytes:
 def _labels(content: bytes, name: str) -> dict[str, int]:
     """File → index of its category, in the order of the rows."""
     try:
+        # With or without the mark that spreadsheets write at the beginning.
         rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{name}: is not a CSV table in UTF-8 ({error}); save it as one") from error
@@ -204,7 +206,7 @@ _QUALITY = 95
 
 
 def box_line(box: Box, width: int, height: int) -> str:
-    """A face as YOLO takes it; what lies outside of the photograph is cut off."""
+    """Return a face as YOLO takes it; what lies outside of the photograph is cut off."""
     left = min(max(box.x, 0.0), width)
     top = min(max(box.y, 0.0), height)
     right = min(max(box.x + box.width, 0.0), width)
@@ -246,6 +248,7 @@ class DetectionSet:
             return
         height, width = image.shape[:2]
         part = "train"
+        # By the picture itself: the same one always lies in the same part.
         if zlib.crc32(image.tobytes()) % _VALIDATION == 0:
             part = "val"
         lines = [box_line(box, width, height) for box in boxes]
@@ -262,6 +265,7 @@ class DetectionSet:
         Raises:
             DataError: it cannot be written.
         """
+        # A folder must be there, though few photographs may all fall to the other.
         for part in ("train", "val"):
             (self._folder / "images" / part).mkdir(parents=True, exist_ok=True)
         text = "path: .\ntrain: images/train\nval: images/val\nnames:\n  0: face\n"

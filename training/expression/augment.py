@@ -68,6 +68,7 @@ def augment(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> 
         float32, N × 1 × H × W, 0…1; a new tensor.
     """
     changed = move(pictures, how, generator)
+    # Blur before light and noise: sensor noise comes after the lens.
     changed = _blur(changed, how.blur, generator)
     changed = _relight(changed, how, generator)
     return _erase(changed, how, generator).clamp_(0, 1)
@@ -84,6 +85,7 @@ def move(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Ten
     mirror = 1 - 2 * (_uniform(n, generator) < how.flip).float()
     cosine = torch.cos(angle) * size
     sine = torch.sin(angle) * size
+    # The grid counts from −1 to 1, so that an edge is 2 long.
     across, down = (_spread(n, 2 * how.shift, generator) for _ in range(2))
     rows = [
         torch.stack([cosine * mirror, -sine, across], 1),
@@ -126,6 +128,7 @@ def mix(
         mixed = pictures.lerp(pictures[other], share)
     else:
         height, width = pictures.shape[-2:]
+        # The area of the rectangle is the share; its sides have the shape of the picture.
         rows = round(height * math.sqrt(share))
         columns = round(width * math.sqrt(share))
         first = int(top * (height - rows + 1))
@@ -133,12 +136,13 @@ def mix(
         mixed = pictures.clone()
         patch = (..., slice(first, first + rows), slice(start, start + columns))
         mixed[patch] = pictures[other][patch]
+        # The share that the rectangle has after rounding to whole pixels.
         share = rows * columns / (height * width)
     return mixed, [target.lerp(target[other], share) for target in targets]
 
 
 def _beta(alpha: float, generator: torch.Generator) -> float:
-    """One draw from Beta(α, α), by NumPy with a seed of ``generator``.
+    """Return one draw from Beta(α, α), by NumPy with a seed of ``generator``.
 
     PyTorch's own distribution takes no generator.
     """
@@ -153,6 +157,7 @@ def _blur(pictures: Tensor, chance: float, generator: torch.Generator) -> Tensor
     edges = pictures.shape[-2:]
     strength = _uniform(n, generator) * (_uniform(n, generator) < chance)
     half = (_uniform(n, generator) < 0.5).view(-1, 1, 1, 1)
+    # Both are computed and one is chosen, for a batch is changed as a whole.
     coarse = [
         functional.interpolate(
             functional.avg_pool2d(pictures, by), size=edges, mode="bilinear", align_corners=False
@@ -180,6 +185,7 @@ def _relight(pictures: Tensor, how: Augmentation, generator: torch.Generator) ->
 
 def _erase(pictures: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
     n, _, height, width = pictures.shape
+    # A chance of 0 gives an edge of 0, which covers nothing.
     edge = _uniform(n, generator) * how.erase_edge * (_uniform(n, generator) < how.erase)
     top, left = (_uniform(n, generator) * (1 - edge) for _ in range(2))
     y, x = (

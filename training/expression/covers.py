@@ -59,7 +59,7 @@ from training.networks.quantize import PixelInput, in_few_steps, write_model
 
 SCALE = 2 / 255
 OFFSET = -1.0
-"""What the network sees of a pixel: pixel × scale + offset."""
+"""The network sees pixel × scale + offset."""
 
 Positive = Annotated[int, Field(ge=1, le=256)]
 
@@ -150,6 +150,8 @@ class CoverTask:
 
     def batches(self, epoch: int, generator: torch.Generator) -> Iterator[Sequence[Tensor]]:
         """Crops (float32 N × 1 × 48 × 48) and what is covered (float32 N × 2, −1: not known)."""
+        # NumPy draws the things; its seed comes from the one generator, so that a run can be
+        # repeated.
         random = np.random.default_rng(
             [int(torch.randint(2**31, (1,), generator=generator, device=generator.device)), epoch]
         )
@@ -168,6 +170,7 @@ class CoverTask:
         """Cross-entropy of both answers; what is not known does not count."""
         crops, labels = batch
         (logits,) = module(crops)
+        # An eye behind a mask is −1: nobody looked at it.
         known = labels >= 0
         each = functional.binary_cross_entropy_with_logits(
             logits.float(), labels.clamp(min=0), reduction="none"
@@ -177,7 +180,7 @@ class CoverTask:
         return (each * known).sum() / known.sum().clamp(min=1), {"agreement": agreement}
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """Share of covered and of uncovered faces told rightly, at a probability of a half."""
+        """Return the shares of covered and of uncovered faces told rightly, at a half."""
         covered = cover_probability(predict(module, self._checked)) >= 0.5
         truth = self._labels.max(axis=1) > 0
         return {
@@ -199,6 +202,7 @@ class CoverTask:
 
 def known_label(masked: int) -> list[float]:
     """Return what is known to be covered of a photograph; behind a mask nobody looked at eyes."""
+    # The label of a photograph with a mask tells only of the mouth.
     if masked:
         return [1.0, float(UNKNOWN)]
     return [0.0, 0.0]
@@ -216,6 +220,7 @@ def face_weights(faces: Crops, weights: Mapping[str, float]) -> NDArray[np.float
     """
     chance = np.zeros(len(faces))
     for source, weight in weights.items():
+        # Masked faces are rare in some sources; half of the draws are theirs.
         groups = [(faces.source == source) & (faces.masked == masked) for masked in (0, 1)]
         present = [group for group in groups if group.any()]
         for group in present:
@@ -232,6 +237,7 @@ def with_things(faces: Crops, random: np.random.Generator) -> tuple[NDArray[np.u
     """
     pixels = list(faces.pixels)
     labels = [known_label(int(masked)) for masked in faces.masked]
+    # Things in turn, so that each is drawn on as many faces.
     for number, crop in enumerate(faces.take(faces.masked == 0).pixels):
         thing = THINGS[number % len(THINGS)]
         pixels.append(thing.draw(crop, random))
@@ -283,6 +289,7 @@ def plan_cover(request: FitRequest) -> Plan:
                 f"{int((faces.masked == 1).sum())} and {int((faces.masked == 0).sum())}"
             )
     log.info("learning from %d faces, %d held back", len(parts["train"]), len(parts["valid"]))
+    # OpenCV's own threads would fight with PyTorch's for the cores.
     cv2.setNumThreads(1)
 
     def publish(fitted: Fitted) -> Path:
@@ -336,6 +343,7 @@ class Asked:
     def of(cls, detector: CoverDetector, faces: Crops, seed: int) -> Asked:
         """Ask a model, as the agent asks it."""
         bare = faces.take(faces.masked == 0)
+        # The same faces for each thing, so that the figures can be compared.
         bare = bare.take(np.random.default_rng(seed).permutation(len(bare))[:MOST_DRAWN_ON])
         drawn = {}
         for thing in THINGS:
@@ -347,6 +355,7 @@ class Asked:
 
     def threshold(self, refused: float) -> float:
         """Return the lowest of 0.05, 0.06 … 0.95 at which few enough bare faces are refused."""
+        # In hundredths: a card with more digits would pretend to know them.
         steps = [round(step / 100, 2) for step in range(5, 96)]
         for step in steps:
             worst = max(
@@ -550,6 +559,7 @@ def without_copies(photographs: Crops) -> Crops:
         for crop in photographs.pixels
     ]
     kept: list[int] = []
+    # The parts that judge are filled first: a copy stays where it matters most.
     for part in reversed(range(len(PARTS))):
         apart = np.array([hashes[number] for number in kept], dtype=np.uint8).reshape(-1, 32)
         kept += [
@@ -588,6 +598,7 @@ def _matched(
     faces: Sequence[Face], labelled: Sequence[tuple[Box, int]]
 ) -> Iterator[tuple[Face, int]]:
     for face in faces:
+        # The box that it overlaps most may be of somebody else; then the face has no label.
         box, masked = max(labelled, key=lambda entry: face.box.overlap(entry[0]))
         if face.box.overlap(box) >= SAME_FACE:
             yield face, masked
@@ -612,7 +623,9 @@ def main() -> None:
     for name, cutter in (("portraits", portraits), ("scenes", scenes)):
         pieces.append(cutter(arguments.archives / f"{name}.zip", shares[name], detector))
         log.info("%s: %d faces", name, len(pieces[-1]))
+        # Saved after each source: cutting takes long, and may be stopped.
         save_crops(arguments.out, Crops.joined(pieces))
+    # Before FER2013 is added, whose parts are fixed by its makers.
     apart = without_copies(Crops.joined(pieces))
     log.info("%d of them are copies", sum(map(len, pieces)) - len(apart))
     pieces = [apart]

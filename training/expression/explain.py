@@ -53,13 +53,14 @@ VIEWS = (
     "lower middle",
 )
 """The views in the order of the weights; left and right as the picture shows them."""
+# The first view is the whole face.
 _PLACES = ((0.0, 0.0, 1.0), *((down, right, SHARE) for down, right in REGIONS))
 
 
 def weights_and_evidence(
     network: RegionAttentionNet, pictures: Tensor, side: int
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The logits of the first head, what each view weighs, and what each place adds.
+    """Return the logits of the first head, what each view weighs, and what each place adds.
 
     Args:
         network: in eval mode.
@@ -72,11 +73,13 @@ def weights_and_evidence(
     maps = network.maps(pictures)
     features = by_view(mean_over_regions(maps))
     first, both, _ = network.weigh(features)
+    # As the network does in its weighed means.
     alpha, beta = (weights / weights.sum(dim=1, keepdim=True) for weights in (first, both))
     head = network.heads["expression"]
     assert isinstance(head, nn.Linear)
     own, beside = head.weight.chunk(2, dim=1)  # each K × C
     cells = maps.shape[2] * maps.shape[3]
+    # The bias belongs to no place: it is spread evenly, so that the sum of the map is the logit.
     total = head.bias.expand(len(pictures), side, side, -1) / side**2
     for view, (down, right, share) in enumerate(_PLACES):
         of_view = maps[view * len(pictures) : (view + 1) * len(pictures)]
@@ -110,6 +113,7 @@ def spread(cells: int, where: float, share: float, side: int) -> Tensor:
     """
     length = round(side * share)
     begin = round((side - length) * where)
+    # A cell may cover a part of a pixel: it gives each pixel as much as it covers.
     edges = begin + torch.arange(cells + 1) * length / cells
     pixels = torch.arange(side)[:, None]
     overlap = torch.minimum(edges[1:], pixels + 1) - torch.maximum(edges[:-1], pixels)
@@ -149,7 +153,7 @@ class Explained:
 def open_run(
     folder: Path, recipe: Path | None = None
 ) -> tuple[RegionNetwork | RegionAttentionNet, ExpressionRecipe]:
-    """The averaged network of a run and its recipe: the copy in the folder, if no other is named.
+    """Return the averaged network of a run and its recipe: the folder's copy, if none is named.
 
     Raises:
         RecipeError: there is no checkpoint or no recipe, one cannot be read, they do not belong
@@ -258,7 +262,7 @@ def _views(network: RegionAttentionNet, pictures: Tensor, wanted: int | None) ->
 
 
 def _chosen(logits: Tensor, wanted: int | None) -> Tensor:
-    """The category to explain of each picture: the one that is wanted, or the most probable."""
+    """Return the category to explain of each picture: the wanted or the most probable one."""
     if wanted is None:
         return logits.argmax(dim=1)
     return torch.full((len(logits),), wanted)
@@ -299,11 +303,13 @@ def grad_cam(network: RegionNetwork, pictures: Tensor, categories: Tensor, steps
     with torch.no_grad():
         for layer in layers[:steps]:
             activations = layer(activations)
+    # Gradients are needed from here on only, which saves the memory of the layers before.
     activations.requires_grad_()
     features = activations
     for layer in layers[steps:]:
         features = layer(features)
     logits = network.logits(features)[0]
+    # Pictures do not depend on each other, so that one sum gives the gradient of each.
     (gradient,) = torch.autograd.grad(logits.gather(1, categories[:, None]).sum(), activations)
     weighed = gradient.mean(dim=(2, 3), keepdim=True) * activations.detach()
     supported: Tensor = weighed.sum(dim=1).relu()
@@ -319,7 +325,7 @@ def peak(values: Map) -> tuple[float, float]:
 
 
 def upper_share(values: Map) -> float | None:
-    """Share of what supports the category that lies in the upper half of the face.
+    """Return the share of what supports the category that lies in the upper half of the face.
 
     None where nothing supports it.
 
@@ -327,6 +333,7 @@ def upper_share(values: Map) -> float | None:
     between eyes and nose.
     """
     rows = np.clip(values, 0, None).sum(axis=1)
+    # A row across the middle counts half.
     upper = np.clip(len(rows) / 2 - np.arange(len(rows)), 0, 1)
     total = float(rows.sum())
     if total > 0:
@@ -382,7 +389,7 @@ def table(explained: Sequence[Explained]) -> bytes:
 
 
 def summary(explained: Sequence[Explained]) -> str:
-    """A line for each category: its faces, and where on average what supports it lies."""
+    """Return a line for each category: its faces, and where on average what supports it lies."""
     lines = []
     for index, category in enumerate(EXPRESSIONS):
         faces = [face for face in explained if face.category == index]
@@ -425,6 +432,7 @@ def sheet(explained: Sequence[Explained]) -> bytes:
         gray = np.asarray(
             cv2.resize(face.crop, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8
         )
+        # The first row of each band is the face alone.
         rows = (("", np.zeros_like(face.cam)), ("CAM", face.cam), (other, face.grad_cam))
         for row, (name, values) in enumerate(rows):
             top = y + _TITLE + row * (_SIDE + _GAP)

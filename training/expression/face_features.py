@@ -69,6 +69,7 @@ class FaceFeaturesTask:
         self._pictures = torch.from_numpy(learn.pictures).unsqueeze(1)
         self._held_back = torch.from_numpy(held_back[:_CHECKED]).unsqueeze(1)
         sample = self._regions_of_face_network(self._pictures[:_SAMPLE].float() / 255)
+        # Measured once, before learning: the target must not move.
         self._mean = sample.mean(dim=(0, 2, 3), keepdim=True)
         deviation = sample.std(dim=(0, 2, 3), keepdim=True)
         # some channels are dead
@@ -95,17 +96,18 @@ class FaceFeaturesTask:
     def loss(
         self, module: nn.Module, batch: Sequence[Tensor]
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """The mean squared difference of the features; 1: no better than their mean."""
+        """Return the mean squared difference of the features; 1: no better than their mean."""
         assert isinstance(module, nn.ModuleDict)
         pictures, wanted = batch
         network = module["network"]
         assert isinstance(network, ExpressionNetwork)
+        # Both networks divide the face into another number of places.
         seen = functional.adaptive_avg_pool2d(features_of(network, pictures), self._how.grid)
         difference = functional.mse_loss(module["adapter"](seen).float(), wanted)
         return difference, {"difference": difference.detach()}
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """The same on held-back faces as they are."""
+        """Return the same on held-back faces as they are."""
         total = 0.0
         self._follow(place_of(module))
         for part in torch.split(self._held_back, _CHUNK):
@@ -122,11 +124,14 @@ class FaceFeaturesTask:
         )
 
     def _batch(self, pictures: Tensor) -> Sequence[Tensor]:
+        # In units of each channel's deviation, so that a loud channel counts no more than a quiet
+        # one.
         wanted = (self._regions_of_face_network(pictures) - self._mean) / self._deviation
         return self._recipe.as_input(pictures), wanted
 
     def _regions_of_face_network(self, pictures: Tensor) -> Tensor:
         """N × 1 × H × W, 0…1 → N × 512 × grid × grid."""
+        # The face network is asked in pieces: its features of a whole batch would fill the memory.
         with torch.no_grad():
             parts = [
                 functional.adaptive_avg_pool2d(
@@ -177,10 +182,11 @@ def first_stage_seconds(folder: Path) -> float:
 
 
 def stage_schedule(recipe: ExpressionRecipe) -> Schedule:
-    """The recipe's schedule, for as long and as fast as the first stage says, nothing frozen."""
+    """Return the recipe's schedule, as long and as fast as the first stage says, unfrozen."""
     how = how_of(recipe)
     changed = {
         "epochs": how.epochs,
+        # Freezing and rates of parts are meant for the second stage.
         "peak_lr": how.peak_lr or recipe.schedule.peak_lr,
         "freeze": 0,
         "unfreeze_at": (),
@@ -190,7 +196,7 @@ def stage_schedule(recipe: ExpressionRecipe) -> Schedule:
 
 
 def how_of(recipe: ExpressionRecipe) -> FaceFeatures:
-    """The recipe's section of the first stage, which has to be there."""
+    """Return the recipe's section of the first stage, which has to be there."""
     assert recipe.face_features is not None
     return recipe.face_features
 

@@ -66,12 +66,14 @@ def plan_expression(request: FitRequest) -> Plan:
     if request.small:
         recipe, faces = _small(recipe, faces)
     if request.finished:
+        # A start or a teacher may be missing where only figures are made.
         recipe = recipe.model_copy(update={"start": None, "distillation": None})
     others = _other_splits(faces)
     if request.fold is not None:
         faces, others = divide(faces, request.fold)
     if recipe.data.cleaned:
         faces, others = _cleaned(faces, others)
+    # Set aside before anything else looks at the faces.
     known_ones, tested = split_tested(
         faces.of_usage(recipe.data.usage).without_blank(), recipe.data.tested
     )
@@ -96,6 +98,7 @@ def plan_expression(request: FitRequest) -> Plan:
     def publish(fitted: Fitted) -> Path:
         assert isinstance(fitted.module, ExpressionNetwork)  # as the recipe builds it
         splits = {HELD_BACK: held_back, **others}
+        # Before the weights are saved: what others learn on from has aligned heads.
         align_heads(fitted.module, _to_calibrate_on(splits), recipe)
         save_weights(fitted.module, request.out)
         seen = _to_quantize_with(recipe, learn)
@@ -177,7 +180,7 @@ def _views(recipe: ExpressionRecipe, request: FitRequest, known: Lessons) -> Vie
 
 
 def _base(recipe: ExpressionRecipe, request: FitRequest) -> Path | None:
-    """The file that the network begins with; None where a checkpoint is gone on from."""
+    """Return the file that the network begins with; None where a checkpoint is gone on from."""
     given = request.weights
     wanted = recipe.weights_needed
     goes_on = request.resume and (request.out / CHECKPOINT).exists()
@@ -204,7 +207,7 @@ def _base(recipe: ExpressionRecipe, request: FitRequest) -> Path | None:
 
 
 def _start(recipe: ExpressionRecipe, request: FitRequest) -> nn.Module | None:
-    """The network of the run that the recipe wants to learn on; that run lies beside this one."""
+    """Return the network of the run that the recipe learns on; it lies beside this one."""
     if recipe.start is None:
         return None
     network, other = load_run(request.run_folder(recipe.start))
@@ -244,6 +247,7 @@ def finish_card(
     The temperature is fitted on the held-back faces; the int8 figures go through the agent.
     """
     model = load_model(path, kind="expression")
+    # Asked as the agent asks, so that the figures are those of the device.
     logits = {name: run_model(model, faces.pictures) for name, faces in splits.items()}
     metrics: dict[str, dict[str, float]] = {}
     for name, faces in splits.items():
@@ -253,6 +257,7 @@ def finish_card(
             {"expression": expression, "fer2013": fer2013}, faces
         ).headline()
         log.info("%s: int8 %s; float %s", name, metrics[name], metrics[f"{name}, float"])
+    # On held-back faces: those that were learnt are too sure.
     temperature = best_temperature(logits[HELD_BACK]["expression"], soft_targets(splits[HELD_BACK]))
     card = model.card.model_copy(update={"temperature": round(temperature, 4), "metrics": metrics})
     path.write_text(card.to_json(), encoding="utf-8")
@@ -290,6 +295,7 @@ def align_heads(network: ExpressionNetwork, faces: Faces, recipe: ExpressionReci
     head = network.heads["fer2013"]
     assert isinstance(head, nn.Linear)
     with torch.no_grad():
+        # The scale takes the head's own temperature out, and the shared one in.
         head.weight.mul_(shared / own)
         head.bias.mul_(shared / own).add_(torch.from_numpy(bias * shared))
     shown = ", ".join(f"{name} {value:+.2f}" for name, value in zip(FER2013, bias, strict=True))
@@ -302,7 +308,7 @@ def _coarse(
     seen: NDArray[np.uint8],
     to_align_on: Faces,
 ) -> ExpressionNetwork:
-    """The network with filters in few steps and its second head calibrated again.
+    """Return the network with filters in few steps and its second head calibrated again.
 
     The same network where the recipe names no ``filter_step``.
     """
@@ -384,7 +390,7 @@ def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict
 
 
 def _hours(seconds: Sequence[float | None]) -> float | None:
-    """The sum in hours; None where there is none, or one is not known."""
+    """Return the sum in hours; None where there is none, or one is not known."""
     known = [one for one in seconds if one is not None]
     if known and len(known) == len(seconds):
         return round(sum(known) / 3600, 2)
@@ -404,7 +410,7 @@ def _to_calibrate_on(splits: Mapping[str, Faces]) -> Faces:
 
 
 def _other_splits(faces: Faces) -> dict[str, Faces]:
-    """The splits that were not learnt from and that the data hold."""
+    """Return the splits that were not learnt from and that the data hold."""
     present = {
         usage: faces.take(faces.usage == number)
         for number, usage in enumerate(USAGES)
@@ -414,7 +420,7 @@ def _other_splits(faces: Faces) -> dict[str, Faces]:
 
 
 def _cleaned(faces: Faces, others: Mapping[str, Faces]) -> tuple[Faces, dict[str, Faces]]:
-    """The cleaned faces, and the other splits as they are and, beside them, cleaned."""
+    """Return the cleaned faces, and the other splits as they are and, beside them, cleaned."""
     result = cleaned(faces)
     log.info("cleaned: %s", result.as_text().replace("\n", "; "))
     named = {f"{name}, cleaned": split for name, split in _other_splits(result.faces).items()}
@@ -440,7 +446,8 @@ def _small(recipe: ExpressionRecipe, faces: Faces) -> tuple[ExpressionRecipe, Fa
 
 
 def _of_all_classes(faces: Faces, chosen: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The first ``SMALL_PICTURES`` of some faces, class by class in turn."""
+    """Return the first ``SMALL_PICTURES`` of some faces, class by class in turn."""
+    # The first of each class, then the second of each, until there are enough.
     classes = faces.fer2013[chosen]
     turn = np.zeros(len(chosen), dtype=np.intp)  # how many of its class come before a face
     for label in np.unique(classes):

@@ -46,7 +46,7 @@ ANSWERS = "answers.npz"
 PARTS = ("train", "valid", "test")
 SCALE = 2 / 255
 OFFSET = -1.0
-"""What the network sees of a pixel: pixel × scale + offset."""
+"""The network sees pixel × scale + offset."""
 
 HEADS = {"movements": MOVEMENTS, "pose": POSE, "look": LOOK}
 SIZES = {name: len(labels) for name, labels in HEADS.items()}
@@ -107,6 +107,7 @@ def load_movement_faces(folder: Path) -> MovementFaces:
     try:
         with np.load(folder / FILE) as faces, np.load(folder / ANSWERS) as answers:
             pose = answers["pose"].astype(np.float32)
+            # The crop was turned upright: in it the roll is what the face has beyond that.
             pose[:, 2] += faces["angle"]
             columns = np.concatenate([answers["movements"], pose, answers["look"]], axis=1)
             everything = MovementFaces(
@@ -216,6 +217,7 @@ class MovementTask:
         self.module: nn.Module = network
         weight = torch.ones(len(NAMES))
         weight[_POSE] = recipe.pose_weight
+        # Errors are divided by the deviation, and angles weigh more.
         self._weight = weight / torch.from_numpy(deviation)
         self.steps_per_epoch = recipe.data.faces // recipe.schedule.batch
 
@@ -233,6 +235,7 @@ class MovementTask:
             answers = torch.from_numpy(self._learn.answers[chosen]).to(device)
             mirrored = torch.rand(size, generator=generator, device=device) < 0.5
             pixels = torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(-1), pixels)
+            # Answers of left and right change their sign with the picture.
             answers = torch.where(mirrored.view(-1, 1), answers * signs, answers)
             changed = augment(pixels.float() / 255, self._recipe.augmentation, generator)
             yield as_input(changed), answers
@@ -248,7 +251,7 @@ class MovementTask:
         return each, {"angle": (given - answers)[:, _POSE].abs().mean().detach()}
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """Mean and least correlation of what varies, and the mean error of the angles."""
+        """Return the mean and least correlation of what varies, and the angles' mean error."""
         measures = figures(predict(module, self._held_back.pixels), self._held_back.answers)
         return {
             "correlation": measures["correlation, mean"],
@@ -302,6 +305,7 @@ def figures(given: Values, truth: Values) -> dict[str, float]:
     """
     measures: dict[str, float] = {"faces": len(given)}
     columns = {name: (given[:, place], truth[:, place]) for place, name in enumerate(NAMES)}
+    # The correlation of something that hardly varies is chance.
     varying = [name for name in MOVEMENTS if columns[name][1].std() >= VARIES]
     strengths = {name: _correlation(*columns[name]) for name in varying}
     if strengths:
@@ -317,6 +321,7 @@ def figures(given: Values, truth: Values) -> dict[str, float]:
 
 
 def _correlation(ours: Values, theirs: Values) -> float:
+    # Pearson's r of a constant is not defined.
     if ours.std() == 0 or theirs.std() == 0:
         return 0.0
     return round(float(np.corrcoef(ours, theirs)[0, 1]), 4)
@@ -345,6 +350,7 @@ def plan_movements(request: FitRequest) -> Plan:
         path = _write(fitted, recipe, request, parts["train"])
         model = load_model(path, kind="face-movements")
         metrics = evaluate(MovementsReader(model), parts["test"])
+        # As in the picture, for the agent tells the roll there.
         tested = parts["test"]
         metrics["test, float"] = figures(
             in_picture(predict(fitted.module, tested.pixels), tested.angle),
@@ -423,6 +429,7 @@ def _write(
     pixels = PixelInput(edge, edge, 1, scale=SCALE, offset=OFFSET)
     seen = learn.pixels[order]
     return write_model(
+        # The export has no step that scales answers: it is folded into the last layer.
         in_few_steps(fitted.module.folded(), pixels, seen, recipe.filter_step),
         pixels,
         HEADS,

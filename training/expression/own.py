@@ -157,6 +157,7 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
         )
     run = replace(request, data=faces, votes=None, out=request.out / "run", resume=True)
     card = run.out / f"{recipe.name}.json"
+    # Before the card is looked for: a finished run of other faces must not be taken for this one's.
     forget_other_run(faces, run.out, request)
     if not card.exists():
         card = train(run)
@@ -245,10 +246,12 @@ def _what_changed(before: dict[str, str] | None, now: dict[str, str]) -> str:
 
 
 def _doubted(folder: FolderOfFaces, answers: Sequence[NDArray[np.float64]]) -> tuple[Doubted, ...]:
-    """The labels that all answers contradict, saying the same."""
+    """Return the labels that all answers contradict, saying the same."""
     labelled = categories_of(folder.faces)
     first = answers[0].argmax(axis=1)
+    # As sure as the less sure of the two.
     sure = np.minimum.reduce([each.max(axis=1) for each in answers])
+    # Two models that contradict a label in different ways say nothing about it.
     alike = np.logical_and.reduce([each.argmax(axis=1) == first for each in answers])
     chosen = np.flatnonzero(alike & (first != labelled) & (sure >= SURE))
     ordered = chosen[np.argsort(-sure[chosen], kind="stable")][:SHOWN]
@@ -298,7 +301,7 @@ class OwnClasses:
 
 
 def own_classes(photographs: Path) -> tuple[str, ...]:
-    """The names of a folder's subfolders where none is a category; empty otherwise."""
+    """Return the names of a folder's subfolders where none is a category; empty otherwise."""
     if not photographs.is_dir():
         return ()
     names = sorted(
@@ -329,6 +332,7 @@ def train_classes(photographs: Path, out: Path, classes: tuple[str, ...]) -> Own
         log.warning("%s: is not a picture that can be read; it is left out", path)
     pictures = np.stack(list(by_file.values()))
     labels = np.array([classes.index(name) for name in named], dtype=np.int64)
+    # By a hash of the picture, so that the same picture is always on the same side.
     tested = checksum_fraction(pictures) >= 1 - _TESTED
     _check_counts(classes, labels, tested)
     network, recipe = load_run(PUBLISHED / BASE)
@@ -355,6 +359,7 @@ def train_classes(photographs: Path, out: Path, classes: tuple[str, ...]) -> Own
     }
     card.write_text(model.card.model_copy(update={"metrics": metrics}).to_json(), "utf-8")
     counts = {name: int((labels == at).sum()) for at, name in enumerate(classes)}
+    # The commonest class of what was learnt: nothing of the tested faces is known to the model.
     usual = np.bincount(labels[~tested], minlength=len(classes)).argmax()
     alike = len(near_copies(pictures))
     share = float((labels[tested] == usual).mean())
@@ -382,18 +387,22 @@ def _learnt(
     classes: int,
 ) -> ClassesNetwork:
     """Fit the layer on the faces and their mirror images."""
+    # A face and its mirror image show the same class.
     both = np.concatenate([pictures, pictures[:, :, ::-1]])
     with torch.no_grad():
         shown = recipe.as_input(torch.from_numpy(both).unsqueeze(1).float() / 255)
         seen = mean_over_regions(network.features(shown)).numpy().astype(np.float64)
+    # A feature that never varies must not divide by 0.
     mean, deviation = seen.mean(axis=0), seen.std(axis=0) + 1e-6
     fitted = LogisticRegression(C=_STRENGTH, class_weight="balanced", max_iter=2000)
     fitted.fit((seen - mean) / deviation, np.tile(labels, 2))
     weight, bias = fitted.coef_, fitted.intercept_
     if classes == 2:  # scikit-learn keeps one row for two classes
+        # Half of the difference to either side: the two logits are apart by what the one said.
         weight, bias = np.stack([-weight[0], weight[0]]) / 2, np.stack([-bias[0], bias[0]]) / 2
     head = nn.Linear(seen.shape[1], classes)
     with torch.no_grad():
+        # The standardisation is folded into the layer, so that the file has no further step.
         head.weight.copy_(torch.from_numpy(weight / deviation))
         head.bias.copy_(torch.from_numpy(bias - weight @ (mean / deviation)))
     return ClassesNetwork(network, head)
@@ -413,6 +422,7 @@ def _check_counts(
 
 
 def _card(classes: tuple[str, ...], faces: int) -> dict[str, object]:
+    # Another set of classes has another name, so that no model takes the place of another.
     key = hashlib.sha256("\n".join(classes).encode()).hexdigest()[:8]
     return {
         "name": f"{NAME}-{key}",
@@ -466,7 +476,7 @@ def caution(made: OwnClasses) -> str:
 
 
 def classes_text(made: OwnClasses) -> str:
-    """The report for a terminal."""
+    """Return the report for a terminal."""
     lines = [verdict(made)]
     for name, figures in made.figures.per_class.items():
         lines.append(f"  {name}: found {figures.recall:.1%} of {figures.n}")
@@ -474,7 +484,7 @@ def classes_text(made: OwnClasses) -> str:
 
 
 def classes_page(made: OwnClasses) -> bytes:
-    """The page: verdict, faces, figures by class, confusion matrix. It shows no face."""
+    """Return the page: verdict, faces, figures by class, confusion matrix. It shows no face."""
     classes = made.figures.labels
     matrix = [
         (name, *map(str, row))
@@ -502,7 +512,7 @@ _STYLE = FACES_STYLE + "pre { overflow-x: auto; }"
 
 
 def report_text(own: OwnModel) -> str:
-    """The report for a terminal."""
+    """Return the report for a terminal."""
     lines = [own.verdict]
     if own.doubted:
         lines.append(f"These {len(own.doubted)} look mislabelled; look at them:")
@@ -513,7 +523,7 @@ def report_text(own: OwnModel) -> str:
 
 
 def report_page(own: OwnModel) -> bytes:
-    """The page. It shows faces, so it is for whoever may look at the photographs."""
+    """Return the page. It shows faces, so it is for whoever may look at the photographs."""
     body = [
         "<h1>A model of your own faces</h1>",
         f"<p><strong>{html.escape(own.verdict)}</strong></p>",
@@ -569,7 +579,7 @@ def _doubt(one: Doubted) -> str:
 
 
 def _install(own: OwnModel) -> list[str]:
-    """The commands that put the model on a device, and those that go back."""
+    """Return the commands that put the model on a device, and those that go back."""
     file = own.card.with_suffix(".tflite")
     return [
         f"copy {file} and {own.card} to the device, into one folder; there:",

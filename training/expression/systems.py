@@ -83,7 +83,7 @@ class System:
 
 
 def recipe_files(given: Sequence[Path]) -> list[Path]:
-    """The recipes of files and folders, each once, in their order; those of a folder by name.
+    """Return the recipes of files and folders, each once, in order; those of a folder by name.
 
     Raises:
         RecipeError: when there are not two at least, or two have one name.
@@ -106,7 +106,7 @@ def recipe_files(given: Sequence[Path]) -> list[Path]:
 
 
 def gather(recipes: Sequence[Path], runs: Path, request: FitRequest) -> list[System]:
-    """The finished run of each recipe, in ``runs``/NAME; what is not finished is trained.
+    """Return the finished run of each recipe, in ``runs``/NAME; what is not finished is trained.
 
     A run that was interrupted goes on after its last epoch, so that the command can be given again.
 
@@ -134,9 +134,10 @@ def gather(recipes: Sequence[Path], runs: Path, request: FitRequest) -> list[Sys
 
 
 def _finished(wanted: FitRequest, form: ExpressionRecipe, name: str) -> Path:
-    """The card of a run: it is loaded where it is finished, else learnt or gone on with."""
+    """Return the card of a run: it is loaded where it is finished, else learnt or gone on with."""
     card = wanted.out / f"{form.name}.json"
     if card.exists():
+        # A finished run of another recipe would be compared under the wrong name.
         log.info("%s is finished", name)
         refuse_another(wanted.out, wanted.recipe, form)
         return card
@@ -145,7 +146,7 @@ def _finished(wanted: FitRequest, form: ExpressionRecipe, name: str) -> Path:
 
 
 def _base_of(form: ExpressionRecipe, weights: Path | None) -> Path | None:
-    """The file that a recipe begins with; None where it needs none, or none is given."""
+    """Return the file that a recipe begins with; None where it needs none, or none is given."""
     needed = form.weights_needed
     if needed is None or weights is None:
         return None
@@ -199,6 +200,7 @@ def spoilt(pictures: Pictures, kind: str) -> Pictures:
         uint8, N × H × W.
     """
     _, spoil = NOISES[kind]
+    # The same generator for each model, so that all see the same noise.
     changed = spoil(pictures.astype(np.float64), np.random.default_rng(1))
     return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
 
@@ -305,6 +307,7 @@ def _variant(
 ) -> str:
     content = form.model_dump(mode="json", by_alias=True, exclude_none=True)
     content |= {"name": name, "start": start}
+    # It learns on from the run, and not from what that began with.
     content.pop("base", None)
     content["preparation"] |= dict.fromkeys(missing, False)
     content["schedule"]["epochs"] = epochs
@@ -329,6 +332,7 @@ def ablation_rows(systems: Sequence[System], faces: Faces) -> list[AblationRow]:
             kind: right_by_protocol(run_model(system.model, pictures), faces)
             for kind, pictures in kinds.items()
         }
+        # The first one has all steps; the others are compared with it.
         first = first or right[UNSPOILT]
         p = {name: mcnemar(one, first[name]).p for name, one in right[UNSPOILT].items()}
         accuracy = {
@@ -340,7 +344,7 @@ def ablation_rows(systems: Sequence[System], faces: Faces) -> list[AblationRow]:
 
 
 def ablation_text(rows: Sequence[AblationRow], title: str, processor: str) -> str:
-    """The tables as Markdown: one a protocol, a network a row, a kind of pictures a column."""
+    """Return tables in Markdown: one a protocol, a network a row, a kind of pictures a column."""
     spoiling = "; ".join(f"{kind}: {does}" for kind, (does, _) in NOISES.items())
     lines = [
         "# What each step of the preparation brings",
@@ -418,7 +422,7 @@ def fixed_split(card: Path, faces: Faces) -> FoldFigures:
 
 
 def folds_text(folds: Sequence[FoldFigures], fixed: FoldFigures | None) -> str:
-    """Each fold, their mean and standard deviation, and the fixed split where there is one.
+    """Return each fold, mean and standard deviation, and the fixed split where there is one.
 
     The folds share most of what they learn from, so the deviation is no standard error of the mean.
     """
@@ -535,7 +539,7 @@ def compare_systems(systems: Sequence[System], faces: Faces, title: str) -> Comp
 
 
 def backbone_pairs(evaluated: Sequence[Evaluated]) -> list[tuple[Evaluated, Evaluated]]:
-    """Each system with region attention, beside the one that is its backbone alone."""
+    """Return each system with region attention, beside the one of its backbone alone."""
     pairs = []
     for one in evaluated:
         network = one.system.recipe.network
@@ -767,7 +771,7 @@ def _page(comparison: Comparison) -> str:
 
 
 def _matrix(one: Evaluated) -> bytes:
-    """Of FER2013 where there are such labels, as publications show it."""
+    """Return the confusion matrix of FER2013 where there are such labels, as publications do."""
     protocol = "fer2013" if "fer2013" in one.figures else next(iter(one.figures))
     return confusion_png(one.figures[protocol], one.name)
 
@@ -791,7 +795,7 @@ def _report_curves(evaluated: Sequence[Evaluated]) -> bytes:
 
 
 def _sheet(comparison: Comparison, pictures: NDArray[np.uint8]) -> bytes:
-    """The first of the pictures that all get wrong, in rows of ten, twice their size."""
+    """Return the first of the pictures that all get wrong, in rows of ten, twice their size."""
     shown = comparison.missed[:_SHEET]
     edge = pictures.shape[1]
     rows = -(-len(shown) // _COLUMNS)

@@ -1,8 +1,6 @@
-"""The task, and teachers' answers.
+"""Learn expressions: the classifier's task for the one training loop, and its teachers.
 
-The expression classifier's part of the training: its task for the one training loop.
-
-The answers of the teachers, finished runs, computed once and kept for every student.
+Teachers are finished runs. Their answers are computed once and kept for every student.
 """
 
 from __future__ import annotations
@@ -90,6 +88,7 @@ class Views:
         self._how = how
         self._seed = seed
         self._teachers = [load_run(teacher) for teacher in teachers]
+        # The name changes with pictures, changes, seed and teachers, so that nothing stale is used.
         key = hashlib.sha256(
             learn.pictures.tobytes() + f"{how.model_dump()}|{seed}|mirrored, too".encode()
         )
@@ -97,8 +96,9 @@ class Views:
             key.update(_fingerprint(network))
         self._folder = folder / f"views-{key.hexdigest()[:16]}"
 
+    # Made one by one: a student that needs three versions does not wait for twenty.
     def view(self, number: int, device: torch.device = CPU) -> View:
-        """The version of that number, 0 … ``count`` − 1, made on ``device`` where it is missing.
+        """Return version ``number``, 0 … ``count`` − 1; make it on ``device`` if missing.
 
         Raises:
             RecipeError: when it cannot be kept.
@@ -122,6 +122,7 @@ class Views:
         return made
 
     def _make(self, number: int, device: torch.device) -> View:
+        # A seed of its own for each version, however they are asked for.
         generator = torch.Generator(device).manual_seed(self._seed * 1009 + number)
         for network, _ in self._teachers:
             network.to(device)
@@ -136,6 +137,8 @@ class Views:
         ) as progress:
             for chunk in progress:
                 seen = chunk.to(device).float() / 255
+                # In the 256 greys in which the version is kept, so that the teachers see what the
+                # student will see.
                 changed = (augment(seen, self._how, generator) * 255).round().to(torch.uint8)
                 expression, fer2013 = self._ask(changed.float() / 255)
                 parts.append((changed.squeeze(1).cpu().numpy(), expression, fer2013))
@@ -154,6 +157,7 @@ class Views:
             for head, logits in zip(heads, answers, strict=True):
                 head.append(logits.float().softmax(dim=1))
         first, second = (
+            # Not the logarithm of 0, which float16 cannot hold either.
             torch.stack(head).mean(dim=0).clamp(min=1e-7).log().half().cpu().numpy()
             for head in heads
         )
@@ -170,7 +174,7 @@ def _fingerprint(network: ExpressionNetwork) -> bytes:
 def load_run(
     folder: Path, recipe_file: Path | None = None
 ) -> tuple[ExpressionNetwork, ExpressionRecipe]:
-    """The averaged network of a run, in eval mode, and the recipe, which says what it sees.
+    """Return the averaged network of a run, in eval mode, and the recipe, which says what it sees.
 
     Args:
         folder: of the run.
@@ -235,6 +239,8 @@ class ExpressionTask:
         self.module = recipe.build_network()
         self.steps_per_epoch = len(learn) // recipe.schedule.batch
         if start is not None:
+            # Keys that the other network lacks, such as those of region attention, keep their first
+            # values.
             self.module.load_state_dict({**self.module.state_dict(), **start.state_dict()})
 
     def begin_with(self, base: Path) -> None:
@@ -261,6 +267,7 @@ class ExpressionTask:
         order = self._order(generator)
         pictures, targets = self._epoch(epoch, device)
         for chosen in torch.split(order[: self.steps_per_epoch * size], size):
+            # What does not fill a batch is left out; another order leaves out others.
             changed = pictures[chosen].float() / 255
             # a teachers' version is changed already
             if self._views is None:
@@ -303,6 +310,7 @@ class ExpressionTask:
         first = cross_entropy(expression, shares)
         smoothing = self._recipe.loss.label_smoothing
         smooth = (
+            # Smoothed only where there is a label: a row of zeros stays one.
             classes * (1 - smoothing)
             + classes.sum(dim=1, keepdim=True) * smoothing / classes.shape[1]
         )
@@ -313,6 +321,8 @@ class ExpressionTask:
             "agreement": agreement(expression, shares),
             "fer2013_agreement": agreement(fer2013, classes),
         }
+        # The first head learns from votes, the second from labels; the weight says how much those
+        # count.
         total = first + weight * second
         if regions and self._recipe.loss.region_bias:
             bias = region_bias(regions[0], self._recipe.loss.region_margin)
@@ -330,9 +340,10 @@ class ExpressionTask:
         return total, figures
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """Accuracy of both heads on the held-back faces, and the first head's cross-entropy."""
+        """Return both heads' accuracy on the held-back faces, and the first one's cross-entropy."""
         expression, fer2013 = predict(module, self._held_back.pictures, self._recipe)
         clear = majority(self._held_back.votes)
+        # Without clear majorities, as in own folders, the largest share stands for it.
         if not (clear != NO_LABEL).any():
             clear = soft_targets(self._held_back).argmax(axis=1)
         clear_ones = clear != NO_LABEL
@@ -348,16 +359,17 @@ class ExpressionTask:
 
 
 def cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
-    """Mean cross-entropy of N × K logits with N × K shares.
+    """Return the mean cross-entropy of N × K logits with N × K shares.
 
     A row of zeros says nothing and does not count.
     """
+    # Rows without a label do not count in the mean either.
     labelled = (shares.sum(dim=1) > 0).sum().clamp(min=1)
     return -(shares * functional.log_softmax(logits, dim=1)).sum() / labelled
 
 
 def agreement(logits: Tensor, shares: Tensor) -> Tensor:
-    """Share of the rows that say something in which the largest logit is the largest share."""
+    """Return in what share of the rows with votes the largest logit is the largest share."""
     labelled = shares.sum(dim=1) > 0
     return ((logits.argmax(1) == shares.argmax(1)) & labelled).sum() / labelled.sum().clamp(min=1)
 
@@ -368,12 +380,13 @@ def class_weights(shares: Tensor, balance: float) -> Tensor:
     It is (1 / share of the class) to the power ``balance``.
     """
     part = shares.sum(dim=0) / shares.sum().clamp(min=1e-9)
+    # A class of which there is nearly nothing would weigh without bound.
     weights = part.clamp(min=1e-4) ** -balance
     return weights / (weights * part).sum().clamp(min=1e-9)
 
 
 def draw_weights(shares: Tensor, power: float) -> Tensor:
-    """How often each picture is drawn: (1 / the share of its category) to a power.
+    """Return how often each picture is drawn: (1 / share of its category) to a power.
 
     Args:
         shares: N × K; the category is the one with the largest share. A row of zeros has none and
@@ -384,13 +397,14 @@ def draw_weights(shares: Tensor, power: float) -> Tensor:
     categories = shares.argmax(dim=1)
     counts = torch.bincount(categories[labelled], minlength=shares.shape[1]).clamp(min=1)
     weights = (labelled.sum() / counts)[categories] ** power
+    # Pictures that only a teacher labels are drawn as often as the others on average.
     return torch.where(labelled, weights, weights[labelled].mean())
 
 
 def predict(
     module: nn.Module, pictures: NDArray[np.uint8], recipe: ExpressionRecipe
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits of both heads for uint8 N×48×48 pictures: float32 N×8 and N×7."""
+    """Return logits of both heads for uint8 N×48×48 pictures: float32 N×8 and N×7."""
     first = []
     second = []
     module.eval()

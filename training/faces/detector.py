@@ -1,17 +1,14 @@
-"""Recipe, targets, loss, task.
+"""Train the face detector: recipe, targets, loss, and the task for the one training loop.
 
-What a recipe of the face detector says, and the network that it describes.
+A recipe describes the network and how it learns.
 
 Example::
 
     recipe = load_recipe(Path("training/recipes/face-detector.toml"), DetectorRecipe)
     recipe.network.build()   # FaceDetectorNet(…), untrained
 
-Which cell of the detector answers for which face, and what it should say.
-
-What the detector is punished for.
-
-The face detector's part of the training: its recipe, and its task for the one training loop.
+Targets say which cell of the detector answers for which face, and with what; the loss says how far
+its answers are from them.
 """
 
 from __future__ import annotations
@@ -78,8 +75,10 @@ class Targets:
 def cell_middles(width: int, height: int) -> tuple[tuple[int, NDArray[np.float32]], ...]:
     """For each stride the middles of its cells in pixels of the scene, float32, n × 2."""
     cells = []
+    # The order of strides, and of cells within one, is that of the network's outputs.
     for stride in STRIDES:
         ys, xs = np.mgrid[0 : height // stride, 0 : width // stride]
+        # Half a cell further: the middle of a cell, not its corner.
         cells.append(
             (
                 stride,
@@ -106,9 +105,12 @@ def _ceilings(doubtful: FaceBoxes, stride: int, width: int, height: int) -> NDAr
     Where they overlap, the higher.
     """
     ceilings = np.zeros((height // stride, width // stride), dtype=np.float32)
+    # Negative indices would count from the other side of the map.
     corners = np.clip(doubtful.boxes / stride, 0, None).round().astype(int)
     for (left, top, right, bottom), ceiling in zip(corners, doubtful.ceilings, strict=True):
+        # A region smaller than a cell still marks one.
         region = ceilings[top : max(bottom, top + 1), left : max(right, left + 1)]
+        # A view: the maximum is written into the map itself.
         np.maximum(region, ceiling, out=region)
     return ceilings.ravel()
 
@@ -122,13 +124,18 @@ def _assign_stride(
         return np.zeros(n, dtype=np.bool_), ceilings, *none
     centers = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2
     sizes = faces.sizes
+    # The larger of both distances: the core of a face is a square.
     distance = np.abs(middles[:, None] - centers[None]).max(axis=2)
     core = np.maximum(CORE[0] * stride, CORE[1] * sizes)
     low, high = SIZES[stride]
     fits = (sizes >= low) & (sizes < high)
+    # Faces a little too small or large for this stride are another stride's to name, and no
+    # background here.
     nearly = (sizes >= low / NEARLY) & (sizes < high * NEARLY)
     ceilings[((distance <= core * RING) & nearly).any(axis=1)] = 1
+    # In cores: the smaller of two faces that claim a cell is not drowned by the larger.
     relative = np.where((distance <= core) & fits, distance / core, np.inf)
+    # Where nothing claims a cell this is the first face; `answers` keeps it from counting.
     nearest = relative.argmin(axis=1)
     answers = np.isfinite(relative.min(axis=1))
     return answers, ceilings, faces.boxes[nearest], faces.points[nearest].reshape(n, 10)
@@ -191,21 +198,26 @@ class DetectorLoss(nn.Module):
             faces, ceilings, boxes, points: stacked `Targets`: N × cells (× 4, × 10).
         """
         logits, sides, offsets = (flat(answers[kind::3]) for kind in range(3))
+        # At least 1: a batch may hold no face at all.
         count = faces.sum().clamp(min=1)
         strides = self.strides.expand(len(faces), -1, -1)[faces]
         middles = self.middles.expand(len(faces), -1, -1)[faces]
         wanted = boxes[faces]
+        # Errors count in sizes of the face, so that small faces matter as much as large ones.
         size = (wanted[:, 2:] - wanted[:, :2]).prod(dim=1, keepdim=True).sqrt()
         reach = sides[faces] * strides
+        # The outputs are distances from the middle of the cell to the four sides, in strides.
         predicted = torch.cat([middles - reach[:, :2], middles + reach[:, 2:]], dim=1)
         overlap, generalised = overlaps(predicted, wanted)
         box = (1 - generalised).sum() / count
         side = _smooth((predicted - wanted) / size, 0.05).mean(dim=1).sum() / count
         error = (middles.repeat(1, 5) + offsets[faces] * strides - points[faces]) / size
         known = error.isfinite()
+        # The nan of an unknown point is replaced before the loss: 0 × nan would still be nan.
         landmarks = _smooth(
             torch.where(known, error, 0.0), self._weights.landmark_beta
         ).sum() / known.sum().clamp(min=1)
+        # Detached: the score learns how good the box is, and must not move the box.
         score = self._score(logits.squeeze(2), faces, ceilings, overlap.detach()).sum() / count
         weights = self._weights
         total = score + weights.box * box + weights.sides * side + weights.landmarks * landmarks
@@ -222,12 +234,14 @@ class DetectorLoss(nn.Module):
         quality = ceilings.clone()
         quality[faces] = (1 + overlap.clamp(min=0.0)) / 2
         score = logits.sigmoid()
+        # No weight for background below its ceiling, so a doubtful region may stay anything up to
+        # there.
         weight = (score - quality).square() * (faces | (score > ceilings))
         entropy = functional.binary_cross_entropy_with_logits(logits, quality, reduction="none")
         return weight * entropy
 
     def doubt(self, answers: Sequence[Tensor], faces: Tensor, ceilings: Tensor) -> Tensor:
-        """The score's part of the loss, summed over each scene (N), with every box perfect."""
+        """Return the score's part of the loss, summed over each scene (N), for perfect boxes."""
         logits = flat(answers[0::3]).squeeze(2)
         return self._score(logits, faces, ceilings, torch.ones_like(logits)[faces]).sum(dim=1)
 
@@ -251,6 +265,7 @@ def overlaps(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     area = (first[:, 2:] - first[:, :2]).clamp(min=0).prod(dim=1)
     union = (area + (second[:, 2:] - second[:, :2]).prod(dim=1) - shared).clamp(min=1e-6)
     plain = shared / union
+    # The smallest box around both: what it holds beside them says how far apart boxes lie.
     hull_low = torch.minimum(first[:, :2], second[:, :2])
     hull_high = torch.maximum(first[:, 2:], second[:, 2:])
     hull = (hull_high - hull_low).clamp(min=0).prod(dim=1).clamp(min=1e-6)
@@ -280,7 +295,7 @@ class DetectorNetwork(Section):
     neck: Positive = 48
 
     def build(self) -> FaceDetectorNet:
-        """The network, untrained."""
+        """Return the network, untrained."""
         return FaceDetectorNet(Widths(self.stem, *self.stages, self.neck))
 
 
@@ -340,7 +355,7 @@ log = logging.getLogger(__name__)
 
 SCALE = 2 / 255
 OFFSET = -1.0
-"""What the network sees of a pixel: pixel × scale + offset."""
+"""The network sees pixel × scale + offset."""
 
 LOW = 0.05
 """Detections with a lower score are dropped when a network is evaluated."""
@@ -378,9 +393,13 @@ class DetectorTask:
         Half of a batch is the mirror image of the other: a scene takes half as long to make as to
         learn from. A thread makes the next batch while the network learns from this one.
         """
+        # One draw from the generator of the epoch, so that a resumed run sees the scenes it would
+        # have.
         random = np.random.default_rng(
             [int(torch.randint(2**31, (1,), generator=generator, device=generator.device)), epoch]
         )
+        # One worker: two would draw from the random numbers in an order that changes from run to
+        # run.
         with ThreadPoolExecutor(1) as worker:
             following = worker.submit(self._next_batch, random)
             for left in range(self.steps_per_epoch - 1, -1, -1):
@@ -411,6 +430,7 @@ class DetectorTask:
     def _next_batch(self, random: np.random.Generator) -> Sequence[Tensor]:
         scene = self._recipe.data
         batch = self._recipe.schedule.batch
+        # Rounded up: with an odd batch one scene comes without its mirror image.
         numbers = random.choice(len(self._learn), (batch + 1) // 2, p=self._learn.weights)
         scenes = [self._composer.scene(int(number), random) for number in numbers]
         scenes += [
@@ -418,6 +438,7 @@ class DetectorTask:
             for picture, faces in scenes[: batch // 2]
         ]
         targets = [assign(faces, scene.width, scene.height) for _, faces in scenes]
+        # BGR to RGB, which the network takes.
         pictures = np.stack([picture[:, :, ::-1] for picture, _ in scenes])
         return as_input(pictures), *(
             torch.from_numpy(np.stack([getattr(t, name) for t in targets]))
@@ -443,11 +464,12 @@ def learn_on(module: nn.Module, start: Mapping[str, Tensor]) -> None:
             "recipe's; leave it out"
         )
     log.info("learning on from %d of %d tensors of weights", len(fitting), len(own))
+    # Not strict: heads of another shape keep the weights they were made with.
     module.load_state_dict(fitting, strict=False)
 
 
 def costs(module: nn.Module, learn: Photographs, recipe: DetectorRecipe) -> NDArray[np.float64]:
-    """The loss of a network's scores on each photograph, shown as a whole.
+    """Return the loss of a network's scores on each photograph, shown as a whole.
 
     Missed faces, false ones and doubts count.
     """
@@ -456,6 +478,7 @@ def costs(module: nn.Module, learn: Photographs, recipe: DetectorRecipe) -> NDAr
     loss = DetectorLoss(network.width, network.height, recipe.loss)
     module.eval()
     costs_of_chunks: list[Tensor] = []
+    # In chunks, for all photographs at once would not fit in memory.
     for start in range(0, len(learn), 32):
         pixels = []
         targets = []
@@ -467,6 +490,7 @@ def costs(module: nn.Module, learn: Photographs, recipe: DetectorRecipe) -> NDAr
             shown = faces.moved(np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]]))
             targets.append(assign(shown.without_small(smallest), network.width, network.height))
         answers, ceilings = (
+            # Boxes and points are left out: `doubt` asks for scores alone.
             torch.from_numpy(np.stack([getattr(t, name) for t in targets]))
             for name in ("answers", "ceilings")
         )
@@ -483,6 +507,8 @@ def drawn_by_cost(learn: Photographs, cost: NDArray[np.float64], hardness: float
 
     None more than five times as often as by weight, or less than a fifth.
     """
+    # Costs are compared with their mean as drawn now, so that the sum of the weights stays about
+    # one.
     share = np.clip(cost / max(float((cost * learn.weights).sum()), 1e-9), 0.2, 5.0) ** hardness
     weights = learn.weights * share
     return replace(learn, weights=weights / weights.sum())
@@ -506,6 +532,7 @@ def predict(
             answers = module(inputs.to(place_of(module)))
         for i, (_, scale) in enumerate(boxed):
             outputs = {
+                # One at a time: the agent's decoding takes a single picture.
                 name: answer[i : i + 1].cpu().numpy()
                 for name, answer in zip(OUTPUTS, answers, strict=True)
             }

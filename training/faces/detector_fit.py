@@ -56,6 +56,7 @@ def plan_detector(request: FitRequest) -> Plan:
     parts = {
         part: Photographs.load(request.data, chosen, recipe.data.weights)
         for part in ("train", "valid", "test")
+        # A part `test` may be missing; the others may not, and `load` says so.
         if (chosen := [p for p in labelled if p.part == part]) or part != "test"
     }
     log.info("learning from %d photographs, %d held back", len(parts["train"]), len(parts["valid"]))
@@ -70,6 +71,7 @@ def plan_detector(request: FitRequest) -> Plan:
         )
 
     start = None
+    # A finished run has its weights already.
     if recipe.start is not None and not request.finished:
         start = averaged_weights(request.run_folder(recipe.start))
     return Plan(
@@ -106,6 +108,7 @@ def finish_card(
         part: evaluate_detections(run_model(model, held.pictures), held.faces)
         for part, held in parts.items()
     }
+    # On int8, for that is what will be used.
     threshold = evaluations["valid"].threshold(recipe.false_share)
     metrics: dict[str, dict[str, float]] = {}
     for part, held in parts.items():
@@ -160,6 +163,7 @@ def _refuse_held_out(
     for picture in labelled:
         folder, _, name = picture.file.partition("/")
         shares = recipe.data.shares.get(folder)
+        # A chained comparison: it is held out, and is labelled for another part.
         if shares is not None and shares.part(name) == "test" != picture.part:
             raise DataError(
                 f"{request.data}: {picture.file} is labelled for {picture.part}, but "

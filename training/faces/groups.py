@@ -82,6 +82,7 @@ def typology_angle(red: float, green: float, blue: float) -> float | None:
     Returns:
         ``None`` where b* is not above 0: no skin looks so in white light.
     """
+    # Of 0…1, for which OpenCV gives L* and b* in their own units, unscaled.
     colour = np.array([[[red, green, blue]]], dtype=np.float32) / 255
     lightness, _, b = cv2.cvtColor(colour, cv2.COLOR_RGB2LAB)[0, 0].tolist()
     if b <= 0:
@@ -102,6 +103,7 @@ def by_skin(
     """Read bare portraits, each with its name; return what became of the faces by group."""
     groups: dict[str, list[Seen]] = defaultdict(list)
     for name, picture in pictures:
+        # Portraits with masks lie in the same archive: their skin is half covered.
         if BARE not in PurePosixPath(name).parts[:-1]:
             continue
         frame, _ = frame_of(picture)
@@ -232,6 +234,7 @@ def _box_of(face: Face) -> tuple[float, float, float, float]:
 def _thirds(values: Sequence[float], became: Sequence[Seen]) -> dict[str, list[Seen]]:
     """Sort faces into three groups of one size by a value of each."""
     groups: dict[str, list[Seen]] = {}
+    # Equal groups by rank, so that every third has enough faces to tell something.
     parts = np.array_split(np.argsort(values, kind="stable"), len(THIRDS))
     for name, part in zip(THIRDS, parts, strict=True):
         if len(part):

@@ -137,6 +137,8 @@ def write_labels(folder: Path, pictures: Iterable[LabelledPicture]) -> None:
                 table.writerow(
                     [picture.file, picture.part, int(face.ignore), _ceiling(face), *_numbers(face)]
                 )
+            # A picture without faces keeps a row, for it is learnt from too: nothing in it is a
+            # face.
             if not picture.faces:
                 table.writerow([picture.file, picture.part, 0, *[""] * (len(COLUMNS) - 3)])
 
@@ -169,7 +171,7 @@ def read_labels(folder: Path) -> list[LabelledPicture]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
-    """Rows with their line numbers, after a check of the header and of the number of values."""
+    """Yield rows with their line numbers, after a check of header and number of values."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             table = csv.DictReader(file)
@@ -190,6 +192,7 @@ def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
 
 def _face(row: Mapping[str, str], place: str) -> LabelledFace | None:
     if not any(row[name] for name in BOX_COLUMNS):
+        # A row without a box stands for a picture without faces.
         return None
     x, y, width, height = (_number(row, name, place) for name in BOX_COLUMNS)
     if width <= 0 or height <= 0:
@@ -202,6 +205,7 @@ def _face(row: Mapping[str, str], place: str) -> LabelledFace | None:
     if any(row[name] for name in POINT_COLUMNS):
         flat = [_number(row, name, place) for name in POINT_COLUMNS]
         points = tuple(zip(flat[::2], flat[1::2], strict=True))
+    # `_ceiling` leaves the cell empty where any score is allowed.
     ceiling = _number(row, "ceiling", place) if row["ceiling"] else 1.0
     if not 0 <= ceiling <= 1:
         raise DataError(f"{place}, column ceiling: {row['ceiling']!r} is not between 0 and 1")
@@ -219,6 +223,8 @@ def _number(row: Mapping[str, str], name: str, place: str) -> float:
 
 
 def _ceiling(face: LabelledFace) -> str:
+    # The number says something of doubtful regions alone; a face's own row stays shorter without
+    # it.
     if face.ignore and face.ceiling < 1:
         return f"{face.ceiling:.3f}"
     return ""
@@ -247,7 +253,7 @@ def difference_hash(picture: Picture) -> NDArray[np.uint8]:
 
 
 def without_copies(folder: Path, pictures: Sequence[LabelledPicture]) -> list[LabelledPicture]:
-    """The pictures without those of other parts that look nearly like one of the part ``test``."""
+    """Return the pictures without those of other parts that look nearly like one of ``test``."""
     hashes = [difference_hash(read_picture(folder / picture.file)) for picture in pictures]
     kept_apart = np.array(
         [h for h, picture in zip(hashes, pictures, strict=True) if picture.part == "test"]
@@ -258,6 +264,7 @@ def without_copies(folder: Path, pictures: Sequence[LabelledPicture]) -> list[La
         picture
         for h, picture in zip(hashes, pictures, strict=True)
         if picture.part == "test"
+        # The set bits of the exclusive or are those that differ, here from each test picture.
         or int(np.unpackbits(kept_apart ^ h, axis=1).sum(axis=1).min()) > NEARLY
     ]
 
@@ -301,7 +308,7 @@ def read_marked(path: Traversable) -> dict[str, Points]:
 
 
 def deviation(points: Points, marked: Points) -> float:
-    """Mean distance of five points from marked ones in distances of the marked eyes.
+    """Return the mean distance of five points from marked ones in distances of the marked eyes.
 
     Infinite when those coincide.
     """
@@ -319,6 +326,7 @@ def with_marked(faces: Sequence[LabelledFace], marked: Points | None) -> list[La
 
 
 def _with_marked(face: LabelledFace, marked: Points) -> LabelledFace:
+    # A marked table names one face of a picture: it is the one whose points lie near.
     if face.points is None or face.ignore or deviation(np.array(face.points), marked) >= AGREES:
         return face
     return replace(face, points=tuple((float(x), float(y)) for x, y in marked))
@@ -348,7 +356,8 @@ class Shares(Section):
         return self
 
     def part(self, name: str) -> str:
-        """The part of a picture by the hash of its name, the same on every machine."""
+        """Return the part of a picture by the hash of its name, the same on every machine."""
+        # Not the hash of Python, which another process would draw anew.
         place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
         if place < self.test:
             return "test"
@@ -389,7 +398,7 @@ CONFIRM = 0.7
 SAME_FACE = 0.45
 POINTS_AGREE = 0.08
 HEAD_CEILING = 0.5
-"""How sure of a face the student may be where people saw a head and the teacher confirms none."""
+"""Largest score of the student where people saw a head and the teacher confirms no face."""
 SUFFIXES = {".jpg", ".jpeg", ".png"}
 
 Answers = NDArray[np.float64]
@@ -416,11 +425,12 @@ class Teacher:
             ) from error
 
     def ask(self, image: Picture, scale: float) -> Answers:
-        """Faces in ``image`` scaled by ``scale``: n × 15 (box 4, points 10, score).
+        """Return faces in ``image`` scaled by ``scale``: n × 15 (box 4, points 10, score).
 
         Coordinates are pixels of ``image``.
         """
         height, width = image.shape[:2]
+        # OpenCV takes no picture without pixels.
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         self._detector.setInputSize(size)
@@ -429,17 +439,21 @@ class Teacher:
             answers = np.zeros((0, 15))
         else:
             answers = np.asarray(rows, dtype=np.float64)
+        # Back by the true ratio of the sizes, which rounding makes a little different across and
+        # down.
         answers[:, 0:14:2] *= width / size[0]
         answers[:, 1:14:2] *= height / size[1]
         return answers
 
     def ask_mirrored(self, image: Picture, scale: float) -> Answers:
-        """The same of the mirrored picture, told back in pixels and sides of ``image``."""
+        """Ask about the mirrored picture; return answers in pixels and sides of ``image``."""
+        # OpenCV needs one block of memory, and a mirrored view is none.
         return mirrored(self.ask(np.ascontiguousarray(image[:, ::-1]), scale), image.shape[1])
 
     def label(self, image: Picture) -> list[LabelledFace]:
-        """Faces and doubtful regions of ``image``."""
+        """Return faces and doubtful regions of ``image``."""
         longest = max(image.shape[:2])
+        # A set: small pictures reach the largest enlargement at several of the sizes.
         scales = sorted({min(size / longest, LARGEST_ENLARGEMENT) for size in SIZES})
         answers = [ask(image, scale) for scale in scales for ask in (self.ask, self.ask_mirrored)]
         return agree(answers)
@@ -449,6 +463,7 @@ def mirrored(answers: Answers, width: int) -> Answers:
     """Answers about a mirrored picture of ``width`` pixels as answers about the picture."""
     result = answers.copy()
     result[:, 0] = width - answers[:, 0] - answers[:, 2]
+    # The left eye of a mirrored face is the right one of the face: the points change places too.
     points = answers[:, 4:14].reshape(-1, 5, 2)[:, MIRROR]
     points[:, :, 0] = width - points[:, :, 0]
     result[:, 4:14] = points.reshape(-1, 10)
@@ -462,11 +477,13 @@ def agree(answers: Sequence[Answers]) -> list[LabelledFace]:
     askings name it with a score of `CONFIRM` or more; otherwise it is a doubtful region, and its
     ceiling is the mean score over all askings, 0 where it was not named.
     """
+    # The last column says which asking an answer came from.
     rows = np.concatenate([np.column_stack([a, np.full(len(a), i)]) for i, a in enumerate(answers)])
     rows = rows[rows[:, 14].argsort()[::-1]]
     faces: list[LabelledFace] = []
     while len(rows):
         same = overlaps(rows[0], rows) > SAME_FACE
+        # A box without area does not even overlap itself and would be compared for ever.
         same[0] = True
         faces.append(_join(rows[same], len(answers)))
         rows = rows[~same]
@@ -483,6 +500,7 @@ def overlaps(box: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np
 
 
 def _join(group: NDArray[np.float64], askings: int) -> LabelledFace:
+    # Two sure answers of one asking are one witness: the askings are counted, not the answers.
     sure = group[group[:, 14] >= CONFIRM]
     if len(set(sure[:, 15])) < 2:
         best = sum(group[group[:, 15] == asking, 14].max() for asking in set(group[:, 15]))
@@ -492,6 +510,7 @@ def _join(group: NDArray[np.float64], askings: int) -> LabelledFace:
     weights = sure[:, 14]
     box = np.average(sure[:, :4], axis=0, weights=weights)
     points = np.average(sure[:, 4:14], axis=0, weights=weights)
+    # Where the askings place the points differently, no points are better than wrong ones.
     spread = np.abs(sure[:, 4:14] - points).mean() / np.sqrt(box[2] * box[3])
     known = (
         None
@@ -517,6 +536,7 @@ def parse_archive(text: str) -> tuple[Path, Shares]:
         return Path(text), Shares()
     pairs = [part.partition("=") for part in rest.split(",")]
     try:
+        # `Path` would take the colon as part of the name.
         return Path(f"{path}.zip"), Shares.model_validate(
             {name: float(share) for name, _, share in pairs}
         )
@@ -541,6 +561,7 @@ def label_archive(
     heads = _heads(folder / "boxes.csv")
     marked = read_marked(folder / MARKED)
     pictures = []
+    # Sorted, so that the table is the same on every machine: file systems list in their own order.
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
         name = path.relative_to(folder).as_posix()
         faces = with_marked(teacher.label(read_picture(path)), marked.get(name))
@@ -556,6 +577,7 @@ def with_heads(faces: Sequence[LabelledFace], heads: Sequence[LabelledFace]) -> 
 
     They take the place of doubtful regions.
     """
+    # A head that people saw and the teacher confirmed is a face already.
     new = [h for h in heads if all(f.ignore or h.box.overlap(f.box) < SAME_FACE for f in faces)]
     return [
         f for f in faces if not f.ignore or all(h.box.overlap(f.box) < SAME_FACE for h in new)

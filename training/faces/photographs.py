@@ -62,6 +62,7 @@ class FaceBoxes:
         unknown = ((math.nan, math.nan),) * 5
         boxes = [(f.box.x, f.box.y, f.box.x + f.box.width, f.box.y + f.box.height) for f in faces]
         return cls(
+            # Shaped even without faces, so that parts of a scene can be joined.
             np.array(boxes, dtype=np.float32).reshape(-1, 4),
             np.array([f.points or unknown for f in faces], dtype=np.float32).reshape(-1, 5, 2),
             np.array([f.ignore for f in faces], dtype=np.bool_),
@@ -96,9 +97,11 @@ class FaceBoxes:
         """
         area = determinant(matrix)
         scale = math.sqrt(abs(area))
+        # The middle is moved and the box set upright around it: a turned box would be no box.
         centers = (self.boxes[:, :2] + self.boxes[:, 2:]) / 2 @ matrix[:, :2].T + matrix[:, 2]
         half = (self.boxes[:, 2:] - self.boxes[:, :2]) / 2 * scale
         points = self.points @ matrix[:, :2].T + matrix[:, 2]
+        # A mirrored face has its right eye where its left one was.
         if area < 0:
             points = points[:, MIRROR]
         boxes = np.concatenate([centers - half, centers + half], axis=1)
@@ -123,6 +126,7 @@ class FaceBoxes:
         """
         seen = self.share_in(left, top, right, bottom)
         ignore = self.ignore | (seen < SEEN)
+        # A face in sight keeps its whole box, also beyond the edge: that is what is to be learnt.
         cut = np.clip(self.boxes, (left, top, left, top), (right, bottom, right, bottom))
         boxes = np.where(ignore[:, None], cut, self.boxes).astype(np.float32)
         kept = FaceBoxes(boxes, self.points, ignore, self.ceilings)
@@ -136,6 +140,7 @@ class FaceBoxes:
         covered = np.zeros(len(self), dtype=np.float32)
         limit = mask.shape[::-1] * 2
         for i, (left, top, right, bottom) in enumerate(np.clip(self.boxes, 0, limit).astype(int)):
+            # One pixel more: the box ends within it.
             part = mask[top : bottom + 1, left : right + 1]
             covered[i] = np.count_nonzero(part) / max(part.size, 1)
         kept = FaceBoxes(self.boxes, self.points, self.ignore | (covered > COVERED), self.ceilings)
@@ -196,6 +201,7 @@ class Photographs:
             raise DataError(
                 f"{folder}: has no pictures of a part that is needed; see column part of labels.csv"
             )
+        # Weights are by folder, the first part of the name.
         shares = np.array([weights.get(p.file.split("/", maxsplit=1)[0], 1.0) for p in labelled])
         if not shares.sum() > 0:
             raise DataError(f"{folder}: data.weights of the recipe leaves no picture to learn from")
@@ -266,6 +272,7 @@ class Archive:
                     f"{self.place}: none of its {len(names)} photographs is held out (part {part});"
                     " give more of them"
                 )
+            # Evenly over all, not the first ones: neighbouring names may belong together.
             step = 1 if limit is None else max(len(chosen) // limit, 1)
             for name in chosen[::step][:limit]:
                 yield name, _read(root, name)

@@ -90,6 +90,8 @@ class PointNet(nn.Sequential):
     def __init__(self) -> None:
         widths = (24, 48, 96, 96)
         parts: list[nn.Module] = []
+        # Not strict: the inputs of a stage are the outputs of the one before, and the last feeds
+        # the head.
         for inputs, outputs in zip((3, *widths), widths, strict=False):
             parts += [ConvBlock(inputs, outputs, 3, stride=2), _Residual(outputs)]
         super().__init__(*parts, nn.Flatten(), nn.Linear(widths[-1] * (SIDE // 16) ** 2, 10))
@@ -136,13 +138,13 @@ class PointTask:
     def loss(
         self, module: nn.Module, batch: Sequence[Tensor]
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Mean absolute error in sides of the square."""
+        """Return the mean absolute error in sides of the square."""
         squares, points = batch
         error = functional.l1_loss(module(squares).float(), points)
         return error, {"error": error.detach()}
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """Mean deviation from people's points in eye distances, of faces that are held back."""
+        """Return the mean deviation from people's points on held-back faces, in eye distances."""
         answers = place(module, [(face.picture, face.box, 0.0) for face in self._held_back])
         deviations = [
             deviation(a, face.points) for a, face in zip(answers, self._held_back, strict=True)
@@ -160,6 +162,7 @@ def place(module: nn.Module, faces: Sequence[tuple[Picture, Box, float]]) -> lis
     placed: list[Points] = []
     for start in range(0, len(faces), 64):
         matrices = [_to_square(box, -roll) for _, box, roll in faces[start : start + 64]]
+        # Not strict: `faces[start:]` goes on behind this chunk.
         squares = [
             _square(picture, m) for (picture, _, _), m in zip(faces[start:], matrices, strict=False)
         ]
@@ -173,6 +176,7 @@ def place(module: nn.Module, faces: Sequence[tuple[Picture, Box, float]]) -> lis
                 .reshape(-1, 5, 2)
                 for mirror in (False, True)
             )
+        # The mirrored answer is turned back: sides change places, and x its sign.
         mean = (plain + mirrored[:, MIRROR] * (-1.0, 1.0)) / 2
         placed += [
             _from_square(points, matrix) for points, matrix in zip(mean, matrices, strict=True)
@@ -183,12 +187,13 @@ def place(module: nn.Module, faces: Sequence[tuple[Picture, Box, float]]) -> lis
 def relabelled(
     module: nn.Module, picture: Picture, faces: Sequence[LabelledFace]
 ) -> list[LabelledFace]:
-    """The faces of a picture with the network's points, if it and the first teacher agree."""
+    """Return a picture's faces with the network's points, if it and the first teacher agree."""
     told = [
         (face, np.array(face.points))
         for face in faces
         if face.points is not None and not face.ignore
     ]
+    # Turned level by the first teacher's eyes: the network learnt faces that are about upright.
     answers = place(module, [(picture, face.box, _roll(points)) for face, points in told])
     better = {
         face: replace(face, points=tuple((float(x), float(y)) for x, y in answer))
@@ -217,7 +222,7 @@ def is_marked(face: LabelledFace, points: Points | None) -> bool:
 def examples(
     folder: Path, pictures: Sequence[LabelledPicture], marked: Mapping[str, Points]
 ) -> list[MarkedFace]:
-    """The marked faces of the part `train`.
+    """Return the marked faces of the part `train`.
 
     Raises:
         DataError: too few for a batch.
@@ -242,6 +247,7 @@ def _changed(face: MarkedFace, random: np.random.Generator) -> tuple[Picture, Po
     zoom = math.exp(random.uniform(-0.15, 0.15))
     turn = random.uniform(-0.4, 0.4)
     shift = random.uniform(-0.08, 0.08, 2) * max(box.width, box.height)
+    # The box is moved a little, for detectors do not frame faces exactly.
     moved = Box(box.x + shift[0], box.y + shift[1], box.width, box.height)
     matrix = _to_square(moved, turn, zoom)
     points = (face.points @ matrix[:, :2].T + matrix[:, 2]) / SIDE - 0.5
@@ -252,6 +258,7 @@ def _changed(face: MarkedFace, random: np.random.Generator) -> tuple[Picture, Po
     if random.random() < 0.5:
         lit = square.astype(np.float32) * random.uniform(0.6, 1.3) + random.uniform(-25, 25)
         square = np.clip(lit, 0, 255).astype(np.uint8)
+    # Small faces are enlarged for the network, and soft then: it must know such ones.
     if random.random() < 0.3:
         small = cv2.resize(
             square, (int(random.integers(16, SIDE)),) * 2, interpolation=cv2.INTER_AREA
@@ -266,7 +273,7 @@ def _roll(points: Points) -> float:
 
 
 def _to_square(box: Box, turn: float, zoom: float = 1.0) -> NDArray[np.float64]:
-    """The 2 × 3 matrix from a picture to the square about a face.
+    """Return the 2 × 3 matrix from a picture to the square about a face.
 
     The square is turned clockwise by ``turn`` radians.
     """
@@ -283,11 +290,12 @@ def _from_square(points: Points, matrix: NDArray[np.float64]) -> Points:
 
 
 def _square(picture: Picture, matrix: NDArray[np.float64]) -> Picture:
-    """The part of a picture that a matrix takes to the square.
+    """Return the part of a picture that a matrix takes to the square.
 
     Much smaller pictures are averaged first.
     """
     scale = math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
+    # A picture of which only every second pixel was sampled would show patterns of its own.
     if scale < 0.6:
         size = (max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1))
         back = np.array([picture.shape[1] / size[0], picture.shape[0] / size[1]])
@@ -328,6 +336,7 @@ def main() -> None:
     changed = []
     for picture in pictures:
         told = picture.faces
+        # The test part keeps its labels, so that figures stay comparable.
         if picture.part != "test" and not any(
             is_marked(face, marked.get(picture.file)) for face in told
         ):

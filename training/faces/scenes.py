@@ -37,7 +37,7 @@ FONTS = (
 
 
 def draw_pattern(width: int, height: int, random: np.random.Generator) -> Picture:
-    """A pattern of two colours or of soft spots, uint8, height × width × 3, BGR."""
+    """Return a pattern of two colours or of soft spots, uint8, height × width × 3, BGR."""
     kind = int(random.integers(6))
     if kind == 0:
         return _soft_spots(width, height, random)
@@ -198,7 +198,7 @@ class Composer:
         self._how = how
 
     def scene(self, first: int, random: np.random.Generator) -> tuple[Picture, FaceBoxes]:
-        """A scene in which photograph number ``first`` has a part.
+        """Return a scene in which photograph number ``first`` has a part.
 
         All else is drawn from ``random``.
         """
@@ -211,13 +211,14 @@ class Composer:
         return change_light(scene, how, random), faces.without_small(how.smallest)
 
     def _any(self, random: np.random.Generator) -> int:
+        # Rounding may leave the last sum a little below 1, and a draw above it.
         return min(
             int(np.searchsorted(self._reached, random.random(), side="right")),
             len(self._pictures) - 1,
         )
 
     def _ground(self, random: np.random.Generator) -> tuple[Picture, FaceBoxes]:
-        """The background: another photograph that covers the scene, a pattern, or one colour."""
+        """Return a background: a photograph over the whole scene, a pattern, or one colour."""
         if random.random() < self._how.over_photograph:
             return self._cover(self._any(random), self._width, self._height, random)
         if random.random() < self._how.pattern:
@@ -236,6 +237,7 @@ class Composer:
         faces = self._faces[number]
         matrix = self._placement(picture, faces, random)
         shrunk, matrix_shrunk = _shrink_first(picture, matrix, random)
+        # Outside the photograph the scene stays: it is the ground that was drawn before.
         cv2.warpAffine(
             shrunk,
             for_opencv(matrix_shrunk),
@@ -244,11 +246,13 @@ class Composer:
             borderMode=cv2.BORDER_TRANSPARENT,
         )
         height, width = picture.shape[:2]
+        # By the matrix itself: only OpenCV's sampling counts from the middles of pixels.
         corners = (
             np.array([(0, 0), (width, 0), (width, height), (0, height)]) @ matrix[:, :2].T
             + matrix[:, 2]
         )
         mask = np.zeros((self._height, self._width), dtype=np.uint8)
+        # Faces of the ground that lie behind the photograph are no longer to be found.
         cv2.fillConvexPoly(mask, np.rint(corners).astype(np.int32), 1)
         above = faces.moved(matrix).within(0, 0, self._width, self._height)
         return scene, join([behind.behind(mask), above])
@@ -264,6 +268,7 @@ class Composer:
             size = math.exp(random.uniform(*np.log(self._how.sizes)))
             scale = min(size / float(faces.sizes[chosen]), self._how.largest_enlargement)
             center = faces.boxes[chosen].reshape(2, 2).mean(axis=0)
+            # The middle stays so far inside that at most about a seventh of the face hangs out.
             room = size * 0.35
             target = np.clip(
                 target, room, (max(self._width - room, room), max(self._height - room, room))
@@ -276,10 +281,11 @@ class Composer:
         linear = scale * np.array(
             [[math.cos(turn) * mirror, -math.sin(turn)], [math.sin(turn) * mirror, math.cos(turn)]]
         )
+        # The middle of the face, or of the photograph, comes to the drawn place.
         return np.column_stack([linear, target - linear @ center])
 
     def _turn(self, random: np.random.Generator) -> float:
-        """A turn in radians: none in one of ten cases, up to twice the usual one in another."""
+        """Draw a turn in radians: none in one of ten cases, up to twice the usual in another."""
         degrees = random.uniform(-1, 1) * self._how.turn * (2.0 if random.random() < 0.1 else 1.0)
         if random.random() < 0.9:
             return math.radians(degrees)
@@ -292,6 +298,7 @@ class Composer:
         parts: list[FaceBoxes] = []
         xs = np.linspace(0, self._width, columns + 1).astype(int)
         ys = np.linspace(0, self._height, rows + 1).astype(int)
+        # The photograph that the scene was drawn for has one cell; the others are drawn by weight.
         place = random.integers(rows * columns)
         for i in range(rows * columns):
             left = int(xs[i % columns])
@@ -307,7 +314,7 @@ class Composer:
     def _cover(
         self, number: int, width: int, height: int, random: np.random.Generator
     ) -> tuple[Picture, FaceBoxes]:
-        """A part of a photograph that fills a rectangle.
+        """Return a part of a photograph that fills a rectangle.
 
         Sometimes one in which there is no face.
         """
@@ -317,11 +324,14 @@ class Composer:
         least = max(width / full_width, height / full_height)
         zoom = math.exp(random.uniform(0, math.log(1.8)))
         faceless = random.random() < self._how.faceless
+        # Some parts of a photograph hold a face whatever is cut, so it is tried a few times and
+        # then left.
         for _ in range(6 if faceless else 1):
             scale = least * (random.uniform(1.5, 4.0) if faceless else zoom)
             shift = -random.random(2) * (full_width * scale - width, full_height * scale - height)
             mirror = random.random() < 0.5
             linear = np.array([[-scale if mirror else scale, 0.0], [0.0, scale]])
+            # Mirrored, the picture lies left of 0: it is brought back by its width.
             shift = shift + ((full_width * scale, 0.0) if mirror else (0.0, 0.0))
             matrix = turned(
                 np.column_stack([linear, shift]), self._turn(random), (width / 2, height / 2)
@@ -353,6 +363,7 @@ def _shrink_first(
 
     The agent only samples such a frame.
     """
+    # By a drawn part of the way: the rest is sampled, as the agent samples a frame.
     scale = math.sqrt(abs(determinant(matrix))) * random.uniform(1, 1 / SHRINK_AT_ONCE)
     if scale > 0.75:
         return picture, matrix
@@ -364,7 +375,7 @@ def _shrink_first(
 
 
 def for_opencv(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From coordinates in which a pixel covers i…i + 1 to OpenCV's, in which it is centred on i."""
+    """Change a matrix for pixels that cover i…i + 1 to OpenCV's, which are centred on i."""
     shift = matrix[:, 2] + matrix[:, :2] @ (0.5, 0.5) - 0.5
     return np.column_stack([matrix[:, :2], shift])
 
@@ -375,6 +386,7 @@ def change_light(scene: Picture, how: Composition, random: np.random.Generator) 
     Gamma, contrast, brightness, colour; blur, noise, compression, gray.
     """
     if random.random() < how.gray:
+        # Three equal channels: the network takes colours.
         scene = np.repeat(cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY)[:, :, None], 3, axis=2)
         tint = np.zeros(3)
     else:
@@ -383,6 +395,7 @@ def change_light(scene: Picture, how: Composition, random: np.random.Generator) 
     gamma = math.exp(random.uniform(-1, 1) * how.light)
     contrast = 1 + random.uniform(-1, 0.6) * how.light
     brightness = random.uniform(-1, 1) * how.light * 0.4
+    # One curve for each colour, in a table of 256: quicker than arithmetic on every pixel.
     curve = ((levels**gamma)[:, None] - 0.5) * contrast * (1 + tint) + 0.5 + brightness
     if random.random() < how.dark:
         left = math.exp(random.uniform(math.log(how.least_light), 0))
@@ -393,6 +406,7 @@ def change_light(scene: Picture, how: Composition, random: np.random.Generator) 
     if random.random() < how.blur:
         scene = _blurred(scene, random)
     if random.random() < how.noise:
+        # One grain for all three colours: noise of brightness.
         grain = random.standard_normal(scene.shape[:2], dtype=np.float32) * random.uniform(2, 14)
         scene = np.asarray(np.clip(scene + grain[:, :, None], 0, 255), dtype=np.uint8)
     if random.random() < how.jpeg:

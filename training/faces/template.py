@@ -68,6 +68,7 @@ def locate(detector: FaceFinder, face: NDArray[np.uint8]) -> NDArray[np.float64]
     faces = detector.detect(np.asarray(framed, dtype=np.uint8))
     if not faces:
         return None
+    # The surest alone: a cut-out picture shows one face.
     box = faces[0].box
     points = np.array(faces[0].landmarks, dtype=np.float64)
     corner = (box.x - BORDER, box.y - BORDER), (box.width, box.height)
@@ -78,6 +79,7 @@ def symmetric(
     points: NDArray[np.float64], box: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Average five points (5×2) and a box (x, y, w, h) with their mirror images."""
+    # x is mirrored about the middle, 1 − x; points change places as the sides do.
     mirrored = points[MIRROR] * (-1.0, 1.0) + (1.0, 0.0)
     return (points + mirrored) / 2.0, np.array([0.5 - box[2] / 2.0, box[1], box[2], box[3]])
 
@@ -95,6 +97,7 @@ def measure(data: Path, detector: FaceFinder) -> dict[str, object]:
         raise SystemExit(
             f"{data}: no face found in {pictures} Training pictures; is this the FER2013 CSV file?"
         )
+    # The median: a few faces that are found wrongly must not move the template.
     median: NDArray[np.float64] = np.median(np.stack(places), axis=0)
     points, box = symmetric(median[2:], median[:2].reshape(4))
     return {

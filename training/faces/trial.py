@@ -66,7 +66,7 @@ class Result:
     median_landmark_error: float
 
     def figures(self) -> dict[str, float]:
-        """The shares by name, for curves and cards."""
+        """Return the shares by name, for curves and cards."""
         return {
             "recall": round(self.recall, 4),
             "false_share": round(self.false_share, 4),
@@ -93,7 +93,7 @@ class DetectionEvaluation:
     false: NDArray[np.bool_]
 
     def at(self, threshold: float) -> Result:
-        """Figures when detections below ``threshold`` are dropped."""
+        """Return figures when detections below ``threshold`` are dropped."""
         hits = self.best_scores >= threshold
         kept = self.scores >= threshold
         errors = self.errors[hits & np.isfinite(self.errors)]
@@ -108,11 +108,12 @@ class DetectionEvaluation:
         )
 
     def threshold(self, false_share: float) -> float:
-        """The lowest threshold above which the share of false detections stays below a bound.
+        """Return the lowest threshold from which the share of false detections stays below a bound.
 
         It is one of 0.20, 0.21 … 0.95.
         """
         candidates = [round(step / 100, 2) for step in range(20, 96)]
+        # Every threshold is tried: the false share need not fall with each step.
         fitting = [t for t in candidates if self.at(t).false_share <= false_share]
         if fitting:
             return fitting[0]
@@ -151,7 +152,7 @@ def evaluate_detections(
 
 
 def landmark_error(points: NDArray[np.float32], marked: NDArray[np.float32]) -> float:
-    """Mean distance of five points from their places, in distances of the eyes.
+    """Return the mean distance of five points from their places, in distances of the eyes.
 
     NaN where those are not known.
     """
@@ -163,11 +164,12 @@ def landmark_error(points: NDArray[np.float32], marked: NDArray[np.float32]) -> 
 
 
 def _best(detected: Candidates, labelled: FaceBoxes, i: int) -> tuple[float, float]:
-    """Score and landmark error of the surest detection of face ``i``."""
+    """Return score and landmark error of the surest detection of face ``i``."""
     overlap = overlaps(_sized(labelled.boxes[i : i + 1])[0], _sized(detected.boxes))
     hits = np.flatnonzero(overlap >= FOUND_OVERLAP)
     if len(hits) == 0:
         return 0.0, float("nan")
+    # The surest of those that fit, as it survives the highest threshold.
     best = hits[detected.scores[hits].argmax()]
     return float(detected.scores[best]), landmark_error(detected.points[best], labelled.points[i])
 
@@ -177,6 +179,7 @@ def _is_false(
 ) -> bool | None:
     """Tell whether a detection is false; ``None`` when it concerns an ignored or too small face."""
     touched = overlaps(_sized(box[None])[0], _sized(labelled.boxes)) >= TOUCHED_OVERLAP
+    # A face that counts makes it right; one too small or in doubt only excuses it.
     if (touched & large & ~labelled.ignore).any():
         return False
     excused = ~large | (labelled.ignore & (labelled.ceilings >= DOUBTED_CEILING))
@@ -212,7 +215,7 @@ class Count:
     hits: Counter[str] = field(default_factory=Counter)
 
     def share(self, detector: str) -> float | None:
-        """Share of the faces that a detector found; ``None`` without faces."""
+        """Return the share of the faces that a detector found; ``None`` without faces."""
         if self.faces:
             return self.hits[detector] / self.faces
         return None
@@ -290,6 +293,7 @@ class Trial:
             for row, degrees in ((ALL, 0.0), (ROLLED[-30], -30.0), (ROLLED[30], 30.0)):
                 matrix = turn_of(degrees)
                 shown = turn(frame, matrix) if degrees else frame
+                # Marked points are of the photograph: scaled as it was, then turned with the frame.
                 points = marked[name] * scale @ matrix[:, :2].T + matrix[:, 2]
                 for name_of, detector in self._detectors.items():
                     if (face := _around(detector.detect(shown), points)) is not None:
@@ -304,6 +308,7 @@ class Trial:
         hits = {detector: hit(each, expected) for detector, each in detected.items()}
         for row, chosen in _rows(name, expected):
             finding.count(row, {detector: those[chosen] for detector, those in hits.items()})
+        # Confirmed by a closer look: what neither sees is false.
         confirmed = candidates(self._confirming.detect(frame))
         true = {name: touched(each, confirmed) for name, each in detected.items()}
         true[OURS] |= touched(detected[OURS], detected[YUNET])
@@ -322,23 +327,23 @@ class Trial:
 
 
 def frame_of(picture: Picture) -> tuple[Picture, float]:
-    """A picture (BGR) scaled to fit 640 × 480, the rest black, and the scale."""
+    """Return a picture (BGR) scaled to fit 640 × 480, the rest black, and the scale."""
     pixels, scale = letterbox(picture, WIDTH, HEIGHT)
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), dtype=np.uint8), scale
 
 
 def turn_of(degrees: float) -> NDArray[np.float64]:
-    """The clockwise turn of a frame about its middle, 2 × 3."""
+    """Return the clockwise turn of a frame about its middle, 2 × 3."""
     return turned(np.eye(2, 3), math.radians(degrees), (WIDTH / 2, HEIGHT / 2))
 
 
 def turn(frame: Picture, matrix: NDArray[np.float64]) -> Picture:
-    """A turned frame; what comes into sight is black."""
+    """Return a turned frame; what comes into sight is black."""
     return np.asarray(cv2.warpAffine(frame, for_opencv(matrix), (WIDTH, HEIGHT)), dtype=np.uint8)
 
 
 def candidates(faces: Sequence[Face]) -> Candidates:
-    """Faces of the agent as the training's arrays."""
+    """Return faces of the agent as the training's arrays."""
     labels = FaceBoxes.of([LabelledFace(face.box, face.landmarks) for face in faces])
     return Candidates(
         np.array([face.score for face in faces], dtype=np.float32), labels.boxes, labels.points
@@ -346,17 +351,17 @@ def candidates(faces: Sequence[Face]) -> Candidates:
 
 
 def hit(seen: Candidates, there: FaceBoxes) -> NDArray[np.bool_]:
-    """For each face whether a detection finds it."""
+    """Tell for each face whether a detection finds it."""
     return _overlap(there.boxes, seen.boxes) >= FOUND_OVERLAP
 
 
 def touched(seen: Candidates, by: Candidates) -> NDArray[np.bool_]:
-    """For each detection whether one of the others touches it."""
+    """Tell for each detection whether one of the others touches it."""
     return _overlap(seen.boxes, by.boxes) >= TOUCHED_OVERLAP
 
 
 def _overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float64]:
-    """For each box the largest intersection over union with one of the others.
+    """Return for each box the largest intersection over union with one of the others.
 
     A box is left, top, right, bottom.
     """
@@ -365,7 +370,7 @@ def _overlap(boxes: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray
 
 
 def expected_faces(yunet: Candidates) -> FaceBoxes:
-    """The faces that are to be found."""
+    """Return the faces that are to be found."""
     none = np.zeros(len(yunet), dtype=np.bool_)
     sure = np.ones(len(yunet), dtype=np.float32)
     faces = FaceBoxes(yunet.boxes, yunet.points, none, sure)
@@ -373,9 +378,9 @@ def expected_faces(yunet: Candidates) -> FaceBoxes:
 
 
 def _rows(name: str, there: FaceBoxes) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Rows by size, and by mask where the folders of the archive tell.
+    """Yield rows by size, and by mask where the folders of the archive tell.
 
-    Which faces belong to each.
+    Each with the faces that belong to it.
     """
     everything = np.ones(len(there), dtype=np.bool_)
     yield ALL, everything
@@ -389,14 +394,14 @@ def _rows(name: str, there: FaceBoxes) -> Iterator[tuple[str, NDArray[np.bool_]]
 
 
 def size_row(low: float, high: float) -> str:
-    """Name of the row of a range of sizes."""
+    """Return the name of the row of a range of sizes."""
     if math.isinf(high):
         return f"{low:.0f} px and more"
     return f"{low:.0f} to {high:.0f} px"
 
 
 def _changed(frame: Picture, there: FaceBoxes) -> dict[str, tuple[Picture, FaceBoxes]]:
-    """The frame turned and darkened, each with the faces that are still in sight."""
+    """Return the frame turned and darkened, each with the faces that are still in sight."""
     changed: dict[str, tuple[Picture, FaceBoxes]] = {}
     for degrees, row in ROLLED.items():
         matrix = turn_of(degrees)
@@ -407,7 +412,7 @@ def _changed(frame: Picture, there: FaceBoxes) -> dict[str, tuple[Picture, FaceB
 
 
 def _around(faces: Sequence[Face], points: Points) -> Face | None:
-    """The surest face whose box holds the middle of the marked points."""
+    """Return the surest face whose box holds the middle of the marked points."""
     x, y = points.mean(axis=0)
     for face in faces:
         if 0 <= x - face.box.x <= face.box.width and 0 <= y - face.box.y <= face.box.height:

@@ -116,11 +116,11 @@ class Report:
     covered: Mapping[str, Reading] = field(default_factory=dict)
 
     def bars(self) -> list[Bar]:
-        """The bars that the detector should reach."""
+        """Return the bars that the detector should reach."""
         return [*self._found(), self._false(), self._placed(), *self._lost()]
 
     def cover_bars(self) -> list[Bar]:
-        """The bars that the network for covered faces should reach; empty if nothing was read."""
+        """Return the bars that the network for covers should reach; empty if nothing was read."""
         if not self.covered:
             return []
         masked = self.covered.get(MASK, Reading()).named_share
@@ -160,7 +160,7 @@ class Report:
             )
 
     def _pooled(self, row: str) -> Count:
-        """A row over all archives."""
+        """Return a row over all archives."""
         whole = Count()
         for finding in self.findings.values():
             whole.faces += finding.counts[row].faces
@@ -169,7 +169,7 @@ class Report:
 
 
 def report_json(report: Report) -> dict[str, object]:
-    """All figures."""
+    """Return all figures."""
     return {
         "model": report.model,
         "threshold": report.threshold,
@@ -184,7 +184,7 @@ def report_json(report: Report) -> dict[str, object]:
 
 
 def report_text(report: Report) -> str:
-    """The table."""
+    """Return the table."""
     parts = [
         (
             f"{report.model} at a score of {report.threshold:g}, and YuNet at 320 × 240 and a "

@@ -68,6 +68,7 @@ def save_checkpoint(
         "best": state.best,
     }
     part = folder / f"{CHECKPOINT}.part"
+    # Written beside and renamed: a run that is stopped here keeps the last epoch.
     try:
         torch.save(held, part)
         part.replace(folder / CHECKPOINT)
@@ -91,6 +92,7 @@ def load_checkpoint(
         log.info("%s does not exist yet: the run begins at its first epoch", path)
         return []
     held = read_checkpoint(path)
+    # A schedule that differs would bend the cycle of the learning rate in its middle.
     if held["seed"] != seed or Schedule.model_validate(held["schedule"]) != schedule:
         raise RecipeError(
             f"{path}: belongs to another seed or schedule; choose another --out, or "
@@ -153,7 +155,7 @@ def seconds_spent(folder: Path) -> float | None:
 
 
 def averaged_weights(folder: Path) -> dict[str, Tensor]:
-    """The averaged weights of a run, by the names they have in its network; float32.
+    """Return the averaged weights of a run, by the names they have in its network; float32.
 
     They are those of the epoch that the schedule keeps, and come from the checkpoint; a folder
     without one may hold ``weights.pt`` alone, as published models do.
@@ -170,6 +172,7 @@ def averaged_weights(folder: Path) -> dict[str, Tensor]:
     checkpoint = read_checkpoint(folder / CHECKPOINT)
     if checkpoint["best"]:
         return dict(checkpoint["best"])
+    # ``AveragedModel`` keeps its copy under this name, beside its own counter.
     return {
         name.removeprefix("module."): weight
         for name, weight in checkpoint["average"].items()
@@ -188,6 +191,7 @@ def save_weights(module: nn.Module, folder: Path) -> None:
         RecipeError: when it cannot be written.
     """
     held = {
+        # Half precision is enough to begin with, and half the size in the repository.
         name: weight.half() if weight.is_floating_point() else weight
         for name, weight in module.state_dict().items()
     }
@@ -200,12 +204,13 @@ def save_weights(module: nn.Module, folder: Path) -> None:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The contents of a checkpoint, on the CPU, whatever device wrote it.
+    """Return the contents of a checkpoint, on the CPU, whatever device wrote it.
 
     Raises:
         RecipeError: when there is none, or it cannot be read.
     """
     try:
+        # ``weights_only`` runs no code of a file that somebody else has made.
         held: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
         raise RecipeError(
@@ -229,6 +234,7 @@ def write_curves(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
     try:
         part = folder / f"{CURVES}.part"
         with part.open("w", newline="", encoding="utf-8") as file:
+            # All rows have the same columns: the figures of a task are the same in every epoch.
             table = csv.DictWriter(file, fieldnames=list(rows[0]))
             table.writeheader()
             table.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
@@ -254,6 +260,7 @@ def _draw(rows: Sequence[Mapping[str, float]], path: Path) -> None:
                     epochs,
                     [row[name] for row in rows],
                     label=name,
+                    # One or two points make no line that could be seen.
                     marker="." if len(rows) < 3 else None,
                 )
         axes.set(title=title, xlabel="epoch")
@@ -264,7 +271,7 @@ def _draw(rows: Sequence[Mapping[str, float]], path: Path) -> None:
 
 
 def _panel(name: str) -> str | None:
-    """In which panel a column of the curves is drawn; none: it is only in the table."""
+    """Return the panel in which a column of the curves is drawn; none: it is only in the table."""
     loss, shares, rate = _PANELS
     if name == "lr":
         return rate

@@ -183,6 +183,7 @@ def plan(request: FitRequest) -> Plan:
             f"--unlabelled {request.unlabelled[0]}: a recipe of kind {kind} has no teachers that "
             "could label faces; leave it out"
         )
+    # Imported only now: each kind brings libraries that the others do not need.
     module, function = PLANNERS[kind].split(":")
     made: Plan = getattr(import_module(module), function)(request)
     return made

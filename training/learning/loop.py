@@ -80,6 +80,8 @@ class Processes:
                 f"schedule.batch = {size} cannot be shared by {self.count} "
                 "processes; choose a multiple"
             )
+        # Taken in turns and not in halves: a batch may be sorted, and every process sees the same
+        # mix.
         return [tensor[self.rank :: self.count] for tensor in batch]
 
     def shared(self, module: nn.Module) -> nn.Module:
@@ -115,7 +117,7 @@ def processes(device: torch.device) -> Iterator[Processes]:
 
 
 def device_of(name: str) -> torch.device:
-    """The device that ``--device`` names: ``cpu``, ``cuda``, ``cuda:1`` ….
+    """Return the device that ``--device`` names: ``cpu``, ``cuda``, ``cuda:1`` ….
 
     ``auto`` is the first GPU, or the CPU.
 
@@ -159,7 +161,7 @@ class Task(Protocol):
     def steps_per_epoch(self) -> int: ...
 
     def batches(self, epoch: int, generator: torch.Generator, /) -> Iterator[Sequence[Tensor]]:
-        """One epoch of training batches, shuffled and augmented.
+        """Return one epoch of training batches, shuffled and augmented.
 
         ``generator`` is the only source of random numbers.
 
@@ -172,7 +174,7 @@ class Task(Protocol):
     def loss(
         self, module: nn.Module, batch: Sequence[Tensor]
     ) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """The scalar to minimise, and detached figures to average over the epoch into the curves.
+        """Return the scalar to minimise, and detached figures whose means go into the curves.
 
         Called under bfloat16 autocast when the recipe asks for it and the device is quick at it:
         compute the loss itself in float32 (``outputs.float()``).
@@ -180,7 +182,7 @@ class Task(Protocol):
         ...
 
     def validate(self, module: nn.Module) -> Mapping[str, float]:
-        """Figures of ``module`` on held-back data; the same keys every time.
+        """Return figures of ``module`` on held-back data; the same keys every time.
 
         Called each epoch with the averaged weights on the device that learns, in eval mode, without
         gradients, never under autocast.
@@ -245,6 +247,7 @@ def fit(
         else:
             rows = []
         if schedule.freeze and team.count > 1:
+            # A frozen part gives no gradient, for which the other processes would wait.
             raise RecipeError(
                 f"schedule.freeze = {schedule.freeze}: several processes share the gradients of "
                 "all parts; start one process"
@@ -255,6 +258,7 @@ def fit(
             row = learner.epoch(len(rows), seed)
             rows.append(row)
             if team.first:
+                # Before the checkpoint, which holds the best weights, too.
                 _keep_best(state, schedule, rows)
                 save_checkpoint(folder, state, rows, schedule, seed)
                 write_curves(folder, rows)
@@ -265,8 +269,10 @@ def fit(
                 ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name != "epoch"),
                 time_left(rows, schedule.epochs_left(rows)),
             )
+        # The others have nothing to return; their process ends here.
         if not team.first:
             raise SystemExit(0)
+    # A copy on the processor: the device is free for the next run.
     averaged = deepcopy(state.average.module).eval().to(CPU)
     kept = schedule.kept_epoch(rows)
     if state.best:
@@ -283,6 +289,7 @@ def _keep_best(state: State, schedule: Schedule, rows: Sequence[Mapping[str, flo
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Split the parameters so that biases and batch norm are not decayed."""
+    # Decay of a bias or a norm does not keep a function simple, it only moves it.
     decayed = [p for p in module.parameters() if p.requires_grad and p.dim() > 1]
     others = [p for p in module.parameters() if p.requires_grad and p.dim() <= 1]
     return [
@@ -292,13 +299,14 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, o
 
 
 def moving_average(module: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and buffers.
+    """Return an exponential moving average of weights and buffers.
 
     At first it follows fast: decay ≤ (1 + n) / (10 + n).
     """
 
     def blend(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
         n = int(updates)
+        # A long average of few steps would still be mostly the random weights of the start.
         return averaged + (1 - min(decay, (1 + n) / (10 + n))) * (current - averaged)
 
     return AveragedModel(module, avg_fn=blend, use_buffers=True)
@@ -336,6 +344,7 @@ def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
             optimizer = Muon(module, groups, lr=schedule.peak_lr, momentum=schedule.momentum)
         case "adamw":
             optimizer = AdamW(groups, lr=schedule.peak_lr, betas=(schedule.momentum, 0.999))
+    # One step more than are taken: PyTorch raises if the cycle is stepped beyond its end.
     steps = schedule.epochs * task.steps_per_epoch + 1
     cycle = OneCycleLR(
         optimizer,
@@ -343,16 +352,18 @@ def begin(task: Task, schedule: Schedule, device: torch.device = CPU) -> State:
         total_steps=steps,
         # a rise that ends before the first step divides by zero
         pct_start=max(schedule.warmup, 1.5 / steps),
+        # The momentum of a cycle would rise where the rate falls; here it stays.
         cycle_momentum=False,
     )
     return State(module, moving_average(module, schedule.ema_decay), optimizer, cycle)
 
 
 def epoch_generator(seed: int, epoch: int, device: torch.device = CPU) -> torch.Generator:
-    """The random numbers of one epoch, drawn on the device that learns.
+    """Return the random numbers of one epoch, drawn on the device that learns.
 
     Dropout and the like draw from the global state, seeded alike.
     """
+    # The factor is larger than any number of epochs: neighbouring seeds share no epoch's draw.
     torch.manual_seed(seed * 100_003 + epoch)
     return torch.Generator(device).manual_seed(seed * 100_003 + epoch)
 
@@ -386,12 +397,14 @@ class _Learner:
         freeze(self.state.module, self.schedule, epoch)
         sums: dict[str, Tensor] = {}
         steps = 0
+        # A task may yield more batches than it says; the cycle counts on the number.
         batches = itertools.islice(self.task.batches(epoch, generator), self.task.steps_per_epoch)
         hidden = not (self.team.first and sys.stderr.isatty())
         label = f"epoch {epoch + 1} of {self.schedule.epochs}"
         with click.progressbar(
             batches, self.task.steps_per_epoch, label=label, file=sys.stderr, hidden=hidden
         ) as progress:
+            # Figures are kept as tensors and read once, at the end of the epoch.
             for batch in progress:
                 loss, figures = step(
                     self.task, self.state, self.shared, self.schedule, self.team.part(batch)
@@ -406,7 +419,7 @@ class _Learner:
         return {name: float(value) / steps for name, value in sums.items()}
 
     def _check(self) -> Mapping[str, float]:
-        """Figures of the averaged network on held-back data, by the first process alone."""
+        """Return figures of the averaged network on held-back data, by the first process alone."""
         if not self.team.first:
             return {}
         self.state.average.eval()
@@ -417,9 +430,10 @@ class _Learner:
 def step(
     task: Task, state: State, shared: nn.Module, schedule: Schedule, batch: Sequence[Tensor]
 ) -> tuple[Tensor, Mapping[str, Tensor]]:
-    """One step of the optimizer and of the average: the loss and the task's figures, detached."""
+    """Make one step of optimizer and average; return the loss and the task's figures, detached."""
     device = place_of(state.module)
     layout = memory_format(state.module)
+    # The layout of the weights, or each convolution would copy its input first.
     ready = [t.to(device, memory_format=layout) if t.dim() == 4 else t.to(device) for t in batch]
     with autocast(device, bfloat16=schedule.bfloat16):
         loss, figures = task.loss(shared, ready)
@@ -441,6 +455,7 @@ def time_left(rows: Sequence[Mapping[str, float]], left: int) -> str:
     """Say how long ``left`` epochs will still take, by the median of the last five."""
     if left <= 0:
         return "done"
+    # A median: the first epoch also loads data, and one may have been slowed by another program.
     seconds = left * median(row["seconds"] for row in rows[-5:])
     hours, minutes = divmod(round(seconds / 60), 60)
     if hours:

@@ -1,16 +1,14 @@
-"""Muon, parts with rates of their own, precision.
+"""Update the weights: the optimizer Muon, rates of single parts, precision, order in memory.
 
-Muon: momentum made orthogonal, for convolutions that batch norm follows.
+Muon makes momentum orthogonal, for convolutions that batch norm follows.
 
-The parts of a network that a schedule treats differently: frozen ones, and rates of their own.
+Parts of a network can be frozen, or have a rate of their own.
 
 Transfer learning keeps what the first layers know of other pictures: they are frozen until the new
 layers have learnt something, and learn more slowly then (Howard and Ruder 2018, "Universal language
 model fine-tuning for text classification", section 3.2).
 
-The precision that a network is computed in: bfloat16 where that is quick, float32 elsewhere.
-
-How tensors lie in memory while a network learns.
+A network is computed in bfloat16 where that is quick, and in float32 elsewhere.
 """
 
 from __future__ import annotations
@@ -108,6 +106,7 @@ class Muon(Optimizer):
         known = {id(weight) for weight in filters}
         parted: list[dict[str, Any]] = []
         turned: list[dict[str, Any]] = []
+        # A parameter is in one group only: the filters leave the group that they came in.
         for group in groups:
             weights = list(group["params"])
             parted.append({**group, "params": [p for p in weights if id(p) not in known]})
@@ -131,8 +130,11 @@ class Muon(Optimizer):
                 momentum = self.state[weight].setdefault("momentum", torch.zeros_like(weight))
                 change = weight.grad.add(weight, alpha=group["weight_decay"])
                 momentum.mul_(group["momentum"]).add_(change)
+                # Nesterov: the gradient, and the momentum as it will be after this step.
                 change.add_(momentum, alpha=group["momentum"])
                 if group["orthogonal"]:
+                    # The scale of a filter has no effect in front of a batch norm, and would only
+                    # slow its turning.
                     weight.mul_(len(weight) ** 0.5 / weight.norm())
                     change = orthogonal(change)
                 weight.sub_(change, alpha=group["lr"])
@@ -148,8 +150,11 @@ def orthogonal(filters: Tensor) -> Tensor:
     matrix = last.reshape(len(filters), -1)
     if bfloat16_is_quick(filters.device):  # rough is good enough here
         matrix = matrix.bfloat16()
+    # The smaller side, so that the products below are of the smaller size.
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
+    # The iteration converges only for singular values up to 1; the norm of Frobenius is never below
+    # the largest.
     x = x / (x.norm() + 1e-7)
     for _ in range(_ITERATIONS):
         gram = x @ x.T
@@ -163,12 +168,12 @@ class InParts(Protocol):
     """A network that can be divided."""
 
     def parts(self) -> tuple[nn.Module, ...]:
-        """From the input to the outputs; together they hold every parameter once."""
+        """Return them from the input to the outputs; together they hold every parameter once."""
         ...
 
 
 def parts_of(module: nn.Module) -> tuple[nn.Module, ...]:
-    """The parts of a network; one that does not tell its parts is one."""
+    """Return the parts of a network; one that does not tell its parts is one."""
     if isinstance(module, InParts):
         return module.parts()
     return (module,)
@@ -208,6 +213,7 @@ def frozen_at(schedule: Schedule, epoch: int) -> int:
     these epochs all that are left.
     """
     begun = sum(after <= epoch for after in schedule.unfreeze_at)
+    # The last of these epochs frees all that are left, however many they are.
     if begun and begun == len(schedule.unfreeze_at):
         return 0
     return schedule.freeze - begun
@@ -223,13 +229,14 @@ def freeze(module: nn.Module, schedule: Schedule, epoch: int) -> None:
         return
     frozen = frozen_at(schedule, epoch)
     for number, part in enumerate(parts_of(module)):
+        # Parts behind the frozen ones learn again, for an earlier epoch may have frozen them.
         part.requires_grad_(number >= frozen)
         if number < frozen:
             _keep_statistics(part)
 
 
 def rate_factors(module: nn.Module, schedule: Schedule) -> Sequence[tuple[nn.Module, float]]:
-    """Each part with the factor of its learning rate."""
+    """Return each part with the factor of its learning rate."""
     parts = parts_of(module)
     if not schedule.learning_rates:
         return [(module, 1.0)]

@@ -84,7 +84,7 @@ class Schedule(Section):
         return self
 
     def kept_epoch(self, rows: Sequence[Mapping[str, float]]) -> int:
-        """The index of the epoch whose network is kept.
+        """Return the index of the epoch whose network is kept.
 
         Args:
             rows: of the curves, one at least.
@@ -105,6 +105,7 @@ class Schedule(Section):
 
     def epochs_left(self, rows: Sequence[Mapping[str, float]]) -> int:
         """Return how many epochs are still to be done, at most, after those of ``rows``."""
+        # Before the first epoch nothing has been waited for.
         waited = len(rows) - 1 - self.kept_epoch(rows) if rows else 0
         if self.patience is not None and waited >= self.patience:
             return 0
@@ -160,7 +161,7 @@ def load_recipe(path: Path, form: type[RecipeT]) -> RecipeT:
 
 
 def recipe_kind(path: Path) -> str:
-    """The ``kind`` a recipe names, so that the caller knows which form to load it with.
+    """Return the ``kind`` a recipe names, so that the caller knows which form to load it with.
 
     Raises:
         RecipeError: when the file cannot be read or names no kind.

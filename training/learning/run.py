@@ -45,7 +45,8 @@ class RateRange:
     steps: int = 120
 
     def at(self, step: int) -> float:
-        """The rate of a batch, 0 … ``steps`` − 1."""
+        """Return the rate of a batch, 0 … ``steps`` − 1."""
+        # Rising by a factor: what matters is the order of magnitude of a rate.
         share = step / (self.steps - 1)
         return float(self.least * (self.most / self.least) ** share)
 
@@ -68,6 +69,7 @@ class RangeTest:
     @property
     def steepest(self) -> float:
         """The rate at which the smoothed loss falls fastest over the logarithm of the rate."""
+        # Losses are equally spaced in the logarithm of the rate, so that a difference is a slope.
         falls = [after - before for before, after in itertools.pairwise(self.smoothed)]
         return self.rates[min(range(len(falls)), key=falls.__getitem__)]
 
@@ -129,6 +131,7 @@ def find_lr(
         smoothed.append(_smooth(losses))
         if smoothed[-1] > _DIVERGED * min(smoothed):
             break
+    # Fewer tell no slope.
     if len(tested) < 3:
         raise DataError(
             f"the loss diverged at once, at a learning rate of {rates.least}; begin lower"
@@ -155,6 +158,7 @@ def write_range_test(result: RangeTest, folder: Path) -> tuple[Path, Path]:
         axes.axvline(rate, linestyle=style, color="black", label=f"{name}: {rate:.3g}")
     axes.set(xlabel="learning rate", ylabel="loss", title="Learning-rate range test")
     # the loss of the last, diverging batches would hide the valley
+    # The first half only: behind it the loss may be any number.
     first_half = result.smoothed[: len(result.smoothed) // 2]
     axes.set_ylim(min(result.smoothed) * 0.9, max(first_half) * 1.3)
     axes.legend()
@@ -196,6 +200,7 @@ def train(request: FitRequest) -> Path:
             when ``request.out`` holds a run and nobody said to go on with it.
         DataError: when the data cannot be used, or the loss is not finite.
     """
+    # Before anything is read or learnt, which may take minutes.
     refuse_to_write_over(request)
     device = device_of(request.device)
     prepared = plan(request)
@@ -238,6 +243,7 @@ def quantize_weights(request: FitRequest, weights: Path) -> Path:
     refuse_to_write_over(request)
     if not (weights / WEIGHTS).is_file():
         raise RecipeError(f"--from {weights}: there is no {WEIGHTS}; name the folder that holds it")
+    # Nothing is learnt, so that teachers and bases need not be there.
     prepared = plan(replace(request, finished=True))
     module = prepared.task.module
     try:
@@ -250,6 +256,7 @@ def quantize_weights(request: FitRequest, weights: Path) -> Path:
     path = prepared.publish(Fitted(module.eval(), {}, prepared.schedule.epochs, 0.0))
     card = read_card(path)
     shipped = shipped_models().get(card.name)
+    # Only of weights that are published: those of somebody else were learnt in another way.
     if shipped is not None and weights.resolve().parent == PUBLISHED.resolve():
         card = card.model_copy(update={"training": read_card(shipped).training})
         path.write_text(card.to_json(), encoding="utf-8")
@@ -292,6 +299,7 @@ def _keep_recipe(request: FitRequest) -> None:
     try:
         request.out.mkdir(parents=True, exist_ok=True)
         kept = request.out / RECIPE
+        # Learning again by the copy in the folder must not copy it onto itself.
         if not (kept.exists() and kept.samefile(request.recipe)):
             shutil.copyfile(request.recipe, kept)
     except OSError as error:

@@ -1,6 +1,4 @@
-"""Our networks and the list.
-
-The architectures of the expression classifier: one entry a network.
+"""The architectures of the expression classifier: the list, and our own networks.
 
 A recipe names one with ``architecture`` in its ``[network]`` section; the section says what else it
 may hold, and builds the network::
@@ -9,16 +7,14 @@ may hold, and builds the network::
     recipe.network.architecture   # "small-resnet"
     recipe.build_network()        # SmallResNet(…), untrained
 
-A small residual network for grey faces.
+The small residual network for grey faces uses only operations that run as int8 everywhere:
+convolution, addition, ReLU, mean, full connection, and, if regions are weighed, the logistic
+function and a product.
 
-It uses only operations that run as int8 everywhere: convolution, addition, ReLU, mean, full
-connection, and, if regions are weighed, the logistic function and a product.
-
-A residual network of depthwise convolutions, for processors without int8 dot products.
-
-Such a processor (an x86-64 one with AVX2 alone, the Cortex-A72 of a Raspberry Pi 4) multiplies in
-16 bits, so a plain 3×3 convolution costs it two to ten times as much as one with those products.
-Here nearly all multiply-adds lie in 1×1 convolutions.
+The residual network of depthwise convolutions is for processors without int8 dot products. Such a
+processor (an x86-64 one with AVX2 alone, the Cortex-A72 of a Raspberry Pi 4) multiplies in 16 bits,
+so a plain 3×3 convolution costs it two to ten times as much as one with those products. Here nearly
+all multiply-adds lie in 1×1 convolutions.
 
 Region attention: the whole face and six parts of it, weighed by what is seen in each.
 
@@ -70,6 +66,7 @@ class RegionAttention(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.gate = nn.Conv2d(channels, 1, 1)
+        # Weights of 0 give σ(0) = ½ everywhere, and twice that is 1.
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)  # type: ignore[arg-type]
 
@@ -111,6 +108,7 @@ class SmallResNet(StagedNetwork):
                 Block(before, width, stride),
                 *(Block(width, width, 1) for _ in range(count - 1)),
             ]
+        # Behind the last stage, so that it can be added to a network that was trained without it.
         if region_attention:
             stages.append(RegionAttention(widths[-1]))
         self.stages = nn.Sequential(*stages)
@@ -119,7 +117,7 @@ class SmallResNet(StagedNetwork):
         self.heads = heads_on(widths[-1], heads)
 
     def stage_ends(self) -> tuple[int, ...]:
-        """Each block is a step; region attention follows the last stage."""
+        """Return them by blocks, each a step; region attention follows the last stage."""
         return tuple(1 + count for count in itertools.accumulate(self._blocks))
 
 
@@ -259,7 +257,7 @@ class DepthwiseSection(ResidualShape):
 
 
 REGIONS = ((0.0, 0.0), (0.0, 1.0), (1.0, 0.0), (1.0, 1.0), (0.0, 0.5), (1.0, 0.5))
-"""Where each region lies, as a share of the way down and to the right: the four corners, then the
+"""Place of each region, as a share of the way down and to the right: the four corners, then the
 middle of the upper edge (eyes) and of the lower edge (mouth).
 """
 SHARE = 0.75
@@ -303,13 +301,14 @@ class RegionAttentionNet(ExpressionNetwork):
         self.heads = heads_on(2 * channels, heads)
 
     def parts(self) -> tuple[nn.Module, ...]:
-        """The parts of the backbone, both attentions, the heads."""
+        """Return the parts of the backbone, both attentions, the heads."""
         return (*self.backbone.parts()[:-1], self.attention, self.heads)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """N × 1 × H × W, float, normalised → the logits of each head, each N × its size."""
         features = by_view(mean_over_regions(self.maps(x)))
         weights, both, beside = self.weigh(features)
+        # Region attention and heads see one row for each picture again.
         pooled = self.dropout(_weighed_mean(beside, both).squeeze(1))
         logits = tuple(head(pooled) for head in self.heads.values())
         if self.training:
@@ -352,11 +351,12 @@ class RegionAttentionSection(ResidualShape):
     def build(self, heads: Mapping[str, int]) -> RegionAttentionNet:
         """Return the network with its heads (size by name), untrained."""
         backbone = SmallResNet(self.widths, self.blocks, self.strides, {})
+        # Its own heads are empty: those of the whole network see both means.
         return RegionAttentionNet(backbone, self.widths[-1], heads, self.dropout)
 
 
 def regions_of(faces: Tensor) -> list[Tensor]:
-    """The whole face, made as small as a region, and each region.
+    """Return the whole face, made as small as a region, and each region.
 
     Args:
         faces: N × C × H × W.
@@ -367,6 +367,7 @@ def regions_of(faces: Tensor) -> list[Tensor]:
     height, width = faces.shape[-2:]
     rows = round(height * SHARE)
     columns = round(width * SHARE)
+    # The face is made as small as a region, so that one backbone sees all seven alike.
     whole = functional.interpolate(faces, size=(rows, columns), mode="bilinear")
     seen = [whole]
     for down, right in REGIONS:
@@ -377,7 +378,7 @@ def regions_of(faces: Tensor) -> list[Tensor]:
 
 
 def region_bias(weights: Tensor, margin: float) -> Tensor:
-    """Mean loss that asks for a region that weighs more than the whole face, by a margin.
+    """Return the mean loss that asks for a region to weigh more than the whole face, by a margin.
 
     Wang et al. 2020, equation 8: max(0, margin − (largest weight of a region − that of the face)).
 

@@ -1,18 +1,14 @@
-"""The base of every network.
+"""The base of every network: what they share, what they cost, and the evidence of regions.
 
-What every network of the expression classifier has, whatever its architecture.
+A network is two classes: itself, such as ``SmallResNet``, and the ``[network]`` section of a recipe
+that builds it, such as ``SmallResNetSection``. ``architectures.py`` lists the sections.
 
-A network file such as ``small_resnet.py`` holds two classes: the network, and the ``[network]``
-section of a recipe that builds it. ``architectures.py`` lists the sections.
+Convolution with batch norm and the residual block are parts of several networks. Costs are
+multiply-adds and parameters, as the model card states them.
 
-What several networks are made of: convolution with batch norm, and the residual block.
-
-What a network costs: multiply-adds and parameters, as the model card states them.
-
-The evidence output: what each region of the face adds to the logits, for the device.
-
-A head that is a full connection after a mean over all places is linear in the features, so its
-logit is a sum over the places (class activation maps, Zhou et al. 2016, "Learning deep features for
+The evidence output says what each region of the face adds to the logits, for the device. A head
+that is a full connection after a mean over all places is linear in the features, so its logit is a
+sum over the places (class activation maps, Zhou et al. 2016, "Learning deep features for
 discriminative localization"): logit[k] = Σ_yx (Σ_c W[k, c] · features[c, y, x] + b[k]) / (h · w).
 Nothing is learned or approximated.
 """
@@ -41,7 +37,7 @@ class ExpressionNetwork(nn.Module):
     heads: nn.ModuleDict
 
     def parts(self) -> tuple[nn.Module, ...]:
-        """The network in parts, from the input to the heads.
+        """Return the network in parts, from the input to the heads.
 
         A schedule can freeze the first of them and give each a learning rate of its own.
         """
@@ -74,7 +70,7 @@ class RegionNetwork(ExpressionNetwork):
         raise NotImplementedError
 
     def stage_ends(self) -> tuple[int, ...]:
-        """After how many steps each stage ends; the last one ends at the last step or before it."""
+        """Return after how many steps each stage ends, the last at the last step or before it."""
         raise NotImplementedError
 
     def features(self, x: Tensor) -> Tensor:
@@ -101,15 +97,15 @@ class StagedNetwork(RegionNetwork):
     stages: nn.Sequential
 
     def parts(self) -> tuple[nn.Module, ...]:
-        """The stem, each stage (or block), the heads."""
+        """Return the stem, each stage (or block), the heads."""
         return (self.stem, *self.stages, self.heads)
 
     def steps(self) -> Sequence[nn.Module]:
-        """The stem, each stage (or block)."""
+        """Return the stem, each stage (or block)."""
         return (self.stem, *self.stages)
 
     def stage_ends(self) -> tuple[int, ...]:
-        """After the stem each stage is one step."""
+        """Return them: after the stem each stage is one step."""
         return tuple(range(2, len(self.stages) + 2))
 
 
@@ -122,7 +118,7 @@ def mean_over_regions(features: Tensor) -> Tensor:
 
 
 def heads_on(channels: int, heads: Mapping[str, int]) -> nn.ModuleDict:
-    """A full connection from so many features to each head (size by name)."""
+    """Return a full connection from so many features to each head (size by name)."""
     return nn.ModuleDict({name: nn.Linear(channels, size) for name, size in heads.items()})
 
 
@@ -164,6 +160,7 @@ def convolution(
     All norms begin with the factor 1: with so few blocks, beginning each as its shortcut alone
     (factor 0) was tried and had learnt nothing after three epochs.
     """
+    # No bias: the batch norm behind it has one.
     conv = nn.Conv2d(into, out, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode=fan_of(groups), nonlinearity="relu")
     return nn.Sequential(conv, nn.BatchNorm2d(out))
@@ -209,8 +206,10 @@ def multiply_adds(module: nn.Module, sample: Tensor) -> int:
     was_training = module.training
     module.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        # Batch norm would count its statistics otherwise, and change them.
         module(sample)
     module.train(was_training)
+    # The counter counts a multiplication and an addition each.
     return int(counter.get_total_flops()) // 2
 
 
@@ -248,6 +247,7 @@ class WithEvidence(nn.Module):
         features = self.network.features(x)
         head = self.network.heads[self.head]
         assert isinstance(head, nn.Linear)
+        # A 1×1 convolution with the weights of the full connection gives the logit of each place.
         sums = functional.conv2d(features, head.weight[:, :, None, None], head.bias)
         cells = features.shape[2] * features.shape[3]
         return (*self.network.logits(features), (sums / cells).permute(0, 2, 3, 1))

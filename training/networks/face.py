@@ -1,18 +1,16 @@
-"""Detector, cover, movements.
+"""The networks beside the classifier: face detector, cover, movements.
 
-A small anchor-free face detector with five landmarks, for int8 weights and activations.
-
-A backbone of depthwise-separable convolutions with ReLU gives features at strides 8, 16 and 32; a
+The detector is small and anchor-free, with five landmarks, for int8 weights and activations. A
+backbone of depthwise-separable convolutions with ReLU gives features at strides 8, 16 and 32; a
 top-down neck adds the coarse to the fine; each stride has a head of its own. Each cell of a stride
 answers three questions: is a face centred here (score), how far are its four sides (box), and where
 are its five points (landmarks). The three come as tensors of their own, so that each is quantized
 with its own range, and distances are linear in units of the stride: an exponential would spend the
 256 steps on the largest faces.
 
-A very small network that says whether the mouth or the eyes of an aligned face are covered.
-
-Five convolutions, then a full connection that knows where in the crop a feature lies: mouth and
-eyes of an aligned crop are always at the same places.
+A very small network says whether the mouth or the eyes of an aligned face are covered: five
+convolutions, then a full connection that knows where in the crop a feature lies: mouth and eyes of
+an aligned crop are always at the same places.
 """
 
 from __future__ import annotations
@@ -61,6 +59,7 @@ class ConvBlock(nn.Sequential):
                 outputs,
                 size,
                 stride,
+                # An even size halves without padding, as the stages do.
                 size // 2 if size % 2 else 0,
                 groups=groups,
                 bias=False,
@@ -87,6 +86,7 @@ class Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        # No activation behind the norm that is set to 0: the block begins as its input.
         self.depthwise = ConvBlock(channels, channels, 3, groups=channels)
         self.mix = nn.Conv2d(channels, channels, 1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
@@ -134,6 +134,8 @@ class Head(nn.Module):
         self.score = nn.Conv2d(channels, KINDS["score"], 1)
         self.box = nn.Conv2d(channels, KINDS["box"], 1)
         self.landmarks = nn.Conv2d(point_channels, KINDS["landmarks"], 1)
+        # The sigmoid of −4.6 is 0.01: nearly all cells have no face, and their losses do not drown
+        # the few.
         nn.init.constant_(self.score.bias, prior)  # type: ignore[arg-type]
         nn.init.constant_(self.box.bias, 2.0)  # type: ignore[arg-type]
 
@@ -144,6 +146,7 @@ class Head(nn.Module):
             self.box(shared),
             self.landmarks(self.points(point_features)),
         )
+        # As the runtime reads them: cells first, channels last.
         score, box, landmarks = (answer.permute(0, 2, 3, 1) for answer in answers)
         return score, box, landmarks
 
@@ -227,6 +230,7 @@ class FaceCoverNet(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         rest = edge
         for stride in strides:
+            # As often rounded upwards as the padded convolutions do.
             rest = -(-rest // stride)
         self.dropout = nn.Dropout(dropout)
         self.answer = nn.Linear(widths[-1] * rest * rest, len(COVER_LABELS))

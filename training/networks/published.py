@@ -1,4 +1,4 @@
-"""MobileNet, ResNet, VGG, plain.
+"""Published networks for grey faces: MobileNet, EfficientNet-Lite0, ResNet, VGG, and a plain one.
 
 MobileNet for grey faces, which can begin with what it learnt of other pictures.
 
@@ -95,6 +95,7 @@ class Convolution(nn.Module):
 
     def _padding(self, length: int) -> tuple[int, int]:
         """Zeros before and after; TensorFlow puts the odd one behind."""
+        # What is missing so that the last filter ends where the picture does.
         missing = (math.ceil(length / self.stride) - 1) * self.stride + self.size - length
         before = max(missing, 0) // 2
         return before, max(missing, 0) - before
@@ -132,15 +133,15 @@ class MobileNet(RegionNetwork):
         self.heads = heads_on(channels, heads)
 
     def parts(self) -> tuple[nn.Module, ...]:
-        """The first convolution, each of the thirteen pairs, the heads."""
+        """Return the first convolution, each of the thirteen pairs, the heads."""
         return (self.stem, *self.blocks, self.heads)
 
     def steps(self) -> Sequence[nn.Module]:
-        """The first convolution, each pair."""
+        """Return the first convolution, each pair."""
         return (self.stem, *self.blocks)
 
     def stage_ends(self) -> tuple[int, ...]:
-        """Each pair is a stage."""
+        """Return them by pairs, each a stage."""
         return tuple(range(2, len(self.blocks) + 2))
 
 
@@ -175,6 +176,7 @@ class InvertedBottleneck(nn.Module):
     def __init__(self, into: int, out: int, size: int, stride: int, expansion: int) -> None:
         super().__init__()
         wide = into * expansion
+        # The first block has no wider layer.
         widen = [Convolution(into, wide, 1)] * (expansion > 1)
         self.layers = nn.Sequential(
             *widen,
@@ -265,6 +267,7 @@ class PlainCnn(ExpressionNetwork):
         super().__init__()
         stages = [_stage(into, out, batch_norm) for into, out in itertools.pairwise((1, *widths))]
         self.stages = nn.Sequential(*stages)
+        # Each stage halves the edge.
         rest = edge // 2 ** len(widths)
         self.hidden = nn.Sequential(
             nn.Dropout(dropout),
@@ -313,6 +316,7 @@ class PlainCnnSection(NetworkSection):
 
 def _stage(into: int, out: int, batch_norm: bool) -> nn.Sequential:
     """Halve height and width: convolution (He initialisation), batch norm, ReLU, maximum."""
+    # A batch norm has the bias of its convolution.
     conv = nn.Conv2d(into, out, 3, padding=1, bias=not batch_norm)
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     norms = [nn.BatchNorm2d(out)] * batch_norm
@@ -427,13 +431,14 @@ class Vgg(RegionNetwork):
         """Each stage, the heads."""
         return (*self.stages, self.heads)
 
+    # The maximum has no weights, so that one serves for all stages.
     def steps(self) -> Sequence[nn.Module]:
-        """The first stage; then a maximum and a stage in turns."""
+        """Return the first stage, then a maximum and a stage in turns."""
         rest = ((self.halve, stage) for stage in self.stages[1:])
         return (self.stages[0], *itertools.chain.from_iterable(rest))
 
     def stage_ends(self) -> tuple[int, ...]:
-        """After one step, then after two more each."""
+        """Return them: after one step, then after two more each."""
         return tuple(range(1, 2 * len(self.stages), 2))
 
 

@@ -90,11 +90,13 @@ def coarse_filters(module: nn.Module, pictures: Tensor, step: float) -> nn.Modul
     changed = deepcopy(module).eval()
     layers = [
         part
+        # Depthwise filters have one channel each, and too few weights to make an error good.
         for part in changed.modules()
         if isinstance(part, nn.Conv2d) and part.groups == 1 and part.in_channels > 1
     ]
     most = max((layer.weight.numel() for layer in layers), default=1)
     for layer in layers:
+        # Of the network as changed so far: each layer makes good what those before it do.
         products = _input_products(layer, changed, pictures)
         own_step = step * math.sqrt(layer.weight.numel() / most)
         with torch.no_grad():
@@ -114,6 +116,7 @@ def round_filters(filters: Tensor, products: Tensor, step: float) -> Tensor:
         O × I × h × w; at most 127 steps to either side.
     """
     weights = filters.detach().reshape(len(filters), -1).double()
+    # A filter of zeros has no step of its own; the smallest number keeps the division possible.
     steps = step * weights.square().mean(dim=1, keepdim=True).sqrt().clamp(min=1e-12)
     order = torch.argsort(torch.diag(products), descending=True)  # what weighs most comes first
     weights = weights[:, order]
@@ -126,10 +129,13 @@ def round_filters(filters: Tensor, products: Tensor, step: float) -> Tensor:
             wanted = weights[:, column : column + 1]
             counts = (wanted / steps).round().clamp(-_LARGEST, _LARGEST)
             rounded[:, column : column + 1] = counts * steps
+            # The error in units of what the weights behind it can take over.
             error = (wanted - counts * steps) / inverse[column, column]
             weights[:, column:end] -= error @ inverse[column : column + 1, column:end]
             errors[:, column - begin : column - begin + 1] = error
+        # What lies behind the block is corrected once for the whole block.
         weights[:, end:] -= errors @ inverse[begin:end, end:]
+    # Back in the order in which the filter is stored.
     result: Tensor = rounded[:, torch.argsort(order)].reshape(filters.shape).to(filters.dtype)
     return result
 
@@ -150,6 +156,7 @@ def filter_bounds(filters: NDArray[np.float32]) -> NDArray[np.float32]:
     counts = np.full(len(rows), _LARGEST)
     open_ones = np.flatnonzero(largest > 0)
     for count in range(1, _LARGEST):
+        # In float32 an exact multiple may be off in its last digits.
         in_steps = rows[open_ones] / largest[open_ones, None] * count
         exact = (np.abs(in_steps - in_steps.round()) < 1e-3).all(axis=1)
         counts[open_ones[exact]] = count
@@ -170,7 +177,7 @@ def _inverse_root(products: Tensor) -> Tensor:
 
 
 def _input_products(layer: nn.Conv2d, module: nn.Module, pictures: Tensor) -> Tensor:
-    """Mean of x · xᵀ over the places at which the layer's filters lie in the pictures."""
+    """Return the mean of x · xᵀ over all places of the layer's filters in the pictures."""
     size = layer.weight[0].numel()
     products = torch.zeros(size, size)
     places = 0
@@ -235,7 +242,7 @@ class PixelInput:
         return (shaped * np.float32(self.scale) + np.float32(self.offset)).astype(np.float32)
 
     def card(self) -> dict[str, object]:
-        """The ``input`` section of the card."""
+        """Return the ``input`` section of the card."""
         return {
             "width": self.width,
             "height": self.height,
@@ -314,7 +321,7 @@ def write_model(
 def in_few_steps(
     module: nn.Module, pixels: PixelInput, calibration: NDArray[np.uint8], step: float | None
 ) -> nn.Module:
-    """The network with the filters of a recipe's ``filter_step``; itself if there is none.
+    """Return the network with the filters of a recipe's ``filter_step``; itself if there is none.
 
     ``calibration`` as for :func:`write_model`.
     """
@@ -327,12 +334,14 @@ def in_few_steps(
 def quantize(
     module: nn.Module, pixels: PixelInput, outputs: Sequence[str], calibration: NDArray[np.uint8]
 ) -> bytes:
-    """The static int8 TFLite file of ``module`` (arguments as for :func:`write_model`)."""
+    """Return the static int8 TFLite file of ``module`` (arguments as for :func:`write_model`)."""
     if len(calibration) == 0:
         raise DataError("no picture to calibrate the int8 model on")
+    # Everything that the tools print goes away with the folder; faults are exceptions.
     with TemporaryDirectory() as folder, _quiet():
         floating = Path(folder) / "float.tflite"
         convert(module, pixels, outputs, floating)
+        # On the float file: an int8 one differs from the network anyway, by rounding.
         check_conversion(
             floating,
             module,
@@ -341,6 +350,7 @@ def quantize(
         )
         recipe = _recipe(module)
         ranges = _calibrate(str(floating), recipe, list(_samples(pixels, calibration)))
+        # These ranges win over those that were measured.
         ranges |= _filter_ranges(floating)
         result = quantizer.Quantizer(str(floating), recipe).quantize(ranges)
     if result.quantized_model is None:
@@ -429,6 +439,7 @@ def convert(module: nn.Module, pixels: PixelInput, outputs: Sequence[str], path:
 
     # The converter writes weights as they lie in memory: channels-last ones would come out
     # scrambled.
+    # A copy, for the network may go on being used.
     plain = convert_conv2d_weight_memory_format(deepcopy(module), torch.contiguous_format)
     named = litert_torch.to_channel_last_io(_Named(plain, outputs).eval(), args=[0]).eval()
     sample = torch.zeros(1, pixels.height, pixels.width, pixels.channels)
@@ -482,6 +493,7 @@ def _describe_outputs(
     runner = interpreter.get_signature_runner(_SIGNATURE)
     described = []
     for name, labels in outputs.items():
+        # The runtime finds an output by the name of its tensor, not by that of the signature.
         detail = runner.get_output_details()[name]
         entry: dict[str, object] = {
             "name": name,

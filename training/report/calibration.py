@@ -1,8 +1,6 @@
-"""Calibration of confidences.
+"""Calibrate a model: is it right as often as it says, and what does abstaining gain?
 
-Calibration: is a model right as often as it says, and what does abstaining gain?
-
-How sure a model should say that it is, fitted on faces that it has not learnt from.
+The temperature, with which it says how sure it is, is fitted on faces that it has not learnt from.
 """
 
 from __future__ import annotations
@@ -107,8 +105,11 @@ def calibration(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> Calibr
         raise DataError("no face has a label to evaluate the confidence by")
     confidence = shares.max(axis=1)
     right = shares.argmax(axis=1) == truth
+    # Edges belong to the bin below, (lower, upper]: hence up and minus one. Only 0 falls out and is
+    # clipped.
     place = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
     count = np.bincount(place, minlength=BINS)
+    # Empty bins divide by 1 instead of 0, and weigh nothing below.
     mean_confidence = np.bincount(place, weights=confidence, minlength=BINS) / np.maximum(count, 1)
     mean_right = np.bincount(place, weights=right, minlength=BINS) / np.maximum(count, 1)
     bins = tuple(
@@ -164,13 +165,14 @@ def error_bound(wrong: int, answers: int) -> float:
         >>> round(error_bound(0, 45), 3), round(error_bound(50, 1000), 3)
         (0.05, 0.06)
     """
+    # Without a right answer the beta distribution has no second parameter: any rate is possible.
     if wrong == answers:
         return 1.0
     return float(beta.ppf(CERTAINTY, wrong + 1, answers - wrong))
 
 
 def risk_coverage(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> tuple[Answered, ...]:
-    """The risk-coverage curve: each threshold from 0 to 0.99 in steps of 0.01.
+    """Return the risk-coverage curve: each threshold from 0 to 0.99 in steps of 0.01.
 
     El-Yaniv and Wiener 2010.
 
@@ -179,11 +181,12 @@ def risk_coverage(shares: NDArray[np.float64], truth: NDArray[np.int64]) -> tupl
     """
     if len(truth) == 0:
         raise DataError("no face has a label to draw the risk-coverage curve from")
+    # Whole numbers over 100, for sums of 0.01 would not meet 0.9 exactly.
     return tuple(answered(shares, truth, round(i * _STEP, 2)) for i in range(round(1 / _STEP)))
 
 
 def choose_threshold(curve: Sequence[Answered]) -> float:
-    """The threshold below which a face is called uncertain: one rule for every model.
+    """Return the threshold below which a face is called uncertain: one rule for every model.
 
     From `FIRST_THRESHOLD` on downwards each threshold is tested: could more than one in twenty of
     its answers be wrong? The last one before the first for which that cannot be ruled out is
@@ -198,6 +201,8 @@ def choose_threshold(curve: Sequence[Answered]) -> float:
     """
     tested = [point for point in curve if point.threshold <= FIRST_THRESHOLD]
     chosen = tested[-1].threshold
+    # The first doubtful threshold ends it, even if lower ones would pass: testing on would break
+    # the promise.
     for point in reversed(tested):
         if point.error_bound >= ALLOWED_ERROR:
             break
@@ -210,7 +215,7 @@ MOST = 5.0
 
 
 def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> float:
-    """The temperature at which softmax(logits / temperature) fits people's votes best.
+    """Return the temperature at which softmax(logits / temperature) fits people's votes best.
 
     The measure is cross-entropy.
 
@@ -230,6 +235,7 @@ def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -
     if not voted.any():
         raise DataError("no held-back face has a label to fit the temperature on")
 
+    # Searched on a logarithmic scale: half and twice the temperature are as far.
     def cross_entropy(log_temperature: float) -> float:
         return float(
             -(shares[voted] * log_softmax(logits[voted] / np.exp(log_temperature), axis=1)).sum()
@@ -242,7 +248,7 @@ def best_temperature(logits: NDArray[np.float32], shares: NDArray[np.float32]) -
 def bias_corrected_temperature(
     logits: NDArray[np.float32], known: NDArray[np.int64]
 ) -> tuple[float, NDArray[np.float64]]:
-    """The temperature and a bias a category that fit the labels best.
+    """Return the temperature and a bias a category that fit the labels best.
 
     The model is softmax(logits / temperature + bias).
 
@@ -266,9 +272,12 @@ def bias_corrected_temperature(
     labels = np.eye(logits.shape[1])[known]
 
     def cost(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        # Inverse temperature as an exponential, so that it stays positive whatever the search
+        # tries.
         sharp = np.exp(-parameters[0])
         bias = parameters[1:]
         logs = log_softmax(logits * sharp + bias, axis=1)
+        # The slope of cross-entropy by the logits, from which both slopes below follow.
         wrong = np.exp(logs) - labels
         slope = np.concatenate([[-(wrong * logits * sharp).sum()], wrong.sum(axis=0) + bias])
         return float(-(labels * logs).sum() + (bias**2).sum() / 2), slope
@@ -277,4 +286,5 @@ def bias_corrected_temperature(
     fitted = minimize(
         cost, np.zeros(logits.shape[1] + 1), jac=True, method="L-BFGS-B", bounds=bounds
     )
+    # A constant added to all biases changes nothing; a mean of 0 makes the answer unique.
     return float(np.exp(fitted.x[0])), np.asarray(fitted.x[1:] - fitted.x[1:].mean())

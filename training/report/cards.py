@@ -92,7 +92,7 @@ class TFLiteFile:
         return tuple(map(_info, self._interpreter.get_output_details()))
 
     def answers(self, pictures: NDArray[np.float64], output: str) -> NDArray[np.float64]:
-        """The real values of an output for inputs of 0…1, N × the input's shape: N × K."""
+        """Return the real values of an output for inputs of 0…1, N × the input's shape: N × K."""
         (taken,) = self._interpreter.get_input_details()
         given = next(o for o in self._interpreter.get_output_details() if o["name"] == output)
         rows = []
@@ -100,6 +100,7 @@ class TFLiteFile:
             self._interpreter.set_tensor(taken["index"], _as_type(picture, taken))
             self._interpreter.invoke()
             values = self._interpreter.get_tensor(given["index"]).astype(np.float64).ravel()
+            # A float tensor has a scale of 0.
             scale, zero = given["quantization"]
             rows.append((values - zero) * scale if scale else values)
         return np.array(rows)
@@ -116,24 +117,28 @@ class TFLiteFile:
         weights: dict[int, int] = {}
         for operator in graph.operators:
             code = _code(model, operator)
+            # Additions, activations and pooling are not counted.
             if code not in counted:
                 continue
             shapes = [list(graph.tensors[at].shape) for at in operator.inputs[:2]]
             result = list(graph.tensors[operator.outputs[0]].shape)
             size = math.prod(shapes[1])
+            # One multiplication for each weight and position of the result.
             if code == op.FULLY_CONNECTED:
                 total += size * math.prod(result[:-1])
             elif code == op.TRANSPOSE_CONV:
+                # A transposed convolution spreads each value of its input: its positions count.
                 total += size * math.prod(graph.tensors[operator.inputs[2]].shape[1:3])
             else:
                 total += size * result[1] * result[2]
+            # Weights may be used by several operators; by tensor, each counts once.
             for at in operator.inputs[1:3]:
                 if at >= 0 and _constant(model, graph.tensors[at]):
                     weights[int(at)] = math.prod(graph.tensors[at].shape)
         return Costs(int(total), sum(weights.values()))
 
     def reordered(self, output: str, order: list[int]) -> TFLiteFile:
-        """The same model whose answer i is this one's answer ``order[i]``.
+        """Return the same model whose answer i is this one's answer ``order[i]``.
 
         Raises:
             DataError: the answers do not come from a full connection, so that they cannot be put
@@ -151,6 +156,7 @@ class TFLiteFile:
         builder.Finish(model.Pack(builder), _MARK)
         changed = TFLiteFile(self.path, bytes(builder.Output()))
         shape = self.inputs[0].shape
+        # Random pictures: the answers must come in the new order, whatever the file is built of.
         pictures = np.random.default_rng(0).uniform(size=(_CHECKED, *shape))
         before = self.answers(pictures, output)
         if not np.allclose(changed.answers(pictures, output), before[:, order], atol=1e-5):
@@ -161,6 +167,7 @@ class TFLiteFile:
         from ai_edge_litert import schema_py_generated as schema
 
         op = schema.BuiltinOperator
+        # What may stand between the last connection and the output without changing the order.
         passing = {op.RESHAPE, op.QUANTIZE, op.DEQUANTIZE}
         graph = model.subgraphs[0]
         wanted = next(at for at in graph.outputs if graph.tensors[at].name.decode() == output)
@@ -220,7 +227,7 @@ def _as_type(picture: NDArray[np.float64], taken: dict[str, Any]) -> NDArray[Any
 
 
 def _unpacked(content: bytes) -> Any:
-    """The model as objects; constants that lie behind the flatbuffer are taken into it."""
+    """Return the model as objects; constants that lie behind the flatbuffer are taken into it."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = schema.ModelT.InitFromPackedBuf(content, 0)
@@ -234,6 +241,7 @@ def _unpacked(content: bytes) -> Any:
 
 def _code(model: Any, operator: Any) -> int:
     code = model.operatorCodes[operator.opcodeIndex]
+    # Operators of low numbers are kept in the older field, others in the newer one.
     return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
 
 
@@ -262,7 +270,7 @@ NORMALISATIONS: Mapping[str, tuple[float, float]] = {
     "-1..1": (2 / 255, -1.0),
     "fer2013": (1 / 255 / 0.255, -0.507 / 0.255),
 }
-"""What a model may have learnt pixels as: (scale, offset) of the card.
+"""Forms in which a model may have learnt pixels: (scale, offset) of the card.
 
 ``fer2013`` takes off the mean of FER2013's pixels and divides by their deviation, as the recipes
 here do.
@@ -306,7 +314,7 @@ class CardWishes:
 
 
 def category_of(name: str) -> str:
-    """A category in the words of FER+ or of FER2013.
+    """Return a category in the words of FER+ or of FER2013.
 
     Raises:
         DataError: there is none of that name.
@@ -350,6 +358,7 @@ def make_card(file: Path, wishes: CardWishes, out: Path, faces: Faces | None = N
                 _check_normalisation(loaded, faces.take(truth != NO_LABEL), wishes, file)
                 _check_order(loaded, faces.take(truth != NO_LABEL), wishes.categories)
             card = _measured(loaded, card, faces)
+    # Written only after all checks.
     write_all(out, {card.file: model.content, f"{card.name}.json": card.to_json().encode()})
     load_model(out / f"{card.name}.json", kind="expression")
     return card
@@ -370,7 +379,7 @@ def check_file(model: TFLiteFile, output: str | None) -> tuple[TensorInfo, Tenso
 def better_order(
     logits: NDArray[np.float32], truth: NDArray[np.int64]
 ) -> tuple[list[int], float, float]:
-    """The order of the categories that fits labels best: (order, accuracy as given, accuracy so).
+    """Return the order of categories that fits labels best: (order, accuracy as given, then).
 
     ``order[i]`` is the category that answer i seems to mean; the assignment with the most right
     answers (Kuhn 1955, "The Hungarian method").
@@ -379,6 +388,8 @@ def better_order(
     counts = np.zeros((len(EXPRESSIONS),) * 2, dtype=np.int64)
     np.add.at(counts, (answers, truth), 1)
     # of orders that are equally good the one as given: a category without pictures stays
+    # Twice the counts times their number: the small bonus of the given order never outweighs a
+    # picture.
     rows, columns = linear_sum_assignment(2 * counts * len(counts) + np.eye(len(counts)), True)
     return (
         [int(column) for column in columns],
@@ -441,6 +452,7 @@ def _check_logits(model: TFLiteFile, taken: TensorInfo, answer: TensorInfo) -> N
     values = model.answers(pictures, answer.name)
     if not np.isfinite(values).all():
         raise DataError(f"{model.path}: answers with what is no number (NaN or infinity)")
+    # Softmax outputs are recognized by their sum; int8 rounds it a little.
     if (values >= 0).all() and np.abs(values.sum(axis=1) - 1).max() < 0.05:
         raise DataError(
             f"{model.path}: gives probabilities, which sum to 1; the agent makes them itself, from "
@@ -537,7 +549,7 @@ def _loaded(folder: Path, card: ModelCard, content: bytes, file: Path) -> TFLite
 
 
 def _measured(model: TFLiteModel, card: ModelCard, faces: Faces) -> ModelCard:
-    """The card with the figures of labelled pictures, and the temperature fitted on them."""
+    """Return the card with the figures of labelled pictures, and the temperature fitted on them."""
     logits = run_model(model, faces.pictures)
     temperature = best_temperature(logits["expression"], soft_targets(faces))
     return card.model_copy(
@@ -553,6 +565,7 @@ def _check_normalisation(model: TFLiteModel, faces: Faces, wishes: CardWishes, f
 
     The order of the categories may be wrong, too, so each is judged by the order that suits it.
     """
+    # Rounded up, so that no more than `MOST` are taken.
     step = -(-len(faces) // MOST)
     some = faces.take(np.arange(0, len(faces), step))
     right: dict[str, float] = {}

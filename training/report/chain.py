@@ -77,6 +77,7 @@ class ChainAnswers:
     @property
     def right(self) -> NDArray[np.bool_]:
         """Tell whether the answer is the label, n."""
+        # Never right without a face: `NO_FACE` is no label.
         return np.asarray(self.predicted == self.truth)
 
     @property
@@ -186,6 +187,7 @@ def measure_chain(
     classifier = ExpressionClassifier(load_model(find_model(model), kind="expression"))
     seen = [_look(photograph.image, recognizer, label) for photograph in photographs]
     usual = _usual(seen)
+    # Photographs without a reading stay in the figures, as faces that were missed.
     shares = {
         CHAIN: [
             _shares(None if one.reading is None else one.reading.expression.probabilities)
@@ -254,6 +256,7 @@ def _usual(seen: Sequence[_Seen]) -> Points | None:
     """Return the median place of the landmarks in the photographs (see `_Seen.from_middle`)."""
     known = [one.from_middle for one in seen if one.from_middle is not None]
     if known:
+        # The median of all photographs: a cut by it needs no detector at all.
         return np.asarray(np.median(np.stack(known), axis=0))
     return None
 
@@ -349,7 +352,7 @@ def chain_json(report: ChainReport) -> dict[str, object]:
 
 
 def chain_text(report: ChainReport) -> str:
-    """The crops side by side, the deviations of the landmarks, and the chain by category."""
+    """Return the crops side by side, the deviations of the landmarks, and the chain by category."""
     chain = report.answers[CHAIN]
     count = int(chain.has_face.sum())
     counts = (

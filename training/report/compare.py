@@ -102,6 +102,7 @@ def compare_files(first: Path, second: Path, faces: Faces) -> Comparison:
         ModelError: when the agent would refuse a file or its card.
         DataError: when no picture can be evaluated.
     """
+    # Both are loaded before either is run, so that a wrong file is told at once.
     models = [load_model(path.with_suffix(".json"), kind="expression") for path in (first, second)]
     logits = [run_model(model, faces.pictures) for model in models]
     durations = median_milliseconds(models, faces.pictures)
@@ -122,6 +123,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
     """
     only_first = int((first & ~second).sum())
     only_second = int((~first & second).sum())
+    # Of pictures on which both are right or both wrong the test learns nothing.
     differing = only_first + only_second
     if differing:
         p = float(binomtest(only_first, differing, 0.5).pvalue)
@@ -131,7 +133,7 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """The two models in two columns, and the test below."""
+    """Return the two models in two columns, and the test below."""
     a = comparison.first
     b = comparison.second
     rows = [
@@ -246,7 +248,7 @@ class TableEvaluation:
         return figures
 
     def as_text(self) -> str:
-        """The table for people."""
+        """Return the table for people."""
         parts = [figures_text(PROTOCOL, self.figures)]
         if self.calibration is not None:
             parts.append(f"calibration error {self.calibration.error:.3f}")
@@ -264,10 +266,12 @@ def evaluate_tables(predictions: Path, truth: Path) -> TableEvaluation:
     """
     predicted_rows = _rows_by_id(predictions)
     true_rows = _rows_by_id(truth)
+    # The truth decides which set of names is meant; answers that fit both sets follow it.
     labels = _categories(true_rows) or _categories(predicted_rows) or EXPRESSIONS
     predicted = _read(predictions, predicted_rows, labels)
     true = _read(truth, true_rows, labels)
     _same_ids(predictions, predicted, truth, true)
+    # One order for both tables, whose rows may be in any.
     order = sorted(true.labels)
     wanted = np.array([true.labels[name] for name in order], dtype=np.int64)
     chosen = np.array([predicted.labels[name] for name in order], dtype=np.int64)
@@ -331,6 +335,7 @@ def _categories(rows: dict[str, tuple[int, Cells]]) -> tuple[str, ...] | None:
     """Return the set of names that a table uses, of the two; None where its names are in both."""
     columns = {name for _, cells in rows.values() for name in cells if name in _EVERY_NAME}
     names = columns | {cells[_LABEL].strip() for _, cells in rows.values() if _LABEL in cells}
+    # Names that only one of the two sets has decide it.
     if names & (set(EXPRESSIONS) - set(FER2013)):
         return EXPRESSIONS
     if names & (set(FER2013) - set(EXPRESSIONS)):
@@ -346,6 +351,7 @@ def _read(path: Path, rows: dict[str, tuple[int, Cells]], labels: tuple[str, ...
             f"{path}: row 1: needs a column {_LABEL}, or one for each of {', '.join(labels)}"
         )
     if columns and set(columns) != set(labels):
+        # Sorted, so that the same fault always reads the same.
         odd = sorted(set(columns) ^ set(labels))[0]
         raise DataError(
             f"{path}: row 1: column {odd} is "
@@ -363,6 +369,7 @@ def _read(path: Path, rows: dict[str, tuple[int, Cells]], labels: tuple[str, ...
         )
     named = {name: _label(path, row, cells[_LABEL], labels) for name, (row, cells) in rows.items()}
     for name, values in shares.items():
+        # `<` against the largest: of equal ones the label says which is meant.
         if values[named[name]] < values.max():
             raise DataError(
                 f"{path}: row {rows[name][0]}, column {_LABEL}: {labels[named[name]]!r} is not the "
@@ -383,6 +390,7 @@ def _label(path: Path, row: int, text: str, labels: tuple[str, ...]) -> int:
 
 def _shares(path: Path, row: int, cells: Cells, labels: tuple[str, ...]) -> NDArray[np.float64]:
     values = np.array([_probability(path, row, name, cells[name]) for name in labels])
+    # Rounded values of eight categories do not sum to 1 exactly.
     if abs(values.sum() - 1) > _ROUNDING:
         raise DataError(
             f"{path}: row {row}, columns {labels[0]} … {labels[-1]}: the probabilities sum to "
@@ -406,6 +414,7 @@ def _probability(path: Path, row: int, column: str, text: str) -> float:
 
 def _top(path: Path, row: int, labels: tuple[str, ...], values: NDArray[np.float64]) -> int:
     best = np.flatnonzero(values == values.max())
+    # A first of two equal ones would prefer a category by its place in the table.
     if len(best) > 1:
         names = " and ".join(labels[i] for i in best)
         raise DataError(

@@ -1,12 +1,9 @@
-"""Evaluation of a model file; metrics, timing.
-
-Evaluate a model file through the agent's runtime, on the protocols of the literature.
+"""Evaluate a model file through the agent's runtime, on the protocols of the literature.
 
 It needs no PyTorch: a machine that runs the agent can also check its model.
 
-Figures of a classifier on labelled pictures, computed by scikit-learn.
-
-How long one inference takes, as the agent does it.
+Figures of a classifier on labelled pictures are computed by scikit-learn. The time of one inference
+is measured as the agent does it.
 """
 
 from __future__ import annotations
@@ -58,7 +55,7 @@ class Figures:
     confusion_matrix: tuple[tuple[int, ...], ...]
 
     def as_json(self) -> dict[str, object]:
-        """The same as plain values for ``json``."""
+        """Return the same as plain values for ``json``."""
         return asdict(self)
 
 
@@ -73,6 +70,7 @@ def classification_figures(
     if len(truth) == 0:
         raise DataError("no picture has a label to evaluate the model by")
     known = list(range(len(labels)))
+    # `labels=known` keeps categories without pictures in their rows.
     precision, recall, f1, support = precision_recall_fscore_support(
         truth, predicted, labels=known, zero_division=0.0
     )
@@ -84,6 +82,7 @@ def classification_figures(
     return Figures(
         n=len(truth),
         accuracy=float(accuracy_score(truth, predicted)),
+        # A category without pictures has an F1 of 0 by definition, and would only lower the mean.
         macro_f1=float(np.mean([figures.f1 for figures in per_class.values() if figures.n > 0])),
         labels=tuple(labels),
         per_class=per_class,
@@ -137,7 +136,7 @@ class Evaluation:
         return {name: figures for name, figures in each.items() if figures is not None}
 
     def headline(self) -> dict[str, float]:
-        """Accuracy, macro F1 and n of each protocol, as a model card keeps them."""
+        """Return the accuracy, macro F1 and n of each protocol, as a model card keeps them."""
         figures: dict[str, float] = {}
         for name, one in self.by_protocol.items():
             figures[f"{name}_accuracy"] = round(one.accuracy, 4)
@@ -146,7 +145,7 @@ class Evaluation:
         return figures
 
     def as_json(self) -> dict[str, object]:
-        """One object: the figures of the leading protocol, then each protocol's own."""
+        """Return one object: the figures of the leading protocol, then each protocol's own."""
         name, leading = next(iter(self.by_protocol.items()))
         each = {name: figures.as_json() for name, figures in self.by_protocol.items()}
         return {"protocol": PROTOCOLS[name], **leading.as_json(), **each}
@@ -170,7 +169,7 @@ def evaluate_file(model: Path, faces: Faces, *, threads: int = 1) -> Evaluation:
 
 
 def run_model(model: TFLiteModel, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    """Logits by head (float32, N × its size) for uint8 N × 48 × 48 pictures.
+    """Return logits by head (float32, N × its size) for uint8 N × 48 × 48 pictures.
 
     Outputs of other shapes are left out.
     """
@@ -194,7 +193,7 @@ def enlarged(pictures: NDArray[np.uint8], edge: int) -> NDArray[np.uint8]:
 def answers_by_protocol(
     logits: Mapping[str, NDArray[np.float32]], faces: Faces
 ) -> dict[str, ProtocolAnswers]:
-    """The answers for ``faces`` by protocol, FER+ first.
+    """Return the answers for ``faces`` by protocol, FER+ first.
 
     A protocol that counts none of them is left out.
 
@@ -232,7 +231,7 @@ def right_by_protocol(
 
 
 def evaluate_logits(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> Evaluation:
-    """Figures of a model's outputs for ``faces``, by protocol (see :func:`answers_by_protocol`).
+    """Return figures of a model's outputs for ``faces`` (see :func:`answers_by_protocol`).
 
     Raises:
         DataError: when no picture can be evaluated.
@@ -245,7 +244,7 @@ def evaluate_logits(logits: Mapping[str, NDArray[np.float32]], faces: Faces) -> 
 
 
 def _as_fer2013(expression: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The columns of the eight categories in the order of the seven classes.
+    """Return the columns of the eight categories in the order of the seven classes.
 
     Contempt is left out.
     """
@@ -258,7 +257,7 @@ _OUTPUTS = ("expression",)
 
 
 def median_milliseconds(models: Sequence[TFLiteModel], pictures: NDArray[np.uint8]) -> list[float]:
-    """Median milliseconds of RUNS inferences of each model, from pixels to logits.
+    """Return the median milliseconds of RUNS inferences of each model, from pixels to logits.
 
     The models take turns, so that a busy machine slows all alike; a warm-up does not count.
 
@@ -268,6 +267,7 @@ def median_milliseconds(models: Sequence[TFLiteModel], pictures: NDArray[np.uint
     """
     shown = [enlarged(pictures[: RUNS + _WARM_UP], model.card.input.width) for model in models]
     durations: list[list[float]] = [[] for _ in models]
+    # Runs below 0 are the warm-up.
     for run in range(-_WARM_UP, RUNS):
         for model, own, kept in zip(models, shown, durations, strict=True):
             picture = own[run % len(own)]

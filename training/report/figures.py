@@ -68,13 +68,13 @@ def artefacts(measured: Measured) -> dict[str, bytes]:
 
 
 def confusion_csv(figures: Figures) -> bytes:
-    """The confusion matrix: a row is a truth, a column an answer."""
+    """Return the confusion matrix: a row is a truth, a column an answer."""
     rows = zip(figures.labels, figures.confusion_matrix, strict=True)
     return csv_bytes([("is / said", *figures.labels), *((label, *row) for label, row in rows)])
 
 
 def confusion_png(figures: Figures, title: str) -> bytes:
-    """The confusion matrix: counts, shaded by their share of the row."""
+    """Return the confusion matrix: counts, shaded by their share of the row."""
     counts = np.array(figures.confusion_matrix)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 
@@ -108,7 +108,7 @@ def confusion_png(figures: Figures, title: str) -> bytes:
 
 
 def reliability_png(calibration: Calibration, title: str) -> bytes:
-    """Accuracy by confidence beside the line on which a perfectly calibrated model lies."""
+    """Draw accuracy by confidence beside the line on which a perfectly calibrated model lies."""
     full = [one for one in calibration.bins if one.n > 0]
 
     def draw(axes: Axes) -> None:
@@ -146,7 +146,7 @@ def reliability_png(calibration: Calibration, title: str) -> bytes:
 
 
 def risk_coverage_png(curve: Sequence[Answered], chosen: Answered, title: str) -> bytes:
-    """Accuracy of the answers by the share of faces that get one, with the card's threshold."""
+    """Draw the accuracy of answers by the share of faces that get one, and the card's threshold."""
     given = [point for point in curve if point.coverage > 0]
     coverage = 100 * chosen.coverage
     accuracy = 100 * chosen.accuracy
@@ -232,14 +232,14 @@ def measured_text(measured: Measured) -> str:
 
 
 def evaluation_text(evaluation: Evaluation) -> str:
-    """Each protocol as a table of categories and a confusion matrix."""
+    """Return each protocol as a table of categories and a confusion matrix."""
     return "\n\n".join(
         figures_text(PROTOCOLS[name], figures) for name, figures in evaluation.by_protocol.items()
     )
 
 
 def figures_text(protocol: str, figures: Figures) -> str:
-    """One protocol: headline, categories, and confusion matrix (row = truth, column = answer)."""
+    """Return one protocol: headline, categories, confusion matrix (row: truth, column: answer)."""
     lines = [
         (
             f"{protocol}: {figures.accuracy:.1%} of {figures.n} pictures right, macro F1 "
@@ -258,7 +258,7 @@ def figures_text(protocol: str, figures: Figures) -> str:
 
 
 def robustness_text(rows: Sequence[Row], evaluation: Evaluation) -> str:
-    """Each change with its accuracy and the points it costs, by protocol."""
+    """Return each change with its accuracy and the points it costs, by protocol."""
     names = list(evaluation.by_protocol)
     lines = [
         f"{'when the crop is':<{_WIDTH}}"
@@ -287,7 +287,7 @@ def robustness_text(rows: Sequence[Row], evaluation: Evaluation) -> str:
 
 
 def _headline(measured: Measured) -> str:
-    """One column for each protocol."""
+    """Return one column for each protocol."""
     names = list(measured.evaluation.by_protocol)
     figures = measured.evaluation.by_protocol
     rows = [
@@ -380,7 +380,7 @@ img { max-width: 100%; height: auto; }
 
 
 def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of text cells; a wide one scrolls by itself."""
+    """Return a table of text cells; a wide one scrolls by itself."""
     parts = ['<div class="wide"><table><thead><tr>']
     parts += [f'<th scope="col">{html.escape(cell)}</th>' for cell in head]
     parts.append("</tr></thead><tbody>")
@@ -391,7 +391,7 @@ def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def html_faces(faces: Iterable[tuple[Sequence[NDArray[np.uint8]], str]]) -> str:
-    """A list of entries: one or several small pictures, and what is said of them, plain text."""
+    """Return a list of entries: one or more small pictures, and what is said of them."""
     parts = ['<ul class="faces">']
     for pictures, words in faces:
         images = "".join(f'<img src="{_as_url(picture)}" alt="">' for picture in pictures)
@@ -406,7 +406,7 @@ def _as_url(picture: NDArray[np.uint8]) -> str:
 
 
 def html_page(title: str, body: Sequence[str], style: str = "") -> str:
-    """A whole document.
+    """Return a whole document.
 
     Args:
         title: of the window, plain text.

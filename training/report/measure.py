@@ -192,6 +192,8 @@ def measure(
         if card.label_shares is None:
             raise ModelError(f"{model.path}: its card has no label_shares, so it has one prior")
         weights = np.array(balanced_weights(card.label_shares), dtype=np.float32)
+        # Times the temperature, because the logits are divided by it later: the prior belongs after
+        # that.
         balanced = logits["expression"] + np.float32(_temperature(card)) * weights
         logits = {**logits, "expression": balanced}
     evaluation = evaluate_logits(logits, evaluated)
@@ -241,7 +243,7 @@ def _temperature(card: ModelCard) -> float:
 def _confidence(
     card: ModelCard, logits: NDArray[np.float32], each: Mapping[str, ProtocolAnswers], faces: Faces
 ) -> Confidence:
-    """The first head's probabilities against the FER+ majority, in halves and together."""
+    """Return the first head's probabilities against the FER+ majority, in halves and together."""
     ferplus = each["ferplus"]
     fer2013 = each.get("fer2013")
     if card.uncertain_below is None:
@@ -249,6 +251,7 @@ def _confidence(
     else:
         threshold = card.uncertain_below
     every = probabilities(logits, _temperature(card))
+    # By picture, as when temperature and threshold were fitted: half B has not been seen by them.
     in_a = in_half_a(faces.pictures)
     shares = every[ferplus.chosen]
     halves = {}
@@ -268,7 +271,7 @@ def _confidence(
 
 
 def _accuracy(answers: ProtocolAnswers | None, half: NDArray[np.bool_]) -> float | None:
-    """Share right of the faces of ``half`` (N) that a protocol counts.
+    """Return the share right of the faces of ``half`` (N) that a protocol counts.
 
     None where it counts none of them.
     """
@@ -280,6 +283,7 @@ def _accuracy(answers: ProtocolAnswers | None, half: NDArray[np.bool_]) -> float
 def _without_copies(
     logits: Mapping[str, NDArray[np.float32]], evaluated: Faces, faces: Faces
 ) -> Evaluation | None:
+    # Byte for byte: near-copies remain; `data-problems` names those.
     learnt = {picture.tobytes() for picture in faces.pictures[faces.usage == 0]}
     fresh = np.array([picture.tobytes() not in learnt for picture in evaluated.pictures])
     if not learnt or not fresh.any():

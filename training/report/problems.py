@@ -93,7 +93,8 @@ class Pairs:
 
 
 def hashes_of(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The difference hash of each grey picture: uint8, N × 32."""
+    """Return the difference hash of each grey picture: uint8, N × 32."""
+    # `difference_hash` takes three colours, as photographs have them.
     return np.array(
         [
             difference_hash(np.asarray(cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR), dtype=np.uint8))
@@ -104,7 +105,7 @@ def hashes_of(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def near_pairs(hashes: NDArray[np.uint8]) -> Pairs:
-    """All pairs that differ in at most ``NEARLY`` bits, but for what ``MOST_IN_A_BUCKET`` says.
+    """Return all pairs that differ in at most ``NEARLY`` bits; see ``MOST_IN_A_BUCKET``.
 
     Of pictures with the same hash only the first is compared with others; it is paired with the
     rest, which look like whatever it looks like.
@@ -113,13 +114,18 @@ def near_pairs(hashes: NDArray[np.uint8]) -> Pairs:
         hashes: uint8, N × 32.
     """
     _, firsts, group = np.unique(hashes, axis=0, return_index=True, return_inverse=True)
+    # Some versions of numpy give it a second axis.
     group = group.ravel()
+    # 16 bands of 16 bits: where at most 30 bits differ, some band differs in no more than one.
     bands = np.ascontiguousarray(hashes[firsts]).view(np.uint16)
     near = [_compared(bands, first, second) for first, second in _candidates(bands)]
+    # Pictures with one hash are joined to their first; it appears with itself, which is dropped
+    # below.
     first = np.concatenate([firsts[a] for a, _, _ in near] + [firsts[group]])
     second = np.concatenate([firsts[b] for _, b, _ in near] + [np.arange(len(hashes))])
     bits = np.concatenate([n for _, _, n in near] + [np.zeros(len(hashes), dtype=np.int64)])
     other = first != second
+    # Each pair with the smaller index first, and once: several bands may have found it.
     ends = np.sort(np.stack([first[other], second[other]]), axis=0)
     _, once = np.unique(ends, axis=1, return_index=True)
     return Pairs(ends[0, once], ends[1, once], bits[other][once])
@@ -142,6 +148,7 @@ def copies_of(pairs: Pairs) -> dict[int, int]:
         before.setdefault(other, []).append((bits, one))
     copies: dict[int, int] = {}
     for at in sorted(before):
+        # Equal hashes are 0 bits apart, and their first is the only one of them that is compared.
         bits, nearest = min(before[at])
         if bits == 0:
             copies[at] = copies.get(nearest, nearest)
@@ -153,7 +160,7 @@ def copies_of(pairs: Pairs) -> dict[int, int]:
 
 
 def near_copies(pictures: NDArray[np.uint8]) -> list[tuple[int, int]]:
-    """Each picture that looks nearly like one before it: (that one, the picture), in order.
+    """Return each picture that looks nearly like one before it: (that one, the picture).
 
     Args:
         pictures: uint8, N × 48 × 48.
@@ -163,14 +170,18 @@ def near_copies(pictures: NDArray[np.uint8]) -> list[tuple[int, int]]:
 
 
 def _candidates(bands: NDArray[np.uint16]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Pairs that share a band, or all of it but one bit; a pair may come several times."""
+    """Yield pairs that share a band, or all of it but one bit; a pair may come several times."""
     everyone = np.arange(len(bands))
     for band in bands.T:
         order = np.argsort(band, kind="stable")
         keys = band[order]
         same_until = np.searchsorted(keys, keys, side="right")
+        # Those behind a picture in the order have the same band: from the next to the end of the
+        # run.
         yield from _runs(order, order, everyone + 1, same_until)
         for bit in range(_BITS):
+            # Only those without the bit look for those with it, so that no pair comes from both
+            # sides.
             flag = np.uint16(1 << bit)
             without = order[(keys & flag) == 0]
             wanted = band[without] | flag
@@ -183,10 +194,12 @@ def _runs(
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Pair each of ``whose`` with the pictures at its run of places in ``order``."""
     lengths = np.minimum(end - begin, MOST_IN_A_BUCKET)
+    # Cut where the sum of the pairs passes another million.
     part = np.cumsum(lengths) // _AT_ONCE
     for chosen in np.split(np.arange(len(whose)), np.flatnonzero(np.diff(part)) + 1):
         count = lengths[chosen]
         first = np.repeat(whose[chosen], count)
+        # 0, 1, 2 … within each run, without a loop in Python.
         within = np.arange(len(first)) - np.repeat(np.cumsum(count) - count, count)
         yield first, order[np.repeat(begin[chosen], count) + within]
 
@@ -194,7 +207,7 @@ def _runs(
 def _compared(
     bands: NDArray[np.uint16], first: NDArray[np.intp], second: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64]]:
-    """Those of some pairs that look nearly alike, and how many bits differ."""
+    """Return those of some pairs that look nearly alike, and how many bits differ."""
     bits = _ONES[bands[first] ^ bands[second]].sum(axis=1, dtype=np.int64)
     near = bits <= NEARLY
     return first[near], second[near], bits[near]
@@ -209,6 +222,7 @@ NOWHERE = 0.1
 faces of FER2013 and 10 % of the 148 pictures in which most of FER+'s ten people saw no face."""
 HARDLY = 0.3
 """A lower score says that somebody should look: 0.3 % and 19 % of those."""
+# A face that fills all of a picture is unlike those that detectors know.
 _BORDER = 40
 _LEAST_SCORE = 0.05
 _LEAST_WIDTH = 0.3  # of the picture
@@ -230,7 +244,7 @@ class FaceSearch:
         self._detector = FaceDetector(model, score, width * ENLARGED)
 
     def find(self, picture: NDArray[np.uint8]) -> Sequence[Face]:
-        """The faces of a grey picture; their boxes are in pixels of an edge of ``ENLARGED``."""
+        """Find the faces of a grey picture; boxes are in pixels of an edge of ``ENLARGED``."""
         large = cv2.resize(picture, (ENLARGED, ENLARGED), interpolation=cv2.INTER_CUBIC)
         border = cv2.copyMakeBorder(large, *4 * (_BORDER,), cv2.BORDER_REPLICATE)
         return self._detector.detect(
@@ -253,6 +267,7 @@ def faceless(
         pictures: uint8, N × 48 × 48.
         answers: of each network, probabilities, N × K.
     """
+    # The surest of all networks: one that recognizes a face is enough.
     surest = np.maximum.reduce([each.max(axis=1) for each in answers])
     search = FaceSearch(_LEAST_SCORE, _LEAST_WIDTH)
     scores = {}
@@ -268,14 +283,14 @@ JUDGES = ("expression-fast", "expression-accurate")
 
 
 def answers_of(card: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Probabilities of the eight categories, N × 8, as the agent computes them."""
+    """Return probabilities of the eight categories, N × 8, as the agent computes them."""
     model = load_model(card, kind="expression")
     logits = run_model(model, pictures)["expression"]
     return probabilities(logits, model.card.temperature or 1.0)
 
 
 def confident_answers(answers: NDArray[np.float64], labels: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The category that a network is confident of, or ``NO_LABEL``: intp, N.
+    """Return the category that a network is confident of, or ``NO_LABEL``: intp, N.
 
     Args:
         answers: probabilities, N × K.
@@ -283,6 +298,8 @@ def confident_answers(answers: NDArray[np.float64], labels: NDArray[np.intp]) ->
     """
     thresholds = np.full(answers.shape[1], np.inf)  # nobody was labelled so: nothing reaches it
     for category in np.unique(labels[labels != NO_LABEL]):
+        # Least confidence of a category: the mean of those labelled so, the rule of confident
+        # learning.
         thresholds[category] = answers[labels == category, category].mean()
     reached = np.where(answers >= thresholds, answers, -1.0)
     best = reached.argmax(axis=1)
@@ -292,7 +309,7 @@ def confident_answers(answers: NDArray[np.float64], labels: NDArray[np.intp]) ->
 def doubted_labels(
     answers: Sequence[NDArray[np.float64]], labels: NDArray[np.intp]
 ) -> dict[int, int]:
-    """The pictures whose label all networks doubt, saying the same → what they say."""
+    """Return the pictures whose label all networks doubt, saying the same → what they say."""
     everyone = np.arange(len(labels))
     confident = [confident_answers(each, labels) for each in answers]
     doubted = (labels != NO_LABEL) & (confident[0] != NO_LABEL) & (confident[0] != labels)
@@ -308,7 +325,7 @@ COPY = "near-copy"
 UNLIKE = "near-copy-labelled-otherwise"
 DOUBTED = "label-doubted"
 KINDS = (BLANK, NO_FACE, COPY, UNLIKE, DOUBTED)
-"""What may be wrong with a picture."""
+"""Kinds of what may be wrong with a picture."""
 _TRAINING = USAGES.index("Training")
 
 
@@ -360,6 +377,8 @@ class Findings:
             counts[usage] = {}
             for kind in KINDS:
                 some = [one for one in of_split if one.kind == kind]
+                # Copies and others may name one picture, so these counts do not add up to the
+                # pictures left out.
                 counts[usage][kind] = (len(some), sum(one.leave_out for one in some))
         return counts
 
@@ -369,7 +388,7 @@ class Findings:
         return {one.index for one in self.problems if one.leave_out}
 
     def as_csv(self) -> bytes:
-        """A row for each problem, as :mod:`training.data.datasets` reads it."""
+        """Return a row for each problem, as :mod:`training.data.datasets` reads it."""
         rows = [
             (
                 *(self.names[one.index], USAGES[self.faces.usage[one.index]], one.kind),
@@ -381,7 +400,7 @@ class Findings:
         return csv_bytes([COLUMNS, *rows], "\r\n")
 
     def as_text(self) -> str:
-        """A line for each kind of each split, and what would be left out."""
+        """Return a line for each kind of each split, and what would be left out."""
         lines = [
             f"{usage}: {kind} {number:,}, of which {out:,} to leave out"
             for usage, kinds in self.counts.items()
@@ -428,6 +447,7 @@ def _problems(faces: Faces, names: list[str]) -> Iterator[Problem]:
     blank = blank_pictures(faces.pictures)
     for at in np.flatnonzero(blank).tolist():
         yield Problem(at, BLANK, "one single grey", bool(learnt[at]))
+    # Blank pictures are left aside: they would all be copies of one another.
     some = np.flatnonzero(~blank)
     if len(some) == 0:
         return
@@ -458,6 +478,7 @@ def _copies(
 ) -> Iterator[Problem]:
     """Near-copies; what is evaluated is kept, so that nothing is learnt that is evaluated."""
     learnt = faces.usage == _TRAINING
+    # What is evaluated comes first, and so is what is kept of a pair.
     order = some[np.argsort(learnt[some], kind="stable")]
     for within, original in copies_of(near_pairs(hashes_of(faces.pictures[order]))).items():
         at, other = int(order[within]), int(order[original])
@@ -497,7 +518,7 @@ better, then: <code>python -m training fit … --without problems.csv</code></p>
 
 
 def problems_page(findings: Findings) -> bytes:
-    """The page: counts, then each kind with its rule and some of its pictures."""
+    """Return the page: counts, then each kind with its rule and some of its pictures."""
     rows = [
         (f"{_HEADINGS[kind][0]}, {usage}", f"{number:,}", f"{out:,}")
         for usage, kinds in findings.counts.items()
@@ -525,6 +546,7 @@ def problems_page(findings: Findings) -> bytes:
 
 def _spread(problems: list[Problem]) -> list[Problem]:
     """At most ``SHOWN`` of them, evenly over all."""
+    # Rounded up, so that never more than `SHOWN` are left.
     step = max(1, -(-len(problems) // SHOWN))
     return problems[::step]
 
@@ -548,7 +570,7 @@ none."""
 CUT_OUT = 0.45
 """Least width of the face, as a share of the picture's: of FER2013's faces 1 % are narrower."""
 NAMED = 5
-"""How many files a sentence names."""
+"""Most files that a sentence names."""
 
 
 def problems_of(folder: FolderOfFaces) -> list[str]:
@@ -562,7 +584,7 @@ def problems_of(folder: FolderOfFaces) -> list[str]:
 
 
 def categories_of(faces: Faces) -> NDArray[np.intp]:
-    """The category of each picture of a folder: int, N, index into ``EXPRESSIONS``."""
+    """Return the category of each picture of a folder: int, N, index into ``EXPRESSIONS``."""
     return np.asarray(faces.votes[:, : len(EXPRESSIONS)].argmax(axis=1), dtype=np.intp)
 
 
@@ -603,6 +625,7 @@ def _categories(folder: FolderOfFaces) -> list[str]:
 
 def _not_faces(pictures: NDArray[np.uint8]) -> list[str]:
     """Look for a face in some pictures, spread evenly over them."""
+    # `unique`: of fewer pictures than that some places come twice.
     some = np.unique(np.linspace(0, len(pictures) - 1, LOOKED_AT).astype(int))
     search = FaceSearch()
     widths = [width for at in some if (width := _face_width(search, pictures[at])) is not None]
@@ -627,7 +650,7 @@ def _not_faces(pictures: NDArray[np.uint8]) -> list[str]:
 
 
 def _face_width(search: FaceSearch, picture: NDArray[np.uint8]) -> float | None:
-    """The width of the largest face as a share of the picture's; None where no face is found."""
+    """Return the largest face's width as a share of the picture's; None without a face."""
     return max((face.box.width / ENLARGED for face in search.find(picture)), default=None)
 
 

@@ -55,7 +55,7 @@ Figures = dict[str, int | float]
 
 
 def page_text(card: ModelCard) -> str:
-    """The page in Markdown. A figure that the card does not have is shown as a dash."""
+    """Return the page in Markdown. A figure that the card does not have is shown as a dash."""
     answers = _of(card, f"{USAGE}, answered")
     return Template(_WORDS.read_text(encoding="utf-8")).substitute(
         name=card.name,
@@ -316,20 +316,23 @@ def write_report(
     card_file = model.with_suffix(".json")
     loaded = load_model(card_file, kind="expression")
     card = calibrated(loaded, faces)
+    # At half A alone the temperature may be chosen; the figures below are of all of PublicTest.
     measured = measure(loaded, faces, USAGE, card=card, robust=True, speed=False)
     chain = _chain(loaded, photographs)
     speed = _speed(loaded, faces, time_again=time_again)
+    # Figures of before stay where nothing new was measured.
     card = card.model_copy(update={"metrics": card_metrics(measured) | chain | speed})
     page = out / f"{card.name}.md"
     write_all(out / card.name, artefacts(measured))
     write_whole(page, page_text(card).encode())
+    # The card last: it names what the page and the figures say.
     write_whole(card_file, card.to_json().encode())
     log.info("%s: %s", card_file, measured.evaluation.headline())
     return page
 
 
 def calibrated(model: TFLiteModel, faces: Faces) -> ModelCard:
-    """The card of a model with the temperature and threshold that follow from half A of PublicTest.
+    """Return a model's card with the temperature and threshold from half A of PublicTest.
 
     The temperature is fitted against the FER+ majority, because the probability of an answer is to
     say how often the answer is right; fitted against the shares of the votes it says how many
@@ -368,6 +371,7 @@ def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
     kept = {
         name: dict(figures)
         for name, figures in card.metrics.items()
+        # Figures of the float network cannot be measured from the TFLite file: they stay.
         if name == f"{usage}, float"
         or not (name.startswith((usage, PHOTOGRAPHS, SPEED)) or name == FILE)
     }
@@ -393,7 +397,7 @@ def card_metrics(measured: Measured) -> dict[str, dict[str, float]]:
 
 
 def chain_metrics(answers: ChainAnswers) -> dict[str, dict[str, float]]:
-    """The figures of the whole chain on photographs, as a card keeps them."""
+    """Return the figures of the whole chain on photographs, as a card keeps them."""
     figures = answers.figures
     faces = int(answers.has_face.sum())
     accuracy = round(figures.accuracy, 4)
@@ -405,12 +409,12 @@ def chain_metrics(answers: ChainAnswers) -> dict[str, dict[str, float]]:
 
 
 def _rounded(**figures: float) -> dict[str, float]:
-    """Figures as a card keeps them: counts as they are, shares with four digits."""
+    """Return figures as a card keeps them: counts as they are, shares with four digits."""
     return {name: round(value, 4) for name, value in figures.items()}
 
 
 def _read_as(measured: Measured) -> dict[str, dict[str, float]]:
-    """The confusion matrix of the head that the agent uses, a row for each category."""
+    """Return the confusion matrix of the head that the agent uses, a row for each category."""
     protocol, figures = next(iter(measured.evaluation.by_protocol.items()))
     return {
         f"{measured.usage}, {PROTOCOLS[protocol]}, {label}, read as": dict(
@@ -471,15 +475,16 @@ def _report_robustness(measured: Measured) -> dict[str, dict[str, float]]:
 def _chain(
     model: TFLiteModel, photographs: LabelledPhotographs | None
 ) -> dict[str, dict[str, float]]:
-    """The figures of the chain on the photographs; without photographs, those of the card."""
+    """Return the chain's figures on the photographs; without photographs, the card's."""
     if photographs is None:
         return _known(model, PHOTOGRAPHS)
     return chain_metrics(measure_chain(str(model.path), photographs).answers[CHAIN])
 
 
 def _speed(model: TFLiteModel, faces: Faces, *, time_again: bool) -> dict[str, dict[str, float]]:
-    """The milliseconds that the card has, or new ones."""
+    """Return the milliseconds that the card has, or new ones."""
     known = _known(model, SPEED)
+    # Milliseconds differ from run to run, and a card that changes by itself helps nobody.
     if known and not time_again:
         return known
     speed = speed_of(model, faces.pictures)

@@ -106,7 +106,7 @@ def robustness(model: TFLiteModel, faces: Faces, unchanged: Mapping[str, float])
 
 
 def worst(rows: Sequence[Row], protocol: str, groups: Sequence[Group] = ("main",)) -> Row:
-    """The row of those groups that loses most by that protocol."""
+    """Return the row of those groups that loses most by that protocol."""
     return max((row for row in rows if row.group in groups), key=lambda row: row.loss[protocol])
 
 
@@ -117,6 +117,7 @@ def _moved(
 
     def apply(picture: Picture) -> Picture:
         height, width = picture.shape
+        # Of pixel centres: the middle of an even edge lies between two pixels.
         middle = ((width - 1) / 2, (height - 1) / 2)
         matrix = cv2.getRotationMatrix2D(middle, roll, scale)
         matrix[:, 2] += (right * width, down * height)
@@ -133,6 +134,7 @@ def _moved(
 
 
 def _looked_up(table: NDArray[np.floating]) -> Callable[[Picture], Picture]:
+    # For uint8 there are 256 values; a table is exact and quicker than arithmetic.
     whole = np.rint(np.clip(table, 0, 255)).astype(np.uint8)
     return lambda picture: whole[picture]
 
@@ -151,6 +153,7 @@ def _light(factor: float) -> Callable[[Picture], Picture]:
 
 
 def _blurred(picture: Picture) -> Picture:
+    # The blur grows with the picture, so that models of larger inputs see the same one.
     sigma = picture.shape[1] / _FER2013_EDGE
     return np.asarray(
         cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), dtype=np.uint8
@@ -162,6 +165,7 @@ _PARTS = ("left", "right", "upper", "lower")
 
 def _covered(side: str) -> Callable[[Picture], Picture]:
     def apply(picture: Picture) -> Picture:
+        # Rounded up: the middle row of an odd edge is covered from both sides.
         height, width = (math.ceil(edge / 2) for edge in picture.shape)
         parts = {
             "left": (slice(None), slice(width)),
@@ -277,14 +281,14 @@ def covered_rows(model: TFLiteModel, faces: Faces) -> tuple[CoveredRow, ...]:
 
 
 def covered_pictures(pictures: NDArray[np.uint8]) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Name of what is covered, and the pictures, uint8 N × H × H; first as they are."""
+    """Yield the name of what is covered, and the pictures, uint8 N × H × H; first as they are."""
     yield NOTHING, pictures
     for cover in COVERS:
         yield cover.name, np.stack([cover.apply(picture) for picture in pictures])
 
 
 def covered_files(faces: Faces) -> Iterator[tuple[str, bytes]]:
-    """Pictures for another program to answer, and their truth: file name → content.
+    """Yield pictures for another program to answer, and their truth: file name → content.
 
     ``mouth/00001.png`` and so on, and last ``ground_truth.csv`` with the columns ``file``,
     ``label`` (the FER+ majority; the FER2013 class where nobody voted) and ``covered``. A picture
@@ -323,7 +327,7 @@ def covered_json(rows: Sequence[CoveredRow]) -> dict[str, dict[str, object]]:
 
 
 def covered_text(rows: Sequence[CoveredRow]) -> str:
-    """A table for each protocol: right, precision, recall, F1, and points lost."""
+    """Return a table for each protocol: right, precision, recall, F1, and points lost."""
     return "\n\n".join(
         covered_table(PROTOCOLS[protocol], {row.name: row.figures[protocol] for row in rows})
         for protocol in rows[0].figures
@@ -331,7 +335,7 @@ def covered_text(rows: Sequence[CoveredRow]) -> str:
 
 
 def covered_table(title: str, by_cover: Mapping[str, Figures]) -> str:
-    """One line for each thing that is covered; the points are lost against ``nothing``."""
+    """Return one line for each thing that is covered; the points are lost against ``nothing``."""
     bare = by_cover.get(NOTHING)
     lines = [
         f"{title}, covered",
@@ -355,6 +359,8 @@ def _labels(faces: Faces) -> list[str | None]:
         if voted != NO_LABEL:
             labels.append(EXPRESSIONS[voted])
         elif known != NO_LABEL and not faces.votes.any():
+            # The class of FER2013 counts only where no picture has votes: else a missing majority
+            # is an answer.
             labels.append(FER2013_AS_EXPRESSION[known])
         else:
             labels.append(None)
@@ -379,6 +385,7 @@ def _rectangle(
 
 def _drawn(draw: Callable[[Picture, np.random.Generator], Picture]) -> Callable[[Picture], Picture]:
     """Draw something as the picture's checksum decides."""
+    # By the picture itself: every model sees the same mask on the same face, in every run.
     return lambda picture: draw(picture, np.random.default_rng(zlib.crc32(picture.tobytes())))
 
 

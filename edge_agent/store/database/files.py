@@ -184,8 +184,10 @@ def replace_files(database: Path, targets: Sequence[Path], stamp: str) -> None:
             afterwards ``finish_replacement`` does the rest.
     """
     journal = _journal(database)
+    # Written beside and renamed: a journal is whole, or it is not there.
     fresh = journal.with_name(f"{journal.name}.part")
     with translate_errors(journal):
+        # The prepared files must be on the disk before a journal says that they are.
         for folder in {target.parent for target in targets}:
             sync_folder(folder)
         with fresh.open("w", encoding="utf-8") as file:
@@ -210,6 +212,7 @@ def finish_replacement(database: Path) -> bool:
     if not is_half_replaced(database):
         return False
     targets, stamp = _read(journal)
+    # Any step may have been done before the interruption: each is safe to repeat.
     for target in targets:
         try:
             _replace(target, stamp)
@@ -248,6 +251,7 @@ def _replace(target: Path, stamp: str) -> None:
     if not prepared.exists():  # done before the interruption
         return
     aside = _aside(target, stamp)
+    # The database and its log together, for a log beside another database would damage it.
     for end in ("", *LOGS):
         present = target.with_name(target.name + end)
         if present.exists():
@@ -314,6 +318,7 @@ def part_of(path: Path, part: str) -> Path:
 def set_aside_beside(path: Path) -> list[Path]:
     """Return the databases that were set aside, oldest first, without their logs."""
     files = path.parent.glob(f"{path.name}.damaged.*")
+    # Logs are moved and deleted with their database.
     return sorted(file for file in files if not file.name.endswith(("-wal", "-shm")))
 
 

@@ -66,6 +66,7 @@ def lock_for_reading(path: Path) -> DatabaseLock:
     """
     file_name = _dashboard_file(path)
     with translate_errors(file_name):
+        # Opening for reading is enough to lock a file, so that a dashboard needs no right to write.
         may_write = not file_name.exists() or os.access(file_name, os.W_OK)
         file = _open(file_name) if may_write else os.open(file_name, os.O_RDONLY | os.O_CLOEXEC)
         if not _take(file, fcntl.LOCK_SH):
@@ -83,6 +84,7 @@ def lock_alone(path: Path) -> Iterator[None]:
     Raises:
         StoreError: one of them runs; the text names the command that stops it.
     """
+    # The agent's lock first, as everywhere: two programs that take both never wait for each other.
     agent = _agent_lock(path)
     if isinstance(agent, str):
         raise StoreError(f"{path}: an agent (process {agent}) records into this database. {_STOP}")
@@ -109,7 +111,10 @@ def _agent_lock(path: Path) -> DatabaseLock | str:
         if not _take(file, fcntl.LOCK_EX):
             holder = os.read(file, 20).decode("ascii", "replace").strip()
             os.close(file)
+            # The process id is only for people; the lock alone decides, for a file may be left by a
+            # crash.
             return holder
+        # The file is emptied only now: another holder's process id must stay readable until then.
         os.ftruncate(file, 0)
         os.write(file, f"{os.getpid()}\n".encode("ascii"))
     return DatabaseLock(file)
@@ -158,6 +163,7 @@ class OpenFile:
     @property
     def is_in_place(self) -> bool:
         """Whether the path still names this file: device and inode are compared."""
+        # Device and inode, for a file may be replaced by one of the same name and size.
         try:
             return _identity(self._path.stat()) == self._identity
         except OSError:
@@ -178,6 +184,7 @@ class OpenFile:
         """The present path of the file; ``None`` if it was deleted."""
         if os.fstat(self._descriptor).st_nlink == 0:
             return None
+        # The kernel shows where the file is now, and `` (deleted)`` behind a path that is gone.
         place = self.way_in.readlink()
         try:
             return place if _identity(place.stat()) == self._identity else None
@@ -229,6 +236,7 @@ def open_database(
         opened = OpenDatabase(connection, file or OpenFile(path))
     if max_bytes is not None:
         with closed_on_error(opened):
+            # SQLite counts in pages, and gives up with SQLITE_FULL when they are used up.
             page = connection.execute("PRAGMA page_size").fetchone()[0]
             connection.execute(f"PRAGMA max_page_count={max(1, max_bytes // page)}")
     return opened

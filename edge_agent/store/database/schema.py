@@ -79,6 +79,7 @@ def renew_stream_epoch(connection: sqlite3.Connection) -> str:
         connection: to a database of any schema; best in a write transaction, with whatever else
             makes the database the present one.
     """
+    # Numbers begin anew only with an epoch that readers can tell from the one before.
     if read_setting(connection, EPOCH_KEY) is not None:
         # Without an epoch the waiting messages belong to the new one, and it counts on from them.
         connection.execute("DELETE FROM outbox_seq")
@@ -115,6 +116,7 @@ def connect(
     Raises:
         StoreError: missing, not a database, of another version, not permitted, locked.
     """
+    # A half-replaced appliance may have a database that does not belong to its other files.
     refuse_half_replaced(path)
     with translate_errors(path):
         try:
@@ -158,6 +160,8 @@ def expected_tables(*, rewritten: bool = False) -> tuple[StoredTable, ...]:
         rewritten: as ``VACUUM`` leaves them, which puts them in another order.
     """
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        # The pages of the pointer map lie between the tables, so that the setting decides where
+        # these begin.
         connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
         with transaction(connection):
             _create(connection)
@@ -212,8 +216,10 @@ def migrate(path: Path) -> None:
     with translate_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         refuse_unfinished(path)
+        # Made here and not by SQLite, so that others may not read it from the first moment on.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640))
         with closing(_open(path, "rw", BUSY_SECONDS)) as connection:
+            # Two processes may start at once; the one that comes second finds it done.
             if not _is_empty(path, connection):
                 return
             connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
@@ -251,12 +257,15 @@ def copy_database(connection: sqlite3.Connection, target: Path) -> None:
     """Copy the whole database including its log; ``target`` appears only when it is complete."""
     unfinished = target.with_name(target.name + ".part")
     unfinished.unlink(missing_ok=True)
+    # ``O_EXCL``: nobody else's file is written over, and the rights are those of a private file.
     os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
     try:
         if os.geteuid() == 0:  # root copies for those whose folder it is
             owner = target.parent.stat()
             os.chown(unfinished, owner.st_uid, owner.st_gid)
         with closing(sqlite3.connect(unfinished)) as copy:
+            # The backup interface reads pages under SQLite's locks, log included; copying the file
+            # would not.
             connection.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")  # a copy is one file
         unfinished.replace(target)
@@ -333,6 +342,8 @@ def read_transaction(
         translate_errors(path),
         closing(connect(path, readonly=True, busy_seconds=busy_seconds)) as connection,
     ):
+        # A read transaction sees the database as of its first query, however much is written
+        # meanwhile.
         connection.execute("BEGIN")
         yield connection
 
@@ -376,6 +387,7 @@ def _version_of_ours(path: Path, connection: sqlite3.Connection) -> int:
 
 def _is_empty(path: Path, connection: sqlite3.Connection) -> bool:
     """Tell whether the file has no tables yet; refuse foreign databases and other versions."""
+    # A file that was just made has no tables and no application ID yet.
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
     if empty and versions(connection)[0] == 0:
         return True
@@ -390,6 +402,7 @@ def _create(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
     renew_stream_epoch(connection)
     insert(connection, "migration", version=VERSION, name="schema.sql", applied=clock.now().wall_ms)
+    # In the same transaction: a file with our ID always has all tables.
     connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={VERSION}")
 

@@ -32,7 +32,7 @@ from edge_agent.store.export.rows import Row, Value, guarded, whole
 from edge_agent.store.export.source import ExportSource
 
 PROGRAM = "Affect Edge"
-"""What ``GeneratedBy`` of a data set says where it is ours."""
+"""Name in ``GeneratedBy`` of a data set of ours."""
 TASK = "affect"
 NOT_AVAILABLE = "n/a"
 MODELS = "Models"
@@ -83,6 +83,7 @@ def subject_labels(codes: Iterable[str]) -> dict[str, str]:
     for code in codes:
         label = plain = re.sub(r"[^A-Za-z0-9]", "", code)
         number = 1
+        # Some file systems do not tell capitals from small letters.
         while label.casefold() in taken:
             number += 1
             label = f"{plain}x{number}"
@@ -93,6 +94,7 @@ def subject_labels(codes: Iterable[str]) -> dict[str, str]:
 
 def seconds(milliseconds: int) -> str:
     """Return milliseconds as seconds with all their digits."""
+    # ``divmod`` of a negative number would round down.
     sign = "-" if milliseconds < 0 else ""
     whole, rest = divmod(abs(milliseconds), 1000)
     return f"{sign}{whole}.{rest:03d}"
@@ -183,12 +185,14 @@ def events_of(markers: Sequence[Row]) -> list[Event]:
         event = Event(
             int(row["at_ms"] or 0), 0, MarkerKind(str(row["kind"])), str(row["label"] or "")
         )
+        # An end without a start, or with another label, is kept: nothing that was marked is lost.
         if event.marker is MarkerKind.STIMULUS_END and opened is not None:
             start = events[opened]
             if start.label == event.label:
                 events[opened] = replace(start, lasted_ms=event.at_ms - start.at_ms)
                 opened = None
                 continue
+        # Unknown until its end is found.
         if event.marker is MarkerKind.STIMULUS_START:
             opened = len(events)
             event = replace(event, lasted_ms=None)
@@ -216,6 +220,7 @@ class Channel:
 
 def is_resampled(kind: VitalKind) -> bool:
     """Tell whether a kind has a level at each time: not intervals of beats, not a cuff's."""
+    # A cuff measures once: holding its value would invent a level between two measurements.
     return kind is not VitalKind.RR_INTERVAL and kind.spec.option is not AnalysisOption.PRESSURE
 
 
@@ -251,6 +256,7 @@ class Resampled:
         flags = str(row["flags"] or "").split()
         channel = Channel(VitalKind(str(row["kind"])), str(row["source"] or ""))
         if UNUSABLE.isdisjoint(flags):
+            # An unusable reading is passed over; the one before it is held on until it is too old.
             self._newest[channel] = (at_ms, float(row["value"] or 0.0))
 
     def write_until(self, end_ms: int) -> None:
@@ -258,9 +264,11 @@ class Resampled:
         while self._next_ms < end_ms:
             cells = (self._sample(channel) for channel in self._channels)
             self._file.write("\t".join(cells) + "\n")
+            # Sums of whole milliseconds: no error adds up over hours.
             self._next_ms = self._next_ms + _STEP_MS
 
     def _sample(self, channel: Channel) -> str:
+        # Older than any sample can reach back, as if nothing had been measured.
         at_ms, value = self._newest.get(channel, (-1000 * HELD_S, 0.0))
         if self._next_ms - at_ms >= 1000 * HELD_S:
             return NOT_AVAILABLE
@@ -306,6 +314,7 @@ def column_names(channels: Iterable[Channel]) -> list[str]:
     """Return the name of each column: its kind; of further sources of a kind with a number."""
     names: list[str] = []
     for channel in channels:
+        # BIDS needs different names; the source of each is told in the sidecar.
         before = sum(name.partition("__")[0] == channel.kind.value for name in names)
         names.append(f"{channel.kind}__{before + 1}" if before else channel.kind.value)
     return names
@@ -346,6 +355,7 @@ class _DataSet:
 
     def write(self) -> None:
         rows = list(self._source.rows("session"))
+        # In alphabetical order, so that labels do not tell who came first.
         labels = subject_labels(sorted({str(row["participant"]) for row in rows}))
         self._describe(len(rows), len(labels))
         self._participants(labels)
@@ -475,6 +485,7 @@ class _DataSet:
                     if even is not None:
                         even.take(row)
                 if even is not None:
+                    # The second of the last reading is written, too.
                     even.write_until(last_ms + 1)
 
     def _gaps(self) -> None:
@@ -493,6 +504,7 @@ class _DataSet:
 
     def _by_session(self, table: str) -> Iterator[tuple[_Session, Iterator[Row]]]:
         """Yield each session with its rows, which are consecutive: sessions do not overlap."""
+        # ``groupby`` reads a table once, and never holds a session of it in memory.
         for number, rows in groupby(self._source.rows(table), lambda row: row["session"]):
             if number is not None and whole(number) in self._sessions:
                 yield self._sessions[whole(number)], rows
@@ -512,6 +524,7 @@ def _opened(session: _Session, table: str) -> Iterator[IO[str]]:
     """
     path = session.folder / f"{session.stem}_acq-{BEH_TABLES[table]}_beh.tsv"
     is_new = not path.exists()
+    # Appended, for rows of two sessions may alternate where they meet.
     with path.open("a", encoding="utf-8", newline="") as file:
         if is_new:
             file.write(_heads(_columns(table)))

@@ -40,6 +40,8 @@ OWN_CODES = {
     "reported-valence": "Reported valence, 1 unpleasant to 9 pleasant",
     "reported-arousal": "Reported arousal, 1 calm to 9 excited",
 }
+# A namespace of our own: the same row has the same id in every export, so that systems recognise
+# it.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "urn:affect-edge")
 _TEST_DATA = {
     "security": [
@@ -183,6 +185,7 @@ def quantity(value: Value, kind: VitalKind) -> dict[str, Any]:
         return _absent("unknown", "Unknown")
     number = float(value)
     if not math.isfinite(number):
+        # JSON holds no such number: the reason stands in place of the value.
         return _absent(*_NO_NUMBERS[str(number)])
     unit = {"unit": kind.spec.unit_shown, "system": UCUM, "code": kind.unit}
     return {"valueQuantity": {"value": number, **unit}} | _interpretation(number, kind)
@@ -196,6 +199,7 @@ def expression(row: Row, device: str) -> dict[str, Any]:
         device: id of the model that read the face.
     """
     at = int(row["at_ms"] or 0)
+    # A row is stamped with the end of its interval.
     label = str(row["emotion"])
     start = iso_utc(at - int(row["interval_ms"] or 0))
     share = {"unit": "1", "system": UCUM, "code": "1"}
@@ -211,6 +215,7 @@ def expression(row: Row, device: str) -> dict[str, Any]:
     ]
     name = identity("expression", row["session"], at, row["track"])
     observation = _observation(row, name, "exam", _own("facial-expression"))
+    # An interval has a period and no instant.
     del observation["effectiveDateTime"]
     return observation | {
         "effectivePeriod": {"start": start, "end": row["at"]},
@@ -254,6 +259,7 @@ def _panel(pressures: dict[VitalKind, Row]) -> dict[str, Any]:
     The profile wants systolic and diastolic, the one that is missing with the reason.
     """
     first = next(iter(pressures.values()))
+    # The mean is optional in the panel, and mostly missing: it needs no reason then.
     wanted = [
         kind for kind in PRESSURES if kind in pressures or kind is not VitalKind.MEAN_ARTERIAL
     ]
@@ -281,6 +287,7 @@ def _reading(
     plain = [
         flag.value for flag in flags if flag not in _NOTES and flag is not VitalFlag.OUT_OF_RANGE
     ]
+    # Flags without a sentence of their own are named plainly.
     notes.append(f"Flags: {', '.join(plain)}." if plain else "")
     texts = [{"text": note} for note in notes if note]
     if texts:
@@ -366,6 +373,7 @@ def _resources(source: ExportSource) -> Iterator[Resource]:
     appliance = source.appliance
     yield from code_systems()
     yield appliance_device(appliance.device)
+    # Models that came into use after the exported time read none of its faces.
     last_ms = max((end for _, end in source.chosen.ranges), default=0)
     models = [
         row
@@ -381,12 +389,14 @@ def _resources(source: ExportSource) -> Iterator[Resource]:
         yield self_report(row, simulated=row["session"] in simulated)
     for row in table("expression"):
         if row["is_primary"]:
+            # Without a known model, the appliance itself is the device.
             yield expression(row, _reader_of(models, row) or identity("device", appliance.device))
     sensors: set[str] = set()
     for _, together in groupby(table("vital"), key=lambda row: (row["at_ms"], row["source"])):
         rows = list(together)
         sensors.add(str(rows[0]["source"]))
         yield from vitals(rows)
+    # Sources are known only after all readings have passed; the order in a bundle has no meaning.
     for sensor in sorted(sensors):
         yield source_device(sensor)
 

@@ -40,6 +40,7 @@ from edge_agent.store.read import matching
 from edge_agent.store.read.stimuli import FOREVER_MS
 
 Span = tuple[int, int]
+# Past every time, and still a number that SQLite holds.
 ALWAYS: Span = (0, 2**62)
 
 
@@ -104,6 +105,7 @@ def choose(connection: sqlite3.Connection, choice: Choice) -> Chosen:
     ranges: tuple[Span, ...] = (span,)
     if choice.sessions is not None:
         ranges = _clipped(connection, sessions, span)
+    # A part of the timeline is about the people in it; only a whole export tells of all.
     return Chosen(sessions, span, ranges, choice.sessions is None and span == ALWAYS)
 
 
@@ -174,6 +176,7 @@ def recorded(text: str) -> str:
 
 def line(values: tuple[str | float | int | None, ...]) -> str:
     """Return values as one line, without its end; numbers have all their digits."""
+    # Real numbers by ``repr``: the shortest text that gives back the same number.
     return ",".join(
         repr(value) if isinstance(value, int | float) else cell(value) for value in values
     )
@@ -221,11 +224,13 @@ def episodes_of(rows: Iterable[FaceRow]) -> Iterator[Run]:
     ended: list[Run] = []
     run: Run | None = None
     for at, interval, emotion, simulated, frames in rows:
+        # Most rows are of the same kind as the one before, so that the look-up is rare.
         if run is None or run.simulated != simulated:
             run = running.get(simulated)
         if (
             run is not None
             and run.emotion == emotion
+            # To where the row begins: it is stamped with its end.
             and at - interval - run.end_ms <= EPISODE_GAP_MS
         ):
             run.end_ms = at
@@ -233,9 +238,12 @@ def episodes_of(rows: Iterable[FaceRow]) -> Iterator[Run]:
             run.frames += frames
             continue
         for kind, one in list(running.items()):
+            # A run of the other kind may still go on, unless so much time has passed that no row
+            # can join it.
             if kind == simulated or at - one.end_ms > EPISODE_GAP_MS + _LONGEST_ROW_MS:
                 ended.append(running.pop(kind))
         run = running[simulated] = Run(at - interval, at, emotion, 1, frames, simulated)
+        # Runs of both kinds may overlap: they are held back until their order by start is certain.
         if len(running) == 1:  # nothing that began earlier still goes on
             yield from sorted(ended, key=lambda one: one.start_ms)
             ended = []
@@ -267,6 +275,7 @@ class Piece:
     @property
     def hour(self) -> str:
         """The prefix that all its times share, such as ``2026-09-21T14:``."""
+        # All its times lie in one hour, so that SQLite only writes minutes and seconds.
         return iso_utc(self.start_ms)[:14]
 
     @property
@@ -293,6 +302,7 @@ class Pieces:
         )
         self._sessions = [InSession(*row) for row in rows]
         self._starts = [session.start_ms for session in self._sessions]
+        # Pieces of one session follow each other: its markers are read once.
         self._markers: tuple[int, list[int], list[str | None]] = (-1, [], [])
 
     def of(self, table: str, start_ms: int, end_ms: int) -> Iterator[Piece]:
@@ -309,6 +319,7 @@ class Pieces:
 
     def _at(self, at_ms: int, end_ms: int) -> Piece:
         """Return the piece that begins at an instant."""
+        # A piece ends where anything that its rows share changes: hour, session or condition.
         limit = min(end_ms, at_ms - at_ms % HOUR_MS + HOUR_MS)
         place = bisect_right(self._starts, at_ms)
         if place < len(self._starts):
@@ -347,6 +358,7 @@ ROWS = 4_000
 """Rows in a block at the most."""
 
 _MATCHING = matching.Matching()
+# A reading looks back over its lag and the window: so far must rows be read before the first one.
 _REACH_MS = round(1000 * max(matching.DEFAULT_LAG_S.values())) + _MATCHING.window_ms
 _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 
@@ -563,6 +575,7 @@ def _observed(
         "first": session.start_ms,
         "last": min(at_ms[-1], session.end_ms),
     }
+    # The next block reads some rows again, and needs nothing kept from this one.
     faces = _run(connection, _FACES, span).fetchall()
     categories = [_CATEGORIES.get(emotion, matching.UNCERTAIN_CATEGORY) for _, emotion in faces]
     shown = matching.FaceLabels(
@@ -583,6 +596,7 @@ def _episodes(connection: sqlite3.Connection, span: Mapping[str, str | int]) -> 
     lines: list[str] = []
     for episode in episodes_of(rows):
         lines.append(line(episode.values))
+        # Episodes are few, so that their blocks are filled across hours.
         if len(lines) == ROWS:
             yield _block(lines, episode.end_ms)
             lines = []

@@ -80,11 +80,14 @@ def seal(plain: Path, out: Path, passphrase: str) -> None:
     from edge_agent.core.age import lock_key
 
     identity = x25519.Identity.generate()
+    # Encrypted bytes cannot be compressed.
     with new_file(out) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(HOW_TO_OPEN, _TEXT.format(name=plain.name))
+        # The key is locked by the passphrase, and locks the data: scrypt is run once for any size.
         archive.writestr(KEY, lock_key(f"{identity}\n".encode("ascii"), passphrase))
         with (
             plain.open("rb") as source,
+            # The length is not known before it is written.
             archive.open(f"{plain.name}.age", "w", force_zip64=True) as target,
         ):
             pyrage.encrypt_io(source, target, [identity.to_public()])
@@ -134,6 +137,7 @@ def export_sealed(
         StoreError: the passphrase is weak, the name is taken, or it cannot be written.
         StudyError: there is no such session, or sessions must be named.
     """
+    # Refused before the export, which may take minutes.
     check_passphrase(passphrase)
     check_new(out)
     folder = prepared_folder(work.database.parent)
@@ -142,6 +146,7 @@ def export_sealed(
         with tempfile.TemporaryDirectory(dir=folder) as name:
             stem = out.name.removesuffix(SUFFIX).removesuffix(".zip")
             suffix = work.format.suffix
+            # The suffix of the format once, whatever the name that was asked for.
             plain = Path(name) / f"{stem.removesuffix(suffix)}{suffix}"
             place = Path(name) / work.format.name if work.format.is_folder else plain
             files = work.format.export(

@@ -43,6 +43,7 @@ class Progress:
         weight = _WEIGHTS.get(name, 0.0)
         for block in blocks:
             yield block
+            # Tables of the study have no times to tell progress by, and take no time.
             if block.until_ms is None:
                 share = 0.0
             else:

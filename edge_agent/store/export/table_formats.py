@@ -47,6 +47,7 @@ def _written(path: Path, media_type: str, rows: int) -> WrittenFile:
 
 def _grouped(blocks: Iterator[Block]) -> Iterator[tuple[str, int]]:
     """Join blocks until they are worth a row group."""
+    # Types and units come with the schema; ``read_csv`` is given the names.
     next(blocks)  # the line of heads
     texts: list[str] = []
     size = 0
@@ -77,6 +78,7 @@ def _schema(name: str) -> Any:
 
     def described(column: Column) -> Any:
         about = {"description": column.description} | ({"unit": column.unit} if column.unit else {})
+        # A unit of ``None`` would be written as a text.
         return pa.field(column.name, types[column.type], metadata=about)
 
     return pa.schema([described(column) for column in FILES[name]])
@@ -94,9 +96,11 @@ def _table(text: str, schema: Any) -> Any:
     table = csv.read_csv(
         io.BytesIO(text.encode()),
         read_options=csv.ReadOptions(column_names=schema.names),
+        # A text in quotes may go over several lines.
         parse_options=csv.ParseOptions(newlines_in_values=True),
         convert_options=csv.ConvertOptions(
             column_types=schema,
+            # A missing value is an empty cell, of a text as well.
             null_values=[""],
             strings_can_be_null=True,
             true_values=["1"],
@@ -106,6 +110,7 @@ def _table(text: str, schema: Any) -> Any:
     columns = []
     for field, column in zip(schema, table.columns, strict=True):
         if pa.types.is_string(field.type):
+            # The first character only: what follows may be an apostrophe that was recorded.
             guarded = pc.starts_with(column, "'")
             column = pc.if_else(guarded, pc.utf8_slice_codeunits(column, 1), column)  # noqa: PLW2901 - the same column
         columns.append(column)
@@ -143,6 +148,7 @@ def _write_sav(folder: Path, name: str, blocks: Iterator[Block]) -> WrittenFile:
     frame = pd.DataFrame(rows_of(name, blocks), columns=[column.name for column in columns])
     for column in columns:
         frame[column.name] = _typed(frame[column.name], column)
+    # A disk that is full is told by this library as an error of its own.
     try:
         pyreadstat.write_sav(
             frame,
@@ -164,11 +170,13 @@ def _typed(values: Any, column: Column) -> Any:
     import pandas as pd
 
     if column.type == "string":
+        # SPSS knows no missing text: an empty one stands for it.
         return values.fillna("").astype(str)
     if column.type == "datetime":
         times = pd.to_datetime(values, utc=True, format="ISO8601")
         return times.dt.tz_localize(None).astype("datetime64[ms]")
     numbers = values.astype("float64")
+    # SPSS has no infinite number; it becomes a missing value.
     return numbers.where(numbers.abs() < float("inf"))
 
 
@@ -196,6 +204,7 @@ SAV = FolderFormat(
 
 SHEET_ROWS = 1_048_575
 """Below the heads; Excel's limit is one more."""
+# A text that begins with ``=`` stays a text, and is never run.
 _TEXTS_STAY = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
 _WIDTHS = {"datetime": 23, "string": 16}
 
@@ -215,7 +224,9 @@ def _write(source: ExportSource, out: IO[bytes]) -> None:
     place = Path(out.name)
     with tempfile.TemporaryDirectory(prefix=f"{place.name}-", dir=place.parent) as folder:
         made = Path(folder) / "book.xlsx"
+        # ``constant_memory`` writes each row to disk before the next: cells must come row by row.
         book = Workbook(made, {"constant_memory": True, "tmpdir": folder, **_TEXTS_STAY})
+        # A sheet of a long recording may be larger than 4 GB when unpacked.
         book.use_zip64()
         try:
             styles = {
@@ -254,6 +265,7 @@ def _describe(book: Any, styles: dict[str, Any]) -> None:
         for column in columns:
             place += 1
             meaning = column.description
+            # The title of a table stands once, with its first column.
             if column is columns[0]:
                 meaning = f"{meaning}. ({TITLES[name]})"
             sheet.write_row(place, 0, (name, column.name, column.type, column.unit or "", meaning))
@@ -299,6 +311,7 @@ def _write_cell(
         at = datetime.fromisoformat(value).replace(tzinfo=None)
         sheet.write_datetime(*where, at, styles["datetime"])
     else:
+        # ``write`` would guess the type from the text.
         sheet.write_string(*where, value)
 
 

@@ -46,6 +46,7 @@ def _write_json(source: ExportSource, out: IO[bytes]) -> None:
     (name → Table Schema). A missing value is null, and so is a number that JSON cannot hold.
     """
     head = {"name": PACKAGE, "version": __version__, "created": source.created}
+    # Without its closing brace: rows are appended as they come, and none is kept.
     out.write(f"{json.dumps(head)[:-1]}, ".encode() + b'"tables": {')
     for number, name in enumerate(FILES):
         out.write(f"{',' if number else ''}\n{json.dumps(name)}: [".encode())

@@ -81,6 +81,7 @@ class Command:
         self.name = method.__name__
         self._signature = inspect.signature(method)
 
+    # Resolved on first use: the classes in the annotations are not imported where no gate is used.
     @functools.cached_property
     def _types(self) -> dict[str, Any]:
         return get_type_hints(self.method, include_extras=True)
@@ -94,6 +95,7 @@ class Command:
             one.name: (self._types[one.name], ... if one.default is one.empty else one.default)
             for one in parameters
         }
+        # ``extra="forbid"``: an argument that the gate does not know is an error, and not left out.
         return create_model(self.name, __config__=ConfigDict(extra="forbid"), **fields)
 
     @functools.cached_property
@@ -108,7 +110,9 @@ class Command:
         Raises:
             StoreError: nobody answers, or what the method raises.
         """
+        # Bound by name, so that the gate checks each argument against its annotation.
         _, *bound = self._signature.bind(subject, *args, **named).arguments.items()
+        # Not validated here: the gate does it, and this side has typed values already.
         arguments = self._arguments.model_construct(**dict(bound))
         file = subject.path.stat()
         head = f"{self.name} {file.st_dev} {file.st_ino}\n".encode()
@@ -120,6 +124,7 @@ class Command:
         if outcome == b"ok":
             return self._result.validate_json(content)
         if not outcome:
+            # The gate was stopped before it answered.
             raise _unanswered(subject.path, gate, ConnectionResetError("it has ended"))
         raise ERRORS.get(outcome.decode(), StoreError)(content.decode())
 
@@ -139,6 +144,7 @@ class Command:
                 for one in error.errors(include_url=False, include_input=False)[:5]
             )
             raise StudyError(f"{self.name}: {wrong}. Nothing was done.") from error
+        # Only those that were given, so that defaults are those of the gate's program.
         values = {name: getattr(given, name) for name in given.model_fields_set}
         return self._result.dump_json(self.method(subject, **values))
 
@@ -178,6 +184,7 @@ def receive(line: socket.socket, within_s: float) -> bytes:
     until_s = clock.boot_seconds() + within_s
     received = bytearray()
     while True:
+        # At least a moment: a timeout of 0 would make the socket non-blocking.
         line.settimeout(max(0.01, until_s - clock.boot_seconds()))
         part = line.recv(1 << 20)
         if not part:
@@ -196,6 +203,7 @@ def _ask(gate: Path, question: bytes) -> bytes:
     with _connected(gate) as line:
         line.settimeout(_ANSWER_S)
         line.sendall(question)
+        # The gate reads until this end is closed.
         line.shutdown(socket.SHUT_WR)
         return receive(line, _ANSWER_S)
 
@@ -210,6 +218,7 @@ def _connected(gate: Path) -> socket.socket:
             line.connect(str(gate))
         except OSError as error:
             line.close()
+            # While it is restarted the socket is missing, or nobody listens at it.
             comes_back = isinstance(error, FileNotFoundError | ConnectionRefusedError)
             if not comes_back or clock.boot_seconds() > until_s:
                 raise

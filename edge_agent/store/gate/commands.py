@@ -257,6 +257,7 @@ class Commands:
         """Write readings that a person entered; return for each whether it was new."""
         _check_count(readings, _BY_HAND_MOST)
         for reading in readings:
+            # The dashboard may be taken over: it must not make readings that look like a sensor's.
             if reading.source != f"manual:{actor}" or VitalFlag.MANUAL not in reading.flags:
                 raise StudyError(
                     f"A reading by hand has the source manual:{actor} and the flag manual, not "
@@ -321,6 +322,7 @@ class Commands:
         """Write that the agent does not answer."""
         _check_length("Alert", f"{rule}{text}{parts}", _TEXT_LENGTH)
         _check_not_ahead(at)
+        # The dashboard may write of one kind of alert only; those of the vitals are the agent's.
         alert = AlertEntry(0, rule, ALERT_KIND, text, None, None, 0, quiet=quiet)
         self._alerts.begin(alert, at, parts)
 

@@ -52,6 +52,7 @@ class _Server(socketserver.UnixStreamServer):
     def server_close(self) -> None:
         """Stop: finish commands that are running, drop requests that are still being received."""
         super().server_close()
+        # Reading ends at once, so that no half question is waited for; answers are still sent.
         for line in list(self._open):
             with suppress(OSError):
                 line.shutdown(socket.SHUT_RD)
@@ -70,18 +71,23 @@ class _Server(socketserver.UnixStreamServer):
 
     def _answer(self, question: bytes) -> bytes:
         """Run a command; return its result or its error."""
+        # One line of head, then the arguments, for which no length is needed: the sender closes its
+        # side.
         head, _, arguments = question.partition(b"\n")
         name, *identity = head.decode("ascii", "replace").split(" ")
         try:
             known = COMMANDS.get(name)
             if known is None:
                 raise StoreError(f"there is no command {name[:40]!r}")
+            # A dashboard may have opened another file at the same path, which was replaced
+            # meanwhile.
             file = self.commands.path.stat()
             if identity != [str(file.st_dev), str(file.st_ino)]:
                 raise StoreError(f"the service keeps {self.commands.path}, not this file")
             return b"ok\n" + known.run(self.commands, arguments)
         except AffectEdgeError as error:
             kind = type(error).__name__ if type(error).__name__ in ERRORS else "StoreError"
+            # Only the first line is the kind of error; the rest is its text.
             return f"{kind}\n{error}".encode()
         except Exception:  # the boundary to another process: a mistake of ours ends no service
             log.exception("the command %s failed", name[:40])
@@ -104,12 +110,14 @@ class Gate:
 
     def __init__(self, commands: Commands, address: Path) -> None:
         self._kept = connect(commands.path, readonly=False)
+        # Reads once, for a connection opens the file with its first query.
         self._kept.execute("SELECT count(*) FROM setting").fetchone()
         try:
             address.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
                 address.unlink()
             self._server = _Server(address, commands)
+            # The group of the dashboard may ask; nobody else.
             address.chmod(0o660)
         except OSError as error:
             self._kept.close()

@@ -86,11 +86,13 @@ def place_sessions(root: Node, files: Iterable[BidsFile], first_ms: int | None) 
     """
     places = []
     next_ms = first_ms
+    # They tell of sessions, and are read where a session is placed.
     data = [file for file in files if file.suffix not in {"sessions", "scans"}]
     key = _session_of
     for (subject, name), group in groupby(sorted(data, key=key), key):
         place = _place(root, subject, name)
         members = list(group)
+        # Only data sets of ours have this column.
         if "start_at" in place.told:
             _put_as_told(place, members)
         else:
@@ -100,6 +102,7 @@ def place_sessions(root: Node, files: Iterable[BidsFile], first_ms: int | None) 
                 place.is_invented = True
             _put(place, members, start_ms, _scans(root, place))
             if place.is_invented:
+                # From the end of the one before: sessions must not overlap.
                 next_ms = place.end_ms + _APART_MS
         places.append(place)
     return places
@@ -152,12 +155,15 @@ def _put(place: Place, files: Iterable[BidsFile], start_ms: int, scans: Mapping[
     for name, group in groupby(sorted(files, key=_recording), _recording):
         members = list(group)
         extents = [bids_files.extent(file) for file in members]
+        # A recording may begin before its second 0.
         first_ms = round(1000 * min(first for first, _ in extents))
         last_ms = round(1000 * max(last for _, last in extents))
+        # Without a time of its own, it follows the one before it.
         zero_ms = scans.get(name, free_ms - first_ms)
         place.start_ms = min(place.start_ms, zero_ms + first_ms)
         place.files += [PlacedFile(file, zero_ms) for file in members]
         free_ms = max(free_ms, zero_ms + last_ms + _BETWEEN_MS)
+    # A session needs a length, even if all in it happened at once.
     place.end_ms = max(free_ms, place.start_ms + _SHORTEST_MS)
 
 
@@ -190,6 +196,7 @@ def _scans(root: Node, place: Place) -> dict[str, int]:
         entities = dict(part.split("-", 1) for part in parts if "-" in part)
         name = f"{entities.get('task', '')} {entities.get('run', '')}"
         if at_ms is not None:
+            # Several files of one recording have a row each; they began with the first.
             starts[name] = min(at_ms, starts.get(name, at_ms))
     return starts
 
@@ -244,6 +251,7 @@ class BidsSource:
         self._places = place_sessions(root, self._files, first_ms)
         self._codes = self._read_codes()
         self._overlapping = 0
+        # Tables of a place of their own; all others lie below ``beh`` under their own name.
         self._read: dict[str, Callable[[], Iterator[SourceRow]]] = {
             "participant": self._participants,
             "participant_attribute": self._attributes,
@@ -271,6 +279,7 @@ class BidsSource:
         tables = (file for file in self._files if bids_files.table_of(file) == table)
         names: set[str] = set()
         for file in tables:
+            # The first row names all columns; a table without rows has none that matter.
             names.update(next(tsv_rows(file.node, file.path), (0, {}))[1])
         return frozenset(names)
 
@@ -318,6 +327,7 @@ class BidsSource:
 
     def _participants(self) -> Iterator[SourceRow]:
         with_sessions = {place.subject for place in self._places}
+        # People without a session have nothing to import.
         for line, cells in tsv_rows(self._root / _PEOPLE, _PEOPLE):
             given = cells.get("participant_id", "")
             if given.removeprefix("sub-") in with_sessions:
@@ -354,6 +364,8 @@ class BidsSource:
                 "start_at": iso_utc(place.start_ms),
                 "end_at": iso_utc(place.end_ms),
             }
+            # Where the times were told, the table's own fields are more exact than what was
+            # computed.
             known = dict(place.told) if "start_at" in place.told else {}
             about = {"session": session, "participant": self._codes[place.subject]}
             yield self._row(place.path, place.line, cells | known | about, "session")
@@ -366,6 +378,7 @@ class BidsSource:
                 if bids_files.is_events(placed.file):
                     markers += self._events(placed, session, len(markers))
             ordered = sorted(markers, key=lambda one: one[:2])
+            # In data sets of ours a label tells which end belongs to which start.
             if not self._is_ours:
                 self._overlapping = self._overlapping + _overlaps(row for *_, row in ordered)
             yield from (row for *_, row in ordered)
@@ -384,6 +397,7 @@ class BidsSource:
                 continue
             onset = number(cells, "onset", file, line)
             at_ms = placed.zero_ms + round(1000 * onset)
+            # Lines of several files count on, so that equal times keep the order of the files.
             order = float(before + line)
             about = {"session": session, "kind": kind, "label": label}
             yield at_ms, order, self._at(file, line, at_ms, about, "marker")
@@ -391,6 +405,8 @@ class BidsSource:
             if kind == MarkerKind.STIMULUS_START and text:
                 lasted_ms = round(1000 * (onset + number(cells, "duration", file, line)))
                 end_ms = placed.zero_ms + lasted_ms
+                # A stimulus without length ends right after its start; any other end comes first at
+                # its time.
                 if end_ms == at_ms:
                     order = order + 0.5
                 else:
@@ -410,6 +426,7 @@ class BidsSource:
         for line, cells in tsv_rows(file.node, file.path):
             onset = number(cells, "onset", file, line)
             at_ms = placed.zero_ms + round(1000 * onset)
+            # It was written as ``n/a``: no number was measured.
             if table == "vital" and not cells.get("value"):
                 continue  # it was no number
             about = cells | {"session": session}
@@ -425,6 +442,7 @@ class BidsSource:
             as_measured = [one for one in place.files if bids_files.table_of(one.file) == "vital"]
             for placed in as_measured:
                 yield from self._beh_file(placed, session, "vital")
+            # The resampled copy repeats the measured readings.
             if not as_measured:
                 for placed in place.files:
                     yield from self._samples(placed, session)
@@ -440,6 +458,7 @@ class BidsSource:
                 value = cells[place] if place < len(cells) else ""
                 if value:
                     about = {"session": session, "kind": kind.value, "value": value}
+                    # The place of the column keeps two columns of the same kind apart.
                     about |= {"source": f"bids:{name}:{place}", "flags": "imported"}
                     about |= {"unit": unit} if unit else {}
                     yield self._at(placed.file, line, at_ms, about, "vital")
@@ -475,6 +494,7 @@ def _attribute(column: str, value: str) -> tuple[str, str]:
             return column, value
     if column == SEX:
         return SEX, _SEXES.get(value.casefold(), value)
+    # Names of attributes are lower case with underscores here.
     return re.sub(r"[^a-z0-9]+", "_", column).strip("_"), value
 
 

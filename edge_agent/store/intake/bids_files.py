@@ -57,6 +57,7 @@ def opened_root(path: Path) -> Node | None:
     elif zipfile.is_zipfile(path):
         with readable(path.name):
             top = zipfile.Path(path)
+            # A zip may hold the data set in a folder of its name.
             roots = [top, *(one for one in top.iterdir() if one.is_dir())]
     else:
         return None
@@ -78,6 +79,7 @@ def _below(folder: Node, above: tuple[Node, ...], path: str) -> Iterator[BidsFil
     folders = (*above, folder)
     for node in _sorted(folder):
         inside = f"{path}/{node.name}"
+        # As deep as BIDS goes; a link in a circle ends here, too.
         if node.is_dir() and len(folders) < _DEPTH:
             yield from _below(node, folders, inside)
         elif node.is_file() and node.name.startswith("sub-"):
@@ -103,7 +105,9 @@ def sidecar(file: BidsFile) -> dict[str, Any]:
         for node in _sorted(folder):
             if node.name.endswith(f"{file.suffix}.json") and node.name != DESCRIPTION:
                 named = _named(node, node.name, ())
+                # A sidecar applies if all that its name says holds for the file.
                 if named.suffix == file.suffix and named.entities.items() <= file.entities.items():
+                    # From the data set's folder down: the nearer one overwrites.
                     told |= read_json(node)
     return told
 
@@ -135,6 +139,7 @@ def tsv_rows(node: Node, path: str) -> Iterator[tuple[int, dict[str, str]]]:
     header: list[str] = []
     for line, cells in enumerate(tsv_lines(node, path), start=1):
         if line == 1:
+            # Names are compared without capitals; some data sets write them so.
             header = [cell.strip().lower() for cell in cells]
             check_header(path, header)
         elif len(cells) == len(header):
@@ -227,6 +232,7 @@ def recording_of(file: BidsFile) -> Recording | None:
         raise DataFileError(
             f"{file.path}: its sidecar has no SamplingFrequency, StartTime or Columns. Add them."
         )
+    # A waveform, whatever it is called.
     if not 0 < frequency <= _FASTEST_HZ:
         return None
     kinds = {}
@@ -251,6 +257,7 @@ def extent(file: BidsFile) -> tuple[float, float]:
     """Return first and last second of a file, 0 and 0 where it has no row that is read."""
     recording = recording_of(file)
     if recording is not None:
+        # Counted once through: a packed file does not tell its lines.
         count = sum(1 for _ in samples(recording))
         return recording.start_s, recording.start_s + count / recording.frequency
     if not (is_events(file) or table_of(file)):
@@ -293,6 +300,7 @@ def _kind(column: str, unit: str) -> VitalKind | None:
     A name that says nothing of a rate, as ``respiratory`` or ``pulse``, is a waveform unless the
     unit is one of a rate.
     """
+    # ``__2`` is the number of a second source, as our exports write it.
     words = re.sub(r"[^a-z0-9%]+", " ", re.sub(r"__[0-9]+$", "", column).casefold()).strip()
     for kind in VitalKind:
         known = unit in kind.spec.units
@@ -302,6 +310,7 @@ def _kind(column: str, unit: str) -> VitalKind | None:
             for name in names
         )
         if is_named and kind is not VitalKind.RR_INTERVAL:
+            # A unit that is not one of the kind is something else of the same name.
             return kind if known or not unit else None
     return None
 
@@ -310,6 +319,7 @@ def _unit(told: Any) -> str:
     """Return the unit of a column from its sidecar, in our notation; empty if it has none."""
     unit = str(told.get("Units", "")).casefold() if isinstance(told, dict) else ""
     unit = unit.replace(" ", "")
+    # ``bpm`` and its like are among the units of the kinds already.
     return "/min" if re.fullmatch(r"(beats|breaths)?(/|per)min(ute)?", unit) else unit
 
 

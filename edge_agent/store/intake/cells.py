@@ -22,7 +22,7 @@ from edge_agent.core.study import AttributeUse, Purpose, SessionSetting
 from edge_agent.store.study.rows import checked_label
 
 SHOWN = 20
-"""How many problems are named; the others are counted."""
+"""Most problems that are named; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,7 @@ _ROUNDED = 40
 makes at the worst.
 """
 _PER_MILLE = "Probabilities are whole numbers in per mille: 0.86 is 860."
+# ``int`` alone would take ``1_000`` and digits of other scripts.
 _INTEGER = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 
 
@@ -153,6 +154,7 @@ def number(cells: Cells, column: str, default: float) -> float:
     try:
         value = float(text)
     except ValueError:
+        # ``nan`` is read by ``float`` and refused below.
         value = math.nan
     if not (math.isfinite(value) and value >= 0):
         raise CellError(column, text, "is no number from 0 on.")
@@ -183,6 +185,7 @@ def moment(cells: Cells, prefix: str = "") -> int:
     """
     at_ms = optional_moment(cells, f"{prefix}at")
     if at_ms is None:
+        # ``start_ms`` and ``end_ms`` as exports call them, but ``at_ms`` without a prefix.
         at_ms = optional_moment(cells, f"{prefix}ms" if prefix else "at_ms")
     if at_ms is None:
         raise CellError(f"{prefix}at", "", "is missing. Fill it in.")
@@ -307,6 +310,7 @@ class StudyImport:
     def refuse(self, problem: Problem) -> None:
         """Count a problem; the first ones are named."""
         self.problem_count += 1
+        # All are counted, few named: a wrong column would fill the page with every line.
         if len(self.problems) < SHOWN:
             self.problems.append(problem)
 

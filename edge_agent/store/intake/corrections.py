@@ -18,7 +18,7 @@ from edge_agent.store.read.base import flags_of
 from edge_agent.store.study.rows import insert_audit
 
 BY_HAND = "manual:"
-"""What the source of a reading begins with that a person entered."""
+"""Beginning of the source of a reading that a person entered."""
 _ROLLUPS = (("minute", schema.MINUTE_MS), ("hour", schema.HOUR_MS), ("day", schema.DAY_MS))
 _SESSION = (
     "LEFT JOIN session ON session.started <= {0}.at AND (session.ended IS NULL OR "
@@ -86,6 +86,8 @@ def entered_readings(path: Path, at_most: int) -> list[EnteredReading]:
             "vital.at AND old.kind = vital.kind AND old.source = vital.source ORDER BY old.id "
             f"LIMIT 1) AS was FROM vital {_SESSION.format('vital')} WHERE source >= ? AND "
             "source < ? ORDER BY vital.at DESC, vital.kind DESC LIMIT ?",
+            # ``;`` follows ``:`` in ASCII: all texts that begin with ``manual:`` lie between them,
+            # and the index finds them.
             (BY_HAND, BY_HAND[:-1] + ";", at_most),
         ).fetchall()
     return [
@@ -137,10 +139,12 @@ def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) ->
             replace(
                 reading,
                 value=value if reading.kind is key.kind else reading.value,
+                # The flag is judged anew by ``checked``.
                 flags=reading.flags - {VitalFlag.OUT_OF_RANGE},
             ).checked()
             for reading in before
         ]
+        # Both pressures may change their flags although one value was corrected.
         for old, new in zip(before, flag_near_pressures(after), strict=True):
             if old != new:
                 _note(connection, old, new.value, actor)
@@ -167,6 +171,7 @@ def remove_reading(path: Path, key: ReadingKey, *, actor: str) -> None:
     """
     with schema.write_transaction(path) as connection:
         old = next(one for one in _measurement(connection, key) if one.kind is key.kind)
+        # Before the change: the old value is read from the row itself.
         _note(connection, old, None, actor)
         connection.execute(
             "DELETE FROM vital WHERE at = ? AND kind = ? AND source = ?",
@@ -208,6 +213,7 @@ def _roll_up_anew(
     """Replace a reading by another in its minute, hour and day rollups."""
     took = _share(old)
     gave = _share(new) if new is not None else dict.fromkeys(took, 0.0)
+    # Sums are changed by the difference, for older rows of the same day may be gone.
     change = {name: gave[name] - took[name] for name in took}
     for name, length in _ROLLUPS:
         start = old.at.wall_ms // length * length
@@ -218,6 +224,7 @@ def _roll_up_anew(
             "simulated = simulated + :simulated WHERE kind = :kind AND at = :start",
             change | place,
         )
+        # The extremes cannot be changed by a difference.
         _extremes(connection, table, place)
         connection.execute(
             f"DELETE FROM {table} WHERE kind = :kind AND at = :start AND n + flagged = 0",  # noqa: S608 - our own names
@@ -234,6 +241,7 @@ def _extremes(connection: sqlite3.Connection, table: str, place: Mapping[str, An
     least = min(values, default=None)
     connection.execute(
         f"UPDATE {table} SET least = :least, most = :most WHERE kind = :kind AND at = :start "  # noqa: S608 - our own names
+        # Only if all rows that it counts are still there.
         "AND n + flagged = :number",
         {**place, "number": len(rows), "least": least, "most": max(values, default=None)},
     )

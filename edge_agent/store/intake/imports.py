@@ -60,6 +60,7 @@ def note_numbers(connection: sqlite3.Connection, number: int, before: Mapping[st
     )
     others = _other_readings(connection, number, _sessions(connection, numbers, people))
     text = json.dumps({**numbers, _PEOPLE: list(people.items()), _OTHERS: others})
+    # Readings that others added are counted now, so that an undo sees which came later.
     connection.execute("INSERT INTO setting VALUES (?, ?)", (_KEY.format(number), text))
 
 
@@ -109,12 +110,14 @@ def undo_study(connection: sqlite3.Connection, number: int) -> Counter[str]:
             ).rowcount
             for span in sessions.values()
         )
+    # The rollups are made anew below, whatever was taken out of them.
     deleted["vital"] = connection.execute("DELETE FROM vital WHERE import = ?", (number,)).rowcount
     connection.execute("DELETE FROM model WHERE id BETWEEN ? AND ?", numbers["model"])
     deleted["participant"] = connection.execute(
         "DELETE FROM participant WHERE id IN (SELECT value FROM json_each(?))",
         (json.dumps(people),),
     ).rowcount
+    # Only now are all rows of the sessions gone.
     for span, minutes in pruned.items():
         make_anew(connection, span, minutes)
     connection.execute("DELETE FROM setting WHERE key = ?", (_KEY.format(number),))
@@ -137,6 +140,7 @@ def _refuse_numbers_again(number: int, numbers: Numbers, others: Mapping[int, Nu
     """Refuse if a later import reuses numbers of participants erased from this one."""
     first, last = numbers["participant"]
     for other, its in others.items():
+        # A number of an erased row may be given again by SQLite, then to a row of the later import.
         if other > number and its["participant"][0] <= last and its["participant"][1] >= first:
             raise StudyError(
                 f"Import {other} has numbers of people who were erased from import {number}: undo "
@@ -200,6 +204,7 @@ def _count(
     row = connection.execute(
         f"SELECT count(*) FROM {table} WHERE {column} IN (SELECT value FROM json_each(?)) AND NOT "
         "id BETWEEN ? AND ?",
+        # From 0 to -1 is no number at all.
         (json.dumps(list(ids)), *(but or (0, -1))),
     ).fetchone()
     return int(row[0])
@@ -410,11 +415,13 @@ def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
                 f"Import {number} was undone already, {iso_utc(chosen.undone_ms)}; nothing was "
                 "removed."
             )
+        # Counted before they are removed.
         sessions = connection.execute(
             "SELECT session.id, count(*) FROM vital JOIN session ON vital.at >= started AND "
             "(ended IS NULL OR vital.at < ended) WHERE import = ? GROUP BY 1 ORDER BY 1",
             (number,),
         ).fetchall()
+        # A correction is told, for it is lost with its reading.
         corrected = connection.execute(
             "SELECT count(*) FROM vital WHERE import = ? AND EXISTS (SELECT 1 FROM vital_change "
             "AS old WHERE old.at = vital.at AND old.kind = vital.kind AND old.source = "

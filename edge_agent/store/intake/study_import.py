@@ -77,6 +77,7 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
         at: when.
         report: gets the sessions' numbers.
     """
+    # Numbers of the staged rows are moved behind those that are there: references move by as much.
     before = highest_numbers(connection)
     people, sessions = before["participant"], before["session"]
     number = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()[0]
@@ -104,6 +105,7 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
             (sessions,),
         )
     as_they_are = ["expression", "movement", "unfit", "gap"]
+    # Models say since when they were used here; two histories cannot be joined.
     if not _count(connection, "main.model"):
         as_they_are.append("model")
     for table in as_they_are:
@@ -115,6 +117,7 @@ def merge(connection: sqlite3.Connection, actor: str, at: Instant, report: Study
     connection.execute(
         f"INSERT INTO main.vital ({vital}, import) SELECT {vital}, ? FROM staged.vital", (number,)
     )
+    # The rollups were made while staging; those of both databases are added up.
     _merge_rollups(connection)
     connection.execute(
         "INSERT INTO main.import (id, at, file, actor, readings, duplicates) VALUES "
@@ -274,9 +277,11 @@ def import_study(
     with _staging(path) as staged:
         _stage(staged, source, options, report)
         with _attached(path, staged, readonly=dry_run) as connection:
+            # A dry run reads only, and may run beside anything.
             if dry_run:
                 check(connection, options, report)
             else:
+                # Checked in the transaction that merges: nothing can come between the two.
                 with schema.transaction(connection):
                     check(connection, options, report)
                     if not report.problem_count:

@@ -76,6 +76,7 @@ class TidySource:
     def __init__(self, path: Path) -> None:
         self.name = path.name
         self._path = path
+        # A folder that was unpacked, or the bundle as it came.
         self._is_zip = path.is_file()
         members = self._members()
         self._files = {table: f"{table}.csv" for table in TABLES if f"{table}.csv" in members}
@@ -119,6 +120,7 @@ class TidySource:
             texts = {name for name in header if (table, name) in _TEXTS}
             for cells in reader:
                 if len(cells) != len(header):
+                    # An empty line, as programs leave at the end.
                     if not any(cells):
                         continue
                     raise DataFileError(
@@ -147,7 +149,9 @@ class TidySource:
         file = self._files[table]
         try:
             with self._open(file) as raw:
+                # Spreadsheets begin UTF-8 with a byte order mark.
                 text = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
+                # ``strict``: else a quote that is never closed swallows the rest of the file.
                 yield csv.reader(bounded_lines(text, file), strict=True)
         except UnicodeDecodeError as error:
             raise DataFileError(f"{file}: is not UTF-8 text. Save it as CSV UTF-8.") from error

@@ -115,6 +115,7 @@ class TimelineRows:
             "gap": self._gap,
             "model": self._model,
         }
+        # In the order of ``TABLES``; readings need a way of their own.
         for table in self._source.tables():
             if table in makers:
                 self._write(_insert_into(table), self._made(table, makers[table]))
@@ -148,6 +149,7 @@ class TimelineRows:
 
     def _place(self, row: SourceRow, at_ms: int, count: FileCount) -> StagedSession | None:
         """Return the session of an accepted row; count a row that is not accepted."""
+        # By time and not by the number in the row: that is how rows find their session everywhere.
         session = self._sessions.at(at_ms)
         named = read.text_of(row.cells, "session")
         if named and (session is None or str(session.number) != named):
@@ -165,6 +167,7 @@ class TimelineRows:
 
     def _place_of_event(self, row: SourceRow, at_ms: int, count: FileCount) -> StagedSession | None:
         """Return the session of a marker or self-report; the end of a session belongs to it."""
+        # The moment of the end belongs to the next session in ``at``: here the named one decides.
         named = read.text_of(row.cells, "session")
         session = self._sessions.at(at_ms)
         if named:
@@ -195,6 +198,7 @@ class TimelineRows:
         if self._place(row, at_ms, count) is None:
             return None
         means = read.probabilities(cells, NAMES)
+        # Where nothing was smoothed, the means stand for it.
         smoothed = read.probabilities(cells, SMOOTHED, means)
         emotion = read.text_of(cells, "emotion", _UNCERTAIN)
         if emotion not in {*NAMES, _UNCERTAIN}:
@@ -252,6 +256,7 @@ class TimelineRows:
         if session is None:
             return None
         source = read.needed(row.cells, "source")
+        # A gap may reach over the end of its session, in which the rest belongs to nobody.
         return start_ms, min(end_ms, session.end_ms), source, read.needed(row.cells, "reason")
 
     def _model(self, row: SourceRow, _count: FileCount) -> Values:
@@ -260,9 +265,12 @@ class TimelineRows:
 
     def _vitals(self) -> None:
         """Stage the readings; flag implausible ones if the files have no flags."""
+        # Beats of one packet share its time: they are spread over the seconds that they lasted.
         pairs = _of_each_time(self._readings(), BeatTimes().spread)
         if "flags" not in self._source.columns("vital"):
             pairs = _of_each_time(pairs, flag_near_pressures)
+        # Two passes over the same pairs, side by side: the rows for messages, the readings to be
+        # placed.
         rows, given = tee(pairs)
         readings = placed((one for _, one in given), partial(recorded_value, self._staged))
         for (row, _), (reading, is_new) in zip(rows, readings, strict=True):
@@ -273,6 +281,7 @@ class TimelineRows:
             self._report.refuse_cell(row, CellError("at", read.text_of(row.cells, "at"), cure))
 
     def _readings(self) -> Iterator[tuple[SourceRow, VitalReading]]:
+        # A file that has flags was exported: its readings are no new import.
         known = "flags" in self._source.columns("vital")
         flags = frozenset() if known else frozenset({VitalFlag.IMPORTED})
         for row in self._source.rows("vital"):
@@ -300,6 +309,7 @@ def _steps(cells: Cells, name: str) -> int | None:
     text = read.text_of(cells, name)
     if not text:
         return None
+    # A value that is no number is outside every range, and refused below.
     try:
         value = float(text)
     except ValueError:
@@ -403,6 +413,8 @@ class StagedReadings:
     def __init__(self) -> None:
         self.repeated = 0
         self.differing = 0
+        # An empty name is a temporary database; nothing in it must survive a crash, so that it
+        # needs no journal.
         self._connection = sqlite3.connect("", isolation_level=None)
         self._connection.execute("PRAGMA journal_mode = OFF")
         self._connection.execute(_TABLE)
@@ -421,6 +433,7 @@ class StagedReadings:
             StoreError: there is no room for them.
         """
         given, kept = tee(readings)
+        # ``placed`` may move a reading; the one before it tells whether it did.
         for before, (reading, is_new) in zip(given, placed(kept, self._value_of), strict=True):
             if not is_new:
                 self.repeated += 1

@@ -72,6 +72,7 @@ def check_video(path: Path, new: VideoImport, *, purposes: Collection[Purpose], 
     try:
         with write_transaction(path) as connection:
             _session_for(connection, new, purposes, actor)
+            # The check is the import itself without its rows, so that the two cannot differ.
             raise _LookedAtError
     except _LookedAtError:
         pass
@@ -103,6 +104,7 @@ def store_video(
     with write_transaction(path) as connection:
         session = _session_for(connection, new, purposes, actor)
         simulated = session.simulated
+        # Rows of a video have no boot clock: they are never moved when a clock is set.
         expressions = [(row, None) for row in rows if isinstance(row, ExpressionRow)]
         rejected = [(row, None) for row in rows if isinstance(row, RejectedFrames)]
         write_expressions(connection, expressions, interval_ms, simulated)
@@ -136,6 +138,7 @@ def _session_for(
             )
     for table in new.tables:
         (there,) = connection.execute(
+            # Rows are stamped with their end: one that ends at the start is of before.
             f"SELECT count(*) FROM {table} WHERE at > ? AND at <= ?",  # noqa: S608 - our own names
             (new.start_ms, new.end_ms),
         ).fetchone()
@@ -146,6 +149,7 @@ def _session_for(
                 "would count twice; correct --start."
             )
     sessions = select_sessions(connection)
+    # In order of time, as a person would have set them: an end must find its start.
     for marker in sorted(new.markers, key=lambda marker: marker.at_ms):
         insert_past_marker(connection, sessions, marker)
     return session

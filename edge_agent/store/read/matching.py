@@ -91,6 +91,7 @@ class Steps:
         """
         if not len(self.starts_ms):
             return np.full(len(instants_ms), _UNMATCHED)
+        # The step that began last at or before the instant.
         places = np.searchsorted(self.starts_ms, instants_ms, side="right") - 1
         return np.where(places < 0, _UNMATCHED, self.states[places])
 
@@ -124,8 +125,10 @@ class FaceLabels:
         """
         # Rows enter the window when they come and leave it a window later: in between nothing
         # changes.
+        # NumPy's ``stable`` merges two runs that are sorted already, which is quick.
         changes = np.sort(np.concatenate([self.at_ms, self.at_ms + window_ms]), kind="stable")
         states = dominant(self._held(changes - window_ms, changes), share)
+        # -1 is no state, so that the first step always counts as new.
         new = np.diff(states, prepend=-1) != 0
         return Steps(changes[new], states[new])
 
@@ -143,12 +146,14 @@ class FaceLabels:
         if not len(self.at_ms):
             return []
         new = np.flatnonzero(np.diff(self.categories, prepend=-1) != 0)
+        # The last stretch ends with the last row: nobody knows what came after it.
         ends = np.append(self.at_ms[new[1:]], self.at_ms[-1])
         certain = self.categories[new] != UNCERTAIN_CATEGORY
         return [int(length) for length in (ends - self.at_ms[new])[certain]]
 
     def _held(self, after_ms: Integers, until_ms: Integers) -> Counts:
         """Count for each span (after, until] the rows of each category."""
+        # One column more than rows, of zeros: the count before the first row.
         counts = np.zeros((UNCERTAIN_CATEGORY + 1, len(self.at_ms) + 1), dtype=np.int32)
         counts[self.categories, np.arange(1, len(self.at_ms) + 1)] = 1
         np.cumsum(counts, axis=1, out=counts)
@@ -160,7 +165,7 @@ class FaceLabels:
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """How many windows contain a second emotion beside the observed one.
+    """The number of windows that contain a second emotion beside the observed one.
 
     Attributes:
         windows: number of windows in which one emotion was observed; one window ends at each row.
@@ -190,12 +195,14 @@ def mixture(shown: Iterable[FaceLabels], window_ms: int, share: float) -> Mixtur
     for labels in shown:
         held = labels.held_before(window_ms)
         observed = dominant(held, share) < UNCERTAIN_CATEGORY
+        # Uncertain rows are no second emotion.
         second = np.sort(held[:UNCERTAIN_CATEGORY], axis=0)[-2]
         windows += int(observed.sum())
         mixed += int((observed & (second >= _MIXED * held.sum(axis=0))).sum())
         lengths += labels.stretches_ms()
     lengths.sort()
     passed = np.cumsum(lengths)
+    # Weighted by time: a plain median would be that of the many short stretches.
     typical = lengths[int(np.searchsorted(passed, passed[-1] / 2))] if lengths else 0
     return Mixture(windows, mixed, typical, window_ms)
 
@@ -217,6 +224,7 @@ def dominant(held: Counts | Integers, share: float) -> Integers:
     rows = held.sum(axis=0)
     certain = held[:UNCERTAIN_CATEGORY]
     most = certain.max(axis=0)
+    # A tie is no winner, whatever ``argmax`` would say.
     leaders = np.count_nonzero(certain == most, axis=0)
     # A quotient, for 0.55 * 20 is more than 11 in binary, and 11 / 20 is 0.55.
     holds = (most / np.maximum(rows, 1) >= share) & (leaders == 1)

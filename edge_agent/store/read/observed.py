@@ -72,8 +72,10 @@ def read_face_labels(connection: sqlite3.Connection, session: Session) -> FaceLa
     # present.
     end = FOREVER_MS if session.end_ms is None else session.end_ms
     rows = connection.execute(_LABELS, {"start": session.start_ms, "end": end}).fetchall()
+    # ``fromstring`` with a separator reads text; its binary form alone is deprecated in NumPy.
     times = [np.fromstring(row[1], dtype=np.int64, sep=",") for row in rows]
     categories = [_CATEGORIES.get(row[0], UNCERTAIN_CATEGORY) for row in rows]
+    # Relative to the start of the session, which keeps the texts short.
     at = np.concatenate([np.empty(0, dtype=np.int64), *times]) + session.start_ms
     order = np.argsort(at, kind="stable")
     return FaceLabels(
@@ -97,6 +99,7 @@ def shown_in(
         recorded.
     """
     if not stimuli:
+        # ``np.stack`` takes no empty list.
         return []
     held = np.stack(
         [shown[one.session].held_in(one.start_ms, one.end_ms) for one in stimuli], axis=1
@@ -127,12 +130,14 @@ def sum_observed(
     """
     together: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
     for kind in kinds:
+        # Kinds with the same lags share their spans, so that one query reads them all.
         together[tuple(by.lag_ms(kind) for by in matchings)].append(kind.value)
     groups: dict[tuple[int, str, str, str], int] = {}
     parts: list[tuple[int, int, float, float, float]] = []
     states: list[tuple[int, ...]] = []  # of each part, under each way of matching
     for session in sessions:
         made = {
+            # Two ways of matching may differ in their lag alone: the steps are the same.
             key: shown[session.id].steps(*key)
             for key in {(by.window_ms, by.share) for by in matchings}
         }
@@ -180,6 +185,7 @@ def match(
     counts = Counter(state for _, state in named)
     matched = [
         replace(reading, state=state)
+        # Nothing is guessed for a reading without a clear state: it is counted instead.
         for reading, state in named
         if state not in (AMBIGUOUS, UNMATCHED)
     ]
@@ -199,6 +205,7 @@ def _spans(
     edges = np.sort(np.concatenate([one.starts_ms for one in steps]), kind="stable")
     inside = edges[(edges > session.start_ms) & (edges < end)]
     starts = np.concatenate([[session.start_ms], inside])
+    # Spans in which the same was observed share a number, so that their sums come as one row.
     numbers: dict[tuple[int, ...], int] = {}
     states = zip(*(one.at(starts).tolist() for one in steps), strict=True)
     spans = [
@@ -232,6 +239,7 @@ def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) ->
     sums_of = []
     for place in np.flatnonzero(n).tolist():
         number, state = divmod(place, len(OBSERVED))
+        # Sums of ambiguous and unmatched readings are counted, not returned.
         if state < len(EMOTIONS):
             session, kind, flags, source = groups[number]
             numbers = (int(n[place]), float(total[place]), float(largest[place]))
@@ -313,6 +321,7 @@ def read_beats(connection: sqlite3.Connection, spans: Iterable[StateSpan]) -> It
     cursor.row_factory = None  # plain tuples, which are made faster
     for _, group in groupby(spans, key=lambda span: span.session.id):
         own = list(group)
+        # One query for a session: each span alone would search the index again.
         times = min(span.start_ms for span in own), max(span.end_ms for span in own)
         rows = cursor.execute(_INTERVALS, times).fetchall()
         for source, measured in groupby(rows, key=lambda row: str(row[3])):

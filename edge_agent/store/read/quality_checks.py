@@ -69,6 +69,7 @@ _LIGHT = (RejectReason.TOO_DARK, RejectReason.TOO_BRIGHT)
 
 
 def _sentence(level: Level, checks: Sequence[Check]) -> str:
+    # In the order of the checks, so that the sentence names them as the list does.
     names = [_message(check.name) for check in checks if check.level is level]
     match level:
         case Level.GOOD:
@@ -117,6 +118,7 @@ def _face(measures: Measures, bars: Thresholds) -> Check:
         share=share,
         wanted=bars.face_share,
     )
+    # The mean may be good while one condition has almost no face.
     shares = [(one.label, one.face_share) for one in measures.conditions]
     poor = [label for label, read in shares if read is not None and read < bars.face_share]
     if poor:
@@ -132,6 +134,7 @@ def _face(measures: Measures, bars: Thresholds) -> Check:
 
 def _cure_of_face(measures: Measures) -> str:
     """Return advice on the most frequent reason for which the face was not read."""
+    # Whole seconds: a reason of less than half a second must not be named.
     lost: Counter[str] = Counter(
         {reason: round(seconds) for reason, seconds in measures.lost_s.items()}
     )
@@ -152,6 +155,7 @@ def _cure_of_face(measures: Measures) -> str:
 
 def _readings(measures: Measures, bars: Thresholds) -> Check:
     name = "readings"
+    # A strap that sends intervals sends the rate as well, which is asked for.
     kinds = [vital.kind for vital in measures.vitals if vital.kind is not VitalKind.RR_INTERVAL]
     if not kinds:
         return Check(
@@ -165,6 +169,7 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
         )
     counts: dict[str, Counter[VitalKind]] = {}
     for condition in measures.conditions:
+        # A condition may be shown several times: its readings are added up.
         counts.setdefault(condition.label, Counter()).update(condition.readings)
     missing = [
         Message(N_("{vital} under {condition}"), vital=_vital(kind), condition=label)
@@ -226,6 +231,7 @@ def _clock(measures: Measures) -> Check:
 
 def _streams(measures: Measures, bars: Thresholds) -> Iterable[Check]:
     for vital in measures.vitals:
+        # ``None``: a cuff has no course that could have gaps.
         if vital.share is None or not vital.kind.spec.tested:
             continue
         name = Message(N_("the course of {vital}"), vital=_vital(vital.kind))
@@ -426,6 +432,7 @@ def session_quality(
         _frames(measures, bars),
         _turned_away(measures, bars),
     )
+    # The worst one decides.
     level = max((check.level for check in checks), key=list(Level).index)
     return quality.SessionQuality(
         session=session,

@@ -179,6 +179,7 @@ def sum_readings(
     starts = sorted({0, *cuts_ms})
     sums = []
     rows = _summed(connection, stimuli, kinds, starts)
+    # Number of the span: the stimulus and the piece of it.
     for number, kind, flags, source, n, total, largest, mean_at in rows:
         stimulus, place = divmod(number, len(starts))
         made = ReadingSum(
@@ -200,6 +201,7 @@ def sum_pieces(
     """
     starts = sorted({0, *cuts_ms})
     rows = _summed(connection, stimuli, kinds, starts)
+    # Without a row there is no column either.
     columns = list(zip(*rows, strict=True)) or [()] * 8
     numbers, names, flags, sources, n, total, largest, mean_at = columns
     places = np.array(numbers, dtype=np.int64)

@@ -98,6 +98,7 @@ class TimelineReader(base.DatabaseReader):
                 ).fetchone()
                 for table in _SPANNING
             ]
+        # Rollups may be older than all rows, and rows newer than all rollups.
         firsts = [first for first, _ in ends if first is not None]
         lasts = [last for _, last in ends if last is not None]
         if not lasts:
@@ -223,8 +224,10 @@ class TimelineReader(base.DatabaseReader):
 def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReading | None:
     """Find the newest reading of a kind through the rollups, which are indexed by kind."""
     now_ms = clock.now().wall_ms
+    # Later than every time; below 2^53 a number is the same in JSON.
     before_ms = 2**53
     row = None
+    # The newest hour may count unusable or future readings only: then the one before it is read.
     while row is None:
         spans = (
             connection.execute(
@@ -243,6 +246,7 @@ def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReadi
             f"< ? AND (at <= ? OR {_BELIEVED['vital']}) ORDER BY at DESC LIMIT 1",
             (kind.value, start, end, now_ms),
         ).fetchone()
+        # Rows of this hour are gone for their age although its sum is kept.
         before_ms = start
     return VitalReading(
         Instant(boot_ms=row["boot_ms"] or 0, wall_ms=row["at"]),
@@ -269,4 +273,5 @@ def _episodes() -> str:
     begin = "CREATE VIEW episode AS"
     (view,) = (statement for statement in statements_of("views.sql") if begin in statement)
     query = view.partition(begin)[2].strip().removesuffix(";")
+    # Were the view written otherwise, nothing would be replaced, and the values would not fit.
     return query.replace("WHERE is_primary = 1", "WHERE is_primary = 1 AND at >= ? AND at < ?")

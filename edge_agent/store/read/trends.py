@@ -50,6 +50,7 @@ class Recorded:
         Hours are read together with the days, in which there are other hours.
         """
         if resolution == "hour":
+            # A day holds only the hours that were moved into it, so that no row is counted twice.
             hours = f"SELECT * FROM {self.name}_hour UNION ALL SELECT * FROM {self.name}_day"
             return f"({hours}) WHERE {self.which}"
         return f"{self.name}_{resolution} WHERE {self.which}"
@@ -69,6 +70,7 @@ class Recorded:
         hours = f"{self._coarser('hour', HOUR_MS)} AND {self.number} > {of_minutes}"
         minutes = self._coarser("minute", MINUTE_MS)
         of_hours = self._sum("hour", DAY_MS)
+        # A finer table is whole if every coarser one counts no more rows than it for the same time.
         fewer = {
             "row": (
                 f"{minutes} AND {self.number} > {self._count(MINUTE_MS)}",
@@ -93,6 +95,7 @@ class Recorded:
         """Select the rows of a rollup that touch the range."""
         return (
             f"SELECT 1 FROM {self.name}_{resolution} AS coarse WHERE {self.which} "
+            # A coarse row begins before the range and still touches it.
             f"at > :start - {length} AND at < :end"
         )
 
@@ -195,6 +198,7 @@ def buckets_for(start_ms: int, end_ms: int, at_most: int, shortest_ms: int = 1_0
     length = next(
         (ms for ms in _ROUND_MS if ms >= wanted), math.ceil(wanted / _ROUND_MS[-1]) * _ROUND_MS[-1]
     )
+    # Buckets begin at the same moments whatever the range, so that a moving range does not flicker.
     first = start_ms // length * length
     return Buckets(first, length, math.ceil((end_ms - first) / length))
 
@@ -226,6 +230,7 @@ def trend_of(buckets: Buckets, resolution: str, row_of: Mapping[int, Sums]) -> T
         bucket_ms=buckets.length_ms,
         resolution=resolution,
         starts=buckets.starts,
+        # Of the rows and not of the frames: a row is a second, however many frames it has.
         shares={e: tuple(_ratio(row, f"count_{e}", 1) for row in rows) for e in EMOTIONS},
         uncertain=tuple(_ratio(row, "uncertain", 1) for row in rows),
         means={e: tuple(_ratio(row, f"sum_{e}", 1000) for row in rows) for e in EMOTIONS},
@@ -308,6 +313,7 @@ def _sums(
 ) -> dict[int, sqlite3.Row]:
     """Return the sums of the buckets that hold anything, by their start."""
     rows = connection.execute(
+        # A division of integers drops the rest: this is the start of the bucket.
         f"SELECT at / :length * :length AS start, {columns} FROM {source} at >= :start AND at < "
         ":end GROUP BY start",
         span,

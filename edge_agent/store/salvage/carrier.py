@@ -58,6 +58,7 @@ class Carrier(Worker):
         self._path = rescue.path
         self._pause_s = pause_s
         self._salvages: list[Salvage] = []
+        # An earlier run may have ended before its salvage was done.
         rescue.changed.set()
 
     def work(self) -> None:
@@ -80,6 +81,7 @@ class Carrier(Worker):
     def stop(self) -> None:
         """Ask the thread to end after its portion."""
         super().stop()
+        # Wakes the thread, which may wait for this event.
         self._rescue.changed.set()
 
     def sentence(self) -> str | None:
@@ -102,6 +104,7 @@ class Carrier(Worker):
                 if not salvage.is_done:
                     self._carry(salvage)
         except _OtherDatabaseError:
+            # Look again: the newest database has a list of salvages of its own.
             self._rescue.changed.set()
 
     def _carry(self, salvage: Salvage) -> None:
@@ -123,6 +126,7 @@ class Carrier(Worker):
         """Carry over a table in portions, each in one transaction."""
         name = salvage.left[0]
         numbers = source.pages_of(name) if name in source.tables else iter(())
+        # A count is enough to go on: ``pages_of`` always gives the same order.
         for _ in islice(numbers, salvage.pages_done):
             pass
         source.damage.forget()  # what an earlier run met on this way, it has counted
@@ -150,6 +154,7 @@ class Carrier(Worker):
             translate_errors(self._path),
             closing(connect(self._path, readonly=False)) as connection,
         ):
+            # As in the rescue: rows come in any order.
             connection.execute("PRAGMA foreign_keys=OFF")
             with transaction(connection):
                 stored = read_salvages(connection)
@@ -182,6 +187,7 @@ def _copy_pages(copying: Copying, name: str, numbers: Iterator[int], salvage: Sa
     used_s = clock.thread_cpu_seconds()
     for count, number in enumerate(numbers, start=1):
         salvage.pages_done += 1
+        # The rescue has carried the newest page over already; see ``Copying.newest``.
         if number != salvage.newest.get(name):
             copying.page(name, number)
         is_long = count >= FEWEST_PAGES and clock.boot_seconds() - begun_s >= LONGEST_S

@@ -44,7 +44,9 @@ class Source:
 
     def _adopt_strays(self) -> None:
         """Assign pages that only the log contains to tables, by the shape of their rows."""
+        # What the trees of the file reach has its table; only the rest must be guessed.
         reached = {number for table in self.tables for number in self.pages_of(table)}
+        # This walk only looked: damage is counted when the tables are copied.
         self.damage.forget()
         for number in self._pages.strays:
             known = None if number in reached else _table_of(self._pages, number)
@@ -66,6 +68,7 @@ class Source:
     def table_of(self, page: int) -> str | None:
         """Return the table that a page belongs to by the map of pages; ``None``: not known."""
         seen: set[int] = set()
+        # A damaged map may lead in a circle.
         while (above := self._pages.parent(page)) is not None and page not in seen:
             seen.add(page)
             page = above
@@ -88,6 +91,7 @@ class Source:
 
     def last_page(self, table: str) -> int | None:
         """Return the page with the newest rows of a table; ``None`` where there is none."""
+        # With a count of damage of its own: these pages are read once more when they are copied.
         return Tree(self._pages, self._layouts[table]).last_page()
 
     def _tree(self, table: str) -> Tree:
@@ -109,6 +113,7 @@ def _layouts(pages: Pages) -> dict[str, Layout]:
     """Return the tables in the file's schema; for missing ones, the most likely layout."""
     own = {table.name: table for table in _own_list(pages)}
     layouts = _right_ones(pages, own.values())
+    # Nothing is guessed while the list of the file itself is complete and fits.
     if set(own) >= {table.name for table in expected_tables()} and len(layouts) == len(own):
         return layouts
     taken = {layout.root for layout in layouts.values()}
@@ -124,6 +129,7 @@ def _own_list(pages: Pages) -> Iterator[StoredTable]:
     for number in tree.pages_with_rows():
         for row in tree.rows(number):
             match row.values:
+                # Page 1 is the list itself.
                 case ["table", str(name), _, int(root), str(sql)] if root > 1:
                     yield StoredTable(name, root, sql)
 
@@ -136,6 +142,8 @@ def _likeliest(pages: Pages, own: Mapping[str, StoredTable]) -> dict[str, Layout
         tables = expected_tables(rewritten=rewritten)
         layouts = _right_ones(pages, tables)
         known = sum(own.get(table.name) == table for table in tables)
+        # A table that the file lists in the very same place tells much more than a first page that
+        # only looks possible.
         right = 10 * known + len(layouts) - (len(tables) - len(layouts))
         if right > most:
             most = right
@@ -154,6 +162,7 @@ def _right_ones(pages: Pages, tables: Iterable[StoredTable]) -> dict[str, Layout
 @functools.cache
 def _layout_of(table: StoredTable) -> Layout | None:
     """Return how a table is stored; ``None`` where its statement is damaged."""
+    # SQLite lets nobody create a table of this name, so that its columns cannot be asked for.
     if table.name == "sqlite_sequence":
         return Layout(table.root, ("name", "seq"))
     with closing(sqlite3.connect(":memory:")) as connection:
@@ -171,9 +180,11 @@ def _layout_of(table: StoredTable) -> Layout | None:
         return None
     kinds = {name: kind + ("" if is_filled else "?") for name, kind, _, is_filled in described}
     keys = [name for _, name in sorted((place, name) for name, _, place, _ in described if place)]
+    # A table without rowid stores its key first, whatever the order in the statement.
     if by_key[0]:
         names = (*keys, *(name for name in kinds if name not in keys))
         return Layout(table.root, names, True, None, tuple(kinds[name] for name in names))
+    # ``INTEGER PRIMARY KEY`` alone is another name for the number of the row.
     number = keys[0] if len(keys) == 1 and kinds[keys[0]] == "INTEGER" else None
     return Layout(table.root, tuple(kinds), False, number, tuple(kinds.values()))
 
@@ -194,6 +205,7 @@ MADE_ANEW = frozenset({"migration", "vital_kind", "sqlite_sequence"})
 """Tables that a new database has filled already."""
 _NEWER_WINS = frozenset({"setting", "outbox_seq"})
 _SUMS = ("_minute", "_hour", "_day")
+# All other columns of a rollup are sums.
 _CHOSEN = {"least": "min", "most": "max"}
 
 
@@ -245,6 +257,8 @@ class Table:
     def _added(self, name: str) -> str:
         if choose := _CHOSEN.get(name):
             other = f"excluded.{name}"
+            # ``min`` and ``max`` of two values are NULL if one is: the side that has a value must
+            # win.
             return f"{name} = {choose}(coalesce({name}, {other}), coalesce({other}, {name}))"
         return f"{name} = {name} + excluded.{name}"
 
@@ -389,6 +403,7 @@ class Copying:
                 self._refuse(table, row, str(error))
 
     def _without_lost_boot(self, row: dict[str, Value]) -> None:
+        # The row is whole without the reference: only its boot could not be read.
         if self._boots and row.get("boot") not in self._boots:
             row.pop("boot", None)
 
@@ -405,6 +420,7 @@ class Copying:
 
     def _is_there(self, table: Table, row: Mapping[str, Value]) -> bool:
         """Tell whether the row was copied already: a damaged file may refer to a page twice."""
+        # ``IS`` and not ``=``: NULL equals nothing, and most rows have one.
         same = " AND ".join(f"{name} IS ?" for name in row)
         try:
             rows = self._target.execute(
@@ -460,8 +476,10 @@ class Copying:
 
 def _is_erased(tombstones: Tombstones, row: Mapping[str, Value]) -> bool:
     at = row.get("at", row.get("started"))
+    # Without erased times, which is the rule, nothing needs to be compared.
     if not isinstance(at, int) or not tombstones.spans:
         return False
+    # A row is stamped with the end of its interval.
     length = row.get("interval_ms", 0)
     ended = row.get("ended", at)
     if not isinstance(length, int) or not isinstance(ended, int):

@@ -20,12 +20,14 @@ from typing import BinaryIO
 
 from edge_agent.store.database.schema import PAGE_BYTES
 
+# Lengths and magic number: https://sqlite.org/fileformat2.html#walformat
 _HEADER = 32
 _FRAME_HEADER = 24
 _MAGIC = 0x377F0682
 _MASK = 0xFFFFFFFF
 OUR_PAGES = (PAGE_BYTES, 4096)
 """Page size of our databases and SQLite's default, in bytes."""
+# All that the file format allows: powers of two from 512 to 65,536.
 PAGE_SIZES = frozenset(1 << power for power in range(9, 17))
 
 Sums = tuple[int, int]
@@ -60,6 +62,7 @@ def log_beside(path: Path) -> Path:
 
 def has_content(path: Path) -> bool:
     """Tell whether there is a log that holds at least one frame."""
+    # A header without a whole page behind it holds nothing that could be read.
     try:
         return path.stat().st_size > _HEADER + _FRAME_HEADER
     except FileNotFoundError:
@@ -81,6 +84,7 @@ def read_log(path: Path) -> Log:
     with path.open("rb") as file:
         header = file.read(_HEADER)
         magic, _, log.page_size, _, *numbers = struct.unpack(">8I", header)
+        # The lowest bit of the magic number tells the byte order in which checksums are computed.
         order = ">" if magic & 1 else "<"
         salts = (numbers[0], numbers[1])
         sums: Sums | None = (numbers[2], numbers[3])
@@ -96,16 +100,20 @@ def read_log(path: Path) -> Log:
         offset = _HEADER + _FRAME_HEADER
         for header, page in _frames(file, log.page_size):
             number, size, salt1, salt2, sum1, sum2 = struct.unpack(">6I", header)
+            # Checksums are cumulative: each continues the one stored in the frame before.
             before = sums
             sums = (sum1, sum2)  # a frame that is bad inside still tells where the next begins
             is_whole = (salt1, salt2) == salts and (
                 before is None or add_up(header[:8] + page, before, order) == sums
             )
+            # Pages are numbered from 1.
             if is_whole and number:
                 waiting[number] = offset
             else:
                 bad += 1
             offset += _FRAME_HEADER + log.page_size
+            # Only the last frame of a transaction names the size of the database: it commits all
+            # those before it.
             if size and is_whole:
                 log.frames.update(waiting)
                 waiting.clear()
@@ -157,6 +165,8 @@ def add_up(data: bytes, start: Sums, order: str) -> Sums:
 
 
 _DATABASE_MAGIC = b"SQLite format 3\0"
+# An entry of the pointer map: a byte for the kind of page, four for the number of its parent.
+# https://sqlite.org/fileformat2.html#pointer_map_or_ptrmap_pages
 _MAP_ENTRY = 5
 _ROOT = 1
 _CHILD = 5
@@ -186,8 +196,10 @@ class Pages:
         self.refused = 0
         length = os.fstat(file).st_size
         self.size = _page_size(file, log)
+        # The newest pages may be in the log only, beyond the end of the file.
         self.count = max(log.pages, length // self.size)
         self._has_holes = length // self.size < log.pages
+        # A page of the map describes the pages that follow it: it is the first of its group.
         self._map_group = self.size // _MAP_ENTRY + 1
         self.knows_parents = False
         with suppress(PageError):
@@ -228,6 +240,7 @@ class Pages:
 
     def parent(self, number: int) -> int | None:
         """Return the parent of a page in its tree; ``None``: it has none, or it is unknown."""
+        # Page 1 has no entry: the first group begins with the map on page 2.
         group = (number - 2) // self._map_group * self._map_group + 2
         place = (number - group - 1) * _MAP_ENTRY
         if not self.knows_parents or place < 0:  # a page of the map
@@ -247,6 +260,7 @@ class Pages:
                 continue
             entries = struct.iter_unpack(">BI", page[: (self._map_group - 1) * _MAP_ENTRY])
             for place, (kind, parent) in enumerate(entries, start=group + 1):
+                # The last page of the map has room for pages behind the end of the file.
                 if kind == _CHILD and parent == number and place <= self.count:
                     yield place
 
@@ -300,6 +314,7 @@ def _looks_like_map(page: bytes) -> bool:
 
 
 Value = int | float | str | bytes | None
+# Bytes of a value by its serial type, 0 to 9; the types 8 and 9 are the numbers 0 and 1 themselves.
 _WIDTHS = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0)
 _REAL = 7
 _ZERO = 8
@@ -319,6 +334,7 @@ def read_number(data: bytes, at: int) -> tuple[int, int]:
             raise PageError("a number is cut off")
         byte = data[at]
         at += 1
+        # The ninth byte counts with all of its eight bits.
         if count == _LONGEST_NUMBER:
             return (value << 8) | byte, at
         value = (value << 7) | (byte & 0x7F)
@@ -354,8 +370,10 @@ def read_record(payload: bytes) -> list[Value]:
 
 
 def _read_value(payload: bytes, at: int, kind: int) -> tuple[Value, int]:
+    # SQLite keeps these two types for itself; they are never in a file.
     if kind in {10, 11}:
         raise PageError("a value has no known kind")
+    # From 12 on, the type holds the length: even ones are blobs, odd ones are texts.
     width = _WIDTHS[kind] if kind <= _ONE else (kind - 12) // 2
     end = at + width
     data = payload[at:end]
@@ -377,6 +395,8 @@ def _read_value(payload: bytes, at: int, kind: int) -> tuple[Value, int]:
         raise PageError("a text is no text") from error
 
 
+# First byte of a page. Trees of rows hold rows in their leaves only; trees of keys, in which tables
+# without rowid are stored, in all pages.
 _ROW_LEAF = 13
 _ROW_INNER = 5
 _KEY_LEAF = 10
@@ -436,9 +456,11 @@ class Layout:
 
     def may_hold(self, row: Row) -> bool:
         """Tell whether the values of a row fit the columns of this table."""
+        # Strict, for this judges pages whose table is only guessed.
         if len(row.values) != len(self.columns) or (row.rowid is None) != self.by_key:
             return False
         return all(
+            # A row stores NULL for the column that is its number; the number stands before the row.
             name == self.rowid or _fits(kind, value)
             for name, kind, value in zip(self.columns, self.kinds, row.values, strict=True)
         )
@@ -495,6 +517,7 @@ class Tree:
     def _walk(self, *, backwards: bool = False) -> Iterator[tuple[int, int | None]]:
         """Yield number and kind of all pages, each before its children."""
         waiting = [self._table.root]
+        # A damaged pointer may lead back to a page above it: each page is read once.
         seen = {self._table.root}
         while waiting:
             number = waiting.pop()
@@ -504,6 +527,7 @@ class Tree:
                 children = self._children(number, whole=kind == self._inner)
                 fresh = [child for child in children if child not in seen]
                 seen.update(fresh)
+                # The last one is taken first from ``waiting``.
                 waiting.extend(fresh if backwards else reversed(fresh))
 
     def rows(self, number: int) -> Iterator[Row]:
@@ -598,6 +622,7 @@ class Tree:
             further = self._pages.read(following)
             parts.append(further[4 : 4 + left])
             left -= len(parts[-1])
+            # An overflow page begins with the number of the next one.
             following = _unsigned(further, 0)
         payload = b"".join(parts)
         if len(payload) != length:
@@ -606,6 +631,8 @@ class Tree:
 
     def _local_bytes(self, length: int) -> int:
         """Return how many bytes of a row are stored on its own page, without overflow pages."""
+        # How SQLite divides a long row: its U, X, M and K, as in
+        # https://sqlite.org/fileformat2.html#b_tree_pages; no byte of our pages is reserved.
         size = self._pages.size
         most = size - 35
         if self._table.by_key:
@@ -631,6 +658,7 @@ def _unsigned(data: bytes, at: int) -> int:
 def _cells(page: bytes, number: int) -> list[int]:
     """Return the offsets of the cells of a page; impossible offsets are left out."""
     start = _start(number)
+    # The header of an inner page ends with one more pointer, to the page of the largest keys.
     header = 12 if page[start] in {_ROW_INNER, _KEY_INNER} else 8
     count = int.from_bytes(page[start + 3 : start + 5], "big")
     first = start + header
@@ -646,6 +674,7 @@ def _pointers(page: bytes, number: int) -> list[int]:
         cells = _cells(page, number)
     except PageError:
         cells = []
+    # A pointer may be damaged alone: ``Tree`` compares each with the map before it follows it.
     pointers = [_unsigned(page, cell) for cell in cells if cell + 4 <= len(page)]
     pointers.append(_unsigned(page, _start(number) + 8))
     return pointers

@@ -47,7 +47,10 @@ from edge_agent.store.database.schema import (
 from edge_agent.store.salvage.copying import LARGE, Copying, Source
 from edge_agent.store.salvage.pages import has_content, log_beside, open_pages, read_log
 
+# They tell our database from that of another program where its application ID is damaged.
 _OF_US = frozenset({"migration", "setting", "expression"})
+# Read and write version of the format: 1 is a rollback journal, 2 a write-ahead log.
+# https://sqlite.org/fileformat2.html#file_format_version_numbers
 _KNOWN_FORMATS = frozenset({b"\x01\x01", b"\x02\x02"})
 _PLAIN_ERROR = sqlite3.SQLITE_ERROR
 
@@ -66,6 +69,7 @@ def find_damage(path: Path, *, in_use: bool = False, quick: bool = False) -> str
     Raises:
         OSError: it cannot be read.
     """
+    # An empty database beside a full log is no new one: SQLite would throw the log away.
     if not path.exists() or not path.stat().st_size:
         if has_content(log_beside(path)):
             return "its file is empty or gone, and only its log is left"
@@ -108,6 +112,7 @@ def _look(connection: sqlite3.Connection, quick: bool) -> str | None:
     applied = None
     if "migration" in names:
         applied = connection.execute("SELECT max(version) FROM migration").fetchone()[0]
+    # A migration writes both in one transaction, so that only damage makes them differ.
     if application != APPLICATION_ID or version != applied:
         return "its header is damaged"
     if version != VERSION:
@@ -121,6 +126,7 @@ def _look(connection: sqlite3.Connection, quick: bool) -> str | None:
 
 def _read_through(connection: sqlite3.Connection, names: set[str], quick: bool) -> str | None:
     for name in sorted(names):
+        # The timeline may have millions of rows; a whole check of it would delay every start.
         if quick or name in LARGE:
             newest = f"SELECT * FROM {name} ORDER BY 1 DESC LIMIT 1"  # noqa: S608 - our own names
             connection.execute(newest).fetchall()
@@ -148,6 +154,7 @@ def note_damage(path: Path, what: str) -> None:
         text = json.dumps({"what": what, "device": device, "inode": inode})
         fresh.write_text(text, encoding="utf-8")
         give_owner(fresh, note, 0o640)
+        # Replaced whole: the agent may read the note at any moment.
         fresh.replace(note)
 
 
@@ -295,6 +302,7 @@ class Rescue:
         return self.path.exists()
 
     def _not_too_often(self, cause: str) -> None:
+        # By the boot clock: the wall clock may be set between two rescues.
         now_s = clock.boot_seconds()
         self._times = [at for at in self._times if now_s - at < _HOUR_S]
         if len(self._times) >= MOST_IN_AN_HOUR:
@@ -319,6 +327,7 @@ class Rescue:
             mark.unlink()
             return
         source = self.path.parent / salvage.file
+        # The mark was written, and the power went before the file was moved.
         if not source.exists():
             self._move_to(source)
         if source.exists() and not self.path.exists():
@@ -330,6 +339,8 @@ class Rescue:
         name = free_name(self.path)
         salvage = Salvage(name.name, clock.now().wall_ms, cause)
         log.error("%s: %s; it is set aside as %s", self.path, cause, name.name)
+        # The mark comes before the first move: a start after a power cut finds by it what was
+        # begun.
         self._mark(salvage)
         self._move_to(name)
         self._make_anew(salvage, name, None)
@@ -349,6 +360,7 @@ class Rescue:
         if chosen:
             self._keep_old(file, name, salvage)
             return False
+        # Somebody put a sound database there, such as a backup: theirs is kept.
         if self.path.exists():
             self._move_to(free_name(self.path))
         log.error("%s: %s; recording goes on in a new one", self.path, cause)
@@ -375,6 +387,7 @@ class Rescue:
         """Move the log of a database that is no longer in its place to where it belongs."""
         old_log = log_beside(self.path)
         moved = None
+        # Whoever moved the file left the log, in which the newest rows may be.
         if has_content(old_log):  # a reader kept it from being written into the file
             moved = log_beside(name)
             shutil.move(old_log, moved)
@@ -401,14 +414,17 @@ class Rescue:
         until_s = clock.boot_seconds() + _DISK_PATIENCE_S
         for attempt in count(1):
             before = _stamps(source)
+            # A former attempt may have left its files.
             for part in PARTS:
                 part_of(fresh, part).unlink(missing_ok=True)
             migrate(fresh)
             refused = self._carry_study(replace(salvage), source, old_log, fresh)
+            # Tried again at least once, however long the slow disk took for the first attempt.
             if refused and (attempt == 1 or clock.boot_seconds() < until_s):
                 clock.sleep(_DISK_PAUSE_S)
             elif _stamps(source) == before or attempt >= _ATTEMPTS:
                 break  # else somebody who had it open wrote to it
+        # SQLite would play a log of the old file into the new one.
         for part in ("-wal", "-shm"):
             part_of(self.path, part).unlink(missing_ok=True)
         fresh.replace(self.path)
@@ -423,6 +439,7 @@ class Rescue:
             open_pages(source, old_log) as pages,
             closing(connect(fresh, readonly=False)) as connection,
         ):
+            # Rows come in any order, and some refer to rows that are lost.
             connection.execute("PRAGMA foreign_keys=OFF")
             readable = Source(pages)
             copying = Copying(readable, connection)

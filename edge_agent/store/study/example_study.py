@@ -37,7 +37,7 @@ _MOVED = {
     Emotion.SADNESS: {"frown": 0.5, "brow_inner_up": 0.4},
     Emotion.SURPRISE: {"brow_outer_up": 0.6, "jaw_open": 0.5, "eye_wide": 0.4},
 }
-"""How strongly a simulated face moves where it shows an emotion alone."""
+"""Strength of a simulated face's movements where it shows an emotion alone."""
 _CUFF_AT_S = (60, 105)  # a cuff takes most of a minute, so there are two readings in a stimulus
 _SESSION_S = _BASELINE_S + len(CONDITIONS) * (_STIMULUS_S + _PAUSE_S)
 
@@ -82,9 +82,11 @@ def seed_example_study(
             return 0
         orders = list(itertools.permutations(CONDITIONS))
         for number in range(PARTICIPANTS):
+            # A generator for each participant: one more of them does not change the others.
             rng = random.Random(f"{seed}/{number}")  # noqa: S311 - made-up data needs no secrecy
             hours = (PARTICIPANTS - number) * _HOURS_APART
             start = moment.shifted(-3600 * hours - _SESSION_S - rng.randrange(1800))
+            # All six orders of three conditions are used equally often.
             plan = _plan(orders[number % len(orders)])
             code = f"SIM-{number + 1:02d}"
             rows.insert_participant(connection, code, start, simulated=True)
@@ -93,6 +95,8 @@ def seed_example_study(
             session = rows.insert_session(connection, new)
             for second, kind, condition in _markers(plan):
                 rows.insert_marker(connection, session, kind, condition, start.shifted(second))
+            # Generators of their own, so that a change of one part of the study leaves the others
+            # as they were.
             answering = random.Random(f"{seed}/{number}/said")  # noqa: S311 - a play of chance, no secret
             insert_reports(connection, session.id, _reports(answering, plan, start))
             rows.close_session(connection, start.shifted(_SESSION_S))
@@ -117,6 +121,7 @@ def _plan(order: tuple[Emotion, ...]) -> list[Emotion | None]:
 def _markers(plan: list[Emotion | None]) -> list[tuple[int, MarkerKind, str]]:
     """Return second, kind and label of the markers that a plan needs."""
     markers: list[tuple[int, MarkerKind, str]] = []
+    # A condition begins or ends where the plan changes.
     for second, (before, after) in enumerate(itertools.pairwise(plan), start=1):
         if after is not None and before is None:
             markers.append((second, MarkerKind.STIMULUS_START, after.value))
@@ -232,6 +237,7 @@ def _move(rng: random.Random, seen: Sequence[ExpressionRow]) -> list[MovementRow
 def _expression(rng: random.Random, shown: Emotion, top: float) -> Expression:
     """Return probabilities of which ``shown`` has ``top`` and chance divides the rest."""
     rest = [rng.random() for _ in EMOTIONS]
+    # The category that is shown gets no share of the rest.
     rest[EMOTIONS.index(shown)] = 0.0
     scale = (1 - top) / sum(rest)
     return Expression(

@@ -104,13 +104,16 @@ def correct_marker(
         if new.at_ms != old.at.wall_ms:
             _check_inside(session, new.at_ms, moment.wall_ms)
         label = rows.checked_label(new.label, f"Marker {new.kind}", empty_allowed=False)
+        # Moved by the difference, so that the boot clock moves along.
         at = old.at.shifted((new.at_ms - old.at.wall_ms) / 1000)
         now = replace(old, at=at, kind=new.kind, label=label)
         if now == old:
             return old
         _write(connection, old, now, (why, actor))
+        # Only where it was and is a start: else it has no condition of its own.
         if old.kind is now.kind is MarkerKind.STIMULUS_START:
             _rename_condition(connection, before, now, (why, actor))
+        # Checked behind the change, in the transaction: an error takes it back.
         _check_order(rows.select_markers(connection, session.id))
         rows.insert_audit(
             connection, actor, "marker_correct", f"session {session.id}: {old.kind}", moment

@@ -104,10 +104,12 @@ def insert_past_consent(
     if not text_version.strip():
         raise StudyError("Consent: name the version of the text that the participant agreed to.")
     participant = rows.find_participant(connection, code)
+    # A later consent ends this one when it was given.
     later = connection.execute(
         "SELECT min(given) FROM consent WHERE participant = ? AND given > ?",
         (participant, given_ms),
     ).fetchone()[0]
+    # What was agreed to about attributes does not change with a version of the text.
     use = rows.attribute_use(connection, participant)
     connection.execute(
         "UPDATE consent SET withdrawn = ?, withdrawn_boot = NULL WHERE participant = ? AND given "
@@ -179,6 +181,7 @@ def add_markers(path: Path, markers: Iterable[PastMarker], *, actor: str) -> tup
     """
     moment = clock.now()
     with write_transaction(path) as connection:
+        # Sessions are read once: markers may be thousands.
         sessions = rows.select_sessions(connection)
         new = [
             insert_past_marker(connection, sessions, marker)
@@ -194,11 +197,13 @@ def insert_past_marker(
     """Insert a marker; return whether it was new."""
     session = _session_of(sessions, new)
     label = new.label.strip()
+    # An end without a label ends what is open.
     if not label and new.kind is MarkerKind.STIMULUS_END:
         # of two at one moment the second would name what the next start opened
         if rows.marker_is_there(connection, session.id, new.kind, "", new.at_ms):
             return False
         label = _open_condition(connection, session, new)
+    # A baseline is a condition of rest, for which the tests have a name.
     if not label and new.kind is MarkerKind.BASELINE:
         label = "neutral"
     label = rows.checked_label(label, f"Marker {new.kind}", empty_allowed=False)
@@ -315,11 +320,13 @@ class Placement:
     def look(self, at_ms: int) -> Session | None:
         """Count a reading at an instant (UTC milliseconds); return the session that contains it."""
         self.readings += 1
+        # The last session that began at or before the instant.
         place = bisect_right(self._starts, at_ms)
         before = self._sessions[place - 1] if place else None
         if before is not None and (before.end_ms is None or at_ms < before.end_ms):
             return before
         self.outside += 1
+        # Both neighbours are candidates: the gap before may be longer than the one behind.
         if before is not None and before.end_ms is not None:
             self._note(before, before.end_ms - at_ms)
         if place < len(self._sessions):

@@ -168,10 +168,14 @@ class ProtocolRuns:
                 "WHERE protocol_run.name = ? AND order_row < ? ORDER BY session.id",
                 (name, orders),
             ).fetchall()
+        # Codes differ only in small and capital letters where somebody typed them: it is the same
+        # person.
         had = {row["code"].casefold(): int(row["order_row"]) for row in earlier}
         if participant.casefold() in had:
             return had[participant.casefold()]
         used = list(had.values())
+        # The fewest first, and of these the first: orders stay balanced however many participants
+        # there are.
         return min(range(orders), key=lambda order: (used.count(order), order))
 
     def save(self, run: int, session: int, progress: Progress) -> bool:
@@ -187,6 +191,8 @@ class ProtocolRuns:
                 end = replace(progress, state=RunState.ENDED, reason=SESSION_ENDED)
                 _save(connection, run, end)
                 return False
+            # Markers before the state: what a restarted dashboard reads goes together with what was
+            # marked.
             self._write(connection, open_session, progress)
             is_over = progress.state in {RunState.FINISHED, RunState.ENDED}
             _save(connection, run, progress)
@@ -216,6 +222,7 @@ def _save(connection: sqlite3.Connection, run: int, progress: Progress) -> None:
     boot, saved = stamp(connection, progress.at)
     connection.execute(
         "UPDATE protocol_run SET step = ?, spent_ms = ?, state = ?, reason = ?, saved = ?, "
+        # The page of the participant is closed with the protocol: its token opens nothing any more.
         "saved_boot_ms = ?, boot = ?, token = iif(?, NULL, token) WHERE id = ?",
         (
             progress.step,
@@ -246,6 +253,7 @@ def insert_run(
         sha256=new.sha256,
         order_row=new.order,
         plan=new.plan,
+        # It waits at its first screen until somebody starts it.
         state=RunState.PAUSED.value,
         token=token,
         saved=saved.wall_ms,

@@ -50,7 +50,7 @@ def enqueue_session_event(
 
 
 NEAR_MS = 2_000
-"""What a page and this machine may differ about the time of a press."""
+"""Largest difference between a page and this machine about the time of a press."""
 
 
 class Study:

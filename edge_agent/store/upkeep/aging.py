@@ -78,6 +78,7 @@ class CountedTime:
     @property
     def present_ms(self) -> int:
         """The time from which the age of rows is reckoned."""
+        # The earlier of the two: what stays too long can still be deleted later.
         return min(self.at_ms, self.wall_ms)
 
     @property
@@ -169,10 +170,12 @@ def boots_with_wrong_times(
         "SELECT id, boot_id, started_ms, wall_minus_boot_ms FROM boot ORDER BY id"
     ).fetchall()
     wrong = set()
+    # In the order in which they were recorded, whatever their clocks said.
     for place, row in enumerate(rows):
         later = rows[place + 1] if place + 1 < len(rows) else None
         behind = place > 0 and row["started_ms"] < rows[place - 1]["started_ms"] - DAY_MS
         if later is None:
+            # The newest start has no later one to compare with; only the counted time knows better.
             if behind and counted is not None and counted.ahead_ms:
                 wrong.add(row["id"])
             continue
@@ -189,9 +192,11 @@ def _carried_on(connection: sqlite3.Connection, known: CountedTime, now: Instant
     apart = abs(now.wall_ms - at_ms)
     days = known.days
     today = now.wall_ms // DAY_MS
+    # Small differences are drift, which the clock may correct at any time.
     if apart < _DRIFT_MS or (synchronised and apart < _LONGEST_STEP_MS):
         at_ms = now.wall_ms
         days = ()
+    # One look at a clock that was set may be an error of the network: it takes several days.
     elif synchronised and today not in days and _is_recorded(connection, now.wall_ms):
         days = (*days, today)
         if len(days) >= _DAYS_SEEN:
@@ -202,6 +207,8 @@ def _carried_on(connection: sqlite3.Connection, known: CountedTime, now: Instant
 
 def _passed(known: CountedTime, now: Instant) -> int:
     """Return the milliseconds since the last update; 0 if they are not plausible."""
+    # The boot clock cannot be set, so that a longer time is believed; over a restart it tells
+    # nothing.
     if known.boot == clock.boot_id() and now.boot_ms >= known.boot_ms:
         passed = now.boot_ms - known.boot_ms
         longest = _LONGEST_RUN_MS
@@ -219,6 +226,7 @@ def _first(connection: sqlite3.Connection, now: Instant) -> CountedTime:
     believed = "(boot IS NULL OR boot NOT IN (SELECT id FROM boot WHERE boot_id = :unset))"
     values = {
         "unset": None if clock.is_synchronised() else clock.boot_id(),
+        # A reading may come with a time to come, from a device whose clock is wrong.
         "until": now.wall_ms + DAY_MS,
     }
     rows = [
@@ -232,6 +240,7 @@ def _first(connection: sqlite3.Connection, now: Instant) -> CountedTime:
     ]
     times = [row[0] for row in rows if row and row[0] is not None]
     last = max(times, default=now.wall_ms)
+    # As if the machine had stopped with its last row: what has passed since is then counted once.
     return CountedTime(last, last)
 
 
@@ -257,6 +266,7 @@ def _is_worth_writing(known: CountedTime, fresh: CountedTime) -> bool:
 
 def _read(connection: sqlite3.Connection) -> CountedTime | None:
     try:
+        # Fields of a damaged setting may be of any type: then the count begins anew.
         fields: dict[str, Any] = json.loads(read_setting(connection, _KEY) or "")
         return CountedTime(**{**fields, "days": tuple(fields["days"])})
     except (ValueError, TypeError, KeyError):
@@ -304,12 +314,14 @@ class Deletions:
         Ends after the portion that passes ``until_s``, seconds of the boot clock.
         """
         key = _KEYS[table]
+        # The whole key and not the row number: a table without rowid has none.
         statement = (
             f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} "
             f"WHERE at >= ? AND at < ?{self._others} LIMIT ?)"
         )
         while True:
             with transaction(self._connection):
+                # Only this device forgets the rows: the collector of a fleet keeps its own.
                 with unlogged_deletions(self._connection):
                     portion = self._connection.execute(
                         statement, (start, end, _PORTION_ROWS)
@@ -341,6 +353,7 @@ class Deletions:
         return f"{total} rows of before {iso_utc(before_ms)} deleted: {each}"
 
 
+# SQLite's whole numbers have 64 bits; this is before every time, and can be added to.
 _BEGINNING = -(2**62)
 
 

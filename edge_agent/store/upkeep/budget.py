@@ -116,6 +116,7 @@ def keep_to_budget(
     with translate_errors(path), closing(schema.connect(path, readonly=False)) as connection:
         size = path.stat().st_size
         counted = count_time(connection) if now_ms is None else None
+        # The last day stays whatever the budget.
         newest = (counted.present_ms if counted else present) - DAY_MS
         spared = boots_with_wrong_times(connection, newest, counted)
         deletions = Deletions(connection, "disk_budget", present, spared)
@@ -142,6 +143,7 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 
 def _used(connection: sqlite3.Connection) -> int:
     """Return the bytes of all pages that hold something."""
+    # Free pages do not count: deletion does not shrink the file at once, and would never end.
     pages = _pragma(connection, "page_count") - _pragma(connection, "freelist_count")
     return pages * _pragma(connection, "page_size")
 
@@ -150,6 +152,7 @@ def _space(
     path: Path, connection: sqlite3.Connection, budget_mb: int, keep_days: int, present: int
 ) -> Space:
     cut_ms = int(schema.read_setting(connection, _CUT) or 0) or None
+    # The alarm ends by itself.
     if cut_ms and cut_ms <= present - keep_days * DAY_MS:
         cut_ms = None  # by now these rows would have gone anyway
     copies = schema.copies_beside(path)
@@ -183,6 +186,7 @@ def _delete_oldest(
     if _used(connection) <= share:
         return cut_ms
     for start, end in _hours_outside_sessions(connection, newest):
+        # Measured after each hour: nobody knows beforehand how many pages a row frees.
         if _used(connection) <= _AIM * share or clock.boot_seconds() >= until_s:
             break
         for table in _TABLES:
@@ -207,12 +211,14 @@ def _spans_outside_sessions(connection: sqlite3.Connection, newest: int) -> Iter
     A row belongs to a session from its start to its end.
     """
     free_from = 0
+    # A session that is open is protected up to the newest time.
     sessions = connection.execute(
         "SELECT started, coalesce(ended, ?) FROM session ORDER BY started", (newest,)
     )
     for started, ended in [*map(tuple, sessions), (newest, newest)]:
         if free_from < min(started, newest):
             yield free_from, min(started, newest)
+        # Sessions may overlap after a clock that was set back.
         free_from = max(free_from, ended + 1)
 
 
@@ -243,6 +249,7 @@ def _pages_to_give_back(connection: sqlite3.Connection, share: int) -> int:
     pages = _pragma(connection, "page_count")
     free = _pragma(connection, "freelist_count")
     above = pages - int(_AIM * share) // _pragma(connection, "page_size")
+    # Above the share, as far as pages are free; else all but those that later rows fill.
     return max(min(free, above), free - int(_FREE_PAGES * pages), 0)
 
 

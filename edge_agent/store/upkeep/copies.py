@@ -78,6 +78,7 @@ def verified(copies: Sequence[Copy]) -> list[tuple[Copy, Mark]]:
 
 def fullest(copies: Sequence[Copy]) -> tuple[Copy, Mark] | None:
     """Return the verified copy with the most content; of equal ones, the last."""
+    # By number and not by date: a clock that was wrong gives wrong dates.
     return max(verified(copies), key=lambda pair: (pair[1].contents, pair[1].number), default=None)
 
 
@@ -145,17 +146,20 @@ def to_delete(copies: Sequence[Copy], keep: int) -> list[Path]:
     smaller lie beside the others and take the place of none; the newest and the fullest of them
     stay until ``keep`` complete ones are newer. What could not be verified goes last.
     """
+    # Only the newest complete ones take a place.
     good = verified(copies)
     complete = [(copy, mark) for copy, mark in good if mark.smaller_than is None][:keep]
     smaller = [
         (copy, mark)
         for copy, mark in good
+        # A smaller copy is kept for as long as the complete ones that would replace it are older.
         if mark.smaller_than is not None
         and sum(other.number > mark.number for _, other in complete) < keep
     ]
     last = [copy for copy, _ in (*good[:1], *complete, *smaller[:1])]
     most = [fullest(copies), fullest([copy for copy, _ in smaller])]
     staying = {copy.path for copy in last} | {pair[0].path for pair in most if pair}
+    # Without enough good copies even one that did not verify may be the last that helps.
     if len(complete) < keep:
         staying |= {copy.path for copy in copies if copy.mark is None}
     return [copy.path for copy in copies if copy.path not in staying]
@@ -163,6 +167,8 @@ def to_delete(copies: Sequence[Copy], keep: int) -> list[Path]:
 
 def _read_mark(copy: Path) -> Mark | None:
     """Return the mark of a copy without changing or locking it; ``None`` where it has none."""
+    # ``immutable`` lets SQLite read without its lock and log files, on a stick that is
+    # write-protected, too.
     address = f"file:{quote(str(copy.absolute()))}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
@@ -372,9 +378,12 @@ def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int
         StoreError: as ``make_daily_copy``.
     """
     with files.translate_errors(place), _alone(place.parent) as folder:
+        # A person may have put a copy here since the last night.
         adopt(place, at_ms)
         fresh = place.with_name(f"{place.name}.backup-new")
         try:
+            # Each part has its own path for errors: the database or the place may be the one that
+            # fails.
             with (
                 files.translate_errors(path),
                 closing(schema.connect(path, readonly=True)) as connection,
@@ -407,6 +416,7 @@ def _named(path: Path, place: Path, fresh: Path, at_ms: int) -> Path:
 
     def mark_of(contents: Contents) -> Mark:
         smaller_than = None
+        # Compared with the fullest and not the last one: rows could be lost a little every night.
         if most and contents.is_much_smaller_than(most[1].contents):
             smaller_than = most[0].path.name
         return Mark(at_ms, next_number(others), contents, smaller_than)
@@ -423,6 +433,7 @@ def _name(place: Path, mark: Mark, others: Sequence[Copy]) -> Path:
     for number in count(1):
         target = place.with_name(stem if number == 1 else f"{stem}-{number}")
         there = taken.get(target)
+        # A copy of the same day is replaced only by one that holds at least as much.
         if target not in taken or (there and there.contents <= mark.contents):
             break
     return target
@@ -431,6 +442,7 @@ def _name(place: Path, mark: Mark, others: Sequence[Copy]) -> Path:
 @contextmanager
 def _alone(folder: Path) -> Iterator[int]:
     """Lock the folder against other copies in the block, in which the folder is open."""
+    # A lock on the folder itself ends with the process: a crash leaves no lock file behind.
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -460,10 +472,12 @@ def restore_copy(path: Path, copy: Path) -> None:
     fresh = files.prepared_path(path)
     with files.translate_errors(copy):
         with closing(schema.connect_any(copy)) as connection:
+            # Into a fresh file first: the database stays as it is until the copy is complete.
             schema.copy_database(connection, fresh)
         with closing(schema.connect_any(fresh)) as connection:
             with schema.transaction(connection):
                 schema.renew_stream_epoch(connection)
+            # A copy is made without a log; the agent writes with one.
             connection.execute("PRAGMA journal_mode=WAL")
         stamp = files.free_stamp([path], "by-a-copy")
         files.replace_files(path, [path], stamp)
@@ -477,6 +491,7 @@ def _check_space(path: Path, connection: sqlite3.Connection, folder: Path, spare
         connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
     )
     free = shutil.disk_usage(folder).free
+    # The log may grow while the copy is made: it is not counted, but the spare space is.
     if free < pages * size + spare:
         raise StoreError(
             f"{path}: was not copied aside, for the copy of {pages * size / 1e6:.0f} MB would "
@@ -512,6 +527,7 @@ def copy_to_second_place(
         place = folder / device / path.name
         with files.translate_errors(folder):
             place.parent.mkdir(mode=0o750, exist_ok=True)
+        # Before the copy is made: an erasure must look there even if this run is cut short.
         _remember(path, place.parent)
         target = copy_beside(path, place, keep, at_ms, _SPARE_BYTES)
         target = _without_erased(path, place, target)
@@ -540,6 +556,7 @@ def _require_mounted(folder: Path, data: Path) -> None:
                 f"backup.also = {folder}: is not there, so no copy was made there. Plug the stick "
                 "in or mount the share, or take the key out of the configuration."
             )
+        # The same disk as the system or the database: nothing is mounted.
         own = {_SYSTEM.stat().st_dev, data.stat().st_dev}
         if folder.stat().st_dev in own and not (folder / PLACE_MARK).exists():
             raise StoreError(
@@ -578,6 +595,7 @@ def _without_erased(path: Path, place: Path, target: Path) -> Path:
                 other.unlink()
         # It was compared with those: it is the measure now.
         whole = target.rename(target.with_name(target.name.replace("-smaller", "")))
+    # The smaller mark compared it with copies that are gone now.
     for copy, mark in verified(daily_copies(place)):
         if copy.path == whole:
             write_mark(whole, partial(Mark, mark.verified_ms, mark.number))

@@ -67,6 +67,7 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     row, sessions = known
     participant = row["id"]
     real = row["code"]
+    # Read before anything is deleted: afterwards nobody knows whose time it was.
     spans = [(session["started"], session["ended"]) for session in sessions]
     texts = frozenset(
         text
@@ -102,6 +103,7 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
     add_tombstones(connection, spans, [row["created"]])
     if not deleted["alert"]:  # told of only where there were any
         del deleted["alert"]
+    # A text that others have as well may stay in the file, and would ask for a VACUUM for nothing.
     left = texts - _texts_of_others(connection)
     return ErasedRows(dict(deleted), minutes, removed, days, left)
 
@@ -195,6 +197,8 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
     deleted: Counter[str] = Counter()
     for table in ("expression", "movement", "unfit"):
         deleted[table] = connection.execute(
+            # A row is stamped with the end of its interval: one that ends later may have begun in
+            # the span.
             f"DELETE FROM {table} WHERE at >= ? AND (at < ? OR at - interval_ms < ?)",
             (span[0], span[1], span[1]),
         ).rowcount
@@ -220,6 +224,7 @@ def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span
     These are messages about the participant, summaries of their time, and messages too damaged to
     tell whom they are about.
     """
+    # Messages are judged in SQL, so that the holes are noted by the statement that deletes.
     connection.create_function("damaged", 1, outbox.is_damaged, deterministic=True)
     deleted = 0
     for condition, values in _about(code, spans):
@@ -230,6 +235,7 @@ def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span
 
 def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
     """Delete rejected rows of the participant: by time, by code, or if the time is unknown."""
+    # 0 is the time of a row whose time is not known; see ``write.batch.set_aside``.
     deleted = connection.execute(
         "DELETE FROM set_aside WHERE at = 0 OR instr(lower(content), lower(?))", (code,)
     ).rowcount
@@ -258,6 +264,7 @@ def _forget_in_audit(connection: sqlite3.Connection, code: str) -> None:
         "SELECT id, detail FROM audit WHERE instr(lower(detail), lower(?))", (code,)
     ).fetchall()
     for row in rows:
+        # Whole words only: a code may be part of another one.
         words = [
             "(erased)" if word.casefold() == code.casefold() else word
             for word in row["detail"].split(" ")
@@ -286,6 +293,7 @@ def scrub(path: Path, connection: sqlite3.Connection, texts: Iterable[str]) -> b
     # First the log, whose frames hold the pages as they were before; only then does the file have
     # all that is left, and can be searched.
     empty_log(path, connection)
+    # Searching the file is cheaper than writing it anew, and seldom finds anything.
     if not holds(path, texts):
         return False
     connection.execute("VACUUM")
@@ -311,9 +319,11 @@ def empty_log(path: Path, connection: sqlite3.Connection) -> None:
 
 def holds(path: Path, texts: Iterable[str]) -> bool:
     """Tell whether the bytes of a text are in the file, in upper or lower case."""
+    # A text of one or two letters is found in every file by chance.
     wanted = [text.lower().encode() for text in texts if len(text) >= _SHORTEST_TEXT]
     if not wanted:
         return False
+    # A text may lie across two chunks.
     overlap = max(map(len, wanted)) - 1
     kept = b""
     with path.open("rb") as file:
@@ -341,7 +351,7 @@ BEYOND_REACH = N_(
     "schedule. To save at once, with Mosquitto on this device: sudo systemctl kill "
     "--signal=SIGUSR1 mosquitto"
 )
-"""What an erasure cannot reach at the broker, for people."""
+"""Data at the broker that an erasure cannot reach, for people."""
 PATIENCE_S = 15.0
 _UNREADABLE = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR}
 
@@ -481,6 +491,7 @@ def erase_participant(
         # databases that were moved to other folders and are still there
         moved = [path.parent / salvage.file for salvage in salvages]
         elsewhere = [file for file in moved if file.parent != path.parent and file.exists()]
+        # The copies come after the database: a failure there is met by erasing once more.
         copies, deleted = _erase_copies(path, code, elsewhere, known=rows is not None)
         erased = rows is not None or bool(copies)
         second, unreached = _erase_second_places(path, code, erased=erased)
@@ -533,6 +544,7 @@ def _erase_copies(
         try:
             held_participant = erase_from_copy(copy, code)
         except sqlite3.Error as error:
+            # The low byte is the primary code; the rest says where it happened.
             if error.sqlite_errorcode & 0xFF not in _UNREADABLE:
                 raise files.store_error(copy, error) from error
             unreadable.append(copy)
@@ -564,6 +576,8 @@ def _erase_second_places(
     report = read_report(path)
     for folder in report.places:
         try:
+            # A place may hold copies of its own that nobody knows here, so that all of them are
+            # opened.
             copies, _ = _erase_copies(Path(folder, path.name), code, known=erased)
             if not copies and not Path(folder).is_dir():
                 unreached.append(folder)
@@ -585,6 +599,7 @@ def erase_from_copy(copy: Path, code: str) -> bool:
         # into.
         with schema.transaction(connection):
             connection.execute(
+                # One millisecond behind the last row, so that the span holds that row, too.
                 "UPDATE session SET ended = max(started, (SELECT coalesce(max(at), 0) + 1 FROM "
                 "expression), (SELECT coalesce(max(at), 0) + 1 FROM vital)) WHERE ended IS NULL "
                 "AND participant = (SELECT id FROM participant WHERE code = ?)",
@@ -595,6 +610,8 @@ def erase_from_copy(copy: Path, code: str) -> bool:
                 # else a copy would count as fuller, and stay, for what was erased from it
                 mark_anew(connection)
         if rows is not None:
+            # ``VACUUM`` is cheap in a copy, for nobody writes to it, and leaves nothing to search
+            # for.
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return rows is not None

@@ -103,6 +103,7 @@ def fold_rollups(
     until_s = clock.boot_seconds() + within_s
     with translate_errors(path), closing(schema.connect(path, readonly=False)) as connection:
         present = _present(connection, now_ms)
+        # Minutes first: an hour must be whole before it is moved into its day.
         minutes = _fold_all(connection, _MINUTES, present - keep_minutes_days * DAY_MS, until_s)
         hours = _fold_all(connection, _HOURS, present - keep_hours_days * DAY_MS, until_s)
     return Folded(minutes, hours)
@@ -136,6 +137,8 @@ def _first(connection: sqlite3.Connection, resolution: str, before: int) -> int 
     firsts = [
         connection.execute(f"SELECT min(at) FROM expression_{resolution}").fetchone()[0],
         connection.execute(
+            # For each kind alone: the index begins with the kind, so that a minimum over all reads
+            # every row.
             f"SELECT min((SELECT min(at) FROM vital_{resolution} AS rollup WHERE rollup.kind = "
             "vital_kind.kind)) FROM vital_kind"
         ).fetchone()[0],
@@ -145,6 +148,7 @@ def _first(connection: sqlite3.Connection, resolution: str, before: int) -> int 
 
 def _fold(connection: sqlite3.Connection, step: _Step, span: Span) -> int:
     """Add the rows of a span to the coarser rollup and delete them; return how many they were."""
+    # Added and deleted in one transaction: a power cut counts nothing twice.
     _add_to_coarser(connection, step, span)
     tables = (f"expression_{step.fine} WHERE", f"vital_{step.fine} WHERE {_KINDS} AND")
     return sum(
@@ -182,6 +186,7 @@ def pruned_minutes(connection: sqlite3.Connection, span: Span) -> set[int]:
     Call it before deleting the span.
     """
     rows = connection.execute(
+        # The rollup counted more rows than are left, so that retention has deleted some.
         "SELECT at FROM expression_minute AS minute WHERE at >= ? AND at < ? AND rows <> (SELECT "
         "count(*) FROM expression WHERE is_primary = 1 AND expression.at >= minute.at AND "
         f"expression.at < minute.at + {MINUTE_MS})",
@@ -216,14 +221,17 @@ def make_anew(connection: sqlite3.Connection, span: Span, pruned: Iterable[int])
     minutes = _touched(span, MINUTE_MS)
     counted = "SELECT count(*) FROM expression_minute WHERE at >= ? AND at < ?"
     before = connection.execute(counted, minutes).fetchone()[0]
+    # Rows that the span only touches are added again from what is left of them.
     for kind in ("expression", "vital"):
         connection.execute(f"DELETE FROM {kind}_minute WHERE at >= ? AND at < ?", minutes)
     for add in (add_expressions, add_vitals):
         add(connection, "minute", MINUTE_MS, "at >= ? AND at < ?", minutes)
+    # Made anew from an incomplete rest, these minutes would tell less than was there.
     connection.executemany("DELETE FROM expression_minute WHERE at = ?", [(at,) for at in pruned])
     hours = _touched(span, HOUR_MS)
     for kind in ("expression", "vital"):
         connection.execute(f"DELETE FROM {kind}_hour WHERE at >= ? AND at < ?", hours)
+    # Only now: hours are the sums of the minutes that were just made.
     _add_to_coarser(connection, _MINUTES, hours)
     for table in _DAY_TABLES:
         connection.execute(f"DELETE FROM {table} WHERE at >= ? AND at < ?", _touched(span, DAY_MS))

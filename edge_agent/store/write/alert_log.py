@@ -133,6 +133,7 @@ class AlertLog:
     def signature(self) -> Signature:
         """Return a value that changes with every write to the database; cheap to compute."""
         marks = []
+        # The log beside it, too: a commit changes the database file itself only at a checkpoint.
         for file in (self._path, self._path.with_name(f"{self._path.name}-wal")):
             try:
                 status = file.stat()
@@ -154,6 +155,7 @@ class AlertLog:
         what = (alert.rule, alert.kind, text, parts or packed(alert.text), alert.value)
         with write_transaction(self._path) as connection:
             boot, known = stamp(connection, at)
+            # A unique index lets a rule have one open alert only.
             connection.execute(
                 "INSERT INTO alert (rule, kind, text, parts, value, session, raised, raised_boot, "
                 "quiet) VALUES (?, ?, ?, ?, ?, (SELECT id FROM session WHERE ended IS NULL), ?, ?, "
@@ -244,6 +246,7 @@ class AlertLog:
             if not entries:
                 raise StudyError(f"There is no alert {number}. Reload the page.")
             if done:
+                # The audit names the alert by its rule, never by the measured value.
                 audit.note(
                     connection, actor, "alert_acknowledge", f"{number} {entries[0].rule}", at
                 )

@@ -63,6 +63,7 @@ def seal_of(before: str, at: int, actor: str, action: str, detail: str) -> str:
     text = json.dumps(
         [before, at, actor, action, detail], ensure_ascii=False, separators=(",", ":")
     )
+    # A lone half of a character pair can be stored and must not stop the audit.
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -112,6 +113,7 @@ def amend_newest(connection: sqlite3.Connection, number: int, detail: str) -> bo
         f"SELECT {_COLUMNS} FROM audit ORDER BY id DESC LIMIT 2"  # noqa: S608 - our own names
     ).fetchall()
     newest = rows[0]
+    # Another program wrote a line meanwhile: the newer seal covers this one.
     if newest["id"] != number:
         return False
     before = rows[1]["seal"] if len(rows) > 1 else None
@@ -131,9 +133,11 @@ def check(connection: sqlite3.Connection) -> Chain:
     for row in _rows(connection, 0):
         lines += 1
         if head is not None and row["id"] != last + 1:
+            # Sequence numbers have no holes in this table: each row that is missed was removed.
             faults.append(_missing(last + 1, row["id"] - 1))
         elif fault := _fault(row, seal, sealed=head is not None):
             faults.append(fault)
+        # A line without a seal is reported once; the chain goes on from the seal before it.
         seal = row["seal"] or seal
         last = row["id"]
     if head is not None and head != seal:
@@ -152,10 +156,13 @@ def sealed_anew(connection: sqlite3.Connection, why: str) -> Iterator[None]:
         connection: in a write transaction.
         why: the action that changes lines.
     """
+    # Nothing was sealed yet: the first ``append`` seals all lines.
     if read_setting(connection, HEAD) is None:
         yield
         return
+    # Looked at before the change: afterwards an older break could not be told from this one.
     was = check(connection)
+    # A hash of each line and not the line: the trail may be long.
     contents = {row["id"]: _content(row) for row in _rows(connection, 0)}
     yield
     changed = (
@@ -187,6 +194,7 @@ def _seal_before(connection: sqlite3.Connection, number: int) -> str:
 def _seal_from(connection: sqlite3.Connection, first: int, before: str) -> str:
     """Seal the lines from a number on; return the seal of the newest."""
     seal = before
+    # Read whole before the first update, for a row must not be changed under an open query.
     for row in list(_rows(connection, first)):
         seal = _expected(row, seal)
         connection.execute("UPDATE audit SET seal = ? WHERE id = ?", (seal, row["id"]))

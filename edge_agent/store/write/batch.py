@@ -94,6 +94,7 @@ class PendingBatch:
             return None
         full = self._urgent or self._counted >= self._options.batch_rows
         wait_s = 0.0 if full else self._options.batch_seconds
+        # The wait of a failed attempt counts also for a batch that is full.
         return max(self._next_try, self._since + wait_s)
 
     def is_due(self) -> bool:
@@ -121,6 +122,7 @@ class PendingBatch:
         self._rows = self._rows[count:]
         self._counted = sum(not isinstance(row, MovementRow) for row in self._rows)
         if not self._rows:
+            # Waiting time counts from the oldest row, which is still there unless none is left.
             self._since = None
             self._urgent = False
         gap = self._lost.take_gap()
@@ -152,6 +154,7 @@ class RefusedItems:
         """Count an item dropped at ``at``; ``None``: it leaves no gap in the timeline."""
         with self._lock:
             self._count += 1
+            # One gap stands for all that was dropped since the last commit.
             if at is not None:
                 first = at if self._gap is None else self._gap.start
                 self._gap = Gap("recorder", first, at, "not_written")
@@ -179,6 +182,7 @@ def instant_of(row: Row) -> Instant | None:
 
 
 T = TypeVar("T")
+# Boot clocks can be compared only within one start of the machine.
 _SAME_START = (
     "{} IN (SELECT id FROM boot WHERE boot_id = (SELECT boot_id FROM boot WHERE id = :boot))"
 )
@@ -206,8 +210,11 @@ def _may_stay(connection: sqlite3.Connection, row: object, boot: int | None) -> 
     The wall clock may have stepped since the session began.
     """
     if not isinstance(row, Recorded):
+        # Gaps, messages and models tell of the appliance, not of anybody's face or heart.
         return True
     session = connection.execute(
+        # By the boot clock where row and session are of one start of the machine, else by the wall
+        # clock; the same holds for the end.
         f"SELECT 1 FROM session WHERE CASE WHEN {_SAME_START.format('boot')} THEN boot_ms <= "
         ":boot_ms ELSE started <= :at END AND (ended IS NULL OR CASE WHEN "
         f"{_SAME_START.format('ended_boot')} THEN ended_boot_ms >= :boot_ms ELSE ended >= :at END)",
@@ -248,10 +255,13 @@ def set_aside(
         content: its values.
         reason: what the database says.
     """
+    # ASCII alone: a lone half of a character pair could not be stored as UTF-8.
     text = json.dumps(content, default=repr, ensure_ascii=True)[:_LONGEST]
+    # SQLite holds whole numbers up to 2^63 - 1; a damaged row may give any.
     at = at_ms if isinstance(at_ms, int) and 0 <= at_ms < 1 << 62 else UNKNOWN_TIME
     reason = reason[:_LONGEST]
     newest = insert(connection, "set_aside", at=at, source=source, content=text, reason=reason)
+    # Numbers rise by one, so that the bound needs no counting of rows.
     connection.execute("DELETE FROM set_aside WHERE id <= ?", (newest - KEEP,))
 
 
@@ -267,7 +277,7 @@ BAD_ROW = (
     TypeError,
     ValueError,
 )
-"""What a row raises that no table takes, however often it is tried."""
+"""Errors of a row that no table takes, however often it is tried."""
 
 
 class BatchWriter:
@@ -296,11 +306,13 @@ class BatchWriter:
     def write(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> int:
         """Write rows; return how many readings were duplicates (same kind, source and time)."""
         self._written = None
+        # The clocks first: rows get their corrected time from what is found.
         self._look_at_clock(connection, rows)
         boots = BootRows(connection)
         placed = [_place(boots, row) for row in rows]
         if self._options.only_in_sessions:
             placed = rows_in_sessions(connection, placed)
+        # Read in the same transaction: an erasure is either in it or comes after these rows.
         tombstones = Tombstones(connection)
         for row, boot in placed:
             match row:
@@ -331,6 +343,7 @@ class BatchWriter:
         duplicates = 0
         refused = 0
         for row in rows:
+            # A savepoint each: one bad row must not take the others back with it.
             connection.execute("SAVEPOINT one_row")
             try:
                 duplicates += self.write(connection, [row])
@@ -353,6 +366,7 @@ class BatchWriter:
         boots = BootRows(connection)
         for row in rows:
             if isinstance(row, ClockCheck) and row.at is not None:
+                # Checks carry both clocks; any other row only needs the stretch of its own time.
                 boots.look(row.at)
             else:
                 _place(boots, row)
@@ -365,6 +379,7 @@ class BatchWriter:
             self.has_wrong_times = redate(connection)
         last = self._last
         only_in_sessions = self._options.only_in_sessions
+        # Without a check nothing new is known of the clock: the answer would be the same as before.
         if last is None or self._started is None or not checks:
             return
         if timeline.write_outage(
@@ -399,6 +414,8 @@ def _place(boots: BootRows, row: Row) -> tuple[Row, int | None]:
 def _keep_refused(connection: sqlite3.Connection, row: Row, error: Exception) -> None:
     """Set a row aside, unless it is of a time that was erased."""
     at_ms = None
+    # A refused row goes into a table that an erasure reads by time, so that it must be judged here,
+    # too.
     instant = instant_of(row)
     if instant is not None:
         at_ms = instant.wall_ms

@@ -54,6 +54,7 @@ class BootRow:
 
     def agrees(self, at: Instant) -> bool:
         """Tell whether an instant was read from the clock as it was when its rows were recorded."""
+        # ``offset_ms`` was moved with the rows; the clock of then was before that move.
         return abs(at.wall_ms - at.boot_ms - self.offset_ms + self.moved_ms) <= CLOCK_JUMP_MS
 
 
@@ -89,6 +90,7 @@ class BootRows:
 
     def look(self, at: Instant) -> None:
         """Begin a new stretch if the clocks at ``at`` do not agree with the last one."""
+        # A late instant of before the last stretch begins none.
         if self._rows and (at.boot_ms < self._rows[-1].start_ms or self._rows[-1].agrees(at)):
             return
         self._insert(at)
@@ -106,6 +108,7 @@ class BootRows:
         if not self._rows or self._rows[-1].synchronised or not self._is_confirmed():
             return
         last = self._rows[-1]
+        # Stretches that were moved to this offset are confirmed with it.
         self._connection.execute(
             "UPDATE boot SET synchronised = 1 WHERE boot_id = ? AND (id = ? OR (moved_ms <> 0 AND "
             "wall_minus_boot_ms = ?))",
@@ -137,6 +140,8 @@ class BootRows:
         known = [row for row in self._rows if row.synchronised]
         if self._rows[-1].synchronised or not known:
             return self._rows[-1]
+        # In the present start the network may still set the clock again; an earlier start has
+        # ended.
         return None if self._is_present else known[-1]
 
     def _find(self, at: Instant) -> BootRow | None:
@@ -145,6 +150,7 @@ class BootRows:
         if self._rows[-1].agrees(at):
             return self._rows[-1]
         for row, following in reversed(list(pairwise(self._rows))):
+            # A row may be stamped a while after the step that follows it, see ``_LATE_MS``.
             if at.boot_ms <= following.start_ms + _LATE_MS and row.agrees(at):
                 return row
         return None
@@ -163,6 +169,7 @@ class BootRows:
         return row
 
     def _read(self) -> list[BootRow]:
+        # Two stretches may begin at the same moment: the newer one follows.
         rows = self._connection.execute(
             "SELECT id, started_ms - wall_minus_boot_ms, wall_minus_boot_ms, moved_ms, "
             "synchronised FROM boot WHERE boot_id = ? ORDER BY 2, id",
@@ -183,6 +190,7 @@ class BootRows:
         if not clock.is_synchronised() or not self._rows[-1].agrees(clock.now()):
             return False
         set_ms = clock.synchronised_ms()
+        # A single stretch has seen no step that could be newer than the mark.
         if len(self._rows) == 1 or set_ms is None:
             return True
         last = self._rows[-1]
@@ -197,6 +205,7 @@ def stamp(connection: sqlite3.Connection, at: Instant) -> tuple[int | None, Inst
     the start of the machine: it is never moved.
     """
     rows = BootRows(connection)
+    # ``place`` would insert a stretch that is not known; only the recorder begins one.
     if at.boot_ms > 0 and rows.knows(at):
         return rows.place(at)
     return None, at

@@ -48,6 +48,7 @@ def unlogged_deletions(connection: sqlite3.Connection) -> Iterator[None]:
     if not has_stream(connection):
         yield
         return
+    # Counted and not set, for such blocks may lie within each other.
     connection.execute("UPDATE fleet_state SET quiet = quiet + 1")
     yield  # an error rolls the transaction back, and the mark with it
     connection.execute("UPDATE fleet_state SET quiet = quiet - 1")
@@ -63,6 +64,7 @@ def log_erasure(
     if not has_stream(connection):
         return
     for start, end in spans:
+        # From 10 on, ``what`` is a row of a table; the smaller numbers are those of ``Special``.
         connection.execute(
             "UPDATE fleet_change SET what = ?, a = NULL, b = NULL, more = NULL "
             "WHERE what >= 10 AND more IS NOT NULL AND a >= ? AND a < ?",

@@ -40,6 +40,7 @@ MQTT_OFF = "mqtt_off"
 
 HOLES_KEPT = 500
 SET_ASIDE_KEPT = 300
+# A damaged page may give a text that is no UTF-8, at which ``sqlite3`` raises; bytes never do.
 COLUMNS = (
     "id, CAST(topic AS BLOB) AS topic, CAST(seq AS INTEGER) AS seq, CAST(payload AS BLOB) AS "
     "payload, CAST(created AS INTEGER) AS created, CAST(boot_id AS BLOB) AS boot_id, "
@@ -47,6 +48,7 @@ COLUMNS = (
 )
 """Of ``outbox``, in types that can be read whatever a failing card has made of them."""
 
+# Bytes, for a damaged topic may not be decoded.
 _TOPIC = re.compile(rb"[a-z][a-z_/]*")
 
 
@@ -78,6 +80,7 @@ def read_payload(raw: bytes) -> dict[str, Any] | None:
         ValueError: it is damaged: no UTF-8, no JSON, or nothing that is sent as JSON.
     """
     try:
+        # ``NaN`` is read by Python and is no JSON: receivers would reject the message.
         payload = json.loads(raw.decode(), parse_constant=_no_number)
         # A half of a pair of characters can be read, and not be written again.
         json.dumps(payload, ensure_ascii=False).encode()
@@ -116,6 +119,7 @@ def note_hole(
         reason: why, one word.
         epoch: theirs; empty: the present one.
     """
+    # An old message keeps the epoch under which it was numbered.
     epoch = epoch or stream_epoch(connection)
     at = clock.now().wall_ms
     grown = connection.execute(
@@ -142,6 +146,7 @@ def note_deleted(connection: sqlite3.Connection, rows: Iterable[sqlite3.Row], re
         reason: why they went.
     """
     spans: list[tuple[str, str, int, int]] = []
+    # By topic first, so that neighbouring numbers become one hole.
     for row in sorted(rows, key=itemgetter("topic", "id")):
         seq = row["seq"]
         if seq is None:
@@ -193,6 +198,7 @@ def set_aside(connection: sqlite3.Connection, reasons: Mapping[int, str]) -> Non
             )
         note_deleted(connection, rows, reason)
         connection.execute("DELETE FROM outbox WHERE id = ?", (id_,))
+    # Bounded, for damage may hit every message.
     connection.execute(
         "DELETE FROM outbox_set_aside WHERE id NOT IN (SELECT id FROM outbox_set_aside ORDER BY "
         "at DESC, id DESC LIMIT ?)",
@@ -211,6 +217,7 @@ def delete_and_note(
         values: its parameters.
         reason: why they go.
     """
+    # Deleted by the statement that returns them: nothing comes between reading and deleting.
     rows: Collection[sqlite3.Row] = connection.execute(
         f"DELETE FROM outbox WHERE {condition} RETURNING {COLUMNS}",  # noqa: S608 - our own words
         tuple(values),
@@ -302,6 +309,7 @@ class Outbox:
         query = f"SELECT {COLUMNS} FROM outbox WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - our own words
         with self._told_errors():
             while len(waiting) < limit:
+                # Read on behind the damaged ones: they must not keep the good ones from being sent.
                 rows = self._connected().execute(query, (after, limit)).fetchall()
                 for row in rows:
                     message = _message_of(row)
@@ -394,6 +402,7 @@ class Outbox:
     def _connected(self) -> sqlite3.Connection:
         if self._opened is not None and not self._opened.file.is_in_place:
             self.close()  # the database is another file now
+        # Opened late and in the thread that uses it: a connection belongs to one thread.
         if self._opened is None:
             self._opened = open_database(self._path, busy_seconds=self._busy_seconds)
         return self._opened.connection
@@ -411,6 +420,7 @@ class Outbox:
             with translate_errors(self._path):
                 yield
         except StoreError as error:
+            # An error of a file that was replaced meanwhile says nothing of the present one.
             of_now = self._opened is None or self._opened.file.is_in_place
             if isinstance(error, DamageError) or is_read_only(error):
                 self.close()
@@ -426,6 +436,7 @@ def _message_of(row: sqlite3.Row) -> OutboxRow | None:
     except ValueError:
         return None
     topic, seq = row["topic"], row["seq"]
+    # A number that differs from its payload is damage that JSON does not show.
     if not _TOPIC.fullmatch(topic) or (seq is not None and (payload or {}).get("seq") != seq):
         return None
     boot_id = None if row["boot_id"] is None else _text(row["boot_id"])
@@ -454,10 +465,12 @@ def enqueue(connection: sqlite3.Connection, message: OutboxMessage, limit: int) 
     Beyond ``limit`` rows the oldest go: the setting ``outbox_dropped`` counts them, and a hole says
     which numbers they had.
     """
+    # A copy: a batch that is rolled back is written again from the same message.
     payload = None if message.payload is None else dict(message.payload)
     seq = None
     if payload is not None and message.sequenced:
         seq = payload["seq"] = _take_seq(connection, message.topic, payload.get("seq"))
+        # Receivers tell by the epoch that the numbers began anew.
         payload["epoch"] = stream_epoch(connection)
     now = clock.now()
     boot, created = stamp(connection, now)
@@ -470,6 +483,7 @@ def enqueue(connection: sqlite3.Connection, message: OutboxMessage, limit: int) 
         created=created.wall_ms,
         boot=boot,
         boot_id=clock.boot_id(),
+        # The boot clock of its making tells its age even after the wall clock was set.
         boot_ms=(message.made or now).boot_ms,
     )
     # Ids rise by one, so the bound needs no counting of rows.
@@ -485,6 +499,7 @@ def enqueue(connection: sqlite3.Connection, message: OutboxMessage, limit: int) 
 
 def leave_out(connection: sqlite3.Connection, message: OutboxMessage, reason: str) -> None:
     """Note that a message is not queued, with the reason, inside the caller's transaction."""
+    # The number is taken all the same: receivers see a hole with a reason, and no loss.
     if message.payload is not None and message.sequenced:
         seq = _take_seq(connection, message.topic, message.payload.get("seq"))
         note_hole(connection, message.topic, seq, seq, reason)

@@ -106,6 +106,7 @@ class _Track:
 
     def add(self, observation: Observation) -> None:
         if observation.reject_reason is not None:
+            # Of frames that could not be read nothing enters the means.
             self.rejected.setdefault(observation.reject_reason, []).append(observation.primary)
             return
         self.frames += 1
@@ -124,6 +125,7 @@ class _Track:
 
     def rows(self, track: int, at: Instant) -> list[Row]:
         rejected = (
+            # A face may gain or lose the first place within an interval: the majority decides.
             RejectedFrames(at, track, reason, len(primary), 2 * sum(primary) > len(primary))
             for reason, primary in self.rejected.items()
         )
@@ -134,6 +136,7 @@ class _Track:
             track=track,
             frames=self.frames,
             mean=Expression(tuple(total / self.frames for total in self.raw)),
+            # Smoothed values are a state and no measurement: the last one is the one at the end.
             smoothed=self.last.smoothed,
             emotion=self.last.emotion,
             face_size=self.face_size / self.frames,
@@ -146,6 +149,7 @@ class _Track:
         if not self.moved:
             return []
         mean = tuple(total / self.moved for total in self.movements)
+        # Fewer frames may have movements than expressions, so that they have a count of their own.
         return [MovementRow(at, track, self.moved, mean, 2 * self.moved_primary > self.moved)]
 
 
@@ -173,6 +177,8 @@ class Intervals:
         They are those of the interval that it ended, and a gap where a time without faces ended.
         """
         done: list[Row | Gap] = []
+        # By the number of the interval and not by its length: rows of all tracks end at the same
+        # moments.
         if self._tracks and self._number(recognition.at) != self._number(self._last):
             done += self.close()
         done += self._note_faces(recognition)
@@ -194,6 +200,8 @@ class Intervals:
             return []
         at = self._last
         if self._length and not partial:
+            # To the end of the interval, so that rows are one interval apart whatever the frame
+            # rate.
             at = at.shifted((self._length - at.boot_ms % self._length) / 1000)
         rows = [row for track, gathered in self._tracks.items() for row in gathered.rows(track, at)]
         self._tracks = {}
@@ -201,6 +209,7 @@ class Intervals:
 
     def finish(self) -> list[Row | Gap]:
         """Return the rows that are still open at the end of recording."""
+        # Up to the last frame only: nobody knows what came after it.
         gap = [] if self._last is None else self._gap_until(self._last)
         self._no_face_since = None
         return [*self.close(partial=True), *gap]
@@ -222,6 +231,7 @@ class Intervals:
         return gap
 
     def _gap_until(self, end: Instant) -> list[Gap]:
+        # A face that turns away for a moment is no gap.
         since = self._no_face_since
         if since is None or end.seconds_since(since) < NO_FACE_SECONDS:
             return []
@@ -294,6 +304,7 @@ class Recorder(Worker):
         self._file: OpenFile | None = None
         self._next_look = clock.boot_seconds() + WATCH_S
 
+        # ``None`` wakes the thread so that it sees ``stopping``.
         self._queue: queue.Queue[Item | None] = queue.Queue(_QUEUE_ITEMS)
         self._intervals = Intervals(self._options.interval)
         self._opened: float | None = None  # when the present interval got its first frame
@@ -343,6 +354,7 @@ class Recorder(Worker):
         if self._safe is None:  # nobody can help with a database that is missing
             self._opened_database()
         try:
+            # The queue is emptied first: what was submitted before the stop is recorded.
             while not (self.stopping.is_set() and self._queue.empty()):
                 self._take(self._next())
                 self._note_refused()
@@ -373,6 +385,7 @@ class Recorder(Worker):
     def _next(self) -> Item | None:
         """Return the next item, or ``None`` when the batch must be checked."""
         look_at = self._next_look if self._safe is not None else None
+        # The earliest of all reasons to wake: a commit, an interval that ends, a look at the file.
         wanted = (self._batch.commit_at(), self._stale_at(), look_at)
         at = min((at for at in wanted if at is not None), default=None)
         timeout = None if at is None else max(0.0, at - clock.boot_seconds())
@@ -387,10 +400,12 @@ class Recorder(Worker):
             rows = self._intervals.add(item)
             if not self._intervals.is_open:
                 self._opened = None
+            # A frame that ended an interval has begun the next.
             elif rows or self._opened is None:
                 self._opened = clock.boot_seconds()
             self._batch.add(*rows)
         elif isinstance(item, VitalReading):
+            # A value that is no number would make every mean over it none.
             if math.isfinite(item.value):
                 self._batch.add(item.checked())
                 return
@@ -434,6 +449,7 @@ class Recorder(Worker):
 
         Keep it for the next attempt when the disk is full or the database locked.
         """
+        # Portion by portion, each in its own transaction, until nothing waits.
         while self._batch:
             rows = self._batch.portion()
             try:
@@ -441,6 +457,7 @@ class Recorder(Worker):
             except (sqlite3.Error, StoreError) as error:
                 if not self._mended(error):
                     return
+            # Counted only now: a transaction that was rolled back is written again.
             else:
                 self.duplicates += duplicates
                 self._committed(len(rows))
@@ -455,6 +472,7 @@ class Recorder(Worker):
             with transaction(connection):
                 duplicates = self._writer.write(connection, rows)
                 self._prove_place()
+        # One bad row rolled all back: once more, each for itself.
         except BAD_ROW as error:
             if isinstance(error, sqlite3.Error) and is_damage(error):
                 raise
@@ -465,6 +483,7 @@ class Recorder(Worker):
                 duplicates, refused = self._writer.write_each(connection, rows)
                 self._prove_place()
             self.set_aside += refused
+        # Looked at once more behind the commit: the file may have gone between the check and it.
         if self._safe is not None and not self._in_place and not self._follow():
             raise MovedError("the rows went into a file that is no longer in its place")
         return duplicates
@@ -522,6 +541,7 @@ class Recorder(Worker):
         assert self._safe is not None
         assert self._file is not None
         carried = self._safe.follow(self._file, self._connection)
+        # Closed only now: ``follow`` writes the log into the moved file through this connection.
         self._close_database()
         return carried
 
@@ -539,6 +559,7 @@ class Recorder(Worker):
 
     def _wait(self, failure: StoreError) -> None:
         """Keep the rows in memory until the next attempt."""
+        # Said once, and not at every attempt.
         if self.last_error is None:
             log.error("recording waits in memory: %s", failure)
         self.last_error = failure
@@ -556,6 +577,8 @@ class Recorder(Worker):
 
     def _opened_database(self) -> sqlite3.Connection:
         if self._connection is None:
+            # A connection that was closed for an error must not be opened to another file
+            # unnoticed.
             self._prove_place()
             opened = open_database(self._path, max_bytes=self._options.max_bytes)
             self._close_database()

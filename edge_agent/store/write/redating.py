@@ -69,6 +69,7 @@ def _move_times(fields: dict[str, Any], names: tuple[str, ...], by_ms: int) -> N
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
+# Without least and most: a minimum cannot be subtracted, it is measured anew.
 _VITAL_ADDED = ("n", "total", "flagged", "simulated")
 _OVERDRAWN = "(n < 0 OR flagged < 0)"
 _OF_STRETCH = "boot = ? AND at BETWEEN ? AND ?"
@@ -76,6 +77,7 @@ _OF_STRETCH = "boot = ? AND at BETWEEN ? AND ?"
 
 def is_flagged(flag: VitalFlag) -> str:
     """Return an SQL condition that is true for readings with a flag."""
+    # The spaces around keep a flag from matching within a longer one.
     return f"instr(' ' || flags || ' ', ' {flag} ') > 0"
 
 
@@ -112,6 +114,7 @@ def take_away(connection: sqlite3.Connection, rows: Stretch) -> None:
         add_expressions(connection, name, length, _OF_STRETCH, rows.values, sign=-1)
         add_vitals(connection, name, length, _OF_STRETCH, rows.values, sign=-1)
         hours = _whole(rows, length)
+        # Zero rows are left where all rows of a minute moved away.
         connection.execute(
             f"DELETE FROM expression_{name} WHERE rows <= 0 AND at BETWEEN ? AND ?", hours
         )
@@ -146,6 +149,8 @@ def delete_import(connection: sqlite3.Connection, number: int) -> int:
         return 0
     for name, length in ROLLUPS:
         add_vitals(connection, name, length, "import = ?", (number,), sign=-1)
+    # Hours that were folded into days are gone: what was subtracted stands below zero in new rows,
+    # and the day pays it.
     sums = ", ".join(f"sum({column})" for column in _VITAL_ADDED)
     connection.execute(
         f"INSERT INTO vital_day (kind, at, {', '.join(_VITAL_ADDED)}) SELECT kind, at / {DAY_MS} * "
@@ -198,6 +203,7 @@ def add_vitals(
     sign: int = 1,
 ) -> None:
     """Add the readings that match an SQL condition to a rollup, or subtract them."""
+    # A sum can be taken away, a minimum cannot: ``_measure_vitals`` finds those of what is left.
     least = "min(value) FILTER (WHERE usable)" if sign > 0 else "NULL"
     most = "max(value) FILTER (WHERE usable)" if sign > 0 else "NULL"
     connection.execute(
@@ -215,6 +221,8 @@ def _measure_vitals(
     connection: sqlite3.Connection, name: str, length: int, span: tuple[int, int]
 ) -> None:
     """Recompute minimum and maximum of minutes (hours) whose remaining rows all still exist."""
+    # Only where as many rows are there as were counted: of older minutes the rollup is all that is
+    # left.
     connection.execute(
         f"UPDATE vital_{name} SET least = found.least, most = found.most, total = found.total "
         f"FROM (SELECT kind AS of_kind, at / {length} * {length} AS since, count(*) AS there, "
@@ -258,13 +266,16 @@ def _move(
     by_ms = right.offset_ms - wrong.offset_ms
     rows = _portion(connection, wrong, end_ms)
     target = wrong.id
+    # Rows stay behind: those that move need a row of ``boot`` of their own.
     if rows.start_ms > wrong.offset_ms:
         target = _split(connection, wrong, rows.start_ms)
+    # In this order: subtracted at the old times, moved, added at the new ones.
     take_away(connection, rows)
     moved = _move_timeline(connection, rows, target, by_ms)
     add_again(connection, rows.moved(target, by_ms), rows)
     _move_gaps(connection, rows, target, by_ms)
     _move_sessions(connection, rows, target, by_ms)
+    # The times are part of the sealed lines.
     with audit.sealed_anew(connection, "clock_set"):
         for table, column, boot in _STAMPS:
             connection.execute(
@@ -289,12 +300,14 @@ def _portion(connection: sqlite3.Connection, wrong: BootRow, end_ms: int | None)
     last = _newest(connection, wrong) if end_ms is None else end_ms
     start = last - PORTION_MS
     session = connection.execute(
+        # A session must not have one end at the old time and one at the new.
         "SELECT min(started) FROM session WHERE boot = ? AND started < ? AND (ended IS NULL OR "
         "ended >= ?)",
         (wrong.id, start, start),
     ).fetchone()[0]
     if session is not None:
         start = session
+    # No more than this portion is left: take all of it, from the start of the machine on.
     if start <= wrong.offset_ms + wrong.start_ms:
         start = wrong.offset_ms - CLOCK_JUMP_MS
     return Stretch(wrong.id, start, last + CLOCK_JUMP_MS)
@@ -336,6 +349,7 @@ def _move_vitals(connection: sqlite3.Connection, rows: Stretch, target: int, by_
     The foremost goes first. Where a reading of the same kind and source is there already, for it
     came with its own time, the moved one takes the next free millisecond: both are kept.
     """
+    # In the direction of the move, so that a reading finds the place of the next one empty.
     order = "DESC" if by_ms > 0 else "ASC"
     keys = connection.execute(
         f"SELECT at, kind, source FROM vital WHERE {_OF_STRETCH} ORDER BY at {order}", rows.values
@@ -370,6 +384,7 @@ def _move_gaps(connection: sqlite3.Connection, rows: Stretch, target: int, by_ms
             "started = started + :by, started_boot = :target",
             "started_boot = :boot AND boot IS NOT :boot AND started BETWEEN :start AND :end",
         ),
+        # Only the end was read from the wrong clock; it must not move before its start.
         (
             "ended = max(started, ended + :by), boot = :target",
             "boot = :boot AND started_boot IS NOT :boot AND ended BETWEEN :start AND :end",
@@ -383,6 +398,7 @@ def _move_sessions(connection: sqlite3.Connection, rows: Stretch, target: int, b
     inside = "(session.{boot} = :boot AND {column} BETWEEN :start AND :end)"
     starts = inside.format(boot="boot", column="started")
     ends = inside.format(boot="ended_boot", column="ended")
+    # An end that moves alone stops at its start.
     connection.execute(
         f"UPDATE session SET started = started + :by * coalesce({starts}, 0), ended = max(ended + "
         f":by * coalesce({ends}, 0), started + :by * coalesce({starts}, 0)), boot = CASE WHEN "
@@ -405,6 +421,7 @@ def _move_tombstones(connection: sqlite3.Connection, rows: Stretch, by_ms: int) 
         for start, end in known
         if start <= rows.end_ms and end >= rows.start_ms
     ]
+    # The old spans stay: what waits with an uncorrected time is still covered by them.
     add_tombstones(connection, [span for span in moved if span not in known])
 
 

@@ -24,7 +24,8 @@ from edge_agent.store.database.schema import ADDED, HOUR_MS, MINUTE_MS, read_set
 
 ROLLUPS = (("minute", MINUTE_MS), ("hour", HOUR_MS))
 ADD_EXPRESSIONS = f"UPDATE SET {', '.join(f'{name} = {name} + excluded.{name}' for name in ADDED)}"
-"""What to do where a row of a rollup of expressions is there already: add to it."""
+"""Add to a row of a rollup of expressions that is there already."""
+# ``min`` and ``max`` of two values are NULL if one is, as in a minute without a usable reading.
 ADD_VITALS = (
     "UPDATE SET n = n + excluded.n, total = total + excluded.total, "
     "least = min(coalesce(least, excluded.least), coalesce(excluded.least, least)), "
@@ -124,6 +125,7 @@ class Tombstones:
 
     def cover(self, start_ms: int, end_ms: int) -> bool:
         """Tell whether the span from ``start_ms`` to ``end_ms`` belongs to an erased one."""
+        # A span may be an instant, which must still overlap the span that holds it.
         met = (start < max(end_ms, start_ms + 1) and start_ms < end for start, end in self.spans)
         if not any(met):
             return False

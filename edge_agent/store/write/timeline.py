@@ -86,6 +86,7 @@ def write_expressions(
     rows = [
         (row, boot)
         for row, boot in rows
+        # The row is stamped with the end of its interval: its start counts, too.
         if not tombstones.cover(row.at.wall_ms - interval_ms, row.at.wall_ms)
     ]
     if not rows:
@@ -95,6 +96,7 @@ def write_expressions(
         f"VALUES ({', '.join('?' * len(_EXPRESSION))})",
         [_expression_values(row, boot, interval_ms, simulated) for row, boot in rows],
     )
+    # Rollups tell of the primary face alone; the others in the picture are in the rows.
     primary = [row for row, _ in rows if row.primary]
     roll_up_expressions(connection, primary, simulated)
 
@@ -184,6 +186,7 @@ def write_vitals(
     inserted: list[VitalReading] = []
     written: list[bool | None] = []
     tombstones = Tombstones(connection)
+    # The placed readings include those written a moment ago in this loop, for it is a generator.
     given = placed((reading for reading, _ in readings), partial(recorded_value, connection))
     for (reading, is_new), (_, boot) in zip(given, readings, strict=True):
         is_erased = tombstones.cover(reading.at.wall_ms, reading.at.wall_ms)
@@ -224,6 +227,7 @@ def write_gap(
     """
     started_ms = gap.start.wall_ms
     if started_boot is None and gap.start.boot_ms:
+        # The boot clock knows how long it was, even where the wall clock was set meanwhile.
         started_ms = gap.end.wall_ms - (gap.end.boot_ms - gap.start.boot_ms)
     span = {"started": started_ms, "ended": gap.end.wall_ms}
     boots = {"boot": boot, "started_boot": started_boot or boot}
@@ -235,6 +239,7 @@ def write_model(connection: sqlite3.Connection, use: ModelUse) -> None:
     last = connection.execute(
         "SELECT sha256 FROM model WHERE kind = ? ORDER BY id DESC LIMIT 1", (use.kind,)
     ).fetchone()
+    # Only a change is a row: the same model is reported at every start.
     if last is None or last[0] != use.sha256:
         boot, since = stamp(connection, Instant(use.since_boot_ms, use.since_ms))
         named = {"kind": use.kind, "name": use.name, "version": use.version, "sha256": use.sha256}
@@ -373,6 +378,7 @@ def import_readings(
     rows = ((reading.checked(), None) for reading in readings)
     inserted = duplicates = 0
     with write_transaction(path) as connection:
+        # The readings refer to this number; its row follows, when the counts are known.
         number = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()[0]
         while batch := list(islice(rows, _BATCH)):
             written = write_vitals(connection, batch, number)
@@ -423,6 +429,7 @@ def last_row(connection: sqlite3.Connection) -> LastRow | None:
         row["id"]: row
         for row in connection.execute("SELECT id, boot_id, wall_minus_boot_ms AS offset FROM boot")
     }
+    # The order of the starts of the machine is that of their first rows.
     first: dict[str, int] = {}
     for number, row in sorted(boots.items()):
         first.setdefault(row["boot_id"], number)
@@ -430,6 +437,7 @@ def last_row(connection: sqlite3.Connection) -> LastRow | None:
         LastRow(at["boot"], boots[at["boot"]]["boot_id"], at["at"], boots[at["boot"]]["offset"])
         for at in _newest(connection)
     ]
+    # By start of the machine first: boot clocks of two starts cannot be compared.
     return max(newest, key=lambda row: (first[row.boot_id], row.boot_ms), default=None)
 
 
@@ -453,6 +461,7 @@ def write_outage(
     if last.boot_id == clock.boot_id():  # then the boot clock knows, whatever the wall clock says
         boot = last.boot
         at = Instant(start.boot_ms, last.at_ms + start.boot_ms - last.boot_ms)
+    # The clock was not set at this start: a gap of negative length would be a lie.
     if at.wall_ms < last.at_ms:
         return False
     spans = [(last.at_ms, at.wall_ms)]

@@ -98,6 +98,7 @@ class YuNet:
         try:
             self._network = cv2.FaceDetectorYN.create(str(file), "", size, score_threshold, OVERLAP)
             # OpenCV loads any ONNX network here, and looks for YuNet's outputs only when it runs.
+            # Asked once now: another network would fail at the first frame only.
             self._ask(np.zeros((size[1], size[0], 3), np.uint8))
         except cv2.error as error:
             raise ModelError(
@@ -111,6 +112,7 @@ class YuNet:
         # `letterbox` gives RGB, as the shipped models take it; YuNet takes BGR.
         rows = self._ask(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), dtype=np.uint8))
         rows = rows[np.argsort(-rows[:, 14], kind="stable")]
+        # Back to pixels of the picture; the score in the last column stays.
         rows[:, :14] /= scale
         large = rows[rows[:, 2:4].max(axis=1, initial=0.0) >= self._min_face_px]
         return [_face(row) for row in large[: self._max_faces]]
@@ -156,7 +158,7 @@ MOST_FACES = 1000
 
 
 UsedModel = ModelCard | YuNetFile
-"""Which model file is used."""
+"""The model file that is used."""
 
 
 class FaceFinder(Protocol):
@@ -308,6 +310,7 @@ class FaceFollower:
             if any(face.box.overlap(other.box) > DETECTOR_OVERLAP for other in faces):
                 return None
             faces.append(face)
+        # As a whole search returns them.
         return sorted(faces, key=lambda face: -face.score)
 
     def _face_near(self, image: Picture, box: Box) -> Face | None:
@@ -327,6 +330,7 @@ class FaceFollower:
 
 def _on_grid(center: tuple[float, float], reach: float) -> tuple[tuple[float, float], float]:
     """Return the middle and half the side of the nearest piece of the grid, in pixels."""
+    # Sizes by factors, so that the grid is as fine for small faces as for large ones.
     reach = SIZES_APART ** round(math.log(max(reach, 1.0), SIZES_APART))
     cell = reach / CELLS
     x, y = center

@@ -57,6 +57,7 @@ def _cheapest(costs: list[list[float]]) -> list[int]:
     for start in range(rows):
         reached = [math.inf] * columns
         came_from: dict[int, int] = {}
+        # Columns whose cheapest path is not known yet.
         open_columns = set(range(columns))
         row = start
         length = 0.0
@@ -67,17 +68,21 @@ def _cheapest(costs: list[list[float]]) -> list[int]:
                 if through < reached[column]:
                     reached[column] = through
                     came_from[column] = row
+            # As in Dijkstra's search: the nearest open column is final.
             column = min(open_columns, key=reached.__getitem__)
             length = reached[column]
             open_columns.remove(column)
+            # A free column ends the path; a taken one sends its row on to look for another.
             if row_of[column] < 0:
                 break
             row = row_of[column]
+        # Afterwards reduced costs are 0 along the path, and below 0 nowhere.
         row_price[start] += length
         for passed in set(range(columns)) - open_columns:
             column_price[passed] += reached[passed] - length
             if row_of[passed] >= 0:
                 row_price[row_of[passed]] += length - reached[passed]
+        # Back along the path, each row takes the column it was reached by.
         while True:
             row = came_from[column]
             row_of[column], column_of[row], column = row, column, column_of[row]
@@ -287,6 +292,8 @@ class Tracker:
     def _matched(self, faces: Sequence[Face], at: Instant) -> list[_Track | None]:
         """Return the track that each face continues."""
         matched: list[_Track | None] = [None] * len(faces)
+        # Confirmed tracks choose first: a new one must not take the face of a person who is
+        # followed.
         for confirmed in (True, False):
             tracks = [track for track in self._tracks if (track.number is not None) == confirmed]
             left = [index for index, track in enumerate(matched) if track is None]
@@ -353,6 +360,7 @@ class PrimaryFaceSelector:
         weights = {track: prominence(face.box, width, height) for track, face in faces}
         best = max(weights, key=weights.__getitem__, default=None)
         present = weights.get(self._track) if self._track is not None else None
+        # At every frame, needed or not: it measures the pace of the frames.
         memory = self._memory.at(at)
         if present is not None:
             leading = {track for track, weight in weights.items() if weight > present * self._lead}
@@ -379,9 +387,11 @@ class PrimaryFaceSelector:
         The first face that leads stays the rival for as long as it leads, even if another one is a
         little larger now.
         """
+        # Neither a lead nor the wait begins anew while the rival leads.
         if self._rival is not None and self._rival[0] not in leading:
             self._rival = None
         if self._rival is None and best is not None and best in leading:
+            # An absence ends the wait of a rival, too: the place is free then.
             self._rival = best, at
         if self._rival is None or at.seconds_since(self._rival[1]) < self._takeover_s:
             return None

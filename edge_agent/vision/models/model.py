@@ -109,6 +109,7 @@ def resize_input(
     by a stride.
     """
     width, height = size
+    # Logits of a fixed number come after a dense layer, which fits one input size only.
     if any(len(output.shape) != 4 for output in card.outputs):
         raise ModelError(
             f"{file}: cannot take pictures of {width} × {height}: its outputs have no rows and "
@@ -118,6 +119,7 @@ def resize_input(
         taken = int(interpreter.get_input_details()[0]["index"])
         interpreter.resize_tensor_input(taken, [1, height, width, card.input.channels])
         for detail in interpreter.get_tensor_details():
+            # The sizes are int32 pairs; other constants are of other types or shapes.
             if detail["dtype"] != np.int32 or list(detail["shape"]) != [2]:
                 continue
             rows, columns = (int(value) for value in interpreter.get_tensor(detail["index"]))
@@ -162,6 +164,7 @@ def quantization(detail: Mapping[str, Any], path: Path) -> tuple[float, int]:
     if detail["dtype"] == np.float32:
         return 1.0, 0
     scale, zero = detail["quantization"]
+    # With one scale for each channel a lookup by pixel value would not do.
     if not scale > 0 or len(detail["quantization_parameters"]["scales"]) != 1:
         raise ModelError(
             f"{path}: tensor {detail['name']!r} is quantized without one scale for the whole "
@@ -222,6 +225,7 @@ class RawOutput:
         """Return the least stored value whose real value is at least ``real``."""
         if self.values.dtype.kind == "f":
             return real
+        # Rounded up: the stored value just below would be a smaller real one.
         return math.ceil(real / self.scale + self.zero)
 
     def real(self, values: npt.NDArray[Any]) -> Values:
@@ -237,6 +241,7 @@ class RawOutput:
 
         Places index all axes but the last, flattened.
         """
+        # Only these are converted: a map has many values, and few of them are faces.
         some = self.values.reshape(-1, self.values.shape[-1])[places].tolist()
         return [[(value - self.zero) * self.scale for value in row] for row in some]
 
@@ -346,6 +351,7 @@ class TFLiteModel:
             ValueError: the pixels have another type or shape.
         """
         expected = self.card.input.shape[1:]
+        # Gray may come without its last axis.
         allowed = {expected, expected[: 2 if expected[2] == 1 else 3]}
         if pixels.dtype != np.uint8 or pixels.shape not in allowed:
             raise ValueError(
