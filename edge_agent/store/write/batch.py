@@ -403,7 +403,7 @@ def _place(boots: BootRows, row: Row) -> tuple[Row, int | None]:
         return row, None
     boot, known = boots.place(at)
     match row:
-        case ExpressionRow() | RejectedFrames() | VitalReading():
+        case ExpressionRow() | MovementRow() | RejectedFrames() | VitalReading():
             return replace(row, at=known), boot
         case Gap():
             return replace(row, end=known), boot

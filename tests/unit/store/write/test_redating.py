@@ -356,14 +356,16 @@ def test_rows_committed_after_the_clock_was_set_are_moved_too(
         writing.record(101.0)
     machine.somebody_sets_clock(wrong_s)
     machine.seconds = 102.0
-    late = [ClockCheck(machine.now(), is_start=not before), *rows_at(machine.now())]
+    moved = MovementRow(machine.now(), 1, 5, movements(smile=0.5).values, True)
+    late = [ClockCheck(machine.now(), is_start=not before), *rows_at(machine.now()), moved]
     machine.seconds = 105.0
     machine.network_sets_clock()
     writing.write(*late)
     machine.seconds = 110.0
     writing.check_clock()
-    at = query(path, "SELECT (max(at) - ?) / 1000.0, min(at) >= ? FROM vital", START_MS, START_MS)
-    assert at == [(102.0, 1)]
+    for table in ("vital", "expression", "movement"):
+        sql = f"SELECT (max(at) - ?) / 1000.0, min(at) >= ? FROM {table}"
+        assert query(path, sql, START_MS, START_MS) == [(102.0, 1)]
 
 
 def test_rows_that_a_salvage_brings_are_moved_too(path: Path, machine: Machine) -> None:
