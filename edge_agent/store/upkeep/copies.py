@@ -209,7 +209,7 @@ class Report:
     Attributes:
         attempt: the last copy beside the database.
         second: the last copy in ``backup.also``; ``None`` where none is asked for.
-        places: folders in which copies lie, each with the time of the first erasure that did not
+        places: folders in which copies lie, each with the time of the last erasure that did not
             reach it; ``None``: nothing that was erased is in it.
     """
 
