@@ -66,9 +66,10 @@ def analysis_page(
     sheet = None
     given = request.query_params.multi_items()
     reader = study.reader
-    address_query = urlencode([field for field in given if field[0] != "whole"])
+    question = [field for field in given if field[0] not in {"whole", "offer"}]
+    address_query = urlencode(question)
     try:
-        query = query_of(field for field in given if field[0] not in {"whole", PARAMETER})
+        query = query_of(field for field in question if field[0] != PARAMETER)
         sheet = computing.call(sheet_of, _asked(options, study, query))
     except ValidationError as error:
         problem = " ".join(describe(error))
@@ -86,7 +87,8 @@ def analysis_page(
         sessions=reader.session_list(),
         kinds=_offered(query, reader.recorded_kinds()),
         movements=list(MovementKind) if reader.has_movements() or _moved(query) else [],
-        moved=_moved(query),
+        # Their names are a twentieth of the page, and few questions need them.
+        offered_movements=_moved(query) or request.query_params.get("offer") == "movements",
         vital_label=vital_label,
         doubts=DOUBTS,
         flag_name=flag_name,

@@ -14,7 +14,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.timeline import write_movements
 from tests.support.dashboard import add_session, fill
-from tests.support.timeline import movements, query
+from tests.support.timeline import add_movements, movement_row, movements, query
 
 HOUR_MS = 3_600_000
 
@@ -137,3 +137,14 @@ def test_chosen_movements_are_drawn_in_points_and_degrees_and_stay_chosen(
     assert ada.get("/trends?movement=grin").status_code == 422
     refused = ada.get(f"/api/v1/trends?{chosen}&movement=grin")
     assert refused.status_code == 422 and "movement" in refused.json()["detail"]
+
+
+def test_analysis_offers_movements_when_asked_and_keeps_them_out_of_the_question(
+    ada: TestClient, database: Path
+) -> None:
+    assert "Choose movements of the face" not in ada.get("/analysis").text, "none was recorded"
+    add_movements(database, [movement_row(0, smile=0.5)])
+    assert 'value="smile"' not in ada.get("/analysis").text
+    page = ada.get("/analysis?offer=movements").text
+    assert 'name="vital" value="smile">' in page and "offer" not in page
+    assert 'value="smile" checked' in ada.get("/analysis?vital=smile").text
