@@ -166,18 +166,21 @@ def answers(address: str) -> bool:
         return False
 
 
+def _answer(address: str) -> Any:
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        return json.load(answer)
+
+
 def test_datasette_shows_every_row_of_the_tables(world: Path) -> None:
     _, loop, serve = COMMANDS.splitlines()
     run(loop, world)
     with shown_by_datasette(serve, world) as address:
-        with urllib.request.urlopen(f"{address}/tables.json", timeout=30) as answer:
-            tables = json.load(answer)["tables"]
-        with urllib.request.urlopen(
-            f"{address}/tables/vital.json?_shape=array&_size=5", timeout=30
-        ) as answer:
-            rows = json.load(answer)
-    counted = {table["name"]: table["count"] for table in tables}
-    assert counted.keys() == {"session", "marker", "vital"}
+        names = {table["name"] for table in _answer(f"{address}/tables.json")["tables"]}
+        rows = _answer(f"{address}/tables/vital.json?_shape=array&_size=5")
+        # Its own counts are left out where counting takes longer than some milliseconds.
+        asked = f"{address}/tables.json?_shape=array&sql=select+count(*)+as+n+from+"
+        counted = {name: _answer(asked + name)[0]["n"] for name in names}
+    assert names == {"session", "marker", "vital"}
     for name, count in counted.items():
         with (world / f"TABLES/{name}.csv").open(encoding="utf-8", newline="") as lines:
             assert count == len(list(csv.DictReader(lines))) > 0
