@@ -278,9 +278,9 @@ class PooledReader(Reader):
         """Return the kinds of reading of which there is any."""
         return frozenset().union(*(reader.recorded_kinds() for reader in self._readers))
 
-    def has_movements(self) -> bool:
-        """Return whether movements of a participant's face were recorded."""
-        return any(reader.has_movements() for reader in self._readers)
+    def has_movements(self, start_ms: int = 0, end_ms: int = 2**62) -> bool:
+        """Return whether movements of a participant's face were recorded in a range."""
+        return any(reader.has_movements(start_ms, end_ms) for reader in self._readers)
 
     def _number(self, place: int, own: int) -> int:
         return own * len(self._readers) + place

@@ -232,7 +232,8 @@ class FaceTable:
             interval_s: length of a row.
         """
         length_ms = round(interval_s * 1000)
-        last_ms = max(1, round(self.seconds * 1000))
+        # A session holds what is before its end, which is that of the table.
+        last_ms = max(1, round(self.seconds * 1000)) - 1
         rows: list[ExpressionRow | MovementRow] = []
         of_interval = groupby(self.readings, lambda one: round(one.seconds * 1000) // length_ms)
         for number, group in of_interval:

@@ -71,6 +71,7 @@ class SessionReport:
         kinds: what was measured under a condition.
         markers: in order of time.
         recording: what the timeline is drawn from.
+        has_moved: whether movements of the face were recorded.
     """
 
     session: Session
@@ -81,6 +82,7 @@ class SessionReport:
     kinds: tuple[VitalKind, ...]
     markers: list[Marker]
     recording: Recording
+    has_moved: bool = False
 
     @property
     def title(self) -> str:
@@ -94,8 +96,11 @@ class SessionReport:
 
     def has_data(self) -> bool:
         """Tell whether anything was recorded."""
-        return any(self.recording.trend.rows) or any(
-            any(trend.n) for trend in self.recording.vitals.values()
+        # A table of another program may bring movements alone.
+        return (
+            self.has_moved
+            or any(self.recording.trend.rows)
+            or any(any(trend.n) for trend in self.recording.vitals.values())
         )
 
 
@@ -244,6 +249,7 @@ def _report(
         kinds=tuple(kind for kind in VitalKind if kind in measured),
         markers=markers,
         recording=_recording(reader, (session, end_ms), markers, buckets, moved),
+        has_moved=reader.has_movements(session.start_ms, end_ms),
     )
 
 

@@ -209,11 +209,13 @@ class TimelineReader(base.DatabaseReader):
                 if connection.execute(query, {"kind": kind.value}).fetchone()[0]
             )
 
-    def has_movements(self) -> bool:
-        """Return whether movements of a participant's face were recorded."""
+    def has_movements(self, start_ms: int = 0, end_ms: int = 2**62) -> bool:
+        """Return whether movements of a participant's face were recorded in a range."""
         with self.connect() as connection:
-            query = "SELECT EXISTS (SELECT 1 FROM movement WHERE is_primary = 1)"
-            return bool(connection.execute(query).fetchone()[0])
+            query = (
+                "SELECT EXISTS (SELECT 1 FROM movement WHERE is_primary = 1 AND at >= ? AND at < ?)"
+            )
+            return bool(connection.execute(query, (start_ms, end_ms)).fetchone()[0])
 
     def _rows(self, view: str, *span: int) -> Iterator[base.Row]:
         query = f"SELECT * FROM {view} WHERE at_ms >= ? AND at_ms < ? ORDER BY at_ms"

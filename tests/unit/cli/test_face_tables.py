@@ -54,6 +54,8 @@ def test_a_table_becomes_a_session_with_movements(data: Path) -> None:
     assert "Not taken: gaze_0_x" in done.stdout
     rows = query(data, "SELECT smile, yaw, pucker, look_x, frames, source FROM movement")
     assert rows == [(600, -115, None, None, 2, "OpenFace"), (200, 0, None, None, 1, "OpenFace")]
+    inside = "SELECT count(*) FROM movement, session WHERE at >= started AND at < ended"
+    assert query(data, inside) == [(2,)]
     assert query(data, "SELECT name, origin, ended - started FROM session") == [
         ("openface", "import: openface.csv (OpenFace)", 2000)
     ]

@@ -129,6 +129,10 @@ def test_chosen_movements_lie_below_the_vitals_of_a_session(
         write_movements(connection, [(row, None) for row in rows], 1000, simulated=False)
     page = ada.get(f"/study/sessions/{session}").text
     assert 'name="movement" value="smile">' in page and "Movements of the face, points" not in page
+    with write_transaction(database) as connection:
+        for table in ("expression", "vital"):
+            connection.execute(f"DELETE FROM {table}")
+    assert "Nothing recorded" not in ada.get(f"/study/sessions/{session}").text
     page = ada.get(f"/study/sessions/{session}?movement=smile&movement=smile").text
     assert page.count("Movements of the face, points") == 2, "wide and narrow"
     assert "</span>Mouth corners up</li>" in page
