@@ -38,7 +38,7 @@ NAVIGATION = NavigationEntry(
 )
 _STUDY = "/study"
 # of templates/_consent_text.html; records name the version that was agreed to
-CONSENT_VERSION = "4"
+CONSENT_VERSION = "5"
 
 _SESSION_ROWS = 25
 _LAST_PAGE = 1_000_000

@@ -19,9 +19,9 @@ def test_a_session_needs_consent_and_carries_its_markers(ada: TestClient, databa
     refused = ada.post("/study/sessions", data=session)
     assert refused.status_code == 409 and "has given no consent" in refused.text
     assert "A camera watches my face" in ada.get("/study/participants/P-01/consent").text
-    unticked = ada.post("/study/participants/P-01/consent", data={"text_version": "4"})
+    unticked = ada.post("/study/participants/P-01/consent", data={"text_version": "5"})
     assert unticked.status_code == 409 and "Tick the box" in unticked.text
-    ada.post("/study/participants/P-01/consent", data={"agreed": "yes", "text_version": "4"})
+    ada.post("/study/participants/P-01/consent", data={"agreed": "yes", "text_version": "5"})
     assert ada.post("/study/sessions", data=session).headers["location"] == "/live"
     state = ada.post("/api/v1/session/markers", json={"kind": "stimulus_start", "label": "anger"})
     assert state.status_code == 201 and state.json()["condition"] == "anger"
@@ -67,7 +67,7 @@ def test_what_is_handed_in_twice_is_done_once(ada: TestClient) -> None:
     places = {ada.post("/study/participants", data=form).headers["location"] for _ in range(2)}
     assert len(places) == 1
     code = places.pop().split("/")[3]
-    agreed = {"agreed": "yes", "text_version": "4"}
+    agreed = {"agreed": "yes", "text_version": "5"}
     ada.post("/study/participants/P-none/consent", data=agreed)
     given = ada.post(f"/study/participants/{code}/consent", data=agreed)
     assert given.headers["location"] == f"/study?participant={code}"
