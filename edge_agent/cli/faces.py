@@ -10,7 +10,7 @@ import click
 
 from edge_agent.cli import options as common
 from edge_agent.cli.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
-from edge_agent.cli.pictures import INTERVAL_S, import_of
+from edge_agent.cli.pictures import INTERVAL_S, import_of, session_options
 
 _SESSION = ("into_session", "participant", "purpose", "markers")
 _SHOWN = 40
@@ -21,17 +21,7 @@ _SHOWN = 40
 @click.option(
     "--start", metavar="TIME", required=True, help="Start of the video that the table is of."
 )
-@click.option("--into-session", type=int, metavar="ID", help="Add the rows to this session.")
-@click.option(
-    "--participant", metavar="CODE", help="Add them as a new session of this participant."
-)
-@click.option("--purpose", metavar="PURPOSE", help="Purpose of the new session.")
-@click.option(
-    "--markers",
-    type=PATH,
-    metavar="CSV",
-    help="Add these markers to the session, as import-markers takes them.",
-)
+@session_options
 @click.option(
     "--face",
     "faces",

@@ -229,6 +229,27 @@ class Result:
     missing_s: float = 0.0
 
 
+def session_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that name the session of imported rows; see ``import_of``."""
+    for option in (
+        click.option(
+            "--markers",
+            type=PATH,
+            metavar="CSV",
+            help="Add these markers to the session, as import-markers takes them.",
+        ),
+        click.option("--purpose", metavar="PURPOSE", help="Purpose of the new session."),
+        click.option(
+            "--participant", metavar="CODE", help="Add them as a new session of this participant."
+        ),
+        click.option(
+            "--into-session", type=int, metavar="ID", help="Add the rows to this session."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 @cli.command("analyse-video")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, readable=False))
 @click.option("--out", type=PATH, help="Folder of the tables; default: beside a video.")
@@ -242,17 +263,7 @@ class Result:
 )
 @click.option("--again", is_flag=True, help="Read videos again whose table exists already.")
 @click.option("--start", metavar="TIME", help="Start of the recording; default: from the file.")
-@click.option("--into-session", type=int, metavar="ID", help="Add the readings to this session.")
-@click.option(
-    "--participant", metavar="CODE", help="Add them as a new session of this participant."
-)
-@click.option("--purpose", metavar="PURPOSE", help="Purpose of the new session.")
-@click.option(
-    "--markers",
-    type=PATH,
-    metavar="CSV",
-    help="Add these markers to the session, as import-markers takes them.",
-)
+@session_options
 @common.timezone_option
 @common.place_options
 @json_option

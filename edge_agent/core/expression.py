@@ -192,7 +192,7 @@ class Observation:
 
     @property
     def turned_away(self) -> bool | None:
-        """Whether the head is turned away from the camera; ``None``: not known."""
+        """Return whether the head is turned away from the camera; ``None``: not known."""
         if self.reject_reason is RejectReason.TURNED_AWAY:
             return True  # farther than movements are read
         moved = self.smoothed_movements

@@ -89,7 +89,7 @@ class FaceMovements:
 
     @property
     def turned_away(self) -> bool:
-        """Whether the head is turned away, by ``TURNED_AWAY_DEGREES``."""
+        """Return whether the head is turned away, by ``TURNED_AWAY_DEGREES``."""
         pose = self.pose
         return max(abs(pose["yaw"]), abs(pose["pitch"])) > TURNED_AWAY_DEGREES
 

@@ -384,7 +384,7 @@ class OutboxDelivery:
         self._in_flight: dict[int, int] = {}
         self._answered = False
         self.had_its_turn = False
-        """Whether this connection has drained the outbox at least once."""
+        """Return whether this connection has drained the outbox at least once."""
         self._sent_s = 0.0
 
     @property

@@ -174,7 +174,7 @@ _PROGRAMS = (_OPENFACE, _FACEREADER, _PYFEAT, _EMOTIEFFLIB)
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is taken of a table.
+    """The choice of faces and rows of a table.
 
     Attributes:
         faces: numbers of the participant's face; empty: the table has only one face.
@@ -204,7 +204,7 @@ class _Reading:
 
 @dataclass(slots=True)
 class FaceTable:
-    """What a table tells of the participant's face.
+    """The readings of the participant's face in a table.
 
     Attributes:
         program: which wrote it.

@@ -215,7 +215,7 @@ def trends_page(
         movements=tuple(MovementKind) if _has_moved(of) else (),
         kept=f"&{kept}" if kept else "",
         simulated=bool(data and _is_simulated(data)),
-        is_empty=not _has_anything(data),
+        is_empty=not (_has_anything(data) or _has_moved(of, first, last)),
         span=span,
         devices=of.names,
         clocks_off=() if problem else of.clocks_off(first, last),
@@ -324,8 +324,8 @@ def _has_anything(data: TrendData | None) -> bool:
     return any(data.trend.rows) or any(any(vital.n) for vital in data.vitals.values())
 
 
-def _has_moved(of: DeviceChoice) -> bool:
-    return of.services.fleet is None and of.services.reader.has_movements()
+def _has_moved(of: DeviceChoice, start_ms: int = 0, end_ms: int = 2**62) -> bool:
+    return of.services.fleet is None and of.services.reader.has_movements(start_ms, end_ms)
 
 
 def _chosen(movements: tuple[MovementKind, ...]) -> list[tuple[str, str]]:

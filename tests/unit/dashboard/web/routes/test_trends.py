@@ -135,6 +135,11 @@ def test_chosen_movements_are_drawn_in_points_and_degrees_and_stay_chosen(
     assert page.count('name="movement" value="smile" checked') == 1
     assert "&amp;movement=yaw&amp;movement=smile" in page, "the ranges keep them"
     assert ada.get("/trends?movement=grin").status_code == 422
+    with write_transaction(database) as connection:
+        for table in ("expression", "vital"):
+            connection.execute(f"DELETE FROM {table} WHERE at > ?", (last - 600_000,))
+    only_moved = f"start={last - 60_000}&end={last + 1}"
+    assert "Nothing was recorded" not in ada.get(f"/trends?{only_moved}").text
     refused = ada.get(f"/api/v1/trends?{chosen}&movement=grin")
     assert refused.status_code == 422 and "movement" in refused.json()["detail"]
 
