@@ -5,8 +5,10 @@ missing. Pure.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import special
@@ -95,13 +97,17 @@ def power_of(method: Method, n: int, effect: float, alpha: float = ALPHA) -> flo
         )
     if not math.isfinite(effect):
         raise StatisticsError(N_("an effect is a finite number, not {effect}"), effect=effect)
+    if method is Method.PAIRED:
+        return _power(n - 1, abs(effect) * math.sqrt(n), alpha)
+    return _power(2 * n - 2, abs(effect) * math.sqrt(n / 2), alpha)
+
+
+def _power(df: int, shift: float, alpha: float) -> float:
+    """Return P(|T| > t(1 − alpha / 2; df)), T noncentral t with the shift."""
     if not 0 < alpha < 1:
         raise StatisticsError(
             N_("a level lies above 0 and below 1; {alpha:g} does not"), alpha=alpha
         )
-    paired = method is Method.PAIRED
-    df = n - 1 if paired else 2 * n - 2
-    shift = abs(effect) * math.sqrt(n if paired else n / 2)
     limit = float(special.stdtrit(df, 1 - alpha / 2))
     return 1.0 - noncentral_t_cdf(limit, df, shift) + noncentral_t_cdf(-limit, df, shift)
 
@@ -139,31 +145,26 @@ def sample_size(
     Raises:
         StatisticsError: an effect of 0, a power out of range, or more than 10,000 would be needed.
     """
+    power_at = partial(power_of, method, effect=effect, alpha=alpha)
+    n = _fewest(MINIMUM, power_at, power, effect)
+    return SampleSize(method, n, effect, power_at(n))
+
+
+def _fewest(least: int, power_at: Callable[[int], float], power: float, effect: float) -> int:
+    """Return the smallest n from ``least`` on with ``power``, which rises with n."""
     if not ALPHA < power < 1:
         raise StatisticsError(
             N_("a power lies above {alpha:g} and below 1; {power:g} does not"),
             alpha=ALPHA,
             power=power,
         )
-    # First, or the doubling below would not end for a tiny effect.
-    if power_of(method, MOST, effect, alpha) < power:
+    if power_at(MOST) < power:
         raise StatisticsError(
             N_("to find an effect of {effect:g}, more than {most:,} participants would be needed"),
             effect=effect,
             most=MOST,
         )
-    low, high = MINIMUM - 1, MINIMUM  # too few (or not allowed), and enough
-    while power_of(method, high, effect, alpha) < power:
-        low = high
-        high = min(2 * high, MOST)
-    # Power rises with n, so halving the interval finds the fewest.
-    while high - low > 1:
-        middle = (low + high) // 2
-        if power_of(method, middle, effect, alpha) < power:
-            low = middle
-        else:
-            high = middle
-    return SampleSize(method, high, effect, power_of(method, high, effect, alpha))
+    return least + bisect_left(range(least, MOST), power, key=power_at)
 
 
 def still_needed(
@@ -296,18 +297,10 @@ def planned_power(design: Design, n: int, alpha: float) -> float:
                 "other state"
             )
         )
-    if not 0 < alpha < 1:
-        raise StatisticsError(
-            N_("a level lies above 0 and below 1; {alpha:g} does not"), alpha=alpha
-        )
     if design.method is Method.PAIRED:
-        df = n - 2
         shift = abs(design.effect) * math.sqrt(4 * n * design.order * (1 - design.order))
-    else:
-        df = 2 * n - 2
-        shift = abs(design.effect) * math.sqrt(n / 2)
-    limit = float(special.stdtrit(df, 1 - alpha / 2))
-    return 1.0 - noncentral_t_cdf(limit, df, shift) + noncentral_t_cdf(-limit, df, shift)
+        return _power(n - 2, shift, alpha)
+    return power_of(design.method, n, design.effect, alpha)
 
 
 def plan_study(design: Design, power: float) -> StudyPlan:
@@ -321,37 +314,13 @@ def plan_study(design: Design, power: float) -> StudyPlan:
         StatisticsError: as ``planned_power`` and ``first_step``, a power out of range, or more than
             10,000 people would be needed.
     """
-    if not ALPHA < power < 1:
-        raise StatisticsError(
-            N_("a power lies above {alpha:g} and below 1; {power:g} does not"),
-            alpha=ALPHA,
-            power=power,
-        )
     level = first_step(design.tests)
-    n = _fewest(design, power, level)
-    # Beyond n, too: the curve shows what more people would bring.
-    step = max(1, math.ceil(1.6 * n / _POINTS))
-    numbers = sorted({*range(_FEWEST, max(2 * _FEWEST, round(1.6 * n)) + 1, step), n})
-    curve = tuple((number, planned_power(design, number, level)) for number in numbers)
-    return StudyPlan(
-        n, planned_power(design, n, level), level, _fewest(design, power, ALPHA), curve
+    n, n_single = (
+        _fewest(_FEWEST, partial(planned_power, design, alpha=alpha), power, design.effect)
+        for alpha in (level, ALPHA)
     )
-
-
-def _fewest(design: Design, power: float, level: float) -> int:
-    if planned_power(design, MOST, level) < power:
-        raise StatisticsError(
-            N_("to find an effect of {effect:g}, more than {most:,} people would be needed"),
-            effect=design.effect,
-            most=MOST,
-        )
-    # The same search as in ``sample_size``, over the power of the test at equal times.
-    low = _FEWEST - 1
-    high = MOST
-    while high - low > 1:
-        middle = (low + high) // 2
-        if planned_power(design, middle, level) < power:
-            low = middle
-        else:
-            high = middle
-    return high
+    # Beyond n, too: the curve shows what more people would bring.
+    last = max(2 * _FEWEST, round(1.6 * n))
+    numbers = sorted({*np.linspace(_FEWEST, last, _POINTS, dtype=int).tolist(), n})
+    curve = tuple((number, planned_power(design, number, level)) for number in numbers)
+    return StudyPlan(n, planned_power(design, n, level), level, n_single, curve)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -325,8 +326,7 @@ def audit_page(
         lines=lines,
         matching=matching,
         page=page,
-        # Rounded up, by a division of the negative number.
-        pages=max(1, -(-matching // PAGE_LINES)),
+        pages=max(1, math.ceil(matching / PAGE_LINES)),
         wanted=wanted,
         chosen=urlencode(chosen),
         actors=[(actor, actor) for actor in actors],

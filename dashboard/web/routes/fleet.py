@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
@@ -176,8 +177,7 @@ def _read(database: FleetDatabase, name: str, shown: Shown, page: int) -> FleetP
 
 
 def _pages(answer: FleetPage) -> int:
-    # Rounded up, by a division of the negative number.
-    return max(1, -(-answer.matching // PAGE_DEVICES))
+    return max(1, math.ceil(answer.matching / PAGE_DEVICES))
 
 
 def _model(device: FleetDevice) -> FleetDeviceModel:

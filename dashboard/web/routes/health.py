@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -197,7 +198,7 @@ def alerts_page(
         rows=rows,
         matching=matching,
         page=page,
-        pages=max(1, -(-matching // PAGE_ROWS)),
+        pages=max(1, math.ceil(matching / PAGE_ROWS)),
         wanted=wanted,
         chosen=urlencode(
             schemas.given(

@@ -4,6 +4,7 @@ place.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
@@ -265,7 +266,7 @@ def _page(
     is_read_only = of_study.devices is not None
     study = of_study.study
     sessions = study.sessions()
-    pages = max(1, -(-len(sessions) // _SESSION_ROWS))
+    pages = max(1, math.ceil(len(sessions) / _SESSION_ROWS))
     session_page = min(question.session_page, pages)
     first = (session_page - 1) * _SESSION_ROWS
     shown = sessions[first : first + _SESSION_ROWS]

@@ -6,6 +6,7 @@ consent of a participant goes.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -138,15 +139,15 @@ def read_roster(path: Path, question: Question) -> Roster:
     text = f"{_LINES}{_ORDERS[question.order]} LIMIT {PAGE_ROWS} OFFSET :first"
     with read_transaction(path) as connection:
         everybody = connection.execute("SELECT count(*) FROM participant").fetchone()[0]
-        last = max(1, -(-everybody // PAGE_ROWS))
+        last = max(1, math.ceil(everybody / PAGE_ROWS))
         page = min(max(1, question.page), last)
         rows = connection.execute(text, words | {"first": (page - 1) * PAGE_ROWS}).fetchall()
         if not rows and page > 1:  # beyond the last page of those that match
             first = connection.execute(text, words | {"first": 0}).fetchone()
-            page = 1 if first is None else -(-first["matching"] // PAGE_ROWS)
+            page = 1 if first is None else math.ceil(first["matching"] / PAGE_ROWS)
             rows = connection.execute(text, words | {"first": (page - 1) * PAGE_ROWS}).fetchall()
     matching = rows[0]["matching"] if rows else 0
-    pages = max(1, -(-matching // PAGE_ROWS))
+    pages = max(1, math.ceil(matching / PAGE_ROWS))
     return Roster(tuple(_line_of(row) for row in rows), matching, everybody, page, pages)
 
 

@@ -10,6 +10,7 @@ import pytest
 from dashboard.statistics.period import adjusted_for_time
 from dashboard.statistics.planning import (
     Design,
+    SampleSize,
     difference_sd,
     plan_study,
     planned_power,
@@ -36,14 +37,15 @@ POWERS = (
 )
 
 
-# R 4.2.2: ceiling(power.t.test(power, delta, sd = 1, type = …, strict = TRUE, tol = 1e-12)$n), at
-# least 3
+# R 4.2.2: ceiling(power.t.test(power, delta, sd = 1, sig.level, type = …, strict = TRUE,
+# tol = 1e-12)$n), at least 3
 SIZES = (
-    (0.1, 0.8, 787, 1571),
-    (0.5, 0.8, 34, 64),
-    (0.8, 0.8, 15, 26),
-    (2.0, 0.9, 5, 7),
-    (6.0, 0.8, 3, 3),
+    (0.1, 0.8, 0.05, 787, 1571),
+    (0.5, 0.8, 0.05, 34, 64),
+    (0.8, 0.8, 0.05, 15, 26),
+    (0.8, 0.9, 0.01, 27, 49),
+    (2.0, 0.9, 0.05, 5, 7),
+    (6.0, 0.8, 0.05, 3, 3),
 )
 
 
@@ -54,10 +56,11 @@ def test_power_equals_r(n: int, effect: float, paired: float, groups: float) -> 
     assert power_of(PAIRED, n, -effect) == power_of(PAIRED, n, effect)
 
 
-@pytest.mark.parametrize(("effect", "power", "paired", "groups"), SIZES)
-def test_sizes_equal_r(effect: float, power: float, paired: int, groups: int) -> None:
-    assert sample_size(PAIRED, effect, power).n == paired
-    assert sample_size(WELCH, effect, power).n == groups
+@pytest.mark.parametrize(("effect", "power", "alpha", "paired", "groups"), SIZES)
+def test_sizes_equal_r(effect: float, power: float, alpha: float, paired: int, groups: int) -> None:
+    for method, n in ((PAIRED, paired), (WELCH, groups)):
+        found = sample_size(method, effect, power, alpha)
+        assert found == SampleSize(method, n, effect, power_of(method, n, effect, alpha))
 
 
 def test_what_is_still_needed_comes_from_the_spread_and_not_from_the_difference() -> None:
@@ -65,7 +68,9 @@ def test_what_is_still_needed_comes_from_the_spread_and_not_from_the_difference(
     sd = float(np.std(np.subtract(*HEART), ddof=1))
     assert found.sd == pytest.approx(sd, rel=1e-12)
     assert found.size == sample_size(PAIRED, 2.0 / found.sd)
-    assert found.more_first == found.size.n - 12
+    assert found.more_first == found.more_second == found.size.n - 12
+    strict = still_needed(*HEART, PAIRED, 2.0, 0.9, 0.01)
+    assert strict.size == sample_size(PAIRED, 2.0 / found.sd, 0.9, 0.01)
     assert still_needed(*HEART, PAIRED, 20.0).more_first == 0
     raised = still_needed([x + 64 for x in HEART[0]], HEART[1], PAIRED, 2.0)
     assert raised.more_first == found.more_first
@@ -74,6 +79,8 @@ def test_what_is_still_needed_comes_from_the_spread_and_not_from_the_difference(
 def test_groups_of_unequal_size_each_say_what_they_lack() -> None:
     found = still_needed(*UNEQUAL, WELCH, 5.0)
     assert (found.more_first, found.more_second) == (found.size.n - 5, found.size.n - 9)
+    variances = [np.var(side, ddof=1) for side in UNEQUAL]
+    assert found.sd == pytest.approx(math.sqrt(np.mean(variances)), rel=1e-12)
 
 
 def test_what_nobody_could_find_or_plan_is_refused() -> None:
@@ -88,6 +95,11 @@ def test_what_nobody_could_find_or_plan_is_refused() -> None:
         sample_size(PAIRED, math.nan)
     with pytest.raises(StatisticsError, match="at least 3 participants a side, not 2"):
         power_of(PAIRED, 2, 1.0)
+    with pytest.raises(StatisticsError, match="at least 4 people, not 3"):
+        planned_power(Design(PAIRED, 1.0), 3, 0.05)
+    for alpha in (0.0, 1.0):
+        with pytest.raises(StatisticsError, match=f"a level lies above 0 .*; {alpha:g} does not"):
+            power_of(PAIRED, 12, 0.8, alpha)
 
 
 def test_without_a_spread_nothing_is_planned() -> None:
@@ -112,8 +124,12 @@ def test_a_simulated_study_of_pairs_has_the_planned_power() -> None:
     for _ in range(3000):
         differences = 0.8 + 0.3 * gaps + rng.normal(0, 1, 24)
         found += adjusted_for_time(differences, np.zeros(24), gaps).p < 0.05
-    planned = planned_power(Design(Method.PAIRED, 0.8, order=16 / 24), 24, 0.05)
+    design = Design(PAIRED, 0.8, order=16 / 24)
+    planned = planned_power(design, 24, 0.05)
     assert found / 3000 == pytest.approx(planned, abs=0.025)
+    # R 4.2.2: pt(qt(1 - alpha / 2, 22), 22, 0.8 * sqrt(24 * 4 * 2 / 9), lower.tail = FALSE) + …
+    assert planned == pytest.approx(0.94173295135070134, rel=1e-9)
+    assert planned_power(design, 24, 0.01) == pytest.approx(0.79870011134232943, rel=1e-9)
 
 
 def test_a_family_and_an_uneven_order_take_more_people() -> None:
@@ -123,10 +139,18 @@ def test_a_family_and_an_uneven_order_take_more_people() -> None:
     assert one.n < nine.n < uneven.n
     assert nine.n_single == one.n
     assert uneven.n == pytest.approx(nine.n / 0.64, abs=4)
-    powers = [power for _, power in nine.curve]
-    assert powers == sorted(powers)
-    assert (nine.n, nine.power) in nine.curve
+    assert nine.level == 0.05 / 9
     assert planned_power(Design(Method.PAIRED, 0.5, tests=9), nine.n - 1, 0.05 / 9) < 0.8
+
+
+def test_a_curve_goes_beyond_the_number_that_is_needed() -> None:
+    plan = plan_study(Design(Method.PAIRED, 0.5, tests=9), 0.8)
+    numbers, powers = zip(*plan.curve, strict=True)
+    assert (numbers[0], plan.n, numbers[-1], len(numbers)) == (4, 57, 91, 26)
+    assert powers == tuple(sorted(powers))
+    assert (plan.n, plan.power) in plan.curve
+    small = plan_study(Design(WELCH, 6.0), 0.8)
+    assert [number for number, _ in small.curve] == [4, 5, 6, 7, 8]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +158,7 @@ def test_a_family_and_an_uneven_order_take_more_people() -> None:
     [
         (Design(Method.PAIRED, 0.5, order=1.0), 0.8, "no number of people can separate"),
         (Design(Method.PAIRED, 0.0), 0.8, "other than 0"),
-        (Design(Method.PAIRED, 0.001), 0.8, "more than 10,000 people"),
+        (Design(Method.PAIRED, 0.001), 0.8, "more than 10,000 participants"),
         (Design(Method.PAIRED, 0.5), 1.0, "a power lies above"),
         (Design(Method.PAIRED, 0.5, tests=0), 0.8, "at least 1 test"),
     ],
@@ -147,7 +171,10 @@ def test_a_plan_that_cannot_be_says_why(design: Design, power: float, text: str)
 def test_the_spread_of_differences_falls_with_the_correlation() -> None:
     assert difference_sd(10.0, 0.5) == 10.0
     assert difference_sd(10.0, 0.0) == pytest.approx(10 * math.sqrt(2))
-    with pytest.raises(StatisticsError, match="above 0"):
-        difference_sd(0.0, 0.5)
-    with pytest.raises(StatisticsError, match="from -1 to below 1"):
-        difference_sd(1.0, 1.0)
+    assert difference_sd(10.0, -1.0) == 20.0
+    for sd in (0.0, math.inf):
+        with pytest.raises(StatisticsError, match=f"above 0; {sd:g} is not"):
+            difference_sd(sd, 0.5)
+    for correlation in (-1.1, 1.0):
+        with pytest.raises(StatisticsError, match=f"from -1 to below 1; {correlation:g} does not"):
+            difference_sd(1.0, correlation)
