@@ -35,6 +35,7 @@ from tools.mutations import Mutant, Source
 ROOT = Path(__file__).resolve().parents[1]
 LIST = ROOT / "tools" / "mutants.toml"
 CACHE = ROOT / ".mypy_cache"
+PRODUCT = ("edge_agent", "dashboard")
 BASELINE_S = 300.0
 POLL_S = 0.02
 TOLD_EVERY = 25
@@ -102,15 +103,7 @@ def make_copy(folder: Path) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     # Checked by content, so that a changed module is never taken from its old bytecode.
-    words = [
-        "-m",
-        "compileall",
-        "-q",
-        "--invalidation-mode",
-        "checked-hash",
-        "edge_agent",
-        "dashboard",
-    ]
+    words = ["-m", "compileall", "-q", "--invalidation-mode", "checked-hash", *PRODUCT]
     subprocess.run([sys.executable, *words], cwd=folder, check=True)
     return folder
 
@@ -256,7 +249,8 @@ def refused(folder: Path, mutant: Mutant) -> bool:
     path = folder / mutant.path
     whole = path.read_bytes()
     path.write_text(mutant.code, encoding="utf-8")
-    command = [sys.executable, "-m", "mypy", "--cache-dir", str(CACHE), mutant.path]
+    # The modules that use it, too: a constant may be refused only there.
+    command = [sys.executable, "-m", "mypy", "--cache-dir", str(CACHE), *PRODUCT]
     answer = subprocess.run(command, cwd=folder, check=False, capture_output=True)
     path.write_bytes(whole)
     return answer.returncode == 1

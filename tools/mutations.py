@@ -23,8 +23,9 @@ Spot = tuple[cst.CSTNode, cst.CSTNode]
 _LOGGING = m.Call(func=m.Attribute(value=m.Name("log")))
 _CALL = m.Expr(value=m.Call() | m.Await())
 _CHANGE = m.AugAssign() | m.Assign(targets=[m.AssignTarget(target=m.Attribute() | m.Subscript())])
-# Not run (annotations), run once before any test (decorators, imports), or told to people only.
-_LEFT_ALONE = m.Annotation() | m.Decorator() | m.Import() | m.ImportFrom() | _LOGGING
+# Only for the type checker, run once before any test (decorators, imports), or told to people only.
+_TYPES = m.Annotation() | m.Call(func=m.Name("TypeVar"))
+_LEFT_ALONE = _TYPES | m.Decorator() | m.Import() | m.ImportFrom() | _LOGGING
 # A text for people, and what only stops a mistake in the code around it.
 _IDLE = m.Arg(keyword=m.Name("description") | m.Name("strict"))
 
