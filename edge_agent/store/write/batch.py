@@ -72,7 +72,7 @@ class PendingBatch:
     @property
     def waiting_s(self) -> float:
         """Seconds that the oldest row has waited; 0 when none waits."""
-        return 0.0 if self._since is None else max(0.0, self._clock() - self._since)
+        return 0.0 if self._since is None else self._clock() - self._since
 
     def add(self, *rows: Row) -> None:
         """Add rows, or count them as lost when memory is full."""

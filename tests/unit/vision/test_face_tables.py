@@ -57,6 +57,54 @@ def test_openface_gives_movements_and_pose_in_our_units() -> None:
     assert table.seconds == pytest.approx(2.0)
 
 
+UNITS = {
+    "brow_inner_up": (1, "Inner Brow Raiser"),
+    "brow_outer_up": (2, "Outer Brow Raiser"),
+    "brow_down": (4, "Brow Lowerer"),
+    "eye_wide": (5, "Upper Lid Raiser"),
+    "cheek_squint": (6, "Cheek Raiser"),
+    "eye_squint": (7, "Lid Tightener"),
+    "nose_sneer": (9, "Nose Wrinkler"),
+    "upper_lip_up": (10, "Upper Lip Raiser"),
+    "smile": (12, "Lip Corner Puller"),
+    "frown": (15, "Lip Corner Depressor"),
+    "lower_lip_down": (16, ""),
+    "pucker": (18, "Lip Pucker"),
+    "lip_stretch": (20, "Lip Stretcher"),
+    "lip_press": (24, "Lip Pressor"),
+    "jaw_open": (26, "Jaw Drop"),
+    "eye_blink": (43, "Eyes Closed"),
+}
+
+
+@pytest.mark.parametrize(
+    ("start", "cells", "column", "most"),
+    [
+        ("timestamp,confidence,success", "0,1,1", "AU{0:02}_r", 5),
+        ("frame,FaceScore", "0,1", "AU{0:02}", 1),
+        (
+            "Video Time,Neutral,Happy,Sad,Angry,Surprised,Scared,Disgusted",
+            "00:00:00,1,0,0,0,0,0,0",
+            "Action Unit {0:02} - {1}",
+            1,
+        ),
+    ],
+    ids=["OpenFace", "py-feat", "FaceReader"],
+)
+def test_each_action_unit_has_its_movement(
+    tmp_path: Path, start: str, cells: str, column: str, most: int
+) -> None:
+    units = {name: unit for name, unit in UNITS.items() if unit[1] or "{1}" not in column}
+    # OpenFace has the blink, not the closed eyes.
+    columns = [column.format(*unit).replace("AU43_r", "AU45_r") for unit in units.values()]
+    values = [str(most * unit / 100) for unit, _ in units.values()]
+    text = f"{','.join([start, *columns])}\n{','.join([cells, *values])}\n"
+    (tmp_path / "units.csv").write_text(text, encoding="utf-8")
+    table = read_face_table(tmp_path / "units.csv", FPS if start.startswith("frame") else Choice())
+    assert moved(table)[0][2] == near(**{name: unit / 100 for name, (unit, _) in units.items()})
+    assert table.not_taken == ()
+
+
 def test_movements_that_a_program_does_not_tell_are_none() -> None:
     row = next(iter(read_face_table(OPENFACE, Choice()).timeline(0, 1.0)))
     assert isinstance(row, MovementRow)

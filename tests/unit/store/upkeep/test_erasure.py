@@ -237,7 +237,9 @@ def test_only_summaries_that_overlap_the_session_are_removed(path: Path) -> None
             enqueue(connection, OutboxMessage("summary", {"window": told, "n": start}), 100)
         enqueue(connection, OutboxMessage("session", {"participant": "p-1"}), 100)
         enqueue(connection, OutboxMessage("session", {"participant": "P-10"}), 100)
-    assert erase_participant(path, "P-1", actor="ada").rows["outbox"] == 4
+        damaged = enqueue(connection, OutboxMessage("session", {}), 100)
+        connection.execute("UPDATE outbox SET payload = '{' WHERE id = ?", (damaged,))
+    assert erase_participant(path, "P-1", actor="ada").rows["outbox"] == 5
     left = "SELECT json_extract(payload, '$.n') FROM outbox WHERE topic = 'summary'"
     assert query(path, left) == [(0,), (20,)]
     left = "SELECT json_extract(payload, '$.participant') FROM outbox WHERE topic = 'session'"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.schema import connect, write_transaction
@@ -36,6 +37,7 @@ def put(path: Path, *messages: OutboxMessage, limit: int = 1000) -> None:
 
 
 def test_messages_come_out_in_order_until_they_are_deleted(path: Path, outbox: Outbox) -> None:
+    begun = clock.now()
     put(
         path,
         OutboxMessage("summary", {"n": 1}, made=Instant(boot_ms=4_711, wall_ms=0)),
@@ -52,6 +54,9 @@ def test_messages_come_out_in_order_until_they_are_deleted(path: Path, outbox: O
         ("summary", 2, {"n": 3, "seq": 2, "epoch": epoch}),
     ]
     assert waiting[0].boot_ms == 4_711
+    assert waiting[0].boot_id == clock.boot_id()
+    assert begun.wall_ms <= waiting[0].created_ms <= clock.now().wall_ms
+    assert begun.boot_ms <= (waiting[1].boot_ms or 0) <= clock.now().boot_ms
     assert outbox.pending(1) == waiting[:1]
     outbox.delete([waiting[0].id, waiting[1].id, waiting[0].id, 4711])
     assert outbox.pending(10) == waiting[2:]
@@ -74,9 +79,10 @@ def test_a_change_by_another_connection_is_told_once(path: Path, outbox: Outbox)
 
 def test_deleting_waits_for_a_writer_and_then_says_that_it_is_locked(path: Path) -> None:
     put(path, OutboxMessage("summary", {}))
+    errors: list[StoreError] = []
     with (
         closing(connect(path, readonly=False)) as recorder,
-        closing(Outbox(path, busy_seconds=0.05)) as impatient,
+        closing(Outbox(path, busy_seconds=0.05, on_error=errors.append)) as impatient,
     ):
         waiting = impatient.pending(1)
         recorder.execute("BEGIN IMMEDIATE")
@@ -85,6 +91,7 @@ def test_deleting_waits_for_a_writer_and_then_says_that_it_is_locked(path: Path)
         recorder.execute("ROLLBACK")
         impatient.delete([waiting[0].id])
     assert query(path, "SELECT count(*) FROM outbox") == [(0,)]
+    assert len(errors) == 1
 
 
 HOLES = "SELECT topic, first_seq, last_seq, reason FROM outbox_hole ORDER BY id"
@@ -114,11 +121,11 @@ def spoil(path: Path, seq: int, content: bytes, column: str = "payload") -> None
 def test_a_damaged_message_is_set_aside_alone(path: Path, outbox: Outbox, payload: bytes) -> None:
     put(path, *(OutboxMessage("summary", {}) for _ in range(3)))
     spoil(path, 2, payload)
-    kept = "SELECT topic, seq, payload, reason FROM outbox_set_aside"
+    kept = "SELECT topic, seq, payload, reason, at >= created AND created FROM outbox_set_aside"
     for _ in range(2):
         assert [row.seq for row in outbox.pending(10)] == [1, 3]
         assert outbox.set_aside_counts == {"damaged": 1}
-    assert query(path, kept) == [("summary", 2, payload, "damaged")]
+    assert query(path, kept) == [("summary", 2, payload, "damaged", 1)]
     assert query(path, HOLES) == [("summary", 2, 2, "damaged")]
 
 
@@ -199,8 +206,12 @@ def test_numbers_rise_and_those_passed_over_are_holes(path: Path) -> None:
 def test_what_nobody_is_told_any_more_is_a_hole(path: Path, outbox: Outbox) -> None:
     put(path, *(OutboxMessage("summary", {}) for _ in range(5)), OutboxMessage("session", None))
     outbox.delete([1])
+    with write_transaction(path) as connection:
+        before = "UPDATE outbox SET payload = json_replace(payload, '$.epoch', 'before')"
+        connection.execute(f"{before} WHERE seq = 2")
     assert outbox.clear() == 5
-    assert query(path, HOLES) == [("summary", 2, 5, "mqtt_off")]
+    assert query(path, HOLES) == [("summary", 2, 2, "mqtt_off"), ("summary", 3, 5, "mqtt_off")]
+    assert [hole.epoch == "before" for hole in outbox.holes(9)] == [False, True]
 
 
 def test_holes_are_kept_up_to_a_bound(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

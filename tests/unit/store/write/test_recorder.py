@@ -290,6 +290,11 @@ def test_rows_of_movements_do_not_fill_a_batch() -> None:
     assert not pending.is_due()
     pending.add(row(1))
     assert pending.is_due() and len(pending.portion()) == 4
+    pending.committed(3)
+    pending.add(movement_row(2))
+    assert not pending.is_due()
+    pending.add(row(2))
+    assert pending.is_due()
 
 
 def test_a_batch_is_due_after_its_seconds_and_a_failed_one_later() -> None:

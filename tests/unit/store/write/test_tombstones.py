@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,8 @@ def test_of_an_erased_time_nothing_is_recorded_again(path: Path) -> None:
     seconds = (9, 10, 12, 19, 20, 21, 22)
     recording.submit(*(recognition(second - 0.5, observation()) for second in seconds))
     recording.submit(*(reading(second) for second in seconds))
+    for second in (15, 25):
+        recording.submit(replace(reading(second), source=b"bytes"))  # type: ignore[arg-type]
     recording.finish()
     found = {
         table: [at // 1000 for (at,) in query(path, f"SELECT at - {START_MS} FROM {table}")]
@@ -97,6 +100,7 @@ def test_of_an_erased_time_nothing_is_recorded_again(path: Path) -> None:
     }
     # A row is of the second before its time.
     assert found == {"expression": [9, 10, 21, 21], "vital": [9, 20, 21, 22]}
+    assert query(path, "SELECT at - ? FROM set_aside", START_MS) == [(25_000,)]
 
 
 @pytest.mark.parametrize(
