@@ -178,19 +178,19 @@ class TestRunner:
         self._plan = plan
         self._free = list(copies)
         self._running: list[Run] = []
-        self._limit_s: dict[Tests, float] = {}
+        self._took_s: dict[str, float] = {}
         for name in HEAVY:
             with suppress(ImportError):
                 importlib.import_module(name)
 
     def measure(self, modules: set[str]) -> None:
-        """Run the tests of these modules unchanged, for the time they take.
+        """Run the tests of these modules unchanged, each file once, for the time they take.
 
         Raises:
             RuntimeError: they fail, so they can check nothing.
         """
-        for tests in sorted({self._plan.tests[module] for module in modules}):
-            self._start(tests, BASELINE_S, None)
+        for test in sorted({test for module in modules for test in self._plan.tests[module]}):
+            self._start((test,), BASELINE_S, None)
         self._wait_for(0)
 
     def survivors(self, mutants: Sequence[Mutant], until_s: float) -> tuple[list[Mutant], int]:
@@ -201,7 +201,8 @@ class TestRunner:
             if time.monotonic() >= until_s:
                 break
             tests = self._plan.tests[mutant.path]
-            lived += self._start(tests, self._limit_s[tests], mutant)
+            within_s = 15 + 4 * sum(self._took_s[test] for test in tests)
+            lived += self._start(tests, within_s, mutant)
             tried += 1
             if tried % TOLD_EVERY == 0:
                 print(f"{tried} tried", flush=True)
@@ -234,7 +235,7 @@ class TestRunner:
 
     def _settle(self, run: Run, passed: bool) -> list[Mutant]:
         if run.mutant is None:
-            self._limit_s[run.tests] = 15 + 4 * (time.monotonic() - run.begun_s)
+            self._took_s |= dict.fromkeys(run.tests, time.monotonic() - run.begun_s)
             if not passed:
                 raise RuntimeError(f"With nothing changed, these tests fail: {' '.join(run.tests)}")
             return []

@@ -107,3 +107,16 @@ def test_an_observation_has_the_codes_unit_and_profile_of_its_kind(
     named = observation.get("meta", {}).get("profile", [])
     wanted = [f"http://hl7.org/fhir/StructureDefinition/{profile}"] if profile else []
     assert named == wanted
+
+
+def test_the_pressures_of_a_cuff_share_a_tile_and_a_panel() -> None:
+    titles = {kind.value: (kind.spec.tile, kind.spec.panel) for kind in VitalKind}
+    pressure = ("Blood pressure", "Blood pressure")
+    alone = ("heart_rate", "oxygen_saturation", "skin_temperature", "respiration_rate")
+    assert titles == {
+        **{name: (VitalKind(name).spec.label,) * 2 for name in (*alone, "body_temperature")},
+        "systolic": pressure,
+        "diastolic": pressure,
+        "mean_arterial": ("Mean arterial pressure", ""),
+        "rr_interval": ("RR interval", ""),
+    }
