@@ -10,6 +10,7 @@ import pytest
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.expression import EMOTIONS, ExpressionRow
 from edge_agent.core.movements import NAMES, MovementRow
+from edge_agent.vision import face_tables as module
 from edge_agent.vision.face_tables import Choice, FaceTable, read_face_table
 from tests.support.face_tables import EMOTIEFFLIB, FACEREADER, OPENFACE, PYFEAT
 
@@ -80,8 +81,13 @@ UNITS = {
 @pytest.mark.parametrize(
     ("start", "cells", "column", "most"),
     [
-        ("timestamp,confidence,success", "0,1,1", "AU{0:02}_r", 5),
-        ("frame,FaceScore", "0,1", "AU{0:02}", 1),
+        ("frame,face_id,timestamp,confidence,success", "1,0,0,1,1", "AU{0:02}_r", 5),
+        (
+            "input,frame,approx_time,FrameHeight,FrameWidth,FaceScore,Identity",
+            "talk.mp4,0,00:00,480,640,1,Person_0",
+            "AU{0:02}",
+            1,
+        ),
         (
             "Video Time,Neutral,Happy,Sad,Angry,Surprised,Scared,Disgusted",
             "00:00:00,1,0,0,0,0,0,0",
@@ -100,7 +106,8 @@ def test_each_action_unit_has_its_movement(
     values = [str(most * unit / 100) for unit, _ in units.values()]
     text = f"{','.join([start, *columns])}\n{','.join([cells, *values])}\n"
     (tmp_path / "units.csv").write_text(text, encoding="utf-8")
-    table = read_face_table(tmp_path / "units.csv", FPS if start.startswith("frame") else Choice())
+    choice = FPS if "FaceScore" in start else Choice()
+    table = read_face_table(tmp_path / "units.csv", choice)
     assert moved(table)[0][2] == near(**{name: unit / 100 for name, (unit, _) in units.items()})
     assert table.not_taken == ()
 
@@ -157,6 +164,30 @@ def test_logits_of_emotiefflib_become_probabilities() -> None:
     assert any("logits" in note for note in table.notes)
 
 
+def test_logits_without_contempt_are_of_seven_categories(tmp_path: Path) -> None:
+    rows = [line.split(",") for line in EMOTIEFFLIB.read_text(encoding="utf-8").splitlines()]
+    text = "\n".join(",".join([*row[:3], *row[4:]]) for row in rows)
+    (tmp_path / "seven.csv").write_text(text, encoding="utf-8")
+    first = expressed(read_face_table(tmp_path / "seven.csv", FPS))[0][2]
+    assert first["happiness"] == pytest.approx(0.5519, abs=1e-3)  # e² / (e² + 6)
+    assert sum(first.values()) == pytest.approx(1.0)
+    assert "contempt" not in first
+
+
+def test_a_table_may_begin_late_and_have_blank_lines_and_cells(tmp_path: Path) -> None:
+    head = "timestamp,confidence,success,AU01_r,AU12_r"
+    nothing = ("nan", "NA", "none", "Null", " ")
+    rows = [f"{10 + number / 2},1,1,{word},1," for number, word in enumerate(nothing)]
+    (tmp_path / "late.csv").write_text("\n".join([head, *rows[:2], "", ",,", *rows[2:]]))
+    table = read_face_table(tmp_path / "late.csv", Choice())
+    assert (table.rows, len(table.readings), table.seconds) == (5, 5, 12.5)
+    assert moved(table)[0] == (11_000, 2, {"smile": 0.2})
+    text = FACEREADER.read_text(encoding="utf-8").replace("00:00:01.6", "01:02:03.6")
+    (tmp_path / "hour.txt").write_text(text, encoding="utf-8")
+    hour = read_face_table(tmp_path / "hour.txt", Choice())
+    assert [one.seconds for one in hour.readings] == [0.0, 0.4, 3723.6]
+
+
 def test_one_of_several_faces_must_be_named(tmp_path: Path) -> None:
     two = tmp_path / "two.csv"
     lines = OPENFACE.read_text(encoding="utf-8").splitlines()
@@ -166,29 +197,48 @@ def test_one_of_several_faces_must_be_named(tmp_path: Path) -> None:
     table = read_face_table(two, Choice(faces=("0",)))
     assert len(table.readings) == 3
     assert table.left_out["of another face"] == 1
+    two.write_text("\n".join([*lines, lines[-1]]), encoding="utf-8")
+    with pytest.raises(DataFileError, match="line 7, column timestamp: '1.600' is there twice"):
+        read_face_table(two, Choice(faces=("0",)))
     with pytest.raises(DataFileError, match="has no face 7"):
         read_face_table(two, Choice(faces=("7",)))
 
 
-def test_bad_tables_are_refused_with_line_column_and_value(tmp_path: Path) -> None:
+def test_bad_tables_are_refused_with_line_column_and_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     head, *rows = OPENFACE.read_text(encoding="utf-8").splitlines()
-    bad = "\n".join([head, rows[0].replace("2.00", "7.5"), rows[1].replace("4.00", "x")])
+    bad = "\n".join([head, rows[0].replace("2.00", "5.5"), rows[1].replace("4.00", "x")])
     message = refused(tmp_path, bad)
-    assert "bad.csv, line 2, column AU12_r: '7.5' is not between 0 and 5" in message
+    assert "bad.csv, line 2, column AU12_r: '5.5' is not between 0 and 5" in message
     assert "bad.csv, line 3, column AU12_r: 'x' is no number" in message
     assert message.endswith("Nothing was imported.")
+    low = refused(tmp_path, "\n".join([head, *[rows[0].replace("2.00", "-0.5")] * 12]))
+    assert low.count("column AU12_r: '-0.5' is not between 0 and 5") == 10
     assert "line 3: has 3 cells" in refused(tmp_path, f"{head}\n{rows[0]}\n1, 0, 0.4")
     assert "line 3, column timestamp: '0.000' is before" in refused(
         tmp_path, "\n".join([head, rows[1], rows[0]])
     )
-    assert "line 2, column timestamp: '1e9' is no time since the start" in refused(
-        tmp_path, f"{head}\n{rows[0].replace('0.000', '1e9')}"
+    assert "line 2, column timestamp: '604800' is no time since the start" in refused(
+        tmp_path, f"{head}\n{rows[0].replace('0.000', '604800')}"
     )
     assert "no row has a face (1 with success 0)" in refused(tmp_path, f"{head}\n{rows[3]}")
     assert "AU12_r is there twice" in refused(tmp_path, f"{head}, AU12_r\n{rows[0]}, 1")
     assert "is no table of OpenFace 2" in refused(tmp_path, "a,b\n1,2")
     assert "is no table of OpenFace 2" in refused(tmp_path, "")
+    assert "is a table of analyse-video" in refused(tmp_path, "seconds,look_x,look_y\n0,0,0")
+    preamble = "note\n" * 49 + f"{head}\n{rows[3]}"
+    assert "no row has a face" in refused(tmp_path, preamble)
+    assert "is no table of OpenFace 2" in refused(tmp_path, f"note\n{preamble}")
     pyfeat = PYFEAT.read_text(encoding="utf-8")
+    zeros = (
+        "FaceScore,frame,anger,disgust,fear,happiness,sadness,surprise,neutral\n1,0,0,0,0,0,0,0,0"
+    )
+    assert "no row has a face (1 with all emotions 0)" in refused(tmp_path, zeros, FPS)
+    monkeypatch.setattr(module, "ROWS_MOST", 4)
+    assert "has over 4 rows" in refused(tmp_path, "\n".join([head, *rows]))
+    monkeypatch.setattr(module, "ROWS_MOST", 5)
+    assert read_face_table(OPENFACE, Choice()).rows == 5
     assert "counts frames" in refused(tmp_path, pyfeat)
     assert "Leave out --fps" in refused(tmp_path, "\n".join([head, *rows]), FPS)
     assert "no column of fear" in refused(tmp_path, pyfeat.replace(",fear,", ",dread,"), FPS)
@@ -199,3 +249,5 @@ def test_bad_tables_are_refused_with_line_column_and_value(tmp_path: Path) -> No
         read_face_table(tmp_path / "latin.csv", Choice())
     with pytest.raises(DataFileError, match="no such file"):
         read_face_table(tmp_path / "none.csv", Choice())
+    with pytest.raises(DataFileError, match="cannot be read"):
+        read_face_table(tmp_path, Choice())

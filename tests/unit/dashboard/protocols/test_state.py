@@ -76,12 +76,13 @@ def test_answers_are_kept_with_the_stimulus_before_and_only_those_to_the_present
     run_to(made, 1, 21)
     made.answer(2, 5, instant(21))
     for bad in (0, 10, -1, "5", True):
-        with pytest.raises(StudyError, match="choose a whole number from 1 to 9"):
+        said = f"Answer '{bad}': choose a whole number from 1 to 9"
+        with pytest.raises(StudyError, match=said):
             made.answer(3, bad, instant(22))
     made.answer(3, 9, instant(22))
     made.answer(3, 1, instant(22))
-    with pytest.raises(StudyError, match="choose one of neutral, .*contempt, none"):
-        made.answer(4, "joy", instant(23))
+    with pytest.raises(StudyError, match=f"'{'joy' * 6}jo': choose one of neutral, .*, none"):
+        made.answer(4, "joy" * 7, instant(23))
     made.answer(4, "none", instant(23))
     assert [(r.condition, r.scale, r.value) for r in made.pending.reports] == [
         ("anger", "valence", 9),
