@@ -46,16 +46,17 @@ HEAVY = (
     "cv2",
     "fastapi",
     "hypothesis",
+    "jinja2",
     "numpy",
     "paho.mqtt.client",
     "pydantic_settings",
-    "pytest_cov.plugin",
     "pytest_timeout",
     "scipy.stats",
     "sqlite_utils",
     "starlette.testclient",
-    "xdist.plugin",
 )
+# Plugins of pytest that take a second to load and that none of these tests needs.
+UNUSED = ("cacheprovider", "pytest_cov", "schemathesis", "xdist")
 Tests = tuple[str, ...]
 
 
@@ -119,7 +120,8 @@ def _run_tests(folder: Path, tests: Tests) -> None:
     sys.path[0] = str(folder)
     # The libraries are loaded already, and pytest would warn that it cannot look into them.
     known = "ignore::pytest.PytestAssertRewriteWarning"
-    options = ["-x", "-W", known, "-p", "no:cacheprovider", "--no-header", "--tb=no"]
+    options = ["-x", "-W", known, "--no-header", "--tb=no"]
+    options += [word for plugin in UNUSED for word in ("-p", f"no:{plugin}")]
     os._exit(pytest.main([*options, *tests]))
 
 
