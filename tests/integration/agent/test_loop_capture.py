@@ -32,7 +32,13 @@ def test_only_sessions_are_recorded_where_that_is_asked_for(
         assert health["camera"]["fps"] is None
         assert health["camera"]["frame_age_seconds"] is None
         state = run.hear(lambda said: said["type"] == "state")
-        assert state["camera"]["state"] == "closed"
+        assert state["camera"] == {
+            "state": "closed",
+            "reason": None,
+            "frame_age_seconds": None,
+            "late_after_seconds": 2.0,
+            "switched_off": None,
+        }
         assert state["broker"] == {"state": "disabled", "reason": None}
         assert started <= state["at"] <= clock.now().wall_ms
         study = Study(run.database)

@@ -41,7 +41,8 @@ def test_undoing_an_import_removes_its_readings_and_no_others(path: Path) -> Non
     taken(path, 5, 15, 4000)
     taken(path, 15, 25, file="again.csv")
     bad = VitalReading(instant(6), VitalKind.HEART_RATE, 900, "csv:x", frozenset())
-    import_readings(path, [bad], file="bad.csv", actor="ada")
+    assert import_readings(path, [bad], file="bad.csv", actor="ada") == (1, 0, 3)
+    assert import_readings(path, [bad], file="bad.csv", actor="ada") == (0, 1, None)
     undone = undo_import(path, 1, actor="ada")
     assert (undone.removed, undone.met_by) == (3, [2])
     assert query(path, "SELECT source, value, import FROM vital WHERE import > 0 ORDER BY at") == [

@@ -216,14 +216,21 @@ def test_rows_beside_a_session_stay_and_those_at_its_first_moment_go(path: Path)
             "INSERT INTO gap (source, started, ended, reason) VALUES ('camera', ?, ?, 'no_face')",
             [(START_MS + 1000 * one, START_MS + 1000 * other) for one, other in gaps],
         )
+        refused = [(instant(s).wall_ms, "{}") for s in seconds]
+        connection.executemany(
+            "INSERT INTO set_aside (at, source, content, reason) VALUES (?, 'vital', ?, 'refused')",
+            [*refused, (0, "{}"), (instant(500).wall_ms, '{"participant": "p-1"}')],
+        )
     done = erase_participant(path, "P-1", actor="ada")
     assert (done.rows["expression"], done.rows["vital"], done.rows["gap"]) == (3, 2, 1)
+    assert done.rows["set_aside"] == 4, "of the session, of no known time, with the code"
     # A row of a second reaches back by that second: that of 20 s is of the session, too.
     for table in ("expression", "movement", "unfit"):
         left = query(path, f"SELECT at - ? FROM {table}", START_MS)
         assert left == [(9_000,), (9_999,), (21_000,)], table
-    left = query(path, "SELECT at - ? FROM vital", START_MS)
-    assert left == [(9_000,), (9_999,), (20_000,), (21_000,)]
+    for table in ("vital", "set_aside"):
+        left = query(path, f"SELECT at - ? FROM {table}", START_MS)
+        assert left == [(9_000,), (9_999,), (20_000,), (21_000,)], table
     assert query(path, "SELECT count(*) FROM gap") == [(4,)]
 
 
