@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.simulated.ectopic import KINDS, SPOILT, errors, ours
+from benchmarks.simulated.ectopic import (
+    KINDS,
+    SPOILT,
+    errors,
+    ours,
+    rhythm,
+    with_ectopic,
+    with_extra,
+    with_missed,
+)
 from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.heart import variability_by_state
 from dashboard.analysis.means import find_baselines
@@ -117,7 +126,8 @@ def test_less_than_a_minute_gives_no_number_but_says_how_much_is_needed() -> Non
 def test_too_many_corrected_beats_give_no_number_and_no_sensor_is_blamed() -> None:
     rng = np.random.default_rng(2)
     fibrillation = rng.uniform(0.4, 1.3, 300)
-    with pytest.raises(ArtefactError, match="of 300 beats do not fit the rhythm") as refused:
+    counts = r"\d+ early or late, \d+ missed, \d+ extra, \d+ misplaced"
+    with pytest.raises(ArtefactError, match=f"of 300 beats do not fit .*{counts}") as refused:
         heart_variability([fibrillation])
     assert "with up to 20% of them" in str(refused.value)
     assert "sensor" not in str(refused.value)
@@ -212,6 +222,34 @@ def test_rmssd_of_spoilt_recordings_is_near_the_truth_and_none_is_refused(
     off = errors(ours, kind, spoiling, people=6)
     assert not np.isnan(off).any()
     assert abs(float(np.median(off))) <= 0.05
+
+
+# Kind of person, corrections, intervals and pairs measured; RMSSD, SDNN, low and high band.
+FIGURES = [
+    ("rest", (10, 9, 12, 8), (352, 326), (42.288368, 142.807322, 108.4563, 1050.9356)),
+    ("slow", (17, 7, 11, 8), (344, 316), (65.052482, 183.515058, 13390.3099, 149.8153)),
+    ("drifting", (14, 9, 12, 4), (352, 326), (46.744948, 148.52599, 419.114, 959.107)),
+]
+
+
+@pytest.mark.parametrize(("kind", "corrections", "counts", "figures"), FIGURES)
+def test_figures_of_spoilt_recordings_do_not_change(
+    kind: str, corrections: tuple[int, ...], counts: tuple[int, int], figures: tuple[float, ...]
+) -> None:
+    # Published results rest on them: whoever changes a figure here changes theirs.
+    rng = np.random.default_rng(11)
+    runs = []
+    for length in (260, 140, 5):
+        run = rhythm(rng, KINDS[kind])[:length]
+        for spoil in (with_ectopic, with_missed, with_extra):
+            run = spoil(rng, run, 0.03)
+        runs.append(run)
+    found = heart_variability(runs)
+    assert found.corrections == Corrections(*corrections)
+    assert (found.n, found.successive) == counts
+    bands = spectrum(runs, 60.0)
+    given = (found.rmssd_ms, found.sdnn_ms, bands.power(LOW_HZ), bands.power(HIGH_HZ))
+    assert given == pytest.approx(figures, rel=1e-6)
 
 
 RR = VitalKind.RR_INTERVAL
