@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -353,6 +354,22 @@ def test_twelve_is_the_first_hour_of_each_half_day(order: str, midnight: str, no
     columns = ColumnMap({"at": "t", "heart_rate": "hr"}, dates=order)  # type: ignore[arg-type]
     readings = read(f't,hr\n"{midnight}",66\n"{noon}",66\n', columns, BERLIN)
     assert [(r.at.wall_ms - AT) / 3_600_000 for r in readings] == [-16, -4]
+
+
+@pytest.mark.parametrize(
+    "months",
+    [
+        "January Feb March Apr May June Jul Aug Sept Oct Nov Dec",
+        "Januar Feb. März Apr. Mai Juni Juli Aug. Sep. Okt. Nov. Dez.",
+        "enero feb mar abr mayo jun jul ago sep octubre nov dic",
+        "jan feb mars april maj juni juli aug sept okt nov dec",
+    ],
+)
+def test_months_have_names_in_four_languages(months: str) -> None:
+    columns = ColumnMap({"at": "t", "heart_rate": "hr"})
+    lines = "".join(f'"{name} 1 2025 12:00",66\n' for name in months.split())
+    at = [one.at.wall_ms / 1000 for one in read(f"t,hr\n{lines}", columns, BERLIN)]
+    assert [datetime.fromtimestamp(second, BERLIN).month for second in at] == [*range(1, 13)]
 
 
 @pytest.mark.parametrize(

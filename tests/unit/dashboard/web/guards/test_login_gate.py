@@ -35,6 +35,7 @@ def tries(gate: LoginGate, asker: Asker, *, right: bool = False) -> int:
     except HeldUpError as error:
         if error.status != 429:
             raise
+        assert "Wait" in str(error)
         return error.wait
     return 0
 
