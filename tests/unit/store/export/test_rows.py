@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.core.expression import Emotion
+from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect, insert, write_transaction
@@ -98,10 +99,11 @@ def test_every_row_stands_in_the_session_and_condition_that_the_view_gives(
     with TemporaryDirectory() as name:
         path = study(Path(shutil.copy(empty, name)), sessions, found)
         labels = (Emotion.ANGER, None, Emotion.HAPPINESS)
+        flags = ([], [VitalFlag.MANUAL], [VitalFlag.SIMULATED, VitalFlag.ESTIMATED])
         add(
             path,
             [row(at, labels[int(at) % 3]) for at in times],
-            [reading(at, 60 + at / 7) for at in times],
+            [reading(at, 60 + at / 7, flags=flags[int(at) % 3]) for at in times],
         )
         CSV.export(path, Path(name) / "out")
         with closing(connect(path, readonly=True)) as connection:
