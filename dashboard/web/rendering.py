@@ -62,19 +62,16 @@ class NavigationGroup:
     Attributes:
         title: its text.
         icon: as of ``NavigationEntry``.
-        is_folded: whether a narrow window lists its links under *More*.
     """
 
     title: str
     icon: str
-    is_folded: bool = False
 
 
 STUDY = NavigationGroup(N_("Study"), "M9 4h6v3H9zM8 5H5v16h14V5h-3M8 12h8M8 16h5")
 DEVICE = NavigationGroup(
     N_("Device"),
     "M5 5h14v14H5zM9 9h6v6H9zM9 2v3M15 2v3M9 19v3M15 19v3M2 9h3M2 15h3M19 9h3M19 15h3",
-    True,
 )
 
 
@@ -224,6 +221,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
     environment.filters["said"] = said
     environment.globals.update(
         navigation=navigation,
+        under_more=DEVICE,
         version=__version__,
         emotions=[emotion.value for emotion in EMOTIONS],
         plotly_address=plotly_address(),

@@ -40,7 +40,7 @@ _STUDY = "/study"
 # of templates/_consent_text.html; records name the version that was agreed to
 CONSENT_VERSION = "5"
 
-_SESSION_ROWS = 25
+_SESSION_ROWS = 10
 _LAST_PAGE = 1_000_000
 
 CodeField = Annotated[str, Form(max_length=100)]
