@@ -234,7 +234,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
 def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
     """Return a page; ``account``, what they ``may``, ``device``, ``path``, ``language``,
     ``now_ms``, ``agent_is_away()``, ``alerts``, ``chosen_study``, ``of_device(address)``, the
-    ``menu`` (each entry with its links) as far as they may open it, and ``present``, the link to
+    ``menu`` (each entry with its links) as far as they may open it, and ``page_link``, the link to
     this page, are there in every template.
     """
     try:
@@ -252,7 +252,7 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
         "account": account,
         "may": may,
         "menu": [(head, tuple(own)) for head, own in groupby(links, attrgetter("menu_entry"))],
-        "present": next((entry for entry in links if entry.leads_to(request.url.path)), None),
+        "page_link": next((entry for entry in links if entry.leads_to(request.url.path)), None),
         "device": services(request).options.device,
         "path": request.url.path,
         "language": language(),
