@@ -18,7 +18,7 @@ def test_the_page_shows_every_operation_of_the_description(ada: TestClient) -> N
         f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item
     }
     assert set(re.findall(r"<h3><code>([^<]+)</code></h3>", page)) == described
-    assert "http://testserver/api/v1/session" in page
+    assert f"{ada.base_url}/api/v1/session" in page
     assert "<script" not in page.partition("<main")[2].partition("</main>")[0]
 
 
