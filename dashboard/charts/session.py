@@ -253,6 +253,7 @@ def _strip(name: str, recording: Recording, axis: _Axis, y: float) -> Strip:
         y += 20
     bands = tuple(_bands(recording, axis, y))
     top = y + (_BAND + 4 if bands else 0)
+    name = _fitting(name, axis.width - _LEFT - _RIGHT)
     return Strip(name, caption_y, bands, top, top + _SHARES, tuple(_bars(recording, axis, top)))
 
 
@@ -261,11 +262,15 @@ def _bands(recording: Recording, axis: _Axis, y: float) -> Iterable[Box]:
         left = axis.at(condition.start_ms - recording.zero)
         right = axis.at((condition.end_ms or recording.end_ms) - recording.zero)
         width = round(right - left, 1)
-        letters = int((width - 8) / _LETTER)
-        text = condition.label
-        if letters < len(text):
-            text = text[: letters - 1] + "…" if letters > 2 else ""
-        yield Box(left, y, width, _BAND, condition.label, text)
+        yield Box(left, y, width, _BAND, condition.label, _fitting(condition.label, width - 8))
+
+
+def _fitting(text: str, width: float) -> str:
+    """Return a text, cut where it is wider than its place."""
+    letters = int(width / _LETTER)
+    if letters >= len(text):
+        return text
+    return text[: letters - 1] + "…" if letters > 2 else ""
 
 
 def _bars(recording: Recording, axis: _Axis, top: float) -> Iterable[Box]:

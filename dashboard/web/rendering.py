@@ -20,6 +20,8 @@ import pkgutil
 from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, cast
@@ -50,27 +52,60 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.process import give_back_heap
+from edge_agent.core.texts import N_
+
+
+@dataclass(frozen=True, slots=True)
+class NavigationGroup:
+    """An entry of the menu for several pages, whose links stand in a second row on each of them.
+
+    Attributes:
+        title: its text.
+        icon: as of ``NavigationEntry``.
+    """
+
+    title: str
+    icon: str
+
+
+STUDY = NavigationGroup(N_("Study"), "M9 4h6v3H9zM8 5H5v16h14V5h-3M8 12h8M8 16h5")
+DEVICE = NavigationGroup(
+    N_("Device"), "M5 5h14v14H5zM9 9h6v6H9zM9 2v3M15 2v3M9 19v3M15 19v3M2 9h3M2 15h3M19 9h3M19 15h3"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class NavigationEntry:
-    """A link that every page shows.
+    """A link to a page, in the menu or in the second row of a group.
 
     Attributes:
-        title: its text, which is the heading of the page as well.
+        title: its text.
         path: where it leads.
-        position: entries stand in this order; leave gaps for pages that come later.
-        icon: the ``d`` of an SVG path on a grid of 24 by 24, drawn as a line.
+        position: entries stand in this order, those of a group side by side; leave gaps for pages
+            that come later.
+        icon: the ``d`` of an SVG path on a grid of 24 by 24, drawn as a line; links of
+            a second row need none.
         by_device: whether a fleet has the page for one device; the device goes along.
         of: which dashboards show it: that of an ``appliance``, of a ``fleet``, or ``both``.
+        group: where its link stands; ``None``: in the menu itself.
     """
 
     title: str
     path: str
     position: int
-    icon: str
+    icon: str = ""
     by_device: bool = False
     of: Literal["appliance", "fleet", "both"] = "both"
+    group: NavigationGroup | None = None
+
+    @property
+    def menu_entry(self) -> NavigationEntry | NavigationGroup:
+        """The entry of the menu that leads to the page."""
+        return self.group or self
+
+    def leads_to(self, path: str) -> bool:
+        """Tell whether an address is that of the page or lies below it."""
+        return path == self.path or path.startswith(f"{self.path}/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +220,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
     environment.filters["said"] = said
     environment.globals.update(
         navigation=navigation,
+        under_more=DEVICE,
         version=__version__,
         emotions=[emotion.value for emotion in EMOTIONS],
         plotly_address=plotly_address(),
@@ -197,8 +233,9 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
 
 def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
     """Return a page; ``account``, what they ``may``, ``device``, ``path``, ``language``,
-    ``now_ms``, ``agent_is_away()``, ``alerts``, ``chosen_study``, ``of_device(address)`` and the
-    navigation, as far as they may open it, are there in every template.
+    ``now_ms``, ``agent_is_away()``, ``alerts``, ``chosen_study``, ``of_device(address)``, the
+    ``menu`` (each entry with its links) as far as they may open it, and ``page_link``, the link to
+    this page, are there in every template.
     """
     try:
         account = account_of(request)
@@ -210,10 +247,12 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
     entries = cast("tuple[NavigationEntry, ...]", templates.env.globals["navigation"])
     study = study_shown(request)
     of = {"both", "fleet" if services(request).fleet is not None else "appliance"}
+    links = [entry for entry in entries if entry.of in of and needed[entry.path] in may]
     shared = {
         "account": account,
         "may": may,
-        "navigation": [entry for entry in entries if entry.of in of and needed[entry.path] in may],
+        "menu": [(head, tuple(own)) for head, own in groupby(links, attrgetter("menu_entry"))],
+        "page_link": next((entry for entry in links if entry.leads_to(request.url.path)), None),
         "device": services(request).options.device,
         "path": request.url.path,
         "language": language(),

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, StorageState, expect
 
 from dashboard.web import routes
-from dashboard.web.rendering import find_pages, navigation_of
+from dashboard.web.rendering import DEVICE, find_pages, navigation_of
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import MarkerKind
 from tests.browser.live_agent import LiveAgent
@@ -16,7 +16,9 @@ from tests.browser.served import Served
 from tests.support.browser import watched_page
 
 pytestmark = pytest.mark.browser
-TITLES = {entry.title for entry in navigation_of(find_pages(routes)) if entry.of != "fleet"}
+ENTRIES = [entry for entry in navigation_of(find_pages(routes)) if entry.of != "fleet"]
+MENU = {entry.menu_entry.title for entry in ENTRIES}
+OF_DEVICE = {entry.title for entry in ENTRIES if entry.group == DEVICE}
 
 
 def test_the_live_page_follows_the_agent_and_tells_when_it_goes(
@@ -92,7 +94,8 @@ def test_a_session_is_run_from_consent_to_end_by_clicking(browser: Browser, own:
         changes = page.get_by_role("region", name="Table of corrections")
         expect(changes).to_contain_text("pressed by mistake")
         page.goto(f"{own.address}/study")
-        page.get_by_role("button", name="Withdraw consent of P-99").click()
+        page.get_by_role("region", name="Table of participants").get_by_text("P-99").click()
+        page.get_by_role("button", name="Withdraw").click()
         page.get_by_role("link", name="Keep everything").click()  # erasure is offered at once
         expect(page.get_by_role("row", name="P-99").filter(has_text="withdrawn")).to_be_visible()
 
@@ -114,7 +117,7 @@ def test_the_keyboard_alone_reaches_navigation_content_and_logout(
     browser: Browser, shown: Served, login: StorageState
 ) -> None:
     with watched_page(browser, login) as page:
-        page.goto(f"{shown.address}/export")
+        page.goto(f"{shown.address}/alerts")
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
         reached = []
@@ -123,9 +126,9 @@ def test_the_keyboard_alone_reaches_navigation_content_and_logout(
             reached.append(page.evaluate("document.activeElement.textContent.trim()"))
             visible = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
             assert visible != "none", reached[-1]
-            if reached[-1] == "Log out":
+            if reached[-1] == "Audit":
                 break
-        assert TITLES | {"Log out"} <= set(reached)
+        assert MENU | OF_DEVICE | {"Log out"} <= set(reached)
 
 
 def test_sessions_are_chosen_exported_downloaded_and_deleted(

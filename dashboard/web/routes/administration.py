@@ -23,7 +23,7 @@ from dashboard.accounts.tokens import NewToken
 from dashboard.languages.names import said_of, words
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
-from dashboard.web.rendering import NavigationEntry, render
+from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.schemas import Moment, PageNumber, given
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.clock import iso_utc
@@ -36,6 +36,7 @@ NAVIGATION = NavigationEntry(
     path="/accounts",
     position=90,
     icon="M9 11a4 4 0 100-8 4 4 0 000 8zM2 21a7 7 0 0114 0M16 3.5a4 4 0 010 7M18 14a7 7 0 014 7",
+    group=DEVICE,
 )
 PAGE = "/accounts"
 
@@ -189,6 +190,7 @@ TOKENS_NAVIGATION = NavigationEntry(
     path=TOKENS_PAGE,
     position=92,
     icon="M14.5 9.5a4.5 4.5 0 10-3.6 4.4L13 16h2v2h2v2h3v-3l-5.9-5.9a4.5 4.5 0 00.4-1.6zM8.5 9h.01",
+    group=DEVICE,
 )
 DAYS = (30, 90, 365)
 _TEXT_MAX = 200
@@ -270,7 +272,7 @@ def _tokens_page(
 
 audit_router = APIRouter(tags=["audit"], dependencies=[needs(Permission.ADMINISTER)])
 AUDIT_NAVIGATION = NavigationEntry(
-    N_("Audit"), "/audit", 95, "M9 3h6v3H9zM7 4H5v17h14V4h-2M8.5 13l2.5 2.5 4.5-4.5"
+    N_("Audit"), "/audit", 95, "M9 3h6v3H9zM7 4H5v17h14V4h-2M8.5 13l2.5 2.5 4.5-4.5", group=DEVICE
 )
 AUDIT_PAGE = "/audit"
 PAGE_LINES = 100

@@ -31,7 +31,7 @@ from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
-from dashboard.web.rendering import NavigationEntry, render
+from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.services import ComputingDep, OptionsDep, Services, ServicesDep
 from dashboard.web.settings import DashboardOptions
 from dashboard.web.study import PARAMETER, ChosenStudiesDep, ChosenStudy, QuestionOfDevice
@@ -158,7 +158,7 @@ def _asked(options: DashboardOptions, study: ChosenStudy, query: AnalysisQuery) 
 
 
 plan_router = APIRouter(tags=["plan"], dependencies=[needs(Permission.STUDY)])
-PLAN_NAVIGATION = NavigationEntry(N_("Plan"), "/plan", 25, "M4 20h16M6 16l4-5 4 3 5-8M15 6h4v4")
+PLAN_NAVIGATION = NavigationEntry(N_("Plan"), "/plan", 32, group=STUDY)
 _DEFAULT = {"difference": "5", "sd": "10"}
 Text = Annotated[str, Field(max_length=4000)]
 

@@ -1,5 +1,5 @@
-"""Files that do not lie in ``static/``: Plotly's script, the icon, the description of the API, and
-``security.txt`` (RFC 9116), which names the address for reports of weaknesses.
+"""Files that do not lie in ``static/``: Plotly's script, the icon, the description of the API and
+its page, and ``security.txt`` (RFC 9116), which names the address for reports of weaknesses.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dashboard.accounts.roles import Permission
 from dashboard.charts.chart import plotly_address, plotly_file
 from dashboard.web.delivery import FOR_EVER, compressed_file
 from dashboard.web.guards.permissions import needs
-from dashboard.web.rendering import HERE
+from dashboard.web.reference import groups_of
+from dashboard.web.rendering import HERE, render
 from edge_agent.core.support import read_support
 
 router = APIRouter()
@@ -44,6 +45,14 @@ def description(request: Request) -> dict[str, Any]:
     """Describe the API as OpenAPI 3."""
     document: dict[str, Any] = request.app.openapi()
     return document
+
+
+@router.get("/docs", include_in_schema=False, dependencies=[needs(Permission.SEE)])
+def reference(request: Request) -> Response:
+    """Show the description of the API to people."""
+    groups = groups_of(request.app.openapi())
+    address = str(request.base_url).rstrip("/")
+    return render(request, "reference.html", groups=groups, address=address)
 
 
 security_txt_router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OPEN)])

@@ -20,7 +20,7 @@ from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.live import agent_messages
 from dashboard.web.login import AccountDep
-from dashboard.web.rendering import NavigationEntry, render
+from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.services import OptionsDep, Services, ServicesDep
 from edge_agent import __version__
 from edge_agent.alerts.rules import DISCLAIMER, rule_title
@@ -39,6 +39,7 @@ NAVIGATION = NavigationEntry(
     position=70,
     icon="M12 20s-8-5-8-11a4.5 4.5 0 018-2.8A4.5 4.5 0 0120 9c0 6-8 11-8 11z",
     of="appliance",
+    group=DEVICE,
 )
 
 
@@ -115,7 +116,12 @@ def _read(services: Services, agent: dict[str, Any] | None) -> schemas.HealthMod
 
 alerts_router = APIRouter(tags=["alerts"], dependencies=[needs(Permission.SEE)])
 ALERTS_NAVIGATION = NavigationEntry(
-    N_("Alerts"), "/alerts", 68, "M6 16V10a6 6 0 0112 0v6l2 2H4zM10 21h4", of="appliance"
+    N_("Alerts"),
+    "/alerts",
+    72,
+    "M6 16V10a6 6 0 0112 0v6l2 2H4zM10 21h4",
+    of="appliance",
+    group=DEVICE,
 )
 PAGE_ROWS = 50
 _ENDINGS = {

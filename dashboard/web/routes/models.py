@@ -28,7 +28,7 @@ from dashboard.picture.frames import MAX_BYTES, MAX_PIXELS
 from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
-from dashboard.web.rendering import NavigationEntry, render
+from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.schemas import ApiModel, EpochMs, ModelInUse
 from dashboard.web.services import OptionsDep, ServicesDep
 from dashboard.web.settings import DashboardOptions
@@ -48,9 +48,10 @@ router = APIRouter(tags=["models"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
     title=N_("Models"),
     path="/models",
-    position=65,
+    position=74,
     icon="M12 3l8 4.5v9L12 21l-8-4.5v-9zM4 7.5l8 4.5 8-4.5M12 12v9",
     of="appliance",
+    group=DEVICE,
 )
 
 
@@ -186,9 +187,10 @@ picture_router = APIRouter(tags=["picture"], dependencies=[needs(Permission.RUN)
 PICTURE_NAVIGATION = NavigationEntry(
     title=N_("Picture"),
     path="/picture",
-    position=55,
+    position=76,
     icon="M4 7h3l1.5-2.5h7L17 7h3v12H4zM12 16.5a3.5 3.5 0 100-7 3.5 3.5 0 000 7z",
     of="appliance",
+    group=DEVICE,
 )
 FLAWS = {
     RejectReason.CUT_OFF: N_("cut off by the edge of the picture"),

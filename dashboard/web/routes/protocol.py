@@ -14,7 +14,7 @@ from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.responses import FileResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, Response, StreamingResponse
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
@@ -27,7 +27,7 @@ from dashboard.web.errors import event_answer, may_refuse
 from dashboard.web.event_streams import EventStream
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep, key_of
-from dashboard.web.rendering import render
+from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.routes.live import CHECK_SECONDS, is_let_in
 from dashboard.web.services import OptionsDep, ProtocolRunnerDep, Services, ServicesDep
 from dashboard.web.study import APPLIANCE_ONLY
@@ -37,16 +37,18 @@ from edge_agent.core.texts import N_
 
 router = APIRouter(tags=["protocol"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
 
+NAVIGATION = NavigationEntry(N_("Protocol"), "/protocol", 34, of="appliance", group=STUDY)
 SIGN_OF_LIFE_S = 5.0
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 @router.get("/protocol", include_in_schema=False)
-def protocol_page(request: Request, runner: ProtocolRunnerDep) -> Response:
-    """Show the protocol that runs, or how the last one ended."""
+def protocol_page(request: Request, runner: ProtocolRunnerDep, options: OptionsDep) -> Response:
+    """Show the protocol that runs, how the last one ended, or those that can be chosen."""
     view = runner.view()
     if view is None:
-        return RedirectResponse("/study", 303)
+        protocols = list_protocols(options.protocols)
+        return render(request, "protocols.html", protocols=protocols, folder=options.protocols)
     state = protocol_state_model(view)
     return render(
         request,

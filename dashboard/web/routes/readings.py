@@ -25,7 +25,7 @@ from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import said, said_of, vital_label
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
-from dashboard.web.rendering import NavigationEntry, render
+from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.services import Services, ServicesDep, UploadedFile, new_key
 from dashboard.web.study import APPLIANCE_ONLY
 from edge_agent.core import clock
@@ -50,13 +50,7 @@ from edge_agent.store.write.timeline import ReadingTable
 from edge_agent.vitals import csv
 
 router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
-NAVIGATION = NavigationEntry(
-    title=N_("Readings"),
-    path="/readings",
-    position=40,
-    icon="M12 21a6 6 0 006-6c0-4-6-11-6-11S6 11 6 15a6 6 0 006 6zM12 12v6M9 15h6",
-    of="appliance",
-)
+NAVIGATION = NavigationEntry(N_("Readings"), "/readings", 36, of="appliance", group=STUDY)
 PAGE = "/readings"
 BY_HAND = tuple(kind for kind in VitalKind if kind.spec.by_hand)
 NOTE_LENGTH = 80

@@ -16,7 +16,7 @@ from dashboard.web import configuration
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
-from dashboard.web.rendering import NavigationEntry, render
+from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.config.alerts import AlertKind
 from edge_agent.config.editing import ConfigChangedError
@@ -27,7 +27,7 @@ from edge_agent.core.vitals import VitalKind
 
 router = APIRouter(tags=["settings"], dependencies=[needs(Permission.ADMINISTER)])
 NAVIGATION = NavigationEntry(
-    N_("Settings"), "/settings", 93, "M4 7h9M17 7h3M15 4v6M4 17h3M11 17h9M9 14v6"
+    N_("Settings"), "/settings", 80, "M4 7h9M17 7h3M15 4v6M4 17h3M11 17h9M9 14v6", group=DEVICE
 )
 PAGE = "/settings"
 _MOST_FIELDS = 1500

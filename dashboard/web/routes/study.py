@@ -21,7 +21,7 @@ from dashboard.protocols.file import ProtocolError
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
-from dashboard.web.rendering import NavigationEntry, render
+from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.routes.live import close_session, open_session, session_choices
 from dashboard.web.schemas import ApiModel, GivenMs, NewSession, SessionModel
 from dashboard.web.services import Services, ServicesDep, StudyDep
@@ -35,13 +35,13 @@ from edge_agent.store.study.people import ConsentState, Question, RosterOrder, r
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
 NAVIGATION = NavigationEntry(
-    N_("Study"), "/study", 30, "M9 4h6v3H9zM8 5H5v16h14V5h-3M8 12h8M8 16h5", by_device=True
+    N_("Participants and sessions"), "/study", 30, by_device=True, group=STUDY
 )
 _STUDY = "/study"
 # of templates/_consent_text.html; records name the version that was agreed to
 CONSENT_VERSION = "5"
 
-_SESSION_ROWS = 25
+_SESSION_ROWS = 10
 _LAST_PAGE = 1_000_000
 
 CodeField = Annotated[str, Form(max_length=100)]

@@ -19,7 +19,7 @@ from edge_agent.core.study import MOST, AttributeUse, checked_attribute
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study.rows import attribute_use, find_participant, insert_audit
 
-PAGE_ROWS = 50
+PAGE_ROWS = 25
 
 
 class ConsentState(StrEnum):

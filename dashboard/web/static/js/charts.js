@@ -259,6 +259,9 @@ document.addEventListener("parts-came", () => {
     nearby.observe(element);
   }
 });
+document.addEventListener("toggle", ({ target }) => { // drawn while it was folded, it has no width
+  for (const [element, chart] of drawn) if (target.open && target.contains(element)) drawChart(element, chart);
+}, true);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   for (const [element, chart] of drawn) drawChart(element, chart);
 });

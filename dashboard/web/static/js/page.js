@@ -93,12 +93,17 @@ function bindConfirmations(root) {
   }
 }
 
-/** On a phone the pages lie in a row that scrolls: bring the present one into its middle. */
-function showPresentPage() {
-  if (!window.matchMedia("(max-width: 860px)").matches) return;
-  const entry = document.querySelector(".nav [aria-current]");
-  const row = entry?.closest(".nav");
-  if (row) row.scrollLeft = entry.offsetLeft - (row.clientWidth - entry.offsetWidth) / 2;
+/** On a phone: the list under More folds when somebody taps beside it or presses Escape. */
+function bindMore() {
+  const more = document.getElementById("more");
+  document.addEventListener("click", (event) => {
+    if (more?.open && !more.contains(event.target)) more.open = false;
+  });
+  more?.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !more.open) return;
+    more.open = false;
+    more.querySelector("summary").focus();
+  });
 }
 
 /** "?" opens the sheet of keys, wherever nothing is being typed; its script is fetched then. */
@@ -111,7 +116,7 @@ function bindKeys() {
   });
 }
 
-showPresentPage();
+bindMore();
 bindKeys();
 localiseTimes(document);
 bindLocalFields(document);

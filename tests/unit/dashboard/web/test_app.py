@@ -254,7 +254,7 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_before_anything_is_recorded_every_page_says_what_to_do(ada: TestClient) -> None:
     assert ada.get("/").headers["location"] == "/live"
-    assert ada.get("/docs").status_code == 404
+    assert ada.get("/redoc").status_code == 404
     assert ada.get("/favicon.ico").headers["content-type"].startswith("image/svg+xml")
     assert "No readings yet" in ada.get("/live").text
     assert "has not recorded anything yet" in ada.get("/trends").text

@@ -9,7 +9,7 @@ import pytest
 
 from dashboard.languages.names import duration
 from dashboard.web import routes
-from dashboard.web.rendering import find_pages, local_time, navigation_of
+from dashboard.web.rendering import DEVICE, find_pages, local_time, navigation_of
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,11 @@ def test_pages_are_found_and_stand_in_the_order_of_their_positions() -> None:
     entries = navigation_of(pages)
     assert entries[0].title == "Live" and entries[-1].title == "Audit"
     assert len({entry.position for entry in entries}) == len(entries), "two entries in one place"
-    assert all(entry.icon.startswith("M") for entry in entries)
+    menu = list(dict.fromkeys(entry.menu_entry for entry in entries))
+    titles = ["Live", "Fleet", "Trends", "Study", "Analysis", "Export", "Device"]
+    assert [head.title for head in menu] == titles, "or a group stands in two places"
+    drawn = [*menu, *(entry for entry in entries if entry.group == DEVICE)]
+    assert all(entry.icon.startswith("M") for entry in drawn)
 
 
 @pytest.mark.parametrize(

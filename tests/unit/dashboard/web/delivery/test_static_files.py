@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import re
+import struct
+from urllib.parse import urljoin
 
 from starlette.testclient import TestClient
 
@@ -18,6 +20,30 @@ def test_a_page_names_its_files_by_their_content_and_browsers_keep_them(ada: Tes
         answer = ada.get(address)
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_dashboard_can_be_installed_with_icons_that_are_there(ada: TestClient) -> None:
+    ada.cookies.clear()  # a browser fetches the manifest without its cookies
+    page = ada.get("/login")
+    (address,) = re.findall(r'<link rel="manifest" href="([^"]+)"', page.text)
+    answer = ada.get(address)
+    assert answer.headers["content-type"] == "application/manifest+json"
+    manifest = answer.json()
+    assert {key: manifest[key] for key in ("name", "start_url", "scope", "display")} == {
+        "name": "Affect Edge",
+        "start_url": "/",
+        "scope": "/",
+        "display": "standalone",
+    }
+    assert manifest["theme_color"] and manifest["background_color"]
+    for icon in manifest["icons"]:
+        picture = ada.get(urljoin(address, icon["src"]))
+        assert picture.headers["content-type"] == icon["type"]
+        if icon["type"] == "image/png":
+            width, height = struct.unpack(">II", picture.content[16:24])
+            assert icon["sizes"] == f"{width}x{height}"
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'self'" in policy and "manifest-src" not in policy
 
 
 def test_a_file_is_compressed_once_and_the_same_as_on_the_disk(ada: TestClient) -> None:

@@ -200,8 +200,13 @@ def test_a_media_file_that_was_taken_away_is_told_and_halts_the_protocol(
     )
 
 
-def test_without_a_protocol_the_operators_page_leads_to_the_study(client: TestClient) -> None:
-    assert client.get("/protocol").headers["location"] == "/study"
+def test_without_a_protocol_the_operators_page_lists_those_to_choose(
+    client: TestClient, protocols: Path
+) -> None:
+    (protocols / "broken.toml").write_text("title = 1")
+    page = client.get("/protocol").text
+    assert "No protocol is running" in page and ">two</code>" in page
+    assert "broken.toml" in page and str(protocols) in page
     assert client.get("/api/v1/protocol").status_code == 409
 
 
