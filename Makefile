@@ -199,7 +199,7 @@ fleet-containers:
 	@podman build --format docker --file container/Containerfile --target database --tag localhost/affect-edge-database $(ARGS) .
 
 test-container: $(VENV)/.dev
-	@$(BIN)/python -m pytest tests/appliance/in_containers.py tests/appliance/fleet_in_containers.py -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
+	@$(BIN)/python -m pytest tests/appliance/in_containers.py tests/appliance/test_fleet_in_containers.py -m 'deep or not deep' -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
 
 test-container-arm: $(VENV)/.dev
 	@./tools/system-packages debootstrap qemu-user-static

@@ -7,6 +7,7 @@ import json
 import random
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from paho.mqtt import client as paho
@@ -79,6 +80,7 @@ class Load:
         )
         client.on_message = self._hear
         client.max_inflight_messages_set(2_000)
+        client.reconnect_delay_set(1, 4)
         client.connect("127.0.0.1", self._port)
         client.on_connect = lambda one, *_: one.subscribe("affect-edge/+/timeline/confirmed", 1)
         client.loop_start()
@@ -110,15 +112,20 @@ class Load:
                 self._make(device)
             self._send(device)
 
-    def play(self, seconds: float) -> float:
-        """Let each device make a batch every ten seconds; return the seconds that it took."""
+    def play(self, seconds: float, goes_on: Callable[[], bool] = lambda: False) -> None:
+        """Let each device make a batch every ten seconds.
+
+        Args:
+            seconds: for how long.
+            goes_on: asked after that; it ends when this says no.
+        """
         start_s = time.monotonic()
         due = [(start_s + self._chance.uniform(0, BATCH_S), name) for name in self.devices]
         heapq.heapify(due)
         for device in self.devices.values():
             if self._chance.random() < AWAY:
                 device.away_until_s = start_s + seconds * self._chance.uniform(0.3, 0.7)
-        while due and due[0][0] < start_s + seconds:
+        while due and (due[0][0] < start_s + seconds or goes_on()):
             at_s, name = due[0]
             wait_s = at_s - time.monotonic()
             if wait_s > 0:
@@ -129,7 +136,6 @@ class Load:
             self._make(device)
             heapq.heapreplace(due, (at_s + BATCH_S * self._chance.uniform(0.95, 1.05), name))
             self._send(device)
-        return time.monotonic() - start_s
 
     def step(self) -> None:
         """Hear what is confirmed; send what may be sent, and again what is not confirmed."""
