@@ -10,7 +10,7 @@ PARALLEL ?= -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-
 # The worker does not start again, because the same test would hang again.
 GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
-.PHONY: help demo test test-all test-unit stress coverage fuzz mutants test-acme test-fresh test-home-assistant test-psychopy test-brokers test-pipx test-container test-container-arm test-appliance test-appliance-fleet test-appliance-arm faults release release-key image-layer lint formatted checked style format bench fleet security api screenshots docs container fleet-containers clean
+.PHONY: help demo test test-all test-unit stress coverage fuzz mutants test-acme test-fresh test-home-assistant test-psychopy test-brokers test-pipx test-container test-container-arm test-appliance test-appliance-fleet test-appliance-arm faults release release-key image-layer lint formatted checked style format bench fleet security api screenshots docs container fleet-containers fleet-server clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then the tests (real broker, real browser, real models); what CI runs"
@@ -43,6 +43,7 @@ help:
 	@echo "make screenshots   the pictures of the README, from the running demo"
 	@echo "make docs          the documentation as a site, in build/site; ARGS=serve shows it while it is written"
 	@echo "make fleet-containers  the images of a fleet's server (docs/fleet.md); ARGS as for make container"
+	@echo "make fleet-server  builds and starts them with podman-compose; NAME=server.example DEVICES='room-1 room-2'"
 	@echo "make container     the images of docs/containers.md, by podman; ARGS='--build-arg BASE=IMAGE' builds on another Debian 13"
 	@echo "make clean         removes the virtual environment and caches"
 
@@ -197,6 +198,16 @@ fleet-containers:
 	@podman build --format docker --file container/Containerfile --target program --build-arg PARTS=fleet --tag localhost/affect-edge-fleet $(ARGS) .
 	@podman build --format docker --file container/Containerfile --target broker --tag localhost/affect-edge-broker $(ARGS) .
 	@podman build --format docker --file container/Containerfile --target database --tag localhost/affect-edge-database $(ARGS) .
+
+# The name is asked for before the images are built, which takes minutes.
+COMPOSE ?= podman-compose
+fleet-server: export AFFECT_EDGE_SECRETS ?= $(CURDIR)/container/fleet/secrets
+fleet-server:
+	@[ -n "$(NAME)" ] || { echo "Say by which name or address appliances reach this machine: make fleet-server NAME=server.example DEVICES='room-1 room-2'" >&2; exit 2; }
+	@$(MAKE) fleet-containers
+	@mkdir -p "$$AFFECT_EDGE_SECRETS"
+	@podman run --rm --user 0 --network none --volume "$$AFFECT_EDGE_SECRETS:/out:z" localhost/affect-edge-broker fleet-secrets $(NAME) $(DEVICES)
+	@$(COMPOSE) --file container/fleet/compose.yaml up --detach --no-build --force-recreate
 
 test-container: $(VENV)/.dev
 	@$(BIN)/python -m pytest tests/appliance/in_containers.py tests/appliance/test_fleet_in_containers.py -m 'deep or not deep' -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
