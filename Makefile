@@ -181,7 +181,7 @@ api: $(VENV)/.dev
 
 screenshots: $(VENV)/.dev
 	@./tools/system-packages chromium-headless-shell libatomic1
-	@$(BIN)/python tools/screenshots.py $(ARGS)
+	@$(BIN)/python -m tools.screenshots $(ARGS)
 
 # The banner that this hides names a successor of MkDocs' theme; docs/architecture.md does, too.
 docs: $(VENV)/.dev
