@@ -57,7 +57,7 @@ test test-all test-unit stress coverage: export PYTHONDONTWRITEBYTECODE =
 TOOLS := openssl openssh-client age
 SERVERS := $(TOOLS) mosquitto postgresql nginx-light dbus-daemon gcc libc6-dev libfaketime mandoc
 BROWSER := chromium-headless-shell libatomic1
-OTHERS := curl zsh fish mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server r-base-core r-cran-lme4
+OTHERS := podman podman-compose debootstrap curl zsh fish mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server r-base-core r-cran-lme4
 
 test: lint servers
 	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS)
