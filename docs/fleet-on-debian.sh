@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 user=$(id -un)
-sudo apt install postgresql mosquitto openssl python3-venv
+sudo apt-get install postgresql mosquitto openssl python3-venv
 [ -s collector.password ] || (umask 077 && openssl rand -hex 16 >collector.password)
 
 database() { # as its administrator, who cannot read this folder
@@ -41,4 +41,5 @@ python3 -m venv .venv
 .venv/bin/pip install '.[fleet]'
 sed "s|CHECKOUT|$PWD|; s|KEEPER|$user|" systemd/affect-edge-collector.service | sudo tee /etc/systemd/system/affect-edge-collector.service >/dev/null
 sudo systemctl daemon-reload
-sudo systemctl enable --now affect-edge-collector
+sudo systemctl enable affect-edge-collector
+sudo systemctl restart affect-edge-collector
