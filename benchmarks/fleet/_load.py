@@ -17,6 +17,8 @@ from benchmarks.fleet._day import BATCH_MS, Change, Player
 from edge_agent.fleet.sender import Flight
 
 RESEND_S = 30.0
+LOOK_S = 2.0
+"""Interval at which devices look for what was not confirmed in time."""
 BATCH_S = BATCH_MS / 1000
 AWAY = 0.05
 """Share of devices that are away for a while and then send what has gathered."""
@@ -51,6 +53,7 @@ class Load:
         count: of devices; their numbers start with ``first``.
         first: number of the first device.
         version: of MQTT.
+        resend_s: how long a device waits for a confirmation.
     """
 
     def __init__(
@@ -60,11 +63,12 @@ class Load:
         count: int,
         first: int,
         version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5,
+        resend_s: float = RESEND_S,
     ) -> None:
         now_s = time.monotonic()
         self._chance = random.Random(first)
         self.devices = {
-            player.name: Device(player, Flight(0, now_s, RESEND_S))
+            player.name: Device(player, Flight(0, now_s, resend_s))
             for player in (Player(day, number) for number in range(first, first + count))
         }
         self._port = port
@@ -125,7 +129,11 @@ class Load:
         for device in self.devices.values():
             if self._chance.random() < AWAY:
                 device.away_until_s = start_s + seconds * self._chance.uniform(0.3, 0.7)
+        looks_s = start_s + LOOK_S
         while due and (due[0][0] < start_s + seconds or goes_on()):
+            if time.monotonic() >= looks_s:
+                self.look()
+                looks_s = time.monotonic() + LOOK_S
             at_s, name = due[0]
             wait_s = at_s - time.monotonic()
             if wait_s > 0:

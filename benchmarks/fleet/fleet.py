@@ -29,7 +29,7 @@ from statistics import median
 
 from benchmarks._command import Figures, command, say, show
 from benchmarks.fleet._day import ROWS, Change, record_day
-from benchmarks.fleet._load import Load
+from benchmarks.fleet._load import RESEND_S, Load
 from benchmarks.fleet._place import Lags, Place, running
 from benchmarks.fleet._study import compare_studies
 from benchmarks.fleet.trends import DAYS, measure_trends
@@ -62,8 +62,8 @@ class Form:
     nodes: int = 0
 
 
-SHORT = Form(300, 15.0, 1, 3.0, 5_000, (100, 1_000))
-SHORT_CLUSTER = Form(100, 15.0, 1, 3.0, nodes=3)
+SHORT = Form(300, 10.0, 1, 2.0, 5_000, (100, 1_000))
+SHORT_CLUSTER = Form(100, 10.0, 1, 2.0, nodes=3)
 LONG = Form(10_000, 600.0, 10, 15.0, 20_000, (100, 1_000, 10_000), 3)
 LONG_CLUSTER = Form(3_000, 600.0, 10, 10.0, nodes=3)
 PATIENCE_S = 900.0
@@ -73,7 +73,7 @@ MUST_BE_NONE = ("lost", "double", "devices", "waiting", "refused", "answers_that
 TWO = "fleet_two_times_the_rows"
 CORES_FOR_TWO = 6
 """Devices, broker, PostgreSQL with two connections, two collectors; with fewer there is no bar."""
-DAYS_OF_HOURS = 14
+DAYS_OF_HOURS = 7
 """A trend of a year is read from days, whatever hours there are: the short form fills a few."""
 AT_ONCE = 1_000
 """Devices that have a backlog at the same time: what waits longer than a device is patient would be
@@ -135,8 +135,8 @@ class Benchmark:
             self.figures[f"fleet_{name}"] = getattr(self._wrong, name)
         return self.figures
 
-    def _load(self, place: Place, count: int) -> Load:
-        load = Load(place.port, self._day, count, self._next, place.mqtt)
+    def _load(self, place: Place, count: int, resend_s: float = RESEND_S) -> Load:
+        load = Load(place.port, self._day, count, self._next, place.mqtt, resend_s)
         self._next += count
         return load
 
@@ -282,7 +282,8 @@ class Benchmark:
 
     def _failures(self, place: Place) -> None:
         say("the same, while collectors, PostgreSQL and the broker are killed …")
-        load = self._load(place, self._form.devices)
+        # confirmations come within ten seconds; what a killed broker lost is the end of the wait
+        load = self._load(place, self._form.devices, min(RESEND_S, self._form.seconds + 2))
         load.begin()
         with Failures(place, self._form) as failures:
             load.play(self._form.seconds, failures.go_on)
