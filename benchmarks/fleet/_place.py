@@ -125,7 +125,7 @@ def running(folder: Path, collectors: int, nodes: int = 0) -> Iterator[Place]:
     limits = {"max_queued_messages": 0, "max_inflight_messages": 0}
     with ExitStack() as stack:
         postgres = stack.enter_context(running_postgres())
-        own = (postgres, [], folder)
+        own: tuple[Postgres, list[CollectorProcess], Path] = (postgres, [], folder)
         if nodes:
             cluster = stack.enter_context(running_rabbit(folder / "broker", nodes))
             words = ["--protocol=amqp", *(f"--host={host}" for host in cluster.hosts)]
