@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -27,6 +28,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+
+import psycopg
 
 from benchmarks._command import Figures, command, say, show
 from benchmarks.fleet._day import ROWS, Change, record_day
@@ -69,6 +72,8 @@ LONG = Form(10_000, 600.0, 10, 15.0, 20_000, (100, 1_000, 10_000), 3)
 LONG_CLUSTER = Form(3_000, 600.0, 10, 10.0, nodes=3)
 PATIENCE_S = 900.0
 """How long is waited for what is not confirmed."""
+FAILURES = (AssertionError, OSError, RuntimeError, psycopg.Error, subprocess.SubprocessError)
+"""What broken or slow servers raise here."""
 MUST_BE_NONE = (
     *("lost", "double", "devices", "waiting", "refused", "answers_that_differ"),
     *("kills_left_out", "failed"),
@@ -374,7 +379,7 @@ def everything(forms: tuple[Form, Form], days_of_hours: int, folder: Path) -> Fi
         (folder / name).mkdir()
         try:
             figures |= run(folder / name)
-        except Exception:  # the figures of an hour are not lost with those of one part
+        except FAILURES:  # the figures of an hour are not lost with those of one part
             traceback.print_exc()
             figures[f"fleet_{name}_failed"] = 1
     return figures
