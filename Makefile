@@ -170,6 +170,7 @@ bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 fleet: $(VENV)/.dev
+	@./tools/system-packages mosquitto postgresql rabbitmq-server || echo "The figures of what is missing are left out." >&2
 	@$(BIN)/python -m benchmarks.fleet.fleet $(ARGS)
 
 security: $(VENV)/.dev
