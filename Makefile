@@ -10,11 +10,11 @@ PARALLEL ?= -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-
 # The worker does not start again, because the same test would hang again.
 GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
-.PHONY: help demo test test-all test-unit stress coverage fuzz mutants test-acme test-fresh test-home-assistant test-psychopy test-brokers test-pipx test-container test-container-arm test-appliance test-appliance-fleet test-appliance-arm faults release release-key image-layer lint formatted checked style format bench fleet security api screenshots docs container fleet-containers clean
+.PHONY: help demo test test-all test-unit stress coverage fuzz mutants test-acme test-fresh test-home-assistant test-psychopy test-brokers test-pipx test-container test-container-arm test-appliance test-appliance-fleet test-appliance-arm faults release release-key image-layer lint formatted checked style format bench fleet security api screenshots docs container fleet-containers fleet-server clean
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then the tests (real broker, real browser, real models); what CI runs"
-	@echo "make test-all      the same with the deep tests: every page, size, language and theme, long fuzz, trainings, RabbitMQ, R"
+	@echo "make test-all      the same with the deep tests: every page, size, language and theme, long fuzz, trainings, RabbitMQ, R, a fleet, its containers"
 	@echo "make test-unit     the unit tests alone, quick"
 	@echo "make stress        the tests ten times, every second time beside two busy loops; names what failed; ARGS='--runs 3'"
 	@echo "make coverage      all tests outside the browser with the lines that they run; fails below 92 %"
@@ -37,12 +37,13 @@ help:
 	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules, the words"
 	@echo "make style         how the code is built, beside the bars; ARGS=--list names the places"
 	@echo "make bench         what this machine does, beside the bars"
-	@echo "make fleet         many devices, a broker, collectors and PostgreSQL, beside the bars"
+	@echo "make fleet         many devices, a broker, collectors and PostgreSQL, beside the bars, in 3 minutes; ARGS=--long: 10,000 devices, 90 minutes"
 	@echo "make security      the bars of security: units, routes, requests of every shape, damaged inputs, a crowd at the dashboard's door; a quarter of an hour"
 	@echo "make api           about 4,000 requests a role to the API, right and wrong ones, beside its description; ARGS='--examples 5 --role viewer'"
 	@echo "make screenshots   the pictures of the README, from the running demo"
 	@echo "make docs          the documentation as a site, in build/site; ARGS=serve shows it while it is written"
 	@echo "make fleet-containers  the images of a fleet's server (docs/fleet.md); ARGS as for make container"
+	@echo "make fleet-server  builds and starts them with podman-compose; NAME=server.example DEVICES='room-1 room-2'"
 	@echo "make container     the images of docs/containers.md, by podman; ARGS='--build-arg BASE=IMAGE' builds on another Debian 13"
 	@echo "make clean         removes the virtual environment and caches"
 
@@ -56,7 +57,7 @@ test test-all test-unit stress coverage: export PYTHONDONTWRITEBYTECODE =
 TOOLS := openssl openssh-client age
 SERVERS := $(TOOLS) mosquitto postgresql nginx-light dbus-daemon gcc libc6-dev libfaketime mandoc
 BROWSER := chromium-headless-shell libatomic1
-OTHERS := curl zsh fish mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server r-base-core r-cran-lme4
+OTHERS := podman podman-compose debootstrap curl zsh fish mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server r-base-core r-cran-lme4
 
 test: lint servers
 	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS)
@@ -155,7 +156,7 @@ checked: $(VENV)/.dev
 	@if $(BIN)/python -c "import torch" 2>/dev/null; then $(BIN)/mypy --num-workers $$(nproc); \
 	else echo "PyTorch is missing: what training takes from it is not checked"; \
 	$(BIN)/mypy --num-workers $$(nproc) --ignore-missing-imports --allow-subclassing-any --allow-untyped-decorators --no-warn-unused-ignores --no-warn-return-any; fi
-	@shellcheck install.sh .ci/run tools/system-packages container/start-broker container/fleet/start-database container/fleet/fleet-secrets image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
+	@shellcheck install.sh .ci/run tools/system-packages docs/fleet-on-debian.sh container/start-broker container/fleet/start-database container/fleet/fleet-secrets image/pi-gen/prerun.sh image/pi-gen/00-affect-edge/01-run.sh
 	@$(BIN)/python -m tools.words
 
 style: $(VENV)/.dev
@@ -169,6 +170,7 @@ bench: $(VENV)/.dev
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 fleet: $(VENV)/.dev
+	@./tools/system-packages mosquitto postgresql rabbitmq-server || echo "The figures of what is missing are left out." >&2
 	@$(BIN)/python -m benchmarks.fleet.fleet $(ARGS)
 
 security: $(VENV)/.dev
@@ -180,7 +182,7 @@ api: $(VENV)/.dev
 
 screenshots: $(VENV)/.dev
 	@./tools/system-packages chromium-headless-shell libatomic1
-	@$(BIN)/python tools/screenshots.py $(ARGS)
+	@$(BIN)/python -m tools.screenshots $(ARGS)
 
 # The banner that this hides names a successor of MkDocs' theme; docs/architecture.md does, too.
 docs: $(VENV)/.dev
@@ -198,8 +200,18 @@ fleet-containers:
 	@podman build --format docker --file container/Containerfile --target broker --tag localhost/affect-edge-broker $(ARGS) .
 	@podman build --format docker --file container/Containerfile --target database --tag localhost/affect-edge-database $(ARGS) .
 
+# The name is asked for before the images are built, which takes minutes.
+COMPOSE ?= podman-compose
+fleet-server: export AFFECT_EDGE_SECRETS ?= $(CURDIR)/container/fleet/secrets
+fleet-server:
+	@[ -n "$(NAME)" ] || { echo "Say by which name or address appliances reach this machine: make fleet-server NAME=server.example DEVICES='room-1 room-2'" >&2; exit 2; }
+	@$(MAKE) fleet-containers
+	@mkdir -p "$$AFFECT_EDGE_SECRETS"
+	@podman run --rm --user 0 --network none --volume "$$AFFECT_EDGE_SECRETS:/out:z" localhost/affect-edge-broker fleet-secrets $(NAME) $(DEVICES)
+	@$(COMPOSE) --file container/fleet/compose.yaml up --detach --no-build --force-recreate
+
 test-container: $(VENV)/.dev
-	@$(BIN)/python -m pytest tests/appliance/in_containers.py tests/appliance/fleet_in_containers.py -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
+	@$(BIN)/python -m pytest tests/appliance/in_containers.py tests/appliance/test_fleet_in_containers.py -m 'deep or not deep' -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
 
 test-container-arm: $(VENV)/.dev
 	@./tools/system-packages debootstrap qemu-user-static

@@ -64,7 +64,7 @@ def benchmark(
 def show(
     figures: Mapping[str, float], *, as_json: bool, unjudged: Collection[str] = frozenset()
 ) -> None:
-    """Print figures beside their bars, or as one JSON object.
+    """Print figures beside their bars, as a table in Markdown, or as one JSON object.
 
     Args:
         figures: by name.
@@ -75,9 +75,11 @@ def show(
         print(json.dumps({name: round(value, 4) for name, value in figures.items()}))
         return
     bars = read_bars(int8_dot=this_processor().int8_dot is not False)
+    print(f"| {'figure':44} | {'value':>14} | bar |\n|---|--:|---|")
     for name, value in figures.items():
         bar = None if name in unjudged else bars.get(name)
-        print(f"{name:44} {value:14,.4g}  {verdict(value, bar)}")
+        shown = f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
+        print(f"| {name:44} | {shown:>14} | {verdict(value, bar)} |")
 
 
 def read_bars(*, int8_dot: bool) -> Bars:

@@ -5,7 +5,8 @@ make screenshots
 Starts ``affect-edge demo``, logs in through its link, waits until there is something to see, and
 writes PNG files to ``docs/images``; for the study guide it runs a session with the shipped
 protocol. With ``--study`` only those are taken. With ``--all DIR`` every page is taken in each
-combination of phone and desktop, light and dark; ``--language de`` asks for another language.
+combination of phone and desktop, light and dark, and so are the pages of a fleet where PostgreSQL
+and the extra ``fleet`` are installed; ``--language de`` asks for another language.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
 
 from dashboard.web import routes
 from dashboard.web.rendering import find_pages, navigation_of
+from tests.support.fleet.postgres import INSTALL, postgres_programs
 
 ROOT = Path(__file__).resolve().parents[1]
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
@@ -43,6 +44,14 @@ PAGES |= {
     "account": "/account",
 }
 """Every page, with the places of the newest session of the example study."""
+FLEET_PAGES = {
+    "fleet": "/fleet",
+    "fleet-study": "/study?device=room-1",
+    "fleet-trends": "/trends",
+    "fleet-analysis": "/analysis?device=room-1&device=hall",
+    "fleet-export": "/export",
+    "fleet-accounts": "/accounts",
+}
 SIZES = {"desktop": (1280, 860), "phone": (390, 844), "wide": (1440, 900), "narrow": (360, 780)}
 SIZES_OF_ALL = ("wide", "narrow")
 READ = "() => !document.querySelector('#valence-knob[hidden]')"
@@ -133,21 +142,36 @@ def take_all(link: str, folder: Path | None, language: str, *, readme: bool) -> 
         if folder is None:
             take_study(browser, state, address, newest["id"])
         else:
-            take_every_page(browser, state, address, newest, folder / language)
+            places = {"session": newest["id"], "participant": newest["participant"]}
+            pages = {name: path.format(**places) for name, path in PAGES.items()}
+            take_every_page(browser, state, address, pages, folder / language)
+            take_fleet(browser, folder / language)
         browser.close()
 
 
 def take_every_page(
-    browser: Browser, state: StorageState, address: str, newest: dict[str, Any], folder: Path
+    browser: Browser, state: StorageState, address: str, pages: dict[str, str], folder: Path
 ) -> None:
     """Take each page in each size and scheme, in the language that the folder is named after."""
-    places = {"session": newest["id"], "participant": newest["participant"]}
-    for name, path in PAGES.items():
+    for name, path in pages.items():
         for size in SIZES_OF_ALL:
             for scheme in ("light", "dark"):
                 file = folder / f"{name}-{size}-{scheme}.png"
-                where = address + path.format(**places)
-                take(browser, state, where, file, Look(size, scheme, folder.name))
+                take(browser, state, address + path, file, Look(size, scheme, folder.name))
+
+
+def take_fleet(browser: Browser, folder: Path) -> None:
+    """Take the pages that a fleet has or shows otherwise, from the devices of the tests."""
+    try:
+        from tests.browser.fleet import served_fleet
+    except ImportError as error:
+        print(f"The pages of a fleet are left out: {error}", file=sys.stderr)
+        return
+    if postgres_programs() is None:
+        print(f"The pages of a fleet are left out: {INSTALL}", file=sys.stderr)
+        return
+    with tempfile.TemporaryDirectory() as data, served_fleet(Path(data)) as served:
+        take_every_page(browser, served.login(), served.address, FLEET_PAGES, folder)
 
 
 def take_study(browser: Browser, state: StorageState, address: str, session: int) -> None:

@@ -7,6 +7,7 @@ import json
 import random
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from paho.mqtt import client as paho
@@ -16,6 +17,8 @@ from benchmarks.fleet._day import BATCH_MS, Change, Player
 from edge_agent.fleet.sender import Flight
 
 RESEND_S = 30.0
+LOOK_S = 2.0
+"""Interval at which devices look for what was not confirmed in time."""
 BATCH_S = BATCH_MS / 1000
 AWAY = 0.05
 """Share of devices that are away for a while and then send what has gathered."""
@@ -50,6 +53,7 @@ class Load:
         count: of devices; their numbers start with ``first``.
         first: number of the first device.
         version: of MQTT.
+        resend_s: how long a device waits for a confirmation.
     """
 
     def __init__(
@@ -59,11 +63,12 @@ class Load:
         count: int,
         first: int,
         version: MQTTProtocolVersion = MQTTProtocolVersion.MQTTv5,
+        resend_s: float = RESEND_S,
     ) -> None:
         now_s = time.monotonic()
         self._chance = random.Random(first)
         self.devices = {
-            player.name: Device(player, Flight(0, now_s, RESEND_S))
+            player.name: Device(player, Flight(0, now_s, resend_s))
             for player in (Player(day, number) for number in range(first, first + count))
         }
         self._port = port
@@ -79,6 +84,7 @@ class Load:
         )
         client.on_message = self._hear
         client.max_inflight_messages_set(2_000)
+        client.reconnect_delay_set(1, 4)
         client.connect("127.0.0.1", self._port)
         client.on_connect = lambda one, *_: one.subscribe("affect-edge/+/timeline/confirmed", 1)
         client.loop_start()
@@ -110,15 +116,24 @@ class Load:
                 self._make(device)
             self._send(device)
 
-    def play(self, seconds: float) -> float:
-        """Let each device make a batch every ten seconds; return the seconds that it took."""
+    def play(self, seconds: float, goes_on: Callable[[], bool] = lambda: False) -> None:
+        """Let each device make a batch every ten seconds.
+
+        Args:
+            seconds: for how long.
+            goes_on: asked after that; it ends when this says no.
+        """
         start_s = time.monotonic()
         due = [(start_s + self._chance.uniform(0, BATCH_S), name) for name in self.devices]
         heapq.heapify(due)
         for device in self.devices.values():
             if self._chance.random() < AWAY:
                 device.away_until_s = start_s + seconds * self._chance.uniform(0.3, 0.7)
-        while due and due[0][0] < start_s + seconds:
+        looks_s = start_s + LOOK_S
+        while due and (due[0][0] < start_s + seconds or goes_on()):
+            if time.monotonic() >= looks_s:
+                self.look()
+                looks_s = time.monotonic() + LOOK_S
             at_s, name = due[0]
             wait_s = at_s - time.monotonic()
             if wait_s > 0:
@@ -129,7 +144,6 @@ class Load:
             self._make(device)
             heapq.heapreplace(due, (at_s + BATCH_S * self._chance.uniform(0.95, 1.05), name))
             self._send(device)
-        return time.monotonic() - start_s
 
     def step(self) -> None:
         """Hear what is confirmed; send what may be sent, and again what is not confirmed."""

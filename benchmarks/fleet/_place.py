@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import psycopg
+from paho.mqtt.enums import MQTTProtocolVersion
 
 from benchmarks.fleet._day import HASHES, Kept
 from benchmarks.fleet._load import Load
@@ -32,14 +33,16 @@ class Place:
         collector_port: of the broker, for collectors.
         words: what collectors need to be told besides.
         has_heard: whether the broker has let a collector of this name in.
-        nodes: of the broker, where they can be killed.
+        nodes: of the broker; each can be killed and started again.
+        mqtt: version that the broker speaks with devices.
     """
 
     port: int
     collector_port: int
     words: list[str]
     has_heard: Callable[[str], bool]
-    nodes: list[RabbitNode]
+    nodes: Sequence[Mosquitto | RabbitNode]
+    mqtt: MQTTProtocolVersion
     postgres: Postgres
     collectors: list[CollectorProcess]
     folder: Path
@@ -122,16 +125,18 @@ def running(folder: Path, collectors: int, nodes: int = 0) -> Iterator[Place]:
     limits = {"max_queued_messages": 0, "max_inflight_messages": 0}
     with ExitStack() as stack:
         postgres = stack.enter_context(running_postgres())
+        own: tuple[Postgres, list[CollectorProcess], Path] = (postgres, [], folder)
         if nodes:
             cluster = stack.enter_context(running_rabbit(folder / "broker", nodes))
-            hosts = [f"--host={host}" for host in cluster.hosts]
-            entrance = (cluster.mqtt_port, cluster.amqp_port, ["--protocol=amqp", *hosts])
-            place = Place(*entrance, cluster.consumes, cluster.nodes, postgres, [], folder)
+            words = ["--protocol=amqp", *(f"--host={host}" for host in cluster.hosts)]
+            entrance = (cluster.mqtt_port, cluster.amqp_port, words, cluster.consumes)
+            # the plugin of RabbitMQ before 3.13 knows no MQTT 5
+            place = Place(*entrance, cluster.nodes, MQTTProtocolVersion.MQTTv311, *own)
         else:
             broker = stack.enter_context(Mosquitto(folder / "broker", limits=limits))
-            log = broker.folder / "mosquitto.log"
-            has_heard = partial(_is_in, log)
-            place = Place(broker.port, broker.port, [], has_heard, [], postgres, [], folder)
+            has_heard = partial(_is_in, broker.folder / "mosquitto.log")
+            entrance = (broker.port, broker.port, [], has_heard)
+            place = Place(*entrance, [broker], MQTTProtocolVersion.MQTTv5, *own)
         stack.callback(place.end)
         for _ in range(collectors):
             place.add()

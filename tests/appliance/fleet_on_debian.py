@@ -16,8 +16,7 @@ import pytest
 
 from tests.appliance.installation import AGENT, PLENTY_S, ask, give_pictures, pid_of, writable_paths
 from tests.appliance.kept_apart import wait_until_back
-from tests.appliance.machine import HOST_NAME, ROOT, Machine, copy_checkout
-from tests.docs.shell import documented_commands
+from tests.appliance.machine import ROOT, Machine, copy_checkout
 from tests.unit.appliance.test_exposure import COLLECTOR, COLLECTOR_BAR
 
 SUITE = os.environ.get("SUITE", "trixie")
@@ -45,7 +44,8 @@ def machine() -> Iterator[Machine]:
         booted.shell("echo 'APT::Get::Assume-Yes \"true\";' >/etc/apt/apt.conf.d/90yes")
         booted.shell(
             f"useradd --create-home --shell /bin/bash {KEEPER} && chmod 700 {HOME} && "
-            f"echo '{KEEPER} ALL = (ALL) NOPASSWD: SETENV: ALL' >/etc/sudoers.d/{KEEPER}"
+            f"printf '{KEEPER} ALL = (ALL) NOPASSWD: ALL\nDefaults env_keep += DEBIAN_FRONTEND\n' "
+            f">/etc/sudoers.d/{KEEPER}"
         )
         copy_checkout(booted.root / CHECKOUT.lstrip("/"))
         booted.shell(f"chown -R {KEEPER}: {CHECKOUT}")
@@ -56,9 +56,7 @@ def machine() -> Iterator[Machine]:
 def as_keeper(machine: Machine, command: str, *more: str) -> str:
     """Run a line in the checkout as who looks after the server; it must succeed."""
     person = f"runuser -u {KEEPER} -- env USER={KEEPER} HOME={HOME} bash -c"
-    line = command.replace("server.example", HOST_NAME) + "".join(f" {word}" for word in more)
-    # sudo keeps nothing of the environment by itself, and apt must ask nobody
-    line = line.replace("sudo ", "sudo --preserve-env=DEBIAN_FRONTEND ")
+    line = command + "".join(f" {word}" for word in more)
     return machine.shell(
         f"cd {CHECKOUT} && DEBIAN_FRONTEND=noninteractive {person} {_quoted(line)}",
         within_s=PLENTY_S,
@@ -69,13 +67,6 @@ def _quoted(line: str) -> str:
     return "'" + line.replace("'", "'\\''") + "'"
 
 
-def documented(beginning: str) -> str:
-    """Return the one command of the page that begins so."""
-    found = [command.text for command in documented_commands() if command.page == PAGE]
-    (line,) = {text for text in found if text.startswith(beginning)}
-    return line
-
-
 def documented_in_text(command: str) -> str:
     """Return a command that stands within a sentence of the page."""
     assert f"`{command}`" in Path(ROOT / PAGE).read_text(encoding="utf-8")
@@ -84,7 +75,7 @@ def documented_in_text(command: str) -> str:
 
 def let_in(machine: Machine, name: str) -> None:
     """Make an account by the documented command, and write it into the appliance."""
-    said = as_keeper(machine, documented("sudo .venv/bin/affect-edge mqtt-user add "))
+    said = as_keeper(machine, documented_in_text("sudo .venv/bin/affect-edge mqtt-user add room-1"))
     password = re.search(r"kept nowhere\): (\S+)$", said, re.MULTILINE)
     assert password is not None and f"Account {name}," in said, said
     file = f"/etc/affect-edge/{name}.password"
@@ -125,32 +116,16 @@ def uid_and_rights(machine: Machine, unit: str) -> tuple[str, int]:
     return machine.shell(f"id -nu {found['Uid']}"), int(found["CapEff"], 16)
 
 
-def test_the_server_is_set_up_by_the_commands_of_the_page(machine: Machine) -> None:
-    as_keeper(machine, "openssl rand -hex 16 >collector.password")
-    for beginning in (
-        "sudo apt install postgresql mosquitto ",
-        "sudo -u postgres createuser ",
-        "(printf 'collector:'",
-        "printf 'user collector",
-        "printf 'listener 1883",
-        "sudo install -o mosquitto ",
-        "sudo systemctl restart mosquitto",
-        "python3 -m venv .venv && .venv/bin/pip install '.[fleet]'",
-    ):
-        as_keeper(machine, documented(beginning))
+def test_the_server_is_set_up_and_starts(machine: Machine) -> None:
+    as_keeper(machine, documented_in_text("docs/fleet-on-debian.sh"))
+    as_keeper(machine, "docs/fleet-on-debian.sh")  # once more: it keeps what is there
     machine.wait_for("ss -Hltn | grep -q ':1883 '", 30)
-
-
-def test_the_unit_is_written_and_starts(machine: Machine) -> None:
-    for beginning in (
-        "sed ",
-        "sudo systemctl daemon-reload && sudo systemctl enable --now affect-edge-collector",
-    ):
-        as_keeper(machine, documented(beginning))
     # it is "active" only once it has said so itself
     assert machine.shell(f"systemctl is-active {COLLECTOR}") == "active"
     assert machine.shell(f"systemctl show -P StatusText {COLLECTOR}") != ""
     assert machine.shell("systemctl --failed --no-legend") == ""
+    reader = "PGPASSWORD=$(cat reader.password) psql -h 127.0.0.1 -U reader -d fleet -c"
+    as_keeper(machine, f"{reader} 'SELECT count(*) FROM fleet.stream'")
 
 
 def test_the_unit_keeps_to_its_bar(machine: Machine) -> None:
@@ -175,8 +150,7 @@ def test_the_rows_of_an_installed_appliance_reach_postgresql(machine: Machine) -
     let_in(machine, "room-1")
     machine.wait_for(CONNECTED, 60)
     assert wait_for_rows(machine) > 0
-    look = documented_in_text("psql fleet -c 'SELECT device, applied FROM fleet.stream'")
-    assert "room-1" in as_keeper(machine, look)
+    assert "room-1" in psql(machine, "SELECT device FROM fleet.stream")
 
 
 def test_a_killed_collector_comes_back_and_nothing_is_lost(machine: Machine) -> None:

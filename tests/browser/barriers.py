@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
-from tests.support.browser import has_sideways_scroll
+from tests.browser.page_paths import wait_for_charts
+from tests.support.browser import PHONE, has_sideways_scroll
 
 _RUN = """async (rules) => {
   const { violations } = await axe.run(document, { resultTypes: ["violations"], ...rules });
@@ -47,3 +48,37 @@ def looks_right(page: Page, axe: str) -> None:
     assert not has_sideways_scroll(page)
     page.evaluate(axe)
     assert page.evaluate(_RUN, {}) == []
+
+
+_COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
+_SIZES: dict[str, dict[int, dict[str, list[str]]]] = {
+    "light": {360: {}, 1024: {"runOnly": ["scrollable-region-focusable"]}, 1440: {}},
+    "dark": {360: _COLOURS, 1024: _COLOURS, 1280: _COLOURS},
+}
+"""The rules for each width: all at the ends, in dark those that colours decide."""
+
+
+def complaints_of(page: Page, address: str, axe: str) -> Iterator[str]:
+    """Open a page, and yield everything that keeps somebody out of it."""
+    page.goto(address)
+    wait_for_charts(page)
+    expect(page.get_by_role("heading", level=1)).not_to_be_empty()
+    if not page.title().endswith(" · Affect Edge"):
+        yield page.title()
+    if has_sideways_scroll(page):
+        yield "sideways scroll"
+    yield from barriers(page, axe)
+
+
+def complaints_at_all_sizes(
+    page: Page, address: str, axe: str, scheme: Literal["light", "dark"]
+) -> Iterator[str]:
+    """Open a page, and yield what keeps somebody out of it, with the width of the window."""
+    page.set_viewport_size({"width": PHONE[0], "height": 900})
+    page.goto(address)
+    wait_for_charts(page)
+    for width, rules in _SIZES[scheme].items():
+        page.set_viewport_size({"width": width, "height": 900})
+        if has_sideways_scroll(page):
+            yield f"{width}: sideways scroll"
+        yield from (f"{width}: {one}" for one in barriers(page, axe, rules))

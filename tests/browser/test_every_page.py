@@ -7,25 +7,19 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, StorageState, expect
+from playwright.sync_api import Browser, StorageState
 
 from dashboard.web import routes
 from dashboard.web.rendering import find_pages, navigation_of
-from tests.browser.barriers import barriers
-from tests.browser.page_paths import page_paths, wait_for_charts
+from tests.browser.barriers import complaints_at_all_sizes, complaints_of
+from tests.browser.page_paths import page_paths
 from tests.browser.served import Served
-from tests.support.browser import DESKTOP, PHONE, has_sideways_scroll, watched_page
+from tests.support.browser import DESKTOP, PHONE, watched_page
 
 pytestmark = pytest.mark.browser
 LINKS = {
     entry.path: entry.title for entry in navigation_of(find_pages(routes)) if entry.of != "fleet"
 }
-COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
-SIZES = {
-    "light": {360: {}, 1024: {"runOnly": ["scrollable-region-focusable"]}, 1440: {}},
-    "dark": {360: COLOURS, 1024: COLOURS, 1280: COLOURS},
-}
-"""The rules for each width: all at the ends, in dark those that colours decide."""
 PARTS = 4
 """Of all pages, each a test: together they take longer than a test may."""
 
@@ -44,12 +38,6 @@ def paths(browser: Browser, shown: Served, login: StorageState) -> list[str]:
     return [*plain, *of_one, range_of_it, "/nothing"]
 
 
-def open_page(page: Page, address: str) -> None:
-    """Go to a page and wait until its charts are drawn."""
-    page.goto(address)
-    wait_for_charts(page)
-
-
 @pytest.mark.parametrize("part", range(PARTS))
 def test_no_page_has_a_barrier_a_complaint_or_a_foreign_address(
     browser: Browser, shown: Served, login: StorageState, paths: list[str], axe: str, part: int
@@ -58,16 +46,11 @@ def test_no_page_has_a_barrier_a_complaint_or_a_foreign_address(
     with watched_page(browser, login, DESKTOP, refusals=(404,)) as page:
         page.context.add_init_script(axe)
         for path in paths[part::PARTS]:
-            open_page(page, shown.address + path)
-            expect(page.get_by_role("heading", level=1)).not_to_be_empty()
-            if not page.title().endswith(" · Affect Edge"):
-                complaints.append(f"{path}: {page.title()}")
+            found = complaints_of(page, shown.address + path, axe)
+            complaints += [f"{path}: {one}" for one in found]
             here = page.locator("nav [aria-current=page]").all_inner_texts()
             if path in LINKS and LINKS[path] not in here:
                 complaints.append(f"{path}: the navigation is at {here}")
-            if has_sideways_scroll(page):
-                complaints.append(f"{path}: sideways scroll")
-            complaints += [f"{path}: {one}" for one in barriers(page, axe)]
     assert not complaints, "\n".join(complaints)
 
 
@@ -87,11 +70,6 @@ def test_no_page_has_a_barrier_at_any_size(
     with watched_page(browser, login, PHONE, scheme, refusals=(404,)) as page:
         page.context.add_init_script(axe)
         for path in paths[part::PARTS]:
-            page.set_viewport_size({"width": PHONE[0], "height": 900})
-            open_page(page, shown.address + path)
-            for width, rules in SIZES[scheme].items():
-                page.set_viewport_size({"width": width, "height": 900})
-                if has_sideways_scroll(page):
-                    complaints.append(f"{path} {width}: sideways scroll")
-                complaints += [f"{path} {width}: {one}" for one in barriers(page, axe, rules)]
+            found = complaints_at_all_sizes(page, shown.address + path, axe, scheme)
+            complaints += [f"{path} {one}" for one in found]
     assert not complaints, "\n".join(complaints)

@@ -1,45 +1,34 @@
-"""Study, Analysis and Export of a fleet in the browser: choose a device, or several as sites."""
+"""The pages of a fleet in the browser: who is kept out of them, and what they say of devices."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
 pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
-import psycopg
 from playwright.sync_api import Browser, StorageState, expect
 
 from edge_agent.store.database.schema import HOUR_MS
+from tests.browser.barriers import complaints_at_all_sizes, complaints_of
+from tests.browser.fleet import served_fleet
+from tests.browser.page_paths import page_paths
 from tests.browser.served import Served
-from tests.support.browser import PHONE, has_sideways_scroll, watched_page
-from tests.support.fleet.clocked_device import RECORDED_MS, ClockedDevice
-from tests.support.fleet.postgres import INSTALL, postgres_programs, running_postgres
-from tests.support.fleet.studies_there import collect, other_device, studied_device
+from tests.support.browser import DESKTOP, PHONE, has_sideways_scroll, watched_page
+from tests.support.fleet.clocked_device import RECORDED_MS
+from tests.support.fleet.postgres import INSTALL, postgres_programs
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)]
 
 
 @pytest.fixture(scope="module")
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """The dashboard of two devices."""
-    folder = tmp_path_factory.mktemp("devices")
-    devices = {"room-1": studied_device(folder), "hall": other_device(folder / "other")}
-    config = folder / "fleet.toml"
-    with running_postgres() as postgres:
-        with psycopg.connect(postgres.address, autocommit=True) as connection:
-            collect(connection, devices)
-            for name, hours in (("early", 2), ("late", -26)):
-                off = ClockedDevice.make(folder, name, ahead_ms=hours * HOUR_MS)
-                off.record(10)
-                off.send(connection)
-                off.speak(connection)
-        config.write_text(f'[dashboard]\nsource = "{postgres.address}"\n', encoding="utf-8")
-        own = tmp_path_factory.mktemp("fleet")
-        with Served(own, config) as served:
-            yield served
+    """The dashboard of devices in every state."""
+    with served_fleet(tmp_path_factory.mktemp("fleet")) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +58,57 @@ def test_trends_of_all_devices_say_whose_times_are_moved(
         expect(page.get_by_text("Times follow the device’s clock.")).to_be_visible()
         expect(page.locator(".empty")).to_have_count(0)
         expect(page.locator("#clocks-off")).to_have_count(0)
+
+
+@pytest.fixture(scope="module")
+def paths(browser: Browser, dashboard: Served, login: StorageState) -> list[str]:
+    """All pages of a fleet, and those of a device that it shows."""
+    with watched_page(browser, login) as page:
+        plain = page_paths(page, dashboard.address)
+    assert {"/fleet", "/trends", "/analysis", "/export", "/accounts"} <= set(plain)
+    assert "/live" not in plain
+    more = ("/fleet?name=nothing", "/study?device=room-1", "/trends?device=hall")
+    return [*plain, *more, "/analysis?device=room-1&device=hall"]
+
+
+def test_fleet_shows_each_state_and_accounts_who_may_not_log_in(
+    browser: Browser, dashboard: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/fleet")
+        for name, state in (("room-1", "online"), ("attic", "offline"), ("revoked", "silent")):
+            row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name=name))
+            expect(row.locator(".fleet-state .badge")).to_have_text(state)
+        page.goto(f"{dashboard.address}/accounts")
+        expect(page.get_by_role("rowheader", name="gone")).to_contain_text("disabled")
+
+
+def test_no_page_of_a_fleet_keeps_somebody_out(
+    browser: Browser, dashboard: Served, login: StorageState, paths: list[str], axe: str
+) -> None:
+    complaints: list[str] = []
+    with watched_page(browser, login, DESKTOP) as page:
+        page.context.add_init_script(axe)
+        for path in paths:
+            found = complaints_of(page, dashboard.address + path, axe)
+            complaints += [f"{path}: {one}" for one in found]
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_of_a_fleet_keeps_somebody_out_at_any_size(
+    browser: Browser,
+    dashboard: Served,
+    login: StorageState,
+    axe: str,
+    paths: list[str],
+    scheme: Literal["light", "dark"],
+) -> None:
+    complaints: list[str] = []
+    with watched_page(browser, login, PHONE, scheme) as page:
+        page.context.add_init_script(axe)
+        for path in paths:
+            found = complaints_at_all_sizes(page, dashboard.address + path, axe, scheme)
+            complaints += [f"{path} {one}" for one in found]
+    assert not complaints, "\n".join(complaints)

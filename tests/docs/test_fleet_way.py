@@ -1,9 +1,8 @@
-"""The way from a bare appliance to rows in PostgreSQL, as docs/fleet.md shows it."""
+"""The way from a bare appliance to rows in PostgreSQL, by the settings of docs/fleet.md."""
 
 from __future__ import annotations
 
 import re
-import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import psycopg
 
 from edge_agent.appliance.broker_accounts import BrokerAccounts, BrokerFiles, Right
 from edge_agent.mqtt.discovery import Device
-from tests.docs.pages import text_of
+from tests.docs.pages import ROOT, text_of
 from tests.support.appliance import Appliance
 from tests.support.broker import Mosquitto, wait_until
 from tests.support.fleet.devices import CollectorProcess
@@ -25,12 +24,6 @@ from tests.support.fleet.postgres import INSTALL, postgres_programs, running_pos
 
 pytestmark = [pytest.mark.broker, pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)]
 PAGE = text_of("docs/fleet.md")
-
-
-def documented_rules(folder: Path) -> str:
-    (line,) = re.findall(r"^    (printf .* >rules)$", PAGE, re.MULTILINE)
-    subprocess.run(["bash", "-c", line], cwd=folder, check=True)
-    return (folder / "rules").read_text()
 
 
 def documented_settings() -> dict[str, Any]:
@@ -42,12 +35,11 @@ def documented_settings() -> dict[str, Any]:
 @pytest.mark.deep
 @pytest.mark.timeout(180)
 def test_the_documented_way_brings_rows_into_the_database(tmp_path: Path) -> None:
-    rules = documented_rules(tmp_path)
+    rules = (ROOT / "container/fleet/rules").read_text()
     files = BrokerFiles(*(tmp_path / name for name in ("fleet.conf", "rules", "accounts")))
     files.settings.touch()
+    files.access.write_text(rules)
     files.passwords.touch()
-    assert "(printf 'collector:'; cat collector.password) >accounts" in PAGE
-    assert "mqtt-user add room-1\n" in PAGE
     server = Device("server", "affect-edge", "homeassistant", "0.1.0")
     password = BrokerAccounts(server, files=files, reload=lambda: True).add("room-1", [Right.READ])
     users = {"collector": "one", "room-1": password}
@@ -58,7 +50,8 @@ def test_the_documented_way_brings_rows_into_the_database(tmp_path: Path) -> Non
     settings = documented_settings()
     settings["camera"] = {"source": "demo"}
     settings["record"] = {"batch_seconds": 0.5}
-    settings["mqtt"]["host"] = "127.0.0.1"
+    settings["mqtt"] |= {"host": "127.0.0.1", "tls": False}
+    del settings["mqtt"]["ca_file"]
     settings["mqtt"]["password_file"] = str(tmp_path / "room-1.password")
     with (
         running_postgres(synced=False) as postgres,

@@ -31,6 +31,7 @@ PAGES = {
 FILES = {
     "config/affect-edge.toml": "files/affect-edge.toml",
     "benchmarks/bars.toml": "files/bars.toml",
+    "container/fleet/kubernetes/kustomization.yaml": "files/kustomization.yaml",
     "dashboard/protocols/examples/anger-happiness-neutral.toml": (
         "files/anger-happiness-neutral.toml"
     ),

@@ -290,7 +290,7 @@ def test_a_first_start_that_is_broken_off_is_begun_again_and_has_two_accounts(
     assert not (folder / "17").exists()
     for _ in range(2):
         with database(folder, secrets, port):
-            wait_until(answers, "the database", 60)
+            wait_until(answers, "the database", 120)
             with connected("collector") as writer:
                 migrate(writer)
             with connected("reader") as reader:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 pytest.importorskip("psycopg", reason="pip install -e '.[fleet]'")
@@ -14,7 +21,13 @@ from benchmarks.fleet._load import Load
 from benchmarks.fleet._place import Lags, running
 from benchmarks.fleet.fleet import Wrong
 from edge_agent.fleet.chunks import decode
+from tests.support.broker import wait_until
+from tests.support.fleet import rabbit
 from tests.support.fleet.postgres import INSTALL, postgres_programs
+
+ROOT = Path(__file__).parents[3]
+MARK = "AFFECT_EDGE_TEST_FLEET"
+"""The variable by which every process of a run is known, whoever its parent is."""
 
 
 def test_a_recording_is_played_as_messages_that_follow_each_other(tmp_path: Path) -> None:
@@ -55,3 +68,54 @@ def test_what_played_devices_sent_is_there_once(tmp_path: Path) -> None:
         collectors, postgres = place.cpu_s()
         assert collectors > 0
         assert postgres > 0
+
+
+def start_short_form(folder: Path) -> subprocess.Popen[str]:
+    """Start what ``make fleet`` starts."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.fleet.fleet", "--json"],
+        cwd=ROOT,
+        env={**os.environ, MARK: str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Return the commands of the processes that a run has started and that are still there."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(MARK) == str(folder):
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+@pytest.mark.deep
+@pytest.mark.broker
+@pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
+@pytest.mark.timeout(1200)
+def test_the_short_form_finds_every_row_once_and_leaves_no_process(tmp_path: Path) -> None:
+    with start_short_form(tmp_path) as run:
+        printed, said = run.communicate()
+    assert run.returncode == 0, said + printed
+    figures = json.loads(printed.splitlines()[-1])
+    assert figures["fleet_kills_of_each_part"] == 1
+    assert figures["fleet_study_answers"] > figures["fleet_study_answers_that_differ"] == 0
+    assert "fleet_trend_year_ms" in figures
+    if rabbit.is_installed():
+        assert figures["fleet_rabbitmq_kills_of_each_part"] == 1
+    assert processes_of(tmp_path) == []
+
+
+@pytest.mark.deep
+@pytest.mark.broker
+@pytest.mark.skipif(postgres_programs() is None, reason=INSTALL)
+def test_a_run_that_is_ended_leaves_no_process(tmp_path: Path) -> None:
+    with start_short_form(tmp_path) as run:
+        wait_until(lambda: any("-m collector" in one for one in processes_of(tmp_path)), "it")
+        run.send_signal(signal.SIGTERM)
+        run.communicate()
+    assert run.returncode == 128 + signal.SIGTERM
+    assert processes_of(tmp_path) == []

@@ -74,7 +74,7 @@ class Postgres:
         )
         log = str(self.folder / "log")
         self._run(
-            "pg_ctl", "-D", str(self._data), "-w", "-t", "60", "-l", log, "-o", options, "start"
+            "pg_ctl", "-D", str(self._data), "-w", "-t", "300", "-l", log, "-o", options, "start"
         )
 
     def stop(self, how: str = "fast") -> None:
