@@ -57,6 +57,7 @@ _LONGEST_MS = 3_600_000
 _MOST_FRAMES = 10**9
 _UNCERTAIN = "uncertain"
 COLUMNS = {
+    "exclusion": "session, from_ms, to_ms, reason, made, actor",
     "marker": "session, at, kind, label",
     "self_report": "session, at, condition, scale, value",
     "expression": f"at, interval_ms, track, frames, {', '.join((*NAMES, *SMOOTHED))}, emotion, "
@@ -107,6 +108,7 @@ class TimelineRows:
     def stage(self) -> None:
         """Stage all of them."""
         makers: dict[str, Callable[[SourceRow, FileCount], Values | None]] = {
+            "exclusion": self._exclusion,
             "marker": self._marker,
             "self_report": self._self_report,
             "expression": self._expression,
@@ -175,6 +177,22 @@ class TimelineRows:
             if session is None or not session.start_ms <= at_ms <= session.end_ms:
                 raise CellError("session", named, "is not the session in whose time the row lies.")
         return self._counted(session, count)
+
+    def _exclusion(self, row: SourceRow, count: FileCount) -> Values | None:
+        number = read.bounded(row.cells, "session", 1, 10**9)
+        session = self._sessions.by_number.get(number)
+        if session is None:
+            raise CellError("session", number, "is no session of the study.")
+        reason = read.needed(row.cells, "reason")
+        span = None
+        if read.text_of(row.cells, "start_at") or read.text_of(row.cells, "start_ms"):
+            span = read.moment(row.cells, "start_"), read.moment(row.cells, "end_")
+            if not session.start_ms <= span[0] < span[1] <= session.end_ms:
+                raise CellError("start_ms", span[0], "and the end are no stretch of the session.")
+        if self._counted(session, count) is None:
+            return None
+        since_start = [None, None] if span is None else [at - session.start_ms for at in span]
+        return session.number, *since_start, reason, self._now.wall_ms, "import"
 
     def _marker(self, row: SourceRow, count: FileCount) -> Values | None:
         at_ms = read.moment(row.cells)
