@@ -26,6 +26,7 @@ from dashboard.charts.session import (
 )
 from dashboard.computing.answers import sensor_sentences
 from dashboard.languages.current import gettext
+from dashboard.languages.figures import exact_since_start
 from dashboard.languages.names import MOVEMENT_NAMES, POSE_NAMES, said_of
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
@@ -422,13 +423,6 @@ def _marker_form(
 
 
 MarkerFormDep = Annotated[MarkerForm, Depends(_marker_form)]
-
-
-def exact_since_start(ms: int) -> str:
-    """Write a time since the start with its milliseconds: ``4:05.250``; ``4:05`` without any."""
-    whole = f"{ms // 3_600_000}:{ms // 60_000 % 60:02d}" if ms >= 3_600_000 else f"{ms // 60_000}"
-    rest = f".{ms % 1000:03d}" if ms % 1000 else ""
-    return f"{whole}:{ms // 1000 % 60:02d}{rest}"
 
 
 def _markers_page(

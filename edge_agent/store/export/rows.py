@@ -433,12 +433,12 @@ _STUDY = {
             {iso("started")}, started, {iso("ended")}, ended, session.simulated, origin
         FROM session JOIN participant ON participant.id = session.participant
         WHERE session.id {_IN_SESSIONS} ORDER BY started""",
-    "exclusion": f"""SELECT session, code, {iso("started + from_ms")}, started + from_ms,
-            {iso("started + to_ms")}, started + to_ms, reason
+    "exclusion": f"""SELECT session, code, {iso("(started + from_ms)")}, started + from_ms,
+            {iso("(started + to_ms)")}, started + to_ms, reason
         FROM exclusion JOIN session ON session.id = exclusion.session
             JOIN participant ON participant.id = session.participant
-        WHERE session {_IN_SESSIONS} AND taken_back IS NULL AND coalesce(from_ms, 0) + started < :end
-            AND coalesce(started + to_ms, :end) > :start
+        WHERE session {_IN_SESSIONS} AND taken_back IS NULL
+            AND coalesce(from_ms, 0) + started < :end AND coalesce(started + to_ms, :end) > :start
         ORDER BY started, from_ms""",
     "participant": f"""SELECT code, {iso("created")}, text_version,
             {iso("given")}, {iso("withdrawn")}, simulated, attributes

@@ -31,9 +31,9 @@ from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.gate.client import command
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
 from edge_agent.store.study import exclusions, marker_changes, past
-from edge_agent.store.study.exclusions import Exclusion
 from edge_agent.store.study import protocol_runs as runs
 from edge_agent.store.study.capture_switch import CaptureSwitch
+from edge_agent.store.study.exclusions import Exclusion
 from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.study.study import Preregistration, Study, freeze

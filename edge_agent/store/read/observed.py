@@ -317,7 +317,8 @@ def spans_observed(session: Session, shown: FaceLabels, by: Matching) -> Iterato
 def read_beats(connection: sqlite3.Connection, spans: Iterable[StateSpan]) -> Iterator[Beats]:
     """Yield the RR intervals of each span that has any, separately for each source.
 
-    A stretch that is left out cuts a span in two. Two sensors record the same beats, so joining them would count each beat twice.
+    A stretch that is left out cuts a span in two. Two sensors record the same beats, so joining
+    them would count each beat twice.
 
     Args:
         connection: to read from.

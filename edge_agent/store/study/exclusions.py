@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,9 +101,7 @@ def outside_stretches(first: int, last: int, stretches: Sequence[Span]) -> Itera
         yield first, last
 
 
-def leave_out(
-    path: Path, session: int, span: Span | None, *, reason: str, actor: str
-) -> Exclusion:
+def leave_out(path: Path, session: int, span: Span | None, *, reason: str, actor: str) -> Exclusion:
     """Leave a session, or a stretch of it, out of the analysis.
 
     Args:
@@ -150,8 +148,8 @@ def take_back(path: Path, session: int, exclusion: int, *, actor: str) -> None:
     with write_transaction(path) as connection:
         rows.session_numbered(connection, session)
         changed = connection.execute(
-            f"UPDATE exclusion SET taken_back = ?, taken_back_by = ? WHERE id = ? AND session = ? "
-            f"AND {_STANDS}",
+            "UPDATE exclusion SET taken_back = ?, taken_back_by = ? WHERE id = ? AND session = ? "
+            "AND taken_back IS NULL",
             (moment.wall_ms, actor, exclusion, session),
         )
         if not changed.rowcount:
@@ -163,9 +161,7 @@ def take_back(path: Path, session: int, exclusion: int, *, actor: str) -> None:
         rows.insert_audit(connection, actor, "session_take_back", f"session {session}", moment)
 
 
-def _selected(
-    connection: sqlite3.Connection, where: str, *values: int
-) -> list[Exclusion]:
+def _selected(connection: sqlite3.Connection, where: str, *values: int) -> list[Exclusion]:
     return [
         Exclusion(
             row["id"],
