@@ -65,6 +65,9 @@ class SessionModel(ApiModel):
         validation_alias="end_ms", description="null while the session is open"
     )
     simulated: bool = Field(description="Whether its data are made up")
+    left_out: Literal["", part, whole] = Field(
+        description="How much of it is left out of the analysis; empty: nothing"
+    )
 
 
 class MarkerModel(ApiModel):

@@ -444,4 +444,5 @@ def session_quality(
         checks=checks,
         measures=measures,
         thresholds=bars,
+        excluded=tuple(one for one in reader.exclusions() if one.session == session),
     )
