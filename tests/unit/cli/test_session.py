@@ -71,7 +71,7 @@ def test_a_session_is_left_out_and_taken_back_from_the_command_line(folder: Path
         (("--take-back", "1", "--reason", "x"), "Give --take-back alone"),
     ):
         result = run(folder, *session, *words)
-        assert result.exit_code != 0 and problem in result.output
+        assert result.exit_code and problem in f"{result.output}{result.exception}", words
 
 
 def test_a_marker_is_corrected_and_left_out_from_the_command_line(folder: Path) -> None:
