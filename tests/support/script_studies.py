@@ -99,7 +99,7 @@ def left_out(path: Path) -> None:
     example(path)
     starts = "SELECT at FROM marker WHERE session = ? AND kind = 'stimulus_start' ORDER BY at"
     leave_out(path, 2, None, reason="=the camera, moved", actor="ada")
-    for session, place, after, before in ((1, 0, 20, 40), (3, 1, 0, 600), (4, 2, -15, 5)):
+    for session, place, after, before in ((1, 0, 20, 40), (3, 1, 0, 120), (4, 2, -15, 5)):
         at = query(path, starts, session)[place][0]
         span = (at + 1000 * after, at + 1000 * before)
         leave_out(path, session, span, reason="phone rang", actor="ada")
