@@ -160,8 +160,8 @@ def compare_sensors(
     if missing:
         raise StatisticsError(N_("There is no session {missing}."), missing=missing[0])
     chosen = [one for one in sessions if one.id in session_ids or not session_ids]
-    asked = {one.id for one in chosen}
-    excluded = [one.reason for one in reader.exclusions() if one.session in asked]
+    numbers = {one.id for one in chosen}
+    excluded = [one.reason for one in reader.exclusions() if one.session in numbers]
     minutes = [
         minute for one in chosen if one.left_out != "whole" for minute in minutes_of(reader, one)
     ]

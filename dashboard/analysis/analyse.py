@@ -425,8 +425,8 @@ def _analysis_of(
     face: FaceReading | None,
 ) -> Analysis:
     """Test the readings of the given sessions, but those that somebody left out."""
-    asked = {session.id for session in sessions}
-    excluded = [one for one in reader.exclusions() if one.session in asked]
+    numbers = {session.id for session in sessions}
+    excluded = [one for one in reader.exclusions() if one.session in numbers]
     sessions = tuple(session for session in sessions if session.left_out != "whole")
     stimuli = reader.stimuli([session.id for session in sessions])
     shown = reader.face_labels(sessions)

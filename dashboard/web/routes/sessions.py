@@ -724,8 +724,8 @@ class NewExclusion(ApiModel):
 def get_exclusions(services: ServicesDep, number: int) -> list[ExclusionModel]:
     """Return what was ever left out of a session, also what was taken back."""
     with _not_found():
-        found = exclusions(services.options.database, number)
-    return [ExclusionModel.model_validate(one) for one in found]
+        every = exclusions(services.options.database, number)
+    return [ExclusionModel.model_validate(one) for one in every]
 
 
 @markers_router.post(

@@ -65,7 +65,7 @@ def test_a_study_of_which_all_is_left_out_says_so(tmp_path: Path) -> None:
     path = make_study(tmp_path, {"a": heart(anger=80.0, neutral=70.0)})
     without(path, 1, reason="pilot")
     text = report(answered(path))
-    assert "All sessions were left out by hand" in text
+    assert "All sessions were left out by hand, so" in text
     assert "Session 1 was left out: pilot" in text
 
 
