@@ -615,6 +615,9 @@ def delete_marker(
     services.commands.remove_marker(number, marker, reason=reason, actor=account.name)
 
 
+exclusions_router = APIRouter(
+    tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY]
+)
 _BOTH_OR_NEITHER = N_("Give both ends of the stretch, or neither for the whole session.")
 
 
@@ -657,7 +660,7 @@ def _leave_out_form(
     return LeaveOutForm(start, end, reason)
 
 
-@markers_router.post("/study/sessions/{number}/exclusions", include_in_schema=False)
+@exclusions_router.post("/study/sessions/{number}/exclusions", include_in_schema=False)
 def leave_out_of_page(
     request: Request,
     services: ServicesDep,
@@ -677,7 +680,7 @@ def leave_out_of_page(
     return RedirectResponse(f"/study/sessions/{number}#left-out-title", 303)
 
 
-@markers_router.post(
+@exclusions_router.post(
     "/study/sessions/{number}/exclusions/{exclusion}/take-back", include_in_schema=False
 )
 def take_back_of_page(
@@ -716,7 +719,7 @@ class NewExclusion(ApiModel):
     reason: str = Field(min_length=1, max_length=REASON_LENGTH, description="Why")
 
 
-@markers_router.get(
+@exclusions_router.get(
     "/api/v1/sessions/{number}/exclusions",
     operation_id="list_exclusions",
     responses=may_refuse(404),
@@ -728,7 +731,7 @@ def get_exclusions(services: ServicesDep, number: int) -> list[ExclusionModel]:
     return [ExclusionModel.model_validate(one) for one in every]
 
 
-@markers_router.post(
+@exclusions_router.post(
     "/api/v1/sessions/{number}/exclusions",
     operation_id="leave_out",
     responses=may_refuse(409),
@@ -747,7 +750,7 @@ def post_exclusion(
     return ExclusionModel.model_validate(made)
 
 
-@markers_router.delete(
+@exclusions_router.delete(
     "/api/v1/sessions/{number}/exclusions/{exclusion}",
     operation_id="take_back",
     responses=may_refuse(409),
