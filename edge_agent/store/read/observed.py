@@ -68,7 +68,7 @@ class ObservedSums:
 
 
 def read_face_labels(connection: sqlite3.Connection, session: Session) -> FaceLabels:
-    """Return the smoothed labels of the primary face within a session, but those left out."""
+    """Return the smoothed labels of the primary face within a session."""
     # An end that does not depend on the row lets the index stop there, instead of reading on to the
     # present.
     end = FOREVER_MS if session.end_ms is None else session.end_ms
@@ -79,8 +79,9 @@ def read_face_labels(connection: sqlite3.Connection, session: Session) -> FaceLa
     # Relative to the start of the session, which keeps the texts short.
     at = np.concatenate([np.empty(0, dtype=np.int64), *times]) + session.start_ms
     order = np.argsort(at, kind="stable")
-    labels = np.repeat(categories, [len(one) for one in times]).astype(np.int64)[order]
-    return FaceLabels(at[order], labels).without(left_out_stretches(connection))
+    return FaceLabels(
+        at[order], np.repeat(categories, [len(one) for one in times]).astype(np.int64)[order]
+    )
 
 
 def shown_in(

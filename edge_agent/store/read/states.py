@@ -25,7 +25,7 @@ from edge_agent.store.read.stimuli import (
     sum_pieces,
     sum_readings,
 )
-from edge_agent.store.study.exclusions import Exclusion, standing_exclusions
+from edge_agent.store.study.exclusions import Exclusion, left_out_stretches, standing_exclusions
 from edge_agent.store.study.people import select_attributes
 
 
@@ -100,11 +100,13 @@ class StateReader(study.SessionReader):
     def face_labels(self, sessions: Iterable[Session]) -> dict[int, FaceLabels]:
         """Return the labels of the participant's face in each session, by the session's id.
 
-        There is one for each recorded row.
+        There is one for each recorded row that is not left out.
         """
         with self.connect() as connection:
+            stretches = left_out_stretches(connection)
             return {
-                session.id: observed.read_face_labels(connection, session) for session in sessions
+                session.id: observed.read_face_labels(connection, session).without(stretches)
+                for session in sessions
             }
 
     def observed_sums(

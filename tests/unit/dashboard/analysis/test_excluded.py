@@ -11,6 +11,7 @@ from dashboard.analysis.say.tables import bundle_tables
 from dashboard.commands.analyse import report
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import RangeReader, Reader
 from edge_agent.store.study.exclusions import Exclusion, leave_out
 from tests.support.analyses import analysed, answered
@@ -129,3 +130,14 @@ def test_tables_of_a_bundle_follow_the_same_rule(tmp_path: Path) -> None:
     tables = bundle_tables(analysed(path, vital=("heart_rate",)))
     assert {line.split(",")[2] for line in tables["session_mean.csv"].splitlines()[1:]} == {"1"}
     assert response_of(analysed(path)).sessions == (1,)
+
+
+def test_the_quality_report_is_about_all_that_was_recorded_and_names_it(tmp_path: Path) -> None:
+    rows = [row(second, Emotion.ANGER) for second in range(1, 60)]
+    path = database(tmp_path, rows, [reading(30, 80.0), reading(58, 70.0)])
+    session = study_with_session(path, [(5, 55, "anger")], end=60)
+    before = session_quality(Reader(path), session)
+    without(path, session, 10, 50)
+    after = session_quality(Reader(path), session)
+    assert after.measures == before.measures and after.level is before.level
+    assert [one.reason for one in after.excluded] == ["phone rang"]
