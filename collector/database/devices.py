@@ -158,7 +158,7 @@ def _write(connection: psycopg.Connection, statement: str, rows: Sequence[tuple[
 
 Span = tuple[int, int]
 _OF_PARTICIPANT = ("consent", "session", "participant_attribute")
-_OF_SESSION = ("marker", "self_report", "protocol_run")
+_OF_SESSION = ("marker", "self_report", "protocol_run", "exclusion")
 
 
 def erase(

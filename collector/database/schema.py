@@ -17,6 +17,7 @@ import psycopg
 from collector.messages import CollectorError
 from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.fleet.tables import (
+    EXCLUSION,
     EXPRESSION,
     GAP,
     MOVEMENT,
@@ -167,7 +168,7 @@ _STUDY = (
         fields jsonb NOT NULL,
         PRIMARY KEY (stream, kind, id)
     )""",
-    *(_study_view(table) for table in STUDY),
+    *(_study_view(table) for table in STUDY if table is not EXCLUSION),
 )
 FIRST = (
     *_STREAMS,
@@ -255,6 +256,7 @@ READERS = (
     *(f"ALTER TABLE {SCHEMA}.movement ALTER COLUMN {name} DROP NOT NULL" for name in MOVED),
     f"ALTER TABLE {SCHEMA}.movement ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT ''",
 )
+EXCLUSIONS = (_study_view(EXCLUSION),)
 assert {EXPRESSION, MOVEMENT, REJECTED, VITAL, GAP} == set(TIMELINE)
 
 
@@ -281,6 +283,7 @@ MIGRATIONS = (
     Migration("how far clocks of devices are ahead", CLOCKS),
     Migration("movements of faces", MOVEMENTS),
     Migration("movements from other programs", READERS),
+    Migration("what is left out of analyses", EXCLUSIONS),
 )
 
 

@@ -133,6 +133,9 @@ class SensorComparison(Model):
     icc_low: float | None = Field(description="Lower end of its 95 % interval")
     icc_high: float | None = Field(description="Upper end")
     reasons: tuple[str, ...] = Field(description="Why numbers are missing")
+    excluded: tuple[str, ...] = Field(
+        description="Why somebody left out sessions or stretches of them, one reason each"
+    )
     sentence: str = Field(description="The result in words")
 
 
@@ -141,7 +144,7 @@ def compare_sensors(
 ) -> tuple[SensorComparison, ...]:
     """Compare each two sources of a vital that measured in the same minute of a session.
 
-    Readings in doubt do not count. Nothing for a vital of one source.
+    Readings in doubt do not count, nor what somebody left out. Nothing for a vital of one source.
 
     Args:
         reader: the timeline.
@@ -157,15 +160,21 @@ def compare_sensors(
     if missing:
         raise StatisticsError(N_("There is no session {missing}."), missing=missing[0])
     chosen = [one for one in sessions if one.id in session_ids or not session_ids]
-    minutes = [minute for one in chosen for minute in minutes_of(reader, one)]
+    numbers = {one.id for one in chosen}
+    excluded = [one.reason for one in reader.exclusions() if one.session in numbers]
+    minutes = [
+        minute for one in chosen if one.left_out != "whole" for minute in minutes_of(reader, one)
+    ]
     compared: list[SensorComparison] = []
     for kind in kinds:
         means = means_of(reader, minutes, kind)
-        compared += [_compared_sensors(kind, *pair, means) for pair in pairs_of(means)]
+        compared += [_compared_sensors(kind, *pair, means, excluded) for pair in pairs_of(means)]
     return tuple(compared)
 
 
-def _compared_sensors(kind: Measure, first: str, second: str, means: Minutes) -> SensorComparison:
+def _compared_sensors(
+    kind: Measure, first: str, second: str, means: Minutes, excluded: Sequence[str]
+) -> SensorComparison:
     of_person: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for (code, _), own in means.items():
         if first in own and second in own:
@@ -207,14 +216,27 @@ def _compared_sensors(kind: Measure, first: str, second: str, means: Minutes) ->
         icc_low=icc and icc.interval.low,
         icc_high=icc and icc.interval.high,
         reasons=tuple(reasons),
+        excluded=tuple(excluded),
         sentence=" ".join(
             [
                 start,
                 *_words(limits, icc, kind.spec.unit_shown),
                 *(f"{reason[0].upper()}{reason[1:]}." for reason in reasons),
+                *_excluded(excluded),
             ]
         ),
     )
+
+
+def _excluded(reasons: Sequence[str]) -> list[str]:
+    if not reasons:
+        return []
+    text = ngettext(
+        "{n} session or stretch was left out by hand ({reasons}).",
+        "{n} sessions or stretches were left out by hand ({reasons}).",
+        len(reasons),
+    )
+    return [text.format(n=len(reasons), reasons="; ".join(dict.fromkeys(reasons)))]
 
 
 def _words(

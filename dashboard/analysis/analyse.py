@@ -424,7 +424,10 @@ def _analysis_of(
     sessions: tuple[Session, ...],
     face: FaceReading | None,
 ) -> Analysis:
-    """Test the readings of the given sessions."""
+    """Test the readings of the given sessions, but those that somebody left out."""
+    numbers = {session.id for session in sessions}
+    excluded = [one for one in reader.exclusions() if one.session in numbers]
+    sessions = tuple(session for session in sessions if session.left_out != "whole")
     stimuli = reader.stimuli([session.id for session in sessions])
     shown = reader.face_labels(sessions)
     choices = read_choices(reader, query, sessions, stimuli, shown)
@@ -445,7 +448,7 @@ def _analysis_of(
     effects = periods_of(compared, times_of(of_sessions), drifts, query)
     tests = _tests(query, compared, with_all, effects, face, models)
     left_out = count_left_out(readings, query)
-    recorded = recorded_of(reader, query, sessions, stimuli, readings)
+    recorded = recorded_of(reader, query, sessions, stimuli, readings, excluded)
     flow = flow_of(recorded, query, readings, of_sessions, left_out, compared)
     return Analysis(
         query=query,

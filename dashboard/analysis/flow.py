@@ -17,6 +17,7 @@ from dashboard.analysis.means import SessionMean, sides_of, visits_of
 from dashboard.analysis.readings import StateReadings
 from dashboard.analysis.request import AnalysisQuery, StateBy
 from dashboard.analysis.results import (
+    ExcludedModel,
     FlowModel,
     LeftOutModel,
     LossModel,
@@ -33,6 +34,7 @@ from edge_agent.store.read.base import flags_of
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
 from edge_agent.store.read.study import ReadingCount, Recruited, outside
+from edge_agent.store.study.exclusions import Exclusion
 
 
 class Lost(StrEnum):
@@ -40,6 +42,7 @@ class Lost(StrEnum):
 
     NO_SESSION = "no_session"
     OTHER_SESSIONS = "other_sessions"
+    EXCLUDED = "excluded"
     NO_CONSENT = "no_consent"
     NO_READING = "no_reading"
     IN_DOUBT = "in_doubt"
@@ -59,12 +62,15 @@ class Count(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The recorded people, the sessions that are looked at, all sessions, and reading counts."""
+    """The recorded people, the sessions that are looked at, all sessions, and reading counts; and
+    what somebody left out of the sessions that were asked for.
+    """
 
     people: Sequence[Recruited]
     sessions: Sequence[Session]
     every_session: Sequence[Session]
     counts: Sequence[ReadingCount]
+    excluded: Sequence[Exclusion]
 
 
 def _loss(
@@ -85,6 +91,7 @@ def recorded_of(
     sessions: Sequence[Session],
     stimuli: Sequence[Stimulus],
     readings: StateReadings,
+    excluded: Sequence[Exclusion],
 ) -> Recorded:
     """Read what the flow needs beyond the readings of the question.
 
@@ -105,7 +112,7 @@ def recorded_of(
             ReadingCount(group.session, group.kind, " ".join(sorted(group.flags)), group.n)
             for group in (*readings.groups, *readings.beginnings)
         ]
-    return Recorded(reader.recruited(), sessions, reader.session_list(), counts)
+    return Recorded(reader.recruited(), sessions, reader.session_list(), counts, excluded)
 
 
 def flow_of(
@@ -152,6 +159,16 @@ def flow_of(
     return FlowModel(
         summary="",
         stages=stages,
+        excluded=tuple(
+            ExcludedModel(
+                session=one.session,
+                from_s=None if one.from_ms is None else one.from_ms / 1000,
+                to_s=None if one.to_ms is None else one.to_ms / 1000,
+                reason=one.reason,
+                sentence="",
+            )
+            for one in recorded.excluded
+        ),
         missing=_missing(means, query),
         tests=tuple(_test_flow(*names) for names in tests),
     )
@@ -165,10 +182,13 @@ def _recruitment(recorded: Recorded, of_session: Mapping[int, str]) -> Iterator[
     consented = {one.code for one in alike if one.consented}
     here = set(of_session.values())
     elsewhere = {one.participant for one in recorded.every_session}
+    whole = {one.session for one in recorded.excluded if one.span is None}
+    excluded = {one.participant for one in recorded.every_session if one.id in whole}
     lost = consented - here
     losses = (
         *_some(_loss(Lost.NO_SESSION, len(lost - elsewhere))),
-        *_some(_loss(Lost.OTHER_SESSIONS, len(lost & elsewhere))),
+        *_some(_loss(Lost.EXCLUDED, len(lost & excluded))),
+        *_some(_loss(Lost.OTHER_SESSIONS, len((lost & elsewhere) - excluded))),
         # Negative, since people who are here without a recorded consent add to the step.
         *_some(_loss(Lost.NO_CONSENT, -len(here - consented))),
     )

@@ -399,11 +399,26 @@ class GroupFlowModel(Model):
     too_small: int = Field(description="People in groups of fewer than three")
 
 
+class ExcludedModel(Model):
+    """A session, or a stretch of one, that somebody left out of the analysis."""
+
+    session: int = Field(description="Its number")
+    from_s: float | None = Field(
+        description="Start of the stretch, seconds since the start of the session; null: all of it"
+    )
+    to_s: float | None = Field(description="Its end")
+    reason: str = Field(description="Why, as it was given")
+    sentence: str = Field(description="In words")
+
+
 class FlowModel(Model):
     """People and readings from consent to the tests."""
 
     summary: str = Field(description="First and last step in a sentence")
     stages: tuple[StageModel, ...] = Field(description="The steps in order")
+    excluded: tuple[ExcludedModel, ...] = Field(
+        description="Sessions and stretches of them that somebody left out of the analysis"
+    )
     missing: tuple[MissingModel, ...] = Field(description="States that somebody lacks")
     tests: tuple[TestFlowModel, ...] = Field(description="For each comparison of the family")
     groups: tuple[GroupFlowModel, ...] = Field(

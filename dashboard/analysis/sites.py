@@ -30,6 +30,7 @@ from edge_agent.store.read.observed import Beats, ObservedSums, StateSpan
 from edge_agent.store.read.reader import RangeReader, Reader
 from edge_agent.store.read.stimuli import PieceSums, ReadingSum, Stimulus
 from edge_agent.store.read.study import ReadingCount, Recruited, Span
+from edge_agent.store.study.exclusions import Exclusion
 
 SITE = "site"
 """Name of the attribute that says at which site somebody was measured."""
@@ -132,6 +133,14 @@ class PooledReader(Reader):
             for session in reader.session_list()
         ]
         return sorted(sessions, key=lambda one: (one.start_ms, one.id), reverse=True)
+
+    def exclusions(self) -> list[Exclusion]:
+        """Return what is left out of the analysis at each site."""
+        return [
+            replace(one, session=self._number(place, one.session))
+            for place, reader in enumerate(self._readers)
+            for one in reader.exclusions()
+        ]
 
     def span(self) -> tuple[int, int] | None:
         """Return from when to when there is anything at any site, each by its own clock."""

@@ -107,9 +107,12 @@ def _beside(response: AnalysisModel) -> list[str]:
 def _flow(response: AnalysisModel) -> list[str]:
     """Lay out where people and readings were lost."""
     flow = response.flow
-    if flow is None or not response.participants:
+    if flow is None:
         return []
-    lines = ["From consent to the tests"]
+    excluded = [one.sentence for one in flow.excluded]
+    if not response.participants:
+        return excluded
+    lines = ["From consent to the tests", *(f"  {sentence}" for sentence in excluded)]
     for stage in flow.stages:
         lines += [f"    - {loss.sentence}" for loss in stage.lost if not loss.state]
         readings = "" if stage.readings is None else f", {stage.readings:,} readings"

@@ -59,6 +59,7 @@ from edge_agent.store.read.stimuli import FACE
 
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "session": ("session", "participant", "purpose", "start_ms", "simulated"),
+    "exclusion": ("session", "start_at", "start_ms", "end_at", "end_ms", "reason"),
     "marker": ("session", "at_ms", "kind"),
     "self_report": ("session", "at_ms", "scale", "value"),
     "attenuation": ("first", "second", "factor"),
@@ -112,7 +113,7 @@ def _told(text: str) -> float | None:
 
 
 _NUMBERS: dict[str, Callable[[str], float | None]] = {
-    **dict.fromkeys(("session", "at_ms", "start_ms"), _whole),
+    **dict.fromkeys(("session", "at_ms", "start_ms", "end_ms"), _whole),
     **dict.fromkeys(("factor", "mean"), _finite),
     **dict.fromkeys(MovementKind, _told),
 }
@@ -172,6 +173,12 @@ class _Study:
             )
             for row in _rows(folder, "session")
         }
+        self._excluded = list(_rows(folder, "exclusion"))
+        self._stretches: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        for row in self._excluded:
+            number = self._known(row)
+            if row["start_at"]:
+                self._stretches[number].append((row["start_ms"], row["end_ms"]))
         self._stimuli: dict[int, list[tuple[int, str]]] = {number: [] for number in self.sessions}
         for row in _rows(folder, "marker"):
             if row["kind"] == MarkerKind.STIMULUS_START:
@@ -186,11 +193,28 @@ class _Study:
                 stimuli[place] = (stimuli[place][0], row["value"])
 
     def _of(self, row: Mapping[str, Any]) -> list[tuple[int, str]]:
-        if row["session"] not in self._stimuli:
+        return self._stimuli[self._known(row)]
+
+    def _known(self, row: Mapping[str, Any]) -> int:
+        number: int = row["session"]
+        if number not in self.sessions:
             raise DataFileError(
-                f"session.csv: there is no session {row['session']}, which others name. {_CURE}"
+                f"session.csv: there is no session {number}, which others name. {_CURE}"
             )
-        return self._stimuli[row["session"]]
+        return number
+
+    def excluded(self, query: AnalysisQuery, sample: Sample) -> list[str]:
+        """Name what somebody left out of the sessions that were taken."""
+        chosen = {session.id for session in self._chosen(query, sample)}
+        lines = []
+        for row in self._excluded:
+            if row["session"] in chosen:
+                stretch = f" from {row['start_at']} to {row['end_at']}" if row["start_at"] else ""
+                lines.append(f"left out: session {row['session']}{stretch} ({row['reason']})")
+        return lines
+
+    def _chosen(self, query: AnalysisQuery, sample: Sample) -> tuple[Session, ...]:
+        return chosen_sessions(tuple(self.sessions.values()), sample, query.session)
 
     def visits(self, query: AnalysisQuery, sample: Sample) -> tuple[Sample, Visits]:
         """Return which sessions were taken and their means: the measured ones, or the example
@@ -204,8 +228,9 @@ class _Study:
         return Sample.EXAMPLE, self._visits(query, Sample.EXAMPLE)
 
     def _visits(self, query: AnalysisQuery, sample: Sample) -> Visits:
-        chosen = chosen_sessions(tuple(self.sessions.values()), sample, query.session)
-        groups = self._groups(query, {session.id for session in chosen})
+        whole = {row["session"] for row in self._excluded if not row["start_at"]}
+        chosen = {session.id for session in self._chosen(query, sample)}
+        groups = self._groups(query, chosen - whole)
         kept, _ = of_one_source(groups, query.prefer_source, query.states)
         readings = StateReadings(kept, states=query.states)
         if query.outcome is Outcome.CHANGE:
@@ -220,6 +245,9 @@ class _Study:
         """Sum the readings of sessions that are of a state and have settled."""
         values: defaultdict[tuple[int, str, str, str, str], list[float]] = defaultdict(list)
         for row in self._readings(query):
+            stretches = self._stretches.get(row["session"], ())
+            if any(first <= row["at_ms"] < last for first, last in stretches):
+                continue
             if row["session"] in numbers and row["kind"] in query.vital:
                 state = self._state(row, query)
                 if state is not None:
@@ -546,7 +574,8 @@ def analyse_bundle_command(
     folder = folder or beside or Path()
     titles, values = _hearts(folder) if heart else ({}, ())
     query = question_of({**options, "heart_measure": tuple(titles), "no_sensitivity": True})
-    sample, visits = _Study(folder).visits(query, query.sample)
+    study = _Study(folder)
+    sample, visits = study.visits(query, query.sample)
     tests = _vital_tests(visits, query, folder)
     hearts = _heart_tests(titles, values, query)
     states = {
@@ -555,7 +584,9 @@ def analyse_bundle_command(
     }
     # with --csv the output is a table and nothing else
     click.echo(f"Computed by affect-edge {__version__}.", err=as_csv)
+    excluded = study.excluded(query, sample)
     if as_csv:
+        click.echo("".join(f"{text}\n" for text in excluded), nl=False, err=True)
         click.echo("vital,comparison,name,value")
         results = [
             *((one.of, f"{one.first}-{one.second}", _test_figures(one)) for one in tests + hearts),
@@ -569,6 +600,7 @@ def analyse_bundle_command(
     click.echo(
         f"States by {query.state}; sessions: {sample}{change}; {_adjusted_for(tests, query)}"
     )
+    click.echo("".join(f"{text}\n" for text in excluded), nl=False)
     groups = [
         (kind, f"{vital_label(kind)}, {unit_of(kind)}", _states_line(f, len(query.states)))
         for kind, f in states.items()

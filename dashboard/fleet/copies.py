@@ -40,7 +40,7 @@ AROUND_MS = 3_600_000
 """Of the timeline before and after each session: more than any window, lag or baseline needs."""
 _FOREVER_MS = 2**62
 _ROWS_AT_ONCE = 5_000
-_NOT_SENT = {"vital_change": {"actor": ""}}
+_NOT_SENT = {"vital_change": {"actor": ""}, "exclusion": {"actor": ""}}
 """Columns that a device keeps for itself and may not be empty."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
@@ -65,6 +65,9 @@ class SessionModel(ApiModel):
         validation_alias="end_ms", description="null while the session is open"
     )
     simulated: bool = Field(description="Whether its data are made up")
+    left_out: Literal["", "part", "whole"] = Field(
+        description="How much of it is left out of the analysis; empty: nothing"
+    )
 
 
 class MarkerModel(ApiModel):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edge_agent.config.settings import Settings
     from edge_agent.core.study import Marker, Participant, Session
     from edge_agent.store.intake.cells import ImportOptions, StatedConsent, StudyImport
+    from edge_agent.store.study.exclusions import Exclusion
     from edge_agent.store.study.past import PastMarker
 
 
@@ -183,7 +184,7 @@ def session_quality(here: Here, number: int, as_json: bool) -> None:
     from edge_agent.store.read.reader import Reader
 
     report = quality_of(Reader(here.database), number)
-    lines = [report.sentence]
+    lines = [report.sentence, *(_left_out_line(one) for one in report.excluded)]
     for check in report.checks:
         lines.append(f"{check.level.value:5} {check.name}: {check.found}")
         if check.cure:
@@ -298,6 +299,58 @@ def session_correct_marker(
     )
     row = _marker_row(correct_marker(database, marker, new, reason=reason, actor=ACTOR))
     answer(as_json, row, [f"{row['marker']}  {row['at']}  {row['kind']} {row['label']}"])
+
+
+@session.command("leave-out")
+@click.argument("number", type=click.IntRange(1))
+@click.option("--from", "start", metavar="TIME", help="Start of the stretch; else all of it.")
+@click.option("--to", "end", metavar="TIME", help="End of the stretch.")
+@click.option("--reason", help="Why; every result names it.")
+@click.option("--take-back", type=click.IntRange(1), help="Use again what has this number.")
+@common.timezone_option
+@on_appliance
+@json_option
+def session_leave_out(here: Here, number: int, as_json: bool, **given: Any) -> None:
+    """Leave session NUMBER, or a stretch of it, out of the analysis. Nothing is deleted.
+
+    Without --reason and --take-back it lists what is left out, with its numbers.
+    """
+    from edge_agent.store.study import exclusions
+
+    database = here.made_database()
+    start, end, reason, back = (given[name] for name in ("start", "end", "reason", "take_back"))
+    if (start is None) != (end is None):
+        raise click.UsageError("Give --from and --to, or neither for the whole session.")
+    if back is not None and (start or reason is not None):
+        raise click.UsageError("Give --take-back alone.")
+    if start is not None and reason is None:
+        raise click.UsageError("Give the --reason, too.")
+    if back is not None:
+        exclusions.take_back(database, number, back, actor=ACTOR)
+    elif reason is not None:
+        zone = given["timezone"]
+        ends = [
+            common.instant_ms(name, text, zone)
+            for name, text in (("--from", start), ("--to", end))
+            if text is not None
+        ]
+        span = (ends[0], ends[1]) if ends else None
+        exclusions.leave_out(database, number, span, reason=reason, actor=ACTOR)
+    every = exclusions.exclusions(database, number)
+    standing = [one for one in every if one.taken_back_ms is None]
+    lines = [f"{one.id:>5}  {_left_out_line(one)}" for one in standing]
+    answer(as_json, [_left_out_row(one) for one in standing], lines or ["Nothing is left out."])
+
+
+def _left_out_row(one: Exclusion) -> dict[str, object]:
+    start, end = (None, None) if one.span is None else map(iso_utc, one.span)
+    return {"number": one.id, "from": start, "to": end, "reason": one.reason, "actor": one.actor}
+
+
+def _left_out_line(one: Exclusion) -> str:
+    row = _left_out_row(one)
+    what = "the whole session" if one.span is None else f"{row['from']} to {row['to']}"
+    return f"left out of the analysis: {what} ({one.reason})"
 
 
 @session.command("end")

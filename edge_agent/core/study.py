@@ -20,7 +20,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
@@ -107,7 +107,8 @@ class Session:
     """A named interval of the timeline with one participant, purpose and consent.
 
     ``end_ms`` is ``None`` while open. ``origin`` is ``entered`` or the import for a session that
-    was not recorded here when it took place, and empty for all others.
+    was not recorded here when it took place, and empty for all others. ``left_out`` says whether
+    the ``whole`` session or ``part`` of it is left out of the analysis; empty: all of it is used.
     """
 
     id: int
@@ -119,6 +120,7 @@ class Session:
     simulated: bool = False
     setting: SessionSetting = SessionSetting.OTHER
     origin: str = ""
+    left_out: Literal["", "part", "whole"] = ""
 
 
 AGE_BAND = "age_band"

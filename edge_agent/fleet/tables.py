@@ -81,6 +81,9 @@ VITAL = SentTable(
 GAP = SentTable(
     4, "gap", ("id", "started", "ended", "source", "reason", "boot", "started_boot"), "started"
 )
+EXCLUSION = SentTable(
+    17, "exclusion", ("id", "session", "from_ms", "to_ms", "reason", "made", "taken_back")
+)
 TIMELINE = (EXPRESSION, MOVEMENT, REJECTED, VITAL, GAP)
 STUDY = (
     SentTable(
@@ -118,6 +121,7 @@ STUDY = (
         "vital_change",
         ("id", "at", "kind", "source", "value", "flags", "new_value", "changed", "boot"),
     ),
+    EXCLUSION,
 )
 # Sessions and participants must be there when the first reading arrives.
 TABLES = (*STUDY, *TIMELINE)

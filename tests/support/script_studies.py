@@ -15,10 +15,11 @@ from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.store.study.exclusions import leave_out
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_session, add_stimuli
-from tests.support.timeline import add_movements, instant, movement_row, told_by
+from tests.support.timeline import add_movements, instant, movement_row, query, told_by
 
 STATES = ("anger", "happiness", "neutral")
 Make = Callable[[Path], None]
@@ -89,6 +90,19 @@ def sessions(path: Path) -> None:
     for number in range(6):
         order = rng.sample(STATES, 3)
         add_stimuli(path, f"Q-{number}", {s: [rng.gauss(80, 9) for _ in range(40)] for s in order})
+
+
+def left_out(path: Path) -> None:
+    """The example study, of which a session, the middle of a stimulus, a whole stimulus and the
+    time before one are left out.
+    """
+    example(path)
+    starts = "SELECT at FROM marker WHERE session = ? AND kind = 'stimulus_start' ORDER BY at"
+    leave_out(path, 2, None, reason="=the camera, moved", actor="ada")
+    for session, place, after, before in ((1, 0, 20, 40), (3, 1, 0, 120), (4, 2, -15, 5)):
+        at = query(path, starts, session)[place][0]
+        span = (at + 1000 * after, at + 1000 * before)
+        leave_out(path, session, span, reason="phone rang", actor="ada")
 
 
 def groups(path: Path) -> None:
@@ -279,6 +293,9 @@ QUESTIONS = {
     "movements": Question(
         moved, ("--vital", "heart_rate", "--vital", "smile", "--vital", "yaw", "--vital", "frown")
     ),
+    "left-out": Question(left_out),
+    "left-out-observed": Question(left_out, ("--state", "observed")),
+    "left-out-reported": Question(left_out, ("--state", "reported")),
     "nobody": Question(migrate),
     "one-session": Question(few, ("--session", "1")),
 }

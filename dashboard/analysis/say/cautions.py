@@ -285,6 +285,8 @@ def _about_simulation(analysis: Analysis) -> str:
 
 def _about_sessions(analysis: Analysis) -> str:
     if not analysis.sessions:
+        if analysis.flow and analysis.flow.excluded:
+            return gettext("All sessions were left out by hand, so there is nothing to compare.")
         return gettext(_NOTHING[analysis.sample])
     if analysis.query.sample is Sample.AUTO and analysis.sample is Sample.EXAMPLE:
         return gettext(

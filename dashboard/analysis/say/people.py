@@ -11,6 +11,7 @@ from dashboard.analysis.flow import Lost
 from dashboard.analysis.groups import REST, GroupContrast, MissingMeasure, MissingState, VitalGroups
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import (
+    ExcludedModel,
     FlowModel,
     GroupContrastModel,
     GroupFlowModel,
@@ -39,7 +40,7 @@ from dashboard.analysis.say.numbers import (
 )
 from dashboard.analysis.say.tests import shift_text
 from dashboard.languages.current import N_, gettext, ngettext
-from dashboard.languages.figures import thousands
+from dashboard.languages.figures import exact_since_start, thousands
 from dashboard.languages.names import said, state_name, vital_in_text, vital_label, with_and
 from dashboard.statistics.anova import FTest
 from dashboard.statistics.samples import MINIMUM
@@ -268,6 +269,7 @@ _TITLES: dict[Step, str] = {
 _REASONS = {
     Lost.NO_SESSION: N_("no session"),
     Lost.OTHER_SESSIONS: N_("only in sessions that are not selected"),
+    Lost.EXCLUDED: N_("only in sessions that were left out by hand"),
     Lost.NO_CONSENT: N_("in a session without a consent on record"),
     Lost.NO_READING: N_("no reading in any session"),
     Lost.IN_DOUBT: N_("in doubt"),
@@ -295,14 +297,43 @@ def told_flow(
         n=thousands(last.people),
         readings=thousands(last.readings or 0),
     )
+    if flow.excluded:
+        summary = f"{summary}; {_left_out_by_hand(flow)}"
     return flow.model_copy(
         update={
             "summary": summary,
             "stages": tuple(_stage(stage, states) for stage in flow.stages),
+            "excluded": tuple(_excluded(one) for one in flow.excluded),
             "missing": tuple(_missing(one) for one in flow.missing),
             "groups": tuple(_group(one) for one in groups),
         }
     )
+
+
+def _left_out_by_hand(flow: FlowModel) -> str:
+    """Count the sessions and the stretches of sessions that somebody left out."""
+    whole = sum(one.from_s is None for one in flow.excluded)
+    parts = len(flow.excluded) - whole
+    counts = []
+    if whole:
+        counts.append(ngettext("{n} session", "{n} sessions", whole).format(n=thousands(whole)))
+    if parts:
+        text = ngettext("{n} stretch of a session", "{n} stretches of sessions", parts)
+        counts.append(text.format(n=thousands(parts)))
+    return gettext("left out by hand: {what}").format(what=with_and(counts))
+
+
+def _excluded(one: ExcludedModel) -> ExcludedModel:
+    text = gettext("Session {session} was left out: {reason}")
+    if one.from_s is not None and one.to_s is not None:
+        text = gettext("Session {session}, {start} to {end} was left out: {reason}")
+    sentence = text.format(
+        session=one.session,
+        start=exact_since_start(round(1000 * (one.from_s or 0))),
+        end=exact_since_start(round(1000 * (one.to_s or 0))),
+        reason=one.reason,
+    )
+    return one.model_copy(update={"sentence": sentence})
 
 
 def _group(one: VitalGroups) -> GroupFlowModel:
@@ -330,6 +361,9 @@ def _rows(flow: FlowModel) -> Iterator[tuple[str | int | None, ...]]:
             reason = f"{loss.reason}:{loss.detail}" if loss.detail else loss.reason
             yield ("lost", "", "", "", loss.state, reason, loss.people, None, loss.readings)
         yield (stage.step, "", "", "", "", "", stage.people, stage.sessions, stage.readings)
+    for left_out in flow.excluded:
+        what = "session" if left_out.from_s is None else "stretch"
+        yield ("excluded", "", "", "", "", f"{what}:{left_out.reason}", None, 1, None)
     for one in flow.missing:
         yield ("missing", one.vital, "", "", one.state, "", len(one.participants), None, None)
     for test in flow.tests:

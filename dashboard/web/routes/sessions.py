@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Annotated
 from urllib.parse import urlencode
@@ -26,6 +26,7 @@ from dashboard.charts.session import (
 )
 from dashboard.computing.answers import sensor_sentences
 from dashboard.languages.current import gettext
+from dashboard.languages.figures import exact_since_start
 from dashboard.languages.names import MOVEMENT_NAMES, POSE_NAMES, said_of
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
@@ -45,6 +46,7 @@ from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.sessions import SessionSummary
 from edge_agent.store.read.study import SessionRecord, read_record
+from edge_agent.store.study.exclusions import Span, exclusions
 from edge_agent.store.study.marker_changes import REASON_LENGTH, marker_changes
 from edge_agent.store.study.past import PastMarker
 
@@ -150,6 +152,7 @@ def _render_report(
     second: SessionReport | None = None,
     align: str = "",
     moved: tuple[MovementKind, ...] = (),
+    leaving: LeaveOutForm | None = None,
 ) -> Response:
     reader = study.reader
     kept = [("device", one) for one in study.chosen]
@@ -170,6 +173,11 @@ def _render_report(
     return render(
         request,
         "session.html",
+        status_code=409 if leaving else 200,
+        exclusions=exclusions(study.database, report.session.id),
+        leaving=leaving or LeaveOutForm(),
+        reason_length=REASON_LENGTH,
+        exact_since_start=exact_since_start,
         report=report,
         second=second,
         pictures=_pictures(report, second),
@@ -346,7 +354,9 @@ def quality_page(
     sensors = []
     if has_pairs(reader, number):
         sensors = computing.call(sensor_sentences, study.database, number)
-    return render(request, "quality.html", report=report, sensors=sensors)
+    return render(
+        request, "quality.html", report=report, sensors=sensors, since_start=exact_since_start
+    )
 
 
 @router.get(
@@ -390,19 +400,7 @@ class MarkerForm:
         Raises:
             StudyError: the time cannot be read, or the kind is not known.
         """
-        parts = _SINCE_START.fullmatch(self.after.strip())
-        if parts is None:
-            raise StudyError(
-                N_(
-                    "{text!r} is no time since the start of the session. Write minutes and "
-                    "seconds, such as 4:05 or 4:05.250."
-                ),
-                text=self.after[:40],
-            )
-        hours, minutes, seconds = (int(part or 0) for part in parts.groups()[:3])
-        # ".5" is half a second: filled up to milliseconds.
-        ms = int((parts[4] or "").ljust(3, "0"))
-        at_ms = session.start_ms + ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
+        at_ms = session.start_ms + _since_start_ms(self.after)
         if self.kind not in list(MarkerKind):
             raise StudyError(
                 N_("{text!r} is no kind of marker. Choose one of: {names}."),
@@ -410,6 +408,27 @@ class MarkerForm:
                 names=", ".join(MarkerKind),
             )
         return PastMarker(at_ms, MarkerKind(self.kind), self.label, session.id)
+
+
+def _since_start_ms(typed: str) -> int:
+    """Read a time since the start of a session, such as ``4:05.250``.
+
+    Raises:
+        StudyError: it cannot be read.
+    """
+    parts = _SINCE_START.fullmatch(typed.strip())
+    if parts is None:
+        raise StudyError(
+            N_(
+                "{text!r} is no time since the start of the session. Write minutes and "
+                "seconds, such as 4:05 or 4:05.250."
+            ),
+            text=typed[:40],
+        )
+    hours, minutes, seconds = (int(part or 0) for part in parts.groups()[:3])
+    # ".5" is half a second: filled up to milliseconds.
+    ms = int((parts[4] or "").ljust(3, "0"))
+    return ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
 
 
 def _marker_form(
@@ -422,13 +441,6 @@ def _marker_form(
 
 
 MarkerFormDep = Annotated[MarkerForm, Depends(_marker_form)]
-
-
-def exact_since_start(ms: int) -> str:
-    """Write a time since the start with its milliseconds: ``4:05.250``; ``4:05`` without any."""
-    whole = f"{ms // 3_600_000}:{ms // 60_000 % 60:02d}" if ms >= 3_600_000 else f"{ms // 60_000}"
-    rest = f".{ms % 1000:03d}" if ms % 1000 else ""
-    return f"{whole}:{ms // 1000 % 60:02d}{rest}"
 
 
 def _markers_page(
@@ -601,3 +613,151 @@ def delete_marker(
 ) -> None:
     """Leave a marker out; its values are kept."""
     services.commands.remove_marker(number, marker, reason=reason, actor=account.name)
+
+
+exclusions_router = APIRouter(
+    tags=["study"], dependencies=[needs(Permission.STUDY), APPLIANCE_ONLY]
+)
+_BOTH_OR_NEITHER = N_("Give both ends of the stretch, or neither for the whole session.")
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveOutForm:
+    """What shall be left out of the analysis, as a person typed it.
+
+    Attributes:
+        start: start of the stretch since the start of the session; empty with ``end``: all of it.
+        end: its end.
+        reason: why it is left out.
+        problem: why it was not saved; empty: it was not handed in yet.
+    """
+
+    start: str = ""
+    end: str = ""
+    reason: str = ""
+    problem: str = ""
+
+    def span(self, session: Session) -> Span | None:
+        """Return the stretch in UTC milliseconds; ``None``: the whole session.
+
+        Raises:
+            StudyError: one end is missing, or a time cannot be read.
+        """
+        ends = [text for text in (self.start, self.end) if text.strip()]
+        if len(ends) == 1:
+            raise StudyError(_BOTH_OR_NEITHER)
+        if not ends:
+            return None
+        first, last = (session.start_ms + _since_start_ms(text) for text in ends)
+        return first, last
+
+
+def _leave_out_form(
+    start: Annotated[str, Form(max_length=40)] = "",
+    end: Annotated[str, Form(max_length=40)] = "",
+    reason: Annotated[str, Form(max_length=400)] = "",
+) -> LeaveOutForm:
+    return LeaveOutForm(start, end, reason)
+
+
+@exclusions_router.post("/study/sessions/{number}/exclusions", include_in_schema=False)
+def leave_out_of_page(
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    study: ChosenStudyDep,
+    number: int,
+    form: Annotated[LeaveOutForm, Depends(_leave_out_form)],
+) -> Response:
+    """Leave the session, or a stretch of it, out of the analysis."""
+    report = _report(study.reader, number)
+    try:
+        span = form.span(report.session)
+        services.commands.leave_out(number, span, reason=form.reason, actor=account.name)
+    except StudyError as error:
+        leaving = replace(form, problem=said_of(error))
+        return _render_report(request, study, report, leaving=leaving)
+    return RedirectResponse(f"/study/sessions/{number}#left-out-title", 303)
+
+
+@exclusions_router.post(
+    "/study/sessions/{number}/exclusions/{exclusion}/take-back", include_in_schema=False
+)
+def take_back_of_page(
+    services: ServicesDep, account: AccountDep, number: int, exclusion: int
+) -> Response:
+    """Use again in the analysis what was left out; twice is as good as once."""
+    with suppress(StudyError):
+        services.commands.take_back(number, exclusion, actor=account.name)
+    return RedirectResponse(f"/study/sessions/{number}#left-out-title", 303)
+
+
+class ExclusionModel(ApiModel):
+    """A session, or a stretch of it, that is left out of the analysis."""
+
+    number: int = Field(validation_alias="id", description="Names it in its session")
+    start: EpochMs | None = Field(
+        None,
+        validation_alias=AliasPath("span", 0),
+        description="Of the stretch; null: the whole session",
+    )
+    end: EpochMs | None = Field(None, validation_alias=AliasPath("span", 1))
+    reason: str
+    made: EpochMs = Field(validation_alias="made_ms", description="When it was left out")
+    actor: str = Field(description="Who left it out")
+    taken_back: EpochMs | None = Field(
+        validation_alias="taken_back_ms", description="When it was taken back; null: it stands"
+    )
+    taken_back_by: str | None
+
+
+class NewExclusion(ApiModel):
+    """What shall be left out of the analysis."""
+
+    start: GivenMs | None = Field(None, description="Of a stretch; without both: the whole session")
+    end: GivenMs | None = None
+    reason: str = Field(min_length=1, max_length=REASON_LENGTH, description="Why")
+
+
+@exclusions_router.get(
+    "/api/v1/sessions/{number}/exclusions",
+    operation_id="list_exclusions",
+    responses=may_refuse(404),
+)
+def get_exclusions(services: ServicesDep, number: int) -> list[ExclusionModel]:
+    """Return what was ever left out of a session, also what was taken back."""
+    with _not_found():
+        every = exclusions(services.options.database, number)
+    return [ExclusionModel.model_validate(one) for one in every]
+
+
+@exclusions_router.post(
+    "/api/v1/sessions/{number}/exclusions",
+    operation_id="leave_out",
+    responses=may_refuse(409),
+    status_code=201,
+)
+def post_exclusion(
+    number: int, new: NewExclusion, services: ServicesDep, account: AccountDep
+) -> ExclusionModel:
+    """Leave a session, or a stretch of it, out of the analysis; nothing is deleted."""
+    span = None
+    if new.start is not None and new.end is not None:
+        span = new.start, new.end
+    elif new.start != new.end:
+        raise StudyError(_BOTH_OR_NEITHER)
+    made = services.commands.leave_out(number, span, reason=new.reason, actor=account.name)
+    return ExclusionModel.model_validate(made)
+
+
+@exclusions_router.delete(
+    "/api/v1/sessions/{number}/exclusions/{exclusion}",
+    operation_id="take_back",
+    responses=may_refuse(409),
+    status_code=204,
+)
+def delete_exclusion(
+    number: int, exclusion: int, services: ServicesDep, account: AccountDep
+) -> None:
+    """Use again in the analysis what was left out; that it was stays in the trail."""
+    services.commands.take_back(number, exclusion, actor=account.name)

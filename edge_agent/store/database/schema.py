@@ -91,7 +91,7 @@ def renew_stream_epoch(connection: sqlite3.Connection) -> str:
 log = logging.getLogger(__name__)
 
 DATABASE_NAME = "affect-edge.db"
-VERSION = 33
+VERSION = 34
 """Of ``schema.sql`` and ``views.sql``; the file keeps it as ``user_version``."""
 APPLICATION_ID = 0x41464544  # "AFED", so that `file` and we can tell the database from any other
 BUSY_SECONDS = 5.0

@@ -370,6 +370,22 @@ CREATE TABLE marker_change (
 ) STRICT;
 CREATE INDEX marker_change_session ON marker_change(session);
 
+-- Left out of the analysis: a session, or a stretch of it in milliseconds since its start. A row
+-- that was taken back stays.
+CREATE TABLE exclusion (
+    id INTEGER PRIMARY KEY,
+    session INTEGER NOT NULL REFERENCES session(id) ON DELETE CASCADE,
+    from_ms INTEGER CHECK (from_ms >= 0),
+    to_ms INTEGER CHECK (to_ms > from_ms),
+    reason TEXT NOT NULL CHECK (reason <> ''),
+    made INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    taken_back INTEGER,
+    taken_back_by TEXT,
+    CHECK ((from_ms IS NULL) = (to_ms IS NULL))
+) STRICT;
+CREATE INDEX exclusion_session ON exclusion(session);
+
 CREATE TABLE self_report (
     id INTEGER PRIMARY KEY,
     session INTEGER NOT NULL REFERENCES session(id) ON DELETE CASCADE,

@@ -188,8 +188,8 @@ VITAL = (
     _text(
         "observed",
         "Emotion observed before it: the smoothed label of at least 60 % of the rows in the 10 s "
-        "that end 5 s before it (pressures: 45 s); ambiguous when none was, unmatched when no face "
-        "was read; empty outside sessions",
+        "that end 5 s before it (pressures: 45 s), those of exclusion.csv left out; ambiguous when "
+        "none was, unmatched when no face was read; empty outside sessions",
         allowed=(*(emotion.value for emotion in EMOTIONS), AMBIGUOUS, UNMATCHED),
     ),
     _SIMULATED,
@@ -242,6 +242,12 @@ SESSION = (
         "which file",
     ),
 )
+EXCLUSION = (
+    *_IN_SESSION,
+    *_times("Start of the stretch; empty where the whole session is left out", "start_"),
+    *_times("End of the stretch, which does not belong to it", "end_"),
+    _text("reason", "Why it is left out of the analysis"),
+)
 PROTOCOL_RUN = (
     _whole("session", "Number of the session in which it ran"),
     _text("participant", "Pseudonymous code of the participant"),
@@ -289,6 +295,7 @@ FILES = {
     "marker": MARKER,
     "self_report": SELF_REPORT,
     "session": SESSION,
+    "exclusion": EXCLUSION,
     "participant": PARTICIPANT,
     "model": MODEL,
     "protocol_run": PROTOCOL_RUN,
@@ -304,6 +311,7 @@ TITLES = {
     "marker": "Markers of sessions",
     "self_report": "What participants said of themselves",
     "session": "Sessions",
+    "exclusion": "Sessions and stretches of them that are left out of the analysis",
     "participant": "Participants",
     "model": "Models that the agent used, and from when",
     "protocol_run": "Protocols that were run, and in which order",

@@ -38,6 +38,7 @@ from edge_agent.store.database.schema import (
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.read import matching
 from edge_agent.store.read.stimuli import FOREVER_MS
+from edge_agent.store.study.exclusions import left_out_stretches
 
 Span = tuple[int, int]
 # Past every time, and still a number that SQLite holds.
@@ -432,6 +433,13 @@ _STUDY = {
             {iso("started")}, started, {iso("ended")}, ended, session.simulated, origin
         FROM session JOIN participant ON participant.id = session.participant
         WHERE session.id {_IN_SESSIONS} ORDER BY started""",
+    "exclusion": f"""SELECT session, code, {iso("(started + from_ms)")}, started + from_ms,
+            {iso("(started + to_ms)")}, started + to_ms, reason
+        FROM exclusion JOIN session ON session.id = exclusion.session
+            JOIN participant ON participant.id = session.participant
+        WHERE session {_IN_SESSIONS} AND taken_back IS NULL
+            AND coalesce(from_ms, 0) + started < :end AND coalesce(started + to_ms, :end) > :start
+        ORDER BY started, from_ms""",
     "participant": f"""SELECT code, {iso("created")}, text_version,
             {iso("given")}, {iso("withdrawn")}, simulated, attributes
         FROM participant LEFT JOIN consent ON consent.id =
@@ -580,7 +588,7 @@ def _observed(
     categories = [_CATEGORIES.get(emotion, matching.UNCERTAIN_CATEGORY) for _, emotion in faces]
     shown = matching.FaceLabels(
         np.array([at for at, _ in faces], dtype=np.int64), np.array(categories, dtype=np.int64)
-    )
+    ).without(left_out_stretches(connection))
     steps = shown.steps(_MATCHING.window_ms, _MATCHING.share)
     instants = np.array(at_ms, dtype=np.int64)
     kinds = [key.partition(_APART)[0] for key in keys]

@@ -30,9 +30,10 @@ from edge_agent.core.study import (
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.gate.client import command
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
-from edge_agent.store.study import marker_changes, past
+from edge_agent.store.study import exclusions, marker_changes, past
 from edge_agent.store.study import protocol_runs as runs
 from edge_agent.store.study.capture_switch import CaptureSwitch
+from edge_agent.store.study.exclusions import Exclusion
 from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.study.study import Preregistration, Study, freeze
@@ -249,6 +250,18 @@ class Commands:
     def remove_marker(self, session: int, marker: int, *, reason: str, actor: str) -> None:
         """Leave a marker out; its values are kept."""
         marker_changes.remove_marker(self.path, session, marker, reason=reason, actor=actor)
+
+    @_asked
+    def leave_out(
+        self, session: int, span: tuple[int, int] | None, *, reason: str, actor: str
+    ) -> Exclusion:
+        """Leave a session, or a stretch of it, out of the analysis."""
+        return exclusions.leave_out(self.path, session, span, reason=reason, actor=actor)
+
+    @_asked
+    def take_back(self, session: int, exclusion: int, *, actor: str) -> None:
+        """Use again in the analysis what was left out."""
+        exclusions.take_back(self.path, session, exclusion, actor=actor)
 
     # ------------------------------------------------------------ readings
 

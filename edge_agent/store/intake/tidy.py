@@ -23,6 +23,7 @@ TABLES = (
     "participant",
     "participant_attribute",
     "session",
+    "exclusion",
     "marker",
     "self_report",
     "expression",

@@ -19,7 +19,7 @@ from typing import Self
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import ReadingError, StoreError
+from edge_agent.core.errors import ReadingError, StoreError, StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
 from edge_agent.core.movements import LOOK, POSE, PROGRAMS
 from edge_agent.core.readings import (
@@ -47,6 +47,7 @@ from edge_agent.store.intake.cells import CellError, Cells, FileCount, SourceRow
 from edge_agent.store.intake.people import Sessions, StagedSession
 from edge_agent.store.intake.tidy import StudySource
 from edge_agent.store.read.base import flags_of
+from edge_agent.store.study.marker_changes import checked_reason
 from edge_agent.store.write.timeline import recorded_value
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -56,7 +57,9 @@ _BATCH = 5_000
 _LONGEST_MS = 3_600_000
 _MOST_FRAMES = 10**9
 _UNCERTAIN = "uncertain"
+_STRETCH = ("start_at", "start_ms", "end_at", "end_ms")
 COLUMNS = {
+    "exclusion": "session, from_ms, to_ms, reason, made, actor",
     "marker": "session, at, kind, label",
     "self_report": "session, at, condition, scale, value",
     "expression": f"at, interval_ms, track, frames, {', '.join((*NAMES, *SMOOTHED))}, emotion, "
@@ -103,10 +106,12 @@ class TimelineRows:
         self._sessions = sessions
         self._report = report
         self._now = clock.now()
+        self._left_out: dict[int, list[tuple[int, int]]] = {}
 
     def stage(self) -> None:
         """Stage all of them."""
         makers: dict[str, Callable[[SourceRow, FileCount], Values | None]] = {
+            "exclusion": self._exclusion,
             "marker": self._marker,
             "self_report": self._self_report,
             "expression": self._expression,
@@ -175,6 +180,30 @@ class TimelineRows:
             if session is None or not session.start_ms <= at_ms <= session.end_ms:
                 raise CellError("session", named, "is not the session in whose time the row lies.")
         return self._counted(session, count)
+
+    def _exclusion(self, row: SourceRow, count: FileCount) -> Values | None:
+        number = read.bounded(row.cells, "session", 1, 10**9)
+        session = self._sessions.by_number.get(number)
+        if session is None:
+            raise CellError("session", number, "is no session of the study.")
+        span = (session.start_ms, session.end_ms)
+        is_whole = not any(read.text_of(row.cells, name) for name in _STRETCH)
+        if not is_whole:
+            span = read.moment(row.cells, "start_"), read.moment(row.cells, "end_")
+            if not session.start_ms <= span[0] < span[1] <= session.end_ms:
+                raise CellError("start_ms", span[0], "and the end are no stretch of the session.")
+        try:
+            reason = checked_reason(read.needed(row.cells, "reason"))
+        except StudyError as error:
+            raise CellError("reason", row.cells["reason"], f"is too long. {error}") from error
+        if self._counted(session, count) is None:
+            return None
+        others = self._left_out.setdefault(number, [])
+        if any(first < span[1] and span[0] < last for first, last in others):
+            raise CellError("session", number, "is left out twice at one time. Remove one row.")
+        others.append(span)
+        since_start = [None if is_whole else at - session.start_ms for at in span]
+        return number, *since_start, reason, self._now.wall_ms, "import"
 
     def _marker(self, row: SourceRow, count: FileCount) -> Values | None:
         at_ms = read.moment(row.cells)

@@ -132,6 +132,13 @@ class FaceLabels:
         new = np.diff(states, prepend=-1) != 0
         return Steps(changes[new], states[new])
 
+    def without(self, stretches: Iterable[tuple[int, int]]) -> FaceLabels:
+        """Return the labels without the rows in half-open stretches of time."""
+        used = np.ones(len(self.at_ms), dtype=np.bool_)
+        for start, end in stretches:
+            used[slice(*np.searchsorted(self.at_ms, (start, end)))] = False
+        return FaceLabels(self.at_ms[used], self.categories[used])
+
     def held_in(self, start_ms: int, end_ms: int) -> Integers:
         """Count the rows of each category in [start, end), the uncertain ones last."""
         first, last = np.searchsorted(self.at_ms, (start_ms, end_ms))

@@ -34,6 +34,7 @@ from edge_agent.store.read.matching import (
     dominant,
 )
 from edge_agent.store.read.stimuli import FOREVER_MS, SUMS_IN_SPANS, ReadingSum, Stimulus
+from edge_agent.store.study.exclusions import left_out_stretches, outside_stretches
 
 _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 
@@ -135,6 +136,7 @@ def sum_observed(
     groups: dict[tuple[int, str, str, str], int] = {}
     parts: list[tuple[int, int, float, float, float]] = []
     states: list[tuple[int, ...]] = []  # of each part, under each way of matching
+    stretches = left_out_stretches(connection)
     for session in sessions:
         made = {
             # Two ways of matching may differ in their lag alone: the steps are the same.
@@ -146,7 +148,12 @@ def sum_observed(
                 made[by.window_ms, by.share].later(lag)
                 for by, lag in zip(matchings, lags, strict=True)
             ]
-            spans, observed = _spans(session, late)
+            whole, observed = _spans(session, late)
+            spans = [
+                (*part, number)
+                for first, last, number in whole
+                for part in outside_stretches(first, last, stretches)
+            ]
             query = SUMS_IN_SPANS.format(kinds=", ".join("?" * len(alike)))
             for number, kind, flags, source, *sums in connection.execute(
                 query, (json.dumps(spans), *alike)
@@ -311,7 +318,8 @@ def spans_observed(session: Session, shown: FaceLabels, by: Matching) -> Iterato
 def read_beats(connection: sqlite3.Connection, spans: Iterable[StateSpan]) -> Iterator[Beats]:
     """Yield the RR intervals of each span that has any, separately for each source.
 
-    Two sensors record the same beats, so joining them would count each beat twice.
+    A stretch that is left out cuts a span in two. Two sensors record the same beats, so joining
+    them would count each beat twice.
 
     Args:
         connection: to read from.
@@ -319,7 +327,13 @@ def read_beats(connection: sqlite3.Connection, spans: Iterable[StateSpan]) -> It
     """
     cursor = connection.cursor()
     cursor.row_factory = None  # plain tuples, which are made faster
-    for _, group in groupby(spans, key=lambda span: span.session.id):
+    stretches = left_out_stretches(connection)
+    used = (
+        replace(span, start_ms=first, end_ms=last)
+        for span in spans
+        for first, last in outside_stretches(span.start_ms, span.end_ms, stretches)
+    )
+    for _, group in groupby(used, key=lambda span: span.session.id):
         own = list(group)
         # One query for a session: each span alone would search the index again.
         times = min(span.start_ms for span in own), max(span.end_ms for span in own)

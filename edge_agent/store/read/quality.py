@@ -27,6 +27,7 @@ from edge_agent.store.read.base import (
     RecordedGap,
     StateReading,
 )
+from edge_agent.store.study.exclusions import Exclusion
 
 Span = tuple[int, int]
 SILENCE_MS = 10_000
@@ -241,6 +242,7 @@ class SessionQuality:
         checks: one by one.
         measures: what was counted.
         thresholds: what was asked for.
+        excluded: what is left out of the analysis; the checks are about the whole session.
     """
 
     session: int
@@ -252,6 +254,7 @@ class SessionQuality:
     checks: tuple[Check, ...]
     measures: Measures
     thresholds: Thresholds
+    excluded: tuple[Exclusion, ...] = ()
 
 
 def measure(recorded: Recorded) -> Measures:

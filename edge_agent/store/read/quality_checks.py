@@ -14,6 +14,7 @@ from edge_agent.core.texts import N_, Message, listed
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read import quality
 from edge_agent.store.read.matching import Matching
+from edge_agent.store.read.observed import match, read_face_labels
 from edge_agent.store.read.quality import Check, Level, Measures, Recorded, Thresholds
 from edge_agent.store.read.reader import Reader
 
@@ -399,7 +400,9 @@ def session_quality(
         turned_away = quality.read_turned_away_share(connection, start, end)
         lost = quality.read_lost_seconds(connection, start, end)
         events, synchronised = quality.read_clock(connection, start, end)
-    shown = reader.face_labels([recorded_session])
+        # Of the whole session: what somebody left out of the analysis was recorded all the same.
+        shown = {session: read_face_labels(connection, recorded_session)}
+    readings = reader.session_readings([session], tuple(VitalKind))
     recorded = Recorded(
         session=recorded_session,
         end_ms=end,
@@ -409,9 +412,9 @@ def session_quality(
         lost_s=lost,
         counts=counts,
         turned_away_share=turned_away,
-        readings=reader.session_readings([session], tuple(VitalKind)),
+        readings=readings,
         matches={
-            kind: reader.observed_sums([recorded_session], shown, [kind], [Matching()])[0].counts
+            kind: match([one for one in readings if one.kind is kind], shown, Matching())[1]
             for kind in VitalKind
         },
         gaps=reader.gaps(start, end),
@@ -444,4 +447,5 @@ def session_quality(
         checks=checks,
         measures=measures,
         thresholds=bars,
+        excluded=tuple(one for one in reader.exclusions() if one.session == session),
     )

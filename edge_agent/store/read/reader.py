@@ -19,6 +19,7 @@ from edge_agent.store.read.base import flags_of
 from edge_agent.store.read.states import StateReader
 from edge_agent.store.read.stimuli import FOREVER_MS, Stimulus
 from edge_agent.store.read.timeline import TimelineReader
+from edge_agent.store.study.exclusions import Exclusion
 from edge_agent.store.write.timeline import ModelUse
 
 
@@ -66,6 +67,14 @@ class RangeReader(Reader):
             for one in super().stimuli(session_ids)
         ]
         return [one for one in cut if one.start_ms < one.end_ms]
+
+    def exclusions(self) -> list[Exclusion]:
+        """Return whole sessions, and the stretches that lie in the range."""
+        return [
+            one
+            for one in super().exclusions()
+            if one.span is None or (one.span[0] < self._end_ms and one.span[1] > self._start_ms)
+        ]
 
     def resting_time(self, session: Session) -> tuple[int, int] | None:
         """Return the baseline of a session as far as it lies in the range."""

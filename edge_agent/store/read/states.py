@@ -25,6 +25,7 @@ from edge_agent.store.read.stimuli import (
     sum_pieces,
     sum_readings,
 )
+from edge_agent.store.study.exclusions import Exclusion, left_out_stretches, standing_exclusions
 from edge_agent.store.study.people import select_attributes
 
 
@@ -32,6 +33,7 @@ class StateReader(study.SessionReader):
     """Answers queries about readings by the participant's state; the tests are computed from these.
 
     A state is the condition that was open, or the emotion that was observed before the reading.
+    Stretches that are left out of the analysis have no stimulus, no face and no reading in sums.
 
     Example:
         >>> reader = StateReader(path)
@@ -98,11 +100,13 @@ class StateReader(study.SessionReader):
     def face_labels(self, sessions: Iterable[Session]) -> dict[int, FaceLabels]:
         """Return the labels of the participant's face in each session, by the session's id.
 
-        There is one for each recorded row.
+        There is one for each recorded row that is not left out.
         """
         with self.connect() as connection:
+            stretches = left_out_stretches(connection)
             return {
-                session.id: observed.read_face_labels(connection, session) for session in sessions
+                session.id: observed.read_face_labels(connection, session).without(stretches)
+                for session in sessions
             }
 
     def observed_sums(
@@ -127,6 +131,11 @@ class StateReader(study.SessionReader):
         """
         with self.connect() as connection:
             return select_stimuli(connection, session_ids)
+
+    def exclusions(self) -> list[Exclusion]:
+        """Return the sessions, and the stretches of them, that are left out of the analysis."""
+        with self.connect() as connection:
+            return standing_exclusions(connection)
 
     def vital_sums(
         self, stimuli: Sequence[Stimulus], kinds: Collection[Measure], cuts_ms: Collection[int] = ()

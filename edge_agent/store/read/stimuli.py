@@ -15,6 +15,7 @@ import numpy as np
 
 from edge_agent.core.measures import Measure, MovementKind, measure_of
 from edge_agent.store.read.matching import Integers, Reals
+from edge_agent.store.study.exclusions import left_out_stretches, outside_stretches
 
 FOREVER_MS = 2**62
 """The end time of a session or stimulus that is still open."""
@@ -135,7 +136,8 @@ class PieceSums:
 
 
 def select_stimuli(connection: sqlite3.Connection, session_ids: Collection[int]) -> list[Stimulus]:
-    """Return the stimuli of sessions in order of session and time."""
+    """Return the stimuli of sessions in order of session and time, but those left out entirely."""
+    stretches = left_out_stretches(connection)
     rows = connection.execute(
         "WITH one AS (SELECT condition.session, condition.participant, simulated, label, "
         "condition.started, coalesce(condition.ended, :forever) AS ended, "
@@ -158,6 +160,7 @@ def select_stimuli(connection: sqlite3.Connection, session_ids: Collection[int])
             reported=None if row["reported"] is None else str(row["reported"]),
         )
         for row in rows
+        if any(outside_stretches(row["started"], row["ended"], stretches))
     ]
 
 
@@ -224,12 +227,13 @@ def _summed(
     kinds: Collection[Measure],
     starts: Sequence[int],
 ) -> list[tuple[int, str, str, str, int, float, float, float]]:
-    """Let the database sum the readings of each piece of each stimulus."""
+    """Let the database sum the readings of each piece of each stimulus, but those left out."""
+    stretches = left_out_stretches(connection)
     spans = [
         (first, last, number * len(starts) + place)
         for number, stimulus in enumerate(stimuli)
-        for place, (first, last) in enumerate(_pieces(stimulus, starts))
-        if first < last
+        for place, piece in enumerate(_pieces(stimulus, starts))
+        for first, last in outside_stretches(*piece, stretches)
     ]
     cursor = connection.cursor()
     cursor.row_factory = None  # plain tuples, which are made faster

@@ -289,7 +289,7 @@ def _table(connection: sqlite3.Connection, name: str) -> Table:
 
 
 _TIMES = ("at", "started", "given", "created")
-_OF_SESSION = ("marker", "marker_change", "self_report", "protocol_run")
+_OF_SESSION = ("marker", "marker_change", "exclusion", "self_report", "protocol_run")
 _STUDY_BOUND = 200_000  # rows of a small table; one that is larger was not read rightly
 _OF_THE_ROW = (
     sqlite3.IntegrityError,

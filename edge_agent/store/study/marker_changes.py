@@ -96,13 +96,13 @@ def correct_marker(
         StudyError: no such marker, its time lies outside the session or in the future, a label or
             reason is too long, or a stimulus end would end nothing. Nothing was changed then.
     """
-    why = _checked_reason(reason)
+    why = checked_reason(reason)
     moment = clock.now()
     with write_transaction(path) as connection:
         session, before = _found(connection, new.session, marker)
         old = next(one for one in before if one.id == marker)
         if new.at_ms != old.at.wall_ms:
-            _check_inside(session, new.at_ms, moment.wall_ms)
+            check_inside(session, new.at_ms, moment.wall_ms)
         label = rows.checked_label(new.label, f"Marker {new.kind}", empty_allowed=False)
         # Moved by the difference, so that the boot clock moves along.
         at = old.at.shifted((new.at_ms - old.at.wall_ms) / 1000)
@@ -135,7 +135,7 @@ def remove_marker(path: Path, session: int, marker: int, *, reason: str, actor: 
         StudyError: no such marker, no reason, or a stimulus end would end nothing without it.
             Nothing was changed then.
     """
-    why = _checked_reason(reason)
+    why = checked_reason(reason)
     if not why:
         raise StudyError(N_("Give a reason for leaving the marker out."))
     moment = clock.now()
@@ -166,7 +166,12 @@ def _found(
     return of, markers
 
 
-def _checked_reason(reason: str) -> str:
+def checked_reason(reason: str) -> str:
+    """Return a reason without blanks around it, which may be empty.
+
+    Raises:
+        StudyError: it is too long, or not printable on one line.
+    """
     text = reason.strip()
     if len(text) > REASON_LENGTH or not text.isprintable():
         raise StudyError(
@@ -176,8 +181,12 @@ def _checked_reason(reason: str) -> str:
     return text
 
 
-def _check_inside(session: Session, at_ms: int, now_ms: int) -> None:
-    """Refuse a time outside the session; its end is inclusive, as for markers that are added."""
+def check_inside(session: Session, at_ms: int, now_ms: int) -> None:
+    """Refuse a time outside the session; its end is inclusive, as for markers that are added.
+
+    Raises:
+        StudyError: it is so.
+    """
     end_ms = now_ms if session.end_ms is None else session.end_ms
     if not session.start_ms <= at_ms <= end_ms:
         raise StudyError(

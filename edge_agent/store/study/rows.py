@@ -32,8 +32,10 @@ LABEL_LENGTH = 80
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that is mistaken for another
 _SESSION = (
-    "SELECT session.id, code, purpose, name, started, ended, session.simulated, setting, origin "
-    "FROM session JOIN participant ON participant.id = session.participant"
+    "SELECT session.id, code, purpose, name, started, ended, session.simulated, setting, origin, "
+    "(SELECT CASE WHEN count(*) = 0 THEN '' WHEN max(from_ms IS NULL) THEN 'whole' ELSE 'part' END "
+    "FROM exclusion WHERE exclusion.session = session.id AND taken_back IS NULL) AS left_out FROM "
+    "session JOIN participant ON participant.id = session.participant"
 )
 
 
@@ -248,6 +250,7 @@ def _session_of(row: sqlite3.Row) -> Session:
         simulated=bool(row["simulated"]),
         setting=SessionSetting(row["setting"]),
         origin=row["origin"],
+        left_out=row["left_out"],
     )
 
 

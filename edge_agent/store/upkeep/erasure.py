@@ -141,6 +141,8 @@ def _notes(connection: sqlite3.Connection, participant: int) -> list[str]:
         "UNION SELECT label FROM marker_change JOIN session ON session.id = marker_change.session "
         "WHERE session.participant = :person AND kind = 'note' "
         "UNION SELECT reason FROM marker_change JOIN session ON session.id = marker_change.session "
+        "WHERE session.participant = :person "
+        "UNION SELECT reason FROM exclusion JOIN session ON session.id = exclusion.session "
         "WHERE session.participant = :person",
         {"person": participant},
     )
@@ -159,7 +161,8 @@ def _attributes(connection: sqlite3.Connection, participant: int) -> list[str]:
 def _texts_of_others(connection: sqlite3.Connection) -> set[str]:
     rows = connection.execute(
         "SELECT label FROM marker UNION SELECT label FROM marker_change "
-        "UNION SELECT reason FROM marker_change UNION SELECT name FROM session "
+        "UNION SELECT reason FROM marker_change UNION SELECT reason FROM exclusion "
+        "UNION SELECT name FROM session "
         "UNION SELECT value FROM participant_attribute"
     )
     return {row[0] for row in rows}

@@ -15,6 +15,7 @@ from dashboard.analysis.request import StateBy
 from edge_agent.cli import cli
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.store.study.exclusions import leave_out
 from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.timeline import query
 
@@ -28,6 +29,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database = folder / "affect-edge.db"
     migrate(database)
     seed_example_study(database, SimulatedPerson)
+    leave_out(database, 12, None, reason="camera fell", actor="ada")
+    ((start,),) = query(database, "SELECT started FROM session WHERE id = 3")
+    leave_out(database, 3, (start + 60_000, start + 90_500), reason="-coughed", actor="ada")
     words = ["export", "--out", str(folder / "study.zip"), "--data", str(folder)]
     assert CliRunner().invoke(cli, words).exit_code == 0
     return folder / "study.zip"
@@ -57,6 +61,7 @@ def test_a_bundle_imported_elsewhere_gives_the_same_rows_and_numbers(
         ("consent", ()),
         ("session", ("origin", "boot", "boot_ms", "ended_boot", "ended_boot_ms")),
         ("marker", ("id", "boot", "boot_ms")),
+        ("exclusion", ("id", "made", "actor")),
         ("self_report", ("id", "boot", "boot_ms")),
         ("expression", ("id", "boot", "boot_ms")),
         ("vital", ("boot", "boot_ms", "import")),

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,7 @@ from edge_agent.core.expression import Emotion
 from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.read.reader import RangeReader, Reader
-from tests.support.script_studies import QUESTIONS, example, few, rested, unpacked
+from tests.support.script_studies import QUESTIONS, example, few, left_out, rested, unpacked
 from tests.support.studies import HEART, add_stimuli, make_study
 from tests.support.timeline import START_MS
 
@@ -333,6 +334,16 @@ def test_both_scripts_print_the_same_bytes(bundles: Bundles, tmp_path: Path) -> 
     assert text == in_r(folder, families)
     assert "p adjusted within families of 1, 2 tests (holm)" in text
     assert "Intervals between beats; p adjusted within families of 1 tests (holm)" in text
+
+
+@pytest.mark.parametrize("run", BOTH)
+def test_a_script_names_what_somebody_left_out(run: Run, bundles: Bundles) -> None:
+    folder = bundles(left_out)[1]
+    lines = [line for line in run(folder, ()).splitlines() if line.startswith("left out: ")]
+    assert "left out: session 2 ('=the camera, moved)" in lines
+    assert re.fullmatch(r"left out: session 1 from 2\S+Z to 2\S+Z \(phone rang\)", lines[0])
+    assert len(lines) == 4
+    assert "left out" not in run(folder, ("--session", "5")).partition("comparison")[0]
 
 
 SECONDS = 60

@@ -10,6 +10,7 @@ from edge_agent.core.readings import Gap, VitalFlag
 from edge_agent.core.study import AttributeUse, MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.study.exclusions import leave_out
 from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.study import Study
@@ -50,6 +51,7 @@ def full_study(folder: Path) -> Path:
         study.add_marker(MarkerKind.STIMULUS_START, "anger", at=instant(start + 20))
         study.add_marker(MarkerKind.NOTE, "@SUM(1), said Ägypten", at=instant(start + 30))
         study.end_session(at=instant(start + 100))
+    leave_out(made, 2, (instant(322).wall_ms, instant(325).wall_ms), reason="=coughed", actor="ada")
     study.withdraw_consent("P02")
     study.create_participant("P03")
     told = {"medication": "=none"}

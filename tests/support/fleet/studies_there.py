@@ -16,6 +16,7 @@ from dashboard.commands.analyse import main_analyse
 from edge_agent.core.study import AttributeUse
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.store.study.exclusions import leave_out, take_back
 from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.erasure import record
 from tests.support.fleet.devices import messages_of, packed
@@ -31,7 +32,13 @@ def studied_device(folder: Path) -> Path:
         rates = heart(
             anger=88.1 + number / 3, happiness=75.7 + number**1.5, neutral=70.3 + number / 7
         )
-        add_session(path, f"P0{number}", rates)
+        session = add_session(path, f"P0{number}", rates)
+        start_ms = instant(3600 * (session - 1)).wall_ms
+        # named in each result, on the device and at the collector; no reading lies there
+        pause = (start_ms + 1_000_000, start_ms + 1_010_000 + number)
+        made = leave_out(path, session, pause, reason=f"pause {number}", actor="ada")
+        if number == 5:
+            take_back(path, session, made.id, actor="ada")
     with write_transaction(path) as connection:
         connection.execute("UPDATE consent SET attributes = ?", (AttributeUse.HERE,))
         connection.execute(

@@ -51,6 +51,29 @@ def test_a_session_is_run_from_the_command_line(folder: Path) -> None:
     assert [kind for (kind,) in kinds] == ["stimulus_start", "stimulus_end", "baseline", "note"]
 
 
+def test_a_session_is_left_out_and_taken_back_from_the_command_line(folder: Path) -> None:
+    said(folder, "session", "start", "P-1", "--purpose", "research")
+    said(folder, "session", "end")
+    session = ("session", "leave-out", "1")
+    assert "Nothing is left out." in run(folder, *session).output
+
+    (row,) = said(folder, *session, "--reason", "camera fell")
+
+    assert (row["number"], row["from"], row["reason"]) == (1, None, "camera fell")
+    assert "the whole session (camera fell)" in run(folder, "session", "quality", "1").output
+    assert said(folder, *session, "--take-back", "1") == []
+    stretch = ("--from", "2001-01-01T00:00:00Z", "--to", "2001-01-01T00:01:00Z")
+    for words, problem in (
+        (("--from", "2001-01-01T00:00:00Z"), "Give --from and --to"),
+        (stretch, "Give the --reason"),
+        ((*stretch, "--reason", "x"), "lies outside session 1"),
+        (("--take-back", "1"), "Nothing with the number 1"),
+        (("--take-back", "1", "--reason", "x"), "Give --take-back alone"),
+    ):
+        result = run(folder, *session, *words)
+        assert result.exit_code and problem in f"{result.output}{result.exception}", words
+
+
 def test_a_marker_is_corrected_and_left_out_from_the_command_line(folder: Path) -> None:
     said(folder, "session", "start", "P-1", "--purpose", "research")
     said(folder, "session", "mark", "stimulus_start", "angr")

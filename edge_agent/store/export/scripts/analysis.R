@@ -6,9 +6,9 @@
 # more memory than one of an hour. analysis.py runs the dashboard's own engine on the same files.
 #
 # The unit of every test is one participant. Readings are averaged within each session and state; a paired difference is
-# the average of those within the sessions that have both states. Readings in doubt, and those before the vital has
-# settled in a stimulus, count in no mean. All pairs of states of all vitals are one family, whose p values are adjusted
-# together, unless --family declares others.
+# the average of those within the sessions that have both states. Readings in doubt, those before the vital has settled
+# in a stimulus, and what exclusion.csv leaves out count in no mean. All pairs of states of all vitals are one family,
+# whose p values are adjusted together, unless --family declares others.
 
 STATES <- c("neutral", "happiness", "anger")
 EMOTIONS <- c("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -184,6 +184,7 @@ file_of <- function(folder, name) {
 
 COLUMNS <- list(
   vital_kind = c("kind", "label", "unit_shown", "bound", "option", "default", "settling_s"),
+  exclusion = c("session", "start_at", "start_ms", "end_at", "end_ms", "reason"),
   session = c("session", "participant", "simulated"), marker = c("session", "at_ms", "kind"),
   self_report = c("session", "at_ms", "scale", "value"), attenuation = c("first", "second", "factor"),
   baseline = c("session", "kind", "source", "mean"),
@@ -310,7 +311,7 @@ read_readings <- function(folder, name, asked, ids, stimuli, readings_of) {
     part <- readings_of(read_text(path, connection, header = FALSE, nrows = PART, col.names = heads))
     numbers(path, "session", part$session)
     for (column in c("at_ms", "value")) part[[column]] <- numbers(path, column, part[[column]])
-    part <- part[part$session %in% ids & part$kind %in% asked$vital, ]
+    part <- part[part$session %in% ids & part$kind %in% asked$vital & !in_stretch(part, asked$excluded), ]
     if (nrow(part)) {
       part$state <- state_of(part, stimuli, asked$state, asked$states)
       out <- vapply(strsplit(part$flags, " "), function(flags) any(flags %in% left_out), TRUE)
@@ -326,6 +327,26 @@ read_readings <- function(folder, name, asked, ids, stimuli, readings_of) {
     }
   }
   values
+}
+
+# Whether each reading lies in a stretch that somebody left out of the analysis.
+in_stretch <- function(part, excluded) {
+  inside <- rep(FALSE, nrow(part))
+  for (i in which(excluded$start_ms != "")) {
+    own <- part$session == excluded$session[i]
+    inside <- inside | (own & part$at_ms >= as.numeric(excluded$start_ms[i]) & part$at_ms < as.numeric(excluded$end_ms[i]))
+  }
+  inside
+}
+
+# The sessions of which not all is left out.
+without_whole <- function(ids, excluded) setdiff(ids, excluded$session[excluded$start_ms == ""])
+
+# Names what somebody left out of the sessions that were taken.
+excluded_lines <- function(ids, excluded) {
+  own <- excluded[excluded$session %in% ids, ]
+  stretch <- ifelse(own$start_ms == "", "", paste0(" from ", own$start_at, " to ", own$end_at))
+  sprintf("left out: session %s%s (%s)", own$session, stretch, own$reason)
 }
 
 # Means less those at rest of the same session and source; without one a session counts in nothing.
@@ -403,19 +424,21 @@ sides <- function(visits, pair) {
 choose <- function(asked) {
   session <- read_table(asked$folder, "session")
   stimuli <- read_stimuli(asked$folder)
+  asked$excluded <- read_table(asked$folder, "exclusion")
   if (!is.null(asked$session)) {
     for (number in setdiff(asked$session, session$session)) {
       there <- if (nrow(session)) paste(session$session, collapse = ", ") else "none"
       refuse("There is no session ", number, ". Sessions: ", there, ".")
     }
-    return(list(sample = "selected", means = read_means(asked$folder, asked, asked$session, stimuli)))
+    means <- read_means(asked$folder, asked, without_whole(asked$session, asked$excluded), stimuli)
+    return(list(sample = "selected", means = means, excluded = excluded_lines(asked$session, asked$excluded)))
   }
   for (sample in if (asked$sample == "auto") c("measured", "example") else asked$sample) {
     ids <- session$session[session$simulated == (if (sample == "example") "1" else "0")]
-    means <- read_means(asked$folder, asked, ids, stimuli)
+    means <- read_means(asked$folder, asked, without_whole(ids, asked$excluded), stimuli)
     if (!is.null(means) || !any(session$simulated == "1")) break
   }
-  list(sample = sample, means = means)
+  list(sample = sample, means = means, excluded = excluded_lines(ids, asked$excluded))
 }
 
 # --- Statistics ------------------------------------------------------------------------------------------------------
@@ -761,13 +784,13 @@ adjusted_for <- function(tests, asked) {
   sprintf("%s tests (%s)", how, asked$correction)
 }
 
-report <- function(sample, tests, states, asked) {
+report <- function(chosen, tests, states, asked) {
   change <- if (asked$outcome == "change") "; change from baseline" else ""
   lines <- sprintf(
-    "States by %s; sessions: %s%s; p adjusted %s", asked$state, sample, change, adjusted_for(tests, asked)
+    "States by %s; sessions: %s%s; p adjusted %s", asked$state, chosen$sample, change, adjusted_for(tests, asked)
   )
   rows <- aligned(c(list(HEADS), lapply(tests, cells, asked$correction)))
-  lines <- c(lines, rows[1])
+  lines <- c(lines, chosen$excluded, rows[1])
   for (found in states) {
     own <- vapply(tests, function(test) test$vital == found$vital, TRUE)
     lines <- c(lines, "", asked$titles[[found$vital]], rows[-1][own])
@@ -833,9 +856,10 @@ asked$families <- families_of(asked, c(asked$vital, if (asked$heart) names(title
 tests <- adjusted(tests, asked$families)
 of_heart <- adjusted(of_heart, asked$families)
 if (asked$csv) {
+  for (line in chosen$excluded) message(line)
   lines <- full(c(tests, of_heart), states)
 } else {
-  lines <- report(chosen$sample, tests, states, asked)
+  lines <- report(chosen, tests, states, asked)
   if (asked$heart) lines <- c(lines, heart_report(of_heart, titles, asked))
 }
 writeLines(enc2utf8(lines), useBytes = TRUE)

@@ -53,6 +53,7 @@ def test_tables_of_ones_own_are_taken_with_few_columns(here: Here, tmp_path: Pat
 
 SESSION = "session,participant,purpose,setting,start_at,end_at\n"
 VITAL = "at,kind,value\n"
+EXCLUSION = "session,start_at,end_at,reason\n"
 CONSENT = "participant,consent_version,consent_given_at"
 FIRST = f"1,P01,research,home,{at(0)},{at(9)}\n"
 
@@ -76,6 +77,16 @@ FIRST = f"1,P01,research,home,{at(0)},{at(9)}\n"
             "session",
             f"{SESSION}{FIRST}2,P01,research,home,{at(8)},{at(19)}\n",
             "lies before the end of session 1",
+        ),
+        ("exclusion", f"{EXCLUSION}7,,,x\n", "column session: '7' is no session of the study"),
+        ("exclusion", f"{EXCLUSION}4,,,\n", "column reason: '' is missing"),
+        ("exclusion", f"{EXCLUSION}4,,,{'x' * 201}\n", "is too long. Give a reason of at most"),
+        ("exclusion", f"{EXCLUSION}4,{at(5)},,x\n", "end_at: '' is missing"),
+        ("exclusion", f"{EXCLUSION}4,{at(9)},{at(5)},x\n", "are no stretch of the session"),
+        (
+            "exclusion",
+            f"{EXCLUSION}4,,,x\n4,{at(5)},{at(9)},y\n",
+            "line 3, column session: '4' is left out twice at one time",
         ),
         ("participant", "participant\nP01\n", "has no consent. Fill in consent_version"),
         (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.web.routes.sessions import exact_since_start
+from dashboard.languages.figures import exact_since_start
 from tests.support.dashboard import add_session, fill
 
 

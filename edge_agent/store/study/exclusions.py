@@ -1,0 +1,212 @@
+"""Sessions, and stretches of sessions, that are left out of the analysis, with the reason.
+
+Nothing is deleted: rows and exports stay complete, and a row of ``exclusion`` that was taken back
+stays, too. Times count from the start of the session, so that they move with it when its clock is
+set late. A reason may be about a person, and is erased with them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import StudyError
+from edge_agent.core.study import Session
+from edge_agent.core.texts import N_
+from edge_agent.store.database.schema import insert, read_transaction, write_transaction
+from edge_agent.store.study import rows
+from edge_agent.store.study.marker_changes import check_inside, checked_reason
+
+Span = tuple[int, int]
+_SELECT = (
+    "SELECT exclusion.*, session.started AS start FROM exclusion JOIN session ON session.id = "
+    "exclusion.session WHERE {} ORDER BY session.started, from_ms, exclusion.id"
+)
+_STANDS = "taken_back IS NULL"
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A session, or a stretch of it, that is left out of the analysis.
+
+    Attributes:
+        id: its number.
+        session: number of the session.
+        start_ms: start of the session, UTC milliseconds.
+        from_ms: start of the stretch, since the start of the session; ``None``: all of it.
+        to_ms: its end, which does not belong to it.
+        reason: why, never empty.
+        made_ms: when it was left out, UTC milliseconds.
+        actor: who left it out.
+        taken_back_ms: when it was taken back; ``None``: it stands.
+        taken_back_by: who took it back.
+    """
+
+    id: int
+    session: int
+    start_ms: int
+    from_ms: int | None
+    to_ms: int | None
+    reason: str
+    made_ms: int
+    actor: str
+    taken_back_ms: int | None = None
+    taken_back_by: str | None = None
+
+    @property
+    def span(self) -> Span | None:
+        """The stretch in UTC milliseconds, half-open; ``None``: the whole session."""
+        if self.from_ms is None or self.to_ms is None:
+            return None
+        return self.start_ms + self.from_ms, self.start_ms + self.to_ms
+
+
+def exclusions(path: Path, session: int) -> list[Exclusion]:
+    """Return what was ever left out of a session, in order of time.
+
+    Raises:
+        StudyError: unknown session.
+    """
+    with read_transaction(path) as connection:
+        rows.session_numbered(connection, session)
+        return _selected(connection, "session = ?", session)
+
+
+def standing_exclusions(connection: sqlite3.Connection) -> list[Exclusion]:
+    """Return what is left out at present, in order of sessions and time."""
+    return _selected(connection, _STANDS)
+
+
+def left_out_stretches(connection: sqlite3.Connection) -> list[Span]:
+    """Return the stretches of sessions that are left out, in order of time; they do not overlap."""
+    return [one.span for one in standing_exclusions(connection) if one.span is not None]
+
+
+def outside_stretches(first: int, last: int, stretches: Sequence[Span]) -> Iterator[Span]:
+    """Yield the parts of a half-open span that lie in none of the stretches, which are in order."""
+    # Those before cannot reach in, but for the last one that begins before the span.
+    for start, end in stretches[max(0, bisect_right(stretches, (first, first)) - 1) :]:
+        if start >= last:
+            break
+        if end > first:
+            if start > first:
+                yield first, start
+            first = end
+    if first < last:
+        yield first, last
+
+
+def leave_out(path: Path, session: int, span: Span | None, *, reason: str, actor: str) -> Exclusion:
+    """Leave a session, or a stretch of it, out of the analysis.
+
+    Args:
+        path: the database.
+        session: its number.
+        span: the stretch in UTC milliseconds; ``None``: the whole session.
+        reason: why, 1 to ``REASON_LENGTH`` characters.
+        actor: who leaves it out, for the audit trail.
+
+    Raises:
+        StudyError: no such session, no reason, the stretch lies outside the session or ends before
+            it begins, or a part of it is left out already. Nothing was changed then.
+    """
+    why = checked_reason(reason)
+    if not why:
+        raise StudyError(N_("Give a reason for leaving it out of the analysis."))
+    moment = clock.now()
+    with write_transaction(path) as connection:
+        of = rows.session_numbered(connection, session)
+        if span is not None:
+            _check_span(of, span, moment.wall_ms)
+        _check_free(connection, of, span)
+        number = insert(
+            connection,
+            "exclusion",
+            session=session,
+            from_ms=None if span is None else span[0] - of.start_ms,
+            to_ms=None if span is None else span[1] - of.start_ms,
+            reason=why,
+            made=moment.wall_ms,
+            actor=actor,
+        )
+        rows.insert_audit(connection, actor, "session_leave_out", f"session {session}", moment)
+        return _selected(connection, "exclusion.id = ?", number)[0]
+
+
+def take_back(path: Path, session: int, exclusion: int, *, actor: str) -> None:
+    """Use again in the analysis what was left out; the row stays, with who took it back.
+
+    Raises:
+        StudyError: nothing of this number is left out of the session.
+    """
+    moment = clock.now()
+    with write_transaction(path) as connection:
+        rows.session_numbered(connection, session)
+        changed = connection.execute(
+            "UPDATE exclusion SET taken_back = ?, taken_back_by = ? WHERE id = ? AND session = ? "
+            "AND taken_back IS NULL",
+            (moment.wall_ms, actor, exclusion, session),
+        )
+        if not changed.rowcount:
+            raise StudyError(
+                N_("Nothing with the number {number} is left out of session {session}."),
+                number=exclusion,
+                session=session,
+            )
+        rows.insert_audit(connection, actor, "session_take_back", f"session {session}", moment)
+
+
+def _selected(connection: sqlite3.Connection, where: str, *values: int) -> list[Exclusion]:
+    return [
+        Exclusion(
+            row["id"],
+            row["session"],
+            row["start"],
+            row["from_ms"],
+            row["to_ms"],
+            row["reason"],
+            row["made"],
+            row["actor"],
+            row["taken_back"],
+            row["taken_back_by"],
+        )
+        for row in connection.execute(_SELECT.format(where), values)
+    ]
+
+
+def _check_span(session: Session, span: Span, now_ms: int) -> None:
+    for at_ms in span:
+        check_inside(session, at_ms, now_ms)
+    if span[1] <= span[0]:
+        raise StudyError(
+            N_("The stretch ends at {end}, which does not follow its start at {start}."),
+            end=iso_utc(span[1]),
+            start=iso_utc(span[0]),
+        )
+
+
+def _check_free(connection: sqlite3.Connection, session: Session, span: Span | None) -> None:
+    """Refuse what meets another exclusion of the session: each moment has one reason."""
+    for one in _selected(connection, f"session = ? AND {_STANDS}", session.id):
+        if one.span is None:
+            raise StudyError(
+                N_("Session {session} is left out already: {reason}. Take that back first."),
+                session=session.id,
+                reason=one.reason,
+            )
+        if span is None or (one.span[0] < span[1] and span[0] < one.span[1]):
+            raise StudyError(
+                N_(
+                    "Of session {session}, {start} to {end} is left out already: {reason}. Take "
+                    "that back first."
+                ),
+                session=session.id,
+                start=iso_utc(one.span[0]),
+                end=iso_utc(one.span[1]),
+                reason=one.reason,
+            )
