@@ -87,6 +87,7 @@ from dashboard.analysis.request import (
     Outcome,
     Sample,
     StateBy,
+    chosen_sessions,
     emotions_of,
 )
 from dashboard.analysis.results import FlowModel, LeftOutModel, SettlingModel, WithAllModel
@@ -115,7 +116,6 @@ from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
-from edge_agent.core.texts import N_
 from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.store.read.observed import shown_in
@@ -335,28 +335,6 @@ def analyse(
     if measured.means or not example:
         return measured
     return _analysis_of(reader, query, Sample.EXAMPLE, example, face)
-
-
-def chosen_sessions(
-    sessions: Sequence[Session], sample: Sample, ids: Sequence[int]
-) -> tuple[Session, ...]:
-    """Return the sessions of a sample, oldest first."""
-    # By number, too: sessions that started in the same millisecond must not swap places.
-    ordered = sorted(sessions, key=lambda session: (session.start_ms, session.id))
-    if sample is not Sample.SELECTED:
-        return tuple(
-            session for session in ordered if session.simulated is (sample is Sample.EXAMPLE)
-        )
-    missing = sorted(set(ids) - {session.id for session in sessions})
-    if missing:
-        known = ", ".join(str(session.id) for session in ordered[:20]) or "none"
-        raise StatisticsError(
-            N_("There is no session {missing}. Sessions: {known}{value}."),
-            missing=missing[0],
-            known=known,
-            value=", …" if len(ordered) > 20 else "",
-        )
-    return tuple(session for session in ordered if session.id in ids)
 
 
 @dataclass(frozen=True, slots=True)
