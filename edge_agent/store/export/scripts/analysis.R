@@ -75,6 +75,7 @@ exported <- function(folder) {
 }
 
 asked_for <- function(words) {
+  Encoding(words) <- "UTF-8"
   asked <- list()
   while (length(words)) {
     name <- gsub("-", "_", sub("^--", "", words[1]))
