@@ -4,7 +4,7 @@ show.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -113,7 +113,7 @@ from dashboard.statistics.t_tests import (
     summarize,
 )
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.measures import Measure
+from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.store.read.base import MatchCounts
@@ -249,6 +249,7 @@ class Analysis:
         session_means: of each session and state, which models and tests start from.
         baselines: mean at rest, where a change is asked for.
         sites: where each participant was measured; empty where that is one site.
+        programs: of the movements in the means, how many people each program's are of.
     """
 
     query: AnalysisQuery
@@ -288,6 +289,7 @@ class Analysis:
     session_means: tuple[SessionMean, ...] = ()
     baselines: Mapping[Place, float] = field(default_factory=dict)
     sites: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -474,7 +476,14 @@ def _analysis_of(
         without_baseline=choices.without_baseline,
         groups=_groups(reader, visits, query),
         sites=sites,
+        programs=_programs(used),
     )
+
+
+def _programs(used: Iterable[ReadingGroup]) -> dict[str, int]:
+    """Count the people whose movements of the face each program read."""
+    moved = {(one.source, one.participant) for one in used if isinstance(one.kind, MovementKind)}
+    return dict(sorted(Counter(source for source, _ in moved).items()))
 
 
 def _missing(
