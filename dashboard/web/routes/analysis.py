@@ -89,7 +89,8 @@ def analysis_page(
         kinds=_offered(query, reader.recorded_kinds()),
         movements=list(MovementKind) if reader.has_movements() or _moved(query) else [],
         # Their names are a twentieth of the page, and few questions need them.
-        offered_movements=_moved(query) or request.query_params.get("offer") == "movements",
+        offered_movements=_moved(query) or "offer" in request.query_params,
+        chooses="offer" in request.query_params,
         vital_label=vital_label,
         doubts=DOUBTS,
         flag_name=flag_name,
