@@ -467,12 +467,14 @@ def _about_matching(analysis: Analysis) -> str:
     m = analysis.matching
     if m is None or not (m.unmatched or m.ambiguous):
         return ""
-    return gettext(
-        "{matched} readings were matched to an observed emotion; {unmatched} were not because "
-        "no face was recorded in the window, and {ambiguous} because no emotion held {share} of "
-        "it."
+    return ngettext(
+        "{n} reading was matched to an observed emotion; {unmatched} not because no face was "
+        "recorded in the window, and {ambiguous} because no emotion held {share} of it.",
+        "{n} readings were matched to an observed emotion; {unmatched} were not because no face "
+        "was recorded in the window, and {ambiguous} because no emotion held {share} of it.",
+        m.matched,
     ).format(
-        matched=thousands(m.matched),
+        n=thousands(m.matched),
         unmatched=thousands(m.unmatched),
         ambiguous=thousands(m.ambiguous),
         share=share_text(analysis),
