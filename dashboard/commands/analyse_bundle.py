@@ -178,7 +178,8 @@ class _Study:
             for row in _rows(folder, "session")
         }
         self._stimuli: dict[int, list[tuple[int, str]]] = {number: [] for number in self.sessions}
-        starts = [one for one in _rows(folder, "marker") if one["kind"] == MarkerKind.STIMULUS_START]
+        begun = MarkerKind.STIMULUS_START
+        starts = [row for row in _rows(folder, "marker") if row["kind"] == begun]
         self.labels = sorted({row["label"] for row in starts})
         for row in starts:
             self._of(row).append((row["at_ms"], ""))

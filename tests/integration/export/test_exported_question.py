@@ -18,14 +18,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.analysis.results import AnalysisModel
-from tests.integration.export.test_scripts import (
-    BOTH,
-    Run,
-    in_python,
-    in_r,
-    printed_rows,
-    shown_by,
-)
+from tests.integration.export.test_scripts import BOTH, Run, in_python, in_r, printed_rows, shown_by
 from tests.support.dashboard import client_of, services_of, set_up
 from tests.support.script_studies import example, few, moved, sessions, two_sensors
 from tests.support.studies import add_session, heart
@@ -67,17 +60,21 @@ def exported(client: TestClient, address: str, folder: Path) -> Path:
         (
             in_python,
             sessions,
-            "sample=selected&session=1&session=3&session=4&session=6&session=8&design=paired"
-            "&correction=benjamini_hochberg&count_flagged=contact_lost&settling_heart_rate=3"
-            "&family=heart_rate&family=systolic,diastolic&bound_pressure=8",
+            (
+                "sample=selected&session=1&session=3&session=4&session=6&session=8&design=paired"
+                "&correction=benjamini_hochberg&count_flagged=contact_lost&settling_heart_rate=3"
+                "&family=heart_rate&family=systolic,diastolic&bound_pressure=8"
+            ),
             (),
         ),
         (in_python, two_sensors, "vital=heart_rate", ("watch",)),
         (
             in_r,
             moved,
-            "vital=smile&vital=yaw&states=neutral&states=happiness&family=smile&family=sdnn"
-            "&heart_measure=sdnn",
+            (
+                "vital=smile&vital=yaw&states=neutral&states=happiness&family=smile&family=sdnn"
+                "&heart_measure=sdnn"
+            ),
             (),
         ),
         pytest.param(
