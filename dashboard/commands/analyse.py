@@ -390,7 +390,6 @@ def analyse_command(
     config_file: Path | None,
     data: Path | None,
     as_json: bool,
-    full: bool,
     print_question: bool,
     print_flow: bool,
     **options: Any,
@@ -398,7 +397,7 @@ def analyse_command(
     """Test whether heart rate and blood pressure differ between anger, happiness and neutral, or
     between other states.
     """
-    file = options.pop("question")
+    file, full = options.pop("question"), options.pop("full")
     print_tables = options.pop("print_tables")
     span = options.pop("span")
     address, devices = options.pop("source"), options.pop("device")
