@@ -187,10 +187,9 @@ VITAL = (
     ),
     _text(
         "observed",
-        "Emotion observed before it, by the window, lags and share of the question of the analysis "
-        "(a bundle's question.json): unless asked otherwise, the smoothed label of at least 60 % "
-        "of the rows in the 10 s that end 5 s before it (pressures: 45 s); ambiguous when none "
-        "was, unmatched when no face was read; empty outside sessions",
+        "Emotion observed before it: the smoothed label of at least 60 % of the rows in the 10 s "
+        "that end 5 s before it (pressures: 45 s), unless question.json says otherwise; ambiguous "
+        "when none was, unmatched when no face was read; empty outside sessions",
         allowed=(*(emotion.value for emotion in EMOTIONS), AMBIGUOUS, UNMATCHED),
     ),
     _SIMULATED,

@@ -194,7 +194,7 @@ def test_the_sentence_counts_every_table_and_names_the_copies() -> None:
     )
     rows = {"participant_attribute": 2, "alert": 1, "set_aside": 3}
     assert (
-        ", 2 attributes, 1 alerts, 3 rows that no table took." in replace(done, rows=rows).sentence
+        ", 2 attributes, 1 alert, 3 rows that no table took." in replace(done, rows=rows).sentence
     )
     empty = Erasure({}, 0, 0, (), (), False).sentence
     assert "0 sessions, 0 expression rows" in empty
