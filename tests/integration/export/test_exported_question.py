@@ -18,6 +18,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.analysis.results import AnalysisModel
+from dashboard.commands.analyse_bundle import main as analyse_bundle
 from tests.integration.export.test_scripts import BOTH, Run, in_python, in_r, printed_rows, shown_by
 from tests.support.dashboard import client_of, services_of, set_up
 from tests.support.script_studies import example, few, moved, sessions, two_sensors
@@ -120,12 +121,14 @@ def test_a_bundle_without_a_reading_in_the_states_names_its_stimuli(
     )
 
 
-def test_a_damaged_question_is_named(tmp_path: Path) -> None:
+def test_a_damaged_question_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = bundle_of(tmp_path, {})
-    for text, said in (('{"window": 0}', "window"), ("{", "question.json: ")):
+    for text, said in (('{"window": 0}', "question.json: window = 0"), ("{", "question.json: ")):
         (folder / "question.json").write_text(text)
-        with pytest.raises(AssertionError, match=said):
-            in_python(folder, ())
+        assert analyse_bundle([str(folder)]) == 1
+        assert said in capsys.readouterr().err
+    with pytest.raises(AssertionError):
+        in_r(folder, ())
 
 
 def bundle_of(folder: Path, question: dict[str, object]) -> Path:

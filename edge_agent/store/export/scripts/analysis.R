@@ -56,6 +56,7 @@ exported <- function(folder) {
   text <- paste(readLines(path, encoding = "UTF-8", warn = FALSE), collapse = " ")
   shape <- '"([^"\\\\]|\\\\.)*"|[][{},:]|[^][{},:"[:space:]]+'
   tokens <- regmatches(text, gregexpr(shape, text, perl = TRUE))[[1]]
+  if (!identical(tail(tokens, 1), "}")) damaged(path, "it is cut off")
   found <- list()
   name <- NULL
   for (place in seq_along(tokens)) {
