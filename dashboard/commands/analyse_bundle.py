@@ -560,7 +560,7 @@ def _exported(folder: Path) -> AnalysisQuery | None:
         raise DataFileError(f"{path}: {error}. {_CURE}") from error
 
 
-def _asked(exported: AnalysisQuery, given: Mapping[str, Any]) -> dict[str, Any]:
+def _asked(exported: AnalysisQuery, given: dict[str, Any]) -> dict[str, Any]:
     """Return the options of a question, and those that were given in their place."""
     options = exported.model_dump() | given
     if "session" in given or "sample" in given:  # each of them replaces both
@@ -582,6 +582,7 @@ def _asked(exported: AnalysisQuery, given: Mapping[str, Any]) -> dict[str, Any]:
 @click.pass_context
 def analyse_bundle_command(
     ctx: click.Context,
+    /,
     folder: Path | None,
     beside: Path | None,
     heart: bool,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.config.settings import Settings
+from edge_agent.core.measures import Measure
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import DEFAULT_SHARE, DEFAULT_WINDOW_S, Matching
 
@@ -59,7 +60,9 @@ class Appliance:
     def matching(self) -> Matching:
         """How the question matches readings to the emotion observed before them."""
         asked = self.question
-        lags = {kind: asked.get(f"lag_{kind.spec.option}", kind.spec.lag_s) for kind in VitalKind}
+        lags: dict[Measure, float] = {
+            kind: asked.get(f"lag_{kind.spec.option}", kind.spec.lag_s) for kind in VitalKind
+        }
         window = asked.get("window", DEFAULT_WINDOW_S)
         return Matching(window, lags, asked.get("share", DEFAULT_SHARE))
 
