@@ -59,12 +59,12 @@ class Appliance:
     @property
     def matching(self) -> Matching:
         """How the question matches readings to the emotion observed before them."""
-        asked = self.question
+        question = self.question
         lags: dict[Measure, float] = {
-            kind: asked.get(f"lag_{kind.spec.option}", kind.spec.lag_s) for kind in VitalKind
+            kind: question.get(f"lag_{kind.spec.option}", kind.spec.lag_s) for kind in VitalKind
         }
-        window = asked.get("window", DEFAULT_WINDOW_S)
-        return Matching(window, lags, asked.get("share", DEFAULT_SHARE))
+        window = question.get("window", DEFAULT_WINDOW_S)
+        return Matching(window, lags, question.get("share", DEFAULT_SHARE))
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:

@@ -469,7 +469,7 @@ class Block:
 
 
 def blocks_of(
-    connection: sqlite3.Connection, chosen: Chosen, name: str, asked: matching.Matching
+    connection: sqlite3.Connection, chosen: Chosen, name: str, rule: matching.Matching
 ) -> Iterator[Block]:
     """Yield the rows of one exported file, its line of heads first.
 
@@ -478,7 +478,7 @@ def blocks_of(
             ``sqlite3.Row``.
         chosen: what is taken along.
         name: one of ``FILES``.
-        asked: how readings are matched to observed emotions.
+        rule: how readings are matched to observed emotions.
     """
     yield Block(0, ",".join(column.name for column in FILES[name]) + "\n")
     if name in _STUDY:
@@ -494,7 +494,7 @@ def blocks_of(
             case _:
                 for piece in Pieces(connection).of(name, start, end):
                     yield from (
-                        _vitals(connection, piece, asked)
+                        _vitals(connection, piece, rule)
                         if name == "vital"
                         else _lines(connection, piece, name)
                     )
@@ -534,7 +534,7 @@ def _lines(connection: sqlite3.Connection, piece: Piece, name: str) -> Iterator[
 
 
 def _vitals(
-    connection: sqlite3.Connection, piece: Piece, asked: matching.Matching
+    connection: sqlite3.Connection, piece: Piece, rule: matching.Matching
 ) -> Iterator[Block]:
     """Yield readings with all digits of their values, and the emotion observed before each."""
     cursor = _run(connection, _VITALS, _values(piece))
@@ -543,7 +543,7 @@ def _vitals(
             lines = [f"{head}{value!r}{_behind(key, '')}" for head, value, key, _ in rows]
         else:
             at_ms, keys = [row[3] for row in rows], [row[2] for row in rows]
-            observed = _observed(connection, piece.session, at_ms, keys, asked)
+            observed = _observed(connection, piece.session, at_ms, keys, rule)
             lines = [
                 f"{head}{value!r}{_behind(key, state)}"
                 for (head, value, key, _), state in zip(rows, observed, strict=True)
@@ -569,14 +569,14 @@ def _observed(
     session: InSession,
     at_ms: list[int],
     keys: list[str],
-    asked: matching.Matching,
+    rule: matching.Matching,
 ) -> Iterable[str]:
     """Return the emotion that was observed before each of some readings of a session.
 
     The readings are in order of time.
     """
     # A reading looks back over its lag and the window: so far are rows read before the first one.
-    reach_ms = max(map(asked.lag_ms, VitalKind)) + asked.window_ms
+    reach_ms = max(map(rule.lag_ms, VitalKind)) + rule.window_ms
     span = {
         "after": at_ms[0] - reach_ms,
         "first": session.start_ms,
@@ -588,12 +588,11 @@ def _observed(
     shown = matching.FaceLabels(
         np.array([at for at, _ in faces], dtype=np.int64), np.array(categories, dtype=np.int64)
     )
-    steps = shown.steps(asked.window_ms, asked.share)
+    steps = shown.steps(rule.window_ms, rule.share)
     instants = np.array(at_ms, dtype=np.int64)
     kinds = [key.partition(_APART)[0] for key in keys]
     states = {
-        kind: steps.later(asked.lag_ms(VitalKind(kind))).at(instants).tolist()
-        for kind in set(kinds)
+        kind: steps.later(rule.lag_ms(VitalKind(kind))).at(instants).tolist() for kind in set(kinds)
     }
     return (matching.OBSERVED[states[kind][place]] for place, kind in enumerate(kinds))
 
