@@ -4,7 +4,7 @@ show.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -87,6 +87,7 @@ from dashboard.analysis.request import (
     Outcome,
     Sample,
     StateBy,
+    chosen_sessions,
     emotions_of,
 )
 from dashboard.analysis.results import FlowModel, LeftOutModel, SettlingModel, WithAllModel
@@ -112,10 +113,9 @@ from dashboard.statistics.t_tests import (
     summarize,
 )
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.measures import Measure
+from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
-from edge_agent.core.texts import N_
 from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.store.read.observed import shown_in
@@ -249,6 +249,7 @@ class Analysis:
         session_means: of each session and state, which models and tests start from.
         baselines: mean at rest, where a change is asked for.
         sites: where each participant was measured; empty where that is one site.
+        programs: of the movements in the means, how many people each program's are of.
     """
 
     query: AnalysisQuery
@@ -288,6 +289,7 @@ class Analysis:
     session_means: tuple[SessionMean, ...] = ()
     baselines: Mapping[Place, float] = field(default_factory=dict)
     sites: Mapping[str, str] = field(default_factory=dict)
+    programs: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -335,28 +337,6 @@ def analyse(
     if measured.means or not example:
         return measured
     return _analysis_of(reader, query, Sample.EXAMPLE, example, face)
-
-
-def chosen_sessions(
-    sessions: Sequence[Session], sample: Sample, ids: Sequence[int]
-) -> tuple[Session, ...]:
-    """Return the sessions of a sample, oldest first."""
-    # By number, too: sessions that started in the same millisecond must not swap places.
-    ordered = sorted(sessions, key=lambda session: (session.start_ms, session.id))
-    if sample is not Sample.SELECTED:
-        return tuple(
-            session for session in ordered if session.simulated is (sample is Sample.EXAMPLE)
-        )
-    missing = sorted(set(ids) - {session.id for session in sessions})
-    if missing:
-        known = ", ".join(str(session.id) for session in ordered[:20]) or "none"
-        raise StatisticsError(
-            N_("There is no session {missing}. Sessions: {known}{value}."),
-            missing=missing[0],
-            known=known,
-            value=", …" if len(ordered) > 20 else "",
-        )
-    return tuple(session for session in ordered if session.id in ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -499,7 +479,14 @@ def _analysis_of(
         without_baseline=choices.without_baseline,
         groups=_groups(reader, visits, query),
         sites=sites,
+        programs=_programs(used),
     )
+
+
+def _programs(used: Iterable[ReadingGroup]) -> dict[str, int]:
+    """Count the people whose movements of the face each program read."""
+    moved = {(one.source, one.participant) for one in used if isinstance(one.kind, MovementKind)}
+    return dict(sorted(Counter(source for source, _ in moved).items()))
 
 
 def _missing(

@@ -108,6 +108,8 @@ def _comparison(test: VitalComparison, model: VitalModel) -> results.ComparisonM
         attenuation=lost and lost.factor,
         attenuation_interval=lost and lost.interval,
         needed_in_family=needed and gathered(results.NeededInFamilyModel, needed.size, needed, own),
+        claim=tests.claim(test),
+        remarks=tests.remarks(test),
         sentence=tests.sentence(test),
         apa=apa_sentence(test),
         bayes_factor=_bayes_factor(test),
@@ -150,6 +152,7 @@ def _model_test(test: VitalComparison, model: VitalModel) -> results.ModelTestMo
         tested,
         difference=tested.effect.estimate,
         differs=models.differs(test),
+        claim=models.tested_claim(test, model),
         sentence=models.tested_sentence(test, model),
         apa=apa_of_model(test, model),
     )

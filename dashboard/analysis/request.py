@@ -25,9 +25,11 @@ from pydantic import (
 )
 
 from dashboard.languages.refused import refused_text
+from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import TESTABLE, Measure, MovementKind
 from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
+from edge_agent.core.study import Session
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 from edge_agent.store.read.matching import DEFAULT_LAG_S, DEFAULT_SHARE, DEFAULT_WINDOW_S
@@ -266,6 +268,32 @@ class Sample(StrEnum):
     MEASURED = "measured"
     EXAMPLE = "example"
     SELECTED = "selected"
+
+
+def chosen_sessions(
+    sessions: Sequence[Session], sample: Sample, ids: Sequence[int]
+) -> tuple[Session, ...]:
+    """Return the sessions of a sample, oldest first.
+
+    Raises:
+        StatisticsError: a session is asked for that does not exist.
+    """
+    # By number, too: sessions that started in the same millisecond must not swap places.
+    ordered = sorted(sessions, key=lambda session: (session.start_ms, session.id))
+    if sample is not Sample.SELECTED:
+        return tuple(
+            session for session in ordered if session.simulated is (sample is Sample.EXAMPLE)
+        )
+    missing = sorted(set(ids) - {session.id for session in sessions})
+    if missing:
+        known = ", ".join(str(session.id) for session in ordered[:20]) or "none"
+        raise StatisticsError(
+            N_("There is no session {missing}. Sessions: {known}{value}."),
+            missing=missing[0],
+            known=known,
+            value=", …" if len(ordered) > 20 else "",
+        )
+    return tuple(session for session in ordered if session.id in ids)
 
 
 class Model(BaseModel):

@@ -287,6 +287,7 @@ class ModelTestModel(Model):
     p: float = Field(description="Two-sided, unadjusted")
     adjusted_p: float = Field(description="Adjusted over the tests of the models, as asked for")
     differs: bool = Field(description="Whether the t-test comes to another conclusion")
+    claim: str = Field(description="The result in one sentence")
     sentence: str = Field(description="The result in words, with the reason where they differ")
     apa: str = Field(description="A sentence for a report, in the style of the APA")
 
@@ -581,6 +582,8 @@ class ComparisonModel(Model):
     with_all: WithAllModel | None = Field(
         description="The same with the readings that are left out for their flags; null: none are"
     )
+    claim: str = Field(description="The result in one sentence, with the p that decides")
+    remarks: str = Field(description="What equivalence and rank test add; part of sentence")
     sentence: str = Field(description="The result in words")
     apa: str = Field("", description="A sentence for a report, in the style of the APA")
     bayes_factor: BayesFactorModel | None = Field(None, description="Evidence for or against")
@@ -823,7 +826,10 @@ class TestRow:
         is_shown: whether the adjusted p is below 0.05.
         main_difference: difference by the main analysis.
         main_interval: its 95 % interval.
-        main_sentence: the same by the main analysis.
+        main_n: people in it; both groups as ``5 + 6``.
+        main_p: the adjusted p that decides.
+        main_claim: the result in one sentence.
+        main_sentence: the same in full.
         main_is_shown: whether the main analysis says that there is a difference.
         main_sentence_is_tested: whether the main analysis has a test of it.
         model_difference: difference by the mixed model.
@@ -857,6 +863,9 @@ class TestRow:
     is_shown: bool
     main_difference: str
     main_interval: str
+    main_n: str
+    main_p: str
+    main_claim: str
     main_sentence: str
     main_is_shown: bool
     main_sentence_is_tested: bool

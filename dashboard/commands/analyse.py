@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,7 +32,6 @@ from edge_agent.core.measures import TESTABLE
 from edge_agent.core.vitals import TESTED, VitalKind
 
 if TYPE_CHECKING:
-    from dashboard.analysis.results import TestRow
     from dashboard.web.settings import DashboardOptions
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -55,9 +54,52 @@ _COLUMNS = (
 )
 
 
+_ANSWERED = (
+    ("comparison", "comparison"),
+    ("main_n", "n"),
+    ("main_difference", "difference"),
+    ("main_interval", "95 % CI"),
+    ("main_p", "adj. p"),
+    ("g", "g"),
+)
+_MORE = "With --full: every figure, checks, flow, method. With --json: every digit."
+
+
+def answer(response: AnalysisModel) -> str:
+    """Return the answer for people: warnings, each result in one sentence, and a small table."""
+    from dashboard.analysis.say.people import group_lines
+    from dashboard.analysis.say.tables import groups_of
+
+    groups = groups_of(response) if response.means else ()
+    claims = [row.main_claim for group in groups for row in group.rows]
+    by_group = [text for one in response.groups for text in group_lines(one)]
+    beats = [test.sentence for test in response.heart_tests]
+    decides = response.tests_computed and response.main == "mixed_model"
+    parts = (
+        [_wrapped(f"! {text}", "  ") for text in response.warnings],
+        [_wrapped(f"- {text}", "  ") for text in claims],
+        [_wrapped(_no_reading(response), "")] if response.sessions and not claims else [],
+        _table(response, _ANSWERED) if response.tests_computed else [],
+        [_wrapped(response.main_reason, "")] if decides else [],
+        [_wrapped(f"- {text}", "  ") for text in (*by_group, *beats)],
+        [_wrapped(f"{response.flow.summary}.", "")] if response.flow and response.means else [],
+        [_MORE] if claims else [],
+    )
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _no_reading(response: AnalysisModel) -> str:
+    """Say that no reading is of a state, and which states have readings."""
+    text = f"No reading counts in {', '.join(response.question.states)}."
+    if not response.other_states:
+        return text
+    others = ", ".join(f"{state} ({count:,})" for state, count in response.other_states.items())
+    return f"{text} There are readings in {others}: name two with --states."
+
+
 def report(response: AnalysisModel) -> str:
-    """Return the answer for people: warnings, each result in a sentence, the table of tests, and
-    the supplement.
+    """Return everything for people: warnings, each result in full, the table of tests, and the
+    supplement.
     """
     from dashboard.analysis.say.people import group_lines
     from dashboard.analysis.say.tables import groups_of
@@ -76,7 +118,7 @@ def report(response: AnalysisModel) -> str:
         [_wrapped(response.main_reason, "")] if response.tests_computed else [],
         [_wrapped(one.sentence, "") for one in response.families],
         [_wrapped(f"- {sentence}", "  ") for sentence in results],
-        _tests(response),
+        _table(response, _COLUMNS),
         [_wrapped(f"- {text}", "  ") for text in _beside(response)],
         [_wrapped(f"- {text}", "  ") for text in supplement],
         [_wrapped(f"- {text}", "  ") for text in groups],
@@ -163,29 +205,29 @@ def _wrapped(text: str, indent: str) -> str:
     return textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
-def _tests(response: AnalysisModel) -> list[str]:
+def _table(response: AnalysisModel, columns: Sequence[tuple[str, str]]) -> list[str]:
     """Lay the tests out in columns, under the vital that they are about."""
     from dashboard.analysis.say.tables import groups_of
 
-    groups = [(group.title, [_cells(row) for row in group.rows]) for group in groups_of(response)]
-    heads = [head for _, head in _COLUMNS]
+    groups = [
+        (group.title, [[getattr(row, name) for name, _ in columns] for row in group.rows])
+        for group in groups_of(response)
+    ]
+    heads = [head for _, head in columns]
     every = [heads, *(cells for _, rows in groups for cells in rows)]
     widths = [max(len(cells[column]) for cells in every) for column in range(len(heads))]
-    lines = [_aligned(heads, widths)]
+    to_left = [name in {"comparison", "test"} for name, _ in columns]
+    lines = [_aligned(heads, widths, to_left)]
     for title, rows in groups:
-        lines += ["", title, *(_aligned(cells, widths) for cells in rows)]
+        lines += ["", title, *(_aligned(cells, widths, to_left) for cells in rows)]
     return lines
 
 
-def _cells(row: TestRow) -> list[str]:
-    return [getattr(row, name) for name, _ in _COLUMNS]
-
-
-def _aligned(cells: list[str], widths: list[int]) -> str:
+def _aligned(cells: list[str], widths: list[int], to_left: list[bool]) -> str:
     """Join the cells: names to the left, numbers to the right."""
-    pairs = enumerate(zip(cells, widths, strict=True))
     return "  ".join(
-        cell.ljust(width) if index < 2 else cell.rjust(width) for index, (cell, width) in pairs
+        cell.ljust(width) if left else cell.rjust(width)
+        for cell, width, left in zip(cells, widths, to_left, strict=True)
     ).rstrip()
 
 
@@ -211,6 +253,11 @@ def _field(name: str, text: str) -> Callable[[_Command], _Command]:
     "as_json",
     is_flag=True,
     help="Print one JSON object, the response of /api/v1/analysis.",
+)
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Print all figures of every test, the checks, the flow of people and the method as well.",
 )
 @_field(
     "state",
@@ -353,7 +400,7 @@ def analyse_command(
     """Test whether heart rate and blood pressure differ between anger, happiness and neutral, or
     between other states.
     """
-    file = options.pop("question")
+    file, full = options.pop("question"), options.pop("full")
     print_tables = options.pop("print_tables")
     span = options.pop("span")
     address, devices = options.pop("source"), options.pop("device")
@@ -380,7 +427,8 @@ def analyse_command(
 
         click.echo(flow_csv(response.flow) if response.flow else "", nl=False, color=False)
         return
-    click.echo(response.model_dump_json(indent=2) if as_json else report(response), color=False)
+    said = report if full else answer
+    click.echo(response.model_dump_json(indent=2) if as_json else said(response), color=False)
 
 
 def question_of(options: dict[str, Any]) -> AnalysisQuery:

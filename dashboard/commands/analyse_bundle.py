@@ -7,6 +7,7 @@ window and lags of the export. From the sums of readings on, everything is compu
 from __future__ import annotations
 
 import csv
+import json
 import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
@@ -18,8 +19,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
+from click.core import ParameterSource
+from pydantic import ValidationError
 
-from dashboard.analysis.analyse import chosen_sessions, judged
+from dashboard.analysis.analyse import judged
 from dashboard.analysis.comparison import Comparison, StatesComparison, evidence_of
 from dashboard.analysis.family import compare_all_states, compare_visits
 from dashboard.analysis.heart import HeartValue, HeartValues, compare_heart
@@ -32,6 +35,8 @@ from dashboard.analysis.request import (
     Outcome,
     Sample,
     StateBy,
+    chosen_sessions,
+    describe,
 )
 from dashboard.analysis.say.models import factor_text
 from dashboard.analysis.say.numbers import (
@@ -60,7 +65,7 @@ from edge_agent.store.read.stimuli import FACE
 _COLUMNS: dict[str, tuple[str, ...]] = {
     "session": ("session", "participant", "purpose", "start_ms", "simulated"),
     "exclusion": ("session", "start_at", "start_ms", "end_at", "end_ms", "reason"),
-    "marker": ("session", "at_ms", "kind"),
+    "marker": ("session", "at_ms", "kind", "label"),
     "self_report": ("session", "at_ms", "scale", "value"),
     "attenuation": ("first", "second", "factor"),
     "baseline": ("session", "kind", "source", "mean"),
@@ -180,9 +185,11 @@ class _Study:
             if row["start_at"]:
                 self._stretches[number].append((row["start_ms"], row["end_ms"]))
         self._stimuli: dict[int, list[tuple[int, str]]] = {number: [] for number in self.sessions}
-        for row in _rows(folder, "marker"):
-            if row["kind"] == MarkerKind.STIMULUS_START:
-                self._of(row).append((row["at_ms"], ""))
+        begun = MarkerKind.STIMULUS_START
+        starts = [row for row in _rows(folder, "marker") if row["kind"] == begun]
+        self.labels = sorted({row["label"] for row in starts})
+        for row in starts:
+            self._of(row).append((row["at_ms"], ""))
         for stimuli in self._stimuli.values():
             stimuli.sort()
         for row in _rows(folder, "self_report"):
@@ -554,7 +561,40 @@ def _states_line(f: Mapping[str, Any], states: int) -> str:
     )
 
 
+def _nothing(study: _Study, query: AnalysisQuery) -> str:
+    """Say that no reading is of a state, and which states could be asked for."""
+    text = f"No reading counts in {', '.join(query.states)}."
+    if query.state is StateBy.CONDITION and study.labels:
+        text += f" Stimuli in marker.csv: {', '.join(study.labels)}. Name two with --states."
+    return text
+
+
 # --- The command ----------------------------------------------------------------------------------
+
+
+def _exported(folder: Path) -> AnalysisQuery | None:
+    """Return the question that went with the export; ``None`` without one.
+
+    Raises:
+        DataFileError: the file is damaged.
+    """
+    path = folder / "question.json"
+    try:
+        given = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return AnalysisQuery.model_validate(given) if given else None
+    except ValidationError as error:
+        raise DataFileError(f"{path}: {' '.join(describe(error))} {_CURE}") from error
+    except ValueError as error:
+        raise DataFileError(f"{path}: {error}. {_CURE}") from error
+
+
+def _asked(exported: AnalysisQuery, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of a question, and those that were given in their place."""
+    options = exported.model_dump() | given
+    if "session" in given or "sample" in given:  # each of them replaces both
+        return options | {"session": given.get("session", ()), "sample": given.get("sample")}
+    selected = exported.sample is Sample.SELECTED
+    return options | ({"sample": None} if selected else {"session": ()})
 
 
 @click.command(
@@ -567,13 +607,30 @@ def _states_line(f: Mapping[str, Any], states: int) -> str:
     "--csv", "as_csv", is_flag=True, help="Every number with all its digits, for programs."
 )
 @click.option("--beside", type=click.Path(path_type=Path), hidden=True)
+@click.pass_context
 def analyse_bundle_command(
-    folder: Path | None, beside: Path | None, heart: bool, as_csv: bool, **options: Any
+    ctx: click.Context,
+    /,
+    folder: Path | None,
+    beside: Path | None,
+    heart: bool,
+    as_csv: bool,
+    **options: Any,
 ) -> None:
-    """Compute the tests of the dashboard's Analysis page from the CSV files of a bundle."""
+    """Compute the tests of the dashboard's Analysis page from the CSV files of a bundle.
+
+    An option that is not given is that of the bundle's question.json.
+    """
     folder = folder or beside or Path()
+    exported = _exported(folder)
+    heart = heart or (exported is not None and (folder / "heart_measure.csv").exists())
     titles, values = _hearts(folder) if heart else ({}, ())
-    query = question_of({**options, "heart_measure": tuple(titles), "no_sensitivity": True})
+    if exported is not None:
+        by_default = (ParameterSource.DEFAULT, None)
+        given = {n: v for n, v in options.items() if ctx.get_parameter_source(n) not in by_default}
+        options = _asked(exported, given)
+    measures = tuple(titles) or options.pop("heart_measure", ())
+    query = question_of({**options, "heart_measure": measures, "no_sensitivity": True})
     study = _Study(folder)
     sample, visits = study.visits(query, query.sample)
     tests = _vital_tests(visits, query, folder)
@@ -606,6 +663,8 @@ def analyse_bundle_command(
         for kind, f in states.items()
     ]
     _print_table(tests, groups, query.correction)
+    if not visits:
+        click.echo(f"\n{_nothing(study, query)}")
     if heart:
         click.echo(f"\nIntervals between beats; {_adjusted_for(hearts, query)}")
         _print_table(hearts, [(*one, "") for one in titles.items()], query.correction)

@@ -20,13 +20,15 @@ from dashboard.languages.current import N_, SOURCE, gettext, language, pgettext
 from dashboard.languages.figures import LocalNumber, marks
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure, MovementKind
-from edge_agent.core.movements import MOVEMENTS
+from edge_agent.core.movements import LOOK, MOVEMENTS
 from edge_agent.core.texts import Message, text_of
 
 MOVEMENT_NAMES = {name: MovementKind(name).spec.name_in_text for name in MOVEMENTS}
 """What people call the movements of ``edge_agent.core.movements.MOVEMENTS``."""
 POSE_NAMES = {"yaw": N_("turned"), "pitch": N_("bent down"), "roll": N_("tilted")}
 """What people call the angles of the head."""
+LOOK_NAMES = {name: MovementKind(name).spec.label for name in LOOK}
+"""What people call the directions of the eyes in the face."""
 
 _ENGLISH = {"datetime": "%Y-%m-%d %H:%M UTC", "date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}
 

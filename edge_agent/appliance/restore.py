@@ -437,7 +437,7 @@ def _restore(database: Path, places: Places, plan: _Plan) -> Restored:
             # cannot mistake later ones for them.
             renew_stream_epoch(connection)
             forget_mark(connection)
-            told = f"{erased} participants erased again"
+            told = f"{erased} participant{'' if erased == 1 else 's'} erased again"
             append(connection, AuditLine(clock.now().wall_ms, "appliance", "restore", told))
     contents = read_inventory(database)
     give_owner(database, places.database_file, 0o640)

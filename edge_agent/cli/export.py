@@ -125,6 +125,7 @@ def export(
     if source is None and (devices or all_devices):
         raise click.UsageError("--device and --all-devices choose devices of --source.")
     chosen = format_named(form or ("bundle" if out.suffix == ".zip" else "csv"))
+    preferred = here.settings.vitals.prefer_sources
     if source is not None:
         vision = here.settings.vision
         wanted = {
@@ -136,7 +137,7 @@ def export(
             "sessions": sessions or None,
             "start_ms": start_ms,
             "end_ms": end_ms,
-            "question": None if question is None else _question(question),
+            "question": None if question is None else _question(question, preferred),
             "models": (vision.expression_model, vision.detector_model),
             "passphrase": _passphrase(passphrase_file, ask=passphrase),
         }
@@ -156,7 +157,7 @@ def export(
     choice = Choice(sessions or None, start_ms, end_ms)
     about = _appliance(here.settings)
     if chosen.name == "bundle":
-        told_question = _question(question)
+        told_question = _question(question, preferred)
         tables = _tables(told_question, choice, here)
         about = replace(about, question=told_question, tables=tables)
     with _progress_bar() as on_progress:
@@ -187,30 +188,36 @@ def _passphrase(file: Path | None, *, ask: bool) -> str | None:
     return word
 
 
-def _question(file: Path | None) -> dict[str, Any]:
-    """Return the question of the analysis: from a file, or the dashboard's default question.
+def _question(file: Path | None, preferred: Sequence[str]) -> dict[str, Any]:
+    """Return the question of the analysis: from a file, or the dashboard's default question; empty
+    where nothing can say that one.
+
+    Args:
+        file: the file, if there is one.
+        preferred: the sources of the configuration, which count where the question names none.
 
     Raises:
         DataFileError: the file is missing, or contains no question.
     """
-    if file is None:
-        return _analysed("--print-question")
-    try:
-        question = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataFileError(f"{file}: cannot be read as JSON ({error}).") from error
-    if not isinstance(question, dict):
-        raise DataFileError(
-            f"{file}: contains no question. Write it with `affect-edge analyse --print-question`."
-        )
+    words = () if file is None else ("--question", str(file))
+    done = _run_analysis("--print-question", *words)
+    if done.returncode and file is not None:
+        raise DataFileError(done.stderr.strip().rpartition("Error: ")[2])
+    question = dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+    if question and not question["prefer_source"]:
+        question["prefer_source"] = list(preferred)
     return question
 
 
 def _analysed(*words: str) -> dict[str, Any]:
     """Return the object that the dashboard's analysis prints; empty if it fails."""
-    command = [*_DASHBOARD, "analyse", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = _run_analysis(*words)
     return dict(json.loads(done.stdout)) if done.returncode == 0 else {}
+
+
+def _run_analysis(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [*_DASHBOARD, "analyse", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def _tables(question: dict[str, Any], choice: Choice, here: Here) -> dict[str, str]:

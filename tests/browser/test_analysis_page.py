@@ -1,5 +1,5 @@
-"""The analysis page: its first answer is small, folded parts come when somebody needs them, and on
-paper it is one sheet of A4.
+"""The analysis page: its first answer is small, folded parts come when somebody needs them, and
+paper shows all of them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from edge_agent.store.database.schema import write_transaction
 from tests.browser.page_paths import wait_for_charts
 from tests.browser.served import Served
-from tests.support.browser import BEYOND_THE_SHEET, PHONE, sheets, watched_page
+from tests.support.browser import BEYOND_THE_SHEET, PHONE, watched_page
 
 pytestmark = pytest.mark.browser
 MOST_BYTES = 8000
@@ -38,8 +38,9 @@ def test_all_parts_come_at_once_when_one_is_opened(
         assert first.value.headers["cache-control"] == "no-store"
         wait_for_charts(page)
         assert asked == []
-        page.get_by_text("Each comparison in a sentence").click()
-        expect(page.locator(".findings")).to_contain_text("Heart rate was")
+        assert "Heart rate was 5.5 /min higher" in page.locator(".claims").inner_text()
+        page.get_by_text("All 9 t-tests in full").click()
+        expect(page.get_by_role("region", name="Table of all tests")).to_contain_text("Heart rate")
         page.get_by_text("Sentences for a report").click()
         page.get_by_role("button", name="Copy").first.click()
         expect(
@@ -47,7 +48,7 @@ def test_all_parts_come_at_once_when_one_is_opened(
                 page.get_by_role("button", name="Selected")
             )
         ).to_be_visible()
-        page.get_by_role("link", name="Before concluding").click()
+        page.get_by_role("heading", name="Before concluding").click()
         expect(page.get_by_role("heading", name="Assumptions of the tests")).to_be_in_viewport()
         assert page.locator("figure[data-chart]").count() == 7
         wait_for_charts(page)
@@ -65,6 +66,7 @@ def test_parts_come_for_every_reason(
         if reason == "searched":
             page.keyboard.press("Control+f")
         if reason == "selected":
+            page.get_by_text("Change the question").click()
             page.get_by_role("radio", name="Selected").check()
             expect(page.locator("input[name=session]")).to_have_count(12)
         expect(page.locator("[data-later]")).to_have_count(0)
@@ -79,7 +81,7 @@ def test_parts_of_other_data_are_not_mixed_in(browser: Browser, own: Served) -> 
         expect(page.locator("[data-later]").first).to_be_attached()
         with write_transaction(own.database) as connection:
             connection.execute("UPDATE vital SET value = value + 1")
-        page.get_by_text("Each comparison in a sentence").click()
+        page.get_by_text("All 9 t-tests in full").click()
         changed = page.get_by_role("link", name="The data have changed. Open the whole page")
         changed.and_(page.locator(":visible")).first.click()
         expect(page.locator(".findings-summary")).to_be_visible()
@@ -93,18 +95,21 @@ def words_on_paper(page: Page) -> str:
     return " ".join(page.locator("main").inner_text().split())
 
 
-@pytest.mark.deep
-@pytest.mark.parametrize(
-    "question",
-    ["", "&state=observed", "&family=heart_rate&family=systolic,diastolic", "&group=sex"],
-)
-def test_an_analysis_is_one_sheet(
-    browser: Browser, shown: Served, login: StorageState, question: str
+def test_a_phone_shows_the_answer_within_two_screens(
+    browser: Browser, shown: Served, login: StorageState
 ) -> None:
-    with watched_page(browser, login) as page:
-        page.goto(f"{shown.address}/analysis?sample=example{question}")
-        assert sheets(page) == 1
-        expect(page.locator(".paper-fold")).not_to_have_attribute("open", "")
+    with watched_page(browser, login, PHONE) as page:
+        page.goto(f"{shown.address}{ASKED}&vital=heart_rate&states=neutral&states=anger")
+        for part in (page.locator(".claims"), page.get_by_role("region", name="Differences and")):
+            box = part.bounding_box()
+            assert box is not None and box["y"] + box["height"] < 2 * page.viewport_size["height"]  # type: ignore[index]
+        question = page.get_by_role("heading", name="Does heart rate differ between anger and")
+        expect(question).to_be_visible()
+        expect(page.get_by_role("radio", name="Observed emotion")).to_be_hidden()
+        page.get_by_text("Change the question").click()
+        page.get_by_role("radio", name="Observed emotion").check()
+        page.get_by_role("button", name="Compare").click()
+        expect(page.locator(".claims")).to_be_visible()
 
 
 def test_the_sheet_says_what_was_asked_and_what_came_out(
@@ -119,7 +124,7 @@ def test_the_sheet_says_what_was_asked_and_what_came_out(
         page.set_viewport_size(SHEET)  # type: ignore[arg-type]
         paper = words_on_paper(page)
         for words in (
-            "Do heart rate and blood pressure differ between anger, happiness and neutral?",
+            "Do heart rate, systolic pressure and diastolic pressure differ between",
             "12 people, 12 sessions (example study)",
             "Holm, within: heart_rate",
             "All of these readings are simulated.",
@@ -127,10 +132,12 @@ def test_the_sheet_says_what_was_asked_and_what_came_out(
             "Heart rate was 5.5 /min higher in anger than in neutral",
             "Systolic pressure differed between the three states overall",
             "12 people consented",
+            "Do condition, face and self-report agree?",
+            "All tests are two-sided.",
             "No medical device.",
         ):
             assert words in paper
-        for words in ("Sessions to use", "Sentences for a report", "Do condition, face", "Copy"):
+        for words in ("Sessions to use", "Show this part", "Copy"):
             assert words not in paper
         effects = page.get_by_role("region", name="Effect sizes").locator("svg")
         expect(effects).to_be_visible()
@@ -141,4 +148,4 @@ def test_the_sheet_says_what_was_asked_and_what_came_out(
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert ground == "rgb(255, 255, 255)"
         page.evaluate("dispatchEvent(new Event('afterprint'))")
-        expect(page.locator(".paper-fold")).not_to_have_attribute("open", "")
+        expect(page.locator(".fold[open]")).to_have_count(0)

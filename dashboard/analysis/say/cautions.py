@@ -20,10 +20,11 @@ from dashboard.analysis.say.numbers import (
 from dashboard.analysis.say.people import group_warning, missing_cautions, missing_warnings
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, general, thousands
-from dashboard.languages.names import said, state_name, vital_label
+from dashboard.languages.names import said, state_name, vital_label, with_and
 from dashboard.statistics.period import Attenuation
 from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.measures import MovementKind
+from edge_agent.store.read.stimuli import FACE
 
 
 def mixture_warning(analysis: Analysis) -> str:
@@ -234,6 +235,7 @@ def warnings_of(analysis: Analysis) -> tuple[str, ...]:
     texts = (
         _about_simulation(analysis),
         _about_estimates(analysis),
+        _about_programs(analysis),
         _about_sessions(analysis),
         _about_one_person(analysis),
         _about_few_matches(analysis),
@@ -299,11 +301,13 @@ def _about_repeats(analysis: Analysis) -> str:
     means = len(analysis.means)
     if not means or analysis.readings < _MANY_READINGS * means:
         return ""
-    return gettext(
-        "The {readings} readings come from {people}. Each person counts once in each state (n = "
-        "1), however many readings there are: more readings make a mean more precise, not n "
-        "larger."
-    ).format(readings=thousands(analysis.readings), people=people(len(analysis.participants)))
+    return ngettext(
+        "The {n} reading comes from {people}. Each person counts once in each state (n = 1), "
+        "however many readings there are: more readings make a mean more precise, not n larger.",
+        "The {n} readings come from {people}. Each person counts once in each state (n = 1), "
+        "however many readings there are: more readings make a mean more precise, not n larger.",
+        analysis.readings,
+    ).format(n=thousands(analysis.readings), people=people(len(analysis.participants)))
 
 
 def _about_left_out(analysis: Analysis) -> str:
@@ -342,6 +346,22 @@ def _about_movements(analysis: Analysis) -> str:
     )
 
 
+def _about_programs(analysis: Analysis) -> str:
+    if len(analysis.programs) < 2:
+        return ""
+    listed = [
+        gettext("{program} ({people})").format(
+            program=gettext("this appliance") if program == FACE else program, people=people(count)
+        )
+        for program, count in analysis.programs.items()
+    ]
+    return gettext(
+        "The movements of the face come from different programs: {programs}. Programs do not "
+        "measure alike, so a difference between people may be one between programs. Select "
+        "sessions of one program."
+    ).format(programs=with_and(listed))
+
+
 def _about_left_out_estimates(analysis: Analysis) -> str:
     left_out = analysis.estimated_left_out
     if not left_out:
@@ -358,11 +378,14 @@ def _about_left_out_estimates(analysis: Analysis) -> str:
 def _about_one_person(analysis: Analysis) -> str:
     if len(analysis.participants) != 1:
         return ""
-    return gettext(
-        "All {readings} readings come from one person. That is n = 1, however many readings "
-        "there are, and says nothing about people in general: at least {minimum} people are "
-        "needed, and many more for a good answer."
-    ).format(readings=thousands(analysis.readings), minimum=MINIMUM)
+    return ngettext(
+        "The only reading comes from one person. That is n = 1 and says nothing about people in "
+        "general: at least {minimum} people are needed, and many more for a good answer.",
+        "All {n} readings come from one person. That is n = 1, however many readings there are, "
+        "and says nothing about people in general: at least {minimum} people are needed, and many "
+        "more for a good answer.",
+        analysis.readings,
+    ).format(n=thousands(analysis.readings), minimum=MINIMUM)
 
 
 def _about_few_matches(analysis: Analysis) -> str:
@@ -446,12 +469,14 @@ def _about_matching(analysis: Analysis) -> str:
     m = analysis.matching
     if m is None or not (m.unmatched or m.ambiguous):
         return ""
-    return gettext(
-        "{matched} readings were matched to an observed emotion; {unmatched} were not because "
-        "no face was recorded in the window, and {ambiguous} because no emotion held {share} of "
-        "it."
+    return ngettext(
+        "{n} reading was matched to an observed emotion; {unmatched} not because no face was "
+        "recorded in the window, and {ambiguous} because no emotion held {share} of it.",
+        "{n} readings were matched to an observed emotion; {unmatched} were not because no face "
+        "was recorded in the window, and {ambiguous} because no emotion held {share} of it.",
+        m.matched,
     ).format(
-        matched=thousands(m.matched),
+        n=thousands(m.matched),
         unmatched=thousands(m.unmatched),
         ambiguous=thousands(m.ambiguous),
         share=share_text(analysis),

@@ -11,7 +11,7 @@ from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison
 from dashboard.analysis.means import StateMean
 from dashboard.analysis.say.numbers import comparison_text, interval_text, number, people, unit_of
 from dashboard.charts.chart import Chart
-from dashboard.languages.current import gettext
+from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.names import state_name, vital_label
 from dashboard.statistics.t_tests import EffectSize
 from edge_agent.core.measures import Measure
@@ -39,14 +39,21 @@ def effects_chart(analysis: Analysis) -> Chart | None:
         return None
     names = [comparison_text(test.kind, test.first, test.second) for test, _ in shown]
     apart = sum(effect.interval.low > 0 or effect.interval.high < 0 for _, effect in shown)
+    sentence = gettext(
+        "One row per test, with the 95 % interval. 0 is no difference, 1 is as much as people "
+        "differ from each other (one standard deviation)."
+    )
+    if len(shown) > 1:
+        excluding = ngettext(
+            "{n} of {total} intervals excludes 0, before any adjustment for the number of tests.",
+            "{n} of {total} intervals exclude 0, before any adjustment for the number of tests.",
+            apart,
+        )
+        sentence = f"{sentence} {excluding.format(n=apart, total=len(shown))}"
     return Chart(
         id="effects",
         title=gettext("Effect sizes, Hedges’ g"),
-        sentence=gettext(
-            "One row per test, with the 95 % interval. 0 is no difference, 1 is as much as "
-            "people differ from each other (one standard deviation). {n} of {total} intervals "
-            "exclude 0, before any adjustment for the number of tests."
-        ).format(n=apart, total=len(shown)),
+        sentence=sentence,
         figure={
             # Plotly counts upwards: negative places put the first test on top.
             "data": [_effect(test, effect, -place) for place, (test, effect) in enumerate(shown)],
@@ -57,7 +64,7 @@ def effects_chart(analysis: Analysis) -> Chart | None:
             (name, number(effect.g, 2), interval_text(effect.interval.low, effect.interval.high, 2))
             for name, (_, effect) in zip(names, shown, strict=True)
         ),
-        height="large",
+        height="small" if len(shown) <= 3 else "medium" if len(shown) <= 6 else "large",
     )
 
 
@@ -90,6 +97,7 @@ def _effects_layout(names: Sequence[str]) -> dict[str, Any]:
         "xaxis": {
             "gridcolor": "var(--chart-grid)",
             "zeroline": True,
+            "rangemode": "tozero",  # each interval is read against no difference
             "zerolinecolor": "var(--text)",
             "zerolinewidth": 1.5,
             "fixedrange": True,

@@ -16,9 +16,10 @@ from dashboard.analysis.say.numbers import (
     number,
     p_equals,
     people,
+    sessions_text,
     unit_of,
 )
-from dashboard.analysis.say.tests import claimed
+from dashboard.analysis.say.tests import brief_claim, claimed
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, thousands
 from dashboard.languages.names import said, vital_label, with_and
@@ -85,20 +86,19 @@ def model_sentence(model: VitalModel) -> str:
             vital=name, reason=reason[:1].upper() + reason[1:]
         )
     design = model.design
-    parts = [gettext("people")]
-    if fit.session_variance is not None:
-        parts.append(gettext("sessions"))
-    if fit.reaction_variance is not None:
-        parts.append(gettext("people’s own reactions to a state"))
+    variances = [
+        (gettext("people"), fit.participant_variance),
+        (gettext("sessions"), fit.session_variance),
+        (gettext("people’s own reactions to a state"), fit.reaction_variance),
+        (gettext("the rest"), fit.residual_variance),
+    ]
+    parts = [f"{of} {number(value, 2)}" for of, value in variances if value is not None]
     texts = [
-        gettext(
-            "{vital}: {means} means of {people} in {sessions} sessions; variances of {parts} and "
-            "the rest."
-        ).format(
+        gettext("{vital}: {means} means of {people} in {sessions}; variances: {parts}.").format(
             vital=name,
             means=thousands(design.means),
             people=people(design.participants),
-            sessions=thousands(design.sessions),
+            sessions=sessions_text(design.sessions),
             parts=", ".join(parts),
         ),
         _minute(model),
@@ -157,15 +157,23 @@ def tested_sentence(test: VitalComparison, model: VitalModel) -> str:
     return text
 
 
+def tested_claim(test: VitalComparison, model: VitalModel) -> str:
+    """Say what the model makes of two states with the p that decides and no other figure."""
+    tested = test.by_model
+    if tested is None:
+        return ""
+    timed = model.time is not None
+    return brief_claim(test, tested.effect.estimate, tested.adjusted_p, timed=timed)
+
+
 def _figures(test: VitalComparison, tested: ModelTest, model: VitalModel) -> str:
     effect = tested.effect
     figures = gettext(
-        "95 % CI {interval}; {people} in {sessions} sessions, mixed model t({df}) = {t}, {method} "
-        "p {p}"
+        "95 % CI {interval}; {people} in {sessions}, mixed model t({df}) = {t}, {method} p {p}"
     ).format(
         interval=interval_text(effect.interval.low, effect.interval.high),
         people=people(model.design.participants),
-        sessions=thousands(model.design.sessions),
+        sessions=sessions_text(model.design.sessions),
         df=df_text(round(effect.df, 1)),
         t=number(effect.t, 2),
         method=correction_name(test.correction),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboard.analysis.request import AnalysisQuery, Correction
 from dashboard.languages import figures
 from dashboard.languages.current import N_, gettext, ngettext, pgettext
-from dashboard.languages.figures import by_locale, general
+from dashboard.languages.figures import by_locale, general, thousands
 from dashboard.languages.names import list_with_or, state_name, vital_in_text, vital_label, with_and
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
@@ -170,6 +170,16 @@ def interval_text(low: float, high: float, digits: int = 1) -> str:
 def people(count: int) -> str:
     """Write ``1 person`` or ``12 people``."""
     return ngettext("{n} person", "{n} people", count).format(n=count)
+
+
+def sessions_text(count: int) -> str:
+    """Write ``1 session`` or ``1,200 sessions``."""
+    return ngettext("{n} session", "{n} sessions", count).format(n=thousands(count))
+
+
+def readings_text(count: int) -> str:
+    """Write ``1 reading`` or ``1,200 readings``."""
+    return ngettext("{n} reading", "{n} readings", count).format(n=thousands(count))
 
 
 def df_text(df: float) -> str:

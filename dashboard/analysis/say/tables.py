@@ -42,37 +42,41 @@ def groups_of(response: AnalysisModel) -> tuple[TestGroup, ...]:
     """Write the family of tests, one group for each vital."""
     rows: dict[Measure, list[TestRow]] = {}
     periods = {(one.vital, one.first, one.second): one for one in response.periods}
+    by_model = response.main == "mixed_model"
+    by_vital = {one.vital: one for one in response.models}
     for test in response.comparisons:
         period = None
         if test.at_equal_times:
             period = periods.get((test.vital, test.first, test.second))
-        by_model = response.main == "mixed_model"
-        rows.setdefault(test.vital, []).append(_row_of(test, period, by_model=by_model))
+        people = by_vital[test.vital].participants if by_model else 0
+        rows.setdefault(test.vital, []).append(_row_of(test, period, people))
     return tuple(
         TestGroup(f"{vital_label(kind)}, {unit_of(kind)}", tuple(own)) for kind, own in rows.items()
     )
 
 
-def _row_of(test: ComparisonModel, period: PeriodModel | None, *, by_model: bool) -> TestRow:
+def _row_of(test: ComparisonModel, period: PeriodModel | None, in_model: int) -> TestRow:
     """Write one comparison.
 
     Args:
         test: the comparison.
         period: the estimate at equal times in the session, where it is told first.
-        by_model: whether the mixed model is the main analysis, which is told before both.
+        in_model: people in the mixed model, where it is the main analysis and told before both;
+            else 0.
     """
     in_groups = test.method == "welch"
     rank = test.rank
     factor = test.bayes_factor
     model = test.by_model
     main: ComparisonModel | PeriodModel | ModelTestModel = period or test
-    if by_model and model is not None:
+    if in_model and model is not None:
         main = model
+    # Without a test there are no people in it: those who have both are shown instead.
+    n = f"{test.n_first} + {test.n_second}" if in_groups else str(test.n_first or test.n_both)
     return TestRow(
         comparison=pair_text(test.first, test.second),
         test=_test_name(test.method),
-        # Without a test there are no people in it: those who have both are shown instead.
-        n=f"{test.n_first} + {test.n_second}" if in_groups else str(test.n_first or test.n_both),
+        n=n,
         left_out=str(test.left_out or ""),
         difference=_number(test.difference, 1),
         interval=_interval(test.interval, 1),
@@ -92,6 +96,9 @@ def _row_of(test: ComparisonModel, period: PeriodModel | None, *, by_model: bool
         is_shown=_is_shown(test.adjusted_p),
         main_difference=_number(main.difference, 1),
         main_interval=_interval(main.interval, 1),
+        main_n=str(in_model) if main is model else n,
+        main_p=_p(main.adjusted_p),
+        main_claim=model.claim if model is not None and main is model else test.claim,
         # Its own sentence tells the estimate at equal times already.
         main_sentence=test.sentence if main is period else main.sentence,
         main_is_shown=_is_shown(main.adjusted_p),

@@ -49,8 +49,52 @@ def sentence(test: VitalComparison) -> str:
         return _no_variation(test)
     adjusted = test.at_equal_times
     if adjusted is not None:
-        return _sentences(_result_at_equal_times(test, tests, adjusted), _doubt(test, tests))
-    return _sentences(_result(test, tests), _doubt(test, tests))
+        return _sentences(_result_at_equal_times(test, tests, adjusted), remarks(test))
+    return _sentences(_result(test, tests), remarks(test))
+
+
+def claim(test: VitalComparison) -> str:
+    """Say one result with the p that decides and no other figure."""
+    tests = test.comparison.tests
+    if tests is None:
+        return sentence(test)
+    adjusted = test.at_equal_times
+    estimate = tests.t.difference if adjusted is None else adjusted.difference
+    return brief_claim(test, estimate, _deciding_p(test), timed=adjusted is not None)
+
+
+def brief_claim(test: VitalComparison, estimate: float, p: float, *, timed: bool) -> str:
+    """Say that two states differ, or were not shown to, with the p that decides."""
+    named = names_of(test.kind, test.first, test.second)
+    method = correction_name(test.correction)
+    figures = gettext("{method} p {p}").format(method=method, p=p_equals(p))
+    if p >= ALPHA:
+        return _not_shown(timed=timed).format(**named, figures=figures)
+    finding = _differed(estimate, timed=timed)
+    value = number(abs(estimate))
+    return with_doubts(finding.format(**named, figures=figures, value=value), test)
+
+
+def remarks(test: VitalComparison) -> str:
+    """Say what the equivalence test excludes, and whether the rank test agrees; empty without a
+    test.
+    """
+    tests = test.comparison.tests
+    if tests is None:
+        return ""
+    timed = test.at_equal_times is not None
+    if _deciding_p(test) < ALPHA or (tests.t.p < ALPHA and not timed):
+        size = "" if timed else _real_but_small(test)
+    else:
+        size = _as_good_as_none(test)
+    return _sentences(size, _doubt(test, tests))
+
+
+def _deciding_p(test: VitalComparison) -> float:
+    """Return the adjusted p of what is told first: the estimate at equal times, or the t-test."""
+    if test.at_equal_times is None:
+        return test.adjusted_p or 0.0
+    return 1.0 if test.period is None else test.period.adjusted_p or 0.0
 
 
 def shift_text(value: float, unit: str) -> str:
@@ -70,8 +114,7 @@ def _result(test: VitalComparison, tests: Tests) -> str:
     figures = _figures(test, tests)
     shown = (test.adjusted_p or 0.0) < ALPHA
     if shown or t.p >= ALPHA:
-        claim = claimed(test, t.difference, t.interval, figures, shown=shown, timed=False)
-        return _sentences(claim, _real_but_small(test) if shown else _as_good_as_none(test))
+        return claimed(test, t.difference, t.interval, figures, shown=shown, timed=False)
     # Here p was below the level before the adjustment, and is not after it.
     figures = _with_unadjusted(test, figures, t.p)
     text = gettext(
@@ -85,13 +128,12 @@ def _result(test: VitalComparison, tests: Tests) -> str:
             "not significantly after adjustment for several tests ({figures})."
         )
     named = names_of(test.kind, test.first, test.second)
-    claim = text.format(**named, figures=figures, value=number(abs(t.difference)))
-    return _sentences(with_doubts(claim, test), _real_but_small(test))
+    return with_doubts(text.format(**named, figures=figures, value=number(abs(t.difference))), test)
 
 
 def _result_at_equal_times(test: VitalComparison, tests: Tests, adjusted: TimeAdjusted) -> str:
     """Tell the estimate at equal times in the session, and then the difference as measured."""
-    p = 1.0 if test.period is None else test.period.adjusted_p or 0.0
+    p = _deciding_p(test)
     figures = gettext("95 % CI {interval}; {people}, t({df}) = {t}, {method} p {p}").format(
         interval=interval_text(adjusted.interval.low, adjusted.interval.high),
         people=people(test.comparison.n_both),
@@ -112,7 +154,6 @@ def _result_at_equal_times(test: VitalComparison, tests: Tests, adjusted: TimeAd
             method=correction_name(test.correction),
             p=p_equals(test.adjusted_p or 0.0),
         ),
-        "" if shown else _as_good_as_none(test),
     )
 
 
@@ -143,12 +184,14 @@ def claimed(
             **named, figures=figures, value=number(abs(estimate))
         )
         return with_doubts(claim, test)
-    return _not_shown(timed=timed).format(
-        **named,
-        figures=figures,
+    compatible = gettext(
+        "The data are compatible with anything from {low} to {high} in {first}."
+    ).format(
         low=shift_text(interval.low, named["unit"]),
         high=shift_text(interval.high, named["unit"]),
+        first=named["first"],
     )
+    return _sentences(_not_shown(timed=timed).format(**named, figures=figures), compatible)
 
 
 def _with_difference(test: VitalComparison, difference: float, figures: str) -> str:
@@ -203,13 +246,9 @@ def _not_shown(*, timed: bool) -> str:
     if timed:
         return gettext(
             "{vital} did not differ significantly between {first} and {second} at equal times "
-            "in the session ({figures}). The data are compatible with anything from {low} to "
-            "{high} in {first}."
+            "in the session ({figures})."
         )
-    return gettext(
-        "{vital} did not differ significantly between {first} and {second} ({figures}). The "
-        "data are compatible with anything from {low} to {high} in {first}."
-    )
+    return gettext("{vital} did not differ significantly between {first} and {second} ({figures}).")
 
 
 def _with_unadjusted(test: VitalComparison, figures: str, p: float) -> str:

@@ -17,6 +17,7 @@ from dashboard.analysis.request import (
     DOUBTS,
     HEART_NAMES,
     AnalysisQuery,
+    Sample,
     describe,
     query_of,
     same_label,
@@ -88,7 +89,8 @@ def analysis_page(
         kinds=_offered(query, reader.recorded_kinds()),
         movements=list(MovementKind) if reader.has_movements() or _moved(query) else [],
         # Their names are a twentieth of the page, and few questions need them.
-        offered_movements=_moved(query) or request.query_params.get("offer") == "movements",
+        offered_movements=_moved(query) or "offer" in request.query_params,
+        chooses="offer" in request.query_params,
         vital_label=vital_label,
         doubts=DOUBTS,
         flag_name=flag_name,
@@ -98,6 +100,7 @@ def analysis_page(
         settled={kind: query.settling_s(kind) for kind in query.vital},
         **_shown(sheet),
         is_simulated=sheet is not None and sheet.response.simulated_readings > 0,
+        exported="" if sheet is None else _exported(query, sheet.response.sample),
         bounds=bounds_text(query, "or"),
         number=number,
         p_text=p_text,
@@ -123,6 +126,11 @@ def get_analysis(
     words.
     """
     return computing.call(analysis_of, _asked(options, study, query.question()))
+
+
+def _exported(query: AnalysisQuery, sample: Sample) -> str:
+    """Return the question as an export takes it along: with the sessions that were looked at."""
+    return query.model_copy(update={"sample": sample}).model_dump_json(exclude_defaults=True)
 
 
 def _offered(query: AnalysisQuery, recorded: Collection[VitalKind]) -> list[VitalKind]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, Json, SecretStr
 
 from dashboard.accounts.roles import Account, Permission
-from dashboard.analysis.request import AnalysisQuery, QuestionInJson
+from dashboard.analysis.request import AnalysisQuery, QuestionInJson, chosen_sessions
 from dashboard.export_jobs import ExportRequest, PreparedExport
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said, said_of
@@ -132,9 +132,10 @@ NewExportDep = Annotated[NewExport, Depends(_asked)]
 
 
 class ExportForm(Part):
-    """The form of the page."""
+    """The form of the page; with the question of the Analysis page, its sessions and no others."""
 
     passphrase: Annotated[SecretStr, Field(max_length=LONGEST)] = SecretStr("")
+    question: Json[AnalysisQuery] | None = None
 
 
 @router.get("/export", include_in_schema=False)
@@ -161,6 +162,11 @@ def prepare_from_page(
 ) -> Response:
     """Start preparing an export, and show the page with its progress."""
     new = form.new()
+    if form.question is not None:
+        asked = form.question
+        known = study.reader.session_list()
+        new.question = asked
+        new.sessions = [one.id for one in chosen_sessions(known, asked.sample, asked.session)]
     if form.passphrase.get_secret_value():
         new.passphrase = form.passphrase
     _prepare(services, account, study, new)
@@ -251,7 +257,7 @@ def download(
         prepared is not None
         and prepared.state == "ready"
         # A part of another file would be appended to what the browser has.
-        and prepared.request == _request_of(study, new)
+        and prepared.request == _request_of(services, study, new)
     )
     if prepared is None or not goes_on:
         prepared = _prepare(services, account, study, new)
@@ -264,7 +270,7 @@ def download(
 def _prepare(
     services: Services, account: Account, study: ChosenStudy, new: NewExport
 ) -> PreparedExport:
-    request = _request_of(study, new)
+    request = _request_of(services, study, new)
     passphrase = ""
     if new.passphrase is not None:
         passphrase = new.passphrase.get_secret_value()
@@ -283,7 +289,7 @@ def _refuse_weak(passphrase: str) -> None:
         raise HTTPException(422, said_of(error)) from error
 
 
-def _request_of(study: ChosenStudy, new: NewExport) -> ExportRequest:
+def _request_of(services: Services, study: ChosenStudy, new: NewExport) -> ExportRequest:
     """Check a request and return it as an export that can be prepared."""
     start = new.start
     end = new.end
@@ -316,7 +322,10 @@ def _request_of(study: ChosenStudy, new: NewExport) -> ExportRequest:
             404, gettext("session = {min}: there is no such session.").format(min=min(unknown))
         )
     sessions = tuple(sorted(set(new.sessions))) if new.sessions else None
-    question = (new.question or AnalysisQuery()).model_dump(mode="json")
+    asked = new.question or AnalysisQuery()
+    if not asked.prefer_source:  # as the page does; the scripts of a bundle know no configuration
+        asked = asked.model_copy(update={"prefer_source": services.options.prefer_sources})
+    question = asked.model_dump(mode="json")
     choice = Choice(sessions, start, end)
     is_sealed = new.passphrase is not None
     return ExportRequest(wanted, choice, question, is_sealed, study.chosen)

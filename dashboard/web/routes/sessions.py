@@ -27,7 +27,7 @@ from dashboard.charts.session import (
 from dashboard.computing.answers import sensor_sentences
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import exact_since_start
-from dashboard.languages.names import MOVEMENT_NAMES, POSE_NAMES, said_of
+from dashboard.languages.names import LOOK_NAMES, MOVEMENT_NAMES, POSE_NAMES, said_of
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
@@ -317,6 +317,7 @@ def course_page(
         kinds=kinds,
         movement_names=MOVEMENT_NAMES,
         pose_names=POSE_NAMES,
+        look_names=LOOK_NAMES,
     )
 
 

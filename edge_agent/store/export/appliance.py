@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.config.settings import Settings
+from edge_agent.core.measures import Measure
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.matching import DEFAULT_SHARE, DEFAULT_WINDOW_S, Matching
 
 # Only what decides how the rows came about. Everything else stays at home: addresses, accounts,
 # passwords, paths (which hold the names of people), whatever a later version adds.
@@ -52,6 +55,16 @@ class Appliance:
     cards: Mapping[str, str] = field(default_factory=dict)
     question: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def matching(self) -> Matching:
+        """How the question matches readings to the emotion observed before them."""
+        question = self.question
+        lags: dict[Measure, float] = {
+            kind: question.get(f"lag_{kind.spec.option}", kind.spec.lag_s) for kind in VitalKind
+        }
+        window = question.get("window", DEFAULT_WINDOW_S)
+        return Matching(window, lags, question.get("share", DEFAULT_SHARE))
 
 
 def public_settings(settings: Settings) -> dict[str, Any]:

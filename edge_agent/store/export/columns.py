@@ -188,8 +188,9 @@ VITAL = (
     _text(
         "observed",
         "Emotion observed before it: the smoothed label of at least 60 % of the rows in the 10 s "
-        "that end 5 s before it (pressures: 45 s), those of exclusion.csv left out; ambiguous when "
-        "none was, unmatched when no face was read; empty outside sessions",
+        "that end 5 s before it (pressures: 45 s), unless question.json says otherwise, those of "
+        "exclusion.csv left out; ambiguous when none was, unmatched when no face was read; empty "
+        "outside sessions",
         allowed=(*(emotion.value for emotion in EMOTIONS), AMBIGUOUS, UNMATCHED),
     ),
     _SIMULATED,

@@ -358,9 +358,6 @@ class Pieces:
 ROWS = 4_000
 """Rows in a block at the most."""
 
-_MATCHING = matching.Matching()
-# A reading looks back over its lag and the window: so far must rows be read before the first one.
-_REACH_MS = round(1000 * max(matching.DEFAULT_LAG_S.values())) + _MATCHING.window_ms
 _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 
 # One printf is several times as fast as strftime, joined columns, or Python for every row: within a
@@ -479,7 +476,9 @@ class Block:
     until_ms: int | None = None
 
 
-def blocks_of(connection: sqlite3.Connection, chosen: Chosen, name: str) -> Iterator[Block]:
+def blocks_of(
+    connection: sqlite3.Connection, chosen: Chosen, name: str, rule: matching.Matching
+) -> Iterator[Block]:
     """Yield the rows of one exported file, its line of heads first.
 
     Args:
@@ -487,6 +486,7 @@ def blocks_of(connection: sqlite3.Connection, chosen: Chosen, name: str) -> Iter
             ``sqlite3.Row``.
         chosen: what is taken along.
         name: one of ``FILES``.
+        rule: how readings are matched to observed emotions.
     """
     yield Block(0, ",".join(column.name for column in FILES[name]) + "\n")
     if name in _STUDY:
@@ -502,7 +502,7 @@ def blocks_of(connection: sqlite3.Connection, chosen: Chosen, name: str) -> Iter
             case _:
                 for piece in Pieces(connection).of(name, start, end):
                     yield from (
-                        _vitals(connection, piece)
+                        _vitals(connection, piece, rule)
                         if name == "vital"
                         else _lines(connection, piece, name)
                     )
@@ -541,16 +541,17 @@ def _lines(connection: sqlite3.Connection, piece: Piece, name: str) -> Iterator[
         yield _block([row[0] for row in rows], piece.end_ms)
 
 
-def _vitals(connection: sqlite3.Connection, piece: Piece) -> Iterator[Block]:
+def _vitals(
+    connection: sqlite3.Connection, piece: Piece, rule: matching.Matching
+) -> Iterator[Block]:
     """Yield readings with all digits of their values, and the emotion observed before each."""
     cursor = _run(connection, _VITALS, _values(piece))
     while rows := cursor.fetchmany(ROWS):
         if piece.session is None:
             lines = [f"{head}{value!r}{_behind(key, '')}" for head, value, key, _ in rows]
         else:
-            observed = _observed(
-                connection, piece.session, [row[3] for row in rows], [row[2] for row in rows]
-            )
+            at_ms, keys = [row[3] for row in rows], [row[2] for row in rows]
+            observed = _observed(connection, piece.session, at_ms, keys, rule)
             lines = [
                 f"{head}{value!r}{_behind(key, state)}"
                 for (head, value, key, _), state in zip(rows, observed, strict=True)
@@ -572,14 +573,20 @@ def _behind(key: str, observed: str) -> str:
 
 
 def _observed(
-    connection: sqlite3.Connection, session: InSession, at_ms: list[int], keys: list[str]
+    connection: sqlite3.Connection,
+    session: InSession,
+    at_ms: list[int],
+    keys: list[str],
+    rule: matching.Matching,
 ) -> Iterable[str]:
     """Return the emotion that was observed before each of some readings of a session.
 
     The readings are in order of time.
     """
+    # A reading looks back over its lag and the window: so far are rows read before the first one.
+    reach_ms = max(map(rule.lag_ms, VitalKind)) + rule.window_ms
     span = {
-        "after": at_ms[0] - _REACH_MS,
+        "after": at_ms[0] - reach_ms,
         "first": session.start_ms,
         "last": min(at_ms[-1], session.end_ms),
     }
@@ -589,12 +596,11 @@ def _observed(
     shown = matching.FaceLabels(
         np.array([at for at, _ in faces], dtype=np.int64), np.array(categories, dtype=np.int64)
     ).without(left_out_stretches(connection))
-    steps = shown.steps(_MATCHING.window_ms, _MATCHING.share)
+    steps = shown.steps(rule.window_ms, rule.share)
     instants = np.array(at_ms, dtype=np.int64)
     kinds = [key.partition(_APART)[0] for key in keys]
     states = {
-        kind: steps.later(_MATCHING.lag_ms(VitalKind(kind))).at(instants).tolist()
-        for kind in set(kinds)
+        kind: steps.later(rule.lag_ms(VitalKind(kind))).at(instants).tolist() for kind in set(kinds)
     }
     return (matching.OBSERVED[states[kind][place]] for place, kind in enumerate(kinds))
 

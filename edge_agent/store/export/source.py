@@ -94,7 +94,8 @@ class ExportSource:
 
     def blocks(self, name: str) -> Iterator[Block]:
         """Yield one of ``FILES`` as blocks of CSV, the line of column names first."""
-        return self._progress.watch(name, blocks_of(self.connection, self.chosen, name))
+        blocks = blocks_of(self.connection, self.chosen, name, self.appliance.matching)
+        return self._progress.watch(name, blocks)
 
     def rows(self, name: str) -> Iterator[Row]:
         """Yield the rows of one of ``FILES`` as values with their types."""

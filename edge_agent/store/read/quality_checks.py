@@ -179,24 +179,27 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
         if of_kind[kind] < bars.readings
     ]
     if missing:
-        message = Message(
-            N_(
-                "Missing: {missing}; needed: at least {wanted} usable readings of each kind "
-                "under each condition."
-            ),
-            missing=listed(missing),
-            wanted=bars.readings,
+        text = N_(
+            "Missing: {missing}; needed: at least {wanted} usable readings of each kind under each "
+            "condition."
         )
+        if bars.readings == 1:
+            text = N_(
+                "Missing: {missing}; needed: a usable reading of each kind under each condition."
+            )
+        message = Message(text, missing=listed(missing), wanted=bars.readings)
         cure = N_("Wet the strap's electrodes; press the cuff's button while the condition lasts.")
         return Check(name, Level.BAD, message, cure)
-    message = Message(
-        N_(
-            "There are readings of {vitals}: at least {wanted} usable readings of each kind "
-            "under each condition."
-        ),
-        vitals=listed(_vital(kind) for kind in kinds),
-        wanted=bars.readings,
+    text = N_(
+        "There are readings of {vitals}: at least {wanted} usable readings of each kind under each "
+        "condition."
     )
+    if bars.readings == 1:
+        text = N_(
+            "There are readings of {vitals}: a usable reading of each kind under each condition."
+        )
+    vitals = listed(_vital(kind) for kind in kinds)
+    message = Message(text, vitals=vitals, wanted=bars.readings)
     return Check(name, Level.GOOD, message)
 
 

@@ -399,23 +399,39 @@ class Erasure:
         "alert": "alerts",
         "set_aside": "rows that no table took",
     }
+    OF_ONE: ClassVar[Mapping[str, str]] = {
+        "session": "session",
+        "expression": "expression row",
+        "movement": "row of movements",
+        "unfit": "count of unreadable frames",
+        "vital": "reading",
+        "marker": "marker or note",
+        "self_report": "self-report",
+        "protocol_run": "protocol that was run",
+        "consent": "consent",
+        "gap": "gap",
+        "outbox": "waiting message",
+        "participant_attribute": "attribute",
+        "alert": "alert",
+        "set_aside": "row that no table took",
+    }
+    """The names of a single row."""
     WHERE_ANY: ClassVar[frozenset[str]] = frozenset({"participant_attribute", "alert", "set_aside"})
     """Tables that are told of only where rows of them were deleted."""
 
     @property
     def sentence(self) -> str:
         """A summary of the erasure, as text for people."""
+        counts = {table: self.rows.get(table, 0) for table in self.NAMES}
         counted = ", ".join(
-            f"{self.rows.get(table, 0):,} {name}"
-            for table, name in self.NAMES.items()
+            f"{count:,} {(self.OF_ONE if count == 1 else self.NAMES)[table]}"
+            for table, count in counts.items()
             if table in self.rows or table not in self.WHERE_ANY
         )
+        minutes = f"{self.minutes:,} minute{'' if self.minutes == 1 else 's'}"
         parts = [
             f"Erased: {counted}.",
-            (
-                f"Rollups: {self.minutes:,} minutes computed anew, "
-                f"{self.minutes_removed:,} of them removed."
-            ),
+            f"Rollups: {minutes} computed anew, {self.minutes_removed:,} removed.",
         ]
         if self.days_removed:
             parts.append(

@@ -2,7 +2,7 @@
 
 import { _ } from "./messages.js";
 
-const form = document.querySelector("[data-analysis-form]");
+let form = null; // comes later where the question is folded
 
 function adapt() {
   const chosen = new FormData(form);
@@ -12,9 +12,26 @@ function adapt() {
   }
 }
 
-form.addEventListener("change", adapt);
-window.addEventListener("pageshow", adapt);  // after "back" the browser puts the choices of before in again
-adapt();
+function watch() {
+  if (form) return;
+  form = document.querySelector("[data-analysis-form]");
+  if (!form) return;
+  form.addEventListener("change", adapt);
+  window.addEventListener("pageshow", adapt);  // after "back" the browser puts the choices of before in again
+  adapt();
+}
+
+document.addEventListener("parts-came", watch);
+watch();
+
+/** Open the fold that an address names. */
+function unfold() {
+  const fold = document.getElementById(location.hash.slice(1));
+  if (fold?.matches("details")) fold.open = true;
+}
+
+window.addEventListener("hashchange", unfold);
+unfold();
 
 // A page without HTTPS has no clipboard: then the sentence is selected, and the reader's own copy takes it.
 async function copySentence(button) {
@@ -35,7 +52,7 @@ document.addEventListener("click", (event) => {
 
 // Nobody can open a fold on paper; afterwards it is as it was.
 window.addEventListener("beforeprint", () => {
-  for (const fold of document.querySelectorAll(".paper-fold:not([open])")) {
+  for (const fold of document.querySelectorAll(".analysis details:not([open])")) {
     fold.open = true;
     fold.dataset.forPaper = "";
   }

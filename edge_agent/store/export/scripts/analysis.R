@@ -31,6 +31,10 @@ CHOICES <- list(
   design = c("auto", "paired", "independent"), correction = c("holm", "benjamini_hochberg"), count_flagged = DOUBTS,
   outcome = c("level", "change")
 )
+DEFAULTS <- list(
+  state = "condition", sample = "auto", design = "auto", correction = "holm", bound_heart_rate = 5, bound_pressure = 5,
+  leave_out_flagged = FALSE, estimated = FALSE, csv = FALSE, outcome = "level", heart = FALSE
+)
 NUMERIC <- c("session", "bound_heart_rate", "bound_pressure", "settling_heart_rate", "settling_pressure", "settling_other")
 REPEATED <- c("vital", "session", "count_flagged", "prefer_source", "states", "family")
 
@@ -44,13 +48,36 @@ own_folder <- function() {
   if (length(file)) dirname(file[1]) else "."
 }
 
+# The question that went with the export, whose options hold where no others are given; empty without one. The file is
+# one JSON object of texts, numbers, truth values, and lists of them.
+exported <- function(folder) {
+  path <- file.path(folder, "question.json")
+  if (!file.exists(path)) return(list())
+  text <- paste(readLines(path, encoding = "UTF-8", warn = FALSE), collapse = " ")
+  shape <- '"([^"\\\\]|\\\\.)*"|[][{},:]|[^][{},:"[:space:]]+'
+  tokens <- regmatches(text, gregexpr(shape, text, perl = TRUE))[[1]]
+  if (!identical(tail(tokens, 1), "}")) damaged(path, "it is cut off")
+  found <- list()
+  name <- NULL
+  for (place in seq_along(tokens)) {
+    token <- tokens[place]
+    if (token %in% c("{", "}", "[", "]", ",", ":", "null")) next
+    value <- gsub("\\\\(.)", "\\1", sub('^"(.*)"$', "\\1", token))
+    if (place < length(tokens) && tokens[place + 1] == ":") name <- value
+    else if (is.null(name)) damaged(path, "holds no question")
+    else if (name %in% NUMERIC && name != "session") found[[name]] <- numbers(path, name, value)
+    else if (token %in% c("true", "false")) found[[name]] <- token == "true"
+    else found[[name]] <- c(found[[name]], value)
+  }
+  if (identical(found$sample, "selected")) found$sample <- NULL
+  else found$session <- NULL
+  if (length(found)) found$heart <- file.exists(file.path(folder, "heart_measure.csv"))
+  found
+}
+
 asked_for <- function(words) {
-  asked <- list(
-    folder = own_folder(), state = "condition", sample = "auto", design = "auto", correction = "holm", vital = NULL,
-    session = NULL, bound_heart_rate = 5, bound_pressure = 5, settling_heart_rate = NULL, settling_pressure = NULL,
-    settling_other = NULL, count_flagged = NULL, prefer_source = NULL, leave_out_flagged = FALSE, estimated = FALSE, csv = FALSE,
-    states = NULL, outcome = "level", heart = FALSE, family = NULL
-  )
+  Encoding(words) <- "UTF-8"
+  asked <- list()
   while (length(words)) {
     name <- gsub("-", "_", sub("^--", "", words[1]))
     if (!startsWith(words[1], "--")) {
@@ -78,6 +105,10 @@ asked_for <- function(words) {
       quit(status = if (name == "help") 0 else 2)
     }
   }
+  if (is.null(asked$folder)) asked$folder <- own_folder()
+  question <- exported(asked$folder)
+  if (length(c(asked$session, asked$sample))) question[c("session", "sample")] <- NULL  # each of them replaces both
+  asked <- modifyList(modifyList(DEFAULTS, question), asked)
   if (asked$leave_out_flagged && length(setdiff(asked$count_flagged, "estimated"))) {
     refuse("--leave-out-flagged contradicts --count-flagged.")
   }
@@ -185,7 +216,7 @@ file_of <- function(folder, name) {
 COLUMNS <- list(
   vital_kind = c("kind", "label", "unit_shown", "bound", "option", "default", "settling_s"),
   exclusion = c("session", "start_at", "start_ms", "end_at", "end_ms", "reason"),
-  session = c("session", "participant", "simulated"), marker = c("session", "at_ms", "kind"),
+  session = c("session", "participant", "simulated"), marker = c("session", "at_ms", "kind", "label"),
   self_report = c("session", "at_ms", "scale", "value"), attenuation = c("first", "second", "factor"),
   baseline = c("session", "kind", "source", "mean"),
   heart_measure = c("measure", "title", "participant", "session", "state", "value"),
@@ -300,7 +331,7 @@ moved_in <- function(part, kinds, asked) {
 # The sums of one file; `readings_of` turns a part of it into readings.
 read_readings <- function(folder, name, asked, ids, stimuli, readings_of) {
   path <- file_of(folder, name)
-  connection <- file(path, "r", encoding = "UTF-8")
+  connection <- file(path, "r")
   on.exit(close(connection))
   heads <- unlist(strsplit(readLines(connection, 1), ","))
   check_heads(path, name, heads)
@@ -308,7 +339,7 @@ read_readings <- function(folder, name, asked, ids, stimuli, readings_of) {
   values <- NULL
   while (length(line <- readLines(connection, 1))) {
     pushBack(line, connection)
-    part <- readings_of(read_text(path, connection, header = FALSE, nrows = PART, col.names = heads))
+    part <- readings_of(read_text(path, connection, header = FALSE, nrows = PART, col.names = heads, encoding = "UTF-8"))
     numbers(path, "session", part$session)
     for (column in c("at_ms", "value")) part[[column]] <- numbers(path, column, part[[column]])
     part <- part[part$session %in% ids & part$kind %in% asked$vital & !in_stretch(part, asked$excluded), ]
@@ -807,6 +838,15 @@ report <- function(chosen, tests, states, asked) {
   lines
 }
 
+# No reading is of a state: which states could be asked for.
+nothing <- function(asked) {
+  text <- paste0("No reading counts in ", paste(asked$states, collapse = ", "), ".")
+  marker <- read_table(asked$folder, "marker")
+  labels <- sort(unique(marker$label[marker$kind == "stimulus_start"]), method = "radix")
+  if (asked$state != "condition" || !length(labels)) return(text)
+  paste0(text, " Stimuli in marker.csv: ", paste(labels, collapse = ", "), ". Name two with --states.")
+}
+
 # The lines about the intervals between beats, a family of its own.
 heart_report <- function(tests, titles, asked) {
   lines <- paste("Intervals between beats; p adjusted", adjusted_for(tests, asked))
@@ -852,7 +892,7 @@ if (asked$heart) {
   titles <- setNames(values$title, values$kind)[!duplicated(values$kind)]
   if (length(titles)) of_heart <- tests_of(names(titles), values)
 }
-asked$families <- families_of(asked, c(asked$vital, if (asked$heart) names(titles)))
+asked$families <- families_of(asked, unique(c(asked$vital, asked$heart_measure, if (asked$heart) names(titles))))
 tests <- adjusted(tests, asked$families)
 of_heart <- adjusted(of_heart, asked$families)
 if (asked$csv) {
@@ -860,6 +900,7 @@ if (asked$csv) {
   lines <- full(c(tests, of_heart), states)
 } else {
   lines <- report(chosen, tests, states, asked)
+  if (!nrow(means)) lines <- c(lines, "", nothing(asked))
   if (asked$heart) lines <- c(lines, heart_report(of_heart, titles, asked))
 }
 writeLines(enc2utf8(lines), useBytes = TRUE)

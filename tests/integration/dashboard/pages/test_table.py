@@ -44,14 +44,16 @@ def text_of(client: TestClient, address: str, status: int = 200) -> str:
     return re.sub(r"\s+", " ", unescape(answer.text))
 
 
-def test_the_page_says_results_in_words_and_shows_nine_tests(client: TestClient) -> None:
+def test_the_page_answers_first_and_shows_nine_tests(client: TestClient) -> None:
     page = text_of(client, "/analysis?whole=yes")
-    assert "Heart rate was 5.8 /min higher in anger than in neutral (95 % CI" in page
+    answer, _, review = page.partition(">For a review<")
+    assert "Heart rate was 5.8 /min higher in anger than in neutral (Holm p" in answer
     assert (
         "2 of 3 tests show a difference after Holm’s adjustment; 6 could not be computed."
-    ) in page
-    table = page[page.index(">All 9 t-tests<") : page.index(">From consent to the tests<")]
+    ) in answer
+    table = review[review.index(">All 9 t-tests in full<") : review.index(">Equivalence<")]
     assert len(re.findall(r'<th scope="row">', table)) == 9
+    assert "Groups by" not in page and ">Variability of the heart rate<" not in page, "none there"
     assert page.count("data-chart-json") == 3  # lines, boxes, effect sizes
     assert "contains simulated data" not in page
 
@@ -121,12 +123,12 @@ def test_page_api_and_command_say_the_same(
     assert analyse_command(["--data", str(folder), "--json", *words]) == 0
     assert AnalysisModel.model_validate_json(capsys.readouterr().out) == from_api
     page = text_of(client, f"/analysis?{question}&whole=yes").replace("\xa0", " ")
-    sentences = [test.sentence for test in from_api.comparisons]
-    sentences += [states.sentence for states in from_api.all_states] + [
-        one.sentence for one in from_api.agreements
-    ]
-    for said in sentences:
-        assert said in page
+    said_once = [one.claim for one in from_api.comparisons]
+    said_once += [one.remarks for one in from_api.comparisons if one.remarks]
+    said_once += [one.sentence for one in from_api.all_states]
+    said_once += [one.sentence for one in from_api.agreements if one.n]
+    for said in said_once:
+        assert page.count(said) == 1, said
     for row in (row for group in groups_of(from_api) for row in group.rows):
         for cell in (
             row.difference,
@@ -158,7 +160,7 @@ def test_the_form_offers_states_and_attributes_and_the_page_compares_groups(
             database, f"P-{number}", AttributeUse.HERE, actor=None, values={"sex": sex}
         )
     page = text_of(client, "/analysis?states=neutral&states=Anger&states=&group=sex&whole=yes")
-    assert "differ between anger and neutral?" in page
+    assert "Do heart rate, systolic pressure and diastolic pressure differ between anger" in page
     assert re.findall(r'name="states" value="(\w+)" checked', page) == ["neutral", "anger"]
     assert re.search(r'name="states" value="film">', page), "a label with readings is offered"
     assert '<option value="sex" selected>sex</option>' in page

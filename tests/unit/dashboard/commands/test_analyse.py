@@ -46,10 +46,28 @@ def test_json_is_one_object_with_nine_comparisons(
     )
 
 
-def test_the_table_is_readable_in_a_terminal(
+def test_the_terminal_gives_the_answer_first(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main_analyse(["--data", str(folder)]) == 0
+    words = ["--data", str(folder), "--vital", "heart_rate"]
+    assert main_analyse([*words, "--states", "neutral", "--states", "anger"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("- Heart rate was 5.8 /min higher in anger than in neutral (Holm p")
+    assert len(text.splitlines()) <= 30 and max(map(len, text.splitlines())) <= 100
+    assert "anger − neutral  4         5.8  4.1 to 7.4   0.002  0.51" in text
+    for told_by_full in ("Shapiro", "From consent", "Equivalence", "Mixed model:"):
+        assert told_by_full not in text
+    assert main_analyse([*words, "--states", "calm", "--states", "storm"]) == 0
+    assert capsys.readouterr().out == (
+        "No reading counts in calm, storm. There are readings in anger (4), happiness (4), neutral "
+        "(4): name\ntwo with --states.\n"
+    )
+
+
+def test_the_full_table_is_readable_in_a_terminal(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main_analyse(["--data", str(folder), "--full"]) == 0
     text = capsys.readouterr().out
     assert "Heart rate, /min\nanger − neutral" in text
     assert "- Heart rate was 5.8 /min higher in anger than in neutral (95 % CI" in text
