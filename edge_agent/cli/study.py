@@ -608,6 +608,7 @@ def _wide_study(
     path: Path, options: ImportOptions, first_ms: int | None, decided: dict[str, Any]
 ) -> StudySource:
     """Return a wide table as a study."""
+    from edge_agent.core.zip_files import one_table
     from edge_agent.store.intake.wide import WideSource
     from edge_agent.vitals.csv import read_file
     from edge_agent.vitals.wide import FORM, read_wide, wide_columns
@@ -629,11 +630,13 @@ def _wide_study(
     def ask(name: str) -> str:
         return str(click.prompt(f"Column {name} ({FORM})", default="", err=True))
 
-    file = read_file(path, ("id", "hr_neutral", "hr_anger"))
+    with one_table(path) as (plain, others):
+        file = read_file(plain, ("id", "hr_neutral", "hr_anger"))
     columns = wide_columns(file, told, ask if sys.stdin.isatty() else None)
     table = read_wide(file, columns)
     begin_ms = options.consent.given_ms if first_ms is None else first_ms
-    return WideSource(table.name, table.persons, table.not_taken, table.notes, begin_ms)
+    not_taken = (*others, *(f"column {name}" for name in table.not_taken))
+    return WideSource(table.name, table.persons, not_taken, table.notes, begin_ms)
 
 
 def _options(settings: Settings, decided: dict[str, Any]) -> ImportOptions:

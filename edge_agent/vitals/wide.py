@@ -38,6 +38,8 @@ _STATES = {emotion.value: emotion.value for emotion in EMOTIONS} | {
     "resting": REST,
 }
 """Words of a column's name → the label of the condition."""
+_UNITS = frozenset(unit for kind in VitalKind for unit in kind.spec.units)
+_CAPITALS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _CODES = re.compile(
     r"(participant|subject|person|proband|patient|sub|subj|vp)?( ?(id|code|nr|no|number))?"
 )
@@ -104,8 +106,12 @@ class WideTable:
 def _words(name: str) -> list[str]:
     """Return the words of a column's name without the unit in brackets; ``HRAnger`` has two."""
     bare = name.replace(f"({unit_in_name(name)})", " ").replace(f"[{unit_in_name(name)}]", " ")
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", bare)
-    return re.findall(r"[^\W_]+", apart.lower())
+    words: list[str] = []
+    for word in re.findall(r"[^\W_]+", bare):
+        # Units have capitals within: mmHg, kPa.
+        parts = [word] if word.lower() in _UNITS else _CAPITALS.split(word)
+        words += [part.lower() for part in parts]
+    return words
 
 
 def _kind_of(words: Sequence[str]) -> VitalKind | None:
@@ -212,8 +218,10 @@ def wide_columns(
         if name not in told and header.count(name) == 1 and (cell := guessed_cell(name))
     }
     # Two columns of one meaning: which of them is meant, or both, only a person knows.
-    of_cell = Counter((cell.state, cell.kind) for cell in (*columns.values(), *guesses.values()))
-    columns |= {name: cell for name, cell in guesses.items() if of_cell[cell.state, cell.kind] == 1}
+    of_cell = Counter(cell[:2] for cell in (*columns.values(), *guesses.values()))
+    # Two columns of codes are refused below.
+    of_cell[CODES[:2]] = 1 + (CODES in columns.values())
+    columns |= {name: cell for name, cell in guesses.items() if of_cell[cell[:2]] == 1}
     if ask is not None:
         for name in header:
             is_open = name not in columns and name not in told and header.count(name) == 1

@@ -34,7 +34,7 @@ class WideSource:
     Args:
         name: of the file.
         persons: with their values by state.
-        not_taken: columns that are not read.
+        not_taken: columns, and files beside the table, that are not read.
         notes: on what was taken, and what was not.
         first_ms: when the first session is to begin, UTC milliseconds.
 
@@ -89,7 +89,7 @@ class WideSource:
         """Return the columns that are not read."""
         more = len(self._not_taken) - _SHOWN
         rest = (f"{more} more",) if more > 0 else ()
-        return (*(f"column {name}" for name in self._not_taken[:_SHOWN]), *rest)
+        return (*self._not_taken[:_SHOWN], *rest)
 
     def notes(self) -> list[str]:
         """Return notes on the times, and on what was taken."""
