@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +68,8 @@ def import_faces(
     from edge_agent.vision.face_tables import Choice, read_face_table
 
     choice = Choice(chosen["faces"], chosen["fps"], chosen["confidence"])
-    with one_table(table) as (plain, others):
-        faces = read_face_table(plain, choice)
+    with one_table(table) as (plain, others), common.row_bar(repeat(None), "Reading") as bar:
+        faces = read_face_table(plain, choice, partial(bar.update, 1))
     rows = faces.timeline(start_ms, INTERVAL_S)
     about = f"{plain.name} ({faces.program})"
     new = import_of(plain, start_ms, faces.seconds, timezone, into)

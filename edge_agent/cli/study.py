@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -598,7 +600,9 @@ def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decid
         raise click.UsageError("--column explains a wide table. Add --wide.")
     else:
         study = opened_study(source, first_ms)
-    report = take(database, study, options, actor=ACTOR, dry_run=dry_run)
+    with common.row_bar(repeat(None), "Reading") as bar:
+        on_row = partial(bar.update, 1)
+        report = take(database, study, options, actor=ACTOR, dry_run=dry_run, on_row=on_row)
     answer(as_json, report.as_json, _lines(report, dry_run))
     if report.problem_count:
         sys.exit(1)

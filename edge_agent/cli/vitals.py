@@ -210,7 +210,7 @@ def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
         elif not as_json:
             tell_remarks(contents)
         if options.dry_run:
-            tell_plan(contents, here.database, as_json, file.name)
+            tell_plan(contents, here.database, as_json)
         else:
             take_in(contents, here.made_database(), as_json, file.name)
 
@@ -245,7 +245,8 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
             contents.files = export.unknown
             readings = _of_export(export, options, contents)
         opened.enter_context(closing(readings))
-        staged.add(_in_period(readings, options, contents))
+        with common.row_bar(_in_period(readings, options, contents), "Reading") as counted_rows:
+            staged.add(counted_rows)
     if not staged.kinds() and not contents.outside:
         reasons = [row.sentence for row in contents.reasons]
         raise DataFileError("\n".join([f"{file.name}: no row contains a reading.", *reasons]))
@@ -363,7 +364,7 @@ def counted(readings: int) -> str:
     return f"{readings} {'reading' if readings == 1 else 'readings'}"
 
 
-def tell_plan(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
+def tell_plan(contents: FileContents, database: Path, as_json: bool) -> None:
     """Print what an import would do; write nothing."""
     readings = sum(row.readings for row in contents.staged.kinds())
     refused = list(_passed_over(contents))
@@ -391,8 +392,9 @@ def take_in(contents: FileContents, database: Path, as_json: bool, name: str) ->
     from edge_agent.store.write.timeline import ImportResult, import_readings
 
     placement = Placement.of_database(database)
-    readings = placement.watch(contents.staged)
-    written = import_readings(database, readings, file=name, actor=ACTOR)
+    total = sum(row.readings for row in contents.staged.kinds())
+    with common.row_bar(placement.watch(contents.staged), "Importing", total) as readings:
+        written = import_readings(database, readings, file=name, actor=ACTOR)
     done = ImportResult(written.inserted, written.duplicates + contents.staged.repeated)
     taken = [] if written.number is None else taken_readings(database, written.number)
     refused = list(_not_taken(contents, written, placement.readings, name))

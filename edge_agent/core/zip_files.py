@@ -23,7 +23,7 @@ _LEAVES = re.compile(r"[/\\]|[a-z]:|(.*[/\\])?\.\.([/\\]|$)", re.IGNORECASE | re
 
 
 def checked_members(
-    name: str, archive: zipfile.ZipFile, most_bytes: int = MOST_BYTES, most_files: int = MOST_FILES
+    name: str, archive: zipfile.ZipFile, most_bytes: int, most_files: int
 ) -> list[zipfile.ZipInfo]:
     """Return the files of an archive, without its folders, sorted by name.
 

@@ -133,7 +133,7 @@ def test_only_the_period_that_is_asked_for_is_taken(tmp_path: Path, data: Path) 
     assert "7 readings outside of --from and --to: left out\n" in done.stdout
     assert stored(data) == [("heart_rate", value, "watch") for value in (62, 63, 64)]
     mapped = run(file, data, "--map", "guess")
-    assert mapped.exit_code == 2 and "--map is for CSV files" in mapped.output
+    assert mapped.exit_code == 1 and "holds no table (.csv" in str(mapped.exception)
     wrong = run(file, data, "--from", "yesterday")
     assert wrong.exit_code == 2 and "'yesterday' is not a time" in wrong.stderr
 
