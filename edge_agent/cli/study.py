@@ -615,7 +615,7 @@ def _wide_study(
     from edge_agent.core.zip_files import one_table
     from edge_agent.store.intake.wide import WideSource
     from edge_agent.vitals.csv import read_file
-    from edge_agent.vitals.wide import FORM, read_wide, wide_columns
+    from edge_agent.vitals.wide import FORM, read_wide, told_cell, wide_columns
 
     if options.consent is None or options.purpose is None:
         raise click.UsageError(
@@ -632,14 +632,22 @@ def _wide_study(
         told[name.strip()] = meaning
 
     def ask(name: str) -> str:
-        return str(click.prompt(f"Column {name} ({FORM})", default="", err=True))
+        def checked(text: str) -> str:
+            try:
+                told_cell(name, text)
+            except DataFileError as error:
+                raise click.BadParameter(str(error)) from error
+            return text
+
+        text = f"Column {name} ({FORM})"
+        return str(click.prompt(text, default="", err=True, value_proc=checked))
 
     with one_table(path) as (plain, others):
         file = read_file(plain, ("id", "hr_neutral", "hr_anger"))
     columns = wide_columns(file, told, ask if sys.stdin.isatty() else None)
     table = read_wide(file, columns)
     begin_ms = options.consent.given_ms if first_ms is None else first_ms
-    not_taken = (*others, *(f"column {name}" for name in table.not_taken))
+    not_taken = (*others, *(f"column {name or '(no name)'}" for name in table.not_taken))
     return WideSource(table.name, table.persons, not_taken, table.notes, begin_ms)
 
 

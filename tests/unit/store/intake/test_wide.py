@@ -15,7 +15,8 @@ from dashboard.__main__ import main as dashboard
 from edge_agent.cli import cli
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import MMHG_IN_KPA, VitalKind
-from edge_agent.vitals.wide import CODES, Cell, guessed_cell, told_cell
+from edge_agent.vitals.csv import CsvFile
+from edge_agent.vitals.wide import CODES, Cell, guessed_cell, told_cell, wide_columns
 from tests.unit.store.intake.conftest import Here
 
 HEART = VitalKind.HEART_RATE
@@ -182,6 +183,19 @@ def test_tables_that_cannot_be_taken_say_why(here: Here, tmp_path: Path) -> None
         path.write_text(text, encoding="utf-8")
         assert why in refuse(here, path, *words)
         assert here.stored("SELECT count(*) FROM session") == [(0,)]
+
+
+def test_a_terminal_asks_about_half_known_columns_only() -> None:
+    header = "id,hr_neutral,hr_after,hr_happy,pulse_joy,age,hr_sad"
+    file = CsvFile.parse("t.csv", f"{header}\nP1,70,71,72,73,33,74\n".encode())
+    answers = {"hr_after": "after:hr", "hr_happy": "happy:hr", "pulse_joy": ""}
+    columns = wide_columns(file, {"hr_sad": ""}, answers.__getitem__)
+    assert columns == {
+        "id": CODES,
+        "hr_neutral": Cell("neutral", HEART),
+        "hr_after": Cell("after", HEART),
+        "hr_happy": Cell("happiness", HEART),
+    }
 
 
 def test_two_columns_of_one_meaning_are_not_guessed(here: Here, tmp_path: Path) -> None:
