@@ -369,13 +369,13 @@ def test_a_dry_run_tells_columns_and_files_that_are_not_taken(tmp_path: Path, da
 
 
 def test_the_tables_of_a_zip_are_taken_together_or_not_at_all(tmp_path: Path, data: Path) -> None:
-    first = "at,kind,value,session\n2026-01-05T08:00:00Z,heart_rate,61,1\n"
-    second = first.replace("heart_rate,61,1", "systolic,120,1")
+    first = b"at,kind,value,session\n2026-01-05T08:00:00Z,heart_rate,61,1\n"
+    second = first.replace(b"heart_rate,61,1", b"systolic,120,1")
     file = tmp_path / "tables.zip"
-    bad = second.replace("120", "high")
+    bad = second.replace(b"120", b"high")
     file.write_bytes(archive({"a/one.csv": first, "a/two.csv": bad}))
     assert "two.csv, row 2, column value: 'high'" in str(run(file, data).exception)
-    file.write_bytes(archive({"a/one.csv": first, "a/two.csv": second, "a/read me.md": "x"}))
+    file.write_bytes(archive({"a/one.csv": first, "a/two.csv": second, "a/read me.md": b"x"}))
     said = answer(file, data)
     assert said["imported"] == 2
     assert [(one["file"], one["column"]) for one in said["not_taken"]] == [
@@ -385,7 +385,7 @@ def test_the_tables_of_a_zip_are_taken_together_or_not_at_all(tmp_path: Path, da
     ]
     assert stored(data) == [("heart_rate", 61, "csv:one.csv"), ("systolic", 120, "csv:two.csv")]
     other = tmp_path / "other.zip"
-    mapped = "Time;Pulse\n05.01.2026 09:00;62,5\n"
+    mapped = b"Time;Pulse\n05.01.2026 09:00;62,5\n"
     other.write_bytes(archive({"phone.csv": mapped}))
     done = run(other, data, "--map", "guess", "--timezone", "UTC")
     assert "1 reading imported" in done.stdout, done.output
