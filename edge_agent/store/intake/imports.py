@@ -344,7 +344,8 @@ class Import:
         left: how many of the new ones are there still.
         undone_ms: when it was taken back; ``None``: it was not.
         sessions: of a study, how many it added; 0: a file of readings.
-        faces: of a video or its table, how many rows of emotions and movements it added.
+        faces: of a video or its table, how many rows of emotions and movements it added; else
+            ``None``.
     """
 
     id: int
@@ -356,14 +357,14 @@ class Import:
     left: int
     undone_ms: int | None
     sessions: int = 0
-    faces: int = 0
+    faces: int | None = None
 
     @property
     def sentence(self) -> str:
         """The import in a line, for people."""
         study = f"a study of {self.sessions:,} sessions, " if self.sessions else ""
         readings = f"{study}{self.readings:,} readings"
-        if self.faces:
+        if self.faces is not None:
             readings = f"{self.faces:,} rows of faces"
         parts = [f"{self.id}: {iso_utc(self.at_ms)}, {self.file}: {readings}"]
         if self.duplicates:
