@@ -429,6 +429,7 @@ def _analysis_of(
     tests = _tests(query, compared, with_all, effects, face, models)
     left_out = count_left_out(readings, query)
     recorded = recorded_of(reader, query, sessions, stimuli, readings, excluded)
+    made_up = {session.id for session in sessions if session.has_made_up_times}
     flow = flow_of(recorded, query, readings, of_sessions, left_out, compared)
     return Analysis(
         query=query,
@@ -458,7 +459,7 @@ def _analysis_of(
         other_states=count_states(counted, query.states),
         matching=readings.matching,
         unreported=readings.unreported,
-        orders=orders_of(stimuli, query.states),
+        orders=orders_of((one for one in stimuli if one.session not in made_up), query.states),
         agreements=compare_sources(
             stimuli, shown_in(stimuli, shown, query.share), emotions_of(query.states)
         ),

@@ -68,7 +68,10 @@ class SummedPieces:
         counts = np.bincount(self._group, minlength=len(cells))
         self._ends = [0, *np.cumsum(counts).tolist()]
         starts_ms = np.array([sessions[one.session].start_ms for one, _ in stimuli], dtype=np.int64)
-        self._minutes = (sums.mean_at_ms - starts_ms[sums.stimulus]) / _MINUTE_MS
+        # Of made-up times no order and no course is told: all states were met at once.
+        is_told = np.array([not sessions[one.session].has_made_up_times for one, _ in stimuli])
+        since_start = (sums.mean_at_ms - starts_ms[sums.stimulus]) / _MINUTE_MS
+        self._minutes = np.where(is_told[sums.stimulus], since_start, 0.0)
         self._names = []
         for number in cells.tolist():
             rest, source = divmod(number, len(sources))
@@ -145,7 +148,8 @@ class ReadingGroup:
         n: how many they are.
         total: sum of the values.
         largest: largest absolute value.
-        minutes: mean time of the readings, in minutes since the start of the session.
+        minutes: mean time of the readings, in minutes since the start of the session; 0 where
+            times are made up.
         source: who measured.
     """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,8 @@ import click
 
 from edge_agent.cli import options as common
 from edge_agent.cli.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
-from edge_agent.cli.pictures import INTERVAL_S, import_of, session_options
+from edge_agent.cli.pictures import INTERVAL_S, SESSION, import_of, session_options
 
-_SESSION = ("into_session", "participant", "purpose", "markers")
 _SHOWN = 40
 
 
@@ -52,7 +53,7 @@ def import_faces(
     Emotions, movements of the face and pose become rows of the timeline, means over seconds, as
     with analyse-video --into-session.
     """
-    into = {name: chosen[name] for name in _SESSION if chosen[name] is not None}
+    into = {name: chosen[name] for name in SESSION if chosen[name] is not None}
     if ("into_session" in into) == ("participant" in into):
         raise click.UsageError(
             "A table goes into one session: give either --into-session ID or --participant CODE "
@@ -61,15 +62,17 @@ def import_faces(
     start_ms = common.instant_ms("--start", start, timezone)
     database = here.made_database()
     from edge_agent.core.expression import ExpressionRow
+    from edge_agent.core.zip_files import one_table
     from edge_agent.store.intake.video import store_video
     from edge_agent.store.study.past import PastSession
     from edge_agent.vision.face_tables import Choice, read_face_table
 
     choice = Choice(chosen["faces"], chosen["fps"], chosen["confidence"])
-    faces = read_face_table(table, choice)
+    with one_table(table) as (plain, others), common.row_bar(repeat(None), "Reading") as bar:
+        faces = read_face_table(plain, choice, partial(bar.update, 1))
     rows = faces.timeline(start_ms, INTERVAL_S)
-    about = f"{table.name} ({faces.program})"
-    new = import_of(table, start_ms, faces.seconds, timezone, into)
+    about = f"{plain.name} ({faces.program})"
+    new = import_of(plain, start_ms, faces.seconds, timezone, into)
     if isinstance(new.session, PastSession):
         new = replace(new, session=replace(new.session, origin=f"import: {about}"))
     expressions = sum(isinstance(row, ExpressionRow) for row in rows)
@@ -89,7 +92,7 @@ def import_faces(
         "movements": brought["movement"],
         "in": f"session {session.id}",
         "left_out": dict(faces.left_out),
-        "not_taken": faces.not_taken,
+        "not_taken": [*others, *faces.not_taken],
         "notes": faces.notes,
     }
     answer(as_json, told, _lines(told))

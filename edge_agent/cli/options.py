@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
@@ -22,12 +23,15 @@ from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.logs import log_to_stderr
 
 if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
+
     from edge_agent.config.settings import Settings
     from edge_agent.store.study.study import Study
     from edge_agent.vitals.csv import ColumnMap, DateOrder
 
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 ACTOR = "command line"
 """Name of the command line in the audit trail."""
@@ -161,6 +165,22 @@ def zone_of(name: str | None) -> tzinfo | None:
 
 
 _WIDEST = 60
+
+
+def row_bar(rows: Iterable[T], label: str, length: int | None = None) -> ProgressBar[T]:
+    """Return a context manager that yields rows, and shows on a terminal how many went through.
+
+    It goes to standard error, so that the output stays the answer.
+    """
+    return click.progressbar(
+        rows,
+        length=length,
+        label=label,
+        show_pos=length is None,
+        file=sys.stderr,
+        hidden=not sys.stderr.isatty(),
+        update_min_steps=500,
+    )
 
 
 def plain(row: Sequence[Any]) -> list[Any]:

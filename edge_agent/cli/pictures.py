@@ -203,7 +203,8 @@ TABLES: dict[str, Callable[[Path], AbstractContextManager[WriteRows]]] = {
 
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts")
-_SESSION = ("into_session", "participant", "purpose", "markers")
+SESSION = ("into_session", "participant", "purpose", "setting", "markers")
+"""The options of ``session_options``."""
 INTERVAL_S = 1.0
 """Length of a row of the timeline, as the agent's by default."""
 
@@ -237,6 +238,11 @@ def session_options(command: Callable[..., None]) -> Callable[..., None]:
             type=PATH,
             metavar="CSV",
             help="Add these markers to the session, as import-markers takes them.",
+        ),
+        click.option(
+            "--setting",
+            help="Setting of the new session: home, laboratory, clinic, workplace, education. "
+            "Default: other.",
         ),
         click.option("--purpose", metavar="PURPOSE", help="Purpose of the new session."),
         click.option(
@@ -287,7 +293,7 @@ def analyse_video(
     videos = find_videos(paths)
     start = chosen["start"]
     start_ms = None if start is None else common.instant_ms("--start", start, timezone)
-    into = {name: chosen[name] for name in _SESSION if chosen[name] is not None}
+    into = {name: chosen[name] for name in SESSION if chosen[name] is not None}
     if into and (len(videos) != 1 or ("into_session" in into) == ("participant" in into)):
         raise click.UsageError(
             "One video goes into one session: give one file, and either --into-session ID or "
@@ -497,7 +503,7 @@ def import_of(
     video: Path, start_ms: int, seconds: float, timezone: str | None, into: dict[str, Any]
 ) -> VideoImport:
     """Return the session and time of a video, from the options."""
-    from edge_agent.core.study import Purpose
+    from edge_agent.core.study import Purpose, SessionSetting
     from edge_agent.store.intake.video import VideoImport
     from edge_agent.store.study.past import PastSession
 
@@ -505,8 +511,13 @@ def import_of(
     session: int | PastSession
     if "participant" in into:
         purpose = named(Purpose, "--purpose", str(into.get("purpose", "")))
-        session = PastSession(into["participant"], purpose, start_ms, end_ms, name=video.stem)
+        setting = named(SessionSetting, "--setting", into.get("setting", SessionSetting.OTHER))
+        session = PastSession(
+            into["participant"], purpose, start_ms, end_ms, name=video.stem, setting=setting
+        )
     else:
+        if "setting" in into or "purpose" in into:
+            raise click.UsageError("--purpose and --setting are those of a new session.")
         session = into["into_session"]
     markers = (
         tuple(read_markers(into["markers"], common.zone_of(timezone))) if "markers" in into else ()

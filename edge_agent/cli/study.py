@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from edge_agent.config.settings import Settings
     from edge_agent.core.study import Marker, Participant, Session
     from edge_agent.store.intake.cells import ImportOptions, StatedConsent, StudyImport
+    from edge_agent.store.intake.tidy import StudySource
     from edge_agent.store.study.exclusions import Exclusion
     from edge_agent.store.study.past import PastMarker
 
@@ -607,13 +610,30 @@ def _field(text: str) -> tuple[str, str]:
 @click.option(
     "--starting",
     metavar="TIME",
-    help="Start of the first session of a BIDS data set without times; the others follow it.",
+    help="Start of the first session of a data set without times; the others follow it. Default "
+    "with --wide: the time of the consent.",
+)
+@click.option(
+    "--wide",
+    is_flag=True,
+    help="SOURCE is a table with a row for each person and a column for each state and vital, such "
+    "as id,hr_neutral,hr_anger. Its times are made up, and marked so.",
+)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="NAME=MEANING",
+    help="With --wide, the meaning of a column whose name does not tell it: STATE:KIND[:UNIT], "
+    "such as x1=anger:hr or 'film 2'=calm:sbp:kPa; participant: the codes; nothing: leave it out. "
+    "Several columns of a state and vital are averaged. May be repeated.",
 )
 @common.timezone_option
 @on_appliance
 @json_option
 def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decided: Any) -> None:
-    """Import a study: a bundle of `export`, a folder of tables in its form, or a BIDS data set.
+    """Import a study: a bundle of `export`, a folder of tables in its form, a BIDS data set, or a
+    wide table.
 
     Participants, consents, sessions, markers, self-reports, expressions and readings: all of it,
     or nothing.
@@ -627,11 +647,61 @@ def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decid
     first_ms = (
         None if starting is None else common.instant_ms("--starting", starting, decided["timezone"])
     )
-    study = opened_study(source, first_ms)
-    report = take(database, study, options, actor=ACTOR, dry_run=dry_run)
+    if decided["wide"]:
+        study = _wide_study(source, options, first_ms, decided)
+    elif decided["columns"]:
+        raise click.UsageError("--column explains a wide table. Add --wide.")
+    else:
+        study = opened_study(source, first_ms)
+    with common.row_bar(repeat(None), "Reading") as bar:
+        on_row = partial(bar.update, 1)
+        report = take(database, study, options, actor=ACTOR, dry_run=dry_run, on_row=on_row)
     answer(as_json, report.as_json, _lines(report, dry_run))
     if report.problem_count:
         sys.exit(1)
+
+
+def _wide_study(
+    path: Path, options: ImportOptions, first_ms: int | None, decided: dict[str, Any]
+) -> StudySource:
+    """Return a wide table as a study."""
+    from edge_agent.core.zip_files import one_table
+    from edge_agent.store.intake.wide import WideSource
+    from edge_agent.vitals.csv import read_file
+    from edge_agent.vitals.wide import FORM, read_wide, told_cell, wide_columns
+
+    if options.consent is None or options.purpose is None:
+        raise click.UsageError(
+            "A wide table tells no consent and no purpose. State them: --consent VERSION "
+            "--consent-on TIME --purpose PURPOSE."
+        )
+    if options.join_recorded:
+        raise click.UsageError("--join-recorded: the times of a wide table are made up.")
+    told = {}
+    for word in decided["columns"]:
+        name, sign, meaning = word.rpartition("=")
+        if not sign:
+            raise click.UsageError(f"--column {word!r}: write NAME=MEANING: {FORM}.")
+        told[name.strip()] = meaning
+
+    def ask(name: str) -> str:
+        def checked(text: str) -> str:
+            try:
+                told_cell(name, text)
+            except DataFileError as error:
+                raise click.BadParameter(str(error)) from error
+            return text
+
+        text = f"Column {name} ({FORM})"
+        return str(click.prompt(text, default="", err=True, value_proc=checked))
+
+    with one_table(path) as (plain, others):
+        file = read_file(plain, ("id", "hr_neutral", "hr_anger"))
+    columns = wide_columns(file, told, ask if sys.stdin.isatty() else None)
+    table = read_wide(file, columns)
+    begin_ms = options.consent.given_ms if first_ms is None else first_ms
+    not_taken = (*others, *(f"column {name or '(no name)'}" for name in table.not_taken))
+    return WideSource(table.name, table.persons, not_taken, table.notes, begin_ms)
 
 
 def _options(settings: Settings, decided: dict[str, Any]) -> ImportOptions:

@@ -122,7 +122,7 @@ class FileContents:
         left_out: number of rows without a reading.
         reasons: the first of these, with the reason.
         left_out_by: their number by file and column.
-        columns: names of the ignored columns, with the reason.
+        columns: file and name of the ignored columns, with the reason.
         no_value: number of cells with a sensor's mark for *no value*, by file and column.
         files: names of the files of no known format.
         not_read: files that were left out as a whole.
@@ -135,7 +135,7 @@ class FileContents:
     left_out: int = 0
     reasons: list[LeftOut] = field(default_factory=list)
     left_out_by: Counter[tuple[str, str]] = field(default_factory=Counter)
-    columns: tuple[tuple[str, str], ...] = ()
+    columns: list[tuple[str, str, str]] = field(default_factory=list)
     no_value: Counter[tuple[str, str]] = field(default_factory=Counter)
     files: Sequence[str] = ()
     not_read: list[NotRead] = field(default_factory=list)
@@ -210,7 +210,7 @@ def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
         elif not as_json:
             tell_remarks(contents)
         if options.dry_run:
-            tell_plan(contents, here.database, as_json, file.name)
+            tell_plan(contents, here.database, as_json)
         else:
             take_in(contents, here.made_database(), as_json, file.name)
 
@@ -222,6 +222,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
         DataFileError: it cannot be read, a CSV file has a bad row, an export is broken, or it
             contains no reading.
     """
+    from edge_agent.core.zip_files import tables_in
     from edge_agent.vitals.health_makers import open_export
     from edge_agent.vitals.untimed import tells_start
 
@@ -230,24 +231,31 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
         is_untimed = options.begin is not None or (not options.columns and tells_start(file))
         if is_untimed and options.columns:
             raise click.UsageError("--start is for files without times. Leave out --map.")
-        if options.columns and (file.is_dir() or file.suffix.lower() in {".zip", ".xml", ".fit"}):
+        if options.columns and (file.is_dir() or file.suffix.lower() in {".xml", ".fit"}):
             raise click.UsageError(f"--map is for CSV files. Leave it out for {file.name}.")
         plain = is_untimed or options.columns
         export = None if plain else opened.enter_context(open_export(file))
         if is_untimed:
             readings = _of_untimed(file, options)
         elif export is None:
-            readings = _of_csv(file, options, contents)
+            tables, contents.files = opened.enter_context(tables_in(file))
+            readings = _of_tables(tables, options, contents)
         else:
             contents.form = " and ".join(export.formats)
             contents.files = export.unknown
             readings = _of_export(export, options, contents)
         opened.enter_context(closing(readings))
-        staged.add(_in_period(readings, options, contents))
+        with common.row_bar(_in_period(readings, options, contents), "Reading") as counted_rows:
+            staged.add(counted_rows)
     if not staged.kinds() and not contents.outside:
         reasons = [row.sentence for row in contents.reasons]
         raise DataFileError("\n".join([f"{file.name}: no row contains a reading.", *reasons]))
     return contents
+
+
+def _of_tables(tables: Sequence[Path], options: ImportOptions, contents: FileContents) -> Readings:
+    for table in tables:
+        yield from _of_csv(table, options, contents)
 
 
 def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readings:
@@ -258,14 +266,14 @@ def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readi
     header = table.header
     if columns is None:
         why = "is known from time and flags"
-        contents.columns = tuple((name, why) for name in header if name.lower() in DERIVED)
+        known = {name for name in header if name.lower() not in DERIVED}
     else:
         known = set(columns.columns.values())
         why = "is not named with --map"
-        contents.columns = tuple((name, why) for name in header if name not in known)
         if columns.problem(header) is None:
             for column, count in count_placeholders(table, columns).items():
                 contents.no_value[table.name, column] += count
+    contents.columns += [(table.name, name, why) for name in header if name not in known]
     zone = options.local_times()
     readings = read_readings(file, zone, columns)
     contents.tell_local_times(zone)
@@ -356,10 +364,10 @@ def counted(readings: int) -> str:
     return f"{readings} {'reading' if readings == 1 else 'readings'}"
 
 
-def tell_plan(contents: FileContents, database: Path, as_json: bool, name: str) -> None:
+def tell_plan(contents: FileContents, database: Path, as_json: bool) -> None:
     """Print what an import would do; write nothing."""
     readings = sum(row.readings for row in contents.staged.kinds())
-    refused = list(_passed_over(contents, name))
+    refused = list(_passed_over(contents))
     there = contents.staged.count_present(database)
     if as_json:
         answer = {
@@ -384,8 +392,9 @@ def take_in(contents: FileContents, database: Path, as_json: bool, name: str) ->
     from edge_agent.store.write.timeline import ImportResult, import_readings
 
     placement = Placement.of_database(database)
-    readings = placement.watch(contents.staged)
-    written = import_readings(database, readings, file=name, actor=ACTOR)
+    total = sum(row.readings for row in contents.staged.kinds())
+    with common.row_bar(placement.watch(contents.staged), "Importing", total) as readings:
+        written = import_readings(database, readings, file=name, actor=ACTOR)
     done = ImportResult(written.inserted, written.duplicates + contents.staged.repeated)
     taken = [] if written.number is None else taken_readings(database, written.number)
     refused = list(_not_taken(contents, written, placement.readings, name))
@@ -435,10 +444,10 @@ def _not_taken(
     ):
         if count:
             yield NotTaken(name, "", count, why)
-    yield from _passed_over(contents, name)
+    yield from _passed_over(contents)
 
 
-def _passed_over(contents: FileContents, name: str) -> Iterator[NotTaken]:
+def _passed_over(contents: FileContents) -> Iterator[NotTaken]:
     """Yield the rows and columns that were ignored while reading the file."""
     for (file, column), count in contents.left_out_by.items():
         yield NotTaken(file, column, count, "give no reading")
@@ -446,8 +455,8 @@ def _passed_over(contents: FileContents, name: str) -> Iterator[NotTaken]:
         yield NotTaken(file, column, count, "have a mark for no value")
     for row in contents.not_read:
         yield NotTaken(row.where, "", None, row.why)
-    for column, why in contents.columns:
-        yield NotTaken(name, column, None, why)
+    for file, column, why in contents.columns:
+        yield NotTaken(file, column, None, why)
     for file, count in Counter(contents.files[:FILES_SHOWN]).items():
         times = f" ({count} files of this name)" if count > 1 else ""
         yield NotTaken(file, "", None, f"is not known here{times}")

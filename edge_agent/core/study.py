@@ -102,6 +102,11 @@ class Participant:
     simulated: bool = False
 
 
+MADE_UP = "times made up"
+"""Mark of a session whose table told no times, at the end of its origin; in its readings' source.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """A named interval of the timeline with one participant, purpose and consent.
@@ -121,6 +126,11 @@ class Session:
     setting: SessionSetting = SessionSetting.OTHER
     origin: str = ""
     left_out: Literal["", "part", "whole"] = ""
+
+    @property
+    def has_made_up_times(self) -> bool:
+        """Whether the times are made up, so that order and course in it mean nothing."""
+        return self.origin.endswith(f"({MADE_UP})")
 
 
 AGE_BAND = "age_band"

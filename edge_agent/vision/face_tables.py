@@ -19,7 +19,7 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -242,8 +242,15 @@ class FaceTable:
         return rows
 
 
-def read_face_table(path: Path, choice: Choice) -> FaceTable:
+def read_face_table(
+    path: Path, choice: Choice, on_row: Callable[[], None] | None = None
+) -> FaceTable:
     """Read the table of a face program.
+
+    Args:
+        path: the file.
+        choice: which faces and rows are taken.
+        on_row: called for each row that is read.
 
     Raises:
         DataFileError: it cannot be read, is of no known program, has several faces of which none is
@@ -251,7 +258,7 @@ def read_face_table(path: Path, choice: Choice) -> FaceTable:
     """
     try:
         with path.open(encoding=_encoding(path), newline="") as file:
-            return _Reader(path.name, choice).read(file)
+            return _Reader(path.name, choice).read(file, on_row)
     except FileNotFoundError as error:
         raise DataFileError(f"{path}: no such file.") from error
     except OSError as error:
@@ -284,7 +291,7 @@ class _Reader:
         self._lettered = False
         self._times: set[float] = set()
 
-    def read(self, file: TextIO) -> FaceTable:
+    def read(self, file: TextIO, on_row: Callable[[], None] | None) -> FaceTable:
         lines = bounded_lines(file, self._name)
         try:
             program, delimiter, skipped = self._find_header(lines)
@@ -300,6 +307,8 @@ class _Reader:
                 if not any(cell.strip() for cell in cells):
                     continue
                 table.rows += 1
+                if on_row is not None:
+                    on_row()
                 if table.rows > ROWS_MOST:
                     raise DataFileError(f"{self._name}: has over {ROWS_MOST:,} rows. Split it.")
                 try:

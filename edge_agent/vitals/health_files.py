@@ -24,11 +24,9 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.readings import LocalTimes, Origin, VitalFlag, VitalReading, reading_of
 from edge_agent.core.table_files import bounded_lines, check_header
+from edge_agent.core.zip_files import MOST_BYTES, MOST_FILES, checked_members
 
 HEAD_BYTES = 65_536
-MAX_BYTES = 64 * 2**30
-"""Most bytes of all files of an archive when unpacked; the largest exports have gigabytes."""
-MAX_MEMBERS = 200_000
 MAX_INNER_BYTES = 2 * 2**30
 """Packed size of an archive within an archive."""
 MAX_HELD_BYTES = 16 * 2**20
@@ -141,13 +139,6 @@ def _on_disk(path: Path) -> Member:
 
 
 def _packed(name: str, archive: zipfile.ZipFile) -> list[Member]:
-    files = [info for info in archive.infolist() if info.filename[-1:] not in {"", "/"}]
-    # The sizes are those in the archive's directory; zipfile stops at them when it unpacks.
-    if len(files) > MAX_MEMBERS or sum(info.file_size for info in files) > MAX_BYTES:
-        raise DataFileError(
-            f"{name}: has more than {MAX_BYTES // 2**30} GiB or {MAX_MEMBERS:,} files when "
-            "unpacked, too many for the export of one person. Name another archive."
-        )
     return [
         Member(
             info.filename.rpartition("/")[2],
@@ -155,7 +146,7 @@ def _packed(name: str, archive: zipfile.ZipFile) -> list[Member]:
             cast("Callable[[], BinaryIO]", partial(archive.open, info)),
         )
         # By name, which is by day in most exports: rows come in order of time.
-        for info in sorted(files, key=lambda info: info.filename)
+        for info in checked_members(name, archive, MOST_BYTES, MOST_FILES)
     ]
 
 

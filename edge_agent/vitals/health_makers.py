@@ -756,7 +756,8 @@ class HealthExport:
 
 @contextmanager
 def open_export(path: Path) -> Iterator[HealthExport | None]:
-    """Open a file, archive or folder as a health export; ``None`` for another single file.
+    """Open a file, archive or folder as a health export; ``None`` for another single file, or an
+    archive of other tables.
 
     Raises:
         DataFileError: it cannot be read, or an archive or folder contains no known file.
@@ -774,7 +775,9 @@ def open_export(path: Path) -> Iterator[HealthExport | None]:
             read = {member.name for _, member in files}
             unknown = [one.name for one in members if one.name not in {*read, *twice}]
             yield HealthExport(path.name, files, _remarks(twice), unknown)
-        elif len(members) == 1 and path.is_file() and members[0].name == path.name:
+        elif path.is_file() and any(
+            one.name == path.name or one.name.lower().endswith(".csv") for one in members
+        ):
             yield None
         else:
             known = ", ".join(form.name for form in FORMATS)

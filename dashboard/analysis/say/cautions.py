@@ -258,6 +258,7 @@ def cautions_of(analysis: Analysis) -> tuple[str, ...]:
         *_about_uneven_states(analysis),
         *missing_cautions(analysis),
         _about_order(analysis),
+        _about_made_up_times(analysis),
         *period_cautions(analysis),
         _about_matching(analysis),
         *misreading_sentences(analysis),
@@ -463,6 +464,19 @@ def _about_order(analysis: Analysis) -> str:
         )
     listed = ", ".join(state_name(state) for state in order)
     return text.format(n=count, people=people(total), order=listed)
+
+
+def _about_made_up_times(analysis: Analysis) -> str:
+    count = sum(session.has_made_up_times for session in analysis.sessions)
+    if not count:
+        return ""
+    return ngettext(
+        "The times of {n} session are made up, because its table told none: the order of the "
+        "states and changes over time are unknown there, and a difference may come from them.",
+        "The times of {n} sessions are made up, because their table told none: the order of the "
+        "states and changes over time are unknown there, and a difference may come from them.",
+        count,
+    ).format(n=thousands(count))
 
 
 def _about_matching(analysis: Analysis) -> str:

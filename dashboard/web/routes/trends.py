@@ -215,6 +215,7 @@ def trends_page(
         movements=tuple(MovementKind) if _has_moved(of) else (),
         kept=f"&{kept}" if kept else "",
         simulated=bool(data and _is_simulated(data)),
+        made_up=of.services.fleet is None and _has_made_up_times(of.services.reader, first, last),
         is_empty=not (_has_anything(data) or _has_moved(of, first, last)),
         span=span,
         devices=of.names,
@@ -316,6 +317,16 @@ def read_trends(
             conditions=reader.conditions(start_ms, end_ms),
             markers=[one for one in reader.markers(start_ms, end_ms) if one.kind in _DRAWN_MARKERS],
         )
+
+
+def _has_made_up_times(reader: Reader, start_ms: int, end_ms: int) -> bool:
+    """Return whether a session in a range has times that are made up."""
+    return any(
+        session.has_made_up_times
+        and session.start_ms < end_ms
+        and (session.end_ms or end_ms) > start_ms
+        for session in reader.session_list()
+    )
 
 
 def _has_anything(data: TrendData | None) -> bool:

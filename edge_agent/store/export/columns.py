@@ -180,7 +180,7 @@ VITAL = (
         "UCUM unit, fixed by the kind",
         allowed=tuple(sorted({kind.unit for kind in VitalKind})),
     ),
-    _text("source", "Who said it: a device, a file, or simulated"),
+    _text("source", "Who said it: a device, a file (and that its times are made up), or simulated"),
     _text("flags", f"What is special about it, separated by blanks: {', '.join(VitalFlag)}"),
     _text(
         "device_time", "Time that the device stamped, by its own clock; empty when it stamped none"

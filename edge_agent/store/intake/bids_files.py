@@ -17,6 +17,7 @@ from typing import IO, Any, cast
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.table_files import bounded_lines, check_header
 from edge_agent.core.vitals import VitalKind
+from edge_agent.core.zip_files import MOST_BYTES, MOST_FILES, checked_members
 from edge_agent.store.export.bids import BEH_TABLES, NOT_AVAILABLE
 from edge_agent.store.intake.cells import UNREADABLE
 
@@ -57,6 +58,7 @@ def opened_root(path: Path) -> Node | None:
     elif zipfile.is_zipfile(path):
         with readable(path.name):
             top = zipfile.Path(path)
+            checked_members(path.name, top.root, MOST_BYTES, MOST_FILES)
             # A zip may hold the data set in a folder of its name.
             roots = [top, *(one for one in top.iterdir() if one.is_dir())]
     else:

@@ -11,7 +11,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -297,6 +297,7 @@ class StudyImport:
         notes: what is worth knowing, in sentences.
         problems: why nothing was imported: the first ones.
         problem_count: how many there are.
+        on_row: called for each row that is read.
     """
 
     source: str
@@ -306,6 +307,7 @@ class StudyImport:
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     problem_count: int = 0
+    on_row: Callable[[], None] | None = None
 
     def refuse(self, problem: Problem) -> None:
         """Count a problem; the first ones are named."""
@@ -323,7 +325,9 @@ class StudyImport:
         self.refuse(Problem(file, None, "", "", cure))
 
     def count(self, table: str, row: SourceRow) -> FileCount:
-        """Return the count for the table of a row; create it if there is none."""
+        """Return the count for the table of a row, once for each; create it if there is none."""
+        if self.on_row is not None:
+            self.on_row()
         return self.counts.setdefault(table, FileCount(row.counted_as or row.file))
 
     @property

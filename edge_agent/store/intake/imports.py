@@ -1,9 +1,10 @@
 """The imports of readings and studies: listing them, what each added, and undoing one.
 
-Undoing the import of a study removes exactly the rows that it added. An import gives its rows
-consecutive numbers, so the first and the last number in each table identify them; readings name
-their import. A number whose row was erased may be given again: participants are therefore also
-identified by the time at which they were added, and rows of the timeline by their time.
+Undoing the import of a study, or of a video's faces, removes exactly the rows that it added. An
+import gives its rows consecutive numbers, so the first and the last number in each table identify
+them; readings name their import. A number whose row was erased may be given again: participants are
+therefore also identified by the time at which they were added, and rows of the timeline by their
+time.
 """
 
 from __future__ import annotations
@@ -32,12 +33,18 @@ from edge_agent.store.write.rollups import Span
 
 _OF_PERSON = ("session", "consent", "participant_attribute")
 _OF_SESSION = ("marker", "self_report")
+_OF_FACES = ("expression", "movement")
 _OF_TIME = {"expression": "at", "movement": "at", "unfit": "at", "gap": "started"}
 _TABLES = ("participant", *_OF_PERSON, *_OF_SESSION, *_OF_TIME, "model")
 _PEOPLE = "people"
 _OTHERS = "others"
+_FACES = "faces"
 _KEY = "study_import_{}"
 Numbers = Mapping[str, Any]
+_OWNER = (
+    "SELECT participant.id, created FROM session JOIN participant ON participant.id = "
+    "session.participant WHERE session.id = ?"
+)
 
 
 def highest_numbers(connection: sqlite3.Connection) -> dict[str, int]:
@@ -48,8 +55,20 @@ def highest_numbers(connection: sqlite3.Connection) -> dict[str, int]:
     }
 
 
-def note_numbers(connection: sqlite3.Connection, number: int, before: Mapping[str, int]) -> None:
-    """Keep which rows an import added; ``before`` is ``highest_numbers`` ahead of it."""
+def note_numbers(
+    connection: sqlite3.Connection,
+    number: int,
+    before: Mapping[str, int],
+    faces: tuple[int, int, int] | None = None,
+) -> None:
+    """Keep which rows an import added.
+
+    Args:
+        connection: of its transaction.
+        number: of the import.
+        before: ``highest_numbers`` ahead of it.
+        faces: of a video, its session, and when it began and ended; ``None``: it is a study.
+    """
     after = highest_numbers(connection)
     numbers = {table: (before[table] + 1, after[table]) for table in _TABLES}
     people = dict(
@@ -58,8 +77,12 @@ def note_numbers(connection: sqlite3.Connection, number: int, before: Mapping[st
             numbers["participant"],
         ).fetchall()
     )
-    others = _other_readings(connection, number, _sessions(connection, numbers, people))
-    text = json.dumps({**numbers, _PEOPLE: list(people.items()), _OTHERS: others})
+    noted: dict[str, Any] = {**numbers, _PEOPLE: list(people.items())}
+    if faces is not None:
+        noted[_FACES] = (*faces, *connection.execute(_OWNER, faces[:1]).fetchone())
+    added = _sessions(connection, noted, _owners(connection, noted, people))
+    noted[_OTHERS] = _other_readings(connection, number, added)
+    text = json.dumps(noted)
     # Readings that others added are counted now, so that an undo sees which came later.
     connection.execute("INSERT INTO setting VALUES (?, ?)", (_KEY.format(number), text))
 
@@ -74,7 +97,7 @@ def read_numbers(connection: sqlite3.Connection) -> dict[int, Numbers]:
 
 
 def undo_study(connection: sqlite3.Connection, number: int) -> Counter[str]:
-    """Delete the rows that an import of a study added, in a transaction of the caller.
+    """Delete the rows that an import of a study or of faces added, in a transaction of the caller.
 
     Args:
         connection: of the transaction.
@@ -96,27 +119,34 @@ def undo_study(connection: sqlite3.Connection, number: int) -> Counter[str]:
             "SELECT 1 FROM participant WHERE id = ? AND created = ?", (person, created)
         ).fetchone()
     ]
-    sessions = _sessions(connection, numbers, people)
+    owners = _owners(connection, numbers, people)
+    sessions = _sessions(connection, numbers, owners)
     _refuse_recorded_since(connection, number, numbers, people, sessions)
     deleted = Counter({one: _count(connection, one, "participant", people) for one in _OF_PERSON})
     deleted.update({one: _count(connection, one, "session", sessions) for one in _OF_SESSION})
-    pruned = {span: pruned_minutes(connection, span) for span in sessions.values()}
-    deleted["day"] = sum(folded_days(connection, span) for span in sessions.values())
+    spans = list(sessions.values())
+    if _FACES in numbers:
+        # Its session may have been there before, and may be erased since.
+        spans = [tuple(numbers[_FACES][1:3])] * bool(owners)
+    pruned = {span: pruned_minutes(connection, span) for span in spans}
+    deleted["day"] = sum(folded_days(connection, span) for span in spans)
     for table, column in _OF_TIME.items():
         deleted[table] = sum(
             connection.execute(
                 f"DELETE FROM {table} WHERE id BETWEEN ? AND ? AND {column} >= ? AND {column} < ?",
                 (*numbers[table], *span),
             ).rowcount
-            for span in sessions.values()
+            for span in spans
         )
+    if _FACES in numbers and spans:
+        # A number of a marker is never given again. Those of a session that goes, go with it.
+        own = connection.execute("DELETE FROM marker WHERE id BETWEEN ? AND ?", numbers["marker"])
+        deleted["marker"] = own.rowcount
+        deleted["session"] = _delete(connection, "session", sessions)
     # The rollups are made anew below, whatever was taken out of them.
     deleted["vital"] = connection.execute("DELETE FROM vital WHERE import = ?", (number,)).rowcount
     connection.execute("DELETE FROM model WHERE id BETWEEN ? AND ?", numbers["model"])
-    deleted["participant"] = connection.execute(
-        "DELETE FROM participant WHERE id IN (SELECT value FROM json_each(?))",
-        (json.dumps(people),),
-    ).rowcount
+    deleted["participant"] = _delete(connection, "participant", people)
     # Only now are all rows of the sessions gone.
     for span, minutes in pruned.items():
         make_anew(connection, span, minutes)
@@ -134,6 +164,24 @@ def _sessions(
         (*numbers["session"], json.dumps(list(people))),
     )
     return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def _owners(
+    connection: sqlite3.Connection, numbers: Numbers, people: Iterable[int]
+) -> Iterable[int]:
+    """Return whose sessions an import added: people of its study, or who is in the video."""
+    if _FACES not in numbers:
+        return people
+    session, _, _, person, created = numbers[_FACES]
+    rows = connection.execute(
+        f"{_OWNER} AND participant.id = ? AND created = ?", (session, person, created)
+    )
+    return [row[0] for row in rows]
+
+
+def _delete(connection: sqlite3.Connection, table: str, ids: Iterable[int]) -> int:
+    rows = f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))"
+    return connection.execute(rows, (json.dumps(list(ids)),)).rowcount
 
 
 def _refuse_numbers_again(number: int, numbers: Numbers, others: Mapping[int, Numbers]) -> None:
@@ -284,7 +332,7 @@ def taken_readings(path: Path, number: int) -> list[TakenReadings]:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A file of readings, or a study, that was imported.
+    """A file of readings, a study, or a video's faces, that was imported.
 
     Attributes:
         id: its number.
@@ -296,6 +344,8 @@ class Import:
         left: how many of the new ones are there still.
         undone_ms: when it was taken back; ``None``: it was not.
         sessions: of a study, how many it added; 0: a file of readings.
+        faces: of a video or its table, how many rows of emotions and movements it added; else
+            ``None``.
     """
 
     id: int
@@ -307,12 +357,15 @@ class Import:
     left: int
     undone_ms: int | None
     sessions: int = 0
+    faces: int | None = None
 
     @property
     def sentence(self) -> str:
         """The import in a line, for people."""
         study = f"a study of {self.sessions:,} sessions, " if self.sessions else ""
         readings = f"{study}{self.readings:,} readings"
+        if self.faces is not None:
+            readings = f"{self.faces:,} rows of faces"
         parts = [f"{self.id}: {iso_utc(self.at_ms)}, {self.file}: {readings}"]
         if self.duplicates:
             parts.append(f"{self.duplicates:,} were there already")
@@ -348,7 +401,9 @@ class UndoneImport:
     def sentences(self) -> list[str]:
         """Sentences on the removed rows and the rows that referred to them."""
         counts = [f"{self.study[t]:,} {name}" for t, name in _NAMES.items() if self.study.get(t)]
-        removed = ", ".join([*counts, f"{self.removed:,} readings"])
+        if self.removed or not counts:
+            counts.append(f"{self.removed:,} readings")
+        removed = ", ".join(counts)
         told = [f"Import {self.id} ({self.file}) is undone: {removed} removed."]
         told += [
             f"{count:,} of them lay in session {session}: its means and tests change."
@@ -378,15 +433,20 @@ def list_imports(path: Path) -> list[Import]:
 
 
 def _imports(connection: sqlite3.Connection) -> list[Import]:
+    noted = read_numbers(connection)
     rows = connection.execute(
         "SELECT id, at, file, actor, readings, duplicates, coalesce(there, 0), undone FROM import "
         "LEFT JOIN (SELECT import, count(*) AS there FROM vital WHERE import IS NOT NULL GROUP BY "
         "1) AS counted ON counted.import = id ORDER BY id"
     )
-    spans = {number: its["session"] for number, its in read_numbers(connection).items()}
-    sessions = {number: last - first + 1 for number, (first, last) in spans.items()}
-    imports = [Import(*row) for row in rows]
-    return [replace(one, sessions=sessions.get(one.id, 0)) for one in imports]
+    imports = {row[0]: Import(*row) for row in rows}
+    for number, its in noted.items():
+        counts = {table: its[table][1] - its[table][0] + 1 for table in ("session", *_OF_FACES)}
+        added = {"sessions": counts["session"]}
+        if _FACES in its:
+            added = {"faces": sum(counts[table] for table in _OF_FACES)}
+        imports[number] = replace(imports[number], **added)
+    return list(imports.values())
 
 
 def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
@@ -428,10 +488,14 @@ def undo_import(path: Path, number: int, *, actor: str) -> UndoneImport:
             "vital.source)",
             (number,),
         ).fetchone()[0]
-        if chosen.sessions:
+        its = read_numbers(connection).get(number)
+        if its is not None:
             study = undo_study(connection, number)
             removed = study.pop("vital")
-            sessions = []
+            # Of a session that was there before, something is left that changes.
+            rows = sum(study[table] for table in _OF_FACES)
+            is_part = _FACES in its and rows and not study["session"]
+            sessions = [(its[_FACES][0], rows)] if is_part else []
         else:
             study = Counter()
             removed = delete_import(connection, number)

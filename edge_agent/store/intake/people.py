@@ -12,7 +12,7 @@ from itertools import pairwise
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import AttributeUse, Purpose, SessionSetting, checked_attribute
+from edge_agent.core.study import MADE_UP, AttributeUse, Purpose, SessionSetting, checked_attribute
 from edge_agent.store.intake import cells as read
 from edge_agent.store.intake.cells import CellError, ImportOptions, SourceRow, StudyImport
 from edge_agent.store.intake.tidy import StudySource
@@ -268,11 +268,18 @@ class People:
                     new.end_ms,
                     int(read.boolean(row, "simulated")),
                     setting.value,
-                    f"import: {self._source.name}",
+                    self._origin(row),
                 ),
             )
         except sqlite3.IntegrityError as error:
             raise CellError("session", new.number, "is there twice. Give each its own.") from error
+
+    def _origin(self, row: read.Cells) -> str:
+        """Return the origin of a session; that its times were made up is true here as well."""
+        mark = f" ({MADE_UP})"
+        name = self._source.name.removesuffix(mark)
+        is_made_up = name != self._source.name or read.text_of(row, "origin").endswith(mark)
+        return f"import: {name}{mark * is_made_up}"
 
     def _consenting(self, new: StagedSession) -> Person:
         """Return the participant of a session, who must have valid consent."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -255,7 +255,13 @@ def _count(connection: sqlite3.Connection, table: str) -> int:
 
 
 def import_study(
-    path: Path, source: StudySource, options: ImportOptions, *, actor: str, dry_run: bool = False
+    path: Path,
+    source: StudySource,
+    options: ImportOptions,
+    *,
+    actor: str,
+    dry_run: bool = False,
+    on_row: Callable[[], None] | None = None,
 ) -> StudyImport:
     """Import a study into a database, or report what an import would do.
 
@@ -265,6 +271,7 @@ def import_study(
         options: what was decided.
         actor: who did it, for the audit trail.
         dry_run: whether nothing is written.
+        on_row: called for each row that is read.
 
     Returns:
         What was imported, or what is in the way: nothing was written where there are problems.
@@ -273,7 +280,7 @@ def import_study(
         DataFileError: a file cannot be read, or is no table.
         StoreError: the database cannot be used; disk full. Nothing was written then.
     """
-    report = StudyImport(source.name)
+    report = StudyImport(source.name, on_row=on_row)
     with _staging(path) as staged:
         _stage(staged, source, options, report)
         with _attached(path, staged, readonly=dry_run) as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,6 +80,7 @@ class TidySource:
         self._path = path
         # A folder that was unpacked, or the bundle as it came.
         self._is_zip = path.is_file()
+        self._within = ""
         members = self._members()
         self._files = {table: f"{table}.csv" for table in TABLES if f"{table}.csv" in members}
         self._others = tuple(sorted(members - set(self._files.values())))
@@ -136,7 +138,14 @@ class TidySource:
         try:
             if self._is_zip:
                 with zipfile.ZipFile(self._path) as archive:
-                    return frozenset(archive.namelist())
+                    names = archive.namelist()
+                # A zip may hold the tables in a folder of its name.
+                folders = [name for name in names if re.fullmatch(r"[^/]+/session\.csv", name)]
+                if "session.csv" not in names and len(folders) == 1:
+                    self._within = folders[0].removesuffix("session.csv")
+                return frozenset(
+                    name.removeprefix(self._within) for name in names if not name.endswith("/")
+                )
             return frozenset(file.name for file in self._path.iterdir() if file.is_file())
         except FileNotFoundError as error:
             raise DataFileError(f"{self._path}: no such file or folder.") from error
@@ -164,7 +173,10 @@ class TidySource:
     @contextmanager
     def _open(self, file: str) -> Iterator[IO[bytes]]:
         if self._is_zip:
-            with zipfile.ZipFile(self._path) as archive, archive.open(file) as member:
+            with (
+                zipfile.ZipFile(self._path) as archive,
+                archive.open(self._within + file) as member,
+            ):
                 yield member
             return
         with (self._path / file).open("rb") as opened:

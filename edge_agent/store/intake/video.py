@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_agent.core import clock
-from edge_agent.core.clock import iso_utc
+from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.readings import Gap
 from edge_agent.core.study import Purpose, Session
 from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.intake.imports import highest_numbers, note_numbers
 from edge_agent.store.study.past import PastMarker, PastSession, insert_past_marker
 from edge_agent.store.study.past import insert_past_session as insert_session
 from edge_agent.store.study.rows import insert_audit, select_sessions, session_numbered
@@ -28,7 +29,8 @@ from edge_agent.store.write.timeline import (
     write_rejected_frames,
 )
 
-VideoRows = Sequence[ExpressionRow | MovementRow | RejectedFrames | Gap]
+VideoRow = ExpressionRow | MovementRow | RejectedFrames | Gap
+VideoRows = Sequence[VideoRow]
 
 
 _ROWS_OF = {"expression": "emotions", "movement": "movements"}
@@ -43,7 +45,7 @@ class VideoImport:
         end_ms: when it ended.
         session: number of a session that is there, or one to be added.
         markers: to be added to it.
-        about: file and program, for the audit trail.
+        about: file and program, for the audit trail and the list of imports.
         tables: that it brings rows to; none may lie in its time already.
         action: in the audit trail.
     """
@@ -101,7 +103,9 @@ def store_video(
         StudyError: there is no such session, the video reaches beyond it, rows lie in that time
             already, or as `past.add_session` and `past.add_markers`. Nothing was written then.
     """
+    rows = [_within(row, new.end_ms) for row in rows]
     with write_transaction(path) as connection:
+        before = highest_numbers(connection)
         session = _session_for(connection, new, purposes, actor)
         simulated = session.simulated
         # Rows of a video have no boot clock: they are never moved when a clock is set.
@@ -116,8 +120,21 @@ def store_video(
                 write_gap(connection, row, None)
         count = len(expressions) or len(movements)
         detail = f"session {session.id}, {count} rows: {new.about}"
-        insert_audit(connection, actor, new.action, detail, clock.now())
+        now = clock.now()
+        insert_audit(connection, actor, new.action, detail, now)
+        number = connection.execute(
+            "INSERT INTO import (at, file, actor, readings, duplicates) VALUES (?, ?, ?, 0, 0)",
+            (now.wall_ms, new.about, actor),
+        ).lastrowid
+        note_numbers(connection, int(number or 0), before, (session.id, new.start_ms, new.end_ms))
         return session
+
+
+def _within(row: VideoRow, end_ms: int) -> VideoRow:
+    """Return a row at a time before the end of its video, for a session holds what is before it."""
+    if isinstance(row, Gap) or row.at.wall_ms < end_ms:
+        return row
+    return replace(row, at=Instant(row.at.boot_ms, end_ms - 1))
 
 
 def _session_for(

@@ -203,8 +203,15 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
     return Check(name, Level.GOOD, message)
 
 
-def _clock(measures: Measures) -> Check:
+def _clock(recorded: Recorded, measures: Measures) -> Check:
     name = "the clock"
+    if recorded.session.has_made_up_times:
+        return Check(
+            name,
+            Level.CARE,
+            N_("The times of this session are made up, because its table told none."),
+            N_("Use its means by condition; order, course and dates mean nothing."),
+        )
     jumps = [event for event in measures.clock if event.jump_s is not None]
     starts = len(measures.clock) - len(jumps)
     if jumps:
@@ -430,7 +437,7 @@ def session_quality(
         _conditions(recorded, measures),
         _face(measures, bars),
         _readings(measures, bars),
-        _clock(measures),
+        _clock(recorded, measures),
         *_streams(measures, bars),
         _unmatched(measures, bars),
         _flagged(measures, bars),

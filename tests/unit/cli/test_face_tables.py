@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zipfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,63 @@ def test_a_course_shows_only_movements_that_were_told(data: Path, tmp_path: Path
     assert condition.movements is not None
     assert condition.movements["smile"] == pytest.approx(0.4667, abs=1e-3)  # (2·0.6 + 0.2) / 3
     assert "pucker" not in condition.movements
+
+
+def test_a_setting_is_that_of_the_new_session(data: Path) -> None:
+    assert take(data, OPENFACE, *NEW, "--setting", "clinic").exit_code == 0
+    assert query(data, "SELECT setting FROM session") == [("clinic",)]
+    for words, why in (
+        ((*NEW, "--setting", "school"), "--setting 'school': choose one of home, laboratory"),
+        ((*NEW, "--setting", "education"), "must not be inferred in education"),
+        (("--into-session", 1, "--setting", "clinic"), "are those of a new session"),
+    ):
+        refused = take(data, PYFEAT, "--fps", 25, *words)
+        assert why in " ".join(f"{refused.stderr}{refused.exception}".split())
+
+
+def test_an_import_of_faces_is_listed_and_undone(data: Path, tmp_path: Path) -> None:
+    marks = tmp_path / "marks.csv"
+    marks.write_text(f"at,kind,label\n{START},stimulus_start,joy\n", encoding="utf-8")
+    assert take(data, OPENFACE, *NEW).exit_code == 0
+    other = ("--into-session", 1, "--fps", 25, "--markers", marks)
+    assert take(data, EMOTIEFFLIB, *other).exit_code == 0
+    listed = run("imports", "--data", data).stdout.splitlines()
+    assert "openface.csv (OpenFace): 2 rows of faces, by command line" in listed[0]
+    assert "emotiefflib.csv (EmotiEffLib): 2 rows of faces" in listed[1]
+    undo = ("imports", "--data", data, "--undo")
+    assert "Something was recorded into the study of import 1" in str(run(*undo, 1).exception)
+    second = run(*undo, 2)
+    assert "is undone: 1 markers, 2 expression rows removed." in second.stdout
+    assert "2 of them lay in session 1: its means and tests change." in second.stdout
+    rows = "SELECT (SELECT count(*) FROM {}), (SELECT count(*) FROM {})"
+    assert query(data, rows.format("expression", "marker")) == [(0, 0)]
+    assert query(data, "SELECT sum(rows) FROM expression_minute") in ([(0,)], [(None,)])
+    assert query(data, rows.format("movement", "session")) == [(2, 1)]
+    assert "is undone: 1 sessions, 2 rows of movements removed." in run(*undo, 1).stdout
+    assert query(data, rows.format("movement", "session")) == [(0, 0)]
+    assert "was undone already" in str(run(*undo, 1).exception)
+    assert take(data, OPENFACE, *NEW).exit_code == 0, "what was removed can come again"
+
+
+def test_an_undo_leaves_rows_of_another_who_got_the_numbers(data: Path) -> None:
+    assert take(data, OPENFACE, *NEW).exit_code == 0
+    erased = run("participant", "erase", "P-01", "--confirm", "P-01", "--data", data)
+    assert erased.exit_code == 0, erased.output
+    assert run("participant", "add", "P-02", "--data", data).exit_code == 0
+    agreed = ("--text", "v1", "--on", "2026-11-19T08:00:00Z")
+    assert run("participant", "consent", "P-02", *agreed, "--data", data).exit_code == 0
+    again = take(data, OPENFACE, "--participant", "P-02", "--purpose", "research")
+    assert again.exit_code == 0, again.output
+    run("imports", "--undo", 1, "--data", data)
+    assert query(data, "SELECT count(*) FROM movement") == [(2,)]
+
+
+def test_a_zip_with_one_table_is_taken(data: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "face.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.write(OPENFACE, "out/openface.csv")
+        archive.writestr("out/openface_of_details.log", "x")
+    done = take(data, packed, *NEW)
+    assert done.exit_code == 0, done.output
+    assert "Not taken: out/openface_of_details.log, gaze_0_x" in done.stdout
+    assert query(data, "SELECT origin FROM session") == [("import: openface.csv (OpenFace)",)]

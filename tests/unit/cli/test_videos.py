@@ -20,9 +20,15 @@ from pyarrow import parquet
 from edge_agent import read_video
 from edge_agent.cli import cli
 from edge_agent.cli.pictures import SUFFIXES, find_videos
+from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError
+from edge_agent.core.expression import Expression, ExpressionRow, RejectedFrames, RejectReason
+from edge_agent.core.movements import NAMES, MovementRow
+from edge_agent.core.study import Purpose
 from edge_agent.reading import creation_ms
 from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.intake.video import VideoImport, store_video
+from edge_agent.store.study.past import PastSession
 from tests.support.vision.portraits import smiling
 
 FRAMES = 45
@@ -185,6 +191,27 @@ def test_a_video_becomes_a_session_of_the_timeline_once(tmp_path: Path, clip: Pa
         assert "reaches beyond session 1" in str(beyond.exception)
         assert connection.execute("SELECT count(*) FROM expression").fetchone() == (2,)
         assert connection.execute("SELECT count(*) FROM session").fetchone() == (1,)
+
+
+def test_rows_at_the_very_end_of_a_video_lie_in_its_session(tmp_path: Path) -> None:
+    start = int(datetime.fromisoformat(START).timestamp() * 1000)
+    even = Expression((0.125,) * 8)
+    at = Instant(3000, start + 3000)
+    rows = (
+        ExpressionRow(at, 1, 9, even, even, None, 90.0, 1.0, True),
+        MovementRow(at, 1, 9, (0.5,) * len(NAMES), True),
+        RejectedFrames(at, 1, RejectReason.BLURRED, 3, True),
+    )
+    new = PastSession("P-01", Purpose.RESEARCH, start, start + 3000)
+    video = VideoImport(start, start + 3000, new, (), "talk.avi")
+    with closing(study(tmp_path)) as connection:
+        path = tmp_path / DATABASE_NAME
+        store_video(path, video, rows, 1000, purposes=[Purpose.RESEARCH], actor="test")
+        for table in ("expression", "movement", "unfit"):
+            inside = f"SELECT ended - at FROM {table}, session WHERE at >= started AND at < ended"
+            assert connection.execute(inside).fetchall() == [(1,)], table
+    undone = CliRunner().invoke(cli, ["imports", "--undo", "1", "--data", str(tmp_path)])
+    assert "(talk.avi) is undone: 1 sessions, 1 expression rows, 1 rows of" in undone.stdout
 
 
 def box(kind: bytes, content: bytes) -> bytes:

@@ -387,7 +387,7 @@ def test_an_archive_that_is_no_export_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, most: int, said: str
 ) -> None:
     (tmp_path / "e.zip").write_bytes(content)
-    monkeypatch.setattr(health_files, "MAX_BYTES", most)
+    monkeypatch.setattr(health_files, "MOST_BYTES", most)
     with pytest.raises(DataFileError, match=said), open_export(tmp_path / "e.zip") as export:
         list(export.rows(BERLIN) if export else ())
 

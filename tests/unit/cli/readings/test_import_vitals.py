@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edge_agent.cli import cli
+from edge_agent.cli.options import row_bar
 from edge_agent.cli.vitals import FILES_SHOWN
 from edge_agent.core.errors import AffectEdgeError, DataFileError, StoreError
 from edge_agent.store.intake import timeline
@@ -133,7 +135,7 @@ def test_only_the_period_that_is_asked_for_is_taken(tmp_path: Path, data: Path) 
     assert "7 readings outside of --from and --to: left out\n" in done.stdout
     assert stored(data) == [("heart_rate", value, "watch") for value in (62, 63, 64)]
     mapped = run(file, data, "--map", "guess")
-    assert mapped.exit_code == 2 and "--map is for CSV files" in mapped.output
+    assert mapped.exit_code == 1 and "holds no table (.csv" in str(mapped.exception)
     wrong = run(file, data, "--from", "yesterday")
     assert wrong.exit_code == 2 and "'yesterday' is not a time" in wrong.stderr
 
@@ -364,3 +366,38 @@ def test_a_dry_run_tells_columns_and_files_that_are_not_taken(tmp_path: Path, da
     assert refused[0]["file"] == "walk-000.gpx" and refused[0]["why"] == "is not known here"
     assert refused[-1]["file"] == "1 more files"
     assert "walk-000.gpx" in run(folder, data, "--dry-run").output
+
+
+def test_the_tables_of_a_zip_are_taken_together_or_not_at_all(tmp_path: Path, data: Path) -> None:
+    first = b"at,kind,value,session\n2026-01-05T08:00:00Z,heart_rate,61,1\n"
+    second = first.replace(b"heart_rate,61,1", b"systolic,120,1")
+    file = tmp_path / "tables.zip"
+    bad = second.replace(b"120", b"high")
+    file.write_bytes(archive({"a/one.csv": first, "a/two.csv": bad}))
+    assert "two.csv, row 2, column value: 'high'" in str(run(file, data).exception)
+    file.write_bytes(archive({"a/one.csv": first, "a/two.csv": second, "a/read me.md": b"x"}))
+    said = answer(file, data)
+    assert said["imported"] == 2
+    assert [(one["file"], one["column"]) for one in said["not_taken"]] == [
+        ("one.csv", "session"),
+        ("two.csv", "session"),
+        ("a/read me.md", ""),
+    ]
+    assert stored(data) == [("heart_rate", 61, "csv:one.csv"), ("systolic", 120, "csv:two.csv")]
+    other = tmp_path / "other.zip"
+    mapped = b"Time;Pulse\n05.01.2026 09:00;62,5\n"
+    other.write_bytes(archive({"phone.csv": mapped}))
+    done = run(other, data, "--map", "guess", "--timezone", "UTC")
+    assert "1 reading imported" in done.stdout, done.output
+
+
+def test_progress_goes_to_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for is_terminal in (False, True):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda answer=is_terminal: answer)
+        for length in (None, 3):
+            with row_bar(iter(range(3)), "Reading", length) as rows:
+                assert list(rows) == [0, 1, 2]
+            told = capsys.readouterr()
+            assert ("Reading" in told.err, told.out) == (is_terminal, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,20 @@ def test_a_table_that_cannot_be_read_is_refused(
         here.take(study(tmp_path, vital=vital))
     assert len(str(refused.value)) < 300
     assert here.stored("SELECT count(*) FROM session") == [(0,)]
+
+
+def test_a_zip_may_hold_the_tables_in_a_folder_and_nothing_outside_of_it(
+    here: Here, tmp_path: Path
+) -> None:
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, text in tables().items():
+            archive.writestr(f"study/{name}.csv", text)
+        archive.writestr("__MACOSX/study/._session.csv", "x")
+    done = here.take(packed)
+    assert done["imported"]
+    assert "Not read: __MACOSX/study/._session.csv." in done["notes"]
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("../vital.csv", "x")
+    with pytest.raises(DataFileError, match="'../vital.csv' would lie outside of its folder"):
+        here.take(packed)

@@ -136,3 +136,24 @@ def test_chosen_movements_lie_below_the_vitals_of_a_session(
     page = ada.get(f"/study/sessions/{session}?movement=smile&movement=smile").text
     assert page.count("Movements of the face, points") == 2, "wide and narrow"
     assert "</span>Mouth corners up</li>" in page
+
+
+def test_every_page_with_a_session_of_made_up_times_says_so(
+    ada: TestClient, database: Path, session: int
+) -> None:
+    start = query(database, f"SELECT started FROM session WHERE id = {session}")[0][0]
+    pages = (
+        f"/study/sessions/{session}",
+        f"/study/sessions/{session}/quality",
+        "/study",
+        "/study/participants/P-01",
+        "/export",
+        "/api/v1/analysis",
+        f"/trends?start={start}&end={start + 60_000}",
+    )
+    for page in pages:
+        assert "made up" not in ada.get(page).text, page
+    with write_transaction(database) as connection:
+        connection.execute("UPDATE session SET origin = 'import: t.csv (times made up)'")
+    for page in pages:
+        assert "made up" in ada.get(page).text, page

@@ -1,0 +1,342 @@
+"""Wide tables of published studies: a row for each person, a column for each state and vital.
+
+Columns are known by the words of their names (``hr_anger``, ``SBP happy (mmHg)``), or explained by
+the user. A word that is not known, as in ``hr_anger_sd``, may change the meaning of a column: such
+a column is never guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from edge_agent.core import clock
+from edge_agent.core.errors import DataFileError, ReadingError, shown_value
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.readings import Origin, VitalFlag, reading_of
+from edge_agent.core.vitals import VitalKind
+from edge_agent.vitals.csv import CsvFile, unit_in_name
+
+PARTICIPANT = "participant"
+REST = "baseline"
+FORM = "STATE:KIND[:UNIT], participant, or nothing to leave it out"
+
+_STATES = {emotion.value: emotion.value for emotion in EMOTIONS} | {
+    "happy": "happiness",
+    "joy": "happiness",
+    "angry": "anger",
+    "sad": "sadness",
+    "afraid": "fear",
+    "fearful": "fear",
+    "surprised": "surprise",
+    "disgusted": "disgust",
+    REST: REST,
+    "rest": REST,
+    "resting": REST,
+}
+"""Words of a column's name → the label of the condition."""
+_UNITS = frozenset(unit for kind in VitalKind for unit in kind.spec.units)
+_CAPITALS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_CODES = re.compile(
+    r"(participant|subject|person|proband|patient|sub|subj|vp)?( ?(id|code|nr|no|number))?"
+)
+_FILLERS = frozenset(
+    {"mean", "avg", "average", "during", "in", "at", "under", "the", "condition", "state", "phase"}
+)
+# Both are kinds by themselves elsewhere; here the first is a filler, and the second an emotion.
+_NO_KINDS = frozenset({"mean", "mad"})
+_NOTHING = frozenset({"", "na", "n/a", "nan", "null", "none", ".", "-", "--", "#n/a", "missing"})
+_SUMMARIES = frozenset({"mean", "average", "median", "sd", "se", "sem", "total", "n", "min", "max"})
+_SHOWN = 5
+
+
+class Cell(NamedTuple):
+    """The state and vital of a column; both empty: it has the participants' codes.
+
+    Attributes:
+        state: label of the condition.
+        kind: what was measured; ``None``: codes.
+        unit: of its values; empty: that of the kind.
+    """
+
+    state: str = ""
+    kind: VitalKind | None = None
+    unit: str = ""
+
+
+CODES = Cell()
+
+
+class Person(NamedTuple):
+    """A row with at least one value.
+
+    Attributes:
+        line: its number in the file.
+        code: the participant's code.
+        values: state → the values of its columns, in the units of the kinds.
+    """
+
+    line: int
+    code: str
+    values: Mapping[str, Sequence[tuple[VitalKind, float]]]
+
+
+@dataclass(slots=True)
+class WideTable:
+    """The persons of a wide table, and everything that is not taken from it.
+
+    Attributes:
+        name: of the file.
+        columns: column → its state and vital.
+        persons: those with a value.
+        not_taken: names of the other columns.
+        notes: sentences on columns, cells and persons that are not taken.
+    """
+
+    name: str
+    columns: Mapping[str, Cell]
+    persons: list[Person] = field(default_factory=list)
+    not_taken: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
+
+
+def _words(name: str) -> list[str]:
+    """Return the words of a column's name without the unit in brackets; ``HRAnger`` has two."""
+    bare = name.replace(f"({unit_in_name(name)})", " ").replace(f"[{unit_in_name(name)}]", " ")
+    words: list[str] = []
+    for word in re.findall(r"[^\W_]+", bare):
+        # Units have capitals within: mmHg, kPa.
+        parts = [word] if word.lower() in _UNITS else _CAPITALS.split(word)
+        words += [part.lower() for part in parts]
+    return words
+
+
+def _kind_of(words: Sequence[str]) -> VitalKind | None:
+    name = " ".join(words)
+    if name in _NO_KINDS:
+        return None
+    for kind in VitalKind:
+        if name == kind.value.replace("_", " ") or re.fullmatch(kind.spec.headers, name):
+            return kind
+    return None
+
+
+def _kinds_in(words: Sequence[str]) -> Iterator[tuple[VitalKind, list[str]]]:
+    """Yield each kind that some neighbouring words name, and the other words; longest first."""
+    for length in range(len(words), 0, -1):
+        for start in range(len(words) - length + 1):
+            kind = _kind_of(words[start : start + length])
+            if kind is not None:
+                yield kind, [*words[:start], *words[start + length :]]
+
+
+def guessed_cell(name: str) -> Cell | None:
+    """Return the state and vital that all words of a column's name tell; ``None``: they do not.
+
+    Example:
+        >>> guessed_cell("SBP happy (mmHg)")
+        Cell(state='happiness', kind=<VitalKind.SYSTOLIC: 'systolic'>, unit='mmHg')
+        >>> guessed_cell("hr_anger_sd") is None
+        True
+    """
+    words = _words(name)
+    if not unit_in_name(name) and words and _CODES.fullmatch(" ".join(words)):
+        return CODES
+    for kind, others in _kinds_in(words):
+        units = [word for word in others if word in kind.spec.units]
+        states = [word for word in others if word in _STATES]
+        known = len(units) + len(states) + sum(word in _FILLERS for word in others)
+        if len(states) == 1 and len(units) <= 1 and known == len(others):
+            unit = unit_in_name(name) or "".join(units)
+            is_clear = unit.lower() in kind.spec.units if unit else not kind.spec.unit_needed
+            return Cell(_STATES[states[0]], kind, unit) if is_clear else None
+    return None
+
+
+def is_half_known(name: str) -> bool:
+    """Tell whether some word of a column's name is a state or a vital, so that it is worth asking
+    about.
+    """
+    words = _words(name)
+    return any(word in _STATES for word in words) or any(True for _ in _kinds_in(words))
+
+
+def told_cell(column: str, text: str) -> Cell | None:
+    """Return the meaning of a column as a user wrote it; ``None``: it is left out.
+
+    Raises:
+        DataFileError: it is not written as ``FORM`` says.
+    """
+    parts = [part.strip() for part in text.split(":")]
+    if text.strip().lower() == PARTICIPANT:
+        return CODES
+    if parts == [""]:
+        return None
+    kind = _kind_of(_words(parts[1])) if len(parts) > 1 else None
+    if len(parts) > 3 or not parts[0] or kind is None:
+        raise DataFileError(
+            f"Column {column}: {shown_value(text)} is not {FORM}. Kinds: {', '.join(VitalKind)}."
+        )
+    unit = parts[2] if len(parts) == 3 else unit_in_name(column)
+    allowed = kind.spec.units if unit or kind.spec.unit_needed else {"": None}
+    if unit.lower() not in allowed:
+        raise DataFileError(
+            f"Column {column}: {shown_value(unit)} is no unit of {kind}. Write one of "
+            f"{', '.join(kind.spec.units)}, such as {column}={parts[0]}:{kind}:"
+            f"{next(iter(kind.spec.units))}."
+        )
+    return Cell(_STATES.get(parts[0].lower(), parts[0]), kind, unit)
+
+
+def wide_columns(
+    file: CsvFile, told: Mapping[str, str], ask: Callable[[str], str] | None = None
+) -> dict[str, Cell]:
+    """Return the columns of a wide table that are taken.
+
+    Args:
+        file: the table.
+        told: column → its meaning, as ``told_cell`` takes it.
+        ask: asks for the meaning of a column that its name half tells; ``None``: nobody is there.
+
+    Raises:
+        DataFileError: a column is not there or is there twice, or none has codes or values.
+    """
+    header = file.header
+    for name in told:
+        if header.count(name) != 1:
+            times = "occurs twice" if name in header else "is not there"
+            raise DataFileError(
+                f"{file.name}: column {shown_value(name)} {times}. Columns: {', '.join(header)}."
+            )
+    columns = {name: cell for name, text in told.items() if (cell := told_cell(name, text))}
+    guesses = {
+        name: cell
+        for name in header
+        if name not in told and header.count(name) == 1 and (cell := guessed_cell(name))
+    }
+    # Two columns of one meaning: which of them is meant, or both, only a person knows.
+    of_cell = Counter(cell[:2] for cell in (*columns.values(), *guesses.values()))
+    # Two columns of codes are refused below.
+    of_cell[CODES[:2]] = 1 + (CODES in columns.values())
+    columns |= {name: cell for name, cell in guesses.items() if of_cell[cell[:2]] == 1}
+    if ask is not None:
+        for name in header:
+            is_open = name not in columns and name not in told and header.count(name) == 1
+            if is_open and (name in guesses or is_half_known(name)):
+                cell = told_cell(name, ask(name))
+                columns |= {} if cell is None else {name: cell}
+    codes = [name for name, cell in columns.items() if cell == CODES]
+    if len(codes) != 1 or len(columns) < 2:
+        missing = "no column has values" if len(codes) == 1 else "no column has the codes"
+        if len(codes) > 1:
+            missing = f"several columns have the codes ({', '.join(codes)})"
+        raise DataFileError(
+            f"{file.name}: {missing}. Explain columns with --column NAME=MEANING: {FORM}. "
+            f"Columns: {', '.join(header)}."
+        )
+    # In the order of the file: the made-up times follow it.
+    return {name: columns[name] for name in header if name in columns}
+
+
+def read_wide(file: CsvFile, columns: Mapping[str, Cell]) -> WideTable:
+    """Return the persons of a wide table, and notes on what is not taken.
+
+    Raises:
+        DataFileError: rows have too few or too many cells, no code, the code of another row, or a
+            summary such as the mean: they are named.
+    """
+    table = WideTable(file.name, columns)
+    table.not_taken = tuple(name for name in file.header if name not in columns)
+    lines: dict[str, int] = {}
+    problems: list[str] = []
+    without: list[str] = []
+    odd: dict[tuple[str, str], list[str]] = {}
+    for line, cells in file.rows():
+        if len(cells) != len(file.header):
+            counts = f"has {len(cells)} values, but there are {len(file.header)} columns."
+            problems.append(f"{file.name}, row {line}: {counts}")
+            continue
+        row = dict(zip(file.header, (cell.strip() for cell in cells), strict=True))
+        code = next(row[name] for name, cell in columns.items() if cell == CODES)
+        fault = _fault_of(code, lines)
+        if fault:
+            problems.append(f"{file.name}, row {line}: {fault}")
+            continue
+        lines[code.casefold()] = line
+        values = _values_of(row, code, columns, odd, file.decimal_comma)
+        if values:
+            table.persons.append(Person(line, code, values))
+        else:
+            without.append(code)
+    if problems:
+        more = [f"… and {len(problems) - _SHOWN} more."] if len(problems) > _SHOWN else []
+        raise DataFileError("\n".join([*problems[:_SHOWN], *more, "Nothing was imported."]))
+    table.notes = [
+        f"{name} is {cell.state}, {cell.kind}{f' ({cell.unit})' if cell.unit else ''}."
+        for name, cell in columns.items()
+        if cell.kind is not None
+    ]
+    table.notes += [
+        f"{name}: {len(codes)} {'cell' if len(codes) == 1 else 'cells'} {why} ({_some(codes)})."
+        for (name, why), codes in odd.items()
+    ]
+    if without:
+        persons = "1 person has" if len(without) == 1 else f"{len(without)} persons have"
+        table.notes.append(f"{persons} no value, and no session here: {_some(without)}.")
+    return table
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _fault_of(code: str, lines: Mapping[str, int]) -> str:
+    """Return why a row is no person of a wide table; empty: it is one."""
+    if not code:
+        return "has no participant's code. Fill it in, or remove the row."
+    if code.casefold() in lines:
+        return (
+            f"participant {shown_value(code)} is in row {lines[code.casefold()]} already. A wide "
+            "table has one row a person: keep one, or give each its own code."
+        )
+    if code.casefold() in _SUMMARIES:
+        return f"{shown_value(code)} is a summary and no person. Remove the row."
+    return ""
+
+
+def _values_of(
+    row: Mapping[str, str],
+    code: str,
+    columns: Mapping[str, Cell],
+    odd: dict[tuple[str, str], list[str]],
+    decimal_comma: bool,
+) -> dict[str, list[tuple[VitalKind, float]]]:
+    """Return the values of a person by state, and note each cell that gives none or is in doubt."""
+    origin = Origin("", decimal_comma=decimal_comma, live=False)
+    values: dict[str, list[tuple[VitalKind, float]]] = {}
+    for name, (state, kind, unit) in columns.items():
+        if kind is None:
+            continue
+        text = row[name]
+        if text.lower() in _NOTHING:
+            odd.setdefault((name, "empty, and not taken"), []).append(code)
+            continue
+        try:
+            given = {"kind": kind.value, "value": text, "unit": unit}
+            reading = reading_of(given, clock.now(), origin)
+        except ReadingError:
+            # The message of the cell would fill a line for each; the value names the fault.
+            odd.setdefault((name, "without a possible value, and not taken"), []).append(
+                f"{code}: {shown_value(text)}"
+            )
+            continue
+        if VitalFlag.OUT_OF_RANGE in reading.flags:
+            odd.setdefault((name, "out of range, and in no mean"), []).append(
+                f"{code}: {shown_value(text)}"
+            )
+        values.setdefault(state, []).append((kind, reading.value))
+    return values
