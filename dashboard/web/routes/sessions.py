@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -26,8 +26,9 @@ from dashboard.charts.session import (
 )
 from dashboard.computing.answers import sensor_sentences
 from dashboard.languages.current import gettext
-from dashboard.languages.names import MOVEMENT_NAMES, POSE_NAMES, said_of
+from dashboard.languages.names import MOVEMENT_NAMES, POSE_NAMES
 from dashboard.web.errors import may_refuse
+from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
@@ -382,7 +383,6 @@ class MarkerForm:
     kind: str = MarkerKind.STIMULUS_END
     label: str = ""
     reason: str = ""
-    problem: str = ""
 
     def marker(self, session: Session) -> PastMarker:
         """Return the marker.
@@ -398,6 +398,7 @@ class MarkerForm:
                     "seconds, such as 4:05 or 4:05.250."
                 ),
                 text=self.after[:40],
+                field="after",
             )
         hours, minutes, seconds = (int(part or 0) for part in parts.groups()[:3])
         # ".5" is half a second: filled up to milliseconds.
@@ -408,6 +409,7 @@ class MarkerForm:
                 N_("{text!r} is no kind of marker. Choose one of: {names}."),
                 text=self.kind[:40],
                 names=", ".join(MarkerKind),
+                field="kind",
             )
         return PastMarker(at_ms, MarkerKind(self.kind), self.label, session.id)
 
@@ -432,36 +434,28 @@ def exact_since_start(ms: int) -> str:
 
 
 def _markers_page(
-    request: Request,
-    services: Services,
-    number: int,
-    typed: tuple[int | None, MarkerForm] | None = None,
+    request: Request, services: Services, number: int, refused: Refused = NOTHING_REFUSED
 ) -> Response:
-    """Show the markers of a session, each with its form.
-
-    ``typed`` is a form that was refused, with the number of its marker; ``None``: a new one.
-    """
+    """Show the markers of a session, each with its form."""
     with _not_found():
         session, end_ms = services.reader.session(number)
         markers = services.study.markers(number)
-    forms: dict[int | None, MarkerForm] = {
+    forms = {
         one.id: MarkerForm(
             exact_since_start(one.at.wall_ms - session.start_ms), one.kind, one.label
         )
         for one in markers
     }
-    forms[None] = MarkerForm()
-    if typed is not None:
-        forms[typed[0]] = typed[1]
     return render(
         request,
         "markers.html",
-        status_code=409 if typed else 200,
+        status_code=409 if refused.action else 200,
+        refused=refused,
         session=session,
         length=exact_since_start(end_ms - session.start_ms),
         markers=markers,
         forms=forms,
-        typed=typed,
+        new=MarkerForm(),
         kinds=tuple(MarkerKind),
         changes=marker_changes(services.options.database, number),
         since_start=exact_since_start,
@@ -485,9 +479,7 @@ def add_marker(
     try:
         services.commands.add_past_markers([form.marker(session)], actor=account.name)
     except StudyError as error:
-        return _markers_page(
-            request, services, number, (None, replace(form, problem=said_of(error)))
-        )
+        return _markers_page(request, services, number, Refused.by(request, error, asdict(form)))
     return RedirectResponse(f"/study/sessions/{number}/markers", 303)
 
 
@@ -513,9 +505,7 @@ def correct_marker_of_page(
                 marker, form.marker(session), reason=form.reason, actor=account.name
             )
     except StudyError as error:
-        return _markers_page(
-            request, services, number, (marker, replace(form, problem=said_of(error)))
-        )
+        return _markers_page(request, services, number, Refused.by(request, error, asdict(form)))
     return RedirectResponse(f"/study/sessions/{number}/markers", 303)
 
 
