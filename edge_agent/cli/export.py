@@ -19,6 +19,7 @@ import click
 from edge_agent.cli.options import PATH, Here, cli, on_appliance, plain, table_lines
 from edge_agent.cli.removed import NO_MULTIVERSE, removed_option
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.files import unread
 
 if TYPE_CHECKING:
     from edge_agent.config.settings import Settings
@@ -113,7 +114,7 @@ def export(
 ) -> None:
     """Export the timeline: expressions, vitals, episodes, markers, self-reports and sessions."""
     from edge_agent.store.export.formats import format_named
-    from edge_agent.store.export.rows import Choice
+    from edge_agent.store.export.rows import Choice, holds_rows
     from edge_agent.store.export.sealed import Work, export_sealed
 
     start_ms = epoch_ms(start)
@@ -167,6 +168,9 @@ def export(
             files = [export_sealed(work, out, word, on_progress)]
     for file in files:
         click.echo(file)
+    if not holds_rows(here.database, choice):
+        # To standard error: the output is a list of files.
+        click.echo("Nothing was recorded in this range; the files hold no rows of it.", err=True)
 
 
 def _passphrase(file: Path | None, *, ask: bool) -> str | None:
@@ -197,8 +201,13 @@ def _question(file: Path | None) -> dict[str, Any]:
         return _analysed("--print-question")
     try:
         question = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataFileError(f"{file}: cannot be read as JSON ({error}).") from error
+    except OSError as error:
+        raise DataFileError(unread(file, error)) from error
+    except ValueError as error:
+        raise DataFileError(
+            f"{file}: cannot be read as JSON ({error}). Write it with `affect-edge analyse "
+            "--print-question`."
+        ) from error
     if not isinstance(question, dict):
         raise DataFileError(
             f"{file}: contains no question. Write it with `affect-edge analyse --print-question`."

@@ -188,8 +188,9 @@ def prepare_from_page(
         refused = Refused.by(request, error, typed)
         # The next click would otherwise export without a lock.
         again = gettext("Enter the passphrase again.")
-        problems = {"passphrase": again} | refused.problems if sealed else refused.problems
+        problems = {"passphrase": again} if sealed else {}
         which = _SESSIONS_FORM if form.session else _RANGE_FORM
+        problems |= refused.problems
         return _page(request, services, account, study, Refused(which, typed, problems))
     return RedirectResponse(study.address("/export"), 303)
 

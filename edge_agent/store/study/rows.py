@@ -205,7 +205,7 @@ def session_numbered(connection: sqlite3.Connection, number: int) -> Session:
     """
     row = connection.execute(f"{_SESSION} WHERE session.id = ?", (number,)).fetchone()
     if row is None:
-        raise StudyError(f"There is no session {number}.")
+        raise StudyError(f"There is no session {number}. The Study page lists them.")
     return _session_of(row)
 
 

@@ -167,9 +167,9 @@ def problem_beside(page: str, field: str) -> str:
         page,
     )
     assert wrong, f"{field} is not marked"
-    told = re.search(rf'<p class="field-problem" id="{re.escape(field)}-problem">(.*?)</p>', page)
-    assert told, f"{field} has no problem"
-    return told[1]
+    told = re.findall(rf'<p class="field-problem" id="{re.escape(field)}-problem">(.*?)</p>', page)
+    assert len(told) == 1, f"{field}: {told}"
+    return str(told[0])
 
 
 def is_kept(page: str, name: str, value: str) -> bool:
