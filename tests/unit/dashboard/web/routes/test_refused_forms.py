@@ -123,7 +123,7 @@ def test_settings_without_a_file_are_read_only_and_say_what_to_do(ada: TestClien
 def test_participants_whom_a_session_cannot_have_are_named(page_of: TestClient) -> None:
     for page in ("/study", "/live"):
         text = page_of.get(page).text
-        assert "1 participant is not offered, for no consent is valid: P-02." in text
+        assert "1 participant without valid consent is not offered: P-02." in text
         assert '<select id="participant" name="participant" required aria-describedby="others"' in (
             text
         )
