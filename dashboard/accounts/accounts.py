@@ -160,7 +160,7 @@ class Accounts:
         try:
             self.check_password(account.name, password)
         except passwords.AccountError as error:
-            raise passwords.AccountError(passwords.WRONG_PRESENT) from error
+            raise passwords.AccountError(passwords.WRONG_PRESENT, field="old") from error
 
     def change_password(self, account: Account, old: str, new: str, token: str) -> None:
         """Give an account another password and end all its logins but that of ``token``.
@@ -170,7 +170,7 @@ class Accounts:
         """
         self.check_own_password(account, old)
         if new == old:
-            raise passwords.AccountError(passwords.SAME)
+            raise passwords.AccountError(passwords.SAME, field="password")
         self._set_password(
             account.name,
             new,
@@ -380,7 +380,7 @@ def _check_setup_code(connection: sqlite3.Connection, code: str) -> None:
     if not _needs_setup(connection):
         raise passwords.AccountError(passwords.SETUP_DONE)
     if kept is None or not secrets.compare_digest(kept, passwords.hash_of_code(code)):
-        raise passwords.AccountError(passwords.WRONG_CODE)
+        raise passwords.AccountError(passwords.WRONG_CODE, field="code")
 
 
 def _needs_setup(connection: sqlite3.Connection) -> bool:
@@ -663,7 +663,9 @@ def _keep_one_administrator(connection: sqlite3.Connection, member: Account, wha
 def _refuse_taken(connection: sqlite3.Connection, name: str) -> None:
     if connection.execute("SELECT 1 FROM account WHERE name = ?", (name,)).fetchone():
         raise passwords.AccountError(
-            N_("An account named {name!r} already exists. Choose another name."), name=name
+            N_("An account named {name!r} already exists. Choose another name."),
+            name=name,
+            field="name",
         )
     if connection.execute("SELECT count(*) FROM account").fetchone()[0] >= ACCOUNTS_MAX:
         raise passwords.AccountError(

@@ -43,18 +43,23 @@ def check_new_password(password: str, name: str) -> None:
             password_min=PASSWORD_MIN,
             password_max=PASSWORD_MAX,
             n=len(password),
+            field="password",
         )
     if name.casefold() in password.casefold() and len(password) - len(name) < PASSWORD_MIN // 2:
-        raise AccountError(N_("The password is too similar to the name. Choose another."))
+        raise AccountError(
+            N_("The password is too similar to the name. Choose another."), field="password"
+        )
     if len(set(password)) < 4:
-        raise AccountError(N_("The password has too few different characters. Choose another."))
+        raise AccountError(
+            N_("The password has too few different characters. Choose another."), field="password"
+        )
     # Its lists of words take 0.2 s and 10 MB: only who sets a password loads them.
     from zxcvbn import zxcvbn
 
     judged = zxcvbn(password[:_LOOKED_AT], user_inputs=[name, *_OURS])
     if judged["score"] < LEAST_SCORE:
         feedback = judged["feedback"]
-        raise AccountError(_advice(feedback["warning"], feedback["suggestions"]))
+        raise AccountError(_advice(feedback["warning"], feedback["suggestions"]), field="password")
 
 
 def hash_password(password: str) -> str:

@@ -220,7 +220,7 @@ def check_name(name: str) -> None:
     """Refuse a name that no account may have."""
     if not 1 <= len(name) <= NAME_MAX or not name.isprintable():
         raise AccountError(
-            N_("A name has 1 to {name_max} printable characters."), name_max=NAME_MAX
+            N_("A name has 1 to {name_max} printable characters."), name_max=NAME_MAX, field="name"
         )
     # Whatever the case and the blanks, so that nobody looks like one of them in the trail.
     folded = " ".join(name.casefold().split())
@@ -231,9 +231,12 @@ def check_name(name: str) -> None:
                 "have it. Choose another."
             ),
             name=name,
+            field="name",
         )
     if folded == DEMO:
-        raise AccountError(N_("The name 'demo' is reserved for the demonstration. Choose another."))
+        raise AccountError(
+            N_("The name 'demo' is reserved for the demonstration. Choose another."), field="name"
+        )
 
 
 def read_setting(connection: sqlite3.Connection, key: str) -> str | None:

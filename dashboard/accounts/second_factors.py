@@ -221,6 +221,7 @@ def _wrong() -> AccountError:
             "no code works, compare the phone's clock with this device's clock: {time}."
         ),
         time=f"{datetime.fromtimestamp(now().wall_ms / 1000, UTC):%H:%M:%S} UTC",
+        field="code",
     )
 
 

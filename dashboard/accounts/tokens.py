@@ -226,14 +226,16 @@ def _check(name: str, new: NewToken, maker: Account) -> None:
                 "watch bridge."
             ),
             name_max=NAME_MAX,
+            field="name",
         )
     if not new.scopes:
-        raise AccountError(N_("Choose at least one thing that the token may do."))
+        raise AccountError(N_("Choose at least one thing that the token may do."), field="scope")
     if new.days is not None and not 1 <= new.days <= DAYS_MAX:
         raise AccountError(
             N_("A token expires after 1 to {most} days, or never; given: {given}."),
             most=DAYS_MAX,
             given=new.days,
+            field="days",
         )
     roles = list(Role)
     # Roles are declared from the least to the most.
@@ -245,6 +247,7 @@ def _check(name: str, new: NewToken, maker: Account) -> None:
             ),
             name=maker.name,
             role=Message(maker.role.value),
+            field="role",
         )
     for scope in sorted(new.scopes):
         if roles.index(new.role) < roles.index(LEAST_ROLE[scope]):
@@ -252,6 +255,7 @@ def _check(name: str, new: NewToken, maker: Account) -> None:
                 N_("{scope} needs a token with the role {role} or a higher one."),
                 scope=scope.value,
                 role=Message(LEAST_ROLE[scope].value),
+                field="role",
             )
 
 
@@ -268,6 +272,7 @@ def _refuse_one_more(connection: sqlite3.Connection, name: str, at: int) -> None
         raise AccountError(
             N_("A token named {name!r} already exists. Revoke it first, or choose another name."),
             name=name,
+            field="name",
         )
     if len(in_force) >= TOKENS_MAX:
         raise AccountError(

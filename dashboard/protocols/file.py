@@ -341,6 +341,7 @@ def find_protocol(folder: Path, name: str) -> StudyProtocol:
             N_("There is no protocol {name!r} in {folder}. Choose another."),
             name=name[:64],
             folder=folder,
+            field="protocol",
         )
     return load_protocol(folder / (name + ENDING))
 

@@ -34,6 +34,7 @@ from dashboard.languages.current import gettext, speaking
 from dashboard.languages.names import said_of
 from dashboard.languages.refused import refused_text
 from dashboard.picture.reader import BusyError
+from dashboard.web.forms import RequestError
 from dashboard.web.guards.permissions import (
     AccountPageNeededError,
     is_for_programs,
@@ -262,7 +263,7 @@ def _status_of(error: AffectEdgeError) -> int:
             return 503
         case StudyError():
             return 409
-        case StatisticsError() | PictureError():
+        case StatisticsError() | PictureError() | RequestError():
             return 422
         case _:
             return 400

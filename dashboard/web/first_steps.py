@@ -13,10 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
 from dashboard.accounts.roles import read_setting, write_setting
-from dashboard.languages.refused import refused_text
 from edge_agent.config.editing import command_for
 from edge_agent.config.mqtt import MqttSettings
 from edge_agent.core.texts import N_
@@ -50,14 +49,12 @@ class BrokerAnswer:
         text: what was found, in English.
         advice: what to do, in English; empty when all is well.
         is_well: whether the broker lets us in.
-        problem: why nothing was tried.
         command: the command that keeps what was typed, where it differs; empty: it is kept already.
     """
 
     text: str = ""
     advice: str = ""
     is_well: bool = False
-    problem: str = ""
     command: str = ""
 
 
@@ -81,17 +78,17 @@ def try_broker(
         form: what was typed.
         file: the configuration file, for the command; ``None``: there is none.
         live_socket: where the agent answers.
+
+    Raises:
+        ValidationError: the broker cannot be as it was typed; nothing was tried.
     """
     # the MQTT library is loaded by whoever asks for it, and not by every dashboard
     from edge_agent.appliance.checks import Verdict, check_broker, guarded
 
     changed = _changes(mqtt, form)
-    try:
-        wanted = mqtt.model_copy(update={"enabled": True})
-        if changed or form.password:
-            wanted = _typed(mqtt, form)
-    except ValidationError as error:
-        return BrokerAnswer(problem="; ".join(_refusal(one) for one in error.errors()))
+    wanted = mqtt.model_copy(update={"enabled": True})
+    if changed or form.password:
+        wanted = _typed(mqtt, form)
     if not changed and not form.password and _is_the_agents(mqtt.password_file):
         return _as_agent_says(mqtt, live_socket)
     result = guarded("broker", partial(check_broker, wanted))
@@ -148,11 +145,6 @@ def _changes(mqtt: MqttSettings, form: BrokerForm) -> dict[str, Any]:
         "mqtt.tls": (form.tls, mqtt.tls),
     }
     return {name: new for name, (new, old) in typed.items() if new != old}
-
-
-def _refusal(detail: Any) -> str:
-    name = ".".join(["mqtt", *(str(part) for part in detail["loc"])])
-    return f"{name}: {refused_text(detail)}"  # without what was given: it may be a password
 
 
 _KEY = "first_steps"

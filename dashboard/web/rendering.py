@@ -42,6 +42,7 @@ from dashboard.languages.figures import figure, file_size, thousands
 from dashboard.languages.names import capitalised, day, duration, moment, said, with_and, words
 from dashboard.languages.templates import TextBlocks
 from dashboard.web.delivery import NamedAddresses
+from dashboard.web.forms import NOTHING_REFUSED
 from dashboard.web.login import account_of, cookie_name, cookie_of, drop_cookie, set_cookie
 from dashboard.web.services import services
 from dashboard.web.settings import DashboardOptions
@@ -233,9 +234,9 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
 
 def render(request: Request, template: str, status_code: int = 200, **context: Any) -> HTMLResponse:
     """Return a page; ``account``, what they ``may``, ``device``, ``path``, ``language``,
-    ``now_ms``, ``agent_is_away()``, ``alerts``, ``chosen_study``, ``of_device(address)``, the
-    ``menu`` (each entry with its links) as far as they may open it, and ``page_link``, the link to
-    this page, are there in every template.
+    ``now_ms``, ``agent_is_away()``, ``alerts``, ``chosen_study``, ``of_device(address)``,
+    ``refused`` (no form was), the ``menu`` (each entry with its links) as far as they may open it,
+    and ``page_link``, the link to this page, are there in every template.
     """
     try:
         account = account_of(request)
@@ -260,6 +261,7 @@ def render(request: Request, template: str, status_code: int = 200, **context: A
         "agent_is_away": services(request).live.is_agent_away,
         "alerts": services(request).alerts,
         "chosen_study": study,
+        "refused": NOTHING_REFUSED,
         "of_device": study.address,
     }
     return templates.TemplateResponse(request, template, shared | context, status_code=status_code)

@@ -280,7 +280,9 @@ def _saying_why(target: Path) -> Iterator[None]:
             why = "there is no such folder. Make it, or name another"
         else:
             why = f"cannot be written or read ({error.strerror or error}). Name another file"
-        raise BackupError(f"{error.filename or target}: {why}. No archive was made.") from error
+        # The archive is written beside its place, under a name that nobody typed.
+        named = error.filename if error.errno != errno.ENOENT else target
+        raise BackupError(f"{named or target}: {why}. No archive was made.") from error
 
 
 def check_target(target: Path, *, overwrite: bool) -> None:

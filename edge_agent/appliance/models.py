@@ -193,7 +193,7 @@ def _card_of(what: Sequence[str], place: ModelPlace) -> Path:
         if file.suffix not in {".json", ".tflite"}:
             raise ModelError(f"{one}: is not a file of a model. Give NAME.tflite or NAME.json.")
         if not file.is_file():
-            raise ModelError(f"{one}: no such file.")
+            raise ModelError(f"{one}: no such file. Check the path.")
     return card
 
 

@@ -409,10 +409,14 @@ def _read(change: str) -> tuple[str, Any]:
 
     name, equals, text = change.partition("=")
     if not equals or key_named(name) is None:
-        sections = ", ".join(dict.fromkeys(key.section for key in all_keys()))
+        section = name.partition(".")[0]
+        keys = [key.name for key in all_keys() if key.section == section]
+        known = "Sections: " + ", ".join(dict.fromkeys(key.section for key in all_keys()))
+        if keys and equals:
+            known = f"Keys: {', '.join(keys)}"
         raise click.UsageError(
             f"{change!r}: write KEY=VALUE with a key of the configuration, such as camera.fps=10. "
-            f"Sections: {sections}."
+            f"{known}."
         )
     if not text:
         return name, None

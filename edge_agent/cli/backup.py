@@ -155,7 +155,10 @@ def read_passphrase(file: Path | None, *, ask: bool) -> str | None:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise BackupError(f"{file}: the passphrase cannot be read ({error}).") from error
+        raise BackupError(
+            f"{file}: the passphrase cannot be read ({error}). Name a text file whose first line "
+            "it is."
+        ) from error
     if not lines or not lines[0]:
         raise BackupError(f"{file}: its first line is empty. Write the passphrase there.")
     return lines[0]

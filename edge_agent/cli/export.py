@@ -113,7 +113,7 @@ def export(
 ) -> None:
     """Export the timeline: expressions, vitals, episodes, markers, self-reports and sessions."""
     from edge_agent.store.export.formats import format_named
-    from edge_agent.store.export.rows import Choice
+    from edge_agent.store.export.rows import Choice, holds_rows
     from edge_agent.store.export.sealed import Work, export_sealed
 
     start_ms = epoch_ms(start)
@@ -168,6 +168,9 @@ def export(
             files = [export_sealed(work, out, word, on_progress)]
     for file in files:
         click.echo(file)
+    if not holds_rows(here.database, choice):
+        # To standard error: the output is a list of files.
+        click.echo("Nothing was recorded in this range; the files hold no rows of it.", err=True)
 
 
 def _passphrase(file: Path | None, *, ask: bool) -> str | None:

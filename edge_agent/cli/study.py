@@ -14,6 +14,7 @@ import click
 
 from edge_agent.cli import options as common
 from edge_agent.cli.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
+from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, ReadingError, shown_value
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from edge_agent.core.study import Marker, Participant, Session
     from edge_agent.store.intake.cells import ImportOptions, StatedConsent, StudyImport
     from edge_agent.store.intake.tidy import StudySource
+    from edge_agent.store.read.reader import Reader
     from edge_agent.store.study.exclusions import Exclusion
     from edge_agent.store.study.past import PastMarker
 
@@ -186,13 +188,43 @@ def session_quality(here: Here, number: int, as_json: bool) -> None:
     from edge_agent.store.read.quality_checks import session_quality as quality_of
     from edge_agent.store.read.reader import Reader
 
-    report = quality_of(Reader(here.database), number)
+    reader = Reader(here.database)
+    _wait_until_written(here, reader, number)
+    report = quality_of(reader, number)
     lines = [report.sentence, *(_left_out_line(one) for one in report.excluded)]
     for check in report.checks:
         lines.append(f"{check.level.value:5} {check.name}: {check.found}")
         if check.cure:
             lines.append(f"{'':5} → {check.cure}")
     answer(as_json, asdict(report), lines)
+
+
+_WRITTEN_S = 5.0
+"""How long a batch may take to be written after it was due; a slow card takes a second."""
+_LOOK_S = 0.5
+
+
+def _wait_until_written(here: Here, reader: Reader, number: int) -> None:
+    """Wait until a running agent has written the end of a session, which it does in batches."""
+    _, end_ms = reader.session(number)
+    until_ms = end_ms + round(1000 * (here.settings.record.batch_seconds + _WRITTEN_S))
+
+    def is_due() -> bool:
+        span = reader.span()
+        now_ms = clock.now().wall_ms
+        return end_ms <= now_ms < until_ms and (span is None or span[1] < end_ms)
+
+    if number == getattr(here.study.open_session(), "id", None) or not is_due():
+        return
+    from edge_agent.appliance.checks import agent_health
+    from edge_agent.live.feed import SOCKET_NAME
+
+    if agent_health(here.folder / SOCKET_NAME) is None:  # nobody writes
+        return
+    seconds = (until_ms - clock.now().wall_ms) // 1000
+    click.echo(f"The agent still writes the end of the session: up to {seconds} s.", err=True)
+    while is_due():
+        clock.sleep(_LOOK_S)
 
 
 _purpose_option = click.option(

@@ -63,7 +63,10 @@ def read_file(path: Path) -> ConfigFile:
     try:
         return ConfigFile(path, path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file. Copy config/affect-edge.toml there.") from error
+        raise ConfigError(
+            f"{path}: no such file. Copy config/affect-edge.toml there, or name another file with "
+            "--config."
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
 

@@ -19,10 +19,16 @@ class AffectEdgeError(Exception):
     """Base of all our errors; its text can be shown to people.
 
     With ``values`` the text is a template, and the error contains a :class:`Message`.
+
+    Attributes:
+        field: the wrong field of what was typed or sent; empty: none, or several.
     """
 
-    def __init__(self, *texts: object, **values: object) -> None:
+    field = ""
+
+    def __init__(self, *texts: object, field: str = "", **values: object) -> None:
         super().__init__(*(Message(str(text), **values) if values else text for text in texts))
+        self.field = field
 
 
 class ConfigError(AffectEdgeError):

@@ -6,6 +6,18 @@ import os
 from pathlib import Path
 
 
+def unread(path: object, error: OSError) -> str:
+    """Return why a file that somebody named cannot be read, and what to do."""
+    match error:
+        case FileNotFoundError():
+            return f"{path}: no such file. Check the path."
+        case IsADirectoryError():
+            return f"{path}: is a folder. Name a file in it."
+        case PermissionError():
+            return f"{path}: this user may not read it. Change its permissions, or copy it."
+    return f"{path}: cannot be read ({error.strerror or error}). Copy it again."
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder with the owner of its parent, and its parents if needed.
 

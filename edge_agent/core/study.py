@@ -173,23 +173,28 @@ def checked_attribute(name: str, value: str) -> tuple[str, str]:
     if not _NAME.fullmatch(key):
         raise StudyError(
             f"Attribute {name!r}: give 1 to 32 lower-case letters, digits and '_', the first "
-            "a letter, such as handedness."
+            "a letter, such as handedness.",
+            field=key,
         )
     if key in _WHO:
         raise StudyError(
             f"Attribute {name!r}: identifies a person. Participants have codes only; keep such "
-            "a list elsewhere."
+            "a list elsewhere.",
+            field=key,
         )
     if key in _COLUMNS or key.startswith("consent_"):
         raise StudyError(
-            f"Attribute {name!r}: is a column of exported tables. Choose another name."
+            f"Attribute {name!r}: is a column of exported tables. Choose another name.", field=key
         )
     choices = _CHOICES.get(key)
     if choices is not None and text not in choices:
-        raise StudyError(f"Attribute {key}: {text!r} is not one of: {', '.join(choices)}.")
+        raise StudyError(
+            f"Attribute {key}: {text!r} is not one of: {', '.join(choices)}.", field=key
+        )
     if not text or len(text) > LENGTH or not text.isprintable():
         raise StudyError(
-            f"Attribute {key}: give 1 to {LENGTH} printable characters on one line, not {text!r}."
+            f"Attribute {key}: give 1 to {LENGTH} printable characters on one line, not {text!r}.",
+            field=key,
         )
     return key, text
 

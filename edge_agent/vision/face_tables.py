@@ -28,6 +28,7 @@ from typing import TextIO
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, shown_value
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression, ExpressionRow
+from edge_agent.core.files import unread
 from edge_agent.core.movements import LOOK, NAMES, POSE, MovementRow
 from edge_agent.core.table_files import bounded_lines
 
@@ -259,10 +260,8 @@ def read_face_table(
     try:
         with path.open(encoding=_encoding(path), newline="") as file:
             return _Reader(path.name, choice).read(file, on_row)
-    except FileNotFoundError as error:
-        raise DataFileError(f"{path}: no such file.") from error
     except OSError as error:
-        raise DataFileError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise DataFileError(unread(path, error)) from error
     except UnicodeError as error:
         raise DataFileError(f"{path.name}: is not UTF-8. Save it as CSV UTF-8.") from error
 

@@ -94,7 +94,7 @@ def load_picture(path: Traversable) -> Picture:
         with path.open("rb") as file:
             return decode_picture(file, str(path))
     except FileNotFoundError as error:
-        raise PictureError(f"{path}: no such file.") from error
+        raise PictureError(f"{path}: no such file. Check the path.") from error
     except IsADirectoryError as error:
         raise PictureError(
             f"{path}: is a folder without pictures ({', '.join(SUFFIXES)})."

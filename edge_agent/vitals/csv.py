@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from edge_agent.core import clock as clock_module
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.files import unread
 from edge_agent.core.readings import (
     BeatTimes,
     LocalTimes,
@@ -464,10 +465,8 @@ def read_file(path: Path, columns: Sequence[str] = OURS) -> CsvFile:
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
-    except FileNotFoundError as error:
-        raise DataFileError(f"{path}: no such file.") from error
     except OSError as error:
-        raise DataFileError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise DataFileError(unread(path, error)) from error
     return CsvFile.parse(path.name, raw, columns)
 
 

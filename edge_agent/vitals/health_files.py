@@ -22,6 +22,7 @@ from typing import BinaryIO, NamedTuple, Self, cast
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.files import unread
 from edge_agent.core.readings import LocalTimes, Origin, VitalFlag, VitalReading, reading_of
 from edge_agent.core.table_files import bounded_lines, check_header
 from edge_agent.core.zip_files import MOST_BYTES, MOST_FILES, checked_members
@@ -82,10 +83,8 @@ def readable(name: str) -> Iterator[None]:
     """Turn errors of the system and of archives in the block into ``DataFileError``."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise DataFileError(f"{name}: no such file.") from error
     except OSError as error:
-        raise DataFileError(f"{name}: cannot be read ({error.strerror or error}).") from error
+        raise DataFileError(unread(name, error)) from error
     except (*_DAMAGED, EOFError, UnicodeDecodeError) as error:
         raise DataFileError(
             f"{name}: the archive is damaged ({error}). Nothing was imported; export it again."

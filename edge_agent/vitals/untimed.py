@@ -18,6 +18,7 @@ from statistics import median
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.files import unread
 from edge_agent.core.readings import VitalFlag, VitalReading, clock_flags
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.csv import MAX_FILE_BYTES
@@ -82,7 +83,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             raw = file.read(MAX_FILE_BYTES + 1)
         text = raw.decode("utf-8-sig")
     except OSError as error:
-        raise DataFileError(f"{path}: cannot be read ({error.strerror}).") from error
+        raise DataFileError(unread(path, error)) from error
     except UnicodeDecodeError as error:
         raise DataFileError(f"{path.name}: is not UTF-8 text. Save it as text.") from error
     if len(raw) > MAX_FILE_BYTES:

@@ -204,7 +204,7 @@ def test_a_thousand_idle_connections_shut_nobody_out_under_the_limits_of_the_uni
     assert kept_apart.limits(machine, DASHBOARD) == (4096, "0")
 
 
-def test_it_is_small(machine: Machine) -> None:
+def test_an_installation_stays_below_its_bars_of_disk_and_memory(machine: Machine) -> None:
     size, resident = kept_apart.megabytes(machine)
     figures["on disk"] = f"{size} MB (bar {FOOTPRINT_MB})"
     figures["resident"] = f"{resident} MB (bar {RESIDENT_MB})"

@@ -284,19 +284,19 @@ class HeldUpError(AffectEdgeError):
 
 
 async def refused_page(
-    page: Callable[[str, int], Response], error: AffectEdgeError, status: int
+    page: Callable[[AffectEdgeError, int], Response], error: AffectEdgeError, status: int
 ) -> Response:
     """Return the page that says why an attempt was refused.
 
     Args:
-        page: makes it of the problem and a status, in a thread.
+        page: makes it of the error and a status, in a thread.
         error: why. One that was held up has a status of its own, and tells programs, too, how
             many seconds to wait.
         status: of any other.
     """
     if not isinstance(error, HeldUpError):
-        return await run_in_threadpool(page, said_of(error), status)
-    response = await run_in_threadpool(page, said_of(error), error.status)
+        return await run_in_threadpool(page, error, status)
+    response = await run_in_threadpool(page, error, error.status)
     response.headers["Retry-After"] = str(error.wait)
     return response
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
@@ -22,6 +21,7 @@ from dashboard.accounts.roles import ABOUT, Account, Permission
 from dashboard.accounts.second_factors import address_for_app, new_secret
 from dashboard.languages.current import available, gettext, own_name
 from dashboard.web.delivery import qr_code
+from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.limits import HeldUpError, address_of, refused_page
 from dashboard.web.guards.permissions import lacks_second_factor, needs
 from dashboard.web.login import HALF_LOGIN_COOKIE, AccountDep, cookie_of, drop_cookie, login_token
@@ -29,29 +29,15 @@ from dashboard.web.rendering import keep_choice, render
 from dashboard.web.routes.login import CODE_PAGE, asker, came_from, checked_form, enter
 from dashboard.web.services import Enrolment, HalfLogin, Services, ServicesDep
 from dashboard.web.services import services as services_of
-from edge_agent.core.errors import StoreError
+from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.core.texts import N_
 
 log = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False, dependencies=[needs(Permission.OWN)])
 PAGE = "/account"
+_NEW_PASSWORD = ("old", "new", "again")
 
 TextField = Annotated[str, Form(max_length=1000)]
-
-
-@dataclass(frozen=True, slots=True)
-class Notices:
-    """The messages on the page of an account.
-
-    Attributes:
-        message: what was done; ``""``: nothing.
-        password: why the password was not changed.
-        factor: why the second factor was not changed.
-    """
-
-    message: str = ""
-    password: str = ""
-    factor: str = ""
 
 
 @router.get(PAGE)
@@ -63,7 +49,7 @@ def account_page(
 ) -> Response:
     """Show the logged-in account, its logins, and the form to change the password."""
     message = N_("The password was changed. Every other device has to log in again.")
-    return account_answer(request, services, account, Notices(message if changed else ""))
+    return account_answer(request, services, account, message if changed else "")
 
 
 @router.post(f"{PAGE}/password")
@@ -79,13 +65,16 @@ async def change_password(
 
     def change() -> Response:
         if new != again:
-            raise AccountError(N_("The two new passwords differ. Nothing was changed."))
+            raise AccountError(
+                N_("The two new passwords differ. Nothing was changed."), field="again"
+            )
         services.accounts.change_password(account, old, new, login_token(request))
         log.info("a password was changed")
         return RedirectResponse(f"{PAGE}?changed=1", 303)
 
-    def page(problem: str, status: int) -> Response:
-        return account_answer(request, services, account, Notices(password=problem), status)
+    def page(error: AffectEdgeError, status: int) -> Response:
+        refused = Refused.by(request, error, dict.fromkeys(_NEW_PASSWORD, ""), {"password": "new"})
+        return account_answer(request, services, account, refused=refused, status=status)
 
     return await checked_form(asker(request, services, account.name), services, change, page)
 
@@ -133,17 +122,21 @@ def _codes_left(services: Services, account: Account) -> int | None:
 
 
 def account_answer(
-    request: Request, services: Services, account: Account, notices: Notices, status: int = 200
+    request: Request,
+    services: Services,
+    account: Account,
+    message: str = "",
+    refused: Refused = NOTHING_REFUSED,
+    status: int = 200,
 ) -> Response:
-    """Return the page of an account, with its messages."""
+    """Return the page of an account: with what was done, or with a form that was refused."""
     accounts = services.accounts
     return render(
         request,
         "account.html",
         status,
-        message=notices.message,
-        problem=notices.password,
-        factor_problem=notices.factor,
+        message=message,
+        refused=refused,
         needs_second_factor=lacks_second_factor(account, services.options),
         recovery_codes=_codes_left(services, account),
         has_password=accounts.has_password(account),
@@ -217,8 +210,9 @@ def _key(request: Request, services: Services) -> str:
     return cookie_of(request, HALF_LOGIN_COOKIE, services.options)
 
 
-def _form(request: Request, problem: str = "", status: int = 200) -> Response:
-    return render(request, "login_code.html", status, problem=problem)
+def _form(request: Request, error: AffectEdgeError | None = None, status: int = 200) -> Response:
+    refused = Refused.by(request, error, {"code": ""}) if error else NOTHING_REFUSED
+    return render(request, "login_code.html", status, refused=refused)
 
 
 ENROLMENT_PAGE = f"{PAGE}/second-factor"
@@ -313,9 +307,10 @@ async def _with_password(
 
 
 def _factor_page(
-    request: Request, services: Services, account: Account, problem: str, status: int
+    request: Request, services: Services, account: Account, error: AffectEdgeError, status: int
 ) -> Response:
-    return account_answer(request, services, account, Notices(factor=problem), status)
+    refused = Refused.by(request, error, {"password": ""}, {"old": "password"})
+    return account_answer(request, services, account, refused=refused, status=status)
 
 
 def _enrolment_page(
@@ -323,7 +318,7 @@ def _enrolment_page(
     account: AccountDep,
     key: str,
     secret: str,
-    problem: str = "",
+    error: AffectEdgeError | None = None,
     status: int = 200,
 ) -> Response:
     address = address_for_app(secret, account, services_of(request).options.device)
@@ -334,7 +329,7 @@ def _enrolment_page(
         key=key,
         secret=" ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
         picture=qr_code(address),
-        problem=problem,
+        refused=Refused.by(request, error, {"code": ""}) if error else NOTHING_REFUSED,
     )
 
 

@@ -20,7 +20,8 @@ from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountErro
 from dashboard.accounts.roles import ABOUT, NAME_MAX, SCOPES_ABOUT, Account, Permission, Role, Scope
 from dashboard.accounts.tokens import NAME_MAX as TOKEN_NAME_MAX
 from dashboard.accounts.tokens import NewToken
-from dashboard.languages.names import said_of, words
+from dashboard.languages.names import words
+from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
@@ -64,16 +65,14 @@ class Notices:
     """The messages on the accounts page about the previous request.
 
     Attributes:
-        problem: why nothing was changed.
+        refused: the form that changed nothing.
         link: a new one-time link, shown this once.
         link_of: whose it is.
-        name: as typed, of an account that was not added.
     """
 
-    problem: str = ""
+    refused: Refused = NOTHING_REFUSED
     link: str = ""
     link_of: str = ""
-    name: str = ""
 
 
 @router.get(PAGE, include_in_schema=False)
@@ -104,7 +103,8 @@ def add(
             return RedirectResponse(PAGE, 303)
         link = services.members.add_with_link(name, role, account.name)
     except AccountError as error:
-        return _page(request, services, Notices(problem=said_of(error), name=name))
+        typed = {"name": name, "role": role, "password": ""}
+        return _page(request, services, Notices(Refused.by(request, error, typed)))
     return _page(request, services, Notices(link=_whole(request, link), link_of=name.strip()))
 
 
@@ -150,7 +150,7 @@ def reset(request: Request, services: ServicesDep, account: AccountDep, number: 
     try:
         link = services.members.reset(number, account.name)
     except AccountError as error:
-        return _page(request, services, Notices(problem=said_of(error)))
+        return _page(request, services, Notices(Refused.by(request, error, {})))
     name = next(member.name for member in services.members.all() if member.id == number)
     return _page(request, services, Notices(link=_whole(request, link), link_of=name))
 
@@ -160,7 +160,7 @@ def _changed(request: Request, services: Services, change: Callable[[], None]) -
     try:
         change()
     except AccountError as error:
-        return _page(request, services, Notices(problem=said_of(error)))
+        return _page(request, services, Notices(Refused.by(request, error, {})))
     return RedirectResponse(PAGE, 303)
 
 
@@ -168,8 +168,9 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
     return render(
         request,
         "accounts.html",
-        422 if notices.problem else 200,
+        422 if notices.refused.action else 200,
         notices=notices,
+        refused=notices.refused,
         members=services.members.all(),
         roles=[(role, ABOUT[role]) for role in Role],
         link_hours=LINK_HOURS,
@@ -202,12 +203,12 @@ class TokenNotices:
     """The messages on the tokens page about the previous request.
 
     Attributes:
-        problem: why no token was made.
+        refused: the form of which no token was made.
         secret: of a new token, shown this once.
         new: the form as it was filled in.
     """
 
-    problem: str = ""
+    refused: Refused = NOTHING_REFUSED
     secret: str = ""
     new: NewToken = field(default_factory=lambda: _NEW)
 
@@ -236,9 +237,8 @@ def make(
     try:
         secret = services.tokens.tokens.make(new, account)
     except AccountError as error:
-        return _tokens_page(
-            request, services, account, TokenNotices(problem=said_of(error), new=new)
-        )
+        refused = Refused.by(request, error, form.model_dump())
+        return _tokens_page(request, services, account, TokenNotices(refused, new=new))
     return _tokens_page(request, services, account, TokenNotices(secret=secret, new=new))
 
 
@@ -257,8 +257,9 @@ def _tokens_page(
     return render(
         request,
         "tokens.html",
-        422 if notices.problem else 200,
+        422 if notices.refused.action else 200,
         notices=notices,
+        refused=notices.refused,
         new=_NEW if notices.secret else notices.new,
         tokens=services.tokens.tokens.all(),
         scopes=SCOPES_ABOUT,

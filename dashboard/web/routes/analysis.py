@@ -30,6 +30,7 @@ from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of, vital_label
 from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
+from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import STUDY, NavigationEntry, render
@@ -168,6 +169,7 @@ def _asked(options: DashboardOptions, study: ChosenStudy, query: AnalysisQuery) 
 plan_router = APIRouter(tags=["plan"], dependencies=[needs(Permission.STUDY)])
 PLAN_NAVIGATION = NavigationEntry(N_("Plan"), "/plan", 32, group=STUDY)
 _DEFAULT = {"difference": "5", "sd": "10"}
+_CHOSEN = {"vital", "design", "correction"}
 Text = Annotated[str, Field(max_length=4000)]
 
 
@@ -231,7 +233,8 @@ def freeze_page(
             {**written, "question": question, "people": _number(form.people)}
         )
     except ValidationError as error:
-        return _page(request, services, {}, form.question, " ".join(describe(error)), written)
+        refused = Refused.invalid(request.url.path, error, written)
+        return _page(request, services, {}, form.question, refused)
     made = planning.preregister(services.options.database, document, account.name)
     return RedirectResponse(f"/plan/preregistrations/{made.id}", 303)
 
@@ -262,33 +265,33 @@ def _page(
     services: Services,
     values: dict[str, str],
     question: str,
-    wrong: str = "",
-    written: dict[str, str] | None = None,
+    refused: Refused = NOTHING_REFUSED,
 ) -> Response:
     """Show the page with errors beside the form; typed values stay in the fields."""
     given = {name: value for name, value in values.items() if value.strip()} or _DEFAULT
     plan = None
-    problem = ""
+    wrong = ""
     try:
         plan = services.computing.call(planning.plan_of, planning.PlanQuery.model_validate(given))
     except ValidationError as error:
-        problem = " ".join(describe(error))
+        typed = planning.PlanQuery.model_fields.keys() - _CHOSEN
+        fields = {name: given.get(name, "") for name in typed}
+        refused = Refused.invalid(request.url.path, error, fields)
     except StatisticsError as error:
-        problem = said_of(error)
+        refused = Refused.by(request, error, given)
     try:
         decided = query_of(parse_qsl(question))
     except ValidationError as error:
         decided = AnalysisQuery()
-        wrong = wrong or " ".join(describe(error))
+        wrong = " ".join(describe(error))
     return render(
         request,
         "plan.html",
-        status_code=422 if problem or wrong else 200,
+        status_code=422 if refused.action or wrong else 200,
         given=given,
         plan=plan,
-        problem=problem,
+        refused=refused,
         wrong=wrong,
-        written=written or {},
         kinds=TESTED,
         chart=None if plan is None else _curve(plan),
         question=question,

@@ -18,6 +18,7 @@ from dashboard.languages.names import said, said_of
 from dashboard.languages.refused import OF_JSON, WholeNumber
 from dashboard.web.delivery import ANY_FILE, SentExport
 from dashboard.web.errors import file_answer, may_refuse
+from dashboard.web.forms import NOTHING_REFUSED, Refused, RequestError
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
@@ -28,7 +29,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.texts import N_
 from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.formats import all_formats, format_named
-from edge_agent.store.export.rows import Choice
+from edge_agent.store.export.rows import Choice, holds_rows
 from edge_agent.store.export.sealed import LONGEST, check_passphrase
 
 router = APIRouter(tags=["export"], dependencies=[needs(Permission.STUDY)])
@@ -46,6 +47,8 @@ else:
     Format.__doc__ = "The name of an export format."
 
 BUNDLE = Format("bundle")
+# Both forms of the page go to one address.
+_RANGE_FORM, _SESSIONS_FORM = "/export#range", "/export#sessions"
 
 
 def _downloadable() -> list[ExportFormat]:
@@ -143,9 +146,21 @@ def export_page(
     request: Request, services: ServicesDep, account: AccountDep, study: ChosenStudiesDep
 ) -> Response:
     """Show the available exports, explain their columns, and show the state of the own export."""
+    return _page(request, services, account, study)
+
+
+def _page(
+    request: Request,
+    services: Services,
+    account: Account,
+    study: ChosenStudy,
+    refused: Refused = NOTHING_REFUSED,
+) -> Response:
     return render(
         request,
         "export.html",
+        422 if refused.action else 200,
+        refused=refused,
         sessions=study.reader.session_list(),
         span=study.reader.span(),
         formats=_downloadable(),
@@ -155,6 +170,7 @@ def export_page(
 
 @router.post("/export", include_in_schema=False)
 def prepare_from_page(
+    request: Request,
     services: ServicesDep,
     account: AccountDep,
     study: ChosenStudiesDep,
@@ -167,9 +183,21 @@ def prepare_from_page(
         known = study.reader.session_list()
         new.question = asked
         new.sessions = [one.id for one in chosen_sessions(known, asked.sample, asked.session)]
-    if form.passphrase.get_secret_value():
+    sealed = bool(form.passphrase.get_secret_value())
+    if sealed:
         new.passphrase = form.passphrase
-    _prepare(services, account, study, new)
+    try:
+        _refuse_empty(study, _request_of(services, study, new).choice)
+        _prepare(services, account, study, new)
+    except RequestError as error:
+        typed = form.model_dump(exclude={"passphrase", "question"}) | {"passphrase": ""}
+        refused = Refused.by(request, error, typed)
+        # The next click would otherwise export without a lock.
+        again = gettext("Enter the passphrase again.")
+        problems = {"passphrase": again} if sealed else {}
+        which = _SESSIONS_FORM if form.session else _RANGE_FORM
+        problems |= refused.problems
+        return _page(request, services, account, study, Refused(which, typed, problems))
     return RedirectResponse(study.address("/export"), 303)
 
 
@@ -286,7 +314,18 @@ def _refuse_weak(passphrase: str) -> None:
     try:
         check_passphrase(passphrase)
     except StoreError as error:
-        raise HTTPException(422, said_of(error)) from error
+        raise RequestError(said_of(error), field="passphrase") from error
+
+
+def _refuse_empty(study: ChosenStudy, choice: Choice) -> None:
+    """Refuse a range of time in which nothing was recorded."""
+    if choice.start_ms is None and choice.end_ms is None:
+        return
+    if not any(holds_rows(database, choice) for _, database in study.sites):
+        raise RequestError(
+            N_("Nothing was recorded in this range. Choose one that overlaps the timeline."),
+            field="start",
+        )
 
 
 def _request_of(services: Services, study: ChosenStudy, new: NewExport) -> ExportRequest:
@@ -294,27 +333,21 @@ def _request_of(services: Services, study: ChosenStudy, new: NewExport) -> Expor
     start = new.start
     end = new.end
     if start is not None and end is not None and end <= start:
-        raise HTTPException(
-            422,
-            gettext("start = {start}, end = {end}: the end must be after the start.").format(
-                start=start, end=end
-            ),
-        )
+        raise RequestError(N_("The end must be after the start."), field="end")
     wanted = format_named(new.format)
     if not wanted.downloadable:
         names = ", ".join(each.name for each in _downloadable())
-        raise HTTPException(
-            422,
-            gettext("format = {name}: choose one of {names}; the bundle holds the CSV.").format(
-                name=wanted.name, names=names
-            ),
+        raise RequestError(
+            N_("format = {name}: choose one of {names}; the bundle holds the CSV."),
+            name=wanted.name,
+            names=names,
+            field="format",
         )
     if wanted.needs_sessions and not new.sessions:
-        raise HTTPException(
-            422,
-            gettext("format = {name}: takes sessions only. Name at least one.").format(
-                name=wanted.name
-            ),
+        raise RequestError(
+            N_("format = {name}: takes sessions only. Name at least one."),
+            name=wanted.name,
+            field="format",
         )
     unknown = set(new.sessions or ()) - {known.id for known in study.reader.session_list()}
     if unknown:

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from dashboard.accounts.passwords import AccountError
 from dashboard.accounts.roles import ABOUT, NAME_MAX, Permission, Role
-from dashboard.languages.names import said_of
 from dashboard.web.configuration import Present, fields_of, read_present, text_of
 from dashboard.web.first_steps import (
     TITLES,
@@ -23,6 +23,7 @@ from dashboard.web.first_steps import (
     form_of,
     try_broker,
 )
+from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.live import heard_now
 from dashboard.web.login import AccountDep
@@ -47,17 +48,15 @@ class Shown:
     """The messages of a step about the previous request.
 
     Attributes:
-        problem: why nothing was done.
+        refused: the form that did nothing.
         link, link_of: a new account's one-time link, and whose it is.
-        name: as typed, of an account that was not made.
         broker: what was typed of a broker; ``None``: nothing, the configuration fills it in.
         answer: what the broker said; ``None``: nobody was asked.
     """
 
-    problem: str = ""
+    refused: Refused = NOTHING_REFUSED
     link: str = ""
     link_of: str = ""
-    name: str = ""
     broker: BrokerForm | None = None
     answer: BrokerAnswer | None = None
 
@@ -98,7 +97,7 @@ def add_account(
     try:
         link = services.members.add_with_link(name, role, account.name)
     except AccountError as error:
-        shown = Shown(problem=said_of(error), name=name)
+        shown = Shown(Refused.by(request, error, {"name": name, "role": role}))
     else:
         whole = f"{str(request.base_url).rstrip('/')}{link}"
         shown = Shown(link=whole, link_of=name.strip())
@@ -116,8 +115,13 @@ def ask_broker(
     present = read_present(services.options.config)
     services.commands.note(account.name, "broker_test", f"{form.host}:{form.port}"[:200])
     path = present.file.path if present.file else None
-    answer = try_broker(present.settings.mqtt, form, path, services.options.live_socket)
-    return _page(request, services, Step.BROKER, Shown(broker=form, answer=answer), {})
+    try:
+        answer = try_broker(present.settings.mqtt, form, path, services.options.live_socket)
+        shown = Shown(broker=form, answer=answer)
+    except ValidationError as error:
+        fields = form.model_dump(exclude={"password"})
+        shown = Shown(Refused.invalid(request.url.path, error, fields), broker=form)
+    return _page(request, services, Step.BROKER, shown, {})
 
 
 def _page(
@@ -132,6 +136,7 @@ def _page(
     return render(
         request,
         "first_steps.html",
+        422 if shown.refused.action else 200,
         step=step,
         steps=[(one, TITLES[one], taken.get(one)) for one in Step],
         keys=[key for key in all_keys() if key.name in _KEYS.get(step, ())],
@@ -140,6 +145,7 @@ def _page(
         variable_of=variable_of,
         text_of=text_of,
         shown=shown,
+        refused=shown.refused,
         **_of_step(services, step, shown, present),
         state=heard.get("state"),
         health=heard.get("health"),

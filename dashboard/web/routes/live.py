@@ -41,7 +41,7 @@ from edge_agent.store.read.base import Trend
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.capture_switch import CaptureSwitch
 from edge_agent.store.study.past import PastMarker
-from edge_agent.store.study.people import consenting
+from edge_agent.store.study.people import ConsentState, Question, consenting, read_roster
 from edge_agent.store.study.study import Study
 
 log = logging.getLogger(__name__)
@@ -242,8 +242,14 @@ def session_choices(services: Services) -> dict[str, object]:
         StoreError: the database cannot be read.
     """
     options = services.options
+    others = [
+        one.code
+        for state in (ConsentState.NONE, ConsentState.WITHDRAWN)
+        for one in read_roster(options.database, Question(consent=state)).rows
+    ]
     return {
         "ready": consenting(options.database, _MOST_READY),
+        "others": others,
         "most_ready": _MOST_READY,
         "once": new_key(),
         "purposes": options.purposes,

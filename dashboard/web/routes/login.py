@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated
 
@@ -17,6 +17,7 @@ from dashboard.accounts.passwords import PASSWORD_MAX, PASSWORD_MIN, AccountErro
 from dashboard.accounts.roles import ABOUT, Account, CameFrom, Permission
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
+from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.hosts import name_from_proxy
 from dashboard.web.guards.limits import Asker, HeldUpError, address_of, refused_page
 from dashboard.web.guards.permissions import needs
@@ -35,6 +36,7 @@ from dashboard.web.login import (
 from dashboard.web.rendering import keep_choice, render
 from dashboard.web.services import HALF_LOGIN_S, HalfLogin, Services, ServicesDep
 from dashboard.web.services import services as services_of
+from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.texts import N_
 
 log = logging.getLogger(__name__)
@@ -76,7 +78,7 @@ def _login_page(request: Request, services: Services, target: str, has_left: boo
     try:
         account = services.accounts.named_by_proxy(named)
     except AccountError as error:
-        return _login_form(request, target, problem=said_of(error), status=403)
+        return _login_form(request, target, "", error, 403)
     return go_on(request, services, account, safe_next(target, HOME))
 
 
@@ -127,7 +129,7 @@ async def set_up(
         services.first_steps.begin()
         return enter(request, services, account, FIRST_STEPS)
 
-    page = partial(_setup_form, request, name)
+    page = partial(_setup_form, request, {"code": code, "name": name, "password": ""})
     return await checked_form(asker(request, services), services, make, page)
 
 
@@ -165,7 +167,7 @@ async def checked_form(
     asked: Asker,
     services: Services,
     do: Callable[[], Response],
-    page: Callable[[str, int], Response],
+    page: Callable[[AffectEdgeError, int], Response],
     status: int = 400,
 ) -> Response:
     """Run the action of a form, counted as an attempt; if refused, show the reason on its page."""
@@ -219,7 +221,7 @@ def _login_form(
     request: Request,
     target: str,
     name: str = "",
-    problem: str = "",
+    error: AffectEdgeError | None = None,
     status: int = 200,
     proxied: str = "",
 ) -> Response:
@@ -229,19 +231,22 @@ def _login_form(
         "login.html",
         status,
         target=safe_next(target, ""),
-        name=name,
-        problem=problem,
+        refused=Refused.by(request, error, {"name": name}) if error else NOTHING_REFUSED,
         proxied=proxied,
     )
 
 
-def _setup_form(request: Request, name: str = "", problem: str = "", status: int = 200) -> Response:
+def _setup_form(
+    request: Request,
+    typed: Mapping[str, str] | None = None,
+    error: AffectEdgeError | None = None,
+    status: int = 200,
+) -> Response:
     return render(
         request,
         "setup.html",
         status,
-        name=name,
-        problem=problem,
+        refused=Refused.by(request, error, typed or {}) if error else NOTHING_REFUSED,
         least=PASSWORD_MIN,
         most=PASSWORD_MAX,
     )
@@ -270,7 +275,7 @@ async def choose_password(
 
     def choose() -> Response:
         if new != again:
-            raise AccountError(N_("The two passwords differ. Nothing was changed."))
+            raise AccountError(N_("The two passwords differ. Nothing was changed."), field="again")
         account = services.members.redeem(link, new)
         return go_on(request, services, account, HOME)
 
@@ -279,7 +284,11 @@ async def choose_password(
 
 
 def _welcome_page(
-    request: Request, services: Services, link: str, problem: str = "", status: int = 200
+    request: Request,
+    services: Services,
+    link: str,
+    refused_by: AffectEdgeError | None = None,
+    status: int = 200,
 ) -> Response:
     """Show the form, or why the link opens nothing."""
     try:
@@ -287,15 +296,18 @@ def _welcome_page(
     except AccountError as error:
         title = gettext("This link is not valid")
         return render(request, "error.html", max(status, 403), title=title, text=said_of(error))
+    refused = NOTHING_REFUSED
+    if refused_by:
+        refused = Refused.by(request, refused_by, {"new": "", "again": ""}, {"password": "new"})
     return render(
         request,
         "welcome.html",
         status,
+        refused=refused,
         name=account.name,
         role=account.role,
         about=ABOUT[account.role],
         link=link,
-        problem=problem,
         least=PASSWORD_MIN,
         most=PASSWORD_MAX,
     )

@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said_of
 from dashboard.web.errors import may_refuse
+from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
@@ -141,14 +141,15 @@ def change_attributes(
 ) -> Response:
     """Store the consent to attributes and the attributes themselves: both, or nothing."""
     try:
-        use = AttributeUse(form.use)
+        if form.use not in list(AttributeUse):
+            raise StudyError(N_("Choose what they agreed to."), field="use")
         known = form.model_dump(include=set(_KNOWN))
-        _write(services, code, use, known | _fields(form.others), account.name)
-    except (ValueError, StudyError) as error:
-        problem = gettext("Choose what they agreed to.")
-        if isinstance(error, StudyError):
-            problem = said_of(error)
-        return _page(request, services, code, problem)
+        others = _fields(form.others)
+        _write(services, code, AttributeUse(form.use), known | others, account.name)
+    except StudyError as error:
+        typed = form.model_dump()
+        own = {} if error.field in typed else {error.field: "others"}
+        return _page(request, services, code, Refused.by(request, error, typed, own))
     return RedirectResponse("/study", 303)
 
 
@@ -215,20 +216,24 @@ def _fields(text: str) -> dict[str, str]:
         name, sign, value = line.partition("=")
         if not sign or not value.strip():
             raise StudyError(
-                N_("{line!r}: write name=value on each line, such as handedness=left."), line=line
+                N_("{line!r}: write name=value on each line, such as handedness=left."),
+                line=line,
+                field="others",
             )
         fields[name.strip()] = value
     return fields
 
 
-def _page(request: Request, services: Services, code: str, problem: str = "") -> Response:
+def _page(
+    request: Request, services: Services, code: str, refused: Refused = NOTHING_REFUSED
+) -> Response:
     code = _known(services, code)
     kept = _kept(services, code)
     return render(
         request,
         "attributes.html",
-        status_code=409 if problem else 200,
-        problem=problem,
+        status_code=409 if refused.action else 200,
+        refused=refused,
         code=code,
         has_consent=services.study.has_consent(code),
         use=attribute_use_of(services.options.database, code),
@@ -265,7 +270,8 @@ def erase(
         problem = gettext("You typed {typed}, not {code}. Nothing was erased.").format(
             typed=typed.strip() or gettext("Nothing"), code=code
         )
-        return _erasure_page(request, services, code, problem)
+        refused = Refused(request.url.path, {"typed": typed}, {"typed": problem})
+        return _erasure_page(request, services, code, refused)
     database = services.options.database
     try:
         if is_erasable(database, code):
@@ -273,12 +279,14 @@ def erase(
             services.exports.forget_all()
         done = services.commands.erase_participant(code, actor=account.name)
     except StudyError as error:
-        return _erasure_page(request, services, code, str(error))
+        return _erasure_page(request, services, code, Refused.by(request, error, {}))
     services.protocol_runner.forget(code)
     return render(request, "erased.html", done=done)
 
 
-def _erasure_page(request: Request, services: Services, code: str, problem: str = "") -> Response:
+def _erasure_page(
+    request: Request, services: Services, code: str, refused: Refused = NOTHING_REFUSED
+) -> Response:
     code = _known(services, code)
     database = services.options.database
     sessions = [session for session in services.study.sessions() if session.participant == code]
@@ -286,8 +294,8 @@ def _erasure_page(request: Request, services: Services, code: str, problem: str 
     return render(
         request,
         "erase.html",
-        status_code=409 if problem else 200,
-        problem=problem,
+        status_code=409 if refused.action else 200,
+        refused=refused,
         code=code,
         consent=consents(database).get(code),
         is_open=any(session.end_ms is None for session in sessions),

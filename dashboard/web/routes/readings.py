@@ -23,6 +23,7 @@ from dashboard.accounts.roles import Account, Permission
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import said, said_of, vital_label
+from dashboard.web.forms import Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import STUDY, NavigationEntry, render
@@ -68,7 +69,7 @@ Count = Annotated[int | None, Field(ge=0)]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The form of readings as a person filled it in, with its errors by field.
+    """The form of readings as a person filled it in, with its problems by field.
 
     ``doubts`` says what is implausible; it is stored only when the person confirms these values.
     """
@@ -347,6 +348,9 @@ def _outside_text(services: Services, done: HandedIn) -> str:
 def _page(request: Request, services: Services, notices: Notices) -> Response:
     entry = notices.entry
     wrong = notices.file_problem or entry.problems or entry.doubts
+    refused = Refused(f"{PAGE}/by-hand", entry.values, entry.problems)
+    if notices.file_problem:
+        refused = Refused(PATH, {}, {"file": notices.file_problem})
     database = services.options.database
     return render(
         request,
@@ -356,13 +360,13 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
         warning=notices.warning,
         added=notices.added,
         entry=entry,
+        refused=refused,
         confirmed=entry.signature if entry.doubts else "",
         once=new_key(),
         recent=entered_readings(database, RECENT),
         removed=removed_readings(database, RECENT),
         correction=notices.correction,
         kinds=sorted(BY_HAND, key=lambda kind: kind not in PRESSURES),
-        file_problem=notices.file_problem,
         open_session=services.study.open_session(),
         largest_mib=csv.MAX_FILE_BYTES // 2**20,
         address=str(request.base_url).rstrip("/"),
@@ -424,6 +428,7 @@ csv_import_router = APIRouter(
 PATH = f"{PAGE}/import"
 PREVIEW_ROWS = 10
 _NAME_MOST = 255
+_ZONE_MOST = 60
 DATES: Mapping[csv.DateOrder, str] = {
     "iso": N_("2026-11-20 08:15, or numbers since 1970"),
     "dmy": N_("20.11.2026 08:15 (day first)"),
@@ -464,12 +469,13 @@ class Choice:
 async def send_file(request: Request, services: ServicesDep, account: AccountDep) -> Response:
     """Read a file into memory and redirect to its preview."""
     try:
-        name, raw = await _file_of(request)
+        name, raw, zone = await _file_of(request)
         file = await run_in_threadpool(csv.CsvFile.parse, name, raw)
     except DataFileError as error:
         notices = Notices(file_problem=said_of(error))
         return await run_in_threadpool(_page, request, services, notices)
-    return RedirectResponse(f"{PATH}/{services.files.keep(UploadedFile(account.id, file))}", 303)
+    kept = services.files.keep(UploadedFile(account.id, file))
+    return RedirectResponse(f"{PATH}/{kept}?{urlencode({'zone': zone})}", 303)
 
 
 @csv_import_router.get(PATH, include_in_schema=False)
@@ -534,8 +540,8 @@ def _take(
     return RedirectResponse(f"{PAGE}?{urlencode(answer)}", 303)
 
 
-async def _file_of(request: Request) -> tuple[str, bytes]:
-    """Return name and content of the file that a form sends."""
+async def _file_of(request: Request) -> tuple[str, bytes, str]:
+    """Return name and content of the file that a form sends, and the browser's time zone."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise DataFileError(N_("Choose a file and send the form again."))
     try:
@@ -554,7 +560,8 @@ async def _file_of(request: Request) -> tuple[str, bytes]:
                 most=_NAME_MOST,
             )
         # Some browsers send the whole path, on Windows with backslashes.
-        return file.filename.replace("\\", "/").rpartition("/")[2], await file.read()
+        name = file.filename.replace("\\", "/").rpartition("/")[2]
+        return name, await file.read(), str(form.get("zone") or "")[:_ZONE_MOST]
     finally:
         await form.close()
 
@@ -572,7 +579,7 @@ def _choice(given: Mapping[str, str], file: csv.CsvFile) -> Choice:
     """Return the chosen columns and time zone, or a guess where nothing was chosen."""
     # The first look has no choices yet: they are guessed from the heads and the first rows.
     if "dates" not in given:
-        return Choice(csv.guess_map(file, PREVIEW_ROWS), "")
+        return Choice(csv.guess_map(file, PREVIEW_ROWS), given.get("zone", ""))
     columns = {
         t: given[f"column_{t}"] for t in csv.TARGETS if given.get(f"column_{t}") in file.header
     }
@@ -594,9 +601,15 @@ def _csv_import_page(
     rows: list[csv.JudgedRow] = []
     placeholders: Mapping[str, int] = {}
     hint = ""
+    refused = Refused(request.url.path, {}, {"": problem} if problem else {})
+    zone = None
+    try:
+        zone = csv.local_times(choice.zone)
+    except DataFileError as error:
+        refused = Refused(request.url.path, {}, {"zone": said_of(error)})
     try:
         # Only the rows that are shown are judged.
-        rows = list(islice(file.judged(choice.columns, csv.local_times(choice.zone)), PREVIEW_ROWS))
+        rows = list(islice(file.judged(choice.columns, zone), PREVIEW_ROWS))
         placeholders = csv.count_placeholders(file, choice.columns)
     except DataFileError as error:
         hint = str(error)
@@ -604,12 +617,12 @@ def _csv_import_page(
         request,
         "readings_import.html",
         status_code=422 if problem else 200,
+        refused=refused,
         name=name,
         file=file,
         choice=choice,
         rows=rows,
         hint=hint,
-        problem=problem,
         kinds=list(VitalKind),
         labels=LABELS,
         dates=DATES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -29,6 +29,7 @@ from dashboard.languages.current import gettext
 from dashboard.languages.figures import exact_since_start
 from dashboard.languages.names import LOOK_NAMES, MOVEMENT_NAMES, POSE_NAMES, said_of
 from dashboard.web.errors import may_refuse
+from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
@@ -393,7 +394,6 @@ class MarkerForm:
     kind: str = MarkerKind.STIMULUS_END
     label: str = ""
     reason: str = ""
-    problem: str = ""
 
     def marker(self, session: Session) -> PastMarker:
         """Return the marker.
@@ -401,17 +401,18 @@ class MarkerForm:
         Raises:
             StudyError: the time cannot be read, or the kind is not known.
         """
-        at_ms = session.start_ms + _since_start_ms(self.after)
+        at_ms = session.start_ms + _since_start_ms(self.after, "after")
         if self.kind not in list(MarkerKind):
             raise StudyError(
                 N_("{text!r} is no kind of marker. Choose one of: {names}."),
                 text=self.kind[:40],
                 names=", ".join(MarkerKind),
+                field="kind",
             )
         return PastMarker(at_ms, MarkerKind(self.kind), self.label, session.id)
 
 
-def _since_start_ms(typed: str) -> int:
+def _since_start_ms(typed: str, field: str) -> int:
     """Read a time since the start of a session, such as ``4:05.250``.
 
     Raises:
@@ -425,6 +426,7 @@ def _since_start_ms(typed: str) -> int:
                 "seconds, such as 4:05 or 4:05.250."
             ),
             text=typed[:40],
+            field=field,
         )
     hours, minutes, seconds = (int(part or 0) for part in parts.groups()[:3])
     # ".5" is half a second: filled up to milliseconds.
@@ -445,36 +447,28 @@ MarkerFormDep = Annotated[MarkerForm, Depends(_marker_form)]
 
 
 def _markers_page(
-    request: Request,
-    services: Services,
-    number: int,
-    typed: tuple[int | None, MarkerForm] | None = None,
+    request: Request, services: Services, number: int, refused: Refused = NOTHING_REFUSED
 ) -> Response:
-    """Show the markers of a session, each with its form.
-
-    ``typed`` is a form that was refused, with the number of its marker; ``None``: a new one.
-    """
+    """Show the markers of a session, each with its form."""
     with _not_found():
         session, end_ms = services.reader.session(number)
         markers = services.study.markers(number)
-    forms: dict[int | None, MarkerForm] = {
+    forms = {
         one.id: MarkerForm(
             exact_since_start(one.at.wall_ms - session.start_ms), one.kind, one.label
         )
         for one in markers
     }
-    forms[None] = MarkerForm()
-    if typed is not None:
-        forms[typed[0]] = typed[1]
     return render(
         request,
         "markers.html",
-        status_code=409 if typed else 200,
+        status_code=409 if refused.action else 200,
+        refused=refused,
         session=session,
         length=exact_since_start(end_ms - session.start_ms),
         markers=markers,
         forms=forms,
-        typed=typed,
+        new=MarkerForm(),
         kinds=tuple(MarkerKind),
         changes=marker_changes(services.options.database, number),
         since_start=exact_since_start,
@@ -498,9 +492,7 @@ def add_marker(
     try:
         services.commands.add_past_markers([form.marker(session)], actor=account.name)
     except StudyError as error:
-        return _markers_page(
-            request, services, number, (None, replace(form, problem=said_of(error)))
-        )
+        return _markers_page(request, services, number, Refused.by(request, error, asdict(form)))
     return RedirectResponse(f"/study/sessions/{number}/markers", 303)
 
 
@@ -526,9 +518,7 @@ def correct_marker_of_page(
                 marker, form.marker(session), reason=form.reason, actor=account.name
             )
     except StudyError as error:
-        return _markers_page(
-            request, services, number, (marker, replace(form, problem=said_of(error)))
-        )
+        return _markers_page(request, services, number, Refused.by(request, error, asdict(form)))
     return RedirectResponse(f"/study/sessions/{number}/markers", 303)
 
 
@@ -644,12 +634,13 @@ class LeaveOutForm:
         Raises:
             StudyError: one end is missing, or a time cannot be read.
         """
-        ends = [text for text in (self.start, self.end) if text.strip()]
+        given = (("start", self.start), ("end", self.end))
+        ends = [(name, text) for name, text in given if text.strip()]
         if len(ends) == 1:
             raise StudyError(_BOTH_OR_NEITHER)
         if not ends:
             return None
-        first, last = (session.start_ms + _since_start_ms(text) for text in ends)
+        first, last = (session.start_ms + _since_start_ms(text, name) for name, text in ends)
         return first, last
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -14,6 +15,7 @@ from dashboard.languages.current import gettext as _
 from dashboard.languages.names import said
 from dashboard.web import configuration
 from dashboard.web.errors import may_refuse
+from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
@@ -125,14 +127,13 @@ def change_page(request: Request, services: ServicesDep, sent: SentDep) -> Respo
     except ConfigError as error:
         # The fields of before would undo what was changed in the file meanwhile.
         if isinstance(error, ConfigChangedError):
-            return _form(
-                request, present, configuration.fields_of(present), present.rules, str(error)
-            )
+            fields, rules = configuration.fields_of(present), present.rules
+            return _form(request, present, fields, rules, _refused(request, error, ()))
         fields = configuration.fields_of(present) | {
             name: configuration.text_of(value) for name, value in changes.items()
         }
         rules = changes.get(RULES, present.rules)
-        return _form(request, present, fields, rules, str(error))
+        return _form(request, present, fields, rules, _refused(request, error, changes))
     return _review(request, present, change)
 
 
@@ -151,7 +152,8 @@ def save_page(
         copy = _written(services, account.name, present, change)
     except (ConfigError, ValidationError, json.JSONDecodeError) as error:
         present = configuration.read_present(services.options.config)
-        return _form(request, present, configuration.fields_of(present), present.rules, str(error))
+        fields = configuration.fields_of(present)
+        return _form(request, present, fields, present.rules, _refused(request, error, ()))
     first_steps = services.first_steps.is_open()
     return render(request, "settings_saved.html", change=change, copy=copy, first_steps=first_steps)
 
@@ -245,23 +247,32 @@ def _form(
     present: configuration.Present,
     fields: dict[str, str],
     rules: list[dict[str, Any]],
-    problem: str = "",
+    refused: Refused = NOTHING_REFUSED,
 ) -> Response:
     return render(
         request,
         "settings.html",
-        422 if problem else 200,
+        422 if refused.action else 200,
+        refused=refused,
         present=present,
         fields=fields,
         rules=rules,
         sections=_sections(),
-        problem=problem,
         variable_of=variable_of,
         text_of=configuration.text_of,
         rule_fields=configuration.RULE_FIELDS,
         whens=_WHENS,
         kinds=[kind.value for kind in VitalKind],
     )
+
+
+def _refused(request: Request, error: Exception, names: Iterable[str]) -> Refused:
+    """Return the refused form: each line of the error beside the key that it names."""
+    lines: dict[str, list[str]] = {}
+    for line in str(error).splitlines():
+        name = next((name for name in names if f" {name} = " in line and name != RULES), "")
+        lines.setdefault(name, []).append(line)
+    return Refused(request.url.path, {}, {name: "\n".join(told) for name, told in lines.items()})
 
 
 def _sections() -> dict[str, list[Any]]:

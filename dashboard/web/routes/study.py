@@ -16,9 +16,9 @@ from pydantic import BaseModel, Field, StrictBool
 
 from dashboard.accounts.roles import Permission, Scope
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said_of
 from dashboard.protocols.file import ProtocolError
 from dashboard.web.errors import may_refuse
+from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import STUDY, NavigationEntry, render
@@ -119,7 +119,7 @@ def create_participant(
     try:
         return RedirectResponse(services.once.run(once, add), 303)
     except StudyError as error:
-        return _page(request, services, said_of(error))
+        return _page(request, services, Refused.by(request, error, {"code": code}))
 
 
 @router.get(
@@ -150,7 +150,8 @@ def give_consent(
         problem = gettext(
             "Tick the box once the participant has read this text and agreed. Nothing was recorded."
         )
-        return _consent_page(request, services.study.has_consent(code), code, problem)
+        refused = Refused(request.url.path, {}, {"agreed": problem})
+        return _consent_page(request, services.study.has_consent(code), code, refused)
     services.commands.give_consent(code, CONSENT_VERSION, actor=account.name)
     return RedirectResponse(f"{_STUDY}?{urlencode({'participant': code})}", 303)
 
@@ -169,7 +170,7 @@ def withdraw_consent(
     try:
         services.commands.withdraw_consent(code, actor=account.name)
     except StudyError as error:
-        return _page(request, services, said_of(error))
+        return _page(request, services, Refused.by(request, error, {}))
     services.exports.forget_all()  # one that waits for its download may hold them
     return RedirectResponse(f"/study/participants/{code}/erase", 303)
 
@@ -186,12 +187,8 @@ class SessionForm(BaseModel):
 
     def new(self) -> NewSession:
         """Return the session that is wanted; the study's own rules judge its code and name."""
-        purpose = _one_of(
-            Purpose, self.purpose, N_("Unknown purpose {text!r}. Choose one of: {names}.")
-        )
-        setting = _one_of(
-            SessionSetting, self.setting, N_("Unknown setting {text!r}. Choose one of: {names}.")
-        )
+        purpose = _one_of(Purpose, "purpose", self.purpose)
+        setting = _one_of(SessionSetting, "setting", self.setting)
         given = self.model_dump(exclude={"once"}) | {"purpose": purpose, "setting": setting}
         return NewSession.model_construct(**given)
 
@@ -199,11 +196,18 @@ class SessionForm(BaseModel):
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
-def _one_of(choices: type[Choice], text: str, problem: str) -> Choice:
+_UNKNOWN = {
+    "purpose": N_("Unknown purpose {text!r}. Choose one of: {names}."),
+    "setting": N_("Unknown setting {text!r}. Choose one of: {names}."),
+}
+
+
+def _one_of(choices: type[Choice], field: str, text: str) -> Choice:
     try:
         return choices(text)
     except ValueError as error:
-        raise StudyError(problem, text=text, names=", ".join(choices)) from error
+        names = ", ".join(choices)
+        raise StudyError(_UNKNOWN[field], text=text, names=names, field=field) from error
 
 
 @router.post("/study/sessions", include_in_schema=False, dependencies=[APPLIANCE_ONLY])
@@ -219,14 +223,14 @@ def start_session(
 
     def start() -> str:
         if not form.participant:
-            raise StudyError(N_("Choose a participant for the session."))
+            raise StudyError(N_("Choose a participant for the session."), field="participant")
         open_session(services, form.new(), account.name)
         return "/protocol" if form.protocol else "/live"
 
     try:
         return RedirectResponse(services.once.run(form.once, start), 303)
     except (StudyError, ProtocolError) as error:
-        return _page(request, services, said_of(error), chosen=form.participant)
+        return _page(request, services, Refused.by(request, error, form.model_dump()))
 
 
 @router.post("/study/sessions/end", include_in_schema=False, dependencies=[APPLIANCE_ONLY])
@@ -241,7 +245,7 @@ def end_session(
     try:
         close_session(services, account.name, session)
     except StudyError as error:
-        return _page(request, services, said_of(error))
+        return _page(request, services, Refused.by(request, error, {}))
     number = session if session is not None or is_open is None else is_open.id
     return RedirectResponse(f"{_STUDY}?ended={number}", 303)
 
@@ -255,7 +259,7 @@ def get_sessions(study: ChosenStudiesDep) -> list[SessionModel]:
 def _page(
     request: Request,
     services: Services,
-    problem: str = "",
+    refused: Refused = NOTHING_REFUSED,
     *,
     chosen: str = "",
     ended: int | None = None,
@@ -276,8 +280,8 @@ def _page(
     return render(
         request,
         "study.html",
-        status_code=409 if problem else 200,
-        problem=problem,
+        status_code=409 if refused.action else 200,
+        refused=refused,
         question=question.participants,
         roster=roster,
         roster_address=lambda page: of_study.address(question.address(page=page)),
@@ -296,15 +300,17 @@ def _page(
     )
 
 
-def _consent_page(request: Request, has_consent: bool, code: str, problem: str = "") -> Response:
+def _consent_page(
+    request: Request, has_consent: bool, code: str, refused: Refused = NOTHING_REFUSED
+) -> Response:
     return render(
         request,
         "consent.html",
-        status_code=409 if problem else 200,
+        status_code=409 if refused.action else 200,
         code=code,
         has_consent=has_consent,
         text_version=CONSENT_VERSION,
-        problem=problem,
+        refused=refused,
     )
 
 

@@ -102,8 +102,8 @@ _NO_PERMISSION = (
     "one with --data."
 )
 _FULL = (
-    "the disk, or the size allowed for the database, is full. Free space; recording goes on "
-    "by itself."
+    "the disk, or the size allowed for the database, is full. Free space. A running "
+    "agent then goes on recording; one that has ended has to be started again."
 )
 _LOCKED = (
     "is locked by another program. Close what has it open (a database browser?) and try again."

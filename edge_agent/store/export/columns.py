@@ -170,6 +170,16 @@ MOVEMENT = (
         allowed=PROGRAMS,
     ),
 )
+
+
+def _lags() -> str:
+    """Return the lag of each kind of vital: the kinds by length of their lag."""
+    kinds: dict[float, list[str]] = {}
+    for kind in VitalKind:
+        kinds.setdefault(kind.spec.lag_s, []).append(kind)
+    return "; ".join(f"{lag:g} s: {', '.join(kinds[lag])}" for lag in sorted(kinds))
+
+
 VITAL = (
     *_at("When it was measured"),
     *_WHERE,
@@ -188,7 +198,7 @@ VITAL = (
     _text(
         "observed",
         "Emotion observed before it: the smoothed label of at least 60 % of the rows in the 10 s "
-        "that end 5 s before it (pressures: 45 s), unless question.json says otherwise, those of "
+        f"that end a lag before it ({_lags()}), unless question.json says otherwise, those of "
         "exclusion.csv left out; ambiguous when none was, unmatched when no face was read; empty "
         "outside sessions",
         allowed=(*(emotion.value for emotion in EMOTIONS), AMBIGUOUS, UNMATCHED),

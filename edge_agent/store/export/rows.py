@@ -18,6 +18,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from edge_agent.store.database.schema import (
     NAMES,
     SMOOTHED,
     iso,
+    read_transaction,
 )
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.read import matching
@@ -108,6 +110,23 @@ def choose(connection: sqlite3.Connection, choice: Choice) -> Chosen:
         ranges = _clipped(connection, sessions, span)
     # A part of the timeline is about the people in it; only a whole export tells of all.
     return Chosen(sessions, span, ranges, choice.sessions is None and span == ALWAYS)
+
+
+def holds_rows(database: Path, choice: Choice) -> bool:
+    """Tell whether a part of the timeline has a session, a face or a reading.
+
+    Raises:
+        StoreError: the database cannot be read.
+        StudyError: there is no such session.
+    """
+    with read_transaction(database) as connection:
+        chosen = choose(connection, choice)
+        return bool(chosen.sessions) or any(
+            connection.execute(
+                f"SELECT EXISTS (SELECT 1 FROM {table} WHERE at >= ? AND at < ?)", chosen.span
+            ).fetchone()[0]
+            for table in ("expression", "movement", "vital")
+        )
 
 
 def _sessions(

@@ -20,7 +20,13 @@ from typing import (
 )
 
 from edge_agent.core import clock
-from edge_agent.core.errors import DamageError, DataFileError, StoreError, StudyError
+from edge_agent.core.errors import (
+    AffectEdgeError,
+    DamageError,
+    DataFileError,
+    StoreError,
+    StudyError,
+)
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, TypeAdapter
@@ -33,7 +39,7 @@ _CONNECT_S = 5.0
 _ANSWER_S = 900.0
 """Seconds until an answer; an erasure rewrites every copy."""
 
-ERRORS: dict[str, type[Exception]] = {
+ERRORS: dict[str, type[AffectEdgeError]] = {
     one.__name__: one for one in (StoreError, DamageError, StudyError, DataFileError)
 }
 """Errors that a command raises on both sides; any other becomes a ``StoreError``."""
@@ -126,7 +132,8 @@ class Command:
         if not outcome:
             # The gate was stopped before it answered.
             raise _unanswered(subject.path, gate, ConnectionResetError("it has ended"))
-        raise ERRORS.get(outcome.decode(), StoreError)(content.decode())
+        kind, _, field = outcome.decode().partition(" ")
+        raise ERRORS.get(kind, StoreError)(content.decode(), field=field)
 
     def run(self, subject: HasPath, arguments: bytes) -> bytes:
         """Check the arguments, run the method, and return its result as JSON.

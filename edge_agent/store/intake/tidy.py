@@ -148,10 +148,11 @@ class TidySource:
                 )
             return frozenset(file.name for file in self._path.iterdir() if file.is_file())
         except FileNotFoundError as error:
-            raise DataFileError(f"{self._path}: no such file or folder.") from error
+            raise DataFileError(f"{self._path}: no such file or folder. Check the path.") from error
         except UNREADABLE as error:
             raise DataFileError(
-                f"{self._path}: is no folder and no zip that can be read ({error})."
+                f"{self._path}: is no folder and no zip that can be read ({error}). Name a bundle "
+                "(`affect-edge export --out FILE.zip`), or a folder of tables in its form."
             ) from error
 
     @contextmanager

@@ -136,7 +136,7 @@ _CALIBRATION = """
 def read_baseline(connection: sqlite3.Connection, session: int) -> Baseline | None:
     """Return the baseline of a session; see ``Reader.baseline``."""
     if connection.execute("SELECT 1 FROM session WHERE id = ?", (session,)).fetchone() is None:
-        raise StudyError(f"There is no session {session}.")
+        raise StudyError(f"There is no session {session}. The Study page lists them.")
     calibration = connection.execute(
         _CALIBRATION, {"session": session, "length": round(BASELINE_S * 1000)}
     ).fetchone()

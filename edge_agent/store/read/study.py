@@ -99,7 +99,7 @@ class SessionReader(DatabaseReader):
         """
         recorded = next((one for one in self.session_list() if one.id == number), None)
         if recorded is None:
-            raise StudyError(f"There is no session {number}.")
+            raise StudyError(f"There is no session {number}. The Study page lists them.")
         return recorded, recorded.end_ms or max(recorded.start_ms, clock.now().wall_ms)
 
     def markers(self, start_ms: int | None = None, end_ms: int | None = None) -> list[Marker]:

@@ -137,7 +137,7 @@ def remove_marker(path: Path, session: int, marker: int, *, reason: str, actor: 
     """
     why = checked_reason(reason)
     if not why:
-        raise StudyError(N_("Give a reason for leaving the marker out."))
+        raise StudyError(N_("Give a reason for leaving the marker out."), field="reason")
     moment = clock.now()
     with write_transaction(path) as connection:
         _, before = _found(connection, session, marker)
@@ -177,6 +177,7 @@ def checked_reason(reason: str) -> str:
         raise StudyError(
             N_("Give a reason of at most {most} printable characters on one line."),
             most=REASON_LENGTH,
+            field="reason",
         )
     return text
 
@@ -195,6 +196,7 @@ def check_inside(session: Session, at_ms: int, now_ms: int) -> None:
             session=session.id,
             start=iso_utc(session.start_ms),
             end=iso_utc(end_ms),
+            field="after",
         )
 
 

@@ -316,7 +316,8 @@ def _set(connection: sqlite3.Connection, code: str, values: Mapping[str, str]) -
         raise StudyError(
             f"Participant {code} has not agreed that attributes are kept. Where they do: "
             f"participant consent {code} --text VERSION --attributes here (or shared, for "
-            "exports)."
+            "exports).",
+            field="use",
         )
     connection.executemany(
         "DELETE FROM participant_attribute WHERE participant = ? AND name = ?",

@@ -48,10 +48,11 @@ def insert_participant(
     if not _CODE.fullmatch(code):
         raise StudyError(
             f"Participant code {code!r}: give 1 to 32 letters, digits, '.', '_' or '-', "
-            "starting with a letter or digit. Never use a name."
+            "starting with a letter or digit. Never use a name.",
+            field="code",
         )
     if _is_taken(connection, code):
-        raise StudyError(f"Participant code {code} is taken. Choose another.")
+        raise StudyError(f"Participant code {code} is taken. Choose another.", field="code")
     boot, created = stamp(connection, at)
     made = created.wall_ms
     row = {"code": code, "created": made, "simulated": int(simulated), "boot": boot}
@@ -70,7 +71,9 @@ def find_participant(connection: sqlite3.Connection, code: str) -> int:
     """Return the id of a participant."""
     row = connection.execute("SELECT id FROM participant WHERE code = ?", (code,)).fetchone()
     if row is None:
-        raise StudyError(f"There is no participant {code!r}. Create the participant first.")
+        raise StudyError(
+            f"There is no participant {code!r}. Create the participant first.", field="participant"
+        )
     return int(row[0])
 
 
@@ -169,7 +172,8 @@ def insert_session(connection: sqlite3.Connection, new: NewSession) -> Session:
     if not has_consent(connection, participant):
         raise StudyError(
             f"Participant {new.participant} has given no consent. Record the consent before "
-            "the session starts."
+            "the session starts.",
+            field="participant",
         )
     open_one = find_open_session(connection)
     if open_one is not None:
@@ -203,7 +207,7 @@ def session_numbered(connection: sqlite3.Connection, number: int) -> Session:
     """
     row = connection.execute(f"{_SESSION} WHERE session.id = ?", (number,)).fetchone()
     if row is None:
-        raise StudyError(f"There is no session {number}.")
+        raise StudyError(f"There is no session {number}. The Study page lists them.")
     return _session_of(row)
 
 
@@ -261,11 +265,14 @@ def checked_label(text: str, what: str, *, empty_allowed: bool) -> str:
         StudyError: it is too long, not printable on one line, or empty where it may not be.
     """
     label = text.strip()
+    field = "name" if empty_allowed else "label"
     if not label and not empty_allowed:
-        raise StudyError(f"{what}: give a label of 1 to {LABEL_LENGTH} characters.")
+        raise StudyError(f"{what}: give a label of 1 to {LABEL_LENGTH} characters.", field=field)
     if len(label) > LABEL_LENGTH or not label.isprintable():
         raise StudyError(
-            f"{what} {label[:20]!r}…: give at most {LABEL_LENGTH} printable characters on one line."
+            f"{what} {label[:20]!r}…: give at most {LABEL_LENGTH} printable characters on one "
+            "line.",
+            field=field,
         )
     return label
 
@@ -346,7 +353,9 @@ def insert_marker(
     if kind is MarkerKind.STIMULUS_END:
         condition = find_open_condition(connection, session.id)
         if condition is None:
-            raise StudyError("No stimulus is going on that could end. Mark its start first.")
+            raise StudyError(
+                "No stimulus is going on that could end. Mark its start first.", field="kind"
+            )
         label = label.strip() or condition
     if kind is MarkerKind.BASELINE:
         label = label.strip() or Emotion.NEUTRAL.value
@@ -411,11 +420,12 @@ def check_purpose(purpose: Purpose, setting: SessionSetting, purposes: Collectio
     """
     if purpose not in purposes:
         raise StudyError(
-            f"Purpose {purpose} is not allowed on this appliance. Allowed: {', '.join(purposes)}."
+            f"Purpose {purpose} is not allowed on this appliance. Allowed: {', '.join(purposes)}.",
+            field="purpose",
         )
     forbidden = forbidden_because(purpose, setting)
     if forbidden is not None:
-        raise StudyError(forbidden)
+        raise StudyError(forbidden, field="setting")
 
 
 def check_time(what: str, at_ms: int, now_ms: int) -> None:

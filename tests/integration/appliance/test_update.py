@@ -136,9 +136,7 @@ def test_a_broken_checkout_is_named(appliance: Appliance) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "0.9.9"])
-def test_what_is_not_newer_is_refused_though_it_is_signed(
-    appliance: Appliance, version: str
-) -> None:
+def test_a_signed_release_that_is_not_newer_is_refused(appliance: Appliance, version: str) -> None:
     with pytest.raises(UpdateError, match=f"holds {version}, and 1.0.0 is installed"):
         appliance.update(appliance.release(version))
     assert not (appliance.folder / "calls").exists(), "no service was touched"

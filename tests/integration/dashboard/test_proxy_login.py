@@ -135,7 +135,7 @@ def test_who_logs_in_at_nginx_works_in_the_dashboard(proxied: tuple[int, int]) -
     assert written.status == 303, "a form of our own page passes the check of its origin"
 
 
-def test_what_a_browser_sends_itself_does_not_count(proxied: tuple[int, int]) -> None:
+def test_forged_proxy_headers_of_a_browser_are_ignored(proxied: tuple[int, int]) -> None:
     port, behind = proxied
     assert ask(port, "/login", "").status == 401, "nginx lets nobody through"
     forged = {"X-Remote-User": NAME, "Affect-Edge-Proxy": SECRET[::-1]}

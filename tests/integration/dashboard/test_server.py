@@ -125,9 +125,7 @@ def test_a_running_server_answers_and_ends_in_order(tmp_path: Path) -> None:
         b"Transfer-Encoding: chunked, identity",
     ],
 )
-def test_a_message_that_can_be_taken_to_end_in_two_places_is_refused(
-    tmp_path: Path, lengths: bytes
-) -> None:
+def test_a_request_with_an_ambiguous_length_is_refused(tmp_path: Path, lengths: bytes) -> None:
     with (
         running(DashboardOptions(data=tmp_path)) as (_, address),
         socket.create_connection(address, timeout=DEADLINE_S) as sender,

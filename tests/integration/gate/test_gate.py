@@ -113,6 +113,9 @@ def test_a_study_is_kept_through_the_gate(gate: Gate) -> None:
     assert b"P-1" not in gate.database.read_bytes()
     with pytest.raises(StudyError, match="There is no participant 'P-1'"):
         commands.erase_participant("P-1", actor="eve")
+    with pytest.raises(StudyError, match="There is no participant 'P-1'") as refused:
+        commands.give_consent("P-1", "1", actor="eve")
+    assert refused.value.field == "participant"
 
 
 def test_alerts_and_what_was_frozen_go_through_the_gate(gate: Gate) -> None:

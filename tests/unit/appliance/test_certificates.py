@@ -40,7 +40,7 @@ def text_of(file: Path) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
-def test_it_carries_the_names_that_a_browser_may_ask_for(tmp_path: Path) -> None:
+def test_the_certificate_names_the_device_and_localhost(tmp_path: Path) -> None:
     assert keep_certificate(tmp_path / "tls", "pi-kitchen")
     said = text_of(tmp_path / "tls" / "cert.pem")
     for name in (

@@ -139,15 +139,13 @@ def leads_to(address: str) -> Answer:
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/release.tar", "ftp://127.0.0.1/x"])
-def test_a_way_that_leads_out_of_https_is_not_taken(
-    place: Place, target: Path, address: str
-) -> None:
+def test_a_redirect_out_of_https_is_refused(place: Place, target: Path, address: str) -> None:
     place.odd[f"/{NAME}"] = leads_to(address)
     with pytest.raises(UpdateError, match=r"redirects to \w+://127.*which is not https"):
         fetch_file(f"{place.address}/{NAME}", target, BOUNDS)
 
 
-def test_a_way_to_another_https_address_is_taken(place: Place, target: Path) -> None:
+def test_a_redirect_to_another_https_address_is_followed(place: Place, target: Path) -> None:
     place.odd["/old"] = leads_to(f"{place.address}/{NAME}")
     fetch_file(f"{place.address}/old", target, BOUNDS)
     assert target.read_bytes() == b"program"

@@ -66,7 +66,9 @@ def test_what_a_key_of_the_release_signs_is_taken(trust: Trust, archive: Path, k
     assert signer == read_key_file(public(key)).fingerprint
 
 
-def test_one_changed_byte_is_noticed(trust: Trust, archive: Path, key: Path) -> None:
+def test_an_archive_with_one_changed_byte_fails_its_signature(
+    trust: Trust, archive: Path, key: Path
+) -> None:
     signature = sign(archive, key)
     content = bytearray(archive.read_bytes())
     content[600] ^= 1
@@ -76,7 +78,7 @@ def test_one_changed_byte_is_noticed(trust: Trust, archive: Path, key: Path) -> 
 
 
 @pytest.mark.parametrize("who", ["a stranger", "another purpose", "nonsense"])
-def test_only_those_who_release_are_believed(
+def test_only_the_signature_of_a_trusted_release_key_is_accepted(
     tmp_path: Path, trust: Trust, archive: Path, key: Path, who: str
 ) -> None:
     if who == "a stranger":

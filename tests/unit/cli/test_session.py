@@ -12,7 +12,12 @@ from click.testing import CliRunner, Result
 from dashboard.__main__ import main as dashboard
 from dashboard.protocols.file import EXAMPLES
 from edge_agent.cli import cli
+from edge_agent.core.clock import now
+from edge_agent.core.readings import VitalReading
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.study import Study
+from edge_agent.store.write.timeline import write_vitals
 from tests.support.timeline import database, query
 
 
@@ -124,3 +129,21 @@ def test_protocol_files_are_checked(capsys: pytest.CaptureFixture[str], tmp_path
     assert "line 1: title = 3: input should be a valid string" in capsys.readouterr().err
     assert dashboard(["protocol", "check"]) == 2
     assert "Missing argument" in capsys.readouterr().err
+
+
+def test_quality_waits_until_the_agent_has_written_the_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(folder, "session", "start", "P-1", "--purpose", "research")
+    run(folder, "session", "end")
+    assert "still writes" not in run(folder, "session", "quality", "1").output  # no agent runs
+    monkeypatch.setattr("edge_agent.appliance.checks.agent_health", lambda _socket: {})
+
+    def write(_seconds: float) -> None:
+        reading = VitalReading(now().shifted(1), VitalKind.HEART_RATE, 70, "strap")
+        with write_transaction(folder / "affect-edge.db") as connection:
+            write_vitals(connection, [(reading, None)])
+
+    monkeypatch.setattr("edge_agent.core.clock.sleep", write)
+    told = run(folder, "session", "quality", "1")
+    assert told.exit_code == 0 and "still writes the end of the session" in told.output

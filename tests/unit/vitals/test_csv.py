@@ -187,7 +187,7 @@ def test_a_file_that_cannot_be_one_of_readings_is_refused(
 def test_a_file_that_is_not_there_or_too_large_or_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="nowhere.csv: no such file"):
         read_readings(tmp_path / "nowhere.csv")
-    with pytest.raises(DataFileError, match="cannot be read"):
+    with pytest.raises(DataFileError, match="is a folder. Name a file"):
         read_readings(tmp_path)
     with pytest.raises(DataFileError, match=r"morning.csv: is larger than 20 MiB. Split it."):
         read_readings(written(tmp_path, bytes(MAX_FILE_BYTES + 1)))

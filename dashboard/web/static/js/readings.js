@@ -1,6 +1,5 @@
-// The import page: offer the reader's own time zone for times that name none.
+// The form of a file: send the reader's own time zone along, for times that name none.
 
-const zone = document.querySelector("input[data-zone]");
-if (zone && !zone.value && !new URLSearchParams(window.location.search).has("dates")) {
+for (const zone of document.querySelectorAll("input[data-zone]")) {
   zone.value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
 }

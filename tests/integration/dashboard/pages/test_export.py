@@ -258,7 +258,7 @@ def test_a_nearly_full_disk_ends_the_export_before_the_recording_suffers(
 
 def test_what_cannot_be_exported_is_refused_with_its_value(ada: TestClient, tmp_path: Path) -> None:
     refused = {
-        "start=5&end=5": (422, "start = 5, end = 5: the end must be after the start"),
+        "start=5&end=5": (422, "The end must be after the start."),
         "session=99": (404, "session = 99: there is no such session"),
         "format=csv": (422, "choose one of bundle, json, fhir, bids, parquet"),
         "format=fhir": (422, "format = fhir: takes sessions only"),

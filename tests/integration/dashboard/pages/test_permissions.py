@@ -167,7 +167,7 @@ def test_the_navigation_shows_only_what_one_may(ada: TestClient) -> None:
     assert everything - shown(RESEARCHER) == {"/accounts", "/audit", "/settings", "/tokens"}
 
 
-def test_another_role_holds_from_the_next_request_on(ada: TestClient) -> None:
+def test_a_changed_role_applies_to_the_next_request(ada: TestClient) -> None:
     operator = log_in_as(ada, OPERATOR)
     assert operator.get("/study").status_code == 200
     members = services_of(ada).members

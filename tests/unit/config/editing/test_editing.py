@@ -155,4 +155,4 @@ def test_the_command_does_the_same(file: ConfigFile) -> None:
     assert run(cli, ["config", "set", *where, "camera.source=demo"]).exit_code == 0
     assert "nothing to change" in run(cli, ["config", "set", *where, "camera.loop="]).output
     wrong = run(cli, ["config", "set", *where, "camera.colour=red"])
-    assert wrong.exit_code == 2 and "Sections: device, data, camera" in wrong.output
+    assert wrong.exit_code == 2 and "Keys: camera.source" in wrong.output

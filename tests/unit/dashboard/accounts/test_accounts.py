@@ -312,7 +312,7 @@ def test_a_login_that_nobody_uses_ends_after_two_hours(path: Path, now: WallCloc
         ("xyzw" * 50, "Repeats like"),
     ],
 )
-def test_what_many_use_or_a_pattern_makes_is_refused_with_better_advice(
+def test_common_words_and_patterns_are_refused_as_passwords_with_advice(
     password: str, why: str
 ) -> None:
     with pytest.raises(AccountError, match=rf"^This password is easy to guess\. .*{why}"):

@@ -65,7 +65,7 @@ def test_a_file_of_another_version_is_refused_as_it_is(path: Path) -> None:
         Accounts(path).check_password("ada", PASSWORD)
 
 
-def test_everything_of_an_account_goes_with_it(path: Path) -> None:
+def test_removing_an_account_removes_its_data_and_a_reset_keeps_its_factor(path: Path) -> None:
     members = Members(path)
     members.add_with_password("eve", Role.VIEWER, NEW, "ada")
     eve = members.named("eve")

@@ -109,7 +109,7 @@ def test_each_recovery_code_opens_once_however_it_is_written(
     assert ("second_factor_codes", "recovery code used, 9 left") in audit
 
 
-def test_nothing_of_it_stands_in_the_timeline_and_codes_are_kept_as_hashes(
+def test_recovery_codes_are_hashed_and_the_timeline_has_no_second_factor(
     path: Path, ada: Account, clock: WallClock
 ) -> None:
     _, secret, codes = turned_on(path, ada, clock)

@@ -75,7 +75,7 @@ def test_lines_as_they_were_written_fit_their_seals(path: Path) -> None:
         ("UPDATE audit SET id = id + 1 WHERE id = 5", "Line 5 is missing"),
     ],
 )
-def test_each_change_is_noticed_and_said_with_the_number_of_the_line(
+def test_a_changed_audit_line_is_reported_with_its_number(
     path: Path, statement: str, fault: str
 ) -> None:
     tamper(path, statement)

@@ -353,7 +353,7 @@ def test_rows_wait_in_memory_while_the_database_is_full(
     wait_for(lambda: recording.recorder.last_error is not None)
     error = recording.recorder.last_error
     assert isinstance(error, StoreError)
-    assert "is full. Free space; recording goes on by itself" in str(error)
+    assert "is full. Free space. A running agent then goes on recording" in str(error)
     vitals = "SELECT count(*) FROM vital"
     wait_for(lambda: recording.recorder.queue_depth == 2000 - query(path, vitals)[0][0])
     assert recording.recorder.waiting_s > 0

@@ -133,7 +133,9 @@ def test_the_older_text_is_given_to_who_asks_for_nothing_else(
     assert {"affect_edge_agent_up", "affect_edge_build_info"} <= names
 
 
-def test_it_needs_a_token_that_may_read(stranger: TestClient, secret: str, database: Path) -> None:
+def test_metrics_need_a_token_with_the_scope_read(
+    stranger: TestClient, secret: str, database: Path
+) -> None:
     without = stranger.get("/metrics")
     assert without.status_code == 401 and without.headers["www-authenticate"] == "Bearer"
     assert without.headers["content-type"] == "application/problem+json"

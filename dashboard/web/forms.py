@@ -1,0 +1,108 @@
+"""Refused forms: a page shows again what was typed, and the problem beside its field.
+
+A route that refuses a form gives its page ``refused``. The templates ask by the address to which a
+form is sent, since a page may have several forms:
+
+>>> refused = Refused("/tokens", {"name": "watch", "role": "viewer"}, {"name": "Choose another."})
+>>> refused.of("/tokens").value("name"), refused.of("/accounts").value("name", "new")
+('watch', 'new')
+>>> print(refused.about("name", "name-hint"))
+aria-describedby="name-hint name-problem" aria-invalid="true" autofocus
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from fastapi import Request
+from markupsafe import Markup
+from pydantic import ValidationError
+
+from dashboard.languages.names import said_of
+from dashboard.languages.refused import refused_text
+from edge_agent.core.errors import AffectEdgeError
+
+
+class RequestError(AffectEdgeError):
+    """A value of a request that cannot be, or not together with another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A form that was refused.
+
+    Attributes:
+        action: the address to which it was sent; empty: no form was refused.
+        values: the typed values by field; passwords are left out.
+        problems: what is wrong, by field; the name is empty for what concerns no single field.
+    """
+
+    action: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def by(
+        cls,
+        request: Request,
+        error: AffectEdgeError,
+        fields: Mapping[str, Any],
+        other: Mapping[str, str] = MappingProxyType({}),
+    ) -> Refused:
+        """Return the form of a request that an error refuses.
+
+        Args:
+            request: what was sent.
+            error: its ``field`` is the wrong one.
+            fields: every field that the page shows, as typed.
+            other: the name in the form of a field that the error names otherwise.
+        """
+        name = other.get(error.field, error.field)
+        # A field that the page does not show would hide the problem.
+        return cls(request.url.path, fields, {name if name in fields else "": said_of(error)})
+
+    @classmethod
+    def invalid(cls, action: str, error: ValidationError, fields: Mapping[str, Any]) -> Refused:
+        """Return a form of which pydantic refuses values; the others are as in :meth:`by`."""
+        problems: dict[str, str] = {}
+        for detail in error.errors(include_input=False):  # it may be a password
+            name = str(detail["loc"][0]) if detail["loc"] else ""
+            text = refused_text(detail)
+            text = f"{text[:1].upper()}{text[1:]}."
+            if name not in fields:
+                text, name = f"{name}: {text}" if name else text, ""
+            problems[name] = f"{problems.get(name, '')} {text}".strip()
+        return cls(action, fields, problems)
+
+    def of(self, action: str) -> Refused:
+        """Return this for the form that was refused, and an empty one for every other."""
+        return self if action == self.action else NOTHING_REFUSED
+
+    def value(self, name: str, present: Any = "") -> Any:
+        """Return what was typed into a field; the present value where nothing was refused."""
+        return self.values.get(name, present)
+
+    def about(self, name: str, hint: str = "") -> Markup:
+        """Return the attributes that tie a field to its hint and its problem."""
+        wrong = name in self.problems
+        ids = " ".join(filter(None, (hint, f"{name}-problem" * wrong)))
+        attributes = Markup('aria-describedby="{}"').format(ids) if ids else Markup()
+        return attributes + Markup(' aria-invalid="true" autofocus') * wrong
+
+    def note(self, name: str = "") -> Markup:
+        """Return the problem of a field, or the one that concerns no single field."""
+        if name not in self.problems:
+            return Markup()
+        if not name:
+            return Markup('<p class="notice notice-bad notice-lines" role="alert">{}</p>').format(
+                self.problems[name]
+            )
+        return Markup('<p class="field-problem" id="{}-problem">{}</p>').format(
+            name, self.problems[name]
+        )
+
+
+NOTHING_REFUSED = Refused()
