@@ -10,15 +10,17 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.study import Session
+from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import read_transaction
-from edge_agent.store.read.base import flags_of
+from edge_agent.store.read.base import ConditionInterval, flags_of
 from edge_agent.store.read.states import StateReader
 from edge_agent.store.read.stimuli import FOREVER_MS, Stimulus
 from edge_agent.store.read.timeline import TimelineReader
+from edge_agent.store.read.trends import EXPRESSIONS
 from edge_agent.store.write.timeline import ModelUse
 
 
@@ -33,6 +35,66 @@ class Reader(TimelineReader, StateReader):
         >>> for session in reader.session_list():
         ...     print(session.participant, session.name)
     """
+
+
+class SessionsReader(Reader):
+    """Answers queries about the timeline of chosen sessions, and of no time outside them.
+
+    Sessions of one participant give the trends of that participant.
+
+    Args:
+        path: the database.
+        sessions: which; none is none.
+    """
+
+    def __init__(self, path: Path, sessions: Collection[Session]) -> None:
+        super().__init__(path)
+        self._numbers = {session.id for session in sessions}
+        self._spans = sorted(
+            (one.start_ms, FOREVER_MS if one.end_ms is None else one.end_ms) for one in sessions
+        )
+
+    def session_list(self) -> list[Session]:
+        """Return the chosen sessions, newest first."""
+        return [one for one in super().session_list() if one.id in self._numbers]
+
+    def span(self) -> tuple[int, int] | None:
+        """Return from when to when the sessions last; ``None`` without any."""
+        if not self._spans:
+            return None
+        return self._spans[0][0], min(self._spans[-1][1], clock.now().wall_ms)
+
+    def conditions(self, start_ms: int, end_ms: int) -> list[ConditionInterval]:
+        """Return the conditions of the sessions that overlap a range, in order of time."""
+        found = super().conditions(start_ms, end_ms)
+        return [one for one in found if one.session in self._numbers]
+
+    def markers(self, start_ms: int | None = None, end_ms: int | None = None) -> list[Marker]:
+        """Return the markers of the sessions in a range, in order of time."""
+        found = super().markers(start_ms, end_ms)
+        return [one for one in found if one.session in self._numbers]
+
+    def has_movements(self, start_ms: int = 0, end_ms: int = FOREVER_MS) -> bool:
+        """Return whether movements were recorded in the sessions within a range."""
+        cut = ((max(first, start_ms), min(last, end_ms)) for first, last in self._spans or ())
+        return any(super(SessionsReader, self).has_movements(*span) for span in cut)
+
+    def rows_kept_since(self, start_ms: int, end_ms: int) -> int | None:
+        """Return since when all rows of expressions are kept, UTC milliseconds.
+
+        ``None`` where no row of the sessions in a range has been deleted. Of older sessions trends
+        show the whole minutes, hours and days within them.
+        """
+        with self.connect() as connection:
+            oldest: int = connection.execute(
+                "SELECT coalesce(min(at), ?) FROM expression", (FOREVER_MS,)
+            ).fetchone()[0]
+            deleted = (
+                not EXPRESSIONS.is_whole(connection, "row", {"start": first, "end": last})
+                for first, last in self._spans or ()
+                if first < min(oldest, end_ms) and last > start_ms
+            )
+            return min(oldest, clock.now().wall_ms) if any(deleted) else None
 
 
 class RangeReader(Reader):
