@@ -164,6 +164,24 @@ VITALS = {
     )
     for kind in VitalKind
 }
+SHOWN = Recorded(
+    name="expression",
+    number="1",
+    which_rows="is_primary = 1 AND",
+    which="",
+    rows="interval_ms, emotion, simulated",
+    columns="",
+    sums=", ".join(
+        (
+            *(f"sum(iif(emotion IS '{name}', interval_ms, 0)) AS {name}" for name in NAMES),
+            "sum(iif(emotion IS NULL, interval_ms, 0)) AS uncertain",
+            "sum(simulated) AS simulated",
+        )
+    ),
+)
+"""How long the participant's face showed each emotion, in milliseconds; from rows alone, for no
+rollup keeps how long they lasted.
+"""
 
 
 _ROUND_MS = (
