@@ -131,10 +131,12 @@ _LENGTHS = {"day": DAY_MS, "hour": HOUR_MS, "minute": MINUTE_MS, "row": 1}
 _USABLE = f"NOT ({IS_UNUSABLE})"
 _USABLE_VALUE = f"iif({_USABLE}, value, NULL)"
 _READING = ("n", "total", "least", "most", "flagged", "simulated")
+# With the plus SQLite keeps to the index of times, and builds none of the whole table for a query.
+_PRIMARY = "+is_primary = 1 AND"
 EXPRESSIONS = Recorded(
     name="expression",
     number="rows",
-    which_rows="is_primary = 1 AND",
+    which_rows=_PRIMARY,
     which="",
     rows=", ".join(
         (
@@ -150,7 +152,7 @@ VITALS = {
     kind: Recorded(
         name="vital",
         number="n + flagged",
-        which_rows=f"kind = '{kind}' AND",
+        which_rows=f"+kind = '{kind}' AND",
         which=f"kind = '{kind}' AND",
         rows=(
             f"{_USABLE} AS n, {_USABLE_VALUE} AS total, {_USABLE_VALUE} AS least, {_USABLE_VALUE} "
@@ -167,7 +169,7 @@ VITALS = {
 SHOWN = Recorded(
     name="expression",
     number="1",
-    which_rows="is_primary = 1 AND",
+    which_rows=_PRIMARY,
     which="",
     rows="interval_ms, emotion, simulated",
     columns="",
@@ -318,7 +320,7 @@ def read_movement_trend(
     moved = Recorded(
         name="movement",
         number="1",
-        which_rows="is_primary = 1 AND",
+        which_rows=_PRIMARY,
         which="",
         rows=f"{kind}, simulated",
         columns="",
