@@ -6,7 +6,7 @@ the participant's sessions counts. Days are those of a time zone.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
@@ -33,6 +33,7 @@ DAYS = 7
 DISTRESS = (Emotion.SADNESS, Emotion.ANGER, Emotion.FEAR)
 """The expressions that the pages call distress; a face does not prove what somebody feels."""
 UNCERTAIN = "uncertain"
+_SHOWN = (*(emotion.value for emotion in EMOTIONS), UNCERTAIN)
 _STEP_MS = 15 * 60_000  # every zone's midnight is a multiple of it
 _NAMED_MS = 60_000
 _MOST_NAMED = 3
@@ -107,12 +108,18 @@ class Days:
     Attributes:
         model: numbers and sentences.
         pictures: SVG paths by emotion, for each day of the weeks.
-        kinds: the vitals with readings.
+        kinds: the vitals with readings in the weeks.
     """
 
     model: DaysModel
     pictures: dict[date, dict[str, str]]
     kinds: tuple[VitalKind, ...]
+
+    @property
+    def compared_kinds(self) -> tuple[VitalKind, ...]:
+        """The vitals with readings in the weeks or in the one before."""
+        measured = {*self.kinds, *self.model.before.vitals}
+        return tuple(kind for kind in TREND_VITALS if kind in measured)
 
 
 def read_days(path: Path, code: str, last: date, weeks: int, zone: tzinfo | None) -> Days:
@@ -185,7 +192,7 @@ def _day(day: date, sums: SpanSums) -> PeriodModel:
         recorded_days=int(bool(face_ms or sums.vitals)),
         session_ms=sums.session_ms,
         face_ms=face_ms,
-        emotions=sums.shown_ms,
+        emotions={name: sums.shown_ms.get(name, 0) for name in _SHOWN},
         vitals={kind: MeanModel(mean=one.mean, n=one.n) for kind, one in sums.vitals.items()},
         simulated=sums.simulated,
     )
@@ -193,9 +200,6 @@ def _day(day: date, sums: SpanSums) -> PeriodModel:
 
 def together(periods: Sequence[PeriodModel]) -> PeriodModel:
     """Return several periods in order of time as one; every reading counts alike."""
-    emotions: Counter[str] = Counter()
-    for one in periods:
-        emotions.update(one.emotions)
     kinds = dict.fromkeys(kind for one in periods for kind in one.vitals)
     return PeriodModel(
         first=periods[0].first,
@@ -205,7 +209,7 @@ def together(periods: Sequence[PeriodModel]) -> PeriodModel:
         recorded_days=sum(one.recorded_days for one in periods),
         session_ms=sum(one.session_ms for one in periods),
         face_ms=sum(one.face_ms for one in periods),
-        emotions=dict(emotions),
+        emotions={name: sum(one.emotions[name] for one in periods) for name in _SHOWN},
         vitals={
             kind: _mean_of([one.vitals[kind] for one in periods if kind in one.vitals])
             for kind in kinds
@@ -239,7 +243,7 @@ def _by_emotion(
     return [
         EmotionModel(
             emotions=list(emotions),
-            ms=sum(shown.emotions.get(one, 0) for one in emotions),
+            ms=sum(shown.emotions[one] for one in emotions),
             vitals={
                 kind: _mean_of(own)
                 for kind in kinds

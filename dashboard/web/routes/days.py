@@ -119,6 +119,7 @@ def days_page(
         days=days.model,
         pictures=days.pictures,
         kinds=days.kinds,
+        compared=days.compared_kinds,
         question=question,
         choices=_WEEKS,
         span=DAYS,

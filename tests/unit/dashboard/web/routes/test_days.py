@@ -104,7 +104,7 @@ def test_the_page_says_the_same_and_leads_to_other_weeks(carer: TestClient) -> N
     page = carer.get(asked).text
     found = days(carer)
     assert found["weeks"][0]["sentence"] in page and found["distress"] in page
-    assert f"<h1>P-01, 2026-09-15 to {LAST}</h1>" in page
+    assert f"<title>P-01, 2026-09-15 to {LAST} ·" in page
     assert f'href="{path}?weeks=1&amp;to=2026-09-14&amp;zone=UTC" rel="prev"' in page
     assert f'href="{path}?weeks=4&amp;to={LAST}&amp;zone=UTC"' in page
     assert page.count('class="days-strip"') == 7
@@ -112,7 +112,7 @@ def test_the_page_says_the_same_and_leads_to_other_weeks(carer: TestClient) -> N
     assert 'aria-label="Mostly neutral, sadness for 4 min; heart rate 78 per minute."' in page
     month = carer.get(f"{asked}&weeks=4").text
     assert month.count('class="days-strip"') == 28
-    assert "2026-09-08 – 2026-09-14:</strong> Heart rate 64 per minute" in month
+    assert "2026-09-14</span>:</strong> Heart rate 64 per minute" in month
     assert f"{path}" in carer.get("/study").text
     assert f"{path}" in carer.get("/study/participants/P-01").text
     assert f"{path}" in carer.get("/analysis").text, "where three people are needed"
@@ -185,4 +185,4 @@ def test_today_is_the_last_day_and_nothing_lies_ahead(carer: TestClient) -> None
     page = carer.get("/study/participants/P-01/days?zone=UTC").text
     assert 'rel="next"' not in page
     today = datetime.fromtimestamp(now().wall_ms / 1000, UTC).date()
-    assert f"<h1>P-01, {today - timedelta(days=6)} to {today}</h1>" in page
+    assert f"<title>P-01, {today - timedelta(days=6)} to {today} ·" in page
