@@ -146,24 +146,24 @@ def _chosen(
         )
         raise HTTPException(422, text.format(name="participant" if participant else "session"))
     listed = services.reader.session_list()
-    found = next((one for one in listed if one.id == session), None)
-    if session != "" and found is None:
+    wanted = next((one for one in listed if one.id == session), None)
+    if session != "" and wanted is None:
         text = gettext("session = {number}: there is no such session. See the Study page.")
         raise HTTPException(404, text.format(number=session))
-    code = participant or (found.participant if found else "")
+    code = participant or (wanted.participant if wanted else "")
     try:
         whose = enrolled(services.options.database, code).code
     except StudyError as error:
         raise HTTPException(404, said_of(error)) from error
-    if found is not None and found.participant != whose:
+    if wanted is not None and wanted.participant != whose:
         text = gettext(
             "session = {number}: it is a session of {other}, not of {participant}. Leave one of "
-            "both out."
+            "the two out."
         )
         raise HTTPException(
-            404, text.format(number=session, other=found.participant, participant=whose)
+            404, text.format(number=session, other=wanted.participant, participant=whose)
         )
-    number = None if found is None else found.id
+    number = None if wanted is None else wanted.id
     views = ("participant_view", whose) if number is None else ("session_view", str(number))
     services.views.note(account, *views)
     return Chosen(whose, number, tuple(one for one in listed if one.participant == whose))

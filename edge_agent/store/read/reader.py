@@ -91,13 +91,13 @@ class SessionsReader(Reader):
 
     def conditions(self, start_ms: int, end_ms: int) -> list[ConditionInterval]:
         """Return the conditions of the sessions that overlap a range, in order of time."""
-        found = super().conditions(start_ms, end_ms)
-        return [one for one in found if one.session in self._numbers]
+        everybody = super().conditions(start_ms, end_ms)
+        return [one for one in everybody if one.session in self._numbers]
 
     def markers(self, start_ms: int | None = None, end_ms: int | None = None) -> list[Marker]:
         """Return the markers of the sessions in a range, in order of time."""
-        found = super().markers(start_ms, end_ms)
-        return [one for one in found if one.session in self._numbers]
+        everybody = super().markers(start_ms, end_ms)
+        return [one for one in everybody if one.session in self._numbers]
 
     def has_movements(self, start_ms: int = 0, end_ms: int = FOREVER_MS) -> bool:
         """Return whether movements were recorded in the sessions within a range."""
