@@ -9,7 +9,7 @@ it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dashboard.charts.trends import TrendData
@@ -20,6 +20,7 @@ from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.study import Marker, MarkerKind
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.base import Trend
 from edge_agent.store.read.sessions import SessionSummary
 
 _BAND = 24.0
@@ -110,13 +111,8 @@ class Strip:
     bars: tuple[Box, ...]
 
     def shapes(self) -> dict[str, str]:
-        """Return one SVG path for all bars of each name: a third of the bytes of a shape a bar."""
-        paths: dict[str, str] = {}
-        # One path for all bars of a name: a long session has thousands of bars.
-        for bar in self.bars:
-            left, top, width, height = (f"{v:g}" for v in (bar.x, bar.y, bar.width, bar.height))
-            paths[bar.name] = f"{paths.get(bar.name, '')}M{left} {top}h{width}v{height}h-{width}z"
-        return paths
+        """Return one SVG path for all bars of each name."""
+        return paths_of(self.bars)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +250,8 @@ def _strip(name: str, recording: Recording, axis: _Axis, y: float) -> Strip:
     bands = tuple(_bands(recording, axis, y))
     top = y + (_BAND + 4 if bands else 0)
     name = _fitting(name, axis.width - _LEFT - _RIGHT)
-    return Strip(name, caption_y, bands, top, top + _SHARES, tuple(_bars(recording, axis, top)))
+    bars = share_bars(recording.trend, lambda at_ms: axis.at(at_ms - recording.zero), top, _SHARES)
+    return Strip(name, caption_y, bands, top, top + _SHARES, tuple(bars))
 
 
 def _bands(recording: Recording, axis: _Axis, y: float) -> Iterable[Box]:
@@ -273,23 +270,54 @@ def _fitting(text: str, width: float) -> str:
     return text[: letters - 1] + "…" if letters > 2 else ""
 
 
-def _bars(recording: Recording, axis: _Axis, top: float) -> Iterable[Box]:
-    """Yield the shares of each bucket, piled up from the bottom; neighbours of one share are one
-    box.
+def paths_of(bars: Iterable[Box]) -> dict[str, str]:
+    """Return one SVG path for all bars of each name: a third of the bytes of a shape a bar."""
+    paths: dict[str, str] = {}
+    # One path for all bars of a name: a long session has thousands of bars.
+    for bar in bars:
+        left, top, width, height = (f"{v:g}" for v in (bar.x, bar.y, bar.width, bar.height))
+        paths[bar.name] = f"{paths.get(bar.name, '')}M{left} {top}h{width}v{height}h-{width}z"
+    return paths
+
+
+DAY_PICTURE = (1440.0, 40.0)
+"""Width and height of the picture of a day."""
+
+
+def day_paths(trend: Trend, start_ms: int, end_ms: int) -> dict[str, str]:
+    """Return the SVG path of each emotion over one day, for a picture of ``DAY_PICTURE``."""
+    width, height = DAY_PICTURE
+
+    def place(at_ms: float) -> float:
+        share = (at_ms - start_ms) / (end_ms - start_ms)
+        return round(width * min(1.0, max(0.0, share)), 1)
+
+    return paths_of(share_bars(trend, place, 0.0, height))
+
+
+def share_bars(
+    trend: Trend, place: Callable[[int], float], top: float, height: float
+) -> Iterator[Box]:
+    """Yield the shares of each bucket, piled up from the bottom.
+
+    Args:
+        trend: the shares.
+        place: returns where a time lies in the picture.
+        top: of the bars.
+        height: of a bar that is whole.
     """
-    trend = recording.trend
     shares = {emotion.value: trend.shares[emotion] for emotion in EMOTIONS}
     # On top of the others, since dicts keep their order.
     shares["uncertain"] = trend.uncertain
     for index, start in enumerate(trend.starts):
-        left = axis.at(start - recording.zero)
-        width = round(axis.at(start + trend.bucket_ms - recording.zero) - left, 1)
-        foot = top + _SHARES
+        left = place(start)
+        width = round(place(start + trend.bucket_ms) - left, 1)
+        foot = top + height
         for name, values in shares.items():
-            height = round((values[index] or 0.0) * _SHARES, 1)
-            if height > 0 and width > 0:
-                foot -= height
-                yield Box(left, round(foot, 1), width, height, name)
+            part = round((values[index] or 0.0) * height, 1)
+            if part > 0 and width > 0:
+                foot -= part
+                yield Box(left, round(foot, 1), width, part, name)
 
 
 def _panels(recordings: Sequence[Recording], axis: _Axis, y: float) -> tuple[Panel, ...]:

@@ -57,6 +57,14 @@ def day(on: date) -> str:
     return marks(language()).date(on)
 
 
+WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
+
+
+def weekday(on: date) -> str:
+    """Write the short name of a day of the week, such as ``Mon``."""
+    return gettext(WEEKDAYS[on.weekday()])
+
+
 def duration(ms: int | None) -> str:
     """Write a length of time, such as ``1 h 05 min``, ``12 min`` or ``45 s``."""
     if ms is None:

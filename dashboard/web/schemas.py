@@ -257,6 +257,12 @@ class TrendsModel(ApiModel):
 
     start: EpochMs
     end: EpochMs
+    participant: str | None = Field(description="Whose sessions alone these are; null: everybody’s")
+    session: int | None = Field(description="The session that these are; null: all")
+    rows_kept_since: EpochMs | None = Field(
+        description="Rows before this are deleted, and of earlier sessions of the participant only "
+        "whole minutes, hours or days are counted; null: nothing is missing"
+    )
     expression: ExpressionTrend
     vitals: dict[str, VitalTrendModel] = Field(description="By kind")
     movements: dict[str, VitalTrendModel] = Field(

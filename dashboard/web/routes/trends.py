@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
+from pydantic import Field
 
 from dashboard.accounts.roles import Permission
 from dashboard.charts.chart import Chart
@@ -15,18 +16,22 @@ from dashboard.charts.trends import TREND_VITALS, TrendData, compared_rows, step
 from dashboard.fleet.clocks import ClockOff
 from dashboard.fleet.known import TrendReader
 from dashboard.languages.current import gettext
+from dashboard.languages.names import said_of
 from dashboard.web import schemas
 from dashboard.web.errors import may_refuse
-from dashboard.web.guards.permissions import needs
+from dashboard.web.guards.permissions import Needs, needs
+from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core import clock
+from edge_agent.core.errors import StudyError
 from edge_agent.core.measures import Measure, MovementKind
-from edge_agent.core.study import MarkerKind
+from edge_agent.core.study import MarkerKind, Session
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import Trend, VitalTrend
-from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.reader import Reader, SessionsReader
+from edge_agent.store.study.people import Question, RosterOrder, enrolled, read_roster
 
 router = APIRouter(tags=["trends"], dependencies=[needs(Permission.SEE)])
 NAVIGATION = NavigationEntry(
@@ -72,12 +77,109 @@ Device = Annotated[
 ]
 
 
-def _timeline(services: ServicesDep, device: Device = "") -> TrendReader:
+Participant = Annotated[
+    str,
+    Query(max_length=100, description="Only the sessions of this participant, by code; empty: all"),
+]
+SessionNumber = Annotated[
+    Annotated[int, Field(ge=0, le=2**53)] | Literal[""],
+    Query(description="Only this session, by its number; empty: all"),
+]
+_NEEDED_FOR_SESSIONS = Needs(Permission.RUN)
+_NEEDED_FOR_PEOPLE = Needs(Permission.STUDY)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The participant or session whose trends are shown, and nobody else's.
+
+    Attributes:
+        participant: code.
+        session: number; ``None``: all sessions of the participant.
+        sessions: those of the participant, newest first.
+    """
+
+    participant: str
+    session: int | None
+    sessions: tuple[Session, ...]
+
+    @property
+    def shown(self) -> tuple[Session, ...]:
+        """The sessions whose trends are shown."""
+        return tuple(one for one in self.sessions if self.session in (None, one.id))
+
+    @property
+    def name(self) -> str:
+        """The name of the session, or its number; empty without one."""
+        if self.session is None:
+            return ""
+        return self.shown[0].name or gettext("Session {number}").format(number=self.session)
+
+
+async def _may_choose(
+    request: Request, participant: Participant = "", session: SessionNumber = ""
+) -> None:
+    """Refuse who may see the device's trends but no participants.
+
+    A session tells whose it is, as its report does.
+    """
+    if session != "":
+        await _NEEDED_FOR_SESSIONS(request)
+    if participant:
+        await _NEEDED_FOR_PEOPLE(request)
+
+
+def _chosen(
+    services: ServicesDep,
+    account: AccountDep,
+    _: Annotated[None, Depends(_may_choose)],
+    participant: Participant = "",
+    session: SessionNumber = "",
+) -> Chosen | None:
+    """Return whose trends were asked for; ``None``: those of the whole timeline."""
+    if not participant and session == "":
+        return None
+    if services.fleet is not None:
+        text = gettext(
+            "The trends of a fleet know no participant and no session. Leave {name} out, or open "
+            "the dashboard of the device."
+        )
+        raise HTTPException(422, text.format(name="participant" if participant else "session"))
+    listed = services.reader.session_list()
+    wanted = next((one for one in listed if one.id == session), None)
+    if session != "" and wanted is None:
+        text = gettext("session = {number}: there is no such session. See the Study page.")
+        raise HTTPException(404, text.format(number=session))
+    code = participant or (wanted.participant if wanted else "")
+    try:
+        whose = enrolled(services.options.database, code).code
+    except StudyError as error:
+        raise HTTPException(404, said_of(error)) from error
+    if wanted is not None and wanted.participant != whose:
+        text = gettext(
+            "session = {number}: it is a session of {other}, not of {participant}. Leave one of "
+            "the two out."
+        )
+        raise HTTPException(
+            404, text.format(number=session, other=wanted.participant, participant=whose)
+        )
+    number = None if wanted is None else wanted.id
+    views = ("participant_view", whose) if number is None else ("session_view", str(number))
+    services.views.note(account, *views)
+    return Chosen(whose, number, tuple(one for one in listed if one.participant == whose))
+
+
+ChosenDep = Annotated[Chosen | None, Depends(_chosen)]
+
+
+def _timeline(services: ServicesDep, chosen: ChosenDep, device: Device = "") -> TrendReader:
     """Return the reader: of this appliance's file, or of the database of a fleet."""
     if services.fleet is None:
         if device:
             text = gettext("device = {device}: this dashboard shows one appliance. Leave it out.")
             raise HTTPException(404, text.format(device=device))
+        if chosen is not None:
+            return SessionsReader(services.options.database, chosen.shown)
         return services.reader
     from dashboard.fleet.timeline import FleetTimeline  # psycopg: only with dashboard.source
 
@@ -93,17 +195,19 @@ TimelineDep = Annotated[TrendReader, Depends(_timeline)]
 
 @dataclass(frozen=True, slots=True)
 class DeviceChoice:
-    """The devices that the page offers, and the one it shows.
+    """The devices that the page offers, and what it shows of which.
 
     Attributes:
         services: of this dashboard.
-        reader: reads the trends of the device.
+        reader: reads the trends.
         device: the one that is shown; empty: this appliance, or all together.
+        chosen: the participant or session that is shown; ``None``: everybody.
     """
 
     services: Services
     reader: TrendReader
     device: str
+    chosen: Chosen | None
 
     @property
     def names(self) -> list[str] | None:
@@ -129,11 +233,39 @@ class DeviceChoice:
         """Return the range to begin with."""
         if self.services.fleet is not None:
             return RANGES_BY_KEY["24h"]
+        if self.chosen is not None:
+            return RANGES_BY_KEY["7d"]
         return usual_range(self.services.reader, span, now_ms)
 
+    def range_of_old_sessions(
+        self, span: tuple[int, int] | None, now_ms: int
+    ) -> tuple[int, int] | tuple[None, None]:
+        """Return from when to when chosen sessions last, unless the usual range shows them."""
+        if self.chosen is None or span is None:
+            return None, None
+        if self.chosen.session is None and span[1] > now_ms - RANGES_BY_KEY["7d"].length_ms:
+            return None, None
+        return span[0], span[1] + 1
 
-def _chosen_device(services: ServicesDep, reader: TimelineDep, device: Device = "") -> DeviceChoice:
-    return DeviceChoice(services, reader, device)
+    def participants(self) -> list[str]:
+        """Return the participants to choose from: those with the latest sessions, by code."""
+        if self.services.fleet is not None:
+            return []
+        latest = read_roster(self.services.options.database, Question(order=RosterOrder.LATEST))
+        codes = {one.code for one in latest.rows if one.sessions}
+        return sorted(codes | ({self.chosen.participant} if self.chosen else set()))
+
+    def rows_kept_since(self, start_ms: int, end_ms: int) -> int | None:
+        """Return since when there are all rows, where chosen sessions of a range are older."""
+        if not isinstance(self.reader, SessionsReader):
+            return None
+        return self.reader.rows_kept_since(start_ms, end_ms)
+
+
+def _chosen_device(
+    services: ServicesDep, reader: TimelineDep, chosen: ChosenDep, device: Device = ""
+) -> DeviceChoice:
+    return DeviceChoice(services, reader, device, chosen)
 
 
 DeviceChoiceDep = Annotated[DeviceChoice, Depends(_chosen_device)]
@@ -184,18 +316,27 @@ def trends_page(
     """Show a range that ends now (``range``), or one of the reader's own (``start`` and ``end``).
 
     Without either it is what ``usual_range`` says. ``beside`` is the start of another range of the
-    same length, to compare with; ``movement`` adds a movement of the face to the chart.
+    same length, to compare with; ``movement`` adds a movement of the face to the chart, and
+    ``participant`` or ``session`` leaves out everybody else.
     """
     now_ms = clock.now().wall_ms
-    last = end if end is not None else now_ms
     reader = of.reader
     span = reader.span()
+    if key is None and start is None and end is None:
+        start, end = of.range_of_old_sessions(span, now_ms)
+    last = end if end is not None else now_ms
     choice = RANGES_BY_KEY.get(key or "") or of.usual_range(span, last)
     first = start if start is not None else last - choice.length_ms
     problem = _problem_of(first, last)
     data = None if problem else read_trends(reader, first, last, movements=movements)
     other = None if problem else _read_beside(reader, beside, last - first, movements)
-    kept = urlencode([("device", of.device)] * bool(of.device) + _chosen(movements))
+    whose = of.chosen
+    kept = urlencode(
+        [("device", of.device)] * bool(of.device)
+        + ([("participant", whose.participant)] if whose and whose.session is None else [])
+        + ([("session", str(whose.session))] if whose and whose.session is not None else [])
+        + [("movement", kind.value) for kind in movements]
+    )
     return render(
         request,
         "trends.html",
@@ -221,6 +362,9 @@ def trends_page(
         devices=of.names,
         clocks_off=() if problem else of.clocks_off(first, last),
         chosen_device=of.device,
+        whose=whose,
+        participants=of.participants,
+        rows_kept_since=None if problem else of.rows_kept_since(first, last),
     )
 
 
@@ -240,6 +384,9 @@ def get_trends(
     return schemas.TrendsModel(
         start=start,
         end=end,
+        participant=of.chosen.participant if of.chosen else None,
+        session=of.chosen.session if of.chosen else None,
+        rows_kept_since=of.rows_kept_since(start, end),
         expression=_expression_model(data.trend),
         vitals={
             kind.value: schemas.VitalTrendModel.model_validate(vital)
@@ -336,11 +483,7 @@ def _has_anything(data: TrendData | None) -> bool:
 
 
 def _has_moved(of: DeviceChoice, start_ms: int = 0, end_ms: int = 2**62) -> bool:
-    return of.services.fleet is None and of.services.reader.has_movements(start_ms, end_ms)
-
-
-def _chosen(movements: tuple[MovementKind, ...]) -> list[tuple[str, str]]:
-    return [("movement", kind.value) for kind in movements]
+    return isinstance(of.reader, Reader) and of.reader.has_movements(start_ms, end_ms)
 
 
 def _read_beside(

@@ -6,19 +6,24 @@ These return consents, models in use, row counts of each session, and all vital 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
+from edge_agent.core import clock
 from edge_agent.core.clock import Instant
+from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.study import Session
+from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import read_transaction
-from edge_agent.store.read.base import flags_of
+from edge_agent.store.read.base import ConditionInterval, flags_of
+from edge_agent.store.read.sessions import MeanReading
 from edge_agent.store.read.states import StateReader
 from edge_agent.store.read.stimuli import FOREVER_MS, Stimulus
 from edge_agent.store.read.timeline import TimelineReader
+from edge_agent.store.read.trends import EXPRESSIONS, SHOWN, VITALS, pieces_of, sums_in
 from edge_agent.store.study.exclusions import Exclusion
 from edge_agent.store.write.timeline import ModelUse
 
@@ -34,6 +39,131 @@ class Reader(TimelineReader, StateReader):
         >>> for session in reader.session_list():
         ...     print(session.participant, session.name)
     """
+
+
+@dataclass(frozen=True, slots=True)
+class SpanSums:
+    """The data recorded in sessions within a span of time.
+
+    Attributes:
+        start_ms: start of the span, UTC milliseconds.
+        end_ms: its end.
+        session_ms: how long sessions were open in it.
+        shown_ms: how long the face showed each emotion, and ``uncertain``; empty: no face was read,
+            or its rows are deleted.
+        vitals: means of the usable readings; only kinds that have any.
+        simulated: whether any of it is simulated.
+    """
+
+    start_ms: int
+    end_ms: int
+    session_ms: int
+    shown_ms: dict[str, int]
+    vitals: dict[VitalKind, MeanReading]
+    simulated: bool
+
+
+class SessionsReader(Reader):
+    """Answers queries about the timeline of chosen sessions, and of no time outside them.
+
+    Sessions of one participant give the trends of that participant.
+
+    Args:
+        path: the database.
+        sessions: which; none is none.
+    """
+
+    def __init__(self, path: Path, sessions: Collection[Session]) -> None:
+        super().__init__(path)
+        self._numbers = {session.id for session in sessions}
+        self._spans = sorted(
+            (one.start_ms, FOREVER_MS if one.end_ms is None else one.end_ms) for one in sessions
+        )
+
+    def session_list(self) -> list[Session]:
+        """Return the chosen sessions, newest first."""
+        return [one for one in super().session_list() if one.id in self._numbers]
+
+    def span(self) -> tuple[int, int] | None:
+        """Return from when to when the sessions last; ``None`` without any."""
+        if not self._spans:
+            return None
+        return self._spans[0][0], min(self._spans[-1][1], clock.now().wall_ms)
+
+    def conditions(self, start_ms: int, end_ms: int) -> list[ConditionInterval]:
+        """Return the conditions of the sessions that overlap a range, in order of time."""
+        everybody = super().conditions(start_ms, end_ms)
+        return [one for one in everybody if one.session in self._numbers]
+
+    def markers(self, start_ms: int | None = None, end_ms: int | None = None) -> list[Marker]:
+        """Return the markers of the sessions in a range, in order of time."""
+        everybody = super().markers(start_ms, end_ms)
+        return [one for one in everybody if one.session in self._numbers]
+
+    def has_movements(self, start_ms: int = 0, end_ms: int = FOREVER_MS) -> bool:
+        """Return whether movements were recorded in the sessions within a range."""
+        cut = ((max(first, start_ms), min(last, end_ms)) for first, last in self._spans or ())
+        return any(super(SessionsReader, self).has_movements(*span) for span in cut)
+
+    def sums_between(self, edges_ms: Sequence[int], kinds: Collection[VitalKind]) -> list[SpanSums]:
+        """Return what was recorded in the sessions from each edge to the next.
+
+        Args:
+            edges_ms: at least two, rising, UTC milliseconds.
+            kinds: which kinds of reading.
+        """
+        cuts = [
+            (max(first, start), min(last, end), number)
+            for number, (start, end) in enumerate(pairwise(edges_ms))
+            for first, last in self._spans or ()
+            if first < end and last > start
+        ]
+        vitals: list[dict[VitalKind, MeanReading]] = [{} for _ in edges_ms[1:]]
+        simulated: set[int] = set()
+        with self.connect() as connection:
+            faces = sums_in(connection, SHOWN, [("row", *cut) for cut in cuts])
+            simulated |= {number for number, row in faces.items() if row["simulated"]}
+            pieces = [one for cut in cuts for one in pieces_of(cut[:2], "hour", cut[2])]
+            for kind in kinds:
+                for number, row in sums_in(connection, VITALS[kind], pieces).items():
+                    if row["n"]:
+                        vitals[number][kind] = MeanReading(row["total"] / row["n"], row["n"])
+                    if row["simulated"]:
+                        simulated.add(number)
+        now_ms = clock.now().wall_ms
+        names = (*EMOTIONS, "uncertain")
+        return [
+            SpanSums(
+                start_ms=start,
+                end_ms=end,
+                session_ms=sum(
+                    max(0, min(last, now_ms) - first) for first, last, at in cuts if at == number
+                ),
+                shown_ms={str(name): faces[number][str(name)] for name in names}
+                if number in faces
+                else {},
+                vitals=vitals[number],
+                simulated=number in simulated,
+            )
+            for number, (start, end) in enumerate(pairwise(edges_ms))
+        ]
+
+    def rows_kept_since(self, start_ms: int, end_ms: int) -> int | None:
+        """Return since when all rows of expressions are kept, UTC milliseconds.
+
+        ``None`` where no row of the sessions in a range has been deleted. Of older sessions trends
+        show the whole minutes, hours and days within them.
+        """
+        with self.connect() as connection:
+            oldest: int = connection.execute(
+                "SELECT coalesce(min(at), ?) FROM expression", (FOREVER_MS,)
+            ).fetchone()[0]
+            deleted = (
+                not EXPRESSIONS.is_whole(connection, "row", {"start": first, "end": last})
+                for first, last in self._spans or ()
+                if first < min(oldest, end_ms) and last > start_ms
+            )
+            return min(oldest, clock.now().wall_ms) if any(deleted) else None
 
 
 class RangeReader(Reader):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -14,7 +14,7 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DAY_MS, HOUR_MS, statements_of
 from edge_agent.store.read import base
-from edge_agent.store.read.trends import read_movement_trend, read_trend, read_vital_trend
+from edge_agent.store.read.trends import Span, read_movement_trend, read_trend, read_vital_trend
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -41,6 +41,9 @@ class TimelineReader(base.DatabaseReader):
         >>> hour.shares[Emotion.HAPPINESS]
     """
 
+    _spans: Sequence[Span] | None = None
+    """The times that trends are about; ``None``: all."""
+
     def trend(self, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS) -> base.Trend:
         """Return the shares of expressions over a range, in buckets of a round length.
 
@@ -53,7 +56,7 @@ class TimelineReader(base.DatabaseReader):
             ValueError: the range is empty or ``buckets`` is not positive.
         """
         with self.connect() as connection:
-            return read_trend(connection, start_ms, end_ms, buckets)
+            return read_trend(connection, start_ms, end_ms, buckets, self._spans)
 
     def vital_trend(
         self, kind: VitalKind, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS
@@ -64,7 +67,7 @@ class TimelineReader(base.DatabaseReader):
             ValueError: the range is empty or ``buckets`` is not positive.
         """
         with self.connect() as connection:
-            return read_vital_trend(connection, kind, start_ms, end_ms, buckets)
+            return read_vital_trend(connection, kind, start_ms, end_ms, buckets, self._spans)
 
     def movement_trend(
         self, kind: MovementKind, start_ms: int, end_ms: int, buckets: int = DEFAULT_BUCKETS
@@ -75,7 +78,7 @@ class TimelineReader(base.DatabaseReader):
             ValueError: the range is empty or ``buckets`` is not positive.
         """
         with self.connect() as connection:
-            return read_movement_trend(connection, kind, start_ms, end_ms, buckets)
+            return read_movement_trend(connection, kind, start_ms, end_ms, buckets, self._spans)
 
     def latest_vitals(self) -> dict[VitalKind, VitalReading]:
         """Return the newest reading of each kind, ignoring times in the future."""

@@ -7,13 +7,17 @@ rollup still counts, and none counts a row twice.
 Rows are deleted after ``record.keep_days`` or for the disk budget, minutes and hours when they have
 been folded (``store.upkeep.fold``). An hour is the sum of its minutes as long as these are kept; a
 day holds the hours that were moved into it, and these only.
+
+Rollups know no participant. The trend of chosen sessions is read from them for whole minutes, hours
+and days within a session, and from rows at its ends: both together are exactly its rows.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,23 +41,32 @@ class Recorded:
         number: SQL for how many rows a row of a rollup counts.
         which_rows: SQL condition, ending in ``AND``, for the rows that are rolled up.
         which: the same for the rows of a rollup.
+        rows: SQL columns of a row, as those of a rollup of it alone.
+        columns: SQL columns of a rollup.
+        sums: SQL columns of the sums of both.
     """
 
     name: str
     number: str
     which_rows: str
     which: str
+    rows: str
+    columns: str
+    sums: str
 
-    def rollup(self, resolution: str) -> str:
-        """Return the SQL source of a rollup, ending in ``WHERE …``.
-
-        Hours are read together with the days, in which there are other hours.
-        """
-        if resolution == "hour":
-            # A day holds only the hours that were moved into it, so that no row is counted twice.
-            hours = f"SELECT * FROM {self.name}_hour UNION ALL SELECT * FROM {self.name}_day"
-            return f"({hours}) WHERE {self.which}"
-        return f"{self.name}_{resolution} WHERE {self.which}"
+    def source(self, resolutions: Collection[str]) -> str:
+        """Return the SQL source of the rows of pieces of time, which the table ``piece`` names."""
+        tables = [
+            (resolution, f"{self.name}{table}", *columns)
+            for resolution in sorted(resolutions)
+            for table in _TABLES[resolution]
+            for columns in [(self.which, self.columns) if table else (self.which_rows, self.rows)]
+        ]
+        return " UNION ALL ".join(
+            f"SELECT number, source.at, {columns} FROM piece CROSS JOIN {table} AS source ON "
+            f"{which} source.at >= first AND source.at < last WHERE resolution = '{resolution}'"
+            for resolution, table, which, columns in tables
+        )
 
     def is_whole(
         self, connection: sqlite3.Connection, resolution: str, span: Mapping[str, int]
@@ -112,11 +125,65 @@ class Recorded:
         )
 
 
-EXPRESSIONS = Recorded("expression", "rows", "is_primary = 1 AND", "")
+# A day holds only the hours that were moved into it, so that no row is counted twice.
+_TABLES = {"row": ("",), "minute": ("_minute",), "hour": ("_hour",), "day": ("_hour", "_day")}
+_LENGTHS = {"day": DAY_MS, "hour": HOUR_MS, "minute": MINUTE_MS, "row": 1}
+_USABLE = f"NOT ({IS_UNUSABLE})"
+_USABLE_VALUE = f"iif({_USABLE}, value, NULL)"
+_READING = ("n", "total", "least", "most", "flagged", "simulated")
+# With the plus SQLite keeps to the index of times, and builds none of the whole table for a query.
+_PRIMARY = "+is_primary = 1 AND"
+EXPRESSIONS = Recorded(
+    name="expression",
+    number="rows",
+    which_rows=_PRIMARY,
+    which="",
+    rows=", ".join(
+        (
+            *("1 AS rows", "frames", "emotion IS NULL AS uncertain", "simulated"),
+            *(f"{name} AS sum_{name}" for name in NAMES),
+            *(f"emotion IS '{name}' AS count_{name}" for name in NAMES),
+        )
+    ),
+    columns=", ".join(ADDED),
+    sums=", ".join(f"sum({column}) AS {column}" for column in ADDED),
+)
 VITALS = {
-    kind: Recorded("vital", "n + flagged", f"kind = '{kind}' AND", f"kind = '{kind}' AND")
+    kind: Recorded(
+        name="vital",
+        number="n + flagged",
+        which_rows=f"+kind = '{kind}' AND",
+        which=f"kind = '{kind}' AND",
+        rows=(
+            f"{_USABLE} AS n, {_USABLE_VALUE} AS total, {_USABLE_VALUE} AS least, {_USABLE_VALUE} "
+            f"AS most, NOT {_USABLE} AS flagged, {is_flagged(VitalFlag.SIMULATED)} AS simulated"
+        ),
+        columns=", ".join(_READING),
+        sums=(
+            "sum(n) AS n, sum(total) AS total, min(least) AS least, max(most) AS most, "
+            "sum(flagged) AS flagged, sum(simulated) AS simulated"
+        ),
+    )
     for kind in VitalKind
 }
+SHOWN = Recorded(
+    name="expression",
+    number="1",
+    which_rows=_PRIMARY,
+    which="",
+    rows="interval_ms, emotion, simulated",
+    columns="",
+    sums=", ".join(
+        (
+            *(f"sum(iif(emotion IS '{name}', interval_ms, 0)) AS {name}" for name in NAMES),
+            "sum(iif(emotion IS NULL, interval_ms, 0)) AS uncertain",
+            "sum(simulated) AS simulated",
+        )
+    ),
+)
+"""How long the participant's face showed each emotion, in milliseconds; from rows alone, for no
+rollup keeps how long they lasted.
+"""
 
 
 _ROUND_MS = (
@@ -125,27 +192,8 @@ _ROUND_MS = (
     *(HOUR_MS * h for h in (1, 2, 3, 6, 12)),
     *(DAY_MS * d for d in (1, 2, 7, 14, 28)),
 )
-_OF_ROWS = ", ".join(
-    (
-        "count(*) AS rows",
-        "sum(frames) AS frames",
-        "sum(emotion IS NULL) AS uncertain",
-        "sum(simulated) AS simulated",
-        *(f"sum({name}) AS sum_{name}" for name in NAMES),
-        *(f"coalesce(sum(emotion = '{name}'), 0) AS count_{name}" for name in NAMES),
-    )
-)
-_OF_ROLLUP = ", ".join(f"sum({column}) AS {column}" for column in ADDED)
-_OF_READINGS = (
-    "sum(usable) AS n, sum(value) FILTER (WHERE usable) AS total, min(value) FILTER (WHERE "
-    "usable) AS least, max(value) FILTER (WHERE usable) AS most, sum(NOT usable) AS flagged, "
-    f"sum({is_flagged(VitalFlag.SIMULATED)}) AS simulated"
-)
-_USABLE = f"(SELECT kind, at, value, flags, NOT ({IS_UNUSABLE}) AS usable FROM vital)"
-_OF_VITAL_ROLLUP = (
-    "sum(n) AS n, sum(total) AS total, min(least) AS least, max(most) AS most, sum(flagged) AS "
-    "flagged, sum(simulated) AS simulated"
-)
+Span = tuple[int, int]
+"""From and to, UTC epoch milliseconds, half-open."""
 
 
 class Sums(Protocol):
@@ -203,16 +251,18 @@ def buckets_for(start_ms: int, end_ms: int, at_most: int, shortest_ms: int = 1_0
     return Buckets(first, length, math.ceil((end_ms - first) / length))
 
 
-def read_trend(connection: sqlite3.Connection, start_ms: int, end_ms: int, at_most: int) -> Trend:
-    """Return the expressions of a range; see ``Reader.trend``."""
-    buckets = _buckets_kept(connection, EXPRESSIONS, (start_ms, end_ms), at_most)
-    columns = _OF_ROLLUP
-    source = EXPRESSIONS.rollup(buckets.resolution)
-    if buckets.resolution == "row":
-        columns = _OF_ROWS
-        source = "expression WHERE is_primary = 1 AND"
-    resolution = EXPRESSIONS.resolution_read(connection, buckets.resolution, _range(buckets))
-    return trend_of(buckets, resolution, _sums(connection, columns, source, _range(buckets)))
+def read_trend(
+    connection: sqlite3.Connection,
+    start_ms: int,
+    end_ms: int,
+    at_most: int,
+    spans: Sequence[Span] | None = None,
+) -> Trend:
+    """Return the expressions of a range; see ``Reader.trend``.
+
+    With ``spans`` they are those in these spans alone.
+    """
+    return trend_of(*_in_buckets(connection, EXPRESSIONS, (start_ms, end_ms), at_most, spans))
 
 
 def trend_of(buckets: Buckets, resolution: str, row_of: Mapping[int, Sums]) -> Trend:
@@ -241,23 +291,25 @@ def trend_of(buckets: Buckets, resolution: str, row_of: Mapping[int, Sums]) -> T
 
 
 def read_vital_trend(
-    connection: sqlite3.Connection, kind: VitalKind, start_ms: int, end_ms: int, at_most: int
+    connection: sqlite3.Connection,
+    kind: VitalKind,
+    start_ms: int,
+    end_ms: int,
+    at_most: int,
+    spans: Sequence[Span] | None = None,
 ) -> VitalTrend:
-    """Return the readings of a range; see ``Reader.vital_trend``."""
-    recorded = VITALS[kind]
-    buckets = _buckets_kept(connection, recorded, (start_ms, end_ms), at_most)
-    columns = _OF_VITAL_ROLLUP
-    source = recorded.rollup(buckets.resolution)
-    if buckets.resolution == "row":
-        columns = _OF_READINGS
-        source = f"{_USABLE} WHERE {recorded.which}"
-    resolution = recorded.resolution_read(connection, buckets.resolution, _range(buckets))
-    row_of = _sums(connection, columns, source, _range(buckets))
-    return vital_trend_of(kind, buckets, resolution, row_of)
+    """Return the readings of a range; see ``Reader.vital_trend``, and ``read_trend`` for spans."""
+    sums = _in_buckets(connection, VITALS[kind], (start_ms, end_ms), at_most, spans)
+    return vital_trend_of(kind, *sums)
 
 
 def read_movement_trend(
-    connection: sqlite3.Connection, kind: MovementKind, start_ms: int, end_ms: int, at_most: int
+    connection: sqlite3.Connection,
+    kind: MovementKind,
+    start_ms: int,
+    end_ms: int,
+    at_most: int,
+    spans: Sequence[Span] | None = None,
 ) -> VitalTrend:
     """Return one movement of the participant's face, in points or degrees.
 
@@ -265,13 +317,22 @@ def read_movement_trend(
     is seldom asked for. So nothing is older than ``record.keep_days``.
     """
     buckets = buckets_for(start_ms, end_ms, at_most)
-    # Per mille become points, tenths of a degree degrees.
-    columns = (
-        f"count({kind}) AS n, sum({kind}) / 10.0 AS total, min({kind}) / 10.0 AS least, "
-        f"max({kind}) / 10.0 AS most, 0 AS flagged, sum(simulated) AS simulated"
+    moved = Recorded(
+        name="movement",
+        number="1",
+        which_rows=_PRIMARY,
+        which="",
+        rows=f"{kind}, simulated",
+        columns="",
+        # Per mille become points, tenths of a degree degrees.
+        sums=(
+            f"count({kind}) AS n, sum({kind}) / 10.0 AS total, min({kind}) / 10.0 AS least, "
+            f"max({kind}) / 10.0 AS most, 0 AS flagged, sum(simulated) AS simulated"
+        ),
     )
-    rows = _sums(connection, columns, "movement WHERE is_primary = 1 AND", _range(buckets))
-    return vital_trend_of(kind, buckets, "row", rows)
+    pieces = _pieces_of(buckets, spans, "row")
+    sums = sums_in(connection, moved, pieces, buckets.length_ms)
+    return vital_trend_of(kind, buckets, "row", sums)
 
 
 def vital_trend_of(
@@ -308,17 +369,87 @@ def _buckets_kept(
     return buckets
 
 
-def _sums(
-    connection: sqlite3.Connection, columns: str, source: str, span: dict[str, int]
+def _in_buckets(
+    connection: sqlite3.Connection,
+    recorded: Recorded,
+    span: Span,
+    at_most: int,
+    spans: Sequence[Span] | None,
+) -> tuple[Buckets, str, dict[int, sqlite3.Row]]:
+    """Return the buckets of a range, what they are read from, and the sums of each."""
+    buckets = _buckets_kept(connection, recorded, span, at_most)
+    resolution = recorded.resolution_read(connection, buckets.resolution, _range(buckets))
+    # Hours are read together with the days, in which there are other hours.
+    coarsest = "day" if buckets.resolution == "hour" else buckets.resolution
+    pieces = _pieces_of(buckets, spans, coarsest)
+    return buckets, resolution, sums_in(connection, recorded, pieces, buckets.length_ms)
+
+
+Piece = tuple[str, int, int, int]
+"""What a piece of time is read from, its start and end in UTC milliseconds, and its number."""
+
+
+def _pieces_of(buckets: Buckets, spans: Sequence[Span] | None, coarsest: str) -> list[Piece]:
+    """Return the pieces that buckets are read from; ``None`` are no spans but the whole range."""
+    if spans is None:
+        return [(coarsest, buckets.start_ms, buckets.end_ms, 0)]
+    # Days of the rollups begin at midnight UTC: only those that lie in a bucket belong to it.
+    if coarsest == "day" and buckets.length_ms % DAY_MS:
+        coarsest = "hour"
+    cut = ((max(first, buckets.start_ms), min(last, buckets.end_ms)) for first, last in spans)
+    return [piece for span in cut for piece in pieces_of(span, coarsest)]
+
+
+def pieces_of(span: Span, coarsest: str, number: int = 0) -> Iterator[Piece]:
+    """Cut a span into whole days, hours or minutes, and the rows at its ends.
+
+    Args:
+        span: the time; nothing is yielded for an empty one.
+        coarsest: the longest piece that is wanted: ``day``, ``hour``, ``minute`` or ``row``.
+        number: of all pieces.
+    """
+    first, last = span
+    if first >= last:
+        return
+    length = _LENGTHS[coarsest]
+    start = -(-first // length) * length
+    end = last // length * length
+    finer = {"day": "hour", "hour": "minute", "minute": "row"}
+    if start >= end:
+        yield from pieces_of(span, finer[coarsest], number)
+        return
+    yield coarsest, start, end, number
+    for edge in ((first, start), (end, last)):
+        if edge[0] < edge[1]:
+            yield from pieces_of(edge, finer[coarsest], number)
+
+
+def sums_in(
+    connection: sqlite3.Connection,
+    recorded: Recorded,
+    pieces: Sequence[Piece],
+    length_ms: int | None = None,
 ) -> dict[int, sqlite3.Row]:
-    """Return the sums of the buckets that hold anything, by their start."""
+    """Return the sums of what was recorded in pieces of time, where there is anything.
+
+    Args:
+        connection: to read from.
+        recorded: what.
+        pieces: when; none overlaps another.
+        length_ms: of the buckets whose start is the key; ``None``: the key is the pieces' number.
+    """
+    if not pieces:
+        return {}
     rows = connection.execute(
+        "WITH piece AS MATERIALIZED (SELECT json_extract(value, '$[0]') AS resolution, "
+        "json_extract(value, '$[1]') AS first, json_extract(value, '$[2]') AS last, "
+        "json_extract(value, '$[3]') AS number FROM json_each(:pieces)) "
         # A division of integers drops the rest: this is the start of the bucket.
-        f"SELECT at / :length * :length AS start, {columns} FROM {source} at >= :start AND at < "
-        ":end GROUP BY start",
-        span,
+        f"SELECT iif(:length, at / :length * :length, number) AS key, {recorded.sums} FROM "
+        f"({recorded.source({piece[0] for piece in pieces})}) GROUP BY key",
+        {"pieces": json.dumps(pieces), "length": length_ms or 0},
     )
-    return {row["start"]: row for row in rows}
+    return {row["key"]: row for row in rows}
 
 
 def _range(buckets: Buckets) -> dict[str, int]:

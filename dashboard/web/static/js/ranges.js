@@ -2,7 +2,7 @@
 
 import { deviceNow } from "./page.js";
 
-const kept = [...new URLSearchParams(window.location.search)].filter(([name]) => ["device", "movement"].includes(name));
+const kept = [...new URLSearchParams(window.location.search)].filter(([name]) => ["device", "participant", "session", "movement"].includes(name));
 
 for (const link of document.querySelectorAll("a[data-day]")) {
   const day = new Date(deviceNow());

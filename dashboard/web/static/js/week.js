@@ -14,8 +14,7 @@ async function load() {
   const end = Number(fold.dataset.end);
   const start = Math.max(Number(fold.dataset.start), end - MOST_HOURS * HOUR_MS);
   const buckets = Math.max(1, Math.ceil((end - start) / HOUR_MS));
-  const device = encodeURIComponent(fold.dataset.device ?? "");
-  const answer = await fetch(`/api/v1/trends?start=${start}&end=${end}&buckets=${Math.min(buckets, MOST_HOURS)}&device=${device}`).catch(() => null);
+  const answer = await fetch(`/api/v1/trends?start=${start}&end=${end}&buckets=${Math.min(buckets, MOST_HOURS)}${fold.dataset.kept}`).catch(() => null);
   if (answer?.status === 401) window.location.reload();
   return answer?.ok ? answer.json() : null;
 }

@@ -8,13 +8,15 @@ import pytest
 
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.base import MatchCounts
-from edge_agent.store.read.reader import Reader
+from edge_agent.store.read.reader import Reader, SessionsReader
 from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.fold import fold_rollups
-from tests.support.timeline import START_MS, add, database, reading, row
+from tests.support.dashboard import consenting
+from tests.support.timeline import START_MS, add, database, instant, reading, row
 
 MINUTE = 60_000
 HOUR = 3_600_000
@@ -146,3 +148,44 @@ def test_a_trend_says_when_a_demonstration_is_in_it(tmp_path: Path) -> None:
     assert not reader.trend(START_MS, START_MS + 50_000, 5).simulated
     for span in ((START_MS, START_MS + 150_000, 5), (START_MS - HOUR, START_MS + HOUR, 2)):
         assert reader.trend(*span).simulated
+
+
+def test_the_trend_of_a_session_is_exactly_its_rows(tmp_path: Path) -> None:
+    path = database(
+        tmp_path,
+        [row(s, Emotion.ANGER if 500 <= s < 7_777 else Emotion.HAPPINESS) for s in range(9_000)],
+        [reading(s, 90.0 if 500 <= s < 7_777 else 60.0) for s in range(0, 9_000, 2)],
+    )
+    study = consenting(path)
+    study.start_session("P-01", Purpose.PERSONAL, "", instant(500))
+    study.end_session(instant(7_777))
+    study.start_session("P-01", Purpose.PERSONAL, "later", instant(8_990))
+    study.end_session(instant(8_995))
+    for length, buckets in ((3 * HOUR, 2), (3 * HOUR, 30), (2 * HOUR, 2000), (90 * DAY, 60)):
+        reader = SessionsReader(path, Reader(path).session_list()[1:])
+        trend = reader.trend(START_MS, START_MS + length, buckets)
+        inside = min(length // 1000, 7_777) - 500
+        assert sum(trend.rows) == inside, trend.bucket_ms
+        assert {share for share in trend.shares[Emotion.ANGER] if share is not None} == {1.0}
+        heart = reader.vital_trend(VitalKind.HEART_RATE, START_MS, START_MS + length, buckets)
+        assert sum(heart.n) == -(-inside // 2)
+        assert set(heart.mean) - {None} == {90.0}
+    both = SessionsReader(path, Reader(path).session_list())
+    assert sum(both.trend(START_MS, START_MS + DAY, 10).rows) == 7_277 + 5
+    assert both.rows_kept_since(0, START_MS + DAY) is None
+    nobody = SessionsReader(path, [])
+    assert sum(nobody.trend(START_MS, START_MS + DAY, 10).rows) == 0
+    assert nobody.span() is None and not nobody.has_movements()
+
+
+def test_of_a_session_whose_rows_were_deleted_whole_minutes_remain(tmp_path: Path) -> None:
+    path = database(tmp_path, [row(s) for s in range(600)])
+    study = consenting(path)
+    study.start_session("P-01", Purpose.PERSONAL, "", instant(30))
+    study.end_session(instant(590))
+    reader = SessionsReader(path, Reader(path).session_list())
+    assert prune(path, 1, now_ms=START_MS + DAY + 330_000) == 330
+    trend = reader.trend(START_MS, START_MS + 10 * MINUTE, 10)
+    assert trend.rows == (0, *(60,) * 8, 50), "30 s of the first minute are gone"
+    assert reader.rows_kept_since(START_MS, START_MS + HOUR) == START_MS + 330_000
+    assert reader.rows_kept_since(0, START_MS) is None

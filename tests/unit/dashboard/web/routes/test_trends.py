@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from dashboard.accounts.roles import Role
 from edge_agent.core.clock import Instant, now
 from edge_agent.core.movements import MovementRow
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.write.timeline import write_movements
-from tests.support.dashboard import add_session, fill
+from tests.support.dashboard import add_session, fill, log_in_as
 from tests.support.timeline import add_movements, movement_row, movements, query
 
 HOUR_MS = 3_600_000
@@ -153,3 +154,66 @@ def test_analysis_offers_movements_when_asked_and_keeps_them_out_of_the_question
     page = ada.get("/analysis?offer=movements").text
     assert 'name="vital" value="smile">' in page and "offer" not in page
     assert 'value="smile" checked' in ada.get("/analysis?vital=smile").text
+
+
+def test_trends_of_a_participant_or_session_leave_out_everybody_else(
+    ada: TestClient, database: Path
+) -> None:
+    fill(database, minutes=60)
+    first = add_session(database, minutes_ago=58)
+    second = add_session(database, "P-02", "evening", minutes_ago=15)
+    ((start, end),) = query(database, "SELECT started, ended FROM session WHERE id = ?", second)
+    span = f"start={start - 3 * HOUR_MS}&end={end + HOUR_MS}"
+
+    def rows(which: str) -> int:
+        return sum(ada.get(f"/api/v1/trends?{span}{which}").json()["expression"]["rows"])
+
+    kept = "SELECT count(*) FROM expression WHERE at >= ? AND at < ?"
+    ((inside,),) = query(database, kept, start, end)
+    assert rows("&participant=p-02") == rows(f"&session={second}") == inside > 500
+    assert rows("&participant=P-01") + inside < rows("")
+    answer = ada.get(f"/api/v1/trends?{span}&participant=P-02&session={second}").json()
+    assert (answer["participant"], answer["session"]) == ("P-02", second)
+    page = ada.get(f"/trends?session={second}").text
+    assert "<h1>Trends of P-02, evening</h1>" in page
+    assert f'name="start" value="{start}"' in page, "it begins with the session"
+    assert f"&amp;session={second}" in page, "the ranges keep it"
+    assert "<h1>Trends of P-01</h1>" in ada.get("/trends?participant=P-01&session=").text
+    empty = ada.get("/trends?participant=P-01&range=10m")
+    assert empty.status_code == 200 and "Nothing was recorded of P-01 from" in empty.text
+    for which, why in (
+        ("participant=P-09", "There is no participant 'P-09'"),
+        ("session=99", "session = 99: there is no such session"),
+        (f"participant=P-02&session={first}", "is a session of P-01, not of P-02"),
+    ):
+        answer = ada.get(f"/api/v1/trends?{span}&{which}")
+        assert answer.status_code == 404 and why in answer.json()["detail"], which
+        assert ada.get(f"/trends?{which}").status_code == 404
+    assert ("session_view", str(second)) in query(database, "SELECT action, detail FROM audit")
+
+
+def test_trends_of_people_need_the_role_that_may_see_them(ada: TestClient, database: Path) -> None:
+    fill(database, minutes=30)
+    number = add_session(database)
+    viewer, operator = (log_in_as(ada, role) for role in (Role.VIEWER, Role.OPERATOR))
+    assert viewer.get("/trends").status_code == 200
+    assert "P-01" not in viewer.get("/trends").text + operator.get("/trends").text
+    assert viewer.get(f"/trends?session={number}").status_code == 403
+    assert operator.get(f"/trends?session={number}").status_code == 200
+    assert operator.get("/trends?participant=P-01").status_code == 403
+    assert operator.get("/api/v1/trends?start=0&end=1&participant=P-01").status_code == 403
+
+
+def test_trends_of_a_participant_say_that_old_rows_are_deleted(
+    ada: TestClient, database: Path
+) -> None:
+    fill(database, minutes=30)
+    add_session(database)
+    assert "are deleted" not in ada.get("/trends?participant=P-01").text
+    with write_transaction(database) as connection:
+        connection.execute("DELETE FROM expression")
+    page = ada.get("/trends?participant=P-01").text
+    assert "are deleted. Of earlier sessions only whole minutes" in page
+    assert ada.get("/api/v1/trends?start=0&end=3000000000000&participant=P-01").json()[
+        "rows_kept_since"
+    ]

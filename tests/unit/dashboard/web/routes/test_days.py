@@ -1,0 +1,188 @@
+"""One participant by day and week: the page and its API over a real database."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.accounts.roles import Role
+from edge_agent.core.clock import now
+from edge_agent.core.expression import Emotion
+from edge_agent.core.study import Purpose
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.study.study import Study
+from tests.support.dashboard import consenting, log_in_as
+from tests.support.timeline import START_MS, add, database, instant, reading, row
+
+DAY_S = 86_400
+LAST = date(2026, 9, 21)
+"""The day of the made timeline, in UTC."""
+
+
+@pytest.fixture
+def carer(ada: TestClient, tmp_path: Path) -> TestClient:
+    """Somebody who looks after P-01, recorded for ten minutes on two days a week apart."""
+    path = database(tmp_path)
+    study = consenting(path)
+    for day, rate, sad in ((-7, 60.0, 120), (0, 70.0, 240)):
+        record(path, study, day * DAY_S, rate, sad)
+    # A time outside all sessions, and one of somebody else.
+    add(path, [row(s, Emotion.ANGER) for s in range(2_000, 2_300)], [reading(2_000, 150.0)])
+    consenting(path, "P-02")
+    record(path, study, 3_000, 99.0, 300, "P-02")
+    return ada
+
+
+def record(
+    path: Path, study: Study, start_s: int, rate: float, sad: int, code: str = "P-01"
+) -> None:
+    """Write a session of ten minutes: neutral, and sad at the end with a heart rate 20 higher."""
+    shown = [Emotion.SADNESS if s >= 600 - sad else Emotion.NEUTRAL for s in range(600)]
+    study.start_session(code, Purpose.PERSONAL, "", instant(start_s))
+    study.end_session(instant(start_s + 600))
+    add(
+        path,
+        [row(start_s + s, emotion) for s, emotion in enumerate(shown)],
+        [
+            reading(start_s + s, rate + 20 * (emotion is Emotion.SADNESS))
+            for s, emotion in enumerate(shown)
+        ],
+    )
+
+
+def days(client: TestClient, code: str = "P-01", **words: Any) -> Any:
+    """Return the API's answer for the days that end with that of the made timeline."""
+    asked = {"to": LAST.isoformat(), "zone": "UTC"} | words
+    answer = client.get(f"/api/v1/participants/{code}/days", params=asked)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_week_is_told_in_numbers_and_words_beside_the_week_before(carer: TestClient) -> None:
+    found = days(carer, "p-01")
+    (week,) = found["weeks"]
+    assert (found["participant"], week["first"], week["last"]) == (
+        "P-01",
+        "2026-09-15",
+        "2026-09-21",
+    )
+    assert week["recorded_days"] == found["before"]["recorded_days"] == 1
+    assert (week["session_ms"], week["face_ms"]) == (600_000, 600_000)
+    assert (week["emotions"]["neutral"], week["emotions"]["sadness"]) == (360_000, 240_000)
+    assert week["vitals"] == {"heart_rate": {"mean": pytest.approx(78.0), "n": 600}}
+    assert found["before"]["vitals"]["heart_rate"]["mean"] == pytest.approx(64.0)
+    assert week["sentence"] == (
+        "Heart rate 78 per minute on average, 14 more than the week before; 1 of 7 days recorded; "
+        "mostly neutral, sadness for 4 min."
+    )
+    assert [day["recorded_days"] for day in week["days"]] == [0] * 6 + [1]
+    assert not found["simulated"] and found["rows_kept_since"] is None
+
+
+def test_heart_rate_in_distress_is_matched_as_in_an_analysis(carer: TestClient) -> None:
+    found = days(carer)
+    rows = {tuple(one["emotions"]): one for one in found["by_emotion"]}
+    distress = rows["sadness", "anger", "fear"]
+    assert distress["ms"] == rows["sadness",]["ms"] == 240_000
+    assert distress["vitals"]["heart_rate"]["mean"] == pytest.approx(90.0)
+    # The window of 10 s, and the lag of a heart rate, keep those at the turn out.
+    assert 200 < distress["vitals"]["heart_rate"]["n"] < 240
+    assert found["distress"].startswith(
+        "While the face showed sadness, anger or fear (4 min): heart rate 90 per minute on average"
+    )
+    assert "more than while neutral" in found["distress"]
+    assert found["matched"] + found["ambiguous"] + found["unmatched"] == 600
+
+
+def test_the_page_says_the_same_and_leads_to_other_weeks(carer: TestClient) -> None:
+    path = "/study/participants/P-01/days"
+    asked = f"{path}?to={LAST}&zone=UTC"
+    page = carer.get(asked).text
+    found = days(carer)
+    assert found["weeks"][0]["sentence"] in page and found["distress"] in page
+    assert f"<title>P-01, 2026-09-15 to {LAST} ·" in page
+    assert f'href="{path}?weeks=1&amp;to=2026-09-14&amp;zone=UTC" rel="prev"' in page
+    assert f'href="{path}?weeks=4&amp;to={LAST}&amp;zone=UTC"' in page
+    assert page.count('class="days-strip"') == 7
+    assert page.count('aria-label="Nothing was recorded."') == 6
+    assert 'aria-label="Mostly neutral, sadness for 4 min; heart rate 78 per minute."' in page
+    month = carer.get(f"{asked}&weeks=4").text
+    assert month.count('class="days-strip"') == 28
+    assert "2026-09-14</span>:</strong> Heart rate 64 per minute" in month
+    assert f"{path}" in carer.get("/study").text
+    assert f"{path}" in carer.get("/study/participants/P-01").text
+    assert f"{path}" in carer.get("/analysis").text, "where three people are needed"
+
+
+def test_days_are_those_of_the_zone(carer: TestClient) -> None:
+    # 14:20 UTC is the next day in Kiritimati.
+    here = days(carer, zone="Pacific/Kiritimati")["weeks"][0]["days"]
+    assert [day["recorded_days"] for day in here] == [1, *[0] * 6], "that of a week before"
+    later = days(carer, zone="Pacific/Kiritimati", to="2026-09-22")["weeks"][0]
+    assert later["recorded_days"] == 1 and later["days"][-1]["first"] == "2026-09-22"
+    # The clocks in Berlin went back on 25 October: a day of 25 hours.
+    week = days(carer, zone="Europe/Berlin", to="2026-10-25")["weeks"][0]
+    assert week["end"] - week["start"] == (7 * 24 + 1) * 3_600_000
+
+
+def test_no_data_are_said_plainly(carer: TestClient) -> None:
+    empty = days(carer, to="2026-08-01")
+    assert empty["weeks"][0]["sentence"] == "Nothing was recorded."
+    assert empty["distress"] == "The face showed no sadness, anger or fear."
+    page = carer.get("/study/participants/P-01/days?to=2026-08-01&zone=UTC").text
+    assert "The latest session is of" in page and "No emotion was observed" in page
+    assert f"?weeks=1&amp;to={LAST}&amp;zone=UTC" in page, "the link to its week"
+    carer.post("/study/participants", data={"code": "P-03"})
+    assert "P-03 has no session yet" in carer.get("/study/participants/P-03/days").text
+
+
+def test_rows_that_are_deleted_are_named_and_readings_stay(
+    carer: TestClient, database: Path
+) -> None:
+    with write_transaction(database) as connection:
+        connection.execute("DELETE FROM expression WHERE at < ?", (START_MS,))
+    found = days(carer)
+    assert found["rows_kept_since"] == START_MS
+    assert found["before"]["face_ms"] == 0
+    assert found["before"]["vitals"]["heart_rate"]["n"] == 600
+    page = carer.get(f"/study/participants/P-01/days?to={LAST}&zone=UTC").text
+    assert "Rows of expressions from before" in page
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "status", "why"),
+    [
+        ("P-09", "", 404, "There is no participant 'P-09'"),
+        ("P-01", "zone=Mars/Base", 422, "'Mars/Base' is no known time zone"),
+        ("P-01", "to=2999-01-01", 422, "to = 2999-01-01: this day is still to come"),
+        ("P-01", "to=1969-01-01", 422, "to"),
+        ("P-01", "to=today", 422, "to"),
+        ("P-01", "weeks=60", 422, "weeks"),
+    ],
+)
+def test_a_question_that_is_wrong_is_refused_with_a_reason(
+    carer: TestClient, code: str, words: str, status: int, why: str
+) -> None:
+    answer = carer.get(f"/api/v1/participants/{code}/days?{words}")
+    assert answer.status_code == status and why in answer.json()["detail"]
+    assert carer.get(f"/study/participants/{code}/days?{words}").status_code == status
+
+
+def test_only_those_see_it_who_may_see_participants(carer: TestClient) -> None:
+    operator = log_in_as(carer, Role.OPERATOR)
+    for path in ("/study/participants/P-01/days", "/api/v1/participants/P-01/days"):
+        assert operator.get(path).status_code == 403
+    assert "/days" not in operator.get("/study").text
+    carer.post("/study/participants/P-01/withdraw")
+    assert "Consent was withdrawn" in carer.get("/study/participants/P-01/days").text
+
+
+def test_today_is_the_last_day_and_nothing_lies_ahead(carer: TestClient) -> None:
+    page = carer.get("/study/participants/P-01/days?zone=UTC").text
+    assert 'rel="next"' not in page
+    today = datetime.fromtimestamp(now().wall_ms / 1000, UTC).date()
+    assert f"<title>P-01, {today - timedelta(days=6)} to {today} ·" in page
