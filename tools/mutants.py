@@ -38,6 +38,7 @@ CACHE = ROOT / ".mypy_cache"
 PRODUCT = ("edge_agent", "dashboard")
 BASELINE_S = 300.0
 POLL_S = 0.02
+NOT_STARTED = 70  # exit code; those of pytest end at 5
 TOLD_EVERY = 25
 # Loaded once and not for each mutant: most of the time that a short test takes.
 HEAVY = (
@@ -111,11 +112,14 @@ def make_copy(folder: Path) -> Path:
 
 def _run_tests(folder: Path, tests: Tests) -> None:
     """Run tests to the first failure; the exit code is that of pytest. In a process of its own."""
-    os.setsid()  # so that what the tests start can be ended with them
-    silence = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(silence, descriptor)
-    os.chdir(folder)
+    try:
+        os.setsid()  # so that what the tests start can be ended with them
+        silence = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(silence, descriptor)
+        os.chdir(folder)
+    except OSError:
+        os._exit(NOT_STARTED)
     os.environ["PYTHONPATH"] = str(folder)
     sys.path[0] = str(folder)
     # The libraries are loaded already, and pytest would warn that it cannot look into them.
@@ -158,13 +162,19 @@ class Run:
         return bool(through) or time.monotonic() >= self._until_s
 
     def end(self) -> bool:
-        """Clean up; return whether all tests passed."""
+        """Clean up; return whether all tests passed.
+
+        Raises:
+            RuntimeError: the tests were never started, which tells nothing about a mutant.
+        """
         if self._process.pid is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
         self._process.join()
         if self.mutant is not None:
             (self.folder / self.mutant.path).write_bytes(self._whole)
+        if self._process.exitcode == NOT_STARTED:
+            raise RuntimeError("This machine could not start the tests: look at its /dev/null.")
         return self._process.exitcode == 0
 
 
