@@ -124,10 +124,10 @@ class _Reader:
         """Return what a reference or a choice leads to first."""
         while True:
             if "$ref" in schema:
-                found: Any = self._document
+                target: Any = self._document
                 for part in schema["$ref"].removeprefix("#/").split("/"):
-                    found = found[part]
-                schema = found
+                    target = target[part]
+                schema = target
             elif choice := schema.get("anyOf") or schema.get("oneOf"):
                 schema = next(one for one in choice if one.get("type") != "null")
             else:

@@ -20,7 +20,7 @@ def test_a_phone_has_five_tabs_and_more_even_without_scripts(
 ) -> None:
     with watched_page(browser, login, PHONE, scripts=False) as page:
         page.goto(f"{shown.address}/study")
-        menu = page.get_by_role("navigation", name="Pages")
+        menu = page.get_by_role("navigation", name="Pages", exact=True)
         tabs = menu.locator("a:visible, summary:visible")
         assert [text.strip() for text in tabs.all_inner_texts()] == TABS
         for tab in tabs.all():
@@ -58,7 +58,7 @@ def test_a_second_row_leads_through_a_group_and_names_the_present_page(
         row = page.get_by_role("navigation", name="Study")
         row.get_by_role("link", name="Plan").click()
         expect(row.locator("[aria-current=page]")).to_have_text("Plan")
-        menu = page.get_by_role("navigation", name="Pages")
+        menu = page.get_by_role("navigation", name="Pages", exact=True)
         expect(menu.locator("[aria-current=true]")).to_have_text("Study")
         expect(menu.get_by_text("More")).to_be_hidden()
         menu.get_by_role("link", name="Device").click()
