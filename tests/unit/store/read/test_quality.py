@@ -195,7 +195,7 @@ def test_each_kind_needs_a_usable_reading_under_each_condition(path: Path) -> No
     add(path, [row(second) for second in range(1, 121)], [*strap, used, lost])
     found = report(path, session)
     assert check(found, "readings").found.startswith(
-        "Missing: systolic pressure under neutral; needed: at least 1"
+        "Missing: systolic pressure under neutral; needed: a usable reading"
     )
     assert found.level is Level.BAD
     care = check(found, "flagged readings")

@@ -21,6 +21,7 @@ from edge_agent.core.expression import (
     RejectedFrames,
     RejectReason,
 )
+from edge_agent.core.measures import MovementKind
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
@@ -267,7 +268,7 @@ def test_movements_of_a_condition_are_means_over_its_readings(path: Path) -> Non
     record(path)
     assert Reader(path).session_summary(session).conditions[0].movements is None
     smiles = [movement_row(second, smile=0.1, yaw=-4.0) for second in (10, 20)]
-    strong = replace(movement_row(70, smile=0.9, yaw=12.5), frames=15)
+    strong = replace(movement_row(70, smile=0.9, yaw=12.5, look_x=0.4), frames=15)
     other = movement_row(71, smile=0.0, primary=False)
     add_movements(path, [*smiles, strong, movement_row(80, smile=0.5), other])
     rest, anger = Reader(path).session_summary(session, relative=True).conditions
@@ -281,6 +282,8 @@ def test_movements_of_a_condition_are_means_over_its_readings(path: Path) -> Non
     assert ("10 %" in row_of_smile, "80 %" in row_of_smile) == (True, True)
     assert "Head turned" in page
     assert "9.4°" in page
+    look = page[page.index(MovementKind.LOOK_X.spec.label) :].split("</tr>")[0]
+    assert ("+0.00" in look, "+0.30" in look) == (True, True)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.analysis.analyse import analyse
 from dashboard.analysis.answer import response_of
+from dashboard.analysis.request import AnalysisQuery, Sample
 from dashboard.analysis.say.cautions import cautions_of, warnings_of
 from dashboard.analysis.say.method import (
     all_states_sentence,
@@ -16,13 +18,16 @@ from dashboard.analysis.say.method import (
 )
 from dashboard.analysis.sensitivity import Conclusion
 from edge_agent.core.expression import Emotion, ExpressionRow
+from edge_agent.core.measures import MovementKind
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.rows import NewSession, insert_session
 from tests.support.analyses import analysed
+from tests.support.script_studies import moved
 from tests.support.studies import HEART, States, add_session, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
 
@@ -68,6 +73,16 @@ def test_estimated_readings_among_measured_ones_are_never_silent(tmp_path: Path)
     assert warnings_of(analysed(path, sample="selected", session=[5], estimated=True))[0] == (
         "All of these readings are estimates, not measurements. The tests compare the estimates."
     )
+
+
+def test_movements_of_different_programs_are_a_warning(tmp_path: Path) -> None:
+    database = tmp_path / "affect-edge.db"
+    moved(database)
+    question = AnalysisQuery(vital=(MovementKind.SMILE,), states=("neutral", "happiness"))
+    (warning,) = warnings_of(analyse(Reader(database), question))
+    assert "different programs: OpenFace (1 person) and this appliance (6 people)" in warning
+    of_one = question.model_copy(update={"sample": Sample.SELECTED, "session": (2, 3, 4, 5)})
+    assert warnings_of(analyse(Reader(database), of_one)) == ()
 
 
 def test_a_fixed_order_is_named(tmp_path: Path) -> None:
