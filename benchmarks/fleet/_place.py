@@ -61,10 +61,10 @@ class Place:
         log = self.folder / f"collector-{number}.log"
         name = f"c{number}"
         one = CollectorProcess(name, self.postgres.address, self.collector_port, log, self.words)
+        self.collectors.append(one)  # before it starts, so that it ends with the others
         one.start()
         wait_until(lambda: self.has_heard(name), "a collector", 60)
         time.sleep(0.5)  # it subscribes as soon as it is let in
-        self.collectors.append(one)
         return one
 
     def end(self) -> None:
