@@ -93,6 +93,12 @@ def test_the_plan_says_beside_its_field_what_cannot_be(ada: TestClient) -> None:
     assert is_kept(page, "difference", "5") and is_kept(page, "sd", "-1")
 
 
+@pytest.mark.parametrize("path", ["/audit", "/alerts"])
+def test_a_log_says_that_a_reversed_range_has_no_rows(ada: TestClient, path: str) -> None:
+    page = ada.get(path, params={"start": 2_000, "end": 1_000}).text
+    assert "must be after the start" in problem_beside(page, "end")
+
+
 def test_setup_keeps_code_and_name_and_no_password(stranger: TestClient) -> None:
     browser = another_browser(stranger)
     typed = {"code": "AAAA-BBBB-CCCC", "name": "ada", "password": PASSWORD}
