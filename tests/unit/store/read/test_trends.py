@@ -10,9 +10,10 @@ from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.reader import Reader, SessionsReader
+from edge_agent.store.read.trends import EXPRESSIONS
 from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.fold import fold_rollups
 from tests.support.dashboard import consenting
@@ -189,3 +190,18 @@ def test_of_a_session_whose_rows_were_deleted_whole_minutes_remain(tmp_path: Pat
     assert trend.rows == (0, *(60,) * 8, 50), "30 s of the first minute are gone"
     assert reader.rows_kept_since(START_MS, START_MS + HOUR) == START_MS + 330_000
     assert reader.rows_kept_since(0, START_MS) is None
+
+
+def test_rows_of_sessions_are_read_by_the_index_of_times(tmp_path: Path) -> None:
+    path = database(tmp_path, [row(s) for s in range(50)])
+    with read_transaction(path) as connection:
+        plan = [
+            step["detail"]
+            for step in connection.execute(
+                "EXPLAIN QUERY PLAN WITH piece(resolution, first, last, number) AS MATERIALIZED "
+                "(SELECT 'row', 0, 9, 0) SELECT number, sum(rows) FROM "
+                f"({EXPRESSIONS.source({'row', 'minute'})}) GROUP BY number"
+            )
+        ]
+    assert "SEARCH source USING INDEX expression_at (at>? AND at<?)" in plan
+    assert not any("AUTOMATIC" in step for step in plan), "an index made for one query"
