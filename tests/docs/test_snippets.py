@@ -37,6 +37,7 @@ CLOSED = {
     "LABEL=data": "of fstab, on a disk that is not here",
     "affect-edge-data /var/lib/affect-edge.luks": "of crypttab and fstab",
     "[Unit]": "of systemd, which is not here",
+    "[Interface]": "of WireGuard, which is not here",
     "rule_files: [affect-edge.rules.yml]": "of Prometheus; test_monitoring reads its rules",
     "action: mqtt.publish": "an action of Home Assistant, which is not here",
 }

@@ -298,12 +298,17 @@ CHANGED = "goes on in"
 
 
 def processor(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: kind)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_f": True, kind: True})
 
 
 @pytest.mark.parametrize(
     ("kind", "wanted", "expected"),
-    [("AVX512", True, "bfloat16"), ("AVX512", False, "float32"), ("AVX2", True, "float32")],
+    [
+        ("avx512_bf16", True, "bfloat16"),
+        ("amx_bf16", True, "bfloat16"),
+        ("avx512_bf16", False, "float32"),
+        ("avx512_vnni", True, "float32"),
+    ],
 )
 def test_bfloat16_is_taken_where_it_is_asked_for_and_quick(
     kind: str, wanted: bool, expected: str, monkeypatch: pytest.MonkeyPatch
@@ -317,10 +322,10 @@ def test_a_run_goes_on_on_another_kind_of_processor_and_says_what_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    processor("AVX512", monkeypatch)
+    processor("avx512_bf16", monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         fit(Line(line(), stop_before=2), ASKING, tmp_path, seed=1)
-    processor("AVX2", monkeypatch)
+    processor("avx2", monkeypatch)
 
     done = fit(Line(line()), ASKING, tmp_path, seed=1, resume=True)
 
