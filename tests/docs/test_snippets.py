@@ -32,7 +32,6 @@ CLOSED = {
     "Dashboard: http://127.0.0.1:8080/": "what the demonstration prints; test_demo reads it",
     "Strap 9, A0:9E:1A:00:00:01": "what a scan prints; needs a radio",
     "appliance ─► log of changes": "a drawing",
-    "pattern write affect-edge/%u/timeline": "mosquitto's access file",
     "user affect-edge": "mosquitto's access file; the tests of the broker use the like",
     "location / {": "of nginx; test_proxy_login serves it",
     "LABEL=data": "of fstab, on a disk that is not here",
