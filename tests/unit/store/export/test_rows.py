@@ -99,7 +99,11 @@ def test_every_row_stands_in_the_session_and_condition_that_the_view_gives(
     with TemporaryDirectory() as name:
         path = study(Path(shutil.copy(empty, name)), sessions, found)
         labels = (Emotion.ANGER, None, Emotion.HAPPINESS)
-        flags = ([], [VitalFlag.MANUAL], [VitalFlag.SIMULATED, VitalFlag.ESTIMATED])
+        flags: tuple[list[VitalFlag], ...] = (
+            [],
+            [VitalFlag.MANUAL],
+            [VitalFlag.SIMULATED, VitalFlag.ESTIMATED],
+        )
         add(
             path,
             [row(at, labels[int(at) % 3]) for at in times],
