@@ -23,7 +23,7 @@ def test_the_page_keeps_what_was_agreed_and_shows_it_again(ada: TestClient, data
     ada.post("/study/participants", data={"code": "P-01"})
     assert "has no valid consent" in ada.get(PAGE).text
     consented(ada)
-    assert PAGE in ada.get("/study").text
+    assert PAGE in ada.get("/study/participants/P-01").text
     told = {"use": "here", "age_band": "30-39", "medication": "<b>none", "others": "hand=left\n\n"}
     assert ada.post(PAGE, data=told).headers["location"] == "/study"
     kept = [("age_band", "30-39"), ("hand", "left"), ("medication", "<b>none")]

@@ -59,7 +59,7 @@ def test_the_page_says_what_will_be_gone_and_afterwards_what_is(
 ) -> None:
     page = ada.get(ERASE).text
     assert "<dt>Sessions</dt><dd>1</dd>" in page
-    assert 'href="/study/participants/P-01/erase"' in ada.get("/study").text
+    assert 'href="/study/participants/P-01/erase"' in ada.get("/study/participants/P-01").text
     told = {"consent": "here", "attributes": {"sex": "female"}}
     assert ada.put("/api/v1/participants/P-01/attributes", json=told).status_code == 200
     answer = ada.post(ERASE, data={"typed": " p-01 "})

