@@ -50,5 +50,5 @@ def _answer(device: Path, *words: str) -> str:
     with redirect_stdout(printed):
         code = analyse(["--data", str(device.parent), *words])
     if code != 0 or not printed.getvalue():
-        raise SystemExit(f"affect-edge analyse {' '.join(words)} ended with {code}")
+        raise RuntimeError(f"affect-edge analyse {' '.join(words)} ended with {code}")
     return printed.getvalue()

@@ -26,7 +26,7 @@ from tests.support.fleet import rabbit
 from tests.support.fleet.postgres import INSTALL, postgres_programs
 
 ROOT = Path(__file__).parents[3]
-MARK = "AFFECT_EDGE_TEST_FLEET"
+MARK = "TEST_OF_A_FLEET"
 """The variable by which every process of a run is known, whoever its parent is."""
 
 
