@@ -323,28 +323,26 @@ def intraclass_correlation(
     """
     table = np.column_stack([checked(first), checked(second)])
     n = len(table)
-    k = 2
     if n < 3:
         raise TooFewError(N_("an intraclass correlation needs three people; there are {n}"), n=n)
     grand = table.mean()
-    msr = k * float(np.sum((table.mean(axis=1) - grand) ** 2)) / (n - 1)
-    msc = n * float(np.sum((table.mean(axis=0) - grand) ** 2)) / (k - 1)
+    # The source's formulas with k = 2 put in, so that k − 1 is gone.
+    msr = 2 * float(np.sum((table.mean(axis=1) - grand) ** 2)) / (n - 1)
+    msc = n * float(np.sum((table.mean(axis=0) - grand) ** 2))
     rest = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + grand
-    mse = float(np.sum(rest**2)) / ((n - 1) * (k - 1))
+    mse = float(np.sum(rest**2)) / (n - 1)
     # A mean square: this is a spread of 1e-12 of the values, which is rounding.
     if mse <= 1e-24 * max(1.0, grand**2):
         raise NoVariationError(N_("the instruments differ by the same amount in everybody"))
-    icc = (msr - mse) / (msr + (k - 1) * mse + k * (msc - mse) / n)
+    icc = (msr - mse) / (msr + mse + 2 * (msc - mse) / n)
     # a, b and df have no meaning of their own: they are named as in table 7 of the source.
-    a = k * icc / (n * (1 - icc))
-    b = 1 + k * icc * (n - 1) / (n * (1 - icc))
-    df = (a * msc + b * mse) ** 2 / (
-        (a * msc) ** 2 / (k - 1) + (b * mse) ** 2 / ((n - 1) * (k - 1))
-    )
+    a = 2 * icc / (n * (1 - icc))
+    b = 1 + 2 * icc * (n - 1) / (n * (1 - icc))
+    df = (a * msc + b * mse) ** 2 / ((a * msc) ** 2 + (b * mse) ** 2 / (n - 1))
     # The two ends need F with swapped degrees of freedom, so neither is the inverse of the other.
     above = float(special.fdtri(n - 1, df, _TAIL))
     below = float(special.fdtri(df, n - 1, _TAIL))
-    noise = k * msc + (k * n - k - n) * mse
+    noise = 2 * msc + (n - 2) * mse
     low = n * (msr - above * mse) / (above * noise + n * msr)
     high = n * (below * msr - mse) / (noise + n * below * msr)
     return IntraclassCorrelation(n, icc, Interval(low, high))
