@@ -35,13 +35,13 @@ def test_more_is_opened_and_left_by_keyboard_and_read_aloud(
     browser: Browser, shown: Served, login: StorageState, axe: str
 ) -> None:
     with watched_page(browser, login, PHONE) as page:
-        page.goto(f"{shown.address}/models")
+        page.goto(f"{shown.address}/alerts")
         more = page.locator("#more summary")
         more.focus()
         page.keyboard.press("Enter")
         links = page.locator("#more").get_by_role("link")
         assert [text.strip() for text in links.all_inner_texts()] == DEVICE
-        expect(links.filter(has_text="Models")).to_have_attribute("aria-current", "page")
+        expect(links.filter(has_text="Alerts")).to_have_attribute("aria-current", "page")
         looks_right(page, axe)
         page.keyboard.press("Tab")
         expect(links.first).to_be_focused()
