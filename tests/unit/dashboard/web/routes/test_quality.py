@@ -30,7 +30,10 @@ def test_a_session_that_is_not_there_is_no_page(ada: TestClient, tmp_path: Path)
     assert ada.get("/api/v1/sessions/7/quality").status_code == 404
     assert ada.get("/api/v1/sessions/seven/quality").status_code == 422
     done = affect_edge("session", "quality", 7, "--data", tmp_path)
-    assert (done.code, done.err) == (1, "affect-edge: There is no session 7. The Study page lists them.\n")
+    assert (done.code, done.err) == (
+        1,
+        "affect-edge: There is no session 7. The Study page lists them.\n",
+    )
 
 
 def test_the_page_says_whether_the_session_is_fit_and_what_to_mend(
