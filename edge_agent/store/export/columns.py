@@ -172,14 +172,7 @@ MOVEMENT = (
 )
 
 
-def _lags() -> str:
-    """Return the lag of each kind of vital: the kinds by length of their lag."""
-    kinds: dict[float, list[str]] = {}
-    for kind in VitalKind:
-        kinds.setdefault(kind.spec.lag_s, []).append(kind)
-    return "; ".join(f"{lag:g} s: {', '.join(kinds[lag])}" for lag in sorted(kinds))
-
-
+_LAGS = sorted(kind.spec.lag_s for kind in VitalKind)
 VITAL = (
     *_at("When it was measured"),
     *_WHERE,
@@ -197,10 +190,10 @@ VITAL = (
     ),
     _text(
         "observed",
-        "Emotion observed before it: the smoothed label of at least 60 % of the rows in the 10 s "
-        f"that end a lag before it ({_lags()}), unless question.json says otherwise, those of "
-        "exclusion.csv left out; ambiguous when none was, unmatched when no face was read; empty "
-        "outside sessions",
+        "Emotion observed before it: the smoothed label of at least 60 % of the rows used in the "
+        f"10 s that end {_LAGS[0]:g} to {_LAGS[-1]:g} s before it, unless question.json says "
+        "otherwise; ambiguous when none was, unmatched when no face was read; empty outside "
+        "sessions",
         allowed=(*(emotion.value for emotion in EMOTIONS), AMBIGUOUS, UNMATCHED),
     ),
     _SIMULATED,
@@ -469,7 +462,15 @@ _TYPES = {
     "datetime": "time: ISO 8601, UTC",
 }
 _COLUMNS = ("Column", "Type", "Unit", "Meaning", "Values", "Missing")
-_VITALS = ("Kind", "Name", "Unit", "Plausible", "Meaning", "Smallest difference of interest")
+_VITALS = (
+    "Kind",
+    "Name",
+    "Unit",
+    "Plausible",
+    "Lag, s",
+    "Meaning",
+    "Smallest difference of interest",
+)
 
 
 def codebook(files: Iterable[WrittenFile], created: str) -> str:
@@ -531,6 +532,7 @@ def _kinds() -> str:
             escape(kind.spec.label),
             f"{escape(kind.unit)} ({escape(kind.spec.unit_shown)})",
             " to ".join(f"{bound:g}" for bound in kind.plausible),
+            f"{kind.spec.lag_s:g}",
             escape(kind.spec.definition),
             "" if kind.spec.bound is None else f"{kind.spec.bound:g}",
         )

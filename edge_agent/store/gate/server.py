@@ -88,8 +88,8 @@ class _Server(socketserver.UnixStreamServer):
         except AffectEdgeError as error:
             kind = type(error).__name__ if type(error).__name__ in ERRORS else "StoreError"
             # Only the first line is the kind of error and its field; the rest is its text.
-            first = f"{kind} {error.field}".strip()
-            return f"{first}\n{error}".encode()
+            reason = f"{kind} {error.field}".strip()
+            return f"{reason}\n{error}".encode()
         except Exception:  # the boundary to another process: a mistake of ours ends no service
             log.exception("the command %s failed", name[:40])
             return b"StoreError\nthe command failed; the journal of the service says why"

@@ -41,7 +41,7 @@ def test_the_codebook_says_what_programs_are_told(tmp_path: Path) -> None:
             assert not field["name"].endswith("_ms") or field["unit"] == "ms"
     kinds = {cells[0]: cells for cells in tables["kinds"][1:]}
     assert set(kinds) == set(VitalKind)
-    assert kinds["heart_rate"][1:4] == ["Heart rate", "/min (/min)", "25 to 250"]
-    assert {kind for kind in kinds if kinds[kind][5]} == {
+    assert kinds["heart_rate"][1:5] == ["Heart rate", "/min (/min)", "25 to 250", "5"]
+    assert {kind for kind in kinds if kinds[kind][6]} == {
         one for one in VitalKind if one.spec.bound
     }

@@ -161,8 +161,8 @@ def test_a_preview_uses_the_time_zone_of_the_browser(ada: TestClient) -> None:
 
 def form_in(page: str, action: str) -> str:
     """Return the form of a page that was sent to an address; the one with a problem."""
-    forms: list[str] = re.findall(rf'<form[^>]* action="{re.escape(action)}".*?</form>', page, re.S)
-    return next(one for one in forms if "-problem" in one)
+    forms = re.findall(rf'<form[^>]* action="{re.escape(action)}".*?</form>', page, re.S)
+    return str(next(one for one in forms if "-problem" in one))
 
 
 def problem_beside(page: str, field: str) -> str:
