@@ -28,6 +28,7 @@ from dashboard.analysis.results import AnalysisModel, VariabilityModel
 from dashboard.commands.exit_codes import CONFIG, DATA, run_command
 from dashboard.fleet.source import study_source
 from edge_agent.cli.removed import NO_MULTIVERSE, removed_option
+from edge_agent.core.files import unread
 from edge_agent.core.measures import TESTABLE
 from edge_agent.core.vitals import TESTED, VitalKind
 
@@ -461,9 +462,12 @@ def _read_question(file: Path) -> AnalysisQuery:
     try:
         return AnalysisQuery.model_validate_json(file.read_bytes())
     except OSError as error:
-        raise click.UsageError(f"--question {file}: cannot be read ({error.strerror})") from error
+        raise click.UsageError(f"--question {unread(file, error)}") from error
     except ValidationError as error:
-        raise click.UsageError(f"--question {file}: {' '.join(describe(error))}") from error
+        raise click.UsageError(
+            f"--question {file}: {' '.join(describe(error))} Write it with `affect-edge analyse "
+            "--print-question`."
+        ) from error
 
 
 def main_analyse(arguments: list[str] | None = None) -> int:

@@ -131,8 +131,11 @@ def said(words: list[str]) -> str:
         ),
         ("export --out x.zip --session 99", "There is no session 99. Sessions: none."),
         ("export --out x.zip --format doc", "'doc' is not one of 'bundle', 'csv'"),
-        ("export --out x.zip --question broken.json", "broken.json: cannot be read as JSON"),
-        ("export --out x.zip --question list.json", "list.json: contains no question. Write it"),
+        ("export --out x.zip --question broken.json", "broken.json: Invalid JSON"),
+        (
+            "export --out x.zip --question list.json",
+            "list.json: Input should be an object. Write it",
+        ),
         ("export --out x.zip --question gone.json", "gone.json: no such file. Check the path."),
         ("export --out x.zip --passphrase-file short", "10 to 1000 characters, better five words"),
         ("export --out short", "short: is a file. Name a folder for the export."),

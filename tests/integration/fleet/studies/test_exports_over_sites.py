@@ -265,7 +265,7 @@ def test_the_command_takes_all_sessions_where_a_format_needs_them_and_locks(
             marks=pytest.mark.deep,
         ),
         pytest.param(
-            *(("--all-devices", "--question", "no.json"), "no.json: cannot be read"),
+            *(("--all-devices", "--question", "no.json"), "no.json: no such file"),
             marks=pytest.mark.deep,
         ),
     ],

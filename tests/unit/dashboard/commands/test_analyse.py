@@ -94,7 +94,7 @@ def test_a_question_that_cannot_be_read_is_refused_with_its_file(
 ) -> None:
     file = tmp_path / "question.json"
     assert main_analyse(["--data", str(folder), "--question", str(file)]) == 2
-    assert "question.json: cannot be read" in capsys.readouterr().err
+    assert "question.json: no such file" in capsys.readouterr().err
     file.write_text('{"window": 0}')
     assert main_analyse(["--data", str(folder), "--question", str(file)]) == 2
     assert "question.json: window" in capsys.readouterr().err
