@@ -52,7 +52,7 @@ document.addEventListener("click", (event) => {
 
 // Nobody can open a fold on paper; afterwards it is as it was.
 window.addEventListener("beforeprint", () => {
-  for (const fold of document.querySelectorAll(".analysis details")) {
+  for (const fold of document.querySelector("[data-answer]").querySelectorAll("details")) {
     if (fold.open) continue;
     fold.open = true;
     fold.dataset.forPaper = "";
