@@ -39,14 +39,14 @@ _NAMED_MS = 60_000
 _MOST_NAMED = 3
 
 
-class MeanModel(Model):
+class PlainMeanModel(Model):
     """The mean of the usable readings of a kind, in its unit."""
 
     mean: float = Field(description="Mean")
     n: int = Field(description="Readings that it is of")
 
 
-class PeriodModel(Model):
+class DayModel(Model):
     """The data of one participant over one day, or several."""
 
     first: date = Field(description="The first day")
@@ -59,15 +59,15 @@ class PeriodModel(Model):
     emotions: dict[str, int] = Field(
         description="How long the face showed each emotion, or uncertain, in milliseconds"
     )
-    vitals: dict[VitalKind, MeanModel] = Field(description="By kind, only kinds with readings")
+    vitals: dict[VitalKind, PlainMeanModel] = Field(description="By kind, only kinds with readings")
     simulated: bool = Field(description="Whether any of it is simulated")
 
 
-class WeekModel(PeriodModel):
+class WeekModel(DayModel):
     """Seven days."""
 
     sentence: str = Field(description="The week in words, compared with the week before")
-    days: list[PeriodModel] = Field(description="Each day")
+    days: list[DayModel] = Field(description="Each day")
 
 
 class EmotionModel(Model):
@@ -75,7 +75,7 @@ class EmotionModel(Model):
 
     emotions: list[Emotion] = Field(description="The emotion, or those of distress together")
     ms: int = Field(description="How long the face showed it")
-    vitals: dict[VitalKind, MeanModel] = Field(description="By kind, only kinds with readings")
+    vitals: dict[VitalKind, PlainMeanModel] = Field(description="By kind, only kinds with readings")
 
 
 class DaysModel(Model):
@@ -84,7 +84,7 @@ class DaysModel(Model):
     participant: str = Field(description="Pseudonymous code")
     zone: str = Field(description="Time zone of the days; empty: that of this machine")
     simulated: bool = Field(description="Whether any of it is simulated")
-    before: PeriodModel = Field(description="The week before the first one")
+    before: DayModel = Field(description="The week before the first one")
     weeks: list[WeekModel] = Field(description="The weeks, the earliest first")
     by_emotion: list[EmotionModel] = Field(
         description="Over all weeks by the emotion observed before each reading, as an analysis by "
@@ -182,9 +182,9 @@ def _midnight(day: date, zone: tzinfo | None) -> int:
     return round(datetime.combine(day, time(), zone).timestamp() * 1000)
 
 
-def _day(day: date, sums: SpanSums) -> PeriodModel:
+def _day(day: date, sums: SpanSums) -> DayModel:
     face_ms = sum(sums.shown_ms.values())
-    return PeriodModel(
+    return DayModel(
         first=day,
         last=day,
         start=sums.start_ms,
@@ -193,15 +193,15 @@ def _day(day: date, sums: SpanSums) -> PeriodModel:
         session_ms=sums.session_ms,
         face_ms=face_ms,
         emotions={name: sums.shown_ms.get(name, 0) for name in _SHOWN},
-        vitals={kind: MeanModel(mean=one.mean, n=one.n) for kind, one in sums.vitals.items()},
+        vitals={kind: PlainMeanModel(mean=one.mean, n=one.n) for kind, one in sums.vitals.items()},
         simulated=sums.simulated,
     )
 
 
-def together(periods: Sequence[PeriodModel]) -> PeriodModel:
+def together(periods: Sequence[DayModel]) -> DayModel:
     """Return several periods in order of time as one; every reading counts alike."""
     kinds = dict.fromkeys(kind for one in periods for kind in one.vitals)
-    return PeriodModel(
+    return DayModel(
         first=periods[0].first,
         last=periods[-1].last,
         start=periods[0].start,
@@ -218,9 +218,9 @@ def together(periods: Sequence[PeriodModel]) -> PeriodModel:
     )
 
 
-def _mean_of(means: Sequence[MeanModel]) -> MeanModel:
+def _mean_of(means: Sequence[PlainMeanModel]) -> PlainMeanModel:
     n = sum(one.n for one in means)
-    return MeanModel(mean=sum(one.mean * one.n for one in means) / n, n=n)
+    return PlainMeanModel(mean=sum(one.mean * one.n for one in means) / n, n=n)
 
 
 def _by_emotion(
@@ -228,17 +228,17 @@ def _by_emotion(
     span: tuple[int, int],
     sessions: Sequence[Session],
     kinds: Sequence[VitalKind],
-    shown: PeriodModel,
+    shown: DayModel,
 ) -> tuple[list[EmotionModel], MatchCounts]:
     """Return the readings by observed emotion, those of distress together at the end."""
     reader = RangeReader(path, *span)
     numbers = {one.id for one in sessions}
     inside = [one for one in reader.session_list() if one.id in numbers]
     (observed,) = reader.observed_sums(inside, reader.face_labels(inside), kinds, [Matching()])
-    parts: defaultdict[tuple[str, VitalKind], list[MeanModel]] = defaultdict(list)
+    parts: defaultdict[tuple[str, VitalKind], list[PlainMeanModel]] = defaultdict(list)
     for _, state, sums in observed.sums:
         if not flags_of(sums.flags) & UNUSABLE:
-            mean = MeanModel(mean=sums.total / sums.n, n=sums.n)
+            mean = PlainMeanModel(mean=sums.total / sums.n, n=sums.n)
             parts[state, VitalKind(sums.kind)].append(mean)
     return [
         EmotionModel(
@@ -254,7 +254,7 @@ def _by_emotion(
     ], observed.counts
 
 
-def week_sentence(week: PeriodModel, before: PeriodModel) -> str:
+def week_sentence(week: DayModel, before: DayModel) -> str:
     """Return a week in words: usual vitals, recorded days and expressions."""
     if not week.recorded_days:
         return gettext("Nothing was recorded.")
@@ -280,7 +280,7 @@ def value_text(kind: VitalKind, value: float) -> str:
     return f"{decimal(value, kind.spec.decimals)} {unit}"
 
 
-def _compared(kind: VitalKind, mean: MeanModel, before: MeanModel | None) -> str:
+def _compared(kind: VitalKind, mean: PlainMeanModel, before: PlainMeanModel | None) -> str:
     if before is None:
         text = gettext("{vital} {value} on average, not measured the week before")
         return text.format(vital=vital_in_text(kind), value=value_text(kind, mean.mean))
@@ -302,7 +302,7 @@ def _sign(kind: VitalKind, difference: float) -> int:
     return (written > 0) - (written < 0)
 
 
-def _shown_in_words(period: PeriodModel) -> str:
+def _shown_in_words(period: DayModel) -> str:
     """Return which expression prevailed, and how long others lasted."""
     if not period.face_ms:
         return gettext("no face was read")
@@ -342,7 +342,7 @@ def distress_sentence(by_emotion: Sequence[EmotionModel]) -> str:
     return f"{begin}: {'; '.join(parts) or gettext('no reading could be matched to it')}."
 
 
-def _beside_neutral(kind: VitalKind, mean: MeanModel, neutral: MeanModel | None) -> str:
+def _beside_neutral(kind: VitalKind, mean: PlainMeanModel, neutral: PlainMeanModel | None) -> str:
     values = {
         "vital": vital_in_text(kind),
         "value": value_text(kind, mean.mean),
@@ -359,7 +359,7 @@ def _beside_neutral(kind: VitalKind, mean: MeanModel, neutral: MeanModel | None)
     return text.format(**values, difference=difference)
 
 
-def day_sentence(day: PeriodModel) -> str:
+def day_sentence(day: DayModel) -> str:
     """Return a day in words, for who does not see its picture."""
     if not day.recorded_days:
         return gettext("Nothing was recorded.")
