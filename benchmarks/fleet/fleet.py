@@ -73,7 +73,7 @@ LONG_CLUSTER = Form(3_000, 600.0, 10, 10.0, nodes=3)
 PATIENCE_S = 900.0
 """How long is waited for what is not confirmed."""
 FAILURES = (AssertionError, OSError, RuntimeError, psycopg.Error, subprocess.SubprocessError)
-"""What broken or slow servers raise here."""
+"""Errors that broken or slow servers raise here."""
 MUST_BE_NONE = (
     *("lost", "double", "devices", "waiting", "refused", "answers_that_differ"),
     *("kills_left_out", "failed"),

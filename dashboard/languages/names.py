@@ -28,7 +28,7 @@ MOVEMENT_NAMES = {name: MovementKind(name).spec.name_in_text for name in MOVEMEN
 POSE_NAMES = {"yaw": N_("turned"), "pitch": N_("bent down"), "roll": N_("tilted")}
 """What people call the angles of the head."""
 LOOK_NAMES = {name: MovementKind(name).spec.label for name in LOOK}
-"""What people call the directions of the eyes in the face."""
+"""Words for the directions of the eyes in the face."""
 
 _ENGLISH = {"datetime": "%Y-%m-%d %H:%M UTC", "date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}
 

@@ -29,7 +29,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What is sent or comes back: its media type, and an example where that is JSON.
+    """A body that is sent or comes back: its media type, and an example where that is JSON.
 
     ``status`` is that of an answer, with its ``about``.
     """

@@ -129,7 +129,7 @@ class Session:
 
     @property
     def has_made_up_times(self) -> bool:
-        """Whether the times are made up, so that order and course in it mean nothing."""
+        """True if the times are made up: order and course then mean nothing."""
         return self.origin.endswith(f"({MADE_UP})")
 
 

@@ -614,7 +614,7 @@ _BOTH_OR_NEITHER = N_("Give both ends of the stretch, or neither for the whole s
 
 @dataclass(frozen=True, slots=True)
 class LeaveOutForm:
-    """What shall be left out of the analysis, as a person typed it.
+    """A session or stretch to leave out of the analysis, as a person typed it.
 
     Attributes:
         start: start of the stretch since the start of the session; empty with ``end``: all of it.
@@ -704,7 +704,7 @@ class ExclusionModel(ApiModel):
 
 
 class NewExclusion(ApiModel):
-    """What shall be left out of the analysis."""
+    """A session or stretch to leave out of the analysis."""
 
     start: GivenMs | None = Field(None, description="Of a stretch; without both: the whole session")
     end: GivenMs | None = None

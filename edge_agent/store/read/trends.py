@@ -386,7 +386,7 @@ def _in_buckets(
 
 
 Piece = tuple[str, int, int, int]
-"""What a piece of time is read from, its start and end in UTC milliseconds, and its number."""
+"""The source of a piece of time, its start and end in UTC milliseconds, and its number."""
 
 
 def _pieces_of(buckets: Buckets, spans: Sequence[Span] | None, coarsest: str) -> list[Piece]:
