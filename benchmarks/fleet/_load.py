@@ -26,6 +26,12 @@ TWICE = 0.02
 """Share of messages that come twice."""
 SWAPPED = 0.02
 """Share of messages that come after the next one."""
+TAKEN_OR_SENT_AGAIN = (
+    MQTTErrorCode.MQTT_ERR_SUCCESS,
+    MQTTErrorCode.MQTT_ERR_NO_CONN,
+    MQTTErrorCode.MQTT_ERR_QUEUE_SIZE,
+)
+"""What the client may answer; a device sends again what it gave up, as it is not confirmed."""
 
 
 @dataclass(slots=True)
@@ -218,7 +224,7 @@ class Load:
         done = self._client.publish(topic, payload, qos=1)
         self.published += 1
         self.bytes += len(payload)
-        if done.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
+        if done.rc not in TAKEN_OR_SENT_AGAIN:
             raise RuntimeError(f"the broker does not take a message: {done.rc}")
 
 

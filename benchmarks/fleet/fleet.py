@@ -367,8 +367,8 @@ def everything(forms: tuple[Form, Form], days_of_hours: int, folder: Path) -> Fi
     """
     figures: Figures = {}
     parts: dict[str, Callable[[Path], Figures]] = {
-        "mosquitto": lambda where: Benchmark(forms[0], where).run(),
-        "rabbitmq": lambda where: _through_rabbitmq(forms[1], where),
+        "mosquitto": lambda where: _through_a_broker(forms[0], where),
+        "rabbitmq": lambda where: _through_a_broker(forms[1], where),
         "study": compare_studies,
         "trends": lambda _: measure_trends(1_000, days_of_hours),
     }
@@ -385,10 +385,17 @@ def everything(forms: tuple[Form, Form], days_of_hours: int, folder: Path) -> Fi
     return figures
 
 
-def _through_rabbitmq(form: Form, folder: Path) -> Figures:
-    say("a cluster of three nodes of RabbitMQ …")
-    figures = Benchmark(form, folder).run()
-    return {name.replace("fleet_", "fleet_rabbitmq_", 1): one for name, one in figures.items()}
+def _through_a_broker(form: Form, folder: Path) -> Figures:
+    """Return the figures of a form; also those that were there when a step failed."""
+    say(f"a cluster of {form.nodes} nodes of RabbitMQ …" if form.nodes else "one mosquitto …")
+    benchmark = Benchmark(form, folder)
+    try:
+        benchmark.run()
+    except FAILURES:
+        traceback.print_exc()
+        benchmark.figures["fleet_failed"] = 1
+    kind = "fleet_rabbitmq_" if form.nodes else "fleet_"
+    return {name.replace("fleet_", kind, 1): one for name, one in benchmark.figures.items()}
 
 
 def main() -> int:
