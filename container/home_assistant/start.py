@@ -14,7 +14,6 @@ import pwd
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +73,11 @@ def configuration(options: Mapping[str, Any], supervisor: str, token: str) -> st
     if unknown := options.keys() - {*KEYS, MORE}:
         known = ", ".join((*KEYS, MORE))
         raise ConfigError(f"options {', '.join(sorted(unknown))}: unknown. Known: {known}.")
-    settings = dict(SERVED) | {KEYS[name]: options[name] for name in KEYS if name in options}
-    if options.get("camera_device") and options.get("camera_source") == "auto":
+    given = {name: value for name, value in options.items() if value not in ("", None)}
+    settings = dict(SERVED) | {key: given[name] for name, key in KEYS.items() if name in given}
+    if "camera_device" in given and given.get("camera_source") == "auto":
         settings["camera.source"] = "opencv"  # which takes the device that was chosen
-    more = list(options.get(MORE, ()))
+    more = given.get(MORE, [])
     if not any(line.replace(" ", "").startswith("mqtt.host=") for line in more):
         settings |= broker(supervisor, token)
     # A text, truth value, number or list in JSON is the same in TOML.
@@ -124,7 +124,9 @@ def prepare(user: pwd.struct_passwd) -> None:
     try:
         options = json.loads(OPTIONS.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{OPTIONS}: {error}. Home Assistant writes it; start the app there.") from error
+        raise ConfigError(
+            f"{OPTIONS}: {error}. Home Assistant writes it; start the app there."
+        ) from error
     text = configuration(options, SUPERVISOR, os.environ.get("SUPERVISOR_TOKEN", ""))
     SYSTEM_FILE.parent.mkdir(exist_ok=True)
     SYSTEM_FILE.touch(mode=0o640)  # it holds the broker's password
@@ -151,24 +153,25 @@ def run(parts: Sequence[Sequence[str]], stop: StopRequest) -> int:
     Returns:
         0 when the stop was requested, else 1: Home Assistant's watchdog starts the app again.
     """
-    with ExitStack() as stack:
-        running = []
+    running: list[subprocess.Popen[bytes]] = []
+    try:
         for words in parts:
             running.append(subprocess.Popen(words))
-            stack.callback(end, running[-1])
         while not stop.wait(1.0):
             for one in running:
                 if one.poll() is not None:
                     print(f"affect-edge: {one.args!r} ended ({one.returncode})", file=sys.stderr)
                     return 1
+        return 0
+    finally:
         for one in running:
             one.terminate()  # all at once, for each takes seconds
-    return 0
+        for one in running:
+            wait_or_kill(one)
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a program: politely, then surely."""
-    process.terminate()
+def wait_or_kill(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a program; kill it when it takes too long."""
     try:
         process.wait(STOP_S)
     except subprocess.TimeoutExpired:
