@@ -13,6 +13,7 @@ import os
 import pwd
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ USER = "affect-edge"
 SUPERVISOR = "supervisor"
 ANSWER_S = 30.0
 STOP_S = 12.0
-"""Less than ``timeout`` in config.yaml, after which Home Assistant kills everything."""
+"""Less than ``timeout`` in config.yaml, after which Home Assistant ends everything."""
 KEYS = {
     "device_name": "device.name",
     "camera_source": "camera.source",
@@ -68,7 +69,8 @@ def configuration(options: Mapping[str, Any], supervisor: str, token: str) -> st
         token: what that API wants to see.
 
     Raises:
-        ConfigError: an option is unknown, or the API does not answer.
+        ConfigError: an option is unknown, a line of ``more`` is no setting or set already, or the
+            API does not answer.
     """
     if unknown := options.keys() - {*KEYS, MORE}:
         known = ", ".join((*KEYS, MORE))
@@ -82,7 +84,16 @@ def configuration(options: Mapping[str, Any], supervisor: str, token: str) -> st
         settings |= broker(supervisor, token)
     # A text, truth value, number or list in JSON is the same in TOML.
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
-    return "\n".join([*lines, *more, ""])
+    for line in more:
+        lines.append(line)
+        try:
+            tomllib.loads("\n".join(lines))
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(
+                f"option {MORE}, {line!r}: {error}. Write a key that no other option sets, "
+                "such as: record.keep_days = 30"
+            ) from error
+    return "\n".join([*lines, ""])
 
 
 def broker(supervisor: str, token: str) -> dict[str, Any]:
