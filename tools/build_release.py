@@ -380,6 +380,11 @@ def main() -> None:
         for architecture in words.architecture or [ARCHITECTURES[this_machine()]]:
             for image in build_images(tree, words.out, architecture, words.podman):
                 tell(image, sign(image, words.key))
+        print(
+            f"For Home Assistant, {HERE} of amd64 and arm64 goes to --image: podman manifest create "
+            "NAME:VERSION, podman manifest add NAME:VERSION oci-archive:FILE (each), podman "
+            "manifest push --all NAME:VERSION"
+        )
 
 
 def tell(*made: Path) -> None:
