@@ -380,11 +380,9 @@ def main() -> None:
         for architecture in words.architecture or [ARCHITECTURES[this_machine()]]:
             for image in build_images(tree, words.out, architecture, words.podman):
                 tell(image, sign(image, words.key))
-        print(
-            f"For Home Assistant, {HERE} of amd64 and arm64 goes to --image: podman manifest create "
-            "NAME:VERSION, podman manifest add NAME:VERSION oci-archive:FILE (each), podman "
-            "manifest push --all NAME:VERSION"
-        )
+        print(f"For Home Assistant, {HERE} of both processors goes to --image:")
+        print("  podman manifest create NAME:VERSION oci-archive:FILE oci-archive:FILE")
+        print("  podman manifest push --all NAME:VERSION docker://NAME:VERSION")
 
 
 def tell(*made: Path) -> None:
