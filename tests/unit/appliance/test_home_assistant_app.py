@@ -25,7 +25,7 @@ from edge_agent.core.process import StopRequest
 from tests.support.home.supervisor import FORBIDDEN, MOSQUITTO, NONE, TOKEN, supervisor
 from tools.build_release import ROOT, build_home_assistant, image_name
 
-IMAGE = "ghcr.io/somebody/affect-edge"
+IMAGE = "registry.example/somebody/affect-edge"
 LANGUAGES = {"en", "de", "es"}
 KIND = (
     r"(str|password|int|float)(\((\d+)?,(\d+)?\))?|bool|email|url|port|match\(.*\)|list\(.+\)"
@@ -148,7 +148,7 @@ def test_every_option_and_port_has_its_text(
     assert said.network.keys() == config.ports.keys()
 
 
-@pytest.mark.parametrize("name", ["affect-edge", "ghcr.io/affect-edge", f"{IMAGE}:0.1.0", ""])
+@pytest.mark.parametrize("name", ["affect-edge", "registry.example/affect-edge", f"{IMAGE}:0.1.0", ""])
 def test_a_name_that_home_assistant_would_not_take_is_refused(name: str) -> None:
     with pytest.raises(Exception, match=re.escape(repr(name))):
         image_name(name)
