@@ -227,7 +227,8 @@ def image_name(text: str) -> str:
     """
     if not IMAGE.fullmatch(text):
         raise argparse.ArgumentTypeError(
-            f"{text!r}: Home Assistant takes names such as registry.example/OWNER/affect-edge, without a tag"
+            f"{text!r}: Home Assistant takes names such as registry.example/OWNER/affect-edge, "
+            "without a tag"
         )
     return text
 

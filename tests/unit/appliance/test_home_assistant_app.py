@@ -148,7 +148,9 @@ def test_every_option_and_port_has_its_text(
     assert said.network.keys() == config.ports.keys()
 
 
-@pytest.mark.parametrize("name", ["affect-edge", "registry.example/affect-edge", f"{IMAGE}:0.1.0", ""])
+@pytest.mark.parametrize(
+    "name", ["affect-edge", "registry.example/affect-edge", f"{IMAGE}:0.1.0", ""]
+)
 def test_a_name_that_home_assistant_would_not_take_is_refused(name: str) -> None:
     with pytest.raises(Exception, match=re.escape(repr(name))):
         image_name(name)
