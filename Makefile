@@ -32,7 +32,7 @@ help:
 	@echo "make test-appliance  install, break, update and remove it on a booted Debian (root, minutes); SUITE=bookworm: Debian 12"
 	@echo "make test-appliance-fleet  a fleet's server on a booted Debian: PostgreSQL, mosquitto, its unit, a device (root, minutes)"
 	@echo "make test-appliance-arm  the release on the Pi's processor, emulated; its models' answers beside x86-64's (root, minutes)"
-	@echo "make release       the archive for \`affect-edge update\`; KEY=FILE signs it, \`make release-key KEY=FILE\` makes a key"
+	@echo "make release       the archive for \`affect-edge update\`, images, an app for Home Assistant; KEY=FILE signs, \`make release-key KEY=FILE\` makes a key"
 	@echo "make image-layer   what pi-gen or rpi-image-gen copy into a ready image; SUITE=bookworm: for Raspberry Pi OS 12"
 	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules, the words"
 	@echo "make style         how the code is built, beside the bars; ARGS=--list names the places"
@@ -135,7 +135,7 @@ test-appliance-arm: $(VENV)/.dev
 
 release: $(VENV)/.dev
 	@$(if $(KEY),./tools/system-packages openssh-client)
-	@$(BIN)/python -m tools.build_release $(if $(KEY),--key '$(KEY)') $(ARGS)
+	@$(BIN)/python -m tools.build_release $(if $(KEY),--key '$(KEY)') $(if $(IMAGE),--image '$(IMAGE)') $(ARGS)
 
 release-key: $(VENV)/.dev
 	@[ -n "$(KEY)" ] || { echo "Say where the private part goes, outside of this folder: make release-key KEY=FILE" >&2; exit 1; }
@@ -189,10 +189,13 @@ docs: $(VENV)/.dev
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs $(or $(ARGS),build --strict) --config-file tools/documents/mkdocs.yml
 
 # HEALTHCHECK is part of docker's format alone.
+TAG ?= latest
 container:
 	@command -v podman >/dev/null || { echo "podman is missing; on Debian: sudo apt install podman" >&2; exit 1; }
-	@podman build --format docker --file container/Containerfile --target program --tag localhost/affect-edge $(ARGS) .
-	@podman build --format docker --file container/Containerfile --target broker --tag localhost/affect-edge-broker $(ARGS) .
+	@podman build --format docker --file container/Containerfile --target program --tag localhost/affect-edge:$(TAG) $(ARGS) .
+	@podman build --format docker --file container/Containerfile --target broker --tag localhost/affect-edge-broker:$(TAG) $(ARGS) .
+	@podman build --format docker --file container/Containerfile --target home-assistant --tag localhost/affect-edge-home-assistant:$(TAG) \
+	--build-arg VERSION=$(TAG) $(ARGS) .
 
 fleet-containers:
 	@command -v podman >/dev/null || { echo "podman is missing; on Debian: sudo apt install podman" >&2; exit 1; }

@@ -1,7 +1,7 @@
-"""Build the signed archive of `affect-edge update`: program, units, wheels of each platform.
+"""Build a release: archive of `affect-edge update`, container images, app for Home Assistant.
 
     python -m tools.build_release --key FILE           dist/affect-edge-VERSION.tar and its .sig,
-    from what is committed
+    from what is committed; with podman also the images, with signatures; and dist/home-assistant
     python -m tools.build_release --make-key FILE      a new key; its public part goes into
     config/release-signers
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from platform import machine as this_machine
 
 from edge_agent.appliance.trust import NAMESPACE, PURPOSE, Trust, read_key_file
 from edge_agent.core.errors import UpdateError
@@ -38,6 +40,12 @@ FILES = (
     "systemd",
     "requirements",
 )
+IMAGES = ("affect-edge", "affect-edge-broker", "affect-edge-home-assistant")
+"""Images of `make container`."""
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+IMAGE = re.compile(r"([a-zA-Z.:\d-]+/)*[\w-]+/[\w-]+")
+"""Names of images that Home Assistant takes: no tag, and no registry without an owner."""
+HERE = "localhost/affect-edge-home-assistant"
 SUPPORT = "edge_agent/core/support.toml"
 PACKAGES = ("edge_agent", "collector", "dashboard", "pyproject.toml", "README.md", "LICENSE")
 
@@ -177,6 +185,81 @@ def pip(*words: str) -> None:
     )
 
 
+def build_images(source: Path, out: Path, architecture: str, words: str) -> list[Path]:
+    """Build the container images of a source tree by podman; return their archives.
+
+    Args:
+        source: the tree.
+        out: folder for the archives.
+        architecture: by podman's name; another than this machine's needs qemu-user-static.
+        words: further words for ``podman build``.
+    """
+    version = version_of(source)
+    given = f"ARGS=--platform linux/{architecture} {words}"
+    made = subprocess.run(
+        ["make", "-C", str(source), "container", f"TAG={version}", given], check=False
+    )
+    if made.returncode:
+        raise SystemExit(
+            f"The images for {architecture} were not built: podman says why above, and "
+            "docs/containers.md what to do. The rest of the release is done."
+        )
+    return save_images(out, version, architecture)
+
+
+def save_images(out: Path, tag: str, architecture: str) -> list[Path]:
+    """Write images that were built here into OCI archives; return these."""
+    archives = []
+    for name in IMAGES:
+        file = out / f"{name}-{tag}-{architecture}.oci.tar"
+        file.unlink(missing_ok=True)
+        words = ["podman", "save", "--quiet", "--format", "oci-archive", "--output", str(file)]
+        subprocess.run([*words, f"localhost/{name}:{tag}"], check=True)
+        archives.append(file)
+    return archives
+
+
+def image_name(text: str) -> str:
+    """Return a name under which Home Assistant can get an image.
+
+    Raises:
+        argparse.ArgumentTypeError: it takes no such name.
+    """
+    if not IMAGE.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: Home Assistant takes names such as registry.example/OWNER/affect-edge, "
+            "without a tag"
+        )
+    return text
+
+
+def build_home_assistant(source: Path, out: Path, image: str) -> Path:
+    """Write a repository of apps for Home Assistant; what was at ``out`` is replaced.
+
+    Args:
+        source: the tree.
+        out: the folder of the repository.
+        image: where Home Assistant gets the image, without a tag.
+    """
+    shutil.rmtree(out, ignore_errors=True)
+    app = out / "affect-edge"
+    unwanted = shutil.ignore_patterns("*.py", "__pycache__")
+    shutil.copytree(source / "container/home_assistant", app, ignore=unwanted)
+    with (app / "config.yaml").open("a", encoding="utf-8") as config:
+        config.write(f'version: "{version_of(source)}"\nimage: {image}\n')
+    copy(source / "dashboard/web/static/icon-192.png", app / "icon.png")
+    copy(source / "CHANGELOG.md", app / "CHANGELOG.md")
+    page = (source / "docs/home-assistant.md").read_text(encoding="utf-8")
+    section = page.split("\n## As an app\n")[1].split("\n## ")[0].strip()
+    (app / "DOCS.md").write_text(f"# Affect Edge\n\n{section}\n", encoding="utf-8")
+    first = section.split("\n\n")[0]
+    (app / "README.md").write_text(f"# Affect Edge\n\n{first}\n", encoding="utf-8")
+    contact = json.dumps(read_support(source / SUPPORT).contact.removeprefix("mailto:"))
+    repository = f"name: Affect Edge\nmaintainer: {contact}\n"
+    (out / "repository.yaml").write_text(repository, encoding="utf-8")
+    return out
+
+
 def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
     """Leave out who built the archive, and when."""
     member.uid = member.gid = member.mtime = 0
@@ -263,6 +346,16 @@ def main() -> None:
         action="append",
         help=f"wheels of this platform; default: {', '.join(PLATFORMS)}",
     )
+    parser.add_argument(
+        "--architecture",
+        action="append",
+        choices=ARCHITECTURES.values(),
+        help="images for this processor; default: this machine's",
+    )
+    parser.add_argument("--podman", default="", metavar="WORDS", help="words for podman build")
+    parser.add_argument(
+        "--image", type=image_name, default=HERE, help="where Home Assistant will find its image"
+    )
     words = parser.parse_args()
     if words.make_key:
         make_key(words.make_key, ROOT / "config/release-signers")
@@ -278,8 +371,26 @@ def main() -> None:
         archive = build_release(tree, words.out, words.platform or PLATFORMS)
         signature = sign(archive, words.key)
         Trust(tree, tree / "nobody").check(archive, signature)
-    print(f"{archive} ({archive.stat().st_size / 1e6:.0f} MB)")
-    print(signature)
+        tell(archive, signature)
+        tell(build_home_assistant(tree, words.out / "home-assistant", words.image))
+        if words.image == HERE:
+            print("  It installs nowhere yet: --image says where Home Assistant finds the image.")
+        if shutil.which("podman") is None:
+            print("No images: podman is missing; on Debian: sudo apt install podman")
+            return
+        for architecture in words.architecture or [ARCHITECTURES[this_machine()]]:
+            for image in build_images(tree, words.out, architecture, words.podman):
+                tell(image, sign(image, words.key))
+        print(f"For Home Assistant, {HERE} of both processors goes to --image:")
+        print("  podman manifest create NAME:VERSION oci-archive:FILE oci-archive:FILE")
+        print("  podman manifest push --all NAME:VERSION docker://NAME:VERSION")
+
+
+def tell(*made: Path) -> None:
+    """Print what was made, with its size."""
+    for path in made:
+        size = f" ({path.stat().st_size / 1e6:.0f} MB)" if path.suffix == ".tar" else ""
+        print(f"{path}{size}")
 
 
 if __name__ == "__main__":

@@ -11,16 +11,20 @@ import json
 import os
 import re
 import signal
+import ssl
 import stat
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.appliance.composition import Composition, needs_podman
+from tests.appliance.composition import ROOT, Composition, needs_podman
 from tests.appliance.engine import build_words, engine_settings
 from tests.support.broker import free_port, wait_until
+from tests.support.home.supervisor import MOSQUITTO, TOKEN
+from tools.build_release import save_images
 
 NAME = "affect-edge-test"
 PORT = free_port()
@@ -34,6 +38,19 @@ SETTINGS = {
     "AFFECT_EDGE_PORT": str(PORT),
 }
 STOP_S = 5.0
+APP = f"{NAME}-app"
+SUPERVISOR = f"{APP}-supervisor"
+APP_IMAGE = "localhost/affect-edge-home-assistant:latest"
+APP_PORT = free_port()
+OPTIONS = {
+    "device_name": "kitchen",
+    "camera_source": "demo",
+    "simulated_vitals": True,
+    "home_assistant": True,
+    "host_names": ["homeassistant.local"],
+    "more": ["record.keep_days = 30"],
+}
+IS_UP = "import socket; socket.create_connection(('127.0.0.1', 80)); print('up')"
 pytestmark = needs_podman
 COMPOSITION = Composition(NAME, "container/compose.yaml", SETTINGS)
 run, compose, container = COMPOSITION.run, COMPOSITION.compose, COMPOSITION.container
@@ -146,3 +163,93 @@ def test_who_is_asked_to_stop_ends_in_order(part: str) -> None:
     run("podman", "stop", "--time", "20", container(part))
     assert time.monotonic() - begun <= STOP_S
     assert about(part, "State.ExitCode") == "0"
+
+
+def give(data: Path, options: dict[str, object]) -> None:
+    """Write options as the Supervisor does: for root alone, in a folder of root's."""
+    data.mkdir()
+    file = data / "options.json"
+    file.write_text(json.dumps(options), encoding="utf-8")
+    file.chmod(0o600)
+
+
+def in_app(*words: str) -> str:
+    return run("podman", "exec", "--user", "990:990", APP, *words)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The app with the options, beside a stand-in for the Supervisor; its data folder."""
+    folder = tmp_path_factory.mktemp("app")
+    data = folder / "data"
+    give(data, OPTIONS)
+    hosts = folder / "hosts"
+    hosts.write_text("127.0.0.1 localhost supervisor\n", encoding="ascii")
+    server = ROOT / "tests/support/home/supervisor.py"
+    beside = ("--publish", f"127.0.0.1:{APP_PORT}:8080", "--entrypoint", "python")
+    placed = ("--volume", f"{server}:/supervisor.py:ro")
+    mine = ("--network", f"container:{SUPERVISOR}", "--volume", f"{hosts}:/etc/hosts:ro")
+    given = ("--volume", f"{data}:/data", "--env", f"SUPERVISOR_TOKEN={TOKEN}")
+    start = ("podman", "run", "--detach", "--name")
+    try:
+        run(*start, SUPERVISOR, *beside, *placed, APP_IMAGE, "/supervisor.py")
+        asked = ("podman", "exec", SUPERVISOR, "python", "-c", IS_UP)
+        wait_until(lambda: "up" in run(*asked, check=False), "the stand-in", 60)
+        run(*start, APP, *mine, *given, APP_IMAGE)
+        yield data
+    finally:
+        run("podman", "rm", "--force", "--time", "20", APP, SUPERVISOR, check=False)
+
+
+def test_the_app_records_and_answers_where_home_assistant_asks(app: Path) -> None:
+    def health() -> str:
+        return run("podman", "exec", APP, "affect-edge", "health", check=False)
+
+    wait_until(lambda: health() == "agent: answers\ndashboard: answers\n", "a healthy app", 120)
+    trusting = ssl._create_unverified_context()
+    for page, wanted in (("healthz", '"ok"'), ("setup", "<form")):
+        address = f"https://127.0.0.1:{APP_PORT}/{page}"
+        with urllib.request.urlopen(address, timeout=20, context=trusting) as answer:
+            assert wanted in answer.read().decode()
+    assert "Setup code" in run("podman", "logs", APP)
+    words = ("affect-edge", "sql", "SELECT count(*) AS n FROM expression", "--format", "json")
+    wait_until(lambda: json.loads(in_app(*words))[0]["n"] > 0, "rows", 60)
+
+
+def test_the_app_gives_root_up_and_owns_its_data(app: Path) -> None:
+    assert re.search(r"^Uid:(\s990){4}$", in_app("cat", "/proc/1/status"), re.MULTILINE)
+    owners = {path.name: path.stat().st_uid for path in app.iterdir()}
+    assert owners.pop("options.json") == 0
+    assert set(owners.values()) == {990}
+    config = in_app("cat", "/etc/affect-edge/affect-edge.toml")
+    assert f'mqtt.host = "{MOSQUITTO["host"]}"' in config and "record.keep_days = 30" in config
+    shown = ("stat", "--format", "%a %u %g", "/etc/affect-edge/affect-edge.toml")
+    assert in_app(*shown).strip() == "640 0 990"
+
+
+def test_the_app_ends_in_order(app: Path) -> None:
+    begun = time.monotonic()
+    run("podman", "stop", "--time", "20", APP)
+    assert time.monotonic() - begun <= 2 * STOP_S
+    assert run("podman", "inspect", APP, "--format", "{{.State.ExitCode}}").strip() == "0"
+
+
+def test_the_app_with_a_wrong_option_says_which(tmp_path: Path) -> None:
+    give(tmp_path / "data", {"camera_source": "film", "more": ["mqtt.host = 'broker.example'"]})
+    wrong = ("podman", "run", "--rm", "--volume", f"{tmp_path / 'data'}:/data", APP_IMAGE)
+    said = run("sh", "-c", '"$@" 2>&1; echo "exit $?"', "sh", *wrong)
+    assert "camera.source = 'film'" in said
+    assert said.endswith("exit 2\n")
+
+
+def test_the_images_are_saved_as_archives_that_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    archives = save_images(tmp_path, "latest", "amd64")
+    assert len(archives) == 3
+    for archive in archives:
+        name = archive.name.removesuffix("-latest-amd64.oci.tar")
+        loaded = run("podman", "load", "--input", str(archive))
+        assert f"localhost/{name}:latest" in loaded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -64,6 +65,24 @@ def test_every_image_runs_as_somebody_who_is_not_root_and_say_how_they_are() -> 
         how = "INT" if " AS database\n" in stage else "TERM"  # PostgreSQL waits for all after TERM
         assert f"\nSTOPSIGNAL SIG{how}\n" in stage
         assert stage.index("\nUSER") > stage.rindex("\nRUN") if "\nRUN" in stage else True
+
+
+def test_the_broker_of_an_oci_archive_which_holds_no_check_is_checked_all_the_same() -> None:
+    broker = CONTAINERFILE.split(" AS broker\n")[1].split("\nFROM ")[0]
+    said = re.search(r"HEALTHCHECK (.*) CMD (.*)", broker)
+    assert said
+    check = SERVICES["broker"]["healthcheck"]
+    assert check["test"] == ["CMD", *json.loads(said[2])]
+    options = ("interval", "timeout", "start_period")
+    assert said[1] == " ".join(f"--{one.replace('_', '-')}={check[one]}" for one in options)
+
+
+def test_the_app_of_home_assistant_adds_its_start_to_the_program() -> None:
+    stage = CONTAINERFILE.split(" AS home-assistant\n")[1]
+    assert "\nFROM program AS home-assistant\n" in CONTAINERFILE
+    (copied,) = re.findall(r"COPY --chmod=0644 (\S+) (\S+)", stage)
+    assert json.loads(re.findall(r"ENTRYPOINT (.*)", stage)[0]) == ["python", "-P", copied[1]]
+    assert "USER 0:0" in stage, "its start gives root up, which make test-container sees"
 
 
 def test_the_camera_is_reached_by_a_first_group_for_not_every_composer_knows_further_ones() -> None:
