@@ -37,7 +37,7 @@ help:
 	@echo "make lint          ruff, mypy --strict, shellcheck, the import rules, the words"
 	@echo "make style         how the code is built, beside the bars; ARGS=--list names the places"
 	@echo "make bench         what this machine does, beside the bars"
-	@echo "make fleet         many devices, a broker, collectors and PostgreSQL, beside the bars, in 3 minutes; ARGS=--long: 10,000 devices, 90 minutes"
+	@echo "make fleet         many devices, a broker, collectors and PostgreSQL, beside the bars, in 3 minutes; ARGS=--long: 10,000 devices, 75 minutes"
 	@echo "make security      the bars of security: units, routes, requests of every shape, damaged inputs, a crowd at the dashboard's door; a quarter of an hour"
 	@echo "make api           about 4,000 requests a role to the API, right and wrong ones, beside its description; ARGS='--examples 5 --role viewer'"
 	@echo "make screenshots   the pictures of the README, from the running demo"
