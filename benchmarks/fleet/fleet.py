@@ -67,8 +67,8 @@ class Form:
     nodes: int = 0
 
 
-SHORT = Form(300, 10.0, 1, 2.0, 5_000, (100, 1_000))
-SHORT_CLUSTER = Form(100, 10.0, 1, 2.0, nodes=3)
+SHORT = Form(300, 7.0, 1, 2.0, 4_000, (100, 1_000))
+SHORT_CLUSTER = Form(100, 7.0, 1, 2.0, nodes=3)
 LONG = Form(10_000, 600.0, 10, 15.0, 20_000, (100, 1_000, 10_000), 3)
 LONG_CLUSTER = Form(3_000, 600.0, 10, 10.0, nodes=3)
 PATIENCE_S = 900.0
