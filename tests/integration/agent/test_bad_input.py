@@ -94,12 +94,23 @@ def test_output_onto_a_full_disk_is_said_in_a_sentence() -> None:
     assert done.stderr == "affect-edge: the output cannot be written (No space left on device).\n"
 
 
-def test_an_impossible_range_of_an_export_is_wrong_use_and_exports_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--from", "0001-01-01"], "0001-01-01"),
+        (
+            ["--from", "2026-02-01", "--to", "2026-01-01"],
+            "--from 2026-02-01T00:00:00 is not before --to 2026-01-01",
+        ),
+    ],
+)
+def test_an_impossible_range_of_an_export_is_wrong_use_and_exports_nothing(
+    tmp_path: Path, words: list[str], said: str
+) -> None:
     migrate(tmp_path / DATABASE_NAME)
-    words = ("export", "--data", tmp_path, "--out", tmp_path / "out", "--from", "0001-01-01")
-    done = affect_edge(*words)
+    done = affect_edge("export", "--data", str(tmp_path), "--out", str(tmp_path / "out"), *words)
     assert done.code == 2
-    assert "0001-01-01" in done.err
+    assert said in done.err
     assert not (tmp_path / "out").exists()
 
 

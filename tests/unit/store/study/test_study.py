@@ -109,6 +109,11 @@ def in_session(study: Study) -> Study:
             r"forbidden at work and in education.*AI Act, article 5\(1\)\(f\)",
         ),
         (lambda s: s.give_consent("P01", "  "), "name the version of the text"),
+        (
+            lambda s: (s.withdraw_consent("P01"), s.withdraw_consent("P01")),
+            "no consent that could be withdrawn",
+        ),
+        (lambda s: s.end_session(), "No session is open. Start one first"),
         (lambda s: s.markers(7), "There is no session 7"),
         (
             lambda s: in_session(s).add_marker(MarkerKind.STIMULUS_START, " "),
