@@ -7,7 +7,9 @@ import re
 import signal
 import socket
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,101 +26,108 @@ PORTS = {("mqtt", False): 1883, ("mqtt", True): 8883, ("amqp", False): 5672, ("a
 """Ports of a broker, by protocol and encryption."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What was asked for on the command line."""
+
+    database: str
+    database_password_file: Path | None
+    protocol: str
+    hosts: tuple[str, ...]
+    port: int | None
+    username: str | None
+    password_file: Path | None
+    tls: bool
+    ca_file: Path | None
+    client_certificate: Path | None
+    client_key: Path | None
+    root: str
+    health_file: Path | None
+    name: str | None
+
+    def database_password(self) -> str | None:
+        """Read the password of the database, which may change while the collector runs."""
+        return _password(self.database_password_file, "--database-password-file")
+
+    def brokers(self) -> tuple[MqttSettings, ...]:
+        """Return the connection to each host."""
+        password = _password(self.password_file, "--password-file")
+        return tuple(
+            MqttSettings(
+                host=host,
+                port=self.port or PORTS[self.protocol, self.tls],
+                username=self.username or None,
+                password=password,
+                tls=self.tls,
+                ca_file=self.ca_file,
+                client_certificate=self.client_certificate,
+                client_key=self.client_key,
+            )
+            for host in self.hosts
+        )
+
+
 @click.command()
 @collect_options
-def collect(
-    database: str,
-    database_password_file: Path | None,
-    protocol: str,
-    hosts: tuple[str, ...],
-    port: int | None,
-    username: str | None,
-    password_file: Path | None,
-    tls: bool,
-    ca_file: Path | None,
-    client_certificate: Path | None,
-    client_key: Path | None,
-    root: str,
-    health_file: Path | None,
-    name: str | None,
-) -> None:
+def collect(**given: Any) -> None:
     """Take the timelines of many appliances from a broker into PostgreSQL, until stopped."""
     log_to_stderr(form="%(levelname)s %(message)s")
     import psycopg
 
     from collector.worker import Collector
 
-    _check(database, protocol, hosts)
-    _check_files(database, database_password_file, tls, client_certificate, client_key)
-    password = _password(password_file, "--password-file")
-    _password(database_password_file, "--database-password-file")  # before anything is waited for
-    port = port or PORTS[protocol, tls]
-    brokers = tuple(
-        MqttSettings(
-            host=host,
-            port=port,
-            username=username or None,
-            password=password,
-            tls=tls,
-            ca_file=ca_file,
-            client_certificate=client_certificate,
-            client_key=client_key,
-        )
-        for host in hosts
-    )
-    own_name = name or f"collector-{socket.gethostname()}"
+    options = Options(**given)
+    _check(options)
+    brokers = options.brokers()
+    options.database_password()  # before anything is waited for
+    own_name = options.name or f"collector-{socket.gethostname()}"
 
     def connect() -> psycopg.Connection:
         try:  # anew: it may have been changed
-            secret = _password(database_password_file, "--database-password-file")
+            secret = options.database_password()
         except MqttError as error:  # tried again, as a database that is away
             raise psycopg.OperationalError(str(error)) from error
         return psycopg.connect(
-            database, password=secret, autocommit=True, connect_timeout=5, application_name=own_name
+            options.database,
+            password=secret,
+            autocommit=True,
+            connect_timeout=5,
+            application_name=own_name,
         )
 
-    collector = Collector(
-        _transport(protocol, brokers, root, own_name), connect, _health(health_file)
-    )
+    transport = _transport(options.protocol, brokers, options.root, own_name)
+    collector = Collector(transport, connect, _health(options.health_file))
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: collector.stop())
     collector.run()
 
 
-def _check(database: str, protocol: str, hosts: tuple[str, ...]) -> None:
+def _check(options: Options) -> None:
     """Check the options before connecting."""
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 
     try:
-        conninfo_to_dict(database)
+        address = conninfo_to_dict(options.database)
     except ProgrammingError as error:
         raise click.BadParameter(
-            f"{_without_password(database)!r} is no address of PostgreSQL "
+            f"{_without_password(options.database)!r} is no address of PostgreSQL "
             f"({_without_password(str(error)).strip()}). Write it as "
             "postgresql://collector@db.example/fleet.",
             param_hint="--database",
         ) from error
-    if not all(host.strip() for host in hosts):
+    if not all(host.strip() for host in options.hosts):
         raise click.BadParameter("Give the name or address of the broker.", param_hint="--host")
-    if len(hosts) > 1 and protocol != "amqp":
+    if len(options.hosts) > 1 and options.protocol != "amqp":
         raise click.UsageError("Several --host need --protocol amqp; with MQTT give one.")
-
-
-def _check_files(
-    database: str, password_file: Path | None, tls: bool, certificate: Path | None, key: Path | None
-) -> None:
-    """Check files against the other options."""
-    from psycopg.conninfo import conninfo_to_dict
-
-    if password_file is not None and conninfo_to_dict(database).get("password"):
+    if options.database_password_file is not None and address.get("password"):
         raise click.UsageError(
             "Give the password of the database once: in --database-password-file, and not in the "
             "address."
         )
-    if (certificate is None) != (key is None):
+    if (options.client_certificate is None) != (options.client_key is None):
         raise click.UsageError("--client-certificate and --client-key go together: give both.")
-    if certificate is not None and not tls:
+    if options.client_certificate is not None and not options.tls:
         raise click.UsageError("--client-certificate needs --tls.")
 
 

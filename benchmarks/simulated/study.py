@@ -71,6 +71,8 @@ from edge_agent.core.readings import VitalReading
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import DATABASE_NAME, migrate, write_transaction
 from edge_agent.store.read.base import StateReading
+from edge_agent.store.read.matching import Matching
+from edge_agent.store.read.observed import match
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.write.recorder import Recorder
 
@@ -210,7 +212,9 @@ def record(path: Path, items: Iterable[Recognition | VitalReading]) -> None:
 
 def matched(path: Path) -> list[StateReading]:
     """Return the single readings with the emotion that was observed before each."""
-    return Reader(path).vitals_by_observed_emotion(kinds=[VitalKind.HEART_RATE])[0]
+    reader = Reader(path)
+    readings = reader.session_readings(None, [VitalKind.HEART_RATE])
+    return match(readings, reader.face_labels(reader.session_list()), Matching())[0]
 
 
 def compared(path: Path) -> tuple[Comparison, ...]:

@@ -29,14 +29,13 @@ from dashboard.accounts.roles import (
     account_of,
     check_name,
     insert_account,
-    read_setting,
-    write_setting,
 )
 from dashboard.accounts.tokens import revoke_all_of
 from edge_agent.core.clock import now
 from edge_agent.core.errors import StoreError
 from edge_agent.core.texts import N_, Message
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.store.database.schema import read_setting, write_setting
 from edge_agent.store.gate.commands import Commands
 
 # ruff: noqa: S608 - only our own names of columns are put into SQL text

@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dashboard.accounts.passwords import sha256
-from dashboard.accounts.roles import Account, read_setting, write_setting
+from dashboard.accounts.roles import Account
 from edge_agent.core.clock import now
 from edge_agent.core.errors import AffectEdgeError
 from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.store.database.dashboard_file import read_dashboard, write_dashboard
+from edge_agent.store.database.schema import read_setting, write_setting
 from edge_agent.store.gate.commands import Commands
 
 _KEY_LENGTH = 16

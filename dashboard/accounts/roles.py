@@ -237,20 +237,3 @@ def check_name(name: str) -> None:
         raise AccountError(
             N_("The name 'demo' is reserved for the demonstration. Choose another."), field="name"
         )
-
-
-def read_setting(connection: sqlite3.Connection, key: str) -> str | None:
-    """Return a value of the table ``setting``; ``None``: there is none."""
-    row = connection.execute("SELECT value FROM setting WHERE key = ?", (key,)).fetchone()
-    if row:
-        return str(row[0])
-    return None
-
-
-def write_setting(connection: sqlite3.Connection, key: str, value: str) -> None:
-    """Write a value into the table ``setting``."""
-    connection.execute(
-        "INSERT INTO setting (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = "
-        "excluded.value",
-        (key, value),
-    )

@@ -116,11 +116,6 @@ class LiveBrowsers:
         """Number of browsers that were told last that the agent is offline."""
         return sum(browser.is_online is False for browser in self.reading)
 
-    @property
-    def least_events(self) -> int:
-        """Events of the one that was sent the fewest."""
-        return min(browser.events for browser in self.reading)
-
     def __enter__(self) -> Self:
         self._thread.start()
         return self

@@ -29,7 +29,6 @@ from edge_agent.store.database.schema import connect, migrate, write_transaction
 from edge_agent.store.write.timeline import write_expressions, write_movements, write_vitals
 
 START_MS = 1_790_000_400_000  # 2026-09-21T14:20:00Z: a full minute
-BOOT_OFFSET_MS = START_MS - 1_000_000
 
 
 def instant(seconds: float) -> Instant:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -311,7 +311,7 @@ def _evaluate_model(options: EvaluateOptions) -> None:
     require(_NEEDED if options.out is None else _NEEDED_TO_DRAW)
     from edge_agent.vision.models.model import load_model
     from training.report.figures import measured_text
-    from training.report.measure import measure
+    from training.report.measure import measure, speed_of
     from training.report.robustness import covered_json, covered_rows, covered_text
 
     faces = _faces(options.data, options.votes, options.cache, options.cleaned)
@@ -319,6 +319,8 @@ def _evaluate_model(options: EvaluateOptions) -> None:
     card = options.model.with_suffix(".json")
     model = load_model(card, kind="expression", threads=options.threads)
     measured = measure(model, faces, usage, robust=options.robust, prior=options.prior)
+    evaluated = _split(faces, usage)
+    measured = replace(measured, speed=speed_of(model, evaluated.pictures))
     if options.out is not None:
         from training.errors import write_all
         from training.report.figures import artefacts
@@ -327,7 +329,7 @@ def _evaluate_model(options: EvaluateOptions) -> None:
     figures = measured.as_json()
     texts = [measured_text(measured)]
     if options.covered:
-        rows = covered_rows(model, _split(faces, usage))
+        rows = covered_rows(model, evaluated)
         figures["covered"] = covered_json(rows)
         texts.append(covered_text(rows))
     if options.as_json:

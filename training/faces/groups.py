@@ -34,7 +34,7 @@ from training.data.photographs import LabelledPhotograph, LabelledPhotographs
 from training.faces.labelling import Picture, overlaps, read_shares
 from training.faces.photographs import Archive
 from training.faces.trial import FOUND_OVERLAP, SMALLEST, frame_of
-from training.faces.trial_report import PORTRAITS, SURE
+from training.faces.trial_report import PORTRAITS, SURE, percent
 
 CROP = 48
 BARE = "without_mask"
@@ -200,13 +200,6 @@ def groups_text(told: Mapping[str, Mapping[str, Sequence[Seen]]]) -> str:
             cells = "".join(f" {percent(figures[head]):>8}" for head in SHARES)
             lines.append(f"  {name:<26} {figures['faces']:>6}{cells}")
     return "\n".join(lines)
-
-
-def percent(share: float | None) -> str:
-    """Return a share for people; nothing where there is none."""
-    if share is None:
-        return ""
-    return f"{share:.1%}"
 
 
 def _seen(readings: Sequence[FaceReading], face: Face, label: str | None = None) -> Seen:

@@ -253,7 +253,7 @@ def _finding_text(name: str, finding: Finding) -> str:
         before = finding.counts[BASE[row]] if row in BASE else None
         cells = "".join(_cells(count, before, detector) for detector in DETECTORS)
         lines.append(f"{'  ' + row:<{_WIDTH}} {count.faces:>6}{cells}")
-    lines.append(_line("precision", [_percent(_precision(finding, name)) for name in DETECTORS]))
+    lines.append(_line("precision", [percent(_precision(finding, name)) for name in DETECTORS]))
     lines.append(
         _line(
             "false faces a picture",
@@ -272,7 +272,7 @@ def _placing_text(name: str, placing: Placing) -> str:
             what = "error, share of eye distance"
         else:
             what = f"the same {row}"
-        lines.append(_line(what, [_percent(float(np.mean(e)) if e else None) for e in errors]))
+        lines.append(_line(what, [percent(float(np.mean(e)) if e else None) for e in errors]))
     lines.append(
         _line("faces found", [str(len(placing.errors[detector][ALL])) for detector in DETECTORS])
     )
@@ -296,7 +296,7 @@ def _cells(count: Count, before: Count | None, detector: str) -> str:
         lost = ""
     else:
         lost = f"{100 * (base - share):.1f}"
-    return f" {_percent(share):>8} {lost:>6}"
+    return f" {percent(share):>8} {lost:>6}"
 
 
 def _line(title: str, cells: Sequence[str]) -> str:
@@ -310,7 +310,8 @@ def _precision(finding: Finding, detector: str) -> float | None:
     return None
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """Return a share for people; nothing where there is none."""
     if share is None:
         return ""
     return f"{share:.1%}"

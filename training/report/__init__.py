@@ -2,6 +2,7 @@
 
 Example::
 
-    evaluation = evaluate_file(Path("NAME.tflite"), faces.of_usage("PublicTest"))
+    logits = run_model(load_model(Path("NAME.json"), kind="expression"), faces.pictures)
+    evaluation = evaluate_logits(logits, faces)
     evaluation.headline()  # {"ferplus_accuracy": …, "ferplus_macro_f1": …, "ferplus_n": …}
 """

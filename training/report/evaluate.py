@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
 from edge_agent.core import clock
-from edge_agent.vision.models.model import TFLiteModel, load_model
+from edge_agent.vision.models.model import TFLiteModel
 from training.data.datasets import EXPRESSIONS, FER2013, FER2013_AS_EXPRESSION, NO_LABEL, Faces
 from training.data.lessons import majority
 from training.errors import DataError
@@ -149,23 +148,6 @@ class Evaluation:
         name, leading = next(iter(self.by_protocol.items()))
         each = {name: figures.as_json() for name, figures in self.by_protocol.items()}
         return {"protocol": PROTOCOLS[name], **leading.as_json(), **each}
-
-
-def evaluate_file(model: Path, faces: Faces, *, threads: int = 1) -> Evaluation:
-    """Evaluate ``NAME.tflite`` (its card lies beside it) on ``faces``.
-
-    Raises:
-        ModelError: when the agent would refuse the file or its card.
-        DataError: when no picture can be evaluated.
-
-    Example::
-
-        faces = load_faces(Path("fer2013.csv"), Path("fer2013new.csv")).of_usage("PublicTest")
-        evaluation = evaluate_file(Path("expression-fast.tflite"), faces)
-        evaluation.by_protocol["ferplus"].accuracy
-    """
-    loaded = load_model(model.with_suffix(".json"), kind="expression", threads=threads)
-    return evaluate_logits(run_model(loaded, faces.pictures), faces)
 
 
 def run_model(model: TFLiteModel, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:

@@ -108,8 +108,8 @@ class Measured:
         without_copies: the same figures without pictures that also lie, byte for byte, in Training;
             None where there is no Training to compare with.
         file_bytes: size of the TFLite file.
-        speed: of one inference; None where it was not measured.
         robustness: empty where it was not measured.
+        speed: of one inference; None where it was not measured.
     """
 
     card: ModelCard
@@ -119,8 +119,8 @@ class Measured:
     confidence: Confidence | None
     without_copies: Evaluation | None
     file_bytes: int
-    speed: Speed | None
     robustness: tuple[Row, ...]
+    speed: Speed | None = None
 
     @property
     def float_figures(self) -> Mapping[str, float]:
@@ -166,7 +166,6 @@ def measure(
     *,
     card: ModelCard | None = None,
     robust: bool = False,
-    speed: bool = True,
     prior: Literal["data", "balanced"] = "data",
 ) -> Measured:
     """Measure a model on one split.
@@ -178,7 +177,6 @@ def measure(
         card: whose temperature and threshold count, where not the model's own.
         robust: also each change of :mod:`training.report.robustness`, which takes as long as
             seventeen evaluations.
-        speed: also time the inference.
         prior: as ``vision.prior``; it changes the first head.
 
     Raises:
@@ -212,7 +210,6 @@ def measure(
         else None,
         without_copies=_without_copies(logits, evaluated, faces) if usage != "all" else None,
         file_bytes=model.path.stat().st_size,
-        speed=speed_of(model, evaluated.pictures) if speed else None,
         robustness=robustness(model, evaluated, unchanged) if robust else (),
     )
 

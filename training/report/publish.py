@@ -317,7 +317,7 @@ def write_report(
     loaded = load_model(card_file, kind="expression")
     card = calibrated(loaded, faces)
     # At half A alone the temperature may be chosen; the figures below are of all of PublicTest.
-    measured = measure(loaded, faces, USAGE, card=card, robust=True, speed=False)
+    measured = measure(loaded, faces, USAGE, card=card, robust=True)
     chain = _chain(loaded, photographs)
     speed = _speed(loaded, faces, time_again=time_again)
     # Figures of before stay where nothing new was measured.

@@ -83,14 +83,9 @@ def settling_text(query: AnalysisQuery) -> str:
     return gettext("Left out at the start of each stimulus: {parts}.").format(parts=with_and(parts))
 
 
-def states_text(query: AnalysisQuery, word: str = "or") -> str:
-    """Name the states that are compared, as the tests do: the one compared with comes last.
-
-    Args:
-        query: what is asked.
-        word: ``and`` or ``or``, which stands before the last.
-    """
-    return _joined([state_name(state) for state in reversed(query.states)], word)
+def states_text(query: AnalysisQuery) -> str:
+    """Name the states that are compared, as the tests do: the one compared with comes last."""
+    return _joined([state_name(state) for state in reversed(query.states)], "or")
 
 
 def how_many(states: int) -> str:
@@ -175,11 +170,6 @@ def people(count: int) -> str:
 def sessions_text(count: int) -> str:
     """Write ``1 session`` or ``1,200 sessions``."""
     return ngettext("{n} session", "{n} sessions", count).format(n=thousands(count))
-
-
-def readings_text(count: int) -> str:
-    """Write ``1 reading`` or ``1,200 readings``."""
-    return ngettext("{n} reading", "{n} readings", count).format(n=thousands(count))
 
 
 def df_text(df: float) -> str:

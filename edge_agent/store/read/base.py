@@ -94,21 +94,6 @@ class VitalTrend:
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
-    """A run of one smoothed emotion of the primary face, broken by more than 3 s without it.
-
-    ``None`` is uncertain.
-    """
-
-    start_ms: int
-    end_ms: int
-    emotion: Emotion | None
-    rows: int
-    frames: int
-    simulated: bool
-
-
-@dataclass(frozen=True, slots=True)
 class ConditionInterval:
     """A condition from its stimulus start to the next stimulus marker or the session's end.
 

@@ -285,7 +285,6 @@ def summarise_condition(
     rows: Sequence[tuple[int, Expression]],
     moves: Sequence[MovedRow],
     readings: Sequence[StateReading],
-    baseline: Baseline | None,
     resting: Resting | None,
 ) -> ConditionSummary:
     """Return the means of a condition.
@@ -293,20 +292,18 @@ def summarise_condition(
     Args:
         condition: which.
         end_ms: end of the session, for a condition without one.
-        rows: time and mean raw probabilities of the participant's face.
+        rows: time and probabilities of the participant's face.
         moves: its movements.
         readings: of the session.
-        baseline: corrects the expressions; ``None`` leaves them as recorded.
         resting: is taken away from the readings; ``None`` leaves them as recorded.
     """
     start = condition.start_ms
     end = condition.end_ms or end_ms
     inside = [row for at, row in rows if start < at <= end]
-    shown = [row if baseline is None else baseline.corrected(row) for row in inside]
     means = [
-        math.fsum(row.probabilities[i] for row in shown) / len(shown)
+        math.fsum(row.probabilities[i] for row in inside) / len(inside)
         for i in range(len(EMOTIONS))
-        if shown
+        if inside
     ]
     vitals = mean_readings(readings, start, end)
     if resting is not None:

@@ -9,14 +9,8 @@ from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read import observed, study
-from edge_agent.store.read.base import MatchCounts, StateReading
-from edge_agent.store.read.matching import (
-    DEFAULT_LAG_S,
-    DEFAULT_SHARE,
-    DEFAULT_WINDOW_S,
-    FaceLabels,
-    Matching,
-)
+from edge_agent.store.read.base import StateReading
+from edge_agent.store.read.matching import FaceLabels, Matching
 from edge_agent.store.read.stimuli import (
     PieceSums,
     ReadingSum,
@@ -37,8 +31,9 @@ class StateReader(study.SessionReader):
 
     Example:
         >>> reader = StateReader(path)
-        >>> readings, counts = reader.vitals_by_observed_emotion(window_s=10.0, share=0.6)
-        >>> counts.unmatched
+        >>> labels = reader.face_labels(reader.session_list())
+        >>> (found,) = reader.observed_sums(sessions, labels, [VitalKind.HEART_RATE], [Matching()])
+        >>> found.counts.unmatched
     """
 
     def session_readings(
@@ -50,52 +45,6 @@ class StateReader(study.SessionReader):
         """
         with self.connect() as connection:
             return study.select_session_readings(connection, session_ids, kinds)
-
-    def vitals_by_condition(
-        self,
-        session_ids: Collection[int] | None = None,
-        kinds: Collection[VitalKind] = tuple(VitalKind),
-    ) -> list[StateReading]:
-        """Return the readings taken while a stimulus went on.
-
-        Their state is the label of that condition.
-
-        Args:
-            session_ids: sessions to look at; ``None`` is all.
-            kinds: which kinds of reading.
-        """
-        return [each for each in self.session_readings(session_ids, kinds) if each.state]
-
-    def vitals_by_observed_emotion(
-        self,
-        session_ids: Collection[int] | None = None,
-        kinds: Collection[VitalKind] = tuple(VitalKind),
-        *,
-        window_s: float = DEFAULT_WINDOW_S,
-        lag_s: Mapping[Measure, float] = DEFAULT_LAG_S,
-        share: float = DEFAULT_SHARE,
-    ) -> tuple[list[StateReading], MatchCounts]:
-        """Return the readings before which one emotion was observed; their state is its name.
-
-        The primary face's smoothed labels in (t − lag − window, t − lag] are looked at, within the
-        same session; one category must hold at least ``share`` of the rows.
-
-        Args:
-            session_ids: sessions to look at; ``None`` is all.
-            kinds: which kinds of reading.
-            window_s: length of the window in seconds, above 0.
-            lag_s: for each kind how many seconds the body follows the face; kinds left out have the
-                default.
-            share: the least share of rows, above 0 and at most 1.
-
-        Raises:
-            ValueError: a window or share that is not allowed.
-        """
-        by = Matching(window_s, lag_s, share)
-        readings = self.session_readings(session_ids, kinds)
-        ids = {reading.session for reading in readings}
-        labels = self.face_labels(session for session in self.session_list() if session.id in ids)
-        return observed.match(readings, labels, by)
 
     def face_labels(self, sessions: Iterable[Session]) -> dict[int, FaceLabels]:
         """Return the labels of the participant's face in each session, by the session's id.

@@ -171,10 +171,11 @@ class SessionReader(DatabaseReader):
             readings = select_session_readings(connection, [session], tuple(VitalKind))
         conditions = self.conditions_of(recorded, end)
         resting = find_resting(marker, conditions, readings, end)
-        # As recorded: nothing is corrected and nothing is taken away.
-        by = (baseline, resting) if relative else (None, None)
+        if relative and baseline is not None:
+            face = [(at, baseline.corrected(row)) for at, row in face]
+        rest = resting if relative else None
         summaries = tuple(
-            summarise_condition(one, end, face, moves, readings, *by) for one in conditions
+            summarise_condition(one, end, face, moves, readings, rest) for one in conditions
         )
         return SessionSummary(session, relative, baseline, problem, resting, summaries)
 

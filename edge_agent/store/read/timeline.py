@@ -1,18 +1,17 @@
-"""Reading the timeline over a range of time: trends, newest readings, episodes, gaps, rows."""
+"""Reading the timeline over a range of time: trends, newest readings, gaps, rows."""
 
 from __future__ import annotations
 
-import functools
 import sqlite3
 from collections.abc import Iterator, Sequence
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
+from edge_agent.core.expression import RejectReason
 from edge_agent.core.measures import MovementKind
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import DAY_MS, HOUR_MS, statements_of
+from edge_agent.store.database.schema import DAY_MS, HOUR_MS
 from edge_agent.store.read import base
 from edge_agent.store.read.trends import Span, read_movement_trend, read_trend, read_vital_trend
 
@@ -107,19 +106,6 @@ class TimelineReader(base.DatabaseReader):
         if not lasts:
             return None
         return (min(firsts), max(lasts))
-
-    def episodes(self, start_ms: int, end_ms: int) -> list[base.Episode]:
-        """Return the runs of one smoothed emotion of the primary face, in order of time."""
-        with self.connect() as connection:
-            rows = connection.execute(
-                f"SELECT start_ms, end_ms, emotion, rows, frames, simulated FROM ({_episodes()}) "
-                "ORDER BY start_ms",
-                (start_ms, end_ms),
-            )
-            return [
-                base.Episode(start, end, _emotion(emotion), count, frames, bool(simulated))
-                for start, end, emotion, count, frames, simulated in rows
-            ]
 
     def expression_rows(self, start_ms: int, end_ms: int) -> Iterator[base.Row]:
         """Yield the rows of ``expression_view`` in order of time.
@@ -260,23 +246,3 @@ def _latest_vital(connection: sqlite3.Connection, kind: VitalKind) -> VitalReadi
         row["source"],
         base.flags_of(row["flags"]),
     )
-
-
-def _emotion(text: str | None) -> Emotion | None:
-    if text in EMOTIONS:
-        return Emotion(text)
-    return None
-
-
-@functools.cache
-def _episodes() -> str:
-    """Return the query of the view ``episode``, for a span alone.
-
-    The span is applied before the window functions, which would otherwise run over the whole
-    timeline.
-    """
-    begin = "CREATE VIEW episode AS"
-    (view,) = (statement for statement in statements_of("views.sql") if begin in statement)
-    query = view.partition(begin)[2].strip().removesuffix(";")
-    # Were the view written otherwise, nothing would be replaced, and the values would not fit.
-    return query.replace("WHERE is_primary = 1", "WHERE is_primary = 1 AND at >= ? AND at < ?")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -14,7 +16,6 @@ from edge_agent.cli import cli
 from edge_agent.store.database.schema import DATABASE_NAME
 from tests.support.commands import affect_edge
 from tests.support.timeline import query
-from tests.unit.cli.test_cli import affect_edge_process
 
 CODES = "SELECT code FROM participant ORDER BY code"
 
@@ -93,6 +94,12 @@ def test_the_dashboard_command_takes_every_option_of_the_dashboard() -> None:
         return {word for parameter in command.params for word in parameter.opts}
 
     assert options(cli.commands["dashboard"]) == options(serve_command)
+
+
+def affect_edge_process(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run the command as the process that it is."""
+    command = [sys.executable, "-m", "edge_agent", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def test_the_dashboard_command_passes_its_options_on(tmp_path: Path) -> None:

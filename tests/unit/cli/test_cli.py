@@ -22,14 +22,6 @@ def variables() -> dict[str, str]:
     return counting | {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
 
 
-def affect_edge_process(*words: object) -> subprocess.CompletedProcess[str]:
-    """Run the command as the process that it is."""
-    command = [sys.executable, "-m", "edge_agent", *map(str, words)]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=ROOT, env=variables(), timeout=60
-    )
-
-
 @pytest.mark.parametrize("words", [["config", "check"], ["run", "--config"]])
 def test_a_wrong_configuration_ends_with_2_and_a_sentence(tmp_path: Path, words: list[str]) -> None:
     file = tmp_path / "wrong.toml"
@@ -56,18 +48,6 @@ def test_files_that_a_configuration_names_and_that_are_missing_are_said(tmp_path
     assert affect_edge("config", "check", file).out == f"{file} is right\n"
 
 
-def test_an_empty_file_of_markers_and_a_folder_without_exports_are_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "empty.csv").touch()
-    monkeypatch.chdir(tmp_path)
-    done = affect_edge("import-markers", "empty.csv", "--data", tmp_path / "data")
-    assert "empty.csv: is empty. Its first row must name the columns: at, kind, label." in done.err
-    (tmp_path / "other.csv").touch()
-    done = affect_edge("import-vitals", ".", "--data", tmp_path / "data")
-    assert done.err.startswith("affect-edge: .: none of its ")
-
-
 def test_the_doctor_looks_at_everything_although_a_key_is_misspelt(tmp_path: Path) -> None:
     file = tmp_path / "wrong.toml"
     file.write_text("[camera]\nsourc = 'x'\nsource = 'demo'\n[mqtt]\nenabled = false\n")
@@ -82,25 +62,6 @@ def test_the_doctor_looks_at_everything_although_a_key_is_misspelt(tmp_path: Pat
     assert findings["camera"]["found"] == "demo gives 640×480"
     assert findings["broker"]["found"] == "publishing is switched off (mqtt.enabled)"
     assert bundle.exists()
-
-
-def test_a_misspelt_environment_variable_ends_with_2(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AFFECT_EDGE_CAMERA__SORCE", "demo")
-    done = affect_edge("config", "check")
-    assert done.code == 2
-    assert "AFFECT_EDGE_CAMERA__SORCE" in done.err
-
-
-def test_times_without_a_zone_are_imported_when_one_is_given(tmp_path: Path) -> None:
-    file = tmp_path / "cuff.csv"
-    file.write_text("at,kind,value\n2026-01-05 08:00:00,systolic,118\n")
-    refused = affect_edge("import-vitals", file, "--data", tmp_path)
-    assert refused.code == 1
-    wrong = affect_edge("import-vitals", file, "--data", tmp_path, "--timezone", "Europe/Atlantis")
-    assert wrong.code == 2
-    assert "Europe/Atlantis" in wrong.err
-    done = affect_edge("import-vitals", file, "--data", tmp_path, "--timezone", "UTC")
-    assert done.out.splitlines()[0] == "1 reading imported"
 
 
 def test_a_file_of_another_program_is_imported_when_its_columns_are_named(tmp_path: Path) -> None:

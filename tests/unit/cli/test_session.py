@@ -103,24 +103,6 @@ def test_a_marker_is_corrected_and_left_out_from_the_command_line(folder: Path) 
     assert nothing.exit_code == 1 and "Give a reason" in str(nothing.exception)
 
 
-@pytest.mark.parametrize(
-    ("words", "problem"),
-    [
-        (("start", "P-1", "--purpose", "fun"), "choose one of research, medical, safety"),
-        (
-            ("start", "P-1", "--purpose", "research", "--setting", "moon"),
-            "choose one of home, laboratory",
-        ),
-        (("mark", "start", "x"), "choose one of stimulus_start, stimulus_end"),
-    ],
-)
-def test_a_word_that_is_not_known_is_wrong_use(
-    folder: Path, words: tuple[str, ...], problem: str
-) -> None:
-    result = run(folder, "session", *words)
-    assert (result.exit_code, problem in result.output) == (2, True), result.output
-
-
 def test_protocol_files_are_checked(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert dashboard(["protocol", "check", str(EXAMPLES / "three-conditions.toml")]) == 0
     assert "19 screens, 7.8 min and more, in 6 orders (Williams design)" in capsys.readouterr().out

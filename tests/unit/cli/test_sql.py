@@ -106,13 +106,6 @@ def test_a_question_without_end_is_interrupted(folder: Path) -> None:
     assert "took longer than 0.2 s" in rows.output
 
 
-def test_a_value_without_a_name_and_a_folder_without_a_database_are_told(tmp_path: Path) -> None:
-    assert "write --value NAME=VALUE" in sql(tmp_path, "SELECT 1", "--value", "colour").output
-    done = sql(tmp_path, "SELECT 1")
-    assert done.exit_code != 0
-    assert "there is no database" in str(done.exception)
-
-
 def test_an_agent_writes_on_while_somebody_reads(folder: Path) -> None:
     path = folder / DATABASE_NAME
     with AdHocReader(path) as reader, closing(reader.ask("SELECT key FROM setting").rows) as rows:  # type: ignore[type-var]

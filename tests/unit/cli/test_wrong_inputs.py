@@ -97,6 +97,7 @@ def said(words: list[str]) -> str:
         ("import-vitals text.zip", "text.zip: the archive is damaged"),
         ("import-markers gone.csv", "gone.csv: no such file. Check the path."),
         ("import-markers folder", "folder: is a folder. Name a file in it."),
+        ("import-markers empty.csv", "is empty. Its first row must name the columns: at, kind, la"),
         ("import-markers columns.csv", "columns.csv, row 1: column at is missing. Columns found"),
         ("import-markers markers.csv", "row 2, column at: 'yesterday' is not a time. Write 2026"),
         ("import-study gone", "gone: no such file or folder. Check the path."),

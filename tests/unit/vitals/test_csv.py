@@ -173,7 +173,6 @@ def test_ten_bad_rows_are_named_and_the_others_counted_up_to_a_thousand(tmp_path
         ("at,kind,value,value\n", "row 1: column value occurs twice"),
         ("44602,3509318287,56,,1076\n", "row 1: has values .* no names of columns"),
         (b"at,kind,value,source\n1,heart_rate,70,\xe9\n", r"row 2: is not UTF-8 text \(byte 0xe9"),
-        ("at,kind,value\n".encode("utf-16"), r"row 1: is not UTF-8 text"),
         (b"at,kind,value\n1790000400,heart_rate,\x00\n", r"row 2"),
     ],
 )
@@ -184,9 +183,7 @@ def test_a_file_that_cannot_be_one_of_readings_is_refused(
         read_readings(written(tmp_path, content))
 
 
-def test_a_file_that_is_not_there_or_too_large_or_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataFileError, match="nowhere.csv: no such file"):
-        read_readings(tmp_path / "nowhere.csv")
+def test_a_file_that_is_too_large_or_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataFileError, match="is a folder. Name a file"):
         read_readings(tmp_path)
     with pytest.raises(DataFileError, match=r"morning.csv: is larger than 20 MiB. Split it."):

@@ -10,7 +10,6 @@ from argon2 import PasswordHasher
 from click.testing import CliRunner
 from starlette.testclient import TestClient
 
-from dashboard.__main__ import main
 from dashboard.accounts.accounts import (
     LINK_HOURS,
     Accounts,
@@ -110,24 +109,6 @@ def test_a_first_password_opens_nothing_but_another_password(
     other = {"old": PASSWORD, "new": NEW, "again": NEW}
     assert opa.post("/account/password", data=other).status_code == 303
     assert opa.get("/live").status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("form", "problem"),
-    [
-        ({"name": "", "role": "viewer"}, "A name has 1 to 40 printable characters"),
-        ({"name": "ADA", "role": "viewer"}, "An account named &#39;ADA&#39; already exists"),
-        ({"name": "demo", "role": "viewer"}, "is reserved for the demonstration"),
-        ({"name": "vic", "role": "viewer", "password": "short"}, "this one has 5"),
-        ({"name": "vic", "role": "root"}, "role"),
-    ],
-)
-def test_what_is_wrong_with_a_new_account_is_said(
-    ada: TestClient, form: dict[str, str], problem: str
-) -> None:
-    answer = ada.post("/accounts", data=form)
-    assert answer.status_code == 422 and problem in answer.text
-    assert [one["name"] for one in ada.get("/api/v1/accounts").json()] == [NAME]
 
 
 def test_one_administrator_who_can_log_in_always_stays(path: Path) -> None:
@@ -253,19 +234,3 @@ def test_accounts_are_managed_on_the_command_line(path: Path) -> None:
     assert run(path, "remove", "vic") == (0, "vic was removed.\n")
     actors = query(path, "SELECT DISTINCT actor FROM audit WHERE action LIKE 'account%' ORDER BY 1")
     assert actors == [("command line",), ("vic",)]
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["role", "bob", "viewer"], "There is no account 'bob'. Existing accounts: ada."),
-        (["remove", "ada"], LAST),
-        (["role", "ada", "boss"], "'boss' is not one of"),
-        (["add", "ada", "--role", "viewer"], "An account named 'ada' already exists"),
-    ],
-)
-def test_wrong_use_on_the_command_line_is_said(
-    path: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["account", *words, "--data", str(path.parent)]) == 2
-    assert said in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -73,9 +74,8 @@ def test_rank_sums_are_counted_as_if_every_subset_were_listed(ranks: list[float]
         subset for size in range(len(ranks) + 1) for subset in itertools.combinations(ranks, size)
     ]
     assert counts.sum() == len(listed) == 2 ** len(ranks)
-    for subset in listed:
-        same = sum(len(other) == len(subset) and sum(other) == sum(subset) for other in listed)
-        assert counts[len(subset), round(2 * sum(subset))] == same
+    for (size, total), same in Counter((len(subset), sum(subset)) for subset in listed).items():
+        assert counts[size, round(2 * total)] == same
 
 
 def test_both_tails_of_the_middle_are_everything() -> None:

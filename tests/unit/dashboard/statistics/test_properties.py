@@ -32,11 +32,6 @@ def split(pairs: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
     return a, b
 
 
-def varied(groups: tuple[list[float], list[float]]) -> tuple[list[float], list[float]]:
-    assume(len(set(groups[0])) > 1 or len(set(groups[1])) > 1)
-    return groups
-
-
 @quick
 @given(pairs)
 def test_swapping_the_states_turns_the_signs_of_a_paired_test(

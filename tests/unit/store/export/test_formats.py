@@ -60,8 +60,6 @@ def test_the_command_takes_the_form_from_the_name(tmp_path: Path, out: str, ther
     assert done.exit_code == 0, done.output
     assert str(tmp_path / there) in done.stdout.splitlines() and (tmp_path / there).exists()
     assert "Exporting" not in done.output, "the bar is for terminals only"
-    refused = CliRunner().invoke(cli, [*words, "--format", "fhir"])
-    assert refused.exit_code == 2 and "name at least one with --session" in refused.output
 
 
 # XlsxWriter leaves the open files of unfinished sheets to the garbage collector

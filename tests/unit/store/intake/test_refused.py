@@ -159,23 +159,6 @@ def test_what_was_recorded_here_in_that_time_is_not_theirs(here: Here, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("nowhere", "no such file or folder"),
-        ("empty", "holds no session.csv"),
-        ("text.zip", "is no folder and no zip"),
-    ],
-)
-def test_what_is_no_study_is_refused_in_words(
-    here: Here, tmp_path: Path, name: str, words: str
-) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "text.zip").write_text("text")
-    with pytest.raises(DataFileError, match=words):
-        here.take(tmp_path / name)
-
-
-@pytest.mark.parametrize(
     ("vital", "problem"),
     [
         (f"{VITAL}{at(5)},heart_rate,72\n{at(6)},hea", "line 3: has 2 cells"),

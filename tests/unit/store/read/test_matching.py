@@ -25,6 +25,7 @@ from edge_agent.store.read.matching import (
     FaceLabels,
     Matching,
 )
+from edge_agent.store.read.observed import match
 from edge_agent.store.read.reader import Reader
 from tests.support.timed_session import study_with_session
 from tests.support.timeline import database, reading, row
@@ -168,11 +169,10 @@ def test_sums_of_the_database_are_those_of_single_readings(tmp_path: Path) -> No
     settings = [
         Matching(window, dict.fromkeys(kinds, lag), 0.5) for window in (3, 10) for lag in (0, 5, 45)
     ]
-    every = reader.observed_sums(sessions, reader.face_labels(sessions), kinds, settings)
+    shown = reader.face_labels(sessions)
+    every = reader.observed_sums(sessions, shown, kinds, settings)
     for by, sums in zip(settings, every, strict=True):
-        found, counts = reader.vitals_by_observed_emotion(
-            None, kinds, window_s=by.window_s, lag_s=by.lag_s, share=0.5
-        )
+        found, counts = match(reader.session_readings(None, kinds), shown, by)
         values: defaultdict[tuple[int, str, Measure, str], list[float]] = defaultdict(list)
         for one in found:
             values[one.session, one.state, one.kind, " ".join(one.flags)].append(one.value)

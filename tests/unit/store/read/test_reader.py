@@ -72,23 +72,14 @@ def test_episodes_are_runs_of_one_emotion_of_the_primary_face(tmp_path: Path) ->
     other = [row(s + 0.5, Emotion.FEAR, primary=False) for s in range(18)]
     path = database(tmp_path, [*happy, *angry, *later, *unsure, *other])
     add(path, [row(9)], simulated=True)
-    reader = Reader(path)
-    found = [
-        (second_of(e.start_ms), second_of(e.end_ms), e.emotion, e.rows)
-        for e in reader.episodes(0, 2**60)
-        if not e.simulated
+    viewed = query(path, "SELECT start_ms, seconds, emotion, rows, simulated FROM episode")
+    assert sorted((second_of(start), *rest) for start, *rest in viewed) == [
+        (0, 7.0, "happiness", 5, 0),
+        (7, 2.0, "anger", 2, 0),
+        (8, 1.0, "happiness", 1, 1),
+        (13, 2.0, "anger", 2, 0),
+        (15, 2.0, "uncertain", 2, 0),
     ]
-    assert found == [
-        (0, 7, Emotion.HAPPINESS, 5),
-        (7, 9, Emotion.ANGER, 2),
-        (13, 15, Emotion.ANGER, 2),
-        (15, 17, None, 2),
-    ]
-    assert [e.rows for e in reader.episodes(0, 2**60) if e.simulated] == [1]
-    clipped = reader.episodes(START_MS + 8_500, START_MS + 15_000)
-    assert [second_of(e.start_ms) for e in clipped if not e.simulated] == [8, 13]
-    viewed = query(path, "SELECT start_ms, emotion, seconds FROM episode ORDER BY start_ms")
-    assert viewed[-1] == (START_MS + 15_000, "uncertain", 2.0)
 
 
 def test_rows_are_given_with_session_participant_and_condition(tmp_path: Path) -> None:
@@ -167,7 +158,8 @@ def test_a_condition_ends_with_the_next_or_its_session(path: Path) -> None:
     reader = Reader(path)
 
     def states() -> list[tuple[float, str]]:
-        return [(second_of(r.at_ms), r.state) for r in reader.vitals_by_condition()]
+        found = reader.session_readings(None, [VitalKind.HEART_RATE])
+        return [(second_of(one.at_ms), one.state) for one in found if one.state]
 
     open_still = [(1, "anger"), (4, "anger"), (5, "happiness"), (6, "happiness"), (9, "happiness")]
     assert states() == open_still

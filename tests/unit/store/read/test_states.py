@@ -11,6 +11,7 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.base import MatchCounts
+from edge_agent.store.read.matching import Matching
 from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import ReadingSum, Stimulus
@@ -26,27 +27,21 @@ def test_readings_by_condition_are_narrowed(path: Path) -> None:
     cuff = [reading(15.5, 131, VitalKind.SYSTOLIC, "cuff", [VitalFlag.MANUAL])]
     add(path, (), [reading(15, 80), reading(215, 70), reading(25, 75), *cuff])
     reader = Reader(path)
-    assert [(r.session, r.participant, r.kind, r.value) for r in reader.vitals_by_condition()] == [
+    every = reader.session_readings(None, tuple(VitalKind))
+    assert [(r.session, r.participant, r.kind, r.value) for r in every if r.state] == [
         (first, "P01", VitalKind.HEART_RATE, 80),
         (first, "P01", VitalKind.SYSTOLIC, 131),
         (second, "P02", VitalKind.HEART_RATE, 70),
     ]
-    assert [r.session for r in reader.vitals_by_condition([second])] == [second]
-    only = reader.vitals_by_condition(kinds=[VitalKind.SYSTOLIC])
+    assert {r.session for r in reader.session_readings([second], tuple(VitalKind))} == {second}
+    only = reader.session_readings(None, [VitalKind.SYSTOLIC])
     assert [(r.flags, r.simulated, r.state) for r in only] == [
         (frozenset({VitalFlag.MANUAL}), False, "anger")
     ]
-    assert reader.vitals_by_condition([]) == []
-    assert reader.vitals_by_condition([99]) == []
-
-
-def test_simulated_readings_are_told_apart_from_real_ones(path: Path) -> None:
-    study_with_session(path, [(10, 20, "anger")])
-    add(path, (), [reading(11), reading(12, flags=[VitalFlag.SIMULATED])])
-    assert [r.simulated for r in Reader(path).vitals_by_condition()] == [False, True]
+    assert reader.session_readings([], tuple(VitalKind)) == []
     with write_transaction(path) as connection:
         connection.execute("UPDATE session SET simulated = 1")
-    assert [r.simulated for r in Reader(path).vitals_by_condition()] == [True, True]
+    assert all(one.simulated for one in reader.session_readings(None, tuple(VitalKind)))
 
 
 def test_rows_of_another_session_or_another_face_are_not_looked_at(tmp_path: Path) -> None:
@@ -55,9 +50,11 @@ def test_rows_of_another_session_or_another_face_are_not_looked_at(tmp_path: Pat
     path = database(tmp_path, rows, [reading(106), reading(115)])
     study_with_session(path, [], end=99.5)
     study_with_session(path, [], start=99.6, end=200)
-    found, counts = Reader(path).vitals_by_observed_emotion()
-    assert found == []
-    assert counts == MatchCounts(matched=0, unmatched=2, ambiguous=0)
+    reader = Reader(path)
+    sessions = reader.session_list()
+    shown = reader.face_labels(sessions)
+    (found,) = reader.observed_sums(sessions, shown, [VitalKind.HEART_RATE], [Matching()])
+    assert (found.sums, found.counts) == ((), MatchCounts(0, 2, 0))
 
 
 STATES = {"anger": {HEART: [70.0, 72.0], SYSTOLIC: [120.0]}, "film 3": {HEART: [66.0]}}

@@ -11,7 +11,6 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.reader import Reader, SessionsReader
 from edge_agent.store.read.trends import EXPRESSIONS
 from edge_agent.store.upkeep.aging import prune
@@ -117,9 +116,7 @@ def test_an_empty_range_is_none_and_one_without_length_refused(tmp_path: Path) -
     trend = reader.trend(START_MS, START_MS + 10_000, 10)
     assert (set(trend.uncertain), set(trend.rows)) == ({None}, {0})
     assert set(reader.vital_trend(VitalKind.SYSTOLIC, START_MS, START_MS + DAY, 10).mean) == {None}
-    assert (reader.span(), reader.latest_vitals(), reader.episodes(0, 2**60)) == (None, {}, [])
-    assert reader.vitals_by_condition() == []
-    assert reader.vitals_by_observed_emotion() == ([], MatchCounts(0, 0, 0))
+    assert (reader.span(), reader.latest_vitals()) == (None, {})
     for start, end, buckets in ((5, 5, 10), (5, 4, 10), (5, 6, 0)):
         with pytest.raises(ValueError, match="needs an end"):
             reader.trend(start, end, buckets)

@@ -1,4 +1,4 @@
-"""A database, and a study in it of one participant who gave consent."""
+"""A study of one participant who gave consent."""
 
 from __future__ import annotations
 
@@ -7,12 +7,6 @@ from pathlib import Path
 import pytest
 
 from edge_agent.store.study.study import Study
-from tests.support.timeline import database
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return database(tmp_path)
 
 
 @pytest.fixture

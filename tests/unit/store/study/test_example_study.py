@@ -13,6 +13,7 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.read.matching import Matching
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.study.example_study import CONDITIONS, PARTICIPANTS, seed_example_study
 from edge_agent.store.study.study import Study
@@ -52,12 +53,12 @@ def test_every_row_says_that_it_is_simulated_and_nothing_is_sent(seeded: Path) -
         for (flags,) in query(seeded, "SELECT DISTINCT flags FROM vital")
     )
     assert query(seeded, "SELECT count(*) FROM outbox") == [(0,)]
-    assert all(found.simulated for found in Reader(seeded).vitals_by_condition())
+    assert query(seeded, "SELECT DISTINCT simulated FROM session_vital") == [(1,)]
 
 
 def test_everybody_has_readings_and_anger_moves_the_heart(seeded: Path) -> None:
     values: Any = defaultdict(lambda: defaultdict(list))
-    for found in Reader(seeded).vitals_by_condition():
+    for found in Reader(seeded).session_readings(None, tuple(VitalKind)):
         values[found.kind, found.state][found.participant].append(found.value)
     kinds = {VitalKind.HEART_RATE: 100, VitalKind.SYSTOLIC: 2, VitalKind.DIASTOLIC: 2}
     for kind, least in kinds.items():
@@ -96,7 +97,10 @@ def test_everybody_says_how_each_stimulus_was_and_most_felt_it(seeded: Path) -> 
     reader = Reader(seeded)
     stimuli = reader.stimuli([session.id for session in reader.session_list()])
     assert [stimulus.reported for stimulus in stimuli] == [value for _, value in felt]
-    _, counts = reader.vitals_by_observed_emotion()
+    sessions = reader.session_list()
+    shown = reader.face_labels(sessions)
+    (sums,) = reader.observed_sums(sessions, shown, tuple(VitalKind), [Matching()])
+    counts = sums.counts
     assert counts.matched > 4 * (counts.unmatched + counts.ambiguous), "most faces show it, too"
 
 

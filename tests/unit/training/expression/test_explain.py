@@ -98,9 +98,12 @@ def test_a_network_without_an_exact_map_is_refused_with_what_can_be_done(tmp_pat
         ('architecture = "resnet18"\nwidth = 4\nreduction = 2', 4),
         ('architecture = "mobilenet"\nwidth = 0.1\nstem_stride = 1', 13),
         ('architecture = "depthwise-resnet"\nwidths = [4, 8]\nblocks = [2]\nstrides = [2]', 1),
+        ('architecture = "region-attention"\nwidths = [4, 8]\nblocks = [1]\nstrides = [2]', None),
     ],
 )
-def test_every_network_is_explained_exactly(tmp_path: Path, section: str, stages: int) -> None:
+def test_every_network_is_explained_exactly(
+    tmp_path: Path, section: str, stages: int | None
+) -> None:
     network, recipe = open_run(write_run(tmp_path / "run", with_network(section)))
     named = [(f"{i}.png", picture) for i, picture in enumerate(faces(2).pictures)]
 
@@ -109,28 +112,15 @@ def test_every_network_is_explained_exactly(tmp_path: Path, section: str, stages
     pictures = recipe.as_input(torch.from_numpy(faces(2).pictures).unsqueeze(1).float() / 255)
     with torch.no_grad():
         logits = network(pictures)[0][:, EXPRESSIONS.index("anger")]
-    assert isinstance(network, RegionNetwork)
-    assert len(network.stage_ends()) == stages
     for face, logit in zip(maps, logits, strict=True):
         assert face.cam.sum() == pytest.approx(float(logit), abs=1e-4)
         assert face.grad_cam.shape == face.cam.shape
-
-
-REGION_ATTENTION = 'architecture = "region-attention"\nwidths = [4, 8]\nblocks = [1]\nstrides = [2]'
-
-
-def test_the_map_of_region_attention_sums_to_the_logit(tmp_path: Path) -> None:
-    network, recipe = open_run(write_run(tmp_path / "run", with_network(REGION_ATTENTION)))
-    named = [(f"{i}.png", picture) for i, picture in enumerate(faces(3).pictures)]
-
-    maps = explain_faces(network, recipe, named, category="anger")
-
-    pictures = recipe.as_input(torch.from_numpy(faces(3).pictures).unsqueeze(1).float() / 255)
-    with torch.no_grad():
-        logits = network(pictures)[0][:, EXPRESSIONS.index("anger")]
-    for face, logit in zip(maps, logits, strict=True):
+    if stages is not None:
+        assert isinstance(network, RegionNetwork)
+        assert len(network.stage_ends()) == stages
+        return
+    for face in maps:  # of region attention
         assert face.cam.shape == (48, 48)
-        assert face.cam.sum() == pytest.approx(float(logit), abs=1e-4)
         assert len(face.weights) == len(VIEWS) == 7
         assert sum(face.weights) == pytest.approx(1)
         assert face.grad_cam.sum() == pytest.approx(1, abs=1e-4)

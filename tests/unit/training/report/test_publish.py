@@ -70,9 +70,7 @@ def test_the_temperature_is_fitted_on_half_a_alone(tmp_path: Path) -> None:
     first = calibrated(model, judged.take(in_half_a(judged.pictures)))
     assert (card.temperature, card.uncertain_below) == (first.temperature, first.uncertain_below)
     assert card.temperature != model.card.temperature
-    before, after = (
-        measure(model, judged, "PublicTest", card=one, speed=False) for one in (model.card, card)
-    )
+    before, after = (measure(model, judged, "PublicTest", card=one) for one in (model.card, card))
     assert after.calibration["ferplus"].error < before.calibration["ferplus"].error
     assert after.confidence is not None
     assert after.confidence.halves["A"].n + after.confidence.halves["B"].n == 70

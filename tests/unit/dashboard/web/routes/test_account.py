@@ -50,24 +50,6 @@ def test_a_changed_password_is_confirmed_and_ends_the_logins_of_other_devices(
     assert (NAME, "password_change") in audit
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"old": "not the password"}, "The current password is wrong."),
-        ({"again": "another one entirely"}, "The two new passwords differ"),
-    ],
-)
-def test_what_is_wrong_is_said_and_nothing_is_changed(
-    ada: TestClient, tmp_path: Path, changes: dict[str, str], said: str
-) -> None:
-    phone = another_device(tmp_path)
-    answer = ada.post("/account/password", data=FORM | changes)
-    assert answer.status_code == 400 and said in answer.text
-    assert not any(word in answer.text for word in (PASSWORD, NEW)), "no password comes back"
-    assert phone.get("/live").status_code == 200
-    assert login(ada, PASSWORD) == 303
-
-
 def test_whoever_sits_at_an_open_screen_cannot_guess_the_password(ada: TestClient) -> None:
     for _ in range(5):
         assert (

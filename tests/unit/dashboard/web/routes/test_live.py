@@ -12,7 +12,6 @@ import pytest
 from starlette.testclient import TestClient
 
 from dashboard.accounts.accounts import create_login_link
-from dashboard.web.alerts import DashboardAlerts
 from dashboard.web.app import create_app
 from dashboard.web.live import agent_messages
 from dashboard.web.routes import live
@@ -85,21 +84,6 @@ def test_what_the_agent_says_reaches_the_page_as_events(
         stream = _events(services, "")
         assert data_of(await until(stream, "event: vital\n"))["value"] == 71.0
         await stream.aclose()
-
-    asyncio.run(listen())
-
-
-def test_open_streams_end_when_the_dashboard_stops(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(DashboardAlerts, "LOOK_S", 3600.0)  # nothing else wakes a stream
-
-    async def listen() -> None:
-        stream = _events(services, "")
-        await until(stream, "event: alerts\n")
-        asyncio.get_running_loop().call_later(0.05, services.stopping.set)
-        async with asyncio.timeout(DEADLINE_S):
-            assert [piece async for piece in stream] == []
 
     asyncio.run(listen())
 

@@ -43,12 +43,6 @@ def page_of(ada: TestClient, database: Path) -> TestClient:
             "others",
             "write name=value",
         ),
-        (
-            "/study/participants/P-01/attributes",
-            ATTRIBUTES | {"others": "email=a@example.org"},
-            "others",
-            "identifies a person",
-        ),
         ("/study/sessions/1/markers", {"after": "soon", "label": "x"}, "after", "4:05"),
         (
             "/study/sessions/1/markers",
@@ -58,6 +52,7 @@ def page_of(ada: TestClient, database: Path) -> TestClient:
         ),
         ("/readings/by-hand", {"heart_rate": "fast", "note": "tea"}, "heart_rate", "not a number"),
         ("/accounts", {"name": NAME, "role": "operator"}, "name", "already exists"),
+        ("/accounts", {"name": "", "role": "operator"}, "name", "1 to 40 printable"),
         ("/accounts", {"name": "bo", "role": "viewer", "password": "short"}, "password", "must"),
         ("/tokens", TOKEN | {"name": ""}, "name", "1 to"),
         ("/tokens", {"name": "watch", "role": "viewer", "days": "0"}, "scope", "at least one"),

@@ -78,10 +78,6 @@ def test_a_change_is_shown_checked_written_and_audited(ada: TestClient, file: Pa
     sent |= {"camera.fps": "10", "alerts.sound": "on", "vision.face_score": "0.55"}
     sent |= {"rule-1-remove": "yes", "rule-4-name": "hr", "rule-4-when": "vital"}
     sent |= {"rule-4-vital": "heart_rate", "rule-4-above": "120", "rule-4-seconds": "5"}
-    wrong = ada.post("/settings", data=sent | {"camera.fps": "1000"})
-    assert wrong.status_code == 422
-    assert "camera.fps = 1000: input should be less than or equal to 120" in unescape(wrong.text)
-    assert 'value="1000"' in wrong.text, "what was typed stays"
     review = ada.post("/settings", data=sent)
     assert review.status_code == 200, review.text
     shown = unescape(review.text)
