@@ -1,7 +1,7 @@
 """The group of all commands, and the parts that several commands share.
 
 These are options, the appliance of a command, the log, times (ISO 8601 with a zone, or with that of
-an option), and tables for people.
+an option or of this machine), and tables for people.
 """
 
 from __future__ import annotations
@@ -140,16 +140,22 @@ def timezone_option(command: Callable[P, None]) -> Callable[P, None]:
     )(command)
 
 
-def instant_ms(option: str, text: str, timezone: str | None) -> int:
+def instant_ms(option: str, text: str, timezone: str | None, *, local: bool = False) -> int:
     """Return the time of an option in UTC milliseconds.
+
+    Args:
+        option: its name.
+        text: what was given.
+        timezone: of a time without a zone.
+        local: whether it is that of this machine.
 
     Raises:
         click.BadParameter: it is no time, or has no zone and none was given.
     """
-    from edge_agent.core.readings import time_ms
+    from edge_agent.core.readings import LocalTimes, time_ms
 
     try:
-        return time_ms(text, zone_of(timezone))
+        return time_ms(text, LocalTimes(None) if local else zone_of(timezone))
     except ReadingError as error:
         raise click.BadParameter(f"{option} {error.shown} {error.reason}") from error
 

@@ -127,7 +127,11 @@ def said(words: list[str]) -> str:
         ("participant list --data empty.csv", "Not a directory. Name another folder"),
         (
             "export --out x.zip --from 2026-11-20 --to 2026-11-19",
-            "--from 2026-11-20T00:00:00 is not before --to 2026-11-19T00:00:00",
+            "--from 2026-11-20 is not before --to 2026-11-19.",
+        ),
+        (
+            "export --out x.zip --from gestern",
+            "--from 'gestern' is not a time. Write 2026-11-27 or 2026-11-27 14:30.",
         ),
         ("export --out x.zip --session 99", "There is no session 99. Sessions: none."),
         ("export --out x.zip --format doc", "'doc' is not one of 'bundle', 'csv'"),
@@ -190,6 +194,6 @@ def test_a_file_that_may_not_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_export_of_a_range_without_rows_says_so() -> None:
-    words = ["export", "--out", "none", "--from", "2000-01-01", "--to", "2000-01-02", *DATA]
+    words = ["export", "--out", "none", "--from", "2001-01-01", "--to", "2001-01-02 14:30", *DATA]
     result = CliRunner().invoke(cli, words)
     assert result.exit_code == 0 and "Nothing was recorded in this range" in result.stderr
