@@ -24,6 +24,9 @@ from typing import Literal, TypeVar
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
+from edge_agent.core.texts import N_
+
+_SINCE_START = re.compile(r"(?:(?:(\d{1,3}):)?(\d{1,3}):)?(\d{1,6})(?:[.,](\d{1,3}))?")
 
 
 class Purpose(StrEnum):
@@ -147,6 +150,28 @@ _WHO = frozenset(
     | {"dob", "email", "e_mail", "phone", "telephone", "address", "street", "ssn", "patient_id"}
 )
 _COLUMNS = frozenset({"participant", "participant_id", "created_at", "simulated", "session"})
+
+
+def since_start_ms(typed: str, field: str) -> int:
+    """Read a time since the start of a session, such as ``4:05.250``.
+
+    Raises:
+        StudyError: it cannot be read.
+    """
+    parts = _SINCE_START.fullmatch(typed.strip())
+    if parts is None:
+        raise StudyError(
+            N_(
+                "{text!r} is no time since the start of the session. Write minutes and "
+                "seconds, such as 4:05 or 4:05.250."
+            ),
+            text=typed[:40],
+            field=field,
+        )
+    hours, minutes, seconds = (int(part or 0) for part in parts.groups()[:3])
+    # ".5" is half a second: filled up to milliseconds.
+    ms = int((parts[4] or "").ljust(3, "0"))
+    return ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
 
 
 class AttributeUse(StrEnum):

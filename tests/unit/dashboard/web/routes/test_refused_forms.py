@@ -57,6 +57,13 @@ def page_of(ada: TestClient, database: Path) -> TestClient:
             "label",
             "give a label",
         ),
+        (
+            "/study/sessions/1/exclusions",
+            {"start": "0:01", "end": "soon", "reason": "phone"},
+            "end",
+            "4:05",
+        ),
+        ("/study/sessions/1/exclusions", {"reason": " "}, "reason", "Give a reason"),
         ("/readings/by-hand", {"heart_rate": "fast", "note": "tea"}, "heart_rate", "not a number"),
         ("/accounts", {"name": NAME, "role": "operator"}, "name", "already exists"),
         ("/accounts", {"name": "bo", "role": "viewer", "password": "short"}, "password", "must"),
