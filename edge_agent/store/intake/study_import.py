@@ -17,7 +17,7 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.core.errors import DataFileError
+from edge_agent.core.errors import DataFileError, StoreError
 from edge_agent.store.database import schema
 from edge_agent.store.database.dashboard_file import make_prepared_folder, prepared_folder
 from edge_agent.store.database.files import translate_errors
@@ -281,7 +281,7 @@ def import_study(
         StoreError: the database cannot be used; disk full. Nothing was written then.
     """
     report = StudyImport(source.name, on_row=on_row)
-    with _staging(path) as staged:
+    with _staging(path, source.name) as staged:
         _stage(staged, source, options, report)
         with _attached(path, staged, readonly=dry_run) as connection:
             # A dry run reads only, and may run beside anything.
@@ -299,15 +299,18 @@ def import_study(
 
 
 @contextmanager
-def _staging(path: Path) -> Iterator[Path]:
-    """Make an empty database of our form for the time of an import."""
+def _staging(path: Path, source: str) -> Iterator[Path]:
+    """Make an empty database of our form for the time of an import of a source."""
     folder = prepared_folder(path.parent)
     with translate_errors(path):
         make_prepared_folder(path.parent)
         with tempfile.TemporaryDirectory("", "study-", folder, ignore_cleanup_errors=True) as name:
             staged = Path(name) / "study.db"
-            schema.migrate(staged)
-            yield staged
+            try:
+                schema.migrate(staged)
+                yield staged
+            except StoreError as error:  # people know their file, and not the staging database
+                raise StoreError(str(error).replace(str(staged), source)) from error
 
 
 @contextmanager
