@@ -154,6 +154,24 @@ def test_options_explain_add_average_and_leave_out(here: Here, table: Path) -> N
     assert here.stored("SELECT min(started) FROM session") == [(1772323200000,)]
 
 
+def test_made_up_times_that_are_taken_or_erased_can_be_moved(here: Here, tmp_path: Path) -> None:
+    path = tmp_path / "one.csv"
+    path.write_text("id,hr_neutral,hr_anger\nP1,70,80\nP2,71,82\n", encoding="utf-8")
+    here.take(path, *WIDE)
+    run("participant", "erase", "P1", "--confirm", "P1", "--data", here.folder)
+    path.write_text("id,hr_neutral,hr_anger\nQ1,70,80\nQ2,71,82\n", encoding="utf-8")
+
+    again = here.take(path, *WIDE, "--prefix", "B-")
+
+    erased, met = (problem["message"] for problem in again["problems"][:2])
+    assert "B-Q1 was erased here, and does not come back. Leave them out: --leave-out Q1." in erased
+    assert "session 2 meets session 2 of this database" in met
+    moved = "If only the made-up times coincide, move them: --starting 2026-01-05T08:13:00.000Z."
+    assert erased.endswith(moved) and met.endswith(moved)
+    starting = moved.removesuffix(".").split()[-1]
+    assert here.take(path, *WIDE, "--prefix", "B-", "--starting", starting)["imported"]
+
+
 def refuse(here: Here, path: Path, *words: str) -> str:
     done = run("import-study", path, *words, "--data", here.folder)
     assert done.exit_code in {1, 2}
