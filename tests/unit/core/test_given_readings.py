@@ -301,6 +301,16 @@ def test_units_are_understood_however_they_are_written(kind: str, unit: str, fac
     )
 
 
+def test_a_unit_may_stand_behind_a_value_that_is_text() -> None:
+    pressure = {"kind": "systolic", "value": "16 kPa"}
+    assert judged(**pressure) == judged(kind="systolic", value=16, unit="kPa")
+    assert judged(unit="KPA ", **pressure) == judged(**pressure)
+    assert judged(kind="rr_interval", value=" 800  ms ").value == 0.8
+    assert "unit: 'mmHg' is not the unit of 16 kPa." in refused(unit="mmHg", **pressure)
+    assert "value: '16 kPa' is not a number." in refused(value="16 kPa"), "of another kind"
+    assert "value: '16 kPa' is not a number." in refused(Origin("x", as_text=False), **pressure)
+
+
 def test_an_interval_without_a_unit_is_in_seconds_where_files_have_always_had_it_so() -> None:
     assert judged(FILE, kind="rr_interval", value="0.8").value == 0.8
     assert "unit: is missing" in refused(kind="rr_interval", value=0.8, unit="")
