@@ -666,7 +666,8 @@ def _field(text: str) -> tuple[str, str]:
     multiple=True,
     metavar="NAME=MEANING",
     help="With --wide, the meaning of a column whose name does not tell it: STATE:KIND[:UNIT], "
-    "such as x1=anger:hr or 'film 2'=calm:sbp:kPa; participant: the codes; nothing: leave it out. "
+    "such as x1=anger:hr or 'film 2'=calm:sbp:kPa; participant: the codes; age or sex, kept as "
+    "--consent-attributes says; nothing: leave it out. "
     "Several columns of a state and vital are averaged. May be repeated.",
 )
 @common.timezone_option

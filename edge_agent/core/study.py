@@ -141,6 +141,7 @@ SEX = "sex"
 MEDICATION = "medication"
 AGE_BANDS = ("under 18", "18-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80 and over")
 SEXES = ("female", "male", "other", "not told")
+_SEXES = {"f": "female", "m": "male", "o": "other"}
 MOST = 20
 LENGTH = 80
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -234,6 +235,24 @@ def age_band(years: float) -> str:
     if years < 18:
         return AGE_BANDS[0]
     return AGE_BANDS[min(len(AGE_BANDS) - 1, max(1, int(years) // 10 - 1))]
+
+
+def attribute_of(column: str, value: str) -> tuple[str, str]:
+    """Return name and value of an attribute; an age becomes a band, and letters words.
+
+    Example:
+        >>> attribute_of("age", "33"), attribute_of("sex", "F")
+        (('age_band', '30-39'), ('sex', 'female'))
+    """
+    if column == "age":
+        try:
+            return AGE_BAND, age_band(float(value))
+        except ValueError:
+            return column, value
+    if column == SEX:
+        return SEX, _SEXES.get(value.casefold(), value)
+    # Names of attributes are lower case with underscores here.
+    return re.sub(r"[^a-z0-9]+", "_", column).strip("_"), value
 
 
 LONGEST_LABEL = 80
