@@ -302,7 +302,7 @@ def test_units_are_understood_however_they_are_written(kind: str, unit: str, fac
 
 
 def test_a_unit_may_stand_behind_a_value_that_is_text() -> None:
-    pressure = {"kind": "systolic", "value": "16 kPa"}
+    pressure: dict[str, Any] = {"kind": "systolic", "value": "16 kPa"}
     assert judged(**pressure) == judged(kind="systolic", value=16, unit="kPa")
     assert judged(unit="KPA ", **pressure) == judged(**pressure)
     assert judged(kind="rr_interval", value=" 800  ms ").value == 0.8
