@@ -173,6 +173,17 @@ def local_time(wall_ms: int | None, form: str = "datetime") -> str:
     )
 
 
+def minute(moment: object) -> str:
+    """Write UTC milliseconds as a field of a time holds them, such as ``2026-11-20T08:15`` (UTC).
+
+    What is no such number stays as it was typed.
+    """
+    try:
+        return iso_utc(int(str(moment)))[:16]
+    except (ValueError, OverflowError):
+        return str(moment or "")
+
+
 class _Loader(jinja2.FileSystemLoader):
     """Frees the memory used to compile a template: up to 10 MB for a long one."""
 
@@ -208,6 +219,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
     )
     environment.filters.update(
         local_time=local_time,
+        minute=minute,
         duration=duration,
         day=day,
         file_size=file_size,

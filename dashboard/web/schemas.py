@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
+from contextlib import suppress
+from datetime import UTC, date
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
 from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
 from dashboard.languages.refused import OF_JSON
+from edge_agent.core.errors import ReadingError
+from edge_agent.core.readings import time_ms
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 
 EpochMs = Annotated[
@@ -17,10 +20,20 @@ EpochMs = Annotated[
 GivenMs = Annotated[EpochMs, OF_JSON]
 
 
+def _ms_of_field(given: object) -> object:
+    """Return what a field of a time sends without JavaScript, UTC text or nothing, as
+    milliseconds.
+    """
+    if isinstance(given, str) and "T" in given:
+        with suppress(ReadingError):
+            return time_ms(given, UTC)
+    return None if given == "" else given
+
+
+FieldMs = Annotated[EpochMs | None, BeforeValidator(_ms_of_field)]
+"""Of a form."""
 Moment = Annotated[
-    Annotated[int, Field(ge=0, le=2**53)] | None,
-    BeforeValidator(lambda given: None if given == "" else given),
-    Query(),
+    Annotated[int, Field(ge=0, le=2**53)] | None, BeforeValidator(_ms_of_field), Query()
 ]
 """Of a filter in an address, whose empty fields mean nothing."""
 PageNumber = Annotated[int, Query(ge=1, le=1_000_000)]

@@ -10,13 +10,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_agent.cli.options import PATH, Here, cli, on_appliance, plain, table_lines
+from edge_agent.cli.options import PATH, Here, cli, instant_ms, on_appliance, plain, table_lines
 from edge_agent.cli.removed import NO_MULTIVERSE, removed_option
 from edge_agent.core.errors import DataFileError
 
@@ -74,8 +73,8 @@ class FormatOption(click.Option):
     "writes it. Default: the default question of the Analysis page.",
 )
 @removed_option("--multiverse", NO_MULTIVERSE)
-@click.option("--from", "start", type=click.DateTime(), help="Begin, local time.")
-@click.option("--to", "end", type=click.DateTime(), help="End, local time.")
+@click.option("--from", "start", metavar="TIME", help="Begin, local time.")
+@click.option("--to", "end", metavar="TIME", help="End, local time.")
 @click.option("--format", "form", cls=FormatOption, type=FormatChoice())
 @click.option(
     "--passphrase", is_flag=True, help="Ask for a passphrase, and lock the export with it (age)."
@@ -102,8 +101,8 @@ def export(
     out: Path,
     sessions: tuple[int, ...],
     question: Path | None,
-    start: datetime | None,
-    end: datetime | None,
+    start: str | None,
+    end: str | None,
     form: str | None,
     passphrase: bool,
     passphrase_file: Path | None,
@@ -116,12 +115,12 @@ def export(
     from edge_agent.store.export.rows import Choice, holds_rows
     from edge_agent.store.export.sealed import Work, export_sealed
 
-    start_ms = epoch_ms(start)
-    end_ms = epoch_ms(end)
+    start_ms, end_ms = (
+        None if time is None else instant_ms(option, time, None, local=True)
+        for option, time in (("--from", start), ("--to", end))
+    )
     if start_ms is not None and end_ms is not None and start_ms >= end_ms:
-        raise click.UsageError(
-            f"--from {start:%Y-%m-%dT%H:%M:%S} is not before --to {end:%Y-%m-%dT%H:%M:%S}."
-        )
+        raise click.UsageError(f"--from {start} is not before --to {end}.")
     if source is None and (devices or all_devices):
         raise click.UsageError("--device and --all-devices choose devices of --source.")
     chosen = format_named(form or ("bundle" if out.suffix == ".zip" else "csv"))
@@ -240,18 +239,6 @@ def _tables(question: dict[str, Any], choice: Choice, here: Here) -> dict[str, s
         json.dump(question, file)
         file.flush()
         return _analysed(*words, "--question", file.name)
-
-
-def epoch_ms(local: datetime | None) -> int | None:
-    """Return UTC milliseconds of a local time."""
-    try:
-        if local is None:
-            return None
-        return round(local.astimezone().timestamp() * 1000)
-    except (OverflowError, ValueError, OSError) as error:
-        raise click.BadParameter(
-            f"{local}: is outside the range of this machine's clock. Give a later or earlier time."
-        ) from error
 
 
 def _appliance(settings: Settings) -> Appliance:

@@ -1,7 +1,7 @@
 """The group of all commands, and the parts that several commands share.
 
 These are options, the appliance of a command, the log, times (ISO 8601 with a zone, or with that of
-an option), and tables for people.
+an option or of this machine), and tables for people.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import wraps
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 
 from edge_agent import __version__
-from edge_agent.core.errors import DataFileError, ReadingError
+from edge_agent.core.errors import DataFileError, ReadingError, StudyError
 from edge_agent.core.logs import log_to_stderr
 
 if TYPE_CHECKING:
@@ -140,18 +141,38 @@ def timezone_option(command: Callable[P, None]) -> Callable[P, None]:
     )(command)
 
 
-def instant_ms(option: str, text: str, timezone: str | None) -> int:
+def instant_ms(
+    option: str,
+    text: str,
+    timezone: str | None,
+    *,
+    local: bool = False,
+    start_ms: int | None = None,
+) -> int:
     """Return the time of an option in UTC milliseconds.
+
+    Args:
+        option: its name.
+        text: what was given.
+        timezone: of a time without a zone.
+        local: whether it is that of this machine.
+        start_ms: start of a session, from which text such as ``4:05`` counts.
 
     Raises:
         click.BadParameter: it is no time, or has no zone and none was given.
     """
-    from edge_agent.core.readings import time_ms
+    from edge_agent.core.readings import LocalTimes, time_ms
+    from edge_agent.core.study import since_start_ms
 
+    more = ""
+    if start_ms is not None:
+        with suppress(StudyError):
+            return start_ms + since_start_ms(text, option)
+        more = " Or count from the start of the session, such as 4:05."
     try:
-        return time_ms(text, zone_of(timezone))
+        return time_ms(text, LocalTimes(None) if local else zone_of(timezone))
     except ReadingError as error:
-        raise click.BadParameter(f"{option} {error.shown} {error.reason}") from error
+        raise click.BadParameter(f"{option} {error.shown} {error.reason}{more}") from error
 
 
 def zone_of(name: str | None) -> tzinfo | None:

@@ -292,10 +292,13 @@ def _marker_row(marker: Marker) -> dict[str, object]:
     return {"marker": marker.id, "at": at, "kind": marker.kind, "label": marker.label}
 
 
+_IN_SESSION = "such as 2026-11-20T08:15:00.250Z, or 4:05.250 since the start of the session"
+
+
 @session.command("correct-marker")
 @click.argument("number", type=click.IntRange(1))
 @click.argument("marker", type=click.IntRange(1))
-@click.option("--at", metavar="TIME", help="Its new time, such as 2026-11-20T08:15:00.250Z.")
+@click.option("--at", metavar="TIME", help=f"Its new time, {_IN_SESSION}.")
 @click.option("--kind", help="Its new kind: stimulus_start, stimulus_end, baseline or note.")
 @click.option("--label", help="Its new label; that of a start goes to its end and reports, too.")
 @click.option("--remove", is_flag=True, help="Leave it out; needs a reason.")
@@ -311,6 +314,7 @@ def session_correct_marker(
     `session markers NUMBER` lists the numbers of the markers.
     """
     from edge_agent.core.study import MarkerKind
+    from edge_agent.store.read.reader import Reader
     from edge_agent.store.study.marker_changes import correct_marker, remove_marker
     from edge_agent.store.study.past import PastMarker
 
@@ -325,7 +329,10 @@ def session_correct_marker(
     old = next((one for one in here.study.markers(number) if one.id == marker), None)
     if old is None:
         raise click.UsageError(f"There is no marker {marker} in session {number}.")
-    at_ms = old.at.wall_ms if at is None else common.instant_ms("--at", at, changed["timezone"])
+    at_ms = old.at.wall_ms
+    if at is not None:
+        start_ms = Reader(database).session(number)[0].start_ms
+        at_ms = common.instant_ms("--at", at, changed["timezone"], start_ms=start_ms)
     new = PastMarker(
         at_ms,
         old.kind if kind is None else named(MarkerKind, "--kind", kind),
@@ -338,8 +345,8 @@ def session_correct_marker(
 
 @session.command("leave-out")
 @click.argument("number", type=click.IntRange(1))
-@click.option("--from", "start", metavar="TIME", help="Start of the stretch; else all of it.")
-@click.option("--to", "end", metavar="TIME", help="End of the stretch.")
+@click.option("--from", "start", metavar="TIME", help=f"Start of the stretch, {_IN_SESSION}.")
+@click.option("--to", "end", metavar="TIME", help="Its end; without both: the whole session.")
 @click.option("--reason", help="Why; every result names it.")
 @click.option("--take-back", type=click.IntRange(1), help="Use again what has this number.")
 @common.timezone_option
@@ -350,6 +357,7 @@ def session_leave_out(here: Here, number: int, as_json: bool, **given: Any) -> N
 
     Without --reason and --take-back it lists what is left out, with its numbers.
     """
+    from edge_agent.store.read.reader import Reader
     from edge_agent.store.study import exclusions
 
     database = here.made_database()
@@ -363,13 +371,14 @@ def session_leave_out(here: Here, number: int, as_json: bool, **given: Any) -> N
     if back is not None:
         exclusions.take_back(database, number, back, actor=ACTOR)
     elif reason is not None:
-        zone = given["timezone"]
-        ends = [
-            common.instant_ms(name, text, zone)
-            for name, text in (("--from", start), ("--to", end))
-            if text is not None
-        ]
-        span = (ends[0], ends[1]) if ends else None
+        span = None
+        if start is not None:
+            start_ms = Reader(database).session(number)[0].start_ms
+            first, last = (
+                common.instant_ms(name, text, given["timezone"], start_ms=start_ms)
+                for name, text in (("--from", start), ("--to", end))
+            )
+            span = first, last
         exclusions.leave_out(database, number, span, reason=reason, actor=ACTOR)
     every = exclusions.exclusions(database, number)
     standing = [one for one in every if one.taken_back_ms is None]
@@ -657,7 +666,8 @@ def _field(text: str) -> tuple[str, str]:
     multiple=True,
     metavar="NAME=MEANING",
     help="With --wide, the meaning of a column whose name does not tell it: STATE:KIND[:UNIT], "
-    "such as x1=anger:hr or 'film 2'=calm:sbp:kPa; participant: the codes; nothing: leave it out. "
+    "such as x1=anger:hr or 'film 2'=calm:sbp:kPa; participant: the codes; age or sex, kept as "
+    "--consent-attributes says; nothing: leave it out. "
     "Several columns of a state and vital are averaged. May be repeated.",
 )
 @common.timezone_option

@@ -119,14 +119,14 @@ class LocalTimes:
     with the newest rows first, if they come before the rows above.
 
     Args:
-        zone: the time zone of the file.
+        zone: the time zone of the file; ``None``: that of this machine.
 
     Attributes:
         twice: number of times read that occur twice.
         first: the first of them, as written.
     """
 
-    def __init__(self, zone: tzinfo) -> None:
+    def __init__(self, zone: tzinfo | None) -> None:
         self._zone = zone
         self.restart()
 
@@ -220,24 +220,22 @@ def _iso_seconds(text: str, zone: tzinfo | LocalTimes | None) -> float:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
+        example = "2026-11-27 or 2026-11-27 14:30"
+        if zone is None:
+            example = "2026-11-20T08:15:00Z, 2026-11-20 09:15:00+01:00, or epoch seconds"
+        raise ReadingError("at", shown_value(text), f"is not a time. Write {example}.") from error
+    if moment.tzinfo is None and zone is None:
         raise ReadingError(
             "at",
             shown_value(text),
-            "is not a time. Write 2026-11-20T08:15:00Z, 2026-11-20 09:15:00+01:00, or epoch "
-            "seconds.",
-        ) from error
-    if moment.tzinfo is None:
-        if zone is None:
-            raise ReadingError(
-                "at",
-                shown_value(text),
-                "has no time zone. Write Z or +01:00 behind it, or name the zone of the file.",
-            )
-        if isinstance(zone, LocalTimes):
-            moment = zone.moment(moment)
-        else:
-            moment = moment.replace(tzinfo=zone)
+            "has no time zone. Write Z or +01:00 behind it, or name the zone of the file.",
+        )
     try:
+        if moment.tzinfo is None:
+            if isinstance(zone, LocalTimes):
+                moment = zone.moment(moment)
+            else:
+                moment = moment.replace(tzinfo=zone)
         return moment.timestamp()
     except (OverflowError, ValueError):  # the years 1 and 9999, shifted by their zone
         return math.nan

@@ -24,6 +24,9 @@ from typing import Literal, TypeVar
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
+from edge_agent.core.texts import N_
+
+_SINCE_START = re.compile(r"(?:(?:(\d{1,3}):)?(\d{1,3}):)?(\d{1,6})(?:[.,](\d{1,3}))?")
 
 
 class Purpose(StrEnum):
@@ -138,6 +141,7 @@ SEX = "sex"
 MEDICATION = "medication"
 AGE_BANDS = ("under 18", "18-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80 and over")
 SEXES = ("female", "male", "other", "not told")
+_SEXES = {"f": "female", "m": "male", "o": "other"}
 MOST = 20
 LENGTH = 80
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
@@ -147,6 +151,28 @@ _WHO = frozenset(
     | {"dob", "email", "e_mail", "phone", "telephone", "address", "street", "ssn", "patient_id"}
 )
 _COLUMNS = frozenset({"participant", "participant_id", "created_at", "simulated", "session"})
+
+
+def since_start_ms(typed: str, field: str) -> int:
+    """Read a time since the start of a session, such as ``4:05.250``.
+
+    Raises:
+        StudyError: it cannot be read.
+    """
+    parts = _SINCE_START.fullmatch(typed.strip())
+    if parts is None:
+        raise StudyError(
+            N_(
+                "{text!r} is no time since the start of the session. Write minutes and "
+                "seconds, such as 4:05 or 4:05.250."
+            ),
+            text=typed[:40],
+            field=field,
+        )
+    hours, minutes, seconds = (int(part or 0) for part in parts.groups()[:3])
+    # ".5" is half a second: filled up to milliseconds.
+    ms = int((parts[4] or "").ljust(3, "0"))
+    return ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
 
 
 class AttributeUse(StrEnum):
@@ -209,6 +235,24 @@ def age_band(years: float) -> str:
     if years < 18:
         return AGE_BANDS[0]
     return AGE_BANDS[min(len(AGE_BANDS) - 1, max(1, int(years) // 10 - 1))]
+
+
+def attribute_of(column: str, value: str) -> tuple[str, str]:
+    """Return name and value of an attribute; an age becomes a band, and letters words.
+
+    Example:
+        >>> attribute_of("age", "33"), attribute_of("sex", "F")
+        (('age_band', '30-39'), ('sex', 'female'))
+    """
+    if column == "age":
+        try:
+            return AGE_BAND, age_band(float(value))
+        except ValueError:
+            return column, value
+    if column == SEX:
+        return SEX, _SEXES.get(value.casefold(), value)
+    # Names of attributes are lower case with underscores here.
+    return re.sub(r"[^a-z0-9]+", "_", column).strip("_"), value
 
 
 LONGEST_LABEL = 80

@@ -14,15 +14,17 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from edge_agent.core import clock
-from edge_agent.core.errors import DataFileError, ReadingError, shown_value
+from edge_agent.core.errors import DataFileError, ReadingError, StudyError, shown_value
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import Origin, VitalFlag, reading_of
+from edge_agent.core.study import AGE_BAND, SEX, attribute_of, checked_attribute
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.csv import CsvFile, unit_in_name
 
 PARTICIPANT = "participant"
+AGE = "age"
 REST = "baseline"
-FORM = "STATE:KIND[:UNIT], participant, or nothing to leave it out"
+FORM = "STATE:KIND[:UNIT], participant, age, sex, or nothing to leave it out"
 
 _STATES = {emotion.value: emotion.value for emotion in EMOTIONS} | {
     "happy": "happiness",
@@ -57,8 +59,8 @@ class Cell(NamedTuple):
     """The state and vital of a column; both empty: it has the participants' codes.
 
     Attributes:
-        state: label of the condition.
-        kind: what was measured; ``None``: codes.
+        state: label of the condition; without a kind ``age`` or ``sex``.
+        kind: what was measured; ``None``: codes, age or sex.
         unit: of its values; empty: that of the kind.
     """
 
@@ -68,6 +70,12 @@ class Cell(NamedTuple):
 
 
 CODES = Cell()
+_OF_PERSON = {
+    PARTICIPANT: (CODES, "the codes"),
+    AGE: (Cell(AGE), "the age"),
+    SEX: (Cell(SEX), "the sex"),
+}
+"""Meanings of columns about a person."""
 
 
 class Person(NamedTuple):
@@ -77,11 +85,13 @@ class Person(NamedTuple):
         line: its number in the file.
         code: the participant's code.
         values: state → the values of its columns, in the units of the kinds.
+        about: attributes, such as the age band.
     """
 
     line: int
     code: str
     values: Mapping[str, Sequence[tuple[VitalKind, float]]]
+    about: Mapping[str, str]
 
 
 @dataclass(slots=True)
@@ -171,8 +181,8 @@ def told_cell(column: str, text: str) -> Cell | None:
         DataFileError: it is not written as ``FORM`` says.
     """
     parts = [part.strip() for part in text.split(":")]
-    if text.strip().lower() == PARTICIPANT:
-        return CODES
+    if text.strip().lower() in _OF_PERSON:
+        return _OF_PERSON[text.strip().lower()][0]
     if parts == [""]:
         return None
     kind = _kind_of(_words(parts[1])) if len(parts) > 1 else None
@@ -228,11 +238,14 @@ def wide_columns(
             if is_open and (name in guesses or is_half_known(name)):
                 cell = told_cell(name, ask(name))
                 columns |= {} if cell is None else {name: cell}
-    codes = [name for name, cell in columns.items() if cell == CODES]
-    if len(codes) != 1 or len(columns) < 2:
-        missing = "no column has values" if len(codes) == 1 else "no column has the codes"
-        if len(codes) > 1:
-            missing = f"several columns have the codes ({', '.join(codes)})"
+    missing = "" if any(cell.kind for cell in columns.values()) else "no column has values"
+    if CODES not in columns.values():
+        missing = "no column has the codes"
+    for cell, what in _OF_PERSON.values():
+        names = [name for name, of in columns.items() if of == cell]
+        if len(names) > 1:
+            missing = f"several columns have {what} ({', '.join(names)})"
+    if missing:
         raise DataFileError(
             f"{file.name}: {missing}. Explain columns with --column NAME=MEANING: {FORM}. "
             f"Columns: {', '.join(header)}."
@@ -268,16 +281,18 @@ def read_wide(file: CsvFile, columns: Mapping[str, Cell]) -> WideTable:
         lines[code.casefold()] = line
         values = _values_of(row, code, columns, odd, file.decimal_comma)
         if values:
-            table.persons.append(Person(line, code, values))
+            about = _attributes_of(row, code, columns, odd, file.decimal_comma)
+            table.persons.append(Person(line, code, values, about))
         else:
             without.append(code)
     if problems:
         more = [f"… and {len(problems) - _SHOWN} more."] if len(problems) > _SHOWN else []
         raise DataFileError("\n".join([*problems[:_SHOWN], *more, "Nothing was imported."]))
     table.notes = [
-        f"{name} is {cell.state}, {cell.kind}{f' ({cell.unit})' if cell.unit else ''}."
+        f"{name} is {cell.state}"
+        f"{f', {cell.kind}' if cell.kind else ''}{f' ({cell.unit})' if cell.unit else ''}."
         for name, cell in columns.items()
-        if cell.kind is not None
+        if cell != CODES
     ]
     table.notes += [
         f"{name}: {len(codes)} {'cell' if len(codes) == 1 else 'cells'} {why} ({_some(codes)})."
@@ -306,6 +321,29 @@ def _fault_of(code: str, lines: Mapping[str, int]) -> str:
     if code.casefold() in _SUMMARIES:
         return f"{shown_value(code)} is a summary and no person. Remove the row."
     return ""
+
+
+def _attributes_of(
+    row: Mapping[str, str],
+    code: str,
+    columns: Mapping[str, Cell],
+    odd: dict[tuple[str, str], list[str]],
+    decimal_comma: bool,
+) -> dict[str, str]:
+    """Return the age band and sex of a person, and note each cell that gives none."""
+    about = {}
+    for name in (name for name, cell in columns.items() if cell != CODES and cell.kind is None):
+        text = row[name].replace(",", ".") if decimal_comma else row[name]
+        try:
+            key, value = checked_attribute(*attribute_of(columns[name].state, text))
+        except StudyError:
+            key, value = "", ""
+        if key in (AGE_BAND, SEX):
+            about[key] = value
+        else:
+            what = f"{code}: {shown_value(row[name])}"
+            odd.setdefault((name, "without a known value, and not taken"), []).append(what)
+    return about
 
 
 def _values_of(

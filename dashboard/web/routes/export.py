@@ -22,7 +22,7 @@ from dashboard.web.forms import NOTHING_REFUSED, Refused, RequestError
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import NavigationEntry, render
-from dashboard.web.schemas import ApiModel, EpochMs
+from dashboard.web.schemas import ApiModel, EpochMs, FieldMs
 from dashboard.web.services import Services, ServicesDep
 from dashboard.web.study import ChosenStudiesDep, ChosenStudy, Devices, with_devices
 from edge_agent.core.errors import StoreError
@@ -137,6 +137,8 @@ NewExportDep = Annotated[NewExport, Depends(_asked)]
 class ExportForm(Part):
     """The form of the page; with the question of the Analysis page, its sessions and no others."""
 
+    start: FieldMs = None
+    end: FieldMs = None
     passphrase: Annotated[SecretStr, Field(max_length=LONGEST)] = SecretStr("")
     question: Json[AnalysisQuery] | None = None
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC
 from itertools import islice
 from typing import Annotated, cast
 from urllib.parse import urlencode
@@ -232,7 +233,11 @@ def _validate(entry: Entry, account: str) -> list[VitalReading]:
     """Return the readings of an entry; errors are added to their fields."""
     now = clock.now()
     origin = Origin(
-        f"manual:{account}", flags=frozenset({VitalFlag.MANUAL}), decimal_comma=True, live=False
+        f"manual:{account}",
+        flags=frozenset({VitalFlag.MANUAL}),
+        zone=UTC,  # the page sends milliseconds; without JavaScript all times on it are in UTC
+        decimal_comma=True,
+        live=False,
     )
     readings: list[VitalReading] = []
     for kind in BY_HAND:

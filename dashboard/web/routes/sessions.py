@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request
+from fastapi import APIRouter, Form, HTTPException, Query, Request
 from fastapi.responses import RedirectResponse, Response
-from pydantic import AliasPath, Field
+from pydantic import AliasPath, BaseModel, Field
 
 from dashboard.accounts.roles import Permission
 from dashboard.analysis.minutes import has_pairs
@@ -27,7 +26,7 @@ from dashboard.charts.session import (
 from dashboard.computing.answers import sensor_sentences
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import exact_since_start
-from dashboard.languages.names import LOOK_NAMES, MOVEMENT_NAMES, POSE_NAMES, said_of
+from dashboard.languages.names import LOOK_NAMES, MOVEMENT_NAMES, POSE_NAMES
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.permissions import needs
@@ -38,7 +37,7 @@ from dashboard.web.services import ComputingDep, Services, ServicesDep, services
 from dashboard.web.study import APPLIANCE_ONLY, PARAMETER, ChosenStudy, ChosenStudyDep, Device
 from edge_agent.core.errors import StudyError
 from edge_agent.core.measures import Measure, MovementKind
-from edge_agent.core.study import Marker, MarkerKind, Session
+from edge_agent.core.study import Marker, MarkerKind, Session, since_start_ms
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import VitalTrend
@@ -153,7 +152,7 @@ def _render_report(
     second: SessionReport | None = None,
     align: str = "",
     moved: tuple[MovementKind, ...] = (),
-    leaving: LeaveOutForm | None = None,
+    refused: Refused = NOTHING_REFUSED,
 ) -> Response:
     reader = study.reader
     kept = [("device", one) for one in study.chosen]
@@ -174,9 +173,9 @@ def _render_report(
     return render(
         request,
         "session.html",
-        status_code=409 if leaving else 200,
+        status_code=409 if refused.action else 200,
+        refused=refused,
         exclusions=exclusions(study.database, report.session.id),
-        leaving=leaving or LeaveOutForm(),
         reason_length=REASON_LENGTH,
         exact_since_start=exact_since_start,
         report=report,
@@ -375,11 +374,9 @@ def get_quality(study: ChosenStudyDep, number: int) -> SessionQuality:
 
 
 markers_router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
-_SINCE_START = re.compile(r"(?:(?:(\d{1,3}):)?(\d{1,3}):)?(\d{1,6})(?:[.,](\d{1,3}))?")
 
 
-@dataclass(frozen=True, slots=True)
-class MarkerForm:
+class MarkerForm(BaseModel):
     """A marker as a person typed it.
 
     Attributes:
@@ -387,13 +384,14 @@ class MarkerForm:
         kind: its kind.
         label: its label.
         reason: why it is changed.
-        problem: why it was not saved; empty: it was not handed in yet.
+        remove: not empty: it is left out.
     """
 
-    after: str = ""
-    kind: str = MarkerKind.STIMULUS_END
-    label: str = ""
-    reason: str = ""
+    after: str = Field("", max_length=40)
+    kind: str = Field("", max_length=40)
+    label: str = Field("", max_length=200)
+    reason: str = Field("", max_length=400)
+    remove: str = Field("", max_length=10)
 
     def marker(self, session: Session) -> PastMarker:
         """Return the marker.
@@ -401,7 +399,7 @@ class MarkerForm:
         Raises:
             StudyError: the time cannot be read, or the kind is not known.
         """
-        at_ms = session.start_ms + _since_start_ms(self.after, "after")
+        at_ms = session.start_ms + since_start_ms(self.after, "after")
         if self.kind not in list(MarkerKind):
             raise StudyError(
                 N_("{text!r} is no kind of marker. Choose one of: {names}."),
@@ -412,38 +410,7 @@ class MarkerForm:
         return PastMarker(at_ms, MarkerKind(self.kind), self.label, session.id)
 
 
-def _since_start_ms(typed: str, field: str) -> int:
-    """Read a time since the start of a session, such as ``4:05.250``.
-
-    Raises:
-        StudyError: it cannot be read.
-    """
-    parts = _SINCE_START.fullmatch(typed.strip())
-    if parts is None:
-        raise StudyError(
-            N_(
-                "{text!r} is no time since the start of the session. Write minutes and "
-                "seconds, such as 4:05 or 4:05.250."
-            ),
-            text=typed[:40],
-            field=field,
-        )
-    hours, minutes, seconds = (int(part or 0) for part in parts.groups()[:3])
-    # ".5" is half a second: filled up to milliseconds.
-    ms = int((parts[4] or "").ljust(3, "0"))
-    return ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
-
-
-def _marker_form(
-    after: Annotated[str, Form(max_length=40)] = "",
-    kind: Annotated[str, Form(max_length=40)] = "",
-    label: Annotated[str, Form(max_length=200)] = "",
-    reason: Annotated[str, Form(max_length=400)] = "",
-) -> MarkerForm:
-    return MarkerForm(after, kind, label, reason)
-
-
-MarkerFormDep = Annotated[MarkerForm, Depends(_marker_form)]
+MarkerFormDep = Annotated[MarkerForm, Form()]
 
 
 def _markers_page(
@@ -455,7 +422,9 @@ def _markers_page(
         markers = services.study.markers(number)
     forms = {
         one.id: MarkerForm(
-            exact_since_start(one.at.wall_ms - session.start_ms), one.kind, one.label
+            after=exact_since_start(one.at.wall_ms - session.start_ms),
+            kind=one.kind,
+            label=one.label,
         )
         for one in markers
     }
@@ -468,7 +437,7 @@ def _markers_page(
         length=exact_since_start(end_ms - session.start_ms),
         markers=markers,
         forms=forms,
-        new=MarkerForm(),
+        new=MarkerForm(kind=MarkerKind.STIMULUS_END),
         kinds=tuple(MarkerKind),
         changes=marker_changes(services.options.database, number),
         since_start=exact_since_start,
@@ -492,7 +461,7 @@ def add_marker(
     try:
         services.commands.add_past_markers([form.marker(session)], actor=account.name)
     except StudyError as error:
-        return _markers_page(request, services, number, Refused.by(request, error, asdict(form)))
+        return _markers_page(request, services, number, Refused.by(request, error, dict(form)))
     return RedirectResponse(f"/study/sessions/{number}/markers", 303)
 
 
@@ -504,21 +473,20 @@ def correct_marker_of_page(
     number: int,
     marker: int,
     form: MarkerFormDep,
-    remove: Annotated[str, Form(max_length=10)] = "",
 ) -> Response:
     """Change a marker, or leave it out; its old values are kept."""
     with _not_found():
         session, _ = services.reader.session(number)
     commands = services.commands
     try:
-        if remove:
+        if form.remove:
             commands.remove_marker(number, marker, reason=form.reason, actor=account.name)
         else:
             commands.correct_marker(
                 marker, form.marker(session), reason=form.reason, actor=account.name
             )
     except StudyError as error:
-        return _markers_page(request, services, number, Refused.by(request, error, asdict(form)))
+        return _markers_page(request, services, number, Refused.by(request, error, dict(form)))
     return RedirectResponse(f"/study/sessions/{number}/markers", 303)
 
 
@@ -612,21 +580,18 @@ exclusions_router = APIRouter(
 _BOTH_OR_NEITHER = N_("Give both ends of the stretch, or neither for the whole session.")
 
 
-@dataclass(frozen=True, slots=True)
-class LeaveOutForm:
+class LeaveOutForm(BaseModel):
     """A session or stretch to leave out of the analysis, as a person typed it.
 
     Attributes:
         start: start of the stretch since the start of the session; empty with ``end``: all of it.
         end: its end.
         reason: why it is left out.
-        problem: why it was not saved; empty: it was not handed in yet.
     """
 
-    start: str = ""
-    end: str = ""
-    reason: str = ""
-    problem: str = ""
+    start: str = Field("", max_length=40)
+    end: str = Field("", max_length=40)
+    reason: str = Field("", max_length=400)
 
     def span(self, session: Session) -> Span | None:
         """Return the stretch in UTC milliseconds; ``None``: the whole session.
@@ -640,16 +605,8 @@ class LeaveOutForm:
             raise StudyError(_BOTH_OR_NEITHER)
         if not ends:
             return None
-        first, last = (session.start_ms + _since_start_ms(text, name) for name, text in ends)
+        first, last = (session.start_ms + since_start_ms(text, name) for name, text in ends)
         return first, last
-
-
-def _leave_out_form(
-    start: Annotated[str, Form(max_length=40)] = "",
-    end: Annotated[str, Form(max_length=40)] = "",
-    reason: Annotated[str, Form(max_length=400)] = "",
-) -> LeaveOutForm:
-    return LeaveOutForm(start, end, reason)
 
 
 @exclusions_router.post("/study/sessions/{number}/exclusions", include_in_schema=False)
@@ -659,7 +616,7 @@ def leave_out_of_page(
     account: AccountDep,
     study: ChosenStudyDep,
     number: int,
-    form: Annotated[LeaveOutForm, Depends(_leave_out_form)],
+    form: Annotated[LeaveOutForm, Form()],
 ) -> Response:
     """Leave the session, or a stretch of it, out of the analysis."""
     report = _report(study.reader, number)
@@ -667,8 +624,8 @@ def leave_out_of_page(
         span = form.span(report.session)
         services.commands.leave_out(number, span, reason=form.reason, actor=account.name)
     except StudyError as error:
-        leaving = replace(form, problem=said_of(error))
-        return _render_report(request, study, report, leaving=leaving)
+        refused = Refused.by(request, error, dict(form))
+        return _render_report(request, study, report, refused=refused)
     return RedirectResponse(f"/study/sessions/{number}#left-out-title", 303)
 
 

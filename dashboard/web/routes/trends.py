@@ -309,8 +309,8 @@ def trends_page(
     of: DeviceChoiceDep,
     movements: MovementsDep,
     key: Annotated[str | None, Query(alias="range", max_length=10)] = None,
-    start: Annotated[schemas.EpochMs | None, Query()] = None,
-    end: Annotated[schemas.EpochMs | None, Query()] = None,
+    start: Annotated[schemas.FieldMs, Query()] = None,
+    end: Annotated[schemas.FieldMs, Query()] = None,
     beside: Annotated[schemas.EpochMs | None, Query()] = None,
 ) -> Response:
     """Show a range that ends now (``range``), or one of the reader's own (``start`` and ``end``).

@@ -7,7 +7,6 @@ anonymity, the person who imports states when the first session began.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from typing import Any
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.readings import time_ms
-from edge_agent.core.study import AGE_BAND, SEX, MarkerKind, age_band
+from edge_agent.core.study import MarkerKind, attribute_of
 from edge_agent.store.export.bids import BEH_TABLES, MODELS, PROGRAM
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.rows import recorded
@@ -223,7 +222,6 @@ def told_of(places: Iterable[Place]) -> list[str]:
 
 _PEOPLE = "participants.tsv"
 _NO_ATTRIBUTES = {"participant_id", *(column.name for column in FILES["participant"])}
-_SEXES = {"f": "female", "m": "male", "o": "other"}
 _COUNTED = {"participant": _PEOPLE, "session": "sessions", "marker": "events"}
 
 
@@ -339,7 +337,7 @@ class BidsSource:
         for person in self._participants():
             for column, value in person.cells.items():
                 if value and column not in _NO_ATTRIBUTES:
-                    name, told = _attribute(column, value)
+                    name, told = attribute_of(column, value)
                     cells = {"participant": person.cells["participant"], "name": name}
                     yield self._row(_PEOPLE, person.line, cells | {"value": told}, "attributes")
 
@@ -483,19 +481,6 @@ class BidsSource:
         if self._is_ours:
             cells = {key: recorded(text) for key, text in cells.items()}
         return SourceRow(path, line, cells, _COUNTED.get(table, table))
-
-
-def _attribute(column: str, value: str) -> tuple[str, str]:
-    """Return name and value of an attribute; an age becomes a band, and letters words."""
-    if column == "age":
-        try:
-            return AGE_BAND, age_band(float(value))
-        except ValueError:
-            return column, value
-    if column == SEX:
-        return SEX, _SEXES.get(value.casefold(), value)
-    # Names of attributes are lower case with underscores here.
-    return re.sub(r"[^a-z0-9]+", "_", column).strip("_"), value
 
 
 def _marker(cells: dict[str, str]) -> tuple[str, str]:

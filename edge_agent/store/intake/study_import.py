@@ -17,7 +17,8 @@ from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.core.errors import DataFileError
+from edge_agent.core.errors import DataFileError, StoreError
+from edge_agent.core.study import MADE_UP
 from edge_agent.store.database import schema
 from edge_agent.store.database.dashboard_file import make_prepared_folder, prepared_folder
 from edge_agent.store.database.files import translate_errors
@@ -56,8 +57,9 @@ def check(connection: sqlite3.Connection, options: ImportOptions, report: StudyI
         report: gets notes.
     """
     _check_codes(connection, options, report)
-    _check_erased(connection, report)
-    _check_sessions(connection, report)
+    move = _move_of(connection, report)
+    _check_erased(connection, options, report, move)
+    _check_sessions(connection, report, move)
     _check_recorded(connection, options, report)
     _check_readings(connection, report)
     _note_retention(connection, options, report)
@@ -160,7 +162,21 @@ def _check_codes(
         )
 
 
-def _check_erased(connection: sqlite3.Connection, report: StudyImport) -> None:
+def _move_of(connection: sqlite3.Connection, report: StudyImport) -> str:
+    """Return how to move the times of a staged study; empty where they are not made up.
+
+    They are not moved by themselves: the time of a session is all by which an erased participant
+    of a table without times is known.
+    """
+    (end_ms,) = connection.execute("SELECT max(ended) FROM staged.session").fetchone()
+    if end_ms is None or MADE_UP not in report.source:
+        return ""
+    return f" If only the made-up times coincide, move them: --starting {iso_utc(end_ms)}."
+
+
+def _check_erased(
+    connection: sqlite3.Connection, options: ImportOptions, report: StudyImport, move: str
+) -> None:
     """Refuse participants who were erased here: an older export may still contain them."""
     created = json.dumps(rollups.read_erased_participants(connection))
     spans = set(rollups.read_tombstones(connection))
@@ -177,11 +193,12 @@ def _check_erased(connection: sqlite3.Connection, report: StudyImport) -> None:
     for code in sorted(erased):
         report.refuse_file(
             "participant",
-            f"{code} was erased here, and does not come back. Leave them out: --leave-out {code}.",
+            f"{code} was erased here, and does not come back. Leave them out: --leave-out "
+            f"{code.removeprefix(options.prefix)}.{move}",
         )
 
 
-def _check_sessions(connection: sqlite3.Connection, report: StudyImport) -> None:
+def _check_sessions(connection: sqlite3.Connection, report: StudyImport, move: str) -> None:
     rows = connection.execute(
         "SELECT new.id AS new, there.id AS there, there.started, there.ended FROM staged.session "
         "AS new JOIN main.session AS there ON there.started < new.ended AND (there.ended IS NULL "
@@ -193,7 +210,7 @@ def _check_sessions(connection: sqlite3.Connection, report: StudyImport) -> None
             "session",
             f"session {row['new']} meets session {row['there']} of this database "
             f"({iso_utc(row['started'])} to {end}). Sessions must not overlap: import into a "
-            "database of its own (--data FOLDER).",
+            f"database of its own (--data FOLDER).{move}",
         )
 
 
@@ -281,7 +298,7 @@ def import_study(
         StoreError: the database cannot be used; disk full. Nothing was written then.
     """
     report = StudyImport(source.name, on_row=on_row)
-    with _staging(path) as staged:
+    with _staging(path, source.name) as staged:
         _stage(staged, source, options, report)
         with _attached(path, staged, readonly=dry_run) as connection:
             # A dry run reads only, and may run beside anything.
@@ -299,15 +316,18 @@ def import_study(
 
 
 @contextmanager
-def _staging(path: Path) -> Iterator[Path]:
-    """Make an empty database of our form for the time of an import."""
+def _staging(path: Path, source: str) -> Iterator[Path]:
+    """Make an empty database of our form for the time of an import of a source."""
     folder = prepared_folder(path.parent)
     with translate_errors(path):
         make_prepared_folder(path.parent)
         with tempfile.TemporaryDirectory("", "study-", folder, ignore_cleanup_errors=True) as name:
             staged = Path(name) / "study.db"
-            schema.migrate(staged)
-            yield staged
+            try:
+                schema.migrate(staged)
+                yield staged
+            except StoreError as error:  # people know their file, and not the staging database
+                raise StoreError(str(error).replace(str(staged), source)) from error
 
 
 @contextmanager

@@ -6,7 +6,7 @@ values of that state. Sessions follow each other, for no two may overlap.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
@@ -19,13 +19,21 @@ _STIMULUS_MS = 180_000
 """Longer than twice any vital's settling time, which the tests of sensitivity leave out."""
 _BEFORE_END_MS = 1_000
 _APART_MS = 60_000
-_COUNTED = {"session": "persons", "marker": "markers (made up)", "vital": "values"}
+_COUNTED = {
+    "participant": "participants",
+    "participant_attribute": "attributes",
+    "session": "persons",
+    "marker": "markers (made up)",
+    "vital": "values",
+}
 _SHOWN = 40
 
 
 Values = Sequence[tuple[VitalKind, float]]
-Person = tuple[int, str, Mapping[str, Values]]
-"""Line in the file, the participant's code, and state → values in the units of the kinds."""
+Person = tuple[int, str, Mapping[str, Values], Mapping[str, str]]
+"""Line in the file, the participant's code, state → values in the units of the kinds, and
+attributes.
+"""
 
 
 class WideSource:
@@ -58,7 +66,7 @@ class WideSource:
         self._notes = notes
         self._starts: list[int] = []
         next_ms = first_ms
-        for _, _, states in persons:
+        for _, _, states, _ in persons:
             self._starts.append(next_ms)
             next_ms += len(states) * _STIMULUS_MS + _APART_MS
         latest_ms = clock.now().wall_ms - (next_ms - first_ms)
@@ -71,7 +79,7 @@ class WideSource:
 
     def tables(self) -> tuple[str, ...]:
         """Return which tables there are."""
-        return ("session", "marker", "vital")
+        return tuple(_COUNTED)
 
     def columns(self, table: str) -> frozenset[str]:
         """Return the columns of a table; readings have no flags, so that they are judged."""
@@ -80,10 +88,16 @@ class WideSource:
     def rows(self, table: str) -> Iterator[SourceRow]:
         """Yield the rows of a table."""
         placed = zip(self._starts, self._persons, strict=True)
-        for number, (start_ms, (line, code, states)) in enumerate(placed, start=1):
-            for cells in self._cells(table, start_ms, states):
-                about = {"session": str(number), "participant": code, **cells}
-                yield SourceRow(self._file, line, about, _COUNTED[table])
+        for number, (start_ms, (line, code, states, about)) in enumerate(placed, start=1):
+            if table == "participant":
+                told: Iterable[dict[str, str]] = [{}]
+            elif table == "participant_attribute":
+                told = ({"name": name, "value": value} for name, value in about.items())
+            else:
+                told = self._cells(table, start_ms, states)
+            for cells in told:
+                cells |= {"session": str(number), "participant": code}
+                yield SourceRow(self._file, line, cells, _COUNTED[table])
 
     def passed_over(self) -> tuple[str, ...]:
         """Return the columns that are not read."""

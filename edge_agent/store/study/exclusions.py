@@ -117,7 +117,7 @@ def leave_out(path: Path, session: int, span: Span | None, *, reason: str, actor
     """
     why = checked_reason(reason)
     if not why:
-        raise StudyError(N_("Give a reason for leaving it out of the analysis."))
+        raise StudyError(N_("Give a reason for leaving it out of the analysis."), field="reason")
     moment = clock.now()
     with write_transaction(path) as connection:
         of = rows.session_numbered(connection, session)
@@ -187,6 +187,7 @@ def _check_span(session: Session, span: Span, now_ms: int) -> None:
             N_("The stretch ends at {end}, which does not follow its start at {start}."),
             end=iso_utc(span[1]),
             start=iso_utc(span[0]),
+            field="end",
         )
 
 

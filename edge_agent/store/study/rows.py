@@ -213,7 +213,7 @@ def session_numbered(connection: sqlite3.Connection, number: int) -> Session:
 
 def close_session(connection: sqlite3.Connection, at: Instant) -> Session:
     """Close the open session."""
-    session = require_open_session(connection)
+    session = require_open_session(connection, "No session is open, so none was ended.")
     boot, end = in_session(connection, session.id, at)
     refuse_before_start(session, end)
     connection.execute(
@@ -229,11 +229,13 @@ def find_open_session(connection: sqlite3.Connection) -> Session | None:
     return None if row is None else _session_of(row)
 
 
-def require_open_session(connection: sqlite3.Connection) -> Session:
+def require_open_session(
+    connection: sqlite3.Connection, refusal: str = "No session is open. Start one first."
+) -> Session:
     """Return the session that is open, or refuse."""
     session = find_open_session(connection)
     if session is None:
-        raise StudyError("No session is open. Start one first.")
+        raise StudyError(refusal)
     return session
 
 

@@ -100,7 +100,7 @@ def test_output_onto_a_full_disk_is_said_in_a_sentence() -> None:
         (["--from", "0001-01-01"], "0001-01-01"),
         (
             ["--from", "2026-02-01", "--to", "2026-01-01"],
-            "--from 2026-02-01T00:00:00 is not before --to 2026-01-01",
+            "--from 2026-02-01 is not before --to 2026-01-01",
         ),
     ],
 )

@@ -67,6 +67,18 @@ def test_a_session_of_last_year_gets_what_was_recorded_then(folder: Path) -> Non
     assert query(path, "SELECT count(*) FROM outbox") == [(0,)], "nothing happens now"
 
 
+def test_times_in_a_session_may_count_from_its_start(folder: Path) -> None:
+    said(folder, *add_words(0, 600))
+    (folder / "m.csv").write_text(f"at,kind,label\n{at(60)},note,phone\n", encoding="utf-8")
+    assert run(folder, "import-markers", folder / "m.csv").exit_code == 0
+
+    stretch = ("--from", "4:05.250", "--to", at(330), "--reason", "phone rang")
+    (row,) = said(folder, "session", "leave-out", 1, *stretch)
+    assert (row["from"], row["to"]) == (at(245.25), at(330))
+
+    assert said(folder, "session", "correct-marker", 1, 1, "--at", "1:30")["at"] == at(90)
+
+
 def test_made_up_people_and_sessions_are_marked(folder: Path) -> None:
     assert said(folder, "participant", "add", "SIM", "--simulated")["simulated"]
     run(folder, "participant", "consent", "SIM", "--text", "x", "--on", at(0))

@@ -70,6 +70,8 @@ def test_a_session_is_left_out_and_taken_back_from_the_command_line(folder: Path
     stretch = ("--from", "2001-01-01T00:00:00Z", "--to", "2001-01-01T00:01:00Z")
     for words, problem in (
         (("--from", "2001-01-01T00:00:00Z"), "Give --from and --to"),
+        (("--from", "4:05", "--to", "soon", "--reason", "x"), "of the session, such as 4:05."),
+        (("--from", "4:05", "--to", "5:30", "--reason", "x"), "lies outside session 1"),
         (stretch, "Give the --reason"),
         ((*stretch, "--reason", "x"), "lies outside session 1"),
         (("--take-back", "1"), "Nothing with the number 1"),

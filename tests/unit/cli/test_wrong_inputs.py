@@ -109,7 +109,8 @@ def said(words: list[str]) -> str:
         ("session start P-2 --purpose research", "P-2 has given no consent. Record the consent"),
         ("session start P-1 --purpose fun", "--purpose 'fun': choose one of research, medical"),
         ("session start P-1 --purpose research --setting pub", "'pub': choose one of home"),
-        ("session end", "No session is open. Start one first."),
+        ("session end", "No session is open, so none was ended."),
+        ("session mark note x", "No session is open. Start one first."),
         ("session mark party", "KIND 'party': choose one of stimulus_start"),
         ("session quality 99", "There is no session 99. The Study page lists them."),
         ("session markers 99", "There is no session 99. The Study page lists them."),
@@ -128,7 +129,11 @@ def said(words: list[str]) -> str:
         ("participant list --data empty.csv", "Not a directory. Name another folder"),
         (
             "export --out x.zip --from 2026-11-20 --to 2026-11-19",
-            "--from 2026-11-20T00:00:00 is not before --to 2026-11-19T00:00:00",
+            "--from 2026-11-20 is not before --to 2026-11-19.",
+        ),
+        (
+            "export --out x.zip --from gestern",
+            "--from 'gestern' is not a time. Write 2026-11-27 or 2026-11-27 14:30.",
         ),
         ("export --out x.zip --session 99", "There is no session 99. Sessions: none."),
         ("export --out x.zip --format doc", "'doc' is not one of 'bundle', 'csv'"),
@@ -191,6 +196,6 @@ def test_a_file_that_may_not_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_export_of_a_range_without_rows_says_so() -> None:
-    words = ["export", "--out", "none", "--from", "2000-01-01", "--to", "2000-01-02", *DATA]
+    words = ["export", "--out", "none", "--from", "2001-01-01", "--to", "2001-01-02 14:30", *DATA]
     result = CliRunner().invoke(cli, words)
     assert result.exit_code == 0 and "Nothing was recorded in this range" in result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import timedelta, timezone
 from typing import Any
 
@@ -17,6 +18,7 @@ from edge_agent.core.readings import (
     FIELDS,
     ArrivalTimes,
     GivenReading,
+    LocalTimes,
     Origin,
     VitalFlag,
     VitalReading,
@@ -26,6 +28,7 @@ from edge_agent.core.readings import (
     parse_payload,
     read_given,
     reading_of,
+    time_ms,
 )
 from edge_agent.core.vitals import VitalKind
 from tests.support.vitals.odd_readings import ITEMS
@@ -218,6 +221,19 @@ def test_times_lie_between_the_years_2000_and_2100() -> None:
 def test_a_time_without_a_zone_is_of_that_of_the_file() -> None:
     assert judged(FILE, at="2026-09-21 16:20:00").at == Instant(0, NOW.wall_ms)
     assert judged(FILE, at="2026-09-21T14:20:00Z").at == Instant(0, NOW.wall_ms)
+    assert "Write 2026-11-27 or 2026-11-27 14:30." in refused(FILE, at="soon")
+
+
+def test_a_time_without_a_zone_may_be_of_this_machine() -> None:
+    with pytest.MonkeyPatch.context() as east:
+        east.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        assert time_ms("2026-09-21 23:20", LocalTimes(None)) == NOW.wall_ms
+        assert time_ms("2026-09-21T14:20Z", LocalTimes(None)) == NOW.wall_ms
+    time.tzset()
+    for text in ("0001-01-01", "9999-12-31"):
+        with pytest.raises(ReadingError, match=f"'{text}' is not a time between"):
+            time_ms(text, LocalTimes(None))
 
 
 @pytest.mark.parametrize(
@@ -283,6 +299,16 @@ def test_units_are_understood_however_they_are_written(kind: str, unit: str, fac
     assert judged(kind=f" {kind.upper()} ", unit=unit, value=100).value == pytest.approx(
         100 * factor
     )
+
+
+def test_a_unit_may_stand_behind_a_value_that_is_text() -> None:
+    pressure: dict[str, Any] = {"kind": "systolic", "value": "16 kPa"}
+    assert judged(**pressure) == judged(kind="systolic", value=16, unit="kPa")
+    assert judged(unit="KPA ", **pressure) == judged(**pressure)
+    assert judged(kind="rr_interval", value=" 800  ms ").value == 0.8
+    assert "unit: 'mmHg' is not the unit of 16 kPa." in refused(unit="mmHg", **pressure)
+    assert "value: '16 kPa' is not a number." in refused(value="16 kPa"), "of another kind"
+    assert "value: '16 kPa' is not a number." in refused(Origin("x", as_text=False), **pressure)
 
 
 def test_an_interval_without_a_unit_is_in_seconds_where_files_have_always_had_it_so() -> None:

@@ -33,7 +33,7 @@ class Done:
         self.calls.append(("start", participant, purpose, name, setting))
 
     def end(self) -> None:
-        raise StudyError("No session is open. Start one first.")
+        raise StudyError("No session is open, so none was ended.")
 
     def mark(self, kind: MarkerKind, label: str, at: Instant | None) -> None:
         self.calls.append(("mark", kind, label))

@@ -1,14 +1,6 @@
-// Empty fields are not sent, sessions must be chosen before they can be exported, and the page follows a preparation.
+// Sessions must be chosen before they can be exported, and the page follows a preparation.
 
 import { _ } from "./messages.js";
-
-for (const form of document.querySelectorAll("form")) {
-  for (const hidden of form.querySelectorAll("input[type=hidden]")) {
-    form.addEventListener("submit", () => {
-      hidden.disabled = !hidden.value;
-    });
-  }
-}
 
 const choice = document.querySelector("form[data-needs-choice]");
 const boxes = [...(choice?.querySelectorAll("input[type=checkbox]") ?? [])];

@@ -68,20 +68,18 @@ export function localiseTimes(root) {
 }
 
 /** What an <input type="datetime-local"> holds for an instant. */
-export function toInputValue(ms) {
+function toInputValue(ms) {
   return new Date(ms - new Date(ms).getTimezoneOffset() * 60000).toISOString().slice(0, 16);
 }
 
-/** Keep hidden fields of UTC milliseconds in step with the local date fields that people fill in. */
-function bindLocalFields(root) {
-  for (const input of root.querySelectorAll("input[type=datetime-local][data-ms-field]")) {
-    const hidden = input.form.elements.namedItem(input.dataset.msField);
-    if (hidden.value) input.value = toInputValue(Number(hidden.value));
-    const copy = () => {
-      hidden.value = input.value ? String(new Date(input.value).getTime()) : "";
-    };
-    input.addEventListener("input", copy);
-    input.form.addEventListener("submit", copy);
+/** Show the UTC times of fields in the reader's time zone, and send what is typed as UTC milliseconds. */
+function bindMoments(root) {
+  for (const input of root.querySelectorAll("input[type=datetime-local]")) {
+    // Not its value: a browser that comes back to a page has restored the local time.
+    if (input.defaultValue) input.value = toInputValue(Date.parse(`${input.defaultValue}Z`));
+    input.form.addEventListener("formdata", ({ formData }) => {
+      if (input.value) formData.set(input.name, new Date(input.value).getTime());
+    });
   }
 }
 
@@ -119,5 +117,5 @@ function bindKeys() {
 bindMore();
 bindKeys();
 localiseTimes(document);
-bindLocalFields(document);
+bindMoments(document);
 bindConfirmations(document);

@@ -1,6 +1,8 @@
-"""Cohen's kappa against R, and agreement of two instruments against R (aov) and pingouin 0.5."""
+"""Cohen's kappa, and the agreement of two instruments, against R."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -165,10 +167,30 @@ def test_limits_of_one_person_or_of_single_differences_are_refused() -> None:
         limits_of_agreement(["a", "b", "c"], [1.0, 2.0, 3.0])
 
 
-def test_an_intraclass_correlation_is_that_of_pingouin() -> None:
-    found = intraclass_correlation(FIRST, SECOND)
-    assert found.icc == pytest.approx(0.9772098788976831, rel=1e-12)
-    assert (round(found.interval.low, 2), round(found.interval.high, 2)) == (0.71, 1.0)
+# R 4.2.2, base R: the mean squares of anova(lm(value ~ person + instrument)) in the formulas of
+# McGraw & Wong 1996, tables 4 and 7, case 2A, with qf. The last two are judges 1 and 4, and 1 and
+# 2, of Shrout & Fleiss 1979, table 2.
+ICC_OF_R = (
+    (FIRST, SECOND, (0.9772098788976830, 0.7069316821300462, 0.9970438883869475)),
+    (
+        (9, 6, 8, 7, 10, 6),
+        (8, 2, 8, 6, 9, 7),
+        (0.6478873239436622, -0.0600694997242952, 0.9391485672053501),
+    ),
+    (
+        (9, 6, 8, 7, 10, 6),
+        (2, 1, 4, 1, 5, 2),
+        (0.1256544502617800, -0.0236532215432571, 0.5998514840379151),
+    ),
+)
+
+
+@pytest.mark.parametrize(("first", "second", "known"), ICC_OF_R)
+def test_an_intraclass_correlation_and_its_interval_equal_r(
+    first: Sequence[float], second: Sequence[float], known: tuple[float, ...]
+) -> None:
+    found = intraclass_correlation(first, second)
+    assert (found.icc, found.interval.low, found.interval.high) == pytest.approx(known, rel=1e-9)
 
 
 def test_instruments_that_differ_by_a_constant_have_no_correlation_to_tell() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.errors import DataFileError
+from edge_agent.core.errors import DataFileError, StoreError
+from edge_agent.store.database import schema
 from tests.support.timeline import START_MS, database, reading, row
 from tests.unit.store.intake.conftest import Here
 
@@ -105,6 +107,25 @@ def test_a_bad_row_is_named_and_nothing_is_written(
     assert any(problem in one["message"] for one in done["problems"]), done["problems"]
     for name in ("participant", "session", "vital", "marker", "audit"):
         assert here.stored(f"SELECT count(*) FROM {name}") == [(0,)], name
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_a_full_disk_is_said_of_the_file_that_is_imported(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_begun: bool
+) -> None:
+    really_open = schema._open
+
+    def small(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
+        connection = really_open(path, mode, busy_seconds)
+        if path.name == "study.db" and bool(path.stat().st_size) is is_begun:
+            connection.execute("PRAGMA max_page_count = 1")  # or as many as there are
+        return connection
+
+    monkeypatch.setattr(schema, "_open", small)
+    beats = "".join(f"{at(number / 10)},heart_rate,{60 + number / 10}\n" for number in range(900))
+    with pytest.raises(StoreError, match="^study: the disk, or the size allowed .* is full"):
+        here.take(study(tmp_path, vital=f"{VITAL}{beats}"))
+    assert here.stored("SELECT count(*) FROM session") == [(0,)]
 
 
 def test_beats_of_one_packet_and_both_measurements_are_taken(here: Here, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tests.unit.store.intake.conftest import Here
 HEART = VitalKind.HEART_RATE
 CONSENT = ("--consent", "paper", "--consent-on", "2026-01-05T08:00:00Z")
 WIDE = ("--wide", *CONSENT, "--purpose", "research")
+AGES = ("--column", "a=age", "--column", "b=age")
 TABLE = """\
 Subject ID;Age;HR_neutral;HRAnger;sbp_neutral;SBP anger [kPa];dbp_anger;hr_anger_sd;film 2
 P1;33;70,25;80,5;120;16,5;80;3;71
@@ -154,6 +155,46 @@ def test_options_explain_add_average_and_leave_out(here: Here, table: Path) -> N
     assert here.stored("SELECT min(started) FROM session") == [(1772323200000,)]
 
 
+def test_age_and_sex_are_taken_as_far_as_people_agreed(here: Here, tmp_path: Path) -> None:
+    path = tmp_path / "who.csv"
+    people = "P1;33;F;70;80\nP2;41,5;male;71;82\nP3;old;9;72;81\n"
+    path.write_text(f"id;years;gender;hr_neutral;hr_anger\n{people}", encoding="utf-8")
+    told = ("--column", "years=age", "--column", "gender=sex")
+    dry = here.take(path, *WIDE, *told, "--dry-run")
+    assert any("4 attributes of participants are not taken" in note for note in dry["notes"])
+
+    done = here.take(path, *WIDE, *told, "--consent-attributes", "here")
+
+    assert "years: 1 cell without a known value, and not taken (P3: 'old')." in done["notes"]
+    assert "gender: 1 cell without a known value, and not taken (P3: '9')." in done["notes"]
+    assert here.stored(
+        "SELECT participant, name, value FROM participant_attribute ORDER BY 1, 2"
+    ) == [
+        (1, "age_band", "30-39"),
+        (1, "sex", "female"),
+        (2, "age_band", "40-49"),
+        (2, "sex", "male"),
+    ]
+
+
+def test_made_up_times_that_are_taken_or_erased_can_be_moved(here: Here, tmp_path: Path) -> None:
+    path = tmp_path / "one.csv"
+    path.write_text("id,hr_neutral,hr_anger\nP1,70,80\nP2,71,82\n", encoding="utf-8")
+    here.take(path, *WIDE)
+    run("participant", "erase", "P1", "--confirm", "P1", "--data", here.folder)
+    path.write_text("id,hr_neutral,hr_anger\nQ1,70,80\nQ2,71,82\n", encoding="utf-8")
+
+    again = here.take(path, *WIDE, "--prefix", "B-")
+
+    erased, met = (problem["message"] for problem in again["problems"][:2])
+    assert "B-Q1 was erased here, and does not come back. Leave them out: --leave-out Q1." in erased
+    assert "session 2 meets session 2 of this database" in met
+    moved = "If only the made-up times coincide, move them: --starting 2026-01-05T08:13:00.000Z."
+    assert erased.endswith(moved) and met.endswith(moved)
+    starting = moved.removesuffix(".").split()[-1]
+    assert here.take(path, *WIDE, "--prefix", "B-", "--starting", starting)["imported"]
+
+
 def refuse(here: Here, path: Path, *words: str) -> str:
     done = run("import-study", path, *words, "--data", here.folder)
     assert done.exit_code in {1, 2}
@@ -177,6 +218,8 @@ def test_tables_that_cannot_be_taken_say_why(here: Here, tmp_path: Path) -> None
         (f"{head}Jane Doe,70,80\n", WIDE, "is no code"),
         ("id,age\nP1,33\n", WIDE, "no column has values. Explain columns with --column"),
         ("who,hr_neutral\nP1,70\n", WIDE, "no column has the codes"),
+        ("id,a,b,hr\nP1,1,1,70\n", (*WIDE, *AGES), "several columns have the age (a, b)"),
+        ("id,a,b\nP1,1,1\n", (*WIDE, *AGES[:2]), "no column has values"),
         ("id,subject,hr_neutral\nP1,1,70\n", WIDE, "several columns have the codes (id, subject)"),
         (f"{head}P1,70,80\n", (*WIDE, "--starting", "2099-01-01T00:00:00Z"), "into the future"),
     ):

@@ -113,7 +113,8 @@ def in_session(study: Study) -> Study:
             lambda s: (s.withdraw_consent("P01"), s.withdraw_consent("P01")),
             "no consent that could be withdrawn",
         ),
-        (lambda s: s.end_session(), "No session is open. Start one first"),
+        (lambda s: s.end_session(), "No session is open, so none was ended"),
+        (lambda s: s.add_marker(MarkerKind.NOTE, "x"), "No session is open. Start one first"),
         (lambda s: s.markers(7), "There is no session 7"),
         (
             lambda s: in_session(s).add_marker(MarkerKind.STIMULUS_START, " "),

@@ -15,6 +15,7 @@ PASSWORD = "not to be shown again"
 SESSION = {"participant": "P-01", "purpose": "research", "setting": "other", "name": "films A"}
 BROKER = {"host": "broker.example", "port": "1883", "username": "edge"}
 ATTRIBUTES = {"use": "here", "medication": "none", "others": "handedness=left"}
+RANGE = {"start": "2001-09-09T01:46", "end": "2001-09-09T01:47"}
 TOKEN = {"name": "watch", "scope": "readings", "role": "operator", "days": "90"}
 
 
@@ -50,6 +51,13 @@ def page_of(ada: TestClient, database: Path) -> TestClient:
             "label",
             "give a label",
         ),
+        (
+            "/study/sessions/1/exclusions",
+            {"start": "0:01", "end": "soon", "reason": "phone"},
+            "end",
+            "4:05",
+        ),
+        ("/study/sessions/1/exclusions", {"reason": " "}, "reason", "Give a reason"),
         ("/readings/by-hand", {"heart_rate": "fast", "note": "tea"}, "heart_rate", "not a number"),
         ("/accounts", {"name": NAME, "role": "operator"}, "name", "already exists"),
         ("/accounts", {"name": "", "role": "operator"}, "name", "1 to 40 printable"),
@@ -62,8 +70,8 @@ def page_of(ada: TestClient, database: Path) -> TestClient:
         ("/first-steps/account", {"name": NAME, "role": "viewer"}, "name", "already exists"),
         ("/first-steps/broker", BROKER | {"port": "70000"}, "port", "65535"),
         ("/plan/preregistrations", {"people": "few", "stopping": "in June"}, "people", "integer"),
-        ("/export", {"start": "2000000000000", "end": "1000000000000"}, "end", "after the start"),
-        ("/export", {"start": "1000000000000", "end": "1000000060000"}, "start", "Nothing was"),
+        ("/export", RANGE | {"end": "2001-09-09T01:46"}, "end", "after the start"),
+        ("/export", RANGE, "start", "Nothing was"),
         ("/export", {"session": "1", "passphrase": "abc"}, "passphrase", "10 to 1000"),
     ],
 )

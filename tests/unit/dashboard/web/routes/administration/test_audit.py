@@ -40,6 +40,7 @@ def test_lines_are_filtered_by_time_person_and_action(ada: TestClient) -> None:
     assert matching("actor=eve") == 250
     assert matching("actor=eve&action=login") == 0
     assert matching(f"start={10 * HOUR_MS}&end={20 * HOUR_MS}") == 10
+    assert matching("start=2001-01-01T00:00") == 2, "as the page sends it without JavaScript"
     assert matching("actor=ada&action=setup") == 1
     page = ada.get("/audit?actor=eve&page=3").text
     assert "Page 3 of 3" in page and "csv 0" in page and "csv 60" not in page
