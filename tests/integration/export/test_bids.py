@@ -56,7 +56,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         study.add_marker(MarkerKind.STIMULUS_START, "neutral", at=instant(start + 10))
         study.end_session(at=instant(start + 20))
     leave_out(made, 1, (instant(3).wall_ms, instant(9.5).wall_ms), reason="=coughed", actor="ada")
-    leave_out(made, 2, None, reason="No\tconsent of\na guest", actor="ada")
+    leave_out(made, 2, None, reason="No consent of a guest", actor="ada")
     with write_transaction(made) as connection:
         connection.execute(
             "INSERT INTO gap (started, ended, source, reason) VALUES (?, ?, 'camera', 'stalled')",
