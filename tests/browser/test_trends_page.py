@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from tests.browser.page_paths import wait_for_charts
 from tests.browser.served import Served
 from tests.support.broker import wait_until
-from tests.support.browser import watched_page
+from tests.support.browser import BEYOND_THE_SHEET, watched_page
 from tests.support.timeline import query
 
 pytestmark = pytest.mark.browser
@@ -23,6 +23,12 @@ def newest(shown: Served) -> int:
     """When the last row was recorded."""
     ((last,),) = query(shown.database, "SELECT max(at) FROM expression")
     return int(last)
+
+
+LOOKS = """() => [...document.querySelectorAll(".chart-plot")].map(plot => [
+  plot.querySelector(".main-svg").getBoundingClientRect().width,
+  getComputedStyle(plot.querySelector(".xtick text, .ytick text")).fill])"""
+"""The width of each chart, and the colour of its labels: a script."""
 
 
 def range_of(page: Page) -> tuple[int, int]:
@@ -137,3 +143,22 @@ def test_a_range_of_ones_own_is_entered_in_local_time(
         expect(page).to_have_url(re.compile(r"start=1782900000000&end=1782903600000"))
         expect(page.get_by_text("Nothing was recorded from 1 Jul 2026, 12:00")).to_be_visible()
         expect(page.get_by_label("From", exact=True)).to_have_value("2026-07-01T12:00")
+
+
+def test_charts_fit_the_paper_in_light_colours_and_come_back(
+    browser: Browser, shown: Served, login: StorageState, newest: int
+) -> None:
+    with watched_page(browser, login, scheme="dark") as page:
+        start, before = newest - 300_000, newest - 600_000
+        page.goto(f"{shown.address}/trends?start={start}&end={newest}&beside={before}")
+        wait_for_charts(page)
+        on_screen = page.evaluate(LOOKS)
+        assert len(on_screen) == 2
+        page.evaluate(f"addEventListener('beforeprint', () => {{ window.printed = ({LOOKS})(); }})")
+        page.pdf()
+        assert page.evaluate("window.printed") == [[620, "rgb(85, 98, 111)"]] * 2
+        assert page.evaluate(LOOKS) == on_screen
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        page.emulate_media(media="print")
+        page.set_viewport_size({"width": 680, "height": 1017})  # A4 between the widest margins
+        assert page.evaluate(BEYOND_THE_SHEET.replace("main *", ".chart *")) == []

@@ -316,7 +316,7 @@ def _curve(plan: planning.PlanModel) -> Chart:
                     "mode": "lines+markers",
                     "x": people,
                     "y": percents,
-                    "line": {"color": "var(--heart)", "width": 2},
+                    "line": {"color": "var(--accent)", "width": 2},
                     "hovertemplate": gettext("{n} people: {power}").format(
                         n="%{x}", power="%{y:.0f} %<extra></extra>"
                     ),

@@ -47,8 +47,9 @@ else:
     Format.__doc__ = "The name of an export format."
 
 BUNDLE = Format("bundle")
-# Both forms of the page go to one address.
+# All forms go to one address.
 _RANGE_FORM, _SESSIONS_FORM = "/export#range", "/export#sessions"
+_ANALYSIS_FORM = "/export#analysis"
 
 
 def _downloadable() -> list[ExportFormat]:
@@ -198,6 +199,9 @@ def prepare_from_page(
         again = gettext("Enter the passphrase again.")
         problems = {"passphrase": again} if sealed else {}
         which = _SESSIONS_FORM if form.session else _RANGE_FORM
+        if form.question is not None:
+            which = _ANALYSIS_FORM
+            typed["question"] = form.question.model_dump_json(exclude_defaults=True)
         problems |= refused.problems
         return _page(request, services, account, study, Refused(which, typed, problems))
     return RedirectResponse(study.address("/export"), 303)

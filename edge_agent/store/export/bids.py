@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,6 +35,8 @@ from edge_agent.store.export.source import ExportSource
 PROGRAM = "Affect Edge"
 """Name in ``GeneratedBy`` of a data set of ours."""
 TASK = "affect"
+LEFT_OUT = "left_out"
+"""The kind of an event, and the column of a session, that the analysis leaves out."""
 NOT_AVAILABLE = "n/a"
 MODELS = "Models"
 """The key under which the table of expressions tells the models that were used."""
@@ -151,8 +154,13 @@ COLUMNS = (
         "s",
     ),
     Column("trial_type", "string", "Condition that a stimulus opened; n/a for all else"),
-    Column("marker", "string", "What was marked", allowed=tuple(MarkerKind)),
-    Column("label", "string", "Label or text of the marker"),
+    Column(
+        "marker",
+        "string",
+        f"What was marked; {LEFT_OUT}: a stretch that the analysis leaves out, with its reason",
+        allowed=(*MarkerKind, LEFT_OUT),
+    ),
+    Column("label", "string", "Label or text of the marker, or reason"),
 )
 
 
@@ -164,12 +172,12 @@ class Event:
         at_ms: when, UTC milliseconds.
         lasted_ms: how long; ``None`` where nobody knows.
         marker: what was marked.
-        label: its label.
+        label: its label, or why a stretch is left out.
     """
 
     at_ms: int
     lasted_ms: int | None
-    marker: MarkerKind
+    marker: str
     label: str
 
 
@@ -324,6 +332,9 @@ BIDS_VERSION = "1.9.0"
 _ONSET = Column("onset", "number", "When, from the start of the session", "s")
 _DURATION = Column("duration", "number", "How long", "s")
 _ACQ_TIME = Column("acq_time", "datetime", "Start of the session, UTC: onsets count from here")
+_LEFT_OUT = Column(
+    LEFT_OUT, "string", "Why the analysis leaves out the whole session; n/a where it does not"
+)
 _TASK_DESCRIPTION = "What was shown or asked stands in the labels of the events."
 _FOREVER_MS = 2**62
 
@@ -352,6 +363,7 @@ class _DataSet:
         self._source = source
         self._root = root
         self._sessions: dict[int, _Session] = {}
+        self._left_out = source.of_sessions("exclusion")
 
     def write(self) -> None:
         rows = list(self._source.rows("session"))
@@ -417,13 +429,19 @@ class _DataSet:
         folder.mkdir()
         identifier = Column("session_id", "string", "Label of the session's folder")
         own = [column for column in FILES["session"] if column.name != "participant"]
-        columns = (identifier, _ACQ_TIME, *own)
+        columns = (identifier, _ACQ_TIME, *own, _LEFT_OUT)
         with (folder / f"sub-{label}_sessions.tsv").open("w", encoding="utf-8") as file:
             file.write(_heads(columns))
             for place, row in enumerate(rows, start=1):
                 session = self._session(folder, f"sub-{label}", f"{place}", row)
+                first = (f"ses-{session.label}", iso_utc(session.start_ms))
                 values = [row[column.name] for column in own]
-                file.write(tsv_line([f"ses-{session.label}", iso_utc(session.start_ms), *values]))
+                reasons = (
+                    one["reason"]
+                    for one in self._left_out.get(whole(row["session"]), ())
+                    if one["start_ms"] is None
+                )
+                file.write(tsv_line([*first, *values, next(reasons, None)]))
         write_json(folder / f"sub-{label}_sessions.json", described(columns))
 
     def _session(self, folder: Path, subject: str, label: str, row: Row) -> _Session:
@@ -437,15 +455,21 @@ class _DataSet:
         return made
 
     def _events(self) -> None:
-        """Write the markers of every session; without markers, a file has only its header."""
-        markers: dict[int, list[Row]] = {}
-        for row in self._source.rows("marker"):
-            markers.setdefault(whole(row["session"]), []).append(row)
+        """Write the markers of every session, and the stretches of it that are left out; without
+        either, a file has only its header.
+        """
+        markers = self._source.of_sessions("marker")
         for number, session in self._sessions.items():
             path = session.folder / f"{session.stem}_events.tsv"
             with path.open("w", encoding="utf-8", newline="") as file:
                 file.write(_heads(COLUMNS))
-                for event in events_of(markers.get(number, [])):
+                events = events_of(markers.get(number, []))
+                for row in self._left_out.get(number, ()):
+                    if row["start_ms"] is not None:
+                        at_ms = whole(row["start_ms"])
+                        lasted_ms = whole(row["end_ms"]) - at_ms
+                        events.append(Event(at_ms, lasted_ms, LEFT_OUT, str(row["reason"])))
+                for event in sorted(events, key=attrgetter("at_ms")):
                     file.write(_event(event, session.start_ms))
 
     def _dictionaries(self) -> None:
@@ -548,7 +572,7 @@ def _event(event: Event, start_ms: int) -> str:
     is_stimulus = event.marker is MarkerKind.STIMULUS_START
     lasted = NOT_AVAILABLE if event.lasted_ms is None else seconds(event.lasted_ms)
     times = f"{seconds(event.at_ms - start_ms)}\t{lasted}\t"
-    return times + tsv_line([event.label if is_stimulus else None, event.marker.value, event.label])
+    return times + tsv_line([event.label if is_stimulus else None, event.marker, event.label])
 
 
 def _heads(columns: Iterable[Column]) -> str:

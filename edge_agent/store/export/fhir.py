@@ -20,7 +20,7 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import PRESSURES, VitalKind
 from edge_agent.store.export.format import FileFormat
-from edge_agent.store.export.rows import Row, Value
+from edge_agent.store.export.rows import Row, Value, whole
 from edge_agent.store.export.source import ExportSource
 
 EXPRESSIONS = "urn:affect-edge:expression"
@@ -309,8 +309,9 @@ def _observation(row: Row, name: str, category: str, code: tuple[str, str, str])
     }
     if row["simulated"]:
         observation["meta"] = _TEST_DATA
-    if row["condition"]:
-        observation["note"] = [{"text": f"Condition: {row['condition']}"}]
+    about = {"Condition": row["condition"], "Left out of the analysis": row["left_out"]}
+    if notes := [{"text": f"{what}: {told}"} for what, told in about.items() if told]:
+        observation["note"] = notes
     return observation
 
 
@@ -370,6 +371,13 @@ def _write(source: ExportSource, out: IO[bytes]) -> None:
 def _resources(source: ExportSource) -> Iterator[Resource]:
     """Yield the resources of the bundle."""
     table = source.rows
+    left_out = source.of_sessions("exclusion")
+
+    def observed(name: str) -> Iterator[Row]:
+        for row in table(name):
+            exclusions = left_out.get(int(row["session"] or 0), ())
+            yield row | {"left_out": _why_left_out(row, exclusions)}
+
     appliance = source.appliance
     yield from code_systems()
     yield appliance_device(appliance.device)
@@ -385,20 +393,32 @@ def _resources(source: ExportSource) -> Iterator[Resource]:
     simulated = {int(row["session"] or 0) for row in table("session") if row["simulated"]}
     for row in table("participant"):
         yield patient(row)
-    for row in table("self_report"):
+    for row in observed("self_report"):
         yield self_report(row, simulated=row["session"] in simulated)
-    for row in table("expression"):
+    for row in observed("expression"):
         if row["is_primary"]:
             # Without a known model, the appliance itself is the device.
             yield expression(row, _reader_of(models, row) or identity("device", appliance.device))
     sensors: set[str] = set()
-    for _, together in groupby(table("vital"), key=lambda row: (row["at_ms"], row["source"])):
+    for _, together in groupby(observed("vital"), key=lambda row: (row["at_ms"], row["source"])):
         rows = list(together)
         sensors.add(str(rows[0]["source"]))
         yield from vitals(rows)
     # Sources are known only after all readings have passed; the order in a bundle has no meaning.
     for sensor in sorted(sensors):
         yield source_device(sensor)
+
+
+def _why_left_out(row: Row, exclusions: Sequence[Row]) -> Value:
+    """Return why the analysis leaves out a row, by the exclusions of its session; else ``None``."""
+    for one in exclusions:
+        if one["start_ms"] is None:
+            return one["reason"]
+        # Within a stretch no reading and no face counts; a self-report does.
+        within = whole(one["start_ms"]) <= whole(row["at_ms"]) < whole(one["end_ms"])
+        if within and "scale" not in row:
+            return one["reason"]
+    return None
 
 
 def _reader_of(models: list[Row], row: Row) -> str | None:

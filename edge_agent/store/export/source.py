@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterator
 
 from edge_agent.core import clock
 from edge_agent.store.export.appliance import Appliance
-from edge_agent.store.export.rows import Block, Choice, Chosen, Row, blocks_of, choose, rows_of
+from edge_agent.store.export.rows import (
+    Block,
+    Choice,
+    Chosen,
+    Row,
+    blocks_of,
+    choose,
+    rows_of,
+    whole,
+)
 
 OnProgress = Callable[[float], None]
 """Is told the share that is done, 0…1, some times a second; may raise to end the export."""
@@ -100,3 +109,10 @@ class ExportSource:
     def rows(self, name: str) -> Iterator[Row]:
         """Yield the rows of one of ``FILES`` as values with their types."""
         return rows_of(name, self.blocks(name))
+
+    def of_sessions(self, name: str) -> dict[int, list[Row]]:
+        """Return the rows of a small file by the number of their session."""
+        rows: dict[int, list[Row]] = {}
+        for row in self.rows(name):
+            rows.setdefault(whole(row["session"]), []).append(row)
+        return rows

@@ -19,7 +19,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.readings import time_ms
 from edge_agent.core.study import MarkerKind, attribute_of
-from edge_agent.store.export.bids import BEH_TABLES, MODELS, PROGRAM
+from edge_agent.store.export.bids import BEH_TABLES, LEFT_OUT, MODELS, PROGRAM
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.rows import recorded
 from edge_agent.store.intake import bids_files
@@ -254,6 +254,7 @@ class BidsSource:
             "participant": self._participants,
             "participant_attribute": self._attributes,
             "session": self._sessions,
+            "exclusion": self._exclusions,
             "marker": self._markers,
             "vital": self._vitals,
             "model": self._models,
@@ -269,7 +270,7 @@ class BidsSource:
         if any(bids_files.recording_of(file) for file in self._files):
             there.add("vital")
         if self._is_ours:
-            there.add("model")
+            there |= {"exclusion", "model"}
         return tuple(table for table in TABLES if table in there)
 
     def columns(self, table: str) -> frozenset[str]:
@@ -368,6 +369,16 @@ class BidsSource:
             about = {"session": session, "participant": self._codes[place.subject]}
             yield self._row(place.path, place.line, cells | known | about, "session")
 
+    def _exclusions(self) -> Iterator[SourceRow]:
+        """Yield the sessions, and stretches of them, that the analysis leaves out."""
+        for session, place in self._numbers():
+            if reason := place.told.get(LEFT_OUT):
+                about = {"session": session, "reason": reason}
+                yield self._row(place.path, place.line, about, "exclusion")
+            for placed in place.files:
+                if bids_files.is_events(placed.file):
+                    yield from self._beh_file(placed, session, "exclusion")
+
     def _markers(self) -> Iterator[SourceRow]:
         """Yield the markers of each session in order of time."""
         for session, place in self._numbers():
@@ -391,7 +402,7 @@ class BidsSource:
         file = placed.file
         for line, cells in tsv_rows(file.node, file.path):
             kind, label = _marker(cells)
-            if not label:
+            if not label or (self._is_ours and kind == LEFT_OUT):
                 continue
             onset = number(cells, "onset", file, line)
             at_ms = placed.zero_ms + round(1000 * onset)
@@ -428,7 +439,11 @@ class BidsSource:
             if table == "vital" and not cells.get("value"):
                 continue  # it was no number
             about = cells | {"session": session}
-            if table == "gap":
+            if table == "exclusion":
+                if cells.get("marker") != LEFT_OUT:
+                    continue
+                about |= {"reason": cells.get("label", "")}
+            if table in {"gap", "exclusion"}:
                 lasted = number(cells, "duration", file, line)
                 end_ms = placed.zero_ms + round(1000 * (onset + lasted))
                 about |= {"start_ms": str(at_ms), "end_ms": str(end_ms)}

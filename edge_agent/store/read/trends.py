@@ -175,8 +175,12 @@ SHOWN = Recorded(
     columns="",
     sums=", ".join(
         (
-            *(f"sum(iif(emotion IS '{name}', interval_ms, 0)) AS {name}" for name in NAMES),
-            "sum(iif(emotion IS NULL, interval_ms, 0)) AS uncertain",
+            # A filter skips the step of the sum, which runs for each row of a week nine times.
+            *(
+                f"coalesce(sum(interval_ms) FILTER (WHERE emotion = '{name}'), 0) AS {name}"
+                for name in NAMES
+            ),
+            "coalesce(sum(interval_ms) FILTER (WHERE emotion IS NULL), 0) AS uncertain",
             "sum(simulated) AS simulated",
         )
     ),

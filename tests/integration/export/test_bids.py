@@ -20,6 +20,7 @@ from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.bids import seconds, subject_labels
 from edge_agent.store.export.formats import format_named
 from edge_agent.store.export.rows import Choice
+from edge_agent.store.study.exclusions import leave_out
 from edge_agent.store.study.study import Study
 from tests.support.datasets.bids import downloaded_validator, judged_by_schema, validated
 from tests.support.timeline import database, instant, reading, row
@@ -54,6 +55,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
         study.add_marker(MarkerKind.NOTE, "+1 a note", at=instant(start + 9))
         study.add_marker(MarkerKind.STIMULUS_START, "neutral", at=instant(start + 10))
         study.end_session(at=instant(start + 20))
+    leave_out(made, 1, (instant(3).wall_ms, instant(9.5).wall_ms), reason="=coughed", actor="ada")
+    leave_out(made, 2, None, reason="No consent of a guest", actor="ada")
     with write_transaction(made) as connection:
         connection.execute(
             "INSERT INTO gap (started, ended, source, reason) VALUES (?, ?, 'camera', 'stalled')",
@@ -138,12 +141,15 @@ def test_people_with_sessions_stand_in_the_table_of_participants_and_others_do_n
     expected = [("ses-1", "1", "films 0"), ("ses-2", "3", "films 2")]
     assert [(one["session_id"], one["session"], one["name"]) for one in sessions] == expected
     assert sessions[0]["acq_time"] == "2026-09-21T14:20:00.000Z"
+    left_out = [*sessions, *table(dataset / "sub-P01" / "sub-P01_sessions.tsv")]
+    assert [one["left_out"] for one in left_out] == ["n/a", "n/a", "No consent of a guest"]
 
 
 def test_a_stimulus_lasts_a_note_is_an_instant_and_a_gap_is_cut(dataset: Path) -> None:
     events = table(dataset / f"{TWICE}_events.tsv")
     assert [tuple(one.values()) for one in events] == [
         ("2.000", "6.500", "anger", "stimulus_start", "anger"),
+        ("3.000", "6.500", "n/a", "left_out", "'=coughed"),
         ("9.000", "0.000", "n/a", "note", "'+1 a note"),
         ("10.000", "n/a", "neutral", "stimulus_start", "neutral"),
     ]

@@ -16,6 +16,7 @@ from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.fhir import FHIR, quantity
 from edge_agent.store.export.rows import Choice
+from edge_agent.store.study.exclusions import leave_out
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from tests.support.datasets.fhir_profile import check_bundle
 from tests.support.timed_session import study_with_session
@@ -58,8 +59,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return exported(made, folder)
 
 
-def exported(path: Path, folder: Path) -> dict[str, Any]:
-    (file,) = FHIR.export(path, folder / "s.json", Choice((1,)), Appliance("pi"))
+def exported(path: Path, folder: Path, sessions: tuple[int, ...] = (1,)) -> dict[str, Any]:
+    (file,) = FHIR.export(path, folder / "s.json", Choice(sessions), Appliance("pi"))
     read: dict[str, Any] = json.loads(file.read_bytes())
     return read
 
@@ -141,6 +142,35 @@ def test_an_expression_names_the_model_and_probabilities(bundle: dict[str, Any])
     (emotion,) = observations(bundle, "reported-emotion")
     (valence,) = observations(bundle, "reported-valence")
     assert code_of(emotion["valueCodeableConcept"]) == "anger" and valence["valueInteger"] == 2
+
+
+def test_what_the_analysis_leaves_out_says_why(tmp_path: Path) -> None:
+    rows = [row(s) for s in (110, 120, 130, 310)]
+    readings = [reading(s, 70) for s in (110, 120, 130, 310)]
+    made = database(tmp_path / "data", rows, readings)
+    study_with_session(made, [], start=100, end=200)
+    study_with_session(made, [], start=300, end=400)
+    with write_transaction(made) as connection:
+        for session, at in ((1, 120), (2, 310)):
+            said = SelfReport(instant(at), None, "valence", 2)
+            insert_reports(connection, session, [said])
+    cut = (instant(120).wall_ms, instant(130).wall_ms)
+    leave_out(made, 1, cut, reason="<b>coughed</b>", actor="ada")
+    leave_out(made, 2, None, reason="misunderstood", actor="ada")
+    bundle = exported(made, tmp_path, (1, 2))
+    check_bundle(bundle)
+    stretch = ["Left out of the analysis: <b>coughed</b>"]
+    session = ["Left out of the analysis: misunderstood"]
+    expected = {
+        "8867-4": [[], stretch, [], session],
+        "facial-expression": [[], stretch, [], session],
+        # The analysis counts what was reported within a stretch.
+        "reported-valence": [[], session],
+    }
+    for code, told in expected.items():
+        found = observations(bundle, code)
+        assert [notes(one) for one in found] == told, code
+        assert not any("dataAbsentReason" in one for one in found)
 
 
 def test_simulated_data_are_marked_as_test_data(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ const CONFIG = { locale: isForeign ? LOCALE : "en", displayModeBar: false, displ
 // Plotly adds style elements, which our policy forbids, where nothing has these ids; app.css has the rules.
 const STYLE_IDS = ["plotly.js-style-global", "9f215cf04c5486422605d13261cb87401f4e7763b6296af81e98efbc0130da53"];
 const LABEL_GAP = 10;
+const PAPER_WIDTH = 620; // A4 and Letter leave this much to a chart in a card, with any of our margins
 const drawn = new Map();
 let loading = null;
+let onPaper = false;
 
 /** Names of days and months, and the marks in numbers, as the browser knows them. */
 function localeOfCharts() {
@@ -72,6 +74,12 @@ export function unpack(element) {
   return { ...whole(content), rows: (columns[0] ?? []).map((_, row) => columns.map((cells) => cells[row])) };
 }
 
+/** Return the colours: of the screen, or for paper the light ones, which the first rule of app.css has. */
+function colours() {
+  if (!onPaper) return getComputedStyle(document.documentElement);
+  return [...document.styleSheets].find(({ href }) => href?.endsWith("/app.css")).cssRules[0].style;
+}
+
 /** Return a copy of value in which every "var(--name)" is the present value of that CSS variable. */
 function withColours(value, style) {
   if (typeof value === "string") {
@@ -125,7 +133,7 @@ function fitMargins(layout) {
 }
 
 function prepared(chart, width) {
-  const style = getComputedStyle(document.documentElement);
+  const style = colours();
   const figure = withColours(structuredClone(chart.figure), style);
   if (chart.time_axis) withLocalTimes(figure);
   const layout = {
@@ -141,6 +149,7 @@ function prepared(chart, width) {
     ...figure.layout,
     font: { family: style.fontFamily, size: 12, color: style.getPropertyValue("--chart-text").trim(), ...figure.layout.font },
   };
+  if (onPaper) layout.width = width;
   if (chart.time_axis) fitTicks(layout, width);
   fitMargins(layout);
   return { data: figure.data, layout };
@@ -182,7 +191,7 @@ export async function drawChart(element, chart) {
   if (details.open) fill();
   const plotly = await loadPlotly();
   const plot = element.querySelector(".chart-plot");
-  const { data, layout } = prepared(chart, plot.clientWidth);
+  const { data, layout } = prepared(chart, onPaper ? PAPER_WIDTH : plot.clientWidth);
   if (window.matchMedia("(pointer: coarse)").matches) layout.dragmode = false; // a finger scrolls the page
   await plotly.react(plot, data, layout, CONFIG);
   element.dataset.drawn = "yes";
@@ -262,6 +271,17 @@ document.addEventListener("parts-came", () => {
 document.addEventListener("toggle", ({ target }) => { // drawn while it was folded, it has no width
   for (const [element, chart] of drawn) if (target.open && target.contains(element)) drawChart(element, chart);
 }, true);
-window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+
+function drawAgain() {
   for (const [element, chart] of drawn) drawChart(element, chart);
-});
+}
+
+window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAgain);
+// The browser prints when all that needs no waiting is done: drawing waits for nothing but Plotly's script.
+for (const [name, forPaper] of [["beforeprint", true], ["afterprint", false]]) {
+  window.addEventListener(name, () => {
+    onPaper = forPaper;
+    drawAgain();
+    if (window.Plotly) for (const element of waiting) drawFirst(element);
+  });
+}

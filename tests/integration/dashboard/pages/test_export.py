@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 from starlette.testclient import TestClient
 
 from dashboard import export_jobs
@@ -112,6 +113,21 @@ def test_a_weak_passphrase_prepares_nothing(ada: TestClient, database: Path) -> 
     assert answer.status_code == 422 and "easy to guess" in answer.text
     assert not waiting(database.parent)
     assert ada.post("/export", data={"passphrase": "", "format": "json"}).status_code == 303
+
+
+def test_an_analysis_is_exported_under_a_passphrase(ada: TestClient, database: Path) -> None:
+    asked = {"question": '{"state":"observed","window":4.0}'}
+    assert 'name="question"' in ada.get("/analysis").text
+    assert 'name="passphrase"' in ada.get("/analysis").text
+    answer = ada.post("/export", data=asked | {"passphrase": "password1234"})
+    assert answer.status_code == 422 and "easy to guess" in answer.text
+    # The next try is of the same question, and not of everything.
+    assert escape(asked["question"]) in answer.text
+    assert not waiting(database.parent)
+    assert ada.post("/export", data=asked | {"passphrase": WORDS}).status_code == 303
+    wait_for(lambda: "Your export is ready" in ada.get("/export").text)
+    (file,) = waiting(database.parent)
+    assert file.name.endswith(".sealed.zip")
 
 
 def test_who_withdraws_is_in_no_export_that_waits(ada: TestClient, database: Path) -> None:

@@ -17,6 +17,7 @@ from edge_agent.core.errors import DataFileError
 from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import insert, migrate, write_transaction
+from edge_agent.store.study.exclusions import leave_out
 from edge_agent.store.study.study import Study
 from tests.support.datasets.bids import write_dataset
 from tests.support.studies import add_session
@@ -50,6 +51,9 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
     study.add_marker(MarkerKind.BASELINE, "", at=instant(start + 5))
     study.end_session(at=instant(start + 20))
     add(path, [row(start + second) for second in range(1, 15)], [reading(start + 2, 1 / 3 + 60)])
+    cut = (instant(start + 6).wall_ms, instant(start + 9.5).wall_ms)
+    leave_out(path, 5, cut, reason="=coughed", actor="ada")
+    leave_out(path, 4, None, reason="misunderstood", actor="ada")
     with write_transaction(path) as connection:
         late = {"at": instant(start + 16).wall_ms}
         end = {"ended": instant(start + 18).wall_ms, "source": "camera", "reason": "stalled"}
@@ -91,6 +95,7 @@ def test_a_data_set_of_ours_keeps_every_row_and_every_digit_of_the_analysis(
         (f"consent {of_person}", "code, text_version, given, withdrawn"),
         (f"session {of_person}", "session.id, code, purpose, name, started, ended, setting"),
         ("marker", "session, at, kind, label"),
+        ("exclusion", "session, from_ms, to_ms, reason"),
         ("self_report", "session, at, condition, scale, value"),
         ("vital", "at, kind, source, value, flags, device_time"),
         ("gap", "started, ended, source, reason"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from dashboard.accounts.roles import Role
 from edge_agent.core.clock import now
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import Purpose
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study.study import Study
 from tests.support.dashboard import consenting, log_in_as
@@ -96,6 +99,52 @@ def test_heart_rate_in_distress_is_matched_as_in_an_analysis(carer: TestClient) 
     )
     assert "more than while neutral" in found["distress"]
     assert found["matched"] + found["ambiguous"] + found["unmatched"] == 600
+
+
+def test_a_week_of_all_expressions_is_what_its_rows_give_one_by_one(
+    ada: TestClient, tmp_path: Path
+) -> None:
+    path = database(tmp_path)
+    study = consenting(path)
+    rng = random.Random(7)
+    stored: list[tuple[int, Emotion | None]] = []
+    values: list[tuple[int, float]] = []
+    for day in range(-6, 1):
+        study.start_session("P-01", Purpose.PERSONAL, "", instant(day * DAY_S))
+        study.end_session(instant(day * DAY_S + 300))
+        shown: list[Emotion | None] = []
+        while len(shown) < 300:
+            shown += [rng.choice((*Emotion, None))] * rng.randint(1, 25)
+        # Seconds without a face, and a second face.
+        seconds = [day * DAY_S + s for s in range(300) if rng.random() < 0.9]
+        faces = [(s, shown[s - day * DAY_S]) for s in seconds]
+        rates = [(s, 50 + rng.randrange(400) / 8) for s in seconds]
+        others = [row(s, Emotion.FEAR, primary=False) for s in seconds[:50]]
+        add(path, [*(row(*face) for face in faces), *others], [reading(*rate) for rate in rates])
+        stored += faces
+        values += rates
+    found = days(ada)
+    (week,) = found["weeks"]
+    for emotion in (*Emotion, None):
+        rows = sum(one is emotion for _, one in stored)
+        assert week["emotions"][emotion or "uncertain"] == 1000 * rows > 0
+    lag = int(VitalKind.HEART_RATE.spec.lag_s)
+    means: dict[str, list[float]] = {emotion: [] for emotion in Emotion}
+    counts = dict.fromkeys(("matched", "ambiguous", "unmatched"), 0)
+    for at, value in values:
+        window = [one for second, one in stored if at - lag - 10 < second <= at - lag]
+        held = Counter(one for one in window if one is not None).most_common(1)
+        if held and held[0][1] / len(window) >= 0.6:
+            means[held[0][0]].append(value)
+        counts["unmatched" if not window else "ambiguous"] += 1
+    counts["matched"] = sum(map(len, means.values()))
+    counts["ambiguous"] -= counts["matched"]
+    assert {name: found[name] for name in counts} == counts
+    assert min(counts.values()) > 0
+    for one in found["by_emotion"][:-1]:
+        own = means[one["emotions"][0]]
+        mean = {"mean": pytest.approx(sum(own) / len(own), rel=1e-13), "n": len(own)}
+        assert one["vitals"] == {"heart_rate": mean}
 
 
 def test_the_page_says_the_same_and_leads_to_other_weeks(carer: TestClient) -> None:
