@@ -192,7 +192,7 @@ class SessionFile:
     def event(self, event: Event) -> None:
         """Add a marker; a stimulus becomes an annotation with a duration."""
         is_stimulus = event.marker is MarkerKind.STIMULUS_START
-        word = "stimulus" if is_stimulus else event.marker.value
+        word = "stimulus" if is_stimulus else event.marker
         lasted = event.lasted_ms / 1000 if event.lasted_ms else None
         self._note(self._seconds(event.at_ms), lasted, f"{word}: {event.label}")
 

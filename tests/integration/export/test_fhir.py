@@ -160,12 +160,12 @@ def test_what_the_analysis_leaves_out_says_why(tmp_path: Path) -> None:
     bundle = exported(made, tmp_path, (1, 2))
     check_bundle(bundle)
     stretch = ["Left out of the analysis: <b>coughed</b>"]
-    session = ["Left out of the analysis: misunderstood"]
+    whole = ["Left out of the analysis: misunderstood"]
     expected = {
-        "8867-4": [[], stretch, [], session],
-        "facial-expression": [[], stretch, [], session],
+        "8867-4": [[], stretch, [], whole],
+        "facial-expression": [[], stretch, [], whole],
         # The analysis counts what was reported within a stretch.
-        "reported-valence": [[], session],
+        "reported-valence": [[], whole],
     }
     for code, told in expected.items():
         found = observations(bundle, code)
