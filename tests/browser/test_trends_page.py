@@ -157,7 +157,7 @@ def test_charts_fit_the_paper_in_light_colours_and_come_back(
         page.evaluate(f"addEventListener('beforeprint', () => {{ window.printed = ({LOOKS})(); }})")
         page.pdf()
         assert page.evaluate("window.printed") == [[620, "rgb(85, 98, 111)"]] * 2
-        assert page.evaluate(LOOKS) == on_screen
+        wait_until(lambda: page.evaluate(LOOKS) == on_screen, "the charts as wide as before")
         page.evaluate("dispatchEvent(new Event('beforeprint'))")
         page.emulate_media(media="print")
         page.set_viewport_size({"width": 680, "height": 1017})  # A4 between the widest margins

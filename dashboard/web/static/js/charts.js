@@ -149,6 +149,7 @@ function prepared(chart, width) {
     ...figure.layout,
     font: { family: style.fontFamily, size: 12, color: style.getPropertyValue("--chart-text").trim(), ...figure.layout.font },
   };
+  layout.autosize = !onPaper;
   if (onPaper) layout.width = width;
   if (chart.time_axis) fitTicks(layout, width);
   fitMargins(layout);
