@@ -815,13 +815,29 @@ adjusted_for <- function(tests, asked) {
   sprintf("%s tests (%s)", how, asked$correction)
 }
 
+BESIDE <- paste(
+  "People have several sessions or lack a state: the page's main analysis may be the mixed model.",
+  "Below are the t-tests beside it."
+)
+
+# Whether the page may take the mixed model, which is not computed here.
+calls_for_model <- function(means, tests, asked) {
+  methods <- unlist(lapply(tests, function(test) if (!is.na(test$p)) test$method))
+  if (asked$design != "auto" || !setequal(methods, "paired")) return(FALSE)
+  any(vapply(split(means, means$kind, drop = TRUE), function(own) {
+    met <- unique(own[c("participant", "session")])
+    anyDuplicated(met$participant) > 0 || nrow(own) < nrow(met) * length(unique(own$state))
+  }, TRUE))
+}
+
 report <- function(chosen, tests, states, asked) {
   change <- if (asked$outcome == "change") "; change from baseline" else ""
   lines <- sprintf(
     "States by %s; sessions: %s%s; p adjusted %s", asked$state, chosen$sample, change, adjusted_for(tests, asked)
   )
   rows <- aligned(c(list(HEADS), lapply(tests, cells, asked$correction)))
-  lines <- c(lines, chosen$excluded, rows[1])
+  beside <- if (!is.null(chosen$means) && calls_for_model(chosen$means, tests, asked)) BESIDE
+  lines <- c(lines, chosen$excluded, beside, rows[1])
   for (found in states) {
     own <- vapply(tests, function(test) test$vital == found$vital, TRUE)
     lines <- c(lines, "", asked$titles[[found$vital]], rows[-1][own])
