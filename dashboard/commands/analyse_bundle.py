@@ -546,9 +546,8 @@ def _adjusted_for(tests: Sequence[_Test], query: AnalysisQuery) -> str:
     for test in tests:
         sizes[test.family] += test.comparison.tests is not None
     written = ", ".join(map(str, sizes.values()))
-    if query.family:
-        return f"p adjusted within families of {written} tests ({query.correction})"
-    return f"p adjusted for {written} tests ({query.correction})"
+    how = f"within families of {written}" if query.family else f"for {written}"
+    return f"p adjusted {how} test{'' if written == '1' else 's'} ({query.correction})"
 
 
 def _calls_for_model(visits: Visits, tests: Iterable[_Test], query: AnalysisQuery) -> bool:
@@ -571,8 +570,9 @@ def _states_line(f: Mapping[str, Any], states: int) -> str:
         f"{d:.0f}" if d == round(d) else f"{d:.2f}"
         for d in (float(f"{f[name]:.12g}") for name in ("df_states", "df_error"))
     )
+    every = "both" if states == 2 else f"all {how_many(states)}"
     return (
-        f"all {how_many(states)} states: {f['n']} people, F = {number(f['f'], 2)} with {df} "
+        f"{every} states: {f['n']} people, F = {number(f['f'], 2)} with {df} "
         f"degrees of freedom after Greenhouse and Geisser, p {p_equals(f['p'])}, generalized "
         f"η² = {number(f['generalized_eta_squared'], 2)}"
     )

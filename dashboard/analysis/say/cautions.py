@@ -237,6 +237,7 @@ def warnings_of(analysis: Analysis) -> tuple[str, ...]:
         _about_estimates(analysis),
         _about_programs(analysis),
         _about_sessions(analysis),
+        _about_made_up_times(analysis),
         _about_one_person(analysis),
         _about_few_matches(analysis),
         mixture_warning(analysis),
@@ -259,7 +260,6 @@ def cautions_of(analysis: Analysis) -> tuple[str, ...]:
         *_about_uneven_states(analysis),
         *missing_cautions(analysis),
         _about_order(analysis),
-        _about_made_up_times(analysis),
         *period_cautions(analysis),
         _about_matching(analysis),
         *misreading_sentences(analysis),
@@ -511,8 +511,10 @@ def _about_reports(analysis: Analysis) -> str:
 def _asks_the_usual(analysis: Analysis) -> bool:
     """Tell whether labels of the study's own may have been forgotten, not passed over by choice."""
     query = analysis.query
-    by_condition = query.state is StateBy.CONDITION
-    return by_condition and query.states == TESTED_STATES and bool(analysis.means)
+    if query.state is not StateBy.CONDITION or query.states != TESTED_STATES or not analysis.means:
+        return False
+    # A baseline is there to be taken away, not to be compared.
+    return any(label.strip().lower() != "baseline" for label in analysis.other_states)
 
 
 def _about_other_states(analysis: Analysis) -> str:

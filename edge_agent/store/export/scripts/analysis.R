@@ -812,7 +812,7 @@ adjusted_for <- function(tests, asked) {
   sizes <- vapply(unique(of), function(number) computed_of(tests[of == number]), 0L)
   if (!length(sizes)) sizes <- 0L
   how <- if (length(asked$families)) paste("within families of", paste(sizes, collapse = ", ")) else paste("for", sizes)
-  sprintf("%s tests (%s)", how, asked$correction)
+  sprintf("%s test%s (%s)", how, if (identical(sizes, 1L)) "" else "s", asked$correction)
 }
 
 BESIDE <- paste(
@@ -843,8 +843,8 @@ report <- function(chosen, tests, states, asked) {
     lines <- c(lines, "", asked$titles[[found$vital]], rows[-1][own])
     if (!is.na(found$p)) {
       lines <- c(lines, sprintf(
-        "all %s states: %d people, F = %s with %s degrees of freedom after Greenhouse and Geisser, p %s, %s = %s",
-        NUMBER_WORDS[length(asked$states)], found$n, number(found$f, 2),
+        "%s states: %d people, F = %s with %s degrees of freedom after Greenhouse and Geisser, p %s, %s = %s",
+        if (length(asked$states) == 2) "both" else paste("all", NUMBER_WORDS[length(asked$states)]), found$n, number(found$f, 2),
         paste(vapply(c(found$df_states, found$df_error), df_text, ""), collapse = " and "),
         if (found$p < 0.001) "< 0.001" else paste("=", p_text(found$p)), "generalized \u03b7\u00b2",
         number(found$generalized_eta_squared, 2)
