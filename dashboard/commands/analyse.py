@@ -106,7 +106,8 @@ def report(response: AnalysisModel) -> str:
     from dashboard.analysis.say.tables import groups_of
 
     results = [row.main_sentence for group in groups_of(response) for row in group.rows]
-    supplement = [states.sentence for states in response.all_states]
+    several = len(response.question.states) > 2
+    supplement = [states.sentence for states in response.all_states if several]
     supplement += [agreement.sentence for agreement in response.agreements]
     supplement += [sensitivity.sentence for sensitivity in response.sensitivity]
     supplement += [sensitivity.sentence for sensitivity in response.settling_sensitivity]
