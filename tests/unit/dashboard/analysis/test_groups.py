@@ -148,7 +148,9 @@ def test_an_attribute_that_nobody_has_gives_a_reason_and_no_number(study: Path) 
     assert (own.groups, own.interaction, own.contrasts) == (None, None, ())
     assert own.reason.startswith("it needs at least 2 groups of 3 people")
     assert own.no_attribute == 14
-    assert "by handedness: no F test" in report(answered(study, states=FILMS, group="handedness"))
+    assert "by handedness: no F test. It" in report(
+        answered(study, states=FILMS, group="handedness")
+    )
 
 
 def test_who_withdraws_is_in_no_group_any_more(study: Path, tmp_path: Path) -> None:
