@@ -115,6 +115,16 @@ def test_a_weak_passphrase_prepares_nothing(ada: TestClient, database: Path) -> 
     assert ada.post("/export", data={"passphrase": "", "format": "json"}).status_code == 303
 
 
+def test_a_refused_form_comes_before_the_file_of_an_earlier_export(ada: TestClient) -> None:
+    prepare(ada, sessions=[1])
+    assert "not locked: anybody can open it" in ada.get("/export").text
+    for form in ({"session": "1"}, {}, {"question": "{}"}):
+        page = ada.post("/export", data=form | {"passphrase": "password1234"}).text
+        assert page.index("easy to guess") < page.index("Your export is ready")
+    prepare(ada, sessions=[1], passphrase=WORDS)
+    assert "locked with a passphrase." in ada.get("/export").text
+
+
 def test_an_analysis_is_exported_under_a_passphrase(ada: TestClient, database: Path) -> None:
     asked = {"question": '{"state":"observed","window":4.0}'}
     assert 'name="question"' in ada.get("/analysis").text
