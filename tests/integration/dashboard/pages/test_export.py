@@ -125,6 +125,23 @@ def test_a_refused_form_comes_before_the_file_of_an_earlier_export(ada: TestClie
     assert "locked with a passphrase." in ada.get("/export").text
 
 
+def test_a_format_without_its_library_cannot_be_chosen(
+    ada: TestClient, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "edge_agent.store.export.format.importlib.util.find_spec",
+        lambda name: None if name == "xlsxwriter" else name,
+    )
+    page = ada.get("/export").text
+    assert page.count('value="xlsx" disabled>Excel (not installed)') == 2
+    assert page.count("For Excel, run on the appliance: sudo ./install.sh --with xlsx") == 2
+    assert 'value="json">' in page
+    answer = ada.post("/export", data={"session": "1", "format": "xlsx"})
+    assert answer.status_code == 422 and "needs the library xlsxwriter" in answer.text
+    assert 'name="session" value="1" checked' in answer.text
+    assert not waiting(database.parent)
+
+
 def test_an_analysis_is_exported_under_a_passphrase(ada: TestClient, database: Path) -> None:
     asked = {"question": '{"state":"observed","window":4.0}'}
     assert 'name="question"' in ada.get("/analysis").text
