@@ -710,7 +710,7 @@ def _wide_study(
     from edge_agent.core.zip_files import one_table
     from edge_agent.store.intake.wide import WideSource
     from edge_agent.vitals.csv import read_file
-    from edge_agent.vitals.wide import FORM, read_wide, told_cell, wide_columns
+    from edge_agent.vitals.wide import FORM, how_to_take, read_wide, told_cell, wide_columns
 
     if options.consent is None or options.purpose is None:
         raise click.UsageError(
@@ -742,7 +742,10 @@ def _wide_study(
     columns = wide_columns(file, told, ask if sys.stdin.isatty() else None)
     table = read_wide(file, columns)
     begin_ms = options.consent.given_ms if first_ms is None else first_ms
-    not_taken = (*others, *(f"column {name or '(no name)'}" for name in table.not_taken))
+    not_taken = list(others)
+    for name in table.not_taken:
+        how = "" if name in told else how_to_take(name)
+        not_taken.append(f"column {name or '(no name)'}{f' ({how})' if how else ''}")
     return WideSource(table.name, table.persons, not_taken, table.notes, begin_ms)
 
 

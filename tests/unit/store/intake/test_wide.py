@@ -93,7 +93,7 @@ def test_the_tests_are_those_of_the_columns(
     assert report["imported"]
     told = "\n".join(report["notes"])
     for words in (
-        "Not read: column Age, column hr_anger_sd, column film 2.",
+        "Not read: column Age (--column Age=age), column hr_anger_sd, column film 2.",
         "HRAnger: 2 cells empty, and not taken (P3, P6).",
         "SBP anger [kPa]: 1 cell without a possible value, and not taken (P3: 'abc').",
         "1 person has no value, and no session here: P6.",
@@ -239,6 +239,22 @@ def test_a_terminal_asks_about_half_known_columns_only() -> None:
         "hr_after": Cell("after", HEART),
         "hr_happy": Cell("happiness", HEART),
     }
+
+
+def test_a_column_that_is_not_read_says_how_to_take_it(here: Here, tmp_path: Path) -> None:
+    path = tmp_path / "films.csv"
+    head = "id,age,gender,hr_neutral,hr_amusement,sbp film (kPa),rr_film,x\n"
+    path.write_text(f"{head}P1,33,f,70,71,16,800,1\n", encoding="utf-8")
+    (note,) = (one for one in here.take(path, *WIDE, "--dry-run")["notes"] if "Not read" in one)
+    assert note == (
+        "Not read: column age (--column age=age), column gender (--column gender=sex), column "
+        "hr_amusement (--column hr_amusement=amusement:hr), column sbp film (kPa) (--column "
+        "'sbp film (kPa)=film:sbp'), column rr_film, column x."
+    )
+    told = ("age=age", "hr_amusement=amusement:hr", "sbp film (kPa)=film:sbp")
+    words = [word for one in told for word in ("--column", one)]
+    notes = here.take(path, *WIDE, *words)["notes"]
+    assert "age is age, which becomes an age band." in notes
 
 
 def test_two_columns_of_one_meaning_are_not_guessed(here: Here, tmp_path: Path) -> None:
