@@ -210,6 +210,11 @@ def test_tables_that_cannot_be_taken_say_why(here: Here, tmp_path: Path) -> None
         (f"{head}P1,70,80\n", ("--column", "x=anger:hr"), "Add --wide"),
         (f"{head}P1,70,80\n", (*WIDE, "--column", "x=anger:hr"), "column 'x' is not there"),
         (f"{head}P1,70,80\n", (*WIDE, "--column", "x"), "write NAME=MEANING"),
+        (
+            f"{head}P1,70,80\nP2,71,82\n",
+            (*WIDE, "--setting", "education"),
+            "--purpose research with --setting education: Emotions must not be inferred",
+        ),
         (f"{head}P1,70,80\nP1,71,82\n", WIDE, "row 3: participant 'P1' is in row 2 already"),
         (f"{head}P1,70,80\nMean,70,80\n", WIDE, "'Mean' is a summary and no person"),
         (f"{head},70,80\n", WIDE, "has no participant's code"),
@@ -226,6 +231,11 @@ def test_tables_that_cannot_be_taken_say_why(here: Here, tmp_path: Path) -> None
         path.write_text(text, encoding="utf-8")
         assert why in refuse(here, path, *words)
         assert here.stored("SELECT count(*) FROM session") == [(0,)]
+
+
+def test_a_dry_run_leaves_no_data_folder_behind(here: Here, table: Path) -> None:
+    assert here.take(table, *WIDE, "--dry-run")["notes"]
+    assert not here.folder.exists()
 
 
 def test_a_terminal_asks_about_half_known_columns_only() -> None:
