@@ -380,6 +380,7 @@ def session_leave_out(here: Here, number: int, as_json: bool, **given: Any) -> N
                 for name, text in (("--from", start), ("--to", end))
             )
             span = first, last
+            exclusions.check_order(span, start, end)
         exclusions.leave_out(database, number, span, reason=reason, actor=ACTOR)
     every = exclusions.exclusions(database, number)
     standing = [one for one in every if one.taken_back_ms is None]
