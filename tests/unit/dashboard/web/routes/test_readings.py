@@ -279,6 +279,7 @@ def test_what_is_implausible_is_asked_about_before_it_is_stored(
     asked = enter(ada, systolic="1280", diastolic="81")
     assert asked.status_code == 422
     assert "Systolic pressure 1280 mmHg is not between 50 and 250." in asked.text
+    assert "autofocus><strong>Is this right?" in asked.text, "it is below the fold of a phone"
     swapped = enter(ada, systolic="80", diastolic="120")
     assert (
         "80/120 mmHg: the systolic pressure, which comes first, must be more than 10 mmHg above "
@@ -316,6 +317,7 @@ def test_a_reading_by_hand_is_corrected_and_removed_and_stands_in_the_audit(
     assert "&#39;high&#39; is not a number." in correct("high").text
     doubted = correct("1310")
     assert doubted.status_code == 422 and "is not between 50 and 250" in doubted.text
+    assert 'aria-describedby="correction-problem" autofocus>' in doubted.text
     assert stored(tmp_path)[1][1] == 121.0
     assert correct("131,5").headers["location"] == "/readings?changed=corrected#recent-title"
     assert "corrected, was 121" in ada.get("/readings?changed=corrected").text
