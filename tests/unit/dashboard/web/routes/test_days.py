@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -187,6 +188,15 @@ def test_no_data_are_said_plainly(carer: TestClient) -> None:
     assert f"?weeks=1&amp;to={LAST}&amp;zone=UTC" in page, "the link to its week"
     carer.post("/study/participants", data={"code": "P-03"})
     assert "P-03 has no session yet" in carer.get("/study/participants/P-03/days").text
+
+
+def test_a_week_without_a_recording_has_no_difference(carer: TestClient) -> None:
+    def differences(last: date) -> list[str]:
+        page = carer.get(f"/study/participants/P-01/days?zone=UTC&to={last}").text
+        return re.findall(r"[+−]\d+ (?:min|s)(?=</td>)", page)
+
+    assert differences(LAST) == ["−2 min", "+2 min"]
+    assert differences(LAST - timedelta(days=7)) == []
 
 
 def test_rows_that_are_deleted_are_named_and_readings_stay(
