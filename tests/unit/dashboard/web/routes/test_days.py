@@ -158,6 +158,7 @@ def test_the_page_says_the_same_and_leads_to_other_weeks(carer: TestClient) -> N
     assert f'href="{path}?weeks=1&amp;to=2026-09-14&amp;zone=UTC" rel="prev"' in page
     assert f'href="{path}?weeks=4&amp;to={LAST}&amp;zone=UTC"' in page
     assert page.count('class="days-strip"') == 7
+    assert 'data-label="Week before">10 min</td>' in page, "a phone shows no head of the table"
     assert page.count('aria-label="Nothing was recorded."') == 6
     assert 'aria-label="Mostly neutral, sadness for 4 min; heart rate 78 per minute."' in page
     month = carer.get(f"{asked}&weeks=4").text
