@@ -92,7 +92,9 @@ def test_a_wrong_field_is_named_and_nothing_is_stored(
 
 def test_a_note_goes_to_the_open_session(ada: TestClient, tmp_path: Path) -> None:
     study = consenting(tmp_path / "affect-edge.db", "P-01")
+    assert "belong to no session and appear in no week" in ada.get("/readings").text
     session = study.start_session("P-01", Purpose.MEDICAL, "ward")
+    assert "belong to the open session ward of P-01" in ada.get("/readings").text
     early = enter(ada, heart_rate="66", at=str(session.start_ms - 60_000), note="tea")
     assert "The time is before the start of the open session" in early.text
     assert enter(ada, heart_rate="66", note="x" * 81).status_code == 422
