@@ -84,6 +84,8 @@ def test_a_wrong_field_is_named_and_nothing_is_stored(
 ) -> None:
     answer = enter(ada, **{"diastolic": "", **fields})
     assert answer.status_code == 422
+    label = "Time" if field == "at" else field.replace("_", " ").capitalize()
+    assert f"1 field needs a correction: {label}." in answer.text
     assert re.search(rf'id="{field}-problem">{re.escape(problem)}', answer.text), answer.text
     for value in fields.values():
         assert f'value="{value}"' in answer.text, "what was written is still there"
