@@ -27,7 +27,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.web.guards.connections import OnceAMinute
 from dashboard.web.guards.limits import address_of
-from dashboard.web.settings import LEAST_SECRET, SECRET_HEADER, DashboardOptions, TrustedProxy
+from dashboard.web.settings import DashboardOptions
+from edge_agent.config.dashboard import LEAST_SECRET, SECRET_HEADER, TrustedProxy
 from edge_agent.core.clock import boot_seconds
 
 

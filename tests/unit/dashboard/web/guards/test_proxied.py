@@ -12,7 +12,8 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.accounts import Members
 from dashboard.accounts.roles import Role
-from dashboard.web.settings import TrustedProxy, check_exposure, options_from
+from dashboard.web.settings import check_exposure, options_from
+from edge_agent.config.dashboard import TrustedProxy
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError
 from tests.support.dashboard import NAME, PASSWORD, another_browser, client_of, set_up
