@@ -80,6 +80,21 @@ def test_another_address_with_the_secret_is_not_the_proxy(behind: TestClient) ->
     )
 
 
+def test_an_address_that_is_not_the_proxys_is_logged_once(
+    behind: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = another_browser(behind, "192.0.2.99")
+    other.get("/login")
+    assert not caplog.messages
+    for _ in range(2):
+        other.get("/login", headers=PROXY)
+    another_browser(behind, "192.0.2.98").get("/login", headers=PROXY)
+    assert caplog.messages == [
+        f"a proxy header from {address}, which is not in dashboard.proxy_addresses"
+        for address in ("192.0.2.99", "192.0.2.98")
+    ]
+
+
 def test_a_name_without_an_account_gets_none_and_no_role(
     behind: TestClient, tmp_path: Path
 ) -> None:
