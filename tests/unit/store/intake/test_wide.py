@@ -114,7 +114,9 @@ def test_the_tests_are_those_of_the_columns(
     # no order and no course is made of made-up times
     assert not answer["orders"]
     assert not any("at equal times" in one["sentence"] for one in answer["comparisons"])
-    assert any("times of 5 sessions are made up" in text for text in answer["cautions"])
+    assert not (answer["periods"] or answer["drifts"] or answer["settling_sensitivity"])
+    [warned] = [text for text in answer["warnings"] if "made up" in text]
+    assert "times of 5 sessions are made up" in warned
 
 
 def test_sessions_readings_and_exports_say_that_times_are_made_up(
@@ -129,6 +131,8 @@ def test_sessions_readings_and_exports_say_that_times_are_made_up(
     assert here.stored(f"{inside} at >= started AND at < ended)") == [(23,)]
     quality = run("session", "quality", 1, "--data", here.folder).stdout
     assert "care  the clock: The times of this session are made up" in quality
+    assert "Not judged: the times of this session are made up." in quality
+    assert "not fit" not in quality and "electrodes" not in quality
     out = tmp_path / "out.zip"
     assert run("export", "--out", out, "--data", here.folder).exit_code == 0
     with zipfile.ZipFile(out) as bundle:

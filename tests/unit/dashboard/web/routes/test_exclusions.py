@@ -30,6 +30,7 @@ def test_a_stretch_is_left_out_on_the_page_named_everywhere_and_taken_back(
     assert (made["end"] - made["start"], made["actor"]) == (1_500, "ada")
     shown = ada.get(page).text
     assert "0:01 – 0:02.500" in shown and "phone &lt;rang&gt;" in shown
+    assert "Stretches left out are included here." in ada.get(page).text
     assert "0:01 to 0:02.500 is left out" in ada.get(f"{page}/quality").text
     assert "partly left out" in ada.get("/study").text
 
