@@ -30,13 +30,14 @@ from torch import Tensor, nn
 
 from edge_agent.core import clock
 from edge_agent.vision.align import CROP_NAME
-from edge_agent.vision.models.card import find_model
+from edge_agent.vision.models.card import find_model, read_card
 from edge_agent.vision.models.model import load_model
 from training.data.crops import FaceCutter, Tally, cut_one, plan_cuts
 from training.data.datasets import (
     EDGE,
     EXPRESSIONS,
     FER2013,
+    Faces,
     FolderOfFaces,
     checksum_fraction,
     folder_without,
@@ -44,7 +45,7 @@ from training.data.datasets import (
     split_tested,
 )
 from training.errors import DataError, write_whole
-from training.expression.fit import pixel_input
+from training.expression.fit import pixel_input, unseen_limit
 from training.expression.recipe import ExpressionRecipe
 from training.expression.task import load_run
 from training.learning.kinds import PUBLISHED, FitRequest
@@ -65,6 +66,10 @@ SURE = 0.8
 """Both models have to be so sure of another category for a label to be doubted."""
 SHOWN = 12
 """Doubted labels that are shown, at most."""
+SAME_PEOPLE = (
+    "The same people may be among the faces learnt and judged: faces of people that it has not "
+    "seen, it may read worse."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ class OwnModel:
         problems: of the faces, a sentence each.
         comparison: the shipped model and the new one on the tested faces, which fitted nothing.
         doubted: labels to look at, the most doubtful first.
+        cautions: what the comparison does not say, a sentence each.
     """
 
     card: Path
@@ -105,6 +111,7 @@ class OwnModel:
     problems: tuple[str, ...]
     comparison: Comparison
     doubted: tuple[Doubted, ...]
+    cautions: tuple[str, ...]
 
     @property
     def verdict(self) -> str:
@@ -167,7 +174,22 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
     doubted = _doubted(
         folder, [answers_of(path, folder.faces.pictures) for path in (shipped, card)]
     )
-    return OwnModel(card, folder, cut, tuple(problems), comparison, doubted)
+    cautions = cautions_of(read_card(card).label_shares or (), tested)
+    return OwnModel(card, folder, cut, tuple(problems), comparison, doubted, cautions)
+
+
+def cautions_of(shares: Sequence[float], tested: Faces) -> tuple[str, ...]:
+    """Return what a comparison on some categories, or on the people learnt, does not say.
+
+    Args:
+        shares: of the eight categories among what was learnt.
+        tested: the faces that both models were compared on.
+    """
+    if not shares or not (unseen := unseen_limit(shares)):
+        return (SAME_PEOPLE,)
+    if not np.asarray(shares)[categories_of(tested)].all():
+        return (*unseen, SAME_PEOPLE)
+    return (f"{unseen[0]} The test held none of them.", SAME_PEOPLE)
 
 
 def cut_out(
@@ -466,13 +488,9 @@ def verdict(made: OwnClasses) -> str:
 
 def caution(made: OwnClasses) -> str:
     """Return what the figure does not say, in words."""
-    words = (
-        "The same people may be among the faces learnt and judged: faces of people that it has not "
-        "seen, it may read worse."
-    )
     if made.alike:
-        words += f" {made.alike} faces look nearly like another one: keep one of each."
-    return words
+        return f"{SAME_PEOPLE} {made.alike} faces look nearly like another one: keep one of each."
+    return SAME_PEOPLE
 
 
 def classes_text(made: OwnClasses) -> str:
@@ -513,7 +531,7 @@ _STYLE = FACES_STYLE + "pre { overflow-x: auto; }"
 
 def report_text(own: OwnModel) -> str:
     """Return the report for a terminal."""
-    lines = [own.verdict]
+    lines = [own.verdict, *own.cautions]
     if own.doubted:
         lines.append(f"These {len(own.doubted)} look mislabelled; look at them:")
         lines += [f"  {_doubt(one)}" for one in own.doubted]
@@ -527,6 +545,7 @@ def report_page(own: OwnModel) -> bytes:
     body = [
         "<h1>A model of your own faces</h1>",
         f"<p><strong>{html.escape(own.verdict)}</strong></p>",
+        *(f"<p>{html.escape(each)}</p>" for each in own.cautions),
         "<h2>Faces</h2>",
         html_table(("category", "faces"), _counts(own)),
     ]

@@ -14,8 +14,17 @@ from edge_agent.vision.align import Picture
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.portraits import serious, smiling
 from tests.support.vision.training_runs import training_here
+from training.data.datasets import EDGE, EXPRESSIONS, NO_LABEL, VOTE_COLUMNS, Faces
 from training.errors import DataError
-from training.expression.own import cut_out, forget_other_run, own_classes, train_classes
+from training.expression.fit import unseen_limit
+from training.expression.own import (
+    SAME_PEOPLE,
+    cautions_of,
+    cut_out,
+    forget_other_run,
+    own_classes,
+    train_classes,
+)
 from training.learning.kinds import FitRequest
 
 pytestmark = pytest.mark.timeout(300)
@@ -31,6 +40,18 @@ def write_photographs(folder: Path, portrait: Picture, count: int, seed: int) ->
         moved = cv2.warpAffine(portrait, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
         lit = cv2.convertScaleAbs(moved, alpha=float(rng.uniform(0.7, 1.2)))
         cv2.imwrite(str(folder / f"{number:02}.jpg"), lit)
+
+
+def faces_of(*names: str) -> Faces:
+    """One blank face of each category, labelled as a folder labels it."""
+    votes = np.zeros((len(names), len(VOTE_COLUMNS)), np.uint8)
+    votes[range(len(names)), [EXPRESSIONS.index(name) for name in names]] = 10
+    return Faces(
+        np.zeros((len(names), EDGE, EDGE), np.uint8),
+        np.full(len(names), NO_LABEL, np.int64),
+        votes,
+        np.zeros(len(names), np.int8),
+    )
 
 
 @pytest.mark.deep
@@ -64,6 +85,28 @@ def test_own_classes_become_a_model_that_the_appliance_refuses(tmp_path: Path) -
     done = training_here("train", tmp_path / "photographs", "--out", out, "--without", "x.csv")
     assert done.returncode == 2, done.stderr
     assert "learnt without --recipe and --without" in done.stderr
+
+
+UNSEEN = "It never saw neutral, contempt: it reads such faces worse. Add pictures of them."
+
+
+@pytest.mark.parametrize(
+    ("shares", "tested", "said"),
+    [
+        ((0.2, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1), ("happiness",), ()),
+        (
+            (0, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0),
+            ("anger",),
+            (f"{UNSEEN} The test held none of them.",),
+        ),
+        ((0, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0), ("anger", "neutral"), (UNSEEN,)),
+    ],
+)
+def test_categories_that_a_model_never_saw_are_named(
+    shares: tuple[float, ...], tested: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    assert cautions_of(shares, faces_of(*tested)) == (*said, SAME_PEOPLE)
+    assert len(unseen_limit(shares)) == len(said), "the card names them, too"
 
 
 def test_categories_and_a_mixture_are_no_classes_of_ones_own(tmp_path: Path) -> None:
