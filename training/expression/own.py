@@ -119,20 +119,18 @@ class OwnModel:
         protocol, test = next(iter(self.comparison.tests.items()))
         before = self.comparison.first.accuracy[protocol]
         after = self.comparison.second.accuracy[protocol]
-        points = 100 * (after - before)
-        if test.only_first == test.only_second:
-            what = "as good as the shipped one"
-        else:
-            what = f"{'better' if points > 0 else 'worse'} by {abs(points):.1f} points"
-        if test.p < 0.05:
-            certainty = f"significant, p = {test.p:.2g} by McNemar's exact test"
-        else:
-            certainty = (
-                f"not significant, p = {test.p:.2g} by McNemar's exact test: more faces would tell"
+        certainty = f"p = {test.p:.2g} by McNemar's exact test"
+        if test.p >= 0.05:
+            return (
+                f"No difference can be told from {test.n} faces that the new model never saw: it "
+                f"is right in {after * test.n:.0f}, the shipped one in {before * test.n:.0f} "
+                f"({certainty}). More faces would tell."
             )
+        points = 100 * (after - before)
         return (
-            f"The new model is {what}: right in {after:.1%} of {test.n} faces that it never saw, "
-            f"the shipped one in {before:.1%} ({certainty})."
+            f"The new model is {'better' if points > 0 else 'worse'} by {abs(points):.1f} points: "
+            f"right in {after:.1%} of {test.n} faces that it never saw, the shipped one in "
+            f"{before:.1%} ({certainty})."
         )
 
 

@@ -14,11 +14,12 @@ from edge_agent.vision.align import Picture
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.portraits import serious, smiling
 from tests.support.vision.training_runs import training_here
-from training.data.datasets import EDGE, EXPRESSIONS, NO_LABEL, VOTE_COLUMNS, Faces
+from training.data.datasets import EDGE, EXPRESSIONS, NO_LABEL, VOTE_COLUMNS, Faces, FolderOfFaces
 from training.errors import DataError
 from training.expression.fit import unseen_limit
 from training.expression.own import (
     SAME_PEOPLE,
+    OwnModel,
     cautions_of,
     cut_out,
     forget_other_run,
@@ -26,6 +27,7 @@ from training.expression.own import (
     train_classes,
 )
 from training.learning.kinds import FitRequest
+from training.report.compare import Comparison, McNemar, Side
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -52,6 +54,17 @@ def faces_of(*names: str) -> Faces:
         votes,
         np.zeros(len(names), np.int8),
     )
+
+
+def own_model(right: tuple[float, float], p: float, cut: str = "") -> OwnModel:
+    """A model beside the shipped one on ten faces."""
+    sides = [
+        Side("model", "model.tflite", 1, 1, 1, 1.0, {"folder": share}, {"folder": 1}, {"folder": 0})
+        for share in right
+    ]
+    comparison = Comparison(sides[0], sides[1], {"folder": McNemar(10, 1, 2, p)})
+    folder = FolderOfFaces(faces_of("happiness"), (Path("happiness/a.png"),), (), ())
+    return OwnModel(Path("run/own-faces.json"), folder, cut, (), comparison, (), ())
 
 
 @pytest.mark.deep
@@ -85,6 +98,29 @@ def test_own_classes_become_a_model_that_the_appliance_refuses(tmp_path: Path) -
     done = training_here("train", tmp_path / "photographs", "--out", out, "--without", "x.csv")
     assert done.returncode == 2, done.stderr
     assert "learnt without --recipe and --without" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("right", "p", "said"),
+    [
+        (
+            (0.8, 0.9),
+            1.0,
+            "No difference can be told from 10 faces that the new model never saw: it is right in "
+            "9, the shipped one in 8 (p = 1 by McNemar's exact test). More faces would tell.",
+        ),
+        (
+            (0.2, 0.9),
+            0.016,
+            "The new model is better by 70.0 points: right in 90.0% of 10 faces that it never saw, "
+            "the shipped one in 20.0% (p = 0.016 by McNemar's exact test).",
+        ),
+    ],
+)
+def test_a_difference_is_claimed_only_where_it_can_be_told(
+    right: tuple[float, float], p: float, said: str
+) -> None:
+    assert own_model(right, p).verdict == said
 
 
 UNSEEN = "It never saw neutral, contempt: it reads such faces worse. Add pictures of them."
