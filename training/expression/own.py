@@ -32,7 +32,7 @@ from edge_agent.core import clock
 from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.models.card import find_model, read_card
 from edge_agent.vision.models.model import load_model
-from training.data.crops import FaceCutter, Tally, cut_one, plan_cuts
+from training.data.crops import LEFT_OUT, FaceCutter, Tally, cut_one, plan_cuts
 from training.data.datasets import (
     EDGE,
     EXPRESSIONS,
@@ -98,7 +98,7 @@ class OwnModel:
     Attributes:
         card: of the new model.
         folder: the faces.
-        cut: how the photographs became faces, in words; empty where they were cut out before.
+        cut: how the photographs became faces, in words.
         problems: of the faces, a sentence each.
         comparison: the shipped model and the new one on the tested faces, which fitted nothing.
         doubted: labels to look at, the most doubtful first.
@@ -199,9 +199,10 @@ def cut_out(
     removed, all of them are cut anew.
 
     Returns:
-        What to say of it; empty where they were cut out before.
+        What to say of it, also where they were cut out before.
     """
     record = faces.with_name("faces.json")
+    said = faces.with_name("faces.txt")
     part = faces.with_name("faces.part")
     shutil.rmtree(part, ignore_errors=True)  # of a start that was stopped
     cuts = plan_cuts(photographs, part, labels, classes)
@@ -210,7 +211,7 @@ def cut_out(
         before = _read_record(record)
         if before == now:
             log.info("%s: the faces were cut out before", faces)
-            return ""
+            return said.read_text("utf-8") if said.exists() else ""
         log.warning("%s: %s The faces are cut out anew.", photographs, _what_changed(before, now))
     cutter = FaceCutter(EDGE)
     tally = Tally()
@@ -222,8 +223,21 @@ def cut_out(
     record.unlink(missing_ok=True)
     shutil.rmtree(faces, ignore_errors=True)
     part.rename(faces)
+    text = tally.as_text(faces)
+    write_whole(said, text.encode())
     write_whole(record, json.dumps(now).encode())
-    return tally.as_text(faces)
+    return text
+
+
+def left_out(cut: str) -> list[str]:
+    """Return a line for the terminal that counts the photographs left out; none: all have a face.
+
+    Args:
+        cut: what :func:`cut_out` said.
+    """
+    return [
+        f"{line} (the report names them)" for line in cut.splitlines() if line.startswith(LEFT_OUT)
+    ]
 
 
 def forget_other_run(faces: Path, run: Path, request: FitRequest) -> None:
@@ -496,7 +510,7 @@ def classes_text(made: OwnClasses) -> str:
     lines = [verdict(made)]
     for name, figures in made.figures.per_class.items():
         lines.append(f"  {name}: found {figures.recall:.1%} of {figures.n}")
-    return "\n".join([*lines, caution(made), str(made.card), _NOT_HERE])
+    return "\n".join([*lines, caution(made), *left_out(made.cut), str(made.card), _NOT_HERE])
 
 
 def classes_page(made: OwnClasses) -> bytes:
@@ -529,7 +543,7 @@ _STYLE = FACES_STYLE + "pre { overflow-x: auto; }"
 
 def report_text(own: OwnModel) -> str:
     """Return the report for a terminal."""
-    lines = [own.verdict, *own.cautions]
+    lines = [own.verdict, *own.cautions, *left_out(own.cut)]
     if own.doubted:
         lines.append(f"These {len(own.doubted)} look mislabelled; look at them:")
         lines += [f"  {_doubt(one)}" for one in own.doubted]

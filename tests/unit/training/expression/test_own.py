@@ -23,6 +23,7 @@ from training.expression.own import (
     cautions_of,
     cut_out,
     forget_other_run,
+    left_out,
     own_classes,
     train_classes,
 )
@@ -106,14 +107,18 @@ def test_own_classes_become_a_model_that_the_appliance_refuses(tmp_path: Path) -
         (
             (0.8, 0.9),
             1.0,
-            "No difference can be told from 10 faces that the new model never saw: it is right in "
-            "9, the shipped one in 8 (p = 1 by McNemar's exact test). More faces would tell.",
+            (
+                "No difference can be told from 10 faces that the new model never saw: it is right "
+                "in 9, the shipped one in 8 (p = 1 by McNemar's exact test). More faces would tell."
+            ),
         ),
         (
             (0.2, 0.9),
             0.016,
-            "The new model is better by 70.0 points: right in 90.0% of 10 faces that it never saw, "
-            "the shipped one in 20.0% (p = 0.016 by McNemar's exact test).",
+            (
+                "The new model is better by 70.0 points: right in 90.0% of 10 faces that it never "
+                "saw, the shipped one in 20.0% (p = 0.016 by McNemar's exact test)."
+            ),
         ),
     ],
 )
@@ -175,17 +180,20 @@ def test_photographs_that_were_added_are_cut_out_and_an_old_run_is_forgotten(
     run = faces.with_name("run")
     request = FitRequest(recipe, faces, None, run, tmp_path / "cache")
 
-    assert cut_out(photographs, faces, None, ("a", "b"))
+    (photographs / "a" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
+    said = cut_out(photographs, faces, None, ("a", "b"))
+    assert left_out(said) == ["left out: 0 without a face, 1 unreadable (the report names them)"]
     forget_other_run(faces, run, request)
     run.mkdir()
-    assert cut_out(photographs, faces, None, ("a", "b")) == ""
+    assert cut_out(photographs, faces, None, ("a", "b")) == said
     forget_other_run(faces, run, request)
     assert run.exists(), "nothing is learnt twice"
 
     cv2.imwrite(str(photographs / "b" / "new.jpg"), smiling())
     (photographs / "a" / "00.jpg").unlink()
-    assert cut_out(photographs, faces, None, ("a", "b"))
-    assert "1 photographs were added, 1 removed and 0 changed since" in caplog.text
+    (photographs / "a" / "torn.jpg").unlink()
+    assert left_out(cut_out(photographs, faces, None, ("a", "b"))) == []
+    assert "1 photographs were added, 2 removed and 0 changed since" in caplog.text
     assert sorted(path.name for path in faces.rglob("*.png")) == [
         *("00.png", "01.png", "01.png", "new.png")
     ]
