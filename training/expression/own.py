@@ -534,11 +534,10 @@ def classes_page(made: OwnClasses) -> bytes:
         html_table(("", *classes), matrix),
         f"<pre>{html.escape(made.cut)}</pre>",
     ]
-    return html_page(_TITLE, body, "pre { overflow-x: auto; }").encode()
+    return html_page(_TITLE, body).encode()
 
 
 PAGE = "report.html"
-_STYLE = FACES_STYLE + "pre { overflow-x: auto; }"
 
 
 def report_text(own: OwnModel) -> str:
@@ -570,15 +569,17 @@ def report_page(own: OwnModel) -> bytes:
         body.append("<p>Nothing was found.</p>")
     body.append("<h2>Beside the shipped model, on faces that fitted nothing</h2>")
     body.append(_side_by_side(own.comparison))
+    body.append("<h2>Labels to look at</h2>")
     if own.doubted:
-        body.append("<h2>Labels to look at</h2>")
         body.append("<p>Both models are sure of another category. They may both be wrong.</p>")
         body.append(
             html_faces(([own.folder.faces.pictures[one.index]], _doubt(one)) for one in own.doubted)
         )
+    else:
+        body.append("<p>None: no label is contradicted by both models.</p>")
     body.append("<h2>Put it on the device</h2>")
     body.append(f"<pre>{html.escape(chr(10).join(_install(own)))}</pre>")
-    return html_page("A model of your own faces", body, _STYLE).encode()
+    return html_page("A model of your own faces", body, FACES_STYLE).encode()
 
 
 def _side_by_side(comparison: Comparison) -> str:

@@ -25,6 +25,7 @@ from training.expression.own import (
     forget_other_run,
     left_out,
     own_classes,
+    report_page,
     train_classes,
 )
 from training.learning.kinds import FitRequest
@@ -126,6 +127,12 @@ def test_a_difference_is_claimed_only_where_it_can_be_told(
     right: tuple[float, float], p: float, said: str
 ) -> None:
     assert own_model(right, p).verdict == said
+
+
+def test_a_report_without_doubted_labels_says_none_and_wraps_its_lines() -> None:
+    page = report_page(own_model((0.8, 0.9), 1.0, "unreadable: a photograph")).decode()
+    assert "<h2>Labels to look at</h2>\n<p>None: " in page
+    assert "pre { white-space: pre-wrap; overflow-wrap: anywhere; }" in page
 
 
 UNSEEN = "It never saw neutral, contempt: it reads such faces worse. Add pictures of them."
