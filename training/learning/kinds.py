@@ -121,6 +121,11 @@ class FitRequest:
         """
         about = recipe.model_dump(include={"name", "version", "kind", "license", "description"})
         about["limits"] = (*recipe.limits, *limits)
+        if self.small:
+            trial = (
+                f"Learned from at most {SMALL_PICTURES} pictures to try the recipe out: do not use."
+            )
+            about["limits"] += (trial,)
         how = {
             "recipe": self.recipe.name,
             "seed": recipe.seed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
@@ -91,6 +92,30 @@ def test_a_run_is_never_written_over(tmp_path: Path) -> None:
     assert "--resume" in error
     assert checkpoint.read_bytes() == b"hours of learning"
     assert list(tmp_path.iterdir()) == [checkpoint]
+
+
+@NEEDS_EXTRA
+def test_a_small_run_has_a_folder_of_its_own_and_its_card_says_so() -> None:
+    import torch
+
+    from training.expression.recipe import ExpressionRecipe
+    from training.learning.loop import Fitted
+    from training.learning.recipe import load_recipe
+
+    path = Path(RECIPE)
+    whole = options.RunOptions(
+        recipe=path, data=Path("x.csv"), votes=None, cache=Path("x"), out=None, limit=None
+    )
+    small = replace(whole, limit="small")
+    assert (small.folder, whole.folder) == (Path("runs/fast-m-small"), Path("runs/fast-m"))
+    assert replace(small, out=Path("mine")).folder == Path("mine")
+    recipe = load_recipe(path, ExpressionRecipe)
+    fitted = Fitted(torch.nn.Identity(), {}, 2, 1.0)
+    assert whole.request().card(recipe, fitted, [])["limits"] == (*recipe.limits,)
+    assert small.request().card(recipe, fitted, [], ["unseen"])["limits"] == (
+        *(*recipe.limits, "unseen"),
+        "Learned from at most 64 pictures to try the recipe out: do not use.",
+    )
 
 
 @NEEDS_EXTRA
