@@ -48,6 +48,10 @@ CALIBRATION_PICTURES = 400
 FILTER_PICTURES = 2000
 """For filters in few steps; of 36 regions each, four hundred are too few for wide filters."""
 HELD_BACK = "held-back"
+WITHOUT_VOTES = (
+    "without --votes the FER+ head learns FER2013's labels, of which many are wrong and none is "
+    "contempt, and nothing is measured by the FER+ majority"
+)
 TESTED = "tested"
 """As a card calls the pictures that fitted nothing and chose nothing."""
 
@@ -68,6 +72,8 @@ def plan_expression(request: FitRequest) -> Plan:
     if request.finished:
         # A start or a teacher may be missing where only figures are made.
         recipe = recipe.model_copy(update={"start": None, "distillation": None})
+    if not faces.votes.any():
+        log.warning("%s", WITHOUT_VOTES)
     others = _other_splits(faces)
     if request.fold is not None:
         faces, others = divide(faces, request.fold)
