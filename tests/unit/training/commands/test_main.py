@@ -179,6 +179,14 @@ def test_evaluate_judges_a_folder_of_own_faces_whole(model: str, tmp_path: Path)
     assert found["without_copies"] is None
 
 
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_a_shipped_model_is_known_by_its_name(command: str, data: list[str]) -> None:
+    names = ["expression-fast"] * (2 if command == "compare" else 1)
+    assert invoke(command, *names, *data, "--json").exit_code == 0
+    wrong = invoke(command, *["expression-slow"] * len(names), *data)
+    assert "there is no model 'expression-slow'. Shipped: " in str(wrong.exception)
+
+
 def test_evaluate_writes_figures_and_tables(data: list[str], model: str, tmp_path: Path) -> None:
     result = invoke("evaluate", model, *data, "--robustness", "--out", str(tmp_path / "out"))
 
