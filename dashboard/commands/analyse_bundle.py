@@ -674,8 +674,8 @@ def analyse_bundle_command(
     click.echo(
         f"States by {query.state}; sessions: {sample}{change}; {_adjusted_for(tests, query)}"
     )
-    beside = [_BESIDE] if _calls_for_model(visits, tests, query) else []
-    click.echo("".join(f"{text}\n" for text in (*excluded, *beside)), nl=False)
+    notes = [_BESIDE] if _calls_for_model(visits, tests, query) else []
+    click.echo("".join(f"{text}\n" for text in (*excluded, *notes)), nl=False)
     groups = [
         (kind, f"{vital_label(kind)}, {unit_of(kind)}", _states_line(f, len(query.states)))
         for kind, f in states.items()

@@ -388,12 +388,14 @@ def _complete(operation: dict[str, Any], route: APIRoute) -> None:
     permission = permission_of(route) or Permission.ADMINISTER
     scope = scope_of(route)
     operation["security"] = [{"token": [scope.value]}]
+    login = ""
     if not _wants_token(route):
         operation["security"].append({"login": []})
+        login = "; so does a login"
     role = roles_with(permission)[0]
     operation["description"] = (
         f"{operation.get('description', '').strip()}\n\nA token needs the scope `{scope}` and the "
-        f"role {role} or higher; so does a login."
+        f"role {role} or higher{login}."
     )
     responses = operation["responses"]
     statuses = {int(code) for code in responses if int(code) >= 400} | set(_ALWAYS)

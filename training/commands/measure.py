@@ -133,8 +133,8 @@ class ReportOptions(FacesOptions):
 def evaluate(options: EvaluateOptions) -> None:
     """Evaluate MODEL on labelled faces, through the runtime of the agent.
 
-    MODEL is NAME.tflite, with NAME.json beside it. With --predictions and --truth, evaluate the
-    answers of any other program.
+    MODEL is NAME.tflite with NAME.json beside it, or the name of a shipped model. With
+    --predictions and --truth, evaluate the answers of any other program.
     """
     if options.predictions is not None or options.truth is not None:
         _evaluate_tables(options)
@@ -309,6 +309,7 @@ def _evaluate_model(options: EvaluateOptions) -> None:
     if options.model is None or options.data is None:
         raise click.UsageError("give MODEL and --data, or --predictions and --truth")
     require(_NEEDED if options.out is None else _NEEDED_TO_DRAW)
+    from edge_agent.vision.models.card import find_model
     from edge_agent.vision.models.model import load_model
     from training.report.figures import measured_text
     from training.report.measure import measure, speed_of
@@ -316,8 +317,7 @@ def _evaluate_model(options: EvaluateOptions) -> None:
 
     faces = _faces(options.data, options.votes, options.cache, options.cleaned)
     usage = _usage_of(options.data, options.usage)
-    card = options.model.with_suffix(".json")
-    model = load_model(card, kind="expression", threads=options.threads)
+    model = load_model(find_model(options.model), kind="expression", threads=options.threads)
     measured = measure(model, faces, usage, robust=options.robust, prior=options.prior)
     evaluated = _split(faces, usage)
     measured = replace(measured, speed=speed_of(model, evaluated.pictures))

@@ -85,9 +85,9 @@ class RunOptions(FacesOptions):
 
     @property
     def folder(self) -> Path:
-        """The folder of the run: ``--out``, or ``runs/RECIPE``."""
+        """The folder of the run: ``--out``, or ``runs/RECIPE``, small ones apart."""
         if self.out is None:
-            return Path("runs") / self.recipe.stem
+            return Path("runs") / f"{self.recipe.stem}{'-small' if self.limit else ''}"
         return self.out
 
     def request(self) -> FitRequest:
@@ -143,7 +143,11 @@ def run_options(command: Command) -> Command:
     """
     text = "TOML file that describes the model and its training."
     recipe = click.option("--recipe", type=FILE, required=True, help=text)
-    out = click.option("--out", type=FILE, help="Folder of the run; the default is runs/RECIPE.")
+    out = click.option(
+        "--out",
+        type=FILE,
+        help="Folder of the run; the default is runs/RECIPE, with --limit small runs/RECIPE-small.",
+    )
     limit = click.option(
         "--limit",
         type=click.Choice(["small"]),

@@ -29,6 +29,9 @@ MIN_FACE = 24
 default.
 """
 
+LEFT_OUT = "left out: "
+"""Begins the line of :meth:`Tally.as_text` that counts what was left out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -64,10 +67,11 @@ class Tally:
         by_category = ", ".join(
             f"{category} {count}" for category, count in sorted(self.faces.items())
         )
+        left_out = f"{len(self.without)} without a face, {len(self.unreadable)} unreadable"
         lines = [
             f"{out}: {sum(self.faces.values())} faces ({by_category})",
             f"several faces, of which the largest was taken: {len(self.several)} photographs",
-            f"left out: {len(self.without)} without a face, {len(self.unreadable)} unreadable",
+            *([f"{LEFT_OUT}{left_out}"] if self.without or self.unreadable else []),
             *(f"no face: {path}" for path in self.without),
             *(f"unreadable: {what}" for what in self.unreadable),
         ]

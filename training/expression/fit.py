@@ -48,6 +48,10 @@ CALIBRATION_PICTURES = 400
 FILTER_PICTURES = 2000
 """For filters in few steps; of 36 regions each, four hundred are too few for wide filters."""
 HELD_BACK = "held-back"
+WITHOUT_VOTES = (
+    "without --votes the FER+ head learns FER2013's labels, of which many are wrong and none is "
+    "contempt, and nothing is measured by the FER+ majority"
+)
 TESTED = "tested"
 """As a card calls the pictures that fitted nothing and chose nothing."""
 
@@ -68,6 +72,8 @@ def plan_expression(request: FitRequest) -> Plan:
     if request.finished:
         # A start or a teacher may be missing where only figures are made.
         recipe = recipe.model_copy(update={"start": None, "distillation": None})
+    if not faces.votes.any():
+        log.warning("%s", WITHOUT_VOTES)
     others = _other_splits(faces)
     if request.fold is not None:
         faces, others = divide(faces, request.fold)
@@ -341,9 +347,21 @@ def _write(
         pixel_input(recipe),
         outputs,
         calibration=calibration,
-        card={**_card(fitted, recipe, request), "label_shares": shares},
+        card={**_card(fitted, recipe, request, unseen_limit(shares)), "label_shares": shares},
         folder=request.out,
     )
+
+
+def unseen_limit(shares: Sequence[float]) -> tuple[str, ...]:
+    """Return the limit of a card that names the categories without a lesson; empty: all have some.
+
+    Args:
+        shares: of the eight categories, as :func:`label_shares` gives them.
+    """
+    names = [name for name, share in zip(EXPRESSIONS, shares, strict=True) if share == 0]
+    if not names:
+        return ()
+    return (f"It never saw {', '.join(names)}: it reads such faces worse. Add pictures of them.",)
 
 
 def _to_quantize_with(recipe: ExpressionRecipe, learn: Faces) -> NDArray[np.uint8]:
@@ -352,7 +370,9 @@ def _to_quantize_with(recipe: ExpressionRecipe, learn: Faces) -> NDArray[np.uint
     return enlarged(learn.pictures[order], recipe.network.edge)
 
 
-def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict[str, object]:
+def _card(
+    fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest, limits: Sequence[str]
+) -> dict[str, object]:
     """Return the fields of the model card that recipe and run fill."""
     teachers: tuple[str, ...] = ()
     if recipe.distillation:
@@ -376,6 +396,7 @@ def _card(fitted: Fitted, recipe: ExpressionRecipe, request: FitRequest) -> dict
         recipe,
         fitted,
         data,
+        limits,
         teacher=", ".join(teachers) or None,
         hours=round((fitted.seconds + first_stage_seconds(request.out)) / 3600, 2),
         teacher_hours=_hours([seconds_spent(request.run_folder(name)) for name in teachers]),

@@ -30,13 +30,14 @@ from torch import Tensor, nn
 
 from edge_agent.core import clock
 from edge_agent.vision.align import CROP_NAME
-from edge_agent.vision.models.card import find_model
+from edge_agent.vision.models.card import find_model, read_card
 from edge_agent.vision.models.model import load_model
-from training.data.crops import FaceCutter, Tally, cut_one, plan_cuts
+from training.data.crops import LEFT_OUT, FaceCutter, Tally, cut_one, plan_cuts
 from training.data.datasets import (
     EDGE,
     EXPRESSIONS,
     FER2013,
+    Faces,
     FolderOfFaces,
     checksum_fraction,
     folder_without,
@@ -44,7 +45,7 @@ from training.data.datasets import (
     split_tested,
 )
 from training.errors import DataError, write_whole
-from training.expression.fit import pixel_input
+from training.expression.fit import pixel_input, unseen_limit
 from training.expression.recipe import ExpressionRecipe
 from training.expression.task import load_run
 from training.learning.kinds import PUBLISHED, FitRequest
@@ -65,6 +66,10 @@ SURE = 0.8
 """Both models have to be so sure of another category for a label to be doubted."""
 SHOWN = 12
 """Doubted labels that are shown, at most."""
+SAME_PEOPLE = (
+    "The same people may be among the faces learnt and judged: faces of people that it has not "
+    "seen, it may read worse."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +98,11 @@ class OwnModel:
     Attributes:
         card: of the new model.
         folder: the faces.
-        cut: how the photographs became faces, in words; empty where they were cut out before.
+        cut: how the photographs became faces, in words.
         problems: of the faces, a sentence each.
         comparison: the shipped model and the new one on the tested faces, which fitted nothing.
         doubted: labels to look at, the most doubtful first.
+        cautions: what the comparison does not say, a sentence each.
     """
 
     card: Path
@@ -105,6 +111,7 @@ class OwnModel:
     problems: tuple[str, ...]
     comparison: Comparison
     doubted: tuple[Doubted, ...]
+    cautions: tuple[str, ...]
 
     @property
     def verdict(self) -> str:
@@ -112,20 +119,18 @@ class OwnModel:
         protocol, test = next(iter(self.comparison.tests.items()))
         before = self.comparison.first.accuracy[protocol]
         after = self.comparison.second.accuracy[protocol]
-        points = 100 * (after - before)
-        if test.only_first == test.only_second:
-            what = "as good as the shipped one"
-        else:
-            what = f"{'better' if points > 0 else 'worse'} by {abs(points):.1f} points"
-        if test.p < 0.05:
-            certainty = f"significant, p = {test.p:.2g} by McNemar's exact test"
-        else:
-            certainty = (
-                f"not significant, p = {test.p:.2g} by McNemar's exact test: more faces would tell"
+        certainty = f"p = {test.p:.2g} by McNemar's exact test"
+        if test.p >= 0.05:
+            return (
+                f"No difference can be told from {test.n} faces that the new model never saw: it "
+                f"is right in {after * test.n:.0f}, the shipped one in {before * test.n:.0f} "
+                f"({certainty}). More faces would tell."
             )
+        points = 100 * (after - before)
         return (
-            f"The new model is {what}: right in {after:.1%} of {test.n} faces that it never saw, "
-            f"the shipped one in {before:.1%} ({certainty})."
+            f"The new model is {'better' if points > 0 else 'worse'} by {abs(points):.1f} points: "
+            f"right in {after:.1%} of {test.n} faces that it never saw, the shipped one in "
+            f"{before:.1%} ({certainty})."
         )
 
 
@@ -167,7 +172,22 @@ def train_own(photographs: Path, request: FitRequest, labels: Path | None = None
     doubted = _doubted(
         folder, [answers_of(path, folder.faces.pictures) for path in (shipped, card)]
     )
-    return OwnModel(card, folder, cut, tuple(problems), comparison, doubted)
+    cautions = cautions_of(read_card(card).label_shares or (), tested)
+    return OwnModel(card, folder, cut, tuple(problems), comparison, doubted, cautions)
+
+
+def cautions_of(shares: Sequence[float], tested: Faces) -> tuple[str, ...]:
+    """Return what a comparison on some categories, or on the people learnt, does not say.
+
+    Args:
+        shares: of the eight categories among what was learnt.
+        tested: the faces that both models were compared on.
+    """
+    if not shares or not (unseen := unseen_limit(shares)):
+        return (SAME_PEOPLE,)
+    if not np.asarray(shares)[categories_of(tested)].all():
+        return (*unseen, SAME_PEOPLE)
+    return (f"{unseen[0]} The test held none of them.", SAME_PEOPLE)
 
 
 def cut_out(
@@ -179,9 +199,10 @@ def cut_out(
     removed, all of them are cut anew.
 
     Returns:
-        What to say of it; empty where they were cut out before.
+        What to say of it, also where they were cut out before.
     """
     record = faces.with_name("faces.json")
+    summary = faces.with_name("faces.txt")
     part = faces.with_name("faces.part")
     shutil.rmtree(part, ignore_errors=True)  # of a start that was stopped
     cuts = plan_cuts(photographs, part, labels, classes)
@@ -190,7 +211,7 @@ def cut_out(
         before = _read_record(record)
         if before == now:
             log.info("%s: the faces were cut out before", faces)
-            return ""
+            return summary.read_text("utf-8") if summary.exists() else ""
         log.warning("%s: %s The faces are cut out anew.", photographs, _what_changed(before, now))
     cutter = FaceCutter(EDGE)
     tally = Tally()
@@ -202,8 +223,21 @@ def cut_out(
     record.unlink(missing_ok=True)
     shutil.rmtree(faces, ignore_errors=True)
     part.rename(faces)
+    text = tally.as_text(faces)
+    write_whole(summary, text.encode())
     write_whole(record, json.dumps(now).encode())
-    return tally.as_text(faces)
+    return text
+
+
+def left_out(cut: str) -> list[str]:
+    """Return a line for the terminal that counts the photographs left out; none: all have a face.
+
+    Args:
+        cut: what :func:`cut_out` said.
+    """
+    return [
+        f"{line} (the report names them)" for line in cut.splitlines() if line.startswith(LEFT_OUT)
+    ]
 
 
 def forget_other_run(faces: Path, run: Path, request: FitRequest) -> None:
@@ -466,13 +500,9 @@ def verdict(made: OwnClasses) -> str:
 
 def caution(made: OwnClasses) -> str:
     """Return what the figure does not say, in words."""
-    words = (
-        "The same people may be among the faces learnt and judged: faces of people that it has not "
-        "seen, it may read worse."
-    )
     if made.alike:
-        words += f" {made.alike} faces look nearly like another one: keep one of each."
-    return words
+        return f"{SAME_PEOPLE} {made.alike} faces look nearly like another one: keep one of each."
+    return SAME_PEOPLE
 
 
 def classes_text(made: OwnClasses) -> str:
@@ -480,7 +510,7 @@ def classes_text(made: OwnClasses) -> str:
     lines = [verdict(made)]
     for name, figures in made.figures.per_class.items():
         lines.append(f"  {name}: found {figures.recall:.1%} of {figures.n}")
-    return "\n".join([*lines, caution(made), str(made.card), _NOT_HERE])
+    return "\n".join([*lines, caution(made), *left_out(made.cut), str(made.card), _NOT_HERE])
 
 
 def classes_page(made: OwnClasses) -> bytes:
@@ -504,16 +534,15 @@ def classes_page(made: OwnClasses) -> bytes:
         html_table(("", *classes), matrix),
         f"<pre>{html.escape(made.cut)}</pre>",
     ]
-    return html_page(_TITLE, body, "pre { overflow-x: auto; }").encode()
+    return html_page(_TITLE, body).encode()
 
 
 PAGE = "report.html"
-_STYLE = FACES_STYLE + "pre { overflow-x: auto; }"
 
 
 def report_text(own: OwnModel) -> str:
     """Return the report for a terminal."""
-    lines = [own.verdict]
+    lines = [own.verdict, *own.cautions, *left_out(own.cut)]
     if own.doubted:
         lines.append(f"These {len(own.doubted)} look mislabelled; look at them:")
         lines += [f"  {_doubt(one)}" for one in own.doubted]
@@ -527,6 +556,7 @@ def report_page(own: OwnModel) -> bytes:
     body = [
         "<h1>A model of your own faces</h1>",
         f"<p><strong>{html.escape(own.verdict)}</strong></p>",
+        *(f"<p>{html.escape(each)}</p>" for each in own.cautions),
         "<h2>Faces</h2>",
         html_table(("category", "faces"), _counts(own)),
     ]
@@ -539,15 +569,17 @@ def report_page(own: OwnModel) -> bytes:
         body.append("<p>Nothing was found.</p>")
     body.append("<h2>Beside the shipped model, on faces that fitted nothing</h2>")
     body.append(_side_by_side(own.comparison))
+    body.append("<h2>Labels to look at</h2>")
     if own.doubted:
-        body.append("<h2>Labels to look at</h2>")
         body.append("<p>Both models are sure of another category. They may both be wrong.</p>")
         body.append(
             html_faces(([own.folder.faces.pictures[one.index]], _doubt(one)) for one in own.doubted)
         )
+    else:
+        body.append("<p>None: no label is contradicted by both models.</p>")
     body.append("<h2>Put it on the device</h2>")
     body.append(f"<pre>{html.escape(chr(10).join(_install(own)))}</pre>")
-    return html_page("A model of your own faces", body, _STYLE).encode()
+    return html_page("A model of your own faces", body, FACES_STYLE).encode()
 
 
 def _side_by_side(comparison: Comparison) -> str:

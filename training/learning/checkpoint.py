@@ -6,7 +6,10 @@ CSV, and a picture of the same.
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import errno
+import io
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,15 +70,7 @@ def save_checkpoint(
         "cycle": state.cycle.state_dict(),
         "best": state.best,
     }
-    part = folder / f"{CHECKPOINT}.part"
-    # Written beside and renamed: a run that is stopped here keeps the last epoch.
-    try:
-        torch.save(held, part)
-        part.replace(folder / CHECKPOINT)
-    except (OSError, RuntimeError) as error:  # torch.save turns a full disk into a RuntimeError
-        raise RecipeError(
-            f"{folder}: the checkpoint cannot be written ({error}); make room or permission"
-        ) from error
+    _save(held, folder / CHECKPOINT)
 
 
 def load_checkpoint(
@@ -195,12 +190,28 @@ def save_weights(module: nn.Module, folder: Path) -> None:
         name: weight.half() if weight.is_floating_point() else weight
         for name, weight in module.state_dict().items()
     }
+    _save(held, folder / WEIGHTS)
+
+
+def _save(held: Mapping[str, Any], path: Path) -> None:
+    """Write what PyTorch can read, whole or not at all.
+
+    Raises:
+        RecipeError: it cannot be written.
+    """
+    content = io.BytesIO()
+    torch.save(held, content)  # PyTorch writing the file itself hides why it cannot
+    part = path.with_name(f"{path.name}.part")
+    # Written beside and renamed: a run that is stopped here keeps the last epoch.
     try:
-        torch.save(held, folder / WEIGHTS)
-    except (OSError, RuntimeError) as error:
-        raise RecipeError(
-            f"{folder}: {WEIGHTS} cannot be written ({error}); make room or permission"
-        ) from error
+        part.write_bytes(content.getbuffer())
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = "the disk is full" if full else error.strerror
+        raise RecipeError(f"{path}: cannot be written ({why}); make room or permission") from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

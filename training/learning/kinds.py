@@ -103,7 +103,12 @@ class FitRequest:
     unlabelled: tuple[Path, ...] = ()
 
     def card(
-        self, recipe: Recipe, fitted: Fitted, data: Sequence[str], **training: object
+        self,
+        recipe: Recipe,
+        fitted: Fitted,
+        data: Sequence[str],
+        limits: Sequence[str] = (),
+        **training: object,
     ) -> dict[str, object]:
         """Return the fields of a model card that recipe and run fill.
 
@@ -111,11 +116,16 @@ class FitRequest:
             recipe: of the model.
             fitted: the trained network.
             data: what was learnt from.
+            limits: of this run, beside those of the recipe.
             training: more about how it was learnt.
         """
-        about = recipe.model_dump(
-            include={"name", "version", "kind", "license", "description", "limits"}
-        )
+        about = recipe.model_dump(include={"name", "version", "kind", "license", "description"})
+        about["limits"] = (*recipe.limits, *limits)
+        if self.small:
+            trial = (
+                f"Learned from at most {SMALL_PICTURES} pictures to try the recipe out: do not use."
+            )
+            about["limits"] += (trial,)
         how = {
             "recipe": self.recipe.name,
             "seed": recipe.seed,

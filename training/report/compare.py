@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.data.datasets import EXPRESSIONS, FER2013, Faces, table_rows
 from training.errors import DataError
@@ -96,14 +97,14 @@ class Comparison:
 
 
 def compare_files(first: Path, second: Path, faces: Faces) -> Comparison:
-    """Evaluate two expression models (each with its card beside it) on ``faces``.
+    """Evaluate two expression models (files with a card beside, or shipped names) on ``faces``.
 
     Raises:
         ModelError: when the agent would refuse a file or its card.
         DataError: when no picture can be evaluated.
     """
     # Both are loaded before either is run, so that a wrong file is told at once.
-    models = [load_model(path.with_suffix(".json"), kind="expression") for path in (first, second)]
+    models = [load_model(find_model(name), kind="expression") for name in (first, second)]
     logits = [run_model(model, faces.pictures) for model in models]
     durations = median_milliseconds(models, faces.pictures)
     sides = [_side(*each, faces) for each in zip(models, logits, durations, strict=True)]

@@ -373,6 +373,7 @@ table { border-collapse: collapse; margin: 1rem 0; }
 th, td { border-bottom: 1px solid #c9d6e2; padding: .3rem .7rem; text-align: left; }
 td:not(:first-child), th:not(:first-child) { text-align: right; }
 .wide { overflow-x: auto; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 img { max-width: 100%; height: auto; }
 @media (prefers-color-scheme: dark) { body { color: #e6edf3; background: #14191f; }
   img { background: #fff; } }

@@ -14,7 +14,7 @@ from string import Template
 
 import numpy as np
 
-from edge_agent.vision.models.card import ModelCard
+from edge_agent.vision.models.card import ModelCard, find_model
 from edge_agent.vision.models.model import TFLiteModel, load_model
 from training.data.datasets import EXPRESSIONS, FER2013, Faces
 from training.data.photographs import LabelledPhotographs
@@ -313,7 +313,7 @@ def write_report(
         ModelError: the agent would refuse the file or its card.
         DataError: the faces lack PublicTest or its votes, or something cannot be written.
     """
-    card_file = model.with_suffix(".json")
+    card_file = find_model(model)
     loaded = load_model(card_file, kind="expression")
     card = calibrated(loaded, faces)
     # At half A alone the temperature may be chosen; the figures below are of all of PublicTest.

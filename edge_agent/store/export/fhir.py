@@ -309,7 +309,7 @@ def _observation(row: Row, name: str, category: str, code: tuple[str, str, str])
     }
     if row["simulated"]:
         observation["meta"] = _TEST_DATA
-    about = {"Condition": row["condition"], "Left out of the analysis": row["left_out"]}
+    about = {"Condition": row["condition"], "Left out of the analysis": row.get("left_out")}
     if notes := [{"text": f"{what}: {told}"} for what, told in about.items() if told]:
         observation["note"] = notes
     return observation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
@@ -94,6 +95,30 @@ def test_a_run_is_never_written_over(tmp_path: Path) -> None:
 
 
 @NEEDS_EXTRA
+def test_a_small_run_has_a_folder_of_its_own_and_its_card_says_so() -> None:
+    import torch
+
+    from training.expression.recipe import ExpressionRecipe
+    from training.learning.loop import Fitted
+    from training.learning.recipe import load_recipe
+
+    path = Path(RECIPE)
+    whole = options.RunOptions(
+        recipe=path, data=Path("x.csv"), votes=None, cache=Path("x"), out=None, limit=None
+    )
+    small = replace(whole, limit="small")
+    assert (small.folder, whole.folder) == (Path("runs/fast-m-small"), Path("runs/fast-m"))
+    assert replace(small, out=Path("mine")).folder == Path("mine")
+    recipe = load_recipe(path, ExpressionRecipe)
+    fitted = Fitted(torch.nn.Identity(), {}, 2, 1.0)
+    assert whole.request().card(recipe, fitted, [])["limits"] == (*recipe.limits,)
+    assert small.request().card(recipe, fitted, [], ["unseen"])["limits"] == (
+        *(*recipe.limits, "unseen"),
+        "Learned from at most 64 pictures to try the recipe out: do not use.",
+    )
+
+
+@NEEDS_EXTRA
 @pytest.mark.parametrize(
     ("saved", "words"), [(True, "--resume"), (False, "before the first epoch was saved")]
 )
@@ -152,6 +177,14 @@ def test_evaluate_judges_a_folder_of_own_faces_whole(model: str, tmp_path: Path)
 
     assert (found["usage"], found["n"], found["accuracy"]) == ("all", 14, 1)
     assert found["without_copies"] is None
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compare"])
+def test_a_shipped_model_is_known_by_its_name(command: str, data: list[str]) -> None:
+    names = ["expression-fast"] * (2 if command == "compare" else 1)
+    assert invoke(command, *names, *data, "--json").exit_code == 0
+    wrong = invoke(command, *["expression-slow"] * len(names), *data)
+    assert "there is no model 'expression-slow'. Shipped: " in str(wrong.exception)
 
 
 def test_evaluate_writes_figures_and_tables(data: list[str], model: str, tmp_path: Path) -> None:

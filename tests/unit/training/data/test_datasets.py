@@ -421,6 +421,30 @@ def test_a_recipe_learns_from_what_is_left(tmp_path: Path, monkeypatch: pytest.M
     }
 
 
+def test_without_votes_it_says_what_the_ferplus_head_learns(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("torch", reason="the training extra is not installed")
+    from tests.support.vision.tiny_faces import tiny_recipe
+    from training.expression import fit
+    from training.learning.kinds import FitRequest, plan
+
+    n = 60
+    pictures = np.random.default_rng(1).integers(0, 256, (n, 48, 48), dtype=np.uint8)
+    votes = np.zeros((n, len(VOTE_COLUMNS)), dtype=np.uint8)
+    faces = Faces(pictures, np.arange(n) % 7, votes, np.zeros(n, dtype=np.int8))
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(
+        tiny_recipe().replace("[network]", "[data]\nheld_back = 0.3\n[network]"), encoding="utf-8"
+    )
+    for voted in (False, True):
+        caplog.clear()
+        votes[:, 0] = 10 * voted
+        monkeypatch.setattr(fit, "load_without", lambda *_, **__: faces)
+        plan(FitRequest(recipe, tmp_path / "x.csv", None, tmp_path, tmp_path))
+        assert (fit.WITHOUT_VOTES in caplog.messages) is not voted
+
+
 def test_labels_votes_and_pairs_of_votes_are_counted() -> None:
     votes = np.zeros((3, len(VOTE_COLUMNS)), dtype=np.uint8)
     votes[0, VOTE_COLUMNS.index("happiness")] = 10  # all, and as labelled

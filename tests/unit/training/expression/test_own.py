@@ -14,9 +14,22 @@ from edge_agent.vision.align import Picture
 from edge_agent.vision.models.model import load_model
 from tests.support.vision.portraits import serious, smiling
 from tests.support.vision.training_runs import training_here
+from training.data.datasets import EDGE, EXPRESSIONS, NO_LABEL, VOTE_COLUMNS, Faces, FolderOfFaces
 from training.errors import DataError
-from training.expression.own import cut_out, forget_other_run, own_classes, train_classes
+from training.expression.fit import unseen_limit
+from training.expression.own import (
+    SAME_PEOPLE,
+    OwnModel,
+    cautions_of,
+    cut_out,
+    forget_other_run,
+    left_out,
+    own_classes,
+    report_page,
+    train_classes,
+)
 from training.learning.kinds import FitRequest
+from training.report.compare import Comparison, McNemar, Side
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -31,6 +44,29 @@ def write_photographs(folder: Path, portrait: Picture, count: int, seed: int) ->
         moved = cv2.warpAffine(portrait, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
         lit = cv2.convertScaleAbs(moved, alpha=float(rng.uniform(0.7, 1.2)))
         cv2.imwrite(str(folder / f"{number:02}.jpg"), lit)
+
+
+def faces_of(*names: str) -> Faces:
+    """One blank face of each category, labelled as a folder labels it."""
+    votes = np.zeros((len(names), len(VOTE_COLUMNS)), np.uint8)
+    votes[range(len(names)), [EXPRESSIONS.index(name) for name in names]] = 10
+    return Faces(
+        np.zeros((len(names), EDGE, EDGE), np.uint8),
+        np.full(len(names), NO_LABEL, np.int64),
+        votes,
+        np.zeros(len(names), np.int8),
+    )
+
+
+def own_model(right: tuple[float, float], p: float, cut: str = "") -> OwnModel:
+    """A model beside the shipped one on ten faces."""
+    sides = [
+        Side("model", "model.tflite", 1, 1, 1, 1.0, {"folder": share}, {"folder": 1}, {"folder": 0})
+        for share in right
+    ]
+    comparison = Comparison(sides[0], sides[1], {"folder": McNemar(10, 1, 2, p)})
+    folder = FolderOfFaces(faces_of("happiness"), (Path("happiness/a.png"),), (), ())
+    return OwnModel(Path("run/own-faces.json"), folder, cut, (), comparison, (), ())
 
 
 @pytest.mark.deep
@@ -66,6 +102,61 @@ def test_own_classes_become_a_model_that_the_appliance_refuses(tmp_path: Path) -
     assert "learnt without --recipe and --without" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("right", "p", "said"),
+    [
+        (
+            (0.8, 0.9),
+            1.0,
+            (
+                "No difference can be told from 10 faces that the new model never saw: it is right "
+                "in 9, the shipped one in 8 (p = 1 by McNemar's exact test). More faces would tell."
+            ),
+        ),
+        (
+            (0.2, 0.9),
+            0.016,
+            (
+                "The new model is better by 70.0 points: right in 90.0% of 10 faces that it never "
+                "saw, the shipped one in 20.0% (p = 0.016 by McNemar's exact test)."
+            ),
+        ),
+    ],
+)
+def test_a_difference_is_claimed_only_where_it_can_be_told(
+    right: tuple[float, float], p: float, said: str
+) -> None:
+    assert own_model(right, p).verdict == said
+
+
+def test_a_report_without_doubted_labels_says_none_and_wraps_its_lines() -> None:
+    page = report_page(own_model((0.8, 0.9), 1.0, "unreadable: a photograph")).decode()
+    assert "<h2>Labels to look at</h2>\n<p>None: " in page
+    assert "pre { white-space: pre-wrap; overflow-wrap: anywhere; }" in page
+
+
+UNSEEN = "It never saw neutral, contempt: it reads such faces worse. Add pictures of them."
+
+
+@pytest.mark.parametrize(
+    ("shares", "tested", "said"),
+    [
+        ((0.2, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1), ("happiness",), ()),
+        (
+            (0, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0),
+            ("anger",),
+            (f"{UNSEEN} The test held none of them.",),
+        ),
+        ((0, 0.5, 0.1, 0.1, 0.1, 0.1, 0.1, 0), ("anger", "neutral"), (UNSEEN,)),
+    ],
+)
+def test_categories_that_a_model_never_saw_are_named(
+    shares: tuple[float, ...], tested: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    assert cautions_of(shares, faces_of(*tested)) == (*said, SAME_PEOPLE)
+    assert len(unseen_limit(shares)) == len(said), "the card names them, too"
+
+
 def test_categories_and_a_mixture_are_no_classes_of_ones_own(tmp_path: Path) -> None:
     assert own_classes(tmp_path / "absent") == ()
     for name in ("smiling", ".hidden"):
@@ -96,17 +187,20 @@ def test_photographs_that_were_added_are_cut_out_and_an_old_run_is_forgotten(
     run = faces.with_name("run")
     request = FitRequest(recipe, faces, None, run, tmp_path / "cache")
 
-    assert cut_out(photographs, faces, None, ("a", "b"))
+    (photographs / "a" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
+    said = cut_out(photographs, faces, None, ("a", "b"))
+    assert left_out(said) == ["left out: 0 without a face, 1 unreadable (the report names them)"]
     forget_other_run(faces, run, request)
     run.mkdir()
-    assert cut_out(photographs, faces, None, ("a", "b")) == ""
+    assert cut_out(photographs, faces, None, ("a", "b")) == said
     forget_other_run(faces, run, request)
     assert run.exists(), "nothing is learnt twice"
 
     cv2.imwrite(str(photographs / "b" / "new.jpg"), smiling())
     (photographs / "a" / "00.jpg").unlink()
-    assert cut_out(photographs, faces, None, ("a", "b"))
-    assert "1 photographs were added, 1 removed and 0 changed since" in caplog.text
+    (photographs / "a" / "torn.jpg").unlink()
+    assert left_out(cut_out(photographs, faces, None, ("a", "b"))) == []
+    assert "1 photographs were added, 2 removed and 0 changed since" in caplog.text
     assert sorted(path.name for path in faces.rglob("*.png")) == [
         *("00.png", "01.png", "01.png", "new.png")
     ]

@@ -110,6 +110,19 @@ def test_a_damaged_checkpoint_is_named_with_its_cure(tmp_path: Path, content: by
         fit(Line(line()), SCHEDULE, tmp_path, seed=1, resume=True)
 
 
+def test_a_full_disk_is_named_and_leaves_no_part_of_a_checkpoint(tmp_path: Path) -> None:
+    part = tmp_path / f"{CHECKPOINT}.part"
+    part.symlink_to("/dev/full")
+
+    with pytest.raises(
+        RecipeError, match=r"checkpoint\.pt: cannot be written \(the disk is full\)"
+    ):
+        fit(Line(line()), SCHEDULE, tmp_path, seed=1)
+
+    assert not part.is_symlink()
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_what_to_lower(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"the loss became inf.*peak_lr"):
         fit(Line(line(), scale=float("inf")), SCHEDULE, tmp_path, seed=1)
@@ -130,7 +143,7 @@ def test_a_run_folder_that_cannot_be_made_or_written_is_named(tmp_path: Path) ->
         fit(Line(line()), SCHEDULE, tmp_path / "file" / "run", seed=1)
 
     (tmp_path / "run" / f"{CHECKPOINT}.part").mkdir(parents=True)
-    with pytest.raises(RecipeError, match="run: the checkpoint cannot be written"):
+    with pytest.raises(RecipeError, match="run.checkpoint.pt: cannot be written"):
         fit(Line(line()), SCHEDULE, tmp_path / "run", seed=1)
 
 
