@@ -202,7 +202,7 @@ def cut_out(
         What to say of it, also where they were cut out before.
     """
     record = faces.with_name("faces.json")
-    said = faces.with_name("faces.txt")
+    summary = faces.with_name("faces.txt")
     part = faces.with_name("faces.part")
     shutil.rmtree(part, ignore_errors=True)  # of a start that was stopped
     cuts = plan_cuts(photographs, part, labels, classes)
@@ -211,7 +211,7 @@ def cut_out(
         before = _read_record(record)
         if before == now:
             log.info("%s: the faces were cut out before", faces)
-            return said.read_text("utf-8") if said.exists() else ""
+            return summary.read_text("utf-8") if summary.exists() else ""
         log.warning("%s: %s The faces are cut out anew.", photographs, _what_changed(before, now))
     cutter = FaceCutter(EDGE)
     tally = Tally()
@@ -224,7 +224,7 @@ def cut_out(
     shutil.rmtree(faces, ignore_errors=True)
     part.rename(faces)
     text = tally.as_text(faces)
-    write_whole(said, text.encode())
+    write_whole(summary, text.encode())
     write_whole(record, json.dumps(now).encode())
     return text
 
