@@ -359,6 +359,7 @@ class PreparedExport:
         file: where it lies when it is ready.
         share: how much is done, 0…1.
         size: bytes; ``None`` until it is ready.
+        ready_ms: when it was ready, UTC milliseconds.
         problem: why there is none; empty otherwise.
         stopped: nobody wants it any more.
         done: ends when it is ready or has failed.
@@ -370,6 +371,7 @@ class PreparedExport:
     file: Path
     share: float = 0.0
     size: int | None = None
+    ready_ms: int = 0
     problem: str = ""
     stopped: bool = False
     done: Future[None] = field(default_factory=Future)
@@ -506,6 +508,7 @@ class ExportJobs:
             if not made.stopped:
                 with study() as sites:
                     self._write_locked(made, passphrase, sites)
+                made.ready_ms = clock.now().wall_ms
                 # The size makes it ready, so it is set only when the file is complete.
                 made.size = made.file.stat().st_size
                 made.share = 1.0

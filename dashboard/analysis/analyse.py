@@ -420,16 +420,20 @@ def _analysis_of(
     of_sessions = session_means(counted, query.states)
     means = state_means(of_sessions)
     visits = visits_of(of_sessions)
+    made_up = {session.id for session in sessions if session.has_made_up_times}
+    # Nothing is read from times that were never measured: no course, no order, no settling.
+    is_timed = len(made_up) < len(sessions)
     drifts = tuple(drift_of(kind, means) for kind in query.vital)
     compared = compare_visits(visits, query)
     sites = sites_of(reader)
     models = models_of(of_sessions, compared, query, sites)
     with_all = tests_with_all(readings, query, compared)
     effects = periods_of(compared, times_of(of_sessions), drifts, query)
+    if not is_timed:
+        effects = (None,) * len(effects)
     tests = _tests(query, compared, with_all, effects, face, models)
     left_out = count_left_out(readings, query)
     recorded = recorded_of(reader, query, sessions, stimuli, readings, excluded)
-    made_up = {session.id for session in sessions if session.has_made_up_times}
     flow = flow_of(recorded, query, readings, of_sessions, left_out, compared)
     return Analysis(
         query=query,
@@ -465,8 +469,10 @@ def _analysis_of(
         ),
         variability=variability_by_state(beats, query.states),
         sensitivity=_sensitivity(query, compared, choices.matched, choices_around),
-        settling_sensitivity=_sensitivity(query, compared, choices.settled, settling_choices),
-        drifts=drifts,
+        settling_sensitivity=_sensitivity(
+            query, compared, choices.settled if is_timed else {}, settling_choices
+        ),
+        drifts=drifts if is_timed else (),
         mixture=choices.mixture,
         models=models,
         main=main_analysis(models, compared, query.design, query.states),

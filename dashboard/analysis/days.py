@@ -349,11 +349,15 @@ def _beside_neutral(kind: VitalKind, mean: PlainMeanModel, neutral: PlainMeanMod
         "n": thousands(mean.n),
     }
     if neutral is None:
-        return gettext("{vital} {value} on average (n = {n})").format(**values)
+        return gettext("{vital} {value} on average (readings: {n})").format(**values)
     text = {
-        1: gettext("{vital} {value} on average (n = {n}), {difference} more than while neutral"),
-        0: gettext("{vital} {value} on average (n = {n}), as while neutral"),
-        -1: gettext("{vital} {value} on average (n = {n}), {difference} less than while neutral"),
+        1: gettext(
+            "{vital} {value} on average (readings: {n}), {difference} more than while neutral"
+        ),
+        0: gettext("{vital} {value} on average (readings: {n}), as while neutral"),
+        -1: gettext(
+            "{vital} {value} on average (readings: {n}), {difference} less than while neutral"
+        ),
     }[_sign(kind, mean.mean - neutral.mean)]
     difference = decimal(abs(mean.mean - neutral.mean), kind.spec.decimals)
     return text.format(**values, difference=difference)

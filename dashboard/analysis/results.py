@@ -828,6 +828,8 @@ class TestRow:
         main_interval: its 95 % interval.
         main_n: people in it; both groups as ``5 + 6``.
         main_p: the adjusted p that decides.
+        main_g: Hedges' g; empty where the mixed model is told, which has none.
+        main_g_interval: its 95 % interval.
         main_claim: the result in one sentence.
         main_sentence: the same in full.
         main_is_shown: whether the main analysis says that there is a difference.
@@ -865,6 +867,8 @@ class TestRow:
     main_interval: str
     main_n: str
     main_p: str
+    main_g: str
+    main_g_interval: str
     main_claim: str
     main_sentence: str
     main_is_shown: bool

@@ -61,7 +61,7 @@ _ANSWERED = (
     ("main_difference", "difference"),
     ("main_interval", "95 % CI"),
     ("main_p", "adj. p"),
-    ("g", "g"),
+    ("main_g", "g"),
 )
 _MORE = "With --full: every figure, checks, flow, method. With --json: every digit."
 
@@ -106,7 +106,8 @@ def report(response: AnalysisModel) -> str:
     from dashboard.analysis.say.tables import groups_of
 
     results = [row.main_sentence for group in groups_of(response) for row in group.rows]
-    supplement = [states.sentence for states in response.all_states]
+    several = len(response.question.states) > 2
+    supplement = [states.sentence for states in response.all_states if several]
     supplement += [agreement.sentence for agreement in response.agreements]
     supplement += [sensitivity.sentence for sensitivity in response.sensitivity]
     supplement += [sensitivity.sentence for sensitivity in response.settling_sensitivity]
@@ -211,7 +212,7 @@ def _table(response: AnalysisModel, columns: Sequence[tuple[str, str]]) -> list[
     from dashboard.analysis.say.tables import groups_of
 
     groups = [
-        (group.title, [[getattr(row, name) for name, _ in columns] for row in group.rows])
+        (group.title, [[getattr(row, name) or "–" for name, _ in columns] for row in group.rows])
         for group in groups_of(response)
     ]
     heads = [head for _, head in columns]

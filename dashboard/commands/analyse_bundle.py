@@ -31,6 +31,7 @@ from dashboard.analysis.readings import ReadingGroup, StateReadings, of_one_sour
 from dashboard.analysis.request import (
     AnalysisQuery,
     Correction,
+    Design,
     HeartMeasure,
     Outcome,
     Sample,
@@ -86,6 +87,10 @@ _HEADS = (
     *("needed", "BF10"),
 )
 _CURE = "Unpack the whole zip again; a spreadsheet that saved the file may have changed it."
+_BESIDE = (
+    "People have several sessions or lack a state: the page's main analysis may be the mixed "
+    "model. Below are the t-tests beside it."
+)
 _SHARED = frozenset(
     {
         *("state", "sample", "session", "vital", "states", "outcome", "design", "correction"),
@@ -541,9 +546,20 @@ def _adjusted_for(tests: Sequence[_Test], query: AnalysisQuery) -> str:
     for test in tests:
         sizes[test.family] += test.comparison.tests is not None
     written = ", ".join(map(str, sizes.values()))
-    if query.family:
-        return f"p adjusted within families of {written} tests ({query.correction})"
-    return f"p adjusted for {written} tests ({query.correction})"
+    how = f"within families of {written}" if query.family else f"for {written}"
+    return f"p adjusted {how} test{'' if written == '1' else 's'} ({query.correction})"
+
+
+def _calls_for_model(visits: Visits, tests: Iterable[_Test], query: AnalysisQuery) -> bool:
+    """Tell whether the page may take the mixed model, which is not computed here."""
+    methods = {test.comparison.method for test in tests if test.comparison.tests is not None}
+    if query.design is not Design.AUTO or methods != {Method.PAIRED}:
+        return False
+    for people in visits.values():
+        seen = {state for own in people.values() for one in own for state in one}
+        if any(len(own) > 1 or len(own[0]) < len(seen) for own in people.values()):
+            return True
+    return False
 
 
 def _states_line(f: Mapping[str, Any], states: int) -> str:
@@ -554,8 +570,9 @@ def _states_line(f: Mapping[str, Any], states: int) -> str:
         f"{d:.0f}" if d == round(d) else f"{d:.2f}"
         for d in (float(f"{f[name]:.12g}") for name in ("df_states", "df_error"))
     )
+    every = "both" if states == 2 else f"all {how_many(states)}"
     return (
-        f"all {how_many(states)} states: {f['n']} people, F = {number(f['f'], 2)} with {df} "
+        f"{every} states: {f['n']} people, F = {number(f['f'], 2)} with {df} "
         f"degrees of freedom after Greenhouse and Geisser, p {p_equals(f['p'])}, generalized "
         f"η² = {number(f['generalized_eta_squared'], 2)}"
     )
@@ -657,7 +674,8 @@ def analyse_bundle_command(
     click.echo(
         f"States by {query.state}; sessions: {sample}{change}; {_adjusted_for(tests, query)}"
     )
-    click.echo("".join(f"{text}\n" for text in excluded), nl=False)
+    notes = [_BESIDE] if _calls_for_model(visits, tests, query) else []
+    click.echo("".join(f"{text}\n" for text in (*excluded, *notes)), nl=False)
     groups = [
         (kind, f"{vital_label(kind)}, {unit_of(kind)}", _states_line(f, len(query.states)))
         for kind, f in states.items()

@@ -66,19 +66,20 @@ def weekday(on: date) -> str:
 
 
 def duration(ms: int | None) -> str:
-    """Write a length of time, such as ``1 h 05 min``, ``12 min`` or ``45 s``."""
+    """Write a length of time, such as ``1 h 05 min``, ``1 min 52 s``, ``12 min`` or ``45 s``."""
     if ms is None:
         return "–"
     seconds = round(ms / 1000)
     if seconds < 60:
         return f"{seconds} s"
-    minutes = seconds // 60
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
+    if seconds < 3600:
+        minutes, seconds = divmod(seconds, 60)
+        return f"{minutes} min {seconds:02d} s" if seconds else f"{minutes} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
     if hours < 48:
         return f"{hours} h {minutes:02d} min"
-    return f"{hours // 24} d {hours % 24} h"
+    days, hours = divmod(round(seconds / 3600), 24)
+    return f"{days} d {hours} h"
 
 
 def said(name: object) -> str:

@@ -49,7 +49,7 @@ class BrokerAnswer:
         text: what was found, in English.
         advice: what to do, in English; empty when all is well.
         is_well: whether the broker lets us in.
-        command: the command that keeps what was typed, where it differs; empty: it is kept already.
+        command: the command that keeps what was typed; empty: it is kept already, or was refused.
     """
 
     text: str = ""
@@ -92,8 +92,9 @@ def try_broker(
     if not changed and not form.password and _is_the_agents(mqtt.password_file):
         return _as_agent_says(mqtt, live_socket)
     result = guarded("broker", partial(check_broker, wanted))
-    command = command_for(file, changed) if file is not None and changed else ""
-    return BrokerAnswer(result.found, result.cure, result.verdict is Verdict.OK, command=command)
+    is_well = result.verdict is Verdict.OK
+    command = command_for(file, changed) if is_well and file is not None and changed else ""
+    return BrokerAnswer(result.found, result.cure, is_well, command=command)
 
 
 def _is_the_agents(password_file: Path | None) -> bool:

@@ -77,7 +77,9 @@ class SessionModel(ApiModel):
     end: EpochMs | None = Field(
         validation_alias="end_ms", description="null while the session is open"
     )
-    simulated: bool = Field(description="Whether its data are made up")
+    simulated: bool = Field(
+        description="Whether it belongs to the example study, or was added as made up"
+    )
     left_out: Literal["", "part", "whole"] = Field(
         description="How much of it is left out of the analysis; empty: nothing"
     )

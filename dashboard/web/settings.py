@@ -4,7 +4,6 @@ refuse to serve without protection.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from dashboard.fleet.known import FleetAddress
 from dashboard.languages.current import AUTO
 from dashboard.protocols.file import EXAMPLES
 from edge_agent.alerts.sending import NO_ALERTS, AlertOptions, alert_options
-from edge_agent.config.dashboard import DashboardSettings
+from edge_agent.config.dashboard import TrustedProxy, check_open, check_proxy
 from edge_agent.config.section import at_home
 from edge_agent.config.settings import Settings
 from edge_agent.config.vision import VisionSettings
@@ -24,54 +23,6 @@ from edge_agent.live.feed import SOCKET_NAME
 from edge_agent.live.preview import SOCKET_NAME as PREVIEW_SOCKET
 from edge_agent.store.database.schema import DATABASE_NAME
 from edge_agent.store.export.appliance import public_settings
-
-SECRET_HEADER = "Affect-Edge-Proxy"  # noqa: S105 - the name of a header
-LEAST_SECRET = 32
-
-
-@dataclass(frozen=True, slots=True)
-class TrustedProxy:
-    """A proxy that is trusted to name the account of a request.
-
-    Attributes:
-        header: in which it gives the name of the account.
-        addresses: from which it comes.
-        secret_file: its first line is what the proxy sends in `SECRET_HEADER`.
-    """
-
-    header: str
-    addresses: tuple[str, ...]
-    secret_file: Path
-
-    def secret(self) -> str:
-        """Return the secret, read from the file each time, so that it can change at run time.
-
-        Raises:
-            OSError: the file cannot be read.
-        """
-        lines = self.secret_file.read_text(encoding="utf-8", errors="replace").splitlines()
-        return lines[0].strip() if lines else ""
-
-
-def check_proxy(proxy: TrustedProxy) -> None:
-    """Check that the proxy's secret exists and is long enough.
-
-    Raises:
-        ConfigError: the file cannot be read, or its first line is too short.
-    """
-    setting = f"dashboard.proxy_secret_file = '{proxy.secret_file}'"
-    try:
-        length = len(proxy.secret())
-    except OSError as error:
-        raise ConfigError(
-            f"{setting}: cannot be read ({error.strerror}). The dashboard's own user must be able "
-            "to read it."
-        ) from error
-    if length < LEAST_SECRET:
-        raise ConfigError(
-            f"{setting}: its first line has {length} characters; a secret needs at least "
-            f"{LEAST_SECRET} (openssl rand -hex 32)."
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +139,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         vision=settings.vision,
         alerts=alert_options(settings),
         preview=settings.capture.preview == "allowed",
-        proxy=_proxy(section),
+        proxy=section.proxy,
         source=_source(section.source, section.source_password_file),
         config=settings.file,
     )
@@ -198,23 +149,6 @@ def _source(address: str | None, password_file: Path | None) -> FleetAddress | N
     if address is None:
         return None
     return FleetAddress(address, at_home(password_file) if password_file else None)
-
-
-def _proxy(section: DashboardSettings) -> TrustedProxy | None:
-    if section.proxy_header is None or section.proxy_secret_file is None:
-        return None
-    file = at_home(section.proxy_secret_file)
-    return TrustedProxy(section.proxy_header, section.proxy_addresses, file)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach ``host``."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_exposure(options: DashboardOptions) -> None:
@@ -231,13 +165,4 @@ def check_exposure(options: DashboardOptions) -> None:
             raise ConfigError(
                 f"dashboard.{name} = '{file}': no such file. Give the path of a PEM file."
             )
-    if options.is_secure or is_loopback(options.host):
-        return
-    raise ConfigError(
-        f"dashboard.host = {options.host!r} is reachable from other machines; without TLS "
-        "passwords and health data would cross the network unencrypted. Give "
-        "dashboard.certificate and dashboard.key (a self-signed pair: openssl req -x509 -newkey "
-        "rsa:3072 -nodes -days 825 -subj /CN=affect-edge -keyout key.pem -out cert.pem), or "
-        f"listen on 127.0.0.1 and reach it with: ssh -L {options.port}:127.0.0.1:{options.port} "
-        "USER@THIS-MACHINE"
-    )
+    check_open(options)

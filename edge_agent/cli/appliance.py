@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import click
 from edge_agent.cli import options as common
 from edge_agent.cli.options import PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core import clock
-from edge_agent.core.errors import AffectEdgeError, CertificateError, StoreError
+from edge_agent.core.errors import AffectEdgeError, CertificateError, ConfigError, StoreError
 from edge_agent.core.logs import log_to_stderr
 
 if TYPE_CHECKING:
@@ -367,12 +367,44 @@ def config_check(file: Path | None, config: Path | None, data: Path | None) -> N
     settings, _ = common.load(file or config, data)
     name = file or config or "the configuration"
     missing = missing_files(settings)
+    missing |= _checked_start(settings, missing)
     if not missing:
         click.echo(f"{name} is right")
         return
-    click.echo(f"{name}: its keys and values are right, but it names what is not there:")
+    click.echo(
+        f"{name}: its keys and values are right, but it names what is not there, or cannot be read:"
+    )
     for key, problem in missing.items():
         click.echo(f"  {key}: {problem}")
+
+
+def _checked_start(settings: Settings, missing: Collection[str]) -> dict[str, str]:
+    """Check what the dashboard checks when it starts, beside its keys and values.
+
+    Args:
+        settings: the configuration.
+        missing: keys that name missing files, which may be there on the machine that serves.
+
+    Returns:
+        What could not be checked here, by key.
+
+    Raises:
+        ConfigError: the dashboard would refuse to start.
+    """
+    from edge_agent.config.dashboard import check_open, check_proxy
+
+    served = settings.dashboard
+    check_open(served)
+    key = "dashboard.proxy_secret_file"
+    if served.proxy is not None and key not in missing:
+        try:
+            check_proxy(served.proxy)
+        except ConfigError as error:
+            # The dashboard may have a user of its own, who alone can read it.
+            if not isinstance(error.__cause__, PermissionError):
+                raise
+            return {key: f"{served.proxy.secret_file}: this user may not read it; not checked"}
+    return {}
 
 
 @config_group.command("set")
@@ -385,6 +417,7 @@ def config_set(changes: tuple[str, ...], config: Path | None, dry_run: bool) -> 
     Comments are kept, a copy of the old file is kept beside it (.before), and nothing is written
     that `config check` would refuse. `KEY=` removes the key, so that its default applies.
     """
+    from edge_agent.appliance.named_files import missing_files
     from edge_agent.config import editing
     from edge_agent.config.keys import restarts
     from edge_agent.config.loading import SYSTEM_FILE
@@ -393,7 +426,8 @@ def config_set(changes: tuple[str, ...], config: Path | None, dry_run: bool) -> 
     before = editing.read_file(config or SYSTEM_FILE)
     settings = editing.checked(before)
     after = editing.ConfigFile(before.path, editing.with_changes(before.text, wanted))
-    editing.checked(after)
+    changed = editing.checked(after)
+    _checked_start(changed, missing_files(changed))
     lines = editing.difference(before, after, settings)
     click.echo("\n".join(lines) or "nothing to change")
     if dry_run or not lines:
@@ -454,7 +488,6 @@ def _try_addresses(options: AlertOptions, *, as_json: bool) -> int:
     """Send a message to each address; return the exit code."""
     from edge_agent.alerts.rules import DISCLAIMER
     from edge_agent.alerts.sending import Post, post
-    from edge_agent.core.errors import ConfigError
     from edge_agent.core.texts import N_, Message
 
     try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from functools import partial
 from itertools import repeat
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -16,7 +17,7 @@ from edge_agent.cli import options as common
 from edge_agent.cli.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.errors import DataFileError, ReadingError, shown_value
+from edge_agent.core.errors import DataFileError, ReadingError, StudyError, shown_value
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -379,6 +380,7 @@ def session_leave_out(here: Here, number: int, as_json: bool, **given: Any) -> N
                 for name, text in (("--from", start), ("--to", end))
             )
             span = first, last
+            exclusions.check_order(span, start, end)
         exclusions.leave_out(database, number, span, reason=reason, actor=ACTOR)
     every = exclusions.exclusions(database, number)
     standing = [one for one in every if one.taken_back_ms is None]
@@ -680,6 +682,9 @@ def import_study(here: Here, source: Path, dry_run: bool, as_json: bool, **decid
     Participants, consents, sessions, markers, self-reports, expressions and readings: all of it,
     or nothing.
     """
+    if dry_run and not here.database.exists():
+        passing = click.get_current_context().with_resource(TemporaryDirectory("", "affect-edge-"))
+        here = replace(here, folder=Path(passing))  # the data folder stays as it is
     database = here.made_database()
     from edge_agent.store.intake.study_import import import_study as take
     from edge_agent.store.intake.study_import import opened_study
@@ -709,14 +714,21 @@ def _wide_study(
     """Return a wide table as a study."""
     from edge_agent.core.zip_files import one_table
     from edge_agent.store.intake.wide import WideSource
+    from edge_agent.store.study.rows import check_purpose
     from edge_agent.vitals.csv import read_file
-    from edge_agent.vitals.wide import FORM, read_wide, told_cell, wide_columns
+    from edge_agent.vitals.wide import FORM, how_to_take, read_wide, told_cell, wide_columns
 
     if options.consent is None or options.purpose is None:
         raise click.UsageError(
             "A wide table tells no consent and no purpose. State them: --consent VERSION "
             "--consent-on TIME --purpose PURPOSE."
         )
+    try:  # once here, and not for each person
+        check_purpose(options.purpose, options.setting, options.purposes)
+    except StudyError as error:
+        raise click.UsageError(
+            f"--purpose {options.purpose} with --setting {options.setting}: {error}"
+        ) from error
     if options.join_recorded:
         raise click.UsageError("--join-recorded: the times of a wide table are made up.")
     told = {}
@@ -742,7 +754,10 @@ def _wide_study(
     columns = wide_columns(file, told, ask if sys.stdin.isatty() else None)
     table = read_wide(file, columns)
     begin_ms = options.consent.given_ms if first_ms is None else first_ms
-    not_taken = (*others, *(f"column {name or '(no name)'}" for name in table.not_taken))
+    not_taken = list(others)
+    for name in table.not_taken:
+        how = "" if name in told else how_to_take(name)
+        not_taken.append(f"column {name or '(no name)'}{f' ({how})' if how else ''}")
     return WideSource(table.name, table.persons, not_taken, table.notes, begin_ms)
 
 

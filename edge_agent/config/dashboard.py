@@ -4,18 +4,112 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from edge_agent.config.section import Editable, HomePath, Section
+from edge_agent.config.section import Editable, HomePath, Section, at_home
+from edge_agent.core.errors import ConfigError
 from edge_agent.core.study import Purpose
 
 _SCHEMES = ("postgresql", "postgres")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,60}")
 _HEADERS_OF_OTHERS = frozenset({"authorization", "cookie", "host", "origin", "affect-edge-proxy"})
+
+SECRET_HEADER = "Affect-Edge-Proxy"  # noqa: S105 - the name of a header
+LEAST_SECRET = 32
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedProxy:
+    """A proxy that is trusted to name the account of a request.
+
+    Attributes:
+        header: in which it gives the name of the account.
+        addresses: from which it comes.
+        secret_file: its first line is what the proxy sends in `SECRET_HEADER`.
+    """
+
+    header: str
+    addresses: tuple[str, ...]
+    secret_file: Path
+
+    def secret(self) -> str:
+        """Return the secret, read from the file each time, so that it can change at run time.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        lines = self.secret_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        return lines[0].strip() if lines else ""
+
+
+def check_proxy(proxy: TrustedProxy) -> None:
+    """Check that the proxy's secret exists and is long enough.
+
+    Raises:
+        ConfigError: the file cannot be read, or its first line is too short.
+    """
+    setting = f"dashboard.proxy_secret_file = '{proxy.secret_file}'"
+    try:
+        length = len(proxy.secret())
+    except OSError as error:
+        raise ConfigError(
+            f"{setting}: cannot be read ({error.strerror}). The dashboard's own user must be able "
+            "to read it."
+        ) from error
+    if length < LEAST_SECRET:
+        raise ConfigError(
+            f"{setting}: its first line has {length} characters; a secret needs at least "
+            f"{LEAST_SECRET} (openssl rand -hex 32)."
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Served(Protocol):
+    """The address of a dashboard, and its certificate."""
+
+    @property
+    def host(self) -> str:
+        """The address to listen on."""
+
+    @property
+    def port(self) -> int:
+        """The port to listen on."""
+
+    @property
+    def certificate(self) -> Path | None:
+        """The TLS certificate."""
+
+
+def check_open(served: Served) -> None:
+    """Check that nothing is served to other machines without TLS.
+
+    Raises:
+        ConfigError: the address is reachable from other machines and no certificate is given.
+    """
+    if served.certificate is not None or is_loopback(served.host):
+        return
+    raise ConfigError(
+        f"dashboard.host = {served.host!r} is reachable from other machines; without TLS "
+        "passwords and health data would cross the network unencrypted. Give "
+        "dashboard.certificate and dashboard.key (a self-signed pair: openssl req -x509 -newkey "
+        "rsa:3072 -nodes -days 825 -subj /CN=affect-edge -keyout key.pem -out cert.pem), or "
+        f"listen on 127.0.0.1 and reach it with: ssh -L {served.port}:127.0.0.1:{served.port} "
+        "USER@THIS-MACHINE"
+    )
 
 
 class DashboardSettings(Section):
@@ -86,6 +180,25 @@ class DashboardSettings(Section):
         description="File whose first line is the password of that account; left out: from "
         "PGPASSWORD or a .pgpass, or none",
     )
+
+    @property
+    def proxy(self) -> TrustedProxy | None:
+        """The proxy that is trusted to name accounts."""
+        if self.proxy_header is None or self.proxy_secret_file is None:
+            return None
+        return TrustedProxy(
+            self.proxy_header, self.proxy_addresses, at_home(self.proxy_secret_file)
+        )
+
+    @field_validator("names")
+    @classmethod
+    def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if "://" in one:
+                raise ValueError(
+                    f"names: {one!r:.80} is a URL. Write the name alone, such as study.example.org"
+                )
+        return value
 
     @field_validator("source")
     @classmethod

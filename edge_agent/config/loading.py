@@ -39,6 +39,15 @@ REMOVED: Mapping[str, str] = {
 """Sentence for each removed key (``section.key``) or section (``section``)."""
 
 
+_PATTERNS: Mapping[str, str] = {
+    r"^[A-Za-z0-9_-]{1,40}$": "letters, digits, - and _, 40 at most",
+    r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$": "letters, digits, - and _, in parts divided by /",
+    r"^hci\d+$": "write it like hci0",
+}
+"""The words for a pattern of a key whose description does not give its form."""
+_SWITCH = re.compile(r"=\s*(yes|no|on|off|true|false)\s*(#.*)?$", re.IGNORECASE)
+
+
 def why_removed(name: str, removed: Mapping[str, str] = REMOVED) -> str | None:
     """Return the replacement of a removed key; ``None`` for a key that never existed.
 
@@ -78,10 +87,13 @@ def describe(
     value = f" = {shown}"
     if detail["type"] == "value_error":
         value = ""  # our own validators name the value themselves
-    message = f"{detail['msg'][0].lower()}{detail['msg'][1:]}{allowed}."
-    if name:
-        return f"{where}{name}{value}: {message}"
-    return f"{where}{message.removeprefix('value error, ')}"
+    problem = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "string_pattern_mismatch":
+        problem = _PATTERNS.get(detail["ctx"]["pattern"], "is not written as it should be")
+    elif detail["type"] != "value_error":
+        problem = f"{problem[0].lower()}{problem[1:]}"
+    message = f"{problem}{allowed}."
+    return f"{where}{name}{value}: {message}" if name else f"{where}{message}"
 
 
 def describe_environment(message: str) -> str:
@@ -270,8 +282,11 @@ def _read_toml(path: Path | None) -> str:
             f"{path}: is not UTF-8 text (byte {error.start}). Save it as UTF-8."
         ) from error
     except tomllib.TOMLDecodeError as error:
+        place = re.search(r"line (\d+)", str(error))
+        is_switch = place and _SWITCH.search(text.splitlines()[int(place[1]) - 1])
+        hint = "a switch is true or false" if is_switch else "text values need quotes"
         raise ConfigError(
-            f"{path}: is not valid TOML: {error}. Correct that line; text values need quotes."
+            f"{path}: is not valid TOML: {error}. Correct that line; {hint}."
         ) from error
     return text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from edge_agent.config.section import Editable, Section
 
@@ -91,6 +91,16 @@ class MqttSettings(Section):
     home_assistant_prefix: TopicName = Field(
         "homeassistant", description="First part of the topics of Home Assistant's discovery"
     )
+
+    @field_validator("host")
+    @classmethod
+    def _is_no_url(cls, value: str) -> str:
+        if "://" in value:
+            raise ValueError(
+                f"host = {value!r:.80} is a URL. Write the name or address alone, such as "
+                "192.168.1.10; port, tls and transport are keys of their own"
+            )
+        return value
 
     @property
     def where(self) -> str:

@@ -351,7 +351,8 @@ class MqttClient(Worker):
             )
         for message in connection.messages():
             told = self._subscriptions.get(message.topic)
-            if told is not None:
+            # An empty message is how a retained one is deleted at the broker.
+            if told is not None and message.payload:
                 reply = told.on_message(message.payload, message.retained)
                 if reply is not None:
                     self._sender.publish(connection, told.reply_topic, reply.encode(), retain=False)

@@ -8,8 +8,10 @@ a column is never guessed.
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -76,6 +78,7 @@ _OF_PERSON = {
     SEX: (Cell(SEX), "the sex"),
 }
 """Meanings of columns about a person."""
+_ATTRIBUTES = {"age": AGE, "sex": SEX, "gender": SEX}
 
 
 class Person(NamedTuple):
@@ -172,6 +175,28 @@ def is_half_known(name: str) -> bool:
     """
     words = _words(name)
     return any(word in _STATES for word in words) or any(True for _ in _kinds_in(words))
+
+
+def how_to_take(name: str) -> str:
+    """Return the option that takes a column of which all but the state is known; empty: none does.
+
+    Example:
+        >>> how_to_take("hr_amusement"), how_to_take("Age"), how_to_take("hr_anger_sd")
+        ('--column hr_amusement=amusement:hr', '--column Age=age', '')
+    """
+    words = _words(name)
+    if len(words) == 1 and words[0] in _ATTRIBUTES:
+        return f"--column {shlex.quote(f'{name}={_ATTRIBUTES[words[0]]}')}"
+    for kind, others in _kinds_in(words):
+        state = "_".join(word for word in others if word not in {*kind.spec.units, *_FILLERS})
+        unit = next((f":{word}" for word in others if word in kind.spec.units), "")
+        if state and not any(word in _STATES or word in _SUMMARIES for word in others):
+            of = "_".join(word for word in words if word not in others)
+            meaning = f"{state}:{of}{unit}"
+            with suppress(DataFileError):
+                told_cell(name, meaning)
+                return f"--column {shlex.quote(f'{name}={meaning}')}"
+    return ""
 
 
 def told_cell(column: str, text: str) -> Cell | None:
@@ -289,7 +314,7 @@ def read_wide(file: CsvFile, columns: Mapping[str, Cell]) -> WideTable:
         more = [f"… and {len(problems) - _SHOWN} more."] if len(problems) > _SHOWN else []
         raise DataFileError("\n".join([*problems[:_SHOWN], *more, "Nothing was imported."]))
     table.notes = [
-        f"{name} is {cell.state}"
+        f"{name} is {cell.state}{', which becomes an age band' if cell == Cell(AGE) else ''}"
         f"{f', {cell.kind}' if cell.kind else ''}{f' ({cell.unit})' if cell.unit else ''}."
         for name, cell in columns.items()
         if cell != CODES

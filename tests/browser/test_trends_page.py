@@ -162,3 +162,6 @@ def test_charts_fit_the_paper_in_light_colours_and_come_back(
         page.emulate_media(media="print")
         page.set_viewport_size({"width": 680, "height": 1017})  # A4 between the widest margins
         assert page.evaluate(BEYOND_THE_SHEET.replace("main *", ".chart *")) == []
+        expect(page.locator("p.print-only")).to_contain_text("Everybody, ")
+        expect(page.get_by_role("combobox")).to_have_count(0)
+        expect(page.get_by_text("Drag across the chart")).to_be_hidden()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboard.analysis.analyse import Analysis, VitalComparison
 from dashboard.analysis.checks import PeriodEffect, VitalDrift, disagrees, matters, too_short
-from dashboard.analysis.request import Sample
+from dashboard.analysis.request import TESTED_STATES, Sample, StateBy
 from dashboard.analysis.say.method import about_readings, about_values, share_text
 from dashboard.analysis.say.numbers import (
     correction_name,
@@ -237,12 +237,14 @@ def warnings_of(analysis: Analysis) -> tuple[str, ...]:
         _about_estimates(analysis),
         _about_programs(analysis),
         _about_sessions(analysis),
+        _about_made_up_times(analysis),
         _about_one_person(analysis),
         _about_few_matches(analysis),
         mixture_warning(analysis),
         group_warning(analysis),
         *missing_warnings(analysis),
         *about_values(analysis),
+        _about_other_states(analysis) if _asks_the_usual(analysis) else "",
     )
     return tuple(text for text in texts if text)
 
@@ -258,12 +260,11 @@ def cautions_of(analysis: Analysis) -> tuple[str, ...]:
         *_about_uneven_states(analysis),
         *missing_cautions(analysis),
         _about_order(analysis),
-        _about_made_up_times(analysis),
         *period_cautions(analysis),
         _about_matching(analysis),
         *misreading_sentences(analysis),
         _about_reports(analysis),
-        _about_other_states(analysis),
+        "" if _asks_the_usual(analysis) else _about_other_states(analysis),
         _about_open_session(analysis),
         _about_looks(analysis),
     )
@@ -507,6 +508,15 @@ def _about_reports(analysis: Analysis) -> str:
     ).format(n=thousands(analysis.unreported))
 
 
+def _asks_the_usual(analysis: Analysis) -> bool:
+    """Tell whether labels of the study's own may have been forgotten, not passed over by choice."""
+    query = analysis.query
+    if query.state is not StateBy.CONDITION or query.states != TESTED_STATES or not analysis.means:
+        return False
+    # A baseline is there to be taken away, not to be compared.
+    return any(label.strip().lower() != "baseline" for label in analysis.other_states)
+
+
 def _about_other_states(analysis: Analysis) -> str:
     if not analysis.other_states:
         return ""
@@ -516,7 +526,10 @@ def _about_other_states(analysis: Analysis) -> str:
     )
     if len(analysis.other_states) > 12:
         listed = f"{listed}, …"
-    return gettext("Readings in other states are not tested: {states}.").format(states=listed)
+    return gettext(
+        "Readings in other states are not tested: {states}. To compare them, choose “States and "
+        "groups” on the page, or --states in the terminal."
+    ).format(states=listed)
 
 
 def _about_open_session(analysis: Analysis) -> str:

@@ -185,7 +185,11 @@ def method_of(analysis: Analysis) -> tuple[str, ...]:
         model_rule(analysis.query.correction),
         *_site_rule(analysis),
         _equivalence_rule(analysis),
-        gettext(_ALL_STATES_RULE).format(count=how_many(len(analysis.query.states))),
+        *(
+            (gettext(_ALL_STATES_RULE).format(count=how_many(len(analysis.query.states))),)
+            if len(analysis.query.states) > 2
+            else ()
+        ),
         gettext(_AGREEMENT_RULE),
         *((gettext(_VARIABILITY_RULE),) if analysis.variability else ()),
     )

@@ -41,7 +41,14 @@ from dashboard.analysis.say.numbers import (
 from dashboard.analysis.say.tests import shift_text
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import exact_since_start, thousands
-from dashboard.languages.names import said, state_name, vital_in_text, vital_label, with_and
+from dashboard.languages.names import (
+    capitalised,
+    said,
+    state_name,
+    vital_in_text,
+    vital_label,
+    with_and,
+)
 from dashboard.statistics.anova import FTest
 from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.measures import measure_of
@@ -248,7 +255,7 @@ def group_lines(one: VitalGroupsModel) -> list[str]:
     if one.groups is None or one.interaction is None:
         text = gettext("{vital}, by {attribute}: no F test. {reason}.")
         vital = vital_label(one.vital)
-        lines = [text.format(vital=vital, attribute=one.attribute, reason=one.reason)]
+        lines = [text.format(vital=vital, attribute=one.attribute, reason=capitalised(one.reason))]
     else:
         lines = [one.groups.sentence, one.interaction.sentence]
     lines += [contrast.sentence for contrast in one.contrasts]

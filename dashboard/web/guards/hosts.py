@@ -27,7 +27,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.web.guards.connections import OnceAMinute
 from dashboard.web.guards.limits import address_of
-from dashboard.web.settings import LEAST_SECRET, SECRET_HEADER, DashboardOptions, TrustedProxy
+from dashboard.web.settings import DashboardOptions
+from edge_agent.config.dashboard import LEAST_SECRET, SECRET_HEADER, TrustedProxy
 from edge_agent.core.clock import boot_seconds
 
 
@@ -195,14 +196,21 @@ def _is_address(host: str) -> bool:
 
 log = logging.getLogger(__name__)
 log.addFilter(OnceAMinute())
+_once_each = logging.getLogger(f"{__name__}.untrusted")
+_untrusted: set[str] = set()
+_MOST_UNTRUSTED = 100  # strangers may come from any number of addresses
 
 
 def name_from_proxy(request: Request, proxy: TrustedProxy | None) -> str:
     """Return the user name that the trusted proxy sends; empty if it sends none."""
-    if proxy is None or not _comes_from(request, proxy):
+    if proxy is None:
         return ""
     given = request.headers.getlist(SECRET_HEADER)
     names = request.headers.getlist(proxy.header)
+    if not _comes_from(request, proxy):
+        if given or names:
+            _note_untrusted(address_of(request))
+        return ""
     # A second header may have been put in front of the proxy's own.
     if len(given) != 1 or len(names) != 1:
         return ""
@@ -215,6 +223,15 @@ def name_from_proxy(request: Request, proxy: TrustedProxy | None) -> str:
         log.warning("somebody at %s named an account with a wrong secret", address_of(request))
         return ""
     return names[0].strip()
+
+
+def _note_untrusted(address: str) -> None:
+    """Log an address that sends a proxy's header and is not configured, once each."""
+    if address not in _untrusted and len(_untrusted) < _MOST_UNTRUSTED:
+        _untrusted.add(address)
+        _once_each.warning(
+            "a proxy header from %s, which is not in dashboard.proxy_addresses", address
+        )
 
 
 def _comes_from(request: Request, proxy: TrustedProxy) -> bool:

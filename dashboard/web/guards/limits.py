@@ -33,7 +33,7 @@ from dashboard.accounts.login import (
 )
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
-from dashboard.web.settings import is_loopback
+from edge_agent.config.dashboard import is_loopback
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import AffectEdgeError
 

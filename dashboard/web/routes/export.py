@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -308,7 +309,7 @@ def _prepare(
     passphrase = ""
     if new.passphrase is not None:
         passphrase = new.passphrase.get_secret_value()
-        _refuse_weak(passphrase)
+        _as_problem_of("passphrase", partial(check_passphrase, passphrase))
     which = f"sessions={new.sessions or 'all'} start={new.start} end={new.end} format={new.format}"
     # Before it is prepared: what leaves this machine must be written down.
     services.commands.note(account.name, "export", study.named(which + " sealed" * request.sealed))
@@ -316,11 +317,11 @@ def _prepare(
     return services.exports.prepare(account.id, request, passphrase, lent)
 
 
-def _refuse_weak(passphrase: str) -> None:
+def _as_problem_of(field: str, check: Callable[[], object]) -> None:
     try:
-        check_passphrase(passphrase)
+        check()
     except StoreError as error:
-        raise RequestError(said_of(error), field="passphrase") from error
+        raise RequestError(said_of(error), field=field) from error
 
 
 def _refuse_empty(study: ChosenStudy, choice: Choice) -> None:
@@ -355,6 +356,7 @@ def _request_of(services: Services, study: ChosenStudy, new: NewExport) -> Expor
             name=wanted.name,
             field="format",
         )
+    _as_problem_of("format", wanted.check_library)
     unknown = set(new.sessions or ()) - {known.id for known in study.reader.session_list()}
     if unknown:
         raise HTTPException(

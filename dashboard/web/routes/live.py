@@ -1,6 +1,6 @@
 """The live page: its events, the open session, the switch of the camera, and the preview.
 
-While the camera is switched off, nothing is captured until somebody turns it on again. The preview
+While the camera is switched off, no face is captured until somebody turns it on again. The preview
 shows an administrator the picture for a minute at a time; it is kept nowhere.
 """
 
@@ -397,7 +397,8 @@ def switch_capture(
 ) -> CaptureState:
     """Turn the camera on or off, also after a restart; the agent obeys within two seconds.
 
-    While it is off, nothing is seen or recorded, and the timeline keeps why.
+    While it is off, no face is seen or recorded, and the timeline keeps why; readings of sensors
+    are still recorded.
     """
     services.commands.switch_camera(on=wanted.on, actor=account.name)
     return _state(CaptureSwitch(services.options.database))

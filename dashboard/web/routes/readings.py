@@ -23,7 +23,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from dashboard.accounts.roles import Account, Permission
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
-from dashboard.languages.names import said, said_of, vital_label
+from dashboard.languages.names import capitalised, said, said_of, vital_label
 from dashboard.web.forms import Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
@@ -356,6 +356,8 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
     refused = Refused(f"{PAGE}/by-hand", entry.values, entry.problems)
     if notices.file_problem:
         refused = Refused(PATH, {}, {"file": notices.file_problem})
+    labels = {kind.value: capitalised(said(kind.spec.short_name)) for kind in BY_HAND}
+    labels |= {"at": gettext("Time"), "note": gettext("Note")}
     database = services.options.database
     return render(
         request,
@@ -366,6 +368,7 @@ def _page(request: Request, services: Services, notices: Notices) -> Response:
         added=notices.added,
         entry=entry,
         refused=refused,
+        wrong_fields=[labels[name] for name in entry.problems],
         confirmed=entry.signature if entry.doubts else "",
         once=new_key(),
         recent=entered_readings(database, RECENT),

@@ -46,7 +46,7 @@ from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.sessions import SessionSummary
 from edge_agent.store.read.study import SessionRecord, read_record
-from edge_agent.store.study.exclusions import Span, exclusions
+from edge_agent.store.study.exclusions import Span, check_order, exclusions
 from edge_agent.store.study.marker_changes import REASON_LENGTH, marker_changes
 from edge_agent.store.study.past import PastMarker
 
@@ -597,7 +597,8 @@ class LeaveOutForm(BaseModel):
         """Return the stretch in UTC milliseconds; ``None``: the whole session.
 
         Raises:
-            StudyError: one end is missing, or a time cannot be read.
+            StudyError: one end is missing, a time cannot be read, or the end does not follow the
+                start.
         """
         given = (("start", self.start), ("end", self.end))
         ends = [(name, text) for name, text in given if text.strip()]
@@ -606,6 +607,7 @@ class LeaveOutForm(BaseModel):
         if not ends:
             return None
         first, last = (session.start_ms + since_start_ms(text, name) for name, text in ends)
+        check_order((first, last), self.start, self.end)
         return first, last
 
 

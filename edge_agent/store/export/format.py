@@ -105,24 +105,37 @@ class ExportFormat(ABC):
         """Whether it is a folder, which is downloaded as a zip."""
         return not isinstance(self, FileFormat)
 
-    @abstractmethod
-    def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
-        """Write the file or folder."""
+    @property
+    def lacks_library(self) -> bool:
+        """Whether its library is not installed."""
+        return bool(self.library) and importlib.util.find_spec(self.library) is None
 
-    def _check(self, choice: Choice) -> None:
-        """Check the request before anything is read."""
-        if self.needs_sessions and not choice.sessions:
-            raise StudyError(
-                f"The format {self.name} takes sessions only: name at least one. Nothing was "
-                "exported."
-            )
-        if self.library and importlib.util.find_spec(self.library) is None:
+    def check_library(self) -> None:
+        """Refuse a format whose library is not installed.
+
+        Raises:
+            StoreError: it is not; the message says how to install it.
+        """
+        if self.lacks_library:
             raise StoreError(
                 f"{self.label} needs the library {self.library}, which is not installed. On "
                 f"an appliance: sudo ./install.sh --with {self.extra}. In a checkout: "
                 f".venv/bin/pip install -e '.[{self.extra}]'. With pipx: pipx inject "
                 f"affect-edge {self.packages or self.library}. Or use --format csv. Nothing "
                 "was exported."
+            )
+
+    @abstractmethod
+    def _write_to(self, out: Path, source: ExportSource) -> list[Path]:
+        """Write the file or folder."""
+
+    def _check(self, choice: Choice) -> None:
+        """Check the request before anything is read."""
+        self.check_library()
+        if self.needs_sessions and not choice.sessions:
+            raise StudyError(
+                f"The format {self.name} takes sessions only: name at least one. Nothing was "
+                "exported."
             )
 
 

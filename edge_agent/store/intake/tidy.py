@@ -150,9 +150,11 @@ class TidySource:
         except FileNotFoundError as error:
             raise DataFileError(f"{self._path}: no such file or folder. Check the path.") from error
         except UNREADABLE as error:
+            is_table = self._path.suffix.lower() in {".csv", ".tsv", ".txt"}
+            wide = " For a table of people and states, add --wide." if is_table else ""
             raise DataFileError(
                 f"{self._path}: is no folder and no zip that can be read ({error}). Name a bundle "
-                "(`affect-edge export --out FILE.zip`), or a folder of tables in its form."
+                f"(`affect-edge export --out FILE.zip`), or a folder of tables in its form.{wide}"
             ) from error
 
     @contextmanager

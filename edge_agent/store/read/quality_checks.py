@@ -445,6 +445,8 @@ def session_quality(
         _frames(measures, bars),
         _turned_away(measures, bars),
     )
+    if recorded_session.has_made_up_times:
+        checks = (_clock(recorded, measures),)
     # The worst one decides.
     level = max((check.level for check in checks), key=list(Level).index)
     return quality.SessionQuality(
@@ -453,7 +455,9 @@ def session_quality(
         start_ms=start,
         end_ms=recorded_session.end_ms,
         level=level,
-        sentence=_sentence(level, checks),
+        sentence=N_("Not judged: the times of this session are made up.")
+        if recorded_session.has_made_up_times
+        else _sentence(level, checks),
         checks=checks,
         measures=measures,
         thresholds=bars,

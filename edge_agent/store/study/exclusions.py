@@ -182,11 +182,20 @@ def _selected(connection: sqlite3.Connection, where: str, *values: int) -> list[
 def _check_span(session: Session, span: Span, now_ms: int) -> None:
     for at_ms in span:
         check_inside(session, at_ms, now_ms)
+    check_order(span, iso_utc(span[0]), iso_utc(span[1]))
+
+
+def check_order(span: Span, start: str, end: str) -> None:
+    """Refuse a stretch that does not end after its start; both ends are named as they were typed.
+
+    Raises:
+        StudyError: it is so.
+    """
     if span[1] <= span[0]:
         raise StudyError(
             N_("The stretch ends at {end}, which does not follow its start at {start}."),
-            end=iso_utc(span[1]),
-            start=iso_utc(span[0]),
+            end=end,
+            start=start,
             field="end",
         )
 

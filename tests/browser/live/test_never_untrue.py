@@ -144,7 +144,7 @@ def test_a_camera_that_is_switched_off_says_so_and_by_whom(stand: Stand) -> None
         expect(button).to_have_text("Turn the camera off")
         is_said(page, button.click, "Camera switched off")
         expect(page.locator("#capture-notice")).to_have_text(
-            re.compile("has been switched off since .*, by demo. Nothing is seen or recorded")
+            re.compile("off since .*, by demo. No face is seen .*; readings of sensors still are")
         )
         expect(page.locator("#standing")).to_contain_text("camera switched off")
         page.reload()

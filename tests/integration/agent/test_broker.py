@@ -204,6 +204,7 @@ def test_readings_are_taken_from_those_who_may_write_once_and_bad_ones_are_answe
         assert [(r["index"], r["field"]) for r in retained.payload["readings"]] == [(1, "at")]
         send("ingest/vitals", kept, "watch")  # once more, as a sender does that got no answer
         send("ingest/vitals", {"kind": "heart_rate", "value": 99}, "stranger")
+        send("ingest/vitals", b"", "watch", retain=True)  # deletes the one that is kept
         send("ingest/vitals", b"\xff" * 300_000, "watch")
         send("ingest/vitals", b"[" + b" " * 2_000_000, "watch")  # would fill the memory
         cuff = {"kind": "systolic", "value": 16, "unit": "kPa", "at": at + 1, "source": "cuff"}

@@ -48,6 +48,43 @@ def test_files_that_a_configuration_names_and_that_are_missing_are_said(tmp_path
     assert affect_edge("config", "check", file).out == f"{file} is right\n"
 
 
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ('[dashboard]\nhost = "0.0.0.0"', "dashboard.host = '0.0.0.0' is reachable"),
+        (
+            '[dashboard]\nproxy_header = "X"\nproxy_addresses = ["::1"]\nproxy_secret_file = "s"',
+            "has 5 characters; a secret needs at least 32",
+        ),
+        ('[mqtt]\nhost = "mqtt://10.0.0.1:1883"', "'mqtt://10.0.0.1:1883' is a URL"),
+        ('[dashboard]\nnames = ["https://a.example:18443"]', "'https://a.example:18443' is a URL"),
+    ],
+)
+def test_the_check_refuses_what_the_services_would_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, section: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s").write_text("short\n")
+    file = tmp_path / "wrong.toml"
+    file.write_text(section)
+    done = affect_edge("config", "check", file)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_a_check_elsewhere_names_the_files_of_the_dashboard_that_only_the_device_has(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "right.toml"
+    file.write_text(
+        '[dashboard]\nhost = "0.0.0.0"\ncertificate = "/no/cert.pem"\nkey = "/no/key.pem"\n'
+        'proxy_header = "X-User"\nproxy_addresses = ["::1"]\nproxy_secret_file = "/no/secret"\n'
+    )
+    done = affect_edge("config", "check", file)
+    assert done.code == 0
+    assert "dashboard.proxy_secret_file: /no/secret: no such file" in done.out
+
+
 def test_the_doctor_looks_at_everything_although_a_key_is_misspelt(tmp_path: Path) -> None:
     file = tmp_path / "wrong.toml"
     file.write_text("[camera]\nsourc = 'x'\nsource = 'demo'\n[mqtt]\nenabled = false\n")

@@ -72,6 +72,10 @@ def test_a_session_is_left_out_and_taken_back_from_the_command_line(folder: Path
         (("--from", "2001-01-01T00:00:00Z"), "Give --from and --to"),
         (("--from", "4:05", "--to", "soon", "--reason", "x"), "of the session, such as 4:05."),
         (("--from", "4:05", "--to", "5:30", "--reason", "x"), "lies outside session 1"),
+        (
+            ("--from", "1:10", "--to", "0:55", "--reason", "x"),
+            "The stretch ends at 0:55, which does not follow its start at 1:10.",
+        ),
         (stretch, "Give the --reason"),
         ((*stretch, "--reason", "x"), "lies outside session 1"),
         (("--take-back", "1"), "Nothing with the number 1"),

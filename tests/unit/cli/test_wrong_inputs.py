@@ -103,6 +103,7 @@ def said(words: list[str]) -> str:
         ("import-study gone", "gone: no such file or folder. Check the path."),
         ("import-study folder", "folder: holds no session.csv. Name a bundle"),
         ("import-study text.zip", "text.zip: is no folder and no zip that can be read"),
+        ("import-study columns.csv", "For a table of people and states, add --wide."),
         (f"import-faces gone.csv {START} --into-session 9", "gone.csv: no such file. Check"),
         (f"import-faces columns.csv {START}", "give either --into-session ID or --participant"),
         ("session start nobody --purpose research", "no participant 'nobody'. Create the part"),

@@ -163,7 +163,7 @@ def test_bluetooth_devices_are_read_from_the_lines_of_the_scan(tmp_path: Path) -
         ),
         (
             'address = "A0-9E-1A-00-00-01", kind = "heart_rate"',
-            "0.address = 'A0-9E-1A-00-00-01': string should match",
+            "0.address = 'A0-9E-1A-00-00-01': is not written as it should be (Its ",
         ),
         (
             'address = "A0:9E:1A:00:00:01"',
@@ -195,6 +195,11 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
     ("content", "expected"),
     [
         (b"[camera\n", "is not valid TOML"),
+        (b"[device]\nname = lab\n", "Correct that line; text values need quotes."),
+        (b"[mqtt]\nhome_assistant = yes  # now\n", "Correct that line; a switch is true or false."),
+        (b"[device]\nname = 'my lab'\n", "'my lab': letters, digits, - and _, 40 at most (Name"),
+        (b"[mqtt]\nroot = 'a b'\n", "'a b': letters, digits, - and _, in parts divided by / (F"),
+        (b"[vitals.bluetooth]\nadapter = '0'\n", "'0': write it like hci0 (Bluetooth adapter"),
         (b"\xef\xbb\xbf[camera]\n", "byte order mark. Save it as UTF-8 without one"),
     ],
 )

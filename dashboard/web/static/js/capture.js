@@ -9,7 +9,7 @@ let isAsked = false;
 
 /** Say who switched the camera off, and since when. */
 function sentence({ since, by }) {
-  const nothing = _("Nothing is seen or recorded until it is turned on again.");
+  const nothing = _("No face is seen or recorded until it is turned on again; readings of sensors still are.");
   if (since === null) return `${_("The camera is switched off.")} ${nothing}`;
   const time = localTime(since);
   if (by === "") return `${_("The camera has been switched off since {time}.", { time })} ${nothing}`;

@@ -65,6 +65,10 @@ export function localiseTimes(root) {
     element.textContent = localTime(Date.parse(element.dateTime), element.dataset.local);
     element.title = element.dateTime;
   }
+  // An option holds text alone.
+  for (const option of root.querySelectorAll("option[data-at]")) {
+    option.textContent = `${option.dataset.name}, ${localTime(Number(option.dataset.at))}`;
+  }
 }
 
 /** What an <input type="datetime-local"> holds for an instant. */

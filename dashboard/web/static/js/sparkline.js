@@ -64,6 +64,13 @@ function pathOf(runs, colour, style, x, y) {
   return path;
 }
 
+/** Write the least and the greatest of some values. */
+function rangeOf(values, digits) {
+  if (values.length === 0) return "–";
+  const [low, high] = [Math.min(...values), Math.max(...values)].map((value) => figure(value, digits));
+  return low === high ? _("steady at {value}", { value: low }) : _("{low} to {high}", { low, high });
+}
+
 /** Draw the readings of some kinds ({kind, colour, digits}) on one scale; returns the picture and what it says. */
 export function sparkline(kinds, histories, now) {
   const rows = kinds.map(({ kind, colour }) => ({ colour, points: histories.of(kind).filter(({ at }) => at > now - SPAN_MS && at <= now) }));
@@ -88,7 +95,6 @@ export function sparkline(kinds, histories, now) {
     if (lines.length) picture.append(pathOf(lines, colour, "spark-line", x, y));
     if (dots.length) picture.append(pathOf(dots, colour, "spark-dots", x, y));
   }
-  const written = [least, most].map((value) => figure(value, digits));
-  const range = written[0] === written[1] ? _("steady at {value}", { value: written[0] }) : _("{low} to {high}", { low: written[0], high: written[1] });
-  return { picture, text: `5 min: ${range}` };
+  const ranges = rows.map(({ points }) => rangeOf(points.map(({ value }) => value), digits));
+  return { picture, text: `5 min: ${ranges.join(" / ")}` };
 }

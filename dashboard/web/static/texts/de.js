@@ -52,6 +52,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "No clear expression": "Kein klarer Ausdruck",
 "No face in the picture": "Kein Gesicht im Bild",
 "No face in the picture.": "Kein Gesicht im Bild.",
+"No face is seen or recorded until it is turned on again; readings of sensors still are.": "Bis sie wieder eingeschaltet wird, wird kein Gesicht gesehen oder aufgezeichnet; Messwerte von Sensoren weiterhin.",
 "No face was found.": "Kein Gesicht gefunden.",
 "No picture for {span}": "Kein Bild seit {span}",
 "No picture leaves the agent.": "Kein Bild verlässt den Agenten.",
@@ -62,7 +63,6 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Not current: last reported at {when}": "Nicht aktuell: zuletzt gemeldet um {when}",
 "Not set: {what}, {time}.": "Nicht gesetzt: {what}, {time}.",
 "Note added": "Notiz hinzugefügt",
-"Nothing is seen or recorded until it is turned on again.": "Bis sie wieder eingeschaltet wird, wird nichts gesehen oder aufgezeichnet.",
 "One face in the picture.": [
 "Ein Gesicht im Bild.",
 "{n} Gesichter; das der teilnehmenden Person hat den dicken Rahmen."

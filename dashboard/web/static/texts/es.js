@@ -52,6 +52,7 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "No clear expression": "Sin expresión clara",
 "No face in the picture": "Ningún rostro en la imagen",
 "No face in the picture.": "Ningún rostro en la imagen.",
+"No face is seen or recorded until it is turned on again; readings of sensors still are.": "No se ve ni se registra ninguna cara hasta que se vuelva a encender; las lecturas de los sensores sí.",
 "No face was found.": "No se encontró ningún rostro.",
 "No picture for {span}": "Sin imagen desde hace {span}",
 "No picture leaves the agent.": "Ninguna imagen sale del agente.",
@@ -62,7 +63,6 @@ globalThis.affectEdgeTexts = {plural: (n) => Number((n != 1)), texts: {
 "Not current: last reported at {when}": "No es actual: último informe a las {when}",
 "Not set: {what}, {time}.": "No se puso: {what}, {time}.",
 "Note added": "Nota añadida",
-"Nothing is seen or recorded until it is turned on again.": "No se ve ni se registra nada hasta que se vuelva a encender.",
 "One face in the picture.": [
 "Un rostro en la imagen.",
 "{n} rostros; el del participante lleva el marco grueso."

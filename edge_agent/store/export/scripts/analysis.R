@@ -812,7 +812,22 @@ adjusted_for <- function(tests, asked) {
   sizes <- vapply(unique(of), function(number) computed_of(tests[of == number]), 0L)
   if (!length(sizes)) sizes <- 0L
   how <- if (length(asked$families)) paste("within families of", paste(sizes, collapse = ", ")) else paste("for", sizes)
-  sprintf("%s tests (%s)", how, asked$correction)
+  sprintf("%s test%s (%s)", how, if (identical(sizes, 1L)) "" else "s", asked$correction)
+}
+
+BESIDE <- paste(
+  "People have several sessions or lack a state: the page's main analysis may be the mixed model.",
+  "Below are the t-tests beside it."
+)
+
+# Whether the page may take the mixed model, which is not computed here.
+calls_for_model <- function(means, tests, asked) {
+  methods <- unlist(lapply(tests, function(test) if (!is.na(test$p)) test$method))
+  if (asked$design != "auto" || !setequal(methods, "paired")) return(FALSE)
+  any(vapply(split(means, means$kind, drop = TRUE), function(own) {
+    met <- unique(own[c("participant", "session")])
+    anyDuplicated(met$participant) > 0 || nrow(own) < nrow(met) * length(unique(own$state))
+  }, TRUE))
 }
 
 report <- function(chosen, tests, states, asked) {
@@ -821,14 +836,15 @@ report <- function(chosen, tests, states, asked) {
     "States by %s; sessions: %s%s; p adjusted %s", asked$state, chosen$sample, change, adjusted_for(tests, asked)
   )
   rows <- aligned(c(list(HEADS), lapply(tests, cells, asked$correction)))
-  lines <- c(lines, chosen$excluded, rows[1])
+  beside <- if (!is.null(chosen$means) && calls_for_model(chosen$means, tests, asked)) BESIDE
+  lines <- c(lines, chosen$excluded, beside, rows[1])
   for (found in states) {
     own <- vapply(tests, function(test) test$vital == found$vital, TRUE)
     lines <- c(lines, "", asked$titles[[found$vital]], rows[-1][own])
     if (!is.na(found$p)) {
       lines <- c(lines, sprintf(
-        "all %s states: %d people, F = %s with %s degrees of freedom after Greenhouse and Geisser, p %s, %s = %s",
-        NUMBER_WORDS[length(asked$states)], found$n, number(found$f, 2),
+        "%s states: %d people, F = %s with %s degrees of freedom after Greenhouse and Geisser, p %s, %s = %s",
+        if (length(asked$states) == 2) "both" else paste("all", NUMBER_WORDS[length(asked$states)]), found$n, number(found$f, 2),
         paste(vapply(c(found$df_states, found$df_error), df_text, ""), collapse = " and "),
         if (found$p < 0.001) "< 0.001" else paste("=", p_text(found$p)), "generalized \u03b7\u00b2",
         number(found$generalized_eta_squared, 2)

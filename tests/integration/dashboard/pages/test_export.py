@@ -115,6 +115,33 @@ def test_a_weak_passphrase_prepares_nothing(ada: TestClient, database: Path) -> 
     assert ada.post("/export", data={"passphrase": "", "format": "json"}).status_code == 303
 
 
+def test_a_refused_form_comes_before_the_file_of_an_earlier_export(ada: TestClient) -> None:
+    prepare(ada, sessions=[1])
+    assert "not locked: anybody can open it" in ada.get("/export").text
+    for form in ({"session": "1"}, {}, {"question": "{}"}):
+        page = ada.post("/export", data=form | {"passphrase": "password1234"}).text
+        assert page.index("easy to guess") < page.index("Your export is ready")
+    prepare(ada, sessions=[1], passphrase=WORDS)
+    assert "locked with a passphrase." in ada.get("/export").text
+
+
+def test_a_format_without_its_library_cannot_be_chosen(
+    ada: TestClient, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "edge_agent.store.export.format.importlib.util.find_spec",
+        lambda name: None if name == "xlsxwriter" else name,
+    )
+    page = ada.get("/export").text
+    assert page.count('value="xlsx" disabled>Excel (not installed)') == 2
+    assert page.count("For Excel, run on the appliance: sudo ./install.sh --with xlsx") == 2
+    assert 'value="json">' in page
+    answer = ada.post("/export", data={"session": "1", "format": "xlsx"})
+    assert answer.status_code == 422 and "needs the library xlsxwriter" in answer.text
+    assert 'name="session" value="1" checked' in answer.text
+    assert not waiting(database.parent)
+
+
 def test_an_analysis_is_exported_under_a_passphrase(ada: TestClient, database: Path) -> None:
     asked = {"question": '{"state":"observed","window":4.0}'}
     assert 'name="question"' in ada.get("/analysis").text

@@ -12,6 +12,8 @@ import pytest
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.say.people import flow_csv
+from dashboard.analysis.say.tables import groups_of
+from dashboard.commands.analyse import answer
 from dashboard.statistics.t_tests import bayes_factor_independent
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
@@ -98,6 +100,10 @@ def test_a_missing_state_makes_the_mixed_model_use_who_the_t_test_leaves_out(
     assert "6 sessions lack a state" in found.main_reason
     assert found.comparisons[0].n_first == 8
     assert found.models[0].participants == 14
+    row = groups_of(found)[0].rows[0]
+    assert (row.main_n, row.main_g, bool(row.g)) == ("14", "", True), "g is that of 8 people"
+    lines = answer(found).splitlines()
+    assert next(one for one in lines if one.startswith("anger − neutral")).endswith(" –")
 
 
 def test_where_the_two_conclude_otherwise_the_sentence_says_why(tmp_path: Path) -> None:

@@ -19,8 +19,11 @@ from dashboard.web.rendering import DEVICE, find_pages, local_time, navigation_o
         (0, "0 s"),
         (59_400, "59 s"),
         (60_000, "1 min"),
+        (112_000, "1 min 52 s"),
+        (3_599_600, "1 h 00 min"),
         (3_600_000, "1 h 00 min"),
         (3_900_000, "1 h 05 min"),
+        (3_931_000, "1 h 06 min"),
         (49 * 3_600_000, "2 d 1 h"),
     ],
 )

@@ -9,7 +9,8 @@ import pytest
 
 from dashboard.web.guards.limits import AttemptLimiter, BackOff
 from dashboard.web.guards.security import safe_next
-from dashboard.web.settings import DashboardOptions, check_exposure, is_loopback, options_from
+from dashboard.web.settings import DashboardOptions, check_exposure, options_from
+from edge_agent.config.dashboard import is_loopback
 from edge_agent.config.loading import load_settings
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.study import Purpose

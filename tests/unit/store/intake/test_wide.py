@@ -93,7 +93,7 @@ def test_the_tests_are_those_of_the_columns(
     assert report["imported"]
     told = "\n".join(report["notes"])
     for words in (
-        "Not read: column Age, column hr_anger_sd, column film 2.",
+        "Not read: column Age (--column Age=age), column hr_anger_sd, column film 2.",
         "HRAnger: 2 cells empty, and not taken (P3, P6).",
         "SBP anger [kPa]: 1 cell without a possible value, and not taken (P3: 'abc').",
         "1 person has no value, and no session here: P6.",
@@ -114,7 +114,9 @@ def test_the_tests_are_those_of_the_columns(
     # no order and no course is made of made-up times
     assert not answer["orders"]
     assert not any("at equal times" in one["sentence"] for one in answer["comparisons"])
-    assert any("times of 5 sessions are made up" in text for text in answer["cautions"])
+    assert not (answer["periods"] or answer["drifts"] or answer["settling_sensitivity"])
+    [warned] = [text for text in answer["warnings"] if "made up" in text]
+    assert "times of 5 sessions are made up" in warned
 
 
 def test_sessions_readings_and_exports_say_that_times_are_made_up(
@@ -129,6 +131,8 @@ def test_sessions_readings_and_exports_say_that_times_are_made_up(
     assert here.stored(f"{inside} at >= started AND at < ended)") == [(23,)]
     quality = run("session", "quality", 1, "--data", here.folder).stdout
     assert "care  the clock: The times of this session are made up" in quality
+    assert "Not judged: the times of this session are made up." in quality
+    assert "not fit" not in quality and "electrodes" not in quality
     out = tmp_path / "out.zip"
     assert run("export", "--out", out, "--data", here.folder).exit_code == 0
     with zipfile.ZipFile(out) as bundle:
@@ -210,6 +214,11 @@ def test_tables_that_cannot_be_taken_say_why(here: Here, tmp_path: Path) -> None
         (f"{head}P1,70,80\n", ("--column", "x=anger:hr"), "Add --wide"),
         (f"{head}P1,70,80\n", (*WIDE, "--column", "x=anger:hr"), "column 'x' is not there"),
         (f"{head}P1,70,80\n", (*WIDE, "--column", "x"), "write NAME=MEANING"),
+        (
+            f"{head}P1,70,80\nP2,71,82\n",
+            (*WIDE, "--setting", "education"),
+            "--purpose research with --setting education: Emotions must not be inferred",
+        ),
         (f"{head}P1,70,80\nP1,71,82\n", WIDE, "row 3: participant 'P1' is in row 2 already"),
         (f"{head}P1,70,80\nMean,70,80\n", WIDE, "'Mean' is a summary and no person"),
         (f"{head},70,80\n", WIDE, "has no participant's code"),
@@ -228,6 +237,11 @@ def test_tables_that_cannot_be_taken_say_why(here: Here, tmp_path: Path) -> None
         assert here.stored("SELECT count(*) FROM session") == [(0,)]
 
 
+def test_a_dry_run_leaves_no_data_folder_behind(here: Here, table: Path) -> None:
+    assert here.take(table, *WIDE, "--dry-run")["notes"]
+    assert not here.folder.exists()
+
+
 def test_a_terminal_asks_about_half_known_columns_only() -> None:
     header = "id,hr_neutral,hr_after,hr_happy,pulse_joy,age,hr_sad"
     file = CsvFile.parse("t.csv", f"{header}\nP1,70,71,72,73,33,74\n".encode())
@@ -239,6 +253,22 @@ def test_a_terminal_asks_about_half_known_columns_only() -> None:
         "hr_after": Cell("after", HEART),
         "hr_happy": Cell("happiness", HEART),
     }
+
+
+def test_a_column_that_is_not_read_says_how_to_take_it(here: Here, tmp_path: Path) -> None:
+    path = tmp_path / "films.csv"
+    head = "id,age,gender,hr_neutral,hr_amusement,sbp film (kPa),rr_film,x\n"
+    path.write_text(f"{head}P1,33,f,70,71,16,800,1\n", encoding="utf-8")
+    (note,) = (one for one in here.take(path, *WIDE, "--dry-run")["notes"] if "Not read" in one)
+    assert note == (
+        "Not read: column age (--column age=age), column gender (--column gender=sex), column "
+        "hr_amusement (--column hr_amusement=amusement:hr), column sbp film (kPa) (--column "
+        "'sbp film (kPa)=film:sbp'), column rr_film, column x."
+    )
+    told = ("age=age", "hr_amusement=amusement:hr", "sbp film (kPa)=film:sbp")
+    words = [word for one in told for word in ("--column", one)]
+    notes = here.take(path, *WIDE, *words)["notes"]
+    assert "age is age, which becomes an age band." in notes
 
 
 def test_two_columns_of_one_meaning_are_not_guessed(here: Here, tmp_path: Path) -> None:

@@ -220,9 +220,14 @@ def test_flagged_readings_are_counted_in_words(tmp_path: Path) -> None:
 def test_people_left_out_and_other_states_are_said(tmp_path: Path) -> None:
     made = persons([72, 82, 91], [70, 80, 90]) | {"Q": heart(anger=70.0)}
     made["R"] = {"fear": {HEART: [99.0]}}
-    text = " ".join(cautions_of(analysed(make_study(tmp_path, made))))
-    assert "Some tests leave out up to 1 person" in text
-    assert "Readings in other states are not tested: fear (1)." in text
+    found = analysed(make_study(tmp_path, made))
+    other = "Readings in other states are not tested: fear (1). To compare them, choose"
+    assert "Some tests leave out up to 1 person" in " ".join(cautions_of(found))
+    assert warnings_of(found)[-1].startswith(other), "they may have been forgotten"
+    assert "--states" in warnings_of(found)[-1]
+    chosen = analysed(tmp_path / "affect-edge.db", states=["neutral", "anger"])
+    assert not any("other states" in text for text in warnings_of(chosen))
+    assert any("other states are not tested: fear (1)" in text for text in cautions_of(chosen))
 
 
 def test_the_method_names_its_rule_of_states(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.accounts import Members
 from dashboard.accounts.roles import Role
-from dashboard.web.settings import TrustedProxy, check_exposure, options_from
+from dashboard.web.settings import check_exposure, options_from
+from edge_agent.config.dashboard import TrustedProxy
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError
 from tests.support.dashboard import NAME, PASSWORD, another_browser, client_of, set_up
@@ -77,6 +78,21 @@ def test_another_address_with_the_secret_is_not_the_proxy(behind: TestClient) ->
     assert (
         another_browser(behind, f"::ffff:{ADDRESS}").get("/login", headers=PROXY).status_code == 303
     )
+
+
+def test_an_address_that_is_not_the_proxys_is_logged_once(
+    behind: TestClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = another_browser(behind, "192.0.2.99")
+    other.get("/login")
+    assert not caplog.messages
+    for _ in range(2):
+        other.get("/login", headers=PROXY)
+    another_browser(behind, "192.0.2.98").get("/login", headers=PROXY)
+    assert caplog.messages == [
+        f"a proxy header from {address}, which is not in dashboard.proxy_addresses"
+        for address in ("192.0.2.99", "192.0.2.98")
+    ]
 
 
 def test_a_name_without_an_account_gets_none_and_no_role(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -157,6 +158,7 @@ def test_the_page_says_the_same_and_leads_to_other_weeks(carer: TestClient) -> N
     assert f'href="{path}?weeks=1&amp;to=2026-09-14&amp;zone=UTC" rel="prev"' in page
     assert f'href="{path}?weeks=4&amp;to={LAST}&amp;zone=UTC"' in page
     assert page.count('class="days-strip"') == 7
+    assert 'data-label="Week before">10 min</td>' in page, "a phone shows no head of the table"
     assert page.count('aria-label="Nothing was recorded."') == 6
     assert 'aria-label="Mostly neutral, sadness for 4 min; heart rate 78 per minute."' in page
     month = carer.get(f"{asked}&weeks=4").text
@@ -187,6 +189,15 @@ def test_no_data_are_said_plainly(carer: TestClient) -> None:
     assert f"?weeks=1&amp;to={LAST}&amp;zone=UTC" in page, "the link to its week"
     carer.post("/study/participants", data={"code": "P-03"})
     assert "P-03 has no session yet" in carer.get("/study/participants/P-03/days").text
+
+
+def test_a_week_without_a_recording_has_no_difference(carer: TestClient) -> None:
+    def differences(last: date) -> list[str]:
+        page = carer.get(f"/study/participants/P-01/days?zone=UTC&to={last}").text
+        return re.findall(r"[+−]\d+ (?:min|s)(?=</td>)", page)
+
+    assert differences(LAST) == ["−2 min", "+2 min"]
+    assert differences(LAST - timedelta(days=7)) == []
 
 
 def test_rows_that_are_deleted_are_named_and_readings_stay(

@@ -30,6 +30,7 @@ def test_a_stretch_is_left_out_on_the_page_named_everywhere_and_taken_back(
     assert (made["end"] - made["start"], made["actor"]) == (1_500, "ada")
     shown = ada.get(page).text
     assert "0:01 – 0:02.500" in shown and "phone &lt;rang&gt;" in shown
+    assert "Stretches left out are included here." in ada.get(page).text
     assert "0:01 to 0:02.500 is left out" in ada.get(f"{page}/quality").text
     assert "partly left out" in ada.get("/study").text
 
@@ -45,7 +46,7 @@ def test_a_wrong_entry_is_shown_again_with_its_problem(ada: TestClient, session:
         ({"start": "soon", "end": "1:00", "reason": "x"}, "&#39;soon&#39; is no time since"),
         ({"start": "0:05", "reason": "x"}, "Give both ends of the stretch"),
         ({"start": "999:00", "end": "999:30", "reason": "x"}, "lies outside session"),
-        ({"start": "0:02", "end": "0:01", "reason": "x"}, "does not follow its start"),
+        ({"start": "0:02", "end": "0:01", "reason": "x"}, "ends at 0:01, which does not follow"),
         ({"reason": " "}, "Give a reason for leaving it out"),
     ):
         answer = ada.post(f"{page}/exclusions", data=typed)

@@ -84,6 +84,8 @@ def test_a_wrong_field_is_named_and_nothing_is_stored(
 ) -> None:
     answer = enter(ada, **{"diastolic": "", **fields})
     assert answer.status_code == 422
+    label = "Time" if field == "at" else field.replace("_", " ").capitalize()
+    assert f"1 field needs a correction: {label}." in answer.text
     assert re.search(rf'id="{field}-problem">{re.escape(problem)}', answer.text), answer.text
     for value in fields.values():
         assert f'value="{value}"' in answer.text, "what was written is still there"
@@ -92,7 +94,9 @@ def test_a_wrong_field_is_named_and_nothing_is_stored(
 
 def test_a_note_goes_to_the_open_session(ada: TestClient, tmp_path: Path) -> None:
     study = consenting(tmp_path / "affect-edge.db", "P-01")
+    assert "belong to no session and appear in no week" in ada.get("/readings").text
     session = study.start_session("P-01", Purpose.MEDICAL, "ward")
+    assert "belong to the open session ward of P-01" in ada.get("/readings").text
     early = enter(ada, heart_rate="66", at=str(session.start_ms - 60_000), note="tea")
     assert "The time is before the start of the open session" in early.text
     assert enter(ada, heart_rate="66", note="x" * 81).status_code == 422
@@ -279,6 +283,7 @@ def test_what_is_implausible_is_asked_about_before_it_is_stored(
     asked = enter(ada, systolic="1280", diastolic="81")
     assert asked.status_code == 422
     assert "Systolic pressure 1280 mmHg is not between 50 and 250." in asked.text
+    assert "autofocus><strong>Is this right?" in asked.text, "it is below the fold of a phone"
     swapped = enter(ada, systolic="80", diastolic="120")
     assert (
         "80/120 mmHg: the systolic pressure, which comes first, must be more than 10 mmHg above "
@@ -316,6 +321,7 @@ def test_a_reading_by_hand_is_corrected_and_removed_and_stands_in_the_audit(
     assert "&#39;high&#39; is not a number." in correct("high").text
     doubted = correct("1310")
     assert doubted.status_code == 422 and "is not between 50 and 250" in doubted.text
+    assert 'aria-describedby="correction-problem" autofocus>' in doubted.text
     assert stored(tmp_path)[1][1] == 121.0
     assert correct("131,5").headers["location"] == "/readings?changed=corrected#recent-title"
     assert "corrected, was 121" in ada.get("/readings?changed=corrected").text

@@ -13,6 +13,7 @@ from tests.support.timeline import query
 
 
 def test_a_session_needs_consent_and_carries_its_markers(ada: TestClient, database: Path) -> None:
+    assert 'title="Letters, digits, . _ -, no spaces"' in ada.get("/study").text
     made = ada.post("/study/participants", data={"code": "P-01"})
     assert made.headers["location"] == "/study/participants/P-01/consent"
     session = {"participant": "P-01", "purpose": "research", "name": "films"}

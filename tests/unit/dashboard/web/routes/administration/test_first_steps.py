@@ -63,11 +63,14 @@ def test_the_configured_password_goes_to_no_other_broker(tmp_path: Path) -> None
     assert try_broker(configured, form_of(configured), None, tmp_path / "live.sock").is_well
     elsewhere = MqttSettings.model_validate({"host": "localhost", "port": free_port()} | password)
     moved = BrokerForm(host="127.0.0.1", port=str(broker.port), username="edge")
-    answer = try_broker(elsewhere, moved, tmp_path / "affect-edge.toml", tmp_path / "live.sock")
+    file = tmp_path / "affect-edge.toml"
+    answer = try_broker(elsewhere, moved, file, tmp_path / "live.sock")
+    assert (answer.is_well, answer.command) == (False, "")
+    moved = moved.model_copy(update={"password": "wonderland"})
+    let_in = try_broker(elsewhere, moved, file, tmp_path / "live.sock")
     broker.stop()
-    assert not answer.is_well
-    assert "mqtt.port" in answer.command
-    assert "wonderland" not in answer.command + answer.text
+    assert let_in.is_well and "mqtt.port" in let_in.command
+    assert "wonderland" not in answer.text + let_in.command + let_in.text
 
 
 @pytest.mark.parametrize(
