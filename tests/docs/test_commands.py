@@ -58,6 +58,8 @@ NOT_RUN |= {
     "sudo -u affect-edge ": "needs an installed appliance; make test-appliance runs it",
     "./rpi-image-gen ": "a program of Raspberry Pi's that is not here",
     "affect-edge demo ": "test_demo runs it with these options",
+    ".venv/bin/affect-edge demo ": "test_demo runs it with such options",
+    ".venv/bin/affect-edge model install ": "needs a model of one's own; test_models installs one",
     "affect-edge alerts --test": "needs an address; alerts/test_sender.py sends to some",
     "bluetoothctl ": "needs a radio and a cuff",
     "mosquitto_sub ": "listens for ever, with a program that is not part of the project",
@@ -98,7 +100,7 @@ def kind_of(command: Documented) -> str:
     if beginning(command, NOT_RUN):
         return "not run"
     patterns = {
-        r"make [\w-]+": "make",
+        r"make [\w./-]+": "make",
         r"sudo \./install\.sh": "installer",
         r"\.venv/bin/pip install -e ": "extra",
         r"affect-edge (?!update|rollback)": "run",
