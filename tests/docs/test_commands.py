@@ -59,7 +59,7 @@ NOT_RUN |= {
     "./rpi-image-gen ": "a program of Raspberry Pi's that is not here",
     "affect-edge demo ": "test_demo runs it with these options",
     ".venv/bin/affect-edge demo ": "test_demo runs it with such options",
-    ".venv/bin/affect-edge model install ": "needs a model of one's own; test_models installs one",
+    ".venv/bin/affect-edge model install ": "needs a model of your own; test_models installs one",
     "affect-edge alerts --test": "needs an address; alerts/test_sender.py sends to some",
     "bluetoothctl ": "needs a radio and a cuff",
     "mosquitto_sub ": "listens for ever, with a program that is not part of the project",
