@@ -56,6 +56,7 @@ def test_a_second_factor_is_turned_on_and_asked_for_on_a_phone(
         looks_right(page, axe)
     with watched_page(browser, size=PHONE) as page:
         page.goto(f"{dashboard.address}/live")
+        expect(page.locator("#name")).to_be_focused()
         page.keyboard.type(NAME)
         page.keyboard.press("Tab")
         page.keyboard.type(PASSWORD)
