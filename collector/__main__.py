@@ -28,7 +28,7 @@ PORTS = {("mqtt", False): 1883, ("mqtt", True): 8883, ("amqp", False): 5672, ("a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What was asked for on the command line."""
+    """Options of the command line."""
 
     database: str
     database_password_file: Path | None

@@ -31,7 +31,7 @@ TAKEN_OR_SENT_AGAIN = (
     MQTTErrorCode.MQTT_ERR_NO_CONN,
     MQTTErrorCode.MQTT_ERR_QUEUE_SIZE,
 )
-"""What the client may answer; a device sends again what it gave up, as it is not confirmed."""
+"""Answers of the client that end nothing: a device sends again what is not confirmed."""
 
 
 @dataclass(slots=True)

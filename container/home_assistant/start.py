@@ -13,6 +13,7 @@ import os
 import pwd
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -177,14 +178,15 @@ def run(parts: Sequence[Sequence[str]], stop: StopRequest) -> int:
     finally:
         for one in running:
             one.terminate()  # all at once, for each takes seconds
+        end_s = time.monotonic() + STOP_S
         for one in running:
-            wait_or_kill(one)
+            wait_or_kill(one, max(0.0, end_s - time.monotonic()))
 
 
-def wait_or_kill(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the end of a program; kill it when it takes too long."""
+def wait_or_kill(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait for the end of a program; kill it when it takes longer than so many seconds."""
     try:
-        process.wait(STOP_S)
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -107,7 +107,7 @@ class ExportFormat(ABC):
 
     @property
     def lacks_library(self) -> bool:
-        """Whether its library is not installed."""
+        """True where its library is not installed."""
         return bool(self.library) and importlib.util.find_spec(self.library) is None
 
     def check_library(self) -> None:
