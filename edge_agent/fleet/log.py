@@ -72,8 +72,8 @@ class ChangeLog:
 
     @property
     def was_replaced(self) -> bool:
-        """Whether the database is another file than the one that was opened."""
-        return self._file is not None and not self._file.is_in_place
+        """True where the database is not open, or no longer the file that ``begin`` opened."""
+        return self._file is None or not self._file.is_in_place
 
     def begin(self) -> Stream:
         """Return the stream of this database; a new one if the old one cannot be continued.
@@ -82,7 +82,7 @@ class ChangeLog:
         was restored or salvaged, and if changes may be missing in the log because the triggers were
         missing or different.
         """
-        with self._opened() as connection, transaction(connection):
+        with self._opened(begins=True) as connection, transaction(connection):
             row = connection.execute("SELECT * FROM fleet_state").fetchone()
             source = stream_epoch(connection)
             # Missing triggers, or those of another version, may have let changes pass unlogged.
@@ -175,7 +175,7 @@ class ChangeLog:
             return [(row[0], row[1]) for row in connection.execute(sql, (Special.GAP,))]
 
     def close(self) -> None:
-        """Close the connection; a later call opens it again."""
+        """Close the connection; ``begin`` opens it again."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -184,22 +184,25 @@ class ChangeLog:
             self._file.close()
             self._file = None
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connected(self, *, begins: bool) -> sqlite3.Connection:
         # The connection would go on in a file that has lost its name.
         if self.was_replaced:
             self.close()
         if self._connection is None:
+            # What is there now may be of another stream.
+            if not begins:
+                raise StoreError(f"{self._path}: was opened anew, and its stream is not begun yet.")
             opened = open_database(self._path, busy_seconds=self._busy_seconds)
             self._connection = opened.connection
             self._file = opened.file
         return self._connection
 
     @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection, opened if needed; errors become ``StoreError``."""
+    def _opened(self, *, begins: bool = False) -> Iterator[sqlite3.Connection]:
+        """Yield the connection; errors become ``StoreError``. Only ``begin`` opens it."""
         try:
             with translate_errors(self._path):
-                yield self._connected()
+                yield self._connected(begins=begins)
         except StoreError as error:
             # Opened anew the next time: the file may have been mended or replaced by then.
             if isinstance(error, DamageError) or is_read_only(error):

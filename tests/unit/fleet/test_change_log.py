@@ -14,8 +14,15 @@ import pytest
 pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 
 from edge_agent.config.settings import Settings
+from edge_agent.core.errors import StoreError
 from edge_agent.fleet.log import BYTES_A_CHANGE, ChangeLog, end_stream
-from edge_agent.store.database.schema import connect, renew_stream_epoch, write_transaction
+from edge_agent.store.database.files import prepared_path, replace_files
+from edge_agent.store.database.schema import (
+    connect,
+    copy_database,
+    renew_stream_epoch,
+    write_transaction,
+)
 from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.changes import Special
@@ -65,6 +72,24 @@ def test_it_goes_on_after_a_restart(log: ChangeLog, path: Path) -> None:
     log.close()
     with closing(ChangeLog(path)) as again:
         assert again.begin() == stream
+
+
+def test_nothing_of_a_database_that_took_its_place_belongs_to_the_old_stream(
+    log: ChangeLog, path: Path
+) -> None:
+    first = log.begin()
+    other = prepared_path(path)
+    with closing(connect(path, readonly=True)) as connection:
+        copy_database(connection, other)
+    with write_transaction(other) as connection:
+        renew_stream_epoch(connection)
+    replace_files(path, [path], "before")
+    for _ in range(2):  # seen once, it is not forgotten
+        with pytest.raises(StoreError, match="not begun"):
+            log.read(0, 500)
+        assert log.was_replaced
+    assert log.begin().epoch != first.epoch
+    assert changes(log)[0] == ("", "begin")
 
 
 def test_rows_that_come_change_and_go_are_logged_in_their_order(log: ChangeLog, path: Path) -> None:
@@ -172,6 +197,7 @@ def test_an_erasure_is_one_change_and_takes_its_keys_out_of_the_log(tmp_path: Pa
         record(path, 0, 60)
         erase_participant(path, "SECRET-7", actor="ada")
         log.close()
+        log.begin()
         said = changes(log)
     assert said.count(("", "erase")) == 1
     assert not {table for table, _ in said} & {"participant", "session", "marker", "vital"}
