@@ -38,7 +38,7 @@ def test_all_parts_come_at_once_when_one_is_opened(
         assert first.value.headers["cache-control"] == "no-store"
         wait_for_charts(page)
         assert asked == []
-        assert "Heart rate was 5.5 /min higher" in page.locator(".claims").inner_text()
+        expect(page.locator(".claims")).to_contain_text("Heart rate was 5.5 /min higher")
         page.get_by_text("All 9 t-tests in full").click()
         expect(page.get_by_role("region", name="Table of all tests")).to_contain_text("Heart rate")
         page.get_by_text("Sentences for a report").click()
@@ -50,7 +50,7 @@ def test_all_parts_come_at_once_when_one_is_opened(
         ).to_be_visible()
         page.get_by_role("heading", name="Before concluding").click()
         expect(page.get_by_role("heading", name="Assumptions of the tests")).to_be_in_viewport()
-        assert page.locator("figure[data-chart]").count() == 7
+        expect(page.locator("figure[data-chart]")).to_have_count(7)
         wait_for_charts(page)
         assert len(asked) == 1
 
