@@ -201,6 +201,11 @@ class DashboardSettings(Section):
                 raise ValueError(
                     f"names: {one!r:.80} is a URL. Write the name alone, such as study.example.org"
                 )
+            host, colon, port = one.rpartition(":")
+            if colon and ":" not in host.strip("[]") and port.isdecimal():
+                raise ValueError(
+                    f"names: {one!r:.80} ends with a port. Write the name alone: {host}"
+                )
         return value
 
     @field_validator("source")
