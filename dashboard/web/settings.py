@@ -53,6 +53,7 @@ class DashboardOptions:
         alerts: what is watched and who is told.
         preview: whether an administrator may see the camera's picture.
         proxy: whose word about who asks is taken; ``None``: everybody logs in here.
+        proxy_addresses: from where proxies come whose X-Forwarded-For is read.
         source: where many devices are shown from; ``None``: this is the dashboard of one appliance.
         config: the configuration file; ``None``: there is none, and the defaults hold.
     """
@@ -79,6 +80,7 @@ class DashboardOptions:
     alerts: AlertOptions = NO_ALERTS
     preview: bool = False
     proxy: TrustedProxy | None = None
+    proxy_addresses: tuple[str, ...] = ()
     source: FleetAddress | None = None
     config: Path | None = None
 
@@ -140,6 +142,7 @@ def options_from(settings: Settings, data: Path | None = None) -> DashboardOptio
         alerts=alert_options(settings),
         preview=settings.capture.preview == "allowed",
         proxy=section.proxy,
+        proxy_addresses=section.proxy_addresses,
         source=_source(section.source, section.source_password_file),
         config=settings.file,
     )

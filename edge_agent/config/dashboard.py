@@ -162,7 +162,10 @@ class DashboardSettings(Section):
         "X-Remote-User; left out: everybody logs in here",
     )
     proxy_addresses: tuple[str, ...] = Field(
-        (), max_length=20, description="Addresses from which that proxy comes, such as 127.0.0.1"
+        (),
+        max_length=20,
+        description="Addresses of proxies before the dashboard, such as 127.0.0.1; their "
+        "X-Forwarded-For tells which visitor failed to log in",
     )
     proxy_secret_file: HomePath | None = Field(
         None,
@@ -197,6 +200,11 @@ class DashboardSettings(Section):
             if "://" in one:
                 raise ValueError(
                     f"names: {one!r:.80} is a URL. Write the name alone, such as study.example.org"
+                )
+            host, colon, port = one.rpartition(":")
+            if colon and ":" not in host.strip("[]") and port.isdecimal():
+                raise ValueError(
+                    f"names: {one!r:.80} ends with a port. Write the name alone: {host}"
                 )
         return value
 
@@ -249,10 +257,11 @@ class DashboardSettings(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        given = (self.proxy_header, self.proxy_secret_file, self.proxy_addresses or None)
-        if any(given) and not all(given):
+        login = (self.proxy_header, self.proxy_secret_file)
+        if any(login) and not (all(login) and self.proxy_addresses):
             raise ValueError(
-                "proxy_header, proxy_addresses and proxy_secret_file go together: give all or none"
+                "proxy_header and proxy_secret_file go together, with proxy_addresses: give both "
+                "or neither"
             )
         if self.source is None and self.source_password_file is not None:
             raise ValueError("source_password_file needs source, the address of PostgreSQL")

@@ -161,7 +161,7 @@ class MqttClient(Worker):
         self._next_poll_s = 0.0
         self._lost = False
         self._suspected = False
-        self._remark: str | None = None
+        self._fallback: str | None = None
         self._settled_s = 0.0
         self._wake = WakeSignal()
 
@@ -283,7 +283,7 @@ class MqttClient(Worker):
         status_topic = self._topics.full(Topics.STATUS)
         will = (status_topic, status_payload("offline", None).encode())
         line = (self._options.broker, self._context, self._client_id, will, self._wake)
-        connection, self._remark = open_connection(*line, suspected=self._suspected)
+        connection, self._fallback = open_connection(*line, suspected=self._suspected)
         try:
             careful = self._short_lived >= SHORT_CONNECTIONS
             if not careful:
@@ -386,6 +386,11 @@ class MqttClient(Worker):
             self._send_now = False
             self._next_poll_s = now_s + POLL_SECONDS
             self._set_state(self.state, f"the outbox cannot be read or written: {error}")
+
+    @property
+    def _remark(self) -> str | None:
+        """Return what to change although the broker is connected."""
+        return " ".join(filter(None, (self._fallback, self._announcer.problem))) or None
 
     def _count(self) -> None:
         """Count the waiting messages, and read the holes in their numbers."""

@@ -74,6 +74,9 @@ class Announcer:
     Args:
         device: the announced device; ``None``: none, and earlier announcements are removed.
         announced: stores the topics that the broker keeps.
+
+    Attributes:
+        problem: why Home Assistant is not told of the device, and what to do; ``None``: it is.
     """
 
     def __init__(self, device: Device | None, announced: AnnouncedTopics) -> None:
@@ -83,7 +86,7 @@ class Announcer:
         if device is not None:
             self._payload = discovery_payload(device).encode()
         self._sent: dict[int, str] = {}
-        self._warned = False
+        self.problem: str | None = None
 
     def begin_connection(self, connection: Connection) -> None:
         """Remove old announcements, announce the device, and subscribe to the birth message."""
@@ -118,8 +121,10 @@ class Announcer:
             if topic is None:
                 others.append(ack)
             elif ack.refusal is not None:
-                self._warn(topic, ack.refusal)
-            elif self._device is None or topic != self._device.topic:
+                self._note_refusal(topic, ack.refusal)
+            elif self._device is not None and topic == self._device.topic:
+                self.problem = None
+            else:
                 self._announced.write(self._announced.read() - {topic})
         return others
 
@@ -128,17 +133,13 @@ class Announcer:
             mid = connection.publish(device.topic, self._payload, qos=1, retain=True)
             self._sent[mid] = device.topic
         else:
-            self._warn(device.topic, f"{len(self._payload)} bytes are more than it takes")
+            self._note_refusal(device.topic, f"{len(self._payload)} bytes are more than it takes")
 
-    def _warn(self, topic: str, reason: str) -> None:
-        if not self._warned:
-            log.warning(
-                "mqtt: the broker refuses the message for Home Assistant (%s). Allow the account "
-                "to write %s, or set mqtt.home_assistant to false.",
-                reason,
-                topic,
-            )
-        self._warned = True
+    def _note_refusal(self, topic: str, reason: str) -> None:
+        self.problem = (
+            f"the broker refuses the message for Home Assistant ({reason}). Allow the account to "
+            f"write {topic}, or set mqtt.home_assistant to false."
+        )
 
 
 DROPS = 4

@@ -214,7 +214,8 @@ def require(modules: tuple[str, ...]) -> None:
     if missing:
         raise TrainingExtraMissing(
             f"this needs {', '.join(missing)}, which the appliance itself does not; "
-            "install it in a checkout: .venv/bin/pip install -e '.[training]'"
+            "install it in a checkout: make .venv/.dev (for a graphics card: "
+            ".venv/bin/pip install -e '.[training]')"
         )
 
 

@@ -26,7 +26,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboard.web.guards.connections import OnceAMinute
-from dashboard.web.guards.limits import address_of
+from dashboard.web.guards.limits import is_one_of, peer_of
 from dashboard.web.settings import DashboardOptions
 from edge_agent.config.dashboard import LEAST_SECRET, SECRET_HEADER, TrustedProxy
 from edge_agent.core.clock import boot_seconds
@@ -207,9 +207,9 @@ def name_from_proxy(request: Request, proxy: TrustedProxy | None) -> str:
         return ""
     given = request.headers.getlist(SECRET_HEADER)
     names = request.headers.getlist(proxy.header)
-    if not _comes_from(request, proxy):
+    if not is_one_of(peer_of(request), proxy.addresses):
         if given or names:
-            _note_untrusted(address_of(request))
+            _note_untrusted(peer_of(request))
         return ""
     # A second header may have been put in front of the proxy's own.
     if len(given) != 1 or len(names) != 1:
@@ -220,7 +220,7 @@ def name_from_proxy(request: Request, proxy: TrustedProxy | None) -> str:
         log.warning("%s: cannot be read (%s)", proxy.secret_file, error.strerror)
         return ""
     if len(secret) < LEAST_SECRET or not secrets.compare_digest(given[0].encode(), secret.encode()):
-        log.warning("somebody at %s named an account with a wrong secret", address_of(request))
+        log.warning("somebody at %s named an account with a wrong secret", peer_of(request))
         return ""
     return names[0].strip()
 
@@ -232,14 +232,3 @@ def _note_untrusted(address: str) -> None:
         _once_each.warning(
             "a proxy header from %s, which is not in dashboard.proxy_addresses", address
         )
-
-
-def _comes_from(request: Request, proxy: TrustedProxy) -> bool:
-    try:
-        address = ipaddress.ip_address(address_of(request))
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address):
-        # A socket for both protocols shows IPv4 addresses in this form.
-        address = address.ipv4_mapped or address
-    return address in {ipaddress.ip_address(one) for one in proxy.addresses}

@@ -14,7 +14,7 @@ import ipaddress
 import math
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -210,11 +210,40 @@ class BackOff(AttemptLimiter):
         return max(0, math.ceil(counting[-1].at_s + pause - self._clock()))
 
 
-def address_of(request: Request) -> str:
-    """Return the network address that a request comes from; its attempts are counted together."""
+def peer_of(request: Request) -> str:
+    """Return the network address at the other end of a request's connection."""
     if request.client:
         return request.client.host
     return "unknown"
+
+
+def address_of(request: Request) -> str:
+    """Return the network address that a request comes from; its attempts are counted together.
+
+    Behind the proxies of `dashboard.proxy_addresses` that is the last address of X-Forwarded-For
+    which is no such proxy. What stands before it, and the header of anybody else, may be made up.
+    """
+    origin = peer_of(request)
+    proxies = request.app.state.services.options.proxy_addresses
+    hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    while hops and is_one_of(origin, proxies):
+        try:
+            origin = str(ipaddress.ip_address(hops.pop().strip()))
+        except ValueError:  # the last address that is known for sure
+            break
+    return origin
+
+
+def is_one_of(host: str, addresses: Collection[str]) -> bool:
+    """Tell whether a network address is one of those that were configured."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        # A socket for both protocols shows IPv4 addresses in this form.
+        address = address.ipv4_mapped or address
+    return address in {ipaddress.ip_address(one) for one in addresses}
 
 
 def too_many(wait: int) -> str:

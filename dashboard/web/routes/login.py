@@ -19,7 +19,7 @@ from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.hosts import name_from_proxy
-from dashboard.web.guards.limits import Asker, HeldUpError, address_of, refused_page
+from dashboard.web.guards.limits import Asker, HeldUpError, address_of, peer_of, refused_page
 from dashboard.web.guards.permissions import needs
 from dashboard.web.guards.security import safe_next
 from dashboard.web.login import (
@@ -100,7 +100,14 @@ async def log_in(
         return await services.gate.checked(asker(request, services, name), check)
     except (HeldUpError, AccountError) as error:
         if isinstance(error, AccountError):
-            log.warning("login refused from %s", address_of(request))
+            address = address_of(request)
+            log.warning("login refused from %s", address)
+            if "x-forwarded-for" in request.headers and address == peer_of(request):
+                log.warning(
+                    "%s tells for whom it asks: if it is your proxy, name it in "
+                    "dashboard.proxy_addresses; until then all its visitors count as one",
+                    address,
+                )
             await run_in_threadpool(services.accounts.note_failure, name, came_from(request))
         return await refused_page(partial(_login_form, request, target, name), error, 401)
 
@@ -213,7 +220,8 @@ def came_from(request: Request) -> CameFrom:
     agent = request.headers.get("user-agent", "")
     address = address_of(request)
     if name_from_proxy(request, services_of(request).options.proxy):
-        address = f"the proxy at {address}"
+        proxy = peer_of(request)
+        address = f"the proxy at {proxy}" + (f", for {address}" if address != proxy else "")
     return CameFrom(address, browser_name(agent))
 
 

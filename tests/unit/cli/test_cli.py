@@ -58,6 +58,7 @@ def test_files_that_a_configuration_names_and_that_are_missing_are_said(tmp_path
         ),
         ('[mqtt]\nhost = "mqtt://10.0.0.1:1883"', "'mqtt://10.0.0.1:1883' is a URL"),
         ('[dashboard]\nnames = ["https://a.example:18443"]', "'https://a.example:18443' is a URL"),
+        ('[dashboard]\nnames = ["a.example:18443"]', "'a.example:18443' ends with a port"),
     ],
 )
 def test_the_check_refuses_what_the_services_would_refuse(

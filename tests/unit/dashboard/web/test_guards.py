@@ -10,7 +10,7 @@ from fastapi import HTTPException, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from dashboard.web.guards.limits import address_of, too_many
+from dashboard.web.guards.limits import too_many
 from dashboard.web.guards.security import BodyLimit, SecurityHeaders, require_same_origin
 
 MIB = 1024 * 1024
@@ -164,11 +164,6 @@ def test_an_export_is_not_prepared_or_spent_by_another_page(path: str) -> None:
             require_same_origin(Request(scope_of(path, {"sec-fetch-site": site}, "GET")))
     for headers in ({"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}, {}):
         require_same_origin(Request(scope_of(path, headers, "GET")))
-
-
-def test_attempts_count_by_the_address_of_the_connection() -> None:
-    assert address_of(Request({**scope_of(), "client": ("10.0.0.7", 4711)})) == "10.0.0.7"
-    assert address_of(Request(scope_of())) == "unknown"
 
 
 def test_people_are_told_seconds_or_minutes_and_programs_seconds() -> None:

@@ -47,7 +47,7 @@ def test_without_torch_it_says_what_to_install(
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: this needs torch")
-    assert ".venv/bin/pip install -e '.[training]'" in line
+    assert "make .venv/.dev" in line
 
 
 @NEEDS_EXTRA

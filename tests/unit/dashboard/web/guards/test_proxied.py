@@ -168,13 +168,53 @@ def test_without_a_proxy_in_the_configuration_its_headers_mean_nothing(ada: Test
     assert answer.status_code == 200 and "set-cookie" not in answer.headers
 
 
-def test_the_three_keys_go_together_and_a_guessable_secret_is_refused(tmp_path: Path) -> None:
+def test_wrong_passwords_behind_a_proxy_hold_up_their_visitor_alone(tmp_path: Path) -> None:
+    with client_of(tmp_path, proxy_addresses=(ADDRESS, "192.0.2.8")) as first:
+        set_up(first, tmp_path)
+        proxied = another_browser(first, ADDRESS)
+        stranger = {"X-Forwarded-For": "203.0.113.1, 198.51.100.9, 192.0.2.8"}
+        for attempt in range(6):
+            form = {"name": f"eve{attempt}", "password": "wrong"}
+            answer = proxied.post("/login", data=form, headers=stranger)
+        assert answer.status_code == 429
+        other = {**stranger, "X-Forwarded-For": "198.51.100.9, 198.51.100.10"}
+        form = {"name": NAME, "password": PASSWORD}
+        assert proxied.post("/login", data=form, headers=other).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        (ADDRESS, "203.0.113.1, 198.51.100.9", "198.51.100.9"),
+        (f"::ffff:{ADDRESS}", "2001:db8::1", "2001:db8::1"),
+        (ADDRESS, "198.51.100.9, unknown", ADDRESS),
+        (ADDRESS, "", ADDRESS),
+        (ADDRESS, ADDRESS, ADDRESS),
+        ("192.0.2.99", "198.51.100.9", "192.0.2.99"),
+    ],
+)
+def test_only_proxies_that_are_configured_tell_the_address_of_a_visitor(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, peer: str, forwarded: str, address: str
+) -> None:
+    with client_of(tmp_path, proxy_addresses=(ADDRESS,)) as first:
+        set_up(first, tmp_path)
+        visitor = another_browser(first, peer)
+        form = {"name": NAME, "password": "wrong"}
+        visitor.post("/login", data=form, headers={"X-Forwarded-For": forwarded})
+    assert f"login refused from {address}" in caplog.messages
+    hint = "name it in dashboard.proxy_addresses"
+    assert any(hint in message for message in caplog.messages) == (address == peer)
+
+
+def test_the_keys_of_a_login_go_together_and_a_guessable_secret_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     keys = {
         "proxy_header": "X-Remote-User",
         "proxy_addresses": ["127.0.0.1"],
         "proxy_secret_file": str(file),
     }
+    plain = Settings(dashboard={"proxy_addresses": ["127.0.0.1"]})
+    assert options_from(plain, tmp_path).proxy is None
     for key in keys:
         section = {name: value for name, value in keys.items() if name != key}
         with pytest.raises(ValueError, match="go together"):
