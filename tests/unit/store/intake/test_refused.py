@@ -54,6 +54,15 @@ def test_tables_of_ones_own_are_taken_with_few_columns(here: Here, tmp_path: Pat
     ], "pressures that are too near are flagged, as in import-vitals"
 
 
+def test_a_start_for_sessions_that_tell_theirs_is_refused(here: Here, tmp_path: Path) -> None:
+    tables = study(tmp_path)
+    words = "--starting: every session of these files has its own time"
+    for more in ((), ("--dry-run",)):
+        with pytest.raises(DataFileError, match=words):
+            here.take(tables, "--starting", "2026-01-05T09:00:00Z", *more)
+    assert here.stored("SELECT count(*) FROM session") == [(0,)]
+
+
 SESSION = "session,participant,purpose,setting,start_at,end_at\n"
 VITAL = "at,kind,value\n"
 EXCLUSION = "session,start_at,end_at,reason\n"
