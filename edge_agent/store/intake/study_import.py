@@ -326,8 +326,11 @@ def _staging(path: Path, source: str) -> Iterator[Path]:
             try:
                 schema.migrate(staged)
                 yield staged
-            except StoreError as error:  # people know their file, and not the staging database
-                raise StoreError(str(error).replace(str(staged), source)) from error
+            except StoreError as error:  # people know their file, and the disk is that of the other
+                both = f"{source}, kept in {staged.parent} while it is read"
+                text = str(error).replace(str(staged), both)
+                text = text if both in text else f"{source} was not imported. {text}"
+                raise type(error)(text) from error
 
 
 @contextmanager
