@@ -25,7 +25,7 @@ from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ServerError
 from edge_agent.core.process import StopSignals
 from edge_agent.store.database.schema import DATABASE_NAME
-from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.store.study.example_study import seed_example_study, seed_example_weeks
 from edge_agent.vitals.sources import SimulatedPerson
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,8 @@ def run_demo(
             )
         folder = at_home(data)
         agent = Agent(settings, folder)  # has the database to itself from here on
-        seed_example_study(folder / DATABASE_NAME, SimulatedPerson, seed=SEED)
+        if seed_example_study(folder / DATABASE_NAME, SimulatedPerson, seed=SEED):
+            seed_example_weeks(folder / DATABASE_NAME, SimulatedPerson, seed=SEED)
         dashboard = Dashboard(config, folder, free_port, agent)
         stack.callback(dashboard.stop)
         signals.call(agent.stop)

@@ -26,6 +26,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, StorageState, syn
 
 from dashboard.web import routes
 from dashboard.web.rendering import find_pages, navigation_of
+from edge_agent.store.study.example_study import SESSION_NAME
 from tests.support.fleet.postgres import INSTALL, postgres_programs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,7 +129,8 @@ def take_all(link: str, folder: Path | None, language: str, *, readme: bool) -> 
         first.new_page().goto(link)
         state = first.storage_state()
         address = link.split("/login", maxsplit=1)[0]
-        newest = first.request.get(address + "/api/v1/sessions").json()[0]
+        sessions = first.request.get(address + "/api/v1/sessions").json()
+        newest = next(one for one in sessions if one["name"] == SESSION_NAME)
         if folder is None and readme:
             # The minutes around a session of the example study says more than the demonstration's
             # first minute.

@@ -123,10 +123,3 @@ class LocalNumber(float):
         if spec.endswith("%") and language() != SOURCE:
             english = f"{english[:-1]} %"
         return by_locale(english)
-
-
-def exact_since_start(ms: int) -> str:
-    """Write a time since the start with its milliseconds: ``4:05.250``; ``4:05`` without any."""
-    whole = f"{ms // 3_600_000}:{ms // 60_000 % 60:02d}" if ms >= 3_600_000 else f"{ms // 60_000}"
-    rest = f".{ms % 1000:03d}" if ms % 1000 else ""
-    return f"{whole}:{ms // 1000 % 60:02d}{rest}"

@@ -66,6 +66,7 @@ class FormatOption(click.Option):
 @click.option(
     "--session", "sessions", type=int, multiple=True, help="Only this session; may be repeated."
 )
+@click.option("--participant", metavar="CODE", help="Only the sessions of this participant.")
 @click.option(
     "--question",
     type=PATH,
@@ -100,6 +101,7 @@ def export(
     here: Here,
     out: Path,
     sessions: tuple[int, ...],
+    participant: str | None,
     question: Path | None,
     start: str | None,
     end: str | None,
@@ -112,7 +114,7 @@ def export(
 ) -> None:
     """Export the timeline: expressions, vitals, episodes, markers, self-reports and sessions."""
     from edge_agent.store.export.formats import format_named
-    from edge_agent.store.export.rows import Choice, holds_rows
+    from edge_agent.store.export.rows import Choice, holds_rows, sessions_of
     from edge_agent.store.export.sealed import Work, export_sealed
 
     start_ms, end_ms = (
@@ -123,6 +125,9 @@ def export(
         raise click.UsageError(f"--from {start} is not before --to {end}.")
     if source is None and (devices or all_devices):
         raise click.UsageError("--device and --all-devices choose devices of --source.")
+    if participant is not None and (sessions or source is not None):
+        other = "--session" if sessions else "--source"
+        raise click.UsageError(f"--participant {participant}: leave out {other}, or use it alone.")
     chosen = format_named(form or ("bundle" if out.suffix == ".zip" else "csv"))
     preferred = here.settings.vitals.prefer_sources
     if source is not None:
@@ -148,12 +153,16 @@ def export(
         if done.returncode:
             sys.exit(done.returncode)
         return
+    code = ""
+    if participant is not None:
+        code, sessions = sessions_of(participant, here.study.sessions())
     if chosen.needs_sessions and not sessions:
         raise click.UsageError(
-            f"--format {chosen.name} takes sessions only: name at least one with --session."
+            f"--format {chosen.name} takes sessions only: name at least one with --session, or "
+            "--participant."
         )
     word = _passphrase(passphrase_file, ask=passphrase)
-    choice = Choice(sessions or None, start_ms, end_ms)
+    choice = Choice(sessions or None, start_ms, end_ms, code)
     about = _appliance(here.settings)
     if chosen.name == "bundle":
         told_question = _question(question, preferred)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from itertools import repeat
@@ -293,6 +295,24 @@ def _marker_row(marker: Marker) -> dict[str, object]:
     return {"marker": marker.id, "at": at, "kind": marker.kind, "label": marker.label}
 
 
+def _check_inside(of: Session, at_ms: int, typed: str, timezone: str | None) -> None:
+    """Refuse a time outside a session as it was typed: since the start, or in its time zone."""
+    from edge_agent.core.study import exact_since_start, since_start_ms
+    from edge_agent.store.study.marker_changes import check_inside
+
+    def written(ms: int) -> str:
+        with suppress(StudyError):
+            since_start_ms(typed, "")
+            return exact_since_start(ms - of.start_ms)
+        zone = common.zone_of(timezone)
+        with suppress(ValueError):  # it may be a number, too
+            zone = zone or datetime.fromisoformat(typed).tzinfo
+        moment = datetime.fromtimestamp(ms / 1000, zone or UTC)
+        return moment.isoformat(timespec="milliseconds")
+
+    check_inside(of, at_ms, clock.now().wall_ms, written=written)
+
+
 _IN_SESSION = "such as 2026-11-20T08:15:00.250Z, or 4:05.250 since the start of the session"
 
 
@@ -332,8 +352,9 @@ def session_correct_marker(
         raise click.UsageError(f"There is no marker {marker} in session {number}.")
     at_ms = old.at.wall_ms
     if at is not None:
-        start_ms = Reader(database).session(number)[0].start_ms
-        at_ms = common.instant_ms("--at", at, changed["timezone"], start_ms=start_ms)
+        of, _ = Reader(database).session(number)
+        at_ms = common.instant_ms("--at", at, changed["timezone"], start_ms=of.start_ms)
+        _check_inside(of, at_ms, at, changed["timezone"])
     new = PastMarker(
         at_ms,
         old.kind if kind is None else named(MarkerKind, "--kind", kind),
@@ -374,13 +395,15 @@ def session_leave_out(here: Here, number: int, as_json: bool, **given: Any) -> N
     elif reason is not None:
         span = None
         if start is not None:
-            start_ms = Reader(database).session(number)[0].start_ms
+            of, _ = Reader(database).session(number)
             first, last = (
-                common.instant_ms(name, text, given["timezone"], start_ms=start_ms)
+                common.instant_ms(name, text, given["timezone"], start_ms=of.start_ms)
                 for name, text in (("--from", start), ("--to", end))
             )
             span = first, last
             exclusions.check_order(span, start, end)
+            for at_ms, text in ((first, start), (last, end)):
+                _check_inside(of, at_ms, text, given["timezone"])
         exclusions.leave_out(database, number, span, reason=reason, actor=ACTOR)
     every = exclusions.exclusions(database, number)
     standing = [one for one in every if one.taken_back_ms is None]

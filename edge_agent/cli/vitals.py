@@ -18,7 +18,7 @@ import click
 
 from edge_agent.cli import options as common
 from edge_agent.cli.options import ACTOR, PATH, Here, cli, json_option, on_appliance
-from edge_agent.core.errors import DataFileError
+from edge_agent.core.errors import DataFileError, StoreError
 from edge_agent.core.logs import log_to_stderr
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def import_vitals(here: Here, file: Path, as_json: bool, **given: Any) -> None:
 
     options = ImportOptions(**given)
     # The readings of years do not fit into memory: they wait in a temporary database.
-    with StagedReadings() as staged:
+    with StagedReadings(file.name) as staged:
         contents = read_contents(file, options, staged)
         if not as_json and (contents.form or options.dry_run):
             describe(file, contents)
@@ -393,8 +393,11 @@ def take_in(contents: FileContents, database: Path, as_json: bool, name: str) ->
 
     placement = Placement.of_database(database)
     total = sum(row.readings for row in contents.staged.kinds())
-    with common.row_bar(placement.watch(contents.staged), "Importing", total) as readings:
-        written = import_readings(database, readings, file=name, actor=ACTOR)
+    try:
+        with common.row_bar(placement.watch(contents.staged), "Importing", total) as readings:
+            written = import_readings(database, readings, file=name, actor=ACTOR)
+    except StoreError as error:  # it names the database alone
+        raise type(error)(f"{name} was not imported. {error}") from error
     done = ImportResult(written.inserted, written.duplicates + contents.staged.repeated)
     taken = [] if written.number is None else taken_readings(database, written.number)
     refused = list(_not_taken(contents, written, placement.readings, name))

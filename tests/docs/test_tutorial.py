@@ -14,7 +14,7 @@ import pytest
 
 from edge_agent.demo import SEED
 from edge_agent.store.database.schema import DATABASE_NAME, migrate
-from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.store.study.example_study import seed_example_study, seed_example_weeks
 from edge_agent.vitals.sources import SimulatedPerson
 from tests.docs.pages import ROOT, blocks_of
 from tests.support.commands import affect_edge
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the tutorial has it after `make demo`: the commands, and the example study."""
+    """A folder as the tutorial has it after `make demo`: the commands, and its data."""
     found = tmp_path_factory.mktemp("tutorial")
     programs = found / ".venv/bin"
     programs.mkdir(parents=True)
@@ -42,6 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     database = found / "study" / DATABASE_NAME
     migrate(database)
     seed_example_study(database, SimulatedPerson, seed=SEED)
+    seed_example_weeks(database, SimulatedPerson, seed=SEED)
     return found
 
 

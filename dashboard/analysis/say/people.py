@@ -40,7 +40,7 @@ from dashboard.analysis.say.numbers import (
 )
 from dashboard.analysis.say.tests import shift_text
 from dashboard.languages.current import N_, gettext, ngettext
-from dashboard.languages.figures import exact_since_start, thousands
+from dashboard.languages.figures import thousands
 from dashboard.languages.names import (
     capitalised,
     said,
@@ -53,6 +53,7 @@ from dashboard.statistics.anova import FTest
 from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.measures import measure_of
 from edge_agent.core.readings import VitalFlag
+from edge_agent.core.study import exact_since_start
 
 
 def group_warning(analysis: Analysis) -> str:

@@ -26,11 +26,11 @@ from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.schemas import ApiModel, EpochMs, FieldMs
 from dashboard.web.services import Services, ServicesDep
 from dashboard.web.study import ChosenStudiesDep, ChosenStudy, Devices, with_devices
-from edge_agent.core.errors import StoreError
+from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_
 from edge_agent.store.export.format import ExportFormat
 from edge_agent.store.export.formats import all_formats, format_named
-from edge_agent.store.export.rows import Choice, holds_rows
+from edge_agent.store.export.rows import Choice, holds_rows, sessions_of
 from edge_agent.store.export.sealed import LONGEST, check_passphrase
 
 router = APIRouter(tags=["export"], dependencies=[needs(Permission.STUDY)])
@@ -50,7 +50,7 @@ else:
 BUNDLE = Format("bundle")
 # All forms go to one address.
 _RANGE_FORM, _SESSIONS_FORM = "/export#range", "/export#sessions"
-_ANALYSIS_FORM = "/export#analysis"
+_ANALYSIS_FORM, _PARTICIPANT_FORM = "/export#analysis", "/export#participant"
 
 
 def _downloadable() -> list[ExportFormat]:
@@ -70,6 +70,9 @@ class NewExport(ApiModel):
     format: Format = Field(BUNDLE, description=_format_names())
     sessions: list[WholeNumber] | None = Field(
         None, max_length=10_000, description="Only these sessions"
+    )
+    participant: str | None = Field(
+        None, min_length=1, max_length=100, description="Only the sessions of this participant"
     )
     start: Annotated[EpochMs, OF_JSON] | None = Field(None, description="Only from here on")
     end: Annotated[EpochMs, OF_JSON] | None = Field(None, description="Only before this")
@@ -121,12 +124,21 @@ class Part(BaseModel):
 
     format: Format = Field(BUNDLE, description=_format_names())
     session: list[int] | None = Field(None, description="Only these sessions")
+    participant: str | None = Field(
+        None, min_length=1, max_length=100, description="Only the sessions of this participant"
+    )
     start: EpochMs | None = Field(None, description="Only from here on")
     end: EpochMs | None = Field(None, description="Only before this")
 
     def new(self) -> NewExport:
         """Return the request as programs send it."""
-        return NewExport(format=self.format, sessions=self.session, start=self.start, end=self.end)
+        return NewExport(
+            format=self.format,
+            sessions=self.session,
+            participant=self.participant,
+            start=self.start,
+            end=self.end,
+        )
 
 
 def _asked(part: Annotated[Part, Query()]) -> NewExport:
@@ -200,6 +212,8 @@ def prepare_from_page(
         again = gettext("Enter the passphrase again.")
         problems = {"passphrase": again} if sealed else {}
         which = _SESSIONS_FORM if form.session else _RANGE_FORM
+        if form.participant is not None:
+            which = _PARTICIPANT_FORM
         if form.question is not None:
             which = _ANALYSIS_FORM
             typed["question"] = form.question.model_dump_json(exclude_defaults=True)
@@ -310,7 +324,9 @@ def _prepare(
     if new.passphrase is not None:
         passphrase = new.passphrase.get_secret_value()
         _as_problem_of("passphrase", partial(check_passphrase, passphrase))
-    which = f"sessions={new.sessions or 'all'} start={new.start} end={new.end} format={new.format}"
+    of_whom = f"participant={request.choice.participant}" * bool(new.participant)
+    of_whom = of_whom or f"sessions={new.sessions or 'all'}"
+    which = f"{of_whom} start={new.start} end={new.end} format={new.format}"
     # Before it is prepared: what leaves this machine must be written down.
     services.commands.note(account.name, "export", study.named(which + " sealed" * request.sealed))
     lent = partial(services.copies.lend_all, study.chosen) if services.copies else None
@@ -350,24 +366,33 @@ def _request_of(services: Services, study: ChosenStudy, new: NewExport) -> Expor
             names=names,
             field="format",
         )
-    if wanted.needs_sessions and not new.sessions:
+    if new.participant is not None and new.sessions:
+        raise RequestError(N_("Name sessions or a participant, not both."), field="participant")
+    if wanted.needs_sessions and not new.sessions and new.participant is None:
         raise RequestError(
             N_("format = {name}: takes sessions only. Name at least one."),
             name=wanted.name,
             field="format",
         )
     _as_problem_of("format", wanted.check_library)
-    unknown = set(new.sessions or ()) - {known.id for known in study.reader.session_list()}
+    known = study.reader.session_list()
+    unknown = set(new.sessions or ()) - {one.id for one in known}
     if unknown:
         raise HTTPException(
             404, gettext("session = {min}: there is no such session.").format(min=min(unknown))
         )
     sessions = tuple(sorted(set(new.sessions))) if new.sessions else None
+    code = ""
+    if new.participant is not None:
+        try:
+            code, sessions = sessions_of(new.participant, known)
+        except StudyError as error:
+            raise HTTPException(404, said_of(error)) from error
     asked = new.question or AnalysisQuery()
     if not asked.prefer_source:  # as the page does; the scripts of a bundle know no configuration
         asked = asked.model_copy(update={"prefer_source": services.options.prefer_sources})
     question = asked.model_dump(mode="json")
-    choice = Choice(sessions, start, end)
+    choice = Choice(sessions, start, end, code)
     is_sealed = new.passphrase is not None
     return ExportRequest(wanted, choice, question, is_sealed, study.chosen)
 

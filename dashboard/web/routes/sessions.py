@@ -25,7 +25,6 @@ from dashboard.charts.session import (
 )
 from dashboard.computing.answers import sensor_sentences
 from dashboard.languages.current import gettext
-from dashboard.languages.figures import exact_since_start
 from dashboard.languages.names import LOOK_NAMES, MOVEMENT_NAMES, POSE_NAMES
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import NOTHING_REFUSED, Refused
@@ -35,9 +34,10 @@ from dashboard.web.rendering import render
 from dashboard.web.schemas import ApiModel, EpochMs, GivenMs
 from dashboard.web.services import ComputingDep, Services, ServicesDep, services
 from dashboard.web.study import APPLIANCE_ONLY, PARAMETER, ChosenStudy, ChosenStudyDep, Device
+from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.measures import Measure, MovementKind
-from edge_agent.core.study import Marker, MarkerKind, Session, since_start_ms
+from edge_agent.core.study import Marker, MarkerKind, Session, exact_since_start, since_start_ms
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import VitalTrend
@@ -47,7 +47,7 @@ from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.sessions import SessionSummary
 from edge_agent.store.read.study import SessionRecord, read_record
 from edge_agent.store.study.exclusions import Span, check_order, exclusions
-from edge_agent.store.study.marker_changes import REASON_LENGTH, marker_changes
+from edge_agent.store.study.marker_changes import REASON_LENGTH, check_inside, marker_changes
 from edge_agent.store.study.past import PastMarker
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
@@ -397,9 +397,11 @@ class MarkerForm(BaseModel):
         """Return the marker.
 
         Raises:
-            StudyError: the time cannot be read, or the kind is not known.
+            StudyError: the time cannot be read or lies outside the session, or the kind is not
+                known.
         """
         at_ms = session.start_ms + since_start_ms(self.after, "after")
+        _check_inside(session, at_ms, "after")
         if self.kind not in list(MarkerKind):
             raise StudyError(
                 N_("{text!r} is no kind of marker. Choose one of: {names}."),
@@ -408,6 +410,15 @@ class MarkerForm(BaseModel):
                 field="kind",
             )
         return PastMarker(at_ms, MarkerKind(self.kind), self.label, session.id)
+
+
+def _check_inside(session: Session, at_ms: int, field: str) -> None:
+    """Refuse a time outside the session in the words of the form: since the start."""
+
+    def written(ms: int) -> str:
+        return exact_since_start(ms - session.start_ms)
+
+    check_inside(session, at_ms, clock.now().wall_ms, field=field, written=written)
 
 
 MarkerFormDep = Annotated[MarkerForm, Form()]
@@ -597,8 +608,8 @@ class LeaveOutForm(BaseModel):
         """Return the stretch in UTC milliseconds; ``None``: the whole session.
 
         Raises:
-            StudyError: one end is missing, a time cannot be read, or the end does not follow the
-                start.
+            StudyError: one end is missing, a time cannot be read or lies outside the session, or
+                the end does not follow the start.
         """
         given = (("start", self.start), ("end", self.end))
         ends = [(name, text) for name, text in given if text.strip()]
@@ -608,6 +619,8 @@ class LeaveOutForm(BaseModel):
             return None
         first, last = (session.start_ms + since_start_ms(text, name) for name, text in ends)
         check_order((first, last), self.start, self.end)
+        _check_inside(session, first, "start")
+        _check_inside(session, last, "end")
         return first, last
 
 

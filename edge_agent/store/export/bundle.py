@@ -95,7 +95,7 @@ class _Bundle:
         self._text(columns.PATH, columns.TITLE, codebook)
         self._text("README.md", "Read this first", self._readme())
         with self._open(DESCRIPTION) as member:
-            member.write(description(self._files).encode())
+            member.write(description(self._files, self._source.chosen.participant).encode())
 
     def _open(self, path: str) -> IO[bytes]:
         member = zipfile.ZipInfo(
@@ -143,12 +143,15 @@ class _Bundle:
 
     def _readme(self) -> str:
         rows = {file.name: file.rows for file in self._files}
+        participants = _counted(rows["participant"] or 0, "participant")
+        if self._source.chosen.participant:
+            participants = f"the participant {self._source.chosen.participant} alone"
         return _resource("README.md").format(
             created=self._source.created,
             version=__version__,
             device=self._source.appliance.device,
             sessions=_counted(rows["session"] or 0, "session"),
-            participants=_counted(rows["participant"] or 0, "participant"),
+            participants=participants,
             range=_range(self._source.chosen.span),
             files="\n".join(_files(self._files)),
         )

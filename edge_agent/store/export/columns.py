@@ -393,8 +393,10 @@ def schema_of(name: str) -> dict[str, Any]:
     return schema
 
 
-def description(files: Iterable[WrittenFile]) -> str:
-    """Return the text of ``datapackage.json`` for the files of an export."""
+def description(files: Iterable[WrittenFile], participant: str = "") -> str:
+    """Return the text of ``datapackage.json`` for the files of an export, and of whom alone it
+    is.
+    """
     package = {
         "profile": "data-package",
         "name": PACKAGE,
@@ -404,6 +406,7 @@ def description(files: Iterable[WrittenFile]) -> str:
         "formula stands behind an apostrophe.",
         "created": clock.iso_utc(clock.now().wall_ms),
         "version": __version__,
+        **({"participant": participant} if participant else {}),
         "resources": [file.as_resource() for file in files],
     }
     return _sealed(package)

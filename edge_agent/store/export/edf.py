@@ -22,7 +22,7 @@ from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import AnalysisOption, VitalKind
-from edge_agent.store.export.bids import Event, events_of
+from edge_agent.store.export.bids import LEFT_OUT, Event, events_of
 from edge_agent.store.export.columns import json_file
 from edge_agent.store.export.format import TreeFormat
 from edge_agent.store.export.rows import Row, whole
@@ -210,6 +210,16 @@ class SessionFile:
             text = f"gap: {row['source']} {row['reason']}"
             self._note(self._seconds(start_ms), (end_ms - start_ms) / 1000, text)
 
+    def left_out(self, row: Row) -> None:
+        """Add what the analysis leaves out, a row of ``exclusion.csv``: a stretch, or all of it."""
+        text = f"{LEFT_OUT}: {row['reason']}"
+        if row["start_ms"] is None:
+            end_ms = self._last_ms if self.end_ms is None else self.end_ms
+            start_ms = self.start_ms
+        else:
+            start_ms, end_ms = whole(row["start_ms"]), whole(row["end_ms"])
+        self._note(self._seconds(start_ms), max(0, end_ms - start_ms) / 1000, text)
+
     def write(self, folder: Path) -> None:
         """Write the file into a folder.
 
@@ -300,7 +310,11 @@ def write_folder(source: ExportSource, root: Path) -> None:
         for row in source.rows("session")
     }
     _gather(source, sessions)
-    for session in sessions.values():
+    left_out = source.of_sessions("exclusion")
+    for number, session in sessions.items():
+        # At the end: the last row says how long a session that is open has lasted.
+        for row in left_out.get(number, ()):
+            session.left_out(row)
         session.write(root)
     about = {
         "created": source.created,
@@ -346,8 +360,8 @@ EDF = TreeFormat(
     label="EDF+ (zip)",
     summary="an EDF+ file for each session, for programs of sleep and heart research",
     description="EDF+ is a file for each session with vital signs and movements of the face as "
-    "signals, and beats, markers and gaps as annotations; it needs edfio on this device. Times are "
-    "in UTC.",
+    "signals, and beats, markers, gaps and what the analysis leaves out as annotations; it needs "
+    "edfio on this device. Times are in UTC.",
     suffix=".edf.zip",
     media_type="application/zip",
     position=57,

@@ -161,7 +161,9 @@ class FolderFormat(ExportFormat):
         check_target_folder(out, self.suffix.removesuffix(".zip"))
         with new_folder(out) as folder:
             files = [self.write_table(folder, name, source.blocks(name)) for name in FILES]
-            (folder / DESCRIPTION).write_text(description(files), encoding="utf-8")
+            (folder / DESCRIPTION).write_text(
+                description(files, source.chosen.participant), encoding="utf-8"
+            )
         return [out / name for name in (*(file.path for file in files), DESCRIPTION)]
 
 

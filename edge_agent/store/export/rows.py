@@ -26,7 +26,8 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.study import AttributeUse, MarkerKind
+from edge_agent.core.study import AttributeUse, MarkerKind, Session
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import (
     EPISODE_GAP_MS,
@@ -55,11 +56,13 @@ class Choice:
         sessions: only what lies in these sessions; ``None`` is everything.
         start_ms: only what lies from here on, UTC epoch milliseconds.
         end_ms: only what lies before.
+        participant: whose sessions alone these are, for the description; empty: nobody was named.
     """
 
     sessions: tuple[int, ...] | None = None
     start_ms: int | None = None
     end_ms: int | None = None
+    participant: str = ""
 
     @property
     def span(self) -> Span:
@@ -78,12 +81,14 @@ class Chosen:
         span: the range of time asked for.
         ranges: the parts of the timeline, in order of time; half-open.
         everybody: whether participants without a session belong to it.
+        participant: as of ``Choice``.
     """
 
     sessions: tuple[int, ...]
     span: Span
     ranges: tuple[Span, ...]
     everybody: bool
+    participant: str
 
     @property
     def parameters(self) -> dict[str, str | int]:
@@ -109,7 +114,25 @@ def choose(connection: sqlite3.Connection, choice: Choice) -> Chosen:
     if choice.sessions is not None:
         ranges = _clipped(connection, sessions, span)
     # A part of the timeline is about the people in it; only a whole export tells of all.
-    return Chosen(sessions, span, ranges, choice.sessions is None and span == ALWAYS)
+    everybody = choice.sessions is None and span == ALWAYS
+    return Chosen(sessions, span, ranges, everybody, choice.participant)
+
+
+def sessions_of(participant: str, sessions: Iterable[Session]) -> tuple[str, tuple[int, ...]]:
+    """Return the code of one participant as stored, and the numbers of their sessions.
+
+    Raises:
+        StudyError: they have none.
+    """
+    wanted = participant.strip().casefold()
+    own = [one for one in sessions if one.participant.casefold() == wanted]
+    if not own:
+        raise StudyError(
+            N_("participant = {code}: has no session. The Study page lists participants."),
+            code=participant.strip()[:40],
+            field="participant",
+        )
+    return own[0].participant, tuple(sorted(one.id for one in own))
 
 
 def holds_rows(database: Path, choice: Choice) -> bool:

@@ -42,10 +42,13 @@ CSV = FolderFormat(
 def _write_json(source: ExportSource, out: IO[bytes]) -> None:
     """Write the document row by row.
 
-    It has the keys ``name``, ``version``, ``created``, ``tables`` (name → rows) and ``schemas``
-    (name → Table Schema). A missing value is null, and so is a number that JSON cannot hold.
+    It has the keys ``name``, ``version``, ``created``, ``participant`` (where it is of one alone),
+    ``tables`` (name → rows) and ``schemas`` (name → Table Schema). A missing value is null, and so
+    is a number that JSON cannot hold.
     """
     head = {"name": PACKAGE, "version": __version__, "created": source.created}
+    if source.chosen.participant:
+        head["participant"] = source.chosen.participant
     # Without its closing brace: rows are appended as they come, and none is kept.
     out.write(f"{json.dumps(head)[:-1]}, ".encode() + b'"tables": {')
     for number, name in enumerate(FILES):

@@ -27,6 +27,10 @@ from edge_agent.store.intake.bids_files import BidsFile, Node, number, tsv_rows
 from edge_agent.store.intake.cells import SourceRow
 from edge_agent.store.intake.tidy import TABLES
 
+TIMES_ARE_TOLD = (
+    "--starting: every session of these files has its own time, which an import does not change. "
+    "Run the import without --starting."
+)
 _APART_MS = 3_600_000
 _SHORTEST_MS = 1_000
 _BETWEEN_MS = 1_000
@@ -81,7 +85,8 @@ def place_sessions(root: Node, files: Iterable[BidsFile], first_ms: int | None) 
         first_ms: when the first session of which no time is told began.
 
     Raises:
-        DataFileError: a session tells no time, and ``first_ms`` is not there either.
+        DataFileError: a session tells no time, and ``first_ms`` is not there either, or it is there
+            and every session tells its time.
     """
     places = []
     next_ms = first_ms
@@ -104,6 +109,8 @@ def place_sessions(root: Node, files: Iterable[BidsFile], first_ms: int | None) 
                 # From the end of the one before: sessions must not overlap.
                 next_ms = place.end_ms + _APART_MS
         places.append(place)
+    if first_ms is not None and not any(place.is_invented for place in places):
+        raise DataFileError(TIMES_ARE_TOLD)
     return places
 
 

@@ -23,7 +23,7 @@ from edge_agent.store.database import schema
 from edge_agent.store.database.dashboard_file import make_prepared_folder, prepared_folder
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.schema import ADDED
-from edge_agent.store.intake.bids import BidsSource
+from edge_agent.store.intake.bids import TIMES_ARE_TOLD, BidsSource
 from edge_agent.store.intake.bids_files import opened_root
 from edge_agent.store.intake.cells import ImportOptions, StudyImport
 from edge_agent.store.intake.imports import highest_numbers, note_numbers
@@ -326,8 +326,11 @@ def _staging(path: Path, source: str) -> Iterator[Path]:
             try:
                 schema.migrate(staged)
                 yield staged
-            except StoreError as error:  # people know their file, and not the staging database
-                raise StoreError(str(error).replace(str(staged), source)) from error
+            except StoreError as error:  # people know their file, and the disk is that of the other
+                both = f"{source}, kept in {staged.parent} while it is read"
+                text = str(error).replace(str(staged), both)
+                text = text if both in text else f"{source} was not imported. {text}"
+                raise type(error)(text) from error
 
 
 @contextmanager
@@ -373,9 +376,12 @@ def opened_study(path: Path, first_ms: int | None = None) -> StudySource:
         first_ms: when the first session of a data set that tells no times began.
 
     Raises:
-        DataFileError: it cannot be read, is neither, or tells no times.
+        DataFileError: it cannot be read, is neither, or tells no times; or ``first_ms`` is given
+            for tables, which tell theirs.
     """
     root = opened_root(path)
     if root is None:
+        if first_ms is not None:
+            raise DataFileError(TIMES_ARE_TOLD)
         return TidySource(path)
     return BidsSource(path, root, first_ms)

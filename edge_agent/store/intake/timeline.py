@@ -428,18 +428,22 @@ class StagedReadings:
     SQLite keeps few readings in memory and more in an unnamed temporary file, which disappears with
     the process.
 
+    Args:
+        file: whose readings they are, for what is said of a full disk.
+
     Attributes:
         repeated: how many readings were there before with the same kind, source, time and value.
         differing: how many had the kind, source and time of one before, and another value; they
             are kept a millisecond later.
 
     Example:
-        >>> with StagedReadings() as staged:
+        >>> with StagedReadings("strap.csv") as staged:
         ...     staged.add(readings)
         ...     import_readings(database, staged)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, file: str) -> None:
+        self._file = file
         self.repeated = 0
         self.differing = 0
         # An empty name is a temporary database; nothing in it must survive a crash, so that it
@@ -476,8 +480,9 @@ class StagedReadings:
             self._connection.execute(_VITAL, _values_of(reading))
         except sqlite3.OperationalError as error:
             raise StoreError(
-                f"The readings cannot be kept aside ({error}): free some space where temporary "
-                "files lie, or name another folder in SQLITE_TMPDIR."
+                f"{self._file}: the readings cannot be kept in a temporary database while the file "
+                f"is read ({error}). Free some space where temporary files lie, or name another "
+                "folder in SQLITE_TMPDIR. Nothing was imported."
             ) from error
 
     def _value_of(self, reading: VitalReading) -> float | None:

@@ -8,7 +8,7 @@ erased with them.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -182,8 +182,22 @@ def checked_reason(reason: str) -> str:
     return text
 
 
-def check_inside(session: Session, at_ms: int, now_ms: int) -> None:
+def check_inside(
+    session: Session,
+    at_ms: int,
+    now_ms: int,
+    *,
+    field: str = "after",
+    written: Callable[[int], str] = iso_utc,
+) -> None:
     """Refuse a time outside the session; its end is inclusive, as for markers that are added.
+
+    Args:
+        session: it ends now where it is open.
+        at_ms: the time, UTC milliseconds.
+        now_ms: the present.
+        field: of the form, in which it was typed.
+        written: writes UTC milliseconds as the person who typed the time writes them.
 
     Raises:
         StudyError: it is so.
@@ -192,11 +206,11 @@ def check_inside(session: Session, at_ms: int, now_ms: int) -> None:
     if not session.start_ms <= at_ms <= end_ms:
         raise StudyError(
             N_("{at} lies outside session {session}, which lasts from {start} to {end}."),
-            at=iso_utc(at_ms),
+            at=written(at_ms),
             session=session.id,
-            start=iso_utc(session.start_ms),
-            end=iso_utc(end_ms),
-            field="after",
+            start=written(session.start_ms),
+            end=written(end_ms),
+            field=field,
         )
 
 

@@ -144,9 +144,16 @@ def add_session(
 
 
 def insert_past_session(
-    connection: sqlite3.Connection, new: PastSession, *, purposes: Collection[Purpose], actor: str
+    connection: sqlite3.Connection,
+    new: PastSession,
+    *,
+    purposes: Collection[Purpose],
+    actor: str | None,
 ) -> Session:
-    """Add a session as `add_session` does, in a transaction of the caller."""
+    """Add a session as `add_session` does, in a transaction of the caller.
+
+    Without an actor, no line of the audit trail is written.
+    """
     moment = clock.now()
     rows.check_purpose(new.purpose, new.setting, purposes)
     rows.check_span(connection, new.start_ms, new.end_ms, moment.wall_ms)

@@ -68,16 +68,24 @@ def test_a_session_is_left_out_and_taken_back_from_the_command_line(folder: Path
     assert "the whole session (camera fell)" in run(folder, "session", "quality", "1").output
     assert said(folder, *session, "--take-back", "1") == []
     stretch = ("--from", "2001-01-01T00:00:00Z", "--to", "2001-01-01T00:01:00Z")
+    local = ("--from", "2001-07-01T10:00", "--to", "2001-07-01T10:01")
     for words, problem in (
         (("--from", "2001-01-01T00:00:00Z"), "Give --from and --to"),
         (("--from", "4:05", "--to", "soon", "--reason", "x"), "of the session, such as 4:05."),
-        (("--from", "4:05", "--to", "5:30", "--reason", "x"), "lies outside session 1"),
+        (
+            ("--from", "4:05", "--to", "5:30", "--reason", "x"),
+            "4:05 lies outside session 1, which lasts from 0:00 to 0:0",
+        ),
         (
             ("--from", "1:10", "--to", "0:55", "--reason", "x"),
             "The stretch ends at 0:55, which does not follow its start at 1:10.",
         ),
         (stretch, "Give the --reason"),
-        ((*stretch, "--reason", "x"), "lies outside session 1"),
+        ((*stretch, "--reason", "x"), "2001-01-01T00:00:00.000+00:00 lies outside session 1"),
+        (
+            (*local, "--timezone", "Europe/Berlin", "--reason", "x"),
+            "2001-07-01T10:00:00.000+02:00 lies outside session 1",
+        ),
         (("--take-back", "1"), "Nothing with the number 1"),
         (("--take-back", "1", "--reason", "x"), "Give --take-back alone"),
     ):

@@ -104,6 +104,30 @@ def test_an_export_is_locked_with_a_passphrase_that_is_kept_nowhere(
     assert WORDS not in caplog.text
 
 
+def test_one_participant_is_exported_alone_over_page_and_api(
+    ada: TestClient, database: Path
+) -> None:
+    add_session(database, "P-02", minutes_ago=-8)
+    whole = {"participant": "p-02", "format": "json"}
+    told = json.loads(ada.get(f"{prepare(ada, **whole)}/file").content)
+    assert told["participant"] == "P-02"
+    assert [one["participant"] for one in told["tables"]["session"]] == ["P-02"]
+    assert ada.get("/api/v1/export", params=whole).json()["participant"] == "P-02"
+    page = ada.get("/export").text
+    assert "<option>P-01</option><option>P-02</option>" in page
+    assert ada.post("/export", data={"participant": "P-01", "format": "json"}).status_code == 303
+    assert 'href="/export/download?participant=P-02"' in ada.get("/study/participants/P-02").text
+    noted = query(database, "SELECT detail FROM audit WHERE action = 'export' ORDER BY id")
+    assert [detail.split()[0] for (detail,) in noted] == [
+        *["participant=P-02"] * 2,
+        "participant=P-01",
+    ]
+    unknown = ada.post("/api/v1/exports", json={"participant": "P-09"})
+    assert unknown.status_code == 404 and "P-09: has no session" in unknown.json()["detail"]
+    both = ada.post("/api/v1/exports", json={"participant": "P-01", "sessions": [1]})
+    assert "Name sessions or a participant, not both." in both.json()["detail"]
+
+
 def test_a_weak_passphrase_prepares_nothing(ada: TestClient, database: Path) -> None:
     for weak, why in (("", "one has 0"), ("password1234", "easy to guess"), ("x" * 1001, "")):
         answer = ada.post("/api/v1/exports", json={"passphrase": weak})
@@ -133,8 +157,8 @@ def test_a_format_without_its_library_cannot_be_chosen(
         lambda name: None if name == "xlsxwriter" else name,
     )
     page = ada.get("/export").text
-    assert page.count('value="xlsx" disabled>Excel (not installed)') == 2
-    assert page.count("For Excel, run on the appliance: sudo ./install.sh --with xlsx") == 2
+    assert page.count('value="xlsx" disabled>Excel (not installed)') == 3
+    assert page.count("For Excel, run on the appliance: sudo ./install.sh --with xlsx") == 3
     assert 'value="json">' in page
     answer = ada.post("/export", data={"session": "1", "format": "xlsx"})
     assert answer.status_code == 422 and "needs the library xlsxwriter" in answer.text

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import sqlite3
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +18,7 @@ from edge_agent.cli import cli
 from edge_agent.cli.options import row_bar
 from edge_agent.cli.vitals import FILES_SHOWN
 from edge_agent.core.errors import AffectEdgeError, DataFileError, StoreError
+from edge_agent.store.database import schema
 from edge_agent.store.intake import timeline
 from edge_agent.store.intake.timeline import StagedReadings
 from tests.support.timeline import query
@@ -285,16 +288,37 @@ def test_a_full_disk_while_readings_are_kept_aside_is_said(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full(StagedReadings):
-        def __init__(self) -> None:
-            super().__init__()
+        def __init__(self, file: str) -> None:
+            super().__init__(file)
             self._connection.execute("PRAGMA max_page_count = 2")
 
     monkeypatch.setattr(timeline, "StagedReadings", Full)
     file = phone(tmp_path, *(rate(minute, source="w" * 150 + str(minute)) for minute in range(60)))
     done = run(file, data)
     assert isinstance(done.exception, StoreError)
-    assert "free some space where temporary files lie" in str(done.exception)
+    said = str(done.exception)
+    assert said.startswith("export.zip: the readings cannot be kept in a temporary database")
+    assert "Free some space where temporary files lie" in said
     shutil.rmtree(data, ignore_errors=True)
+
+
+def test_a_full_database_is_said_with_the_file(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really_open = schema._open
+
+    def small(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
+        connection = really_open(path, mode, busy_seconds)
+        if path.stat().st_size:
+            connection.execute("PRAGMA max_page_count = 1")  # or as many as there are
+        return connection
+
+    monkeypatch.setattr(schema, "_open", small)
+    file = phone(tmp_path, *(rate(minute, source="w" * 150 + str(minute)) for minute in range(60)))
+    done = run(file, data)
+    assert isinstance(done.exception, StoreError)
+    words = r"export\.zip was not imported\. \S+affect-edge\.db: the disk, .* is full"
+    assert re.match(words, str(done.exception))
 
 
 def test_an_import_ends_with_what_was_taken_and_what_was_not(tmp_path: Path, data: Path) -> None:

@@ -16,6 +16,7 @@ from edge_agent.core.study import MarkerKind, Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.export.edf import EDF
+from edge_agent.store.study.exclusions import leave_out, take_back
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.timeline import write_gap
 from tests.support.timed_session import study_with_session
@@ -146,6 +147,25 @@ def test_a_session_without_readings_is_a_file_of_annotations(tmp_path: Path) -> 
     file = _written(made, tmp_path / "edf")
     expected = ["session_start: 1", "note: alone"]
     assert [note.text for note in edfio.read_edf(file).annotations] == expected
+
+
+def test_what_the_analysis_leaves_out_is_annotated_with_its_reason(
+    path: Path, tmp_path: Path
+) -> None:
+    span = (instant(110).wall_ms, instant(115.5).wall_ms)
+    gone = leave_out(path, 1, span, reason="taken back", actor="ada")
+    take_back(path, 1, gone.id, actor="ada")
+    leave_out(path, 1, span, reason="Größe: phone rang", actor="ada")
+    study_with_session(path, [], start=300, end=360)
+    leave_out(path, 2, None, reason="camera fell", actor="ada")
+    EDF.export(path, tmp_path / "edf")
+    for number, expected in (
+        (1, (10.0, 5.5, "left_out: Größe: phone rang")),
+        (2, (0.0, 60.0, "left_out: camera fell")),
+    ):
+        file = edfio.read_edf(tmp_path / "edf" / f"session-{number}.edf")
+        notes = [(one.onset, one.duration, one.text) for one in file.annotations]
+        assert [note for note in notes if "left_out" in note[2]] == [expected]
 
 
 def test_movements_of_the_participants_face_are_signals(tmp_path: Path) -> None:

@@ -207,6 +207,11 @@ def test_times_are_kept_and_those_that_were_moved_are_not(here: Here, tmp_path: 
         ("ses-b", 1769936400000),
         ("ses-a", 1772449199500),
     ], "a scan's time is that of its second 0, and the recording began half a second before"
+    place = "sub-01/sub-01_sessions.tsv"
+    files[place] = files[place].replace("1901-03-01", "2026-03-03")
+    told = write_dataset(tmp_path / "told", files)
+    with pytest.raises(DataFileError, match="--starting: every session of these files has its own"):
+        here.take(told, *STATED, *STARTING)
 
 
 def test_runs_follow_one_another_and_events_that_overlap_are_said(

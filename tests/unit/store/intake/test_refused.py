@@ -54,6 +54,15 @@ def test_tables_of_ones_own_are_taken_with_few_columns(here: Here, tmp_path: Pat
     ], "pressures that are too near are flagged, as in import-vitals"
 
 
+def test_a_start_for_sessions_that_tell_theirs_is_refused(here: Here, tmp_path: Path) -> None:
+    tables = study(tmp_path)
+    words = "--starting: every session of these files has its own time"
+    for more in ((), ("--dry-run",)):
+        with pytest.raises(DataFileError, match=words):
+            here.take(tables, "--starting", "2026-01-05T09:00:00Z", *more)
+    assert here.stored("SELECT count(*) FROM session") == [(0,)]
+
+
 SESSION = "session,participant,purpose,setting,start_at,end_at\n"
 VITAL = "at,kind,value\n"
 EXCLUSION = "session,start_at,end_at,reason\n"
@@ -123,9 +132,29 @@ def test_a_full_disk_is_said_of_the_file_that_is_imported(
 
     monkeypatch.setattr(schema, "_open", small)
     beats = "".join(f"{at(number / 10)},heart_rate,{60 + number / 10}\n" for number in range(900))
-    with pytest.raises(StoreError, match="^study: the disk, or the size allowed .* is full"):
+    words = r"^study, kept in \S+ while it is read: the disk, .* is full"
+    with pytest.raises(StoreError, match=words):
         here.take(study(tmp_path, vital=f"{VITAL}{beats}"))
     assert here.stored("SELECT count(*) FROM session") == [(0,)]
+
+
+def test_a_full_database_is_said_with_the_study(
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database(here.folder)
+    really_open = schema._open
+
+    def small(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
+        connection = really_open(path, mode, busy_seconds)
+        if path.name == "affect-edge.db":
+            connection.execute("PRAGMA max_page_count = 1")  # or as many as there are
+        return connection
+
+    monkeypatch.setattr(schema, "_open", small)
+    beats = "".join(f"{at(number / 10)},heart_rate,{60 + number / 10}\n" for number in range(900))
+    words = r"^study was not imported\. \S+affect-edge\.db: the disk, .* is full"
+    with pytest.raises(StoreError, match=words):
+        here.take(study(tmp_path, vital=f"{VITAL}{beats}"))
 
 
 def test_beats_of_one_packet_and_both_measurements_are_taken(here: Here, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import defaultdict
 from pathlib import Path
@@ -15,7 +16,13 @@ from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.matching import Matching
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.study.example_study import CONDITIONS, PARTICIPANTS, seed_example_study
+from edge_agent.store.study.example_study import (
+    CONDITIONS,
+    PARTICIPANTS,
+    WEEKS_CODE,
+    seed_example_study,
+    seed_example_weeks,
+)
 from edge_agent.store.study.study import Study
 from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.timeline import START_MS, database, instant, query
@@ -117,3 +124,21 @@ def test_a_study_that_is_there_is_left_alone(tmp_path: Path) -> None:
     assert seed_example_study(path, SimulatedPerson) == 0
     assert query(path, "SELECT code FROM participant") == [("P01",)]
     assert query(path, "SELECT count(*) FROM vital") == [(0,)]
+
+
+def test_one_more_person_has_two_weeks_beside_the_example_study(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    seed_example_study(path, SimulatedPerson, seed=1, now=instant(0))
+    study = "SELECT * FROM session WHERE participant <= 12", "SELECT count(*) FROM self_report"
+    before = [query(path, sql) for sql in study]
+    written = seed_example_weeks(path, SimulatedPerson, seed=1, now=instant(0))
+    assert [query(path, sql) for sql in study] == before
+    sessions = [one for one in Study(path).sessions() if one.participant == WEEKS_CODE]
+    assert len(sessions) == written and 24 <= written <= 42
+    assert all(one.simulated and one.left_out == "whole" for one in sessions)
+    spans = [(one.start_ms, one.end_ms or START_MS) for one in reversed(Study(path).sessions())]
+    assert all(start > START_MS - 15 * DAY and end < START_MS for start, end in spans)
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+    assert query(path, "SELECT min(simulated) FROM expression") == [(1,)]
+    assert query(path, "SELECT count(*) FROM vital WHERE flags <> 'simulated'") == [(0,)]
+    assert query(path, "SELECT count(*) FROM expression")[0][0] < 12_000

@@ -17,8 +17,11 @@ from edge_agent.core.clock import now
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
+from edge_agent.demo import SEED
 from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.study.example_study import WEEKS_CODE, seed_example_study, seed_example_weeks
 from edge_agent.store.study.study import Study
+from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.dashboard import consenting, log_in_as
 from tests.support.timeline import START_MS, add, database, instant, reading, row
 
@@ -167,6 +170,19 @@ def test_the_page_says_the_same_and_leads_to_other_weeks(carer: TestClient) -> N
     assert f"{path}" in carer.get("/study").text
     assert f"{path}" in carer.get("/study/participants/P-01").text
     assert f"{path}" in carer.get("/analysis").text, "where three people are needed"
+
+
+def test_the_weeks_of_the_demonstration_differ(ada: TestClient, tmp_path: Path) -> None:
+    path = database(tmp_path)
+    seed_example_study(path, SimulatedPerson, seed=SEED)
+    seed_example_weeks(path, SimulatedPerson, seed=SEED)
+    found = ada.get(f"/api/v1/participants/{WEEKS_CODE}/days").json()
+    (week,) = found["weeks"]
+    assert found["simulated"] and found["before"]["recorded_days"] == 7
+    assert week["recorded_days"] in (6, 7), "none was recorded today, soon after midnight"
+    assert re.match(r"Heart rate \d+ per minute on average, \d more than", week["sentence"])
+    assert re.search(r"mostly neutral, .*sadness for \d h .*anger for", week["sentence"])
+    assert "more than while neutral" in found["distress"]
 
 
 def test_days_are_those_of_the_zone(carer: TestClient) -> None:

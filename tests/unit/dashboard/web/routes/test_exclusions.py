@@ -45,7 +45,10 @@ def test_a_wrong_entry_is_shown_again_with_its_problem(ada: TestClient, session:
     for typed, problem in (
         ({"start": "soon", "end": "1:00", "reason": "x"}, "&#39;soon&#39; is no time since"),
         ({"start": "0:05", "reason": "x"}, "Give both ends of the stretch"),
-        ({"start": "999:00", "end": "999:30", "reason": "x"}, "lies outside session"),
+        (
+            {"start": "59:00", "end": "59:30", "reason": "x"},
+            "59:00 lies outside session 1, which lasts from 0:00 to",
+        ),
         ({"start": "0:02", "end": "0:01", "reason": "x"}, "ends at 0:01, which does not follow"),
         ({"reason": " "}, "Give a reason for leaving it out"),
     ):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from dashboard.languages.figures import exact_since_start
+from edge_agent.core.study import exact_since_start
 from tests.support.dashboard import add_session, fill
 
 
@@ -46,7 +46,10 @@ def test_a_wrong_entry_is_shown_again_with_its_problem(ada: TestClient, session:
     for typed, problem in (
         ({"after": "soon", "kind": "note", "label": "x"}, "&#39;soon&#39; is no time since"),
         ({"after": "1:00", "kind": "smile", "label": "x"}, "&#39;smile&#39; is no kind of marker"),
-        ({"after": "999:00", "kind": "note", "label": "x"}, "lies outside session"),
+        (
+            {"after": "59:00", "kind": "note", "label": "x"},
+            "59:00 lies outside session 1, which lasts from 0:00 to",
+        ),
         ({"reason": " ", "remove": "yes"}, "Give a reason for leaving the marker out."),
     ):
         answer = ada.post(address, data=typed)
