@@ -216,7 +216,7 @@ def trend_layout(data: TrendData) -> dict[str, Any]:
         },
         "shapes": shapes,
         "annotations": [
-            _caption(gettext("Share of expressions"), shares[1]),
+            _caption(gettext("Share of face readings"), shares[1]),
             *(
                 _caption(f"{gettext(panel)}, {_unit_of(panel)}", places.panel(number)[1])
                 for number, panel in enumerate(panels)
@@ -342,7 +342,7 @@ def _columns(data: TrendData) -> tuple[str, ...]:
         pgettext("time", "from"),
         *(state_name(emotion) for emotion in EMOTIONS),
         gettext("uncertain"),
-        gettext("rows"),
+        gettext("face readings"),
         *(f"{vital_short(kind)}, {gettext(kind.spec.unit_shown)}" for kind in data.drawn_kinds()),
     )
 
@@ -507,8 +507,8 @@ def _trend_sentence(data: TrendData) -> str:
         )
         parts.append(
             gettext(
-                "{shares} of {total} recorded rows; {empty} of {intervals} intervals without a "
-                "face or recording"
+                "share of face readings: {shares} ({total} in all); {empty} of {intervals} "
+                "intervals without a face or recording"
             ).format(
                 shares=", ".join(f"{gettext(name)} {percent(share)}" for share, name in listed),
                 total=thousands(total),
@@ -656,7 +656,8 @@ def _shares(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:
         second = _share(there, name)
         if first or second:
             scaled = [None if share is None else 100 * share for share in (first, second)]
-            yield _row(f"{gettext(name)}, %", scaled[0], scaled[1], 0)
+            label = gettext("{emotion}, share of face readings").format(emotion=gettext(name))
+            yield _row(f"{label}, %", scaled[0], scaled[1], 0)
 
 
 def _vitals(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:

@@ -131,8 +131,9 @@ def test_lines_break_where_a_source_was_silent_and_nowhere_else(
 def test_the_chart_is_described_in_words() -> None:
     heart = vital(VitalKind.HEART_RATE, (70.0, 80.0, None))
     assert draw(trend((0.25, 0.75, None), (60, 60, 0)), heart).sentence == (
-        "Uncertain 50 %, happiness 50 % of 120 recorded rows; 1 of 3 intervals without a face or "
-        "recording; heart rate 75 /min on average, from 65 to 85; no readings of blood pressure."
+        "Share of face readings: uncertain 50 %, happiness 50 % (120 in all); 1 of 3 intervals "
+        "without a face or recording; heart rate 75 /min on average, from 65 to 85; no "
+        "readings of blood pressure."
     )
     nothing = draw(trend((None,), (0,)), vital(VitalKind.HEART_RATE, (None,)))
     assert nothing.sentence == (
@@ -175,7 +176,11 @@ def test_the_table_has_a_row_for_each_bucket_that_holds_anything() -> None:
     assert [row[0] for row in chart.rows] == [str(START), str(START + 2 * BUCKET)]
     assert len(chart.columns) == len(chart.rows[0]) == len(chart.rows[1])
     first = dict(zip(chart.columns, chart.rows[0], strict=True))
-    assert (first["happiness"], first["uncertain"], first["rows"]) == ("25 %", "75 %", "60")
+    assert (first["happiness"], first["uncertain"], first["face readings"]) == (
+        "25 %",
+        "75 %",
+        "60",
+    )
     assert first["heart rate, /min"] == "70 (65–75)" and "systolic, mmHg" not in first
     assert chart.rows[1][1:11] == ("",) * 10
 
@@ -250,13 +255,13 @@ def test_two_ranges_are_compared_by_the_means_of_all_their_rows() -> None:
     rows = compared_rows(data((0.25, 0.75), (70.0, 80.0)), data((0.2, None), (None, 77.0)))
     texts = {row.name: (row.here, row.there, row.difference) for row in rows}
     assert texts == {
-        "happiness, %": ("50", "20", "+30"),
-        "uncertain, %": ("50", "80", "−30"),
+        "happiness, share of face readings, %": ("50", "20", "+30"),
+        "uncertain, share of face readings, %": ("50", "80", "−30"),
         "heart rate, /min": ("75.0", "77.0", "−2.0"),
     }
     lacking = compared_rows(data((1.0,), (70.0,)), data((None,), (None,)))
     assert [(row.name, row.there, row.difference) for row in lacking] == [
-        ("happiness, %", "", ""),
+        ("happiness, share of face readings, %", "", ""),
         ("heart rate, /min", "", ""),
     ]
 
