@@ -42,8 +42,8 @@ def _table(table: re.Match[str]) -> str:
     """Return a table whose rows are cards on a phone, where each cell names its column."""
     heads = re.findall(r"<th>(.*?)</th>", table[1])
 
-    def row(found: re.Match[str]) -> str:
-        first, *rest = re.findall(r"<td>(.*?)</td>", found[1], re.DOTALL)
+    def row(line: re.Match[str]) -> str:
+        first, *rest = re.findall(r"<td>(.*?)</td>", line[1], re.DOTALL)
         cells = (
             f'<td data-label="{head}:">{cell}</td>' if cell else "<td></td>"
             for head, cell in zip(heads[1:], rest, strict=True)

@@ -122,9 +122,9 @@ class TrendData:
 
     def lacking(self) -> tuple[str, ...]:
         """Return the titles of the usual and chosen panels that are left out without readings."""
-        usual = (kind for kind in TREND_VITALS if kind.spec.tested_by_default)
-        chosen = (kind for kind in MovementKind if kind in self.vitals)
-        titles = dict.fromkeys(kind.spec.panel for kind in (*usual, *chosen))
+        usual = [kind.spec.panel for kind in TREND_VITALS if kind.spec.tested_by_default]
+        chosen = [kind.spec.panel for kind in MovementKind if kind in self.vitals]
+        titles = dict.fromkeys(usual + chosen)
         return tuple(title for title in titles if title not in self.panels())
 
     def drawn_movements(self) -> tuple[MovementKind, ...]:

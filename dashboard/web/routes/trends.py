@@ -246,11 +246,11 @@ class DeviceChoice:
         if self.chosen.session is not None:
             span = self.reader.span()
             return None if span is None else (span[0], span[1] + 1)
-        found = self.reader.latest_recording(RANGES_BY_KEY["24h"].length_ms)
+        recorded = self.reader.latest_recording(RANGES_BY_KEY["24h"].length_ms)
         is_open = self.chosen.shown[0].end_ms is None
-        if found and is_open and found[1] > clock.now().wall_ms - _HOUR_MS:
+        if recorded and is_open and recorded[1] > clock.now().wall_ms - _HOUR_MS:
             return None
-        return found
+        return recorded
 
     def participants(self) -> list[str]:
         """Return the participants to choose from: those with the latest sessions, by code."""

@@ -188,15 +188,16 @@ class SessionsReader(Reader):
 def _last_recorded(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> int | None:
     """Return when the last row of a range ends; from the sums where its rows are deleted."""
     for tables in _RECORDED:
-        ends = [
+        rows = (
             connection.execute(
                 f"SELECT max(at) + ? FROM {table} WHERE at >= ? AND at <= ?",  # noqa: S608
                 (length_ms - 1, start_ms, end_ms - length_ms),
-            ).fetchone()[0]
+            ).fetchone()
             for table, length_ms in tables.items()
-        ]
-        if any(end is not None for end in ends):
-            return max(end for end in ends if end is not None)
+        )
+        ends: list[int] = [end for (end,) in rows if end is not None]
+        if ends:
+            return max(ends)
     return None
 
 
