@@ -200,7 +200,9 @@ def trend_layout(data: TrendData) -> dict[str, Any]:
         "xaxis": {
             "type": "date",
             "range": [data.start_ms, data.end_ms],
-            "anchor": vertical_axis(len(panels) - 1) if panels else "y",
+            # Without a panel the times stand below the marks of the stimuli.
+            "anchor": vertical_axis(len(panels) - 1) if panels else "free",
+            "position": 0,
             "gridcolor": "var(--chart-grid)",
             "linecolor": "var(--chart-line)",
             "hoverformat": "%a %-d %b, %H:%M:%S"
