@@ -19,7 +19,7 @@ PAGE = HERE / "dashboard" / "web" / "templates" / "_statistics.html"
 
 
 def render(markdown: str) -> str:
-    """Return the text as HTML without its title: sections with addresses, list, wide tables."""
+    """Return the text as HTML without its title: sections with addresses, list, tables."""
     tokens = MarkdownIt("commonmark").enable("table")
     body = tokens.render(markdown.partition("\n")[2])
     titles: list[tuple[str, str]] = []
@@ -30,17 +30,30 @@ def render(markdown: str) -> str:
         return f'<h2 id="{anchor}">{heading[1]}</h2>'
 
     body = re.sub(r"<h2>(.*?)</h2>", section, body)
-    body = re.sub(
-        r"<table>(.*?)</table>",
-        r'<div class="table-scroll" tabindex="0"><table class="table">\1</table></div>',
-        body,
-        flags=re.DOTALL,
-    )
+    body = re.sub(r"<table>(.*?)</table>", _table, body, flags=re.DOTALL)
     contents = "".join(f'<li><a href="#{anchor}">{title}</a></li>\n' for anchor, title in titles)
     return (
         "{# Made by tools/render_statistics.py from docs/statistics.md. #}\n{% raw %}\n"
         f'<nav aria-label="Sections"><ul>\n{contents}</ul></nav>\n{body}{{% endraw %}}\n'
     )
+
+
+def _table(table: re.Match[str]) -> str:
+    """Return a table whose rows are cards on a phone, where each cell names its column."""
+    heads = re.findall(r"<th>(.*?)</th>", table[1])
+
+    def row(line: re.Match[str]) -> str:
+        first, *rest = re.findall(r"<td>(.*?)</td>", line[1], re.DOTALL)
+        cells = (
+            f'<td data-label="{head}:">{cell}</td>' if cell else "<td></td>"
+            for head, cell in zip(heads[1:], rest, strict=True)
+        )
+        return "\n".join(("<tr>", f'<th scope="row">{first}</th>', *cells, "</tr>"))
+
+    head, _, body = table[1].partition("<tbody>")
+    head = head.replace("<th>", '<th scope="col">')
+    body = re.sub(r"<tr>(.*?)</tr>", row, body, flags=re.DOTALL)
+    return f'<table class="table table-stack">{head}<tbody>{body}</table>'
 
 
 if __name__ == "__main__":

@@ -828,7 +828,8 @@ class TestRow:
         main_interval: its 95 % interval.
         main_n: people in it; both groups as ``5 + 6``.
         main_p: the adjusted p that decides.
-        main_g: Hedges' g; empty where the mixed model is told, which has none.
+        main_g: Hedges' g; empty where the mixed model or the estimate at equal times is told, which
+            have none.
         main_g_interval: its 95 % interval.
         main_claim: the result in one sentence.
         main_sentence: the same in full.

@@ -1,7 +1,7 @@
 """The trends chart: shares of expressions and vital signs, one panel above the other; the ranges of
 time around one, and how two ranges differ.
 
-Heart rate and blood pressure have their panels always, other vitals when there are readings.
+A vital has a panel when there are readings; the sentence names what is usual and has none.
 """
 
 from __future__ import annotations
@@ -115,16 +115,23 @@ class TrendData:
     markers: Sequence[Marker] = ()
 
     def drawn_vitals(self) -> tuple[VitalKind, ...]:
-        """Return the vitals that have a line: the usual ones, and those with readings here."""
+        """Return the vitals that have a line: those with readings here."""
         return tuple(
-            kind
-            for kind in TREND_VITALS
-            if kind.spec.tested_by_default or (kind in self.vitals and any(self.vitals[kind].n))
+            kind for kind in TREND_VITALS if kind in self.vitals and any(self.vitals[kind].n)
         )
 
+    def lacking(self) -> tuple[str, ...]:
+        """Return the titles of the usual and chosen panels that are left out without readings."""
+        usual = [kind.spec.panel for kind in TREND_VITALS if kind.spec.tested_by_default]
+        chosen = [kind.spec.panel for kind in MovementKind if kind in self.vitals]
+        titles = dict.fromkeys(usual + chosen)
+        return tuple(title for title in titles if title not in self.panels())
+
     def drawn_movements(self) -> tuple[MovementKind, ...]:
-        """Return the movements that were chosen."""
-        return tuple(kind for kind in MovementKind if kind in self.vitals)
+        """Return the chosen movements that were recorded here."""
+        return tuple(
+            kind for kind in MovementKind if kind in self.vitals and any(self.vitals[kind].n)
+        )
 
     def drawn_kinds(self) -> tuple[Measure, ...]:
         """Return everything that has a line."""
@@ -135,38 +142,36 @@ class TrendData:
         return tuple(dict.fromkeys(kind.spec.panel for kind in self.drawn_kinds()))
 
 
-USUAL_PANELS = 2
-"""Panels below the shares that are always there: heart rate and blood pressure."""
 _SHARE_DOMAIN = (0.60, 1.0)
-_PANEL_DOMAINS = ((0.31, 0.53), (0.0, 0.24))
-_FURTHER_PANEL = 0.22
-_FURTHER_STEP = 0.29  # from the foot of a panel to the foot of the next
 _CONDITION_BAND = (0.565, 0.592)
+_FIRST_FOOT = 0.31
+_PANEL_STEP = 0.29  # from the foot of a panel to the foot of the next
+_PANEL_HEIGHT = 0.22
 _MOST_CONDITIONS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """The places of the panels as shares of the height: further ones are added below the usual."""
+    """The places of the panels as shares of the height, which grows with their number."""
 
-    further: int
+    panels: int
 
     def panel(self, number: int) -> tuple[float, float]:
         """Return foot and top of a panel below the shares, counted from the top."""
-        if number < USUAL_PANELS:
-            return self.lifted(_PANEL_DOMAINS[number])
-        foot = -_FURTHER_STEP * (number - USUAL_PANELS + 1)
-        return self.lifted((foot, foot + _FURTHER_PANEL))
+        foot = _FIRST_FOOT - _PANEL_STEP * number
+        return self.lifted((foot, foot + _PANEL_HEIGHT))
 
     def lifted(self, place: tuple[float, float]) -> tuple[float, float]:
-        """Return where a place of the chart without further panels lies."""
-        whole = 1 + _FURTHER_STEP * self.further
-        low, high = ((at + _FURTHER_STEP * self.further) / whole for at in place)
+        """Return where a place of the chart lies, whose shares reach up to 1."""
+        lowest = _CONDITION_BAND[0]
+        if self.panels:
+            lowest = _FIRST_FOOT - _PANEL_STEP * (self.panels - 1)
+        low, high = ((at - lowest) / (1 - lowest) for at in place)
         return low, high
 
 
 def _places(data: TrendData) -> _Places:
-    return _Places(max(0, len(data.panels()) - USUAL_PANELS))
+    return _Places(len(data.panels()))
 
 
 def vertical_axis(panel: int) -> str:
@@ -195,7 +200,9 @@ def trend_layout(data: TrendData) -> dict[str, Any]:
         "xaxis": {
             "type": "date",
             "range": [data.start_ms, data.end_ms],
-            "anchor": vertical_axis(len(panels) - 1),
+            # Without a panel the times stand below the marks of the stimuli.
+            "anchor": vertical_axis(len(panels) - 1) if panels else "free",
+            "position": 0,
             "gridcolor": "var(--chart-grid)",
             "linecolor": "var(--chart-line)",
             "hoverformat": "%a %-d %b, %H:%M:%S"
@@ -211,7 +218,7 @@ def trend_layout(data: TrendData) -> dict[str, Any]:
         },
         "shapes": shapes,
         "annotations": [
-            _caption(gettext("Share of expressions"), shares[1]),
+            _caption(gettext("Share of face readings"), shares[1]),
             *(
                 _caption(f"{gettext(panel)}, {_unit_of(panel)}", places.panel(number)[1])
                 for number, panel in enumerate(panels)
@@ -312,11 +319,10 @@ def trend_chart(data: TrendData) -> Chart:
     panels = data.panels()
     traces = [*_share_traces(data.trend), *_marker_traces(data)]
     for kind in data.drawn_kinds():
-        if kind in data.vitals:
-            axis = vertical_axis(panels.index(kind.spec.panel))
-            drawn = _vital_traces(data.vitals[kind], axis)
-            if drawn:
-                traces += [last_reading_trace(data.vitals[kind], data.trend.starts, axis), *drawn]
+        axis = vertical_axis(panels.index(kind.spec.panel))
+        drawn = _vital_traces(data.vitals[kind], axis)
+        if drawn:
+            traces += [last_reading_trace(data.vitals[kind], data.trend.starts, axis), *drawn]
     names = [gettext("Expression"), *(gettext(panel[0].lower() + panel[1:]) for panel in panels)]
     return Chart(
         id="trend",
@@ -326,11 +332,11 @@ def trend_chart(data: TrendData) -> Chart:
         columns=_columns(data),
         rows=tuple(_trend_rows(data)),
         time_axis=True,
-        height=_HEIGHTS[min(len(panels) - USUAL_PANELS, len(_HEIGHTS) - 1)],
+        height=_HEIGHTS[min(len(panels), len(_HEIGHTS) - 1)],
     )
 
 
-_HEIGHTS: tuple[Height, ...] = ("tall", "tall-1", "tall-2", "tall-3")
+_HEIGHTS: tuple[Height, ...] = ("medium", "large", "tall", "tall-1", "tall-2", "tall-3")
 
 
 def _columns(data: TrendData) -> tuple[str, ...]:
@@ -338,7 +344,7 @@ def _columns(data: TrendData) -> tuple[str, ...]:
         pgettext("time", "from"),
         *(state_name(emotion) for emotion in EMOTIONS),
         gettext("uncertain"),
-        gettext("rows"),
+        gettext("face readings"),
         *(f"{vital_short(kind)}, {gettext(kind.spec.unit_shown)}" for kind in data.drawn_kinds()),
     )
 
@@ -503,8 +509,8 @@ def _trend_sentence(data: TrendData) -> str:
         )
         parts.append(
             gettext(
-                "{shares} of {total} recorded rows; {empty} of {intervals} intervals without a "
-                "face or recording"
+                "share of face readings: {shares} ({total} in all); {empty} of {intervals} "
+                "intervals without a face or recording"
             ).format(
                 shares=", ".join(f"{gettext(name)} {percent(share)}" for share, name in listed),
                 total=thousands(total),
@@ -518,6 +524,9 @@ def _trend_sentence(data: TrendData) -> str:
         vital = data.vitals.get(kind)
         if vital is not None and any(vital.n):
             parts.append(_vital_sentence(vital))
+    if lacking := data.lacking():
+        names = with_and([gettext(panel[0].lower() + panel[1:]) for panel in lacking])
+        parts.append(gettext("no readings of {kinds}").format(kinds=names))
     if data.markers:
         counts = Counter(marker.kind.value for marker in data.markers)
         marks = ", ".join(f"{gettext(kind)} {n}" for kind, n in sorted(counts.items()))
@@ -649,7 +658,8 @@ def _shares(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:
         second = _share(there, name)
         if first or second:
             scaled = [None if share is None else 100 * share for share in (first, second)]
-            yield _row(f"{gettext(name)}, %", scaled[0], scaled[1], 0)
+            label = gettext("{emotion}, share of face readings").format(emotion=gettext(name))
+            yield _row(f"{label}, %", scaled[0], scaled[1], 0)
 
 
 def _vitals(here: TrendData, there: TrendData) -> Iterator[ComparedRow]:

@@ -231,6 +231,24 @@ OF_ALERTS = (
     *(N_("vital"), N_("sensor"), N_("camera"), N_("broker"), N_("disk")),
     *(N_("backup"), N_("agent")),
 )
+ALERT_KINDS = {
+    "vital": N_("Reading beyond a limit"),
+    "face": N_("Face"),
+    "sensor": N_("Sensor"),
+    "camera": "Camera",  # marked in dashboard.web.first_steps
+    "broker": N_("Connection to MQTT"),
+    "disk": N_("Free storage"),
+    "backup": N_("Backups"),
+    "agent": N_("Recording"),
+}
+"""Names for people of what a rule of alerts watches."""
+
+
+def alert_name(rule: str, kind: str) -> str:
+    """Return the name of an alert: the rule's own, or of what it watches where it has none else."""
+    return gettext(ALERT_KINDS.get(kind, rule)) if rule == kind else rule
+
+
 ACTIONS = (
     *(N_("account add"), N_("account disable"), N_("account enable"), N_("account link")),
     *(N_("account remove"), N_("account reset"), N_("account role"), N_("alert acknowledge")),

@@ -39,7 +39,16 @@ from dashboard.accounts.roles import MAY, Permission
 from dashboard.charts.chart import packed, plotly_address
 from dashboard.languages.current import SOURCE, chosen_from, language, speaking
 from dashboard.languages.figures import figure, file_size, thousands
-from dashboard.languages.names import capitalised, day, duration, moment, said, with_and, words
+from dashboard.languages.names import (
+    alert_name,
+    capitalised,
+    day,
+    duration,
+    moment,
+    said,
+    with_and,
+    words,
+)
 from dashboard.languages.templates import TextBlocks
 from dashboard.web.delivery import NamedAddresses
 from dashboard.web.forms import NOTHING_REFUSED
@@ -239,6 +248,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         plotly_address=plotly_address(),
         figure=figure,
         thousands=thousands,
+        alert_name=alert_name,
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": True, "separators": (",", ":")}
     return Jinja2Templates(env=environment)

@@ -96,9 +96,9 @@ _BOTH_LIMITS = N_("{vital} above {above:g} {unit} or below {below:g} {unit}")
 _TITLES = {
     AlertKind.FACE: N_("No face is seen"),
     AlertKind.CAMERA: N_("No picture from the camera"),
-    AlertKind.BROKER: N_("The MQTT broker cannot be reached"),
-    AlertKind.BACKUP: N_("The copies of the database are not in order"),
-    AlertKind.AGENT: N_("The agent does not answer"),
+    AlertKind.BROKER: N_("No connection to the message server (MQTT broker)"),
+    AlertKind.BACKUP: N_("No good and recent backup"),
+    AlertKind.AGENT: N_("The recording program does not respond"),
 }
 
 

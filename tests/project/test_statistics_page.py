@@ -17,14 +17,14 @@ def test_the_page_holds_the_text_of_the_documentation_as_it_is_now() -> None:
     assert PAGE.read_text(encoding="utf-8") == made, "run: python tools/render_statistics.py"
 
 
-def test_sections_have_addresses_and_tables_scroll_on_a_phone() -> None:
-    page = render("# Title\nFirst.\n\n## Why *so*?\n\n| a | b |\n|---|---|\n| 1 | <2 {{ x }} |\n")
-    assert "Title" not in page
+def test_sections_have_addresses_and_rows_of_tables_name_their_columns() -> None:
+    text = "# Title\nFirst.\n\n## Why *so*?\n\n| a | b | c |\n|---|---|---|\n| 1 | <2 {{ x }} | |\n"
+    page = render(text)
+    assert "Title" not in page and "table-scroll" not in page
     assert '<li><a href="#why-em-so-em">' in page and '<h2 id="why-em-so-em">' in page
-    assert re.search(
-        r'<div class="table-scroll"[^>]*><table class="table">.*&lt;2 {{ x }}.*</table></div>',
-        page,
-        re.S,
+    assert '<table class="table table-stack">' in page and '<th scope="col">b</th>' in page
+    assert (
+        '<th scope="row">1</th>\n<td data-label="b:">&lt;2 {{ x }}</td>\n<td></td>\n</tr>' in page
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison
 from dashboard.analysis.means import StateMean
+from dashboard.analysis.say.light import effects_note, effects_title
 from dashboard.analysis.say.numbers import comparison_text, interval_text, number, people, unit_of
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext, ngettext
@@ -52,8 +53,8 @@ def effects_chart(analysis: Analysis) -> Chart | None:
         sentence = f"{sentence} {excluding.format(n=apart, total=len(shown))}"
     return Chart(
         id="effects",
-        title=gettext("Effect sizes, Hedges’ g"),
-        sentence=sentence,
+        title=effects_title(analysis),
+        sentence=f"{sentence} {effects_note(analysis)}".rstrip(),
         figure={
             # Plotly counts upwards: negative places put the first test on top.
             "data": [_effect(test, effect, -place) for place, (test, effect) in enumerate(shown)],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dashboard.analysis.results import AnalysisModel, ComparisonModel, WithAllModel
 from dashboard.analysis.say.numbers import comparison_text, flag_name, interval_text, number, p_text
-from dashboard.languages.current import ngettext
+from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import vital_label
 
@@ -46,12 +46,16 @@ class Forest:
     """The picture, in units of its own.
 
     Attributes:
+        title: what it shows.
+        note: by which method, where the results are of another; else empty.
         rows: one a test that has numbers.
         ticks: place and number of each line of the scale.
         zero: place of no difference.
         height: of the picture; its width is ``WIDTH``.
     """
 
+    title: str
+    note: str
     rows: tuple[ForestRow, ...]
     ticks: tuple[tuple[float, str], ...]
     zero: float
@@ -59,6 +63,28 @@ class Forest:
     width: int = WIDTH
     left: int = LEFT
     right: int = RIGHT
+
+
+def effects_title(analysis: Analysis) -> str:
+    """Return the title of the effect sizes; it names the t-test where something else is told."""
+    if effects_note(analysis):
+        return gettext("Effect sizes of the t-tests, Hedges’ g")
+    return gettext("Effect sizes, Hedges’ g")
+
+
+def effects_note(analysis: Analysis) -> str:
+    """Say that the effect sizes belong to the t-tests, where the results are of another method."""
+    if analysis.main == "mixed_model":
+        return gettext(
+            "These sizes belong to the t-tests. The results above come from the mixed model, which "
+            "may include other people."
+        )
+    if any(test.at_equal_times for test in analysis.family):
+        return gettext(
+            "These sizes belong to the t-tests, which compare the means as measured. Where the "
+            "results above say “at equal times”, they are corrected for time in the session."
+        )
+    return ""
 
 
 def forest_of(analysis: Analysis) -> Forest | None:
@@ -91,7 +117,14 @@ def forest_of(analysis: Analysis) -> Forest | None:
         for number_of, (test, effect) in enumerate(shown)
     )
     ticks = tuple((place(n * step), number(n * step, 1)) for n in range(first, last + 1))
-    return Forest(rows, ticks, place(0.0), TOP + ROW * len(rows) + 14)
+    return Forest(
+        title=gettext("{title} (95 % CI)").format(title=effects_title(analysis)),
+        note=effects_note(analysis),
+        rows=rows,
+        ticks=ticks,
+        zero=place(0.0),
+        height=TOP + ROW * len(rows) + 14,
+    )
 
 
 def _step(span: float) -> float:

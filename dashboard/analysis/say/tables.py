@@ -98,9 +98,9 @@ def _row_of(test: ComparisonModel, period: PeriodModel | None, in_model: int) ->
         main_interval=_interval(main.interval, 1),
         main_n=str(in_model) if main is model else n,
         main_p=_p(main.adjusted_p),
-        # g is the t-test's, of its own people: a row tells one analysis.
-        main_g=_number(None if main is model else test.g, 2),
-        main_g_interval=_interval(None if main is model else test.g_interval, 2),
+        # g is the t-test's, of its own people and as measured: a row tells one analysis.
+        main_g=_number(test.g if main is test else None, 2),
+        main_g_interval=_interval(test.g_interval if main is test else None, 2),
         main_claim=model.claim if model is not None and main is model else test.claim,
         # Its own sentence tells the estimate at equal times already.
         main_sentence=test.sentence if main is period else main.sentence,

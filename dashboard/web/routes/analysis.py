@@ -16,6 +16,7 @@ from dashboard.analysis import planning
 from dashboard.analysis.request import (
     DOUBTS,
     HEART_NAMES,
+    MOST_STATES,
     AnalysisQuery,
     Sample,
     describe,
@@ -77,6 +78,7 @@ def analysis_page(
         problem = " ".join(describe(error))
     except StatisticsError as error:
         problem = said_of(error)
+    others = _other_labels(sheet)
     return render(
         request,
         "analysis.html",
@@ -97,6 +99,9 @@ def analysis_page(
         flag_name=flag_name,
         heart_names={measure: gettext(name) for measure, name in HEART_NAMES.items()},
         offered_states=_states(query, sheet),
+        others=others,
+        others_address=_address_of(question, others),
+        most_states=MOST_STATES,
         attributes=sorted({name for own in reader.attributes().values() for name in own}),
         settled={kind: query.settling_s(kind) for kind in query.vital},
         **_shown(sheet),
@@ -156,6 +161,28 @@ def _states(query: AnalysisQuery, sheet: Sheet | None) -> list[str]:
         # The first spelling stays, and the chosen states come first.
         offered.setdefault(same_label(label), label)
     return list(offered.values())
+
+
+def _other_labels(sheet: Sheet | None) -> list[str]:
+    """Return the other labels with readings, those with most readings first.
+
+    A baseline is there to be taken away, not to be compared.
+    """
+    if sheet is None:
+        return []
+    counts = sheet.response.other_states
+    labels = sorted(counts, key=lambda label: -counts[label])
+    return [label for label in labels if same_label(label) != "baseline"]
+
+
+def _address_of(question: list[tuple[str, str]], states: list[str]) -> str:
+    """Return the same question about other states, as many as one may ask for; empty below two."""
+    if len(states) < 2:
+        return ""
+    # A family names the states that are left out now.
+    kept = [field for field in question if field[0] not in {"states", "family"}]
+    chosen = [("states", label) for label in states[:MOST_STATES]]
+    return f"/analysis?{urlencode(kept + chosen)}"
 
 
 def _shown(sheet: Sheet | None) -> dict[str, object]:

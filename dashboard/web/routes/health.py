@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from dashboard.accounts.roles import Permission
 from dashboard.charts.health import BUCKETS, HEIGHT, health_figures
 from dashboard.languages.current import gettext
-from dashboard.languages.names import said
+from dashboard.languages.names import ALERT_KINDS, said
 from dashboard.web import schemas
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
@@ -211,7 +211,7 @@ def alerts_page(
                 start=wanted.start_ms, end=wanted.end_ms, kind=wanted.kind, state=wanted.state
             )
         ),
-        kinds=[(kind.value, said(kind.value)) for kind in AlertKind],
+        kinds=[(kind.value, gettext(ALERT_KINDS[kind])) for kind in AlertKind],
         options=services.alerts.options,
         title_of=rule_title,
         targets=_targets(services),

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext as _
-from dashboard.languages.names import said
+from dashboard.languages.names import ALERT_KINDS, said
 from dashboard.web import configuration
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import NOTHING_REFUSED, Refused
@@ -20,7 +20,6 @@ from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.services import Services, ServicesDep
-from edge_agent.config.alerts import AlertKind
 from edge_agent.config.editing import ConfigChangedError
 from edge_agent.config.keys import RULES, Kind, all_keys, variable_of
 from edge_agent.core.errors import ConfigError
@@ -33,7 +32,18 @@ NAVIGATION = NavigationEntry(
 )
 PAGE = "/settings"
 _MOST_FIELDS = 1500
-_WHENS = [kind.value for kind in AlertKind]
+_RULE_LABELS = {
+    "name": N_("Name (a–z, 0–9 and -)"),
+    "when": N_("What is watched"),
+    "vital": N_("Vital sign"),
+    "above": N_("Alert above"),
+    "below": N_("Alert below"),
+    "margin": N_("Ends only this far within the limit"),
+    "seconds": N_("Begins after, seconds"),
+    "clear_seconds": N_("Ends after, seconds"),
+    "in_sessions": N_("Only during sessions"),
+    "notify": N_("Send to the addresses"),
+}
 
 
 class SettingModel(BaseModel):
@@ -261,8 +271,9 @@ def _form(
         variable_of=variable_of,
         text_of=configuration.text_of,
         rule_fields=configuration.RULE_FIELDS,
-        whens=_WHENS,
-        kinds=[kind.value for kind in VitalKind],
+        rule_labels=_RULE_LABELS,
+        whens=ALERT_KINDS,
+        kinds={kind.value: kind.spec.label for kind in VitalKind},
     )
 
 

@@ -233,19 +233,24 @@ class DeviceChoice:
         """Return the range to begin with."""
         if self.services.fleet is not None:
             return RANGES_BY_KEY["24h"]
-        if self.chosen is not None:
-            return RANGES_BY_KEY["7d"]
         return usual_range(self.services.reader, span, now_ms)
 
-    def range_of_old_sessions(
-        self, span: tuple[int, int] | None, now_ms: int
-    ) -> tuple[int, int] | tuple[None, None]:
-        """Return from when to when chosen sessions last, unless the usual range shows them."""
-        if self.chosen is None or span is None:
-            return None, None
-        if self.chosen.session is None and span[1] > now_ms - RANGES_BY_KEY["7d"].length_ms:
-            return None, None
-        return span[0], span[1] + 1
+    def latest_recording(self) -> tuple[int, int] | None:
+        """Return the range that the page of a participant or session begins with.
+
+        ``None`` for everybody, without a recording, and where one goes on: that range ends now.
+        """
+        if self.chosen is None or not self.chosen.shown:
+            return None
+        assert isinstance(self.reader, SessionsReader)
+        if self.chosen.session is not None:
+            span = self.reader.span()
+            return None if span is None else (span[0], span[1] + 1)
+        recorded = self.reader.latest_recording(RANGES_BY_KEY["24h"].length_ms)
+        is_open = self.chosen.shown[0].end_ms is None
+        if recorded and is_open and recorded[1] > clock.now().wall_ms - _HOUR_MS:
+            return None
+        return recorded
 
     def participants(self) -> list[str]:
         """Return the participants to choose from: those with the latest sessions, by code."""
@@ -315,15 +320,17 @@ def trends_page(
 ) -> Response:
     """Show a range that ends now (``range``), or one of the reader's own (``start`` and ``end``).
 
-    Without either it is what ``usual_range`` says. ``beside`` is the start of another range of the
-    same length, to compare with; ``movement`` adds a movement of the face to the chart, and
-    ``participant`` or ``session`` leaves out everybody else.
+    Without either it is the latest recording of a participant or session, for everybody what
+    ``usual_range`` says. ``beside`` is the start of another range of the same length, to compare
+    with; ``movement`` adds a movement of the face to the chart, and ``participant`` or ``session``
+    leaves out everybody else.
     """
     now_ms = clock.now().wall_ms
     reader = of.reader
     span = reader.span()
-    if key is None and start is None and end is None:
-        start, end = of.range_of_old_sessions(span, now_ms)
+    latest = of.latest_recording() if key is None and start is None and end is None else None
+    if latest:
+        start, end = latest
     last = end if end is not None else now_ms
     choice = RANGES_BY_KEY.get(key or "") or of.usual_range(span, last)
     first = start if start is not None else last - choice.length_ms
@@ -344,6 +351,8 @@ def trends_page(
         problem=problem,
         ranges=RANGES,
         chosen=choice if start is None and end is None else None,
+        is_latest=latest is not None,
+        was_asked=key is not None or (latest is None and start is not None),
         start=first,
         end=last,
         chart=trend_chart(data) if data else None,

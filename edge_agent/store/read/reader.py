@@ -6,6 +6,7 @@ These return consents, models in use, row counts of each session, and all vital 
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -17,7 +18,7 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.database.schema import HOUR_MS, read_transaction
 from edge_agent.store.read.base import ConditionInterval, flags_of
 from edge_agent.store.read.sessions import MeanReading
 from edge_agent.store.read.states import StateReader
@@ -89,6 +90,24 @@ class SessionsReader(Reader):
         if not self._spans:
             return None
         return self._spans[0][0], min(self._spans[-1][1], clock.now().wall_ms)
+
+    def latest_recording(self, length_ms: int) -> tuple[int, int] | None:
+        """Return the newest range with recordings of the sessions; ``None`` where there are none.
+
+        It ends with the last row and begins with a session, at most ``length_ms`` before.
+        """
+        now_ms = clock.now().wall_ms
+        with self.connect() as connection:
+            ends = (
+                _last_recorded(connection, first, min(last, now_ms + 1))
+                for first, last in reversed(self._spans or ())
+            )
+            last_ms = next((end for end in ends if end is not None), None)
+        if last_ms is None:
+            return None
+        earliest_ms = last_ms + 1 - length_ms
+        begun = min(first for first, last in self._spans or () if last > earliest_ms)
+        return max(begun, earliest_ms), last_ms + 1
 
     def conditions(self, start_ms: int, end_ms: int) -> list[ConditionInterval]:
         """Return the conditions of the sessions that overlap a range, in order of time."""
@@ -164,6 +183,29 @@ class SessionsReader(Reader):
                 if first < min(oldest, end_ms) and last > start_ms
             )
             return min(oldest, clock.now().wall_ms) if any(deleted) else None
+
+
+def _last_recorded(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> int | None:
+    """Return when the last row of a range ends; from the sums where its rows are deleted."""
+    for tables in _RECORDED:
+        rows = (
+            connection.execute(
+                f"SELECT max(at) + ? FROM {table} WHERE at >= ? AND at <= ?",  # noqa: S608
+                (length_ms - 1, start_ms, end_ms - length_ms),
+            ).fetchone()
+            for table, length_ms in tables.items()
+        )
+        ends: list[int] = [end for (end,) in rows if end is not None]
+        if ends:
+            return max(ends)
+    return None
+
+
+_RECORDED = (
+    {"expression": 1, "vital": 1},
+    {"expression_minute": 60_000, "expression_hour": HOUR_MS, "vital_hour": HOUR_MS},
+)
+"""Tables with a row for each recorded time and its length in milliseconds, the exact ones first."""
 
 
 class RangeReader(Reader):

@@ -20,7 +20,7 @@ function lineOf(alert) {
   const text = document.createElement("span");
   const since = document.createElement("span");
   line.dataset.alert = alert.id;
-  rule.textContent = alert.rule;
+  rule.textContent = alert.name;
   text.textContent = alert.text;
   since.className = "hint";
   since.textContent = _("since {raised_ms}", { raised_ms: localTime(alert.since) });

@@ -26,7 +26,9 @@ async function refresh() {
   const answer = await fetch(`/api/v1/trends/chart/now?length=${length}${kept}`).catch(() => null); // the next one succeeds
   if (answer?.status === 401) window.location.reload();
   if (!answer?.ok) return;
-  shown.chart = await answer.json();
+  const chart = await answer.json();
+  figure.querySelector(".chart-plot").classList.replace(`chart-${shown.chart.height}`, `chart-${chart.height}`); // with the first reading of a kind
+  shown.chart = chart;
   await drawChart(figure, withAlone(shown.chart));
 }
 

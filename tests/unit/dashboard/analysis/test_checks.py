@@ -22,6 +22,8 @@ from dashboard.analysis.comparison import compare
 from dashboard.analysis.family import in_family
 from dashboard.analysis.request import AnalysisQuery, Correction, StateBy
 from dashboard.analysis.say.cautions import cautions_of
+from dashboard.analysis.say.charts import effects_chart
+from dashboard.analysis.say.light import forest_of
 from dashboard.analysis.say.tables import groups_of
 from dashboard.analysis.say.tests import sentence
 from dashboard.statistics.period import Recall
@@ -106,6 +108,11 @@ def test_time_alone_makes_no_headline(tmp_path: Path) -> None:
         False,
     )
     assert row.main_sentence.startswith("Heart rate did not differ significantly between anger and")
+    assert row.g and not row.main_g and not row.main_g_interval, "g is of the means as measured"
+    chart, forest = effects_chart(analysis), forest_of(analysis)
+    assert chart and forest and chart.title == "Effect sizes of the t-tests, Hedges’ g"
+    assert forest.title.startswith(chart.title) and chart.sentence.endswith(forest.note)
+    assert "at equal times" in forest.note
 
 
 def hidden(folder: Path, reversed_people: int) -> Analysis:

@@ -12,6 +12,7 @@ import pytest
 
 from dashboard.charts.chart import PLOTLY_SHA256, PLOTLY_VERSION, Chart, plotly_address, plotly_file
 from dashboard.charts.trends import (
+    TREND_VITALS,
     TrendData,
     compared_rows,
     last_reading_trace,
@@ -130,11 +131,43 @@ def test_lines_break_where_a_source_was_silent_and_nowhere_else(
 def test_the_chart_is_described_in_words() -> None:
     heart = vital(VitalKind.HEART_RATE, (70.0, 80.0, None))
     assert draw(trend((0.25, 0.75, None), (60, 60, 0)), heart).sentence == (
-        "Uncertain 50 %, happiness 50 % of 120 recorded rows; 1 of 3 intervals without a face or "
-        "recording; heart rate 75 /min on average, from 65 to 85."
+        "Share of face readings: uncertain 50 %, happiness 50 % (120 in all); 1 of 3 intervals "
+        "without a face or recording; heart rate 75 /min on average, from 65 to 85; no "
+        "readings of blood pressure."
     )
     nothing = draw(trend((None,), (0,)), vital(VitalKind.HEART_RATE, (None,)))
-    assert nothing.sentence == "No expression was recorded in this range."
+    assert nothing.sentence == (
+        "No expression was recorded in this range; no readings of heart rate and blood pressure."
+    )
+
+
+@pytest.mark.parametrize(
+    ("kinds", "title", "height"),
+    [
+        ((), "Expression", "medium"),
+        ((VitalKind.HEART_RATE,), "Expression and heart rate", "large"),
+        ((VitalKind.SYSTOLIC,), "Expression and blood pressure", "large"),
+        (
+            (VitalKind.HEART_RATE, VitalKind.SYSTOLIC),
+            "Expression, heart rate and blood pressure",
+            "tall",
+        ),
+    ],
+)
+def test_a_panel_without_readings_is_left_out(
+    kinds: tuple[VitalKind, ...], title: str, height: str
+) -> None:
+    without = [vital(kind, (None, None)) for kind in TREND_VITALS if kind not in kinds]
+    chart = draw(
+        trend((0.5, 0.5), (60, 60)), *without, *(vital(kind, (70.0, 72.0)) for kind in kinds)
+    )
+    assert (chart.title, chart.height) == (title, height)
+    layout = chart.figure["layout"]
+    axes = [name for name in layout if name.startswith("yaxis")]
+    assert len(axes) == 1 + len(kinds), "one for each panel"
+    feet = sorted(layout[name]["domain"][0] for name in axes)
+    assert feet[0] == pytest.approx(0 if kinds else 0.08, abs=0.01)
+    assert layout["xaxis"]["anchor"] == (axes[-1].replace("axis", "") if kinds else "free")
 
 
 def test_the_table_has_a_row_for_each_bucket_that_holds_anything() -> None:
@@ -143,8 +176,12 @@ def test_the_table_has_a_row_for_each_bucket_that_holds_anything() -> None:
     assert [row[0] for row in chart.rows] == [str(START), str(START + 2 * BUCKET)]
     assert len(chart.columns) == len(chart.rows[0]) == len(chart.rows[1])
     first = dict(zip(chart.columns, chart.rows[0], strict=True))
-    assert (first["happiness"], first["uncertain"], first["rows"]) == ("25 %", "75 %", "60")
-    assert (first["heart rate, /min"], first["systolic, mmHg"]) == ("70 (65–75)", "")
+    assert (first["happiness"], first["uncertain"], first["face readings"]) == (
+        "25 %",
+        "75 %",
+        "60",
+    )
+    assert first["heart rate, /min"] == "70 (65–75)" and "systolic, mmHg" not in first
     assert chart.rows[1][1:11] == ("",) * 10
 
 
@@ -218,13 +255,13 @@ def test_two_ranges_are_compared_by_the_means_of_all_their_rows() -> None:
     rows = compared_rows(data((0.25, 0.75), (70.0, 80.0)), data((0.2, None), (None, 77.0)))
     texts = {row.name: (row.here, row.there, row.difference) for row in rows}
     assert texts == {
-        "happiness, %": ("50", "20", "+30"),
-        "uncertain, %": ("50", "80", "−30"),
+        "happiness, share of face readings, %": ("50", "20", "+30"),
+        "uncertain, share of face readings, %": ("50", "80", "−30"),
         "heart rate, /min": ("75.0", "77.0", "−2.0"),
     }
     lacking = compared_rows(data((1.0,), (70.0,)), data((None,), (None,)))
     assert [(row.name, row.there, row.difference) for row in lacking] == [
-        ("happiness, %", "", ""),
+        ("happiness, share of face readings, %", "", ""),
         ("heart rate, /min", "", ""),
     ]
 

@@ -8,7 +8,7 @@ import pytest
 
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.study import Purpose
+from edge_agent.core.study import Purpose, Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.read.reader import Reader, SessionsReader
@@ -187,6 +187,26 @@ def test_of_a_session_whose_rows_were_deleted_whole_minutes_remain(tmp_path: Pat
     assert trend.rows == (0, *(60,) * 8, 50), "30 s of the first minute are gone"
     assert reader.rows_kept_since(START_MS, START_MS + HOUR) == START_MS + 330_000
     assert reader.rows_kept_since(0, START_MS) is None
+
+
+def test_the_latest_recording_of_sessions_ends_with_the_last_row_in_them(tmp_path: Path) -> None:
+    path = database(tmp_path, [row(s) for s in (*range(100), *range(5_000, 5_100))])
+    study = consenting(path)
+    for begin, end in ((0, 60), (4_990, 5_050), (9_000, 9_060)):
+        study.start_session("P-01", Purpose.PERSONAL, "", instant(begin))
+        study.end_session(instant(end))
+    empty, second, first = Reader(path).session_list()
+
+    def latest(*sessions: Session, length: int = HOUR) -> tuple[int, int] | None:
+        return SessionsReader(path, sessions).latest_recording(length)
+
+    both = (START_MS + 4_990_000, START_MS + 5_049_001)
+    assert latest(empty, second, first) == both
+    assert latest(second, first, length=DAY) == (START_MS, both[1])
+    assert latest(second, length=10_000) == (both[1] - 10_000, both[1])
+    assert latest(empty) is None and latest() is None
+    prune(path, 1, now_ms=START_MS + DAY + 90_000)
+    assert latest(first) == (START_MS, START_MS + 60_000), "from whole minutes"
 
 
 def test_rows_of_sessions_are_read_by_the_index_of_times(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def test_marks_stand_on_the_scale_at_their_numbers(tmp_path: Path, more: float) 
     (test,) = [one.comparison.tests for one in analysis.family if one.comparison.tests]
     forest = forest_of(analysis)
     assert forest is not None
+    assert (forest.title, forest.note) == ("Effect sizes, Hedges’ g (95 % CI)", "")
     (row,) = forest.rows
     assert row.name == "Heart rate: anger − neutral"
     assert LEFT < row.low < row.x < row.high < RIGHT

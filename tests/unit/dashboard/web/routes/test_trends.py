@@ -194,6 +194,24 @@ def test_trends_of_a_participant_or_session_leave_out_everybody_else(
     assert ("session_view", str(second)) in query(database, "SELECT action, detail FROM audit")
 
 
+def test_trends_of_a_participant_open_on_the_latest_recording_and_say_so(
+    ada: TestClient, database: Path
+) -> None:
+    fill(database, minutes=60)
+    number = add_session(database, minutes_ago=50)
+    add_session(database, "P-02", minutes_ago=15)
+    ((start,),) = query(database, "SELECT started FROM session WHERE id = ?", number)
+    page = ada.get("/trends?participant=P-01").text
+    assert "<strong>Latest recording</strong>" in page and f'data-start="{start}"' in page
+    assert 'aria-current="true">Latest recording</a>' in page and "data-length" not in page
+    assert "<strong>Whole session</strong>" in ada.get(f"/trends?session={number}").text
+    asked = ada.get("/trends?range=1h").text
+    for everybody, keeps in ((ada.get("/trends").text, False), (asked, True)):
+        assert "Latest recording" not in everybody
+        form = everybody.split('<label for="participant">')[0].rpartition("<form")[2]
+        assert ('name="range"' in form) is keeps, "only a range that was asked for is kept"
+
+
 def test_trends_of_people_need_the_role_that_may_see_them(ada: TestClient, database: Path) -> None:
     fill(database, minutes=30)
     number = add_session(database)

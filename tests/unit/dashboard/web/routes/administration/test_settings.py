@@ -44,8 +44,8 @@ def form_of(page: str) -> dict[str, str]:
     sent |= dict(re.findall(r'<input id="[^"]+" name="([^"]+)" value="([^"]*)"', page))
     sent |= dict(re.findall(r'<input name="(rule-[^"]+)" value="([^"]*)"', page))
     for name, body in re.findall(r'<select[^>]* name="([^"]+)">(.*?)</select>', page, re.S):
-        chosen = re.search(r"<option selected>([^<]*)<", body)
-        sent[name] = chosen[1] if chosen else ""
+        chosen = re.search(r'<option(?: value="([^"]*)")? selected>([^<]*)<', body)
+        sent[name] = (chosen[1] or chosen[2]) if chosen else ""
     for name, body in re.findall(r'<textarea[^>]* name="([^"]+)"[^>]*>(.*?)</textarea>', page):
         sent[name] = body
     return {name: unescape(value) for name, value in sent.items()}
@@ -67,6 +67,8 @@ def test_every_setting_is_shown_with_its_source_and_no_secret(ada: TestClient, f
     assert by_name["mqtt.password"]["value"] is True and not by_name["mqtt.password"]["editable"]
     assert by_name["vision.face_score"]["source"] == "default"
     assert [rule["name"] for rule in told.json()["rules"]] == ["agent", "camera", "disk", "backup"]
+    assert '<option value="agent" selected>Recording</option>' in page.text
+    assert "Ends after, seconds" in page.text and "clear seconds" not in page.text
     assert len(page.content) < 80_000
 
 
