@@ -245,7 +245,7 @@ def test_a_camera_an_agent_and_a_dashboard_that_are_gone_are_said_to_be(stand: S
             stand.agent.database,
             "SELECT count(*) FROM alert WHERE rule = 'agent' AND ended IS NULL",
         ) == [(1,)]
-        other.get_by_role("button", name="Acknowledge the alert agent").click()
+        other.get_by_role("button", name="Acknowledge the alert Recording").click()
         expect(other.locator("main")).to_contain_text("acknowledged by demo")
         expect(page.locator("#alert-lines")).not_to_contain_text("It is not running")
         stand.dashboard.stop(signal.SIGKILL, 30)

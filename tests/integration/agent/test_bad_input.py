@@ -163,7 +163,7 @@ def test_a_demonstration_that_is_killed_takes_its_dashboard_along_and_can_be_sta
     with Appliance(tmp_path, QUIET, *words) as second:
         second.wait_for("login?link=")
         assert f":{port}/login" in second.said
-        assert query(second.database, PEOPLE) == [(12,)]
+        assert query(second.database, PEOPLE) == [(13,)]
         assert second.stop(signal.SIGINT, within_s=60) == 0
 
 
