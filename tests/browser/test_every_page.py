@@ -59,6 +59,7 @@ def test_no_page_has_a_barrier_a_complaint_or_a_foreign_address(
 @pytest.mark.deep
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "de", "es"])
 def test_no_page_has_a_barrier_at_any_size(
     browser: Browser,
     shown: Served,
@@ -66,10 +67,11 @@ def test_no_page_has_a_barrier_at_any_size(
     axe: str,
     paths: list[str],
     scheme: Literal["light", "dark"],
+    language: str,
     part: int,
 ) -> None:
     complaints: list[str] = []
-    with watched_page(browser, login, PHONE, scheme, refusals=(404,)) as page:
+    with watched_page(browser, login, PHONE, scheme, refusals=(404,), locale=language) as page:
         page.context.add_init_script(axe)
         for path in paths[part::PARTS]:
             found = complaints_at_all_sizes(page, shown.address + path, axe, scheme)
