@@ -223,7 +223,7 @@ def _check_free(
     def since_start(ms: int) -> str:
         return exact_since_start(ms - session.start_ms)
 
-    said = written or since_start
+    write = written or since_start
     for one in _selected(connection, f"session = ? AND {_STANDS}", session.id):
         if one.span is None:
             raise StudyError(
@@ -238,7 +238,7 @@ def _check_free(
                     "that back first."
                 ),
                 session=session.id,
-                start=said(one.span[0]),
-                end=said(one.span[1]),
+                start=write(one.span[0]),
+                end=write(one.span[1]),
                 reason=one.reason,
             )
