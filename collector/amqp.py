@@ -207,6 +207,8 @@ class AmqpTransport(Inbox):
         self._received.append(Delivery(_device(method.routing_key), bytes(payload), tag))
 
     def _on_state(self, _channel: object, method: Any, _properties: object, payload: bytes) -> None:
+        if not payload:
+            return  # only takes away what the broker has kept
         device = _device(method.routing_key)
         suffix = method.routing_key.rsplit(".", 1)[-1]
         self._states[device, suffix] = StateMessage(

@@ -18,6 +18,7 @@ from datetime import UTC, date, datetime
 
 from dashboard.languages.current import N_, SOURCE, gettext, language, pgettext
 from dashboard.languages.figures import LocalNumber, marks
+from edge_agent.alerts.rules import rule_name
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.movements import LOOK, MOVEMENTS
@@ -174,6 +175,11 @@ def said_if_ours(text: str) -> str:
     return text
 
 
+def alert_name(rule: str, kind: str) -> str:
+    """Return the name of an alert's rule in the language in use."""
+    return said_if_ours(rule_name(rule, kind))
+
+
 def said_of(error: Exception) -> str:
     """Return what an error says, in the language in use."""
     return said(text_of(error))
@@ -231,24 +237,6 @@ OF_ALERTS = (
     *(N_("vital"), N_("sensor"), N_("camera"), N_("broker"), N_("disk")),
     *(N_("backup"), N_("agent")),
 )
-ALERT_KINDS = {
-    "vital": N_("Reading beyond a limit"),
-    "face": N_("Face"),
-    "sensor": N_("Sensor"),
-    "camera": "Camera",  # marked in dashboard.web.first_steps
-    "broker": N_("Connection to MQTT"),
-    "disk": N_("Free storage"),
-    "backup": N_("Backups"),
-    "agent": N_("Recording"),
-}
-"""Names for people of what a rule of alerts watches."""
-
-
-def alert_name(rule: str, kind: str) -> str:
-    """Return the name of an alert: the rule's own, or of what it watches where it has none else."""
-    return gettext(ALERT_KINDS.get(kind, rule)) if rule == kind else rule
-
-
 ACTIONS = (
     *(N_("account add"), N_("account disable"), N_("account enable"), N_("account link")),
     *(N_("account remove"), N_("account reset"), N_("account role"), N_("alert acknowledge")),

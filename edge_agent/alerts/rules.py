@@ -101,6 +101,23 @@ _TITLES = {
     AlertKind.AGENT: N_("The recording program does not respond"),
 }
 
+KIND_NAMES = {
+    "vital": N_("Reading beyond a limit"),
+    "face": N_("Face"),
+    "sensor": N_("Sensor"),
+    "camera": "Camera",  # marked in dashboard.web.first_steps
+    "broker": N_("Connection to MQTT"),
+    "disk": N_("Free storage"),
+    "backup": N_("Backups"),
+    "agent": N_("Recording"),
+}
+"""Names for people of what a rule watches."""
+
+
+def rule_name(rule: str, kind: str) -> str:
+    """Return the name of a rule: its own, or of what it watches where it has none else."""
+    return Message(KIND_NAMES[kind]) if rule == kind in KIND_NAMES else rule
+
 
 FORGET_S = 300.0
 """Seconds without a known value after which an alert ends, since its state is unknown."""

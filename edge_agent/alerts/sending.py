@@ -20,7 +20,7 @@ from threading import Event
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from edge_agent.alerts.rules import DISCLAIMER, NEVER_QUIET, QuietHours
+from edge_agent.alerts.rules import DISCLAIMER, NEVER_QUIET, QuietHours, rule_name
 from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
 from edge_agent.config.settings import Settings
 from edge_agent.core import clock
@@ -127,7 +127,7 @@ class Message:
         """Return its heading."""
         over = N_("Affect Edge {device}: over: {rule}")
         template = over if self.event == ENDED else "Affect Edge {device}: {rule}"
-        return Text(template, device=device, rule=self.alert.rule)
+        return Text(template, device=device, rule=rule_name(self.alert.rule, self.alert.kind))
 
     def body(self) -> Text:
         """Return its text; no measured value leaves the appliance."""

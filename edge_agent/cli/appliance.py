@@ -529,10 +529,12 @@ def _told(alert: AlertEntry) -> dict[str, object]:
 
 
 def _line(alert: AlertEntry) -> str:
+    from edge_agent.alerts.rules import rule_name
+
     told = _told(alert)
     state = "open"
     if alert.acknowledged_by is not None:
         state = f"seen by {alert.acknowledged_by}"
     if not alert.is_open:
         state = f"until {told['ended']}"
-    return f"{told['began']}  {alert.rule}: {alert.text} ({state})"
+    return f"{told['began']}  {rule_name(alert.rule, alert.kind)}: {alert.text} ({state})"

@@ -22,6 +22,7 @@ from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError, shown_value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import tzinfo
 
     from edge_agent.config.settings import Settings
@@ -295,10 +296,9 @@ def _marker_row(marker: Marker) -> dict[str, object]:
     return {"marker": marker.id, "at": at, "kind": marker.kind, "label": marker.label}
 
 
-def _check_inside(of: Session, at_ms: int, typed: str, timezone: str | None) -> None:
-    """Refuse a time outside a session as it was typed: since the start, or in its time zone."""
+def _written_as(of: Session, typed: str, timezone: str | None) -> Callable[[int], str]:
+    """Return a function that writes times as one was typed: since the start, or in its zone."""
     from edge_agent.core.study import exact_since_start, since_start_ms
-    from edge_agent.store.study.marker_changes import check_inside
 
     def written(ms: int) -> str:
         with suppress(StudyError):
@@ -310,7 +310,7 @@ def _check_inside(of: Session, at_ms: int, typed: str, timezone: str | None) -> 
         moment = datetime.fromtimestamp(ms / 1000, zone or UTC)
         return moment.isoformat(timespec="milliseconds")
 
-    check_inside(of, at_ms, clock.now().wall_ms, written=written)
+    return written
 
 
 _IN_SESSION = "such as 2026-11-20T08:15:00.250Z, or 4:05.250 since the start of the session"
@@ -336,7 +336,7 @@ def session_correct_marker(
     """
     from edge_agent.core.study import MarkerKind
     from edge_agent.store.read.reader import Reader
-    from edge_agent.store.study.marker_changes import correct_marker, remove_marker
+    from edge_agent.store.study.marker_changes import check_inside, correct_marker, remove_marker
     from edge_agent.store.study.past import PastMarker
 
     at, kind, label, reason = (changed[name] for name in ("at", "kind", "label", "reason"))
@@ -354,7 +354,8 @@ def session_correct_marker(
     if at is not None:
         of, _ = Reader(database).session(number)
         at_ms = common.instant_ms("--at", at, changed["timezone"], start_ms=of.start_ms)
-        _check_inside(of, at_ms, at, changed["timezone"])
+        written = _written_as(of, at, changed["timezone"])
+        check_inside(of, at_ms, clock.now().wall_ms, written=written)
     new = PastMarker(
         at_ms,
         old.kind if kind is None else named(MarkerKind, "--kind", kind),
@@ -394,17 +395,16 @@ def session_leave_out(here: Here, number: int, as_json: bool, **given: Any) -> N
         exclusions.take_back(database, number, back, actor=ACTOR)
     elif reason is not None:
         span = None
+        of, _ = Reader(database).session(number)
         if start is not None:
-            of, _ = Reader(database).session(number)
             first, last = (
                 common.instant_ms(name, text, given["timezone"], start_ms=of.start_ms)
                 for name, text in (("--from", start), ("--to", end))
             )
             span = first, last
             exclusions.check_order(span, start, end)
-            for at_ms, text in ((first, start), (last, end)):
-                _check_inside(of, at_ms, text, given["timezone"])
-        exclusions.leave_out(database, number, span, reason=reason, actor=ACTOR)
+        written = _written_as(of, start or "", given["timezone"])
+        exclusions.leave_out(database, number, span, reason=reason, actor=ACTOR, written=written)
     every = exclusions.exclusions(database, number)
     standing = [one for one in every if one.taken_back_ms is None]
     lines = [f"{one.id:>5}  {_left_out_line(one)}" for one in standing]
@@ -593,8 +593,8 @@ def _marker_of(header: list[str], cells: list[str], zone: tzinfo | None) -> Past
     if kind not in list(MarkerKind):
         raise ReadingError("kind", shown_value(kind), f"is not one of {', '.join(MarkerKind)}.")
     label = recorded(row.get("label", ""))
-    at_ms = time_ms(row["at"], zone)
-    return PastMarker(at_ms, MarkerKind(kind), label, int(number) if number else None)
+    at_ms, of = time_ms(row["at"], zone), int(number) if number else None
+    return PastMarker(at_ms, MarkerKind(kind), label, of, row["at"])
 
 
 @participant.command("describe")

@@ -70,7 +70,7 @@ class MqttOptions:
         backoff: pauses between attempts to connect.
         subscriptions: topics to subscribe to.
         home_assistant: the device for Home Assistant's discovery; ``None``: no discovery.
-        announced: file with the topics of sent discovery messages; ``None``: they are not stored.
+        announced: file with the topics of which the broker keeps messages; ``None``: not stored.
 
     Example:
         >>> options = MqttOptions(MqttSettings(host="192.168.1.5"), device="lab")
@@ -155,7 +155,7 @@ class MqttClient(Worker):
         self._live = sending.LiveMessages(self._topics)
         self._sender = sending.LiveSender(self._topics, self._live)
         self._announcer = sending.Announcer(
-            options.home_assistant, sending.AnnouncedTopics(options.announced)
+            options.home_assistant, sending.AnnouncedTopics(options.announced), self._topics
         )
         self._send_now = True
         self._next_poll_s = 0.0

@@ -22,15 +22,15 @@ from typing import Any, Protocol
 from edge_agent.core import clock
 from edge_agent.mqtt.connection import Connection, PubAck, ReceivedMessage
 from edge_agent.mqtt.discovery import Device, discovery_payload
-from edge_agent.mqtt.payloads import Payload, Topics
+from edge_agent.mqtt.payloads import Payload, StatusPayload, Topics
 
 log = logging.getLogger(__name__)
 
 
 class AnnouncedTopics:
-    """The topics with a retained discovery message of this appliance, in a small file.
+    """The topics of this appliance's retained discovery message and status, in a small file.
 
-    They are stored before they are published, so that the message can be removed after the agent
+    They are stored before they are published, so that the messages can be removed after the agent
     was killed or renamed, or discovery was switched off.
 
     Args:
@@ -69,18 +69,24 @@ class AnnouncedTopics:
 class Announcer:
     """Publishes the discovery message over one connection after the other.
 
+    After a rename it also removes what the broker keeps of the old name, once that is offline: the
+    name may belong to another appliance by now, such as the one whose card was copied.
+
     Belongs to the thread of the MQTT client.
 
     Args:
         device: the announced device; ``None``: none, and earlier announcements are removed.
         announced: stores the topics that the broker keeps.
+        topics: of the appliance.
 
     Attributes:
         problem: why Home Assistant is not told of the device, and what to do; ``None``: it is.
     """
 
-    def __init__(self, device: Device | None, announced: AnnouncedTopics) -> None:
+    def __init__(self, device: Device | None, announced: AnnouncedTopics, topics: Topics) -> None:
         self._announced = announced
+        self._status = topics.full(Topics.STATUS)
+        self._former: set[str] = set()
         self._device = device
         self._payload = b""
         if device is not None:
@@ -92,10 +98,14 @@ class Announcer:
         """Remove old announcements, announce the device, and subscribe to the birth message."""
         self._sent.clear()
         known = self._announced.read()
-        own = set() if self._device is None else {self._device.topic}
-        if own - known:
-            self._announced.write(known | own)
-        for topic in sorted(known - own):
+        own = {self._status} if self._device is None else {self._status, self._device.topic}
+        self._former = {topic for topic in known - own if topic.endswith(f"/{Topics.STATUS}")}
+        if own - known or self._former:
+            # Former names get one try: some brokers end the connection at a topic of another.
+            self._announced.write((known | own) - self._former)
+        for topic in sorted(self._former):
+            connection.subscribe(topic)
+        for topic in sorted(known - own - self._former):
             # MQTT 5, 3.3.1.3: an empty retained message removes what the broker keeps
             self._sent[connection.publish(topic, b"", qos=1, retain=True)] = topic
         if self._device is not None:
@@ -103,12 +113,27 @@ class Announcer:
             self._announce(connection, self._device)
 
     def handle(self, connection: Connection, message: ReceivedMessage) -> None:
-        """Announce again when Home Assistant's birth message arrives."""
+        """Announce again at Home Assistant's birth message; clear a former name that is offline."""
+        if message.topic in self._former and message.payload:
+            self._clear_former(connection, message)
         device = self._device
         if device is None or message.topic != device.birth_topic:
             return
         if message.payload == b"online":
             self._announce(connection, device)
+
+    def _clear_former(self, connection: Connection, message: ReceivedMessage) -> None:
+        """Remove what the broker keeps of a former name, unless another appliance has it now."""
+        try:
+            state = StatusPayload.model_validate_json(message.payload).state
+        except ValueError:
+            return
+        if state == "offline":
+            self._former.discard(message.topic)
+            base = message.topic.removesuffix(Topics.STATUS)
+            for suffix in (Topics.STATUS, *sorted(Topics.RETAINED)):
+                connection.publish(f"{base}{suffix}", b"", qos=0, retain=True)
+            log.info("mqtt: what the broker kept of the former name was removed: %s", base)
 
     def take_own(self, acks: Iterable[PubAck]) -> list[PubAck]:
         """Process the acknowledgements of discovery messages; return the others.

@@ -287,6 +287,7 @@ _REASONS = {
     Lost.NO_PAIR: N_("no second state in the same session to compare with"),
 }
 _LISTED = 12
+_REASONS_NAMED = 3
 
 
 def told_flow(
@@ -319,7 +320,7 @@ def told_flow(
 
 
 def _left_out_by_hand(flow: FlowModel) -> str:
-    """Count the sessions and the stretches of sessions that somebody left out."""
+    """Count the sessions and stretches that somebody left out, and name the first reasons."""
     whole = sum(one.from_s is None for one in flow.excluded)
     parts = len(flow.excluded) - whole
     counts = []
@@ -328,7 +329,11 @@ def _left_out_by_hand(flow: FlowModel) -> str:
     if parts:
         text = ngettext("{n} stretch of a session", "{n} stretches of sessions", parts)
         counts.append(text.format(n=thousands(parts)))
-    return gettext("left out by hand: {what}").format(what=with_and(counts))
+    reasons = list(dict.fromkeys(one.reason for one in flow.excluded))
+    more = ["…"] if len(reasons) > _REASONS_NAMED else []
+    return gettext("left out by hand: {what} ({reasons})").format(
+        what=with_and(counts), reasons="; ".join(reasons[:_REASONS_NAMED] + more)
+    )
 
 
 def _excluded(one: ExcludedModel) -> ExcludedModel:

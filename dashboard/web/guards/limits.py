@@ -31,7 +31,7 @@ from dashboard.accounts.login import (
     KnownDevices,
     LoginTurns,
 )
-from dashboard.languages.current import gettext
+from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.names import said_of
 from edge_agent.config.dashboard import is_loopback
 from edge_agent.core.clock import boot_seconds
@@ -263,8 +263,9 @@ def too_many_guesses(wait: int) -> str:
 
 def _spoken(wait: int) -> str:
     if wait < 90:
-        return f"{wait} seconds"
-    return f"{round(wait / 60)} minutes"
+        return ngettext("{n} second", "{n} seconds", wait).format(n=wait)
+    minutes = round(wait / 60)
+    return ngettext("{n} minute", "{n} minutes", minutes).format(n=minutes)
 
 
 def group_of(address: str) -> str:

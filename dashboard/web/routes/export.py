@@ -324,11 +324,15 @@ def _prepare(
     if new.passphrase is not None:
         passphrase = new.passphrase.get_secret_value()
         _as_problem_of("passphrase", partial(check_passphrase, passphrase))
-    of_whom = f"participant={request.choice.participant}" * bool(new.participant)
-    of_whom = of_whom or f"sessions={new.sessions or 'all'}"
-    which = f"{of_whom} start={new.start} end={new.end} format={new.format}"
+    if new.participant:
+        which = f"participant={request.choice.participant}"
+    else:
+        which = f"sessions={new.sessions or 'all'}"
+    which += f" start={new.start} end={new.end} format={new.format}"
+    if request.sealed:
+        which += " sealed"
     # Before it is prepared: what leaves this machine must be written down.
-    services.commands.note(account.name, "export", study.named(which + " sealed" * request.sealed))
+    services.commands.note(account.name, "export", study.named(which))
     lent = partial(services.copies.lend_all, study.chosen) if services.copies else None
     return services.exports.prepare(account.id, request, passphrase, lent)
 

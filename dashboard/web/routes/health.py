@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from dashboard.accounts.roles import Permission
 from dashboard.charts.health import BUCKETS, HEIGHT, health_figures
 from dashboard.languages.current import gettext
-from dashboard.languages.names import ALERT_KINDS, said
+from dashboard.languages.names import said
 from dashboard.web import schemas
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
@@ -23,7 +23,7 @@ from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.services import OptionsDep, Services, ServicesDep
 from edge_agent import __version__
-from edge_agent.alerts.rules import DISCLAIMER, rule_title
+from edge_agent.alerts.rules import DISCLAIMER, KIND_NAMES, rule_title
 from edge_agent.config.alerts import AlertKind
 from edge_agent.core import clock
 from edge_agent.core.support import read_support
@@ -211,7 +211,7 @@ def alerts_page(
                 start=wanted.start_ms, end=wanted.end_ms, kind=wanted.kind, state=wanted.state
             )
         ),
-        kinds=[(kind.value, gettext(ALERT_KINDS[kind])) for kind in AlertKind],
+        kinds=[(kind.value, gettext(KIND_NAMES[kind])) for kind in AlertKind],
         options=services.alerts.options,
         title_of=rule_title,
         targets=_targets(services),

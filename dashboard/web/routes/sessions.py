@@ -409,7 +409,7 @@ class MarkerForm(BaseModel):
                 names=", ".join(MarkerKind),
                 field="kind",
             )
-        return PastMarker(at_ms, MarkerKind(self.kind), self.label, session.id)
+        return PastMarker(at_ms, MarkerKind(self.kind), self.label, session.id, self.after)
 
 
 def _check_inside(session: Session, at_ms: int, field: str) -> None:

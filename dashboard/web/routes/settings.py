@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext as _
-from dashboard.languages.names import ALERT_KINDS, said
+from dashboard.languages.names import said
 from dashboard.web import configuration
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import NOTHING_REFUSED, Refused
@@ -20,6 +20,7 @@ from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
 from dashboard.web.services import Services, ServicesDep
+from edge_agent.alerts.rules import KIND_NAMES
 from edge_agent.config.editing import ConfigChangedError
 from edge_agent.config.keys import RULES, Kind, all_keys, variable_of
 from edge_agent.core.errors import ConfigError
@@ -272,7 +273,7 @@ def _form(
         text_of=configuration.text_of,
         rule_fields=configuration.RULE_FIELDS,
         rule_labels=_RULE_LABELS,
-        whens=ALERT_KINDS,
+        whens=KIND_NAMES,
         kinds={kind.value: kind.spec.label for kind in VitalKind},
     )
 

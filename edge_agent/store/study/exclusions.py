@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
-from edge_agent.core.study import Session
+from edge_agent.core.study import Session, exact_since_start
 from edge_agent.core.texts import N_
 from edge_agent.store.database.schema import insert, read_transaction, write_transaction
 from edge_agent.store.study import rows
@@ -101,7 +101,15 @@ def outside_stretches(first: int, last: int, stretches: Sequence[Span]) -> Itera
         yield first, last
 
 
-def leave_out(path: Path, session: int, span: Span | None, *, reason: str, actor: str) -> Exclusion:
+def leave_out(
+    path: Path,
+    session: int,
+    span: Span | None,
+    *,
+    reason: str,
+    actor: str,
+    written: Callable[[int], str] | None = None,
+) -> Exclusion:
     """Leave a session, or a stretch of it, out of the analysis.
 
     Args:
@@ -110,6 +118,7 @@ def leave_out(path: Path, session: int, span: Span | None, *, reason: str, actor
         span: the stretch in UTC milliseconds; ``None``: the whole session.
         reason: why, 1 to ``REASON_LENGTH`` characters.
         actor: who leaves it out, for the audit trail.
+        written: writes UTC milliseconds in messages as the person who typed the stretch does.
 
     Raises:
         StudyError: no such session, no reason, the stretch lies outside the session or ends before
@@ -122,8 +131,8 @@ def leave_out(path: Path, session: int, span: Span | None, *, reason: str, actor
     with write_transaction(path) as connection:
         of = rows.session_numbered(connection, session)
         if span is not None:
-            _check_span(of, span, moment.wall_ms)
-        _check_free(connection, of, span)
+            _check_span(of, span, moment.wall_ms, written or iso_utc)
+        _check_free(connection, of, span, written)
         number = insert(
             connection,
             "exclusion",
@@ -179,10 +188,10 @@ def _selected(connection: sqlite3.Connection, where: str, *values: int) -> list[
     ]
 
 
-def _check_span(session: Session, span: Span, now_ms: int) -> None:
+def _check_span(session: Session, span: Span, now_ms: int, written: Callable[[int], str]) -> None:
     for at_ms in span:
-        check_inside(session, at_ms, now_ms)
-    check_order(span, iso_utc(span[0]), iso_utc(span[1]))
+        check_inside(session, at_ms, now_ms, written=written)
+    check_order(span, written(span[0]), written(span[1]))
 
 
 def check_order(span: Span, start: str, end: str) -> None:
@@ -200,8 +209,21 @@ def check_order(span: Span, start: str, end: str) -> None:
         )
 
 
-def _check_free(connection: sqlite3.Connection, session: Session, span: Span | None) -> None:
-    """Refuse what meets another exclusion of the session: each moment has one reason."""
+def _check_free(
+    connection: sqlite3.Connection,
+    session: Session,
+    span: Span | None,
+    written: Callable[[int], str] | None,
+) -> None:
+    """Refuse what meets another exclusion of the session: each moment has one reason.
+
+    Without ``written`` times count from the start of the session, as on pages.
+    """
+
+    def since_start(ms: int) -> str:
+        return exact_since_start(ms - session.start_ms)
+
+    write = written or since_start
     for one in _selected(connection, f"session = ? AND {_STANDS}", session.id):
         if one.span is None:
             raise StudyError(
@@ -216,7 +238,7 @@ def _check_free(connection: sqlite3.Connection, session: Session, span: Span | N
                     "that back first."
                 ),
                 session=session.id,
-                start=iso_utc(one.span[0]),
-                end=iso_utc(one.span[1]),
+                start=write(one.span[0]),
+                end=write(one.span[1]),
                 reason=one.reason,
             )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sqlite3
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_agent.core import clock
@@ -59,12 +59,14 @@ class PastMarker:
         kind: what happened.
         label: as of ``Study.add_marker``.
         session: number of the session in which it lies; ``None``: its time says it.
+        typed: the time as a person typed it, for messages; empty: nobody did.
     """
 
     at_ms: int
     kind: MarkerKind
     label: str = ""
     session: int | None = None
+    typed: str = field(default="", compare=False)
 
 
 def add_simulated_participant(path: Path, code: str | None, *, actor: str) -> Participant:
@@ -255,7 +257,7 @@ def _session_of(sessions: Sequence[Session], new: PastMarker) -> Session:
 
 
 def _marker_named(new: PastMarker) -> str:
-    return f"Marker {new.kind} at {iso_utc(new.at_ms)}"
+    return f"Marker {new.kind} at {new.typed or iso_utc(new.at_ms)}"
 
 
 _UNITS = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))

@@ -258,7 +258,8 @@ def test_home_assistant_is_told_what_is_known_and_the_device_goes_when_it_is_tur
         reader.wait_for("config", lambda said: said == {})
         run.wait_for_rows("expression")
     assert len(reader.on("state")) == told
-    assert not (tmp_path / "data" / "home-assistant-topics").exists()
+    kept = (tmp_path / "data" / "home-assistant-topics").read_text(encoding="utf-8")
+    assert kept == "affect-edge/lab/pi/status\n"
 
 
 def test_the_camera_obeys_a_command_says_so_at_once_and_knows_no_expression_of_before(

@@ -73,13 +73,13 @@ def test_ntfy_webhook_and_mail_are_told_that_it_began_and_that_it_is_over(
             wait_until(lambda: len(sent()) == 6, "six messages", 60)
     assert sent() == [("raised", 1, 1, "")] * 3 + [("ended", 1, 1, "")] * 3
     pushed = [post for _, post in web.posts if post.get("topic") == SECRET]
-    assert pushed[0]["title"] == "Affect Edge lab: camera"
+    assert pushed[0]["title"] == "Affect Edge lab: Camera"
     text = "No picture from the camera for 10 s. The cable {is} loose."
     assert text in pushed[0]["message"] and DISCLAIMER in pushed[0]["message"]
     hooked = [post for where, post in web.posts if where == "/hook"]
     assert [(post["title"], post["type"]) for post in hooked] == [
-        ("Affect Edge lab: camera", "warning"),
-        ("Affect Edge lab: over: camera", "success"),
+        ("Affect Edge lab: Camera", "warning"),
+        ("Affect Edge lab: over: Camera", "success"),
     ]
     assert [subject for subject, _ in mail.mails] == [post["title"] for post in hooked]
     assert text in mail.mails[0][1]
@@ -118,10 +118,10 @@ def test_messages_are_in_the_language_of_the_configuration(alert_log: AlertLog, 
             alert_log.end("camera", "over", now())
             wait_until(lambda: len(sent()) == 2, "the end", 60)
     begun, ended = (post for _, post in web.posts)
-    assert begun["title"] == "Affect Edge lab: camera"
+    assert begun["title"] == "Affect Edge lab: Kamera"
     assert "Kein Bild von der Kamera (seit 10 s). The cable {is} loose." in begun["message"]
     assert "Dies ist kein medizinischer Alarm" in begun["message"]
-    assert ended["title"] == "Affect Edge lab: vorbei: camera"
+    assert ended["title"] == "Affect Edge lab: vorbei: Kamera"
 
 
 def test_what_is_not_reached_is_tried_again_said_and_arrives_later(

@@ -87,10 +87,10 @@ def tell(mosquitto: Mosquitto, message: str) -> None:
     publish.single(f"{PREFIX}/status", message, port=mosquitto.port, qos=1)
 
 
-def kept(mosquitto: Mosquitto) -> set[str]:
-    """Return the discovery topics on which the broker keeps a message."""
-    with ears(mosquitto.port) as hearing:
-        tell(mosquitto, "end")
+def kept(mosquitto: Mosquitto, topics: str = f"{PREFIX}/#") -> set[str]:
+    """Return the topics on which the broker keeps a message; without more, those of discovery."""
+    with ears(mosquitto.port, topics) as hearing:
+        publish.single(topics.replace("#", "status"), "end", port=mosquitto.port, qos=1)
         wait_until(lambda: any(m[1] == b"end" for m in hearing.messages), "the end")
         return {topic for topic, _, retained in hearing.messages if retained}
 
@@ -138,6 +138,37 @@ def test_a_renamed_appliance_and_one_that_is_turned_off_are_removed(
             f"only {left}",
         )
         end(client)
+
+
+def test_what_the_broker_keeps_of_a_former_name_goes_once_that_is_offline(
+    mosquitto: Mosquitto, start_home: StartHome
+) -> None:
+    everything = "affect-edge/#"
+    end(start_home(mosquitto.port, home("old")))
+    emotion = "affect-edge/old/emotion"
+    for topic in (emotion, "affect-edge/old/alerts"):
+        publish.single(topic, "{}", port=mosquitto.port, retain=True)
+    client = start_home(mosquitto.port, home("new"))
+    wait_until(lambda: emotion not in kept(mosquitto, everything), "the former name is gone")
+    left = kept(mosquitto, everything)
+    assert left and all(topic.startswith("affect-edge/new/") for topic in left)
+    end(client)
+
+
+def test_a_former_name_that_another_appliance_has_now_stays(
+    mosquitto: Mosquitto, start_home: StartHome, start: Start
+) -> None:
+    end(start_home(mosquitto.port, home("old")))
+    other = start(mosquitto.port, device="old")
+    wait_for_state(other, MqttState.CONNECTED)
+    with ears(mosquitto.port, topic_of("new")) as hearing:
+        client = start_home(mosquitto.port, home("new"))
+        wait_until(lambda: len(hearing.messages) == 1, "an announcement")
+        tell(mosquitto, "online")
+        wait_until(lambda: len(hearing.messages) == 2, "an answer after the former status")
+    assert "affect-edge/old/status" in kept(mosquitto, "affect-edge/#")
+    end(client)
+    end(other)
 
 
 def test_where_nothing_was_announced_nothing_is_removed(

@@ -51,6 +51,8 @@ def test_quiet_hours_hold_messages_back_until_they_end() -> None:
 def test_a_message_says_what_it_is_not_and_nothing_that_was_measured() -> None:
     (first, _) = due_messages([ALERT], TARGETS, NEVER_QUIET, 0, NOON)
     assert first.title("lab") == "Affect Edge lab: hr"
+    unnamed = replace(first, alert=replace(ALERT, rule="disk", kind="disk"))
+    assert unnamed.title("lab") == "Affect Edge lab: Free storage"
     assert first.body() == (
         f"Heart rate above 120 /min for 10 s.\nSince 2026-01-01 12:00 UTC.\n{DISCLAIMER}"
     )

@@ -32,8 +32,8 @@ def test_those_that_stand_are_shown_and_all_on_request(tmp_path: Path) -> None:
     folder = with_alerts(tmp_path)
     standing = command(folder)
     assert standing.exit_code == 0, standing.output
-    assert "camera is so. (seen by anna)" in standing.stdout
-    assert "hr is so. (open)" in standing.stdout
+    assert "  Camera: camera is so. (seen by anna)" in standing.stdout
+    assert "  hr: hr is so. (open)" in standing.stdout
     assert "disk" not in standing.stdout
     every = json.loads(command(folder, "--all", "--json").stdout)
     assert {(told["rule"], told["ending"]) for told in every} == {

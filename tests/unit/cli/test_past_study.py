@@ -186,13 +186,13 @@ def test_markers_of_a_file_find_their_sessions_and_a_second_time_they_are_there(
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        (f"{at(150)},note,x,", "lies in no session"),
+        (f"{at(150)},note,x,", f"Marker note at {at(150)} lies in no session"),
         (f"{at(10)},note,x,2", "lies outside session 2"),
         (f"{at(10)},note,x,one", "markers.csv, row 3, column session: 'one' is not the number"),
         (f"{at(10)},start,x,", "row 3, column kind: 'start' is not one of stimulus_start"),
         ("soon,note,x,", "row 3, column at: 'soon' is not a time"),
         (f"{at(10)},note,calm, then loud,1", "markers.csv, row 3 has 5 values, but there are 4"),
-        (f"{at(10)},stimulus_end,anger,", "no stimulus was going on"),
+        (f"{at(10)},stimulus_end,anger,", f"at {at(10)}: no stimulus was going on"),
     ],
 )
 def test_a_file_with_a_marker_that_has_no_place_adds_none(
@@ -205,6 +205,26 @@ def test_a_file_with_a_marker_that_has_no_place_adds_none(
     done = run(folder, "import-markers", file)
     assert problem in str(done.exception)
     assert query(folder / "affect-edge.db", "SELECT count(*) FROM marker") == [(0,)]
+
+
+def test_times_are_named_as_they_were_typed(folder: Path) -> None:
+    run(folder, *add_words(0, 100))
+    berlin = ("--timezone", "Europe/Berlin")
+    file = folder / "markers.csv"
+    file.write_text("at,kind,label\n2026-09-21 16:30,note,late\n")
+    done = run(folder, "import-markers", file, *berlin)
+    assert "Marker note at 2026-09-21 16:30 lies in no session." in str(done.exception)
+    leave_out = ("session", "leave-out", "1", "--reason", "x")
+    run(folder, *leave_out, "--from", "0:10", "--to", "0:40")
+    for typed, met in (
+        (("0:20", "0:30"), "0:10 to 0:40"),
+        (
+            ("2026-09-21T16:20:20", "2026-09-21T16:20:30"),
+            "2026-09-21T16:20:10.000+02:00 to 2026-09-21T16:20:40.000+02:00",
+        ),
+    ):
+        done = run(folder, *leave_out, *berlin, "--from", typed[0], "--to", typed[1])
+        assert f"Of session 1, {met} is left out already: x." in str(done.exception)
 
 
 def test_a_file_with_many_bad_rows_names_the_first_ten(folder: Path) -> None:

@@ -49,7 +49,9 @@ def test_flow_report_and_table_name_each_reason(tmp_path: Path) -> None:
     without(path, 1, 5, 9.5)
     answer = answered(path)
     assert answer.flow is not None
-    assert answer.flow.summary.endswith("; left out by hand: 1 session and 1 stretch of a session")
+    assert answer.flow.summary.endswith(
+        "; left out by hand: 1 session and 1 stretch of a session (phone rang; camera fell)"
+    )
     assert [one.sentence for one in answer.flow.excluded] == [
         "Session 1, 0:05 to 0:09.500 was left out: phone rang",
         "Session 2 was left out: camera fell",

@@ -10,6 +10,7 @@ from fastapi import HTTPException, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from dashboard.languages.current import speaking
 from dashboard.web.guards.limits import too_many
 from dashboard.web.guards.security import BodyLimit, SecurityHeaders, require_same_origin
 
@@ -170,3 +171,8 @@ def test_people_are_told_seconds_or_minutes_and_programs_seconds() -> None:
     assert "address. Wait 89 seconds, then" in too_many(89)
     assert "Wait 2 minutes" in too_many(90)
     assert "Wait 5 minutes" in too_many(300)
+    assert "Wait 1 second, then" in too_many(1)
+    with speaking("de"):
+        assert "1 Sekunde" in too_many(1) and "5 Minuten" in too_many(300)
+    with speaking("es"):
+        assert "30 segundos" in too_many(30)

@@ -64,7 +64,7 @@ def test_what_was_taken_back_stays_in_the_trail(path: Path, session: int) -> Non
         ((60, 70), " ", "Give a reason"),
         ((60, 70), "x" * 201, "at most 200 printable characters"),
         ((60, 70), "two\nlines", "at most 200 printable characters"),
-        ((39, 60), "x", "Of session 1, .* to .* is left out already: coughed"),
+        ((39, 60), "x", "Of session 1, 0:20 to 0:40 is left out already: coughed"),
         (None, "x", "is left out already: coughed. Take that back first"),
     ],
 )

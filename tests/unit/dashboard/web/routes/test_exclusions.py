@@ -25,6 +25,8 @@ def test_a_stretch_is_left_out_on_the_page_named_everywhere_and_taken_back(
     page = f"/study/sessions/{session}"
     typed = {"start": "0:01", "end": "0:02,5", "reason": "phone <rang>"}
     assert ada.post(f"{page}/exclusions", data=typed).status_code == 303
+    again = ada.post(f"{page}/exclusions", data={"start": "0:02", "end": "0:03", "reason": "x"})
+    assert "Of session 1, 0:01 to 0:02.500 is left out already" in again.text
 
     (made,) = ada.get(f"/api/v1{page.removeprefix('/study')}/exclusions").json()
     assert (made["end"] - made["start"], made["actor"]) == (1_500, "ada")
