@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import io
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from edge_agent.core.errors import TrainingError
 
@@ -34,7 +38,7 @@ class Interrupted(Exception):  # noqa: N818 - nothing went wrong
     """Somebody stopped a run with Ctrl-C; the text says how it goes on."""
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Write a file whole: a reader sees the old one or the new one.
 
     Its folder is made when missing.
@@ -42,6 +46,7 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         DataError: it cannot be written; what was there is still there.
     """
+    # With the process's number: two trainings may make the same file at once.
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,10 +55,22 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = "the disk is full" if full else error.strerror or error
         raise DataError(
-            f"{path}: cannot be written: {error.strerror or error}; choose another "
-            "folder, or make room"
+            f"{path}: cannot be written: {why}; choose another folder, or make room"
         ) from error
+
+
+def write_arrays(path: Path, **arrays: Any) -> None:
+    """Write arrays by name, as ``np.load`` reads them (see :func:`write_whole`).
+
+    Raises:
+        DataError: they cannot be written.
+    """
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    write_whole(path, content.getbuffer())
 
 
 def csv_bytes(rows: Iterable[Iterable[object]], ending: str = "\n") -> bytes:

@@ -19,7 +19,6 @@ import gzip
 import hashlib
 import logging
 import lzma
-import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +31,7 @@ from numpy.typing import NDArray
 
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.vision.models.card import FER2013_LABELS
-from training.errors import DataError
+from training.errors import DataError, write_arrays
 
 _OPEN_BY_SUFFIX: dict[str, Callable[..., TextIO]] = {".gz": gzip.open, ".xz": lzma.open}
 
@@ -387,22 +386,16 @@ def _cached(path: Path, cache: Path) -> Faces:
         ):
             return Faces(arrays["pictures"], arrays["fer2013"], arrays["votes"], arrays["usage"])
     faces = read_fer2013(path)
-    # With the process's number: two trainings may parse the same table at once.
-    part = kept.with_suffix(f".{os.getpid()}.part.npz")
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        np.savez(
-            part,
+        write_arrays(
+            kept,
             pictures=faces.pictures,
             fer2013=faces.fer2013,
             votes=faces.votes,
             usage=faces.usage,
         )
-        part.replace(kept)
-    except OSError as error:  # what cannot be kept is parsed again next time
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        log.warning("%s: the parsed table is not kept: %s", cache, error)
+    except DataError as error:  # what cannot be kept is parsed again next time
+        log.warning("the parsed table is not kept: %s", error)
     return faces
 
 

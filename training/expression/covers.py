@@ -46,7 +46,7 @@ from edge_agent.vision.models.model import load_model
 from edge_agent.vision.stills import SUFFIXES, load_picture
 from training.data.datasets import EDGE, checksum_fraction, load_faces
 from training.data.drawn import THINGS
-from training.errors import DataError
+from training.errors import DataError, write_arrays, write_whole
 from training.expression.augment import Augmentation, augment
 from training.faces.labelling import NEARLY, Shares, difference_hash, read_shares
 from training.learning.checkpoint import averaged_weights, save_weights
@@ -319,7 +319,7 @@ def finish_card(
     # what is held out stands in the card alone: whoever tries recipes shall not choose by it
     log.info("valid from %.2f: %s", threshold, metrics["valid"])
     card = detector.card.model_copy(update={"covered_from": threshold, "metrics": metrics})
-    path.write_text(card.to_json(), encoding="utf-8")
+    write_whole(path, card.to_json().encode())
     return path
 
 
@@ -499,8 +499,7 @@ def load_crops(folder: Path) -> Crops:
 
 def save_crops(folder: Path, crops: Crops) -> None:
     """Write crops where `load_crops` reads them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    np.savez(
+    write_arrays(
         folder / FILE,
         pixels=crops.pixels,
         masked=crops.masked,

@@ -25,7 +25,7 @@ from training.data.datasets import (
 )
 from training.data.fer import cleaned
 from training.data.lessons import Lessons, divide, lessons, majority, soft_targets
-from training.errors import DataError, RecipeError
+from training.errors import DataError, RecipeError, write_whole
 from training.expression.face_features import (
     FaceFeaturesTask,
     first_stage_seconds,
@@ -266,7 +266,7 @@ def finish_card(
     # On held-back faces: those that were learnt are too sure.
     temperature = best_temperature(logits[HELD_BACK]["expression"], soft_targets(splits[HELD_BACK]))
     card = model.card.model_copy(update={"temperature": round(temperature, 4), "metrics": metrics})
-    path.write_text(card.to_json(), encoding="utf-8")
+    write_whole(path, card.to_json().encode())
     return path
 
 

@@ -34,7 +34,7 @@ from edge_agent.vision.models.model import load_model
 from edge_agent.vision.movements import crop_angle
 from edge_agent.vision.stills import SUFFIXES, load_picture
 from training.data.datasets import EDGE, checksum_fraction, load_faces
-from training.errors import DataError
+from training.errors import DataError, write_arrays
 from training.expression.movements import FILE, PARTS
 
 log = logging.getLogger(__name__)
@@ -143,14 +143,14 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     pictures, parts = fer2013(arguments.fer2013, arguments.out)
     none = np.zeros(len(pictures), np.float32)
-    np.savez(
+    write_arrays(
         arguments.out / FILE,
         pixels=np.concatenate([np.stack(crops), pictures]),
         part=np.concatenate([np.array([part_of(name) for name in names], np.int8), parts]),
         source=np.array([*sources, *["fer2013"] * len(pictures)]),
         angle=np.concatenate([np.array(angles, np.float32), none]),
     )
-    np.savez(arguments.out / REGIONS, regions=np.stack(regions))
+    write_arrays(arguments.out / REGIONS, regions=np.stack(regions))
     log.info("%d faces in %s", len(crops) + len(pictures), arguments.out / FILE)
 
 

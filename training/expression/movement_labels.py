@@ -22,6 +22,8 @@ import numpy as np
 from mediapipe.tasks import python as tasks
 from mediapipe.tasks.python import vision
 
+from training.errors import write_arrays
+
 # the order of edge_agent.core.movements.MOVEMENTS
 BLENDSHAPES = {
     "brow_down": ("browDownLeft", "browDownRight"),
@@ -135,7 +137,7 @@ def main() -> None:
     every = np.concatenate([answers(teacher, photographs, rgb), answers(teacher, crops, enlarged)])
     rows = np.random.default_rng(1).permutation(len(photographs))[:HALF]
     half = answers(teacher, photographs[rows], halved)
-    np.savez(
+    write_arrays(
         arguments.folder / "answers.npz",
         movements=every[:, :16],
         pose=every[:, 16:19],

@@ -28,7 +28,7 @@ from edge_agent.vision.align import CROP_NAME
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.model import load_model
 from edge_agent.vision.movements import MovementsReader
-from training.errors import DataError
+from training.errors import DataError, write_whole
 from training.expression.augment import Augmentation, augment
 from training.learning.checkpoint import save_weights
 from training.learning.kinds import SMALL_EPOCHS, SMALL_PICTURES, FitRequest, Plan
@@ -360,7 +360,7 @@ def plan_movements(request: FitRequest) -> Plan:
         if agreement:
             metrics["teacher at half the size"] = agreement
         card = model.card.model_copy(update={"metrics": metrics})
-        path.write_text(card.to_json(), encoding="utf-8")
+        write_whole(path, card.to_json().encode())
         return path
 
     task = MovementTask(recipe, parts["train"], parts["valid"])

@@ -391,7 +391,7 @@ def train_classes(photographs: Path, out: Path, classes: tuple[str, ...]) -> Own
             "n": figures.n,
         }
     }
-    card.write_text(model.card.model_copy(update={"metrics": metrics}).to_json(), "utf-8")
+    write_whole(card, model.card.model_copy(update={"metrics": metrics}).to_json().encode())
     counts = {name: int((labels == at).sum()) for at, name in enumerate(classes)}
     # The commonest class of what was learnt: nothing of the tested faces is known to the model.
     usual = np.bincount(labels[~tested], minlength=len(classes)).argmax()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from torch.nn import functional
 
 from training.data.datasets import NO_LABEL, Faces
 from training.data.lessons import Lessons, majority, soft_targets
-from training.errors import RecipeError
+from training.errors import RecipeError, write_arrays
 from training.expression.augment import Augmentation, augment, flip, mix
 from training.expression.pretrained import load_base, settle_norms
 from training.expression.recipe import ExpressionRecipe
@@ -101,7 +100,7 @@ class Views:
         """Return version ``number``, 0 … ``count`` − 1; make it on ``device`` if missing.
 
         Raises:
-            RecipeError: when it cannot be kept.
+            DataError: when it cannot be kept.
         """
         path = self._folder / f"{number:02}.npz"
         try:
@@ -110,15 +109,7 @@ class Views:
         except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             pass  # missing or incomplete: build it below
         made = self._make(number, device)
-        part = path.with_suffix(f".{os.getpid()}.part.npz")  # two students may ask at the same time
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            np.savez(part, pictures=made.pictures, expression=made.expression, fer2013=made.fer2013)
-            part.replace(path)
-        except OSError as error:
-            raise RecipeError(
-                f"{path}: cannot be written ({error.strerror}); make room or choose --cache"
-            ) from error
+        write_arrays(path, pictures=made.pictures, expression=made.expression, fer2013=made.fer2013)
         return made
 
     def _make(self, number: int, device: torch.device) -> View:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge_agent.vision.faces.detector import Candidates, decode, letterbox, merge
 from edge_agent.vision.models.model import TFLiteModel, load_model
-from training.errors import DataError
+from training.errors import DataError, write_whole
 from training.faces.detector import (
     LOW,
     OFFSET,
@@ -119,7 +119,7 @@ def finish_card(
         metrics[f"{part}, float"] = floating
         log.info("%s at %.2f: int8 %s; float %s", part, threshold, metrics[part], floating)
     card = model.card.model_copy(update={"score_threshold": threshold, "metrics": metrics})
-    path.write_text(card.to_json(), encoding="utf-8")
+    write_whole(path, card.to_json().encode())
     return path
 
 

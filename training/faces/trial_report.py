@@ -23,7 +23,7 @@ from edge_agent.vision.faces.finder import FaceFinder, YuNet
 from edge_agent.vision.models.card import find_model, read_card
 from edge_agent.vision.models.model import load_model
 from edge_agent.vision.recognizer import open_recognizer
-from training.errors import DataError
+from training.errors import DataError, write_whole
 from training.faces.labelling import Picture, Shares, read_shares
 from training.faces.photographs import Archive
 from training.faces.trial import (
@@ -213,7 +213,7 @@ def _note(card_file: Path, name: str, bars: Sequence[Bar]) -> None:
     card = read_card(card_file)
     figures = {bar.name: round(bar.value, 4) for bar in bars if bar.value is not None}
     changed = card.model_copy(update={"metrics": {**card.metrics, name: figures}})
-    card_file.write_text(changed.to_json(), encoding="utf-8")
+    write_whole(card_file, changed.to_json().encode())
 
 
 def _finding_json(finding: Finding) -> dict[str, object]:
@@ -499,7 +499,7 @@ def note_stills(card_file: Path, swept: Mapping[str, Sweep]) -> None:
         )
     noted = {**card.metrics, STILLS: {"score": score, **figures_at(swept, score)}}
     changed = card.model_copy(update={"metrics": noted})
-    card_file.write_text(changed.to_json(), encoding="utf-8")
+    write_whole(card_file, changed.to_json().encode())
 
 
 def sweep_text(swept: Mapping[str, Sweep]) -> str:

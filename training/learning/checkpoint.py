@@ -6,9 +6,6 @@ CSV, and a picture of the same.
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import errno
 import io
 import logging
 from collections.abc import Mapping, Sequence
@@ -23,7 +20,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
-from training.errors import RecipeError
+from training.errors import RecipeError, csv_bytes, write_all, write_whole
 from training.learning.rates import Precision, precision_on
 from training.learning.recipe import Schedule
 
@@ -194,24 +191,9 @@ def save_weights(module: nn.Module, folder: Path) -> None:
 
 
 def _save(held: Mapping[str, Any], path: Path) -> None:
-    """Write what PyTorch can read, whole or not at all.
-
-    Raises:
-        RecipeError: it cannot be written.
-    """
     content = io.BytesIO()
     torch.save(held, content)  # PyTorch writing the file itself hides why it cannot
-    part = path.with_name(f"{path.name}.part")
-    # Written beside and renamed: a run that is stopped here keeps the last epoch.
-    try:
-        part.write_bytes(content.getbuffer())
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        why = "the disk is full" if full else error.strerror
-        raise RecipeError(f"{path}: cannot be written ({why}); make room or permission") from error
+    write_whole(path, content.getbuffer())
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -240,26 +222,14 @@ def write_curves(folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
     """Write ``curves.csv`` and ``curves.png`` into ``folder``, each whole or not at all.
 
     Raises:
-        RecipeError: when one cannot be written.
+        DataError: when one cannot be written.
     """
-    try:
-        part = folder / f"{CURVES}.part"
-        with part.open("w", newline="", encoding="utf-8") as file:
-            # All rows have the same columns: the figures of a task are the same in every epoch.
-            table = csv.DictWriter(file, fieldnames=list(rows[0]))
-            table.writeheader()
-            table.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
-        part.replace(folder / CURVES)
-        part = folder / f"{PICTURE}.part"
-        _draw(rows, part)
-        part.replace(folder / PICTURE)
-    except OSError as error:
-        raise RecipeError(
-            f"{folder}: the curves cannot be written ({error}); make room or permission"
-        ) from error
+    # All rows have the same columns: the figures of a task are the same in every epoch.
+    table = [list(rows[0]), *([f"{value:.6g}" for value in row.values()] for row in rows)]
+    write_all(folder, {CURVES: csv_bytes(table, "\r\n"), PICTURE: _draw(rows)})
 
 
-def _draw(rows: Sequence[Mapping[str, float]], path: Path) -> None:
+def _draw(rows: Sequence[Mapping[str, float]]) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 4), layout="constrained")
@@ -278,7 +248,9 @@ def _draw(rows: Sequence[Mapping[str, float]], path: Path) -> None:
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend(fontsize="small")
-    figure.savefig(path, format="png", dpi=100)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=100)
+    return content.getvalue()
 
 
 def _panel(name: str) -> str | None:

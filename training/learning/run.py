@@ -6,6 +6,7 @@ The learning-rate range test learns while the rate rises and shows where the los
 
 from __future__ import annotations
 
+import io
 import itertools
 import shutil
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from edge_agent.vision.models.card import read_card, shipped_models
-from training.errors import DataError, RecipeError, csv_bytes
+from training.errors import DataError, RecipeError, csv_bytes, write_all, write_whole
 from training.learning.checkpoint import CHECKPOINT, WEIGHTS, averaged_weights
 from training.learning.kinds import PUBLISHED, FitRequest, plan
 from training.learning.loop import CPU, Fitted, Task, begin, device_of, epoch_generator, fit, step
@@ -143,7 +144,7 @@ def write_range_test(result: RangeTest, folder: Path) -> tuple[Path, Path]:
     """Write ``find-lr.csv`` and ``find-lr.png`` into ``folder``, which is made when missing.
 
     Raises:
-        RecipeError: when they cannot be written.
+        DataError: when they cannot be written.
     """
     from matplotlib.figure import Figure
 
@@ -162,16 +163,11 @@ def write_range_test(result: RangeTest, folder: Path) -> tuple[Path, Path]:
     first_half = result.smoothed[: len(result.smoothed) // 2]
     axes.set_ylim(min(result.smoothed) * 0.9, max(first_half) * 1.3)
     axes.legend()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        rows = zip(result.rates, result.losses, result.smoothed, strict=True)
-        table = [("lr", "loss", "smoothed"), *([f"{each:.6g}" for each in row] for row in rows)]
-        (folder / TABLE).write_bytes(csv_bytes(table, "\r\n"))
-        figure.savefig(folder / PICTURE, dpi=100)
-    except OSError as error:
-        raise RecipeError(
-            f"{folder}: cannot be written ({error.strerror}); choose another --out"
-        ) from error
+    rows = zip(result.rates, result.losses, result.smoothed, strict=True)
+    table = [("lr", "loss", "smoothed"), *([f"{each:.6g}" for each in row] for row in rows)]
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=100)
+    write_all(folder, {TABLE: csv_bytes(table, "\r\n"), PICTURE: picture.getvalue()})
     return folder / TABLE, folder / PICTURE
 
 
@@ -259,7 +255,7 @@ def quantize_weights(request: FitRequest, weights: Path) -> Path:
     # Only of weights that are published: those of somebody else were learnt in another way.
     if shipped is not None and weights.resolve().parent == PUBLISHED.resolve():
         card = card.model_copy(update={"training": read_card(shipped).training})
-        path.write_text(card.to_json(), encoding="utf-8")
+        write_whole(path, card.to_json().encode())
     return path
 
 

@@ -51,7 +51,7 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.models.preparation import Step, prepare
-from training.errors import DataError
+from training.errors import DataError, write_all
 from training.networks.base import multiply_adds, parameters
 
 _LARGEST = 127
@@ -311,10 +311,8 @@ def write_model(
         "parameters": parameters(module),
     }
     checked = ModelCard.model_validate(full)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / checked.file).write_bytes(content)
     path = folder / f"{checked.name}.json"
-    path.write_text(checked.to_json(), encoding="utf-8")
+    write_all(folder, {checked.file: content, path.name: checked.to_json().encode()})
     return path
 
 

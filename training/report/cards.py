@@ -540,8 +540,7 @@ def _card(
 def _loaded(folder: Path, card: ModelCard, content: bytes, file: Path) -> TFLiteModel:
     """Load copy and card as the agent does."""
     path = folder / f"{card.name}.json"
-    (folder / card.file).write_bytes(content)
-    path.write_text(card.to_json(), encoding="utf-8")
+    write_all(folder, {card.file: content, path.name: card.to_json().encode()})
     try:
         return load_model(path, kind="expression")
     except ModelError as error:

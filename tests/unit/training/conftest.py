@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,9 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     second each, twenty times as long as the runs here learn.
     """
 
-    def save(_: object, path: Path, **__: object) -> None:
-        path.touch()
+    def save(_: object, file: Path | BytesIO, **__: object) -> None:
+        if isinstance(file, Path):
+            file.touch()
 
     monkeypatch.setattr("matplotlib.figure.Figure.savefig", save)
     monkeypatch.setattr("training.report.figures._png", lambda *_, **__: b"undrawn")

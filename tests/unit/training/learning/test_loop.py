@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,12 +112,10 @@ def test_a_damaged_checkpoint_is_named_with_its_cure(tmp_path: Path, content: by
 
 
 def test_a_full_disk_is_named_and_leaves_no_part_of_a_checkpoint(tmp_path: Path) -> None:
-    part = tmp_path / f"{CHECKPOINT}.part"
+    part = tmp_path / f"{CHECKPOINT}.{os.getpid()}.part"
     part.symlink_to("/dev/full")
 
-    with pytest.raises(
-        RecipeError, match=r"checkpoint\.pt: cannot be written \(the disk is full\)"
-    ):
+    with pytest.raises(DataError, match=r"checkpoint\.pt: cannot be written: the disk is full"):
         fit(Line(line()), SCHEDULE, tmp_path, seed=1)
 
     assert not part.is_symlink()
@@ -142,8 +141,8 @@ def test_a_run_folder_that_cannot_be_made_or_written_is_named(tmp_path: Path) ->
     ):
         fit(Line(line()), SCHEDULE, tmp_path / "file" / "run", seed=1)
 
-    (tmp_path / "run" / f"{CHECKPOINT}.part").mkdir(parents=True)
-    with pytest.raises(RecipeError, match="run.checkpoint.pt: cannot be written"):
+    (tmp_path / "run" / f"{CHECKPOINT}.{os.getpid()}.part").mkdir(parents=True)
+    with pytest.raises(DataError, match="run.checkpoint.pt: cannot be written"):
         fit(Line(line()), SCHEDULE, tmp_path / "run", seed=1)
 
 

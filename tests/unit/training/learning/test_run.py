@@ -44,7 +44,7 @@ def test_table_and_picture_are_written_and_a_folder_in_the_way_is_named(tmp_path
     assert table.read_text(encoding="utf-8").splitlines()[0] == "lr,loss,smoothed"
     assert len(table.read_text(encoding="utf-8").splitlines()) == 1 + len(found.rates)
     assert picture.read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(RecipeError, match=r"find-lr\.csv: cannot be written"):
+    with pytest.raises(DataError, match=r"find-lr\.csv: cannot be written"):
         write_range_test(found, table)
 
 
