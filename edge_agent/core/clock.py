@@ -135,13 +135,13 @@ def is_synchronised(flag: Path = _SYNCHRONIZED) -> bool:
     return flag.exists()
 
 
-def synchronised_ms() -> int | None:
+def synchronised_ms(flag: Path = _SYNCHRONIZED) -> int | None:
     """Return the wall clock at which the time service last set or confirmed it, milliseconds.
 
     ``None`` if there is no such service, or it has not reached the network since boot.
     """
     try:
-        return _SYNCHRONIZED.stat().st_mtime_ns // 1_000_000
+        return flag.stat().st_mtime_ns // 1_000_000
     except OSError:
         return None
 
