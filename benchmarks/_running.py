@@ -94,9 +94,9 @@ def agent_on(video: Path, data: Path, command: list[str] | None = None) -> Itera
             process.wait(30)
 
 
-async def first_message(agent: Running, kind: str, seconds: float = 60.0) -> dict[str, Any]:
+async def first_message(agent: Running, kind: str) -> dict[str, Any]:
     """Return the next message of a kind that the agent sends to its live feed."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(60):
         async with aclosing(live_messages(agent.data / SOCKET_NAME)) as messages:
             async for message in messages:
                 if message["type"] == kind:

@@ -74,15 +74,15 @@ class Plan:
     equivalent: frozenset[tuple[str, str, str]]
 
 
-def read_plan(path: Path = LIST) -> Plan:
+def read_plan() -> Plan:
     """Return the plan; raises ``FileNotFoundError`` for a module or a test that is not there."""
-    told = tomllib.loads(path.read_text(encoding="utf-8"))
+    told = tomllib.loads(LIST.read_text(encoding="utf-8"))
     tests = {
         module: tuple(judged["tests"]) for judged in told["judged"] for module in judged["modules"]
     }
     for name in {*tests, *(test for selection in tests.values() for test in selection)}:
         if not (ROOT / name).exists():
-            raise FileNotFoundError(f"{path.name} names {name}, which is not there.")
+            raise FileNotFoundError(f"{LIST.name} names {name}, which is not there.")
     equivalent = told.get("equivalent", [])
     return Plan(tests, frozenset((one["module"], one["was"], one["becomes"]) for one in equivalent))
 

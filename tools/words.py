@@ -91,14 +91,14 @@ def whole_word(word: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![A-Za-z0-9]){body}(?![A-Za-z0-9])", re.IGNORECASE)
 
 
-def read_entries(path: Path = RULES) -> list[Entry]:
+def read_entries() -> list[Entry]:
     """Read the list.
 
     Raises:
         KeyError: an entry lacks its word, what to write, or the reason.
     """
     entries = []
-    for row in tomllib.loads(path.read_text(encoding="utf-8"))["entry"]:
+    for row in tomllib.loads(RULES.read_text(encoding="utf-8"))["entry"]:
         if "pattern" in row:
             expression = re.compile(rf"(?<![A-Za-z0-9_])(?:{row['pattern']})(?![A-Za-z0-9_])")
         else:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import psutil
 import psycopg
@@ -147,23 +149,34 @@ def _is_in(log: Path, name: str) -> bool:
     return f" as {name} (" in log.read_text(encoding="utf-8")
 
 
-class Lags:
-    """Watches how far PostgreSQL is, and how long each batch took to be committed there."""
+class Beside(ABC):
+    """A thread of its own as long as the block lasts."""
 
-    def __init__(self, place: Place, load: Load) -> None:
+    def __init__(self, place: Place) -> None:
         self._place = place
-        self._load = load
-        self.seconds: list[float] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self) -> Lags:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Do the work; return when ``_stop`` is set."""
+
+
+class Lags(Beside):
+    """Watches how far PostgreSQL is, and how long each batch took to be committed there."""
+
+    def __init__(self, place: Place, load: Load) -> None:
+        super().__init__(place)
+        self._load = load
+        self.seconds: list[float] = []
 
     def _run(self) -> None:
         with psycopg.connect(self._place.postgres.address, autocommit=True) as connection:

@@ -22,7 +22,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -35,7 +34,7 @@ import psycopg
 from benchmarks._command import Figures, command, say, show
 from benchmarks.fleet._day import ROWS, Change, record_day
 from benchmarks.fleet._load import RESEND_S, Load
-from benchmarks.fleet._place import Lags, Place, running
+from benchmarks.fleet._place import Beside, Lags, Place, running
 from benchmarks.fleet._study import compare_studies
 from benchmarks.fleet.trends import DAYS, measure_trends
 from tests.support.fleet import rabbit
@@ -308,7 +307,7 @@ class Benchmark:
         self.figures["fleet_refused"] = int(str(refused))
 
 
-class Failures:
+class Failures(Beside):
     """Kills a collector, PostgreSQL and a node of the broker in turn, while devices report.
 
     Leaving the context ends that; what was killed runs again then.
@@ -318,19 +317,9 @@ class Failures:
     """
 
     def __init__(self, place: Place, form: Form) -> None:
-        self._place = place
+        super().__init__(place)
         self._form = form
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
         self.done = 0
-
-    def __enter__(self) -> Failures:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def go_on(self) -> bool:
         """Tell whether not everything was killed as often as it should be."""

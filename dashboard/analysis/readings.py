@@ -29,7 +29,6 @@ _MINUTE_MS = 60_000
 _LARGEST = 1e200
 
 
-_Names = tuple[str, int, str, Measure, frozenset[VitalFlag], bool, str]
 Summed = tuple[str, int, str, Measure, frozenset[VitalFlag], bool, int, float, float, float, str]
 """What a ``ReadingGroup`` is made of, in its order."""
 

@@ -209,8 +209,17 @@ def _written(names: Sequence[str], own: Sequence[str], states: Sequence[str]) ->
 
 
 DEFAULT_BOUND = 5.0
-"""Equivalence bound in /min and mmHg: what the standards allow a device to be wrong by (see
-``DEFAULT_BOUNDS``).
+"""Equivalence bound in /min and mmHg for whoever has declared none.
+
+It is what the standards allow a device to be wrong by.
+
+Pressure ± 5 mmHg: the mean error up to which ISO 81060-2 accepts a cuff. Heart rate ± 5 /min: the
+smaller of the two errors (10 %, 5 /min) that ANSI/AAMI EC13 allows a heart-rate meter. The sources
+of the others stand with their entries in ``core/vitals.py``. Bounds come from the instruments and
+not from the sample, because a bound computed from the same data (such as half of their standard
+deviation) makes the error rate of the test unknown. They do not say that less than 5 has no
+meaning: reactions to emotions are often that small, and who studies them declares smaller bounds
+before looking. There is none for intervals between beats: no such standard speaks of them.
 """
 
 DOUBTS = tuple(flag for flag in VitalFlag if flag in UNUSABLE)

@@ -116,9 +116,7 @@ class TrendData:
 
     def drawn_vitals(self) -> tuple[VitalKind, ...]:
         """Return the vitals that have a line: those with readings here."""
-        return tuple(
-            kind for kind in TREND_VITALS if kind in self.vitals and any(self.vitals[kind].n)
-        )
+        return tuple(kind for kind in TREND_VITALS if self._was_recorded(kind))
 
     def lacking(self) -> tuple[str, ...]:
         """Return the titles of the usual and chosen panels that are left out without readings."""
@@ -129,9 +127,10 @@ class TrendData:
 
     def drawn_movements(self) -> tuple[MovementKind, ...]:
         """Return the chosen movements that were recorded here."""
-        return tuple(
-            kind for kind in MovementKind if kind in self.vitals and any(self.vitals[kind].n)
-        )
+        return tuple(kind for kind in MovementKind if self._was_recorded(kind))
+
+    def _was_recorded(self, kind: Measure) -> bool:
+        return kind in self.vitals and any(self.vitals[kind].n)
 
     def drawn_kinds(self) -> tuple[Measure, ...]:
         """Return everything that has a line."""

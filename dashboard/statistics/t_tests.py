@@ -5,7 +5,7 @@ factor. Pure.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -25,7 +25,6 @@ from dashboard.statistics.samples import (
 )
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
-from edge_agent.core.vitals import VitalKind
 
 
 class Method(StrEnum):
@@ -271,24 +270,6 @@ class Bounds:
                 low=self.low,
                 high=self.high,
             )
-
-
-DEFAULT_BOUNDS: Mapping[VitalKind, Bounds] = {
-    kind: Bounds(-kind.spec.bound, kind.spec.bound)
-    for kind in VitalKind
-    if kind.spec.bound is not None
-}
-"""Bounds for whoever has declared none: what the standards allow a device to be wrong by.
-
-Pressure ± 5 mmHg: the mean error up to which ISO 81060-2 accepts a cuff. Heart rate ± 5 /min: the
-smaller of the two errors (10 %, 5 /min) that ANSI/AAMI EC13 allows a heart-rate meter. The sources
-of the others stand with their entries in ``core/vitals.py``. They come
-from the instruments and not from the sample, because a bound computed from the same data (such as
-half of their standard deviation) makes the error rate of the test unknown. They do not say that
-less than 5 has no meaning: reactions to emotions are often that small, and who studies them
-declares smaller bounds before looking. There is none for intervals between beats: no such standard
-speaks of them.
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,16 +52,13 @@ class AgentWatch(Worker):
         options: the rules.
         alert_log: where alerts are written down.
         socket: of the agent's live feed.
-        start_s: how long an agent that was never heard may take to start.
     """
 
-    def __init__(
-        self, options: AlertOptions, alert_log: AlertLog, socket: Path, start_s: float = START_S
-    ) -> None:
+    def __init__(self, options: AlertOptions, alert_log: AlertLog, socket: Path) -> None:
         super().__init__("agent-watch")
         self._socket = socket
         self._probe = AgentProbe(socket)
-        self._give_up_s = clock.boot_seconds() + start_s
+        self._give_up_s = clock.boot_seconds() + START_S
         self._was_heard = False
         self._watch = AlertWatch(
             options.rules_of(SEEN_BY_DASHBOARD),

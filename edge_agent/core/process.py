@@ -177,9 +177,9 @@ def share_one_heap() -> None:
         mallopt(_M_ARENA_MAX, 1)
 
 
-def give_back_after_start(seconds: float = STARTED_S) -> None:
-    """Call `give_back` once, in so many seconds, if the process still runs by then."""
-    timer = threading.Timer(seconds, give_back)
+def give_back_after_start() -> None:
+    """Call `give_back` once, in ``STARTED_S`` seconds, if the process still runs by then."""
+    timer = threading.Timer(STARTED_S, give_back)
     timer.daemon = True
     timer.start()
 

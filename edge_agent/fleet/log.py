@@ -60,12 +60,10 @@ class ChangeLog:
 
     Args:
         path: the database.
-        busy_seconds: how long to wait for a lock.
     """
 
-    def __init__(self, path: Path, *, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._busy_seconds = busy_seconds
         self._connection: sqlite3.Connection | None = None
         self._file: OpenFile | None = None
         self._version: int | None = None
@@ -192,7 +190,7 @@ class ChangeLog:
             # What is there now may be of another stream.
             if not begins:
                 raise StoreError(f"{self._path}: was opened anew, and its stream is not begun yet.")
-            opened = open_database(self._path, busy_seconds=self._busy_seconds)
+            opened = open_database(self._path, busy_seconds=BUSY_SECONDS)
             self._connection = opened.connection
             self._file = opened.file
         return self._connection

@@ -52,22 +52,18 @@ class Sensor:
 
 
 class Silence:
-    """Measures the silence of a sensor; one longer than ``limit_s`` becomes a gap when it ends.
+    """Measures the silence of a sensor; one longer than ``SILENCE_S`` becomes a gap when it ends.
 
     Args:
         source: of the gaps.
         since: when listening begins.
         on_gap: called with each gap.
-        limit_s: longest silence that is no gap, seconds.
     """
 
-    def __init__(
-        self, source: str, since: Instant, on_gap: Callable[[Gap], None], limit_s: float = SILENCE_S
-    ) -> None:
+    def __init__(self, source: str, since: Instant, on_gap: Callable[[Gap], None]) -> None:
         self._source = source
         self._since = since
         self._on_gap = on_gap
-        self._limit_s = limit_s
         self._connected = False
         self._was_away = True
 
@@ -83,7 +79,7 @@ class Silence:
 
     def ended(self, at: Instant) -> None:
         """Record that a message came, or that listening ends."""
-        if self.seconds(at) > self._limit_s:
+        if self.seconds(at) > SILENCE_S:
             reason = "disconnected" if self._was_away else "silent"
             self._on_gap(Gap(self._source, self._since, at, reason))
         self._since = at

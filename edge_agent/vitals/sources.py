@@ -212,7 +212,6 @@ class SimulatedVitals(VitalSource):
         heart_rate_seconds: seconds between readings of the heart rate.
         pressure_seconds: seconds between readings of the blood pressure.
         condition: called before each reading; returns the present condition, or ``None``.
-        on_death: as in ``Worker``.
 
     Example:
         >>> source = SimulatedVitals(recorder.submit, seed=3, condition=lambda: "anger")
@@ -227,9 +226,8 @@ class SimulatedVitals(VitalSource):
         heart_rate_seconds: float = 1.0,
         pressure_seconds: float = 30.0,
         condition: Callable[[], str | None] = lambda: None,
-        on_death: Callable[[Worker, Exception], None] | None = None,
     ) -> None:
-        super().__init__(SOURCE, sink, on_death)
+        super().__init__(SOURCE, sink)
         self._person = SimulatedPerson(seed)
         self._every = (heart_rate_seconds, pressure_seconds)
         self._condition = condition
@@ -267,7 +265,6 @@ class ReplayVitals(VitalSource):
         name: of the recording, which precedes the source of each reading.
         speed: seconds of the recording for each second.
         loop: whether to start again at the end.
-        on_death: as in ``Worker``.
 
     Raises:
         DataFileError: there is nothing to play.
@@ -285,9 +282,8 @@ class ReplayVitals(VitalSource):
         *,
         speed: float = 1.0,
         loop: bool = False,
-        on_death: Callable[[Worker, Exception], None] | None = None,
     ) -> None:
-        super().__init__(f"replay:{name}", sink, on_death)
+        super().__init__(f"replay:{name}", sink)
         if not readings:
             raise DataFileError(
                 f"vitals.replay.file: {name} has no readings to play. Name another recording."

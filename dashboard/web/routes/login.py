@@ -175,13 +175,12 @@ async def checked_form(
     services: Services,
     do: Callable[[], Response],
     page: Callable[[AffectEdgeError, int], Response],
-    status: int = 400,
 ) -> Response:
     """Run the action of a form, counted as an attempt; if refused, show the reason on its page."""
     try:
         return await services.gate.checked(asked, do)
     except (HeldUpError, AccountError) as error:
-        return await refused_page(page, error, status)
+        return await refused_page(page, error, 400)
 
 
 def asker(request: Request, services: Services, name: str = "", step: str = "") -> Asker:

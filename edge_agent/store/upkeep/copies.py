@@ -505,9 +505,7 @@ _SYSTEM = Path("/")
 _SPARE_BYTES = 1_000_000
 
 
-def copy_to_second_place(
-    path: Path, folder: Path, device: str, now_ms: int | None = None, keep: int = KEEP_COPIES
-) -> Path:
+def copy_to_second_place(path: Path, folder: Path, device: str, now_ms: int | None = None) -> Path:
     """Make a verified copy in ``folder/<device>``, by the same rules as beside the database.
 
     Args:
@@ -515,7 +513,6 @@ def copy_to_second_place(
         folder: ``backup.also``.
         device: name of the appliance: several may share the folder.
         now_ms: UTC; ``None`` is now.
-        keep: how many complete copies stay there.
 
     Raises:
         StoreError: nothing is mounted there, or the copy could not be made or verified. The copies
@@ -529,7 +526,7 @@ def copy_to_second_place(
             place.parent.mkdir(mode=0o750, exist_ok=True)
         # Before the copy is made: an erasure must look there even if this run is cut short.
         _remember(path, place.parent)
-        target = copy_beside(path, place, keep, at_ms, _SPARE_BYTES)
+        target = copy_beside(path, place, KEEP_COPIES, at_ms, _SPARE_BYTES)
         target = _without_erased(path, place, target)
     except StoreError as error:
         with suppress(StoreError):  # the data folder may be gone, too: the first error tells more

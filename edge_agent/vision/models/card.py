@@ -231,9 +231,9 @@ class ModelCard(_Part):
         return next((output for output in self.outputs if output.name == name), None)
 
 
-def shipped_models(folder: Path = MODELS_FOLDER) -> dict[str, Path]:
+def shipped_models() -> dict[str, Path]:
     """Return name → card of the models that come with the program."""
-    return {path.stem: path for path in sorted(folder.glob("*.json"))}
+    return {path.stem: path for path in sorted(MODELS_FOLDER.glob("*.json"))}
 
 
 def find_model(name_or_path: str | Path) -> Path:

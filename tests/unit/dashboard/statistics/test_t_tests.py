@@ -11,7 +11,6 @@ from dashboard.statistics.distributions import benjamini_hochberg, holm
 from dashboard.statistics.ranks import rank_sum, shapiro_wilk, signed_rank
 from dashboard.statistics.samples import NoVariationError, TooFewError
 from dashboard.statistics.t_tests import (
-    DEFAULT_BOUNDS,
     Bounds,
     Method,
     bayes_factor_independent,
@@ -24,7 +23,6 @@ from dashboard.statistics.t_tests import (
     welch_t,
 )
 from edge_agent.core.errors import StatisticsError
-from edge_agent.core.vitals import VitalKind
 from tests.support.statistics.known_designs import EQUIVALENCES, KnownEquivalence
 from tests.support.statistics.known_statistics import HEART, KNOWN, Known, close
 
@@ -211,13 +209,6 @@ def test_equivalence_equals_r(known: KnownEquivalence) -> None:
 def test_bounds_that_are_not_around_zero_are_refused_by_name(bad: tuple[float, float]) -> None:
     with pytest.raises(StatisticsError, match="one finite number below and one above 0, not"):
         Bounds(*bad)
-
-
-def test_vitals_have_default_bounds_and_intervals_between_beats_have_none() -> None:
-    assert set(VitalKind) - set(DEFAULT_BOUNDS) == {VitalKind.RR_INTERVAL}
-    # what the standards allow a device to be wrong by
-    pressures = (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC, VitalKind.MEAN_ARTERIAL)
-    assert {DEFAULT_BOUNDS[kind] for kind in (VitalKind.HEART_RATE, *pressures)} == {FIVE}
 
 
 DEFAULT = math.sqrt(2) / 2
