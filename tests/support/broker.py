@@ -51,6 +51,13 @@ def free_port() -> int:
     raise AssertionError("no port from 20000 to 32000 is free")
 
 
+def listens(port: int, host: str = "127.0.0.1") -> bool:
+    """Tell whether somebody takes connections on a port of this machine."""
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
+        return True
+    return False
+
+
 @dataclass(frozen=True)
 class Certificates:
     """A certificate authority and a broker certificate that it signed for one name."""
@@ -163,15 +170,7 @@ class Mosquitto:
         with log.open("ab") as output:
             command = [program, "-c", str(self.folder / "mosquitto.conf")]
             self._process = subprocess.Popen(command, stdout=output, stderr=output)
-        wait_until(self._listens, f"mosquitto to listen; see {log}")
-
-    def _listens(self) -> bool:
-        with (
-            contextlib.suppress(OSError),
-            socket.create_connection(("127.0.0.1", self.port), timeout=1),
-        ):
-            return True
-        return False
+        wait_until(lambda: listens(self.port), f"mosquitto to listen; see {log}")
 
     def save(self) -> None:
         """Make the broker write its state to disk, so that a kill does not lose its subscribers."""

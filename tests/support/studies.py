@@ -39,6 +39,14 @@ def heart(**by_state: float) -> States:
     return {state: {HEART: [value]} for state, value in by_state.items()}
 
 
+FOUR_PEOPLE = {
+    "P-1": heart(anger=75.0, happiness=70.0, neutral=70.5),
+    "P-2": heart(anger=84.0, happiness=79.0, neutral=78.0),
+    "P-3": heart(anger=71.0, happiness=66.5, neutral=65.5),
+    "P-4": heart(anger=90.0, happiness=84.0, neutral=83.0),
+}
+
+
 def add_session(
     path: Path,
     code: str,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import (
@@ -24,6 +27,7 @@ from edge_agent.core.expression import (
 from edge_agent.core.movements import NAMES, FaceMovements, MovementRow
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database import schema
 from edge_agent.store.database.dashboard_file import read_dashboard
 from edge_agent.store.database.schema import connect, migrate, write_transaction
 from edge_agent.store.write.timeline import write_expressions, write_movements, write_vitals
@@ -37,10 +41,18 @@ def instant(seconds: float) -> Instant:
     return Instant(boot_ms=1_000_000 + ms, wall_ms=START_MS + ms)
 
 
+def expression(**named: float) -> Expression:
+    """An expression with the named probabilities.
+
+    What is left is spread over the other categories.
+    """
+    rest = (1 - sum(named.values())) / (len(EMOTIONS) - len(named))
+    return Expression(tuple(named.get(e.value, rest) for e in EMOTIONS))
+
+
 def mostly(emotion: Emotion, probability: float = 0.86) -> Expression:
     """An expression in which one category has ``probability`` and the others share the rest."""
-    rest = (1 - probability) / (len(EMOTIONS) - 1)
-    return Expression(tuple(probability if e is emotion else rest for e in EMOTIONS))
+    return expression(**{emotion.value: probability})
 
 
 def observation(
@@ -144,6 +156,19 @@ def query_dashboard(path: Path, sql: str, *parameters: object) -> list[tuple[Any
     """Return the rows of a query to the dashboard's own database, as plain tuples."""
     with read_dashboard(path) as connection:
         return [tuple(found) for found in connection.execute(sql, parameters)]
+
+
+def let_it_be_full(monkeypatch: pytest.MonkeyPatch, is_full: Callable[[Path], bool]) -> None:
+    """Open the databases that ``is_full`` picks as on a disk without space."""
+    really_open = schema._open
+
+    def small(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
+        connection = really_open(path, mode, busy_seconds)
+        if is_full(path):
+            connection.execute("PRAGMA max_page_count = 1")  # or as many as there are
+        return connection
+
+    monkeypatch.setattr(schema, "_open", small)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -7,13 +7,13 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.support.broker import Certificates, free_port, wait_until
+from tests.support.broker import Certificates, free_port, listens, wait_until
+from tests.support.fleet.rabbit import end_names
 
 Door = tuple[str, str]
 """Transport (``tcp``, ``websockets``) and encryption (``plain``, ``tls``, ``mutual``)."""
@@ -40,7 +40,7 @@ def _process(
         )
     try:
         wait_until(
-            lambda: running.poll() is not None or all(map(_listens, ports.values())),
+            lambda: running.poll() is not None or all(map(listens, ports.values())),
             f"{command[0]} to listen; see {log}",
             _START_S,
         )
@@ -50,12 +50,6 @@ def _process(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(running.pid, signal.SIGKILL)
         running.wait(60)
-
-
-def _listens(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
 
 
 @contextmanager
@@ -98,7 +92,7 @@ def rabbitmq(folder: Path, certificates: Certificates) -> Iterator[dict[Door, in
     # Erlang's server of names goes on by itself, and a crash writes a dump into the working folder.
     names = {"ERL_EPMD_PORT": str(free_port()), "ERL_CRASH_DUMP_SECONDS": "0"}
     with ExitStack() as stack:
-        stack.callback(wait_until, lambda: _end_names(names), "epmd to end")
+        stack.callback(wait_until, lambda: end_names(names), "epmd to end")
         for kind in ("tls", "mutual"):
             here = folder / kind
             here.mkdir()
@@ -143,18 +137,6 @@ def rabbitmq(folder: Path, certificates: Certificates) -> Iterator[dict[Door, in
             stack.enter_context(_process([program], here / "out.log", own, **environment))
             ports |= own
         yield ports
-
-
-def _end_names(environment: dict[str, str]) -> bool:
-    """Ask Erlang's server of names to end, which it does when no node is left."""
-    done = subprocess.run(
-        ["epmd", "-kill"],
-        env={**os.environ, **environment},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    return done.returncode == 0 or "Cannot connect" in done.stdout + done.stderr
 
 
 @contextmanager

@@ -6,13 +6,12 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.broker import free_port, wait_until
+from tests.support.broker import free_port, listens, wait_until
 
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 INSTALL = "RabbitMQ is not installed; on Debian: sudo apt install rabbitmq-server"
@@ -88,9 +87,7 @@ class RabbitNode:
             self._process = None
 
     def _listens(self, port: int) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection((self.host, port), timeout=1):
-            return True
-        return False
+        return listens(port, self.host)
 
 
 class RabbitCluster:
@@ -154,17 +151,19 @@ class RabbitCluster:
         """End all nodes, and Erlang's server of names with them."""
         for node in self.nodes:
             node.kill()
-        wait_until(self._names_end, "epmd to end")
+        wait_until(lambda: end_names(self._environment), "epmd to end")
 
-    def _names_end(self) -> bool:
-        done = subprocess.run(
-            ["epmd", "-kill"],
-            env={**os.environ, **self._environment},
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        return done.returncode == 0 or "Cannot connect" in done.stdout + done.stderr
+
+def end_names(environment: dict[str, str]) -> bool:
+    """Ask Erlang's server of names to end, which it does when no node is left."""
+    done = subprocess.run(
+        ["epmd", "-kill"],
+        env={**os.environ, **environment},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode == 0 or "Cannot connect" in done.stdout + done.stderr
 
 
 def is_installed() -> bool:

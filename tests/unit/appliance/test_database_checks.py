@@ -81,19 +81,6 @@ def test_a_look_ends_when_its_time_is_over(whole: bytes, tmp_path: Path) -> None
     assert (soundness.faults, soundness.complete) == ((), False)
 
 
-def test_a_reference_to_nothing_is_found_by_the_deep_look(whole: bytes, tmp_path: Path) -> None:
-    path = tmp_path / DATABASE_NAME
-    path.write_bytes(whole)
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute(
-            "INSERT INTO consent (participant, text_version, given) VALUES (99, '1', 1)"
-        )
-        connection.commit()
-    found = look(tmp_path, deep=True)["database"]
-    assert found.verdict is Verdict.PROBLEM
-    assert "a row of consent refers to none of participant" in found.found
-
-
 def test_each_copy_is_read_by_the_deep_look(whole: bytes, tmp_path: Path) -> None:
     path = tmp_path / DATABASE_NAME
     path.write_bytes(whole)

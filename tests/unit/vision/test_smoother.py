@@ -10,22 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.expression import EMOTIONS, Box, Emotion, Expression, Face, Observation
+from edge_agent.core.expression import Box, Emotion, Expression, Face, Observation
 from edge_agent.vision.smoother import Smoother, StateHolder, label_of
+from tests.support.timeline import expression
 
 START = Instant(boot_ms=5_000, wall_ms=1_800_000_000_000)
 HAPPY = Emotion.HAPPINESS
 ANGRY = Emotion.ANGER
 NEUTRAL = Emotion.NEUTRAL
-
-
-def expression(**named: float) -> Expression:
-    """An expression with the named probabilities.
-
-    What is left is spread over the other categories.
-    """
-    rest = (1 - sum(named.values())) / (len(EMOTIONS) - len(named))
-    return Expression(tuple(named.get(e.value, rest) for e in EMOTIONS))
 
 
 def smoother(

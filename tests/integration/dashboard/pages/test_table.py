@@ -16,19 +16,12 @@ from dashboard.commands.analyse import main_analyse as analyse_command
 from edge_agent.core.study import AttributeUse
 from edge_agent.store.study.people import agree_to_attributes
 from tests.support.dashboard import client_of, set_up
-from tests.support.studies import add_session, heart, make_study
-
-PEOPLE = {
-    "P-1": heart(anger=75.0, happiness=70.0, neutral=70.5),
-    "P-2": heart(anger=84.0, happiness=79.0, neutral=78.0),
-    "P-3": heart(anger=71.0, happiness=66.5, neutral=65.5),
-    "P-4": heart(anger=90.0, happiness=84.0, neutral=83.0),
-}
+from tests.support.studies import FOUR_PEOPLE, add_session, heart, make_study
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    make_study(tmp_path, PEOPLE)
+    make_study(tmp_path, FOUR_PEOPLE)
     return tmp_path
 
 

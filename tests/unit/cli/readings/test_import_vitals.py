@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sqlite3
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +17,9 @@ from edge_agent.cli import cli
 from edge_agent.cli.options import row_bar
 from edge_agent.cli.vitals import FILES_SHOWN
 from edge_agent.core.errors import AffectEdgeError, DataFileError, StoreError
-from edge_agent.store.database import schema
 from edge_agent.store.intake import timeline
 from edge_agent.store.intake.timeline import StagedReadings
-from tests.support.timeline import query
+from tests.support.timeline import let_it_be_full, query
 from tests.support.vitals.health_exports import (
     apple_export,
     apple_pressure,
@@ -305,15 +303,7 @@ def test_a_full_disk_while_readings_are_kept_aside_is_said(
 def test_a_full_database_is_said_with_the_file(
     tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really_open = schema._open
-
-    def small(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
-        connection = really_open(path, mode, busy_seconds)
-        if path.stat().st_size:
-            connection.execute("PRAGMA max_page_count = 1")  # or as many as there are
-        return connection
-
-    monkeypatch.setattr(schema, "_open", small)
+    let_it_be_full(monkeypatch, lambda path: bool(path.stat().st_size))
     file = phone(tmp_path, *(rate(minute, source="w" * 150 + str(minute)) for minute in range(60)))
     done = run(file, data)
     assert isinstance(done.exception, StoreError)

@@ -11,19 +11,12 @@ from pathlib import Path
 import pytest
 
 from dashboard.commands.analyse import main_analyse, main_plan_study
-from tests.support.studies import add_session, heart, make_study
-
-PEOPLE = {
-    "P-1": heart(anger=75.0, happiness=70.0, neutral=70.5),
-    "P-2": heart(anger=84.0, happiness=79.0, neutral=78.0),
-    "P-3": heart(anger=71.0, happiness=66.5, neutral=65.5),
-    "P-4": heart(anger=90.0, happiness=84.0, neutral=83.0),
-}
+from tests.support.studies import FOUR_PEOPLE, add_session, heart, make_study
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    make_study(tmp_path, PEOPLE)
+    make_study(tmp_path, FOUR_PEOPLE)
     return tmp_path
 
 
@@ -118,38 +111,25 @@ def test_the_example_can_be_asked_for(folder: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "code", "said"),
     [
-        (["--config", "none.toml"], "none.toml: no such file"),
-        (["--share", "2"], "share = 2.0: input should be less than or equal to 1"),
-        (["--sample", "example", "--session", "1"], "give --sample or --session, not both"),
-        (["--state", "mood"], "'mood' is not one of 'condition', 'observed'"),
-        (["--states", "a,b"], "--states a,b: give each state with an option of its own"),
-        (["--states", "a", "--states", "A"], "Error: states = a, A: "),
+        (["--config", "none.toml"], 2, "none.toml: no such file"),
+        (["--share", "2"], 2, "share = 2.0: input should be less than or equal to 1"),
+        (["--sample", "example", "--session", "1"], 2, "give --sample or --session, not both"),
+        (["--state", "mood"], 2, "'mood' is not one of 'condition', 'observed'"),
+        (["--states", "a,b"], 2, "--states a,b: give each state with an option of its own"),
+        (["--states", "a", "--states", "A"], 2, "Error: states = a, A: "),
+        (["--session", "77"], 1, "There is no session 77. Sessions: 1, 2, 3, 4."),
+        (["--data", "nothing"], 1, "affect-edge.db"),
     ],
 )
-def test_wrong_use_is_named_and_ends_with_2(
-    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+def test_wrong_use_ends_with_2_and_what_is_not_there_with_1(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, said: str
 ) -> None:
-    assert main_analyse(["--data", str(folder), *words]) == 2
+    assert main_analyse(["--data", str(folder), *words]) == code
     shown = capsys.readouterr()
     assert said in shown.err
     assert shown.out == ""
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--session", "77"], "There is no session 77. Sessions: 1, 2, 3, 4."),
-        (["--data", "nothing"], "affect-edge.db"),
-    ],
-)
-def test_what_is_not_there_is_named_and_ends_with_1(
-    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
-) -> None:
-    assert main_analyse(["--data", str(folder), *words]) == 1
-    shown = capsys.readouterr()
-    assert said in shown.err and shown.out == ""
 
 
 def test_json_is_one_object_and_the_words_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import zipfile
 from pathlib import Path
 
@@ -10,8 +9,7 @@ import pytest
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, StoreError
-from edge_agent.store.database import schema
-from tests.support.timeline import START_MS, database, reading, row
+from tests.support.timeline import START_MS, database, let_it_be_full, reading, row
 from tests.unit.store.intake.conftest import Here
 
 
@@ -118,43 +116,30 @@ def test_a_bad_row_is_named_and_nothing_is_written(
         assert here.stored(f"SELECT count(*) FROM {name}") == [(0,)], name
 
 
-@pytest.mark.parametrize("is_begun", [False, True])
-def test_a_full_disk_is_said_of_the_file_that_is_imported(
-    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_begun: bool
-) -> None:
-    really_open = schema._open
-
-    def small(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
-        connection = really_open(path, mode, busy_seconds)
-        if path.name == "study.db" and bool(path.stat().st_size) is is_begun:
-            connection.execute("PRAGMA max_page_count = 1")  # or as many as there are
-        return connection
-
-    monkeypatch.setattr(schema, "_open", small)
-    beats = "".join(f"{at(number / 10)},heart_rate,{60 + number / 10}\n" for number in range(900))
-    words = r"^study, kept in \S+ while it is read: the disk, .* is full"
-    with pytest.raises(StoreError, match=words):
-        here.take(study(tmp_path, vital=f"{VITAL}{beats}"))
-    assert here.stored("SELECT count(*) FROM session") == [(0,)]
-
-
-def test_a_full_database_is_said_with_the_study(
-    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("file", "is_begun", "said"),
+    [
+        ("study.db", False, r"study, kept in \S+ while it is read"),
+        ("study.db", True, r"study, kept in \S+ while it is read"),
+        ("affect-edge.db", True, r"study was not imported\. \S+affect-edge\.db"),
+    ],
+)
+def test_a_full_disk_is_said_with_what_it_kept_from_being_imported(
+    here: Here,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    file: str,
+    is_begun: bool,
+    said: str,
 ) -> None:
     database(here.folder)
-    really_open = schema._open
-
-    def small(path: Path, mode: str, busy_seconds: float) -> sqlite3.Connection:
-        connection = really_open(path, mode, busy_seconds)
-        if path.name == "affect-edge.db":
-            connection.execute("PRAGMA max_page_count = 1")  # or as many as there are
-        return connection
-
-    monkeypatch.setattr(schema, "_open", small)
+    let_it_be_full(
+        monkeypatch, lambda path: path.name == file and bool(path.stat().st_size) is is_begun
+    )
     beats = "".join(f"{at(number / 10)},heart_rate,{60 + number / 10}\n" for number in range(900))
-    words = r"^study was not imported\. \S+affect-edge\.db: the disk, .* is full"
-    with pytest.raises(StoreError, match=words):
+    with pytest.raises(StoreError, match=f"^{said}: the disk, .* is full"):
         here.take(study(tmp_path, vital=f"{VITAL}{beats}"))
+    assert here.stored("SELECT count(*) FROM session") == [(0,)]
 
 
 def test_beats_of_one_packet_and_both_measurements_are_taken(here: Here, tmp_path: Path) -> None:

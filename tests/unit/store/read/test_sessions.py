@@ -45,6 +45,7 @@ from tests.support.timeline import (
     add,
     add_movements,
     database,
+    expression,
     instant,
     movement_row,
     query,
@@ -54,15 +55,6 @@ from tests.support.timeline import (
 
 NEUTRAL = EMOTIONS.index(Emotion.NEUTRAL)
 SAD = EMOTIONS.index(Emotion.SADNESS)
-
-
-def expression(**named: float) -> Expression:
-    """An expression with the named probabilities.
-
-    What is left is spread over the other categories.
-    """
-    rest = (1 - sum(named.values())) / (len(EMOTIONS) - len(named))
-    return Expression(tuple(named.get(e.value, rest) for e in EMOTIONS))
 
 
 RESTING_SAD = expression(neutral=0.5, sadness=0.45)

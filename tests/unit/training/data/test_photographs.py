@@ -183,23 +183,20 @@ def test_a_folder_that_holds_faces_stays_as_it_is(photographs: Path, tmp_path: P
     assert kept.read_bytes() == before
 
 
-def test_a_subfolder_that_names_no_category_is_named(photographs: Path, tmp_path: Path) -> None:
-    write(photographs / "bored" / "me.png", smiling())
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("bored/me.png", ["bored: no category has this name; use neutral, happiness"]),
+        ("loose.png", ["loose.png: lies in no subfolder that says its category", "--by-label"]),
+        ("happy/me.jpg", ["me.png", "me.jpg", "rename one of them"]),
+    ],
+)
+def test_a_photograph_in_a_wrong_place_is_refused(
+    photographs: Path, tmp_path: Path, place: str, words: list[str]
+) -> None:
+    write(photographs / place, smiling())
     said = refusal(photographs, tmp_path / "faces")
-    assert "bored: no category has this name; use neutral, happiness" in said
-
-
-def test_a_photograph_outside_the_subfolders_is_named(photographs: Path, tmp_path: Path) -> None:
-    write(photographs / "loose.png", smiling())
-    said = refusal(photographs, tmp_path / "faces")
-    assert "loose.png: lies in no subfolder that says its category" in said
-    assert "--by-label" in said
-
-
-def test_two_photographs_of_one_name_are_refused(photographs: Path, tmp_path: Path) -> None:
-    write(photographs / "happy" / "me.jpg", smiling())
-    said = refusal(photographs, tmp_path / "faces")
-    assert "me.png" in said and "me.jpg" in said and "rename one of them" in said
+    assert all(one in said for one in words), said
 
 
 # What comes out
