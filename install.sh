@@ -162,6 +162,8 @@ check() {
   [ "$free" -ge "$needed_var_mb" ] || fail "needs $needed_var_mb MB free in /var for data and packages, there are $((free)) MB"
   [ "$(date +%Y)" -ge "$written_in" ] ||
     fail "the clock says $(date +%F), which lies before this release; set it (sudo date -s 'YYYY-MM-DD hh:mm'), for certificates depend on it"
+  # Who took unverified packages once updates in the same way; --build gives nobody a chance to say so.
+  if [ "$action" = build ] && [ -e "$program/current/UNPINNED" ]; then unpinned=yes; fi
   if [ "$unpinned" = no ] && command -v python3 >/dev/null && [ ! -e "$(pins_here)" ]; then
     fail "this release pins no packages for $(uname -m) and $(python3 -V), so what is installed could not be checked; use a system with $(pinned_systems), or give --unpinned"
   fi
@@ -363,6 +365,7 @@ fill_venv() {
   # libcamera and picamera2 exist only as system packages.
   if [ -d /usr/lib/python3/dist-packages/picamera2 ]; then see=(--system-site-packages); fi
   python3 -m venv "${see[@]}" "$venv"
+  leave_foreign_wheels
   [ -z "$wheels" ] || options+=(--no-index --find-links "$wheels")
   [ -n "${PIP_CACHE_DIR:-}" ] || options+=(--no-cache-dir)
   local pins part resolved=""
@@ -377,6 +380,7 @@ fill_venv() {
     [ "$unpinned" = yes ] || fail "this release pins no packages for $(uname -m) and $(python3 -V); give --unpinned to take the newest"
     say "no pinned packages for $(uname -m) and $(python3 -V): taking the newest that fit"
     resolved="[ble${parts:+,$parts}]"
+    touch "$1/UNPINNED"
   fi
   local own
   own=$(compgen -G "$here/wheels/affect_edge-*.whl" | head -n 1 || true)
@@ -390,6 +394,16 @@ fill_venv() {
     rm -rf "$copy"
   fi
   slim "$venv"
+}
+
+# An archive brings the packages of the Pi. On other machines pip takes them from the network; where some are pinned,
+# their hashes are checked.
+leave_foreign_wheels() {
+  local python
+  python=$(python3 -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
+  [ "$wheels" = "$here/wheels" ] && ! compgen -G "$wheels/*-$python-*_$(uname -m).whl" >/dev/null || return 0
+  say "this release brings no packages for $(uname -m) and $(python3 -V): taking them from the network"
+  wheels=""
 }
 
 # A third of the size is tests of libraries, notebooks, installers, drivers of graphics cards, and compiled

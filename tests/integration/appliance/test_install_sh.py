@@ -76,6 +76,42 @@ def test_without_pinned_packages_nothing_is_installed_unless_told_to(tmp_path: P
     assert check(tmp_path, strange, options="--unpinned").returncode == 0
 
 
+def test_an_update_takes_unpinned_packages_where_the_installed_release_has_them(
+    tmp_path: Path,
+) -> None:
+    program = tmp_path / "program"
+    (program / "current").mkdir(parents=True)
+    lines = (f"program={program}", "action=build", "uname() { echo riscv64; }")
+    assert "give --unpinned" in check(tmp_path, *lines).stderr
+
+    (program / "current/UNPINNED").touch()
+    done = check(tmp_path, *lines)
+    assert done.stdout.strip() == "well", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("machine", "taken"), [("aarch64", True), ("x86_64", False), ("riscv64", False)]
+)
+def test_packages_of_another_machine_are_left_and_the_network_is_asked(
+    tmp_path: Path, machine: str, taken: bool
+) -> None:
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    python = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    (wheels / f"numpy-2.4.6-{python}-{python}-manylinux_2_28_aarch64.whl").touch()
+    done = run(
+        tmp_path,
+        f"here={tmp_path} wheels={wheels}",
+        f'python3() {{ case "$1" in -V) echo Python 3 ;; *) echo {python} ;; esac; }}',
+        f"uname() {{ echo {machine}; }}",
+        "leave_foreign_wheels",
+        'echo "taken: $wheels"',
+    )
+    assert done.returncode == 0, done.stderr
+    assert (f"taken: {wheels}" in done.stdout) is taken
+    assert (f"no packages for {machine}" in done.stdout + done.stderr) is not taken
+
+
 def test_sh_finds_bash(tmp_path: Path) -> None:
     done = subprocess.run(
         ["sh", str(INSTALLER), "--nonsense"], capture_output=True, text=True, check=False
