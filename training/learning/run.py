@@ -69,10 +69,15 @@ class RangeTest:
 
     @property
     def steepest(self) -> float:
-        """The rate at which the smoothed loss falls fastest over the logarithm of the rate."""
+        """The rate at which the smoothed loss falls fastest over the logarithm of the rate.
+
+        Rates above the one with the least loss do not count: there the loss jumps, and falls after
+        each jump.
+        """
         # Losses are equally spaced in the logarithm of the rate, so that a difference is a slope.
-        falls = [after - before for before, after in itertools.pairwise(self.smoothed)]
-        return self.rates[min(range(len(falls)), key=falls.__getitem__)]
+        falling = self.smoothed[: self._lowest + 1]
+        falls = [after - before for before, after in itertools.pairwise(falling)]
+        return self.rates[min(range(len(falls)), key=falls.__getitem__, default=0)]
 
     @property
     def suggested(self) -> float:
@@ -81,8 +86,11 @@ class RangeTest:
         It is never less than the steepest rate. A third leaves a margin before the rates at which
         the loss rises again.
         """
-        lowest = self.rates[min(range(len(self.smoothed)), key=self.smoothed.__getitem__)]
-        return max(lowest / 3, self.steepest)
+        return max(self.rates[self._lowest] / 3, self.steepest)
+
+    @property
+    def _lowest(self) -> int:
+        return min(range(len(self.smoothed)), key=self.smoothed.__getitem__)
 
 
 def find_lr(

@@ -11,7 +11,7 @@ from PIL import Image
 from tests.support.vision.line_task import SCHEDULE, Line, line
 from training.errors import DataError, RecipeError
 from training.learning.checkpoint import CURVES, PICTURE, write_curves
-from training.learning.run import RateRange, find_lr, write_range_test
+from training.learning.run import RangeTest, RateRange, find_lr, write_range_test
 
 
 def test_the_loss_falls_and_then_diverges_and_the_peak_lies_between() -> None:
@@ -21,6 +21,15 @@ def test_the_loss_falls_and_then_diverges_and_the_peak_lies_between() -> None:
     assert found.rates[-1] < 100, "it should have stopped when the loss tripled"
     assert found.smoothed[-1] > 3 * min(found.smoothed)
     assert 1e-3 < found.suggested < 1.0
+
+
+def test_a_fall_after_the_loss_has_jumped_suggests_no_peak() -> None:
+    losses = (4.0, 3.5, 3.2, 3.4, 6.0, 3.9)
+
+    found = RangeTest((1e-4, 1e-3, 1e-2, 1e-1, 1.0, 3.0), losses, losses)
+
+    assert found.steepest == 1e-4
+    assert found.suggested == pytest.approx(1e-2 / 3)
 
 
 @pytest.mark.parametrize(
