@@ -172,7 +172,7 @@ def _vital(reading: VitalReading | None, at: Instant) -> dict[str, Any] | None:
     if at.seconds_since(reading.at) > limit_s:
         return None
     return {
-        "value": round(reading.value, reading.kind.spec.decimals),
+        "value": reading.value,
         "unit": reading.kind.unit,
         "measured_at": iso_utc(reading.at.wall_ms),
         "source": reading.source,

@@ -25,7 +25,7 @@ EXPOSURE = {AGENT: 1.2, DASHBOARD: 1.0, GATE: 0.2, MAINTENANCE: 0.7}
 """The most that `systemd-analyze security` may say; docs/security.md tells what is left."""
 FIRST_BOOT_EXPOSURE = 3.0
 IDLE_SECONDS = 20.0
-_STUDY = """
+STUDY = """
 from pathlib import Path
 from tests.support.studies import add_session, heart
 for number in range(4):
@@ -154,7 +154,7 @@ def written_by(machine: Machine, unit: str) -> list[str]:
 
 def make_study(machine: Machine) -> None:
     """Write four finished sessions with readings into the timeline."""
-    script = _STUDY.replace("DATABASE", DATABASE)
+    script = STUDY.replace("DATABASE", DATABASE)
     (machine.root / "root/study.py").write_text(script)
     python = "/opt/affect-edge/current/venv/bin/python"
     machine.shell(f"PYTHONPATH={CHECKOUT} PYTHONDONTWRITEBYTECODE=1 {python} /root/study.py")
