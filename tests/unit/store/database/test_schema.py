@@ -256,8 +256,8 @@ def test_making_a_database_is_done_wholly_or_not_at_all(
     ("version", "said"),
     [
         (VERSION + 1, r"newer Affect Edge \(schema {}, this program knows {}\).*update"),
-        (VERSION - 1, r"never released \(schema {}, this program knows {}\).*export"),
-        (0, r"never released \(schema {}, this program knows {}\).*export"),
+        (33, r"before the first release \(schema {}, this program upgrades 34 and later\).*export"),
+        (0, r"before the first release \(schema {}, this program upgrades 34 and later\).*export"),
     ],
 )
 def test_a_database_of_another_version_is_refused_and_left_alone(
