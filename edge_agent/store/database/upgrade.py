@@ -191,9 +191,9 @@ def verify_copy(path: Path, connection: sqlite3.Connection, copy: Path) -> None:
 
 
 def _fault(connection: sqlite3.Connection) -> str | None:
-    found = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    answer = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
     # Its first line names the database only.
-    return None if found == "ok" else found.splitlines()[-1]
+    return None if answer == "ok" else answer.splitlines()[-1]
 
 
 def _contents(connection: sqlite3.Connection) -> Iterator[tuple[str, int]]:

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.store.database import dashboard_file, schema
+from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.lock import DatabaseLock, lock
 from edge_agent.store.database.schema import (
     TIMELINE,
@@ -31,7 +33,7 @@ from edge_agent.store.database.schema import (
     upgrade,
     wait_until_upgraded,
 )
-from edge_agent.store.database.upgrade import TIMELINE_STEPS, Form, Step
+from edge_agent.store.database.upgrade import TIMELINE_STEPS, Form, Step, take_steps
 from edge_agent.store.salvage.rescue import Rescue, find_damage
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.timeline import ModelUse, write_model
@@ -159,7 +161,7 @@ def test_upgrade_with_a_step_that_fails_changes_nothing(
     with (
         closing(connect_raw(path)) as connection,
         pytest.raises(StoreError, match=said),
-        schema.translate_errors(path),
+        translate_errors(path),
     ):
         upgrade(path, connection, form, VIEWS)
     assert ask(path, "PRAGMA user_version") == [(34,)]
@@ -229,6 +231,7 @@ import json, os, shutil, signal, sys
 from pathlib import Path
 import sqlite_utils  # once, before the forks
 from edge_agent.store.database import dashboard_file, schema
+from edge_agent.store.database.files import translate_errors
 from tests.support.first_release import rows_in
 kept, path = Path(sys.argv[1]), Path(sys.argv[2])
 before = rows_in(kept)
@@ -338,7 +341,7 @@ def test_upgrade_waits_for_the_agent_that_upgrades(path: Path) -> None:
         other = threading.Thread(target=lambda: migrate(path))
         with transaction(agent):
             other.start()
-            schema.take_steps(agent, TIMELINE, 34, VIEWS)
+            take_steps(agent, TIMELINE, 34, VIEWS)
     other.join()
     assert ask(path, "PRAGMA user_version") == [(VERSION,)]
     assert not copy_of(path).exists(), "the second one found it done"
@@ -350,7 +353,7 @@ def test_agent_waits_for_a_process_that_upgrades(path: Path) -> None:
         agent = threading.Thread(target=lambda: locks.append(lock_for_agent(path)))
         with transaction(gate):
             agent.start()
-            schema.take_steps(gate, TIMELINE, 34, VIEWS)
+            take_steps(gate, TIMELINE, 34, VIEWS)
             assert locks == []
     agent.join()
     with locks[0], pytest.raises(StoreError, match="another agent records"):
@@ -388,7 +391,7 @@ def test_dashboard_waits_until_the_database_is_upgraded(
         if len(slept) == 3:
             migrate(path)
 
-    monkeypatch.setattr(schema.clock, "sleep", upgrade_meanwhile)
+    monkeypatch.setattr(clock, "sleep", upgrade_meanwhile)
     wait_until_upgraded(path, 60.0)
     assert len(slept) == 3
     wait_until_upgraded(path.with_name("nowhere.db"), 60.0)
