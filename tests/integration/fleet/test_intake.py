@@ -330,8 +330,9 @@ def test_older_database_is_upgraded_and_says_what_it_does_not_know(there: Any, h
         "WHERE kind = 'model'"
     )
     there.execute(
-        "INSERT INTO fleet.study_row (stream, kind, id, fields) VALUES (1, 'model', 1, "
-        '\'{"kind": "expression", "name": "fast", "boot": null}\')'
+        "WITH old AS (INSERT INTO fleet.stream (device, epoch) VALUES ('old', 'e') RETURNING id) "
+        "INSERT INTO fleet.study_row (stream, kind, id, fields) SELECT id, 'model', 1, "
+        '\'{"kind": "expression", "name": "fast", "boot": null}\' FROM old'
     )
     migrate(there)
     assert there.execute("SELECT name, prior FROM fleet.model").fetchall() == [("fast", "unknown")]

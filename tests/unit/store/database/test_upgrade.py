@@ -426,6 +426,30 @@ def test_dashboard_database_is_upgraded_by_the_same_steps(
         pass
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to work for another user")
+def test_dashboard_database_is_upgraded_by_root_with_the_rights_of_its_owner(
+    tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = open_folder / "data"
+    (data / "dashboard").mkdir(parents=True)
+    file = first_dashboard(data / "affect-edge.db")
+    assert file.parent.name == "dashboard"
+    secret = tmp_path / "secret"
+    secret.write_text("of root")
+    for one in (file.parent, *file.parent.iterdir()):
+        os.chown(one, 65534, 65534)
+    file.with_name(f"{file.name}.before-schema-2-new.part").symlink_to(secret)
+    file.with_name(f"{file.name}.before-schema-2").symlink_to(secret)
+    form = Form(dashboard_file.FORM.application, 2, (Step(2, "notes on accounts", add_note),))
+    monkeypatch.setattr(dashboard_file, "FORM", form)
+    monkeypatch.setattr(dashboard_file, "VERSION", 2)
+    with dashboard_file.write_dashboard(data / "affect-edge.db") as connection:
+        assert connection.execute("SELECT note FROM account").fetchone()[0] == ""
+    assert os.geteuid() == 0 and secret.read_text() == "of root"
+    copy = file.with_name(f"{file.name}.before-schema-2")
+    assert not copy.is_symlink() and copy.stat().st_uid == 65534
+
+
 def test_dashboard_steps_lead_to_its_version() -> None:
     assert dashboard_file.FORM.version == dashboard_file.VERSION
     versions = [1, *(step.version for step in dashboard_file.FORM.steps)]
