@@ -111,6 +111,7 @@ _PATIENCE_S = 20.0
 upgrade it."""
 _PAUSE_S = 0.2
 _OF_A_STEP = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT})
+"""Codes that mean a wrong step, and not a disk that is full or failing."""
 
 
 def connect(
