@@ -327,6 +327,10 @@ class ModelInUse(ApiModel):
     version: str
     sha256: str
     since: EpochMs = Field(validation_alias="since_ms")
+    prior: str = Field(
+        description="Prior of a classifier: data or balanced; none: it classifies nothing; "
+        "unknown: recorded before schema 35"
+    )
 
 
 HealthModel.model_rebuild()

@@ -23,9 +23,14 @@ from edge_agent.core import clock
 from edge_agent.core.age import new_lock
 from edge_agent.core.errors import BackupError
 from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
-from edge_agent.store.database.files import PREPARED, sync_folder, translate_errors
+from edge_agent.store.database.files import (
+    PREPARED,
+    forget_cached_pages,
+    sync_folder,
+    translate_errors,
+)
 from edge_agent.store.database.schema import DATABASE_NAME, connect, copy_database
-from edge_agent.store.upkeep.soundness import forget_cached_pages, verify
+from edge_agent.store.upkeep.soundness import verify
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,21 @@ from pathlib import Path
 
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.store.database.files import closed_on_error, translate_errors
-from edge_agent.store.database.schema import BUSY_SECONDS, statements_of, transaction, versions
+from edge_agent.store.database.schema import (
+    BUSY_SECONDS,
+    statements_of,
+    transaction,
+    upgrade,
+    versions,
+)
+from edge_agent.store.database.upgrade import DASHBOARD_STEPS, Form
 
 FOLDER = "dashboard"
 FILE_NAME = "dashboard.db"
 VERSION = 1
 """Of ``dashboard.sql``; the file keeps it as ``user_version``."""
 _APPLICATION_ID = 0x41464442  # "AFDB"
+FORM = Form(_APPLICATION_ID, VERSION, DASHBOARD_STEPS)
 
 
 def has_own_folder(data: Path) -> bool:
@@ -105,14 +113,24 @@ def read_as_owner(database: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         StoreError: it cannot be opened, or is none of ours.
     """
-    owner = dashboard_file(database).stat()
+    with as_owner(dashboard_file(database)), read_dashboard(database) as connection:
+        yield connection
+
+
+@contextmanager
+def as_owner(file: Path) -> Iterator[None]:
+    """Run the block with the rights of a file's owner, where root runs it.
+
+    Raises:
+        OSError: there is no such file.
+    """
+    owner = file.lstat()  # of a link: who made it
     is_root = os.geteuid() == 0
     if is_root:
         os.setegid(owner.st_gid)
         os.seteuid(owner.st_uid)
     try:
-        with read_dashboard(database) as connection:
-            yield connection
+        yield
     finally:
         if is_root:
             os.seteuid(0)
@@ -159,10 +177,10 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 
 def _check(file: Path, connection: sqlite3.Connection) -> None:
-    """Make the tables of a new file; refuse a file that is not the dashboard's.
+    """Make the tables of a new file, or upgrade one; refuse a file that is not the dashboard's.
 
     Raises:
-        StoreError: another program or another version made it.
+        StoreError: another program or a newer version made it, or it cannot be upgraded.
     """
     marks = versions(connection)
     if marks == (0, 0):
@@ -176,6 +194,17 @@ def _check(file: Path, connection: sqlite3.Connection) -> None:
                 connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version={VERSION}")
                 return
+    if marks[0] == _APPLICATION_ID and FORM.is_older(marks[1]):
+        # The copy lies in a folder in which another user may lay links.
+        with as_owner(file):
+            upgrade(file, connection, FORM)
+        return
+    if marks[0] == _APPLICATION_ID and marks[1] > VERSION:
+        raise StoreError(
+            f"{file}: was written by a newer Affect Edge (schema {marks[1]}, this program knows "
+            f"{VERSION}). Nothing was changed; update this program, or put back a copy from an "
+            "archive of `affect-edge backup`."
+        )
     if marks != (_APPLICATION_ID, VERSION):
         raise StoreError(
             f"{file}: is not the database of this version's dashboard (marks {marks[0]:#x}, "

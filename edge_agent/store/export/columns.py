@@ -288,6 +288,11 @@ MODEL = (
     _text("version", "Version of its weights"),
     _text("sha256", "SHA-256 of its file"),
     *_times("When the agent began to use it", "since_"),
+    _text(
+        "prior",
+        "Prior of a classifier, vision.prior: data or balanced; none: it classifies nothing; "
+        "unknown: recorded before schema 35",
+    ),
 )
 FILES = {
     "expression": EXPRESSION,

@@ -501,7 +501,7 @@ _STUDY = {
         FROM protocol_run JOIN session ON session.id = protocol_run.session
             JOIN participant ON participant.id = session.participant
         WHERE session {_IN_SESSIONS} ORDER BY started""",
-    "model": f"SELECT kind, name, version, sha256, {iso('since')}, since "
+    "model": f"SELECT kind, name, version, sha256, {iso('since')}, since, prior "
     "FROM model ORDER BY since, id",
 }
 

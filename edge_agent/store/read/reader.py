@@ -311,14 +311,19 @@ def database_bytes(path: Path) -> int:
 
 
 def models_in_use(path: Path) -> list[ModelUse]:
-    """Return the model file of each kind that the agent used last.
+    """Return the model file of each kind that the agent used last, and since when.
+
+    A classifier that got another prior is used since before that.
 
     Raises:
         StoreError: the database cannot be read.
     """
     with read_transaction(path) as connection:
         rows = connection.execute(
-            "SELECT kind, name, version, sha256, since FROM model "
+            "SELECT kind, name, version, sha256, (SELECT first.since FROM model AS first WHERE "
+            "first.kind = last.kind AND first.id > coalesce((SELECT max(other.id) FROM model AS "
+            "other WHERE other.kind = last.kind AND other.sha256 <> last.sha256), 0) "
+            "ORDER BY first.id LIMIT 1), 0, prior FROM model AS last "
             "WHERE id IN (SELECT max(id) FROM model GROUP BY kind) ORDER BY kind"
         )
         return [ModelUse(*row) for row in rows]

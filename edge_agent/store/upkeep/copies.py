@@ -459,11 +459,15 @@ def _names(path: Path) -> str:
     return ", ".join(copy.name for copy in schema.copies_beside(path)) or "there is none"
 
 
-def restore_copy(path: Path, copy: Path) -> None:
+def restore_copy(path: Path, copy: Path) -> Path | None:
     """Replace the database by a copy; agent and dashboard must not run.
 
     Its messages get a new epoch: readers know higher numbers than the copy does.
     Killed anywhere, it leaves the one or the other, each with its own log.
+
+    Returns:
+        The database that was replaced, which lies aside, where an erasure finds it; ``None``:
+        there was none.
 
     Raises:
         StoreError: the copy is none of ours, or cannot be read or written. The database is as it
@@ -481,9 +485,7 @@ def restore_copy(path: Path, copy: Path) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
         stamp = files.free_stamp([path], "by-a-copy")
         files.replace_files(path, [path], stamp)
-        for replaced in files.set_aside([path], stamp):
-            for end in ("", *files.LOGS):
-                replaced.with_name(replaced.name + end).unlink(missing_ok=True)
+        return next(files.set_aside([path], stamp), None)
 
 
 def _check_space(path: Path, connection: sqlite3.Connection, folder: Path, spare: int) -> None:

@@ -32,8 +32,8 @@ from edge_agent.core.movements import NAMES, MovementRow
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.threads import Worker
 from edge_agent.store.database.files import code_of, is_damage, is_read_only, translated
-from edge_agent.store.database.lock import OpenFile, open_database
-from edge_agent.store.database.schema import transaction
+from edge_agent.store.database.open_file import OpenFile, open_database
+from edge_agent.store.database.schema import NO_PRIOR, transaction
 from edge_agent.store.write.batch import (
     BAD_ROW,
     BatchWriter,
@@ -338,10 +338,15 @@ class Recorder(Worker):
         """
         self._put(item)
 
-    def record_model(self, kind: str, name: str, version: str, sha256: str) -> None:
-        """Record the model file used from now on; the same one again writes nothing."""
+    def record_model(
+        self, kind: str, name: str, version: str, sha256: str, prior: str = NO_PRIOR
+    ) -> None:
+        """Record the model file used from now on; the same one again writes nothing.
+
+        A classifier with another ``prior`` is another use of it.
+        """
         at = clock.now()
-        self._put(ModelUse(kind, name, version, sha256, at.wall_ms, at.boot_ms))
+        self._put(ModelUse(kind, name, version, sha256, at.wall_ms, at.boot_ms, prior))
 
     def stop(self) -> None:
         """Ask the thread to write what it has and to end; ``join`` waits for it."""

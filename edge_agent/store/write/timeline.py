@@ -24,7 +24,9 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import (
     MOVEMENT_STEPS,
     NAMES,
+    NO_PRIOR,
     SMOOTHED,
+    UNKNOWN_PRIOR,
     insert,
     write_transaction,
 )
@@ -60,7 +62,17 @@ def movement_steps(mean: Sequence[float | None]) -> list[int | None]:
 
 @dataclass(frozen=True, slots=True)
 class ModelUse:
-    """A model file that is used from an instant on."""
+    """A model file that is used from an instant on, a classifier with its prior.
+
+    Attributes:
+        kind: what it does.
+        name: on its card.
+        version: on its card.
+        sha256: of its file.
+        since_ms: UTC.
+        since_boot_ms: the same instant by the boot clock.
+        prior: ``vision.prior``, ``NO_PRIOR`` or ``UNKNOWN_PRIOR``.
+    """
 
     kind: str
     name: str
@@ -68,6 +80,7 @@ class ModelUse:
     sha256: str
     since_ms: int
     since_boot_ms: int = 0
+    prior: str = UNKNOWN_PRIOR
 
 
 def write_expressions(
@@ -235,15 +248,17 @@ def write_gap(
 
 
 def write_model(connection: sqlite3.Connection, use: ModelUse) -> None:
-    """Insert a model unless it is the one already in use for its kind."""
+    """Insert a model unless it is the one already in use for its kind, with the same prior."""
     last = connection.execute(
-        "SELECT sha256 FROM model WHERE kind = ? ORDER BY id DESC LIMIT 1", (use.kind,)
+        "SELECT sha256, prior FROM model WHERE kind = ? ORDER BY id DESC LIMIT 1", (use.kind,)
     ).fetchone()
-    # Only a change is a row: the same model is reported at every start.
-    if last is None or last[0] != use.sha256:
+    # Only a change is a row: the same model is reported at every start. Of a model without a prior
+    # an upgraded database says that its prior is unknown, which is no change.
+    same_prior = last is not None and (use.prior == NO_PRIOR or last[1] == use.prior)
+    if last is None or last[0] != use.sha256 or not same_prior:
         boot, since = stamp(connection, Instant(use.since_boot_ms, use.since_ms))
         named = {"kind": use.kind, "name": use.name, "version": use.version, "sha256": use.sha256}
-        insert(connection, "model", **named, since=since.wall_ms, boot=boot)
+        insert(connection, "model", **named, since=since.wall_ms, boot=boot, prior=use.prior)
 
 
 def _expression_values(

@@ -218,3 +218,6 @@ def test_only_the_last_model_of_each_kind_is_in_use(path: Path) -> None:
         for use in uses:
             write_model(connection, use)
     assert models_in_use(path) == [uses[2], uses[1]]
+    with write_transaction(path) as connection:
+        write_model(connection, ModelUse("expression", "fast", "2", "cc", 9, prior="balanced"))
+    assert models_in_use(path) == [replace(uses[2], prior="balanced"), uses[1]], "since before"

@@ -231,13 +231,14 @@ def test_a_boot_row_says_when_the_network_has_set_the_clock(
 
 
 def test_a_model_is_recorded_once_until_another_is_used(path: Path) -> None:
-    for digest in ("aa", "aa", "bb"):
+    for digest, prior in (("aa", "data"), ("aa", "data"), ("bb", "data"), ("bb", "balanced")):
         recording = Recording(path)
-        recording.recorder.record_model("expression", "fast", "1.0.0", digest)
+        recording.recorder.record_model("expression", "fast", "1.0.0", digest, prior)
         recording.finish()
-    assert query(path, "SELECT kind, name, version, sha256 FROM model") == [
-        ("expression", "fast", "1.0.0", "aa"),
-        ("expression", "fast", "1.0.0", "bb"),
+    assert query(path, "SELECT kind, name, version, sha256, prior FROM model") == [
+        ("expression", "fast", "1.0.0", "aa", "data"),
+        ("expression", "fast", "1.0.0", "bb", "data"),
+        ("expression", "fast", "1.0.0", "bb", "balanced"),
     ]
 
 
@@ -488,7 +489,7 @@ def test_a_database_opened_read_only_is_opened_again(
         refused.set()
         return connect(path, readonly=readonly, busy_seconds=busy_seconds)
 
-    monkeypatch.setattr("edge_agent.store.database.lock.connect", connect_once)
+    monkeypatch.setattr("edge_agent.store.database.open_file.connect", connect_once)
     recording = Recording(path, safe=Rescue(path), batch_rows=1, retry_seconds=0.05)
     recordings.append(recording)
     recording.submit(reading(0))
