@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from edge_agent.core import clock
+from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
@@ -28,14 +29,14 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect, read_transaction, write_transaction
 from edge_agent.store.gate import server
 from edge_agent.store.gate.client import COMMANDS, LARGEST
-from edge_agent.store.gate.commands import Commands
+from edge_agent.store.gate.commands import Commands, import_file
 from edge_agent.store.intake.corrections import ReadingKey, entered_readings
 from edge_agent.store.study.past import PastMarker, PastSession
 from edge_agent.store.study.protocol_runs import NewRun, Progress, RunState
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.alert_log import AlertEntry, AlertLog
 from edge_agent.store.write.audit import check
-from edge_agent.store.write.timeline import ReadingTable
+from edge_agent.store.write.portions import ReadingTable
 from tests.integration.gate.conftest import Gate, running_gate
 
 MANUAL = frozenset({VitalFlag.MANUAL})
@@ -105,7 +106,7 @@ def test_a_study_is_kept_through_the_gate(gate: Gate) -> None:
         "P-1", Purpose.RESEARCH, "", run, setting=SessionSetting.OTHER, actor="ada"
     )
     over = Progress(1, 0, RunState.FINISHED, "", clock.now())
-    assert not commands.save_protocol(saved.id, saved.session.id, over)
+    assert not commands.save_protocol(saved.id, saved.session.id, over, actor=DASHBOARD)
     assert rows(gate.database, "SELECT state FROM protocol_run") == [("finished",)]
     assert commands.erase_participant("P-1", actor="eve").rows["consent"] == 1
     erased = "SELECT actor FROM audit WHERE action = 'participant_erase'"
@@ -122,10 +123,12 @@ def test_alerts_and_what_was_frozen_go_through_the_gate(gate: Gate) -> None:
     commands = Commands(gate.database)
     pulse = AlertEntry(0, "pulse", "vital", "Too high.", 150.0, None, 0)
     AlertLog(gate.database).begin(pulse, clock.now())
-    commands.begin_alert("agent", "It does not answer.", None, clock.now(), quiet=False)
+    commands.begin_alert(
+        "agent", "It does not answer.", None, clock.now(), quiet=False, actor=DASHBOARD
+    )
     assert commands.acknowledge_alert(2, actor="ada").acknowledged_by == "ada"
     for rule in ("agent", "pulse"):
-        commands.end_alert(rule, "over", clock.now())
+        commands.end_alert(rule, "over", clock.now(), actor=DASHBOARD)
     ended = rows(gate.database, "SELECT rule, ending FROM alert")
     assert ended == [("pulse", None), ("agent", "over")], "only its own alert is ended"
     assert commands.preregister("{}", actor="ada").intact
@@ -150,7 +153,7 @@ def test_a_large_file_is_imported_and_told_in_the_trail(gate: Gate) -> None:
     table = ReadingTable.of(
         [VitalReading(at, READING.kind, 60.0, "csv:a", imported) for at in times]
     )
-    done = Commands(gate.database).import_readings(table, file="a.csv", actor="ada")
+    done = import_file(Commands(gate.database), table, file="a.csv", actor="ada")
     assert done == (30_000, 0, 1)
     assert rows(gate.database, "SELECT count(*), min(import) FROM vital") == [(30_000, 1)]
     assert rows(gate.database, "SELECT action, detail FROM audit") == [
@@ -202,16 +205,16 @@ ENDED_LATER = Progress(0, 0, RunState.ENDED, "", FUTURE)
         (lambda it: it.enter_readings(STRAP, actor="ada"), "has the source manual:ada"),
         (lambda it: it.hand_in_readings(STRAP, token="watch"), "begins with http:watch"),
         (
-            lambda it: it.import_readings(ReadingTable.of(STRAP), file="a.csv", actor="ada"),
+            lambda it: import_file(it, ReadingTable.of(STRAP), file="a.csv", actor="ada"),
             "has the flag imported",
         ),
         (
             lambda it: it.add_past_session(FOREVER, actor="ada"),
-            "before the year 2000|in the future",
+            "between the years 2000 and 2100",
         ),
         (lambda it: it.add_past_markers(OUTSIDE, actor="ada"), "in no session"),
         (lambda it: it.add_marker(MarkerKind.NOTE, "x", FUTURE, actor="ada"), "lies in the future"),
-        (lambda it: it.save_protocol(1, 1, ENDED_LATER), "lies in the future"),
+        (lambda it: it.save_protocol(1, 1, ENDED_LATER, actor=DASHBOARD), "lies in the future"),
         (
             lambda it: it.note("ada", "participant_erase", ""),
             "is not an action that the dashboard notes",
