@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 SOCKET = Path("/run/affect-edge/database.sock")
 """Socket of the gate on an installed appliance."""
-LARGEST = 32_000_000
-"""Bytes of a question or an answer; a page of the dashboard needs some hundred."""
+LARGEST = 4_000_000
+"""Bytes of a question or an answer; a portion of readings has some hundred thousand."""
 _CONNECT_S = 5.0
 _ANSWER_S = 900.0
 """Seconds until an answer; an erasure rewrites every copy."""

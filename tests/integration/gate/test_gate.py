@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect, read_transaction, write_transaction
-from edge_agent.store.gate import server
+from edge_agent.store.gate import receiver, server
 from edge_agent.store.gate.client import COMMANDS, LARGEST
 from edge_agent.store.gate.commands import Commands, import_file
 from edge_agent.store.intake.corrections import ReadingKey, entered_readings
@@ -208,10 +209,7 @@ ENDED_LATER = Progress(0, 0, RunState.ENDED, "", FUTURE)
             lambda it: import_file(it, ReadingTable.of(STRAP), file="a.csv", actor="ada"),
             "has the flag imported",
         ),
-        (
-            lambda it: it.add_past_session(FOREVER, actor="ada"),
-            "between the years 2000 and 2100",
-        ),
+        (lambda it: it.add_past_session(FOREVER, actor="ada"), "between the years 2000 and 2100"),
         (lambda it: it.add_past_markers(OUTSIDE, actor="ada"), "in no session"),
         (lambda it: it.add_marker(MarkerKind.NOTE, "x", FUTURE, actor="ada"), "lies in the future"),
         (lambda it: it.save_protocol(1, 1, ENDED_LATER, actor=DASHBOARD), "lies in the future"),
@@ -245,6 +243,41 @@ def test_a_question_without_end_holds_no_lock(gate: Gate) -> None:
             recorder.execute("INSERT INTO setting (key, value) VALUES ('recorded', '')")
         gate.process.send_signal(signal.SIGTERM)
         assert gate.process.wait(60) == 0
+
+
+def _silent(gate: Gate, count: int, stack: ExitStack) -> list[socket.socket]:
+    lines = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(count)]
+    for line in lines:
+        line.connect(str(gate.address))
+        line.sendall(b"note ")
+    return lines
+
+
+def test_silent_connections_of_a_user_keep_no_question_out(gate: Gate) -> None:
+    commands = Commands(gate.database)
+    with ExitStack() as stack, ThreadPoolExecutor(receiver.MOST_OF_A_USER // 2) as threads:
+        oldest, *_ = _silent(gate, 3 * receiver.MOST_OF_A_USER, stack)
+        asked = [
+            threads.submit(commands.create_participant, f"P-{number}", actor="ada")
+            for number in range(receiver.MOST_OF_A_USER // 2)
+        ]
+        assert {one.result(60).code for one in asked} == {f"P-{n}" for n in range(len(asked))}
+        oldest.settimeout(60)
+        with suppress(ConnectionResetError):
+            assert oldest.recv(1) == b"", "of too many, the oldest is dropped"
+
+
+def test_unfinished_questions_hold_little_memory(gate: Gate) -> None:
+    with ExitStack() as stack:
+        lines = _silent(gate, 20, stack)
+        for line in lines:
+            line.settimeout(60)
+            with suppress(OSError):
+                line.sendall(b"x" * (LARGEST - 100))
+        status = Path(f"/proc/{gate.process.pid}/status").read_text()
+        peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        assert int(peak.split()[1]) < 128_000, "of 80 MB, two questions are held"
+        Commands(gate.database).create_participant("P-1", actor="ada")
 
 
 def test_a_killed_gate_leaves_nothing_half_done(gate: Gate) -> None:
