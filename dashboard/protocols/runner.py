@@ -174,7 +174,12 @@ class ProtocolRunner:
         saved = self._runs.open()
         if saved is None:
             return
-        screens, _ = from_json(saved.plan)
+        try:
+            screens, _ = from_json(saved.plan)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            # Its session stays open, and can be ended; the dashboard must start.
+            log.error("the protocol of session %d cannot be read: %s", saved.session.id, error)
+            return
         if saved.state is RunState.RUNNING:
             # At the last moment that was written down: nobody
             # knows when after it the dashboard ended.

@@ -27,6 +27,8 @@ LATEST_MS = 4_102_444_800_000
 """2100-01-01: times end before it."""
 LARGEST = 1e9
 """No vital has a larger value; sums of squares of a year of such values stay finite."""
+SOURCE_LENGTH = 500
+"""Characters of the source of a reading; that of a file holds its name."""
 MOST_AT_ONCE = 10_000
 """Entries of a list in one command; more are sent in portions."""
 COMMAND_LINE = "command line"
@@ -36,7 +38,7 @@ PROGRAMS = frozenset({"agent", "appliance", "fleet", "mqtt", COMMAND_LINE, DASHB
 """Names in the audit trail that are those of no account and no token."""
 _WHOLE = 2**53  # beyond it, JSON and JavaScript do not tell whole numbers apart
 _TEXT_LENGTH = 2_000
-_LENGTHS = {"document": 1_000_000, "plan": 1_000_000, "source": 500}
+_LENGTHS = {"document": 1_000_000, "plan": 1_000_000, "source": SOURCE_LENGTH}
 """Characters of a text, by the name of its field, where they are not ``_TEXT_LENGTH``."""
 _WRITTEN_PRINTABLE = frozenset({"detail", "error", "file"})
 """Texts of other programs, which ``printable`` changes where they are stored."""

@@ -10,6 +10,7 @@ sensor's.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from edge_agent.core.bounds import (
 )
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import ReadingError, StudyError
-from edge_agent.core.readings import VitalFlag, VitalReading, refuse_impossible
+from edge_agent.core.readings import VitalFlag, VitalReading, device_time, refuse_impossible
 from edge_agent.core.study import (
     AttributeUse,
     Marker,
@@ -230,6 +231,7 @@ class Commands:
         actor: str,
     ) -> runs.SavedRun:
         """Open a session now with a protocol at its first screen."""
+        _check_object("plan", run.plan)
         at = clock.now()
         made: list[runs.SavedRun] = []
         self._study.start_session(
@@ -317,7 +319,7 @@ class Commands:
         """Write readings that a person entered; return for each whether it was new."""
         _check_count(readings, _BY_HAND_MOST, "readings")
         for reading in readings:
-            _check_possible(reading.kind, reading.value)
+            _check_reading(reading)
             # The dashboard may be taken over: it must not make readings that look like a sensor's.
             if reading.source != f"manual:{actor}" or VitalFlag.MANUAL not in reading.flags:
                 raise StudyError(
@@ -333,7 +335,7 @@ class Commands:
         _check_count(readings, _HANDED_IN_MOST, "readings")
         own = f"http:{token}"
         for reading in readings:
-            _check_possible(reading.kind, reading.value)
+            _check_reading(reading)
             if reading.source != own and not reading.source.startswith(f"{own}:"):
                 raise StudyError(
                     f"A reading of the token {token} has a source that begins with {own}, not "
@@ -347,7 +349,7 @@ class Commands:
         if any(VitalFlag.IMPORTED not in flags for flags in table.flag_sets):
             raise StudyError("A reading of a file has the flag imported.")
         for reading in table:
-            _check_possible(reading.kind, reading.value)
+            _check_reading(reading)
         return import_portion(self.path, table, part, actor=actor)
 
     @_asked
@@ -375,7 +377,8 @@ class Commands:
 
     @_asked
     def preregister(self, document: str, *, actor: str) -> Preregistration:
-        """Freeze a preregistration."""
+        """Freeze a preregistration, which is an object of JSON."""
+        _check_object("document", document)
         return freeze(self.path, document, actor)
 
     @_asked
@@ -442,9 +445,28 @@ def _check_count(given: Sequence[object], most: int, what: str) -> None:
         raise StudyError(f"{len(given):,} {what} at once; at most {most:,} are taken.")
 
 
-def _check_possible(kind: VitalKind, value: float) -> None:
+def _check_object(name: str, text: str) -> None:
     try:
-        refuse_impossible(kind, value)
+        is_object = isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        raise StudyError(f"{name}: {text[:40]!r} is no object of JSON. Nothing was done.")
+
+
+def _check_reading(reading: VitalReading) -> None:
+    _check_possible(reading.kind, reading.value)
+    _refuse(device_time, reading.device_time)
+
+
+def _check_possible(kind: VitalKind, value: float) -> None:
+    _refuse(refuse_impossible, kind, value)
+
+
+def _refuse(check: Callable[P, object], *args: P.args, **named: P.kwargs) -> None:
+    """Check as readings from outside are checked."""
+    try:
+        check(*args, **named)
     except ReadingError as error:
         raise StudyError(str(error)) from error
 
