@@ -38,7 +38,12 @@ PROGRAMS = frozenset({"agent", "appliance", "fleet", "mqtt", COMMAND_LINE, DASHB
 """Names in the audit trail that are those of no account and no token."""
 _WHOLE = 2**53  # beyond it, JSON and JavaScript do not tell whole numbers apart
 _TEXT_LENGTH = 2_000
-_LENGTHS = {"document": 1_000_000, "plan": 1_000_000, "source": SOURCE_LENGTH}
+_LENGTHS = {
+    "document": 1_000_000,
+    "plan": 1_000_000,
+    "source": SOURCE_LENGTH,
+    "sources": SOURCE_LENGTH,
+}
 """Characters of a text, by the name of its field, where they are not ``_TEXT_LENGTH``."""
 _WRITTEN_PRINTABLE = frozenset({"detail", "error", "file"})
 """Texts of other programs, which ``printable`` changes where they are stored."""

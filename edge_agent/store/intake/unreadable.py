@@ -41,7 +41,7 @@ _TIMES = {
 _PORTION = 10_000
 _STEPS = 10_000  # of SQLite's machine between two looks at the clock
 _VALUES = f"abs(value) > {LARGEST:.0f} OR length(source) > {SOURCE_LENGTH}"
-_LATEST = f">= {LATEST_MS}"
+_IN_TIME = f"at >= 0 AND at < {LATEST_MS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,10 @@ def find_unreadable(path: Path, within_s: float) -> Unreadable:
     until_s = clock.boot_seconds() + within_s
     complete = True
     with translate_errors(path), closing(connect(path, readonly=True)) as connection:
-        rows = {table: _count(connection, table, _of_time(table)) for table in _TIMES}
+        rows = {table: _count(connection, table, _out_of_time(table)) for table in _TIMES}
         connection.set_progress_handler(lambda: clock.boot_seconds() >= until_s, _STEPS)
         try:
-            rows["vital"] += _count(
-                connection, "vital", [f"({_VALUES}) AND at >= 0 AND at < {LATEST_MS}"]
-            )
+            rows["vital"] += _count(connection, "vital", f"({_VALUES}) AND {_IN_TIME}")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
                 raise
@@ -96,8 +94,7 @@ def remove_unreadable(path: Path, *, actor: str) -> Unreadable:
     removed: dict[str, int] = {}
     with translate_errors(path), closing(connect(path, readonly=False)) as connection:
         for table in _TIMES:
-            conditions = [*_of_time(table), *([_VALUES] if table == "vital" else [])]
-            for condition in conditions:
+            for condition in (_out_of_time(table), *([_VALUES] if table == "vital" else [])):
                 while count := _remove_portion(connection, table, condition):
                     removed[table] = removed.get(table, 0) + count
         done = Unreadable(removed, complete=True)
@@ -106,24 +103,20 @@ def remove_unreadable(path: Path, *, actor: str) -> Unreadable:
                 insert_audit(connection, actor, "unreadable_remove", done.sentence, clock.now())
     left = find_unreadable(path, float("inf"))
     if left.rows:
-        raise StoreError(
-            f"{path}: {left.sentence} are still there. Ask for them to be removed again."
-        )
+        raise StoreError(f"{path}: {left.sentence} were written meanwhile. Ask again.")
     return done
 
 
-def _of_time(table: str) -> list[str]:
-    """Return the conditions of which an index finds each."""
-    kinds = "kind IN (SELECT kind FROM vital_kind) AND " if table.startswith("vital_") else ""
-    kinds = "" if table == "vital_change" else kinds
-    return [f"{kinds}{column} {beyond}" for column in _TIMES[table] for beyond in ("< 0", _LATEST)]
-
-
-def _count(connection: sqlite3.Connection, table: str, conditions: list[str]) -> int:
-    return sum(
-        connection.execute(f"SELECT count(*) FROM {table} WHERE {one}").fetchone()[0]
-        for one in conditions
+def _out_of_time(table: str) -> str:
+    """Return the condition of a wrong time; SQLite finds both ends of the timeline by its index."""
+    return " OR ".join(
+        f"{column} {beyond}" for column in _TIMES[table] for beyond in ("< 0", f">= {LATEST_MS}")
     )
+
+
+def _count(connection: sqlite3.Connection, table: str, condition: str) -> int:
+    row = connection.execute(f"SELECT count(*) FROM {table} WHERE {condition}").fetchone()
+    return int(row[0])
 
 
 def _remove_portion(connection: sqlite3.Connection, table: str, condition: str) -> int:
