@@ -80,7 +80,7 @@ def printable(text: str) -> str:
         >>> printable("one\ntwo\x1b[2J")
         'one\\ntwo\\x1b[2J'
     """
-    return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
+    return _UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def check_sent(name: str, value: object) -> None:

@@ -38,7 +38,7 @@ from edge_agent.store.study.study import Study
 from edge_agent.store.write.alert_log import AlertEntry, AlertLog
 from edge_agent.store.write.audit import check
 from edge_agent.store.write.portions import ReadingTable
-from tests.integration.gate.conftest import Gate, running_gate
+from tests.integration.gate.conftest import Gate, running_gate, written_through
 
 MANUAL = frozenset({VitalFlag.MANUAL})
 READING = VitalReading(clock.now(), VitalKind.HEART_RATE, 70.0, "manual:ada", MANUAL)
@@ -265,6 +265,47 @@ def test_silent_connections_of_a_user_keep_no_question_out(gate: Gate) -> None:
         oldest.settimeout(60)
         with suppress(ConnectionResetError):
             assert oldest.recv(1) == b"", "of too many, the oldest is dropped"
+
+
+_SILENT = """
+import os, socket, sys
+os.setgroups([])
+os.setuid(65534)
+lines = [socket.socket(socket.AF_UNIX) for _ in range(int(sys.argv[2]))]
+for line in lines:
+    line.connect(sys.argv[1])
+    line.sendall(b"note ")
+print("connected", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_silent_connections_of_another_user_drop_none_of_ours() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can run a program as another user")
+    home = Path("/var/tmp") / f"gate-silent-{os.getpid()}"
+    home.mkdir(mode=0o755)
+    try:
+        with written_through(home) as gate, ExitStack() as stack:
+            gate.address.parent.chmod(0o755)
+            gate.address.chmod(0o666)
+            (ours,) = _silent(gate, 1, stack)
+            arguments = [str(gate.address), str(3 * receiver.MOST_OF_A_USER)]
+            other = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", _SILENT, *arguments],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            assert other.stdout is not None and other.stdout.readline() == b"connected\n"
+            Commands(gate.database).create_participant("P-1", actor="ada")
+            ours.settimeout(60)
+            ours.sendall(b"nothing\n{}")
+            ours.shutdown(socket.SHUT_WR)
+            assert b"there is no command" in ours.recv(1_000)
+    finally:
+        shutil.rmtree(home)
 
 
 def test_unfinished_questions_hold_little_memory(gate: Gate) -> None:
