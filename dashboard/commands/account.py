@@ -19,10 +19,11 @@ from dashboard.accounts.tokens import NewToken, Tokens
 from dashboard.commands.exit_codes import CONFIG, run_command
 from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config.loading import load_settings
+from edge_agent.core.bounds import COMMAND_LINE
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import ConfigError
 
-ACTOR = "command line"
+ACTOR = COMMAND_LINE
 """Who did it, in the audit trail."""
 
 

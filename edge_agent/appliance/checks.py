@@ -90,6 +90,7 @@ def check_database(settings: Settings, data: Path, *, deep: bool) -> Iterator[Fi
     else:
         yield guarded("database", partial(_database, path, deep=deep))
         yield guarded("newest row", partial(_newest_row, path))
+        yield guarded("bounds", partial(_bounds, path, DEEP_S if deep else QUICK_S))
         yield guarded("counted time", partial(_counted_time, path))
         yield guarded("accounts", partial(_accounts, path))
         if deep:
@@ -122,6 +123,23 @@ def _database(path: Path, *, deep: bool) -> Finding:
     if not soundness.complete:
         return fine("database", f"{rows}; no damage found in {within_s:.0f} s")
     return fine("database", f"{rows}; sound")
+
+
+def _bounds(path: Path, within_s: float) -> Finding:
+    from edge_agent.store.intake.unreadable import find_unreadable
+
+    found = find_unreadable(path, within_s)
+    if found.rows:
+        return problem(
+            "bounds",
+            f"{found.sentence} have a time or a value that cannot be shown",
+            "Remove them: affect-edge maintenance --remove-unreadable",
+        )
+    if not found.complete:
+        return fine(
+            "bounds", f"no time out of bounds; not all values were read in {within_s:.0f} s"
+        )
+    return fine("bounds", "no time and no value out of bounds")
 
 
 def _newest_row(path: Path) -> Finding:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from edge_agent.cli import options as common
-from edge_agent.cli.options import PATH, Here, answer, cli, json_option, on_appliance
+from edge_agent.cli.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, CertificateError, ConfigError, StoreError
 from edge_agent.core.logs import log_to_stderr
@@ -45,12 +45,20 @@ FOLD_WITHIN_S = 30.0
     is_flag=True,
     help="Believe the clock after it jumped or the appliance was off for long.",
 )
-def maintenance(here: Here, clock_is_right: bool) -> None:
+@click.option(
+    "--remove-unreadable",
+    is_flag=True,
+    help="Only remove the rows whose times or values cannot be shown, as doctor names them.",
+)
+def maintenance(here: Here, clock_is_right: bool, remove_unreadable: bool) -> None:
     """Do the daily work: certificate, retention, disk budget, backup and check of the database.
 
     Each step runs even if another one fails. Ends with 1 if one of them failed.
     """
     log_to_stderr(logging.INFO)
+    if remove_unreadable:
+        print_removed(here.database)
+        return
     from edge_agent.store.database.schema import copies_beside
 
     settings, database = here.settings, here.database
@@ -73,6 +81,21 @@ def maintenance(here: Here, clock_is_right: bool) -> None:
     if failed and database.exists():
         attempt("database", partial(damage_step, database))
     sys.exit(int(bool(failed)))
+
+
+def print_removed(database: Path) -> None:
+    """Remove the rows that break bounds, and print how many they were.
+
+    Raises:
+        StoreError: the database cannot be written, or such rows are left.
+    """
+    from edge_agent.store.intake.unreadable import remove_unreadable
+
+    removed = remove_unreadable(database, actor=ACTOR)
+    if not removed.rows:
+        click.echo("No row has a time or a value that cannot be shown. Nothing was removed.")
+        return
+    click.echo(f"{removed.sentence} removed; none is left. Copies made before still hold them.")
 
 
 def certificate_step(settings: Settings, folder: Path) -> str:

@@ -307,7 +307,7 @@ def _written_as(of: Session, typed: str, timezone: str | None) -> Callable[[int]
         zone = common.zone_of(timezone)
         with suppress(ValueError):  # it may be a number, too
             zone = zone or datetime.fromisoformat(typed).tzinfo
-        moment = datetime.fromtimestamp(ms / 1000, zone or UTC)
+        moment = clock.utc_at(ms).astimezone(zone or UTC)
         return moment.isoformat(timespec="milliseconds")
 
     return written

@@ -29,7 +29,7 @@ from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
-from dashboard.web.schemas import ApiModel, EpochMs, ModelInUse
+from dashboard.web.schemas import ApiModel, ModelInUse, ShownMs
 from dashboard.web.services import OptionsDep, ServicesDep
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import ModelError
@@ -70,7 +70,7 @@ class ModelOnDevice(ApiModel):
     shipped: bool = Field(description="It comes with the program")
     configured: bool = Field(description="The configuration names it")
     bytes: int | None = Field(description="Size of its file; null where that is missing")
-    since: EpochMs | None = Field(
+    since: ShownMs | None = Field(
         description="Since when the agent uses it; null where it does not, or has not run yet"
     )
 

@@ -218,7 +218,7 @@ def _week_of(days: Days, question: DaysQuestion, address: Callable[..., str]) ->
     """Return the address of the week of the latest session; empty where there is none."""
     if days.model.latest is None:
         return ""
-    day = datetime.fromtimestamp(days.model.latest / 1000, question.zone).date()
+    day = clock.utc_at(days.model.latest).astimezone(question.zone).date()
     return address(shift=(day - question.last).days)
 
 

@@ -31,7 +31,7 @@ from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
-from dashboard.web.schemas import ApiModel, EpochMs, GivenMs
+from dashboard.web.schemas import ApiModel, GivenMs, ShownMs
 from dashboard.web.services import ComputingDep, Services, ServicesDep, services
 from dashboard.web.study import APPLIANCE_ONLY, PARAMETER, ChosenStudy, ChosenStudyDep, Device
 from edge_agent.core import clock
@@ -505,7 +505,7 @@ class SessionMarker(ApiModel):
     """A marker of a session."""
 
     number: int = Field(validation_alias="id", description="Names it in its session")
-    at: EpochMs = Field(validation_alias=AliasPath("at", "wall_ms"))
+    at: ShownMs = Field(validation_alias=AliasPath("at", "wall_ms"))
     kind: MarkerKind
     label: str
 
@@ -514,12 +514,12 @@ class MarkerChangeModel(ApiModel):
     """A marker as it was before a correction."""
 
     marker: int
-    at: EpochMs = Field(validation_alias="at_ms")
+    at: ShownMs = Field(validation_alias="at_ms")
     kind: MarkerKind
     label: str
     removed: bool = Field(description="Whether it was left out, and not changed")
     reason: str
-    changed: EpochMs = Field(validation_alias="changed_ms")
+    changed: ShownMs = Field(validation_alias="changed_ms")
     actor: str = Field(description="Who corrected it")
 
 
@@ -660,16 +660,16 @@ class ExclusionModel(ApiModel):
     """A session, or a stretch of it, that is left out of the analysis."""
 
     number: int = Field(validation_alias="id", description="Names it in its session")
-    start: EpochMs | None = Field(
+    start: ShownMs | None = Field(
         None,
         validation_alias=AliasPath("span", 0),
         description="Of the stretch; null: the whole session",
     )
-    end: EpochMs | None = Field(None, validation_alias=AliasPath("span", 1))
+    end: ShownMs | None = Field(None, validation_alias=AliasPath("span", 1))
     reason: str
-    made: EpochMs = Field(validation_alias="made_ms", description="When it was left out")
+    made: ShownMs = Field(validation_alias="made_ms", description="When it was left out")
     actor: str = Field(description="Who left it out")
-    taken_back: EpochMs | None = Field(
+    taken_back: ShownMs | None = Field(
         validation_alias="taken_back_ms", description="When it was taken back; null: it stands"
     )
     taken_back_by: str | None

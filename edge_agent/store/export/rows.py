@@ -399,6 +399,7 @@ class Pieces:
 
 ROWS = 4_000
 """Rows in a block at the most."""
+_LONGEST_CELL = 100_000_000
 
 _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 
@@ -683,6 +684,8 @@ def rows_of(name: str, blocks: Iterator[Block]) -> Iterator[Row]:
     """Yield the rows of one of ``FILES`` from its blocks; an empty cell is ``None``."""
     readers = [(column.name, _READ[column.type]) for column in FILES[name]]
     next(blocks)  # the line of heads
+    # Our own text, in which a source may be as long as one was once taken.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
     for block in blocks:
         for cells in csv.reader(io.StringIO(block.text, newline="")):
             yield {

@@ -20,6 +20,7 @@ from typing import (
 )
 
 from edge_agent.core import clock
+from edge_agent.core.bounds import COMMAND_LINE, check_sent, folded
 from edge_agent.core.errors import (
     AffectEdgeError,
     DamageError,
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 SOCKET = Path("/run/affect-edge/database.sock")
 """Socket of the gate on an installed appliance."""
-LARGEST = 32_000_000
-"""Bytes of a question or an answer; a page of the dashboard needs some hundred."""
+LARGEST = 4_000_000
+"""Bytes of a question or an answer; a portion of readings has some hundred thousand."""
 _CONNECT_S = 5.0
 _ANSWER_S = 900.0
 """Seconds until an answer; an erasure rewrites every copy."""
@@ -135,11 +136,23 @@ class Command:
         kind, _, field = outcome.decode().partition(" ")
         raise ERRORS.get(kind, StoreError)(content.decode(), field=field)
 
+    def apply(self, subject: HasPath, *args: object, **named: object) -> Any:
+        """Run the method where the database may be written; return its result.
+
+        Raises:
+            StudyError: an argument is out of bounds, or what the method raises.
+        """
+        _, *given = self._signature.bind(subject, *args, **named).arguments.items()
+        for name, value in given:
+            check_sent(name, value)
+        return self.method(subject, *args, **named)
+
     def run(self, subject: HasPath, arguments: bytes) -> bytes:
         """Check the arguments, run the method, and return its result as JSON.
 
         Raises:
-            StudyError: the arguments are not those of the method; nothing was done.
+            StudyError: the arguments are not those of the method, or it names the command line as
+                the one who asks; nothing was done.
         """
         from pydantic import ValidationError
 
@@ -153,7 +166,10 @@ class Command:
             raise StudyError(f"{self.name}: {wrong}. Nothing was done.") from error
         # Only those that were given, so that defaults are those of the gate's program.
         values = {name: getattr(given, name) for name in given.model_fields_set}
-        return self._result.dump_json(self.method(subject, **values))
+        # The command line writes by rights, and never asks.
+        if folded(str(values.get("actor", ""))) == COMMAND_LINE:
+            raise StudyError(f"{self.name}: the {COMMAND_LINE} does not ask the gate.")
+        return self._result.dump_json(self.apply(subject, **values))
 
 
 COMMANDS: dict[str, Command] = {}
@@ -175,7 +191,8 @@ def command(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P
     def call(self: S, *args: P.args, **named: P.kwargs) -> R:
         gate = gate_of(self.path)
         if gate is None:
-            return method(self, *args, **named)
+            done: R = known.apply(self, *args, **named)
+            return done
         result: R = known.ask(gate, self, *args, **named)
         return result
 

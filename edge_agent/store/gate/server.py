@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import socketserver
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,15 +13,16 @@ from typing import Any
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
 from edge_agent.store.database.schema import connect
-from edge_agent.store.gate.client import COMMANDS, ERRORS, receive
+from edge_agent.store.gate.client import COMMANDS, ERRORS
 from edge_agent.store.gate.commands import Commands
+from edge_agent.store.gate.receiver import Question, Receiver
 
 log = logging.getLogger(__name__)
 
 PLACES = 8
-"""Questions that are read and run at once; others wait. The dashboard has a few."""
-QUESTION_S = 10.0
-"""A question that is not complete by then is dropped; it holds nothing but its place."""
+"""Commands that run at once; others wait. The dashboard has a few."""
+ANSWER_S = 10.0
+"""Longest wait for a peer that does not take its answer, seconds."""
 
 
 class _Server(socketserver.UnixStreamServer):
@@ -34,7 +34,7 @@ class _Server(socketserver.UnixStreamServer):
         self.interval_s: float | None = None
         self._next_s = 0.0
         self._pool = ThreadPoolExecutor(PLACES, "gate")
-        self._open: set[socket.socket] = set()
+        self._receiver = Receiver(lambda question: self._pool.submit(self._serve, question))
         super().__init__(str(address), socketserver.BaseRequestHandler)
 
     def service_actions(self) -> None:
@@ -44,30 +44,26 @@ class _Server(socketserver.UnixStreamServer):
             self.alive()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Queue the request for a worker thread; the accept loop never waits."""
+        """Let the question be received; the accept loop never waits."""
         del client_address
-        self._open.add(request)
-        self._pool.submit(self._serve, request)
+        self._receiver.add(request)
 
     def server_close(self) -> None:
         """Stop: finish commands that are running, drop requests that are still being received."""
         super().server_close()
-        # Reading ends at once, so that no half question is waited for; answers are still sent.
-        for line in list(self._open):
-            with suppress(OSError):
-                line.shutdown(socket.SHUT_RD)
+        self._receiver.stop()
         self._pool.shutdown(cancel_futures=True)
+        self._receiver.close()
 
-    def _serve(self, line: socket.socket) -> None:
+    def _serve(self, question: Question) -> None:
         try:
-            answer = self._answer(receive(line, QUESTION_S))
-            line.settimeout(QUESTION_S)
-            line.sendall(answer)
+            answer = self._answer(bytes(question.received))
+            question.line.settimeout(ANSWER_S)
+            question.line.sendall(answer)
         except OSError as error:
-            log.debug("a question at the gate was dropped: %s", error)
+            log.debug("an answer of the gate was not taken: %s", error)
         finally:
-            self._open.discard(line)
-            self.shutdown_request(line)
+            self._receiver.done(question)
 
     def _answer(self, question: bytes) -> bytes:
         """Run a command; return its result or its error."""

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
+from edge_agent.core.bounds import EARLIEST_MS
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion
@@ -411,9 +412,6 @@ def marker_of(row: sqlite3.Row) -> Marker:
     return Marker(at, MarkerKind(row["kind"]), row["label"], row["session"], row["id"])
 
 
-_EARLIEST_MS = 946_684_800_000  # the year 2000, as for readings
-
-
 def check_purpose(purpose: Purpose, setting: SessionSetting, purposes: Collection[Purpose]) -> None:
     """Refuse a purpose that this appliance does not allow, or that the setting forbids.
 
@@ -441,7 +439,7 @@ def check_time(what: str, at_ms: int, now_ms: int) -> None:
             f"{what}: {iso_utc(at_ms)} lies in the future; it is {iso_utc(now_ms)} now. Give "
             "a time that has passed, and look at the time zone."
         )
-    if at_ms < _EARLIEST_MS:
+    if at_ms < EARLIEST_MS:
         raise StudyError(f"{what}: {iso_utc(at_ms)} lies before the year 2000.")
 
 

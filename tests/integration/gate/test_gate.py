@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,23 +21,24 @@ from typing import Any
 import pytest
 
 from edge_agent.core import clock
+from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect, read_transaction, write_transaction
-from edge_agent.store.gate import server
+from edge_agent.store.gate import receiver, server
 from edge_agent.store.gate.client import COMMANDS, LARGEST
-from edge_agent.store.gate.commands import Commands
+from edge_agent.store.gate.commands import Commands, import_file
 from edge_agent.store.intake.corrections import ReadingKey, entered_readings
 from edge_agent.store.study.past import PastMarker, PastSession
 from edge_agent.store.study.protocol_runs import NewRun, Progress, RunState
 from edge_agent.store.study.study import Study
 from edge_agent.store.write.alert_log import AlertEntry, AlertLog
 from edge_agent.store.write.audit import check
-from edge_agent.store.write.timeline import ReadingTable
-from tests.integration.gate.conftest import Gate, running_gate
+from edge_agent.store.write.portions import ReadingTable
+from tests.integration.gate.conftest import Gate, running_gate, written_through
 
 MANUAL = frozenset({VitalFlag.MANUAL})
 READING = VitalReading(clock.now(), VitalKind.HEART_RATE, 70.0, "manual:ada", MANUAL)
@@ -105,7 +107,7 @@ def test_a_study_is_kept_through_the_gate(gate: Gate) -> None:
         "P-1", Purpose.RESEARCH, "", run, setting=SessionSetting.OTHER, actor="ada"
     )
     over = Progress(1, 0, RunState.FINISHED, "", clock.now())
-    assert not commands.save_protocol(saved.id, saved.session.id, over)
+    assert not commands.save_protocol(saved.id, saved.session.id, over, actor=DASHBOARD)
     assert rows(gate.database, "SELECT state FROM protocol_run") == [("finished",)]
     assert commands.erase_participant("P-1", actor="eve").rows["consent"] == 1
     erased = "SELECT actor FROM audit WHERE action = 'participant_erase'"
@@ -122,10 +124,12 @@ def test_alerts_and_what_was_frozen_go_through_the_gate(gate: Gate) -> None:
     commands = Commands(gate.database)
     pulse = AlertEntry(0, "pulse", "vital", "Too high.", 150.0, None, 0)
     AlertLog(gate.database).begin(pulse, clock.now())
-    commands.begin_alert("agent", "It does not answer.", None, clock.now(), quiet=False)
+    commands.begin_alert(
+        "agent", "It does not answer.", None, clock.now(), quiet=False, actor=DASHBOARD
+    )
     assert commands.acknowledge_alert(2, actor="ada").acknowledged_by == "ada"
     for rule in ("agent", "pulse"):
-        commands.end_alert(rule, "over", clock.now())
+        commands.end_alert(rule, "over", clock.now(), actor=DASHBOARD)
     ended = rows(gate.database, "SELECT rule, ending FROM alert")
     assert ended == [("pulse", None), ("agent", "over")], "only its own alert is ended"
     assert commands.preregister("{}", actor="ada").intact
@@ -150,7 +154,7 @@ def test_a_large_file_is_imported_and_told_in_the_trail(gate: Gate) -> None:
     table = ReadingTable.of(
         [VitalReading(at, READING.kind, 60.0, "csv:a", imported) for at in times]
     )
-    done = Commands(gate.database).import_readings(table, file="a.csv", actor="ada")
+    done = import_file(Commands(gate.database), table, file="a.csv", actor="ada")
     assert done == (30_000, 0, 1)
     assert rows(gate.database, "SELECT count(*), min(import) FROM vital") == [(30_000, 1)]
     assert rows(gate.database, "SELECT action, detail FROM audit") == [
@@ -202,16 +206,13 @@ ENDED_LATER = Progress(0, 0, RunState.ENDED, "", FUTURE)
         (lambda it: it.enter_readings(STRAP, actor="ada"), "has the source manual:ada"),
         (lambda it: it.hand_in_readings(STRAP, token="watch"), "begins with http:watch"),
         (
-            lambda it: it.import_readings(ReadingTable.of(STRAP), file="a.csv", actor="ada"),
+            lambda it: import_file(it, ReadingTable.of(STRAP), file="a.csv", actor="ada"),
             "has the flag imported",
         ),
-        (
-            lambda it: it.add_past_session(FOREVER, actor="ada"),
-            "before the year 2000|in the future",
-        ),
+        (lambda it: it.add_past_session(FOREVER, actor="ada"), "between the years 2000 and 2100"),
         (lambda it: it.add_past_markers(OUTSIDE, actor="ada"), "in no session"),
         (lambda it: it.add_marker(MarkerKind.NOTE, "x", FUTURE, actor="ada"), "lies in the future"),
-        (lambda it: it.save_protocol(1, 1, ENDED_LATER), "lies in the future"),
+        (lambda it: it.save_protocol(1, 1, ENDED_LATER, actor=DASHBOARD), "lies in the future"),
         (
             lambda it: it.note("ada", "participant_erase", ""),
             "is not an action that the dashboard notes",
@@ -242,6 +243,82 @@ def test_a_question_without_end_holds_no_lock(gate: Gate) -> None:
             recorder.execute("INSERT INTO setting (key, value) VALUES ('recorded', '')")
         gate.process.send_signal(signal.SIGTERM)
         assert gate.process.wait(60) == 0
+
+
+def _silent(gate: Gate, count: int, stack: ExitStack) -> list[socket.socket]:
+    lines = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(count)]
+    for line in lines:
+        line.connect(str(gate.address))
+        line.sendall(b"note ")
+    return lines
+
+
+def test_silent_connections_of_a_user_keep_no_question_out(gate: Gate) -> None:
+    commands = Commands(gate.database)
+    with ExitStack() as stack, ThreadPoolExecutor(receiver.MOST_OF_A_USER // 2) as threads:
+        oldest, *_ = _silent(gate, 3 * receiver.MOST_OF_A_USER, stack)
+        asked = [
+            threads.submit(commands.create_participant, f"P-{number}", actor="ada")
+            for number in range(receiver.MOST_OF_A_USER // 2)
+        ]
+        assert {one.result(60).code for one in asked} == {f"P-{n}" for n in range(len(asked))}
+        oldest.settimeout(60)
+        with suppress(ConnectionResetError):
+            assert oldest.recv(1) == b"", "of too many, the oldest is dropped"
+
+
+_SILENT = """
+import os, socket, sys
+os.setgroups([])
+os.setuid(65534)
+lines = [socket.socket(socket.AF_UNIX) for _ in range(int(sys.argv[2]))]
+for line in lines:
+    line.connect(sys.argv[1])
+    line.sendall(b"note ")
+print("connected", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_silent_connections_of_another_user_drop_none_of_ours() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can run a program as another user")
+    home = Path("/var/tmp") / f"gate-silent-{os.getpid()}"
+    home.mkdir(mode=0o755)
+    try:
+        with written_through(home) as gate, ExitStack() as stack:
+            gate.address.parent.chmod(0o755)
+            gate.address.chmod(0o666)
+            (ours,) = _silent(gate, 1, stack)
+            arguments = [str(gate.address), str(3 * receiver.MOST_OF_A_USER)]
+            other = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", _SILENT, *arguments],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            assert other.stdout is not None and other.stdout.readline() == b"connected\n"
+            Commands(gate.database).create_participant("P-1", actor="ada")
+            ours.settimeout(60)
+            ours.sendall(b"nothing\n{}")
+            ours.shutdown(socket.SHUT_WR)
+            assert ours.recv(1_000).startswith(b"StoreError\n")
+    finally:
+        shutil.rmtree(home)
+
+
+def test_unfinished_questions_hold_little_memory(gate: Gate) -> None:
+    with ExitStack() as stack:
+        lines = _silent(gate, 20, stack)
+        for line in lines:
+            line.settimeout(60)
+            with suppress(OSError):
+                line.sendall(b"x" * (LARGEST - 100))
+        status = Path(f"/proc/{gate.process.pid}/status").read_text()
+        peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        assert int(peak.split()[1]) < 128_000, "of 80 MB, two questions are held"
+        Commands(gate.database).create_participant("P-1", actor="ada")
 
 
 def test_a_killed_gate_leaves_nothing_half_done(gate: Gate) -> None:

@@ -18,7 +18,7 @@ from edge_agent.store.intake.imports import list_imports, undo_import
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.fold import fold_rollups
-from edge_agent.store.write.timeline import import_readings
+from edge_agent.store.write.portions import import_readings
 from tests.support import studies
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
 from tests.support.timed_session import study_with_session
