@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
 import sqlite3
@@ -227,15 +226,16 @@ def test_rescue_of_a_database_of_the_first_release_sees_its_damage(path: Path) -
 
 
 KILLED_AT_EACH_STATEMENT = """
-import json, os, shutil, signal, sys
+import json, os, shutil, signal, sqlite3, sys
+from contextlib import closing
 from pathlib import Path
 import sqlite_utils  # once, before the forks
 from edge_agent.store.database import dashboard_file, schema
-from edge_agent.store.database.files import translate_errors
-from tests.support.first_release import rows_in
-kept, path = Path(sys.argv[1]), Path(sys.argv[2])
+from edge_agent.store.database.upgrade import Form, Step
+from tests.support.first_release import ask, rows_in
+kept, path, what = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 before = rows_in(kept)
-plain = schema._open
+left = 10**9
 def counted(statement):
     global left
     if statement.startswith("SELECT"):
@@ -243,84 +243,90 @@ def counted(statement):
     left -= 1
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
-def open_counted(*arguments):
-    connection = plain(*arguments)
+def traced(connection):
     connection.set_trace_callback(counted)
     return connection
-schema._open = open_counted
-ends, lost = [], []
+plain_open, plain_check = schema._open, dashboard_file._check
+schema._open = lambda *arguments: traced(plain_open(*arguments))
+dashboard_file._check = lambda file, connection: plain_check(file, traced(connection))
+steps = (Step(2, "notes", lambda db: db.table("attempt").transform(rename={"who": "whom"})),)
+dashboard_file.FORM = Form(dashboard_file.FORM.application, 2, steps)
+dashboard_file.VERSION = 2
+def start():
+    if what == "timeline":
+        return schema.migrate(path)
+    with dashboard_file.read_dashboard(path.with_name("affect-edge.db")):
+        pass
+old, new = (34, schema.VERSION) if what == "timeline" else (1, 2)
+killed, lost = 0, []
 for number in range(1, 1000):
     for file in path.parent.iterdir():
         file.unlink()
     shutil.copy(kept, path)
-    child = os.fork()
-    if child == 0:
+    if (child := os.fork()) == 0:
         left = number
-        schema.migrate(path)
+        start()
         os._exit(0)
     _, status = os.waitpid(child, 0)
-    ends.append(status)
-    left = 10**9
-    import sqlite3
-    found = sqlite3.connect(path)
-    version = found.execute("PRAGMA user_version").fetchone()[0]
-    applied = found.execute("SELECT max(version) FROM migration").fetchone()[0]
-    found.close()
-    if version != applied or version not in (34, schema.VERSION) or rows_in(path) != before:
-        lost.append([number, version, applied])
+    killed += os.WIFSIGNALED(status)
+    with closing(sqlite3.connect(path)) as connection:  # which plays a journal back
+        ((version,),) = connection.execute("PRAGMA user_version")
+    ((fault,),) = ask(path, "PRAGMA integrity_check")
+    noted = version
+    if what == "timeline":
+        ((noted,),) = ask(path, "SELECT max(version) FROM migration")
+    if version != noted or version not in (old, new) or fault != "ok" or rows_in(path) != before:
+        lost.append([number, version, noted, fault])
     if number % 5 == 0:
-        schema.migrate(path)  # the next start
+        start()  # the next one
         if rows_in(path) != before:
             lost.append([number, "after the next start"])
     if status == 0:
         break
-print(json.dumps({"killed": len(ends) - 1, "ended": ends[-1], "lost": lost}))
+print(json.dumps({"killed": killed, "ended": status, "lost": lost}))
 """
 
 
+@pytest.mark.parametrize("what", ["timeline", "dashboard"])
 def test_upgrade_killed_at_each_statement_leaves_the_old_or_the_new(
-    path: Path, tmp_path: Path
+    tmp_path: Path, what: str
 ) -> None:
-    place = tmp_path / "killed" / path.name
-    place.parent.mkdir()
-    with closing(sqlite3.connect(path)) as connection:
+    database = tmp_path / "kept" / "affect-edge.db"
+    kept = first_database(database) if what == "timeline" else first_dashboard(database)
+    with closing(sqlite3.connect(kept)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    ended = subprocess.run(
-        [sys.executable, "-c", KILLED_AT_EACH_STATEMENT, str(path), str(place)],
-        capture_output=True, text=True, check=False,
-        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    told = json.loads(ended.stdout)
-    assert told["killed"] > 30, "each statement was a point to be killed at"
+    place = tmp_path / "killed" / kept.name
+    place.parent.mkdir()
+    ended = by_process(KILLED_AT_EACH_STATEMENT, kept, place, what)
+    told = json.loads(ended.communicate()[0])
+    assert told["killed"] > 15, "each statement was a point to be killed at"
     assert told == {"killed": told["killed"], "ended": 0, "lost": []}
 
 
-def test_upgrade_by_two_processes_at_once_is_done_once(
-    path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def by_process(script: str, *words: object) -> subprocess.Popen[str]:
+    """Start a Python script with these words."""
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, words)],
+        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+    )  # fmt: skip
+
+
+START = """
+import logging, sys
+from pathlib import Path
+from edge_agent.store.database.schema import migrate
+logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+migrate(Path(sys.argv[1]))
+"""
+
+
+def test_upgrade_by_processes_that_start_at_once_is_done_once(path: Path) -> None:
     before = rows_in(path)
-    errors: list[StoreError] = []
-    ready = threading.Barrier(4)
-
-    def start() -> None:
-        ready.wait()
-        try:
-            migrate(path)
-        except StoreError as error:
-            errors.append(error)
-
-    with caplog.at_level(logging.WARNING):
-        threads = [threading.Thread(target=start) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert errors == []
+    processes = [by_process(START, path) for _ in range(3)]
+    told = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
     assert rows_in(path) == before
-    assert [line for line in caplog.messages if "has schema" in line] == [
-        f"{path}: has schema {VERSION} now"
-    ]
+    assert "".join(told).count(f"has schema {VERSION} now") == 1
 
 
 def test_upgrade_beside_an_agent_of_an_earlier_release_is_refused(
