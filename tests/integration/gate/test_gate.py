@@ -102,7 +102,7 @@ def test_a_study_is_kept_through_the_gate(gate: Gate) -> None:
     ]
     with read_transaction(gate.database) as connection:
         assert check(connection).faults == ()
-    run = NewRun("films", "Films", "ab" * 32, 0, "[]")
+    run = NewRun("films", "Films", "ab" * 32, 0, "{}")
     saved = commands.start_protocol(
         "P-1", Purpose.RESEARCH, "", run, setting=SessionSetting.OTHER, actor="ada"
     )
@@ -245,6 +245,23 @@ def test_a_question_without_end_holds_no_lock(gate: Gate) -> None:
         assert gate.process.wait(60) == 0
 
 
+def test_questions_of_many_wrong_values_hold_little_memory(gate: Gate) -> None:
+    wrong = {"table": {"at_ms": [[]] * 45_000}}
+    with ThreadPoolExecutor(server.PLACES) as threads:
+        asked = [threads.submit(ask, gate, "import_portion", wrong) for _ in range(server.PLACES)]
+        assert {one.result(60).split(".")[0] for one in asked} == {
+            "StudyError\nimport_portion: 45,008 values are wrong"
+        }
+    assert peak_kb(gate) < 200_000
+    assert "more than" in ask(gate, "import_portion", {"table": [[]] * 120_000})
+
+
+def peak_kb(gate: Gate) -> int:
+    status = Path(f"/proc/{gate.process.pid}/status").read_text()
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(peak.split()[1])
+
+
 def _silent(gate: Gate, count: int, stack: ExitStack) -> list[socket.socket]:
     lines = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(count)]
     for line in lines:
@@ -315,9 +332,7 @@ def test_unfinished_questions_hold_little_memory(gate: Gate) -> None:
             line.settimeout(60)
             with suppress(OSError):
                 line.sendall(b"x" * (LARGEST - 100))
-        status = Path(f"/proc/{gate.process.pid}/status").read_text()
-        peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        assert int(peak.split()[1]) < 128_000, "of 80 MB, two questions are held"
+        assert peak_kb(gate) < 128_000, "of 80 MB, two questions are held"
         Commands(gate.database).create_participant("P-1", actor="ada")
 
 
