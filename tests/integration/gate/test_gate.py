@@ -25,7 +25,7 @@ from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.core.study import Marker, MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect, read_transaction, write_transaction
 from edge_agent.store.gate import receiver, server
@@ -197,6 +197,8 @@ def test_neither_a_statement_nor_another_argument_is_taken(
 
 FOREVER = PastSession("P-1", Purpose.RESEARCH, 0, FUTURE.wall_ms)  # erased with everything in it
 OUTSIDE = [PastMarker(FUTURE.wall_ms, MarkerKind.NOTE, "x")]
+ENDED_NOW = Progress(0, 0, RunState.ENDED, "", clock.now())
+MANY_MARKERS = replace(ENDED_NOW, markers=(Marker(clock.now(), MarkerKind.NOTE, "x"),) * 1_001)
 ENDED_LATER = Progress(0, 0, RunState.ENDED, "", FUTURE)
 
 
@@ -219,6 +221,22 @@ ENDED_LATER = Progress(0, 0, RunState.ENDED, "", FUTURE)
         ),
         (lambda it: it.note("appliance", "login", ""), "neither an account nor a token"),
         (lambda it: it.create_participant(None, actor=""), "neither an account nor a token"),
+        (lambda it: it.note("AGENT ", "login", ""), "neither an account nor a token"),
+        (lambda it: it.note("unknown", "logout", ""), "neither an account nor a token"),
+        (lambda it: it.note("command line", "login", ""), "does not ask the gate"),
+        (lambda it: it.end_session(actor=DASHBOARD), "neither an account nor a token"),
+        (
+            lambda it: it.end_alert("agent", "over", clock.now(), actor="ada"),
+            "is not the dashboard service",
+        ),
+        (
+            lambda it: it.save_protocol(1, 1, MANY_MARKERS, actor=DASHBOARD),
+            "1,001 markers at once; at most 1,000",
+        ),
+        (
+            lambda it: it.save_protocol(9, 9, ENDED_NOW, actor=DASHBOARD),
+            "No protocol 9 runs in session 9",
+        ),
     ],
 )
 def test_a_command_that_breaks_a_rule_changes_nothing(
