@@ -429,10 +429,11 @@ class ProtocolRunner:
                     goes_on = self._commands.save_protocol(
                         running.saved.id, running.saved.session.id, progress, actor=DASHBOARD
                     )
-            except StudyError:  # it was erased, or is over, since it was looked at
-                self._set_recorded(running, version, "", None, goes_on=False)
-            except StoreError as error:
-                self._set_recorded(running, version, str(error), progress, goes_on=True)
+            except (StoreError, StudyError) as error:
+                # One that was erased, or is over, is not tried again.
+                goes_on = isinstance(error, StoreError) or self._may_be_open(running)
+                problem = str(error) if goes_on else ""
+                self._set_recorded(running, version, problem, None, goes_on=goes_on)
                 if self._closed:
                     return
             else:
@@ -443,6 +444,12 @@ class ProtocolRunner:
     def _is_open(self, running: RunningProtocol) -> bool:
         saved = self._runs.open()
         return saved is not None and saved.id == running.saved.id
+
+    def _may_be_open(self, running: RunningProtocol) -> bool:
+        try:
+            return self._is_open(running)
+        except StoreError:
+            return True
 
     def _set_recorded(
         self,

@@ -36,6 +36,10 @@ SOCKET = Path("/run/affect-edge/database.sock")
 """Socket of the gate on an installed appliance."""
 LARGEST = 4_000_000
 """Bytes of a question or an answer; a portion of readings has some hundred thousand."""
+_MOST_PARTS = 100_000
+"""Values of the arguments of one command; a portion of readings has 30,000 to 90,000."""
+_SHOWN = 20
+"""Wrong values that are told each."""
 _CONNECT_S = 5.0
 _ANSWER_S = 900.0
 """Seconds until an answer; an erasure rewrites every copy."""
@@ -156,13 +160,18 @@ class Command:
         """
         from pydantic import ValidationError
 
+        # Counted before they are read: each value that is wrong costs memory for its error.
+        if sum(map(arguments.count, (b",", b"[", b"{"))) > _MOST_PARTS:
+            raise StudyError(f"{self.name}: more than {_MOST_PARTS:,} values. Nothing was done.")
         try:
             given = self._arguments.model_validate_json(arguments)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
-                for one in error.errors(include_url=False, include_input=False)[:5]
-            )
+            wrong = f"{error.error_count():,} values are wrong"
+            if error.error_count() <= _SHOWN:
+                wrong = "; ".join(
+                    f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
+                    for one in error.errors(include_url=False, include_input=False)
+                )
             raise StudyError(f"{self.name}: {wrong}. Nothing was done.") from error
         # Only those that were given, so that defaults are those of the gate's program.
         values = {name: getattr(given, name) for name in given.model_fields_set}

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 PLACES = 8
 """Commands that run at once; others wait. The dashboard has a few."""
+LARGE = 32_000
+"""Bytes from which a question is large; such ones run one after the other."""
 ANSWER_S = 10.0
 """Longest wait for a peer that does not take its answer, seconds."""
 
@@ -34,7 +36,9 @@ class _Server(socketserver.UnixStreamServer):
         self.interval_s: float | None = None
         self._next_s = 0.0
         self._pool = ThreadPoolExecutor(PLACES, "gate")
-        self._receiver = Receiver(lambda question: self._pool.submit(self._serve, question))
+        # One after the other: memory is that of one of them.
+        self._large = ThreadPoolExecutor(1, "gate-large")
+        self._receiver = Receiver(self._complete)
         super().__init__(str(address), socketserver.BaseRequestHandler)
 
     def service_actions(self) -> None:
@@ -52,8 +56,13 @@ class _Server(socketserver.UnixStreamServer):
         """Stop: finish commands that are running, drop requests that are still being received."""
         super().server_close()
         self._receiver.stop()
-        self._pool.shutdown(cancel_futures=True)
+        for pool in (self._pool, self._large):
+            pool.shutdown(cancel_futures=True)
         self._receiver.close()
+
+    def _complete(self, question: Question) -> None:
+        pool = self._large if len(question.received) > LARGE else self._pool
+        pool.submit(self._serve, question)
 
     def _serve(self, question: Question) -> None:
         try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, MarkerKind, Session
@@ -204,7 +205,7 @@ class ProtocolRuns:
                 _save(connection, run, end)
                 return False
             if told := _told(session, before, progress):
-                rows.insert_audit(connection, actor, "protocol_save", told, progress.at)
+                rows.insert_audit(connection, actor, "protocol_save", told, clock.now())
             # Markers before the state: what a restarted dashboard reads goes together with what was
             # marked.
             self._write(connection, open_session, progress)
@@ -248,8 +249,8 @@ def _refuse_other(connection: sqlite3.Connection, run: int, session: int) -> Run
 def _told(session: int, before: RunState, progress: Progress) -> str:
     """Return the audit text of a save; empty where only the time on a screen passed."""
     news = [progress.state.value] if progress.state is not before else []
-    news += [f"{len(progress.markers)} markers"] if progress.markers else []
-    news += [f"{len(progress.reports)} answers"] if progress.reports else []
+    added = (("markers", progress.markers), ("answers", progress.reports))
+    news += [f"{name} added: {len(rows)}" for name, rows in added if rows]
     return f"session {session}: {', '.join(news)}" if news else ""
 
 

@@ -169,7 +169,7 @@ class AlertLog:
                 (*what, known.wall_ms, boot, int(alert.quiet)),
             ).rowcount
             if actor is not None and begun:
-                audit.note(connection, actor, "alert_begin", alert.rule, at)
+                audit.note(connection, actor, "alert_begin", alert.rule)
 
     def end(
         self,
@@ -197,7 +197,7 @@ class AlertLog:
                 (known.wall_ms, boot, ending, rule, kind),
             ).rowcount
             if actor is not None and ended:
-                audit.note(connection, actor, "alert_end", f"{rule}: {ending}", at)
+                audit.note(connection, actor, "alert_end", f"{rule}: {ending}")
 
     def open_alerts(self) -> list[AlertEntry]:
         """Return the open alerts, the oldest first."""

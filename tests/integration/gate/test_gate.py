@@ -25,7 +25,7 @@ from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.core.study import Marker, MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect, read_transaction, write_transaction
 from edge_agent.store.gate import receiver, server
@@ -102,7 +102,7 @@ def test_a_study_is_kept_through_the_gate(gate: Gate) -> None:
     ]
     with read_transaction(gate.database) as connection:
         assert check(connection).faults == ()
-    run = NewRun("films", "Films", "ab" * 32, 0, "[]")
+    run = NewRun("films", "Films", "ab" * 32, 0, "{}")
     saved = commands.start_protocol(
         "P-1", Purpose.RESEARCH, "", run, setting=SessionSetting.OTHER, actor="ada"
     )
@@ -197,6 +197,8 @@ def test_neither_a_statement_nor_another_argument_is_taken(
 
 FOREVER = PastSession("P-1", Purpose.RESEARCH, 0, FUTURE.wall_ms)  # erased with everything in it
 OUTSIDE = [PastMarker(FUTURE.wall_ms, MarkerKind.NOTE, "x")]
+ENDED_NOW = Progress(0, 0, RunState.ENDED, "", clock.now())
+MANY_MARKERS = replace(ENDED_NOW, markers=(Marker(clock.now(), MarkerKind.NOTE, "x"),) * 1_001)
 ENDED_LATER = Progress(0, 0, RunState.ENDED, "", FUTURE)
 
 
@@ -219,6 +221,22 @@ ENDED_LATER = Progress(0, 0, RunState.ENDED, "", FUTURE)
         ),
         (lambda it: it.note("appliance", "login", ""), "neither an account nor a token"),
         (lambda it: it.create_participant(None, actor=""), "neither an account nor a token"),
+        (lambda it: it.note("AGENT ", "login", ""), "neither an account nor a token"),
+        (lambda it: it.note("unknown", "logout", ""), "neither an account nor a token"),
+        (lambda it: it.note("command line", "login", ""), "does not ask the gate"),
+        (lambda it: it.end_session(actor=DASHBOARD), "neither an account nor a token"),
+        (
+            lambda it: it.end_alert("agent", "over", clock.now(), actor="ada"),
+            "is not the dashboard service",
+        ),
+        (
+            lambda it: it.save_protocol(1, 1, MANY_MARKERS, actor=DASHBOARD),
+            "1,001 markers at once; at most 1,000",
+        ),
+        (
+            lambda it: it.save_protocol(9, 9, ENDED_NOW, actor=DASHBOARD),
+            "No protocol 9 runs in session 9",
+        ),
     ],
 )
 def test_a_command_that_breaks_a_rule_changes_nothing(
@@ -243,6 +261,23 @@ def test_a_question_without_end_holds_no_lock(gate: Gate) -> None:
             recorder.execute("INSERT INTO setting (key, value) VALUES ('recorded', '')")
         gate.process.send_signal(signal.SIGTERM)
         assert gate.process.wait(60) == 0
+
+
+def test_questions_of_many_wrong_values_hold_little_memory(gate: Gate) -> None:
+    wrong = {"table": {"at_ms": [[]] * 45_000}}
+    with ThreadPoolExecutor(server.PLACES) as threads:
+        asked = [threads.submit(ask, gate, "import_portion", wrong) for _ in range(server.PLACES)]
+        assert {one.result(60).split(".")[0] for one in asked} == {
+            "StudyError\nimport_portion: 45,008 values are wrong"
+        }
+    assert peak_kb(gate) < 200_000
+    assert "more than" in ask(gate, "import_portion", {"table": [[]] * 120_000})
+
+
+def peak_kb(gate: Gate) -> int:
+    status = Path(f"/proc/{gate.process.pid}/status").read_text()
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(peak.split()[1])
 
 
 def _silent(gate: Gate, count: int, stack: ExitStack) -> list[socket.socket]:
@@ -315,9 +350,7 @@ def test_unfinished_questions_hold_little_memory(gate: Gate) -> None:
             line.settimeout(60)
             with suppress(OSError):
                 line.sendall(b"x" * (LARGEST - 100))
-        status = Path(f"/proc/{gate.process.pid}/status").read_text()
-        peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-        assert int(peak.split()[1]) < 128_000, "of 80 MB, two questions are held"
+        assert peak_kb(gate) < 128_000, "of 80 MB, two questions are held"
         Commands(gate.database).create_participant("P-1", actor="ada")
 
 
