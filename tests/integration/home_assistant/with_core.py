@@ -156,8 +156,9 @@ def test_every_state_over_ten_minutes_is_what_the_database_holds_though_the_agen
                 wait_until(lambda: live(home), "readings", 60)
                 wait_with_a_session(study, SECONDS / (KILLS + 1))
                 if turn < KILLS:
-                    running.stop(signal.SIGKILL)
+                    # Before its end, which the broker may see earlier than this process does.
                     killed_ms.append(time.time() * 1000)
+                    running.stop(signal.SIGKILL)
                     gone_s.append(gone_within(home, AT_ONCE_S))
                     time.sleep(5)
                     continue
