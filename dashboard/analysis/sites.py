@@ -190,6 +190,13 @@ class PooledReader(Reader):
                         *((self._number(place, one[0]), *one[1:]) for one in of_site.sums),
                     ),
                     _added(before.counts, of_site.counts),
+                    (
+                        *before.recorded,
+                        *(
+                            replace(one, session=self._number(place, one.session))
+                            for one in of_site.recorded
+                        ),
+                    ),
                 )
                 for before, of_site in zip(together, own_sums, strict=True)
             ]
@@ -231,10 +238,13 @@ class PooledReader(Reader):
             mean_at_ms=np.concatenate([one.mean_at_ms for one in parts]),
         )
 
-    def resting_time(self, session: Session) -> tuple[int, int] | None:
-        """Return start and end of a session's baseline; ``None`` where it has none."""
-        place = session.id % len(self._readers)
-        return self._readers[place].resting_time(self._session_in(session))
+    def resting_times(self, sessions: Collection[Session]) -> dict[int, tuple[int, int]]:
+        """Return start and end of the baseline of each session that has one, by its number."""
+        return {
+            self._number(place, number): span
+            for place, own in self._sessions_in(sessions).items()
+            for number, span in self._readers[place].resting_times(own).items()
+        }
 
     def recruited(self) -> list[Recruited]:
         """Return all participants, site by site."""

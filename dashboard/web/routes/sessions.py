@@ -239,26 +239,26 @@ def _not_found() -> Iterator[None]:
 def _report(
     reader: Reader, number: int, buckets: int = _BUCKETS, moved: tuple[MovementKind, ...] = ()
 ) -> SessionReport:
-    with _not_found():
+    with _not_found(), reader.at_one_moment():
         session, end_ms = reader.session(number)
         quality = session_quality(reader, number)
         summary = reader.session_summary(number)
-    with reader.connect() as connection:
-        record = read_record(connection, session)
-    measured = {kind for condition in summary.conditions for kind in condition.vitals}
-    inside = reader.markers(session.start_ms, end_ms + _EDGE_MS)
-    markers = [marker for marker in inside if marker.session == number]
-    return SessionReport(
-        session=session,
-        end_ms=end_ms,
-        record=record,
-        quality=quality,
-        summary=summary,
-        kinds=tuple(kind for kind in VitalKind if kind in measured),
-        markers=markers,
-        recording=_recording(reader, (session, end_ms), markers, buckets, moved),
-        has_moved=reader.has_movements(session.start_ms, end_ms),
-    )
+        with reader.connect() as connection:
+            record = read_record(connection, session)
+        measured = {kind for condition in summary.conditions for kind in condition.vitals}
+        inside = reader.markers(session.start_ms, end_ms + _EDGE_MS)
+        markers = [marker for marker in inside if marker.session == number]
+        return SessionReport(
+            session=session,
+            end_ms=end_ms,
+            record=record,
+            quality=quality,
+            summary=summary,
+            kinds=tuple(kind for kind in VitalKind if kind in measured),
+            markers=markers,
+            recording=_recording(reader, (session, end_ms), markers, buckets, moved),
+            has_moved=reader.has_movements(session.start_ms, end_ms),
+        )
 
 
 def _recording(
@@ -272,10 +272,8 @@ def _recording(
     session, end_ms = of
     start_ms = session.start_ms
     end_ms = max(end_ms, start_ms + _EDGE_MS)
-    drawn = [kind for kind in VitalKind if kind.spec.panel and kind in reader.recorded_kinds()]
-    conditions = [
-        one for one in reader.conditions(start_ms, end_ms + 1) if one.session == session.id
-    ]
+    recorded = reader.recorded_kinds()
+    drawn = [kind for kind in VitalKind if kind.spec.panel and kind in recorded]
     trends: dict[Measure, VitalTrend] = {
         kind: reader.vital_trend(kind, start_ms, end_ms, buckets) for kind in drawn
     }
@@ -285,7 +283,7 @@ def _recording(
         end_ms=end_ms,
         trend=reader.trend(start_ms, end_ms, buckets),
         vitals=trends,
-        conditions=conditions,
+        conditions=reader.conditions_of(session),
         markers=markers,
     )
 

@@ -411,12 +411,12 @@ def session_quality(
         lost = quality.read_lost_seconds(connection, start, end)
         events, synchronised = quality.read_clock(connection, start, end)
         # Of the whole session: what somebody left out of the analysis was recorded all the same.
-        shown = {session: read_face_labels(connection, recorded_session)}
+        shown = read_face_labels(connection, [recorded_session])
     readings = reader.session_readings([session], tuple(VitalKind))
     recorded = Recorded(
         session=recorded_session,
         end_ms=end,
-        conditions=reader.conditions_of(recorded_session, end),
+        conditions=reader.conditions_of(recorded_session),
         face=face,
         frames=reader.face_frames(start, end),
         lost_s=lost,
