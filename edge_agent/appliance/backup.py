@@ -18,7 +18,8 @@ from typing import IO
 import edge_agent
 from edge_agent.appliance import archive
 from edge_agent.appliance.archive import CONFIG, DASHBOARD, ArchivedSetting, ArchiveWriter, Manifest
-from edge_agent.config.settings import ENV_PREFIX, Settings
+from edge_agent.config.environment import ENV_PREFIX
+from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.age import new_lock
 from edge_agent.core.errors import BackupError

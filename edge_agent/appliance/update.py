@@ -24,8 +24,8 @@ from pathlib import Path
 
 from edge_agent.appliance.release import fetch, is_checkout, order_of, take_tag, unpack, version_of
 from edge_agent.appliance.trust import Trust
+from edge_agent.config.environment import ENV_PREFIX
 from edge_agent.config.loading import load_settings
-from edge_agent.config.settings import ENV_PREFIX
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, UpdateError
 from edge_agent.core.process import finished

@@ -13,7 +13,8 @@ import yaml
 from click.testing import CliRunner
 
 from edge_agent.cli import cli
-from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
+from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX
+from edge_agent.config.settings import Settings
 from tools.pin_requirements import MACHINES, ROOT
 
 CONTAINERFILE = (ROOT / "container/Containerfile").read_text(encoding="utf-8")
