@@ -48,6 +48,8 @@ class StreamCamera(LiveCamera):
             frame = camera.read()
     """
 
+    sets_pace = True
+
     def __init__(self, address: str, *, rotate: Rotation = 0, stall_seconds: float = 5.0) -> None:
         quiet_opencv()
         shown = without_password(address)
@@ -177,6 +179,8 @@ class SnapshotCamera(Camera):
             with SnapshotCamera("http://192.168.1.20/snapshot.jpg", interval_s=1.0) as camera:
                 frame = camera.read()
     """
+
+    sets_pace = True
 
     def __init__(
         self, address: str, *, interval_s: float, rotate: Rotation = 0, stall_seconds: float = 5.0
