@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.languages.current import gettext
-from dashboard.picture.frames import MAX_BYTES
+from edge_agent.core.pictures import MAX_BYTES
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
