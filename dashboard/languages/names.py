@@ -31,6 +31,17 @@ POSE_NAMES = {"yaw": N_("turned"), "pitch": N_("bent down"), "roll": N_("tilted"
 """What people call the angles of the head."""
 LOOK_NAMES = {name: MovementKind(name).spec.label for name in LOOK}
 """Words for the directions of the eyes in the face."""
+GAP_REASONS = (
+    N_("agent stopped"),
+    N_("disconnected"),
+    N_("no face"),
+    N_("not written"),
+    N_("silent"),
+    N_("stalled"),
+    N_("stopped"),
+    N_("switched off"),
+)
+"""Frequent reasons of gaps, as ``words`` writes them."""
 
 _ENGLISH = {"datetime": "%Y-%m-%d %H:%M UTC", "date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}
 

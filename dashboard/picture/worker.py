@@ -17,10 +17,11 @@ from typing import IO, Any
 
 import numpy as np
 
-from dashboard.picture.frames import MAX_PIXELS, options_from, pictures_from, send_answer
+from dashboard.picture.frames import options_from, pictures_from, send_answer
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.pictures import MAX_PIXELS
 from edge_agent.core.texts import N_, Message, packed, text_of
 from edge_agent.vision.drawing import corners
 from edge_agent.vision.models.card import ModelCard

@@ -98,6 +98,7 @@ def create_app(
     )
     services = _services(options, clock, computing or Computing())
     app.state.services = services
+    app.state.unread_proxies = set()  # those whose X-Forwarded-For was no address, each logged once
     pages = find_pages(routes)
     app.state.templates = make_templates(navigation_of(pages))
     app.routes.extend(_guarded_routes())

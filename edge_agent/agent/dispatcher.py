@@ -326,6 +326,7 @@ def live_state(
         frame_period_s: usual seconds between two pictures of this camera.
         off: time and person that switched the camera off; ``None``: it is on.
     """
+    unstored = threads.recorder.unstored
     return {
         "type": "state",
         "at": at.wall_ms,
@@ -333,6 +334,10 @@ def live_state(
         "broker": {
             "state": threads.client.state.value if threads.client else "disabled",
             "reason": threads.client.last_error if threads.client else None,
+        },
+        "recorder": {
+            "unstored_since": unstored.since.wall_ms if unstored else None,
+            "reason": str(unstored.error) if unstored else None,
         },
         "clock_synchronised": clock.is_synchronised(),
     }

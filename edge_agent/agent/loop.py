@@ -254,6 +254,7 @@ class Agent:
             self._end_of_file,
             self._permission.is_given,
             self._permission.gap_reason,
+            building.frame_period_s(self._settings),
         )
 
     def _make_vision(

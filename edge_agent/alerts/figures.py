@@ -172,6 +172,7 @@ class AgentFigures:
         rows_dropped: rows lost because they could not be written.
         commit_age_s: since the last commit; ``None``: none yet.
         store_error: why the last commit failed.
+        unstored_since_ms: when the oldest row came that is not stored for that reason, UTC.
         read_error: why the database could not be read the last time.
         rows_set_aside: rows since the start that the database refused; they are kept.
         damage: what is damaged in the database, until it is dealt with.
@@ -205,6 +206,7 @@ class AgentFigures:
     rows_dropped: int = 0
     commit_age_s: float | None = None
     store_error: str | None = None
+    unstored_since_ms: int | None = None
     read_error: str | None = None
     rows_set_aside: int = 0
     damage: str | None = None
@@ -342,7 +344,9 @@ def _database_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, st
     texts: dict[str, str] = {}
     if figures.store_error is not None:
         texts["store"] = Message(
-            N_("The timeline cannot be written: {error}"), error=figures.store_error
+            N_("Nothing has been stored since {since}: {error}"),
+            since=iso_utc(figures.unstored_since_ms or 0),
+            error=figures.store_error,
         )
     elif figures.waiting_s > limits.waiting_s:
         texts["commit_stale"] = Message(

@@ -314,15 +314,24 @@ OLD_MS = 10_000
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 
 
-def agent_answers(folder: Path) -> bool:
-    """Return whether an agent writes to a data folder and its loop is running."""
+def agent_fault(folder: Path) -> str | None:
+    """Return what is wrong with the agent of a data folder, as the end of a sentence.
+
+    ``None``: its loop runs, and what it records is stored.
+    """
     probe = AgentProbe(folder / SOCKET_NAME)
     try:
-        said_ms = probe.last_state_ms(within_s=ANSWER_S)
+        state = probe.last_state(within_s=ANSWER_S)
     finally:
         probe.close()
     # Either way round: the clock may have been set back since.
-    return said_ms is not None and abs(clock.now().wall_ms - said_ms) <= OLD_MS
+    if state is None or abs(clock.now().wall_ms - state["at"]) > OLD_MS:
+        return "does not answer"
+    recorder = state["recorder"]
+    if recorder["unstored_since"] is None:
+        return None
+    since = clock.iso_utc(recorder["unstored_since"])
+    return f"answers, but has stored nothing since {since}: {recorder['reason']}"
 
 
 def dashboard_answers(settings: DashboardSettings) -> bool:
@@ -429,7 +438,13 @@ def _alarms(health: Mapping[str, Any] | None) -> Iterator[Finding]:
     if health is None:
         yield fine("agent", "does not run with this data folder")
         return
-    yield fine("agent", f"answers, runs for {health['uptime_seconds']:.0f} s")
+    recorder = health["recorder"]
+    if recorder["unstored_since"] is None:
+        yield fine("agent", f"answers, runs for {health['uptime_seconds']:.0f} s")
+    else:
+        told = f"has stored nothing since {recorder['unstored_since']}: {recorder['error']}"
+        cure = "Follow the sentence before; rows wait in memory until then."
+        yield problem("agent", f"answers, but {told}", cure)
     for alarm in health["alarms"]:
         cure = "See the sentence before; the health page shows when it has gone."
         yield warning(f"alarm {alarm['name']}", str(alarm["text"]), cure)

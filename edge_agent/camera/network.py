@@ -25,6 +25,7 @@ from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
+from edge_agent.core.pictures import MAX_BYTES, MAX_PIXELS, jpeg_size
 
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image
@@ -47,6 +48,8 @@ class StreamCamera(LiveCamera):
         with StreamCamera("rtsp://192.0.2.7/live") as camera:
             frame = camera.read()
     """
+
+    sets_pace = True
 
     def __init__(self, address: str, *, rotate: Rotation = 0, stall_seconds: float = 5.0) -> None:
         quiet_opencv()
@@ -147,9 +150,8 @@ def _check_address(address: str, shown: str, seconds: float) -> None:
         ) from error
 
 
-LARGEST_BYTES = 16 * 1024 * 1024
-"""Largest picture: four times a JPEG of 12 megapixels, so that no server can fill the memory."""
 CONTENT_TYPES = frozenset({"image/jpeg", "image/jpg", "image/pjpeg"})
+_TOO_MANY_BYTES = f"more than {MAX_BYTES // 1024**2} MiB"
 _PIECE_BYTES = 64 * 1024
 _CLOSED_POLL_S = 0.1
 _EXAMPLE = "Write camera.device like http://user:password@192.168.1.20/snapshot.jpg."
@@ -177,6 +179,8 @@ class SnapshotCamera(Camera):
             with SnapshotCamera("http://192.168.1.20/snapshot.jpg", interval_s=1.0) as camera:
                 frame = camera.read()
     """
+
+    sets_pace = True
 
     def __init__(
         self, address: str, *, interval_s: float, rotate: Rotation = 0, stall_seconds: float = 5.0
@@ -238,14 +242,22 @@ class SnapshotCamera(Camera):
             raise self._too_late() from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._connection_error(error) from error
-        image = decoded_bytes(content)
+        return self._decoded(content), at
+
+    def _decoded(self, content: bytes) -> Image:
+        """Return the picture; what it says of itself is checked before a decoder sees it."""
+        size = jpeg_size(content)
+        if size is not None and size[0] * size[1] > MAX_PIXELS:
+            most = f"more than {MAX_PIXELS // 1_000_000} million"
+            raise self._too_large(f"{size[0]} × {size[1]} pixels, {most}")
+        image = None if size is None else decoded_bytes(content)
         if image is None:
             raise CameraError(
                 CameraReason.UNREADABLE,
-                f"{self._shown}: the picture is broken or cut off.",
-                "Check the network; it is fetched again.",
+                f"{self._shown}: the picture is no JPEG, broken or cut off.",
+                "Check camera.device and the network; it is fetched again.",
             )
-        return image, at
+        return image
 
     def _check_headers(self, response: http.client.HTTPResponse) -> None:
         kind = response.headers.get_content_type()
@@ -257,8 +269,8 @@ class SnapshotCamera(Camera):
                 '"opencv".',
             )
         length = response.headers.get("Content-Length", "")
-        if length.isdecimal() and int(length) > LARGEST_BYTES:
-            raise self._too_large()
+        if length.isdecimal() and int(length) > MAX_BYTES:
+            raise self._too_large(_TOO_MANY_BYTES)
 
     def _read(self, response: http.client.HTTPResponse, deadline_s: float) -> bytes:
         """Read the whole body without relying on the length that the server announces."""
@@ -266,8 +278,8 @@ class SnapshotCamera(Camera):
         # read1: what has arrived, so that a server that sends byte by byte meets the deadline, too
         while piece := response.read1(_PIECE_BYTES):
             content += piece
-            if len(content) > LARGEST_BYTES:
-                raise self._too_large()
+            if len(content) > MAX_BYTES:
+                raise self._too_large(_TOO_MANY_BYTES)
             if clock.boot_seconds() > deadline_s:
                 raise self._too_late()
         return bytes(content)
@@ -279,10 +291,10 @@ class SnapshotCamera(Camera):
             "Check the camera and the network; it is fetched again.",
         )
 
-    def _too_large(self) -> CameraError:
+    def _too_large(self, size: str) -> CameraError:
         return CameraError(
             CameraReason.UNREADABLE,
-            f"{self._shown}: the picture has more than {LARGEST_BYTES // 1024**2} MiB.",
+            f"{self._shown}: the picture has {size}.",
             "Set a smaller picture in the camera's own settings.",
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -17,18 +16,10 @@ from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError
+from edge_agent.core.pictures import is_jpeg, jpeg_size
 
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image
-
-
-_JPEG_START = b"\xff\xd8"
-_JPEG_END = 0xD9
-_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
-"""A marker that ends the image or has a length behind it.
-
-Within a scan, 00 is data and D0 to D7 are restarts.
-"""
 
 
 def quiet_opencv() -> None:
@@ -57,7 +48,7 @@ def decoded_bytes(data: bytes) -> Image | None:
 
     ``None`` if it is broken, or a JPEG without its end.
     """
-    if data.startswith(_JPEG_START) and not _is_whole_jpeg(data):
+    if is_jpeg(data) and jpeg_size(data) is None:
         return None  # cut off: libjpeg would fill the rest with grey
     if not data:
         return None
@@ -68,21 +59,6 @@ def decoded_bytes(data: bytes) -> Image | None:
     if image is None:
         return None
     return np.asarray(image, dtype=np.uint8)
-
-
-def _is_whole_jpeg(data: bytes) -> bool:
-    """Return whether the first image of a JPEG file is complete.
-
-    Phones add thumbnails inside it and videos after it.
-    """
-    place = len(_JPEG_START)
-    while marker := _JPEG_MARKER.search(data, place):
-        if marker[1][0] == _JPEG_END:
-            return True
-        # The two bytes after a marker are the segment's length, themselves included (ISO/IEC
-        # 10918-1, B.1.1.4): thumbnails inside a segment are skipped with it.
-        place = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
-    return False
 
 
 def letterboxed(image: Image, width: int, height: int) -> Image:

@@ -319,22 +319,23 @@ def health(
 ) -> None:
     """Check whether the agent and the dashboard of this data folder answer, or only PART.
 
-    For programs that monitor them: ends with 0 if all of them answer, else with 1.
+    For programs that monitor them: ends with 0 if all of them answer and the agent stores what it
+    records, else with 1.
     """
     if collector is not None:
         _collector_health(collector, part)
     log_to_stderr(logging.CRITICAL)
     settings, folder = common.load(config, data)
-    from edge_agent.appliance.checks import agent_answers, dashboard_answers
+    from edge_agent.appliance.checks import agent_fault, dashboard_answers
 
-    signs = {
-        "agent": lambda: agent_answers(folder),
-        "dashboard": lambda: dashboard_answers(settings.dashboard),
+    looks: dict[str, Callable[[], str | None]] = {
+        "agent": lambda: agent_fault(folder),
+        "dashboard": lambda: None if dashboard_answers(settings.dashboard) else "does not answer",
     }
-    answers = {name: signs[name]() for name in ([part] if part else signs)}
-    for name, answered in answers.items():
-        click.echo(f"{name}: {'answers' if answered else 'does not answer'}")
-    sys.exit(int(not all(answers.values())))
+    faults = {name: looks[name]() for name in ([part] if part else looks)}
+    for name, fault in faults.items():
+        click.echo(f"{name}: {fault or 'answers'}")
+    sys.exit(int(any(faults.values())))
 
 
 def _collector_health(file: Path, part: str | None) -> NoReturn:

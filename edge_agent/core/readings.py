@@ -756,13 +756,17 @@ def _flags(value: object, origin: Origin) -> frozenset[VitalFlag]:
         raise ReadingError("flags", shown_value(value), known) from error
 
 
+STOPPED = "stopped"
+"""Reason of a gap in which a source had not failed, and yet nothing came: something stood still."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """An interval in which a source that was expected to send did not, and why.
 
     Attributes:
         source: ``camera``, ``mqtt`` or a vital's source.
-        reason: a short word such as ``stalled``, ``no_face`` or ``disconnected``.
+        reason: a short word such as ``stalled``, ``stopped`` or ``disconnected``.
     """
 
     source: str

@@ -24,7 +24,6 @@ from dashboard.charts.models import (
 )
 from dashboard.languages.current import gettext
 from dashboard.languages.names import MOVEMENT_NAMES
-from dashboard.picture.frames import MAX_BYTES, MAX_PIXELS
 from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
@@ -34,6 +33,7 @@ from dashboard.web.services import OptionsDep, ServicesDep
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Emotion, RejectReason
+from edge_agent.core.pictures import MAX_BYTES, MAX_PIXELS
 from edge_agent.core.texts import N_
 from edge_agent.store.read.reader import models_in_use
 from edge_agent.vision.models.card import (

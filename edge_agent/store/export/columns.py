@@ -211,7 +211,7 @@ GAP = (
     *_times("Start of the gap", "start_"),
     *_times("End of the gap", "end_"),
     _text("source", "What did not speak: camera, recorder, or the source of a vital"),
-    _text("reason", "Why: no_face, stalled, disconnected, not_written …"),
+    _text("reason", "Why: no_face, stalled, stopped, disconnected, not_written …"),
 )
 MARKER = (
     *_at("When it was set"),

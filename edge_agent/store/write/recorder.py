@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core import clock
@@ -256,6 +256,18 @@ _PASSING = {
 }
 
 
+class Unstored(NamedTuple):
+    """Why nothing is stored.
+
+    Attributes:
+        since: when the oldest row came that is not in the database.
+        error: of the last commit, with what to do.
+    """
+
+    since: Instant
+    error: StoreError
+
+
 class Recorder(Worker):
     """Writes the timeline.
 
@@ -276,7 +288,8 @@ class Recorder(Worker):
         duplicates: readings since the start that were in the database already (same kind, source,
             time and value), and were not written again.
         set_aside: rows since the start that no table took; they are in the table ``set_aside``.
-        last_error: why the last commit failed; ``None`` when it did not.
+        unstored: since when rows wait because the last commit failed, and why; ``None`` when it
+            did not.
         last_commit_boot_s: boot clock of the last commit in seconds; ``None`` before the first.
 
     Example:
@@ -313,8 +326,14 @@ class Recorder(Worker):
         self._refused = RefusedItems()
         self.duplicates = 0
         self.set_aside = 0
-        self.last_error: StoreError | None = None
+        self.unstored: Unstored | None = None
         self.last_commit_boot_s: float | None = None
+
+    @property
+    def last_error(self) -> StoreError | None:
+        """Why the last commit failed; ``None`` when it did not."""
+        unstored = self.unstored
+        return None if unstored is None else unstored.error
 
     @property
     def queue_depth(self) -> int:
@@ -565,16 +584,19 @@ class Recorder(Worker):
     def _wait(self, failure: StoreError) -> None:
         """Keep the rows in memory until the next attempt."""
         # Said once, and not at every attempt.
-        if self.last_error is None:
+        if self.unstored is None:
             log.error("recording waits in memory: %s", failure)
-        self.last_error = failure
+            since = clock.now().shifted(-self._batch.waiting_s)
+        else:
+            since = self.unstored.since
+        self.unstored = Unstored(since, failure)
         self._batch.retry_later()
 
     def _committed(self, rows: int) -> None:
         """Begin the next batch."""
-        if self.last_error is not None:
+        if self.unstored is not None:
             log.info("recording goes on; %d rows waited", len(self._batch))
-        self.last_error = None
+        self.unstored = None
         self.last_commit_boot_s = clock.boot_seconds()
         self._batch.committed(rows)
         if self._on_commit is not None:

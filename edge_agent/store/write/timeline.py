@@ -235,13 +235,48 @@ def write_gap(
         boot: row of ``boot`` of its end.
         started_boot: row of ``boot`` of its start, where that is another start of the machine.
     """
-    started_ms = gap.start.wall_ms
-    if started_boot is None and gap.start.boot_ms:
-        # The boot clock knows how long it was, even where the wall clock was set meanwhile.
-        started_ms = gap.end.wall_ms - (gap.end.boot_ms - gap.start.boot_ms)
+    started_ms = gap.start.wall_ms if started_boot else _started_ms(gap)
     span = {"started": started_ms, "ended": gap.end.wall_ms}
     boots = {"boot": boot, "started_boot": started_boot or boot}
     insert(connection, "gap", source=gap.source, reason=gap.reason, **span, **boots)
+
+
+def write_standstill(
+    connection: sqlite3.Connection,
+    gap: Gap,
+    boot: int | None,
+    started_boot: int | None = None,
+    *,
+    only_in_sessions: bool,
+) -> None:
+    """Insert a time in which the agent stood still or did not run, from three seconds on.
+
+    Args:
+        connection: of the transaction.
+        gap: the interval.
+        boot: row of ``boot`` of its end.
+        started_boot: as for ``write_gap``.
+        only_in_sessions: whether the camera looks in sessions only: nothing was lost between them.
+            Sessions may have begun and ended meanwhile.
+    """
+    started = gap.start.wall_ms if started_boot else _started_ms(gap)
+    spans = [(started, gap.end.wall_ms)]
+    if only_in_sessions:
+        spans = _within_sessions(connection, *spans[0])
+    for begin, end in spans:
+        if end - begin >= SHORTEST_MS:
+            part = replace(gap, start=Instant(0, begin), end=Instant(0, end))
+            write_gap(connection, part, boot, started_boot)
+
+
+def _started_ms(gap: Gap) -> int:
+    """Return the wall clock at which a gap of one start of the machine began, by that of its end.
+
+    The boot clock knows how long it was, even where the wall clock was set meanwhile.
+    """
+    if not gap.start.boot_ms:
+        return gap.start.wall_ms
+    return gap.end.wall_ms - (gap.end.boot_ms - gap.start.boot_ms)
 
 
 def write_model(connection: sqlite3.Connection, use: ModelUse) -> None:
@@ -376,13 +411,8 @@ def write_outage(
     # The clock was not set at this start: a gap of negative length would be a lie.
     if at.wall_ms < last.at_ms:
         return False
-    spans = [(last.at_ms, at.wall_ms)]
-    if only_in_sessions:
-        spans = _within_sessions(connection, last.at_ms, at.wall_ms)
-    for started, ended in spans:
-        if ended - started >= SHORTEST_MS:
-            gap = Gap(SOURCE, Instant(0, started), Instant(0, ended), "agent_stopped")
-            write_gap(connection, gap, boot, last.boot)
+    gap = Gap(SOURCE, Instant(0, last.at_ms), Instant(0, at.wall_ms), "agent_stopped")
+    write_standstill(connection, gap, boot, last.boot, only_in_sessions=only_in_sessions)
     return True
 
 

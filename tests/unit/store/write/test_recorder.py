@@ -350,16 +350,20 @@ def test_rows_wait_in_memory_while_the_database_is_full(
     caplog.set_level("INFO", "edge_agent.store.write.recorder")
     rooms: dict[str, Any] = {"batch_rows": 50, "max_bytes": fill(path)}
     recordings.append(recording := Recording(path, retry_seconds=0.05, **rooms))
+    begun = clock.now()
     recording.submit(*(reading(s) for s in range(2000)))
     wait_for(lambda: recording.recorder.last_error is not None)
     error = recording.recorder.last_error
     assert isinstance(error, StoreError)
     assert "is full. Free space. A running agent then goes on recording" in str(error)
+    unstored = recording.recorder.unstored
+    assert unstored is not None
+    assert begun <= unstored.since <= clock.now()
     vitals = "SELECT count(*) FROM vital"
     wait_for(lambda: recording.recorder.queue_depth == 2000 - query(path, vitals)[0][0])
     assert recording.recorder.waiting_s > 0
     make_room(path)
-    wait_for(lambda: recording.recorder.last_error is None)
+    wait_for(lambda: recording.recorder.unstored is None)
     recording.finish()
     assert query(path, vitals) == [(2000,)]
     assert query(path, "SELECT sum(n) FROM vital_hour") == [(2000,)]
