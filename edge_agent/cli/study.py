@@ -19,7 +19,7 @@ from edge_agent.cli import options as common
 from edge_agent.cli.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.errors import DataFileError, ReadingError, StudyError, shown_value
+from edge_agent.core.errors import DataFileError, ReadingError, StoreError, StudyError, shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +139,10 @@ def participant_withdraw(here: Here, code: str) -> None:
     from edge_agent.store.database.dashboard_file import delete_prepared_exports
 
     here.study.withdraw_consent(code, actor=ACTOR)
-    delete_prepared_exports(here.folder)  # one that waits may hold them
+    try:
+        delete_prepared_exports(here.folder)  # one that waits may hold them
+    except (StoreError, OSError) as error:
+        raise StoreError(f"{code} has withdrawn, but a prepared export is left. {error}") from error
     click.echo(f"{code} has withdrawn. What was recorded stays until `participant erase`.")
 
 
@@ -155,7 +158,7 @@ def participant_withdraw(here: Here, code: str) -> None:
 def participant_erase(here: Here, code: str, confirm: str | None, as_json: bool) -> None:
     """Erase participant CODE permanently: all data of their sessions, and the code.
 
-    It asks for the code once more before it erases anything.
+    It asks for the code once more before it erases anything. Ends with 1 if something is left.
     """
     # Typed, not confirmed with y: nothing brings back what was erased, except an old backup.
     typed = _asked_for(code) if confirm is None else confirm
@@ -166,6 +169,8 @@ def participant_erase(here: Here, code: str, confirm: str | None, as_json: bool)
     outbox_rows = here.settings.mqtt.outbox_rows
     done = erase_participant(here.database, code, actor=ACTOR, outbox_rows=outbox_rows)
     answer(as_json, asdict(done), [done.sentence])
+    if not done.is_finished:
+        sys.exit(1)
 
 
 def _asked_for(code: str) -> str:

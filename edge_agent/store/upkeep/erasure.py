@@ -17,10 +17,12 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import AGE_BAND, SEX
 from edge_agent.core.texts import N_
 from edge_agent.store.database import files, schema
-from edge_agent.store.database.dashboard_file import delete_prepared_exports
+from edge_agent.store.database.dashboard_file import delete_prepared_exports, prepared_folder
 from edge_agent.store.study.rows import insert_audit
-from edge_agent.store.upkeep.copies import mark_anew, read_report, write_report
+from edge_agent.store.upkeep import unfinished
+from edge_agent.store.upkeep.copies import mark_anew, read_report, refuse_open_place, write_report
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
+from edge_agent.store.upkeep.unfinished import Failures, Left
 from edge_agent.store.write import outbox
 from edge_agent.store.write.audit import sealed_anew
 from edge_agent.store.write.changes import log_erasure, unlogged_deletions
@@ -279,13 +281,16 @@ _CHUNK = 1 << 20
 _SHORTEST_TEXT = 3
 
 
-def scrub(path: Path, connection: sqlite3.Connection, texts: Iterable[str]) -> bool:
+def scrub(
+    path: Path, connection: sqlite3.Connection, texts: Iterable[str], *, surely: bool = False
+) -> bool:
     """Remove deleted texts from file and log; return whether a ``VACUUM`` was needed.
 
     Args:
         path: the database.
         connection: to it, outside a transaction.
         texts: that were deleted, and must be nowhere in the file.
+        surely: write the file anew in any case: nobody knows all texts any more.
 
     Raises:
         StoreError: a reader did not end in time.
@@ -297,7 +302,7 @@ def scrub(path: Path, connection: sqlite3.Connection, texts: Iterable[str]) -> b
     # all that is left, and can be searched.
     empty_log(path, connection)
     # Searching the file is cheaper than writing it anew, and seldom finds anything.
-    if not holds(path, texts):
+    if not surely and not holds(path, texts):
         return False
     connection.execute("VACUUM")
     # VACUUM writes the new file through the log: it is emptied again.
@@ -372,6 +377,8 @@ class Erasure:
         compacted: whether the file was written anew, for it still held old bytes.
         places_unreached: folders of ``backup.also`` whose copies could not be rewritten.
         days_removed: days of the rollups that are gone whole: no finer sum of them was kept.
+        left: why something could not be done yet, a sentence for each thing, with its file; the
+            nightly maintenance tries it again.
     """
 
     rows: dict[str, int]
@@ -382,6 +389,7 @@ class Erasure:
     compacted: bool
     places_unreached: tuple[str, ...] = ()
     days_removed: int = 0
+    left: tuple[str, ...] = ()
 
     NAMES: ClassVar[Mapping[str, str]] = {
         "session": "sessions",
@@ -430,6 +438,7 @@ class Erasure:
         )
         minutes = f"{self.minutes:,} minute{'' if self.minutes == 1 else 's'}"
         parts = [
+            *([self.left_sentence] if self.left else []),
             f"Erased: {counted}.",
             f"Rollups: {minutes} computed anew, {self.minutes_removed:,} removed.",
         ]
@@ -447,6 +456,21 @@ class Erasure:
             parts.append(self.unreached_sentence)
         parts.append(BEYOND_REACH)
         return " ".join(parts)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing of the participant is left here, nor in a second place."""
+        return not self.left and not self.places_unreached
+
+    @property
+    def left_sentence(self) -> str:
+        """Sentences on what could not be done yet, or empty."""
+        if not self.left:
+            return ""
+        return (
+            f"Not finished; the nightly maintenance tries again: {' '.join(self.left)} The rows "
+            "are gone from the database."
+        )
 
     @property
     def beyond_reach(self) -> str:
@@ -485,8 +509,8 @@ def erase_participant(
     Raises:
         StudyError: there is no such participant, or a session of theirs is open. Nothing was
             erased.
-        StoreError: the database cannot be written, is held open by a reader that does not end, or
-            is still being salvaged from a damaged one.
+        StoreError: the database cannot be written, or is still being salvaged from a damaged one.
+            Nothing was erased. What fails after the rows are gone is told in the result.
     """
     with (
         files.translate_errors(path),
@@ -494,6 +518,8 @@ def erase_participant(
     ):
         salvages = schema.read_salvages(connection)
         _refuse_while_salvaging(path, salvages)
+        at_ms = clock.now().wall_ms
+        before: Mapping[str, Left] = {}
         with schema.transaction(connection):
             rows = erase_rows(connection, code)
             if rows is not None:
@@ -503,26 +529,55 @@ def erase_participant(
                     outbox.enqueue(
                         connection, outbox.OutboxMessage(topic, None, sequenced=False), outbox_rows
                     )
+                before = unfinished.begin(connection, at_ms)
+        failed = Failures(at_ms)
+        compacted = False
         # After the commit: an export that began before it would bring the participant back.
         if rows is not None:
-            delete_prepared_exports(path.parent)
-        compacted = rows is not None and scrub(path, connection, rows.texts)
-        # databases that were moved to other folders and are still there
-        moved = [path.parent / salvage.file for salvage in salvages]
-        elsewhere = [file for file in moved if file.parent != path.parent and file.exists()]
-        # The copies come after the database: a failure there is met by erasing once more.
-        copies, deleted = _erase_copies(path, code, elsewhere, known=rows is not None)
-        erased = rows is not None or bool(copies)
-        second, unreached = _erase_second_places(path, code, erased=erased)
+            with failed.of(unfinished.EXPORTS, prepared_folder(path.parent)):
+                delete_prepared_exports(path.parent)
+            with failed.of(unfinished.DATABASE, path):
+                compacted = scrub(
+                    path, connection, rows.texts, surely=unfinished.DATABASE in before
+                )
+        known = rows is not None
+        copies, deleted = _erase_copies(path, code, failed, moved_away(path, salvages), known=known)
+        second, unreached = _erase_second_places(path, code, failed, erased=known or bool(copies))
         copies += second
         if rows is None:  # an earlier attempt may have come this far
             if not copies:
+                if failed.left:
+                    raise StoreError(" ".join(one.why for one in failed.left.values()))
                 raise StudyError(f"There is no participant {code!r}; nothing was erased.")
-            delete_prepared_exports(path.parent)
+            with failed.of(unfinished.EXPORTS, prepared_folder(path.parent)):
+                delete_prepared_exports(path.parent)
             rows = ErasedRows({}, 0, 0, 0, frozenset())
-    log.info("a participant was erased")
-    changed = (rows.minutes, rows.minutes_removed)
-    return Erasure(rows.rows, *changed, copies, deleted, compacted, unreached, rows.days_removed)
+        if unfinished.COPIES in before:  # of others, whom only ``finish_erasures`` can tell
+            failed.left[unfinished.COPIES] = before[unfinished.COPIES]
+        with schema.transaction(connection):
+            done = unfinished.STEPS if known else (unfinished.EXPORTS,)
+            unfinished.settle(connection, done, failed.left, at_ms)
+            if failed.left:
+                what = ", ".join(Path(name).name for name in failed.left)
+                insert_audit(connection, actor, "participant_erase_left", what, clock.now())
+    log.info("a participant was erased%s", ", but not everywhere yet" if failed.left else "")
+    return Erasure(
+        rows.rows,
+        rows.minutes,
+        rows.minutes_removed,
+        copies,
+        deleted,
+        compacted,
+        unreached,
+        rows.days_removed,
+        tuple(one.why for one in failed.left.values()),
+    )
+
+
+def moved_away(path: Path, salvages: Iterable[schema.Salvage]) -> list[Path]:
+    """Return the databases that were moved to other folders and are still there."""
+    moved = [path.parent / salvage.file for salvage in salvages]
+    return [file for file in moved if file.parent != path.parent and file.exists()]
 
 
 def is_erasable(path: Path, code: str) -> bool:
@@ -549,7 +604,7 @@ def _refuse_while_salvaging(path: Path, salvages: Iterable[schema.Salvage]) -> N
 
 
 def _erase_copies(
-    path: Path, code: str, elsewhere: Iterable[Path] = (), *, known: bool
+    path: Path, code: str, failed: Failures, elsewhere: Iterable[Path] = (), *, known: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Erase the participant from the copies of the database too, beside it or ``elsewhere``.
 
@@ -560,30 +615,31 @@ def _erase_copies(
     rewritten = []
     unreadable = []
     for copy in [*schema.copies_beside(path), *elsewhere]:
-        try:
-            held_participant = erase_from_copy(copy, code)
-        except sqlite3.Error as error:
-            # The low byte is the primary code; the rest says where it happened.
-            if error.sqlite_errorcode & 0xFF not in _UNREADABLE:
-                raise files.store_error(copy, error) from error
-            unreadable.append(copy)
-        except StoreError:  # a copy of something else
-            unreadable.append(copy)
-        else:
-            rewritten += [copy.name] if held_participant else []
+        with failed.of(str(copy), copy):
+            try:
+                held_participant = erase_from_copy(copy, code)
+            except sqlite3.Error as error:
+                # The low byte is the primary code; the rest says where it happened.
+                if error.sqlite_errorcode & 0xFF not in _UNREADABLE:
+                    raise
+                unreadable.append(copy)
+            except StoreError:  # a copy of something else
+                unreadable.append(copy)
+            else:
+                rewritten += [copy.name] if held_participant else []
     if not known and not rewritten:
         return (), ()
-    damaged = files.set_aside_beside(path)
-    for file in damaged:
-        files.delete_set_aside(file)
-    for file in unreadable:
-        for end in ("", *files.LOGS):  # one that a restore set aside has its log beside it
-            file.with_name(file.name + end).unlink(missing_ok=True)
-    return tuple(rewritten), tuple(file.name for file in (*damaged, *unreadable))
+    deleted = []
+    for file in (*files.set_aside_beside(path), *unreadable):
+        with failed.of(str(file), file):
+            for end in ("", *files.LOGS):  # one that a restore set aside has its log beside it
+                file.with_name(file.name + end).unlink(missing_ok=True)
+            deleted.append(file.name)
+    return tuple(rewritten), tuple(deleted)
 
 
 def _erase_second_places(
-    path: Path, code: str, *, erased: bool
+    path: Path, code: str, failed: Failures, *, erased: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Erase the participant from the copies in other folders.
 
@@ -593,21 +649,21 @@ def _erase_second_places(
     rewritten: list[str] = []
     unreached: list[str] = []
     report = read_report(path)
+    now_ms = clock.now().wall_ms
     for folder in report.places:
-        try:
+        there = Failures(now_ms)
+        with there.of(folder, Path(folder)):
+            refuse_open_place(Path(folder), path.parent)
             # A place may hold copies of its own that nobody knows here, so that all of them are
             # opened.
-            copies, _ = _erase_copies(Path(folder, path.name), code, known=erased)
-            if not copies and not Path(folder).is_dir():
-                unreached.append(folder)
-        except (StoreError, OSError):
-            unreached.append(folder)
-        else:
+            copies, _ = _erase_copies(Path(folder, path.name), code, there, known=erased)
             rewritten += [str(Path(folder, name)) for name in copies]
+        if there.left:
+            unreached.append(folder)
     if unreached and erased:
-        now_ms = clock.now().wall_ms
         places = {**report.places, **dict.fromkeys(unreached, now_ms)}
-        write_report(path, replace(report, places=places))
+        with failed.of(unfinished.PLACES, path):
+            write_report(path, replace(report, places=places))
     return tuple(rewritten), tuple(unreached)
 
 
