@@ -51,7 +51,7 @@ from edge_agent.store.study.people import (
     consents_of,
     enrolled,
 )
-from edge_agent.store.upkeep.erasure import is_erasable
+from edge_agent.store.upkeep.erasure import is_erasable, plan_erasure
 from edge_agent.vitals.csv import zone_named
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
@@ -444,7 +444,7 @@ def _erasure_page(
         code=code,
         consent=consents(database).get(code),
         is_open=any(session.end_ms is None for session in sessions),
-        sessions=len(sessions),
+        plan=plan_erasure(database, code),
         expressions=sum(counts[session.id].expressions for session in sessions),
         readings=sum(counts[session.id].vitals for session in sessions),
     )

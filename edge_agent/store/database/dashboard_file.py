@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.core.errors import DamageError, StoreError, StudyError
 from edge_agent.core.folders import empty_folder, opened_folder
 from edge_agent.store.database.files import closed_on_error, translate_errors
 from edge_agent.store.database.schema import BUSY_SECONDS, statements_of, transaction, versions
@@ -123,6 +123,42 @@ def read_as_owner(database: Path) -> Iterator[sqlite3.Connection]:
             os.seteuid(0)
             os.setegid(0)
             os.setgroups(groups)
+
+
+def account_names(database: Path) -> frozenset[str]:
+    """Return the names of the accounts in lower case; none where this user may not read them.
+
+    Args:
+        database: the database of the timeline.
+    """
+    try:
+        file = dashboard_file(database)
+        if not file.is_file() or not os.access(file, os.R_OK):
+            return frozenset()
+        reading = read_as_owner if has_own_folder(database.resolve().parent) else read_dashboard
+        with reading(database) as connection:
+            rows = connection.execute("SELECT name FROM account").fetchall()
+    except (StoreError, OSError):  # who logs in is told of it
+        return frozenset()
+    return frozenset(str(row[0]).casefold() for row in rows)
+
+
+def refuse_account_name(database: Path, code: str | None) -> None:
+    """Refuse a participant's code that is the name of an account.
+
+    The two would look alike in the audit trail, where only participants are ever forgotten.
+
+    Args:
+        database: the database of the timeline.
+        code: the code; ``None``: one is made up.
+
+    Raises:
+        StudyError: there is such an account.
+    """
+    if code is not None and code.casefold() in account_names(database):
+        raise StudyError(
+            f"Participant code {code} is the name of an account. Choose another.", field="code"
+        )
 
 
 def become_owner(database: Path) -> None:

@@ -19,7 +19,7 @@ from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import DataFileError, StoreError
 from edge_agent.core.study import MADE_UP
 from edge_agent.store.database import schema
-from edge_agent.store.database.dashboard_file import passing_folder
+from edge_agent.store.database.dashboard_file import account_names, passing_folder
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.schema import ADDED
 from edge_agent.store.intake.bids import TIMES_ARE_TOLD, BidsSource
@@ -148,16 +148,20 @@ def _merge_rollups(connection: sqlite3.Connection) -> None:
 def _check_codes(
     connection: sqlite3.Connection, options: ImportOptions, report: StudyImport
 ) -> None:
+    (file,) = connection.execute(
+        "SELECT file FROM pragma_database_list WHERE name = 'main'"
+    ).fetchone()
+    names = account_names(Path(file))
     rows = connection.execute(
-        "SELECT staged.participant.code FROM staged.participant JOIN main.participant USING (code) "
+        "SELECT code, code IN (SELECT code FROM main.participant) FROM staged.participant "
         "ORDER BY 1"
     )
-    for (code,) in rows:
+    for code in (code for code, taken in rows if taken or code.casefold() in names):
         there = code.removeprefix(options.prefix)
         report.refuse_file(
             "participant",
-            f"the code {code} is taken here. Give all codes a beginning (--prefix NAME-), or "
-            f"leave this one out (--leave-out {there}).",
+            f"the code {code} is taken here, by a participant or an account. Give all codes a "
+            f"beginning (--prefix NAME-), or leave this one out (--leave-out {there}).",
         )
 
 

@@ -124,11 +124,11 @@ def finish_erasures(path: Path, *, actor: str) -> int:
             _finish(path, connection, name, failed)
         if left:
             with transaction(connection):
-                unfinished.settle(connection, left, failed.left, at_ms)
+                unfinished.store_outcome(connection, left, failed.left, at_ms)
                 if not failed.left:
                     insert_audit(connection, actor, "participant_erase_finished", "", clock.now())
     if failed.left:
-        raise StoreError(" ".join(one.why for one in failed.left.values()))
+        raise StoreError(" ".join(failed.reasons))
     return len(left)
 
 

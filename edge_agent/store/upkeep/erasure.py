@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +14,11 @@ from typing import ClassVar
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.study import AGE_BAND, SEX
+from edge_agent.core.study import AGE_BAND, ENTERED, SEX
 from edge_agent.core.texts import N_
 from edge_agent.store.database import files, schema
 from edge_agent.store.database.dashboard_file import delete_prepared_exports, prepared_folder
-from edge_agent.store.study.rows import insert_audit
+from edge_agent.store.study.rows import RECORDED_IN, count_recorded, insert_audit
 from edge_agent.store.upkeep import unfinished
 from edge_agent.store.upkeep.copies import mark_anew, read_report, refuse_open_place, write_report
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
@@ -32,6 +32,18 @@ from edge_agent.store.write.rollups import Span, add_tombstones
 
 
 _OF_SESSIONS = ("marker", "self_report", "protocol_run", "alert")
+
+
+_CODE_IN_AUDIT = {
+    "participant_create": "",
+    "participant_view": "",
+    "consent_give": "",
+    "consent_withdraw": "",
+    "attributes_agree": "",
+    "attributes_set": "",
+    "export": "participant=",
+}
+"""Actions whose lines in the audit trail name a participant → what stands before the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,25 +212,16 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
     This includes rows that reach over its edges.
     """
     deleted: Counter[str] = Counter()
-    for table in ("expression", "movement", "unfit"):
+    for table, condition in RECORDED_IN.items():
         deleted[table] = connection.execute(
-            # A row is stamped with the end of its interval: one that ends later may have begun in
-            # the span.
-            f"DELETE FROM {table} WHERE at >= ? AND (at < ? OR at - interval_ms < ?)",
-            (span[0], span[1], span[1]),
+            f"DELETE FROM {table} WHERE {condition}", {"start": span[0], "end": span[1]}
         ).rowcount
-    deleted["vital"] = connection.execute(
-        "DELETE FROM vital WHERE at >= ? AND at < ?", span
-    ).rowcount
     connection.execute("DELETE FROM vital_change WHERE at >= ? AND at < ?", span)
     # about somebody, and standing then; those of a session went with it
     deleted["alert"] = connection.execute(
         "DELETE FROM alert WHERE kind IN ('vital', 'face', 'sensor') AND raised < ? AND "
         "(ended IS NULL OR ended >= ?)",
         (span[1], span[0]),
-    ).rowcount
-    deleted["gap"] = connection.execute(
-        "DELETE FROM gap WHERE started >= ? AND ended <= ?", span
     ).rowcount
     return deleted
 
@@ -264,14 +267,21 @@ def _about(code: str, spans: list[Span]) -> Iterator[tuple[str, tuple[str, ...]]
 
 
 def _forget_in_audit(connection: sqlite3.Connection, code: str) -> None:
-    """Replace the participant's code in the audit; the lines themselves stay."""
+    """Replace the participant's code in lines about participants; the lines themselves stay.
+
+    In every other line the same word means something else, such as an account of that name.
+    """
     rows = connection.execute(
-        "SELECT id, detail FROM audit WHERE instr(lower(detail), lower(?))", (code,)
+        "SELECT id, action, detail FROM audit WHERE instr(lower(detail), lower(?))", (code,)
     ).fetchall()
     for row in rows:
+        mark = _CODE_IN_AUDIT.get(row["action"])
+        if mark is None:
+            continue
+        named = f"{mark}{code}".casefold()
         # Whole words only: a code may be part of another one.
         words = [
-            "(erased)" if word.casefold() == code.casefold() else word
+            f"{mark}(erased)" if word.casefold() == named else word
             for word in row["detail"].split(" ")
         ]
         connection.execute("UPDATE audit SET detail = ? WHERE id = ?", (" ".join(words), row["id"]))
@@ -519,47 +529,25 @@ def erase_participant(
         salvages = schema.read_salvages(connection)
         _refuse_while_salvaging(path, salvages)
         at_ms = clock.now().wall_ms
-        before: Mapping[str, Left] = {}
-        with schema.transaction(connection):
-            rows = erase_rows(connection, code)
-            if rows is not None:
-                detail = f"{rows.rows.get('session', 0)} sessions"
-                insert_audit(connection, actor, "participant_erase", detail, clock.now())
-                for topic in RETAINED:
-                    outbox.enqueue(
-                        connection, outbox.OutboxMessage(topic, None, sequenced=False), outbox_rows
-                    )
-                before = unfinished.begin(connection, at_ms)
         failed = Failures(at_ms)
+        rows, before = _erase_in_database(connection, code, actor, outbox_rows, at_ms)
+        known = rows is not None
         compacted = False
         # After the commit: an export that began before it would bring the participant back.
         if rows is not None:
-            with failed.of(unfinished.EXPORTS, prepared_folder(path.parent)):
-                delete_prepared_exports(path.parent)
+            _delete_exports(path, failed)
             with failed.of(unfinished.DATABASE, path):
-                compacted = scrub(
-                    path, connection, rows.texts, surely=unfinished.DATABASE in before
-                )
-        known = rows is not None
+                surely = unfinished.DATABASE in before
+                compacted = scrub(path, connection, rows.texts, surely=surely)
         copies, deleted = _erase_copies(path, code, failed, moved_away(path, salvages), known=known)
         second, unreached = _erase_second_places(path, code, failed, erased=known or bool(copies))
         copies += second
         if rows is None:  # an earlier attempt may have come this far
-            if not copies:
-                if failed.left:
-                    raise StoreError(" ".join(one.why for one in failed.left.values()))
-                raise StudyError(f"There is no participant {code!r}; nothing was erased.")
-            with failed.of(unfinished.EXPORTS, prepared_folder(path.parent)):
-                delete_prepared_exports(path.parent)
+            _refuse_unknown(code, copies, failed)
+            _delete_exports(path, failed)
             rows = ErasedRows({}, 0, 0, 0, frozenset())
-        if unfinished.COPIES in before:  # of others, whom only ``finish_erasures`` can tell
-            failed.left[unfinished.COPIES] = before[unfinished.COPIES]
         with schema.transaction(connection):
-            done = unfinished.STEPS if known else (unfinished.EXPORTS,)
-            unfinished.settle(connection, done, failed.left, at_ms)
-            if failed.left:
-                what = ", ".join(Path(name).name for name in failed.left)
-                insert_audit(connection, actor, "participant_erase_left", what, clock.now())
+            _store_outcome(connection, actor, failed, before if known else None)
     log.info("a participant was erased%s", ", but not everywhere yet" if failed.left else "")
     return Erasure(
         rows.rows,
@@ -568,10 +556,57 @@ def erase_participant(
         copies,
         deleted,
         compacted,
-        unreached,
+        tuple(unreached),
         rows.days_removed,
-        tuple(one.why for one in failed.left.values()),
+        (*failed.reasons, *filter(None, unreached.values())),
     )
+
+
+def _erase_in_database(
+    connection: sqlite3.Connection, code: str, actor: str, outbox_rows: int, at_ms: int
+) -> tuple[ErasedRows | None, Mapping[str, Left]]:
+    """Delete the rows, and store that the rest is to be done; return them, and what was left."""
+    with schema.transaction(connection):
+        rows = erase_rows(connection, code)
+        if rows is None:
+            return None, {}
+        detail = f"{rows.rows.get('session', 0)} sessions"
+        insert_audit(connection, actor, "participant_erase", detail, clock.now())
+        for topic in RETAINED:
+            message = outbox.OutboxMessage(topic, None, sequenced=False)
+            outbox.enqueue(connection, message, outbox_rows)
+        return rows, unfinished.begin(connection, at_ms)
+
+
+def _delete_exports(path: Path, failed: Failures) -> None:
+    with failed.of(unfinished.EXPORTS, prepared_folder(path.parent)):
+        delete_prepared_exports(path.parent)
+
+
+def _refuse_unknown(code: str, copies: Collection[str], failed: Failures) -> None:
+    """Refuse a code that neither the database nor a copy knows.
+
+    Raises:
+        StudyError: it is so.
+        StoreError: it may be so, but a copy could not be looked at.
+    """
+    if not copies and failed.left:
+        raise StoreError(" ".join(failed.reasons))
+    if not copies:
+        raise StudyError(f"There is no participant {code!r}; nothing was erased.")
+
+
+def _store_outcome(
+    connection: sqlite3.Connection, actor: str, failed: Failures, before: Mapping[str, Left] | None
+) -> None:
+    """Store what is left; ``before``: what was left of others, ``None``: only copies were done."""
+    if failed.left:
+        what = ", ".join(Path(name).name for name in failed.left)
+        insert_audit(connection, actor, "participant_erase_left", what, clock.now())
+    done = (unfinished.EXPORTS,) if before is None else unfinished.STEPS
+    # Copies that hold others, whom nobody but ``finish_erasures`` can tell there.
+    others = {name: one for name, one in (before or {}).items() if name == unfinished.COPIES}
+    unfinished.store_outcome(connection, done, others | failed.left, failed.at_ms)
 
 
 def moved_away(path: Path, salvages: Iterable[schema.Salvage]) -> list[Path]:
@@ -590,6 +625,54 @@ def is_erasable(path: Path, code: str) -> bool:
     with schema.read_transaction(path) as connection:
         _refuse_while_salvaging(path, schema.read_salvages(connection))
         return sessions_to_erase(connection, code) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ErasurePlan:
+    """What an erasure would delete of the timeline.
+
+    Attributes:
+        sessions: how many sessions.
+        rows: rows of the timeline that lie in them.
+        added_sessions: how many of the sessions were added after their time.
+        added_rows: rows in these, also those that had been recorded for nobody.
+    """
+
+    sessions: int = 0
+    rows: int = 0
+    added_sessions: int = 0
+    added_rows: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """What would be deleted, as text for people."""
+        told = f"{self.rows:,} rows of the timeline in {self.sessions:,} sessions will be deleted."
+        if self.added_rows:
+            told += (
+                f" {self.added_rows:,} of them lie in {self.added_sessions:,} sessions that were "
+                "added afterwards: what had been recorded for nobody in their time goes, too."
+            )
+        return told
+
+
+def plan_erasure(path: Path, code: str) -> ErasurePlan:
+    """Return what the erasure of a participant would delete; nothing of an unknown one.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with schema.read_transaction(path) as connection:
+        sessions = connection.execute(
+            "SELECT started, coalesce(ended, 1 << 60) AS ended, origin FROM session "
+            "WHERE participant = (SELECT id FROM participant WHERE code = ?)",
+            (code,),
+        ).fetchall()
+        counts = [
+            (one["origin"] == ENTERED, count_recorded(connection, (one["started"], one["ended"])))
+            for one in sessions
+        ]
+    added = [rows for was_added, rows in counts if was_added]
+    return ErasurePlan(len(counts), sum(rows for _, rows in counts), len(added), sum(added))
 
 
 def _refuse_while_salvaging(path: Path, salvages: Iterable[schema.Salvage]) -> None:
@@ -640,14 +723,15 @@ def _erase_copies(
 
 def _erase_second_places(
     path: Path, code: str, failed: Failures, *, erased: bool
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+) -> tuple[tuple[str, ...], dict[str, str]]:
     """Erase the participant from the copies in other folders.
 
-    Return the copies that were rewritten, and the folders that could not be reached. Those are
-    written down, so that the next copy there replaces the others.
+    Return the copies that were rewritten, and the folders that could not be reached, with the
+    reason where they are there. Those are written down, so that the next copy there replaces the
+    others.
     """
     rewritten: list[str] = []
-    unreached: list[str] = []
+    unreached: dict[str, str] = {}
     report = read_report(path)
     now_ms = clock.now().wall_ms
     for folder in report.places:
@@ -659,12 +743,13 @@ def _erase_second_places(
             copies, _ = _erase_copies(Path(folder, path.name), code, there, known=erased)
             rewritten += [str(Path(folder, name)) for name in copies]
         if there.left:
-            unreached.append(folder)
+            is_there = Path(folder).is_dir()
+            unreached[folder] = " ".join(one.why for one in there.left.values()) * is_there
     if unreached and erased:
         places = {**report.places, **dict.fromkeys(unreached, now_ms)}
         with failed.of(unfinished.PLACES, path):
             write_report(path, replace(report, places=places))
-    return tuple(rewritten), tuple(unreached)
+    return tuple(rewritten), unreached
 
 
 def erase_from_copy(copy: Path, code: str) -> bool:

@@ -52,16 +52,19 @@ class Left:
 class Failures:
     """Collects what an erasure could not do, so that each step is tried.
 
-    Args:
-        at_ms: when the attempt began, UTC.
-
     Attributes:
+        at_ms: when the attempt began, UTC.
         left: what could not be done, by step or path of a copy.
     """
 
     def __init__(self, at_ms: int) -> None:
         self.left: dict[str, Left] = {}
-        self._at_ms = at_ms
+        self.at_ms = at_ms
+
+    @property
+    def reasons(self) -> list[str]:
+        """A sentence on each thing."""
+        return [one.why for one in self.left.values()]
 
     @contextmanager
     def of(self, name: str, file: Path) -> Iterator[None]:
@@ -71,7 +74,7 @@ class Failures:
                 yield
         except StoreError as error:
             log.warning("an erasure could not be finished: %s", error)
-            self.left[name] = Left(self._at_ms, str(error))
+            self.left[name] = Left(self.at_ms, str(error))
 
 
 def read_left(connection: sqlite3.Connection) -> dict[str, Left]:
@@ -98,7 +101,7 @@ def begin(connection: sqlite3.Connection, at_ms: int) -> dict[str, Left]:
     return before
 
 
-def settle(
+def store_outcome(
     connection: sqlite3.Connection, done: Iterable[str], failed: Mapping[str, Left], at_ms: int
 ) -> None:
     """Store what was done and what could not be, inside the caller's transaction.
@@ -113,7 +116,7 @@ def settle(
     for name in done:
         if name in left and left[name].since_ms <= at_ms:
             del left[name]
-    write_left(connection, left | failed)
+    write_left(connection, {**left, **failed})
 
 
 def sentences_of_left(path: Path) -> list[str]:

@@ -178,3 +178,25 @@ def test_a_file_that_was_exchanged_for_a_link_is_given_to_nobody(data: Path) -> 
     with pytest.raises(OSError, match="symbolic links"):
         give_owner(prepared, data / FOLDER / "dashboard.db", 0o660)
     assert (secret.stat().st_uid, oct(secret.stat().st_mode)[-3:]) == (0, "600")
+
+
+_BECOME = """
+import os, sys
+from pathlib import Path
+from edge_agent.store.database.dashboard_file import become_owner, write_dashboard
+from edge_agent.store.database.schema import statements_of
+statements_of("dashboard.sql")  # where Python is installed for root alone, nobody else reads it
+become_owner(Path(sys.argv[1]))
+with write_dashboard(Path(sys.argv[1])) as connection:
+    connection.execute("SELECT 1")
+print(os.getresuid(), os.getresgid(), os.getgroups())
+"""
+
+
+def test_root_gives_its_rights_up_for_commands_on_accounts(data: Path) -> None:
+    arguments = [sys.executable, "-c", _BECOME, str(data / DATABASE_NAME)]
+    done = subprocess.run(
+        arguments, capture_output=True, text=True, check=False, timeout=60, cwd=Path.cwd()
+    )
+    assert done.stdout.strip() == f"{(WEB,) * 3} {(GROUP,) * 3} {[GROUP]}", done.stderr
+    assert (data / FOLDER / "dashboard.db").stat().st_uid == WEB

@@ -16,11 +16,12 @@ from edge_agent.core.study import Purpose
 from edge_agent.store.database import schema
 from edge_agent.store.database.schema import connect, copy_database, migrate, write_transaction
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.past import PastSession, add_session
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep import erasure
 from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.erasing_again import finish_erasures
-from edge_agent.store.upkeep.erasure import Erasure, erase_participant
+from edge_agent.store.upkeep.erasure import Erasure, ErasurePlan, erase_participant, plan_erasure
 from edge_agent.store.upkeep.fold import fold_rollups
 from edge_agent.store.upkeep.unfinished import sentences_of_left
 from edge_agent.store.write.outbox import OutboxMessage, enqueue, set_aside
@@ -414,21 +415,49 @@ def test_old_bytes_are_found_wherever_they_lie_in_the_file(
     assert not erase_participant(clean, "Zq-Wombat7", actor="ada").compacted
 
 
-def test_of_what_the_audit_says_only_the_code_goes(path: Path) -> None:
-    hold_empty(path, "P-1", 10, 20)
+def test_of_what_the_audit_says_of_participants_only_the_code_goes(path: Path) -> None:
+    hold_empty(path, "demo", 10, 20)
+    lines = [
+        ("participant_create", "demo"),
+        ("participant_view", "hall: DEMO"),
+        ("participant_view", "demo-2"),
+        ("export", "participant=demo start=None end=None format=csv"),
+        ("export", "participant=demo-2 start=None end=None format=demo"),
+        ("account_add", "demo as administrator, with a link"),
+        ("account_remove", "demo"),
+        ("token_make", "demo (readings)"),
+        ("settings_change", "device.name demo"),
+    ]
     with write_transaction(path) as connection:
         connection.execute("DELETE FROM audit")
         connection.executemany(
-            "INSERT INTO audit (at, actor, action, detail) VALUES (?, 'ada', 'export', ?)",
-            [(1, "sessions of p-1 and P-10 as csv"), (2, "P-10 alone"), (3, "xP-1")],
+            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'demo', ?, ?)", lines
         )
-    erase_participant(path, "P-1", actor="eve")
+    erase_participant(path, "demo", actor="eve")
     assert query(path, "SELECT actor, action, detail FROM audit ORDER BY id") == [
-        ("ada", "export", "sessions of (erased) and P-10 as csv"),
-        ("ada", "export", "P-10 alone"),
-        ("ada", "export", "xP-1"),
+        ("demo", "participant_create", "(erased)"),
+        ("demo", "participant_view", "hall: (erased)"),
+        ("demo", "participant_view", "demo-2"),
+        ("demo", "export", "participant=(erased) start=None end=None format=csv"),
+        *(("demo", *line) for line in lines[4:]),
         ("eve", "participant_erase", "1 sessions"),
     ]
+
+
+def test_the_plan_of_an_erasure_counts_what_it_deletes_and_what_was_nobodys(path: Path) -> None:
+    hold(path, CODE, 0)
+    record(path, 200, 300)
+    new = PastSession(CODE, Purpose.RESEARCH, START_MS + 200_000, START_MS + 300_000)
+    with write_transaction(path) as connection:
+        connection.execute("UPDATE consent SET given = ?", (START_MS - 1000,))
+    add_session(path, new, purposes=list(Purpose), actor="ada")
+    plan = plan_erasure(path, CODE)
+    done = erase_participant(path, CODE, actor="ada")
+    deleted = sum(done.rows[table] for table in ("expression", "movement", "unfit", "vital", "gap"))
+    assert (plan.sessions, plan.rows) == (2, deleted)
+    assert (plan.added_sessions, plan.added_rows) == (1, 3 * 99 + 9)
+    assert "306 of them lie in 1 sessions that were added afterwards" in plan.sentence
+    assert plan_erasure(path, "nobody") == ErasurePlan()
 
 
 def test_messages_that_cannot_be_read_go_too(path: Path) -> None:
