@@ -318,19 +318,24 @@ share_files() {
   for file in "$data"/affect-edge.db* "$data"/affect-edge*.lock "$data"/capture.json; do
     if [ -f "$file" ] && [ ! -L "$file" ]; then chown -h affect-edge:affect-edge "$file" && chmod 640 "$file"; fi
   done
+  # Both folders are root's while root works in them: nobody puts a link there between look and deed.
   if [ -d "$data/tls" ]; then
+    chown root "$data/tls"
+    chmod 700 "$data/tls"
+    for file in "$data"/tls/*.pem; do if [ -f "$file" ] && [ ! -L "$file" ]; then chmod 640 "$file"; fi; done
     chown -R --no-dereference affect-edge:affect-edge "$data/tls"
     chmod 770 "$data/tls"
-    for file in "$data"/tls/*.pem; do if [ -f "$file" ] && [ ! -L "$file" ]; then chmod 640 "$file"; fi; done
   fi
-  for file in "$own" "$own/exports" "$own/dashboard.db"; do # root follows no link of theirs
+  if [ -L "$own" ]; then rm -f "$own"; fi
+  if [ -d "$own" ]; then chown root "$own"; else install -d "$own"; fi
+  chmod 700 "$own"
+  for file in "$own/exports" "$own/dashboard.db"; do # root follows no link of theirs
     if [ -L "$file" ]; then rm -f "$file"; fi
   done
-  [ -d "$own" ] || install -d -m 750 "$own"
   [ -d "$own/exports" ] || install -d "$own/exports"
+  chmod 770 "$own/exports" # who erases deletes what lies there
   chown -R --no-dereference "$web_user:affect-edge" "$own"
   chmod 750 "$own"
-  chmod 770 "$own/exports" # who erases deletes what lies there
   if [ -e "$settings/mqtt-password" ]; then
     chown affect-edge:affect-edge "$settings/mqtt-password"
     chmod 400 "$settings/mqtt-password"

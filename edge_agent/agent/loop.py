@@ -59,6 +59,7 @@ from edge_agent.store.upkeep.aging import clock_doubt, prune
 from edge_agent.store.upkeep.budget import Space, keep_to_budget
 from edge_agent.store.upkeep.copies import Standing, standing
 from edge_agent.store.upkeep.health_history import HealthHistory
+from edge_agent.store.upkeep.unfinished import alarm_of_left
 from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.outbox import last_seq
 from edge_agent.store.write.recorder import Recorder
@@ -134,6 +135,7 @@ class Agent:
         self._space: Space | None = None
         self._copies = Standing()
         self._clock_doubt: str | None = None
+        self._erasure_left = ""
         self._database = data / DATABASE_NAME
         self._rescue = Rescue(self._database)
         self._read_error: str | None = None
@@ -332,6 +334,7 @@ class Agent:
         if self._upkeep_timer.due():
             self._copies = standing(self._database)
             self._clock_doubt = clock_doubt(self._database)
+            self._erasure_left = alarm_of_left(self._database)
 
     @property
     def _needs_session(self) -> bool:
@@ -369,6 +372,7 @@ class Agent:
             figures,
             copies=self._copies,
             clock_doubt=self._clock_doubt,
+            erasure_left=self._erasure_left,
             damage=self._rescue.reported,
         )
         report = self._monitor.report(figures, clock.now())

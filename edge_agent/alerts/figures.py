@@ -179,6 +179,7 @@ class AgentFigures:
         salvage: what became of a database that was damaged, deleted or moved.
         space: how the database stands with its budget; ``None`` before the first look.
         copies: how the copies of the database stand.
+        erasure_left: what erasures could not do yet; empty: nothing.
         clock_doubt: why no row is deleted by the clock, and what to do; ``None``: it is believed.
         mqtt_state: of the connection to the broker; ``disabled`` without one.
         mqtt_error: what is wrong with it and what to do.
@@ -213,6 +214,7 @@ class AgentFigures:
     salvage: str | None = None
     space: Space | None = None
     copies: Standing = field(default_factory=Standing)
+    erasure_left: str = ""
     clock_doubt: str | None = None
     mqtt_state: str = "disabled"
     mqtt_error: str | None = None
@@ -425,6 +427,14 @@ def _broker_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, str]
 
 def _upkeep_alerts(figures: AgentFigures) -> dict[str, str]:
     texts = _budget_alerts(figures.space) | _copy_alerts(figures.copies)
+    if figures.erasure_left:
+        texts["erasure_unfinished"] = Message(
+            N_(
+                "Of somebody who was erased something is left, and the nightly maintenance tries "
+                "again: {left}"
+            ),
+            left=figures.erasure_left,
+        )
     if (doubt := figures.clock_doubt) is not None:
         texts["clock_not_believed"] = Message(N_("Old rows are not deleted. {doubt}"), doubt=doubt)
     return texts

@@ -228,8 +228,20 @@ def _write(
 
 
 def _add(writer: ArchiveWriter, file: Path, path: str) -> archive.ArchivedFile:
-    with file.open("rb") as source:
-        private = os.fstat(source.fileno()).st_mode & 0o077 == 0
+    # The dashboard's user may write into folders of the data folder: with a link there, the archive
+    # would bring it a file that it may not read, once it is restored.
+    is_data = path.startswith("data/")
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_CLOEXEC | (os.O_NOFOLLOW if is_data else 0))
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise BackupError(
+            f"{file}: is a link, and none is followed in the data folder. Name the file that it "
+            "leads to in the configuration. No archive was made."
+        ) from error
+    with os.fdopen(handle, "rb") as source:
+        private = os.fstat(handle).st_mode & 0o077 == 0
         return writer.add(path, source, private=private)
 
 

@@ -126,9 +126,10 @@ def _prepare(file: Path, content: bytes) -> None:
     Other users may write to the folder while root writes here. Therefore no link is followed, and
     only the file that was just made changes its owner.
     """
-    is_there = file.is_file()
-    model = file.stat() if is_there else file.parent.stat()
-    mode = stat.S_IMODE(model.st_mode) if is_there else 0o600
+    # Of the file itself: behind a link may be one whose owner and mode open the key to others.
+    is_there = file.is_file() and not file.is_symlink()
+    model = file.stat(follow_symlinks=False) if is_there else file.parent.stat()
+    mode = model.st_mode & 0o777 if is_there else 0o600
     if file.parent.stat().st_mode & stat.S_IWGRP:  # root and the service both renew it
         mode |= 0o040
     new = _new(file)

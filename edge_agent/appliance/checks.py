@@ -95,6 +95,7 @@ def check_database(settings: Settings, data: Path, *, deep: bool) -> Iterator[Fi
         yield guarded("accounts", partial(_accounts, path))
         if deep:
             yield guarded("audit", partial(_audit, path))
+        yield guarded("erasures", partial(_erasures, path))
     yield guarded("copies", partial(_copies, settings, path))
     if deep:
         for copy in copies_beside(path):
@@ -194,6 +195,20 @@ def _audit(path: Path) -> Finding:
         return fine("audit", f"{chain.lines} lines, none sealed yet")
     told = f"{chain.lines} lines, each fits its seal; the newest is {chain.head[:SHOWN]}"
     return fine("audit", told)
+
+
+def _erasures(path: Path) -> Finding:
+    from edge_agent.store.upkeep.unfinished import sentences_of_left
+
+    left = sentences_of_left(path)
+    if not left:
+        return fine("erasures", "nothing is left of anybody who was erased")
+    return warning(
+        "erasures",
+        f"something is left of somebody who was erased: {' '.join(left)}",
+        "Do what the sentence says. The nightly maintenance tries again, or say `affect-edge "
+        "maintenance` now.",
+    )
 
 
 def _copies(settings: Settings, path: Path) -> Finding:

@@ -51,7 +51,8 @@ FOLD_WITHIN_S = 30.0
     help="Only remove the rows whose times or values cannot be shown, as doctor names them.",
 )
 def maintenance(here: Here, clock_is_right: bool, remove_unreadable: bool) -> None:
-    """Do the daily work: certificate, retention, disk budget, backup and check of the database.
+    """Do the daily work: certificate, retention, disk budget, unfinished erasures, backup and check
+    of the database.
 
     Each step runs even if another one fails. Ends with 1 if one of them failed.
     """
@@ -71,6 +72,8 @@ def maintenance(here: Here, clock_is_right: bool, remove_unreadable: bool) -> No
             # before the budget: no row goes for their space
             ("rollups", partial(rollups_step, settings, database)),
             ("budget", partial(budget_step, settings, database)),
+            # before the copy, which need not hold what is left
+            ("erasures", partial(erasures_step, database)),
             ("copy", partial(copy_step, database)),
             ("second place", partial(second_place_step, settings, database)),
         ]
@@ -204,6 +207,20 @@ def copy_step(database: Path) -> str:
             "another folder."
         )
     return f"{copy.name}, sound"
+
+
+def erasures_step(database: Path) -> str:
+    """Try again what erasures could not do.
+
+    Raises:
+        StoreError: it still cannot be done.
+    """
+    from edge_agent.store.upkeep.erasing_again import finish_erasures
+
+    done = finish_erasures(database, actor="appliance")
+    if not done:
+        return "nothing is left of anybody"
+    return f"{done} unfinished step{' was' if done == 1 else 's were'} done"
 
 
 def damage_step(database: Path) -> str:

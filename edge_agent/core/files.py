@@ -45,12 +45,17 @@ def give_owner(prepared: Path, target: Path, mode: int) -> None:
         OSError: owner or mode cannot be set.
     """
     model = target.parent.stat()
-    if target.exists():
-        model = target.stat()
+    if target.is_file() and not target.is_symlink():
+        model = target.stat(follow_symlinks=False)
         mode = model.st_mode & 0o777
-    if os.geteuid() == 0:
-        os.chown(prepared, model.st_uid, model.st_gid)
-    prepared.chmod(mode)
+    # Opened without following a link: whose folder it is may have exchanged the file meanwhile.
+    handle = os.open(prepared, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if os.geteuid() == 0:
+            os.fchown(handle, model.st_uid, model.st_gid)
+        os.fchmod(handle, mode)
+    finally:
+        os.close(handle)
 
 
 def replace_file(file: Path, content: bytes, mode: int) -> None:

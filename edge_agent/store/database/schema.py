@@ -449,11 +449,14 @@ def copy_database(connection: sqlite3.Connection, target: Path, mode: int = 0o64
     unfinished = target.with_name(target.name + ".part")
     unfinished.unlink(missing_ok=True)
     # ``O_EXCL``: nobody else's file is written over, and the rights are those of a private file.
-    os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode))
+    handle = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         if os.geteuid() == 0:  # root copies for those whose folder it is
             owner = target.parent.stat()
-            os.chown(unfinished, owner.st_uid, owner.st_gid)
+            os.fchown(handle, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(handle)
+    try:
         with closing(sqlite3.connect(unfinished)) as copy:
             # The backup interface reads pages under SQLite's locks, log included; copying the file
             # would not.

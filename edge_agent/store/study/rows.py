@@ -29,6 +29,9 @@ from edge_agent.store.database.schema import insert
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import stamp
 
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
 LABEL_LENGTH = 80
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that is mistaken for another
@@ -38,6 +41,27 @@ _SESSION = (
     "FROM exclusion WHERE exclusion.session = session.id AND taken_back IS NULL) AS left_out FROM "
     "session JOIN participant ON participant.id = session.participant"
 )
+
+
+_REACHES_IN = "at >= :start AND (at < :end OR at - interval_ms < :end)"
+"""A row is stamped with the end of its interval: one that ends later may have begun in the span."""
+RECORDED_IN = {
+    "expression": _REACHES_IN,
+    "movement": _REACHES_IN,
+    "unfit": _REACHES_IN,
+    "vital": "at >= :start AND at < :end",
+    "gap": "started >= :start AND ended <= :end",
+}
+"""Tables of the timeline → which of their rows lie in a span; a session owns rows by time alone."""
+
+
+def count_recorded(connection: sqlite3.Connection, span: tuple[int, int]) -> int:
+    """Return how many rows of the timeline lie in a span (start and end, UTC milliseconds)."""
+    times = {"start": span[0], "end": span[1]}
+    return sum(
+        int(connection.execute(f"SELECT count(*) FROM {table} WHERE {lies}", times).fetchone()[0])
+        for table, lies in RECORDED_IN.items()
+    )
 
 
 def insert_participant(

@@ -19,6 +19,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, MarkerKind, Participant, Purpose, Session, SessionSetting
+from edge_agent.store.database.dashboard_file import refuse_account_name
 from edge_agent.store.database.schema import insert, read_transaction, write_transaction
 from edge_agent.store.study import rows
 from edge_agent.store.study.past import PastMarker, insert_past_marker
@@ -92,9 +93,11 @@ class Study:
             actor: who did it, for the audit trail; ``None`` writes no line.
 
         Raises:
-            StudyError: the code is taken, or is not 1 to 32 letters, digits, ``.``, ``_`` or ``-``.
+            StudyError: the code is taken, is that of an account, or is not 1 to 32 letters, digits,
+                ``.``, ``_`` or ``-``.
         """
         moment = clock.now()
+        refuse_account_name(self._path, code)
         with write_transaction(self._path) as connection:
             participant = rows.insert_participant(connection, code, moment)
             rows.insert_audit(connection, actor, "participant_create", participant.code, moment)

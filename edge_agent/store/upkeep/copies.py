@@ -20,6 +20,7 @@ import os
 import re
 import shutil
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -31,7 +32,9 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
+from edge_agent.core.folders import opened_folder
 from edge_agent.store.database import files, schema
+from edge_agent.store.database.dashboard_file import has_own_folder, own_folder
 from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.soundness import Contents, read_contents, verify
 
@@ -526,6 +529,7 @@ def copy_to_second_place(path: Path, folder: Path, device: str, now_ms: int | No
         place = folder / device / path.name
         with files.translate_errors(folder):
             place.parent.mkdir(mode=0o750, exist_ok=True)
+            refuse_open_place(place.parent, path.parent)
         # Before the copy is made: an erasure must look there even if this run is cut short.
         _remember(path, place.parent)
         target = copy_beside(path, place, KEEP_COPIES, at_ms, _SPARE_BYTES)
@@ -562,6 +566,31 @@ def _require_mounted(folder: Path, data: Path) -> None:
                 f"backup.also = {folder}: nothing is mounted there, so no copy was made: it would "
                 f"fill the appliance's own disk. Mount the stick or share there; if this folder "
                 f"is meant, make an empty file {PLACE_MARK} in it."
+            )
+
+
+def refuse_open_place(place: Path, data: Path) -> None:
+    """Refuse a folder of copies in which the dashboard's user could exchange a file for a link.
+
+    Args:
+        place: the folder.
+        data: the data folder, by which the dashboard's user is known.
+
+    Raises:
+        StoreError: it is a link, or that user may write there.
+        OSError: it is not there, or may not be read.
+    """
+    theirs = own_folder(data).stat()
+    for folder in (place.parent, place):
+        with opened_folder(folder) as opened:
+            there = os.fstat(opened)
+        shared = there.st_mode & stat.S_IWGRP and there.st_gid == theirs.st_gid
+        is_open = shared or there.st_mode & stat.S_IWOTH or there.st_uid == theirs.st_uid
+        if has_own_folder(data) and theirs.st_uid != os.geteuid() and is_open:
+            raise StoreError(
+                f"{folder}: the dashboard's user may write there, so no copy is made or changed "
+                "there. Let the agent's user alone write: chown affect-edge and chmod 750, or "
+                "mount a stick without users with uid=affect-edge,umask=027."
             )
 
 

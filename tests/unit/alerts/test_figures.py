@@ -102,6 +102,11 @@ def test_what_the_machine_lacks_is_named_with_its_cure(
             "at the second place was not made: The stick is away. Plug it in.",
         ),
         (
+            {"erasure_left": "dashboard/exports: is a link. Delete it."},
+            "erasure_unfinished",
+            "maintenance tries again: dashboard/exports: is a link. Delete it.",
+        ),
+        (
             {"clock_doubt": "The clock says 2027. Set it."},
             "clock_not_believed",
             "Old rows are not deleted. The clock says 2027.",
