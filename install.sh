@@ -318,7 +318,7 @@ share_files() {
   for file in "$data"/affect-edge.db* "$data"/affect-edge*.lock "$data"/capture.json; do
     if [ -f "$file" ] && [ ! -L "$file" ]; then chown -h affect-edge:affect-edge "$file" && chmod 640 "$file"; fi
   done
-  # Both folders are root's while root works in them: nobody puts a link there between look and deed.
+  # While root works in these folders they are root's: nobody can put a link there between check and change.
   if [ -d "$data/tls" ]; then
     chown root "$data/tls"
     chmod 700 "$data/tls"
