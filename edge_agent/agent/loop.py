@@ -50,7 +50,8 @@ from edge_agent.live.feed import SOCKET_NAME, LiveServer
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.payloads import Topics
 from edge_agent.store.database.files import finish_replacement
-from edge_agent.store.database.schema import DATABASE_NAME, NO_PRIOR, lock_for_agent, migrate
+from edge_agent.store.database.schema import DATABASE_NAME, NO_PRIOR, lock_for_agent
+from edge_agent.store.database.upgrade_process import migrate_apart
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.capture_switch import CaptureSwitch
@@ -151,7 +152,7 @@ class Agent:
                 )
             self._rescue.before_start()
             try:
-                migrate(self._database, is_locked=True)
+                migrate_apart(self._database)
             except DamageError as error:  # an upgrade reads every page
                 self._rescue.replace(f"the upgrade found: {error}")
             self._build(data, recognizer)

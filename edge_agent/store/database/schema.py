@@ -300,9 +300,10 @@ def lock_for_agent(path: Path) -> DatabaseLock:
 def _is_being_upgraded(path: Path) -> bool:
     try:
         with closing(_open(path, "rw", BUSY_SECONDS)) as connection:
-            is_older = TIMELINE.is_older(versions(connection)[1])
+            if not TIMELINE.is_older(versions(connection)[1]):
+                return False
             # or it has ended while this one waited for the lock for writing
-            return is_older and (_is_written(connection) or versions(connection)[1] >= VERSION)
+            return _is_written(connection) or versions(connection)[1] >= VERSION
     except sqlite3.Error:
         return False
 
@@ -396,17 +397,20 @@ def _copy_aside(path: Path, connection: sqlite3.Connection, version: int) -> Non
 def wait_until_upgraded(path: Path, patience_s: float) -> None:
     """Wait while a database is of an earlier release; another process upgrades it.
 
-    Returns when it is not, when the time is over, or when it cannot be read: who opens it is told.
+    Returns when it is not, when the time is over, or when it cannot be read.
     """
     until_s = clock.boot_seconds() + patience_s
-    while clock.boot_seconds() < until_s:
-        try:
-            with translate_errors(path), closing(_open(path, "ro", BUSY_SECONDS)) as connection:
-                if not TIMELINE.is_older(versions(connection)[1]):
-                    return
-        except StoreError:
-            return
+    while clock.boot_seconds() < until_s and is_older(path):
         clock.sleep(_PAUSE_S)
+
+
+def is_older(path: Path) -> bool:
+    """Tell whether a database is of an earlier release, and can be upgraded."""
+    try:
+        with translate_errors(path), closing(_open(path, "ro", BUSY_SECONDS)) as connection:
+            return TIMELINE.is_older(versions(connection)[1])
+    except StoreError:  # missing, or not readable: who opens it is told
+        return False
 
 
 def refuse_unknown_version(path: Path, version: int) -> None:

@@ -468,14 +468,19 @@ import sys
 from pathlib import Path
 import edge_agent.agent.loop, edge_agent.store.gate.commands, dashboard.web.app
 from edge_agent.store.database.dashboard_file import read_dashboard
-from edge_agent.store.database.schema import migrate
+from edge_agent.store.database.schema import connect, migrate
+from edge_agent.store.database.upgrade_process import migrate_apart
 path = Path(sys.argv[1])
 migrate(path)
-migrate(path)
+migrate_apart(path)
 with read_dashboard(path):
     pass
-assert "sqlite_utils" not in sys.modules, "the running agent and the dashboard do without"
 import shutil
+shutil.copy(sys.argv[2], path)
+migrate_apart(path)
+with connect(path, readonly=True):
+    pass
+assert "sqlite_utils" not in sys.modules, "the running agent and the dashboard do without"
 shutil.copy(sys.argv[2], path)
 migrate(path)
 assert "sqlite_utils" in sys.modules, "an upgrade needs it"
