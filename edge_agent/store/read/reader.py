@@ -203,10 +203,10 @@ def _last_recorded(
     )
     numbered = [(*span, number) for number, span in enumerate(spans)]
     ends: list[int | None] = [None] * len(spans)
-    for number, *found in connection.execute(
+    for number, *moments in connection.execute(
         f"{SPANS} SELECT number, {', '.join(lasts)} FROM span", (json.dumps(numbered),)
     ):
-        rows, sums = found[: len(_RECORDED[0])], found[len(_RECORDED[0]) :]
+        rows, sums = moments[: len(_RECORDED[0])], moments[len(_RECORDED[0]) :]
         ends[number] = max(
             (end for end in rows if end is not None),
             default=max((end for end in sums if end is not None), default=None),

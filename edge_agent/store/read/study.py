@@ -186,15 +186,12 @@ class SessionReader(DatabaseReader):
         with self.connect() as connection:
             markers = last_baseline_markers(connection, [session.id for session in sessions])
             conditions = select_conditions(connection, sessions)
-        found = {
-            one.id: find_resting(markers.get(one.id), conditions[one.id], [], end_of(one))
-            for one in sessions
-        }
-        return {
-            number: (resting.start_ms, resting.end_ms)
-            for number, resting in found.items()
-            if resting is not None
-        }
+        times = {}
+        for one in sessions:
+            resting = find_resting(markers.get(one.id), conditions[one.id], [], end_of(one))
+            if resting is not None:
+                times[one.id] = (resting.start_ms, resting.end_ms)
+        return times
 
     def session_summary(self, session: int, *, relative: bool = False) -> SessionSummary:
         """Return a session by condition, as recorded or relative to the participant's baseline.

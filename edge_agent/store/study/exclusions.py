@@ -91,8 +91,8 @@ def stretches_within(first: int, last: int, stretches: Sequence[Span]) -> list[S
     """Return those of the stretches, which are in order, that reach into a half-open span."""
     # Those before cannot reach in, but for the last one that begins before the span.
     start = max(0, bisect_right(stretches, (first, first)) - 1)
-    found = stretches[start : bisect_left(stretches, (last, last))]
-    return [one for one in found if one[0] < last and one[1] > first]
+    near = stretches[start : bisect_left(stretches, (last, last))]
+    return [one for one in near if one[0] < last and one[1] > first]
 
 
 def outside_stretches(first: int, last: int, stretches: Sequence[Span]) -> Iterator[Span]:
