@@ -12,11 +12,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
@@ -28,13 +27,20 @@ from edge_agent.store.read.matching import (
     UNCERTAIN_CATEGORY,
     UNMATCHED,
     FaceLabels,
-    Integers,
     Matching,
     Steps,
     dominant,
 )
 from edge_agent.store.read.stimuli import FOREVER_MS, SUMS_IN_SPANS, ReadingSum, Stimulus
 from edge_agent.store.study.exclusions import left_out_stretches, outside_stretches
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edge_agent.store.read.matching import Integers
+else:
+    np = Later("numpy")
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -47,12 +53,7 @@ _LABELS = (
     f"{UNCERTAIN_CATEGORY} END) FROM expression WHERE is_primary = 1 AND at >= :start AND at < :end"
 )
 _Groups = Sequence[tuple[int, str, str, str]]
-_PART = np.dtype(
-    [
-        *(("group", np.int64), ("n", np.int64), ("total", np.float64), ("largest", np.float64)),
-        ("mean_at", np.float64),
-    ]
-)
+_PART = [("group", "i8"), ("n", "i8"), ("total", "f8"), ("largest", "f8"), ("mean_at", "f8")]
 
 
 @dataclass(frozen=True, slots=True)
