@@ -34,7 +34,8 @@ from edge_agent.store.upkeep.copies import restore_copy
 log = logging.getLogger(__name__)
 
 SERVICES = ("affect-edge-agent.service", "affect-edge-dashboard.service")
-GATE = "affect-edge-database.service"
+GATE = ("affect-edge-database.socket", "affect-edge-database.service")
+"""The socket first: it would start the service again."""
 SIGNERS_FOLDER = "release-signers.d"
 """Beside the configuration: the keys that the owner trusts."""
 WELL_SECONDS = 60.0
@@ -242,7 +243,7 @@ def _switch(place: Place, old: Path, new: Path, say: Say, well_seconds: float) -
     older = before.readlink() if before.is_symlink() else None
     say("stopping, copying the database, switching")
     try:
-        systemctl("stop", *SERVICES, GATE)
+        systemctl("stop", *SERVICES, *GATE)
         _copy_database(place, version_of(old))
         _activate(new)
         say(f"watching it for {well_seconds:g} s")
@@ -279,7 +280,7 @@ def _forget(before: Path, older: Path | None, new: Path) -> None:
 
 
 def _take_back(place: Place, old: Path, say: Say) -> None:
-    systemctl("stop", *SERVICES, GATE)
+    systemctl("stop", *SERVICES, *GATE)
     if loses_rows(place, old):
         restore_copy(place.database, place.copy_for(version_of(old)))
         say("the database from before the update is back; rows recorded since are gone")
