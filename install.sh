@@ -39,8 +39,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 program=/opt/affect-edge settings=/etc/affect-edge data=/var/lib/affect-edge command=/usr/local/bin/affect-edge share=/usr/local/share
 config=$settings/affect-edge.toml
 web_user=affect-edge-dashboard # the agent's is affect-edge, as is the group of both
-services=(affect-edge-agent.service affect-edge-database.service affect-edge-dashboard.service)
-units=("${services[@]}" affect-edge-maintenance.service affect-edge-maintenance.timer)
+gate=affect-edge-database.service # its socket starts it, and it ends when nobody asks
+services=(affect-edge-agent.service affect-edge-database.socket affect-edge-dashboard.service)
+units=("${services[@]}" "$gate" affect-edge-maintenance.service affect-edge-maintenance.timer)
 # What man and the shells read: below share of a release, and as links below $share.
 shared=(man/man1/affect-edge.1 bash-completion/completions/affect-edge zsh/site-functions/_affect-edge fish/vendor_completions.d/affect-edge.fish)
 broker_files=(/etc/mosquitto/conf.d/affect-edge.conf /etc/mosquitto/affect-edge.acl /etc/mosquitto/affect-edge.passwd)
@@ -559,7 +560,7 @@ activate() {
   fi
   say "$step"
   if [ -n "$before" ] && [ -x "$before/install.sh" ] && [ "$before" != "$release" ]; then
-    undo+=("systemctl stop ${services[*]}; share_files; '$before/install.sh' --activate --yes")
+    undo+=("systemctl stop ${services[*]} $gate; share_files; '$before/install.sh' --activate --yes")
     ln -sfn "$before" "$program/previous"
   elif [ -z "$before" ]; then
     undo+=("systemctl disable --now ${units[*]}; rm -f '$command' '$program/current' ${units[*]/#//etc/systemd/system/}; unlink_shared; systemctl daemon-reload")
@@ -571,14 +572,14 @@ activate() {
   for unit in "${units[@]}"; do install -m 644 "$release/systemd/$unit" "/etc/systemd/system/$unit"; done
   systemctl daemon-reload
   step="starting the services"
-  systemctl stop "${services[@]}" 2>/dev/null || true
+  systemctl stop "${services[@]}" "$gate" 2>/dev/null || true
   share_files
   install -d -m 755 "$program/root" # empty: what the units see of the machine is mounted below it
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
   systemctl restart affect-edge-maintenance.timer
-  for unit in affect-edge-database affect-edge-dashboard affect-edge-agent; do
-    systemctl restart "$unit.service" 2>/dev/null || fail "$unit did not start. Its log (journalctl -u $unit) ends with
-$(journalctl -u "$unit.service" -n 8 -o cat --no-pager | sed 's/^/  /')"
+  for unit in affect-edge-database.socket "$gate" affect-edge-dashboard affect-edge-agent; do
+    systemctl restart "$unit" 2>/dev/null || fail "$unit did not start. Its log (journalctl -u $unit) ends with
+$(journalctl -u "$unit" -n 8 -o cat --no-pager | sed 's/^/  /')"
   done
 }
 

@@ -536,7 +536,7 @@ class ExportJobs:
         self._write(made, plain, sites)
         # The locked file comes beside the plain one, which needs its space once more.
         self._check_space()
-        seal(plain, made.file, passphrase)
+        self._computing.call(seal, plain, made.file, passphrase)
         plain.unlink()
 
     def _write(self, made: PreparedExport, file: Path, sites: Sites) -> None:

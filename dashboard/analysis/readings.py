@@ -8,6 +8,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +21,14 @@ from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import MatchCounts, flags_of
-from edge_agent.store.read.matching import FaceLabels, Integers, Matching, Reals
+from edge_agent.store.read.matching import FaceLabels, Matching
 from edge_agent.store.read.observed import Beats, StateSpan, spans_observed
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import PieceSums, ReadingSum, Stimulus
 from edge_agent.store.read.study import ReadingCount
+
+if TYPE_CHECKING:
+    from edge_agent.store.read.matching import Integers, Reals
 
 _MINUTE_MS = 60_000
 _LARGEST = 1e200

@@ -15,12 +15,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from dashboard.fleet.known import Sites
 from edge_agent.core.errors import StoreError
+from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
@@ -31,6 +30,11 @@ from edge_agent.store.read.reader import RangeReader, Reader
 from edge_agent.store.read.stimuli import PieceSums, ReadingSum, Stimulus
 from edge_agent.store.read.study import ReadingCount, Recruited, Span
 from edge_agent.store.study.exclusions import Exclusion
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Later("numpy")
 
 SITE = "site"
 """Name of the attribute that says at which site somebody was measured."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from dashboard.accounts.accounts import Accounts, Members
 from dashboard.accounts.audit import AuditTrail
 from dashboard.accounts.login import Logins
+from dashboard.accounts.passwords import check_new_password
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing
@@ -132,10 +133,11 @@ def _services(
     stopping = asyncio.Event()
     exports = ExportJobs(options.database, options.device, options.told, options.models, computing)
     fleet = open_fleet(options.source)
+    check_new = partial(computing.call, check_new_password)
     return Services(
         options=options,
-        accounts=Accounts(options.database, options.session_hours, options.idle_minutes),
-        members=Members(options.database),
+        accounts=Accounts(options.database, options.session_hours, options.idle_minutes, check_new),
+        members=Members(options.database, check_new),
         logins=Logins(options.database, options.idle_minutes),
         second_factors=SecondFactors(options.database),
         half_logins=ShortLived(clock, HALF_LOGIN_S),

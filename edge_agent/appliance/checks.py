@@ -372,11 +372,13 @@ def dashboard_answers(settings: DashboardSettings) -> bool:
 
 UNITS = (
     "affect-edge-agent.service",
+    "affect-edge-database.socket",
     "affect-edge-database.service",
     "affect-edge-dashboard.service",
     "affect-edge-maintenance.timer",
     "affect-edge-maintenance.service",
 )
+_RESTING = ("affect-edge-database.service", "affect-edge-maintenance.service")
 CERTIFICATE_DAYS = 14
 BROKER_CERTIFICATE_DAYS = 60
 """Nothing renews these: somebody has to make new ones, perhaps on another machine."""
@@ -439,9 +441,8 @@ def _output(program: str, *arguments: str) -> str:
 
 def _service(unit: str, state: Mapping[str, str]) -> Finding:
     active = state.get("ActiveState", "unknown")
-    runs_at_night = unit == "affect-edge-maintenance.service"
-    # Inactive is as it should be for what runs at night.
-    if active == "active" or (runs_at_night and active != "failed"):
+    # Inactive is as it should be for what runs at night, and where a socket starts it.
+    if active == "active" or (unit in _RESTING and active != "failed"):
         return fine(unit, f"{active} ({state.get('SubState', 'unknown')})")
     lines = journal(unit, 1, "--priority=err", "--output=cat")
     told = f"{active} ({state.get('Result', 'unknown')}); its log says: {''.join(lines) or '-'}"

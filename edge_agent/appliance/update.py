@@ -37,7 +37,8 @@ from edge_agent.store.upkeep.copies import restore_copy
 log = logging.getLogger(__name__)
 
 SERVICES = ("affect-edge-agent.service", "affect-edge-dashboard.service")
-GATE = "affect-edge-database.service"
+GATE = ("affect-edge-database.socket", "affect-edge-database.service")
+"""The socket first: it would start the service again."""
 SIGNERS_FOLDER = "release-signers.d"
 """Beside the configuration: the keys that the owner trusts."""
 WELL_SECONDS = 60.0
@@ -267,7 +268,7 @@ def _switch(place: Place, old: Path, new: Path, say: Say, well_seconds: float) -
     older = before.readlink() if before.is_symlink() else None
     say("stopping, copying the database, switching")
     try:
-        systemctl("stop", *SERVICES, GATE)
+        systemctl("stop", *SERVICES, *GATE)
         _copy_database(place, version_of(old))
         _activate(new)
         say(f"watching it for {well_seconds:g} s")
@@ -322,7 +323,7 @@ class _Aside:
 
 def _put_back(place: Place, old: Path, say: Say) -> _Aside:
     """Stop everything; put back the databases of before the update that a release cannot read."""
-    systemctl("stop", *SERVICES, GATE)
+    systemctl("stop", *SERVICES, *GATE)
     version = version_of(old)
     database = accounts = None
     if loses_rows(place, old):
@@ -340,7 +341,7 @@ def _put_back(place: Place, old: Path, say: Say) -> _Aside:
 
 def _undo(place: Place, aside: _Aside) -> None:
     """Put the upgraded databases back that were set aside."""
-    systemctl("stop", *SERVICES, GATE)
+    systemctl("stop", *SERVICES, *GATE)
     if aside.database is not None:
         restore_copy(place.database, aside.database)
         aside.database.unlink()  # the database is a copy of it

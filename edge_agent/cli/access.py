@@ -253,7 +253,7 @@ def database_gate(config: Path | None, data: Path | None, address: Path) -> None
     """Run the commands of a dashboard that may only read the database."""
     log_to_stderr()
     settings, folder = common.load(config, data)
-    from edge_agent.core.process import StopSignals, SystemdNotifier
+    from edge_agent.core.process import StopSignals, SystemdNotifier, given_socket
     from edge_agent.store.database.lock import lock_for_reading
     from edge_agent.store.database.schema import DATABASE_NAME, migrate, wait_until_upgraded
     from edge_agent.store.gate.commands import Commands
@@ -266,7 +266,8 @@ def database_gate(config: Path | None, data: Path | None, address: Path) -> None
     commands = Commands(
         database, purposes=settings.dashboard.purposes, outbox_rows=settings.mqtt.outbox_rows
     )
-    with lock_for_reading(database), Gate(commands, address) as keeper:
+    given = given_socket(os.environ)
+    with lock_for_reading(database), Gate(commands, address, given) as keeper:
         # in another thread: stop() waits for serve(), which runs in this one
         signals.call(lambda: threading.Thread(target=keeper.stop).start())
         notifier = SystemdNotifier.from_environment(os.environ)

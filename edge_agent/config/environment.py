@@ -36,7 +36,7 @@ def read_environment(model: type[BaseModel], variables: Mapping[str, str]) -> di
         {'mqtt': {'port': '1884'}}
     """
     lowered = {name.lower(): value for name, value in variables.items()}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for section, field in model.model_fields.items():
         name = f"{ENV_PREFIX}{section}".lower()
         try:
@@ -44,8 +44,8 @@ def read_environment(model: type[BaseModel], variables: Mapping[str, str]) -> di
         except ValueError as error:
             raise ConfigError(_not_json(section, variables)) from error
         if value is not None or lowered.get(name) == _NO_VALUE:
-            found[section] = value
-    return found
+            values[section] = value
+    return values
 
 
 def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,12 +73,12 @@ def _section(field: FieldInfo, variables: Mapping[str, str], name: str) -> Any:
 
 def _keys(section: FieldInfo, variables: Mapping[str, str], start: str) -> dict[str, Any]:
     """Return key → value of the variables that begin with ``start``, tables in tables."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value in variables.items():
         if not name.startswith(start):
             continue
         *tables, key = name.removeprefix(start).split(ENV_DELIMITER)
-        inner: Any = found
+        inner: Any = values
         field: Any = section
         for table in tables:
             field = _below(field, table)
@@ -88,7 +88,7 @@ def _keys(section: FieldInfo, variables: Mapping[str, str], start: str) -> dict[
         # "none" leaves the keys of a table that another variable gave
         if isinstance(inner, dict) and (value != _NO_VALUE or not inner.get(key)):
             inner[key] = given
-    return found
+    return values
 
 
 def _value(field: Any, text: str) -> Any:
@@ -103,25 +103,25 @@ def _below(field: Any, key: str) -> Any:
     """Return the field of a table by its name; ``None``: there is none."""
     annotation = field.annotation if isinstance(field, FieldInfo) else field
     for inner in get_args(annotation):
-        if (found := _below(inner, key)) is not None:
-            return found
+        if (below := _below(inner, key)) is not None:
+            return below
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation.model_fields.get(key)
     return None
 
 
-def _named(field: FieldInfo, values: dict[str, Any]) -> dict[str, Any]:
+def _named(field: FieldInfo, table: dict[str, Any]) -> dict[str, Any]:
     """Return a table of JSON with the keys as its fields are written, in small letters."""
     if not _is_table(field.annotation):
-        return values
-    found: dict[str, Any] = {}
-    for name, value in values.items():
+        return table
+    values: dict[str, Any] = {}
+    for name, value in table.items():
         known = _below(field, name.lower())
         if known is None:
-            found[name] = value
+            values[name] = value
         else:
-            found[name.lower()] = _named(known, value) if isinstance(value, dict) else value
-    return found
+            values[name.lower()] = _named(known, value) if isinstance(value, dict) else value
+    return values
 
 
 def _is_json(annotation: Any) -> bool:

@@ -20,6 +20,8 @@ SOCKET = "/run/affect-edge/database.sock"
 WEB_USER = "affect-edge-dashboard"
 ADDRESS = "https://localhost:8080"
 GATE = "affect-edge-database.service"
+"""It ends when nobody asks, and its socket starts it."""
+GATE_SOCKET = "affect-edge-database.socket"
 MAINTENANCE = "affect-edge-maintenance.service"
 EXPOSURE = {AGENT: 1.2, DASHBOARD: 1.0, GATE: 0.2, MAINTENANCE: 0.7}
 """The most that `systemd-analyze security` may say; docs/security.md tells what is left."""
@@ -98,9 +100,10 @@ def life_of_an_account(machine: Machine) -> list[str]:
 def megabytes(machine: Machine) -> tuple[int, int]:
     """Return what program and settings take on disk, and all services in memory."""
     size = "du -sm /opt/affect-edge /etc/affect-edge | awk '{sum += $1} END {print sum}'"
-    units = (AGENT, DASHBOARD, GATE, "mosquitto.service")
-    files = " ".join(f"/proc/{pid_of(machine, unit)}/status" for unit in units)
-    resident = machine.shell(f"cat {files} | awk '/^VmRSS/ {{sum += $2}} END {{print sum}}'")
+    pids = [pid_of(machine, unit) for unit in (AGENT, DASHBOARD, GATE, "mosquitto.service")]
+    # the gate ends when nobody asks
+    files = " ".join(f"/proc/{pid}/smaps_rollup" for pid in pids if pid != "0")
+    resident = machine.shell(f"cat {files} | awk '/^Pss:/ {{sum += $2}} END {{print sum}}'")
     return int(machine.shell(size)), int(resident) // 1024
 
 

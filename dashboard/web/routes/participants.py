@@ -171,13 +171,15 @@ def _question(
 QuestionDep = Annotated[DaysQuestion, Depends(_question)]
 
 
-def _read(study: ChosenStudyDep, code: str, question: DaysQuestion) -> tuple[Enrolled, Days]:
+def _read(
+    services: Services, study: ChosenStudyDep, code: str, question: DaysQuestion
+) -> tuple[Enrolled, Days]:
     try:
         person = enrolled(study.database, code)
     except StudyError as error:
         raise HTTPException(404, said_of(error)) from error
-    days = read_days(study.database, person.code, question.last, question.weeks, question.zone)
-    return person, days
+    asked = person.code, question.last, question.weeks, question.zone
+    return person, services.computing.call(read_days, study.database, *asked)
 
 
 @days_router.get("/study/participants/{code}/days", include_in_schema=False)
@@ -190,7 +192,7 @@ def days_page(
     code: str,
 ) -> Response:
     """Show the weeks of one participant, with strips of their days."""
-    person, days = _read(study, code, question)
+    person, days = _read(services, study, code, question)
     services.views.note(account, "participant_view", study.named(person.code))
     path = f"/study/participants/{person.code}/days"
 
@@ -236,7 +238,7 @@ def get_days(
     code: str,
 ) -> DaysModel:
     """Return the weeks of one participant: described, compared with the week before, not tested."""
-    person, days = _read(study, code, question)
+    person, days = _read(services, study, code, question)
     services.views.note(account, "participant_view", study.named(person.code))
     return days.model
 

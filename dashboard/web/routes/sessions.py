@@ -23,7 +23,8 @@ from dashboard.charts.session import (
     side_by_side,
     since_start,
 )
-from dashboard.computing.answers import sensor_sentences
+from dashboard.computing.answers import quality_of, sensor_sentences
+from dashboard.computing.computing import Computing
 from dashboard.languages.current import gettext
 from dashboard.languages.names import LOOK_NAMES, MOVEMENT_NAMES, POSE_NAMES
 from dashboard.web.errors import may_refuse
@@ -42,7 +43,6 @@ from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import VitalTrend
 from edge_agent.store.read.quality import SessionQuality
-from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.sessions import SessionSummary
 from edge_agent.store.read.study import SessionRecord, read_record
@@ -111,6 +111,7 @@ def session_page(
     request: Request,
     account: AccountDep,
     study: ChosenStudyDep,
+    computing: ComputingDep,
     number: int,
     over: Annotated[int | None, Query(alias="with", ge=0)] = None,
     align: Annotated[str, Query(max_length=200)] = "",
@@ -123,13 +124,12 @@ def session_page(
     """
     moved = tuple(dict.fromkeys(movement or ()))
     views = services(request).views
-    reader = study.reader
     if over is None or over == number:
-        report = _report(reader, number, moved=moved)
+        report = _report(computing, study, number, moved=moved)
         views.note(account, "session_view", study.named(str(number)))
         return _render_report(request, study, report, moved=moved)
-    report = _report(reader, number, _BUCKETS_OF_TWO, moved)
-    second = _report(reader, over, _BUCKETS_OF_TWO, moved)
+    report = _report(computing, study, number, _BUCKETS_OF_TWO, moved)
+    second = _report(computing, study, over, _BUCKETS_OF_TWO, moved)
     views.note(account, "session_view", study.named(f"{number} {over}"))
     return _render_report(request, study, report, second, align, moved)
 
@@ -237,11 +237,16 @@ def _not_found() -> Iterator[None]:
 
 
 def _report(
-    reader: Reader, number: int, buckets: int = _BUCKETS, moved: tuple[MovementKind, ...] = ()
+    computing: Computing,
+    study: ChosenStudy,
+    number: int,
+    buckets: int = _BUCKETS,
+    moved: tuple[MovementKind, ...] = (),
 ) -> SessionReport:
+    reader = study.reader
     with _not_found(), reader.at_one_moment():
         session, end_ms = reader.session(number)
-        quality = session_quality(reader, number)
+        quality = computing.call(quality_of, study.database, number)
         summary = reader.session_summary(number)
         with reader.connect() as connection:
             record = read_record(connection, session)
@@ -349,7 +354,7 @@ def quality_page(
     """Show the quality report of a session."""
     reader = study.reader
     with _not_found():
-        report = session_quality(reader, number)
+        report = computing.call(quality_of, study.database, number)
     sensors = []
     if has_pairs(reader, number):
         sensors = computing.call(sensor_sentences, study.database, number)
@@ -363,12 +368,12 @@ def quality_page(
     operation_id="get_session_quality",
     responses=may_refuse(404),
 )
-def get_quality(study: ChosenStudyDep, number: int) -> SessionQuality:
+def get_quality(study: ChosenStudyDep, computing: ComputingDep, number: int) -> SessionQuality:
     """Return the quality report of a session: what was recorded, and whether it is fit for
     analysis.
     """
     with _not_found():
-        return session_quality(study.reader, number)
+        return computing.call(quality_of, study.database, number)
 
 
 markers_router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
@@ -632,7 +637,7 @@ def leave_out_of_page(
     form: Annotated[LeaveOutForm, Form()],
 ) -> Response:
     """Leave the session, or a stretch of it, out of the analysis."""
-    report = _report(study.reader, number)
+    report = _report(services.computing, study, number)
     try:
         span = form.span(report.session)
         services.commands.leave_out(number, span, reason=form.reason, actor=account.name)

@@ -20,12 +20,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.later import Later
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import AttributeUse, MarkerKind, Session
 from edge_agent.core.texts import N_
@@ -43,6 +43,11 @@ from edge_agent.store.export.columns import FILES
 from edge_agent.store.read import matching
 from edge_agent.store.read.stimuli import FOREVER_MS
 from edge_agent.store.study.exclusions import left_out_stretches, stretches_within
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Later("numpy")
 
 Span = tuple[int, int]
 # Past every time, and still a number that SQLite holds.

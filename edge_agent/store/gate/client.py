@@ -84,6 +84,20 @@ def gate_of(path: Path) -> Path | None:
     return SOCKET
 
 
+def wake_gate(path: Path) -> None:
+    """Let the gate open the database: where it ended for want of questions it is started anew.
+
+    Raises:
+        StoreError: nobody answers.
+    """
+    gate = gate_of(path)
+    if gate is not None:
+        try:
+            _ask(gate, b"")  # answered with an error, once the database is open
+        except OSError as error:
+            raise _unanswered(path, gate, error) from error
+
+
 class Command:
     """A method that may be called from another process: its arguments and result as JSON."""
 

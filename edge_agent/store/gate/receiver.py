@@ -68,6 +68,11 @@ class Receiver:
         self._thread = threading.Thread(target=self._run, name="gate-receiver")
         self._thread.start()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a question is being received or answered."""
+        return bool(self._open)
+
     def add(self, line: socket.socket) -> None:
         """Receive a question from a connection."""
         line.setblocking(False)

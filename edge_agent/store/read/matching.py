@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.vitals import VitalKind
 
-Integers = npt.NDArray[np.int64]
-Reals = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int32]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Integers = npt.NDArray[np.int64]
+    Reals = npt.NDArray[np.float64]
+    Counts = npt.NDArray[np.int32]
+else:
+    np = Later("numpy")
 
 DEFAULT_LAG_S: Mapping[Measure, float] = {
     kind: kind.spec.lag_s for kind in (*VitalKind, *MovementKind)

@@ -13,12 +13,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
@@ -30,7 +28,6 @@ from edge_agent.store.read.matching import (
     UNCERTAIN_CATEGORY,
     UNMATCHED,
     FaceLabels,
-    Integers,
     Matching,
     Steps,
     dominant,
@@ -42,6 +39,14 @@ from edge_agent.store.study.exclusions import (
     outside_stretches,
     stretches_within,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edge_agent.store.read.matching import Integers
+else:
+    np = Later("numpy")
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -57,12 +62,7 @@ _LABELS = (
     "first AND at < last) FROM span"
 )
 _Groups = Sequence[tuple[int, str, str, str]]
-_PART = np.dtype(
-    [
-        *(("group", np.int64), ("n", np.int64), ("total", np.float64), ("largest", np.float64)),
-        ("mean_at", np.float64),
-    ]
-)
+_PART = [("group", "i8"), ("n", "i8"), ("total", "f8"), ("largest", "f8"), ("mean_at", "f8")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,21 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure, MovementKind, measure_of
 from edge_agent.store.read.base import SPANS
-from edge_agent.store.read.matching import Integers, Reals
 from edge_agent.store.study.exclusions import left_out_stretches, outside_stretches
 
-# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+if TYPE_CHECKING:
+    import numpy as np
 
+    from edge_agent.store.read.matching import Integers, Reals
+else:
+    np = Later("numpy")
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 FOREVER_MS = 2**62
 """The end time of a session or stimulus that is still open."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -27,9 +28,15 @@ from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Marker, MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import connect, read_transaction, write_transaction
+from edge_agent.store.database.schema import (
+    DATABASE_NAME,
+    connect,
+    migrate,
+    read_transaction,
+    write_transaction,
+)
 from edge_agent.store.gate import receiver, server
-from edge_agent.store.gate.client import COMMANDS, LARGEST
+from edge_agent.store.gate.client import COMMANDS, LARGEST, use_gate
 from edge_agent.store.gate.commands import Commands, import_file
 from edge_agent.store.intake.corrections import ReadingKey, entered_readings
 from edge_agent.store.study.past import PastMarker, PastSession
@@ -441,5 +448,133 @@ def test_another_user_asks_the_gate_beside_a_recorder(gate: Gate, tmp_path: Path
             told, wrong = done.communicate()
             assert told.split("\n")[:2] == ["may not write the file", "refused"], wrong
             assert rows(other.database, "SELECT count(*) > 20 FROM gap") == [(1,)]
+    finally:
+        shutil.rmtree(home)
+
+
+def listening(address: Path) -> socket.socket:
+    """Listen as systemd does, for a gate that is started and ends and is started again."""
+    address.parent.mkdir(exist_ok=True)
+    line = socket.socket(socket.AF_UNIX)
+    line.bind(str(address))
+    address.chmod(0o666)
+    line.listen()
+    return line
+
+
+def test_a_gate_at_a_given_socket_ends_when_idle_and_the_next_answers(tmp_path: Path) -> None:
+    database = tmp_path / DATABASE_NAME
+    migrate(database)
+    address = tmp_path / "run" / "database.sock"
+    with closing(listening(address)) as given, ThreadPoolExecutor(2) as askers:
+        use_gate(database, address)
+        for number in range(2):
+            code = f"P-{number}"
+            asked = askers.submit(Commands(database).create_participant, code, actor="ada")
+            assert select.select([given], [], [], 60)[0], "the question waits for a gate"
+            with server.Gate(Commands(database), address, given.dup(), idle_s=0.0) as gate:
+                # it runs the command here, where its own process would
+                use_gate(database, None)
+                gate.serve()
+            use_gate(database, address)
+            assert asked.result(60).code == code
+            assert address.is_socket(), "systemd goes on listening"
+    use_gate(database, None)
+
+
+def test_a_gate_that_systemd_starts_takes_its_socket(tmp_path: Path) -> None:
+    database = tmp_path / DATABASE_NAME
+    migrate(database)
+    address = tmp_path / "run" / "database.sock"
+    given_as_3 = (
+        "import os, sys; os.dup2(int(sys.argv[1]), 3); "
+        "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); "
+        "os.execv(sys.executable, [sys.executable, '-m', 'edge_agent', *sys.argv[2:]])"
+    )
+    with closing(listening(address)) as given:
+        number = str(given.fileno())
+        words = ["-c", given_as_3, number, "database-gate", "--data", str(tmp_path)]
+        elsewhere = ["--socket", str(tmp_path / "elsewhere" / "x.sock")]
+        gate = subprocess.Popen([sys.executable, *words, *elsewhere], pass_fds=[given.fileno()])
+        use_gate(database, address)
+        try:
+            assert Commands(database).create_participant("P-1", actor="ada").code == "P-1"
+        finally:
+            use_gate(database, None)
+            gate.terminate()
+            assert gate.wait(60) == 0
+        assert address.is_socket() and not Path(elsewhere[1]).exists()
+
+
+_HOLDING = """
+import os, sys
+from pathlib import Path
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.gate import client, held
+os.setgroups([])
+os.setuid(65534)
+client.SOCKET = Path(sys.argv[2])
+database = Path(sys.argv[1])
+holder = held.HeldDatabase(database)
+for order in sys.stdin:
+    if order.strip() == "hold":
+        holder.hold()
+    if order.strip() == "close":
+        holder.close()
+    try:
+        with read_transaction(database) as connection:
+            connection.execute("SELECT count(*) FROM setting").fetchone()
+        print("read", flush=True)
+    except StoreError:
+        print("unreadable", flush=True)
+"""
+
+
+def test_another_user_reads_on_when_the_agent_and_the_gate_have_ended() -> None:
+    """SQLite deletes the log with the last connection; who may not write cannot make another."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can run a program as another user")
+    home = Path("/var/tmp") / f"held-{os.getpid()}"  # pytest's folders are closed to others
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(mode=0o755)
+    database, address = home / DATABASE_NAME, home / "run" / "database.sock"
+    log = home / f"{DATABASE_NAME}-wal"
+    migrate(database)
+    database.chmod(0o644)
+    command = [sys.executable, "-c", _HOLDING, str(database), str(address)]
+    piped = subprocess.PIPE
+    try:
+        with (
+            closing(listening(address)) as given,
+            subprocess.Popen(command, stdin=piped, stdout=piped, text=True) as reader,
+        ):
+            assert reader.stdin is not None and reader.stdout is not None
+
+            def tell(order: str) -> None:
+                print(order, file=reader.stdin, flush=True)
+
+            def told() -> str:
+                assert reader.stdout is not None
+                return reader.stdout.readline().strip()
+
+            for _ in range(2):
+                tell("read")
+                assert told() == "unreadable" and not log.exists()
+                tell("hold")
+                assert select.select([given], [], [], 60)[0], "it wakes the gate"
+                with server.Gate(Commands(database), address, given.dup()) as gate:
+                    serving = threading.Thread(target=gate.serve)
+                    serving.start()
+                    assert told() == "read"
+                    gate.stop()
+                    serving.join()
+                tell("read")
+                assert told() == "read" and log.exists(), "though all writers are gone"
+                tell("close")
+                told()
+                with closing(connect(database, readonly=False)) as last:
+                    last.execute("SELECT count(*) FROM setting").fetchone()
+            reader.stdin.close()
     finally:
         shutil.rmtree(home)
