@@ -20,8 +20,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from edge_agent.camera.decoding import quiet_opencv
 from edge_agent.camera.files import VideoFile, open_video
-from edge_agent.camera.pixels import quiet_opencv
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.bounds import is_time
 from edge_agent.core.clock import Instant, iso_utc
