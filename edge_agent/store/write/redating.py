@@ -148,9 +148,11 @@ def delete_import(connection: sqlite3.Connection, number: int, within: Span | No
         number: of the import.
         within: delete those of this time; ``None``: all.
     """
-    which, values = "import = ?", (number,)
+    which = "import = ?"
+    values: tuple[int, ...] = (number,)
     if within is not None:
-        which, values = "at >= ? AND at < ? AND import = ?", (*within, number)
+        which = f"at >= ? AND at < ? AND {which}"
+        values = (*within, number)
     span = connection.execute(f"SELECT min(at), max(at) FROM vital WHERE {which}", values)
     first, last = span.fetchone()
     if first is None:

@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from dashboard.protocols.plan import to_json
@@ -178,7 +179,7 @@ def failing_pages(client: TestClient) -> list[tuple[str, int, str]]:
         route.path
         for page in find_pages(routes)
         for route in page.router.routes
-        if "GET" in (getattr(route, "methods", None) or ())
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ())
     }
     shown = [path.replace("{number}", "1").replace("{code}", "P-01") for path in sorted(paths)]
     # An event stream has no end.

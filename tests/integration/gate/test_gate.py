@@ -271,7 +271,7 @@ def test_a_question_without_end_holds_no_lock(gate: Gate) -> None:
 
 
 def test_questions_of_many_wrong_values_hold_little_memory(gate: Gate) -> None:
-    wrong = {"table": {"at_ms": [[]] * 45_000}}
+    wrong: dict[str, Any] = {"table": {"at_ms": [[]] * 45_000}}
     with ThreadPoolExecutor(server.PLACES) as threads:
         asked = [threads.submit(ask, gate, "import_portion", wrong) for _ in range(server.PLACES)]
         assert {one.result(60).split(".")[0] for one in asked} == {

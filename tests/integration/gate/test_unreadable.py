@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge_agent.appliance.checks import Verdict, check_database
-from edge_agent.cli.app import cli
+from edge_agent.cli import cli
 from edge_agent.config.loading import load_settings
 from edge_agent.store.database.schema import connect, insert, read_transaction
 from edge_agent.store.intake.unreadable import find_unreadable
