@@ -59,7 +59,7 @@ def service(
         files = [given.fileno()]
         command = ["-c", GIVEN_AS_3, str(files[0]), *words]
     quiet = subprocess.DEVNULL
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"} | variables
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", **variables}
     with subprocess.Popen(
         [sys.executable, *command], env=environment, stdout=quiet, stderr=quiet, pass_fds=files
     ) as process:
