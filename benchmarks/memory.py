@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def pss_mb(pid: int) -> float:
 
 @contextmanager
 def service(
-    words: list[str], variables: Mapping[str, str], given: socket.socket | None = None
+    words: list[str], variables: dict[str, str], given: socket.socket | None = None
 ) -> Iterator[int]:
     """Run a service as its unit does; yield its number. It must run until the block ends."""
     command, files = ["-m", "edge_agent", *words], []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -127,7 +127,10 @@ def _services(
     stopping = asyncio.Event()
     exports = ExportJobs(options.database, options.device, options.told, options.models, computing)
     fleet = open_fleet(options.source)
-    check_new = partial(computing.call, check_new_password)
+
+    def check_new(password: str, name: str) -> None:
+        computing.call(check_new_password, password, name)
+
     return Services(
         options=options,
         accounts=Accounts(options.database, options.session_hours, options.idle_minutes, check_new),
