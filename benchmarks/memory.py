@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def pss_mb(pid: int) -> float:
 
 @contextmanager
 def service(
-    words: list[str], variables: Mapping[str, str], given: socket.socket | None = None
+    words: list[str], variables: dict[str, str], given: socket.socket | None = None
 ) -> Iterator[int]:
     """Run a service as its unit does; yield its number. It must run until the block ends."""
     command, files = ["-m", "edge_agent", *words], []
@@ -80,7 +80,7 @@ def write_pictures(folder: Path) -> None:
             cv2.imwrite(str(folder / f"{number}.png"), camera.picture_at(2.0 * number))
 
 
-def asked(address: Path) -> None:
+def wait_for_answer(address: Path) -> None:
     """Wait for an answer of the gate; a question without a command is answered, too."""
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(str(address))
@@ -112,7 +112,7 @@ def measure(folder: Path, seconds: float) -> dict[str, float]:
         figures["pss_sum_mb"] = sum(figures.values())
         began_s = time.monotonic()
         with service(["database-gate", *place], variables, given) as gate:
-            asked(address)
+            wait_for_answer(address)
             figures["gate_first_answer_s"] = time.monotonic() - began_s
             figures["pss_gate_awake_mb"] = pss_mb(gate)
     return figures

@@ -27,8 +27,8 @@ from tests.support.dashboard import client_of, set_up
 
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = (
-    *("numpy", "scipy", "cv2", "PIL", "ai_edge_litert", "tflite_runtime", "zxcvbn"),
-    *("sqlite_utils", "pydantic_settings"),
+    *("numpy", "scipy", "cv2", "PIL", "ai_edge_litert", "tflite_runtime"),
+    *("zxcvbn", "sqlite_utils", "pydantic_settings"),
 )
 STARTED = f"""
 import sys
