@@ -58,8 +58,8 @@ def run_target(target: str, words: Sequence[str], *, part: bool) -> int:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "tests.xml"
         is_pytest = list(words[:2]) == PYTEST
-        asked = [*PYTEST, f"--junitxml={report}", "-rs", *words[2:]] if is_pytest else words
-        code = _waited_for(asked)
+        command = [*PYTEST, f"--junitxml={report}", "-rs", *words[2:]] if is_pytest else words
+        code = _waited_for(command)
         if code:
             return code
         passed, skipped = _counts(report) if is_pytest else (None, None)
