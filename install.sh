@@ -321,14 +321,14 @@ share_files() {
   done
   # While root works in these folders they are root's: nobody can put a link there between check and change.
   if [ -d "$data/tls" ]; then
-    chown root "$data/tls"
+    chown -h root "$data/tls"
     chmod 700 "$data/tls"
     for file in "$data"/tls/*.pem; do if [ -f "$file" ] && [ ! -L "$file" ]; then chmod 640 "$file"; fi; done
     chown -R --no-dereference affect-edge:affect-edge "$data/tls"
     chmod 770 "$data/tls"
   fi
   if [ -L "$own" ]; then rm -f "$own"; fi
-  if [ -d "$own" ]; then chown root "$own"; else install -d "$own"; fi
+  if [ -d "$own" ]; then chown -h root "$own"; else install -d "$own"; fi
   chmod 700 "$own"
   for file in "$own/exports" "$own/dashboard.db"; do # root follows no link of theirs
     if [ -L "$file" ]; then rm -f "$file"; fi

@@ -1,22 +1,23 @@
-"""The bounds of what others send: times, numbers and texts that can be stored, added up and shown.
+"""The bounds of what others send: times, numbers, texts and tables that can be stored and shown.
 
 Commands, messages, requests, files and corrections keep to them. What this machine stamps itself
 does not have to: a clock that is not set may begin in 1970, and its rows are recorded and moved
 when it is set. So an ``Instant`` with a boot clock may lie before the year 2000. A value or a time
-that is only implausible is flagged, see ``core.readings``.
+that is only implausible is flagged, see ``core.readings``. The bounds of tables in text files keep
+a file from filling the memory, a page or a message.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import fields
 from enum import Enum
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import StudyError, shown_value
+from edge_agent.core.errors import DataFileError, StudyError, shown_value
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -31,6 +32,11 @@ SOURCE_LENGTH = 500
 """Characters of the source of a reading; that of a file holds its name."""
 MOST_AT_ONCE = 10_000
 """Entries of a list in one command; more are sent in portions."""
+COLUMNS_MOST = 1000
+NAMES_MOST = 20_000
+"""Characters of all names of columns: pages and messages repeat them."""
+LINE_MOST = 1024 * 1024
+"""Characters: each empty cell of a line takes eight times its length in memory."""
 COMMAND_LINE = "command line"
 DASHBOARD = "dashboard service"
 """The dashboard itself, where no account asked for what it does."""
@@ -153,8 +159,45 @@ def check_length(what: str, text: str, most: int) -> None:
 def _check_text(name: str, text: str) -> None:
     check_length(name, text, _LENGTHS.get(name, _TEXT_LENGTH))
     if name not in _WRITTEN_PRINTABLE | _JSON and not is_printable(text):
-        raise _refused(name, text, "has a control character; give printable text on one line")
+        raise _refused(name, text, "has a control character; give printable characters on one line")
 
 
 def _refused(name: str, value: object, why: str) -> StudyError:
-    return StudyError(f"{name}: {shown_value(value)} {why}. Nothing was done.")
+    return StudyError(f"{name}: {shown_value(value)} {why}. Nothing was done.", field=name)
+
+
+def bounded_lines(file: TextIO, name: str) -> Iterator[str]:
+    """Yield the lines of a text file.
+
+    Args:
+        file: opened.
+        name: of it, for the message.
+
+    Raises:
+        DataFileError: a line has more than ``LINE_MOST`` characters.
+    """
+    number = 0
+    # Not `for line in file`: that reads a line of gigabytes before its length can be checked.
+    while line := file.readline(LINE_MOST + 1):
+        number += 1
+        if len(line) > LINE_MOST:
+            raise DataFileError(
+                f"{name}, line {number}: is longer than {LINE_MOST} characters. Is it a table, "
+                "one row a line?"
+            )
+        yield line
+
+
+def check_header(name: str, header: Sequence[str]) -> None:
+    """Refuse a table of too many columns, or of too long names.
+
+    Raises:
+        DataFileError: there are more than ``COLUMNS_MOST``, or ``NAMES_MOST`` characters.
+    """
+    letters = sum(map(len, header))
+    if len(header) > COLUMNS_MOST or letters > NAMES_MOST:
+        raise DataFileError(
+            f"{name}: its first row names {len(header)} columns in {letters} characters; at most "
+            f"{COLUMNS_MOST} columns and {NAMES_MOST} characters are read. Keep only the columns "
+            "that are needed."
+        )

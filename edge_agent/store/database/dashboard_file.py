@@ -19,7 +19,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from edge_agent.core.errors import DamageError, StoreError, StudyError
-from edge_agent.core.folders import empty_folder, opened_folder
+from edge_agent.core.files import empty_folder, opened_folder
 from edge_agent.store.database.files import closed_on_error, translate_errors
 from edge_agent.store.database.schema import (
     BUSY_SECONDS,

@@ -32,7 +32,7 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.core.folders import opened_folder
+from edge_agent.core.files import opened_folder
 from edge_agent.store.database import files, schema
 from edge_agent.store.database.dashboard_file import has_own_folder, own_folder
 from edge_agent.store.upkeep.aging import DAY_MS

@@ -449,7 +449,7 @@ def test_dashboard_database_is_upgraded_by_root_with_the_rights_of_its_owner(
     form = Form(dashboard_file.FORM.application, 2, (Step(2, "notes on accounts", add_note),))
     monkeypatch.setattr(dashboard_file, "FORM", form)
     monkeypatch.setattr(dashboard_file, "VERSION", 2)
-    with dashboard_file.write_dashboard(data / "affect-edge.db") as connection:
+    with dashboard_file.read_as_owner(data / "affect-edge.db") as connection:
         assert connection.execute("SELECT note FROM account").fetchone()[0] == ""
     assert os.geteuid() == 0 and secret.read_text() == "of root"
     copy = file.with_name(f"{file.name}.before-schema-2")

@@ -69,7 +69,7 @@ INSERT INTO outbox_set_aside (topic, seq, payload, created, at, reason)
 INSERT INTO outbox_hole (epoch, topic, first_seq, last_seq, reason, at)
     VALUES ('0123456789abcdef', 'summary', 1, 4, 'outbox full', 1764000019000);
 INSERT INTO audit (at, actor, action, detail, boot, seal)
-    VALUES (1764000001000, 'ada', 'participant_created', 'P01', 1, 'ee');
+    VALUES (1764000001000, 'ada', 'participant_create', 'P01', 1, 'ee');
 INSERT INTO alert (id, rule, kind, text, session, raised, raised_boot, ended, ending, quiet)
     VALUES (1, 'heart', 'vital_high', 'heart rate above 120', 1, 1764000015000, 1, 1764000017000,
         'over', 0);
