@@ -14,6 +14,7 @@ import os
 import struct
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 import cv2
@@ -38,8 +39,13 @@ _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 
 def main() -> None:
-    """Answer until the camera closes the pipe."""
+    """Answer until the camera closes the pipe, or is gone."""
     answers = take_answers()
+    with suppress(BrokenPipeError), answers:
+        _answer_all(answers)
+
+
+def _answer_all(answers: IO[bytes]) -> None:
     limit_process(MEMORY_BYTES, waits=False)
     quiet_opencv()
     _warm_up()

@@ -620,6 +620,11 @@ EPISODE_GAP_MS = 3_000
 """Rows further apart are two episodes, as in the view ``episode``."""
 NONE_OF_THESE = "none"
 """Self-report of an emotion that is none of the eight."""
+SPANS = """
+    WITH span(first, last, number) AS MATERIALIZED (
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+        FROM json_each(?))"""
+"""Numbered spans of time, half-open, from one value in JSON: a query joins all of them at once."""
 POINTS = 9
 """Points of the scales of valence and arousal."""
 

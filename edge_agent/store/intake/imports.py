@@ -22,8 +22,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import UNUSABLE
-from edge_agent.store.database.schema import read_transaction, write_transaction
-from edge_agent.store.read.base import SPANS
+from edge_agent.store.database.schema import SPANS, read_transaction, write_transaction
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
 from edge_agent.store.write.redating import delete_import

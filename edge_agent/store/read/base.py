@@ -21,12 +21,6 @@ from edge_agent.store.database.schema import BUSY_SECONDS, read_transaction
 
 Row = dict[str, str | int | float | None]
 
-SPANS = """
-    WITH span(first, last, number) AS MATERIALIZED (
-        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
-        FROM json_each(?))"""
-"""Numbered spans of time, half-open, from one value in JSON: a query joins all of them at once."""
-
 
 @dataclass(frozen=True, slots=True)
 class Trend:

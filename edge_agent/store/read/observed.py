@@ -21,7 +21,8 @@ from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.read.base import SPANS, MatchCounts, StateReading, flags_of
+from edge_agent.store.database.schema import SPANS
+from edge_agent.store.read.base import MatchCounts, StateReading, flags_of
 from edge_agent.store.read.matching import (
     AMBIGUOUS,
     OBSERVED,

@@ -18,8 +18,8 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import HOUR_MS, read_transaction
-from edge_agent.store.read.base import SPANS, ConditionInterval, flags_of
+from edge_agent.store.database.schema import HOUR_MS, SPANS, read_transaction
+from edge_agent.store.read.base import ConditionInterval, flags_of
 from edge_agent.store.read.sessions import MeanReading
 from edge_agent.store.read.states import StateReader
 from edge_agent.store.read.stimuli import FOREVER_MS, Stimulus

@@ -18,14 +18,8 @@ from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import NAMES
-from edge_agent.store.read.base import (
-    SPANS,
-    ConditionInterval,
-    DatabaseReader,
-    StateReading,
-    flags_of,
-)
+from edge_agent.store.database.schema import NAMES, SPANS
+from edge_agent.store.read.base import ConditionInterval, DatabaseReader, StateReading, flags_of
 from edge_agent.store.read.sessions import (
     Baseline,
     MeanReading,

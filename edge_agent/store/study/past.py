@@ -157,7 +157,8 @@ def rows_taken(path: Path, session: Session) -> int:
         StoreError: the database cannot be read.
     """
     with read_transaction(path) as connection:
-        return rows.count_recorded(connection, (session.start_ms, session.end_ms or 1 << 60))
+        span = (session.start_ms, session.end_ms or 1 << 60)
+        return rows.count_recorded(connection, [span])[0]
 
 
 def insert_past_session(
@@ -195,7 +196,7 @@ def insert_past_session(
         setting=new.setting.value,
         origin=new.origin,
     )
-    taken = rows.count_recorded(connection, (new.start_ms, new.end_ms))
+    (taken,) = rows.count_recorded(connection, [(new.start_ms, new.end_ms)])
     told = f"{number}, with {taken} rows recorded before" if taken else str(number)
     rows.insert_audit(connection, actor, "session_add", told, moment)
     return rows.session_numbered(connection, number)

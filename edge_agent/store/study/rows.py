@@ -5,10 +5,11 @@ A session is refused for its purpose, for its times, and for a consent that did 
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from edge_agent.core.bounds import EARLIEST_MS
@@ -25,13 +26,15 @@ from edge_agent.core.study import (
     SessionSetting,
     forbidden_because,
 )
-from edge_agent.store.database.schema import insert
+from edge_agent.store.database.schema import SPANS, insert
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import stamp
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
+_LONGEST_INTERVAL_MS = 60_000
+"""Of a row: the largest ``record.interval``."""
 LABEL_LENGTH = 80
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that is mistaken for another
@@ -55,13 +58,27 @@ RECORDED_IN = {
 """Tables of the timeline → which of their rows lie in a span; a session owns rows by time alone."""
 
 
-def count_recorded(connection: sqlite3.Connection, span: tuple[int, int]) -> int:
-    """Return how many rows of the timeline lie in a span (start and end, UTC milliseconds)."""
-    times = {"start": span[0], "end": span[1]}
-    return sum(
-        int(connection.execute(f"SELECT count(*) FROM {table} WHERE {lies}", times).fetchone()[0])
-        for table, lies in RECORDED_IN.items()
-    )
+def count_recorded(connection: sqlite3.Connection, spans: Sequence[tuple[int, int]]) -> list[int]:
+    """Return for each span how many rows of the timeline lie in it; one read a table.
+
+    Args:
+        connection: to the database.
+        spans: start and end, UTC milliseconds.
+    """
+    counts = [0] * len(spans)
+    given = json.dumps([(*span, number) for number, span in enumerate(spans)])
+    for table, condition in RECORDED_IN.items():
+        lies = condition.replace(":start", "first").replace(":end", "last")
+        at = "ended" if table == "gap" else "at"
+        found = connection.execute(
+            # The bound that holds for all rows lets the index stop there.
+            f"{SPANS} SELECT number, count(*) FROM span CROSS JOIN {table} ON {lies} AND {at} < "
+            f"last + {_LONGEST_INTERVAL_MS} GROUP BY number",
+            (given,),
+        )
+        for number, count in found:
+            counts[number] += count
+    return counts
 
 
 def insert_participant(

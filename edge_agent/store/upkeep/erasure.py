@@ -667,12 +667,9 @@ def plan_erasure(path: Path, code: str) -> ErasurePlan:
             "WHERE participant = (SELECT id FROM participant WHERE code = ?)",
             (code,),
         ).fetchall()
-        counts = [
-            (one["origin"] == ENTERED, count_recorded(connection, (one["started"], one["ended"])))
-            for one in sessions
-        ]
-    added = [rows for was_added, rows in counts if was_added]
-    return ErasurePlan(len(counts), sum(rows for _, rows in counts), len(added), sum(added))
+        counts = count_recorded(connection, [(one["started"], one["ended"]) for one in sessions])
+    added = [rows for one, rows in zip(sessions, counts, strict=True) if one["origin"] == ENTERED]
+    return ErasurePlan(len(counts), sum(counts), len(added), sum(added))
 
 
 def _refuse_while_salvaging(path: Path, salvages: Iterable[schema.Salvage]) -> None:
