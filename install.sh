@@ -319,6 +319,10 @@ share_files() {
   for file in "$data"/affect-edge.db* "$data"/affect-edge*.lock "$data"/capture.json; do
     if [ -f "$file" ] && [ ! -L "$file" ]; then chown -h affect-edge:affect-edge "$file" && chmod 640 "$file"; fi
   done
+  # Who may read a file can lock it: of these two the dashboard would hold up recording and copies.
+  for file in "$data"/affect-edge.lock "$data"/affect-edge.copies.lock; do
+    if [ -f "$file" ] && [ ! -L "$file" ]; then chmod 600 "$file"; fi
+  done
   # While root works in these folders they are root's: nobody can put a link there between check and change.
   if [ -d "$data/tls" ]; then
     chown -h root "$data/tls"

@@ -190,7 +190,9 @@ def _alone(place: Place) -> Iterator[None]:
     Raises:
         UpdateError: another update is running.
     """
-    handle = os.open(place.program, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # A file that root alone may open: whoever may read one can lock it, too.
+    lock = place.program / "update.lock"
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
