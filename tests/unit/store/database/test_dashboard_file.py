@@ -8,6 +8,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -144,6 +145,20 @@ def test_exports_that_cannot_be_deleted_are_named(data: Path) -> None:
         inner.mkdir()
     with pytest.raises(StoreError, match=f"{deep}/x: cannot be deleted .too many folders"):
         delete_prepared_exports(data)
+
+
+def test_exports_of_very_many_names_are_deleted_in_little_memory(data: Path) -> None:
+    for folder in (data / FOLDER / "exports", data / FOLDER / "exports/one"):
+        folder.mkdir(exist_ok=True)
+        for number in range(4_000):
+            (folder / f"{number:0250}").touch()
+    tracemalloc.start()
+    try:
+        delete_prepared_exports(data)
+        assert tracemalloc.get_traced_memory()[1] < 200_000
+    finally:
+        tracemalloc.stop()
+    assert not any((data / FOLDER / "exports").iterdir())
 
 
 def test_root_and_the_agent_stage_in_folders_of_their_own(data: Path) -> None:
