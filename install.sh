@@ -319,6 +319,10 @@ share_files() {
   for file in "$data"/affect-edge.db* "$data"/affect-edge*.lock "$data"/capture.json; do
     if [ -f "$file" ] && [ ! -L "$file" ]; then chown -h affect-edge:affect-edge "$file" && chmod 640 "$file"; fi
   done
+  # Who may read a file can lock it: of these two the dashboard would hold up recording and copies.
+  for file in "$data"/affect-edge.lock "$data"/affect-edge.copies.lock; do
+    if [ -f "$file" ] && [ ! -L "$file" ]; then chmod 600 "$file"; fi
+  done
   # While root works in these folders they are root's: nobody can put a link there between check and change.
   if [ -d "$data/tls" ]; then
     chown -h root "$data/tls"
@@ -333,6 +337,7 @@ share_files() {
   for file in "$own/exports" "$own/dashboard.db"; do # root follows no link of theirs
     if [ -L "$file" ]; then rm -f "$file"; fi
   done
+  if [ -e "$own/exports" ] && [ ! -d "$own/exports" ]; then rm -f "$own/exports"; fi
   [ -d "$own/exports" ] || install -d "$own/exports"
   chmod 770 "$own/exports" # who erases deletes what lies there
   chown -R --no-dereference "$web_user:affect-edge" "$own"
@@ -577,7 +582,8 @@ activate() {
   install -d -m 755 "$program/root" # empty: what the units see of the machine is mounted below it
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
   systemctl restart affect-edge-maintenance.timer
-  for unit in affect-edge-database.socket "$gate" affect-edge-dashboard affect-edge-agent; do
+  # The agent before the dashboard: recording does not hang on what the dashboard's user left in its folder.
+  for unit in affect-edge-database.socket "$gate" affect-edge-agent affect-edge-dashboard; do
     systemctl restart "$unit" 2>/dev/null || fail "$unit did not start. Its log (journalctl -u $unit) ends with
 $(journalctl -u "$unit" -n 8 -o cat --no-pager | sed 's/^/  /')"
   done

@@ -243,7 +243,7 @@ def frozen(path: Path) -> list[PreregistrationModel]:
     for one in preregistrations(path):
         try:
             models.append(_model(one))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             log.warning("preregistration %d cannot be read: %s", one.id, error)
     return models
 

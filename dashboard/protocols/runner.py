@@ -176,7 +176,7 @@ class ProtocolRunner:
             return
         try:
             screens, _ = from_json(saved.plan)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             # Its session stays open, and can be ended; the dashboard must start.
             log.error("the protocol of session %d cannot be read: %s", saved.session.id, error)
             return

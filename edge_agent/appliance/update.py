@@ -171,10 +171,11 @@ def roll_back(place: Place, say: Say) -> str:
     with _alone(place):
         old = place.previous()
         new = place.current()
-        aside = _put_back(place, old, say)
+        aside = _Aside()
         try:
+            aside = _put_back(place, old, say)
             _activate(old)
-        except UpdateError:
+        except (UpdateError, StoreError):
             say(f"{version_of(old)} does not start; {version_of(new)} comes back")
             _undo(place, aside)
             _activate(new)
@@ -189,7 +190,9 @@ def _alone(place: Place) -> Iterator[None]:
     Raises:
         UpdateError: another update is running.
     """
-    handle = os.open(place.program, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # A file that root alone may open: whoever may read one can lock it, too.
+    lock = place.program / "update.lock"
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -209,7 +212,10 @@ def loses_rows(place: Place, old: Path) -> bool:
 
 def loses_accounts(place: Place, old: Path) -> bool:
     """Return whether going back brings the accounts of before the update, as ``loses_rows``."""
-    return _was_upgraded(place.accounts, version_of(old))
+    try:
+        return _was_upgraded(place.accounts, version_of(old))
+    except StoreError:  # there is nothing that could be brought back
+        return False
 
 
 def _copy_of(database: Path, version: str) -> Path:
@@ -334,8 +340,11 @@ def _put_back(place: Place, old: Path, say: Say) -> _Aside:
             f"{name}, which the newer release can read"
         )
     if loses_accounts(place, old):
-        accounts = _restore_accounts(place.accounts, _copy_of(place.accounts, version))
-        say("accounts, passwords and tokens are those from before the update")
+        try:
+            accounts = _restore_accounts(place.accounts, _copy_of(place.accounts, version))
+            say("accounts, passwords and tokens are those from before the update")
+        except StoreError as error:  # the folder is the dashboard's; recording goes on without it
+            say(f"the accounts from before the update could not be put back: {error}")
     return _Aside(database, accounts)
 
 

@@ -45,7 +45,7 @@ PROGRAMS = frozenset({"agent", "appliance", "fleet", "mqtt", COMMAND_LINE, DASHB
 _WHOLE = 2**53  # beyond it, JSON and JavaScript do not tell whole numbers apart
 _TEXT_LENGTH = 2_000
 _LENGTHS = {
-    "document": 1_000_000,
+    "document": 100_000,
     "plan": 1_000_000,
     "source": SOURCE_LENGTH,
     "sources": SOURCE_LENGTH,

@@ -16,11 +16,15 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PASSES = 5
 """How often a folder is looked at anew while somebody goes on writing into it."""
+_LONGEST_S = 120.0
+"""For so long a folder is emptied into which somebody goes on writing."""
+_STILL_WRITTEN = "something goes on writing there"
 _DEEPEST = 40
 """Levels of folders that are deleted; an export has six."""
 
@@ -152,6 +156,8 @@ def opened_folder(
 def empty_folder(path: Path, folder: int) -> None:
     """Delete everything in an open folder; links are deleted and never followed.
 
+    Its names are read one by one: another user may have made more than the memory holds.
+
     Args:
         path: the folder, for messages.
         folder: its descriptor.
@@ -159,29 +165,33 @@ def empty_folder(path: Path, folder: int) -> None:
     Raises:
         StoreError: something cannot be deleted, or more is written than is deleted.
     """
-    failed: dict[str, str] = {}
+    until_s = clock.boot_seconds() + _LONGEST_S
+    failed = None
     for _ in range(_PASSES):
-        names = os.listdir(folder)
-        if not names:
+        is_empty, failed = True, None
+        with os.scandir(folder) as entries:
+            for one in entries:
+                is_empty = False
+                try:
+                    _delete(one.name, folder, _DEEPEST, until_s)
+                except OSError as error:
+                    failed = one.name, error.strerror or str(error)
+                if clock.boot_seconds() > until_s:
+                    break
+        if is_empty:
             return
-        failed = {}
-        for name in names:
-            try:
-                _delete(name, folder, _DEEPEST)
-            except OSError as error:
-                failed[name] = error.strerror or str(error)
-    name, why = next(iter(failed.items()), ("", "something goes on writing there"))
+    name, why = failed or ("", _STILL_WRITTEN)
     raise StoreError(
         f"{path / name}: cannot be deleted ({why}). Stop what writes there, and delete it as root: "
         f"sudo rm -r {path / name}"
     )
 
 
-def _delete(name: str, folder: int, levels: int) -> None:
+def _delete(name: str, folder: int, levels: int, until_s: float) -> None:
     """Delete what has a name in an open folder: a file, a link, or a folder with what lies in it.
 
     Raises:
-        OSError: it cannot be deleted, or has more levels.
+        OSError: it cannot be deleted, has more levels, or is not empty at that boot time.
     """
     with suppress(FileNotFoundError):
         try:
@@ -191,8 +201,11 @@ def _delete(name: str, folder: int, levels: int) -> None:
                 raise OSError(errno.ELOOP, "too many folders in one another") from None
             inner = os.open(name, _FOLDER, dir_fd=folder)
             try:
-                for one in os.listdir(inner):  # noqa: PTH208 - an open folder has no path
-                    _delete(one, inner, levels - 1)
+                with os.scandir(inner) as entries:
+                    for one in entries:
+                        _delete(one.name, inner, levels - 1, until_s)
+                        if clock.boot_seconds() > until_s:
+                            raise OSError(errno.EBUSY, _STILL_WRITTEN)
             finally:
                 os.close(inner)
             os.rmdir(name, dir_fd=folder)

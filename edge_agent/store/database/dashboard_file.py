@@ -106,8 +106,7 @@ def kept_open(database: Path) -> Iterator[None]:
 def read_as_owner(database: Path) -> Iterator[sqlite3.Connection]:
     """Open the dashboard's database with the rights of its owner.
 
-    Root trusts the file less than itself: SQLite plays back a journal that lies beside it, and that
-    may name any file.
+    Root trusts the file less than itself, as ``is_anothers`` says.
 
     Args:
         database: the database of the timeline.
@@ -141,6 +140,22 @@ def as_owner(file: Path) -> Iterator[None]:
             os.seteuid(0)
             os.setegid(0)
             os.setgroups(groups)
+
+
+def is_anothers(file: Path) -> bool:
+    """Tell whether another user owns the dashboard's folder, and so all that lies in it.
+
+    SQLite plays back a journal that lies beside a database, and one can be written that has it
+    delete any file. So the file is opened with the rights of that user alone, even where another
+    one may read it.
+
+    Args:
+        file: the dashboard's database.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    return file.parent.name == FOLDER and file.parent.lstat().st_uid != os.geteuid()
 
 
 def account_names(database: Path) -> frozenset[str]:
@@ -215,10 +230,11 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
 def _connect(file: Path) -> sqlite3.Connection:
     """Open the file, made where it is missing; only its owner may read it."""
     owner = file.parent.lstat()
-    if os.geteuid() == 0 and file.parent.name == FOLDER and owner.st_uid != 0:
+    if is_anothers(file):
         raise StoreError(
-            f"{file}: root does not open it, for SQLite would do what the dashboard's user wrote "
-            "beside it. Run the command as that user: sudo -u affect-edge-dashboard affect-edge …"
+            f"{file}: is opened by the dashboard's user alone, for SQLite would do what that user "
+            "wrote beside it. Run the command as that user: sudo -u affect-edge-dashboard "
+            "affect-edge …"
         )
     if not file.exists():
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

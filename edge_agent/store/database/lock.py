@@ -1,4 +1,8 @@
-"""The locks of a database: of its one agent, of its dashboards, of who replaces or upgrades it."""
+"""The locks of a database: of its one agent, its dashboards, who copies, replaces or upgrades it.
+
+Whoever may read a file can lock it. So the files that hold up recording and copies are open to
+their owner alone, and not to the dashboard's user.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from pathlib import Path
 
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.files import translate_errors
+
+_OWNERS_ALONE = 0o600
 
 
 class DatabaseLock(AbstractContextManager["DatabaseLock"]):
@@ -90,6 +96,22 @@ def lock_alone(path: Path) -> Iterator[None]:
             yield
 
 
+@contextmanager
+def lock_for_copies(path: Path) -> Iterator[None]:
+    """Lock the copies of the database at ``path``: one process at a time makes some.
+
+    Raises:
+        StoreError: another one does, or the folder cannot be written.
+    """
+    file_name = path.with_suffix(".copies.lock")
+    with translate_errors(file_name):
+        file = _open(file_name, _OWNERS_ALONE)
+    with DatabaseLock(file):
+        if not _take(file, fcntl.LOCK_EX):
+            raise StoreError(f"{path}: another copy is being made. Try again when it is done.")
+        yield
+
+
 _STOP = (
     "Stop agent and dashboard first: sudo systemctl stop affect-edge-agent affect-edge-dashboard "
     "affect-edge-database (or end the programs that you started by hand)."
@@ -104,7 +126,7 @@ def try_lock(path: Path) -> DatabaseLock | str:
     """
     file_name = path.with_suffix(".lock")
     with translate_errors(file_name):
-        file = _open(file_name)
+        file = _open(file_name, _OWNERS_ALONE)
         if not _take(file, fcntl.LOCK_EX):
             holder = os.read(file, 20).decode("ascii", "replace").strip()
             os.close(file)
@@ -121,9 +143,11 @@ def _dashboard_file(path: Path) -> Path:
     return path.with_suffix(".dashboard.lock")
 
 
-def _open(file_name: Path) -> int:
+def _open(file_name: Path, mode: int = 0o640) -> int:
     file_name.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(file_name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    file = os.open(file_name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
+    if mode == _OWNERS_ALONE and os.geteuid() in {0, os.fstat(file).st_uid}:
+        os.fchmod(file, mode)  # an earlier release let the group read it
     if os.geteuid() == 0:  # agent and dashboard open it as those whose folder it is
         owner = file_name.parent.stat()
         os.fchown(file, owner.st_uid, owner.st_gid)

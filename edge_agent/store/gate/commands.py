@@ -91,6 +91,8 @@ _AHEAD_MS = 60_000
 """Tolerance for clocks that differ and commands that are under way."""
 _BY_HAND_MOST = 100
 _HANDED_IN_MOST = 1_000
+_LEVELS_MOST = 30
+"""Levels of lists and objects in one another; a preregistration has four."""
 _SAVED_MOST = 1_000
 """Markers and answers of a protocol between two saves; it is saved once a second."""
 
@@ -232,6 +234,7 @@ class Commands:
     ) -> runs.SavedRun:
         """Open a session now with a protocol at its first screen."""
         _check_object("plan", run.plan)
+        _check_not_negative(order=run.order)
         at = clock.now()
         made: list[runs.SavedRun] = []
         self._study.start_session(
@@ -250,6 +253,7 @@ class Commands:
     @_by_dashboard
     def save_protocol(self, run: int, session: int, progress: runs.Progress, *, actor: str) -> bool:
         """Save the state of a protocol; return whether it continues."""
+        _check_not_negative(step=progress.step, spent_ms=progress.spent_ms)
         _check_count(progress.markers, _SAVED_MOST, "markers")
         _check_count(progress.reports, _SAVED_MOST, "answers")
         markers = (marker.at for marker in progress.markers)
@@ -445,13 +449,37 @@ def _check_count(given: Sequence[object], most: int, what: str) -> None:
         raise StudyError(f"{len(given):,} {what} at once; at most {most:,} are taken.")
 
 
+def _check_not_negative(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 0:
+            raise StudyError(f"{name}: {number} is less than 0. Nothing was done.")
+
+
 def _check_object(name: str, text: str) -> None:
+    """Refuse what is no object of JSON, and one that a page could not read any more."""
     try:
-        is_object = isinstance(json.loads(text), dict)
+        parsed = json.loads(text, parse_constant=_no_number)
+        is_object = isinstance(parsed, dict)
     except (ValueError, RecursionError):
         is_object = False
-    if not is_object:
-        raise StudyError(f"{name}: {text[:40]!r} is no object of JSON. Nothing was done.")
+    level = [parsed] if is_object else []
+    # Read where more functions call each other, a deeper one ends with an error.
+    for _ in range(_LEVELS_MOST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    if not is_object or level:
+        raise StudyError(
+            f"{name}: {text[:40]!r} is no object of JSON of at most {_LEVELS_MOST} levels. "
+            "Nothing was done."
+        )
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _check_reading(reading: VitalReading) -> None:

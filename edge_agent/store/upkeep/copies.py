@@ -14,15 +14,14 @@ of the name ``PLACE_MARK``, which a person made there.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import shutil
 import sqlite3
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -35,6 +34,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.files import opened_folder
 from edge_agent.store.database import files, schema
 from edge_agent.store.database.dashboard_file import has_own_folder, own_folder
+from edge_agent.store.database.lock import lock_for_copies
 from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.soundness import Contents, read_contents, verify
 
@@ -380,7 +380,7 @@ def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int
     Raises:
         StoreError: as ``make_daily_copy``.
     """
-    with files.translate_errors(place), _alone(place.parent) as folder:
+    with files.translate_errors(place), lock_for_copies(path):
         # A person may have put a copy here since the last night.
         adopt(place, at_ms)
         fresh = place.with_name(f"{place.name}.backup-new")
@@ -395,7 +395,7 @@ def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int
                 schema.copy_database(connection, fresh)
             target = _named(path, place, fresh, at_ms)
             # on the disk before an older one goes: a power cut may come between
-            os.fsync(folder)
+            files.sync_folder(place.parent)
         except BaseException:
             fresh.unlink(missing_ok=True)
             raise
@@ -440,22 +440,6 @@ def _name(place: Path, mark: Mark, others: Sequence[Copy]) -> Path:
         if target not in taken or (there and there.contents <= mark.contents):
             break
     return target
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[int]:
-    """Lock the folder against other copies in the block, in which the folder is open."""
-    # A lock on the folder itself ends with the process: a crash leaves no lock file behind.
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield handle
-    except BlockingIOError as error:
-        raise StoreError(
-            f"{folder}: another copy is being made there now. Try again when it is done."
-        ) from error
-    finally:
-        os.close(handle)
 
 
 def _names(path: Path) -> str:

@@ -230,6 +230,23 @@ def test_rollback_after_an_upgrade_brings_back_the_accounts_of_before(appliance:
     assert aside.stat().st_mode & 0o777 == 0o600
 
 
+def test_whatever_the_dashboard_laid_beside_its_accounts_a_release_is_started_again(
+    appliance: Appliance,
+) -> None:
+    accounts = first_dashboard(appliance.place.database)
+    copy = accounts.with_name(f"{accounts.name}.before-update-of-1.0.0")
+    copy.mkdir()  # the update cannot copy, and what stands there is no database
+    with pytest.raises(UpdateError, match=r"1.1.0 was not well, 1.0.0 runs again\. .*a directory"):
+        appliance.update(appliance.release("1.1.0"))
+    copy.rmdir()
+    appliance.update(appliance.release("1.1.0"))
+    copy.unlink()
+    copy.touch()  # an older schema, and no place for what is set aside
+    accounts.with_name(f"{accounts.name}.replaced.by-a-copy.part").mkdir()
+    assert roll_back(appliance.place, appliance.said.append) == "1.0.0"
+    assert "the accounts from before the update could not be put back" in " ".join(appliance.said)
+
+
 def names(accounts: Path) -> list[str]:
     with closing(sqlite3.connect(accounts)) as connection:
         return [row[0] for row in connection.execute("SELECT name FROM account")]

@@ -207,6 +207,9 @@ OUTSIDE = [PastMarker(FUTURE.wall_ms, MarkerKind.NOTE, "x")]
 ENDED_NOW = Progress(0, 0, RunState.ENDED, "", clock.now())
 MANY_MARKERS = replace(ENDED_NOW, markers=(Marker(clock.now(), MarkerKind.NOTE, "x"),) * 1_001)
 ENDED_LATER = Progress(0, 0, RunState.ENDED, "", FUTURE)
+BEFORE_ALL = replace(ENDED_NOW, step=-1)
+DEEP = f'{{"question": {"[" * 40}{"]" * 40}}}'  # pages read it where more calls are open
+NO_ORDER = NewRun("films", "Films", "ab" * 32, -1, "{}")
 
 
 @pytest.mark.parametrize(
@@ -222,6 +225,15 @@ ENDED_LATER = Progress(0, 0, RunState.ENDED, "", FUTURE)
         (lambda it: it.add_past_markers(OUTSIDE, actor="ada"), "in no session"),
         (lambda it: it.add_marker(MarkerKind.NOTE, "x", FUTURE, actor="ada"), "lies in the future"),
         (lambda it: it.save_protocol(1, 1, ENDED_LATER, actor=DASHBOARD), "lies in the future"),
+        (lambda it: it.save_protocol(1, 1, BEFORE_ALL, actor=DASHBOARD), "step: -1 is less than 0"),
+        (
+            lambda it: it.start_protocol(
+                "P-1", Purpose.RESEARCH, "", NO_ORDER, setting=SessionSetting.OTHER, actor="ada"
+            ),
+            "order: -1 is less than 0",
+        ),
+        (lambda it: it.preregister(DEEP, actor="ada"), "no object of JSON of at most 30 levels"),
+        (lambda it: it.preregister('{"people": NaN}', actor="ada"), "no object of JSON"),
         (
             lambda it: it.note("ada", "participant_erase", ""),
             "is not an action that the dashboard notes",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
+import struct
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +20,7 @@ from edge_agent.core.errors import StoreError
 from edge_agent.core.files import give_owner
 from edge_agent.store.database.dashboard_file import (
     FOLDER,
+    FORM,
     dashboard_file,
     delete_prepared_exports,
     make_prepared_folder,
@@ -23,9 +28,10 @@ from edge_agent.store.database.dashboard_file import (
     read_dashboard,
     write_dashboard,
 )
-from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.database.schema import DATABASE_NAME, statements_of
 
 AGENT, WEB, GROUP = 12301, 12302, 12300
+MARKS = (f"PRAGMA application_id={FORM.application}", f"PRAGMA user_version={FORM.version}")
 _DELETE = """
 import os, sys
 from pathlib import Path
@@ -141,6 +147,20 @@ def test_exports_that_cannot_be_deleted_are_named(data: Path) -> None:
         delete_prepared_exports(data)
 
 
+def test_exports_of_very_many_names_are_deleted_in_little_memory(data: Path) -> None:
+    for folder in (data / FOLDER / "exports", data / FOLDER / "exports/one"):
+        folder.mkdir(exist_ok=True)
+        for number in range(4_000):
+            (folder / f"{number:0250}").touch()
+    tracemalloc.start()
+    try:
+        delete_prepared_exports(data)
+        assert tracemalloc.get_traced_memory()[1] < 200_000
+    finally:
+        tracemalloc.stop()
+    assert not any((data / FOLDER / "exports").iterdir())
+
+
 def test_root_and_the_agent_stage_in_folders_of_their_own(data: Path) -> None:
     made = make_prepared_folder(data, "study-1")
     assert made == data / "exports/study-1"
@@ -165,9 +185,48 @@ def test_accounts_root_opens_them_only_with_the_rights_of_the_folders_owner(data
     with pytest.raises(StoreError, match="no permission"), read_as_owner(database):
         pass
     assert os.geteuid() == 0
-    refused = pytest.raises(StoreError, match=r"root does not open it.*sudo -u")
+    refused = pytest.raises(StoreError, match=r"the dashboard's user alone.*sudo -u")
     with refused, read_dashboard(database):
         pass
+
+
+_NAMES = """
+import os, sys
+from pathlib import Path
+from edge_agent.appliance.checks import _accounts
+from edge_agent.store.database.dashboard_file import account_names
+os.setgroups([]); os.setgid(int(sys.argv[2])); os.setuid(int(sys.argv[3]))
+print(account_names(Path(sys.argv[1])), _accounts(Path(sys.argv[1])).found)
+"""
+
+
+def test_a_journal_beside_the_accounts_makes_the_agents_user_delete_nothing(data: Path) -> None:
+    database = data / DATABASE_NAME
+    database.write_text("rows")
+    os.chown(database, AGENT, GROUP)
+    file = dashboard_file(database)
+    with closing(sqlite3.connect(file)) as connection:  # without a log: a journal counts
+        for statement in (*statements_of("dashboard.sql"), *MARKS):
+            connection.execute(statement)
+        pages, size = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "page_size")
+        )
+        connection.commit()
+    mark, named = bytes.fromhex("d9d505f920a163d7"), os.fsencode(database)
+    head = struct.pack(">8s5I", mark, 0, 0, pages, 512, size).ljust(512, b"\0")
+    end = struct.pack(">II8s", len(named), sum(named), mark)
+    journal = file.with_name(f"{file.name}-journal")
+    journal.write_bytes(head + struct.pack(">I", 2**30 // size + 1) + named + end)
+    for one in (file.parent, file, journal):  # its user lets everybody in
+        os.chown(one, WEB, GROUP)
+        one.chmod(0o777)
+    arguments = [sys.executable, "-c", _NAMES, str(database), str(GROUP), str(AGENT)]
+    done = subprocess.run(
+        arguments, capture_output=True, text=True, check=False, timeout=60, cwd=Path.cwd()
+    )
+    assert done.stdout.startswith("frozenset() not looked at"), done.stderr
+    assert database.read_text() == "rows"
 
 
 def test_a_file_that_was_exchanged_for_a_link_is_given_to_nobody(data: Path) -> None:
