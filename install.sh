@@ -648,7 +648,7 @@ say_next() {
   echo "  1. Open $scheme://$host:$at in a browser$([ "$host" = localhost ] || echo " of this network; or $scheme://$(own_address):$at")."
   if [ "$scheme" = https ]; then
     echo "     It warns once, for the certificate was made by this machine itself. Its SHA-256 fingerprint:"
-    echo "     $(openssl x509 -in "$data/tls/cert.pem" -noout -fingerprint -sha256 | cut -d= -f2)"
+    echo "     $(timeout 20 openssl x509 -in "$data/tls/cert.pem" -noout -fingerprint -sha256 | cut -d= -f2)"
   fi
   if [ -n "$code" ]; then echo "  2. Make the first account with the setup code $code (asked for once; after a restart there is another: journalctl -u affect-edge-dashboard)."; else echo "  2. Log in with your account."; fi
   echo "  3. Something does not work? sudo -u affect-edge affect-edge doctor"

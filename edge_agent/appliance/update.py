@@ -29,7 +29,7 @@ from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, UpdateError
 from edge_agent.core.process import finished
-from edge_agent.store.database.dashboard_file import as_owner, dashboard_file
+from edge_agent.store.database.dashboard_file import as_owner, dashboard_file, refuse_too_large
 from edge_agent.store.database.files import free_stamp, translate_errors
 from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database, versions
 from edge_agent.store.upkeep.copies import restore_copy
@@ -305,6 +305,7 @@ def _copy_database(place: Place, version: str) -> None:
     if accounts.exists():
         # Root writes nothing by itself into a folder that another user can change.
         with as_owner(accounts), translate_errors(accounts):
+            refuse_too_large(accounts)
             for copy in accounts.parent.glob(f"{accounts.name}.before-update-of-*"):
                 copy.unlink()
             with closing(sqlite3.connect(accounts)) as connection:

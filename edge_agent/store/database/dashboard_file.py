@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError, StudyError
 from edge_agent.core.files import empty_folder, opened_folder
 from edge_agent.store.database.files import closed_on_error, translate_errors
@@ -36,6 +37,16 @@ VERSION = 1
 """Of ``dashboard.sql``; the file keeps it as ``user_version``."""
 _APPLICATION_ID = 0x41464442  # "AFDB"
 FORM = Form(_APPLICATION_ID, VERSION, DASHBOARD_STEPS)
+_LARGEST = 100_000_000
+"""Bytes of the file that root reads; an account has some hundred."""
+_LONGEST_S = 20.0
+"""For so long root reads in it."""
+_STEPS = 100_000
+"""Of SQLite, between two looks at the time."""
+_REPLACE = (
+    "Restore it from an archive of `affect-edge backup`, or move it away and start the dashboard: "
+    "it prints a code for a new first account."
+)
 
 
 def has_own_folder(data: Path) -> bool:
@@ -112,10 +123,27 @@ def read_as_owner(database: Path) -> Iterator[sqlite3.Connection]:
         database: the database of the timeline.
 
     Raises:
-        StoreError: it cannot be opened, or is none of ours.
+        StoreError: it cannot be opened, or is none of ours; it is too large, or reading takes too
+            long.
     """
-    with as_owner(dashboard_file(database)), read_dashboard(database) as connection:
-        yield connection
+    file = dashboard_file(database)
+    with as_owner(file):
+        refuse_too_large(file)
+        with read_dashboard(database) as connection:
+            until_s = clock.boot_seconds() + _LONGEST_S
+            # A view in the place of a table may have rows without end.
+            connection.set_progress_handler(lambda: clock.boot_seconds() > until_s, _STEPS)
+            yield connection
+
+
+def refuse_too_large(file: Path) -> None:
+    """Refuse accounts that nobody has, before root reads or copies them.
+
+    Raises:
+        StoreError: it is so.
+    """
+    if file.exists() and file.stat().st_size > _LARGEST:
+        raise StoreError(f"{file}: is larger than {_LARGEST:,} bytes. {_REPLACE}")
 
 
 @contextmanager
@@ -170,7 +198,9 @@ def account_names(database: Path) -> frozenset[str]:
             return frozenset()
         reading = read_as_owner if has_own_folder(database.resolve().parent) else read_dashboard
         with reading(database) as connection:
-            rows = connection.execute("SELECT name FROM account").fetchall()
+            rows = connection.execute(
+                "SELECT substr(name, 1, 100) FROM account LIMIT 10000"
+            ).fetchall()
     except (StoreError, OSError):  # who logs in is told of it
         return frozenset()
     return frozenset(str(row[0]).casefold() for row in rows)
@@ -220,11 +250,7 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
     except DamageError as error:
         if not str(error).startswith(f"{file}:"):  # of the timeline, which was asked meanwhile
             raise
-        raise StoreError(
-            f"{file}: is damaged, and nobody can log in. Restore it from an archive of "
-            "`affect-edge backup`, or move it away and start the dashboard: it prints a code for "
-            "a new first account."
-        ) from error
+        raise StoreError(f"{file}: is damaged, and nobody can log in. {_REPLACE}") from error
 
 
 def _connect(file: Path) -> sqlite3.Connection:

@@ -29,6 +29,7 @@ from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import ReadingError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading, device_time, refuse_impossible
 from edge_agent.core.study import (
+    MADE_UP,
     AttributeUse,
     Marker,
     MarkerKind,
@@ -89,6 +90,10 @@ _NO_ACCOUNT = PROGRAMS - {COMMAND_LINE}
 _ACTOR_LENGTH = 80
 _AHEAD_MS = 60_000
 """Tolerance for clocks that differ and commands that are under way."""
+_SETTLED_MS = 60_000
+"""Age from which on a reading of a sensor is stored."""
+_OF_FILES = ("csv:", f"{MADE_UP}: csv:", "fit", "apple_health:")  # fitbit, too
+"""Beginnings of sources that are files."""
 _BY_HAND_MOST = 100
 _HANDED_IN_MOST = 1_000
 _LEVELS_MOST = 30
@@ -354,6 +359,7 @@ class Commands:
             raise StudyError("A reading of a file has the flag imported.")
         for reading in table:
             _check_reading(reading)
+            _check_settled(reading)
         return import_portion(self.path, table, part, actor=actor)
 
     @_asked
@@ -485,6 +491,22 @@ def _no_number(name: str) -> None:
 def _check_reading(reading: VitalReading) -> None:
     _check_possible(reading.kind, reading.value)
     _refuse(device_time, reading.device_time)
+
+
+def _check_settled(reading: VitalReading) -> None:
+    """Refuse a reading under the name of a source that may still send one of that time.
+
+    Of one time and source only a thousand are kept: they would keep those of a sensor out.
+    """
+    if reading.source.startswith(_OF_FILES):
+        return
+    now_ms = clock.now().wall_ms
+    if reading.at.wall_ms > now_ms - _SETTLED_MS:
+        raise StudyError(
+            f"{reading.source} at {iso_utc(reading.at.wall_ms)}: a sensor may still send a reading "
+            f"of that time; it is {iso_utc(now_ms)} now. Import what is older than a minute, or "
+            "correct the time."
+        )
 
 
 def _check_possible(kind: VitalKind, value: float) -> None:

@@ -18,9 +18,11 @@ import pytest
 
 from edge_agent.core.errors import StoreError
 from edge_agent.core.files import give_owner
+from edge_agent.store.database import dashboard_file as dashboard_file_module
 from edge_agent.store.database.dashboard_file import (
     FOLDER,
     FORM,
+    account_names,
     dashboard_file,
     delete_prepared_exports,
     make_prepared_folder,
@@ -227,6 +229,25 @@ def test_a_journal_beside_the_accounts_makes_the_agents_user_delete_nothing(data
     )
     assert done.stdout.startswith("frozenset() not looked at"), done.stderr
     assert database.read_text() == "rows"
+
+
+def test_accounts_without_end_hold_up_nobody(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = data / DATABASE_NAME
+    file = dashboard_file(database)
+    endless = "WITH RECURSIVE t(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM t) SELECT x AS name"
+    with closing(sqlite3.connect(file)) as connection:
+        for statement in (f"CREATE VIEW account AS {endless} FROM t", *MARKS):
+            connection.execute(statement)
+        connection.commit()
+    os.chown(file, WEB, GROUP)
+    monkeypatch.setattr(dashboard_file_module, "_LONGEST_S", 0.2)
+    assert len(account_names(database)) == 10_000
+    with pytest.raises(StoreError, match="interrupted"), read_as_owner(database) as connection:
+        connection.execute("SELECT count(*) FROM account").fetchone()
+    os.truncate(file, 200_000_000)
+    refused = pytest.raises(StoreError, match="is larger than 100,000,000 bytes")
+    with refused, read_as_owner(database):
+        pass
 
 
 def test_a_file_that_was_exchanged_for_a_link_is_given_to_nobody(data: Path) -> None:
