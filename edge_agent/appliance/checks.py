@@ -363,7 +363,7 @@ def dashboard_answers(settings: DashboardSettings) -> bool:
     try:
         connection.request("GET", "/healthz")
         answer = json.loads(connection.getresponse().read(1_000))
-    except (OSError, http.client.HTTPException, ValueError):
+    except (OSError, http.client.HTTPException, ValueError, RecursionError):
         return False
     finally:
         connection.close()

@@ -11,6 +11,7 @@ the open folder.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
 
+LOCK_S = 10.0
+"""Longest wait for another program that holds a lock."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PASSES = 5
 """How often a folder is looked at anew while somebody goes on writing into it."""
@@ -151,6 +154,32 @@ def opened_folder(
         yield handle
     finally:
         os.close(handle)
+
+
+def take_lock(path: Path, handle: int) -> None:
+    """Lock an open file or folder against other programs until it is closed.
+
+    Whoever may read it can lock it, too: so nobody waits for ever.
+
+    Args:
+        path: of it, for messages.
+        handle: its descriptor.
+
+    Raises:
+        StoreError: another program kept it locked for ``LOCK_S``.
+    """
+    until_s = clock.boot_seconds() + LOCK_S
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if clock.boot_seconds() > until_s:
+            raise StoreError(
+                f"{path}: another program has kept it locked for {LOCK_S:g} s; nothing was "
+                "changed. Try again. If it stays so, stop the dashboard, which can read it: sudo "
+                "systemctl stop affect-edge-dashboard"
+            )
+        clock.sleep(0.05)
 
 
 def empty_folder(path: Path, folder: int) -> None:

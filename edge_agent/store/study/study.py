@@ -26,6 +26,8 @@ from edge_agent.store.study.past import PastMarker, insert_past_marker
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
 SESSION_TOPIC = "session"
+FROZEN_MOST = 500
+"""Preregistrations that are kept: a page reads all of them, and nothing removes one."""
 
 
 def enqueue_session_event(
@@ -355,11 +357,14 @@ def freeze(path: Path, document: str, actor: str) -> Preregistration:
     """Write a preregistration, and that it was written into the audit.
 
     Raises:
+        StudyError: there are ``FROZEN_MOST``.
         StoreError: the database cannot be written.
     """
     moment = clock.now()
     sha256 = fingerprint(moment.wall_ms, document)
     with write_transaction(path) as connection:
+        if connection.execute("SELECT count(*) FROM preregistration").fetchone()[0] >= FROZEN_MOST:
+            raise StudyError(f"There are {FROZEN_MOST} preregistrations, and no more are kept.")
         values = {"at": moment.wall_ms, "document": document, "sha256": sha256}
         number = insert(connection, "preregistration", **values)
         rows.insert_audit(connection, actor, "preregister", f"{number} {sha256}", moment)

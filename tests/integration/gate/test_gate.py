@@ -41,7 +41,7 @@ from edge_agent.store.gate.commands import Commands, import_file
 from edge_agent.store.intake.corrections import ReadingKey, entered_readings
 from edge_agent.store.study.past import PastMarker, PastSession
 from edge_agent.store.study.protocol_runs import NewRun, Progress, RunState
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.study import FROZEN_MOST, Study
 from edge_agent.store.write.alert_log import AlertEntry, AlertLog
 from edge_agent.store.write.audit import check
 from edge_agent.store.write.portions import ReadingTable
@@ -273,6 +273,18 @@ def test_a_command_that_breaks_a_rule_changes_nothing(
     with pytest.raises(StudyError, match=said):
         attack(commands)
     assert dump(shared_gate.database) == before
+
+
+def test_a_preregistration_too_many_is_refused(gate: Gate) -> None:
+    with write_transaction(gate.database) as connection:
+        connection.executemany(
+            "INSERT INTO preregistration (at, document, sha256) VALUES (?, '{}', ?)",
+            ((number, f"{number}") for number in range(FROZEN_MOST - 1)),
+        )
+    commands = Commands(gate.database)
+    commands.preregister("{}", actor="ada")
+    with pytest.raises(StudyError, match="no more are kept"):
+        commands.preregister("{}", actor="ada")
 
 
 def test_a_question_without_end_holds_no_lock(gate: Gate) -> None:
