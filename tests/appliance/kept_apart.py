@@ -97,14 +97,22 @@ def life_of_an_account(machine: Machine) -> list[str]:
     return [*said, answer(topic)]
 
 
-def megabytes(machine: Machine) -> tuple[int, int]:
-    """Return what program and settings take on disk, and all services in memory."""
+def megabytes(machine: Machine) -> tuple[int, dict[str, int]]:
+    """Return what program and settings take on disk, and each service in memory (PSS) at rest.
+
+    At rest: just started, and without a question for so long that the gate has ended.
+    """
     size = "du -sm /opt/affect-edge /etc/affect-edge | awk '{sum += $1} END {print sum}'"
-    pids = [pid_of(machine, unit) for unit in (AGENT, DASHBOARD, GATE, "mosquitto.service")]
-    # the gate ends when nobody asks
-    files = " ".join(f"/proc/{pid}/smaps_rollup" for pid in pids if pid != "0")
-    resident = machine.shell(f"cat {files} | awk '/^Pss:/ {{sum += $2}} END {{print sum}}'")
-    return int(machine.shell(size)), int(resident) // 1024
+    machine.shell(f"systemctl restart {AGENT} {DASHBOARD}")
+    machine.wait_for(f"systemctl is-active {AGENT} {DASHBOARD}", 60)
+    machine.wait_for(f"! systemctl is-active {GATE}", 180)
+    resident = {}
+    for unit in (AGENT, DASHBOARD, "mosquitto.service"):
+        told = machine.shell(
+            f"awk '/^Pss:/ {{print $2}}' /proc/{pid_of(machine, unit)}/smaps_rollup"
+        )
+        resident[unit.removesuffix(".service")] = int(told) // 1024
+    return int(machine.shell(size)), resident
 
 
 def wait_until_back(machine: Machine, unit: str, old: str, within_s: float) -> float:
