@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -31,6 +32,8 @@ from edge_agent.store.write.rollups import Span, add_tombstones
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
+_SHORTEST_TEXT = 3
+"""Letters; a shorter text is found everywhere by chance."""
 _OF_SESSIONS = ("marker", "self_report", "protocol_run", "alert")
 
 
@@ -104,14 +107,13 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
             touched, gone = make_anew(connection, span, pruned)
             minutes += touched
             removed += gone
+    connection.create_function("holds_code", 2, _holds_code, deterministic=True)
     log_erasure(connection, participant, spans)
     deleted["outbox"] += _delete_messages(connection, real, spans)
     refused = _delete_set_aside(connection, real, spans)
     if refused:
         deleted["set_aside"] = refused
-    connection.execute(
-        "UPDATE import SET file = '(erased)' WHERE instr(lower(file), lower(?))", (real,)
-    )
+    connection.execute("UPDATE import SET file = '(erased)' WHERE holds_code(file, ?)", (real,))
     with sealed_anew(connection, "participant_erase"):
         _forget_in_audit(connection, real)
     add_tombstones(connection, spans, [row["created"]])
@@ -241,11 +243,22 @@ def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span
     return deleted
 
 
+def _holds_code(text: str, code: str) -> bool:
+    """Tell whether a code is in a text; one of a letter or two only as a word of its own.
+
+    Nearly every text holds the letter *a*, and is not about the participant of that code.
+    """
+    found = re.escape(code)
+    if len(code) < _SHORTEST_TEXT:
+        found = rf"(?<![^\W_]){found}(?![^\W_])"
+    return re.search(found, text, re.IGNORECASE) is not None
+
+
 def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
     """Delete rejected rows of the participant: by time, by code, or if the time is unknown."""
     # 0 is the time of a row whose time is not known; see ``write.batch.set_aside``.
     deleted = connection.execute(
-        "DELETE FROM set_aside WHERE at = 0 OR instr(lower(content), lower(?))", (code,)
+        "DELETE FROM set_aside WHERE at = 0 OR holds_code(content, ?)", (code,)
     ).rowcount
     for span in spans:
         deleted += connection.execute(
@@ -288,7 +301,6 @@ def _forget_in_audit(connection: sqlite3.Connection, code: str) -> None:
 
 
 _CHUNK = 1 << 20
-_SHORTEST_TEXT = 3
 
 
 def scrub(

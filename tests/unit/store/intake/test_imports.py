@@ -90,6 +90,14 @@ def test_undoing_says_what_pointed_to_the_readings(path: Path) -> None:
     assert [one.file for one in list_imports(path)] == ["(erased)"]
 
 
+def test_erasure_of_a_short_code_renames_no_file_that_only_holds_its_letter(path: Path) -> None:
+    Study(path).create_participant("a", actor="ada")
+    for second, file in enumerate(("strap.csv", "garmin-a.csv")):
+        taken(path, second, file=file)
+    erase_participant(path, "A", actor="ada")
+    assert {one.file for one in list_imports(path)} == {"strap.csv", "(erased)"}
+
+
 def test_an_import_is_undone_once_and_a_number_nobody_has_is_named(path: Path) -> None:
     taken(path, 5)
     taken(path, 6)
