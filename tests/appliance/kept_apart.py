@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from edge_agent.core.process import STARTED_S
 from tests.appliance.installation import (
     AGENT,
     CHECKOUT,
@@ -100,7 +101,7 @@ def life_of_an_account(machine: Machine) -> list[str]:
 def megabytes(machine: Machine) -> tuple[int, dict[str, int]]:
     """Return what program and settings take on disk, and each service in memory (PSS) at rest.
 
-    At rest: just started, and without a question for so long that the gate has ended.
+    At rest: what only the start needed is given back, and the gate has ended for want of questions.
     """
     size = "du -sm /opt/affect-edge /etc/affect-edge | awk '{sum += $1} END {print sum}'"
     machine.shell(f"systemctl restart {AGENT} {DASHBOARD}")
@@ -108,9 +109,9 @@ def megabytes(machine: Machine) -> tuple[int, dict[str, int]]:
     machine.wait_for(f"! systemctl is-active {GATE}", 180)
     resident = {}
     for unit in (AGENT, DASHBOARD, "mosquitto.service"):
-        told = machine.shell(
-            f"awk '/^Pss:/ {{print $2}}' /proc/{pid_of(machine, unit)}/smaps_rollup"
-        )
+        pid = pid_of(machine, unit)
+        machine.wait_for(f"[ $(ps -o etimes= -p {pid}) -ge {2 * STARTED_S:.0f} ]", 60)
+        told = machine.shell(f"awk '/^Pss:/ {{print $2}}' /proc/{pid}/smaps_rollup")
         resident[unit.removesuffix(".service")] = int(told) // 1024
     return int(machine.shell(size)), resident
 

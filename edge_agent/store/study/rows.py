@@ -70,13 +70,13 @@ def count_recorded(connection: sqlite3.Connection, spans: Sequence[tuple[int, in
     for table, condition in RECORDED_IN.items():
         lies = condition.replace(":start", "first").replace(":end", "last")
         at = "ended" if table == "gap" else "at"
-        found = connection.execute(
+        counted = connection.execute(
             # The bound that holds for all rows lets the index stop there.
             f"{SPANS} SELECT number, count(*) FROM span CROSS JOIN {table} ON {lies} AND {at} < "
             f"last + {_LONGEST_INTERVAL_MS} GROUP BY number",
             (given,),
         )
-        for number, count in found:
+        for number, count in counted:
             counts[number] += count
     return counts
 

@@ -248,10 +248,10 @@ def _holds_code(text: str, code: str) -> bool:
 
     Nearly every text holds the letter *a*, and is not about the participant of that code.
     """
-    found = re.escape(code)
+    pattern = re.escape(code)
     if len(code) < _SHORTEST_TEXT:
-        found = rf"(?<![^\W_]){found}(?![^\W_])"
-    return re.search(found, text, re.IGNORECASE) is not None
+        pattern = rf"(?<![^\W_]){pattern}(?![^\W_])"
+    return re.search(pattern, text, re.IGNORECASE) is not None
 
 
 def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
