@@ -110,7 +110,9 @@ def megabytes(machine: Machine) -> tuple[int, dict[str, int]]:
     resident = {}
     for unit in (AGENT, DASHBOARD, "mosquitto.service"):
         pid = pid_of(machine, unit)
-        machine.wait_for(f"[ $(ps -o etimes= -p {pid}) -ge {2 * STARTED_S:.0f} ]", 60)
+        since_us = machine.shell(f"systemctl show -P ActiveEnterTimestampMonotonic {unit}").strip()
+        started = f"$1 - {since_us} / 1e6 < {2 * STARTED_S:.0f}"
+        machine.wait_for(f"awk '{{exit {started}}}' /proc/uptime", 60)
         told = machine.shell(f"awk '/^Pss:/ {{print $2}}' /proc/{pid}/smaps_rollup")
         resident[unit.removesuffix(".service")] = int(told) // 1024
     return int(machine.shell(size)), resident
