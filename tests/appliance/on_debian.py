@@ -49,7 +49,7 @@ SUITE = os.environ.get("SUITE", "trixie")
 INSTALL_SECONDS = 240.0
 FIRST_ROW_SECONDS = 10.0
 FOOTPRINT_MB = 450
-RESIDENT_MB = 165
+RESIDENT_MB = 175
 INTERRUPTIONS = int(os.environ.get("INTERRUPTIONS", "2"))
 
 figures: dict[str, str] = {}
