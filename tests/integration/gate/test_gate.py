@@ -50,8 +50,11 @@ from tests.integration.gate.conftest import Gate, running_gate, written_through
 MANUAL = frozenset({VitalFlag.MANUAL})
 READING = VitalReading(clock.now(), VitalKind.HEART_RATE, 70.0, "manual:ada", MANUAL)
 STRAP = [replace(READING, source="ble:AA")]
-COMING = [replace(STRAP[0], flags=frozenset({VitalFlag.IMPORTED}))]
 FUTURE = Instant(boot_ms=0, wall_ms=4_000_000_000_000)
+
+
+def of_now() -> VitalReading:
+    return replace(STRAP[0], at=clock.now(), flags=frozenset({VitalFlag.IMPORTED}))
 
 
 def rows(database: Path, question: str) -> list[tuple[Any, ...]]:
@@ -223,7 +226,7 @@ NO_ORDER = NewRun("films", "Films", "ab" * 32, -1, "{}")
             "has the flag imported",
         ),
         (
-            lambda it: import_file(it, ReadingTable.of(COMING), file="a.csv", actor="ada"),
+            lambda it: import_file(it, ReadingTable.of([of_now()]), file="a.csv", actor="ada"),
             "ble:AA at .*: a sensor may still send a reading of that time",
         ),
         (lambda it: it.add_past_session(FOREVER, actor="ada"), "between the years 2000 and 2100"),
