@@ -10,11 +10,18 @@ PARALLEL ?= -n $(shell echo $$(($$(nproc) + 1))) --dist loadfile --no-loadscope-
 # The worker does not start again, because the same test would hang again.
 GUARD := -o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 
-.PHONY: help demo test test-all test-unit stress coverage fuzz mutants test-acme test-fresh test-home-assistant test-psychopy test-brokers test-pipx test-container test-container-arm test-appliance test-appliance-fleet test-appliance-arm faults release release-key image-layer lint formatted checked style format bench fleet security api screenshots docs container fleet-containers fleet-server clean
+# The targets beyond `make test`. Each runs by $(DEEPLY), which keeps the date and the commit of its last green run in
+# tests/last-green.toml; `make test-all` lists them. Those of the second list take Debian 12, too.
+DEEP := test-all coverage stress fuzz faults mutants bench security fleet api test-acme test-brokers test-home-assistant test-psychopy test-pipx test-container test-container-arm
+DEEP_ON_DEBIAN := test-appliance test-appliance-fleet test-appliance-arm test-fresh
+DEEPLY = $(BIN)/python -B -m tools.last_green '$@$(if $(filter $@,$(DEEP_ON_DEBIAN)),$(SUITE:%= SUITE=%))' $(if $(ARGS),--part) --
+SUITE ?= trixie
+
+.PHONY: help demo test test-unit release release-key image-layer lint formatted checked style format screenshots docs container fleet-containers fleet-server clean $(DEEP) $(DEEP_ON_DEBIAN)
 help:
 	@echo "make demo          agent and dashboard on a demonstration camera; ARGS='--seconds 60 --data DIR --port N'"
 	@echo "make test          lint, then the tests (real broker, real browser, real models); what CI runs"
-	@echo "make test-all      the same with the deep tests: every page, size, language and theme, long fuzz, trainings, RabbitMQ, R, a fleet, its containers"
+	@echo "make test-all      the same with the deep tests: every page, size, language and theme, long fuzz, trainings, RabbitMQ, R, a fleet, its containers; lists the last green run of each target beyond make test"
 	@echo "make test-unit     the unit tests alone, quick"
 	@echo "make stress        the tests ten times, every second time beside two busy loops; names what failed; ARGS='--runs 3'"
 	@echo "make coverage      all tests outside the browser with the lines that they run; fails below 92 %"
@@ -27,7 +34,7 @@ help:
 	@echo "make test-psychopy  the lines of docs/control.md in the real PsychoPy (installs 2 GB once, in ~/.cache)"
 	@echo "make test-brokers  the agent beside mosquitto, RabbitMQ, NATS and aedes, through every kind of door (minutes)"
 	@echo "make test-pipx     pipx install, as docs/install.md says it, up to a face on the page Live (twice 450 MB; minutes)"
-	@echo "make test-container  builds and runs the containers, updates and ends them (root or podman for users; minutes)"
+	@echo "make test-container  builds and runs the containers, updates and ends them (podman as root, or for users; minutes)"
 	@echo "make test-container-arm  builds the image for 64-bit ARM and runs it, emulated (root, a quarter of an hour)"
 	@echo "make test-appliance  install, break, update and remove it on a booted Debian (root, minutes); SUITE=bookworm: Debian 12"
 	@echo "make test-appliance-fleet  a fleet's server on a booted Debian: PostgreSQL, mosquitto, its unit, a device (root, minutes)"
@@ -57,17 +64,21 @@ test test-all test-unit stress coverage: export PYTHONDONTWRITEBYTECODE =
 TOOLS := openssl openssh-client age
 SERVERS := $(TOOLS) mosquitto postgresql nginx-light dbus-daemon gcc libc6-dev libfaketime mandoc
 BROWSER := chromium-headless-shell libatomic1
-OTHERS := podman podman-compose debootstrap curl zsh fish mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server r-base-core r-cran-lme4
+# What gives containers names for each other has another name on Debian 12, and crun starts none beside both versions of cgroups.
+NAMES := $(shell grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release && echo golang-github-containernetworking-plugin-dnsname || echo netavark aardvark-dns)
+CONTAINERS := podman podman-compose debootstrap $(NAMES) $(if $(wildcard /sys/fs/cgroup/unified),runc)
+OTHERS := $(CONTAINERS) curl zsh fish mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server r-base-core r-cran-lme4
 
 test: lint servers
 	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS)
 
 test-all: lint servers
-	@./tools/system-packages $(OTHERS) || echo "The tests of what is missing are skipped." >&2
-	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) -m "deep or not deep" $(ARGS)
+	@./tools/system-packages $(OTHERS)
+	@$(DEEPLY) -m pytest $(PARALLEL) $(GUARD) -m "deep or not deep" $(ARGS); status=$$?; \
+	$(BIN)/python -m tools.last_green $(DEEP) $(foreach suite,trixie bookworm,$(DEEP_ON_DEBIAN:%='% SUITE=$(suite)')); exit $$status
 
 stress: servers
-	@$(BIN)/python -m tools.stress $(ARGS) -- $(PARALLEL) $(GUARD)
+	@$(DEEPLY) -m tools.stress $(ARGS) -- $(PARALLEL) $(GUARD)
 
 test-unit: $(VENV)/.dev
 	@./tools/system-packages $(TOOLS)
@@ -75,63 +86,62 @@ test-unit: $(VENV)/.dev
 
 # Counting lines is nearly free from Python 3.12 on; before, the tests take a third longer.
 coverage: servers
-	@./tools/system-packages $(OTHERS) || echo "The tests of what is missing are skipped." >&2
+	@./tools/system-packages $(OTHERS)
 	@COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")') \
-	$(BIN)/python -m pytest $(PARALLEL) $(GUARD) --cov --cov-report=term-missing:skip-covered --ignore=tests/browser $(ARGS)
+	$(DEEPLY) -m pytest $(PARALLEL) $(GUARD) --cov --cov-report=term-missing:skip-covered --ignore=tests/browser $(ARGS)
 
 fuzz: $(VENV)/.dev
-	@FUZZ_PAYLOADS=10000 $(BIN)/python -m pytest -s -m "deep or not deep" -k "payload or odd_messages or odd_requests or any_bytes or any_list or any_part" \
+	@FUZZ_PAYLOADS=10000 $(DEEPLY) -m pytest -s -m "deep or not deep" -k "payload or odd_messages or odd_requests or any_bytes or any_list or any_part" \
 	tests/integration/vitals/test_ingest_fuzz.py tests/integration/fuzz tests/unit/vitals $(ARGS)
 
 faults: $(VENV)/.dev
 	@./tools/system-packages mosquitto gcc libc6-dev libfaketime
-	@nice -n 10 $(BIN)/python -m tests.faults $(ARGS)
+	@nice -n 10 $(DEEPLY) -m tests.faults $(ARGS)
 
 mutants: $(VENV)/.mutants
 	@./tools/system-packages mosquitto
-	@nice -n 10 $(BIN)/python -m tools.mutants $(ARGS)
+	@nice -n 10 $(DEEPLY) -m tools.mutants $(ARGS)
 
 # From an authority by ACME: clients and test server of Debian, which `make test` does not install.
 test-acme: $(VENV)/.dev
 	@./tools/system-packages pebble certbot lego curl
-	@$(BIN)/python -m pytest tests/integration/appliance/test_acme.py $(ARGS)
+	@$(DEEPLY) -m pytest tests/integration/appliance/test_acme.py $(ARGS)
 
 # Home Assistant is too large for `make test`, which judges the message for it by its own lists instead.
 test-home-assistant: $(VENV)/.dev
 	@./tools/system-packages mosquitto
-	@$(BIN)/python -m pytest -s -p no:cacheprovider tests/integration/home_assistant/with_core.py $(ARGS)
+	@$(DEEPLY) -m pytest -s -p no:cacheprovider tests/integration/home_assistant/with_core.py $(ARGS)
 
 # PsychoPy, too, with a window that nobody sees.
 test-psychopy: $(VENV)/.dev
 	@./tools/system-packages xvfb xauth
-	@$(BIN)/python -m pytest -s -p no:cacheprovider tests/integration/laboratory/with_psychopy.py $(ARGS)
+	@$(DEEPLY) -m pytest -s -p no:cacheprovider tests/integration/laboratory/with_psychopy.py $(ARGS)
 
 # Brokers of others, too large for `make test`: versions × transports × encryption, and the words where a setting is wrong.
 test-brokers: $(VENV)/.dev
 	@./tools/system-packages mosquitto openssl rabbitmq-server nats-server nodejs npm
-	@$(BIN)/python -m pytest -s -p no:cacheprovider tests/integration/brokers/with_brokers.py $(ARGS)
+	@$(DEEPLY) -m pytest -s -p no:cacheprovider tests/integration/brokers/with_brokers.py $(ARGS)
 
 # The program as pipx installs it, twice, with the packages that pip finds: too long for `make test`, which looks into the wheel.
 test-pipx: $(VENV)/.dev
 	@./tools/system-packages chromium-headless-shell libatomic1
-	@$(BIN)/python -m pytest -s -p no:cacheprovider tests/appliance/with_pipx.py $(ARGS)
+	@$(DEEPLY) -m pytest -s -p no:cacheprovider tests/appliance/with_pipx.py $(ARGS)
 
-SUITE ?= trixie
 test-appliance: $(VENV)/.dev
 	@./tools/system-packages systemd-container debootstrap slirp4netns openssl openssh-client
-	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/on_debian.py -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
+	@SUITE=$(SUITE) $(DEEPLY) -m pytest tests/appliance/on_debian.py -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
 
 test-appliance-fleet: $(VENV)/.dev
 	@./tools/system-packages systemd-container debootstrap slirp4netns openssl openssh-client
-	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/fleet_on_debian.py -vv -s -x -p no:cacheprovider -o timeout=1800 $(ARGS)
+	@SUITE=$(SUITE) $(DEEPLY) -m pytest tests/appliance/fleet_on_debian.py -vv -s -x -p no:cacheprovider -o timeout=1800 $(ARGS)
 
 test-fresh: | $(VENV)/bin/python
 	@./tools/system-packages git systemd-container debootstrap slirp4netns
-	@$(BIN)/python -B -m tests.appliance.fresh $(SUITE) $(ARGS)
+	@$(DEEPLY) -B -m tests.appliance.fresh $(SUITE) $(ARGS)
 
 test-appliance-arm: $(VENV)/.dev
 	@./tools/system-packages systemd-container debootstrap qemu-user-static
-	@SUITE=$(SUITE) $(BIN)/python -m pytest tests/appliance/on_arm.py -vv -s -p no:cacheprovider -o timeout=3600 $(ARGS)
+	@SUITE=$(SUITE) $(DEEPLY) -m pytest tests/appliance/on_arm.py -vv -s -p no:cacheprovider -o timeout=3600 $(ARGS)
 
 release: $(VENV)/.dev
 	@$(if $(KEY),./tools/system-packages openssh-client)
@@ -167,18 +177,18 @@ format: $(VENV)/.dev
 	@$(BIN)/ruff format .
 
 bench: $(VENV)/.dev
-	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(DEEPLY) -m benchmarks $(ARGS)
 
 fleet: $(VENV)/.dev
-	@./tools/system-packages mosquitto postgresql rabbitmq-server || echo "The figures of what is missing are left out." >&2
-	@$(BIN)/python -m benchmarks.fleet.fleet $(ARGS)
+	@./tools/system-packages mosquitto postgresql rabbitmq-server
+	@$(DEEPLY) -m benchmarks.fleet.fleet $(ARGS)
 
 security: $(VENV)/.dev
-	@$(BIN)/python -m benchmarks security crowd $(ARGS)
+	@$(DEEPLY) -m benchmarks security crowd $(ARGS)
 
 # Requests of every shape to every operation of the API, by schemathesis, for each role.
 api: $(VENV)/.dev
-	@nice -n 10 $(BIN)/python -m tests.integration.api.conformance $(ARGS)
+	@nice -n 10 $(DEEPLY) -m tests.integration.api.conformance $(ARGS)
 
 screenshots: $(VENV)/.dev
 	@./tools/system-packages chromium-headless-shell libatomic1
@@ -191,14 +201,14 @@ docs: $(VENV)/.dev
 # HEALTHCHECK is part of docker's format alone.
 TAG ?= latest
 container:
-	@command -v podman >/dev/null || { echo "podman is missing; on Debian: sudo apt install podman" >&2; exit 1; }
+	@./tools/system-packages podman
 	@podman build --format docker --file container/Containerfile --target program --tag localhost/affect-edge:$(TAG) $(ARGS) .
 	@podman build --format docker --file container/Containerfile --target broker --tag localhost/affect-edge-broker:$(TAG) $(ARGS) .
 	@podman build --format docker --file container/Containerfile --target home-assistant --tag localhost/affect-edge-home-assistant:$(TAG) \
 	--build-arg VERSION=$(TAG) $(ARGS) .
 
 fleet-containers:
-	@command -v podman >/dev/null || { echo "podman is missing; on Debian: sudo apt install podman" >&2; exit 1; }
+	@./tools/system-packages podman
 	@podman build --format docker --file container/Containerfile --target program --build-arg PARTS=fleet --tag localhost/affect-edge-fleet $(ARGS) .
 	@podman build --format docker --file container/Containerfile --target broker --tag localhost/affect-edge-broker $(ARGS) .
 	@podman build --format docker --file container/Containerfile --target database --tag localhost/affect-edge-database $(ARGS) .
@@ -214,11 +224,12 @@ fleet-server:
 	@$(COMPOSE) --file container/fleet/compose.yaml up --detach --no-build --force-recreate
 
 test-container: $(VENV)/.dev
-	@$(BIN)/python -m pytest tests/appliance/in_containers.py tests/appliance/test_fleet_in_containers.py -m 'deep or not deep' -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
+	@./tools/system-packages $(CONTAINERS)
+	@$(DEEPLY) -m pytest tests/appliance/in_containers.py tests/appliance/test_fleet_in_containers.py -m 'deep or not deep' -vv -s -p no:cacheprovider -o timeout=1800 $(ARGS)
 
 test-container-arm: $(VENV)/.dev
-	@./tools/system-packages debootstrap qemu-user-static
-	@$(BIN)/python -m pytest tests/appliance/arm_container.py -vv -s -p no:cacheprovider $(ARGS)
+	@./tools/system-packages $(CONTAINERS) qemu-user-static
+	@$(DEEPLY) -m pytest tests/appliance/arm_container.py -vv -s -p no:cacheprovider $(ARGS)
 
 $(VENV)/bin/python:
 	@[ -n "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed and was not found; on Debian: apt install python3 python3-venv" >&2; exit 1; }

@@ -39,8 +39,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 program=/opt/affect-edge settings=/etc/affect-edge data=/var/lib/affect-edge command=/usr/local/bin/affect-edge share=/usr/local/share
 config=$settings/affect-edge.toml
 web_user=affect-edge-dashboard # the agent's is affect-edge, as is the group of both
-services=(affect-edge-agent.service affect-edge-database.service affect-edge-dashboard.service)
-units=("${services[@]}" affect-edge-maintenance.service affect-edge-maintenance.timer)
+gate=affect-edge-database.service # its socket starts it, and it ends when nobody asks
+services=(affect-edge-agent.service affect-edge-database.socket affect-edge-dashboard.service)
+units=("${services[@]}" "$gate" affect-edge-maintenance.service affect-edge-maintenance.timer)
 # What man and the shells read: below share of a release, and as links below $share.
 shared=(man/man1/affect-edge.1 bash-completion/completions/affect-edge zsh/site-functions/_affect-edge fish/vendor_completions.d/affect-edge.fish)
 broker_files=(/etc/mosquitto/conf.d/affect-edge.conf /etc/mosquitto/affect-edge.acl /etc/mosquitto/affect-edge.passwd)
@@ -318,19 +319,29 @@ share_files() {
   for file in "$data"/affect-edge.db* "$data"/affect-edge*.lock "$data"/capture.json; do
     if [ -f "$file" ] && [ ! -L "$file" ]; then chown -h affect-edge:affect-edge "$file" && chmod 640 "$file"; fi
   done
+  # Who may read a file can lock it: of these two the dashboard would hold up recording and copies.
+  for file in "$data"/affect-edge.lock "$data"/affect-edge.copies.lock; do
+    if [ -f "$file" ] && [ ! -L "$file" ]; then chmod 600 "$file"; fi
+  done
+  # While root works in these folders they are root's: nobody can put a link there between check and change.
   if [ -d "$data/tls" ]; then
+    chown -h root "$data/tls"
+    chmod 700 "$data/tls"
+    for file in "$data"/tls/*.pem; do if [ -f "$file" ] && [ ! -L "$file" ]; then chmod 640 "$file"; fi; done
     chown -R --no-dereference affect-edge:affect-edge "$data/tls"
     chmod 770 "$data/tls"
-    for file in "$data"/tls/*.pem; do if [ -f "$file" ] && [ ! -L "$file" ]; then chmod 640 "$file"; fi; done
   fi
-  for file in "$own" "$own/exports" "$own/dashboard.db"; do # root follows no link of theirs
+  if [ -L "$own" ]; then rm -f "$own"; fi
+  if [ -d "$own" ]; then chown -h root "$own"; else install -d "$own"; fi
+  chmod 700 "$own"
+  for file in "$own/exports" "$own/dashboard.db"; do # root follows no link of theirs
     if [ -L "$file" ]; then rm -f "$file"; fi
   done
-  [ -d "$own" ] || install -d -m 750 "$own"
+  if [ -e "$own/exports" ] && [ ! -d "$own/exports" ]; then rm -f "$own/exports"; fi
   [ -d "$own/exports" ] || install -d "$own/exports"
+  chmod 770 "$own/exports" # who erases deletes what lies there
   chown -R --no-dereference "$web_user:affect-edge" "$own"
   chmod 750 "$own"
-  chmod 770 "$own/exports" # who erases deletes what lies there
   if [ -e "$settings/mqtt-password" ]; then
     chown affect-edge:affect-edge "$settings/mqtt-password"
     chmod 400 "$settings/mqtt-password"
@@ -554,7 +565,7 @@ activate() {
   fi
   say "$step"
   if [ -n "$before" ] && [ -x "$before/install.sh" ] && [ "$before" != "$release" ]; then
-    undo+=("systemctl stop ${services[*]}; share_files; '$before/install.sh' --activate --yes")
+    undo+=("systemctl stop ${services[*]} $gate; share_files; '$before/install.sh' --activate --yes")
     ln -sfn "$before" "$program/previous"
   elif [ -z "$before" ]; then
     undo+=("systemctl disable --now ${units[*]}; rm -f '$command' '$program/current' ${units[*]/#//etc/systemd/system/}; unlink_shared; systemctl daemon-reload")
@@ -566,14 +577,15 @@ activate() {
   for unit in "${units[@]}"; do install -m 644 "$release/systemd/$unit" "/etc/systemd/system/$unit"; done
   systemctl daemon-reload
   step="starting the services"
-  systemctl stop "${services[@]}" 2>/dev/null || true
+  systemctl stop "${services[@]}" "$gate" 2>/dev/null || true
   share_files
   install -d -m 755 "$program/root" # empty: what the units see of the machine is mounted below it
   systemctl enable --quiet "${services[@]}" affect-edge-maintenance.timer
   systemctl restart affect-edge-maintenance.timer
-  for unit in affect-edge-database affect-edge-dashboard affect-edge-agent; do
-    systemctl restart "$unit.service" 2>/dev/null || fail "$unit did not start. Its log (journalctl -u $unit) ends with
-$(journalctl -u "$unit.service" -n 8 -o cat --no-pager | sed 's/^/  /')"
+  # The agent before the dashboard: recording does not hang on what the dashboard's user left in its folder.
+  for unit in affect-edge-database.socket "$gate" affect-edge-agent affect-edge-dashboard; do
+    systemctl restart "$unit" 2>/dev/null || fail "$unit did not start. Its log (journalctl -u $unit) ends with
+$(journalctl -u "$unit" -n 8 -o cat --no-pager | sed 's/^/  /')"
   done
 }
 
@@ -636,7 +648,7 @@ say_next() {
   echo "  1. Open $scheme://$host:$at in a browser$([ "$host" = localhost ] || echo " of this network; or $scheme://$(own_address):$at")."
   if [ "$scheme" = https ]; then
     echo "     It warns once, for the certificate was made by this machine itself. Its SHA-256 fingerprint:"
-    echo "     $(openssl x509 -in "$data/tls/cert.pem" -noout -fingerprint -sha256 | cut -d= -f2)"
+    echo "     $(timeout 20 openssl x509 -in "$data/tls/cert.pem" -noout -fingerprint -sha256 | cut -d= -f2)"
   fi
   if [ -n "$code" ]; then echo "  2. Make the first account with the setup code $code (asked for once; after a restart there is another: journalctl -u affect-edge-dashboard)."; else echo "  2. Log in with your account."; fi
   echo "  3. Something does not work? sudo -u affect-edge affect-edge doctor"

@@ -48,10 +48,14 @@ def serve_command(
     """Serve the web dashboard of Affect Edge over the data folder of an agent."""
     from dashboard.web.server import serve
     from dashboard.web.settings import options_from
+    from edge_agent.store.database.dashboard_file import become_owner
 
     given = {name: value for name, value in changes.items() if value is not None}
     settings = load_settings(config_file, {"dashboard": given} if given else None)
-    serve(options_from(settings, data), with_login_link=login_link)
+    options = options_from(settings, data)
+    if options.database.exists():
+        become_owner(options.database)
+    serve(options, with_login_link=login_link)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import logging
 import re
 import secrets
@@ -163,15 +164,14 @@ def _taken(sites: Sites, wanted: StudyExport) -> list[_Site]:
     for name, folder in zip(chosen, _folders(chosen), strict=True):
         part = choice if choice.sessions is None else replace(choice, sessions=own[name])
         with read_transaction(databases[name]) as connection:
-            rows = [
-                connection.execute(
-                    "SELECT session.id, participant.code FROM session JOIN participant ON "
-                    "participant.id = session.participant WHERE session.id = ?",
-                    (number,),
-                ).fetchone()
-                for number in choose(connection, part).sessions
-            ]
-        sessions = [(row["id"], row["code"]) for row in rows if row is not None]
+            numbers = choose(connection, part).sessions
+            rows = connection.execute(
+                "SELECT session.id, participant.code FROM session JOIN participant ON "
+                "participant.id = session.participant WHERE session.id IN (SELECT value FROM "
+                "json_each(?)) ORDER BY session.id",
+                (json.dumps(numbers),),
+            )
+            sessions = [(row["id"], row["code"]) for row in rows]
         question = _question_of(wanted.question, part.sessions or about[name])
         taken.append(_Site(name, databases[name], folder, part, question, sessions))
     return taken
@@ -536,7 +536,7 @@ class ExportJobs:
         self._write(made, plain, sites)
         # The locked file comes beside the plain one, which needs its space once more.
         self._check_space()
-        seal(plain, made.file, passphrase)
+        self._computing.call(seal, plain, made.file, passphrase)
         plain.unlink()
 
     def _write(self, made: PreparedExport, file: Path, sites: Sites) -> None:

@@ -20,9 +20,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from edge_agent.camera.decoding import quiet_opencv
 from edge_agent.camera.files import VideoFile, open_video
-from edge_agent.camera.pixels import quiet_opencv
 from edge_agent.config.vision import VisionSettings
+from edge_agent.core.bounds import is_time
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import PictureError
 from edge_agent.core.expression import Expression, Frame, Observation, Recognition
@@ -33,8 +34,6 @@ __all__ = ["FaceRow", "VideoRow", "read", "read_video"]
 
 _FROM_1904_S = 2_082_844_800
 """Seconds from the first of January 1904, from which the format MP4 counts, to that of 1970."""
-_EARLIEST_MS = 946_684_800_000  # the year 2000
-_LATEST_MS = 4_102_444_800_000  # the year 2100
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def creation_ms(path: Path) -> int | None:
         size, code = (8, ">Q") if version == 1 else (4, ">I")
         (seconds,) = struct.unpack(code, file.read(size))
         made_ms = int((seconds - _FROM_1904_S) * 1000)
-        return made_ms if header and _EARLIEST_MS <= made_ms < _LATEST_MS else None
+        return made_ms if header and is_time(made_ms) else None
     return None
 
 

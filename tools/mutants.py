@@ -50,7 +50,7 @@ HEAVY = (
     "jinja2",
     "numpy",
     "paho.mqtt.client",
-    "pydantic_settings",
+    "pydantic",
     "pytest_timeout",
     "scipy.stats",
     "sqlite_utils",

@@ -17,6 +17,7 @@ import psycopg
 from collector.messages import CollectorError
 from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.fleet.tables import (
+    BY_NAME,
     EXCLUSION,
     EXPRESSION,
     GAP,
@@ -106,9 +107,12 @@ def _vitals_by(resolution: str) -> str:
 
 
 def _study_view(table: SentTable) -> str:
-    columns = ", ".join(f"fields->>'{column}' AS {column}" for column in table.columns[1:])
+    # Rows of devices that do not send a column yet have the value that their database would get.
+    values = {column: f"fields->>'{column}'" for column in table.columns[1:]}
+    values |= {column: f"coalesce({values[column]}, '{value}')" for column, _, value in table.added}
+    columns = ", ".join(f"{value} AS {column}" for column, value in values.items())
     return (
-        f"CREATE VIEW {SCHEMA}.{table.name} AS SELECT stream, id, {columns} "
+        f"CREATE OR REPLACE VIEW {SCHEMA}.{table.name} AS SELECT stream, id, {columns} "
         f"FROM {SCHEMA}.study_row WHERE kind = '{table.name}'"
     )
 
@@ -257,6 +261,7 @@ READERS = (
     f"ALTER TABLE {SCHEMA}.movement ADD COLUMN IF NOT EXISTS source text NOT NULL DEFAULT ''",
 )
 EXCLUSIONS = (_study_view(EXCLUSION),)
+PRIORS = (_study_view(BY_NAME["model"]),)
 assert {EXPRESSION, MOVEMENT, REJECTED, VITAL, GAP} == set(TIMELINE)
 
 
@@ -284,6 +289,7 @@ MIGRATIONS = (
     Migration("movements of faces", MOVEMENTS),
     Migration("movements from other programs", READERS),
     Migration("what is left out of analyses", EXCLUSIONS),
+    Migration("priors of classifiers", PRIORS),
 )
 
 

@@ -56,10 +56,18 @@ class Accounts:
         path: the database of the timeline.
         login_hours: hours until a login ends.
         idle_minutes: minutes until a login ends that nobody uses.
+        check_new: refuses a weak password; here by default, or in another process.
     """
 
-    def __init__(self, path: Path, login_hours: int = 12, idle_minutes: int = 120) -> None:
+    def __init__(
+        self,
+        path: Path,
+        login_hours: int = 12,
+        idle_minutes: int = 120,
+        check_new: passwords.Check = passwords.check_new_password,
+    ) -> None:
         self._path = path
+        self._check_new = check_new
         self._login_ms = login_hours * 60 * _MINUTE_MS
         self._idle_ms = idle_minutes * _MINUTE_MS
         self._note = Commands(path).note
@@ -86,7 +94,7 @@ class Accounts:
         with read_dashboard(self._path) as connection:
             _check_setup_code(connection, code)
         check_name(name)
-        passwords.check_new_password(password, name)
+        self._check_new(password, name)
         password_hash = passwords.hash_password(password)
         with write_dashboard(self._path) as connection:
             # Once more, in the transaction that spends it: another request may have been quicker.
@@ -212,7 +220,7 @@ class Accounts:
     def _set_password(
         self, name: str, new: str, *, keep: str, actor: str, audit_line: tuple[str, str]
     ) -> None:
-        passwords.check_new_password(new, name)
+        self._check_new(new, name)
         password_hash = passwords.hash_password(new)
         with write_dashboard(self._path) as connection:
             connection.execute(
@@ -431,10 +439,14 @@ class Members:
 
     Args:
         path: the database of the timeline.
+        check_new: refuses a weak password; here by default, or in another process.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, check_new: passwords.Check = passwords.check_new_password
+    ) -> None:
         self._path = path
+        self._check_new = check_new
         self._note = Commands(path).note
 
     def all(self) -> list[Member]:
@@ -487,7 +499,7 @@ class Members:
         """
         name = name.strip()
         check_name(name)
-        passwords.check_new_password(password, name)
+        self._check_new(password, name)
         password_hash = passwords.hash_password(password)
         with write_dashboard(self._path) as connection:
             _refuse_taken(connection, name)
@@ -602,7 +614,7 @@ class Members:
                 was changed.
         """
         # Before the costly hash, and once more below: somebody else may spend the link meanwhile.
-        passwords.check_new_password(password, self.holder_of(link).name)
+        self._check_new(password, self.holder_of(link).name)
         password_hash = passwords.hash_password(password)
         with write_dashboard(self._path) as connection:
             account = _holder(connection, link)

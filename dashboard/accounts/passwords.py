@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -16,6 +16,8 @@ PASSWORD_MIN = 10
 PASSWORD_MAX = 200
 LEAST_SCORE = 3
 """Of 0 to 4 in zxcvbn: 3 means that a program needs 100 million guesses or more."""
+Check = Callable[[str, str], None]
+"""Takes a password and the name of its account; raises ``AccountError``."""
 _LOOKED_AT = 72
 """Characters; what follows makes no password worse, and judging takes time."""
 _OURS = ("affect", "edge", "affect-edge", "affectedge", "affect edge", "raspberry", "dashboard")
@@ -53,7 +55,7 @@ def check_new_password(password: str, name: str) -> None:
         raise AccountError(
             N_("The password has too few different characters. Choose another."), field="password"
         )
-    # Its lists of words take 0.2 s and 10 MB: only who sets a password loads them.
+    # Its lists of words take 0.2 s and 13 MB: a process loads them that ends again.
     from zxcvbn import zxcvbn
 
     judged = zxcvbn(password[:_LOOKED_AT], user_inputs=[name, *_OURS])

@@ -28,6 +28,7 @@ from enum import StrEnum
 from dashboard.accounts.passwords import AccountError
 from dashboard.languages.current import gettext
 from dashboard.languages.names import list_with_or
+from edge_agent.core.bounds import PROGRAMS, folded
 from edge_agent.core.clock import now
 from edge_agent.core.texts import N_
 
@@ -150,7 +151,7 @@ COLUMNS = "account.id, name, role, must_change, second_factor"
 """What ``account_of`` takes."""
 DEMO = "demo"
 """The account that a one-time link opens; it has no password."""
-_OTHER_ACTORS = frozenset({"agent", "appliance", "command line", "mqtt", "unknown"})
+_OTHER_ACTORS = PROGRAMS | {"unknown"}
 """Actors in the audit trail and at the switch of the camera that are no accounts; a program is
 ``token NAME``."""
 
@@ -223,8 +224,8 @@ def check_name(name: str) -> None:
             N_("A name has 1 to {name_max} printable characters."), name_max=NAME_MAX, field="name"
         )
     # Whatever the case and the blanks, so that nobody looks like one of them in the trail.
-    folded = " ".join(name.casefold().split())
-    if folded in _OTHER_ACTORS or folded.startswith("token "):
+    plain = folded(name)
+    if plain in _OTHER_ACTORS or plain.startswith("token "):
         raise AccountError(
             N_(
                 "The audit trail uses the name {name!r} for something else, so no account may "
@@ -233,7 +234,7 @@ def check_name(name: str) -> None:
             name=name,
             field="name",
         )
-    if folded == DEMO:
+    if plain == DEMO:
         raise AccountError(
             N_("The name 'demo' is reserved for the demonstration. Choose another."), field="name"
         )

@@ -162,9 +162,7 @@ def compare_sensors(
     chosen = [one for one in sessions if one.id in session_ids or not session_ids]
     numbers = {one.id for one in chosen}
     excluded = [one.reason for one in reader.exclusions() if one.session in numbers]
-    minutes = [
-        minute for one in chosen if one.left_out != "whole" for minute in minutes_of(reader, one)
-    ]
+    minutes = [minute for one in chosen if one.left_out != "whole" for minute in minutes_of(one)]
     compared: list[SensorComparison] = []
     for kind in kinds:
         means = means_of(reader, minutes, kind)

@@ -477,7 +477,7 @@ def _analysis_of(
         models=models,
         main=main_analysis(models, compared, query.design, query.states),
         flow=flow,
-        missing=_missing(reader, query, sessions, means, flow),
+        missing=_missing(reader, query, sessions, means, flow, choices.baselines),
         passed_over=readings.passed_over,
         heart_tests=compare_heart(of_hearts, query),
         heart_values=of_hearts.values,
@@ -502,16 +502,19 @@ def _missing(
     sessions: Sequence[Session],
     means: Sequence[StateMean],
     flow: FlowModel,
+    baselines: Mapping[Place, float],
 ) -> tuple[MissingState, ...]:
     """Compare who lacks a state with who has it; read what they were at rest where there are such
-    people.
+    people, unless a change from it was asked for and it is read already.
     """
     if not flow.missing:
         return ()
+    if query.outcome is not Outcome.CHANGE:
+        baselines = find_baselines(reader, query, sessions)
     person = {session.id: session.participant for session in sessions}
     at_rest: defaultdict[tuple[Measure, str], list[float]] = defaultdict(list)
     # Averaged over the sessions below: one value a person, as everywhere.
-    for (session, kind, _), value in find_baselines(reader, query, sessions).items():
+    for (session, kind, _), value in baselines.items():
         at_rest[kind, person[session]].append(value)
     return compare_missing(
         flow.missing,

@@ -95,19 +95,20 @@ def recorded_of(
 ) -> Recorded:
     """Read what the flow needs beyond the readings of the question.
 
-    Those in stimuli are summed already, with the beginnings; only the others are counted here.
+    Those in stimuli are summed already, with the beginnings, and by observed emotion all of them;
+    only the others are counted here.
 
     Raises:
         StoreError: the database cannot be read.
     """
-    of_session: defaultdict[int, list[Stimulus]] = defaultdict(list)
-    # Stays empty for observed emotions, so that the spans below are whole sessions.
-    for one in stimuli:
-        if query.state is StateBy.CONDITION or (query.state is StateBy.REPORTED and one.reported):
-            of_session[one.session].append(one)
-    spans = [span for one in sessions for span in outside(one, of_session[one.id])]
-    counts = reader.reading_counts(spans, query.vital)
+    counts = list(readings.recorded)
     if query.state is not StateBy.OBSERVED:
+        of_session: defaultdict[int, list[Stimulus]] = defaultdict(list)
+        for one in stimuli:
+            if query.state is StateBy.CONDITION or one.reported:
+                of_session[one.session].append(one)
+        spans = [span for one in sessions for span in outside(one, of_session[one.id])]
+        counts += reader.reading_counts(spans, query.vital)
         counts += [
             ReadingCount(group.session, group.kind, " ".join(sorted(group.flags)), group.n)
             for group in (*readings.groups, *readings.beginnings)

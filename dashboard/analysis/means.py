@@ -336,12 +336,12 @@ def find_baselines(
     Raises:
         StoreError: the database cannot be read.
     """
-    rests = []
-    for session in sessions:
-        rest = reader.resting_time(session)
-        if rest is not None:
-            code = session.participant
-            rests.append(Stimulus(session.id, code, session.simulated, "baseline", *rest, None))
+    spans = reader.resting_times(sessions)
+    rests = [
+        Stimulus(one.id, one.participant, one.simulated, "baseline", *spans[one.id], None)
+        for one in sessions
+        if one.id in spans
+    ]
     sums: defaultdict[Place, list[tuple[float, int]]] = defaultdict(list)
     for rest_of, own in reader.vital_sums(rests, query.vital):
         if not (flags_of(own.flags) & UNUSABLE) - query.counted:

@@ -14,6 +14,7 @@ from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import flags_of
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
+from edge_agent.store.read.study import end_of
 
 MINUTE_MS = 60_000
 Minutes = Mapping[tuple[str, int], Mapping[str, float]]
@@ -27,15 +28,15 @@ def has_pairs(reader: Reader, session_id: int) -> bool:
         StoreError: the database cannot be read.
     """
     session, _ = reader.session(session_id)
-    minutes = minutes_of(reader, session)
+    minutes = minutes_of(session)
     kinds = [kind for kind in reader.recorded_kinds() if kind is not VitalKind.RR_INTERVAL]
     # Stops at the first pair.
     return any(True for kind in kinds for _ in pairs_of(means_of(reader, minutes, kind)))
 
 
-def minutes_of(reader: Reader, session: Session) -> list[Stimulus]:
+def minutes_of(session: Session) -> list[Stimulus]:
     """Return the minutes of a session; the last one may be shorter."""
-    _, end = reader.session(session.id)
+    end = end_of(session)
     code = session.participant
     return [
         Stimulus(session.id, code, session.simulated, "", at, min(at + MINUTE_MS, end), None)

@@ -5,6 +5,7 @@ data.
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,8 @@ from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import TESTED, VitalKind
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.study.study import Preregistration, preregistrations
+
+log = logging.getLogger(__name__)
 
 
 class PlanQuery(Model):
@@ -231,12 +234,18 @@ def preregister(path: Path, document: PreregistrationDocument, actor: str) -> Pr
 
 
 def frozen(path: Path) -> list[PreregistrationModel]:
-    """Return all preregistrations, the newest first.
+    """Return all preregistrations, the newest first, without those that are none.
 
     Raises:
         StoreError: the database cannot be read.
     """
-    return [_model(one) for one in preregistrations(path)]
+    models = []
+    for one in preregistrations(path):
+        try:
+            models.append(_model(one))
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            log.warning("preregistration %d cannot be read: %s", one.id, error)
+    return models
 
 
 def compared(path: Path, query: AnalysisQuery, participants: int) -> PreregisteredModel | None:

@@ -8,6 +8,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +21,14 @@ from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import MatchCounts, flags_of
-from edge_agent.store.read.matching import FaceLabels, Integers, Matching, Reals
+from edge_agent.store.read.matching import FaceLabels, Matching
 from edge_agent.store.read.observed import Beats, StateSpan, spans_observed
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import PieceSums, ReadingSum, Stimulus
+from edge_agent.store.read.study import ReadingCount
+
+if TYPE_CHECKING:
+    from edge_agent.store.read.matching import Integers, Reals
 
 _MINUTE_MS = 60_000
 _LARGEST = 1e200
@@ -195,6 +200,7 @@ class StateReadings:
             ``settling`` and ``unreported`` of the first of several choices alone.
         passed_over: those in these states whose source is not the one of the session.
         states: those that are compared.
+        recorded: with observed emotions, how many readings the sessions hold, matched or not.
     """
 
     groups: tuple[ReadingGroup, ...]
@@ -204,6 +210,7 @@ class StateReadings:
     beginnings: tuple[ReadingGroup, ...] = ()
     passed_over: tuple[ReadingGroup, ...] = ()
     states: tuple[str, ...] = TESTED_STATES
+    recorded: tuple[ReadingCount, ...] = ()
 
     def in_states(self) -> tuple[ReadingGroup, ...]:
         """Return the groups in the states that are compared."""
@@ -328,7 +335,15 @@ def find_observed(
     for one in reader.observed_sums(sessions, shown, query.vital, matchings):
         groups = tuple(_group(by_id[number], state, sums) for number, state, sums in one.sums)
         kept, passed_over = of_one_source(groups, query.prefer_source, query.states)
-        every.append(StateReadings(kept, one.counts, passed_over=passed_over, states=query.states))
+        every.append(
+            StateReadings(
+                kept,
+                one.counts,
+                passed_over=passed_over,
+                states=query.states,
+                recorded=one.recorded,
+            )
+        )
     return every
 
 

@@ -15,12 +15,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from dashboard.fleet.known import Sites
 from edge_agent.core.errors import StoreError
+from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
@@ -31,6 +30,11 @@ from edge_agent.store.read.reader import RangeReader, Reader
 from edge_agent.store.read.stimuli import PieceSums, ReadingSum, Stimulus
 from edge_agent.store.read.study import ReadingCount, Recruited, Span
 from edge_agent.store.study.exclusions import Exclusion
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Later("numpy")
 
 SITE = "site"
 """Name of the attribute that says at which site somebody was measured."""
@@ -190,6 +194,13 @@ class PooledReader(Reader):
                         *((self._number(place, one[0]), *one[1:]) for one in of_site.sums),
                     ),
                     _added(before.counts, of_site.counts),
+                    (
+                        *before.recorded,
+                        *(
+                            replace(one, session=self._number(place, one.session))
+                            for one in of_site.recorded
+                        ),
+                    ),
                 )
                 for before, of_site in zip(together, own_sums, strict=True)
             ]
@@ -231,10 +242,13 @@ class PooledReader(Reader):
             mean_at_ms=np.concatenate([one.mean_at_ms for one in parts]),
         )
 
-    def resting_time(self, session: Session) -> tuple[int, int] | None:
-        """Return start and end of a session's baseline; ``None`` where it has none."""
-        place = session.id % len(self._readers)
-        return self._readers[place].resting_time(self._session_in(session))
+    def resting_times(self, sessions: Collection[Session]) -> dict[int, tuple[int, int]]:
+        """Return start and end of the baseline of each session that has one, by its number."""
+        return {
+            self._number(place, number): span
+            for place, own in self._sessions_in(sessions).items()
+            for number, span in self._readers[place].resting_times(own).items()
+        }
 
     def recruited(self) -> list[Recruited]:
         """Return all participants, site by site."""

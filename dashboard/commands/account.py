@@ -19,10 +19,12 @@ from dashboard.accounts.tokens import NewToken, Tokens
 from dashboard.commands.exit_codes import CONFIG, run_command
 from dashboard.web.settings import DashboardOptions, options_from
 from edge_agent.config.loading import load_settings
+from edge_agent.core.bounds import COMMAND_LINE
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import ConfigError
+from edge_agent.store.database.dashboard_file import become_owner
 
-ACTOR = "command line"
+ACTOR = COMMAND_LINE
 """Who did it, in the audit trail."""
 
 
@@ -37,7 +39,10 @@ def on_appliance(command: Callable[..., None]) -> Callable[..., None]:
     )
     @functools.wraps(command)
     def run(config_file: Path | None, data: Path | None, **given: Any) -> None:
-        command(options_from(load_settings(config_file), data), **given)
+        options = options_from(load_settings(config_file), data)
+        if options.database.exists():
+            become_owner(options.database)  # the accounts are the dashboard's alone
+        command(options, **given)
 
     return run
 

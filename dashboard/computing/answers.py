@@ -29,6 +29,7 @@ from edge_agent.vision.models.card import ModelCard, known_cards
 if TYPE_CHECKING:  # loads SciPy
     from dashboard.analysis.analyse import Analysis
     from dashboard.analysis.checks import FaceReading
+    from edge_agent.store.read.quality import SessionQuality
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,18 @@ def sheet_of(inquiry: Inquiry) -> Sheet:
         forest=forest_of(analysis),
         variability=variability_sentence(analysis.variability),
     )
+
+
+def quality_of(database: Path, session: int) -> SessionQuality:
+    """Return the quality report of a session.
+
+    Raises:
+        StoreError: the database cannot be read.
+        StudyError: there is no such session.
+    """
+    from edge_agent.store.read.quality_checks import session_quality
+
+    return session_quality(Reader(database), session)
 
 
 def sensor_sentences(database: Path, session: int) -> list[str]:

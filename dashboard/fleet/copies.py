@@ -211,11 +211,7 @@ def _copy(there: psycopg.Connection, stream: int, here: sqlite3.Connection) -> N
             "SELECT id, fields FROM fleet.study_row WHERE stream = %s AND kind = %s ORDER BY id",
             (stream, table.name),
         ).fetchall()
-        _insert(
-            here,
-            table,
-            ((id_, *(fields[one] for one in table.columns[1:])) for id_, fields in rows),
-        )
+        _insert(here, table, ((id_, *table.values_of(fields)) for id_, fields in rows))
     sessions = here.execute("SELECT started, ended FROM session ORDER BY started").fetchall()
     spans = joined_spans((row[0], row[1]) for row in sessions)
     for table in TIMELINE:

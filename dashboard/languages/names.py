@@ -14,11 +14,12 @@ that people typed, such as participants' codes, conditions and devices, stay as 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 
 from dashboard.languages.current import N_, SOURCE, gettext, language, pgettext
 from dashboard.languages.figures import LocalNumber, marks
 from edge_agent.alerts.rules import rule_name
+from edge_agent.core.clock import utc_at
 from edge_agent.core.expression import Emotion
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.movements import LOOK, MOVEMENTS
@@ -30,6 +31,17 @@ POSE_NAMES = {"yaw": N_("turned"), "pitch": N_("bent down"), "roll": N_("tilted"
 """What people call the angles of the head."""
 LOOK_NAMES = {name: MovementKind(name).spec.label for name in LOOK}
 """Words for the directions of the eyes in the face."""
+GAP_REASONS = (
+    N_("agent stopped"),
+    N_("disconnected"),
+    N_("no face"),
+    N_("not written"),
+    N_("silent"),
+    N_("stalled"),
+    N_("stopped"),
+    N_("switched off"),
+)
+"""Frequent reasons of gaps, as ``words`` writes them."""
 
 _ENGLISH = {"datetime": "%Y-%m-%d %H:%M UTC", "date": "%Y-%m-%d", "time": "%H:%M:%S UTC"}
 
@@ -41,7 +53,7 @@ def moment(wall_ms: int, form: str = "datetime") -> str:
         wall_ms: UTC milliseconds since 1970.
         form: ``datetime``, ``date`` or ``time``; hours go from 0 to 23 in every language.
     """
-    at = datetime.fromtimestamp(wall_ms / 1000, UTC)
+    at = utc_at(wall_ms)
     if language() == SOURCE:
         return at.strftime(_ENGLISH[form])
     if form == "time":

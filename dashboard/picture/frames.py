@@ -12,10 +12,6 @@ from typing import IO, Any
 
 from edge_agent.config.vision import VisionSettings
 
-MAX_BYTES = 16 * 1024 * 1024
-"""Of a picture: a photograph of a telephone has 2 to 8 MB."""
-MAX_PIXELS = 13_000_000
-"""Of a picture: that many need 130 MB while it is read, and the dashboard has 512 in all."""
 _SIZE_BYTES = 4
 
 

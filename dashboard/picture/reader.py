@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +12,7 @@ from typing import IO, Any, cast
 
 from dashboard.picture.frames import send_options, send_picture
 from edge_agent.config.vision import VisionSettings
+from edge_agent.core.apart import close_pipes, end_apart, start_apart
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
 from edge_agent.core.texts import N_, unpacked
 
@@ -123,7 +122,7 @@ class PictureReader:
         process.kill()
         process.wait()
         with self._turn:  # whoever waited for an answer has none now
-            _close_pipes(process)
+            close_pipes(process)
 
     def _running(self) -> subprocess.Popen[bytes]:
         """Return the process, started if need be."""
@@ -131,13 +130,7 @@ class PictureReader:
             if self._process.poll() is None:
                 return self._process
             self._forget(self._process)
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "dashboard.picture.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
-            process_group=0,  # Ctrl-C is for the dashboard, which ends it in order
-        )
+        process = start_apart("dashboard.picture.worker")
         self._process = process
         # ``close`` may have come while the process was started.
         if self._closed:
@@ -187,10 +180,8 @@ class PictureReader:
 
     def _forget(self, process: subprocess.Popen[bytes]) -> None:
         """Let go of a process that does not answer any more."""
-        process.kill()
-        code = process.wait()
         self._process = None
-        _close_pipes(process)
+        code = end_apart(process)
         if not self._closed:
             log.warning("the process that reads pictures ended (exit code %d)", code)
 
@@ -216,7 +207,7 @@ class PictureReader:
             if process is None or threading.current_thread() is not self._idle:
                 return
             self._process = None
-            _close_pipes(process)  # it ends when there is nothing more to read
+            close_pipes(process)  # it ends when there is nothing more to read
             try:
                 process.wait(_END_S)
             except subprocess.TimeoutExpired:
@@ -228,10 +219,3 @@ class PictureReader:
 
 def _stdin(process: subprocess.Popen[bytes]) -> IO[bytes]:
     return cast("IO[bytes]", process.stdin)
-
-
-def _close_pipes(process: subprocess.Popen[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with suppress(BrokenPipeError):
-                pipe.close()

@@ -1,26 +1,22 @@
 """``python -m dashboard.picture.worker``: the process that reads pictures.
 
 It writes nothing to disk: pictures come through a pipe, and what is read goes back through another.
-If it dies, no core dump is written, for a picture could be in it.
 """
 
 from __future__ import annotations
 
-import ctypes
 import io
-import os
-import resource
 import sys
-from contextlib import suppress
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from dashboard.picture.frames import MAX_PIXELS, options_from, pictures_from, send_answer
+from dashboard.picture.frames import options_from, pictures_from, send_answer
 from edge_agent.config.vision import VisionSettings
+from edge_agent.core.apart import limit_process, take_answers
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.pictures import MAX_PIXELS
 from edge_agent.core.texts import N_, Message, packed, text_of
 from edge_agent.vision.drawing import corners
 from edge_agent.vision.models.card import ModelCard
@@ -29,7 +25,6 @@ from edge_agent.vision.stills import decode_picture, describe
 
 MEMORY_BYTES = 640 * 1024 * 1024
 """What the process may ask for; 210 MB lie in memory for 12 megapixels, 290 with transparency."""
-_PR_SET_DUMPABLE = 4  # of prctl(2)
 _SHOWN = Message(N_("picture"))
 _TOO_MUCH = N_("{shown}: needs more memory than allowed. Scale it down.")
 _HEIC = N_(
@@ -55,9 +50,8 @@ _STARTS = {b"\xff\x0a": _JXL, b"\0\0\0\x0cJXL ": _JXL, b"%PDF": _PDF, b"\x1aE\xd
 
 def main() -> None:
     """Answer until the dashboard closes the pipe."""
-    # First of all: what a library prints must not come between two answers.
-    answers = _answers()
-    _limit()
+    answers = take_answers()
+    limit_process(MEMORY_BYTES)
     options = options_from(sys.stdin.buffer)
     if options is None:
         return
@@ -131,28 +125,6 @@ def _explained(explanation: Explanation) -> dict[str, Any]:
         },
     }
     return describe(explanation.reading) | {"evidence": evidence}
-
-
-def _answers() -> IO[bytes]:
-    """Return where answers go; what a library prints goes to the log instead."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return answers
-
-
-def _limit() -> None:
-    """Take less than others, be the first that must go, and leave nothing behind.
-
-    Where the system forbids a part of it, the others hold.
-    """
-    with suppress(OSError):
-        os.nice(10)
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("900", encoding="ascii")
-    for kind, limit in ((resource.RLIMIT_DATA, MEMORY_BYTES), (resource.RLIMIT_CORE, 0)):
-        with suppress(OSError, ValueError):
-            resource.setrlimit(kind, (limit, limit))
-    ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
 
 
 if __name__ == "__main__":

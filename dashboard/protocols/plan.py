@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from dashboard.protocols.file import (
     Baseline,
@@ -135,17 +136,19 @@ def to_json(screens: tuple[Screen, ...], texts: Texts) -> str:
 
 
 def from_json(text: str) -> tuple[tuple[Screen, ...], Texts]:
-    """Read what ``to_json`` wrote."""
+    """Read what ``to_json`` wrote.
+
+    Raises:
+        ValueError, LookupError, TypeError, RecursionError: it is something else.
+    """
     plan = json.loads(text)
-    screens = tuple(_screen_of(values) for values in plan["screens"])
+    screens = _SCREENS.validate_python(plan["screens"])
+    if not screens:
+        raise ValueError("it has no screens")
     return screens, Texts.model_validate(plan["texts"])
 
 
-def _screen_of(values: dict[str, Any]) -> Screen:
-    media = values["media"]
-    scale = values["scale"]
-    kinds = {"media": media and MediaKind(media), "scale": scale and Scale(scale)}
-    return Screen(**{**values, "kind": ScreenKind(values["kind"]), **kinds})
+_SCREENS = TypeAdapter(tuple[Screen, ...])
 
 
 def _stimuli(protocol: StudyProtocol) -> list[Stimulus]:

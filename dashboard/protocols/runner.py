@@ -17,6 +17,7 @@ from dashboard.protocols.plan import Screen, from_json, order_rows, screens_of, 
 from dashboard.protocols.state import BY_HAND, ProtocolState
 from dashboard.protocols.texts import Texts, said_text
 from edge_agent.core import clock
+from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Marker, MarkerKind, Purpose, Session, SessionSetting
@@ -173,7 +174,12 @@ class ProtocolRunner:
         saved = self._runs.open()
         if saved is None:
             return
-        screens, _ = from_json(saved.plan)
+        try:
+            screens, _ = from_json(saved.plan)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            # Its session stays open, and can be ended; the dashboard must start.
+            log.error("the protocol of session %d cannot be read: %s", saved.session.id, error)
+            return
         if saved.state is RunState.RUNNING:
             # At the last moment that was written down: nobody
             # knows when after it the dashboard ended.
@@ -185,7 +191,7 @@ class ProtocolRunner:
             paused = Progress(
                 saved.step, saved.spent_ms, RunState.PAUSED, RESTARTED, saved.saved, tuple(markers)
             )
-            self._commands.save_protocol(saved.id, saved.session.id, paused)
+            self._commands.save_protocol(saved.id, saved.session.id, paused, actor=DASHBOARD)
         with self._changed:
             self._start(saved)
             if self._running is not None and self._running.state.begun:
@@ -421,10 +427,13 @@ class ProtocolRunner:
                 goes_on = self._is_open(running) if idle else True
                 if not idle or not goes_on:
                     goes_on = self._commands.save_protocol(
-                        running.saved.id, running.saved.session.id, progress
+                        running.saved.id, running.saved.session.id, progress, actor=DASHBOARD
                     )
-            except StoreError as error:
-                self._set_recorded(running, version, str(error), progress, goes_on=True)
+            except (StoreError, StudyError) as error:
+                # One that was erased, or is over, is not tried again.
+                goes_on = isinstance(error, StoreError) or self._may_be_open(running)
+                problem = str(error) if goes_on else ""
+                self._set_recorded(running, version, problem, None, goes_on=goes_on)
                 if self._closed:
                     return
             else:
@@ -435,6 +444,12 @@ class ProtocolRunner:
     def _is_open(self, running: RunningProtocol) -> bool:
         saved = self._runs.open()
         return saved is not None and saved.id == running.saved.id
+
+    def _may_be_open(self, running: RunningProtocol) -> bool:
+        try:
+            return self._is_open(running)
+        except StoreError:
+            return True
 
     def _set_recorded(
         self,

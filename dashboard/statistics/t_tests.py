@@ -430,13 +430,20 @@ def _require(t: float, scale: float, n: int) -> None:
 
 def _log_factor(t: float, n: float, df: float, scale: float) -> float:
     """Return log BF₁₀ from the integral over u = log g."""
-    without = -(df + 1) / 2 * math.log1p(t * t / df)
+    half = (df + 1) / 2
+    ratio = t * t / df
+    without = -half * math.log1p(ratio)
+    log_n = math.log(n)
+    constant = math.log(scale) - math.log(2 * math.pi) / 2
+    narrow = scale**2 / 2
 
     def log_density(u: float) -> float:
-        wider = np.logaddexp(0.0, math.log(n) + u)  # log (1 + N g)
-        likelihood = -wider / 2 - (df + 1) / 2 * math.log1p(t * t / df * math.exp(-wider))
-        prior = math.log(scale) - math.log(2 * math.pi) / 2 - u / 2 - scale**2 / 2 * math.exp(-u)
-        return float(likelihood + prior - without)
+        far = log_n + u
+        # log (1 + N g), which is NumPy's ``logaddexp``; called a thousand times, it took a third.
+        wider = far + math.log1p(math.exp(-far)) if far > 0 else math.log1p(math.exp(far))
+        likelihood = -wider / 2 - half * math.log1p(ratio * math.exp(-wider))
+        prior = constant - u / 2 - narrow * math.exp(-u)
+        return likelihood + prior - without
 
     low = 2 * math.log(scale) - 2 * math.log(_FAR)  # below, exp(−r²/2g) is nothing
     high = 2 * math.log(scale) + math.log1p(t * t) + 2 * _FAR

@@ -21,6 +21,7 @@ from edge_agent.alerts.signals import UNKNOWN, WELL, Signal
 from edge_agent.alerts.watch import AlertWatch
 from edge_agent.config.alerts import RuleSettings
 from edge_agent.core import clock
+from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError
 from edge_agent.core.texts import N_, Message, packed
@@ -116,20 +117,31 @@ class _WrittenByCommands(AlertLog):
         super().__init__(commands.path)
         self._commands = commands
 
-    def begin(self, alert: AlertEntry, at: Instant, parts: str | None = None) -> None:
+    def begin(
+        self, alert: AlertEntry, at: Instant, parts: str | None = None, *, actor: str | None = None
+    ) -> None:
         """Write that the agent does not answer."""
+        del actor  # it is the dashboard
         text, parts = str(alert.text), parts or packed(alert.text)
-        self._commands.begin_alert(alert.rule, text, parts, at, quiet=alert.quiet)
+        self._commands.begin_alert(alert.rule, text, parts, at, quiet=alert.quiet, actor=DASHBOARD)
 
-    def end(self, rule: str, ending: str, at: Instant, *, kind: str | None = None) -> None:
+    def end(
+        self,
+        rule: str,
+        ending: str,
+        at: Instant,
+        *,
+        kind: str | None = None,
+        actor: str | None = None,
+    ) -> None:
         """Write that the agent answers again, or is not watched any more."""
-        del kind  # the gate lets the dashboard end only its own kind of alert
-        self._commands.end_alert(rule, ending, at)
+        del kind, actor  # the gate lets the dashboard end only its own kind of alert
+        self._commands.end_alert(rule, ending, at, actor=DASHBOARD)
 
     def note_delivery(self, alert: int, delivery: Delivery, *, kind: str | None = None) -> None:
         """Store the delivery of a message."""
         del kind
-        self._commands.note_delivery(alert, delivery)
+        self._commands.note_delivery(alert, delivery, actor=DASHBOARD)
 
 
 class DashboardAlerts:

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute
 from dashboard.accounts.accounts import Accounts, Members
 from dashboard.accounts.audit import AuditTrail
 from dashboard.accounts.login import Logins
+from dashboard.accounts.passwords import check_new_password
 from dashboard.accounts.roles import Permission
 from dashboard.accounts.second_factors import SecondFactors
 from dashboard.computing.computing import Computing
@@ -48,7 +49,7 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent import __version__
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import migrate
+from edge_agent.store.database.schema import migrate, wait_until_upgraded
 from edge_agent.store.gate.client import gate_of
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.read.reader import Reader
@@ -56,6 +57,9 @@ from edge_agent.store.study.protocol_runs import ProtocolRuns
 from edge_agent.store.study.study import Study
 
 log = logging.getLogger(__name__)
+
+UPGRADE_S = 60.0
+"""So long the dashboard waits for an upgrade of the database; systemd starts it again."""
 
 
 def create_app(
@@ -80,10 +84,12 @@ def create_app(
             f"{options.data}: the data folder cannot be made ({error.strerror}). Choose another "
             "with --data."
         ) from error
-    # With two users the dashboard may not write the database file; the gate, which may, migrates
-    # it.
-    if gate_of(options.database) is None:  # else the gate has done it, before it answered
+    # With two users the dashboard may not write the database file; agent and gate, which may,
+    # make and upgrade it, before they answer.
+    if gate_of(options.database) is None:
         migrate(options.database)
+    else:
+        wait_until_upgraded(options.database, UPGRADE_S)
     app = FastAPI(
         title="Affect Edge",
         version=__version__,
@@ -93,6 +99,7 @@ def create_app(
     )
     services = _services(options, clock, computing or Computing())
     app.state.services = services
+    app.state.unread_proxies = set()  # those whose X-Forwarded-For was no address, each logged once
     pages = find_pages(routes)
     app.state.templates = make_templates(navigation_of(pages))
     app.routes.extend(_guarded_routes())
@@ -126,10 +133,14 @@ def _services(
     stopping = asyncio.Event()
     exports = ExportJobs(options.database, options.device, options.told, options.models, computing)
     fleet = open_fleet(options.source)
+
+    def check_new(password: str, name: str) -> None:
+        computing.call(check_new_password, password, name)
+
     return Services(
         options=options,
-        accounts=Accounts(options.database, options.session_hours, options.idle_minutes),
-        members=Members(options.database),
+        accounts=Accounts(options.database, options.session_hours, options.idle_minutes, check_new),
+        members=Members(options.database, check_new),
         logins=Logins(options.database, options.idle_minutes),
         second_factors=SecondFactors(options.database),
         half_logins=ShortLived(clock, HALF_LOGIN_S),

@@ -14,10 +14,18 @@ from edge_agent.core.errors import ReadingError
 from edge_agent.core.readings import time_ms
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 
-EpochMs = Annotated[
-    int, Field(ge=0, le=32_503_680_000_000, description="UTC, milliseconds since 1970")
-]
+_LAST_MS = 32_503_680_000_000
+EpochMs = Annotated[int, Field(ge=0, le=_LAST_MS, description="UTC, milliseconds since 1970")]
 GivenMs = Annotated[EpochMs, OF_JSON]
+
+
+def _within(value: Any) -> Any:
+    """Return the first or the last time of the API for a stored one that lies beyond it."""
+    return min(max(value, 0), _LAST_MS) if isinstance(value, int) else value
+
+
+ShownMs = Annotated[EpochMs, BeforeValidator(_within)]
+"""A stored time: a wrong row must not stop the page that lists it."""
 
 
 def _ms_of_field(given: object) -> object:
@@ -73,8 +81,8 @@ class SessionModel(ApiModel):
     purpose: Purpose
     setting: SessionSetting = Field(description="Where it takes place")
     name: str
-    start: EpochMs = Field(validation_alias="start_ms")
-    end: EpochMs | None = Field(
+    start: ShownMs = Field(validation_alias="start_ms")
+    end: ShownMs | None = Field(
         validation_alias="end_ms", description="null while the session is open"
     )
     simulated: bool = Field(
@@ -88,7 +96,7 @@ class SessionModel(ApiModel):
 class MarkerModel(ApiModel):
     """An instant in a session."""
 
-    at: EpochMs = Field(validation_alias=AliasPath("at", "wall_ms"))
+    at: ShownMs = Field(validation_alias=AliasPath("at", "wall_ms"))
     kind: MarkerKind
     label: str
 
@@ -209,7 +217,7 @@ class Answer(ApiModel):
 class VitalModel(ApiModel):
     """One physiological value."""
 
-    at: EpochMs = Field(validation_alias=AliasPath("at", "wall_ms"))
+    at: ShownMs = Field(validation_alias=AliasPath("at", "wall_ms"))
     kind: str
     value: float
     unit: str = Field(validation_alias=AliasPath("kind", "unit"), description="UCUM")
@@ -220,7 +228,7 @@ class VitalModel(ApiModel):
 class RecentSecond(ApiModel):
     """A second in which the participant's face was read."""
 
-    at: EpochMs
+    at: ShownMs
     probabilities: dict[str, float] = Field(description="Mean, by category")
     label: str = Field(description="Category, or uncertain")
 
@@ -233,7 +241,7 @@ class ExpressionTrend(ApiModel):
 
     resolution: str = Field(description="What was read: row, minute, hour or day")
     bucket_ms: int
-    starts: list[EpochMs]
+    starts: list[ShownMs]
     shares: dict[str, list[float | None]] = Field(
         description="Share of rows by smoothed label, with uncertain: sum 1"
     )
@@ -248,7 +256,7 @@ class VitalTrendModel(ApiModel):
     unit: str = Field(validation_alias=AliasPath("kind", "unit"), description="UCUM")
     resolution: str
     bucket_ms: int
-    starts: list[EpochMs]
+    starts: list[ShownMs]
     mean: list[float | None]
     min: list[float | None] = Field(validation_alias="least")
     max: list[float | None] = Field(validation_alias="most")
@@ -270,11 +278,11 @@ class ClockOffModel(ApiModel):
 class TrendsModel(ApiModel):
     """A range of the timeline in buckets."""
 
-    start: EpochMs
-    end: EpochMs
+    start: ShownMs
+    end: ShownMs
     participant: str | None = Field(description="Whose sessions alone these are; null: everybody’s")
     session: int | None = Field(description="The session that these are; null: all")
-    rows_kept_since: EpochMs | None = Field(
+    rows_kept_since: ShownMs | None = Field(
         description="Rows before this are deleted, and of earlier sessions of the participant only "
         "whole minutes, hours or days are counted; null: nothing is missing"
     )
@@ -309,8 +317,8 @@ class HealthModel(ApiModel):
     version: str
     database_bytes: int
     counts: dict[str, int] = Field(description="Rows by table")
-    first: EpochMs | None = Field(description="First thing on the timeline")
-    last: EpochMs | None = Field(description="Last thing on the timeline")
+    first: ShownMs | None = Field(description="First thing on the timeline")
+    last: ShownMs | None = Field(description="Last thing on the timeline")
     models: list[ModelInUse]
     agent: dict[str, Any] | None = Field(
         description="The agent's last health message; null while it is not running"
@@ -326,7 +334,11 @@ class ModelInUse(ApiModel):
     name: str
     version: str
     sha256: str
-    since: EpochMs = Field(validation_alias="since_ms")
+    since: ShownMs = Field(validation_alias="since_ms")
+    prior: str = Field(
+        description="Prior of a classifier: data or balanced; none: it classifies nothing; "
+        "unknown: recorded before schema 35"
+    )
 
 
 HealthModel.model_rebuild()

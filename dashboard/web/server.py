@@ -23,6 +23,7 @@ from edge_agent.core.errors import ConfigError, ServerError
 from edge_agent.core.process import SystemdNotifier, give_back_after_start, share_one_heap
 from edge_agent.store.database.dashboard_file import kept_open
 from edge_agent.store.database.lock import lock_for_reading
+from edge_agent.store.gate.held import HeldDatabase
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +56,14 @@ class DashboardServer(uvicorn.Server):
         super().__init__(config)
         self.services = services
         self._notifier = notifier
+        self._held = HeldDatabase(services.options.database)
         self._certificate = written_ns(services.options.certificate)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so."""
         guard = self.services.connections
         guarded: list[socket.socket] = [GuardedListener(one, guard) for one in sockets or []]
+        self._held.hold()
         await super().startup(guarded)
         if self.services.fleet is None:  # there is no agent here to watch
             self.services.alerts.start()
@@ -72,6 +75,7 @@ class DashboardServer(uvicorn.Server):
         self.services.computing.close()
         await super().shutdown(sockets)
         await self.services.previews.close(PREVIEW_SECONDS)
+        self._held.close()
 
     async def on_tick(self, counter: int) -> bool:
         """Go on as uvicorn does.
@@ -84,6 +88,7 @@ class DashboardServer(uvicorn.Server):
             self.services.connections.tell()
         if counter % (WATCHDOG_SECONDS * TICKS_A_SECOND) == 0:
             self._notifier.watchdog()
+            self._held.hold()
         if counter % (CERTIFICATE_SECONDS * TICKS_A_SECOND) == 0:
             self._take_renewed_certificate()
         return await super().on_tick(counter)

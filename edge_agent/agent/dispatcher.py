@@ -172,7 +172,7 @@ def _vital(reading: VitalReading | None, at: Instant) -> dict[str, Any] | None:
     if at.seconds_since(reading.at) > limit_s:
         return None
     return {
-        "value": round(reading.value, reading.kind.spec.decimals),
+        "value": reading.value,
         "unit": reading.kind.unit,
         "measured_at": iso_utc(reading.at.wall_ms),
         "source": reading.source,
@@ -326,6 +326,7 @@ def live_state(
         frame_period_s: usual seconds between two pictures of this camera.
         off: time and person that switched the camera off; ``None``: it is on.
     """
+    unstored = threads.recorder.unstored
     return {
         "type": "state",
         "at": at.wall_ms,
@@ -333,6 +334,10 @@ def live_state(
         "broker": {
             "state": threads.client.state.value if threads.client else "disabled",
             "reason": threads.client.last_error if threads.client else None,
+        },
+        "recorder": {
+            "unstored_since": unstored.since.wall_ms if unstored else None,
+            "reason": str(unstored.error) if unstored else None,
         },
         "clock_synchronised": clock.is_synchronised(),
     }

@@ -138,6 +138,8 @@ def _thread_tables(figures: AgentFigures) -> dict[str, Any]:
             "rows_dropped": figures.rows_dropped,
             "last_commit_age_seconds": _rounded(figures.commit_age_s),
             "duplicates": figures.duplicates,
+            "unstored_since": figures.unstored_since_ms and iso_utc(figures.unstored_since_ms),
+            "error": figures.store_error,
         },
         "copies": {
             "last_good_age_seconds": _rounded(figures.copies.age_s),

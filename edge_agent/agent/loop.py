@@ -41,7 +41,7 @@ from edge_agent.control.listening import configured_control, configured_streams
 from edge_agent.control.permission import CapturePermission
 from edge_agent.core import clock
 from edge_agent.core.clock import Every
-from edge_agent.core.errors import StoreError
+from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.core.expression import Frame
 from edge_agent.core.process import StopRequest, SystemdNotifier
 from edge_agent.core.readings import Origin, VitalReading
@@ -50,8 +50,8 @@ from edge_agent.live.feed import SOCKET_NAME, LiveServer
 from edge_agent.mqtt.client import MqttClient
 from edge_agent.mqtt.payloads import Topics
 from edge_agent.store.database.files import finish_replacement
-from edge_agent.store.database.lock import lock
-from edge_agent.store.database.schema import DATABASE_NAME, migrate
+from edge_agent.store.database.schema import DATABASE_NAME, NO_PRIOR, lock_for_agent
+from edge_agent.store.database.upgrade_process import migrate_apart
 from edge_agent.store.salvage.carrier import Carrier
 from edge_agent.store.salvage.rescue import Rescue
 from edge_agent.store.study.capture_switch import CaptureSwitch
@@ -60,6 +60,7 @@ from edge_agent.store.upkeep.aging import clock_doubt, prune
 from edge_agent.store.upkeep.budget import Space, keep_to_budget
 from edge_agent.store.upkeep.copies import Standing, standing
 from edge_agent.store.upkeep.health_history import HealthHistory
+from edge_agent.store.upkeep.unfinished import alarm_of_left
 from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.outbox import last_seq
 from edge_agent.store.write.recorder import Recorder
@@ -135,13 +136,14 @@ class Agent:
         self._space: Space | None = None
         self._copies = Standing()
         self._clock_doubt: str | None = None
+        self._erasure_left = ""
         self._database = data / DATABASE_NAME
         self._rescue = Rescue(self._database)
         self._read_error: str | None = None
         # who records a row for each frame wants each of them read
         recognizer = building.configured_recognizer(settings, by_need=settings.record.interval > 0)
         # first: two agents must not make the file at once
-        self._lock = lock(self._database)
+        self._lock = lock_for_agent(self._database)
         try:
             if finish_replacement(self._database):
                 raise StoreError(
@@ -149,7 +151,10 @@ class Agent:
                     "configuration. Start the agent again."
                 )
             self._rescue.before_start()
-            migrate(self._database)
+            try:
+                migrate_apart(self._database)
+            except DamageError as error:  # an upgrade reads every page
+                self._rescue.replace(f"the upgrade found: {error}")
             self._build(data, recognizer)
             history = HealthHistory(self._database)
             self._monitor = HealthMonitor(data, settings.device.name, __version__, history=history)
@@ -221,7 +226,9 @@ class Agent:
         self._figures = FigureReader(self._threads, self._governor, latest_frame, ingest)
         recorder.submit(ClockCheck(clock.now(), is_start=True))
         for card in recognizer.models:
-            recorder.record_model(card.kind, card.name, card.version, card.sha256)
+            # only a classifier has one
+            prior = settings.vision.prior if card.kind == "expression" else NO_PRIOR
+            recorder.record_model(card.kind, card.name, card.version, card.sha256, prior)
 
     @property
     def _is_simulated(self) -> bool:
@@ -250,6 +257,7 @@ class Agent:
             self._end_of_file,
             self._permission.is_given,
             self._permission.gap_reason,
+            building.frame_period_s(self._settings),
         )
 
     def _make_vision(
@@ -327,6 +335,7 @@ class Agent:
         if self._upkeep_timer.due():
             self._copies = standing(self._database)
             self._clock_doubt = clock_doubt(self._database)
+            self._erasure_left = alarm_of_left(self._database)
 
     @property
     def _needs_session(self) -> bool:
@@ -364,6 +373,7 @@ class Agent:
             figures,
             copies=self._copies,
             clock_doubt=self._clock_doubt,
+            erasure_left=self._erasure_left,
             damage=self._rescue.reported,
         )
         report = self._monitor.report(figures, clock.now())

@@ -135,6 +135,7 @@ class FigureReader:
         capture = self._threads.capture
         vision = self._threads.vision
         alerts = self._threads.alerts
+        unstored = recorder.unstored
         plan = self._governor.plan
         fps = readings = None
         if not capture.is_idle:
@@ -153,7 +154,8 @@ class FigureReader:
             waiting_s=recorder.waiting_s,
             rows_dropped=recorder.dropped,
             commit_age_s=_age_s(recorder.last_commit_boot_s),
-            store_error=_text_of(recorder.last_error),
+            store_error=_text_of(unstored.error) if unstored else None,
+            unstored_since_ms=unstored.since.wall_ms if unstored else None,
             read_error=read_error,
             rows_set_aside=recorder.set_aside,
             salvage=self._threads.carrier.sentence(),

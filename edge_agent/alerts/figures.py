@@ -172,12 +172,14 @@ class AgentFigures:
         rows_dropped: rows lost because they could not be written.
         commit_age_s: since the last commit; ``None``: none yet.
         store_error: why the last commit failed.
+        unstored_since_ms: when the oldest row came that is not stored for that reason, UTC.
         read_error: why the database could not be read the last time.
         rows_set_aside: rows since the start that the database refused; they are kept.
         damage: what is damaged in the database, until it is dealt with.
         salvage: what became of a database that was damaged, deleted or moved.
         space: how the database stands with its budget; ``None`` before the first look.
         copies: how the copies of the database stand.
+        erasure_left: what erasures could not do yet; empty: nothing.
         clock_doubt: why no row is deleted by the clock, and what to do; ``None``: it is believed.
         mqtt_state: of the connection to the broker; ``disabled`` without one.
         mqtt_error: what is wrong with it and what to do.
@@ -205,12 +207,14 @@ class AgentFigures:
     rows_dropped: int = 0
     commit_age_s: float | None = None
     store_error: str | None = None
+    unstored_since_ms: int | None = None
     read_error: str | None = None
     rows_set_aside: int = 0
     damage: str | None = None
     salvage: str | None = None
     space: Space | None = None
     copies: Standing = field(default_factory=Standing)
+    erasure_left: str = ""
     clock_doubt: str | None = None
     mqtt_state: str = "disabled"
     mqtt_error: str | None = None
@@ -342,7 +346,9 @@ def _database_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, st
     texts: dict[str, str] = {}
     if figures.store_error is not None:
         texts["store"] = Message(
-            N_("The timeline cannot be written: {error}"), error=figures.store_error
+            N_("Nothing has been stored since {since}: {error}"),
+            since=iso_utc(figures.unstored_since_ms or 0),
+            error=figures.store_error,
         )
     elif figures.waiting_s > limits.waiting_s:
         texts["commit_stale"] = Message(
@@ -421,6 +427,14 @@ def _broker_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, str]
 
 def _upkeep_alerts(figures: AgentFigures) -> dict[str, str]:
     texts = _budget_alerts(figures.space) | _copy_alerts(figures.copies)
+    if figures.erasure_left:
+        texts["erasure_unfinished"] = Message(
+            N_(
+                "Of somebody who was erased something is left, and the nightly maintenance tries "
+                "again: {left}"
+            ),
+            left=figures.erasure_left,
+        )
     if (doubt := figures.clock_doubt) is not None:
         texts["clock_not_believed"] = Message(N_("Old rows are not deleted. {doubt}"), doubt=doubt)
     return texts

@@ -21,10 +21,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, tzinfo
+from datetime import time, tzinfo
 from enum import StrEnum
 
 from edge_agent.config.alerts import AlertKind, RuleSettings
+from edge_agent.core.clock import utc_at
 from edge_agent.core.texts import N_, Message
 
 DISCLAIMER = N_(
@@ -235,7 +236,7 @@ class QuietHours:
         """Tell whether it is quiet at an instant, UTC milliseconds since 1970."""
         if self.start == self.end:
             return False
-        there = datetime.fromtimestamp(wall_ms / 1000, UTC).astimezone(self.zone).time()
+        there = utc_at(wall_ms).astimezone(self.zone).time()
         if self.start < self.end:
             return self.start <= there < self.end
         return there >= self.start or there < self.end

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -18,14 +19,23 @@ from typing import IO
 import edge_agent
 from edge_agent.appliance import archive
 from edge_agent.appliance.archive import CONFIG, DASHBOARD, ArchivedSetting, ArchiveWriter, Manifest
-from edge_agent.config.settings import ENV_PREFIX, Settings
+from edge_agent.config.environment import ENV_PREFIX
+from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.age import new_lock
 from edge_agent.core.errors import BackupError
 from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
-from edge_agent.store.database.files import PREPARED, sync_folder, translate_errors
+from edge_agent.store.database.files import (
+    PREPARED,
+    forget_cached_pages,
+    sync_folder,
+    translate_errors,
+)
 from edge_agent.store.database.schema import DATABASE_NAME, connect, copy_database
-from edge_agent.store.upkeep.soundness import forget_cached_pages, verify
+from edge_agent.store.upkeep.soundness import verify
+
+_FOLDERS = frozenset({"dashboard.protocols"})
+"""Keys of the configuration that name a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +88,18 @@ def parts_of(settings: Settings, config: Path | None, data: Path) -> Parts:
             left_out.append(f"{key} = {value}: does not exist")
             continue
         path = _place(file, key, data.absolute(), config)
+        # Else a link there would have all files behind it archived.
+        if path.startswith("data/") and file.is_dir() and key not in _FOLDERS:
+            raise _not_followed(file)
         named.append(ArchivedSetting(key=key, value=value, path=path))
         for source in _files(file, path, is_model=key.startswith("vision.")):
             # Files may be named by several settings, such as one with certificate and key; they are
             # kept once.
             sources.setdefault(source.path, source)
     for source in sources.values():
+        is_data = source.path.startswith("data/") and source.path != DASHBOARD
+        if is_data and (source.file.is_symlink() or not source.file.is_file()):
+            raise _not_followed(source.file)
         if not os.access(source.file, os.R_OK):
             raise BackupError(
                 f"{source.file}: cannot be read, but the archive needs it. Run as root (sudo), or "
@@ -222,9 +238,28 @@ def _write(
 
 
 def _add(writer: ArchiveWriter, file: Path, path: str) -> archive.ArchivedFile:
-    with file.open("rb") as source:
-        private = os.fstat(source.fileno()).st_mode & 0o077 == 0
-        return writer.add(path, source, private=private)
+    # The dashboard's user may write into folders of the data folder: with a link there, the archive
+    # would bring it a file that it may not read, once it is restored; a pipe would never end.
+    is_data = path.startswith("data/")
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        handle = os.open(file, flags | (os.O_NOFOLLOW if is_data else 0))
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise _not_followed(file) from error
+    with os.fdopen(handle, "rb") as source:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            raise _not_followed(file)
+        return writer.add(path, source, private=mode & 0o077 == 0)
+
+
+def _not_followed(file: Path) -> BackupError:
+    return BackupError(
+        f"{file}: is a link, a folder or a pipe where a file has to be, so it was not read. Name "
+        "the file itself in the configuration. No archive was made."
+    )
 
 
 @contextmanager

@@ -24,9 +24,9 @@ import psutil
 
 from edge_agent import __version__
 from edge_agent.agent.building import configured_recognizer
+from edge_agent.camera.decoding import decoded, quiet_opencv
 from edge_agent.camera.demo import DemoCamera
 from edge_agent.camera.files import VideoFile, file_error, is_picture
-from edge_agent.camera.pixels import decoded, quiet_opencv
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame

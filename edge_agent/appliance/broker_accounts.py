@@ -8,7 +8,6 @@ all, and lines that people added by hand are kept.
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import os
 import re
@@ -21,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from edge_agent.core.errors import BrokerAccountError
-from edge_agent.core.files import replace_file
+from edge_agent.core.files import replace_file, take_lock
 from edge_agent.core.process import finished
 from edge_agent.mqtt.discovery import Device
 from edge_agent.mqtt.payloads import Topics
@@ -370,7 +369,7 @@ class BrokerAccounts:
         # old one.
         folder = os.open(self._files.passwords.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            take_lock(self._files.passwords.parent, folder)
             yield
         finally:
             os.close(folder)

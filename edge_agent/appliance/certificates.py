@@ -54,9 +54,16 @@ def fits(certificate: Path, key: Path) -> bool:
     """Return whether a server can use the two files together without asking for a passphrase."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        # An empty password makes OpenSSL fail; without one it would ask at the terminal and wait.
-        context.load_cert_chain(certificate, key, password=lambda: "")
-    except (ssl.SSLError, OSError):
+        # OpenSSL waits without end at a pipe, and the folder may be another user's.
+        content, secret = _read(certificate), _read(key)
+        with TemporaryDirectory() as place:
+            first, second = Path(place) / CERTIFICATE, Path(place) / KEY
+            first.write_bytes(content)
+            second.write_bytes(secret)
+            # An empty password makes OpenSSL fail; without one it would ask at the terminal and
+            # wait.
+            context.load_cert_chain(first, second, password=lambda: "")
+    except (CertificateError, ssl.SSLError, OSError):
         return False
     return True
 
@@ -126,9 +133,10 @@ def _prepare(file: Path, content: bytes) -> None:
     Other users may write to the folder while root writes here. Therefore no link is followed, and
     only the file that was just made changes its owner.
     """
-    is_there = file.is_file()
-    model = file.stat() if is_there else file.parent.stat()
-    mode = stat.S_IMODE(model.st_mode) if is_there else 0o600
+    # Of the file itself: behind a link may be one whose owner and mode open the key to others.
+    is_there = file.is_file() and not file.is_symlink()
+    model = file.stat(follow_symlinks=False) if is_there else file.parent.stat()
+    mode = model.st_mode & 0o777 if is_there else 0o600
     if file.parent.stat().st_mode & stat.S_IWGRP:  # root and the service both renew it
         mode |= 0o040
     new = _new(file)
@@ -408,11 +416,16 @@ def read_given(certificate: Path, key: Path) -> GivenCertificate:
 
 def _read(file: Path) -> bytes:
     try:
-        with file.open("rb") as stream:
+        # O_NONBLOCK: else opening a pipe waits for somebody who writes.
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as stream:
+            is_file = stat.S_ISREG(os.fstat(handle).st_mode)
             # One byte more than allowed tells that there is more.
-            content = stream.read(LARGEST_BYTES + 1)
+            content = stream.read(LARGEST_BYTES + 1) if is_file else b""
     except OSError as error:
         raise CertificateError(f"{file}: cannot be read ({error.strerror}).") from error
+    if not is_file:
+        raise CertificateError(f"{file}: is no file. Name another one.")
     if len(content) > LARGEST_BYTES:
         raise CertificateError(
             f"{file}: is larger than {LARGEST_BYTES} bytes, so it is no certificate or key. Name "

@@ -90,10 +90,12 @@ def check_database(settings: Settings, data: Path, *, deep: bool) -> Iterator[Fi
     else:
         yield guarded("database", partial(_database, path, deep=deep))
         yield guarded("newest row", partial(_newest_row, path))
+        yield guarded("bounds", partial(_bounds, path, DEEP_S if deep else QUICK_S))
         yield guarded("counted time", partial(_counted_time, path))
         yield guarded("accounts", partial(_accounts, path))
         if deep:
             yield guarded("audit", partial(_audit, path))
+        yield guarded("erasures", partial(_erasures, path))
     yield guarded("copies", partial(_copies, settings, path))
     if deep:
         for copy in copies_beside(path):
@@ -124,6 +126,23 @@ def _database(path: Path, *, deep: bool) -> Finding:
     return fine("database", f"{rows}; sound")
 
 
+def _bounds(path: Path, within_s: float) -> Finding:
+    from edge_agent.store.intake.unreadable import find_unreadable
+
+    found = find_unreadable(path, within_s)
+    if found.rows:
+        return problem(
+            "bounds",
+            f"{found.sentence} have a time or a value that cannot be shown",
+            "Remove them: affect-edge maintenance --remove-unreadable",
+        )
+    if not found.complete:
+        return fine(
+            "bounds", f"no time out of bounds; not all values were read in {within_s:.0f} s"
+        )
+    return fine("bounds", "no time and no value out of bounds")
+
+
 def _newest_row(path: Path) -> Finding:
     from edge_agent.store.read.reader import Reader
 
@@ -139,12 +158,12 @@ def _newest_row(path: Path) -> Finding:
 
 
 def _accounts(path: Path) -> Finding:
-    from edge_agent.store.database.dashboard_file import dashboard_file, read_as_owner
+    from edge_agent.store.database.dashboard_file import dashboard_file, is_anothers, read_as_owner
 
     kept = dashboard_file(path)
     if not kept.exists():
         return fine("accounts", "none yet: the dashboard prints a code for the first one")
-    if not os.access(kept, os.R_OK):
+    if os.geteuid() != 0 and (is_anothers(kept) or not os.access(kept, os.R_OK)):
         return fine("accounts", "not looked at: only the dashboard's user and root may read them")
     try:
         with read_as_owner(path) as connection:
@@ -176,6 +195,20 @@ def _audit(path: Path) -> Finding:
         return fine("audit", f"{chain.lines} lines, none sealed yet")
     told = f"{chain.lines} lines, each fits its seal; the newest is {chain.head[:SHOWN]}"
     return fine("audit", told)
+
+
+def _erasures(path: Path) -> Finding:
+    from edge_agent.store.upkeep.unfinished import sentences_of_left
+
+    left = sentences_of_left(path)
+    if not left:
+        return fine("erasures", "nothing is left of anybody who was erased")
+    return warning(
+        "erasures",
+        f"something is left of somebody who was erased: {' '.join(left)}",
+        "Do what the sentence says. The nightly maintenance tries again, or say `affect-edge "
+        "maintenance` now.",
+    )
 
 
 def _copies(settings: Settings, path: Path) -> Finding:
@@ -296,15 +329,24 @@ OLD_MS = 10_000
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 
 
-def agent_answers(folder: Path) -> bool:
-    """Return whether an agent writes to a data folder and its loop is running."""
+def agent_fault(folder: Path) -> str | None:
+    """Return what is wrong with the agent of a data folder, as the end of a sentence.
+
+    ``None``: its loop runs, and what it records is stored.
+    """
     probe = AgentProbe(folder / SOCKET_NAME)
     try:
-        said_ms = probe.last_state_ms(within_s=ANSWER_S)
+        state = probe.last_state(within_s=ANSWER_S)
     finally:
         probe.close()
     # Either way round: the clock may have been set back since.
-    return said_ms is not None and abs(clock.now().wall_ms - said_ms) <= OLD_MS
+    if state is None or abs(clock.now().wall_ms - state["at"]) > OLD_MS:
+        return "does not answer"
+    recorder = state["recorder"]
+    if recorder["unstored_since"] is None:
+        return None
+    since = clock.iso_utc(recorder["unstored_since"])
+    return f"answers, but has stored nothing since {since}: {recorder['reason']}"
 
 
 def dashboard_answers(settings: DashboardSettings) -> bool:
@@ -321,7 +363,7 @@ def dashboard_answers(settings: DashboardSettings) -> bool:
     try:
         connection.request("GET", "/healthz")
         answer = json.loads(connection.getresponse().read(1_000))
-    except (OSError, http.client.HTTPException, ValueError):
+    except (OSError, http.client.HTTPException, ValueError, RecursionError):
         return False
     finally:
         connection.close()
@@ -330,11 +372,13 @@ def dashboard_answers(settings: DashboardSettings) -> bool:
 
 UNITS = (
     "affect-edge-agent.service",
+    "affect-edge-database.socket",
     "affect-edge-database.service",
     "affect-edge-dashboard.service",
     "affect-edge-maintenance.timer",
     "affect-edge-maintenance.service",
 )
+_RESTING = ("affect-edge-database.service", "affect-edge-maintenance.service")
 CERTIFICATE_DAYS = 14
 BROKER_CERTIFICATE_DAYS = 60
 """Nothing renews these: somebody has to make new ones, perhaps on another machine."""
@@ -397,9 +441,8 @@ def _output(program: str, *arguments: str) -> str:
 
 def _service(unit: str, state: Mapping[str, str]) -> Finding:
     active = state.get("ActiveState", "unknown")
-    runs_at_night = unit == "affect-edge-maintenance.service"
-    # Inactive is as it should be for what runs at night.
-    if active == "active" or (runs_at_night and active != "failed"):
+    # Inactive is as it should be for what runs at night, and where a socket starts it.
+    if active == "active" or (unit in _RESTING and active != "failed"):
         return fine(unit, f"{active} ({state.get('SubState', 'unknown')})")
     lines = journal(unit, 1, "--priority=err", "--output=cat")
     told = f"{active} ({state.get('Result', 'unknown')}); its log says: {''.join(lines) or '-'}"
@@ -411,7 +454,13 @@ def _alarms(health: Mapping[str, Any] | None) -> Iterator[Finding]:
     if health is None:
         yield fine("agent", "does not run with this data folder")
         return
-    yield fine("agent", f"answers, runs for {health['uptime_seconds']:.0f} s")
+    recorder = health["recorder"]
+    if recorder["unstored_since"] is None:
+        yield fine("agent", f"answers, runs for {health['uptime_seconds']:.0f} s")
+    else:
+        told = f"has stored nothing since {recorder['unstored_since']}: {recorder['error']}"
+        cure = "Follow the sentence before; rows wait in memory until then."
+        yield problem("agent", f"answers, but {told}", cure)
     for alarm in health["alarms"]:
         cure = "See the sentence before; the health page shows when it has gone."
         yield warning(f"alarm {alarm['name']}", str(alarm["text"]), cure)

@@ -7,7 +7,6 @@ the configuration names a complete model: the old one or the new one.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -20,7 +19,7 @@ from edge_agent.config.editing import ConfigFile, checked, read_file, save, with
 from edge_agent.config.keys import variable_of
 from edge_agent.config.settings import Settings
 from edge_agent.core.errors import AffectEdgeError, ConfigError, ModelError
-from edge_agent.core.files import make_folder, replace_file
+from edge_agent.core.files import make_folder, replace_file, take_lock
 from edge_agent.store.database.files import sync_folder
 from edge_agent.vision.models.card import ModelCard, find_model, read_card, shipped_models
 from edge_agent.vision.models.model import load_model, try_apart
@@ -276,13 +275,14 @@ def _writing(place: ModelPlace) -> Iterator[Path]:
 
     Raises:
         ModelError: something cannot be written.
+        StoreError: another program has locked it.
     """
     folder = place.folder
     try:
         make_folder(folder)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            take_lock(folder, handle)
             yield folder
         finally:
             os.close(handle)

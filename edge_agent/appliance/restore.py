@@ -14,10 +14,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import sqlite3
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -60,30 +59,10 @@ from edge_agent.store.database.schema import (
     transaction,
 )
 from edge_agent.store.upkeep.copies import forget_mark
-from edge_agent.store.upkeep.erasure import erase_from_copy
+from edge_agent.store.upkeep.erasing_again import Erasures, erase_again
 from edge_agent.store.upkeep.soundness import verify
 from edge_agent.store.write.audit import AuditLine, append
-from edge_agent.store.write.rollups import (
-    Span,
-    add_tombstones,
-    read_erased_participants,
-    read_tombstones,
-)
-
-
-@dataclass(slots=True)
-class Erasures:
-    """The sessions and participants that are known to be erased.
-
-    Attributes:
-        spans: start and end of the sessions.
-        participants: times of creation, UTC milliseconds, with the number of participants of each.
-        complete: whether the present database could be read.
-    """
-
-    spans: set[Span] = field(default_factory=set)
-    participants: Counter[int] = field(default_factory=Counter)
-    complete: bool = True
+from edge_agent.store.write.rollups import read_erased_participants, read_tombstones
 
 
 def known_erasures(database: Path) -> Erasures:
@@ -96,30 +75,6 @@ def known_erasures(database: Path) -> Erasures:
     return known
 
 
-def erase_again(restored: Path, known: Erasures) -> tuple[int, int]:
-    """Erase participants from a restored database who were erased after it was copied.
-
-    Returns the number of erased participants, and of those who cannot be told from others.
-
-    Raises:
-        StoreError: the database cannot be written.
-    """
-    with translate_errors(restored):
-        with closing(connect_any(restored)) as connection:
-            # What the restored database already knows was erased before it was copied.
-            spans = known.spans - set(read_tombstones(connection))
-            made = known.participants - Counter(read_erased_participants(connection))
-            codes, unclear = _find(connection, spans, made)
-        for code in codes:
-            erase_from_copy(restored, code)
-        with closing(connect_any(restored)) as connection, transaction(connection):
-            missing = spans - set(read_tombstones(connection))
-            rest = made - Counter(read_erased_participants(connection))
-            # Also of those whom it does not hold, so that the next restore from it knows them.
-            add_tombstones(connection, sorted(missing), sorted(rest.elements()))
-    return len(codes), unclear
-
-
 def _add(known: Erasures, database: Path) -> bool:
     """Add what a database knows; return whether it could be read."""
     try:
@@ -129,42 +84,6 @@ def _add(known: Erasures, database: Path) -> bool:
     except StoreError:
         return False
     return True
-
-
-def _find(
-    connection: sqlite3.Connection, spans: Iterable[Span], made: Counter[int]
-) -> tuple[set[str], int]:
-    """Return the codes of the erased participants, and how many are ambiguous."""
-    codes: set[str] = set()
-    unclear = 0
-    by_session = {code for span in spans for code in _codes_in(connection, span)}
-    # By the time of creation, for an erasure keeps no codes.
-    for created, number in made.items():
-        there = _codes_made(connection, created)
-        if len(there) > number:  # several were made at one time, and only some of them erased
-            # The moment of creation is not unique; a session of an erased span settles who is
-            # meant.
-            there &= by_session
-            unclear += abs(number - len(there))
-        # Otherwise somebody who was not erased might lose everything: better nobody, and a warning.
-        if len(there) <= number:
-            codes |= there
-    return codes, unclear
-
-
-def _codes_in(connection: sqlite3.Connection, span: Span) -> set[str]:
-    """Return the participants with a session of this time; an open session has no end yet."""
-    rows = connection.execute(
-        "SELECT code FROM participant JOIN session ON session.participant = participant.id "
-        "WHERE started = ? AND (ended = ? OR ended IS NULL)",
-        span,
-    )
-    return {row[0] for row in rows}
-
-
-def _codes_made(connection: sqlite3.Connection, created: int) -> set[str]:
-    rows = connection.execute("SELECT code FROM participant WHERE created = ?", (created,))
-    return {row[0] for row in rows}
 
 
 ELSEWHERE = "from-backup"

@@ -1,7 +1,8 @@
 """Installation of a signed release, and return to the previous one.
 
 A release is built beside the running one, and must run without a fault for a minute. Otherwise the
-previous release returns, with its database if the new one had changed the schema.
+previous release returns. It cannot read a database that the new one has upgraded: then the copies
+return that were made before the update, and the upgraded files are set aside.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import fcntl
 import logging
 import os
 import shutil
+import sqlite3
 import ssl
 import subprocess
 import tempfile
@@ -22,24 +24,28 @@ from pathlib import Path
 
 from edge_agent.appliance.release import fetch, is_checkout, order_of, take_tag, unpack, version_of
 from edge_agent.appliance.trust import Trust
+from edge_agent.config.environment import ENV_PREFIX
 from edge_agent.config.loading import load_settings
-from edge_agent.config.settings import ENV_PREFIX
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError, UpdateError
 from edge_agent.core.process import finished
-from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database
+from edge_agent.store.database.dashboard_file import as_owner, dashboard_file, refuse_too_large
+from edge_agent.store.database.files import free_stamp, translate_errors
+from edge_agent.store.database.schema import DATABASE_NAME, connect_any, copy_database, versions
 from edge_agent.store.upkeep.copies import restore_copy
 
 log = logging.getLogger(__name__)
 
 SERVICES = ("affect-edge-agent.service", "affect-edge-dashboard.service")
-GATE = "affect-edge-database.service"
+GATE = ("affect-edge-database.socket", "affect-edge-database.service")
+"""The socket first: it would start the service again."""
 SIGNERS_FOLDER = "release-signers.d"
 """Beside the configuration: the keys that the owner trusts."""
 WELL_SECONDS = 60.0
 LOOK_SECONDS = 2.0
 _BUILD_TIMEOUT_S = 3600.0
+_START_TIMEOUT_S = 4000.0
+"""Agent and gate have half an hour each, in which one of them upgrades a database."""
 
 Say = Callable[[str], None]
 
@@ -71,9 +77,14 @@ class Place:
         """
         return Trust(self.current(), self.config.parent / SIGNERS_FOLDER)
 
+    @property
+    def accounts(self) -> Path:
+        """The dashboard's own database file."""
+        return dashboard_file(self.database)
+
     def copy_for(self, version: str) -> Path:
         """Return the path of the database as release ``version`` left it when it was updated."""
-        return self.data / f"{DATABASE_NAME}.before-update-of-{version}"
+        return _copy_of(self.database, version)
 
     def current(self) -> Path:
         """Return the release that runs.
@@ -160,10 +171,13 @@ def roll_back(place: Place, say: Say) -> str:
     with _alone(place):
         old = place.previous()
         new = place.current()
+        aside = _Aside()
         try:
-            _take_back(place, old, say)
-        except UpdateError:
+            aside = _put_back(place, old, say)
+            _activate(old)
+        except (UpdateError, StoreError):
             say(f"{version_of(old)} does not start; {version_of(new)} comes back")
+            _undo(place, aside)
             _activate(new)
             raise
         return version_of(old)
@@ -176,7 +190,9 @@ def _alone(place: Place) -> Iterator[None]:
     Raises:
         UpdateError: another update is running.
     """
-    handle = os.open(place.program, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    # A file that root alone may open: whoever may read one can lock it, too.
+    lock = place.program / "update.lock"
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -190,10 +206,26 @@ def _alone(place: Place) -> Iterator[None]:
 
 
 def loses_rows(place: Place, old: Path) -> bool:
-    """Return whether going back would lose rows recorded since: the schema has changed."""
+    """Return whether going back sets rows aside that came since: the schema has changed."""
+    return _was_upgraded(place.database, version_of(old))
+
+
+def loses_accounts(place: Place, old: Path) -> bool:
+    """Return whether going back brings the accounts of before the update, as ``loses_rows``."""
+    try:
+        return _was_upgraded(place.accounts, version_of(old))
+    except StoreError:  # there is nothing that could be brought back
+        return False
+
+
+def _copy_of(database: Path, version: str) -> Path:
+    return database.with_name(f"{database.name}.before-update-of-{version}")
+
+
+def _was_upgraded(database: Path, version: str) -> bool:
     # The copy is of before the update; its schema is older only if the update changed it.
-    copy = place.copy_for(version_of(old))
-    return copy.exists() and place.database.exists() and _schema(copy) < _schema(place.database)
+    copy = _copy_of(database, version)
+    return copy.exists() and database.exists() and _schema(copy) < _schema(database)
 
 
 def _take(source: str, trust: Trust, folder: Path) -> tuple[Path, str]:
@@ -242,7 +274,7 @@ def _switch(place: Place, old: Path, new: Path, say: Say, well_seconds: float) -
     older = before.readlink() if before.is_symlink() else None
     say("stopping, copying the database, switching")
     try:
-        systemctl("stop", *SERVICES, GATE)
+        systemctl("stop", *SERVICES, *GATE)
         _copy_database(place, version_of(old))
         _activate(new)
         say(f"watching it for {well_seconds:g} s")
@@ -251,7 +283,8 @@ def _switch(place: Place, old: Path, new: Path, say: Say, well_seconds: float) -
         version = version_of(new)
         say(f"{error} Going back to {version_of(old)}.")
         # Stops what was started, and brings the database back if needed.
-        _take_back(place, old, say)
+        _put_back(place, old, say)
+        _activate(old)
         _forget(before, older, new)
         raise UpdateError(
             f"{version} was not well, {version_of(old)} runs again. {error}"
@@ -268,6 +301,15 @@ def _copy_database(place: Place, version: str) -> None:
     if place.database.exists():
         with translate_errors(place.database), closing(connect_any(place.database)) as connection:
             copy_database(connection, place.copy_for(version))
+    accounts = place.accounts
+    if accounts.exists():
+        # Root writes nothing by itself into a folder that another user can change.
+        with as_owner(accounts), translate_errors(accounts):
+            refuse_too_large(accounts)
+            for copy in accounts.parent.glob(f"{accounts.name}.before-update-of-*"):
+                copy.unlink()
+            with closing(sqlite3.connect(accounts)) as connection:
+                copy_database(connection, _copy_of(accounts, version), 0o600)
 
 
 def _forget(before: Path, older: Path | None, new: Path) -> None:
@@ -278,16 +320,59 @@ def _forget(before: Path, older: Path | None, new: Path) -> None:
     shutil.rmtree(new, ignore_errors=True)
 
 
-def _take_back(place: Place, old: Path, say: Say) -> None:
-    systemctl("stop", *SERVICES, GATE)
+@dataclass(frozen=True, slots=True)
+class _Aside:
+    """Databases that a newer release has upgraded, and that were set aside for an older one."""
+
+    database: Path | None = None
+    accounts: Path | None = None
+
+
+def _put_back(place: Place, old: Path, say: Say) -> _Aside:
+    """Stop everything; put back the databases of before the update that a release cannot read."""
+    systemctl("stop", *SERVICES, *GATE)
+    version = version_of(old)
+    database = accounts = None
     if loses_rows(place, old):
-        restore_copy(place.database, place.copy_for(version_of(old)))
-        say("the database from before the update is back; rows recorded since are gone")
-    _activate(old)
+        database = restore_copy(place.database, place.copy_for(version))
+        name = "nothing" if database is None else database.name
+        say(
+            "the database from before the update is back; what was recorded since lies in "
+            f"{name}, which the newer release can read"
+        )
+    if loses_accounts(place, old):
+        try:
+            accounts = _restore_accounts(place.accounts, _copy_of(place.accounts, version))
+            say("accounts, passwords and tokens are those from before the update")
+        except StoreError as error:  # the folder is the dashboard's; recording goes on without it
+            say(f"the accounts from before the update could not be put back: {error}")
+    return _Aside(database, accounts)
+
+
+def _undo(place: Place, aside: _Aside) -> None:
+    """Put the upgraded databases back that were set aside."""
+    systemctl("stop", *SERVICES, *GATE)
+    if aside.database is not None:
+        restore_copy(place.database, aside.database)
+        aside.database.unlink()  # the database is a copy of it
+    if aside.accounts is not None:
+        _restore_accounts(place.accounts, aside.accounts)
+
+
+def _restore_accounts(accounts: Path, copy: Path) -> Path:
+    """Replace the dashboard's database by a copy; return the replaced one, which lies aside."""
+    with as_owner(accounts), translate_errors(accounts):
+        aside = accounts.with_name(
+            f"{accounts.name}.replaced.{free_stamp([accounts], 'by-a-copy')}"
+        )
+        with closing(sqlite3.connect(copy)) as source, closing(sqlite3.connect(accounts)) as target:
+            copy_database(target, aside, 0o600)
+            source.backup(target)  # in one transaction
+    return aside
 
 
 def _activate(release: Path) -> None:
-    done = _run([str(release / "install.sh"), "--activate", "--yes"], 300.0)
+    done = _run([str(release / "install.sh"), "--activate", "--yes"], _START_TIMEOUT_S)
     if done.returncode:
         raise UpdateError(f"{version_of(release)} does not start. {_last(done)}")
 
@@ -325,9 +410,12 @@ def _stay_well(place: Place, seconds: float) -> None:
 
 
 def _schema(database: Path) -> int:
-    with translate_errors(database), closing(connect_any(database)) as connection:
-        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        return version
+    with (
+        as_owner(database),
+        translate_errors(database),
+        closing(sqlite3.connect(database)) as connection,
+    ):
+        return versions(connection)[1]
 
 
 def systemctl(*words: str) -> str:

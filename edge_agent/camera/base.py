@@ -52,10 +52,12 @@ class Camera(ABC):
         name: as given, for logs and the health page; never contains a password.
         simulated: whether the pictures show no person who is present now; rows made of them are
             marked as simulated.
+        sets_pace: whether the camera decides how often frames come; otherwise they were asked for.
         view: the part of the sensor's field of view in the picture, in words; empty: not known.
     """
 
     simulated = False
+    sets_pace = False
     view = ""
 
     def __init__(self, name: str, rotate: Rotation) -> None:

@@ -10,7 +10,7 @@ from edge_agent.camera.base import Camera, DriverStuckError
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
 from edge_agent.core.expression import Frame
-from edge_agent.core.readings import Gap
+from edge_agent.core.readings import STOPPED, Gap
 from edge_agent.core.threads import LatestValue, Worker
 
 log = logging.getLogger(__name__)
@@ -19,6 +19,9 @@ FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 """Pause before a failed camera is opened again: it doubles after each failure."""
 CLOSED_POLL_S = 0.5
+LATE_PERIODS = 3.0
+LATE_S = 3.0
+"""So many periods of the camera without a frame, and at least so many seconds, are a gap."""
 
 
 class CaptureWorker(Worker):
@@ -32,6 +35,7 @@ class CaptureWorker(Worker):
         may_capture: returns whether the camera may be read now; otherwise it is closed.
         gap_reason: returns why nothing may be captured although it should be recorded, which makes
             a gap; ``None``: nothing should be recorded.
+        period_s: seconds from one frame to the next; of a camera that sets its own pace, at least.
 
     Attributes:
         frames: number of frames read.
@@ -55,6 +59,7 @@ class CaptureWorker(Worker):
         on_end: Callable[[], None],
         may_capture: Callable[[], bool],
         gap_reason: Callable[[], str | None] = lambda: None,
+        period_s: float = 0.0,
     ) -> None:
         super().__init__("capture")
         self._open_camera = open_camera
@@ -63,6 +68,7 @@ class CaptureWorker(Worker):
         self._on_end = on_end
         self._may_capture = may_capture
         self._reason_to_pause = gap_reason
+        self._period_s = self._usual_s = period_s
         self._camera: Camera | None = None
         self._gap_start: clock.Instant | None = None
         self._gap_reason: str | None = None
@@ -71,12 +77,12 @@ class CaptureWorker(Worker):
         self.failure: CameraError | None = None
         self.ended = False
         self.begun_s = clock.boot_seconds()
-        self._silent_since_s = self.begun_s
+        self._silent_since = clock.now()
 
     @property
     def silent_s(self) -> float:
         """Seconds without a frame, though one may be captured."""
-        return clock.boot_seconds() - self._silent_since_s
+        return clock.now().seconds_since(self._silent_since)
 
     @property
     def is_idle(self) -> bool:
@@ -92,6 +98,7 @@ class CaptureWorker(Worker):
 
     def work(self) -> None:
         """Open, read and reopen until stopped or until a file ends."""
+        self._silent_since = clock.now()
         while not self.stopping.is_set() and not self.ended:
             if not self._may_capture():
                 self._pause()
@@ -114,19 +121,22 @@ class CaptureWorker(Worker):
     def _pause(self) -> None:
         """Wait while nothing may be captured; begin a gap if it should be recorded."""
         reason = self._reason_to_pause()
+        self._end_silence()
         if self.failure is not None or reason != self._gap_reason:
             self._forget_failure()
         if reason is not None and self._gap_start is None:
             log.info("the camera is closed (%s)", reason)
             self._begin_gap(reason)
-        self._silent_since_s = clock.boot_seconds()
         self.stopping.wait(CLOSED_POLL_S)
 
     def _read(self, camera: Camera) -> None:
+        self._usual_s = self._period_s
         while not self.stopping.is_set() and self._may_capture():
             frame = camera.read()
+            waited_s = self._end_silence()
+            if camera.sets_pace and frame.number > 0:  # its last interval tells of the next
+                self._usual_s = max(self._period_s, waited_s)
             self._forget_failure()
-            self._silent_since_s = clock.boot_seconds()
             self.frames += 1
             self._latest_frame.put(frame)
 
@@ -140,7 +150,7 @@ class CaptureWorker(Worker):
             log.error("no frames: %s", error)
         self.failure = error
         if self._gap_start is None:
-            self._begin_gap(error.reason.value)
+            self._begin_gap(error.reason.value, self._silent_since)
         self._wait(self._pause_s)
         # Doubled, so that a camera unplugged for a night does not fill the log.
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
@@ -158,8 +168,24 @@ class CaptureWorker(Worker):
         self.failure = None
         self._close_gap()
 
-    def _begin_gap(self, reason: str) -> None:
-        self._gap_start = clock.now()
+    def _end_silence(self) -> float:
+        """Begin the next silence; record one that was too long and that no other gap covers.
+
+        Whatever stands still (this process, the machine, a driver) is found afterwards by the boot
+        clock, which counts on while the machine sleeps.
+
+        Returns:
+            Seconds that it lasted.
+        """
+        since, at = self._silent_since, clock.now()
+        self._silent_since = at
+        waited_s = at.seconds_since(since)
+        if self._gap_start is None and waited_s > max(LATE_PERIODS * self._usual_s, LATE_S):
+            self._tell_gap(Gap("camera", since, at, STOPPED))
+        return waited_s
+
+    def _begin_gap(self, reason: str, start: clock.Instant | None = None) -> None:
+        self._gap_start = start or clock.now()
         self._gap_reason = reason
 
     def _close_gap(self) -> None:
@@ -167,5 +193,9 @@ class CaptureWorker(Worker):
             return
         gap = Gap("camera", self._gap_start, clock.now(), self._gap_reason)
         self._gap_start = self._gap_reason = None
+        self._silent_since = gap.end
+        self._tell_gap(gap)
+
+    def _tell_gap(self, gap: Gap) -> None:
         log.info("no frames came for %.1f s (%s)", gap.end.seconds_since(gap.start), gap.reason)
         self._on_gap(gap)

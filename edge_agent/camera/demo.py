@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from edge_agent.camera.base import Camera, Pace, closed_error
-from edge_agent.camera.pixels import decoded
+from edge_agent.camera.decoding import decoded
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant

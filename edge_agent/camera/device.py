@@ -18,7 +18,8 @@ from pathlib import Path
 
 import cv2
 
-from edge_agent.camera.pixels import LiveCamera, quiet_opencv
+from edge_agent.camera.decoding import quiet_opencv
+from edge_agent.camera.pixels import LiveCamera
 from edge_agent.config.camera import Rotation
 from edge_agent.core.errors import CameraError, CameraReason
 

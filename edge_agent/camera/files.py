@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 
 from edge_agent.camera.base import Camera, Pace, closed_error
-from edge_agent.camera.pixels import as_bgr, decoded, letterboxed, quiet_opencv
+from edge_agent.camera.decoding import as_bgr, decoded, letterboxed, quiet_opencv
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant

@@ -17,14 +17,14 @@ from urllib import request
 from urllib.error import HTTPError, URLError
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
-import cv2
-
 from edge_agent.camera.base import GRACE_S, Camera, Helper, Pace, closed_error
-from edge_agent.camera.pixels import LiveCamera, decoded_bytes, quiet_opencv
+from edge_agent.camera.decoder import START_S, Decoder
+from edge_agent.camera.pixels import LiveCamera
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
+from edge_agent.core.pictures import MAX_BYTES, MAX_PIXELS, jpeg_size
 
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image
@@ -48,12 +48,23 @@ class StreamCamera(LiveCamera):
             frame = camera.read()
     """
 
-    def __init__(self, address: str, *, rotate: Rotation = 0, stall_seconds: float = 5.0) -> None:
-        quiet_opencv()
-        shown = without_password(address)
+    sets_pace = True
+    starts_within_s = START_S
 
-        def open_capture() -> cv2.VideoCapture:
-            return _open_stream(address, shown, stall_seconds)
+    def __init__(self, address: str, *, rotate: Rotation = 0, stall_seconds: float = 5.0) -> None:
+        shown = without_password(address)
+        self._decoder: Decoder | None = None
+
+        def open_capture() -> Decoder:
+            begun = clock.boot_seconds()
+            number = _checked_host(address, shown, stall_seconds)
+            left = max(0.5, stall_seconds - (clock.boot_seconds() - begun))
+            # only now: for a camera that is away no process is started, again and again
+            self._decoder = decoder = Decoder(shown, network=True)
+            if self._closed.is_set():
+                decoder.release()
+            _open_stream(decoder, _by_number(address, number), shown, (left, stall_seconds))
+            return decoder
 
         def lost(waited: float) -> CameraError:
             if waited >= 0.9 * stall_seconds:
@@ -62,7 +73,12 @@ class StreamCamera(LiveCamera):
                 what = f"{shown}: the stream ended after waiting {waited:.1f} s."
             return CameraError(CameraReason.STALLED, what, "Check the network; it is opened again.")
 
-        super().__init__(f"opencv:{address}", open_capture, lost, stall_seconds, rotate)
+        try:
+            super().__init__(f"opencv:{address}", open_capture, lost, stall_seconds, rotate)
+        except BaseException:
+            self._closed.set()
+            self._end_decoder()
+            raise
 
     def hung(self, seconds: float) -> CameraError:
         """Return a plain error: the network hangs, and the stream can be opened again."""
@@ -73,10 +89,12 @@ class StreamCamera(LiveCamera):
         )
 
     def _release(self) -> None:
-        try:
-            super()._release()
-        except CameraError as error:
-            log.warning("camera %s did not close cleanly: %s", self.name, error)
+        self._end_decoder()  # whoever waits for it has an error now
+        super()._release()
+
+    def _end_decoder(self) -> None:
+        if self._decoder is not None:
+            self._decoder.release()
 
 
 def without_password(address: str) -> str:
@@ -88,22 +106,18 @@ def without_password(address: str) -> str:
     return f"{start}://{user}{':…' if colon else ''}{at}{host}{rest[end:]}"
 
 
-def _open_stream(address: str, shown: str, seconds: float) -> cv2.VideoCapture:
+def _open_stream(
+    decoder: Decoder, address: tuple[str, str], shown: str, waits: tuple[float, float]
+) -> None:
+    """Open a stream: ``_by_number`` gives the address; waits are for it and for each frame."""
     begun = clock.boot_seconds()
-    _check_address(address, shown, seconds)
-    left = max(0.5, seconds - (clock.boot_seconds() - begun))
-    ms = round(seconds * 1000)
-    left_ms = round(left * 1000)
     # OpenCV's own time-outs are 30 s, for which this thread would hang.
-    timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, left_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, ms]
-    capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, timeouts)
-    if capture.isOpened():
-        return capture
-    capture.release()
-    if clock.boot_seconds() - begun >= 0.9 * seconds:
+    if decoder.open(*address, *(round(1000 * wait) for wait in waits)):
+        return
+    if clock.boot_seconds() - begun >= 0.9 * waits[0]:
         raise CameraError(
             CameraReason.STALLED,
-            f"{shown}: the server took the connection but sent no video for {seconds:.1f} s.",
+            f"{shown}: the server took the connection but sent no video for {waits[1]:.1f} s.",
             "Check that the camera is on and not at its limit of viewers; it is opened again.",
         )
     raise CameraError(
@@ -113,8 +127,25 @@ def _open_stream(address: str, shown: str, seconds: float) -> cv2.VideoCapture:
     )
 
 
-def _check_address(address: str, shown: str, seconds: float) -> None:
-    """Raise unless the address is valid and a server accepts connections there."""
+def _by_number(address: str, number: str) -> tuple[str, str]:
+    """Return an address with the number of its host, and the name by which a web server is asked.
+
+    The process that opens the stream cannot ask for names: that takes files.
+
+    Example:
+        >>> _by_number("http://me:secret@camera.local:8080/live", "192.0.2.7")
+        ('http://me:secret@192.0.2.7:8080/live', 'camera.local:8080')
+    """
+    parts = urlsplit(address)
+    login, at, host = parts.netloc.rpartition("@")
+    port = f":{parts.port}" if parts.port else ""
+    shown = f"[{number}]" if ":" in number else number
+    named = parts.hostname != number.partition("%")[0] and parts.scheme.startswith("http")
+    return urlunsplit(parts._replace(netloc=f"{login}{at}{shown}{port}")), host if named else ""
+
+
+def _checked_host(address: str, shown: str, seconds: float) -> str:
+    """Return the number of the host; raise unless a server accepts connections there."""
     example = (
         "Write camera.device like rtsp://user:password@host:554/path or http://host:8080/stream."
     )
@@ -135,7 +166,8 @@ def _check_address(address: str, shown: str, seconds: float) -> None:
         )
     try:
         # FFmpeg reports a wrong host, a closed port and a wrong path alike; this tells them apart.
-        socket.create_connection((host, port), timeout=seconds).close()
+        with socket.create_connection((host, port), timeout=seconds) as connection:
+            number: str = connection.getpeername()[0]
     except OSError as error:
         reason = error.strerror or str(error)
         if isinstance(error, TimeoutError):
@@ -145,11 +177,11 @@ def _check_address(address: str, shown: str, seconds: float) -> None:
             f"{shown}: nobody answers at {host}, port {port} ({reason}).",
             "Check that the camera is on, in this network, and that host and port are right.",
         ) from error
+    return number
 
 
-LARGEST_BYTES = 16 * 1024 * 1024
-"""Largest picture: four times a JPEG of 12 megapixels, so that no server can fill the memory."""
 CONTENT_TYPES = frozenset({"image/jpeg", "image/jpg", "image/pjpeg"})
+_TOO_MANY_BYTES = f"more than {MAX_BYTES // 1024**2} MiB"
 _PIECE_BYTES = 64 * 1024
 _CLOSED_POLL_S = 0.1
 _EXAMPLE = "Write camera.device like http://user:password@192.168.1.20/snapshot.jpg."
@@ -178,10 +210,11 @@ class SnapshotCamera(Camera):
                 frame = camera.read()
     """
 
+    sets_pace = True
+
     def __init__(
         self, address: str, *, interval_s: float, rotate: Rotation = 0, stall_seconds: float = 5.0
     ) -> None:
-        quiet_opencv()
         parts = _checked(address)
         self._shown = shown_address(address)
         super().__init__(f"snapshot:{self._shown}", rotate)
@@ -190,11 +223,13 @@ class SnapshotCamera(Camera):
         self._opener = _opener(self._url, parts)
         self._seconds = stall_seconds
         self._pace = Pace(1.0 / interval_s, self._closed)
+        self._decoder: Decoder | None = None
         self._helper = Helper(f"camera {self.name}")
         try:
             self._first: tuple[Image, Instant] | None = self._fetch_in_time()
-        except CameraError:
-            self._helper.stop()
+        except BaseException:
+            self._closed.set()
+            self._release()
             raise
         log.info("camera %s opened", self.name)
 
@@ -208,12 +243,15 @@ class SnapshotCamera(Camera):
         return self._fetch_in_time()
 
     def _release(self) -> None:
+        if self._decoder is not None:
+            self._decoder.release()
         self._helper.stop()
 
     def _fetch_in_time(self) -> tuple[Image, Instant]:
         """Fetch a picture on the helper thread; give up at the deadline or when closed."""
         answer: Future[tuple[Image, Instant]] = self._helper.submit(self._fetch)
-        deadline_s = clock.boot_seconds() + self._seconds + GRACE_S
+        starts_s = START_S if self._decoder is None else 0.0
+        deadline_s = clock.boot_seconds() + self._seconds + GRACE_S + starts_s
         while True:
             try:
                 return answer.result(_CLOSED_POLL_S)
@@ -238,14 +276,30 @@ class SnapshotCamera(Camera):
             raise self._too_late() from error
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise self._connection_error(error) from error
-        image = decoded_bytes(content)
+        return self._decoded(content), at
+
+    def _decoded(self, content: bytes) -> Image:
+        """Return the picture; what it says of itself is checked before a decoder sees it."""
+        size = jpeg_size(content)
+        if size is not None and size[0] * size[1] > MAX_PIXELS:
+            most = f"more than {MAX_PIXELS // 1_000_000} million"
+            raise self._too_large(f"{size[0]} × {size[1]} pixels, {most}")
+        image = None if size is None else self._running_decoder().decode(content)
         if image is None:
             raise CameraError(
                 CameraReason.UNREADABLE,
-                f"{self._shown}: the picture is broken or cut off.",
-                "Check the network; it is fetched again.",
+                f"{self._shown}: the picture is no JPEG, broken or cut off.",
+                "Check camera.device and the network; it is fetched again.",
             )
-        return image, at
+        return image
+
+    def _running_decoder(self) -> Decoder:
+        """Return the process that decodes, which starts with the first picture."""
+        if self._decoder is None:
+            self._decoder = Decoder(self._shown, network=False)
+            if self._closed.is_set():
+                self._decoder.release()
+        return self._decoder
 
     def _check_headers(self, response: http.client.HTTPResponse) -> None:
         kind = response.headers.get_content_type()
@@ -257,8 +311,8 @@ class SnapshotCamera(Camera):
                 '"opencv".',
             )
         length = response.headers.get("Content-Length", "")
-        if length.isdecimal() and int(length) > LARGEST_BYTES:
-            raise self._too_large()
+        if length.isdecimal() and int(length) > MAX_BYTES:
+            raise self._too_large(_TOO_MANY_BYTES)
 
     def _read(self, response: http.client.HTTPResponse, deadline_s: float) -> bytes:
         """Read the whole body without relying on the length that the server announces."""
@@ -266,8 +320,8 @@ class SnapshotCamera(Camera):
         # read1: what has arrived, so that a server that sends byte by byte meets the deadline, too
         while piece := response.read1(_PIECE_BYTES):
             content += piece
-            if len(content) > LARGEST_BYTES:
-                raise self._too_large()
+            if len(content) > MAX_BYTES:
+                raise self._too_large(_TOO_MANY_BYTES)
             if clock.boot_seconds() > deadline_s:
                 raise self._too_late()
         return bytes(content)
@@ -279,10 +333,10 @@ class SnapshotCamera(Camera):
             "Check the camera and the network; it is fetched again.",
         )
 
-    def _too_large(self) -> CameraError:
+    def _too_large(self, size: str) -> CameraError:
         return CameraError(
             CameraReason.UNREADABLE,
-            f"{self._shown}: the picture has more than {LARGEST_BYTES // 1024**2} MiB.",
+            f"{self._shown}: the picture has {size}.",
             "Set a smaller picture in the camera's own settings.",
         )
 

@@ -1,18 +1,13 @@
-"""Decoding of pictures by OpenCV, and captures on a thread, since drivers and networks hang."""
+"""OpenCV captures on a thread, since drivers and networks hang."""
 
 from __future__ import annotations
 
 import logging
-import os
-import re
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-
-import cv2
-import numpy as np
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from edge_agent.camera.base import CLOSE_S, GRACE_S, Camera, Helper, closed_error, stuck_error
+from edge_agent.camera.decoding import as_bgr
 from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
@@ -22,95 +17,22 @@ if TYPE_CHECKING:
     from edge_agent.core.expression import Image
 
 
-_JPEG_START = b"\xff\xd8"
-_JPEG_END = 0xD9
-_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
-"""A marker that ends the image or has a length behind it.
-
-Within a scan, 00 is data and D0 to D7 are restarts.
-"""
-
-
-def quiet_opencv() -> None:
-    """Keep OpenCV and FFmpeg from writing to stderr, since our own errors report faults.
-
-    The variables ``OPENCV_LOG_LEVEL`` and ``OPENCV_FFMPEG_LOGLEVEL`` override this.
-    """
-    if "OPENCV_LOG_LEVEL" not in os.environ:
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
-
-
-def decoded(path: Path) -> Image | None:
-    """Return a picture file as uint8 height × width × 3 BGR, turned as its EXIF says.
-
-    ``None`` if it is broken.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    return decoded_bytes(path.read_bytes())
-
-
-def decoded_bytes(data: bytes) -> Image | None:
-    """Return an encoded picture as uint8 height × width × 3 BGR, turned as its EXIF says.
-
-    ``None`` if it is broken, or a JPEG without its end.
-    """
-    if data.startswith(_JPEG_START) and not _is_whole_jpeg(data):
-        return None  # cut off: libjpeg would fill the rest with grey
-    if not data:
-        return None
-    try:
-        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:  # more pixels than OpenCV takes
-        return None
-    if image is None:
-        return None
-    return np.asarray(image, dtype=np.uint8)
-
-
-def _is_whole_jpeg(data: bytes) -> bool:
-    """Return whether the first image of a JPEG file is complete.
-
-    Phones add thumbnails inside it and videos after it.
-    """
-    place = len(_JPEG_START)
-    while marker := _JPEG_MARKER.search(data, place):
-        if marker[1][0] == _JPEG_END:
-            return True
-        # The two bytes after a marker are the segment's length, themselves included (ISO/IEC
-        # 10918-1, B.1.1.4): thumbnails inside a segment are skipped with it.
-        place = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
-    return False
-
-
-def letterboxed(image: Image, width: int, height: int) -> Image:
-    """Return the picture scaled to fit ``width`` × ``height``, in its proportions, on black."""
-    scale = min(width / image.shape[1], height / image.shape[0])
-    inner_width = max(1, min(width, round(image.shape[1] * scale)))
-    inner_height = max(1, min(height, round(image.shape[0] * scale)))
-    kernel = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    canvas = np.zeros((height, width, 3), dtype=np.uint8)
-    top = (height - inner_height) // 2
-    left = (width - inner_width) // 2
-    canvas[top : top + inner_height, left : left + inner_width] = cv2.resize(
-        image, (inner_width, inner_height), interpolation=kernel
-    )
-    return canvas
-
-
-def as_bgr(image: object) -> Image:
-    """Return what OpenCV gave as uint8 height × width × 3."""
-    pixels = np.asarray(image, dtype=np.uint8)
-    if pixels.ndim == 2:
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
-    return pixels
-
-
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+
+class Capture(Protocol):
+    """What a live camera is read from: ``cv2.VideoCapture``, or one in a process of its own."""
+
+    def grab(self) -> bool:
+        """Wait for the next frame; return whether there is one."""
+
+    def retrieve(self) -> tuple[bool, object]:
+        """Return whether the frame can be decoded, and the picture."""
+
+    def release(self) -> None:
+        """Let go of the source."""
 
 
 class LiveCamera(Camera):
@@ -124,6 +46,9 @@ class LiveCamera(Camera):
         rotate: clockwise rotation of every frame, degrees.
     """
 
+    starts_within_s = 0.0
+    """Time for what must be started before it can be opened, seconds."""
+
     def hung(self, seconds: float) -> CameraError:
         """Return the error of a call that has hung for that long; it still holds the device."""
         return stuck_error(self.name, seconds)
@@ -131,7 +56,7 @@ class LiveCamera(Camera):
     def __init__(
         self,
         name: str,
-        open_capture: Callable[[], cv2.VideoCapture],
+        open_capture: Callable[[], Capture],
         lost: Callable[[float], CameraError],
         seconds: float,
         rotate: Rotation,
@@ -141,7 +66,8 @@ class LiveCamera(Camera):
         self._seconds = seconds
         self._helper = Helper(f"camera {name}")
         try:
-            self._capture = self._bounded(open_capture, seconds + GRACE_S)
+            within_s = seconds + GRACE_S + self.starts_within_s
+            self._capture = self._bounded(open_capture, within_s)
             self._first: tuple[Image, Instant] | None = self._bounded(self._grab, seconds + GRACE_S)
         except CameraError:
             self._helper.stop()

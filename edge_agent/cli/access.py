@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 P = ParamSpec("P")
+AGENT_FIRST_S = 60.0
+"""So long the gate leaves an upgrade of the database to the agent, which starts beside it."""
 RIGHTS = ("read", "readings", "commands", "home-assistant")
 
 
@@ -251,19 +253,21 @@ def database_gate(config: Path | None, data: Path | None, address: Path) -> None
     """Run the commands of a dashboard that may only read the database."""
     log_to_stderr()
     settings, folder = common.load(config, data)
-    from edge_agent.core.process import StopSignals, SystemdNotifier
+    from edge_agent.core.process import StopSignals, SystemdNotifier, given_socket
     from edge_agent.store.database.lock import lock_for_reading
-    from edge_agent.store.database.schema import DATABASE_NAME, migrate
+    from edge_agent.store.database.schema import DATABASE_NAME, migrate, wait_until_upgraded
     from edge_agent.store.gate.commands import Commands
     from edge_agent.store.gate.server import Gate
 
     signals = StopSignals()
     database = folder / DATABASE_NAME
+    wait_until_upgraded(database, AGENT_FIRST_S)
     migrate(database)
     commands = Commands(
         database, purposes=settings.dashboard.purposes, outbox_rows=settings.mqtt.outbox_rows
     )
-    with lock_for_reading(database), Gate(commands, address) as keeper:
+    given = given_socket(os.environ)
+    with lock_for_reading(database), Gate(commands, address, given) as keeper:
         # in another thread: stop() waits for serve(), which runs in this one
         signals.call(lambda: threading.Thread(target=keeper.stop).start())
         notifier = SystemdNotifier.from_environment(os.environ)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from edge_agent.cli import options as common
-from edge_agent.cli.options import PATH, Here, answer, cli, json_option, on_appliance
+from edge_agent.cli.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, CertificateError, ConfigError, StoreError
 from edge_agent.core.logs import log_to_stderr
@@ -45,12 +45,21 @@ FOLD_WITHIN_S = 30.0
     is_flag=True,
     help="Believe the clock after it jumped or the appliance was off for long.",
 )
-def maintenance(here: Here, clock_is_right: bool) -> None:
-    """Do the daily work: certificate, retention, disk budget, backup and check of the database.
+@click.option(
+    "--remove-unreadable",
+    is_flag=True,
+    help="Only remove the rows whose times or values cannot be shown, as doctor names them.",
+)
+def maintenance(here: Here, clock_is_right: bool, remove_unreadable: bool) -> None:
+    """Do the daily work: certificate, retention, disk budget, unfinished erasures, backup and check
+    of the database.
 
     Each step runs even if another one fails. Ends with 1 if one of them failed.
     """
     log_to_stderr(logging.INFO)
+    if remove_unreadable:
+        print_removed(here.database)
+        return
     from edge_agent.store.database.schema import copies_beside
 
     settings, database = here.settings, here.database
@@ -63,6 +72,8 @@ def maintenance(here: Here, clock_is_right: bool) -> None:
             # before the budget: no row goes for their space
             ("rollups", partial(rollups_step, settings, database)),
             ("budget", partial(budget_step, settings, database)),
+            # before the copy, which need not hold what is left
+            ("erasures", partial(erasures_step, database)),
             ("copy", partial(copy_step, database)),
             ("second place", partial(second_place_step, settings, database)),
         ]
@@ -73,6 +84,21 @@ def maintenance(here: Here, clock_is_right: bool) -> None:
     if failed and database.exists():
         attempt("database", partial(damage_step, database))
     sys.exit(int(bool(failed)))
+
+
+def print_removed(database: Path) -> None:
+    """Remove the rows that break bounds, and print how many they were.
+
+    Raises:
+        StoreError: the database cannot be written, or such rows are left.
+    """
+    from edge_agent.store.intake.unreadable import remove_unreadable
+
+    removed = remove_unreadable(database, actor=ACTOR)
+    if not removed.rows:
+        click.echo("No row has a time or a value that cannot be shown. Nothing was removed.")
+        return
+    click.echo(f"{removed.sentence} removed; none is left. Copies made before still hold them.")
 
 
 def certificate_step(settings: Settings, folder: Path) -> str:
@@ -181,6 +207,20 @@ def copy_step(database: Path) -> str:
             "another folder."
         )
     return f"{copy.name}, sound"
+
+
+def erasures_step(database: Path) -> str:
+    """Try again what erasures could not do.
+
+    Raises:
+        StoreError: it still cannot be done.
+    """
+    from edge_agent.store.upkeep.erasing_again import finish_erasures
+
+    done = finish_erasures(database, actor="appliance")
+    if not done:
+        return "nothing is left of anybody"
+    return f"{done} unfinished step{' was' if done == 1 else 's were'} done"
 
 
 def damage_step(database: Path) -> str:
@@ -296,22 +336,23 @@ def health(
 ) -> None:
     """Check whether the agent and the dashboard of this data folder answer, or only PART.
 
-    For programs that monitor them: ends with 0 if all of them answer, else with 1.
+    For programs that monitor them: ends with 0 if all of them answer and the agent stores what it
+    records, else with 1.
     """
     if collector is not None:
         _collector_health(collector, part)
     log_to_stderr(logging.CRITICAL)
     settings, folder = common.load(config, data)
-    from edge_agent.appliance.checks import agent_answers, dashboard_answers
+    from edge_agent.appliance.checks import agent_fault, dashboard_answers
 
-    signs = {
-        "agent": lambda: agent_answers(folder),
-        "dashboard": lambda: dashboard_answers(settings.dashboard),
+    looks: dict[str, Callable[[], str | None]] = {
+        "agent": lambda: agent_fault(folder),
+        "dashboard": lambda: None if dashboard_answers(settings.dashboard) else "does not answer",
     }
-    answers = {name: signs[name]() for name in ([part] if part else signs)}
-    for name, answered in answers.items():
-        click.echo(f"{name}: {'answers' if answered else 'does not answer'}")
-    sys.exit(int(not all(answers.values())))
+    faults = {name: looks[name]() for name in ([part] if part else looks)}
+    for name, fault in faults.items():
+        click.echo(f"{name}: {fault or 'answers'}")
+    sys.exit(int(any(faults.values())))
 
 
 def _collector_health(file: Path, part: str | None) -> NoReturn:

@@ -204,9 +204,11 @@ def rollback(yes: bool) -> None:
     place = installed_place()
     old = place.previous()
     lost = (
-        " Rows recorded since the update are lost, since the older program cannot read them."
+        " The database from before the update comes back, since the older program cannot read the "
+        "present one, which is set aside with what was recorded since."
         * room.loses_rows(place, old)
     )
+    lost += " Accounts are those from before the update." * room.loses_accounts(place, old)
     click.echo(f"{version_of(old)} will replace {version_of(place.current())}.{lost}")
     if not yes:
         click.confirm("Go back now?", abort=True)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 
 from edge_agent import __version__
+from edge_agent.core.bounds import COMMAND_LINE
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError
 from edge_agent.core.logs import log_to_stderr
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-ACTOR = "command line"
+ACTOR = COMMAND_LINE
 """Name of the command line in the audit trail."""
 
 

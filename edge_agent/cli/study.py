@@ -19,7 +19,7 @@ from edge_agent.cli import options as common
 from edge_agent.cli.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.errors import DataFileError, ReadingError, StudyError, shown_value
+from edge_agent.core.errors import DataFileError, ReadingError, StoreError, StudyError, shown_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +139,10 @@ def participant_withdraw(here: Here, code: str) -> None:
     from edge_agent.store.database.dashboard_file import delete_prepared_exports
 
     here.study.withdraw_consent(code, actor=ACTOR)
-    delete_prepared_exports(here.folder)  # one that waits may hold them
+    try:
+        delete_prepared_exports(here.folder)  # one that waits may hold them
+    except (StoreError, OSError) as error:
+        raise StoreError(f"{code} has withdrawn, but a prepared export is left. {error}") from error
     click.echo(f"{code} has withdrawn. What was recorded stays until `participant erase`.")
 
 
@@ -155,10 +158,10 @@ def participant_withdraw(here: Here, code: str) -> None:
 def participant_erase(here: Here, code: str, confirm: str | None, as_json: bool) -> None:
     """Erase participant CODE permanently: all data of their sessions, and the code.
 
-    It asks for the code once more before it erases anything.
+    It asks for the code once more before it erases anything. Ends with 1 if something is left.
     """
     # Typed, not confirmed with y: nothing brings back what was erased, except an old backup.
-    typed = _asked_for(code) if confirm is None else confirm
+    typed = _asked_for(here.database, code) if confirm is None else confirm
     if typed.strip().casefold() != code.casefold():  # upper and lower case are the same everywhere
         raise click.UsageError(f"{typed!r} is not {code!r}. Nothing was erased.")
     from edge_agent.store.upkeep.erasure import erase_participant
@@ -166,10 +169,15 @@ def participant_erase(here: Here, code: str, confirm: str | None, as_json: bool)
     outbox_rows = here.settings.mqtt.outbox_rows
     done = erase_participant(here.database, code, actor=ACTOR, outbox_rows=outbox_rows)
     answer(as_json, asdict(done), [done.sentence])
+    if not done.is_finished:
+        sys.exit(1)
 
 
-def _asked_for(code: str) -> str:
-    """Ask for the participant's code on standard error, and return the answer."""
+def _asked_for(database: Path, code: str) -> str:
+    """Say what will be deleted, ask for the participant's code, and return the answer."""
+    from edge_agent.store.upkeep.erasure import plan_erasure
+
+    click.echo(plan_erasure(database, code).sentence, err=True)
     try:
         return str(click.prompt(f"This cannot be undone. Type {code} to erase", err=True))
     except click.Abort as error:
@@ -307,7 +315,7 @@ def _written_as(of: Session, typed: str, timezone: str | None) -> Callable[[int]
         zone = common.zone_of(timezone)
         with suppress(ValueError):  # it may be a number, too
             zone = zone or datetime.fromisoformat(typed).tzinfo
-        moment = datetime.fromtimestamp(ms / 1000, zone or UTC)
+        moment = clock.utc_at(ms).astimezone(zone or UTC)
         return moment.isoformat(timespec="milliseconds")
 
     return written
@@ -450,14 +458,21 @@ def named(kind: type[E], option: str, text: str) -> E:
         raise click.BadParameter(f"{option} {text!r}: choose one of {', '.join(kind)}") from error
 
 
-def say_session(session: Session, as_json: bool) -> None:
-    """Print a session."""
+def say_session(session: Session, as_json: bool, taken: int | None = None) -> None:
+    """Print a session, and how many rows recorded before belong to it now; ``None``: it is new."""
     start = iso_utc(session.start_ms)
     end = None if session.end_ms is None else iso_utc(session.end_ms)
     told = {"session": session.id, "participant": session.participant, "purpose": session.purpose}
     told |= {"setting": session.setting, "name": session.name, "start": start, "end": end}
     about = ", ".join(filter(None, (session.participant, session.purpose, session.name)))
-    answer(as_json, told, [f"session {session.id} ({about}): {start} to {end or 'now'}"])
+    lines = [f"session {session.id} ({about}): {start} to {end or 'now'}"]
+    if taken is not None:
+        told["rows"] = taken
+        lines.append(
+            f"{taken:,} rows of the timeline were recorded in that time. They belong to "
+            f"{session.participant} now, and go when {session.participant} is erased."
+        )
+    answer(as_json, told, lines)
 
 
 _NEEDED = ("at", "kind")
@@ -488,7 +503,7 @@ def session_add(here: Here, code: str, start: str, end: str, as_json: bool, **ab
     """
     database = here.made_database()
     from edge_agent.core.study import Purpose, SessionSetting
-    from edge_agent.store.study.past import PastSession
+    from edge_agent.store.study.past import PastSession, rows_taken
     from edge_agent.store.study.past import add_session as add
 
     timezone = about["timezone"]
@@ -502,7 +517,8 @@ def session_add(here: Here, code: str, start: str, end: str, as_json: bool, **ab
         simulated=about["simulated"],
     )
     purposes = here.settings.dashboard.purposes
-    say_session(add(database, new, purposes=purposes, actor=ACTOR), as_json)
+    made = add(database, new, purposes=purposes, actor=ACTOR)
+    say_session(made, as_json, rows_taken(database, made))
 
 
 @cli.command("import-markers")

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, aclosing, closing, suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +17,7 @@ import click
 
 from edge_agent.cli import options as common
 from edge_agent.cli.options import ACTOR, PATH, Here, cli, json_option, on_appliance
+from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError, StoreError
 from edge_agent.core.logs import log_to_stderr
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edge_agent.store.intake.imports import TakenReadings
     from edge_agent.store.intake.timeline import StagedReadings
     from edge_agent.store.study.past import Placement
-    from edge_agent.store.write.timeline import ImportResult
+    from edge_agent.store.write.portions import ImportResult
     from edge_agent.vitals.csv import DateOrder
     from edge_agent.vitals.health_files import LeftOut, NotRead
     from edge_agent.vitals.health_makers import HealthExport
@@ -356,7 +356,7 @@ def tell_remarks(contents: FileContents) -> None:
 
 
 def _minute(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%MZ")
+    return clock.utc_at(at_ms).strftime("%Y-%m-%d %H:%MZ")
 
 
 def counted(readings: int) -> str:
@@ -389,7 +389,7 @@ def take_in(contents: FileContents, database: Path, as_json: bool, name: str) ->
     """Write the readings, and print the result."""
     from edge_agent.store.intake.imports import taken_readings
     from edge_agent.store.study.past import Placement
-    from edge_agent.store.write.timeline import ImportResult, import_readings
+    from edge_agent.store.write.portions import ImportResult, import_readings
 
     placement = Placement.of_database(database)
     total = sum(row.readings for row in contents.staged.kinds())

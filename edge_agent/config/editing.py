@@ -6,7 +6,6 @@ A change replaces the file atomically and keeps a copy of the previous version.
 from __future__ import annotations
 
 import difflib
-import fcntl
 import hashlib
 import os
 import re
@@ -24,7 +23,8 @@ from edge_agent.config.alerts import AlertSettings
 from edge_agent.config.keys import RULES, without_login
 from edge_agent.config.loading import load_settings
 from edge_agent.config.settings import Settings
-from edge_agent.core.errors import ConfigError
+from edge_agent.core.errors import ConfigError, StoreError
+from edge_agent.core.files import take_lock
 
 if TYPE_CHECKING:
     from tomlkit.items import AoT
@@ -235,6 +235,8 @@ def save(before: ConfigFile, text: str) -> Path:
                 )
             shutil.copy2(place, copy)
             _replace(place, text)
+    except StoreError as error:  # somebody else has locked it
+        raise ConfigError(str(error)) from error
     except OSError as error:
         raise ConfigError(
             f"{before.path}: cannot be written ({error.strerror}). It is as it was."
@@ -269,7 +271,7 @@ def _toml(value: Any) -> str:
 def _alone(place: Path) -> Iterator[None]:
     """Hold the lock that ``save`` takes in every process."""
     with place.open("rb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+        take_lock(place, held.fileno())
         yield
 
 

@@ -11,8 +11,9 @@ from enum import StrEnum
 from functools import cache
 from typing import Any
 
+from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX
 from edge_agent.config.loading import line_of_key
-from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
+from edge_agent.config.settings import Settings
 
 RULES = "alerts.rule"
 """The key whose value is the list of rules."""

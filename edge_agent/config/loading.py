@@ -17,7 +17,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
+from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX, merged, read_environment
+from edge_agent.config.settings import Settings
 from edge_agent.core.errors import ConfigError
 
 _POLAR = (
@@ -94,20 +95,6 @@ def describe(
         problem = f"{problem[0].lower()}{problem[1:]}"
     message = f"{problem}{allowed}."
     return f"{where}{name}{value}: {message}" if name else f"{where}{message}"
-
-
-def describe_environment(message: str) -> str:
-    """Return a sentence about environment variables whose value is not valid JSON.
-
-    Args:
-        message: of pydantic-settings, which contains the section but not the variable.
-    """
-    section = re.search(r'field "(\w+)"', message)
-    start = ENV_PREFIX
-    if section:
-        start += section[1].upper()
-    names = ", ".join(sorted(name for name in os.environ if name.upper().startswith(start)))
-    return f'environment {names}: a list or table is not valid JSON. Write it like ["research"].'
 
 
 def _known_keys(keys: list[str]) -> tuple[list[str], str]:
@@ -193,19 +180,14 @@ def load_settings(
     path = file or (SYSTEM_FILE if SYSTEM_FILE.exists() else None)
     text = _read_toml(path)
     _refuse_unknown_environment()
-    # pydantic-settings takes the file from the class, so each file gets a class of its own
-    source = type("FileSettings", (Settings,), {"file": path, "__module__": __name__})
+    changed = {section: dict(values) for section, values in (changes or {}).items()}
+    given = merged(read_environment(Settings, os.environ), changed)
     try:
-        loaded: Settings = source(
-            **{section: dict(values) for section, values in (changes or {}).items()}
-        )
+        return Settings.of_file(path, merged(tomllib.loads(text), given))
     except ValidationError as error:
         raise ConfigError(
             "\n".join(describe(detail, path, text, changes or {}) for detail in error.errors())
         ) from error
-    except ValueError as error:  # an environment value that should be JSON and is not
-        raise ConfigError(describe_environment(str(error))) from error
-    return loaded
 
 
 def load_right_part(file: Path | None = None) -> tuple[Settings, ConfigError | None]:
@@ -220,26 +202,32 @@ def load_right_part(file: Path | None = None) -> tuple[Settings, ConfigError | N
         return _without_faults(file or SYSTEM_FILE), error
 
 
-class _WithoutEnvironment(Settings):
-    has_environment = False
-
-
 def _without_faults(path: Path) -> Settings:
     """Return the right values of a file, and of the environment if that is right, too."""
-    for kind in (Settings, _WithoutEnvironment):
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        written = {}
+    with suppress(ConfigError):
+        if settings := _right_values(written, read_environment(Settings, os.environ)):
+            return settings
+    return _right_values(written, {}) or Settings()
+
+
+def _right_values(written: dict[str, Any], given: Mapping[str, Any]) -> Settings | None:
+    """Return the settings after wrong values were left out; ``None`` if it is none of them.
+
+    Args:
+        written: of a file; what is wrong is deleted from it.
+        given: of the environment.
+    """
+    while True:
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            values = {}
-        with suppress(ValueError):
-            while True:
-                try:
-                    return kind(**values)
-                except ValidationError as error:
-                    left_out = [_leave_out(values, detail["loc"]) for detail in error.errors()]
-                    if not any(left_out):
-                        break
-    return _WithoutEnvironment()
+            return Settings.model_validate(merged(given, written))
+        except ValidationError as error:
+            left_out = [_leave_out(written, detail["loc"]) for detail in error.errors()]
+            if not any(left_out):
+                return None
 
 
 def _leave_out(values: dict[str, Any], place: tuple[int | str, ...]) -> bool:
@@ -294,7 +282,7 @@ def _read_toml(path: Path | None) -> str:
 def _refuse_unknown_environment() -> None:
     """Raise ``ConfigError`` for ``AFFECT_EDGE_…`` variables without a section.
 
-    pydantic-settings ignores them, so a misspelt variable would silently have no effect.
+    They are passed over otherwise, so a misspelt variable would silently have no effect.
     """
     for name in os.environ:
         if not name.startswith(ENV_PREFIX):

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
-from pydantic import model_validator
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import PrivateAttr, model_validator
 
 from edge_agent.config.alerts import AlertSettings
 from edge_agent.config.camera import CameraSettings, CaptureSettings
@@ -25,25 +20,15 @@ from edge_agent.config.data import (
 )
 from edge_agent.config.laboratory import ControlSettings, LslSettings
 from edge_agent.config.mqtt import FleetSettings, MqttSettings
+from edge_agent.config.section import Section
 from edge_agent.config.vision import VisionSettings
 from edge_agent.config.vitals import VitalsSettings
 
-ENV_PREFIX = "AFFECT_EDGE_"
-ENV_DELIMITER = "__"
 
-
-class Settings(BaseSettings):
+class Settings(Section):
     """The whole configuration."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid",
-        frozen=True,
-        env_prefix=ENV_PREFIX,
-        env_nested_delimiter=ENV_DELIMITER,
-        env_parse_none_str="none",
-    )
-    file: ClassVar[Path | None] = None
-    has_environment: ClassVar[bool] = True
+    _file: Path | None = PrivateAttr(default=None)
 
     device: DeviceSettings = DeviceSettings()
     data: DataSettings = DataSettings()
@@ -87,16 +72,18 @@ class Settings(BaseSettings):
             )
         return self
 
+    @property
+    def file(self) -> Path | None:
+        """The file that they were read from, if there was one."""
+        return self._file
+
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names it
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names it
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: values given by a command, environment, file."""
-        if not cls.has_environment:
-            return (init_settings,)
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, cls.file)
+    def of_file(cls, file: Path | None, values: Mapping[str, Any]) -> Settings:
+        """Return the settings of section → key → value, most of which a file gave.
+
+        Raises:
+            ValidationError: a key is unknown or a value is not allowed.
+        """
+        settings = cls.model_validate(values)
+        settings._file = file
+        return settings

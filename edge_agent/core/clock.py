@@ -11,7 +11,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 
@@ -22,6 +22,10 @@ CLOCK_JUMP_MS = 2_000
 """Shift against the boot clock above which the wall clock was set."""
 UNKNOWN_BOOT = "unknown"
 """Used if the kernel has no identifier for the start of the machine."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A day inside what ``datetime`` knows, so that every time zone can be applied.
+_FIRST_MS = -62_135_510_400_000  # 0001-01-02T00:00:00.000Z
+_LAST_MS = 253_402_214_399_999  # 9999-12-30T23:59:59.999Z
 _TRIES = 5
 _PAUSE_NS = 100_000_000
 
@@ -80,14 +84,26 @@ def now() -> Instant:
 
 def utc_now() -> datetime:
     """Return the present time in UTC, to the millisecond."""
-    return datetime.fromtimestamp(now().wall_ms / 1000, UTC)
+    return utc_at(now().wall_ms)
+
+
+def utc_at(wall_ms: float) -> datetime:
+    """Return UTC milliseconds since 1970 as a date, to the millisecond.
+
+    A time that no date has (before the year 1, after 9999) is the second of January 1 or the
+    thirtieth of December 9999: a wrong row must not stop the page or the export that shows it.
+    """
+    # Integers throughout: a float would round milliseconds of today wrongly now and then.
+    at_ms = round(min(max(wall_ms, _FIRST_MS), _LAST_MS))
+    return _EPOCH + timedelta(milliseconds=at_ms)
 
 
 def iso_utc(wall_ms: int) -> str:
-    """Return UTC milliseconds since 1970 as ISO 8601 text, such as ``2026-11-20T08:12:00.250Z``."""
-    text = datetime.fromtimestamp(wall_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    # Integers throughout: a float would round milliseconds of today wrongly now and then.
-    return f"{text}.{wall_ms % 1000:03d}Z"
+    """Return UTC milliseconds since 1970 as ISO 8601 text, such as ``2026-11-20T08:12:00.250Z``.
+
+    For any number, as ``utc_at``.
+    """
+    return f"{utc_at(wall_ms).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def boot_ns() -> int:

@@ -1,9 +1,35 @@
-"""Files that are replaced completely or not at all, with the owner of their folder."""
+"""Files that are replaced completely or not at all, and folders in which no link is followed.
+
+What replaces a file gets the owner of its folder.
+
+A path means what its folders say at the moment at which it is used. A less trusted user who owns
+one of them can put a link there between a check and the use. So such a folder is opened once,
+without following a link, its owner is read from the open folder, and what lies in it is named by
+the open folder.
+"""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from edge_agent.core import clock
+from edge_agent.core.errors import StoreError
+
+LOCK_S = 10.0
+"""Longest wait for another program that holds a lock."""
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PASSES = 5
+"""How often a folder is looked at anew while somebody goes on writing into it."""
+_LONGEST_S = 120.0
+"""For so long a folder is emptied into which somebody goes on writing."""
+_STILL_WRITTEN = "something goes on writing there"
+_DEEPEST = 40
+"""Levels of folders that are deleted; an export has six."""
 
 
 def unread(path: object, error: OSError) -> str:
@@ -45,12 +71,17 @@ def give_owner(prepared: Path, target: Path, mode: int) -> None:
         OSError: owner or mode cannot be set.
     """
     model = target.parent.stat()
-    if target.exists():
-        model = target.stat()
+    if target.is_file() and not target.is_symlink():
+        model = target.stat(follow_symlinks=False)
         mode = model.st_mode & 0o777
-    if os.geteuid() == 0:
-        os.chown(prepared, model.st_uid, model.st_gid)
-    prepared.chmod(mode)
+    # Opened without following a link: whose folder it is may have exchanged the file meanwhile.
+    handle = os.open(prepared, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if os.geteuid() == 0:
+            os.fchown(handle, model.st_uid, model.st_gid)
+        os.fchmod(handle, mode)
+    finally:
+        os.close(handle)
 
 
 def replace_file(file: Path, content: bytes, mode: int) -> None:
@@ -86,3 +117,124 @@ def replace_file(file: Path, content: bytes, mode: int) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@contextmanager
+def opened_folder(
+    path: Path, owners: Collection[int] | None = None, *, inside: int | None = None
+) -> Iterator[int]:
+    """Open a folder in the block, and yield its descriptor; a link at its end is not followed.
+
+    Args:
+        path: the folder; only its name counts where ``inside`` is given.
+        owners: user ids that may own it; ``None``: any.
+        inside: the open folder that it lies in; ``None``: the whole path is used.
+
+    Raises:
+        FileNotFoundError: there is none.
+        StoreError: it is a link or no folder, or another user owns it.
+        OSError: it cannot be opened.
+    """
+    try:
+        handle = os.open(path if inside is None else path.name, _FOLDER, dir_fd=inside)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+            raise
+        raise StoreError(
+            f"{path}: is a link or a file where a folder has to be, so nothing was read or changed "
+            f"through it. See who made it (ls -l {path.parent}), and delete it: rm {path}"
+        ) from error
+    try:
+        owner = os.fstat(handle).st_uid
+        if owners is not None and owner not in owners:
+            raise StoreError(
+                f"{path}: belongs to the user {owner}, who has no business there, so nothing was "
+                "read or changed in it. See what it holds, and delete it or give it back (chown)."
+            )
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def take_lock(path: Path, handle: int) -> None:
+    """Lock an open file or folder against other programs until it is closed.
+
+    Whoever may read it can lock it, too: so nobody waits for ever.
+
+    Args:
+        path: of it, for messages.
+        handle: its descriptor.
+
+    Raises:
+        StoreError: another program kept it locked for ``LOCK_S``.
+    """
+    until_s = clock.boot_seconds() + LOCK_S
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if clock.boot_seconds() > until_s:
+            raise StoreError(
+                f"{path}: another program has kept it locked for {LOCK_S:g} s; nothing was "
+                "changed. Try again. If it stays so, stop the dashboard, which can read it: sudo "
+                "systemctl stop affect-edge-dashboard"
+            )
+        clock.sleep(0.05)
+
+
+def empty_folder(path: Path, folder: int) -> None:
+    """Delete everything in an open folder; links are deleted and never followed.
+
+    Its names are read one by one: another user may have made more than the memory holds.
+
+    Args:
+        path: the folder, for messages.
+        folder: its descriptor.
+
+    Raises:
+        StoreError: something cannot be deleted, or more is written than is deleted.
+    """
+    until_s = clock.boot_seconds() + _LONGEST_S
+    failed = None
+    for _ in range(_PASSES):
+        is_empty, failed = True, None
+        with os.scandir(folder) as entries:
+            for one in entries:
+                is_empty = False
+                try:
+                    _delete(one.name, folder, _DEEPEST, until_s)
+                except OSError as error:
+                    failed = one.name, error.strerror or str(error)
+                if clock.boot_seconds() > until_s:
+                    break
+        if is_empty:
+            return
+    name, why = failed or ("", _STILL_WRITTEN)
+    raise StoreError(
+        f"{path / name}: cannot be deleted ({why}). Stop what writes there, and delete it as root: "
+        f"sudo rm -r {path / name}"
+    )
+
+
+def _delete(name: str, folder: int, levels: int, until_s: float) -> None:
+    """Delete what has a name in an open folder: a file, a link, or a folder with what lies in it.
+
+    Raises:
+        OSError: it cannot be deleted, has more levels, or is not empty at that boot time.
+    """
+    with suppress(FileNotFoundError):
+        try:
+            os.unlink(name, dir_fd=folder)  # of a link, the link itself
+        except IsADirectoryError:
+            if not levels:
+                raise OSError(errno.ELOOP, "too many folders in one another") from None
+            inner = os.open(name, _FOLDER, dir_fd=folder)
+            try:
+                with os.scandir(inner) as entries:
+                    for one in entries:
+                        _delete(one.name, inner, levels - 1, until_s)
+                        if clock.boot_seconds() > until_s:
+                            raise OSError(errno.EBUSY, _STILL_WRITTEN)
+            finally:
+                os.close(inner)
+            os.rmdir(name, dir_fd=folder)

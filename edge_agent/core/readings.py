@@ -32,6 +32,7 @@ from typing import Annotated, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from edge_agent.core import bounds
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, shown_value
 from edge_agent.core.vitals import PRESSURES, Scale, VitalKind
@@ -105,8 +106,6 @@ AHEAD_S = 60.0
 OLDEST_LIVE_S = 31 * 86_400.0
 """A device that sends live readings with older times has a wrong clock."""
 
-_EARLIEST_S = 946_684_800  # the year 2000
-_LATEST_S = 4_102_444_800  # the year 2100
 # 1e11 seconds are the year 5138; 1e11 milliseconds were in 1973, before the earliest time allowed.
 _SECONDS_BELOW = 1e11  # epoch numbers below are seconds, from there on milliseconds
 _DEVICE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
@@ -209,7 +208,7 @@ def time_ms(value: object, zone: tzinfo | LocalTimes | None) -> int:
         else:
             if abs(seconds) >= _SECONDS_BELOW:  # milliseconds
                 seconds = seconds / 1000
-    if not _EARLIEST_S <= seconds < _LATEST_S:
+    if not bounds.is_time(seconds * 1000):
         raise ReadingError(
             "at", shown_value(value), "is not a time between the years 2000 and 2100."
         )
@@ -573,7 +572,7 @@ def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
         value, unit = _without_unit(kind, value, unit)
     scale = _scale(kind, unit, origin.units_needed)
     value = _number(value, origin, scale)
-    _refuse_impossible(kind, value)
+    refuse_impossible(kind, value)
     flags = _flags(given.get("flags"), origin) | origin.flags
     at = arrived
     if has_time(given):
@@ -701,11 +700,15 @@ def _without_unit(kind: VitalKind, text: str, unit: object) -> tuple[str, object
     return number, word
 
 
-def _refuse_impossible(kind: VitalKind, value: float) -> None:
-    """Refuse impossible values; implausible ones are flagged later."""
+def refuse_impossible(kind: VitalKind, value: float) -> None:
+    """Refuse impossible values; implausible ones are flagged later.
+
+    Raises:
+        ReadingError: it is so.
+    """
     spec = kind.spec
-    if not spec.is_possible(value):
-        low, high = spec.possible
+    if not (spec.is_possible(value) and bounds.is_number(value)):
+        low, high = max(spec.possible[0], -bounds.LARGEST), min(spec.possible[1], bounds.LARGEST)
         impossible = (
             f"cannot be {spec.name_in_text}. Possible: {low:g} to {high:g} {spec.unit_shown}."
         )
@@ -753,13 +756,17 @@ def _flags(value: object, origin: Origin) -> frozenset[VitalFlag]:
         raise ReadingError("flags", shown_value(value), known) from error
 
 
+STOPPED = "stopped"
+"""Reason of a gap in which a source had not failed, and yet nothing came: something stood still."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
     """An interval in which a source that was expected to send did not, and why.
 
     Attributes:
         source: ``camera``, ``mqtt`` or a vital's source.
-        reason: a short word such as ``stalled``, ``no_face`` or ``disconnected``.
+        reason: a short word such as ``stalled``, ``stopped`` or ``disconnected``.
     """
 
     source: str

@@ -105,6 +105,8 @@ class Participant:
     simulated: bool = False
 
 
+ENTERED = "entered"
+"""Origin of a session that was added after it took place."""
 MADE_UP = "times made up"
 """Mark of a session whose table told no times, at the end of its origin; in its readings' source.
 """

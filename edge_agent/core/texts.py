@@ -16,10 +16,13 @@ English string that also keeps its template and values, and can be stored as JSO
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from string import Formatter
 from typing import Any
 
 _DEEPEST = 100
+_WIDE = re.compile(r"\d{3}|[{}]")
 
 
 def N_(message: str) -> str:  # noqa: N802 - the name that catalogues of texts know
@@ -124,12 +127,22 @@ def message_of(parts: Mapping[str, Any], depth: int = _DEEPEST) -> Message:
     """
     if depth < 0:
         raise ValueError("nested too deeply")
+    _refuse_wide(parts["template"])
     # A mapping can only be a message here: values are numbers and texts.
     values = {
         place: message_of(value, depth - 1) if isinstance(value, Mapping) else value
         for place, value in parts["values"].items()
     }
     return Message(parts["template"], **values)
+
+
+def _refuse_wide(template: str) -> None:
+    """Refuse a template that fills places with more than was given: ``{n:>900000000}``."""
+    for _, place, form, _ in Formatter().parse(template):
+        if place is not None and not place.isidentifier():
+            raise ValueError(f"{place[:40]!r} is no place of a message")
+        if form and _WIDE.search(form):
+            raise ValueError(f"{form[:40]!r} is no form of a place")
 
 
 def packed(text: str) -> str | None:

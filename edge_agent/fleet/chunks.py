@@ -2,7 +2,7 @@
 
 A message is CBOR (RFC 8949), compressed with zlib (RFC 1950). The map inside has these keys:
 
-``schema``: 1. ``device``: who sends. ``epoch``: which stream, 16 hexadecimal digits.
+``schema``: 2. ``device``: who sends. ``epoch``: which stream, 16 hexadecimal digits.
 ``first``, ``last``: the positions that it covers. ``sent``: when, in ms since 1970, by the device's
 clock, and ``synchronised`` whether that clock was set. ``boot``: how the kernel's name of this
 start of the machine begins, and ``boot_ms`` the ms since then; both are left out where it is not
@@ -228,14 +228,14 @@ def decode(payload: bytes) -> TimelineMessage:
         raise MessageError(f"is no CBOR: {error}") from error
     if not isinstance(content, dict):
         raise MessageError("is no map")
-    if content.get("schema") != SCHEMA:
+    if content.get("schema") not in range(1, SCHEMA + 1):
         raise MessageError(
             f"has the schema {content.get('schema')!r}, this collector reads {SCHEMA}; update it"
         )
-    return _checked(content)
+    return _checked(content, content["schema"])
 
 
-def _checked(content: dict[Any, Any]) -> TimelineMessage:
+def _checked(content: dict[Any, Any], schema: int) -> TimelineMessage:
     device = content.get("device")
     epoch = content.get("epoch")
     if not (isinstance(device, str) and 0 < len(device) <= 200 and "\0" not in device):
@@ -251,7 +251,7 @@ def _checked(content: dict[Any, Any]) -> TimelineMessage:
     # Positions may repeat, in a copy, but never go back.
     at = first
     for change in changes:
-        _check_change(change, at, last)
+        _check_change(change, at, last, schema)
         at = change[0]
     synchronised = content.get("synchronised") is True
     start = _start_of_machine(content)
@@ -283,7 +283,8 @@ def _number(content: dict[Any, Any], key: str) -> int:
     return value
 
 
-def _check_change(change: object, at: int, last: int) -> None:
+def _check_change(change: object, at: int, last: int, schema: int) -> None:
+    """Check a change, and complete a row of a device that does not have all columns yet."""
     if not (isinstance(change, list) and len(change) == 4 and isinstance(change[0], int)):
         raise MessageError(f"has a change that is none: {change!r:.80}")
     position, table, what, values = change
@@ -296,12 +297,14 @@ def _check_change(change: object, at: int, last: int) -> None:
     sent = BY_NAME.get(table)
     if sent is None or what not in {"row", "gone"} or not isinstance(values, list):
         raise MessageError(f"has a change of {table!r:.40} that is called {what!r:.40}")
-    wanted = len(sent.columns)
+    added = sent.values_after(schema) if what == "row" else []
+    wanted = len(sent.columns) - len(added)
     if what == "gone":
         # A reading is named by three values, a row by its id and its time.
         wanted = 3 if len(sent.key) == 3 else 2
     if len(values) != wanted:
         raise MessageError(f"has {len(values)} values of {table}, not {wanted}")
+    values += added
 
 
 def read_confirmation(payload: bytes) -> Confirmation:

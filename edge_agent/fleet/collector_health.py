@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from edge_agent.core.bounds import LATEST_MS
 from edge_agent.core.clock import boot_id, boot_ns, iso_utc
 
 HOLDS_S = 10.0
@@ -58,6 +59,8 @@ def read_problem(file: Path) -> str:
         with file.open(encoding="utf-8") as text:
             health = CollectorHealth(**json.loads(text.read(MOST_BYTES)))
         silent_s = boot_ns() / 1e9 - health.at_ms / 1e3
+        if not 0 <= health.since_ms < LATEST_MS:
+            raise ValueError(health.since_ms)
         since = iso_utc(health.since_ms)
         is_late = health.boot != boot_id() or not 0 <= silent_s <= health.holds_s
     except FileNotFoundError:

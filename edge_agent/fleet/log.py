@@ -30,7 +30,7 @@ from edge_agent.fleet.tables import (
     present_triggers,
 )
 from edge_agent.store.database.files import is_read_only, translate_errors
-from edge_agent.store.database.lock import OpenFile, open_database
+from edge_agent.store.database.open_file import OpenFile, open_database
 from edge_agent.store.database.schema import BUSY_SECONDS, connect, stream_epoch, transaction
 from edge_agent.store.write.audit import AuditLine, append
 from edge_agent.store.write.boots import stamp

@@ -1,4 +1,4 @@
-"""The tables that are sent, in version 1 of the stream, and the triggers that log each change.
+"""The tables that are sent, in version 2 of the stream, and the triggers that log each change.
 
 The numbers and the order of the columns are part of what is sent. What they say is never changed;
 a newer version of the stream may add to them. A change is logged in the transaction that makes it,
@@ -8,14 +8,15 @@ whoever makes it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from edge_agent.core.movements import NAMES as MOVED
-from edge_agent.store.database.schema import NAMES, SMOOTHED
+from edge_agent.store.database.schema import NAMES, SMOOTHED, UNKNOWN_PRIOR
 
-SCHEMA = 1
-"""Version of the stream."""
+SCHEMA = 2
+"""Version of the stream: 1 is that of 0.1.0, 2 adds ``prior`` to ``model``."""
 BOOT_CHARACTERS = 8
 """Of the kernel's name of a start: enough to tell the starts of one machine apart. All 36 would
 make a message of ten rows an eighth longer."""
@@ -32,6 +33,8 @@ class SentTable:
         time: column of the time that places a row on the timeline; ``None``: it is part of the
             study.
         key: columns that name a row.
+        added: the last columns that version 1 of the stream does not have: name, version of the
+            stream that added it, value where it is not sent.
     """
 
     code: int
@@ -39,6 +42,16 @@ class SentTable:
     columns: tuple[str, ...]
     time: str | None = None
     key: tuple[str, ...] = ("id",)
+    added: tuple[tuple[str, int, str], ...] = ()
+
+    def values_after(self, schema: int) -> list[str]:
+        """Return the values of the columns that a version of the stream does not have."""
+        return [value for _, version, value in self.added if version > schema]
+
+    def values_of(self, fields: Mapping[str, Any]) -> list[Any]:
+        """Return the values of a stored row in the order of the columns, but its ``id``."""
+        known = {column: value for column, _, value in self.added} | dict(fields)
+        return [known[column] for column in self.columns[1:]]
 
 
 EXPRESSION = SentTable(
@@ -114,7 +127,12 @@ STUDY = (
         ),
     ),
     SentTable(12, "participant_attribute", ("id", "participant", "name", "value")),
-    SentTable(13, "model", ("id", "kind", "name", "version", "sha256", "since", "boot")),
+    SentTable(
+        13,
+        "model",
+        ("id", "kind", "name", "version", "sha256", "since", "boot", "prior"),
+        added=(("prior", 2, UNKNOWN_PRIOR),),
+    ),
     SentTable(14, "preregistration", ("id", "at", "document", "sha256")),
     SentTable(
         15,

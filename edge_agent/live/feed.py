@@ -312,7 +312,7 @@ _STATE = b'{"type":"state",'
 
 
 class AgentProbe:
-    """Reads the time of the agent's last ``state`` message, which it sends each second.
+    """Reads the agent's last ``state`` message, which it sends each second.
 
     One connection to the live feed is kept open, and opened again after its end. Belongs to one
     thread.
@@ -331,7 +331,7 @@ class AgentProbe:
         self._path = path
         self._connection: socket.socket | None = None
         self._begun = b""
-        self._told_ms: int | None = None
+        self._told: dict[str, Any] | None = None
 
     @property
     def is_connected(self) -> bool:
@@ -346,11 +346,16 @@ class AgentProbe:
         Args:
             within_s: longest wait for the first state; later ones are not awaited.
         """
+        state = self.last_state(within_s)
+        return None if state is None else int(state["at"])
+
+    def last_state(self, within_s: float) -> dict[str, Any] | None:
+        """Return the last state, as `last_state_ms` finds it."""
         until_s = clock.boot_seconds() + within_s
         was_connected = self.is_connected
         if not self._hear(until_s) and was_connected:
             self._hear(until_s)  # an agent that was started again has a new socket
-        return self._told_ms
+        return self._told
 
     def close(self) -> None:
         """Close the connection, and forget the last state."""
@@ -358,14 +363,14 @@ class AgentProbe:
             self._connection.close()
         self._connection = None
         self._begun = b""
-        self._told_ms = None
+        self._told = None
 
     def _hear(self, until_s: float) -> bool:
         """Read all waiting messages; return whether the connection is open."""
         try:
             connection = self._connection or self._open(until_s)
             while (left_s := until_s - clock.boot_seconds()) > 0:
-                connection.settimeout(left_s if self._told_ms is None else 0)
+                connection.settimeout(left_s if self._told is None else 0)
                 data = connection.recv(_AT_A_TIME)
                 if not data:
                     raise ConnectionResetError("the agent has hung up")
@@ -396,4 +401,6 @@ class AgentProbe:
         for line in lines:
             # Compared as bytes: of dozens of messages a second only this kind is parsed.
             if line.startswith(_STATE):
-                self._told_ms = int(json.loads(line)["at"])
+                told = json.loads(line)
+                int(told["at"])
+                self._told = told

@@ -19,6 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_agent.core.bounds import printable
 from edge_agent.core.clock import boot_seconds, now
 from edge_agent.core.expression import Frame
 from edge_agent.core.threads import LatestValue
@@ -320,8 +321,8 @@ def jpeg_of(image: Image) -> bytes:
 
 
 def _who(connection: socket.socket) -> str:
-    """Return the name of the viewer; empty if it does not come in time."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
+    """Return the name of the viewer, which can be shown; empty if it does not come in time."""
+    with contextlib.suppress(OSError, ValueError, AttributeError, RecursionError):
         line = connection.makefile("rb", buffering=0).readline(LONGEST_LINE)
-        return str(json.loads(line).get("by") or "")[:100]
+        return printable(str(json.loads(line).get("by") or "")[:100])
     return ""

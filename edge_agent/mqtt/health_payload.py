@@ -73,6 +73,14 @@ class RecorderHealth(Part):
     duplicates: int = Field(
         ge=0, description="Readings that were stored already and were not written again"
     )
+    unstored_since: Time | None = Field(
+        default=None,
+        description="When the oldest row came that the disk has refused since; null: rows are "
+        "stored",
+    )
+    error: str | None = Field(
+        default=None, description="Why nothing is stored, and what to do; null: rows are stored"
+    )
 
 
 class CopiesHealth(Part):
@@ -183,6 +191,8 @@ class HealthPayload(Payload):
             "rows_dropped": 0,
             "last_commit_age_seconds": 3.2,
             "duplicates": 0,
+            "unstored_since": None,
+            "error": None,
         },
         copies={
             "last_good_age_seconds": 16920.0,

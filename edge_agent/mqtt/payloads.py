@@ -330,7 +330,7 @@ class SessionPayload(Payload):
 class VitalNow(Part):
     """The newest usable reading of one kind."""
 
-    value: float = Field(description="In the unit of the kind, rounded as on pages")
+    value: float = Field(description="In the unit of the kind, as it is stored")
     unit: str = Field(description="UCUM unit, fixed by the kind")
     measured_at: Time
     source: str = Field(description="Where it comes from, as in the topic vitals")

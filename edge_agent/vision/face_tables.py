@@ -25,12 +25,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import TextIO
 
+from edge_agent.core.bounds import bounded_lines
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, shown_value
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression, ExpressionRow
 from edge_agent.core.files import unread
 from edge_agent.core.movements import LOOK, NAMES, POSE, MovementRow
-from edge_agent.core.table_files import bounded_lines
 
 CONFIDENCE = 0.8
 """Least confidence of a face, unless it is chosen."""

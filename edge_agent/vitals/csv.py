@@ -18,6 +18,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from edge_agent.core import clock as clock_module
+from edge_agent.core.bounds import bounded_lines, check_header
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.files import unread
@@ -31,7 +32,6 @@ from edge_agent.core.readings import (
     reading_of,
     with_near_pressures,
 )
-from edge_agent.core.table_files import bounded_lines, check_header
 from edge_agent.core.vitals import VitalKind
 
 DateOrder = Literal["iso", "dmy", "mdy"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from edge_agent.core.process import STARTED_S
 from tests.appliance.installation import (
     AGENT,
     CHECKOUT,
@@ -20,12 +21,14 @@ SOCKET = "/run/affect-edge/database.sock"
 WEB_USER = "affect-edge-dashboard"
 ADDRESS = "https://localhost:8080"
 GATE = "affect-edge-database.service"
+"""It ends when nobody asks, and its socket starts it."""
+GATE_SOCKET = "affect-edge-database.socket"
 MAINTENANCE = "affect-edge-maintenance.service"
 EXPOSURE = {AGENT: 1.2, DASHBOARD: 1.0, GATE: 0.2, MAINTENANCE: 0.7}
 """The most that `systemd-analyze security` may say; docs/security.md tells what is left."""
 FIRST_BOOT_EXPOSURE = 3.0
 IDLE_SECONDS = 20.0
-_STUDY = """
+STUDY = """
 from pathlib import Path
 from tests.support.studies import add_session, heart
 for number in range(4):
@@ -95,13 +98,24 @@ def life_of_an_account(machine: Machine) -> list[str]:
     return [*said, answer(topic)]
 
 
-def megabytes(machine: Machine) -> tuple[int, int]:
-    """Return what program and settings take on disk, and all services in memory."""
+def megabytes(machine: Machine) -> tuple[int, dict[str, int]]:
+    """Return what program and settings take on disk, and each service in memory (PSS) at rest.
+
+    At rest: what only the start needed is given back, and the gate has ended for want of questions.
+    """
     size = "du -sm /opt/affect-edge /etc/affect-edge | awk '{sum += $1} END {print sum}'"
-    units = (AGENT, DASHBOARD, GATE, "mosquitto.service")
-    files = " ".join(f"/proc/{pid_of(machine, unit)}/status" for unit in units)
-    resident = machine.shell(f"cat {files} | awk '/^VmRSS/ {{sum += $2}} END {{print sum}}'")
-    return int(machine.shell(size)), int(resident) // 1024
+    machine.shell(f"systemctl restart {AGENT} {DASHBOARD}")
+    machine.wait_for(f"systemctl is-active {AGENT} {DASHBOARD}", 60)
+    machine.wait_for(f"! systemctl is-active {GATE}", 180)
+    resident = {}
+    for unit in (AGENT, DASHBOARD, "mosquitto.service"):
+        pid = pid_of(machine, unit)
+        since_us = machine.shell(f"systemctl show -P ActiveEnterTimestampMonotonic {unit}").strip()
+        started = f"$1 - {since_us} / 1e6 < {2 * STARTED_S:.0f}"
+        machine.wait_for(f"awk '{{exit {started}}}' /proc/uptime", 60)
+        told = machine.shell(f"awk '/^Pss:/ {{print $2}}' /proc/{pid}/smaps_rollup")
+        resident[unit.removesuffix(".service")] = int(told) // 1024
+    return int(machine.shell(size)), resident
 
 
 def wait_until_back(machine: Machine, unit: str, old: str, within_s: float) -> float:
@@ -154,7 +168,7 @@ def written_by(machine: Machine, unit: str) -> list[str]:
 
 def make_study(machine: Machine) -> None:
     """Write four finished sessions with readings into the timeline."""
-    script = _STUDY.replace("DATABASE", DATABASE)
+    script = STUDY.replace("DATABASE", DATABASE)
     (machine.root / "root/study.py").write_text(script)
     python = "/opt/affect-edge/current/venv/bin/python"
     machine.shell(f"PYTHONPATH={CHECKOUT} PYTHONDONTWRITEBYTECODE=1 {python} /root/study.py")

@@ -292,7 +292,7 @@ def compared(answers: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> tuple[
 def test_the_demonstration_runs_for_half_a_minute_and_records_faces(
     arm: ArmRoot, release: str, pins: Path
 ) -> None:
-    # The extra `demo`: of these two packages only the portraits are used.
+    # Of these two packages only the portraits are used.
     options = platform_options("aarch64", pins.stem.rpartition("py")[2])
     packages = arm.exchange / "portraits"
     pip(

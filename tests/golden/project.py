@@ -31,8 +31,9 @@ from dashboard.protocols.file import EXAMPLES, ProtocolFile
 from dashboard.web.app import create_app
 from dashboard.web.login import LOGIN_COOKIE, PUBLIC_PATHS
 from dashboard.web.settings import DashboardOptions
+from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX
 from edge_agent.config.loading import SYSTEM_FILE
-from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
+from edge_agent.config.settings import Settings
 from edge_agent.core.errors import CameraReason, VitalsReason
 from edge_agent.core.expression import Emotion, RejectReason
 from edge_agent.core.readings import VitalFlag

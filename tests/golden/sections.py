@@ -205,7 +205,7 @@ def files(_: Place) -> Shape:
         "models": _names(project.MODELS_FOLDER, ".json", ".tflite"),
         "model card": _schema_shape(project.card_schema()),
         "shipped cards": {name: _card_keys(card) for name, card in _cards().items()},
-        "systemd units": _names(project.ROOT / "systemd", ".service", ".timer"),
+        "systemd units": _names(project.ROOT / "systemd", ".service", ".socket", ".timer"),
         "protocols": _names(project.EXAMPLES, ".toml"),
         "distribution": package["name"],
         "commands": sorted(package["scripts"]),

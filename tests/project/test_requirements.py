@@ -42,3 +42,10 @@ def test_what_the_project_depends_on_is_there(file: Path) -> None:
     machine = file.stem.split("-")[1]
     missing = {name_of(requirement) for requirement in wanted(machine)} - names
     assert not missing, f"run: python tools/pin_requirements.py ({', '.join(sorted(missing))})"
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
+def test_telemetry_has_neither_kit_nor_exporter(file: Path) -> None:
+    names = {name_of(line) for line in file.read_text(encoding="ascii").splitlines()}
+    # an interface that FastAPI imports; it hands on nothing by itself
+    assert {name for name in names if "telemetry" in name} <= {"opentelemetry-api"}

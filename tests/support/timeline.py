@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import (
@@ -31,6 +29,9 @@ from edge_agent.store.database import schema
 from edge_agent.store.database.dashboard_file import read_dashboard
 from edge_agent.store.database.schema import connect, migrate, write_transaction
 from edge_agent.store.write.timeline import write_expressions, write_movements, write_vitals
+
+if TYPE_CHECKING:  # installed machines, where tests make timelines, have no pytest
+    import pytest
 
 START_MS = 1_790_000_400_000  # 2026-09-21T14:20:00Z: a full minute
 

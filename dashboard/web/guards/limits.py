@@ -11,6 +11,7 @@ so often. Few passwords are checked at a time.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import math
 import threading
 from collections import OrderedDict, deque
@@ -37,9 +38,12 @@ from edge_agent.config.dashboard import is_loopback
 from edge_agent.core.clock import boot_seconds
 from edge_agent.core.errors import AffectEdgeError
 
+log = logging.getLogger(__name__)
+
 FREE_GUESSES = 10
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 300.0
+_SHOWN = 80
 
 
 class Attempt(NamedTuple):
@@ -224,14 +228,51 @@ def address_of(request: Request) -> str:
     which is no such proxy. What stands before it, and the header of anybody else, may be made up.
     """
     origin = peer_of(request)
-    proxies = request.app.state.services.options.proxy_addresses
-    hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    state = request.app.state
+    proxies = state.services.options.proxy_addresses
+    given = ",".join(request.headers.getlist("x-forwarded-for"))
+    hops = given.split(",") if given else []
     while hops and is_one_of(origin, proxies):
+        hop = hops.pop().strip()
         try:
-            origin = str(ipaddress.ip_address(hops.pop().strip()))
+            origin = _address_of_hop(hop)
         except ValueError:  # the last address that is known for sure
+            _note_unread(state.unread_proxies, origin, hop)
             break
     return origin
+
+
+def _address_of_hop(hop: str) -> str:
+    """Return the address of an entry of X-Forwarded-For, which may have a port.
+
+    Raises:
+        ValueError: it is none, such as ``unknown``.
+
+    Example:
+        >>> _address_of_hop("192.0.2.7:50123"), _address_of_hop("[2001:db8::1]:443")
+        ('192.0.2.7', '2001:db8::1')
+    """
+    host, port = hop, ""
+    if hop.startswith("["):
+        host, end, port = hop[1:].partition("]")
+        port = port.removeprefix(":") if end else hop
+    elif hop.count(":") == 1:  # more are an IPv6 address
+        host, _, port = hop.partition(":")
+    if port and not port.isdecimal():
+        raise ValueError(port)
+    return str(ipaddress.ip_address(host))
+
+
+def _note_unread(known: set[str], proxy: str, hop: str) -> None:
+    """Log a proxy whose word about its visitors cannot be read, once each."""
+    if proxy not in known:
+        known.add(proxy)
+        log.warning(
+            "the proxy %s sends %r in X-Forwarded-For, which is no network address: such visitors "
+            "count as one, and share its attempts to log in. Let it send their addresses",
+            proxy,
+            hop[:_SHOWN],
+        )
 
 
 def is_one_of(host: str, addresses: Collection[str]) -> bool:

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.languages.current import gettext
-from dashboard.picture.frames import MAX_BYTES
+from edge_agent.core.pictures import MAX_BYTES
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -114,8 +114,8 @@ class BodyLimit:
 def require_same_origin(request: Request) -> None:
     """Refuse changes that a page of another origin asks for (cross-site request forgery).
 
-    Browsers say where a request comes from in ``Sec-Fetch-Site`` and ``Origin``; programs that send
-    neither carry no cookie that a foreign page could misuse.
+    Browsers say where a request comes from in ``Sec-Fetch-Site`` and ``Origin``, old ones in
+    ``Referer``; programs that send none of them carry no cookie that a foreign page could misuse.
 
     Raises:
         HTTPException: 403 when the request comes from elsewhere.
@@ -124,12 +124,12 @@ def require_same_origin(request: Request) -> None:
     if reads and not request.url.path.startswith(_COSTLY_TO_READ):
         return
     site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
+    page = request.headers.get("origin", request.headers.get("referer"))
     # "none": the address was typed, or opened from a bookmark.
     if site in {"same-origin", "none"}:
         return
-    # Browsers that do not send the header yet; programs send neither.
-    if site is None and (origin is None or urlsplit(origin).netloc == request.headers.get("host")):
+    # Browsers that do not send the header yet; programs send none.
+    if site is None and (page is None or _host_of(page) == request.headers.get("host")):
         return
     raise HTTPException(
         403,
@@ -138,6 +138,14 @@ def require_same_origin(request: Request) -> None:
             "the dashboard itself and try again."
         ),
     )
+
+
+def _host_of(address: str) -> str:
+    """Return host and port of an address; empty: it is none."""
+    try:
+        return urlsplit(address).netloc
+    except ValueError:  # such as a bracket that is not closed
+        return ""
 
 
 def safe_next(target: str | None, default: str = "/") -> str:

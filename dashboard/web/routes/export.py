@@ -323,7 +323,7 @@ def _prepare(
     passphrase = ""
     if new.passphrase is not None:
         passphrase = new.passphrase.get_secret_value()
-        _as_problem_of("passphrase", partial(check_passphrase, passphrase))
+        _as_problem_of("passphrase", partial(services.computing.call, check_passphrase, passphrase))
     if new.participant:
         which = f"participant={request.choice.participant}"
     else:

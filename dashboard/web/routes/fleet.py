@@ -25,7 +25,7 @@ from dashboard.languages.current import gettext
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import NavigationEntry, render
-from dashboard.web.schemas import ApiModel, EpochMs, PageNumber, given
+from dashboard.web.schemas import ApiModel, PageNumber, ShownMs, given
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core import clock
 from edge_agent.core.texts import N_
@@ -62,7 +62,7 @@ class FleetDeviceModel(ApiModel):
 
     name: str
     state: str = Field(description="online, silent (not heard for three minutes) or offline")
-    since: EpochMs | None = Field(description="When that state began; null: not known")
+    since: ShownMs | None = Field(description="When that state began; null: not known")
     heard_seconds: float | None = Field(description="Since it was last heard; null: never")
     reasons: list[str] = Field(description="Why it needs attention; empty: it does not")
     version: str | None = Field(description="Of its program; null: not known")

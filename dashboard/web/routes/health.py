@@ -68,7 +68,7 @@ def health_page(request: Request, services: ServicesDep) -> Response:
 class HealthMinuteModel(schemas.ApiModel):
     """The appliance at one minute of the last day, and what it lost since the minute before."""
 
-    at: schemas.EpochMs = Field(validation_alias="at_ms")
+    at: schemas.ShownMs = Field(validation_alias="at_ms")
     fps: float | None = Field(description="Frames per second; null: the camera was not to run")
     frames_dropped: int = Field(description="Frames skipped because a newer one was there")
     rows_dropped: int = Field(description="Rows that could not be written")

@@ -19,7 +19,14 @@ from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of
 from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.hosts import name_from_proxy
-from dashboard.web.guards.limits import Asker, HeldUpError, address_of, peer_of, refused_page
+from dashboard.web.guards.limits import (
+    Asker,
+    HeldUpError,
+    address_of,
+    is_one_of,
+    peer_of,
+    refused_page,
+)
 from dashboard.web.guards.permissions import needs
 from dashboard.web.guards.security import safe_next
 from dashboard.web.login import (
@@ -102,7 +109,9 @@ async def log_in(
         if isinstance(error, AccountError):
             address = address_of(request)
             log.warning("login refused from %s", address)
-            if "x-forwarded-for" in request.headers and address == peer_of(request):
+            proxies = services.options.proxy_addresses
+            is_known = is_one_of(peer_of(request), proxies)
+            if "x-forwarded-for" in request.headers and not is_known:
                 log.warning(
                     "%s tells for whom it asks: if it is your proxy, name it in "
                     "dashboard.proxy_addresses; until then all its visitors count as one",

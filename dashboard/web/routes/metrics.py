@@ -121,7 +121,7 @@ class ApplianceState(Collector):
         if health is not None:
             yield from _of_camera(self, health)
             yield from _of_machine(health)
-            yield from _of_outputs(health)
+            yield from _of_outputs(self, health)
             yield from _of_sensors(health)
         yield from _of_vitals(self)
 
@@ -154,7 +154,7 @@ def _of_dashboard(state: ApplianceState) -> Iterator[Family]:
 def _of_agent(state: ApplianceState, health: Mapping[str, Any] | None) -> Iterator[Family]:
     yield _gauge("agent_up", "Whether the agent runs and reports: 1 or 0", health is not None)
     said = state.agent.get("health")
-    times = [state.reported_ms, None if said is None else _wall_ms(said)]
+    times = [state.reported_ms, None if said is None else _wall_ms(said["at"])]
     known = [time for time in times if time is not None]
     if known:
         age = state.age_s(max(known))
@@ -199,10 +199,14 @@ def _of_machine(health: Mapping[str, Any]) -> Iterator[Family]:
     yield from _known("clock_synchronised", "Whether the clock is in step: 1 or 0", in_step)
 
 
-def _of_outputs(health: Mapping[str, Any]) -> Iterator[Family]:
+def _of_outputs(state: ApplianceState, health: Mapping[str, Any]) -> Iterator[Family]:
     recorder, mqtt = health["recorder"], health["mqtt"]
     age = recorder["last_commit_age_seconds"]
     yield from _known("recorder_commit_age_seconds", "Since rows were last written", age)
+    since = recorder["unstored_since"]
+    waited_s = 0.0 if since is None else state.age_s(_wall_ms(since))
+    told = "For how long nothing could be stored; 0: rows are stored"
+    yield _gauge("recorder_unstored_seconds", told, waited_s)
     lost = "Rows that could not be written, since the agent was started"
     yield _counter("recorder_rows_dropped", lost, recorder["rows_dropped"])
     if mqtt["state"] != "disabled":
@@ -239,13 +243,13 @@ def _of_vitals(state: ApplianceState) -> Iterator[Family]:
 def _fresh_health(state: ApplianceState) -> Mapping[str, Any] | None:
     """Return the agent's report while it is of now."""
     health = state.agent.get("health")
-    if health is None or state.age_s(_wall_ms(health)) > FRESH_SECONDS:
+    if health is None or state.age_s(_wall_ms(health["at"])) > FRESH_SECONDS:
         return None
     return health
 
 
-def _wall_ms(health: Mapping[str, Any]) -> int:
-    return int(datetime.fromisoformat(health["at"]).timestamp() * 1000)
+def _wall_ms(moment: str) -> int:
+    return int(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
 def _known(name: str, about: str, value: float | None) -> Iterator[Family]:

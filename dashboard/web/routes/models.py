@@ -24,16 +24,16 @@ from dashboard.charts.models import (
 )
 from dashboard.languages.current import gettext
 from dashboard.languages.names import MOVEMENT_NAMES
-from dashboard.picture.frames import MAX_BYTES, MAX_PIXELS
 from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
-from dashboard.web.schemas import ApiModel, EpochMs, ModelInUse
+from dashboard.web.schemas import ApiModel, ModelInUse, ShownMs
 from dashboard.web.services import OptionsDep, ServicesDep
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import ModelError
 from edge_agent.core.expression import Emotion, RejectReason
+from edge_agent.core.pictures import MAX_BYTES, MAX_PIXELS
 from edge_agent.core.texts import N_
 from edge_agent.store.read.reader import models_in_use
 from edge_agent.vision.models.card import (
@@ -70,7 +70,7 @@ class ModelOnDevice(ApiModel):
     shipped: bool = Field(description="It comes with the program")
     configured: bool = Field(description="The configuration names it")
     bytes: int | None = Field(description="Size of its file; null where that is missing")
-    since: EpochMs | None = Field(
+    since: ShownMs | None = Field(
         description="Since when the agent uses it; null where it does not, or has not run yet"
     )
 

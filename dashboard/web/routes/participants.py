@@ -5,6 +5,7 @@ code was typed once more.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Annotated
@@ -27,7 +28,7 @@ from dashboard.web.schemas import ApiModel
 from dashboard.web.services import Services, ServicesDep
 from dashboard.web.study import APPLIANCE_ONLY, ChosenStudyDep
 from edge_agent.core import clock
-from edge_agent.core.errors import DataFileError, StudyError
+from edge_agent.core.errors import DataFileError, StoreError, StudyError
 from edge_agent.core.expression import Emotion
 from edge_agent.core.study import (
     AGE_BAND,
@@ -50,7 +51,7 @@ from edge_agent.store.study.people import (
     consents_of,
     enrolled,
 )
-from edge_agent.store.upkeep.erasure import is_erasable
+from edge_agent.store.upkeep.erasure import is_erasable, plan_erasure
 from edge_agent.vitals.csv import zone_named
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.STUDY)])
@@ -170,13 +171,15 @@ def _question(
 QuestionDep = Annotated[DaysQuestion, Depends(_question)]
 
 
-def _read(study: ChosenStudyDep, code: str, question: DaysQuestion) -> tuple[Enrolled, Days]:
+def _read(
+    services: Services, study: ChosenStudyDep, code: str, question: DaysQuestion
+) -> tuple[Enrolled, Days]:
     try:
         person = enrolled(study.database, code)
     except StudyError as error:
         raise HTTPException(404, said_of(error)) from error
-    days = read_days(study.database, person.code, question.last, question.weeks, question.zone)
-    return person, days
+    asked = person.code, question.last, question.weeks, question.zone
+    return person, services.computing.call(read_days, study.database, *asked)
 
 
 @days_router.get("/study/participants/{code}/days", include_in_schema=False)
@@ -189,7 +192,7 @@ def days_page(
     code: str,
 ) -> Response:
     """Show the weeks of one participant, with strips of their days."""
-    person, days = _read(study, code, question)
+    person, days = _read(services, study, code, question)
     services.views.note(account, "participant_view", study.named(person.code))
     path = f"/study/participants/{person.code}/days"
 
@@ -218,7 +221,7 @@ def _week_of(days: Days, question: DaysQuestion, address: Callable[..., str]) ->
     """Return the address of the week of the latest session; empty where there is none."""
     if days.model.latest is None:
         return ""
-    day = datetime.fromtimestamp(days.model.latest / 1000, question.zone).date()
+    day = clock.utc_at(days.model.latest).astimezone(question.zone).date()
     return address(shift=(day - question.last).days)
 
 
@@ -235,7 +238,7 @@ def get_days(
     code: str,
 ) -> DaysModel:
     """Return the weeks of one participant: described, compared with the week before, not tested."""
-    person, days = _read(study, code, question)
+    person, days = _read(services, study, code, question)
     services.views.note(account, "participant_view", study.named(person.code))
     return days.model
 
@@ -417,8 +420,10 @@ def erase(
     database = services.options.database
     try:
         if is_erasable(database, code):
-            # they may hold the participant, and one that is being written reads the old rows
-            services.exports.forget_all()
+            # They may hold the participant, and one that is being written reads the old rows. What
+            # cannot be deleted is told by the erasure, which tries again.
+            with suppress(StoreError):
+                services.exports.forget_all()
         done = services.commands.erase_participant(code, actor=account.name)
     except StudyError as error:
         return _erasure_page(request, services, code, Refused.by(request, error, {}))
@@ -441,7 +446,7 @@ def _erasure_page(
         code=code,
         consent=consents(database).get(code),
         is_open=any(session.end_ms is None for session in sessions),
-        sessions=len(sessions),
+        plan=plan_erasure(database, code),
         expressions=sum(counts[session.id].expressions for session in sessions),
         readings=sum(counts[session.id].vitals for session in sessions),
     )

@@ -45,10 +45,11 @@ from edge_agent.core.readings import (
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.texts import N_
 from edge_agent.core.vitals import PRESSURES, VitalKind
+from edge_agent.store.gate.commands import import_file
 from edge_agent.store.intake.corrections import ReadingKey, entered_readings, removed_readings
 from edge_agent.store.intake.imports import TakenReadings, taken_readings
 from edge_agent.store.study.past import Nearest, Placement, outside_sentence
-from edge_agent.store.write.timeline import ReadingTable
+from edge_agent.store.write.portions import ReadingTable
 from edge_agent.vitals import csv
 
 router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
@@ -528,7 +529,7 @@ def _take(
 
         placement = Placement.of_database(services.options.database)
         table = ReadingTable.of(placement.watch(counted()))
-        done = services.commands.import_readings(table, file=file.name, actor=account.name)
+        done = import_file(services.commands, table, file=file.name, actor=account.name)
     except DataFileError as error:
         return _csv_import_page(request, name, file, choice, str(error))
     services.files.end(name)

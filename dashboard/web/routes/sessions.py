@@ -23,7 +23,8 @@ from dashboard.charts.session import (
     side_by_side,
     since_start,
 )
-from dashboard.computing.answers import sensor_sentences
+from dashboard.computing.answers import quality_of, sensor_sentences
+from dashboard.computing.computing import Computing
 from dashboard.languages.current import gettext
 from dashboard.languages.names import LOOK_NAMES, MOVEMENT_NAMES, POSE_NAMES
 from dashboard.web.errors import may_refuse
@@ -31,7 +32,7 @@ from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
-from dashboard.web.schemas import ApiModel, EpochMs, GivenMs
+from dashboard.web.schemas import ApiModel, GivenMs, ShownMs
 from dashboard.web.services import ComputingDep, Services, ServicesDep, services
 from dashboard.web.study import APPLIANCE_ONLY, PARAMETER, ChosenStudy, ChosenStudyDep, Device
 from edge_agent.core import clock
@@ -42,7 +43,6 @@ from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import VitalTrend
 from edge_agent.store.read.quality import SessionQuality
-from edge_agent.store.read.quality_checks import session_quality
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.sessions import SessionSummary
 from edge_agent.store.read.study import SessionRecord, read_record
@@ -111,6 +111,7 @@ def session_page(
     request: Request,
     account: AccountDep,
     study: ChosenStudyDep,
+    computing: ComputingDep,
     number: int,
     over: Annotated[int | None, Query(alias="with", ge=0)] = None,
     align: Annotated[str, Query(max_length=200)] = "",
@@ -123,13 +124,12 @@ def session_page(
     """
     moved = tuple(dict.fromkeys(movement or ()))
     views = services(request).views
-    reader = study.reader
     if over is None or over == number:
-        report = _report(reader, number, moved=moved)
+        report = _report(computing, study, number, moved=moved)
         views.note(account, "session_view", study.named(str(number)))
         return _render_report(request, study, report, moved=moved)
-    report = _report(reader, number, _BUCKETS_OF_TWO, moved)
-    second = _report(reader, over, _BUCKETS_OF_TWO, moved)
+    report = _report(computing, study, number, _BUCKETS_OF_TWO, moved)
+    second = _report(computing, study, over, _BUCKETS_OF_TWO, moved)
     views.note(account, "session_view", study.named(f"{number} {over}"))
     return _render_report(request, study, report, second, align, moved)
 
@@ -237,28 +237,33 @@ def _not_found() -> Iterator[None]:
 
 
 def _report(
-    reader: Reader, number: int, buckets: int = _BUCKETS, moved: tuple[MovementKind, ...] = ()
+    computing: Computing,
+    study: ChosenStudy,
+    number: int,
+    buckets: int = _BUCKETS,
+    moved: tuple[MovementKind, ...] = (),
 ) -> SessionReport:
-    with _not_found():
+    reader = study.reader
+    with _not_found(), reader.at_one_moment():
         session, end_ms = reader.session(number)
-        quality = session_quality(reader, number)
+        quality = computing.call(quality_of, study.database, number)
         summary = reader.session_summary(number)
-    with reader.connect() as connection:
-        record = read_record(connection, session)
-    measured = {kind for condition in summary.conditions for kind in condition.vitals}
-    inside = reader.markers(session.start_ms, end_ms + _EDGE_MS)
-    markers = [marker for marker in inside if marker.session == number]
-    return SessionReport(
-        session=session,
-        end_ms=end_ms,
-        record=record,
-        quality=quality,
-        summary=summary,
-        kinds=tuple(kind for kind in VitalKind if kind in measured),
-        markers=markers,
-        recording=_recording(reader, (session, end_ms), markers, buckets, moved),
-        has_moved=reader.has_movements(session.start_ms, end_ms),
-    )
+        with reader.connect() as connection:
+            record = read_record(connection, session)
+        measured = {kind for condition in summary.conditions for kind in condition.vitals}
+        inside = reader.markers(session.start_ms, end_ms + _EDGE_MS)
+        markers = [marker for marker in inside if marker.session == number]
+        return SessionReport(
+            session=session,
+            end_ms=end_ms,
+            record=record,
+            quality=quality,
+            summary=summary,
+            kinds=tuple(kind for kind in VitalKind if kind in measured),
+            markers=markers,
+            recording=_recording(reader, (session, end_ms), markers, buckets, moved),
+            has_moved=reader.has_movements(session.start_ms, end_ms),
+        )
 
 
 def _recording(
@@ -272,10 +277,8 @@ def _recording(
     session, end_ms = of
     start_ms = session.start_ms
     end_ms = max(end_ms, start_ms + _EDGE_MS)
-    drawn = [kind for kind in VitalKind if kind.spec.panel and kind in reader.recorded_kinds()]
-    conditions = [
-        one for one in reader.conditions(start_ms, end_ms + 1) if one.session == session.id
-    ]
+    recorded = reader.recorded_kinds()
+    drawn = [kind for kind in VitalKind if kind.spec.panel and kind in recorded]
     trends: dict[Measure, VitalTrend] = {
         kind: reader.vital_trend(kind, start_ms, end_ms, buckets) for kind in drawn
     }
@@ -285,7 +288,7 @@ def _recording(
         end_ms=end_ms,
         trend=reader.trend(start_ms, end_ms, buckets),
         vitals=trends,
-        conditions=conditions,
+        conditions=reader.conditions_of(session),
         markers=markers,
     )
 
@@ -351,7 +354,7 @@ def quality_page(
     """Show the quality report of a session."""
     reader = study.reader
     with _not_found():
-        report = session_quality(reader, number)
+        report = computing.call(quality_of, study.database, number)
     sensors = []
     if has_pairs(reader, number):
         sensors = computing.call(sensor_sentences, study.database, number)
@@ -365,12 +368,12 @@ def quality_page(
     operation_id="get_session_quality",
     responses=may_refuse(404),
 )
-def get_quality(study: ChosenStudyDep, number: int) -> SessionQuality:
+def get_quality(study: ChosenStudyDep, computing: ComputingDep, number: int) -> SessionQuality:
     """Return the quality report of a session: what was recorded, and whether it is fit for
     analysis.
     """
     with _not_found():
-        return session_quality(study.reader, number)
+        return computing.call(quality_of, study.database, number)
 
 
 markers_router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
@@ -505,7 +508,7 @@ class SessionMarker(ApiModel):
     """A marker of a session."""
 
     number: int = Field(validation_alias="id", description="Names it in its session")
-    at: EpochMs = Field(validation_alias=AliasPath("at", "wall_ms"))
+    at: ShownMs = Field(validation_alias=AliasPath("at", "wall_ms"))
     kind: MarkerKind
     label: str
 
@@ -514,12 +517,12 @@ class MarkerChangeModel(ApiModel):
     """A marker as it was before a correction."""
 
     marker: int
-    at: EpochMs = Field(validation_alias="at_ms")
+    at: ShownMs = Field(validation_alias="at_ms")
     kind: MarkerKind
     label: str
     removed: bool = Field(description="Whether it was left out, and not changed")
     reason: str
-    changed: EpochMs = Field(validation_alias="changed_ms")
+    changed: ShownMs = Field(validation_alias="changed_ms")
     actor: str = Field(description="Who corrected it")
 
 
@@ -634,7 +637,7 @@ def leave_out_of_page(
     form: Annotated[LeaveOutForm, Form()],
 ) -> Response:
     """Leave the session, or a stretch of it, out of the analysis."""
-    report = _report(study.reader, number)
+    report = _report(services.computing, study, number)
     try:
         span = form.span(report.session)
         services.commands.leave_out(number, span, reason=form.reason, actor=account.name)
@@ -660,16 +663,16 @@ class ExclusionModel(ApiModel):
     """A session, or a stretch of it, that is left out of the analysis."""
 
     number: int = Field(validation_alias="id", description="Names it in its session")
-    start: EpochMs | None = Field(
+    start: ShownMs | None = Field(
         None,
         validation_alias=AliasPath("span", 0),
         description="Of the stretch; null: the whole session",
     )
-    end: EpochMs | None = Field(None, validation_alias=AliasPath("span", 1))
+    end: ShownMs | None = Field(None, validation_alias=AliasPath("span", 1))
     reason: str
-    made: EpochMs = Field(validation_alias="made_ms", description="When it was left out")
+    made: ShownMs = Field(validation_alias="made_ms", description="When it was left out")
     actor: str = Field(description="Who left it out")
-    taken_back: EpochMs | None = Field(
+    taken_back: ShownMs | None = Field(
         validation_alias="taken_back_ms", description="When it was taken back; null: it stands"
     )
     taken_back_by: str | None

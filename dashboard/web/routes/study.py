@@ -29,8 +29,9 @@ from dashboard.web.study import APPLIANCE_ONLY, ChosenStudiesDep, ChosenStudyDep
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
 from edge_agent.core.texts import N_
+from edge_agent.store.database.dashboard_file import refuse_account_name
 from edge_agent.store.read.reader import session_counts
-from edge_agent.store.study.past import PastMarker, PastSession
+from edge_agent.store.study.past import PastMarker, PastSession, rows_taken
 from edge_agent.store.study.people import ConsentState, Question, RosterOrder, read_roster
 
 router = APIRouter(tags=["study"], dependencies=[needs(Permission.RUN)])
@@ -113,6 +114,7 @@ def create_participant(
     """Add a participant under the code given, or one that is made up; a second click adds none."""
 
     def add() -> str:
+        refuse_account_name(services.options.database, code.strip() or None)
         made = services.commands.create_participant(code.strip() or None, actor=account.name)
         return f"/study/participants/{made.code}/consent"
 
@@ -355,6 +357,14 @@ class PastSessionModel(ApiModel):
     simulated: StrictBool = Field(False, description="Whether its data are made up")
 
 
+class AddedSession(SessionModel):
+    """A session that was added after its time."""
+
+    rows: int = Field(
+        description="Rows of the timeline recorded in its time; they belong to the participant now"
+    )
+
+
 class PastMarkerModel(ApiModel):
     """A marker with a past time."""
 
@@ -385,6 +395,7 @@ def create_past_participant(
     new: NewParticipant, services: ServicesDep, account: AccountDep
 ) -> ParticipantModel:
     """Add a participant."""
+    refuse_account_name(services.options.database, new.code)
     made = services.commands.create_participant(
         new.code, simulated=new.simulated, actor=account.name
     )
@@ -410,12 +421,16 @@ def give_past_consent(
 )
 def create_session(
     new: PastSessionModel, services: ServicesDep, account: AccountDep
-) -> SessionModel:
-    """Add a session that has taken place."""
+) -> AddedSession:
+    """Add a session that has taken place.
+
+    What was recorded in its time belongs to its participant from then on: ``rows`` says how much.
+    """
     given = new.model_dump(exclude={"start", "end"})
     session = PastSession(start_ms=new.start, end_ms=new.end, **given)
     made = services.commands.add_past_session(session, actor=account.name)
-    return SessionModel.model_validate(made)
+    rows = rows_taken(services.options.database, made)
+    return AddedSession(**SessionModel.model_validate(made).model_dump(), rows=rows)
 
 
 @past_router.post(

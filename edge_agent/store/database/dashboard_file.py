@@ -11,21 +11,42 @@ anybody is erased.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.core import clock
+from edge_agent.core.errors import DamageError, StoreError, StudyError
+from edge_agent.core.files import empty_folder, opened_folder
 from edge_agent.store.database.files import closed_on_error, translate_errors
-from edge_agent.store.database.schema import BUSY_SECONDS, statements_of, transaction, versions
+from edge_agent.store.database.schema import (
+    BUSY_SECONDS,
+    statements_of,
+    transaction,
+    upgrade,
+    versions,
+)
+from edge_agent.store.database.upgrade import DASHBOARD_STEPS, Form
 
 FOLDER = "dashboard"
 FILE_NAME = "dashboard.db"
 VERSION = 1
 """Of ``dashboard.sql``; the file keeps it as ``user_version``."""
 _APPLICATION_ID = 0x41464442  # "AFDB"
+FORM = Form(_APPLICATION_ID, VERSION, DASHBOARD_STEPS)
+_LARGEST = 100_000_000
+"""Bytes of the file that root reads; an account has some hundred."""
+_LONGEST_S = 20.0
+"""For so long root reads in it."""
+_STEPS = 100_000
+"""Of SQLite, between two looks at the time."""
+_REPLACE = (
+    "Restore it from an archive of `affect-edge backup`, or move it away and start the dashboard: "
+    "it prints a code for a new first account."
+)
 
 
 def has_own_folder(data: Path) -> bool:
@@ -96,27 +117,127 @@ def kept_open(database: Path) -> Iterator[None]:
 def read_as_owner(database: Path) -> Iterator[sqlite3.Connection]:
     """Open the dashboard's database with the rights of its owner.
 
-    Root trusts the file less than itself: SQLite plays back a journal that lies beside it, and that
-    may name any file.
+    Root trusts the file less than itself, as ``is_anothers`` says.
 
     Args:
         database: the database of the timeline.
 
     Raises:
-        StoreError: it cannot be opened, or is none of ours.
+        StoreError: it cannot be opened, or is none of ours; it is too large, or reading takes too
+            long.
     """
-    owner = dashboard_file(database).stat()
+    file = dashboard_file(database)
+    with as_owner(file):
+        refuse_too_large(file)
+        with read_dashboard(database) as connection:
+            until_s = clock.boot_seconds() + _LONGEST_S
+            # A view in the place of a table may have rows without end.
+            connection.set_progress_handler(lambda: clock.boot_seconds() > until_s, _STEPS)
+            yield connection
+
+
+def refuse_too_large(file: Path) -> None:
+    """Refuse accounts that nobody has, before root reads or copies them.
+
+    Raises:
+        StoreError: it is so.
+    """
+    if file.exists() and file.stat().st_size > _LARGEST:
+        raise StoreError(f"{file}: is larger than {_LARGEST:,} bytes. {_REPLACE}")
+
+
+@contextmanager
+def as_owner(file: Path) -> Iterator[None]:
+    """Run the block with the rights of the owner of a file's folder, where root runs it.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    # Of the folder, which the dashboard's user cannot exchange; the file it can.
+    owner = file.parent.lstat()
     is_root = os.geteuid() == 0
+    groups = os.getgroups()
     if is_root:
+        os.setgroups([owner.st_gid])
         os.setegid(owner.st_gid)
         os.seteuid(owner.st_uid)
     try:
-        with read_dashboard(database) as connection:
-            yield connection
+        yield
     finally:
         if is_root:
             os.seteuid(0)
             os.setegid(0)
+            os.setgroups(groups)
+
+
+def is_anothers(file: Path) -> bool:
+    """Tell whether another user owns the dashboard's folder, and so all that lies in it.
+
+    SQLite plays back a journal that lies beside a database, and one can be written that has it
+    delete any file. So the file is opened with the rights of that user alone, even where another
+    one may read it.
+
+    Args:
+        file: the dashboard's database.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    return file.parent.name == FOLDER and file.parent.lstat().st_uid != os.geteuid()
+
+
+def account_names(database: Path) -> frozenset[str]:
+    """Return the names of the accounts in lower case; none where this user may not read them.
+
+    Args:
+        database: the database of the timeline.
+    """
+    try:
+        file = dashboard_file(database)
+        if not file.is_file() or not os.access(file, os.R_OK):
+            return frozenset()
+        reading = read_as_owner if has_own_folder(database.resolve().parent) else read_dashboard
+        with reading(database) as connection:
+            rows = connection.execute(
+                "SELECT substr(name, 1, 100) FROM account LIMIT 10000"
+            ).fetchall()
+    except (StoreError, OSError):  # who logs in is told of it
+        return frozenset()
+    return frozenset(str(row[0]).casefold() for row in rows)
+
+
+def refuse_account_name(database: Path, code: str | None) -> None:
+    """Refuse a participant's code that is the name of an account.
+
+    The two would look alike in the audit trail, where only participants are ever forgotten.
+
+    Args:
+        database: the database of the timeline.
+        code: the code; ``None``: one is made up.
+
+    Raises:
+        StudyError: there is such an account.
+    """
+    if code is not None and code.casefold() in account_names(database):
+        raise StudyError(
+            f"Participant code {code} is the name of an account. Choose another.", field="code"
+        )
+
+
+def become_owner(database: Path) -> None:
+    """Give up root's rights for good, where the dashboard is a user of its own: be that user.
+
+    Args:
+        database: the database of the timeline.
+
+    Raises:
+        OSError: there is no such folder.
+    """
+    owner = dashboard_file(database).parent.lstat()
+    if os.geteuid() == 0 and owner.st_uid != 0 and has_own_folder(database.resolve().parent):
+        os.setgroups([owner.st_gid])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
 
 
 @contextmanager
@@ -129,22 +250,22 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
     except DamageError as error:
         if not str(error).startswith(f"{file}:"):  # of the timeline, which was asked meanwhile
             raise
-        raise StoreError(
-            f"{file}: is damaged, and nobody can log in. Restore it from an archive of "
-            "`affect-edge backup`, or move it away and start the dashboard: it prints a code for "
-            "a new first account."
-        ) from error
+        raise StoreError(f"{file}: is damaged, and nobody can log in. {_REPLACE}") from error
 
 
 def _connect(file: Path) -> sqlite3.Connection:
     """Open the file, made where it is missing; only its owner may read it."""
-    if os.geteuid() == 0 and file.is_symlink():
-        raise StoreError(f"{file}: is a link, and root follows none that the dashboard may set.")
+    owner = file.parent.lstat()
+    if is_anothers(file):
+        raise StoreError(
+            f"{file}: is opened by the dashboard's user alone, for SQLite would do what that user "
+            "wrote beside it. Run the command as that user: sudo -u affect-edge-dashboard "
+            "affect-edge …"
+        )
     if not file.exists():
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if os.geteuid() == 0:  # root makes it for those whose folder it is
-                owner = file.parent.stat()
                 os.fchown(handle, owner.st_uid, owner.st_gid)
         finally:
             os.close(handle)
@@ -159,10 +280,10 @@ def _connect(file: Path) -> sqlite3.Connection:
 
 
 def _check(file: Path, connection: sqlite3.Connection) -> None:
-    """Make the tables of a new file; refuse a file that is not the dashboard's.
+    """Make the tables of a new file, or upgrade one; refuse a file that is not the dashboard's.
 
     Raises:
-        StoreError: another program or another version made it.
+        StoreError: another program or a newer version made it, or it cannot be upgraded.
     """
     marks = versions(connection)
     if marks == (0, 0):
@@ -176,6 +297,17 @@ def _check(file: Path, connection: sqlite3.Connection) -> None:
                 connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version={VERSION}")
                 return
+    if marks[0] == _APPLICATION_ID and FORM.is_older(marks[1]):
+        # The copy lies in a folder in which another user may lay links.
+        with as_owner(file):
+            upgrade(file, connection, FORM)
+        return
+    if marks[0] == _APPLICATION_ID and marks[1] > VERSION:
+        raise StoreError(
+            f"{file}: was written by a newer Affect Edge (schema {marks[1]}, this program knows "
+            f"{VERSION}). Nothing was changed; update this program, or put back a copy from an "
+            "archive of `affect-edge backup`."
+        )
     if marks != (_APPLICATION_ID, VERSION):
         raise StoreError(
             f"{file}: is not the database of this version's dashboard (marks {marks[0]:#x}, "
@@ -188,14 +320,21 @@ PREPARED = "exports"
 
 
 def prepared_folder(data: Path) -> Path:
-    """Return where exports wait, readable for the dashboard's user alone; it may not be there."""
-    return own_folder(data) / PREPARED
+    """Return where this user's exports wait, and imports are staged; it may not be there.
+
+    Where agent and dashboard are two users, each has a folder of its own: nobody with more rights
+    works in one that the dashboard's user can change.
+    """
+    own = data / FOLDER
+    is_own = has_own_folder(data) and own.stat().st_uid == os.geteuid()
+    return (own if is_own else data) / PREPARED
 
 
 def make_prepared_folder(data: Path, name: str = "") -> Path:
-    """Make the folder of exports, or a new one in it.
+    """Make this user's folder of exports, or a new one in it.
 
-    Where agent and dashboard are two users, the agent's may delete what lies there: it erases.
+    Where agent and dashboard are two users, the agent's may delete what the dashboard's made: it
+    erases. What root makes is given to the owner of the data folder, for the same reason.
 
     Args:
         data: the data folder.
@@ -203,33 +342,74 @@ def make_prepared_folder(data: Path, name: str = "") -> Path:
 
     Raises:
         OSError: it cannot be made, or such a one is there.
+        StoreError: a link or another user's folder has taken its place.
     """
     folder = prepared_folder(data)
-    if not folder.exists():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _open_for_erasures(folder, data)
-    if not name:
-        return folder
-    inner = folder / name
-    inner.mkdir(mode=0o700)
-    _open_for_erasures(inner, data)
-    return inner
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with opened_folder(folder.parent.resolve()) as outer:
+        with suppress(FileExistsError):
+            _make(folder, outer, data)
+        if name:
+            owners = {os.geteuid(), os.fstat(outer).st_uid}
+            with opened_folder(folder, owners, inside=outer) as exports:
+                _make(folder / name, exports, data)
+    return folder / name
+
+
+@contextmanager
+def passing_folder(data: Path, prefix: str = "") -> Iterator[Path]:
+    """Make a new folder among this user's prepared exports for the time of the block.
+
+    What an interruption leaves of it goes when anybody is erased.
+
+    Raises:
+        OSError: it cannot be made.
+        StoreError: a link or another user's folder has taken the place of the exports.
+    """
+    folder = make_prepared_folder(data, f"{prefix}{secrets.token_hex(8)}")
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def delete_prepared_exports(data: Path) -> None:
     """Delete every export that waits, and those that are being written, which end with an error.
 
+    The dashboard's user deletes its own; the agent's user and root delete the others, too.
+
     Raises:
-        OSError: one of them cannot be deleted.
+        StoreError: one of them cannot be deleted, or a link or another user's folder has taken the
+            place of the exports.
+        OSError: a folder cannot be opened.
     """
-    folder = prepared_folder(data)
-    # an export that goes on may have made a file meanwhile
-    while folder.exists() and (exports := list(folder.iterdir())):
-        for one in exports:
-            with suppress(FileNotFoundError):
-                shutil.rmtree(one) if one.is_dir() else one.unlink()
+    me = os.geteuid()
+    with opened_folder(data.resolve()) as outer:
+        owners = {me, os.fstat(outer).st_uid}
+        if me in {0, os.fstat(outer).st_uid} or not has_own_folder(data):
+            _delete_exports(data, outer, owners)
+        with suppress(FileNotFoundError), opened_folder(data / FOLDER, inside=outer) as own:
+            _delete_exports(data / FOLDER, own, owners | {os.fstat(own).st_uid})
 
 
-def _open_for_erasures(folder: Path, data: Path) -> None:
-    if has_own_folder(data):
-        folder.chmod(0o770)
+def _delete_exports(place: Path, opened: int, owners: set[int]) -> None:
+    folder = place / PREPARED
+    with suppress(FileNotFoundError), opened_folder(folder, owners, inside=opened) as exports:
+        empty_folder(folder, exports)
+
+
+def _make(folder: Path, inside: int, data: Path) -> None:
+    """Make a folder in an open one, for its user alone, and for those who erase.
+
+    Raises:
+        OSError: it cannot be made, or there is one.
+        StoreError: another user has exchanged it.
+    """
+    os.mkdir(folder.name, 0o700, dir_fd=inside)
+    me = os.geteuid()
+    with opened_folder(folder, {me}, inside=inside) as opened:
+        if folder.is_relative_to(data / FOLDER):
+            os.fchmod(opened, 0o770)
+        elif me == 0:
+            owner = data.stat()
+            os.fchown(opened, owner.st_uid, owner.st_gid)

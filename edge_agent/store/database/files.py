@@ -245,6 +245,16 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def forget_cached_pages(path: Path) -> None:
+    """Have the kernel read the file from the disk again: a bad card gives back something else."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(file)
+
+
 def _replace(target: Path, stamp: str) -> None:
     """Set the old file aside, then move the prepared file in; the order survives a power cut."""
     prepared = prepared_path(target)

@@ -1,4 +1,4 @@
-"""Opening and creating a database, transactions, and the names that code puts into SQL.
+"""Opening, creating and upgrading a database, transactions, and the names that code puts into SQL.
 
 ``schema.sql`` has the tables. A ``seq`` rises by one within a stream epoch: a database that was
 restored or salvaged knows less than its readers do, and counts anew under another epoch, so that
@@ -12,10 +12,11 @@ import json
 import logging
 import os
 import secrets
+import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -29,10 +30,14 @@ from edge_agent.core.movements import POSE
 from edge_agent.store.database.files import (
     LOGS,
     closed_on_error,
+    code_of,
     refuse_half_replaced,
     refuse_unfinished,
+    sync_folder,
     translate_errors,
 )
+from edge_agent.store.database.lock import DatabaseLock, lock, try_lock
+from edge_agent.store.database.upgrade import TIMELINE_STEPS, Form, take_steps, verify_copy
 
 EPOCH_KEY = "stream_epoch"
 
@@ -91,13 +96,22 @@ def renew_stream_epoch(connection: sqlite3.Connection) -> str:
 log = logging.getLogger(__name__)
 
 DATABASE_NAME = "affect-edge.db"
-VERSION = 34
+VERSION = 35
 """Of ``schema.sql`` and ``views.sql``; the file keeps it as ``user_version``."""
 APPLICATION_ID = 0x41464544  # "AFED", so that `file` and we can tell the database from any other
+TIMELINE = Form(APPLICATION_ID, VERSION, TIMELINE_STEPS)
 BUSY_SECONDS = 5.0
 # Half of SQLite's usual bytes: an hour of rows writes a third less, reading all is a fourth slower.
 PAGE_BYTES = 2_048
 _LOG_BYTES = 4_096_000  # the write-ahead log is moved into the file when it has grown to this
+SPARE_BYTES = 100_000_000
+"""Space that the copy before an upgrade must leave free: the upgrade itself writes, too."""
+_PATIENCE_S = 20.0
+"""So long a process waits for an agent that holds a database of an earlier schema and does not
+upgrade it."""
+_PAUSE_S = 0.2
+_OF_A_STEP = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT})
+"""Codes that mean a wrong step, and not a disk that is full or failing."""
 
 
 def connect(
@@ -201,16 +215,19 @@ def connect_any(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def migrate(path: Path) -> None:
-    """Create the database where there is none; refuse one of another version.
+def migrate(path: Path, *, is_locked: bool = False) -> None:
+    """Create the database where there is none; upgrade one of an earlier release.
 
     Args:
         path: the database file; its folder is made when missing. A new file is readable by owner
             and group only.
+        is_locked: whether the caller holds the agent's lock. Else an upgrade takes it, or waits
+            for the agent that upgrades just now.
 
     Raises:
-        StoreError: of another version, not a database of ours, not permitted, disk full. Nothing
-            has changed then.
+        StoreError: of a newer version or from before the first release, not a database of ours,
+            not permitted, disk full, an agent of an earlier release runs. Nothing has changed then.
+        DamageError: the upgrade found damage. Nothing has changed then.
     """
     refuse_half_replaced(path)
     with translate_errors(path):
@@ -221,6 +238,9 @@ def migrate(path: Path) -> None:
         with closing(_open(path, "rw", BUSY_SECONDS)) as connection:
             # Two processes may start at once; the one that comes second finds it done.
             if not _is_empty(path, connection):
+                if versions(connection)[1] < VERSION:
+                    with nullcontext() if is_locked else _without_agent(path, connection):
+                        upgrade(path, connection, TIMELINE, statements_of("views.sql"))
                 return
             connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
             # before the first table: with it the file can shrink later
@@ -233,11 +253,171 @@ def migrate(path: Path) -> None:
                     _create(connection)
 
 
-def refuse_other_version(path: Path, version: int) -> None:
-    """Refuse a database whose schema is not the one that this program knows.
+@contextmanager
+def _without_agent(path: Path, connection: sqlite3.Connection) -> Iterator[None]:
+    """Hold the agent's lock in the block, or enter it when the agent has upgraded the database.
 
     Raises:
-        StoreError: it is newer or older.
+        StoreError: an agent holds the lock and does not upgrade: it is of an earlier release.
+    """
+    until_s = clock.boot_seconds() + _PATIENCE_S
+    while isinstance(agent := try_lock(path), str):
+        if versions(connection)[1] >= VERSION:
+            yield
+            return
+        # Whoever upgrades holds the lock for writing all the time: then the wait has no end.
+        if _is_written(connection):
+            until_s = clock.boot_seconds() + _PATIENCE_S
+        elif clock.boot_seconds() >= until_s:
+            raise StoreError(
+                f"{path}: is of an earlier release (schema {versions(connection)[1]}, this program "
+                f"knows {VERSION}), and an agent of that release (process {agent or '?'}) records "
+                "into it. Start that agent again with this release: it upgrades the database."
+            )
+        clock.sleep(_PAUSE_S)
+    with agent:
+        yield
+
+
+def lock_for_agent(path: Path) -> DatabaseLock:
+    """Take the agent's lock; wait while another process holds it to upgrade the database.
+
+    Raises:
+        StoreError: as ``lock``.
+    """
+    until_s = 0.0
+    while True:
+        try:
+            return lock(path)
+        except StoreError:
+            if _is_being_upgraded(path):
+                until_s = clock.boot_seconds() + _PATIENCE_S
+            elif clock.boot_seconds() >= until_s:
+                raise
+        clock.sleep(_PAUSE_S)
+
+
+def _is_being_upgraded(path: Path) -> bool:
+    try:
+        with closing(_open(path, "rw", BUSY_SECONDS)) as connection:
+            if not TIMELINE.is_older(versions(connection)[1]):
+                return False
+            # or it has ended while this one waited for the lock for writing
+            return _is_written(connection) or versions(connection)[1] >= VERSION
+    except sqlite3.Error:
+        return False
+
+
+def _is_written(connection: sqlite3.Connection) -> bool:
+    """Tell whether another connection keeps the lock for writing, for longer than usual."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if code_of(error) == sqlite3.SQLITE_BUSY:
+            return True
+        raise
+    connection.execute("ROLLBACK")
+    return False
+
+
+def upgrade(
+    path: Path, connection: sqlite3.Connection, form: Form, views: Sequence[str] = ()
+) -> None:
+    """Bring a database of an earlier release to the present schema, after a verified copy.
+
+    The copy is ``<name>.before-schema-<version>``; the one of an earlier upgrade is deleted.
+    Killed anywhere, it leaves the database as it was, or upgraded.
+
+    Args:
+        path: the database.
+        connection: to it, for writing; outside a transaction.
+        form: what it has to become.
+        views: statements that make its views.
+
+    Raises:
+        StoreError: no space, the copy or a step fails. The database is as it was then.
+        DamageError: the database is damaged.
+    """
+    # Inside a transaction the PRAGMA does nothing. With it, a table that a step makes anew would
+    # take along whatever is deleted with its rows.
+    connection.execute("PRAGMA foreign_keys=OFF")
+    try:
+        # From here on nobody else writes: what is copied is what is changed.
+        with transaction(connection):
+            version = versions(connection)[1]
+            if version == form.version:
+                return  # another process has done it
+            log.warning("%s: upgrading schema %d to %d", path, version, form.version)
+            _copy_aside(path, connection, form.version)
+            try:
+                take_steps(connection, form, version, views)
+            except (StoreError, sqlite3.Error) as error:
+                if isinstance(error, sqlite3.Error) and code_of(error) not in _OF_A_STEP:
+                    raise  # of the disk, which has its own sentence
+                raise StoreError(
+                    f"{path}: could not be upgraded from schema {version} to {form.version} "
+                    f"({error}). Nothing was changed; go back to the earlier release "
+                    "(`affect-edge rollback`) and report this."
+                ) from error
+        log.warning("%s: has schema %d now", path, form.version)
+    finally:
+        connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _copy_aside(path: Path, connection: sqlite3.Connection, version: int) -> None:
+    """Copy a database to ``….before-schema-<version>``, and verify the copy."""
+    pages, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size")
+    )
+    free = shutil.disk_usage(path.parent).free
+    if free < pages * size + SPARE_BYTES:
+        raise StoreError(
+            f"{path}: was not upgraded, for the copy that is made before needs "
+            f"{(pages * size + SPARE_BYTES) / 1e6:.0f} MB, and {free / 1e6:.0f} MB are free in "
+            f"{path.parent}. Nothing was changed. Free space, then start again."
+        )
+    target = path.with_name(f"{path.name}.before-schema-{version}")
+    # Under names that an erasure finds. An older copy goes when this one is proven to be good.
+    fresh = target.with_name(f"{target.name}-new")
+    # Another connection reads: SQLite copies nothing over one that is about to write.
+    with closing(_open(path, "ro", BUSY_SECONDS)) as reader:
+        copy_database(reader, fresh, path.stat().st_mode & 0o640)
+    try:
+        verify_copy(path, connection, fresh)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    fresh.replace(target)
+    for older in path.parent.glob(f"{path.name}.before-schema-*"):
+        if older != target:
+            older.unlink()
+    sync_folder(path.parent)
+
+
+def wait_until_upgraded(path: Path, patience_s: float) -> None:
+    """Wait while a database is of an earlier release; another process upgrades it.
+
+    Returns when it is not, when the time is over, or when it cannot be read.
+    """
+    until_s = clock.boot_seconds() + patience_s
+    while clock.boot_seconds() < until_s and is_older(path):
+        clock.sleep(_PAUSE_S)
+
+
+def is_older(path: Path) -> bool:
+    """Tell whether a database is of an earlier release, and can be upgraded."""
+    try:
+        with translate_errors(path), closing(_open(path, "ro", BUSY_SECONDS)) as connection:
+            return TIMELINE.is_older(versions(connection)[1])
+    except StoreError:  # missing, or not readable: who opens it is told
+        return False
+
+
+def refuse_unknown_version(path: Path, version: int) -> None:
+    """Refuse a database whose schema this program neither knows nor can upgrade.
+
+    Raises:
+        StoreError: it is newer, or from before the first release.
     """
     if version > VERSION:
         raise StoreError(
@@ -245,24 +425,42 @@ def refuse_other_version(path: Path, version: int) -> None:
             f"{VERSION}). Nothing was changed; update this program, or name another folder with "
             "--data."
         )
-    if version < VERSION:
+    if version < TIMELINE.oldest:
         raise StoreError(
-            f"{path}: was made by a version that was never released (schema {version}, this "
-            f"program knows {VERSION}). Nothing was changed; export it with that version, or name "
-            "another folder with --data."
+            f"{path}: was made before the first release (schema {version}, this program upgrades "
+            f"{TIMELINE.oldest} and later). Nothing was changed; export it with the program "
+            "that made it, or name another folder with --data."
         )
 
 
-def copy_database(connection: sqlite3.Connection, target: Path) -> None:
+def refuse_other_version(path: Path, version: int) -> None:
+    """Refuse a database whose schema is not the present one.
+
+    Raises:
+        StoreError: it is newer or older.
+    """
+    refuse_unknown_version(path, version)
+    if version < VERSION:
+        raise StoreError(
+            f"{path}: is of an earlier release (schema {version}, this program knows {VERSION}), "
+            "and not upgraded yet. Start the agent, or start it again: it copies the database "
+            "aside and upgrades it. Then try again."
+        )
+
+
+def copy_database(connection: sqlite3.Connection, target: Path, mode: int = 0o640) -> None:
     """Copy the whole database including its log; ``target`` appears only when it is complete."""
     unfinished = target.with_name(target.name + ".part")
     unfinished.unlink(missing_ok=True)
     # ``O_EXCL``: nobody else's file is written over, and the rights are those of a private file.
-    os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640))
+    handle = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         if os.geteuid() == 0:  # root copies for those whose folder it is
             owner = target.parent.stat()
-            os.chown(unfinished, owner.st_uid, owner.st_gid)
+            os.fchown(handle, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(handle)
+    try:
         with closing(sqlite3.connect(unfinished)) as copy:
             # The backup interface reads pages under SQLite's locks, log included; copying the file
             # would not.
@@ -276,7 +474,7 @@ def copy_database(connection: sqlite3.Connection, target: Path) -> None:
 
 
 def copies_beside(path: Path) -> list[Path]:
-    """Return the copies beside a database: daily, before updates, set aside by a restore."""
+    """Return the copies beside a database: daily, before updates and upgrades, and set aside."""
     copies = {
         copy
         for place in {path, path.resolve()}  # a link to another disk: restored there
@@ -386,12 +584,12 @@ def _version_of_ours(path: Path, connection: sqlite3.Connection) -> int:
 
 
 def _is_empty(path: Path, connection: sqlite3.Connection) -> bool:
-    """Tell whether the file has no tables yet; refuse foreign databases and other versions."""
+    """Tell whether the file has no tables yet; refuse foreign databases and unknown versions."""
     # A file that was just made has no tables and no application ID yet.
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0
     if empty and versions(connection)[0] == 0:
         return True
-    refuse_other_version(path, _version_of_ours(path, connection))
+    refuse_unknown_version(path, _version_of_ours(path, connection))
     return False
 
 
@@ -422,8 +620,19 @@ EPISODE_GAP_MS = 3_000
 """Rows further apart are two episodes, as in the view ``episode``."""
 NONE_OF_THESE = "none"
 """Self-report of an emotion that is none of the eight."""
+SPANS = """
+    WITH span(first, last, number) AS MATERIALIZED (
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+        FROM json_each(?))"""
+"""Numbered spans of time, half-open, from one value in JSON: a query joins all of them at once."""
 POINTS = 9
 """Points of the scales of valence and arousal."""
+
+
+NO_PRIOR = "none"
+"""Prior of a model that classifies nothing."""
+UNKNOWN_PRIOR = "unknown"
+"""Prior of a model that schema 34 recorded, which keeps none."""
 
 
 def iso(column: str) -> str:

@@ -3,7 +3,8 @@
 -- All tables are STRICT. Times are UTC epoch milliseconds; boot_ms counts milliseconds since the
 -- machine started, on the clock that never jumps. A column named boot or ending in _boot is the row
 -- of boot that its time was read under. Names avoid SQL keywords, so that nobody with a SQLite
--- browser has to quote them. Another schema needs another VERSION in schema.py.
+-- browser has to quote them. Another schema needs another VERSION in schema.py, and a step to it in
+-- upgrade.py.
 
 CREATE TABLE migration (
     version INTEGER PRIMARY KEY,
@@ -177,7 +178,8 @@ CREATE TABLE model (
     version TEXT NOT NULL,
     sha256 TEXT NOT NULL,
     since INTEGER NOT NULL,
-    boot INTEGER REFERENCES boot(id)
+    boot INTEGER REFERENCES boot(id),
+    prior TEXT NOT NULL DEFAULT 'unknown'
 ) STRICT;
 
 -- Rollups of expressions (all columns are sums) and of vitals, by minute, hour and day

@@ -211,7 +211,7 @@ GAP = (
     *_times("Start of the gap", "start_"),
     *_times("End of the gap", "end_"),
     _text("source", "What did not speak: camera, recorder, or the source of a vital"),
-    _text("reason", "Why: no_face, stalled, disconnected, not_written …"),
+    _text("reason", "Why: no_face, stalled, stopped, disconnected, not_written …"),
 )
 MARKER = (
     *_at("When it was set"),
@@ -288,6 +288,11 @@ MODEL = (
     _text("version", "Version of its weights"),
     _text("sha256", "SHA-256 of its file"),
     *_times("When the agent began to use it", "since_"),
+    _text(
+        "prior",
+        "Prior of a classifier, vision.prior: data or balanced; none: it classifies nothing; "
+        "unknown: recorded before schema 35",
+    ),
 )
 FILES = {
     "expression": EXPRESSION,

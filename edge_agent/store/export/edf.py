@@ -11,13 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
+from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import MarkerKind
@@ -27,6 +25,12 @@ from edge_agent.store.export.columns import json_file
 from edge_agent.store.export.format import TreeFormat
 from edge_agent.store.export.rows import Row, whole
 from edge_agent.store.export.source import ExportSource
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+else:
+    np = Later("numpy")
 
 HELD_S = 5.0
 """For how long a reading is the value of the samples that follow it."""

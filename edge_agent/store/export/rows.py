@@ -15,16 +15,17 @@ import json
 import math
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.later import Later
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import AttributeUse, MarkerKind, Session
 from edge_agent.core.texts import N_
@@ -41,7 +42,12 @@ from edge_agent.store.database.schema import (
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.read import matching
 from edge_agent.store.read.stimuli import FOREVER_MS
-from edge_agent.store.study.exclusions import left_out_stretches
+from edge_agent.store.study.exclusions import left_out_stretches, stretches_within
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Later("numpy")
 
 Span = tuple[int, int]
 # Past every time, and still a number that SQLite holds.
@@ -345,8 +351,7 @@ class Pieces:
         )
         self._sessions = [InSession(*row) for row in rows]
         self._starts = [session.start_ms for session in self._sessions]
-        # Pieces of one session follow each other: its markers are read once.
-        self._markers: tuple[int, list[int], list[str | None]] = (-1, [], [])
+        self._changes = _condition_changes(connection)
 
     def of(self, table: str, start_ms: int, end_ms: int) -> Iterator[Piece]:
         """Yield the pieces of a range that hold rows of a table, in order of time.
@@ -370,7 +375,7 @@ class Pieces:
         session = self._sessions[place - 1] if place else None
         if session is None or at_ms >= session.end_ms:
             return Piece(at_ms, limit, None, None)
-        times, labels = self._conditions(session.id)
+        times, labels = self._changes[session.id]
         marker = bisect_right(times, at_ms)
         if marker < len(times):
             limit = min(limit, times[marker])
@@ -378,20 +383,20 @@ class Pieces:
             at_ms, min(limit, session.end_ms), session, labels[marker - 1] if marker else None
         )
 
-    def _conditions(self, session: int) -> tuple[list[int], list[str | None]]:
-        """Return the times of the condition changes in a session, and the condition after each."""
-        if self._markers[0] != session:
-            rows = self._connection.execute(
-                "SELECT at, CASE kind WHEN :start THEN label END FROM marker WHERE session = "
-                ":session AND kind IN (:start, :end) ORDER BY at, id",
-                {
-                    "session": session,
-                    "start": MarkerKind.STIMULUS_START,
-                    "end": MarkerKind.STIMULUS_END,
-                },
-            ).fetchall()
-            self._markers = (session, [row[0] for row in rows], [row[1] for row in rows])
-        return self._markers[1], self._markers[2]
+
+def _condition_changes(
+    connection: sqlite3.Connection,
+) -> Mapping[int, tuple[list[int], list[str | None]]]:
+    """Return of each session the times of its condition changes, and the condition after each."""
+    changes: defaultdict[int, tuple[list[int], list[str | None]]] = defaultdict(lambda: ([], []))
+    for session, at, label in connection.execute(
+        "SELECT session, at, CASE kind WHEN :start THEN label END FROM marker WHERE kind IN "
+        "(:start, :end) ORDER BY session, at, id",
+        {"start": MarkerKind.STIMULUS_START, "end": MarkerKind.STIMULUS_END},
+    ):
+        changes[session][0].append(at)
+        changes[session][1].append(label)
+    return changes
 
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
@@ -399,6 +404,7 @@ class Pieces:
 
 ROWS = 4_000
 """Rows in a block at the most."""
+_LONGEST_CELL = 100_000_000
 
 _CATEGORIES = {emotion.value: place for place, emotion in enumerate(EMOTIONS)}
 
@@ -501,7 +507,7 @@ _STUDY = {
         FROM protocol_run JOIN session ON session.id = protocol_run.session
             JOIN participant ON participant.id = session.participant
         WHERE session {_IN_SESSIONS} ORDER BY started""",
-    "model": f"SELECT kind, name, version, sha256, {iso('since')}, since "
+    "model": f"SELECT kind, name, version, sha256, {iso('since')}, since, prior "
     "FROM model ORDER BY since, id",
 }
 
@@ -534,6 +540,8 @@ def blocks_of(
     if name in _STUDY:
         yield from _plain(connection, _STUDY[name], chosen.parameters)
         return
+    pieces = Pieces(connection)
+    stretches = left_out_stretches(connection)
     for start, end in chosen.ranges:
         span = {"start": start, "end": end}
         match name:
@@ -542,9 +550,9 @@ def blocks_of(
             case "episode":
                 yield from _episodes(connection, span)
             case _:
-                for piece in Pieces(connection).of(name, start, end):
+                for piece in pieces.of(name, start, end):
                     yield from (
-                        _vitals(connection, piece, rule)
+                        _vitals(connection, piece, rule, stretches)
                         if name == "vital"
                         else _lines(connection, piece, name)
                     )
@@ -584,7 +592,7 @@ def _lines(connection: sqlite3.Connection, piece: Piece, name: str) -> Iterator[
 
 
 def _vitals(
-    connection: sqlite3.Connection, piece: Piece, rule: matching.Matching
+    connection: sqlite3.Connection, piece: Piece, rule: matching.Matching, stretches: Sequence[Span]
 ) -> Iterator[Block]:
     """Yield readings with all digits of their values, and the emotion observed before each."""
     cursor = _run(connection, _VITALS, _values(piece))
@@ -593,7 +601,7 @@ def _vitals(
             lines = [f"{head}{value!r}{_behind(key, '')}" for head, value, key, _ in rows]
         else:
             at_ms, keys = [row[3] for row in rows], [row[2] for row in rows]
-            observed = _observed(connection, piece.session, at_ms, keys, rule)
+            observed = _observed(connection, piece.session, at_ms, keys, rule, stretches)
             lines = [
                 f"{head}{value!r}{_behind(key, state)}"
                 for (head, value, key, _), state in zip(rows, observed, strict=True)
@@ -620,10 +628,11 @@ def _observed(
     at_ms: list[int],
     keys: list[str],
     rule: matching.Matching,
+    stretches: Sequence[Span],
 ) -> Iterable[str]:
     """Return the emotion that was observed before each of some readings of a session.
 
-    The readings are in order of time.
+    The readings are in order of time, and so are the stretches that are left out.
     """
     # A reading looks back over its lag and the window: so far are rows read before the first one.
     reach_ms = max(map(rule.lag_ms, VitalKind)) + rule.window_ms
@@ -637,7 +646,7 @@ def _observed(
     categories = [_CATEGORIES.get(emotion, matching.UNCERTAIN_CATEGORY) for _, emotion in faces]
     shown = matching.FaceLabels(
         np.array([at for at, _ in faces], dtype=np.int64), np.array(categories, dtype=np.int64)
-    ).without(left_out_stretches(connection))
+    ).without(stretches_within(span["after"], span["last"] + 1, stretches))
     steps = shown.steps(rule.window_ms, rule.share)
     instants = np.array(at_ms, dtype=np.int64)
     kinds = [key.partition(_APART)[0] for key in keys]
@@ -683,6 +692,8 @@ def rows_of(name: str, blocks: Iterator[Block]) -> Iterator[Row]:
     """Yield the rows of one of ``FILES`` from its blocks; an empty cell is ``None``."""
     readers = [(column.name, _READ[column.type]) for column in FILES[name]]
     next(blocks)  # the line of heads
+    # Our own text, in which a source may be as long as one was once taken.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
     for block in blocks:
         for cells in csv.reader(io.StringIO(block.text, newline="")):
             yield {

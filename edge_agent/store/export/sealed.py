@@ -9,13 +9,12 @@ The rows of such an export never lie open where they are taken to, such as on a 
 
 from __future__ import annotations
 
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.dashboard_file import make_prepared_folder, prepared_folder
+from edge_agent.store.database.dashboard_file import passing_folder, prepared_folder
 from edge_agent.store.export.appliance import Appliance
 from edge_agent.store.export.files import check_new, move_into_zip, new_file, saying_why
 from edge_agent.store.export.format import ExportFormat
@@ -140,19 +139,15 @@ def export_sealed(
     # Refused before the export, which may take minutes.
     check_passphrase(passphrase)
     check_new(out)
-    folder = prepared_folder(work.database.parent)
-    with saying_why(folder):
-        make_prepared_folder(work.database.parent)
-        with tempfile.TemporaryDirectory(dir=folder) as name:
-            stem = out.name.removesuffix(SUFFIX).removesuffix(".zip")
-            suffix = work.format.suffix
-            # The suffix of the format once, whatever the name that was asked for.
-            plain = Path(name) / f"{stem.removesuffix(suffix)}{suffix}"
-            place = Path(name) / work.format.name if work.format.is_folder else plain
-            files = work.format.export(
-                work.database, place, work.choice, work.appliance, on_progress
-            )
-            if work.format.is_folder:
-                move_into_zip(files, place, plain)
-            seal(plain, out, passphrase)
+    data = work.database.parent
+    with saying_why(prepared_folder(data)), passing_folder(data) as folder:
+        stem = out.name.removesuffix(SUFFIX).removesuffix(".zip")
+        suffix = work.format.suffix
+        # The suffix of the format once, whatever the name that was asked for.
+        plain = folder / f"{stem.removesuffix(suffix)}{suffix}"
+        place = folder / work.format.name if work.format.is_folder else plain
+        files = work.format.export(work.database, place, work.choice, work.appliance, on_progress)
+        if work.format.is_folder:
+            move_into_zip(files, place, plain)
+        seal(plain, out, passphrase)
     return out

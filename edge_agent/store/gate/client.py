@@ -20,6 +20,7 @@ from typing import (
 )
 
 from edge_agent.core import clock
+from edge_agent.core.bounds import COMMAND_LINE, check_sent, folded
 from edge_agent.core.errors import (
     AffectEdgeError,
     DamageError,
@@ -33,8 +34,12 @@ if TYPE_CHECKING:
 
 SOCKET = Path("/run/affect-edge/database.sock")
 """Socket of the gate on an installed appliance."""
-LARGEST = 32_000_000
-"""Bytes of a question or an answer; a page of the dashboard needs some hundred."""
+LARGEST = 4_000_000
+"""Bytes of a question or an answer; a portion of readings has some hundred thousand."""
+_MOST_PARTS = 100_000
+"""Values of the arguments of one command; a portion of readings has 30,000 to 90,000."""
+_SHOWN = 20
+"""Wrong values that are told each."""
 _CONNECT_S = 5.0
 _ANSWER_S = 900.0
 """Seconds until an answer; an erasure rewrites every copy."""
@@ -77,6 +82,20 @@ def gate_of(path: Path) -> Path | None:
     if os.access(path, os.W_OK) or not os.access(path, os.R_OK) or not SOCKET.parent.is_dir():
         return None
     return SOCKET
+
+
+def wake_gate(path: Path) -> None:
+    """Let the gate open the database: where it ended for want of questions it is started anew.
+
+    Raises:
+        StoreError: nobody answers.
+    """
+    gate = gate_of(path)
+    if gate is not None:
+        try:
+            _ask(gate, b"")  # answered with an error, once the database is open
+        except OSError as error:
+            raise _unanswered(path, gate, error) from error
 
 
 class Command:
@@ -135,25 +154,45 @@ class Command:
         kind, _, field = outcome.decode().partition(" ")
         raise ERRORS.get(kind, StoreError)(content.decode(), field=field)
 
+    def apply(self, subject: HasPath, *args: object, **named: object) -> Any:
+        """Run the method where the database may be written; return its result.
+
+        Raises:
+            StudyError: an argument is out of bounds, or what the method raises.
+        """
+        _, *given = self._signature.bind(subject, *args, **named).arguments.items()
+        for name, value in given:
+            check_sent(name, value)
+        return self.method(subject, *args, **named)
+
     def run(self, subject: HasPath, arguments: bytes) -> bytes:
         """Check the arguments, run the method, and return its result as JSON.
 
         Raises:
-            StudyError: the arguments are not those of the method; nothing was done.
+            StudyError: the arguments are not those of the method, or it names the command line as
+                the one who asks; nothing was done.
         """
         from pydantic import ValidationError
 
+        # Counted before they are read: each value that is wrong costs memory for its error.
+        if sum(map(arguments.count, (b",", b"[", b"{"))) > _MOST_PARTS:
+            raise StudyError(f"{self.name}: more than {_MOST_PARTS:,} values. Nothing was done.")
         try:
             given = self._arguments.model_validate_json(arguments)
         except ValidationError as error:
-            wrong = "; ".join(
-                f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
-                for one in error.errors(include_url=False, include_input=False)[:5]
-            )
+            wrong = f"{error.error_count():,} values are wrong"
+            if error.error_count() <= _SHOWN:
+                wrong = "; ".join(
+                    f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
+                    for one in error.errors(include_url=False, include_input=False)
+                )
             raise StudyError(f"{self.name}: {wrong}. Nothing was done.") from error
         # Only those that were given, so that defaults are those of the gate's program.
         values = {name: getattr(given, name) for name in given.model_fields_set}
-        return self._result.dump_json(self.method(subject, **values))
+        # The command line writes by rights, and never asks.
+        if folded(str(values.get("actor", ""))) == COMMAND_LINE:
+            raise StudyError(f"{self.name}: the {COMMAND_LINE} does not ask the gate.")
+        return self._result.dump_json(self.apply(subject, **values))
 
 
 COMMANDS: dict[str, Command] = {}
@@ -175,7 +214,8 @@ def command(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P
     def call(self: S, *args: P.args, **named: P.kwargs) -> R:
         gate = gate_of(self.path)
         if gate is None:
-            return method(self, *args, **named)
+            done: R = known.apply(self, *args, **named)
+            return done
         result: R = known.ask(gate, self, *args, **named)
         return result
 

@@ -10,15 +10,26 @@ sensor's.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from edge_agent.core import clock
+from edge_agent.core.bounds import (
+    COMMAND_LINE,
+    DASHBOARD,
+    PROGRAMS,
+    check_length,
+    folded,
+    printable,
+)
 from edge_agent.core.clock import Instant, iso_utc
-from edge_agent.core.errors import StudyError
-from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.errors import ReadingError, StudyError
+from edge_agent.core.readings import VitalFlag, VitalReading, device_time, refuse_impossible
 from edge_agent.core.study import (
+    MADE_UP,
     AttributeUse,
     Marker,
     MarkerKind,
@@ -27,6 +38,8 @@ from edge_agent.core.study import (
     Session,
     SessionSetting,
 )
+from edge_agent.core.texts import packed, unpacked
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.gate.client import command
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
@@ -38,8 +51,16 @@ from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.study.study import Preregistration, Study, freeze
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
-from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Delivery
-from edge_agent.store.write.timeline import ImportResult, ReadingTable, import_each, import_readings
+from edge_agent.store.write.alert_log import ENDINGS, AlertEntry, AlertLog, Delivery
+from edge_agent.store.write.portions import (
+    ImportResult,
+    Part,
+    ReadingTable,
+    import_portion,
+    remove_unfinished,
+    write_in_portions,
+)
+from edge_agent.store.write.timeline import import_each
 
 ALERT_KIND = "agent"
 """Kind of the one alert that the dashboard raises and ends: the agent does not answer."""
@@ -63,29 +84,63 @@ NOTED = (
     "token_",
 )
 """Beginnings of the actions that the dashboard notes in the trail and does elsewhere."""
-_NOT_DASHBOARD = frozenset({"agent", "appliance", "mqtt"})
+UNKNOWN = "unknown"
+"""Actor of an attempt to log in with a name that no account has."""
+_NO_ACCOUNT = PROGRAMS - {COMMAND_LINE}
 _ACTOR_LENGTH = 80
-_TEXT_LENGTH = 2_000
-_DOCUMENT_LENGTH = 1_000_000
 _AHEAD_MS = 60_000
 """Tolerance for clocks that differ and commands that are under way."""
+_SETTLED_MS = 60_000
+"""Age from which on a reading of a sensor is stored."""
+_OF_FILES = ("csv:", f"{MADE_UP}: csv:", "fit", "apple_health:")  # fitbit, too
+"""Beginnings of sources that are files."""
 _BY_HAND_MOST = 100
 _HANDED_IN_MOST = 1_000
+_LEVELS_MOST = 30
+"""Levels of lists and objects in one another; a preregistration has four."""
+_SAVED_MOST = 1_000
+"""Markers and answers of a protocol between two saves; it is saved once a second."""
 
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def _check_actor(actor: str) -> None:
+    if (
+        not 1 <= len(actor) <= _ACTOR_LENGTH
+        or not actor.isprintable()
+        or folded(actor) in _NO_ACCOUNT | {UNKNOWN}
+    ):
+        raise StudyError(f"Who asks: {actor[:40]!r} is neither an account nor a token's name.")
+
+
+def _check_dashboard(actor: str) -> None:
+    if actor != DASHBOARD:
+        raise StudyError(f"Who asks: {actor[:40]!r} is not the {DASHBOARD}, which alone does this.")
+
+
 def _asked(method: Callable[Concatenate[Commands, P], R]) -> Callable[Concatenate[Commands, P], R]:
     """Decorator: make a method a command that requires an account or a token."""
+    return command(_checked(method, _check_actor))
 
+
+def _by_dashboard(
+    method: Callable[Concatenate[Commands, P], R],
+) -> Callable[Concatenate[Commands, P], R]:
+    """Decorator: make a method a command of the dashboard itself, which nobody asked for."""
+    return command(_checked(method, _check_dashboard))
+
+
+def _checked(
+    method: Callable[Concatenate[Commands, P], R], check: Callable[[str], None]
+) -> Callable[Concatenate[Commands, P], R]:
     @functools.wraps(method)
     def checked(self: Commands, /, *args: P.args, **named: P.kwargs) -> R:
-        _check_actor(str(named["actor"]))
+        check(str(named["actor"]))
         return method(self, *args, **named)
 
-    return command(checked)
+    return checked
 
 
 class Commands:
@@ -133,7 +188,7 @@ class Commands:
         self, code: str, text_version: str, given_ms: int | None = None, *, actor: str
     ) -> None:
         """Record that a participant agreed to a version of the text: now, or at a past time."""
-        _check_length("Text version", text_version, 100)
+        check_length("Text version", text_version, 100)
         if given_ms is None:
             self._study.give_consent(code, text_version, actor=actor)
         else:
@@ -183,7 +238,8 @@ class Commands:
         actor: str,
     ) -> runs.SavedRun:
         """Open a session now with a protocol at its first screen."""
-        _check_length("Protocol", run.plan, _DOCUMENT_LENGTH)
+        _check_object("plan", run.plan)
+        _check_not_negative(order=run.order)
         at = clock.now()
         made: list[runs.SavedRun] = []
         self._study.start_session(
@@ -199,14 +255,16 @@ class Commands:
         )
         return made[0]
 
-    @command
-    def save_protocol(self, run: int, session: int, progress: runs.Progress) -> bool:
+    @_by_dashboard
+    def save_protocol(self, run: int, session: int, progress: runs.Progress, *, actor: str) -> bool:
         """Save the state of a protocol; return whether it continues."""
+        _check_not_negative(step=progress.step, spent_ms=progress.spent_ms)
+        _check_count(progress.markers, _SAVED_MOST, "markers")
+        _check_count(progress.reports, _SAVED_MOST, "answers")
         markers = (marker.at for marker in progress.markers)
         for at in (progress.at, *markers, *(report.at for report in progress.reports)):
             _check_not_ahead(at)
-        _check_length("Reason", progress.reason, _TEXT_LENGTH)
-        return self._runs.save(run, session, progress)
+        return self._runs.save(run, session, progress, actor=actor)
 
     @_asked
     def end_session(self, *, actor: str) -> Session:
@@ -268,8 +326,9 @@ class Commands:
     @_asked
     def enter_readings(self, readings: Sequence[VitalReading], *, actor: str) -> list[bool]:
         """Write readings that a person entered; return for each whether it was new."""
-        _check_count(readings, _BY_HAND_MOST)
+        _check_count(readings, _BY_HAND_MOST, "readings")
         for reading in readings:
+            _check_reading(reading)
             # The dashboard may be taken over: it must not make readings that look like a sensor's.
             if reading.source != f"manual:{actor}" or VitalFlag.MANUAL not in reading.flags:
                 raise StudyError(
@@ -282,9 +341,10 @@ class Commands:
     @command
     def hand_in_readings(self, readings: Sequence[VitalReading], *, token: str) -> list[bool]:
         """Write readings that a program sent; return for each whether it was new."""
-        _check_count(readings, _HANDED_IN_MOST)
+        _check_count(readings, _HANDED_IN_MOST, "readings")
         own = f"http:{token}"
         for reading in readings:
+            _check_reading(reading)
             if reading.source != own and not reading.source.startswith(f"{own}:"):
                 raise StudyError(
                     f"A reading of the token {token} has a source that begins with {own}, not "
@@ -293,16 +353,24 @@ class Commands:
         return import_each(self.path, readings)
 
     @_asked
-    def import_readings(self, table: ReadingTable, *, file: str, actor: str) -> ImportResult:
-        """Write the readings of a file, each with the number of this import."""
-        _check_length("File", file, _TEXT_LENGTH)
+    def import_portion(self, table: ReadingTable, part: Part, *, actor: str) -> ImportResult:
+        """Write a portion of the readings of a file, each with the number of this import."""
         if any(VitalFlag.IMPORTED not in flags for flags in table.flag_sets):
             raise StudyError("A reading of a file has the flag imported.")
-        return import_readings(self.path, table, file=file, actor=actor)
+        for reading in table:
+            _check_reading(reading)
+            _check_settled(reading)
+        return import_portion(self.path, table, part, actor=actor)
+
+    @_asked
+    def remove_unfinished(self, number: int, *, actor: str) -> int:
+        """Remove what was written of a file whose import was not finished."""
+        return remove_unfinished(self.path, number, actor=actor)
 
     @_asked
     def correct_reading(self, key: ReadingKey, value: float, *, actor: str) -> None:
         """Change the value of a reading that a person entered; the old value is kept."""
+        _check_possible(key.kind, value)
         correct_reading(self.path, key, value, actor=actor)
 
     @_asked
@@ -319,8 +387,8 @@ class Commands:
 
     @_asked
     def preregister(self, document: str, *, actor: str) -> Preregistration:
-        """Freeze a preregistration."""
-        _check_length("Preregistration", document, _DOCUMENT_LENGTH)
+        """Freeze a preregistration, which is an object of JSON."""
+        _check_object("document", document)
         return freeze(self.path, document, actor)
 
     @_asked
@@ -328,54 +396,129 @@ class Commands:
         """Record who acknowledged an alert; only the first one is stored."""
         return self._alerts.acknowledge(number, actor)
 
-    @command
+    @_by_dashboard
     def begin_alert(
-        self, rule: str, text: str, parts: str | None, at: Instant, *, quiet: bool
+        self, rule: str, text: str, parts: str | None, at: Instant, *, quiet: bool, actor: str
     ) -> None:
         """Write that the agent does not answer."""
-        _check_length("Alert", f"{rule}{text}{parts}", _TEXT_LENGTH)
         _check_not_ahead(at)
+        if parts is not None and packed(unpacked(text, parts)) is None:
+            raise StudyError("parts: they do not make the text of the alert. Nothing was done.")
         # The dashboard may write of one kind of alert only; those of the vitals are the agent's.
         alert = AlertEntry(0, rule, ALERT_KIND, text, None, None, 0, quiet=quiet)
-        self._alerts.begin(alert, at, parts)
+        self._alerts.begin(alert, at, parts, actor=actor)
 
-    @command
-    def end_alert(self, rule: str, ending: str, at: Instant) -> None:
+    @_by_dashboard
+    def end_alert(self, rule: str, ending: str, at: Instant, *, actor: str) -> None:
         """Write that the agent answers again."""
-        _check_length("Alert", f"{rule}{ending}", _TEXT_LENGTH)
         _check_not_ahead(at)
-        self._alerts.end(rule, ending, at, kind=ALERT_KIND)
+        if ending not in ENDINGS:
+            raise StudyError(f"ending: {ending[:40]!r} is not one of {', '.join(ENDINGS)}.")
+        self._alerts.end(rule, ending, at, kind=ALERT_KIND, actor=actor)
 
-    @command
-    def note_delivery(self, alert: int, delivery: Delivery) -> None:
+    @_by_dashboard
+    def note_delivery(self, alert: int, delivery: Delivery, *, actor: str) -> None:
         """Store the delivery of a message about an alert that the dashboard raised."""
-        _check_length("Message", f"{delivery.target}{delivery.error}", _TEXT_LENGTH)
+        del actor  # the row itself says what became of the message, and it is tried many times
+        delivery = replace(delivery, error=printable(delivery.error))
         self._alerts.note_delivery(alert, delivery, kind=ALERT_KIND)
 
     @command
     def note(self, actor: str, action: str, detail: str = "") -> None:
         """Write an audit line on an action on accounts, exports or pages."""
-        _check_actor(actor)
-        _check_length("Detail", detail, _TEXT_LENGTH)
+        if actor != UNKNOWN or action != "login_failed":
+            _check_actor(actor)
         if not action.startswith(NOTED) or len(action) > _ACTOR_LENGTH:
             raise StudyError(f"{action[:40]!r} is not an action that the dashboard notes.")
         with write_transaction(self.path) as connection:
             insert_audit(connection, actor, action, detail, clock.now())
 
 
-def _check_actor(actor: str) -> None:
-    if not 1 <= len(actor) <= _ACTOR_LENGTH or not actor.isprintable() or actor in _NOT_DASHBOARD:
-        raise StudyError(f"Who asks: {actor[:40]!r} is neither an account nor a token's name.")
+def import_file(commands: Commands, table: ReadingTable, *, file: str, actor: str) -> ImportResult:
+    """Write the readings of a file in portions: all of them, or none.
+
+    Raises:
+        StudyError: as ``Commands.import_portion``.
+        StoreError: the database cannot be written, or the gate does not answer. It says what became
+            of the portions that were written before.
+    """
+    return write_in_portions(
+        table.portions(),
+        file,
+        lambda portion, part: commands.import_portion(portion, part, actor=actor),
+        lambda number: commands.remove_unfinished(number, actor=actor),
+    )
 
 
-def _check_length(what: str, text: str, most: int) -> None:
-    if len(text) > most:
-        raise StudyError(f"{what}: {len(text):,} characters; at most {most:,} are kept.")
+def _check_count(given: Sequence[object], most: int, what: str) -> None:
+    if len(given) > most:
+        raise StudyError(f"{len(given):,} {what} at once; at most {most:,} are taken.")
 
 
-def _check_count(readings: Sequence[VitalReading], most: int) -> None:
-    if len(readings) > most:
-        raise StudyError(f"{len(readings):,} readings at once; at most {most:,} are taken.")
+def _check_not_negative(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 0:
+            raise StudyError(f"{name}: {number} is less than 0. Nothing was done.")
+
+
+def _check_object(name: str, text: str) -> None:
+    """Refuse what is no object of JSON, and one that a page could not read any more."""
+    try:
+        parsed = json.loads(text, parse_constant=_no_number)
+        is_object = isinstance(parsed, dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    level = [parsed] if is_object else []
+    # Read where more functions call each other, a deeper one ends with an error.
+    for _ in range(_LEVELS_MOST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+    if not is_object or level:
+        raise StudyError(
+            f"{name}: {text[:40]!r} is no object of JSON of at most {_LEVELS_MOST} levels. "
+            "Nothing was done."
+        )
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _check_reading(reading: VitalReading) -> None:
+    _check_possible(reading.kind, reading.value)
+    _refuse(device_time, reading.device_time)
+
+
+def _check_settled(reading: VitalReading) -> None:
+    """Refuse a reading under the name of a source that may still send one of that time.
+
+    Of one time and source only a thousand are kept: they would keep those of a sensor out.
+    """
+    if reading.source.startswith(_OF_FILES):
+        return
+    now_ms = clock.now().wall_ms
+    if reading.at.wall_ms > now_ms - _SETTLED_MS:
+        raise StudyError(
+            f"{reading.source} at {iso_utc(reading.at.wall_ms)}: a sensor may still send a reading "
+            f"of that time; it is {iso_utc(now_ms)} now. Import what is older than a minute, or "
+            "correct the time."
+        )
+
+
+def _check_possible(kind: VitalKind, value: float) -> None:
+    _refuse(refuse_impossible, kind, value)
+
+
+def _refuse(check: Callable[P, object], *args: P.args, **named: P.kwargs) -> None:
+    """Check as readings from outside are checked."""
+    try:
+        check(*args, **named)
+    except ReadingError as error:
+        raise StudyError(str(error)) from error
 
 
 def _check_not_ahead(at: Instant) -> None:

@@ -154,7 +154,7 @@ def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) ->
                     "source = ?",
                     (new.value, " ".join(sorted(new.flags)), *place),
                 )
-                _roll_up_anew(connection, old, new)
+                roll_up_anew(connection, old, new)
         insert_audit(connection, actor, "reading_correct", key.kind.value, clock.now())
 
 
@@ -177,7 +177,7 @@ def remove_reading(path: Path, key: ReadingKey, *, actor: str) -> None:
             "DELETE FROM vital WHERE at = ? AND kind = ? AND source = ?",
             (key.at_ms, key.kind.value, key.source),
         )
-        _roll_up_anew(connection, old, None)
+        roll_up_anew(connection, old, None)
         insert_audit(connection, actor, "reading_remove", key.kind.value, clock.now())
 
 
@@ -186,7 +186,7 @@ def _measurement(connection: sqlite3.Connection, key: ReadingKey) -> list[VitalR
     rows = connection.execute(
         "SELECT * FROM vital WHERE at = ? AND source = ? ORDER BY kind", (key.at_ms, key.source)
     ).fetchall()
-    measured = [_reading_of(row) for row in rows]
+    measured = [reading_of_row(row) for row in rows]
     is_there = any(reading.kind is key.kind for reading in measured)
     if not is_there or not key.source.startswith(BY_HAND):
         raise StudyError(
@@ -207,7 +207,7 @@ def _note(
     )
 
 
-def _roll_up_anew(
+def roll_up_anew(
     connection: sqlite3.Connection, old: VitalReading, new: VitalReading | None
 ) -> None:
     """Replace a reading by another in its minute, hour and day rollups."""
@@ -258,7 +258,8 @@ def _share(reading: VitalReading) -> dict[str, float]:
     }
 
 
-def _reading_of(row: sqlite3.Row) -> VitalReading:
+def reading_of_row(row: sqlite3.Row) -> VitalReading:
+    """Return a row of ``vital`` as a value; its boot clock is 0 where it was not recorded."""
     at = Instant(boot_ms=row["boot_ms"] or 0, wall_ms=row["at"])
     flags = flags_of(row["flags"])
     return VitalReading(at, VitalKind(row["kind"]), row["value"], row["source"], flags)

@@ -22,7 +22,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import UNUSABLE
-from edge_agent.store.database.schema import read_transaction, write_transaction
+from edge_agent.store.database.schema import SPANS, read_transaction, write_transaction
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
 from edge_agent.store.write.redating import delete_import
@@ -210,13 +210,11 @@ def _refuse_recorded_since(
         since[table] = _count(connection, table, "session", sessions, numbers.get(table))
     for table, column in _OF_TIME.items():
         # what was there before the import was joined to it, and stays
-        since[table] = sum(
-            connection.execute(
-                f"SELECT count(*) FROM {table} WHERE id > ? AND {column} >= ? AND {column} < ?",
-                (numbers[table][1], *span),
-            ).fetchone()[0]
-            for span in sessions.values()
-        )
+        since[table] = connection.execute(
+            f"{SPANS} SELECT count(*) FROM span CROSS JOIN {table} ON {column} >= first AND "
+            f"{column} < last WHERE id > ?",
+            (json.dumps(list(sessions.values())), numbers[table][1]),
+        ).fetchone()[0]
     others = _other_readings(connection, number, sessions)
     since["vital"] = max(0, others - numbers[_OTHERS])
     told = ", ".join(f"{count} rows of {table}" for table, count in since.items() if count)
@@ -232,13 +230,12 @@ def _other_readings(
     connection: sqlite3.Connection, number: int, sessions: Mapping[int, Span]
 ) -> int:
     """Return how many readings that an import did not add lie in its sessions."""
-    return sum(
-        connection.execute(
-            "SELECT count(*) FROM main.vital WHERE at >= ? AND at < ? AND import IS NOT ?",
-            (*span, number),
-        ).fetchone()[0]
-        for span in sessions.values()
-    )
+    count: int = connection.execute(
+        f"{SPANS} SELECT count(*) FROM span CROSS JOIN main.vital ON at >= first AND at < last "
+        "WHERE import IS NOT ?",
+        (json.dumps(list(sessions.values())), number),
+    ).fetchone()[0]
+    return count
 
 
 def _count(

@@ -2,15 +2,14 @@
 
 The files are read once, row by row, into a staging database beside the real one; memory does not
 grow with them. What is wrong is collected there, so that a dry run says the same as an import. The
-staged study is then merged in one transaction. The staging database lies where exports wait: it is
-deleted at the end, and otherwise when anybody is erased or the dashboard starts.
+staged study is then merged in one transaction. The staging database lies among the prepared exports
+of the user who imports: it is deleted at the end, and otherwise when anybody is erased.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import DataFileError, StoreError
 from edge_agent.core.study import MADE_UP
 from edge_agent.store.database import schema
-from edge_agent.store.database.dashboard_file import make_prepared_folder, prepared_folder
+from edge_agent.store.database.dashboard_file import account_names, passing_folder
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.schema import ADDED
 from edge_agent.store.intake.bids import TIMES_ARE_TOLD, BidsSource
@@ -149,16 +148,20 @@ def _merge_rollups(connection: sqlite3.Connection) -> None:
 def _check_codes(
     connection: sqlite3.Connection, options: ImportOptions, report: StudyImport
 ) -> None:
+    (file,) = connection.execute(
+        "SELECT file FROM pragma_database_list WHERE name = 'main'"
+    ).fetchone()
+    names = account_names(Path(file))
     rows = connection.execute(
-        "SELECT staged.participant.code FROM staged.participant JOIN main.participant USING (code) "
+        "SELECT code, code IN (SELECT code FROM main.participant) FROM staged.participant "
         "ORDER BY 1"
     )
-    for (code,) in rows:
+    for code in (code for code, taken in rows if taken or code.casefold() in names):
         there = code.removeprefix(options.prefix)
         report.refuse_file(
             "participant",
-            f"the code {code} is taken here. Give all codes a beginning (--prefix NAME-), or "
-            f"leave this one out (--leave-out {there}).",
+            f"the code {code} is taken here, by a participant or an account. Give all codes a "
+            f"beginning (--prefix NAME-), or leave this one out (--leave-out {there}).",
         )
 
 
@@ -318,19 +321,16 @@ def import_study(
 @contextmanager
 def _staging(path: Path, source: str) -> Iterator[Path]:
     """Make an empty database of our form for the time of an import of a source."""
-    folder = prepared_folder(path.parent)
-    with translate_errors(path):
-        make_prepared_folder(path.parent)
-        with tempfile.TemporaryDirectory("", "study-", folder, ignore_cleanup_errors=True) as name:
-            staged = Path(name) / "study.db"
-            try:
-                schema.migrate(staged)
-                yield staged
-            except StoreError as error:  # people know their file, and the disk is that of the other
-                both = f"{source}, kept in {staged.parent} while it is read"
-                text = str(error).replace(str(staged), both)
-                text = text if both in text else f"{source} was not imported. {text}"
-                raise type(error)(text) from error
+    with translate_errors(path), passing_folder(path.parent, "study-") as folder:
+        staged = folder / "study.db"
+        try:
+            schema.migrate(staged)
+            yield staged
+        except StoreError as error:  # people know their file, and the disk is that of the other
+            both = f"{source}, kept in {staged.parent} while it is read"
+            text = str(error).replace(str(staged), both)
+            text = text if both in text else f"{source} was not imported. {text}"
+            raise type(error)(text) from error
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
+from edge_agent.core.bounds import bounded_lines, check_header
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.table_files import bounded_lines, check_header
 from edge_agent.store.export.columns import FILES
 from edge_agent.store.export.rows import recorded
 from edge_agent.store.intake.cells import UNREADABLE, SourceRow

@@ -40,6 +40,7 @@ from edge_agent.store.database.schema import (
     NONE_OF_THESE,
     POINTS,
     SMOOTHED,
+    UNKNOWN_PRIOR,
     read_transaction,
 )
 from edge_agent.store.intake import cells as read
@@ -68,7 +69,7 @@ COLUMNS = {
     "simulated, source",
     "unfit": "at, interval_ms, track, reason, frames, is_primary, simulated",
     "gap": "started, ended, source, reason",
-    "model": "kind, name, version, sha256, since",
+    "model": "kind, name, version, sha256, prior, since",
     "vital": "at, kind, source, value, flags, device_time",
 }
 """The columns of the timeline that a study brings along, by table."""
@@ -290,7 +291,10 @@ class TimelineRows:
 
     def _model(self, row: SourceRow, _count: FileCount) -> Values:
         names = ("kind", "name", "version", "sha256")
-        return *(read.needed(row.cells, name) for name in names), read.moment(row.cells, "since_")
+        # Tables of 0.1.0 have no such column.
+        prior = read.text_of(row.cells, "prior", UNKNOWN_PRIOR)
+        since_ms = read.moment(row.cells, "since_")
+        return *(read.needed(row.cells, name) for name in names), prior, since_ms
 
     def _vitals(self) -> None:
         """Stage the readings; flag implausible ones if the files have no flags."""

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.vitals import VitalKind
 
-Integers = npt.NDArray[np.int64]
-Reals = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int32]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Integers = npt.NDArray[np.int64]
+    Reals = npt.NDArray[np.float64]
+    Counts = npt.NDArray[np.int32]
+else:
+    np = Later("numpy")
 
 DEFAULT_LAG_S: Mapping[Measure, float] = {
     kind: kind.spec.lag_s for kind in (*VitalKind, *MovementKind)
@@ -135,8 +140,9 @@ class FaceLabels:
     def without(self, stretches: Iterable[tuple[int, int]]) -> FaceLabels:
         """Return the labels without the rows in half-open stretches of time."""
         used = np.ones(len(self.at_ms), dtype=np.bool_)
-        for start, end in stretches:
-            used[slice(*np.searchsorted(self.at_ms, (start, end)))] = False
+        edges = np.array(list(stretches), dtype=np.int64).reshape(-1, 2)
+        for first, last in np.searchsorted(self.at_ms, edges).tolist():
+            used[first:last] = False
         return FaceLabels(self.at_ms[used], self.categories[used])
 
     def held_in(self, start_ms: int, end_ms: int) -> Integers:

@@ -12,15 +12,16 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-
-import numpy as np
-import numpy.typing as npt
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import SPANS
 from edge_agent.store.read.base import MatchCounts, StateReading, flags_of
 from edge_agent.store.read.matching import (
     AMBIGUOUS,
@@ -28,13 +29,25 @@ from edge_agent.store.read.matching import (
     UNCERTAIN_CATEGORY,
     UNMATCHED,
     FaceLabels,
-    Integers,
     Matching,
     Steps,
     dominant,
 )
 from edge_agent.store.read.stimuli import FOREVER_MS, SUMS_IN_SPANS, ReadingSum, Stimulus
-from edge_agent.store.study.exclusions import left_out_stretches, outside_stretches
+from edge_agent.store.read.study import ReadingCount
+from edge_agent.store.study.exclusions import (
+    left_out_stretches,
+    outside_stretches,
+    stretches_within,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edge_agent.store.read.matching import Integers
+else:
+    np = Later("numpy")
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -42,17 +55,15 @@ from edge_agent.store.study.exclusions import left_out_stretches, outside_stretc
 # Times and categories are text within one value, because a value costs more to hand over than ten
 # of them to write down.
 _CATEGORIES = " ".join(f"WHEN '{name}' THEN {place}" for place, name in enumerate(EMOTIONS))
+# An end that does not depend on the row lets the index stop there, instead of reading on to the
+# present.
 _LABELS = (
-    f"SELECT group_concat((at - :start) * 16 + CASE emotion {_CATEGORIES} ELSE "
-    f"{UNCERTAIN_CATEGORY} END) FROM expression WHERE is_primary = 1 AND at >= :start AND at < :end"
+    f"{SPANS} SELECT number, first, (SELECT group_concat((at - first) * 16 + CASE emotion "
+    f"{_CATEGORIES} ELSE {UNCERTAIN_CATEGORY} END) FROM expression WHERE is_primary = 1 AND at >= "
+    "first AND at < last) FROM span"
 )
 _Groups = Sequence[tuple[int, str, str, str]]
-_PART = np.dtype(
-    [
-        *(("group", np.int64), ("n", np.int64), ("total", np.float64), ("largest", np.float64)),
-        ("mean_at", np.float64),
-    ]
-)
+_PART = [("group", "i8"), ("n", "i8"), ("total", "f8"), ("largest", "f8"), ("mean_at", "f8")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +74,28 @@ class ObservedSums:
         sums: session, observed emotion, and the sums of the readings of one kind and source with
             the same flags.
         counts: how many readings were matched and not matched.
+        recorded: how many the sessions hold, whatever was observed before them.
     """
 
     sums: tuple[tuple[int, str, ReadingSum], ...]
     counts: MatchCounts
+    recorded: tuple[ReadingCount, ...] = ()
 
 
-def read_face_labels(connection: sqlite3.Connection, session: Session) -> FaceLabels:
-    """Return the smoothed labels of the primary face within a session."""
-    # An end that does not depend on the row lets the index stop there, instead of reading on to the
-    # present.
-    end = FOREVER_MS if session.end_ms is None else session.end_ms
-    (text,) = connection.execute(_LABELS, {"start": session.start_ms, "end": end}).fetchone()
-    # ``fromstring`` with a separator reads text; its binary form alone is deprecated in NumPy.
-    labels = np.sort(np.fromstring(text or "", dtype=np.int64, sep=","))
-    # Relative to the start of the session, which keeps the text short.
-    return FaceLabels((labels >> 4) + session.start_ms, labels & 15)
+def read_face_labels(
+    connection: sqlite3.Connection, sessions: Iterable[Session]
+) -> dict[int, FaceLabels]:
+    """Return the smoothed labels of the primary face within each session, by its id."""
+    spans = [
+        (one.start_ms, FOREVER_MS if one.end_ms is None else one.end_ms, one.id) for one in sessions
+    ]
+    shown = {}
+    for number, start, text in connection.execute(_LABELS, (json.dumps(spans),)):
+        # ``fromstring`` with a separator reads text; its binary form alone is deprecated in NumPy.
+        labels = np.sort(np.fromstring(text or "", dtype=np.int64, sep=","))
+        # Relative to the start of the session, which keeps the text short.
+        shown[number] = FaceLabels((labels >> 4) + start, labels & 15)
+    return shown
 
 
 def shown_in(
@@ -130,36 +147,43 @@ def sum_observed(
     for kind in kinds:
         # Kinds with the same lags share their spans, so that one query reads them all.
         together[tuple(by.lag_ms(kind) for by in matchings)].append(kind.value)
-    groups: dict[tuple[int, str, str, str], int] = {}
-    parts: list[tuple[int, int, float, float, float]] = []
-    states: list[tuple[int, ...]] = []  # of each part, under each way of matching
+    every = list(sessions)
     stretches = left_out_stretches(connection)
-    for session in sessions:
-        made = {
-            # Two ways of matching may differ in their lag alone: the steps are the same.
-            key: shown[session.id].steps(*key)
-            for key in {(by.window_ms, by.share) for by in matchings}
-        }
-        for lags, alike in together.items():
+    # Two ways of matching may differ in their lag alone: the steps are the same.
+    keys = {(by.window_ms, by.share) for by in matchings}
+    made = {(one.id, *key): shown[one.id].steps(*key) for one in every for key in keys}
+    summed: list[tuple[int, tuple[int, ...], tuple[str, str, str], tuple[Any, ...]]] = []
+    for lags, alike in together.items():
+        spans: list[tuple[int, int, int]] = []
+        observed: list[tuple[int, tuple[int, ...]]] = []  # by number, with the place of the session
+        for place, session in enumerate(every):
             late = [
-                made[by.window_ms, by.share].later(lag)
+                made[session.id, by.window_ms, by.share].later(lag)
                 for by, lag in zip(matchings, lags, strict=True)
             ]
-            whole, observed = _spans(session, late)
-            spans = [
-                (*part, number)
+            whole, states = _spans(session, late)
+            own = stretches_within(session.start_ms, whole[-1][1], stretches)
+            spans += [
+                (*part, len(observed) + number)
                 for first, last, number in whole
-                for part in outside_stretches(first, last, stretches)
+                for part in (outside_stretches(first, last, own) if own else ((first, last),))
             ]
-            query = SUMS_IN_SPANS.format(kinds=", ".join("?" * len(alike)))
-            for number, kind, flags, source, *sums in connection.execute(
-                query, (json.dumps(spans), *alike)
-            ):
-                group = (session.id, kind, flags, source)
-                parts.append((groups.setdefault(group, len(groups)), *sums))
-                states.append(observed[number])
-    table = np.array(states, dtype=np.int64).reshape(-1, len(matchings))
-    return [_gathered(list(groups), np.array(parts, dtype=_PART), column) for column in table.T]
+            observed += [(place, one) for one in states]
+        query = SUMS_IN_SPANS.format(kinds=", ".join("?" * len(alike)))
+        for number, kind, flags, source, *sums in connection.execute(
+            query, (json.dumps(spans), *alike)
+        ):
+            summed.append((*observed[number], (kind, flags, source), tuple(sums)))
+    # In order of the sessions, whichever of their vitals was read first.
+    summed.sort(key=itemgetter(0))
+    groups: dict[tuple[int, str, str, str], int] = {}
+    parts = [
+        (groups.setdefault((every[place].id, *group), len(groups)), *sums)
+        for place, _, group, sums in summed
+    ]
+    table = np.array([states for _, states, _, _ in summed], dtype=np.int64)
+    columns = table.reshape(-1, len(matchings)).T
+    return [_gathered(list(groups), np.array(parts, dtype=_PART), column) for column in columns]
 
 
 def match(
@@ -251,15 +275,21 @@ def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) ->
             sums = ReadingSum(VitalKind(kind), flags, *numbers, mean_at_ms=at_ms, source=source)
             sums_of.append((session, OBSERVED[state], sums))
     ambiguous, unmatched = (int(counts[OBSERVED.index(word)]) for word in (AMBIGUOUS, UNMATCHED))
+    held = np.bincount(parts["group"], parts["n"], len(groups)).astype(np.int64).tolist()
     return ObservedSums(
-        tuple(sums_of), MatchCounts(int(counts.sum()) - unmatched - ambiguous, unmatched, ambiguous)
+        tuple(sums_of),
+        MatchCounts(int(counts.sum()) - unmatched - ambiguous, unmatched, ambiguous),
+        tuple(
+            ReadingCount(session, VitalKind(kind), flags, n)
+            for (session, kind, flags, _), n in zip(groups, held, strict=True)
+        ),
     )
 
 
-_INTERVALS = (
-    "SELECT at, value, flags, source FROM vital WHERE at >= ? AND at < ? AND kind = "
-    "'rr_interval' ORDER BY source, at"
-)
+_INTERVALS = f"""{SPANS}
+    SELECT number, source, at, value, flags FROM span
+    CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
+    WHERE kind = 'rr_interval' ORDER BY number, source, at"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,14 +360,17 @@ def read_beats(connection: sqlite3.Connection, spans: Iterable[StateSpan]) -> It
         for span in spans
         for first, last in outside_stretches(span.start_ms, span.end_ms, stretches)
     )
-    for _, group in groupby(used, key=lambda span: span.session.id):
-        own = list(group)
-        # One query for a session: each span alone would search the index again.
-        times = min(span.start_ms for span in own), max(span.end_ms for span in own)
-        rows = cursor.execute(_INTERVALS, times).fetchall()
-        for source, measured in groupby(rows, key=lambda row: str(row[3])):
-            at, values, flags, _ = zip(*measured, strict=True)
-            yield from _cut(own, np.array(at), np.array(values, dtype=np.float64), flags, source)
+    of_sessions = [list(group) for _, group in groupby(used, key=lambda span: span.session.id)]
+    # One span for a session: each alone would search the index again.
+    around = [
+        (min(span.start_ms for span in own), max(span.end_ms for span in own), number)
+        for number, own in enumerate(of_sessions)
+    ]
+    rows = cursor.execute(_INTERVALS, (json.dumps(around),))
+    for (number, source), measured in groupby(rows, key=itemgetter(0, 1)):
+        _, _, at, values, flags = zip(*measured, strict=True)
+        own = of_sessions[number]
+        yield from _cut(own, np.array(at), np.array(values, dtype=np.float64), flags, source)
 
 
 def _cut(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edge_agent.core.expression import RejectReason
 from edge_agent.core.movements import TURNED_AWAY_DEGREES
+from edge_agent.core.readings import STOPPED
 from edge_agent.core.texts import N_, Message, listed
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read import quality
@@ -49,6 +50,10 @@ CURES_OF_FACE = {
     ),
     "switched_off": N_(
         "Most was lost because the camera was switched off: turn it on before the session."
+    ),
+    STOPPED: N_(
+        "Most was lost because agent or machine stood still: keep the machine from sleeping, and "
+        "end other programs before the session."
     ),
     "agent_stopped": N_(
         "Most was lost because the agent did not run: look for a loose plug or a weak "
@@ -141,7 +146,7 @@ def _cure_of_face(measures: Measures) -> str:
     )
     for gap in measures.gaps:
         if gap.source == "camera":
-            known = gap.reason in {"no_face", "switched_off"}
+            known = gap.reason in {"no_face", "switched_off", STOPPED}
             lost[gap.reason if known else "stalled"] += round(gap.seconds)
         elif gap.reason in {"agent_stopped", "not_written"}:
             lost[gap.reason] += round(gap.seconds)
@@ -411,12 +416,12 @@ def session_quality(
         lost = quality.read_lost_seconds(connection, start, end)
         events, synchronised = quality.read_clock(connection, start, end)
         # Of the whole session: what somebody left out of the analysis was recorded all the same.
-        shown = {session: read_face_labels(connection, recorded_session)}
+        shown = read_face_labels(connection, [recorded_session])
     readings = reader.session_readings([session], tuple(VitalKind))
     recorded = Recorded(
         session=recorded_session,
         end_ms=end,
-        conditions=reader.conditions_of(recorded_session, end),
+        conditions=reader.conditions_of(recorded_session),
         face=face,
         frames=reader.face_frames(start, end),
         lost_s=lost,

@@ -18,7 +18,7 @@ from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import HOUR_MS, read_transaction
+from edge_agent.store.database.schema import HOUR_MS, SPANS, read_transaction
 from edge_agent.store.read.base import ConditionInterval, flags_of
 from edge_agent.store.read.sessions import MeanReading
 from edge_agent.store.read.states import StateReader
@@ -27,6 +27,8 @@ from edge_agent.store.read.timeline import TimelineReader
 from edge_agent.store.read.trends import EXPRESSIONS, SHOWN, VITALS, pieces_of, sums_in
 from edge_agent.store.study.exclusions import Exclusion
 from edge_agent.store.write.timeline import ModelUse
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
 class Reader(TimelineReader, StateReader):
@@ -98,11 +100,10 @@ class SessionsReader(Reader):
         """
         now_ms = clock.now().wall_ms
         with self.connect() as connection:
-            ends = (
-                _last_recorded(connection, first, min(last, now_ms + 1))
-                for first, last in reversed(self._spans or ())
+            ends = _last_recorded(
+                connection, [(first, min(last, now_ms + 1)) for first, last in self._spans or ()]
             )
-            last_ms = next((end for end in ends if end is not None), None)
+        last_ms = next((end for end in reversed(ends) if end is not None), None)
         if last_ms is None:
             return None
         earliest_ms = last_ms + 1 - length_ms
@@ -121,8 +122,13 @@ class SessionsReader(Reader):
 
     def has_movements(self, start_ms: int = 0, end_ms: int = FOREVER_MS) -> bool:
         """Return whether movements were recorded in the sessions within a range."""
-        cut = ((max(first, start_ms), min(last, end_ms)) for first, last in self._spans or ())
-        return any(super(SessionsReader, self).has_movements(*span) for span in cut)
+        cut = [(max(first, start_ms), min(last, end_ms)) for first, last in self._spans or ()]
+        query = (
+            f"{SPANS} SELECT EXISTS (SELECT 1 FROM span CROSS JOIN movement ON at >= first AND at "
+            "< last WHERE is_primary = 1)"
+        )
+        with self.connect() as connection:
+            return bool(connection.execute(query, (json.dumps(cut),)).fetchone()[0])
 
     def sums_between(self, edges_ms: Sequence[int], kinds: Collection[VitalKind]) -> list[SpanSums]:
         """Return what was recorded in the sessions from each edge to the next.
@@ -185,20 +191,27 @@ class SessionsReader(Reader):
             return min(oldest, clock.now().wall_ms) if any(deleted) else None
 
 
-def _last_recorded(connection: sqlite3.Connection, start_ms: int, end_ms: int) -> int | None:
-    """Return when the last row of a range ends; from the sums where its rows are deleted."""
-    for tables in _RECORDED:
-        rows = (
-            connection.execute(
-                f"SELECT max(at) + ? FROM {table} WHERE at >= ? AND at <= ?",  # noqa: S608
-                (length_ms - 1, start_ms, end_ms - length_ms),
-            ).fetchone()
-            for table, length_ms in tables.items()
+def _last_recorded(
+    connection: sqlite3.Connection, spans: Sequence[tuple[int, int]]
+) -> list[int | None]:
+    """Return when the last row of each range ends; from the sums where its rows are deleted."""
+    lasts = (
+        f"(SELECT max(at) + {length_ms - 1} FROM {table} WHERE at >= first AND at <= last - "
+        f"{length_ms})"
+        for tables in _RECORDED
+        for table, length_ms in tables.items()
+    )
+    numbered = [(*span, number) for number, span in enumerate(spans)]
+    ends: list[int | None] = [None] * len(spans)
+    for number, *moments in connection.execute(
+        f"{SPANS} SELECT number, {', '.join(lasts)} FROM span", (json.dumps(numbered),)
+    ):
+        rows, sums = moments[: len(_RECORDED[0])], moments[len(_RECORDED[0]) :]
+        ends[number] = max(
+            (end for end in rows if end is not None),
+            default=max((end for end in sums if end is not None), default=None),
         )
-        ends: list[int] = [end for (end,) in rows if end is not None]
-        if ends:
-            return max(ends)
-    return None
+    return ends
 
 
 _RECORDED = (
@@ -248,14 +261,13 @@ class RangeReader(Reader):
             if one.span is None or (one.span[0] < self._end_ms and one.span[1] > self._start_ms)
         ]
 
-    def resting_time(self, session: Session) -> tuple[int, int] | None:
-        """Return the baseline of a session as far as it lies in the range."""
-        rest = super().resting_time(session)
-        if rest is None:
-            return None
-        start = max(rest[0], self._start_ms)
-        end = min(rest[1], self._end_ms)
-        return (start, end) if start < end else None
+    def resting_times(self, sessions: Collection[Session]) -> dict[int, tuple[int, int]]:
+        """Return the baseline of each session as far as it lies in the range."""
+        cut = {
+            number: (max(start, self._start_ms), min(end, self._end_ms))
+            for number, (start, end) in super().resting_times(sessions).items()
+        }
+        return {number: span for number, span in cut.items() if span[0] < span[1]}
 
     def _cut(self, session: Session) -> Session:
         end = session.end_ms
@@ -311,14 +323,19 @@ def database_bytes(path: Path) -> int:
 
 
 def models_in_use(path: Path) -> list[ModelUse]:
-    """Return the model file of each kind that the agent used last.
+    """Return the model file of each kind that the agent used last, and since when.
+
+    A classifier that got another prior is used since before that.
 
     Raises:
         StoreError: the database cannot be read.
     """
     with read_transaction(path) as connection:
         rows = connection.execute(
-            "SELECT kind, name, version, sha256, since FROM model "
+            "SELECT kind, name, version, sha256, (SELECT first.since FROM model AS first WHERE "
+            "first.kind = last.kind AND first.id > coalesce((SELECT max(other.id) FROM model AS "
+            "other WHERE other.kind = last.kind AND other.sha256 <> last.sha256), 0) "
+            "ORDER BY first.id LIMIT 1), 0, prior FROM model AS last "
             "WHERE id IN (SELECT max(id) FROM model GROUP BY kind) ORDER BY kind"
         )
         return [ModelUse(*row) for row in rows]

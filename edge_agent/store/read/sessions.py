@@ -25,9 +25,10 @@ condition called ``baseline``. Relative readings are differences from them, in t
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
@@ -375,8 +376,13 @@ def read_face(
     return [(row["at"], _expression(row)) for row in rows]
 
 
-def last_baseline_marker(connection: sqlite3.Connection, session: int) -> int | None:
-    """Return when the last baseline marker of a session was set, or ``None``."""
-    query = "SELECT max(at) FROM marker WHERE session = ? AND kind = 'baseline'"
-    at: int | None = connection.execute(query, (session,)).fetchone()[0]
-    return at
+def last_baseline_markers(
+    connection: sqlite3.Connection, sessions: Collection[int]
+) -> dict[int, int]:
+    """Return when the last baseline marker of each session that has one was set, by its id."""
+    rows = connection.execute(
+        "SELECT session, max(at) FROM marker WHERE kind = 'baseline' AND session IN (SELECT value "
+        "FROM json_each(?)) GROUP BY session",
+        (json.dumps(list(sessions)),),
+    )
+    return dict(tuple(row) for row in rows)

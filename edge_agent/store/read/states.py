@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Session
@@ -15,6 +14,7 @@ from edge_agent.store.read.stimuli import (
     PieceSums,
     ReadingSum,
     Stimulus,
+    count_readings,
     select_stimuli,
     sum_pieces,
     sum_readings,
@@ -53,10 +53,8 @@ class StateReader(study.SessionReader):
         """
         with self.connect() as connection:
             stretches = left_out_stretches(connection)
-            return {
-                session.id: observed.read_face_labels(connection, session).without(stretches)
-                for session in sessions
-            }
+            shown = observed.read_face_labels(connection, sessions)
+        return {number: labels.without(stretches) for number, labels in shown.items()}
 
     def observed_sums(
         self,
@@ -126,15 +124,9 @@ class StateReader(study.SessionReader):
         self, spans: Collection[study.Span], kinds: Collection[Measure]
     ) -> list[study.ReadingCount]:
         """Count the readings in spans of sessions by vital and flags, whatever the state."""
-        whole = Stimulus(0, "", False, "", 0, 0, None)
-        stimuli = [
-            replace(whole, session=session, start_ms=first, end_ms=last)
-            for first, last, session in spans
-        ]
-        return [
-            study.ReadingCount(stimulus.session, sums.kind, sums.flags, sums.n)
-            for stimulus, sums in self.vital_sums(stimuli, kinds)
-        ]
+        with self.connect() as connection:
+            counts = count_readings(connection, spans, kinds)
+        return [study.ReadingCount(*one) for one in counts]
 
     def beats(self, spans: Iterable[observed.StateSpan]) -> list[observed.Beats]:
         """Return the RR intervals in the given spans of one state.

@@ -7,46 +7,55 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure, MovementKind, measure_of
-from edge_agent.store.read.matching import Integers, Reals
+from edge_agent.store.database.schema import SPANS
 from edge_agent.store.study.exclusions import left_out_stretches, outside_stretches
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from edge_agent.store.read.matching import Integers, Reals
+else:
+    np = Later("numpy")
+
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 FOREVER_MS = 2**62
 """The end time of a session or stimulus that is still open."""
 
 
-SUMS_IN_SPANS = """
-    WITH span(first, last, number) AS MATERIALIZED (
-        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
-        FROM json_each(?))
+SUMS_IN_SPANS = f"""{SPANS}
     SELECT number, kind, flags, source, count(*), sum(value), max(abs(value)), avg(vital.at)
     FROM span
     CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
-    WHERE kind IN ({kinds}) GROUP BY number, kind, flags, source"""
+    WHERE kind IN ({{kinds}}) GROUP BY number, kind, flags, source"""
 """The sums of the readings in numbered spans of time, by kind, flags and source; ``kinds`` are
 placeholders.
 """
 
+COUNTS_IN_SPANS = f"""{SPANS}
+    SELECT number, kind, flags, count(*) FROM span
+    CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
+    WHERE kind IN ({{kinds}}) GROUP BY number, kind, flags"""
+"""The number of the same readings, by kind and flags."""
+
 FACE = "face"
 """The source of movements that our network read, in sums, which the query below writes."""
 
-MOVED_IN_SPANS = """
-    WITH span(first, last, number) AS MATERIALIZED (
-        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
-        FROM json_each(?))
-    SELECT number, '{kind}', CASE simulated WHEN 1 THEN 'simulated' ELSE '' END AS flags,
+MOVED_IN_SPANS = f"""{SPANS}
+    SELECT number, '{{kind}}', CASE simulated WHEN 1 THEN 'simulated' ELSE '' END AS flags,
         CASE source WHEN '' THEN 'face' ELSE source END AS reader,
-        count(*), sum({kind}) / 10.0, max(abs({kind})) / 10.0,
+        count(*), sum({{kind}}) / 10.0, max(abs({{kind}})) / 10.0,
         avg(movement.at)
     FROM span
     CROSS JOIN movement ON movement.at >= span.first AND movement.at < span.last
-    WHERE is_primary = 1 AND {kind} IS NOT NULL GROUP BY number, flags, reader"""
+    WHERE is_primary = 1 AND {{kind}} IS NOT NULL GROUP BY number, flags, reader"""
 """The same sums of one movement of the participant's face: per mille and tenths of a degree are
 whole numbers, so the sums of points and degrees are exact.
 """
@@ -219,6 +228,35 @@ def sum_pieces(
         largest=np.array(largest, dtype=np.float64),
         mean_at_ms=np.array(mean_at, dtype=np.float64),
     )
+
+
+def count_readings(
+    connection: sqlite3.Connection,
+    spans: Iterable[tuple[int, int, int]],
+    kinds: Collection[Measure],
+) -> list[tuple[int, Measure, str, int]]:
+    """Return how many readings there are by session, kind and flags, but those left out.
+
+    Args:
+        connection: to read from.
+        spans: from, to, and the id of the session.
+        kinds: which kinds of reading.
+    """
+    stretches = left_out_stretches(connection)
+    used = [
+        (*part, session)
+        for first, last, session in spans
+        for part in outside_stretches(first, last, stretches)
+    ]
+    given = json.dumps(used)
+    vitals = [kind.value for kind in kinds if not isinstance(kind, MovementKind)]
+    query = COUNTS_IN_SPANS.format(kinds=", ".join("?" * len(vitals)))
+    rows = connection.execute(query, (given, *vitals)).fetchall()
+    for kind in kinds:
+        if isinstance(kind, MovementKind):
+            moved = connection.execute(MOVED_IN_SPANS.format(kind=kind), (given,))
+            rows += [(number, name, flags, n) for number, name, flags, _, n, *_ in moved]
+    return [(session, measure_of(kind), flags, n) for session, kind, flags, n in rows]
 
 
 def _summed(

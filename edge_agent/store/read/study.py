@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -17,14 +18,14 @@ from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import Marker, Session
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import NAMES
+from edge_agent.store.database.schema import NAMES, SPANS
 from edge_agent.store.read.base import ConditionInterval, DatabaseReader, StateReading, flags_of
 from edge_agent.store.read.sessions import (
     Baseline,
     MeanReading,
     SessionSummary,
     find_resting,
-    last_baseline_marker,
+    last_baseline_markers,
     mean_readings,
     read_baseline,
     read_face,
@@ -74,6 +75,37 @@ def select_session_readings(
     ]
 
 
+def end_of(session: Session) -> int:
+    """Return the end of a session in UTC milliseconds, or the present while it is open."""
+    return session.end_ms or max(session.start_ms, clock.now().wall_ms)
+
+
+def select_conditions(
+    connection: sqlite3.Connection, sessions: Collection[Session]
+) -> dict[int, list[ConditionInterval]]:
+    """Return the conditions that lie in each session, by its id, in order of time."""
+    numbers = [session.id for session in sessions]
+    # The view looks up one session, but reads all of them for a list.
+    which, value = (
+        ("= ?", numbers[0])
+        if len(numbers) == 1
+        else ("IN (SELECT value FROM json_each(?))", json.dumps(numbers))
+    )
+    rows = connection.execute(
+        "SELECT session, participant, label, started, ended FROM condition WHERE session "
+        f"{which} ORDER BY started",
+        (value,),
+    )
+    conditions: dict[int, list[ConditionInterval]] = {session.id: [] for session in sessions}
+    spans = {session.id: (session.start_ms, end_of(session)) for session in sessions}
+    for one in (ConditionInterval(*row) for row in rows):
+        start, end = spans[one.session]
+        # A session that is cut to a range has only the conditions that reach into it.
+        if one.start_ms <= end and (one.end_ms is None or one.end_ms > start):
+            conditions[one.session].append(one)
+    return conditions
+
+
 class SessionReader(DatabaseReader):
     """Answers queries about sessions and their markers.
 
@@ -100,7 +132,7 @@ class SessionReader(DatabaseReader):
         recorded = next((one for one in self.session_list() if one.id == number), None)
         if recorded is None:
             raise StudyError(f"There is no session {number}. The Study page lists them.")
-        return recorded, recorded.end_ms or max(recorded.start_ms, clock.now().wall_ms)
+        return recorded, end_of(recorded)
 
     def markers(self, start_ms: int | None = None, end_ms: int | None = None) -> list[Marker]:
         """Return the markers of all sessions in a range, in order of time."""
@@ -122,10 +154,10 @@ class SessionReader(DatabaseReader):
             )
             return [ConditionInterval(*row) for row in rows]
 
-    def conditions_of(self, session: Session, end_ms: int) -> list[ConditionInterval]:
-        """Return the conditions of a session that lasts, or lasted, until ``end_ms``."""
-        overlapping = self.conditions(session.start_ms, end_ms + 1)
-        return [one for one in overlapping if one.session == session.id]
+    def conditions_of(self, session: Session) -> list[ConditionInterval]:
+        """Return the conditions of a session, in order of time."""
+        with self.connect() as connection:
+            return select_conditions(connection, [session])[session.id]
 
     def baseline(self, session: int) -> Baseline | None:
         """Return the bias of the classifier on the participant's neutral face.
@@ -140,15 +172,20 @@ class SessionReader(DatabaseReader):
         with self.connect() as connection:
             return read_baseline(connection, session)
 
-    def resting_time(self, session: Session) -> tuple[int, int] | None:
-        """Return start and end of a session's baseline, as its summary takes it; ``None`` where it
-        has none.
+    def resting_times(self, sessions: Collection[Session]) -> dict[int, tuple[int, int]]:
+        """Return start and end of the baseline of each session that has one, by the session's id.
+
+        It is the one that a session's summary takes.
         """
-        end = session.end_ms or max(session.start_ms, clock.now().wall_ms)
         with self.connect() as connection:
-            marker = last_baseline_marker(connection, session.id)
-        resting = find_resting(marker, self.conditions_of(session, end), [], end)
-        return None if resting is None else (resting.start_ms, resting.end_ms)
+            markers = last_baseline_markers(connection, [session.id for session in sessions])
+            conditions = select_conditions(connection, sessions)
+        times = {}
+        for one in sessions:
+            resting = find_resting(markers.get(one.id), conditions[one.id], [], end_of(one))
+            if resting is not None:
+                times[one.id] = (resting.start_ms, resting.end_ms)
+        return times
 
     def session_summary(self, session: int, *, relative: bool = False) -> SessionSummary:
         """Return a session by condition, as recorded or relative to the participant's baseline.
@@ -167,9 +204,9 @@ class SessionReader(DatabaseReader):
         with self.connect() as connection:
             face = read_face(connection, recorded.start_ms, end)
             moves = read_movements(connection, recorded.start_ms, end)
-            marker = last_baseline_marker(connection, session)
+            marker = last_baseline_markers(connection, [session]).get(session)
+            conditions = select_conditions(connection, [recorded])[session]
             readings = select_session_readings(connection, [session], tuple(VitalKind))
-        conditions = self.conditions_of(recorded, end)
         resting = find_resting(marker, conditions, readings, end)
         if relative and baseline is not None:
             face = [(at, baseline.corrected(row)) for at, row in face]
@@ -183,7 +220,10 @@ class SessionReader(DatabaseReader):
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
-_SUMS = ", ".join(f"avg({name}) AS {name}" for name in NAMES)
+_MEAN_FACES = f"""{SPANS}
+    SELECT number, {", ".join(f"avg({name}) AS {name}" for name in NAMES)} FROM span
+    CROSS JOIN expression ON expression.at >= span.first AND expression.at < span.last
+    WHERE is_primary = 1 GROUP BY number"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,24 +243,23 @@ def read_session_means(
     connection: sqlite3.Connection, sessions: Sequence[Session]
 ) -> dict[int, SessionMeans]:
     """Return the means of each session, by its number, inside a transaction of the caller."""
-    readings = select_session_readings(
+    readings: defaultdict[int, list[StateReading]] = defaultdict(list)
+    for one in select_session_readings(
         connection, [session.id for session in sessions], tuple(VitalKind)
-    )
-    means = {}
-    for session in sessions:
-        end_ms = session.end_ms or clock.now().wall_ms
-        row = connection.execute(
-            f"SELECT count(*) AS rows, {_SUMS} FROM expression WHERE is_primary = 1 AND at >= ? "
-            "AND at < ?",
-            (session.start_ms, end_ms),
-        ).fetchone()
-        expression = None
-        if row["rows"]:
-            expression = {emotion: row[emotion.value] / 1000 for emotion in EMOTIONS}
-        own = [one for one in readings if one.session == session.id]
-        vitals = mean_readings(own, session.start_ms, end_ms + 1)
-        means[session.id] = SessionMeans(expression, vitals)
-    return means
+    ):
+        readings[one.session].append(one)
+    ends = {one.id: one.end_ms or clock.now().wall_ms for one in sessions}
+    spans = [(one.start_ms, ends[one.id], one.id) for one in sessions]
+    faces = {
+        row["number"]: {emotion: row[emotion.value] / 1000 for emotion in EMOTIONS}
+        for row in connection.execute(_MEAN_FACES, (json.dumps(spans),))
+    }
+    return {
+        one.id: SessionMeans(
+            faces.get(one.id), mean_readings(readings[one.id], one.start_ms, ends[one.id] + 1)
+        )
+        for one in sessions
+    }
 
 
 _NEAR_MS = 60_000

@@ -30,9 +30,10 @@ from edge_agent.store.database.files import (
     translate_errors,
     unfinished_mark,
 )
-from edge_agent.store.database.lock import OpenFile
+from edge_agent.store.database.open_file import OpenFile
 from edge_agent.store.database.schema import (
     APPLICATION_ID,
+    TIMELINE,
     VERSION,
     Salvage,
     connect,
@@ -115,9 +116,12 @@ def _look(connection: sqlite3.Connection, quick: bool) -> str | None:
     # A migration writes both in one transaction, so that only damage makes them differ.
     if application != APPLICATION_ID or version != applied:
         return "its header is damaged"
-    if version != VERSION:
-        return None  # of another version
+    is_older = TIMELINE.is_older(version)
+    if version != VERSION and not is_older:
+        return None  # of a version that is refused
     expected = {table.name for table in expected_tables()}
+    if is_older:  # the upgrade may add tables
+        expected &= names
     missing = expected - names
     if missing:
         return f"tables are missing ({', '.join(sorted(missing))})"
@@ -375,7 +379,7 @@ class Rescue:
         """Continue in a database that replaced the old one; keep the old one under a name."""
         if not name.exists():
             _copy_out(file.way_in, name)
-        migrate(self.path)
+        migrate(self.path, is_locked=True)
         salvage.cause = "another database was put in its place"
         salvage.note = "its rows were not carried over"
         with closing(connect(self.path, readonly=False)) as connection, transaction(connection):

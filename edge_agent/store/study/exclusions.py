@@ -8,7 +8,7 @@ set late. A reason may be about a person, and is erased with them.
 from __future__ import annotations
 
 import sqlite3
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,16 +87,20 @@ def left_out_stretches(connection: sqlite3.Connection) -> list[Span]:
     return [one.span for one in standing_exclusions(connection) if one.span is not None]
 
 
+def stretches_within(first: int, last: int, stretches: Sequence[Span]) -> list[Span]:
+    """Return those of the stretches, which are in order, that reach into a half-open span."""
+    # Those before cannot reach in, but for the last one that begins before the span.
+    start = max(0, bisect_right(stretches, (first, first)) - 1)
+    near = stretches[start : bisect_left(stretches, (last, last))]
+    return [one for one in near if one[0] < last and one[1] > first]
+
+
 def outside_stretches(first: int, last: int, stretches: Sequence[Span]) -> Iterator[Span]:
     """Yield the parts of a half-open span that lie in none of the stretches, which are in order."""
-    # Those before cannot reach in, but for the last one that begins before the span.
-    for start, end in stretches[max(0, bisect_right(stretches, (first, first)) - 1) :]:
-        if start >= last:
-            break
-        if end > first:
-            if start > first:
-                yield first, start
-            first = end
+    for start, end in stretches_within(first, last, stretches):
+        if start > first:
+            yield first, start
+        first = end
     if first < last:
         yield first, last
 

@@ -20,9 +20,13 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import VitalReading
-from edge_agent.core.study import MarkerKind, Participant, Purpose, Session, SessionSetting
-from edge_agent.store.database.schema import insert, read_transaction, write_transaction
+from edge_agent.core.study import ENTERED, MarkerKind, Participant, Purpose, Session, SessionSetting
+from edge_agent.store.database.dashboard_file import refuse_account_name
+from edge_agent.store.database.schema import DAY_MS, insert, read_transaction, write_transaction
 from edge_agent.store.study import rows
+
+LONGEST_MS = DAY_MS
+"""Longest session that is added after its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class PastSession:
         name: what to call it; may be empty.
         setting: where it took place.
         simulated: whether it is made up.
-        origin: where it comes from; ``entered``: it was added after it took place.
+        origin: where it comes from; ``ENTERED``: it was added after it took place.
     """
 
     participant: str
@@ -47,7 +51,7 @@ class PastSession:
     name: str = ""
     setting: SessionSetting = SessionSetting.OTHER
     simulated: bool = False
-    origin: str = "entered"
+    origin: str = ENTERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +77,10 @@ def add_simulated_participant(path: Path, code: str | None, *, actor: str) -> Pa
     """Add a simulated participant under the given code, or a random one.
 
     Raises:
-        StudyError: the code is taken, or is no code.
+        StudyError: the code is taken, is that of an account, or is no code.
     """
     moment = clock.now()
+    refuse_account_name(path, code)
     with write_transaction(path) as connection:
         participant = rows.insert_participant(connection, code, moment, simulated=True)
         rows.insert_audit(connection, actor, "participant_create", participant.code, moment)
@@ -138,11 +143,22 @@ def add_session(
 
     Raises:
         StudyError: unknown participant, no consent at that time or any more, purpose not allowed
-            here or forbidden in this setting, its end does not follow its start, it lies in the
-            future or before the year 2000, or another session lies in its time.
+            here or forbidden in this setting, its end does not follow its start, it is longer than
+            a day, lies in the future or before the year 2000, or another session lies in its time.
     """
     with write_transaction(path) as connection:
         return insert_past_session(connection, new, purposes=purposes, actor=actor)
+
+
+def rows_taken(path: Path, session: Session) -> int:
+    """Return how many rows of the timeline belong to a session because they lie in its time.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with read_transaction(path) as connection:
+        span = (session.start_ms, session.end_ms or 1 << 60)
+        return rows.count_recorded(connection, [span])[0]
 
 
 def insert_past_session(
@@ -159,6 +175,12 @@ def insert_past_session(
     moment = clock.now()
     rows.check_purpose(new.purpose, new.setting, purposes)
     rows.check_span(connection, new.start_ms, new.end_ms, moment.wall_ms)
+    # All that was recorded in it becomes the participant's, and goes when they are erased.
+    if new.end_ms - new.start_ms > LONGEST_MS:
+        raise StudyError(
+            f"{iso_utc(new.start_ms)} to {iso_utc(new.end_ms)} is more than a day, and a session "
+            "that is added afterwards lasts a day at most. Correct the times, or add several."
+        )
     participant = rows.find_participant(connection, new.participant)
     rows.check_consent(connection, participant, new.participant, (new.start_ms, new.end_ms))
     label = rows.checked_label(new.name, "Session name", empty_allowed=True)
@@ -174,7 +196,9 @@ def insert_past_session(
         setting=new.setting.value,
         origin=new.origin,
     )
-    rows.insert_audit(connection, actor, "session_add", str(number), moment)
+    (taken,) = rows.count_recorded(connection, [(new.start_ms, new.end_ms)])
+    told = f"{number}, with {taken} rows recorded before" if taken else str(number)
+    rows.insert_audit(connection, actor, "session_add", told, moment)
     return rows.session_numbered(connection, number)
 
 

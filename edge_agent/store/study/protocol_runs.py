@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from edge_agent.core import clock
 from edge_agent.core.clock import Instant
+from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, MarkerKind, Session
 from edge_agent.core.texts import N_
 from edge_agent.store.database.schema import insert, read_transaction, write_transaction
@@ -178,19 +180,32 @@ class ProtocolRuns:
         # there are.
         return min(range(orders), key=lambda order: (used.count(order), order))
 
-    def save(self, run: int, session: int, progress: Progress) -> bool:
+    def save(self, run: int, session: int, progress: Progress, *, actor: str | None = None) -> bool:
         """Save the state of a protocol, with its new markers and self-reports.
+
+        Args:
+            run: its number.
+            session: that it runs in.
+            progress: since the last save.
+            actor: who saves it, for the audit trail: a line where its state changed, or where
+                markers or answers were added; ``None`` writes none.
 
         Returns:
             Whether it goes on: ``False`` when it is over, or when the session was ended by somebody
                 else.
+
+        Raises:
+            StudyError: there is no such protocol in that session, or it is over.
         """
         with write_transaction(self._path) as connection:
+            before = _refuse_other(connection, run, session)
             open_session = rows.find_open_session(connection)
             if open_session is None or open_session.id != session:
                 end = replace(progress, state=RunState.ENDED, reason=SESSION_ENDED)
                 _save(connection, run, end)
                 return False
+            if told := _told(session, before, progress):
+                rows.insert_audit(connection, actor, "protocol_save", told, clock.now())
             # Markers before the state: what a restarted dashboard reads goes together with what was
             # marked.
             self._write(connection, open_session, progress)
@@ -215,6 +230,28 @@ class ProtocolRuns:
                 connection, "marker", session, marker.at, added, self._outbox_rows
             )
         insert_reports(connection, session.id, progress.reports)
+
+
+def _refuse_other(connection: sqlite3.Connection, run: int, session: int) -> RunState:
+    """Return the state of a protocol, or refuse one that does not run in a session."""
+    row = connection.execute(
+        f"SELECT state FROM protocol_run WHERE id = ? AND session = ? AND {_OPEN}",  # noqa: S608 - our own words
+        (run, session),
+    ).fetchone()
+    if row is None:
+        raise StudyError(
+            f"No protocol {run} runs in session {session}: it is over, or was erased. Reload the "
+            "page."
+        )
+    return RunState(row["state"])
+
+
+def _told(session: int, before: RunState, progress: Progress) -> str:
+    """Return the audit text of a save; empty where only the time on a screen passed."""
+    news = [progress.state.value] if progress.state is not before else []
+    added = (("markers", progress.markers), ("answers", progress.reports))
+    news += [f"{name} added: {len(rows)}" for name, rows in added if rows]
+    return f"session {session}: {', '.join(news)}" if news else ""
 
 
 def _save(connection: sqlite3.Connection, run: int, progress: Progress) -> None:

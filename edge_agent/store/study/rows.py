@@ -5,12 +5,14 @@ A session is refused for its purpose, for its times, and for a consent that did 
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from edge_agent.core.bounds import EARLIEST_MS
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import Emotion
@@ -24,10 +26,15 @@ from edge_agent.core.study import (
     SessionSetting,
     forbidden_because,
 )
-from edge_agent.store.database.schema import insert
+from edge_agent.store.database.schema import SPANS, insert
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import stamp
 
+# ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
+
+
+_LONGEST_INTERVAL_MS = 60_000
+"""Of a row: the largest ``record.interval``."""
 LABEL_LENGTH = 80
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that is mistaken for another
@@ -37,6 +44,41 @@ _SESSION = (
     "FROM exclusion WHERE exclusion.session = session.id AND taken_back IS NULL) AS left_out FROM "
     "session JOIN participant ON participant.id = session.participant"
 )
+
+
+_REACHES_IN = "at >= :start AND (at < :end OR at - interval_ms < :end)"
+"""A row is stamped with the end of its interval: one that ends later may have begun in the span."""
+RECORDED_IN = {
+    "expression": _REACHES_IN,
+    "movement": _REACHES_IN,
+    "unfit": _REACHES_IN,
+    "vital": "at >= :start AND at < :end",
+    "gap": "started >= :start AND ended <= :end",
+}
+"""Tables of the timeline → which of their rows lie in a span; a session owns rows by time alone."""
+
+
+def count_recorded(connection: sqlite3.Connection, spans: Sequence[tuple[int, int]]) -> list[int]:
+    """Return for each span how many rows of the timeline lie in it; one read a table.
+
+    Args:
+        connection: to the database.
+        spans: start and end, UTC milliseconds.
+    """
+    counts = [0] * len(spans)
+    given = json.dumps([(*span, number) for number, span in enumerate(spans)])
+    for table, condition in RECORDED_IN.items():
+        lies = condition.replace(":start", "first").replace(":end", "last")
+        at = "ended" if table == "gap" else "at"
+        counted = connection.execute(
+            # The bound that holds for all rows lets the index stop there.
+            f"{SPANS} SELECT number, count(*) FROM span CROSS JOIN {table} ON {lies} AND {at} < "
+            f"last + {_LONGEST_INTERVAL_MS} GROUP BY number",
+            (given,),
+        )
+        for number, count in counted:
+            counts[number] += count
+    return counts
 
 
 def insert_participant(
@@ -411,9 +453,6 @@ def marker_of(row: sqlite3.Row) -> Marker:
     return Marker(at, MarkerKind(row["kind"]), row["label"], row["session"], row["id"])
 
 
-_EARLIEST_MS = 946_684_800_000  # the year 2000, as for readings
-
-
 def check_purpose(purpose: Purpose, setting: SessionSetting, purposes: Collection[Purpose]) -> None:
     """Refuse a purpose that this appliance does not allow, or that the setting forbids.
 
@@ -441,7 +480,7 @@ def check_time(what: str, at_ms: int, now_ms: int) -> None:
             f"{what}: {iso_utc(at_ms)} lies in the future; it is {iso_utc(now_ms)} now. Give "
             "a time that has passed, and look at the time zone."
         )
-    if at_ms < _EARLIEST_MS:
+    if at_ms < EARLIEST_MS:
         raise StudyError(f"{what}: {iso_utc(at_ms)} lies before the year 2000.")
 
 

@@ -19,12 +19,15 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, MarkerKind, Participant, Purpose, Session, SessionSetting
+from edge_agent.store.database.dashboard_file import refuse_account_name
 from edge_agent.store.database.schema import insert, read_transaction, write_transaction
 from edge_agent.store.study import rows
 from edge_agent.store.study.past import PastMarker, insert_past_marker
 from edge_agent.store.write.outbox import OutboxMessage, enqueue
 
 SESSION_TOPIC = "session"
+FROZEN_MOST = 500
+"""Preregistrations that are kept: a page reads all of them, and nothing removes one."""
 
 
 def enqueue_session_event(
@@ -92,9 +95,11 @@ class Study:
             actor: who did it, for the audit trail; ``None`` writes no line.
 
         Raises:
-            StudyError: the code is taken, or is not 1 to 32 letters, digits, ``.``, ``_`` or ``-``.
+            StudyError: the code is taken, is that of an account, or is not 1 to 32 letters, digits,
+                ``.``, ``_`` or ``-``.
         """
         moment = clock.now()
+        refuse_account_name(self._path, code)
         with write_transaction(self._path) as connection:
             participant = rows.insert_participant(connection, code, moment)
             rows.insert_audit(connection, actor, "participant_create", participant.code, moment)
@@ -352,11 +357,14 @@ def freeze(path: Path, document: str, actor: str) -> Preregistration:
     """Write a preregistration, and that it was written into the audit.
 
     Raises:
+        StudyError: there are ``FROZEN_MOST``.
         StoreError: the database cannot be written.
     """
     moment = clock.now()
     sha256 = fingerprint(moment.wall_ms, document)
     with write_transaction(path) as connection:
+        if connection.execute("SELECT count(*) FROM preregistration").fetchone()[0] >= FROZEN_MOST:
+            raise StudyError(f"There are {FROZEN_MOST} preregistrations, and no more are kept.")
         values = {"at": moment.wall_ms, "document": document, "sha256": sha256}
         number = insert(connection, "preregistration", **values)
         rows.insert_audit(connection, actor, "preregister", f"{number} {sha256}", moment)

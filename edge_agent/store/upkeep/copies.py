@@ -14,14 +14,14 @@ of the name ``PLACE_MARK``, which a person made there.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -31,7 +31,10 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
+from edge_agent.core.files import opened_folder
 from edge_agent.store.database import files, schema
+from edge_agent.store.database.dashboard_file import has_own_folder, own_folder
+from edge_agent.store.database.lock import lock_for_copies
 from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.soundness import Contents, read_contents, verify
 
@@ -377,7 +380,7 @@ def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int
     Raises:
         StoreError: as ``make_daily_copy``.
     """
-    with files.translate_errors(place), _alone(place.parent) as folder:
+    with files.translate_errors(place), lock_for_copies(path):
         # A person may have put a copy here since the last night.
         adopt(place, at_ms)
         fresh = place.with_name(f"{place.name}.backup-new")
@@ -392,7 +395,7 @@ def copy_beside(path: Path, place: Path, keep: int, at_ms: int, spare_bytes: int
                 schema.copy_database(connection, fresh)
             target = _named(path, place, fresh, at_ms)
             # on the disk before an older one goes: a power cut may come between
-            os.fsync(folder)
+            files.sync_folder(place.parent)
         except BaseException:
             fresh.unlink(missing_ok=True)
             raise
@@ -439,31 +442,19 @@ def _name(place: Path, mark: Mark, others: Sequence[Copy]) -> Path:
     return target
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[int]:
-    """Lock the folder against other copies in the block, in which the folder is open."""
-    # A lock on the folder itself ends with the process: a crash leaves no lock file behind.
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield handle
-    except BlockingIOError as error:
-        raise StoreError(
-            f"{folder}: another copy is being made there now. Try again when it is done."
-        ) from error
-    finally:
-        os.close(handle)
-
-
 def _names(path: Path) -> str:
     return ", ".join(copy.name for copy in schema.copies_beside(path)) or "there is none"
 
 
-def restore_copy(path: Path, copy: Path) -> None:
+def restore_copy(path: Path, copy: Path) -> Path | None:
     """Replace the database by a copy; agent and dashboard must not run.
 
     Its messages get a new epoch: readers know higher numbers than the copy does.
     Killed anywhere, it leaves the one or the other, each with its own log.
+
+    Returns:
+        The database that was replaced, which lies aside, where an erasure finds it; ``None``:
+        there was none.
 
     Raises:
         StoreError: the copy is none of ours, or cannot be read or written. The database is as it
@@ -481,9 +472,7 @@ def restore_copy(path: Path, copy: Path) -> None:
             connection.execute("PRAGMA journal_mode=WAL")
         stamp = files.free_stamp([path], "by-a-copy")
         files.replace_files(path, [path], stamp)
-        for replaced in files.set_aside([path], stamp):
-            for end in ("", *files.LOGS):
-                replaced.with_name(replaced.name + end).unlink(missing_ok=True)
+        return next(files.set_aside([path], stamp), None)
 
 
 def _check_space(path: Path, connection: sqlite3.Connection, folder: Path, spare: int) -> None:
@@ -524,6 +513,7 @@ def copy_to_second_place(path: Path, folder: Path, device: str, now_ms: int | No
         place = folder / device / path.name
         with files.translate_errors(folder):
             place.parent.mkdir(mode=0o750, exist_ok=True)
+            refuse_open_place(place.parent, path.parent)
         # Before the copy is made: an erasure must look there even if this run is cut short.
         _remember(path, place.parent)
         target = copy_beside(path, place, KEEP_COPIES, at_ms, _SPARE_BYTES)
@@ -560,6 +550,31 @@ def _require_mounted(folder: Path, data: Path) -> None:
                 f"backup.also = {folder}: nothing is mounted there, so no copy was made: it would "
                 f"fill the appliance's own disk. Mount the stick or share there; if this folder "
                 f"is meant, make an empty file {PLACE_MARK} in it."
+            )
+
+
+def refuse_open_place(place: Path, data: Path) -> None:
+    """Refuse a folder of copies in which the dashboard's user could exchange a file for a link.
+
+    Args:
+        place: the folder.
+        data: the data folder, by which the dashboard's user is known.
+
+    Raises:
+        StoreError: it is a link, or that user may write there.
+        OSError: it is not there, or may not be read.
+    """
+    theirs = own_folder(data).stat()
+    for folder in (place.parent, place):
+        with opened_folder(folder) as opened:
+            there = os.fstat(opened)
+        shared = there.st_mode & stat.S_IWGRP and there.st_gid == theirs.st_gid
+        is_open = shared or there.st_mode & stat.S_IWOTH or there.st_uid == theirs.st_uid
+        if has_own_folder(data) and theirs.st_uid != os.geteuid() and is_open:
+            raise StoreError(
+                f"{folder}: the dashboard's user may write there, so no copy is made or changed "
+                "there. Let the agent's user alone write: chown affect-edge and chmod 750, or "
+                "mount a stick without users with uid=affect-edge,umask=027."
             )
 
 

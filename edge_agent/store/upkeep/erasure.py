@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +15,15 @@ from typing import ClassVar
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
-from edge_agent.core.study import AGE_BAND, SEX
+from edge_agent.core.study import AGE_BAND, ENTERED, SEX
 from edge_agent.core.texts import N_
 from edge_agent.store.database import files, schema
-from edge_agent.store.database.dashboard_file import delete_prepared_exports
-from edge_agent.store.study.rows import insert_audit
-from edge_agent.store.upkeep.copies import mark_anew, read_report, write_report
+from edge_agent.store.database.dashboard_file import delete_prepared_exports, prepared_folder
+from edge_agent.store.study.rows import RECORDED_IN, count_recorded, insert_audit
+from edge_agent.store.upkeep import unfinished
+from edge_agent.store.upkeep.copies import mark_anew, read_report, refuse_open_place, write_report
 from edge_agent.store.upkeep.fold import folded_days, make_anew, pruned_minutes
+from edge_agent.store.upkeep.unfinished import Failures, Left
 from edge_agent.store.write import outbox
 from edge_agent.store.write.audit import sealed_anew
 from edge_agent.store.write.changes import log_erasure, unlogged_deletions
@@ -29,7 +32,21 @@ from edge_agent.store.write.rollups import Span, add_tombstones
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
 
+_SHORTEST_TEXT = 3
+"""Letters; a shorter text is found everywhere by chance."""
 _OF_SESSIONS = ("marker", "self_report", "protocol_run", "alert")
+
+
+_CODE_IN_AUDIT = {
+    "participant_create": "",
+    "participant_view": "",
+    "consent_give": "",
+    "consent_withdraw": "",
+    "attributes_agree": "",
+    "attributes_set": "",
+    "export": "participant=",
+}
+"""Actions whose lines in the audit trail name a participant → what stands before the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +107,13 @@ def erase_rows(connection: sqlite3.Connection, code: str) -> ErasedRows | None:
             touched, gone = make_anew(connection, span, pruned)
             minutes += touched
             removed += gone
+    connection.create_function("holds_code", 2, _holds_code, deterministic=True)
     log_erasure(connection, participant, spans)
     deleted["outbox"] += _delete_messages(connection, real, spans)
     refused = _delete_set_aside(connection, real, spans)
     if refused:
         deleted["set_aside"] = refused
-    connection.execute(
-        "UPDATE import SET file = '(erased)' WHERE instr(lower(file), lower(?))", (real,)
-    )
+    connection.execute("UPDATE import SET file = '(erased)' WHERE holds_code(file, ?)", (real,))
     with sealed_anew(connection, "participant_erase"):
         _forget_in_audit(connection, real)
     add_tombstones(connection, spans, [row["created"]])
@@ -198,25 +214,16 @@ def _delete_timeline(connection: sqlite3.Connection, span: Span) -> Counter[str]
     This includes rows that reach over its edges.
     """
     deleted: Counter[str] = Counter()
-    for table in ("expression", "movement", "unfit"):
+    for table, condition in RECORDED_IN.items():
         deleted[table] = connection.execute(
-            # A row is stamped with the end of its interval: one that ends later may have begun in
-            # the span.
-            f"DELETE FROM {table} WHERE at >= ? AND (at < ? OR at - interval_ms < ?)",
-            (span[0], span[1], span[1]),
+            f"DELETE FROM {table} WHERE {condition}", {"start": span[0], "end": span[1]}
         ).rowcount
-    deleted["vital"] = connection.execute(
-        "DELETE FROM vital WHERE at >= ? AND at < ?", span
-    ).rowcount
     connection.execute("DELETE FROM vital_change WHERE at >= ? AND at < ?", span)
     # about somebody, and standing then; those of a session went with it
     deleted["alert"] = connection.execute(
         "DELETE FROM alert WHERE kind IN ('vital', 'face', 'sensor') AND raised < ? AND "
         "(ended IS NULL OR ended >= ?)",
         (span[1], span[0]),
-    ).rowcount
-    deleted["gap"] = connection.execute(
-        "DELETE FROM gap WHERE started >= ? AND ended <= ?", span
     ).rowcount
     return deleted
 
@@ -236,11 +243,22 @@ def _delete_messages(connection: sqlite3.Connection, code: str, spans: list[Span
     return deleted
 
 
+def _holds_code(text: str, code: str) -> bool:
+    """Tell whether a code is in a text; one of a letter or two only as a word of its own.
+
+    Nearly every text holds the letter *a*, and is not about the participant of that code.
+    """
+    pattern = re.escape(code)
+    if len(code) < _SHORTEST_TEXT:
+        pattern = rf"(?<![^\W_]){pattern}(?![^\W_])"
+    return re.search(pattern, text, re.IGNORECASE) is not None
+
+
 def _delete_set_aside(connection: sqlite3.Connection, code: str, spans: list[Span]) -> int:
     """Delete rejected rows of the participant: by time, by code, or if the time is unknown."""
     # 0 is the time of a row whose time is not known; see ``write.batch.set_aside``.
     deleted = connection.execute(
-        "DELETE FROM set_aside WHERE at = 0 OR instr(lower(content), lower(?))", (code,)
+        "DELETE FROM set_aside WHERE at = 0 OR holds_code(content, ?)", (code,)
     ).rowcount
     for span in spans:
         deleted += connection.execute(
@@ -262,30 +280,39 @@ def _about(code: str, spans: list[Span]) -> Iterator[tuple[str, tuple[str, ...]]
 
 
 def _forget_in_audit(connection: sqlite3.Connection, code: str) -> None:
-    """Replace the participant's code in the audit; the lines themselves stay."""
+    """Replace the participant's code in lines about participants; the lines themselves stay.
+
+    In every other line the same word means something else, such as an account of that name.
+    """
     rows = connection.execute(
-        "SELECT id, detail FROM audit WHERE instr(lower(detail), lower(?))", (code,)
+        "SELECT id, action, detail FROM audit WHERE instr(lower(detail), lower(?))", (code,)
     ).fetchall()
     for row in rows:
+        mark = _CODE_IN_AUDIT.get(row["action"])
+        if mark is None:
+            continue
+        named = f"{mark}{code}".casefold()
         # Whole words only: a code may be part of another one.
         words = [
-            "(erased)" if word.casefold() == code.casefold() else word
+            f"{mark}(erased)" if word.casefold() == named else word
             for word in row["detail"].split(" ")
         ]
         connection.execute("UPDATE audit SET detail = ? WHERE id = ?", (" ".join(words), row["id"]))
 
 
 _CHUNK = 1 << 20
-_SHORTEST_TEXT = 3
 
 
-def scrub(path: Path, connection: sqlite3.Connection, texts: Iterable[str]) -> bool:
+def scrub(
+    path: Path, connection: sqlite3.Connection, texts: Iterable[str], *, surely: bool = False
+) -> bool:
     """Remove deleted texts from file and log; return whether a ``VACUUM`` was needed.
 
     Args:
         path: the database.
         connection: to it, outside a transaction.
         texts: that were deleted, and must be nowhere in the file.
+        surely: write the file anew in any case: nobody knows all texts any more.
 
     Raises:
         StoreError: a reader did not end in time.
@@ -297,7 +324,7 @@ def scrub(path: Path, connection: sqlite3.Connection, texts: Iterable[str]) -> b
     # all that is left, and can be searched.
     empty_log(path, connection)
     # Searching the file is cheaper than writing it anew, and seldom finds anything.
-    if not holds(path, texts):
+    if not surely and not holds(path, texts):
         return False
     connection.execute("VACUUM")
     # VACUUM writes the new file through the log: it is emptied again.
@@ -372,6 +399,8 @@ class Erasure:
         compacted: whether the file was written anew, for it still held old bytes.
         places_unreached: folders of ``backup.also`` whose copies could not be rewritten.
         days_removed: days of the rollups that are gone whole: no finer sum of them was kept.
+        left: why something could not be done yet, a sentence for each thing, with its file; the
+            nightly maintenance tries it again.
     """
 
     rows: dict[str, int]
@@ -382,6 +411,7 @@ class Erasure:
     compacted: bool
     places_unreached: tuple[str, ...] = ()
     days_removed: int = 0
+    left: tuple[str, ...] = ()
 
     NAMES: ClassVar[Mapping[str, str]] = {
         "session": "sessions",
@@ -430,6 +460,7 @@ class Erasure:
         )
         minutes = f"{self.minutes:,} minute{'' if self.minutes == 1 else 's'}"
         parts = [
+            *([self.left_sentence] if self.left else []),
             f"Erased: {counted}.",
             f"Rollups: {minutes} computed anew, {self.minutes_removed:,} removed.",
         ]
@@ -447,6 +478,21 @@ class Erasure:
             parts.append(self.unreached_sentence)
         parts.append(BEYOND_REACH)
         return " ".join(parts)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing of the participant is left here, nor in a second place."""
+        return not self.left and not self.places_unreached
+
+    @property
+    def left_sentence(self) -> str:
+        """Sentences on what could not be done yet, or empty."""
+        if not self.left:
+            return ""
+        return (
+            f"Not finished; the nightly maintenance tries again: {' '.join(self.left)} The rows "
+            "are gone from the database."
+        )
 
     @property
     def beyond_reach(self) -> str:
@@ -485,8 +531,8 @@ def erase_participant(
     Raises:
         StudyError: there is no such participant, or a session of theirs is open. Nothing was
             erased.
-        StoreError: the database cannot be written, is held open by a reader that does not end, or
-            is still being salvaged from a damaged one.
+        StoreError: the database cannot be written, or is still being salvaged from a damaged one.
+            Nothing was erased. What fails after the rows are gone is told in the result.
     """
     with (
         files.translate_errors(path),
@@ -494,35 +540,91 @@ def erase_participant(
     ):
         salvages = schema.read_salvages(connection)
         _refuse_while_salvaging(path, salvages)
-        with schema.transaction(connection):
-            rows = erase_rows(connection, code)
-            if rows is not None:
-                detail = f"{rows.rows.get('session', 0)} sessions"
-                insert_audit(connection, actor, "participant_erase", detail, clock.now())
-                for topic in RETAINED:
-                    outbox.enqueue(
-                        connection, outbox.OutboxMessage(topic, None, sequenced=False), outbox_rows
-                    )
+        at_ms = clock.now().wall_ms
+        failed = Failures(at_ms)
+        rows, before = _erase_in_database(connection, code, actor, outbox_rows, at_ms)
+        known = rows is not None
+        compacted = False
         # After the commit: an export that began before it would bring the participant back.
         if rows is not None:
-            delete_prepared_exports(path.parent)
-        compacted = rows is not None and scrub(path, connection, rows.texts)
-        # databases that were moved to other folders and are still there
-        moved = [path.parent / salvage.file for salvage in salvages]
-        elsewhere = [file for file in moved if file.parent != path.parent and file.exists()]
-        # The copies come after the database: a failure there is met by erasing once more.
-        copies, deleted = _erase_copies(path, code, elsewhere, known=rows is not None)
-        erased = rows is not None or bool(copies)
-        second, unreached = _erase_second_places(path, code, erased=erased)
+            _delete_exports(path, failed)
+            with failed.of(unfinished.DATABASE, path):
+                surely = unfinished.DATABASE in before
+                compacted = scrub(path, connection, rows.texts, surely=surely)
+        copies, deleted = _erase_copies(path, code, failed, moved_away(path, salvages), known=known)
+        second, unreached = _erase_second_places(path, code, failed, erased=known or bool(copies))
         copies += second
         if rows is None:  # an earlier attempt may have come this far
-            if not copies:
-                raise StudyError(f"There is no participant {code!r}; nothing was erased.")
-            delete_prepared_exports(path.parent)
+            _refuse_unknown(code, copies, failed)
+            _delete_exports(path, failed)
             rows = ErasedRows({}, 0, 0, 0, frozenset())
-    log.info("a participant was erased")
-    changed = (rows.minutes, rows.minutes_removed)
-    return Erasure(rows.rows, *changed, copies, deleted, compacted, unreached, rows.days_removed)
+        with schema.transaction(connection):
+            _store_outcome(connection, actor, failed, before if known else None)
+    log.info("a participant was erased%s", ", but not everywhere yet" if failed.left else "")
+    return Erasure(
+        rows.rows,
+        rows.minutes,
+        rows.minutes_removed,
+        copies,
+        deleted,
+        compacted,
+        tuple(unreached),
+        rows.days_removed,
+        (*failed.reasons, *filter(None, unreached.values())),
+    )
+
+
+def _erase_in_database(
+    connection: sqlite3.Connection, code: str, actor: str, outbox_rows: int, at_ms: int
+) -> tuple[ErasedRows | None, Mapping[str, Left]]:
+    """Delete the rows, and store that the rest is to be done; return them, and what was left."""
+    with schema.transaction(connection):
+        rows = erase_rows(connection, code)
+        if rows is None:
+            return None, {}
+        detail = f"{rows.rows.get('session', 0)} sessions"
+        insert_audit(connection, actor, "participant_erase", detail, clock.now())
+        for topic in RETAINED:
+            message = outbox.OutboxMessage(topic, None, sequenced=False)
+            outbox.enqueue(connection, message, outbox_rows)
+        return rows, unfinished.begin(connection, at_ms)
+
+
+def _delete_exports(path: Path, failed: Failures) -> None:
+    with failed.of(unfinished.EXPORTS, prepared_folder(path.parent)):
+        delete_prepared_exports(path.parent)
+
+
+def _refuse_unknown(code: str, copies: Collection[str], failed: Failures) -> None:
+    """Refuse a code that neither the database nor a copy knows.
+
+    Raises:
+        StudyError: it is so.
+        StoreError: it may be so, but a copy could not be looked at.
+    """
+    if not copies and failed.left:
+        raise StoreError(" ".join(failed.reasons))
+    if not copies:
+        raise StudyError(f"There is no participant {code!r}; nothing was erased.")
+
+
+def _store_outcome(
+    connection: sqlite3.Connection, actor: str, failed: Failures, before: Mapping[str, Left] | None
+) -> None:
+    """Store what is left; ``before``: what was left of others, ``None``: only copies were done."""
+    if failed.left:
+        what = ", ".join(Path(name).name for name in failed.left)
+        insert_audit(connection, actor, "participant_erase_left", what, clock.now())
+    done = (unfinished.EXPORTS,) if before is None else unfinished.STEPS
+    # Copies that hold others, whom nobody but ``finish_erasures`` can tell there.
+    others = {name: one for name, one in (before or {}).items() if name == unfinished.COPIES}
+    unfinished.store_outcome(connection, done, others | failed.left, failed.at_ms)
+
+
+def moved_away(path: Path, salvages: Iterable[schema.Salvage]) -> list[Path]:
+    """Return the databases that were moved to other folders and are still there."""
+    moved = [path.parent / salvage.file for salvage in salvages]
+    return [file for file in moved if file.parent != path.parent and file.exists()]
 
 
 def is_erasable(path: Path, code: str) -> bool:
@@ -537,6 +639,51 @@ def is_erasable(path: Path, code: str) -> bool:
         return sessions_to_erase(connection, code) is not None
 
 
+@dataclass(frozen=True, slots=True)
+class ErasurePlan:
+    """What an erasure would delete of the timeline.
+
+    Attributes:
+        sessions: how many sessions.
+        rows: rows of the timeline that lie in them.
+        added_sessions: how many of the sessions were added after their time.
+        added_rows: rows in these, also those that had been recorded for nobody.
+    """
+
+    sessions: int = 0
+    rows: int = 0
+    added_sessions: int = 0
+    added_rows: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """What would be deleted, as text for people."""
+        told = f"{self.rows:,} rows of the timeline in {self.sessions:,} sessions will be deleted."
+        if self.added_rows:
+            told += (
+                f" {self.added_rows:,} of them lie in {self.added_sessions:,} sessions that were "
+                "added afterwards: what had been recorded for nobody in their time goes, too."
+            )
+        return told
+
+
+def plan_erasure(path: Path, code: str) -> ErasurePlan:
+    """Return what the erasure of a participant would delete; nothing of an unknown one.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with schema.read_transaction(path) as connection:
+        sessions = connection.execute(
+            "SELECT started, coalesce(ended, 1 << 60) AS ended, origin FROM session "
+            "WHERE participant = (SELECT id FROM participant WHERE code = ?)",
+            (code,),
+        ).fetchall()
+        counts = count_recorded(connection, [(one["started"], one["ended"]) for one in sessions])
+    added = [rows for one, rows in zip(sessions, counts, strict=True) if one["origin"] == ENTERED]
+    return ErasurePlan(len(counts), sum(counts), len(added), sum(added))
+
+
 def _refuse_while_salvaging(path: Path, salvages: Iterable[schema.Salvage]) -> None:
     """Refuse while rows still come from a database that was set aside: theirs would come, too."""
     for salvage in salvages:
@@ -549,7 +696,7 @@ def _refuse_while_salvaging(path: Path, salvages: Iterable[schema.Salvage]) -> N
 
 
 def _erase_copies(
-    path: Path, code: str, elsewhere: Iterable[Path] = (), *, known: bool
+    path: Path, code: str, failed: Failures, elsewhere: Iterable[Path] = (), *, known: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Erase the participant from the copies of the database too, beside it or ``elsewhere``.
 
@@ -560,55 +707,58 @@ def _erase_copies(
     rewritten = []
     unreadable = []
     for copy in [*schema.copies_beside(path), *elsewhere]:
-        try:
-            held_participant = erase_from_copy(copy, code)
-        except sqlite3.Error as error:
-            # The low byte is the primary code; the rest says where it happened.
-            if error.sqlite_errorcode & 0xFF not in _UNREADABLE:
-                raise files.store_error(copy, error) from error
-            unreadable.append(copy)
-        except StoreError:  # a copy of something else
-            unreadable.append(copy)
-        else:
-            rewritten += [copy.name] if held_participant else []
+        with failed.of(str(copy), copy):
+            try:
+                held_participant = erase_from_copy(copy, code)
+            except sqlite3.Error as error:
+                # The low byte is the primary code; the rest says where it happened.
+                if error.sqlite_errorcode & 0xFF not in _UNREADABLE:
+                    raise
+                unreadable.append(copy)
+            except StoreError:  # a copy of something else
+                unreadable.append(copy)
+            else:
+                rewritten += [copy.name] if held_participant else []
     if not known and not rewritten:
         return (), ()
-    damaged = files.set_aside_beside(path)
-    for file in damaged:
-        files.delete_set_aside(file)
-    for file in unreadable:
-        for end in ("", *files.LOGS):  # one that a restore set aside has its log beside it
-            file.with_name(file.name + end).unlink(missing_ok=True)
-    return tuple(rewritten), tuple(file.name for file in (*damaged, *unreadable))
+    deleted = []
+    for file in (*files.set_aside_beside(path), *unreadable):
+        with failed.of(str(file), file):
+            for end in ("", *files.LOGS):  # one that a restore set aside has its log beside it
+                file.with_name(file.name + end).unlink(missing_ok=True)
+            deleted.append(file.name)
+    return tuple(rewritten), tuple(deleted)
 
 
 def _erase_second_places(
-    path: Path, code: str, *, erased: bool
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    path: Path, code: str, failed: Failures, *, erased: bool
+) -> tuple[tuple[str, ...], dict[str, str]]:
     """Erase the participant from the copies in other folders.
 
-    Return the copies that were rewritten, and the folders that could not be reached. Those are
-    written down, so that the next copy there replaces the others.
+    Return the copies that were rewritten, and the folders that could not be reached, with the
+    reason where they are there. Those are written down, so that the next copy there replaces the
+    others.
     """
     rewritten: list[str] = []
-    unreached: list[str] = []
+    unreached: dict[str, str] = {}
     report = read_report(path)
+    now_ms = clock.now().wall_ms
     for folder in report.places:
-        try:
+        there = Failures(now_ms)
+        with there.of(folder, Path(folder)):
+            refuse_open_place(Path(folder), path.parent)
             # A place may hold copies of its own that nobody knows here, so that all of them are
             # opened.
-            copies, _ = _erase_copies(Path(folder, path.name), code, known=erased)
-            if not copies and not Path(folder).is_dir():
-                unreached.append(folder)
-        except (StoreError, OSError):
-            unreached.append(folder)
-        else:
+            copies, _ = _erase_copies(Path(folder, path.name), code, there, known=erased)
             rewritten += [str(Path(folder, name)) for name in copies]
+        if there.left:
+            is_there = Path(folder).is_dir()
+            unreached[folder] = " ".join(one.why for one in there.left.values()) * is_there
     if unreached and erased:
-        now_ms = clock.now().wall_ms
         places = {**report.places, **dict.fromkeys(unreached, now_ms)}
-        write_report(path, replace(report, places=places))
-    return tuple(rewritten), tuple(unreached)
+        with failed.of(unfinished.PLACES, path):
+            write_report(path, replace(report, places=places))
+    return tuple(rewritten), unreached
 
 
 def erase_from_copy(copy: Path, code: str) -> bool:

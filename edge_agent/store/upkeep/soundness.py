@@ -6,7 +6,6 @@ The check runs beside a running agent, with a time limit.
 from __future__ import annotations
 
 import math
-import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.files import translate_errors
-from edge_agent.store.database.schema import connect_any, read_setting, refuse_other_version
+from edge_agent.store.database.files import forget_cached_pages, translate_errors
+from edge_agent.store.database.schema import connect_any, read_setting, refuse_unknown_version
 from edge_agent.store.salvage.rescue import forget_damage, note_damage
 
 _STEPS = 10_000  # of SQLite's machine between two looks at the time: some milliseconds
@@ -142,12 +141,13 @@ def verify(copy: Path) -> None:
     """Read a copy from the disk and check that it could replace the database.
 
     Raises:
-        StoreError: it is damaged, none of ours, of another version, or cannot be read.
+        StoreError: it is damaged, none of ours, of a version that cannot be upgraded, or cannot be
+            read.
     """
     with translate_errors(copy):
         forget_cached_pages(copy)
         with closing(connect_any(copy)) as connection:
-            refuse_other_version(copy, connection.execute("PRAGMA user_version").fetchone()[0])
+            refuse_unknown_version(copy, connection.execute("PRAGMA user_version").fetchone()[0])
     faults = look_at(copy, deep=True, within_s=math.inf).faults
     if faults:
         raise StoreError(f"{copy}: is damaged ({faults[0]}).")
@@ -175,13 +175,3 @@ def note_what_is_torn(path: Path, within_s: float) -> str | None:
         return None
     note_damage(path, f"SQLite says: {soundness.faults[0]}")
     return soundness.faults[0]
-
-
-def forget_cached_pages(path: Path) -> None:
-    """Have the kernel read the file from the disk again: a bad card gives back something else."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(file)

@@ -16,6 +16,9 @@ from edge_agent.store.database.schema import BUSY_SECONDS, read_transaction, wri
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import stamp
 
+ENDINGS = ("over", "not_known", "rule_removed")
+"""Why an alert ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -49,7 +52,7 @@ class AlertEntry:
         session: number of the session that was open then; ``None``: none was.
         raised_ms: when it began, UTC.
         ended_ms: when it ended; ``None``: it stands.
-        ending: ``over``, ``not_known`` or ``rule_removed``; ``None``: it stands.
+        ending: of ``ENDINGS``; ``None``: it stands.
         quiet: whether it began in quiet hours.
         acknowledged_ms: when somebody acknowledged it; ``None``: nobody has.
         acknowledged_by: who.
@@ -143,27 +146,40 @@ class AlertLog:
                 marks.append((status.st_ino, status.st_mtime_ns, status.st_size))
         return tuple(marks)
 
-    def begin(self, alert: AlertEntry, at: Instant, parts: str | None = None) -> None:
+    def begin(
+        self, alert: AlertEntry, at: Instant, parts: str | None = None, *, actor: str | None = None
+    ) -> None:
         """Record the start of an alert, with the open session; do nothing if it is open already.
 
         Args:
             alert: its rule, kind, text, value and whether it is quiet.
             at: when.
             parts: its text as ``packed`` keeps it; ``None``: as the text itself says.
+            actor: who begins it, for the audit trail; ``None``: the agent, which writes no line.
         """
         text = str(alert.text)
         what = (alert.rule, alert.kind, text, parts or packed(alert.text), alert.value)
         with write_transaction(self._path) as connection:
             boot, known = stamp(connection, at)
             # A unique index lets a rule have one open alert only.
-            connection.execute(
+            begun = connection.execute(
                 "INSERT INTO alert (rule, kind, text, parts, value, session, raised, raised_boot, "
                 "quiet) VALUES (?, ?, ?, ?, ?, (SELECT id FROM session WHERE ended IS NULL), ?, ?, "
                 "?) ON CONFLICT DO NOTHING",
                 (*what, known.wall_ms, boot, int(alert.quiet)),
-            )
+            ).rowcount
+            if actor is not None and begun:
+                audit.note(connection, actor, "alert_begin", alert.rule)
 
-    def end(self, rule: str, ending: str, at: Instant, *, kind: str | None = None) -> None:
+    def end(
+        self,
+        rule: str,
+        ending: str,
+        at: Instant,
+        *,
+        kind: str | None = None,
+        actor: str | None = None,
+    ) -> None:
         """Record the end of a rule's alert, and the reason; do nothing if none is open.
 
         Args:
@@ -171,14 +187,17 @@ class AlertLog:
             ending: as of ``AlertEntry``.
             at: when.
             kind: end it only where it is of this kind; ``None``: of any.
+            actor: as of ``begin``.
         """
         with write_transaction(self._path) as connection:
             boot, known = stamp(connection, at)
-            connection.execute(
+            ended = connection.execute(
                 "UPDATE alert SET ended = ?, ended_boot = ?, ending = ? WHERE rule = ? AND ended "
                 "IS NULL AND kind = coalesce(?, kind)",
                 (known.wall_ms, boot, ending, rule, kind),
-            )
+            ).rowcount
+            if actor is not None and ended:
+                audit.note(connection, actor, "alert_end", f"{rule}: {ending}")
 
     def open_alerts(self) -> list[AlertEntry]:
         """Return the open alerts, the oldest first."""

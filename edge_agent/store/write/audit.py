@@ -13,9 +13,10 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from edge_agent.core import clock
+from edge_agent.core.bounds import printable
 from edge_agent.core.clock import Instant
 from edge_agent.store.database.schema import insert, read_setting, write_setting
 from edge_agent.store.write.boots import stamp
@@ -89,11 +90,18 @@ class AuditLine:
 def append(connection: sqlite3.Connection, line: AuditLine) -> int:
     """Write a line at the end of the chain, in the caller's transaction; return its number.
 
-    Where no seal is kept, as after a rescue that lost it, all lines are sealed first.
+    Control characters, which would write other lines on a terminal, are written as escapes. Where
+    no seal is kept, as after a rescue that lost it, all lines are sealed first.
     """
     head = read_setting(connection, HEAD)
     if head is None:
         head = _seal_from(connection, 0, "")
+    line = replace(
+        line,
+        actor=printable(line.actor),
+        action=printable(line.action),
+        detail=printable(line.detail),
+    )
     seal = seal_of(head, line.at, line.actor, line.action, line.detail)
     write_setting(connection, HEAD, seal)
     return insert(connection, "audit", **asdict(line), seal=seal)
@@ -116,6 +124,7 @@ def amend_newest(connection: sqlite3.Connection, number: int, detail: str) -> bo
     # Another program wrote a line meanwhile: the newer seal covers this one.
     if newest["id"] != number:
         return False
+    detail = printable(detail)
     before = rows[1]["seal"] if len(rows) > 1 else None
     seal = seal_of(before or "", newest["at"], newest["actor"], newest["action"], detail)
     connection.execute("UPDATE audit SET detail = ?, seal = ? WHERE id = ?", (detail, seal, number))

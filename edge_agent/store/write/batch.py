@@ -19,7 +19,7 @@ from edge_agent.config.data import RecorderOptions
 from edge_agent.core.clock import Instant, boot_seconds
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.movements import MovementRow
-from edge_agent.core.readings import Gap, VitalReading
+from edge_agent.core.readings import STOPPED, Gap, VitalReading
 from edge_agent.store.database.schema import insert, is_salvaging
 from edge_agent.store.write import timeline
 from edge_agent.store.write.boots import BootRows, ClockCheck
@@ -316,6 +316,9 @@ class BatchWriter:
         tombstones = Tombstones(connection)
         for row, boot in placed:
             match row:
+                case Gap() if row.reason == STOPPED:
+                    within = self._options.only_in_sessions
+                    timeline.write_standstill(connection, row, boot, only_in_sessions=within)
                 case Gap():
                     timeline.write_gap(connection, row, boot)
                 case OutboxMessage():

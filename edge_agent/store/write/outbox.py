@@ -23,7 +23,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DamageError, StoreError
 from edge_agent.store.database.files import is_read_only, translate_errors
-from edge_agent.store.database.lock import OpenDatabase, open_database
+from edge_agent.store.database.open_file import OpenDatabase, open_database
 from edge_agent.store.database.schema import (
     BUSY_SECONDS,
     insert,

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from edge_agent.config.data import RecorderOptions
 from edge_agent.core import clock
@@ -32,8 +32,8 @@ from edge_agent.core.movements import NAMES, MovementRow
 from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.threads import Worker
 from edge_agent.store.database.files import code_of, is_damage, is_read_only, translated
-from edge_agent.store.database.lock import OpenFile, open_database
-from edge_agent.store.database.schema import transaction
+from edge_agent.store.database.open_file import OpenFile, open_database
+from edge_agent.store.database.schema import NO_PRIOR, transaction
 from edge_agent.store.write.batch import (
     BAD_ROW,
     BatchWriter,
@@ -256,6 +256,18 @@ _PASSING = {
 }
 
 
+class Unstored(NamedTuple):
+    """Why nothing is stored.
+
+    Attributes:
+        since: when the oldest row came that is not in the database.
+        error: of the last commit, with what to do.
+    """
+
+    since: Instant
+    error: StoreError
+
+
 class Recorder(Worker):
     """Writes the timeline.
 
@@ -276,7 +288,8 @@ class Recorder(Worker):
         duplicates: readings since the start that were in the database already (same kind, source,
             time and value), and were not written again.
         set_aside: rows since the start that no table took; they are in the table ``set_aside``.
-        last_error: why the last commit failed; ``None`` when it did not.
+        unstored: since when rows wait because the last commit failed, and why; ``None`` when it
+            did not.
         last_commit_boot_s: boot clock of the last commit in seconds; ``None`` before the first.
 
     Example:
@@ -313,8 +326,14 @@ class Recorder(Worker):
         self._refused = RefusedItems()
         self.duplicates = 0
         self.set_aside = 0
-        self.last_error: StoreError | None = None
+        self.unstored: Unstored | None = None
         self.last_commit_boot_s: float | None = None
+
+    @property
+    def last_error(self) -> StoreError | None:
+        """Why the last commit failed; ``None`` when it did not."""
+        unstored = self.unstored
+        return None if unstored is None else unstored.error
 
     @property
     def queue_depth(self) -> int:
@@ -338,10 +357,15 @@ class Recorder(Worker):
         """
         self._put(item)
 
-    def record_model(self, kind: str, name: str, version: str, sha256: str) -> None:
-        """Record the model file used from now on; the same one again writes nothing."""
+    def record_model(
+        self, kind: str, name: str, version: str, sha256: str, prior: str = NO_PRIOR
+    ) -> None:
+        """Record the model file used from now on; the same one again writes nothing.
+
+        A classifier with another ``prior`` is another use of it.
+        """
         at = clock.now()
-        self._put(ModelUse(kind, name, version, sha256, at.wall_ms, at.boot_ms))
+        self._put(ModelUse(kind, name, version, sha256, at.wall_ms, at.boot_ms, prior))
 
     def stop(self) -> None:
         """Ask the thread to write what it has and to end; ``join`` waits for it."""
@@ -560,16 +584,19 @@ class Recorder(Worker):
     def _wait(self, failure: StoreError) -> None:
         """Keep the rows in memory until the next attempt."""
         # Said once, and not at every attempt.
-        if self.last_error is None:
+        if self.unstored is None:
             log.error("recording waits in memory: %s", failure)
-        self.last_error = failure
+            since = clock.now().shifted(-self._batch.waiting_s)
+        else:
+            since = self.unstored.since
+        self.unstored = Unstored(since, failure)
         self._batch.retry_later()
 
     def _committed(self, rows: int) -> None:
         """Begin the next batch."""
-        if self.last_error is not None:
+        if self.unstored is not None:
             log.info("recording goes on; %d rows waited", len(self._batch))
-        self.last_error = None
+        self.unstored = None
         self.last_commit_boot_s = clock.boot_seconds()
         self._batch.committed(rows)
         if self._on_commit is not None:

@@ -31,6 +31,7 @@ from edge_agent.store.write.rollups import (
     ADD_EXPRESSIONS,
     ADD_VITALS,
     ROLLUPS,
+    Span,
     add_tombstones,
     read_tombstones,
 )
@@ -137,18 +138,27 @@ def add_again(connection: sqlite3.Connection, rows: Stretch, before: Stretch) ->
         _measure_vitals(connection, name, length, _whole(before, length))
 
 
-def delete_import(connection: sqlite3.Connection, number: int) -> int:
+def delete_import(connection: sqlite3.Connection, number: int, within: Span | None = None) -> int:
     """Delete the readings of an import and what they added to rollups; return how many there were.
 
     What hours that were folded away cannot give back is taken out of their day.
+
+    Args:
+        connection: of the transaction.
+        number: of the import.
+        within: delete those of this time; ``None``: all.
     """
-    span = connection.execute(
-        "SELECT min(at), max(at) FROM vital WHERE import = ?", (number,)
-    ).fetchone()
-    if span[0] is None:
+    which = "import = ?"
+    values: tuple[int, ...] = (number,)
+    if within is not None:
+        which = f"at >= ? AND at < ? AND {which}"
+        values = (*within, number)
+    span = connection.execute(f"SELECT min(at), max(at) FROM vital WHERE {which}", values)
+    first, last = span.fetchone()
+    if first is None:
         return 0
     for name, length in ROLLUPS:
-        add_vitals(connection, name, length, "import = ?", (number,), sign=-1)
+        add_vitals(connection, name, length, which, values, sign=-1)
     # Hours that were folded into days are gone: what was subtracted stands below zero in new rows,
     # and the day pays it.
     sums = ", ".join(f"sum({column})" for column in _VITAL_ADDED)
@@ -157,10 +167,10 @@ def delete_import(connection: sqlite3.Connection, number: int) -> int:
         f"{DAY_MS}, {sums} FROM vital_hour WHERE {_OVERDRAWN} GROUP BY 1, 2 ON CONFLICT (kind, at) "
         f"DO UPDATE SET {', '.join(f'{c} = {c} + excluded.{c}' for c in _VITAL_ADDED)}"
     )
-    removed = connection.execute("DELETE FROM vital WHERE import = ?", (number,)).rowcount
+    removed = connection.execute(f"DELETE FROM vital WHERE {which}", values).rowcount
     for name, length in (*ROLLUPS, ("day", DAY_MS)):
         connection.execute(f"DELETE FROM vital_{name} WHERE n + flagged = 0 OR {_OVERDRAWN}")
-        touched = (span[0] // length * length, span[1] // length * length + length - 1)
+        touched = (first // length * length, last // length * length + length - 1)
         _measure_vitals(connection, name, length, touched)
     return removed
 

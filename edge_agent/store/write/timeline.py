@@ -7,24 +7,23 @@ in which the agent did not run is a gap, which is written when it starts again.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import ExpressionRow, RejectedFrames
 from edge_agent.core.movements import NAMES as MOVED
 from edge_agent.core.movements import MovementRow
-from edge_agent.core.readings import Gap, VitalFlag, VitalReading, placed
-from edge_agent.core.vitals import VitalKind
+from edge_agent.core.readings import Gap, VitalReading, placed
 from edge_agent.store.database.schema import (
     MOVEMENT_STEPS,
     NAMES,
+    NO_PRIOR,
     SMOOTHED,
+    UNKNOWN_PRIOR,
     insert,
     write_transaction,
 )
@@ -60,7 +59,17 @@ def movement_steps(mean: Sequence[float | None]) -> list[int | None]:
 
 @dataclass(frozen=True, slots=True)
 class ModelUse:
-    """A model file that is used from an instant on."""
+    """A model file that is used from an instant on, a classifier with its prior.
+
+    Attributes:
+        kind: what it does.
+        name: on its card.
+        version: on its card.
+        sha256: of its file.
+        since_ms: UTC.
+        since_boot_ms: the same instant by the boot clock.
+        prior: ``vision.prior``, ``NO_PRIOR`` or ``UNKNOWN_PRIOR``.
+    """
 
     kind: str
     name: str
@@ -68,6 +77,7 @@ class ModelUse:
     sha256: str
     since_ms: int
     since_boot_ms: int = 0
+    prior: str = UNKNOWN_PRIOR
 
 
 def write_expressions(
@@ -225,25 +235,62 @@ def write_gap(
         boot: row of ``boot`` of its end.
         started_boot: row of ``boot`` of its start, where that is another start of the machine.
     """
-    started_ms = gap.start.wall_ms
-    if started_boot is None and gap.start.boot_ms:
-        # The boot clock knows how long it was, even where the wall clock was set meanwhile.
-        started_ms = gap.end.wall_ms - (gap.end.boot_ms - gap.start.boot_ms)
+    started_ms = gap.start.wall_ms if started_boot else _started_ms(gap)
     span = {"started": started_ms, "ended": gap.end.wall_ms}
     boots = {"boot": boot, "started_boot": started_boot or boot}
     insert(connection, "gap", source=gap.source, reason=gap.reason, **span, **boots)
 
 
+def write_standstill(
+    connection: sqlite3.Connection,
+    gap: Gap,
+    boot: int | None,
+    started_boot: int | None = None,
+    *,
+    only_in_sessions: bool,
+) -> None:
+    """Insert a time in which the agent stood still or did not run, from three seconds on.
+
+    Args:
+        connection: of the transaction.
+        gap: the interval.
+        boot: row of ``boot`` of its end.
+        started_boot: as for ``write_gap``.
+        only_in_sessions: whether the camera looks in sessions only: nothing was lost between them.
+            Sessions may have begun and ended meanwhile.
+    """
+    started = gap.start.wall_ms if started_boot else _started_ms(gap)
+    spans = [(started, gap.end.wall_ms)]
+    if only_in_sessions:
+        spans = _within_sessions(connection, *spans[0])
+    for begin, end in spans:
+        if end - begin >= SHORTEST_MS:
+            part = replace(gap, start=Instant(0, begin), end=Instant(0, end))
+            write_gap(connection, part, boot, started_boot)
+
+
+def _started_ms(gap: Gap) -> int:
+    """Return the wall clock at which a gap of one start of the machine began, by that of its end.
+
+    The boot clock knows how long it was, even where the wall clock was set meanwhile.
+    """
+    if not gap.start.boot_ms:
+        return gap.start.wall_ms
+    return gap.end.wall_ms - (gap.end.boot_ms - gap.start.boot_ms)
+
+
 def write_model(connection: sqlite3.Connection, use: ModelUse) -> None:
-    """Insert a model unless it is the one already in use for its kind."""
+    """Insert a model unless it is the one already in use for its kind, with the same prior."""
     last = connection.execute(
-        "SELECT sha256 FROM model WHERE kind = ? ORDER BY id DESC LIMIT 1", (use.kind,)
+        "SELECT sha256, prior FROM model WHERE kind = ? ORDER BY id DESC LIMIT 1", (use.kind,)
     ).fetchone()
-    # Only a change is a row: the same model is reported at every start.
-    if last is None or last[0] != use.sha256:
+    # Only a change is a row: the same model is reported at every start. Of a model without a prior
+    # an upgraded database says that its prior is unknown, which is no change.
+    same_prior = last is not None and (use.prior == NO_PRIOR or last[1] == use.prior)
+    if last is None or last[0] != use.sha256 or not same_prior:
         boot, since = stamp(connection, Instant(use.since_boot_ms, use.since_ms))
         named = {"kind": use.kind, "name": use.name, "version": use.version, "sha256": use.sha256}
-        insert(connection, "model", **named, since=since.wall_ms, boot=boot)
+        insert(connection, "model", **named, since=since.wall_ms, boot=boot, prior=use.prior)
 
 
 def _expression_values(
@@ -265,70 +312,6 @@ def _expression_values(
         int(row.primary),
         int(simulated),
     )
-
-
-_BATCH = 10_000
-
-
-class ImportResult(NamedTuple):
-    """The result of an import: new readings, and those already in the database, left unchanged.
-
-    ``number`` is that of the import; ``None``: nothing was new.
-    """
-
-    inserted: int
-    duplicates: int
-    number: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReadingTable:
-    """Readings by column: a tenth of the size of as many objects, here and on the way to the gate.
-
-    Attributes:
-        at_ms: times, UTC milliseconds.
-        values: in the unit of each kind.
-        rows: place in ``kinds``, ``sources``, ``flag_sets`` and ``device_times`` of each reading.
-        kinds, sources, flag_sets, device_times: the different combinations that there are.
-    """
-
-    at_ms: list[int]
-    values: list[float]
-    rows: list[int]
-    kinds: list[VitalKind]
-    sources: list[str]
-    flag_sets: list[frozenset[VitalFlag]]
-    device_times: list[str | None]
-
-    @classmethod
-    def of(cls, readings: Iterable[VitalReading]) -> ReadingTable:
-        """Return the table of some readings, which have no boot clock."""
-        table = cls([], [], [], [], [], [], [])
-        known: dict[tuple[VitalKind, str, frozenset[VitalFlag], str | None], int] = {}
-        for one in readings:
-            parts = (one.kind, one.source, one.flags, one.device_time)
-            if parts not in known:
-                known[parts] = len(known)
-                table.kinds.append(one.kind)
-                table.sources.append(one.source)
-                table.flag_sets.append(one.flags)
-                table.device_times.append(one.device_time)
-            table.at_ms.append(one.at.wall_ms)
-            table.values.append(one.value)
-            table.rows.append(known[parts])
-        return table
-
-    def __iter__(self) -> Iterator[VitalReading]:
-        """Return the readings in their order."""
-        for at_ms, value, row in zip(self.at_ms, self.values, self.rows, strict=True):
-            yield VitalReading(
-                Instant(boot_ms=0, wall_ms=at_ms),
-                self.kinds[row],
-                value,
-                self.sources[row],
-                self.flag_sets[row],
-                self.device_times[row],
-            )
 
 
 def import_each(
@@ -355,42 +338,6 @@ def import_each(
         if entered_by is not None:
             audit.note(connection, entered_by, "readings_by_hand", str(sum(new)))
     return new
-
-
-def import_readings(
-    path: Path, readings: Iterable[VitalReading], *, file: str = "", actor: str = ""
-) -> ImportResult:
-    """Write all readings in one transaction, in memory that does not grow with their number.
-
-    Whatever ``readings`` raises leaves the database as it was.
-
-    A reading is a duplicate if a stored one has the same kind, source, time and value.
-
-    Args:
-        path: the database.
-        readings: of the file.
-        file: its name, by which people know the import again.
-        actor: who imports it.
-
-    Raises:
-        StoreError: as ``schema.connect``; disk full.
-    """
-    rows = ((reading.checked(), None) for reading in readings)
-    inserted = duplicates = 0
-    with write_transaction(path) as connection:
-        # The readings refer to this number; its row follows, when the counts are known.
-        number = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()[0]
-        while batch := list(islice(rows, _BATCH)):
-            written = write_vitals(connection, batch, number)
-            inserted += written.count(True)
-            duplicates += written.count(False)
-        if inserted:
-            counts = {"readings": inserted, "duplicates": duplicates}
-            told = {"at": clock.now().wall_ms, "file": file, "actor": actor}
-            insert(connection, "import", id=number, **told, **counts)
-        if actor:
-            audit.note(connection, actor, "readings_import", f"{file}: {inserted}")
-    return ImportResult(inserted, duplicates, number if inserted else None)
 
 
 SOURCE = "agent"
@@ -464,13 +411,8 @@ def write_outage(
     # The clock was not set at this start: a gap of negative length would be a lie.
     if at.wall_ms < last.at_ms:
         return False
-    spans = [(last.at_ms, at.wall_ms)]
-    if only_in_sessions:
-        spans = _within_sessions(connection, last.at_ms, at.wall_ms)
-    for started, ended in spans:
-        if ended - started >= SHORTEST_MS:
-            gap = Gap(SOURCE, Instant(0, started), Instant(0, ended), "agent_stopped")
-            write_gap(connection, gap, boot, last.boot)
+    gap = Gap(SOURCE, Instant(0, last.at_ms), Instant(0, at.wall_ms), "agent_stopped")
+    write_standstill(connection, gap, boot, last.boot, only_in_sessions=only_in_sessions)
     return True
 
 

@@ -8,13 +8,19 @@ numbers. OpenCV is loaded by the first step that needs it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
+from edge_agent.core.later import Later
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Pixels = npt.NDArray[np.uint8]
+else:
+    np = Later("numpy")
 
 Step = Literal["salt-and-pepper", "speckle", "gaussian", "motion-blur", "uneven-light", "min-max"]
-Pixels = npt.NDArray[np.uint8]
 
 _SPECKLE_SPREAD = 0.25
 """Logarithm of the factor by which neighbouring pixels of one surface may differ."""

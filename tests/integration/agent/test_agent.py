@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sqlite3
 import time
@@ -39,10 +40,27 @@ def test_an_agent_that_was_killed_tells_at_its_next_start_since_when_nothing_was
     with running_agent(agent.data, settings) as run:
         run.wait_for_rows("gap")
     columns = "source, started, reason, boot, started_boot, ended"
-    (gap,) = query(agent.database, f"SELECT {columns} FROM gap")
+    (gap,) = query(agent.database, f"SELECT {columns} FROM gap WHERE source = 'agent'")
     assert gap[:-1] == ("agent", last, "agent_stopped", 1, 1)
     later = f"SELECT coalesce(min(at), {2**62}) FROM expression WHERE at > {last}"
     assert begun_ms < gap[-1] < query(agent.database, later)[0][0]
+
+
+def test_an_agent_that_was_frozen_tells_since_when_nothing_was_recorded(tmp_path: Path) -> None:
+    with Appliance(tmp_path, WITHOUT_BROKER | {"record": {"batch_seconds": 0.5}}) as agent:
+        agent.wait_for("the agent runs", 90)
+        rows = "SELECT count(*) >= 2 FROM expression"
+        wait_until(lambda: query(agent.database, rows) == [(1,)], "rows", 90)
+        agent.send(signal.SIGSTOP)
+        begun_ms = time.time() * 1000
+        wait_until(lambda: time.time() * 1000 > begun_ms + 5_000, "a freeze that counts")
+        ended_ms = time.time() * 1000
+        agent.send(signal.SIGCONT)
+        span = f"started <= {begun_ms} AND ended >= {ended_ms}"
+        frozen = f"SELECT source, boot, started_boot FROM gap WHERE reason = 'stopped' AND {span}"
+        wait_until(lambda: query(agent.database, frozen) == [("camera", 1, 1)], "the gap")
+        assert agent.stop() == 0
+    assert re.search(r"no frames came for \d+\.\d s \(stopped\)", agent.said)
 
 
 SLOWER: Tables = {"record": {"batch_seconds": 0.5, "interval": 0.0}}

@@ -6,8 +6,10 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +32,7 @@ from edge_agent.core.expression import Emotion
 from edge_agent.core.process import StopSignals
 from edge_agent.live.feed import LiveServer
 from edge_agent.store.database.lock import lock
-from edge_agent.store.database.schema import PAGE_BYTES, write_transaction
+from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES, write_transaction
 from edge_agent.store.salvage.rescue import Rescue, noted_damage
 from edge_agent.store.study.study import Study
 from edge_agent.store.write import recorder
@@ -38,6 +40,7 @@ from edge_agent.store.write.outbox import OutboxMessage, enqueue
 from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.agent import WITHOUT_BROKER, Tables, running_agent
 from tests.support.broker import free_port, wait_until
+from tests.support.first_release import first_database
 from tests.support.timeline import START_MS, add, database, query, row
 from tests.support.vision.portraits import smiling
 
@@ -79,13 +82,36 @@ def test_it_records_what_is_new_and_forgets_what_is_too_old(tmp_path: Path) -> N
     lock(path).release()
     assert not (tmp_path / "live.sock").exists()
     assert query(path, "SELECT count(*) FROM outbox") == [(0,)], "there is no broker"
-    found = query(path, "SELECT kind, name, length(sha256) FROM model ORDER BY kind")
+    found = query(path, "SELECT kind, name, length(sha256), prior FROM model ORDER BY kind")
     assert found == [
-        ("expression", "expression-accurate", 64),
-        ("face-cover", "face-cover", 64),
-        ("face-detector", "face-detector", 64),
-        ("face-movements", "face-movements", 64),
+        ("expression", "expression-accurate", 64, "data"),
+        ("face-cover", "face-cover", 64, "none"),
+        ("face-detector", "face-detector", 64, "none"),
+        ("face-movements", "face-movements", 64, "none"),
     ]
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_agent_start_over_a_database_of_the_first_release_records_on(
+    tmp_path: Path, is_damaged: bool
+) -> None:
+    path = first_database(tmp_path / DATABASE_NAME)
+    if is_damaged:  # in an index, which only the upgrade reads before the agent records
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            root = "SELECT rootpage FROM sqlite_schema WHERE name = 'expression_at'"
+            (page,) = connection.execute(root).fetchone()
+        with path.open("r+b") as file:
+            file.seek((page - 1) * PAGE_BYTES)
+            file.write(bytes(8))
+    with running_agent(tmp_path, {"record": AT_ONCE, "vision": {"prior": "balanced"}}) as run:
+        run.wait_for_rows("expression", "simulated = 1")
+        run.finish()
+    assert query(path, "SELECT code FROM participant") == [("P01",)]
+    priors = query(path, "SELECT prior FROM model WHERE kind = 'expression' ORDER BY id")
+    assert priors == [("unknown",), ("balanced",)]
+    assert bool(list(tmp_path.glob("*.before-schema-*"))) is not is_damaged
+    assert bool(list(tmp_path.glob("*.damaged.*"))) is is_damaged
 
 
 def test_systemd_is_told_begin_life_and_end(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ def test_only_sessions_are_recorded_where_that_is_asked_for(
             "switched_off": None,
         }
         assert state["broker"] == {"state": "disabled", "reason": None}
+        assert state["recorder"] == {"unstored_since": None, "reason": None}
         assert isinstance(state["clock_synchronised"], bool)
         assert started <= state["at"] <= clock.now().wall_ms
         study = Study(run.database)

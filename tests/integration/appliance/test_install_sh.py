@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -395,3 +396,20 @@ def test_the_files_that_are_linked_are_those_of_the_wheel() -> None:
         folder, _, file = name.rpartition("/")
         assert f'"share/{folder}" = ["edge_agent/cli/shell/' in project
         assert f'/{file}"]' in project
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe", "link"])
+def test_what_stands_in_the_place_of_the_exports_gives_way_to_a_folder(
+    tmp_path: Path, kind: str
+) -> None:
+    exports = tmp_path / "data/dashboard/exports"
+    exports.parent.mkdir(parents=True)
+    if kind == "pipe":
+        os.mkfifo(exports)
+    elif kind == "link":
+        exports.symlink_to(tmp_path)
+    else:
+        exports.touch()
+    done = run(tmp_path / "settings", f"data={tmp_path}/data", "chown() { :; }", "share_files")
+    assert not done.returncode, done.stderr
+    assert exports.is_dir() and not exports.is_symlink()

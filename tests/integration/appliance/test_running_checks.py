@@ -17,6 +17,8 @@ from edge_agent.config.loading import load_settings
 from tests.integration.appliance.conftest import web_server
 from tests.support.broker import Certificates, Mosquitto, free_port, subscribed
 
+STORING = {"recorder": {"unstored_since": None, "error": None}}
+
 
 def look(
     health: Mapping[str, Any] | None = None, **changes: Mapping[str, Any]
@@ -143,9 +145,17 @@ def test_a_port_that_the_dashboard_has_is_well_and_one_of_another_program_is_not
 
 def test_the_alarms_of_the_running_agent_stand_in_the_doctor() -> None:
     health = {"uptime_seconds": 61.0, "alarms": [{"name": "camera", "text": "No picture."}]}
-    findings = look(health)
+    findings = look(health | STORING)
     assert findings["alarm camera"].found == "No picture."
     assert findings["agent"].verdict is Verdict.OK
+
+
+def test_an_agent_that_stores_nothing_is_a_problem_with_time_and_reason() -> None:
+    since = "2026-09-21T14:13:20.000Z"
+    recorder = {"unstored_since": since, "error": "The disk is full. Free some space."}
+    found = look({"uptime_seconds": 61.0, "alarms": [], "recorder": recorder})["agent"]
+    assert found.verdict is Verdict.PROBLEM
+    assert found.found.endswith(f"stored nothing since {since}: {recorder['error']}")
 
 
 def test_a_service_that_has_failed_is_a_problem_with_the_last_sentence_of_its_log(
@@ -197,5 +207,5 @@ def test_the_stream_to_a_collector_is_told_and_a_missing_library_is_a_problem(
     monkeypatch.setattr(checks, "find_spec", lambda _name: "there")
     assert look(None, **on)["fleet"].found == "the timeline is sent while the agent runs"
     stream = {"state": "connected", "waiting": 7}
-    health = {"uptime_seconds": 5.0, "alarms": [], "fleet": stream}
+    health = {"uptime_seconds": 5.0, "alarms": [], "fleet": stream, **STORING}
     assert look(health, **on)["fleet"].found == "7 changes wait for the collector (connected)"

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from edge_agent.appliance.trust import PURPOSE, read_key_file
-from edge_agent.appliance.update import Place, loses_rows, roll_back, update
+from edge_agent.appliance.update import Place, loses_accounts, loses_rows, roll_back, update
 from edge_agent.core.errors import UpdateError
 from edge_agent.store.database.schema import DATABASE_NAME
 from tests.integration.appliance.conftest import Appliance, fill, make_key
 from tests.support.broker import free_port
+from tests.support.first_release import first_dashboard
 
 
 def schema(database: Path) -> int:
@@ -211,16 +212,58 @@ def test_going_back_over_a_change_of_the_schema_brings_the_database_of_before(
     roll_back(appliance.place, appliance.said.append)
     assert schema(appliance.place.database) == before
     assert "the database from before the update is back" in " ".join(appliance.said)
+    aside = appliance.place.data / f"{DATABASE_NAME}.replaced.by-a-copy"
+    assert schema(aside) == 999, "what was recorded since is kept"
+
+
+def test_rollback_after_an_upgrade_brings_back_the_accounts_of_before(appliance: Appliance) -> None:
+    accounts = first_dashboard(appliance.place.database)
+    appliance.update(appliance.release("1.1.0"))
+    with closing(sqlite3.connect(accounts)) as connection:
+        connection.executescript("UPDATE account SET name = 'eve'; PRAGMA user_version = 999")
+    old = appliance.place.previous()
+    assert loses_accounts(appliance.place, old) and not loses_rows(appliance.place, old)
+    roll_back(appliance.place, appliance.said.append)
+    assert schema(accounts) == 1 and names(accounts) == ["ada"]
+    aside = accounts.with_name(f"{accounts.name}.replaced.by-a-copy")
+    assert schema(aside) == 999 and names(aside) == ["eve"]
+    assert aside.stat().st_mode & 0o777 == 0o600
+
+
+def test_whatever_the_dashboard_laid_beside_its_accounts_a_release_is_started_again(
+    appliance: Appliance,
+) -> None:
+    accounts = first_dashboard(appliance.place.database)
+    copy = accounts.with_name(f"{accounts.name}.before-update-of-1.0.0")
+    copy.mkdir()  # the update cannot copy, and what stands there is no database
+    with pytest.raises(UpdateError, match=r"1.1.0 was not well, 1.0.0 runs again\. .*a directory"):
+        appliance.update(appliance.release("1.1.0"))
+    copy.rmdir()
+    appliance.update(appliance.release("1.1.0"))
+    copy.unlink()
+    copy.touch()  # an older schema, and no place for what is set aside
+    accounts.with_name(f"{accounts.name}.replaced.by-a-copy.part").mkdir()
+    assert roll_back(appliance.place, appliance.said.append) == "1.0.0"
+    assert "the accounts from before the update could not be put back" in " ".join(appliance.said)
+
+
+def names(accounts: Path) -> list[str]:
+    with closing(sqlite3.connect(accounts)) as connection:
+        return [row[0] for row in connection.execute("SELECT name FROM account")]
 
 
 def test_going_back_to_what_does_not_start_any_more_keeps_the_present_one(
     appliance: Appliance,
 ) -> None:
-    appliance.update(appliance.release("1.1.0"))
+    accounts = first_dashboard(appliance.place.database)
+    appliance.update(appliance.release("1.1.0", "migrates"))
+    with closing(sqlite3.connect(accounts)) as connection:
+        connection.execute("PRAGMA user_version = 999")
     (appliance.place.previous() / "unstartable").touch()
     with pytest.raises(UpdateError, match="1.0.0 does not start"):
         roll_back(appliance.place, appliance.said.append)
     assert appliance.runs() == "1.1.0"
+    assert schema(appliance.place.database) == schema(accounts) == 999
 
 
 def test_without_an_installation_or_a_release_of_before_that_is_said(

@@ -32,6 +32,25 @@ def jpeg(level: int = 128) -> bytes:
     return data.tobytes()
 
 
+def claiming(width: int, height: int) -> bytes:
+    """A small JPEG whose header says that it has this size."""
+    data = bytearray(jpeg())
+    size_at = data.index(b"\xff\xc0") + 5
+    data[size_at : size_at + 4] = height.to_bytes(2) + width.to_bytes(2)
+    return bytes(data)
+
+
+def twice(width: int, height: int) -> bytes:
+    """A JPEG with a second frame header, of this size, in front of its scan."""
+    data, other = jpeg(), claiming(width, height)
+    frame = slice(other.index(b"\xff\xc0"), other.index(b"\xff\xc4"))
+    scan_at = data.index(b"\xff\xda")
+    return data[:scan_at] + other[frame] + data[scan_at:]
+
+
+PNG = cv2.imencode(".png", np.zeros((48, 64, 3), dtype=np.uint8))[1].tobytes()
+
+
 def content(data: bytes, kind: str = "image/jpeg", status: int = 200, location: str = "") -> Answer:
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(status)
@@ -126,12 +145,19 @@ def test_a_wrong_password_is_refused_without_showing_it() -> None:
         (content(b"<html>", "text/html"), CameraReason.UNREADABLE, "answers with text/html, not"),
         (content(b"", "text/plain", 404), CameraReason.NOT_FOUND, "no picture at this path"),
         (content(b"", "text/plain", 503), CameraReason.UNREADABLE, "with an error (HTTP 503)"),
-        (content(jpeg()[:-400]), CameraReason.UNREADABLE, "is broken or cut off"),
-        (content(b"no picture"), CameraReason.UNREADABLE, "is broken or cut off"),
-        (content(b""), CameraReason.UNREADABLE, "is broken or cut off"),
+        (content(jpeg()[:-400]), CameraReason.UNREADABLE, "no JPEG, broken or cut off"),
+        (content(b"no picture"), CameraReason.UNREADABLE, "no JPEG, broken or cut off"),
+        (content(b""), CameraReason.UNREADABLE, "no JPEG, broken or cut off"),
+        (content(PNG), CameraReason.UNREADABLE, "no JPEG, broken or cut off"),
+        (content(claiming(60_000, 60_000)), CameraReason.UNREADABLE, "has 60000 × 60000 pixels"),
+        (content(claiming(3_606, 3_606)), CameraReason.UNREADABLE, "more than 13 million"),
+        (content(twice(60_000, 60_000)), CameraReason.UNREADABLE, "has 60000 × 60000 pixels"),
         (content(b"", status=302, location="file:///etc/hosts"), CameraReason.UNREADABLE, "302"),
     ],
-    ids=["page", "missing", "failing", "cut off", "no picture", "empty", "led to a file"],
+    ids=[
+        *("page", "missing", "failing", "cut off", "no picture", "empty", "another format"),
+        *("huge", "too large", "two sizes", "led to a file"),
+    ],
 )
 def test_what_is_no_whole_jpeg_is_refused(
     answer: Answer, reason: CameraReason, problem: str
@@ -146,7 +172,7 @@ def test_what_is_no_whole_jpeg_is_refused(
 def test_a_picture_that_is_too_large_is_not_read_to_its_end(
     honest: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(network, "LARGEST_BYTES", 1024 * 1024)
+    monkeypatch.setattr(network, "MAX_BYTES", 1024 * 1024)
 
     def answer(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
@@ -161,7 +187,7 @@ def test_a_picture_that_is_too_large_is_not_read_to_its_end(
     with AnsweringServer(answer) as server:
         error = refusal(server.address)
     assert error.reason is CameraReason.UNREADABLE
-    assert "more than 1 MiB" in error.problem
+    assert "more than 16 MiB" in error.problem
 
 
 @pytest.mark.parametrize("when", ["before the answer", "within the picture"])

@@ -12,7 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dashboard.__main__ import serve_command
+from edge_agent.appliance.checks import check_database
 from edge_agent.cli import cli
+from edge_agent.config.settings import Settings
 from edge_agent.store.database.schema import DATABASE_NAME
 from tests.support.commands import affect_edge
 from tests.support.timeline import query
@@ -64,6 +66,28 @@ def test_who_types_the_code_again_erases(database: Path, tmp_path: Path) -> None
     assert json.loads(done.stdout)["rows"]["session"] == 0
     assert "This cannot be undone" in done.stderr
     assert query(database, CODES) == []
+
+
+def test_an_erasure_that_is_not_finished_ends_with_1_and_the_night_finishes_it(
+    database: Path, tmp_path: Path
+) -> None:
+    exports = tmp_path / "exports"
+    exports.symlink_to(tmp_path)
+    done = run(tmp_path, "participant", "erase", "P-1", "--confirm", "P-1")
+    assert done.exit_code == 1
+    assert done.stdout.startswith(f"Not finished; the nightly maintenance tries again: {exports}:")
+    assert query(database, CODES) == []
+
+    def doctor() -> str:
+        found = check_database(Settings(), tmp_path, deep=False)
+        return next(one.found for one in found if one.check == "erasures")
+
+    assert f"something is left of somebody who was erased: {exports}: is a link" in doctor()
+    night = run(tmp_path, "maintenance")
+    assert night.exit_code == 1 and f"erasures: {exports}: is a link" in night.output
+    exports.unlink()
+    assert "erasures: 1 unfinished step was done" in run(tmp_path, "maintenance").output
+    assert doctor() == "nothing is left of anybody who was erased"
 
 
 @pytest.mark.parametrize("typed", ["P-2\n", ""])

@@ -2,36 +2,80 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from contextlib import closing
+from functools import reduce
 from pathlib import Path
+from typing import cast
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from dashboard.computing.computing import Computing
 from dashboard.web.app import create_app
 from dashboard.web.settings import DashboardOptions
-from tests.support.dashboard import set_up
+from edge_agent.store.database.schema import DATABASE_NAME
+from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.example_study import seed_example_study
+from edge_agent.vitals.sources import SimulatedPerson
+from tests.golden.project import routes
+from tests.support.dashboard import client_of, set_up
 
-SCRIPT = """
+ROOT = Path(__file__).resolve().parents[3]
+HEAVY = (
+    *("numpy", "scipy", "cv2", "PIL", "ai_edge_litert", "tflite_runtime"),
+    *("zxcvbn", "sqlite_utils", "pydantic_settings"),
+)
+STARTED = f"""
 import sys
 from pathlib import Path
+import dashboard.__main__
+import dashboard.web.server
 from dashboard.web.app import create_app
 from dashboard.web.settings import DashboardOptions
 create_app(DashboardOptions(data=Path(sys.argv[1])))
-heavy = ("scipy", "cv2", "PIL", "ai_edge_litert", "tflite_runtime")
-print([name for name in heavy if name in sys.modules])
+print([name for name in {HEAVY} if name in sys.modules])
 """
+VISITED = f"""
+import sys
+from pathlib import Path
+from tests.support.dashboard import client_of, services_of, set_up
+folder, *pages = sys.argv[1:]
+client = set_up(client_of(Path(folder)), Path(folder))
+print([page for page in pages if client.get(page).status_code >= 500])
+print([name for name in {HEAVY} if name in sys.modules], len(services_of(client).computing.pids))
+services_of(client).computing.close()
+"""
+LEFT_OUT = ("/api/v1/live", "/api/v1/protocol/events", "/api/v1/export", "/export/download")
+"""Streams, which have no end, and exports, for which the dashboard reads with NumPy itself."""
+
+
+def printed_by(script: str, folder: Path, *words: str) -> list[str]:
+    command = [sys.executable, "-c", script, str(folder), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    return done.stdout.splitlines()
 
 
 def test_pages_are_served_without_the_libraries_that_only_an_analysis_or_a_picture_needs(
     tmp_path: Path,
 ) -> None:
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert printed_by(STARTED, tmp_path) == ["[]"]
+    database = tmp_path / DATABASE_NAME
+    seed_example_study(database, SimulatedPerson, seed=1)
+    session = Reader(database).session_list()[0]
+    known = {"{number}": str(session.id), "{code}": session.participant}
+    pages = []
+    for method, address in routes(cast("FastAPI", client_of(tmp_path).app)):
+        page = reduce(lambda so_far, one: so_far.replace(*one), known.items(), address)
+        if method == "GET" and "{" not in page and not page.startswith(LEFT_OUT):
+            pages.append(page)
+    assert {"/", f"/study/sessions/{session.id}", "/trends", "/analysis"} <= set(pages)
+    refused, loaded = printed_by(VISITED, tmp_path, *pages)
+    assert (refused, loaded) == ("[]", "[] 1"), "a password was chosen, and sessions were judged"
 
 
 ANALYSIS = """
@@ -48,10 +92,7 @@ computing.close()
 
 
 def test_what_an_analysis_needs_is_loaded_by_a_process_that_ends_again(tmp_path: Path) -> None:
-    root = Path(__file__).resolve().parents[3]
-    command = [sys.executable, "-c", ANALYSIS, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
-    assert done.stdout.strip() == "[200, 200] 1 False"
+    assert printed_by(ANALYSIS, tmp_path) == ["[200, 200] 1 False"]
 
 
 TRANSLATED = """
@@ -81,6 +122,8 @@ def test_a_computation_that_is_ended_from_outside_is_told_and_the_pages_go_on(
         app = create_app(DashboardOptions(data=tmp_path), computing=own)
         client = TestClient(app, base_url="http://127.0.0.1", follow_redirects=False)
         set_up(client, tmp_path)
+        for pid in own.pids:  # the one that judged the password
+            os.kill(pid, signal.SIGKILL)
         with monkeypatch.context() as nothing_starts:
             nothing_starts.setattr(sys, "executable", "/bin/false")
             page = client.get("/analysis")

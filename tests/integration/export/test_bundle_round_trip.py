@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,25 @@ def test_a_bundle_imported_elsewhere_gives_the_same_rows_and_numbers(
         answer = analysed(tmp_path, capsys, state)
         assert answer == analysed(bundle.parent, capsys, state), state
         assert answer["comparisons"][0]["p"] is not None
+
+
+@pytest.mark.parametrize(("column", "prior"), [("", "unknown"), ("balanced", "balanced")])
+def test_model_table_of_the_first_release_has_an_unknown_prior(
+    bundle: Path, tmp_path: Path, column: str, prior: str
+) -> None:
+    folder = tmp_path / "unpacked"
+    shutil.unpack_archive(bundle, folder)
+    lines = [
+        "kind,name,version,sha256,since_at,since_ms",
+        "expression,fast,1.0.0,aa,,1764000000000",
+    ]
+    if column:
+        lines = [f"{lines[0]},prior", f"{lines[1]},{column}"]
+    (folder / "model.csv").write_text("\n".join(lines) + "\n")
+    done = run("import-study", folder, "--data", tmp_path / "here")
+    assert done.exit_code == 0, done.output or done.exception
+    stored = query(tmp_path / "here/affect-edge.db", "SELECT name, since, prior FROM model")
+    assert stored == [("fast", 1764000000000, prior)]
 
 
 def test_a_dry_run_counts_every_file_and_writes_nothing(bundle: Path, tmp_path: Path) -> None:

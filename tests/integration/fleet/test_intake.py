@@ -25,6 +25,7 @@ from edge_agent.fleet.tables import BY_NAME
 from edge_agent.store.database.schema import renew_stream_epoch, write_transaction
 from edge_agent.store.upkeep.aging import prune
 from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.write.timeline import ModelUse, write_model
 from tests.support.erasure import record
 from tests.support.fleet.devices import (
     messages_of,
@@ -316,6 +317,31 @@ def test_a_time_that_no_month_has_is_kept(there: Any, here: Path) -> None:
         connection.execute("UPDATE vital SET at = at + 9000000000000 WHERE at % 7000 = 0")
     send(intake, here)
     assert rows_there(there, "room")["vital"] == rows_here(here)["vital"]
+
+
+def test_older_database_is_upgraded_and_says_what_it_does_not_know(there: Any, here: Path) -> None:
+    there.execute("DROP SCHEMA fleet CASCADE")
+    migrate(there, MIGRATIONS[:-1])
+    there.execute("DROP VIEW fleet.model")  # as 0.1.0 made it
+    there.execute(
+        "CREATE VIEW fleet.model AS SELECT stream, id, fields->>'kind' AS kind, "
+        "fields->>'name' AS name, fields->>'version' AS version, fields->>'sha256' AS sha256, "
+        "fields->>'since' AS since, fields->>'boot' AS boot FROM fleet.study_row "
+        "WHERE kind = 'model'"
+    )
+    there.execute(
+        "WITH old AS (INSERT INTO fleet.stream (device, epoch) VALUES ('old', 'e') RETURNING id) "
+        "INSERT INTO fleet.study_row (stream, kind, id, fields) SELECT id, 'model', 1, "
+        '\'{"kind": "expression", "name": "fast", "boot": null}\' FROM old'
+    )
+    migrate(there)
+    assert there.execute("SELECT name, prior FROM fleet.model").fetchall() == [("fast", "unknown")]
+    there.execute("DELETE FROM fleet.study_row")
+    with write_transaction(here) as connection:
+        write_model(connection, ModelUse("expression", "fast", "1", "aa", 9, prior="balanced"))
+    send(Intake(there), here)
+    told = there.execute("SELECT name, prior FROM fleet.model WHERE sha256 = 'aa'").fetchall()
+    assert told == [("fast", "balanced")]
 
 
 def test_a_newer_database_is_refused_and_nothing_is_changed(there: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,28 +22,39 @@ from typing import Any
 import pytest
 
 from edge_agent.core import clock
+from edge_agent.core.bounds import DASHBOARD
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
-from edge_agent.core.study import MarkerKind, Purpose, SessionSetting
+from edge_agent.core.study import Marker, MarkerKind, Purpose, SessionSetting
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import connect, read_transaction, write_transaction
-from edge_agent.store.gate import server
-from edge_agent.store.gate.client import COMMANDS, LARGEST
-from edge_agent.store.gate.commands import Commands
+from edge_agent.store.database.schema import (
+    DATABASE_NAME,
+    connect,
+    migrate,
+    read_transaction,
+    write_transaction,
+)
+from edge_agent.store.gate import receiver, server
+from edge_agent.store.gate.client import COMMANDS, LARGEST, use_gate
+from edge_agent.store.gate.commands import Commands, import_file
 from edge_agent.store.intake.corrections import ReadingKey, entered_readings
 from edge_agent.store.study.past import PastMarker, PastSession
 from edge_agent.store.study.protocol_runs import NewRun, Progress, RunState
-from edge_agent.store.study.study import Study
+from edge_agent.store.study.study import FROZEN_MOST, Study
 from edge_agent.store.write.alert_log import AlertEntry, AlertLog
 from edge_agent.store.write.audit import check
-from edge_agent.store.write.timeline import ReadingTable
-from tests.integration.gate.conftest import Gate, running_gate
+from edge_agent.store.write.portions import ReadingTable
+from tests.integration.gate.conftest import Gate, running_gate, written_through
 
 MANUAL = frozenset({VitalFlag.MANUAL})
 READING = VitalReading(clock.now(), VitalKind.HEART_RATE, 70.0, "manual:ada", MANUAL)
 STRAP = [replace(READING, source="ble:AA")]
 FUTURE = Instant(boot_ms=0, wall_ms=4_000_000_000_000)
+
+
+def of_now() -> VitalReading:
+    return replace(STRAP[0], at=clock.now(), flags=frozenset({VitalFlag.IMPORTED}))
 
 
 def rows(database: Path, question: str) -> list[tuple[Any, ...]]:
@@ -100,12 +113,12 @@ def test_a_study_is_kept_through_the_gate(gate: Gate) -> None:
     ]
     with read_transaction(gate.database) as connection:
         assert check(connection).faults == ()
-    run = NewRun("films", "Films", "ab" * 32, 0, "[]")
+    run = NewRun("films", "Films", "ab" * 32, 0, "{}")
     saved = commands.start_protocol(
         "P-1", Purpose.RESEARCH, "", run, setting=SessionSetting.OTHER, actor="ada"
     )
     over = Progress(1, 0, RunState.FINISHED, "", clock.now())
-    assert not commands.save_protocol(saved.id, saved.session.id, over)
+    assert not commands.save_protocol(saved.id, saved.session.id, over, actor=DASHBOARD)
     assert rows(gate.database, "SELECT state FROM protocol_run") == [("finished",)]
     assert commands.erase_participant("P-1", actor="eve").rows["consent"] == 1
     erased = "SELECT actor FROM audit WHERE action = 'participant_erase'"
@@ -122,10 +135,12 @@ def test_alerts_and_what_was_frozen_go_through_the_gate(gate: Gate) -> None:
     commands = Commands(gate.database)
     pulse = AlertEntry(0, "pulse", "vital", "Too high.", 150.0, None, 0)
     AlertLog(gate.database).begin(pulse, clock.now())
-    commands.begin_alert("agent", "It does not answer.", None, clock.now(), quiet=False)
+    commands.begin_alert(
+        "agent", "It does not answer.", None, clock.now(), quiet=False, actor=DASHBOARD
+    )
     assert commands.acknowledge_alert(2, actor="ada").acknowledged_by == "ada"
     for rule in ("agent", "pulse"):
-        commands.end_alert(rule, "over", clock.now())
+        commands.end_alert(rule, "over", clock.now(), actor=DASHBOARD)
     ended = rows(gate.database, "SELECT rule, ending FROM alert")
     assert ended == [("pulse", None), ("agent", "over")], "only its own alert is ended"
     assert commands.preregister("{}", actor="ada").intact
@@ -150,7 +165,7 @@ def test_a_large_file_is_imported_and_told_in_the_trail(gate: Gate) -> None:
     table = ReadingTable.of(
         [VitalReading(at, READING.kind, 60.0, "csv:a", imported) for at in times]
     )
-    done = Commands(gate.database).import_readings(table, file="a.csv", actor="ada")
+    done = import_file(Commands(gate.database), table, file="a.csv", actor="ada")
     assert done == (30_000, 0, 1)
     assert rows(gate.database, "SELECT count(*), min(import) FROM vital") == [(30_000, 1)]
     assert rows(gate.database, "SELECT action, detail FROM audit") == [
@@ -193,7 +208,12 @@ def test_neither_a_statement_nor_another_argument_is_taken(
 
 FOREVER = PastSession("P-1", Purpose.RESEARCH, 0, FUTURE.wall_ms)  # erased with everything in it
 OUTSIDE = [PastMarker(FUTURE.wall_ms, MarkerKind.NOTE, "x")]
+ENDED_NOW = Progress(0, 0, RunState.ENDED, "", clock.now())
+MANY_MARKERS = replace(ENDED_NOW, markers=(Marker(clock.now(), MarkerKind.NOTE, "x"),) * 1_001)
 ENDED_LATER = Progress(0, 0, RunState.ENDED, "", FUTURE)
+BEFORE_ALL = replace(ENDED_NOW, step=-1)
+DEEP = f'{{"question": {"[" * 40}{"]" * 40}}}'  # pages read it where more calls are open
+NO_ORDER = NewRun("films", "Films", "ab" * 32, -1, "{}")
 
 
 @pytest.mark.parametrize(
@@ -202,22 +222,48 @@ ENDED_LATER = Progress(0, 0, RunState.ENDED, "", FUTURE)
         (lambda it: it.enter_readings(STRAP, actor="ada"), "has the source manual:ada"),
         (lambda it: it.hand_in_readings(STRAP, token="watch"), "begins with http:watch"),
         (
-            lambda it: it.import_readings(ReadingTable.of(STRAP), file="a.csv", actor="ada"),
+            lambda it: import_file(it, ReadingTable.of(STRAP), file="a.csv", actor="ada"),
             "has the flag imported",
         ),
         (
-            lambda it: it.add_past_session(FOREVER, actor="ada"),
-            "before the year 2000|in the future",
+            lambda it: import_file(it, ReadingTable.of([of_now()]), file="a.csv", actor="ada"),
+            "ble:AA at .*: a sensor may still send a reading of that time",
         ),
+        (lambda it: it.add_past_session(FOREVER, actor="ada"), "between the years 2000 and 2100"),
         (lambda it: it.add_past_markers(OUTSIDE, actor="ada"), "in no session"),
         (lambda it: it.add_marker(MarkerKind.NOTE, "x", FUTURE, actor="ada"), "lies in the future"),
-        (lambda it: it.save_protocol(1, 1, ENDED_LATER), "lies in the future"),
+        (lambda it: it.save_protocol(1, 1, ENDED_LATER, actor=DASHBOARD), "lies in the future"),
+        (lambda it: it.save_protocol(1, 1, BEFORE_ALL, actor=DASHBOARD), "step: -1 is less than 0"),
+        (
+            lambda it: it.start_protocol(
+                "P-1", Purpose.RESEARCH, "", NO_ORDER, setting=SessionSetting.OTHER, actor="ada"
+            ),
+            "order: -1 is less than 0",
+        ),
+        (lambda it: it.preregister(DEEP, actor="ada"), "no object of JSON of at most 30 levels"),
+        (lambda it: it.preregister('{"people": NaN}', actor="ada"), "no object of JSON"),
         (
             lambda it: it.note("ada", "participant_erase", ""),
             "is not an action that the dashboard notes",
         ),
         (lambda it: it.note("appliance", "login", ""), "neither an account nor a token"),
         (lambda it: it.create_participant(None, actor=""), "neither an account nor a token"),
+        (lambda it: it.note("AGENT ", "login", ""), "neither an account nor a token"),
+        (lambda it: it.note("unknown", "logout", ""), "neither an account nor a token"),
+        (lambda it: it.note("command line", "login", ""), "does not ask the gate"),
+        (lambda it: it.end_session(actor=DASHBOARD), "neither an account nor a token"),
+        (
+            lambda it: it.end_alert("agent", "over", clock.now(), actor="ada"),
+            "is not the dashboard service",
+        ),
+        (
+            lambda it: it.save_protocol(1, 1, MANY_MARKERS, actor=DASHBOARD),
+            "1,001 markers at once; at most 1,000",
+        ),
+        (
+            lambda it: it.save_protocol(9, 9, ENDED_NOW, actor=DASHBOARD),
+            "No protocol 9 runs in session 9",
+        ),
     ],
 )
 def test_a_command_that_breaks_a_rule_changes_nothing(
@@ -232,6 +278,18 @@ def test_a_command_that_breaks_a_rule_changes_nothing(
     assert dump(shared_gate.database) == before
 
 
+def test_a_preregistration_too_many_is_refused(gate: Gate) -> None:
+    with write_transaction(gate.database) as connection:
+        connection.executemany(
+            "INSERT INTO preregistration (at, document, sha256) VALUES (?, '{}', ?)",
+            ((number, f"{number}") for number in range(FROZEN_MOST - 1)),
+        )
+    commands = Commands(gate.database)
+    commands.preregister("{}", actor="ada")
+    with pytest.raises(StudyError, match="no more are kept"):
+        commands.preregister("{}", actor="ada")
+
+
 def test_a_question_without_end_holds_no_lock(gate: Gate) -> None:
     with ExitStack() as lines:
         for _ in range(server.PLACES + 2):
@@ -242,6 +300,97 @@ def test_a_question_without_end_holds_no_lock(gate: Gate) -> None:
             recorder.execute("INSERT INTO setting (key, value) VALUES ('recorded', '')")
         gate.process.send_signal(signal.SIGTERM)
         assert gate.process.wait(60) == 0
+
+
+def test_questions_of_many_wrong_values_hold_little_memory(gate: Gate) -> None:
+    wrong: dict[str, Any] = {"table": {"at_ms": [[]] * 45_000}}
+    with ThreadPoolExecutor(server.PLACES) as threads:
+        asked = [threads.submit(ask, gate, "import_portion", wrong) for _ in range(server.PLACES)]
+        assert {one.result(60).split(".")[0] for one in asked} == {
+            "StudyError\nimport_portion: 45,008 values are wrong"
+        }
+    assert peak_kb(gate) < 200_000
+    assert "more than" in ask(gate, "import_portion", {"table": [[]] * 120_000})
+
+
+def peak_kb(gate: Gate) -> int:
+    status = Path(f"/proc/{gate.process.pid}/status").read_text()
+    peak = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(peak.split()[1])
+
+
+def _silent(gate: Gate, count: int, stack: ExitStack) -> list[socket.socket]:
+    lines = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(count)]
+    for line in lines:
+        line.connect(str(gate.address))
+        line.sendall(b"note ")
+    return lines
+
+
+def test_silent_connections_of_a_user_keep_no_question_out(gate: Gate) -> None:
+    commands = Commands(gate.database)
+    with ExitStack() as stack, ThreadPoolExecutor(receiver.MOST_OF_A_USER // 2) as threads:
+        oldest, *_ = _silent(gate, 3 * receiver.MOST_OF_A_USER, stack)
+        asked = [
+            threads.submit(commands.create_participant, f"P-{number}", actor="ada")
+            for number in range(receiver.MOST_OF_A_USER // 2)
+        ]
+        assert {one.result(60).code for one in asked} == {f"P-{n}" for n in range(len(asked))}
+        oldest.settimeout(60)
+        with suppress(ConnectionResetError):
+            assert oldest.recv(1) == b"", "of too many, the oldest is dropped"
+
+
+_SILENT = """
+import os, socket, sys
+os.setgroups([])
+os.setuid(65534)
+lines = [socket.socket(socket.AF_UNIX) for _ in range(int(sys.argv[2]))]
+for line in lines:
+    line.connect(sys.argv[1])
+    line.sendall(b"note ")
+print("connected", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_silent_connections_of_another_user_drop_none_of_ours() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can run a program as another user")
+    home = Path("/var/tmp") / f"gate-silent-{os.getpid()}"
+    home.mkdir(mode=0o755)
+    try:
+        with written_through(home) as gate, ExitStack() as stack:
+            gate.address.parent.chmod(0o755)
+            gate.address.chmod(0o666)
+            (ours,) = _silent(gate, 1, stack)
+            arguments = [str(gate.address), str(3 * receiver.MOST_OF_A_USER)]
+            other = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", _SILENT, *arguments],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+            )
+            assert other.stdout is not None and other.stdout.readline() == b"connected\n"
+            Commands(gate.database).create_participant("P-1", actor="ada")
+            ours.settimeout(60)
+            ours.sendall(b"nothing\n{}")
+            ours.shutdown(socket.SHUT_WR)
+            assert ours.recv(1_000).startswith(b"StoreError\n")
+    finally:
+        shutil.rmtree(home)
+
+
+def test_unfinished_questions_hold_little_memory(gate: Gate) -> None:
+    with ExitStack() as stack:
+        lines = _silent(gate, 20, stack)
+        for line in lines:
+            line.settimeout(60)
+            with suppress(OSError):
+                line.sendall(b"x" * (LARGEST - 100))
+        assert peak_kb(gate) < 128_000, "of 80 MB, two questions are held"
+        Commands(gate.database).create_participant("P-1", actor="ada")
 
 
 def test_a_killed_gate_leaves_nothing_half_done(gate: Gate) -> None:
@@ -331,5 +480,133 @@ def test_another_user_asks_the_gate_beside_a_recorder(gate: Gate, tmp_path: Path
             told, wrong = done.communicate()
             assert told.split("\n")[:2] == ["may not write the file", "refused"], wrong
             assert rows(other.database, "SELECT count(*) > 20 FROM gap") == [(1,)]
+    finally:
+        shutil.rmtree(home)
+
+
+def listening(address: Path) -> socket.socket:
+    """Listen as systemd does, for a gate that is started and ends and is started again."""
+    address.parent.mkdir(exist_ok=True)
+    line = socket.socket(socket.AF_UNIX)
+    line.bind(str(address))
+    address.chmod(0o666)
+    line.listen()
+    return line
+
+
+def test_a_gate_at_a_given_socket_ends_when_idle_and_the_next_answers(tmp_path: Path) -> None:
+    database = tmp_path / DATABASE_NAME
+    migrate(database)
+    address = tmp_path / "run" / "database.sock"
+    with closing(listening(address)) as given, ThreadPoolExecutor(2) as askers:
+        use_gate(database, address)
+        for number in range(2):
+            code = f"P-{number}"
+            asked = askers.submit(Commands(database).create_participant, code, actor="ada")
+            assert select.select([given], [], [], 60)[0], "the question waits for a gate"
+            with server.Gate(Commands(database), address, given.dup(), idle_s=0.0) as gate:
+                # it runs the command here, where its own process would
+                use_gate(database, None)
+                gate.serve()
+            use_gate(database, address)
+            assert asked.result(60).code == code
+            assert address.is_socket(), "systemd goes on listening"
+    use_gate(database, None)
+
+
+def test_a_gate_that_systemd_starts_takes_its_socket(tmp_path: Path) -> None:
+    database = tmp_path / DATABASE_NAME
+    migrate(database)
+    address = tmp_path / "run" / "database.sock"
+    given_as_3 = (
+        "import os, sys; os.dup2(int(sys.argv[1]), 3); "
+        "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); "
+        "os.execv(sys.executable, [sys.executable, '-m', 'edge_agent', *sys.argv[2:]])"
+    )
+    with closing(listening(address)) as given:
+        number = str(given.fileno())
+        words = ["-c", given_as_3, number, "database-gate", "--data", str(tmp_path)]
+        elsewhere = ["--socket", str(tmp_path / "elsewhere" / "x.sock")]
+        gate = subprocess.Popen([sys.executable, *words, *elsewhere], pass_fds=[given.fileno()])
+        use_gate(database, address)
+        try:
+            assert Commands(database).create_participant("P-1", actor="ada").code == "P-1"
+        finally:
+            use_gate(database, None)
+            gate.terminate()
+            assert gate.wait(60) == 0
+        assert address.is_socket() and not Path(elsewhere[1]).exists()
+
+
+_HOLDING = """
+import os, sys
+from pathlib import Path
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.schema import read_transaction
+from edge_agent.store.gate import client, held
+os.setgroups([])
+os.setuid(65534)
+client.SOCKET = Path(sys.argv[2])
+database = Path(sys.argv[1])
+holder = held.HeldDatabase(database)
+for order in sys.stdin:
+    if order.strip() == "hold":
+        holder.hold()
+    if order.strip() == "close":
+        holder.close()
+    try:
+        with read_transaction(database) as connection:
+            connection.execute("SELECT count(*) FROM setting").fetchone()
+        print("read", flush=True)
+    except StoreError:
+        print("unreadable", flush=True)
+"""
+
+
+def test_another_user_reads_on_when_the_agent_and_the_gate_have_ended() -> None:
+    """SQLite deletes the log with the last connection; who may not write cannot make another."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can run a program as another user")
+    home = Path("/var/tmp") / f"held-{os.getpid()}"  # pytest's folders are closed to others
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(mode=0o755)
+    database, address = home / DATABASE_NAME, home / "run" / "database.sock"
+    log = home / f"{DATABASE_NAME}-wal"
+    migrate(database)
+    database.chmod(0o644)
+    command = [sys.executable, "-c", _HOLDING, str(database), str(address)]
+    piped = subprocess.PIPE
+    try:
+        with (
+            closing(listening(address)) as given,
+            subprocess.Popen(command, stdin=piped, stdout=piped, text=True) as reader,
+        ):
+            assert reader.stdin is not None and reader.stdout is not None
+
+            def tell(order: str) -> None:
+                print(order, file=reader.stdin, flush=True)
+
+            def told() -> str:
+                assert reader.stdout is not None
+                return reader.stdout.readline().strip()
+
+            for _ in range(2):
+                tell("read")
+                assert told() == "unreadable" and not log.exists()
+                tell("hold")
+                assert select.select([given], [], [], 60)[0], "it wakes the gate"
+                with server.Gate(Commands(database), address, given.dup()) as gate:
+                    serving = threading.Thread(target=gate.serve)
+                    serving.start()
+                    assert told() == "read"
+                    gate.stop()
+                    serving.join()
+                tell("read")
+                assert told() == "read" and log.exists(), "though all writers are gone"
+                tell("close")
+                told()
+                with closing(connect(database, readonly=False)) as last:
+                    last.execute("SELECT count(*) FROM setting").fetchone()
+            reader.stdin.close()
     finally:
         shutil.rmtree(home)

@@ -186,6 +186,14 @@ def test_it_ends_by_itself_and_later_when_more_is_asked_for(
         told(stand, lambda message: message["by"] is None)
 
 
+def test_a_name_that_is_none_ends_nothing(stand: Stand) -> None:
+    for line in (b"[" * 4000 + b"\n", b"[]\n"):
+        reader = stand.read(line)
+        assert not reader.connection.recv(1), "it is hung up on"
+    stand.read(b'{"by": "a\\ud800\\u001b[2J"}\n').picture()
+    assert stand.told[0]["by"] == r"a\ud800\x1b[2J"
+
+
 def test_a_second_reader_is_told_that_somebody_looks_already(stand: Stand) -> None:
     first = stand.read()
     first.picture()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import PAGE_BYTES, migrate, write_transaction
+from edge_agent.store.database.lock import lock, lock_for_copies
+from edge_agent.store.database.schema import DATABASE_NAME, PAGE_BYTES, migrate, write_transaction
 from edge_agent.store.salvage.rescue import noted_damage
 from edge_agent.store.upkeep import copies as module
 from edge_agent.store.upkeep.aging import DAY_MS, prune
@@ -264,14 +267,49 @@ def test_a_session_or_a_tenth_of_the_rows_is_much(contents: Contents, smaller: b
 
 
 def test_two_copies_at_once_do_not_get_in_each_others_way(path: Path) -> None:
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        with pytest.raises(StoreError, match="another copy is being made there now"):
-            make_daily_copy(path, now_ms=NIGHT_MS + 3 * DAY_MS)
-    finally:
-        os.close(folder)
+    with lock_for_copies(path), pytest.raises(StoreError, match="another copy is being made"):
+        make_daily_copy(path, now_ms=NIGHT_MS + 3 * DAY_MS)
     assert make_daily_copy(path, now_ms=NIGHT_MS + 3 * DAY_MS).exists()
+
+
+_HOLD = """
+import fcntl, os, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+held = []
+for name in (".", *sorted(os.listdir("."))):
+    try:
+        held.append(os.open(name, os.O_RDONLY))
+        fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except PermissionError:
+        print(name, "is closed")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_who_may_only_read_the_data_holds_up_neither_recording_nor_copies() -> None:
+    # pytest's folders are closed to others
+    with TemporaryDirectory(dir="/var/tmp") as name:
+        folder = Path(name)
+        path = folder / DATABASE_NAME
+        migrate(path)
+        for lock_file in (path.with_suffix(".lock"), path.with_suffix(".copies.lock")):
+            lock_file.touch()
+            lock_file.chmod(0o644)  # as an earlier release left it
+        with lock_for_copies(path), lock(path):
+            pass
+        folder.chmod(0o755)
+        with subprocess.Popen(
+            [sys.executable, "-c", _HOLD],
+            cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        ) as reader:  # fmt: skip
+            assert reader.stdout is not None
+            said = set(iter(reader.stdout.readline, "held\n"))
+            assert said >= {f"affect-edge{one}lock is closed\n" for one in (".", ".copies.")}
+            with lock(path):
+                assert make_daily_copy(path).exists()
+            reader.communicate("")
 
 
 def test_an_erasure_while_a_copy_is_made_leaves_nobody_in_it(

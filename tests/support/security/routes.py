@@ -22,6 +22,7 @@ FROM_ELSEWHERE: tuple[Mapping[str, str], ...] = (
     {"sec-fetch-site": "same-site"},
     {"origin": "https://evil.example"},
     {"origin": "null"},
+    {"referer": "https://evil.example/form"},
 )
 BODIES: Mapping[str, bytes] = {
     "application/x-www-form-urlencoded": b"code=P-01&name=%ff&n=1&n=2",

@@ -89,10 +89,10 @@ def test_a_reading_is_known_until_it_is_old(
     assert home.now(GOOD, START.shifted(limit_s + 0.1)).vitals[kind] is None
 
 
-def test_a_value_of_another_unit_is_rounded_to_the_decimals_of_its_kind(home: HomeState) -> None:
-    home.add_vital(reading(0, 16.1 * 7.500617, VitalKind.SYSTOLIC))
+def test_a_reading_with_decimals_is_told_as_it_is_stored(home: HomeState) -> None:
+    home.add_vital(reading(0, 16.1 * 7.500617, VitalKind.SYSTOLIC))  # a cuff's 16.1 kPa
     known = home.now(GOOD, START).vitals[VitalKind.SYSTOLIC]
-    assert known is not None and known.value == 121
+    assert known is not None and known.value == 120.75993370000002
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,8 @@ def test_figures_of_the_threads_stand_in_the_report_under_their_names(tmp_path: 
         queue_depth=4,
         rows_dropped=5,
         commit_age_s=2.346,
+        store_error="The disk is full.",
+        unstored_since_ms=AT.wall_ms,
         copies=Standing(7200.123, "damaged", "backup-1", overdue=True, second_error="away"),
         mqtt_state="unreachable",
         outbox=6,
@@ -107,6 +109,8 @@ def test_figures_of_the_threads_stand_in_the_report_under_their_names(tmp_path: 
         "rows_dropped": 5,
         "last_commit_age_seconds": 2.35,
         "duplicates": 7,
+        "unstored_since": report["at"],
+        "error": "The disk is full.",
     }
     assert report["copies"] == {
         "last_good_age_seconds": 7200.12,

@@ -69,7 +69,11 @@ def test_what_the_machine_lacks_is_named_with_its_cure(
         ({"frame_age_s": 40.0}, "frame_stale", "40 s"),
         ({"frame_age_s": 40.0, "camera_error": "It is busy. Stop vlc."}, "camera", "Stop vlc"),
         ({"waiting_s": 200.0, "queue_depth": 9}, "commit_stale", "200 s"),
-        ({"waiting_s": 200.0, "store_error": "disk full. Free some."}, "store", "Free some"),
+        (
+            {"store_error": "disk full. Free some.", "unstored_since_ms": 1_790_000_000_000},
+            "store",
+            "Nothing has been stored since 2026-09-21T14:13:20.000Z: disk full. Free some.",
+        ),
         ({"rows_dropped": 3}, "rows_dropped", "3 rows"),
         ({"salvage": "Rows are being carried over."}, "database_salvaged", "carried"),
         ({"damage": "SQLite says: torn."}, "database_damaged", "damaged: SQLite says: torn. The"),
@@ -96,6 +100,11 @@ def test_what_the_machine_lacks_is_named_with_its_cure(
             {"copies": Standing(9, second_error="The stick is away. Plug it in.")},
             "copy_also_failed",
             "at the second place was not made: The stick is away. Plug it in.",
+        ),
+        (
+            {"erasure_left": "dashboard/exports: is a link. Delete it."},
+            "erasure_unfinished",
+            "maintenance tries again: dashboard/exports: is a link. Delete it.",
         ),
         (
             {"clock_doubt": "The clock says 2027. Set it."},

@@ -295,6 +295,17 @@ def test_a_link_that_somebody_laid_is_not_followed(
     assert victim.read_text() == "secret" and fits(*served) and not served[0].is_symlink()
 
 
+def test_a_pipe_in_the_place_of_the_certificate_gives_way_to_a_new_one(tmp_path: Path) -> None:
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    for name in ("cert.pem", "key.pem"):
+        os.mkfifo(folder / name)
+    with pytest.raises(CertificateError, match="is no file"):
+        read_given(folder / "cert.pem", folder / "key.pem")
+    assert keep_certificate(folder, "pi")
+    assert fits(folder / "cert.pem", folder / "key.pem")
+
+
 def test_two_commands_do_not_mix_their_pairs(
     authority: Authority, served: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,10 @@ import yaml
 from click.testing import CliRunner
 
 from edge_agent.cli import cli
-from edge_agent.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
+from edge_agent.config.environment import ENV_DELIMITER, ENV_PREFIX
+from edge_agent.config.settings import Settings
+from edge_agent.core import clock
+from edge_agent.live.feed import SOCKET_NAME, LiveServer
 from tools.pin_requirements import MACHINES, ROOT
 
 CONTAINERFILE = (ROOT / "container/Containerfile").read_text(encoding="utf-8")
@@ -142,6 +145,26 @@ def test_what_is_started_and_asked_are_commands_of_ours() -> None:
 def test_health_says_which_part_does_not_answer(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["health", "agent", "--data", str(tmp_path)])
     assert (done.exit_code, done.output) == (1, "agent: does not answer\n"), done.exception
+
+
+def test_health_says_since_when_an_agent_that_answers_stores_nothing(tmp_path: Path) -> None:
+    server = LiveServer(tmp_path / SOCKET_NAME)
+    server.start()
+    try:
+        for unstored, code, said in (
+            ({"unstored_since": None, "reason": None}, 0, "answers"),
+            (
+                {"unstored_since": 1_790_000_000_000, "reason": "The disk is full."},
+                1,
+                "answers, but has stored nothing since 2026-09-21T14:13:20.000Z: The disk is full.",
+            ),
+        ):
+            server.publish({"type": "state", "at": clock.now().wall_ms, "recorder": unstored})
+            done = CliRunner().invoke(cli, ["health", "agent", "--data", str(tmp_path)])
+            assert (done.exit_code, done.output) == (code, f"agent: {said}\n"), done.exception
+    finally:
+        server.stop()
+        assert server.join(60)
 
 
 def test_the_version_of_python_is_the_one_of_the_base() -> None:

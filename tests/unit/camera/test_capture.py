@@ -48,6 +48,25 @@ class ScriptedCamera(Camera):
         self._closings.append("closed")
 
 
+class Playing(ScriptedCamera):
+    """Takes the time for each frame that the script gives, or fails after it; seconds."""
+
+    def __init__(
+        self, script: Iterator[tuple[float, CameraError | None]], seconds: Seconds, sets_pace: bool
+    ) -> None:
+        super().__init__(iter([]), [])
+        self._timed = script
+        self._seconds = seconds
+        self.sets_pace = sets_pace
+
+    def _take(self) -> tuple[Image, Instant]:
+        waited, error = next(self._timed, (0.0, END))
+        self._seconds.now += waited
+        if error is not None:
+            raise error
+        return np.zeros((4, 4, 3), np.uint8), clock.now()
+
+
 class Scene:
     """A capture worker over a script, and what came of it."""
 
@@ -228,3 +247,74 @@ def test_a_read_that_waits_for_a_frame_ends_with_the_worker() -> None:
     worker.stop()
     assert worker.join(60)
     assert (worker.failure, gaps, worker.name) == (None, [], "capture")
+
+
+@pytest.mark.parametrize(
+    ("period_s", "sets_pace", "waits", "told"),
+    [
+        (1 / 15, False, [0.1, 60.0, 0.1], [60.0]),
+        (1 / 15, False, [3.0, 2.9], []),
+        (10.0, False, [10.0, 30.0, 31.0], [31.0]),
+        (1 / 15, True, [0.1, 4.0, 4.0, 12.0, 60.0, 0.1, 60.0], [4.0, 60.0, 60.0]),
+    ],
+)
+def test_capture_that_stood_still_tells_a_gap_from_three_periods_and_three_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    period_s: float,
+    sets_pace: bool,
+    waits: list[float],
+    told: list[float],
+) -> None:
+    caplog.set_level(logging.INFO)
+    seconds = Seconds()
+    monkeypatch.setattr(clock, "now", lambda: START.shifted(seconds.now))
+    camera = Playing(((waited, None) for waited in [0.1, *waits]), seconds, sets_pace)
+    gaps: list[Gap] = []
+    latest: LatestValue[Frame] = LatestValue()
+    worker = CaptureWorker(
+        lambda: camera, latest, gaps.append, lambda: None, lambda: True, period_s=period_s
+    )
+    worker.work()
+    assert [gap.end.seconds_since(gap.start) for gap in gaps] == pytest.approx(told)
+    assert {(gap.source, gap.reason) for gap in gaps} <= {("camera", "stopped")}
+    assert caplog.text.count("no frames came for") == len(told)
+
+
+def test_a_camera_that_fails_after_a_silence_has_one_gap_from_its_last_frame(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = Seconds()
+    monkeypatch.setattr(clock, "now", lambda: START.shifted(seconds.now))
+    steps = [(1.0, None), (60.0, STALLED), (5.0, NOT_FOUND), (20.0, None), (2.0, None)]
+    camera = Playing(iter(steps), seconds, sets_pace=False)
+    gaps: list[Gap] = []
+    latest: LatestValue[Frame] = LatestValue()
+    worker = CaptureWorker(lambda: camera, latest, gaps.append, lambda: None, lambda: True)
+    monkeypatch.setattr(camera, "close", lambda: None)  # the same one is opened again
+    worker.work()
+    assert [(gap.reason, gap.end.seconds_since(gap.start)) for gap in gaps] == [("stalled", 85.0)]
+
+
+def test_a_freeze_while_the_camera_is_switched_off_is_in_that_gap_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = Seconds()
+    monkeypatch.setattr(clock, "now", lambda: START.shifted(seconds.now))
+    looks = iter([True, True, False, False, False])  # work, read, then twice closed
+    gaps: list[Gap] = []
+    camera = Playing(iter([(1.0, None)]), seconds, sets_pace=False)
+    latest: LatestValue[Frame] = LatestValue()
+    worker = CaptureWorker(
+        lambda: camera,
+        latest,
+        gaps.append,
+        lambda: None,
+        lambda: next(looks, True),
+        lambda: "switched_off",
+    )
+    monkeypatch.setattr(worker.stopping, "wait", lambda _pause: seconds.wait(40.0))
+    worker.work()
+    assert [(gap.reason, gap.end.seconds_since(gap.start)) for gap in gaps] == [
+        ("switched_off", 80.0)
+    ]

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from edge_agent.camera.decoding import decoded, letterboxed
 from edge_agent.camera.files import PicturesCamera, picture_files
-from edge_agent.camera.pixels import decoded, letterboxed
 from edge_agent.core.errors import CameraError, CameraReason
 from tests.support.vision.cameras import open_folder, without_rights
 

@@ -56,13 +56,14 @@ def test_a_session_of_last_year_gets_what_was_recorded_then(folder: Path) -> Non
         "name": "films",
         "start": at(10),
         "end": at(50),
+        "rows": 81,
     }
     assert query(path, "SELECT boot, simulated, origin FROM session") == [(None, 0, "entered")]
     assert query(path, "SELECT count(*) FROM session_vital WHERE session = 1") == [(40,)]
     assert query(path, "SELECT action, detail FROM audit ORDER BY id") == [
         ("participant_create", "P01"),
         ("consent_give", "P01"),
-        ("session_add", "1"),
+        ("session_add", "1, with 81 rows recorded before"),
     ]
     assert query(path, "SELECT count(*) FROM outbox") == [(0,)], "nothing happens now"
 

@@ -4,6 +4,7 @@ wrong.
 
 from __future__ import annotations
 
+import json
 import re
 import stat
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.config.alerts import RuleSettings
+from edge_agent.config.environment import read_environment
 from edge_agent.config.loading import (
     REMOVED,
     line_of_key,
@@ -134,6 +136,48 @@ def test_a_wrong_variable_is_named(
 ) -> None:
     monkeypatch.setenv(f"AFFECT_EDGE_{name}", value)
     assert re.search(said, problem(None))
+
+
+STRAP = {"address": "A0:9E:1A:00:00:01", "kind": "heart_rate"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"mqtt__PORT": "1884", "MQTT__HOST": "b"}, {"mqtt": {"port": "1884", "host": "b"}}),
+        ({"MQTT__USERNAME": "none", "CAMERA": "none"},
+         {"mqtt": {"username": None}, "camera": None}),
+        ({"MQTT__TOPICS_OFF": '["health"]'}, {"mqtt": {"topics_off": ["health"]}}),
+        ({"VITALS": '{"Simulated": {"ENABLED": true}}', "VITALS__SIMULATED__SEED": "7"},
+         {"vitals": {"simulated": {"enabled": True, "seed": "7"}}}),
+        ({"VITALS__SIMULATED": '{"seed": 7}', "VITALS__SIMULATED__ENABLED": "true"},
+         {"vitals": {"simulated": {"seed": 7, "enabled": "true"}}}),
+        ({"VITALS__BLUETOOTH__DEVICES": f"[{json.dumps(STRAP)}]"},
+         {"vitals": {"bluetooth": {"devices": [STRAP]}}}),
+        ({"CONTROL__CODES__1": "anger:start", "CONTROL__SERIAL_PORT": "[1"},
+         {"control": {"codes": {"1": "anger:start"}, "serial_port": "[1"}}),
+        ({"FLEET": "null", "CAMERA__FPS__X": "1", "DATA__FOLDER": ""},
+         {"camera": {"fps": {"x": "1"}}, "data": {"folder": ""}}),
+        ({"CAMRA__FPS": "1"}, {}),
+    ],
+)  # fmt: skip
+def test_variables_are_read_as_tables_lists_and_texts(
+    variables: dict[str, str], expected: dict[str, object]
+) -> None:
+    named = {f"AFFECT_EDGE_{name}": value for name, value in variables.items()}
+    assert read_environment(Settings, named) == expected
+
+
+def test_the_environment_changes_single_keys_of_the_files_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFFECT_EDGE_VITALS", '{"simulated": {"seed": 7}}')
+    monkeypatch.setenv("affect_edge_mqtt__port", "1884")
+    file = write(tmp_path, "[mqtt]\nhost = 'b'\n[vitals.simulated]\nenabled = true\nseed = 3\n")
+    loaded = load_settings(file, {"mqtt": {"keepalive": 30}})
+    assert (loaded.mqtt.host, loaded.mqtt.port, loaded.mqtt.keepalive) == ("b", 1884, 30)
+    assert (loaded.vitals.simulated.enabled, loaded.vitals.simulated.seed) == (True, 7)
+    assert (loaded.file, loaded.model_fields_set) == (file, {"mqtt", "vitals"})
 
 
 def devices(folder: Path, *entries: str) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.process import SystemdNotifier, _code
+from edge_agent.core.process import SystemdNotifier, _unwritten, given_socket
 
 only_glibc = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc", reason="only the GNU C library can be asked"
@@ -78,16 +78,32 @@ def test_what_only_the_start_needed_goes_back_and_everything_still_runs() -> Non
     assert printed(GIVE_BACK) > 9_000_000
 
 
-def test_only_code_that_is_never_written_is_let_go() -> None:
+def test_only_what_a_file_holds_and_nobody_wrote_is_let_go() -> None:
     maps = """\
 1000-3000 r-xp 00000000 08:01 42         /usr/lib/a library.so
+Pss:                   8 kB
+Anonymous:             0 kB
 3000-4000 r--p 00002000 08:01 42         /usr/lib/a library.so
-4000-5000 rw-p 00003000 08:01 42         /usr/lib/a library.so
-5000-6000 rwxp 00000000 08:01 43         /usr/lib/written.so
-6000-7000 r-xp 00000000 00:00 0          [vdso]
-7000-8000 r-xp 00000000 00:00 0
+Anonymous:             0 kB
+4000-5000 r--p 00003000 08:01 42         /usr/lib/a library.so
+Anonymous:             4 kB
+5000-6000 rw-p 00004000 08:01 42         /usr/lib/a library.so
+Anonymous:             0 kB
+6000-7000 rwxp 00000000 08:01 43         /usr/lib/written.so
+Anonymous:             0 kB
+7000-8000 r-xp 00000000 00:00 0          [vdso]
+Anonymous:             0 kB
+8000-9000 r-xp 00000000 00:00 0
+Anonymous:             0 kB
 """
-    assert list(_code(maps)) == [(0x1000, 0x2000)]
+    assert list(_unwritten(maps)) == [(0x1000, 0x2000), (0x3000, 0x1000)]
+
+
+def test_the_socket_that_systemd_gives_is_for_the_process_that_it_names() -> None:
+    given = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+    for name, value in (("LISTEN_PID", "1"), ("LISTEN_FDS", "2"), ("LISTEN_FDS", "")):
+        assert given_socket(given | {name: value}) is None
+    assert given_socket({}) is None
 
 
 WAIT = """

@@ -93,3 +93,9 @@ def test_whatever_fills_the_places_comes_back(a: str, b: str, c: float, d: int) 
     text = Message("{a} {b} {c} {d}", a=a, b=Message("{a}", a=b), c=c, d=d)
     back = unpacked(str(text), packed(text))
     assert back == text and isinstance(back, Message) and back.values["c"] == c
+
+
+@pytest.mark.parametrize("template", ["{n:>900000000}", "{n:{n}}", "{n.__class__}", "{0}"])
+def test_template_that_does_more_than_fill_in_values_is_no_message(template: str) -> None:
+    kept = json.dumps({"template": template, "values": {"n": 900_000_000}})
+    assert type(unpacked("x", kept)) is str

@@ -25,7 +25,7 @@ from edge_agent.fleet.chunks import (
 from edge_agent.fleet.sender import timeline_message
 
 GOOD: dict[str, Any] = {
-    "schema": 1,
+    "schema": 2,
     "device": "lab",
     "epoch": "5f2c9a0d1e3b4c67",
     "first": 5,
@@ -47,6 +47,18 @@ def test_a_message_comes_back_as_it_was() -> None:
     assert decode(packed()).changes[0][3] == [1, 2, "hand", "left"]
     told = replace(message, boot="0f6c1b9e", boot_ms=86_412_000)
     assert decode(encode(told)) == told
+
+
+def test_message_of_the_first_release_is_read_without_the_columns_added_since() -> None:
+    model = [1, "expression", "accurate", "1.0.0", "aa", 1764000000000, 1]
+    told = decode(packed(schema=1, changes=[[5, "model", "row", model]]))
+    assert told.changes[0][3] == [*model, "unknown"]
+    new = decode(packed(changes=[[5, "model", "row", [*model, "balanced"]]]))
+    assert new.changes[0][3] == [*model, "balanced"]
+    with pytest.raises(MessageError, match="has 7 values of model, not 8"):
+        decode(packed(changes=[[5, "model", "row", model]]))
+    with pytest.raises(MessageError, match="has 8 values of model, not 7"):
+        decode(packed(schema=1, changes=[[5, "model", "row", [*model, "data"]]]))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +95,8 @@ def test_the_sender_says_when_by_both_clocks() -> None:
         (zlib.compress(bytes(LARGEST_BYTES + 1)), "more than"),
         (zlib.compress(b"\xff"), "is no CBOR"),
         (zlib.compress(cbor2.dumps([1])), "is no map"),
-        (packed(schema=2), "has the schema 2, this collector reads 1"),
+        (packed(schema=3), "has the schema 3, this collector reads 2"),
+        (packed(schema=0), "has the schema 0, this collector reads 2"),
         (packed(device=""), "has no device"),
         (packed(epoch="5"), "has no epoch"),
         (packed(first=8), "covers the positions 8 to 7"),

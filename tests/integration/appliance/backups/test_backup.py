@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import stat
@@ -94,6 +95,27 @@ def test_a_file_that_is_missing_is_named_and_one_that_cannot_be_kept_is_an_error
     done = appliance.run("backup", tmp_path / "second.zip")
     assert isinstance(done.exception, StoreError)
     assert not list(tmp_path.glob("*second*"))
+
+
+@pytest.mark.parametrize("kind", ["link to a file", "link to a folder", "folder", "pipe"])
+def test_what_stands_in_the_place_of_the_certificate_is_not_read(
+    appliance: WholeAppliance, tmp_path: Path, kind: str
+) -> None:
+    certificate = appliance.data / "tls/cert.pem"
+    certificate.unlink()
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "shadow").touch()
+    if kind == "pipe":
+        os.mkfifo(certificate)
+    elif kind == "folder":
+        certificate.mkdir()
+    else:
+        certificate.symlink_to(secrets if kind.endswith("folder") else secrets / "shadow")
+    done = appliance.run("backup", tmp_path / "backup.zip")
+    assert isinstance(done.exception, BackupError)
+    assert f"{certificate}: is a link, a folder or a pipe" in str(done.exception)
+    assert not list(tmp_path.glob("*backup*"))
 
 
 _FULL = """

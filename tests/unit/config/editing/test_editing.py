@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -23,6 +24,7 @@ from edge_agent.config.editing import (
     with_changes,
 )
 from edge_agent.config.keys import Kind, all_keys, key_named, restarts, values_of
+from edge_agent.core import files
 from edge_agent.core.errors import ConfigError
 
 SHIPPED = Path(__file__).parents[4] / "config" / "affect-edge.toml"
@@ -122,6 +124,17 @@ def test_a_file_is_replaced_whole_with_its_mode_and_a_copy_of_before(file: Confi
     with pytest.raises(ConfigChangedError, match="changed it meanwhile"):
         save(file, "")
     assert "5.0" in file.path.read_text(encoding="utf-8")
+
+
+def test_a_file_that_somebody_keeps_locked_is_told_and_stays(
+    file: ConfigFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "LOCK_S", 0.1)
+    with file.path.open("rb") as reader:
+        fcntl.flock(reader, fcntl.LOCK_EX)
+        with pytest.raises(ConfigError, match="another program has kept it locked for 0.1 s"):
+            save(file, "")
+    assert file.path.read_text(encoding="utf-8") == TEXT
 
 
 def test_a_file_that_cannot_be_replaced_stays(

@@ -58,10 +58,17 @@ def test_a_damaged_file_is_named_with_what_to_do(path: Path) -> None:
     assert dashboard_file(path).read_bytes() == b"\xff\x00{" * 1000
 
 
-def test_a_file_of_another_version_is_refused_as_it_is(path: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        (99, r"newer Affect Edge \(schema 99"),
+        (0, "is not the database of this version's dashboard"),
+    ],
+)
+def test_a_file_of_another_version_is_refused_as_it_is(path: Path, version: int, said: str) -> None:
     with write_dashboard(path) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    with pytest.raises(StoreError, match=r"is not the database of this version's dashboard"):
+        connection.execute(f"PRAGMA user_version = {version}")
+    with pytest.raises(StoreError, match=said):
         Accounts(path).check_password("ada", PASSWORD)
 
 

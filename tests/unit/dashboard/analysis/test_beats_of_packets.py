@@ -13,7 +13,7 @@ from dashboard.analysis.request import AnalysisQuery, StateBy
 from dashboard.statistics.distributions import Values
 from edge_agent.core.clock import iso_utc
 from edge_agent.store.read.reader import Reader
-from edge_agent.store.write.timeline import import_readings
+from edge_agent.store.write.portions import import_readings
 from edge_agent.vitals.csv import read_readings
 from tests.support.studies import add_session
 from tests.support.timeline import START_MS

@@ -219,3 +219,12 @@ def test_a_protocol_without_texts_is_in_the_participants_language() -> None:
 def test_a_protocol_with_texts_of_its_own_keeps_its_language(view: ProtocolView) -> None:
     assert texts_for(view) == view.texts
     assert text_of_screen(view, "Please rest.") == "Please rest."
+
+
+@pytest.mark.parametrize(
+    "screens",
+    [[], [{"kind": "rest", "seconds": "long"}], [{"kind": "rest", "seconds": 5, "text": {}}]],
+)
+def test_a_plan_that_is_none_is_refused_before_it_runs(screens: list[dict[str, object]]) -> None:
+    with pytest.raises(ValueError, match="no screens|Input should be a valid"):
+        from_json(json.dumps({"screens": screens, "texts": {}}))

@@ -130,6 +130,9 @@ def test_every_answer_gets_the_guarding_headers_and_keeps_its_own() -> None:
         ("POST", {}),
         ("POST", {"origin": "http://pi:8080", "host": "pi:8080"}),
         ("POST", {"origin": "null", "sec-fetch-site": "same-origin"}),
+        ("POST", {"referer": "http://pi:8080/study?x=1", "host": "pi:8080"}),
+        ("POST", {"authorization": "Bearer t", "host": "pi:8080"}),
+        ("POST", {"sec-fetch-site": "same-origin", "referer": "https://evil.example/"}),
     ],
 )
 def test_reading_and_changes_from_our_own_pages_are_let_through(
@@ -147,6 +150,13 @@ def test_reading_and_changes_from_our_own_pages_are_let_through(
         {"origin": "http://pi:9090", "host": "pi:8080"},
         {"origin": "null", "host": "pi:8080"},
         {"origin": "http://evil.example"},
+        {"origin": "http://[", "host": "pi:8080"},
+        {"referer": "https://evil.example/form", "host": "pi:8080"},
+        {"referer": "https://evil.example/http://pi:8080/", "host": "pi:8080"},
+        {"referer": "http://pi:8080@evil.example/", "host": "pi:8080"},
+        {"referer": "http://[", "host": "pi:8080"},
+        {"referer": "", "host": "pi:8080"},
+        {"origin": "null", "referer": "http://pi:8080/", "host": "pi:8080"},
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])

@@ -133,7 +133,7 @@ def expected_match(connection: sqlite3.Connection, one: dict[str, str]) -> str:
     (session,) = [found for found in select_sessions(connection) if found.id == int(one["session"])]
     by = Matching()
     steps = (
-        read_face_labels(connection, session)
+        read_face_labels(connection, [session])[session.id]
         .steps(by.window_ms, by.share)
         .later(by.lag_ms(VitalKind(one["kind"])))
     )

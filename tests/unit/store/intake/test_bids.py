@@ -100,7 +100,7 @@ def test_a_data_set_of_ours_keeps_every_row_and_every_digit_of_the_analysis(
         ("vital", "at, kind, source, value, flags, device_time"),
         ("gap", "started, ended, source, reason"),
         ("unfit", "at, interval_ms, track, reason, frames, is_primary, simulated"),
-        ("model", "kind, name, version, sha256, since"),
+        ("model", "kind, name, version, sha256, since, prior"),
         ("expression", "at, track, frames, neutral, smoothed_anger, emotion, quality"),
     ):
         order = "session, at, id" if table == "marker" else columns

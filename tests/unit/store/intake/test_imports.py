@@ -18,7 +18,7 @@ from edge_agent.store.intake.imports import list_imports, undo_import
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.upkeep.fold import fold_rollups
-from edge_agent.store.write.timeline import import_readings
+from edge_agent.store.write.portions import import_readings
 from tests.support import studies
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
 from tests.support.timed_session import study_with_session
@@ -88,6 +88,14 @@ def test_undoing_says_what_pointed_to_the_readings(path: Path) -> None:
     ]
     erase_participant(path, "P01", actor="ada")
     assert [one.file for one in list_imports(path)] == ["(erased)"]
+
+
+def test_erasure_of_a_short_code_renames_no_file_that_only_holds_its_letter(path: Path) -> None:
+    Study(path).create_participant("a", actor="ada")
+    for second, file in enumerate(("strap.csv", "garmin-a.csv")):
+        taken(path, second, file=file)
+    erase_participant(path, "A", actor="ada")
+    assert {one.file for one in list_imports(path)} == {"strap.csv", "(erased)"}
 
 
 def test_an_import_is_undone_once_and_a_number_nobody_has_is_named(path: Path) -> None:

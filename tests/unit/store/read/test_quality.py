@@ -159,6 +159,7 @@ def test_the_advice_names_what_took_most_of_the_face(
         ("agent", "agent_stopped", "the agent did not run"),
         ("recorder", "not_written", "could not be written"),
         ("camera", "opening", "the camera stopped"),
+        ("camera", "stopped", "agent or machine stood still"),
         ("camera", "no_face", "no face was in the picture"),
     ],
 )

@@ -100,7 +100,7 @@ def test_rows_are_given_with_session_participant_and_condition(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "at_ms", [0, 999, 1_000, 1_790_000_400_007, 1_999_999_999_999, 253_402_300_799_999]
+    "at_ms", [0, 999, 1_000, 1_790_000_400_007, 1_999_999_999_999, 253_402_214_399_999]
 )
 def test_sql_writes_times_as_python_does(path: Path, at_ms: int) -> None:
     with write_transaction(path) as connection:
@@ -218,3 +218,6 @@ def test_only_the_last_model_of_each_kind_is_in_use(path: Path) -> None:
         for use in uses:
             write_model(connection, use)
     assert models_in_use(path) == [uses[2], uses[1]]
+    with write_transaction(path) as connection:
+        write_model(connection, ModelUse("expression", "fast", "2", "cc", 9, prior="balanced"))
+    assert models_in_use(path) == [replace(uses[2], prior="balanced"), uses[1]], "since before"

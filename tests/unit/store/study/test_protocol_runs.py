@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.errors import StoreError
+from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.study import Marker, MarkerKind, Purpose
 from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.study import protocol_runs
@@ -61,6 +61,24 @@ def save(
 
 def note(at: float) -> Marker:
     return Marker(instant(at), MarkerKind.NOTE, "protocol: begins")
+
+
+def test_save_of_a_run_that_is_not_in_its_session_is_refused(path: Path) -> None:
+    run = begun(path)
+    progress = Progress(3, 1500, RunState.RUNNING, "why", instant(1), (note(1),))
+    for number, session in ((99, run.session.id), (run.id, 99)):
+        with pytest.raises(StudyError, match=f"No protocol {number} runs in session {session}"):
+            ProtocolRuns(path).save(number, session, progress)
+    assert query(path, "SELECT 1 FROM marker") == []
+
+
+def test_save_leaves_an_audit_line_where_more_than_time_has_passed(path: Path) -> None:
+    run = begun(path)
+    for markers in ((note(1),), ()):
+        progress = Progress(3, 1500, RunState.RUNNING, "", instant(1), markers)
+        ProtocolRuns(path).save(run.id, run.session.id, progress, actor="dashboard service")
+    lines = query(path, "SELECT actor, detail FROM audit WHERE action = 'protocol_save'")
+    assert lines == [("dashboard service", "session 1: running, markers added: 1")]
 
 
 def test_a_run_is_found_again_where_it_was_left(path: Path) -> None:

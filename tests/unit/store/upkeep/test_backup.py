@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edge_agent.core.errors import StoreError
-from edge_agent.store.database.schema import VERSION, write_transaction
+from edge_agent.store.database.schema import VERSION, copies_beside, write_transaction
 from edge_agent.store.upkeep.copies import make_daily_copy, restore_copy
 from edge_agent.store.upkeep.soundness import verify
 from edge_agent.store.write.outbox import OutboxMessage, enqueue, last_seq
@@ -143,6 +143,8 @@ def test_a_copy_is_put_back_and_something_else_is_not(path: Path, tmp_path: Path
     assert notes(path) == ["kept"]
     copy = make_daily_copy(path, now_ms=NOW_MS)
     note(path, "after")
-    restore_copy(path, copy)
+    aside = restore_copy(path, copy)
     note(path, "again")
     assert notes(path) == ["kept", "again"]
+    assert aside is not None and aside in copies_beside(path)
+    assert notes(aside) == ["kept", "after"]

@@ -16,11 +16,14 @@ from edge_agent.core.study import Purpose
 from edge_agent.store.database import schema
 from edge_agent.store.database.schema import connect, copy_database, migrate, write_transaction
 from edge_agent.store.read.reader import Reader
+from edge_agent.store.study.past import PastSession, add_session
 from edge_agent.store.study.study import Study
 from edge_agent.store.upkeep import erasure
 from edge_agent.store.upkeep.aging import prune
-from edge_agent.store.upkeep.erasure import Erasure, erase_participant
+from edge_agent.store.upkeep.erasing_again import finish_erasures
+from edge_agent.store.upkeep.erasure import Erasure, ErasurePlan, erase_participant, plan_erasure
 from edge_agent.store.upkeep.fold import fold_rollups
+from edge_agent.store.upkeep.unfinished import sentences_of_left
 from edge_agent.store.write.outbox import OutboxMessage, enqueue, set_aside
 from edge_agent.store.write.timeline import write_rejected_frames
 from tests.support.erasure import CODE, NAME, NOTE, bytes_of, everything, hold, opened, record
@@ -40,6 +43,11 @@ ROLLUPS = (
     "expression_minute", "expression_hour", "expression_day",
     "vital_minute", "vital_hour", "vital_day",
 )  # fmt: skip
+
+
+_LOCKED = (
+    "is locked by another program. Close what has it open (a database browser?) and try again."
+)
 
 
 def test_a_mistyped_code_or_an_open_session_erases_and_deletes_nothing(path: Path) -> None:
@@ -155,12 +163,13 @@ def test_a_reader_that_does_not_end_is_said_with_the_cure(path: Path) -> None:
     with opened(path) as connection:
         connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM marker").fetchone()
-        with pytest.raises(
-            StoreError, match="the rows are erased, but another program keeps the file open"
-        ):
-            erase_participant(path, CODE, actor="ada", patience_s=0.1)
+        done = erase_participant(path, CODE, actor="ada", patience_s=0.1)
         connection.rollback()
+    assert len(done.left) == 1 and not done.is_finished
+    assert "the rows are erased, but another program keeps the file open" in done.sentence
     assert Reader(path).session_list() == []
+    assert finish_erasures(path, actor="appliance") == 1
+    assert sentences_of_left(path) == []
 
 
 def hold_empty(path: Path, code: str, start: float, end: float, name: str = "films") -> None:
@@ -272,16 +281,85 @@ def test_a_word_of_two_letters_is_not_searched_for(path: Path) -> None:
     assert query(path, "SELECT name FROM session") == [("films",)]
 
 
-def test_a_copy_that_is_locked_is_said_and_not_deleted(
+def test_a_copy_that_is_locked_is_named_and_finished_without_the_code(
     tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "BUSY_SECONDS", 0.1)
+    hold(path, CODE, 0, NAME, NOTE)
+    hold(path, "P02", 100)
+    locked, free = (tmp_path / f"affect-edge.db.before-v{number}" for number in (2, 3))
+    for copy in (locked, free):
+        with closing(connect(path, readonly=True)) as connection:
+            copy_database(connection, copy)
+    with write_transaction(locked):
+        done = erase_participant(path, CODE, actor="ada", patience_s=0.1)
+        assert done.copies == (free.name,)
+        assert done.left == (f"{locked}: {_LOCKED}",)
+        with pytest.raises(StoreError, match="before-v2: is locked"):
+            finish_erasures(path, actor="appliance")
+    assert sentences_of_left(path) == list(done.left)
+    assert CODE.encode() not in b"".join(
+        file.read_bytes() for file in tmp_path.iterdir() if file != locked
+    ), "nor in what is stored of what is left"
+    assert finish_erasures(path, actor="appliance") == 1
+    found = bytes_of(tmp_path)
+    assert not [text for text in (CODE, NOTE, NAME) if text.lower().encode() in found]
+    assert query(locked, "SELECT code FROM participant") == [("P02",)]
+    assert query(path, "SELECT actor, action, detail FROM audit WHERE action LIKE '%erase%'") == [
+        ("ada", "participant_erase", "1 sessions"),
+        ("ada", "participant_erase_left", locked.name),
+        ("appliance", "participant_erase_finished", ""),
+    ]
+    assert finish_erasures(path, actor="appliance") == 0
+
+
+def test_an_erasure_that_cannot_empty_the_exports_does_all_the_rest(
+    tmp_path: Path, path: Path
+) -> None:
+    hold(path, CODE, 0, NAME, NOTE)
     copy = tmp_path / "affect-edge.db.before-v2"
-    migrate(copy)
-    hold_empty(path, "P-1", 10, 20)
-    with write_transaction(copy), pytest.raises(StoreError, match="before-v2"):
-        erase_participant(path, "P-1", actor="ada", patience_s=0.1)
-    assert copy.exists()
+    with closing(connect(path, readonly=True)) as connection:
+        copy_database(connection, copy)
+    exports = tmp_path / "exports"
+    exports.symlink_to(tmp_path.parent)
+    with opened(path):
+        done = erase_participant(path, CODE, actor="ada")
+        found = bytes_of(tmp_path)
+    assert not [text for text in (CODE, NOTE, NAME) if text.lower().encode() in found]
+    assert done.copies == (copy.name,)
+    assert done.sentence.startswith(f"Not finished; the nightly maintenance tries again: {exports}")
+    assert sentences_of_left(path) == list(done.left) and "rm" in done.left[0]
+    exports.unlink()
+    exports.mkdir()
+    (exports / "study.zip").touch()
+    assert finish_erasures(path, actor="appliance") == 1
+    assert list(exports.iterdir()) == [] and sentences_of_left(path) == []
+
+
+def test_an_erasure_that_was_killed_after_its_rows_is_finished_at_night(
+    tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(path, CODE, 0, NAME, NOTE)
+    copy = tmp_path / "affect-edge.db.before-v2"
+    with closing(connect(path, readonly=True)) as connection:
+        copy_database(connection, copy)
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "exports/study.zip").touch()
+
+    def killed(_data: Path) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patched:
+        patched.setattr(erasure, "delete_prepared_exports", killed)
+        with pytest.raises(SystemExit):
+            erase_participant(path, CODE, actor="ada")
+    assert CODE.lower().encode() in bytes_of(tmp_path)
+    told = sentences_of_left(path)
+    assert len(told) == 3 and all("was interrupted" in sentence for sentence in told)
+    assert finish_erasures(path, actor="appliance") == 3
+    found = bytes_of(tmp_path)
+    assert not [text for text in (CODE, NOTE, NAME) if text.lower().encode() in found]
+    assert not (tmp_path / "exports/study.zip").exists() and sentences_of_left(path) == []
 
 
 def test_an_open_session_in_a_copy_ends_with_its_last_row(tmp_path: Path, path: Path) -> None:
@@ -337,21 +415,49 @@ def test_old_bytes_are_found_wherever_they_lie_in_the_file(
     assert not erase_participant(clean, "Zq-Wombat7", actor="ada").compacted
 
 
-def test_of_what_the_audit_says_only_the_code_goes(path: Path) -> None:
-    hold_empty(path, "P-1", 10, 20)
+def test_of_what_the_audit_says_of_participants_only_the_code_goes(path: Path) -> None:
+    hold_empty(path, "demo", 10, 20)
+    lines = [
+        ("participant_create", "demo"),
+        ("participant_view", "hall: DEMO"),
+        ("participant_view", "demo-2"),
+        ("export", "participant=demo start=None end=None format=csv"),
+        ("export", "participant=demo-2 start=None end=None format=demo"),
+        ("account_add", "demo as administrator, with a link"),
+        ("account_remove", "demo"),
+        ("token_make", "demo (readings)"),
+        ("settings_change", "device.name demo"),
+    ]
     with write_transaction(path) as connection:
         connection.execute("DELETE FROM audit")
         connection.executemany(
-            "INSERT INTO audit (at, actor, action, detail) VALUES (?, 'ada', 'export', ?)",
-            [(1, "sessions of p-1 and P-10 as csv"), (2, "P-10 alone"), (3, "xP-1")],
+            "INSERT INTO audit (at, actor, action, detail) VALUES (1, 'demo', ?, ?)", lines
         )
-    erase_participant(path, "P-1", actor="eve")
+    erase_participant(path, "demo", actor="eve")
     assert query(path, "SELECT actor, action, detail FROM audit ORDER BY id") == [
-        ("ada", "export", "sessions of (erased) and P-10 as csv"),
-        ("ada", "export", "P-10 alone"),
-        ("ada", "export", "xP-1"),
+        ("demo", "participant_create", "(erased)"),
+        ("demo", "participant_view", "hall: (erased)"),
+        ("demo", "participant_view", "demo-2"),
+        ("demo", "export", "participant=(erased) start=None end=None format=csv"),
+        *(("demo", *line) for line in lines[4:]),
         ("eve", "participant_erase", "1 sessions"),
     ]
+
+
+def test_the_plan_of_an_erasure_counts_what_it_deletes_and_what_was_nobodys(path: Path) -> None:
+    hold(path, CODE, 0)
+    record(path, 200, 300)
+    new = PastSession(CODE, Purpose.RESEARCH, START_MS + 200_000, START_MS + 300_000)
+    with write_transaction(path) as connection:
+        connection.execute("UPDATE consent SET given = ?", (START_MS - 1000,))
+    add_session(path, new, purposes=list(Purpose), actor="ada")
+    plan = plan_erasure(path, CODE)
+    done = erase_participant(path, CODE, actor="ada")
+    deleted = sum(done.rows[table] for table in ("expression", "movement", "unfit", "vital", "gap"))
+    assert (plan.sessions, plan.rows) == (2, deleted)
+    assert (plan.added_sessions, plan.added_rows) == (1, 3 * 99 + 9)
+    assert "306 of them lie in 1 sessions that were added afterwards" in plan.sentence
+    assert plan_erasure(path, "nobody") == ErasurePlan()
 
 
 def test_messages_that_cannot_be_read_go_too(path: Path) -> None:

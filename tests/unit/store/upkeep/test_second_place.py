@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from edge_agent.core.errors import StoreError
+from edge_agent.store.database.dashboard_file import FOLDER
 from edge_agent.store.upkeep import copies
 from edge_agent.store.upkeep.aging import DAY_MS
 from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.upkeep.unfinished import sentences_of_left
 from tests.support.erasure import CODE, bytes_of, hold
 from tests.support.timeline import START_MS, database
 
@@ -144,3 +147,30 @@ def test_a_wrong_code_spoils_no_copies_that_are_away(path: Path, stick: Path) ->
     with pytest.raises(Exception, match="There is no participant"):
         erase_participant(path, "nobody", actor="ada")
     assert copies.read_report(path).places == {str(stick / "lab"): None}
+
+
+@pytest.mark.parametrize("how", ["a link", "another user's", "open to all"])
+def test_a_place_where_the_dashboards_user_may_write_gets_no_copy(
+    path: Path, stick: Path, how: str
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make files of other users")
+    copy = night(path, stick, 0)
+    own = path.parent / FOLDER
+    own.mkdir()
+    os.chown(own, 12302, 12300)
+    place = copy.parent
+    if how == "a link":
+        aside = place.rename(stick / "aside")
+        place.symlink_to(aside)
+    elif how == "another user's":
+        os.chown(place, 12302, 12300)
+    else:
+        place.chmod(0o777)
+    content = copy.read_bytes()
+    with pytest.raises(StoreError, match="is a link|user may write there, so no copy is made"):
+        night(path, stick, 1)
+    done = erase_participant(path, CODE, actor="ada")
+    assert done.places_unreached == (str(place),) and done.left[0].startswith(f"{place}: ")
+    assert copy.read_bytes() == content
+    assert any(str(place) in sentence for sentence in sentences_of_left(path))

@@ -21,6 +21,7 @@ from edge_agent.store.write.audit import (
     amend_newest,
     append,
     check,
+    note,
     seal_of,
 )
 from tests.support.timeline import database, query
@@ -166,3 +167,11 @@ def test_deletions_that_somebody_interrupts_are_told_in_two_lines(path: Path) ->
     assert [line[0] for line in lines] == ["retention", "login", "retention"]
     assert all(line[1].startswith("1 rows ") for line in (lines[0], lines[2]))
     assert checked(path).faults == () and deletions.rows == 2
+
+
+def test_audit_line_with_control_characters_holds_their_escapes(path: Path) -> None:
+    with write_transaction(path) as connection:
+        note(connection, "ada", "export", "a.csv\n2026 eve logout\x1b[2J")
+        row = connection.execute("SELECT detail FROM audit ORDER BY id DESC LIMIT 1").fetchone()
+        assert row[0] == r"a.csv\n2026 eve logout\x1b[2J"
+        assert check(connection).faults == ()

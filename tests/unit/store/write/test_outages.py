@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.readings import VitalReading
+from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.core.study import Purpose
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import connect
@@ -101,6 +101,35 @@ def test_between_sessions_that_are_asked_for_nothing_is_lost(path: Path, machine
     machine.seconds = 300.0
     machine.agent(path, only_in_sessions=True)
     assert len(gaps(path)) == 2
+
+
+def test_a_standstill_is_a_gap_as_long_as_the_boot_clock_says(path: Path, machine: Machine) -> None:
+    agent = machine.agent(path)
+    since = machine.now()
+    machine.seconds += 60.0
+    machine.somebody_sets_clock(3_600.0)
+    agent.write(Gap("camera", since, machine.now(), "stopped"))
+    assert query(path, "SELECT source, reason, ended - started FROM gap") == [
+        ("camera", "stopped", 60_000)
+    ]
+
+
+def test_a_standstill_is_lost_time_in_sessions_only_where_only_those_are_asked_for(
+    path: Path, machine: Machine
+) -> None:
+    agent = machine.agent(path, only_in_sessions=True)
+    since = machine.now()
+    study = Study(path)
+    study.create_participant("P-1")
+    study.give_consent("P-1", "1")
+    machine.seconds = 120.0
+    study.start_session("P-1", Purpose.RESEARCH, "")
+    machine.seconds = 150.0
+    study.end_session()
+    machine.seconds = 160.0
+    agent.write(Gap("camera", since, machine.now(), "stopped"))
+    agent.write(Gap("camera", machine.now(), machine.at(200.0), "stopped"))
+    assert gaps(path) == [("camera", 120.0, 150.0, "stopped")]
 
 
 def test_a_gap_that_was_rolled_back_is_written_by_the_next(path: Path, machine: Machine) -> None:

@@ -231,13 +231,14 @@ def test_a_boot_row_says_when_the_network_has_set_the_clock(
 
 
 def test_a_model_is_recorded_once_until_another_is_used(path: Path) -> None:
-    for digest in ("aa", "aa", "bb"):
+    for digest, prior in (("aa", "data"), ("aa", "data"), ("bb", "data"), ("bb", "balanced")):
         recording = Recording(path)
-        recording.recorder.record_model("expression", "fast", "1.0.0", digest)
+        recording.recorder.record_model("expression", "fast", "1.0.0", digest, prior)
         recording.finish()
-    assert query(path, "SELECT kind, name, version, sha256 FROM model") == [
-        ("expression", "fast", "1.0.0", "aa"),
-        ("expression", "fast", "1.0.0", "bb"),
+    assert query(path, "SELECT kind, name, version, sha256, prior FROM model") == [
+        ("expression", "fast", "1.0.0", "aa", "data"),
+        ("expression", "fast", "1.0.0", "bb", "data"),
+        ("expression", "fast", "1.0.0", "bb", "balanced"),
     ]
 
 
@@ -349,16 +350,20 @@ def test_rows_wait_in_memory_while_the_database_is_full(
     caplog.set_level("INFO", "edge_agent.store.write.recorder")
     rooms: dict[str, Any] = {"batch_rows": 50, "max_bytes": fill(path)}
     recordings.append(recording := Recording(path, retry_seconds=0.05, **rooms))
+    begun = clock.now()
     recording.submit(*(reading(s) for s in range(2000)))
     wait_for(lambda: recording.recorder.last_error is not None)
     error = recording.recorder.last_error
     assert isinstance(error, StoreError)
     assert "is full. Free space. A running agent then goes on recording" in str(error)
+    unstored = recording.recorder.unstored
+    assert unstored is not None
+    assert begun <= unstored.since <= clock.now()
     vitals = "SELECT count(*) FROM vital"
     wait_for(lambda: recording.recorder.queue_depth == 2000 - query(path, vitals)[0][0])
     assert recording.recorder.waiting_s > 0
     make_room(path)
-    wait_for(lambda: recording.recorder.last_error is None)
+    wait_for(lambda: recording.recorder.unstored is None)
     recording.finish()
     assert query(path, vitals) == [(2000,)]
     assert query(path, "SELECT sum(n) FROM vital_hour") == [(2000,)]
@@ -488,7 +493,7 @@ def test_a_database_opened_read_only_is_opened_again(
         refused.set()
         return connect(path, readonly=readonly, busy_seconds=busy_seconds)
 
-    monkeypatch.setattr("edge_agent.store.database.lock.connect", connect_once)
+    monkeypatch.setattr("edge_agent.store.database.open_file.connect", connect_once)
     recording = Recording(path, safe=Rescue(path), batch_rows=1, retry_seconds=0.05)
     recordings.append(recording)
     recording.submit(reading(0))

@@ -22,7 +22,8 @@ from edge_agent.store.upkeep.erasure import erase_rows
 from edge_agent.store.write import redating
 from edge_agent.store.write.boots import ClockCheck
 from edge_agent.store.write.outbox import OutboxMessage
-from edge_agent.store.write.timeline import import_each, import_readings
+from edge_agent.store.write.portions import import_readings
+from edge_agent.store.write.timeline import import_each
 from tests.support.clocks.dated import (
     assert_rollups_are_those_of_the_rows,
     study_with_session,

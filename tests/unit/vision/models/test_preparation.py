@@ -5,10 +5,13 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from edge_agent.vision.models.card import InputCard
-from edge_agent.vision.models.preparation import Pixels, Step, prepare
+from edge_agent.vision.models.preparation import Step, prepare
+
+Pixels = npt.NDArray[np.uint8]
 
 ROWS, COLUMNS = np.mgrid[0:48, 0:48].astype(np.float64)
 

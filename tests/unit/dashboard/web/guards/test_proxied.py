@@ -186,6 +186,9 @@ def test_wrong_passwords_behind_a_proxy_hold_up_their_visitor_alone(tmp_path: Pa
     ("peer", "forwarded", "address"),
     [
         (ADDRESS, "203.0.113.1, 198.51.100.9", "198.51.100.9"),
+        (ADDRESS, "203.0.113.1, 198.51.100.9:50123", "198.51.100.9"),
+        (ADDRESS, "[2001:db8::1]:50123", "2001:db8::1"),
+        (ADDRESS, "[2001:db8::1]", "2001:db8::1"),
         (f"::ffff:{ADDRESS}", "2001:db8::1", "2001:db8::1"),
         (ADDRESS, "198.51.100.9, unknown", ADDRESS),
         (ADDRESS, "", ADDRESS),
@@ -203,7 +206,25 @@ def test_only_proxies_that_are_configured_tell_the_address_of_a_visitor(
         visitor.post("/login", data=form, headers={"X-Forwarded-For": forwarded})
     assert f"login refused from {address}" in caplog.messages
     hint = "name it in dashboard.proxy_addresses"
-    assert any(hint in message for message in caplog.messages) == (address == peer)
+    assert any(hint in message for message in caplog.messages) == (peer == "192.0.2.99")
+
+
+@pytest.mark.parametrize(
+    "hop",
+    ["unknown", "_hidden", "198.51.100.9:http", "[2001:db8::1", "[2001:db8::1]x", "a:b:c", "1"],
+)
+def test_a_proxy_that_sends_no_address_is_logged_once_and_its_visitors_count_as_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, hop: str
+) -> None:
+    with client_of(tmp_path, proxy_addresses=(ADDRESS,)) as first:
+        set_up(first, tmp_path)
+        visitor = another_browser(first, ADDRESS)
+        for _ in range(2):
+            form = {"name": NAME, "password": "wrong"}
+            visitor.post("/login", data=form, headers={"X-Forwarded-For": f"198.51.100.9, {hop}"})
+    assert caplog.messages.count(f"login refused from {ADDRESS}") == 2
+    (said,) = (message for message in caplog.messages if "X-Forwarded-For" in message)
+    assert said.startswith(f"the proxy {ADDRESS} sends {hop!r} in X-Forwarded-For, which is no")
 
 
 def test_the_keys_of_a_login_go_together_and_a_guessable_secret_is_refused(tmp_path: Path) -> None:

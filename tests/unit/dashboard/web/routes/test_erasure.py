@@ -108,3 +108,18 @@ def test_copies_that_could_not_be_reached_are_said(ada: TestClient, database: Pa
     assert answer.status_code == 200
     assert f"The copies in {stick / 'lab'} could not be reached" in answer.text
     assert "its log or the copies beside it" in answer.text
+
+
+def test_what_could_not_be_done_is_said_and_not_that_all_is_erased(
+    ada: TestClient, database: Path
+) -> None:
+    exports = database.parent / "exports"
+    if exports.exists():
+        exports.rmdir()
+    exports.symlink_to(database.parent)
+    answer = ada.post(ERASE, data={"typed": "P-01"})
+    assert answer.status_code == 200
+    assert "The participant is gone from the database, but not everywhere." in answer.text
+    assert f"{exports}: is a link" in answer.text
+    assert "The participant is erased." not in answer.text
+    assert query(database, "SELECT count(*) FROM participant") == [(0,)]

@@ -20,7 +20,7 @@ from dashboard.web.settings import DashboardOptions
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose, SessionSetting
 from edge_agent.store.gate.commands import Commands
-from edge_agent.store.study.protocol_runs import ProtocolRuns, RunState
+from edge_agent.store.study.protocol_runs import NewRun, ProtocolRuns, RunState
 from edge_agent.store.study.study import Study
 from tests.support.broker import wait_until
 from tests.support.dashboard import client_of, consenting, services_of, set_up
@@ -327,6 +327,19 @@ def test_an_orderly_stop_is_written_down_and_taken_up_as_it_was(tmp_path: Path) 
     second = runner_on(path)
     second.resume_saved()
     assert len(query(path, "SELECT 1 FROM marker")) == 4
+
+
+def test_protocol_whose_plan_cannot_be_read_stops_no_dashboard(tmp_path: Path) -> None:
+    path = database(tmp_path)
+    consenting(path, "P-1")
+    new = NewRun("films", "Films", "ab" * 32, 0, '{"screens": 1}')
+    Commands(path).start_protocol(
+        "P-1", Purpose.RESEARCH, "", new, setting=SessionSetting.OTHER, actor="ada"
+    )
+    runner = runner_on(path)
+    runner.resume_saved()
+    assert runner.view() is None
+    assert Study(path).end_session().participant == "P-1"
 
 
 def test_a_session_ended_elsewhere_ends_its_protocol_too(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from starlette.testclient import TestClient
 
 from dashboard.accounts.roles import Role
 from dashboard.web.services import FILE_S, FILES_KEPT, ShortLived
+from edge_agent.core.bounds import COLUMNS_MOST, LINE_MOST
 from edge_agent.core.clock import now
 from edge_agent.core.study import Purpose
-from edge_agent.core.table_files import COLUMNS_MOST, LINE_MOST
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 from tests.support.clocks.simulated_time import Seconds
 from tests.support.dashboard import consenting, log_in_as

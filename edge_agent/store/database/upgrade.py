@@ -1,0 +1,203 @@
+"""The steps from the schema of each release to the next, and how they are taken.
+
+``schema.py`` takes them in one transaction, after a verified copy. The steps are functions for
+``sqlite_utils.Migrations``, which is loaded only when one is due. What version a file has stands in
+it once: in ``user_version``, with a row of the table ``migration`` where the file has that table.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from edge_agent.core import clock
+from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.store.database.files import forget_cached_pages, sync_folder
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+# ruff: noqa: S608 - only names from the file's own list of tables are put into SQL text
+
+log = logging.getLogger(__name__)
+
+_STEPS_TABLE = "upgrade_step"
+"""In which ``sqlite_utils`` notes its progress, for the length of the transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change of a schema.
+
+    Attributes:
+        version: the schema that it leads to.
+        name: what it changes, for people who look at the table ``migration``.
+        take: makes the change, in the transaction of the upgrade, with foreign keys off.
+    """
+
+    version: int
+    name: str
+    take: Callable[[Database], None]
+
+
+def _add_prior_of_models(database: Database) -> None:
+    database.execute("ALTER TABLE model ADD COLUMN prior TEXT NOT NULL DEFAULT 'unknown'")
+
+
+TIMELINE_STEPS = (Step(35, "prior of the classifier", _add_prior_of_models),)
+"""From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
+DASHBOARD_STEPS: tuple[Step, ...] = ()
+"""From schema 1 of ``dashboard.sql``, that of 0.1.0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a database file of ours has to be like.
+
+    Attributes:
+        application: its application ID.
+        version: its present schema.
+        steps: the way there from the schema of the first release, oldest first.
+    """
+
+    application: int
+    version: int
+    steps: tuple[Step, ...]
+
+    @property
+    def oldest(self) -> int:
+        """The oldest schema that can be upgraded."""
+        return min((step.version - 1 for step in self.steps), default=self.version)
+
+    def is_older(self, version: int) -> bool:
+        """Tell whether a schema is that of an earlier release."""
+        return self.oldest <= version < self.version
+
+
+def take_steps(
+    connection: sqlite3.Connection, form: Form, version: int, views: Sequence[str] = ()
+) -> None:
+    """Take the steps after ``version``, and note the version that they lead to.
+
+    Args:
+        connection: in a write transaction, with foreign keys off: a table that is made anew would
+            else take along what refers to it.
+        form: of the file.
+        version: its schema.
+        views: statements that make its views, which are made anew.
+
+    Raises:
+        StoreError: a row refers to another one that a step has removed.
+        sqlite3.Error: a step fails.
+    """
+    from sqlite_utils import Database, Migrations
+
+    class _Due(Migrations):
+        migrations_table = _STEPS_TABLE
+
+    due = _Due("affect-edge")
+    steps = [step for step in form.steps if step.version > version]
+    for step in steps:
+        due(name=step.name)(step.take)
+    broken = _broken_references(connection)
+    triggers = _triggers(connection)
+    # A view that names a column which a step renames would make the step fail.
+    for statement in views:
+        connection.execute(f"DROP VIEW IF EXISTS {_name_of(statement)}")
+    # Without plugins and its own PRAGMA. Each step gets a savepoint in our transaction.
+    due.apply(Database(connection, recursive_triggers=False, execute_plugins=False))
+    connection.execute(f"DROP TABLE {_STEPS_TABLE}")
+    for statement in views:
+        connection.execute(statement)
+    # ``transform`` makes a table anew and takes its triggers along.
+    for name in triggers.keys() - _triggers(connection).keys():
+        connection.execute(triggers[name])
+    lost = _broken_references(connection) - broken
+    if lost:
+        (table, other), rows = lost.most_common(1)[0]
+        raise StoreError(f"{rows} rows of {table} would refer to rows of {other} that are gone")
+    _note(connection, form, steps)
+
+
+def _name_of(view: str) -> str:
+    """Return the name of a view in the statement that makes it."""
+    return view.partition("CREATE VIEW ")[2].split()[0]
+
+
+def _note(connection: sqlite3.Connection, form: Form, steps: list[Step]) -> None:
+    if "migration" in _tables(connection):
+        connection.executemany(
+            "INSERT INTO migration (version, name, applied) VALUES (?, ?, ?)",
+            [(step.version, step.name, clock.now().wall_ms) for step in steps],
+        )
+    connection.execute(f"PRAGMA user_version={form.version}")
+
+
+def _broken_references(connection: sqlite3.Connection) -> Counter[tuple[str, str]]:
+    """Count the rows that refer to missing ones, by both tables; a salvage may leave such rows."""
+    rows = connection.execute(
+        'SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2'
+    )
+    return Counter({(table, parent): count for table, parent, count in rows})
+
+
+def _triggers(connection: sqlite3.Connection) -> dict[str, str]:
+    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
+    return dict(tuple(row) for row in rows)
+
+
+def _tables(connection: sqlite3.Connection) -> list[str]:
+    rows = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    )
+    return [row[0] for row in rows]
+
+
+def verify_copy(path: Path, connection: sqlite3.Connection, copy: Path) -> None:
+    """Read a copy from the disk, and compare its version and the rows of each table.
+
+    Args:
+        path: the database, for errors.
+        connection: to it, in a write transaction that began before the copy was made.
+        copy: the copy, of one file.
+
+    Raises:
+        DamageError: the database is damaged, and so is its copy.
+        StoreError: the copy is not as good as the database.
+    """
+    forget_cached_pages(copy)
+    sync_folder(copy.parent)
+    address = f"file:{quote(str(copy.absolute()))}?mode=ro&immutable=1"
+    with closing(sqlite3.connect(address, uri=True)) as there:
+        fault = _fault(there)
+        if fault is None and list(_contents(there)) != list(_contents(connection)):
+            fault = "it holds other rows"
+    if fault is None:
+        return
+    own = _fault(connection)
+    if own is not None:
+        raise DamageError(f"{path}: is damaged ({own}), so it was not upgraded.")
+    raise StoreError(
+        f"{path}: was not upgraded, for its copy cannot be read back ({fault}). Nothing was "
+        "changed; check the card or disk."
+    )
+
+
+def _fault(connection: sqlite3.Connection) -> str | None:
+    answer = str(connection.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    # Its first line names the database only.
+    return None if answer == "ok" else answer.splitlines()[-1]
+
+
+def _contents(connection: sqlite3.Connection) -> Iterator[tuple[str, int]]:
+    """Yield the schema's version, and the number of rows of each table."""
+    yield "user_version", connection.execute("PRAGMA user_version").fetchone()[0]
+    for table in sorted(_tables(connection)):
+        yield table, connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]

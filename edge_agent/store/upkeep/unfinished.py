@@ -1,0 +1,156 @@
+"""What erasures could not do yet: it is stored until it is done, and told until then.
+
+The rows of a participant go in one transaction, which stores at the same time that all the rest is
+still to be done: so it is known after a power cut, too. What is stored names steps and files, and
+nobody who was erased.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from edge_agent.core.clock import iso_utc
+from edge_agent.core.errors import StoreError
+from edge_agent.store.database.files import translate_errors
+from edge_agent.store.database.schema import read_setting, read_transaction, write_setting
+from edge_agent.store.upkeep.copies import read_report
+
+log = logging.getLogger(__name__)
+
+EXPORTS = "exports"
+DATABASE = "database"
+COPIES = "copies"
+PLACES = "places"
+"""Steps after the rows. ``COPIES``: nobody knows which ones; else a copy is named by its path.
+
+``PLACES``: copies elsewhere, which the next ones there replace.
+"""
+STEPS = (EXPORTS, DATABASE, COPIES)
+_KEY = "erasure_left"
+_INTERRUPTED = "{}: an erasure was interrupted before this was done."
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """One thing that is still to be done.
+
+    Attributes:
+        since_ms: when it was first to be done, UTC.
+        why: why it could not be done, with the name of its file; empty: it was interrupted.
+    """
+
+    since_ms: int
+    why: str = ""
+
+
+class Failures:
+    """Collects what an erasure could not do, so that each step is tried.
+
+    Attributes:
+        at_ms: when the attempt began, UTC.
+        left: what could not be done, by step or path of a copy.
+    """
+
+    def __init__(self, at_ms: int) -> None:
+        self.left: dict[str, Left] = {}
+        self.at_ms = at_ms
+
+    @property
+    def reasons(self) -> list[str]:
+        """A sentence on each thing."""
+        return [one.why for one in self.left.values()]
+
+    @contextmanager
+    def of(self, name: str, file: Path) -> Iterator[None]:
+        """Store an error of the block under a name; ``file`` is what it is about."""
+        try:
+            with translate_errors(file):
+                yield
+        except StoreError as error:
+            log.warning("an erasure could not be finished: %s", error)
+            self.left[name] = Left(self.at_ms, str(error))
+
+
+def read_left(connection: sqlite3.Connection) -> dict[str, Left]:
+    """Return what is left of erasures, by step or path of a copy."""
+    try:
+        stored = json.loads(read_setting(connection, _KEY) or "{}")
+        return {str(name): Left(**one) for name, one in stored.items()}
+    except (ValueError, TypeError, AttributeError):  # garbled by damage: all of it once more
+        return {step: Left(0) for step in STEPS}
+
+
+def write_left(connection: sqlite3.Connection, left: Mapping[str, Left]) -> None:
+    """Store what is left, inside the caller's transaction."""
+    if left:
+        write_setting(connection, _KEY, json.dumps({name: asdict(left[name]) for name in left}))
+    else:
+        connection.execute("DELETE FROM setting WHERE key = ?", (_KEY,))
+
+
+def begin(connection: sqlite3.Connection, at_ms: int) -> dict[str, Left]:
+    """Store that all steps are to be done; return what was left before."""
+    before = read_left(connection)
+    write_left(connection, before | {step: Left(at_ms) for step in STEPS})
+    return before
+
+
+def store_outcome(
+    connection: sqlite3.Connection, done: Iterable[str], failed: Mapping[str, Left], at_ms: int
+) -> None:
+    """Store what was done and what could not be, inside the caller's transaction.
+
+    Args:
+        connection: to the database.
+        done: steps and paths that were tried, whether they failed or not.
+        failed: those that failed, perhaps named closer.
+        at_ms: when the attempt began: what another erasure has stored since then stays.
+    """
+    left = read_left(connection)
+    for name in done:
+        if name in left and left[name].since_ms <= at_ms:
+            del left[name]
+    write_left(connection, {**left, **failed})
+
+
+def sentences_of_left(path: Path) -> list[str]:
+    """Return a sentence on each thing that erasures could not do yet; empty where all is done.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with read_transaction(path) as connection:
+        left = read_left(connection)
+    told = [one.why or _INTERRUPTED.format(_named(path, name)) for name, one in left.items()]
+    return told + [
+        f"{folder}: its copies hold somebody who was erased at {iso_utc(since)}. Put the stick or "
+        "share back: the next nightly copy there takes their place. If it is gone for good, take "
+        f"its line out of {path.name}.copies.json."
+        for folder, since in read_report(path).places.items()
+        if since is not None
+    ]
+
+
+def _named(path: Path, name: str) -> str:
+    """Return a step as the thing that it is about."""
+    about = {
+        EXPORTS: f"{path.parent}: the prepared exports",
+        DATABASE: f"{path}: its log and free pages",
+        COPIES: f"{path}: its copies",
+        PLACES: f"{path}: its copies in other folders",
+    }
+    return about.get(name, name)
+
+
+def alarm_of_left(path: Path) -> str:
+    """Return what is left as one text, empty where nothing is or the database cannot be read."""
+    try:
+        return " ".join(sentences_of_left(path))
+    except StoreError:  # other alarms tell of it
+        return ""

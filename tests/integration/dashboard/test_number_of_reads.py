@@ -1,0 +1,303 @@
+"""No page, answer or command reads the database in a loop over people, sessions or conditions.
+
+Each is asked over a study and over one of twice the size: the number of connections and of
+statements that read may not grow. What may, and why, stands in ``GROWS``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import pytest
+from starlette.testclient import TestClient
+
+from dashboard.accounts.roles import Role, Scope
+from dashboard.computing.computing import Computing
+from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.readings import Gap
+from edge_agent.core.study import AttributeUse, MarkerKind, Purpose
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import migrate, write_transaction
+from edge_agent.store.export.formats import all_formats
+from edge_agent.store.study.exclusions import leave_out
+from edge_agent.store.study.people import agree_to_attributes
+from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
+from edge_agent.store.study.rows import (
+    NewSession,
+    close_session,
+    insert_consent,
+    insert_marker,
+    insert_participant,
+    insert_session,
+)
+from edge_agent.store.write.timeline import (
+    write_expressions,
+    write_gap,
+    write_movements,
+    write_vitals,
+)
+from tests.support.commands import affect_edge
+from tests.support.dashboard import client_of, log_in_as, services_of, set_up
+from tests.support.security.routes import declared
+from tests.support.security.tokens import make_token
+from tests.support.statements import Counted, counted
+from tests.support.timeline import START_MS, instant, movement_row, reading, row
+
+_Values = ParamSpec("_Values")
+_Result = TypeVar("_Result")
+Reads = Mapping[str, tuple[int, Counter[str]]]
+"""What was asked → connections, and how often each statement that reads."""
+
+PEOPLE = 3
+APART_S = 1800
+STATES = ("anger", "happiness", "neutral")
+
+_STREAMED = (
+    "an export passes the timeline hour by hour, session by session and condition by condition, "
+    "and holds no more than a few thousand rows"
+)
+GROWS = {
+    "SELECT min(at) FROM ": _STREAMED,
+    "SELECT printf(": _STREAMED,
+    "SELECT at, emotion FROM expression WHERE is_primary = ? AND at > ? ": _STREAMED,
+    "SELECT at, interval_ms, emotion, simulated, frames FROM expression ": _STREAMED,
+    "SELECT strftime(?, started / ?": _STREAMED,  # gaps
+    "SELECT DISTINCT kind, source FROM vital WHERE at >= ? ": _STREAMED,
+    "SELECT value FROM vital WHERE at = ? AND kind = ? AND source = ?": (
+        "an imported reading is looked up before it is written, as each of them is written"
+    ),
+}
+"""The beginning of each statement whose number may grow, with the reason."""
+
+DOWNLOADS = ("/export/download", "/api/v1/export")
+FILLED = {"code": "P-0", "number": "1"}
+WITH_QUERY = {
+    "/api/v1/plan": "difference=5&sd=10",
+    "/api/v1/trends": f"start={START_MS}&end={START_MS + 86_400_000}",
+    "/api/v1/trends/chart": f"start={START_MS}&end={START_MS + 86_400_000}",
+    "/api/v1/trends/chart/now": "length=86400000",
+}
+"""What an address needs to answer."""
+BESIDE = (
+    "/analysis?state=observed",
+    "/api/v1/analysis?state=reported&outcome=change",
+    "/api/v1/analysis?group=sex",
+    "/study/participants/P-0/days?to=2026-09-22&weeks=4&zone=UTC",
+    "/study/participants/P-1",
+    "/trends?participant=P-0",
+    "/trends?participant=P-1",
+    *(f"/trends?participant={code}&start={START_MS}&length=86400000" for code in ("P-0", "P-1")),
+    "/study/sessions/1?with=2",
+)
+"""The same addresses with other questions, which are read in other ways; of P-1 nothing was
+recorded.
+"""
+ABSENT = {
+    "/login/code": "asked for in the midst of a log-in",
+    "/login": "leads who is logged in to the first page",
+    "/setup": "gone once there is an account",
+    "/welcome": "needs a link that is valid once",
+    "/": "leads to Live",
+    "/.well-known/security.txt": "there where the configuration names somebody",
+    "/study/compare": "leads to a session's page",
+    "/fleet": "there with a collector's database",
+    "/api/v1/fleet": "there with a collector's database",
+    "/api/v1/protocol": "one protocol that runs",
+    "/participate/{token}": "one protocol that runs",
+    "/participate/{token}/events": "one protocol that runs",
+    "/participate/{token}/media/{step}": "one protocol that runs",
+    "/plan/preregistrations/{number}": "one plan",
+    "/api/v1/exports/{token}": "one export that was prepared",
+    "/api/v1/exports/{token}/file": "one export that was prepared",
+    "/readings/import": "leads to the readings",
+    "/readings/import/{name}": "one file that was uploaded",
+}
+"""Addresses that answer no question about the study here, and why."""
+COMMANDS = (
+    "doctor",
+    "alerts",
+    "imports",
+    "sql",
+    "participant list --json",
+    "session quality 1",
+    "session markers 1",
+    "session leave-out 1",
+    "analyse",
+    "analyse --state observed --outcome change --json",
+    "compare-sensors",
+    "account list",
+)
+
+
+class ComputingHere(Computing):
+    """Computes in this process, where statements are counted."""
+
+    def call(
+        self, function: Callable[_Values, _Result], *values: _Values.args, **named: _Values.kwargs
+    ) -> _Result:
+        """Return what the function returns."""
+        return function(*values, **named)
+
+
+def write_study(folder: Path, people: int) -> Path:
+    """Write a study of so many people and twice as many sessions again: of P-0 as many with, and of
+    P-1 as many without a recording; with as many conditions, attributes and exclusions.
+    """
+    database = folder / "affect-edge.db"
+    migrate(database)
+    codes = [f"P-{number}" for number in range(people)]
+    with write_transaction(database) as connection:
+        for code in codes:
+            insert_participant(connection, code, instant(0))
+            insert_consent(connection, code, "1", instant(0))
+    for number, code in enumerate([*codes, *["P-0"] * people, *["P-1"] * people]):
+        labels = [*STATES[number % 3 == 2 :], *(f"film {count}" for count in range(people))]
+        write_session(database, code, number, labels)
+    for number, code in enumerate(codes):
+        values = {"sex": ("female", "male")[number % 2], f"note_{number}": "x"}
+        agree_to_attributes(database, code, AttributeUse.SHARED, actor="ada", values=values)
+        start = APART_S * number + 41
+        span = (instant(start).wall_ms, instant(start + 2).wall_ms)
+        leave_out(database, number + 1, span, reason="coughed", actor="ada")
+    return database
+
+
+def write_session(database: Path, code: str, number: int, labels: list[str]) -> None:
+    """Write a session, half an hour after the one before, with half a minute for each condition."""
+    start = APART_S * number
+    ends = [start + 40 + 40 * place for place in range(len(labels))]
+    seconds = range(start, ends[-1], 5)
+    with write_transaction(database) as connection:
+        session = insert_session(
+            connection, NewSession(code, Purpose.RESEARCH, "films", instant(start))
+        )
+        insert_marker(connection, session, MarkerKind.BASELINE, "", instant(start + 1))
+        for label, end in zip(labels, ends, strict=True):
+            insert_marker(connection, session, MarkerKind.STIMULUS_START, label, instant(end - 30))
+            insert_marker(connection, session, MarkerKind.STIMULUS_END, label, instant(end))
+        close_session(connection, instant(ends[-1] + 1))
+        reports = [
+            SelfReport(instant(end + 1), label, "emotion", STATES[place % 3])
+            for place, (label, end) in enumerate(zip(labels, ends, strict=True))
+        ]
+        insert_reports(connection, session.id, reports)
+        write_gap(connection, Gap("camera", instant(start), instant(start + 1), "stalled"), None)
+        if code == "P-1":
+            return
+        faces = [(row(at + 0.4, EMOTIONS[at // 20 % 4]), None) for at in seconds]
+        write_expressions(connection, faces, 5000, False)
+        write_movements(connection, [(movement_row(at + 0.4), None) for at in seconds], 5000, False)
+        sources = ("strap", "watch")
+        readings = [
+            (reading(at + 0.5, 70 + at * number % 7, source=source), None)
+            for at in seconds
+            for source in sources
+        ]
+        beats = [
+            (reading(start + 0.8 * beat, 0.8, VitalKind.RR_INTERVAL), None) for beat in range(100)
+        ]
+        write_vitals(connection, readings + beats)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
+    with counted(monkeypatch) as seen:
+        yield seen
+
+
+def reads_of_pages(folder: Path, people: int, seen: Counted) -> Reads:
+    """Ask every address that answers a question about the study."""
+    templates = {path for method, path in declared() if method == "GET"}
+    asked = [
+        re.sub(r"\{(\w+)\}", lambda found: FILLED[found[1]], path)
+        + (f"?{WITH_QUERY[path]}" if path in WITH_QUERY else "")
+        for path in sorted(templates - {*ABSENT, *DOWNLOADS})
+    ]
+    return _reads_of(asked, folder, people, seen)
+
+
+def reads_of_questions(folder: Path, people: int, seen: Counted) -> Reads:
+    """Ask some of them what is read in other ways."""
+    return _reads_of(BESIDE, folder, people, seen)
+
+
+def reads_of_downloads(folder: Path, people: int, seen: Counted) -> Reads:
+    """Export a participant in every format, and everything as a bundle."""
+    formats = [one.name for one in all_formats() if one.downloadable]
+    of_one = [f"{DOWNLOADS[0]}?format={name}&participant=P-0" for name in formats]
+    return _reads_of([*of_one, f"{DOWNLOADS[1]}?format=bundle"], folder, people, seen)
+
+
+def _reads_of(asked: Sequence[str], folder: Path, people: int, seen: Counted) -> Reads:
+    database = write_study(folder, people)
+    client = set_up(client_of(folder, computing=ComputingHere()), folder)
+    services_of(client).stopping.set()  # event streams end at once
+    for number in range(people):
+        log_in_as(client, Role.VIEWER, f"viewer {number}")
+        make_token(database, f"robot {number}", frozenset({Scope.READ}), Role.VIEWER)
+    return {address: _asked(client, address, seen) for address in asked}
+
+
+def _asked(client: TestClient, address: str, seen: Counted) -> tuple[int, Counter[str]]:
+    seen.clear()
+    answer = client.get(address)
+    assert answer.status_code == 200, (address, answer.status_code, answer.text[:300])
+    return seen.connections, seen.reads()
+
+
+def reads_of_commands(folder: Path, people: int, seen: Counted) -> Reads:
+    """Run each command, then export the study and import it elsewhere."""
+    study, elsewhere = folder / "study", folder / "elsewhere"
+    for place in (study, elsewhere):
+        place.mkdir()
+        migrate(place / "affect-edge.db")
+    write_study(study, people)
+    reads = {words: _run(study, words, seen) for words in COMMANDS}
+    reads["export"] = _run(study, f"export --format csv --out {folder}/csv", seen)
+    reads["import-study"] = _run(elsewhere, f"import-study {folder}/csv", seen)
+    return reads
+
+
+def _run(folder: Path, words: str, seen: Counted) -> tuple[int, Counter[str]]:
+    seen.clear()
+    done = affect_edge(*words.split(), "--data", folder)
+    # the doctor finds no agent here
+    assert done.code == (words == "doctor"), (words, done.out, done.err)
+    return seen.connections, seen.reads()
+
+
+def grown(small: Reads, large: Reads) -> list[str]:
+    """Return what was asked more often of the larger study."""
+    told = []
+    for what, (connections, reads) in large.items():
+        before, reads_before = small[what]
+        if connections > before:
+            told.append(f"{what}: {before} → {connections} connections")
+        told += [
+            f"{what}: {reads_before[shape]} → {count} times {shape[:300]}"
+            for shape, count in reads.items()
+            if count > reads_before[shape] and not shape.startswith(tuple(GROWS))
+        ]
+    return told
+
+
+@pytest.mark.parametrize(
+    "ask", [reads_of_pages, reads_of_questions, reads_of_downloads, reads_of_commands]
+)
+def test_reads_of_a_study_twice_as_large_are_no_more(
+    tmp_path: Path, seen: Counted, ask: Callable[[Path, int, Counted], Reads]
+) -> None:
+    sizes = []
+    for people in (PEOPLE, 2 * PEOPLE):
+        folder = tmp_path / str(people)
+        folder.mkdir()
+        sizes.append(ask(folder, people, seen))
+    small, large = sizes
+    assert small.keys() == large.keys()
+    told = grown(small, large)
+    assert not told, "\n".join(told)
+    assert sum(reads.total() for _, reads in small.values()) > len(small)

@@ -1,0 +1,56 @@
+"""The statements that a process gives to SQLite, and how many connections it opens."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+_LITERAL = re.compile(r"'(?:[^']|'')*'|\b\d+(?:\.\d+)?(?:e[+-]?\d+)?\b")
+_READS = ("SELECT", "WITH", "PRAGMA", "BEGIN")
+
+
+@dataclass(slots=True)
+class Counted:
+    """What was asked since the last ``clear``.
+
+    Attributes:
+        connections: how many were opened.
+        statements: as SQLite got them, values filled in, from any thread.
+    """
+
+    connections: int = 0
+    statements: list[str] = field(default_factory=list)
+
+    def clear(self) -> None:
+        """Count anew."""
+        self.connections = 0
+        self.statements.clear()
+
+    def reads(self) -> Counter[str]:
+        """Return how often each statement that reads was given, whatever its values."""
+        shapes = (" ".join(_LITERAL.sub("?", one).split()) for one in self.statements)
+        return Counter(shape for shape in shapes if shape.startswith(_READS))
+
+
+@contextmanager
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counted]:
+    """Count what is asked of SQLite in this process."""
+    seen = Counted()
+    really: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+    def connect(*values: Any, **named: Any) -> sqlite3.Connection:
+        connection = really(*values, **named)
+        seen.connections += 1
+        connection.set_trace_callback(seen.statements.append)
+        return connection
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", connect)
+        yield seen

@@ -1,0 +1,513 @@
+"""Upgrades of databases that earlier releases made."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_agent.core import clock
+from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.store.database import dashboard_file, schema
+from edge_agent.store.database.files import translate_errors
+from edge_agent.store.database.lock import DatabaseLock, lock
+from edge_agent.store.database.schema import (
+    TIMELINE,
+    VERSION,
+    connect,
+    lock_for_agent,
+    migrate,
+    read_transaction,
+    transaction,
+    upgrade,
+    wait_until_upgraded,
+)
+from edge_agent.store.database.upgrade import TIMELINE_STEPS, Form, Step, take_steps
+from edge_agent.store.salvage.rescue import Rescue, find_damage
+from edge_agent.store.upkeep.erasure import erase_participant
+from edge_agent.store.write.timeline import ModelUse, write_model
+from tests.golden.tables import schema_shape
+from tests.support.first_release import ask, first_dashboard, first_database, rows_in
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+
+VIEWS = schema.statements_of("views.sql")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return first_database(tmp_path / "affect-edge.db")
+
+
+def copy_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.before-schema-{VERSION}")
+
+
+def test_upgrade_first_release_keeps_every_row(path: Path, tmp_path: Path) -> None:
+    before = rows_in(path)
+    assert [table for table, rows in before.items() if not rows] == []
+    migrate(path)
+    assert rows_in(path) == before
+    assert ask(path, "SELECT DISTINCT prior FROM model") == [("unknown",)]
+    assert ask(path, "PRAGMA user_version") == [(VERSION,)]
+    assert ask(path, "PRAGMA integrity_check") == [("ok",)]
+    assert ask(path, "PRAGMA journal_mode") == [("wal",)]
+    assert ask(path, "SELECT version, name FROM migration") == [
+        (34, "schema.sql"),
+        *((step.version, step.name) for step in TIMELINE_STEPS),
+    ]
+    fresh = tmp_path / "fresh" / path.name
+    migrate(fresh)
+    shapes = [schema_shape(one) for one in (path, fresh)]
+    for shape in shapes:
+        assert isinstance(shape, dict)
+        del shape["versions of the schema"]
+    assert shapes[0] == shapes[1]
+    assert TIMELINE_STEPS[-1].version == VERSION
+
+
+def test_upgrade_copy_aside_is_the_old_database_and_private(path: Path) -> None:
+    before = rows_in(path)
+    older = path.with_name(f"{path.name}.before-schema-34")
+    older.touch()
+    migrate(path)
+    assert rows_in(copy_of(path)) == before
+    assert ask(copy_of(path), "PRAGMA user_version") == [(34,)]
+    assert copy_of(path).stat().st_mode & 0o777 == path.stat().st_mode & 0o777 == 0o640
+    assert not older.exists(), "one copy stays"
+    inode = copy_of(path).stat().st_ino
+    migrate(path)
+    assert copy_of(path).stat().st_ino == inode, "nothing is due any more"
+
+
+def test_upgrade_copy_aside_is_reached_by_an_erasure(path: Path) -> None:
+    migrate(path)
+    erase_participant(path, "P01", actor="ada")
+    assert ask(copy_of(path), "SELECT count(*) FROM participant") == [(0,)]
+    assert b"P01" not in copy_of(path).read_bytes()
+
+
+def test_upgrade_of_a_participant_s_row_in_two_steps_keeps_what_refers_to_it(path: Path) -> None:
+    """``transform`` makes a table anew: with foreign keys on, ON DELETE CASCADE would act."""
+    before = rows_in(path)
+    triggers = [
+        f"CREATE TRIGGER fleet_log_participant_{what} AFTER {what} ON participant BEGIN "
+        "INSERT INTO fleet_change (what, a) VALUES (60, 1); END"
+        for what in ("INSERT", "DELETE")
+    ]
+
+    def make_anew(database: Database) -> None:
+        database.table("participant").transform(rename={"simulated": "was_simulated"})
+
+    with closing(connect_raw(path)) as connection:
+        for trigger in triggers:
+            connection.execute(trigger)
+        upgrade(path, connection, form_of(Step(35, "made anew", make_anew)), VIEWS)
+        names = [row["name"] for row in connection.execute("PRAGMA table_info(participant)")]
+        assert connection.execute("PRAGMA foreign_keys").fetchone()[0] == 1
+    assert "was_simulated" in names
+    assert rows_in(path) == before, "and the fleet is told of nothing"
+    kept = ask(path, "SELECT sql FROM sqlite_schema WHERE name LIKE 'fleet_log_%' ORDER BY 1")
+    assert [row[0] for row in kept] == sorted(triggers)
+
+
+def form_of(*steps: Step) -> Form:
+    return Form(schema.APPLICATION_ID, steps[-1].version, steps)
+
+
+def connect_raw(path: Path) -> sqlite3.Connection:
+    return schema.connect_any(path)
+
+
+def delete_the_boot(database: Database) -> None:
+    database.execute("DELETE FROM boot")
+
+
+def name_nothing(database: Database) -> None:
+    database.execute("ALTER TABLE nowhere ADD COLUMN x TEXT")
+
+
+def fill_the_disk(database: Database) -> None:
+    database.execute("PRAGMA max_page_count=1")
+    database.execute("CREATE TABLE large AS SELECT zeroblob(1000000)")
+
+
+@pytest.mark.parametrize(
+    ("take", "said"),
+    [
+        (delete_the_boot, "could not be upgraded .* would refer to rows of boot that are gone"),
+        (name_nothing, "could not be upgraded .*no such table: nowhere.*affect-edge rollback"),
+        (fill_the_disk, "is full. Free space"),
+    ],
+)
+def test_upgrade_with_a_step_that_fails_changes_nothing(
+    path: Path, take: Callable[[Database], None], said: str
+) -> None:
+    before = rows_in(path)
+    form = form_of(*TIMELINE_STEPS, Step(36, "fails", take))
+    with (
+        closing(connect_raw(path)) as connection,
+        pytest.raises(StoreError, match=said),
+        translate_errors(path),
+    ):
+        upgrade(path, connection, form, VIEWS)
+    assert ask(path, "PRAGMA user_version") == [(34,)]
+    assert ask(path, "SELECT max(version) FROM migration") == [(34,)]
+    assert rows_in(path) == before
+    migrate(path)
+    assert rows_in(path) == before
+
+
+def test_upgrade_keeps_references_that_a_salvage_has_broken(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DELETE FROM boot")
+        connection.commit()
+    migrate(path)
+    assert ask(path, "PRAGMA user_version") == [(VERSION,)]
+
+
+def test_upgrade_without_space_for_the_copy_says_how_much_is_needed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = path.read_bytes()
+    usage = shutil.disk_usage(path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
+    with pytest.raises(StoreError, match=r"needs 10\d MB, and 1 MB are free in .*Free space"):
+        migrate(path)
+    assert path.read_bytes() == before
+    assert list(path.parent.glob("*before*")) == []
+
+
+def test_upgrade_of_a_damaged_database_leaves_it_to_a_rescue(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (root,) = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'expression_at'"
+        ).fetchone()
+    with path.open("r+b") as file:  # an index of a large table: the quick look passes it over
+        file.seek((root - 1) * schema.PAGE_BYTES)
+        file.write(bytes(8))
+    assert find_damage(path) is None
+    with pytest.raises(DamageError, match="is damaged .*so it was not upgraded"):
+        migrate(path)
+    assert list(path.parent.glob("*before*")) == []
+    Rescue(path).replace("it is damaged")
+    assert ask(path, "PRAGMA user_version") == [(VERSION,)]
+    assert ask(path, "SELECT code FROM participant") == [("P01",)]
+    assert ask(path, "SELECT name, prior FROM model ORDER BY id") == [
+        ("expression-accurate", "unknown"),
+        ("face-detector", "unknown"),
+    ]
+
+
+def test_rescue_of_a_database_of_the_first_release_sees_its_damage(path: Path) -> None:
+    assert find_damage(path) is None
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (root,) = connection.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'session'"
+        ).fetchone()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * schema.PAGE_BYTES)
+        file.write(bytes(8))
+    assert find_damage(path) is not None
+
+
+KILLED_AT_EACH_STATEMENT = """
+import json, os, shutil, signal, sqlite3, sys
+from contextlib import closing
+from pathlib import Path
+import sqlite_utils  # once, before the forks
+from edge_agent.store.database import dashboard_file, schema
+from edge_agent.store.database.upgrade import Form, Step
+from tests.support.first_release import ask, rows_in
+kept, path, what = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+before = rows_in(kept)
+left = 10**9
+def counted(statement):
+    global left
+    if statement.startswith("SELECT"):
+        return  # leaves the file as the statement before did
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+def traced(connection):
+    connection.set_trace_callback(counted)
+    return connection
+plain_open, plain_check = schema._open, dashboard_file._check
+schema._open = lambda *arguments: traced(plain_open(*arguments))
+dashboard_file._check = lambda file, connection: plain_check(file, traced(connection))
+steps = (Step(2, "notes", lambda db: db.table("attempt").transform(rename={"who": "whom"})),)
+dashboard_file.FORM = Form(dashboard_file.FORM.application, 2, steps)
+dashboard_file.VERSION = 2
+def start():
+    if what == "timeline":
+        return schema.migrate(path)
+    with dashboard_file.read_dashboard(path.with_name("affect-edge.db")):
+        pass
+old, new = (34, schema.VERSION) if what == "timeline" else (1, 2)
+killed, lost = 0, []
+for number in range(1, 1000):
+    for file in path.parent.iterdir():
+        file.unlink()
+    shutil.copy(kept, path)
+    if (child := os.fork()) == 0:
+        left = number
+        start()
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    killed += os.WIFSIGNALED(status)
+    with closing(sqlite3.connect(path)) as connection:  # which plays a journal back
+        ((version,),) = connection.execute("PRAGMA user_version")
+    ((fault,),) = ask(path, "PRAGMA integrity_check")
+    noted = version
+    if what == "timeline":
+        ((noted,),) = ask(path, "SELECT max(version) FROM migration")
+    if version != noted or version not in (old, new) or fault != "ok" or rows_in(path) != before:
+        lost.append([number, version, noted, fault])
+    if number % 5 == 0:
+        start()  # the next one
+        if rows_in(path) != before:
+            lost.append([number, "after the next start"])
+    if status == 0:
+        break
+print(json.dumps({"killed": killed, "ended": status, "lost": lost}))
+"""
+
+
+@pytest.mark.parametrize("what", ["timeline", "dashboard"])
+def test_upgrade_killed_at_each_statement_leaves_the_old_or_the_new(
+    tmp_path: Path, what: str
+) -> None:
+    database = tmp_path / "kept" / "affect-edge.db"
+    kept = first_database(database) if what == "timeline" else first_dashboard(database)
+    with closing(sqlite3.connect(kept)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    place = tmp_path / "killed" / kept.name
+    place.parent.mkdir()
+    ended = by_process(KILLED_AT_EACH_STATEMENT, kept, place, what)
+    told = json.loads(ended.communicate()[0])
+    assert told["killed"] > 15, "each statement was a point to be killed at"
+    assert told == {"killed": told["killed"], "ended": 0, "lost": []}
+
+
+def by_process(script: str, *words: object) -> subprocess.Popen[str]:
+    """Start a Python script with these words."""
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *map(str, words)],
+        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+    )  # fmt: skip
+
+
+START = """
+import logging, sys
+from pathlib import Path
+from edge_agent.store.database.schema import migrate
+logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+migrate(Path(sys.argv[1]))
+"""
+
+
+def test_upgrade_by_processes_that_start_at_once_is_done_once(path: Path) -> None:
+    before = rows_in(path)
+    processes = [by_process(START, path) for _ in range(3)]
+    told = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert rows_in(path) == before
+    assert "".join(told).count(f"has schema {VERSION} now") == 1
+
+
+def test_upgrade_beside_an_agent_of_an_earlier_release_is_refused(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "_PATIENCE_S", 0.0)
+    with lock(path), pytest.raises(StoreError, match=rf"process {os.getpid()}\).*Start that agent"):
+        migrate(path)
+    assert ask(path, "PRAGMA user_version") == [(34,)]
+    with lock(path):
+        migrate(path, is_locked=True)
+    assert ask(path, "PRAGMA user_version") == [(VERSION,)]
+
+
+def test_upgrade_waits_for_the_agent_that_upgrades(path: Path) -> None:
+    """However long it takes: whoever upgrades keeps the lock for writing."""
+    with lock(path), closing(connect_raw(path)) as agent:
+        other = threading.Thread(target=lambda: migrate(path))
+        with transaction(agent):
+            other.start()
+            take_steps(agent, TIMELINE, 34, VIEWS)
+    other.join()
+    assert ask(path, "PRAGMA user_version") == [(VERSION,)]
+    assert not copy_of(path).exists(), "the second one found it done"
+
+
+def test_agent_waits_for_a_process_that_upgrades(path: Path) -> None:
+    locks: list[DatabaseLock] = []
+    with lock(path), closing(connect_raw(path)) as gate:
+        agent = threading.Thread(target=lambda: locks.append(lock_for_agent(path)))
+        with transaction(gate):
+            agent.start()
+            take_steps(gate, TIMELINE, 34, VIEWS)
+            assert locks == []
+    agent.join()
+    with locks[0], pytest.raises(StoreError, match="another agent records"):
+        lock_for_agent(path)
+
+
+def test_upgrade_beside_a_reader_lets_it_go_on(path: Path) -> None:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reader:
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM vital").fetchone() == (2,)
+        migrate(path)
+        names = [row[1] for row in reader.execute("PRAGMA table_info(model)")]
+        assert "prior" not in names, "it sees the moment at which it began"
+        reader.execute("ROLLBACK")
+        assert reader.execute("SELECT DISTINCT prior FROM model").fetchone() == ("unknown",)
+
+
+def test_reader_before_the_upgrade_is_told_to_start_the_agent(path: Path) -> None:
+    before = rows_in(path)
+    said = rf"is of an earlier release \(schema 34, this program knows {VERSION}\).*Start the agent"
+    with pytest.raises(StoreError, match=said):
+        connect(path, readonly=False)
+    with pytest.raises(StoreError, match=said), read_transaction(path):
+        pass
+    assert rows_in(path) == before
+
+
+def test_dashboard_waits_until_the_database_is_upgraded(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+
+    def upgrade_meanwhile(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            migrate(path)
+
+    monkeypatch.setattr(clock, "sleep", upgrade_meanwhile)
+    wait_until_upgraded(path, 60.0)
+    assert len(slept) == 3
+    wait_until_upgraded(path.with_name("nowhere.db"), 60.0)
+    first_database(path.with_name("other.db"))
+    wait_until_upgraded(path.with_name("other.db"), 0.0)
+
+
+def add_note(database: Database) -> None:
+    database.execute("ALTER TABLE account ADD COLUMN note TEXT NOT NULL DEFAULT ''")
+
+
+def test_dashboard_database_is_upgraded_by_the_same_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "affect-edge.db"
+    file = first_dashboard(database)
+    with dashboard_file.read_dashboard(database) as connection:
+        assert connection.execute("SELECT name FROM account").fetchone()[0] == "ada"
+    form = Form(dashboard_file.FORM.application, 2, (Step(2, "notes on accounts", add_note),))
+    monkeypatch.setattr(dashboard_file, "FORM", form)
+    monkeypatch.setattr(dashboard_file, "VERSION", 2)
+    with dashboard_file.write_dashboard(database) as connection:
+        assert tuple(connection.execute("SELECT name, note FROM account").fetchone()) == ("ada", "")
+        assert connection.execute("SELECT count(*) FROM login").fetchone()[0] == 1
+        assert connection.execute("PRAGMA user_version").fetchone()[0] == 2
+    copy = file.with_name(f"{file.name}.before-schema-2")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert ask(copy, "SELECT name FROM account") == [("ada",)]
+    monkeypatch.undo()
+    said = r"newer Affect Edge \(schema 2, this program knows 1\)"
+    with pytest.raises(StoreError, match=said), dashboard_file.read_dashboard(database):
+        pass
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root, to work for another user")
+def test_dashboard_database_is_upgraded_by_root_with_the_rights_of_its_owner(
+    tmp_path: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = open_folder / "data"
+    (data / "dashboard").mkdir(parents=True)
+    file = first_dashboard(data / "affect-edge.db")
+    assert file.parent.name == "dashboard"
+    secret = tmp_path / "secret"
+    secret.write_text("of root")
+    for one in (file.parent, *file.parent.iterdir()):
+        os.chown(one, 65534, 65534)
+    file.with_name(f"{file.name}.before-schema-2-new.part").symlink_to(secret)
+    file.with_name(f"{file.name}.before-schema-2").symlink_to(secret)
+    form = Form(dashboard_file.FORM.application, 2, (Step(2, "notes on accounts", add_note),))
+    monkeypatch.setattr(dashboard_file, "FORM", form)
+    monkeypatch.setattr(dashboard_file, "VERSION", 2)
+    with dashboard_file.read_as_owner(data / "affect-edge.db") as connection:
+        assert connection.execute("SELECT note FROM account").fetchone()[0] == ""
+    assert os.geteuid() == 0 and secret.read_text() == "of root"
+    copy = file.with_name(f"{file.name}.before-schema-2")
+    assert not copy.is_symlink() and copy.stat().st_uid == 65534
+
+
+def test_dashboard_steps_lead_to_its_version() -> None:
+    assert dashboard_file.FORM.version == dashboard_file.VERSION
+    versions = [1, *(step.version for step in dashboard_file.FORM.steps)]
+    assert versions == list(range(1, dashboard_file.VERSION + 1))
+    assert [34, *(step.version for step in TIMELINE_STEPS)] == list(range(34, VERSION + 1))
+
+
+NOTHING_DUE = """
+import sys
+from pathlib import Path
+import edge_agent.agent.loop, edge_agent.store.gate.commands, dashboard.web.app
+from edge_agent.store.database.dashboard_file import read_dashboard
+from edge_agent.store.database.schema import connect, migrate
+from edge_agent.store.database.upgrade_process import migrate_apart
+path = Path(sys.argv[1])
+migrate(path)
+migrate_apart(path)
+with read_dashboard(path):
+    pass
+import shutil
+shutil.copy(sys.argv[2], path)
+migrate_apart(path)
+with connect(path, readonly=True):
+    pass
+assert "sqlite_utils" not in sys.modules, "the running agent and the dashboard do without"
+shutil.copy(sys.argv[2], path)
+migrate(path)
+assert "sqlite_utils" in sys.modules, "an upgrade needs it"
+"""
+
+
+def test_sqlite_utils_is_loaded_by_an_upgrade_only(path: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    place = tmp_path / "new" / path.name
+    subprocess.run(
+        [sys.executable, "-c", NOTHING_DUE, str(place), str(path)], check=True, cwd=Path.cwd()
+    )
+
+
+def test_model_with_another_prior_begins_a_row_of_its_own(path: Path) -> None:
+    migrate(path)
+    detector = ModelUse("face-detector", "face-detector", "1.3.0", "bb", 5, prior="none")
+    with closing(connect(path, readonly=False)) as connection, transaction(connection):
+        for since_ms, prior in enumerate(("data", "data", "balanced", "data"), start=10):
+            use = ModelUse("expression", "expression-accurate", "1.0.0", "aa", since_ms, 0, prior)
+            write_model(connection, use)
+            write_model(connection, detector)
+    assert ask(path, "SELECT kind, prior FROM model ORDER BY id") == [
+        ("expression", "unknown"),
+        ("face-detector", "unknown"),
+        ("expression", "data"),
+        ("expression", "balanced"),
+        ("expression", "data"),
+    ]
