@@ -265,8 +265,10 @@ def _connected(gate: Path) -> socket.socket:
             line.connect(str(gate))
         except OSError as error:
             line.close()
-            # While it is restarted the socket is missing, or nobody listens at it.
-            comes_back = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+            # The socket is missing or nobody listens while it is restarted, or its queue is full.
+            comes_back = isinstance(
+                error, FileNotFoundError | ConnectionRefusedError | BlockingIOError
+            )
             if not comes_back or clock.boot_seconds() > until_s:
                 raise
             clock.sleep(0.1)
