@@ -35,6 +35,7 @@ from dashboard.analysis.comparison import (
     decision_of,
     evidence_of,
 )
+from dashboard.analysis.decision import NO_RESULT, decide
 from dashboard.analysis.family import (
     InFamily,
     compare_all_states,
@@ -90,7 +91,14 @@ from dashboard.analysis.request import (
     chosen_sessions,
     emotions_of,
 )
-from dashboard.analysis.results import FlowModel, LeftOutModel, SettlingModel, WithAllModel
+from dashboard.analysis.results import (
+    By,
+    FlowModel,
+    LeftOutModel,
+    ResultModel,
+    SettlingModel,
+    WithAllModel,
+)
 from dashboard.analysis.sensitivity import (
     MatchingChoice,
     Sensitivity,
@@ -102,7 +110,6 @@ from dashboard.analysis.sensitivity import (
     settlings_of,
 )
 from dashboard.analysis.sites import sites_of
-from dashboard.statistics.period import TimeAdjusted
 from dashboard.statistics.planning import RequiredSample, still_needed
 from dashboard.statistics.t_tests import (
     BayesFactor,
@@ -158,6 +165,7 @@ class VitalComparison:
             none is left out.
         by_model: the same two states by the mixed model; ``None`` where it could not be fitted.
         evidence: the Bayes factor of the t-test; ``None`` without a test.
+        results: what each analysis makes of the two states; the first is what is told.
     """
 
     kind: Measure
@@ -174,6 +182,7 @@ class VitalComparison:
     with_all: WithAllModel | None = None
     by_model: ModelTest | None = None
     evidence: BayesFactor | None = None
+    results: tuple[ResultModel, ...] = (NO_RESULT,)
 
     @property
     def adjusted_p(self) -> float | None:
@@ -181,18 +190,25 @@ class VitalComparison:
         return adjusted_p(self.comparison.tests, self.correction)
 
     @property
+    def result(self) -> ResultModel:
+        """The result that is told, whichever analysis it is of."""
+        return self.results[0]
+
+    @property
+    def model_result(self) -> ResultModel | None:
+        """The result by the mixed model; ``None`` where there is none."""
+        return next((one for one in self.results if one.by is By.MIXED_MODEL), None)
+
+    @property
+    def comparison_result(self) -> ResultModel:
+        """The result without the mixed model: at equal times, or of the t-test."""
+        others = (one for one in self.results if one.by is not By.MIXED_MODEL)
+        return next(others, NO_RESULT)
+
+    @property
     def observed(self) -> bool:
         """True if the states are read from the face instead of set by the study."""
         return self.misreading is not None
-
-    @property
-    def at_equal_times(self) -> TimeAdjusted | None:
-        """The estimate that is told first where order and state hang together; observed emotions
-        come and go, and have no order.
-        """
-        if self.observed or self.period is None or not self.period.uneven:
-            return None
-        return self.period.adjusted
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,6 +448,7 @@ def _analysis_of(
     if not is_timed:
         effects = (None,) * len(effects)
     tests = _tests(query, compared, with_all, effects, face, models)
+    main = main_analysis(models, compared, query.design, query.states)
     left_out = count_left_out(readings, query)
     recorded = recorded_of(reader, query, sessions, stimuli, readings, excluded)
     flow = flow_of(recorded, query, readings, of_sessions, left_out, compared)
@@ -443,7 +460,7 @@ def _analysis_of(
         summaries=tuple(
             _summary(means, kind, state) for kind in query.vital for state in query.states
         ),
-        family=_doubted(tests, query, choices.mixture),
+        family=_decided(_doubted(tests, query, choices.mixture), models, main),
         all_states=tuple(
             VitalStates(kind, compare_all_states(visits, kind, query.states), len(query.states))
             for kind in query.vital
@@ -475,7 +492,7 @@ def _analysis_of(
         drifts=drifts if is_timed else (),
         mixture=choices.mixture,
         models=models,
-        main=main_analysis(models, compared, query.design, query.states),
+        main=main,
         flow=flow,
         missing=_missing(reader, query, sessions, means, flow, choices.baselines),
         passed_over=readings.passed_over,
@@ -548,7 +565,7 @@ def _tests(
 ) -> list[VitalComparison]:
     """Put together what stands beside each comparison."""
     names = [(kind, *pair) for kind in query.vital for pair in query.pairs]
-    by_model = {(one.kind, one.first, one.second): one for model in models for one in model.tests}
+    by_vital = {model.kind: model for model in models}
     # Nothing stands beside the tests where no reading is in doubt.
     beside: Sequence[WithAllModel | None] = with_all or [None for _ in names]
     return [
@@ -556,7 +573,7 @@ def _tests(
             judged(kind, first, second, comparison, query),
             with_all=every,
             misreading=misreading_of(query, first, second, face),
-            by_model=by_model.get((kind, first, second)),
+            by_model=by_vital[kind].test_of(first, second),
             evidence=evidence_of(comparison),
             period=effect,
         )
@@ -583,6 +600,28 @@ def _doubted(
             doubt = hides(one.period, bounds.bounds.high)
         doubted.append(replace(one, in_family=own and replace(own, doubt=doubt)))
     return tuple(doubted)
+
+
+def _decided(
+    family: Sequence[VitalComparison], models: Sequence[VitalModel], main: Main
+) -> tuple[VitalComparison, ...]:
+    """Add the results of each comparison, the one that is told first."""
+    by_vital = {model.kind: model for model in models}
+    return tuple(
+        replace(
+            one,
+            results=decide(
+                one.comparison,
+                (one.first, one.second),
+                one.period,
+                by_vital[one.kind],
+                main,
+                one.correction,
+                observed=one.observed,
+            ),
+        )
+        for one in family
+    )
 
 
 def judged(

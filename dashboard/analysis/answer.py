@@ -15,8 +15,7 @@ from dashboard.analysis.mixed import VitalModel
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.request import AnalysisQuery
 from dashboard.analysis.results import AnalysisModel, gathered
-from dashboard.analysis.say import cautions, method, models, people, tests
-from dashboard.analysis.say.apa import apa_of_model, apa_sentence
+from dashboard.analysis.say import cautions, findings, method, models, people, tests
 from dashboard.analysis.sensitivity import MatchingChoice, Sensitivity, SettlingChoice, Variant
 from dashboard.languages.names import said
 from edge_agent.core.measures import Measure
@@ -97,7 +96,7 @@ def _comparison(test: VitalComparison, model: VitalModel) -> results.ComparisonM
         n_first=len(c.first),
         n_second=len(c.second),
         difference=c.difference,
-        at_equal_times=test.at_equal_times is not None,
+        at_equal_times=test.period is not None and test.period.at_equal_times is not None,
         g=numbers and numbers.effect.g,
         g_interval=numbers and numbers.effect.interval,
         shapiro=_shapiro(test, numbers) if numbers else (),
@@ -108,10 +107,12 @@ def _comparison(test: VitalComparison, model: VitalModel) -> results.ComparisonM
         attenuation=lost and lost.factor,
         attenuation_interval=lost and lost.interval,
         needed_in_family=needed and gathered(results.NeededInFamilyModel, needed.size, needed, own),
-        claim=tests.claim(test),
-        remarks=tests.remarks(test),
-        sentence=tests.sentence(test),
-        apa=apa_sentence(test),
+        result=test.result,
+        claim=findings.claim(test, test.result),
+        remarks=findings.remarks(test),
+        sentence=findings.sentence(test),
+        beside=findings.beside(test, model),
+        apa=findings.apa_sentence(test, test.result, model),
         bayes_factor=_bayes_factor(test),
         by_model=_model_test(test, model),
     )
@@ -144,17 +145,18 @@ def _bayes_factor(test: VitalComparison) -> results.BayesFactorModel | None:
 def _model_test(test: VitalComparison, model: VitalModel) -> results.ModelTestModel | None:
     """Return two states by the mixed model; ``None`` where there is none."""
     tested = test.by_model
-    if tested is None:
+    result = test.model_result
+    if tested is None or result is None:
         return None
     return gathered(
         results.ModelTestModel,
         tested.effect,
         tested,
         difference=tested.effect.estimate,
-        differs=models.differs(test),
-        claim=models.tested_claim(test, model),
-        sentence=models.tested_sentence(test, model),
-        apa=apa_of_model(test, model),
+        differs=findings.model_differs(test),
+        claim=findings.claim(test, result),
+        sentence=findings.by_model_sentence(test, model),
+        apa=findings.apa_sentence(test, result, model),
     )
 
 

@@ -210,6 +210,11 @@ class PeriodEffect:
     same_way: int = 0
     uneven: bool = False
 
+    @property
+    def at_equal_times(self) -> TimeAdjusted | None:
+        """The estimate that is told instead of the t-test, where order and state hang together."""
+        return self.adjusted if self.uneven else None
+
 
 @dataclass(frozen=True, slots=True)
 class VitalDrift:

@@ -107,6 +107,10 @@ class VitalModel:
     sites: tuple[FixedEffect, ...] = ()
     first_site: str = ""
 
+    def test_of(self, first: str, second: str) -> ModelTest | None:
+        """Return the test of two states; ``None`` where the model has none."""
+        return next((one for one in self.tests if (one.first, one.second) == (first, second)), None)
+
 
 def models_of(
     means: Sequence[SessionMean],

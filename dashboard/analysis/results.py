@@ -5,6 +5,7 @@ the rows of text of the page. They load without SciPy.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal, TypeVar
 
 from pydantic import AliasPath, Field
@@ -31,6 +32,15 @@ def gathered(model: type[M], *sources: object, **given: object) -> M:
             if source is not None or field.is_required():
                 values[name] = getattr(source, name, None)
     return model.model_validate(values)
+
+
+class Conclusion(StrEnum):
+    """The conclusion of a comparison at the level 0.05 of the whole family."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    NOT_SHOWN = "not_shown"
+    NO_TEST = "no_test"
 
 
 class LeftOutModel(Model):
@@ -64,9 +74,7 @@ class WithAllModel(Model):
     difference: float | None = Field(description="Mean difference")
     p: float | None = Field(description="Unadjusted")
     adjusted_p: float | None = Field(description="By the correction that was asked for")
-    conclusion: Literal["higher", "lower", "not_shown", "no_test"] = Field(
-        description="At an adjusted p below 0.05"
-    )
+    conclusion: Conclusion = Field(description="At an adjusted p below 0.05")
     changes: bool = Field(description="Whether the tests as they stand conclude something else")
 
 
@@ -75,6 +83,73 @@ class IntervalModel(Model):
 
     low: float = Field(description="Lower end")
     high: float = Field(description="Upper end")
+
+
+class By(StrEnum):
+    """The analysis whose result is told of two states."""
+
+    PAIRED = "paired_t"
+    WELCH = "welch_t"
+    EQUAL_TIMES = "equal_times"
+    MIXED_MODEL = "mixed_model"
+
+
+class Caution(StrEnum):
+    """A caution that stands in the sentence of a result."""
+
+    ASSOCIATION = "association"
+    ORDER = "order"
+    TIME = "time"
+
+
+class ResultModel(Model):
+    """The result of two states of one vital, first minus second: what is told, and by which
+    analysis. Who was measured and when decides which one, never the values.
+    """
+
+    by: By | None = Field(
+        description="paired_t, welch_t: the t-test. equal_times: its estimate at equal times in "
+        "the session, where order and state hang together. mixed_model: where that is the main "
+        "analysis. null: no test"
+    )
+    difference: float | None = Field(description="In the unit of the vital; null without a test")
+    at_equal_times: bool = Field(
+        description="Whether time in the session is accounted for: always with equal_times, with "
+        "mixed_model where minutes are in the model"
+    )
+    interval: IntervalModel | None = Field(description="Its 95 % interval, not adjusted")
+    error: float | None = Field(description="Its standard error")
+    t: float | None = Field(description="Test statistic")
+    df: float | None = Field(description="Degrees of freedom")
+    p: float | None = Field(description="Two-sided, unadjusted")
+    adjusted_p: float | None = Field(
+        description="Adjusted over the tests of the same analysis in its family, as asked for"
+    )
+    n_first: int = Field(
+        description="Participants on the first side; with pairs the pairs, with the mixed model "
+        "all of its participants"
+    )
+    n_second: int = Field(description="Participants on the second side; see n_first")
+    sessions: int | None = Field(description="Sessions in the mixed model; null otherwise")
+    g: float | None = Field(
+        description="The difference standardised as Hedges' g: by the average of both variances "
+        "and its small-sample correction"
+    )
+    g_interval: IntervalModel | None = Field(
+        description="Its 95 % interval: of a t-test by the noncentral t distribution, else the "
+        "interval of the difference, standardised alike"
+    )
+    conclusion: Conclusion = Field(description="At an adjusted p below 0.05")
+    caution_codes: tuple[Caution, ...] = Field(
+        description="What the sentence says with it. association: the states were observed. order: "
+        "order and state hang together, and nothing could be adjusted. time: the same of observed "
+        "states"
+    )
+
+    @property
+    def found(self) -> bool:
+        """Whether a difference is told."""
+        return self.conclusion in (Conclusion.HIGHER, Conclusion.LOWER)
 
 
 class DecisionModel(Model):
@@ -88,9 +163,7 @@ class DecisionModel(Model):
     holm_p: float | None = Field(
         description="Adjusted by Holm's method for the family under this setting"
     )
-    conclusion: Literal["higher", "lower", "not_shown", "no_test"] = Field(
-        description="At a Holm p below 0.05"
-    )
+    conclusion: Conclusion = Field(description="At a Holm p below 0.05")
     changes: bool = Field(description="Whether that differs from the declared setting")
 
 
@@ -505,6 +578,7 @@ class ComparisonModel(Model):
     unit: str = Field(description="UCUM unit of difference and interval")
     first: str = Field(description="First state")
     second: str = Field(description="Second state")
+    result: ResultModel = Field(description="What is told of the two states")
     method: Literal["paired", "welch"] | None = Field(
         description="Which t-test the participants allow"
     )
@@ -534,12 +608,10 @@ class ComparisonModel(Model):
     bh_p: float | None = Field(
         description="p adjusted by the method of Benjamini and Hochberg for the same tests"
     )
-    adjusted_p: float | None = Field(
-        description="The one of the two that was asked for, and that the sentence speaks of"
-    )
+    adjusted_p: float | None = Field(description="The one of the two that was asked for")
     at_equal_times: bool = Field(
-        description="Order and state hang together: the sentence tells the estimate of `periods` "
-        "first"
+        description="Order and state hang together: where the t-tests are the main analysis, the "
+        "estimate of `periods` is the result"
     )
     g: float | None = Field(description="Hedges' g, standardised by the average of both variances")
     g_interval: IntervalModel | None = Field(description="95 % interval of g")
@@ -583,9 +655,15 @@ class ComparisonModel(Model):
         description="The same with the readings that are left out for their flags; null: none are"
     )
     claim: str = Field(description="The result in one sentence, with the p that decides")
-    remarks: str = Field(description="What equivalence and rank test add; part of sentence")
+    remarks: str = Field(description="What equivalence and rank test add to the t-test")
     sentence: str = Field(description="The result in words")
-    apa: str = Field("", description="A sentence for a report, in the style of the APA")
+    beside: tuple[str, ...] = Field(
+        (),
+        description="What the analyses say that were not decided by, where they say it otherwise",
+    )
+    apa: str = Field(
+        "", description="The result as a sentence for a report, in the style of the APA"
+    )
     bayes_factor: BayesFactorModel | None = Field(None, description="Evidence for or against")
     by_model: ModelTestModel | None = Field(None, description="The same by the mixed model")
 
@@ -824,17 +902,16 @@ class TestRow:
         needed: people that a difference of the bound's size takes at the level of the family; in
             each group with Welch.
         is_shown: whether the adjusted p is below 0.05.
-        main_difference: difference by the main analysis.
+        main_difference: difference of the result, of whichever analysis it is.
         main_interval: its 95 % interval.
         main_n: people in it; both groups as ``5 + 6``.
         main_p: the adjusted p that decides.
-        main_g: Hedges' g; empty where the mixed model or the estimate at equal times is told, which
-            have none.
+        main_g: the same difference standardised as Hedges' g.
         main_g_interval: its 95 % interval.
         main_claim: the result in one sentence.
         main_sentence: the same in full.
-        main_is_shown: whether the main analysis says that there is a difference.
-        main_sentence_is_tested: whether the main analysis has a test of it.
+        main_is_shown: whether the result is that there is a difference.
+        main_sentence_is_tested: whether there is a result.
         model_difference: difference by the mixed model.
         model_interval: its 95 % interval.
         model_df: its degrees of freedom.

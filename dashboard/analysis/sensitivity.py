@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import product
 from typing import Generic, TypeVar
 
 from dashboard.analysis.comparison import Decision
 from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.results import Conclusion
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure
 from edge_agent.core.texts import N_
@@ -22,15 +22,6 @@ from edge_agent.core.vitals import AnalysisOption
 ALPHA = 0.05
 _FACTORS = (0.5, 1.0, 2.0)
 C = TypeVar("C")
-
-
-class Conclusion(StrEnum):
-    """The conclusion of a comparison at the level 0.05 of the whole family."""
-
-    HIGHER = "higher"
-    LOWER = "lower"
-    NOT_SHOWN = "not_shown"
-    NO_TEST = "no_test"
 
 
 @dataclass(frozen=True, slots=True)

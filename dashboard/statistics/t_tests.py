@@ -176,10 +176,18 @@ def standard_error(a: Values, b: Values, method: Method) -> float:
 
 @dataclass(frozen=True, slots=True)
 class EffectSize:
-    """Hedges' g of *first minus second* with its 95 % interval; it has no unit."""
+    """Hedges' g of *first minus second* with its 95 % interval; it has no unit.
+
+    Attributes:
+        g: the difference divided by ``standardiser``.
+        interval: by the noncentral t distribution, not shrunk by J.
+        standardiser: s_av / J, in the unit of the values: what another estimate of the same
+            difference is divided by.
+    """
 
     g: float
     interval: Interval
+    standardiser: float
 
 
 def hedges_g(first: Iterable[float], second: Iterable[float], method: Method) -> EffectSize:
@@ -207,13 +215,15 @@ def hedges_g(first: Iterable[float], second: Iterable[float], method: Method) ->
     test = paired_t(a, b) if method is Method.PAIRED else welch_t(a, b)
     average = math.sqrt((float(np.var(a, ddof=1)) + float(np.var(b, ddof=1))) / 2)
     scale = standard_error(a, b, method) / average
+    correction = small_sample_correction(_standardiser_df(a, b, method))
     return EffectSize(
-        g=small_sample_correction(_standardiser_df(a, b, method)) * test.difference / average,
+        g=correction * test.difference / average,
         # The CDF falls as the noncentrality rises, so the upper point gives the lower end.
         interval=Interval(
             scale * noncentrality(test.t, test.df, 0.5 + LEVEL / 2),
             scale * noncentrality(test.t, test.df, 0.5 - LEVEL / 2),
         ),
+        standardiser=average / correction,
     )
 
 

@@ -187,7 +187,8 @@ def period_cautions(analysis: Analysis) -> tuple[str, ...]:
     texts = []
     for test in analysis.family:
         tests = test.comparison.tests
-        if tests is None or test.period is None:
+        # Where the result is at equal times, nothing of it is left for time to explain.
+        if tests is None or test.period is None or test.result.at_equal_times:
             continue
         if not matters(test.period, tests.t.difference, test.adjusted_p or 0.0, tests.t.p):
             continue

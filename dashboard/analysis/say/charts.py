@@ -9,12 +9,12 @@ from typing import Any
 
 from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison
 from dashboard.analysis.means import StateMean
-from dashboard.analysis.say.light import effects_note, effects_title
+from dashboard.analysis.results import IntervalModel
+from dashboard.analysis.say.light import effects_note, effects_of, effects_title
 from dashboard.analysis.say.numbers import comparison_text, interval_text, number, people, unit_of
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.names import state_name, vital_label
-from dashboard.statistics.t_tests import EffectSize
 from edge_agent.core.measures import Measure
 
 _SIDE = 0.16  # the overall mean stands beside the participants' dots, not on them
@@ -30,16 +30,14 @@ def analysis_charts(analysis: Analysis) -> tuple[Chart, ...]:
 
 
 def effects_chart(analysis: Analysis) -> Chart | None:
-    """Draw Hedges' g of every test that has numbers, with its interval, the first test on top.
-
-    ``None`` without any.
+    """Draw the effect size of every result with its interval, the first on top; ``None`` without
+    any.
     """
-    tests = [(test, test.comparison.tests) for test in analysis.family]
-    shown = [(test, comparison.effect) for test, comparison in tests if comparison is not None]
+    shown = effects_of(analysis)
     if not shown:
         return None
-    names = [comparison_text(test.kind, test.first, test.second) for test, _ in shown]
-    apart = sum(effect.interval.low > 0 or effect.interval.high < 0 for _, effect in shown)
+    names = [comparison_text(test.kind, test.first, test.second) for test, _, _ in shown]
+    apart = sum(interval.low > 0 or interval.high < 0 for _, _, interval in shown)
     sentence = gettext(
         "One row per test, with the 95 % interval. 0 is no difference, 1 is as much as people "
         "differ from each other (one standard deviation)."
@@ -53,34 +51,36 @@ def effects_chart(analysis: Analysis) -> Chart | None:
         sentence = f"{sentence} {excluding.format(n=apart, total=len(shown))}"
     return Chart(
         id="effects",
-        title=effects_title(analysis),
+        title=effects_title(),
         sentence=f"{sentence} {effects_note(analysis)}".rstrip(),
         figure={
             # Plotly counts upwards: negative places put the first test on top.
-            "data": [_effect(test, effect, -place) for place, (test, effect) in enumerate(shown)],
+            "data": [_effect(*one, -place) for place, one in enumerate(shown)],
             "layout": _effects_layout([name.replace(": ", "<br>") for name in names]),
         },
         columns=(gettext("test"), "g", gettext("95 % CI")),
         rows=tuple(
-            (name, number(effect.g, 2), interval_text(effect.interval.low, effect.interval.high, 2))
-            for name, (_, effect) in zip(names, shown, strict=True)
+            (name, number(g, 2), interval_text(interval.low, interval.high, 2))
+            for name, (_, g, interval) in zip(names, shown, strict=True)
         ),
         height="small" if len(shown) <= 3 else "medium" if len(shown) <= 6 else "large",
     )
 
 
-def _effect(test: VitalComparison, effect: EffectSize, height: int) -> dict[str, Any]:
+def _effect(
+    test: VitalComparison, g: float, interval: IntervalModel, height: int
+) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "markers",
         "name": comparison_text(test.kind, test.first, test.second),
-        "x": [round(effect.g, 3)],
+        "x": [round(g, 3)],
         "y": [height],
         "error_x": {
             "type": "data",
             "symmetric": False,
-            "array": [round(effect.interval.high - effect.g, 3)],
-            "arrayminus": [round(effect.g - effect.interval.low, 3)],
+            "array": [round(interval.high - g, 3)],
+            "arrayminus": [round(g - interval.low, 3)],
             "color": f"var({test.kind.spec.colour})",
             "thickness": 2,
             "width": 5,

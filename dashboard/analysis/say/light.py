@@ -8,14 +8,20 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dashboard.analysis.results import AnalysisModel, ComparisonModel, WithAllModel
+from dashboard.analysis.results import (
+    AnalysisModel,
+    By,
+    ComparisonModel,
+    IntervalModel,
+    WithAllModel,
+)
 from dashboard.analysis.say.numbers import comparison_text, flag_name, interval_text, number, p_text
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import vital_label
 
 if TYPE_CHECKING:
-    from dashboard.analysis.analyse import Analysis
+    from dashboard.analysis.analyse import Analysis, VitalComparison
 
 
 WIDTH = 680
@@ -47,7 +53,7 @@ class Forest:
 
     Attributes:
         title: what it shows.
-        note: by which method, where the results are of another; else empty.
+        note: what was standardised, where that is not the difference of the t-test.
         rows: one a test that has numbers.
         ticks: place and number of each line of the scale.
         zero: place of no difference.
@@ -65,37 +71,38 @@ class Forest:
     right: int = RIGHT
 
 
-def effects_title(analysis: Analysis) -> str:
-    """Return the title of the effect sizes; it names the t-test where something else is told."""
-    if effects_note(analysis):
-        return gettext("Effect sizes of the t-tests, Hedges’ g")
+def effects_title() -> str:
+    """Return the title of the effect sizes."""
     return gettext("Effect sizes, Hedges’ g")
 
 
 def effects_note(analysis: Analysis) -> str:
-    """Say that the effect sizes belong to the t-tests, where the results are of another method."""
-    if analysis.main == "mixed_model":
-        return gettext(
-            "These sizes belong to the t-tests. The results above come from the mixed model, which "
-            "may include other people."
-        )
-    if any(test.at_equal_times for test in analysis.family):
-        return gettext(
-            "These sizes belong to the t-tests, which compare the means as measured. Where the "
-            "results above say “at equal times”, they are corrected for time in the session."
-        )
-    return ""
+    """Say what was standardised, where that is not the difference of the t-test."""
+    if all(test.result.by in (None, By.PAIRED, By.WELCH) for test in analysis.family):
+        return ""
+    return gettext(
+        "Each is the difference that the results tell, divided by the average standard deviation "
+        "of both states."
+    )
+
+
+def effects_of(analysis: Analysis) -> list[tuple[VitalComparison, float, IntervalModel]]:
+    """Return each test whose result has an effect size, with the size and its interval."""
+    return [
+        (test, test.result.g, test.result.g_interval)
+        for test in analysis.family
+        if test.result.g is not None and test.result.g_interval is not None
+    ]
 
 
 def forest_of(analysis: Analysis) -> Forest | None:
-    """Draw Hedges' g of every test that has numbers; ``None`` without any."""
-    tests = [(test, test.comparison.tests) for test in analysis.family]
-    shown = [(test, numbers.effect) for test, numbers in tests if numbers is not None]
+    """Draw the effect size of every result; ``None`` without any."""
+    shown = effects_of(analysis)
     if not shown:
         return None
     # Zero is always in the picture: each interval is read against it.
-    low = min(0.0, *(effect.interval.low for _, effect in shown))
-    high = max(0.0, *(effect.interval.high for _, effect in shown))
+    low = min(0.0, *(interval.low for _, _, interval in shown))
+    high = max(0.0, *(interval.high for _, _, interval in shown))
     step = _step(high - low)
     first = math.floor(low / step)
     last = math.ceil(high / step)
@@ -108,17 +115,16 @@ def forest_of(analysis: Analysis) -> Forest | None:
         ForestRow(
             name=comparison_text(test.kind, test.first, test.second),
             y=TOP + ROW * number_of,
-            x=place(effect.g),
-            low=place(effect.interval.low),
-            high=place(effect.interval.high),
-            figures=f"{number(effect.g, 2)} "
-            f"({interval_text(effect.interval.low, effect.interval.high, 2)})",
+            x=place(g),
+            low=place(interval.low),
+            high=place(interval.high),
+            figures=f"{number(g, 2)} ({interval_text(interval.low, interval.high, 2)})",
         )
-        for number_of, (test, effect) in enumerate(shown)
+        for number_of, (test, g, interval) in enumerate(shown)
     )
     ticks = tuple((place(n * step), number(n * step, 1)) for n in range(first, last + 1))
     return Forest(
-        title=gettext("{title} (95 % CI)").format(title=effects_title(analysis)),
+        title=gettext("{title} (95 % CI)").format(title=effects_title()),
         note=effects_note(analysis),
         rows=rows,
         ticks=ticks,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dashboard.analysis.analyse import Analysis, VitalComparison
-from dashboard.analysis.mixed import Main, ModelTest, VitalModel
+from dashboard.analysis.mixed import Main, VitalModel
 from dashboard.analysis.request import Correction, Design
+from dashboard.analysis.results import By
 from dashboard.analysis.say.numbers import (
-    ALPHA,
     correction_name,
-    df_text,
     interval_text,
     names_of,
     number,
@@ -19,14 +18,28 @@ from dashboard.analysis.say.numbers import (
     sessions_text,
     unit_of,
 )
-from dashboard.analysis.say.tests import brief_claim, claimed
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, thousands
 from dashboard.languages.names import said, vital_label, with_and
 from dashboard.statistics.t_tests import BayesFactor
 
-_MATTERS = 0.25  # report the time effect from this share of the t-test's difference
-_OTHER_ERROR = 0.1  # report another standard error from this relative difference
+LARGE_FACTOR = 1e5
+"""From here on a Bayes factor is only said to be larger."""
+
+_MODERATE = 3.0
+_FOR_DIFFERENCE = {
+    100.0: N_("{finding}: extreme evidence for a difference."),
+    30.0: N_("{finding}: very strong evidence for a difference."),
+    10.0: N_("{finding}: strong evidence for a difference."),
+    _MODERATE: N_("{finding}: moderate evidence for a difference."),
+}
+_FOR_NONE = {
+    100.0: N_("{finding}: extreme evidence for no difference."),
+    30.0: N_("{finding}: very strong evidence for no difference."),
+    10.0: N_("{finding}: strong evidence for no difference."),
+    _MODERATE: N_("{finding}: moderate evidence for no difference."),
+}
+"""What a Bayes factor of so much, or more, is called."""
 
 
 def main_reason(analysis: Analysis) -> str:
@@ -139,108 +152,6 @@ def _minute(model: VitalModel) -> str:
     )
 
 
-def tested_sentence(test: VitalComparison, model: VitalModel) -> str:
-    """Say what the model makes of two states; where the t-test concludes otherwise, why."""
-    tested = test.by_model
-    if tested is None:
-        return ""
-    text = claimed(
-        test,
-        tested.effect.estimate,
-        tested.effect.interval,
-        _figures(test, tested, model),
-        shown=tested.adjusted_p < ALPHA,
-        timed=model.time is not None,
-    )
-    if differs(test):
-        return f"{text} {_why_other(test, model)}"
-    return text
-
-
-def tested_claim(test: VitalComparison, model: VitalModel) -> str:
-    """Say what the model makes of two states with the p that decides and no other figure."""
-    tested = test.by_model
-    if tested is None:
-        return ""
-    timed = model.time is not None
-    return brief_claim(test, tested.effect.estimate, tested.adjusted_p, timed=timed)
-
-
-def _figures(test: VitalComparison, tested: ModelTest, model: VitalModel) -> str:
-    effect = tested.effect
-    figures = gettext(
-        "95 % CI {interval}; {people} in {sessions}, mixed model t({df}) = {t}, {method} p {p}"
-    ).format(
-        interval=interval_text(effect.interval.low, effect.interval.high),
-        people=people(model.design.participants),
-        sessions=sessions_text(model.design.sessions),
-        df=df_text(round(effect.df, 1)),
-        t=number(effect.t, 2),
-        method=correction_name(test.correction),
-        p=p_equals(tested.adjusted_p),
-    )
-    # Significant before the adjustment only: both are told, or the reader would wonder.
-    if effect.p < ALPHA <= tested.adjusted_p:
-        text = gettext("{figures}; p before adjustment {p}")
-        return text.format(figures=figures, p=p_equals(effect.p))
-    return figures
-
-
-def differs(test: VitalComparison) -> bool:
-    """Tell whether model and t-test come to another conclusion."""
-    tests = test.comparison.tests
-    if test.by_model is None or tests is None or test.adjusted_p is None:
-        return False
-    shows = test.by_model.adjusted_p < ALPHA
-    if shows != (test.adjusted_p < ALPHA):
-        return True
-    return shows and (test.by_model.effect.estimate < 0) != (tests.t.difference < 0)
-
-
-def _why_other(test: VitalComparison, model: VitalModel) -> str:
-    tests = test.comparison.tests
-    if tests is None or test.by_model is None:
-        return ""
-    unit = unit_of(test.kind)
-    t = tests.t
-    reasons = []
-    more = model.design.participants - len(test.comparison.first)
-    if more > 0:
-        text = gettext("uses {people} whom the t-test leaves out")
-        reasons.append(text.format(people=people(more)))
-    gap = 0.0 if test.period is None else test.period.gap
-    by_time = 0.0 if model.time is None else model.time.estimate * gap
-    if abs(by_time) >= _MATTERS * abs(t.difference):
-        text = gettext("removes {value} {unit} due to time in the session")
-        reasons.append(text.format(value=number(abs(by_time)), unit=unit))
-    error = test.by_model.effect.error
-    if abs(error - t.error) >= _OTHER_ERROR * t.error:
-        text = gettext(
-            "uses the spread of all states and sessions together (standard error {error} "
-            "instead of {other})"
-        )
-        reasons.append(text.format(error=number(error, 2), other=number(t.error, 2)))
-    if not reasons:
-        reasons.append(gettext("weights people and sessions by how much information they give"))
-    return gettext(
-        "The t-test reaches another conclusion (difference {difference} {unit}, {method} p "
-        "{p}): the model {reasons}."
-    ).format(
-        difference=number(t.difference),
-        unit=unit,
-        method=correction_name(test.correction),
-        p=p_equals(test.adjusted_p or 0.0),
-        reasons=_reasons(reasons),
-    )
-
-
-def _reasons(reasons: list[str]) -> str:
-    text = reasons[0]
-    for reason in reasons[1:]:
-        text = gettext("{reasons}, and {reason}").format(reasons=text, reason=reason)
-    return text
-
-
 def evidence_sentence(test: VitalComparison, factor: BayesFactor) -> str:
     """Say how much the data speak for a difference, or for none."""
     against = factor.log_factor < 0
@@ -259,6 +170,22 @@ def evidence_sentence(test: VitalComparison, factor: BayesFactor) -> str:
         times=factor_text(times),
         scale=decimal(factor.scale, 3),
     )
+    return f"{_weighed(test, factor, start)} {_ignored(test)}".rstrip()
+
+
+def _ignored(test: VitalComparison) -> str:
+    """Say what the factor, which is the t-test's, ignores and the result does not."""
+    if test.result.by is By.EQUAL_TIMES:
+        return gettext("It ignores time in the session.")
+    if test.result.by is By.MIXED_MODEL:
+        return gettext("It comes from the t-test, not from the mixed model.")
+    return ""
+
+
+def _weighed(test: VitalComparison, factor: BayesFactor, start: str) -> str:
+    """Say in words how much a factor is."""
+    against = factor.log_factor < 0
+    times = factor.for_none if against else factor.for_difference
     # Below 3 the words of both sides would claim too much.
     if times < _MODERATE:
         return gettext("{finding}. This is hardly evidence for either.").format(finding=start)
@@ -272,29 +199,9 @@ def evidence_sentence(test: VitalComparison, factor: BayesFactor) -> str:
     return _called(times, _FOR_NONE).format(finding=start)
 
 
-_MODERATE = 3.0
-_FOR_DIFFERENCE = {
-    100.0: N_("{finding}: extreme evidence for a difference."),
-    30.0: N_("{finding}: very strong evidence for a difference."),
-    10.0: N_("{finding}: strong evidence for a difference."),
-    _MODERATE: N_("{finding}: moderate evidence for a difference."),
-}
-_FOR_NONE = {
-    100.0: N_("{finding}: extreme evidence for no difference."),
-    30.0: N_("{finding}: very strong evidence for no difference."),
-    10.0: N_("{finding}: strong evidence for no difference."),
-    _MODERATE: N_("{finding}: moderate evidence for no difference."),
-}
-"""What a Bayes factor of so much, or more, is called."""
-
-
 def _called(times: float, names: Mapping[float, str]) -> str:
     # From the largest down: the first that is reached names it.
     return gettext(next(name for least, name in names.items() if times >= least))
-
-
-LARGE_FACTOR = 1e5
-"""From here on a Bayes factor is only said to be larger."""
 
 
 def factor_text(factor: float) -> str:

@@ -23,7 +23,7 @@ from dashboard.analysis.results import (
     VitalGroupsModel,
     gathered,
 )
-from dashboard.analysis.say.apa import apa_p
+from dashboard.analysis.say.findings import apa_p, shift_text
 from dashboard.analysis.say.numbers import (
     ALPHA,
     correction_name,
@@ -38,7 +38,6 @@ from dashboard.analysis.say.numbers import (
     states_text,
     unit_of,
 )
-from dashboard.analysis.say.tests import shift_text
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import thousands
 from dashboard.languages.names import (

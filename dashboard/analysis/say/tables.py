@@ -13,11 +13,10 @@ from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.request import HEART_NAMES, Outcome
 from dashboard.analysis.results import (
     AnalysisModel,
+    By,
     ComparisonModel,
     IntervalModel,
-    ModelTestModel,
     NeededInFamilyModel,
-    PeriodModel,
     TestGroup,
     TestRow,
 )
@@ -41,42 +40,24 @@ from edge_agent.core.measures import Measure
 def groups_of(response: AnalysisModel) -> tuple[TestGroup, ...]:
     """Write the family of tests, one group for each vital."""
     rows: dict[Measure, list[TestRow]] = {}
-    periods = {(one.vital, one.first, one.second): one for one in response.periods}
-    by_model = response.main == "mixed_model"
-    by_vital = {one.vital: one for one in response.models}
     for test in response.comparisons:
-        period = None
-        if test.at_equal_times:
-            period = periods.get((test.vital, test.first, test.second))
-        people = by_vital[test.vital].participants if by_model else 0
-        rows.setdefault(test.vital, []).append(_row_of(test, period, people))
+        rows.setdefault(test.vital, []).append(_row_of(test))
     return tuple(
         TestGroup(f"{vital_label(kind)}, {unit_of(kind)}", tuple(own)) for kind, own in rows.items()
     )
 
 
-def _row_of(test: ComparisonModel, period: PeriodModel | None, in_model: int) -> TestRow:
-    """Write one comparison.
-
-    Args:
-        test: the comparison.
-        period: the estimate at equal times in the session, where it is told first.
-        in_model: people in the mixed model, where it is the main analysis and told before both;
-            else 0.
-    """
+def _row_of(test: ComparisonModel) -> TestRow:
+    """Write one comparison."""
     in_groups = test.method == "welch"
     rank = test.rank
     factor = test.bayes_factor
     model = test.by_model
-    main: ComparisonModel | PeriodModel | ModelTestModel = period or test
-    if in_model and model is not None:
-        main = model
-    # Without a test there are no people in it: those who have both are shown instead.
-    n = f"{test.n_first} + {test.n_second}" if in_groups else str(test.n_first or test.n_both)
+    result = test.result
     return TestRow(
         comparison=pair_text(test.first, test.second),
         test=_test_name(test.method),
-        n=n,
+        n=_people(test.n_first or test.n_both, test.n_second, in_groups=in_groups),
         left_out=str(test.left_out or ""),
         difference=_number(test.difference, 1),
         interval=_interval(test.interval, 1),
@@ -94,18 +75,16 @@ def _row_of(test: ComparisonModel, period: PeriodModel | None, in_model: int) ->
         adjusted_equivalence=_p(test.equivalence_adjusted_p),
         needed=_needed(test.needed_in_family, in_groups=in_groups),
         is_shown=_is_shown(test.adjusted_p),
-        main_difference=_number(main.difference, 1),
-        main_interval=_interval(main.interval, 1),
-        main_n=str(in_model) if main is model else n,
-        main_p=_p(main.adjusted_p),
-        # g is the t-test's, of its own people and as measured: a row tells one analysis.
-        main_g=_number(test.g if main is test else None, 2),
-        main_g_interval=_interval(test.g_interval if main is test else None, 2),
-        main_claim=model.claim if model is not None and main is model else test.claim,
-        # Its own sentence tells the estimate at equal times already.
-        main_sentence=test.sentence if main is period else main.sentence,
-        main_is_shown=_is_shown(main.adjusted_p),
-        main_sentence_is_tested=main is not test or test.adjusted_p is not None,
+        main_difference=_number(result.difference, 1),
+        main_interval=_interval(result.interval, 1),
+        main_n=_people(result.n_first, result.n_second, in_groups=result.by is By.WELCH),
+        main_p=_p(result.adjusted_p),
+        main_g=_number(result.g, 2),
+        main_g_interval=_interval(result.g_interval, 2),
+        main_claim=test.claim,
+        main_sentence=test.sentence,
+        main_is_shown=result.found,
+        main_sentence_is_tested=result.by is not None,
         model_difference=_number(model.difference if model else None, 1),
         model_interval=_interval(model.interval if model else None, 1),
         model_df=df_text(round(model.df, 1)) if model else "",
@@ -115,6 +94,10 @@ def _row_of(test: ComparisonModel, period: PeriodModel | None, in_model: int) ->
         # The answer has ``None`` for an infinite factor, which JSON could not hold.
         bayes_factor=factor_text(factor.for_difference or math.inf) if factor else "",
     )
+
+
+def _people(first: int, second: int, *, in_groups: bool) -> str:
+    return f"{first} + {second}" if in_groups else str(first)
 
 
 def _test_name(method: str | None) -> str:

@@ -23,9 +23,9 @@ from dashboard.analysis.family import in_family
 from dashboard.analysis.request import AnalysisQuery, Correction, StateBy
 from dashboard.analysis.say.cautions import cautions_of
 from dashboard.analysis.say.charts import effects_chart
+from dashboard.analysis.say.findings import sentence
 from dashboard.analysis.say.light import forest_of
 from dashboard.analysis.say.tables import groups_of
-from dashboard.analysis.say.tests import sentence
 from dashboard.statistics.period import Recall
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
 from edge_agent.core.expression import EMOTIONS, Emotion
@@ -81,10 +81,9 @@ def test_one_of_ten_the_other_way_round_show_where_the_difference_comes_from(
     drift = found.drifts[0].drift
     assert drift is not None
     assert -1.9 < drift.slope < -1.3
-    [caution] = about_time(found)
-    assert "The two disagree" in caution or "of the difference" in caution
+    assert not about_time(found), "the result is at equal times, so nothing is left for time"
     [model] = response_of(found).periods
-    assert model.sentence
+    assert "The two disagree" in model.sentence
     assert model.difference == period.adjusted.difference
 
 
@@ -93,9 +92,8 @@ def test_the_headline_of_an_uneven_order_is_the_estimate_at_equal_times(tmp_path
     # R 4.2.2: summary and confint of lm(difference ~ minutes between the two), the intercept
     assert sentence(test) == (
         "Heart rate was 4.9 /min higher in anger than in neutral at equal times in the session "
-        "(95 % CI 4.1 to 5.8; 10 people, t(8) = 13.55, Holm p < 0.001), but the order may "
-        "explain it: 7 of 10 people had anger after neutral. As measured, ignoring time: 4.1 "
-        "/min, Holm p < 0.001."
+        "(95 % CI 4.1 to 5.8; 10 people, t(8) = 13.55, Holm p < 0.001). As measured, ignoring "
+        "time: 4.1 /min, Holm p < 0.001."
     )
 
 
@@ -108,11 +106,12 @@ def test_time_alone_makes_no_headline(tmp_path: Path) -> None:
         False,
     )
     assert row.main_sentence.startswith("Heart rate did not differ significantly between anger and")
-    assert row.g and not row.main_g and not row.main_g_interval, "g is of the means as measured"
+    # 0.1 /min over √((s₁² + s₂²) / 2) / J of the two columns, by hand
+    assert (row.g, row.main_g) == ("\N{MINUS SIGN}0.98", "0.01")
     chart, forest = effects_chart(analysis), forest_of(analysis)
-    assert chart and forest and chart.title == "Effect sizes of the t-tests, Hedges’ g"
-    assert forest.title.startswith(chart.title) and chart.sentence.endswith(forest.note)
-    assert "at equal times" in forest.note
+    assert chart and forest and chart.sentence.endswith(forest.note)
+    assert "that the results tell" in forest.note
+    assert forest.rows[0].figures.startswith("0.01 (")
 
 
 def hidden(folder: Path, reversed_people: int) -> Analysis:
