@@ -139,11 +139,7 @@ def _beside(response: AnalysisModel) -> list[str]:
     """
     if not response.tests_computed:
         return []
-    if response.main == "mixed_model":
-        others = [test.sentence for test in response.comparisons]
-    else:
-        tests = [test.by_model for test in response.comparisons if test.by_model is not None]
-        others = [test.sentence for test in tests if test.differs]
+    others = [text for test in response.comparisons for text in test.beside]
     evidence = [test.bayes_factor.sentence for test in response.comparisons if test.bayes_factor]
     return [*others, *(model.sentence for model in response.models), *evidence]
 

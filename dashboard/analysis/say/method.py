@@ -12,6 +12,7 @@ from dashboard.analysis.analyse import Analysis, VitalComparison, VitalStates
 from dashboard.analysis.comparison import Obstacle
 from dashboard.analysis.heart import StateVariability
 from dashboard.analysis.request import DOUBTS, Correction, Design, Outcome, StateBy
+from dashboard.analysis.results import By, Conclusion
 from dashboard.analysis.say.models import model_rule
 from dashboard.analysis.say.numbers import (
     ALPHA,
@@ -29,7 +30,7 @@ from dashboard.analysis.say.numbers import (
     states_text,
 )
 from dashboard.analysis.say.tests import family_rule
-from dashboard.analysis.sensitivity import Conclusion, MatchingChoice, Sensitivity, SettlingChoice
+from dashboard.analysis.sensitivity import MatchingChoice, Sensitivity, SettlingChoice
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import state_name, vital_in_text, vital_label, with_and
@@ -550,12 +551,15 @@ def sensitivity_sentence(
         text = gettext(
             "{vital}, {first} and {second}: {conclusion} under all {total} windows and lags."
         )
-    return text.format(
+    told = text.format(
         **names_of(test.kind, test.first, test.second),
         conclusion=conclusion_name(sensitivity.chosen.conclusion),
         n=sensitivity.changed,
         total=len(sensitivity.variants),
     )
+    if test.result.by in (None, By.PAIRED, By.WELCH):
+        return told
+    return f"{told} {gettext('These are t-tests; the result is of another analysis.')}"
 
 
 def _stimuli(count: int) -> str:

@@ -180,8 +180,8 @@ def test_each_test_has_a_sentence_for_a_report(tmp_path: Path) -> None:
         "A paired-samples t test showed that heart rate was higher in anger (M = 79.62, SD = 9.16) "
         "than in neutral (M = 75.62, SD = 7.23), mean difference 4.00 /min, 95% CI [0.62, 7.38], "
         "t(3) = 3.77, p = .033, Holm-adjusted p = .033, Hedges’ g = 0.35, 95% CI [0.03, 0.92], "
-        "BF10 = 3.18 (JZS, r = 0.707), N = 4, but the order may explain it: 4 of 4 people had anger "
-        "before neutral."
+        "BF10 = 3.18 (JZS, r = 0.707), N = 4, but the order may explain it: 4 of 4 people had "
+        "anger before neutral."
     )
     assert [other.apa for other in others] == ["", ""]
 

@@ -251,8 +251,8 @@ def test_the_first_sentence_by_observed_emotion_calls_it_an_association(tmp_path
     comparison = response_of(analysed(angry_faces(tmp_path), state="observed")).comparisons[0]
     assert comparison.sentence.startswith(
         "Heart rate was 10.7 /min higher in anger than in neutral (95 % CI 7.8 to 13.5; 3 people, "
-        "paired t(2) = 16.00, Holm p = 0.004, g = 3.76), an association, not a proven effect. Time in the "
-        "session may explain it: in 3 of 3 people, anger was seen mostly before neutral. "
+        "paired t(2) = 16.00, Holm p = 0.004, g = 3.76), an association, not a proven effect. Time "
+        "in the session may explain it: in 3 of 3 people, anger was seen mostly before neutral. "
     )
     assert "N = 3, an association, not a proven effect. Time in the session" in comparison.apa
 

@@ -1,0 +1,158 @@
+"""The decision: of each comparison the one result that headline, table, pictures, sentences and
+answers for programs show. Pure.
+
+Three analyses stand beside each other: the t-test, its estimate at equal times in the session, and
+the mixed model. Which one is told follows from who was measured and when, never from the values:
+the mixed model where it is the main analysis, else the estimate at equal times where order and
+state hang together, else the t-test.
+"""
+
+from __future__ import annotations
+
+from dashboard.analysis.checks import PeriodEffect
+from dashboard.analysis.comparison import Comparison, adjusted_p
+from dashboard.analysis.mixed import Main, VitalModel
+from dashboard.analysis.request import Correction
+from dashboard.analysis.results import By, Caution, Conclusion, IntervalModel, ResultModel
+from dashboard.analysis.sensitivity import conclude
+from dashboard.statistics.mixed_model import FixedEffect
+from dashboard.statistics.period import TimeAdjusted
+from dashboard.statistics.samples import Interval
+from dashboard.statistics.t_tests import EffectSize, Method, TTest
+
+NO_RESULT = ResultModel(
+    by=None,
+    difference=None,
+    at_equal_times=False,
+    interval=None,
+    error=None,
+    t=None,
+    df=None,
+    p=None,
+    adjusted_p=None,
+    n_first=0,
+    n_second=0,
+    sessions=None,
+    g=None,
+    g_interval=None,
+    conclusion=Conclusion.NO_TEST,
+    caution_codes=(),
+)
+"""Of two states that no analysis could compare."""
+
+
+def decide(
+    comparison: Comparison,
+    pair: tuple[str, str],
+    period: PeriodEffect | None,
+    model: VitalModel,
+    main: Main,
+    correction: Correction,
+    *,
+    observed: bool,
+) -> tuple[ResultModel, ...]:
+    """Return what each analysis makes of two states: the result that is told first, then those
+    beside it; a single one without numbers where there is no analysis.
+
+    Args:
+        comparison: the t-test, and who is in it.
+        pair: the two states.
+        period: what time in the session has to do with it; ``None`` without a paired test.
+        model: the mixed model of the vital.
+        main: which analysis is the main one.
+        correction: whose adjusted p decides.
+        observed: whether the states were read from the face.
+    """
+    n = (len(comparison.first) or comparison.n_both, len(comparison.second) or comparison.n_both)
+    unadjusted = _unadjusted(period, observed=observed)
+    tests = comparison.tests
+    effect = None if tests is None else tests.effect
+    every = []
+    timed = None if period is None else period.at_equal_times
+    if period is not None and timed is not None and period.adjusted_p is not None:
+        g = _standardised(timed.difference, timed.interval, effect)
+        every.append(_result(By.EQUAL_TIMES, timed, timed.difference, period.adjusted_p, n, g, ()))
+    p = adjusted_p(tests, correction)
+    if tests is not None and p is not None:
+        by = By.PAIRED if comparison.method is Method.PAIRED else By.WELCH
+        every.append(_result(by, tests.t, tests.t.difference, p, n, effect, unadjusted))
+    tested = model.test_of(*pair)
+    if tested is not None:
+        people = model.design.participants
+        g = _standardised(tested.effect.estimate, tested.effect.interval, effect)
+        timed_model = model.time is not None
+        by_model = _result(
+            By.MIXED_MODEL,
+            tested.effect,
+            tested.effect.estimate,
+            tested.adjusted_p,
+            (people, people),
+            g,
+            () if timed_model else unadjusted,
+        ).model_copy(update={"at_equal_times": timed_model, "sessions": model.design.sessions})
+        every.insert(0 if main is Main.MIXED_MODEL else len(every), by_model)
+    if not every or (tests is None and main is not Main.MIXED_MODEL):
+        every.insert(0, NO_RESULT.model_copy(update={"n_first": n[0], "n_second": n[1]}))
+    return tuple(_qualified(one, observed=observed) for one in every)
+
+
+def _result(
+    by: By,
+    test: TTest | TimeAdjusted | FixedEffect,
+    difference: float,
+    p: float,
+    n: tuple[int, int],
+    effect: EffectSize | None,
+    cautions: tuple[Caution, ...],
+) -> ResultModel:
+    return ResultModel(
+        by=by,
+        difference=difference,
+        at_equal_times=by is By.EQUAL_TIMES,
+        interval=_interval(test.interval),
+        error=test.error,
+        t=test.t,
+        df=test.df,
+        p=test.p,
+        adjusted_p=p,
+        n_first=n[0],
+        n_second=n[1],
+        sessions=None,
+        g=None if effect is None else effect.g,
+        g_interval=None if effect is None else _interval(effect.interval),
+        conclusion=conclude(difference, p),
+        caution_codes=cautions,
+    )
+
+
+def _qualified(result: ResultModel, *, observed: bool) -> ResultModel:
+    """Leave cautions to findings alone: where none is told, there is nothing to explain."""
+    if not result.found:
+        return result.model_copy(update={"caution_codes": ()})
+    if observed:
+        return result.model_copy(
+            update={"caution_codes": (Caution.ASSOCIATION, *result.caution_codes)}
+        )
+    return result
+
+
+def _unadjusted(period: PeriodEffect | None, *, observed: bool) -> tuple[Caution, ...]:
+    """Return what must be said of a difference whose order or time could not be adjusted for."""
+    if period is None or not period.uneven:
+        return ()
+    # Observed emotions come and go: they have a time, and no order.
+    return (Caution.TIME,) if observed else (Caution.ORDER,)
+
+
+def _standardised(
+    difference: float, interval: Interval, effect: EffectSize | None
+) -> EffectSize | None:
+    """Divide an estimate by what Hedges' g of the same two states is divided by."""
+    if effect is None:
+        return None
+    by = effect.standardiser
+    return EffectSize(difference / by, Interval(interval.low / by, interval.high / by), by)
+
+
+def _interval(interval: Interval) -> IntervalModel:
+    return IntervalModel(low=interval.low, high=interval.high)
