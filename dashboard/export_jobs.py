@@ -32,8 +32,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from dashboard.analysis.request import Sample
-from dashboard.analysis.sites import pooled_number, sessions_by_site
+from dashboard.analysis.question import Sample
+from dashboard.analysis.readings.sites import pooled_number, sessions_by_site
 from dashboard.computing.answers import analysis_tables, tables_over_sites
 from dashboard.computing.computing import Computing
 from dashboard.fleet.known import Sites

@@ -49,6 +49,16 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"commands"}),
         frozenset({"__main__"}),
     ),
+    "dashboard.analysis": (
+        frozenset({"question"}),
+        frozenset({"planning", "choices"}),
+        frozenset({"results"}),
+        frozenset({"readings"}),
+        frozenset({"tests", "days"}),
+        frozenset({"decision"}),
+        frozenset({"analyse"}),
+        frozenset({"rendering"}),
+    ),
     "collector": (
         frozenset({"messages"}),
         frozenset({"database", "mqtt", "amqp"}),

@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks._command import benchmark
-from dashboard.analysis.family import ALPHA, adjusted_by
-from dashboard.analysis.request import Correction
+from dashboard.analysis.question import Correction
+from dashboard.analysis.tests.family import ALPHA, adjusted_by
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
 
 PEOPLE = 24

@@ -88,8 +88,8 @@ def _readings(
 def answer(path: Path) -> dict[str, float]:
     """Answer the question twice in this process; return the figures."""
     from dashboard.analysis.analyse import analyse
-    from dashboard.analysis.answer import response_of
-    from dashboard.analysis.request import AnalysisQuery
+    from dashboard.analysis.question import AnalysisQuery
+    from dashboard.analysis.rendering.answer import response_of
     from edge_agent.store.read.reader import Reader
 
     times = []

@@ -24,8 +24,8 @@ from itertools import permutations
 import numpy as np
 
 from benchmarks._command import benchmark
-from dashboard.analysis.checks import adjust_periods, effect_of, matters
-from dashboard.analysis.request import Correction
+from dashboard.analysis.question import Correction
+from dashboard.analysis.tests.checks import adjust_periods, effect_of, matters
 from dashboard.statistics.distributions import Values, holm
 from dashboard.statistics.period import Drift, adjusted_for_time, drift
 from dashboard.statistics.t_tests import paired_t

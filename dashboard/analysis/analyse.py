@@ -11,8 +11,57 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import TypeVar
 
-from dashboard.analysis.agreement import SourceAgreement, compare_sources
-from dashboard.analysis.checks import (
+from dashboard.analysis.choices import (
+    MatchingChoice,
+    SettlingChoice,
+    choices_around,
+    matchings_of,
+    settling_choices,
+    settlings_of,
+)
+from dashboard.analysis.decision import NO_RESULT, decide
+from dashboard.analysis.question import (
+    AnalysisQuery,
+    Correction,
+    Design,
+    Outcome,
+    Sample,
+    StateBy,
+    chosen_sessions,
+    emotions_of,
+)
+from dashboard.analysis.readings.means import (
+    Place,
+    SessionMean,
+    StateMean,
+    Visits,
+    find_baselines,
+    less_baseline,
+    session_means,
+    state_means,
+    times_of,
+    visits_of,
+    without_baseline,
+)
+from dashboard.analysis.readings.sites import sites_of
+from dashboard.analysis.readings.states import (
+    ReadingGroup,
+    StateReadings,
+    count_states,
+    find_beats,
+    find_observed,
+    find_readings,
+)
+from dashboard.analysis.results import (
+    By,
+    FlowModel,
+    LeftOutModel,
+    ResultModel,
+    SettlingModel,
+    WithAllModel,
+)
+from dashboard.analysis.tests.agreement import SourceAgreement, compare_sources
+from dashboard.analysis.tests.checks import (
     FaceReading,
     Misreading,
     PeriodEffect,
@@ -27,7 +76,7 @@ from dashboard.analysis.checks import (
     periods_of,
     tests_with_all,
 )
-from dashboard.analysis.comparison import (
+from dashboard.analysis.tests.comparison import (
     Comparison,
     Decision,
     StatesComparison,
@@ -35,23 +84,22 @@ from dashboard.analysis.comparison import (
     decision_of,
     evidence_of,
 )
-from dashboard.analysis.decision import NO_RESULT, decide
-from dashboard.analysis.family import (
+from dashboard.analysis.tests.family import (
     InFamily,
     compare_all_states,
     compare_visits,
     decide_groups,
     in_family,
 )
-from dashboard.analysis.flow import flow_of, recorded_of
-from dashboard.analysis.groups import (
+from dashboard.analysis.tests.flow import flow_of, recorded_of
+from dashboard.analysis.tests.groups import (
     MissingState,
     VitalGroups,
     attribute_of,
     compare_groups,
     compare_missing,
 )
-from dashboard.analysis.heart import (
+from dashboard.analysis.tests.heart import (
     HeartTest,
     HeartValue,
     StateVariability,
@@ -59,57 +107,8 @@ from dashboard.analysis.heart import (
     heart_values,
     variability_by_state,
 )
-from dashboard.analysis.means import (
-    Place,
-    SessionMean,
-    StateMean,
-    Visits,
-    find_baselines,
-    less_baseline,
-    session_means,
-    state_means,
-    times_of,
-    visits_of,
-    without_baseline,
-)
-from dashboard.analysis.mixed import Main, ModelTest, VitalModel, main_analysis, models_of
-from dashboard.analysis.readings import (
-    ReadingGroup,
-    StateReadings,
-    count_states,
-    find_beats,
-    find_observed,
-    find_readings,
-)
-from dashboard.analysis.request import (
-    AnalysisQuery,
-    Correction,
-    Design,
-    Outcome,
-    Sample,
-    StateBy,
-    chosen_sessions,
-    emotions_of,
-)
-from dashboard.analysis.results import (
-    By,
-    FlowModel,
-    LeftOutModel,
-    ResultModel,
-    SettlingModel,
-    WithAllModel,
-)
-from dashboard.analysis.sensitivity import (
-    MatchingChoice,
-    Sensitivity,
-    SettlingChoice,
-    choices_around,
-    matchings_of,
-    sensitivity,
-    settling_choices,
-    settlings_of,
-)
-from dashboard.analysis.sites import sites_of
+from dashboard.analysis.tests.mixed import Main, ModelTest, VitalModel, main_analysis, models_of
+from dashboard.analysis.tests.sensitivity import Sensitivity, sensitivity
 from dashboard.statistics.planning import RequiredSample, still_needed
 from dashboard.statistics.t_tests import (
     BayesFactor,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from dashboard.analysis.request import Model
+from dashboard.analysis.question import Model
 from dashboard.charts.session import day_paths
 from dashboard.charts.trends import TREND_VITALS
 from dashboard.languages.current import gettext

@@ -9,12 +9,11 @@ state hang together, else the t-test.
 
 from __future__ import annotations
 
-from dashboard.analysis.checks import PeriodEffect
-from dashboard.analysis.comparison import Comparison, adjusted_p
-from dashboard.analysis.mixed import Main, VitalModel
-from dashboard.analysis.request import Correction
-from dashboard.analysis.results import By, Caution, Conclusion, IntervalModel, ResultModel
-from dashboard.analysis.sensitivity import conclude
+from dashboard.analysis.question import Correction
+from dashboard.analysis.results import By, Caution, Conclusion, IntervalModel, ResultModel, conclude
+from dashboard.analysis.tests.checks import PeriodEffect
+from dashboard.analysis.tests.comparison import Comparison, adjusted_p
+from dashboard.analysis.tests.mixed import Main, VitalModel
 from dashboard.statistics.mixed_model import FixedEffect
 from dashboard.statistics.period import TimeAdjusted
 from dashboard.statistics.samples import Interval

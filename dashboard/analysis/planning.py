@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from dashboard.analysis.request import AnalysisQuery, Correction, Model, QuestionInJson
+from dashboard.analysis.question import AnalysisQuery, Correction, Model, QuestionInJson
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import decimal, general, thousands
 from dashboard.languages.refused import OF_JSON

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 from pydantic import AliasPath, Field
 
 from dashboard.analysis.planning import PreregisteredModel
-from dashboard.analysis.request import AnalysisQuery, HeartMeasure, Model, Sample
+from dashboard.analysis.question import AnalysisQuery, HeartMeasure, Model, Sample
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 
@@ -41,6 +41,21 @@ class Conclusion(StrEnum):
     LOWER = "lower"
     NOT_SHOWN = "not_shown"
     NO_TEST = "no_test"
+
+
+ALPHA = 0.05
+"""From this adjusted p on, no difference is told."""
+
+
+def conclude(difference: float | None, adjusted_p: float | None) -> Conclusion:
+    """Return what a difference and the p that decides come to; without both there is no test."""
+    if adjusted_p is None or difference is None:
+        return Conclusion.NO_TEST
+    if adjusted_p >= ALPHA:
+        return Conclusion.NOT_SHOWN
+    if difference > 0:
+        return Conclusion.HIGHER
+    return Conclusion.LOWER
 
 
 class LeftOutModel(Model):

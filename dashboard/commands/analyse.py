@@ -16,7 +16,7 @@ import click
 from pydantic import ValidationError
 
 from dashboard.analysis.planning import PlanQuery, plan_of
-from dashboard.analysis.request import (
+from dashboard.analysis.question import (
     DOUBTS,
     AnalysisQuery,
     Correction,
@@ -68,8 +68,8 @@ _MORE = "With --full: every figure, checks, flow, method. With --json: every dig
 
 def answer(response: AnalysisModel) -> str:
     """Return the answer for people: warnings, each result in one sentence, and a small table."""
-    from dashboard.analysis.say.people import group_lines
-    from dashboard.analysis.say.tables import groups_of
+    from dashboard.analysis.rendering.people import group_lines
+    from dashboard.analysis.rendering.tables import groups_of
 
     groups = groups_of(response) if response.means else ()
     claims = [row.main_claim for group in groups for row in group.rows]
@@ -102,8 +102,8 @@ def report(response: AnalysisModel) -> str:
     """Return everything for people: warnings, each result in full, the table of tests, and the
     supplement.
     """
-    from dashboard.analysis.say.people import group_lines
-    from dashboard.analysis.say.tables import groups_of
+    from dashboard.analysis.rendering.people import group_lines
+    from dashboard.analysis.rendering.tables import groups_of
 
     results = [row.main_sentence for group in groups_of(response) for row in group.rows]
     several = len(response.question.states) > 2
@@ -162,7 +162,7 @@ def _flow(response: AnalysisModel) -> list[str]:
 
 def _left_out(response: AnalysisModel) -> list[str]:
     """Say what was left out by flag and state, and where it would change a conclusion."""
-    from dashboard.analysis.say.light import left_out_table
+    from dashboard.analysis.rendering.light import left_out_table
 
     table = left_out_table(response)
     states = response.question.states
@@ -205,7 +205,7 @@ def _wrapped(text: str, indent: str) -> str:
 
 def _table(response: AnalysisModel, columns: Sequence[tuple[str, str]]) -> list[str]:
     """Lay the tests out in columns, under the vital that they are about."""
-    from dashboard.analysis.say.tables import groups_of
+    from dashboard.analysis.rendering.tables import groups_of
 
     groups = [
         (group.title, [[getattr(row, name) or "–" for name, _ in columns] for row in group.rows])
@@ -415,13 +415,13 @@ def analyse_command(
     with source.databases() as sites:
         analysis = computed(Inquiry(sites, query, dashboard.models, dashboard.prefer_sources, span))
         if print_tables:
-            from dashboard.analysis.say.tables import bundle_tables
+            from dashboard.analysis.rendering.tables import bundle_tables
 
             click.echo(json.dumps(bundle_tables(analysis)), color=False)
             return
         response = told(sites, analysis)
     if print_flow:
-        from dashboard.analysis.say.people import flow_csv
+        from dashboard.analysis.rendering.people import flow_csv
 
         click.echo(flow_csv(response.flow) if response.flow else "", nl=False, color=False)
         return
@@ -501,7 +501,7 @@ def compare_sensors_command(
     vital: tuple[str, ...],
 ) -> None:
     """Compare sources that measured the same vital in the same minutes of sessions."""
-    from dashboard.analysis.agreement import compare_sensors
+    from dashboard.analysis.tests.agreement import compare_sensors
     from dashboard.web.settings import options_from
     from edge_agent.config.loading import load_settings
     from edge_agent.store.read.reader import Reader

@@ -23,12 +23,7 @@ from click.core import ParameterSource
 from pydantic import ValidationError
 
 from dashboard.analysis.analyse import judged
-from dashboard.analysis.comparison import Comparison, StatesComparison, evidence_of
-from dashboard.analysis.family import compare_all_states, compare_visits
-from dashboard.analysis.heart import HeartValue, HeartValues, compare_heart
-from dashboard.analysis.means import Place, Visits, less_baseline, session_means, visits_of
-from dashboard.analysis.readings import ReadingGroup, StateReadings, of_one_source
-from dashboard.analysis.request import (
+from dashboard.analysis.question import (
     AnalysisQuery,
     Correction,
     Design,
@@ -39,8 +34,10 @@ from dashboard.analysis.request import (
     chosen_sessions,
     describe,
 )
-from dashboard.analysis.say.models import factor_text
-from dashboard.analysis.say.numbers import (
+from dashboard.analysis.readings.means import Place, Visits, less_baseline, session_means, visits_of
+from dashboard.analysis.readings.states import ReadingGroup, StateReadings, of_one_source
+from dashboard.analysis.rendering.models import factor_text
+from dashboard.analysis.rendering.numbers import (
     df_text,
     how_many,
     interval_text,
@@ -49,6 +46,9 @@ from dashboard.analysis.say.numbers import (
     p_text,
     unit_of,
 )
+from dashboard.analysis.tests.comparison import Comparison, StatesComparison, evidence_of
+from dashboard.analysis.tests.family import compare_all_states, compare_visits
+from dashboard.analysis.tests.heart import HeartValue, HeartValues, compare_heart
 from dashboard.commands.analyse import analyse_command, question_of
 from dashboard.commands.exit_codes import run_command
 from dashboard.languages.names import vital_label

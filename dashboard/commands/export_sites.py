@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import click
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dashboard.analysis.request import AnalysisQuery, describe
-from dashboard.analysis.sites import reader_of
+from dashboard.analysis.question import AnalysisQuery, describe
+from dashboard.analysis.readings.sites import reader_of
 from dashboard.commands.exit_codes import run_command
 from dashboard.export_jobs import StudyExport, export_sites
 from dashboard.fleet.known import Sites

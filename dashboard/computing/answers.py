@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dashboard.analysis.planning import compared
-from dashboard.analysis.request import AnalysisQuery, StateBy
+from dashboard.analysis.question import AnalysisQuery, StateBy
+from dashboard.analysis.readings.sites import reader_of
+from dashboard.analysis.rendering.light import Forest, LeftOutTable
 from dashboard.analysis.results import AnalysisModel, TestGroup
-from dashboard.analysis.say.light import Forest, LeftOutTable
-from dashboard.analysis.sites import reader_of
 from dashboard.charts.chart import Chart
 from dashboard.fleet.known import Sites
 from edge_agent.core.errors import StatisticsError
@@ -28,7 +28,7 @@ from edge_agent.vision.models.card import ModelCard, known_cards
 
 if TYPE_CHECKING:  # loads SciPy
     from dashboard.analysis.analyse import Analysis
-    from dashboard.analysis.checks import FaceReading
+    from dashboard.analysis.tests.checks import FaceReading
     from edge_agent.store.read.quality import SessionQuality
 
 
@@ -103,7 +103,7 @@ def _face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None
 
     ``None`` without a card. The timeline knows the model by its SHA-256.
     """
-    from dashboard.analysis.checks import FaceReading
+    from dashboard.analysis.tests.checks import FaceReading
     from dashboard.statistics.period import Recall
 
     used = [one.sha256 for one in models_in_use(database) if one.kind == "expression"]
@@ -126,7 +126,7 @@ def told(sites: Sites, analysis: Analysis) -> AnalysisModel:
     Raises:
         StoreError: the database cannot be read.
     """
-    from dashboard.analysis.answer import response_of
+    from dashboard.analysis.rendering.answer import response_of
 
     decided = None
     if len(sites) == 1:
@@ -151,10 +151,10 @@ def sheet_of(inquiry: Inquiry) -> Sheet:
         StatisticsError: the question cannot be answered.
         StoreError: the database cannot be read.
     """
-    from dashboard.analysis.say.charts import analysis_charts, effects_chart, spread_charts
-    from dashboard.analysis.say.light import forest_of, left_out_table
-    from dashboard.analysis.say.method import variability_sentence
-    from dashboard.analysis.say.tables import groups_of
+    from dashboard.analysis.rendering.charts import analysis_charts, effects_chart, spread_charts
+    from dashboard.analysis.rendering.light import forest_of, left_out_table
+    from dashboard.analysis.rendering.method import variability_sentence
+    from dashboard.analysis.rendering.tables import groups_of
 
     analysis = computed(inquiry)
     response = told(inquiry.sites, analysis)
@@ -190,7 +190,7 @@ def sensor_sentences(database: Path, session: int) -> list[str]:
     Raises:
         StoreError: the database cannot be read.
     """
-    from dashboard.analysis.agreement import compare_sensors
+    from dashboard.analysis.tests.agreement import compare_sensors
 
     reader = Reader(database)
     kinds = [kind for kind in reader.recorded_kinds() if kind is not VitalKind.RR_INTERVAL]
@@ -214,7 +214,7 @@ def analysis_tables(
     Raises:
         StoreError: the database cannot be read.
     """
-    from dashboard.analysis.say.tables import bundle_tables
+    from dashboard.analysis.rendering.tables import bundle_tables
 
     analysis = _asked(sites, dict(question) | {"sensitivity": False}, choice, models)
     return {} if analysis is None else bundle_tables(analysis)
@@ -228,7 +228,7 @@ def tables_over_sites(
     Raises:
         StoreError: a database cannot be read.
     """
-    from dashboard.analysis.say.tables import bundle_tables
+    from dashboard.analysis.rendering.tables import bundle_tables
 
     analysis = _asked(sites, question, choice, models)
     if analysis is None:

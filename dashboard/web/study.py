@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 from fastapi import Depends, HTTPException, Query, Request
 from pydantic import Field
 
-from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.sites import reader_of
+from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.readings.sites import reader_of
 from dashboard.fleet.known import Sites
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said_of

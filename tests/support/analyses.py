@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dashboard.analysis.analyse import Analysis, analyse
-from dashboard.analysis.answer import response_of
-from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.results import AnalysisModel
 from edge_agent.store.read.reader import Reader
 

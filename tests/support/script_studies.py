@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dashboard.analysis.request import DOUBTS, AnalysisQuery
+from dashboard.analysis.question import DOUBTS, AnalysisQuery
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.export.bundle import BUNDLE

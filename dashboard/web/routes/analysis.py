@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from dashboard.accounts.roles import Permission
 from dashboard.analysis import planning
-from dashboard.analysis.request import (
+from dashboard.analysis.question import (
     DOUBTS,
     HEART_NAMES,
     MOST_STATES,
@@ -23,8 +23,8 @@ from dashboard.analysis.request import (
     query_of,
     same_label,
 )
+from dashboard.analysis.rendering.numbers import bounds_text, flag_name, number, p_text
 from dashboard.analysis.results import AnalysisModel
-from dashboard.analysis.say.numbers import bounds_text, flag_name, number, p_text
 from dashboard.charts.chart import Chart
 from dashboard.computing.answers import Inquiry, Sheet, analysis_of, sheet_of
 from dashboard.languages.current import gettext

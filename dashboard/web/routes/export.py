@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field, Json, SecretStr
 
 from dashboard.accounts.roles import Account, Permission
-from dashboard.analysis.request import AnalysisQuery, QuestionInJson, chosen_sessions
+from dashboard.analysis.question import AnalysisQuery, QuestionInJson, chosen_sessions
 from dashboard.export_jobs import ExportRequest, PreparedExport
 from dashboard.languages.current import gettext
 from dashboard.languages.names import said, said_of

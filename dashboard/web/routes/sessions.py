@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import AliasPath, BaseModel, Field
 
 from dashboard.accounts.roles import Permission
-from dashboard.analysis.minutes import has_pairs
+from dashboard.analysis.readings.minutes import has_pairs
 from dashboard.charts.session import (
     Recording,
     Timeline,

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from dashboard.__main__ import main as dashboard
-from dashboard.analysis.request import StateBy
+from dashboard.analysis.question import StateBy
 from edge_agent.cli import cli
 from edge_agent.store.database.schema import migrate
 from edge_agent.store.study.example_study import seed_example_study

@@ -18,10 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.answer import response_of
-from dashboard.analysis.checks import FaceReading
-from dashboard.analysis.heart import HeartValue, HeartValues, compare_heart
-from dashboard.analysis.request import (
+from dashboard.analysis.question import (
     HEART_NAMES,
     AnalysisQuery,
     Design,
@@ -29,9 +26,12 @@ from dashboard.analysis.request import (
     Outcome,
     StateBy,
 )
+from dashboard.analysis.rendering.answer import response_of
+from dashboard.analysis.rendering.method import all_states_sentence
+from dashboard.analysis.rendering.tables import bundle_tables, groups_of
 from dashboard.analysis.results import AnalysisModel, ComparisonModel
-from dashboard.analysis.say.method import all_states_sentence
-from dashboard.analysis.say.tables import bundle_tables, groups_of
+from dashboard.analysis.tests.checks import FaceReading
+from dashboard.analysis.tests.heart import HeartValue, HeartValues, compare_heart
 from dashboard.commands.analyse_bundle import analyse_bundle_command
 from dashboard.commands.analyse_bundle import main as analyse_bundle
 from dashboard.statistics.period import Recall

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.answer import response_of
-from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.say.tables import bundle_tables
+from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.rendering.answer import response_of
+from dashboard.analysis.rendering.tables import bundle_tables
 from edge_agent.core.study import AttributeUse
 from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.rows import Choice

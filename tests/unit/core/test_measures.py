@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from dashboard.analysis.request import AnalysisQuery, StateBy
+from dashboard.analysis.question import AnalysisQuery, StateBy
 from edge_agent.core.measures import MovementKind, measure_of
 from edge_agent.core.movements import NAMES
 from edge_agent.core.vitals import VitalKind

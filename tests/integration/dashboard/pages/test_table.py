@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from dashboard.analysis.rendering.tables import groups_of
 from dashboard.analysis.results import AnalysisModel
-from dashboard.analysis.say.tables import groups_of
 from dashboard.commands.analyse import main_analyse as analyse_command
 from edge_agent.core.study import AttributeUse
 from edge_agent.store.study.people import agree_to_attributes

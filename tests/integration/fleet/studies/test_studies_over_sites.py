@@ -16,8 +16,8 @@ import psycopg
 from starlette.testclient import TestClient
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.request import AnalysisQuery, Outcome, Sample, StateBy
-from dashboard.analysis.sites import PooledReader
+from dashboard.analysis.question import AnalysisQuery, Outcome, Sample, StateBy
+from dashboard.analysis.readings.sites import PooledReader
 from dashboard.statistics.mixed_model import mixed_model
 from dashboard.web.study import MOST_DEVICES
 from edge_agent.core.errors import StoreError

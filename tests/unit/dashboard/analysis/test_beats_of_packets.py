@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.request import AnalysisQuery, StateBy
+from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.statistics.distributions import Values
 from edge_agent.core.clock import iso_utc
 from edge_agent.store.read.reader import Reader

@@ -9,8 +9,14 @@ import numpy as np
 import pytest
 
 from dashboard.analysis.analyse import Analysis
-from dashboard.analysis.answer import response_of
-from dashboard.analysis.checks import (
+from dashboard.analysis.question import AnalysisQuery, Correction, StateBy
+from dashboard.analysis.rendering.answer import response_of
+from dashboard.analysis.rendering.cautions import cautions_of
+from dashboard.analysis.rendering.charts import effects_chart
+from dashboard.analysis.rendering.findings import sentence
+from dashboard.analysis.rendering.light import forest_of
+from dashboard.analysis.rendering.tables import groups_of
+from dashboard.analysis.tests.checks import (
     FaceReading,
     bounds_of,
     doubt_of,
@@ -18,14 +24,8 @@ from dashboard.analysis.checks import (
     misreading_of,
     too_short,
 )
-from dashboard.analysis.comparison import compare
-from dashboard.analysis.family import in_family
-from dashboard.analysis.request import AnalysisQuery, Correction, StateBy
-from dashboard.analysis.say.cautions import cautions_of
-from dashboard.analysis.say.charts import effects_chart
-from dashboard.analysis.say.findings import sentence
-from dashboard.analysis.say.light import forest_of
-from dashboard.analysis.say.tables import groups_of
+from dashboard.analysis.tests.comparison import compare
+from dashboard.analysis.tests.family import in_family
 from dashboard.statistics.period import Recall
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
 from edge_agent.core.expression import EMOTIONS, Emotion

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 from pydantic import ValidationError
 
 from dashboard.analysis.analyse import Analysis
-from dashboard.analysis.answer import response_of
-from dashboard.analysis.request import AnalysisQuery, query_of
-from dashboard.analysis.say.findings import sentence
+from dashboard.analysis.question import AnalysisQuery, query_of
+from dashboard.analysis.rendering.answer import response_of
+from dashboard.analysis.rendering.findings import sentence
 from dashboard.commands.analyse import analyse_command, report
 from dashboard.statistics.distributions import benjamini_hochberg, holm, within_families
 from dashboard.statistics.planning import sample_size

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from dashboard.analysis.groups import MissingMeasure, compare_missing
-from dashboard.analysis.means import StateMean
 from dashboard.analysis.planning import PreregistrationDocument, compared, preregister
-from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.readings.means import StateMean
+from dashboard.analysis.rendering.people import flow_csv
 from dashboard.analysis.results import MissingModel
-from dashboard.analysis.say.people import flow_csv
+from dashboard.analysis.tests.groups import MissingMeasure, compare_missing
 from dashboard.commands.analyse import report
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import AttributeUse

@@ -23,11 +23,11 @@ from benchmarks.simulated.ectopic import (
     with_missed,
 )
 from dashboard.analysis.analyse import Analysis, analyse
-from dashboard.analysis.heart import variability_by_state
-from dashboard.analysis.means import find_baselines
-from dashboard.analysis.request import AnalysisQuery, Design, HeartMeasure, Outcome
-from dashboard.analysis.say.cautions import warnings_of
-from dashboard.analysis.say.tests import heart_sentence
+from dashboard.analysis.question import AnalysisQuery, Design, HeartMeasure, Outcome
+from dashboard.analysis.readings.means import find_baselines
+from dashboard.analysis.rendering.cautions import warnings_of
+from dashboard.analysis.rendering.tests import heart_sentence
+from dashboard.analysis.tests.heart import variability_by_state
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart import (
     HIGH_HZ,

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.readings import ReadingGroup, best_source, find_readings
-from dashboard.analysis.request import AnalysisQuery, StateBy
-from dashboard.analysis.say.cautions import cautions_of
-from dashboard.analysis.sensitivity import SettlingChoice
+from dashboard.analysis.choices import SettlingChoice
+from dashboard.analysis.question import AnalysisQuery, StateBy
+from dashboard.analysis.readings.states import ReadingGroup, best_source, find_readings
+from dashboard.analysis.rendering.cautions import cautions_of
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate, write_transaction

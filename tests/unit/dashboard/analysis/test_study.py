@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.say.people import flow_csv
-from dashboard.analysis.say.tables import groups_of
+from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.rendering.people import flow_csv
+from dashboard.analysis.rendering.tables import groups_of
 from dashboard.statistics.t_tests import bayes_factor_independent
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader

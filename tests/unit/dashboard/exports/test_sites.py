@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from dashboard.analysis.sites import pooled_number, sessions_by_site
+from dashboard.analysis.readings.sites import pooled_number, sessions_by_site
 from dashboard.export_jobs import StudyExport, export_sites
 from edge_agent.core.errors import StoreError
 from edge_agent.store.export.formats import format_named

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from dashboard.analysis.request import describe, query_of
+from dashboard.analysis.question import describe, query_of
 from dashboard.languages.current import speaking
 from dashboard.languages.figures import by_locale, figure, file_size, thousands
 from dashboard.languages.names import (

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dashboard.analysis.analyse import Analysis, VitalComparison
-from dashboard.analysis.mixed import Main, VitalModel
-from dashboard.analysis.request import Correction, Design
-from dashboard.analysis.results import By
-from dashboard.analysis.say.numbers import (
+from dashboard.analysis.question import Correction, Design
+from dashboard.analysis.rendering.numbers import (
     correction_name,
     interval_text,
     names_of,
@@ -18,6 +16,8 @@ from dashboard.analysis.say.numbers import (
     sessions_text,
     unit_of,
 )
+from dashboard.analysis.results import By
+from dashboard.analysis.tests.mixed import Main, VitalModel
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, thousands
 from dashboard.languages.names import said, vital_label, with_and

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from dashboard.analysis.comparison import Comparison
-from dashboard.analysis.means import SessionMean, sides_of, visits_of
-from dashboard.analysis.readings import StateReadings
-from dashboard.analysis.request import AnalysisQuery, StateBy
+from dashboard.analysis.question import AnalysisQuery, StateBy
+from dashboard.analysis.readings.means import SessionMean, sides_of, visits_of
+from dashboard.analysis.readings.states import StateReadings
 from dashboard.analysis.results import (
     ExcludedModel,
     FlowModel,
@@ -26,6 +25,7 @@ from dashboard.analysis.results import (
     Step,
     TestFlowModel,
 )
+from dashboard.analysis.tests.comparison import Comparison
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import UNUSABLE

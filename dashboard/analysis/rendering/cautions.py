@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dashboard.analysis.analyse import Analysis, VitalComparison
-from dashboard.analysis.checks import PeriodEffect, VitalDrift, disagrees, matters, too_short
-from dashboard.analysis.request import TESTED_STATES, Sample, StateBy
-from dashboard.analysis.say.method import about_readings, about_values, share_text
-from dashboard.analysis.say.numbers import (
+from dashboard.analysis.question import TESTED_STATES, Sample, StateBy
+from dashboard.analysis.rendering.method import about_readings, about_values, share_text
+from dashboard.analysis.rendering.numbers import (
     correction_name,
     interval_text,
     names_of,
@@ -17,7 +16,8 @@ from dashboard.analysis.say.numbers import (
     states_text,
     unit_of,
 )
-from dashboard.analysis.say.people import group_warning, missing_cautions, missing_warnings
+from dashboard.analysis.rendering.people import group_warning, missing_cautions, missing_warnings
+from dashboard.analysis.tests.checks import PeriodEffect, VitalDrift, disagrees, matters, too_short
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, general, thousands
 from dashboard.languages.names import said, state_name, vital_label, with_and

@@ -10,11 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dashboard.analysis.comparison import Comparison, Decision, adjusted_p
-from dashboard.analysis.family import ALPHA, adjusted_by, decide_groups
-from dashboard.analysis.means import StateMean, Visits, sides_of
-from dashboard.analysis.readings import StateReadings
-from dashboard.analysis.request import (
+from dashboard.analysis.question import (
     DOUBTS,
     TESTED_STATES,
     AnalysisQuery,
@@ -22,8 +18,11 @@ from dashboard.analysis.request import (
     StateBy,
     tested_state,
 )
-from dashboard.analysis.results import LeftOutModel, WithAllModel, gathered
-from dashboard.analysis.sensitivity import conclude
+from dashboard.analysis.readings.means import StateMean, Visits, sides_of
+from dashboard.analysis.readings.states import StateReadings
+from dashboard.analysis.results import LeftOutModel, WithAllModel, conclude, gathered
+from dashboard.analysis.tests.comparison import Comparison, Decision, adjusted_p
+from dashboard.analysis.tests.family import ALPHA, adjusted_by, decide_groups
 from dashboard.languages.current import N_
 from dashboard.statistics.period import (
     Attenuation,

@@ -6,17 +6,18 @@ import math
 from collections.abc import Sequence
 
 from dashboard.analysis import results
-from dashboard.analysis.agreement import SourceAgreement
 from dashboard.analysis.analyse import Analysis, VitalComparison, VitalStates
-from dashboard.analysis.checks import disagrees
-from dashboard.analysis.comparison import Tests
-from dashboard.analysis.heart import HeartTest, StateVariability
-from dashboard.analysis.mixed import VitalModel
+from dashboard.analysis.choices import MatchingChoice, SettlingChoice
 from dashboard.analysis.planning import PreregisteredModel
-from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.rendering import cautions, findings, method, models, people, tests
 from dashboard.analysis.results import AnalysisModel, gathered
-from dashboard.analysis.say import cautions, findings, method, models, people, tests
-from dashboard.analysis.sensitivity import MatchingChoice, Sensitivity, SettlingChoice, Variant
+from dashboard.analysis.tests.agreement import SourceAgreement
+from dashboard.analysis.tests.checks import disagrees
+from dashboard.analysis.tests.comparison import Tests
+from dashboard.analysis.tests.heart import HeartTest, StateVariability
+from dashboard.analysis.tests.mixed import VitalModel
+from dashboard.analysis.tests.sensitivity import Sensitivity, Variant
 from dashboard.languages.names import said
 from edge_agent.core.measures import Measure
 

@@ -12,8 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dashboard.analysis.readings import ReadingGroup, StateReadings
-from dashboard.analysis.request import TESTED_STATES, AnalysisQuery, tested_state
+from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, tested_state
+from dashboard.analysis.readings.states import ReadingGroup, StateReadings
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import TESTABLE, Measure
 from edge_agent.core.readings import UNUSABLE

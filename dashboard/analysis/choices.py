@@ -1,27 +1,17 @@
-"""Sensitivity of a result to how readings came to their state: to window and lag with observed
-emotions, else to the settling time.
-
-Pure.
+"""Choices of how readings come to their state: window and lags with observed emotions, else the
+settling times. Quick to load.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Generic, TypeVar
 
-from dashboard.analysis.comparison import Decision
-from dashboard.analysis.request import AnalysisQuery
-from dashboard.analysis.results import Conclusion
-from edge_agent.core.errors import StatisticsError
+from dashboard.analysis.question import AnalysisQuery
 from edge_agent.core.measures import Measure
-from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption
 
-ALPHA = 0.05
 _FACTORS = (0.5, 1.0, 2.0)
-C = TypeVar("C")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,37 +72,6 @@ class SettlingChoice:
         return SettlingChoice(tuple((kind, factor * seconds) for kind, seconds in self.seconds))
 
 
-@dataclass(frozen=True, slots=True)
-class Variant(Generic[C]):
-    """One comparison under one choice.
-
-    Attributes:
-        choice: window and lags, or settling times.
-        decision: what it comes to in numbers; its ``holm_p`` is adjusted for the family under this
-            choice.
-        conclusion: what it comes to.
-        changes: whether that differs from the conclusion under the chosen choice.
-    """
-
-    choice: C
-    decision: Decision
-    conclusion: Conclusion
-    changes: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Sensitivity(Generic[C]):
-    """One comparison of the family under all settings; ``chosen`` is the one that was declared."""
-
-    chosen: Variant[C]
-    variants: tuple[Variant[C], ...]
-
-    @property
-    def changed(self) -> int:
-        """Under how many settings the conclusion is another."""
-        return sum(variant.changes for variant in self.variants)
-
-
 def choices_around(chosen: MatchingChoice) -> tuple[MatchingChoice, ...]:
     """Return the settings with half, the same and twice the window and lags: nine, the chosen one
     among them.
@@ -147,66 +106,3 @@ def settlings_of(query: AnalysisQuery) -> tuple[SettlingChoice, ...]:
     chosen = SettlingChoice(tuple((kind, query.settling_s(kind)) for kind in query.vital))
     around = settling_choices(chosen) if query.sensitivity else ()
     return tuple(dict.fromkeys((chosen, *around)))
-
-
-def sensitivity(
-    chosen: C, choices: Iterable[C], family: Callable[[C], Sequence[Decision]]
-) -> tuple[Sensitivity[C], ...]:
-    """Repeat a family of comparisons under other choices.
-
-    Nothing is tested anew; the table shows whether the conclusion depends on a choice that the
-    data do not make (Steegen, Tuerlinckx, Gelman & Vanpaemel 2016, Perspectives on Psychological
-    Science 11:702–712). The declared choice stays the result;
-    picking the choice with the smallest p would be a false positive.
-
-    Args:
-        chosen: the setting that was declared.
-        choices: those to be tried; ``chosen`` may be among them.
-        family: gives the comparisons under a choice, always the same ones in the same order,
-            adjusted as a family; of computed variants ``variants.__getitem__``.
-
-    Returns:
-        For each comparison of the family its table, in order of ``choices``.
-
-    Raises:
-        StatisticsError: a family has another size than that of the chosen choice.
-    """
-    base = family(chosen)
-    tried = [(choice, base if choice == chosen else family(choice)) for choice in choices]
-    for choice, decisions in tried:
-        if len(decisions) != len(base):
-            raise StatisticsError(
-                N_("{choice} gives {n} comparisons, and {chosen} gives {n_2}"),
-                choice=choice,
-                n=len(decisions),
-                chosen=chosen,
-                n_2=len(base),
-            )
-    return tuple(
-        Sensitivity(
-            chosen=_variant(chosen, own, own),
-            variants=tuple(_variant(choice, decided[place], own) for choice, decided in tried),
-        )
-        for place, own in enumerate(base)
-    )
-
-
-def _variant(choice: C, decision: Decision, chosen: Decision) -> Variant[C]:
-    conclusion = conclude(decision.difference, decision.holm_p)
-    return Variant(
-        choice,
-        decision,
-        conclusion,
-        changes=conclusion is not conclude(chosen.difference, chosen.holm_p),
-    )
-
-
-def conclude(difference: float | None, adjusted_p: float | None) -> Conclusion:
-    """Return what a difference and the p that decides come to; without both there is no test."""
-    if adjusted_p is None or difference is None:
-        return Conclusion.NO_TEST
-    if adjusted_p >= ALPHA:
-        return Conclusion.NOT_SHOWN
-    if difference > 0:
-        return Conclusion.HIGHER
-    return Conclusion.LOWER

@@ -10,7 +10,18 @@ import math
 from collections.abc import Iterable, Sequence
 
 from dashboard.analysis.analyse import Analysis
-from dashboard.analysis.request import HEART_NAMES, Outcome
+from dashboard.analysis.question import HEART_NAMES, Outcome
+from dashboard.analysis.rendering.models import factor_text
+from dashboard.analysis.rendering.numbers import (
+    ALPHA,
+    df_text,
+    interval_text,
+    number,
+    p_text,
+    pair_text,
+    unit_of,
+)
+from dashboard.analysis.rendering.people import flow_csv, told_flow
 from dashboard.analysis.results import (
     AnalysisModel,
     By,
@@ -20,17 +31,6 @@ from dashboard.analysis.results import (
     TestGroup,
     TestRow,
 )
-from dashboard.analysis.say.models import factor_text
-from dashboard.analysis.say.numbers import (
-    ALPHA,
-    df_text,
-    interval_text,
-    number,
-    p_text,
-    pair_text,
-    unit_of,
-)
-from dashboard.analysis.say.people import flow_csv, told_flow
 from dashboard.languages.current import pgettext
 from dashboard.languages.figures import thousands
 from dashboard.languages.names import vital_label

@@ -7,10 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from dashboard.analysis.analyse import Analysis
-from dashboard.analysis.heart import HeartTest
-from dashboard.analysis.request import HEART_NAMES, AnalysisQuery, Correction, HeartMeasure, StateBy
+from dashboard.analysis.question import (
+    HEART_NAMES,
+    AnalysisQuery,
+    Correction,
+    HeartMeasure,
+    StateBy,
+)
+from dashboard.analysis.rendering.numbers import ALPHA, pair_text
 from dashboard.analysis.results import FamilyModel
-from dashboard.analysis.say.numbers import ALPHA, pair_text
+from dashboard.analysis.tests.heart import HeartTest
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import by_locale, decimal
 from dashboard.languages.names import as_association, state_name, vital_in_text

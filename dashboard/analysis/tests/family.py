@@ -13,7 +13,17 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from dashboard.analysis.comparison import (
+from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Correction
+from dashboard.analysis.readings.means import (
+    Sides,
+    Visits,
+    sides_of,
+    states_together,
+    visits_of_groups,
+)
+from dashboard.analysis.readings.states import ReadingGroup
+from dashboard.analysis.results import ALPHA
+from dashboard.analysis.tests.comparison import (
     Comparison,
     Decision,
     StatesComparison,
@@ -21,16 +31,11 @@ from dashboard.analysis.comparison import (
     compare_states,
     decide_family,
 )
-from dashboard.analysis.means import Sides, Visits, sides_of, states_together, visits_of_groups
-from dashboard.analysis.readings import ReadingGroup
-from dashboard.analysis.request import TESTED_STATES, AnalysisQuery, Correction
 from dashboard.statistics.distributions import P, benjamini_hochberg, holm, within_families
 from dashboard.statistics.planning import RequiredSample, first_step, still_needed
 from dashboard.statistics.t_tests import Equivalence
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure
-
-ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from dashboard.analysis.analyse import Analysis, analyse
-from dashboard.analysis.answer import response_of
-from dashboard.analysis.say.charts import analysis_charts, effects_chart, spread_charts
-from dashboard.analysis.say.light import left_out_table
-from dashboard.analysis.say.method import variability_sentence
-from dashboard.analysis.say.tables import groups_of
+from dashboard.analysis.rendering.answer import response_of
+from dashboard.analysis.rendering.charts import analysis_charts, effects_chart, spread_charts
+from dashboard.analysis.rendering.light import left_out_table
+from dashboard.analysis.rendering.method import variability_sentence
+from dashboard.analysis.rendering.tables import groups_of
 from dashboard.languages import current
 from dashboard.languages.current import speaking
 from edge_agent.store.read.reader import Reader

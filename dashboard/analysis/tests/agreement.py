@@ -13,8 +13,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from dashboard.analysis.minutes import Minutes, means_of, minutes_of, pairs_of
-from dashboard.analysis.request import TESTED_STATES, Model, tested_state
+from dashboard.analysis.question import TESTED_STATES, Model, tested_state
+from dashboard.analysis.readings.minutes import Minutes, means_of, minutes_of, pairs_of
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import by_locale, decimal
 from dashboard.languages.names import said_of, vital_label

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from dashboard.analysis.request import Correction, Design
+from dashboard.analysis.question import Correction, Design
 from dashboard.statistics.anova import RepeatedAnova, repeated_anova
 from dashboard.statistics.distributions import benjamini_hochberg, holm, within_families
 from dashboard.statistics.ranks import Normality, RankTest, rank_sum, shapiro_wilk, signed_rank

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.answer import response_of
-from dashboard.analysis.request import AnalysisQuery, Sample
-from dashboard.analysis.say.cautions import cautions_of, warnings_of
-from dashboard.analysis.say.method import (
+from dashboard.analysis.question import AnalysisQuery, Sample
+from dashboard.analysis.rendering.answer import response_of
+from dashboard.analysis.rendering.cautions import cautions_of, warnings_of
+from dashboard.analysis.rendering.method import (
     all_states_sentence,
     method_of,
     sensitivity_sentence,
     variability_sentence,
 )
-from dashboard.analysis.sensitivity import Conclusion
+from dashboard.analysis.results import Conclusion
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.measures import MovementKind
 from edge_agent.core.readings import VitalFlag

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.say.light import LEFT, RIGHT, forest_of
+from dashboard.analysis.rendering.light import LEFT, RIGHT, forest_of
 from tests.support.analyses import analysed
 from tests.support.studies import heart, make_study
 

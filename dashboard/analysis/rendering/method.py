@@ -7,14 +7,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from dashboard.analysis.agreement import Source, SourceAgreement
 from dashboard.analysis.analyse import Analysis, VitalComparison, VitalStates
-from dashboard.analysis.comparison import Obstacle
-from dashboard.analysis.heart import StateVariability
-from dashboard.analysis.request import DOUBTS, Correction, Design, Outcome, StateBy
-from dashboard.analysis.results import By, Conclusion
-from dashboard.analysis.say.models import model_rule
-from dashboard.analysis.say.numbers import (
+from dashboard.analysis.choices import MatchingChoice, SettlingChoice
+from dashboard.analysis.question import DOUBTS, Correction, Design, Outcome, StateBy
+from dashboard.analysis.rendering.models import model_rule
+from dashboard.analysis.rendering.numbers import (
     ALPHA,
     bounds_text,
     exact_df,
@@ -29,8 +26,12 @@ from dashboard.analysis.say.numbers import (
     settling_text,
     states_text,
 )
-from dashboard.analysis.say.tests import family_rule
-from dashboard.analysis.sensitivity import MatchingChoice, Sensitivity, SettlingChoice
+from dashboard.analysis.rendering.tests import family_rule
+from dashboard.analysis.results import By, Conclusion
+from dashboard.analysis.tests.agreement import Source, SourceAgreement
+from dashboard.analysis.tests.comparison import Obstacle
+from dashboard.analysis.tests.heart import StateVariability
+from dashboard.analysis.tests.sensitivity import Sensitivity
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import state_name, vital_in_text, vital_label, with_and

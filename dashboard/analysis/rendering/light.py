@@ -8,6 +8,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dashboard.analysis.rendering.numbers import (
+    comparison_text,
+    flag_name,
+    interval_text,
+    number,
+    p_text,
+)
 from dashboard.analysis.results import (
     AnalysisModel,
     By,
@@ -15,7 +22,6 @@ from dashboard.analysis.results import (
     IntervalModel,
     WithAllModel,
 )
-from dashboard.analysis.say.numbers import comparison_text, flag_name, interval_text, number, p_text
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import vital_label

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.say.cautions import cautions_of, warnings_of
-from dashboard.analysis.say.charts import analysis_charts
-from dashboard.analysis.say.findings import sentence
-from dashboard.analysis.say.method import assumptions_of, method_of
-from dashboard.analysis.say.numbers import number, p_text
+from dashboard.analysis.rendering.cautions import cautions_of, warnings_of
+from dashboard.analysis.rendering.charts import analysis_charts
+from dashboard.analysis.rendering.findings import sentence
+from dashboard.analysis.rendering.method import assumptions_of, method_of
+from dashboard.analysis.rendering.numbers import number, p_text
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
 from tests.support.analyses import analysed

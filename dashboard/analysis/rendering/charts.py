@@ -8,10 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison
-from dashboard.analysis.means import StateMean
+from dashboard.analysis.readings.means import StateMean
+from dashboard.analysis.rendering.light import effects_note, effects_of, effects_title
+from dashboard.analysis.rendering.numbers import (
+    comparison_text,
+    interval_text,
+    number,
+    people,
+    unit_of,
+)
 from dashboard.analysis.results import IntervalModel
-from dashboard.analysis.say.light import effects_note, effects_of, effects_title
-from dashboard.analysis.say.numbers import comparison_text, interval_text, number, people, unit_of
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.names import state_name, vital_label

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from dashboard.analysis.request import TESTED_STATES, AnalysisQuery, StateBy, tested_state
+from dashboard.analysis.choices import MatchingChoice, SettlingChoice
+from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, StateBy, tested_state
 from dashboard.analysis.results import SettlingModel
-from dashboard.analysis.sensitivity import MatchingChoice, SettlingChoice
 from edge_agent.core.measures import Measure, measure_of
 from edge_agent.core.readings import DOUBTFUL, UNUSABLE, VitalFlag
 from edge_agent.core.study import Session

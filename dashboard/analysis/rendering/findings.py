@@ -11,12 +11,9 @@ import statistics
 from collections.abc import Sequence
 
 from dashboard.analysis.analyse import VitalComparison
-from dashboard.analysis.comparison import Obstacle, Tests
-from dashboard.analysis.mixed import VitalModel
-from dashboard.analysis.request import Design
-from dashboard.analysis.results import By, Caution, Conclusion, IntervalModel, ResultModel
-from dashboard.analysis.say.models import LARGE_FACTOR, factor_text
-from dashboard.analysis.say.numbers import (
+from dashboard.analysis.question import Design
+from dashboard.analysis.rendering.models import LARGE_FACTOR, factor_text
+from dashboard.analysis.rendering.numbers import (
     ALPHA,
     correction_name,
     df_text,
@@ -28,6 +25,9 @@ from dashboard.analysis.say.numbers import (
     sessions_text,
     unit_of,
 )
+from dashboard.analysis.results import By, Caution, Conclusion, IntervalModel, ResultModel
+from dashboard.analysis.tests.comparison import Obstacle, Tests
+from dashboard.analysis.tests.mixed import VitalModel
 from dashboard.languages.current import gettext, ngettext, pgettext
 from dashboard.languages.figures import by_locale, decimal, general, thousands
 from dashboard.languages.names import as_association, state_name, vital_in_text

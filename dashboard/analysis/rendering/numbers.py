@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dashboard.analysis.request import AnalysisQuery, Correction
+from dashboard.analysis.question import AnalysisQuery, Correction
+from dashboard.analysis.results import ALPHA
 from dashboard.languages import figures
 from dashboard.languages.current import N_, gettext, ngettext, pgettext
 from dashboard.languages.figures import by_locale, general, thousands
@@ -10,7 +11,6 @@ from dashboard.languages.names import list_with_or, state_name, vital_in_text, v
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 
-ALPHA = 0.05
 _CORRECTIONS = {Correction.HOLM: "Holm", Correction.BENJAMINI_HOCHBERG: "Benjamini–Hochberg"}
 _MINUS = "−"
 

@@ -7,9 +7,22 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 
 from dashboard.analysis.analyse import Analysis
-from dashboard.analysis.flow import Lost
-from dashboard.analysis.groups import REST, GroupContrast, MissingMeasure, MissingState, VitalGroups
-from dashboard.analysis.request import AnalysisQuery
+from dashboard.analysis.question import AnalysisQuery
+from dashboard.analysis.rendering.findings import apa_p, shift_text
+from dashboard.analysis.rendering.numbers import (
+    ALPHA,
+    correction_name,
+    df_text,
+    exact_df,
+    flag_name,
+    interval_text,
+    number,
+    p_equals,
+    pair_text,
+    people,
+    states_text,
+    unit_of,
+)
 from dashboard.analysis.results import (
     ExcludedModel,
     FlowModel,
@@ -23,20 +36,13 @@ from dashboard.analysis.results import (
     VitalGroupsModel,
     gathered,
 )
-from dashboard.analysis.say.findings import apa_p, shift_text
-from dashboard.analysis.say.numbers import (
-    ALPHA,
-    correction_name,
-    df_text,
-    exact_df,
-    flag_name,
-    interval_text,
-    number,
-    p_equals,
-    pair_text,
-    people,
-    states_text,
-    unit_of,
+from dashboard.analysis.tests.flow import Lost
+from dashboard.analysis.tests.groups import (
+    REST,
+    GroupContrast,
+    MissingMeasure,
+    MissingState,
+    VitalGroups,
 )
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import thousands

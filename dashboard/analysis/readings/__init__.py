@@ -1,0 +1,1 @@
+"""Readings that count, with the state they belong to: from the timeline to means."""

@@ -1,0 +1,1 @@
+"""Words, tables and pictures of a decided analysis. No figure is computed here."""

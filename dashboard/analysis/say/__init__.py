@@ -1,1 +1,0 @@
-"""An analysis in words, tables and charts. Nothing here computes."""

@@ -1,0 +1,1 @@
+"""Tests of the readings, and what is checked beside them. Pure."""
