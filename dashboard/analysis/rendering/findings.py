@@ -22,6 +22,7 @@ from dashboard.analysis.rendering.numbers import (
     number,
     p_equals,
     people,
+    percent,
     sessions_text,
     unit_of,
 )
@@ -176,10 +177,44 @@ def _with_time(finding: str, test: VitalComparison) -> str:
     return text.format(finding=finding, **_met(test))
 
 
+def _with_disagreement(finding: str, test: VitalComparison) -> str:
+    period = test.period
+    if period is None or period.adjusted is None:
+        raise ValueError("no estimate at equal times disagrees")
+    return gettext(
+        "{finding} At equal times in the session it is {difference} {unit} ({method} p {p}), which "
+        "is another conclusion."
+    ).format(
+        finding=finding,
+        difference=number(period.adjusted.difference),
+        unit=unit_of(test.kind),
+        method=correction_name(test.correction),
+        p=p_equals(period.adjusted_p or 0.0),
+    )
+
+
+def _with_drift(finding: str, test: VitalComparison) -> str:
+    period = test.period
+    difference = test.comparison.difference
+    if period is None or period.by_drift is None or not difference:
+        raise ValueError("no change over the session accounts for it")
+    return gettext(
+        "{finding} The change over the session alone would account for {by_drift} {unit}, {share} "
+        "of it: balance the order."
+    ).format(
+        finding=finding,
+        by_drift=number(period.by_drift),
+        unit=unit_of(test.kind),
+        share=percent(abs(period.by_drift / difference)),
+    )
+
+
 _WITH_CAUTION = {
     Caution.ASSOCIATION: _with_association,
     Caution.ORDER: _with_order,
     Caution.TIME: _with_time,
+    Caution.DISAGREES: _with_disagreement,
+    Caution.DRIFT: _with_drift,
 }
 
 
