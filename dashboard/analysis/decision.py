@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dashboard.analysis.question import Correction
 from dashboard.analysis.results import By, Caution, Conclusion, IntervalModel, ResultModel, conclude
-from dashboard.analysis.tests.checks import PeriodEffect, disagrees, matters
+from dashboard.analysis.tests.checks import PeriodEffect, disagrees
 from dashboard.analysis.tests.comparison import Comparison, adjusted_p
 from dashboard.analysis.tests.mixed import Main, VitalModel
 from dashboard.statistics.mixed_model import FixedEffect
@@ -146,11 +146,7 @@ def _about_time(
     if period.uneven:
         # Observed emotions come and go: they have a time, and no order.
         return (Caution.TIME,) if observed else (Caution.ORDER,)
-    if disagrees(period, p):
-        return (Caution.DISAGREES,)
-    if matters(period, tests.t.difference, p, tests.t.p):
-        return (Caution.DRIFT,)
-    return ()
+    return (Caution.DISAGREES,) if disagrees(period, p) else ()
 
 
 def _standardised(

@@ -116,7 +116,6 @@ class Caution(StrEnum):
     ORDER = "order"
     TIME = "time"
     DISAGREES = "disagrees"
-    DRIFT = "drift"
 
 
 class ResultModel(Model):
@@ -160,8 +159,7 @@ class ResultModel(Model):
     caution_codes: tuple[Caution, ...] = Field(
         description="What the sentence says with it. association: the states were observed. order: "
         "order and state hang together, and nothing could be adjusted. time: the same of observed "
-        "states. disagrees: the estimate at equal times concludes otherwise. drift: the change "
-        "over the session alone would account for a quarter of the difference or more"
+        "states. disagrees: the estimate at equal times concludes otherwise"
     )
 
     @property

@@ -22,7 +22,6 @@ from dashboard.analysis.rendering.numbers import (
     number,
     p_equals,
     people,
-    percent,
     sessions_text,
     unit_of,
 )
@@ -193,28 +192,11 @@ def _with_disagreement(finding: str, test: VitalComparison) -> str:
     )
 
 
-def _with_drift(finding: str, test: VitalComparison) -> str:
-    period = test.period
-    difference = test.comparison.difference
-    if period is None or period.by_drift is None or not difference:
-        raise ValueError("no change over the session accounts for it")
-    return gettext(
-        "{finding} The change over the session alone would account for {by_drift} {unit}, {share} "
-        "of it: balance the order."
-    ).format(
-        finding=finding,
-        by_drift=number(period.by_drift),
-        unit=unit_of(test.kind),
-        share=percent(abs(period.by_drift / difference)),
-    )
-
-
 _WITH_CAUTION = {
     Caution.ASSOCIATION: _with_association,
     Caution.ORDER: _with_order,
     Caution.TIME: _with_time,
     Caution.DISAGREES: _with_disagreement,
-    Caution.DRIFT: _with_drift,
 }
 
 

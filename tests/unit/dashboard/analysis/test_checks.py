@@ -65,15 +65,12 @@ def test_one_order_for_all_is_no_effect_of_the_state(tmp_path: Path) -> None:
     assert balanced.family[0].result.caution_codes == ()
 
 
-def test_a_drift_that_explains_a_part_is_told_under_the_sentence(tmp_path: Path) -> None:
-    # Four of ten the other way round: the mean gap is a fifth of the gaps, which is not uneven.
-    test = studied(tmp_path, 4, fall=4.0, effect=3.9).family[0]
-    assert test.result.caution_codes == (Caution.DRIFT,)
-    assert test.period is not None and test.period.by_drift is not None
-    # Mean gap of 1 min times the slope: by hand from the slope of the drift.
-    assert test.comparison.difference is not None
-    share = abs(test.period.by_drift / test.comparison.difference)
-    assert f"{100 * share:.0f} % of it: balance the order." in sentence(test)
+def test_another_conclusion_at_equal_times_stands_in_the_sentence(tmp_path: Path) -> None:
+    # Five of ten each way round: the drift is noise of the t-test, and none at equal times.
+    test = studied(tmp_path, 5, fall=8.0, effect=2.0).family[0]
+    assert (test.result.by, test.result.conclusion) == ("paired_t", "not_shown")
+    assert test.result.caution_codes == (Caution.DISAGREES,)
+    assert "At equal times in the session it is 2." in sentence(test)
 
 
 def test_one_of_ten_the_other_way_round_show_where_the_difference_comes_from(
