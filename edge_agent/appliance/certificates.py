@@ -45,9 +45,25 @@ from edge_agent.core.process import finished
 from edge_agent.store.database.dashboard_file import has_own_folder
 from edge_agent.store.database.files import sync_folder
 
+log = logging.getLogger(__name__)
+
 LOCK_S = 10.0
 """Longest wait for another command that replaces the pair."""
 _NEW = ".new"
+CERTIFICATE = "cert.pem"
+KEY = "key.pem"
+VALID_DAYS = 800
+"""Apple's systems refuse certificates that are valid for longer than 825 days
+(support.apple.com/103769).
+"""
+RENEW_DAYS = 30
+_DAY_SECONDS = 86_400
+_TIMEOUT_S = 60.0
+_MAKER = "Affect Edge"
+"""Organization in the certificates that the appliance makes."""
+LARGEST_BYTES = 1_000_000
+RSA_BITS = 2048
+CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 
 def fits(certificate: Path, key: Path) -> bool:
@@ -172,21 +188,6 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-log = logging.getLogger(__name__)
-
-CERTIFICATE = "cert.pem"
-KEY = "key.pem"
-VALID_DAYS = 800
-"""Apple's systems refuse certificates that are valid for longer than 825 days
-(support.apple.com/103769).
-"""
-RENEW_DAYS = 30
-_DAY_SECONDS = 86_400
-_TIMEOUT_S = 60.0
-_MAKER = "Affect Edge"
-"""Organization in the certificates that the appliance makes."""
 
 
 def keep_certificate(folder: Path, name: str | None = None) -> bool:
@@ -343,11 +344,6 @@ def _openssl(*words: str) -> str:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise CertificateError(f"openssl {words[0]}: {last}")
     return done.stdout
-
-
-LARGEST_BYTES = 1_000_000
-RSA_BITS = 2048
-CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 
 @dataclass(frozen=True, slots=True)
