@@ -24,7 +24,7 @@ from edge_agent.vision.recognizer import Explanation, Recognizer, open_recognize
 from edge_agent.vision.stills import decode_picture, describe
 
 MEMORY_BYTES = 640 * 1024 * 1024
-"""What the process may ask for; 210 MB lie in memory for 12 megapixels, 290 with transparency."""
+"""Most that it may ask for; 210 MB lie in memory for 12 megapixels, 290 with transparency."""
 _SHOWN = Message(N_("picture"))
 _TOO_MUCH = N_("{shown}: needs more memory than allowed. Scale it down.")
 _HEIC = N_(

@@ -34,7 +34,7 @@ YES, NO = b"+", b"-"
 SIZE = struct.Struct("=II")
 """Height and width."""
 MEMORY_BYTES = 384 * 1024 * 1024
-"""What the process may ask for: a progressive JPEG of 13 megapixels takes 130 MB of it."""
+"""Most that the process may ask for: a progressive JPEG of 13 megapixels takes 130 MB of it."""
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 
