@@ -7,7 +7,6 @@ are replaced together.
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
 import logging
 import os
@@ -17,7 +16,7 @@ import ssl
 import stat
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -40,15 +39,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edge_agent.core import clock
 from edge_agent.core.errors import CertificateError
-from edge_agent.core.files import make_folder
+from edge_agent.core.files import make_folder, take_lock
 from edge_agent.core.process import finished
 from edge_agent.store.database.dashboard_file import has_own_folder
 from edge_agent.store.database.files import sync_folder
 
 log = logging.getLogger(__name__)
 
-LOCK_S = 10.0
-"""Longest wait for another command that replaces the pair."""
 _NEW = ".new"
 CERTIFICATE = "cert.pem"
 KEY = "key.pem"
@@ -97,7 +94,8 @@ def replace_pair(certificate: Path, key: Path, content: bytes, secret: bytes) ->
         secret: PEM of its key.
 
     Raises:
-        CertificateError: the folder cannot be written, or another command replaces the pair.
+        CertificateError: the folder cannot be written.
+        StoreError: another program has locked the folder.
     """
     try:
         with _alone(certificate.parent):
@@ -119,6 +117,7 @@ def finish_replacement(certificate: Path, key: Path) -> bool:
 
     Raises:
         CertificateError: the folder cannot be written.
+        StoreError: another program has locked the folder.
     """
     if not _new(certificate).exists() and not _new(key).exists():
         return False
@@ -174,17 +173,7 @@ def _alone(folder: Path) -> Iterator[None]:
     # Locks on the folder end with the process; a lock file would stay behind after a power cut.
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        # Waited for a little, for another replacement is soon done.
-        until = clock.boot_seconds() + LOCK_S
-        while True:
-            with suppress(BlockingIOError):
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            if clock.boot_seconds() > until:
-                raise CertificateError(
-                    f"{folder}: another command is replacing the certificate. Try again."
-                )
-            clock.sleep(0.05)
+        take_lock(folder, handle)
         yield
     finally:
         os.close(handle)
