@@ -170,7 +170,8 @@ class Commands:
         self._outbox_rows = outbox_rows
         self._study = Study(path, purposes=self._purposes, outbox_rows=outbox_rows)
         self._runs = runs.ProtocolRuns(path, outbox_rows)
-        self._alerts = AlertLog(path)
+        # The dashboard may write of one kind of alert only; those of the vitals are the agent's.
+        self._alerts = AlertLog(path, actor=DASHBOARD, kind=ALERT_KIND)
 
     # ------------------------------------------------------------ participants and their consent
 
@@ -401,27 +402,28 @@ class Commands:
         self, rule: str, text: str, parts: str | None, at: Instant, *, quiet: bool, actor: str
     ) -> None:
         """Write that the agent does not answer."""
+        del actor  # it is the dashboard
         _check_not_ahead(at)
         if parts is not None and packed(unpacked(text, parts)) is None:
             raise StudyError("parts: they do not make the text of the alert. Nothing was done.")
-        # The dashboard may write of one kind of alert only; those of the vitals are the agent's.
         alert = AlertEntry(0, rule, ALERT_KIND, text, None, None, 0, quiet=quiet)
-        self._alerts.begin(alert, at, parts, actor=actor)
+        self._alerts.begin(alert, at, parts)
 
     @_by_dashboard
     def end_alert(self, rule: str, ending: str, at: Instant, *, actor: str) -> None:
         """Write that the agent answers again."""
+        del actor  # it is the dashboard
         _check_not_ahead(at)
         if ending not in ENDINGS:
             raise StudyError(f"ending: {ending[:40]!r} is not one of {', '.join(ENDINGS)}.")
-        self._alerts.end(rule, ending, at, kind=ALERT_KIND, actor=actor)
+        self._alerts.end(rule, ending, at)
 
     @_by_dashboard
     def note_delivery(self, alert: int, delivery: Delivery, *, actor: str) -> None:
         """Store the delivery of a message about an alert that the dashboard raised."""
         del actor  # the row itself says what became of the message, and it is tried many times
         delivery = replace(delivery, error=printable(delivery.error))
-        self._alerts.note_delivery(alert, delivery, kind=ALERT_KIND)
+        self._alerts.note_delivery(alert, delivery)
 
     @command
     def note(self, actor: str, action: str, detail: str = "") -> None:
