@@ -40,7 +40,7 @@ from edge_agent.core.study import (
 )
 from edge_agent.core.texts import packed, unpacked
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.gate.client import command
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
 from edge_agent.store.study import exclusions, marker_changes, past
@@ -52,6 +52,7 @@ from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.study.study import Preregistration, Study, freeze
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
 from edge_agent.store.write.alert_log import ENDINGS, AlertEntry, AlertLog, Delivery
+from edge_agent.store.write.boots import BootRows
 from edge_agent.store.write.portions import (
     ImportResult,
     Part,
@@ -264,7 +265,7 @@ class Commands:
         _check_count(progress.reports, _SAVED_MOST, "answers")
         markers = (marker.at for marker in progress.markers)
         for at in (progress.at, *markers, *(report.at for report in progress.reports)):
-            _check_not_ahead(at)
+            self._check_not_ahead(at, run)
         return self._runs.save(run, session, progress, actor=actor)
 
     @_asked
@@ -278,7 +279,7 @@ class Commands:
     ) -> None:
         """Add a marker to the open session, at ``at`` (now)."""
         if at is not None:
-            _check_not_ahead(at)
+            self._check_not_ahead(at)
         self._study.add_marker(kind, label, at, actor=actor)
 
     @_asked
@@ -336,7 +337,7 @@ class Commands:
                     f"A reading by hand has the source manual:{actor} and the flag manual, not "
                     f"{reading.source!r}."
                 )
-            _check_not_ahead(reading.at)
+            self._check_not_ahead(reading.at)
         return import_each(self.path, readings, entered_by=actor)
 
     @command
@@ -403,7 +404,7 @@ class Commands:
     ) -> None:
         """Write that the agent does not answer."""
         del actor  # it is the dashboard
-        _check_not_ahead(at)
+        self._check_not_ahead(at)
         if parts is not None and packed(unpacked(text, parts)) is None:
             raise StudyError("parts: they do not make the text of the alert. Nothing was done.")
         alert = AlertEntry(0, rule, ALERT_KIND, text, None, None, 0, quiet=quiet)
@@ -413,7 +414,7 @@ class Commands:
     def end_alert(self, rule: str, ending: str, at: Instant, *, actor: str) -> None:
         """Write that the agent answers again."""
         del actor  # it is the dashboard
-        _check_not_ahead(at)
+        self._check_not_ahead(at)
         if ending not in ENDINGS:
             raise StudyError(f"ending: {ending[:40]!r} is not one of {', '.join(ENDINGS)}.")
         self._alerts.end(rule, ending, at)
@@ -434,6 +435,31 @@ class Commands:
             raise StudyError(f"{action[:40]!r} is not an action that the dashboard notes.")
         with write_transaction(self.path) as connection:
             insert_audit(connection, actor, action, detail, clock.now())
+
+    # ------------------------------------------------------------ checks that read the database
+
+    def _check_not_ahead(self, at: Instant, run: int | None = None) -> None:
+        """Refuse a time of the future, unless this machine has had it: its clock was set back.
+
+        Args:
+            at: the time.
+            run: number of the protocol that it is of. A machine without a clock of its own may
+                start behind the time at which that was saved.
+        """
+        now = clock.now()
+        if at.wall_ms <= now.wall_ms + _AHEAD_MS:
+            return
+        if 0 < at.boot_ms <= now.boot_ms:
+            with read_transaction(self.path) as connection:
+                if BootRows(connection).knows(at):
+                    return
+        saved = None if run is None else self._runs.open()
+        if saved is not None and saved.id == run and at.wall_ms <= saved.saved.wall_ms:
+            return
+        raise StudyError(
+            f"{iso_utc(at.wall_ms)} lies in the future; it is {iso_utc(now.wall_ms)} now. Give a "
+            "time that has passed."
+        )
 
 
 def import_file(commands: Commands, table: ReadingTable, *, file: str, actor: str) -> ImportResult:
@@ -521,12 +547,3 @@ def _refuse(check: Callable[P, object], *args: P.args, **named: P.kwargs) -> Non
         check(*args, **named)
     except ReadingError as error:
         raise StudyError(str(error)) from error
-
-
-def _check_not_ahead(at: Instant) -> None:
-    now_ms = clock.now().wall_ms
-    if at.wall_ms > now_ms + _AHEAD_MS:
-        raise StudyError(
-            f"{iso_utc(at.wall_ms)} lies in the future; it is {iso_utc(now_ms)} now. Give a time "
-            "that has passed."
-        )
