@@ -20,6 +20,7 @@ from edge_agent.core import clock
 from edge_agent.core.bounds import (
     COMMAND_LINE,
     DASHBOARD,
+    NOTED_IN_AN_HOUR,
     PROGRAMS,
     check_length,
     folded,
@@ -38,7 +39,7 @@ from edge_agent.core.study import (
     Session,
     SessionSetting,
 )
-from edge_agent.core.texts import packed, unpacked
+from edge_agent.core.texts import N_, packed, unpacked
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.gate.client import command
@@ -51,6 +52,7 @@ from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.study.study import Preregistration, Study, freeze
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
+from edge_agent.store.write import audit
 from edge_agent.store.write.alert_log import ENDINGS, AlertEntry, AlertLog, Delivery
 from edge_agent.store.write.boots import BootRows
 from edge_agent.store.write.portions import (
@@ -85,6 +87,13 @@ NOTED = (
     "token_",
 )
 """Beginnings of the actions that the dashboard notes in the trail and does elsewhere."""
+_APART = ("login_failed", "participant_view", "session_view")
+"""Those that strangers and scripts cause by the thousand: each counts for itself, so that they keep
+nobody from logging in.
+"""
+_REFUSED = "notes_refused"
+"""Action of the line that says that lines of an hour were not taken."""
+_HOUR_MS = 3_600_000
 UNKNOWN = "unknown"
 """Actor of an attempt to log in with a name that no account has."""
 _NO_ACCOUNT = PROGRAMS - {COMMAND_LINE}
@@ -433,8 +442,22 @@ class Commands:
             _check_actor(actor)
         if not action.startswith(NOTED) or len(action) > _ACTOR_LENGTH:
             raise StudyError(f"{action[:40]!r} is not an action that the dashboard notes.")
+        at = clock.now()
         with write_transaction(self.path) as connection:
-            insert_audit(connection, actor, action, detail, clock.now())
+            lately = audit.lately(connection, at.wall_ms - _HOUR_MS, at.wall_ms)
+            if _noted_like(action, lately) < NOTED_IN_AN_HOUR:
+                insert_audit(connection, actor, action, detail, at)
+                return
+            if _REFUSED not in lately:
+                told = f"{action}: {NOTED_IN_AN_HOUR:,} characters within an hour"
+                insert_audit(connection, "appliance", _REFUSED, told, at)
+        raise StudyError(
+            N_(
+                "The audit trail took {most:,} characters of such lines within an hour, and takes "
+                "no more for now. See who wrote them, and try again later."
+            ),
+            most=NOTED_IN_AN_HOUR,
+        )
 
     # ------------------------------------------------------------ checks that read the database
 
@@ -475,6 +498,15 @@ def import_file(commands: Commands, table: ReadingTable, *, file: str, actor: st
         file,
         lambda portion, part: commands.import_portion(portion, part, actor=actor),
         lambda number: commands.remove_unfinished(number, actor=actor),
+    )
+
+
+def _noted_like(action: str, lately: Mapping[str, int]) -> int:
+    """Return how many characters lines of the same kind took."""
+    if action in _APART:
+        return lately.get(action, 0)
+    return sum(
+        size for name, size in lately.items() if name.startswith(NOTED) and name not in _APART
     )
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from edge_agent.core import clock
-from edge_agent.core.bounds import DASHBOARD
+from edge_agent.core.bounds import DASHBOARD, NOTED_IN_AN_HOUR
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
@@ -302,6 +302,24 @@ def test_times_of_a_clock_that_was_set_back_are_taken_and_no_others(gate: Gate) 
     ):
         with pytest.raises(StudyError, match="lies in the future"):
             commands.end_alert("agent", "over", forged, actor=DASHBOARD)
+
+
+def test_notes_without_end_are_refused_and_told_in_the_trail(gate: Gate) -> None:
+    commands = Commands(gate.database)
+    for action in ("export", "participant_view", "login_failed"):
+        for _ in range(NOTED_IN_AN_HOUR // 2_000):
+            with suppress(StudyError):
+                commands.note("ada", action, "x" * 2_000)
+        with pytest.raises(StudyError, match="took 200,000 characters of such lines within"):
+            commands.note("ada", action)
+    with pytest.raises(StudyError, match="took 200,000 characters"):
+        commands.note("eve", "account_add")
+    commands.note("ada", "session_view", "1")
+    told = rows(gate.database, "SELECT detail FROM audit WHERE actor = 'appliance'")
+    assert told == [("export: 200,000 characters within an hour",)]
+    with write_transaction(gate.database) as connection:
+        connection.execute("UPDATE audit SET at = at - 3600000")
+    commands.note("ada", "export")
 
 
 def test_a_preregistration_too_many_is_refused(gate: Gate) -> None:
