@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _answer_all(answers: IO[bytes]) -> None:
-    limit_process(MEMORY_BYTES, waits=False)
+    limit_process(MEMORY_BYTES, nice=0)
     quiet_opencv()
     _warm_up()
     answers.write(YES if forbid(network=NETWORK in sys.argv[1:]) else NO)
