@@ -63,11 +63,13 @@ test test-all test-unit stress coverage: export PYTHONDONTWRITEBYTECODE =
 
 TOOLS := openssl openssh-client age
 SERVERS := $(TOOLS) mosquitto postgresql nginx-light dbus-daemon gcc libc6-dev libfaketime mandoc
+# What tests follow the documentation with, and what computes anew: without them these tests would be skipped.
+JUDGES := curl zsh fish r-base-core r-cran-lme4
 BROWSER := chromium-headless-shell libatomic1
 # What gives containers names for each other has another name on Debian 12, and crun starts none beside both versions of cgroups.
 NAMES := $(shell grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release && echo golang-github-containernetworking-plugin-dnsname || echo netavark aardvark-dns)
 CONTAINERS := podman podman-compose debootstrap $(NAMES) $(if $(wildcard /sys/fs/cgroup/unified),runc)
-OTHERS := $(CONTAINERS) curl zsh fish mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server r-base-core r-cran-lme4
+OTHERS := $(CONTAINERS) mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server
 
 test: lint servers
 	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS)
@@ -261,7 +263,7 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 
 .PHONY: servers
 servers: $(VENV)/.dev
-	@./tools/system-packages $(SERVERS) $(BROWSER)
+	@./tools/system-packages $(SERVERS) $(JUDGES) $(BROWSER)
 
 $(VENV)/.mutants: pyproject.toml | $(VENV)/.dev
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[mutants]'

@@ -56,10 +56,18 @@ from edge_agent.store.export.sealed import seal, sealed_name
 from edge_agent.store.export.source import OnProgress
 from edge_agent.vision.models.card import known_cards
 
+log = logging.getLogger(__name__)
+
 SUFFIX = ".zip"
 _LEVEL = 2  # as in a bundle
 _LONGEST = 60
 _Result = TypeVar("_Result")
+KEPT_S = 3600.0
+SENT_S = 600.0
+SPARE_BYTES = 500_000_000
+"""Space that an export must leave: the recording on the same disk needs it."""
+LentStudy = Callable[[], AbstractContextManager[Sites]]
+"""Lends the databases of a study for the length of a ``with`` block."""
 
 
 class Compute(Protocol):
@@ -300,18 +308,6 @@ def _csv(heads: Sequence[str], rows: Iterable[Sequence[str | int]]) -> str:
     writer.writerow(heads)
     writer.writerows(rows)
     return out.getvalue()
-
-
-log = logging.getLogger(__name__)
-
-KEPT_S = 3600.0
-SENT_S = 600.0
-SPARE_BYTES = 500_000_000
-"""Space that an export must leave: the recording on the same disk needs it."""
-
-
-LentStudy = Callable[[], AbstractContextManager[Sites]]
-"""Lends the databases of a study for the length of a ``with`` block."""
 
 
 class _StoppedError(Exception):

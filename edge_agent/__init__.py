@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edge_agent.reading import FaceRow, VideoRow, read, read_video
 
 __all__ = ["FaceRow", "VideoRow", "__version__", "read", "read_video"]
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 
 def __getattr__(name: str) -> Any:

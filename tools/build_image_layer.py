@@ -16,7 +16,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from tools.build_release import ROOT, committed, release_tree, require_support
+from tools.build_release import ROOT, committed, release_tree, require_support, require_version
 
 PLATFORMS = {"trixie": "linux-aarch64-py3.13", "bookworm": "linux-aarch64-py3.11"}
 INSIDE = "usr/lib/affect-edge-image"
@@ -83,6 +83,7 @@ def main() -> None:
     words = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         tree = committed(Path(folder) / "tree")
+        require_version(tree)
         require_support(tree)
         out = build_image_layer(tree, words.out, PLATFORMS[words.suite])
     size = sum(

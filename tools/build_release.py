@@ -103,6 +103,18 @@ def require_support(source: Path) -> None:
         raise SystemExit(f"{SUPPORT} is not filled in:\n" + "\n".join(missing))
 
 
+def require_version(source: Path) -> None:
+    """End the program where the version is not that of a release which the changelog dates."""
+    version = version_of(source)
+    changelog = (source / "CHANGELOG.md").read_text(encoding="utf-8")
+    heading = re.compile(rf"^## {re.escape(version)} – \d{{4}}-\d{{2}}-\d{{2}}$", re.MULTILINE)
+    if not heading.search(changelog) or "\n## Unreleased\n" in changelog:
+        raise SystemExit(
+            f"{version} is not released: write the next version into edge_agent/__init__.py, and "
+            "it with the day over what is unreleased in CHANGELOG.md"
+        )
+
+
 def tell_support(page: Path, support: Support) -> None:
     """Write address and day into the copy of SECURITY.md, where both are known."""
     if not support.contact or support.until is None:
@@ -366,6 +378,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         tree = committed(Path(folder) / "tree")
+        require_version(tree)
         require_support(tree)
         require_key(tree, words.key)
         archive = build_release(tree, words.out, words.platform or PLATFORMS)

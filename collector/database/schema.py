@@ -32,8 +32,15 @@ from edge_agent.store.database.schema import ADDED, NAMES, SMOOTHED
 
 # ruff: noqa: S608 - only our own names are put into SQL text
 
+log = logging.getLogger(__name__)
 
 SCHEMA = "fleet"
+OLDEST_SERVER = 150_000
+_LOCK = 0x41464544
+"""Key of ``pg_advisory_xact_lock``: one collector migrates, the others wait for it."""
+_PARTITION_LOCK = 0x41464545
+_FIRST_YEAR, _LAST_YEAR = 2015, 2099
+"""Months outside of these years get no partition: such times are wrong, but their rows are kept."""
 _TEXT = frozenset({"emotion", "reason", "kind", "source", "flags", "device_time"})
 _REAL = frozenset({"face_size", "quality", "value"})
 _NULLABLE = frozenset({"boot_ms", "boot", "emotion", "device_time", "started_boot", *MOVED})
@@ -265,13 +272,6 @@ PRIORS = (_study_view(BY_NAME["model"]),)
 assert {EXPRESSION, MOVEMENT, REJECTED, VITAL, GAP} == set(TIMELINE)
 
 
-log = logging.getLogger(__name__)
-
-OLDEST_SERVER = 150_000
-_LOCK = 0x41464544
-"""Key of ``pg_advisory_xact_lock``: one collector migrates, the others wait for it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One step of the schema; it runs in one transaction with its record."""
@@ -332,11 +332,6 @@ def migrate(connection: psycopg.Connection, migrations: tuple[Migration, ...] = 
                 (number, migration.name),
             )
             log.info("schema %d: %s", number, migration.name)
-
-
-_FIRST_YEAR, _LAST_YEAR = 2015, 2099
-"""Months outside of these years get no partition: such times are wrong, but their rows are kept."""
-_PARTITION_LOCK = 0x41464545
 
 
 class Partitions:

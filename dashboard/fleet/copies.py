@@ -33,6 +33,7 @@ from edge_agent.store.database.schema import PAGE_BYTES, connect, migrate, trans
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
+log = logging.getLogger(__name__)
 
 Span = tuple[int, int]
 
@@ -42,6 +43,16 @@ _FOREVER_MS = 2**62
 _ROWS_AT_ONCE = 5_000
 _NOT_SENT = {"vital_change": {"actor": ""}, "exclusion": {"actor": ""}}
 """Columns that a device keeps for itself and may not be empty."""
+FOLDER = "studies"
+KEPT_S = 300.0
+"""How long a copy stays that nobody asks."""
+MOST_COPIES = 32
+SPARE_BYTES = 500_000_000
+"""Space that copies must leave."""
+WATCH_S = 2.0
+"""How often erasures are looked for."""
+WATCHED_S = 2 * 3600.0
+"""How long a device is watched after its last question: exports made from a copy lie that long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,20 +270,6 @@ def _insert(here: sqlite3.Connection, table: SentTable, rows: Iterable[tuple[Any
         f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})",
         ((*row, *more.values()) for row in rows) if more else rows,
     )
-
-
-log = logging.getLogger(__name__)
-
-FOLDER = "studies"
-KEPT_S = 300.0
-"""How long a copy stays that nobody asks."""
-MOST_COPIES = 32
-SPARE_BYTES = 500_000_000
-"""Space that copies must leave."""
-WATCH_S = 2.0
-"""How often erasures are looked for."""
-WATCHED_S = 2 * 3600.0
-"""How long a device is watched after its last question: exports made from a copy lie that long."""
 
 
 @dataclass(slots=True, eq=False)

@@ -260,7 +260,7 @@ ACTIONS = (
     *(N_("participant erase"), N_("preregister"), N_("reading correct"), N_("reading remove")),
     *(N_("restore"), N_("retention"), N_("session add"), N_("session start"), N_("session end")),
     *(N_("setup"), N_("study import"), N_("token make"), N_("token revoke"), N_("video import")),
-    *(N_("password change"), N_("appliance")),
+    *(N_("password change"), N_("appliance"), N_("notes refused")),
 )
 OF_MODELS = (N_("expression"), N_("face detector"), N_("detector"), N_("landmarks"))
 IN_SCRIPTS = frozenset({*EXPRESSIONS, *PURPOSES, *VITALS, *FLAGS, *FLAWS})

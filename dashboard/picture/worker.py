@@ -1,19 +1,22 @@
 """``python -m dashboard.picture.worker``: the process that reads pictures.
 
 It writes nothing to disk: pictures come through a pipe, and what is read goes back through another.
+Once it has loaded the models, it gives up all rights but these pipes, before it looks at a picture.
 """
 
 from __future__ import annotations
 
 import io
+import logging
 import sys
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from dashboard.picture.frames import options_from, pictures_from, send_answer
 from edge_agent.config.vision import VisionSettings
-from edge_agent.core.apart import limit_process, take_answers
+from edge_agent.core.apart import forbid, limit_process, take_answers
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.pictures import MAX_PIXELS
@@ -21,10 +24,12 @@ from edge_agent.core.texts import N_, Message, packed, text_of
 from edge_agent.vision.drawing import corners
 from edge_agent.vision.models.card import ModelCard
 from edge_agent.vision.recognizer import Explanation, Recognizer, open_recognizer
-from edge_agent.vision.stills import decode_picture, describe
+from edge_agent.vision.stills import FORMATS, ORIENTATION, decode_picture, describe
+
+log = logging.getLogger(__name__)
 
 MEMORY_BYTES = 640 * 1024 * 1024
-"""What the process may ask for; 210 MB lie in memory for 12 megapixels, 290 with transparency."""
+"""Most that it may ask for; 210 MB lie in memory for 12 megapixels, 290 with transparency."""
 _SHOWN = Message(N_("picture"))
 _TOO_MUCH = N_("{shown}: needs more memory than allowed. Scale it down.")
 _HEIC = N_(
@@ -58,7 +63,7 @@ def main() -> None:
     reader: _Reader | None = None
     for content in pictures_from(sys.stdin.buffer):
         try:
-            reader = reader or _Reader(options)
+            reader = reader or _reader_without_rights(options)
             answer = reader.read(content)
         # The limit of memory set above makes an allocation fail here, instead of in other programs.
         except MemoryError:
@@ -68,6 +73,25 @@ def main() -> None:
         except AffectEdgeError as error:
             answer = _problem(text_of(error), "model")
         send_answer(answers, answer)
+
+
+def _reader_without_rights(options: VisionSettings) -> _Reader:
+    """Load all that reading needs, then give up for good to open anything else."""
+    reader = _Reader(options)
+    # Libraries open at their first use what they cannot open later.
+    Image.init()
+    turned = Image.Exif()
+    turned[ORIENTATION] = 3
+    for name in FORMATS:
+        content = io.BytesIO()
+        Image.new("RGB", (64, 64)).save(content, name, exif=turned)
+        reader.read(content.getvalue())
+    if not forbid(network=False):
+        log.warning(
+            "this system does not let the process that reads pictures give up its rights; its "
+            "limits hold"
+        )
+    return reader
 
 
 def _problem(text: str, kind: str) -> dict[str, Any]:

@@ -117,30 +117,17 @@ class _WrittenByCommands(AlertLog):
         super().__init__(commands.path)
         self._commands = commands
 
-    def begin(
-        self, alert: AlertEntry, at: Instant, parts: str | None = None, *, actor: str | None = None
-    ) -> None:
+    def begin(self, alert: AlertEntry, at: Instant, parts: str | None = None) -> None:
         """Write that the agent does not answer."""
-        del actor  # it is the dashboard
         text, parts = str(alert.text), parts or packed(alert.text)
         self._commands.begin_alert(alert.rule, text, parts, at, quiet=alert.quiet, actor=DASHBOARD)
 
-    def end(
-        self,
-        rule: str,
-        ending: str,
-        at: Instant,
-        *,
-        kind: str | None = None,
-        actor: str | None = None,
-    ) -> None:
+    def end(self, rule: str, ending: str, at: Instant) -> None:
         """Write that the agent answers again, or is not watched any more."""
-        del kind, actor  # the gate lets the dashboard end only its own kind of alert
         self._commands.end_alert(rule, ending, at, actor=DASHBOARD)
 
-    def note_delivery(self, alert: int, delivery: Delivery, *, kind: str | None = None) -> None:
+    def note_delivery(self, alert: int, delivery: Delivery) -> None:
         """Store the delivery of a message."""
-        del kind
         self._commands.note_delivery(alert, delivery, actor=DASHBOARD)
 
 

@@ -69,19 +69,6 @@ from edge_agent.vision.recognizer import Recognizer
 from edge_agent.vision.worker import VisionWorker, watch_skin
 from edge_agent.vitals.sources import VitalIngest
 
-
-def is_fresh(figures: AgentFigures) -> bool:
-    """Return whether neither frames nor rows are stuck, so that systemd need not restart the agent.
-
-    A camera that failed with a known reason is reopened by its own thread, and a disk that refuses
-    rows is not mended by a restart: both count as fresh.
-    """
-    limits = AlertLimits()
-    hangs = figures.camera_error is None and (figures.frame_age_s or 0.0) > limits.frame_age_s
-    stuck = figures.store_error is None and figures.waiting_s > limits.waiting_s
-    return not (hangs or stuck)
-
-
 log = logging.getLogger(__name__)
 
 TICK_S = 0.25
@@ -99,6 +86,18 @@ PRUNE_WITHIN_S = 2.0
 
 What is left is deleted an hour later, or at night by the maintenance.
 """
+
+
+def is_fresh(figures: AgentFigures) -> bool:
+    """Return whether neither frames nor rows are stuck, so that systemd need not restart the agent.
+
+    A camera that failed with a known reason is reopened by its own thread, and a disk that refuses
+    rows is not mended by a restart: both count as fresh.
+    """
+    limits = AlertLimits()
+    hangs = figures.camera_error is None and (figures.frame_age_s or 0.0) > limits.frame_age_s
+    stuck = figures.store_error is None and figures.waiting_s > limits.waiting_s
+    return not (hangs or stuck)
 
 
 class Agent:

@@ -26,7 +26,7 @@ from edge_agent.alerts.signals import WELL, FeedSignals, Signal
 from edge_agent.config.alerts import AlertKind, RuleSettings
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
-from edge_agent.core.errors import StoreError
+from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.threads import Worker
 from edge_agent.store.write.alert_log import AlertEntry, AlertLog, Signature
 
@@ -95,7 +95,8 @@ class AlertWatch:
             self._evaluate(self._engine, at)
             self._write()
             self._read(self._engine)
-        except StoreError as error:
+        # The gate refuses times of a clock that was set back since, where the agent knew neither.
+        except (StoreError, StudyError) as error:
             if not self._is_refused:
                 log.warning("alerts: not written now, later: %s", error)
             self._is_refused = True

@@ -7,7 +7,6 @@ are replaced together.
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
 import logging
 import os
@@ -17,7 +16,7 @@ import ssl
 import stat
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -40,14 +39,28 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edge_agent.core import clock
 from edge_agent.core.errors import CertificateError
-from edge_agent.core.files import make_folder
+from edge_agent.core.files import make_folder, take_lock
 from edge_agent.core.process import finished
 from edge_agent.store.database.dashboard_file import has_own_folder
 from edge_agent.store.database.files import sync_folder
 
-LOCK_S = 10.0
-"""Longest wait for another command that replaces the pair."""
+log = logging.getLogger(__name__)
+
 _NEW = ".new"
+CERTIFICATE = "cert.pem"
+KEY = "key.pem"
+VALID_DAYS = 800
+"""Apple's systems refuse certificates that are valid for longer than 825 days
+(support.apple.com/103769).
+"""
+RENEW_DAYS = 30
+_DAY_SECONDS = 86_400
+_TIMEOUT_S = 60.0
+_MAKER = "Affect Edge"
+"""Organization in the certificates that the appliance makes."""
+LARGEST_BYTES = 1_000_000
+RSA_BITS = 2048
+CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 
 def fits(certificate: Path, key: Path) -> bool:
@@ -81,7 +94,8 @@ def replace_pair(certificate: Path, key: Path, content: bytes, secret: bytes) ->
         secret: PEM of its key.
 
     Raises:
-        CertificateError: the folder cannot be written, or another command replaces the pair.
+        CertificateError: the folder cannot be written.
+        StoreError: another program has locked the folder.
     """
     try:
         with _alone(certificate.parent):
@@ -103,6 +117,7 @@ def finish_replacement(certificate: Path, key: Path) -> bool:
 
     Raises:
         CertificateError: the folder cannot be written.
+        StoreError: another program has locked the folder.
     """
     if not _new(certificate).exists() and not _new(key).exists():
         return False
@@ -158,35 +173,10 @@ def _alone(folder: Path) -> Iterator[None]:
     # Locks on the folder end with the process; a lock file would stay behind after a power cut.
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        # Waited for a little, for another replacement is soon done.
-        until = clock.boot_seconds() + LOCK_S
-        while True:
-            with suppress(BlockingIOError):
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            if clock.boot_seconds() > until:
-                raise CertificateError(
-                    f"{folder}: another command is replacing the certificate. Try again."
-                )
-            clock.sleep(0.05)
+        take_lock(folder, handle)
         yield
     finally:
         os.close(handle)
-
-
-log = logging.getLogger(__name__)
-
-CERTIFICATE = "cert.pem"
-KEY = "key.pem"
-VALID_DAYS = 800
-"""Apple's systems refuse certificates that are valid for longer than 825 days
-(support.apple.com/103769).
-"""
-RENEW_DAYS = 30
-_DAY_SECONDS = 86_400
-_TIMEOUT_S = 60.0
-_MAKER = "Affect Edge"
-"""Organization in the certificates that the appliance makes."""
 
 
 def keep_certificate(folder: Path, name: str | None = None) -> bool:
@@ -343,11 +333,6 @@ def _openssl(*words: str) -> str:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise CertificateError(f"openssl {words[0]}: {last}")
     return done.stdout
-
-
-LARGEST_BYTES = 1_000_000
-RSA_BITS = 2048
-CURVES = ("secp256r1", "secp384r1", "secp521r1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ configuration names. Its commits are cloned first, and the signature is checked 
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 import subprocess
@@ -21,7 +22,9 @@ from edge_agent.core.process import finished
 
 LARGEST_SIGNATURE = 16_000
 FETCH_SECONDS = 3600.0
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_DEVELOPED = ".dev"
+"""In a version that is not released yet, before a number."""
+_VERSION = re.compile(rf"\d+\.\d+\.\d+({re.escape(_DEVELOPED)}\d+)?")
 
 
 def version_of(release: Path) -> str:
@@ -41,10 +44,11 @@ def version_of(release: Path) -> str:
     return text
 
 
-def order_of(version: str) -> tuple[int, ...]:
-    """Return the sort key of a version."""
+def order_of(version: str) -> tuple[float, ...]:
+    """Return the sort key of a version; one that is not released yet comes before its release."""
+    release, _, step = version.partition(_DEVELOPED)
     # Numbers, for 1.10 is newer than 1.9.
-    return tuple(int(part) for part in version.split("."))
+    return (*(int(part) for part in release.split(".")), int(step) if step else math.inf)
 
 
 def fetch(source: str, folder: Path) -> tuple[Path, Path]:

@@ -86,7 +86,7 @@ class CaptureWorker(Worker):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no frame is expected now: nothing may be captured, or the file has ended."""
+        """Tell whether no frame is expected: nothing may be captured, or the file has ended."""
         return self.ended or not self._may_capture()
 
     def stop(self) -> None:

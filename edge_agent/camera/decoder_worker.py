@@ -34,7 +34,7 @@ YES, NO = b"+", b"-"
 SIZE = struct.Struct("=II")
 """Height and width."""
 MEMORY_BYTES = 384 * 1024 * 1024
-"""What the process may ask for: a progressive JPEG of 13 megapixels takes 130 MB of it."""
+"""Most that the process may ask for: a progressive JPEG of 13 megapixels takes 130 MB of it."""
 _OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 
 
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _answer_all(answers: IO[bytes]) -> None:
-    limit_process(MEMORY_BYTES, waits=False)
+    limit_process(MEMORY_BYTES, nice=0)
     quiet_opencv()
     _warm_up()
     answers.write(YES if forbid(network=NETWORK in sys.argv[1:]) else NO)

@@ -50,7 +50,7 @@ class Node:
 
     @property
     def is_camera(self) -> bool:
-        """Whether OpenCV can take pictures from it."""
+        """Tell whether OpenCV can take pictures from it."""
         return self.captures and self.driver not in LIBCAMERA_DRIVERS
 
 

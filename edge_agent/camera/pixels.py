@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Capture(Protocol):
-    """What a live camera is read from: ``cv2.VideoCapture``, or one in a process of its own."""
+    """The source of live frames: ``cv2.VideoCapture``, or one in a process of its own."""
 
     def grab(self) -> bool:
         """Wait for the next frame; return whether there is one."""

@@ -79,23 +79,24 @@ _SECCOMP_SET_MODE_FILTER = 1
 _SECCOMP_FILTER_FLAG_TSYNC = 1  # for all threads that there are
 
 
-def limit_process(memory_bytes: int, *, waits: bool = True) -> None:
+def limit_process(memory_bytes: int | None, *, nice: int = 10) -> None:
     """Take no more than this memory, be the first that must go, and leave nothing behind.
 
-    A picture could be in a core dump. Where the system forbids a part of it, the others hold.
+    A picture or health data could be in a core dump. Where the system forbids a part of it, the
+    others hold.
 
     Args:
-        memory_bytes: what the process may ask for.
-        waits: whether others come first; not for what must keep pace.
+        memory_bytes: what the process may ask for; ``None``: any.
+        nice: by how much others come first; 0 for what must keep pace.
     """
-    if waits:
-        with suppress(OSError):
-            os.nice(10)
+    with suppress(OSError):
+        os.nice(nice)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("900", encoding="ascii")
     for kind, limit in ((resource.RLIMIT_DATA, memory_bytes), (resource.RLIMIT_CORE, 0)):
-        with suppress(OSError, ValueError):
-            resource.setrlimit(kind, (limit, limit))
+        if limit is not None:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(kind, (limit, limit))
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
 
 

@@ -32,6 +32,8 @@ SOURCE_LENGTH = 500
 """Characters of the source of a reading; that of a file holds its name."""
 MOST_AT_ONCE = 10_000
 """Entries of a list in one command; more are sent in portions."""
+NOTED_IN_AN_HOUR = 200_000
+"""Characters that the dashboard may add to the audit trail, which nothing makes shorter."""
 COLUMNS_MOST = 1000
 NAMES_MOST = 20_000
 """Characters of all names of columns: pages and messages repeat them."""

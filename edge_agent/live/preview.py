@@ -28,6 +28,8 @@ from edge_agent.live.sockets import SocketWorker
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image
 
+log = logging.getLogger(__name__)
+
 SOCKET_NAME = "preview.sock"
 LEASE_S = 60.0
 """Seconds after which a preview ends, unless more are requested."""
@@ -36,6 +38,21 @@ SIGN_S = 0.5
 MORE = b'{"more":true}\n'
 LONGEST_LINE = 4096
 LARGEST_PICTURE = 1 << 20
+FRAME_S = 0.2
+"""Least time between two pictures: the eye needs no more, and reading faces goes first."""
+WIDTH = 640
+"""Wider pictures are made smaller."""
+QUALITY = 75
+ASK_S = 2.0
+"""Longest wait for the line with the name of the viewer."""
+SEND_S = 2.0
+"""Longest wait for a reader that does not read."""
+LATE_S = 3.0
+"""Without a frame for this long the preview ends, unless the camera is slower."""
+_TAKE_S = 0.1
+_LOOK_S = 0.5
+_MOST_TURNED_AWAY = 4
+"""Connections that are kept open after the answer ``busy``."""
 
 
 class Ended(StrEnum):
@@ -103,25 +120,6 @@ async def read_part(incoming: asyncio.StreamReader) -> Part:
     if not 0 <= size <= LARGEST_PICTURE:
         raise ValueError(f"a picture of {size} bytes")
     return Part(until_ms, await incoming.readexactly(size), ended)
-
-
-log = logging.getLogger(__name__)
-
-FRAME_S = 0.2
-"""Least time between two pictures: the eye needs no more, and reading faces goes first."""
-WIDTH = 640
-"""Wider pictures are made smaller."""
-QUALITY = 75
-ASK_S = 2.0
-"""Longest wait for the line with the name of the viewer."""
-SEND_S = 2.0
-"""Longest wait for a reader that does not read."""
-LATE_S = 3.0
-"""Without a frame for this long the preview ends, unless the camera is slower."""
-_TAKE_S = 0.1
-_LOOK_S = 0.5
-_MOST_TURNED_AWAY = 4
-"""Connections that are kept open after the answer ``busy``."""
 
 
 class SharedFrames(LatestValue[Frame]):

@@ -30,7 +30,7 @@ from dashboard.languages.names import list_with_or
 from dashboard.web.guards.limits import AttemptLimiter
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core.clock import boot_seconds
-from edge_agent.core.errors import StoreError
+from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_
 from edge_agent.store.gate.commands import Commands
 
@@ -365,7 +365,8 @@ class ViewLog:
             self._last[key] = at
         try:
             self._commands.note(account.name, action, detail)
-        except StoreError as error:  # a full disk must not keep people from what is recorded
+        # A full disk, or too many lines, must not keep people from what is recorded.
+        except (StoreError, StudyError) as error:
             with self._lock:
                 self._last.pop(key, None)
             log.warning("it could not be noted that somebody opened a page: %s", error)

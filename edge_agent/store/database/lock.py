@@ -114,7 +114,8 @@ def lock_for_copies(path: Path) -> Iterator[None]:
 
 _STOP = (
     "Stop agent and dashboard first: sudo systemctl stop affect-edge-agent affect-edge-dashboard "
-    "affect-edge-database (or end the programs that you started by hand)."
+    "affect-edge-database.socket affect-edge-database (or end the programs that you started by "
+    "hand)."
 )
 
 

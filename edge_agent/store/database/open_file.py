@@ -32,7 +32,7 @@ class OpenFile:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether the path still names this file: device and inode are compared."""
+        """Tell whether the path still names this file: device and inode are compared."""
         # Device and inode, for a file may be replaced by one of the same name and size.
         try:
             return _identity(self._path.stat()) == self._identity
@@ -41,7 +41,7 @@ class OpenFile:
 
     @property
     def is_empty(self) -> bool:
-        """Whether another program truncated the file to 0 bytes, which SQLite does not notice."""
+        """Tell whether a program truncated the file to 0 bytes, which SQLite does not notice."""
         return os.fstat(self._descriptor).st_size == 0
 
     @property

@@ -678,7 +678,7 @@ class Salvage:
 
     @property
     def is_done(self) -> bool:
-        """Whether everything that can be read is carried over."""
+        """Tell whether everything that can be read is carried over."""
         return not self.left
 
 

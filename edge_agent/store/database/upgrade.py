@@ -59,7 +59,7 @@ DASHBOARD_STEPS: tuple[Step, ...] = ()
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a database file of ours has to be like.
+    """The form that a database file of ours must have.
 
     Attributes:
         application: its application ID.

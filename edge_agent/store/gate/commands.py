@@ -20,6 +20,7 @@ from edge_agent.core import clock
 from edge_agent.core.bounds import (
     COMMAND_LINE,
     DASHBOARD,
+    NOTED_IN_AN_HOUR,
     PROGRAMS,
     check_length,
     folded,
@@ -38,9 +39,9 @@ from edge_agent.core.study import (
     Session,
     SessionSetting,
 )
-from edge_agent.core.texts import packed, unpacked
+from edge_agent.core.texts import N_, packed, unpacked
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.gate.client import command
 from edge_agent.store.intake.corrections import ReadingKey, correct_reading, remove_reading
 from edge_agent.store.study import exclusions, marker_changes, past
@@ -51,7 +52,9 @@ from edge_agent.store.study.people import agree_to_attributes
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.study.study import Preregistration, Study, freeze
 from edge_agent.store.upkeep.erasure import Erasure, erase_participant
+from edge_agent.store.write import audit
 from edge_agent.store.write.alert_log import ENDINGS, AlertEntry, AlertLog, Delivery
+from edge_agent.store.write.boots import BootRows
 from edge_agent.store.write.portions import (
     ImportResult,
     Part,
@@ -84,6 +87,13 @@ NOTED = (
     "token_",
 )
 """Beginnings of the actions that the dashboard notes in the trail and does elsewhere."""
+_APART = ("login_failed", "participant_view", "session_view")
+"""Those that strangers and scripts cause by the thousand: each counts for itself, so that they keep
+nobody from logging in.
+"""
+_REFUSED = "notes_refused"
+"""Action of the line that says that lines of an hour were not taken."""
+_HOUR_MS = 3_600_000
 UNKNOWN = "unknown"
 """Actor of an attempt to log in with a name that no account has."""
 _NO_ACCOUNT = PROGRAMS - {COMMAND_LINE}
@@ -170,7 +180,8 @@ class Commands:
         self._outbox_rows = outbox_rows
         self._study = Study(path, purposes=self._purposes, outbox_rows=outbox_rows)
         self._runs = runs.ProtocolRuns(path, outbox_rows)
-        self._alerts = AlertLog(path)
+        # The dashboard may write of one kind of alert only; those of the vitals are the agent's.
+        self._alerts = AlertLog(path, actor=DASHBOARD, kind=ALERT_KIND)
 
     # ------------------------------------------------------------ participants and their consent
 
@@ -263,7 +274,7 @@ class Commands:
         _check_count(progress.reports, _SAVED_MOST, "answers")
         markers = (marker.at for marker in progress.markers)
         for at in (progress.at, *markers, *(report.at for report in progress.reports)):
-            _check_not_ahead(at)
+            self._check_not_ahead(at, run)
         return self._runs.save(run, session, progress, actor=actor)
 
     @_asked
@@ -277,7 +288,7 @@ class Commands:
     ) -> None:
         """Add a marker to the open session, at ``at`` (now)."""
         if at is not None:
-            _check_not_ahead(at)
+            self._check_not_ahead(at)
         self._study.add_marker(kind, label, at, actor=actor)
 
     @_asked
@@ -335,7 +346,7 @@ class Commands:
                     f"A reading by hand has the source manual:{actor} and the flag manual, not "
                     f"{reading.source!r}."
                 )
-            _check_not_ahead(reading.at)
+            self._check_not_ahead(reading.at)
         return import_each(self.path, readings, entered_by=actor)
 
     @command
@@ -401,27 +412,28 @@ class Commands:
         self, rule: str, text: str, parts: str | None, at: Instant, *, quiet: bool, actor: str
     ) -> None:
         """Write that the agent does not answer."""
-        _check_not_ahead(at)
+        del actor  # it is the dashboard
+        self._check_not_ahead(at)
         if parts is not None and packed(unpacked(text, parts)) is None:
             raise StudyError("parts: they do not make the text of the alert. Nothing was done.")
-        # The dashboard may write of one kind of alert only; those of the vitals are the agent's.
         alert = AlertEntry(0, rule, ALERT_KIND, text, None, None, 0, quiet=quiet)
-        self._alerts.begin(alert, at, parts, actor=actor)
+        self._alerts.begin(alert, at, parts)
 
     @_by_dashboard
     def end_alert(self, rule: str, ending: str, at: Instant, *, actor: str) -> None:
         """Write that the agent answers again."""
-        _check_not_ahead(at)
+        del actor  # it is the dashboard
+        self._check_not_ahead(at)
         if ending not in ENDINGS:
             raise StudyError(f"ending: {ending[:40]!r} is not one of {', '.join(ENDINGS)}.")
-        self._alerts.end(rule, ending, at, kind=ALERT_KIND, actor=actor)
+        self._alerts.end(rule, ending, at)
 
     @_by_dashboard
     def note_delivery(self, alert: int, delivery: Delivery, *, actor: str) -> None:
         """Store the delivery of a message about an alert that the dashboard raised."""
         del actor  # the row itself says what became of the message, and it is tried many times
         delivery = replace(delivery, error=printable(delivery.error))
-        self._alerts.note_delivery(alert, delivery, kind=ALERT_KIND)
+        self._alerts.note_delivery(alert, delivery)
 
     @command
     def note(self, actor: str, action: str, detail: str = "") -> None:
@@ -430,8 +442,47 @@ class Commands:
             _check_actor(actor)
         if not action.startswith(NOTED) or len(action) > _ACTOR_LENGTH:
             raise StudyError(f"{action[:40]!r} is not an action that the dashboard notes.")
+        at = clock.now()
         with write_transaction(self.path) as connection:
-            insert_audit(connection, actor, action, detail, clock.now())
+            lately = audit.lately(connection, at.wall_ms - _HOUR_MS, at.wall_ms)
+            if _noted_like(action, lately) < NOTED_IN_AN_HOUR:
+                insert_audit(connection, actor, action, detail, at)
+                return
+            if _REFUSED not in lately:
+                told = f"{action}: {NOTED_IN_AN_HOUR:,} characters within an hour"
+                insert_audit(connection, "appliance", _REFUSED, told, at)
+        raise StudyError(
+            N_(
+                "The audit trail took {most:,} characters of such lines within an hour, and takes "
+                "no more for now. See who wrote them, and try again later."
+            ),
+            most=NOTED_IN_AN_HOUR,
+        )
+
+    # ------------------------------------------------------------ checks that read the database
+
+    def _check_not_ahead(self, at: Instant, run: int | None = None) -> None:
+        """Refuse a time of the future, unless this machine has had it: its clock was set back.
+
+        Args:
+            at: the time.
+            run: number of the protocol that it is of. A machine without a clock of its own may
+                start behind the time at which that was saved.
+        """
+        now = clock.now()
+        if at.wall_ms <= now.wall_ms + _AHEAD_MS:
+            return
+        if 0 < at.boot_ms <= now.boot_ms:
+            with read_transaction(self.path) as connection:
+                if BootRows(connection).knows(at):
+                    return
+        saved = None if run is None else self._runs.open()
+        if saved is not None and saved.id == run and at.wall_ms <= saved.saved.wall_ms:
+            return
+        raise StudyError(
+            f"{iso_utc(at.wall_ms)} lies in the future; it is {iso_utc(now.wall_ms)} now. Give a "
+            "time that has passed."
+        )
 
 
 def import_file(commands: Commands, table: ReadingTable, *, file: str, actor: str) -> ImportResult:
@@ -447,6 +498,15 @@ def import_file(commands: Commands, table: ReadingTable, *, file: str, actor: st
         file,
         lambda portion, part: commands.import_portion(portion, part, actor=actor),
         lambda number: commands.remove_unfinished(number, actor=actor),
+    )
+
+
+def _noted_like(action: str, lately: Mapping[str, int]) -> int:
+    """Return how many characters lines of the same kind took."""
+    if action in _APART:
+        return lately.get(action, 0)
+    return sum(
+        size for name, size in lately.items() if name.startswith(NOTED) and name not in _APART
     )
 
 
@@ -519,12 +579,3 @@ def _refuse(check: Callable[P, object], *args: P.args, **named: P.kwargs) -> Non
         check(*args, **named)
     except ReadingError as error:
         raise StudyError(str(error)) from error
-
-
-def _check_not_ahead(at: Instant) -> None:
-    now_ms = clock.now().wall_ms
-    if at.wall_ms > now_ms + _AHEAD_MS:
-        raise StudyError(
-            f"{iso_utc(at.wall_ms)} lies in the future; it is {iso_utc(now_ms)} now. Give a time "
-            "that has passed."
-        )

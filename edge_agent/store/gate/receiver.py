@@ -70,7 +70,7 @@ class Receiver:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a question is being received or answered."""
+        """Tell whether a question is being received or answered."""
         return bool(self._open)
 
     def add(self, line: socket.socket) -> None:

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure, MovementKind, measure_of
@@ -248,15 +248,9 @@ def count_readings(
         for first, last, session in spans
         for part in outside_stretches(first, last, stretches)
     ]
-    given = json.dumps(used)
-    vitals = [kind.value for kind in kinds if not isinstance(kind, MovementKind)]
-    query = COUNTS_IN_SPANS.format(kinds=", ".join("?" * len(vitals)))
-    rows = connection.execute(query, (given, *vitals)).fetchall()
-    for kind in kinds:
-        if isinstance(kind, MovementKind):
-            moved = connection.execute(MOVED_IN_SPANS.format(kind=kind), (given,))
-            rows += [(number, name, flags, n) for number, name, flags, _, n, *_ in moved]
-    return [(session, measure_of(kind), flags, n) for session, kind, flags, n in rows]
+    vitals, moved = _read_in_spans(connection, COUNTS_IN_SPANS, used, kinds)
+    vitals += [(number, name, flags, n) for number, name, flags, _, n, *_ in moved]
+    return [(session, measure_of(kind), flags, n) for session, kind, flags, n in vitals]
 
 
 def _summed(
@@ -273,17 +267,29 @@ def _summed(
         for place, piece in enumerate(_pieces(stimulus, starts))
         for first, last in outside_stretches(*piece, stretches)
     ]
+    vitals, moved = _read_in_spans(connection, SUMS_IN_SPANS, spans, kinds)
+    # lines of one span stand together
+    return sorted(vitals + moved, key=itemgetter(0)) if moved else vitals
+
+
+def _read_in_spans(
+    connection: sqlite3.Connection,
+    query: str,
+    spans: Sequence[tuple[int, int, int]],
+    kinds: Collection[Measure],
+) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Return what a query tells of the vitals among the kinds, and the sums of the movements."""
     cursor = connection.cursor()
     cursor.row_factory = None  # plain tuples, which are made faster
     given = json.dumps(spans)
     vitals = [kind.value for kind in kinds if not isinstance(kind, MovementKind)]
-    query = SUMS_IN_SPANS.format(kinds=", ".join("?" * len(vitals)))
-    rows = cursor.execute(query, (given, *vitals)).fetchall()
+    placed = query.format(kinds=", ".join("?" * len(vitals)))
+    rows = cursor.execute(placed, (given, *vitals)).fetchall()
+    moved: list[tuple[Any, ...]] = []
     for kind in kinds:
         if isinstance(kind, MovementKind):
-            rows += cursor.execute(MOVED_IN_SPANS.format(kind=kind), (given,))
-    # lines of one span stand together
-    return sorted(rows, key=itemgetter(0)) if len(vitals) < len(kinds) else rows
+            moved += cursor.execute(MOVED_IN_SPANS.format(kind=kind), (given,))
+    return rows, moved
 
 
 def _pieces(stimulus: Stimulus, starts: Sequence[int]) -> list[tuple[int, int]]:

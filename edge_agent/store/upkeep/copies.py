@@ -244,7 +244,7 @@ class Standing:
 
     @property
     def is_well(self) -> bool:
-        """Whether no alarm is due."""
+        """Tell whether no alarm is due."""
         return not (self.error or self.smaller_than or self.overdue or self.second_error)
 
 

@@ -481,7 +481,7 @@ class Erasure:
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing of the participant is left here, nor in a second place."""
+        """Tell whether nothing of the participant is left here, nor in a second place."""
         return not self.left and not self.places_unreached
 
     @property
@@ -641,7 +641,7 @@ def is_erasable(path: Path, code: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ErasurePlan:
-    """What an erasure would delete of the timeline.
+    """The rows of the timeline that an erasure would delete.
 
     Attributes:
         sessions: how many sessions.
@@ -657,7 +657,7 @@ class ErasurePlan:
 
     @property
     def sentence(self) -> str:
-        """What would be deleted, as text for people."""
+        """Return what would be deleted, as text for people."""
         told = f"{self.rows:,} rows of the timeline in {self.sessions:,} sessions will be deleted."
         if self.added_rows:
             told += (

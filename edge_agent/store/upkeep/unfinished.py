@@ -1,4 +1,4 @@
-"""What erasures could not do yet: it is stored until it is done, and told until then.
+"""The parts of erasures that could not be done yet: stored and told until they are done.
 
 The rows of a participant go in one transaction, which stores at the same time that all the rest is
 still to be done: so it is known after a power cut, too. What is stored names steps and files, and

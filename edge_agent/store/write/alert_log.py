@@ -122,6 +122,9 @@ class AlertLog:
     Args:
         path: the database.
         busy_seconds: how long to wait for others who write.
+        actor: who begins and ends alerts, for the audit trail; ``None``: the agent, which writes no
+            line.
+        kind: alerts of no other kind are ended, nor are their messages noted; ``None``: any.
 
     Example:
         >>> log = AlertLog(path)
@@ -129,9 +132,18 @@ class AlertLog:
         >>> log.end("hr", "over", now())
     """
 
-    def __init__(self, path: Path, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        busy_seconds: float = BUSY_SECONDS,
+        *,
+        actor: str | None = None,
+        kind: str | None = None,
+    ) -> None:
         self._path = path
         self._busy_seconds = busy_seconds
+        self._actor = actor
+        self._kind = kind
 
     def signature(self) -> Signature:
         """Return a value that changes with every write to the database; cheap to compute."""
@@ -146,16 +158,13 @@ class AlertLog:
                 marks.append((status.st_ino, status.st_mtime_ns, status.st_size))
         return tuple(marks)
 
-    def begin(
-        self, alert: AlertEntry, at: Instant, parts: str | None = None, *, actor: str | None = None
-    ) -> None:
+    def begin(self, alert: AlertEntry, at: Instant, parts: str | None = None) -> None:
         """Record the start of an alert, with the open session; do nothing if it is open already.
 
         Args:
             alert: its rule, kind, text, value and whether it is quiet.
             at: when.
             parts: its text as ``packed`` keeps it; ``None``: as the text itself says.
-            actor: who begins it, for the audit trail; ``None``: the agent, which writes no line.
         """
         text = str(alert.text)
         what = (alert.rule, alert.kind, text, parts or packed(alert.text), alert.value)
@@ -168,36 +177,26 @@ class AlertLog:
                 "?) ON CONFLICT DO NOTHING",
                 (*what, known.wall_ms, boot, int(alert.quiet)),
             ).rowcount
-            if actor is not None and begun:
-                audit.note(connection, actor, "alert_begin", alert.rule)
+            if self._actor is not None and begun:
+                audit.note(connection, self._actor, "alert_begin", alert.rule)
 
-    def end(
-        self,
-        rule: str,
-        ending: str,
-        at: Instant,
-        *,
-        kind: str | None = None,
-        actor: str | None = None,
-    ) -> None:
+    def end(self, rule: str, ending: str, at: Instant) -> None:
         """Record the end of a rule's alert, and the reason; do nothing if none is open.
 
         Args:
             rule: its name.
             ending: as of ``AlertEntry``.
             at: when.
-            kind: end it only where it is of this kind; ``None``: of any.
-            actor: as of ``begin``.
         """
         with write_transaction(self._path) as connection:
             boot, known = stamp(connection, at)
             ended = connection.execute(
                 "UPDATE alert SET ended = ?, ended_boot = ?, ending = ? WHERE rule = ? AND ended "
                 "IS NULL AND kind = coalesce(?, kind)",
-                (known.wall_ms, boot, ending, rule, kind),
+                (known.wall_ms, boot, ending, rule, self._kind),
             ).rowcount
-            if actor is not None and ended:
-                audit.note(connection, actor, "alert_end", f"{rule}: {ending}")
+            if self._actor is not None and ended:
+                audit.note(connection, self._actor, "alert_end", f"{rule}: {ending}")
 
     def open_alerts(self) -> list[AlertEntry]:
         """Return the open alerts, the oldest first."""
@@ -271,13 +270,12 @@ class AlertLog:
                 )
         return entries[0]
 
-    def note_delivery(self, alert: int, delivery: Delivery, *, kind: str | None = None) -> None:
+    def note_delivery(self, alert: int, delivery: Delivery) -> None:
         """Store the delivery of a message; do nothing if the alert was erased meanwhile.
 
         Args:
             alert: its number.
             delivery: what became of it.
-            kind: write only where the alert is of this kind; ``None``: of any.
         """
         with write_transaction(self._path) as connection:
             connection.execute(
@@ -285,7 +283,7 @@ class AlertLog:
                 "SELECT id, ?, ?, ?, ?, ? FROM alert WHERE id = ? AND kind = coalesce(?, kind) "
                 "ON CONFLICT DO UPDATE SET tries = excluded.tries, sent = excluded.sent, "
                 "error = excluded.error",
-                (*astuple(delivery), alert, kind),
+                (*astuple(delivery), alert, self._kind),
             )
 
 

@@ -29,6 +29,8 @@ SHOWN = 16
 """Characters of a seal that people compare."""
 _BROKEN = "broken before"
 _FAULTS_MAX = 20
+_OF_A_LINE = 100
+"""Characters that a line takes beside its texts: time, number and seal."""
 _COLUMNS = "id, at, actor, action, detail, seal"
 
 
@@ -113,6 +115,24 @@ def note(
     """Write a line with an instant of this machine, by default now."""
     boot, known = stamp(connection, at or clock.now())
     append(connection, AuditLine(known.wall_ms, actor, action, detail, boot))
+
+
+def lately(connection: sqlite3.Connection, since_ms: int, until_ms: int) -> dict[str, int]:
+    """Return how many characters the newest lines take, by their action.
+
+    Args:
+        connection: to read from.
+        since_ms: they are newer than this; the first that is not ends the search.
+        until_ms: a later one is of a clock that was set back, and does not count.
+    """
+    return dict(
+        connection.execute(
+            "SELECT action, sum(? + length(actor) + length(action) + length(detail)) FROM audit "
+            "WHERE at <= ? AND id > coalesce((SELECT id FROM audit WHERE at <= ? ORDER BY id DESC "
+            "LIMIT 1), 0) GROUP BY action",
+            (_OF_A_LINE, until_ms, since_ms),
+        ).fetchall()
+    )
 
 
 def amend_newest(connection: sqlite3.Connection, number: int, detail: str) -> bool:

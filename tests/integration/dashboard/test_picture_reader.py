@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from dashboard.picture.frames import send_picture
 from dashboard.picture.reader import BusyError, PictureReader
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import ModelError, PictureError
+from edge_agent.vision.stills import FORMATS
 from tests.support.broker import wait_until
 from tests.support.dashboard import DashboardProcess
 from tests.support.vision.portraits import SERIOUS_FILE, SMILING_FILE
@@ -143,6 +145,22 @@ def test_the_process_leaves_no_core_dump_and_has_a_limit_of_memory(reader: Pictu
     lines = {line[:26].strip(): line[26:].split()[0] for line in limits.read_text().splitlines()}
     assert lines["Max core file size"] == "0"
     assert lines["Max data size"] == str(640 * 1024 * 1024)
+
+
+@pytest.mark.skipif(
+    platform.machine() not in {"x86_64", "aarch64"}, reason="these two are what a Pi and a PC have"
+)
+def test_pictures_are_read_by_a_process_without_rights(reader: PictureReader) -> None:
+    with Image.open(SMILING_FILE) as face:
+        for name in FORMATS:
+            content = io.BytesIO()
+            face.save(content, name)
+            assert emotions(reader, content.getvalue()) == ["happiness"], name
+        seen = io.BytesIO()
+        face.convert("RGBA").save(seen, "PNG")
+    assert emotions(reader, seen.getvalue()) == ["happiness"]
+    status = Path(f"/proc/{reader.pid}/status").read_text(encoding="ascii")
+    assert "\nSeccomp:\t2\n" in status and "\nNoNewPrivs:\t1\n" in status
 
 
 # The dashboard as the process that people run, while it reads a picture: light, and soon ended

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from edge_agent.core import clock
-from edge_agent.core.bounds import DASHBOARD
+from edge_agent.core.bounds import DASHBOARD, NOTED_IN_AN_HOUR
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
@@ -44,6 +44,7 @@ from edge_agent.store.study.protocol_runs import NewRun, Progress, RunState
 from edge_agent.store.study.study import FROZEN_MOST, Study
 from edge_agent.store.write.alert_log import AlertEntry, AlertLog
 from edge_agent.store.write.audit import check
+from edge_agent.store.write.boots import BootRows
 from edge_agent.store.write.portions import ReadingTable
 from tests.integration.gate.conftest import Gate, running_gate, written_through
 
@@ -276,6 +277,49 @@ def test_a_command_that_breaks_a_rule_changes_nothing(
     with pytest.raises(StudyError, match=said):
         attack(commands)
     assert dump(shared_gate.database) == before
+
+
+def test_times_of_a_clock_that_was_set_back_are_taken_and_no_others(gate: Gate) -> None:
+    now = clock.now()
+    before = now.shifted(-1)
+    ahead = replace(before, wall_ms=before.wall_ms + 3_600_000)
+    with write_transaction(gate.database) as connection:
+        for at in (ahead, now):  # as the recorder notes that the clock was set back by an hour
+            BootRows(connection).look(at)
+    commands = consenting(gate)
+    run = NewRun("films", "Films", "ab" * 32, 0, "{}")
+    saved = commands.start_protocol(
+        "P-1", Purpose.RESEARCH, "", run, setting=SessionSetting.OTHER, actor="ada"
+    )
+    progress = Progress(0, 0, RunState.RUNNING, "", ahead)
+    assert commands.save_protocol(saved.id, saved.session.id, progress, actor=DASHBOARD)
+    commands.begin_alert("agent", "It is not running.", None, ahead, quiet=False, actor=DASHBOARD)
+    assert rows(gate.database, "SELECT raised FROM alert") == [(ahead.wall_ms,)]
+    for forged in (
+        replace(ahead, wall_ms=ahead.wall_ms + 60_000),  # what no clock showed
+        replace(ahead, boot_ms=0),
+        ahead.shifted(3600),  # not yet
+    ):
+        with pytest.raises(StudyError, match="lies in the future"):
+            commands.end_alert("agent", "over", forged, actor=DASHBOARD)
+
+
+def test_notes_without_end_are_refused_and_told_in_the_trail(gate: Gate) -> None:
+    commands = Commands(gate.database)
+    for action in ("export", "participant_view", "login_failed"):
+        for _ in range(NOTED_IN_AN_HOUR // 2_000):
+            with suppress(StudyError):
+                commands.note("ada", action, "x" * 2_000)
+        with pytest.raises(StudyError, match="took 200,000 characters of such lines within"):
+            commands.note("ada", action)
+    with pytest.raises(StudyError, match="took 200,000 characters"):
+        commands.note("eve", "account_add")
+    commands.note("ada", "session_view", "1")
+    told = rows(gate.database, "SELECT detail FROM audit WHERE actor = 'appliance'")
+    assert told == [("export: 200,000 characters within an hour",)]
+    with write_transaction(gate.database) as connection:
+        connection.execute("UPDATE audit SET at = at - 3600000")
+    commands.note("ada", "export")
 
 
 def test_a_preregistration_too_many_is_refused(gate: Gate) -> None:

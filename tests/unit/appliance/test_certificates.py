@@ -26,7 +26,8 @@ from edge_agent.appliance.certificates import (
     read_given,
     replace_pair,
 )
-from edge_agent.core.errors import CertificateError
+from edge_agent.core import files
+from edge_agent.core.errors import CertificateError, StoreError
 from tests.support.security.authority import Authority, new_key, pem_of
 
 
@@ -309,12 +310,12 @@ def test_a_pipe_in_the_place_of_the_certificate_gives_way_to_a_new_one(tmp_path:
 def test_two_commands_do_not_mix_their_pairs(
     authority: Authority, served: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(certificates, "LOCK_S", 0.1)
+    monkeypatch.setattr(files, "LOCK_S", 0.1)
     before = fingerprint(served[0])
     holder = os.open(served[0].parent, os.O_RDONLY)
     try:
         fcntl.flock(holder, fcntl.LOCK_EX)
-        with pytest.raises(CertificateError, match="another command is replacing"):
+        with pytest.raises(StoreError, match="another program has kept it locked"):
             replace_pair(*served, *new_pair(authority, tmp_path / "new"))
     finally:
         os.close(holder)

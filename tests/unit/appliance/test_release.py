@@ -93,3 +93,9 @@ def test_what_is_no_release_is_refused(tmp_path: Path) -> None:
 
 def test_versions_are_compared_as_numbers() -> None:
     assert order_of("0.10.0") > order_of("0.9.9")
+
+
+def test_a_version_not_released_yet_lies_between_two_releases(tmp_path: Path) -> None:
+    (tmp_path / "VERSION").write_text("0.2.0.dev0\n")
+    assert version_of(tmp_path) == "0.2.0.dev0"
+    assert order_of("0.1.9") < order_of("0.2.0.dev0") < order_of("0.2.0.dev1") < order_of("0.2.0")

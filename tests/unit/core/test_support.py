@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ from dashboard.web.routes import assets, health
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.support import Support, read_support
 from tests.support.dashboard import client_of, set_up
-from tools.build_release import ROOT, SUPPORT, require_support, tell_support
+from tools.build_release import ROOT, SUPPORT, require_support, require_version, tell_support
 
 FILLED = Support("mailto:security@example.org", date(2099, 12, 31))
 
@@ -50,6 +51,28 @@ def test_a_release_with_both_is_built_and_tells_them(tmp_path: Path) -> None:
     assert "- Address: mailto:security@example.org\n" in told
     assert "- Supported until: 2099-12-31\n" in told
     assert "filled in" not in told
+
+
+@pytest.mark.parametrize(
+    ("version", "changelog", "is_built"),
+    [
+        ("0.2.0.dev0", "# Changelog\n\n## Unreleased\n\n- News.\n\n## 0.1.0 – 2026-11-27\n", False),
+        ("0.2.0", "# Changelog\n\n## Unreleased\n\n- News.\n\n## 0.2.0 – 2026-12-27\n", False),
+        ("0.2.0", "# Changelog\n\n## 0.2.0\n", False),
+        ("0.2.0", "# Changelog\n\n## 0.2.0 – 2026-12-27\n\n- News.\n", True),
+    ],
+)
+def test_no_release_is_built_of_a_version_that_the_changelog_does_not_date(
+    tmp_path: Path, version: str, changelog: str, is_built: bool
+) -> None:
+    (tmp_path / "edge_agent").mkdir()
+    (tmp_path / "edge_agent/__init__.py").write_text(f'__version__ = "{version}"\n')
+    (tmp_path / "CHANGELOG.md").write_text(changelog, encoding="utf-8")
+    if is_built:
+        require_version(tmp_path)
+    else:
+        with pytest.raises(SystemExit, match=f"{re.escape(version)} is not released"):
+            require_version(tmp_path)
 
 
 def test_a_file_that_is_no_calendar_is_named(tmp_path: Path) -> None:

@@ -17,10 +17,13 @@ from dashboard.protocols.runner import RESTARTED, ProtocolRunner
 from dashboard.web.login import LOGIN_COOKIE
 from dashboard.web.routes import protocol
 from dashboard.web.settings import DashboardOptions
+from edge_agent.core import clock
+from edge_agent.core.bounds import DASHBOARD
+from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Purpose, SessionSetting
 from edge_agent.store.gate.commands import Commands
-from edge_agent.store.study.protocol_runs import NewRun, ProtocolRuns, RunState
+from edge_agent.store.study.protocol_runs import NewRun, Progress, ProtocolRuns, RunState
 from edge_agent.store.study.study import Study
 from tests.support.broker import wait_until
 from tests.support.dashboard import client_of, consenting, services_of, set_up
@@ -327,6 +330,28 @@ def test_an_orderly_stop_is_written_down_and_taken_up_as_it_was(tmp_path: Path) 
     second = runner_on(path)
     second.resume_saved()
     assert len(query(path, "SELECT 1 FROM marker")) == 4
+
+
+def test_protocol_clock_starts_behind_its_last_save_dashboard_takes_it_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = database(tmp_path)
+    first, _ = begun(path, tmp_path)
+    first._closed = True
+    saved = query(path, "SELECT saved FROM protocol_run")
+    at = clock.now()
+    # a machine without a clock of its own starts with the time that it kept last
+    behind = Instant(boot_ms=30_000, wall_ms=at.wall_ms - 1_800_000)
+    monkeypatch.setattr(clock, "now", lambda: behind)
+    monkeypatch.setattr(clock, "boot_id", lambda: "the next start")
+    second = runner_on(path)
+    second.resume_saved()
+    assert (view := second.view()) is not None
+    assert (view.state, view.reason) == (RunState.PAUSED, RESTARTED)
+    assert query(path, "SELECT saved FROM protocol_run") == saved
+    later = Progress(0, 0, RunState.PAUSED, "", Instant(0, saved[0][0] + 1))
+    with pytest.raises(StudyError, match="lies in the future"):
+        Commands(path).save_protocol(1, 1, later, actor=DASHBOARD)
 
 
 def test_protocol_whose_plan_cannot_be_read_stops_no_dashboard(tmp_path: Path) -> None:
