@@ -79,9 +79,11 @@ def artefacts(readings: Iterable[TimedValue]) -> Iterator[int]:
 
 def _is_far(window: Sequence[TimedValue], place: int) -> bool:
     before, says = _verdict(window[max(0, place - _NEIGHBOURS) : place], window[place])
+    if before and not says:
+        return False
     after, says_too = _verdict(window[place + 1 : place + 1 + _NEIGHBOURS], window[place])
     if before and after:
-        return says == says_too != 0
+        return says == says_too
     return before + after >= _ALONE and says + says_too != 0
 
 
