@@ -146,7 +146,7 @@ def measure(people: int) -> dict[str, float]:
     beside, spent, judged = [], 0.0, 0
     for factor, by in FACTORS.items():
         for pace in PACES_S:
-            found, false = [], []
+            hits, false = [], []
             for intervals in (one for name in SPOILT for one in hearts[name]):
                 times, rates = read(intervals, pace)
                 wrong = rng.random(len(rates)) < SHARE
@@ -155,9 +155,9 @@ def measure(people: int) -> dict[str, float]:
                 flags = flagged(times, rates)
                 spent += time.process_time() - start
                 judged += len(rates)
-                found.append(flags[wrong])
+                hits.append(flags[wrong])
                 false.append(flags[~wrong])
-            figures[f"artefacts_found_{factor}_{pace}s"] = share(found)
+            figures[f"artefacts_found_{factor}_{pace}s"] = share(hits)
             beside.append(share(false))
     figures["artefacts_false_beside"] = max(beside)
     figures["artefacts_us_per_reading"] = 1e6 * spent / judged

@@ -184,8 +184,8 @@ def doubled_readings(rng: np.random.Generator) -> Study:
                 own = rates[(states == state) & (far == is_far)]
                 if len(own):
                     group = readings_of(rng, person, 0, state, len(own), level)
-                    sums = {"total": float(own.sum()), "largest": float(own.max())}
-                    study.append(replace(group, flags=flags, **sums))
+                    total, largest = float(own.sum()), float(own.max())
+                    study.append(replace(group, flags=flags, total=total, largest=largest))
     return study
 
 

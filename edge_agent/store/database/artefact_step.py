@@ -44,19 +44,19 @@ def flag_stored_artefacts(connection: sqlite3.Connection) -> None:
 
 def _find(connection: sqlite3.Connection, start: int, end: int) -> None:
     """Note the artefacts of a span of time."""
-    found: defaultdict[str, list[TimedValue]] = defaultdict(list)
+    readings: defaultdict[str, list[TimedValue]] = defaultdict(list)
     rows = connection.execute(
         f"SELECT source, at, value FROM vital WHERE at >= ? AND at < ? AND kind = 'heart_rate' AND "
         f"NOT ({_has(*_DOUBTS)}) ORDER BY at",
         (start - REACH_MS, end + REACH_MS),
     )
     for source, at, value in rows:
-        found[source].append((at, value))
-    for source, readings in found.items():
-        values = dict(readings)
+        readings[source].append((at, value))
+    for source, series in readings.items():
+        values = dict(series)
         connection.executemany(
             "INSERT INTO artefact (at, source, value) VALUES (?, ?, ?)",
-            [(at, source, values[at]) for at in artefacts(readings) if start <= at < end],
+            [(at, source, values[at]) for at in artefacts(series) if start <= at < end],
         )
 
 

@@ -10,6 +10,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from edge_agent.core.artefacts import KIND, REACH_MS, artefacts, is_judged
 from edge_agent.core.clock import Instant
@@ -20,6 +21,15 @@ from edge_agent.store.write.rollups import Span
 _TOGETHER_MS = 10 * 60_000  # readings not farther apart are looked up by one query
 _FLAG = frozenset({VitalFlag.ARTEFACT})
 _WORDS = frozenset(VitalFlag)
+
+
+class _Row(NamedTuple):
+    """A stored heart rate; its time, and its flags as they are stored."""
+
+    at_ms: int
+    value: float
+    flags: str
+
 
 Change = tuple[VitalReading, VitalReading]
 """A stored reading before and after it was judged anew."""
@@ -44,19 +54,17 @@ def flag_artefacts(
     for start, end in _stretches(sorted(at for _, at in new)):
         # Twice the reach: what can be judged anew, with all its neighbours.
         near = _stored(connection, (start - 2 * REACH_MS, end + 2 * REACH_MS))
-        for source, readings in near.items():
-            before = [one for one in readings if (source, one.at.wall_ms) not in new]
-            if len(before) == len(readings):
+        for source, rows in near.items():
+            before = [row for row in rows if (source, row.at_ms) not in new]
+            if len(before) == len(rows):
                 continue
-            far = _far(readings)
+            far = _far(rows)
             flagged.update((source, at) for at in far if (source, at) in new)
-            changed += _judged_anew(before, _far(before), far)
-    judged = [
-        replace(one, flags=one.flags | _FLAG)
-        if one.kind is KIND and (one.source, one.at.wall_ms) in flagged
-        else one
-        for one in written
-    ]
+            changed += _judged_anew(source, before, _far(before), far)
+    judged = list(written)
+    for place, one in enumerate(written) if flagged else ():
+        if one.kind is KIND and (one.source, one.at.wall_ms) in flagged:
+            judged[place] = one.with_flag(VitalFlag.ARTEFACT)
     _store(connection, (after for old, after in zip(written, judged, strict=True) if old != after))
     _store(connection, (after for _, after in changed))
     return judged, changed
@@ -71,9 +79,10 @@ def flag_all_artefacts(connection: sqlite3.Connection) -> None:
     start = first
     while start is not None and start <= last:
         end = start + HOUR_MS - 1
-        for readings in _stored(connection, (start - REACH_MS, end + REACH_MS)).values():
-            far = {at for at in _far(readings) if start <= at <= end}
-            _store(connection, (after for _, after in _judged_anew(readings, set(), far)))
+        near = _stored(connection, (start - REACH_MS, end + REACH_MS))
+        for source, rows in near.items():
+            far = {at for at in _far(rows) if start <= at <= end}
+            _store(connection, (after for _, after in _judged_anew(source, rows, set(), far)))
         following = connection.execute("SELECT min(at) FROM vital WHERE at > ?", (end,))
         start = following.fetchone()[0]
 
@@ -87,42 +96,51 @@ def _stretches(times: Sequence[int]) -> Iterator[Span]:
             start = place + 1
 
 
-def _stored(connection: sqlite3.Connection, span: Span) -> dict[str, list[VitalReading]]:
+def _stored(connection: sqlite3.Connection, span: Span) -> dict[str, list[_Row]]:
     """Return the readings of a span that are judged, by source and in the order of time."""
     rows = connection.execute(
         "SELECT at, source, value, flags FROM vital WHERE at BETWEEN ? AND ? AND kind = ? "
         "ORDER BY at",
         (*span, KIND.value),
     )
-    found: dict[str, list[VitalReading]] = defaultdict(list)
-    for at, source, value, text in rows:
-        words = text.split()
-        # A word that is no flag is damage, which must not keep others from being written.
-        if _WORDS.issuperset(words) and is_judged(KIND, flags := frozenset(map(VitalFlag, words))):
-            found[source].append(VitalReading(Instant(0, at), KIND, value, source, flags))
-    return found
+    by_source: dict[str, list[_Row]] = defaultdict(list)
+    judged: dict[str, bool] = {}
+    for at, source, value, flags in rows:
+        if flags not in judged:
+            # A word that is no flag is damage, which must not keep others from being written.
+            words = flags.split()
+            judged[flags] = _WORDS.issuperset(words) and is_judged(KIND, _flags(flags))
+        if judged[flags]:
+            by_source[source].append(_Row(at, value, flags))
+    return by_source
 
 
-def _far(readings: Iterable[VitalReading]) -> set[int]:
+def _flags(text: str) -> frozenset[VitalFlag]:
+    return frozenset(map(VitalFlag, text.split()))
+
+
+def _far(rows: Iterable[_Row]) -> set[int]:
     """Return the times of those that are far from their neighbours."""
-    return set(artefacts((one.at.wall_ms, one.value) for one in readings))
+    return set(artefacts((at, value) for at, value, _ in rows))
 
 
 def _judged_anew(
-    stored: Iterable[VitalReading], before: set[int], after: set[int]
+    source: str, rows: Iterable[_Row], before: set[int], after: set[int]
 ) -> Iterator[Change]:
     """Yield the stored readings whose verdict is another one with the new readings.
 
     A flag that a sender gave is not taken away: without the new readings it was no verdict.
     """
-    for one in stored:
-        flags = one.flags
-        if one.at.wall_ms in after - before:
-            flags |= _FLAG
-        elif one.at.wall_ms in before - after:
-            flags -= _FLAG
-        if flags != one.flags:
-            yield one, replace(one, flags=flags)
+    if before == after:
+        return
+    for row in rows:
+        if (row.at_ms in after) == (row.at_ms in before):
+            continue
+        flags = _flags(row.flags)
+        old = VitalReading(Instant(0, row.at_ms), KIND, row.value, source, flags)
+        new = replace(old, flags=flags | _FLAG if row.at_ms in after else flags - _FLAG)
+        if new != old:
+            yield old, new
 
 
 def _store(connection: sqlite3.Connection, readings: Iterable[VitalReading]) -> None:
