@@ -17,6 +17,8 @@ Scenarios, each with something that must not look like an effect:
                         a person makes of a state (sd 3) comes back in the second session
     few_readings        some 200 readings in neutral, 20 in happiness, 3 in anger; half come twice
     doubtful_readings   in anger 5 % of the readings are zeros, flagged contact_lost
+    doubled_readings    one reading a second; in anger 2 % of them are doubled, and which of them is
+                        found out by ``core.artefacts``
 
 Figures, shares of tests with p < 0.05:
     false_positives_SCENARIO         by the page's functions
@@ -39,6 +41,7 @@ from dashboard.analysis.readings.means import session_means, visits_of
 from dashboard.analysis.readings.states import ReadingGroup, StateReadings
 from dashboard.analysis.tests.family import compare_visits, decide_groups
 from dashboard.analysis.tests.mixed import models_of
+from edge_agent.core.artefacts import artefacts
 from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
@@ -48,6 +51,7 @@ LEVEL_SD = 7.0
 REACTION_SD = 2.0
 NOISE_SD = 3.0
 ALPHA = 0.05
+SECONDS = 100  # of a state, where readings are made one by one
 QUERY = AnalysisQuery(vital=(VitalKind.HEART_RATE,))
 LOST = frozenset({VitalFlag.CONTACT_LOST, VitalFlag.OUT_OF_RANGE})
 
@@ -163,6 +167,28 @@ def doubtful_readings(rng: np.random.Generator) -> Study:
     return study
 
 
+def doubled_readings(rng: np.random.Generator) -> Study:
+    """In anger the sensor counts twice now and then, and nobody says so."""
+    study = []
+    for person in range(PEOPLE):
+        level = rng.normal(70.0, LEVEL_SD)
+        means = {state: level + rng.normal(0.0, REACTION_SD) for state in TESTED_STATES}
+        rates = np.concatenate([rng.normal(mean, NOISE_SD, SECONDS) for mean in means.values()])
+        states = np.repeat(np.array(list(means), dtype=object), SECONDS)
+        doubled = (states == Emotion.ANGER) & (rng.random(len(rates)) < 0.02)
+        rates = np.round(np.where(doubled, 2 * rates, rates))
+        times = 1000 * np.arange(len(rates))
+        far = np.isin(times, list(artefacts(zip(times.tolist(), rates.tolist(), strict=True))))
+        for state in TESTED_STATES:
+            for is_far, flags in ((False, frozenset()), (True, frozenset({VitalFlag.ARTEFACT}))):
+                own = rates[(states == state) & (far == is_far)]
+                if len(own):
+                    group = readings_of(rng, person, 0, state, len(own), level)
+                    total, largest = float(own.sum()), float(own.max())
+                    study.append(replace(group, flags=flags, total=total, largest=largest))
+    return study
+
+
 SCENARIOS: dict[str, Callable[[np.random.Generator], Study]] = {
     "unbalanced_dwell": unbalanced_dwell,
     "missing_states": missing_states,
@@ -170,6 +196,7 @@ SCENARIOS: dict[str, Callable[[np.random.Generator], Study]] = {
     "own_reactions": own_reactions,
     "doubtful_readings": doubtful_readings,
     "few_readings": few_readings,
+    "doubled_readings": doubled_readings,
 }
 MODELLED = frozenset({"missing_states", "two_sessions", "own_reactions", "few_readings"})
 """Studies that the mixed model judges first, and uneven ones that it judged first before."""

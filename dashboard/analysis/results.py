@@ -814,7 +814,7 @@ class AnalysisModel(Model):
     )
     flagged: int = Field(
         description="Readings in the three states with a flag of doubt (out_of_range, "
-        "contact_lost, clock_differs, poor_signal), counted or not"
+        "contact_lost, clock_differs, poor_signal, artefact), counted or not"
     )
     flagged_left_out: int = Field(description="How many of them are in no mean and no test")
     left_out: tuple[LeftOutModel, ...] = Field(

@@ -228,7 +228,7 @@ FLAGS = (
     *(N_("out of range"), N_("contact lost"), N_("manual"), N_("estimated"), N_("simulated")),
     *(N_("imported"), N_("body movement"), N_("cuff loose"), N_("irregular pulse")),
     *(N_("pulse high"), N_("pulse low"), N_("improper position"), N_("clock differs")),
-    *(N_("replayed"), N_("poor signal")),
+    *(N_("replayed"), N_("poor signal"), N_("artefact")),
 )
 MARKERS = (N_("stimulus start"), N_("stimulus end"), N_("baseline"), N_("note"))
 FLAWS = (

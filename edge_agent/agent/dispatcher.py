@@ -16,6 +16,7 @@ from typing import Any
 from edge_agent.agent.summary import SummaryWindow
 from edge_agent.agent.threads import AgentThreads
 from edge_agent.core import clock
+from edge_agent.core.artefacts import LiveArtefacts
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.expression import Recognition
 from edge_agent.core.readings import UNUSABLE, VitalReading
@@ -249,6 +250,7 @@ class EventDispatcher:
         self._movements_s = None if movements_s is None else max(movements_s, MOVEMENTS_S)
         self._moved: Instant | None = None
         self._lock = threading.Lock()
+        self._artefacts = LiveArtefacts()
         self._last_label: str | None = None
         self.listener: Callable[[Recognition | VitalReading], None] | None = None
         """Also called with each recognition and each present reading."""
@@ -285,9 +287,11 @@ class EventDispatcher:
 
     def vital(self, reading: VitalReading) -> None:
         """Pass on one reading; one far from the present goes to the timeline only."""
+        # The timeline judges readings by those on both sides; what is live knows the past alone.
         self._recorder.submit(reading)
         if abs(clock.now().wall_ms - reading.at.wall_ms) > 1000 * LATE_S:
             return
+        reading = self._artefacts.judged(reading)
         self._live.publish_vital(reading)
         with self._lock:
             self._window.add_vital(reading)

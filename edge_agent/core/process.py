@@ -1,4 +1,6 @@
-"""Signals for an orderly end, notifications to systemd, memory of the process, other programs."""
+"""Signals for an orderly end, notifications to systemd, memory of the process, libraries that are
+loaded when they are used, other programs.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,6 +29,30 @@ def finished(
     """
     given: dict[str, Any] = {"stdin": subprocess.DEVNULL, "timeout": timeout_s} | more
     return subprocess.run(words, capture_output=True, text=True, check=False, **given)
+
+
+class Later:
+    """A stand-in for a library; the first use of a name imports the library.
+
+    For modules that most of their users need without it.
+
+    Example:
+        NumPy costs 12 MB, which a page that computes nothing need not hold::
+
+            if TYPE_CHECKING:
+                import numpy as np
+            else:
+                np = Later("numpy")
+    """
+
+    def __init__(self, library: str) -> None:
+        self._library = library
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a name of the library, which is looked up once."""
+        value = getattr(import_module(self._library), name)
+        setattr(self, name, value)
+        return value
 
 
 class StopRequest:

@@ -56,11 +56,18 @@ class VitalFlag(StrEnum):
     CLOCK_DIFFERS = "clock_differs"
     REPLAYED = "replayed"
     POOR_SIGNAL = "poor_signal"
+    ARTEFACT = "artefact"
 
 
 # The value or the time of such a reading is in doubt.
 DOUBTFUL = frozenset(
-    {VitalFlag.OUT_OF_RANGE, VitalFlag.CONTACT_LOST, VitalFlag.CLOCK_DIFFERS, VitalFlag.POOR_SIGNAL}
+    {
+        VitalFlag.OUT_OF_RANGE,
+        VitalFlag.CONTACT_LOST,
+        VitalFlag.CLOCK_DIFFERS,
+        VitalFlag.POOR_SIGNAL,
+        VitalFlag.ARTEFACT,
+    }
 )
 # A reading with such a flag is kept, but enters no mean: it is in doubt, or no measurement.
 UNUSABLE = DOUBTFUL | {VitalFlag.ESTIMATED}

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from dashboard.fleet.known import Sites
 from edge_agent.core.errors import StoreError
-from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure
+from edge_agent.core.process import Later
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.base import MatchCounts

@@ -171,8 +171,8 @@ class ReadingGroup:
 
     @property
     def doubtful(self) -> bool:
-        """Tell whether the readings are flagged as out of range, without contact, of a poor signal
-        or of doubtful time.
+        """Tell whether the readings are flagged as out of range, without contact, of a poor
+        signal, of doubtful time or as artefacts.
         """
         return bool(self.flags & DOUBTFUL)
 

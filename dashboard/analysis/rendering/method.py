@@ -83,6 +83,7 @@ FLAG_WORDS = {
     VitalFlag.ESTIMATED: N_("estimated"),
     VitalFlag.CLOCK_DIFFERS: N_("clock differs"),
     VitalFlag.POOR_SIGNAL: N_("poor signal"),
+    VitalFlag.ARTEFACT: N_("artefact"),
 }
 """What the flags of readings are called in a list."""
 

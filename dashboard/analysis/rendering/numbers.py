@@ -200,6 +200,7 @@ _FLAGS = {
     VitalFlag.ESTIMATED: N_("estimated, such as the camera’s pulse"),
     VitalFlag.CLOCK_DIFFERS: N_("of doubtful time"),
     VitalFlag.POOR_SIGNAL: N_("with a poor signal"),
+    VitalFlag.ARTEFACT: N_("far from their neighbours (artefacts)"),
 }
 
 

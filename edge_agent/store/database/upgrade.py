@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.store.database.artefact_step import flag_stored_artefacts
 from edge_agent.store.database.files import forget_cached_pages, sync_folder
 
 if TYPE_CHECKING:
@@ -51,7 +52,12 @@ def _add_prior_of_models(database: Database) -> None:
     database.execute("ALTER TABLE model ADD COLUMN prior TEXT NOT NULL DEFAULT 'unknown'")
 
 
-TIMELINE_STEPS = (Step(35, "prior of the classifier", _add_prior_of_models),)
+def _add_prior_and_artefacts(database: Database) -> None:
+    _add_prior_of_models(database)
+    flag_stored_artefacts(database.conn)
+
+
+TIMELINE_STEPS = (Step(35, "prior of the classifier, artefacts", _add_prior_and_artefacts),)
 """From schema 34, that of 0.1.0, the first release. A step that was released is never changed."""
 DASHBOARD_STEPS: tuple[Step, ...] = ()
 """From schema 1 of ``dashboard.sql``, that of 0.1.0."""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure, MovementKind
+from edge_agent.core.process import Later
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import MarkerKind
 from edge_agent.core.vitals import AnalysisOption, VitalKind

@@ -154,6 +154,7 @@ _NOTES = {
     VitalFlag.CONTACT_LOST: "The sensor had no contact with the skin.",
     VitalFlag.CLOCK_DIFFERS: "The clock of the device differed; the time is in doubt.",
     VitalFlag.POOR_SIGNAL: "The sensor itself doubts the measurement.",
+    VitalFlag.ARTEFACT: "Far from the readings before and after it: probably an artefact.",
     VitalFlag.SIMULATED: "Simulated: made up for a demonstration.",
     VitalFlag.ESTIMATED: "Estimated, not measured.",
 }

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.later import Later
+from edge_agent.core.process import Later
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import AttributeUse, MarkerKind, Session
 from edge_agent.core.texts import N_

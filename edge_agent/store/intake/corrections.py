@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading, flag_near_pressures
+from edge_agent.core.readings import VitalFlag, VitalReading, flag_near_pressures
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database import schema
 from edge_agent.store.read.base import flags_of
 from edge_agent.store.study.rows import insert_audit
+from edge_agent.store.write.rollups import roll_up_anew
 
 BY_HAND = "manual:"
 """Beginning of the source of a reading that a person entered."""
-_ROLLUPS = (("minute", schema.MINUTE_MS), ("hour", schema.HOUR_MS), ("day", schema.DAY_MS))
 _SESSION = (
     "LEFT JOIN session ON session.started <= {0}.at AND (session.ended IS NULL OR "
     "session.ended > {0}.at) LEFT JOIN participant ON participant.id = session.participant"
@@ -139,8 +137,8 @@ def correct_reading(path: Path, key: ReadingKey, value: float, *, actor: str) ->
             replace(
                 reading,
                 value=value if reading.kind is key.kind else reading.value,
-                # The flag is judged anew by ``checked``.
-                flags=reading.flags - {VitalFlag.OUT_OF_RANGE},
+                # The range is judged anew by ``checked``; what a person corrects is no artefact.
+                flags=reading.flags - {VitalFlag.OUT_OF_RANGE, VitalFlag.ARTEFACT},
             ).checked()
             for reading in before
         ]
@@ -205,57 +203,6 @@ def _note(
         "? AND source = ?",
         (new_value, clock.now().wall_ms, actor, old.at.wall_ms, old.kind.value, old.source),
     )
-
-
-def roll_up_anew(
-    connection: sqlite3.Connection, old: VitalReading, new: VitalReading | None
-) -> None:
-    """Replace a reading by another in its minute, hour and day rollups."""
-    took = _share(old)
-    gave = _share(new) if new is not None else dict.fromkeys(took, 0.0)
-    # Sums are changed by the difference, for older rows of the same day may be gone.
-    change = {name: gave[name] - took[name] for name in took}
-    for name, length in _ROLLUPS:
-        start = old.at.wall_ms // length * length
-        place = {"kind": old.kind.value, "start": start, "end": start + length}
-        table = f"vital_{name}"
-        connection.execute(
-            f"UPDATE {table} SET n = n + :n, total = total + :total, flagged = flagged + :flagged, "  # noqa: S608 - our own names
-            "simulated = simulated + :simulated WHERE kind = :kind AND at = :start",
-            change | place,
-        )
-        # The extremes cannot be changed by a difference.
-        _extremes(connection, table, place)
-        connection.execute(
-            f"DELETE FROM {table} WHERE kind = :kind AND at = :start AND n + flagged = 0",  # noqa: S608 - our own names
-            place,
-        )
-
-
-def _extremes(connection: sqlite3.Connection, table: str, place: Mapping[str, Any]) -> None:
-    """Set minimum and maximum from the rows, if none of them was deleted yet."""
-    rows = connection.execute(
-        "SELECT * FROM vital WHERE kind = :kind AND at >= :start AND at < :end", place
-    ).fetchall()
-    values = [row["value"] for row in rows if not flags_of(row["flags"]) & UNUSABLE]
-    least = min(values, default=None)
-    connection.execute(
-        f"UPDATE {table} SET least = :least, most = :most WHERE kind = :kind AND at = :start "  # noqa: S608 - our own names
-        # Only if all rows that it counts are still there.
-        "AND n + flagged = :number",
-        {**place, "number": len(rows), "least": least, "most": max(values, default=None)},
-    )
-
-
-def _share(reading: VitalReading) -> dict[str, float]:
-    """Return the sums that one reading adds to a rollup."""
-    is_usable = not reading.flags & UNUSABLE
-    return {
-        "n": int(is_usable),
-        "total": reading.value if is_usable else 0.0,
-        "flagged": int(not is_usable),
-        "simulated": int(VitalFlag.SIMULATED in reading.flags),
-    }
 
 
 def reading_of_row(row: sqlite3.Row) -> VitalReading:

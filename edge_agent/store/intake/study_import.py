@@ -32,6 +32,7 @@ from edge_agent.store.intake.timeline import COLUMNS, TimelineRows
 from edge_agent.store.study.rows import insert_audit
 from edge_agent.store.upkeep.fold import make_anew
 from edge_agent.store.write import rollups
+from edge_agent.store.write.neighbours import flag_all_artefacts
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -350,6 +351,7 @@ def _stage(staged: Path, source: StudySource, options: ImportOptions, report: St
             if report.problem_count:
                 return  # every row of theirs would be a problem, too
             TimelineRows(connection, source, sessions, report).stage()
+            flag_all_artefacts(connection)
             ends = "SELECT coalesce(min(started), 0), coalesce(max(ended), 0) FROM session"
             first, last = connection.execute(ends).fetchone()
             make_anew(connection, (first, last), ())

@@ -16,8 +16,9 @@ from edge_agent.core.bounds import LARGEST, LATEST_MS, SOURCE_LENGTH
 from edge_agent.core.errors import StoreError
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.schema import connect, transaction
-from edge_agent.store.intake.corrections import reading_of_row, roll_up_anew
+from edge_agent.store.intake.corrections import reading_of_row
 from edge_agent.store.study.rows import insert_audit
+from edge_agent.store.write.rollups import roll_up_anew
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure, MovementKind
+from edge_agent.core.process import Later
 from edge_agent.core.vitals import VitalKind
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure
+from edge_agent.core.process import Later
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
 from edge_agent.core.vitals import VitalKind

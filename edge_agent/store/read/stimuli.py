@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.core.later import Later
 from edge_agent.core.measures import Measure, MovementKind, measure_of
+from edge_agent.core.process import Later
 from edge_agent.store.database.schema import SPANS
 from edge_agent.store.study.exclusions import left_out_stretches, outside_stretches
 

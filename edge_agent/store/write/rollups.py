@@ -12,12 +12,20 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from edge_agent.core.expression import EMOTIONS, Expression, ExpressionRow
 from edge_agent.core.readings import UNUSABLE, VitalFlag, VitalReading
 from edge_agent.core.vitals import VitalKind
-from edge_agent.store.database.schema import ADDED, HOUR_MS, MINUTE_MS, read_setting, write_setting
+from edge_agent.store.database.schema import (
+    ADDED,
+    DAY_MS,
+    HOUR_MS,
+    MINUTE_MS,
+    read_setting,
+    write_setting,
+)
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
@@ -104,6 +112,63 @@ def _summarise(
     simulated = sum(VitalFlag.SIMULATED in reading.flags for reading in readings)
     least, most = (min(values), max(values)) if values else (None, None)
     return len(values), sum(values), least, most, len(readings) - len(values), simulated
+
+
+def roll_up_anew(
+    connection: sqlite3.Connection, old: VitalReading, new: VitalReading | None
+) -> None:
+    """Replace a reading by another in its minute, and in its hour or, where it was folded, day."""
+    took = _share(old)
+    gave = _share(new) if new is not None else dict.fromkeys(took, 0.0)
+    # Sums are changed by the difference, for older rows of the same day may be gone.
+    change = {name: gave[name] - took[name] for name in took}
+    for name, length in (*ROLLUPS, ("day", DAY_MS)):
+        start = old.at.wall_ms // length * length
+        place = {"kind": old.kind.value, "start": start, "end": start + length}
+        table = f"vital_{name}"
+        rolled = connection.execute(
+            f"UPDATE {table} SET n = n + :n, total = total + :total, flagged = flagged + :flagged, "
+            "simulated = simulated + :simulated WHERE kind = :kind AND at = :start "
+            # Of rows that came after a fold there is a minute and an hour that count no others.
+            "AND (:is_day OR n + flagged >= (SELECT count(*) FROM vital WHERE kind = :kind AND at "
+            ">= :start AND at < :end))",
+            change | place | {"is_day": name == "day"},
+        )
+        if not rolled.rowcount:
+            continue
+        # The extremes cannot be changed by a difference.
+        _extremes(connection, table, place)
+        connection.execute(
+            f"DELETE FROM {table} WHERE kind = :kind AND at = :start AND n + flagged = 0", place
+        )
+        if name == "hour":  # a day holds the hours that were folded into it, and no others
+            return
+
+
+def _extremes(connection: sqlite3.Connection, table: str, place: Mapping[str, Any]) -> None:
+    """Set minimum and maximum from the rows, if none of them was deleted yet."""
+    rows = connection.execute(
+        "SELECT * FROM vital WHERE kind = :kind AND at >= :start AND at < :end", place
+    ).fetchall()
+    values = [row["value"] for row in rows if UNUSABLE.isdisjoint(row["flags"].split())]
+    least = min(values, default=None)
+    connection.execute(
+        f"UPDATE {table} SET least = :least, most = :most WHERE kind = :kind AND at = :start "
+        # Only if all rows that it counts are still there.
+        "AND n + flagged = :number",
+        {**place, "number": len(rows), "least": least, "most": max(values, default=None)},
+    )
+
+
+def _share(reading: VitalReading) -> dict[str, float]:
+    """Return the sums that one reading adds to a rollup."""
+    is_usable = not reading.flags & UNUSABLE
+    return {
+        "n": int(is_usable),
+        "total": reading.value if is_usable else 0.0,
+        "flagged": int(not is_usable),
+        "simulated": int(VitalFlag.SIMULATED in reading.flags),
+    }
 
 
 Span = tuple[int, int]

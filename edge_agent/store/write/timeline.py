@@ -29,9 +29,11 @@ from edge_agent.store.database.schema import (
 )
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import BootRows, stamp
+from edge_agent.store.write.neighbours import flag_artefacts
 from edge_agent.store.write.rollups import (
     Tombstones,
     per_mille,
+    roll_up_anew,
     roll_up_expressions,
     roll_up_vitals,
 )
@@ -187,7 +189,8 @@ def write_vitals(
 
     The id is ``None`` for imported readings, which have no boot clock; ``import_number`` is the row
     of ``import`` of these. A reading that differs from one of the same kind, source and time is
-    kept beside it, a millisecond later.
+    kept beside it, a millisecond later. Heart rates far from their neighbours are flagged
+    ``artefact``, and stored neighbours are judged anew.
 
     Returns:
         Of each reading whether it was new: else it was there already (same kind, source, time and
@@ -219,7 +222,11 @@ def write_vitals(
             ),
         )
         inserted.append(reading)
-    roll_up_vitals(connection, inserted)
+    judged, changed = flag_artefacts(connection, inserted)
+    roll_up_vitals(connection, judged)
+    # Only now: extremes are measured where a rollup has counted each row that there is.
+    for before, after in changed:
+        roll_up_anew(connection, before, after)
     return written
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
-from edge_agent.core.later import Later
+from edge_agent.core.process import Later
 
 if TYPE_CHECKING:
     import numpy as np

@@ -154,3 +154,18 @@ def test_an_alert_is_told_at_once(home: HomeState) -> None:
     home.set_health(report | {"alarms": [{"name": "hot", "text": "Cool it."}]})
     second = home.due(GOOD, START.shifted(1))
     assert second is not None and second.alarms == {"hot": "Cool it."}
+
+
+def test_a_doubled_heart_rate_is_in_doubt_live_and_in_no_summary(tmp_path: Path) -> None:
+    live = LiveServer(tmp_path / "live.sock")
+    shown: list[Mapping[str, Any]] = []
+    live.on_message = shown.append
+    start = clock.now()
+    window = SummaryWindow("pi", start, simulated=False)
+    dispatcher = EventDispatcher(Recorder(database(tmp_path)), window, live, None, simulated=False)
+    for second, value in enumerate([70.0, 72.0, 71.0, 142.0, 71.0]):
+        at = start.shifted(second)
+        dispatcher.vital(VitalReading(at, VitalKind.HEART_RATE, value, "strap"))
+    assert [one["flags"] for one in shown] == [[], [], [], ["artefact"], []]
+    summary = window.close(start.shifted(5))["vitals"]["heart_rate"]
+    assert (summary["mean"], summary["max"], summary["n"], summary["flagged"]) == (71, 72, 4, 1)

@@ -74,7 +74,7 @@ def test_each_vital_has_its_unit_and_what_lies_outside_its_range_is_flagged(
 
 def test_readings_in_doubt_and_estimates_count_in_no_mean() -> None:
     assert {str(flag) for flag in UNUSABLE} == {
-        "out_of_range", "contact_lost", "clock_differs", "poor_signal", "estimated",
+        "out_of_range", "contact_lost", "clock_differs", "poor_signal", "artefact", "estimated",
     }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ const FLAGS = {
   clock_differs: _("late, or a clock is wrong"),
   replayed: _("replayed"),
   poor_signal: _("poor signal"),
+  artefact: _("far from its neighbours"),
 };
 const OLD_MS = 600000;
 const SILENT_MS = 10000; // a source that speaks all the time is silent after this

@@ -16,7 +16,7 @@ NUMBER_WORDS <- c("one", "two", "three", "four", "five", "six")
 SCALE <- sqrt(2) / 2  # of the Cauchy distribution of the effect, for Bayes factors
 FAR <- 40             # e-folds beyond which nothing of the integral of a Bayes factor is left
 # readings with these flags count in no mean unless they are asked for
-DOUBTS <- c("out_of_range", "contact_lost", "estimated", "clock_differs", "poor_signal")
+DOUBTS <- c("out_of_range", "contact_lost", "estimated", "clock_differs", "poor_signal", "artefact")
 MINIMUM <- 3       # fewest pairs, or people in each group
 MOST <- 10000      # people beyond which no study is planned
 EXACT_RANKS <- 50  # differences up to which the distribution of a rank sum is counted, above it is taken for normal

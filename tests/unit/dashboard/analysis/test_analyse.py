@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
@@ -21,7 +22,7 @@ from edge_agent.store.database.schema import write_transaction
 from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.reader import Reader
 from tests.support.analyses import analysed
-from tests.support.studies import HEART, add_session, heart, make_study
+from tests.support.studies import HEART, add_session, add_stimuli, heart, make_study
 from tests.support.timeline import add, instant, mostly, reading
 
 ANGER = (70.0, 82.5, 75.0, 91.0)
@@ -171,6 +172,32 @@ def test_readings_in_doubt_are_in_no_test_unless_asked_for_by_flag(tmp_path: Pat
     assert with_all is not None and tests is not None
     assert (with_all.p, with_all.adjusted_p) == (tests.t.p, tests.holm_p)
     assert every.family[0].with_all is None
+
+
+def test_doubled_heart_rates_are_told_by_state_and_in_no_test_unless_asked_for(
+    tmp_path: Path,
+) -> None:
+    path = make_study(tmp_path, {})
+    without: list[float] = []
+    with_all: list[float] = []
+    for number in range(6):
+        calm = [60.0 + number, 61.0 + number, 62.0 + number] * 20
+        wrong = (20, 41)[: 1 + number % 2]
+        anger = [2 * rate if second in wrong else rate for second, rate in enumerate(calm)]
+        add_stimuli(path, f"P-{number}", {"neutral": calm, "anger": anger})
+        sound = [rate for second, rate in enumerate(calm) if second not in wrong]
+        without.append(mean(sound) - mean(calm))
+        with_all.append(mean(anger) - mean(calm))
+    usual = analysed(path, vital=["heart_rate"], settling_heart_rate=0)
+    assert (usual.readings, usual.flagged, usual.flagged_left_out) == (720 - 9, 9, 9)
+    told = [(one.flag.value, str(one.state), one.readings) for one in usual.left_out]
+    assert told == [("artefact", "anger", 9)]
+    asked = {"count_flagged": ["artefact"]}
+    every = analysed(path, vital=["heart_rate"], settling_heart_rate=0, **asked)
+    for found, differences in ((usual, without), (every, with_all)):
+        tests = found.family[0].comparison.tests
+        assert tests is not None
+        assert tests.t.difference == pytest.approx(mean(differences))
 
 
 def test_lost_contact_in_one_state_no_longer_makes_a_difference(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ import pytest
 
 from edge_agent.core import clock
 from edge_agent.core.errors import DamageError, StoreError
+from edge_agent.core.readings import VitalFlag
+from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database import dashboard_file, schema
 from edge_agent.store.database.files import translate_errors
 from edge_agent.store.database.lock import DatabaseLock, lock
@@ -38,6 +40,7 @@ from edge_agent.store.upkeep.erasure import erase_participant
 from edge_agent.store.write.timeline import ModelUse, write_model
 from tests.golden.tables import schema_shape
 from tests.support.first_release import ask, first_dashboard, first_database, rows_in
+from tests.support.timeline import database, reading
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -511,3 +514,52 @@ def test_model_with_another_prior_begins_a_row_of_its_own(path: Path) -> None:
         ("expression", "balanced"),
         ("expression", "data"),
     ]
+
+
+def fold_first_hour(connection: sqlite3.Connection) -> None:
+    """Move the first hour of heart rates into its day, as the nightly maintenance does."""
+    first = "kind = 'heart_rate' AND at = (SELECT min(at) FROM vital_hour)"
+    connection.execute(
+        "INSERT INTO vital_day SELECT kind, at / 86400000 * 86400000, n, total, least, most, "
+        f"flagged, simulated FROM vital_hour WHERE {first}"
+    )
+    connection.execute(f"DELETE FROM vital_hour WHERE {first}")
+
+
+def test_upgrade_flags_stored_artefacts_as_if_they_were_written_today(
+    path: Path, tmp_path: Path
+) -> None:
+    wrong = (10, 59, 60, 86_450)
+    seconds = (*range(200), *range(86_400, 86_500))
+    readings = [reading(s, 140 if s in wrong else 70 + s % 3) for s in seconds]
+    for s in range(40):
+        value = 140 if s == 20 else 70
+        readings += [
+            reading(s, value, source="camera", flags=[VitalFlag.ESTIMATED]),
+            reading(s, value, VitalKind.SYSTOLIC),
+        ]
+    today = database(tmp_path / "today", readings=readings)
+    tables = ("vital", "vital_minute", "vital_hour", "vital_day")
+    with closing(connect_raw(path)) as old:
+        old.execute("ATTACH ? AS today", (str(today),))
+        for table in tables:
+            old.execute(f"DELETE FROM {table}")
+        old.execute("INSERT INTO vital SELECT * FROM today.vital")
+        # Release 0.1.0 knew no such flag, and counted these readings in means.
+        old.execute("UPDATE vital SET flags = trim(replace(flags, 'artefact', ''))")
+        for name, length in (("minute", 60_000), ("hour", 3_600_000)):
+            old.execute(
+                f"INSERT INTO vital_{name} SELECT kind, at / {length} * {length}, sum(flags = ''), "
+                "total(value) FILTER (WHERE flags = ''), min(value) FILTER (WHERE flags = ''), "
+                "max(value) FILTER (WHERE flags = ''), sum(flags <> ''), 0 FROM vital GROUP BY 1, 2"
+            )
+        fold_first_hour(old)
+    migrate(path)
+    with closing(connect_raw(today)) as new:
+        fold_first_hour(new)
+    assert ask(path, "SELECT flags, count(*) FROM vital GROUP BY 1 ORDER BY 1") == [
+        ("", 336), ("artefact", 4), ("artefact estimated", 1), ("estimated", 39),
+    ]  # fmt: skip
+    for table in tables:
+        rows = f"SELECT * FROM {table} ORDER BY 1, 2, 3"
+        assert ask(path, rows) == ask(today, rows), table

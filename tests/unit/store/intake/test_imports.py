@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge_agent.cli import cli
+from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Purpose
@@ -22,7 +23,7 @@ from edge_agent.store.write.portions import import_readings
 from tests.support import studies
 from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
 from tests.support.timed_session import study_with_session
-from tests.support.timeline import add, database, instant, query, reading, row
+from tests.support.timeline import START_MS, add, database, instant, query, reading, row
 
 
 @pytest.fixture
@@ -232,3 +233,30 @@ def test_the_command_lists_imports_and_takes_one_back(tmp_path: Path) -> None:
         "Import 1 (strap.csv) is undone: 1 readings removed.\n"
     )
     assert query(tmp_path / "data" / "affect-edge.db", "SELECT * FROM vital") == []
+
+
+@pytest.mark.parametrize("flags", [False, True], ids=["own_table", "exported"])
+def test_an_imported_study_has_its_doubled_heart_rates_flagged(tmp_path: Path, flags: bool) -> None:
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    start, end = iso_utc(START_MS), iso_utc(START_MS + 60_000)
+    given = [f"P1,paper,{iso_utc(START_MS - 1000)}"]
+    rates = [140 if second in (0, 30) else 70 for second in range(60)]
+    tables = {
+        "participant": ["participant,consent_version,consent_given_at", *given],
+        "session": ["session,participant,purpose,start_at,end_at", f"1,P1,research,{start},{end}"],
+        "vital": [f"at,session,kind,value{',flags' * flags}"]
+        + [
+            f"{iso_utc(START_MS + 1000 * second)},1,heart_rate,{rate}{',' * flags}"
+            for second, rate in enumerate(rates)
+        ],
+    }
+    for name, lines in tables.items():
+        (folder / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    done = CliRunner().invoke(cli, ["import-study", str(folder), "--data", str(tmp_path)])
+    assert done.exit_code == 0, done.output or done.exception
+    stored = tmp_path / "affect-edge.db"
+    found = query(stored, "SELECT at, value FROM vital WHERE flags LIKE '%artefact%' ORDER BY at")
+    assert found == [(START_MS, 140), (START_MS + 30_000, 140)]
+    assert query(stored, "SELECT n, most, flagged FROM vital_hour") == [(58, 70, 2)]
+    assert_rollups_are_those_of_the_rows(stored)

@@ -122,7 +122,7 @@ def test_a_week_of_all_expressions_is_what_its_rows_give_one_by_one(
         # Seconds without a face, and a second face.
         seconds = [day * DAY_S + s for s in range(300) if rng.random() < 0.9]
         faces = [(s, shown[s - day * DAY_S]) for s in seconds]
-        rates = [(s, 50 + rng.randrange(400) / 8) for s in seconds]
+        rates = [(s, 70 + rng.randrange(100) / 8) for s in seconds]
         others = [row(s, Emotion.FEAR, primary=False) for s in seconds[:50]]
         add(path, [*(row(*face) for face in faces), *others], [reading(*rate) for rate in rates])
         stored += faces

@@ -1,0 +1,131 @@
+"""Heart rates are judged as they are written: the same flags whatever way and order they came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from edge_agent.core.readings import VitalFlag, VitalReading
+from edge_agent.core.vitals import VitalKind
+from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.upkeep.fold import fold_rollups
+from edge_agent.store.write import portions
+from edge_agent.store.write.portions import import_readings
+from edge_agent.store.write.timeline import import_each
+from tests.support.clocks.dated import assert_rollups_are_those_of_the_rows
+from tests.support.timeline import add, instant, query, reading
+
+WRONG = (0, 17, 18, 59, 60, 80, 99)
+"""Seconds of doubled readings: at both ends, beside each other, at the turn of a minute."""
+SERIES = [reading(second, 140 if second in WRONG else 70 + second % 3) for second in range(100)]
+FLAGGED = "SELECT (at - ?) / 1000 FROM vital WHERE flags = 'artefact' ORDER BY at"
+
+
+def flagged(path: Path) -> list[int]:
+    return [row[0] for row in query(path, FLAGGED, instant(0).wall_ms)]
+
+
+def portioned(count: int) -> list[Sequence[VitalReading]]:
+    return [SERIES[start : start + count] for start in range(0, len(SERIES), count)]
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [SERIES],
+        portioned(1),
+        portioned(7),
+        portioned(10)[::-1],
+        [SERIES[::2], SERIES[1::2]],
+        [[one] for one in Random(7).sample(SERIES, len(SERIES))],
+    ],
+    ids=["at_once", "one_by_one", "in_sevens", "newest_first", "gaps_filled", "any_order"],
+)
+def test_written_heart_rates_are_flagged_alike_however_they_come(
+    path: Path, batches: Sequence[Sequence[VitalReading]]
+) -> None:
+    for batch in batches:
+        add(path, readings=batch)
+    assert flagged(path) == list(WRONG)
+    assert query(path, "SELECT n, flagged, least, most FROM vital_hour") == [(93, 7, 70, 72)]
+    assert_rollups_are_those_of_the_rows(path)
+    add(path, readings=SERIES)  # once more: nothing is new
+    assert flagged(path) == list(WRONG)
+
+
+def test_imported_heart_rates_are_flagged_over_the_ends_of_portions(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(portions, "PORTION", 10)
+    monkeypatch.setattr(portions, "LET_IN_S", 0.0)
+    import_readings(path, SERIES, file="strap.csv", actor="ada")
+    assert flagged(path) == list(WRONG)
+    assert_rollups_are_those_of_the_rows(path)
+
+
+def test_heart_rates_sent_by_other_programs_are_flagged(path: Path) -> None:
+    import_each(path, SERIES)
+    assert flagged(path) == list(WRONG)
+
+
+def test_a_level_that_stays_is_flagged_no_more(path: Path) -> None:
+    add(path, readings=[reading(second, 70) for second in range(20)])
+    add(path, readings=[reading(20, 140)])
+    assert flagged(path) == [20]
+    for second in range(21, 40):
+        add(path, readings=[reading(second, 140)])
+    assert flagged(path) == []
+    assert_rollups_are_those_of_the_rows(path)
+
+
+def test_a_flag_that_a_sender_gave_stays(path: Path) -> None:
+    own = reading(3, 71).with_flag(VitalFlag.ARTEFACT)
+    add(path, readings=[reading(1, 70), own])
+    add(path, readings=[reading(second, 70) for second in (2, 4, 5, 6, 7, 8)])
+    assert flagged(path) == [3]
+
+
+def test_sources_kinds_and_other_doubts_are_judged_apart(path: Path) -> None:
+    lost = frozenset({VitalFlag.CONTACT_LOST, VitalFlag.OUT_OF_RANGE})
+    for second in range(20):
+        kind, at = VitalKind.HEART_RATE, instant(second)
+        add(
+            path,
+            readings=[
+                VitalReading(at, kind, 70, "ble:strap"),
+                VitalReading(at, kind, 140, "watch"),
+                VitalReading(
+                    at, kind, 0 if second % 2 else 71, "loose", lost if second % 2 else frozenset()
+                ),
+                VitalReading(at, VitalKind.RR_INTERVAL, 0.4 if second == 9 else 0.9, "ble:strap"),
+                VitalReading(at, VitalKind.OXYGEN_SATURATION, 40 if second == 9 else 97, "watch"),
+            ],
+        )
+    assert flagged(path) == []
+
+
+def test_a_row_with_damaged_flags_keeps_no_other_from_being_written(path: Path) -> None:
+    add(path, readings=SERIES[:10])
+    with write_transaction(path) as connection:
+        connection.execute("UPDATE vital SET flags = 'garbled' WHERE at = ?", (instant(5).wall_ms,))
+    add(path, readings=SERIES[10:])
+    assert flagged(path) == list(WRONG)
+
+
+def test_a_reading_of_a_folded_day_is_judged_anew_in_its_day(path: Path) -> None:
+    add(path, readings=[reading(0, 70), reading(1, 70), reading(2, 140)])
+    days_later = 3 * 86_400
+    add(path, readings=[reading(days_later, 60)])
+    fold_rollups(path, 1, 1, now_ms=instant(days_later).wall_ms)
+    add(path, readings=[reading(second, 70) for second in (3, 4, 5, 6)])
+    assert flagged(path) == [2]
+    day = query(
+        path,
+        "SELECT n, total, flagged FROM vital_day UNION ALL SELECT n, total, flagged FROM "
+        "vital_hour WHERE at < ?",
+        instant(86_400).wall_ms,
+    )
+    assert day == [(2, 140, 1), (4, 280, 0)]
