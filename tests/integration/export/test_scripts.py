@@ -245,7 +245,7 @@ RESULTS = (
         pytest.param("example", {"paired_t"}, 1e-9, marks=pytest.mark.deep),
         pytest.param("groups", {"welch_t"}, 1e-9, marks=pytest.mark.deep),
         # lmerTest finds degrees of freedom from numerical derivatives
-        pytest.param("sessions", {"mixed_model"}, 1e-4, marks=pytest.mark.deep),
+        pytest.param("sessions", {"mixed_model"}, 1e-6, marks=pytest.mark.deep),
     ],
 )
 def test_r_decides_by_the_same_analysis_and_comes_to_the_same_result(

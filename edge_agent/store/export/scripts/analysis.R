@@ -845,7 +845,13 @@ fitted_model <- function(own) {
     "(1 | participant)", if (repeated && anyDuplicated(own$visit)) "(1 | visit)",
     if (anyDuplicated(own[c("participant", "state")])) "(1 | participant:state)"
   )
-  fixed <- c("state", if (is_told_apart(own)) "minutes")
+  states <- within_visits(own, model.matrix(~ state, own)[, -1, drop = FALSE])
+  minutes <- within_visits(own, cbind(minutes = own$minutes))
+  # else the model could hardly tell a change with time from one between states
+  is_timed <- sum(lm.fit(states, minutes)$residuals^2) > TOLD_APART^2 * sum(minutes^2)
+  fixed <- c("state", if (is_timed) "minutes")
+  rest <- lm.fit(if (is_timed) cbind(states, minutes) else states, within_visits(own, cbind(own$mean)))$residuals
+  if (constant(rest, own$mean)) stop("nothing is left beside the effects")
   control <- lme4::lmerControl(
     optimizer = "nloptwrap", calc.derivs = FALSE, check.nobs.vs.nlev = "ignore", check.nobs.vs.nRE = "ignore",
     optCtrl = list(xtol_abs = 1e-12, xtol_rel = 1e-12, ftol_abs = 1e-12, ftol_rel = 1e-12, maxeval = 1e5)
@@ -853,7 +859,9 @@ fitted_model <- function(own) {
   while (length(random)) {
     formula <- reformulate(c(fixed, random), "mean")
     fit <- suppressWarnings(suppressMessages(lmerTest::lmer(formula, own, control = control)))
-    empty <- lme4::getME(fit, "theta") < 1e-5
+    ratios <- lme4::getME(fit, "theta")
+    if (max(ratios) >= 1e4) stop("nothing is left beside the effects")
+    empty <- ratios < 1e-5
     if (!any(empty)) return(fit)
     groups <- sub("\\.\\(Intercept\\)$", "", names(empty)[empty])
     random <- random[!random %in% paste0("(1 | ", groups, ")")]
@@ -861,13 +869,8 @@ fitted_model <- function(own) {
   "independent"
 }
 
-# Whether minutes within sessions are more than what the states give.
-is_told_apart <- function(own) {
-  within <- function(column) column - ave(column, own$visit)
-  states <- apply(model.matrix(~ state, own)[, -1, drop = FALSE], 2, within)
-  time <- within(own$minutes)
-  sum(lm.fit(states, time)$residuals^2) > TOLD_APART^2 * sum(time^2)
-}
+# Columns less their means in each session.
+within_visits <- function(own, columns) apply(columns, 2, function(column) column - ave(column, own$visit))
 
 # Two states by a model, with degrees of freedom by Satterthwaite's method.
 of_model <- function(model, test, states) {
