@@ -261,12 +261,12 @@ def _test_lines(response: AnalysisModel) -> list[str]:
     groups = groups_of(response)
     rows = [[getattr(row, name) for name in _TESTS] for group in groups for row in group.rows]
     heads, *lines = _aligned([tuple(_TESTS.values()), *rows])
-    found = [heads]
+    table = [heads]
     for group, states in zip(groups, response.all_states, strict=True):
-        found += ["", group.title, *lines[: len(group.rows)]]
-        found += [_states_line(states, len(response.question.states))] if states.df else []
+        table += ["", group.title, *lines[: len(group.rows)]]
+        table += [_states_line(states, len(response.question.states))] if states.df else []
         del lines[: len(group.rows)]
-    return found
+    return table
 
 
 def _states_line(one: AllStatesModel, states: int) -> str:
@@ -304,11 +304,11 @@ def _heart_lines(response: AnalysisModel) -> list[str]:
             ]
         rows.append((pair_text(test.first, test.second), str(test.n_both), *cells))
     heads, *lines = _aligned([_HEARTS, *rows])
-    found = ["", f"Intervals between beats; {_adjusted_for(tests, response.question)}", heads]
+    table = ["", f"Intervals between beats; {_adjusted_for(tests, response.question)}", heads]
     for measure in dict.fromkeys(test.measure for test in tests):
         own = [line for line, test in zip(lines, tests, strict=True) if test.measure == measure]
-        found += ["", HEART_NAMES[measure], *own]
-    return found
+        table += ["", HEART_NAMES[measure], *own]
+    return table
 
 
 def _adjusted_for(tests: Sequence[ComparisonModel | HeartTestModel], query: AnalysisQuery) -> str:
@@ -381,23 +381,23 @@ def _figures(test: ComparisonModel, response: AnalysisModel) -> dict[str, object
 def _table(response: AnalysisModel, *, hearts: bool) -> str:
     """Return every number with all its digits, for programs."""
     by = "holm" if response.question.correction is Correction.HOLM else "bh"
-    found = [
+    figures_of = [
         (one.vital.value, f"{one.first}-{one.second}", _figures(one, response))
         for one in response.comparisons
     ]
     for test in response.heart_tests if hearts else ():
         names = ("n_both", "difference", "low", "high", "t", "df", "p")
         figures = {name: getattr(test, name) for name in names} | {f"{by}_p": test.adjusted_p}
-        found.append((test.measure.value, f"{test.first}-{test.second}", figures))
+        figures_of.append((test.measure.value, f"{test.first}-{test.second}", figures))
     for states in response.all_states:
         names = ("n", "f", "epsilon", "p", "partial_eta_squared", "generalized_eta_squared")
         df_states, df_error = states.df or (None, None)
         figures = {name: getattr(states, name) for name in names}
         figures |= {"df_states": df_states, "df_error": df_error}
-        found.append((states.vital.value, "all", figures))
+        figures_of.append((states.vital.value, "all", figures))
     lines = [
         f"{of},{comparison},{name},{'' if value is None else value}"
-        for of, comparison, figures in found
+        for of, comparison, figures in figures_of
         for name, value in figures.items()
     ]
     return "\n".join(["vital,comparison,name,value", *lines])
