@@ -6,7 +6,7 @@ Scripts of earlier bundles call ``main`` here too, so its name and its options s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -87,6 +87,7 @@ _TESTS = {
     "bayes_factor": "BF10",
 }
 """Cell of a row of the page → head of its column."""
+_STATES = ("n", "f", "epsilon", "p", "partial_eta_squared", "generalized_eta_squared")
 _HEARTS = ("comparison", "n", "difference", "95 % CI", "t", "df", "p", "adj. p")
 
 Row = Sequence[str]
@@ -235,14 +236,13 @@ def _result(test: ComparisonModel, response: AnalysisModel) -> dict[str, Any]:
 
 def _result_lines(response: AnalysisModel) -> list[str]:
     """Lay out the results that are told."""
-    writers = dict.fromkeys(("difference", "low", "high"), number)
-    writers |= {
+    writers: dict[str, Callable[[Any], str]] = {
+        **dict.fromkeys(("difference", "low", "high"), number),
+        **dict.fromkeys(("p", "adjusted_p"), p_text),
         "t": lambda t: number(t, 2),
         "df": lambda df: df_text(round(df, 1)),
-        "p": p_text,
-        "adjusted_p": p_text,
     }
-    rows = [("vital", "comparison", *_RESULT)]
+    rows: list[Row] = [("vital", "comparison", *_RESULT)]
     for test in response.comparisons:
         figures = _result(test, response)
         cells = (
@@ -390,9 +390,8 @@ def _table(response: AnalysisModel, *, hearts: bool) -> str:
         figures = {name: getattr(test, name) for name in names} | {f"{by}_p": test.adjusted_p}
         figures_of.append((test.measure.value, f"{test.first}-{test.second}", figures))
     for states in response.all_states:
-        names = ("n", "f", "epsilon", "p", "partial_eta_squared", "generalized_eta_squared")
         df_states, df_error = states.df or (None, None)
-        figures = {name: getattr(states, name) for name in names}
+        figures = {name: getattr(states, name) for name in _STATES}
         figures |= {"df_states": df_states, "df_error": df_error}
         figures_of.append((states.vital.value, "all", figures))
     lines = [
