@@ -64,7 +64,7 @@ test test-all test-unit stress coverage: export PYTHONDONTWRITEBYTECODE =
 TOOLS := openssl openssh-client age
 SERVERS := $(TOOLS) mosquitto postgresql nginx-light dbus-daemon gcc libc6-dev libfaketime mandoc
 # What tests follow the documentation with, and what computes anew: without them these tests would be skipped.
-JUDGES := curl zsh fish r-base-core r-cran-lme4
+JUDGES := curl zsh fish r-base-core r-cran-lme4 r-cran-lmertest
 BROWSER := chromium-headless-shell libatomic1
 # What gives containers names for each other has another name on Debian 12, and crun starts none beside both versions of cgroups.
 NAMES := $(shell grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release && echo golang-github-containernetworking-plugin-dnsname || echo netavark aardvark-dns)
