@@ -201,36 +201,12 @@ def _aligned(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _result(test: ComparisonModel, response: AnalysisModel) -> dict[str, Any]:
+def _result(test: ComparisonModel) -> dict[str, Any]:
     """Return the result that is told of two states, under the names of ``_RESULT``."""
-    people = next(one.participants for one in response.models if one.vital == test.vital)
-    periods = {(one.vital, one.first, one.second): one for one in response.periods}
-    told: Any = None
-    by = None
-    n = (test.n_first or test.n_both, test.n_second or test.n_both)
-    if response.main == "mixed_model" and test.by_model is not None:
-        by, told, n = "mixed_model", test.by_model, (people, people)
-    elif test.at_equal_times:
-        by, told = "equal_times", periods[test.vital, test.first, test.second]
-    elif test.p is not None:
-        by, told = f"{test.method}_t", test
-    conclusion = "no_test"
-    if told is not None:
-        conclusion = "higher" if told.difference > 0 else "lower"
-        conclusion = conclusion if told.adjusted_p < 0.05 else "not_shown"
-    low, high = (told.interval.low, told.interval.high) if told else (None, None)
-    figures = {
-        name: getattr(told, name, None) for name in ("difference", "t", "df", "p", "adjusted_p")
-    }
+    result = test.result.model_dump(mode="json")
+    interval = result["interval"] or {}
     return {
-        "by": by,
-        "difference": figures.pop("difference"),
-        "low": low,
-        "high": high,
-        **figures,
-        "n_first": n[0],
-        "n_second": n[1],
-        "conclusion": conclusion,
+        name: interval.get(name) if name in {"low", "high"} else result[name] for name in _RESULT
     }
 
 
@@ -244,7 +220,7 @@ def _result_lines(response: AnalysisModel) -> list[str]:
     }
     rows: list[Row] = [("vital", "comparison", *_RESULT)]
     for test in response.comparisons:
-        figures = _result(test, response)
+        figures = _result(test)
         cells = (
             "" if value is None else writers.get(name, str)(value)
             for name, value in figures.items()
@@ -374,7 +350,7 @@ def _figures(test: ComparisonModel, response: AnalysisModel) -> dict[str, object
         "needed_in_family": test.needed_in_family and test.needed_in_family.n,
         "log_bf": test.bayes_factor and test.bayes_factor.log_for_difference,
         **{f"shapiro_{place}": one.p for place, one in enumerate(test.shapiro, 1)},
-        **{f"result_{name}": value for name, value in _result(test, response).items()},
+        **{f"result_{name}": value for name, value in _result(test).items()},
     }
 
 
