@@ -6,19 +6,21 @@ import math
 from collections.abc import Sequence
 
 from dashboard.analysis import results
-from dashboard.analysis.analyse import Analysis, VitalComparison, VitalStates
+from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison, VitalStates
 from dashboard.analysis.choices import MatchingChoice, SettlingChoice
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering import cautions, findings, method, models, people, tests
 from dashboard.analysis.results import AnalysisModel, gathered
 from dashboard.analysis.tests.agreement import SourceAgreement
-from dashboard.analysis.tests.checks import disagrees
+from dashboard.analysis.tests.checks import VitalDrift, disagrees
 from dashboard.analysis.tests.comparison import Tests
+from dashboard.analysis.tests.family import InFamily
 from dashboard.analysis.tests.heart import HeartTest, StateVariability
 from dashboard.analysis.tests.mixed import VitalModel
 from dashboard.analysis.tests.sensitivity import Sensitivity, Variant
 from dashboard.languages.names import said
+from dashboard.statistics.planning import RequiredSample
 from edge_agent.core.measures import Measure
 
 
@@ -29,47 +31,48 @@ def response_of(
     query = analysis.query
     mixed = analysis.mixture
     by_vital = {one.kind: one for one in analysis.models}
-    return gathered(
-        AnalysisModel,
-        analysis,
+    return AnalysisModel(
         question=query,
-        sessions=[session.id for session in analysis.sessions],
+        sample=analysis.sample,
+        sessions=tuple(session.id for session in analysis.sessions),
         participants=len(analysis.participants),
+        readings=analysis.readings,
+        simulated_readings=analysis.simulated_readings,
+        estimated_readings=analysis.estimated_readings,
+        estimated_left_out=analysis.estimated_left_out,
+        flagged=analysis.flagged,
+        flagged_left_out=analysis.flagged_left_out,
+        left_out=analysis.left_out,
+        settling=analysis.settling,
+        other_states=dict(analysis.other_states),
+        matching=analysis.matching and results.MatchModel.model_validate(analysis.matching),
+        unreported=analysis.unreported,
         orders={"-".join(order): count for order, count in analysis.orders.items()},
-        comparisons=[_comparison(test, by_vital[test.kind]) for test in analysis.family],
-        all_states=[_all_states(states) for states in analysis.all_states],
-        states=[
-            gathered(
-                results.StateModel,
-                state.summary,
-                state,
-                vital=state.kind,
-                n=state.summary.n if state.summary else 0,
-            )
-            for state in analysis.summaries
-        ],
-        agreements=[_agreement(sources) for sources in analysis.agreements],
-        variability=[_variability(state) for state in analysis.variability],
-        heart_tests=[_heart_test(test, query) for test in analysis.heart_tests],
+        tests_computed=analysis.tests_computed,
+        comparisons=tuple(_comparison(test, by_vital[test.kind]) for test in analysis.family),
+        all_states=tuple(_all_states(states) for states in analysis.all_states),
+        states=tuple(_state(state) for state in analysis.summaries),
+        means=tuple(results.MeanModel.model_validate(mean) for mean in analysis.means),
+        agreements=tuple(_agreement(sources) for sources in analysis.agreements),
+        variability=tuple(_variability(state) for state in analysis.variability),
+        heart_tests=tuple(_heart_test(test, query) for test in analysis.heart_tests),
         families=tests.family_models(analysis),
-        groups=[people.group_model(one, query) for one in analysis.groups],
-        sensitivity=_sensitivities(analysis.family, analysis.sensitivity),
-        settling_sensitivity=_sensitivities(analysis.family, analysis.settling_sensitivity),
-        drifts=[
-            gathered(
-                results.DriftModel,
-                change.drift,
-                vital=change.kind,
-                people=change.drift.people if change.drift else 0,
-                sentence=cautions.drift_sentence(change),
-            )
-            for change in analysis.drifts
-        ],
-        periods=[_period(test) for test in analysis.family if test.period is not None],
+        groups=tuple(people.group_model(one, query) for one in analysis.groups),
+        sensitivity=tuple(
+            results.SensitivityModel.model_validate(one)
+            for one in _sensitivities(analysis.family, analysis.sensitivity)
+        ),
+        settling_sensitivity=tuple(
+            results.SettlingSensitivityModel.model_validate(one)
+            for one in _sensitivities(analysis.family, analysis.settling_sensitivity)
+        ),
+        drifts=tuple(_drift(change) for change in analysis.drifts),
+        periods=tuple(_period(test) for test in analysis.family if test.period is not None),
         preregistration=preregistered,
         mixed_windows=mixed.mixed / mixed.windows if mixed and mixed.windows else None,
+        main=analysis.main.value,
         main_reason=models.main_reason(analysis),
-        models=[_model(one) for one in analysis.models],
+        models=tuple(_model(one) for one in analysis.models),
         flow=analysis.flow and people.told_flow(analysis.flow, query, analysis.groups),
         warnings=cautions.warnings_of(analysis),
         cautions=cautions.cautions_of(analysis),
@@ -78,44 +81,97 @@ def response_of(
     )
 
 
+def _state(state: StateSummary) -> results.StateModel:
+    summary = state.summary
+    return results.StateModel.model_validate(
+        {
+            "vital": state.kind,
+            "state": state.state,
+            "n": summary.n if summary else 0,
+            "readings": state.readings,
+            "mean": summary and summary.mean,
+            "sd": summary and summary.sd,
+            "interval": summary and summary.interval,
+        }
+    )
+
+
+def _drift(change: VitalDrift) -> results.DriftModel:
+    return gathered(
+        results.DriftModel,
+        change.drift,
+        vital=change.kind,
+        people=change.drift.people if change.drift else 0,
+        sentence=cautions.drift_sentence(change),
+    )
+
+
 def _comparison(test: VitalComparison, model: VitalModel) -> results.ComparisonModel:
     c = test.comparison
     numbers = c.tests
+    t = numbers and numbers.t
     own = test.in_family
     lost = test.misreading and test.misreading.attenuation
     needed = own and own.required_sample
-    return gathered(
-        results.ComparisonModel,
-        numbers and numbers.t,
-        numbers,
-        c,
-        test,
-        vital=test.kind,
-        unit=test.kind.unit,
-        first=test.first,
-        second=test.second,
-        n_first=len(c.first),
-        n_second=len(c.second),
-        difference=c.difference,
-        at_equal_times=test.period is not None and test.period.at_equal_times is not None,
-        g=numbers and numbers.effect.g,
-        g_interval=numbers and numbers.effect.interval,
-        shapiro=_shapiro(test, numbers) if numbers else (),
-        needed=test.required_sample,
-        rank_adjusted_p=own and own.rank_p,
-        equivalence_adjusted_p=own and own.equivalence_p,
-        equivalent=own and own.equivalent,
-        attenuation=lost and lost.factor,
-        attenuation_interval=lost and lost.interval,
-        needed_in_family=needed and gathered(results.NeededInFamilyModel, needed.size, needed, own),
-        result=test.result,
-        claim=findings.claim(test, test.result),
-        remarks=findings.remarks(test),
-        sentence=findings.sentence(test),
-        beside=findings.beside(test, model),
-        apa=findings.apa_sentence(test, test.result, model),
-        bayes_factor=_bayes_factor(test),
-        by_model=_model_test(test, model),
+    return results.ComparisonModel.model_validate(
+        {
+            "vital": test.kind,
+            "unit": test.kind.unit,
+            "first": test.first,
+            "second": test.second,
+            "result": test.result,
+            "method": c.method,
+            "n_first": len(c.first),
+            "n_second": len(c.second),
+            "n_both": c.n_both,
+            "n_apart": c.n_apart,
+            "n_first_only": c.n_first_only,
+            "n_second_only": c.n_second_only,
+            "left_out": c.left_out,
+            "difference": c.difference,
+            "interval": t and t.interval,
+            "t": t and t.t,
+            "df": t and t.df,
+            "p": t and t.p,
+            "holm_p": numbers and numbers.holm_p,
+            "bh_p": numbers and numbers.bh_p,
+            "adjusted_p": test.adjusted_p,
+            "at_equal_times": bool(test.period and test.period.at_equal_times),
+            "g": numbers and numbers.effect.g,
+            "g_interval": numbers and numbers.effect.interval,
+            "shapiro": _shapiro(test, numbers) if numbers else (),
+            "rank": numbers and numbers.rank,
+            "equivalence": test.equivalence,
+            "needed": test.required_sample,
+            "rank_adjusted_p": own and own.rank_p,
+            "equivalence_adjusted_p": own and own.equivalence_p,
+            "equivalent": own and own.equivalent,
+            "attenuation": lost and lost.factor,
+            "attenuation_interval": lost and lost.interval,
+            "needed_in_family": own and needed and _needed_in_family(own, needed),
+            "obstacle": c.obstacle,
+            "with_all": test.with_all,
+            "claim": findings.claim(test, test.result),
+            "remarks": findings.remarks(test),
+            "sentence": findings.sentence(test),
+            "beside": findings.beside(test, model),
+            "apa": findings.apa_sentence(test, test.result, model),
+            "bayes_factor": _bayes_factor(test),
+            "by_model": _model_test(test, model),
+        }
+    )
+
+
+def _needed_in_family(own: InFamily, needed: RequiredSample) -> results.NeededInFamilyModel:
+    return results.NeededInFamilyModel(
+        difference=needed.difference,
+        sd=needed.sd,
+        n=needed.size.n,
+        power=needed.size.power,
+        more_first=needed.more_first,
+        more_second=needed.more_second,
+        level=own.level,
+        tests=own.tests,
     )
 
 
@@ -123,7 +179,7 @@ def _shapiro(test: VitalComparison, numbers: Tests) -> list[results.ShapiroModel
     # Two tests of normality belong to two groups; a paired test has one, of the differences.
     names = (test.first, test.second) if len(numbers.normality) == 2 else ("differences",)
     return [
-        gathered(results.ShapiroModel, normality, of=name)
+        results.ShapiroModel(of=name, w=normality.w, p=normality.p)
         for name, normality in zip(names, numbers.normality, strict=True)
         if normality
     ]
@@ -133,12 +189,12 @@ def _bayes_factor(test: VitalComparison) -> results.BayesFactorModel | None:
     factor = test.evidence
     if factor is None:
         return None
-    return gathered(
-        results.BayesFactorModel,
-        factor,
+    return results.BayesFactorModel(
         # JSON has no infinity; the logarithm beside it is always finite.
         for_difference=None if math.isinf(factor.for_difference) else factor.for_difference,
+        for_none=factor.for_none,
         log_for_difference=factor.log_factor,
+        scale=factor.scale,
         sentence=models.evidence_sentence(test, factor),
     )
 
@@ -253,18 +309,27 @@ def _variant(
     variant: Variant[MatchingChoice] | Variant[SettlingChoice], kind: Measure
 ) -> results.DecisionModel:
     choice = variant.choice
+    decision = variant.decision
+    decided = {
+        "n_first": decision.n_first,
+        "n_second": decision.n_second,
+        "difference": decision.difference,
+        "interval": decision.interval,
+        "p": decision.p,
+        "holm_p": decision.holm_p,
+        "conclusion": variant.conclusion,
+        "changes": variant.changes,
+    }
     if isinstance(choice, SettlingChoice):
-        settling = choice.settling_s(kind)
-        return gathered(results.SettlingVariantModel, variant, variant.decision, settling=settling)
-    return gathered(
-        results.VariantModel,
-        variant,
-        variant.decision,
-        window=choice.window_s,
-        lag=choice.lag_s(kind),
-        lag_heart_rate=choice.lag_heart_rate_s,
-        lag_pressure=choice.lag_pressure_s,
-    )
+        settling = {"settling": choice.settling_s(kind)}
+        return results.SettlingVariantModel.model_validate(decided | settling)
+    matching = {
+        "window": choice.window_s,
+        "lag": choice.lag_s(kind),
+        "lag_heart_rate": choice.lag_heart_rate_s,
+        "lag_pressure": choice.lag_pressure_s,
+    }
+    return results.VariantModel.model_validate(decided | matching)
 
 
 def _period(test: VitalComparison) -> results.PeriodModel:

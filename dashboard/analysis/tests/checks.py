@@ -20,7 +20,7 @@ from dashboard.analysis.question import (
 )
 from dashboard.analysis.readings.means import StateMean, Visits, sides_of
 from dashboard.analysis.readings.states import StateReadings
-from dashboard.analysis.results import LeftOutModel, WithAllModel, conclude, gathered
+from dashboard.analysis.results import LeftOutModel, WithAllModel, conclude
 from dashboard.analysis.tests.comparison import Comparison, Decision, adjusted_p
 from dashboard.analysis.tests.family import ALPHA, adjusted_by, decide_groups
 from dashboard.languages.current import N_
@@ -87,8 +87,14 @@ def _with_all(decision: Decision, comparison: Comparison, correction: Correction
     conclusion = conclude(decision.difference, adjusted)
     usual = adjusted_p(comparison.tests, correction)
     changes = conclusion is not conclude(comparison.difference, usual)
-    return gathered(
-        WithAllModel, decision, adjusted_p=adjusted, conclusion=conclusion, changes=changes
+    return WithAllModel(
+        n_first=decision.n_first,
+        n_second=decision.n_second,
+        difference=decision.difference,
+        p=decision.p,
+        adjusted_p=adjusted,
+        conclusion=conclusion,
+        changes=changes,
     )
 
 
