@@ -34,7 +34,6 @@ OFFLINE = {"type": "agent", "state": "offline"}
 SERVED = """
 import socket, sys
 from pathlib import Path
-import edge_agent.agent.loop, edge_agent.cli
 from edge_agent.live.feed import LiveServer
 server = LiveServer(Path(sys.argv[1]))
 server.start()
