@@ -321,33 +321,34 @@ def _polished(groups: Groups, ratios: Values) -> Values:
 
 @dataclass(frozen=True, slots=True)
 class CrossedGroups:
-    """All that the likelihood needs of the values.
+    """All that the likelihood needs of the values: sums of products of columns, of several kinds.
 
-    Columns are one of ones, one for each state (1 in it, else 0), the effects, and the value.
+    Columns are one of ones and one for each state (1 in it, else 0), which the levels and reactions
+    of people belong to, and the effects and the value. The first kind of sum is of columns less
+    their mean of the session; each further one is of the means of sessions of one length.
 
     Attributes:
-        within: of each participant the sums of products of the columns, each less its mean of the
-            session.
-        between: of each participant the sums of products of the means of sessions, apart for
-            sessions of each length; shape (lengths, participants, columns, columns).
+        levels: products of the ones and states among themselves, for each pattern of states in
+            sessions; shape (kinds, patterns, 1 + states, 1 + states). Most participants share one
+            of a few patterns, and what depends on nothing else is computed once for each.
+        crossed: of each participant products of the ones and states with the effects and the value;
+            shape (kinds, participants, 1 + states, columns).
+        rest: products of the effects and the value, over all participants; shape (kinds, columns,
+            columns).
         lengths: values of a session, each number that occurs once.
         counts: how many sessions there are of each length.
-        first: of each pattern of states in sessions the first participant who has it.
-        pattern: of each participant the pattern, a place in ``first``; most share one of a few, and
-            what depends on nothing else is computed once for each.
-        states: how many there are.
+        pattern: of each participant the place of the pattern in ``levels``.
         sessions: how many there are.
         with_sessions: whether sessions have a variance of their own; where no session has two
             values, the data cannot tell it from the residual, and each value stands for itself.
     """
 
-    within: Values
-    between: Values
+    levels: Values
+    crossed: Values
+    rest: Values
     lengths: Values
     counts: Values
-    first: Places
     pattern: Places
-    states: int
     sessions: int
     with_sessions: bool
 
@@ -359,7 +360,7 @@ class CrossedGroups:
     @property
     def spare(self) -> int:
         """Values less effects."""
-        return int(self.n - (self.within.shape[1] - self.states - 2))
+        return int(self.n - len(self.rest[0]) + 1)
 
     @property
     def n(self) -> int:
@@ -369,19 +370,14 @@ class CrossedGroups:
     @property
     def participants(self) -> int:
         """Number of participants."""
-        return len(self.within)
+        return len(self.pattern)
 
     def turned(self, by: Values) -> CrossedGroups:
         """Return the same values with other columns: the present ones times a matrix.
 
         The columns of ones and of states stay as they are.
         """
-        own = 1 + self.states
-        whole = np.eye(own + len(by))
-        whole[own:, own:] = by
-        return replace(
-            self, within=whole.T @ self.within @ whole, between=whole.T @ self.between @ whole
-        )
+        return replace(self, crossed=self.crossed @ by, rest=by.T @ self.rest @ by)
 
     def products(self, variances: Numbers) -> Products:
         """Compute what the likelihood is made of.
@@ -391,80 +387,60 @@ class CrossedGroups:
         UᵀD⁻¹U of a person, V⁻¹ = D⁻¹ − D⁻¹UHUᵀD⁻¹, H = (I + GC)⁻¹G. Slopes are −[X y]ᵀV⁻¹(∂V)V⁻¹[X
         y]; that along the residual follows from the others, since Σ φ ∂V/∂φ = V.
         """
-        own = 1 + self.states
+        own = self.levels.shape[-1]
         residual = variances[RESIDUAL]
         session = variances[SESSION] if self.with_sessions else 0.0
-        spread = np.append(variances[PARTICIPANT], np.repeat(variances[-1], self.states))
+        spread = np.repeat(variances[[PARTICIPANT, -1]], [1, own - 1])
         weight = 1 / (session + residual / self.lengths)
-        together = self.within / residual + _weighted(weight, self.between)
-        levels = together[:, :own, :own]
-        crossed = together[:, :own, own:]
-        # What depends on the design alone is computed once for
-        # each pattern, not for each participant.
-        some_levels = levels[self.first]
-        stretched = np.eye(own) + spread[:, np.newaxis] * some_levels
-        some_solved = np.linalg.inv(stretched) * spread  # H
-        solved = some_solved[self.pattern]
-        removed = solved @ crossed
-        matrix = (together[:, own:, own:] - crossed.transpose(0, 2, 1) @ removed).sum(axis=0)
-        rows = crossed - levels @ removed  # UᵀV⁻¹[X y]
-        # the diagonal of CHC, for C is symmetric
-        inner = (some_levels @ some_solved * some_levels).sum(axis=2)[self.pattern]
-        traces = (np.diagonal(levels, axis1=1, axis2=2) - inner).sum(axis=0)
-        slopes = [_squared(rows[:, :1]), _squared(rows[:, 1:])]
+        levels, crossed, rest = self._summed(np.append(1 / residual, weight))
+        stretched = np.eye(own) + spread[:, np.newaxis] * levels
+        solved = np.linalg.inv(stretched) * spread  # H
+        removed = solved[self.pattern] @ crossed
+        matrix = rest - _crossed(crossed, removed)
+        rows = crossed - levels[self.pattern] @ removed  # UᵀV⁻¹[X y]
+        having = np.bincount(self.pattern)
+        # the diagonal of C − CHC, for C is symmetric
+        kept = np.diagonal(levels, axis1=1, axis2=2) - (levels @ solved * levels).sum(axis=2)
+        traces = having @ kept
+        slopes = [-_crossed(one, one) for one in (rows[:, :1], rows[:, 1:])]
         log_slopes = [traces[0], traces[1:].sum()]
         free = [variances[PARTICIPANT], variances[-1]]
         if self.with_sessions:
-            twice = _weighted(weight**2, self.between)
-            slopes.insert(1, _left(twice, removed))
-            bent = np.sum(solved * twice[:, :own, :own].transpose(0, 2, 1))
+            # V changes by 11ᵀ in each session
+            twice, crossed, rest = self._summed(np.append(0.0, weight**2))
+            mixed = _crossed(crossed, removed)
+            explained = _crossed(removed, twice[self.pattern] @ removed)
+            slopes.insert(1, mixed + mixed.T - explained - rest)
+            bent = having @ np.sum(solved * twice.transpose(0, 2, 1), axis=(1, 2))
             log_slopes.insert(1, self.counts @ weight - bent)
             free.insert(1, session)
         # Euler's theorem: the slopes times their variances sum
         # to a known total, which saves a pass.
-        rest = sum(one * slope for one, slope in zip(free, slopes, strict=True))
-        log_rest = sum(one * slope for one, slope in zip(free, log_slopes, strict=True))
-        slopes.insert(0, (-matrix - rest) / residual)
-        log_slopes.insert(0, (self.n - log_rest) / residual)
+        along = sum(one * slope for one, slope in zip(free, slopes, strict=True))
+        log_along = sum(one * slope for one, slope in zip(free, log_slopes, strict=True))
+        slopes.insert(0, (-matrix - along) / residual)
+        log_slopes.insert(0, (self.n - log_along) / residual)
         determinant = (
             float(self.counts @ (self.lengths - 1)) * np.log(residual.real)
             - float(self.counts @ np.log(weight.real / self.lengths))
-            + float(np.linalg.slogdet(stretched.real)[1][self.pattern].sum())
+            + float(having @ np.linalg.slogdet(stretched.real)[1])
         )
         return Products(matrix, np.array(slopes), float(determinant), np.array(log_slopes))
 
-
-def _squared(rows: Numbers) -> Numbers:
-    """Return minus the sum of products of rows: of each participant some rows of columns."""
-    crossed: Numbers = -_crossed(rows, rows)
-    return crossed
+    def _summed(self, weights: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+        """Return levels, crossed and rest summed over the kinds, each with its weight."""
+        levels, crossed, rest = (
+            (weights @ one.reshape(len(weights), -1)).reshape(one.shape[1:])
+            for one in (self.levels, self.crossed, self.rest)
+        )
+        return levels, crossed, rest
 
 
 def _crossed(rows: Numbers, others: Numbers) -> Numbers:
     """Sum the products of two sets of columns over all rows of all participants."""
-    # Small products, one a participant: a large one would wake the threads of BLAS, which cost more
-    # processor time than they save.
-    crossed: Numbers = (rows.transpose(0, 2, 1) @ others).sum(axis=0)
+    width = rows.shape[-1]
+    crossed: Numbers = rows.reshape(-1, width).T @ others.reshape(-1, width)
     return crossed
-
-
-def _weighted(weight: Numbers, between: Values) -> Numbers:
-    """Sum over lengths of sessions, each with its weight."""
-    total: Numbers = weight[0] * between[0]
-    for one, products in zip(weight[1:], between[1:], strict=True):
-        total = total + one * products
-    return total
-
-
-def _left(products: Numbers, removed: Numbers) -> Numbers:
-    """Return minus the sum over participants of products of columns, each less what level and
-    reactions explain of it.
-    """
-    own = removed.shape[1]
-    crossed = _crossed(products[:, :own, own:], removed)
-    explained = _crossed(removed, products[:, :own, :own] @ removed)
-    left: Numbers = crossed + crossed.T - explained - products[:, own:, own:].sum(axis=0)
-    return left
 
 
 def group_crossed(
@@ -496,29 +472,39 @@ def group_crossed(
     owner = np.zeros(len(n), dtype=np.int64)
     owner[place] = person
     rows -= means[place]
-    within = _by_person(rows, person)
-    # With one value a session nothing is left within, and this would refuse every study.
-    if told_apart:
-        require_rest(within.sum(axis=0)[kinds.shape[1] + 1 :, kinds.shape[1] + 1 :])
     lengths = np.unique(n)
     counts = np.array([float(np.sum(n == length)) for length in lengths])
-    between = np.stack(
-        [_by_person(means * (n == length)[:, np.newaxis], owner) for length in lengths]
+    sums = np.stack(
+        [
+            _by_person(rows, person),
+            *(_by_person(means * (n == length)[:, np.newaxis], owner) for length in lengths),
+        ]
     )
-    first, pattern = _patterns(within, between, 1 + kinds.shape[1])
+    own = 1 + kinds.shape[1]
+    rest = sums[:, :, own:, own:].sum(axis=1)
+    # With one value a session nothing is left within, and this would refuse every study.
+    if told_apart:
+        require_rest(rest[0])
+    first, pattern = _patterns(sums[:, :, :own, :own])
     return CrossedGroups(
-        within, between, lengths, counts, first, pattern, kinds.shape[1], count, told_apart
+        levels=sums[:, first, :own, :own],
+        crossed=sums[:, :, :own, own:],
+        rest=rest,
+        lengths=lengths,
+        counts=counts,
+        pattern=pattern,
+        sessions=count,
+        with_sessions=told_apart,
     )
 
 
-def _patterns(within: Values, between: Values, own: int) -> tuple[Places, Places]:
+def _patterns(levels: Values) -> tuple[Places, Places]:
     """Group the participants whose sums over the intercept and state columns are identical.
 
     Returns:
         The first participant of each group, and the number of the group of each participant.
     """
-    sums = np.concatenate([within[np.newaxis], between])[:, :, :own, :own]
-    rows = np.ascontiguousarray(sums.transpose(1, 0, 2, 3)).reshape(len(within), -1)
+    rows = np.ascontiguousarray(levels.swapaxes(0, 1)).reshape(levels.shape[1], -1)
     numbers: dict[bytes, int] = {}
     # Compared bit by bit: a difference by rounding costs one more group, never a wrong result.
     pattern = np.array(

@@ -13,13 +13,11 @@ from edge_agent.core.readings import Gap, VitalReading
 from edge_agent.live.feed import LiveServer
 from edge_agent.live.preview import SOCKET_NAME as PREVIEW_SOCKET
 from edge_agent.live.preview import PreviewServer
-from edge_agent.store.read.reader import recorded_vitals
 from edge_agent.store.study.study import Study
 from edge_agent.vision.models.card import find_model
 from edge_agent.vision.models.model import try_apart
 from edge_agent.vision.recognizer import Recognizer, open_recognizer
 from edge_agent.vitals.camera_pulse import CameraPulse
-from edge_agent.vitals.csv import read_readings
 from edge_agent.vitals.sensor import BluetoothVitals, Sensor, radio_factory
 from edge_agent.vitals.sources import ReplayVitals, SimulatedVitals, VitalSource
 
@@ -102,10 +100,22 @@ def configured_sources(
         sources.append(BluetoothVitals(sink, on_gap, sensors, radio))
     if replay.file is not None:
         file = at_home(replay.file)
-        readings = recorded_vitals(file) if file.suffix == ".db" else read_readings(file)
-        played = ReplayVitals(sink, readings, file.name, speed=replay.speed, loop=replay.loop)
+        played = ReplayVitals(
+            sink, _readings_of(file), file.name, speed=replay.speed, loop=replay.loop
+        )
         sources.append(played)
     return sources
+
+
+def _readings_of(file: Path) -> list[VitalReading]:
+    """Read what is to be replayed; an agent that replays nothing does without what reads it."""
+    if file.suffix == ".db":
+        from edge_agent.store.read.reader import recorded_vitals
+
+        return recorded_vitals(file)
+    from edge_agent.vitals.csv import read_readings
+
+    return read_readings(file)
 
 
 def configured_pulse(settings: Settings, sink: Sink, on_gap: GapSink) -> CameraPulse | None:

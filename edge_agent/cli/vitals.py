@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import signal
@@ -540,6 +539,8 @@ def lsl(here: Here) -> None:
     The Lab Streaming Layer has no encryption and no login: everybody in the same network can read
     the streams. Use it in a laboratory's own network only.
     """
+    import asyncio
+
     from edge_agent.live.feed import SOCKET_NAME, live_messages
     from edge_agent.lsl.streams import FeedReader, StreamOptions, Streams
 

@@ -7,30 +7,36 @@ programs with an event loop; ``AgentProbe`` asks for a sign of life without one.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging
+import selectors
 import socket
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.core import clock
 from edge_agent.core.expression import Observation, Recognition
+from edge_agent.core.later import Later
 from edge_agent.core.movements import described
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.texts import messages_in, parts_of
 from edge_agent.live.sockets import SocketWorker, socket_address
 
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = Later("asyncio")  # 5 MB, for readers: the agent, which serves, does without
+
 log = logging.getLogger(__name__)
 
 SOCKET_NAME = "live.sock"
 READERS = 32
-"""Most readers at one time: each costs memory and a task."""
+"""Most readers at one time: each costs memory."""
 MESSAGES_WAITING = 64
 """Messages that wait for a slow reader; the oldest are dropped first."""
 EXPRESSION_MS = 200
@@ -99,14 +105,35 @@ def vital_message(reading: VitalReading) -> dict[str, Any]:
 
 @dataclass(slots=True, eq=False)
 class _Reader:
-    """A connected reader and the messages that wait for it."""
+    """A connected reader and what waits for it."""
 
+    connection: socket.socket
     waiting: deque[bytes] = field(default_factory=lambda: deque(maxlen=MESSAGES_WAITING))
-    something: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: bytes = b""
+    """What is still to be sent of a message whose beginning was sent."""
 
-    def give(self, line: bytes) -> None:
-        self.waiting.append(line)
-        self.something.set()
+    def send(self) -> bool:
+        """Send what the connection takes at once; return whether that was all.
+
+        Raises:
+            OSError: the reader has hung up.
+        """
+        while self.begun or self.waiting:
+            self.begun = self.begun or self.waiting.popleft()
+            try:
+                self.begun = self.begun[self.connection.send(self.begun) :]
+            except BlockingIOError:
+                return False
+        return True
+
+    def is_there(self) -> bool:
+        """Read what the reader says, which means nothing; return ``False`` once it has hung up."""
+        try:
+            return bool(self.connection.recv(1024))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
 
 class LiveServer(SocketWorker):
@@ -123,9 +150,7 @@ class LiveServer(SocketWorker):
         self._lock = threading.Lock()
         self._newest: dict[str, bytes] = {}
         self._readers: set[_Reader] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended = asyncio.Event()
+        self._bell: socket.socket | None = None
         self._last_expression_ms = -EXPRESSION_MS
         self.on_message: Callable[[Mapping[str, Any]], None] | None = None
         """Also called with each message, in the thread that publishes it."""
@@ -133,7 +158,8 @@ class LiveServer(SocketWorker):
     def stop(self) -> None:
         """Ask the thread to end."""
         super().stop()
-        self._call(self._ended.set)
+        with self._lock:
+            self._ring()
 
     def publish(self, message: Mapping[str, Any]) -> None:
         """Send a message to every reader; callable from any thread, returns at once.
@@ -147,7 +173,10 @@ class LiveServer(SocketWorker):
         line = json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
         with self._lock:
             self._newest[f"{message['type']} {message.get('kind', '')}"] = line
-        self._call(self._spread, line)
+            for reader in self._readers:
+                reader.waiting.append(line)
+            if self._readers:
+                self._ring()
         if self.on_message is not None:
             self.on_message(message)
 
@@ -163,88 +192,78 @@ class LiveServer(SocketWorker):
 
     def work(self) -> None:
         """Serve until stopped, then remove the socket."""
-        with self._listening() as listener:
-            asyncio.run(self._serve(listener))
+        bell, ears = socket.socketpair()
+        with bell, ears, self._listening() as listener, selectors.DefaultSelector() as selector:
+            bell.setblocking(False)
+            selector.register(listener, selectors.EVENT_READ)
+            selector.register(ears, selectors.EVENT_READ)
+            with self._lock:
+                self._bell = bell
+            try:
+                # A stop before there was a bell has set what is asked here.
+                while not self.stopping.is_set():
+                    self._serve(selector, listener, ears)
+            finally:
+                with self._lock:
+                    self._bell = None
+                for reader in tuple(self._readers):
+                    self._dismiss(selector, reader)
 
-    def _call(self, function: Callable[..., object], *arguments: object) -> None:
-        """Run ``function`` in the server's thread, if it runs."""
-        loop = self._loop
-        if loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has closed since
-                loop.call_soon_threadsafe(function, *arguments)
+    def _ring(self) -> None:
+        """Wake the server's thread, if it runs; the caller holds the lock."""
+        if self._bell is not None:
+            with contextlib.suppress(BlockingIOError):  # it was rung often, and not heard yet
+                self._bell.send(b"!")
 
-    async def _serve(self, listener: socket.socket) -> None:
-        self._loop = asyncio.get_running_loop()
-        async with asyncio.TaskGroup() as tasks:
-            accepting = tasks.create_task(self._accept(listener, tasks))
-            # A stop before the loop was known could not set the event.
-            if not self.stopping.is_set():
-                await self._ended.wait()
-            self._loop = None
-            for task in (accepting, *self._tasks):
-                task.cancel()
+    def _serve(
+        self, selector: selectors.BaseSelector, listener: socket.socket, ears: socket.socket
+    ) -> None:
+        """Wait until something happens, and act on it."""
+        for key, events in selector.select():
+            if key.fileobj is listener:
+                with contextlib.suppress(BlockingIOError):  # who came has left again
+                    self._admit(selector, listener.accept()[0])
+            elif key.fileobj is ears:
+                ears.recv(4096)
+                for reader in tuple(self._readers):
+                    self._attend(selector, reader)
+            elif key.data not in self._readers:
+                pass  # dismissed a moment ago
+            elif events & selectors.EVENT_READ and not key.data.is_there():
+                self._dismiss(selector, key.data)
+            else:
+                self._attend(selector, key.data)
 
-    async def _accept(self, listener: socket.socket, tasks: asyncio.TaskGroup) -> None:
-        loop = asyncio.get_running_loop()
-        knock = asyncio.Event()
-        loop.add_reader(listener, knock.set)
-        try:
-            while True:
-                # The only place for a cancellation: an accepted connection always gets its task.
-                await knock.wait()
-                knock.clear()
-                with contextlib.suppress(BlockingIOError):
-                    self._admit(listener.accept()[0], tasks)
-        finally:
-            loop.remove_reader(listener)
-
-    def _admit(self, connection: socket.socket, tasks: asyncio.TaskGroup) -> None:
-        """Start the task of a new reader, or refuse it when there are too many."""
-        if len(self._tasks) >= READERS:
+    def _admit(self, selector: selectors.BaseSelector, connection: socket.socket) -> None:
+        """Give a new reader the newest messages, or turn it away when there are too many."""
+        if len(self._readers) >= READERS:
             log.warning("live: more than %d readers; one was turned away", READERS)
             connection.close()
             return
-        task = tasks.create_task(self._attend(connection))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        # a task that is cancelled before it starts would not close its connection
-        task.add_done_callback(lambda _: connection.close())
-
-    async def _attend(self, connection: socket.socket) -> None:
-        """Serve one reader until it hangs up."""
-        incoming, outgoing = await asyncio.open_unix_connection(sock=connection)
-        reader = _Reader()
+        connection.setblocking(False)
+        reader = _Reader(connection)
+        selector.register(connection, selectors.EVENT_READ, reader)
         with self._lock:
-            newest = list(self._newest.values())
-        for line in (_ONLINE, *newest):
-            reader.give(line)
-        self._readers.add(reader)
-        sending = asyncio.create_task(_send(reader, outgoing))
+            reader.waiting.extend((_ONLINE, *self._newest.values()))
+            self._readers.add(reader)
+        self._attend(selector, reader)
+
+    def _attend(self, selector: selectors.BaseSelector, reader: _Reader) -> None:
+        """Send what waits for a reader, now or as soon as it takes more."""
         try:
-            while await incoming.read(1024):
-                pass  # readers have nothing to say; this only waits for the end
+            sent_all = reader.send()
         except OSError:
-            pass
-        finally:
+            self._dismiss(selector, reader)
+            return
+        more = 0 if sent_all else selectors.EVENT_WRITE
+        selector.modify(reader.connection, selectors.EVENT_READ | more, reader)
+
+    def _dismiss(self, selector: selectors.BaseSelector, reader: _Reader) -> None:
+        """Hang up on a reader; what still waits for it is lost."""
+        with self._lock:
             self._readers.discard(reader)
-            sending.cancel()
-            # abort, not close: close would first flush to a reader that may never read.
-            outgoing.transport.abort()
-
-    def _spread(self, line: bytes) -> None:
-        for reader in self._readers:
-            reader.give(line)
-
-
-async def _send(reader: _Reader, outgoing: asyncio.StreamWriter) -> None:
-    """Send waiting messages at the speed of the reader."""
-    with contextlib.suppress(OSError):
-        while True:
-            await reader.something.wait()
-            reader.something.clear()
-            while reader.waiting:
-                outgoing.write(reader.waiting.popleft())
-                await outgoing.drain()
+        selector.unregister(reader.connection)
+        reader.connection.close()
 
 
 async def live_messages(path: Path) -> AsyncGenerator[dict[str, Any], None]:

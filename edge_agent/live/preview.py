@@ -7,7 +7,6 @@ stored: it is encoded in memory, sent, and forgotten.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -26,6 +25,8 @@ from edge_agent.core.threads import LatestValue
 from edge_agent.live.sockets import SocketWorker
 
 if TYPE_CHECKING:
+    import asyncio
+
     from edge_agent.core.expression import Image
 
 log = logging.getLogger(__name__)

@@ -6,22 +6,28 @@ when needed: a ``Radio`` makes connections, and a ``Link`` is one connection.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
+from edge_agent.core.later import Later
 from edge_agent.core.readings import Gap
 from edge_agent.core.threads import Worker
 from edge_agent.core.vitals import FoundSensor, SensorKind, SensorState
 from edge_agent.vitals import gatt
 from edge_agent.vitals.profiles import PROFILES, Decode, Measurement, SensorReadings
 from edge_agent.vitals.sources import Link, Radio, Sink, VitalSource
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = Later("asyncio")  # an agent without Bluetooth sensors does without
 
 log = logging.getLogger(__name__)
 

@@ -121,6 +121,16 @@ def test_help_loads_no_heavy_library() -> None:
     assert run.stdout.splitlines()[-1] == "[]"
 
 
+def test_agent_loads_nothing_that_only_a_rare_setting_or_a_reader_needs() -> None:
+    rare = {"asyncio", "edge_agent.store.read.reader", "edge_agent.vitals.csv"}
+    code = "import sys, edge_agent.cli, edge_agent.agent.loop\n"
+    code += f"print(sorted({rare!r} & set(sys.modules)))"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert run.stdout.strip() == "[]"
+
+
 def test_no_folder_holds_one_module_or_more_than_twenty() -> None:
     packages = {path.parent for path in SOURCES.values() if path.name == "__init__.py"}
     modules = Counter(path.parent for path in SOURCES.values() if path.name != "__init__.py")

@@ -209,9 +209,9 @@ def mixture(shown: Iterable[FaceLabels], window_ms: int, share: float) -> Mixtur
         held = labels.held_before(window_ms)
         observed = dominant(held, share) < UNCERTAIN_CATEGORY
         # Uncertain rows are no second emotion.
-        second = np.sort(held[:UNCERTAIN_CATEGORY], axis=0)[-2]
+        many = held[:UNCERTAIN_CATEGORY] >= _MIXED * held.sum(axis=0, dtype=held.dtype)
         windows += int(observed.sum())
-        mixed += int((observed & (second >= _MIXED * held.sum(axis=0))).sum())
+        mixed += int((observed & (many.sum(axis=0, dtype=np.int8) > 1)).sum())
         lengths += labels.stretches_ms()
     lengths.sort()
     passed = np.cumsum(lengths)
@@ -234,11 +234,15 @@ def dominant(held: Counts | Integers, share: float) -> Integers:
         For each span a place in ``OBSERVED``: the emotion; ambiguous where none holds the share, or
         two hold it equally; unmatched where there is no row.
     """
-    rows = held.sum(axis=0)
+    # In small numbers: sums along so few lines cost most where they are made wide.
+    rows = held.sum(axis=0, dtype=held.dtype)
     certain = held[:UNCERTAIN_CATEGORY]
     most = certain.max(axis=0)
-    # A tie is no winner, whatever ``argmax`` would say.
-    leaders = np.count_nonzero(certain == most, axis=0)
+    leads = certain == most
+    leaders = leads.sum(axis=0, dtype=np.int8)
+    # The place of a single leader; several are no winner, whatever their sum says.
+    places = np.arange(len(certain), dtype=np.int8)
+    leader = (leads * places[:, np.newaxis]).sum(axis=0, dtype=np.int8).astype(np.int64)
     # A quotient, for 0.55 * 20 is more than 11 in binary, and 11 / 20 is 0.55.
     holds = (most / np.maximum(rows, 1) >= share) & (leaders == 1)
-    return np.where(rows == 0, _UNMATCHED, np.where(holds, certain.argmax(axis=0), _AMBIGUOUS))
+    return np.where(rows == 0, _UNMATCHED, np.where(holds, leader, _AMBIGUOUS))

@@ -8,6 +8,8 @@ import json
 import logging
 import socket
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
@@ -29,6 +31,19 @@ DEADLINE_S = 60.0
 LITTLE_S = 0.1
 ONLINE = {"type": "agent", "state": "online"}
 OFFLINE = {"type": "agent", "state": "offline"}
+SERVED = """
+import socket, sys
+from pathlib import Path
+from edge_agent.live.feed import LiveServer
+server = LiveServer(Path(sys.argv[1]))
+server.start()
+with socket.socket(socket.AF_UNIX) as reader:
+    reader.connect(sys.argv[1])
+    print(reader.recv(100).decode().strip())
+server.stop()
+server.join(60)
+print("asyncio" in sys.modules)
+"""
 
 
 @pytest.fixture
@@ -102,6 +117,12 @@ def test_a_message_reaches_every_reader(path: Path, server: LiveServer) -> None:
                 assert (await until(messages, "session"))["name"] == "Übung"
 
     run(two_readers())
+
+
+def test_feed_of_an_agent_is_served_without_an_event_loop(path: Path) -> None:
+    command = [sys.executable, "-c", SERVED, str(path)]
+    served = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert served.stdout.splitlines() == ['{"type":"agent","state":"online"}', "False"]
 
 
 def test_who_comes_late_gets_the_newest_of_each_type_and_kind(
