@@ -56,6 +56,7 @@ from dashboard.analysis.heart import (
     StateVariability,
     compare_heart,
     heart_values,
+    recordings_of,
     variability_by_state,
 )
 from dashboard.analysis.means import (
@@ -412,7 +413,7 @@ def _analysis_of(
     shown = reader.face_labels(sessions)
     choices = read_choices(reader, query, sessions, stimuli, shown)
     readings = choices.declared
-    beats = find_beats(reader, query, sessions, stimuli, shown)
+    beats = recordings_of(find_beats(reader, query, sessions, stimuli, shown), query.states)
     of_hearts = heart_values(beats, query)
     counted = readings.counting(query.counted)
     used = [group for group in counted if query.state_of(group.state) is not None]

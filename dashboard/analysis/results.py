@@ -640,31 +640,44 @@ class AgreementModel(Model):
 
 
 class VariabilityModel(Model):
-    """Heart-rate variability of one participant in one state."""
+    """Heart-rate variability of one participant in one state: of each session, then averaged."""
 
     participant: str = Field(description="Pseudonymous code")
     state: str = Field(description="The state")
-    rmssd_ms: float | None = Field(description="Root mean square of successive differences, ms")
+    sessions: int = Field(
+        0, description="Sessions that give numbers: what is averaged has one value of each"
+    )
+    rmssd_ms: float | None = Field(
+        description="Root mean square of successive differences, ms; mean of the sessions"
+    )
     ln_rmssd: float | None = Field(
-        description="Its natural logarithm: what to test; null where RMSSD is 0"
+        description="Its natural logarithm: what to test; mean of the sessions, which is not the "
+        "logarithm of their mean; null where RMSSD is 0"
     )
     sdnn_ms: float | None = Field(
-        description="Standard deviation of the intervals, ms; grows with the length"
+        description="Standard deviation of the intervals within a session, ms; mean of the "
+        "sessions; grows with the length of each"
     )
     beats: int | None = Field(
-        description="Measured intervals: those that no corrected beat touches"
+        description="Measured intervals of all these sessions: those that no corrected beat touches"
     )
-    seconds: float | None = Field(
-        description="Their sum; below 300 the recording is called ultra-short"
+    seconds: float | None = Field(description="Their sum, over these sessions")
+    ultra_short: int = Field(
+        0, description="Of these sessions: those with less than 300 s of measured intervals"
     )
     rejected: float | None = Field(
-        description="Share of beats that were corrected as artefacts, 0…1"
+        description="Share of the beats of these sessions that were corrected as artefacts, 0…1"
     )
     ectopic: int | None = Field(description="Of those: beats that came early or late")
     missed: int | None = Field(description="Of those: beats that were not found")
     extra: int | None = Field(description="Of those: found beats that were none")
     misplaced: int | None = Field(description="Of those: other intervals far too long or short")
-    contact_lost: int = Field(description="Intervals without contact, left out before")
+    refused: int = Field(
+        0, description="Other sessions: too short, or too many corrected beats, for a number"
+    )
+    contact_lost: int = Field(
+        description="Intervals without contact of all sessions, left out before"
+    )
     simulated: bool = Field(description="Whether any interval is simulated")
     reason: str = Field(description="Why there are no numbers; empty where there are")
 

@@ -180,12 +180,12 @@ def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> 
     assert (without.rmssd_ms, without.beats, without.rejected) == (None, None, None)
     assert "at least 60 s" in without.reason
     found = analysis.variability
-    assert [(one.state, one.variability is not None) for one in found] == [
-        (Emotion.NEUTRAL, False),
-        (Emotion.ANGER, True),
+    assert [(one.state, len(one.sessions)) for one in found] == [
+        (Emotion.NEUTRAL, 0),
+        (Emotion.ANGER, 1),
     ]
     assert variability_sentence(found).startswith(
-        "1 of 2 recordings (one person in one state) give values from the intervals between "
+        "1 of 2 recordings (one state in one session) give values from the intervals between "
         "beats. 1 of them is shorter"
     )
     with write_transaction(path) as connection:
