@@ -36,7 +36,9 @@ from dashboard.analysis.comparison import (
     evidence_of,
 )
 from dashboard.analysis.family import (
+    ALPHA,
     InFamily,
+    adjusted_by,
     compare_all_states,
     compare_visits,
     decide_groups,
@@ -198,11 +200,29 @@ class VitalComparison:
 
 @dataclass(frozen=True, slots=True)
 class VitalStates:
-    """One vital over all states at once, and how many they are."""
+    """One vital over all states at once.
+
+    Attributes:
+        kind: what was measured.
+        comparison: its test.
+        states: how many states they are.
+        correction: which method adjusts p.
+        adjusted_p: p adjusted over the vitals; ``None`` without a test.
+        uneven: whether order and state hang together in any pair of the states, or times are not
+            known there: the test ignores time, so nothing is concluded from it.
+    """
 
     kind: Measure
     comparison: StatesComparison
     states: int = 3
+    correction: Correction = Correction.HOLM
+    adjusted_p: float | None = None
+    uneven: bool = False
+
+    @property
+    def differs(self) -> bool:
+        """Tell whether the vital is said to differ between the states."""
+        return self.adjusted_p is not None and self.adjusted_p < ALPHA and not self.uneven
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,10 +465,7 @@ def _analysis_of(
             _summary(means, kind, state) for kind in query.vital for state in query.states
         ),
         family=_doubted(tests, query, choices.mixture),
-        all_states=tuple(
-            VitalStates(kind, compare_all_states(visits, kind, query.states), len(query.states))
-            for kind in query.vital
-        ),
+        all_states=all_states_of(visits, effects, query),
         readings=sum(group.n for group in used),
         simulated_readings=sum(group.n for group in used if group.simulated),
         estimated_readings=sum(group.n for group in used if group.estimated),
@@ -488,6 +505,37 @@ def _analysis_of(
         groups=_groups(reader, visits, query),
         sites=sites,
         programs=_programs(used),
+    )
+
+
+def all_states_of(
+    visits: Visits, effects: Sequence[PeriodEffect | None], query: AnalysisQuery
+) -> tuple[VitalStates, ...]:
+    """Compare all states of each vital at once, with p adjusted over the vitals.
+
+    Args:
+        visits: of each vital and participant the means of each session, by state.
+        effects: of each vital and pair what time in the session may have to do with it.
+        query: vitals, states and correction.
+    """
+    every = [compare_all_states(visits, kind, query.states) for kind in query.vital]
+    p = [None if one.anova is None else one.anova.corrected_p for one in every]
+    pairs = len(query.pairs)
+    return tuple(
+        VitalStates(
+            kind,
+            comparison,
+            len(query.states),
+            query.correction,
+            adjusted,
+            uneven=any(
+                effect is None or effect.uneven
+                for effect in effects[place * pairs : (place + 1) * pairs]
+            ),
+        )
+        for place, (kind, comparison, adjusted) in enumerate(
+            zip(query.vital, every, adjusted_by(query.correction, p), strict=True)
+        )
     )
 
 

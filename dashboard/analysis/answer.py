@@ -181,6 +181,7 @@ def _all_states(states: VitalStates) -> results.AllStatesModel:
     anova = states.comparison.anova
     return gathered(
         results.AllStatesModel,
+        states,
         states.comparison,
         anova,
         vital=states.kind,

@@ -605,7 +605,15 @@ class AllStatesModel(Model):
     df: tuple[float, float] | None = Field(
         description="Degrees of freedom of states and error, corrected"
     )
-    p: float | None = Field(description="Corrected")
+    p: float | None = Field(description="Corrected, for this vital alone")
+    adjusted_p: float | None = Field(
+        None, description="The same, adjusted over the vitals by the correction that was asked for"
+    )
+    uneven: bool = Field(
+        False,
+        description="Whether order and state hang together, or times are not known: this test "
+        "ignores time in the session, so its sentence describes and concludes nothing",
+    )
     partial_eta_squared: float | None = Field(
         description="Share of the states in what is not between participants"
     )

@@ -14,8 +14,8 @@ from dashboard.analysis.heart import StateVariability
 from dashboard.analysis.request import DOUBTS, Correction, Design, Outcome, StateBy
 from dashboard.analysis.say.models import model_rule
 from dashboard.analysis.say.numbers import (
-    ALPHA,
     bounds_text,
+    correction_name,
     exact_df,
     how_many,
     interval_text,
@@ -349,7 +349,9 @@ def conclusion_name(conclusion: Conclusion) -> str:
 
 
 def all_states_sentence(states: VitalStates) -> str:
-    """Say whether a vital differs between the states at all."""
+    """Say whether a vital differs between the states at all; where order and state hang together,
+    the figures alone.
+    """
     count = how_many(states.states)
     anova = states.comparison.anova
     name = vital_label(states.kind)
@@ -357,24 +359,31 @@ def all_states_sentence(states: VitalStates) -> str:
         start = gettext("{vital}, all {count} states at once: no test.")
         return f"{start.format(vital=name, count=count)} {_why_no_anova(states)}"
     df = with_and([exact_df(value) for value in anova.corrected_df])
-    text = gettext(
-        "{vital} did not differ significantly between the {count} states overall ({people}, F = "
-        "{f} with {df} degrees of freedom after Greenhouse and Geisser, p {p}, generalized η² = "
-        "{eta})."
-    )
-    if anova.corrected_p < ALPHA:
-        text = gettext(
-            "{vital} differed between the {count} states overall ({people}, F = {f} with {df} "
-            "degrees of freedom after Greenhouse and Geisser, p {p}, generalized η² = {eta})."
-        )
-    return text.format(
-        vital=name,
-        count=count,
+    figures = gettext(
+        "{people}, F = {f} with {df} degrees of freedom after Greenhouse and Geisser, p {p}, "
+        "generalized η² = {eta}; {method} p {adjusted}"
+    ).format(
         people=people(anova.n),
         f=number(anova.f, 2),
         df=df,
         p=p_equals(anova.corrected_p),
         eta=number(anova.generalized_eta_squared, 2),
+        method=correction_name(states.correction),
+        adjusted=p_equals(states.adjusted_p or 0.0),
+    )
+    return _all_states_claim(states).format(vital=name, count=count, figures=figures)
+
+
+def _all_states_claim(states: VitalStates) -> str:
+    if states.uneven:
+        return gettext(
+            "{vital} between the {count} states overall: {figures}. This ignores time in the "
+            "session, so it only describes."
+        )
+    if states.differs:
+        return gettext("{vital} differed between the {count} states overall ({figures}).")
+    return gettext(
+        "{vital} did not differ significantly between the {count} states overall ({figures})."
     )
 
 
