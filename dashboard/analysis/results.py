@@ -138,14 +138,19 @@ class SettlingSensitivityModel(_SensitivityModel):
 
 
 class GroupTestModel(Model):
-    """One F test of an analysis of variance with groups between people and states within them."""
+    """One F test of an analysis of variance with groups between people and states within them.
+
+    It describes; the contrasts decide.
+    """
 
     f: float = Field(description="Test statistic")
     df: tuple[float, float] = Field(
         description="Degrees of freedom of effect and error; of the interaction times epsilon"
     )
     p: float = Field(description="Unadjusted")
-    adjusted_p: float = Field(description="Adjusted over both F tests of all vitals")
+    adjusted_p: float = Field(
+        description="Adjusted over both F tests of all vitals; no sentence says it"
+    )
     partial_eta_squared: float = Field(description="Share of the effect in effect and error, 0…1")
     sentence: str = Field(description="The result in words")
     apa: str = Field(description="A sentence for a report, in the style of the APA")
@@ -168,8 +173,11 @@ class GroupContrastModel(Model):
     t: float = Field(description="Test statistic")
     df: float = Field(description="Degrees of freedom, by Welch and Satterthwaite")
     p: float = Field(description="Unadjusted")
-    adjusted_p: float = Field(description="Adjusted over the contrasts of all vitals")
+    adjusted_p: float = Field(
+        description="Adjusted over the contrasts of all vitals: below 0.05 the groups differ"
+    )
     sentence: str = Field(description="The result in words")
+    apa: str = Field("", description="A sentence for a report, in the style of the APA")
 
 
 class VitalGroupsModel(Model):
@@ -193,10 +201,11 @@ class VitalGroupsModel(Model):
         description="Whether the states differ otherwise in one group than in another"
     )
     contrasts: tuple[GroupContrastModel, ...] = Field(
-        description="Groups two by two: over all states, then by pair of states"
+        description="Groups two by two, which decides: over all states, then by pair of states"
     )
     uneven: bool = Field(
-        description="Whether groups of unequal size spread so differently that F may be wrong"
+        description="Whether groups of unequal size spread so differently that F may be wrong; "
+        "nothing that is said depends on it"
     )
     reason: str = Field(description="Why there is no F test; empty where there is one")
     left_out: str = Field(description="Who is in no test, and why, in words; empty for nobody")

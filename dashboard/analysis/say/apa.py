@@ -11,15 +11,17 @@ from collections.abc import Sequence
 
 from dashboard.analysis.analyse import VitalComparison
 from dashboard.analysis.comparison import Tests
+from dashboard.analysis.groups import GroupContrast
 from dashboard.analysis.mixed import VitalModel
 from dashboard.analysis.request import Correction
 from dashboard.analysis.say.models import LARGE_FACTOR, factor_text
-from dashboard.analysis.say.numbers import ALPHA, correction_name, number, unit_of
+from dashboard.analysis.say.numbers import ALPHA, correction_name, number, pair_text, unit_of
 from dashboard.languages.current import gettext, pgettext
 from dashboard.languages.figures import by_locale, decimal, thousands
 from dashboard.languages.names import as_association, state_name, vital_in_text
 from dashboard.statistics.samples import Interval
 from dashboard.statistics.t_tests import Method
+from edge_agent.core.measures import Measure
 
 
 def apa_sentence(test: VitalComparison) -> str:
@@ -160,6 +162,39 @@ def apa_of_model(test: VitalComparison, model: VitalModel) -> str:
         sessions=thousands(model.design.sessions),
     )
     return as_association(claim, observed=tested.adjusted_p < ALPHA and test.observed)
+
+
+def apa_of_contrast(kind: Measure, contrast: GroupContrast, correction: Correction) -> str:
+    """Return the comparison of two groups as a sentence for a report."""
+    t = contrast.test
+    of = gettext("{vital} (all states)").format(vital=vital_in_text(kind))
+    if contrast.pair is not None:
+        of = f"{vital_in_text(kind)} ({pair_text(*contrast.pair)})"
+    text = gettext(
+        "Welch’s t test showed no significant difference in {what} between {first} and {second}, "
+        "mean difference {difference} {unit}, 95% CI {interval}, t({df}) = {t}, p {p}, {adjusted}, "
+        "n = {n_first} and {n_second}."
+    )
+    if contrast.adjusted_p < ALPHA:
+        text = gettext(
+            "Welch’s t test showed a difference in {what} between {first} and {second}, mean "
+            "difference {difference} {unit}, 95% CI {interval}, t({df}) = {t}, p {p}, {adjusted}, "
+            "n = {n_first} and {n_second}."
+        )
+    return text.format(
+        what=of,
+        first=contrast.first,
+        second=contrast.second,
+        difference=number(t.difference, 2),
+        unit=unit_of(kind),
+        interval=_brackets(t.interval),
+        df=decimal(t.df, 2),
+        t=number(t.t, 2),
+        p=apa_p(t.p),
+        adjusted=_adjusted(correction, contrast.adjusted_p),
+        n_first=t.n_first,
+        n_second=t.n_second,
+    )
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -17,7 +17,7 @@ from dashboard.analysis.say.numbers import (
     states_text,
     unit_of,
 )
-from dashboard.analysis.say.people import group_warning, missing_cautions, missing_warnings
+from dashboard.analysis.say.people import missing_cautions, missing_warnings
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, general, thousands
 from dashboard.languages.names import said, state_name, vital_label, with_and
@@ -241,7 +241,6 @@ def warnings_of(analysis: Analysis) -> tuple[str, ...]:
         _about_one_person(analysis),
         _about_few_matches(analysis),
         mixture_warning(analysis),
-        group_warning(analysis),
         *missing_warnings(analysis),
         *about_values(analysis),
         _about_other_states(analysis) if _asks_the_usual(analysis) else "",
