@@ -447,7 +447,10 @@ def _analysis_of(
     drifts = tuple(drift_of(kind, means) for kind in query.vital)
     compared = compare_visits(visits, query)
     sites = sites_of(reader)
-    models = models_of(of_sessions, compared, query, sites)
+    models = tuple(
+        replace(one, made_up=bool(made_up))
+        for one in models_of(of_sessions, compared, query, sites)
+    )
     with_all = tests_with_all(readings, query, compared)
     effects = periods_of(compared, times_of(of_sessions), drifts, query)
     if not is_timed:

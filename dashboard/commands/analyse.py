@@ -127,10 +127,16 @@ def report(response: AnalysisModel) -> str:
         _flow(response),
         _left_out(response),
         _variability(response),
-        [_wrapped(f"* {text}", "  ") for text in (*response.cautions, *response.assumptions)],
+        _listed("Cautions", response.cautions),
+        _listed("Assumptions", response.assumptions),
         [_wrapped(text, "") for text in response.method],
     )
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _listed(title: str, texts: Sequence[str]) -> list[str]:
+    """Return texts under their title; nothing without any."""
+    return [title, *(_wrapped(f"* {text}", "  ") for text in texts)] if texts else []
 
 
 def _beside(response: AnalysisModel) -> list[str]:
