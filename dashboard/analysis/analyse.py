@@ -85,7 +85,9 @@ from dashboard.analysis.tests.comparison import (
     evidence_of,
 )
 from dashboard.analysis.tests.family import (
+    ALPHA,
     InFamily,
+    adjusted_by,
     compare_all_states,
     compare_visits,
     decide_groups,
@@ -105,6 +107,7 @@ from dashboard.analysis.tests.heart import (
     StateVariability,
     compare_heart,
     heart_values,
+    recordings_of,
     variability_by_state,
 )
 from dashboard.analysis.tests.mixed import Main, ModelTest, VitalModel, main_analysis, models_of
@@ -212,11 +215,29 @@ class VitalComparison:
 
 @dataclass(frozen=True, slots=True)
 class VitalStates:
-    """One vital over all states at once, and how many they are."""
+    """One vital over all states at once.
+
+    Attributes:
+        kind: what was measured.
+        comparison: its test.
+        states: how many states they are.
+        correction: which method adjusts p.
+        adjusted_p: p adjusted over the vitals; ``None`` without a test.
+        uneven: whether order and state hang together in any pair of the states, or times are not
+            known there: the test ignores time, so nothing is concluded from it.
+    """
 
     kind: Measure
     comparison: StatesComparison
     states: int = 3
+    correction: Correction = Correction.HOLM
+    adjusted_p: float | None = None
+    uneven: bool = False
+
+    @property
+    def differs(self) -> bool:
+        """Tell whether the vital is said to differ between the states."""
+        return self.adjusted_p is not None and self.adjusted_p < ALPHA and not self.uneven
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,7 +448,7 @@ def _analysis_of(
     shown = reader.face_labels(sessions)
     choices = read_choices(reader, query, sessions, stimuli, shown)
     readings = choices.declared
-    beats = find_beats(reader, query, sessions, stimuli, shown)
+    beats = recordings_of(find_beats(reader, query, sessions, stimuli, shown), query.states)
     of_hearts = heart_values(beats, query)
     counted = readings.counting(query.counted)
     used = [group for group in counted if query.state_of(group.state) is not None]
@@ -441,7 +462,10 @@ def _analysis_of(
     drifts = tuple(drift_of(kind, means) for kind in query.vital)
     compared = compare_visits(visits, query)
     sites = sites_of(reader)
-    models = models_of(of_sessions, compared, query, sites)
+    models = tuple(
+        replace(one, made_up=bool(made_up))
+        for one in models_of(of_sessions, compared, query, sites)
+    )
     with_all = tests_with_all(readings, query, compared)
     effects = periods_of(compared, times_of(of_sessions), drifts, query)
     if not is_timed:
@@ -460,10 +484,7 @@ def _analysis_of(
             _summary(means, kind, state) for kind in query.vital for state in query.states
         ),
         family=_decided(_doubted(tests, query, choices.mixture), models, main),
-        all_states=tuple(
-            VitalStates(kind, compare_all_states(visits, kind, query.states), len(query.states))
-            for kind in query.vital
-        ),
+        all_states=all_states_of(visits, effects, query),
         readings=sum(group.n for group in used),
         simulated_readings=sum(group.n for group in used if group.simulated),
         estimated_readings=sum(group.n for group in used if group.estimated),
@@ -503,6 +524,37 @@ def _analysis_of(
         groups=_groups(reader, visits, query),
         sites=sites,
         programs=_programs(used),
+    )
+
+
+def all_states_of(
+    visits: Visits, effects: Sequence[PeriodEffect | None], query: AnalysisQuery
+) -> tuple[VitalStates, ...]:
+    """Compare all states of each vital at once, with p adjusted over the vitals.
+
+    Args:
+        visits: of each vital and participant the means of each session, by state.
+        effects: of each vital and pair what time in the session may have to do with it.
+        query: vitals, states and correction.
+    """
+    every = [compare_all_states(visits, kind, query.states) for kind in query.vital]
+    p = [None if one.anova is None else one.anova.corrected_p for one in every]
+    pairs = len(query.pairs)
+    return tuple(
+        VitalStates(
+            kind,
+            comparison,
+            len(query.states),
+            query.correction,
+            adjusted,
+            uneven=any(
+                effect is None or effect.uneven
+                for effect in effects[place * pairs : (place + 1) * pairs]
+            ),
+        )
+        for place, (kind, comparison, adjusted) in enumerate(
+            zip(query.vital, every, adjusted_by(query.correction, p), strict=True)
+        )
     )
 
 

@@ -227,14 +227,19 @@ class SettlingSensitivityModel(_SensitivityModel):
 
 
 class GroupTestModel(Model):
-    """One F test of an analysis of variance with groups between people and states within them."""
+    """One F test of an analysis of variance with groups between people and states within them.
+
+    It describes; the contrasts decide.
+    """
 
     f: float = Field(description="Test statistic")
     df: tuple[float, float] = Field(
         description="Degrees of freedom of effect and error; of the interaction times epsilon"
     )
     p: float = Field(description="Unadjusted")
-    adjusted_p: float = Field(description="Adjusted over both F tests of all vitals")
+    adjusted_p: float = Field(
+        description="Adjusted over both F tests of all vitals; no sentence says it"
+    )
     partial_eta_squared: float = Field(description="Share of the effect in effect and error, 0…1")
     sentence: str = Field(description="The result in words")
     apa: str = Field(description="A sentence for a report, in the style of the APA")
@@ -257,8 +262,11 @@ class GroupContrastModel(Model):
     t: float = Field(description="Test statistic")
     df: float = Field(description="Degrees of freedom, by Welch and Satterthwaite")
     p: float = Field(description="Unadjusted")
-    adjusted_p: float = Field(description="Adjusted over the contrasts of all vitals")
+    adjusted_p: float = Field(
+        description="Adjusted over the contrasts of all vitals: below 0.05 the groups differ"
+    )
     sentence: str = Field(description="The result in words")
+    apa: str = Field("", description="A sentence for a report, in the style of the APA")
 
 
 class VitalGroupsModel(Model):
@@ -282,10 +290,11 @@ class VitalGroupsModel(Model):
         description="Whether the states differ otherwise in one group than in another"
     )
     contrasts: tuple[GroupContrastModel, ...] = Field(
-        description="Groups two by two: over all states, then by pair of states"
+        description="Groups two by two, which decides: over all states, then by pair of states"
     )
     uneven: bool = Field(
-        description="Whether groups of unequal size spread so differently that F may be wrong"
+        description="Whether groups of unequal size spread so differently that F may be wrong; "
+        "nothing that is said depends on it"
     )
     reason: str = Field(description="Why there is no F test; empty where there is one")
     left_out: str = Field(description="Who is in no test, and why, in words; empty for nobody")
@@ -699,7 +708,15 @@ class AllStatesModel(Model):
     df: tuple[float, float] | None = Field(
         description="Degrees of freedom of states and error, corrected"
     )
-    p: float | None = Field(description="Corrected")
+    p: float | None = Field(description="Corrected, for this vital alone")
+    adjusted_p: float | None = Field(
+        None, description="The same, adjusted over the vitals by the correction that was asked for"
+    )
+    uneven: bool = Field(
+        False,
+        description="Whether order and state hang together, or times are not known: this test "
+        "ignores time in the session, so its sentence describes and concludes nothing",
+    )
     partial_eta_squared: float | None = Field(
         description="Share of the states in what is not between participants"
     )
@@ -734,31 +751,44 @@ class AgreementModel(Model):
 
 
 class VariabilityModel(Model):
-    """Heart-rate variability of one participant in one state."""
+    """Heart-rate variability of one participant in one state: of each session, then averaged."""
 
     participant: str = Field(description="Pseudonymous code")
     state: str = Field(description="The state")
-    rmssd_ms: float | None = Field(description="Root mean square of successive differences, ms")
+    sessions: int = Field(
+        0, description="Sessions that give numbers: what is averaged has one value of each"
+    )
+    rmssd_ms: float | None = Field(
+        description="Root mean square of successive differences, ms; mean of the sessions"
+    )
     ln_rmssd: float | None = Field(
-        description="Its natural logarithm: what to test; null where RMSSD is 0"
+        description="Its natural logarithm: what to test; mean of the sessions, which is not the "
+        "logarithm of their mean; null where RMSSD is 0"
     )
     sdnn_ms: float | None = Field(
-        description="Standard deviation of the intervals, ms; grows with the length"
+        description="Standard deviation of the intervals within a session, ms; mean of the "
+        "sessions; grows with the length of each"
     )
     beats: int | None = Field(
-        description="Measured intervals: those that no corrected beat touches"
+        description="Measured intervals of all these sessions: those that no corrected beat touches"
     )
-    seconds: float | None = Field(
-        description="Their sum; below 300 the recording is called ultra-short"
+    seconds: float | None = Field(description="Their sum, over these sessions")
+    ultra_short: int = Field(
+        0, description="Of these sessions: those with less than 300 s of measured intervals"
     )
     rejected: float | None = Field(
-        description="Share of beats that were corrected as artefacts, 0…1"
+        description="Share of the beats of these sessions that were corrected as artefacts, 0…1"
     )
     ectopic: int | None = Field(description="Of those: beats that came early or late")
     missed: int | None = Field(description="Of those: beats that were not found")
     extra: int | None = Field(description="Of those: found beats that were none")
     misplaced: int | None = Field(description="Of those: other intervals far too long or short")
-    contact_lost: int = Field(description="Intervals without contact, left out before")
+    refused: int = Field(
+        0, description="Other sessions: too short, or too many corrected beats, for a number"
+    )
+    contact_lost: int = Field(
+        description="Intervals without contact of all sessions, left out before"
+    )
     simulated: bool = Field(description="Whether any interval is simulated")
     reason: str = Field(description="Why there are no numbers; empty where there are")
 

@@ -127,10 +127,16 @@ def report(response: AnalysisModel) -> str:
         _flow(response),
         _left_out(response),
         _variability(response),
-        [_wrapped(f"* {text}", "  ") for text in (*response.cautions, *response.assumptions)],
+        _listed("Cautions", response.cautions),
+        _listed("Assumptions", response.assumptions),
         [_wrapped(text, "") for text in response.method],
     )
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _listed(title: str, texts: Sequence[str]) -> list[str]:
+    """Return texts under their title; nothing without any."""
+    return [title, *(_wrapped(f"* {text}", "  ") for text in texts)] if texts else []
 
 
 def _beside(response: AnalysisModel) -> list[str]:
@@ -194,9 +200,15 @@ def _variability(response: AnalysisModel) -> list[str]:
 
 
 def _measures(one: VariabilityModel) -> str:
-    """Write the measures with the share of beats that were corrected."""
+    """Write the measures with the share of beats that were corrected, and of which sessions."""
     share = 100 * (one.rejected or 0.0)
-    return f"RMSSD {one.rmssd_ms:.1f}  SDNN {one.sdnn_ms:.1f}  {share:.0f} % of the beats corrected"
+    sessions = [f"{one.sessions} session{'s' * (one.sessions != 1)}"]
+    sessions += [f"{one.ultra_short} ultra-short"] if one.ultra_short else []
+    sessions += [f"{one.refused} more without a number"] if one.refused else []
+    return (
+        f"RMSSD {one.rmssd_ms:.1f}  SDNN {one.sdnn_ms:.1f}  {share:.0f} % of the beats corrected  "
+        f"{', '.join(sessions)}"
+    )
 
 
 def _wrapped(text: str, indent: str) -> str:

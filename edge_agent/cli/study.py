@@ -708,7 +708,7 @@ def _field(text: str) -> tuple[str, str]:
     metavar="NAME=MEANING",
     help="With --wide, the meaning of a column whose name does not tell it: STATE:KIND[:UNIT], "
     "such as x1=anger:hr or 'film 2'=calm:sbp:kPa; participant: the codes; age or sex, kept as "
-    "--consent-attributes says; nothing: leave it out. "
+    "--consent-attributes says; an empty value (NAME=) leaves the column out. "
     "Several columns of a state and vital are averaged. May be repeated.",
 )
 @common.timezone_option
@@ -776,6 +776,7 @@ def _wide_study(
         if not sign:
             raise click.UsageError(f"--column {word!r}: write NAME=MEANING: {FORM}.")
         told[name.strip()] = meaning
+    written = dict(told)
 
     def ask(name: str) -> str:
         def checked(text: str) -> str:
@@ -783,6 +784,7 @@ def _wide_study(
                 told_cell(name, text)
             except DataFileError as error:
                 raise click.BadParameter(str(error)) from error
+            written[name] = text
             return text
 
         text = f"Column {name} ({FORM})"
@@ -791,7 +793,7 @@ def _wide_study(
     with one_table(path) as (plain, others):
         file = read_file(plain, ("id", "hr_neutral", "hr_anger"))
     columns = wide_columns(file, told, ask if sys.stdin.isatty() else None)
-    table = read_wide(file, columns)
+    table = read_wide(file, columns, written)
     begin_ms = options.consent.given_ms if first_ms is None else first_ms
     not_taken = list(others)
     for name in table.not_taken:

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from edge_agent.core import clock
 from edge_agent.core.expression import Observation, Recognition
-from edge_agent.core.later import Later
 from edge_agent.core.movements import described
+from edge_agent.core.process import Later
 from edge_agent.core.readings import VitalReading
 from edge_agent.core.texts import messages_in, parts_of
 from edge_agent.live.sockets import SocketWorker, socket_address

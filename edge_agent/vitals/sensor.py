@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import GattError, VitalsError, VitalsReason
-from edge_agent.core.later import Later
+from edge_agent.core.process import Later
 from edge_agent.core.readings import Gap
 from edge_agent.core.threads import Worker
 from edge_agent.core.vitals import FoundSensor, SensorKind, SensorState

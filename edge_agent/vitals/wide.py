@@ -26,7 +26,7 @@ from edge_agent.vitals.csv import CsvFile, unit_in_name
 PARTICIPANT = "participant"
 AGE = "age"
 REST = "baseline"
-FORM = "STATE:KIND[:UNIT], participant, age, sex, or nothing to leave it out"
+FORM = "STATE:KIND[:UNIT], participant, age, sex, or an empty value to leave it out"
 
 _STATES = {emotion.value: emotion.value for emotion in EMOTIONS} | {
     "happy": "happiness",
@@ -279,8 +279,16 @@ def wide_columns(
     return {name: columns[name] for name in header if name in columns}
 
 
-def read_wide(file: CsvFile, columns: Mapping[str, Cell]) -> WideTable:
-    """Return the persons of a wide table, and notes on what is not taken.
+def read_wide(
+    file: CsvFile, columns: Mapping[str, Cell], told: Mapping[str, str] | None = None
+) -> WideTable:
+    """Return the persons of a wide table, and notes on what is not taken, or taken for another
+    state than was written.
+
+    Args:
+        file: the table.
+        columns: those that are taken.
+        told: column → its meaning as somebody wrote it.
 
     Raises:
         DataFileError: rows have too few or too many cells, no code, the code of another row, or a
@@ -316,6 +324,7 @@ def read_wide(file: CsvFile, columns: Mapping[str, Cell]) -> WideTable:
     table.notes = [
         f"{name} is {cell.state}{', which becomes an age band' if cell == Cell(AGE) else ''}"
         f"{f', {cell.kind}' if cell.kind else ''}{f' ({cell.unit})' if cell.unit else ''}."
+        f"{_taken_for(cell, (told or {}).get(name, ''))}"
         for name, cell in columns.items()
         if cell != CODES
     ]
@@ -327,6 +336,18 @@ def read_wide(file: CsvFile, columns: Mapping[str, Cell]) -> WideTable:
         persons = "1 person has" if len(without) == 1 else f"{len(without)} persons have"
         table.notes.append(f"{persons} no value, and no session here: {_some(without)}.")
     return table
+
+
+def _taken_for(cell: Cell, told: str) -> str:
+    """Say that a state was taken for another word than was written; empty: it was not."""
+    word = told.partition(":")[0].strip()
+    if not word or cell.kind is None or cell.state in (word, word.lower()):
+        return ""
+    what = "the time at rest" if cell.state == REST else "the emotion"
+    return (
+        f" {shown_value(word)} was taken for {cell.state}, {what}. For a condition of its own, "
+        f"write another word, such as {word}_1."
+    )
 
 
 def _some(names: Sequence[str]) -> str:

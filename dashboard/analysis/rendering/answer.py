@@ -22,6 +22,7 @@ from dashboard.analysis.tests.sensitivity import Sensitivity, Variant
 from dashboard.languages.names import said
 from dashboard.statistics.planning import RequiredSample
 from edge_agent.core.measures import Measure
+from edge_agent.core.texts import text_of
 
 
 def response_of(
@@ -239,6 +240,7 @@ def _all_states(states: VitalStates) -> results.AllStatesModel:
     anova = states.comparison.anova
     return gathered(
         results.AllStatesModel,
+        states,
         states.comparison,
         anova,
         vital=states.kind,
@@ -257,19 +259,14 @@ def _agreement(sources: SourceAgreement) -> results.AgreementModel:
 
 
 def _variability(state: StateVariability) -> results.VariabilityModel:
-    v = state.variability
+    reasons = dict.fromkeys(said(text_of(error)) for error in state.refused)
     return gathered(
         results.VariabilityModel,
-        v and v.corrections,
+        state.corrections,
         state,
-        rmssd_ms=v and v.rmssd_ms,
-        # Without any change from beat to beat RMSSD is 0 and has no logarithm.
-        ln_rmssd=v.ln_rmssd if v and v.rmssd_ms else None,
-        sdnn_ms=v and v.sdnn_ms,
-        beats=v and v.n,
-        seconds=v and v.seconds,
-        rejected=v and v.share_corrected,
-        reason=said(state.reason),
+        sessions=len(state.sessions),
+        refused=len(state.refused),
+        reason="" if state.sessions else "; ".join(reasons),
     )
 
 

@@ -16,7 +16,7 @@ from dashboard.analysis.rendering.numbers import (
     states_text,
     unit_of,
 )
-from dashboard.analysis.rendering.people import group_warning, missing_cautions, missing_warnings
+from dashboard.analysis.rendering.people import missing_cautions, missing_warnings
 from dashboard.analysis.tests.checks import PeriodEffect, VitalDrift, disagrees, too_short
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, general, thousands
@@ -205,7 +205,6 @@ def warnings_of(analysis: Analysis) -> tuple[str, ...]:
         _about_one_person(analysis),
         _about_few_matches(analysis),
         mixture_warning(analysis),
-        group_warning(analysis),
         *missing_warnings(analysis),
         *about_values(analysis),
         _about_other_states(analysis) if _asks_the_usual(analysis) else "",

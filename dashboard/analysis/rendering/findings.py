@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Sequence
 
 from dashboard.analysis.analyse import VitalComparison
-from dashboard.analysis.question import Design
+from dashboard.analysis.question import Correction, Design
 from dashboard.analysis.rendering.models import LARGE_FACTOR, factor_text
 from dashboard.analysis.rendering.numbers import (
     ALPHA,
@@ -21,18 +21,21 @@ from dashboard.analysis.rendering.numbers import (
     names_of,
     number,
     p_equals,
+    pair_text,
     people,
     sessions_text,
     unit_of,
 )
 from dashboard.analysis.results import By, Caution, Conclusion, IntervalModel, ResultModel
 from dashboard.analysis.tests.comparison import Obstacle, Tests
+from dashboard.analysis.tests.groups import GroupContrast
 from dashboard.analysis.tests.mixed import VitalModel
 from dashboard.languages.current import gettext, ngettext, pgettext
 from dashboard.languages.figures import by_locale, decimal, general, thousands
 from dashboard.languages.names import as_association, state_name, vital_in_text
 from dashboard.statistics.samples import MINIMUM
 from dashboard.statistics.t_tests import Method
+from edge_agent.core.measures import Measure
 
 _MATTERS = 0.25  # what time makes of a difference is told from this share of it on
 _OTHER_ERROR = 0.1  # another standard error is told from this relative difference on
@@ -447,6 +450,41 @@ def _evidence(test: VitalComparison) -> list[str]:
     if factor.for_difference >= LARGE_FACTOR:
         equals = f"> {thousands(100_000)}"
     return [f"BF10 {equals} (JZS, r = {decimal(factor.scale, 3)})"]
+
+
+def apa_of_contrast(kind: Measure, contrast: GroupContrast, correction: Correction) -> str:
+    """Return the comparison of two groups as a sentence for a report."""
+    t = contrast.test
+    of = gettext("{vital} (all states)").format(vital=vital_in_text(kind))
+    if contrast.pair is not None:
+        of = f"{vital_in_text(kind)} ({pair_text(*contrast.pair)})"
+    text = gettext(
+        "Welch’s t test showed no significant difference in {what} between {first} and {second}, "
+        "mean difference {difference} {unit}, 95% CI {interval}, t({df}) = {t}, p {p}, {adjusted}, "
+        "n = {n_first} and {n_second}."
+    )
+    if contrast.adjusted_p < ALPHA:
+        text = gettext(
+            "Welch’s t test showed a difference in {what} between {first} and {second}, mean "
+            "difference {difference} {unit}, 95% CI {interval}, t({df}) = {t}, p {p}, {adjusted}, "
+            "n = {n_first} and {n_second}."
+        )
+    return text.format(
+        what=of,
+        first=contrast.first,
+        second=contrast.second,
+        difference=number(t.difference, 2),
+        unit=unit_of(kind),
+        interval=_brackets(IntervalModel(low=t.interval.low, high=t.interval.high)),
+        df=decimal(t.df, 2),
+        t=number(t.t, 2),
+        p=apa_p(t.p),
+        adjusted=gettext("{method}-adjusted p {p}").format(
+            method=correction_name(correction), p=apa_p(contrast.adjusted_p)
+        ),
+        n_first=t.n_first,
+        n_second=t.n_second,
+    )
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -12,8 +12,8 @@ from dashboard.analysis.choices import MatchingChoice, SettlingChoice
 from dashboard.analysis.question import DOUBTS, Correction, Design, Outcome, StateBy
 from dashboard.analysis.rendering.models import model_rule
 from dashboard.analysis.rendering.numbers import (
-    ALPHA,
     bounds_text,
+    correction_name,
     exact_df,
     how_many,
     interval_text,
@@ -277,7 +277,8 @@ _AGREEMENT_RULE = N_(
 _VARIABILITY_RULE = N_(
     "Variability: RMSSD and SDNN of the intervals between beats (Task Force 1996). Beats that do "
     "not fit the rhythm around them are found by thresholds that follow it (Lipponen & Tarvainen "
-    "2019); intervals that such a beat touches count in neither measure."
+    "2019); intervals that such a beat touches count in neither measure. Both are computed within "
+    "each session and then averaged over a person’s sessions."
 )
 _EFFECT_RULE = N_(
     "Effect size: Hedges’ g = J · difference / √((s₁² + s₂²) / 2), g_av for pairs, with the exact "
@@ -351,7 +352,9 @@ def conclusion_name(conclusion: Conclusion) -> str:
 
 
 def all_states_sentence(states: VitalStates) -> str:
-    """Say whether a vital differs between the states at all."""
+    """Say whether a vital differs between the states at all; where order and state hang together,
+    the figures alone.
+    """
     count = how_many(states.states)
     anova = states.comparison.anova
     name = vital_label(states.kind)
@@ -359,24 +362,31 @@ def all_states_sentence(states: VitalStates) -> str:
         start = gettext("{vital}, all {count} states at once: no test.")
         return f"{start.format(vital=name, count=count)} {_why_no_anova(states)}"
     df = with_and([exact_df(value) for value in anova.corrected_df])
-    text = gettext(
-        "{vital} did not differ significantly between the {count} states overall ({people}, F = "
-        "{f} with {df} degrees of freedom after Greenhouse and Geisser, p {p}, generalized η² = "
-        "{eta})."
-    )
-    if anova.corrected_p < ALPHA:
-        text = gettext(
-            "{vital} differed between the {count} states overall ({people}, F = {f} with {df} "
-            "degrees of freedom after Greenhouse and Geisser, p {p}, generalized η² = {eta})."
-        )
-    return text.format(
-        vital=name,
-        count=count,
+    figures = gettext(
+        "{people}, F = {f} with {df} degrees of freedom after Greenhouse and Geisser, p {p}, "
+        "generalized η² = {eta}; {method} p {adjusted}"
+    ).format(
         people=people(anova.n),
         f=number(anova.f, 2),
         df=df,
         p=p_equals(anova.corrected_p),
         eta=number(anova.generalized_eta_squared, 2),
+        method=correction_name(states.correction),
+        adjusted=p_equals(states.adjusted_p or 0.0),
+    )
+    return _all_states_claim(states).format(vital=name, count=count, figures=figures)
+
+
+def _all_states_claim(states: VitalStates) -> str:
+    if states.uneven:
+        return gettext(
+            "{vital} between the {count} states overall: {figures}. This ignores time in the "
+            "session, so it only describes."
+        )
+    if states.differs:
+        return gettext("{vital} differed between the {count} states overall ({figures}).")
+    return gettext(
+        "{vital} did not differ significantly between the {count} states overall ({figures})."
     )
 
 
@@ -473,20 +483,27 @@ def _constant(sources: SourceAgreement, agreement: Agreement) -> str:
     ).format(source=source_name(source), label=state_name(labels[0]))
 
 
-def variability_sentence(recordings: tuple[StateVariability, ...]) -> str:
-    """Say for how many the variability could be computed."""
-    computed = [one for one in recordings if one.variability is not None]
-    short = sum(one.variability is not None and one.variability.ultra_short for one in recordings)
+def variability_sentence(states: Sequence[StateVariability]) -> str:
+    """Say for how many recordings the variability could be computed."""
+    computed = sum(len(one.sessions) for one in states)
+    refused = sum(len(one.refused) for one in states)
     texts = [
         gettext(
-            "{n} of {total} recordings (one person in one state) give values from the intervals "
+            "{n} of {total} recordings (one state in one session) give values from the intervals "
             "between beats."
-        ).format(n=len(computed), total=len(recordings)),
-        _ultra_short(short),
-        _without_numbers(recordings),
+        ).format(n=thousands(computed), total=thousands(computed + refused)),
+        _ultra_short(sum(one.ultra_short for one in states)),
+        _averaged(states),
+        _without_numbers(states),
         gettext("Compare SDNN only between states that lasted equally long."),
     ]
     return " ".join(text for text in texts if text)
+
+
+def _averaged(states: Sequence[StateVariability]) -> str:
+    if all(len(one.sessions) < 2 for one in states):
+        return ""
+    return gettext("Of several sessions of a person, the table has the mean of their values.")
 
 
 def _ultra_short(count: int) -> str:
@@ -499,13 +516,13 @@ def _ultra_short(count: int) -> str:
     ).format(n=count)
 
 
-def _without_numbers(recordings: Sequence[StateVariability]) -> str:
+def _without_numbers(states: Sequence[StateVariability]) -> str:
     """Say how many people lack a number somewhere and why; empty where nobody does."""
-    without = [one for one in recordings if one.variability is None]
+    without = [one for one in states if one.refused]
     if not without:
         return ""
     artefacts = sum(one.many_artefacts for one in without)
-    short = len(without) - artefacts
+    short = sum(len(one.refused) for one in without) - artefacts
     reasons = []
     if artefacts:
         text = gettext("{n} with more than a fifth of the beats corrected")
@@ -513,11 +530,11 @@ def _without_numbers(recordings: Sequence[StateVariability]) -> str:
     if short:
         text = gettext("{n} with less than {seconds} s of intervals")
         reasons.append(text.format(n=short, seconds=general(MINIMUM_S)))
-    everybody = {one.participant for one in recordings}
+    everybody = {one.participant for one in states}
     lacking = {one.participant for one in without}
     text = ngettext(
-        "{n} of {people} lacks a number in at least one state: {reasons}.",
-        "{n} of {people} lack a number in at least one state: {reasons}.",
+        "{n} of {people} lacks a number in at least one recording: {reasons}.",
+        "{n} of {people} lack a number in at least one recording: {reasons}.",
         len(lacking),
     ).format(n=len(lacking), people=people(len(everybody)), reasons=", ".join(reasons))
     if not artefacts:

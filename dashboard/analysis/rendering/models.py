@@ -142,6 +142,10 @@ def _site_text(model: VitalModel) -> str:
 
 def _minute(model: VitalModel) -> str:
     """Say what the time in the session does, or why it is not in the model."""
+    if model.time is None and model.made_up:
+        return gettext(
+            "Time in the session is not in the model, because the times of sessions are not known."
+        )
     if model.time is None:
         return gettext(
             "Time in the session is not in the model, because everybody went through the states "

@@ -131,13 +131,12 @@ def number(value: float, digits: int = 1) -> str:
 
 
 def p_text(p: float) -> str:
-    """Write a p value to three decimals, to more where rounding would carry it across 0.05, small
-    ones by powers.
+    """Write a p value to three decimals, to more where rounding would carry it across 0.05;
+    ``< 0.001`` where the digits no longer matter.
     """
     p = _without_last_bits(p)
     if p < 0.001:
-        # Python writes exponents with two digits: 1e-05.
-        return by_locale(f"{p:.1e}".replace("e-0", "e-").replace("-", _MINUS))
+        return by_locale("< 0.001")
     text = f"{p:.3f}"
     if float(text) != ALPHA:
         return by_locale(text)
@@ -149,10 +148,9 @@ def _without_last_bits(value: float) -> float:
 
 
 def p_equals(p: float) -> str:
-    """Write ``= 0.021``, or ``< 0.001`` where the digits no longer matter."""
-    if p < 0.001:
-        return by_locale("< 0.001")
-    return f"= {p_text(p)}"
+    """Write ``= 0.021`` or ``< 0.001``: ``p_text`` within a sentence."""
+    text = p_text(p)
+    return text if text.startswith("<") else f"= {text}"
 
 
 def interval_text(low: float, high: float, digits: int = 1) -> str:

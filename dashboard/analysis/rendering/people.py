@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.question import AnalysisQuery
-from dashboard.analysis.rendering.findings import apa_p, shift_text
+from dashboard.analysis.rendering.findings import apa_of_contrast, apa_p, shift_text
 from dashboard.analysis.rendering.numbers import (
     ALPHA,
     correction_name,
@@ -61,18 +61,6 @@ from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import exact_since_start
 
 
-def group_warning(analysis: Analysis) -> str:
-    """Say where F must not be believed; empty where it may."""
-    names = [vital_label(one.kind) for one in analysis.groups if one.uneven]
-    if not names:
-        return ""
-    return gettext(
-        "{vitals}: the groups have unequal numbers of people and very different spread, so the "
-        "F tests of the groups are too liberal or too conservative. Use Welch’s comparisons "
-        "below instead."
-    ).format(vitals=", ".join(names))
-
-
 def group_model(one: VitalGroups, query: AnalysisQuery) -> VitalGroupsModel:
     """Return the groups of a vital with their tests in words."""
     anova = one.anova
@@ -94,95 +82,53 @@ def group_model(one: VitalGroups, query: AnalysisQuery) -> VitalGroupsModel:
 def _f_model(
     one: VitalGroups, test: FTest, adjusted: float | None, query: AnalysisQuery, crossed: bool
 ) -> GroupTestModel:
-    decides = test.p if adjusted is None else adjusted
     return gathered(
         GroupTestModel,
         test,
-        adjusted_p=decides,
-        sentence=_f_sentence(one, test, decides, query, crossed),
-        apa=_apa(one, test, decides, query, crossed),
+        adjusted_p=test.p if adjusted is None else adjusted,
+        sentence=_f_sentence(one, test, query, crossed),
+        apa=_f_apa(one, test, query, crossed),
     )
 
 
-def _f_sentence(
-    one: VitalGroups, test: FTest, decides: float, query: AnalysisQuery, crossed: bool
-) -> str:
-    return _f_claim(shown=decides < ALPHA, crossed=crossed).format(
-        vital=vital_in_text(one.kind) if crossed else vital_label(one.kind),
-        attribute=query.group,
+def _f_sentence(one: VitalGroups, test: FTest, query: AnalysisQuery, crossed: bool) -> str:
+    """Describe by an F test; it errs where groups of unequal size spread differently."""
+    of = gettext("{vital}, all states together, by {attribute}")
+    if crossed:
+        of = gettext("{vital}, state × {attribute}")
+    return gettext(
+        "{effect}: F = {f} with {df} degrees of freedom, p {p}, partial η² = {eta}; people: "
+        "{sizes}. This only describes; Welch’s comparisons decide."
+    ).format(
+        effect=of.format(vital=vital_label(one.kind), attribute=query.group),
         f=number(test.f, 2),
         df=with_and([exact_df(value) for value in test.df]),
         p=p_equals(test.p),
-        method=correction_name(query.correction),
-        adjusted=p_equals(decides),
         eta=number(test.partial_eta_squared, 2),
         sizes=", ".join(f"{name} {one.sizes[name]}" for name in one.compared),
     )
 
 
-def _f_claim(*, shown: bool, crossed: bool) -> str:
-    if crossed and shown:
-        return gettext(
-            "The differences in {vital} between the states depended on {attribute} (F = {f} "
-            "with {df} degrees of freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; "
-            "people: {sizes})."
-        )
-    if crossed:
-        return gettext(
-            "The differences in {vital} between the states did not depend significantly on "
-            "{attribute} (F = {f} with {df} degrees of freedom, p {p}, {method} p {adjusted}, "
-            "partial η² = {eta}; people: {sizes})."
-        )
-    if shown:
-        return gettext(
-            "{vital}, all states together, differed by {attribute} (F = {f} with {df} degrees of "
-            "freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; people: {sizes})."
-        )
-    return gettext(
-        "{vital}, all states together, did not differ significantly by {attribute} (F = {f} "
-        "with {df} degrees of freedom, p {p}, {method} p {adjusted}, partial η² = {eta}; "
-        "people: {sizes})."
+def _f_apa(one: VitalGroups, test: FTest, query: AnalysisQuery, crossed: bool) -> str:
+    text = gettext(
+        "In a mixed analysis of variance, the main effect of {attribute} on {vital} was F({df}, "
+        "{df_rest}) = {f}, p {p}, partial η2 = {eta}, N = {n}."
     )
-
-
-def _apa(one: VitalGroups, test: FTest, decides: float, query: AnalysisQuery, crossed: bool) -> str:
-    return _apa_claim(shown=decides < ALPHA, crossed=crossed).format(
+    if crossed:
+        text = gettext(
+            "In a mixed analysis of variance, the interaction of state and {attribute} on {vital} "
+            "(Greenhouse-Geisser corrected) was F({df}, {df_rest}) = {f}, p {p}, partial η2 = "
+            "{eta}, N = {n}."
+        )
+    return text.format(
         attribute=query.group,
         vital=vital_in_text(one.kind),
         df=exact_df(test.df[0]),
         df_rest=exact_df(test.df[1]),
         f=number(test.f, 2),
         p=apa_p(test.p),
-        method=correction_name(query.correction),
-        adjusted=apa_p(decides),
         eta=number(test.partial_eta_squared, 2),
         n=sum(one.sizes[name] for name in one.compared),
-    )
-
-
-def _apa_claim(*, shown: bool, crossed: bool) -> str:
-    if crossed and shown:
-        return gettext(
-            "A mixed analysis of variance showed a significant interaction of state and "
-            "{attribute} on {vital} (Greenhouse-Geisser corrected), F({df}, {df_rest}) = {f}, p "
-            "{p}, {method}-adjusted p {adjusted}, partial η2 = {eta}, N = {n}."
-        )
-    if crossed:
-        return gettext(
-            "A mixed analysis of variance showed no significant interaction of state and "
-            "{attribute} on {vital} (Greenhouse-Geisser corrected), F({df}, {df_rest}) = {f}, p "
-            "{p}, {method}-adjusted p {adjusted}, partial η2 = {eta}, N = {n}."
-        )
-    if shown:
-        return gettext(
-            "A mixed analysis of variance showed a significant main effect of {attribute} on "
-            "{vital}, F({df}, {df_rest}) = {f}, p {p}, {method}-adjusted p {adjusted}, partial η2 "
-            "= {eta}, N = {n}."
-        )
-    return gettext(
-        "A mixed analysis of variance showed no significant main effect of {attribute} on {vital}, "
-        "F({df}, {df_rest}) = {f}, p {p}, {method}-adjusted p {adjusted}, partial η2 = {eta}, N = "
-        "{n}."
     )
 
 
@@ -197,6 +143,7 @@ def _contrast(
         first_state=first_state,
         second_state=second_state,
         sentence=_contrast_sentence(one, contrast, query),
+        apa=apa_of_contrast(one.kind, contrast, query.correction),
     )
 
 
@@ -204,8 +151,7 @@ def _contrast_sentence(one: VitalGroups, contrast: GroupContrast, query: Analysi
     t = contrast.test
     of = gettext("{vital}, all states together").format(vital=vital_label(one.kind))
     if contrast.pair is not None:
-        first, second = contrast.pair
-        of = f"{vital_label(one.kind)}, {pair_text(first, second)}"
+        of = f"{vital_label(one.kind)}, {pair_text(*contrast.pair)}"
     text = gettext(
         "{what}, {first} − {second}: no significant difference, {difference} {unit} (95 % CI "
         "{interval}); Welch t({df}) = {t}, p {p}, {method} p {adjusted}, n = {n_first} and "
@@ -257,14 +203,14 @@ def _left_out(one: VitalGroups, query: AnalysisQuery) -> str:
 
 
 def group_lines(one: VitalGroupsModel) -> list[str]:
-    """Return all that is said of the groups of a vital, the F tests first."""
+    """Return all that is said of the groups of a vital: what decides, then the F tests."""
+    lines = [contrast.sentence for contrast in one.contrasts]
     if one.groups is None or one.interaction is None:
         text = gettext("{vital}, by {attribute}: no F test. {reason}.")
         vital = vital_label(one.vital)
-        lines = [text.format(vital=vital, attribute=one.attribute, reason=capitalised(one.reason))]
+        lines += [text.format(vital=vital, attribute=one.attribute, reason=capitalised(one.reason))]
     else:
-        lines = [one.groups.sentence, one.interaction.sentence]
-    lines += [contrast.sentence for contrast in one.contrasts]
+        lines += [one.groups.sentence, one.interaction.sentence]
     return [*lines, one.left_out] if one.left_out else lines
 
 

@@ -14,7 +14,7 @@ from dashboard.analysis.question import (
     HeartMeasure,
     StateBy,
 )
-from dashboard.analysis.rendering.numbers import ALPHA, pair_text
+from dashboard.analysis.rendering.numbers import ALPHA, p_equals, pair_text
 from dashboard.analysis.results import FamilyModel
 from dashboard.analysis.tests.heart import HeartTest
 from dashboard.languages.current import gettext
@@ -119,7 +119,7 @@ def heart_sentence(test: HeartTest, query: AnalysisQuery) -> str:
         df=by_locale(f"{tests.t.df:.4g}"),
         t=_minus(f"{tests.t.t:.2f}"),
         method="Holm" if query.correction is Correction.HOLM else "Benjamini–Hochberg",
-        p=_p(test.adjusted_p),
+        p=p_equals(test.adjusted_p),
         n=_people(test),
     )
     shown = test.adjusted_p < ALPHA
@@ -168,12 +168,6 @@ def _size(measure: HeartMeasure, difference: float, interval: Interval) -> str:
 def _minus(number: str) -> str:
     """Write a number with a true minus sign, as all other sentences do."""
     return by_locale(number.replace("-", "−"))
-
-
-def _p(p: float) -> str:
-    if p < 0.001:
-        return by_locale("< 0.001")
-    return by_locale(f"= {p:.3f}")
 
 
 def _people(test: HeartTest) -> int:

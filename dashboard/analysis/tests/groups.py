@@ -26,7 +26,7 @@ from edge_agent.core.texts import N_, Message, text_of
 MOST_GROUPS = 6
 UNEVEN_SPREAD = 2.0
 """From this ratio of the groups' standard deviations on, F is not to be believed where the groups
-have unequal numbers of people.
+have unequal numbers of people. Nothing is chosen by it: a choice by the spread would be a pretest.
 """
 
 Person = tuple[float, ...]
@@ -91,8 +91,8 @@ class VitalGroups:
 def compare_groups(
     visits: Visits, values: Mapping[str, str], query: AnalysisQuery
 ) -> tuple[VitalGroups, ...]:
-    """Compare the groups of each vital; p is adjusted over the F tests of all vitals, and over
-    their contrasts.
+    """Compare the groups of each vital two by two, which decides, and describe them by F; p is
+    adjusted over the contrasts of all vitals, and over their F tests.
 
     Args:
         visits: of each vital and person the mean of each state of each session.

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, HeartMeasure, tested_state
-from dashboard.analysis.readings.means import Visits, sides_of
+from dashboard.analysis.readings.means import Visits, average, sides_of
 from dashboard.analysis.tests.comparison import Comparison, adjusted_p, compare_family
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart import (
@@ -26,6 +26,7 @@ from dashboard.statistics.heart import (
     LOW_HZ,
     LOW_S,
     ArtefactError,
+    Corrections,
     HeartVariability,
     NoBreathError,
     Spectrum,
@@ -37,7 +38,7 @@ from dashboard.statistics.heart import (
 from dashboard.statistics.samples import NoVariationError
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.texts import N_, text_of
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.observed import Beats
 
@@ -55,68 +56,190 @@ say, before a beat counts as missing.
 _PACKETS = 10
 """Intervals on each side whose least delay tells how late a source is."""
 
+Visit = tuple[str, int, str]
+"""Participant, session and state."""
+
+
+class Recording:
+    """One state of one session; what several measures are made of is computed once."""
+
+    def __init__(self, parts: Sequence[Beats]) -> None:
+        self.parts = parts
+
+    def value(self, measure: HeartMeasure) -> float:
+        """Return one measure.
+
+        Raises:
+            StatisticsError: there is none; ``REASONS`` has why.
+        """
+        match measure:
+            case HeartMeasure.LN_RMSSD:
+                return self.variability.ln_rmssd
+            case HeartMeasure.SDNN:
+                return self.variability.sdnn_ms
+            case HeartMeasure.LN_HF:
+                return _logarithm(self._short.power(HIGH_HZ))
+            case HeartMeasure.RESPIRATION:
+                return breaths_per_minute(self._short)
+        # The ratio takes both bands from the same runs, or it would compare different times.
+        low = _logarithm(self._long.power(LOW_HZ))
+        if measure is HeartMeasure.LN_LF:
+            return low
+        return low - _logarithm(self._long.power(HIGH_HZ))
+
+    @cached_property
+    def variability(self) -> HeartVariability:
+        """RMSSD and SDNN.
+
+        Raises:
+            StatisticsError: there are too few intervals or too many artefacts, or a value is not
+                finite.
+        """
+        return heart_variability(self._runs)
+
+    @cached_property
+    def _runs(self) -> list[Values]:
+        return runs_of(self.parts)
+
+    @cached_property
+    def _short(self) -> Spectrum:
+        return spectrum(self._runs, HIGH_S)
+
+    @cached_property
+    def _long(self) -> Spectrum:
+        return spectrum(self._runs, LOW_S)
+
 
 @dataclass(frozen=True, slots=True)
 class StateVariability:
-    """One participant's heart-rate variability in one state.
+    """One participant's heart-rate variability in one state, by session.
 
     Attributes:
         participant: pseudonymous code.
         state: one of those that are compared.
-        variability: the measures; ``None`` where there are too few intervals or too many artefacts.
-        reason: why there are none; empty where there are.
+        sessions: the measures of each session that gives them.
+        refused: why each other session gives none.
         contact_lost: intervals that the sensor itself said were without contact; left out before
             anything else.
         simulated: whether any interval is simulated.
-        many_artefacts: whether there are no measures because too many beats were corrected.
     """
 
     participant: str
     state: str
-    variability: HeartVariability | None
-    reason: str
+    sessions: tuple[HeartVariability, ...]
+    refused: tuple[StatisticsError, ...]
     contact_lost: int
     simulated: bool
-    many_artefacts: bool = False
+
+    @property
+    def rmssd_ms(self) -> float | None:
+        """Mean of the sessions."""
+        return _mean([one.rmssd_ms for one in self.sessions])
+
+    @property
+    def ln_rmssd(self) -> float | None:
+        """Mean of the sessions whose intervals change, as the tests take it."""
+        return _mean([one.ln_rmssd for one in self.sessions if one.rmssd_ms])
+
+    @property
+    def sdnn_ms(self) -> float | None:
+        """Mean of the sessions: over them together it would also hold how they differ."""
+        return _mean([one.sdnn_ms for one in self.sessions])
+
+    @property
+    def beats(self) -> int | None:
+        """Measured intervals of all sessions."""
+        return sum(one.n for one in self.sessions) if self.sessions else None
+
+    @property
+    def seconds(self) -> float | None:
+        """Sum of those intervals."""
+        return math.fsum(one.seconds for one in self.sessions) if self.sessions else None
+
+    @property
+    def rejected(self) -> float | None:
+        """Share of the beats of all sessions that were corrected, 0…1."""
+        if self.corrections is None:
+            return None
+        return self.corrections.total / sum(one.beats for one in self.sessions)
+
+    @property
+    def corrections(self) -> Corrections | None:
+        """The corrected beats of all sessions, by kind."""
+        every = [one.corrections for one in self.sessions]
+        if not every:
+            return None
+        return Corrections(
+            sum(one.ectopic for one in every),
+            sum(one.missed for one in every),
+            sum(one.extra for one in every),
+            sum(one.misplaced for one in every),
+        )
+
+    @property
+    def ultra_short(self) -> int:
+        """Sessions that are shorter than the standard five minutes."""
+        return sum(one.ultra_short for one in self.sessions)
+
+    @property
+    def many_artefacts(self) -> int:
+        """Sessions that give nothing because too many beats were corrected."""
+        return sum(isinstance(error, ArtefactError) for error in self.refused)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return average(values) if values else None
 
 
 def variability_by_state(
-    parts: Iterable[Beats], states: tuple[str, ...] = TESTED_STATES
+    recordings: Mapping[Visit, Recording], states: tuple[str, ...] = TESTED_STATES
 ) -> tuple[StateVariability, ...]:
-    """Compute the variability of every participant in every state, sessions taken together.
-
-    States that no test uses are passed over. The intervals of one participant and state are cut
-    into runs where a part ends, contact was lost, or a beat is missing: more than three seconds
-    pass, or more than the interval lasted.
+    """Return the variability of every participant in every state, session by session.
 
     Args:
-        parts: intervals between beats, each an unbroken time of one state.
+        recordings: of each session and state.
         states: those that are compared.
 
     Raises:
         StatisticsError: a value is not finite.
     """
-    grouped: defaultdict[tuple[str, str], list[Beats]] = defaultdict(list)
+    grouped: defaultdict[tuple[str, str], list[Recording]] = defaultdict(list)
+    for (participant, _, state), recording in recordings.items():
+        grouped[participant, state].append(recording)
+    ordered = sorted(grouped.items(), key=lambda item: (item[0][0], states.index(item[0][1])))
+    return tuple(_of_state(code, state, own) for (code, state), own in ordered)
+
+
+def _of_state(code: str, state: str, recordings: Sequence[Recording]) -> StateVariability:
+    sessions = []
+    refused = []
+    for recording in recordings:
+        try:
+            sessions.append(recording.variability)
+        except (TooShortError, ArtefactError) as error:
+            refused.append(error)
+    lost = sum(int(_lost(recording.parts).sum()) for recording in recordings)
+    simulated = any(part.simulated for recording in recordings for part in recording.parts)
+    return StateVariability(code, state, tuple(sessions), tuple(refused), lost, simulated)
+
+
+def recordings_of(
+    parts: Iterable[Beats], states: tuple[str, ...] = TESTED_STATES
+) -> dict[Visit, Recording]:
+    """Put together the intervals of each state of each session, which table and tests share.
+
+    States that no test uses are passed over.
+
+    Args:
+        parts: intervals between beats, each an unbroken time of one state of one source.
+        states: those that are compared.
+    """
+    grouped: defaultdict[Visit, list[Beats]] = defaultdict(list)
     for part in parts:
         state = tested_state(part.state, states)
         if state is not None and len(part.at_ms):
-            grouped[part.participant, state].append(part)
-    ordered = sorted(grouped.items(), key=lambda item: (item[0][0], states.index(item[0][1])))
-    return tuple(_variability(code, state, group) for (code, state), group in ordered)
-
-
-def _variability(code: str, state: str, group: Sequence[Beats]) -> StateVariability:
-    variability = None
-    reason = ""
-    many = False
-    try:
-        variability = heart_variability(runs_of(group))
-    except (TooShortError, ArtefactError) as error:
-        reason = text_of(error)
-        many = isinstance(error, ArtefactError)
-    lost = int(_lost(group).sum())
-    simulated = any(part.simulated for part in group)
-    return StateVariability(code, state, variability, reason, lost, simulated, many)
+            grouped[part.participant, part.session, state].append(part)
+    return {visit: Recording(own) for visit, own in sorted(grouped.items())}
 
 
 def _lost(group: Sequence[Beats]) -> npt.NDArray[np.bool_]:
@@ -125,7 +248,9 @@ def _lost(group: Sequence[Beats]) -> npt.NDArray[np.bool_]:
 
 
 def runs_of(group: Sequence[Beats]) -> list[Values]:
-    """Cut the intervals of one participant and state where a beat may be missing."""
+    """Cut the intervals of one state where a beat may be missing: where a part ends, contact was
+    lost, more than three seconds pass, or more than the interval lasted.
+    """
     lost = _lost(group)
     values = np.concatenate([part.values for part in group])
     at = np.concatenate([part.at_ms for part in group])
@@ -211,26 +336,20 @@ class HeartValues:
     left_out: Mapping[HeartMeasure, Mapping[str, int]] = field(default_factory=dict)
 
 
-def heart_values(parts: Iterable[Beats], query: AnalysisQuery) -> HeartValues:
+def heart_values(recordings: Mapping[Visit, Recording], query: AnalysisQuery) -> HeartValues:
     """Compute each measure asked for, of each state of each session.
 
     Nothing where there are no intervals between beats.
 
     Args:
-        parts: intervals between beats, each an unbroken time of one state of one source.
-        query: measures and states.
+        recordings: of each session and state.
+        query: measures.
 
     Raises:
         StatisticsError: a value is not finite.
     """
-    grouped: defaultdict[tuple[str, int, str], list[Beats]] = defaultdict(list)
-    for part in parts:
-        state = query.state_of(part.state)
-        if state is not None:
-            grouped[part.participant, part.session, state].append(part)
-    if not grouped:
+    if not recordings:
         return HeartValues()
-    recordings = {place: _Recording(runs_of(group)) for place, group in sorted(grouped.items())}
     values: list[HeartValue] = []
     left_out: dict[HeartMeasure, Mapping[str, int]] = {}
     for measure in query.heart_measure:
@@ -267,43 +386,8 @@ def compare_heart(hearts: HeartValues, query: AnalysisQuery) -> tuple[HeartTest,
     )
 
 
-class _Recording:
-    """One state of one session; what several measures are made of is computed once."""
-
-    def __init__(self, runs: Sequence[Values]) -> None:
-        self._runs = runs
-
-    def value(self, measure: HeartMeasure) -> float:
-        match measure:
-            case HeartMeasure.LN_RMSSD:
-                return self._variability.ln_rmssd
-            case HeartMeasure.SDNN:
-                return self._variability.sdnn_ms
-            case HeartMeasure.LN_HF:
-                return _logarithm(self._short.power(HIGH_HZ))
-            case HeartMeasure.RESPIRATION:
-                return breaths_per_minute(self._short)
-        # The ratio takes both bands from the same runs, or it would compare different times.
-        low = _logarithm(self._long.power(LOW_HZ))
-        if measure is HeartMeasure.LN_LF:
-            return low
-        return low - _logarithm(self._long.power(HIGH_HZ))
-
-    @cached_property
-    def _variability(self) -> HeartVariability:
-        return heart_variability(self._runs)
-
-    @cached_property
-    def _short(self) -> Spectrum:
-        return spectrum(self._runs, HIGH_S)
-
-    @cached_property
-    def _long(self) -> Spectrum:
-        return spectrum(self._runs, LOW_S)
-
-
 def _values(
-    recordings: Mapping[tuple[str, int, str], _Recording], measure: HeartMeasure
+    recordings: Mapping[Visit, Recording], measure: HeartMeasure
 ) -> tuple[list[HeartValue], Mapping[str, int]]:
     """Return what each session says of each state, and why others say nothing."""
     values = []

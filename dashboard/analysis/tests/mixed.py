@@ -96,6 +96,7 @@ class VitalModel:
         tests: of each pair of states that enough people have in one session.
         sites: where people were measured at several sites, how each but the first lies from that.
         first_site: the one that the others are compared with; empty where there is one only.
+        made_up: whether times of sessions are made up, so that the order of the states is unknown.
     """
 
     kind: Measure
@@ -106,6 +107,7 @@ class VitalModel:
     tests: tuple[ModelTest, ...] = ()
     sites: tuple[FixedEffect, ...] = ()
     first_site: str = ""
+    made_up: bool = False
 
     def test_of(self, first: str, second: str) -> ModelTest | None:
         """Return the test of two states; ``None`` where the model has none."""

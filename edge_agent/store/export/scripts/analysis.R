@@ -917,7 +917,7 @@ number <- function(value, digits) {
 
 p_text <- function(p) {
   p <- signif(p, 12)
-  if (p < 0.001) return(gsub("-", MINUS, sub("e-0", "e-", sprintf("%.1e", p), fixed = TRUE), fixed = TRUE))
+  if (p < 0.001) return("< 0.001")
   text <- sprintf("%.3f", p)
   if (as.numeric(text) != 0.05) text else sub("0+$", "", sprintf("%.6f", p))
 }
@@ -1025,7 +1025,7 @@ report <- function(chosen, tests, states, asked) {
         "%s states: %d people, F = %s with %s degrees of freedom after Greenhouse and Geisser, p %s, %s = %s",
         if (length(asked$states) == 2) "both" else paste("all", NUMBER_WORDS[length(asked$states)]), found$n, number(found$f, 2),
         paste(vapply(c(found$df_states, found$df_error), df_text, ""), collapse = " and "),
-        if (found$p < 0.001) "< 0.001" else paste("=", p_text(found$p)), "generalized \u03b7\u00b2",
+        sub("^([^<])", "= \\1", p_text(found$p)), "generalized \u03b7\u00b2",
         number(found$generalized_eta_squared, 2)
       ))
     }

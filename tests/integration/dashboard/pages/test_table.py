@@ -159,7 +159,8 @@ def test_the_form_offers_states_and_attributes_and_the_page_compares_groups(
     assert '<option value="sex" selected>sex</option>' in page
     assert "Groups by sex" in page
     assert "people: female 4, male 3" in page
-    assert "A mixed analysis of variance showed" in page
+    assert "In a mixed analysis of variance, the interaction of state and sex on heart rate" in page
+    assert "Welch’s t test showed" in page
     assert "Heart rate: 4 female, 3 male." in page, "in the flow"
     assert 'class="table side"' not in page, "that class is the fixed navigation's"
     found = client.get("/api/v1/analysis?states=neutral&states=anger&group=sex").json()

@@ -39,6 +39,22 @@ def nine_tests(folder: Path, **asked: object) -> Analysis:
     return analysed(make_study(folder, people), **asked)
 
 
+def test_report_in_the_terminal_lists_cautions_and_assumptions_under_their_own_headings(
+    tmp_path: Path,
+) -> None:
+    found = response_of(nine_tests(tmp_path))
+    assert found.cautions and found.assumptions
+    lines = report(found).splitlines()
+    # Each text begins a line: its first words stand under its heading, and under no other.
+    headings = [lines.index("Cautions"), lines.index("Assumptions"), len(lines)]
+    for texts, start, end in (
+        (found.cautions, headings[0], headings[1]),
+        (found.assumptions, headings[1], headings[2]),
+    ):
+        listed = [line for line in lines[start:end] if line.startswith("* ")]
+        assert [line[2:40] for line in listed] == [text[:38] for text in texts]
+
+
 @pytest.mark.parametrize(
     ("correction", "adjust"), [("holm", holm), ("benjamini_hochberg", benjamini_hochberg)]
 )

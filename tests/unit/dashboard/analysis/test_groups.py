@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from scipy.stats import ttest_ind
 
 from dashboard.analysis.planning import PreregistrationDocument, compared, preregister
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.readings.means import StateMean
-from dashboard.analysis.rendering.people import flow_csv
+from dashboard.analysis.rendering.people import flow_csv, group_lines
 from dashboard.analysis.results import MissingModel
 from dashboard.analysis.tests.groups import MissingMeasure, compare_missing
 from dashboard.commands.analyse import report
@@ -105,12 +106,12 @@ def test_groups_are_compared_and_who_is_not_in_them_is_counted(study: Path) -> N
     assert own.interaction is not None
     assert own.groups is not None
     assert own.interaction.adjusted_p < 0.001
-    assert own.interaction.sentence.startswith(
-        "The differences in heart rate between the states depended on sex"
+    assert own.interaction.sentence.startswith("Heart rate, state × sex: F = ")
+    assert own.interaction.sentence.endswith(
+        "people: female 6, male 5. This only describes; Welch’s comparisons decide."
     )
-    assert "people: female 6, male 5" in own.interaction.sentence
-    assert "interaction of state and sex on heart rate" in own.interaction.apa
-    assert "F(" in own.groups.apa
+    assert "the interaction of state and sex on heart rate" in own.interaction.apa
+    assert "was F(" in own.groups.apa
     assert own.left_out == (
         "Heart rate: the group tests exclude 1 person without sex; 1 person without all states "
         "(female 1); 1 person in groups of fewer than 3 (other)."
@@ -161,18 +162,36 @@ def test_who_withdraws_is_in_no_group_any_more(study: Path, tmp_path: Path) -> N
     assert (own.sizes["female"], own.no_attribute) == (5, 2)
 
 
-def test_unequal_groups_that_spread_otherwise_are_warned_of(tmp_path: Path) -> None:
-    rng = random.Random(2)
+def test_groups_five_wide_beside_thirty_are_told_by_welch_alone(tmp_path: Path) -> None:
+    rng = random.Random(1)
     path = make_study(tmp_path, {})
-    for number in range(12):
-        wide = 9.0 if number < 4 else 1.0
-        add_session(
-            path, f"P-{number}", heart(**{name: 70 + wide * rng.gauss(0, 1) for name in FILMS})
-        )
-        tell(path, f"P-{number}", medication="beta blocker" if number < 4 else "none")
+    people: dict[str, list[list[float]]] = {"beta blocker": [], "none": []}
+    for number in range(35):
+        kind = "beta blocker" if number < 5 else "none"
+        spread = 12.0 if number < 5 else 2.0
+        level = 70 + spread * rng.gauss(0, 1) + (7 if number < 5 else 0)
+        own = [level + 0.3 * spread * rng.gauss(0, 1) for _ in FILMS]
+        people[kind].append(own)
+        add_session(path, f"P-{number}", heart(**dict(zip(FILMS, own, strict=True))))
+        tell(path, f"P-{number}", medication=kind)
     found = answered(path, states=FILMS, group="medication")
-    assert found.groups[0].uneven
-    assert any("Use Welch’s comparisons" in text for text in found.warnings)
+    [one] = found.groups
+    assert one.uneven and one.groups is not None and one.groups.adjusted_p < 0.05
+    words = ("differ", "depend", "significant", "showed")
+    for test in (one.groups, one.interaction):
+        assert test is not None and not any(word in test.sentence + test.apa for word in words)
+    overall = next(c for c in one.contrasts if c.first_state is None)
+    # SciPy's Welch test of the same means over all states.
+    sides = [[sum(own) / 3 for own in people[kind]] for kind in (overall.first, overall.second)]
+    expected = ttest_ind(*sides, equal_var=False)
+    assert overall.p == pytest.approx(expected.pvalue) and overall.adjusted_p > 0.05
+    assert "no significant difference" in overall.sentence
+    assert overall.sentence in group_lines(one)
+    assert overall.apa.startswith(
+        "Welch’s t test showed no significant difference in heart rate (all states) between none "
+        "and beta blocker, mean difference "
+    )
+    assert not any("F test" in text for text in found.warnings)
 
 
 def test_states_and_group_are_part_of_what_is_preregistered(study: Path) -> None:

@@ -25,9 +25,11 @@ from benchmarks.simulated.ectopic import (
 from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.question import AnalysisQuery, Design, HeartMeasure, Outcome
 from dashboard.analysis.readings.means import find_baselines
+from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.cautions import warnings_of
+from dashboard.analysis.rendering.method import variability_sentence
 from dashboard.analysis.rendering.tests import heart_sentence
-from dashboard.analysis.tests.heart import variability_by_state
+from dashboard.analysis.tests.heart import StateVariability, recordings_of, variability_by_state
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart import (
     HIGH_HZ,
@@ -62,6 +64,7 @@ def beats(
     state: str = "anger",
     code: str = "a",
     lost: int | None = None,
+    session: int = 1,
 ) -> Beats:
     """Intervals of one participant, each measured at its end.
 
@@ -69,7 +72,11 @@ def beats(
     """
     at = np.round(1000 * (start_s + np.cumsum(values))).astype(np.int64)
     flags = tuple("simulated contact_lost" if place == lost else "" for place in range(len(values)))
-    return Beats(code, state, at, np.array(values), flags, simulated=False)
+    return Beats(code, state, at, np.array(values), flags, simulated=False, session=session)
+
+
+def by_state(parts: Sequence[Beats]) -> tuple[StateVariability, ...]:
+    return variability_by_state(recordings_of(parts))
 
 
 RHYTHM = np.round(800 + 40 * np.sin(np.arange(200) * 0.9) + 7 * np.cos(np.arange(200) * 2.3)) / 1000
@@ -138,24 +145,87 @@ def test_each_participant_and_state_has_its_own_measures_or_the_reason_why_not()
     calm = beats(STEADY)
     brief = beats(SECONDS, state="neutral", start_s=100)
     other = beats(STEADY, state="Neutral", code="b")
-    found = variability_by_state([calm, brief, other])
+    found = by_state([calm, brief, other])
     assert [(one.participant, one.state) for one in found] == [
         ("a", Emotion.NEUTRAL),
         ("a", Emotion.ANGER),
         ("b", Emotion.NEUTRAL),
     ]
-    assert found[0].variability is None and "there are 14" in found[0].reason
-    assert found[1].variability == heart_variability([STEADY]) and found[1].reason == ""
+    assert not found[0].sessions and "there are 14" in str(found[0].refused[0])
+    assert found[1].sessions == (heart_variability([STEADY]),) and not found[1].refused
+
+
+def two_sessions(first: float, second: float, seconds: float) -> list[Beats]:
+    """Return one state of two sessions at the given mean intervals, each as long as ``seconds``."""
+    rng = np.random.default_rng(5)
+    return [
+        beats(rng.normal(mean, 0.023, round(seconds / mean)).tolist(), session=number)
+        for number, mean in enumerate((first, second), start=1)
+    ]
+
+
+def test_variability_several_sessions_is_averaged_over_them() -> None:
+    parts = two_sessions(0.75, 0.95, 340)
+    (found,) = by_state(parts)
+    # The definitions of the Task Force (1996), by NumPy, of each session.
+    spread = [1000 * float(np.std(part.values, ddof=1)) for part in parts]
+    change = [rmssd(part.values) for part in parts]
+    assert max(spread) < 25
+    assert 1000 * float(np.std(np.concatenate([part.values for part in parts]))) > 100
+    assert found.sdnn_ms == pytest.approx(float(np.mean(spread)))
+    assert found.rmssd_ms == pytest.approx(float(np.mean(change)))
+    assert found.ln_rmssd == pytest.approx(float(np.mean(np.log(change))))
+    assert found.beats == sum(len(part.values) for part in parts)
+    assert found.seconds == pytest.approx(sum(float(part.values.sum()) for part in parts))
+    assert (found.ultra_short, found.rejected) == (0, 0.0)
+
+
+def test_variability_two_short_sessions_are_each_ultra_short() -> None:
+    parts = [*two_sessions(0.75, 0.95, 170), beats(SECONDS, session=3)]
+    (found,) = by_state(parts)
+    assert found.seconds == pytest.approx(340, abs=4)
+    assert (len(found.sessions), found.ultra_short, len(found.refused)) == (2, 2, 1)
+    assert variability_sentence([found]).startswith(
+        "2 of 3 recordings (one state in one session) give values from the intervals between "
+        "beats. 2 of them are shorter than the standard five minutes (ultra-short). Of several "
+        "sessions of a person, the table has the mean of their values. 1 of 1 person lacks a "
+        "number in at least one recording: 1 with less than 60 s of intervals."
+    )
+
+
+def test_variability_table_shows_the_values_that_the_tests_compare(tmp_path: Path) -> None:
+    path = tmp_path / "affect-edge.db"
+    rng = np.random.default_rng(8)
+    for level in (0.75, 0.95):
+        states = {
+            state: {RR: (level + rng.normal(0, 0.02, 120)).tolist()}
+            for state in ("anger", "neutral")
+        }
+        add_session(path, "P-1", states)
+    measures = (HeartMeasure.LN_RMSSD, HeartMeasure.SDNN)
+    found = analyse(Reader(path), AnalysisQuery(heart_measure=measures))
+    for shown in response_of(found).variability:
+        assert shown.sessions == 2
+        tested = {
+            measure: [
+                one.value
+                for one in found.heart_values
+                if (one.measure, one.state) == (measure, shown.state)
+            ]
+            for measure in measures
+        }
+        assert shown.ln_rmssd == pytest.approx(np.mean(tested[HeartMeasure.LN_RMSSD]))
+        assert shown.sdnn_ms == pytest.approx(np.mean(tested[HeartMeasure.SDNN]))
 
 
 def test_a_pause_ends_a_run() -> None:
     values = np.array(STEADY * 2)
     pause = np.repeat([0, 10_000], 100)
-    (found,) = variability_by_state(
+    (found,) = by_state(
         [replace(beats(values.tolist()), at_ms=beats(values.tolist()).at_ms + pause)]
     )
-    assert found.variability is not None
-    assert (found.variability.n, found.variability.successive) == (200, 198)
+    (own,) = found.sessions
+    assert (own.n, own.successive) == (200, 198)
 
 
 def test_neighbours_with_a_missing_beat_between_them_are_no_pair() -> None:
@@ -163,7 +233,7 @@ def test_neighbours_with_a_missing_beat_between_them_are_no_pair() -> None:
     whole = beats(values.tolist())
     there = np.ones(len(values), dtype=bool)
     there[7::20] = False  # a hole of one beat, which is far below three seconds
-    (found,) = variability_by_state(
+    (found,) = by_state(
         [
             replace(
                 whole,
@@ -175,9 +245,9 @@ def test_neighbours_with_a_missing_beat_between_them_are_no_pair() -> None:
     )
     pairs = there[1:] & there[:-1]
     true = 1000 * math.sqrt(float(np.mean(np.diff(values)[pairs] ** 2)))  # by hand
-    assert found.variability is not None
-    assert found.variability.successive == pairs.sum()
-    assert found.variability.rmssd_ms == pytest.approx(true)
+    (own,) = found.sessions
+    assert own.successive == pairs.sum()
+    assert own.rmssd_ms == pytest.approx(true)
 
 
 @pytest.mark.parametrize("mean", [0.6, 1.05])
@@ -185,17 +255,17 @@ def test_beats_that_carry_the_time_of_their_packet_stay_neighbours(mean: float) 
     values = RHYTHM - 0.8 + mean
     part = beats(values.tolist())
     packets = 1000 * np.ceil(part.at_ms / 1000).astype(np.int64)
-    (found,) = variability_by_state([replace(part, at_ms=packets)])
-    assert found.variability is not None
-    assert found.variability.successive >= 0.97 * (len(values) - 1)
-    assert found.variability.rmssd_ms == pytest.approx(rmssd(values), rel=0.01)
+    (found,) = by_state([replace(part, at_ms=packets)])
+    (own,) = found.sessions
+    assert own.successive >= 0.97 * (len(values) - 1)
+    assert own.rmssd_ms == pytest.approx(rmssd(values), rel=0.01)
 
 
 def test_lost_contact_ends_a_run_and_is_counted() -> None:
-    (found,) = variability_by_state([beats(STEADY * 2, lost=99)])
+    (found,) = by_state([beats(STEADY * 2, lost=99)])
     assert found.contact_lost == 1
-    assert found.variability is not None
-    assert (found.variability.n, found.variability.successive) == (199, 197)
+    (own,) = found.sessions
+    assert (own.n, own.successive) == (199, 197)
 
 
 @given(st.lists(st.floats(0.2, 2.2), max_size=60))
@@ -319,9 +389,8 @@ def test_variability_is_tested_within_sessions_in_a_family_of_its_own(tmp_path: 
         (HeartMeasure.LN_RMSSD, Emotion.HAPPINESS),
     ]
     test = found.heart_tests[0]
-    values = {(one.participant, one.state): one.variability for one in found.variability}
     by_hand = [
-        [one.ln_rmssd for (_, of), one in values.items() if of is state and one is not None]
+        [one.ln_rmssd for one in found.variability if one.state is state and one.ln_rmssd]
         for state in (Emotion.ANGER, Emotion.NEUTRAL)
     ]
     expected = paired_t(*by_hand)

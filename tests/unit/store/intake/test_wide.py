@@ -117,6 +117,9 @@ def test_the_tests_are_those_of_the_columns(
     assert not (answer["periods"] or answer["drifts"] or answer["settling_sensitivity"])
     [warned] = [text for text in answer["warnings"] if "made up" in text]
     assert "times of 5 sessions are made up" in warned
+    unknown = "not in the model, because the times of sessions are not known."
+    [model, *_] = answer["models"]
+    assert unknown in model["sentence"] and "nearly the same times" not in str(answer)
 
 
 def test_sessions_readings_and_exports_say_that_times_are_made_up(
@@ -253,6 +256,25 @@ def test_a_terminal_asks_about_half_known_columns_only() -> None:
         "hr_after": Cell("after", HEART),
         "hr_happy": Cell("happiness", HEART),
     }
+
+
+def test_wide_column_written_as_a_known_word_says_which_state_it_becomes(
+    here: Here, tmp_path: Path
+) -> None:
+    path = tmp_path / "rest.csv"
+    path.write_text("id,Rest,Mad,calm,hr_neutral\nP1,61,80,66,70\n", encoding="utf-8")
+    meanings = ("Rest=resting:hr", "Mad=Angry:hr", "calm=Calm:hr")
+    words = [word for meaning in meanings for word in ("--column", meaning)]
+    notes = here.take(path, *WIDE, *words)["notes"]
+    assert " ".join(notes[:4]) == (
+        "Rest is baseline, heart_rate. 'resting' was taken for baseline, the time at rest. For a "
+        "condition of its own, write another word, such as resting_1. "
+        "Mad is anger, heart_rate. 'Angry' was taken for anger, the emotion. For a condition of "
+        "its own, write another word, such as Angry_1. "
+        "calm is Calm, heart_rate. hr_neutral is neutral, heart_rate."
+    )
+    text = run("import-study", "--help").stdout
+    assert "an empty value (NAME=) leaves the column out" in " ".join(text.split())
 
 
 def test_a_column_that_is_not_read_says_how_to_take_it(here: Here, tmp_path: Path) -> None:

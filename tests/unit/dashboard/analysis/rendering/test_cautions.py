@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ from dashboard.analysis.question import AnalysisQuery, Sample
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.cautions import cautions_of, warnings_of
 from dashboard.analysis.rendering.method import (
-    all_states_sentence,
     method_of,
     sensitivity_sentence,
     variability_sentence,
@@ -28,7 +28,16 @@ from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.store.study.rows import NewSession, insert_session
 from tests.support.analyses import analysed
 from tests.support.script_studies import moved
-from tests.support.studies import HEART, States, add_session, heart, make_study
+from tests.support.studies import (
+    DIASTOLIC,
+    FOUR_PEOPLE,
+    HEART,
+    SYSTOLIC,
+    States,
+    add_session,
+    heart,
+    make_study,
+)
 from tests.support.timeline import add, instant, mostly, reading
 
 PEOPLE = {
@@ -155,12 +164,54 @@ def test_a_state_can_be_what_was_reported(tmp_path: Path) -> None:
     assert "the last report before the next stimulus" in method_of(found)[0]
 
 
-def test_all_states_at_once_are_said_in_words(tmp_path: Path) -> None:
-    found = analysed(make_study(tmp_path, PEOPLE))
-    assert all_states_sentence(found.all_states[0]).startswith(
-        "Heart rate differed between the three states overall (4 people, F = "
+def in_every_order(folder: Path) -> Path:
+    """Return six people who met the states in six orders: the heart differs clearly, systolic
+    pressure hardly, diastolic not.
+    """
+    people = {}
+    noise = (0.0, 1.1, -0.7, 0.4, -1.3, 0.8, 0.2, -0.5)
+    for number, order in enumerate(permutations(("anger", "happiness", "neutral"))):
+        people[f"P-{number}"] = {
+            state: {
+                HEART: [70.0 + number + 5 * (state == "anger") + noise[(number + place) % 8]],
+                SYSTOLIC: [
+                    120.0 - number + 1.6 * (state == "anger") + noise[(2 * number + 3 * place) % 8]
+                ],
+                DIASTOLIC: [80.0 + noise[(3 * number + 5 * place) % 8]],
+            }
+            for place, state in enumerate(order)
+        }
+    return make_study(folder, people)
+
+
+@pytest.mark.parametrize("correction", ["holm", "benjamini_hochberg"])
+def test_all_states_verdict_is_adjusted_over_the_vitals(tmp_path: Path, correction: str) -> None:
+    found = analysed(in_every_order(tmp_path), correction=correction)
+    told = response_of(found).all_states
+    assert not any(one.uneven for one in told)
+    heart_p, systolic_p, diastolic_p = (one.p or 0.0 for one in told)
+    assert heart_p < 0.05 / 3 < systolic_p < 0.05 < diastolic_p
+    # By hand: Holm (1979) and Benjamini and Hochberg (1995) of three p values in rising order.
+    by_hand = {
+        "holm": [3 * heart_p, 2 * systolic_p, max(2 * systolic_p, diastolic_p)],
+        "benjamini_hochberg": [3 * heart_p, 1.5 * systolic_p, diastolic_p],
+    }[correction]
+    assert [one.adjusted_p for one in told] == pytest.approx(by_hand)
+    assert told[0].sentence.startswith(
+        "Heart rate differed between the three states overall (6 people, F = "
     )
-    assert all_states_sentence(found.all_states[1]) == (
+    assert told[1].sentence.startswith(
+        "Systolic pressure did not differ significantly between the three states overall"
+    )
+
+
+def test_all_states_with_an_uneven_order_are_described_only(tmp_path: Path) -> None:
+    found = analysed(make_study(tmp_path, FOUR_PEOPLE), vital=("heart_rate", "systolic"))
+    first, second = response_of(found).all_states
+    assert first.uneven and (first.adjusted_p or 1.0) < 0.05
+    assert first.sentence.startswith("Heart rate between the three states overall: 4 people, F = ")
+    assert first.sentence.endswith("This ignores time in the session, so it only describes.")
+    assert second.sentence == (
         "Systolic pressure, all three states at once: no test. It needs at least 3 people with "
         "readings in all three states; there are 0."
     )
@@ -180,12 +231,12 @@ def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> 
     assert (without.rmssd_ms, without.beats, without.rejected) == (None, None, None)
     assert "at least 60 s" in without.reason
     found = analysis.variability
-    assert [(one.state, one.variability is not None) for one in found] == [
-        (Emotion.NEUTRAL, False),
-        (Emotion.ANGER, True),
+    assert [(one.state, len(one.sessions)) for one in found] == [
+        (Emotion.NEUTRAL, 0),
+        (Emotion.ANGER, 1),
     ]
     assert variability_sentence(found).startswith(
-        "1 of 2 recordings (one person in one state) give values from the intervals between "
+        "1 of 2 recordings (one state in one session) give values from the intervals between "
         "beats. 1 of them is shorter"
     )
     with write_transaction(path) as connection:

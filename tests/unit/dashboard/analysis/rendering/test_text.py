@@ -10,7 +10,7 @@ from dashboard.analysis.rendering.cautions import cautions_of, warnings_of
 from dashboard.analysis.rendering.charts import analysis_charts
 from dashboard.analysis.rendering.findings import sentence
 from dashboard.analysis.rendering.method import assumptions_of, method_of
-from dashboard.analysis.rendering.numbers import number, p_text
+from dashboard.analysis.rendering.numbers import number, p_equals, p_text
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
 from tests.support.analyses import analysed
@@ -62,11 +62,15 @@ def test_the_last_bits_of_a_number_do_not_decide_how_it_is_rounded() -> None:
         (0.0502, "0.0502"),
         (0.05, "0.05"),
         (1.0, "1.000"),
-        (0.00012, "1.2e−4"),
+        (0.001, "0.001"),
+        (0.00091, "< 0.001"),
     ],
 )
-def test_p_is_never_rounded_across_5_percent(p: float, text: str) -> None:
+def test_p_is_never_rounded_across_5_percent_and_small_ones_are_told_alike(
+    p: float, text: str
+) -> None:
     assert p_text(p) == text
+    assert p_equals(p) == (text if "<" in text else f"= {text}")
 
 
 def test_a_difference_is_said_with_its_size_and_its_numbers(tmp_path: Path) -> None:
