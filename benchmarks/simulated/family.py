@@ -26,8 +26,9 @@ from benchmarks.simulated.order import FALL, PEOPLE, SD, times_in
 from dashboard.analysis.analyse import VitalStates, all_states_of
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Correction
 from dashboard.analysis.readings.means import Visits
+from dashboard.analysis.results import ALPHA
 from dashboard.analysis.tests.checks import VitalDrift, periods_of
-from dashboard.analysis.tests.family import ALPHA, adjusted_by, compare_visits
+from dashboard.analysis.tests.family import adjusted_by, compare_visits
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
 from edge_agent.core.vitals import VitalKind

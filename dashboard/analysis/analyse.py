@@ -53,6 +53,7 @@ from dashboard.analysis.readings.states import (
     find_readings,
 )
 from dashboard.analysis.results import (
+    ALPHA,
     By,
     FlowModel,
     LeftOutModel,
@@ -85,7 +86,6 @@ from dashboard.analysis.tests.comparison import (
     evidence_of,
 )
 from dashboard.analysis.tests.family import (
-    ALPHA,
     InFamily,
     adjusted_by,
     compare_all_states,

@@ -14,7 +14,6 @@ from dashboard.analysis.analyse import VitalComparison
 from dashboard.analysis.question import Correction, Design
 from dashboard.analysis.rendering.models import LARGE_FACTOR, factor_text
 from dashboard.analysis.rendering.numbers import (
-    ALPHA,
     correction_name,
     df_text,
     interval_text,
@@ -26,7 +25,7 @@ from dashboard.analysis.rendering.numbers import (
     sessions_text,
     unit_of,
 )
-from dashboard.analysis.results import By, Caution, Conclusion, IntervalModel, ResultModel
+from dashboard.analysis.results import ALPHA, By, Caution, Conclusion, IntervalModel, ResultModel
 from dashboard.analysis.tests.comparison import Obstacle, Tests
 from dashboard.analysis.tests.groups import GroupContrast
 from dashboard.analysis.tests.mixed import VitalModel

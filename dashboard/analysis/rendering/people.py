@@ -10,7 +10,6 @@ from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering.findings import apa_of_contrast, apa_p, shift_text
 from dashboard.analysis.rendering.numbers import (
-    ALPHA,
     correction_name,
     df_text,
     exact_df,
@@ -24,6 +23,7 @@ from dashboard.analysis.rendering.numbers import (
     unit_of,
 )
 from dashboard.analysis.results import (
+    ALPHA,
     ExcludedModel,
     FlowModel,
     GroupContrastModel,

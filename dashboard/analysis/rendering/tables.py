@@ -13,7 +13,6 @@ from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.question import HEART_NAMES, Outcome
 from dashboard.analysis.rendering.models import factor_text
 from dashboard.analysis.rendering.numbers import (
-    ALPHA,
     df_text,
     interval_text,
     number,
@@ -23,6 +22,7 @@ from dashboard.analysis.rendering.numbers import (
 )
 from dashboard.analysis.rendering.people import flow_csv, told_flow
 from dashboard.analysis.results import (
+    ALPHA,
     AnalysisModel,
     By,
     ComparisonModel,

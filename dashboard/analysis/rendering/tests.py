@@ -14,8 +14,8 @@ from dashboard.analysis.question import (
     HeartMeasure,
     StateBy,
 )
-from dashboard.analysis.rendering.numbers import ALPHA, p_equals, pair_text
-from dashboard.analysis.results import FamilyModel
+from dashboard.analysis.rendering.numbers import p_equals, pair_text
+from dashboard.analysis.results import ALPHA, FamilyModel
 from dashboard.analysis.tests.heart import HeartTest
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import by_locale, decimal

@@ -20,9 +20,9 @@ from dashboard.analysis.question import (
 )
 from dashboard.analysis.readings.means import StateMean, Visits, sides_of
 from dashboard.analysis.readings.states import StateReadings
-from dashboard.analysis.results import LeftOutModel, WithAllModel, conclude
+from dashboard.analysis.results import ALPHA, LeftOutModel, WithAllModel, conclude
 from dashboard.analysis.tests.comparison import Comparison, Decision, adjusted_p
-from dashboard.analysis.tests.family import ALPHA, adjusted_by, decide_groups
+from dashboard.analysis.tests.family import adjusted_by, decide_groups
 from dashboard.languages.current import N_
 from dashboard.statistics.period import (
     Attenuation,

@@ -104,7 +104,9 @@ def test_a_missing_state_makes_the_mixed_model_use_who_the_t_test_leaves_out(
     test = found.comparisons[0]
     assert (test.result.by, test.result.sessions) == ("mixed_model", 14)
     # The t-test's g divides its own difference by the same standard deviation.
-    assert test.result.g == pytest.approx(test.result.difference * test.g / test.difference)
+    assert test.g is not None and test.difference is not None
+    assert test.result.g is not None and test.result.difference is not None
+    assert test.result.g / test.result.difference == pytest.approx(test.g / test.difference)
 
 
 def test_where_the_two_conclude_otherwise_the_sentence_says_why(tmp_path: Path) -> None:
