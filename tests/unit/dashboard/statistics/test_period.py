@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
-from dashboard.statistics.period import OneWayError, Recall, adjusted_for_time, attenuation, drift
+from dashboard.statistics.period import (
+    OneWayError,
+    Recall,
+    TimedSums,
+    adjusted_for_time,
+    are_mixed,
+    attenuation,
+    drift,
+    means_at_equal_times,
+)
 from dashboard.statistics.samples import TooFewError
 from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.errors import StatisticsError
@@ -73,6 +84,62 @@ def test_states_at_the_same_times_for_all_tell_nothing_of_the_session() -> None:
     people = [person for person in range(3) for _ in range(3)]
     with pytest.raises(OneWayError, match="nearly the same times"):
         drift(people, [0, 1, 2] * 3, np.array([2.0, 5, 8] * 3), values)
+
+
+def sums_of(minutes: Sequence[float], values: Sequence[float]) -> TimedSums:
+    """The sums of readings, each added up by itself."""
+    return TimedSums(
+        len(values),
+        sum(minutes),
+        sum(t * t for t in minutes),
+        sum(values),
+        sum(t * y for t, y in zip(minutes, values, strict=True)),
+    )
+
+
+def test_session_means_at_equal_times_are_those_computed_by_hand() -> None:
+    # slope: (−2 − 2) / (2 + 2) = −1; the mean times 1 and 2 lie half a minute from their middle
+    states = [sums_of((0.0, 2.0), (70.0, 68.0)), sums_of((1.0, 3.0), (74.0, 72.0))]
+    assert means_at_equal_times(states) == (68.5, 73.5)
+
+
+def test_session_means_at_equal_times_equal_least_squares_of_the_readings() -> None:
+    rng = np.random.default_rng(7)
+    minutes = np.arange(900) / 60
+    state = (rng.random(900) < 0.1 + minutes / 30).astype(int) + (rng.random(900) < 0.3)
+    values = 70 + 2.5 * state - 0.5 * minutes + rng.normal(0, 3, 900)
+    columns = np.column_stack([state == one for one in range(3)])
+    # value = state + b · t, solved from all readings; no state is the first
+    found = np.linalg.lstsq(np.column_stack([columns, minutes]), values)[0]
+    sums = [
+        sums_of(minutes[state == one].tolist(), values[state == one].tolist()) for one in range(3)
+    ]
+    expected = found[:3] + found[3] * minutes.mean()
+    assert means_at_equal_times(sums) == pytest.approx(expected, rel=1e-11)
+
+
+def test_session_means_at_equal_times_of_a_calming_heart_differ_by_the_state_alone() -> None:
+    early, late = (0.0, 1.0, 2.0, 6.0), (3.0, 7.0, 8.0, 9.0)
+    sums = [sums_of(early, [70 - 2 * t for t in early]), sums_of(late, [73 - 2 * t for t in late])]
+    first, second = means_at_equal_times(sums)
+    assert second - first == pytest.approx(3.0)
+    assert sums[1].mean < sums[0].mean
+
+
+def test_session_means_at_equal_times_of_states_at_one_time_each_are_refused() -> None:
+    once = [sums_of((2.0, 2.0), (70.0, 71.0)), sums_of((7.1, 7.1, 7.1), (75.0, 74.0, 73.0))]
+    with pytest.raises(OneWayError, match="at one time only"):
+        means_at_equal_times(once)
+
+
+@pytest.mark.parametrize(
+    ("begins", "mixed"), [(0, True), (30, True), (34, True), (36, False), (60, False)]
+)
+def test_states_are_mixed_where_they_overlap_enough(begins: int, mixed: bool) -> None:
+    # a minute each, a reading a second: times within one have a standard deviation of 17.3 s
+    first = [second / 60 for second in range(60)]
+    second = [(begins + second) / 60 for second in range(60)]
+    assert are_mixed(sums_of(first, first), sums_of(second, second)) == mixed
 
 
 def test_too_few_and_missing_times_are_refused() -> None:
