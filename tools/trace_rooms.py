@@ -142,12 +142,12 @@ def trace_page(folder: Path, query: AnalysisQuery) -> Trace:
     """Watch the dashboard while it answers with the page of the same question."""
     from tests.support.dashboard import client_of, set_up  # needs the packages of the tests
 
-    asked: dict[str, Any] = {"state": query.state.value, "whole": "yes"}
+    question: dict[str, Any] = {"state": query.state.value, "whole": "yes"}
     # Not as a context: each request has threads of its own then, and new threads are watched.
     client = set_up(client_of(folder, computing=_Here()), folder)
-    client.get("/analysis", params=asked).raise_for_status()
+    client.get("/analysis", params=question).raise_for_status()
     with watched() as trace:
-        client.get("/analysis", params=asked).raise_for_status()
+        client.get("/analysis", params=question).raise_for_status()
     return trace
 
 
