@@ -10,6 +10,7 @@ and no reason. Some ten minutes.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -23,6 +24,7 @@ from benchmarks._command import benchmark
 from dashboard.accounts.roles import Role
 from tests.appliance.kept_apart import EXPOSURE, FIRST_BOOT_EXPOSURE
 from tests.integration.api.conformance import examine
+from tests.integration.fuzz.test_parsers import PARSERS
 from tests.support.dashboard import client_of, set_up
 from tests.support.security.routes import (
     Tried,
@@ -35,8 +37,8 @@ from tests.support.security.routes import (
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = 40
-PAYLOADS = 32_000
-"""For each of the 32 parsers."""
+DAMAGED = 1_000_000
+"""Damaged inputs that all parsers together get at least, however many parsers there are."""
 ROWS = ("tests/docs/test_security_rows.py", "tests/project/test_security_page.py")
 Figures = dict[str, float]
 
@@ -96,8 +98,9 @@ def shapes(folder: Path) -> Figures:
 
 def damaged_inputs() -> Figures:
     """How many damaged inputs the parsers were given, what they made wrong, the slowest one."""
+    each = math.ceil(DAMAGED / len(PARSERS))
     done = _pytest(
-        "-s", "tests/integration/fuzz/test_parsers.py", environment={"FUZZ_PAYLOADS": str(PAYLOADS)}
+        "-s", "tests/integration/fuzz/test_parsers.py", environment={"FUZZ_PAYLOADS": str(each)}
     )
     lines = re.findall(r"fuzz .*: (\d+) inputs, the slowest (\d+) ms", done.stdout)
     return {
