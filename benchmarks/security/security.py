@@ -3,9 +3,9 @@
     python -m benchmarks.security.security [--json]
 
 What systemd says of each unit; every route without a login, as every role, with methods that it
-does not have, from other sites and with every kind of body; thousands of requests of schemathesis
-as each role; a million damaged inputs to the parsers; rows of the security pages that name no test
-and no reason. Some ten minutes.
+does not have and numbers that no row can have, from other sites and with every kind of body;
+thousands of requests of schemathesis as each role; a million damaged inputs to the parsers; rows
+of the security pages that name no test and no reason. Some ten minutes.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from tests.support.security.routes import (
     Tried,
     try_bodies,
     try_methods,
+    try_numbers,
     try_other_sites,
     try_roles,
     try_strangers,
@@ -70,7 +71,7 @@ def all_routes(folder: Path) -> Figures:
     client = set_up(client_of(folder), folder)
     cast("FastAPI", client.app).state.services.stopping.set()  # event streams end at once
     tried: list[Tried] = [try_roles(client, role) for role in Role]
-    tried += [act(client) for act in (try_methods, try_other_sites, try_bodies)]
+    tried += [act(client) for act in (try_methods, try_numbers, try_other_sites, try_bodies)]
     client.cookies.clear()
     tried.append(try_strangers(client))
     wrong = [answer for one in tried for answer in one.wrong]
