@@ -79,7 +79,7 @@ def answer(response: AnalysisModel) -> str:
     parts = (
         [_wrapped(f"! {text}", "  ") for text in response.warnings],
         [_wrapped(f"- {text}", "  ") for text in claims],
-        [_wrapped(_no_reading(response), "")] if response.sessions and not claims else [],
+        [_wrapped(no_reading(response), "")] if response.sessions and not claims else [],
         _table(response, _ANSWERED) if response.tests_computed else [],
         [_wrapped(response.main_reason, "")] if decides else [],
         [_wrapped(f"- {text}", "  ") for text in (*by_group, *beats)],
@@ -89,7 +89,7 @@ def answer(response: AnalysisModel) -> str:
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
 
-def _no_reading(response: AnalysisModel) -> str:
+def no_reading(response: AnalysisModel) -> str:
     """Say that no reading is of a state, and which states have readings."""
     text = f"No reading counts in {', '.join(response.question.states)}."
     if not response.other_states:

@@ -38,13 +38,13 @@ _MEDIA_TYPES = {
 }
 _OF_QUESTION = {
     "flow.csv": "People and readings from consent to the tests",
-    "attenuation.csv": "What misread faces leave of a difference at the worst, for the scripts",
-    "baseline.csv": "Means at rest, for the scripts",
-    "heart_measure.csv": "Measures of the intervals between beats, for the scripts",
+    "attenuation.csv": "What misread faces leave of a difference at the worst, for analysis.R",
+    "baseline.csv": "Means at rest, for analysis.R",
+    "heart_measure.csv": "Measures of the intervals between beats, for analysis.R",
     "session_mean.csv": "Means of sessions and states, for the mixed model and the tests of groups",
 }
 _SCRIPTS = {
-    "analysis.py": "Runs the dashboard's tests on these files; needs the package affect-edge",
+    "analysis.py": "Analyses these files as the dashboard does; needs the package affect-edge",
     "analysis.R": "Computes the dashboard's tests by itself, in R",
 }
 
@@ -75,7 +75,7 @@ class _Bundle:
             table = WrittenFile(name, f"{name}.csv", TITLES[name], "text/csv", size, sha256, rows)
             self._files.append(table)
         self._text(
-            "vital_kind.csv", "Kinds of vital readings and movements, for the scripts", kinds_csv()
+            "vital_kind.csv", "Kinds of vital readings and movements, for analysis.R", kinds_csv()
         )
         for path, title in _SCRIPTS.items():
             self._text(path, title, _resource(path))

@@ -2,13 +2,16 @@
 #
 #     Rscript analysis.R [FOLDER] [--state condition|observed|reported] [--csv] ...      (--help names all options)
 #
-# Needs base R, 4.0 or newer, and no package. The readings are read in parts, so that a recording of a year needs no
-# more memory than one of an hour. analysis.py runs the dashboard's own engine on the same files.
+# Needs base R, 4.1 or newer; the mixed model needs lmerTest. The readings are read in parts, so that a recording of a
+# year needs no more memory than one of an hour. analysis.py runs the dashboard's own engine on the same files.
 #
 # The unit of every test is one participant. Readings are averaged within each session and state; a paired difference is
 # the average of those within the sessions that have both states. Readings in doubt, those before the vital has settled
 # in a stimulus, and what exclusion.csv leaves out count in no mean. All pairs of states of all vitals are one family,
 # whose p values are adjusted together, unless --family declares others.
+#
+# Which result is told of two states follows from who was measured and when: the mixed model where somebody has several
+# sessions or lacks a state; else the difference at equal times where order and state hang together; else the t-test.
 
 STATES <- c("neutral", "happiness", "anger")
 EMOTIONS <- c("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -18,6 +21,9 @@ FAR <- 40             # e-folds beyond which nothing of the integral of a Bayes 
 # readings with these flags count in no mean unless they are asked for
 DOUBTS <- c("out_of_range", "contact_lost", "estimated", "clock_differs", "poor_signal")
 MINIMUM <- 3       # fewest pairs, or people in each group
+UNEVEN_ORDER <- 0.2  # mean minutes between two states, over their root mean square, from which on the order matters
+UNEVEN_READINGS <- 3  # readings a mean in one state over those in another, from which on no mixed model is told
+TOLD_APART <- 0.1  # least share of the spread of minutes within sessions that the states do not give
 MOST <- 10000      # people beyond which no study is planned
 EXACT_RANKS <- 50  # differences up to which the distribution of a rank sum is counted, above it is taken for normal
 EXACT_SPLITS <- 5000  # the same, people of the smaller group times those of both groups
@@ -216,7 +222,7 @@ file_of <- function(folder, name) {
 COLUMNS <- list(
   vital_kind = c("kind", "label", "unit_shown", "bound", "option", "default", "settling_s"),
   exclusion = c("session", "start_at", "start_ms", "end_at", "end_ms", "reason"),
-  session = c("session", "participant", "simulated"), marker = c("session", "at_ms", "kind", "label"),
+  session = c("session", "participant", "simulated", "start_ms", "origin"), marker = c("session", "at_ms", "kind", "label"),
   self_report = c("session", "at_ms", "scale", "value"), attenuation = c("first", "second", "factor"),
   baseline = c("session", "kind", "source", "mean"),
   heart_measure = c("measure", "title", "participant", "session", "state", "value"),
@@ -252,7 +258,10 @@ read_table <- function(folder, name) {
   path <- file_of(folder, name)
   table <- read_text(path, path, encoding = "UTF-8")
   check_heads(path, name, names(table))
-  for (column in intersect(c("session", "at_ms", "factor", "mean"), COLUMNS[[name]])) numbers(path, column, table[[column]])
+  whole <- if (name == "session") "start_ms"
+  for (column in intersect(c("session", "at_ms", "factor", "mean", whole), COLUMNS[[name]])) {
+    numbers(path, column, table[[column]])
+  }
   table
 }
 
@@ -310,6 +319,7 @@ read_means <- function(folder, asked, ids, stimuli) {
   values <- values[values$n > 0, ]
   if (!nrow(values)) return(NULL)
   values$mean <- values$value / values$n
+  values$minutes <- values$minutes / values$n
   if (asked$outcome == "change") less_baseline(values, asked$folder) else values
 }
 
@@ -348,11 +358,12 @@ read_readings <- function(folder, name, asked, ids, stimuli, readings_of) {
       out <- vapply(strsplit(part$flags, " "), function(flags) any(flags %in% left_out), TRUE)
       doubt <- vapply(strsplit(part$flags, " "), function(flags) any(flags %in% DOUBTS), TRUE)
       part$value[out] <- 0
+      part$minutes <- ifelse(out, 0, (part$at_ms - asked$starts[part$session]) / 60000)
       part$n <- as.numeric(!out)
       part$sound <- as.numeric(!doubt)
       part$every <- rep(1, nrow(part))
       inside <- part$state != "" & has_settled(part, stimuli, asked)
-      part <- part[inside, c("kind", "state", "participant", "session", "source", "value", "n", "sound", "every")]
+      part <- part[inside, c("kind", "state", "participant", "session", "source", "value", "minutes", "n", "sound", "every")]
       values <- rbind(values, part)
       if (nrow(values) > PART) values <- summed(values)
     }
@@ -377,7 +388,8 @@ without_whole <- function(ids, excluded) setdiff(ids, excluded$session[excluded$
 excluded_lines <- function(ids, excluded) {
   own <- excluded[excluded$session %in% ids, ]
   stretch <- ifelse(own$start_ms == "", "", paste0(" from ", own$start_at, " to ", own$end_at))
-  sprintf("left out: session %s%s (%s)", own$session, stretch, own$reason)
+  # A text that a spreadsheet could take for a formula stands behind one more apostrophe.
+  sprintf("left out: session %s%s (%s)", own$session, stretch, sub("^'", "", own$reason))
 }
 
 # Means less those at rest of the same session and source; without one a session counts in nothing.
@@ -407,7 +419,7 @@ read_factors <- function(asked) {
 }
 
 summed <- function(values) {
-  aggregate(cbind(value, n, sound, every) ~ kind + state + participant + session + source, values, sum)
+  aggregate(cbind(value, minutes, n, sound, every) ~ kind + state + participant + session + source, values, sum)
 }
 
 # Where several sources measured a vital in a session, the one that counts: the first that is preferred; else the one
@@ -420,12 +432,13 @@ of_one_source <- function(values, preferred) {
   values[paste(values$kind, values$session, values$source) %in% paste(best$kind, best$session, best$source), ]
 }
 
-# A vital's means as a table: a row for each session, a column for each state; NA where a session has not got it.
-visits_of <- function(means, vital, states) {
+# A vital's means, or their minutes in the session, as a table: a row for each session, a column for each state; NA
+# where a session has not got it.
+visits_of <- function(means, vital, states, column = "mean") {
   own <- means[means$kind == vital, ]
   visit <- paste(own$session, own$participant)
   table <- matrix(NA_real_, length(unique(visit)), length(states), dimnames = list(unique(visit), states))
-  table[cbind(visit, own$state)] <- own$mean
+  table[cbind(visit, own$state)] <- own[[column]]
   list(participant = own$participant[match(rownames(table), visit)], table = table)
 }
 
@@ -456,20 +469,27 @@ choose <- function(asked) {
   session <- read_table(asked$folder, "session")
   stimuli <- read_stimuli(asked$folder)
   asked$excluded <- read_table(asked$folder, "exclusion")
+  asked$starts <- setNames(as.numeric(session$start_ms), session$session)
+  # Nothing is read from times that were never measured.
+  measured <- session$session[!endsWith(session$origin, "(times made up)")]
   if (!is.null(asked$session)) {
     for (number in setdiff(asked$session, session$session)) {
       there <- if (nrow(session)) paste(session$session, collapse = ", ") else "none"
       refuse("There is no session ", number, ". Sessions: ", there, ".")
     }
-    means <- read_means(asked$folder, asked, without_whole(asked$session, asked$excluded), stimuli)
-    return(list(sample = "selected", means = means, excluded = excluded_lines(asked$session, asked$excluded)))
+    ids <- without_whole(asked$session, asked$excluded)
+    means <- read_means(asked$folder, asked, ids, stimuli)
+    lines <- excluded_lines(asked$session, asked$excluded)
+    return(list(sample = "selected", means = means, excluded = lines, timed = any(ids %in% measured)))
   }
   for (sample in if (asked$sample == "auto") c("measured", "example") else asked$sample) {
     ids <- session$session[session$simulated == (if (sample == "example") "1" else "0")]
-    means <- read_means(asked$folder, asked, without_whole(ids, asked$excluded), stimuli)
+    counted <- without_whole(ids, asked$excluded)
+    means <- read_means(asked$folder, asked, counted, stimuli)
     if (!is.null(means) || !any(session$simulated == "1")) break
   }
-  list(sample = sample, means = means, excluded = excluded_lines(ids, asked$excluded))
+  lines <- excluded_lines(ids, asked$excluded)
+  list(sample = sample, means = means, excluded = lines, timed = any(counted %in% measured))
 }
 
 # --- Statistics ------------------------------------------------------------------------------------------------------
@@ -478,6 +498,10 @@ NUMBERS <- c(
   "n_both", "left_out", "method", "n_first", "n_second", "difference", "low", "high", "t", "df", "p", "holm_p", "bh_p",
   "g", "g_low", "g_high", "rank", "equivalence", "needed", "rank_holm_p", "rank_bh_p", "equivalence_holm_p",
   "equivalence_bh_p", "needed_in_family", "log_bf"
+)
+# The result that is told of two states, by whichever analysis.
+RESULT <- c(
+  "by", "difference", "low", "high", "t", "df", "p", "adjusted_p", "n_first", "n_second", "conclusion"
 )
 
 # Paired where three people have both states in a session, else Welch where three on each side have only one.
@@ -488,7 +512,8 @@ compare <- function(vital, pair, means, asked) {
   both <- sort(intersect(names(one), names(two)))
   only <- list(sort(setdiff(names(one), names(two))), sort(setdiff(names(two), names(one))))
   test <- c(list(vital = vital, first = pair[1], second = pair[2]), setNames(rep(list(NA), length(NUMBERS)), NUMBERS))
-  test <- c(test, list(shapiro = numeric(), strict = NA, strict_effect = NA))
+  test <- c(test, list(shapiro = numeric(), strict = NA, strict_effect = NA, uneven = FALSE))
+  test[c("equal", "model")] <- list(NO_ESTIMATE)
   test$n_both <- length(both)
   test$left_out <- test$n_first <- test$n_second <- 0
   test$method <- ""
@@ -512,7 +537,30 @@ compare <- function(vital, pair, means, asked) {
   test$difference <- round(mean(a) - mean(b), digits) + 0
   bound <- if (vital %in% names(asked$bounds)) asked$bounds[[vital]] else NA
   factor <- asked$factors[paste(pair, collapse = "\n")]
-  filled(test, a, b, bound, if (is.na(factor)) bound else bound * unname(factor))
+  test <- filled(test, a, b, bound, if (is.na(factor)) bound else bound * unname(factor))
+  if (test$method != "paired" || is.na(test$p) || !asked$timed || is.null(means$minutes)) return(test)
+  times <- sides(visits_of(means, vital, asked$states, "minutes"), pair)
+  at_equal_times(test, a, b, unname(times$one[both] - times$two[both]))
+}
+
+NO_ESTIMATE <- list(difference = NA, low = NA, high = NA, t = NA, df = NA, p = NA, holm_p = NA, bh_p = NA)
+
+# The difference at equal times in the session: where a line through the differences, by the minutes from the second
+# state to the first, is at 0 minutes. Also whether order and state hang together, so that it is told first. There is
+# none if nobody met the states the other way round, or nothing is left beside the line to judge it by.
+at_equal_times <- function(test, a, b, gaps) {
+  gap <- mean(gaps)
+  same_way <- sum(gaps * gap > 0)
+  test$uneven <- abs(gap) > UNEVEN_ORDER * sqrt(mean(gaps^2)) && 2 * same_way - length(gaps) > 1
+  if (length(gaps) < 4 || min(gaps) >= 0 || max(gaps) <= 0) return(test)
+  line <- lm(a - b ~ gaps)
+  if (constant(residuals(line), c(a, b))) return(test)
+  row <- summary(line)$coefficients["(Intercept)", ]
+  ends <- confint(line)["(Intercept)", ]
+  test$equal[c("difference", "low", "high", "t", "df", "p")] <- list(
+    row[[1]], ends[[1]], ends[[2]], row[[3]], line$df.residual, row[[4]]
+  )
+  test
 }
 
 # A measure of the intervals between beats has no bounds; by observed emotion the strict one decides.
@@ -686,8 +734,15 @@ adjusted <- function(tests, families) {
   tests
 }
 
-# t-tests, rank tests and equivalence tests, each adjusted as one family; then the people that its smallest p asks for.
+# t-tests, rank tests, equivalence tests, estimates at equal times and those of the mixed model, each adjusted as one
+# family; then the people that its smallest p asks for.
 adjusted_together <- function(tests) {
+  for (part in c("equal", "model")) {
+    p <- vapply(tests, function(test) as.numeric(test[[part]]$p), 0)
+    holm <- p.adjust(p, "holm", n = sum(!is.na(p)))
+    bh <- p.adjust(p, "BH", n = sum(!is.na(p)))
+    for (i in seq_along(tests)) tests[[i]][[part]][c("holm_p", "bh_p")] <- list(holm[i], bh[i])
+  }
   prefixes <- c(p = "", rank = "rank_", strict = "equivalence_")
   for (name in names(prefixes)) {
     prefix <- prefixes[[name]]
@@ -736,6 +791,117 @@ all_states <- function(vital, means, states) {
   found
 }
 
+# --- The mixed model, and which result is told ------------------------------------------------------------------------
+
+# Whether the mixed model is the main analysis, unless a fit says that a person's values are independent: somebody has
+# several sessions or lacks a state that others met, every t-test is paired, and no state has means of many more
+# readings than another.
+calls_for_model <- function(means, tests, asked) {
+  methods <- unlist(lapply(tests, function(test) if (!is.na(test$p)) test$method))
+  if (asked$design != "auto" || !setequal(methods, "paired")) return(FALSE)
+  vitals <- split(means, means$kind, drop = TRUE)
+  uneven <- vapply(vitals, function(own) {
+    readings <- tapply(own$n, own$state, median)
+    max(readings) >= UNEVEN_READINGS * min(readings)
+  }, TRUE)
+  calls <- vapply(vitals, function(own) {
+    met <- unique(own[c("participant", "session")])
+    anyDuplicated(met$participant) > 0 || nrow(own) < nrow(met) * length(unique(own$state))
+  }, TRUE)
+  any(calls) && !any(uneven)
+}
+
+has_lmer <- function() requireNamespace("lmerTest", quietly = TRUE)
+
+# The tests with what the mixed model of their vital says, and whether it is the main analysis: of every vital it leaves
+# a variance between people, sessions or reactions, and it answers all that the t-tests answer.
+by_models <- function(tests, means, asked) {
+  decides <- TRUE
+  for (vital in unique(vapply(tests, function(test) test$vital, ""))) {
+    places <- which(vapply(tests, function(test) test$vital == vital && test$n_both >= MINIMUM, TRUE))
+    if (!length(places)) next
+    own <- means[means$kind == vital, ]
+    own$state <- factor(own$state, asked$states[asked$states %in% own$state])
+    model <- tryCatch(fitted_model(own), error = function(error) NULL)
+    if (identical(model, "independent")) decides <- FALSE
+    if (is.null(model) || identical(model, "independent")) next
+    for (i in places) {
+      tests[[i]]$model <- of_model(model, tests[[i]], levels(own$state))
+      tests[[i]]$n_model <- length(unique(own$participant))
+    }
+  }
+  computed <- Filter(function(test) !is.na(test$p), tests)
+  answered <- vapply(computed, function(test) !is.na(test$model$p), TRUE)
+  list(tests = tests, decides = decides && all(answered))
+}
+
+# mean ~ state + minutes + (1 | participant / session), and + (1 | participant : state) where somebody met a state in
+# several sessions. A variance of 0 is left out, so that the degrees of freedom are those of the model without it.
+fitted_model <- function(own) {
+  if (length(unique(own$participant)) < MINIMUM) stop("too few people")
+  own$visit <- paste(own$participant, own$session)
+  repeated <- anyDuplicated(unique(own[c("participant", "visit")])$participant) > 0
+  random <- c(
+    "(1 | participant)", if (repeated && anyDuplicated(own$visit)) "(1 | visit)",
+    if (anyDuplicated(own[c("participant", "state")])) "(1 | participant:state)"
+  )
+  states <- within_visits(own, model.matrix(~ state, own)[, -1, drop = FALSE])
+  minutes <- within_visits(own, cbind(minutes = own$minutes))
+  # else the model could hardly tell a change with time from one between states
+  is_timed <- sum(lm.fit(states, minutes)$residuals^2) > TOLD_APART^2 * sum(minutes^2)
+  fixed <- c("state", if (is_timed) "minutes")
+  rest <- lm.fit(if (is_timed) cbind(states, minutes) else states, within_visits(own, cbind(own$mean)))$residuals
+  if (constant(rest, own$mean)) stop("nothing is left beside the effects")
+  control <- lme4::lmerControl(
+    optimizer = "nloptwrap", calc.derivs = FALSE, check.nobs.vs.nlev = "ignore", check.nobs.vs.nRE = "ignore",
+    optCtrl = list(xtol_abs = 1e-12, xtol_rel = 1e-12, ftol_abs = 1e-12, ftol_rel = 1e-12, maxeval = 1e5)
+  )
+  while (length(random)) {
+    formula <- reformulate(c(fixed, random), "mean")
+    fit <- suppressWarnings(suppressMessages(lmerTest::lmer(formula, own, control = control)))
+    ratios <- lme4::getME(fit, "theta")
+    if (max(ratios) >= 1e4) stop("nothing is left beside the effects")
+    empty <- ratios < 1e-5
+    if (!any(empty)) return(fit)
+    groups <- sub("\\.\\(Intercept\\)$", "", names(empty)[empty])
+    random <- random[!random %in% paste0("(1 | ", groups, ")")]
+  }
+  "independent"
+}
+
+# Columns less their means in each session.
+within_visits <- function(own, columns) apply(columns, 2, function(column) column - ave(column, own$visit))
+
+# Two states by a model, with degrees of freedom by Satterthwaite's method.
+of_model <- function(model, test, states) {
+  names <- names(lme4::fixef(model))
+  weights <- (names == paste0("state", test$first)) - (names == paste0("state", test$second))
+  row <- lmerTest::contest1D(model, weights, confint = TRUE)
+  found <- NO_ESTIMATE
+  found[c("difference", "low", "high", "t", "df", "p")] <- list(
+    row$Estimate, row$lower, row$upper, row[["t value"]], row$df, row[["Pr(>|t|)"]]
+  )
+  found
+}
+
+# The result that is told of two states, under the names of RESULT. Each analysis has its own family of p.
+result_of <- function(test, decides, correction) {
+  by <- if (decides && !is.na(test$model$p)) "mixed_model"
+  else if (test$uneven && !is.na(test$equal$p)) "equal_times"
+  else if (is.na(test$p)) NA
+  else if (test$method == "paired") "paired_t" else "welch_t"
+  of <- if (by %in% "mixed_model") test$model else if (by %in% "equal_times") test$equal else test
+  if (is.na(by)) of <- NO_ESTIMATE
+  adjusted <- if (correction == "holm") of$holm_p else of$bh_p
+  n <- c(test$n_first, test$n_second)
+  n <- if (by %in% "mixed_model") rep(test$n_model, 2) else ifelse(n > 0, n, test$n_both)
+  conclusion <- if (is.na(by)) "no_test" else if (adjusted >= 0.05) "not_shown" else if (of$difference > 0) "higher" else "lower"
+  c(
+    list(by = by), of[c("difference", "low", "high", "t", "df", "p")],
+    list(adjusted_p = adjusted, n_first = n[1], n_second = n[2], conclusion = conclusion)
+  )
+}
+
 # --- Writing ---------------------------------------------------------------------------------------------------------
 
 # Rounded to 12 digits first, so that the last bit of a sum does not decide how a half is rounded.
@@ -765,6 +931,11 @@ factor_text <- function(log_bf) {
   number(factor, if (factor >= 10) 1 else 2)
 }
 
+df_in_table <- function(df) {
+  df <- signif(df, 12)
+  if (df == round(df)) sprintf("%.0f", df) else sprintf("%.1f", df)
+}
+
 df_text <- function(df) if (df == round(df)) sprintf("%.0f", df) else sprintf("%.2f", df)
 
 interval <- function(low, high, digits) paste(number(low, digits), "to", number(high, digits))
@@ -782,11 +953,10 @@ cells <- function(test, correction) {
     if (test$left_out) test$left_out else "", if (is.na(test$difference)) "" else number(test$difference, 1)
   )
   if (is.na(test$p)) return(c(start, rep("", 14)))
-  df <- signif(test$df, 12)
   needed <- if (is.na(test$needed_in_family)) "" else format(test$needed_in_family, big.mark = ",")
   by_holm <- correction == "holm"
   c(
-    start, interval(test$low, test$high, 1), number(test$t, 2), if (df == round(df)) sprintf("%.0f", df) else sprintf("%.1f", df),
+    start, interval(test$low, test$high, 1), number(test$t, 2), df_in_table(test$df),
     p_text(test$p), p_text(if (by_holm) test$holm_p else test$bh_p), number(test$g, 2),
     interval(test$g_low, test$g_high, 2), paste(vapply(test$shapiro[!is.na(test$shapiro)], p_text, ""), collapse = ", "),
     p_text(test$rank), p_text(if (by_holm) test$rank_holm_p else test$rank_bh_p), p_or_none(test$equivalence),
@@ -815,19 +985,29 @@ adjusted_for <- function(tests, asked) {
   sprintf("%s test%s (%s)", how, if (identical(sizes, 1L)) "" else "s", asked$correction)
 }
 
-BESIDE <- paste(
-  "People have several sessions or lack a state: the page's main analysis may be the mixed model.",
-  "Below are the t-tests beside it."
+DECIDES <- paste(
+  "People have several sessions or lack a state: the mixed model is the main analysis, and the t-tests stand beside it."
+)
+NEEDS_LMER <- paste(
+  "People have several sessions or lack a state: the page's main analysis may be the mixed model, which needs R's package",
+  "lmerTest (Debian: apt install r-cran-lmertest). Below are the t-tests beside it."
 )
 
-# Whether the page may take the mixed model, which is not computed here.
-calls_for_model <- function(means, tests, asked) {
-  methods <- unlist(lapply(tests, function(test) if (!is.na(test$p)) test$method))
-  if (asked$design != "auto" || !setequal(methods, "paired")) return(FALSE)
-  any(vapply(split(means, means$kind, drop = TRUE), function(own) {
-    met <- unique(own[c("participant", "session")])
-    anyDuplicated(met$participant) > 0 || nrow(own) < nrow(met) * length(unique(own$state))
-  }, TRUE))
+# The results that are told, as a table.
+result_lines <- function(tests) {
+  shown <- function(value, write) if (is.na(value)) "" else write(value)
+  c("", "What is told of each pair of states, and by which analysis (by):", aligned(c(
+    list(c("vital", "comparison", RESULT)),
+    lapply(tests, function(test) {
+      one <- test$result
+      c(
+        test$vital, paste(test$first, MINUS, test$second), shown(one$by, identity),
+        vapply(one[c("difference", "low", "high")], shown, "", function(value) number(value, 1)),
+        shown(one$t, function(t) number(t, 2)), shown(one$df, function(df) df_in_table(round(df, 1))),
+        vapply(one[c("p", "adjusted_p")], shown, "", p_text), one$n_first, one$n_second, one$conclusion
+      )
+    })
+  )), "", "The t-tests in full:")
 }
 
 report <- function(chosen, tests, states, asked) {
@@ -836,8 +1016,7 @@ report <- function(chosen, tests, states, asked) {
     "States by %s; sessions: %s%s; p adjusted %s", asked$state, chosen$sample, change, adjusted_for(tests, asked)
   )
   rows <- aligned(c(list(HEADS), lapply(tests, cells, asked$correction)))
-  beside <- if (!is.null(chosen$means) && calls_for_model(chosen$means, tests, asked)) BESIDE
-  lines <- c(lines, chosen$excluded, beside, rows[1])
+  lines <- c(lines, chosen$excluded, chosen$note, if (!is.null(tests[[1]]$result)) result_lines(tests), rows[1])
   for (found in states) {
     own <- vapply(tests, function(test) test$vital == found$vital, TRUE)
     lines <- c(lines, "", asked$titles[[found$vital]], rows[-1][own])
@@ -863,10 +1042,16 @@ nothing <- function(asked) {
   paste0(text, " Stimuli in marker.csv: ", paste(labels, collapse = ", "), ". Name two with --states.")
 }
 
+HEART_HEADS <- c("comparison", "n", "difference", "95 % CI", "t", "df", "p", "adj. p")
+
 # The lines about the intervals between beats, a family of its own.
 heart_report <- function(tests, titles, asked) {
   lines <- paste("Intervals between beats; p adjusted", adjusted_for(tests, asked))
-  rows <- aligned(c(list(HEADS), lapply(tests, cells, asked$correction)))
+  kept <- match(HEART_HEADS, HEADS)
+  rows <- aligned(c(list(HEART_HEADS), lapply(tests, function(test) {
+    row <- cells(test, asked$correction)[kept]
+    replace(row, 2, as.character(test$n_both))
+  })))
   lines <- c("", lines, rows[1])
   for (measure in names(titles)) {
     own <- vapply(tests, function(test) test$vital == measure, TRUE)
@@ -882,6 +1067,7 @@ full <- function(tests, states) {
   for (test in tests) {
     numbers <- c(test[NUMBERS], setNames(as.list(test$shapiro), paste0("shapiro_", seq_along(test$shapiro))[seq_along(test$shapiro)]))
     of <- paste0(test$first, "-", test$second)
+    if (!is.null(test$result)) numbers <- c(numbers, setNames(test$result, paste0("result_", RESULT)))
     lines <- c(lines, paste(test$vital, of, names(numbers), vapply(numbers, shown, ""), sep = ","))
   }
   for (found in states) {
@@ -893,8 +1079,14 @@ full <- function(tests, states) {
 asked <- with_kinds(asked_for(commandArgs(trailingOnly = TRUE)))
 asked$factors <- read_factors(asked)
 chosen <- choose(asked)
+asked$timed <- chosen$timed
 means <- chosen$means
-if (is.null(means)) means <- data.frame(kind = character(), state = character(), participant = character(), session = character(), mean = numeric())
+if (is.null(means)) {
+  texts <- c("kind", "state", "participant", "session")
+  means <- data.frame(c(
+    setNames(rep(list(character()), 4), texts), list(mean = numeric(), minutes = numeric(), n = numeric())
+  ))
+}
 tests_of <- function(kinds, means) {
   tests <- list()
   for (kind in kinds) for (pair in asked$pairs) tests <- c(tests, list(compare(kind, pair, means, asked)))
@@ -909,10 +1101,18 @@ if (asked$heart) {
   if (length(titles)) of_heart <- tests_of(names(titles), values)
 }
 asked$families <- families_of(asked, unique(c(asked$vital, asked$heart_measure, if (asked$heart) names(titles))))
-tests <- adjusted(tests, asked$families)
+calls <- calls_for_model(means, tests, asked)
+modelled <- if (calls && has_lmer()) by_models(tests, means, asked) else list(tests = tests, decides = FALSE)
+tests <- adjusted(modelled$tests, asked$families)
+if (calls && !has_lmer()) {
+  chosen$note <- NEEDS_LMER
+} else {
+  if (modelled$decides) chosen$note <- DECIDES
+  tests <- lapply(tests, function(test) c(test, list(result = result_of(test, modelled$decides, asked$correction))))
+}
 of_heart <- adjusted(of_heart, asked$families)
 if (asked$csv) {
-  for (line in chosen$excluded) message(line)
+  for (line in c(chosen$excluded, chosen$note)) message(line)
   lines <- full(c(tests, of_heart), states)
 } else {
   lines <- report(chosen, tests, states, asked)

@@ -1,10 +1,11 @@
-"""Compute the tests of the dashboard's Analysis page from the CSV files beside this script.
+"""Analyse the files beside this script as the dashboard's Analysis page does.
 
-    python analysis.py [FOLDER] [--state condition|observed|reported] [--csv] …      (--help names
-    all options)
+    python analysis.py [FOLDER] [--state condition|observed|reported] [--csv|--json] …      (--help
+    names all options)
 
-Runs the engine of Affect Edge itself, so it needs the package. ``analysis.R`` computes the same
-with formulas of its own and needs nothing of Affect Edge.
+Imports the files into a temporary folder and runs the analysis of Affect Edge itself, so it needs
+the package. ``analysis.R`` computes the tests with formulas of its own and needs nothing of Affect
+Edge.
 """
 
 from __future__ import annotations
