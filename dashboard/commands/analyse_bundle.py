@@ -6,7 +6,7 @@ Scripts of earlier bundles call ``main`` here too, so its name and its options s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -87,6 +87,7 @@ _TESTS = {
     "bayes_factor": "BF10",
 }
 """Cell of a row of the page → head of its column."""
+_STATES = ("n", "f", "epsilon", "p", "partial_eta_squared", "generalized_eta_squared")
 _HEARTS = ("comparison", "n", "difference", "95 % CI", "t", "df", "p", "adj. p")
 
 Row = Sequence[str]
@@ -209,14 +210,13 @@ def _result(test: ComparisonModel) -> dict[str, Any]:
 
 def _result_lines(response: AnalysisModel) -> list[str]:
     """Lay out the results that are told."""
-    writers = dict.fromkeys(("difference", "low", "high"), number)
-    writers |= {
+    writers: dict[str, Callable[[Any], str]] = {
+        **dict.fromkeys(("difference", "low", "high"), number),
+        **dict.fromkeys(("p", "adjusted_p"), p_text),
         "t": lambda t: number(t, 2),
         "df": lambda df: df_text(round(df, 1)),
-        "p": p_text,
-        "adjusted_p": p_text,
     }
-    rows = [("vital", "comparison", *_RESULT)]
+    rows: list[Row] = [("vital", "comparison", *_RESULT)]
     for test in response.comparisons:
         figures = _result(test)
         cells = (
@@ -235,12 +235,12 @@ def _test_lines(response: AnalysisModel) -> list[str]:
     groups = groups_of(response)
     rows = [[getattr(row, name) for name in _TESTS] for group in groups for row in group.rows]
     heads, *lines = _aligned([tuple(_TESTS.values()), *rows])
-    found = [heads]
+    table = [heads]
     for group, states in zip(groups, response.all_states, strict=True):
-        found += ["", group.title, *lines[: len(group.rows)]]
-        found += [_states_line(states, len(response.question.states))] if states.df else []
+        table += ["", group.title, *lines[: len(group.rows)]]
+        table += [_states_line(states, len(response.question.states))] if states.df else []
         del lines[: len(group.rows)]
-    return found
+    return table
 
 
 def _states_line(one: AllStatesModel, states: int) -> str:
@@ -278,11 +278,11 @@ def _heart_lines(response: AnalysisModel) -> list[str]:
             ]
         rows.append((pair_text(test.first, test.second), str(test.n_both), *cells))
     heads, *lines = _aligned([_HEARTS, *rows])
-    found = ["", f"Intervals between beats; {_adjusted_for(tests, response.question)}", heads]
+    table = ["", f"Intervals between beats; {_adjusted_for(tests, response.question)}", heads]
     for measure in dict.fromkeys(test.measure for test in tests):
         own = [line for line, test in zip(lines, tests, strict=True) if test.measure == measure]
-        found += ["", HEART_NAMES[measure], *own]
-    return found
+        table += ["", HEART_NAMES[measure], *own]
+    return table
 
 
 def _adjusted_for(tests: Sequence[ComparisonModel | HeartTestModel], query: AnalysisQuery) -> str:
@@ -354,23 +354,22 @@ def _figures(test: ComparisonModel, by: str) -> dict[str, object]:
 def _table(response: AnalysisModel, *, hearts: bool) -> str:
     """Return every number with all its digits, for programs."""
     by = "holm" if response.question.correction is Correction.HOLM else "bh"
-    found = [
+    figures_of = [
         (one.vital.value, f"{one.first}-{one.second}", _figures(one, by))
         for one in response.comparisons
     ]
     for test in response.heart_tests if hearts else ():
         names = ("n_both", "difference", "low", "high", "t", "df", "p")
         figures = {name: getattr(test, name) for name in names} | {f"{by}_p": test.adjusted_p}
-        found.append((test.measure.value, f"{test.first}-{test.second}", figures))
+        figures_of.append((test.measure.value, f"{test.first}-{test.second}", figures))
     for states in response.all_states:
-        names = ("n", "f", "epsilon", "p", "partial_eta_squared", "generalized_eta_squared")
         df_states, df_error = states.df or (None, None)
-        figures = {name: getattr(states, name) for name in names}
+        figures = {name: getattr(states, name) for name in _STATES}
         figures |= {"df_states": df_states, "df_error": df_error}
-        found.append((states.vital.value, "all", figures))
+        figures_of.append((states.vital.value, "all", figures))
     lines = [
         f"{of},{comparison},{name},{'' if value is None else value}"
-        for of, comparison, figures in found
+        for of, comparison, figures in figures_of
         for name, value in figures.items()
     ]
     return "\n".join(["vital,comparison,name,value", *lines])
