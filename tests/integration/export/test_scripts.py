@@ -6,12 +6,12 @@ import csv
 import io
 import json
 import math
-import os
 import random
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from dashboard.analysis.analyse import analyse
 from dashboard.analysis.question import (
     HEART_NAMES,
     AnalysisQuery,
+    Correction,
     Design,
     HeartMeasure,
     Outcome,
@@ -171,13 +172,13 @@ FULL = (
 )
 
 
-def numbers_of(test: ComparisonModel) -> dict[str, float | None]:
+def numbers_of(test: ComparisonModel, correction: Correction) -> dict[str, float | None]:
     """The numbers of one comparison under the names that the scripts give them."""
 
     def of(name: str, part: Any) -> float | None:
         return None if part is None else getattr(part, name)
 
-    adjustment = "holm" if test.adjusted_p == test.holm_p else "bh"
+    adjustment = "holm" if correction is Correction.HOLM else "bh"
     names = ("t", "df", "p", "holm_p", "bh_p", "g", "difference")
     return {name: getattr(test, name) for name in names} | {
         "low": of("low", test.interval),
@@ -205,7 +206,7 @@ def test_every_number_of_a_script_agrees_with_the_page_to_nine_digits(
     found = {(row["vital"], row["comparison"], row["name"]): row["value"] for row in rows}
     for test in answer.comparisons:
         of = (test.vital.value, f"{test.first}-{test.second}")
-        for key, expected in numbers_of(test).items():
+        for key, expected in numbers_of(test, question.query.correction).items():
             value = found[*of, key]
             if expected is None:
                 assert value == "", (of, key)
@@ -305,21 +306,18 @@ def test_r_without_lmer_test_tells_no_result_where_the_model_may_decide(bundles:
 
 
 def test_a_bundle_leaves_nothing_behind_and_is_refused_as_an_import_is(
-    bundles: Bundles, tmp_path: Path
+    bundles: Bundles, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = Path(shutil.copytree(bundles(few)[1], tmp_path / "bundle"))
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     passing = tmp_path / "passing"
     passing.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(passing))
 
     def run(*words: str) -> tuple[int, str]:
-        command = [sys.executable, str(folder / "analysis.py"), *words]
-        place = {**os.environ, "TMPDIR": str(passing), "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(
-            command, capture_output=True, check=False, cwd=folder, env=place, encoding="utf-8"
-        )
+        code = analyse_bundle([str(folder), *words])
         assert list(passing.iterdir()) == []
-        return done.returncode, done.stderr
+        return code, capsys.readouterr().err
 
     assert run()[0] == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
