@@ -67,7 +67,7 @@ BROWSER := chromium-headless-shell libatomic1
 # What gives containers names for each other has another name on Debian 12, and crun starts none beside both versions of cgroups.
 NAMES := $(shell grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release && echo golang-github-containernetworking-plugin-dnsname || echo netavark aardvark-dns)
 CONTAINERS := podman podman-compose debootstrap $(NAMES) $(if $(wildcard /sys/fs/cgroup/unified),runc)
-OTHERS := $(CONTAINERS) curl zsh fish mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server r-base-core r-cran-lme4
+OTHERS := $(CONTAINERS) curl zsh fish mono-mcs mono-runtime libmono-system-net-http4.0-cil rabbitmq-server r-base-core r-cran-lme4 r-cran-lmertest
 
 test: lint servers
 	@$(BIN)/python -m pytest $(PARALLEL) $(GUARD) $(ARGS)
