@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dashboard.analysis.question import Correction
 from dashboard.analysis.results import By, Caution, Conclusion, IntervalModel, ResultModel, conclude
-from dashboard.analysis.tests.checks import PeriodEffect
+from dashboard.analysis.tests.checks import PeriodEffect, disagrees
 from dashboard.analysis.tests.comparison import Comparison, adjusted_p
 from dashboard.analysis.tests.mixed import Main, VitalModel
 from dashboard.statistics.mixed_model import FixedEffect
@@ -63,15 +63,15 @@ def decide(
         observed: whether the states were read from the face.
     """
     n = (len(comparison.first) or comparison.n_both, len(comparison.second) or comparison.n_both)
-    unadjusted = _unadjusted(period, observed=observed)
     tests = comparison.tests
+    p = adjusted_p(tests, correction)
+    unadjusted = _about_time(period, comparison, p, observed=observed)
     effect = None if tests is None else tests.effect
     every = []
     timed = None if period is None else period.at_equal_times
     if period is not None and timed is not None and period.adjusted_p is not None:
         g = _standardised(timed.difference, timed.interval, effect)
         every.append(_result(By.EQUAL_TIMES, timed, timed.difference, period.adjusted_p, n, g, ()))
-    p = adjusted_p(tests, correction)
     if tests is not None and p is not None:
         by = By.PAIRED if comparison.method is Method.PAIRED else By.WELCH
         every.append(_result(by, tests.t, tests.t.difference, p, n, effect, unadjusted))
@@ -125,9 +125,10 @@ def _result(
 
 
 def _qualified(result: ResultModel, *, observed: bool) -> ResultModel:
-    """Leave cautions to findings alone: where none is told, there is nothing to explain."""
+    """Leave to a result that tells no difference the one caution that it may hide one."""
     if not result.found:
-        return result.model_copy(update={"caution_codes": ()})
+        hidden = tuple(one for one in result.caution_codes if one is Caution.DISAGREES)
+        return result.model_copy(update={"caution_codes": hidden})
     if observed:
         return result.model_copy(
             update={"caution_codes": (Caution.ASSOCIATION, *result.caution_codes)}
@@ -135,12 +136,17 @@ def _qualified(result: ResultModel, *, observed: bool) -> ResultModel:
     return result
 
 
-def _unadjusted(period: PeriodEffect | None, *, observed: bool) -> tuple[Caution, ...]:
-    """Return what must be said of a difference whose order or time could not be adjusted for."""
-    if period is None or not period.uneven:
+def _about_time(
+    period: PeriodEffect | None, comparison: Comparison, p: float | None, *, observed: bool
+) -> tuple[Caution, ...]:
+    """Return what must be said of a difference as measured, for which time was not adjusted."""
+    tests = comparison.tests
+    if period is None or tests is None or p is None:
         return ()
-    # Observed emotions come and go: they have a time, and no order.
-    return (Caution.TIME,) if observed else (Caution.ORDER,)
+    if period.uneven:
+        # Observed emotions come and go: they have a time, and no order.
+        return (Caution.TIME,) if observed else (Caution.ORDER,)
+    return (Caution.DISAGREES,) if disagrees(period, p) else ()
 
 
 def _standardised(

@@ -115,6 +115,7 @@ class Caution(StrEnum):
     ASSOCIATION = "association"
     ORDER = "order"
     TIME = "time"
+    DISAGREES = "disagrees"
 
 
 class ResultModel(Model):
@@ -158,7 +159,7 @@ class ResultModel(Model):
     caution_codes: tuple[Caution, ...] = Field(
         description="What the sentence says with it. association: the states were observed. order: "
         "order and state hang together, and nothing could be adjusted. time: the same of observed "
-        "states"
+        "states. disagrees: the estimate at equal times concludes otherwise"
     )
 
     @property

@@ -17,7 +17,7 @@ from dashboard.analysis.rendering.numbers import (
     unit_of,
 )
 from dashboard.analysis.rendering.people import group_warning, missing_cautions, missing_warnings
-from dashboard.analysis.tests.checks import PeriodEffect, VitalDrift, disagrees, matters, too_short
+from dashboard.analysis.tests.checks import PeriodEffect, VitalDrift, disagrees, too_short
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, general, thousands
 from dashboard.languages.names import said, state_name, vital_label, with_and
@@ -182,43 +182,6 @@ def _disagreement(effect: PeriodEffect) -> str:
     )
 
 
-def period_cautions(analysis: Analysis) -> tuple[str, ...]:
-    """Return a caution for each difference that time in the session may explain, or hide."""
-    texts = []
-    for test in analysis.family:
-        tests = test.comparison.tests
-        # Where the result is at equal times, nothing of it is left for time to explain.
-        if tests is None or test.period is None or test.result.at_equal_times:
-            continue
-        if not matters(test.period, tests.t.difference, test.adjusted_p or 0.0, tests.t.p):
-            continue
-        texts.append(_caution(test, test.period, tests.t.difference))
-    return tuple(texts)
-
-
-def _caution(test: VitalComparison, effect: PeriodEffect, difference: float) -> str:
-    if effect.one_way or disagrees(effect, test.adjusted_p or 0.0):
-        return gettext("Time in the session. {sentence}").format(sentence=period_sentence(test))
-    by_drift = effect.by_drift or 0.0
-    share = gettext("all")
-    if difference:
-        share = percent(abs(by_drift / difference))
-    text = gettext(
-        "Time in the session. {vital}, {first} − {second}: {first} came {minutes} min before "
-        "{second} on average; the change over the session alone would account for {by_drift} "
-        "{unit}, {share} of the size of the difference. Use the estimate at equal times, and "
-        "balance the order."
-    )
-    if effect.gap > 0:
-        text = gettext(
-            "Time in the session. {vital}, {first} − {second}: {first} came {minutes} min after "
-            "{second} on average; the change over the session alone would account for "
-            "{by_drift} {unit}, {share} of the size of the difference. Use the estimate at "
-            "equal times, and balance the order."
-        )
-    return text.format(**_named(test, effect), by_drift=number(by_drift), share=share)
-
-
 _NOTHING = {
     Sample.MEASURED: N_("There is no measured session, so there is nothing to compare."),
     Sample.EXAMPLE: N_("There is no example study, so there is nothing to compare."),
@@ -261,7 +224,6 @@ def cautions_of(analysis: Analysis) -> tuple[str, ...]:
         *_about_uneven_states(analysis),
         *missing_cautions(analysis),
         _about_order(analysis),
-        *period_cautions(analysis),
         _about_matching(analysis),
         *misreading_sentences(analysis),
         _about_reports(analysis),

@@ -176,10 +176,27 @@ def _with_time(finding: str, test: VitalComparison) -> str:
     return text.format(finding=finding, **_met(test))
 
 
+def _with_disagreement(finding: str, test: VitalComparison) -> str:
+    period = test.period
+    if period is None or period.adjusted is None:
+        raise ValueError("no estimate at equal times disagrees")
+    return gettext(
+        "{finding} At equal times in the session it is {difference} {unit} ({method} p {p}), which "
+        "is another conclusion."
+    ).format(
+        finding=finding,
+        difference=number(period.adjusted.difference),
+        unit=unit_of(test.kind),
+        method=correction_name(test.correction),
+        p=p_equals(period.adjusted_p or 0.0),
+    )
+
+
 _WITH_CAUTION = {
     Caution.ASSOCIATION: _with_association,
     Caution.ORDER: _with_order,
     Caution.TIME: _with_time,
+    Caution.DISAGREES: _with_disagreement,
 }
 
 

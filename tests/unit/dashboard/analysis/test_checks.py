@@ -11,11 +11,11 @@ import pytest
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.question import AnalysisQuery, Correction, StateBy
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.rendering.cautions import cautions_of
 from dashboard.analysis.rendering.charts import effects_chart
 from dashboard.analysis.rendering.findings import sentence
 from dashboard.analysis.rendering.light import forest_of
 from dashboard.analysis.rendering.tables import groups_of
+from dashboard.analysis.results import Caution
 from dashboard.analysis.tests.checks import (
     FaceReading,
     bounds_of,
@@ -50,15 +50,11 @@ def studied(folder: Path, reversed_people: int, fall: float, effect: float = 0.0
     return analysed(make_study(folder, people), vital=("heart_rate",))
 
 
-def about_time(found: Analysis) -> list[str]:
-    return [text for text in cautions_of(found) if text.startswith("Time in the session.")]
-
-
 def test_one_order_for_all_is_no_effect_of_the_state(tmp_path: Path) -> None:
     found = studied(tmp_path, 0, fall=8.0)
-    [caution] = about_time(found)
-    assert "everybody had anger after neutral, 5.0 min later on average" in caution
-    assert "must not be called an effect of the state" in caution
+    [period] = response_of(found).periods
+    assert "everybody had anger after neutral, 5.0 min later on average" in period.sentence
+    assert "must not be called an effect of the state" in period.sentence
     assert found.family[0].period is not None
     assert found.family[0].period.adjusted is None
     assert found.drifts[0].drift is None
@@ -66,7 +62,15 @@ def test_one_order_for_all_is_no_effect_of_the_state(tmp_path: Path) -> None:
         "), but the order may explain it: 10 of 10 people had anger after neutral."
     )
     balanced = studied(tmp_path / "balanced", 5, fall=0.5)
-    assert about_time(balanced) == []
+    assert balanced.family[0].result.caution_codes == ()
+
+
+def test_another_conclusion_at_equal_times_stands_in_the_sentence(tmp_path: Path) -> None:
+    # Five of ten each way round: the drift is noise of the t-test, and none at equal times.
+    test = studied(tmp_path, 5, fall=8.0, effect=2.0).family[0]
+    assert (test.result.by, test.result.conclusion) == ("paired_t", "not_shown")
+    assert test.result.caution_codes == (Caution.DISAGREES,)
+    assert "At equal times in the session it is 2." in sentence(test)
 
 
 def test_one_of_ten_the_other_way_round_show_where_the_difference_comes_from(
@@ -81,7 +85,7 @@ def test_one_of_ten_the_other_way_round_show_where_the_difference_comes_from(
     drift = found.drifts[0].drift
     assert drift is not None
     assert -1.9 < drift.slope < -1.3
-    assert not about_time(found), "the result is at equal times, so nothing is left for time"
+    assert found.family[0].result.caution_codes == (), "nothing is left for time to explain"
     [model] = response_of(found).periods
     assert "The two disagree" in model.sentence
     assert model.difference == period.adjusted.difference
