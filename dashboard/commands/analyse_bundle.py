@@ -112,7 +112,9 @@ def imported(folder: Path, leave_out: Iterable[str] = ()) -> Iterator[Path]:
         database = Path(passing) / DATABASE_NAME
         migrate(database)
         # Nothing is kept, so every purpose will do.
-        options = ImportOptions(purposes=tuple(Purpose), leave_out=frozenset(leave_out))
+        options = ImportOptions(
+            purposes=tuple(Purpose), leave_out=frozenset(leave_out), judge=False
+        )
         try:
             source = TidySource(folder)
             _check_tables(folder, source)
