@@ -78,7 +78,7 @@ def sessions(path: Path) -> None:
         code = f"P-{number:02d}"
         for visit in range(1 + number % 3):
             states = STATES if number < 5 or visit else STATES[number % 3 :]
-            level = rng.gauss(70, 9)
+            level = rng.gauss(95, 6)  # in the range of all three: an import flags what is not
             values: States = {
                 state: {
                     kind: [level + rng.gauss(0, 4) for _ in range(rng.randrange(1, 9))]
