@@ -53,6 +53,7 @@ from dashboard.analysis.readings.states import (
     find_readings,
 )
 from dashboard.analysis.results import (
+    AgreementModel,
     By,
     FlowModel,
     LeftOutModel,
@@ -60,7 +61,7 @@ from dashboard.analysis.results import (
     SettlingModel,
     WithAllModel,
 )
-from dashboard.analysis.tests.agreement import SourceAgreement, compare_sources
+from dashboard.analysis.tests.agreement import compare_sources
 from dashboard.analysis.tests.checks import (
     FaceReading,
     Misreading,
@@ -286,7 +287,7 @@ class Analysis:
     matching: MatchCounts | None
     unreported: int
     orders: Mapping[tuple[str, ...], int]
-    agreements: tuple[SourceAgreement, ...]
+    agreements: tuple[AgreementModel, ...]
     variability: tuple[StateVariability, ...]
     sensitivity: tuple[Sensitivity[MatchingChoice], ...]
     settling_sensitivity: tuple[Sensitivity[SettlingChoice], ...]

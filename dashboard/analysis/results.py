@@ -709,21 +709,30 @@ class AllStatesModel(Model):
     sentence: str = Field(description="The result in words")
 
 
-class AgreementModel(Model):
-    """The agreement of two sources about the stimuli called anger, happiness or neutral."""
+Source = Literal["condition", "observed", "reported"]
+"""What tells the emotion of a stimulus: its label, the face, or the participant."""
 
-    first: Literal["condition", "observed", "reported"] = Field(
-        description="Gives the rows of the table"
-    )
-    second: Literal["condition", "observed", "reported"] = Field(
-        description="Gives the columns of the table"
-    )
+
+class AgreementModel(Model):
+    """The agreement of two sources about the stimuli called anger, happiness or neutral; one
+    judgement is one stimulus of one participant.
+
+    Without a stimulus that has both, or where both always said the same one thing, there is no
+    table and no kappa.
+    """
+
+    first: Source = Field(description="Gives the rows of the table")
+    second: Source = Field(description="Gives the columns of the table")
     labels: tuple[str, ...] = Field(description="Of rows and columns")
     table: tuple[tuple[int, ...], ...] = Field(description="How many stimuli got which two labels")
     n: int = Field(description="Stimuli with an answer from both")
     participants: int = Field(description="Participants whose they are")
     left_out: int = Field(description="Stimuli where one of the two gave no answer")
     observed: float | None = Field(description="Share of stimuli in which both agree, 0…1")
+    expected: float | None = Field(
+        description="The share to be expected if both spoke independently, each as often as it "
+        "named each emotion, 0…1"
+    )
     kappa: float | None = Field(description="Cohen's kappa: agreement beyond chance")
     interval: IntervalModel | None = Field(description="95 % interval of kappa, by participant")
     no_interval: Literal["too_few", "perfect", "constant", "no_spread"] | None = Field(

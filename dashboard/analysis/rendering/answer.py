@@ -12,7 +12,6 @@ from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering import cautions, findings, method, models, people, tests
 from dashboard.analysis.results import AnalysisModel, gathered
-from dashboard.analysis.tests.agreement import SourceAgreement
 from dashboard.analysis.tests.checks import disagrees
 from dashboard.analysis.tests.comparison import Tests
 from dashboard.analysis.tests.heart import HeartTest, StateVariability
@@ -48,7 +47,10 @@ def response_of(
             )
             for state in analysis.summaries
         ],
-        agreements=[_agreement(sources) for sources in analysis.agreements],
+        agreements=[
+            one.model_copy(update={"sentence": method.agreement_sentence(one)})
+            for one in analysis.agreements
+        ],
         variability=[_variability(state) for state in analysis.variability],
         heart_tests=[_heart_test(test, query) for test in analysis.heart_tests],
         families=tests.family_models(analysis),
@@ -189,14 +191,6 @@ def _all_states(states: VitalStates) -> results.AllStatesModel:
         df=anova and anova.corrected_df,
         p=anova and anova.corrected_p,
         sentence=method.all_states_sentence(states),
-    )
-
-
-def _agreement(sources: SourceAgreement) -> results.AgreementModel:
-    nothing = {} if sources.agreement else {"labels": (), "table": (), "n": 0, "participants": 0}
-    sentence = method.agreement_sentence(sources)
-    return gathered(
-        results.AgreementModel, sources.agreement, sources, sentence=sentence, **nothing
     )
 
 
