@@ -55,8 +55,10 @@ from dashboard.analysis.readings.states import (
 from dashboard.analysis.results import (
     AgreementModel,
     By,
+    DriftModel,
     FlowModel,
     LeftOutModel,
+    PeriodModel,
     ResultModel,
     SettlingModel,
     WithAllModel,
@@ -65,8 +67,6 @@ from dashboard.analysis.tests.agreement import compare_sources
 from dashboard.analysis.tests.checks import (
     FaceReading,
     Misreading,
-    PeriodEffect,
-    VitalDrift,
     bounds_of,
     count_left_out,
     doubt_of,
@@ -177,7 +177,7 @@ class VitalComparison:
     equivalence: Equivalence | None = None
     required_sample: RequiredSample | None = None
     in_family: InFamily | None = None
-    period: PeriodEffect | None = None
+    period: PeriodModel | None = None
     misreading: Misreading | None = None
     with_all: WithAllModel | None = None
     by_model: ModelTest | None = None
@@ -291,7 +291,7 @@ class Analysis:
     variability: tuple[StateVariability, ...]
     sensitivity: tuple[Sensitivity[MatchingChoice], ...]
     settling_sensitivity: tuple[Sensitivity[SettlingChoice], ...]
-    drifts: tuple[VitalDrift, ...] = ()
+    drifts: tuple[DriftModel, ...] = ()
     mixture: Mixture | None = None
     models: tuple[VitalModel, ...] = ()
     main: Main = Main.T_TESTS
@@ -559,7 +559,7 @@ def _tests(
     query: AnalysisQuery,
     compared: Sequence[Comparison],
     with_all: Sequence[WithAllModel],
-    effects: Sequence[PeriodEffect | None],
+    effects: Sequence[PeriodModel | None],
     face: FaceReading | None,
     models: Sequence[VitalModel],
 ) -> list[VitalComparison]:

@@ -10,12 +10,18 @@ state hang together, else the t-test.
 from __future__ import annotations
 
 from dashboard.analysis.question import Correction
-from dashboard.analysis.results import By, Caution, Conclusion, IntervalModel, ResultModel, conclude
-from dashboard.analysis.tests.checks import PeriodEffect
+from dashboard.analysis.results import (
+    By,
+    Caution,
+    Conclusion,
+    IntervalModel,
+    PeriodModel,
+    ResultModel,
+    conclude,
+)
 from dashboard.analysis.tests.comparison import Comparison, adjusted_p
 from dashboard.analysis.tests.mixed import Main, VitalModel
 from dashboard.statistics.mixed_model import FixedEffect
-from dashboard.statistics.period import TimeAdjusted
 from dashboard.statistics.samples import Interval
 from dashboard.statistics.t_tests import EffectSize, Method, TTest
 
@@ -43,7 +49,7 @@ NO_RESULT = ResultModel(
 def decide(
     comparison: Comparison,
     pair: tuple[str, str],
-    period: PeriodEffect | None,
+    period: PeriodModel | None,
     model: VitalModel,
     main: Main,
     correction: Correction,
@@ -67,10 +73,11 @@ def decide(
     tests = comparison.tests
     effect = None if tests is None else tests.effect
     every = []
-    timed = None if period is None else period.at_equal_times
-    if period is not None and timed is not None and period.adjusted_p is not None:
-        g = _standardised(timed.difference, timed.interval, effect)
-        every.append(_result(By.EQUAL_TIMES, timed, timed.difference, period.adjusted_p, n, g, ()))
+    if period is not None and period.at_equal_times:
+        g = _standardised(period.difference, period.interval, effect)
+        every.append(
+            _result(By.EQUAL_TIMES, period, period.difference, period.adjusted_p, n, g, ())
+        )
     p = adjusted_p(tests, correction)
     if tests is not None and p is not None:
         by = By.PAIRED if comparison.method is Method.PAIRED else By.WELCH
@@ -97,9 +104,9 @@ def decide(
 
 def _result(
     by: By,
-    test: TTest | TimeAdjusted | FixedEffect,
-    difference: float,
-    p: float,
+    test: TTest | PeriodModel | FixedEffect,
+    difference: float | None,
+    p: float | None,
     n: tuple[int, int],
     effect: EffectSize | None,
     cautions: tuple[Caution, ...],
@@ -108,7 +115,7 @@ def _result(
         by=by,
         difference=difference,
         at_equal_times=by is By.EQUAL_TIMES,
-        interval=_interval(test.interval),
+        interval=test.interval,
         error=test.error,
         t=test.t,
         df=test.df,
@@ -117,8 +124,8 @@ def _result(
         n_first=n[0],
         n_second=n[1],
         sessions=None,
-        g=None if effect is None else effect.g,
-        g_interval=None if effect is None else _interval(effect.interval),
+        g=effect and effect.g,
+        g_interval=effect and effect.interval,
         conclusion=conclude(difference, p),
         caution_codes=cautions,
     )
@@ -135,7 +142,7 @@ def _qualified(result: ResultModel, *, observed: bool) -> ResultModel:
     return result
 
 
-def _unadjusted(period: PeriodEffect | None, *, observed: bool) -> tuple[Caution, ...]:
+def _unadjusted(period: PeriodModel | None, *, observed: bool) -> tuple[Caution, ...]:
     """Return what must be said of a difference whose order or time could not be adjusted for."""
     if period is None or not period.uneven:
         return ()
@@ -144,14 +151,10 @@ def _unadjusted(period: PeriodEffect | None, *, observed: bool) -> tuple[Caution
 
 
 def _standardised(
-    difference: float, interval: Interval, effect: EffectSize | None
+    difference: float | None, interval: Interval | IntervalModel | None, effect: EffectSize | None
 ) -> EffectSize | None:
     """Divide an estimate by what Hedges' g of the same two states is divided by."""
-    if effect is None:
+    if effect is None or difference is None or interval is None:
         return None
     by = effect.standardiser
     return EffectSize(difference / by, Interval(interval.low / by, interval.high / by), by)
-
-
-def _interval(interval: Interval) -> IntervalModel:
-    return IntervalModel(low=interval.low, high=interval.high)

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AliasPath, Field
+from pydantic import AliasPath, Field, SkipValidation
 
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery, HeartMeasure, Model, Sample
@@ -16,6 +16,10 @@ from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 
 M = TypeVar("M", bound=Model)
+Text = Annotated[str, SkipValidation]
+"""A text for people. A check would make a plain string of a :class:`Message`, which nobody could
+translate any more.
+"""
 
 
 def gathered(model: type[M], *sources: object, **given: object) -> M:
@@ -313,22 +317,35 @@ class HeartTestModel(Model):
 
 
 class DriftModel(Model):
-    """The drift of a vital while a session lasts, the states aside."""
+    """The drift of a vital while a session lasts, the states aside; with the reason where it is not
+    known.
+    """
 
     vital: Measure = Field(description="What was measured")
     slope: float | None = Field(description="Unit of the vital per minute; null where not known")
     interval: IntervalModel | None = Field(description="95 % interval of the slope")
     p: float | None = Field(description="Of no change, two-sided")
     people: int = Field(description="Participants with at least two states")
+    reason: Text = Field(description="Why it is not known; empty where it is")
     sentence: str = Field(description="The result in words")
 
 
 class PeriodModel(Model):
-    """One paired comparison at equal times in the session."""
+    """One paired comparison at equal times in the session: the effect that time may have on it."""
 
     vital: Measure = Field(description="What was measured")
     first: str = Field(description="First state")
     second: str = Field(description="Second state")
+    people: int = Field(description="Pairs of the test")
+    same_way: int = Field(
+        description="How many of them met the two states the way round that most did"
+    )
+    uneven: bool = Field(
+        description="Whether order and state hang together: the mean minutes between the two "
+        "states are more than a fifth of their root mean square, as where more than a fifth of the "
+        "people have the same order and the orders of the others are balanced. The difference at "
+        "equal times is told instead of the t-test then"
+    )
     gap_minutes: float = Field(
         description="By how much the first state was met later, mean of the participants"
     )
@@ -340,12 +357,25 @@ class PeriodModel(Model):
     )
     difference: float | None = Field(description="At equal times; null where not computed")
     interval: IntervalModel | None = Field(description="Its 95 % interval")
+    interval_90: IntervalModel | None = Field(
+        description="Its 90 % interval: within bounds, where two one-sided tests at 0.05 exclude a "
+        "difference beyond them"
+    )
+    error: float | None = Field(description="Its standard error")
+    slope: float | None = Field(
+        description="By how much a difference grows with each minute between the states"
+    )
     t: float | None = Field(description="Test statistic")
     df: float | None = Field(description="Participants less 2")
     p: float | None = Field(description="Two-sided, unadjusted")
     adjusted_p: float | None = Field(description="Adjusted over the family of these tests")
     disagrees: bool = Field(description="Whether the t-test comes to another conclusion")
     sentence: str = Field(description="The result in words")
+
+    @property
+    def at_equal_times(self) -> bool:
+        """Whether this is told instead of the t-test: order and state hang together."""
+        return self.uneven and self.difference is not None
 
 
 class BayesFactorModel(Model):

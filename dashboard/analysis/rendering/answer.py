@@ -12,7 +12,6 @@ from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering import cautions, findings, method, models, people, tests
 from dashboard.analysis.results import AnalysisModel, gathered
-from dashboard.analysis.tests.checks import disagrees
 from dashboard.analysis.tests.comparison import Tests
 from dashboard.analysis.tests.heart import HeartTest, StateVariability
 from dashboard.analysis.tests.mixed import VitalModel
@@ -58,16 +57,16 @@ def response_of(
         sensitivity=_sensitivities(analysis.family, analysis.sensitivity),
         settling_sensitivity=_sensitivities(analysis.family, analysis.settling_sensitivity),
         drifts=[
-            gathered(
-                results.DriftModel,
-                change.drift,
-                vital=change.kind,
-                people=change.drift.people if change.drift else 0,
-                sentence=cautions.drift_sentence(change),
+            one.model_copy(
+                update={"reason": said(one.reason), "sentence": cautions.drift_sentence(one)}
             )
-            for change in analysis.drifts
+            for one in analysis.drifts
         ],
-        periods=[_period(test) for test in analysis.family if test.period is not None],
+        periods=[
+            test.period.model_copy(update={"sentence": cautions.period_sentence(test)})
+            for test in analysis.family
+            if test.period is not None
+        ],
         preregistration=preregistered,
         mixed_windows=mixed.mixed / mixed.windows if mixed and mixed.windows else None,
         main_reason=models.main_reason(analysis),
@@ -99,7 +98,7 @@ def _comparison(test: VitalComparison, model: VitalModel) -> results.ComparisonM
         n_first=len(c.first),
         n_second=len(c.second),
         difference=c.difference,
-        at_equal_times=test.period is not None and test.period.at_equal_times is not None,
+        at_equal_times=test.period is not None and test.period.at_equal_times,
         g=numbers and numbers.effect.g,
         g_interval=numbers and numbers.effect.interval,
         shapiro=_shapiro(test, numbers) if numbers else (),
@@ -258,19 +257,4 @@ def _variant(
         lag=choice.lag_s(kind),
         lag_heart_rate=choice.lag_heart_rate_s,
         lag_pressure=choice.lag_pressure_s,
-    )
-
-
-def _period(test: VitalComparison) -> results.PeriodModel:
-    effect = test.period
-    return gathered(
-        results.PeriodModel,
-        effect and effect.adjusted,
-        effect,
-        test,
-        vital=test.kind,
-        gap_minutes=effect and effect.gap,
-        disagrees=effect and disagrees(effect, test.adjusted_p or 0.0),
-        adjusted_p=effect and effect.adjusted_p,
-        sentence=cautions.period_sentence(test),
     )

@@ -193,7 +193,7 @@ def _met(test: VitalComparison) -> dict[str, object]:
         "people": people(period.people),
         "first": state_name(test.first),
         "second": state_name(test.second),
-        "when": pgettext("time", "after") if period.gap > 0 else pgettext("time", "before"),
+        "when": pgettext("time", "after") if period.gap_minutes > 0 else pgettext("time", "before"),
     }
 
 
@@ -284,7 +284,7 @@ def _why_other(test: VitalComparison, by_model: ResultModel, model: VitalModel) 
     if more > 0:
         text = gettext("uses {people} whom the t-test leaves out")
         reasons.append(text.format(people=people(more)))
-    gap = 0.0 if test.period is None else test.period.gap
+    gap = 0.0 if test.period is None else test.period.gap_minutes
     by_time = 0.0 if model.time is None else model.time.estimate * gap
     if other.by is not By.EQUAL_TIMES and abs(by_time) >= _MATTERS * abs(difference):
         text = gettext("removes {value} {unit} due to time in the session")
