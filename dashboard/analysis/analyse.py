@@ -58,9 +58,11 @@ from dashboard.analysis.results import (
     DriftModel,
     FlowModel,
     LeftOutModel,
+    ModelTestModel,
     PeriodModel,
     ResultModel,
     SettlingModel,
+    VitalModelModel,
     WithAllModel,
 )
 from dashboard.analysis.tests.agreement import compare_sources
@@ -108,7 +110,7 @@ from dashboard.analysis.tests.heart import (
     heart_values,
     variability_by_state,
 )
-from dashboard.analysis.tests.mixed import Main, ModelTest, VitalModel, main_analysis, models_of
+from dashboard.analysis.tests.mixed import Main, VitalPair, main_analysis, models_of
 from dashboard.analysis.tests.sensitivity import Sensitivity, sensitivity
 from dashboard.statistics.planning import RequiredSample, still_needed
 from dashboard.statistics.t_tests import (
@@ -180,7 +182,7 @@ class VitalComparison:
     period: PeriodModel | None = None
     misreading: Misreading | None = None
     with_all: WithAllModel | None = None
-    by_model: ModelTest | None = None
+    by_model: ModelTestModel | None = None
     evidence: BayesFactor | None = None
     results: tuple[ResultModel, ...] = (NO_RESULT,)
 
@@ -293,7 +295,7 @@ class Analysis:
     settling_sensitivity: tuple[Sensitivity[SettlingChoice], ...]
     drifts: tuple[DriftModel, ...] = ()
     mixture: Mixture | None = None
-    models: tuple[VitalModel, ...] = ()
+    models: tuple[VitalModelModel, ...] = ()
     main: Main = Main.T_TESTS
     flow: FlowModel | None = None
     missing: tuple[MissingState, ...] = ()
@@ -442,13 +444,13 @@ def _analysis_of(
     drifts = tuple(drift_of(kind, means) for kind in query.vital)
     compared = compare_visits(visits, query)
     sites = sites_of(reader)
-    models = models_of(of_sessions, compared, query, sites)
+    models, by_model = models_of(of_sessions, compared, query, sites)
     with_all = tests_with_all(readings, query, compared)
     effects = periods_of(compared, times_of(of_sessions), drifts, query)
     if not is_timed:
         effects = (None,) * len(effects)
-    tests = _tests(query, compared, with_all, effects, face, models)
-    main = main_analysis(models, compared, query.design, query.states)
+    tests = _tests(query, compared, with_all, effects, face, by_model)
+    main = main_analysis(models, by_model, compared, query.design, query.states)
     left_out = count_left_out(readings, query)
     recorded = recorded_of(reader, query, sessions, stimuli, readings, excluded)
     flow = flow_of(recorded, query, readings, of_sessions, left_out, compared)
@@ -561,11 +563,10 @@ def _tests(
     with_all: Sequence[WithAllModel],
     effects: Sequence[PeriodModel | None],
     face: FaceReading | None,
-    models: Sequence[VitalModel],
+    by_model: Mapping[VitalPair, ModelTestModel],
 ) -> list[VitalComparison]:
     """Put together what stands beside each comparison."""
     names = [(kind, *pair) for kind in query.vital for pair in query.pairs]
-    by_vital = {model.kind: model for model in models}
     # Nothing stands beside the tests where no reading is in doubt.
     beside: Sequence[WithAllModel | None] = with_all or [None for _ in names]
     return [
@@ -573,7 +574,7 @@ def _tests(
             judged(kind, first, second, comparison, query),
             with_all=every,
             misreading=misreading_of(query, first, second, face),
-            by_model=by_vital[kind].test_of(first, second),
+            by_model=by_model.get((kind, first, second)),
             evidence=evidence_of(comparison),
             period=effect,
         )
@@ -603,25 +604,33 @@ def _doubted(
 
 
 def _decided(
-    family: Sequence[VitalComparison], models: Sequence[VitalModel], main: Main
+    family: Sequence[VitalComparison], models: Sequence[VitalModelModel], main: Main
 ) -> tuple[VitalComparison, ...]:
     """Add the results of each comparison, the one that is told first."""
-    by_vital = {model.kind: model for model in models}
-    return tuple(
-        replace(
-            one,
-            results=decide(
-                one.comparison,
-                (one.first, one.second),
-                one.period,
-                by_vital[one.kind],
-                main,
-                one.correction,
-                observed=one.observed,
-            ),
+    by_vital = {model.vital: model for model in models}
+    decided = []
+    for one in family:
+        results = decide(
+            one.comparison,
+            one.period,
+            by_vital[one.kind],
+            one.by_model,
+            main,
+            one.correction,
+            observed=one.observed,
         )
-        for one in family
-    )
+        decided.append(_with_differs(replace(one, results=results)))
+    return tuple(decided)
+
+
+def _with_differs(test: VitalComparison) -> VitalComparison:
+    """Say of the mixed model whether what is told without it is another conclusion."""
+    by_model = test.model_result
+    if test.by_model is None or by_model is None:
+        return test
+    other = test.comparison_result
+    differs = other.by is not None and by_model.conclusion is not other.conclusion
+    return replace(test, by_model=test.by_model.model_copy(update={"differs": differs}))
 
 
 def judged(

@@ -14,14 +14,14 @@ from dashboard.analysis.results import (
     By,
     Caution,
     Conclusion,
-    IntervalModel,
+    ModelTestModel,
     PeriodModel,
     ResultModel,
+    VitalModelModel,
     conclude,
 )
 from dashboard.analysis.tests.comparison import Comparison, adjusted_p
-from dashboard.analysis.tests.mixed import Main, VitalModel
-from dashboard.statistics.mixed_model import FixedEffect
+from dashboard.analysis.tests.mixed import Main
 from dashboard.statistics.samples import Interval
 from dashboard.statistics.t_tests import EffectSize, Method, TTest
 
@@ -48,9 +48,9 @@ NO_RESULT = ResultModel(
 
 def decide(
     comparison: Comparison,
-    pair: tuple[str, str],
     period: PeriodModel | None,
-    model: VitalModel,
+    model: VitalModelModel,
+    tested: ModelTestModel | None,
     main: Main,
     correction: Correction,
     *,
@@ -61,9 +61,9 @@ def decide(
 
     Args:
         comparison: the t-test, and who is in it.
-        pair: the two states.
         period: what time in the session has to do with it; ``None`` without a paired test.
         model: the mixed model of the vital.
+        tested: the two states by it; ``None`` where it has no test of them.
         main: which analysis is the main one.
         correction: whose adjusted p decides.
         observed: whether the states were read from the face.
@@ -74,28 +74,23 @@ def decide(
     effect = None if tests is None else tests.effect
     every = []
     if period is not None and period.at_equal_times:
-        g = _standardised(period.difference, period.interval, effect)
-        every.append(
-            _result(By.EQUAL_TIMES, period, period.difference, period.adjusted_p, n, g, ())
-        )
+        g = _standardised(period, effect)
+        every.append(_result(By.EQUAL_TIMES, period, period.adjusted_p, n, g, ()))
     p = adjusted_p(tests, correction)
     if tests is not None and p is not None:
         by = By.PAIRED if comparison.method is Method.PAIRED else By.WELCH
-        every.append(_result(by, tests.t, tests.t.difference, p, n, effect, unadjusted))
-    tested = model.test_of(*pair)
+        every.append(_result(by, tests.t, p, n, effect, unadjusted))
     if tested is not None:
-        people = model.design.participants
-        g = _standardised(tested.effect.estimate, tested.effect.interval, effect)
-        timed_model = model.time is not None
+        people = model.participants
+        timed_model = model.minute is not None
         by_model = _result(
             By.MIXED_MODEL,
-            tested.effect,
-            tested.effect.estimate,
+            tested,
             tested.adjusted_p,
             (people, people),
-            g,
+            _standardised(tested, effect),
             () if timed_model else unadjusted,
-        ).model_copy(update={"at_equal_times": timed_model, "sessions": model.design.sessions})
+        ).model_copy(update={"at_equal_times": timed_model, "sessions": model.sessions})
         every.insert(0 if main is Main.MIXED_MODEL else len(every), by_model)
     if not every or (tests is None and main is not Main.MIXED_MODEL):
         every.insert(0, NO_RESULT.model_copy(update={"n_first": n[0], "n_second": n[1]}))
@@ -104,8 +99,7 @@ def decide(
 
 def _result(
     by: By,
-    test: TTest | PeriodModel | FixedEffect,
-    difference: float | None,
+    test: TTest | PeriodModel | ModelTestModel,
     p: float | None,
     n: tuple[int, int],
     effect: EffectSize | None,
@@ -113,7 +107,7 @@ def _result(
 ) -> ResultModel:
     return ResultModel(
         by=by,
-        difference=difference,
+        difference=test.difference,
         at_equal_times=by is By.EQUAL_TIMES,
         interval=test.interval,
         error=test.error,
@@ -126,7 +120,7 @@ def _result(
         sessions=None,
         g=effect and effect.g,
         g_interval=effect and effect.interval,
-        conclusion=conclude(difference, p),
+        conclusion=conclude(test.difference, p),
         caution_codes=cautions,
     )
 
@@ -151,10 +145,11 @@ def _unadjusted(period: PeriodModel | None, *, observed: bool) -> tuple[Caution,
 
 
 def _standardised(
-    difference: float | None, interval: Interval | IntervalModel | None, effect: EffectSize | None
+    test: PeriodModel | ModelTestModel, effect: EffectSize | None
 ) -> EffectSize | None:
     """Divide an estimate by what Hedges' g of the same two states is divided by."""
-    if effect is None or difference is None or interval is None:
+    if effect is None or test.difference is None or test.interval is None:
         return None
     by = effect.standardiser
-    return EffectSize(difference / by, Interval(interval.low / by, interval.high / by), by)
+    ends = Interval(test.interval.low / by, test.interval.high / by)
+    return EffectSize(test.difference / by, ends, by)

@@ -432,9 +432,15 @@ class VitalModelModel(Model):
     sessions: int = Field(description="Their sessions")
     means: int = Field(description="Means of a state in a session: the values of the model")
     repeated: int = Field(description="Participants with several sessions")
-    incomplete: int = Field(description="Sessions that lack a state")
+    incomplete: int = Field(
+        description="Sessions that lack a state that somebody met; what nobody met, nobody lacks"
+    )
+    uneven: bool = Field(
+        description="Whether the means of one state are of many more readings than those of another"
+    )
     minute: float | None = Field(
-        description="Change with each minute of the session; null where it is not in the model"
+        description="Change with each minute of the session; null where it is not in the model, "
+        "because all met the states at nearly the same times"
     )
     minute_p: float | None = Field(description="Its p, two-sided")
     participant_variance: float | None = Field(description="Between participants")
@@ -448,7 +454,7 @@ class VitalModelModel(Model):
     singular: bool | None = Field(description="Whether a variance was estimated as 0")
     first_site: str = Field("", description="With which sites are compared; empty: there is one")
     sites: tuple[SiteModel, ...] = Field((), description="The others")
-    reason: str = Field(description="Why there is no model; empty where there is one")
+    reason: Text = Field(description="Why there is no model; empty where there is one")
     sentence: str = Field(description="In words: what went into it")
 
 

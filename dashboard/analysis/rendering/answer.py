@@ -14,7 +14,6 @@ from dashboard.analysis.rendering import cautions, findings, method, models, peo
 from dashboard.analysis.results import AnalysisModel, gathered
 from dashboard.analysis.tests.comparison import Tests
 from dashboard.analysis.tests.heart import HeartTest, StateVariability
-from dashboard.analysis.tests.mixed import VitalModel
 from dashboard.analysis.tests.sensitivity import Sensitivity, Variant
 from dashboard.languages.names import said
 from edge_agent.core.measures import Measure
@@ -26,7 +25,7 @@ def response_of(
     """Return the same numbers and sentences as the page, as a model with every number unrounded."""
     query = analysis.query
     mixed = analysis.mixture
-    by_vital = {one.kind: one for one in analysis.models}
+    by_vital = {one.vital: one for one in analysis.models}
     return gathered(
         AnalysisModel,
         analysis,
@@ -70,7 +69,12 @@ def response_of(
         preregistration=preregistered,
         mixed_windows=mixed.mixed / mixed.windows if mixed and mixed.windows else None,
         main_reason=models.main_reason(analysis),
-        models=[_model(one) for one in analysis.models],
+        models=[
+            one.model_copy(
+                update={"reason": said(one.reason), "sentence": models.model_sentence(one)}
+            )
+            for one in analysis.models
+        ],
         flow=analysis.flow and people.told_flow(analysis.flow, query, analysis.groups),
         warnings=cautions.warnings_of(analysis),
         cautions=cautions.cautions_of(analysis),
@@ -79,7 +83,7 @@ def response_of(
     )
 
 
-def _comparison(test: VitalComparison, model: VitalModel) -> results.ComparisonModel:
+def _comparison(test: VitalComparison, model: results.VitalModelModel) -> results.ComparisonModel:
     c = test.comparison
     numbers = c.tests
     own = test.in_family
@@ -144,39 +148,20 @@ def _bayes_factor(test: VitalComparison) -> results.BayesFactorModel | None:
     )
 
 
-def _model_test(test: VitalComparison, model: VitalModel) -> results.ModelTestModel | None:
+def _model_test(
+    test: VitalComparison, model: results.VitalModelModel
+) -> results.ModelTestModel | None:
     """Return two states by the mixed model; ``None`` where there is none."""
     tested = test.by_model
     result = test.model_result
     if tested is None or result is None:
         return None
-    return gathered(
-        results.ModelTestModel,
-        tested.effect,
-        tested,
-        difference=tested.effect.estimate,
-        differs=findings.model_differs(test),
-        claim=findings.claim(test, result),
-        sentence=findings.by_model_sentence(test, model),
-        apa=findings.apa_sentence(test, result, model),
-    )
-
-
-def _model(one: VitalModel) -> results.VitalModelModel:
-    return gathered(
-        results.VitalModelModel,
-        one.design,
-        one.model,
-        one,
-        vital=one.kind,
-        minute=one.time and one.time.estimate,
-        minute_p=one.time and one.time.p,
-        sites=[
-            gathered(results.SiteModel, site, site=site.name, difference=site.estimate)
-            for site in one.sites
-        ],
-        reason=said(one.reason),
-        sentence=models.model_sentence(one),
+    return tested.model_copy(
+        update={
+            "claim": findings.claim(test, result),
+            "sentence": findings.by_model_sentence(test, model),
+            "apa": findings.apa_sentence(test, result, model),
+        }
     )
 
 

@@ -25,9 +25,15 @@ from dashboard.analysis.rendering.numbers import (
     sessions_text,
     unit_of,
 )
-from dashboard.analysis.results import By, Caution, Conclusion, IntervalModel, ResultModel
+from dashboard.analysis.results import (
+    By,
+    Caution,
+    Conclusion,
+    IntervalModel,
+    ResultModel,
+    VitalModelModel,
+)
 from dashboard.analysis.tests.comparison import Obstacle, Tests
-from dashboard.analysis.tests.mixed import VitalModel
 from dashboard.languages.current import gettext, ngettext, pgettext
 from dashboard.languages.figures import by_locale, decimal, general, thousands
 from dashboard.languages.names import as_association, state_name, vital_in_text
@@ -61,7 +67,7 @@ def sentence(test: VitalComparison) -> str:
     return _sentences(*texts)
 
 
-def beside(test: VitalComparison, model: VitalModel) -> tuple[str, ...]:
+def beside(test: VitalComparison, model: VitalModelModel) -> tuple[str, ...]:
     """Say what the analyses find that are not told first: the t-test beside the mixed model, and
     the mixed model where it concludes otherwise.
     """
@@ -257,14 +263,10 @@ def _statistic(result: ResultModel) -> str:
 
 def model_differs(test: VitalComparison) -> bool:
     """Tell whether the mixed model and what is told without it come to another conclusion."""
-    by_model = test.model_result
-    other = test.comparison_result
-    if by_model is None or other.by is None:
-        return False
-    return by_model.conclusion is not other.conclusion
+    return test.by_model is not None and test.by_model.differs
 
 
-def by_model_sentence(test: VitalComparison, model: VitalModel) -> str:
+def by_model_sentence(test: VitalComparison, model: VitalModelModel) -> str:
     """Say what the mixed model makes of two states; where the other result is another, why."""
     by_model = test.model_result
     if by_model is None:
@@ -275,7 +277,7 @@ def by_model_sentence(test: VitalComparison, model: VitalModel) -> str:
     return text
 
 
-def _why_other(test: VitalComparison, by_model: ResultModel, model: VitalModel) -> str:
+def _why_other(test: VitalComparison, by_model: ResultModel, model: VitalModelModel) -> str:
     other = test.comparison_result
     unit = unit_of(test.kind)
     difference = other.difference or 0.0
@@ -285,7 +287,7 @@ def _why_other(test: VitalComparison, by_model: ResultModel, model: VitalModel) 
         text = gettext("uses {people} whom the t-test leaves out")
         reasons.append(text.format(people=people(more)))
     gap = 0.0 if test.period is None else test.period.gap_minutes
-    by_time = 0.0 if model.time is None else model.time.estimate * gap
+    by_time = (model.minute or 0.0) * gap
     if other.by is not By.EQUAL_TIMES and abs(by_time) >= _MATTERS * abs(difference):
         text = gettext("removes {value} {unit} due to time in the session")
         reasons.append(text.format(value=number(abs(by_time)), unit=unit))
@@ -324,7 +326,7 @@ def _reasons(reasons: list[str]) -> str:
     return text
 
 
-def apa_sentence(test: VitalComparison, result: ResultModel, model: VitalModel) -> str:
+def apa_sentence(test: VitalComparison, result: ResultModel, model: VitalModelModel) -> str:
     """Return a result as a sentence for a report, in the style of the APA's Publication Manual: p
     without a zero before its point, intervals in brackets, degrees of freedom behind t. Empty
     without a test.
@@ -358,7 +360,7 @@ def apa_sentence(test: VitalComparison, result: ResultModel, model: VitalModel) 
     return with_cautions(told, test, result)
 
 
-def _report_method(result: ResultModel, model: VitalModel) -> str:
+def _report_method(result: ResultModel, model: VitalModelModel) -> str:
     match result.by:
         case By.PAIRED:
             return gettext("A paired-samples t test")
@@ -370,10 +372,9 @@ def _report_method(result: ResultModel, model: VitalModel) -> str:
                 "minutes between the states)"
             )
     random = [gettext("participants")]
-    fit = model.model
-    if fit is not None and fit.session_variance is not None:
+    if model.session_variance is not None:
         random.append(gettext("sessions within participants"))
-    if fit is not None and fit.reaction_variance is not None:
+    if model.reaction_variance is not None:
         random.append(gettext("participants’ reactions to each state"))
     fixed = gettext("state and minutes in the session")
     if not result.at_equal_times:
