@@ -3,13 +3,14 @@
     python -m benchmarks.security.security [--json]
 
 What systemd says of each unit; every route without a login, as every role, with methods that it
-does not have, from other sites and with every kind of body; thousands of requests of schemathesis
-as each role; a million damaged inputs to the parsers; rows of the security pages that name no test
-and no reason. Some ten minutes.
+does not have and numbers that no row can have, from other sites and with every kind of body;
+thousands of requests of schemathesis as each role; a million damaged inputs to the parsers; rows
+of the security pages that name no test and no reason. Some ten minutes.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -23,11 +24,13 @@ from benchmarks._command import benchmark
 from dashboard.accounts.roles import Role
 from tests.appliance.kept_apart import EXPOSURE, FIRST_BOOT_EXPOSURE
 from tests.integration.api.conformance import examine
+from tests.integration.fuzz.test_parsers import PARSERS
 from tests.support.dashboard import client_of, set_up
 from tests.support.security.routes import (
     Tried,
     try_bodies,
     try_methods,
+    try_numbers,
     try_other_sites,
     try_roles,
     try_strangers,
@@ -35,8 +38,8 @@ from tests.support.security.routes import (
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = 40
-PAYLOADS = 32_000
-"""For each of the 32 parsers."""
+DAMAGED = 1_000_000
+"""Damaged inputs that all parsers together get at least, however many parsers there are."""
 ROWS = ("tests/docs/test_security_rows.py", "tests/project/test_security_page.py")
 Figures = dict[str, float]
 
@@ -68,7 +71,7 @@ def all_routes(folder: Path) -> Figures:
     client = set_up(client_of(folder), folder)
     cast("FastAPI", client.app).state.services.stopping.set()  # event streams end at once
     tried: list[Tried] = [try_roles(client, role) for role in Role]
-    tried += [act(client) for act in (try_methods, try_other_sites, try_bodies)]
+    tried += [act(client) for act in (try_methods, try_numbers, try_other_sites, try_bodies)]
     client.cookies.clear()
     tried.append(try_strangers(client))
     wrong = [answer for one in tried for answer in one.wrong]
@@ -96,8 +99,9 @@ def shapes(folder: Path) -> Figures:
 
 def damaged_inputs() -> Figures:
     """How many damaged inputs the parsers were given, what they made wrong, the slowest one."""
+    each = math.ceil(DAMAGED / len(PARSERS))
     done = _pytest(
-        "-s", "tests/integration/fuzz/test_parsers.py", environment={"FUZZ_PAYLOADS": str(PAYLOADS)}
+        "-s", "tests/integration/fuzz/test_parsers.py", environment={"FUZZ_PAYLOADS": str(each)}
     )
     lines = re.findall(r"fuzz .*: (\d+) inputs, the slowest (\d+) ms", done.stdout)
     return {

@@ -628,10 +628,7 @@ class Members:
 
 
 def _find(connection: sqlite3.Connection, number: int) -> Account:
-    # A larger number is no integer of SQLite, and Python would raise OverflowError.
-    row = connection.execute(
-        f"SELECT {COLUMNS} FROM account WHERE id = ?", (min(number, 2**62),)
-    ).fetchone()
+    row = connection.execute(f"SELECT {COLUMNS} FROM account WHERE id = ?", (number,)).fetchone()
     if row is None:
         raise passwords.AccountError(N_("This account no longer exists. Reload the page."))
     return account_of(row)

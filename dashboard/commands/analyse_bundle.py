@@ -112,7 +112,9 @@ def imported(folder: Path, leave_out: Iterable[str] = ()) -> Iterator[Path]:
         database = Path(passing) / DATABASE_NAME
         migrate(database)
         # Nothing is kept, so every purpose will do.
-        options = ImportOptions(purposes=tuple(Purpose), leave_out=frozenset(leave_out))
+        options = ImportOptions(
+            purposes=tuple(Purpose), leave_out=frozenset(leave_out), judge=False
+        )
         try:
             source = TidySource(folder)
             _check_tables(folder, source)
@@ -202,12 +204,10 @@ def _aligned(rows: Sequence[Row]) -> list[str]:
 
 
 def _result(test: ComparisonModel) -> dict[str, Any]:
-    """Return the result that is told of two states, under the names of ``_RESULT``."""
-    result = test.result.model_dump(mode="json")
-    interval = result["interval"] or {}
-    return {
-        name: interval.get(name) if name in {"low", "high"} else result[name] for name in _RESULT
-    }
+    """Return the figures of the result that is told of two states, as ``analysis.R`` names them."""
+    figures = test.result.model_dump(mode="json")
+    figures |= figures.pop("interval") or {"low": None, "high": None}
+    return {name: figures[name] for name in _RESULT}
 
 
 def _result_lines(response: AnalysisModel) -> list[str]:
@@ -324,13 +324,12 @@ def _report(response: AnalysisModel, notes: Iterable[str], *, hearts: bool) -> s
     return "\n".join(lines)
 
 
-def _figures(test: ComparisonModel, response: AnalysisModel) -> dict[str, object]:
+def _figures(test: ComparisonModel, by: str) -> dict[str, object]:
     """Return every number of a comparison by the name that ``analysis.R`` gives it.
 
     Rank and equivalence tests have p adjusted by the correction that was asked for, none by the
     other.
     """
-    by = "holm" if response.question.correction is Correction.HOLM else "bh"
     low, high = (test.interval.low, test.interval.high) if test.interval else (None, None)
     g_low, g_high = (test.g_interval.low, test.g_interval.high) if test.g_interval else (None, None)
     names = ("n_both", "left_out", "n_first", "n_second", "difference", "t", "df", "p", "g")
@@ -358,7 +357,7 @@ def _table(response: AnalysisModel, *, hearts: bool) -> str:
     """Return every number with all its digits, for programs."""
     by = "holm" if response.question.correction is Correction.HOLM else "bh"
     figures_of = [
-        (one.vital.value, f"{one.first}-{one.second}", _figures(one, response))
+        (one.vital.value, f"{one.first}-{one.second}", _figures(one, by))
         for one in response.comparisons
     ]
     for test in response.heart_tests if hearts else ():

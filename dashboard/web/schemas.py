@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import UTC, date
 from typing import Annotated, Any, Literal
 
-from fastapi import Query
+from fastapi import Path, Query
 from pydantic import AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
 from dashboard.languages.refused import OF_JSON
@@ -45,6 +45,8 @@ Moment = Annotated[
 ]
 """Of a filter in an address, whose empty fields mean nothing."""
 PageNumber = Annotated[int, Query(ge=1, le=1_000_000)]
+Number = Annotated[int, Path(ge=1, le=2**53)]
+"""Of a row, in a path: those beyond SQLite's integers would end in an OverflowError."""
 
 
 def given(**fields: object) -> dict[str, object]:

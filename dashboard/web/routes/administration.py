@@ -25,7 +25,7 @@ from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import DEVICE, NavigationEntry, render
-from dashboard.web.schemas import Moment, PageNumber, given
+from dashboard.web.schemas import Moment, Number, PageNumber, given
 from dashboard.web.services import Services, ServicesDep
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.texts import N_
@@ -110,7 +110,7 @@ def add(
 
 @router.post(f"{PAGE}/{{number}}/role", include_in_schema=False)
 def change_role(
-    request: Request, services: ServicesDep, account: AccountDep, number: int, role: RoleField
+    request: Request, services: ServicesDep, account: AccountDep, number: Number, role: RoleField
 ) -> Response:
     """Change the role of an account."""
     return _changed(
@@ -119,19 +119,25 @@ def change_role(
 
 
 @router.post(f"{PAGE}/{{number}}/disable", include_in_schema=False)
-def disable(request: Request, services: ServicesDep, account: AccountDep, number: int) -> Response:
+def disable(
+    request: Request, services: ServicesDep, account: AccountDep, number: Number
+) -> Response:
     """Disable an account: it can no longer log in."""
     return _changed(request, services, lambda: services.members.disable(number, account.name))
 
 
 @router.post(f"{PAGE}/{{number}}/enable", include_in_schema=False)
-def enable(request: Request, services: ServicesDep, account: AccountDep, number: int) -> Response:
+def enable(
+    request: Request, services: ServicesDep, account: AccountDep, number: Number
+) -> Response:
     """Let a disabled account log in again."""
     return _changed(request, services, lambda: services.members.enable(number, account.name))
 
 
 @router.post(f"{PAGE}/{{number}}/remove", include_in_schema=False)
-def remove(request: Request, services: ServicesDep, account: AccountDep, number: int) -> Response:
+def remove(
+    request: Request, services: ServicesDep, account: AccountDep, number: Number
+) -> Response:
     """Remove an account, and its prepared export."""
 
     def end() -> None:
@@ -145,7 +151,7 @@ def remove(request: Request, services: ServicesDep, account: AccountDep, number:
 
 
 @router.post(f"{PAGE}/{{number}}/reset", include_in_schema=False)
-def reset(request: Request, services: ServicesDep, account: AccountDep, number: int) -> Response:
+def reset(request: Request, services: ServicesDep, account: AccountDep, number: Number) -> Response:
     """Delete the password of an account, and show once the link to set a new one."""
     try:
         link = services.members.reset(number, account.name)
@@ -243,10 +249,9 @@ def make(
 
 
 @tokens_router.post(f"{TOKENS_PAGE}/{{number}}/revoke", include_in_schema=False)
-def revoke(services: ServicesDep, account: AccountDep, number: int) -> Response:
+def revoke(services: ServicesDep, account: AccountDep, number: Number) -> Response:
     """End a token."""
-    # A larger number is no integer of SQLite, and Python would raise OverflowError.
-    services.tokens.tokens.revoke(min(number, 2**62), account.name)
+    services.tokens.tokens.revoke(number, account.name)
     return RedirectResponse(TOKENS_PAGE, 303)
 
 

@@ -35,6 +35,7 @@ from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import STUDY, NavigationEntry, render
+from dashboard.web.schemas import Number
 from dashboard.web.services import ComputingDep, OptionsDep, Services, ServicesDep
 from dashboard.web.settings import DashboardOptions
 from dashboard.web.study import PARAMETER, ChosenStudiesDep, ChosenStudy, QuestionOfDevice
@@ -275,7 +276,7 @@ def _number(typed: str) -> int | str:
 
 
 @plan_router.get("/plan/preregistrations/{number}", include_in_schema=False)
-def preregistration_page(request: Request, options: OptionsDep, number: int) -> Response:
+def preregistration_page(request: Request, options: OptionsDep, number: Number) -> Response:
     """Show one preregistration, to be printed."""
     row = next((one for one in planning.frozen(options.database) if one.id == number), None)
     if row is None:

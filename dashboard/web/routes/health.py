@@ -6,7 +6,7 @@ import math
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
@@ -135,7 +135,6 @@ WantedKind = Annotated[
     BeforeValidator(lambda text: None if text == "" else text),
     Query(description="Left out: all kinds"),
 ]
-Number = Annotated[int, Path(ge=1, le=2**53)]
 
 
 class AlertModel(BaseModel):
@@ -234,7 +233,9 @@ def get_alerts(services: ServicesDep, wanted: FilterDep, page: schemas.PageNumbe
 @alerts_router.post(
     "/alerts/{number}/acknowledge", include_in_schema=False, dependencies=[needs(Permission.RUN)]
 )
-def acknowledge_on_page(number: Number, services: ServicesDep, account: AccountDep) -> Response:
+def acknowledge_on_page(
+    number: schemas.Number, services: ServicesDep, account: AccountDep
+) -> Response:
     """Acknowledge an alert, and show the page again."""
     services.commands.acknowledge_alert(number, actor=account.name)
     return RedirectResponse("/alerts", 303)
@@ -246,7 +247,7 @@ def acknowledge_on_page(number: Number, services: ServicesDep, account: AccountD
     responses=may_refuse(409),
     dependencies=[needs(Permission.RUN)],
 )
-def acknowledge(number: Number, services: ServicesDep, account: AccountDep) -> AlertModel:
+def acknowledge(number: schemas.Number, services: ServicesDep, account: AccountDep) -> AlertModel:
     """Acknowledge an alert; only the first acknowledgement is stored."""
     return AlertModel.of(services.commands.acknowledge_alert(number, actor=account.name))
 

@@ -32,7 +32,7 @@ from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import render
-from dashboard.web.schemas import ApiModel, GivenMs, ShownMs
+from dashboard.web.schemas import ApiModel, GivenMs, Number, ShownMs
 from dashboard.web.services import ComputingDep, Services, ServicesDep, services
 from dashboard.web.study import APPLIANCE_ONLY, PARAMETER, ChosenStudy, ChosenStudyDep, Device
 from edge_agent.core import clock
@@ -112,7 +112,7 @@ def session_page(
     account: AccountDep,
     study: ChosenStudyDep,
     computing: ComputingDep,
-    number: int,
+    number: Number,
     over: Annotated[int | None, Query(alias="with", ge=0)] = None,
     align: Annotated[str, Query(max_length=200)] = "",
     movement: Annotated[list[MovementKind] | None, Query()] = None,
@@ -304,7 +304,7 @@ def course_page(
     services: ServicesDep,
     account: AccountDep,
     study: ChosenStudyDep,
-    number: int,
+    number: Number,
     relative: Relative = False,
 ) -> Response:
     """Show a session by condition, and the baseline that it can be measured by."""
@@ -333,7 +333,7 @@ def get_course(
     services: ServicesDep,
     account: AccountDep,
     study: ChosenStudyDep,
-    number: int,
+    number: Number,
     relative: Relative = False,
 ) -> SessionSummary:
     """Return a session by condition, as recorded or relative to the participant's own baseline."""
@@ -349,7 +349,7 @@ def _course(reader: Reader, number: int, relative: bool) -> SessionSummary:
 
 @router.get("/study/sessions/{number}/quality", include_in_schema=False)
 def quality_page(
-    request: Request, study: ChosenStudyDep, computing: ComputingDep, number: int
+    request: Request, study: ChosenStudyDep, computing: ComputingDep, number: Number
 ) -> Response:
     """Show the quality report of a session."""
     reader = study.reader
@@ -368,7 +368,7 @@ def quality_page(
     operation_id="get_session_quality",
     responses=may_refuse(404),
 )
-def get_quality(study: ChosenStudyDep, computing: ComputingDep, number: int) -> SessionQuality:
+def get_quality(study: ChosenStudyDep, computing: ComputingDep, number: Number) -> SessionQuality:
     """Return the quality report of a session: what was recorded, and whether it is fit for
     analysis.
     """
@@ -460,14 +460,18 @@ def _markers_page(
 
 
 @markers_router.get("/study/sessions/{number}/markers", include_in_schema=False)
-def markers_page(request: Request, services: ServicesDep, number: int) -> Response:
+def markers_page(request: Request, services: ServicesDep, number: Number) -> Response:
     """Show the markers of a session, which can be corrected, left out and added."""
     return _markers_page(request, services, number)
 
 
 @markers_router.post("/study/sessions/{number}/markers", include_in_schema=False)
 def add_marker(
-    request: Request, services: ServicesDep, account: AccountDep, number: int, form: MarkerFormDep
+    request: Request,
+    services: ServicesDep,
+    account: AccountDep,
+    number: Number,
+    form: MarkerFormDep,
 ) -> Response:
     """Add a marker that was not set in time, such as the end of a condition."""
     with _not_found():
@@ -484,8 +488,8 @@ def correct_marker_of_page(
     request: Request,
     services: ServicesDep,
     account: AccountDep,
-    number: int,
-    marker: int,
+    number: Number,
+    marker: Number,
     form: MarkerFormDep,
 ) -> Response:
     """Change a marker, or leave it out; its old values are kept."""
@@ -547,7 +551,7 @@ class CorrectedMarker(ApiModel):
     operation_id="list_session_markers",
     responses=may_refuse(404),
 )
-def get_markers(services: ServicesDep, number: int) -> SessionMarkers:
+def get_markers(services: ServicesDep, number: Number) -> SessionMarkers:
     """Return the markers of a session, and what they were before they were corrected."""
     with _not_found():
         markers = services.study.markers(number)
@@ -561,7 +565,7 @@ def get_markers(services: ServicesDep, number: int) -> SessionMarkers:
     responses=may_refuse(409),
 )
 def put_marker(
-    number: int, marker: int, new: CorrectedMarker, services: ServicesDep, account: AccountDep
+    number: Number, marker: Number, new: CorrectedMarker, services: ServicesDep, account: AccountDep
 ) -> SessionMarker:
     """Change a marker of a session; its old values are kept."""
     wanted = PastMarker(new.at, new.kind, new.label, number)
@@ -576,8 +580,8 @@ def put_marker(
     status_code=204,
 )
 def delete_marker(
-    number: int,
-    marker: int,
+    number: Number,
+    marker: Number,
     services: ServicesDep,
     account: AccountDep,
     reason: Annotated[
@@ -633,7 +637,7 @@ def leave_out_of_page(
     services: ServicesDep,
     account: AccountDep,
     study: ChosenStudyDep,
-    number: int,
+    number: Number,
     form: Annotated[LeaveOutForm, Form()],
 ) -> Response:
     """Leave the session, or a stretch of it, out of the analysis."""
@@ -651,7 +655,7 @@ def leave_out_of_page(
     "/study/sessions/{number}/exclusions/{exclusion}/take-back", include_in_schema=False
 )
 def take_back_of_page(
-    services: ServicesDep, account: AccountDep, number: int, exclusion: int
+    services: ServicesDep, account: AccountDep, number: Number, exclusion: Number
 ) -> Response:
     """Use again in the analysis what was left out; twice is as good as once."""
     with suppress(StudyError):
@@ -691,7 +695,7 @@ class NewExclusion(ApiModel):
     operation_id="list_exclusions",
     responses=may_refuse(404),
 )
-def get_exclusions(services: ServicesDep, number: int) -> list[ExclusionModel]:
+def get_exclusions(services: ServicesDep, number: Number) -> list[ExclusionModel]:
     """Return what was ever left out of a session, also what was taken back."""
     with _not_found():
         every = exclusions(services.options.database, number)
@@ -705,7 +709,7 @@ def get_exclusions(services: ServicesDep, number: int) -> list[ExclusionModel]:
     status_code=201,
 )
 def post_exclusion(
-    number: int, new: NewExclusion, services: ServicesDep, account: AccountDep
+    number: Number, new: NewExclusion, services: ServicesDep, account: AccountDep
 ) -> ExclusionModel:
     """Leave a session, or a stretch of it, out of the analysis; nothing is deleted."""
     span = None
@@ -724,7 +728,7 @@ def post_exclusion(
     status_code=204,
 )
 def delete_exclusion(
-    number: int, exclusion: int, services: ServicesDep, account: AccountDep
+    number: Number, exclusion: Number, services: ServicesDep, account: AccountDep
 ) -> None:
     """Use again in the analysis what was left out; that it was stays in the trail."""
     services.commands.take_back(number, exclusion, actor=account.name)

@@ -23,7 +23,7 @@ from dashboard.web.guards.permissions import needs
 from dashboard.web.login import AccountDep
 from dashboard.web.rendering import STUDY, NavigationEntry, render
 from dashboard.web.routes.live import close_session, open_session, session_choices
-from dashboard.web.schemas import ApiModel, GivenMs, NewSession, SessionModel
+from dashboard.web.schemas import ApiModel, GivenMs, NewSession, Number, SessionModel
 from dashboard.web.services import Services, ServicesDep, StudyDep
 from dashboard.web.study import APPLIANCE_ONLY, ChosenStudiesDep, ChosenStudyDep, study_shown
 from edge_agent.core.errors import StudyError
@@ -441,7 +441,7 @@ def create_session(
     dependencies=[needs(Permission.STUDY, Scope.MARKERS)],
 )
 def create_markers(
-    number: int, new: Markers, services: ServicesDep, account: AccountDep
+    number: Number, new: Markers, services: ServicesDep, account: AccountDep
 ) -> MarkersAdded:
     """Add markers to a session that has taken place: all of them, or none."""
     markers = [PastMarker(one.at, one.kind, one.label, number) for one in new]

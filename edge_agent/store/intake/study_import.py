@@ -351,7 +351,8 @@ def _stage(staged: Path, source: StudySource, options: ImportOptions, report: St
             if report.problem_count:
                 return  # every row of theirs would be a problem, too
             TimelineRows(connection, source, sessions, report).stage()
-            flag_all_artefacts(connection)
+            if options.judge:
+                flag_all_artefacts(connection)
             ends = "SELECT coalesce(min(started), 0), coalesce(max(ended), 0) FROM session"
             first, last = connection.execute(ends).fetchone()
             make_anew(connection, (first, last), ())

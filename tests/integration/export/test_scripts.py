@@ -243,6 +243,7 @@ RESULTS = (
     ("name", "by", "digits"),
     [
         ("one-order", {"equal_times", ""}, 1e-9),
+        ("example-observed", {"equal_times", "paired_t"}, 1e-9),
         pytest.param("example", {"paired_t"}, 1e-9, marks=pytest.mark.deep),
         pytest.param("groups", {"welch_t"}, 1e-9, marks=pytest.mark.deep),
         # lmerTest finds degrees of freedom from numerical derivatives

