@@ -215,8 +215,8 @@ def p_values(groups: Sequence[ReadingGroup]) -> list[float]:
 def model_p_values(groups: Sequence[ReadingGroup]) -> list[float]:
     """Return p of each test of the mixed model."""
     means = session_means(groups)
-    [model] = models_of(means, compare_visits(visits_of(means), QUERY), QUERY)
-    return [test.effect.p for test in model.tests]
+    _, tests = models_of(means, compare_visits(visits_of(means), QUERY), QUERY)
+    return [test.p for test in tests.values()]
 
 
 def share_below(p: Sequence[float]) -> float:

@@ -26,8 +26,8 @@ from benchmarks.simulated.order import FALL, PEOPLE, SD, times_in
 from dashboard.analysis.analyse import VitalStates, all_states_of
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Correction
 from dashboard.analysis.readings.means import Visits
-from dashboard.analysis.results import ALPHA
-from dashboard.analysis.tests.checks import VitalDrift, periods_of
+from dashboard.analysis.results import ALPHA, DriftModel
+from dashboard.analysis.tests.checks import periods_of
 from dashboard.analysis.tests.family import adjusted_by, compare_visits
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
@@ -92,7 +92,10 @@ def _compared(values: dict[VitalKind, Values], times: Values) -> tuple[VitalStat
     query = AnalysisQuery(vital=tuple(values))
     visits: Visits = {kind: _visits(own) for kind, own in values.items()}
     compared = compare_visits(visits, query)
-    drifts = [VitalDrift(kind, None, "") for kind in values]
+    drifts = [
+        DriftModel(vital=kind, slope=None, interval=None, p=None, people=0, reason="", sentence="")
+        for kind in values
+    ]
     at: Visits = {kind: _visits(times) for kind in values}
     return all_states_of(visits, periods_of(compared, at, drifts, query), query)
 

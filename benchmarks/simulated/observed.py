@@ -137,15 +137,15 @@ def judged(study: Sequence[Session], query: AnalysisQuery = QUERY) -> dict[str, 
     family = compare_visits(visits_of(means), query)
     drifts = [drift_of(VitalKind.HEART_RATE, state_means(means))]
     effects = periods_of(family, times_of(means), drifts, query)
-    [model] = models_of(means, family, query)
-    modelled = {(one.first, one.second): one.adjusted_p for one in model.tests}
+    _, tests = models_of(means, family, query)
+    modelled = {(first, second): one.adjusted_p for (_, first, second), one in tests.items()}
     adjusted = session_means(groups_of(study, at_equal_times=True), query.states)
     within = compare_visits(visits_of(adjusted), query)
     plain = [None if one.tests is None else one.tests.holm_p for one in family]
     p_of = {
         "plain": plain,
         "decided": [
-            effect.adjusted_p if effect and effect.uneven and effect.adjusted else p
+            effect.adjusted_p if effect and effect.uneven and effect.adjusted_p is not None else p
             for effect, p in zip(effects, plain, strict=True)
         ],
         "model": [modelled.get(pair) for pair in query.pairs],

@@ -33,11 +33,13 @@ from itertools import permutations
 import numpy as np
 
 from benchmarks._command import benchmark
-from dashboard.analysis.question import Correction
-from dashboard.analysis.tests.checks import PeriodEffect, adjust_periods, effect_of, matters
+from dashboard.analysis.question import TESTED_STATES, Correction
+from dashboard.analysis.results import PeriodModel
+from dashboard.analysis.tests.checks import adjust_periods, effect_of, matters
 from dashboard.statistics.distributions import Values, holm
-from dashboard.statistics.period import Drift, adjusted_for_time, drift
+from dashboard.statistics.period import adjusted_for_time, drift
 from dashboard.statistics.t_tests import paired_t
+from edge_agent.core.vitals import VitalKind
 
 PEOPLE = 24
 MINUTES = np.array([2.0, 5.0, 8.0])
@@ -66,22 +68,23 @@ def times_in(rng: np.random.Generator, share: float | None) -> Values:
 
 def effects_of(
     times: Values, values: Values, pairs: Sequence[tuple[int, int]] = PAIRS
-) -> tuple[PeriodEffect, ...]:
+) -> tuple[PeriodModel, ...]:
     """Return what time in the session does to each pair, adjusted as one family."""
     person, state = np.indices(values.shape)
-    change: Drift | None = drift(
-        person.ravel().tolist(), state.ravel().tolist(), times.ravel(), values.ravel()
-    )
+    change = drift(person.ravel().tolist(), state.ravel().tolist(), times.ravel(), values.ravel())
+    decides = holm([paired_t(values[:, a], values[:, b]).p for a, b in pairs])
     effects = adjust_periods(
         [
             effect_of(
+                (VitalKind.HEART_RATE, TESTED_STATES[a], TESTED_STATES[b]),
                 values[:, a].tolist(),
                 values[:, b].tolist(),
                 (times[:, a] - times[:, b]).tolist(),
-                change,
+                change.slope,
             )
             for a, b in pairs
         ],
+        decides,
         Correction.HOLM,
     )
     return tuple(effect for effect in effects if effect is not None)
@@ -91,14 +94,13 @@ def judged(times: Values, values: Values) -> list[tuple[bool, bool | None, bool]
     """Return for each pair: the t-test says p < 0.05, the adjusted one does, the page warns."""
     effects = effects_of(times, values)
     plain = [paired_t(values[:, a], values[:, b]) for a, b in PAIRS]
-    decides = holm([test.p for test in plain])
     return [
         (
             test.p < 0.05,
-            None if effect.adjusted is None else effect.adjusted.p < 0.05,
-            matters(effect, test.difference, strict, test.p),
+            None if effect.p is None else effect.p < 0.05,
+            matters(effect, test.difference, test.p),
         )
-        for test, effect, strict in zip(plain, effects, decides, strict=True)
+        for test, effect in zip(plain, effects, strict=True)
     ]
 
 

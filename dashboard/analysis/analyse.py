@@ -54,19 +54,22 @@ from dashboard.analysis.readings.states import (
 )
 from dashboard.analysis.results import (
     ALPHA,
+    AgreementModel,
     By,
+    DriftModel,
     FlowModel,
     LeftOutModel,
+    ModelTestModel,
+    PeriodModel,
     ResultModel,
     SettlingModel,
+    VitalModelModel,
     WithAllModel,
 )
-from dashboard.analysis.tests.agreement import SourceAgreement, compare_sources
+from dashboard.analysis.tests.agreement import compare_sources
 from dashboard.analysis.tests.checks import (
     FaceReading,
     Misreading,
-    PeriodEffect,
-    VitalDrift,
     bounds_of,
     count_left_out,
     doubt_of,
@@ -110,7 +113,7 @@ from dashboard.analysis.tests.heart import (
     recordings_of,
     variability_by_state,
 )
-from dashboard.analysis.tests.mixed import Main, ModelTest, VitalModel, main_analysis, models_of
+from dashboard.analysis.tests.mixed import Main, VitalPair, main_analysis, models_of
 from dashboard.analysis.tests.sensitivity import Sensitivity, sensitivity
 from dashboard.statistics.planning import RequiredSample, still_needed
 from dashboard.statistics.t_tests import (
@@ -179,10 +182,10 @@ class VitalComparison:
     equivalence: Equivalence | None = None
     required_sample: RequiredSample | None = None
     in_family: InFamily | None = None
-    period: PeriodEffect | None = None
+    period: PeriodModel | None = None
     misreading: Misreading | None = None
     with_all: WithAllModel | None = None
-    by_model: ModelTest | None = None
+    by_model: ModelTestModel | None = None
     evidence: BayesFactor | None = None
     results: tuple[ResultModel, ...] = (NO_RESULT,)
 
@@ -307,13 +310,13 @@ class Analysis:
     matching: MatchCounts | None
     unreported: int
     orders: Mapping[tuple[str, ...], int]
-    agreements: tuple[SourceAgreement, ...]
+    agreements: tuple[AgreementModel, ...]
     variability: tuple[StateVariability, ...]
     sensitivity: tuple[Sensitivity[MatchingChoice], ...]
     settling_sensitivity: tuple[Sensitivity[SettlingChoice], ...]
-    drifts: tuple[VitalDrift, ...] = ()
+    drifts: tuple[DriftModel, ...] = ()
     mixture: Mixture | None = None
-    models: tuple[VitalModel, ...] = ()
+    models: tuple[VitalModelModel, ...] = ()
     main: Main = Main.T_TESTS
     flow: FlowModel | None = None
     missing: tuple[MissingState, ...] = ()
@@ -462,16 +465,13 @@ def _analysis_of(
     drifts = tuple(drift_of(kind, means) for kind in query.vital)
     compared = compare_visits(visits, query)
     sites = sites_of(reader)
-    models = tuple(
-        replace(one, made_up=bool(made_up))
-        for one in models_of(of_sessions, compared, query, sites)
-    )
+    models, by_model = models_of(of_sessions, compared, query, sites)
     with_all = tests_with_all(readings, query, compared)
     effects = periods_of(compared, times_of(of_sessions), drifts, query)
     if not is_timed:
         effects = (None,) * len(effects)
-    tests = _tests(query, compared, with_all, effects, face, models)
-    main = main_analysis(models, compared, query.design, query.states)
+    tests = _tests(query, compared, with_all, effects, face, by_model)
+    main = main_analysis(models, by_model, compared, query.design, query.states)
     left_out = count_left_out(readings, query)
     recorded = recorded_of(reader, query, sessions, stimuli, readings, excluded)
     flow = flow_of(recorded, query, readings, of_sessions, left_out, compared)
@@ -528,7 +528,7 @@ def _analysis_of(
 
 
 def all_states_of(
-    visits: Visits, effects: Sequence[PeriodEffect | None], query: AnalysisQuery
+    visits: Visits, effects: Sequence[PeriodModel | None], query: AnalysisQuery
 ) -> tuple[VitalStates, ...]:
     """Compare all states of each vital at once, with p adjusted over the vitals.
 
@@ -610,13 +610,12 @@ def _tests(
     query: AnalysisQuery,
     compared: Sequence[Comparison],
     with_all: Sequence[WithAllModel],
-    effects: Sequence[PeriodEffect | None],
+    effects: Sequence[PeriodModel | None],
     face: FaceReading | None,
-    models: Sequence[VitalModel],
+    by_model: Mapping[VitalPair, ModelTestModel],
 ) -> list[VitalComparison]:
     """Put together what stands beside each comparison."""
     names = [(kind, *pair) for kind in query.vital for pair in query.pairs]
-    by_vital = {model.kind: model for model in models}
     # Nothing stands beside the tests where no reading is in doubt.
     beside: Sequence[WithAllModel | None] = with_all or [None for _ in names]
     return [
@@ -624,7 +623,7 @@ def _tests(
             judged(kind, first, second, comparison, query),
             with_all=every,
             misreading=misreading_of(query, first, second, face),
-            by_model=by_vital[kind].test_of(first, second),
+            by_model=by_model.get((kind, first, second)),
             evidence=evidence_of(comparison),
             period=effect,
         )
@@ -654,25 +653,33 @@ def _doubted(
 
 
 def _decided(
-    family: Sequence[VitalComparison], models: Sequence[VitalModel], main: Main
+    family: Sequence[VitalComparison], models: Sequence[VitalModelModel], main: Main
 ) -> tuple[VitalComparison, ...]:
     """Add the results of each comparison, the one that is told first."""
-    by_vital = {model.kind: model for model in models}
-    return tuple(
-        replace(
-            one,
-            results=decide(
-                one.comparison,
-                (one.first, one.second),
-                one.period,
-                by_vital[one.kind],
-                main,
-                one.correction,
-                observed=one.observed,
-            ),
+    by_vital = {model.vital: model for model in models}
+    decided = []
+    for one in family:
+        results = decide(
+            one.comparison,
+            one.period,
+            by_vital[one.kind],
+            one.by_model,
+            main,
+            one.correction,
+            observed=one.observed,
         )
-        for one in family
-    )
+        decided.append(_with_differs(replace(one, results=results)))
+    return tuple(decided)
+
+
+def _with_differs(test: VitalComparison) -> VitalComparison:
+    """Say of the mixed model whether what is told without it is another conclusion."""
+    by_model = test.model_result
+    if test.by_model is None or by_model is None:
+        return test
+    other = test.comparison_result
+    differs = other.by is not None and by_model.conclusion is not other.conclusion
+    return replace(test, by_model=test.by_model.model_copy(update={"differs": differs}))
 
 
 def judged(

@@ -10,12 +10,18 @@ state hang together, else the t-test.
 from __future__ import annotations
 
 from dashboard.analysis.question import Correction
-from dashboard.analysis.results import By, Caution, Conclusion, IntervalModel, ResultModel, conclude
-from dashboard.analysis.tests.checks import PeriodEffect, disagrees
+from dashboard.analysis.results import (
+    By,
+    Caution,
+    Conclusion,
+    ModelTestModel,
+    PeriodModel,
+    ResultModel,
+    VitalModelModel,
+    conclude,
+)
 from dashboard.analysis.tests.comparison import Comparison, adjusted_p
-from dashboard.analysis.tests.mixed import Main, VitalModel
-from dashboard.statistics.mixed_model import FixedEffect
-from dashboard.statistics.period import TimeAdjusted
+from dashboard.analysis.tests.mixed import Main
 from dashboard.statistics.samples import Interval
 from dashboard.statistics.t_tests import EffectSize, Method, TTest
 
@@ -42,9 +48,9 @@ NO_RESULT = ResultModel(
 
 def decide(
     comparison: Comparison,
-    pair: tuple[str, str],
-    period: PeriodEffect | None,
-    model: VitalModel,
+    period: PeriodModel | None,
+    model: VitalModelModel,
+    tested: ModelTestModel | None,
     main: Main,
     correction: Correction,
     *,
@@ -55,9 +61,9 @@ def decide(
 
     Args:
         comparison: the t-test, and who is in it.
-        pair: the two states.
         period: what time in the session has to do with it; ``None`` without a paired test.
         model: the mixed model of the vital.
+        tested: the two states by it; ``None`` where it has no test of them.
         main: which analysis is the main one.
         correction: whose adjusted p decides.
         observed: whether the states were read from the face.
@@ -68,27 +74,23 @@ def decide(
     unadjusted = _about_time(period, comparison, p, observed=observed)
     effect = None if tests is None else tests.effect
     every = []
-    timed = None if period is None else period.at_equal_times
-    if period is not None and timed is not None and period.adjusted_p is not None:
-        g = _standardised(timed.difference, timed.interval, effect)
-        every.append(_result(By.EQUAL_TIMES, timed, timed.difference, period.adjusted_p, n, g, ()))
+    if period is not None and period.at_equal_times and period.adjusted_p is not None:
+        g = _standardised(period, effect)
+        every.append(_result(By.EQUAL_TIMES, period, period.adjusted_p, n, g, ()))
     if tests is not None and p is not None:
         by = By.PAIRED if comparison.method is Method.PAIRED else By.WELCH
-        every.append(_result(by, tests.t, tests.t.difference, p, n, effect, unadjusted))
-    tested = model.test_of(*pair)
+        every.append(_result(by, tests.t, p, n, effect, unadjusted))
     if tested is not None:
-        people = model.design.participants
-        g = _standardised(tested.effect.estimate, tested.effect.interval, effect)
-        timed_model = model.time is not None
+        people = model.participants
+        timed_model = model.minute is not None
         by_model = _result(
             By.MIXED_MODEL,
-            tested.effect,
-            tested.effect.estimate,
+            tested,
             tested.adjusted_p,
             (people, people),
-            g,
+            _standardised(tested, effect),
             () if timed_model else unadjusted,
-        ).model_copy(update={"at_equal_times": timed_model, "sessions": model.design.sessions})
+        ).model_copy(update={"at_equal_times": timed_model, "sessions": model.sessions})
         every.insert(0 if main is Main.MIXED_MODEL else len(every), by_model)
     if not every or (tests is None and main is not Main.MIXED_MODEL):
         every.insert(0, NO_RESULT.model_copy(update={"n_first": n[0], "n_second": n[1]}))
@@ -97,18 +99,17 @@ def decide(
 
 def _result(
     by: By,
-    test: TTest | TimeAdjusted | FixedEffect,
-    difference: float,
-    p: float,
+    test: TTest | PeriodModel | ModelTestModel,
+    p: float | None,
     n: tuple[int, int],
     effect: EffectSize | None,
     cautions: tuple[Caution, ...],
 ) -> ResultModel:
     return ResultModel(
         by=by,
-        difference=difference,
+        difference=test.difference,
         at_equal_times=by is By.EQUAL_TIMES,
-        interval=_interval(test.interval),
+        interval=test.interval,
         error=test.error,
         t=test.t,
         df=test.df,
@@ -117,9 +118,9 @@ def _result(
         n_first=n[0],
         n_second=n[1],
         sessions=None,
-        g=None if effect is None else effect.g,
-        g_interval=None if effect is None else _interval(effect.interval),
-        conclusion=conclude(difference, p),
+        g=effect and effect.g,
+        g_interval=effect and effect.interval,
+        conclusion=conclude(test.difference, p),
         caution_codes=cautions,
     )
 
@@ -137,7 +138,7 @@ def _qualified(result: ResultModel, *, observed: bool) -> ResultModel:
 
 
 def _about_time(
-    period: PeriodEffect | None, comparison: Comparison, p: float | None, *, observed: bool
+    period: PeriodModel | None, comparison: Comparison, p: float | None, *, observed: bool
 ) -> tuple[Caution, ...]:
     """Return what must be said of a difference as measured, for which time was not adjusted."""
     tests = comparison.tests
@@ -146,18 +147,15 @@ def _about_time(
     if period.uneven:
         # Observed emotions come and go: they have a time, and no order.
         return (Caution.TIME,) if observed else (Caution.ORDER,)
-    return (Caution.DISAGREES,) if disagrees(period, p) else ()
+    return (Caution.DISAGREES,) if period.disagrees else ()
 
 
 def _standardised(
-    difference: float, interval: Interval, effect: EffectSize | None
+    test: PeriodModel | ModelTestModel, effect: EffectSize | None
 ) -> EffectSize | None:
     """Divide an estimate by what Hedges' g of the same two states is divided by."""
-    if effect is None:
+    if effect is None or test.difference is None or test.interval is None:
         return None
     by = effect.standardiser
-    return EffectSize(difference / by, Interval(interval.low / by, interval.high / by), by)
-
-
-def _interval(interval: Interval) -> IntervalModel:
-    return IntervalModel(low=interval.low, high=interval.high)
+    ends = Interval(test.interval.low / by, test.interval.high / by)
+    return EffectSize(test.difference / by, ends, by)

@@ -6,32 +6,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import AliasPath, Field
+from pydantic import AliasPath, Field, SkipValidation
 
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery, HeartMeasure, Model, Sample
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import VitalFlag
 
-M = TypeVar("M", bound=Model)
-
-
-def gathered(model: type[M], *sources: object, **given: object) -> M:
-    """Return a model with what is given and else, field by field, what the first of the sources
-    says that has it.
-
-    What nobody has is the default of the field, or ``None``. A source may be ``None`` itself.
-    """
-    values = dict(given)
-    for name, field in model.model_fields.items():
-        if name not in given:
-            # The first that has the field, even as ``None``: "no value" is an answer, too.
-            source = next((one for one in sources if hasattr(one, name)), None)
-            if source is not None or field.is_required():
-                values[name] = getattr(source, name, None)
-    return model.model_validate(values)
+Text = Annotated[str, SkipValidation]
+"""A text for people. A check would make a plain string of a :class:`Message`, which nobody could
+translate any more.
+"""
 
 
 class Conclusion(StrEnum):
@@ -323,22 +310,35 @@ class HeartTestModel(Model):
 
 
 class DriftModel(Model):
-    """The drift of a vital while a session lasts, the states aside."""
+    """The drift of a vital while a session lasts, the states aside; with the reason where it is not
+    known.
+    """
 
     vital: Measure = Field(description="What was measured")
     slope: float | None = Field(description="Unit of the vital per minute; null where not known")
     interval: IntervalModel | None = Field(description="95 % interval of the slope")
     p: float | None = Field(description="Of no change, two-sided")
     people: int = Field(description="Participants with at least two states")
+    reason: Text = Field(description="Why it is not known; empty where it is")
     sentence: str = Field(description="The result in words")
 
 
 class PeriodModel(Model):
-    """One paired comparison at equal times in the session."""
+    """One paired comparison at equal times in the session: the effect that time may have on it."""
 
     vital: Measure = Field(description="What was measured")
     first: str = Field(description="First state")
     second: str = Field(description="Second state")
+    people: int = Field(description="Pairs of the test")
+    same_way: int = Field(
+        description="How many of them met the two states the way round that most did"
+    )
+    uneven: bool = Field(
+        description="Whether order and state hang together: the mean minutes between the two "
+        "states are more than a fifth of their root mean square, as where more than a fifth of the "
+        "people have the same order and the orders of the others are balanced. The difference at "
+        "equal times is told instead of the t-test then"
+    )
     gap_minutes: float = Field(
         description="By how much the first state was met later, mean of the participants"
     )
@@ -350,12 +350,25 @@ class PeriodModel(Model):
     )
     difference: float | None = Field(description="At equal times; null where not computed")
     interval: IntervalModel | None = Field(description="Its 95 % interval")
+    interval_90: IntervalModel | None = Field(
+        description="Its 90 % interval: within bounds, where two one-sided tests at 0.05 exclude a "
+        "difference beyond them"
+    )
+    error: float | None = Field(description="Its standard error")
+    slope: float | None = Field(
+        description="By how much a difference grows with each minute between the states"
+    )
     t: float | None = Field(description="Test statistic")
     df: float | None = Field(description="Participants less 2")
     p: float | None = Field(description="Two-sided, unadjusted")
     adjusted_p: float | None = Field(description="Adjusted over the family of these tests")
     disagrees: bool = Field(description="Whether the t-test comes to another conclusion")
     sentence: str = Field(description="The result in words")
+
+    @property
+    def at_equal_times(self) -> bool:
+        """Whether this is told instead of the t-test: order and state hang together."""
+        return self.uneven and self.difference is not None
 
 
 class BayesFactorModel(Model):
@@ -412,9 +425,15 @@ class VitalModelModel(Model):
     sessions: int = Field(description="Their sessions")
     means: int = Field(description="Means of a state in a session: the values of the model")
     repeated: int = Field(description="Participants with several sessions")
-    incomplete: int = Field(description="Sessions that lack a state")
+    incomplete: int = Field(
+        description="Sessions that lack a state that somebody met; what nobody met, nobody lacks"
+    )
+    uneven: bool = Field(
+        description="Whether the means of one state are of many more readings than those of another"
+    )
     minute: float | None = Field(
-        description="Change with each minute of the session; null where it is not in the model"
+        description="Change with each minute of the session; null where it is not in the model, "
+        "because all met the states at nearly the same times or times of sessions are made up"
     )
     minute_p: float | None = Field(description="Its p, two-sided")
     participant_variance: float | None = Field(description="Between participants")
@@ -428,7 +447,7 @@ class VitalModelModel(Model):
     singular: bool | None = Field(description="Whether a variance was estimated as 0")
     first_site: str = Field("", description="With which sites are compared; empty: there is one")
     sites: tuple[SiteModel, ...] = Field((), description="The others")
-    reason: str = Field(description="Why there is no model; empty where there is one")
+    reason: Text = Field(description="Why there is no model; empty where there is one")
     sentence: str = Field(description="In words: what went into it")
 
 
@@ -727,21 +746,30 @@ class AllStatesModel(Model):
     sentence: str = Field(description="The result in words")
 
 
-class AgreementModel(Model):
-    """The agreement of two sources about the stimuli called anger, happiness or neutral."""
+Source = Literal["condition", "observed", "reported"]
+"""What tells the emotion of a stimulus: its label, the face, or the participant."""
 
-    first: Literal["condition", "observed", "reported"] = Field(
-        description="Gives the rows of the table"
-    )
-    second: Literal["condition", "observed", "reported"] = Field(
-        description="Gives the columns of the table"
-    )
+
+class AgreementModel(Model):
+    """The agreement of two sources about the stimuli called anger, happiness or neutral; one
+    judgement is one stimulus of one participant.
+
+    Without a stimulus that has both, or where both always said the same one thing, there is no
+    table and no kappa.
+    """
+
+    first: Source = Field(description="Gives the rows of the table")
+    second: Source = Field(description="Gives the columns of the table")
     labels: tuple[str, ...] = Field(description="Of rows and columns")
     table: tuple[tuple[int, ...], ...] = Field(description="How many stimuli got which two labels")
     n: int = Field(description="Stimuli with an answer from both")
     participants: int = Field(description="Participants whose they are")
     left_out: int = Field(description="Stimuli where one of the two gave no answer")
     observed: float | None = Field(description="Share of stimuli in which both agree, 0…1")
+    expected: float | None = Field(
+        description="The share to be expected if both spoke independently, each as often as it "
+        "named each emotion, 0…1"
+    )
     kappa: float | None = Field(description="Cohen's kappa: agreement beyond chance")
     interval: IntervalModel | None = Field(description="95 % interval of kappa, by participant")
     no_interval: Literal["too_few", "perfect", "constant", "no_spread"] | None = Field(

@@ -11,13 +11,10 @@ from dashboard.analysis.choices import MatchingChoice, SettlingChoice
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering import cautions, findings, method, models, people, tests
-from dashboard.analysis.results import AnalysisModel, gathered
-from dashboard.analysis.tests.agreement import SourceAgreement
-from dashboard.analysis.tests.checks import VitalDrift, disagrees
+from dashboard.analysis.results import AnalysisModel
 from dashboard.analysis.tests.comparison import Tests
 from dashboard.analysis.tests.family import InFamily
 from dashboard.analysis.tests.heart import HeartTest, StateVariability
-from dashboard.analysis.tests.mixed import VitalModel
 from dashboard.analysis.tests.sensitivity import Sensitivity, Variant
 from dashboard.languages.names import said
 from dashboard.statistics.planning import RequiredSample
@@ -31,7 +28,7 @@ def response_of(
     """Return the same numbers and sentences as the page, as a model with every number unrounded."""
     query = analysis.query
     mixed = analysis.mixture
-    by_vital = {one.kind: one for one in analysis.models}
+    by_vital = {one.vital: one for one in analysis.models}
     return AnalysisModel(
         question=query,
         sample=analysis.sample,
@@ -54,7 +51,10 @@ def response_of(
         all_states=tuple(_all_states(states) for states in analysis.all_states),
         states=tuple(_state(state) for state in analysis.summaries),
         means=tuple(results.MeanModel.model_validate(mean) for mean in analysis.means),
-        agreements=tuple(_agreement(sources) for sources in analysis.agreements),
+        agreements=tuple(
+            one.model_copy(update={"sentence": method.agreement_sentence(one)})
+            for one in analysis.agreements
+        ),
         variability=tuple(_variability(state) for state in analysis.variability),
         heart_tests=tuple(_heart_test(test, query) for test in analysis.heart_tests),
         families=tests.family_models(analysis),
@@ -67,13 +67,30 @@ def response_of(
             results.SettlingSensitivityModel.model_validate(one)
             for one in _sensitivities(analysis.family, analysis.settling_sensitivity)
         ),
-        drifts=tuple(_drift(change) for change in analysis.drifts),
-        periods=tuple(_period(test) for test in analysis.family if test.period is not None),
+        drifts=tuple(
+            one.model_copy(
+                update={"reason": said(one.reason), "sentence": cautions.drift_sentence(one)}
+            )
+            for one in analysis.drifts
+        ),
+        periods=tuple(
+            test.period.model_copy(update={"sentence": cautions.period_sentence(test)})
+            for test in analysis.family
+            if test.period is not None
+        ),
         preregistration=preregistered,
         mixed_windows=mixed.mixed / mixed.windows if mixed and mixed.windows else None,
         main=analysis.main.value,
         main_reason=models.main_reason(analysis),
-        models=tuple(_model(one) for one in analysis.models),
+        models=tuple(
+            one.model_copy(
+                update={
+                    "reason": said(one.reason),
+                    "sentence": models.model_sentence(one, analysis.sessions),
+                }
+            )
+            for one in analysis.models
+        ),
         flow=analysis.flow and people.told_flow(analysis.flow, query, analysis.groups),
         warnings=cautions.warnings_of(analysis),
         cautions=cautions.cautions_of(analysis),
@@ -84,82 +101,68 @@ def response_of(
 
 def _state(state: StateSummary) -> results.StateModel:
     summary = state.summary
-    return results.StateModel.model_validate(
-        {
-            "vital": state.kind,
-            "state": state.state,
-            "n": summary.n if summary else 0,
-            "readings": state.readings,
-            "mean": summary and summary.mean,
-            "sd": summary and summary.sd,
-            "interval": summary and summary.interval,
-        }
+    return results.StateModel(
+        vital=state.kind,
+        state=state.state,
+        n=summary.n if summary else 0,
+        readings=state.readings,
+        mean=summary and summary.mean,
+        sd=summary and summary.sd,
+        interval=summary and summary.interval,
     )
 
 
-def _drift(change: VitalDrift) -> results.DriftModel:
-    return gathered(
-        results.DriftModel,
-        change.drift,
-        vital=change.kind,
-        people=change.drift.people if change.drift else 0,
-        sentence=cautions.drift_sentence(change),
-    )
-
-
-def _comparison(test: VitalComparison, model: VitalModel) -> results.ComparisonModel:
+def _comparison(test: VitalComparison, model: results.VitalModelModel) -> results.ComparisonModel:
     c = test.comparison
     numbers = c.tests
     t = numbers and numbers.t
     own = test.in_family
     lost = test.misreading and test.misreading.attenuation
     needed = own and own.required_sample
-    return results.ComparisonModel.model_validate(
-        {
-            "vital": test.kind,
-            "unit": test.kind.unit,
-            "first": test.first,
-            "second": test.second,
-            "result": test.result,
-            "method": c.method,
-            "n_first": len(c.first),
-            "n_second": len(c.second),
-            "n_both": c.n_both,
-            "n_apart": c.n_apart,
-            "n_first_only": c.n_first_only,
-            "n_second_only": c.n_second_only,
-            "left_out": c.left_out,
-            "difference": c.difference,
-            "interval": t and t.interval,
-            "t": t and t.t,
-            "df": t and t.df,
-            "p": t and t.p,
-            "holm_p": numbers and numbers.holm_p,
-            "bh_p": numbers and numbers.bh_p,
-            "adjusted_p": test.adjusted_p,
-            "at_equal_times": bool(test.period and test.period.at_equal_times),
-            "g": numbers and numbers.effect.g,
-            "g_interval": numbers and numbers.effect.interval,
-            "shapiro": _shapiro(test, numbers) if numbers else (),
-            "rank": numbers and numbers.rank,
-            "equivalence": test.equivalence,
-            "needed": test.required_sample,
-            "rank_adjusted_p": own and own.rank_p,
-            "equivalence_adjusted_p": own and own.equivalence_p,
-            "equivalent": own and own.equivalent,
-            "attenuation": lost and lost.factor,
-            "attenuation_interval": lost and lost.interval,
-            "needed_in_family": own and needed and _needed_in_family(own, needed),
-            "obstacle": c.obstacle,
-            "with_all": test.with_all,
-            "claim": findings.claim(test, test.result),
-            "remarks": findings.remarks(test),
-            "sentence": findings.sentence(test),
-            "beside": findings.beside(test, model),
-            "apa": findings.apa_sentence(test, test.result, model),
-            "bayes_factor": _bayes_factor(test),
-            "by_model": _model_test(test, model),
-        }
+    return results.ComparisonModel(
+        vital=test.kind,
+        unit=test.kind.unit,
+        first=test.first,
+        second=test.second,
+        result=test.result,
+        method=c.method,
+        n_first=len(c.first),
+        n_second=len(c.second),
+        n_both=c.n_both,
+        n_apart=c.n_apart,
+        n_first_only=c.n_first_only,
+        n_second_only=c.n_second_only,
+        left_out=c.left_out,
+        difference=c.difference,
+        interval=t and t.interval,
+        t=t and t.t,
+        df=t and t.df,
+        p=t and t.p,
+        holm_p=numbers and numbers.holm_p,
+        bh_p=numbers and numbers.bh_p,
+        adjusted_p=test.adjusted_p,
+        at_equal_times=bool(test.period and test.period.at_equal_times),
+        g=numbers and numbers.effect.g,
+        g_interval=numbers and numbers.effect.interval,
+        shapiro=_shapiro(test, numbers) if numbers else (),
+        rank=numbers and numbers.rank,
+        equivalence=test.equivalence,
+        needed=test.required_sample,
+        rank_adjusted_p=own and own.rank_p,
+        equivalence_adjusted_p=own and own.equivalence_p,
+        equivalent=own and own.equivalent,
+        attenuation=lost and lost.factor,
+        attenuation_interval=lost and lost.interval,
+        needed_in_family=own and needed and _needed_in_family(own, needed),
+        obstacle=c.obstacle,
+        with_all=test.with_all,
+        claim=findings.claim(test, test.result),
+        remarks=findings.remarks(test),
+        sentence=findings.sentence(test),
+        beside=findings.beside(test, model),
+        apa=findings.apa_sentence(test, test.result, model),
+        bayes_factor=_bayes_factor(test),
+        by_model=_model_test(test, model),
     )
 
 
@@ -200,85 +203,83 @@ def _bayes_factor(test: VitalComparison) -> results.BayesFactorModel | None:
     )
 
 
-def _model_test(test: VitalComparison, model: VitalModel) -> results.ModelTestModel | None:
+def _model_test(
+    test: VitalComparison, model: results.VitalModelModel
+) -> results.ModelTestModel | None:
     """Return two states by the mixed model; ``None`` where there is none."""
     tested = test.by_model
     result = test.model_result
     if tested is None or result is None:
         return None
-    return gathered(
-        results.ModelTestModel,
-        tested.effect,
-        tested,
-        difference=tested.effect.estimate,
-        differs=findings.model_differs(test),
-        claim=findings.claim(test, result),
-        sentence=findings.by_model_sentence(test, model),
-        apa=findings.apa_sentence(test, result, model),
-    )
-
-
-def _model(one: VitalModel) -> results.VitalModelModel:
-    return gathered(
-        results.VitalModelModel,
-        one.design,
-        one.model,
-        one,
-        vital=one.kind,
-        minute=one.time and one.time.estimate,
-        minute_p=one.time and one.time.p,
-        sites=[
-            gathered(results.SiteModel, site, site=site.name, difference=site.estimate)
-            for site in one.sites
-        ],
-        reason=said(one.reason),
-        sentence=models.model_sentence(one),
+    return tested.model_copy(
+        update={
+            "claim": findings.claim(test, result),
+            "sentence": findings.by_model_sentence(test, model),
+            "apa": findings.apa_sentence(test, result, model),
+        }
     )
 
 
 def _all_states(states: VitalStates) -> results.AllStatesModel:
-    anova = states.comparison.anova
-    return gathered(
-        results.AllStatesModel,
-        states,
-        states.comparison,
-        anova,
+    comparison = states.comparison
+    anova = comparison.anova
+    return results.AllStatesModel(
         vital=states.kind,
+        n=comparison.n,
+        left_out=comparison.left_out,
+        f=anova and anova.f,
+        epsilon=anova and anova.epsilon,
         df=anova and anova.corrected_df,
         p=anova and anova.corrected_p,
+        adjusted_p=states.adjusted_p,
+        uneven=states.uneven,
+        partial_eta_squared=anova and anova.partial_eta_squared,
+        generalized_eta_squared=anova and anova.generalized_eta_squared,
+        obstacle=comparison.obstacle,
         sentence=method.all_states_sentence(states),
-    )
-
-
-def _agreement(sources: SourceAgreement) -> results.AgreementModel:
-    nothing = {} if sources.agreement else {"labels": (), "table": (), "n": 0, "participants": 0}
-    sentence = method.agreement_sentence(sources)
-    return gathered(
-        results.AgreementModel, sources.agreement, sources, sentence=sentence, **nothing
     )
 
 
 def _variability(state: StateVariability) -> results.VariabilityModel:
     reasons = dict.fromkeys(said(text_of(error)) for error in state.refused)
-    return gathered(
-        results.VariabilityModel,
-        state.corrections,
-        state,
+    corrections = state.corrections
+    return results.VariabilityModel(
+        participant=state.participant,
+        state=state.state,
         sessions=len(state.sessions),
+        rmssd_ms=state.rmssd_ms,
+        ln_rmssd=state.ln_rmssd,
+        sdnn_ms=state.sdnn_ms,
+        beats=state.beats,
+        seconds=state.seconds,
+        ultra_short=state.ultra_short,
+        rejected=state.rejected,
+        ectopic=corrections and corrections.ectopic,
+        missed=corrections and corrections.missed,
+        extra=corrections and corrections.extra,
+        misplaced=corrections and corrections.misplaced,
         refused=len(state.refused),
+        contact_lost=state.contact_lost,
+        simulated=state.simulated,
         reason="" if state.sessions else "; ".join(reasons),
     )
 
 
 def _heart_test(test: HeartTest, query: AnalysisQuery) -> results.HeartTestModel:
     t = test.comparison.tests and test.comparison.tests.t
-    return gathered(
-        results.HeartTestModel,
-        test,
-        t,
-        t and t.interval,
+    return results.HeartTestModel(
+        measure=test.measure,
+        first=test.first,
+        second=test.second,
         n_both=test.comparison.n_both,
         difference=test.comparison.difference,
+        low=t and t.interval.low,
+        high=t and t.interval.high,
+        t=t and t.t,
+        df=t and t.df,
+        p=t and t.p,
+        adjusted_p=test.adjusted_p,
+        left_out=dict(test.left_out),
         sentence=tests.heart_sentence(test, query),
     )
 
@@ -327,18 +328,3 @@ def _variant(
         "lag_pressure": choice.lag_pressure_s,
     }
     return results.VariantModel.model_validate(decided | matching)
-
-
-def _period(test: VitalComparison) -> results.PeriodModel:
-    effect = test.period
-    return gathered(
-        results.PeriodModel,
-        effect and effect.adjusted,
-        effect,
-        test,
-        vital=test.kind,
-        gap_minutes=effect and effect.gap,
-        disagrees=effect and disagrees(effect, test.adjusted_p or 0.0),
-        adjusted_p=effect and effect.adjusted_p,
-        sentence=cautions.period_sentence(test),
-    )

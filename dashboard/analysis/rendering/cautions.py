@@ -17,7 +17,8 @@ from dashboard.analysis.rendering.numbers import (
     unit_of,
 )
 from dashboard.analysis.rendering.people import missing_cautions, missing_warnings
-from dashboard.analysis.tests.checks import PeriodEffect, VitalDrift, disagrees, too_short
+from dashboard.analysis.results import DriftModel, PeriodModel
+from dashboard.analysis.tests.checks import too_short
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, general, thousands
 from dashboard.languages.names import said, state_name, vital_label, with_and
@@ -95,24 +96,24 @@ def misreading_sentences(analysis: Analysis) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, map(misreading_sentence, analysis.family))))
 
 
-def drift_sentence(change: VitalDrift) -> str:
+def drift_sentence(change: DriftModel) -> str:
     """Say how a vital changes while a session lasts."""
-    name = vital_label(change.kind)
-    if change.drift is None:
+    name = vital_label(change.vital)
+    ends = change.interval
+    if change.slope is None or ends is None:
         return gettext(
             "{vital}: a change over the session cannot be separated from the states: {reason}."
         ).format(vital=name, reason=said(change.reason))
-    ends = change.drift.interval
     return gettext(
         "{vital} changed by {slope} {unit} with each minute of a session, apart from the states "
         "(95 % CI {interval}; {people}, p {p})."
     ).format(
         vital=name,
-        slope=number(change.drift.slope, 2),
-        unit=unit_of(change.kind),
+        slope=number(change.slope, 2),
+        unit=unit_of(change.vital),
         interval=interval_text(ends.low, ends.high, 2),
-        people=people(change.drift.people),
-        p=p_equals(change.drift.p),
+        people=people(change.people),
+        p=p_equals(change.p or 0.0),
     )
 
 
@@ -125,39 +126,39 @@ def period_sentence(test: VitalComparison) -> str:
     named = _named(test, effect)
     if effect.one_way:
         return _one_way(effect).format(**named)
-    if effect.adjusted is None:
+    ends = effect.interval
+    if effect.difference is None or ends is None:
         return gettext(
             "{vital}, {first} − {second}: too few people, or too little spread, for an estimate at "
             "equal times."
         ).format(**named)
-    ends = effect.adjusted.interval
     estimates = gettext(
         "{vital}, {first} − {second}: {difference} {unit} as measured, {adjusted} {unit} at equal "
         "times in the session (95 % CI {interval}; t({df}) = {t}, {method} p {p})."
     ).format(
         **named,
         difference=number(tests.t.difference),
-        adjusted=number(effect.adjusted.difference),
+        adjusted=number(effect.difference),
         interval=interval_text(ends.low, ends.high),
-        df=general(effect.adjusted.df),
-        t=number(effect.adjusted.t, 2),
+        df=general(effect.df or 0.0),
+        t=number(effect.t or 0.0, 2),
         method=correction_name(test.correction),
         p=p_equals(effect.adjusted_p or 0.0),
     )
-    if not disagrees(effect, test.adjusted_p or 0.0):
+    if not effect.disagrees:
         return f"{estimates} {gettext('Both agree.')}"
-    slope = number(effect.adjusted.slope, 2)
+    slope = number(effect.slope or 0.0, 2)
     return f"{estimates} {_disagreement(effect).format(**named, slope=slope)}"
 
 
-def _named(test: VitalComparison, effect: PeriodEffect) -> dict[str, str]:
+def _named(test: VitalComparison, effect: PeriodModel) -> dict[str, str]:
     """Return what the sentences about time in the session name."""
-    minutes = number(abs(effect.gap))
+    minutes = number(abs(effect.gap_minutes))
     return {**names_of(test.kind, test.first, test.second), "minutes": minutes}
 
 
-def _one_way(effect: PeriodEffect) -> str:
-    if effect.gap > 0:
+def _one_way(effect: PeriodModel) -> str:
+    if effect.gap_minutes > 0:
         return gettext(
             "{vital}, {first} − {second}: everybody had {first} after {second}, {minutes} min "
             "later on average. This cannot be adjusted for, and a difference must not be called "
@@ -170,8 +171,8 @@ def _one_way(effect: PeriodEffect) -> str:
     )
 
 
-def _disagreement(effect: PeriodEffect) -> str:
-    if effect.gap > 0:
+def _disagreement(effect: PeriodModel) -> str:
+    if effect.gap_minutes > 0:
         return gettext(
             "The two disagree: {first} came {minutes} min after {second} on average, and with "
             "each minute between them the difference changed by {slope} {unit}."

@@ -25,10 +25,17 @@ from dashboard.analysis.rendering.numbers import (
     sessions_text,
     unit_of,
 )
-from dashboard.analysis.results import ALPHA, By, Caution, Conclusion, IntervalModel, ResultModel
+from dashboard.analysis.results import (
+    ALPHA,
+    By,
+    Caution,
+    Conclusion,
+    IntervalModel,
+    ResultModel,
+    VitalModelModel,
+)
 from dashboard.analysis.tests.comparison import Obstacle, Tests
 from dashboard.analysis.tests.groups import GroupContrast
-from dashboard.analysis.tests.mixed import VitalModel
 from dashboard.languages.current import gettext, ngettext, pgettext
 from dashboard.languages.figures import by_locale, decimal, general, thousands
 from dashboard.languages.names import as_association, state_name, vital_in_text
@@ -63,7 +70,7 @@ def sentence(test: VitalComparison) -> str:
     return _sentences(*texts)
 
 
-def beside(test: VitalComparison, model: VitalModel) -> tuple[str, ...]:
+def beside(test: VitalComparison, model: VitalModelModel) -> tuple[str, ...]:
     """Say what the analyses find that are not told first: the t-test beside the mixed model, and
     the mixed model where it concludes otherwise.
     """
@@ -180,14 +187,14 @@ def _with_time(finding: str, test: VitalComparison) -> str:
 
 def _with_disagreement(finding: str, test: VitalComparison) -> str:
     period = test.period
-    if period is None or period.adjusted is None:
+    if period is None or period.difference is None:
         raise ValueError("no estimate at equal times disagrees")
     return gettext(
         "{finding} At equal times in the session it is {difference} {unit} ({method} p {p}), which "
         "is another conclusion."
     ).format(
         finding=finding,
-        difference=number(period.adjusted.difference),
+        difference=number(period.difference),
         unit=unit_of(test.kind),
         method=correction_name(test.correction),
         p=p_equals(period.adjusted_p or 0.0),
@@ -212,7 +219,7 @@ def _met(test: VitalComparison) -> dict[str, object]:
         "people": people(period.people),
         "first": state_name(test.first),
         "second": state_name(test.second),
-        "when": pgettext("time", "after") if period.gap > 0 else pgettext("time", "before"),
+        "when": pgettext("time", "after") if period.gap_minutes > 0 else pgettext("time", "before"),
     }
 
 
@@ -276,14 +283,10 @@ def _statistic(result: ResultModel) -> str:
 
 def model_differs(test: VitalComparison) -> bool:
     """Tell whether the mixed model and what is told without it come to another conclusion."""
-    by_model = test.model_result
-    other = test.comparison_result
-    if by_model is None or other.by is None:
-        return False
-    return by_model.conclusion is not other.conclusion
+    return test.by_model is not None and test.by_model.differs
 
 
-def by_model_sentence(test: VitalComparison, model: VitalModel) -> str:
+def by_model_sentence(test: VitalComparison, model: VitalModelModel) -> str:
     """Say what the mixed model makes of two states; where the other result is another, why."""
     by_model = test.model_result
     if by_model is None:
@@ -294,7 +297,7 @@ def by_model_sentence(test: VitalComparison, model: VitalModel) -> str:
     return text
 
 
-def _why_other(test: VitalComparison, by_model: ResultModel, model: VitalModel) -> str:
+def _why_other(test: VitalComparison, by_model: ResultModel, model: VitalModelModel) -> str:
     other = test.comparison_result
     unit = unit_of(test.kind)
     difference = other.difference or 0.0
@@ -303,8 +306,8 @@ def _why_other(test: VitalComparison, by_model: ResultModel, model: VitalModel) 
     if more > 0:
         text = gettext("uses {people} whom the t-test leaves out")
         reasons.append(text.format(people=people(more)))
-    gap = 0.0 if test.period is None else test.period.gap
-    by_time = 0.0 if model.time is None else model.time.estimate * gap
+    gap = 0.0 if test.period is None else test.period.gap_minutes
+    by_time = (model.minute or 0.0) * gap
     if other.by is not By.EQUAL_TIMES and abs(by_time) >= _MATTERS * abs(difference):
         text = gettext("removes {value} {unit} due to time in the session")
         reasons.append(text.format(value=number(abs(by_time)), unit=unit))
@@ -343,7 +346,7 @@ def _reasons(reasons: list[str]) -> str:
     return text
 
 
-def apa_sentence(test: VitalComparison, result: ResultModel, model: VitalModel) -> str:
+def apa_sentence(test: VitalComparison, result: ResultModel, model: VitalModelModel) -> str:
     """Return a result as a sentence for a report, in the style of the APA's Publication Manual: p
     without a zero before its point, intervals in brackets, degrees of freedom behind t. Empty
     without a test.
@@ -377,7 +380,7 @@ def apa_sentence(test: VitalComparison, result: ResultModel, model: VitalModel) 
     return with_cautions(told, test, result)
 
 
-def _report_method(result: ResultModel, model: VitalModel) -> str:
+def _report_method(result: ResultModel, model: VitalModelModel) -> str:
     match result.by:
         case By.PAIRED:
             return gettext("A paired-samples t test")
@@ -389,10 +392,9 @@ def _report_method(result: ResultModel, model: VitalModel) -> str:
                 "minutes between the states)"
             )
     random = [gettext("participants")]
-    fit = model.model
-    if fit is not None and fit.session_variance is not None:
+    if model.session_variance is not None:
         random.append(gettext("sessions within participants"))
-    if fit is not None and fit.reaction_variance is not None:
+    if model.reaction_variance is not None:
         random.append(gettext("participants’ reactions to each state"))
     fixed = gettext("state and minutes in the session")
     if not result.at_equal_times:

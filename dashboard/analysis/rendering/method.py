@@ -27,15 +27,13 @@ from dashboard.analysis.rendering.numbers import (
     states_text,
 )
 from dashboard.analysis.rendering.tests import family_rule
-from dashboard.analysis.results import By, Conclusion
-from dashboard.analysis.tests.agreement import Source, SourceAgreement
+from dashboard.analysis.results import AgreementModel, By, Conclusion, IntervalModel, Source
 from dashboard.analysis.tests.comparison import Obstacle
 from dashboard.analysis.tests.heart import StateVariability
 from dashboard.analysis.tests.sensitivity import Sensitivity
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import state_name, vital_in_text, vital_label, with_and
-from dashboard.statistics.agreement import Agreement, NoInterval
 from dashboard.statistics.heart import MINIMUM_S
 from dashboard.statistics.samples import MINIMUM
 from edge_agent.core.readings import VitalFlag
@@ -328,11 +326,7 @@ def _state_rule(analysis: Analysis) -> str:
     ).format(share=share_text(analysis), window=general(query.window), lags=lags_text(query))
 
 
-_SOURCES = {
-    Source.CONDITION: N_("condition"),
-    Source.OBSERVED: N_("face"),
-    Source.REPORTED: N_("self-report"),
-}
+_SOURCES = {"condition": N_("condition"), "observed": N_("face"), "reported": N_("self-report")}
 _CONCLUSIONS = {
     Conclusion.HIGHER: N_("a rise"),
     Conclusion.LOWER: N_("a fall"),
@@ -404,12 +398,11 @@ def _why_no_anova(states: VitalStates) -> str:
     )
 
 
-def agreement_sentence(sources: SourceAgreement) -> str:
+def agreement_sentence(agreement: AgreementModel) -> str:
     """Say how often two sources named the same emotion, and whether that is more than chance."""
-    first = source_name(sources.first)
-    names = {"first": first[:1].upper() + first[1:], "second": source_name(sources.second)}
-    agreement = sources.agreement
-    if agreement is None:
+    first = source_name(agreement.first)
+    names = {"first": first[:1].upper() + first[1:], "second": source_name(agreement.second)}
+    if agreement.kappa is None:
         return gettext(
             "{first} and {second}: no agreement can be computed. It needs stimuli with an answer "
             "from both, and more than one answer."
@@ -424,11 +417,11 @@ def agreement_sentence(sources: SourceAgreement) -> str:
         same=same,
         stimuli=_stimuli(agreement.n),
         people=people(agreement.participants),
-        observed=percent(agreement.observed),
-        expected=percent(agreement.expected),
-        kappa=_kappa(agreement),
+        observed=percent(agreement.observed or 0.0),
+        expected=percent(agreement.expected or 0.0),
+        kappa=_kappa(agreement.kappa, agreement.interval),
     )
-    texts = [text, _why_no_interval(sources, agreement), _unanswered(sources.left_out)]
+    texts = [text, _why_no_interval(agreement), _unanswered(agreement.left_out)]
     return " ".join(text for text in texts if text)
 
 
@@ -442,40 +435,40 @@ def _unanswered(left_out: int) -> str:
     ).format(n=thousands(left_out))
 
 
-def _kappa(agreement: Agreement) -> str:
-    kappa = number(agreement.kappa, 2)
-    if agreement.interval is None:
-        return kappa
-    ends = interval_text(agreement.interval.low, agreement.interval.high, 2)
-    return gettext("{value} (95 % CI {interval})").format(value=kappa, interval=ends)
+def _kappa(kappa: float, interval: IntervalModel | None) -> str:
+    text = number(kappa, 2)
+    if interval is None:
+        return text
+    ends = interval_text(interval.low, interval.high, 2)
+    return gettext("{value} (95 % CI {interval})").format(value=text, interval=ends)
 
 
-def _why_no_interval(sources: SourceAgreement, agreement: Agreement) -> str:
+def _why_no_interval(agreement: AgreementModel) -> str:
     """Return the reason as a sentence; empty where there is an interval."""
     match agreement.no_interval:
         case None:
             return ""
-        case NoInterval.TOO_FEW:
+        case "too_few":
             return gettext("An interval needs at least 3 people.")
-        case NoInterval.PERFECT:
+        case "perfect":
             return gettext(
                 "It has no interval, because the formula gives no uncertainty when all answers "
                 "agree."
             )
-        case NoInterval.NO_SPREAD:
+        case "no_spread":
             return gettext("It has no interval, because no person differs from another.")
-        case NoInterval.CONSTANT:
-            return _constant(sources, agreement)
+        case "constant":
+            return _constant(agreement)
 
 
-def _constant(sources: SourceAgreement, agreement: Agreement) -> str:
+def _constant(agreement: AgreementModel) -> str:
     """Say which source always gave one label: kappa is 0 then, whatever the other one said."""
     rows = [label for label, row in zip(agreement.labels, agreement.table, strict=True) if any(row)]
     # The first source, unless it used several labels: then it is the second that used one.
-    source = sources.first
+    source = agreement.first
     labels = rows
     if len(rows) > 1:
-        source = sources.second
+        source = agreement.second
         columns = zip(agreement.labels, zip(*agreement.table, strict=True), strict=True)
         labels = [label for label, column in columns if any(column)]
     return gettext(

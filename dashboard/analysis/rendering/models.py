@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dashboard.analysis.analyse import Analysis, VitalComparison
 from dashboard.analysis.question import Correction, Design
@@ -16,12 +16,13 @@ from dashboard.analysis.rendering.numbers import (
     sessions_text,
     unit_of,
 )
-from dashboard.analysis.results import By
-from dashboard.analysis.tests.mixed import Main, VitalModel
+from dashboard.analysis.results import By, VitalModelModel
+from dashboard.analysis.tests.mixed import Main
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, thousands
 from dashboard.languages.names import said, vital_label, with_and
 from dashboard.statistics.t_tests import BayesFactor
+from edge_agent.core.study import Session
 
 LARGE_FACTOR = 1e5
 """From here on a Bayes factor is only said to be larger."""
@@ -44,8 +45,8 @@ _FOR_NONE = {
 
 def main_reason(analysis: Analysis) -> str:
     """Say which analysis is the main one, and why."""
-    repeated = max((one.design.repeated for one in analysis.models), default=0)
-    incomplete = max((one.design.incomplete for one in analysis.models), default=0)
+    repeated = max((one.repeated for one in analysis.models), default=0)
+    incomplete = max((one.incomplete for one in analysis.models), default=0)
     if analysis.main is Main.MIXED_MODEL:
         return gettext(
             "Main analysis: the mixed model, because {reason}. It uses all of them; the t-tests "
@@ -57,7 +58,7 @@ def main_reason(analysis: Analysis) -> str:
         text = gettext(
             "Main analysis: the t-tests, because everybody has one session with all states."
         )
-    elif any(one.design.uneven for one in analysis.models):
+    elif any(one.uneven for one in analysis.models):
         text = gettext(
             "Main analysis: the t-tests, because the mixed model treats means of few and of "
             "many readings as equally precise."
@@ -67,7 +68,7 @@ def main_reason(analysis: Analysis) -> str:
             "Main analysis: the t-tests. The mixed model does not answer every question that "
             "they answer, or finds no similarity within people, although {reason}."
         ).format(reason=_calls(repeated, incomplete))
-    if any(one.tests for one in analysis.models):
+    if any(test.by_model for test in analysis.family):
         return f"{text} {gettext('The mixed model is shown beside them.')}"
     return text
 
@@ -89,47 +90,45 @@ def _calls(repeated: int, incomplete: int) -> str:
     return with_and(parts)
 
 
-def model_sentence(model: VitalModel) -> str:
+def model_sentence(model: VitalModelModel, sessions: Sequence[Session]) -> str:
     """Say what went into the model of a vital, or why there is none."""
-    name = vital_label(model.kind)
-    fit = model.model
-    if fit is None:
+    name = vital_label(model.vital)
+    if model.reason:
         reason = said(model.reason)
         return gettext("{vital}: no mixed model. {reason}.").format(
             vital=name, reason=reason[:1].upper() + reason[1:]
         )
-    design = model.design
     variances = [
-        (gettext("people"), fit.participant_variance),
-        (gettext("sessions"), fit.session_variance),
-        (gettext("people’s own reactions to a state"), fit.reaction_variance),
-        (gettext("the rest"), fit.residual_variance),
+        (gettext("people"), model.participant_variance),
+        (gettext("sessions"), model.session_variance),
+        (gettext("people’s own reactions to a state"), model.reaction_variance),
+        (gettext("the rest"), model.residual_variance),
     ]
     parts = [f"{of} {number(value, 2)}" for of, value in variances if value is not None]
     texts = [
         gettext("{vital}: {means} means of {people} in {sessions}; variances: {parts}.").format(
             vital=name,
-            means=thousands(design.means),
-            people=people(design.participants),
-            sessions=sessions_text(design.sessions),
+            means=thousands(model.means),
+            people=people(model.participants),
+            sessions=sessions_text(model.sessions),
             parts=", ".join(parts),
         ),
-        _minute(model),
+        _minute(model, made_up=any(session.has_made_up_times for session in sessions)),
     ]
     if model.sites:
         texts.append(_site_text(model))
-    if fit.singular:
+    if model.singular:
         texts.append(gettext("A variance was estimated as 0, so this is the fit without it."))
     return " ".join(texts)
 
 
-def _site_text(model: VitalModel) -> str:
+def _site_text(model: VitalModelModel) -> str:
     """Say how the sites differ."""
     differences = [
         gettext("{site} {difference} {unit} (95 % CI {interval}, p {p})").format(
-            site=site.name,
-            difference=number(site.estimate, 1),
-            unit=unit_of(model.kind),
+            site=site.site,
+            difference=number(site.difference, 1),
+            unit=unit_of(model.vital),
             interval=interval_text(site.interval.low, site.interval.high),
             p=p_equals(site.p),
         )
@@ -140,19 +139,19 @@ def _site_text(model: VitalModel) -> str:
     )
 
 
-def _minute(model: VitalModel) -> str:
+def _minute(model: VitalModelModel, *, made_up: bool) -> str:
     """Say what the time in the session does, or why it is not in the model."""
-    if model.time is None and model.made_up:
+    if model.minute is None and made_up:
         return gettext(
             "Time in the session is not in the model, because the times of sessions are not known."
         )
-    if model.time is None:
+    if model.minute is None:
         return gettext(
             "Time in the session is not in the model, because everybody went through the states "
             "at nearly the same times."
         )
     return gettext("Each minute of the session changes it by {slope} {unit} (p {p}).").format(
-        slope=number(model.time.estimate, 2), unit=unit_of(model.kind), p=p_equals(model.time.p)
+        slope=number(model.minute, 2), unit=unit_of(model.vital), p=p_equals(model.minute_p or 0.0)
     )
 
 

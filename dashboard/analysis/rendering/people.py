@@ -34,7 +34,6 @@ from dashboard.analysis.results import (
     StageModel,
     Step,
     VitalGroupsModel,
-    gathered,
 )
 from dashboard.analysis.tests.flow import Lost
 from dashboard.analysis.tests.groups import (
@@ -64,16 +63,18 @@ from edge_agent.core.study import exact_since_start
 def group_model(one: VitalGroups, query: AnalysisQuery) -> VitalGroupsModel:
     """Return the groups of a vital with their tests in words."""
     anova = one.anova
-    return gathered(
-        VitalGroupsModel,
-        one,
+    return VitalGroupsModel(
         vital=one.kind,
         attribute=query.group or "",
+        sizes=dict(one.sizes),
+        too_small=one.too_small,
         no_attribute=len(one.no_attribute),
+        incomplete=dict(one.incomplete),
         epsilon=anova and anova.epsilon,
         groups=anova and _f_model(one, anova.groups, one.groups_p, query, False),
         interaction=anova and _f_model(one, anova.interaction, one.interaction_p, query, True),
-        contrasts=[_contrast(one, contrast, query) for contrast in one.contrasts],
+        contrasts=tuple(_contrast(one, contrast, query) for contrast in one.contrasts),
+        uneven=one.uneven,
         reason=said(one.reason),
         left_out=_left_out(one, query),
     )
@@ -82,10 +83,12 @@ def group_model(one: VitalGroups, query: AnalysisQuery) -> VitalGroupsModel:
 def _f_model(
     one: VitalGroups, test: FTest, adjusted: float | None, query: AnalysisQuery, crossed: bool
 ) -> GroupTestModel:
-    return gathered(
-        GroupTestModel,
-        test,
+    return GroupTestModel(
+        f=test.f,
+        df=test.df,
+        p=test.p,
         adjusted_p=test.p if adjusted is None else adjusted,
+        partial_eta_squared=test.partial_eta_squared,
         sentence=_f_sentence(one, test, query, crossed),
         apa=_f_apa(one, test, query, crossed),
     )
@@ -136,12 +139,20 @@ def _contrast(
     one: VitalGroups, contrast: GroupContrast, query: AnalysisQuery
 ) -> GroupContrastModel:
     first_state, second_state = contrast.pair or (None, None)
-    return gathered(
-        GroupContrastModel,
-        contrast,
-        contrast.test,
+    test = contrast.test
+    return GroupContrastModel(
+        first=contrast.first,
+        second=contrast.second,
         first_state=first_state,
         second_state=second_state,
+        n_first=test.n_first,
+        n_second=test.n_second,
+        difference=test.difference,
+        interval=test.interval,
+        t=test.t,
+        df=test.df,
+        p=test.p,
+        adjusted_p=contrast.adjusted_p,
         sentence=_contrast_sentence(one, contrast, query),
         apa=apa_of_contrast(one.kind, contrast, query.correction),
     )

@@ -8,18 +8,16 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
 
 from pydantic import Field
 
 from dashboard.analysis.question import TESTED_STATES, Model, tested_state
 from dashboard.analysis.readings.minutes import Minutes, means_of, minutes_of, pairs_of
+from dashboard.analysis.results import AgreementModel, Source
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.figures import by_locale, decimal
 from dashboard.languages.names import said_of, vital_label
 from dashboard.statistics.agreement import (
-    Agreement,
     IntraclassCorrelation,
     Judgement,
     LimitsOfAgreement,
@@ -34,62 +32,30 @@ from edge_agent.core.texts import N_
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
 
-
-class Source(StrEnum):
-    """A source that tells the emotion of a stimulus."""
-
-    CONDITION = "condition"
-    OBSERVED = "observed"
-    REPORTED = "reported"
-
-
-_PAIRS = (
-    (Source.CONDITION, Source.OBSERVED),
-    (Source.CONDITION, Source.REPORTED),
-    (Source.OBSERVED, Source.REPORTED),
+_PAIRS: tuple[tuple[Source, Source], ...] = (
+    ("condition", "observed"),
+    ("condition", "reported"),
+    ("observed", "reported"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SourceAgreement:
-    """The agreement of two sources; one judgement is one stimulus of one participant.
-
-    Attributes:
-        first: gives the rows of the table.
-        second: gives the columns.
-        agreement: table and kappa; ``None`` where no stimulus has both, or both always said the
-            same one thing.
-        left_out: stimuli called by one of the states of which one of the two said nothing:
-            no face, no emotion that held the share, no report.
-    """
-
-    first: Source
-    second: Source
-    agreement: Agreement | None
-    left_out: int
 
 
 def compare_sources(
     stimuli: Sequence[Stimulus],
     shown: Sequence[str | None],
     states: tuple[str, ...] = TESTED_STATES,
-) -> tuple[SourceAgreement, ...]:
+) -> tuple[AgreementModel, ...]:
     """Compare label, face and self-report of the stimuli called by one of the states, each with
-    each.
+    each; without sentences.
 
     Args:
         stimuli: all of them; others are passed over.
         shown: for each the emotion that the face showed, empty for none and ``None`` for no face.
         states: those that are compared; a face shows none that is not an emotion.
     """
-    stimulus_labels = [
+    stimulus_labels: list[tuple[str, dict[Source, str | None]]] = [
         (
             stimulus.participant,
-            {
-                Source.CONDITION: str(label),
-                Source.OBSERVED: face,
-                Source.REPORTED: stimulus.reported,
-            },
+            {"condition": str(label), "observed": face, "reported": stimulus.reported},
         )
         for stimulus, face in zip(stimuli, shown, strict=True)
         if (label := tested_state(stimulus.condition, states)) is not None
@@ -102,7 +68,7 @@ def _compared(
     first: Source,
     second: Source,
     states: Sequence[str],
-) -> SourceAgreement:
+) -> AgreementModel:
     both = [
         Judgement(participant, one, other)
         for participant, labels in stimulus_labels
@@ -113,7 +79,21 @@ def _compared(
     agreement = None
     with suppress(TooFewError, NoVariationError):
         agreement = cohens_kappa(both, [str(state) for state in states])
-    return SourceAgreement(first, second, agreement, len(stimulus_labels) - len(both))
+    return AgreementModel(
+        first=first,
+        second=second,
+        labels=agreement.labels if agreement else (),
+        table=agreement.table if agreement else (),
+        n=agreement.n if agreement else 0,
+        participants=agreement.participants if agreement else 0,
+        left_out=len(stimulus_labels) - len(both),
+        observed=agreement and agreement.observed,
+        expected=agreement and agreement.expected,
+        kappa=agreement and agreement.kappa,
+        interval=agreement and agreement.interval,
+        no_interval=agreement and agreement.no_interval,
+        sentence="",
+    )
 
 
 class SensorComparison(Model):

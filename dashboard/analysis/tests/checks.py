@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,16 +20,21 @@ from dashboard.analysis.question import (
 )
 from dashboard.analysis.readings.means import StateMean, Visits, sides_of
 from dashboard.analysis.readings.states import StateReadings
-from dashboard.analysis.results import ALPHA, LeftOutModel, WithAllModel, conclude
+from dashboard.analysis.results import (
+    ALPHA,
+    DriftModel,
+    LeftOutModel,
+    PeriodModel,
+    WithAllModel,
+    conclude,
+)
 from dashboard.analysis.tests.comparison import Comparison, Decision, adjusted_p
 from dashboard.analysis.tests.family import adjusted_by, decide_groups
 from dashboard.languages.current import N_
 from dashboard.statistics.period import (
     Attenuation,
-    Drift,
     OneWayError,
     Recall,
-    TimeAdjusted,
     adjusted_for_time,
     attenuation,
     drift,
@@ -188,54 +193,14 @@ UNEVEN = 0.2
 """
 
 
-@dataclass(frozen=True, slots=True)
-class PeriodEffect:
-    """The effect that time in the session may have on one paired difference.
-
-    Attributes:
-        people: pairs of the test.
-        gap: mean minutes by which the first state was met later than the second.
-        one_way: whether everybody met the two the same way round, so that nothing can be adjusted.
-        by_drift: what the change of the vital over the session makes of the gap, in its unit;
-            ``None`` where that change is not known.
-        adjusted: the difference at equal times; ``None`` where it cannot be computed.
-        adjusted_p: its p, adjusted over the family of such tests.
-        same_way: people who met the two the way round that most did.
-        uneven: whether order and state hang together: mean minutes between the two states are more
-            than a fifth of their root mean square, as where more than a fifth of the people have
-            the same order and the orders of the others are balanced.
-    """
-
-    people: int
-    gap: float
-    one_way: bool
-    by_drift: float | None
-    adjusted: TimeAdjusted | None
-    adjusted_p: float | None = None
-    same_way: int = 0
-    uneven: bool = False
-
-    @property
-    def at_equal_times(self) -> TimeAdjusted | None:
-        """The estimate that is told instead of the t-test, where order and state hang together."""
-        return self.adjusted if self.uneven else None
-
-
-@dataclass(frozen=True, slots=True)
-class VitalDrift:
-    """The change of one vital over the session; ``None`` with the reason where it is not known."""
-
-    kind: Measure
-    drift: Drift | None
-    reason: str
-
-
-def drift_of(kind: Measure, means: Sequence[StateMean]) -> VitalDrift:
-    """Estimate how a vital changes while a session lasts."""
+def drift_of(kind: Measure, means: Sequence[StateMean]) -> DriftModel:
+    """Estimate how a vital changes while a session lasts; without a sentence."""
     own = [mean for mean in means if mean.kind is kind]
     # Numbered in the order of codes, so that the same data give the same last digit.
     people = {code: place for place, code in enumerate(sorted({one.participant for one in own}))}
     states = sorted({mean.state for mean in own})
+    change = None
+    reason = ""
     try:
         change = drift(
             [people[mean.participant] for mean in own],
@@ -244,23 +209,35 @@ def drift_of(kind: Measure, means: Sequence[StateMean]) -> VitalDrift:
             np.array([mean.mean for mean in own]),
         )
     except StatisticsError as error:
-        return VitalDrift(kind, None, text_of(error))
-    return VitalDrift(kind, change, "")
+        reason = text_of(error)
+    return DriftModel(
+        vital=kind,
+        slope=change and change.slope,
+        interval=change and change.interval,
+        p=change and change.p,
+        people=change.people if change else 0,
+        reason=reason,
+        sentence="",
+    )
 
 
 def effect_of(
-    first: Sequence[float], second: Sequence[float], gaps: Sequence[float], change: Drift | None
-) -> PeriodEffect:
-    """Judge one paired difference.
+    place: tuple[Measure, str, str],
+    first: Sequence[float],
+    second: Sequence[float],
+    gaps: Sequence[float],
+    slope: float | None,
+) -> PeriodModel:
+    """Judge one paired difference; p is not adjusted yet, and there is no sentence.
 
     Args:
+        place: the vital and the two states.
         first: one value a participant.
         second: the same participants in the same order.
         gaps: of each, minutes by which the first state was met later than the second.
-        change: how the vital changes over the session, if that is known.
+        slope: how the vital changes with each minute of the session, if that is known.
     """
     gap = sum(gaps) / len(gaps)
-    by_drift = None if change is None else change.slope * gap
     one_way = False
     adjusted = None
     try:
@@ -275,14 +252,34 @@ def effect_of(
     # being the share who met the first later.
     uneven = abs(gap) > UNEVEN * float(np.sqrt(np.mean(np.square(gaps))))
     uneven = uneven and 2 * same_way - len(gaps) > 1  # of an odd number one is always left over
-    return PeriodEffect(
-        len(gaps), gap, one_way, by_drift, adjusted, same_way=same_way, uneven=uneven
+    kind, first_state, second_state = place
+    return PeriodModel(
+        vital=kind,
+        first=first_state,
+        second=second_state,
+        people=len(gaps),
+        same_way=same_way,
+        uneven=uneven,
+        gap_minutes=gap,
+        one_way=one_way,
+        by_drift=None if slope is None else slope * gap,
+        difference=adjusted and adjusted.difference,
+        interval=adjusted and adjusted.interval,
+        interval_90=adjusted and adjusted.within(0.90),
+        error=adjusted and adjusted.error,
+        slope=adjusted and adjusted.slope,
+        t=adjusted and adjusted.t,
+        df=adjusted and adjusted.df,
+        p=adjusted and adjusted.p,
+        adjusted_p=None,
+        disagrees=False,
+        sentence="",
     )
 
 
 def periods_of(
-    family: Sequence[Comparison], times: Visits, drifts: Sequence[VitalDrift], query: AnalysisQuery
-) -> tuple[PeriodEffect | None, ...]:
+    family: Sequence[Comparison], times: Visits, drifts: Sequence[DriftModel], query: AnalysisQuery
+) -> tuple[PeriodModel | None, ...]:
     """Judge each comparison, with p adjusted over those of its family; ``None`` without a paired
     test.
 
@@ -292,41 +289,59 @@ def periods_of(
         drifts: how the vitals change over the session.
         query: the question.
     """
-    changes = {one.kind: one.drift for one in drifts}
+    slopes = {one.vital: one.slope for one in drifts}
     names = [(kind, *pair) for kind in query.vital for pair in query.pairs]
-    effects: list[PeriodEffect | None] = []
-    for (kind, first, second), comparison in zip(names, family, strict=True):
+    effects: list[PeriodModel | None] = []
+    for place, comparison in zip(names, family, strict=True):
         effect = None
         if comparison.method is Method.PAIRED and comparison.tests is not None:
-            sides = sides_of(times, kind, first, second)
+            sides = sides_of(times, *place)
             both = sorted(sides.first.keys() & sides.second.keys())
             gaps = [sides.first[code] - sides.second[code] for code in both]
-            effect = effect_of(comparison.first, comparison.second, gaps, changes[kind])
+            slope = slopes[place[0]]
+            effect = effect_of(place, comparison.first, comparison.second, gaps, slope)
         effects.append(effect)
-    return adjust_periods(effects, query.correction, query.families)
+    decides = [adjusted_p(comparison.tests, query.correction) for comparison in family]
+    return adjust_periods(effects, decides, query.correction, query.families)
 
 
 def adjust_periods(
-    effects: Sequence[PeriodEffect | None], correction: Correction, families: Sequence[int] = ()
-) -> tuple[PeriodEffect | None, ...]:
-    """Adjust the p values at equal times over those of each family that could be computed."""
-    p = [one.adjusted.p if one and one.adjusted else None for one in effects]
-    adjusted = adjusted_by(correction, p, families)
+    effects: Sequence[PeriodModel | None],
+    decides: Sequence[float | None],
+    correction: Correction,
+    families: Sequence[int] = (),
+) -> tuple[PeriodModel | None, ...]:
+    """Adjust the p values at equal times over those of each family that could be computed, and tell
+    where they come to another conclusion than the t-tests.
+
+    Args:
+        effects: what time may have to do with each difference.
+        decides: adjusted p of the t-tests.
+        correction: how p is adjusted.
+        families: of each test the number of its family.
+    """
+    adjusted = adjusted_by(
+        correction, [None if one is None else one.p for one in effects], families
+    )
     return tuple(
-        one and replace(one, adjusted_p=own) for one, own in zip(effects, adjusted, strict=True)
+        one and one.model_copy(update={"adjusted_p": own, "disagrees": _disagree(own, usual)})
+        for one, own, usual in zip(effects, adjusted, decides, strict=True)
     )
 
 
-def matters(effect: PeriodEffect, difference: float, decides: float, p: float) -> bool:
+def _disagree(own: float | None, usual: float | None) -> bool:
+    return own is not None and usual is not None and (own < ALPHA) != (usual < ALPHA)
+
+
+def matters(effect: PeriodModel, difference: float, p: float) -> bool:
     """Tell whether time in the session may explain a difference, or hide one.
 
     Args:
         effect: what time may have to do with it.
         difference: mean difference of the t-test.
-        decides: adjusted p of the t-test.
         p: its p before adjustment.
     """
-    if disagrees(effect, decides):
+    if effect.disagrees:
         return True
     if p >= ALPHA:
         return False
@@ -335,14 +350,7 @@ def matters(effect: PeriodEffect, difference: float, decides: float, p: float) -
     return effect.by_drift is not None and abs(effect.by_drift) >= MATTERS * abs(difference)
 
 
-def disagrees(effect: PeriodEffect, decides: float) -> bool:
-    """Tell whether the test at equal times comes to another conclusion than the t-test."""
-    if effect.adjusted_p is None:
-        return False
-    return (effect.adjusted_p < ALPHA) != (decides < ALPHA)
-
-
-def hides(effect: PeriodEffect | None, bound: float) -> str:
+def hides(effect: PeriodModel | None, bound: float) -> str:
     """Say why time in the session may hide a difference as large as a bound; empty if it cannot.
 
     A heart that calms down takes from a state that most people met late what the state adds. Where
@@ -362,16 +370,15 @@ def hides(effect: PeriodEffect | None, bound: float) -> str:
         )
     by_time = abs(effect.by_drift or 0.0)
     # The larger of two estimates: it is the claim of no difference that has to hold.
-    if effect.adjusted is not None:
-        by_time = max(by_time, abs(effect.adjusted.slope * effect.gap))
+    if effect.slope is not None:
+        by_time = max(by_time, abs(effect.slope * effect.gap_minutes))
     if by_time < MATTERS * bound:
         return ""
-    if effect.adjusted is None:
+    ends = effect.interval_90
+    if ends is None:
         return N_(
             "time in the session may hide a difference, and there is no estimate at equal times"
         )
-    # 90 %, as two one-sided tests at 0.05 have it.
-    ends = effect.adjusted.within(0.90)
     if -bound < ends.low and ends.high < bound:
         return ""
     return N_("the difference at equal times in the session may reach the bound")

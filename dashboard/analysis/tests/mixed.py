@@ -7,8 +7,7 @@ and missing states are no reason to average or to leave out: every such mean cou
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from statistics import median
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Design, pairs_of
 from dashboard.analysis.readings.means import SessionMean
+from dashboard.analysis.results import ModelTestModel, SiteModel, VitalModelModel
 from dashboard.analysis.tests.comparison import Comparison
 from dashboard.analysis.tests.family import adjusted_by
 from dashboard.statistics.mixed_model import FixedEffect, MixedModel, mixed_model
@@ -42,76 +42,8 @@ class Main(StrEnum):
     MIXED_MODEL = "mixed_model"
 
 
-@dataclass(frozen=True, slots=True)
-class VitalDesign:
-    """The design of the data of one vital: its participants, sessions and means.
-
-    Attributes:
-        participants: who has a mean in one of the states.
-        sessions: with such a mean.
-        means: of a state in a session.
-        repeated: participants with several sessions.
-        incomplete: sessions that lack a state that somebody met; what nobody met, nobody lacks.
-        uneven: whether the means of one state are of many more readings than those of another.
-    """
-
-    participants: int
-    sessions: int
-    means: int
-    repeated: int
-    incomplete: int
-    uneven: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ModelTest:
-    """Two states of one vital by the model, first minus second.
-
-    Attributes:
-        kind: what was measured.
-        first: first state.
-        second: second state.
-        effect: difference with error, degrees of freedom, t, p and interval.
-        adjusted_p: p adjusted over the tests of all models, or of its declared family.
-    """
-
-    kind: Measure
-    first: str
-    second: str
-    effect: FixedEffect
-    adjusted_p: float
-
-
-@dataclass(frozen=True, slots=True)
-class VitalModel:
-    """The model of one vital.
-
-    Attributes:
-        kind: what was measured.
-        design: who has what.
-        model: as fitted; ``None`` with the reason where it could not be.
-        reason: why there is none.
-        time: the effect of a minute in the session; ``None`` where all met the states at nearly the
-            same times, so that time and state cannot be told apart.
-        tests: of each pair of states that enough people have in one session.
-        sites: where people were measured at several sites, how each but the first lies from that.
-        first_site: the one that the others are compared with; empty where there is one only.
-        made_up: whether times of sessions are made up, so that the order of the states is unknown.
-    """
-
-    kind: Measure
-    design: VitalDesign
-    model: MixedModel | None
-    reason: str
-    time: FixedEffect | None = None
-    tests: tuple[ModelTest, ...] = ()
-    sites: tuple[FixedEffect, ...] = ()
-    first_site: str = ""
-    made_up: bool = False
-
-    def test_of(self, first: str, second: str) -> ModelTest | None:
-        """Return the test of two states; ``None`` where the model has none."""
-        return next((one for one in self.tests if (one.first, one.second) == (first, second)), None)
+VitalPair = tuple[Measure, str, str]
+"""A vital and two states, the first minus the second."""
 
 
 def models_of(
@@ -119,8 +51,8 @@ def models_of(
     family: Sequence[Comparison],
     query: AnalysisQuery,
     sites: Mapping[str, str] | None = None,
-) -> tuple[VitalModel, ...]:
-    """Fit the model of each vital asked for, with p adjusted over the tests of each family.
+) -> tuple[tuple[VitalModelModel, ...], dict[VitalPair, ModelTestModel]]:
+    """Fit the model of each vital asked for; without sentences.
 
     Args:
         means: of each session and state.
@@ -128,27 +60,28 @@ def models_of(
             fewer than three people have in one session gets no test here either.
         query: the question.
         sites: of each participant, where there are several: a fixed effect of the model then.
+
+    Returns:
+        The models, and the tests of all of them, with p adjusted over those of each family.
     """
     of_kind: defaultdict[Measure, list[SessionMean]] = defaultdict(list)
     for mean in means:
         of_kind[mean.kind].append(mean)
     # The family is in order of vitals and then of pairs, so one iterator goes through all of them.
     tested = iter(family)
-    models = [
-        _model_of(
-            kind,
-            of_kind[kind],
-            [next(tested).n_both >= MINIMUM for _ in query.pairs],
-            query.states,
-            sites or {},
-        )
-        for kind in query.vital
-    ]
-    return _adjusted(models, query)
+    models = []
+    tests: dict[VitalPair, ModelTestModel] = {}
+    for kind in query.vital:
+        wanted = [next(tested).n_both >= MINIMUM for _ in query.pairs]
+        model, own = _model_of(kind, of_kind[kind], wanted, query.states, sites or {})
+        models.append(model)
+        tests |= own
+    return tuple(models), _adjusted(tests, query)
 
 
 def main_analysis(
-    models: Sequence[VitalModel],
+    models: Sequence[VitalModelModel],
+    answered: Collection[VitalPair],
     family: Sequence[Comparison],
     design: Design,
     states: Sequence[str] = TESTED_STATES,
@@ -161,15 +94,14 @@ def main_analysis(
     for paired or independent groups has declared the t-tests. The model takes all means for equally
     steady, which those of few readings in one state and many in another are not.
     """
-    if any(one.design.uneven for one in models):
+    if any(one.uneven for one in models):
         return Main.T_TESTS
-    calls = any(one.design.repeated or one.design.incomplete for one in models)
+    calls = any(one.repeated or one.incomplete for one in models)
     # Such a model takes the values of one person for those
     # of several, and its p would be too small.
-    if any(one.model is not None and takes_for_independent(one.model) for one in models):
+    if any(not one.reason and takes_for_independent(one) for one in models):
         return Main.T_TESTS
-    pairs = [(kind.kind, *pair) for kind in models for pair in pairs_of(states)]
-    answered = {(test.kind, test.first, test.second) for one in models for test in one.tests}
+    pairs = [(one.vital, *pair) for one in models for pair in pairs_of(states)]
     for place, comparison in zip(pairs, family, strict=True):
         if comparison.tests is None:
             continue
@@ -178,25 +110,9 @@ def main_analysis(
     return Main.MIXED_MODEL if calls and answered and design is Design.AUTO else Main.T_TESTS
 
 
-def takes_for_independent(model: MixedModel) -> bool:
+def takes_for_independent(model: VitalModelModel) -> bool:
     """Tell whether nothing of a model says that values of one person resemble each other."""
     return not (model.participant_variance or model.session_variance or model.reaction_variance)
-
-
-def design_of(means: Sequence[SessionMean], states: Sequence[str] = TESTED_STATES) -> VitalDesign:
-    """Count who has what of one vital."""
-    met = Counter((mean.participant, mean.session) for mean in means)
-    visits = Counter(code for code, _ in met)
-    seen = {mean.state for mean in means}
-    readings = [median(one.readings for one in means if one.state == state) for state in seen]
-    return VitalDesign(
-        participants=len(visits),
-        sessions=len(met),
-        means=len(means),
-        repeated=sum(count > 1 for count in visits.values()),
-        incomplete=sum(count < len(seen.intersection(states)) for count in met.values()),
-        uneven=bool(readings) and max(readings) >= UNEVEN * min(readings),
-    )
 
 
 def _model_of(
@@ -205,16 +121,12 @@ def _model_of(
     wanted: Sequence[bool],
     every: Sequence[str],
     sites: Mapping[str, str],
-) -> VitalModel:
-    blank = VitalModel(kind, design_of(means, every), None, "")
+) -> tuple[VitalModelModel, dict[VitalPair, ModelTestModel]]:
     if not any(wanted):
-        return replace(
-            blank,
-            reason=Message(
-                N_("it needs at least {minimum} people with two states in one session"),
-                minimum=MINIMUM,
-            ),
+        reason = Message(
+            N_("it needs at least {minimum} people with two states in one session"), minimum=MINIMUM
         )
+        return _described(kind, means, every, reason=reason), {}
     states = [state for state in every if any(mean.state == state for mean in means)]
     # The first state is the one that the others are compared with.
     effects = {str(state): [float(mean.state == state) for mean in means] for state in states[1:]}
@@ -233,21 +145,72 @@ def _model_of(
             [mean.session for mean in means],
             _reactions(means),
         )
-        time = model.effect(TIME) if timed else None
-        tests = tuple(
-            ModelTest(kind, *pair, _difference(model, *pair), 1.0)
+        tests = {
+            (kind, *pair): _difference(model, *pair)
             for pair, has_enough in zip(pairs_of(every), wanted, strict=True)
             if has_enough
-        )
+        }
     except StatisticsError as error:
-        return replace(blank, reason=text_of(error))
-    return replace(
-        blank,
+        return _described(kind, means, every, reason=text_of(error)), {}
+    described = _described(
+        kind,
+        means,
+        every,
         model=model,
-        time=time,
-        tests=tests,
-        sites=tuple(replace(model.effect(f"site {name}"), name=name) for name in other_sites),
+        time=model.effect(TIME) if timed else None,
         first_site=first_site if other_sites else "",
+        sites=[_site(name, model.effect(f"site {name}")) for name in other_sites],
+    )
+    return described, tests
+
+
+def _described(
+    kind: Measure,
+    means: Sequence[SessionMean],
+    states: Sequence[str],
+    *,
+    model: MixedModel | None = None,
+    time: FixedEffect | None = None,
+    first_site: str = "",
+    sites: Sequence[SiteModel] = (),
+    reason: str = "",
+) -> VitalModelModel:
+    """Count who has what of one vital, and say what the model makes of it."""
+    met = Counter((mean.participant, mean.session) for mean in means)
+    visits = Counter(code for code, _ in met)
+    seen = {mean.state for mean in means}
+    readings = [median(one.readings for one in means if one.state == state) for state in seen]
+    return VitalModelModel(
+        vital=kind,
+        participants=len(visits),
+        sessions=len(met),
+        means=len(means),
+        repeated=sum(count > 1 for count in visits.values()),
+        incomplete=sum(count < len(seen.intersection(states)) for count in met.values()),
+        uneven=bool(readings) and max(readings) >= UNEVEN * min(readings),
+        minute=time and time.estimate,
+        minute_p=time and time.p,
+        participant_variance=model and model.participant_variance,
+        session_variance=model and model.session_variance,
+        reaction_variance=model and model.reaction_variance,
+        residual_variance=model and model.residual_variance,
+        singular=model and model.singular,
+        first_site=first_site,
+        sites=tuple(sites),
+        reason=reason,
+        sentence="",
+    )
+
+
+def _site(name: str, effect: FixedEffect) -> SiteModel:
+    return SiteModel(
+        site=name,
+        difference=effect.estimate,
+        interval=effect.interval,
+        error=effect.error,
+        t=effect.t,
+        df=effect.df,
+        p=effect.p,
     )
 
 
@@ -272,20 +235,34 @@ def _reactions(means: Sequence[SessionMean]) -> list[str] | None:
     return [str(mean.state) for mean in means]
 
 
-def _difference(model: MixedModel, first: str, second: str) -> FixedEffect:
+def _difference(model: MixedModel, first: str, second: str) -> ModelTestModel:
     """Return first minus second; the state that others are compared with has no effect itself."""
     known = {effect.name for effect in model.effects}
     weights = {str(first): 1.0, str(second): -1.0}
-    return model.contrast(
+    effect = model.contrast(
         f"{first} - {second}", {name: one for name, one in weights.items() if name in known}
     )
-
-
-def _adjusted(models: Sequence[VitalModel], query: AnalysisQuery) -> tuple[VitalModel, ...]:
-    tests = [test for one in models for test in one.tests]
-    families = tuple(query.family_of(test.kind, test.first, test.second) for test in tests)
-    adjusted = iter(adjusted_by(query.correction, [test.effect.p for test in tests], families))
-    return tuple(
-        replace(one, tests=tuple(replace(test, adjusted_p=next(adjusted)) for test in one.tests))
-        for one in models
+    return ModelTestModel(
+        difference=effect.estimate,
+        interval=effect.interval,
+        error=effect.error,
+        t=effect.t,
+        df=effect.df,
+        p=effect.p,
+        adjusted_p=1.0,
+        differs=False,
+        claim="",
+        sentence="",
+        apa="",
     )
+
+
+def _adjusted(
+    tests: Mapping[VitalPair, ModelTestModel], query: AnalysisQuery
+) -> dict[VitalPair, ModelTestModel]:
+    families = tuple(query.family_of(*place) for place in tests)
+    adjusted = adjusted_by(query.correction, [test.p for test in tests.values()], families)
+    return {
+        place: test.model_copy(update={"adjusted_p": p})
+        for (place, test), p in zip(tests.items(), adjusted, strict=True)
+    }

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.rendering.method import agreement_sentence
-from dashboard.analysis.tests.agreement import Source, compare_sensors, compare_sources
+from dashboard.analysis.tests.agreement import compare_sensors, compare_sources
 from dashboard.commands.analyse import main_compare_sensors
 from dashboard.statistics.agreement import limits_of_agreement
 from edge_agent.core.errors import StatisticsError
@@ -40,21 +40,22 @@ SHOWN = [
 def test_each_source_is_compared_with_each() -> None:
     found = compare_sources(STIMULI, SHOWN)
     assert [(one.first, one.second) for one in found] == [
-        (Source.CONDITION, Source.OBSERVED),
-        (Source.CONDITION, Source.REPORTED),
-        (Source.OBSERVED, Source.REPORTED),
+        ("condition", "observed"),
+        ("condition", "reported"),
+        ("observed", "reported"),
     ]
-    faces, reports, _ = (one.agreement for one in found)
-    assert faces is not None
-    assert reports is not None
+    faces, reports, _ = found
     assert faces.labels == ("neutral", "happiness", "anger")
     assert faces.table == ((12, 0, 0), (0, 0, 0), (4, 0, 8))
     assert reports.labels == ("neutral", "happiness", "anger", "fear")
 
 
 def test_agreement_is_said_in_words() -> None:
+    faces = compare_sources(STIMULI, SHOWN)[0]
     # p_o = 20/24, p_e = (12 · 16 + 12 · 8) / 24² = 0.5, kappa = 2/3
-    assert agreement_sentence(compare_sources(STIMULI, SHOWN)[0]).startswith(
+    assert [faces.observed, faces.expected] == pytest.approx([20 / 24, 0.5])
+    assert faces.kappa == pytest.approx(2 / 3)
+    assert agreement_sentence(faces).startswith(
         "Condition and face named the same emotion in 20 of 24 stimuli of 12 people (83 %; 50 % "
         "would be chance): kappa 0.67 (95 % CI "
     )
@@ -90,7 +91,7 @@ def test_stimuli_without_a_face_or_a_report_and_other_labels_are_left_out() -> N
 def test_without_reports_there_is_no_number_but_a_sentence() -> None:
     bare = [stimulus(one.participant, one.condition, None) for one in STIMULI]
     reports = compare_sources(bare, SHOWN)[1]
-    assert (reports.agreement, reports.left_out) == (None, 24)
+    assert (reports.kappa, reports.table, reports.n, reports.left_out) == (None, (), 0, 24)
     assert agreement_sentence(reports) == (
         "Condition and self-report: no agreement can be computed. It needs stimuli with an "
         "answer from both, and more than one answer."

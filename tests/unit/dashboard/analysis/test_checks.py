@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +55,10 @@ def test_one_order_for_all_is_no_effect_of_the_state(tmp_path: Path) -> None:
     assert "everybody had anger after neutral, 5.0 min later on average" in period.sentence
     assert "must not be called an effect of the state" in period.sentence
     assert found.family[0].period is not None
-    assert found.family[0].period.adjusted is None
-    assert found.drifts[0].drift is None
+    assert found.family[0].period.difference is None
+    [drift] = response_of(found).drifts
+    assert (drift.slope, drift.interval, drift.p, drift.people) == (None, None, None, 0)
+    assert drift.reason == "all participants went through the states at nearly the same times"
     assert sentence(found.family[0]).endswith(
         "), but the order may explain it: 10 of 10 people had anger after neutral."
     )
@@ -79,21 +80,26 @@ def test_one_of_ten_the_other_way_round_show_where_the_difference_comes_from(
     found = studied(tmp_path, 1, fall=8.0)
     period = found.family[0].period
     assert period is not None
-    assert period.adjusted is not None
-    assert abs(period.adjusted.difference) < 1
-    assert period.gap == 4.0
-    drift = found.drifts[0].drift
-    assert drift is not None
-    assert -1.9 < drift.slope < -1.3
+    assert period.difference is not None
+    assert abs(period.difference) < 1
+    assert (period.gap_minutes, period.people, period.same_way) == (4.0, 10, 9)
+    assert found.drifts[0].slope is not None
+    assert -1.9 < found.drifts[0].slope < -1.3
     assert found.family[0].result.caution_codes == (), "nothing is left for time to explain"
     [model] = response_of(found).periods
     assert "The two disagree" in model.sentence
-    assert model.difference == period.adjusted.difference
+    assert model.disagrees
+    assert model.difference == period.difference
 
 
 def test_the_headline_of_an_uneven_order_is_the_estimate_at_equal_times(tmp_path: Path) -> None:
     test = studied(tmp_path, 3, fall=2.0, effect=5.0).family[0]
     # R 4.2.2: summary and confint of lm(difference ~ minutes between the two), the intercept
+    period = test.period
+    assert period is not None and period.interval_90 is not None and period.error is not None
+    # t(0.95; 8) = 1.859548 of the tables
+    width = period.interval_90.high - period.interval_90.low
+    assert width == pytest.approx(2 * 1.859548 * period.error, rel=1e-6)
     assert sentence(test) == (
         "Heart rate was 4.9 /min higher in anger than in neutral at equal times in the session "
         "(95 % CI 4.1 to 5.8; 10 people, t(8) = 13.55, Holm p < 0.001). As measured, ignoring "
@@ -157,14 +163,16 @@ def test_what_time_may_hide_is_not_called_excluded(
 
 def test_a_drift_that_order_balances_hides_nothing(tmp_path: Path) -> None:
     test = studied(tmp_path, 5, fall=3.0).family[0]
-    assert test.period is not None
-    assert test.period.adjusted is not None
-    assert hides(test.period, 5.0) == ""
-    assert hides(replace(test.period, gap=4.0), 5.0) == "", "narrow enough at equal times"
-    assert hides(replace(test.period, gap=4.0), 0.5)
-    alone = replace(test.period, adjusted=None, by_drift=2.0)
+    period = test.period
+    assert period is not None
+    assert period.difference is not None
+    assert hides(period, 5.0) == ""
+    later = period.model_copy(update={"gap_minutes": 4.0})
+    assert hides(later, 5.0) == "", "narrow enough at equal times"
+    assert hides(later, 0.5)
+    alone = period.model_copy(update={"slope": None, "interval_90": None, "by_drift": 2.0})
     assert hides(alone, 5.0).endswith("there is no estimate at equal times")
-    assert hides(replace(alone, by_drift=1.0), 5.0) == ""
+    assert hides(alone.model_copy(update={"by_drift": 1.0}), 5.0) == ""
     assert hides(None, 5.0) == ""
 
 

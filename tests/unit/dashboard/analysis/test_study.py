@@ -13,6 +13,7 @@ from dashboard.analysis.analyse import analyse
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering.people import flow_csv
 from dashboard.analysis.rendering.tables import groups_of
+from dashboard.languages.current import speaking
 from dashboard.statistics.t_tests import bayes_factor_independent
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
@@ -132,6 +133,9 @@ def test_groups_leave_the_t_tests_alone_and_the_reason_is_said(tmp_path: Path) -
     assert found.models[0].sentence == (
         "Heart rate: no mixed model. It needs at least 3 people with two states in one session."
     )
+    with speaking("de"):
+        reason = answered(path).models[0].reason
+    assert reason == "es braucht mindestens 3 Personen mit zwei Zuständen in einer Sitzung"
     assert [test.by_model for test in found.comparisons] == [None] * 3
 
 
