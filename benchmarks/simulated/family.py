@@ -83,9 +83,9 @@ def all_states(
         + rng.normal(0.0, SD, times.shape)
         for kind in VITALS[:vitals]
     }
-    found = _compared(values, times)
-    unadjusted = [one.comparison.anova.corrected_p for one in found if one.comparison.anova]
-    return min(unadjusted) < ALPHA, any(one.differs for one in found)
+    states = _compared(values, times)
+    unadjusted = [one.comparison.anova.corrected_p for one in states if one.comparison.anova]
+    return min(unadjusted) < ALPHA, any(one.differs for one in states)
 
 
 def _compared(values: dict[VitalKind, Values], times: Values) -> tuple[VitalStates, ...]:

@@ -127,7 +127,7 @@ def _result(
 
 def _qualified(result: ResultModel, *, observed: bool) -> ResultModel:
     """Leave to a result that tells no difference the one caution that it may hide one."""
-    if not result.found:
+    if not result.shows_difference:
         hidden = tuple(one for one in result.caution_codes if one is Caution.DISAGREES)
         return result.model_copy(update={"caution_codes": hidden})
     if observed:

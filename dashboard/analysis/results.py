@@ -150,7 +150,7 @@ class ResultModel(Model):
     )
 
     @property
-    def found(self) -> bool:
+    def shows_difference(self) -> bool:
         """Whether a difference is told."""
         return self.conclusion in (Conclusion.HIGHER, Conclusion.LOWER)
 

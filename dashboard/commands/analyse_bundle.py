@@ -113,7 +113,7 @@ def imported(folder: Path, leave_out: Iterable[str] = ()) -> Iterator[Path]:
         migrate(database)
         # Nothing is kept, so every purpose will do.
         options = ImportOptions(
-            purposes=tuple(Purpose), leave_out=frozenset(leave_out), judge=False
+            purposes=tuple(Purpose), leave_out=frozenset(leave_out), flag_artefacts=False
         )
         try:
             source = TidySource(folder)

@@ -84,7 +84,7 @@ def result_sentence(test: VitalComparison, result: ResultModel) -> str:
     if result.difference is None or result.interval is None:
         return _no_result(test)
     figures = _figures(test, result)
-    shown = result.found
+    shown = result.shows_difference
     # A fall is told without its sign, which its interval has.
     if not shown or result.difference < 0:
         figures = gettext("difference {difference} {unit}, {figures}").format(
@@ -107,7 +107,7 @@ def result_sentence(test: VitalComparison, result: ResultModel) -> str:
 def _finding(test: VitalComparison, result: ResultModel, difference: float, figures: str) -> str:
     """Say that two states differ, or were not shown to, with the cautions of that."""
     timed = result.at_equal_times
-    if not result.found:
+    if not result.shows_difference:
         text = gettext(
             "{vital} did not differ significantly between {first} and {second} ({figures})."
         )
@@ -148,10 +148,10 @@ def remarks(test: VitalComparison) -> str:
     if tests is None:
         return ""
     timed = test.comparison_result.by is By.EQUAL_TIMES
-    found = test.comparison_result.found
+    shown = test.comparison_result.shows_difference
     if timed:
-        return "" if found else _as_good_as_none(test)
-    if found or tests.t.p < ALPHA:
+        return "" if shown else _as_good_as_none(test)
+    if shown or tests.t.p < ALPHA:
         size = _real_but_small(test)
     else:
         size = _as_good_as_none(test)
@@ -357,7 +357,7 @@ def apa_sentence(test: VitalComparison, result: ResultModel, model: VitalModelMo
         "{method} showed no significant difference in {vital} between {first} and {second}, "
         "{figures}."
     )
-    if result.found:
+    if result.shows_difference:
         text = gettext(
             "{method} showed that {vital} was {direction} in {first} than in {second}, {figures}."
         )

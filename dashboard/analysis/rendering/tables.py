@@ -83,7 +83,7 @@ def _row_of(test: ComparisonModel) -> TestRow:
         main_g_interval=_interval(result.g_interval, 2),
         main_claim=test.claim,
         main_sentence=test.sentence,
-        main_is_shown=result.found,
+        main_is_shown=result.shows_difference,
         main_sentence_is_tested=result.by is not None,
         model_difference=_number(model.difference if model else None, 1),
         model_interval=_interval(model.interval if model else None, 1),

@@ -254,7 +254,7 @@ class ImportOptions:
         join_recorded: whether what was recorded here in the time of an imported session may belong
             to it.
         keep_days: for how many days expressions are kept here; ``None``: nobody knows.
-        judge: whether heart rates are judged by their neighbours. What is only computed again keeps
+        flag_artefacts: whether heart rates are judged by their neighbours. What is only computed again keeps
             its flags, or an export of a part would be told by other readings than the whole.
     """
 
@@ -266,7 +266,7 @@ class ImportOptions:
     setting: SessionSetting = SessionSetting.OTHER
     join_recorded: bool = False
     keep_days: int | None = None
-    judge: bool = True
+    flag_artefacts: bool = True
 
 
 @dataclass(slots=True)

@@ -351,7 +351,7 @@ def _stage(staged: Path, source: StudySource, options: ImportOptions, report: St
             if report.problem_count:
                 return  # every row of theirs would be a problem, too
             TimelineRows(connection, source, sessions, report).stage()
-            if options.judge:
+            if options.flag_artefacts:
                 flag_all_artefacts(connection)
             ends = "SELECT coalesce(min(started), 0), coalesce(max(ended), 0) FROM session"
             first, last = connection.execute(ends).fetchone()
