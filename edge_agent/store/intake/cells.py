@@ -254,8 +254,9 @@ class ImportOptions:
         join_recorded: whether what was recorded here in the time of an imported session may belong
             to it.
         keep_days: for how many days expressions are kept here; ``None``: nobody knows.
-        flag_artefacts: whether heart rates are judged by their neighbours. What is only computed again keeps
-            its flags, or an export of a part would be told by other readings than the whole.
+        flag_artefacts: whether heart rates are judged by their neighbours. What is only computed
+            again keeps its flags, or an export of a part would be told by other readings than the
+            whole.
     """
 
     purposes: tuple[Purpose, ...] = tuple(Purpose)
