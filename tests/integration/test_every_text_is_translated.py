@@ -25,7 +25,7 @@ _Result = TypeVar("_Result")
 MARKS = re.compile(r"([⟦⟧])")
 GERMAN = {"Accept-Language": "de"}
 DATA = re.compile(
-    r"(Affect Edge|"
+    r"(Affect Edge( \d+\.\d+\.\d+\.dev\d+)?|"
     r"Example study \(simulated\)|films|ada|affect-edge|testclient|another program|P-01|SIM-\d+|"
     r"neutral|happiness|anger|[ ·,.\d-])+"
     r"|first account created|from testclient.*"  # of the audit trail, which is kept as written

@@ -67,6 +67,9 @@ GROWS = {
     "SELECT at, interval_ms, emotion, simulated, frames FROM expression ": _STREAMED,
     "SELECT strftime(?, started / ?": _STREAMED,  # gaps
     "SELECT DISTINCT kind, source FROM vital WHERE at >= ? ": _STREAMED,
+    "SELECT at, source, value, flags FROM vital WHERE at BETWEEN ": (
+        "heart rates are judged by their neighbours hour by hour, which bounds the memory"
+    ),
     "SELECT value FROM vital WHERE at = ? AND kind = ? AND source = ?": (
         "an imported reading is looked up before it is written, as each of them is written"
     ),
