@@ -576,7 +576,7 @@ def _as_good_as_none(test: VitalComparison) -> str:
             "{p}, 90 % CI {interval})."
         ).format(**named)
     text = gettext(
-        "But a difference of {bound} or more in either direction is not excluded (equivalence "
+        "A difference of {bound} or more in either direction is not excluded (equivalence "
         "test, {p}, 90 % CI {interval})."
     )
     return _sentences(text.format(**named), _needed(test))

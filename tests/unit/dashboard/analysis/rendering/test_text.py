@@ -104,7 +104,7 @@ def test_a_null_result_that_shows_nothing_says_how_many_people_it_takes(tmp_path
     # "paired", power = 0.8, strict = TRUE)$n = 31.14689
     text = first_sentence(tmp_path, persons([70, 78, 66, 83], [76, 70, 75, 73]))
     assert text.endswith(
-        "But a difference of 5 /min or more in either direction is not excluded (equivalence "
+        "A difference of 5 /min or more in either direction is not excluded (equivalence "
         "test, Holm p = 0.221, 90 % CI −10.6 to 12.1). To find a difference of 5 /min in four "
         "of five studies, you need 32 people: 28 more than there are."
     )
