@@ -210,11 +210,6 @@ class VitalComparison:
         others = (one for one in self.results if one.by is not By.MIXED_MODEL)
         return next(others, NO_RESULT)
 
-    @property
-    def observed(self) -> bool:
-        """True if the states are read from the face instead of set by the study."""
-        return self.misreading is not None
-
 
 @dataclass(frozen=True, slots=True)
 class VitalStates:
@@ -666,7 +661,7 @@ def _decided(
             one.by_model,
             main,
             one.correction,
-            observed=one.observed,
+            misreading=one.misreading,
         )
         decided.append(_with_differs(replace(one, results=results)))
     return tuple(decided)

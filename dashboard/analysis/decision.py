@@ -20,10 +20,13 @@ from dashboard.analysis.results import (
     VitalModelModel,
     conclude,
 )
+from dashboard.analysis.tests.checks import Misreading
 from dashboard.analysis.tests.comparison import Comparison, adjusted_p
 from dashboard.analysis.tests.mixed import Main
 from dashboard.statistics.samples import Interval
 from dashboard.statistics.t_tests import EffectSize, Method, TTest
+
+_LEFT = 0.5  # of a true difference; where less may be left, misread faces may have hidden it
 
 NO_RESULT = ResultModel(
     by=None,
@@ -54,7 +57,7 @@ def decide(
     main: Main,
     correction: Correction,
     *,
-    observed: bool,
+    misreading: Misreading | None,
 ) -> tuple[ResultModel, ...]:
     """Return what each analysis makes of two states: the result that is told first, then those
     beside it; a single one without numbers where there is no analysis.
@@ -66,8 +69,10 @@ def decide(
         tested: the two states by it; ``None`` where it has no test of them.
         main: which analysis is the main one.
         correction: whose adjusted p decides.
-        observed: whether the states were read from the face.
+        misreading: by how much misread faces shrink a difference; ``None`` where the states were
+            not read from the face.
     """
+    observed = misreading is not None
     n = (len(comparison.first) or comparison.n_both, len(comparison.second) or comparison.n_both)
     tests = comparison.tests
     p = adjusted_p(tests, correction)
@@ -94,7 +99,7 @@ def decide(
         every.insert(0 if main is Main.MIXED_MODEL else len(every), by_model)
     if not every or (tests is None and main is not Main.MIXED_MODEL):
         every.insert(0, NO_RESULT.model_copy(update={"n_first": n[0], "n_second": n[1]}))
-    return tuple(_qualified(one, observed=observed) for one in every)
+    return tuple(_qualified(one, misreading) for one in every)
 
 
 def _result(
@@ -125,16 +130,26 @@ def _result(
     )
 
 
-def _qualified(result: ResultModel, *, observed: bool) -> ResultModel:
-    """Leave to a result that tells no difference the one caution that it may hide one."""
+def _qualified(result: ResultModel, misreading: Misreading | None) -> ResultModel:
+    """Leave to a result that tells no difference the cautions that it may hide one."""
     if not result.shows_difference:
-        hidden = tuple(one for one in result.caution_codes if one is Caution.DISAGREES)
-        return result.model_copy(update={"caution_codes": hidden})
-    if observed:
+        hidden: list[Caution] = [one for one in result.caution_codes if one is Caution.DISAGREES]
+        if result.conclusion is Conclusion.NOT_SHOWN and _may_hide(misreading):
+            hidden.append(Caution.MISREAD)
+        return result.model_copy(update={"caution_codes": tuple(hidden)})
+    if misreading is not None:
         return result.model_copy(
             update={"caution_codes": (Caution.ASSOCIATION, *result.caution_codes)}
         )
     return result
+
+
+def _may_hide(misreading: Misreading | None) -> bool:
+    """Tell whether misread faces may leave so little of a difference that none is found."""
+    if misreading is None:
+        return False
+    lost = misreading.attenuation
+    return lost is None or lost.interval.low < _LEFT
 
 
 def _about_time(

@@ -103,6 +103,7 @@ class Caution(StrEnum):
     ORDER = "order"
     TIME = "time"
     DISAGREES = "disagrees"
+    MISREAD = "misread"
 
 
 class ResultModel(Model):
@@ -146,7 +147,8 @@ class ResultModel(Model):
     caution_codes: tuple[Caution, ...] = Field(
         description="What the sentence says with it. association: the states were observed. order: "
         "order and state hang together, and nothing could be adjusted. time: the same of observed "
-        "states. disagrees: the estimate at equal times concludes otherwise"
+        "states. disagrees: the estimate at equal times concludes otherwise. misread: of observed "
+        "states no difference is told, and misread faces may leave less than half of one"
     )
 
     @property

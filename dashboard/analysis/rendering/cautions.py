@@ -17,7 +17,7 @@ from dashboard.analysis.rendering.numbers import (
     unit_of,
 )
 from dashboard.analysis.rendering.people import missing_cautions, missing_warnings
-from dashboard.analysis.results import DriftModel, PeriodModel
+from dashboard.analysis.results import Caution, DriftModel, PeriodModel
 from dashboard.analysis.tests.checks import too_short
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, general, thousands
@@ -46,13 +46,17 @@ def mixture_warning(analysis: Analysis) -> str:
 
 
 def misreading_sentence(test: VitalComparison) -> str:
-    """Say by how much misreading shrinks a difference; empty where states are not observed."""
+    """Say by how much misreading shrinks a difference; empty where states are not observed, or the
+    result says already that it is not known.
+    """
     if test.misreading is None:
         return ""
     lost = test.misreading.attenuation
     first = state_name(test.first)
     second = state_name(test.second)
     if lost is None:
+        if Caution.MISREAD in test.result.caution_codes:
+            return ""
         return gettext(
             "{First} and {second}: no model card on this device says how often the classifier "
             "misreads them, so it is not known how much of a difference is lost."

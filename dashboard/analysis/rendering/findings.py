@@ -22,6 +22,7 @@ from dashboard.analysis.rendering.numbers import (
     p_equals,
     pair_text,
     people,
+    percent,
     sessions_text,
     unit_of,
 )
@@ -201,11 +202,25 @@ def _with_disagreement(finding: str, test: VitalComparison) -> str:
     )
 
 
+def _with_misreading(finding: str, test: VitalComparison) -> str:
+    lost = None if test.misreading is None else test.misreading.attenuation
+    if lost is None:
+        return gettext(
+            "{finding} Misread faces may have hidden a difference: no model card says how much of "
+            "it is left."
+        ).format(finding=finding)
+    return gettext(
+        "{finding} Misread faces may have hidden a difference: as little as {share} of it may be "
+        "left."
+    ).format(finding=finding, share=percent(lost.interval.low))
+
+
 _WITH_CAUTION = {
     Caution.ASSOCIATION: _with_association,
     Caution.ORDER: _with_order,
     Caution.TIME: _with_time,
     Caution.DISAGREES: _with_disagreement,
+    Caution.MISREAD: _with_misreading,
 }
 
 

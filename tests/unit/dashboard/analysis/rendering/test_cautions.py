@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.question import AnalysisQuery, Sample
+from dashboard.analysis.question import AnalysisQuery, Sample, StateBy
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.cautions import cautions_of, warnings_of
 from dashboard.analysis.rendering.method import (
@@ -16,7 +16,9 @@ from dashboard.analysis.rendering.method import (
     sensitivity_sentence,
     variability_sentence,
 )
-from dashboard.analysis.results import Conclusion
+from dashboard.analysis.results import Caution, Conclusion
+from dashboard.analysis.tests.checks import FaceReading
+from dashboard.statistics.period import Recall
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.measures import MovementKind
 from edge_agent.core.readings import VitalFlag
@@ -282,7 +284,7 @@ def test_who_lacks_a_state_is_compared_with_who_has_it(
     assert (text in warnings_of(analysis)) == (text is CHANGED)
 
 
-def angry_faces(folder: Path) -> Path:
+def angry_faces(folder: Path, faster: float = 10.0) -> Path:
     """Make a study of three people whose heart is faster while the face is angry."""
     path = make_study(folder, {f"P-{n}": {} for n in range(3)})
     for person in range(3):
@@ -293,7 +295,9 @@ def angry_faces(folder: Path) -> Path:
             for s, e in enumerate(emotions)
         ]
         add(
-            path, rows, [reading(start + 60, 80.0 + person**2), reading(start + 120, 70.0 + person)]
+            path,
+            rows,
+            [reading(start + 60, 70.0 + faster + person**2), reading(start + 120, 70.0 + person)],
         )
     return path
 
@@ -306,6 +310,58 @@ def test_the_first_sentence_by_observed_emotion_calls_it_an_association(tmp_path
         "in the session may explain it: in 3 of 3 people, anger was seen mostly before neutral. "
     )
     assert "N = 3, an association, not a proven effect. Time in the session" in comparison.apa
+
+
+def misread(anger: float, neutral: float) -> FaceReading:
+    """Return a classifier that reads these shares of 500 faces in each of two states rightly."""
+    recalls = {Emotion.ANGER: Recall(anger, 500), Emotion.NEUTRAL: Recall(neutral, 500)}
+    return FaceReading("m 1", recalls)
+
+
+OBSERVED = AnalysisQuery(vital=(HEART,), state=StateBy.OBSERVED, sensitivity=False)
+
+
+@pytest.mark.parametrize(
+    ("face", "text"),
+    [
+        # By hand: 0.505 is left; Wilson's limits of 0.7 and 0.8, square-and-add: 0.450 to 0.556
+        (
+            misread(0.7, 0.8),
+            "Misread faces may have hidden a difference: as little as 45 % of it may be left.",
+        ),
+        (None, "Misread faces may have hidden a difference: no model card says how much of it is"),
+        (misread(0.95, 0.95), ""),
+    ],
+    ids=["half", "unknown", "little"],
+)
+def test_no_difference_says_that_misread_faces_may_have_hidden_one(
+    tmp_path: Path, face: FaceReading | None, text: str
+) -> None:
+    found = analyse(Reader(angry_faces(tmp_path, faster=0.0)), OBSERVED, face)
+    comparison = response_of(found).comparisons[0]
+    assert comparison.result.conclusion is Conclusion.NOT_SHOWN
+    assert comparison.result.caution_codes == ((Caution.MISREAD,) if text else ())
+    for told in (comparison.claim, comparison.sentence, comparison.apa):
+        assert ("Misread" in told, text in told) == (bool(text), True)
+
+
+def test_misread_faces_hide_neither_what_is_shown_nor_what_is_not_tested(tmp_path: Path) -> None:
+    found = analyse(Reader(angry_faces(tmp_path)), OBSERVED, misread(0.7, 0.8))
+    shown, untested = found.family[:2]
+    assert shown.result.caution_codes == (Caution.ASSOCIATION, Caution.TIME)
+    assert (untested.result.by, untested.result.caution_codes) == (None, ())
+
+
+@pytest.mark.parametrize("faster", [0.0, 10.0], ids=["told with the result", "not told"])
+def test_an_unknown_share_is_told_once(tmp_path: Path, faster: float) -> None:
+    said = cautions_of(analyse(Reader(angry_faces(tmp_path, faster)), OBSERVED))
+    stands = any(text.startswith("Anger and neutral: no model card") for text in said)
+    assert stands == bool(faster)
+
+
+def test_how_often_faces_are_misread_stands_beside_the_caution(tmp_path: Path) -> None:
+    found = analyse(Reader(angry_faces(tmp_path, faster=0.0)), OBSERVED, misread(0.7, 0.8))
+    assert any("m 1 reads 70 % of 500 faces in anger" in text for text in cautions_of(found))
 
 
 def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> None:
