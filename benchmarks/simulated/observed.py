@@ -15,10 +15,10 @@ heart calms down, and anger adds 3.5 /min.
 
 Each study is a family of three tests, adjusted by Holm's method. They are done by
     plain      the t-test of a person's means
-    decided    the estimate at equal times of these means where order and state hang together
-               (``uneven``), and else the t-test: as it is done for conditions
-    model      the mixed model of the same means, with minutes in the session
-    within     the t-test of means that are adjusted for time within each session
+    decided    what the page tells: means at equal times within each session whose states were met
+               among each other, and what is decided by them
+    model      the mixed model of a person's means as measured, with minutes in the session
+    within     the t-test of means at equal times within every session
 
 Figures, of the worse of both shapes:
     observed_false_tests_…    late anger: tests with an adjusted p < 0.05
@@ -37,12 +37,20 @@ import numpy as np
 from scipy.signal import lfilter
 
 from benchmarks._command import benchmark
-from dashboard.analysis.question import TESTED_STATES, AnalysisQuery
-from dashboard.analysis.readings.means import session_means, state_means, times_of, visits_of
+from dashboard.analysis.decision import decide
+from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, StateBy
+from dashboard.analysis.readings.means import (
+    SessionMean,
+    at_equal_times,
+    session_means,
+    state_means,
+    times_of,
+    visits_of,
+)
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.tests.checks import drift_of, periods_of
 from dashboard.analysis.tests.family import compare_visits
-from dashboard.analysis.tests.mixed import models_of
+from dashboard.analysis.tests.mixed import main_analysis, models_of
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.period import TimedSums, means_at_equal_times
 from edge_agent.core.expression import Emotion
@@ -62,8 +70,8 @@ NOISE_LASTS = 0.95
 FALL = 8.0
 EFFECT = 3.5
 ALPHA = 0.05
-QUERY = AnalysisQuery(vital=(VitalKind.HEART_RATE,))
-ONE_TEST = AnalysisQuery(vital=QUERY.vital, states=(Emotion.NEUTRAL, Emotion.ANGER))
+QUERY = AnalysisQuery(vital=(VitalKind.HEART_RATE,), state=StateBy.OBSERVED)
+ONE_TEST = QUERY.model_copy(update={"states": (Emotion.NEUTRAL, Emotion.ANGER)})
 MINUTES = (np.arange(SECONDS) + 0.5) / 60
 SHARE = np.arange(SECONDS) / SECONDS
 CURVES: Mapping[str, Values] = {
@@ -111,7 +119,7 @@ def session_of(
     return Session(states, level + reactions[states] + curve + noise)
 
 
-def groups_of(study: Sequence[Session], *, at_equal_times: bool = False) -> list[ReadingGroup]:
+def groups_of(study: Sequence[Session], *, within: bool = False) -> list[ReadingGroup]:
     """Return the sums of each person's readings in each state, as the timeline gives them."""
     groups = []
     for person, session in enumerate(study):
@@ -121,37 +129,55 @@ def groups_of(study: Sequence[Session], *, at_equal_times: bool = False) -> list
         columns = (MINUTES, MINUTES**2, session.values, MINUTES * session.values)
         sums = np.array([np.bincount(session.states, one, size) for one in columns]).T
         means = sums[:, 2] / np.maximum(n, 1)
-        if at_equal_times:
+        if within:
             means[held] = means_at_equal_times([TimedSums(int(n[k]), *sums[k]) for k in held])
         for k in held:
             total, minutes = float(n[k] * means[k]), float(sums[k, 0] / n[k])
             names = (f"P-{person:02d}", person, str(TESTED_STATES[k]), VitalKind.HEART_RATE)
             numbers = (int(n[k]), total, float(means[k]), minutes)
-            groups.append(ReadingGroup(*names, frozenset(), False, *numbers))
+            timed = (0.0, 0.0) if within else (float(sums[k, 1]), float(sums[k, 3]))
+            groups.append(ReadingGroup(*names, frozenset(), False, *numbers, "", *timed))
     return groups
 
 
 def judged(study: Sequence[Session], query: AnalysisQuery = QUERY) -> dict[str, list[bool]]:
     """Return for each method which tests of the family say that there is a difference."""
     means = session_means(groups_of(study), query.states)
-    family = compare_visits(visits_of(means), query)
-    drifts = [drift_of(VitalKind.HEART_RATE, state_means(means))]
-    effects = periods_of(family, times_of(means), drifts, query)
-    _, tests = models_of(means, family, query)
-    modelled = {(first, second): one.adjusted_p for (_, first, second), one in tests.items()}
-    adjusted = session_means(groups_of(study, at_equal_times=True), query.states)
+    plain = compare_visits(visits_of(means), query)
+    _, by_model = models_of(means, plain, query)
+    adjusted = session_means(groups_of(study, within=True), query.states)
     within = compare_visits(visits_of(adjusted), query)
-    plain = [None if one.tests is None else one.tests.holm_p for one in family]
+    pairs = [(VitalKind.HEART_RATE, *pair) for pair in query.pairs]
     p_of = {
-        "plain": plain,
-        "decided": [
-            effect.adjusted_p if effect and effect.uneven and effect.adjusted_p is not None else p
-            for effect, p in zip(effects, plain, strict=True)
-        ],
-        "model": [modelled.get(pair) for pair in query.pairs],
+        "plain": [None if one.tests is None else one.tests.holm_p for one in plain],
+        "model": [by_model[pair].adjusted_p if pair in by_model else None for pair in pairs],
         "within": [None if one.tests is None else one.tests.holm_p for one in within],
     }
-    return {name: [p is not None and p < ALPHA for p in every] for name, every in p_of.items()}
+    claims = {name: [p is not None and p < ALPHA for p in every] for name, every in p_of.items()}
+    return claims | {"decided": decided(means, query)}
+
+
+def decided(measured: Sequence[SessionMean], query: AnalysisQuery) -> list[bool]:
+    """Return which tests the page tells a difference of."""
+    means = at_equal_times(measured)
+    family = compare_visits(visits_of(means), query)
+    models, by_model = models_of(means, family, query)
+    main = main_analysis(models, by_model, family, query.design, query.states)
+    drifts = [drift_of(VitalKind.HEART_RATE, state_means(measured))]
+    periods = periods_of(family, times_of(means), drifts, query)
+    every = zip(query.pairs, family, periods, strict=True)
+    return [
+        decide(
+            comparison,
+            period,
+            models[0],
+            by_model.get((VitalKind.HEART_RATE, *pair)),
+            main,
+            query.correction,
+            observed=True,
+        )[0].shows_difference
+        for pair, comparison, period in every
+    ]
 
 
 def measure(studies: int) -> dict[str, float]:

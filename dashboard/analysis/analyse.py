@@ -35,6 +35,7 @@ from dashboard.analysis.readings.means import (
     SessionMean,
     StateMean,
     Visits,
+    at_equal_times,
     find_baselines,
     less_baseline,
     session_means,
@@ -451,13 +452,16 @@ def _analysis_of(
     counted = readings.counting(query.counted)
     used = [group for group in counted if query.state_of(group.state) is not None]
     in_doubt = [group for group in readings.in_states() if group.doubtful]
-    of_sessions = session_means(counted, query.states)
+    measured = session_means(counted, query.states)
+    of_sessions = at_equal_times(measured)
     means = state_means(of_sessions)
     visits = visits_of(of_sessions)
     made_up = {session.id for session in sessions if session.has_made_up_times}
     # Nothing is read from times that were never measured: no course, no order, no settling.
     is_timed = len(made_up) < len(sessions)
-    drifts = tuple(drift_of(kind, means) for kind in query.vital)
+    # The drift is what was measured: of means at one time none is left.
+    course = means if of_sessions == measured else state_means(measured)
+    drifts = tuple(drift_of(kind, course) for kind in query.vital)
     compared = compare_visits(visits, query)
     sites = sites_of(reader)
     models, by_model = models_of(of_sessions, compared, query, sites)
@@ -513,7 +517,7 @@ def _analysis_of(
         passed_over=readings.passed_over,
         heart_tests=compare_heart(of_hearts, query),
         heart_values=of_hearts.values,
-        session_means=tuple(of_sessions),
+        session_means=of_sessions,
         baselines=choices.baselines,
         without_baseline=choices.without_baseline,
         groups=_groups(reader, visits, query),

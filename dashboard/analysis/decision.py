@@ -2,9 +2,10 @@
 answers for programs show. Pure.
 
 Three analyses stand beside each other: the t-test, its estimate at equal times in the session, and
-the mixed model. Which one is told follows from who was measured and when, never from the values:
-the mixed model where it is the main analysis, else the estimate at equal times where order and
-state hang together, else the t-test.
+the mixed model. By observed emotion the means themselves may be at equal times within each session,
+and then every analysis is. Which one is told follows from who was measured and when, never from the
+values: the mixed model where it is the main analysis, else the estimate at equal times where order
+and state hang together, else the t-test.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ def decide(
     n = (len(comparison.first) or comparison.n_both, len(comparison.second) or comparison.n_both)
     tests = comparison.tests
     p = adjusted_p(tests, correction)
+    within = period is not None and period.within_sessions
     unadjusted = _about_time(period, comparison, p, observed=observed)
     effect = None if tests is None else tests.effect
     every = []
@@ -84,10 +86,11 @@ def decide(
         every.append(_result(By.EQUAL_TIMES, period, period.adjusted_p, n, g, ()))
     if tests is not None and p is not None:
         by = By.PAIRED if comparison.method is Method.PAIRED else By.WELCH
-        every.append(_result(by, tests.t, p, n, effect, unadjusted))
+        tested_t = _result(by, tests.t, p, n, effect, unadjusted)
+        every.append(tested_t.model_copy(update={"at_equal_times": within}))
     if tested is not None:
         people = model.participants
-        timed_model = model.minute is not None
+        timed_model = within or model.minute is not None
         by_model = _result(
             By.MIXED_MODEL,
             tested,

@@ -119,7 +119,8 @@ class ResultModel(Model):
     difference: float | None = Field(description="In the unit of the vital; null without a test")
     at_equal_times: bool = Field(
         description="Whether time in the session is accounted for: always with equal_times, with "
-        "mixed_model where minutes are in the model"
+        "mixed_model where minutes are in the model, by observed emotion with every analysis of "
+        "means that are at equal times within each session"
     )
     interval: IntervalModel | None = Field(description="Its 95 % interval, not adjusted")
     error: float | None = Field(description="Its standard error")
@@ -346,6 +347,11 @@ class PeriodModel(Model):
     )
     one_way: bool = Field(
         description="Everybody met them the same way round: nothing can be adjusted"
+    )
+    within_sessions: bool = Field(
+        False,
+        description="By observed emotion: the means of both states are at equal times within each "
+        "session already, so the t-test is of equal times",
     )
     by_drift: float | None = Field(
         description="What the change over the session makes of the gap, in the unit of the vital"
@@ -845,7 +851,10 @@ class MeanModel(Model):
     participant: str = Field(description="Pseudonymous code")
     vital: Measure = Field(validation_alias="kind", description="What was measured")
     state: str = Field(description="The state")
-    mean: float = Field(description="Mean of the means of the participant's sessions")
+    mean: float = Field(
+        description="Mean of the means of the participant's sessions; by observed emotion those "
+        "are at equal times within each session whose states took turns"
+    )
     readings: int = Field(description="How many readings")
     simulated: bool = Field(description="Whether any of them is simulated")
     sessions: int = Field(description="Sessions whose means it averages, each with equal weight")

@@ -89,7 +89,7 @@ class Drift:
 
 
 def adjusted_for_time(
-    first: Iterable[float], second: Iterable[float], gaps: Iterable[float]
+    first: Iterable[float], second: Iterable[float], gaps: Iterable[float], *, at_zero: bool = False
 ) -> TimeAdjusted:
     """Test a paired difference at equal times in the session.
 
@@ -104,11 +104,13 @@ def adjusted_for_time(
         first: one value a participant.
         second: the same participants in the same order.
         gaps: of the same participants, minutes by which they met the first state later.
+        at_zero: whether a gap of 0 means values at equal times, so that all others may lie on one
+            side of them.
 
     Raises:
         TooFewError: fewer than four pairs.
         OneWayError: nobody met the states the other way round (0 lies outside the gaps), so that
-            the difference at equal times would be made up.
+            the difference at equal times would be made up; or all gaps are 0.
         NoVariationError: the differences follow the gaps exactly.
         StatisticsError: as ``paired_t``, or a gap is missing.
     """
@@ -123,7 +125,7 @@ def adjusted_for_time(
             N_("it needs at least {fewest} participants with both states"), fewest=_FEWEST
         )
     # With all gaps on one side the value at a gap of 0 is an extrapolation.
-    if not g.min() < 0 < g.max():
+    if not (g.min() < 0 < g.max() or (at_zero and np.any(g == 0) and np.any(g != 0))):
         raise OneWayError(N_("all participants went through the two states in the same order"))
     d = a - b
     mean_gap = float(np.mean(g))
@@ -221,6 +223,11 @@ class TimedSums:
         return max(0.0, self.time_squares - self.time * self.minute)
 
 
+def mean_minute(states: Sequence[TimedSums]) -> float:
+    """Return the mean time of the readings of all states of a session."""
+    return math.fsum(state.time for state in states) / sum(state.n for state in states)
+
+
 def means_at_equal_times(states: Sequence[TimedSums]) -> tuple[float, ...]:
     """Return the mean of each state in one session as it would be at the mean time of them all.
 
@@ -248,7 +255,7 @@ def means_at_equal_times(states: Sequence[TimedSums]) -> tuple[float, ...]:
         raise OneWayError(N_("each state was met at one time only"))
     together = math.fsum(state.product - state.minute * state.value for state in states)
     slope = together / spread
-    middle = math.fsum(state.time for state in states) / sum(state.n for state in states)
+    middle = mean_minute(states)
     return tuple(state.mean - slope * (state.minute - middle) for state in states)
 
 
@@ -274,6 +281,9 @@ def is_told_apart(groups: Sequence[int], states: Values, minutes: Values) -> boo
     """
     within = _within(np.asarray(groups), np.column_stack([states, minutes]))
     time = within[:, -1]
+    # The last bits of equal times are no time.
+    if not np.sum(time**2) > 1e-18 * np.sum(np.square(minutes)):
+        return False
     return _is_own(time - _fitted(within[:, :-1], time), time)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.analysis.question import DOUBTS, AnalysisQuery
+from edge_agent.core.expression import Emotion
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate, write_transaction
@@ -20,7 +21,16 @@ from edge_agent.store.study.exclusions import leave_out
 from edge_agent.store.study.protocol_runs import SelfReport, insert_reports
 from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.studies import DIASTOLIC, HEART, SYSTOLIC, States, add_session, add_stimuli
-from tests.support.timeline import add_movements, instant, movement_row, query, told_by
+from tests.support.timeline import (
+    add,
+    add_movements,
+    instant,
+    movement_row,
+    query,
+    reading,
+    row,
+    told_by,
+)
 
 STATES = ("anger", "happiness", "neutral")
 INTERVALS = VitalKind.RR_INTERVAL
@@ -105,6 +115,34 @@ def left_out(path: Path) -> None:
         at = query(path, starts, session)[place][0]
         span = (at + 1000 * after, at + 1000 * before)
         leave_out(path, session, span, reason="phone rang", actor="ada")
+
+
+def turns(path: Path) -> None:
+    """Faces take turns while the heart calms down, and show more and more anger; in the first two
+    sessions each emotion comes in one piece, anger last, and nobody
+    has a cuff. Every tenth reading has a flag that counts.
+    """
+    rng = random.Random(12)
+    migrate(path)
+    shown, readings = [], []
+    for number in range(9):
+        add_session(path, f"P-{number}", {"baseline": {}})
+        level = rng.gauss(80, 7)
+        face = Emotion.NEUTRAL
+        for second in range(600):
+            if number < 2:
+                face = (Emotion.HAPPINESS, Emotion.NEUTRAL, Emotion.ANGER)[second // 200]
+            elif second % 20 == 0:
+                others = (Emotion.HAPPINESS, Emotion.NEUTRAL)
+                face = Emotion.ANGER if rng.random() < 0.1 + second / 1200 else rng.choice(others)
+            at = 3600.0 * number + second
+            shown.append(row(at, face))
+            flags = [VitalFlag.MANUAL] if second % 10 == 0 else []
+            value = level - second / 75 + (1.5 if face is Emotion.ANGER else 0.0) + rng.gauss(0, 3)
+            readings.append(reading(at + 0.4, value, flags=flags))
+            if number > 1 and second % 25 == 0:
+                readings.append(reading(at + 0.4, value + 40, SYSTOLIC, "cuff"))
+    add(path, shown, readings)
 
 
 def groups(path: Path) -> None:
@@ -331,6 +369,7 @@ QUESTIONS = {
     ),
     "left-out": Question(left_out),
     "left-out-observed": Question(left_out, ("--state", "observed")),
+    "turns-observed": Question(turns, ("--state", "observed")),
     "left-out-reported": Question(left_out, ("--state", "reported")),
     "one-order": Question(one_order, ("--correction", "benjamini_hochberg")),
     "nobody": Question(migrate),

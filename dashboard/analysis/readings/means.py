@@ -11,9 +11,17 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, tested_state
 from dashboard.analysis.readings.states import ReadingGroup, StateReadings
+from dashboard.statistics.period import (
+    OneWayError,
+    TimedSums,
+    are_mixed,
+    mean_minute,
+    means_at_equal_times,
+)
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import TESTABLE, Measure
 from edge_agent.core.readings import UNUSABLE
@@ -31,6 +39,8 @@ _LARGEST = 1e60
 class SessionMean:
     """The mean of all readings of a vital in one state of one session.
 
+    By observed emotion it may be the mean that they would have at the mean time of the session.
+
     Attributes:
         participant: pseudonymous code.
         session: id of the session.
@@ -39,7 +49,10 @@ class SessionMean:
         mean: mean of the readings.
         readings: number of readings.
         simulated: whether any of them is simulated.
-        minutes: mean time of the readings, in minutes since the start of the session.
+        minutes: the time that the mean is of, in minutes since the start of the session: the mean
+            time of the readings, or of those of the whole session.
+        timed: the sums that a mean at another time follows from; ``None`` where there are none, as
+            by condition, and where the mean is such a one already.
     """
 
     participant: str
@@ -50,6 +63,7 @@ class SessionMean:
     readings: int
     simulated: bool
     minutes: float = 0.0
+    timed: TimedSums | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +152,9 @@ def _session_mean(
     if len(parts) == 1:  # as nearly always
         (only,) = parts
         mean = _mean(parts)
-        return SessionMean(code, session, kind, state, mean, only.n, only.simulated, only.minutes)
+        return SessionMean(
+            code, session, kind, state, mean, only.n, only.simulated, only.minutes, _timed(parts)
+        )
     n = sum(part.n for part in parts)
     return SessionMean(
         code,
@@ -149,7 +165,63 @@ def _session_mean(
         n,
         any(part.simulated for part in parts),
         sum(part.n * part.minutes for part in parts) / n,
+        _timed(parts),
     )
+
+
+def at_equal_times(means: Sequence[SessionMean]) -> tuple[SessionMean, ...]:
+    """Return the means of each session at the mean time of the session, where its readings tell
+    them; the others as they are.
+
+    They do where each two of its states were met among each other: a single change with time is
+    estimated from all of them, and none of the means is taken beyond what was measured. One state
+    that came and went in one piece leaves its session as it is.
+    """
+    of_visit: defaultdict[tuple[Measure, str, int], list[int]] = defaultdict(list)
+    for place, mean in enumerate(means):
+        of_visit[mean.kind, mean.participant, mean.session].append(place)
+    adjusted = list(means)
+    for places in of_visit.values():
+        at_middle = _at_one_time([means[place].timed for place in places])
+        if at_middle is None:
+            continue
+        minute, values = at_middle
+        for place, value in zip(places, values, strict=True):
+            adjusted[place] = replace(means[place], mean=value, minutes=minute, timed=None)
+    return tuple(adjusted)
+
+
+def _timed(parts: Sequence[ReadingGroup]) -> TimedSums | None:
+    """Return the sums of readings with their times; ``None`` where these were not summed."""
+    if len(parts) == 1:  # as nearly always
+        (one,) = parts
+        if not one.minutes_squared:
+            return None
+        return TimedSums(one.n, one.n * one.minutes, one.minutes_squared, one.total, one.product)
+    if not any(part.minutes_squared for part in parts):
+        return None
+    return TimedSums(
+        sum(part.n for part in parts),
+        math.fsum(part.n * part.minutes for part in parts),
+        math.fsum(part.minutes_squared for part in parts),
+        math.fsum(part.total for part in parts),
+        math.fsum(part.product for part in parts),
+    )
+
+
+def _at_one_time(sums: Sequence[TimedSums | None]) -> tuple[float, tuple[float, ...]] | None:
+    """Return the mean time of the states of a session and their means at that time; ``None`` where
+    the readings do not tell them.
+    """
+    states = [one for one in sums if one is not None]
+    if not 2 <= len(states) == len(sums):
+        return None
+    if not all(are_mixed(first, second) for first, second in combinations(states, 2)):
+        return None
+    try:
+        return mean_minute(states), means_at_equal_times(states)
+    except OneWayError:
+        return None
 
 
 def state_means(means: Sequence[SessionMean]) -> tuple[StateMean, ...]:
@@ -183,7 +255,8 @@ def state_means(means: Sequence[SessionMean]) -> tuple[StateMean, ...]:
 def visits_of_groups(
     groups: Iterable[ReadingGroup], states: tuple[str, ...] = TESTED_STATES
 ) -> Visits:
-    """Return ``visits_of(session_means(groups, states))`` without all that tables need beside it.
+    """Return ``visits_of(at_equal_times(session_means(groups, states)))`` without all that tables
+    need beside it.
 
     Raises:
         StatisticsError: as ``session_means``.
@@ -195,8 +268,16 @@ def visits_of_groups(
             parts[group.kind, group.participant, group.session, state].append(group)
     visits: defaultdict[Measure, defaultdict[str, defaultdict[int, dict[str, float]]]]
     visits = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
+    timed: defaultdict[tuple[Measure, str, int], dict[str, TimedSums]] = defaultdict(dict)
     for (kind, code, session, state), own in parts.items():
         visits[kind][code][session][state] = _mean(own)
+        if (sums := _timed(own)) is not None:
+            timed[kind, code, session][state] = sums
+    for (kind, code, session), of_states in timed.items():
+        means = visits[kind][code][session]
+        at_middle = _at_one_time([of_states.get(state) for state in means])
+        if at_middle is not None:
+            visits[kind][code][session] = dict(zip(means, at_middle[1], strict=True))
     return _without_numbers(visits)
 
 
@@ -363,7 +444,9 @@ def less_baseline(readings: StateReadings, baselines: Mapping[Place, float]) -> 
         if rest is not None:
             total = group.total - group.n * rest
             # An upper bound is enough: the readings themselves are summed already.
-            changed.append(replace(group, total=total, largest=group.largest + abs(rest)))
+            largest = group.largest + abs(rest)
+            product = group.product - group.n * group.minutes * rest
+            changed.append(replace(group, total=total, largest=largest, product=product))
     return replace(readings, groups=tuple(changed))
 
 

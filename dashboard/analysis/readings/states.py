@@ -155,6 +155,8 @@ class ReadingGroup:
         minutes: mean time of the readings, in minutes since the start of the session; 0 where
             times are made up.
         source: who measured.
+        minutes_squared: by observed emotion, the sum of the squares of their times, minutes².
+        product: by observed emotion, the sum of value · minutes.
     """
 
     participant: str
@@ -168,6 +170,8 @@ class ReadingGroup:
     largest: float
     minutes: float = 0.0
     source: str = ""
+    minutes_squared: float = 0.0
+    product: float = 0.0
 
     @property
     def doubtful(self) -> bool:
@@ -327,13 +331,14 @@ def find_observed(
     Raises:
         StoreError: the database cannot be read.
     """
-    by_id = {session.id: session for session in sessions}
+    # Of made-up times no course is told.
+    by_id = {session.id: (session, not session.has_made_up_times) for session in sessions}
     matchings = [
         Matching(choice.window_s, lags_of(query, choice), query.share) for choice in choices
     ]
     every = []
     for one in reader.observed_sums(sessions, shown, query.vital, matchings):
-        groups = tuple(_group(by_id[number], state, sums) for number, state, sums in one.sums)
+        groups = tuple(_group(*by_id[number], state, sums) for number, state, sums in one.sums)
         kept, passed_over = of_one_source(groups, query.prefer_source, query.states)
         every.append(
             StateReadings(
@@ -461,7 +466,7 @@ def _label(stimulus: Stimulus, by: StateBy) -> str:
     return stimulus.reported or ""
 
 
-def _group(session: Session, state: str, sums: ReadingSum) -> ReadingGroup:
+def _group(session: Session, is_told: bool, state: str, sums: ReadingSum) -> ReadingGroup:
     flags = flags_of(sums.flags)
     return ReadingGroup(
         participant=session.participant,
@@ -473,6 +478,8 @@ def _group(session: Session, state: str, sums: ReadingSum) -> ReadingGroup:
         n=sums.n,
         total=sums.total,
         largest=sums.largest,
-        minutes=(sums.mean_at_ms - session.start_ms) / 60_000,
+        minutes=sums.minutes if is_told else 0.0,
         source=sums.source,
+        minutes_squared=sums.minutes_squared if is_told else 0.0,
+        product=sums.product if is_told else 0.0,
     )

@@ -128,6 +128,10 @@ def period_sentence(test: VitalComparison) -> str:
     if effect is None or tests is None:
         return ""
     named = _named(test, effect)
+    if effect.within_sessions:
+        return gettext(
+            "{vital}, {first} − {second}: the means of each session are at equal times."
+        ).format(**named)
     if effect.one_way:
         return _one_way(effect).format(**named)
     ends = effect.interval

@@ -385,7 +385,9 @@ def apa_sentence(test: VitalComparison, result: ResultModel, model: VitalModelMo
         first = f"{first} ({_spread(test.comparison.first)})"
         second = f"{second} ({_spread(test.comparison.second)})"
     told = text.format(
-        method=_report_method(result, model),
+        method=_report_method(
+            result, model, within=test.period is not None and test.period.within_sessions
+        ),
         vital=vital_in_text(test.kind),
         direction=direction,
         first=first,
@@ -395,7 +397,10 @@ def apa_sentence(test: VitalComparison, result: ResultModel, model: VitalModelMo
     return with_cautions(told, test, result)
 
 
-def _report_method(result: ResultModel, model: VitalModelModel) -> str:
+def _report_method(result: ResultModel, model: VitalModelModel, *, within: bool) -> str:
+    if within:
+        method = _report_method(result, model, within=False)
+        return gettext("{method} of means at equal times in each session").format(method=method)
     match result.by:
         case By.PAIRED:
             return gettext("A paired-samples t test")
@@ -412,7 +417,7 @@ def _report_method(result: ResultModel, model: VitalModelModel) -> str:
     if model.reaction_variance is not None:
         random.append(gettext("participants’ reactions to each state"))
     fixed = gettext("state and minutes in the session")
-    if not result.at_equal_times:
+    if model.minute is None:
         fixed = gettext("state")
     return gettext(
         "A linear mixed model (fixed effects of {fixed}; random intercepts for {random}; "

@@ -320,10 +320,15 @@ def _state_rule(analysis: Analysis) -> str:
             "stimulus."
         )
         return f"{text} {settling_text(query)}"
-    return gettext(
+    text = gettext(
         "The state of a reading is the emotion observed on the participant’s face before it: the "
         "smoothed label that holds at least {share} of the {window} s which end {lags}."
     ).format(share=share_text(analysis), window=general(query.window), lags=lags_text(query))
+    timed = gettext(
+        "Where the states of a session took turns, its means are at equal times (least squares of "
+        "the readings by state and minutes)."
+    )
+    return f"{text} {timed}"
 
 
 _SOURCES = {"condition": N_("condition"), "observed": N_("face"), "reported": N_("self-report")}

@@ -227,6 +227,8 @@ def effect_of(
     second: Sequence[float],
     gaps: Sequence[float],
     slope: float | None,
+    *,
+    observed: bool = False,
 ) -> PeriodModel:
     """Judge one paired difference; p is not adjusted yet, and there is no sentence.
 
@@ -236,12 +238,14 @@ def effect_of(
         second: the same participants in the same order.
         gaps: of each, minutes by which the first state was met later than the second.
         slope: how the vital changes with each minute of the session, if that is known.
+        observed: whether the states were read from the face: a gap of 0 is one of means that are at
+            equal times within the session already.
     """
     gap = sum(gaps) / len(gaps)
     one_way = False
     adjusted = None
     try:
-        adjusted = adjusted_for_time(first, second, gaps)
+        adjusted = adjusted_for_time(first, second, gaps, at_zero=observed)
     except OneWayError:
         # Gaps that are all 0 raise it as well, but then time makes no difference.
         one_way = gap != 0
@@ -251,7 +255,8 @@ def effect_of(
     # For gaps of ± g this compares |2q − 1| with the bound, q
     # being the share who met the first later.
     uneven = abs(gap) > UNEVEN * float(np.sqrt(np.mean(np.square(gaps))))
-    uneven = uneven and 2 * same_way - len(gaps) > 1  # of an odd number one is always left over
+    # of an odd number one is always left over
+    uneven = uneven and 2 * same_way - sum(one != 0 for one in gaps) > 1
     kind, first_state, second_state = place
     return PeriodModel(
         vital=kind,
@@ -262,6 +267,7 @@ def effect_of(
         uneven=uneven,
         gap_minutes=gap,
         one_way=one_way,
+        within_sessions=observed and not any(gaps),
         by_drift=None if slope is None else slope * gap,
         difference=adjusted and adjusted.difference,
         interval=adjusted and adjusted.interval,
@@ -299,7 +305,14 @@ def periods_of(
             both = sorted(sides.first.keys() & sides.second.keys())
             gaps = [sides.first[code] - sides.second[code] for code in both]
             slope = slopes[place[0]]
-            effect = effect_of(place, comparison.first, comparison.second, gaps, slope)
+            effect = effect_of(
+                place,
+                comparison.first,
+                comparison.second,
+                gaps,
+                slope,
+                observed=query.state is StateBy.OBSERVED,
+            )
         effects.append(effect)
     decides = [adjusted_p(comparison.tests, query.correction) for comparison in family]
     return adjust_periods(effects, decides, query.correction, query.families)

@@ -41,7 +41,7 @@ _OF_QUESTION = {
     "attenuation.csv": "What misread faces leave of a difference at the worst, for analysis.R",
     "baseline.csv": "Means at rest, for analysis.R",
     "heart_measure.csv": "Measures of the intervals between beats, for analysis.R",
-    "session_mean.csv": "Means of sessions and states, for the mixed model and the tests of groups",
+    "session_mean.csv": "Tested means of sessions and states, for the mixed model and groups",
 }
 _SCRIPTS = {
     "analysis.py": "Analyses these files as the dashboard does; needs the package affect-edge",

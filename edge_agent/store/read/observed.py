@@ -33,7 +33,7 @@ from edge_agent.store.read.matching import (
     Steps,
     dominant,
 )
-from edge_agent.store.read.stimuli import FOREVER_MS, SUMS_IN_SPANS, ReadingSum, Stimulus
+from edge_agent.store.read.stimuli import FOREVER_MS, ReadingSum, Stimulus
 from edge_agent.store.read.study import ReadingCount
 from edge_agent.store.study.exclusions import (
     left_out_stretches,
@@ -63,7 +63,23 @@ _LABELS = (
     "first AND at < last) FROM span"
 )
 _Groups = Sequence[tuple[int, str, str, str]]
-_PART = [("group", "i8"), ("n", "i8"), ("total", "f8"), ("largest", "f8"), ("mean_at", "f8")]
+# Times are whole milliseconds since the start of the session, so that their sums and those of
+# their squares lose nothing: since 1970 the squares alone would fill a double.
+_SUMS = """
+    WITH span(first, last, number, zero) AS MATERIALIZED (
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'),
+            json_extract(value, '$[2]'), json_extract(value, '$[3]')
+        FROM json_each(?))
+    SELECT number, {kind}, flags, source, count(*), sum(value), max(abs(value)),
+        total(at - zero), total((at - zero) * (at - zero)), total((at - zero) * value)
+    FROM span
+    CROSS JOIN vital ON vital.at >= span.first AND vital.at < span.last
+    WHERE kind IN ({kinds}) GROUP BY {keys}"""
+_SUMMED = ("total", "ms", "ms_squared", "product_ms")
+_PART = [("group", "i8"), ("n", "i8"), ("total", "f8"), ("largest", "f8")] + [
+    (name, "f8") for name in _SUMMED[1:]
+]
+_MINUTE_MS = 60_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +170,7 @@ def sum_observed(
     made = {(one.id, *key): shown[one.id].steps(*key) for one in every for key in keys}
     summed: list[tuple[int, tuple[int, ...], tuple[str, str, str], tuple[Any, ...]]] = []
     for lags, alike in together.items():
-        spans: list[tuple[int, int, int]] = []
+        spans: list[tuple[int, int, int, int]] = []
         observed: list[tuple[int, tuple[int, ...]]] = []  # by number, with the place of the session
         for place, session in enumerate(every):
             late = [
@@ -163,13 +179,20 @@ def sum_observed(
             ]
             whole, states = _spans(session, late)
             own = stretches_within(session.start_ms, whole[-1][1], stretches)
-            spans += [
-                (*part, len(observed) + number)
-                for first, last, number in whole
-                for part in (outside_stretches(first, last, own) if own else ((first, last),))
-            ]
+            if own:
+                whole = [
+                    (*part, number)
+                    for first, last, number in whole
+                    for part in outside_stretches(first, last, own)
+                ]
+            before = len(observed)
+            zero = session.start_ms
+            spans += [(first, last, before + number, zero) for first, last, number in whole]
             observed += [(place, one) for one in states]
-        query = SUMS_IN_SPANS.format(kinds=", ".join("?" * len(alike)))
+        # One kind needs no sorting by it, which a tenth of the time goes into.
+        kind_of = "kind" if len(alike) > 1 else f"'{alike[0]}'"
+        groups_by = "number, kind, flags, source" if len(alike) > 1 else "number, flags, source"
+        query = _SUMS.format(kind=kind_of, kinds=", ".join("?" * len(alike)), keys=groups_by)
         for number, kind, flags, source, *sums in connection.execute(
             query, (json.dumps(spans), *alike)
         ):
@@ -183,7 +206,8 @@ def sum_observed(
     ]
     table = np.array([states for _, states, _, _ in summed], dtype=np.int64)
     columns = table.reshape(-1, len(matchings)).T
-    return [_gathered(list(groups), np.array(parts, dtype=_PART), column) for column in columns]
+    made_of, gathered = list(groups), np.array(parts, dtype=_PART)
+    return [_gathered(made_of, gathered, column) for column in columns]
 
 
 def match(
@@ -250,38 +274,48 @@ def _gathered(groups: _Groups, parts: npt.NDArray[np.void], states: Integers) ->
 
     Args:
         groups: session, kind, flags and source by number.
-        parts: of each its group, number of readings, their sum, the largest absolute value and the
-            mean of their times.
+        parts: of each its group, number of readings, their sum, the largest absolute value, and the
+            sums of their times, of the squares of these, and of value · time.
         states: of each what was observed before, a place in ``OBSERVED``.
     """
+    kinds = [VitalKind(kind) for _, kind, _, _ in groups]
     cells = len(groups) * len(OBSERVED)
     cell = parts["group"] * len(OBSERVED) + states
     n = np.bincount(cell, parts["n"], cells).astype(np.int64)
-    total = np.bincount(cell, parts["total"], cells)
+    total, ms, ms_squared, product = (np.bincount(cell, parts[one], cells) for one in _SUMMED)
     largest = np.zeros(cells)
     np.maximum.at(largest, cell, parts["largest"])
-    # from the first of them, so that a product with their number keeps its milliseconds
-    base = float(parts["mean_at"].min()) if len(parts) else 0.0
-    late = np.bincount(cell, parts["n"] * (parts["mean_at"] - base), cells) / np.maximum(n, 1)
     counts = n.reshape(-1, len(OBSERVED)).sum(axis=0)
+    # Sums of ambiguous and unmatched readings are counted, not returned.
+    used = np.flatnonzero((n > 0) & (np.arange(cells) % len(OBSERVED) < len(EMOTIONS)))
+    timed = (ms / np.maximum(n, 1) / _MINUTE_MS, ms_squared / _MINUTE_MS**2, product / _MINUTE_MS)
+    columns = [column[used].tolist() for column in (n, total, largest, *timed)]
     sums_of = []
-    for place in np.flatnonzero(n).tolist():
+    for place, number_of, sum_of, most, minutes, squares, products in zip(
+        used.tolist(), *columns, strict=True
+    ):
         number, state = divmod(place, len(OBSERVED))
-        # Sums of ambiguous and unmatched readings are counted, not returned.
-        if state < len(EMOTIONS):
-            session, kind, flags, source = groups[number]
-            numbers = (int(n[place]), float(total[place]), float(largest[place]))
-            at_ms = base + float(late[place])
-            sums = ReadingSum(VitalKind(kind), flags, *numbers, mean_at_ms=at_ms, source=source)
-            sums_of.append((session, OBSERVED[state], sums))
+        session, _, flags, source = groups[number]
+        sums = ReadingSum(
+            kinds[number],
+            flags,
+            number_of,
+            sum_of,
+            most,
+            source=source,
+            minutes=minutes,
+            minutes_squared=squares,
+            product=products,
+        )
+        sums_of.append((session, OBSERVED[state], sums))
     ambiguous, unmatched = (int(counts[OBSERVED.index(word)]) for word in (AMBIGUOUS, UNMATCHED))
     held = np.bincount(parts["group"], parts["n"], len(groups)).astype(np.int64).tolist()
     return ObservedSums(
         tuple(sums_of),
         MatchCounts(int(counts.sum()) - unmatched - ambiguous, unmatched, ambiguous),
         tuple(
-            ReadingCount(session, VitalKind(kind), flags, n)
-            for (session, kind, flags, _), n in zip(groups, held, strict=True)
+            ReadingCount(session, kind, flags, n)
+            for (session, _, flags, _), kind, n in zip(groups, kinds, held, strict=True)
         ),
     )
 

@@ -102,8 +102,11 @@ class ReadingSum:
         total: sum of the values.
         largest: largest absolute value.
         after_ms: how long after the start of the stimulus the piece begins; 0 for the first piece.
-        mean_at_ms: mean of their times.
+        mean_at_ms: mean of their times, in a stimulus.
         source: who measured.
+        minutes: by observed emotion, the mean of their times since the start of the session.
+        minutes_squared: by observed emotion, the sum of the squares of these minutes.
+        product: by observed emotion, the sum of value · minutes.
     """
 
     kind: Measure
@@ -114,6 +117,9 @@ class ReadingSum:
     after_ms: int = 0
     mean_at_ms: float = field(default=0.0, compare=False)
     source: str = field(default="", compare=False)
+    minutes: float = field(default=0.0, compare=False)
+    minutes_squared: float = field(default=0.0, compare=False)
+    product: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

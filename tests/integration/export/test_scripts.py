@@ -44,7 +44,16 @@ from edge_agent.core.expression import Emotion
 from edge_agent.store.export.bundle import BUNDLE
 from edge_agent.store.export.rows import Choice
 from edge_agent.store.read.reader import RangeReader, Reader
-from tests.support.script_studies import QUESTIONS, beats, example, few, left_out, rested, unpacked
+from tests.support.script_studies import (
+    QUESTIONS,
+    beats,
+    example,
+    few,
+    left_out,
+    rested,
+    turns,
+    unpacked,
+)
 from tests.support.studies import HEART, add_stimuli, make_study
 from tests.support.timeline import START_MS
 
@@ -244,6 +253,7 @@ RESULTS = (
     [
         ("one-order", {"equal_times", ""}, 1e-9),
         ("example-observed", {"equal_times", "paired_t"}, 1e-9),
+        ("turns-observed", {"equal_times", "paired_t", ""}, 1e-9),
         pytest.param("example", {"paired_t"}, 1e-9, marks=pytest.mark.deep),
         pytest.param("groups", {"welch_t"}, 1e-9, marks=pytest.mark.deep),
         # lmerTest finds degrees of freedom from numerical derivatives
@@ -386,6 +396,7 @@ def test_what_the_script_cannot_do_is_said(
 
 RECALL = {Emotion(name): Recall(0.9 - 0.02 * n, 500) for n, name in enumerate(Emotion)}
 OBSERVED = AnalysisQuery(state=StateBy.OBSERVED, sensitivity=False)
+TURNS_CHANGE = OBSERVED.model_copy(update={"outcome": Outcome.CHANGE})
 CHANGE = AnalysisQuery(outcome=Outcome.CHANGE, sensitivity=False, design=Design.INDEPENDENT)
 
 
@@ -395,6 +406,8 @@ CHANGE = AnalysisQuery(outcome=Outcome.CHANGE, sensitivity=False, design=Design.
         # the bounds are those that misreading leaves
         (example, OBSERVED, FaceReading("accurate", RECALL), "--state observed", None),
         (rested, CHANGE, None, "--outcome change --design independent", "--design independent"),
+        # means at equal times of changes
+        (turns, TURNS_CHANGE, None, "--state observed --outcome change", "--state observed"),
     ],
 )
 @pytest.mark.deep

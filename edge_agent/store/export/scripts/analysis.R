@@ -12,6 +12,7 @@
 #
 # Which result is told of two states follows from who was measured and when: the mixed model where somebody has several
 # sessions or lacks a state; else the difference at equal times where order and state hang together; else the t-test.
+# By observed emotion the means of a session are at equal times where its states took turns.
 
 STATES <- c("neutral", "happiness", "anger")
 EMOTIONS <- c("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
@@ -23,6 +24,7 @@ DOUBTS <- c("out_of_range", "contact_lost", "estimated", "clock_differs", "poor_
 MINIMUM <- 3       # fewest pairs, or people in each group
 UNEVEN_ORDER <- 0.2  # mean minutes between two states, over their root mean square, from which on the order matters
 UNEVEN_READINGS <- 3  # readings a mean in one state over those in another, from which on no mixed model is told
+AMONG <- 2          # standard deviations within states that the mean times of two states met among each other are apart
 TOLD_APART <- 0.1  # least share of the spread of minutes within sessions that the states do not give
 MOST <- 10000      # people beyond which no study is planned
 EXACT_RANKS <- 50  # differences up to which the distribution of a rank sum is counted, above it is taken for normal
@@ -320,7 +322,30 @@ read_means <- function(folder, asked, ids, stimuli) {
   if (!nrow(values)) return(NULL)
   values$mean <- values$value / values$n
   values$minutes <- values$minutes / values$n
-  if (asked$outcome == "change") less_baseline(values, asked$folder) else values
+  if (asked$outcome == "change") values <- less_baseline(values, asked$folder)
+  if (asked$state == "observed" && !is.null(values)) at_one_time(values, asked$measured) else values
+}
+
+# The means of each session of times that were measured at the mean time of its readings, where each two of its states
+# took turns: least squares of value by state and minutes, lm(value ~ 0 + state + minutes), whose normal
+# equations need the sums alone.
+at_one_time <- function(values, measured) {
+  values <- values[order(values$kind, values$session, values$state), ]
+  for (rows in split(seq_len(nrow(values)), paste(values$kind, values$session))) {
+    own <- values[rows, ]
+    middle <- weighted.mean(own$minutes, own$n)
+    squares <- sum(own$squares) - sum(own$n) * middle^2
+    late <- own$minutes - middle
+    variance <- pmax(0, own$squares / own$n - own$minutes^2)
+    among <- outer(late, late, "-")^2 <= AMONG^2 * outer(variance, variance, "+") / 2
+    if (length(rows) < 2 || !all(among) || sum(own$n * variance) <= 1e-9 * sum(own$squares)) next
+    if (!own$session[1] %in% measured) next
+    products <- sum(own$products) - middle * sum(own$n * own$mean)
+    left <- rbind(cbind(diag(own$n), own$n * late), c(own$n * late, squares))
+    values$mean[rows] <- solve(left, c(own$n * own$mean, products))[seq_along(rows)]
+    values$minutes[rows] <- middle
+  }
+  values
 }
 
 # The movements of the participant's face as readings, one for each row and movement, in points (0 to 100) or degrees.
@@ -359,11 +384,13 @@ read_readings <- function(folder, name, asked, ids, stimuli, readings_of) {
       doubt <- vapply(strsplit(part$flags, " "), function(flags) any(flags %in% DOUBTS), TRUE)
       part$value[out] <- 0
       part$minutes <- ifelse(out, 0, (part$at_ms - asked$starts[part$session]) / 60000)
+      part$squares <- part$minutes^2
+      part$products <- part$minutes * part$value
       part$n <- as.numeric(!out)
       part$sound <- as.numeric(!doubt)
       part$every <- rep(1, nrow(part))
       inside <- part$state != "" & has_settled(part, stimuli, asked)
-      part <- part[inside, c("kind", "state", "participant", "session", "source", "value", "minutes", "n", "sound", "every")]
+      part <- part[inside, c("kind", "state", "participant", "session", "source", SUMS)]
       values <- rbind(values, part)
       if (nrow(values) > PART) values <- summed(values)
     }
@@ -397,6 +424,7 @@ less_baseline <- function(values, folder) {
   rest <- read_table(folder, "baseline")
   place <- match(paste(values$kind, values$session, values$source), paste(rest$kind, rest$session, rest$source))
   values$mean <- values$mean - as.numeric(rest$mean)[place]
+  values$products <- values$products - as.numeric(rest$mean)[place] * values$n * values$minutes
   values <- values[!is.na(place), ]
   if (nrow(values)) values else NULL
 }
@@ -418,8 +446,10 @@ read_factors <- function(asked) {
   setNames(as.numeric(table$factor), paste(table$first, table$second, sep = "\n"))
 }
 
+SUMS <- c("value", "minutes", "squares", "products", "n", "sound", "every")
+
 summed <- function(values) {
-  aggregate(cbind(value, minutes, n, sound, every) ~ kind + state + participant + session + source, values, sum)
+  aggregate(values[SUMS], values[c("kind", "state", "participant", "session", "source")], sum)
 }
 
 # Where several sources measured a vital in a session, the one that counts: the first that is preferred; else the one
@@ -471,7 +501,7 @@ choose <- function(asked) {
   asked$excluded <- read_table(asked$folder, "exclusion")
   asked$starts <- setNames(as.numeric(session$start_ms), session$session)
   # Nothing is read from times that were never measured.
-  measured <- session$session[!endsWith(session$origin, "(times made up)")]
+  measured <- asked$measured <- session$session[!endsWith(session$origin, "(times made up)")]
   if (!is.null(asked$session)) {
     for (number in setdiff(asked$session, session$session)) {
       there <- if (nrow(session)) paste(session$session, collapse = ", ") else "none"
@@ -540,19 +570,21 @@ compare <- function(vital, pair, means, asked) {
   test <- filled(test, a, b, bound, if (is.na(factor)) bound else bound * unname(factor))
   if (test$method != "paired" || is.na(test$p) || !asked$timed || is.null(means$minutes)) return(test)
   times <- sides(visits_of(means, vital, asked$states, "minutes"), pair)
-  at_equal_times(test, a, b, unname(times$one[both] - times$two[both]))
+  at_equal_times(test, a, b, unname(times$one[both] - times$two[both]), asked$state == "observed")
 }
 
 NO_ESTIMATE <- list(difference = NA, low = NA, high = NA, t = NA, df = NA, p = NA, holm_p = NA, bh_p = NA)
 
 # The difference at equal times in the session: where a line through the differences, by the minutes from the second
 # state to the first, is at 0 minutes. Also whether order and state hang together, so that it is told first. There is
-# none if nobody met the states the other way round, or nothing is left beside the line to judge it by.
-at_equal_times <- function(test, a, b, gaps) {
+# none if nobody met the states the other way round, or nothing is left beside the line to judge it by. By observed
+# emotion 0 minutes are those of means that are at equal times already.
+at_equal_times <- function(test, a, b, gaps, observed) {
   gap <- mean(gaps)
   same_way <- sum(gaps * gap > 0)
-  test$uneven <- abs(gap) > UNEVEN_ORDER * sqrt(mean(gaps^2)) && 2 * same_way - length(gaps) > 1
-  if (length(gaps) < 4 || min(gaps) >= 0 || max(gaps) <= 0) return(test)
+  test$uneven <- abs(gap) > UNEVEN_ORDER * sqrt(mean(gaps^2)) && 2 * same_way - sum(gaps != 0) > 1
+  both_ways <- min(gaps) < 0 && max(gaps) > 0 || observed && any(gaps == 0) && any(gaps != 0)
+  if (length(gaps) < 4 || !both_ways) return(test)
   line <- lm(a - b ~ gaps)
   if (constant(residuals(line), c(a, b))) return(test)
   row <- summary(line)$coefficients["(Intercept)", ]
@@ -848,7 +880,8 @@ fitted_model <- function(own) {
   states <- within_visits(own, model.matrix(~ state, own)[, -1, drop = FALSE])
   minutes <- within_visits(own, cbind(minutes = own$minutes))
   # else the model could hardly tell a change with time from one between states
-  is_timed <- sum(lm.fit(states, minutes)$residuals^2) > TOLD_APART^2 * sum(minutes^2)
+  is_timed <- sum(minutes^2) > 1e-18 * sum(own$minutes^2) &&
+    sum(lm.fit(states, minutes)$residuals^2) > TOLD_APART^2 * sum(minutes^2)
   fixed <- c("state", if (is_timed) "minutes")
   rest <- lm.fit(if (is_timed) cbind(states, minutes) else states, within_visits(own, cbind(own$mean)))$residuals
   if (constant(rest, own$mean)) stop("nothing is left beside the effects")

@@ -6,12 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from dashboard.analysis.analyse import Analysis
+from dashboard.analysis.choices import matchings_of
 from dashboard.analysis.question import AnalysisQuery, Correction, StateBy
+from dashboard.analysis.readings.means import (
+    Place,
+    at_equal_times,
+    less_baseline,
+    session_means,
+    visits_of,
+    visits_of_groups,
+)
+from dashboard.analysis.readings.states import find_observed
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.charts import effects_chart
-from dashboard.analysis.rendering.findings import sentence
+from dashboard.analysis.rendering.findings import apa_sentence, sentence
 from dashboard.analysis.rendering.light import forest_of
 from dashboard.analysis.rendering.tables import groups_of
 from dashboard.analysis.results import Caution
@@ -28,8 +39,11 @@ from dashboard.analysis.tests.family import in_family
 from dashboard.statistics.period import Recall
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
 from edge_agent.core.expression import EMOTIONS, Emotion
-from edge_agent.store.read.matching import FaceLabels, mixture
+from edge_agent.store.read.matching import FaceLabels, Matching, mixture
+from edge_agent.store.read.observed import match
+from edge_agent.store.read.reader import Reader
 from tests.support.analyses import analysed
+from tests.support.script_studies import turns
 from tests.support.studies import HEART, States, make_study
 
 NOISE = (0.6, -0.9, 0.3, 1.1, -0.5, -0.8, 0.7, -0.2, 0.9, -0.6)
@@ -177,6 +191,86 @@ def test_a_drift_that_order_balances_hides_nothing(tmp_path: Path) -> None:
 
 
 OBSERVED = AnalysisQuery(state=StateBy.OBSERVED)
+HEART_OBSERVED = AnalysisQuery(state=StateBy.OBSERVED, vital=(HEART,), sensitivity=False)
+TURNS = (3, 4, 5, 6, 7, 8, 9)
+"""The sessions of the study in which the states take turns."""
+
+
+@pytest.fixture(scope="module")
+def taking_turns(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("turns") / "affect-edge.db"
+    turns(path)
+    return path
+
+
+def by_single_readings(path: Path) -> dict[int, dict[str, float]]:
+    """Return of each session the least-squares values of its states at its mean time."""
+    reader = Reader(path)
+    sessions = {one.id: one for one in reader.session_list() if one.id in TURNS}
+    by = Matching(OBSERVED.window, {HEART: OBSERVED.lag_s(HEART)}, OBSERVED.share)
+    readings = reader.session_readings(TURNS, (HEART,))
+    matched, _ = match(readings, reader.face_labels(sessions.values()), by)
+    means = {}
+    for number, session in sessions.items():
+        own = [one for one in matched if one.session == number]
+        states = sorted({one.state for one in own})
+        minutes = np.array([(one.at_ms - session.start_ms) / 60_000 for one in own])
+        columns = [[one.state == state for one in own] for state in states]
+        columns.append((minutes - minutes.mean()).tolist())
+        found = np.linalg.lstsq(np.array(columns, dtype=float).T, [one.value for one in own])[0]
+        means[number] = dict(zip(states, found[:-1].tolist(), strict=True))
+    return means
+
+
+def test_observed_states_that_take_turns_are_compared_at_equal_times(taking_turns: Path) -> None:
+    found = analysed(
+        taking_turns, **HEART_OBSERVED.model_dump() | {"sample": "selected", "session": TURNS}
+    )
+    expected = by_single_readings(taking_turns)
+    for one in found.session_means:
+        assert one.mean == pytest.approx(expected[one.session][one.state], rel=1e-10)
+    result = found.family[0].result
+    anger = [expected[number]["anger"] for number in TURNS]
+    theirs = stats.ttest_rel(anger, [expected[number]["neutral"] for number in TURNS])
+    assert (result.by, result.at_equal_times) == ("paired_t", True)
+    assert (result.t, result.p) == pytest.approx((theirs.statistic, theirs.pvalue), rel=1e-8)
+    assert "at equal times in the session" in sentence(found.family[0])
+    told = apa_sentence(found.family[0], result, found.models[0])
+    assert "t test of means at equal times in each session showed" in told
+    # the drift is of the readings as they are, 0.8 /min each minute
+    assert found.drifts[0].slope == pytest.approx(-0.8, abs=0.25)
+    assert found.models[0].minute is None, "nothing is adjusted twice"
+
+
+def test_observed_state_that_came_in_one_piece_keeps_its_session_as_measured(
+    taking_turns: Path,
+) -> None:
+    found = analysed(taking_turns, **HEART_OBSERVED.model_dump())
+    [anger] = [one for one in found.session_means if (one.session, one.state) == (1, "anger")]
+    assert anger.minutes == pytest.approx(8.4, abs=0.2)
+    result, period = found.family[0].result, found.family[0].period
+    assert period is not None
+    # Two of nine met anger late; the means of the others stand at 0 minutes.
+    assert (period.same_way, period.people, period.within_sessions) == (2, 9, False)
+    assert (result.by, result.at_equal_times) == ("equal_times", True)
+
+
+def test_changes_from_baseline_at_equal_times_are_the_means_less_the_baseline(
+    taking_turns: Path,
+) -> None:
+    reader = Reader(taking_turns)
+    sessions = reader.session_list()
+    [readings] = find_observed(
+        reader, HEART_OBSERVED, sessions, reader.face_labels(sessions), matchings_of(HEART_OBSERVED)
+    )
+    rests: dict[Place, float] = {(one.id, HEART, "strap"): 60.0 + one.id for one in sessions}
+    means = at_equal_times(session_means(readings.groups))
+    changes = at_equal_times(session_means(less_baseline(readings, rests).groups))
+    for mean, change in zip(means, changes, strict=True):
+        assert change.mean == pytest.approx(mean.mean - 60.0 - mean.session, abs=1e-9)
+        assert change.minutes == mean.minutes
+    # tables of other settings are made of the same means
+    assert visits_of_groups(readings.groups) == visits_of(means)
 
 
 NEUTRAL_PLACE = EMOTIONS.index(Emotion.NEUTRAL)
