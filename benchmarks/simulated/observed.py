@@ -48,7 +48,7 @@ from dashboard.analysis.readings.means import (
     visits_of,
 )
 from dashboard.analysis.readings.states import ReadingGroup
-from dashboard.analysis.tests.checks import drift_of, periods_of
+from dashboard.analysis.tests.checks import Misreading, drift_of, periods_of
 from dashboard.analysis.tests.family import compare_visits
 from dashboard.analysis.tests.mixed import main_analysis, models_of
 from dashboard.statistics.distributions import Values
@@ -174,7 +174,7 @@ def decided(measured: Sequence[SessionMean], query: AnalysisQuery) -> list[bool]
             by_model.get((VitalKind.HEART_RATE, *pair)),
             main,
             query.correction,
-            observed=True,
+            misreading=Misreading("", None),
         )[0].shows_difference
         for pair, comparison, period in every
     ]
