@@ -54,7 +54,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"planning", "choices"}),
         frozenset({"results"}),
         frozenset({"readings"}),
-        frozenset({"tests", "days"}),
+        frozenset({"inference", "days"}),
         frozenset({"decision"}),
         frozenset({"analyse"}),
         frozenset({"rendering"}),

@@ -24,11 +24,11 @@ import numpy as np
 from benchmarks._command import benchmark
 from benchmarks.simulated.order import FALL, PEOPLE, SD, times_in
 from dashboard.analysis.analyse import VitalStates, all_states_of
+from dashboard.analysis.inference.checks import periods_of
+from dashboard.analysis.inference.family import adjusted_by, compare_visits
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Correction
 from dashboard.analysis.readings.means import Visits
 from dashboard.analysis.results import ALPHA, DriftModel
-from dashboard.analysis.tests.checks import periods_of
-from dashboard.analysis.tests.family import adjusted_by, compare_visits
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
 from edge_agent.core.vitals import VitalKind

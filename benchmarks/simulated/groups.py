@@ -28,8 +28,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks._command import benchmark
+from dashboard.analysis.inference.groups import VitalGroups, compare_groups
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery
-from dashboard.analysis.tests.groups import VitalGroups, compare_groups
 from edge_agent.core.vitals import VitalKind
 
 HEART = VitalKind.HEART_RATE

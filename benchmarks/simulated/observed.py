@@ -38,6 +38,9 @@ from scipy.signal import lfilter
 
 from benchmarks._command import benchmark
 from dashboard.analysis.decision import decide
+from dashboard.analysis.inference.checks import Misreading, drift_of, periods_of
+from dashboard.analysis.inference.family import compare_visits
+from dashboard.analysis.inference.mixed import main_analysis, models_of
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, StateBy
 from dashboard.analysis.readings.means import (
     SessionMean,
@@ -48,9 +51,6 @@ from dashboard.analysis.readings.means import (
     visits_of,
 )
 from dashboard.analysis.readings.states import ReadingGroup
-from dashboard.analysis.tests.checks import Misreading, drift_of, periods_of
-from dashboard.analysis.tests.family import compare_visits
-from dashboard.analysis.tests.mixed import main_analysis, models_of
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.period import TimedSums, means_at_equal_times
 from edge_agent.core.expression import Emotion

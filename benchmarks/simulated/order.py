@@ -33,9 +33,9 @@ from itertools import permutations
 import numpy as np
 
 from benchmarks._command import benchmark
+from dashboard.analysis.inference.checks import adjust_periods, effect_of, matters
 from dashboard.analysis.question import TESTED_STATES, Correction
 from dashboard.analysis.results import PeriodModel
-from dashboard.analysis.tests.checks import adjust_periods, effect_of, matters
 from dashboard.statistics.distributions import Values, holm
 from dashboard.statistics.period import adjusted_for_time, drift
 from dashboard.statistics.t_tests import paired_t

@@ -20,6 +20,55 @@ from dashboard.analysis.choices import (
     settlings_of,
 )
 from dashboard.analysis.decision import NO_RESULT, decide
+from dashboard.analysis.inference.agreement import compare_sources
+from dashboard.analysis.inference.checks import (
+    FaceReading,
+    Misreading,
+    bounds_of,
+    count_left_out,
+    doubt_of,
+    drift_of,
+    hides,
+    misreading_of,
+    orders_of,
+    periods_of,
+    tests_with_all,
+)
+from dashboard.analysis.inference.comparison import (
+    Comparison,
+    Decision,
+    StatesComparison,
+    adjusted_p,
+    decision_of,
+    evidence_of,
+)
+from dashboard.analysis.inference.family import (
+    InFamily,
+    adjusted_by,
+    compare_all_states,
+    compare_visits,
+    decide_groups,
+    in_family,
+)
+from dashboard.analysis.inference.flow import flow_of, recorded_of
+from dashboard.analysis.inference.groups import (
+    MissingState,
+    VitalGroups,
+    attribute_of,
+    compare_groups,
+    compare_missing,
+)
+from dashboard.analysis.inference.heart import (
+    HeartTest,
+    HeartValue,
+    StateVariability,
+    compare_heart,
+    heart_values,
+    recordings_of,
+    variability_by_state,
+)
+from dashboard.analysis.inference.mixed import Main, VitalPair, main_analysis, models_of
+from dashboard.analysis.inference.sensitivity import Sensitivity, sensitivity
 from dashboard.analysis.question import (
     AnalysisQuery,
     Correction,
@@ -67,55 +116,6 @@ from dashboard.analysis.results import (
     VitalModelModel,
     WithAllModel,
 )
-from dashboard.analysis.tests.agreement import compare_sources
-from dashboard.analysis.tests.checks import (
-    FaceReading,
-    Misreading,
-    bounds_of,
-    count_left_out,
-    doubt_of,
-    drift_of,
-    hides,
-    misreading_of,
-    orders_of,
-    periods_of,
-    tests_with_all,
-)
-from dashboard.analysis.tests.comparison import (
-    Comparison,
-    Decision,
-    StatesComparison,
-    adjusted_p,
-    decision_of,
-    evidence_of,
-)
-from dashboard.analysis.tests.family import (
-    InFamily,
-    adjusted_by,
-    compare_all_states,
-    compare_visits,
-    decide_groups,
-    in_family,
-)
-from dashboard.analysis.tests.flow import flow_of, recorded_of
-from dashboard.analysis.tests.groups import (
-    MissingState,
-    VitalGroups,
-    attribute_of,
-    compare_groups,
-    compare_missing,
-)
-from dashboard.analysis.tests.heart import (
-    HeartTest,
-    HeartValue,
-    StateVariability,
-    compare_heart,
-    heart_values,
-    recordings_of,
-    variability_by_state,
-)
-from dashboard.analysis.tests.mixed import Main, VitalPair, main_analysis, models_of
-from dashboard.analysis.tests.sensitivity import Sensitivity, sensitivity
 from dashboard.statistics.planning import RequiredSample, still_needed
 from dashboard.statistics.t_tests import (
     BayesFactor,

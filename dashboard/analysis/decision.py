@@ -10,6 +10,9 @@ and state hang together, else the t-test.
 
 from __future__ import annotations
 
+from dashboard.analysis.inference.checks import Misreading
+from dashboard.analysis.inference.comparison import Comparison, adjusted_p
+from dashboard.analysis.inference.mixed import Main
 from dashboard.analysis.question import Correction
 from dashboard.analysis.results import (
     By,
@@ -21,9 +24,6 @@ from dashboard.analysis.results import (
     VitalModelModel,
     conclude,
 )
-from dashboard.analysis.tests.checks import Misreading
-from dashboard.analysis.tests.comparison import Comparison, adjusted_p
-from dashboard.analysis.tests.mixed import Main
 from dashboard.statistics.samples import Interval
 from dashboard.statistics.t_tests import EffectSize, Method, TTest
 

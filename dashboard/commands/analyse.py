@@ -513,7 +513,7 @@ def compare_sensors_command(
     vital: tuple[str, ...],
 ) -> None:
     """Compare sources that measured the same vital in the same minutes of sessions."""
-    from dashboard.analysis.tests.agreement import compare_sensors
+    from dashboard.analysis.inference.agreement import compare_sensors
     from dashboard.web.settings import options_from
     from edge_agent.config.loading import load_settings
     from edge_agent.store.read.reader import Reader

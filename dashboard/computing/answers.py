@@ -28,7 +28,7 @@ from edge_agent.vision.models.card import ModelCard, known_cards
 
 if TYPE_CHECKING:  # loads SciPy
     from dashboard.analysis.analyse import Analysis
-    from dashboard.analysis.tests.checks import FaceReading
+    from dashboard.analysis.inference.checks import FaceReading
     from edge_agent.store.read.quality import SessionQuality
 
 
@@ -103,7 +103,7 @@ def _face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None
 
     ``None`` without a card. The timeline knows the model by its SHA-256.
     """
-    from dashboard.analysis.tests.checks import FaceReading
+    from dashboard.analysis.inference.checks import FaceReading
     from dashboard.statistics.period import Recall
 
     used = [one.sha256 for one in models_in_use(database) if one.kind == "expression"]
@@ -190,7 +190,7 @@ def sensor_sentences(database: Path, session: int) -> list[str]:
     Raises:
         StoreError: the database cannot be read.
     """
-    from dashboard.analysis.tests.agreement import compare_sensors
+    from dashboard.analysis.inference.agreement import compare_sensors
 
     reader = Reader(database)
     kinds = [kind for kind in reader.recorded_kinds() if kind is not VitalKind.RR_INTERVAL]

@@ -170,3 +170,9 @@ def test_only_what_an_extra_is_for_needs_its_libraries() -> None:
         "dashboard.fleet.postgres",
         "dashboard.fleet.timeline",
     ]
+
+
+def test_package_called_tests_would_be_removed_by_the_installation() -> None:
+    # ``install.sh`` takes the folders of that name away, as libraries ship their own tests.
+    called = [name for name in rooms.PACKAGES if name.rpartition(".")[2] == "tests"]
+    assert called == []

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dashboard.analysis import results
 from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison, VitalStates
 from dashboard.analysis.choices import MatchingChoice, SettlingChoice
+from dashboard.analysis.inference.comparison import Tests
+from dashboard.analysis.inference.family import InFamily
+from dashboard.analysis.inference.heart import HeartTest, StateVariability
+from dashboard.analysis.inference.sensitivity import Sensitivity, Variant
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering import cautions, findings, method, models, people, tests
 from dashboard.analysis.results import AnalysisModel
-from dashboard.analysis.tests.comparison import Tests
-from dashboard.analysis.tests.family import InFamily
-from dashboard.analysis.tests.heart import HeartTest, StateVariability
-from dashboard.analysis.tests.sensitivity import Sensitivity, Variant
 from dashboard.languages.names import said
 from dashboard.statistics.planning import RequiredSample
 from edge_agent.core.measures import Measure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dashboard.analysis.analyse import Analysis, VitalComparison
+from dashboard.analysis.inference.checks import too_short
 from dashboard.analysis.question import TESTED_STATES, Sample, StateBy
 from dashboard.analysis.rendering.method import about_readings, about_values, share_text
 from dashboard.analysis.rendering.numbers import (
@@ -18,7 +19,6 @@ from dashboard.analysis.rendering.numbers import (
 )
 from dashboard.analysis.rendering.people import missing_cautions, missing_warnings
 from dashboard.analysis.results import Caution, DriftModel, PeriodModel
-from dashboard.analysis.tests.checks import too_short
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, general, thousands
 from dashboard.languages.names import said, state_name, vital_label, with_and

@@ -11,6 +11,8 @@ import statistics
 from collections.abc import Sequence
 
 from dashboard.analysis.analyse import VitalComparison
+from dashboard.analysis.inference.comparison import Obstacle, Tests
+from dashboard.analysis.inference.groups import GroupContrast
 from dashboard.analysis.question import Correction, Design
 from dashboard.analysis.rendering.models import LARGE_FACTOR, factor_text
 from dashboard.analysis.rendering.numbers import (
@@ -35,8 +37,6 @@ from dashboard.analysis.results import (
     ResultModel,
     VitalModelModel,
 )
-from dashboard.analysis.tests.comparison import Obstacle, Tests
-from dashboard.analysis.tests.groups import GroupContrast
 from dashboard.languages.current import gettext, ngettext, pgettext
 from dashboard.languages.figures import by_locale, decimal, general, thousands
 from dashboard.languages.names import as_association, state_name, vital_in_text

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 
 from dashboard.analysis.analyse import Analysis, VitalComparison, VitalStates
 from dashboard.analysis.choices import MatchingChoice, SettlingChoice
+from dashboard.analysis.inference.comparison import Obstacle
+from dashboard.analysis.inference.heart import StateVariability
+from dashboard.analysis.inference.sensitivity import Sensitivity
 from dashboard.analysis.question import DOUBTS, Correction, Design, Outcome, StateBy
 from dashboard.analysis.rendering.models import model_rule
 from dashboard.analysis.rendering.numbers import (
@@ -28,9 +31,6 @@ from dashboard.analysis.rendering.numbers import (
 )
 from dashboard.analysis.rendering.tests import family_rule
 from dashboard.analysis.results import AgreementModel, By, Conclusion, IntervalModel, Source
-from dashboard.analysis.tests.comparison import Obstacle
-from dashboard.analysis.tests.heart import StateVariability
-from dashboard.analysis.tests.sensitivity import Sensitivity
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import state_name, vital_in_text, vital_label, with_and

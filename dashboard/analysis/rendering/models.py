@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dashboard.analysis.analyse import Analysis, VitalComparison
+from dashboard.analysis.inference.mixed import Main
 from dashboard.analysis.question import Correction, Design
 from dashboard.analysis.rendering.numbers import (
     correction_name,
@@ -17,7 +18,6 @@ from dashboard.analysis.rendering.numbers import (
     unit_of,
 )
 from dashboard.analysis.results import By, VitalModelModel
-from dashboard.analysis.tests.mixed import Main
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import decimal, thousands
 from dashboard.languages.names import said, vital_label, with_and

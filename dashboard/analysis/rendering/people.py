@@ -7,6 +7,14 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 
 from dashboard.analysis.analyse import Analysis
+from dashboard.analysis.inference.flow import Lost
+from dashboard.analysis.inference.groups import (
+    REST,
+    GroupContrast,
+    MissingMeasure,
+    MissingState,
+    VitalGroups,
+)
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering.findings import apa_of_contrast, apa_p, shift_text
 from dashboard.analysis.rendering.numbers import (
@@ -34,14 +42,6 @@ from dashboard.analysis.results import (
     StageModel,
     Step,
     VitalGroupsModel,
-)
-from dashboard.analysis.tests.flow import Lost
-from dashboard.analysis.tests.groups import (
-    REST,
-    GroupContrast,
-    MissingMeasure,
-    MissingState,
-    VitalGroups,
 )
 from dashboard.languages.current import N_, gettext, ngettext
 from dashboard.languages.figures import thousands

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from dashboard.analysis.analyse import Analysis
+from dashboard.analysis.inference.heart import HeartTest
 from dashboard.analysis.question import (
     HEART_NAMES,
     AnalysisQuery,
@@ -16,7 +17,6 @@ from dashboard.analysis.question import (
 )
 from dashboard.analysis.rendering.numbers import p_equals, pair_text
 from dashboard.analysis.results import ALPHA, FamilyModel
-from dashboard.analysis.tests.heart import HeartTest
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import by_locale, decimal
 from dashboard.languages.names import as_association, state_name, vital_in_text

@@ -20,6 +20,8 @@ import pytest
 from click.testing import CliRunner
 
 from dashboard.analysis.analyse import analyse
+from dashboard.analysis.inference.checks import FaceReading
+from dashboard.analysis.inference.heart import HeartValue, HeartValues, compare_heart
 from dashboard.analysis.question import (
     HEART_NAMES,
     AnalysisQuery,
@@ -33,8 +35,6 @@ from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.method import all_states_sentence
 from dashboard.analysis.rendering.tables import bundle_tables, groups_of
 from dashboard.analysis.results import AnalysisModel, ComparisonModel
-from dashboard.analysis.tests.checks import FaceReading
-from dashboard.analysis.tests.heart import HeartValue, HeartValues, compare_heart
 from dashboard.commands.analyse_bundle import analyse_bundle_command
 from dashboard.commands.analyse_bundle import main as analyse_bundle
 from dashboard.computing.answers import Inquiry, analysis_of

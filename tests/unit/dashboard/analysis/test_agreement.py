@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.analysis.inference.agreement import compare_sensors, compare_sources
 from dashboard.analysis.rendering.method import agreement_sentence
-from dashboard.analysis.tests.agreement import compare_sensors, compare_sources
 from dashboard.commands.analyse import main_compare_sensors
 from dashboard.statistics.agreement import limits_of_agreement
 from edge_agent.core.errors import StatisticsError

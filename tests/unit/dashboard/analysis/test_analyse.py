@@ -8,12 +8,12 @@ from statistics import mean
 
 import pytest
 
+from dashboard.analysis.inference.comparison import Obstacle
 from dashboard.analysis.question import PAIRS, TESTED_STATES, VITALS, Sample
 from dashboard.analysis.readings.means import session_means
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.cautions import cautions_of
-from dashboard.analysis.tests.comparison import Obstacle
 from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion, ExpressionRow

@@ -10,6 +10,16 @@ from scipy import stats
 
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.choices import matchings_of
+from dashboard.analysis.inference.checks import (
+    FaceReading,
+    bounds_of,
+    doubt_of,
+    hides,
+    misreading_of,
+    too_short,
+)
+from dashboard.analysis.inference.comparison import compare
+from dashboard.analysis.inference.family import in_family
 from dashboard.analysis.question import AnalysisQuery, Correction, StateBy
 from dashboard.analysis.readings.means import (
     Place,
@@ -26,16 +36,6 @@ from dashboard.analysis.rendering.findings import apa_sentence, sentence
 from dashboard.analysis.rendering.light import forest_of
 from dashboard.analysis.rendering.tables import groups_of
 from dashboard.analysis.results import Caution
-from dashboard.analysis.tests.checks import (
-    FaceReading,
-    bounds_of,
-    doubt_of,
-    hides,
-    misreading_of,
-    too_short,
-)
-from dashboard.analysis.tests.comparison import compare
-from dashboard.analysis.tests.family import in_family
 from dashboard.statistics.period import Recall
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
 from edge_agent.core.expression import EMOTIONS, Emotion

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from dashboard.analysis.tests.comparison import Obstacle, compare, compare_states
+from dashboard.analysis.inference.comparison import Obstacle, compare, compare_states
 from dashboard.statistics.anova import repeated_anova
 from dashboard.statistics.t_tests import Method, paired_t, welch_t
 from edge_agent.core.errors import StatisticsError

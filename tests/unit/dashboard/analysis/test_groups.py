@@ -11,12 +11,12 @@ import pytest
 from pydantic import ValidationError
 from scipy.stats import ttest_ind
 
+from dashboard.analysis.inference.groups import MissingMeasure, compare_missing
 from dashboard.analysis.planning import PreregistrationDocument, compared, preregister
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.readings.means import StateMean
 from dashboard.analysis.rendering.people import flow_csv, group_lines
 from dashboard.analysis.results import MissingModel
-from dashboard.analysis.tests.groups import MissingMeasure, compare_missing
 from dashboard.commands.analyse import report
 from edge_agent.core.measures import Measure
 from edge_agent.core.study import AttributeUse

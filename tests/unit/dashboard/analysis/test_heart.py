@@ -23,13 +23,13 @@ from benchmarks.simulated.ectopic import (
     with_missed,
 )
 from dashboard.analysis.analyse import Analysis, analyse
+from dashboard.analysis.inference.heart import StateVariability, recordings_of, variability_by_state
 from dashboard.analysis.question import AnalysisQuery, Design, HeartMeasure, Outcome
 from dashboard.analysis.readings.means import find_baselines
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.cautions import warnings_of
 from dashboard.analysis.rendering.method import variability_sentence
 from dashboard.analysis.rendering.tests import heart_sentence
-from dashboard.analysis.tests.heart import StateVariability, recordings_of, variability_by_state
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart import (
     HIGH_HZ,

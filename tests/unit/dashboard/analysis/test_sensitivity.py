@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.choices import MatchingChoice, choices_around
+from dashboard.analysis.inference.comparison import Decision, compare_family, decide_family
+from dashboard.analysis.inference.sensitivity import sensitivity
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.cautions import warnings_of
 from dashboard.analysis.results import Conclusion
-from dashboard.analysis.tests.comparison import Decision, compare_family, decide_family
-from dashboard.analysis.tests.sensitivity import sensitivity
 from edge_agent.core.errors import StatisticsError
 from edge_agent.store.database.schema import migrate, write_transaction
 from tests.support.analyses import analysed

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.analyse import analyse
+from dashboard.analysis.inference.checks import FaceReading
 from dashboard.analysis.question import AnalysisQuery, Sample, StateBy
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.cautions import cautions_of, warnings_of
@@ -17,7 +18,6 @@ from dashboard.analysis.rendering.method import (
     variability_sentence,
 )
 from dashboard.analysis.results import Caution, Conclusion
-from dashboard.analysis.tests.checks import FaceReading
 from dashboard.statistics.period import Recall
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.measures import MovementKind

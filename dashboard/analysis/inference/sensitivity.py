@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from dashboard.analysis.inference.comparison import Decision
 from dashboard.analysis.results import Conclusion, conclude
-from dashboard.analysis.tests.comparison import Decision
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
 

@@ -13,11 +13,11 @@ from statistics import median
 
 import numpy as np
 
+from dashboard.analysis.inference.comparison import Comparison
+from dashboard.analysis.inference.family import adjusted_by
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Design, pairs_of
 from dashboard.analysis.readings.means import SessionMean
 from dashboard.analysis.results import ModelTestModel, SiteModel, VitalModelModel
-from dashboard.analysis.tests.comparison import Comparison
-from dashboard.analysis.tests.family import adjusted_by
 from dashboard.statistics.mixed_model import FixedEffect, MixedModel, mixed_model
 from dashboard.statistics.period import is_told_apart
 from dashboard.statistics.samples import MINIMUM

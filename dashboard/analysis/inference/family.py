@@ -13,6 +13,14 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from dashboard.analysis.inference.comparison import (
+    Comparison,
+    Decision,
+    StatesComparison,
+    compare_family,
+    compare_states,
+    decide_family,
+)
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Correction
 from dashboard.analysis.readings.means import (
     Sides,
@@ -23,14 +31,6 @@ from dashboard.analysis.readings.means import (
 )
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.results import ALPHA
-from dashboard.analysis.tests.comparison import (
-    Comparison,
-    Decision,
-    StatesComparison,
-    compare_family,
-    compare_states,
-    decide_family,
-)
 from dashboard.statistics.distributions import P, benjamini_hochberg, holm, within_families
 from dashboard.statistics.planning import RequiredSample, first_step, still_needed
 from dashboard.statistics.t_tests import Equivalence

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from dashboard.analysis.inference.comparison import Comparison
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.means import SessionMean, sides_of, visits_of
 from dashboard.analysis.readings.states import StateReadings
@@ -25,7 +26,6 @@ from dashboard.analysis.results import (
     Step,
     TestFlowModel,
 )
-from dashboard.analysis.tests.comparison import Comparison
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.measures import Measure
 from edge_agent.core.readings import UNUSABLE

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+from dashboard.analysis.inference.family import adjusted_by
 from dashboard.analysis.question import AnalysisQuery, Correction, same_label
 from dashboard.analysis.readings.means import StateMean, Visits, states_together
 from dashboard.analysis.results import MissingModel
-from dashboard.analysis.tests.family import adjusted_by
 from dashboard.statistics.anova import FTest, MixedAnova, mixed_anova
 from dashboard.statistics.distributions import holm
 from dashboard.statistics.samples import MINIMUM, NoVariationError

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dashboard.analysis.inference.comparison import Comparison, Decision, adjusted_p
+from dashboard.analysis.inference.family import adjusted_by, decide_groups
 from dashboard.analysis.question import (
     DOUBTS,
     TESTED_STATES,
@@ -28,8 +30,6 @@ from dashboard.analysis.results import (
     WithAllModel,
     conclude,
 )
-from dashboard.analysis.tests.comparison import Comparison, Decision, adjusted_p
-from dashboard.analysis.tests.family import adjusted_by, decide_groups
 from dashboard.languages.current import N_
 from dashboard.statistics.period import (
     Attenuation,

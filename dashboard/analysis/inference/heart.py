@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+from dashboard.analysis.inference.comparison import Comparison, adjusted_p, compare_family
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, HeartMeasure, tested_state
 from dashboard.analysis.readings.means import Visits, average, sides_of
-from dashboard.analysis.tests.comparison import Comparison, adjusted_p, compare_family
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart import (
     HIGH_HZ,
