@@ -43,14 +43,14 @@ from edge_agent.vitals.sources import SimulatedPerson
 PRODUCTS = ("edge_agent.", "dashboard.")
 ROOT = Path(__file__).resolve().parents[1]
 Way = tuple[CodeType, CodeType]
-"""Who calls, and who is called."""
+"""Caller and called function."""
 _Values = ParamSpec("_Values")
 _Result = TypeVar("_Result")
 
 
 @dataclass(slots=True)
 class Trace:
-    """What was seen.
+    """The calls between rooms that were seen.
 
     Attributes:
         rooms: the module of each function that ran.

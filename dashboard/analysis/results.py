@@ -154,7 +154,7 @@ class ResultModel(Model):
 
     @property
     def shows_difference(self) -> bool:
-        """Whether a difference is told."""
+        """True where a difference is told."""
         return self.conclusion in (Conclusion.HIGHER, Conclusion.LOWER)
 
 
@@ -375,7 +375,7 @@ class PeriodModel(Model):
 
     @property
     def at_equal_times(self) -> bool:
-        """Whether this is told instead of the t-test: order and state hang together."""
+        """True where this is told instead of the t-test: order and state hang together."""
         return self.uneven and self.difference is not None
 
 
@@ -755,7 +755,7 @@ class AllStatesModel(Model):
 
 
 Source = Literal["condition", "observed", "reported"]
-"""What tells the emotion of a stimulus: its label, the face, or the participant."""
+"""Source of the emotion of a stimulus: its label, the face, or the participant."""
 
 
 class AgreementModel(Model):

@@ -21,6 +21,11 @@ from edge_agent.vitals.camera_pulse import CameraPulse
 from edge_agent.vitals.sensor import BluetoothVitals, Sensor, radio_factory
 from edge_agent.vitals.sources import ReplayVitals, SimulatedVitals, VitalSource
 
+log = logging.getLogger(__name__)
+
+Sink = Callable[[VitalReading], None]
+GapSink = Callable[[Gap], None]
+
 
 def frame_period_s(settings: Settings) -> float:
     """Return the seconds from one frame of the camera to the next."""
@@ -59,12 +64,6 @@ def configured_recognizer(settings: Settings, *, by_need: bool = False) -> Recog
     if options.detector != "yunet":
         try_apart(find_model(options.detector_model))
     return open_recognizer(options, by_need=by_need)
-
-
-log = logging.getLogger(__name__)
-
-Sink = Callable[[VitalReading], None]
-GapSink = Callable[[Gap], None]
 
 
 def configured_sources(

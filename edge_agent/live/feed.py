@@ -110,7 +110,7 @@ class _Reader:
     connection: socket.socket
     waiting: deque[bytes] = field(default_factory=lambda: deque(maxlen=MESSAGES_WAITING))
     begun: bytes = b""
-    """What is still to be sent of a message whose beginning was sent."""
+    """The rest of a message whose beginning was sent."""
 
     def send(self) -> bool:
         """Send what the connection takes at once; return whether that was all.

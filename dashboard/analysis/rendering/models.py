@@ -40,7 +40,7 @@ _FOR_NONE = {
     10.0: N_("{finding}: strong evidence for no difference."),
     _MODERATE: N_("{finding}: moderate evidence for no difference."),
 }
-"""What a Bayes factor of so much, or more, is called."""
+"""Names of a Bayes factor of so much, or more."""
 
 
 def main_reason(analysis: Analysis) -> str:

@@ -39,6 +39,8 @@ from edge_agent.store.database.files import (
 from edge_agent.store.database.lock import DatabaseLock, lock, try_lock
 from edge_agent.store.database.upgrade import TIMELINE_STEPS, Form, take_steps, verify_copy
 
+log = logging.getLogger(__name__)
+
 EPOCH_KEY = "stream_epoch"
 
 
@@ -92,8 +94,6 @@ def renew_stream_epoch(connection: sqlite3.Connection) -> str:
     write_setting(connection, EPOCH_KEY, epoch)
     return epoch
 
-
-log = logging.getLogger(__name__)
 
 DATABASE_NAME = "affect-edge.db"
 VERSION = 35

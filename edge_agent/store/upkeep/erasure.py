@@ -31,6 +31,8 @@ from edge_agent.store.write.rollups import Span, add_tombstones
 
 # ruff: noqa: S608 - only our own names are put into SQL text; values go in as parameters
 
+log = logging.getLogger(__name__)
+
 
 _SHORTEST_TEXT = 3
 """Letters; a shorter text is found everywhere by chance."""
@@ -364,8 +366,6 @@ def holds(path: Path, texts: Iterable[str]) -> bool:
             kept = window[-overlap:] if overlap else b""
     return False
 
-
-log = logging.getLogger(__name__)
 
 RETAINED = ("session", "emotion")
 """Topics that a broker may have kept for later subscribers.
