@@ -1,0 +1,134 @@
+"""The words of an analysis: macros of Jinja, one file a subject, in the language in use.
+
+Page, API, terminal and print say the same because each sentence stands in one macro. A macro takes
+what the lower floors computed; it chooses words and rounds numbers, and computes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import jinja2
+
+from dashboard.analysis.rendering import numbers
+from dashboard.analysis.results import ALPHA
+from dashboard.languages import current, figures, names
+from dashboard.languages.templates import BLOCK, BLOCK_PLURAL, TextBlocks
+from dashboard.statistics.heart import MINIMUM_S
+from dashboard.statistics.samples import MINIMUM
+
+TEXTS = Path(__file__).parent / "texts"
+_SPACE = re.compile(r"[ \n]+")  # no other white space: a narrow one belongs to its number
+
+
+def say(subject: str, macro: str, *values: object, **named: object) -> str:
+    """Return the text of one macro, its white space folded; empty where there is nothing to say.
+
+    Args:
+        subject: file of ``texts/``, without its ending.
+        macro: its name there.
+        values: what the macro takes.
+        named: the same, by name.
+    """
+    return _line(getattr(_module(subject), macro)(*values, **named))
+
+
+def sentences(subject: str, macro: str, *values: object, **named: object) -> tuple[str, ...]:
+    """Return the texts of a macro that writes one a line; the filter ``line`` makes one of several.
+    """
+    told: str = getattr(_module(subject), macro)(*values, **named)
+    return tuple(filter(None, map(_line, told.split("\n"))))
+
+
+def _text(message: str, /, **places: object) -> str:
+    return current.gettext(message).format(**_lines(places))
+
+
+def _plural(singular: str, several: str, n: int, /, **places: object) -> str:
+    return current.ngettext(singular, several, n).format(**_lines(places))
+
+
+def _lines(places: dict[str, object]) -> dict[str, object]:
+    return {name: _line(one) if isinstance(one, str) else one for name, one in places.items()}
+
+
+def _line(text: str) -> str:
+    """Fold white space, which in a macro stands for its layout."""
+    return _SPACE.sub(" ", text).strip()
+
+
+@cache
+def _module(subject: str) -> Any:
+    return _environment().get_template(f"{subject}.jinja").module
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Return the environment of the macros: plain text, so nothing is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEXTS),
+        autoescape=False,  # noqa: S701 - plain text; the page that shows it escapes it
+        extensions=[TextBlocks, "jinja2.ext.do"],
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.globals.update(
+        {
+            "_": _text,
+            BLOCK: _text,
+            BLOCK_PLURAL: _plural,
+            "ALPHA": ALPHA,
+            "LARGE_FACTOR": numbers.LARGE_FACTOR,
+            "MINIMUM": MINIMUM,
+            "MINIMUM_S": MINIMUM_S,
+            "pgettext": current.pgettext,
+            "pair": numbers.pair_text,
+            "bounds": numbers.bounds_text,
+            "lags": numbers.lags_text,
+            "settling": numbers.settling_text,
+        }
+    )
+    environment.filters.update(
+        {
+            "apa_p": numbers.apa_p,
+            "brackets": numbers.brackets,
+            "by_locale": figures.by_locale,
+            "capitalised": names.capitalised,
+            "correction": numbers.correction_name,
+            "decimal": figures.decimal,
+            "df": numbers.df_text,
+            "ends": numbers.ends_text,
+            "exact_df": numbers.exact_df,
+            "factor": numbers.factor_text,
+            "flag": numbers.flag_name,
+            "general": figures.general,
+            "how_many": numbers.how_many,
+            "line": _line,
+            "mean": fmean,
+            "number": numbers.number,
+            "p": numbers.p_equals,
+            "people": numbers.people,
+            "percent": numbers.percent,
+            "said": names.said,
+            "sd": stdev,
+            "sessions": numbers.sessions_text,
+            "shift": numbers.shift_text,
+            "state": names.state_name,
+            "states": numbers.states_text,
+            "thousands": figures.thousands,
+            "unit": numbers.unit_of,
+            "vital": names.vital_label,
+            "vital_in_text": names.vital_in_text,
+            "with_and": names.with_and,
+            "without_stop": _without_stop,
+        }
+    )
+    return environment
+
+
+def _without_stop(sentence: str) -> str:
+    """Return a sentence that goes on."""
+    return sentence.strip().removesuffix(".")
