@@ -106,6 +106,39 @@ class Caution(StrEnum):
     MISREAD = "misread"
 
 
+class Notice(StrEnum):
+    """A warning or caution about a whole analysis."""
+
+    SIMULATED = "simulated"
+    ESTIMATED = "estimated"
+    PROGRAMS = "programs"
+    NO_SESSIONS = "no_sessions"
+    EXAMPLE_SHOWN = "example_shown"
+    MADE_UP_TIMES = "made_up_times"
+    ONE_PERSON = "one_person"
+    FEW_MATCHED = "few_matched"
+    SHORT_STATES = "short_states"
+    LACKING_DIFFER = "lacking_differ"
+    SETTLING_EMPTIES = "settling_empties"
+    CHANGES = "changes"
+    OTHER_STATES = "other_states"
+    MOVEMENTS = "movements"
+    ESTIMATES_LEFT_OUT = "estimates_left_out"
+    FLAGGED = "flagged"
+    SEVERAL_SOURCES = "several_sources"
+    MANY_READINGS = "many_readings"
+    PEOPLE_LEFT_OUT = "people_left_out"
+    UNEVEN_PEOPLE = "uneven_people"
+    UNEVEN_READINGS = "uneven_readings"
+    LACKING_ALIKE = "lacking_alike"
+    SAME_ORDER = "same_order"
+    MATCHED = "matched"
+    MISREAD = "misread"
+    UNREPORTED = "unreported"
+    OPEN_SESSION = "open_session"
+    LOOKS = "looks"
+
+
 class ResultModel(Model):
     """The result of two states of one vital, first minus second: what is told, and by which
     analysis. Who was measured and when decides which one, never the values.

@@ -254,3 +254,18 @@ _FLAGS = {
 def flag_name(flag: VitalFlag) -> str:
     """Return what people call the readings with a flag of doubt."""
     return gettext(_FLAGS[flag])
+
+
+_FLAG_WORDS = {
+    VitalFlag.OUT_OF_RANGE: N_("out of range"),
+    VitalFlag.CONTACT_LOST: N_("contact lost"),
+    VitalFlag.ESTIMATED: N_("estimated"),
+    VitalFlag.CLOCK_DIFFERS: N_("clock differs"),
+    VitalFlag.POOR_SIGNAL: N_("poor signal"),
+    VitalFlag.ARTEFACT: N_("artefact"),
+}
+
+
+def flag_word(flag: VitalFlag) -> str:
+    """Return what people call a flag of doubt in a list."""
+    return gettext(_FLAG_WORDS[flag])

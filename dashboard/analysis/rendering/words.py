@@ -14,12 +14,14 @@ from typing import Any
 
 import jinja2
 
+from dashboard.analysis import notices
 from dashboard.analysis.rendering import numbers
 from dashboard.analysis.results import ALPHA
 from dashboard.languages import current, figures, names
 from dashboard.languages.templates import BLOCK, BLOCK_PLURAL, TextBlocks
 from dashboard.statistics.heart import MINIMUM_S
 from dashboard.statistics.samples import MINIMUM
+from edge_agent.store.read.stimuli import FACE
 
 TEXTS = Path(__file__).parent / "texts"
 _SPACE = re.compile(r"[ \n]+")  # no other white space: a narrow one belongs to its number
@@ -53,7 +55,14 @@ def _plural(singular: str, several: str, n: int, /, **places: object) -> str:
 
 
 def _lines(places: dict[str, object]) -> dict[str, object]:
-    return {name: _line(one) if isinstance(one, str) else one for name, one in places.items()}
+    return {name: _written(one) for name, one in places.items()}
+
+
+def _written(value: object) -> object:
+    """Return what fills a place: text in one line, a count with its thousands apart."""
+    if isinstance(value, str):
+        return _line(value)
+    return figures.thousands(value) if isinstance(value, int) else value
 
 
 def _line(text: str) -> str:
@@ -82,9 +91,14 @@ def _environment() -> jinja2.Environment:
             BLOCK_PLURAL: _plural,
             "ALPHA": ALPHA,
             "LARGE_FACTOR": numbers.LARGE_FACTOR,
+            "FACE": FACE,
             "MINIMUM": MINIMUM,
             "MINIMUM_S": MINIMUM_S,
+            "common_order": notices.common_order,
+            "differing": notices.differing,
             "pgettext": current.pgettext,
+            "uneven_in_people": notices.uneven_people,
+            "uneven_in_readings": notices.uneven_readings,
             "pair": numbers.pair_text,
             "bounds": numbers.bounds_text,
             "lags": numbers.lags_text,
@@ -104,8 +118,10 @@ def _environment() -> jinja2.Environment:
             "exact_df": numbers.exact_df,
             "factor": numbers.factor_text,
             "flag": numbers.flag_name,
+            "flag_word": numbers.flag_word,
             "general": figures.general,
             "how_many": numbers.how_many,
+            "initial": _initial,
             "line": _line,
             "mean": fmean,
             "number": numbers.number,
@@ -132,3 +148,8 @@ def _environment() -> jinja2.Environment:
 def _without_stop(sentence: str) -> str:
     """Return a sentence that goes on."""
     return sentence.strip().removesuffix(".")
+
+
+def _initial(text: str) -> str:
+    """Begin a text with a capital letter, and leave the rest."""
+    return text[:1].upper() + text[1:]
