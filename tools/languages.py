@@ -98,8 +98,9 @@ def found_in_script(path: Path) -> Iterator[Found]:
 
 def found_in_template(path: Path) -> Iterator[Found]:
     """Yield the texts of a template."""
-    extensions = [TextBlocks, "jinja2.ext.do"]
-    environment = jinja2.Environment(extensions=extensions, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        extensions=[TextBlocks, "jinja2.ext.do"], trim_blocks=True, lstrip_blocks=True
+    )
     tree = environment.parse(path.read_text(encoding="utf-8"))
     for _, name, texts in extract_from_ast(tree, tuple(FUNCTIONS)):
         yield from _found(path, str(name), texts)

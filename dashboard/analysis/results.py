@@ -985,8 +985,12 @@ class AnalysisModel(Model):
     warnings: tuple[str, ...] = Field(
         description="What a reader must know before believing any number"
     )
+    warning_codes: tuple[Notice, ...] = Field(description="Their codes, in the same order")
     cautions: tuple[str, ...] = Field(
         description="What a reader must weigh when concluding from the numbers"
+    )
+    caution_codes: tuple[Notice, ...] = Field(
+        description="Their codes, in the same order; a code may have several texts"
     )
     assumptions: tuple[str, ...] = Field(
         description="What the tests take for granted, in sentences"

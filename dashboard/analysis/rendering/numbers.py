@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.analysis.question import AnalysisQuery, Correction
-from dashboard.analysis.results import ALPHA, IntervalModel
+from dashboard.analysis.results import ALPHA, Conclusion, IntervalModel, Source
 from dashboard.languages import figures
 from dashboard.languages.current import N_, gettext, ngettext, pgettext
 from dashboard.languages.figures import by_locale, general, thousands
@@ -269,3 +269,22 @@ _FLAG_WORDS = {
 def flag_word(flag: VitalFlag) -> str:
     """Return what people call a flag of doubt in a list."""
     return gettext(_FLAG_WORDS[flag])
+
+
+_SOURCES = {"condition": N_("condition"), "observed": N_("face"), "reported": N_("self-report")}
+_CONCLUSIONS = {
+    Conclusion.HIGHER: N_("a rise"),
+    Conclusion.LOWER: N_("a fall"),
+    Conclusion.NOT_SHOWN: N_("no significant difference"),
+    Conclusion.NO_TEST: N_("no test"),
+}
+
+
+def source_name(source: Source) -> str:
+    """Return what people call a source of states."""
+    return gettext(_SOURCES[source])
+
+
+def conclusion_name(conclusion: Conclusion) -> str:
+    """Return what people call a conclusion."""
+    return gettext(_CONCLUSIONS[conclusion])

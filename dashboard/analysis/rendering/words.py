@@ -6,6 +6,7 @@ what the lower floors computed; it chooses words and rounds numbers, and compute
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -15,12 +16,16 @@ from typing import Any
 import jinja2
 
 from dashboard.analysis import notices
+from dashboard.analysis.inference.agreement import always_gave
+from dashboard.analysis.question import DOUBTS, HEART_NAMES, HeartMeasure
 from dashboard.analysis.rendering import numbers
 from dashboard.analysis.results import ALPHA
 from dashboard.languages import current, figures, names
 from dashboard.languages.templates import BLOCK, BLOCK_PLURAL, TextBlocks
 from dashboard.statistics.heart import MINIMUM_S
 from dashboard.statistics.samples import MINIMUM
+from edge_agent.core.measures import measure_of
+from edge_agent.core.study import exact_since_start
 from edge_agent.store.read.stimuli import FACE
 
 TEXTS = Path(__file__).parent / "texts"
@@ -40,8 +45,7 @@ def say(subject: str, macro: str, *values: object, **named: object) -> str:
 
 
 def sentences(subject: str, macro: str, *values: object, **named: object) -> tuple[str, ...]:
-    """Return the texts of a macro that writes one a line; the filter ``line`` makes one of several.
-    """
+    """Return the texts of a macro that writes one a line."""
     told: str = getattr(_module(subject), macro)(*values, **named)
     return tuple(filter(None, map(_line, told.split("\n"))))
 
@@ -51,7 +55,7 @@ def _text(message: str, /, **places: object) -> str:
 
 
 def _plural(singular: str, several: str, n: int, /, **places: object) -> str:
-    return current.ngettext(singular, several, n).format(**_lines(places))
+    return current.ngettext(singular, several, n).format(**_lines({"n": n} | places))
 
 
 def _lines(places: dict[str, object]) -> dict[str, object]:
@@ -66,7 +70,7 @@ def _written(value: object) -> object:
 
 
 def _line(text: str) -> str:
-    """Fold white space, which in a macro stands for its layout."""
+    """Write in one line: in a macro, white space stands for its layout."""
     return _SPACE.sub(" ", text).strip()
 
 
@@ -89,11 +93,14 @@ def _environment() -> jinja2.Environment:
             "_": _text,
             BLOCK: _text,
             BLOCK_PLURAL: _plural,
+            "ngettext": _plural,
             "ALPHA": ALPHA,
             "LARGE_FACTOR": numbers.LARGE_FACTOR,
+            "DOUBTS": DOUBTS,
             "FACE": FACE,
             "MINIMUM": MINIMUM,
             "MINIMUM_S": MINIMUM_S,
+            "always_gave": always_gave,
             "common_order": notices.common_order,
             "differing": notices.differing,
             "pgettext": current.pgettext,
@@ -111,6 +118,7 @@ def _environment() -> jinja2.Environment:
             "brackets": numbers.brackets,
             "by_locale": figures.by_locale,
             "capitalised": names.capitalised,
+            "conclusion": numbers.conclusion_name,
             "correction": numbers.correction_name,
             "decimal": figures.decimal,
             "df": numbers.df_text,
@@ -120,18 +128,23 @@ def _environment() -> jinja2.Environment:
             "flag": numbers.flag_name,
             "flag_word": numbers.flag_word,
             "general": figures.general,
+            "heart_name": _heart_name,
             "how_many": numbers.how_many,
             "initial": _initial,
             "line": _line,
             "mean": fmean,
+            "measure": measure_of,
             "number": numbers.number,
             "p": numbers.p_equals,
             "people": numbers.people,
             "percent": numbers.percent,
+            "ratio": _ratio,
             "said": names.said,
             "sd": stdev,
             "sessions": numbers.sessions_text,
             "shift": numbers.shift_text,
+            "since_start": _since_start,
+            "source": numbers.source_name,
             "state": names.state_name,
             "states": numbers.states_text,
             "thousands": figures.thousands,
@@ -153,3 +166,16 @@ def _without_stop(sentence: str) -> str:
 def _initial(text: str) -> str:
     """Begin a text with a capital letter, and leave the rest."""
     return text[:1].upper() + text[1:]
+
+
+def _heart_name(measure: HeartMeasure) -> str:
+    return current.gettext(HEART_NAMES[measure])
+
+
+def _ratio(difference: float) -> str:
+    """Write a difference of logarithms as the ratio that it is the logarithm of."""
+    return figures.decimal(math.exp(difference), 2)
+
+
+def _since_start(seconds: float) -> str:
+    return exact_since_start(round(1000 * seconds))

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from dashboard.analysis.inference.agreement import compare_sensors
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.rendering.people import flow_csv
-from dashboard.analysis.rendering.tables import bundle_tables
+from dashboard.analysis.rendering.tables import bundle_tables, flow_csv
 from dashboard.commands.analyse import report
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind

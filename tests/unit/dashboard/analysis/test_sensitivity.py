@@ -12,7 +12,6 @@ from dashboard.analysis.choices import MatchingChoice, choices_around
 from dashboard.analysis.inference.comparison import Decision, compare_family, decide_family
 from dashboard.analysis.inference.sensitivity import sensitivity
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.rendering.cautions import warnings_of
 from dashboard.analysis.results import Conclusion
 from edge_agent.core.errors import StatisticsError
 from edge_agent.store.database.schema import migrate, write_transaction
@@ -142,7 +141,7 @@ def test_the_settling_time_is_that_of_each_vital_and_what_it_takes_is_counted(
     )
     differences = [one.decision.difference or 0.0 for one in variants]
     assert differences == sorted(differences) and differences[0] < differences[-1]
-    assert any("too short for this vital" in text for text in warnings_of(found))
+    assert any("too short for this vital" in text for text in response_of(found).warnings)
     answer = response_of(found)
     assert [one.settling for one in answer.settling_sensitivity[3].variants] == [0, 15, 30, 60]
     assert answer.sensitivity == ()
