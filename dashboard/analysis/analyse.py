@@ -358,7 +358,8 @@ class Analysis:
             return ()
         members: defaultdict[tuple[bool, int, bool], list[VitalComparison | HeartTest]]
         members = defaultdict(list)
-        for test in (*self.family, *self.heart_tests):
+        every: tuple[VitalComparison | HeartTest, ...] = (*self.family, *self.heart_tests)
+        for test in every:
             of_heart = isinstance(test, HeartTest)
             what = test.measure if isinstance(test, HeartTest) else test.kind
             place = self.query.family_of(what, test.first, test.second)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import jinja2
+from jinja2.bccache import Bucket
 
 from dashboard.analysis import notices
 from dashboard.analysis.inference.agreement import always_gave
@@ -48,6 +50,25 @@ def sentences(subject: str, macro: str, *values: object, **named: object) -> tup
     """Return the texts of a macro that writes one a line."""
     told: str = getattr(_module(subject), macro)(*values, **named)
     return tuple(filter(None, map(_line, told.split("\n"))))
+
+
+class _Compiled(jinja2.FileSystemBytecodeCache):
+    """Keeps compiled macros in a folder of this user alone, for the next process that computes:
+    to compile them takes as long as an analysis.
+    """
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep a file, or do without where there is no room."""
+        with suppress(OSError):
+            super().dump_bytecode(bucket)
+
+
+def _compiled() -> _Compiled | None:
+    """Return the folder; ``None`` where there is none that is safe."""
+    try:
+        return _Compiled()
+    except (OSError, RuntimeError):
+        return None
 
 
 def _text(message: str, /, **places: object) -> str:
@@ -87,6 +108,7 @@ def _environment() -> jinja2.Environment:
         autoescape=False,  # noqa: S701 - plain text; the page that shows it escapes it
         extensions=[TextBlocks, "jinja2.ext.do"],
         undefined=jinja2.StrictUndefined,
+        bytecode_cache=_compiled(),
     )
     environment.globals.update(
         {
