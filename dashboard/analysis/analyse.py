@@ -756,4 +756,4 @@ def _sensitivity(
             return tuple(decision_of(comparison) for comparison in declared)
         return decide_groups(readings[choice].counting(query.counted), query)
 
-    return sensitivity(chosen, around(chosen), family)
+    return sensitivity(chosen, around(chosen), family, query.correction)

@@ -202,7 +202,8 @@ class DecisionModel(Model):
     holm_p: float | None = Field(
         description="Adjusted by Holm's method for the family under this setting"
     )
-    conclusion: Conclusion = Field(description="At a Holm p below 0.05")
+    adjusted_p: float | None = Field(description="By the correction that was asked for")
+    conclusion: Conclusion = Field(description="At an adjusted p below 0.05")
     changes: bool = Field(description="Whether that differs from the declared setting")
 
 
@@ -577,6 +578,9 @@ class FlowModel(Model):
     stages: tuple[StageModel, ...] = Field(description="The steps in order")
     excluded: tuple[ExcludedModel, ...] = Field(
         description="Sessions and stretches of them that somebody left out of the analysis"
+    )
+    excluded_sentences: tuple[str, ...] = Field(
+        (), description="The same in words, whole sessions with one reason together"
     )
     missing: tuple[MissingModel, ...] = Field(description="States that somebody lacks")
     tests: tuple[TestFlowModel, ...] = Field(description="For each comparison of the family")

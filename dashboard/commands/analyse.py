@@ -155,7 +155,7 @@ def _flow(response: AnalysisModel) -> list[str]:
     flow = response.flow
     if flow is None:
         return []
-    excluded = [one.sentence for one in flow.excluded]
+    excluded = list(flow.excluded_sentences)
     if not response.participants:
         return excluded
     lines = ["From consent to the tests", *(f"  {sentence}" for sentence in excluded)]

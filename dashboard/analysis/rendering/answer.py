@@ -332,6 +332,7 @@ def _variant(
         "interval": decision.interval,
         "p": decision.p,
         "holm_p": decision.holm_p,
+        "adjusted_p": variant.adjusted_p,
         "conclusion": variant.conclusion,
         "changes": variant.changes,
     }
@@ -413,6 +414,7 @@ def _flow(flow: results.FlowModel, query: AnalysisQuery) -> results.FlowModel:
                 one.model_copy(update={"sentence": say("flow", "excluded", one)})
                 for one in flow.excluded
             ),
+            "excluded_sentences": sentences("flow", "excluded_by_reason", flow.excluded),
             "missing": tuple(
                 one.model_copy(update={"sentence": say("flow", "missing", one)})
                 for one in flow.missing

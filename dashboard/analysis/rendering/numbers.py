@@ -13,6 +13,7 @@ from edge_agent.core.readings import VitalFlag
 
 _CORRECTIONS = {Correction.HOLM: "Holm", Correction.BENJAMINI_HOCHBERG: "Benjamini–Hochberg"}
 _MINUS = "−"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def unit_of(kind: Measure) -> str:
@@ -124,7 +125,9 @@ def number(value: float, digits: int = 1) -> str:
         digits,
     )
     if value and not 0.5 * 10.0**-places <= abs(value) < 1e6:
-        return by_locale(f"{value:.1e}".replace("-", _MINUS))
+        mantissa, power = f"{value:.1e}".split("e")
+        raised = str(int(power)).translate(_RAISED)
+        return by_locale(f"{mantissa} × 10{raised}".replace("-", _MINUS))
     if value:
         return by_locale(f"{value:.{places}f}".replace("-", _MINUS))
     return by_locale(f"{0:.{places}f}")
