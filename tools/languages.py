@@ -37,6 +37,7 @@ from tools.texts.locale_marks import marks_of
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE = CATALOGUES / f"{DOMAIN}.pot"
 TEMPLATES = ROOT / "dashboard" / "web" / "templates"
+WORDS = ROOT / "dashboard" / "analysis" / "rendering" / "texts"
 SCRIPTS = ROOT / "dashboard" / "web" / "static" / "js"
 SCRIPT_TEXTS = ROOT / "dashboard" / "web" / "static" / "texts"
 PYTHON = (ROOT / "dashboard", ROOT / "edge_agent")
@@ -97,7 +98,9 @@ def found_in_script(path: Path) -> Iterator[Found]:
 
 def found_in_template(path: Path) -> Iterator[Found]:
     """Yield the texts of a template."""
-    environment = jinja2.Environment(extensions=[TextBlocks], trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        extensions=[TextBlocks, "jinja2.ext.do"], trim_blocks=True, lstrip_blocks=True
+    )
     tree = environment.parse(path.read_text(encoding="utf-8"))
     for _, name, texts in extract_from_ast(tree, tuple(FUNCTIONS)):
         yield from _found(path, str(name), texts)
@@ -122,7 +125,7 @@ def texts_of_source() -> list[Found]:
     """Return all texts of the source, file by file."""
     files: list[tuple[Extractor, list[Path]]] = [
         (found_in_python, [path for folder in PYTHON for path in sorted(folder.rglob("*.py"))]),
-        (found_in_template, sorted(TEMPLATES.rglob("*.html"))),
+        (found_in_template, sorted((*TEMPLATES.rglob("*.html"), *WORDS.glob("*.jinja")))),
         (found_in_script, sorted(SCRIPTS.rglob("*.js"))),
     ]
     described = [Found(place, (text,)) for place, text in described_texts()]

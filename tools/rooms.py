@@ -57,6 +57,7 @@ FLOORS: dict[str, tuple[frozenset[str], ...]] = {
         frozenset({"inference", "days"}),
         frozenset({"decision"}),
         frozenset({"analyse"}),
+        frozenset({"notices"}),
         frozenset({"rendering"}),
     ),
     "collector": (

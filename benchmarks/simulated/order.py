@@ -10,7 +10,8 @@ others any. There is no effect; sd of a person's mean in a state about their lev
 Figures (shares of all tests of all studies of the worst share of people and shape):
     order_false_positives_plain     p < 0.05 of the paired t-test
     order_false_positives_adjusted_… p < 0.05 of the test at equal times; lowest and highest
-    order_false_positives_unwarned  the t-test says p < 0.05, and the page has no caution about time
+    order_false_positives_unwarned  the t-test says p < 0.05, and the page tells it without a word
+                                    about time
     order_power_loss_points         d_z = 0.8 in balanced order: points of power that the test at
                                     equal times has less than the t-test of data without habituation
     order_power_loss_plain_points   the same of the t-test
@@ -33,7 +34,7 @@ from itertools import permutations
 import numpy as np
 
 from benchmarks._command import benchmark
-from dashboard.analysis.inference.checks import adjust_periods, effect_of, matters
+from dashboard.analysis.inference.checks import adjust_periods, effect_of
 from dashboard.analysis.question import TESTED_STATES, Correction
 from dashboard.analysis.results import PeriodModel
 from dashboard.statistics.distributions import Values, holm
@@ -91,14 +92,16 @@ def effects_of(
 
 
 def judged(times: Values, values: Values) -> list[tuple[bool, bool | None, bool]]:
-    """Return for each pair: the t-test says p < 0.05, the adjusted one does, the page warns."""
+    """Return for each pair: the t-test says p < 0.05, the adjusted one does, the page speaks of
+    time."""
     effects = effects_of(times, values)
     plain = [paired_t(values[:, a], values[:, b]) for a, b in PAIRS]
     return [
         (
             test.p < 0.05,
             None if effect.p is None else effect.p < 0.05,
-            matters(effect, test.difference, test.p),
+            # Told at equal times, or with a caution.
+            effect.uneven or effect.disagrees,
         )
         for test, effect in zip(plain, effects, strict=True)
     ]

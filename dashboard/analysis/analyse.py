@@ -57,6 +57,7 @@ from dashboard.analysis.inference.groups import (
     attribute_of,
     compare_groups,
     compare_missing,
+    in_group_tests,
 )
 from dashboard.analysis.inference.heart import (
     HeartTest,
@@ -240,6 +241,19 @@ class VitalStates:
 
 
 @dataclass(frozen=True, slots=True)
+class Family:
+    """Tests whose p values are adjusted together; ``name`` is empty where none is declared."""
+
+    name: str
+    tests: tuple[VitalComparison | HeartTest, ...]
+
+    @property
+    def computed(self) -> int:
+        """Number of tests that have numbers."""
+        return sum(test.comparison.tests is not None for test in self.tests)
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """Everything that page, API and command show.
 
@@ -335,6 +349,26 @@ class Analysis:
     def tests_computed(self) -> int:
         """Number of tests that have numbers: the family that p is adjusted for."""
         return sum(test.comparison.tests is not None for test in self.family)
+
+    @property
+    def families(self) -> tuple[Family, ...]:
+        """The declared families and what is left; nothing where none is declared."""
+        declared = self.query.family
+        if not declared:
+            return ()
+        members: defaultdict[tuple[bool, int, bool], list[VitalComparison | HeartTest]]
+        members = defaultdict(list)
+        every: tuple[VitalComparison | HeartTest, ...] = (*self.family, *self.heart_tests)
+        for test in every:
+            of_heart = isinstance(test, HeartTest)
+            what = test.measure if isinstance(test, HeartTest) else test.kind
+            place = self.query.family_of(what, test.first, test.second)
+            # What no family names is two families: those of the vitals, and of the heartbeat.
+            members[place < 0, place, of_heart and place < 0].append(test)
+        return tuple(
+            Family("" if place < 0 else declared[place], tuple(members[undeclared, place, heart]))
+            for undeclared, place, heart in sorted(members)
+        )
 
 
 def analyse(
@@ -473,7 +507,10 @@ def _analysis_of(
     main = main_analysis(models, by_model, compared, query.design, query.states)
     left_out = count_left_out(readings, query)
     recorded = recorded_of(reader, query, sessions, stimuli, readings, excluded)
-    flow = flow_of(recorded, query, readings, of_sessions, left_out, compared)
+    groups = _groups(reader, visits, query)
+    flow = flow_of(recorded, query, readings, of_sessions, left_out, compared).model_copy(
+        update={"groups": tuple(map(in_group_tests, groups))}
+    )
     return Analysis(
         query=query,
         sample=sample,
@@ -520,7 +557,7 @@ def _analysis_of(
         session_means=of_sessions,
         baselines=choices.baselines,
         without_baseline=choices.without_baseline,
-        groups=_groups(reader, visits, query),
+        groups=groups,
         sites=sites,
         programs=_programs(used),
     )
@@ -719,4 +756,4 @@ def _sensitivity(
             return tuple(decision_of(comparison) for comparison in declared)
         return decide_groups(readings[choice].counting(query.counted), query)
 
-    return sensitivity(chosen, around(chosen), family)
+    return sensitivity(chosen, around(chosen), family, query.correction)

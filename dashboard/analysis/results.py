@@ -106,6 +106,39 @@ class Caution(StrEnum):
     MISREAD = "misread"
 
 
+class Notice(StrEnum):
+    """A warning or caution about a whole analysis."""
+
+    SIMULATED = "simulated"
+    ESTIMATED = "estimated"
+    PROGRAMS = "programs"
+    NO_SESSIONS = "no_sessions"
+    EXAMPLE_SHOWN = "example_shown"
+    MADE_UP_TIMES = "made_up_times"
+    ONE_PERSON = "one_person"
+    FEW_MATCHED = "few_matched"
+    SHORT_STATES = "short_states"
+    LACKING_DIFFER = "lacking_differ"
+    SETTLING_EMPTIES = "settling_empties"
+    CHANGES = "changes"
+    OTHER_STATES = "other_states"
+    MOVEMENTS = "movements"
+    ESTIMATES_LEFT_OUT = "estimates_left_out"
+    FLAGGED = "flagged"
+    SEVERAL_SOURCES = "several_sources"
+    MANY_READINGS = "many_readings"
+    PEOPLE_LEFT_OUT = "people_left_out"
+    UNEVEN_PEOPLE = "uneven_people"
+    UNEVEN_READINGS = "uneven_readings"
+    LACKING_ALIKE = "lacking_alike"
+    SAME_ORDER = "same_order"
+    MATCHED = "matched"
+    MISREAD = "misread"
+    UNREPORTED = "unreported"
+    OPEN_SESSION = "open_session"
+    LOOKS = "looks"
+
+
 class ResultModel(Model):
     """The result of two states of one vital, first minus second: what is told, and by which
     analysis. Who was measured and when decides which one, never the values.
@@ -169,7 +202,8 @@ class DecisionModel(Model):
     holm_p: float | None = Field(
         description="Adjusted by Holm's method for the family under this setting"
     )
-    conclusion: Conclusion = Field(description="At a Holm p below 0.05")
+    adjusted_p: float | None = Field(description="By the correction that was asked for")
+    conclusion: Conclusion = Field(description="At an adjusted p below 0.05")
     changes: bool = Field(description="Whether that differs from the declared setting")
 
 
@@ -544,6 +578,9 @@ class FlowModel(Model):
     stages: tuple[StageModel, ...] = Field(description="The steps in order")
     excluded: tuple[ExcludedModel, ...] = Field(
         description="Sessions and stretches of them that somebody left out of the analysis"
+    )
+    excluded_sentences: tuple[str, ...] = Field(
+        (), description="The same in words, whole sessions with one reason together"
     )
     missing: tuple[MissingModel, ...] = Field(description="States that somebody lacks")
     tests: tuple[TestFlowModel, ...] = Field(description="For each comparison of the family")
@@ -952,8 +989,12 @@ class AnalysisModel(Model):
     warnings: tuple[str, ...] = Field(
         description="What a reader must know before believing any number"
     )
+    warning_codes: tuple[Notice, ...] = Field(description="Their codes, in the same order")
     cautions: tuple[str, ...] = Field(
         description="What a reader must weigh when concluding from the numbers"
+    )
+    caution_codes: tuple[Notice, ...] = Field(
+        description="Their codes, in the same order; a code may have several texts"
     )
     assumptions: tuple[str, ...] = Field(
         description="What the tests take for granted, in sentences"

@@ -68,12 +68,12 @@ _MORE = "With --full: every figure, checks, flow, method. With --json: every dig
 
 def answer(response: AnalysisModel) -> str:
     """Return the answer for people: warnings, each result in one sentence, and a small table."""
-    from dashboard.analysis.rendering.people import group_lines
     from dashboard.analysis.rendering.tables import groups_of
+    from dashboard.analysis.rendering.words import sentences
 
     groups = groups_of(response) if response.means else ()
     claims = [row.main_claim for group in groups for row in group.rows]
-    by_group = [text for one in response.groups for text in group_lines(one)]
+    by_group = [text for one in response.groups for text in sentences("groups", "lines", one)]
     beats = [test.sentence for test in response.heart_tests]
     decides = response.tests_computed and response.main == "mixed_model"
     parts = (
@@ -102,8 +102,8 @@ def report(response: AnalysisModel) -> str:
     """Return everything for people: warnings, each result in full, the table of tests, and the
     supplement.
     """
-    from dashboard.analysis.rendering.people import group_lines
     from dashboard.analysis.rendering.tables import groups_of
+    from dashboard.analysis.rendering.words import sentences
 
     results = [row.main_sentence for group in groups_of(response) for row in group.rows]
     several = len(response.question.states) > 2
@@ -114,7 +114,7 @@ def report(response: AnalysisModel) -> str:
     supplement += [test.sentence for test in response.heart_tests]
     supplement += [drift.sentence for drift in response.drifts]
     supplement += [period.sentence for period in response.periods]
-    groups = [text for one in response.groups for text in group_lines(one)]
+    groups = [text for one in response.groups for text in sentences("groups", "lines", one)]
     parts = (
         [_wrapped(f"! {text}", "  ") for text in response.warnings],
         [_wrapped(response.main_reason, "")] if response.tests_computed else [],
@@ -155,7 +155,7 @@ def _flow(response: AnalysisModel) -> list[str]:
     flow = response.flow
     if flow is None:
         return []
-    excluded = [one.sentence for one in flow.excluded]
+    excluded = list(flow.excluded_sentences)
     if not response.participants:
         return excluded
     lines = ["From consent to the tests", *(f"  {sentence}" for sentence in excluded)]
@@ -433,7 +433,7 @@ def analyse_command(
             return
         response = told(sites, analysis)
     if print_flow:
-        from dashboard.analysis.rendering.people import flow_csv
+        from dashboard.analysis.rendering.tables import flow_csv
 
         click.echo(flow_csv(response.flow) if response.flow else "", nl=False, color=False)
         return

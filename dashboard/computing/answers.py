@@ -153,8 +153,8 @@ def sheet_of(inquiry: Inquiry) -> Sheet:
     """
     from dashboard.analysis.rendering.charts import analysis_charts, effects_chart, spread_charts
     from dashboard.analysis.rendering.light import forest_of, left_out_table
-    from dashboard.analysis.rendering.method import variability_sentence
     from dashboard.analysis.rendering.tables import groups_of
+    from dashboard.analysis.rendering.words import say
 
     analysis = computed(inquiry)
     response = told(inquiry.sites, analysis)
@@ -168,7 +168,7 @@ def sheet_of(inquiry: Inquiry) -> Sheet:
         spreads=spread_charts(analysis),
         effects=effects_chart(analysis),
         forest=forest_of(analysis),
-        variability=variability_sentence(analysis.variability),
+        variability=say("beside", "variability", analysis.variability),
     )
 
 

@@ -180,11 +180,7 @@ def too_short(mixed: Mixture | None) -> bool:
 
 
 MATTERS = 0.25
-"""From this share of a difference on, what time alone would make of it is worth a caution.
-
-At a quarter of a difference that is just significant, 8 % of tests without any effect would say one
-(instead of 5 %).
-"""
+"""From this share of a bound on, time alone may hide a difference as large as the bound."""
 
 
 UNEVEN = 0.2
@@ -344,23 +340,6 @@ def adjust_periods(
 
 def _disagree(own: float | None, usual: float | None) -> bool:
     return own is not None and usual is not None and (own < ALPHA) != (usual < ALPHA)
-
-
-def matters(effect: PeriodModel, difference: float, p: float) -> bool:
-    """Tell whether time in the session may explain a difference, or hide one.
-
-    Args:
-        effect: what time may have to do with it.
-        difference: mean difference of the t-test.
-        p: its p before adjustment.
-    """
-    if effect.disagrees:
-        return True
-    if p >= ALPHA:
-        return False
-    if effect.one_way:
-        return True
-    return effect.by_drift is not None and abs(effect.by_drift) >= MATTERS * abs(difference)
 
 
 def hides(effect: PeriodModel | None, bound: float) -> str:

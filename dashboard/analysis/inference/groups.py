@@ -14,7 +14,7 @@ from itertools import combinations
 from dashboard.analysis.inference.family import adjusted_by
 from dashboard.analysis.question import AnalysisQuery, Correction, same_label
 from dashboard.analysis.readings.means import StateMean, Visits, states_together
-from dashboard.analysis.results import MissingModel
+from dashboard.analysis.results import GroupFlowModel, MissingModel
 from dashboard.statistics.anova import FTest, MixedAnova, mixed_anova
 from dashboard.statistics.distributions import holm
 from dashboard.statistics.samples import MINIMUM, NoVariationError
@@ -229,6 +229,17 @@ def _adjusted(vitals: Sequence[VitalGroups], correction: Correction) -> tuple[Vi
             own = replace(own, groups_p=next(of_f), interaction_p=next(of_f))
         finished.append(own)
     return tuple(finished)
+
+
+def in_group_tests(one: VitalGroups) -> GroupFlowModel:
+    """Count who is in the tests of the groups of a vital, and who is not."""
+    return GroupFlowModel(
+        vital=one.kind,
+        used={name: one.sizes[name] for name in one.compared},
+        no_attribute=len(one.no_attribute),
+        incomplete=sum(one.incomplete.values()),
+        too_small=sum(one.sizes[name] for name in one.too_small),
+    )
 
 
 REST = "baseline"

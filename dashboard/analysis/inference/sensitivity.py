@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from dashboard.analysis.inference.comparison import Decision
+from dashboard.analysis.inference.comparison import Decision, adjusted_p
+from dashboard.analysis.question import Correction
 from dashboard.analysis.results import Conclusion, conclude
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import N_
@@ -24,14 +25,15 @@ class Variant(Generic[C]):
 
     Attributes:
         choice: window and lags, or settling times.
-        decision: what it comes to in numbers; its ``holm_p`` is adjusted for the family under this
-            choice.
+        decision: what it comes to in numbers.
+        adjusted_p: of the correction that was asked for, for the family under this choice.
         conclusion: what it comes to.
         changes: whether that differs from the conclusion under the chosen choice.
     """
 
     choice: C
     decision: Decision
+    adjusted_p: float | None
     conclusion: Conclusion
     changes: bool
 
@@ -50,7 +52,10 @@ class Sensitivity(Generic[C]):
 
 
 def sensitivity(
-    chosen: C, choices: Iterable[C], family: Callable[[C], Sequence[Decision]]
+    chosen: C,
+    choices: Iterable[C],
+    family: Callable[[C], Sequence[Decision]],
+    correction: Correction = Correction.HOLM,
 ) -> tuple[Sensitivity[C], ...]:
     """Repeat a family of comparisons under other choices.
 
@@ -64,6 +69,7 @@ def sensitivity(
         choices: those to be tried; ``chosen`` may be among them.
         family: gives the comparisons under a choice, always the same ones in the same order,
             adjusted as a family; of computed variants ``variants.__getitem__``.
+        correction: whose adjusted p decides.
 
     Returns:
         For each comparison of the family its table, in order of ``choices``.
@@ -84,18 +90,17 @@ def sensitivity(
             )
     return tuple(
         Sensitivity(
-            chosen=_variant(chosen, own, own),
-            variants=tuple(_variant(choice, decided[place], own) for choice, decided in tried),
+            chosen=_variant(chosen, own, own, correction),
+            variants=tuple(
+                _variant(choice, decided[place], own, correction) for choice, decided in tried
+            ),
         )
         for place, own in enumerate(base)
     )
 
 
-def _variant(choice: C, decision: Decision, chosen: Decision) -> Variant[C]:
-    conclusion = conclude(decision.difference, decision.holm_p)
-    return Variant(
-        choice,
-        decision,
-        conclusion,
-        changes=conclusion is not conclude(chosen.difference, chosen.holm_p),
-    )
+def _variant(choice: C, decision: Decision, chosen: Decision, correction: Correction) -> Variant[C]:
+    p = adjusted_p(decision, correction)
+    conclusion = conclude(decision.difference, p)
+    declared = conclude(chosen.difference, adjusted_p(chosen, correction))
+    return Variant(choice, decision, p, conclusion, changes=conclusion is not declared)

@@ -10,13 +10,16 @@ from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison, 
 from dashboard.analysis.choices import MatchingChoice, SettlingChoice
 from dashboard.analysis.inference.comparison import Tests
 from dashboard.analysis.inference.family import InFamily
+from dashboard.analysis.inference.groups import GroupContrast, VitalGroups
 from dashboard.analysis.inference.heart import HeartTest, StateVariability
 from dashboard.analysis.inference.sensitivity import Sensitivity, Variant
+from dashboard.analysis.notices import cautions_of, warnings_of
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery
-from dashboard.analysis.rendering import cautions, findings, method, models, people, tests
+from dashboard.analysis.rendering.words import say, sentences
 from dashboard.analysis.results import AnalysisModel
 from dashboard.languages.names import said
+from dashboard.statistics.anova import FTest
 from dashboard.statistics.planning import RequiredSample
 from edge_agent.core.measures import Measure
 from edge_agent.core.texts import text_of
@@ -28,6 +31,8 @@ def response_of(
     """Return the same numbers and sentences as the page, as a model with every number unrounded."""
     query = analysis.query
     mixed = analysis.mixture
+    warnings = warnings_of(analysis)
+    cautions = cautions_of(analysis)
     by_vital = {one.vital: one for one in analysis.models}
     return AnalysisModel(
         question=query,
@@ -52,13 +57,21 @@ def response_of(
         states=tuple(_state(state) for state in analysis.summaries),
         means=tuple(results.MeanModel.model_validate(mean) for mean in analysis.means),
         agreements=tuple(
-            one.model_copy(update={"sentence": method.agreement_sentence(one)})
+            one.model_copy(update={"sentence": say("beside", "agreement", one)})
             for one in analysis.agreements
         ),
         variability=tuple(_variability(state) for state in analysis.variability),
         heart_tests=tuple(_heart_test(test, query) for test in analysis.heart_tests),
-        families=tests.family_models(analysis),
-        groups=tuple(people.group_model(one, query) for one in analysis.groups),
+        families=tuple(
+            results.FamilyModel(
+                family=one.name,
+                tests=sentences("method", "family_tests", one),
+                computed=one.computed,
+                sentence=say("method", "family", one),
+            )
+            for one in analysis.families
+        ),
+        groups=tuple(_groups(one, query) for one in analysis.groups),
         sensitivity=tuple(
             results.SensitivityModel.model_validate(one)
             for one in _sensitivities(analysis.family, analysis.sensitivity)
@@ -69,33 +82,35 @@ def response_of(
         ),
         drifts=tuple(
             one.model_copy(
-                update={"reason": said(one.reason), "sentence": cautions.drift_sentence(one)}
+                update={"reason": said(one.reason), "sentence": say("beside", "drift", one)}
             )
             for one in analysis.drifts
         ),
         periods=tuple(
-            test.period.model_copy(update={"sentence": cautions.period_sentence(test)})
+            test.period.model_copy(update={"sentence": say("beside", "period", test)})
             for test in analysis.family
             if test.period is not None
         ),
         preregistration=preregistered,
         mixed_windows=mixed.mixed / mixed.windows if mixed and mixed.windows else None,
         main=analysis.main.value,
-        main_reason=models.main_reason(analysis),
+        main_reason=say("beside", "main", analysis),
         models=tuple(
             one.model_copy(
                 update={
                     "reason": said(one.reason),
-                    "sentence": models.model_sentence(one, analysis.sessions),
+                    "sentence": say("beside", "model", one, analysis.sessions),
                 }
             )
             for one in analysis.models
         ),
-        flow=analysis.flow and people.told_flow(analysis.flow, query, analysis.groups),
-        warnings=cautions.warnings_of(analysis),
-        cautions=cautions.cautions_of(analysis),
-        assumptions=method.assumptions_of(analysis),
-        method=method.method_of(analysis),
+        flow=analysis.flow and _flow(analysis.flow, query),
+        warnings=sentences("notices", "texts", warnings, analysis),
+        warning_codes=warnings,
+        cautions=sentences("notices", "texts", cautions, analysis),
+        caution_codes=cautions,
+        assumptions=sentences("method", "assumptions", query),
+        method=sentences("method", "method", analysis),
     )
 
 
@@ -156,11 +171,11 @@ def _comparison(test: VitalComparison, model: results.VitalModelModel) -> result
         needed_in_family=own and needed and _needed_in_family(own, needed),
         obstacle=c.obstacle,
         with_all=test.with_all,
-        claim=findings.claim(test, test.result),
-        remarks=findings.remarks(test),
-        sentence=findings.sentence(test),
-        beside=findings.beside(test, model),
-        apa=findings.apa_sentence(test, test.result, model),
+        claim=say("result", "claim", test, test.result),
+        remarks=say("result", "remarks", test),
+        sentence=say("result", "sentence", test),
+        beside=tuple(filter(None, (say("result", "beside", test, model),))),
+        apa=say("result", "apa", test, test.result, model),
         bayes_factor=_bayes_factor(test),
         by_model=_model_test(test, model),
     )
@@ -199,7 +214,7 @@ def _bayes_factor(test: VitalComparison) -> results.BayesFactorModel | None:
         for_none=factor.for_none,
         log_for_difference=factor.log_factor,
         scale=factor.scale,
-        sentence=models.evidence_sentence(test, factor),
+        sentence=say("beside", "evidence", test, factor),
     )
 
 
@@ -213,9 +228,9 @@ def _model_test(
         return None
     return tested.model_copy(
         update={
-            "claim": findings.claim(test, result),
-            "sentence": findings.by_model_sentence(test, model),
-            "apa": findings.apa_sentence(test, result, model),
+            "claim": say("result", "claim", test, result),
+            "sentence": say("result", "by_model", test, model),
+            "apa": say("result", "apa", test, result, model),
         }
     )
 
@@ -236,7 +251,7 @@ def _all_states(states: VitalStates) -> results.AllStatesModel:
         partial_eta_squared=anova and anova.partial_eta_squared,
         generalized_eta_squared=anova and anova.generalized_eta_squared,
         obstacle=comparison.obstacle,
-        sentence=method.all_states_sentence(states),
+        sentence=say("beside", "all_states", states),
     )
 
 
@@ -280,7 +295,7 @@ def _heart_test(test: HeartTest, query: AnalysisQuery) -> results.HeartTestModel
         p=t and t.p,
         adjusted_p=test.adjusted_p,
         left_out=dict(test.left_out),
-        sentence=tests.heart_sentence(test, query),
+        sentence=say("beside", "heart", test, query),
     )
 
 
@@ -295,7 +310,9 @@ def _sensitivities(
             "first": test.first,
             "second": test.second,
             "changed": one.changed,
-            "sentence": method.sensitivity_sentence(test, one),
+            "sentence": say(
+                "beside", "sensitivity", test, one, isinstance(one.chosen.choice, SettlingChoice)
+            ),
             "variants": [_variant(variant, test.kind) for variant in one.variants],
         }
         # Not strict: there are no tables where the question did not ask for them.
@@ -315,6 +332,7 @@ def _variant(
         "interval": decision.interval,
         "p": decision.p,
         "holm_p": decision.holm_p,
+        "adjusted_p": variant.adjusted_p,
         "conclusion": variant.conclusion,
         "changes": variant.changes,
     }
@@ -328,3 +346,86 @@ def _variant(
         "lag_pressure": choice.lag_pressure_s,
     }
     return results.VariantModel.model_validate(decided | matching)
+
+
+def _groups(one: VitalGroups, query: AnalysisQuery) -> results.VitalGroupsModel:
+    anova = one.anova
+    return results.VitalGroupsModel(
+        vital=one.kind,
+        attribute=query.group or "",
+        sizes=dict(one.sizes),
+        too_small=one.too_small,
+        no_attribute=len(one.no_attribute),
+        incomplete=dict(one.incomplete),
+        epsilon=anova and anova.epsilon,
+        groups=anova and _f_test(one, anova.groups, one.groups_p, query, crossed=False),
+        interaction=anova
+        and _f_test(one, anova.interaction, one.interaction_p, query, crossed=True),
+        contrasts=tuple(_contrast(one, contrast, query) for contrast in one.contrasts),
+        uneven=one.uneven,
+        reason=said(one.reason),
+        left_out=say("groups", "left_out", one, query),
+    )
+
+
+def _f_test(
+    one: VitalGroups, test: FTest, adjusted: float | None, query: AnalysisQuery, *, crossed: bool
+) -> results.GroupTestModel:
+    return results.GroupTestModel(
+        f=test.f,
+        df=test.df,
+        p=test.p,
+        adjusted_p=test.p if adjusted is None else adjusted,
+        partial_eta_squared=test.partial_eta_squared,
+        sentence=say("groups", "f_test", one, test, query, crossed),
+        apa=say("groups", "f_test_apa", one, test, query, crossed),
+    )
+
+
+def _contrast(
+    one: VitalGroups, contrast: GroupContrast, query: AnalysisQuery
+) -> results.GroupContrastModel:
+    first_state, second_state = contrast.pair or (None, None)
+    test = contrast.test
+    return results.GroupContrastModel(
+        first=contrast.first,
+        second=contrast.second,
+        first_state=first_state,
+        second_state=second_state,
+        n_first=test.n_first,
+        n_second=test.n_second,
+        difference=test.difference,
+        interval=test.interval,
+        t=test.t,
+        df=test.df,
+        p=test.p,
+        adjusted_p=contrast.adjusted_p,
+        sentence=say("groups", "contrast", one, contrast, query),
+        apa=say("groups", "contrast_apa", one, contrast, query),
+    )
+
+
+def _flow(flow: results.FlowModel, query: AnalysisQuery) -> results.FlowModel:
+    return flow.model_copy(
+        update={
+            "summary": say("flow", "summary", flow),
+            "stages": tuple(_stage(stage, query) for stage in flow.stages),
+            "excluded": tuple(
+                one.model_copy(update={"sentence": say("flow", "excluded", one)})
+                for one in flow.excluded
+            ),
+            "excluded_sentences": sentences("flow", "excluded_by_reason", flow.excluded),
+            "missing": tuple(
+                one.model_copy(update={"sentence": say("flow", "missing", one)})
+                for one in flow.missing
+            ),
+        }
+    )
+
+
+def _stage(stage: results.StageModel, query: AnalysisQuery) -> results.StageModel:
+    lost = tuple(
+        one.model_copy(update={"sentence": say("flow", "loss", one, stage.lost)})
+        for one in stage.lost
+    )
+    return stage.model_copy(update={"title": say("flow", "title", stage.step, query), "lost": lost})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.analysis.question import AnalysisQuery, Correction
-from dashboard.analysis.results import ALPHA
+from dashboard.analysis.results import ALPHA, Conclusion, IntervalModel, Source
 from dashboard.languages import figures
 from dashboard.languages.current import N_, gettext, ngettext, pgettext
 from dashboard.languages.figures import by_locale, general, thousands
@@ -13,6 +13,7 @@ from edge_agent.core.readings import VitalFlag
 
 _CORRECTIONS = {Correction.HOLM: "Holm", Correction.BENJAMINI_HOCHBERG: "Benjamini–Hochberg"}
 _MINUS = "−"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def unit_of(kind: Measure) -> str:
@@ -124,7 +125,9 @@ def number(value: float, digits: int = 1) -> str:
         digits,
     )
     if value and not 0.5 * 10.0**-places <= abs(value) < 1e6:
-        return by_locale(f"{value:.1e}".replace("-", _MINUS))
+        mantissa, power = f"{value:.1e}".split("e")
+        raised = str(int(power)).translate(_RAISED)
+        return by_locale(f"{mantissa} × 10{raised}".replace("-", _MINUS))
     if value:
         return by_locale(f"{value:.{places}f}".replace("-", _MINUS))
     return by_locale(f"{0:.{places}f}")
@@ -158,6 +161,55 @@ def interval_text(low: float, high: float, digits: int = 1) -> str:
     return pgettext("interval", "{low} to {high}").format(
         low=number(low, digits), high=number(high, digits)
     )
+
+
+def ends_text(interval: IntervalModel, digits: int = 1) -> str:
+    """Write the ends of an interval, as ``interval_text`` does."""
+    return interval_text(interval.low, interval.high, digits)
+
+
+def brackets(interval: IntervalModel) -> str:
+    """Write ``[2.01, 10.20]``, as a report has it."""
+    return pgettext("interval", "[{low}, {high}]").format(
+        low=number(interval.low, 2), high=number(interval.high, 2)
+    )
+
+
+def shift_text(value: float, kind: Measure) -> str:
+    """Write by how much and which way something differs, as in ``5.0 /min higher``."""
+    text = gettext("{value} {unit} lower") if value < 0 else gettext("{value} {unit} higher")
+    return text.format(value=number(abs(value)), unit=unit_of(kind))
+
+
+def apa_p(p: float) -> str:
+    """Write ``= .021`` or ``< .001``; more digits where rounding would carry it across .05. Where
+    the language has a decimal comma, with the zero before it.
+    """
+    if p < 0.001:
+        return _apa_number("< 0.001")
+    text = f"{p:.3f}"
+    if float(text) == ALPHA and p != ALPHA:
+        text = f"{p:.5f}"
+    return _apa_number(f"= {text}")
+
+
+def _apa_number(text: str) -> str:
+    # A text that did not change is one with a decimal point; only there the zero is left out.
+    shown = by_locale(text)
+    return text.replace(" 0.", " .") if shown == text else shown
+
+
+LARGE_FACTOR = 1e5
+"""From here on a Bayes factor is only said to be larger."""
+
+
+def factor_text(factor: float) -> str:
+    """Write a Bayes factor: three digits, large ones by powers of ten."""
+    if factor >= LARGE_FACTOR:
+        return gettext("over {factor}").format(factor=thousands(100_000))
+    if factor >= 100:
+        return thousands(round(factor))
+    return number(factor, 1 if factor >= 10 else 2)
 
 
 def people(count: int) -> str:
@@ -205,3 +257,37 @@ _FLAGS = {
 def flag_name(flag: VitalFlag) -> str:
     """Return what people call the readings with a flag of doubt."""
     return gettext(_FLAGS[flag])
+
+
+_FLAG_WORDS = {
+    VitalFlag.OUT_OF_RANGE: N_("out of range"),
+    VitalFlag.CONTACT_LOST: N_("contact lost"),
+    VitalFlag.ESTIMATED: N_("estimated"),
+    VitalFlag.CLOCK_DIFFERS: N_("clock differs"),
+    VitalFlag.POOR_SIGNAL: N_("poor signal"),
+    VitalFlag.ARTEFACT: N_("artefact"),
+}
+
+
+def flag_word(flag: VitalFlag) -> str:
+    """Return what people call a flag of doubt in a list."""
+    return gettext(_FLAG_WORDS[flag])
+
+
+_SOURCES = {"condition": N_("condition"), "observed": N_("face"), "reported": N_("self-report")}
+_CONCLUSIONS = {
+    Conclusion.HIGHER: N_("a rise"),
+    Conclusion.LOWER: N_("a fall"),
+    Conclusion.NOT_SHOWN: N_("no significant difference"),
+    Conclusion.NO_TEST: N_("no test"),
+}
+
+
+def source_name(source: Source) -> str:
+    """Return what people call a source of states."""
+    return gettext(_SOURCES[source])
+
+
+def conclusion_name(conclusion: Conclusion) -> str:
+    """Return what people call a conclusion."""
+    return gettext(_CONCLUSIONS[conclusion])

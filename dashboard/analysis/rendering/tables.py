@@ -7,25 +7,25 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.question import HEART_NAMES, Outcome
-from dashboard.analysis.rendering.models import factor_text
 from dashboard.analysis.rendering.numbers import (
     df_text,
+    factor_text,
     interval_text,
     number,
     p_text,
     pair_text,
     unit_of,
 )
-from dashboard.analysis.rendering.people import flow_csv, told_flow
 from dashboard.analysis.results import (
     ALPHA,
     AnalysisModel,
     By,
     ComparisonModel,
+    FlowModel,
     IntervalModel,
     NeededInFamilyModel,
     TestGroup,
@@ -148,8 +148,7 @@ def bundle_tables(analysis: Analysis) -> dict[str, str]:
     }
     present = {name: text for name, text in tables.items() if text}
     if analysis.flow is not None:
-        flow = told_flow(analysis.flow, analysis.query, analysis.groups)
-        present["flow.csv"] = flow_csv(flow)
+        present["flow.csv"] = flow_csv(analysis.flow)
     return present
 
 
@@ -217,3 +216,40 @@ def _csv(heads: Sequence[str], rows: Iterable[Row], *, always: bool = False) -> 
     writer.writerow(heads)
     writer.writerows(every)
     return out.getvalue()
+
+
+_FLOW = ("step", "vital", "first", "second", "state", "reason", "people", "sessions", "readings")
+
+
+def flow_csv(flow: FlowModel) -> str:
+    """Return the flow as CSV, a line for each step, each loss, each missing state and each test."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_FLOW)
+    writer.writerows(_rows(flow))
+    return out.getvalue()
+
+
+def _rows(flow: FlowModel) -> Iterator[tuple[str | int | None, ...]]:
+    for stage in flow.stages:
+        for loss in stage.lost:
+            reason = f"{loss.reason}:{loss.detail}" if loss.detail else loss.reason
+            yield ("lost", "", "", "", loss.state, reason, loss.people, None, loss.readings)
+        yield (stage.step, "", "", "", "", "", stage.people, stage.sessions, stage.readings)
+    for left_out in flow.excluded:
+        what = "session" if left_out.from_s is None else "stretch"
+        yield ("excluded", "", "", "", "", f"{what}:{left_out.reason}", None, 1, None)
+    for one in flow.missing:
+        yield ("missing", one.vital, "", "", one.state, "", len(one.participants), None, None)
+    for test in flow.tests:
+        names = (test.vital, test.first, test.second, "")
+        yield ("test", *names, "used", test.used, None, None)
+        for reason in ("lacks_first", "lacks_second", "apart", "both"):
+            if count := getattr(test, reason):
+                yield ("test", *names, reason, count, None, None)
+    for own in flow.groups:  # what an attribute says of people stays here: only how many
+        names = (own.vital, "", "", "")
+        yield ("group", *names, "used", sum(own.used.values()), None, None)
+        for reason in ("no_attribute", "incomplete", "too_small"):
+            if count := getattr(own, reason):
+                yield ("group", *names, reason, count, None, None)

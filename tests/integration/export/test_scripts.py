@@ -32,8 +32,8 @@ from dashboard.analysis.question import (
     StateBy,
 )
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.rendering.method import all_states_sentence
 from dashboard.analysis.rendering.tables import bundle_tables, groups_of
+from dashboard.analysis.rendering.words import say
 from dashboard.analysis.results import AnalysisModel, ComparisonModel
 from dashboard.commands.analyse_bundle import analyse_bundle_command
 from dashboard.commands.analyse_bundle import main as analyse_bundle
@@ -163,7 +163,7 @@ def test_a_script_prints_the_table_of_the_page(run: Run, name: str, bundles: Bun
         anova = states.comparison.anova
         figures = [line for line in text.splitlines() if line.startswith(("all ", "both "))]
         if anova is not None:
-            sentence = all_states_sentence(states)
+            sentence = say("beside", "all_states", states)
             assert any(line.partition(": ")[2] in sentence for line in figures), (sentence, figures)
 
 

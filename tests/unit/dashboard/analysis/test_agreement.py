@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dashboard.analysis.inference.agreement import compare_sensors, compare_sources
-from dashboard.analysis.rendering.method import agreement_sentence
+from dashboard.analysis.rendering.words import say
 from dashboard.commands.analyse import main_compare_sensors
 from dashboard.statistics.agreement import limits_of_agreement
 from edge_agent.core.errors import StatisticsError
@@ -55,7 +55,7 @@ def test_agreement_is_said_in_words() -> None:
     # p_o = 20/24, p_e = (12 · 16 + 12 · 8) / 24² = 0.5, kappa = 2/3
     assert [faces.observed, faces.expected] == pytest.approx([20 / 24, 0.5])
     assert faces.kappa == pytest.approx(2 / 3)
-    assert agreement_sentence(faces).startswith(
+    assert say("beside", "agreement", faces).startswith(
         "Condition and face named the same emotion in 20 of 24 stimuli of 12 people (83 %; 50 % "
         "would be chance): kappa 0.67 (95 % CI "
     )
@@ -63,19 +63,19 @@ def test_agreement_is_said_in_words() -> None:
 
 def test_a_face_that_always_reads_the_same_is_named_as_the_reason_for_no_interval() -> None:
     always = compare_sources(STIMULI, ["neutral" for _ in SHOWN])[0]
-    assert agreement_sentence(always).endswith(
+    assert say("beside", "agreement", always).endswith(
         "kappa 0.00, where 1 is always and 0 is chance. It has no interval and says nothing "
         "here, because the face always gave neutral."
     )
     same = [replace(one, condition="Anger") for one in STIMULI]
-    assert "because the condition always gave anger." in agreement_sentence(
-        compare_sources(same, SHOWN)[0]
+    assert "because the condition always gave anger." in say(
+        "beside", "agreement", compare_sources(same, SHOWN)[0]
     )
 
 
 def test_two_people_are_too_few_for_an_interval_and_the_sentence_says_so() -> None:
     few = [stimulus(f"P-{place % 2}", one.condition, None) for place, one in enumerate(STIMULI)]
-    sentence = agreement_sentence(compare_sources(few, SHOWN)[0])
+    sentence = say("beside", "agreement", compare_sources(few, SHOWN)[0])
     assert sentence.endswith("0 is chance. An interval needs at least 3 people.")
 
 
@@ -83,7 +83,7 @@ def test_stimuli_without_a_face_or_a_report_and_other_labels_are_left_out() -> N
     stimuli = [*STIMULI, stimulus("P-1", "anger", None), stimulus("P-1", "film 3", "anger")]
     faces, reports, _ = compare_sources(stimuli, [*SHOWN, "", "anger"])
     assert (faces.left_out, reports.left_out) == (1, 1)
-    assert agreement_sentence(faces).endswith(
+    assert say("beside", "agreement", faces).endswith(
         " 1 stimulus where one of the two gave no answer is left out."
     )
 
@@ -92,7 +92,7 @@ def test_without_reports_there_is_no_number_but_a_sentence() -> None:
     bare = [stimulus(one.participant, one.condition, None) for one in STIMULI]
     reports = compare_sources(bare, SHOWN)[1]
     assert (reports.kappa, reports.table, reports.n, reports.left_out) == (None, (), 0, 24)
-    assert agreement_sentence(reports) == (
+    assert say("beside", "agreement", reports) == (
         "Condition and self-report: no agreement can be computed. It needs stimuli with an "
         "answer from both, and more than one answer."
     )

@@ -13,7 +13,6 @@ from dashboard.analysis.question import PAIRS, TESTED_STATES, VITALS, Sample
 from dashboard.analysis.readings.means import session_means
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.rendering.cautions import cautions_of
 from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion, ExpressionRow
@@ -102,7 +101,7 @@ def test_who_had_the_states_in_different_sessions_is_in_no_test_and_named(tmp_pa
             add_session(path, f"P-{number}", heart(**{state: 70.0 + number}))
     answer = response_of(analysed(path)).comparisons[0]
     assert (answer.n_both, answer.n_first_only, answer.n_apart, answer.method) == (0, 0, 4, None)
-    assert "in one session (4 people had them in different sessions only)" in answer.sentence
+    assert "there are 0. 4 people had them in different sessions only." in answer.sentence
 
 
 def test_labels_name_a_state_in_any_case_and_others_are_listed(tmp_path: Path) -> None:
@@ -229,7 +228,7 @@ def test_lost_contact_in_one_state_no_longer_makes_a_difference(tmp_path: Path) 
     assert (
         "20 readings in doubt are left out of all means and tests (contact lost, out of range). "
         "If every reading counted, 1 test of 3 would reach another conclusion; see below."
-    ) in cautions_of(usual)
+    ) in response_of(usual).cautions
 
 
 def test_an_absurd_reading_is_an_error_that_names_the_participant(tmp_path: Path) -> None:

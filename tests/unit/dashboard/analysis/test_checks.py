@@ -32,9 +32,9 @@ from dashboard.analysis.readings.means import (
 from dashboard.analysis.readings.states import find_observed
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.charts import effects_chart
-from dashboard.analysis.rendering.findings import apa_sentence, sentence
 from dashboard.analysis.rendering.light import forest_of
 from dashboard.analysis.rendering.tables import groups_of
+from dashboard.analysis.rendering.words import say
 from dashboard.analysis.results import Caution
 from dashboard.statistics.period import Recall
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
@@ -66,14 +66,14 @@ def studied(folder: Path, reversed_people: int, fall: float, effect: float = 0.0
 def test_one_order_for_all_is_no_effect_of_the_state(tmp_path: Path) -> None:
     found = studied(tmp_path, 0, fall=8.0)
     [period] = response_of(found).periods
-    assert "everybody had anger after neutral, 5.0 min later on average" in period.sentence
+    assert "everybody had anger after neutral, 5.0 min apart on average" in period.sentence
     assert "must not be called an effect of the state" in period.sentence
     assert found.family[0].period is not None
     assert found.family[0].period.difference is None
     [drift] = response_of(found).drifts
     assert (drift.slope, drift.interval, drift.p, drift.people) == (None, None, None, 0)
     assert drift.reason == "all participants went through the states at nearly the same times"
-    assert sentence(found.family[0]).endswith(
+    assert say("result", "sentence", found.family[0]).endswith(
         "), but the order may explain it: 10 of 10 people had anger after neutral."
     )
     balanced = studied(tmp_path / "balanced", 5, fall=0.5)
@@ -85,7 +85,7 @@ def test_another_conclusion_at_equal_times_stands_in_the_sentence(tmp_path: Path
     test = studied(tmp_path, 5, fall=8.0, effect=2.0).family[0]
     assert (test.result.by, test.result.conclusion) == ("paired_t", "not_shown")
     assert test.result.caution_codes == (Caution.DISAGREES,)
-    assert "At equal times in the session it is 2." in sentence(test)
+    assert "At equal times in the session it is 2." in say("result", "sentence", test)
 
 
 def test_one_of_ten_the_other_way_round_show_where_the_difference_comes_from(
@@ -114,7 +114,7 @@ def test_the_headline_of_an_uneven_order_is_the_estimate_at_equal_times(tmp_path
     # t(0.95; 8) = 1.859548 of the tables
     width = period.interval_90.high - period.interval_90.low
     assert width == pytest.approx(2 * 1.859548 * period.error, rel=1e-6)
-    assert sentence(test) == (
+    assert say("result", "sentence", test) == (
         "Heart rate was 4.9 /min higher in anger than in neutral at equal times in the session "
         "(95 % CI 4.1 to 5.8; 10 people, t(8) = 13.55, Holm p < 0.001). As measured, ignoring "
         "time: 4.1 /min, Holm p < 0.001."
@@ -234,8 +234,8 @@ def test_observed_states_that_take_turns_are_compared_at_equal_times(taking_turn
     theirs = stats.ttest_rel(anger, [expected[number]["neutral"] for number in TURNS])
     assert (result.by, result.at_equal_times) == ("paired_t", True)
     assert (result.t, result.p) == pytest.approx((theirs.statistic, theirs.pvalue), rel=1e-8)
-    assert "at equal times in the session" in sentence(found.family[0])
-    told = apa_sentence(found.family[0], result, found.models[0])
+    assert "at equal times in the session" in say("result", "sentence", found.family[0])
+    told = say("result", "apa", found.family[0], result, found.models[0])
     assert "t test of means at equal times in each session showed" in told
     # the drift is of the readings as they are, 0.8 /min each minute
     assert found.drifts[0].slope == pytest.approx(-0.8, abs=0.25)

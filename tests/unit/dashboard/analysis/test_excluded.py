@@ -6,8 +6,7 @@ from pathlib import Path
 
 from dashboard.analysis.inference.agreement import compare_sensors
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.rendering.people import flow_csv
-from dashboard.analysis.rendering.tables import bundle_tables
+from dashboard.analysis.rendering.tables import bundle_tables, flow_csv
 from dashboard.commands.analyse import report
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
@@ -124,6 +123,21 @@ def test_sensors_are_compared_without_it_and_say_so(tmp_path: Path) -> None:
     (after,) = compare_sensors(Reader(path), [HEART])
     assert (before.people, after.people, after.excluded) == (3, 2, ("watch was loose",))
     assert "1 session or stretch was left out by hand (watch was loose)." in after.sentence
+
+
+def test_sessions_left_out_for_one_reason_are_told_together(tmp_path: Path) -> None:
+    path = make_study(tmp_path, {code: heart(anger=80.0, neutral=70.0) for code in "abcde"})
+    for session in (1, 3):
+        without(path, session, reason="camera fell")
+    without(path, 4, reason="Camera fell")
+    without(path, 5, 4 * 3600 + 5, 4 * 3600 + 9.5, reason="camera fell")
+    flow = response_of(analysed(path)).flow
+    assert flow is not None
+    assert flow.excluded_sentences == (
+        "Session 4 was left out: Camera fell",
+        "2 sessions were left out: camera fell (1, 3)",
+        "Session 5, 0:05 to 0:09.500 was left out: camera fell",
+    )
 
 
 def test_tables_of_a_bundle_follow_the_same_rule(tmp_path: Path) -> None:

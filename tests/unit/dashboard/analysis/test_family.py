@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.question import AnalysisQuery, query_of
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.rendering.findings import sentence
+from dashboard.analysis.rendering.words import say
 from dashboard.commands.analyse import analyse_command, report
 from dashboard.statistics.distributions import benjamini_hochberg, holm, within_families
 from dashboard.statistics.planning import sample_size
@@ -80,14 +80,18 @@ def test_what_one_test_excludes_the_family_may_not(tmp_path: Path) -> None:
     ]
     assert open_ones, "this study has a difference that only the single test excludes"
     for test in open_ones:
-        assert "is excluded" not in sentence(test)
-        assert "It is small" not in sentence(test)
+        assert "is excluded" not in say("result", "sentence", test)
+        assert "It is small" not in say("result", "sentence", test)
         assert test.in_family is not None
         assert test.in_family.equivalence_p >= 0.05
 
 
 def test_people_are_counted_at_the_level_that_decides(tmp_path: Path) -> None:
-    test = next(one for one in nine_tests(tmp_path).family if "not excluded" in sentence(one))
+    test = next(
+        one
+        for one in nine_tests(tmp_path).family
+        if "not excluded" in say("result", "sentence", one)
+    )
     assert test.in_family is not None
     assert test.required_sample is not None
     required = test.in_family.required_sample
@@ -98,7 +102,7 @@ def test_people_are_counted_at_the_level_that_decides(tmp_path: Path) -> None:
     assert required.size.n > test.required_sample.size.n
     assert (
         f"you need {required.size.n} people (at 0.05 / 6, which the smallest p of 6 tests must "
-        "reach)" in sentence(test)
+        "reach)" in say("result", "sentence", test)
     )
 
 

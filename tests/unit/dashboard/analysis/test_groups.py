@@ -15,7 +15,8 @@ from dashboard.analysis.inference.groups import MissingMeasure, compare_missing
 from dashboard.analysis.planning import PreregistrationDocument, compared, preregister
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.readings.means import StateMean
-from dashboard.analysis.rendering.people import flow_csv, group_lines
+from dashboard.analysis.rendering.tables import flow_csv
+from dashboard.analysis.rendering.words import sentences
 from dashboard.analysis.results import MissingModel
 from dashboard.commands.analyse import report
 from edge_agent.core.measures import Measure
@@ -186,7 +187,7 @@ def test_groups_five_wide_beside_thirty_are_told_by_welch_alone(tmp_path: Path) 
     expected = ttest_ind(*sides, equal_var=False)
     assert overall.p == pytest.approx(expected.pvalue) and overall.adjusted_p > 0.05
     assert "no significant difference" in overall.sentence
-    assert overall.sentence in group_lines(one)
+    assert overall.sentence in sentences("groups", "lines", one)
     assert overall.apa.startswith(
         "Welch’s t test showed no significant difference in heart rate (all states) between none "
         "and beta blocker, mean difference "

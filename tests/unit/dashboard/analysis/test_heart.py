@@ -27,9 +27,7 @@ from dashboard.analysis.inference.heart import StateVariability, recordings_of, 
 from dashboard.analysis.question import AnalysisQuery, Design, HeartMeasure, Outcome
 from dashboard.analysis.readings.means import find_baselines
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.rendering.cautions import warnings_of
-from dashboard.analysis.rendering.method import variability_sentence
-from dashboard.analysis.rendering.tests import heart_sentence
+from dashboard.analysis.rendering.words import say
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart import (
     HIGH_HZ,
@@ -185,7 +183,7 @@ def test_variability_two_short_sessions_are_each_ultra_short() -> None:
     (found,) = by_state(parts)
     assert found.seconds == pytest.approx(340, abs=4)
     assert (len(found.sessions), found.ultra_short, len(found.refused)) == (2, 2, 1)
-    assert variability_sentence([found]).startswith(
+    assert say("beside", "variability", [found]).startswith(
         "2 of 3 recordings (one state in one session) give values from the intervals between "
         "beats. 2 of them are shorter than the standard five minutes (ultra-short). Of several "
         "sessions of a person, the table has the mean of their values. 1 of 1 person lacks a "
@@ -397,13 +395,13 @@ def test_variability_is_tested_within_sessions_in_a_family_of_its_own(tmp_path: 
     assert test.comparison.tests is not None
     assert test.comparison.tests.t.t == pytest.approx(expected.t)
     assert test.adjusted_p == pytest.approx(expected.p)  # the only test that could be computed
-    text = heart_sentence(test, query)
+    text = say("beside", "heart", test, query)
     assert text.startswith("RMSSD, anger and neutral: a difference, 0.5")
     assert "times (95 % CI" in text and "n = 4" in text
     low = found.heart_tests[3]
     assert low.comparison.tests is None
     assert low.left_out == {"too short": 8}
-    assert "8 too short" in heart_sentence(low, query)
+    assert "8 too short" in say("beside", "heart", low, query)
 
 
 def resting_study(folder: Path) -> Path:
@@ -436,6 +434,6 @@ def test_a_change_takes_the_baseline_of_its_session_away(tmp_path: Path) -> None
     assert difference(found) == pytest.approx(0.0)
     levels = analyse(reader, query.model_copy(update={"outcome": Outcome.LEVEL}))
     assert abs(difference(levels)) > 3
-    (warning,) = [text for text in warnings_of(found) if "baseline" in text]
+    (warning,) = [text for text in response_of(found).warnings if "baseline" in text]
     assert "1 session has no baseline" in warning
     assert len(find_baselines(reader, query, reader.session_list())) == 8

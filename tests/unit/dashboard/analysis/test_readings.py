@@ -15,7 +15,7 @@ from dashboard.analysis.analyse import analyse
 from dashboard.analysis.choices import SettlingChoice
 from dashboard.analysis.question import AnalysisQuery, StateBy
 from dashboard.analysis.readings.states import ReadingGroup, best_source, find_readings
-from dashboard.analysis.rendering.cautions import cautions_of
+from dashboard.analysis.rendering.answer import response_of
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import migrate, write_transaction
@@ -48,7 +48,9 @@ def test_the_sensor_with_more_readings_counts_and_the_other_is_told_of(tmp_path:
     path = two_sensors(tmp_path)
     query = AnalysisQuery(vital=(HEART,))
     assert means(path, query) == {("anger", 81.0), ("neutral", 71.0)}
-    (caution,) = [text for text in cautions_of(analyse(Reader(path), query)) if "watch" in text]
+    (caution,) = [
+        text for text in response_of(analyse(Reader(path), query)).cautions if "watch" in text
+    ]
     assert "6 of heart rate by watch" in caution
     assert "in 3 sessions" in caution
 

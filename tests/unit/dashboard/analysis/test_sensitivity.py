@@ -11,9 +11,10 @@ import pytest
 from dashboard.analysis.choices import MatchingChoice, choices_around
 from dashboard.analysis.inference.comparison import Decision, compare_family, decide_family
 from dashboard.analysis.inference.sensitivity import sensitivity
+from dashboard.analysis.question import Correction
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.rendering.cautions import warnings_of
 from dashboard.analysis.results import Conclusion
+from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
 from edge_agent.store.database.schema import migrate, write_transaction
 from tests.support.analyses import analysed
@@ -71,6 +72,17 @@ def test_a_row_has_the_numbers_of_its_setting_and_they_are_those_of_the_whole_co
         whole.method, 4, 4, t.difference, t.interval, t.p, whole.tests.holm_p, whole.tests.bh_p
     )
     assert empty.decision == Decision(None, 0, 3)
+
+
+def test_sensitivity_by_the_correction_that_was_asked_for_concludes_as_the_result() -> None:
+    # p = 0.03 and 0.04: Holm 0.06 and 0.06, Benjamini and Hochberg 0.04 and 0.04
+    both = tuple(Decision(Method.PAIRED, 9, 9, 2.0, None, p, 0.06, 0.04) for p in (0.03, 0.04))
+    for correction, p, conclusion in (
+        (Correction.HOLM, 0.06, Conclusion.NOT_SHOWN),
+        (Correction.BENJAMINI_HOCHBERG, 0.04, Conclusion.HIGHER),
+    ):
+        first, _ = sensitivity(CHOSEN, [CHOSEN], {CHOSEN: both}.__getitem__, correction)
+        assert (first.chosen.conclusion, first.chosen.adjusted_p) == (conclusion, p)
 
 
 def test_settings_around_are_half_the_same_and_twice_with_the_chosen_one_among_them() -> None:
@@ -142,7 +154,7 @@ def test_the_settling_time_is_that_of_each_vital_and_what_it_takes_is_counted(
     )
     differences = [one.decision.difference or 0.0 for one in variants]
     assert differences == sorted(differences) and differences[0] < differences[-1]
-    assert any("too short for this vital" in text for text in warnings_of(found))
+    assert any("too short for this vital" in text for text in response_of(found).warnings)
     answer = response_of(found)
     assert [one.settling for one in answer.settling_sensitivity[3].variants] == [0, 15, 30, 60]
     assert answer.sensitivity == ()

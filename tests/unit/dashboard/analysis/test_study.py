@@ -11,8 +11,7 @@ import pytest
 
 from dashboard.analysis.analyse import analyse
 from dashboard.analysis.question import AnalysisQuery
-from dashboard.analysis.rendering.people import flow_csv
-from dashboard.analysis.rendering.tables import groups_of
+from dashboard.analysis.rendering.tables import flow_csv, groups_of
 from dashboard.languages.current import speaking
 from dashboard.statistics.t_tests import bayes_factor_independent
 from edge_agent.core.readings import VitalFlag

@@ -11,13 +11,8 @@ from dashboard.analysis.analyse import analyse
 from dashboard.analysis.inference.checks import FaceReading
 from dashboard.analysis.question import AnalysisQuery, Sample, StateBy
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.rendering.cautions import cautions_of, warnings_of
-from dashboard.analysis.rendering.method import (
-    method_of,
-    sensitivity_sentence,
-    variability_sentence,
-)
-from dashboard.analysis.results import Caution, Conclusion
+from dashboard.analysis.rendering.words import say, sentences
+from dashboard.analysis.results import Caution, Conclusion, Notice
 from dashboard.statistics.period import Recall
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.measures import MovementKind
@@ -56,7 +51,7 @@ def test_one_person_is_n_1_however_many_readings(tmp_path: Path) -> None:
         for state in ("anger", "happiness", "neutral")
     }
     found = analysed(make_study(tmp_path, {"P-1": person}))
-    assert " ".join(warnings_of(found)) == (
+    assert " ".join(response_of(found).warnings) == (
         "All 300 readings come from one person. That is n = 1, however many readings there are, "
         "and says nothing about people in general: at least 3 people are needed, and many more "
         "for a good answer."
@@ -73,27 +68,27 @@ def test_estimated_readings_among_measured_ones_are_never_silent(tmp_path: Path)
         0,
         2,
     )
-    assert cautions_of(left_out)[0] == (
+    assert response_of(left_out).cautions[0] == (
         "2 estimated readings are left out: an estimate, such as the camera’s pulse, is not a "
         "measurement and counts only if you select it."
     )
-    assert warnings_of(analysed(path, estimated=True))[0] == (
+    assert response_of(analysed(path, estimated=True)).warnings[0] == (
         "Estimated and measured readings are mixed: 2 of 14 are estimates, not measurements. "
         "Select sessions of one kind."
     )
-    assert warnings_of(analysed(path, sample="selected", session=[5], estimated=True))[0] == (
-        "All of these readings are estimates, not measurements. The tests compare the estimates."
-    )
+    assert response_of(analysed(path, sample="selected", session=[5], estimated=True)).warnings[
+        0
+    ] == ("All of these readings are estimates, not measurements. The tests compare the estimates.")
 
 
 def test_movements_of_different_programs_are_a_warning(tmp_path: Path) -> None:
     database = tmp_path / "affect-edge.db"
     moved(database)
     question = AnalysisQuery(vital=(MovementKind.SMILE,), states=("neutral", "happiness"))
-    (warning,) = warnings_of(analyse(Reader(database), question))
+    (warning,) = response_of(analyse(Reader(database), question)).warnings
     assert "different programs: OpenFace (1 person) and this appliance (6 people)" in warning
     of_one = question.model_copy(update={"sample": Sample.SELECTED, "session": (2, 3, 4, 5)})
-    assert warnings_of(analyse(Reader(database), of_one)) == ()
+    assert response_of(analyse(Reader(database), of_one)).warnings == ()
 
 
 def test_a_fixed_order_is_named(tmp_path: Path) -> None:
@@ -101,14 +96,16 @@ def test_a_fixed_order_is_named(tmp_path: Path) -> None:
         f"P-{n}": heart(neutral=70.0 + n * n, happiness=71.0 + n, anger=75.0 - n) for n in range(4)
     }
     path = make_study(tmp_path, made)
-    assert cautions_of(analysed(path))[0] == (
+    assert response_of(analysed(path)).cautions[0] == (
         "All 4 people went through the states in the same order (neutral, happiness, anger). A "
         "difference may come from the order: habituation, fatigue or the previous state. "
         "Balance the order between participants."
     )
     add_session(path, "P-9", heart(anger=75.0, happiness=70.0, neutral=70.5))
-    assert cautions_of(analysed(path))[0].startswith(
-        "4 of 5 people went through the states in the same order"
+    assert (
+        response_of(analysed(path))
+        .cautions[0]
+        .startswith("4 of 5 people went through the states in the same order")
     )
 
 
@@ -117,14 +114,14 @@ def test_a_session_that_goes_on_is_named(tmp_path: Path) -> None:
     with write_transaction(path) as connection:
         insert_session(connection, NewSession("P-1", Purpose.RESEARCH, "films", instant(5 * 3600)))
     text = "A session is still open: the numbers will change. Draw conclusions when it has ended."
-    assert text in cautions_of(analysed(path))
+    assert text in response_of(analysed(path)).cautions
 
 
 def test_uneven_states_are_named(tmp_path: Path) -> None:
     path = make_study(tmp_path, PEOPLE)
     for number in range(4):
         add_session(path, f"Q-{number}", {"anger": {HEART: [80.0 + number] * 9}})
-    said = cautions_of(analysed(path))
+    said = response_of(analysed(path)).cautions
     assert (
         "Heart rate: the states have uneven numbers of people (4 in neutral, 4 in happiness, 8 in "
         "anger). People are seldom missing from a state by chance."
@@ -142,7 +139,9 @@ def test_few_matches_are_a_warning(tmp_path: Path) -> None:
         path, [ExpressionRow(instant(20), 1, 10, shown, shown, Emotion.ANGER, 120.0, 0.8, True)], []
     )
     add(path, [], [reading(25), reading(500), reading(600), reading(700)])
-    assert warnings_of(analysed(path, state="observed"))[-1].startswith(
+    answer = response_of(analysed(path, state="observed"))
+    assert answer.warning_codes[-1] is Notice.FEW_MATCHED
+    assert answer.warnings[-1].startswith(
         "Only 25 % of the readings could be matched to an emotion. They are not a random selection"
     )
 
@@ -160,10 +159,10 @@ def test_a_state_can_be_what_was_reported(tmp_path: Path) -> None:
         ("P-2", Emotion.NEUTRAL, 78.0),
     ]
     assert (found.unreported, found.other_states) == (9, {"none": 1})
-    assert ("Nothing was reported for 9 stimuli; their readings are left out.") in cautions_of(
+    assert ("Nothing was reported for 9 stimuli; their readings are left out.") in response_of(
         found
-    )
-    assert "the last report before the next stimulus" in method_of(found)[0]
+    ).cautions
+    assert "the last report before the next stimulus" in sentences("method", "method", found)[0]
 
 
 def in_every_order(folder: Path) -> Path:
@@ -237,7 +236,7 @@ def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> 
         (Emotion.NEUTRAL, 0),
         (Emotion.ANGER, 1),
     ]
-    assert variability_sentence(found).startswith(
+    assert say("beside", "variability", found).startswith(
         "1 of 2 recordings (one state in one session) give values from the intervals between "
         "beats. 1 of them is shorter"
     )
@@ -280,8 +279,8 @@ def test_who_lacks_a_state_is_compared_with_who_has_it(
     }
     people |= {code: heart(neutral=n, happiness=h) for code, (n, h) in missing.items()}
     analysis = analysed(make_study(tmp_path, people))
-    assert text in (*warnings_of(analysis), *cautions_of(analysis))
-    assert (text in warnings_of(analysis)) == (text is CHANGED)
+    assert text in (*response_of(analysis).warnings, *response_of(analysis).cautions)
+    assert (text in response_of(analysis).warnings) == (text is CHANGED)
 
 
 def angry_faces(folder: Path, faster: float = 10.0) -> Path:
@@ -354,14 +353,16 @@ def test_misread_faces_hide_neither_what_is_shown_nor_what_is_not_tested(tmp_pat
 
 @pytest.mark.parametrize("faster", [0.0, 10.0], ids=["told with the result", "not told"])
 def test_an_unknown_share_is_told_once(tmp_path: Path, faster: float) -> None:
-    said = cautions_of(analyse(Reader(angry_faces(tmp_path, faster)), OBSERVED))
+    said = response_of(analyse(Reader(angry_faces(tmp_path, faster)), OBSERVED)).cautions
     stands = any(text.startswith("Anger and neutral: no model card") for text in said)
     assert stands == bool(faster)
 
 
 def test_how_often_faces_are_misread_stands_beside_the_caution(tmp_path: Path) -> None:
     found = analyse(Reader(angry_faces(tmp_path, faster=0.0)), OBSERVED, misread(0.7, 0.8))
-    assert any("m 1 reads 70 % of 500 faces in anger" in text for text in cautions_of(found))
+    assert any(
+        "m 1 reads 70 % of 500 faces in anger" in text for text in response_of(found).cautions
+    )
 
 
 def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> None:
@@ -369,7 +370,7 @@ def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> Non
     found = analysed(path, state="observed", sensitivity=True)
     assert len(found.sensitivity) == len(found.family) == 9
     assert found.sensitivity[0].chosen.conclusion is Conclusion.HIGHER
-    assert sensitivity_sentence(found.family[0], found.sensitivity[0]) == (
+    assert response_of(found).sensitivity[0].sentence == (
         "Heart rate, anger and neutral: a rise under all 9 windows and lags."
     )
     assert analysed(path, state="observed", sensitivity=False).sensitivity == ()

@@ -15,8 +15,8 @@ from dashboard.analysis.analyse import Analysis, analyse
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.charts import analysis_charts, effects_chart, spread_charts
 from dashboard.analysis.rendering.light import left_out_table
-from dashboard.analysis.rendering.method import variability_sentence
 from dashboard.analysis.rendering.tables import groups_of
+from dashboard.analysis.rendering.words import say
 from dashboard.languages import current
 from dashboard.languages.current import speaking
 from edge_agent.store.read.reader import Reader
@@ -36,7 +36,7 @@ MACHINE = frozenset(
     | {"question", "orders", "other_states", "participant", "source", "measure", "family", "step"}
     | {"detail", "flag", "main", "sample", "changes", "labels", "no_interval", "participants"}
     | {"conclusion", "way", "sessions", "counted", "of", "left_out", "name", "attribute", "kind"}
-    | {"by", "caution_codes"}
+    | {"by", "caution_codes", "warning_codes"}
 )
 """Fields that programs read, and codes of people; they are the same in every language."""
 OF_FIGURE = frozenset({"text", "ticktext", "hovertemplate", "title"})
@@ -109,7 +109,7 @@ def everything(analysis: Analysis) -> Iterator[str]:
     yield from texts_of(left_out_table(response), frozenset())
     yield from texts_of((*analysis_charts(analysis), *spread_charts(analysis)))
     yield from texts_of(effects_chart(analysis))
-    yield variability_sentence(analysis.variability)
+    yield say("beside", "variability", analysis.variability)
 
 
 @pytest.fixture(scope="module")

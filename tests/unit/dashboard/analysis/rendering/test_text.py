@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.analysis.rendering.cautions import cautions_of, warnings_of
+from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.charts import analysis_charts
-from dashboard.analysis.rendering.findings import sentence
-from dashboard.analysis.rendering.method import assumptions_of, method_of
 from dashboard.analysis.rendering.numbers import number, p_equals, p_text
+from dashboard.analysis.rendering.words import say, sentences
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
 from tests.support.analyses import analysed
@@ -18,7 +17,7 @@ from tests.support.studies import HEART, SYSTOLIC, States, add_session, heart, m
 
 
 def first_sentence(folder: Path, people: dict[str, States]) -> str:
-    return sentence(analysed(make_study(folder, people)).family[0])
+    return say("result", "sentence", analysed(make_study(folder, people)).family[0])
 
 
 def persons(anger: list[float], neutral: list[float]) -> dict[str, States]:
@@ -39,8 +38,8 @@ def persons(anger: list[float], neutral: list[float]) -> dict[str, States]:
         (-0.0, 1, "0.0"),
         (-0.001, 1, "−0.001"),
         (0.0417, 1, "0.04"),
-        (0.00001, 1, "1.0e−05"),
-        (5_302_852_954_794.6, 1, "5.3e+12"),
+        (0.00001, 1, "1.0 × 10⁻⁵"),
+        (5_302_852_954_794.6, 1, "5.3 × 10¹²"),
         (0.896, 2, "0.90"),
     ],
 )
@@ -106,7 +105,7 @@ def test_a_null_result_that_shows_nothing_says_how_many_people_it_takes(tmp_path
     assert text.endswith(
         "A difference of 5 /min or more in either direction is not excluded (equivalence "
         "test, Holm p = 0.221, 90 % CI −10.6 to 12.1). To find a difference of 5 /min in four "
-        "of five studies, you need 32 people: 28 more than there are."
+        "of five studies, you need 32 people. That is 28 more than there are."
     )
 
 
@@ -118,14 +117,22 @@ def test_a_difference_can_be_real_and_small(tmp_path: Path) -> None:
 def test_benjamini_and_hochberg_are_named_where_they_were_asked_for(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([75, 84, 71, 90, 82, 79], [70, 78, 65.5, 83, 77, 74.25]))
     found = analysed(path, correction="benjamini_hochberg")
-    assert "paired t(5) = 16.10, Benjamini–Hochberg p < 0.001" in sentence(found.family[0])
-    assert "p values are adjusted by Benjamini and Hochberg’s method" in method_of(found)[3]
-    assert any("not the chance of any error" in text for text in assumptions_of(found))
+    assert "paired t(5) = 16.10, Benjamini–Hochberg p < 0.001" in say(
+        "result", "sentence", found.family[0]
+    )
+    assert (
+        "p values are adjusted by Benjamini and Hochberg’s method"
+        in sentences("method", "method", found)[3]
+    )
+    assert any(
+        "not the chance of any error" in text
+        for text in sentences("method", "assumptions", found.query)
+    )
 
 
 def test_a_design_that_was_asked_for_is_not_replaced_by_another(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([70, 78, 66, 83], [72, 77, 67, 80]))
-    assert sentence(analysed(path, design="independent").family[0]) == (
+    assert say("result", "sentence", analysed(path, design="independent").family[0]) == (
         "Heart rate, anger and neutral: no test. Welch’s test needs at least 3 people on each side "
         "with readings in only that state; there are 0 for anger and 0 for neutral. 4 people had "
         "both: a paired design may fit."
@@ -134,9 +141,9 @@ def test_a_design_that_was_asked_for_is_not_replaced_by_another(tmp_path: Path) 
         f"N-{n}": heart(neutral=70.0 + n) for n in range(3)
     }
     path = make_study(tmp_path / "groups", groups)
-    assert sentence(analysed(path, design="paired").family[0]) == (
+    assert say("result", "sentence", analysed(path, design="paired").family[0]) == (
         "Heart rate, anger and neutral: no test. It needs at least 3 people with readings in both "
-        "states; there are 0."
+        "states in one session; there are 0."
     )
     assert analysed(path).tests_computed == analysed(path, design="independent").tests_computed == 1
 
@@ -169,7 +176,7 @@ def test_too_few_people_with_one_state_each_are_told_what_welch_needs(tmp_path: 
         "Q-3": heart(neutral=81.0),
     }
     text = first_sentence(tmp_path, made)
-    assert "there is 1. Without them, Welch’s test needs at least 3 people on each side" in text
+    assert "there is 1. Welch’s test needs at least 3 people on each side" in text
     assert text.endswith("there is 1 for anger and 2 for neutral.")
 
 
@@ -183,7 +190,7 @@ def test_equal_differences_are_said_instead_of_an_endless_t(tmp_path: Path) -> N
 
 def test_made_up_readings_are_named_first(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]), simulated=True)
-    assert warnings_of(analysed(path))[:2] == (
+    assert response_of(analysed(path)).warnings[:2] == (
         (
             "All of these readings are simulated. They show how the page works and say nothing "
             "about people."
@@ -195,28 +202,30 @@ def test_made_up_readings_are_named_first(tmp_path: Path) -> None:
     )
     add_session(path, "P-9", heart(anger=99.0))
     ids = [session.id for session in Reader(path).session_list()]
-    text = warnings_of(analysed(path, sample="selected", session=ids))[0]
+    text = response_of(analysed(path, sample="selected", session=ids)).warnings[0]
     assert text.startswith("Simulated and measured readings are mixed: 6 of 7 are simulated.")
 
 
 def test_nothing_to_compare_is_said(tmp_path: Path) -> None:
     path = make_study(tmp_path, {})
-    assert ("There is no measured session, so there is nothing to compare.") in warnings_of(
+    assert ("There is no measured session, so there is nothing to compare.") in response_of(
         analysed(path)
+    ).warnings
+    assert "There is no example study" in response_of(analysed(path, sample="example")).warnings[0]
+    assert (
+        "There is no session selected" in response_of(analysed(path, sample="selected")).warnings[0]
     )
-    assert "There is no example study" in warnings_of(analysed(path, sample="example"))[0]
-    assert "There is no session selected" in warnings_of(analysed(path, sample="selected"))[0]
 
 
 def test_flagged_readings_are_counted_in_words(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([72, 82, 91], [70, 80, 90]))
     add_session(path, "P-0", heart(anger=300.0), flags=[VitalFlag.OUT_OF_RANGE])
-    usual = cautions_of(analysed(path))
+    usual = response_of(analysed(path)).cautions
     assert (
         "1 reading in doubt is left out of all means and tests (out of range). If every reading "
         "counted, each test would reach the same conclusion."
     ) in usual
-    counted = cautions_of(analysed(path, count_flagged=["out_of_range"]))
+    counted = response_of(analysed(path, count_flagged=["out_of_range"])).cautions
     assert "1 reading in doubt is counted in the means, as chosen." in counted
 
 
@@ -225,25 +234,31 @@ def test_people_left_out_and_other_states_are_said(tmp_path: Path) -> None:
     made["R"] = {"fear": {HEART: [99.0]}}
     found = analysed(make_study(tmp_path, made))
     other = "Readings in other states are not tested: fear (1). To compare them, choose"
-    assert "Some tests leave out up to 1 person" in " ".join(cautions_of(found))
-    assert warnings_of(found)[-1].startswith(other), "they may have been forgotten"
-    assert "--states" in warnings_of(found)[-1]
+    assert "Some tests leave out up to 1 person" in " ".join(response_of(found).cautions)
+    assert response_of(found).warnings[-1].startswith(other), "they may have been forgotten"
+    assert "--states" in response_of(found).warnings[-1]
     chosen = analysed(tmp_path / "affect-edge.db", states=["neutral", "anger"])
-    assert not any("other states" in text for text in warnings_of(chosen))
-    assert any("other states are not tested: fear (1)" in text for text in cautions_of(chosen))
+    assert not any("other states" in text for text in response_of(chosen).warnings)
+    assert any(
+        "other states are not tested: fear (1)" in text for text in response_of(chosen).cautions
+    )
 
 
 def test_the_method_names_its_rule_of_states(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([72, 82, 91], [70, 80.5, 90]))
-    assert "condition (stimulus) that was running" in method_of(analysed(path))[0]
-    observed = method_of(analysed(path, state="observed", window=12, lag_heart_rate=4, share=0.75))[
-        0
-    ]
+    assert (
+        "condition (stimulus) that was running" in sentences("method", "method", analysed(path))[0]
+    )
+    observed = sentences(
+        "method",
+        "method",
+        analysed(path, state="observed", window=12, lag_heart_rate=4, share=0.75),
+    )[0]
     assert (
         "at least 75 % of the 12 s which end 4 s before a heart-rate reading and 45 s before"
     ) in observed
-    assert ("for what could be computed (1 of the 9 tests of the family)") in method_of(
-        analysed(path)
+    assert ("for what could be computed (1 of the 9 tests of the family)") in sentences(
+        "method", "method", analysed(path)
     )[3]
 
 

@@ -1,0 +1,162 @@
+"""Which warnings and cautions an analysis has: codes, whose texts stand in
+``rendering/texts/notices.jinja``. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from dashboard.analysis.analyse import Analysis
+from dashboard.analysis.inference.checks import too_short
+from dashboard.analysis.inference.groups import MissingMeasure, MissingState
+from dashboard.analysis.question import TESTED_STATES, Outcome, Sample, StateBy
+from dashboard.analysis.results import ALPHA, Notice
+from dashboard.statistics.samples import MINIMUM
+from edge_agent.core.measures import Measure, MovementKind
+
+_MANY_READINGS = 10
+_UNEVEN_PEOPLE = 2
+_UNEVEN_READINGS = 3
+_SAME_ORDER = 0.8
+_FEW_MATCHED = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Uneven:
+    """A vital of which some state has many more people, or readings of each, than another.
+
+    Attributes:
+        kind: the vital.
+        numbers: of each state that has readings.
+    """
+
+    kind: Measure
+    numbers: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of the states that nearly everybody had."""
+
+    states: tuple[str, ...]
+    people: int
+    total: int
+
+
+def warnings_of(analysis: Analysis) -> tuple[Notice, ...]:
+    """Return what a reader must know before believing any number, gravest first."""
+    usual = _asks_the_usual(analysis)
+    return _those(
+        (Notice.SIMULATED, analysis.simulated_readings),
+        (Notice.ESTIMATED, analysis.estimated_readings),
+        (Notice.PROGRAMS, len(analysis.programs) > 1),
+        (Notice.NO_SESSIONS, not analysis.sessions),
+        (Notice.EXAMPLE_SHOWN, _shows_example(analysis)),
+        (Notice.MADE_UP_TIMES, any(one.has_made_up_times for one in analysis.sessions)),
+        (Notice.ONE_PERSON, len(analysis.participants) == 1),
+        (Notice.FEW_MATCHED, _few_matched(analysis)),
+        (Notice.SHORT_STATES, too_short(analysis.mixture)),
+        (Notice.LACKING_DIFFER, any(map(differing, analysis.missing))),
+        (Notice.SETTLING_EMPTIES, any(one.emptied for one in analysis.settling)),
+        (Notice.CHANGES, analysis.query.outcome is Outcome.CHANGE),
+        (Notice.OTHER_STATES, analysis.other_states and usual),
+    )
+
+
+def cautions_of(analysis: Analysis) -> tuple[Notice, ...]:
+    """Return what a reader must weigh when concluding from the numbers."""
+    usual = _asks_the_usual(analysis)
+    matching = analysis.matching
+    return _those(
+        (Notice.MOVEMENTS, any(isinstance(kind, MovementKind) for kind in analysis.query.vital)),
+        (Notice.ESTIMATES_LEFT_OUT, analysis.estimated_left_out),
+        (Notice.FLAGGED, analysis.flagged),
+        (Notice.SEVERAL_SOURCES, analysis.passed_over),
+        (Notice.MANY_READINGS, _repeats(analysis)),
+        (Notice.PEOPLE_LEFT_OUT, any(test.comparison.left_out for test in analysis.family)),
+        (Notice.UNEVEN_PEOPLE, any(uneven_people(analysis))),
+        (Notice.UNEVEN_READINGS, any(uneven_readings(analysis))),
+        (Notice.LACKING_ALIKE, not all(map(differing, analysis.missing))),
+        (Notice.SAME_ORDER, common_order(analysis)),
+        (Notice.MATCHED, matching and (matching.unmatched or matching.ambiguous)),
+        (Notice.MISREAD, any(test.misreading for test in analysis.family)),
+        (Notice.UNREPORTED, analysis.unreported),
+        (Notice.OTHER_STATES, analysis.other_states and not usual),
+        (Notice.OPEN_SESSION, any(session.end_ms is None for session in analysis.sessions)),
+        (Notice.LOOKS, analysis.tests_computed),
+    )
+
+
+def _those(*every: tuple[Notice, object]) -> tuple[Notice, ...]:
+    return tuple(notice for notice, applies in every if applies)
+
+
+def _shows_example(analysis: Analysis) -> bool:
+    asked_for_any = analysis.query.sample is Sample.AUTO
+    return bool(analysis.sessions) and asked_for_any and analysis.sample is Sample.EXAMPLE
+
+
+def _few_matched(analysis: Analysis) -> bool:
+    m = analysis.matching
+    if m is None or not m.matched:
+        return False
+    return m.matched < _FEW_MATCHED * (m.matched + m.unmatched + m.ambiguous)
+
+
+def _repeats(analysis: Analysis) -> bool:
+    means = len(analysis.means)
+    return bool(means) and analysis.readings >= _MANY_READINGS * means
+
+
+def _asks_the_usual(analysis: Analysis) -> bool:
+    """Tell whether labels of the study's own may have been forgotten, not passed over by choice."""
+    query = analysis.query
+    if query.state is not StateBy.CONDITION or query.states != TESTED_STATES or not analysis.means:
+        return False
+    # A baseline is there to be taken away, not to be compared.
+    return any(label.strip().lower() != "baseline" for label in analysis.other_states)
+
+
+def differing(missing: MissingState) -> list[MissingMeasure]:
+    """Return in what those who lack a state differ from the others."""
+    return [one for one in missing.measures if one.adjusted_p < ALPHA]
+
+
+def uneven_people(analysis: Analysis) -> Iterator[Uneven]:
+    """Yield each vital whose states have very different numbers of people."""
+    for kind in analysis.query.vital:
+        heads = {state: float(n) for state, n, _ in _numbers(analysis, kind)}
+        if _ratio(heads.values()) >= _UNEVEN_PEOPLE:
+            yield Uneven(kind, heads)
+
+
+def uneven_readings(analysis: Analysis) -> Iterator[Uneven]:
+    """Yield each vital whose states have very different numbers of readings a person."""
+    for kind in analysis.query.vital:
+        each = {state: readings / n for state, n, readings in _numbers(analysis, kind)}
+        if _ratio(each.values()) >= _UNEVEN_READINGS:
+            yield Uneven(kind, each)
+
+
+def _numbers(analysis: Analysis, kind: Measure) -> Iterator[tuple[str, int, int]]:
+    """Yield each state that has readings, with its people and readings."""
+    for one in analysis.summaries:
+        if one.kind is kind and one.summary is not None:
+            yield one.state, one.summary.n, one.readings
+
+
+def _ratio(numbers: Iterable[float]) -> float:
+    every = list(numbers)
+    # States without readings are left out by the caller, so the smallest is never 0.
+    return max(every) / min(every) if every else 1.0
+
+
+def common_order(analysis: Analysis) -> Order | None:
+    """Return the order of the states that nearly everybody had; ``None`` without one."""
+    total = sum(analysis.orders.values())
+    if total < MINIMUM:
+        return None
+    # Of orders that are equally frequent the first that was met.
+    order, count = max(analysis.orders.items(), key=lambda item: item[1])
+    return Order(order, count, total) if count >= _SAME_ORDER * total else None
