@@ -18,10 +18,11 @@ from typing import NamedTuple
 from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError, shown_value
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.readings import Origin, VitalFlag, reading_of
+from edge_agent.core.readings import Origin, VitalFlag, is_no_value, reading_of
 from edge_agent.core.study import AGE_BAND, SEX, attribute_of, checked_attribute
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.csv import CsvFile, unit_in_name
+from edge_agent.vitals.csv import CsvFile
+from edge_agent.vitals.guesses import unit_in_name
 
 PARTICIPANT = "participant"
 AGE = "age"
@@ -52,7 +53,6 @@ _FILLERS = frozenset(
 )
 # Both are kinds by themselves elsewhere; here the first is a filler, and the second an emotion.
 _NO_KINDS = frozenset({"mean", "mad"})
-_NOTHING = frozenset({"", "na", "n/a", "nan", "null", "none", ".", "-", "--", "#n/a", "missing"})
 _SUMMARIES = frozenset({"mean", "average", "median", "sd", "se", "sem", "total", "n", "min", "max"})
 _SHOWN = 5
 
@@ -312,9 +312,9 @@ def read_wide(
             problems.append(f"{file.name}, row {line}: {fault}")
             continue
         lines[code.casefold()] = line
-        values = _values_of(row, code, columns, odd, file.decimal_comma)
+        values = _values_of(row, code, columns, odd)
         if values:
-            about = _attributes_of(row, code, columns, odd, file.decimal_comma)
+            about = _attributes_of(row, code, columns, odd)
             table.persons.append(Person(line, code, values, about))
         else:
             without.append(code)
@@ -374,12 +374,11 @@ def _attributes_of(
     code: str,
     columns: Mapping[str, Cell],
     odd: dict[tuple[str, str], list[str]],
-    decimal_comma: bool,
 ) -> dict[str, str]:
     """Return the age band and sex of a person, and note each cell that gives none."""
     about = {}
     for name in (name for name, cell in columns.items() if cell != CODES and cell.kind is None):
-        text = row[name].replace(",", ".") if decimal_comma else row[name]
+        text = row[name].replace(",", ".")
         try:
             key, value = checked_attribute(*attribute_of(columns[name].state, text))
         except StudyError:
@@ -397,16 +396,15 @@ def _values_of(
     code: str,
     columns: Mapping[str, Cell],
     odd: dict[tuple[str, str], list[str]],
-    decimal_comma: bool,
 ) -> dict[str, list[tuple[VitalKind, float]]]:
     """Return the values of a person by state, and note each cell that gives none or is in doubt."""
-    origin = Origin("", decimal_comma=decimal_comma, live=False)
+    origin = Origin("", decimal_comma=True, live=False)
     values: dict[str, list[tuple[VitalKind, float]]] = {}
     for name, (state, kind, unit) in columns.items():
         if kind is None:
             continue
         text = row[name]
-        if text.lower() in _NOTHING:
+        if is_no_value(text):
             odd.setdefault((name, "empty, and not taken"), []).append(code)
             continue
         try:
