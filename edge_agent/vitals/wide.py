@@ -42,11 +42,27 @@ _STATES = {emotion.value: emotion.value for emotion in EMOTIONS} | {
     "rest": REST,
     "resting": REST,
 }
-"""Words of a column's name → the label of the condition."""
+"""Words that a person writes for a column → the label of the condition."""
+_GUESSED_STATES = _STATES | {
+    word: state
+    for state, words in {
+        "neutral": "neutro neutre neutrale",
+        "happiness": "freude glück felicidad felicidade alegría alegria joie felicità gioia",
+        "anger": "ärger wut ira enojo colère rabbia raiva",
+        "sadness": "trauer traurigkeit tristeza tristesse tristezza",
+        "fear": "angst furcht miedo peur paura medo",
+        "surprise": "überraschung sorpresa surpresa",
+        "disgust": "ekel asco dégoût disgusto nojo",
+        REST: "ruhe reposo repos riposo repouso",
+    }.items()
+    for word in words.split()
+}
+"""Words of a column's name in six languages → the label of the condition."""
 _UNITS = frozenset(unit for kind in VitalKind for unit in kind.spec.units)
 _CAPITALS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _CODES = re.compile(
-    r"(participant|subject|person|proband|patient|sub|subj|vp)?( ?(id|code|nr|no|number))?"
+    r"(participante?|teilnehmer|partecipante|subject|suj(et|eto|eito)|soggetto|person|proband|"
+    r"patient|sub|subj|vp)?( ?(id|code|nr|no|number))?"
 )
 _FILLERS = frozenset(
     {"mean", "avg", "average", "during", "in", "at", "under", "the", "condition", "state", "phase"}
@@ -160,12 +176,12 @@ def guessed_cell(name: str) -> Cell | None:
         return CODES
     for kind, others in _kinds_in(words):
         units = [word for word in others if word in kind.spec.units]
-        states = [word for word in others if word in _STATES]
+        states = [word for word in others if word in _GUESSED_STATES]
         known = len(units) + len(states) + sum(word in _FILLERS for word in others)
         if len(states) == 1 and len(units) <= 1 and known == len(others):
             unit = unit_in_name(name) or "".join(units)
-            is_clear = unit.lower() in kind.spec.units if unit else not kind.spec.unit_needed
-            return Cell(_STATES[states[0]], kind, unit) if is_clear else None
+            is_clear = kind.spec.scale_of(unit) if unit else not kind.spec.unit_needed
+            return Cell(_GUESSED_STATES[states[0]], kind, unit) if is_clear else None
     return None
 
 
@@ -174,7 +190,7 @@ def is_half_known(name: str) -> bool:
     about.
     """
     words = _words(name)
-    return any(word in _STATES for word in words) or any(True for _ in _kinds_in(words))
+    return any(word in _GUESSED_STATES for word in words) or any(True for _ in _kinds_in(words))
 
 
 def how_to_take(name: str) -> str:
@@ -190,7 +206,7 @@ def how_to_take(name: str) -> str:
     for kind, others in _kinds_in(words):
         state = "_".join(word for word in others if word not in {*kind.spec.units, *_FILLERS})
         unit = next((f":{word}" for word in others if word in kind.spec.units), "")
-        if state and not any(word in _STATES or word in _SUMMARIES for word in others):
+        if state and not any(word in _GUESSED_STATES or word in _SUMMARIES for word in others):
             of = "_".join(word for word in words if word not in others)
             meaning = f"{state}:{of}{unit}"
             with suppress(DataFileError):
@@ -216,8 +232,7 @@ def told_cell(column: str, text: str) -> Cell | None:
             f"Column {column}: {shown_value(text)} is not {FORM}. Kinds: {', '.join(VitalKind)}."
         )
     unit = parts[2] if len(parts) == 3 else unit_in_name(column)
-    allowed = kind.spec.units if unit or kind.spec.unit_needed else {"": None}
-    if unit.lower() not in allowed:
+    if not kind.spec.scale_of(unit) if unit else kind.spec.unit_needed:
         raise DataFileError(
             f"Column {column}: {shown_value(unit)} is no unit of {kind}. Write one of "
             f"{', '.join(kind.spec.units)}, such as {column}={parts[0]}:{kind}:"
