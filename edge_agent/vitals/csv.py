@@ -146,6 +146,8 @@ class ColumnMap:
                 return lookup_problem
         doubts = [doubt.sentence for target, doubt in self.doubts.items() if self._is_open(target)]
         if doubts:
+            if "at" not in {*self.columns, *self.doubts}:
+                doubts.append(Message(_NO_TIME_COLUMN, columns=", ".join(filter(None, header))))
             doubts.append(as_message(_WITHOUT_GUESS))
             return reduce(lambda all_, one: Message("{all}\n{one}", all=all_, one=one), doubts)
         return self._missing(header)
@@ -344,6 +346,7 @@ _RANGES: Mapping[VitalKind, Mapping[str, tuple[float, float]]] = {
 }
 """Values in each unit of kinds that are given in several, often without one."""
 _MOST_DEVICES = 20
+_ONE_NUMBER = " Write one number, or empty the cell."
 PROBLEMS_SHOWN = 10
 PROBLEMS_MOST = 1000
 """Reading stops after so many: the file is probably the wrong one."""
@@ -551,7 +554,8 @@ class CsvFile:
         except ReadingError as error:
             column = columns.column_of(error.field, kind)
             shown = f"{error.shown} " if error.shown else ""
-            problems.append(f"row {number}, column {column}: {shown}{error.reason}")
+            remedy = _ONE_NUMBER if error.reason.endswith("is not a number.") else ""
+            problems.append(f"row {number}, column {column}: {shown}{error.reason}{remedy}")
         return JudgedRow(number, row, tuple(flag_near_pressures(readings)), tuple(problems))
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:

@@ -111,9 +111,9 @@ def read_names(header: Sequence[str]) -> Names:
 def names_readings(header: Sequence[str]) -> bool:
     """Return whether a row can be the names of the columns of a table of readings."""
     names = read_names(header)
-    found = {*names.columns, *names.doubts}
+    targets = {*names.columns, *names.doubts}
     has_pairs = any(PAIRS.fullmatch(bare_name(name)) for name in header)
-    return "at" in found and (has_pairs or bool(set(VitalKind) & found))
+    return "at" in targets and (has_pairs or bool(set(VitalKind) & targets))
 
 
 def bare_name(column: str) -> str:
