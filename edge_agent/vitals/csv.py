@@ -44,6 +44,7 @@ from edge_agent.vitals.guesses import (
     bare_name,
     doubt_of_devices,
     doubt_of_values,
+    doubtful,
     how_to_choose,
     names_readings,
     read_names,
@@ -738,6 +739,10 @@ def _guessed_by_values(file: CsvFile, columns: ColumnMap, rows: int | None) -> C
         columns = _with_fitting_unit(file, columns, kind, ranges, rows)
     doubts = {**columns.doubts, **dict(_doubts_of_values(file, columns, rows))}
     doubts |= _doubt_of_devices(file, columns, rows)
+    # Exports keep the resting rate of each day in a table of the same columns.
+    if VitalKind.HEART_RATE in columns.columns and "resting" in file.name.lower():
+        rate = VitalKind.HEART_RATE
+        doubts[rate] = doubtful(rate, columns.columns[rate])
     dates: DateOrder = "iso"
     if "at" in columns.columns:
         dates = guess_dates(file.cells(columns.columns["at"], rows))

@@ -93,7 +93,7 @@ def read_names(header: Sequence[str]) -> Names:
         if len(set(names)) > 1:
             doubts[target] = _several(target, names)
         elif names and _is_doubtful(target, names[0]):
-            doubts[target] = _doubtful(target, names[0])
+            doubts[target] = doubtful(target, names[0])
         elif names:
             columns[target] = names[0]
             unit = _unit_of(target, names[0])
@@ -227,7 +227,8 @@ def _several(target: str, names: Sequence[str]) -> Doubt:
     return Doubt(tuple(names), sentence)
 
 
-def _doubtful(target: str, column: str) -> Doubt:
+def doubtful(target: str, column: str) -> Doubt:
+    """Return the doubt about a column whose name, or file, may say something else."""
     sentence = Message(
         N_(
             "Column {column} can be {what}, or something else. If it is, choose it; on the command "

@@ -519,6 +519,12 @@ def test_a_name_of_several_meanings_is_no_guess_and_says_how_to_choose(
     assert said in refusal(f"Time,{header}\n2026-09-21T14:20:00Z,{row}\n")
 
 
+def test_a_table_of_resting_rates_is_no_guess() -> None:
+    text = b"timestamp,beats per minute\n2026-09-21T14:20:00Z,51\n"
+    (doubt,) = guess_map(CsvFile.parse("daily_resting_heart_rate.csv", text)).doubts.values()
+    assert "Column beats per minute can be heart rate, or something else." in doubt.sentence
+
+
 def test_a_choice_settles_the_doubt_about_its_column() -> None:
     ecg = "Time,PR,HR\n2026-09-21T14:20:00Z,162,66\n"
     assert [one.value for one in imported(ecg, heart_rate="HR")] == [66.0]
