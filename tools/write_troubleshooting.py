@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/troubleshooting.md"
 IT_SAYS, CURE = "it says", "cure"
 DOCTOR = tuple(f"edge_agent/appliance/{name}.py" for name in ("doctor", "checks"))
+TABLES = ("edge_agent/vitals/csv.py", "edge_agent/vitals/guesses.py")
 HEAD = """# Troubleshooting
 
     sudo -u affect-edge affect-edge doctor      # anywhere else: affect-edge doctor
@@ -181,6 +182,17 @@ def alarms() -> set[Trouble]:
     return {trouble for trouble in troubles if trouble.problem.count(" ") > 3}
 
 
+def refusals() -> list[str]:
+    """Return what is said about tables of readings: each text has a problem and its cure."""
+    texts = set()
+    for place in TABLES:
+        for node in ast.walk(ast.parse((ROOT / place).read_text(encoding="utf-8"))):
+            match node:
+                case ast.Call(func=ast.Name(id="N_"), args=[ast.Constant(value=str(text))]):
+                    texts.add(_PLACE.sub("…", text))
+    return sorted((text[0].upper() + text[1:] for text in texts if ". " in text), key=str.casefold)
+
+
 def is_useful(trouble: Trouble) -> bool:
     """Return whether a problem has words to look for, and a cure of its own."""
     words = re.search(r"\w{2}", trouble.problem)
@@ -226,6 +238,7 @@ def page() -> str:
             IT_SAYS,
             CURE,
         ),
+        "Tables of readings": "\n".join(f"- {sentence}" for sentence in refusals()),
         "Alarms of the health page": "\n".join(
             f"- `{alarm.topic}`: {' '.join(alarm.problem.split())}"
             for alarm in sorted(filter(is_useful, alarms()))

@@ -252,6 +252,7 @@ def column_map(
         {**guessed.columns, **chosen},
         {**guessed.units, **of_units},
         guessed.dates if dates == "iso" else dates,
+        guessed.doubts,
     )
 
 

@@ -273,6 +273,7 @@ def _of_csv(file: Path, options: ImportOptions, contents: FileContents) -> Readi
             for column, count in count_placeholders(table, columns).items():
                 contents.no_value[table.name, column] += count
     contents.columns += [(table.name, name, why) for name in header if name not in known]
+    contents.remarks += table.remarks
     zone = options.local_times()
     readings = read_readings(file, zone, columns)
     contents.tell_local_times(zone)

@@ -190,6 +190,13 @@ def bounded_lines(file: TextIO, name: str) -> Iterator[str]:
         yield line
 
 
+def within(cells: list[str], columns: int) -> list[str]:
+    """Return the cells of a row without empty ones behind the last column."""
+    while len(cells) > columns and not cells[-1].strip():
+        cells = cells[:-1]
+    return cells
+
+
 def check_header(name: str, header: Sequence[str]) -> None:
     """Refuse a table of too many columns, or of too long names.
 

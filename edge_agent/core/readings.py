@@ -401,6 +401,8 @@ def _at(reading: VitalReading, wall_ms: int) -> VitalReading:
 
 
 LEAST_PULSE_PRESSURE_MMHG = 10.0
+NO_VALUE = frozenset({"", "na", "n/a", "nan", "null", "none", ".", "-", "--", "#n/a", "missing"})
+"""What programs write in small or capital letters where there is no value."""
 MAX_READINGS = 1000
 MAX_BYTES = 256 * 1024
 SOURCE_LENGTH = 64
@@ -578,7 +580,7 @@ def reading_of(item: object, arrived: Instant, origin: Origin) -> VitalReading:
     if origin.as_text and isinstance(value, str):
         value, unit = _without_unit(kind, value, unit)
     scale = _scale(kind, unit, origin.units_needed)
-    value = _number(value, origin, scale)
+    value = _number(value, origin, scale, kind)
     refuse_impossible(kind, value)
     flags = _flags(given.get("flags"), origin) | origin.flags
     at = arrived
@@ -616,6 +618,7 @@ def with_near_pressures(readings: Iterable[VitalReading]) -> Iterator[VitalReadi
         yield from flag_near_pressures(list(together))
 
 
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
 _PRESSURES = (VitalKind.SYSTOLIC, VitalKind.DIASTOLIC)
 
 
@@ -690,7 +693,7 @@ def _scale(kind: VitalKind, unit: object, needed: bool) -> Scale:
             )
             raise ReadingError("unit", "", missing)
         return Scale()
-    scale = spec.units.get(unit.strip().lower()) if isinstance(unit, str) else None
+    scale = spec.scale_of(unit) if isinstance(unit, str) else None
     if scale is None:
         unknown = f"is no unit of {kind.value}. Allowed: {allowed}, or empty for {kind.unit}."
         raise ReadingError("unit", shown_value(unit), unknown)
@@ -700,11 +703,16 @@ def _scale(kind: VitalKind, unit: object, needed: bool) -> Scale:
 def _without_unit(kind: VitalKind, text: str, unit: object) -> tuple[str, object]:
     """Split a text such as ``104 mmHg`` into number and unit, if the unit is one of the kind."""
     number, _, word = text.strip().partition(" ")
-    if word.strip().lower() not in kind.spec.units:
+    if kind.spec.scale_of(word) is None:
         return text, unit
     if unit and str(unit).strip().lower() != word.strip().lower():
         raise ReadingError("unit", shown_value(unit), f"is not the unit of {text}.")
     return number, word
+
+
+def is_no_value(text: str) -> bool:
+    """Return whether a cell of a table is empty, or says that there is no value."""
+    return text.strip().lower() in NO_VALUE
 
 
 def refuse_impossible(kind: VitalKind, value: float) -> None:
@@ -722,18 +730,37 @@ def refuse_impossible(kind: VitalKind, value: float) -> None:
         raise ReadingError("value", f"{value:g} {spec.unit_shown}", impossible)
 
 
-def _number(value: object, origin: Origin, scale: Scale) -> float:
+def _number(value: object, origin: Origin, scale: Scale, kind: VitalKind) -> float:
     """Return a value as a number in the unit of its kind."""
     number = math.nan
     with suppress(ValueError, OverflowError):
         if isinstance(value, str) and origin.as_text and "_" not in value:  # 1_000 is Python alone
             text = value.replace(",", ".") if origin.decimal_comma else value
             number = scale.convert(float(text))
+            _refuse_thousands(value, number, scale, kind)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             number = scale.convert(value)
     if not math.isfinite(number):
         raise ReadingError("value", shown_value(value), "is not a number.")
     return float(number)
+
+
+def _refuse_thousands(text: str, number: float, scale: Scale, kind: VitalKind) -> None:
+    """Refuse ``1.012`` or ``1,012`` where only 1012 is plausible: its mark may be one of thousands.
+
+    Raises:
+        ReadingError: it is so.
+    """
+    if not _THOUSANDS.fullmatch(text.strip()):
+        return
+    whole = text.strip().replace(",", "").replace(".", "")
+    low, high = kind.plausible
+    if low <= scale.convert(float(whole)) <= high and not low <= number <= high:
+        raise ReadingError(
+            "value",
+            shown_value(text),
+            f"has a mark of thousands, or of decimals. Write {whole} if it is meant.",
+        )
 
 
 def _source(value: object, origin: Origin) -> str:

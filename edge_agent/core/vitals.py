@@ -174,6 +174,16 @@ class VitalSpec:
         """Whether its means can be compared between states."""
         return self.bound is not None
 
+    def scale_of(self, unit: str) -> Scale | None:
+        """Return the conversion of a unit, however it is spelt; ``None``: it is none of this kind.
+
+        Example:
+            >>> VitalKind.HEART_RATE.spec.scale_of("count/min")
+            Scale(factor=1.0, offset=0.0)
+        """
+        name = unit.strip().lower()
+        return self.units.get(_SPELLINGS.get(name, name))
+
     def is_possible(self, value: float) -> bool:
         """Return whether a value can be a measurement at all."""
         low, high = self.possible
@@ -185,6 +195,16 @@ FAHRENHEIT = Scale(5 / 9, -160 / 9)
 _DEGREES = dict.fromkeys(("cel", "°c", "c"), Scale())
 _DEGREES |= dict.fromkeys(("[degf]", "°f", "f"), FAHRENHEIT)
 _PER_MINUTE = {"/min": Scale(), "1/min": Scale(), "bpm": Scale()}
+# Spanish counts pulsaciones and latidos, Chinese and Japanese 次, 回 and 拍.
+_SPELLINGS = dict.fromkeys(
+    ("count/min", "beats/min", "breaths/min", "ppm", "lpm", "次/分", "回/分", "拍/分"), "/min"
+) | {"degc": "cel", "celsius": "cel", "degf": "[degf]", "fahrenheit": "[degf]"}
+"""Other names of units in files, each with the one that ``VitalSpec.units`` has."""
+# Names of a cuff's values may begin with blood pressure, in German also with RR (Riva-Rocci).
+_OF_PRESSURE = (
+    r"((n?ibp|bp|rr|ta|blood pressure|blutdruck|presi[óo]n( arterial)?|"
+    r"(pression|tension)( art[ée]rielle)?|pressione( arteriosa)?|press[ãa]o( arterial)?) )?"
+)
 
 _pressure = partial(
     VitalSpec,
@@ -215,7 +235,12 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
             "raw_sleep-monitor_hr.csv",
             "raw_tracker_hr.csv",
         ),
-        headers=r"hr|bpm|beats per minute|pulse?( rate)?|heart ?rate|puls?|pr|herzfrequenz",
+        headers=(
+            r"hr|bpm|beats per minute|pulse?( rate)?|heart ?rate|pul|puls(schlag|frequenz)"
+            r"|herz(frequenz|schlag)|hart(slag|frequentie)|hjert(e|er)frekvens|pulso|pulsaciones"
+            r"|fc|fr[ée]quence cardiaque|fre(cuencia|quenza|qu[êe]ncia) card[ií]aca|pouls|polso"
+            r"|battit[oi]|batimentos( card[ií]acos)?|脈拍数?|心拍数?|脉搏|脈搏|脉率|心率"
+        ),
         stream=True,
         lag_s=5.0,  # heart rate follows an expression by seconds
         # It turns within a beat or two where the vagus slows or frees it; by the sympathetic nerve
@@ -241,7 +266,11 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         definition="Highest blood pressure of a beat",
         short="systolic",
         plausible=(50.0, 250.0),
-        headers=r"sys(tol(ic|isch|iskt|e))?( bp| pressure| blood pressure)?|sbp",
+        headers=(
+            _OF_PRESSURE + r"(sys|syst|systol(ic|isch|iskt?|e|ique)|sist[óo]lic[ao]|sist)"
+            r"( bp| pressure| blood pressure)?|sbp|pas"
+            r"|最[高大]血圧|収縮期血圧|收缩压|收縮壓|高压|高壓"
+        ),
         tested_by_default=True,
         loinc=(Loinc("8480-6", "Systolic blood pressure"),),
         colour="--vital-systolic",
@@ -256,7 +285,11 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         definition="Lowest blood pressure of a beat",
         short="diastolic",
         plausible=(30.0, 160.0),
-        headers=r"dia(stol(ic|isch|iskt|e))?( bp| pressure| blood pressure)?|dbp",
+        headers=(
+            _OF_PRESSURE + r"(dia|diast|diastol(ic|isch|iskt?|e|ique)|diast[óo]lic[ao])"
+            r"( bp| pressure| blood pressure)?|dbp|pad"
+            r"|最[低小]血圧|拡張期血圧|舒张压|舒張壓|低压|低壓"
+        ),
         tested_by_default=True,
         loinc=(Loinc("8462-4", "Diastolic blood pressure"),),
         colour="--vital-diastolic",
@@ -270,7 +303,11 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         label="Mean arterial pressure",
         definition="Mean blood pressure of a beat",
         plausible=(30.0, 200.0),
-        headers=r"map|mean( arterial)?( pressure)?|mad",
+        headers=(
+            r"map|mean( arterial)?( pressure)?|mad|pam|presi[óo]n arterial media"
+            r"|pression art[ée]rielle moyenne|pressione arteriosa media"
+            r"|press[ãa]o arterial m[ée]dia|平均(動脈)?血圧|平均动脉压|平均動脈壓"
+        ),
         loinc=(Loinc("8478-0", "Mean blood pressure"),),
         colour="--vital-systolic",
         tile="Mean arterial pressure",
@@ -286,7 +323,7 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         units={"s": Scale(), "ms": Scale(0.001)},
         unit_needed=True,
         unit_choices=("s", "ms"),
-        headers=r"rr( ?-? ?interval)?|ibi|nn",
+        headers=(r"rr( ?-? ?intervals?)?|ibi|nn|interval(lo|le|o)s? rr|rr ?(間隔|间期)"),
         stream=True,
         lag_s=5.0,
         settling_s=10.0,  # as heart rate
@@ -303,11 +340,14 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         unit_shown="%",
         plausible=(70.0, 100.0),
         possible=(0.0, 100.0),
-        units={"%": Scale()},
+        units={"%": Scale(), "share": Scale(100.0)},
+        unit_choices=("%", "share"),
         withings=("raw_spo2_auto_spo2.csv",),
         headers=(
-            r"sp ?o ?2|sa ?o ?2|o2 ?sat(uration)?|oxygen( saturation| level)?"
-            r"|sauerstoff(sättigung)?"
+            r"sp ?o ?2|sa ?o ?2|o2 ?sat(uration)?|(blood )?oxygen( saturation| level)?"
+            r"|sauerstoff(sättigung)?|zuurstof(saturatie)?|saturaci[óo]n( de ox[ií]geno)?"
+            r"|saturation( en oxyg[èe]ne)?|saturazione( di ossigeno)?"
+            r"|satura[çc][ãa]o( de oxig[êe]nio)?|血氧(饱和度|飽和度)?|(血中)?酸素(飽和度|濃度)"
         ),
         lag_s=20.0,  # blood takes 10 to 30 s from the lung to the finger
         settling_s=30.0,  # until the last of it has arrived
@@ -334,7 +374,11 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         possible=(0.0, 60.0),
         units=_DEGREES,
         unit_choices=("°C", "°F"),
-        headers=r"skin ?temp(erature)?|temp(erature)? ?skin|hauttemperatur",
+        headers=(
+            r"skin ?temp(erature)?|temp(erature)? ?skin|hauttemperatur|huidtemperatuur"
+            r"|temperatura (de la piel|d(a|ella) pel(e|le))|temp[ée]rature (de la )?peau"
+            r"|皮膚温度?|皮肤温度|皮膚溫度"
+        ),
         lag_s=20.0,  # vessels of the skin narrow and widen over a quarter to half a minute
         # A fingertip begins to cool some 15 s after its vessels have narrowed (Kistler, Mariauzouls
         # & von Berlepsch 1998, Int J Psychophysiol 29:35-41) and goes on for minutes.
@@ -357,7 +401,11 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         units={"/min": Scale(), "1/min": Scale(), "rpm": Scale(), "brpm": Scale()},
         # "respiratory" and "breathing" alone are a belt's waveform as often as a rate
         withings=("raw_bed_respiratory-rate.csv", "raw_sleep-monitor_respiratory-rate.csv"),
-        headers=r"(resp(irat(ion|ory))?|breath(s|ing)?) rate|br|atemfrequenz",
+        headers=(
+            r"(resp(irat(ion|ory))?|breath(s|ing)?) rate|br|atemfrequenz|ademfrequentie"
+            r"|fr[ée]quence respiratoire|fre(cuencia|quenza|qu[êe]ncia) respirat[óo]ria"
+            r"|呼吸(数|率|频率|頻率)"
+        ),
         lag_s=10.0,  # a rate takes some breaths to be counted
         settling_s=15.0,  # four breaths at 16 a minute
         bound=2.0,  # no standard: what makers of monitors commonly state
@@ -388,7 +436,8 @@ SPECS: Mapping[VitalKind, VitalSpec] = {
         headers=(
             r"(body|core|oral|rectal|tympanic|axillary) ?temp(erature)?"
             r"|temp(erature)? ?(body|core|oral|rectal|tympanic|axillary)"
-            r"|körper(kern)?temperatur|fieber|temperatura corporal"
+            r"|körper(kern)?temperatur|fieber|temperatura corp[oó]re?al?|lichaamstemperatuur"
+            r"|temp[ée]rature corporelle|体温|體溫"
         ),
         # The core warms over minutes under strain (Oka 2015, Temperature 2:368-378); within one
         # stimulus it hardly follows an expression at all.

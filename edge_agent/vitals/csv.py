@@ -10,15 +10,17 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
-from itertools import islice
+from functools import reduce
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from edge_agent.core import clock as clock_module
-from edge_agent.core.bounds import bounded_lines, check_header
+from edge_agent.core.bounds import bounded_lines, check_header, within
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.files import unread
@@ -29,10 +31,25 @@ from edge_agent.core.readings import (
     VitalFlag,
     VitalReading,
     flag_near_pressures,
+    is_no_value,
     reading_of,
     with_near_pressures,
 )
+from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.core.vitals import VitalKind
+from edge_agent.vitals.guesses import (
+    PAIRS,
+    SOURCES,
+    Doubt,
+    bare_name,
+    doubt_of_devices,
+    doubt_of_values,
+    doubtful,
+    how_to_choose,
+    names_readings,
+    read_names,
+    unit_in_name,
+)
 
 DateOrder = Literal["iso", "dmy", "mdy"]
 OURS = ("at", "kind", "value")
@@ -44,13 +61,6 @@ TARGETS = ("at", "time", "kind", "value", *OPTIONAL, *VitalKind)
 
 ``time`` is a time of day beside a date in ``at``; a kind is a column with its values.
 """
-
-_GUESSES: Mapping[str, str] = {
-    "at": r"at|date ?time|time ?stamp|date ?/ ?time|date|measured( at)?|"
-    r"zeit(punkt|stempel)?|datum|fecha|measurement date",
-    "time": r"time|uhrzeit|time of day|measurement time|tid|hora",
-} | {kind: kind.spec.headers for kind in VitalKind}
-_UNIT_IN_NAME = re.compile(r"[\[(]\s*([^\])]*)\s*[\])]")
 _LOCAL_DATE = re.compile(
     r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})"
     r"(?:[ T,]+(?:- )?(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?(?: ?([AaPp])\.?[Mm]\.?)?)?(.*)",
@@ -75,6 +85,35 @@ _MONTHS = {
     "dec": 12, "dez": 12, "dic": 12,
 }  # fmt: skip
 
+_PRESSURE_PAIR = re.compile(r"(\d{2,3}) ?/ ?(\d{2,3})(?: ?mm ?hg)?", re.IGNORECASE | re.ASCII)
+_PLACE_IN_PAIR = {VitalKind.SYSTOLIC: 1, VitalKind.DIASTOLIC: 2}
+_DATE_PART = r"(?:\d{1,4}|W\d\d|[^\W\d_]{3,})"
+_DAY_ALONE = re.compile(rf"{_DATE_PART}[-./, ]+{_DATE_PART}[-./, ]+{_DATE_PART}\.?")
+_TIME_OF_DAY = re.compile(r"\d{1,2}[:.]\d\d([:.]\d\d)?.*", re.DOTALL)
+_DAY_PROBLEM = N_(
+    "rows with a date and no time of day: {n}; the first is row {row} ({text}). Choose the column "
+    "with the time of day for `time` ({option}), or write the time behind the date."
+)
+_WITHOUT_GUESS = N_(
+    "Or name each column that is to be read: --map without guess, or the fields of the page."
+)
+_NO_NAMES = N_(
+    "the first row has values ({values}), and no names of columns. Add a first row that names "
+    "them, such as at,heart_rate. For intervals between beats without times, give their beginning "
+    "(--start)."
+)
+_NO_TIME_COLUMN = N_(
+    "no column has the time of the readings. Choose one for `at`. Columns found: {columns}. On the "
+    "command line: --map at=COLUMN."
+)
+_NO_VALUES = N_(
+    "no column has values. Choose one for each kind ({kinds}), or for `kind` and `value`. Columns "
+    "found: {columns}. On the command line: --map heart_rate=COLUMN."
+)
+_BOTH_FORMS = N_(
+    "either one column has the kind and one the value, or each kind has a column; not both."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnMap:
@@ -86,37 +125,52 @@ class ColumnMap:
         units: unit of the column of a kind, for files without units; otherwise it is the one in
             brackets in a column's name.
         dates: order of dates: ISO 8601, or the day or the month first.
+        doubts: target → why no column was guessed for it.
     """
 
     columns: Mapping[str, str]
     units: Mapping[str, str] = field(default_factory=dict)
     dates: DateOrder = "iso"
+    doubts: Mapping[str, Doubt] = field(default_factory=dict)
 
     @property
     def kinds(self) -> tuple[VitalKind, ...]:
         """The kinds that have a column of their own."""
         return tuple(kind for kind in VitalKind if kind in self.columns)
 
-    def problem(self, header: Sequence[str]) -> str | None:
+    def problem(self, header: Sequence[str]) -> Message | None:
         """Return the reason why a file with these columns cannot be read, or ``None``."""
         # Columns are looked up before anything else, so that the message names the wrong one.
         for target, column in self.columns.items():
             lookup_problem = _lookup_problem(target, column, header)
             if lookup_problem:
                 return lookup_problem
-        if "at" not in self.columns:
-            return "no column has the time of the readings. Choose one for `at`."
+        doubts = [doubt.sentence for target, doubt in self.doubts.items() if self._is_open(target)]
+        if doubts:
+            if "at" not in {*self.columns, *self.doubts}:
+                doubts.append(Message(_NO_TIME_COLUMN, columns=", ".join(filter(None, header))))
+            doubts.append(as_message(_WITHOUT_GUESS))
+            return reduce(lambda all_, one: Message("{all}\n{one}", all=all_, one=one), doubts)
+        return self._missing(header)
+
+    def _is_open(self, target: str) -> bool:
+        """Return whether a doubt still stands: neither it nor its only column was chosen."""
+        doubt = self.doubts[target]
+        is_chosen = len(doubt.columns) == 1 and doubt.columns[0] in self.columns.values()
+        return target not in self.columns and not is_chosen
+
+    def _missing(self, header: Sequence[str]) -> Message | None:
+        """Return which column is missing for a time and a value; ``None``: none is."""
+        names = ", ".join(filter(None, header))
         long = {"kind", "value"} & set(self.columns)
+        if names and all(_is_number(name) for name in header if name):
+            return Message(_NO_NAMES, values=names[:80])
+        if "at" not in self.columns:
+            return Message(_NO_TIME_COLUMN, columns=names)
         if long and self.kinds:
-            return (
-                "either one column has the kind and one the value, or each kind has a column; "
-                "not both."
-            )
+            return as_message(_BOTH_FORMS)
         if len(long) == 1 or not (long or self.kinds):
-            return (
-                f"no column has values. Choose one for each kind ({', '.join(VitalKind)}), or "
-                "for `kind` and `value`."
-            )
+            return Message(_NO_VALUES, kinds=", ".join(VitalKind), columns=names)
         return None
 
     def column_of(self, target: str, kind: str | None) -> str:
@@ -140,17 +194,22 @@ class ColumnMap:
             column = self.columns["value"]
             # The unit of the row wins; a unit in the name of the column is for all rows.
             unit = shared.get("unit") or self.units.get(kind.lower()) or unit_in_name(column)
-            yield {**shared, "unit": unit, "kind": kind, "value": row[column]}
+            if not row[column] or not is_no_value(row[column]):
+                yield {**shared, "unit": unit, "kind": kind, "value": row[column]}
         for kind in self.kinds:
             column = self.columns[kind]
-            if row[column] and not is_placeholder(kind, row[column]):
+            value = _value_of(kind, row[column])
+            if value and not is_placeholder(kind, value):
                 unit = self.units.get(kind) or shared.get("unit") or unit_in_name(column)
-                yield {**shared, "unit": unit, "kind": kind, "value": row[column]}
+                yield {**shared, "unit": unit, "kind": kind, "value": value}
+
+    def time_of(self, row: Mapping[str, str]) -> str:
+        """Return date and time of day of a row, as they are written."""
+        text = row[self.columns["at"]]
+        return f"{text} {row[self.columns['time']]}".strip() if "time" in self.columns else text
 
     def _at(self, row: Mapping[str, str]) -> str:
-        text = row[self.columns["at"]]
-        if "time" in self.columns:
-            text = f"{text} {row[self.columns['time']]}".strip()
+        text = self.time_of(row)
         named = _with_named_month(text)
         if named or self.dates == "iso":
             # A local date in a file of ISO dates may have the day or the month first: nobody
@@ -164,17 +223,37 @@ class ColumnMap:
 def is_placeholder(kind: VitalKind, value: str) -> bool:
     """Return whether a value means *no value*: oximeters set all bits of one or two bytes."""
     is_all_bits = value == "65535" or (value == "255" and not kind.spec.is_possible(255))
-    return is_all_bits or value in {"-", "--"}
+    return is_all_bits or is_no_value(value)
 
 
-def _lookup_problem(target: str, column: str, header: Sequence[str]) -> str | None:
+def _value_of(kind: VitalKind, text: str) -> str:
+    """Return the value of a kind in a cell: of ``121/79`` the first is systolic."""
+    pair = _PRESSURE_PAIR.fullmatch(text) if kind in _PLACE_IN_PAIR else None
+    return pair[_PLACE_IN_PAIR[kind]] if pair else text
+
+
+def _lookup_problem(target: str, column: str, header: Sequence[str]) -> Message | None:
     """Return the reason why a column cannot have its target, or ``None``."""
     if target not in TARGETS:
-        return f"{target!r} is no target of a column. Possible: {', '.join(TARGETS)}."
+        return Message(
+            N_("{target} is no target of a column. Possible: {targets}."),
+            target=repr(target),
+            targets=", ".join(TARGETS),
+        )
     if column not in header:
-        return f"there is no column {column!r}. Columns found: {', '.join(header)}."
+        return Message(
+            N_("there is no column {column}. Columns found: {columns}."),
+            column=repr(column),
+            columns=", ".join(header),
+        )
     if header.count(column) > 1:
-        return f"column {column!r} occurs twice. Rename one of them."
+        return Message(
+            N_(
+                "column {column} occurs twice. Rename one of them. If they are of two devices or "
+                "arms, import the file once for each, with a source of its own (--source)."
+            ),
+            column=repr(column),
+        )
     return None
 
 
@@ -201,23 +280,12 @@ def local_times(name: str) -> LocalTimes | None:
 
 
 def guess_columns(header: Sequence[str]) -> ColumnMap:
-    """Guess the columns by their names in English or German, and the units in brackets."""
+    """Guess the columns by their names, and their units."""
     # A file of ours needs no guess, whatever else its columns are called.
     if set(OURS) <= set(header):
         return ColumnMap({name: name for name in (*OURS, *OPTIONAL) if name in header})
-    columns: dict[str, str] = {}
-    units: dict[str, str] = {}
-    for target, pattern in _GUESSES.items():
-        column = next((name for name in header if is_named(target, pattern, name)), None)
-        # The first column of a kind, and each column once.
-        if column is not None and column not in columns.values():
-            columns[target] = column
-            unit = unit_in_name(column)
-            if target in set(VitalKind) and unit.lower() in VitalKind(target).spec.units:
-                units[target] = unit
-    if "at" not in columns and "time" in columns:  # a column named time that holds whole instants
-        columns["at"] = columns.pop("time")
-    return ColumnMap(columns, units)
+    names = read_names(header)
+    return ColumnMap(names.columns, names.units, doubts=names.doubts)
 
 
 def guess_dates(times: Iterable[str]) -> DateOrder:
@@ -236,30 +304,6 @@ def guess_dates(times: Iterable[str]) -> DateOrder:
         if first > 12 or text.strip()[match.end(1)] == ".":
             return "dmy"
     return "iso"
-
-
-def is_named(target: str, pattern: str, column: str) -> bool:
-    """Return whether a column's name is one of a target.
-
-    With the unit of a rate, the word *rate* may be missing: ``Respiration (1/min)``.
-    """
-    name = _plain(column)
-    if re.fullmatch(pattern, name):
-        return True
-    unit = unit_in_name(column).lower()
-    is_rate = target in set(VitalKind) and unit and unit in VitalKind(target).spec.units
-    return bool(is_rate and re.fullmatch(pattern, f"{name} rate"))
-
-
-def unit_in_name(column: str) -> str:
-    """Return the unit in brackets in a column's name; empty if there is none."""
-    unit = _UNIT_IN_NAME.search(column)
-    return unit[1].strip() if unit else ""
-
-
-def _plain(name: str) -> str:
-    """Return a column's name without unit and punctuation."""
-    return " ".join(_UNIT_IN_NAME.sub("", name).replace("_", " ").replace(".", " ").lower().split())
 
 
 def _with_named_month(text: str) -> str:
@@ -296,11 +340,23 @@ def _iso(text: str, order: DateOrder) -> str:
     return f"{year}-{month:0>2}-{day:0>2}T{clock}{rest.strip()}"
 
 
-_INTERVALS = {"ms": (200.0, 3000.0), "s": (0.2, 3.0)}
-"""Intervals between beats in each unit: 20 to 300 beats per minute."""
+_RANGES: Mapping[VitalKind, Mapping[str, tuple[float, float]]] = {
+    # 20 to 300 beats per minute
+    VitalKind.RR_INTERVAL: {"ms": (200.0, 3000.0), "s": (0.2, 3.0)},
+    VitalKind.OXYGEN_SATURATION: {"share": (0.5, 1.0)},
+}
+"""Values in each unit of kinds that are given in several, often without one."""
+_MOST_DEVICES = 20
+_ONE_NUMBER = " Write one number, or empty the cell."
 PROBLEMS_SHOWN = 10
 PROBLEMS_MOST = 1000
 """Reading stops after so many: the file is probably the wrong one."""
+_MOST_ABOVE = 50
+_ABOVE = N_("{file}: rows above the names of the columns, which are not read: {n}.")
+_FURTHER = N_("{file}: with row {row} another table begins, which is not read.")
+_SUMMARIES = frozenset(
+    {"average", "mean", "total", "sum", "min", "max", "minimum", "maximum", "median"}
+)
 MAX_FILE_BYTES = 20 * 1024 * 1024
 
 
@@ -326,18 +382,23 @@ class JudgedRow:
 class CsvFile:
     """A CSV file in memory.
 
-    It is UTF-8, with or without a byte order mark, separated by comma, semicolon (with decimal
-    comma) or tab.
+    It is UTF-8, with or without a byte order mark, separated by comma, semicolon or tab. A comma
+    within a cell is one of decimals.
 
     Attributes:
         name: of the file, for messages and as source of its readings.
         header: names of the columns, unchanged.
+        above: number of rows above the names of the columns.
+        further: number of the row with which another table begins, which is not read; ``None``:
+            there is none.
     """
 
     name: str
     header: tuple[str, ...]
     _text: str
     _delimiter: str
+    above: int = 0
+    further: int | None = None
 
     @classmethod
     def parse(cls, name: str, raw: bytes, columns: Sequence[str] = OURS) -> CsvFile:
@@ -356,31 +417,51 @@ class CsvFile:
                 f"{name}: is empty. Its first row must name the columns: {', '.join(columns)}."
             )
         first, _, rest = text.partition("\n")
-        named = re.fullmatch(r"sep=([,;\t])\s*", first)  # Excel reads this line, and shows none
+        # Excel reads this line, and shows none.
+        named = re.fullmatch(r'"?sep=([,;\t])"?\s*', first)
         if named:
             text = rest
-        # The separator that is most frequent in the first line.
-        delimiter = named[1] if named else max(",;\t", key=first.count)
-        file = cls(name, (), text, delimiter)
+        above, start = _place_of_names(name, text)
+        # The separator that is most frequent in the line with the names.
+        delimiter = named[1] if named else _separator(text[start:].partition("\n")[0])
+        file = cls(name, (), text[start:], delimiter, above)
         header = tuple(cell.strip() for cell in next(file._rows())[1])
         check_header(name, header)
-        return cls(name, header, text, delimiter)
-
-    @property
-    def decimal_comma(self) -> bool:
-        """Whether ``72,5`` is a number in this file."""
-        # Where the comma separates decimals, the semicolon separates columns.
-        return self._delimiter == ";"
+        file = replace(file, header=header)
+        return replace(file, further=_further_table(file))
 
     def rows(self) -> Iterator[tuple[int, list[str]]]:
-        """Return the rows below the header that are not blank, with their numbers.
+        """Yield the rows below the header that are not blank, with their numbers.
+
+        Empty cells behind the last column are left out: some programs end each row with a comma.
 
         Raises:
             DataFileError: a row is no CSV.
         """
         for number, cells in self._rows():
-            if number > 1 and any(cell.strip() for cell in cells):
-                yield number, cells
+            if number > self.above + 1 and any(cell.strip() for cell in cells):
+                yield number, within(cells, len(self.header))
+
+    def cells(self, column: str, rows: int | None = None) -> Iterator[str]:
+        """Yield the cells of a column that are not empty, of the first rows."""
+        place = self.header.index(column)
+        for _, cells in islice(self._readable_rows(), rows):
+            if place < len(cells) and cells[place].strip():
+                yield cells[place].strip()
+
+    @property
+    def remarks(self) -> list[Message]:
+        """Sentences about the rows that are not read."""
+        remarks = []
+        if self.above:
+            remarks.append(Message(_ABOVE, file=self.name, n=self.above))
+        if self.further is not None:
+            remarks.append(Message(_FURTHER, file=self.name, row=self.further))
+        return remarks
+
+    def _readable_rows(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield the rows of the first table."""
+        return takewhile(lambda row: row[0] != self.further, self.rows())
 
     def judged(
         self, columns: ColumnMap, zone: LocalTimes | None, now: Instant | None = None
@@ -392,29 +473,71 @@ class CsvFile:
         """
         problem = columns.problem(self.header)
         if problem:
-            raise DataFileError(f"{self.name}: {problem}")
+            raise DataFileError("{file}: {problem}", file=self.name, problem=problem)
         origin = Origin(
             f"csv:{self.name}",
             flags=frozenset({VitalFlag.IMPORTED}),
             zone=zone,
-            decimal_comma=self.decimal_comma,
+            decimal_comma=True,
             live=False,
             units_needed=bool(columns.kinds),
         )
         now = now or clock_module.now()
+        self._refuse_days(columns)
         # It is read twice, from the beginning, and hours that come twice a year are told by their
         # order.
         if zone is not None:
             zone.restart()
-        for number, cells in self.rows():
+        for number, cells in self._readable_rows():
             yield self._validate_row(number, cells, columns, origin, now)
+
+    def _refuse_days(self, columns: ColumnMap) -> None:
+        """Refuse times that are dates alone: their readings would lie at midnight.
+
+        Raises:
+            DataFileError: there are such; it names the first, and the column with times of day.
+        """
+        days: list[tuple[int, str]] = []
+        with suppress(DataFileError):  # a row is no CSV: it is named when it is read
+            days += (
+                (number, text)
+                for number, text in self._times(columns)
+                if ":" not in text and _DAY_ALONE.fullmatch(text)
+            )
+        if not days:
+            return
+        number, text = days[0]
+        problem = Message(
+            _DAY_PROBLEM,
+            n=len(days),
+            row=number,
+            text=repr(text[:60]),
+            option=self._time_option(columns),
+        )
+        raise DataFileError("{file}: {problem}", file=self.name, problem=problem)
+
+    def _times(self, columns: ColumnMap) -> Iterator[tuple[int, str]]:
+        """Yield the number of each row, and its date and time of day."""
+        for number, cells in self._readable_rows():
+            if len(cells) == len(self.header):
+                row = dict(zip(self.header, (cell.strip() for cell in cells), strict=True))
+                yield number, columns.time_of(row)
+
+    def _time_option(self, columns: ColumnMap) -> str:
+        """Return the option that names the column with times of day."""
+        _, first = next(self.rows())
+        for name, cell in zip(self.header, first, strict=False):
+            if name not in columns.columns.values() and _TIME_OF_DAY.fullmatch(cell.strip()):
+                return how_to_choose("time", name)
+        return "--map time=COLUMN"
 
     def _validate_row(
         self, number: int, cells: list[str], columns: ColumnMap, origin: Origin, now: Instant
     ) -> JudgedRow:
         if len(cells) != len(self.header):
             problem = (
-                f"row {number}: has {len(cells)} values, but there are {len(self.header)} columns."
+                f"row {number}: has {len(cells)} values, but there are {len(self.header)} columns. "
+                "Put values with the separator in quotes."
             )
             return JudgedRow(number, dict(zip(self.header, cells, strict=False)), (), (problem,))
         row = {name: cell.strip() for name, cell in zip(self.header, cells, strict=True)}
@@ -422,6 +545,8 @@ class CsvFile:
         problems: list[str] = []
         kind = None
         try:
+            if not re.search(r"\d", columns.time_of(row)):
+                _refuse_words(columns.time_of(row), row.values())
             for item in columns.items(row):
                 kind = item["kind"]
                 if not item["at"]:
@@ -430,19 +555,91 @@ class CsvFile:
         except ReadingError as error:
             column = columns.column_of(error.field, kind)
             shown = f"{error.shown} " if error.shown else ""
-            problems.append(f"row {number}, column {column}: {shown}{error.reason}")
+            remedy = _ONE_NUMBER if error.reason.endswith("is not a number.") else ""
+            problems.append(f"row {number}, column {column}: {shown}{error.reason}{remedy}")
         return JudgedRow(number, row, tuple(flag_near_pressures(readings)), tuple(problems))
 
     def _rows(self) -> Iterator[tuple[int, list[str]]]:
         lines = bounded_lines(io.StringIO(self._text, newline=""), self.name)
         rows = csv.reader(lines, delimiter=self._delimiter, strict=True)
         try:
-            yield from enumerate(rows, start=1)
+            yield from enumerate(rows, start=self.above + 1)
         except csv.Error as error:
             raise DataFileError(
-                f"{self.name}, row {rows.line_num}: is not CSV ({error}). Check the quotes "
-                "of this row."
+                f"{self.name}, row {self.above + rows.line_num}: is not CSV ({error}). Check the "
+                "quotes of this row."
             ) from error
+
+
+def _refuse_words(time: str, cells: Iterable[str]) -> None:
+    """Refuse a row without any time that is no reading: a summary, or names and units.
+
+    Raises:
+        ReadingError: it is one.
+    """
+    if time.casefold() in _SUMMARIES:
+        raise ReadingError("at", repr(time), "is a summary and no reading. Remove the row.")
+    if not any(map(_begins_with_number, cells)):
+        raise ReadingError(
+            "at",
+            repr(time[:60]),
+            "is no time, and the row has no number. If it has names or units, remove it: one row "
+            "names the columns.",
+        )
+
+
+def _place_of_names(name: str, text: str) -> tuple[int, int]:
+    """Return how many lines stand above the names of the columns, and where these begin.
+
+    They stand in the first line that can name a table of readings, else in the first one that is
+    neither blank nor a remark.
+    """
+    start = 0
+    places: list[tuple[int, int, str]] = []
+    for above, line in enumerate(bounded_lines(io.StringIO(text, newline=""), name)):
+        places.append((above, start, line))
+        start += len(line)
+        if above == _MOST_ABOVE or _names_columns(line):
+            break
+    if _names_columns(places[-1][2]):
+        return places[-1][:2]
+    for above, start, line in places:
+        is_remark = line.startswith("#") and not any(line.count(sign) for sign in ",;\t")
+        if line.strip() and not is_remark:
+            return above, start
+    return places[0][:2]
+
+
+def _further_table(file: CsvFile) -> int | None:
+    """Return the number of the row with which another table begins; ``None``: there is none.
+
+    It stands below a blank row, names its columns, and has another number of them.
+    """
+    last = file.above + 1
+    with suppress(DataFileError):  # a row is no CSV: who reads the file says so
+        for number, cells in file.rows():
+            is_apart = number > last + 1 and len(cells) != len(file.header)
+            if is_apart and not any(map(_begins_with_number, cells)):
+                return number
+            last = number
+    return None
+
+
+def _begins_with_number(cell: str) -> bool:
+    return re.match(r"\s*[-+<>~]?\d", cell) is not None
+
+
+def _names_columns(line: str) -> bool:
+    try:
+        (cells,) = csv.reader([line], delimiter=_separator(line), strict=True)
+    except (csv.Error, ValueError):
+        return False
+    names = [cell.strip() for cell in cells]
+    return set(OURS) <= {one.lower() for one in names} or names_readings(names)
+
+
+def _separator(line: str) -> str:
+    return max(",;\t", key=line.count)
 
 
 def _all_problems(name: str, problems: Sequence[str]) -> str:
@@ -522,51 +719,122 @@ def all_readings(
 
 
 def guess_map(file: CsvFile, rows: int | None = None) -> ColumnMap:
-    """Guess the columns by their names and by the form of the times.
+    """Guess the columns by their names, by the form of the times and by the values.
 
     Args:
         file: the file.
         rows: number of rows to examine; ``None``: all.
     """
-    columns = _with_interval_unit(file, guess_columns(file.header), rows)
-    at = columns.columns.get("at")
-    if at is None:
-        return columns
-    place = file.header.index(at)
-    times = (cells[place] for _, cells in islice(file.rows(), rows) if place < len(cells))
+    columns = guess_columns(file.header)
     try:
-        return replace(columns, dates=guess_dates(times))
+        return _guessed_by_values(file, columns, rows)
     except DataFileError:  # a row is no CSV: who reads the file says so
         return columns
 
 
-def _with_interval_unit(file: CsvFile, columns: ColumnMap, rows: int | None) -> ColumnMap:
-    """Add a missing unit of intervals between beats, if all values fit one unit."""
-    kind = VitalKind.RR_INTERVAL
+def _guessed_by_values(file: CsvFile, columns: ColumnMap, rows: int | None) -> ColumnMap:
+    """Add what only values tell: units, both pressures in a cell, order of dates; and doubts."""
+    columns = _with_pairs(file, columns, rows)
+    for kind, ranges in _RANGES.items():
+        columns = _with_fitting_unit(file, columns, kind, ranges, rows)
+    doubts = {**columns.doubts, **dict(_doubts_of_values(file, columns, rows))}
+    doubts |= _doubt_of_devices(file, columns, rows)
+    # Exports keep the resting rate of each day in a table of the same columns.
+    if VitalKind.HEART_RATE in columns.columns and "resting" in file.name.lower():
+        rate = VitalKind.HEART_RATE
+        doubts[rate] = doubtful(rate, columns.columns[rate])
+    dates: DateOrder = "iso"
+    if "at" in columns.columns:
+        dates = guess_dates(file.cells(columns.columns["at"], rows))
+    known = {target: name for target, name in columns.columns.items() if target not in doubts}
+    return ColumnMap(known, columns.units, dates, doubts)
+
+
+def _with_pairs(file: CsvFile, columns: ColumnMap, rows: int | None) -> ColumnMap:
+    """Add the column of both pressures, as ``121/79``, if none has one of them."""
+    if {VitalKind.SYSTOLIC, VitalKind.DIASTOLIC} & {*columns.columns, *columns.doubts}:
+        return columns
+    for name in file.header:
+        if PAIRS.fullmatch(bare_name(name)) and file.header.count(name) == 1:
+            texts = list(islice(file.cells(name, rows), PROBLEMS_MOST))
+            if texts and all(map(_PRESSURE_PAIR.fullmatch, texts)):
+                others = {target: one for target, one in columns.columns.items() if one != name}
+                both = {VitalKind.SYSTOLIC.value: name, VitalKind.DIASTOLIC.value: name}
+                return replace(columns, columns={**others, **both})
+    return columns
+
+
+def _with_fitting_unit(
+    file: CsvFile,
+    columns: ColumnMap,
+    kind: VitalKind,
+    ranges: Mapping[str, tuple[float, float]],
+    rows: int | None,
+) -> ColumnMap:
+    """Add a missing unit of a kind, if all values fit one unit."""
     column = columns.columns.get(kind)
     if column is None or kind in columns.units or unit_in_name(column) or "unit" in columns.columns:
         return columns
-    place = file.header.index(column)
     try:
-        texts = [cells[place] for _, cells in islice(file.rows(), rows) if place < len(cells)]
-        values = [float(text.replace(",", ".")) for text in texts if text.strip()]
-    except (ValueError, DataFileError):  # who reads the file says so
+        values = [float(text.replace(",", ".")) for text in file.cells(column, rows)]
+    except ValueError:  # who reads the file says so
         return columns
     # The ranges do not overlap, so that one unit fits at most.
-    for unit, (least, most) in _INTERVALS.items():
+    for unit, (least, most) in ranges.items():
         if values and all(least <= value <= most for value in values):
             return replace(columns, units={**columns.units, kind: unit})
     return columns
 
 
+def _doubts_of_values(
+    file: CsvFile, columns: ColumnMap, rows: int | None
+) -> Iterator[tuple[str, Doubt]]:
+    """Yield a doubt for each guessed column of which no value is plausible."""
+    for kind in columns.kinds:
+        column = columns.columns[kind]
+        if file.header.count(column) > 1:
+            continue
+        unit = columns.units.get(kind) or unit_in_name(column)
+        example = _implausible(kind, unit, file.cells(column, rows))
+        if example:
+            yield kind, doubt_of_values(kind, column, example)
+
+
+def _implausible(kind: VitalKind, unit: str, texts: Iterator[str]) -> str:
+    """Return the first value of a column without a plausible one; empty: it has one, or none."""
+    origin = Origin("", decimal_comma=True, units_needed=False)
+    example = ""
+    for text in texts:
+        value = _value_of(kind, text)
+        if is_placeholder(kind, value):
+            continue
+        with suppress(ReadingError):
+            given = {"kind": kind.value, "value": value, "unit": unit}
+            if VitalFlag.OUT_OF_RANGE not in reading_of(given, Instant(0, 0), origin).flags:
+                return ""
+            example = example or value
+    return example
+
+
+def _doubt_of_devices(file: CsvFile, columns: ColumnMap, rows: int | None) -> dict[str, Doubt]:
+    """Return the doubt about the source of readings of several devices or arms in one file."""
+    if "source" in columns.columns or not columns.kinds:
+        return {}
+    for name in file.header:
+        if SOURCES.fullmatch(bare_name(name)) and name not in columns.columns.values():
+            devices = dict.fromkeys(file.cells(name, rows))
+            if 1 < len(devices) <= _MOST_DEVICES:
+                return {"source": doubt_of_devices(name, list(devices))}
+    return {}
+
+
 def count_placeholders(file: CsvFile, columns: ColumnMap) -> Counter[str]:
-    """Count the cells of each column with a sensor's mark for *no value*."""
-    places = {kind: file.header.index(columns.columns[kind]) for kind in columns.kinds}
+    """Count the cells of each column with a mark for *no value*."""
     return Counter(
         columns.columns[kind]
-        for _, cells in file.rows()
-        for kind, place in places.items()
-        if place < len(cells) and is_placeholder(kind, cells[place].strip())
+        for kind in columns.kinds
+        for text in file.cells(columns.columns[kind])
+        if is_placeholder(kind, text)
     )
 
 
@@ -589,8 +857,8 @@ def own_columns_of(file: CsvFile) -> ColumnMap:
         raise DataFileError(
             f"{file.name}, row 1: column {missing[0]} is missing. Columns found: "
             f"{', '.join(header)}; needed: {', '.join(OURS)}; optional: {', '.join(OPTIONAL)}. "
-            "For columns of other names, explain them with --map. For intervals between beats "
-            "without times, give their beginning with --start."
+            "For columns of other names, add --map guess, or explain them with --map. For "
+            "intervals between beats without times, give their beginning with --start."
         )
     for name in header:
         if name not in (*OURS, *OPTIONAL, *DERIVED):

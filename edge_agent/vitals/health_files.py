@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, NamedTuple, Self, cast
 
-from edge_agent.core.bounds import bounded_lines, check_header
+from edge_agent.core.bounds import bounded_lines, check_header, within
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.files import unread
@@ -310,6 +310,7 @@ class Table:
         """
         while (cells := self._next()) is not None:
             where = f"{self._name}, row {self._reader.line_num}"
+            cells = within(cells, len(self.header))
             if len(cells) == len(self.header):
                 yield from read(where, [cell.strip() for cell in cells])
             elif any(cells):

@@ -21,8 +21,9 @@ no times of their own: they ended before the next message that has one, each bef
 Samsung Health, according to public programs: the first line is
 ``com.samsung.shealth.tracker.heart_rate,6305010,4`` (kind, version of the program, number), the
 second names the columns, with or without the kind before them
-(``com.samsung.health.heart_rate.start_time``). ``start_time`` is UTC or local, depending on the
-version, and no column says which, so the user must give the zone.
+(``com.samsung.health.heart_rate.start_time``). ``time_offset`` is the zone of ``start_time``
+(``UTC+0200``). Some versions are said to write UTC there all the same, and early ones have no such
+column: a zone that the user gives holds before it.
 
 Withings (Health Mate), according to its readme and to public programs, in a ZIP archive:
 
@@ -76,7 +77,6 @@ _PREFIX = "HKQuantityTypeIdentifier"
 _KINDS: Mapping[str, VitalKind] = {
     f"{_PREFIX}{spec.apple}": kind for kind, spec in SPECS.items() if spec.apple
 }
-_UNITS = {"count/min": "/min", "degC": "Cel", "degF": "[degF]"}
 _LOCATION = "HKBodyTemperatureSensorLocation"
 _SKIN = {"4", "8", "11"}
 """Finger, toe, forehead. At other places, or without a place, a temperature is what the type says:
@@ -202,7 +202,7 @@ class _Reader:
         item = {
             "kind": kind.value,
             "value": _value(kind, record.get("value", "")),
-            "unit": _UNITS.get(record.get("unit", ""), record.get("unit", "")),
+            "unit": record.get("unit", ""),
             # Apple writes `2026-01-05 08:00:00 +0100`; ISO 8601 has no blank before the offset.
             "at": record.get("startDate", "").replace(" +", "+").replace(" -", "-"),
         }
@@ -581,6 +581,12 @@ _SAMSUNG_COLUMNS: Mapping[str, Mapping[str, VitalKind]] = {
     },
 }
 
+_OFFSET = re.compile(r"UTC([+-]\d\d):?(\d\d)", re.ASCII)
+_OFFSET_TAKEN = (
+    "start_time was read in the zone of the column time_offset. Compare one reading with the "
+    "phone: if the file has UTC, import it with --timezone UTC."
+)
+
 
 def is_samsung(_name: str, head: bytes) -> bool:
     """Recognise a file of the export by its first line."""
@@ -596,22 +602,28 @@ def read_samsung(member: Member, validator: RowValidator) -> Rows:
     first = _FIRST_LINE.match(member.head())
     assert first is not None, "is_ours has looked"
     kinds = _SAMSUNG_COLUMNS[first[1].decode("ascii")]
-    if validator.zone is None:
-        raise DataFileError(
-            f"{member.name}: versions of Samsung Health write UTC or local times, and the file "
-            "does not say which. Look up one reading on the phone, then give --timezone UTC, or "
-            "the zone of the phone such as --timezone Europe/Berlin. Nothing was imported."
-        )
     with Table(member, lines_above=1) as table:
         # With or without the kind of file before the name of the column.
         names = [name.rpartition(".")[2] for name in table.header]
         table.need("start_time" in names and any(kind in names for kind in kinds))
+        if validator.zone is None and "time_offset" not in names:
+            raise DataFileError(
+                f"{member.name}: versions of Samsung Health write UTC or local times, and the file "
+                "does not say which. Look up one reading on the phone, then give --timezone UTC, "
+                "or the zone of the phone such as --timezone Europe/Berlin. Nothing was imported."
+            )
+        if validator.zone is None:
+            yield Remark(member.name, _OFFSET_TAKEN)
 
         def read(where: str, cells: list[str]) -> Iterator[Row]:
             named = dict(zip(names, cells, strict=True))
+            at = named["start_time"]
+            offset = _OFFSET.fullmatch(named.get("time_offset", ""))
+            if validator.zone is None and offset:
+                at += f"{offset[1]}:{offset[2]}"
             for column, kind in kinds.items():
                 if named.get(column):
-                    given = {"kind": kind.value, "value": named[column], "at": named["start_time"]}
+                    given = {"kind": kind.value, "value": named[column], "at": at}
                     yield validator.row(where, given, "samsung")
 
         yield from table.rows(read)

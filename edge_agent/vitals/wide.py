@@ -18,10 +18,11 @@ from typing import NamedTuple
 from edge_agent.core import clock
 from edge_agent.core.errors import DataFileError, ReadingError, StudyError, shown_value
 from edge_agent.core.expression import EMOTIONS
-from edge_agent.core.readings import Origin, VitalFlag, reading_of
+from edge_agent.core.readings import Origin, VitalFlag, is_no_value, reading_of
 from edge_agent.core.study import AGE_BAND, SEX, attribute_of, checked_attribute
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.csv import CsvFile, unit_in_name
+from edge_agent.vitals.csv import CsvFile
+from edge_agent.vitals.guesses import unit_in_name
 
 PARTICIPANT = "participant"
 AGE = "age"
@@ -41,18 +42,33 @@ _STATES = {emotion.value: emotion.value for emotion in EMOTIONS} | {
     "rest": REST,
     "resting": REST,
 }
-"""Words of a column's name → the label of the condition."""
+"""Words that a person writes for a column → the label of the condition."""
+_GUESSED_STATES = _STATES | {
+    word: state
+    for state, words in {
+        "neutral": "neutro neutre neutrale",
+        "happiness": "freude glück felicidad felicidade alegría alegria joie felicità gioia",
+        "anger": "ärger wut ira enojo colère rabbia raiva",
+        "sadness": "trauer traurigkeit tristeza tristesse tristezza",
+        "fear": "angst furcht miedo peur paura medo",
+        "surprise": "überraschung sorpresa surpresa",
+        "disgust": "ekel asco dégoût disgusto nojo",
+        REST: "ruhe reposo repos riposo repouso",
+    }.items()
+    for word in words.split()
+}
+"""Words of a column's name in six languages → the label of the condition."""
 _UNITS = frozenset(unit for kind in VitalKind for unit in kind.spec.units)
 _CAPITALS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _CODES = re.compile(
-    r"(participant|subject|person|proband|patient|sub|subj|vp)?( ?(id|code|nr|no|number))?"
+    r"(participante?|teilnehmer|partecipante|subject|suj(et|eto|eito)|soggetto|person|proband|"
+    r"patient|sub|subj|vp)?( ?(id|code|nr|no|number))?"
 )
 _FILLERS = frozenset(
     {"mean", "avg", "average", "during", "in", "at", "under", "the", "condition", "state", "phase"}
 )
 # Both are kinds by themselves elsewhere; here the first is a filler, and the second an emotion.
 _NO_KINDS = frozenset({"mean", "mad"})
-_NOTHING = frozenset({"", "na", "n/a", "nan", "null", "none", ".", "-", "--", "#n/a", "missing"})
 _SUMMARIES = frozenset({"mean", "average", "median", "sd", "se", "sem", "total", "n", "min", "max"})
 _SHOWN = 5
 
@@ -160,12 +176,12 @@ def guessed_cell(name: str) -> Cell | None:
         return CODES
     for kind, others in _kinds_in(words):
         units = [word for word in others if word in kind.spec.units]
-        states = [word for word in others if word in _STATES]
+        states = [word for word in others if word in _GUESSED_STATES]
         known = len(units) + len(states) + sum(word in _FILLERS for word in others)
         if len(states) == 1 and len(units) <= 1 and known == len(others):
             unit = unit_in_name(name) or "".join(units)
-            is_clear = unit.lower() in kind.spec.units if unit else not kind.spec.unit_needed
-            return Cell(_STATES[states[0]], kind, unit) if is_clear else None
+            is_clear = kind.spec.scale_of(unit) if unit else not kind.spec.unit_needed
+            return Cell(_GUESSED_STATES[states[0]], kind, unit) if is_clear else None
     return None
 
 
@@ -174,7 +190,7 @@ def is_half_known(name: str) -> bool:
     about.
     """
     words = _words(name)
-    return any(word in _STATES for word in words) or any(True for _ in _kinds_in(words))
+    return any(word in _GUESSED_STATES for word in words) or any(True for _ in _kinds_in(words))
 
 
 def how_to_take(name: str) -> str:
@@ -190,7 +206,7 @@ def how_to_take(name: str) -> str:
     for kind, others in _kinds_in(words):
         state = "_".join(word for word in others if word not in {*kind.spec.units, *_FILLERS})
         unit = next((f":{word}" for word in others if word in kind.spec.units), "")
-        if state and not any(word in _STATES or word in _SUMMARIES for word in others):
+        if state and not any(word in _GUESSED_STATES or word in _SUMMARIES for word in others):
             of = "_".join(word for word in words if word not in others)
             meaning = f"{state}:{of}{unit}"
             with suppress(DataFileError):
@@ -216,8 +232,7 @@ def told_cell(column: str, text: str) -> Cell | None:
             f"Column {column}: {shown_value(text)} is not {FORM}. Kinds: {', '.join(VitalKind)}."
         )
     unit = parts[2] if len(parts) == 3 else unit_in_name(column)
-    allowed = kind.spec.units if unit or kind.spec.unit_needed else {"": None}
-    if unit.lower() not in allowed:
+    if not kind.spec.scale_of(unit) if unit else kind.spec.unit_needed:
         raise DataFileError(
             f"Column {column}: {shown_value(unit)} is no unit of {kind}. Write one of "
             f"{', '.join(kind.spec.units)}, such as {column}={parts[0]}:{kind}:"
@@ -312,9 +327,9 @@ def read_wide(
             problems.append(f"{file.name}, row {line}: {fault}")
             continue
         lines[code.casefold()] = line
-        values = _values_of(row, code, columns, odd, file.decimal_comma)
+        values = _values_of(row, code, columns, odd)
         if values:
-            about = _attributes_of(row, code, columns, odd, file.decimal_comma)
+            about = _attributes_of(row, code, columns, odd)
             table.persons.append(Person(line, code, values, about))
         else:
             without.append(code)
@@ -374,12 +389,11 @@ def _attributes_of(
     code: str,
     columns: Mapping[str, Cell],
     odd: dict[tuple[str, str], list[str]],
-    decimal_comma: bool,
 ) -> dict[str, str]:
     """Return the age band and sex of a person, and note each cell that gives none."""
     about = {}
     for name in (name for name, cell in columns.items() if cell != CODES and cell.kind is None):
-        text = row[name].replace(",", ".") if decimal_comma else row[name]
+        text = row[name].replace(",", ".")
         try:
             key, value = checked_attribute(*attribute_of(columns[name].state, text))
         except StudyError:
@@ -397,16 +411,15 @@ def _values_of(
     code: str,
     columns: Mapping[str, Cell],
     odd: dict[tuple[str, str], list[str]],
-    decimal_comma: bool,
 ) -> dict[str, list[tuple[VitalKind, float]]]:
     """Return the values of a person by state, and note each cell that gives none or is in doubt."""
-    origin = Origin("", decimal_comma=decimal_comma, live=False)
+    origin = Origin("", decimal_comma=True, live=False)
     values: dict[str, list[tuple[VitalKind, float]]] = {}
     for name, (state, kind, unit) in columns.items():
         if kind is None:
             continue
         text = row[name]
-        if text.lower() in _NOTHING:
+        if is_no_value(text):
             odd.setdefault((name, "empty, and not taken"), []).append(code)
             continue
         try:

@@ -17,7 +17,7 @@ from typing import Any
 
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import DataFileError, ReadingError
-from edge_agent.core.readings import time_ms
+from edge_agent.core.readings import is_no_value, time_ms
 from edge_agent.core.study import MarkerKind, attribute_of
 from edge_agent.store.export.bids import BEH_TABLES, LEFT_OUT, MODELS, PROGRAM
 from edge_agent.store.export.columns import FILES
@@ -476,7 +476,7 @@ class BidsSource:
             at_ms = placed.zero_ms + round(1000 * at_s)
             for place, (kind, unit) in recording.kinds.items():
                 value = cells[place] if place < len(cells) else ""
-                if value:
+                if not is_no_value(value):
                     about = {"session": session, "kind": kind.value, "value": value}
                     # The place of the column keeps two columns of the same kind apart.
                     about |= {"source": f"bids:{name}:{place}", "flags": "imported"}

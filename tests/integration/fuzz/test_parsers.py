@@ -38,7 +38,7 @@ from edge_agent.vision.face_tables import Choice, read_face_table
 from edge_agent.vision.models.card import MODELS_FOLDER, read_card
 from edge_agent.vision.stills import load_picture
 from edge_agent.vitals import gatt
-from edge_agent.vitals.csv import CsvFile, all_readings, guess_columns
+from edge_agent.vitals.csv import CsvFile, all_readings, guess_map
 from edge_agent.vitals.health_files import RowValidator
 from edge_agent.vitals.health_makers import open_export
 from edge_agent.vitals.sources import VitalIngest
@@ -67,7 +67,7 @@ def read_export(path: Path) -> None:
 
 def read_table(path: Path) -> None:
     file = CsvFile.parse(path.name, path.read_bytes())
-    for _ in all_readings(file, guess_columns(file.header), LocalTimes(UTC), NOW):
+    for _ in all_readings(file, guess_map(file), LocalTimes(UTC), NOW):
         pass
 
 
@@ -113,6 +113,13 @@ APPLE = apple_export(apple_record("HeartRate", 61, "count/min"), apple_pressure(
 GARMIN = garmin_day(datetime(2026, 1, 5, 8, tzinfo=UTC))
 FITBIT = fitbit_day(("01/05/26 08:00:05", 61, 2), ("01/05/26 08:00:10", 62, 0))
 WITHINGS = b'Date,"Heart rate",Systolic,Diastolic,Comments\n"2026-01-05 08:15:00",61,121,79,x\n'
+MONITOR = (
+    "# of Ada\n\nFecha,Hora,PA,Temp. (celsius),RR,SpO2,\n2026-01-05,08:00,121/79,NA,812,0.97,\n"
+)
+SAMSUNG = (
+    b"com.samsung.health.heart_rate,1,2\nstart_time,time_offset,heart_rate,\n"
+    b"2026-01-05 08:00:00.000,UTC+0100,61,\n"
+)
 CARD = (MODELS_FOLDER / "face-cover.json").read_bytes()
 PROTOCOL = (ROOT / "dashboard/protocols/examples/three-conditions.toml").read_bytes()
 PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
@@ -126,6 +133,8 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
     "raw_hr_hr.csv": (read_export, b"start,duration,value\n2026-01-06T08:00Z,[60],[61]\n"),
     "cuff.csv": (read_table, b"at,kind,value\n2026-01-05T08:00:00Z,systolic,121\n"),
     "watch.csv": (read_table, b"Date;Puls\n2026-01-05 08:00;61,5\n"),
+    "monitor.csv": (read_table, MONITOR.encode()),
+    "com.samsung.csv": (read_export, SAMSUNG),
     "affect-edge.toml": (load_settings, (ROOT / "config/affect-edge.toml").read_bytes()),
     "protocol.toml": (load_protocol, PROTOCOL),
     "card.json": (read_card, CARD),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -412,3 +413,264 @@ def test_an_oximeters_mark_for_no_value_gives_no_reading() -> None:
     columns = guess_map(file(text))
     assert [reading.value for reading in read(text, columns)] == [61.0, 96.0]
     assert count_placeholders(file(text), columns) == {"SpO2(%)": 2, "Pulse Rate(bpm)": 2}
+
+
+# Tables of other makers, as people have them
+
+
+def imported(text: str, **chosen: str) -> list[VitalReading]:
+    """The readings of a file whose columns are guessed, and of columns that a person chose."""
+    table = file(text)
+    guessed = guess_map(table)
+    columns = {**guessed.columns, **chosen}
+    return list(all_readings(table, replace(guessed, columns=columns), BERLIN, NOW))
+
+
+def refusal(text: str, **chosen: str) -> str:
+    with pytest.raises(DataFileError) as refused:
+        imported(text, **chosen)
+    return str(refused.value)
+
+
+CUFF = [("diastolic", 79), ("heart_rate", 62), ("systolic", 121)]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Fecha;Hora;Sistólica (mmHg);Diastólica (mmHg);Pulso (ppm)",
+        "Date;Heure;Systolique (mmHg);Diastolique (mmHg);Fréquence cardiaque (bpm)",
+        "Data;Ora;Sistolica (mmHg);Diastolica (mmHg);Battito (bpm)",
+        "Data;Hora;Pressão sistólica;Pressão diastólica;Frequência cardíaca (bpm)",
+        "Datum;Tijd;Systolisch (mmHg);Diastolisch (mmHg);Hartslag (bpm)",
+        "Dato;Tid;Systolisk;Diastolisk;Puls",
+        "Datum;Zeit;RR syst;RR diast;Puls (1/min)",
+        "測定日;時刻;最高血圧(mmHg);最低血圧（mmHg）;脈拍(回/分)",
+        "日期;时间;收缩压;舒张压;心率",
+        "日期;时间;高压(mmHg);低压(mmHg);脉搏(次/分)",
+        "date;time;sys_mmhg;dia_mmhg;pulse_count/min",
+    ],
+)
+def test_columns_of_a_cuff_are_guessed_in_each_language(header: str) -> None:
+    readings = imported(f"{header}\n21.09.2026;16:20;121;79;62\n")
+    assert {one.at.wall_ms for one in readings} == {AT}
+    assert sorted((one.kind.value, one.value) for one in readings) == CUFF
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "kind", "value"),
+    [
+        ("Frecuencia cardiaca (count/min)", "66", "heart_rate", 66.0),
+        ("Saturation en oxygène", "97", "oxygen_saturation", 97.0),
+        ("SpO2", "0.97", "oxygen_saturation", 97.0),
+        ("Blood Oxygen %", "96", "oxygen_saturation", 96.0),
+        ("体温(℃)", "36.6", "body_temperature", 36.6),
+        ("skin_temp_celsius", "33.1", "skin_temperature", 33.1),
+        ("Body temperature (degF)", "97.88", "body_temperature", 36.6),
+        ("Presión arterial media", "93", "mean_arterial", 93.0),
+        ("Heart rate (avg) (count/min)", "66", "heart_rate", 66.0),
+        ("RR", "812", "rr_interval", 0.812),
+    ],
+)
+def test_a_value_is_guessed_with_the_unit_of_its_column(
+    header: str, cell: str, kind: str, value: float
+) -> None:
+    (reading,) = imported(f"time,{header}\n2026-09-21T14:20:00Z,{cell}\n")
+    assert (reading.kind, round(reading.value, 6)) == (kind, value)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "said"),
+    [
+        (
+            "PR,QRS,HR",
+            "162,92,66",
+            "can be heart rate: PR, HR. Choose one; on the command line, such as --map heart_rate",
+        ),
+        ("Min Heart Rate,Max Heart Rate,Avg Heart Rate", "51,140,66", "--map heart_rate='Avg Hea"),
+        ("HR [Min] (count/min),HR [Max] (count/min)", "61,75", "heart rate: HR [Min] (count/min)"),
+        ("Heart rate (max)", "140", "Column Heart rate (max) can be heart rate, or something el"),
+        ("最大心拍数", "140", "Column 最大心拍数 can be heart rate, or something else."),
+        (
+            "PR",
+            "162",
+            "Column PR can be heart rate, or something else. If it is, choose it; on the co",
+        ),
+        ("Hr", "14", "Column Hr can be heart rate, or something else."),
+        (
+            "HR,RR",
+            "66,16",
+            "Column RR has a name of RR interval, and no plausible value of it (the",
+        ),
+        ("MAP", "2", "Column MAP has a name of mean arterial pressure, and no plausible value"),
+        (
+            "Temp (celsius)",
+            "33.1",
+            "can be skin temperature or body temperature. Choose; on the command line: --map s",
+        ),
+        ("device,hr", "watch,60\n2026-09-21T14:20:00Z,strap,75", "Choose it as the source, so th"),
+        ("Arm,SYS,DIA", "left,121,79\n2026-09-21T14:20:01Z,right,125,80", "2 devices or arms (le"),
+        ("SYS,DIA,SYS,DIA", "121,79,125,80", "occurs twice. Rename one of them. If they are of tw"),
+    ],
+)
+def test_a_name_of_several_meanings_is_no_guess_and_says_how_to_choose(
+    header: str, row: str, said: str
+) -> None:
+    assert said in refusal(f"Time,{header}\n2026-09-21T14:20:00Z,{row}\n")
+
+
+def test_a_table_of_resting_rates_is_no_guess() -> None:
+    text = b"timestamp,beats per minute\n2026-09-21T14:20:00Z,51\n"
+    (doubt,) = guess_map(CsvFile.parse("daily_resting_heart_rate.csv", text)).doubts.values()
+    assert "Column beats per minute can be heart rate, or something else." in doubt.sentence
+
+
+def test_a_choice_settles_the_doubt_about_its_column() -> None:
+    ecg = "Time,PR,HR\n2026-09-21T14:20:00Z,162,66\n"
+    assert [one.value for one in imported(ecg, heart_rate="HR")] == [66.0]
+    armpit = "Time,Temp (celsius)\n2026-09-21T14:20:00Z,36.6\n"
+    (reading,) = imported(armpit, body_temperature="Temp (celsius)")
+    assert (reading.kind, reading.value) == ("body_temperature", 36.6)
+    arms = "Time,Arm,SYS\n2026-09-21T14:20:00Z,left,121\n2026-09-21T14:20:00Z,right,125\n"
+    sources = [(one.source, one.value) for one in imported(arms, source="Arm")]
+    assert sources == [("left", 121.0), ("right", 125.0)]
+
+
+def test_a_unit_of_something_else_leaves_the_other_column_of_a_kind() -> None:
+    (reading,) = imported("Time,PR (ms),HR (bpm)\n2026-09-21T14:20:00Z,162,66\n")
+    assert reading.value == 66.0
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "columns"),
+    [
+        ("Date,Time,Timestamp,HR", "2026-09-21,16:20,1,66", {"at": "Date", "time": "Time"}),
+        ("Timestamp,Time,HR", "1790000400,16:20,66", {"at": "Timestamp"}),
+        ("Time,Data,HR", "1790000400,0,66", {"at": "Time"}),
+        ("Zeit,Puls", "1790000400,66", {"at": "Zeit"}),
+    ],
+)
+def test_a_time_of_day_is_taken_beside_a_date_alone(
+    header: str, row: str, columns: dict[str, str]
+) -> None:
+    guessed = guess_map(file(f"{header}\n{row}\n")).columns
+    assert {target: name for target, name in guessed.items() if target in {"at", "time"}} == columns
+
+
+def test_two_columns_of_instants_are_no_guess() -> None:
+    text = "timestamp_unix,timestamp_iso,hr\n1790000400,2026-09-21T14:20:00Z,66\n"
+    assert "Several columns can be the time: timestamp_unix, timestamp_iso." in refusal(text)
+
+
+@pytest.mark.parametrize(
+    ("day", "rest"),
+    [
+        ("2026-09-21", "2026-09-22"),
+        ("21.09.2026", "22.09.2026"),
+        ("9/21/2026", "9/22/2026"),
+        ("2026/09/21", "2026/09/22"),
+        ("21 sep 2026", "22 sep 2026"),
+    ],
+)
+def test_dates_without_a_time_of_day_are_refused_with_their_number(day: str, rest: str) -> None:
+    said = refusal(f"Date,When,SYS\n{day},06:00,121\n{rest},18:00,125\n")
+    assert f"rows with a date and no time of day: 2; the first is row 2 ('{day}'). Choose" in said
+    assert "for `time` (--map time=When)" in said
+    assert "--map time=COLUMN" in refusal(f"Date,SYS\n{day},121\n")
+
+
+def test_a_file_of_our_own_with_a_date_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataFileError, match="rows with a date and no time of day: 1; the first"):
+        read_readings(written(tmp_path, OURS + "2026-09-21,heart_rate,66\n"), BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("above", "told"),
+    [
+        ("Health Manager Pro\nName;P. Person\n\nBlutdruck\n", 4),
+        ("# exported by x\n# device: cuff\n", 2),
+        ("\n", 1),
+        ('"a; b"\n', 1),
+    ],
+)
+def test_lines_above_the_names_of_the_columns_are_passed_over_and_told(
+    above: str, told: int
+) -> None:
+    text = f"{above}Datum;Uhrzeit;Systole;Diastole;Puls\n21.09.2026;16:20;121;79;62\n"
+    assert sorted((one.kind.value, one.value) for one in imported(text)) == CUFF
+    (remark,) = file(text).remarks
+    assert remark == f"cuff.csv: rows above the names of the columns, which are not read: {told}."
+    bad = text.replace("121", "fast")
+    assert f"cuff.csv, row {told + 2}, column Systole: 'fast' is not a number." in refusal(bad)
+
+
+def test_empty_cells_behind_the_last_column_are_left_out() -> None:
+    rows = "2026-09-21T14:20:00Z,121,79,62,\n2026-09-21T14:21:00Z,120,78,61,,\n"
+    assert len(imported(f"Date,SYS,DIA,Pulse\n{rows}")) == 6
+    said = refusal("Date,SYS\n2026-09-21T14:20:00Z,121,79\n")
+    assert "row 2: has 3 values, but there are 2 columns. Put values with the separator" in said
+
+
+def test_another_table_below_a_blank_row_is_not_read_and_told() -> None:
+    text = "Date,SYS,DIA\n2026-09-21T14:20:00Z,121,79\n\nDate,Weight\n2026-09-21,80\n"
+    assert len(imported(text)) == 2
+    (remark,) = file(text).remarks
+    assert remark == "cuff.csv: with row 4 another table begins, which is not read."
+    rest = text.replace("Date,Weight\n", "")
+    assert "row 4: has 2 values, but there are 3 columns." in refusal(rest), "no names: it is told"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("Average,121,79", "row 3, column Date: 'Average' is a summary and no reading. Remove the"),
+        (
+            ",mmHg,mmHg",
+            "row 3, column Date: '' is no time, and the row has no number. If it has na",
+        ),
+    ],
+)
+def test_a_row_of_names_units_or_a_summary_is_named_as_such(row: str, said: str) -> None:
+    assert said in refusal(f"Date,SYS,DIA\n2026-09-21T14:20:00Z,121,79\n{row}\n")
+
+
+@pytest.mark.parametrize(
+    "mark", ["NA", "n/a", "NaN", "null", "None", ".", "-", "--", "#N/A", "missing"]
+)
+def test_each_mark_of_no_value_gives_no_reading_and_is_counted(mark: str) -> None:
+    text = f"time,hr\n2026-09-21T14:20:00Z,66\n2026-09-21T14:20:01Z,{mark}\n"
+    assert [one.value for one in imported(text)] == [66.0]
+    assert count_placeholders(file(text), guess_map(file(text))) == {"hr": 1}
+    ours = f"{OURS}1790000400,heart_rate,66\n1790000401,heart_rate,{mark}\n"
+    assert len(read(ours, guess_columns(["at", "kind", "value"]))) == 1
+
+
+def test_both_pressures_of_one_cell_are_read() -> None:
+    for name in ("BP", "Blutdruck (mmHg)", "RR"):
+        text = f"Date,Time,{name},Pulse\n2026-09-21,16:20,121/79,62\n"
+        assert sorted((one.kind.value, one.value) for one in imported(text)) == CUFF
+    assert "'121' is not a number" not in refusal("Date,BP\n2026-09-21T14:20:00Z,121/79/93\n")
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "value"),
+    [
+        ("time,hr", '2026-09-21T14:20:00Z,"62,5"', 62.5),
+        ("time\thr", "2026-09-21T14:20:00Z\t62,5", 62.5),
+        ("time;hr", "2026-09-21T14:20:00Z;62.125", 62.125),
+        ("time;rr", "2026-09-21T14:20:00Z;1,012", 1.012),
+    ],
+)
+def test_a_comma_in_a_number_is_one_of_decimals(header: str, row: str, value: float) -> None:
+    assert [one.value for one in imported(f"{header}\n{row}\n")] == [value]
+
+
+@pytest.mark.parametrize("mark", [".", ","])
+def test_a_mark_that_can_be_one_of_thousands_is_refused(mark: str) -> None:
+    said = refusal(
+        f"time;RR interval (ms)\n2026-09-21T14:20:00Z;998\n2026-09-21T14:20:01Z;1{mark}012\n"
+    )
+    assert (
+        f"row 3, column RR interval (ms): '1{mark}012' has a mark of thousands, or of dec" in said
+    )
+    assert "Write 1012 if it is meant." in said

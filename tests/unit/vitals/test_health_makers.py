@@ -196,8 +196,15 @@ def test_a_table_of_samsung_is_read_in_the_zone_that_is_named() -> None:
     rows = shown(read(name, SAMSUNG))
     assert rows[0] == ("01-05T07:00:00", "heart_rate", 70.0)
     assert str(rows[1]).startswith(f"{name}, row 4: ") and "'fast'" in str(rows[1])
+
+
+def test_samsung_table_without_a_zone_given_is_read_in_that_of_its_time_offset() -> None:
+    remark, first, *_ = shown(read("a.csv", SAMSUNG.replace("UTC+0100,", "UTC+0230,,"), NO_ZONE))
+    assert first == ("01-05T05:30:00", "heart_rate", 70.0)
+    assert "in the zone of the column time_offset" in str(remark)
+    older = SAMSUNG.replace("time_offset", "zone")
     with pytest.raises(DataFileError, match="UTC or local times.*--timezone UTC"):
-        read(name, SAMSUNG, NO_ZONE)
+        read("a.csv", older, NO_ZONE)
 
 
 def test_pressures_and_oxygen_of_samsung_are_read() -> None:

@@ -382,6 +382,31 @@ def test_a_dry_run_tells_columns_and_files_that_are_not_taken(tmp_path: Path, da
     assert "walk-000.gpx" in run(folder, data, "--dry-run").output
 
 
+def test_import_vitals_columns_in_doubt_names_them_and_takes_the_chosen_ones(
+    tmp_path: Path, data: Path
+) -> None:
+    file = tmp_path / "monitor.csv"
+    rows = "2026-01-05T08:00:00Z,bed,162,66,36.6,\n2026-01-05T08:00:00Z,wrist,160,65,NA,\n"
+    file.write_text(f"# of a ward\n\nTime,device,PR,HR,Body temp (celsius)\n{rows}")
+    refused = run(file, data, "--map", "guess")
+    assert isinstance(refused.exception, DataFileError)
+    doubts = str(refused.exception).splitlines()
+    assert "Several columns can be heart rate: PR, HR." in doubts[0]
+    assert doubts[0].endswith("such as --map heart_rate=HR.")
+    assert doubts[1].endswith("on the command line: --map source=device.")
+    chosen = ("--map", "guess", "--map", "heart_rate=HR", "--map", "source=device")
+    done = run(file, data, *chosen)
+    assert "rows above the names of the columns, which are not read: 2." in done.stderr
+    assert re.search(
+        r"monitor.csv +Body temp \(celsius\) +1 +have a mark for no value", done.stdout
+    )
+    assert stored(data) == [
+        ("body_temperature", 36.6, "bed"),
+        ("heart_rate", 66.0, "bed"),
+        ("heart_rate", 65.0, "wrist"),
+    ]
+
+
 def test_the_tables_of_a_zip_are_taken_together_or_not_at_all(tmp_path: Path, data: Path) -> None:
     first = b"at,kind,value,session\n2026-01-05T08:00:00Z,heart_rate,61,1\n"
     second = first.replace(b"heart_rate,61,1", b"systolic,120,1")

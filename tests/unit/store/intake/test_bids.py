@@ -147,7 +147,9 @@ def foreign(**changed: Any) -> dict[str, Any]:
     for stem in ("sub-01/ses-a", "sub-01/ses-b", "sub-02/ses-a"):
         name = f"{stem}/beh/{stem.replace('/', '_')}_task-films"
         files[f"{name}_events.tsv"] = events
-        files[f"{name}_physio.tsv.gz"] = "0.1\t61\tn/a\n" * 3 + "0.2\t72.5\t120\n" * 9
+        files[f"{name}_physio.tsv.gz"] = (
+            "0.1\t61\tn/a\n" * 2 + "0.1\t61\tNaN\n" + "0.2\t72.5\t120\n" * 9
+        )
         files[f"{name}_eeg.edf"] = "signal"
     return files | changed
 

@@ -248,6 +248,21 @@ def test_marks_for_no_value_and_unread_columns_are_told_before_and_after(ada: Te
     assert re.search(r"heart rate +csv:cuff\.csv +1 .* oxygen saturation +csv:cuff\.csv +1", added)
 
 
+def test_import_page_doubtful_columns_says_which_and_takes_the_chosen_one(ada: TestClient) -> None:
+    table = b"# of a monitor\nTime,PR,HR,SpO2\n2026-09-21T14:20:00Z,162,66,0.97\n"
+    place = send(ada, table)
+    page = ada.get(place).text
+    assert "Several columns can be heart rate: PR, HR. Choose one" in page
+    assert "cuff.csv: rows above the names of the columns, which are not read: 1." in page
+    german = ada.get(place, headers={"accept-language": "de"}).text
+    assert "Mehrere Spalten können Herzfrequenz sein: PR, HR. Wählen Sie eine" in german
+    chosen = {"dates": "iso", "column_at": "Time", "column_heart_rate": "HR"}
+    chosen |= {"column_oxygen_saturation": "SpO2", "unit_oxygen_saturation": "share"}
+    page = re.sub(r"<[^>]+>", "", ada.get(place, params=chosen).text)
+    assert "heart rate 66 /min" in page and "oxygen saturation 97 %" in page
+    assert ada.post(place, data=chosen).headers["location"].startswith("/readings?taken=2&")
+
+
 def test_a_file_never_touches_the_disk(
     ada: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
