@@ -9,12 +9,11 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from edge_agent.core import clock as clock_module
@@ -33,8 +32,8 @@ from edge_agent.core.readings import (
     with_near_pressures,
 )
 from edge_agent.core.vitals import VitalKind
+from edge_agent.vitals.dates import DateOrder, guess_dates, iso_of
 
-DateOrder = Literal["iso", "dmy", "mdy"]
 OURS = ("at", "kind", "value")
 OPTIONAL = ("unit", "source", "flags", "device_time")
 # Written by the export, and known again from time and flags:
@@ -51,29 +50,6 @@ _GUESSES: Mapping[str, str] = {
     "time": r"time|uhrzeit|time of day|measurement time|tid|hora",
 } | {kind: kind.spec.headers for kind in VitalKind}
 _UNIT_IN_NAME = re.compile(r"[\[(]\s*([^\])]*)\s*[\])]")
-_LOCAL_DATE = re.compile(
-    r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})"
-    r"(?:[ T,]+(?:- )?(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?(?: ?([AaPp])\.?[Mm]\.?)?)?(.*)",
-    re.ASCII | re.DOTALL,
-)
-
-_DAY_OR_MONTH = "has the day or the month first. Choose how dates are written (--dates dmy or mdy)."
-_TIME = (
-    r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?P<second>:\d\d(?:\.\d+)?)?"
-    r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
-)
-_DAY, _MONTH, _YEAR = r"(?P<day>\d{1,2})\.?", r"(?P<month>[^\W\d_]{3,})\.?", r"(?P<year>\d{4})"
-_NAMED_MONTHS = tuple(
-    re.compile(pattern)
-    for date in (rf"{_MONTH} {_DAY},? {_YEAR}", rf"{_DAY} {_MONTH},? {_YEAR}")
-    for pattern in (rf"{date}(?:,? {_TIME})?", rf"{_TIME},? {date}")
-)
-# the first three letters of the months in English, German, Spanish and Swedish
-_MONTHS = {
-    "jan": 1, "ene": 1, "feb": 2, "mar": 3, "mär": 3, "apr": 4, "abr": 4, "may": 5, "mai": 5,
-    "maj": 5, "jun": 6, "jul": 7, "aug": 8, "ago": 8, "sep": 9, "oct": 10, "okt": 10, "nov": 11,
-    "dec": 12, "dez": 12, "dic": 12,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +127,7 @@ class ColumnMap:
         text = row[self.columns["at"]]
         if "time" in self.columns:
             text = f"{text} {row[self.columns['time']]}".strip()
-        named = _with_named_month(text)
-        if named or self.dates == "iso":
-            # A local date in a file of ISO dates may have the day or the month first: nobody
-            # guesses.
-            if _LOCAL_DATE.fullmatch(text):
-                raise ReadingError("at", repr(text[:60]), _DAY_OR_MONTH)
-            return named or text
-        return _iso(text, self.dates)
+        return iso_of(text, self.dates)
 
 
 def is_placeholder(kind: VitalKind, value: str) -> bool:
@@ -220,24 +189,6 @@ def guess_columns(header: Sequence[str]) -> ColumnMap:
     return ColumnMap(columns, units)
 
 
-def guess_dates(times: Iterable[str]) -> DateOrder:
-    """Guess the order of dates.
-
-    Points, or a first number above 12, mean that the day comes first; a second number above 12
-    means the month. Otherwise it cannot be known: ``iso``.
-    """
-    for text in times:
-        match = _LOCAL_DATE.fullmatch(text.strip())
-        if match is None:
-            continue
-        first, second = (int(match[number]) for number in (1, 2))
-        if second > 12:
-            return "mdy"
-        if first > 12 or text.strip()[match.end(1)] == ".":
-            return "dmy"
-    return "iso"
-
-
 def is_named(target: str, pattern: str, column: str) -> bool:
     """Return whether a column's name is one of a target.
 
@@ -260,40 +211,6 @@ def unit_in_name(column: str) -> str:
 def _plain(name: str) -> str:
     """Return a column's name without unit and punctuation."""
     return " ".join(_UNIT_IN_NAME.sub("", name).replace("_", " ").replace(".", " ").lower().split())
-
-
-def _with_named_month(text: str) -> str:
-    """Return a date with a named month as ISO 8601; empty if it is none.
-
-    Examples are ``Jan 12 2025 08:12`` and ``18:02:48 Aug 03 2026``.
-    """
-    for pattern in _NAMED_MONTHS:
-        match = pattern.fullmatch(text.strip())
-        month = _MONTHS.get(match["month"][:3].lower()) if match else None
-        if match and month:
-            hour, minute = int(match["hour"] or 0), match["minute"] or "00"
-            if match["half"]:
-                # 12 AM is 0 o'clock, and 12 PM is 12.
-                hour = hour % 12 + (12 if match["half"].lower() == "p" else 0)
-            time = f"{hour:02d}:{minute}{match['second'] or ''}"
-            return f"{match['year']}-{month:02d}-{match['day']:0>2}T{time}"
-    return ""
-
-
-def _iso(text: str, order: DateOrder) -> str:
-    """Return a date such as ``20.11.2026 08:15`` as ISO 8601."""
-    match = _LOCAL_DATE.fullmatch(text.strip())
-    if match is None:
-        example = {"dmy": "20.11.2026 08:15"}.get(order, "11/20/2026 8:15 AM")
-        reason = f"is not a time such as {example}, which was chosen for this file."
-        raise ReadingError("at", repr(text[:60]), reason)
-    first, second, year, hour, minute, second_part, half, rest = match.groups()
-    day, month = (first, second) if order == "dmy" else (second, first)
-    hours = int(hour or 0)
-    if half is not None:
-        hours = hours % 12 + (12 if half.lower() == "p" else 0)
-    clock = f"{hours:02d}:{minute or '00'}{second_part or ''}"
-    return f"{year}-{month:0>2}-{day:0>2}T{clock}{rest.strip()}"
 
 
 _INTERVALS = {"ms": (200.0, 3000.0), "s": (0.2, 3.0)}

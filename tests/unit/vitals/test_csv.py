@@ -22,10 +22,10 @@ from edge_agent.vitals.csv import (
     all_readings,
     count_placeholders,
     guess_columns,
-    guess_dates,
     guess_map,
     read_readings,
 )
+from edge_agent.vitals.dates import guess_dates
 from tests.support.timeline import database, query
 
 AT = 1_790_000_400_000  # 2026-09-21T14:20:00Z
@@ -332,12 +332,83 @@ def test_a_bad_cell_is_named_by_the_column_of_the_file(
         ("iso", "16:20:00 Sep 21 2026"),
         ("iso", "21 sep. 2026 16:20"),
         ("iso", "21. September 2026 16:20"),
+        ("iso", "2026-Sep-21, 04:20 PM"),
+        # a year of four digits in front needs none either
+        ("iso", "2026/09/21 16:20"),
+        ("dmy", "2026.9.21 16:20"),
+        ("mdy", "2026-09-21T16:20"),
+        ("iso", "2026-09-21 4:20:00 PM"),
+        # a year of two digits needs one
+        ("dmy", "21.09.26 16:20"),
+        ("mdy", "09/21/26 04:20PM"),
+        # zones as programs write them
+        ("iso", "2026-09-21 14:20 UTC"),
+        ("iso", "2026-09-21 14:20:00 +0000 UTC"),
+        ("iso", "2026-09-21T16:20:00 GMT+0200"),
+        ("iso", "Mon, 21 Sep 2026 16:20:00 +0200"),
+        ("iso", "Mon Sep 21 2026 16:20:00 GMT+0200 (Central European Summer Time)"),
+        # since 1970: seconds, milli-, micro- and nanoseconds
+        ("iso", "1790000400"),
+        ("iso", "1.7900004E+12"),
+        ("dmy", "1790000400000000"),
+        ("iso", "1790000400000000000"),
     ],
 )
 def test_dates_are_read_in_the_order_that_is_chosen(order: str, text: str) -> None:
     columns = ColumnMap({"at": "t", "heart_rate": "hr"}, dates=order)  # type: ignore[arg-type]
     (reading,) = read(f't,hr\n"{text}",66\n', columns, BERLIN)
     assert reading.at.wall_ms == AT
+
+
+@pytest.mark.parametrize(
+    ("order", "text", "said"),
+    [
+        ("iso", "02.10.26 06:00", "has the day or the month first and a year of two digits. Choo"),
+        ("iso", "02/10/2026 06:00", "has the day or the month first. Choose how dates are writte"),
+        ("iso", "2026-10-02 06:00:02 CET", "ends with the name of a zone, CET. Write an offset"),
+        ("dmy", "2.10.2026 6:00 Europe/Berlin", "ends with the name of a zone, Europe/Berlin."),
+        ("iso", "46297.2708333333", "is the number that a spreadsheet keeps for a day. Format"),
+        ("iso", "46297,2708333333", "is the number that a spreadsheet keeps for a day. Format"),
+        ("iso", "12.5", "counts from a start, and is no time of day. Write 2026-11-20T08:15:00Z."),
+        ("iso", "2026-10-02 06:00:02 CET soon", "is not a time. Write 2026-11-27 or"),
+    ],
+)
+def test_a_time_that_can_mean_several_is_refused_with_the_way_out(
+    order: str, text: str, said: str
+) -> None:
+    columns = ColumnMap({"at": "t", "heart_rate": "hr"}, dates=order)  # type: ignore[arg-type]
+    with pytest.raises(DataFileError) as refused:
+        read(f't;hr\n"{text}";66\n', columns, BERLIN)
+    assert f"column t: '{text}' {said}" in str(refused.value)
+
+
+def test_midnight_at_the_end_of_a_day_is_that_of_the_next() -> None:
+    columns = ColumnMap({"at": "t", "heart_rate": "hr"})
+    readings = read("t,hr\n2026-09-21T24:00:00Z,66\n2026-09-22T00:00:00Z,66\n", columns)
+    assert len({reading.at.wall_ms for reading in readings}) == 1
+
+
+@pytest.mark.parametrize(
+    ("local", "utc"),
+    [
+        # an hour at 10 min; the clocks went back after the first row, and its rows are few
+        (["02:50", "02:00", "02:10", "02:20", "03:00"], [0.83, 1.0, 1.17, 1.33, 2.0]),
+        (["02:50", "02:00", "02:10", "02:20"], [0.83, 1.0, 1.17, 1.33]),
+        (["01:50", "02:50", "02:10", "02:20"], [-0.17, 0.83, 1.17, 1.33]),
+        # the newest first
+        (["02:20", "02:10", "02:50", "01:50"], [1.33, 1.17, 0.83, -0.17]),
+        (["02:20", "02:10", "02:00"], [1.33, 1.17, 1.0]),
+    ],
+)
+def test_a_file_that_begins_in_the_hour_that_comes_twice_is_read_in_its_order(
+    local: list[str], utc: list[float]
+) -> None:
+    rows = "".join(f"2026-10-25 {time},{60 + place}\n" for place, time in enumerate(local))
+    columns = ColumnMap({"at": "t", "heart_rate": "hr"})
+    readings = read(f"t,hr\n{rows}", columns, LocalTimes(ZoneInfo("Europe/Berlin")))
+    start_ms = 1_792_886_400_000  # 2026-10-25T00:00:00Z by GNU date
+    hours = [round((reading.at.wall_ms - start_ms) / 3_600_000, 2) for reading in readings]
+    assert hours == utc
 
 
 @pytest.mark.parametrize(
@@ -377,6 +448,7 @@ def test_months_have_names_in_four_languages(months: str) -> None:
         (["1/5/2026", "1/20/2026 8:15 AM"], "mdy"),
         (["1/5/2026", "2/5/2026"], "iso"),
         (["2026-01-05T08:00:00Z", "", "soon"], "iso"),
+        (["02.10.26 06:00", "15.10.26 06:00"], "iso"),
     ],
 )
 def test_the_order_of_dates_is_guessed_where_they_tell_it(times: list[str], order: str) -> None:
