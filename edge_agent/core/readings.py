@@ -347,6 +347,87 @@ class BeatTimes:
             yield from self.spread(list(together))
 
 
+_PAUSE_S = 30.0
+"""A longer time without a beat is a pause of the recording, which no interval fills."""
+_FITTING = 1.1
+_SPARE_S = 5.0
+_LEAST_BEATS = 20
+
+
+@dataclass(slots=True)
+class _BeatRun:
+    """The intervals of a source, with the time that passed between them."""
+
+    last_ms: int
+    step_ms: int = 0
+    beats: int = 0
+    lasting_s: float = 0.0
+    passed_s: float = 0.0
+    even: bool = True
+    counts: bool = False
+
+    def add(self, at_ms: int, seconds: float) -> None:
+        passed_ms = abs(at_ms - self.last_ms)  # the newest may come first
+        if passed_ms:
+            self.counts = passed_ms <= 1000 * _PAUSE_S
+            self.last_ms = at_ms
+        else:  # of one packet
+            self.even = False
+        if not self.counts:
+            return
+        if passed_ms:
+            self.step_ms = self.step_ms or passed_ms
+            self.even &= abs(passed_ms - self.step_ms) <= 1
+            self.passed_s += passed_ms / 1000
+        self.beats += 1
+        self.lasting_s += seconds
+
+    @property
+    def fits(self) -> bool:
+        """Whether the intervals last as long as the time in which they lie."""
+        most_s = _FITTING * self.passed_s + _SPARE_S
+        # Beats may be missing; but not of a series whose rows all have the same distance.
+        is_held = self.even and self.beats >= _LEAST_BEATS
+        return self.lasting_s <= most_s and not (
+            is_held and _FITTING * self.lasting_s + _SPARE_S < self.passed_s
+        )
+
+
+class BeatSums:
+    """Finds intervals between beats that cannot be beats, for they do not fit into their time.
+
+    Programs resample intervals to an even grid, such as four values a second. Such values look like
+    intervals, and have next to no variability from one to the next.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _BeatRun] = {}
+
+    def add(self, readings: Iterable[VitalReading]) -> None:
+        """Add readings in the order of their file; kinds other than intervals are passed over."""
+        for reading in readings:
+            if reading.kind is VitalKind.RR_INTERVAL:
+                at_ms = reading.at.wall_ms
+                run = self._runs.get(reading.source)
+                if run is None:
+                    self._runs[reading.source] = _BeatRun(at_ms)
+                else:
+                    run.add(at_ms, reading.value)
+
+    @property
+    def problem(self) -> str:
+        """A sentence for people about the first source whose intervals do not fit; else empty."""
+        for source, run in self._runs.items():
+            if not run.fits:
+                return (
+                    f"the RR intervals of {source} last {run.lasting_s:.0f} s together, but "
+                    f"{run.passed_s:.0f} s pass between their times. Such values are resampled, or "
+                    "stand in the file twice, and give a wrong heart-rate variability. Export the "
+                    "beats themselves (one row for each beat), or leave the column out."
+                )
+        return ""
+
+
 def measurements(readings: Sequence[VitalReading]) -> list[list[int]]:
     """Group readings of one time by measurement; return the places of each group.
 

@@ -22,6 +22,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.files import unread
 from edge_agent.core.readings import (
+    BeatSums,
     BeatTimes,
     LocalTimes,
     Origin,
@@ -418,17 +419,22 @@ def all_readings(
     """Return all readings of a file, after validating all of its rows.
 
     Raises:
-        DataFileError: a row is bad, or there is none; before the first reading is returned.
+        DataFileError: a row is bad, there is none, or beats do not fit into their time; before the
+            first reading is returned.
     """
     problems: list[str] = []
     count = 0
+    beats = BeatSums()
     for row in file.judged(columns, zone, now):
         count += len(row.readings)
+        beats.add(row.readings)
         problems += row.problems
         if len(problems) >= PROBLEMS_MOST:
             break
     if problems:
         raise DataFileError(_all_problems(file.name, problems))
+    if beats.problem:
+        raise DataFileError(f"{file.name}: {beats.problem} Nothing was imported.")
     if not count:
         raise DataFileError(
             f"{file.name}: has no rows with readings below the names of the columns."

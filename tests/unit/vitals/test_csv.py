@@ -479,6 +479,56 @@ def test_intervals_that_can_only_be_of_one_unit_have_it(
     assert guess_map(file(f"timestamp;rr\n{rows}")).units == units
 
 
+def beats(step_s: float, intervals: list[float], twice: bool = False) -> str:
+    """A file of intervals, one each ``step_s`` or, with 0, when it ended."""
+    rows, at = [], AT / 1000
+    for seconds in intervals:
+        at += step_s or seconds
+        rows += [f"{round(1000 * at)},{seconds}"] * (2 if twice else 1)
+    return "t,rr\n" + "\n".join(rows) + "\n"
+
+
+SPREAD = [0.8 + 0.02 * (place % 5) for place in range(120)]
+"""Intervals of 0.84 s in the mean, 100.8 s together."""
+
+
+@pytest.mark.parametrize(
+    ("step_s", "intervals", "said"),
+    [
+        (0.25, SPREAD, "last 100 s together, but 30 s pass between their times."),
+        (1.0, SPREAD, "last 100 s together, but 119 s pass between their times."),
+        (1.0, [1.4] * 120, "last 167 s together, but 119 s pass between their times."),
+    ],
+)
+def test_intervals_that_do_not_fit_into_their_time_are_refused(
+    step_s: float, intervals: list[float], said: str
+) -> None:
+    columns = ColumnMap({"at": "t", "rr_interval": "rr"}, {"rr_interval": "s"})
+    newest_first = beats(step_s, intervals).splitlines()
+    newest_first[1:] = reversed(newest_first[1:])
+    for text in (beats(step_s, intervals), "\n".join(newest_first)):
+        with pytest.raises(DataFileError) as refused:
+            read(text, columns)
+        assert f"cuff.csv: the RR intervals of csv:cuff.csv {said}" in str(refused.value)
+
+
+def test_intervals_that_stand_twice_in_a_file_are_refused() -> None:
+    columns = ColumnMap({"at": "t", "rr_interval": "rr"}, {"rr_interval": "s"})
+    with pytest.raises(DataFileError, match="last 200 s together, but 100 s pass"):
+        read(beats(0.0, SPREAD, twice=True), columns)
+
+
+def test_beats_with_pauses_lost_ones_and_times_in_seconds_are_taken() -> None:
+    columns = ColumnMap({"at": "t", "rr_interval": "rr"}, {"rr_interval": "s"})
+    whole = beats(0.0, SPREAD)
+    header, *rows = whole.splitlines()
+    lost = "\n".join([header, *(row for place, row in enumerate(rows) if place % 6)])
+    paused = "\n".join([*whole.splitlines(), *beats(0.0, [3600.0, *SPREAD]).splitlines()[2:]])
+    seconds = "\n".join([header, *(f"{row[:10]},{row.split(',')[1]}" for row in rows)])
+    for text, count in ((whole, 120), (lost, 100), (paused, 240), (seconds, 120)):
+        assert len(read(text, columns)) == count
+
+
 def test_an_oximeters_mark_for_no_value_gives_no_reading() -> None:
     text = "Time,SpO2(%),Pulse Rate(bpm)\n1790000400,96,61\n1790000404,255,65535\n1790000408,--,-\n"
     columns = guess_map(file(text))
