@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import struct
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -62,6 +63,53 @@ def write_video(path: Path, frames: int, fps: float, width: int = 64, height: in
         writer.write(np.full((height, width, 3), GREY_STEP * number, dtype=np.uint8))
     writer.release()
     return path
+
+
+def write_matroska(
+    path: Path,
+    frames: int,
+    fps: int,
+    *,
+    begin_s: int = 0,
+    display: tuple[int, int] = (32, 48),
+    codec: bytes = b"V_MJPEG",
+) -> Path:
+    """Write a Matroska video of 32 × 48 pixels whose frame n is grey of value 8 n.
+
+    Args:
+        path: the file.
+        frames: how many.
+        fps: frames per second.
+        begin_s: when the first is shown; the file's duration counts from 0, as programs write it.
+        display: size at which it is to be shown.
+        codec: what the file says that its pictures are.
+    """
+    shades = (np.full((48, 32, 3), GREY_STEP * n, dtype=np.uint8) for n in range(frames))
+    pictures = [cv2.imencode(".jpg", shade)[1].tobytes() for shade in shades]
+    size = _number("b0", 32) + _number("ba", 48)
+    shown = _number("54b0", display[0]) + _number("54ba", display[1])
+    entry = _number("d7", 1) + _number("73c5", 1) + _number("83", 1)
+    entry += _number("23e383", 10**9 // fps) + _element("86", codec) + _element("e0", size + shown)
+    end_ms = struct.pack(">d", 1000 * (begin_s + frames / fps))
+    info = _number("2ad7b1", 1_000_000) + _element("4489", end_ms)
+    cluster = _number("e7", 1000 * begin_s)
+    for number, picture in enumerate(pictures):
+        at = struct.pack(">hB", round(1000 * number / fps), 0x80)
+        cluster += _element("a3", b"\x81" + at + picture)
+    segment = _element("1549a966", info) + _element("1654ae6b", _element("ae", entry))
+    segment += _element("1f43b675", cluster)
+    head = _element("1a45dfa3", _element("4282", b"matroska"))
+    path.write_bytes(head + _element("18538067", segment))
+    return path
+
+
+def _element(identity: str, content: bytes) -> bytes:
+    """An element of Matroska, its length in eight bytes."""
+    return bytes.fromhex(identity) + (1 << 56 | len(content)).to_bytes(8) + content
+
+
+def _number(identity: str, value: int) -> bytes:
+    return _element(identity, value.to_bytes(8))
 
 
 def damage_frames(video: Path, *numbers: int) -> Path:
