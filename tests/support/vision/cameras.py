@@ -174,8 +174,9 @@ class VideoServer(AnsweringServer):
     """A server of videos.
 
     Paths: ``/endless`` and ``/stalls`` are Motion JPEG (the latter stops after ten frames but keeps
-    the connection), ``/ends`` closes after ten frames, ``/silent`` never answers, ``/page`` is no
-    video, all others do not exist.
+    the connection), ``/ends`` closes after ten frames, ``/bare`` lacks the first boundary,
+    ``/silent`` never answers, ``/page`` is no video, ``/still.jpg`` a picture, ``/private`` wants
+    a password, ``/moved`` leads there, all others do not exist.
     """
 
     def __init__(self) -> None:
@@ -196,6 +197,20 @@ class VideoServer(AnsweringServer):
             request.send_header("Content-Type", "text/html")
             request.end_headers()
             request.wfile.write(b"<html>Sign in</html>")
+        elif path == "/still.jpg":
+            request.send_response(200)
+            request.send_header("Content-Type", "image/jpeg")
+            request.end_headers()
+        elif path == "/moved":
+            request.send_response(302)
+            request.send_header("Location", "/private?token=secret")
+            request.end_headers()
+        elif path == "/private":
+            request.send_response(401)
+            request.send_header("WWW-Authenticate", 'Basic realm="camera"')
+            request.end_headers()
+        elif path == "/bare":
+            self._stream(request, frames=10, skip=len(b"--frame\r\n"))
         elif path in {"/endless", "/stalls", "/ends"}:
             self._stream(request, frames=10_000 if path == "/endless" else 10)
             if path == "/stalls":
@@ -203,7 +218,7 @@ class VideoServer(AnsweringServer):
         else:
             request.send_error(404)
 
-    def _stream(self, request: BaseHTTPRequestHandler, frames: int) -> None:
+    def _stream(self, request: BaseHTTPRequestHandler, frames: int, skip: int = 0) -> None:
         request.send_response(200)
         request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         request.end_headers()
@@ -212,7 +227,8 @@ class VideoServer(AnsweringServer):
             body = cv2.imencode(".jpg", picture)[1].tobytes()
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
             try:
-                request.wfile.write(head.encode() + body + b"\r\n")
+                content = head.encode() + body + b"\r\n"
+                request.wfile.write(content[skip:] if number == 0 else content)
             except OSError:  # the camera was closed
                 return
             if self.done.wait(0.02):
