@@ -650,7 +650,7 @@ def _wide_study(
     path: Path, options: ImportOptions, first_ms: int | None, decided: dict[str, Any]
 ) -> StudySource:
     """Return a wide table as a study."""
-    from edge_agent.core.zip_files import one_table
+    from edge_agent.core.brought_files import one_table
     from edge_agent.store.intake.wide import WideSource
     from edge_agent.store.study.rows import check_purpose
     from edge_agent.vitals.csv import read_file

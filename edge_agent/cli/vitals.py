@@ -221,7 +221,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
         DataFileError: it cannot be read, a CSV file has a bad row, an export is broken, or it
             contains no reading.
     """
-    from edge_agent.core.zip_files import tables_in
+    from edge_agent.core.brought_files import tables_in
     from edge_agent.vitals.health_makers import open_export
     from edge_agent.vitals.untimed import tells_start
 

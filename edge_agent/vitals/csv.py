@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from edge_agent.core import clock as clock_module
 from edge_agent.core.bounds import bounded_lines, check_header
+from edge_agent.core.brought_files import refuse_other_kind
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.files import unread
@@ -262,12 +263,13 @@ class CsvFile:
         """Read the header; ``columns`` are those that an empty file is told to name.
 
         Raises:
-            DataFileError: too large, too many columns, empty, not UTF-8, or no CSV.
+            DataFileError: too large, too many columns, empty, not UTF-8, or no table.
         """
         # The name comes from an upload; a control character would break messages and logs.
         name = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
         if len(raw) > MAX_FILE_BYTES:
             raise DataFileError(f"{name}: is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it.")
+        refuse_other_kind(name, raw)
         text = _decoded(name, raw)
         if not text.strip():
             raise DataFileError(

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+from edge_agent.core.brought_files import refuse_other_kind
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.files import unread
@@ -88,6 +89,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
+        refuse_other_kind(path.name, raw)
         text = raw.decode("utf-8-sig")
     except OSError as error:
         raise DataFileError(unread(path, error)) from error

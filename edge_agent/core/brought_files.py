@@ -1,4 +1,8 @@
-"""Archives of tables: checked before anything is unpacked, and unpacked aside."""
+"""Files that people bring: archives of tables, unpacked aside, and files that are no tables.
+
+Archives are checked before anything is unpacked. Files of other kinds are known by their first
+bytes, and refused with the way from them to a table.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +24,7 @@ _UNPACKED_BYTES = 2 * 2**30
 _UNPACKED_FILES = 1_000
 _TABLES = (".csv", ".tsv", ".txt")
 _ENCRYPTED = 0x1
+HEAD_BYTES = 4096
 _LEAVES = re.compile(r"[/\\]|[a-z]:|(.*[/\\])?\.\.([/\\]|$)", re.IGNORECASE | re.DOTALL)
 
 
@@ -117,3 +123,94 @@ def one_table(path: Path) -> Iterator[tuple[Path, list[str]]]:
                 "Unpack it, and name them one by one."
             )
         yield tables[0], others
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """A kind of file that is not read here.
+
+    Attributes:
+        begins: its first bytes.
+        name: what it is, behind *is*.
+        way_out: sentences that lead to a file that is read.
+    """
+
+    begins: re.Pattern[bytes]
+    name: str
+    way_out: str
+
+
+_TABLE = "Then name its columns with --map."
+_FIT = (
+    "Export the activity as FIT (Garmin Connect: Export Original) or as CSV; FIT keeps the "
+    "intervals between beats, too."
+)
+_OWN_PROGRAM = (
+    "Export heart rate or intervals between beats from the program that wrote it as CSV. " + _TABLE
+)
+_DATABASE = (
+    "Write the table with the readings as CSV by sqlite3 -header -csv: .tables lists them, in "
+    "Health Connect it is heart_rate_record_series_table. " + _TABLE
+)
+_JSON = (
+    "Of JSON only Fitbit's heart_rate-….json is read. Let the app export CSV (Health Auto Export: "
+    "format CSV) or FIT (Garmin: the files in DI-Connect-Uploaded-Files), or write a table with "
+    "the columns at, kind and value."
+)
+_EMBRACE = (
+    "EmbracePlus keeps raw signals in it; its values of each minute are in the tables beside "
+    "(digital_biomarkers, …_pulse-rate.csv): import these."
+)
+_XML = rb"(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*"
+KINDS = tuple(
+    FileKind(re.compile(begins, re.DOTALL | re.IGNORECASE), name, way_out)
+    for begins, name, way_out in (
+        (rb"SQLite format 3\0", "a SQLite database", _DATABASE),
+        (_XML + rb"<TrainingCenterDatabase", "a TCX file", _FIT),
+        (_XML + rb"<gpx", "a GPX file", _FIT),
+        (
+            rb"<!doctype html|<html",
+            "a web page, not the file that it offers",
+            "Log in there with a browser, and download the file itself.",
+        ),
+        (
+            rb"<[a-z!?](?!.{0,4000}HealthData)",
+            "XML",
+            "Of XML only Apple Health's export.xml is read. Let the program export CSV. " + _TABLE,
+        ),
+        (rb"\{\\rtf", "a text with formatting (RTF)", "Save it as plain text or CSV UTF-8."),
+        (rb"""(?:\{\s*["}]|\[\s*[\[{"\d\]-])""", "JSON", _JSON),
+        (rb"0       .{176}\d{1,8} *(?:EDF|BIOSEMI| )", "an EDF recording of signals", _OWN_PROGRAM),
+        (rb"\xffBIOSEMI", "a BDF recording of signals", _OWN_PROGRAM),
+        (
+            rb"XDF:",
+            "an XDF recording of the Lab Streaming Layer",
+            "Read it with pyxdf in Python, and write the stream with the readings as CSV, its time "
+            "stamps as times of day. " + _TABLE,
+        ),
+        (rb"Obj\x01", "an Avro file", _EMBRACE),
+        (rb"\xd0\xcf\x11\xe0", "an Excel file of an old form", "Save it as CSV UTF-8."),
+        (rb"%PDF", "a PDF", "Let the app export CSV, or write its values into a table."),
+        (rb"PAR1", "a Parquet file", "Write it as CSV (pandas: read_parquet, to_csv). " + _TABLE),
+        (rb"MATLAB 5\.0|\x89HDF", "a MATLAB or HDF5 file", _OWN_PROGRAM),
+        (rb"\$FL[23]", "an SPSS file", "Save it there as CSV."),
+        (rb"\x1f\x8b", "packed by gzip", "Unpack it: gunzip FILE."),
+    )
+)
+
+
+def kind_of(head: bytes) -> FileKind | None:
+    """Return the kind of a file that is no table, from its first bytes; ``None``: it may be one."""
+    head = head[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip()
+    return next((kind for kind in KINDS if kind.begins.match(head)), None)
+
+
+def refuse_other_kind(name: str, head: bytes) -> None:
+    """Refuse a file that is no table.
+
+    Raises:
+        DataFileError: it is of a known other kind: with the way from there to a table.
+    """
+    kind = kind_of(head)
+    if kind is not None:
+        raise DataFileError(f"{name}: is {kind.name}. {kind.way_out} Nothing was imported.")
