@@ -624,6 +624,8 @@ def parse_payload(payload: bytes) -> list[object]:
             f"of {len(payload)} bytes",
             f"is too large. Send at most {MAX_BYTES} at a time.",
         )
+    if not payload.strip():
+        raise ReadingError("payload", "", "is empty. Send a reading, or a list of readings.")
     try:
         # Python accepts NaN and Infinity, which are no JSON and no values.
         given = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)
