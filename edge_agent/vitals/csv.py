@@ -34,7 +34,7 @@ from edge_agent.core.readings import (
     with_near_pressures,
 )
 from edge_agent.core.vitals import VitalKind
-from edge_agent.vitals.dates import DateOrder, guess_dates, iso_of
+from edge_agent.vitals.dates import DateOrder, WholeMinutes, guess_dates, iso_of
 
 OURS = ("at", "kind", "value")
 OPTIONAL = ("unit", "source", "flags", "device_time")
@@ -421,22 +421,23 @@ def all_readings(
     """Return all readings of a file, after validating all of its rows.
 
     Raises:
-        DataFileError: a row is bad, there is none, or beats do not fit into their time; before the
-            first reading is returned.
+        DataFileError: a row is bad, there is none, beats do not fit into their time, or times lost
+            their seconds; before the first reading is returned.
     """
     problems: list[str] = []
     count = 0
-    beats = BeatSums()
+    beats, minutes = BeatSums(), WholeMinutes()
     for row in file.judged(columns, zone, now):
         count += len(row.readings)
         beats.add(row.readings)
+        minutes.add(row.readings)
         problems += row.problems
         if len(problems) >= PROBLEMS_MOST:
             break
     if problems:
         raise DataFileError(_all_problems(file.name, problems))
-    if beats.problem:
-        raise DataFileError(f"{file.name}: {beats.problem} Nothing was imported.")
+    if wrong := beats.problem or minutes.problem:
+        raise DataFileError(f"{file.name}: {wrong} Nothing was imported.")
     if not count:
         raise DataFileError(
             f"{file.name}: has no rows with readings below the names of the columns."

@@ -11,7 +11,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Literal
 
+from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import ReadingError, shown_value
+from edge_agent.core.readings import VitalReading
+from edge_agent.core.vitals import VitalKind
 
 DateOrder = Literal["iso", "dmy", "mdy"]
 
@@ -45,6 +48,8 @@ _MONTHS = {
 }  # fmt: skip
 _OFFSET = re.compile(r"(?:(?:UTC|GMT) ?)?([+-])(\d{1,2})(?::?(\d\d))?(?: ?(?:UTC|GMT))?", re.ASCII)
 _ZONE_NAME = re.compile(r".*:\d\d\S*(?: [ap]\.?m\.?)? ?(?P<name>[a-z]{2,5}|[a-z_]+/[a-z_/]+)", re.I)
+_MINUTE_MS = 60_000
+_MOST_IN_A_MINUTE = 2  # a cuff that is pressed twice
 _CHOOSE = "Choose how dates are written (--dates dmy or mdy)."
 
 
@@ -167,4 +172,46 @@ def _refuse_zone_name(text: str) -> None:
             shown_value(text),
             f"ends with the name of a zone, {match['name']}. Write an offset such as +02:00 "
             "instead, or remove the name and give --timezone.",
+        )
+
+
+class WholeMinutes:
+    """Finds times that lost their seconds: a spreadsheet saves what it shows, often minutes only.
+
+    Then several readings of a kind have one minute, and no time of the file has seconds. Intervals
+    between beats may come in packets, and do not count.
+    """
+
+    def __init__(self) -> None:
+        self._is_whole = True
+        self._values: dict[tuple[str, VitalKind], tuple[int, set[float]]] = {}
+        self._first: tuple[VitalKind, int] | None = None
+
+    def add(self, readings: Iterable[VitalReading]) -> None:
+        """Add readings in the order of their file."""
+        for reading in readings:
+            at_ms, key = reading.at.wall_ms, (reading.source, reading.kind)
+            self._is_whole &= at_ms % _MINUTE_MS == 0
+            if not self._is_whole:
+                return
+            if reading.kind is VitalKind.RR_INTERVAL:
+                continue
+            if self._values.get(key, (0, None))[0] != at_ms:
+                self._values[key] = (at_ms, set())
+            values = self._values[key][1]
+            values.add(reading.value)
+            if self._first is None and len(values) > _MOST_IN_A_MINUTE:
+                self._first = reading.kind, at_ms
+
+    @property
+    def problem(self) -> str:
+        """A sentence for people about the first such minute; empty if there is none."""
+        if not self._is_whole or self._first is None:
+            return ""
+        kind, at_ms = self._first
+        return (
+            f"several readings of {kind} are of the minute {iso_utc(at_ms)[:16]}Z, and no time of "
+            "the file has seconds, which a spreadsheet drops. Format the column of times as "
+            "yyyy-mm-dd hh:mm:ss.000 and save the file again, or take the file that the device "
+            "wrote."
         )

@@ -479,6 +479,20 @@ def test_intervals_that_can_only_be_of_one_unit_have_it(
     assert guess_map(file(f"timestamp;rr\n{rows}")).units == units
 
 
+def test_times_that_lost_their_seconds_are_refused() -> None:
+    columns = ColumnMap({"at": "t", "heart_rate": "hr"})
+    minute = ["2026-09-21 16:20,66", "2026-09-21 16:20,67"]
+    assert len(read("\n".join(["t,hr", *minute]), columns, BERLIN)) == 2, "a cuff, pressed twice"
+    lost = "\n".join(["t,hr", *minute, "2026-09-21 16:20,68"])
+    with pytest.raises(DataFileError) as refused:
+        read(lost, columns, BERLIN)
+    assert (
+        "cuff.csv: several readings of heart_rate are of the minute 2026-09-21T14:20Z, and no time "
+        "of the file has seconds, which a spreadsheet drops. Format the column of times as"
+    ) in str(refused.value)
+    assert len(read(f"{lost}\n2026-09-21 16:21:03,69\n", columns, BERLIN)) == 4
+
+
 def beats(step_s: float, intervals: list[float], twice: bool = False) -> str:
     """A file of intervals, one each ``step_s`` or, with 0, when it ended."""
     rows, at = [], AT / 1000
