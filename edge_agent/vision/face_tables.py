@@ -40,7 +40,7 @@ ROWS_MOST = 1_000_000
 """Nine hours at 30 frames/s."""
 _LONGEST_S = 7 * 86_400
 _RAREST_S = 4.0
-"""Steps from here on are milliseconds, of up to 250 pictures a second."""
+"""Steps from here on are milliseconds, of up to 250 frames per second."""
 _HEADER_WITHIN = 50  # lines; FaceReader writes some eight of its own first
 _PROBLEMS_SHOWN = 10
 _FACEREADER_MARKS = ("FIT_FAILED", "FIND_FAILED")
