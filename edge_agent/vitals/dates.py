@@ -48,6 +48,7 @@ _MONTHS = {
 }  # fmt: skip
 _OFFSET = re.compile(r"(?:(?:UTC|GMT) ?)?([+-])(\d{1,2})(?::?(\d\d))?(?: ?(?:UTC|GMT))?", re.ASCII)
 _ZONE_NAME = re.compile(r".*:\d\d\S*(?: [ap]\.?m\.?)? ?(?P<name>[a-z]{2,5}|[a-z_]+/[a-z_/]+)", re.I)
+_LONGEST = 100  # characters; longer ones are no time, and would take long to compare
 _MINUTE_MS = 60_000
 _MOST_IN_A_MINUTE = 2  # a cuff that is pressed twice
 _CHOOSE = "Choose how dates are written (--dates dmy or mdy)."
@@ -65,6 +66,8 @@ def iso_of(text: str, order: DateOrder) -> str:
         ReadingError: the order is needed and was not chosen, the text is no time although it was,
             or the name of a zone stands behind it.
     """
+    if len(text) > _LONGEST:
+        return text
     text = " ".join(text.split())
     if _is_iso_or_number(text):
         return text
