@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edge_agent.store.intake.timeline import StagedReadings
     from edge_agent.store.study.past import Placement
     from edge_agent.store.write.portions import ImportResult
-    from edge_agent.vitals.csv import DateOrder
+    from edge_agent.vitals.dates import DateOrder
     from edge_agent.vitals.health_files import LeftOut, NotRead
     from edge_agent.vitals.health_makers import HealthExport
 
