@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.texts import N_, Message, as_message, joined
 
 MOST_BYTES = 64 * 2**30
 """Of all files when unpacked, where they are read as they stand; the largest have gigabytes."""
@@ -132,69 +133,92 @@ class FileKind:
     Attributes:
         begins: its first bytes.
         name: what it is, behind *is*.
-        way_out: sentences that lead to a file that is read.
+        ways: sentences that lead to a file that is read.
     """
 
     begins: re.Pattern[bytes]
     name: str
-    way_out: str
+    ways: tuple[str, ...]
+
+    @property
+    def sentences(self) -> str:
+        """What it is and the way out, behind the name of the file."""
+        way_out = joined(map(as_message, self.ways))
+        return Message(N_("is {kind}. {way_out}"), kind=as_message(self.name), way_out=way_out)
 
 
-_TABLE = "Then name its columns with --map."
+_TABLE = N_("Then name its columns with --map.")
 _FIT = (
-    "Export the activity as FIT (Garmin Connect: Export Original) or as CSV; FIT keeps the "
-    "intervals between beats, too."
+    N_(
+        "Export the activity as FIT (Garmin Connect: Export Original) or as CSV; FIT keeps the "
+        "intervals between beats, too."
+    ),
 )
 _OWN_PROGRAM = (
-    "Export heart rate or intervals between beats from the program that wrote it as CSV. " + _TABLE
+    N_("Export heart rate or intervals between beats from the program that wrote it as CSV."),
+    _TABLE,
 )
 _DATABASE = (
-    "Write the table with the readings as CSV by sqlite3 -header -csv: .tables lists them, in "
-    "Health Connect it is heart_rate_record_series_table. " + _TABLE
+    N_(
+        "Write the table with the readings as CSV by sqlite3 -header -csv: .tables lists them, in "
+        "Health Connect it is heart_rate_record_series_table."
+    ),
+    _TABLE,
 )
 _JSON = (
-    "Of JSON only Fitbit's heart_rate-….json is read. Let the app export CSV (Health Auto Export: "
-    "format CSV) or FIT (Garmin: the files in DI-Connect-Uploaded-Files), or write a table with "
-    "the columns at, kind and value."
+    N_(
+        "Of JSON only Fitbit's heart_rate-….json is read. Let the app export CSV (Health Auto "
+        "Export: format CSV) or FIT (Garmin: the files in DI-Connect-Uploaded-Files), or write a "
+        "table with the columns at, kind and value."
+    ),
 )
-_EMBRACE = (
-    "EmbracePlus keeps raw signals in it; its values of each minute are in the tables beside "
-    "(digital_biomarkers, …_pulse-rate.csv): import these."
+_AVRO = (
+    N_(
+        "EmbracePlus keeps raw signals in it; its values of each minute are in the tables beside "
+        "(digital_biomarkers, …_pulse-rate.csv): import these."
+    ),
 )
+_PAGE = (N_("Log in there with a browser, and download the file itself."),)
+_XML_WAY = (
+    N_("Of XML only Apple Health's export.xml is read. Let the program export CSV."),
+    _TABLE,
+)
+_XDF = (
+    N_(
+        "Read it with pyxdf in Python, and write the stream with the readings as CSV, its time "
+        "stamps as times of day."
+    ),
+    _TABLE,
+)
+_PARQUET = (N_("Write it as CSV (pandas: read_parquet, to_csv)."), _TABLE)
+_SAVE = (N_("Save it as CSV UTF-8."),)
+_PDF = (N_("Let the app export CSV, or write its values into a table."),)
+_GZIP = (N_("Unpack it: gunzip FILE."),)
 _XML = rb"(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*"
 KINDS = tuple(
-    FileKind(re.compile(begins, re.DOTALL | re.IGNORECASE), name, way_out)
-    for begins, name, way_out in (
-        (rb"SQLite format 3\0", "a SQLite database", _DATABASE),
-        (_XML + rb"<TrainingCenterDatabase", "a TCX file", _FIT),
-        (_XML + rb"<gpx", "a GPX file", _FIT),
-        (
-            rb"<!doctype html|<html",
-            "a web page, not the file that it offers",
-            "Log in there with a browser, and download the file itself.",
-        ),
-        (
-            rb"<[a-z!?](?!.{0,4000}HealthData)",
-            "XML",
-            "Of XML only Apple Health's export.xml is read. Let the program export CSV. " + _TABLE,
-        ),
-        (rb"\{\\rtf", "a text with formatting (RTF)", "Save it as plain text or CSV UTF-8."),
+    FileKind(re.compile(begins, re.DOTALL | re.IGNORECASE), name, ways)
+    for begins, name, ways in (
+        (rb"SQLite format 3\0", N_("a SQLite database"), _DATABASE),
+        (_XML + rb"<TrainingCenterDatabase", N_("a TCX file"), _FIT),
+        (_XML + rb"<gpx", N_("a GPX file"), _FIT),
+        (rb"<!doctype html|<html", N_("a web page, not the file that it offers"), _PAGE),
+        (rb"<[a-z!?](?!.{0,4000}HealthData)", "XML", _XML_WAY),
+        (rb"\{\\rtf", N_("a text with formatting (RTF)"), _SAVE),
         (rb"""(?:\{\s*["}]|\[\s*[\[{"\d\]-])""", "JSON", _JSON),
-        (rb"0       .{176}\d{1,8} *(?:EDF|BIOSEMI| )", "an EDF recording of signals", _OWN_PROGRAM),
-        (rb"\xffBIOSEMI", "a BDF recording of signals", _OWN_PROGRAM),
         (
-            rb"XDF:",
-            "an XDF recording of the Lab Streaming Layer",
-            "Read it with pyxdf in Python, and write the stream with the readings as CSV, its time "
-            "stamps as times of day. " + _TABLE,
+            rb"0       .{176}\d{1,8} *(?:EDF|BIOSEMI| )",
+            N_("an EDF recording of signals"),
+            _OWN_PROGRAM,
         ),
-        (rb"Obj\x01", "an Avro file", _EMBRACE),
-        (rb"\xd0\xcf\x11\xe0", "an Excel file of an old form", "Save it as CSV UTF-8."),
-        (rb"%PDF", "a PDF", "Let the app export CSV, or write its values into a table."),
-        (rb"PAR1", "a Parquet file", "Write it as CSV (pandas: read_parquet, to_csv). " + _TABLE),
-        (rb"MATLAB 5\.0|\x89HDF", "a MATLAB or HDF5 file", _OWN_PROGRAM),
-        (rb"\$FL[23]", "an SPSS file", "Save it there as CSV."),
-        (rb"\x1f\x8b", "packed by gzip", "Unpack it: gunzip FILE."),
+        (rb"\xffBIOSEMI", N_("a BDF recording of signals"), _OWN_PROGRAM),
+        (rb"XDF:", N_("an XDF recording of the Lab Streaming Layer"), _XDF),
+        (rb"Obj\x01", N_("an Avro file"), _AVRO),
+        (rb"\xd0\xcf\x11\xe0", N_("an Excel file of an old form"), _SAVE),
+        (rb"%PDF", N_("a PDF"), _PDF),
+        (rb"PAR1", N_("a Parquet file"), _PARQUET),
+        (rb"MATLAB 5\.0|\x89HDF", N_("a MATLAB or HDF5 file"), _OWN_PROGRAM),
+        (rb"\$FL[23]", N_("an SPSS file"), _SAVE),
+        (rb"\x1f\x8b", N_("packed by gzip"), _GZIP),
     )
 )
 
@@ -213,4 +237,6 @@ def refuse_other_kind(name: str, head: bytes) -> None:
     """
     kind = kind_of(head)
     if kind is not None:
-        raise DataFileError(f"{name}: is {kind.name}. {kind.way_out} Nothing was imported.")
+        raise DataFileError(
+            N_("{file}: {problem} Nothing was imported."), file=name, problem=kind.sentences
+        )

@@ -35,6 +35,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edge_agent.core import bounds
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, shown_value
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import PRESSURES, Scale, VitalKind
 
 
@@ -241,7 +242,7 @@ def _why_no_time(number: float) -> str:
             "yyyy-mm-dd hh:mm:ss.000, and save the file again."
         )
     if 0 <= number < _SINCE_A_START_BELOW:
-        return "counts from a start, and is no time of day. Write 2026-11-20T08:15:00Z."
+        return "counts from a start. Add the time of the start to it, such as 2026-11-20T08:15:00Z."
     return "is not a time between the years 2000 and 2100."
 
 
@@ -352,6 +353,11 @@ _PAUSE_S = 30.0
 _FITTING = 1.1
 _SPARE_S = 5.0
 _LEAST_BEATS = 20
+_NO_BEATS = N_(
+    "the RR intervals of {source} last {lasting} s together, but {passed} s pass between their "
+    "times. Such values are resampled, or stand in the file twice, and give a wrong heart-rate "
+    "variability. Export the beats themselves (one row for each beat), or leave the column out."
+)
 
 
 @dataclass(slots=True)
@@ -419,11 +425,11 @@ class BeatSums:
         """A sentence for people about the first source whose intervals do not fit; else empty."""
         for source, run in self._runs.items():
             if not run.fits:
-                return (
-                    f"the RR intervals of {source} last {run.lasting_s:.0f} s together, but "
-                    f"{run.passed_s:.0f} s pass between their times. Such values are resampled, or "
-                    "stand in the file twice, and give a wrong heart-rate variability. Export the "
-                    "beats themselves (one row for each beat), or leave the column out."
+                return Message(
+                    _NO_BEATS,
+                    source=source,
+                    lasting=f"{run.lasting_s:.0f}",
+                    passed=f"{run.passed_s:.0f}",
                 )
         return ""
 

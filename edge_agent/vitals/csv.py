@@ -33,6 +33,7 @@ from edge_agent.core.readings import (
     reading_of,
     with_near_pressures,
 )
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.dates import DateOrder, WholeMinutes, guess_dates, iso_of
 
@@ -437,7 +438,9 @@ def all_readings(
     if problems:
         raise DataFileError(_all_problems(file.name, problems))
     if wrong := beats.problem or minutes.problem:
-        raise DataFileError(f"{file.name}: {wrong} Nothing was imported.")
+        raise DataFileError(
+            N_("{file}: {problem} Nothing was imported."), file=file.name, problem=wrong
+        )
     if not count:
         raise DataFileError(
             f"{file.name}: has no rows with readings below the names of the columns."

@@ -14,6 +14,7 @@ from typing import Literal
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import ReadingError, shown_value
 from edge_agent.core.readings import VitalReading
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import VitalKind
 
 DateOrder = Literal["iso", "dmy", "mdy"]
@@ -51,6 +52,11 @@ _ZONE_NAME = re.compile(r".*:\d\d\S*(?: [ap]\.?m\.?)? ?(?P<name>[a-z]{2,5}|[a-z_
 _LONGEST = 100  # characters; longer ones are no time, and would take long to compare
 _MINUTE_MS = 60_000
 _MOST_IN_A_MINUTE = 2  # a cuff that is pressed twice
+_LOST_SECONDS = N_(
+    "several readings of {vital} are of the minute {minute}, and no time of the file has seconds, "
+    "which a spreadsheet drops. Format the column of times as yyyy-mm-dd hh:mm:ss.000 and save the "
+    "file again, or take the file that the device wrote."
+)
 _CHOOSE = "Choose how dates are written (--dates dmy or mdy)."
 
 
@@ -212,9 +218,4 @@ class WholeMinutes:
         if not self._is_whole or self._first is None:
             return ""
         kind, at_ms = self._first
-        return (
-            f"several readings of {kind} are of the minute {iso_utc(at_ms)[:16]}Z, and no time of "
-            "the file has seconds, which a spreadsheet drops. Format the column of times as "
-            "yyyy-mm-dd hh:mm:ss.000 and save the file again, or take the file that the device "
-            "wrote."
-        )
+        return Message(_LOST_SECONDS, vital=kind.value, minute=f"{iso_utc(at_ms)[:16]}Z")

@@ -801,7 +801,7 @@ def _ways_out(members: Sequence[Member]) -> str:
         header = header_of(head)
         kind = kind_of(head)
         if kind is not None:
-            ways.setdefault(f"is {kind.name}. {kind.way_out}", member.name)
+            ways.setdefault(kind.sentences, member.name)
         elif header[: len(_EMBRACE)] == _EMBRACE:
             ways.setdefault(
                 "is a table of EmbracePlus. Import each by itself, such as …_pulse-rate.csv with "

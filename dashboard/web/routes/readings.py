@@ -532,7 +532,7 @@ def _take(
         table = ReadingTable.of(placement.watch(counted()))
         done = import_file(services.commands, table, file=file.name, actor=account.name)
     except DataFileError as error:
-        return _csv_import_page(request, name, file, choice, str(error))
+        return _csv_import_page(request, name, file, choice, said_of(error))
     services.files.end(name)
     told = {
         "import": done.number,
@@ -622,7 +622,7 @@ def _csv_import_page(
         rows = list(islice(file.judged(choice.columns, zone), PREVIEW_ROWS))
         placeholders = csv.count_placeholders(file, choice.columns)
     except DataFileError as error:
-        hint = str(error)
+        hint = said_of(error)
     return render(
         request,
         "readings_import.html",

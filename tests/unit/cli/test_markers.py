@@ -88,7 +88,7 @@ def test_logs_of_other_programs_become_markers(
 @pytest.mark.parametrize(
     ("text", "words", "said"),
     [
-        ("at,kind\n12.5,note\n", "", "counts from a start, and is no time of day."),
+        ("at,kind\n12.5,note\n", "", "counts from a start. Add the time of the start to it"),
         ("at,kind\n12.5,note\n", "", "If it counts from a start, name that with --start."),
         (PSYCHOPY, "", "For a log of another program, name its columns: --map at=COLUMN"),
         (

@@ -369,7 +369,11 @@ def test_dates_are_read_in_the_order_that_is_chosen(order: str, text: str) -> No
         ("dmy", "2.10.2026 6:00 Europe/Berlin", "ends with the name of a zone, Europe/Berlin."),
         ("iso", "46297.2708333333", "is the number that a spreadsheet keeps for a day. Format"),
         ("iso", "46297,2708333333", "is the number that a spreadsheet keeps for a day. Format"),
-        ("iso", "12.5", "counts from a start, and is no time of day. Write 2026-11-20T08:15:00Z."),
+        (
+            "iso",
+            "12.5",
+            "counts from a start. Add the time of the start to it, such as 2026-11-20T08:15:00Z.",
+        ),
         ("iso", "2026-10-02 06:00:02 CET soon", "is not a time. Write 2026-11-27 or"),
     ],
 )
