@@ -430,8 +430,9 @@ def all_readings(
     beats, minutes = BeatSums(), WholeMinutes()
     for row in file.judged(columns, zone, now):
         count += len(row.readings)
-        beats.add(row.readings)
-        minutes.add(row.readings)
+        if "flags" not in columns.columns:  # an export of ours is taken as it was recorded
+            beats.add(row.readings)
+            minutes.add(row.readings)
         problems += row.problems
         if len(problems) >= PROBLEMS_MOST:
             break

@@ -536,6 +536,13 @@ def test_intervals_that_stand_twice_in_a_file_are_refused() -> None:
         read(beats(0.0, SPREAD, twice=True), columns)
 
 
+def test_intervals_of_our_own_export_are_taken_as_they_were_recorded() -> None:
+    header, *rows = beats(0.25, SPREAD).splitlines()
+    text = "\n".join([f"{header},flags", *(f"{row}," for row in rows)])
+    columns = ColumnMap({"at": "t", "rr_interval": "rr", "flags": "flags"}, {"rr_interval": "s"})
+    assert len(read(text, columns)) == len(SPREAD)
+
+
 def test_beats_with_pauses_lost_ones_and_times_in_seconds_are_taken() -> None:
     columns = ColumnMap({"at": "t", "rr_interval": "rr"}, {"rr_interval": "s"})
     whole = beats(0.0, SPREAD)
