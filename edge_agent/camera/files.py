@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 
 _SLOWEST_FPS = 0.1
 _FASTEST_FPS = 1000.0
+_MATROSKA = b"\x1aE\xdf\xa3"
+_AV1 = (b"av01", b"V_AV1")
+_HEAD_BYTES = 65_536
+_PIXEL_SHAPES = (0.25, 4.0)
 _MAX_DAMAGED = 30
 """Frames that fail in a row before the video counts as ended: OpenCV does not tell damage from the
 end.
@@ -34,7 +38,8 @@ end.
 class VideoFile:
     """The frames of a video file one after the other.
 
-    Damaged ones are skipped, since whole ones may follow.
+    Damaged ones are skipped, since whole ones may follow. Pixels that are not square, as in HDV and
+    DVDs, become square: a face keeps its shape.
 
     Attributes:
         damaged: number of frames skipped.
@@ -47,6 +52,9 @@ class VideoFile:
         # Named, since OpenCV would otherwise try other back ends, one of which reads numbered
         # picture files.
         self._capture = cv2.VideoCapture(opencv_name(path), cv2.CAP_FFMPEG)
+        self._path = path
+        self._first: float | None = None
+        self._pixel_shape = self._told_pixel_shape()
         self.damaged = 0
 
     @property
@@ -57,7 +65,17 @@ class VideoFile:
     @property
     def frames(self) -> int:
         """Number of frames according to the file; 0 if it has none."""
-        return max(round(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+        frames = round(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        if self._first and _head(self._path).startswith(_MATROSKA):
+            # Counted from time 0 to the end, though the first frame may be shown hours later.
+            frames -= round(self._first)
+        return max(frames, 0)
+
+    @property
+    def codec(self) -> str:
+        """Four letters of the form of its pictures, such as ``h264``; empty if it is no video."""
+        letters = int(self._capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little", signed=True)
+        return letters.decode("ascii", "replace").strip("\0 ")
 
     @property
     def seconds(self) -> float:
@@ -69,6 +87,8 @@ class VideoFile:
         for failed in range(_MAX_DAMAGED + 1):
             if self._capture.grab():
                 self.damaged += failed
+                if self._first is None:
+                    self._first = self._capture.get(cv2.CAP_PROP_PTS)  # in frames
                 return True
         return False
 
@@ -83,7 +103,26 @@ class VideoFile:
             if not self.grab():
                 return None
             ok, image = self._capture.retrieve()
-        return as_bgr(image)
+        return self._with_square_pixels(as_bgr(image))
+
+    def _told_pixel_shape(self) -> float:
+        """Return the width of a pixel by its height; 1: it is square, or nothing is told."""
+        width, height = (
+            self._capture.get(name) for name in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN)
+        )
+        shape = width / height if width > 0 and height > 0 else 1.0
+        return shape if _PIXEL_SHAPES[0] <= shape <= _PIXEL_SHAPES[1] else 1.0
+
+    def _with_square_pixels(self, image: Image) -> Image:
+        if self._pixel_shape == 1.0:
+            return image
+        height, width = image.shape[:2]
+        # Larger, never smaller: no pixel is lost.
+        size = (
+            round(width * max(self._pixel_shape, 1.0)),
+            round(height * max(1 / self._pixel_shape, 1.0)),
+        )
+        return as_bgr(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR))
 
     def release(self) -> None:
         """Close the file."""
@@ -214,12 +253,28 @@ def open_video(path: Path) -> VideoFile:
     video = VideoFile(path)
     if video.grab():
         return video
+    is_av1 = video.codec == "AV01" or any(mark in _head(path) for mark in _AV1)
     video.release()
+    if is_av1:
+        raise CameraError(
+            CameraReason.UNREADABLE,
+            f"{path}: its pictures are coded as AV1, which cannot be decoded here.",
+            f"Convert it: ffmpeg -i '{path.name}' -c:v libx264 -crf 18 '{path.stem}-h264.mp4'",
+        )
     raise CameraError(
         CameraReason.UNREADABLE,
         f"{path}: is no video, or is broken.",
         "Try it with `ffprobe`; MP4, AVI, MKV and WebM are understood.",
     )
+
+
+def _head(path: Path) -> bytes:
+    """Return the first bytes of a file; none if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD_BYTES)
+    except OSError:
+        return b""
 
 
 def _check_file(path: Path) -> None:

@@ -11,11 +11,14 @@ import http.client
 import logging
 import socket
 import ssl
+from base64 import b64encode
 from concurrent.futures import Future
+from contextlib import closing
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 from urllib import request
 from urllib.error import HTTPError, URLError
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit, urlunsplit
 
 from edge_agent.camera.base import GRACE_S, Camera, Helper, Pace, closed_error
 from edge_agent.camera.decoder import START_S, Decoder
@@ -34,6 +37,7 @@ log = logging.getLogger(__name__)
 
 PORTS = {"rtsp": 554, "rtsps": 322, "rtmp": 1935, "http": 80, "https": 443}
 """Kinds of address that are taken, with their usual ports."""
+_REDIRECTIONS = 4
 
 
 class StreamCamera(LiveCamera):
@@ -63,7 +67,11 @@ class StreamCamera(LiveCamera):
             self._decoder = decoder = Decoder(shown, network=True)
             if self._closed.is_set():
                 decoder.release()
-            _open_stream(decoder, _by_number(address, number), shown, (left, stall_seconds))
+            opened = _open_stream(
+                decoder, _by_number(address, number), shown, (left, stall_seconds)
+            )
+            if not opened:
+                raise _no_video(address, shown, stall_seconds)
             return decoder
 
         def lost(waited: float) -> CameraError:
@@ -108,23 +116,131 @@ def without_password(address: str) -> str:
 
 def _open_stream(
     decoder: Decoder, address: tuple[str, str], shown: str, waits: tuple[float, float]
-) -> None:
-    """Open a stream: ``_by_number`` gives the address; waits are for it and for each frame."""
+) -> bool:
+    """Open a stream, and return whether it is a video.
+
+    ``_by_number`` gives the address; waits are for it and for each frame.
+
+    Raises:
+        CameraError: nothing came in time.
+    """
     begun = clock.boot_seconds()
     # OpenCV's own time-outs are 30 s, for which this thread would hang.
     if decoder.open(*address, *(round(1000 * wait) for wait in waits)):
-        return
+        return True
     if clock.boot_seconds() - begun >= 0.9 * waits[0]:
         raise CameraError(
             CameraReason.STALLED,
             f"{shown}: the server took the connection but sent no video for {waits[1]:.1f} s.",
             "Check that the camera is on and not at its limit of viewers; it is opened again.",
         )
-    raise CameraError(
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _WebAnswer:
+    """The answer of a web server.
+
+    Attributes:
+        status: HTTP status.
+        kind: type of its content.
+        start: its first bytes.
+        boundary: what separates the parts of the content; empty: it has none.
+        at: the address that gave it, as it may be shown; empty: the one that was asked.
+    """
+
+    status: int
+    kind: str
+    start: bytes
+    boundary: str
+    at: str
+
+
+def _no_video(address: str, shown: str, seconds: float) -> CameraError:
+    """Return why a server gives no video: FFmpeg does not tell, so a web server is asked again."""
+    begins = f"{shown}: the server answers, but not with a video"
+    answer = _asked_again(address, seconds) if address.startswith("http") else None
+    if answer is None:
+        return CameraError(
+            CameraReason.UNREADABLE,
+            f"{shown}: the server answers, but not with a video.",
+            "Check the path, user and password in camera.device.",
+        )
+    where = f" after a redirection to {answer.at}" if answer.at else ""
+    if answer.status in {401, 403}:
+        return CameraError(
+            CameraReason.NO_PERMISSION,
+            f"{begins}: it asks for a user and a password{where} (HTTP {answer.status}).",
+            "Write them into camera.device (http://user:password@host/path), with the address "
+            "behind the redirection if there is one.",
+        )
+    if answer.status != 200:
+        return CameraError(
+            CameraReason.UNREADABLE,
+            f"{begins}: HTTP {answer.status}{where}.",
+            "Check the path in camera.device; the camera's manual names it.",
+        )
+    if answer.kind in CONTENT_TYPES:
+        return CameraError(
+            CameraReason.UNREADABLE,
+            f"{begins}: it gives a still picture{where}.",
+            'Set camera.source = "snapshot".',
+        )
+    mark = f"--{answer.boundary.removeprefix('--')}".encode()
+    if answer.boundary and answer.start.strip() and not answer.start.lstrip().startswith(mark):
+        return CameraError(
+            CameraReason.UNREADABLE,
+            f"{begins}: its MJPEG stream does not begin with its boundary{where}.",
+            'Take the camera\'s address of still pictures with camera.source = "snapshot", or its '
+            "rtsp:// address.",
+        )
+    return CameraError(
         CameraReason.UNREADABLE,
-        f"{shown}: the server answers, but not with a video.",
-        "Check the path, user and password in camera.device.",
+        f"{begins}: {answer.kind}{where}.",
+        "Take the camera's address of its stream; its manual names it.",
     )
+
+
+def _asked_again(address: str, seconds: float) -> _WebAnswer | None:
+    """Return the answer of a web server, whose redirections are followed; ``None`` without one.
+
+    User and password go to the first address only.
+    """
+    url, at = address, ""
+    try:
+        for _ in range(_REDIRECTIONS):
+            parts = urlsplit(url)
+            kind: type[http.client.HTTPConnection] = http.client.HTTPSConnection
+            if parts.scheme == "http":
+                kind = http.client.HTTPConnection
+            elif parts.scheme != "https":
+                return None
+            with closing(kind(parts.hostname or "", parts.port, timeout=seconds)) as connection:
+                path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+                connection.request("GET", path, headers=_login(parts) if url == address else {})
+                answer = connection.getresponse()
+                target = answer.headers.get("Location", "")
+                if 300 <= answer.status < 400 and target:
+                    url = urljoin(url, target)
+                    at = shown_address(url)
+                    continue
+                return _WebAnswer(
+                    answer.status,
+                    answer.headers.get_content_type(),
+                    answer.read1(_PIECE_BYTES) if answer.status == 200 else b"",
+                    answer.headers.get_boundary() or "",
+                    at,
+                )
+    except (OSError, http.client.HTTPException, ValueError):
+        pass  # what there is to say is said without it
+    return None
+
+
+def _login(parts: SplitResult) -> dict[str, str]:
+    if parts.username is None:
+        return {}
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
 
 
 def _by_number(address: str, number: str) -> tuple[str, str]:

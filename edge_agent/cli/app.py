@@ -22,7 +22,18 @@ from typing import Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from edge_agent.cli import access, appliance, backup, export, faces, models, pictures, study, vitals  # noqa: F401 - each of them adds its commands
+from edge_agent.cli import (  # noqa: F401 - each of them adds its commands
+    access,
+    appliance,
+    backup,
+    export,
+    faces,
+    markers,
+    models,
+    pictures,
+    study,
+    vitals,
+)
 from edge_agent.cli.fleet import collect
 from edge_agent.cli.options import PATH, cli, load, place_options
 from edge_agent.cli.removed import add_removed

@@ -61,8 +61,8 @@ def import_faces(
         )
     start_ms = common.instant_ms("--start", start, timezone)
     database = here.made_database()
+    from edge_agent.core.brought_files import one_table
     from edge_agent.core.expression import ExpressionRow
-    from edge_agent.core.zip_files import one_table
     from edge_agent.store.intake.video import store_video
     from edge_agent.store.study.past import PastSession
     from edge_agent.vision.face_tables import Choice, read_face_table

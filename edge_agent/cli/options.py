@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from edge_agent.config.settings import Settings
     from edge_agent.store.study.study import Study
-    from edge_agent.vitals.csv import ColumnMap, DateOrder
+    from edge_agent.vitals.csv import ColumnMap
+    from edge_agent.vitals.dates import DateOrder
 
 
 P = ParamSpec("P")

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edge_agent.cli import options as common
+from edge_agent.cli.markers import MarkerColumns, read_markers
 from edge_agent.cli.options import ACTOR, PATH, Here, cli, json_option, on_appliance
-from edge_agent.cli.study import named, read_markers
+from edge_agent.cli.study import named
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, PictureError
 from edge_agent.core.logs import log_to_stderr
@@ -520,6 +521,8 @@ def import_of(
             raise click.UsageError("--purpose and --setting are those of a new session.")
         session = into["into_session"]
     markers = (
-        tuple(read_markers(into["markers"], common.zone_of(timezone))) if "markers" in into else ()
+        tuple(read_markers(into["markers"], MarkerColumns(common.zone_of(timezone))).markers)
+        if "markers" in into
+        else ()
     )
     return VideoImport(start_ms, end_ms, session, markers, video.name)

@@ -19,11 +19,10 @@ from edge_agent.cli import options as common
 from edge_agent.cli.options import ACTOR, PATH, Here, answer, cli, json_option, on_appliance
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
-from edge_agent.core.errors import DataFileError, ReadingError, StoreError, StudyError, shown_value
+from edge_agent.core.errors import DataFileError, StoreError, StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import tzinfo
 
     from edge_agent.config.settings import Settings
     from edge_agent.core.study import Marker, Participant, Session
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from edge_agent.store.intake.tidy import StudySource
     from edge_agent.store.read.reader import Reader
     from edge_agent.store.study.exclusions import Exclusion
-    from edge_agent.store.study.past import PastMarker
 
 
 E = TypeVar("E", bound=StrEnum)
@@ -475,13 +473,6 @@ def say_session(session: Session, as_json: bool, taken: int | None = None) -> No
     answer(as_json, told, lines)
 
 
-_NEEDED = ("at", "kind")
-_KNOWN = (*_NEEDED, "label", "session")
-_PASSED_OVER = ("at_ms", "participant")
-_PROBLEMS_SHOWN = 10
-_DIGITS = 18  # of a number that a database holds
-
-
 @session.command("add")
 @click.option("--participant", "code", required=True, metavar="CODE", help="Its participant.")
 @click.option(
@@ -519,98 +510,6 @@ def session_add(here: Here, code: str, start: str, end: str, as_json: bool, **ab
     purposes = here.settings.dashboard.purposes
     made = add(database, new, purposes=purposes, actor=ACTOR)
     say_session(made, as_json, rows_taken(database, made))
-
-
-@cli.command("import-markers")
-@click.argument("file", type=PATH)
-@common.timezone_option
-@on_appliance
-@json_option
-def import_markers(here: Here, file: Path, timezone: str | None, as_json: bool) -> None:
-    """Import markers of sessions from a CSV file: all of them, or nothing.
-
-    Columns: at, kind (stimulus_start, stimulus_end, baseline, note), label, and session if the
-    time alone does not identify it.
-    """
-    database = here.made_database()
-    from edge_agent.store.study.past import add_markers
-
-    markers = read_markers(file, common.zone_of(timezone))
-    inserted, there = add_markers(database, markers, actor=ACTOR)
-    more = f", {there} were there already" if there else ""
-    line = f"{inserted} {'marker' if inserted == 1 else 'markers'} imported{more}"
-    answer(as_json, {"imported": inserted, "duplicates": there}, [line])
-
-
-def read_markers(path: Path, zone: tzinfo | None) -> list[PastMarker]:
-    """Return the markers of a CSV file.
-
-    Raises:
-        DataFileError: the file cannot be read, a column is missing or not known, or rows are bad:
-            the first ten are named by row, column and value.
-    """
-    from edge_agent.vitals.csv import read_file
-
-    file = read_file(path, (*_NEEDED, "label"))
-    header = [name.lower() for name in file.header]
-    _check_header(file.name, header)
-    markers: list[PastMarker] = []
-    problems: list[str] = []
-    for number, cells in file.rows():
-        try:
-            markers.append(_marker_of(header, cells, zone))
-        except ReadingError as error:
-            column = f", column {error.field}: {error.shown}" if error.field else ""
-            problems.append(f"{file.name}, row {number}{column} {error.reason}")
-            # Enough to see a pattern; a file of another kind would fail in every row.
-            if len(problems) == _PROBLEMS_SHOWN:
-                break
-    if problems:
-        raise DataFileError("\n".join([*problems, "Nothing was imported."]))
-    if not markers:
-        raise DataFileError(f"{file.name}: has no rows below the names of the columns.")
-    return markers
-
-
-def _check_header(name: str, header: list[str]) -> None:
-    for column in _NEEDED:
-        if column not in header:
-            raise DataFileError(
-                f"{name}, row 1: column {column} is missing. Columns found: {', '.join(header)}; "
-                f"known: {', '.join(_KNOWN)}."
-            )
-    for column in header:
-        if column not in (*_KNOWN, *_PASSED_OVER) or header.count(column) > 1:
-            raise DataFileError(
-                f"{name}, row 1: column {column!r} is unknown, or occurs twice. Known: "
-                f"{', '.join(_KNOWN)}."
-            )
-
-
-def _marker_of(header: list[str], cells: list[str], zone: tzinfo | None) -> PastMarker:
-    """Return the marker of a row.
-
-    Raises:
-        ReadingError: a cell is missing, too many or no value of its column.
-    """
-    from edge_agent.core.readings import time_ms
-    from edge_agent.core.study import MarkerKind
-    from edge_agent.store.export.rows import recorded
-    from edge_agent.store.study.past import PastMarker
-
-    # More often than not a comma within a label.
-    if len(cells) != len(header):
-        counts = f"has {len(cells)} values, but there are {len(header)} columns."
-        raise ReadingError("", "", f"{counts} A comma in a label needs quotes around it.")
-    row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-    number, kind = row.get("session", ""), row["kind"]
-    if number and not (number.isdecimal() and len(number) <= _DIGITS):
-        raise ReadingError("session", shown_value(number), "is not the number of a session.")
-    if kind not in list(MarkerKind):
-        raise ReadingError("kind", shown_value(kind), f"is not one of {', '.join(MarkerKind)}.")
-    label = recorded(row.get("label", ""))
-    at_ms, of = time_ms(row["at"], zone), int(number) if number else None
-    return PastMarker(at_ms, MarkerKind(kind), label, of, row["at"])
 
 
 @participant.command("describe")
@@ -751,7 +650,7 @@ def _wide_study(
     path: Path, options: ImportOptions, first_ms: int | None, decided: dict[str, Any]
 ) -> StudySource:
     """Return a wide table as a study."""
-    from edge_agent.core.zip_files import one_table
+    from edge_agent.core.brought_files import one_table
     from edge_agent.store.intake.wide import WideSource
     from edge_agent.store.study.rows import check_purpose
     from edge_agent.vitals.csv import read_file

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edge_agent.store.intake.timeline import StagedReadings
     from edge_agent.store.study.past import Placement
     from edge_agent.store.write.portions import ImportResult
-    from edge_agent.vitals.csv import DateOrder
+    from edge_agent.vitals.dates import DateOrder
     from edge_agent.vitals.health_files import LeftOut, NotRead
     from edge_agent.vitals.health_makers import HealthExport
 
@@ -221,7 +221,7 @@ def read_contents(file: Path, options: ImportOptions, staged: StagedReadings) ->
         DataFileError: it cannot be read, a CSV file has a bad row, an export is broken, or it
             contains no reading.
     """
-    from edge_agent.core.zip_files import tables_in
+    from edge_agent.core.brought_files import tables_in
     from edge_agent.vitals.health_makers import open_export
     from edge_agent.vitals.untimed import tells_start
 

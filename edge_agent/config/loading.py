@@ -49,6 +49,15 @@ _PATTERNS: Mapping[str, str] = {
 _SWITCH = re.compile(r"=\s*(yes|no|on|off|true|false)\s*(#.*)?$", re.IGNORECASE)
 
 
+_ABSENT = {
+    "dashboard.root_path": (
+        "The dashboard cannot stand below a path of another site, for its pages link to addresses "
+        "that begin with /. Give it a name or a port of its own in the proxy (docs/install.md)."
+    )
+}
+"""Keys that people know from other programs, and never were here."""
+
+
 def why_removed(name: str, removed: Mapping[str, str] = REMOVED) -> str | None:
     """Return the replacement of a removed key; ``None`` for a key that never existed.
 
@@ -81,6 +90,8 @@ def describe(
     if detail["type"] == "extra_forbidden":
         if removed := why_removed(name):
             return f"{where}{name}: this key was removed. {removed}"
+        if name in _ABSENT:
+            return f"{where}{name}: unknown key. {_ABSENT[name]}"
         return f"{where}{name}: unknown key. Known here: {', '.join(known)}."
     shown = repr(detail["input"])
     if "password" in name or "notify" in keys:

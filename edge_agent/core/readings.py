@@ -35,6 +35,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from edge_agent.core import bounds
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import ReadingError, shown_value
+from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import PRESSURES, Scale, VitalKind
 
 
@@ -113,8 +114,11 @@ AHEAD_S = 60.0
 OLDEST_LIVE_S = 31 * 86_400.0
 """A device that sends live readings with older times has a wrong clock."""
 
-# 1e11 seconds are the year 5138; 1e11 milliseconds were in 1973, before the earliest time allowed.
-_SECONDS_BELOW = 1e11  # epoch numbers below are seconds, from there on milliseconds
+# Numbers since 1970: 1e11 seconds are the year 5138, and 1e11 milliseconds were in 1973, before the
+# earliest time allowed; so it is with micro- and nanoseconds.
+_UNITS_FROM = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+_DAY_NUMBERS = (36_526.0, 73_051.0)  # the years 2000 to 2100 in a spreadsheet, whose day 1 is 1900
+_SINCE_A_START_BELOW = 1e8  # as seconds since 1970 it would be 1973
 _DEVICE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 
 
@@ -122,7 +126,8 @@ class LocalTimes:
     """Reads the local times of one file, in its order.
 
     In autumn one hour occurs twice. It is the second one if times go back within it, or, in a file
-    with the newest rows first, if they come before the rows above.
+    with the newest rows first, if they come before the rows above. Which rows come first is known
+    once a file was read: who reads it twice (``restart``) is right, too, if it begins in that hour.
 
     Args:
         zone: the time zone of the file; ``None``: that of this machine.
@@ -134,15 +139,20 @@ class LocalTimes:
 
     def __init__(self, zone: tzinfo | None) -> None:
         self._zone = zone
+        self._steps = 0
         self.restart()
 
     def restart(self) -> None:
         """Begin at the first row again."""
+        # Rows upwards against rows downwards in the whole file; 0: it was not read yet.
+        self._steps_before = self._steps
         self.twice = 0
         self.first = ""
         self._last_s: float | None = None
         self._last_local: datetime | None = None
         self._steps = 0
+        self._steps_outside = 0
+        self._last_twice = False
 
     def moment(self, local: datetime) -> datetime:
         """Return a local time with its zone.
@@ -164,7 +174,11 @@ class LocalTimes:
             )
         # Rows upwards against rows downwards: above 0 the file begins with the oldest.
         if self._last_local is not None:
-            self._steps += (local > self._last_local) - (local < self._last_local)
+            step = (local > self._last_local) - (local < self._last_local)
+            self._steps += step
+            # Within the hour that comes twice a step down may be the change itself.
+            self._steps_outside += 0 if change and self._last_twice else step
+        self._last_twice = bool(change)
         chosen = early
         if change:
             self.twice += 1
@@ -177,7 +191,7 @@ class LocalTimes:
 
     def _next_of(self, early: datetime, late: datetime) -> datetime:
         """Return the one of two times that fits the order of the file."""
-        if self._steps < 0:
+        if (self._steps_before or self._steps_outside) < 0:
             is_late = self._last_s is None or late.timestamp() <= self._last_s
         else:
             is_late = self._last_s is not None and early.timestamp() < self._last_s
@@ -213,19 +227,31 @@ def time_ms(value: object, zone: tzinfo | LocalTimes | None) -> int:
         except ValueError:
             seconds = _iso_seconds(str(value), zone)
         else:
-            if abs(seconds) >= _SECONDS_BELOW:  # milliseconds
-                seconds = seconds / 1000
+            units = (per_second for least, per_second in _UNITS_FROM if abs(seconds) >= least)
+            seconds = seconds / next(units, 1.0)
     if not bounds.is_time(seconds * 1000):
-        raise ReadingError(
-            "at", shown_value(value), "is not a time between the years 2000 and 2100."
-        )
+        raise ReadingError("at", shown_value(value), _why_no_time(seconds))
     return round(seconds * 1000)
+
+
+def _why_no_time(number: float) -> str:
+    """Return why a number is no time, as the rest of a sentence."""
+    if _DAY_NUMBERS[0] <= number < _DAY_NUMBERS[1]:
+        return (
+            "is the number that a spreadsheet keeps for a day. Format the column as "
+            "yyyy-mm-dd hh:mm:ss.000, and save the file again."
+        )
+    if 0 <= number < _SINCE_A_START_BELOW:
+        return "counts from a start. Add the time of the start to it, such as 2026-11-20T08:15:00Z."
+    return "is not a time between the years 2000 and 2100."
 
 
 def _iso_seconds(text: str, zone: tzinfo | LocalTimes | None) -> float:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
+        with suppress(ValueError):  # a spreadsheet's number with a decimal comma
+            return float(text.replace(",", ".", 1))
         example = "2026-11-27 or 2026-11-27 14:30"
         if zone is None:
             example = "2026-11-20T08:15:00Z, 2026-11-20 09:15:00+01:00, or epoch seconds"
@@ -320,6 +346,92 @@ class BeatTimes:
         """Spread readings of many times; those of one packet must follow each other."""
         for _, together in groupby(readings, key=lambda reading: reading.at.wall_ms):
             yield from self.spread(list(together))
+
+
+_PAUSE_S = 30.0
+"""A longer time without a beat is a pause of the recording, which no interval fills."""
+_FITTING = 1.1
+_SPARE_S = 5.0
+_LEAST_BEATS = 20
+_NO_BEATS = N_(
+    "the RR intervals of {source} last {lasting} s together, but {passed} s pass between their "
+    "times. Such values are resampled, or stand in the file twice, and give a wrong heart-rate "
+    "variability. Export the beats themselves (one row for each beat), or leave the column out."
+)
+
+
+@dataclass(slots=True)
+class _BeatRun:
+    """The intervals of a source, with the time that passed between them."""
+
+    last_ms: int
+    step_ms: int = 0
+    beats: int = 0
+    lasting_s: float = 0.0
+    passed_s: float = 0.0
+    even: bool = True
+    counts: bool = False
+
+    def add(self, at_ms: int, seconds: float) -> None:
+        passed_ms = abs(at_ms - self.last_ms)  # the newest may come first
+        if passed_ms:
+            self.counts = passed_ms <= 1000 * _PAUSE_S
+            self.last_ms = at_ms
+        else:  # of one packet
+            self.even = False
+        if not self.counts:
+            return
+        if passed_ms:
+            self.step_ms = self.step_ms or passed_ms
+            self.even &= abs(passed_ms - self.step_ms) <= 1
+            self.passed_s += passed_ms / 1000
+        self.beats += 1
+        self.lasting_s += seconds
+
+    @property
+    def fits(self) -> bool:
+        """Whether the intervals last as long as the time in which they lie."""
+        most_s = _FITTING * self.passed_s + _SPARE_S
+        # Beats may be missing; but not of a series whose rows all have the same distance.
+        is_held = self.even and self.beats >= _LEAST_BEATS
+        return self.lasting_s <= most_s and not (
+            is_held and _FITTING * self.lasting_s + _SPARE_S < self.passed_s
+        )
+
+
+class BeatSums:
+    """Finds intervals between beats that cannot be beats, for they do not fit into their time.
+
+    Programs resample intervals to an even grid, such as four values a second. Such values look like
+    intervals, and have next to no variability from one to the next.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _BeatRun] = {}
+
+    def add(self, readings: Iterable[VitalReading]) -> None:
+        """Add readings in the order of their file; kinds other than intervals are passed over."""
+        for reading in readings:
+            if reading.kind is VitalKind.RR_INTERVAL:
+                at_ms = reading.at.wall_ms
+                run = self._runs.get(reading.source)
+                if run is None:
+                    self._runs[reading.source] = _BeatRun(at_ms)
+                else:
+                    run.add(at_ms, reading.value)
+
+    @property
+    def problem(self) -> str:
+        """A sentence for people about the first source whose intervals do not fit; else empty."""
+        for source, run in self._runs.items():
+            if not run.fits:
+                return Message(
+                    _NO_BEATS,
+                    source=source,
+                    lasting=f"{run.lasting_s:.0f}",
+                    passed=f"{run.passed_s:.0f}",
+                )
+        return ""
 
 
 def measurements(readings: Sequence[VitalReading]) -> list[list[int]]:
@@ -520,6 +632,8 @@ def parse_payload(payload: bytes) -> list[object]:
             f"of {len(payload)} bytes",
             f"is too large. Send at most {MAX_BYTES} at a time.",
         )
+    if not payload.strip():
+        raise ReadingError("payload", "", "is empty. Send a reading, or a list of readings.")
     try:
         # Python accepts NaN and Infinity, which are no JSON and no values.
         given = json.loads(payload.decode("utf-8"), parse_constant=_refuse_constant)

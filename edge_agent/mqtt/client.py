@@ -351,8 +351,9 @@ class MqttClient(Worker):
             )
         for message in connection.messages():
             told = self._subscriptions.get(message.topic)
-            # An empty message is how a retained one is deleted at the broker.
-            if told is not None and message.payload:
+            # An empty one, too: it may be a retained one's deletion or a sender's fault, which the
+            # broker does not tell apart.
+            if told is not None:
                 reply = told.on_message(message.payload, message.retained)
                 if reply is not None:
                     self._sender.publish(connection, told.reply_topic, reply.encode(), retain=False)

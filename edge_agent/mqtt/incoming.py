@@ -228,6 +228,8 @@ def _obey(
         reason = "A retained command is refused, since it may be old. Publish it without retain."
     elif len(payload) > COMMAND_BYTES:
         reason = f"The command has {len(payload)} bytes; {COMMAND_BYTES} are allowed."
+    elif not payload.strip():
+        reason = "The command is empty. Send it as JSON."
     else:
         try:
             do(model.model_validate_json(payload))

@@ -21,11 +21,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
+from statistics import median
 from typing import TextIO
 
 from edge_agent.core.bounds import bounded_lines
+from edge_agent.core.brought_files import HEAD_BYTES, refuse_other_kind
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, shown_value
 from edge_agent.core.expression import EMOTIONS, Emotion, Expression, ExpressionRow
@@ -37,6 +39,8 @@ CONFIDENCE = 0.8
 ROWS_MOST = 1_000_000
 """Nine hours at 30 frames/s."""
 _LONGEST_S = 7 * 86_400
+_RAREST_S = 4.0
+"""Steps from here on are milliseconds, of up to 250 frames per second."""
 _HEADER_WITHIN = 50  # lines; FaceReader writes some eight of its own first
 _PROBLEMS_SHOWN = 10
 _FACEREADER_MARKS = ("FIT_FAILED", "FIND_FAILED")
@@ -268,8 +272,9 @@ def read_face_table(
 
 def _encoding(path: Path) -> str:
     with path.open("rb") as file:
-        begins = file.read(2)
-    return "utf-16" if begins in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
+        head = file.read(HEAD_BYTES)
+    refuse_other_kind(path.name, head)
+    return "utf-16" if head[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
 
 
 class _Reader:
@@ -322,6 +327,8 @@ class _Reader:
             ) from error
         if problems:
             raise DataFileError("\n".join([*problems, "Nothing was imported."]))
+        if time not in {"frame", "video time"}:
+            self._refuse_milliseconds(time)
         self._finish(program, table)
         return table
 
@@ -521,6 +528,19 @@ class _Reader:
                 f", column {self._named(column)}: {shown_value(text)}", "is no number."
             )
         return value
+
+    def _refuse_milliseconds(self, time: str) -> None:
+        """Refuse times that, as seconds, would be of a video with hardly a picture."""
+        times = sorted(self._times)
+        steps = [later - earlier for earlier, later in pairwise(times)]
+        usual = median(steps) if steps else 0.0
+        if usual >= _RAREST_S:
+            raise DataFileError(
+                f"{self._name}: its times ({self._named(time)}) are {usual:g} apart, which as "
+                f"seconds would be a picture every {usual:g} s, and {times[-1]:,.0f} s in all. "
+                "Write seconds: divide milliseconds by 1000. Pictures that were taken so rarely "
+                "are counted in a column frame, with --fps. Nothing was imported."
+            )
 
     def _finish(self, program: _Program, table: FaceTable) -> None:
         """Check that there is one face, and set what only the whole table tells."""

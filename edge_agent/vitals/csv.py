@@ -16,15 +16,16 @@ from datetime import tzinfo
 from functools import reduce
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from edge_agent.core import clock as clock_module
 from edge_agent.core.bounds import bounded_lines, check_header, within
+from edge_agent.core.brought_files import refuse_other_kind
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.files import unread
 from edge_agent.core.readings import (
+    BeatSums,
     BeatTimes,
     LocalTimes,
     Origin,
@@ -37,6 +38,7 @@ from edge_agent.core.readings import (
 )
 from edge_agent.core.texts import N_, Message, as_message
 from edge_agent.core.vitals import VitalKind
+from edge_agent.vitals.dates import DateOrder, WholeMinutes, guess_dates, iso_of
 from edge_agent.vitals.guesses import (
     PAIRS,
     SOURCES,
@@ -51,7 +53,6 @@ from edge_agent.vitals.guesses import (
     unit_in_name,
 )
 
-DateOrder = Literal["iso", "dmy", "mdy"]
 OURS = ("at", "kind", "value")
 OPTIONAL = ("unit", "source", "flags", "device_time")
 # Written by the export, and known again from time and flags:
@@ -61,29 +62,6 @@ TARGETS = ("at", "time", "kind", "value", *OPTIONAL, *VitalKind)
 
 ``time`` is a time of day beside a date in ``at``; a kind is a column with its values.
 """
-_LOCAL_DATE = re.compile(
-    r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})"
-    r"(?:[ T,]+(?:- )?(\d{1,2}):(\d\d)(:\d\d(?:\.\d+)?)?(?: ?([AaPp])\.?[Mm]\.?)?)?(.*)",
-    re.ASCII | re.DOTALL,
-)
-
-_DAY_OR_MONTH = "has the day or the month first. Choose how dates are written (--dates dmy or mdy)."
-_TIME = (
-    r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?P<second>:\d\d(?:\.\d+)?)?"
-    r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
-)
-_DAY, _MONTH, _YEAR = r"(?P<day>\d{1,2})\.?", r"(?P<month>[^\W\d_]{3,})\.?", r"(?P<year>\d{4})"
-_NAMED_MONTHS = tuple(
-    re.compile(pattern)
-    for date in (rf"{_MONTH} {_DAY},? {_YEAR}", rf"{_DAY} {_MONTH},? {_YEAR}")
-    for pattern in (rf"{date}(?:,? {_TIME})?", rf"{_TIME},? {date}")
-)
-# the first three letters of the months in English, German, Spanish and Swedish
-_MONTHS = {
-    "jan": 1, "ene": 1, "feb": 2, "mar": 3, "mär": 3, "apr": 4, "abr": 4, "may": 5, "mai": 5,
-    "maj": 5, "jun": 6, "jul": 7, "aug": 8, "ago": 8, "sep": 9, "oct": 10, "okt": 10, "nov": 11,
-    "dec": 12, "dez": 12, "dic": 12,
-}  # fmt: skip
 
 _PRESSURE_PAIR = re.compile(r"(\d{2,3}) ?/ ?(\d{2,3})(?: ?mm ?hg)?", re.IGNORECASE | re.ASCII)
 _PLACE_IN_PAIR = {VitalKind.SYSTOLIC: 1, VitalKind.DIASTOLIC: 2}
@@ -209,15 +187,7 @@ class ColumnMap:
         return f"{text} {row[self.columns['time']]}".strip() if "time" in self.columns else text
 
     def _at(self, row: Mapping[str, str]) -> str:
-        text = self.time_of(row)
-        named = _with_named_month(text)
-        if named or self.dates == "iso":
-            # A local date in a file of ISO dates may have the day or the month first: nobody
-            # guesses.
-            if _LOCAL_DATE.fullmatch(text):
-                raise ReadingError("at", repr(text[:60]), _DAY_OR_MONTH)
-            return named or text
-        return _iso(text, self.dates)
+        return iso_of(self.time_of(row), self.dates)
 
 
 def is_placeholder(kind: VitalKind, value: str) -> bool:
@@ -288,58 +258,6 @@ def guess_columns(header: Sequence[str]) -> ColumnMap:
     return ColumnMap(names.columns, names.units, doubts=names.doubts)
 
 
-def guess_dates(times: Iterable[str]) -> DateOrder:
-    """Guess the order of dates.
-
-    Points, or a first number above 12, mean that the day comes first; a second number above 12
-    means the month. Otherwise it cannot be known: ``iso``.
-    """
-    for text in times:
-        match = _LOCAL_DATE.fullmatch(text.strip())
-        if match is None:
-            continue
-        first, second = (int(match[number]) for number in (1, 2))
-        if second > 12:
-            return "mdy"
-        if first > 12 or text.strip()[match.end(1)] == ".":
-            return "dmy"
-    return "iso"
-
-
-def _with_named_month(text: str) -> str:
-    """Return a date with a named month as ISO 8601; empty if it is none.
-
-    Examples are ``Jan 12 2025 08:12`` and ``18:02:48 Aug 03 2026``.
-    """
-    for pattern in _NAMED_MONTHS:
-        match = pattern.fullmatch(text.strip())
-        month = _MONTHS.get(match["month"][:3].lower()) if match else None
-        if match and month:
-            hour, minute = int(match["hour"] or 0), match["minute"] or "00"
-            if match["half"]:
-                # 12 AM is 0 o'clock, and 12 PM is 12.
-                hour = hour % 12 + (12 if match["half"].lower() == "p" else 0)
-            time = f"{hour:02d}:{minute}{match['second'] or ''}"
-            return f"{match['year']}-{month:02d}-{match['day']:0>2}T{time}"
-    return ""
-
-
-def _iso(text: str, order: DateOrder) -> str:
-    """Return a date such as ``20.11.2026 08:15`` as ISO 8601."""
-    match = _LOCAL_DATE.fullmatch(text.strip())
-    if match is None:
-        example = {"dmy": "20.11.2026 08:15"}.get(order, "11/20/2026 8:15 AM")
-        reason = f"is not a time such as {example}, which was chosen for this file."
-        raise ReadingError("at", repr(text[:60]), reason)
-    first, second, year, hour, minute, second_part, half, rest = match.groups()
-    day, month = (first, second) if order == "dmy" else (second, first)
-    hours = int(hour or 0)
-    if half is not None:
-        hours = hours % 12 + (12 if half.lower() == "p" else 0)
-    clock = f"{hours:02d}:{minute or '00'}{second_part or ''}"
-    return f"{year}-{month:0>2}-{day:0>2}T{clock}{rest.strip()}"
-
-
 _RANGES: Mapping[VitalKind, Mapping[str, tuple[float, float]]] = {
     # 20 to 300 beats per minute
     VitalKind.RR_INTERVAL: {"ms": (200.0, 3000.0), "s": (0.2, 3.0)},
@@ -405,12 +323,13 @@ class CsvFile:
         """Read the header; ``columns`` are those that an empty file is told to name.
 
         Raises:
-            DataFileError: too large, too many columns, empty, not UTF-8, or no CSV.
+            DataFileError: too large, too many columns, empty, not UTF-8, or no table.
         """
         # The name comes from an upload; a control character would break messages and logs.
         name = "".join(letter if letter.isprintable() else "\ufffd" for letter in name)
         if len(raw) > MAX_FILE_BYTES:
             raise DataFileError(f"{name}: is larger than {MAX_FILE_BYTES // 2**20} MiB. Split it.")
+        refuse_other_kind(name, raw)
         text = _decoded(name, raw)
         if not text.strip():
             raise DataFileError(
@@ -698,17 +617,26 @@ def all_readings(
     """Return all readings of a file, after validating all of its rows.
 
     Raises:
-        DataFileError: a row is bad, or there is none; before the first reading is returned.
+        DataFileError: a row is bad, there is none, beats do not fit into their time, or times lost
+            their seconds; before the first reading is returned.
     """
     problems: list[str] = []
     count = 0
+    beats, minutes = BeatSums(), WholeMinutes()
     for row in file.judged(columns, zone, now):
         count += len(row.readings)
+        if "flags" not in columns.columns:  # an export of ours is taken as it was recorded
+            beats.add(row.readings)
+            minutes.add(row.readings)
         problems += row.problems
         if len(problems) >= PROBLEMS_MOST:
             break
     if problems:
         raise DataFileError(_all_problems(file.name, problems))
+    if wrong := beats.problem or minutes.problem:
+        raise DataFileError(
+            N_("{file}: {problem} Nothing was imported."), file=file.name, problem=wrong
+        )
     if not count:
         raise DataFileError(
             f"{file.name}: has no rows with readings below the names of the columns."

@@ -21,11 +21,11 @@ from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, NamedTuple, Self, cast
 
 from edge_agent.core.bounds import bounded_lines, check_header, within
+from edge_agent.core.brought_files import MOST_BYTES, MOST_FILES, checked_members
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError, ReadingError
 from edge_agent.core.files import unread
 from edge_agent.core.readings import LocalTimes, Origin, VitalFlag, VitalReading, reading_of
-from edge_agent.core.zip_files import MOST_BYTES, MOST_FILES, checked_members
 
 HEAD_BYTES = 65_536
 MAX_INNER_BYTES = 2 * 2**30

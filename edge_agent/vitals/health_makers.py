@@ -48,6 +48,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 from xml.parsers import expat
 
+from edge_agent.core.brought_files import kind_of
 from edge_agent.core.errors import DataFileError, shown_value
 from edge_agent.core.readings import BeatTimes, VitalFlag, VitalReading
 from edge_agent.core.vitals import SPECS, VitalKind
@@ -795,8 +796,37 @@ def open_export(path: Path) -> Iterator[HealthExport | None]:
             known = ", ".join(form.name for form in FORMATS)
             raise DataFileError(
                 f"{path}: none of its {len(members)} files has a known format. Known: "
-                f"{known}; docs/data.md lists the files of each."
+                f"{known}; docs/data.md lists the files of each.{_ways_out(members)}"
             )
+
+
+_EMBRACE = ("timestamp_unix", "timestamp_iso")
+_WAYS_SHOWN = 3
+
+
+def _ways_out(members: Sequence[Member]) -> str:
+    """Return what the files of a folder are, and how they can be imported; may be empty."""
+    ways: dict[str, str] = {}  # way → name of the first file
+    for member in members:
+        with readable(member.name):
+            head = member.head()
+        header = header_of(head)
+        kind = kind_of(head)
+        if kind is not None:
+            ways.setdefault(kind.sentences, member.name)
+        elif header[: len(_EMBRACE)] == _EMBRACE:
+            ways.setdefault(
+                "is a table of EmbracePlus. Import each by itself, such as …_pulse-rate.csv with "
+                "--map at=timestamp_iso --map heart_rate=pulse_rate_bpm, and …_temperature.csv "
+                "with --map at=timestamp_iso --map skin_temperature=temperature_celsius.",
+                member.name,
+            )
+        elif member.name.lower().endswith((".csv", ".tsv", ".txt")):
+            ways.setdefault(
+                "is a table. Import each table by itself, with --map guess or its columns named.",
+                member.name,
+            )
+    return "".join(f"\n{name} {way}" for way, name in list(ways.items())[:_WAYS_SHOWN])
 
 
 def _remarks(twice: Sequence[str]) -> list[NotRead]:

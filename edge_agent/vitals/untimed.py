@@ -2,7 +2,8 @@
 
 These formats are known:
 
-- a number in each line, the intervals in ms or s: Elite HRV, HRV4Training, Kubios, ``RR.txt``;
+- a number in each line, the intervals in ms or s (decimals with point or comma): Elite HRV,
+  HRV4Training, Kubios, ``RR.txt``;
 - two numbers in each line, the seconds since the start and the interval: Kubios, ``IBI.csv`` of
   Empatica, whose first line has the start;
 - samples a second in the second line, then heart rates: ``HR.csv`` of Empatica;
@@ -16,16 +17,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+from edge_agent.core.brought_files import refuse_other_kind
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.files import unread
-from edge_agent.core.readings import VitalFlag, VitalReading, clock_flags
+from edge_agent.core.readings import BeatSums, VitalFlag, VitalReading, clock_flags
 from edge_agent.core.vitals import VitalKind
 from edge_agent.vitals.csv import MAX_FILE_BYTES
 
 _EMPATICA = re.compile(r"(\d{10}(?:\.\d+)?)\s*(,\s*IBI\s*)?", re.IGNORECASE)
 _EMPATICAS_RATES = "hr.csv"
 _BETWEEN = re.compile(r"\s*[,;]\s*|\s+")
+_COMMA = re.compile(r"(\d{1,4}),(\d{1,6})", re.ASCII)
+_LONGEST_S = 2
 _ELAPSED = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
 
 
@@ -63,6 +67,10 @@ def read_untimed(path: Path, start_ms: int | None, now: Instant) -> list[VitalRe
         flags = frozenset({VitalFlag.IMPORTED}) | clock_flags(at_ms, now.wall_ms, live=False)
         source = f"csv:{path.name}"
         readings.append(VitalReading(Instant(0, at_ms), kind, value, source, flags).checked())
+    beats = BeatSums()
+    beats.add(readings)
+    if beats.problem:
+        raise DataFileError(f"{path.name}: {beats.problem} Nothing was imported.")
     return readings
 
 
@@ -81,6 +89,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
+        refuse_other_kind(path.name, raw)
         text = raw.decode("utf-8-sig")
     except OSError as error:
         raise DataFileError(unread(path, error)) from error
@@ -125,6 +134,8 @@ def _sampled(name: str, lines: list[str]) -> list[tuple[float, float]]:
 def _intervals(name: str, lines: list[tuple[int, str]]) -> list[tuple[float, float]]:
     """Return the end of each interval in seconds since the start, and its length in seconds."""
     rows: list[list[float]] = []
+    if _have_decimal_comma(lines):
+        lines = [(number, line.replace(",", ".")) for number, line in lines]
     for number, line in lines:
         cells = [cell for cell in _BETWEEN.split(line) if cell]
         # Only above the first number: between numbers a text is an error.
@@ -133,7 +144,12 @@ def _intervals(name: str, lines: list[tuple[int, str]]) -> list[tuple[float, flo
         if len(cells) not in {1, 2} or not all(_is_number(cell) for cell in cells):
             raise DataFileError(
                 f"{name}, row {number}: {line[:60]!r} is neither an interval nor a time and an "
-                "interval. Nothing was imported."
+                "interval. Write one interval in each line. Nothing was imported."
+            )
+        if float(cells[-1]) <= 0 and len(cells) == 1:
+            raise DataFileError(
+                f"{name}, row {number}: {line[:60]!r} is no interval, for it lasts no time. Write "
+                "the true interval, or split the file there. Nothing was imported."
             )
         rows.append([float(cell) for cell in cells])
     if len({len(row) for row in rows}) > 1:
@@ -146,8 +162,9 @@ def _intervals(name: str, lines: list[tuple[int, str]]) -> list[tuple[float, flo
     unit = next((unit for unit in (1.0, 1000.0) if low <= usual / unit <= high), None)
     if unit is None:
         raise DataFileError(
-            f"{name}: its numbers are no intervals in s or ms; their median is {usual:g}. "
-            "Nothing was imported."
+            f"{name}: its {'second ' if len(rows[0]) == 2 else ''}numbers are no intervals in s "
+            f"or ms; their median is {usual:g}. Leave only the intervals in the file, one in each "
+            "line; heart rates need a column of times instead. Nothing was imported."
         )
     lengths = [row[-1] / unit for row in rows]
     if len(rows[0]) == 1:
@@ -158,6 +175,14 @@ def _intervals(name: str, lines: list[tuple[int, str]]) -> list[tuple[float, flo
     passed = rows[-1][0] - rows[0][0]
     clock = 1000.0 if passed > 100 * sum(lengths) else 1.0
     return [(row[0] / clock, length) for row, length in zip(rows, lengths, strict=True)]
+
+
+def _have_decimal_comma(lines: list[tuple[int, str]]) -> bool:
+    """Tell whether the comma stands for decimals: ``0,812``, and not a time and an interval."""
+    pairs = [match for _, line in lines if (match := _COMMA.fullmatch(line))]
+    seconds = [int(pair[1]) for pair in pairs]
+    # Times rise, beyond the longest interval.
+    return len(pairs) > 0 and (max(seconds) <= _LONGEST_S or seconds != sorted(seconds))
 
 
 def _is_number(cell: str) -> bool:

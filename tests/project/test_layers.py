@@ -32,7 +32,7 @@ HARDWARE_ROOMS = ("camera", "vision", "vitals", "mqtt")
 DASHBOARD_MAY = (
     *("edge_agent.alerts", "edge_agent.appliance.checks", "edge_agent.cli.removed"),
     *("edge_agent.config", "edge_agent.core", "edge_agent.fleet.tables", "edge_agent.live"),
-    *("edge_agent.store", "edge_agent.vision", "edge_agent.vitals.csv"),
+    *("edge_agent.store", "edge_agent.vision", "edge_agent.vitals.csv", "edge_agent.vitals.dates"),
 )
 COLLECTOR_MAY = (
     *("edge_agent.cli.fleet", "edge_agent.config.mqtt", "edge_agent.core", "edge_agent.fleet"),

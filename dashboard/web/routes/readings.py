@@ -51,6 +51,7 @@ from edge_agent.store.intake.imports import TakenReadings, taken_readings
 from edge_agent.store.study.past import Nearest, Placement, outside_sentence
 from edge_agent.store.write.portions import ReadingTable
 from edge_agent.vitals import csv
+from edge_agent.vitals.dates import DateOrder
 
 router = APIRouter(tags=["readings"], dependencies=[needs(Permission.RUN), APPLIANCE_ONLY])
 NAVIGATION = NavigationEntry(N_("Readings"), "/readings", 36, of="appliance", group=STUDY)
@@ -438,7 +439,7 @@ PATH = f"{PAGE}/import"
 PREVIEW_ROWS = 10
 _NAME_MOST = 255
 _ZONE_MOST = 60
-DATES: Mapping[csv.DateOrder, str] = {
+DATES: Mapping[DateOrder, str] = {
     "iso": N_("2026-11-20 08:15, or numbers since 1970"),
     "dmy": N_("20.11.2026 08:15 (day first)"),
     "mdy": N_("11/20/2026 8:15 AM (month first)"),
@@ -600,7 +601,7 @@ def _choice(given: Mapping[str, str], file: csv.CsvFile) -> Choice:
     }
     dates = given["dates"] if given["dates"] in DATES else "iso"
     return Choice(
-        csv.ColumnMap(columns, units, cast("csv.DateOrder", dates)), given.get("zone", "").strip()
+        csv.ColumnMap(columns, units, cast("DateOrder", dates)), given.get("zone", "").strip()
     )
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from edge_agent.core.bounds import bounded_lines, check_header
+from edge_agent.core.brought_files import MOST_BYTES, MOST_FILES, checked_members
 from edge_agent.core.errors import DataFileError
 from edge_agent.core.vitals import VitalKind
-from edge_agent.core.zip_files import MOST_BYTES, MOST_FILES, checked_members
 from edge_agent.store.export.bids import BEH_TABLES, NOT_AVAILABLE
 from edge_agent.store.intake.cells import UNREADABLE
 

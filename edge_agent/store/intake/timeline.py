@@ -23,6 +23,7 @@ from edge_agent.core.errors import ReadingError, StoreError, StudyError
 from edge_agent.core.expression import EMOTIONS, Emotion, RejectReason
 from edge_agent.core.movements import LOOK, POSE, PROGRAMS
 from edge_agent.core.readings import (
+    BeatSums,
     BeatTimes,
     Origin,
     VitalFlag,
@@ -108,6 +109,7 @@ class TimelineRows:
         self._report = report
         self._now = clock.now()
         self._left_out: dict[int, list[tuple[int, int]]] = {}
+        self._beats = BeatSums()
 
     def stage(self) -> None:
         """Stage all of them."""
@@ -312,6 +314,8 @@ class TimelineRows:
                 continue
             cure = f"is there twice for {reading.kind} of {reading.source}. Remove one of them."
             self._report.refuse_cell(row, CellError("at", read.text_of(row.cells, "at"), cure))
+        if self._beats.problem:
+            self._report.refuse_file("vital", self._beats.problem)
 
     def _readings(self) -> Iterator[tuple[SourceRow, VitalReading]]:
         # A file that has flags was exported: its readings are no new import.
@@ -332,6 +336,8 @@ class TimelineRows:
             else:
                 if session is not None:
                     count.taken += 1
+                    if not known:  # what was recorded here is kept as it was
+                        self._beats.add([reading])
                     yield row, reading
 
 

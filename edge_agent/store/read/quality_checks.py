@@ -71,6 +71,8 @@ CURES_OF_LIGHT = {
 }
 
 
+_SHORTEST_MS = 1000
+"""A shorter condition holds no reading of any sensor."""
 _LIGHT = (RejectReason.TOO_DARK, RejectReason.TOO_BRIGHT)
 
 
@@ -108,6 +110,22 @@ def _conditions(recorded: Recorded, measures: Measures) -> Check:
     if conditions == 1:
         message = Message(N_("1 condition is marked."))
     is_open = recorded.session.end_ms is None
+    # The condition of an open session may have begun just now.
+    short = [one.label for one in measures.conditions if one.end_ms - one.start_ms < _SHORTEST_MS]
+    if short and not is_open:
+        return Check(
+            name,
+            Level.BAD,
+            Message(
+                N_("{message} Less than a second long: {conditions}."),
+                message=message,
+                conditions=listed(dict.fromkeys(short)),
+            ),
+            N_(
+                "Correct the times of the markers. A spreadsheet drops the seconds that it does "
+                "not show."
+            ),
+        )
     if is_open:
         message = Message(N_("{message} The session is still open."), message=message)
     return _check(name, is_open, message, N_("Check again once it has ended."))

@@ -231,8 +231,9 @@ def test_readings_are_taken_from_those_who_may_write_once_and_bad_ones_are_answe
         ("heart_rate", 72.0, "mqtt", "", 0),
     ]
     said = [message.payload for message in reader.on("ingest/rejected")]
-    assert "is too large" in said[1]["readings"][0]["reason"]
-    assert (len(said), len(reader.on("vitals"))) == (3, 1)
+    assert "payload: is empty. Send a reading" in said[1]["readings"][0]["reason"]
+    assert "is too large" in said[2]["readings"][0]["reason"]
+    assert (len(said), len(reader.on("vitals"))) == (4, 1)
 
 
 def test_home_assistant_is_told_what_is_known_and_the_device_goes_when_it_is_turned_off(

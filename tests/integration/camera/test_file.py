@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_agent.camera.factory import open_opencv
-from edge_agent.camera.files import FileCamera
+from edge_agent.camera.files import FileCamera, open_video
 from edge_agent.config.camera import CameraSettings
 from edge_agent.core import clock
 from edge_agent.core.errors import CameraError, CameraReason
@@ -21,6 +21,7 @@ from tests.support.vision.cameras import (
     open_folder,
     read_to_the_end,
     without_rights,
+    write_matroska,
     write_video,
 )
 
@@ -59,6 +60,33 @@ def test_a_video_faster_than_asked_for_keeps_its_pace_and_leaves_frames_out(tmp_
         frames = [camera.read() for _ in range(8)]
     assert [frame_number(frame.image) for frame in frames] == [0, 2, 5, 7, 10, 12, 15, 17]
     assert frames[-1].at.seconds_since(begun) >= 0.17
+
+
+@pytest.mark.parametrize(
+    ("display", "shape"),
+    [((64, 48), (48, 64, 3)), ((32, 96), (96, 32, 3)), ((32, 48), (48, 32, 3))],
+)
+def test_pixels_that_are_not_square_become_square(
+    tmp_path: Path, display: tuple[int, int], shape: tuple[int, ...]
+) -> None:
+    video = write_matroska(tmp_path / "hdv.mkv", frames=4, fps=25, display=display)
+    with FileCamera(video, fps=25) as camera:
+        frames = [camera.read().image for _ in range(4)]
+    assert {frame.shape for frame in frames} == {shape}
+    assert [frame_number(frame) for frame in frames] == [0, 1, 2, 3]
+
+
+def test_a_video_whose_time_begins_at_ten_hours_has_the_frames_that_it_has(tmp_path: Path) -> None:
+    for begin_s in (0, 36_000):
+        video = open_video(write_matroska(tmp_path / "v.mkv", frames=15, fps=15, begin_s=begin_s))
+        assert (video.frames, video.seconds) == (15, 0.0)
+        video.release()
+
+
+def test_a_video_coded_as_av1_names_the_cause_and_the_way_out(tmp_path: Path) -> None:
+    error = refusal(write_matroska(tmp_path / "phone.mkv", frames=2, fps=15, codec=b"V_AV1"))
+    assert "its pictures are coded as AV1, which cannot be decoded here." in str(error)
+    assert "ffmpeg -i 'phone.mkv' -c:v libx264 -crf 18 'phone-h264.mp4'" in str(error)
 
 
 def test_a_truncated_video_is_played_as_far_as_it_goes(

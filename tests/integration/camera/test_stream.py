@@ -92,6 +92,26 @@ def test_a_server_without_a_video_there_is_unreadable(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("path", "reason", "said"),
+    [
+        ("missing", CameraReason.UNREADABLE, "not with a video: HTTP 404. Check the path"),
+        ("page", CameraReason.UNREADABLE, "not with a video: text/html. Take the camera's address"),
+        ("still.jpg", CameraReason.UNREADABLE, 'a still picture. Set camera.source = "snapshot".'),
+        ("private", CameraReason.NO_PERMISSION, "asks for a user and a password (HTTP 401)."),
+        ("moved", CameraReason.NO_PERMISSION, "/private?… (HTTP 401). Write them into"),
+        ("bare", CameraReason.UNREADABLE, "stream does not begin with its boundary. Take"),
+    ],
+)
+def test_a_web_server_without_a_video_names_the_cause_and_the_way_out(
+    server: VideoServer, path: str, reason: CameraReason, said: str
+) -> None:
+    error = refusal(f"http://user:secret@127.0.0.1:{server.server_port}/{path}")
+    assert error.reason is reason
+    assert said in str(error)
+    assert "secret" not in str(error)
+
+
 def test_nobody_there_is_told_at_once() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused

@@ -27,6 +27,7 @@ pytest.importorskip("cbor2", reason="pip install -e '.[fleet]'")
 from collector.messages import StateMessage, read_state
 from collector.streams import check_values
 from dashboard.protocols.file import load_protocol
+from edge_agent.cli.markers import MarkerColumns, read_markers
 from edge_agent.config.loading import load_settings
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import AffectEdgeError
@@ -38,10 +39,11 @@ from edge_agent.vision.face_tables import Choice, read_face_table
 from edge_agent.vision.models.card import MODELS_FOLDER, read_card
 from edge_agent.vision.stills import load_picture
 from edge_agent.vitals import gatt
-from edge_agent.vitals.csv import CsvFile, all_readings, guess_map
+from edge_agent.vitals.csv import ColumnMap, CsvFile, all_readings, guess_map
 from edge_agent.vitals.health_files import RowValidator
 from edge_agent.vitals.health_makers import open_export
 from edge_agent.vitals.sources import VitalIngest
+from edge_agent.vitals.untimed import read_untimed
 from tests.support.face_tables import FACEREADER, OPENFACE
 from tests.support.fleet.health_example import health_example
 from tests.support.fuzz.damage import Change, Costs, changed, give_changes
@@ -69,6 +71,18 @@ def read_table(path: Path) -> None:
     file = CsvFile.parse(path.name, path.read_bytes())
     for _ in all_readings(file, guess_map(file), LocalTimes(UTC), NOW):
         pass
+
+
+def read_dates(path: Path) -> None:
+    file = CsvFile.parse(path.name, path.read_bytes())
+    columns = ColumnMap({"at": "t", "rr_interval": "rr (ms)"}, dates="dmy")
+    for _ in all_readings(file, columns, LocalTimes(UTC), NOW):
+        pass
+
+
+def read_log(path: Path) -> None:
+    names = {"at": "image.started", "end": "image.stopped", "label": "film"}
+    read_markers(path, MarkerColumns(UTC, names, start_ms=1_790_000_000_000))
 
 
 def read_faces(path: Path) -> None:
@@ -135,6 +149,15 @@ PARSERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
     "watch.csv": (read_table, b"Date;Puls\n2026-01-05 08:00;61,5\n"),
     "monitor.csv": (read_table, MONITOR.encode()),
     "com.samsung.csv": (read_export, SAMSUNG),
+    "dates.csv": (
+        read_dates,
+        b"t;rr (ms)\nMon Sep 21 2026 16:20:00 GMT+0200 (Summer);812\n21.09.26 04:20:01 PM;799\n",
+    ),
+    "beats.txt": (lambda path: read_untimed(path, NOW.wall_ms, NOW), b"RR\n0,812\n0,799\n0,805\n"),
+    "log.csv": (
+        read_log,
+        b"image.started,image.stopped,film\n12.5,42.51,anger\n1:00.1,1:30.1,happy\n",
+    ),
     "affect-edge.toml": (load_settings, (ROOT / "config/affect-edge.toml").read_bytes()),
     "protocol.toml": (load_protocol, PROTOCOL),
     "card.json": (read_card, CARD),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import struct
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -62,6 +63,53 @@ def write_video(path: Path, frames: int, fps: float, width: int = 64, height: in
         writer.write(np.full((height, width, 3), GREY_STEP * number, dtype=np.uint8))
     writer.release()
     return path
+
+
+def write_matroska(
+    path: Path,
+    frames: int,
+    fps: int,
+    *,
+    begin_s: int = 0,
+    display: tuple[int, int] = (32, 48),
+    codec: bytes = b"V_MJPEG",
+) -> Path:
+    """Write a Matroska video of 32 × 48 pixels whose frame n is grey of value 8 n.
+
+    Args:
+        path: the file.
+        frames: how many.
+        fps: frames per second.
+        begin_s: when the first is shown; the file's duration counts from 0, as programs write it.
+        display: size at which it is to be shown.
+        codec: what the file says that its pictures are.
+    """
+    shades = (np.full((48, 32, 3), GREY_STEP * n, dtype=np.uint8) for n in range(frames))
+    pictures = [cv2.imencode(".jpg", shade)[1].tobytes() for shade in shades]
+    size = _number("b0", 32) + _number("ba", 48)
+    shown = _number("54b0", display[0]) + _number("54ba", display[1])
+    entry = _number("d7", 1) + _number("73c5", 1) + _number("83", 1)
+    entry += _number("23e383", 10**9 // fps) + _element("86", codec) + _element("e0", size + shown)
+    end_ms = struct.pack(">d", 1000 * (begin_s + frames / fps))
+    info = _number("2ad7b1", 1_000_000) + _element("4489", end_ms)
+    cluster = _number("e7", 1000 * begin_s)
+    for number, picture in enumerate(pictures):
+        at = struct.pack(">hB", round(1000 * number / fps), 0x80)
+        cluster += _element("a3", b"\x81" + at + picture)
+    segment = _element("1549a966", info) + _element("1654ae6b", _element("ae", entry))
+    segment += _element("1f43b675", cluster)
+    head = _element("1a45dfa3", _element("4282", b"matroska"))
+    path.write_bytes(head + _element("18538067", segment))
+    return path
+
+
+def _element(identity: str, content: bytes) -> bytes:
+    """An element of Matroska, its length in eight bytes."""
+    return bytes.fromhex(identity) + (1 << 56 | len(content)).to_bytes(8) + content
+
+
+def _number(identity: str, value: int) -> bytes:
+    return _element(identity, value.to_bytes(8))
 
 
 def damage_frames(video: Path, *numbers: int) -> Path:
@@ -126,8 +174,9 @@ class VideoServer(AnsweringServer):
     """A server of videos.
 
     Paths: ``/endless`` and ``/stalls`` are Motion JPEG (the latter stops after ten frames but keeps
-    the connection), ``/ends`` closes after ten frames, ``/silent`` never answers, ``/page`` is no
-    video, all others do not exist.
+    the connection), ``/ends`` closes after ten frames, ``/bare`` lacks the first boundary,
+    ``/silent`` never answers, ``/page`` is no video, ``/still.jpg`` a picture, ``/private`` wants
+    a password, ``/moved`` leads there, all others do not exist.
     """
 
     def __init__(self) -> None:
@@ -148,6 +197,20 @@ class VideoServer(AnsweringServer):
             request.send_header("Content-Type", "text/html")
             request.end_headers()
             request.wfile.write(b"<html>Sign in</html>")
+        elif path == "/still.jpg":
+            request.send_response(200)
+            request.send_header("Content-Type", "image/jpeg")
+            request.end_headers()
+        elif path == "/moved":
+            request.send_response(302)
+            request.send_header("Location", "/private?token=secret")
+            request.end_headers()
+        elif path == "/private":
+            request.send_response(401)
+            request.send_header("WWW-Authenticate", 'Basic realm="camera"')
+            request.end_headers()
+        elif path == "/bare":
+            self._stream(request, frames=10, skip=len(b"--frame\r\n"))
         elif path in {"/endless", "/stalls", "/ends"}:
             self._stream(request, frames=10_000 if path == "/endless" else 10)
             if path == "/stalls":
@@ -155,7 +218,7 @@ class VideoServer(AnsweringServer):
         else:
             request.send_error(404)
 
-    def _stream(self, request: BaseHTTPRequestHandler, frames: int) -> None:
+    def _stream(self, request: BaseHTTPRequestHandler, frames: int, skip: int = 0) -> None:
         request.send_response(200)
         request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
         request.end_headers()
@@ -164,7 +227,8 @@ class VideoServer(AnsweringServer):
             body = cv2.imencode(".jpg", picture)[1].tobytes()
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
             try:
-                request.wfile.write(head.encode() + body + b"\r\n")
+                content = head.encode() + body + b"\r\n"
+                request.wfile.write(content[skip:] if number == 0 else content)
             except OSError:  # the camera was closed
                 return
             if self.done.wait(0.02):

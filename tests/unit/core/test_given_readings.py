@@ -165,7 +165,7 @@ def test_what_is_no_object_is_refused(item: object) -> None:
 @pytest.mark.parametrize(
     ("payload", "said"),
     [
-        (b"", "is not JSON"),
+        (b"", "payload: is empty. Send a reading, or a list of readings."),
         (b"72", "72 is no object"),
         (b"{", "is not JSON"),
         (b'{"kind": "heart_rate", "value": NaN}', "is not JSON (NaN is no number)"),

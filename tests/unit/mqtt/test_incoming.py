@@ -92,6 +92,7 @@ def test_markers_are_as_far_apart_as_the_senders_clock_says() -> None:
 @pytest.mark.parametrize(
     ("payload", "retained", "reason"),
     [
+        (b"", False, "The command is empty. Send it as JSON."),
         (b'{"action": "end"}', False, "No session is open"),
         (b'{"action": "end"}', True, "without retain"),
         (b'{"action": "start"}', False, "needs participant and purpose"),

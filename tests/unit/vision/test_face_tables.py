@@ -204,6 +204,15 @@ def test_one_of_several_faces_must_be_named(tmp_path: Path) -> None:
         read_face_table(two, Choice(faces=("7",)))
 
 
+def test_milliseconds_are_not_taken_for_seconds(tmp_path: Path) -> None:
+    emotions = "anger,disgust,fear,happiness,neutral,sadness,surprise"
+    rows = "".join(f"{33.3 * n:.1f},0,0,0,1,0,0,0\n" for n in range(120))
+    assert (
+        "its times (timestamp) are 33.3 apart, which as seconds would be a picture every 33.3 s, "
+        "and 3,963 s in all. Write seconds: divide milliseconds by 1000."
+    ) in refused(tmp_path, f"timestamp,{emotions}\n{rows}")
+
+
 def test_bad_tables_are_refused_with_line_column_and_value(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

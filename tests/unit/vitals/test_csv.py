@@ -23,10 +23,10 @@ from edge_agent.vitals.csv import (
     all_readings,
     count_placeholders,
     guess_columns,
-    guess_dates,
     guess_map,
     read_readings,
 )
+from edge_agent.vitals.dates import guess_dates
 from tests.support.timeline import database, query
 
 AT = 1_790_000_400_000  # 2026-09-21T14:20:00Z
@@ -333,12 +333,87 @@ def test_a_bad_cell_is_named_by_the_column_of_the_file(
         ("iso", "16:20:00 Sep 21 2026"),
         ("iso", "21 sep. 2026 16:20"),
         ("iso", "21. September 2026 16:20"),
+        ("iso", "2026-Sep-21, 04:20 PM"),
+        # a year of four digits in front needs none either
+        ("iso", "2026/09/21 16:20"),
+        ("dmy", "2026.9.21 16:20"),
+        ("mdy", "2026-09-21T16:20"),
+        ("iso", "2026-09-21 4:20:00 PM"),
+        # a year of two digits needs one
+        ("dmy", "21.09.26 16:20"),
+        ("mdy", "09/21/26 04:20PM"),
+        # zones as programs write them
+        ("iso", "2026-09-21 14:20 UTC"),
+        ("iso", "2026-09-21 14:20:00 +0000 UTC"),
+        ("iso", "2026-09-21T16:20:00 GMT+0200"),
+        ("iso", "Mon, 21 Sep 2026 16:20:00 +0200"),
+        ("iso", "Mon Sep 21 2026 16:20:00 GMT+0200 (Central European Summer Time)"),
+        # since 1970: seconds, milli-, micro- and nanoseconds
+        ("iso", "1790000400"),
+        ("iso", "1.7900004E+12"),
+        ("dmy", "1790000400000000"),
+        ("iso", "1790000400000000000"),
     ],
 )
 def test_dates_are_read_in_the_order_that_is_chosen(order: str, text: str) -> None:
     columns = ColumnMap({"at": "t", "heart_rate": "hr"}, dates=order)  # type: ignore[arg-type]
     (reading,) = read(f't,hr\n"{text}",66\n', columns, BERLIN)
     assert reading.at.wall_ms == AT
+
+
+@pytest.mark.parametrize(
+    ("order", "text", "said"),
+    [
+        ("iso", "02.10.26 06:00", "has the day or the month first and a year of two digits. Choo"),
+        ("iso", "02/10/2026 06:00", "has the day or the month first. Choose how dates are writte"),
+        ("iso", "2026-10-02 06:00:02 CET", "ends with the name of a zone, CET. Write an offset"),
+        ("dmy", "2.10.2026 6:00 Europe/Berlin", "ends with the name of a zone, Europe/Berlin."),
+        ("iso", "46297.2708333333", "is the number that a spreadsheet keeps for a day. Format"),
+        ("iso", "46297,2708333333", "is the number that a spreadsheet keeps for a day. Format"),
+        (
+            "iso",
+            "12.5",
+            "counts from a start. Add the time of the start to it, such as 2026-11-20T08:15:00Z.",
+        ),
+        ("iso", "2026-10-02 06:00:02 CET soon", "is not a time. Write 2026-11-27 or"),
+    ],
+)
+def test_a_time_that_can_mean_several_is_refused_with_the_way_out(
+    order: str, text: str, said: str
+) -> None:
+    columns = ColumnMap({"at": "t", "heart_rate": "hr"}, dates=order)  # type: ignore[arg-type]
+    with pytest.raises(DataFileError) as refused:
+        read(f't;hr\n"{text}";66\n', columns, BERLIN)
+    assert f"column t: '{text}' {said}" in str(refused.value)
+
+
+def test_midnight_at_the_end_of_a_day_is_that_of_the_next() -> None:
+    columns = ColumnMap({"at": "t", "heart_rate": "hr"})
+    readings = read("t,hr\n2026-09-21T24:00:00Z,66\n2026-09-22T00:00:00Z,66\n", columns)
+    assert len({reading.at.wall_ms for reading in readings}) == 1
+
+
+@pytest.mark.parametrize(
+    ("local", "utc"),
+    [
+        # an hour at 10 min; the clocks went back after the first row, and its rows are few
+        (["02:50", "02:00", "02:10", "02:20", "03:00"], [0.83, 1.0, 1.17, 1.33, 2.0]),
+        (["02:50", "02:00", "02:10", "02:20"], [0.83, 1.0, 1.17, 1.33]),
+        (["01:50", "02:50", "02:10", "02:20"], [-0.17, 0.83, 1.17, 1.33]),
+        # the newest first
+        (["02:20", "02:10", "02:50", "01:50"], [1.33, 1.17, 0.83, -0.17]),
+        (["02:20", "02:10", "02:00"], [1.33, 1.17, 1.0]),
+    ],
+)
+def test_a_file_that_begins_in_the_hour_that_comes_twice_is_read_in_its_order(
+    local: list[str], utc: list[float]
+) -> None:
+    rows = "".join(f"2026-10-25 {time},{60 + place}\n" for place, time in enumerate(local))
+    columns = ColumnMap({"at": "t", "heart_rate": "hr"})
+    readings = read(f"t,hr\n{rows}", columns, LocalTimes(ZoneInfo("Europe/Berlin")))
+    start_ms = 1_792_886_400_000  # 2026-10-25T00:00:00Z by GNU date
+    hours = [round((reading.at.wall_ms - start_ms) / 3_600_000, 2) for reading in readings]
+    assert hours == utc
 
 
 @pytest.mark.parametrize(
@@ -378,6 +453,7 @@ def test_months_have_names_in_four_languages(months: str) -> None:
         (["1/5/2026", "1/20/2026 8:15 AM"], "mdy"),
         (["1/5/2026", "2/5/2026"], "iso"),
         (["2026-01-05T08:00:00Z", "", "soon"], "iso"),
+        (["02.10.26 06:00", "15.10.26 06:00"], "iso"),
     ],
 )
 def test_the_order_of_dates_is_guessed_where_they_tell_it(times: list[str], order: str) -> None:
@@ -406,6 +482,77 @@ def test_intervals_that_can_only_be_of_one_unit_have_it(
 ) -> None:
     rows = "".join(f"1790000400;{value}\n" for value in values)
     assert guess_map(file(f"timestamp;rr\n{rows}")).units == units
+
+
+def test_times_that_lost_their_seconds_are_refused() -> None:
+    columns = ColumnMap({"at": "t", "heart_rate": "hr"})
+    minute = ["2026-09-21 16:20,66", "2026-09-21 16:20,67"]
+    assert len(read("\n".join(["t,hr", *minute]), columns, BERLIN)) == 2, "a cuff, pressed twice"
+    lost = "\n".join(["t,hr", *minute, "2026-09-21 16:20,68"])
+    with pytest.raises(DataFileError) as refused:
+        read(lost, columns, BERLIN)
+    assert (
+        "cuff.csv: several readings of heart_rate are of the minute 2026-09-21T14:20Z, and no time "
+        "of the file has seconds, which a spreadsheet drops. Format the column of times as"
+    ) in str(refused.value)
+    assert len(read(f"{lost}\n2026-09-21 16:21:03,69\n", columns, BERLIN)) == 4
+
+
+def beats(step_s: float, intervals: list[float], twice: bool = False) -> str:
+    """A file of intervals, one each ``step_s`` or, with 0, when it ended."""
+    rows, at = [], AT / 1000
+    for seconds in intervals:
+        at += step_s or seconds
+        rows += [f"{round(1000 * at)},{seconds}"] * (2 if twice else 1)
+    return "t,rr\n" + "\n".join(rows) + "\n"
+
+
+SPREAD = [0.8 + 0.02 * (place % 5) for place in range(120)]
+"""Intervals of 0.84 s in the mean, 100.8 s together."""
+
+
+@pytest.mark.parametrize(
+    ("step_s", "intervals", "said"),
+    [
+        (0.25, SPREAD, "last 100 s together, but 30 s pass between their times."),
+        (1.0, SPREAD, "last 100 s together, but 119 s pass between their times."),
+        (1.0, [1.4] * 120, "last 167 s together, but 119 s pass between their times."),
+    ],
+)
+def test_intervals_that_do_not_fit_into_their_time_are_refused(
+    step_s: float, intervals: list[float], said: str
+) -> None:
+    columns = ColumnMap({"at": "t", "rr_interval": "rr"}, {"rr_interval": "s"})
+    newest_first = beats(step_s, intervals).splitlines()
+    newest_first[1:] = reversed(newest_first[1:])
+    for text in (beats(step_s, intervals), "\n".join(newest_first)):
+        with pytest.raises(DataFileError) as refused:
+            read(text, columns)
+        assert f"cuff.csv: the RR intervals of csv:cuff.csv {said}" in str(refused.value)
+
+
+def test_intervals_that_stand_twice_in_a_file_are_refused() -> None:
+    columns = ColumnMap({"at": "t", "rr_interval": "rr"}, {"rr_interval": "s"})
+    with pytest.raises(DataFileError, match="last 200 s together, but 100 s pass"):
+        read(beats(0.0, SPREAD, twice=True), columns)
+
+
+def test_intervals_of_our_own_export_are_taken_as_they_were_recorded() -> None:
+    header, *rows = beats(0.25, SPREAD).splitlines()
+    text = "\n".join([f"{header},flags", *(f"{row}," for row in rows)])
+    columns = ColumnMap({"at": "t", "rr_interval": "rr", "flags": "flags"}, {"rr_interval": "s"})
+    assert len(read(text, columns)) == len(SPREAD)
+
+
+def test_beats_with_pauses_lost_ones_and_times_in_seconds_are_taken() -> None:
+    columns = ColumnMap({"at": "t", "rr_interval": "rr"}, {"rr_interval": "s"})
+    whole = beats(0.0, SPREAD)
+    header, *rows = whole.splitlines()
+    lost = "\n".join([header, *(row for place, row in enumerate(rows) if place % 6)])
+    paused = "\n".join([*whole.splitlines(), *beats(0.0, [3600.0, *SPREAD]).splitlines()[2:]])
+    seconds = "\n".join([header, *(f"{row[:10]},{row.split(',')[1]}" for row in rows)])
+    for text, count in ((whole, 120), (lost, 100), (paused, 240), (seconds, 120)):
+        assert len(read(text, columns)) == count
 
 
 def test_an_oximeters_mark_for_no_value_gives_no_reading() -> None:

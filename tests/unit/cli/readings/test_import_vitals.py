@@ -200,6 +200,8 @@ def test_beats_that_fitbit_exports_twice_are_read_once_and_local_times_are_told(
         ("0.759 0.759\n1.449 0.690\n", [(759, 0.759), (1449, 0.69)]),
         ("time,rr\n759,759\n1449,690\n", [(759, 0.759), (1449, 0.69)]),
         ("1767600000.000000, IBI\n263.453125,0.562500\n", [(263453, 0.5625)]),
+        ("0,759\n0,690\n0,702\n", [(759, 0.759), (1449, 0.69), (2151, 0.702)]),
+        ("RR\n759,5\n690,0\n702,25\n", [(760, 0.7595), (1450, 0.69), (2152, 0.70225)]),
         (
             "Name,Date\nP,1\n\nRate,Time,HR (bpm)\n1,00:00:00,85\n,00:00:01,\n,01:00:02,88\n",
             [(0, 85.0), (3602000, 88.0)],
@@ -224,6 +226,13 @@ def test_intervals_without_times_begin_when_it_is_said(
         ("759\nsoon\n", "beats.txt, row 2: 'soon' is neither an interval"),
         ("759\n690 702\n", "some rows have one number, others two"),
         ("72\n73\n71\n", "no intervals in s or ms; their median is 72"),
+        ("0.812\t0\n0.799\t0\n1.8\t1\n", "its second numbers are no intervals in s or ms"),
+        ("812 799 805\n", "'812 799 805' is neither an interval nor a time and an interval. Write"),
+        ("812\n-5\n805\n", "row 2: '-5' is no interval, for it lasts no time."),
+        (
+            "".join(f"{0.25 * place} 0.8\n" for place in range(240)),
+            "last 191 s together, but 60 s pass between their times. Such values are resampled",
+        ),
         ("RR\n", "contains no interval"),
     ],
 )

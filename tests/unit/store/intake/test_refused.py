@@ -65,6 +65,7 @@ SESSION = "session,participant,purpose,setting,start_at,end_at\n"
 VITAL = "at,kind,value\n"
 EXCLUSION = "session,start_at,end_at,reason\n"
 CONSENT = "participant,consent_version,consent_given_at"
+RESAMPLED = "".join(f"{at(place / 4)},rr_interval,0.8\n" for place in range(200))
 FIRST = f"1,P01,research,home,{at(0)},{at(9)}\n"
 
 
@@ -78,6 +79,11 @@ FIRST = f"1,P01,research,home,{at(0)},{at(9)}\n"
             "vital",
             f"at,session,kind,value\n{at(500)},4,heart_rate,70\n",
             "column session: '4' is not the session in whose time the row lies",
+        ),
+        (
+            "vital",
+            VITAL + RESAMPLED,
+            "the RR intervals of csv:vital.csv last 159 s together, but 50 s pass",
         ),
         ("session", SESSION + FIRST.replace("home", "workplace"), "must not be inferred at work"),
         ("session", f"{SESSION}1,P01,research,home,{at(9)},{at(0)}\n", "not follow the start"),

@@ -95,6 +95,18 @@ def test_a_session_that_is_open_or_without_length_is_judged_too(path: Path) -> N
     assert (found.measures.face_share, found.level) == (None, Level.BAD)
 
 
+def test_a_condition_that_lasts_no_time_is_not_fit(path: Path) -> None:
+    session = well_recorded(path)
+    with write_transaction(path) as connection:
+        for kind in ("stimulus_start", "stimulus_end"):
+            at = START_MS + 90_000
+            insert(connection, "marker", session=session, at=at, kind=kind, label="happiness")
+    conditions = check(report(path, session), "conditions")
+    assert conditions.level is Level.BAD
+    assert conditions.found == "3 conditions are marked. Less than a second long: happiness."
+    assert "A spreadsheet drops the seconds" in conditions.cure
+
+
 def test_a_well_recorded_session_is_fit_and_its_counts_are_right(path: Path) -> None:
     found = report(path, well_recorded(path))
     assert found.sentence == ("This session is fit for analysis. All checks passed.")

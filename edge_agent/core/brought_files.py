@@ -1,4 +1,8 @@
-"""Archives of tables: checked before anything is unpacked, and unpacked aside."""
+"""Files that people bring: archives of tables, unpacked aside, and files that are no tables.
+
+Archives are checked before anything is unpacked. Files of other kinds are known by their first
+bytes, and refused with the way from them to a table.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,12 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edge_agent.core.errors import DataFileError
+from edge_agent.core.texts import N_, Message, as_message, joined
 
 MOST_BYTES = 64 * 2**30
 """Of all files when unpacked, where they are read as they stand; the largest have gigabytes."""
@@ -19,6 +25,7 @@ _UNPACKED_BYTES = 2 * 2**30
 _UNPACKED_FILES = 1_000
 _TABLES = (".csv", ".tsv", ".txt")
 _ENCRYPTED = 0x1
+HEAD_BYTES = 4096
 _LEAVES = re.compile(r"[/\\]|[a-z]:|(.*[/\\])?\.\.([/\\]|$)", re.IGNORECASE | re.DOTALL)
 
 
@@ -117,3 +124,119 @@ def one_table(path: Path) -> Iterator[tuple[Path, list[str]]]:
                 "Unpack it, and name them one by one."
             )
         yield tables[0], others
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """A kind of file that is not read here.
+
+    Attributes:
+        begins: its first bytes.
+        name: what it is, behind *is*.
+        ways: sentences that lead to a file that is read.
+    """
+
+    begins: re.Pattern[bytes]
+    name: str
+    ways: tuple[str, ...]
+
+    @property
+    def sentences(self) -> str:
+        """What it is and the way out, behind the name of the file."""
+        way_out = joined(map(as_message, self.ways))
+        return Message(N_("is {kind}. {way_out}"), kind=as_message(self.name), way_out=way_out)
+
+
+_TABLE = N_("Then name its columns with --map.")
+_FIT = (
+    N_(
+        "Export the activity as FIT (Garmin Connect: Export Original) or as CSV; FIT keeps the "
+        "intervals between beats, too."
+    ),
+)
+_OWN_PROGRAM = (
+    N_("Export heart rate or intervals between beats from the program that wrote it as CSV."),
+    _TABLE,
+)
+_DATABASE = (
+    N_(
+        "Write the table with the readings as CSV by sqlite3 -header -csv: .tables lists them, in "
+        "Health Connect it is heart_rate_record_series_table."
+    ),
+    _TABLE,
+)
+_JSON = (
+    N_(
+        "Of JSON only Fitbit's heart_rate-….json is read. Let the app export CSV (Health Auto "
+        "Export: format CSV) or FIT (Garmin: the files in DI-Connect-Uploaded-Files), or write a "
+        "table with the columns at, kind and value."
+    ),
+)
+_AVRO = (
+    N_(
+        "EmbracePlus keeps raw signals in it; its values of each minute are in the tables beside "
+        "(digital_biomarkers, …_pulse-rate.csv): import these."
+    ),
+)
+_PAGE = (N_("Log in there with a browser, and download the file itself."),)
+_XML_WAY = (
+    N_("Of XML only Apple Health's export.xml is read. Let the program export CSV."),
+    _TABLE,
+)
+_XDF = (
+    N_(
+        "Read it with pyxdf in Python, and write the stream with the readings as CSV, its time "
+        "stamps as times of day."
+    ),
+    _TABLE,
+)
+_PARQUET = (N_("Write it as CSV (pandas: read_parquet, to_csv)."), _TABLE)
+_SAVE = (N_("Save it as CSV UTF-8."),)
+_PDF = (N_("Let the app export CSV, or write its values into a table."),)
+_GZIP = (N_("Unpack it: gunzip FILE."),)
+_XML = rb"(?:<\?xml[^>]*>\s*)?(?:<!--(?:(?!-->).)*-->\s*)*"
+KINDS = tuple(
+    FileKind(re.compile(begins, re.DOTALL | re.IGNORECASE), name, ways)
+    for begins, name, ways in (
+        (rb"SQLite format 3\0", N_("a SQLite database"), _DATABASE),
+        (_XML + rb"<TrainingCenterDatabase", N_("a TCX file"), _FIT),
+        (_XML + rb"<gpx", N_("a GPX file"), _FIT),
+        (rb"<!doctype html|<html", N_("a web page, not the file that it offers"), _PAGE),
+        (rb"<[a-z!?](?!.{0,4000}HealthData)", "XML", _XML_WAY),
+        (rb"\{\\rtf", N_("a text with formatting (RTF)"), _SAVE),
+        (rb"""(?:\{\s*["}]|\[\s*[\[{"\d\]-])""", "JSON", _JSON),
+        (
+            rb"0       .{176}\d{1,8} *(?:EDF|BIOSEMI| )",
+            N_("an EDF recording of signals"),
+            _OWN_PROGRAM,
+        ),
+        (rb"\xffBIOSEMI", N_("a BDF recording of signals"), _OWN_PROGRAM),
+        (rb"XDF:", N_("an XDF recording of the Lab Streaming Layer"), _XDF),
+        (rb"Obj\x01", N_("an Avro file"), _AVRO),
+        (rb"\xd0\xcf\x11\xe0", N_("an Excel file of an old form"), _SAVE),
+        (rb"%PDF", N_("a PDF"), _PDF),
+        (rb"PAR1", N_("a Parquet file"), _PARQUET),
+        (rb"MATLAB 5\.0|\x89HDF", N_("a MATLAB or HDF5 file"), _OWN_PROGRAM),
+        (rb"\$FL[23]", N_("an SPSS file"), _SAVE),
+        (rb"\x1f\x8b", N_("packed by gzip"), _GZIP),
+    )
+)
+
+
+def kind_of(head: bytes) -> FileKind | None:
+    """Return the kind of a file that is no table, from its first bytes; ``None``: it may be one."""
+    head = head[:HEAD_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip()
+    return next((kind for kind in KINDS if kind.begins.match(head)), None)
+
+
+def refuse_other_kind(name: str, head: bytes) -> None:
+    """Refuse a file that is no table.
+
+    Raises:
+        DataFileError: it is of a known other kind: with the way from there to a table.
+    """
+    kind = kind_of(head)
+    if kind is not None:
+        raise DataFileError(
+            N_("{file}: {problem} Nothing was imported."), file=name, problem=kind.sentences
+        )

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core import zip_files
+from edge_agent.core import brought_files
+from edge_agent.core.brought_files import one_table, tables_in
 from edge_agent.core.errors import DataFileError
-from edge_agent.core.zip_files import one_table, tables_in
 
 
 @pytest.fixture
@@ -69,6 +69,6 @@ def test_bombs_and_locked_and_empty_archives_are_refused(
         tables_in(archive).__enter__()
     for limit in ("_UNPACKED_BYTES", "_UNPACKED_FILES"):
         with monkeypatch.context() as smaller:
-            smaller.setattr(zip_files, limit, 0)
+            smaller.setattr(brought_files, limit, 0)
             with pytest.raises(DataFileError, match="when unpacked"):
                 tables_in(archive).__enter__()
