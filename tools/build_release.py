@@ -303,7 +303,7 @@ def require_key(source: Path, key: Path | None) -> None:
         )
     try:
         own = read_key_file(key.with_name(f"{key.name}.pub"))
-        trusted = Trust(source, source / "nobody").trusts(own)
+        trusted = Trust(source / "config").trusts(own)
     except UpdateError as error:
         raise SystemExit(str(error)) from error
     if not trusted:
@@ -383,7 +383,7 @@ def main() -> None:
         require_key(tree, words.key)
         archive = build_release(tree, words.out, words.platform or PLATFORMS)
         signature = sign(archive, words.key)
-        Trust(tree, tree / "nobody").check(archive, signature)
+        Trust(tree / "config").check(archive, signature)
         tell(archive, signature)
         tell(build_home_assistant(tree, words.out / "home-assistant", words.image))
         if words.image == HERE:

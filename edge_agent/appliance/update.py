@@ -22,8 +22,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.appliance.release import fetch, is_checkout, order_of, take_tag, unpack, version_of
-from edge_agent.appliance.trust import Trust
+from edge_agent.appliance.release import fetch, order_of, unpack, version_of
+from edge_agent.appliance.trust import Trust, take_over
 from edge_agent.config.environment import ENV_PREFIX
 from edge_agent.config.loading import load_settings
 from edge_agent.core import clock
@@ -39,8 +39,6 @@ log = logging.getLogger(__name__)
 SERVICES = ("affect-edge-agent.service", "affect-edge-dashboard.service")
 GATE = ("affect-edge-database.socket", "affect-edge-database.service")
 """The socket first: it would start the service again."""
-SIGNERS_FOLDER = "release-signers.d"
-"""Beside the configuration: the keys that the owner trusts."""
 WELL_SECONDS = 60.0
 LOOK_SECONDS = 2.0
 _BUILD_TIMEOUT_S = 3600.0
@@ -69,13 +67,19 @@ class Place:
         """The database file."""
         return self.data / DATABASE_NAME
 
-    def trust(self) -> Trust:
-        """Return the keys that may sign its releases.
+    def trust(self, say: Say) -> Trust:
+        """Return who may sign its releases, with the keys that the running one names.
+
+        Args:
+            say: receives a sentence about each key that was not there before.
 
         Raises:
-            UpdateError: nothing is installed.
+            UpdateError: nothing is installed, or a file of keys cannot be read or written.
         """
-        return Trust(self.current(), self.config.parent / SIGNERS_FOLDER)
+        trust = Trust(self.config.parent)
+        for sentence in take_over(Trust(self.current() / "config"), trust):
+            say(sentence)
+        return trust
 
     @property
     def accounts(self) -> Path:
@@ -120,8 +124,7 @@ def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SE
 
     Args:
         place: the appliance.
-        source: path or https address of the archive, with its signature beside it (``.sig``); or
-            a git checkout of a signed tag.
+        source: path or https address of the archive, with its signature beside it (``.sig``).
         say: receives a sentence about each step.
         well_seconds: seconds for which the new release must run without a fault.
 
@@ -138,13 +141,16 @@ def update(place: Place, source: str, say: Say, *, well_seconds: float = WELL_SE
     with _alone(place):
         # Once more, alone: another update may have ended meanwhile.
         old = place.current()
+        trust = place.trust(say)
         incoming = place.program / "incoming"
         incoming.mkdir(mode=0o700, exist_ok=True)
         try:
             # On the disk of the releases and closed to others: nobody can change files between
             # check and use.
             with tempfile.TemporaryDirectory(dir=incoming) as folder:
-                unpacked, signer = _take(source, place.trust(), Path(folder))
+                archive, signature = fetch(source, Path(folder))
+                signer = trust.check(archive, signature)
+                unpacked = unpack(archive, Path(folder) / "unpacked")
                 say(f"the signature is good ({signer})")
                 _check_newer(version_of(unpacked), version_of(old))
                 say(f"building {version_of(unpacked)} beside {version_of(old)} (some minutes)")
@@ -226,15 +232,6 @@ def _was_upgraded(database: Path, version: str) -> bool:
     # The copy is of before the update; its schema is older only if the update changed it.
     copy = _copy_of(database, version)
     return copy.exists() and database.exists() and _schema(copy) < _schema(database)
-
-
-def _take(source: str, trust: Trust, folder: Path) -> tuple[Path, str]:
-    """Return the files of a release, and the fingerprint of the key that signed them."""
-    if is_checkout(source):
-        return take_tag(Path(source), trust, folder / "checkout")
-    archive, signature = fetch(source, folder)
-    signer = trust.check(archive, signature)
-    return unpack(archive, folder / "unpacked"), signer
 
 
 def _check_newer(new: str, old: str) -> None:

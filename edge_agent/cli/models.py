@@ -99,7 +99,7 @@ _BY_FILE = "Get the archive of a release and its .sig, then: sudo affect-edge up
 
 
 @cli.command()
-@click.argument("source", metavar="[FILE|URL|CHECKOUT]", required=False)
+@click.argument("source", metavar="[FILE|URL]", required=False)
 @click.option(
     "--trust",
     type=PATH,
@@ -120,13 +120,13 @@ _BY_FILE = "Get the archive of a release and its .sig, then: sudo affect-edge up
 def update(source: str | None, yes: bool, **options: object) -> None:
     """Install a newer, signed release; the present one returns by itself if the new one fails.
 
-    CHECKOUT is a git checkout of a signed tag. --trust, --revoke and --keys change and show the
-    trusted keys.
+    FILE is the archive of a release, with its signature FILE.sig beside it. --trust, --revoke and
+    --keys change and show the trusted keys.
     """
     log_to_stderr(logging.WARNING)
     wanted = [name for name, value in options.items() if value not in (None, False)]
     if len(wanted) + (source is not None) != 1:
-        raise click.UsageError("Give one of: FILE, URL or CHECKOUT, --trust, --revoke, --keys.")
+        raise click.UsageError("Give one of: FILE or URL, --trust, --revoke, --keys.")
     place = installed_place()
     if source is not None:
         update_from(place, source, yes)
@@ -156,7 +156,7 @@ def trust_key(place: Place, file: Path, yes: bool) -> None:
     """Trust a key, after its fingerprint was compared."""
     from edge_agent.appliance.trust import read_key_file
 
-    trust = place.trust()
+    trust = place.trust(click.echo)
     key = read_key_file(file)
     if trust.trusts(key):
         click.echo(f"{key.fingerprint} is trusted already.")
@@ -173,7 +173,7 @@ def revoke_key(place: Place, file: Path, yes: bool) -> None:
     """Never again accept releases signed by a key."""
     from edge_agent.appliance.trust import read_key_file
 
-    trust = place.trust()
+    trust = place.trust(click.echo)
     key = read_key_file(file)
     click.echo(f"Nothing that {key.fingerprint} signs will be taken any more, whoever trusts it.")
     if not yes:
@@ -185,12 +185,13 @@ def revoke_key(place: Place, file: Path, yes: bool) -> None:
 
 def show_keys(place: Place) -> None:
     """Print the trusted keys."""
-    trusted = place.trust().trusted_keys()
+    trust = place.trust(click.echo)
+    trusted = trust.trusted_keys()
     if not trusted:
         click.echo("No key is trusted. Trust one: sudo affect-edge update --trust KEYFILE")
     for one in trusted:
         note = ", revoked: its releases are refused" * one.revoked
-        click.echo(f"{one.key.fingerprint} ({one.source}{note})")
+        click.echo(f"{one.key.fingerprint} ({trust.signers}{note})")
 
 
 @cli.command()

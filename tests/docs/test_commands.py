@@ -43,7 +43,6 @@ NOT_RUN |= {
     "sudo certbot ": "needs root and an authority; make test-acme runs certbot with such words",
     "sudo cp root.pem ": "needs root",
     "sudo update-ca-certificates": "needs root",
-    "git -c gpg.format=ssh": "signs a tag of this repository; tests/unit/appliance signs its own",
     "openapi-python-client generate": "tests/integration/api generates a client and calls it",
     "git clone ": "the address of the repository stands in no file; needs a network",
     "cd affect-edge": "goes with the line before it",

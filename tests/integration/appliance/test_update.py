@@ -7,17 +7,16 @@ The real thing, with systemd, wheels and services, is in tests/appliance.
 from __future__ import annotations
 
 import sqlite3
-import subprocess
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from edge_agent.appliance.trust import PURPOSE, read_key_file
+from edge_agent.appliance.trust import read_key_file
 from edge_agent.appliance.update import Place, loses_accounts, loses_rows, roll_back, update
 from edge_agent.core.errors import UpdateError
 from edge_agent.store.database.schema import DATABASE_NAME
-from tests.integration.appliance.conftest import Appliance, fill, make_key
+from tests.integration.appliance.conftest import Appliance, make_key
 from tests.support.broker import free_port
 from tests.support.first_release import first_dashboard
 
@@ -49,91 +48,66 @@ def test_a_key_that_the_owner_trusts_survives_releases_that_do_not_know_it(
     appliance: Appliance,
 ) -> None:
     own = make_key(appliance.folder / "own")
-    appliance.place.trust().add(read_key_file(own.with_suffix(".pub")))
+    appliance.place.trust(appliance.said.append).add(read_key_file(own.with_suffix(".pub")))
     appliance.update(appliance.release("1.1.0"))
     appliance.key = own
     assert appliance.update(appliance.release("1.2.0")) == "1.2.0"
 
 
 def test_an_update_signed_with_a_revoked_key_touches_nothing(appliance: Appliance) -> None:
-    appliance.place.trust().revoke(read_key_file(appliance.key.with_suffix(".pub")))
+    appliance.place.trust(appliance.said.append).revoke(
+        read_key_file(appliance.key.with_suffix(".pub"))
+    )
     with pytest.raises(UpdateError, match="No key is trusted"):
         appliance.update(appliance.release("1.1.0"))
     assert appliance.is_untouched()
 
 
-def git(folder: Path, *words: str) -> None:
-    who = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "gpg.format=ssh"]
-    subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
-
-
-@pytest.fixture
-def checkout(appliance: Appliance) -> Path:
-    """A checkout of 1.1.0, committed, without a tag."""
-    folder = appliance.folder / "checkout"
-    fill(folder, appliance, "1.1.0")
-    (folder / "edge_agent").mkdir()
-    (folder / "edge_agent/__init__.py").write_text('__version__ = "1.1.0"\n')
-    public = appliance.key.with_suffix(".pub").read_text()
-    signers = appliance.place.current() / "config/release-signers"
-    signers.write_text(f"{PURPOSE} {public}")
-    git(folder, "init", "-q")
-    git(folder, "add", ".")
-    git(folder, "commit", "-q", "-m", "1.1.0")
+def lay_old_folder(appliance: Appliance, line: str) -> Path:
+    """Make the folder in which 0.1.0 keeps the owner's keys."""
+    folder = appliance.place.config.with_name("release-signers.d")
+    folder.mkdir()
+    (folder / "SHA256-own.signers").write_text(line)
     return folder
 
 
-def test_a_checkout_at_a_tag_that_a_trusted_key_signed_is_taken_as_it_was_signed(
-    appliance: Appliance, checkout: Path
+def test_update_key_in_the_folder_of_earlier_releases_counts_and_is_told(
+    appliance: Appliance,
 ) -> None:
-    git(checkout, "-c", f"user.signingkey={appliance.key}", "tag", "-s", "v1.1.0", "-m", "1.1.0")
-    (checkout / "unbuildable").touch()
-    (checkout / "install.sh").write_text("#!/bin/sh\nexit 1\n")
-    assert appliance.update(checkout) == "1.1.0"
-    assert not (appliance.place.current() / "unbuildable").exists()
-    assert any("the signature is good (SHA256:" in said for said in appliance.said)
+    appliance.key = make_key(appliance.folder / "own")
+    public = appliance.key.with_suffix(".pub").read_text()
+    folder = lay_old_folder(appliance, f'release namespaces="affect-edge-release,git" {public}')
+    assert appliance.update(appliance.release("1.1.0")) == "1.1.0"
+    assert public in (folder.parent / "release-signers").read_text()
+    assert any(f"sudo rm -r {folder}" in said for said in appliance.said)
+    assert list(folder.iterdir()), "1.0.0 may come back, and reads it"
 
 
-@pytest.mark.parametrize("who", ["nobody", "a stranger", "unsigned tag", "revoked"])
-def test_a_checkout_that_no_trusted_key_signed_touches_nothing(
-    appliance: Appliance, checkout: Path, who: str
+def test_update_damaged_key_in_the_folder_of_earlier_releases_touches_nothing(
+    appliance: Appliance,
 ) -> None:
-    key = appliance.key
-    if who == "a stranger":
-        key = make_key(appliance.folder / "stranger")
-    if who == "unsigned tag":
-        git(checkout, "tag", "v1.1.0")
-    elif who != "nobody":
-        git(checkout, "-c", f"user.signingkey={key}", "tag", "-s", "v1.1.0", "-m", "1.1.0")
-    message = "none of its tags here .v1.1.0. is signed by a trusted key"
-    if who == "revoked":
-        stays = make_key(appliance.folder / "other")
-        appliance.place.trust().add(read_key_file(stays.with_suffix(".pub")))
-        appliance.place.trust().revoke(read_key_file(key.with_suffix(".pub")))
-    if who == "nobody":
-        message = "no tag is checked out there"
-    with pytest.raises(UpdateError, match=message):
-        appliance.update(checkout)
+    folder = lay_old_folder(appliance, "release ssh-ed25519 AAAA\n")
+    with pytest.raises(UpdateError, match=rf"{folder}/SHA256-own\.signers: .* no whole public key"):
+        appliance.update(appliance.release("1.1.0"))
     assert appliance.is_untouched()
 
 
-def test_no_program_that_a_checkout_names_is_run(appliance: Appliance, checkout: Path) -> None:
-    git(checkout, "-c", f"user.signingkey={appliance.key}", "tag", "-s", "v1.1.0", "-m", "1.1.0")
-    trap = appliance.folder / "trap"
-    trap.write_text(f"#!/bin/sh\ntouch {appliance.folder}/caught\ncat\n")
-    trap.chmod(0o755)
-    for name in ("core.fsmonitor", "gpg.ssh.program", "filter.f.smudge", "core.sshCommand"):
-        git(checkout, "config", name, str(trap))
-    git(checkout, "config", "uploadpack.packObjectsHook", str(trap))
-    (checkout / ".git/info/attributes").write_text("* filter=f\n")
-    assert appliance.update(checkout) == "1.1.0"
-    assert not (appliance.folder / "caught").exists()
+def test_update_archive_with_shell_words_in_its_name_runs_none_of_them(
+    appliance: Appliance,
+) -> None:
+    archive = appliance.release("1.1.0")
+    odd = archive.with_name("$(touch caught); touch caught.tar")
+    archive.rename(odd)
+    archive.with_name(f"{archive.name}.sig").rename(f"{odd}.sig")
+    assert appliance.update(odd) == "1.1.0"
+    assert not list(appliance.folder.rglob("caught*")) and not Path("caught").exists()
 
 
-def test_a_broken_checkout_is_named(appliance: Appliance) -> None:
-    (appliance.folder / "broken/.git").mkdir(parents=True)
-    with pytest.raises(UpdateError, match="git cannot read this checkout"):
-        appliance.update(appliance.folder / "broken")
+def test_update_given_a_checkout_touches_nothing(appliance: Appliance) -> None:
+    (appliance.folder / "checkout/.git").mkdir(parents=True)
+    with pytest.raises(UpdateError, match="git pull && sudo"):
+        appliance.update(appliance.folder / "checkout")
+    assert appliance.is_untouched()
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "0.9.9"])

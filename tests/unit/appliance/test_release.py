@@ -52,6 +52,12 @@ def test_a_missing_signature_is_named(tmp_path: Path, archive: Path) -> None:
         fetch(str(archive), tmp_path / "in")
 
 
+def test_update_given_a_checkout_names_the_way_to_update_it(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    with pytest.raises(UpdateError, match=r"is a folder.*git pull && sudo \./install\.sh"):
+        fetch(str(tmp_path), tmp_path)
+
+
 @pytest.mark.parametrize("name", ["../escaped", "/etc/passwd", f"{TOP}/../../escaped"])
 def test_nothing_is_unpacked_outside(tmp_path: Path, name: str) -> None:
     archive = archive_of(tmp_path, (name, b"x"))
