@@ -46,6 +46,7 @@ from dashboard.languages.names import (
     duration,
     moment,
     said,
+    vital_label,
     with_and,
     words,
 )
@@ -236,6 +237,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         iso=iso_utc,
         packed=packed,
         thousands=thousands,
+        vital_label=vital_label,
         with_and=with_and,
         capitalize=capitalised,
     )
