@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from dashboard.charts.trends import TrendData
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import by_locale, decimal, general
-from dashboard.languages.names import said
+from dashboard.languages.names import said, state_name
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.study import Marker, MarkerKind
@@ -259,7 +259,8 @@ def _bands(recording: Recording, axis: _Axis, y: float) -> Iterable[Box]:
         left = axis.at(condition.start_ms - recording.zero)
         right = axis.at((condition.end_ms or recording.end_ms) - recording.zero)
         width = round(right - left, 1)
-        yield Box(left, y, width, _BAND, condition.label, _fitting(condition.label, width - 8))
+        name = state_name(condition.label)
+        yield Box(left, y, width, _BAND, name, _fitting(name, width - 8))
 
 
 def _fitting(text: str, width: float) -> str:
@@ -465,7 +466,7 @@ class Row:
         ]
         if not texts:
             return ""
-        return f"{self.label}: {', '.join(texts)}."
+        return f"{state_name(self.label)}: {', '.join(texts)}."
 
 
 def side_by_side(

@@ -281,7 +281,7 @@ def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[s
         if len(data.conditions) <= 6 and (end - start) * 10 > data.end_ms - data.start_ms:
             notes.append(
                 {
-                    "text": html.escape(condition.label),
+                    "text": html.escape(state_name(condition.label)),
                     "xref": "x",
                     "x": (start + end) / 2,
                     "y": sum(band) / 2,

@@ -29,7 +29,7 @@ MOVEMENT_NAMES = {name: MovementKind(name).spec.name_in_text for name in MOVEMEN
 """What people call the movements of ``edge_agent.core.movements.MOVEMENTS``."""
 POSE_NAMES = {"yaw": N_("turned"), "pitch": N_("bent down"), "roll": N_("tilted")}
 """What people call the angles of the head."""
-LOOK_NAMES = {name: MovementKind(name).spec.label for name in LOOK}
+LOOK_NAMES = {name: MovementKind(name).spec.name_in_text for name in LOOK}
 """Words for the directions of the eyes in the face."""
 GAP_REASONS = (
     N_("agent stopped"),

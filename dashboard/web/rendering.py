@@ -46,6 +46,7 @@ from dashboard.languages.names import (
     duration,
     moment,
     said,
+    state_name,
     vital_label,
     with_and,
     words,
@@ -238,6 +239,7 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         packed=packed,
         thousands=thousands,
         vital_label=vital_label,
+        state_name=state_name,
         with_and=with_and,
         capitalize=capitalised,
     )

@@ -28,14 +28,15 @@ GERMAN = {"Accept-Language": "de"}
 DATA = re.compile(
     r"(Affect Edge( \d+\.\d+\.\d+\.dev\d+)?|"
     r"Example study \(simulated\)|films|ada|affect-edge|testclient|another program|P-01|SIM-\d+|"
-    r"neutral|happiness|anger|[ ·,.\d-])+"
+    r"[ ·,.\d-])+"
     r"|first account created|from testclient.*"  # of the audit trail, which is kept as written
     r"|Neutral, happiness, anger \(texts\)"  # the titles of protocols
     r"|Anger, happiness, neutral: heart rate and blood pressure"
     r"|teacher-m"  # the name of a network
     r"|research, medical, safety, personal, demonstration"  # a value of the configuration
 )
-"""What people or the study called something stays as it is; conditions are typed, too."""
+"""What people or the study called something stays as it is; a condition is named like the emotion
+that it is about."""
 PLAIN_TEXT = ("/welcome", "/.well-known")
 
 
@@ -107,7 +108,11 @@ def addresses(client: TestClient) -> list[str]:
     sessions = client.get("/api/v1/sessions").json()
     one = f"/study/sessions/{sessions[0]['id']}"
     person = "/study/participants/P-01"
-    of_one = [one, f"{one}/quality", f"{one}/course", f"{one}/markers", person]
+    shown = next(s["id"] for s in sessions if s["participant"].startswith("SIM"))
+    of_one = [person, f"{one}?with={shown}"]
+    for number in (sessions[0]["id"], shown):
+        session = f"/study/sessions/{number}"
+        of_one += [session, f"{session}/quality", f"{session}/course", f"{session}/markers"]
     of_one += [f"{person}/{what}" for what in ("consent", "attributes", "erase")]
     plain = {path for path in plain if "{" not in path and not path.startswith("/api/")}
     return sorted(plain) + of_one
