@@ -355,10 +355,10 @@ def trends_page(
         was_asked=key is not None or (latest is None and start is not None),
         start=first,
         end=last,
-        chart=trend_chart(data) if data else None,
+        chart=trend_chart(data, other) if data else None,
         steps=steps_from(first, last, now_ms),
         beside=beside,
-        beside_chart=_beside_chart(other) if other else None,
+        beside_chart=_beside_chart(other, data) if other and data else None,
         compared=compared_rows(data, other) if data and other else (),
         vitals=data.drawn_vitals() if data else (),
         moved=movements,
@@ -505,9 +505,10 @@ def _read_beside(
     return data if _has_anything(data) else None
 
 
-def _beside_chart(data: TrendData) -> Chart:
+def _beside_chart(data: TrendData, shown: TrendData) -> Chart:
     """Return the chart of the range to compare with; two charts of a page have two ids."""
-    return replace(trend_chart(data), id="trend-beside", title=gettext("The range to compare with"))
+    title = gettext("The range to compare with")
+    return replace(trend_chart(data, shown), id="trend-beside", title=title)
 
 
 def _problem_of(start_ms: int, end_ms: int) -> str:
