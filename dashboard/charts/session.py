@@ -259,8 +259,8 @@ def _bands(recording: Recording, axis: _Axis, y: float) -> Iterable[Box]:
         left = axis.at(condition.start_ms - recording.zero)
         right = axis.at((condition.end_ms or recording.end_ms) - recording.zero)
         width = round(right - left, 1)
-        name = state_name(condition.label)
-        yield Box(left, y, width, _BAND, name, _fitting(name, width - 8))
+        text = _fitting(state_name(condition.label), width - 8)
+        yield Box(left, y, width, _BAND, condition.label, text)
 
 
 def _fitting(text: str, width: float) -> str:

@@ -112,6 +112,18 @@ def test_week_other_range_picture_and_numbers_are_of_what_is_shown(
         assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z,", lines[1])
 
 
+def test_history_keeps_its_colours_while_no_agent_runs(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{shown.address}/trends?range=1h")
+        expect(page.locator("#agent-state")).to_have_text("agent offline")
+        wait_for_charts(page)
+        grey = "[...document.querySelectorAll('#trends, #trends *')].filter(IS).length"
+        is_filtered = "one => getComputedStyle(one).filter !== 'none'"
+        assert page.evaluate(grey.replace("IS", is_filtered)) == 0
+
+
 def test_dark_and_light_have_other_colours_in_charts_too(
     browser: Browser, shown: Served, login: StorageState
 ) -> None:
