@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock as device_clock
 from edge_agent.core.expression import Emotion, ExpressionRow
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.write.timeline import write_expressions
 from tests.browser.live.pages import live_page
 from tests.browser.live_agent import LiveAgent
@@ -109,6 +109,28 @@ def test_live_tells_how_the_face_stands_and_the_last_minutes_went(
         one = r"(steady at \d+|\d+ to \d+)"
         expect(pressure.locator(".tile-span")).to_have_text(re.compile(f"^5 min: {one} / {one}$"))
         assert not has_sideways_scroll(page)
+
+
+def test_a_camera_that_is_missing_is_told_once_with_the_command_that_helps(
+    browser: Browser, tmp_path: Path
+) -> None:
+    migrate(DashboardOptions(data=tmp_path).database)
+    cause = "/dev/video9: there is no such camera. Plug it in; `v4l2-ctl --list-devices` lists it."
+    camera = {"state": "failed", "reason": cause, "frame_age_seconds": 28.0}
+    broker = {"state": "disabled"}
+    with (
+        LiveAgent(tmp_path, None) as agent,
+        Served(tmp_path) as served,
+        watched_page(browser, served.login()) as page,
+    ):
+        page.goto(f"{served.address}/live")
+        expect(page.locator("#agent-state")).to_have_text("agent running")
+        agent.say({"type": "state", "camera": camera, "broker": broker, "clock_synchronised": True})
+        expect(page.locator("#camera-notice code")).to_have_text("v4l2-ctl --list-devices")
+        expect(page.locator("#now-detail")).to_have_text(re.compile(r"^No picture for \d+ s$"))
+        expect(page.locator("#place-text")).to_have_text(re.compile(r"^No picture for \d+ s\.$"))
+        told = page.locator("main").inner_text()
+        assert told.count("no such camera") == 1 and "`" not in told
 
 
 def test_live_shows_the_strongest_movements_and_where_the_head_is_turned(

@@ -61,7 +61,13 @@ export class Standing {
     if (camera.state === "closed") return _("Camera closed: no session");
     if (camera.state === "ended") return _("The camera’s file has ended");
     const age = 1000 * camera.frame_age_seconds + performance.now() - this.heard;
-    return `${_("No picture for {span}", { span: span(age) })}${camera.reason ? `: ${told(camera.reason, this.message)}` : ""}`;
+    return _("No picture for {span}", { span: span(age) });
+  }
+
+  /** What is wrong with the camera, and what helps; empty while pictures come. */
+  get cause() {
+    const camera = this.feed === "online" ? this.message?.camera : undefined;
+    return this.reason && camera?.reason ? told(camera.reason, this.message) : "";
   }
 
   /** Show camera and broker in a list; it is always there. */
