@@ -40,6 +40,25 @@ FRAMING = """async () => {
 }"""
 
 
+SPARKLINE = """async () => {
+  const live = document.querySelector('script[src$="js/live.js"]').src;
+  const { Histories, sparkline } = await import(live.replace("live.js", "sparkline.js"));
+  const now = 1790000400000;
+  const histories = new Histories([]);
+  const steps = [...Array(12).keys()];
+  const alike = (value) => steps.map(() => value);
+  const recorded = { starts: steps.map((n) => now - 120000 + 5000 * n), bucket_ms: 5000 };
+  const means = { mean: alike(70), min: alike(67), max: alike(75) };
+  histories.fill({ heart_rate: { ...recorded, ...means } });
+  for (let at = now - 60000; at < now; at += 500)
+    histories.add({ kind: "heart_rate", at, value: at % 1000 ? 66 : 74 }, now);
+  const shown = [{ kind: "heart_rate", colour: "--accent", digits: 0 }];
+  const { picture, text } = sparkline(shown, histories, now);
+  const line = picture.querySelector(".spark-line").getAttribute("d");
+  return [line.match(/ [\\d.]+/g).map(Number), text];
+}"""
+
+
 WRONG_CLOCK = """
 const Right = Date;
 window.Date = class extends Right {
@@ -159,6 +178,17 @@ def test_framing_names_what_is_wrong_and_what_was_not_judged(
     ]
     assert turned[1].endswith("closer is better|false") and turned[3] == "turned away|false"
     assert dark[2:] == ["too dark: add light from the front|false", "towards the camera|true"]
+
+
+def test_a_small_line_is_as_smooth_while_watched_as_before_and_tells_every_reading(
+    browser: Browser, dashboard: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/live")
+        heights, text = page.evaluate(SPARKLINE)
+    # a minute of means recorded in steps of 5 s, and a minute heard live, 66 and 74 in turn
+    assert len(heights) == 24 and set(heights) == {20.0}, "all means are 70"
+    assert text == "5 min: 66 to 75"
 
 
 def test_the_keys_of_a_page_are_shown_but_not_while_typing(
