@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dashboard.charts.trends import TrendData
 from dashboard.languages.current import gettext
 from dashboard.languages.figures import by_locale, decimal, general
-from dashboard.languages.names import said, state_name
+from dashboard.languages.names import day, said, state_name
+from edge_agent.core.clock import utc_at
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.study import Marker, MarkerKind
@@ -35,6 +36,7 @@ _LETTER = 7.2
 """Width of a letter of the labels, a little more than it needs."""
 _STEPS_S = (5, 10, 15, 30, *(60 * m for m in (1, 2, 5, 10, 15, 20, 30, 60, 120, 240, 480, 1440)))
 _BREAK_MS = 10_000
+_MOST_CONDITIONS = 40
 _NAMED = frozenset({MarkerKind.NOTE, MarkerKind.BASELINE})
 
 
@@ -241,6 +243,39 @@ def session_timeline(recordings: Sequence[tuple[str, Recording]], width: float) 
         flags=flags,
         foot=foot,
     )
+
+
+def range_timeline(data: TrendData, width: float) -> Timeline:
+    """Return the picture of a range of the timeline, its axis in UTC, for pages without scripts.
+
+    Args:
+        data: what is drawn, but for notes and baselines.
+        width: of the picture; its text is 12 units high.
+    """
+    recording = Recording(
+        start_ms=data.start_ms,
+        end_ms=data.end_ms,
+        trend=data.trend,
+        vitals=data.vitals,
+        conditions=data.conditions if len(data.conditions) <= _MOST_CONDITIONS else (),
+    )
+    axis = _Axis(max(1_000, data.end_ms - data.start_ms), width)
+    ticks = tuple(_clock_ticks(data.start_ms, data.end_ms, axis))
+    return replace(session_timeline([("", recording)], width), ticks=ticks)
+
+
+def _clock_ticks(start_ms: int, end_ms: int, axis: _Axis) -> Iterator[Tick]:
+    """Yield round times of a range (UTC): hours and minutes, or days where they are days apart."""
+    room = 84.0  # a day, and the space beside it
+    most = max(2, int((axis.width - _LEFT - _RIGHT) / room))
+    steps = (*_STEPS_S, *(86_400 * days for days in (2, 7, 14, 28, 91, 365, 3_650)))
+    step_ms = 1000 * next((s for s in steps if (end_ms - start_ms) / 1000 / s <= most), steps[-1])
+    first = math.ceil(start_ms / step_ms)
+    for at_ms in range(step_ms * first, end_ms + 1, step_ms):
+        at = utc_at(at_ms)
+        form = "%H:%M:%S" if step_ms < 60_000 else "%H:%M"
+        text = day(at) if step_ms >= 86_400_000 else at.strftime(form)
+        yield Tick(axis.at(at_ms - start_ms), text)
 
 
 def _strip(name: str, recording: Recording, axis: _Axis, y: float) -> Strip:

@@ -531,7 +531,7 @@ def _take(
         table = ReadingTable.of(placement.watch(counted()))
         done = import_file(services.commands, table, file=file.name, actor=account.name)
     except DataFileError as error:
-        return _csv_import_page(request, name, file, choice, str(error))
+        return _csv_import_page(request, name, file, choice, said_of(error))
     services.files.end(name)
     told = {
         "import": done.number,
