@@ -36,7 +36,6 @@ _LETTER = 7.2
 """Width of a letter of the labels, a little more than it needs."""
 _STEPS_S = (5, 10, 15, 30, *(60 * m for m in (1, 2, 5, 10, 15, 20, 30, 60, 120, 240, 480, 1440)))
 _BREAK_MS = 10_000
-_MOST_CONDITIONS = 40
 _NAMED = frozenset({MarkerKind.NOTE, MarkerKind.BASELINE})
 
 
@@ -252,14 +251,19 @@ def range_timeline(data: TrendData, width: float) -> Timeline:
         data: what is drawn, but for notes and baselines.
         width: of the picture; its text is 12 units high.
     """
+    axis = _Axis(max(1_000, data.end_ms - data.start_ms), width)
     recording = Recording(
         start_ms=data.start_ms,
         end_ms=data.end_ms,
         trend=data.trend,
         vitals=data.vitals,
-        conditions=data.conditions if len(data.conditions) <= _MOST_CONDITIONS else (),
+        # Of a long range, conditions would be slivers that say nothing.
+        conditions=[
+            one
+            for one in data.conditions
+            if ((one.end_ms or data.end_ms) - one.start_ms) * width > _LETTER * axis.length_ms
+        ],
     )
-    axis = _Axis(max(1_000, data.end_ms - data.start_ms), width)
     ticks = tuple(_clock_ticks(data.start_ms, data.end_ms, axis))
     return replace(session_timeline([("", recording)], width), ticks=ticks)
 
