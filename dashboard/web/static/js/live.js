@@ -158,7 +158,9 @@ function show() {
   showChecklist(byId("checklist"), { standing, face: faceNow(reason), latest: vitals.latest, health });
   byId("live").classList.toggle("is-offline", reason !== "");
   standing.show(byId("standing"));
-  byId("camera-notice").hidden = standing.cause === "";
+  // The alert over the page says it as well, until somebody acknowledges it.
+  const isAlerted = byId("alert-lines")?.textContent.includes(standing.cause.replaceAll("`", "")) ?? false;
+  byId("camera-notice").hidden = standing.cause === "" || isAlerted;
   showWithCode(byId("camera-notice"), standing.cause);
   showCapture(standing);
   session.showRecording(reason);

@@ -21,6 +21,11 @@ const BROKER = {
   connected: [_("broker connected"), "badge-good"],
   connecting: [_("broker: connecting"), ""],
   silent: [_("broker not answering"), "badge-bad"],
+  unreachable: [_("broker not reachable"), "badge-bad"],
+  unauthorised: [_("broker: login refused"), "badge-bad"],
+  untrusted: [_("broker: certificate not trusted"), "badge-bad"],
+  refused: [_("broker refuses the connection"), "badge-bad"],
+  stopped: [_("broker: connection ended"), ""],
   disabled: [_("no broker set up"), ""],
 };
 
