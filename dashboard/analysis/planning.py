@@ -11,16 +11,33 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from dashboard.analysis.question import AnalysisQuery, Correction, Model, QuestionInJson
+from dashboard.analysis.question import (
+    HEART_NAMES,
+    AnalysisQuery,
+    Correction,
+    Model,
+    QuestionInJson,
+)
 from dashboard.languages.current import gettext
-from dashboard.languages.figures import decimal, general, thousands
+from dashboard.languages.figures import by_locale, decimal, general, thousands
+from dashboard.languages.names import state_name, words
 from dashboard.languages.refused import OF_JSON
+from edge_agent.core.measures import MovementKind
 from edge_agent.core.texts import N_, Message
 from edge_agent.core.vitals import TESTED, VitalKind
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.study.study import Preregistration, preregistrations
 
 log = logging.getLogger(__name__)
+_NO_CHOICE = N_("none")
+_ONE_FAMILY = N_("all tests together")
+_NOTHING = (_NO_CHOICE, _ONE_FAMILY)
+_TYPED = frozenset({"states", "group", "prefer_source", "family"})
+"""Choices of a question that are people's own words."""
+_NAMES = {kind.value: kind.spec.name_in_text for kind in (*VitalKind, *MovementKind)} | {
+    measure.value: name for measure, name in HEART_NAMES.items()
+}
+"""How people call what a question names."""
 
 
 class PlanQuery(Model):
@@ -267,14 +284,29 @@ def compared(path: Path, query: AnalysisQuery, participants: int) -> Preregister
     )
 
 
+def said_choices(query: AnalysisQuery) -> dict[str, str]:
+    """Return every choice of a question in the words of the language in use, by its name."""
+    return {name: _said(name, value) for name, value in choices(query).items()}
+
+
+def _said(name: str, value: str) -> str:
+    """Return a value of :func:`choices` in words; what somebody typed stays, but for emotions."""
+    if value in _NOTHING:
+        return gettext(value)
+    parts = value.split(", ")
+    if name in _TYPED:
+        return ", ".join(state_name(one) for one in parts)
+    return by_locale(", ".join(words(_NAMES.get(one, one)) for one in parts))
+
+
 def choices(query: AnalysisQuery) -> dict[str, str]:
     """Return every choice of a question as text, by its name."""
     shown = query.model_dump(mode="json")
     texts = {name: _shown(value) for name, value in shown.items() if name not in _WITHOUT_EFFECT}
     # ``group`` and ``family`` mean something else when they are empty than other choices do.
     if query.group is None:
-        texts["group"] = N_("none")
-    texts["family"] = " / ".join(query.family) or N_("all tests together")
+        texts["group"] = _NO_CHOICE
+    texts["family"] = " / ".join(query.family) or _ONE_FAMILY
     return texts
 
 
@@ -285,9 +317,9 @@ def _differences(
     current = choices(query)
     texts = [
         gettext("{choice}: preregistered {decided}, now {current}.").format(
-            choice=gettext(name.replace("_", " ")),
-            decided=gettext(decided[name]),
-            current=gettext(current[name]),
+            choice=words(name),
+            decided=_said(name, decided[name]),
+            current=_said(name, current[name]),
         )
         for name in decided
         if decided[name] != current[name]
@@ -310,7 +342,7 @@ def _shown(value: Any) -> str:
     if value is None:
         return N_("each by its own")
     if isinstance(value, list):
-        return ", ".join(str(one) for one in value) or N_("none")
+        return ", ".join(str(one) for one in value) or _NO_CHOICE
     if isinstance(value, bool):
         return N_("yes") if value else N_("no")
     if isinstance(value, float):

@@ -147,6 +147,7 @@ _FIRST_FOOT = 0.31
 _PANEL_STEP = 0.29  # from the foot of a panel to the foot of the next
 _PANEL_HEIGHT = 0.22
 _MOST_CONDITIONS = 40
+_ROOM = 0.06  # above and below the values of a panel, as Plotly leaves it
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +179,13 @@ def vertical_axis(panel: int) -> str:
     return f"y{panel + 2}"
 
 
-def trend_layout(data: TrendData) -> dict[str, Any]:
-    """Return axes, captions and marks of stimuli: the ``layout`` of a figure for Plotly."""
+def trend_layout(data: TrendData, beside: TrendData | None = None) -> dict[str, Any]:
+    """Return axes, captions and marks of stimuli: the ``layout`` of a figure for Plotly.
+
+    Args:
+        data: what is drawn.
+        beside: what is drawn in another chart to compare with: both have the same scales.
+    """
     grid = {
         "gridcolor": "var(--chart-grid)",
         "zeroline": False,
@@ -226,10 +232,27 @@ def trend_layout(data: TrendData) -> dict[str, Any]:
         ],
     }
     axes = {
-        f"yaxis{number + 2}": grid | {"domain": places.panel(number), "nticks": 4}
-        for number in range(len(panels))
+        f"yaxis{number + 2}": grid
+        | {"domain": places.panel(number), "nticks": 4}
+        | ({} if beside is None else {"range": _common_range(panel, data, beside)})
+        for number, panel in enumerate(panels)
     }
     return layout | axes
+
+
+def _common_range(panel: str, *shown: TrendData) -> list[float]:
+    """Return the ends of a scale on which all readings of a panel have room."""
+    values = [
+        value
+        for data in shown
+        for kind, vital in data.vitals.items()
+        if kind.spec.panel == panel
+        for value in (*vital.least, *vital.most)
+        if value is not None
+    ]
+    least, most = min(values), max(values)
+    room = _ROOM * (most - least) or 1.0
+    return [round(least - room, 3), round(most + room, 3)]
 
 
 def _unit_of(panel: str) -> str:
@@ -281,7 +304,7 @@ def _condition_marks(data: TrendData) -> tuple[list[dict[str, Any]], list[dict[s
         if len(data.conditions) <= 6 and (end - start) * 10 > data.end_ms - data.start_ms:
             notes.append(
                 {
-                    "text": html.escape(condition.label),
+                    "text": html.escape(state_name(condition.label)),
                     "xref": "x",
                     "x": (start + end) / 2,
                     "y": sum(band) / 2,
@@ -313,8 +336,13 @@ _NOTE = {
 }
 
 
-def trend_chart(data: TrendData) -> Chart:
-    """Draw emotion shares and vital signs one above the other on one time axis."""
+def trend_chart(data: TrendData, beside: TrendData | None = None) -> Chart:
+    """Draw emotion shares and vital signs one above the other on one time axis.
+
+    Args:
+        data: what is drawn.
+        beside: what another chart shows, to be compared with this one.
+    """
     panels = data.panels()
     traces = [*_share_traces(data.trend), *_marker_traces(data)]
     for kind in data.drawn_kinds():
@@ -327,7 +355,7 @@ def trend_chart(data: TrendData) -> Chart:
         id="trend",
         title=with_and(names),
         sentence=_trend_sentence(data),
-        figure={"data": traces, "layout": trend_layout(data)},
+        figure={"data": traces, "layout": trend_layout(data, beside)},
         columns=_columns(data),
         rows=tuple(_trend_rows(data)),
         time_axis=True,

@@ -29,7 +29,7 @@ MOVEMENT_NAMES = {name: MovementKind(name).spec.name_in_text for name in MOVEMEN
 """What people call the movements of ``edge_agent.core.movements.MOVEMENTS``."""
 POSE_NAMES = {"yaw": N_("turned"), "pitch": N_("bent down"), "roll": N_("tilted")}
 """What people call the angles of the head."""
-LOOK_NAMES = {name: MovementKind(name).spec.label for name in LOOK}
+LOOK_NAMES = {name: MovementKind(name).spec.name_in_text for name in LOOK}
 """Words for the directions of the eyes in the face."""
 GAP_REASONS = (
     N_("agent stopped"),
@@ -238,7 +238,7 @@ FLAWS = (
     *(N_("turned away from the camera"), N_("mouth or eyes are covered")),
 )
 ATTRIBUTES = (
-    *(N_("female"), N_("male"), N_("not stated"), N_("sex"), N_("age band"), N_("medication")),
+    *(N_("female"), N_("male"), N_("not told"), N_("sex"), N_("age band"), N_("medication")),
     *(N_("here"), N_("shared"), N_("under 18"), N_("80 and over")),
 )
 CHECKS = (
@@ -260,8 +260,32 @@ ACTIONS = (
     *(N_("participant erase"), N_("preregister"), N_("reading correct"), N_("reading remove")),
     *(N_("restore"), N_("retention"), N_("session add"), N_("session start"), N_("session end")),
     *(N_("setup"), N_("study import"), N_("token make"), N_("token revoke"), N_("video import")),
-    *(N_("password change"), N_("appliance"), N_("notes refused")),
+    *(N_("password change"), N_("appliance"), N_("notes refused"), N_("alert begin")),
+    *(N_("alert end"), N_("audit download"), N_("broker test"), N_("capture off")),
+    *(N_("capture on"), N_("disk budget"), N_("faces import"), N_("import undo")),
+    *(N_("marker add"), N_("marker correct"), N_("marker remove")),
+    *(N_("participant erase finished"), N_("participant erase left"), N_("password reset")),
+    *(N_("preview end"), N_("preview start"), N_("protocol save"), N_("readings by hand")),
+    *(N_("readings import"), N_("sender clock"), N_("session leave out")),
+    *(N_("session take back"), N_("settings change"), N_("unreadable remove")),
 )
 OF_MODELS = (N_("expression"), N_("face detector"), N_("detector"), N_("landmarks"))
-IN_SCRIPTS = frozenset({*EXPRESSIONS, *PURPOSES, *VITALS, *FLAGS, *FLAWS})
+OF_POOR_PICTURES = (
+    *(N_("shifted left 10 %"), N_("shifted right 10 %"), N_("shifted up 10 %")),
+    *(N_("shifted down 10 %"), N_("scaled up 15 %"), N_("scaled down 15 %")),
+    *(N_("rolled left 15°"), N_("rolled right 15°"), N_("light halved"), N_("light doubled")),
+    *(N_("pixels halved"), N_("pixels doubled"), N_("left half covered")),
+    *(N_("right half covered"), N_("upper half covered"), N_("lower half covered")),
+)
+OF_QUESTIONS = (
+    *(N_("sample"), N_("session"), N_("design"), N_("correction")),
+    *(N_("bound heart rate"), N_("bound pressure"), N_("settling heart rate")),
+    *(N_("settling pressure"), N_("settling other"), N_("window"), N_("lag heart rate")),
+    *(N_("lag pressure"), N_("share"), N_("count flagged"), N_("leave out flagged")),
+    *(N_("heart measure"), N_("outcome"), N_("states"), N_("group"), N_("prefer source")),
+    *(N_("family"), N_("auto"), N_("measured"), N_("example"), N_("selected")),
+    *(N_("observed"), N_("reported"), N_("paired"), N_("independent"), N_("holm")),
+    *(N_("benjamini hochberg"), N_("level"), N_("change")),
+)
+IN_SCRIPTS = frozenset({*EXPRESSIONS, *PURPOSES, *VITALS, *FLAGS, *FLAWS, *MOVEMENT_NAMES.values()})
 """Those that scripts of pages look up as well."""

@@ -30,7 +30,7 @@ from urllib.parse import parse_qs
 import jinja2
 from fastapi import APIRouter, Request
 from fastapi.templating import Jinja2Templates
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -46,6 +46,8 @@ from dashboard.languages.names import (
     duration,
     moment,
     said,
+    state_name,
+    vital_label,
     with_and,
     words,
 )
@@ -182,6 +184,16 @@ def local_time(wall_ms: int | None, form: str = "datetime") -> str:
     )
 
 
+def with_code(text: object) -> Markup:
+    """Write a text in which commands stand between backticks, such as ``Try `affect-edge run`.``"""
+    parts = str(text).split("`")
+    written = [
+        Markup('<code translate="no">{}</code>').format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    ]
+    return Markup().join(written)
+
+
 def minute(moment: object) -> str:
     """Write UTC milliseconds as a field of a time holds them, such as ``2026-11-20T08:15`` (UTC).
 
@@ -236,7 +248,10 @@ def make_templates(navigation: tuple[NavigationEntry, ...]) -> Jinja2Templates:
         iso=iso_utc,
         packed=packed,
         thousands=thousands,
+        vital_label=vital_label,
+        state_name=state_name,
         with_and=with_and,
+        with_code=with_code,
         capitalize=capitalised,
     )
     environment.filters["said"] = said

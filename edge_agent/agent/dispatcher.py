@@ -20,6 +20,7 @@ from edge_agent.core.artefacts import LiveArtefacts
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.expression import Recognition
 from edge_agent.core.readings import UNUSABLE, VitalReading
+from edge_agent.core.texts import text_of
 from edge_agent.core.vitals import SPECS, VitalKind
 from edge_agent.live.feed import LiveServer
 from edge_agent.mqtt.client import MqttClient
@@ -374,7 +375,7 @@ def _camera(threads: AgentThreads, frame_period_s: float) -> dict[str, Any]:
         state = "silent"
     return {
         "state": state,
-        "reason": str(capture.failure) if capture.failure else None,
+        "reason": text_of(capture.failure) if capture.failure else None,
         "frame_age_seconds": None if capture.is_idle else round(age_s, 1),
         "late_after_seconds": late_s,
     }

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_agent.core.clock import boot_seconds, iso_utc
-from edge_agent.core.texts import N_, Message, as_message, joined
+from edge_agent.core.texts import N_, Message, as_message, joined, utc_text
 from edge_agent.core.vitals import SensorState
 from edge_agent.mqtt.sending import SeqHole
 from edge_agent.store.upkeep.budget import Space
@@ -347,7 +347,7 @@ def _database_alerts(figures: AgentFigures, limits: AlertLimits) -> dict[str, st
     if figures.store_error is not None:
         texts["store"] = Message(
             N_("Nothing has been stored since {since}: {error}"),
-            since=iso_utc(figures.unstored_since_ms or 0),
+            since=utc_text(figures.unstored_since_ms or 0),
             error=figures.store_error,
         )
     elif figures.waiting_s > limits.waiting_s:

@@ -22,6 +22,7 @@ from edge_agent.camera.decoding import quiet_opencv
 from edge_agent.camera.pixels import LiveCamera
 from edge_agent.config.camera import Rotation
 from edge_agent.core.errors import CameraError, CameraReason
+from edge_agent.core.texts import N_, Message
 
 _QUERYCAP = 0x80685600  # _IOR('V', 0, struct v4l2_capability)
 _REQBUFS = 0xC0145608  # _IOWR('V', 8, struct v4l2_requestbuffers)
@@ -148,13 +149,13 @@ class DeviceCamera(LiveCamera):
             if not path.exists():
                 return CameraError(
                     CameraReason.NOT_FOUND,
-                    f"{path}: the camera was unplugged.",
-                    "Plug it in again and check its cable.",
+                    Message(N_("{path}: the camera was unplugged."), path=path),
+                    N_("Plug it in again and check its cable."),
                 )
             return CameraError(
                 CameraReason.STALLED,
-                f"{path}: no frame for {waited:.1f} s.",
-                "Check cable and power of the camera; it is opened again.",
+                Message(N_("{path}: no frame for {seconds:.1f} s."), path=path, seconds=waited),
+                N_("Check cable and power of the camera; it is opened again."),
             )
 
         super().__init__(f"opencv:{path} ({node.card})", open_capture, lost, seconds, rotate)
@@ -168,12 +169,13 @@ def _camera_node(path: Path) -> Node:
         raise device_error(path, error) from error
     if node.is_camera:
         return node
-    cure = "Choose another /dev/video… in camera.device."
+    cure = N_("Choose another /dev/video… in camera.device.")
     if node.driver in LIBCAMERA_DRIVERS:
-        cure = 'It belongs to the Raspberry Pi\'s own camera: set camera.source = "picamera2".'
-    raise CameraError(
-        CameraReason.UNREADABLE, f"{path}: {node.card or node.driver} gives no pictures.", cure
+        cure = N_('It belongs to the Raspberry Pi\'s own camera: set camera.source = "picamera2".')
+    told = Message(
+        N_("{path}: {device} gives no pictures."), path=path, device=node.card or node.driver
     )
+    raise CameraError(CameraReason.UNREADABLE, told, cure)
 
 
 def _open_device(path: Path, width: int, height: int, fps: float) -> cv2.VideoCapture:
@@ -184,8 +186,8 @@ def _open_device(path: Path, width: int, height: int, fps: float) -> cv2.VideoCa
             raise _busy(path)
         raise CameraError(
             CameraReason.UNREADABLE,
-            f"{path}: OpenCV cannot take pictures from it.",
-            "Check with `v4l2-ctl --list-formats-ext` that it gives MJPEG or YUYV.",
+            Message(N_("{path}: OpenCV cannot take pictures from it."), path=path),
+            N_("Check with `v4l2-ctl --list-formats-ext` that it gives MJPEG or YUYV."),
         )
     if width * height > 640 * 480:
         # uncompressed, larger pictures do not fit through USB 2 at a useful rate
@@ -204,15 +206,15 @@ def device_error(path: Path, error: OSError) -> CameraError:
     if error.errno in {errno.EACCES, errno.EPERM}:
         return CameraError(
             CameraReason.NO_PERMISSION,
-            f"{path}: this user may not use the camera.",
-            "Put the user into its group: sudo usermod -aG video $USER, then log in again.",
+            Message(N_("{path}: this user may not use the camera."), path=path),
+            N_("Put the user into its group: sudo usermod -aG video $USER, then log in again."),
         )
     if error.errno == errno.EBUSY:
         return _busy(path)
     return CameraError(
         CameraReason.UNREADABLE,
-        f"{path}: is no camera ({error.strerror}).",
-        "Choose a camera in camera.device; `v4l2-ctl --list-devices` lists them.",
+        Message(N_("{path}: is no camera ({error})."), path=path, error=error.strerror),
+        N_("Choose a camera in camera.device; `v4l2-ctl --list-devices` lists them."),
     )
 
 
@@ -220,14 +222,14 @@ def no_camera(path: Path) -> CameraError:
     """Return the error of a node that does not exist."""
     return CameraError(
         CameraReason.NOT_FOUND,
-        f"{path}: there is no such camera.",
-        "Plug it in; `v4l2-ctl --list-devices` lists what is there.",
+        Message(N_("{path}: there is no such camera."), path=path),
+        N_("Plug it in; `v4l2-ctl --list-devices` lists what is there."),
     )
 
 
 def _busy(path: Path) -> CameraError:
     return CameraError(
         CameraReason.BUSY,
-        f"{path}: another program uses the camera.",
-        f"End that program; `fuser -v {path}` names it.",
+        Message(N_("{path}: another program uses the camera."), path=path),
+        Message(N_("End that program; `fuser -v {path}` names it."), path=path),
     )

@@ -27,6 +27,7 @@ from edge_agent.config.camera import Rotation
 from edge_agent.core import clock
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import CameraError, CameraReason
+from edge_agent.core.texts import N_, Message
 
 if TYPE_CHECKING:
     from edge_agent.core.expression import Image
@@ -52,7 +53,7 @@ _DEGREES = {
 }
 """Horizontal and vertical field of view of sensors with a fixed lens, from Raspberry Pi's
 documentation. The others have no lens of their own."""
-_CABLE = (
+_CABLE = N_(
     "Check the cable on both ends with the power off; `rpicam-hello --list-cameras` lists "
     "what is connected."
 )
@@ -317,22 +318,35 @@ def picamera_error(error: Exception, dma_heap: Path = _DMA_HEAP) -> CameraError:
     if refused or (nothing and not _may_use(dma_heap)):
         return CameraError(
             CameraReason.NO_PERMISSION,
-            f"picamera2: this user may not use the camera or {dma_heap} ({text}).",
-            "Put the user into the group video: sudo usermod -aG video $USER, then log in again.",
+            Message(
+                N_("picamera2: this user may not use the camera or {path} ({text})."),
+                path=dma_heap,
+                text=text,
+            ),
+            N_(
+                "Put the user into the group video: sudo usermod -aG video $USER, then log in "
+                "again."
+            ),
         )
     if nothing:
         return CameraError(
-            CameraReason.NOT_FOUND, f"picamera2: no camera is connected ({text}).", _CABLE
+            CameraReason.NOT_FOUND,
+            Message(N_("picamera2: no camera is connected ({text})."), text=text),
+            _CABLE,
         )
     if "busy" in lower or "acquire" in lower or "in use" in lower:
         return CameraError(
             CameraReason.BUSY,
-            f"picamera2: another program uses the camera ({text}).",
-            "End it (`fuser -v /dev/media*` names it); after a crash the camera is free again "
-            "within a minute.",
+            Message(N_("picamera2: another program uses the camera ({text})."), text=text),
+            N_(
+                "End it (`fuser -v /dev/media*` names it); after a crash the camera is free again "
+                "within a minute."
+            ),
         )
     return CameraError(
-        CameraReason.UNREADABLE, f"picamera2: the camera gives no pictures ({text}).", _CABLE
+        CameraReason.UNREADABLE,
+        Message(N_("picamera2: the camera gives no pictures ({text})."), text=text),
+        _CABLE,
     )
 
 

@@ -10,7 +10,7 @@ import reprlib
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from edge_agent.core.texts import Message
+from edge_agent.core.texts import Message, as_message, joined
 
 Reason = TypeVar("Reason", bound=StrEnum)
 
@@ -48,7 +48,7 @@ class _DeviceError(AffectEdgeError, Generic[Reason]):
     """
 
     def __init__(self, reason: Reason, problem: str, cure: str) -> None:
-        super().__init__(f"{problem} {cure}")
+        super().__init__(joined(map(as_message, (problem, cure))))
         self.reason = reason
         self.problem = problem
         self.cure = cure

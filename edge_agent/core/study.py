@@ -24,7 +24,7 @@ from typing import Literal, TypeVar
 
 from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StudyError
-from edge_agent.core.texts import N_
+from edge_agent.core.texts import N_, Message, as_message
 
 _SINCE_START = re.compile(r"(?:(?:(\d{1,3}):)?(\d{1,3}):)?(\d{1,6})(?:[.,](\d{1,3}))?")
 
@@ -63,11 +63,16 @@ def forbidden_because(purpose: Purpose, setting: SessionSetting) -> str | None:
         Purpose.SAFETY,
     }:
         return None
-    where = "at work" if setting is SessionSetting.WORKPLACE else "in education"
-    return (
-        f"Emotions must not be inferred {where} for the purpose {purpose.value}: in the European "
-        "Union that is forbidden at work and in education except for medical or safety reasons "
-        "(AI Act, article 5(1)(f)). Who depends on an employer or a school cannot freely say no."
+    where = N_("at work") if setting is SessionSetting.WORKPLACE else N_("in education")
+    return Message(
+        N_(
+            "Emotions must not be inferred {where} for the purpose {purpose}: in the European "
+            "Union that is forbidden at work and in education except for medical or safety reasons "
+            "(AI Act, article 5(1)(f)). Who depends on an employer or a school cannot freely say "
+            "no."
+        ),
+        where=Message(where),
+        purpose=as_message(purpose.value),
     )
 
 

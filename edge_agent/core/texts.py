@@ -21,6 +21,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from string import Formatter
 from typing import Any
 
+from edge_agent.core.clock import utc_at
+
 _DEEPEST = 100
 _WIDE = re.compile(r"\d{3}|[{}]")
 
@@ -70,6 +72,20 @@ def as_message(text: str) -> Message:
     if isinstance(text, Message):
         return text
     return Message(text.replace("{", "{{").replace("}", "}}"))
+
+
+def utc_text(wall_ms: int) -> Message:
+    """Write UTC milliseconds since 1970 for people, to the second: in English ``2026-11-20
+    08:12:00 UTC``, on a page as its language writes dates.
+    """
+    at = utc_at(wall_ms)
+    return Message(
+        N_("{year:04}-{month:02}-{day:02} {time} UTC"),
+        year=at.year,
+        month=at.month,
+        day=at.day,
+        time=f"{at:%H:%M:%S}",
+    )
 
 
 def listed(parts: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from tests.browser.page_paths import wait_for_charts
 from tests.browser.served import Served
 from tests.support.broker import wait_until
-from tests.support.browser import BEYOND_THE_SHEET, watched_page
+from tests.support.browser import BEYOND_THE_SHEET, has_sideways_scroll, watched_page
 from tests.support.timeline import query
 
 pytestmark = pytest.mark.browser
@@ -110,6 +110,37 @@ def test_week_other_range_picture_and_numbers_are_of_what_is_shown(
         lines = Path(table.value.path()).read_text(encoding="utf-8").splitlines()
         assert lines[0].startswith("from,neutral,happiness")
         assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z,", lines[1])
+
+
+def test_trends_without_scripts_are_one_link_away_as_picture_and_table(
+    browser: Browser, shown: Served, login: StorageState, newest: int
+) -> None:
+    start = newest - 300_000
+    with watched_page(browser, login, scripts=False) as page:
+        page.goto(f"{shown.address}/trends?start={start}&end={newest}&beside={start - 300_000}")
+        page.get_by_role("link", name="Show the charts as pictures with their tables").click()
+        for chart in ("#trend", "#trend-beside"):
+            picture = page.locator(f"{chart} .timeline-wide")
+            expect(picture).to_be_visible()
+            assert picture.locator(".shade").count() and picture.locator(".timeline-line").count()
+            ticks = picture.locator(".timeline-tick").all_text_contents()
+            assert sum(bool(re.fullmatch(r"\d\d:\d\d", tick)) for tick in ticks) >= 3
+            page.locator(f"{chart} summary").click()
+            first = page.locator(f"{chart} tbody tr").first
+            expect(first).to_have_text(re.compile(r"^\s*\d{4}-\d\d-\d\d \d\d:\d\d UTC.*\d %"))
+        assert not has_sideways_scroll(page)
+
+
+def test_history_keeps_its_colours_while_no_agent_runs(
+    browser: Browser, shown: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{shown.address}/trends?range=1h")
+        expect(page.locator("#agent-state")).to_have_text("agent offline")
+        wait_for_charts(page)
+        grey = "[...document.querySelectorAll('#trends, #trends *')].filter(IS).length"
+        is_filtered = "one => getComputedStyle(one).filter !== 'none'"
+        assert page.evaluate(grey.replace("IS", is_filtered)) == 0
 
 
 def test_dark_and_light_have_other_colours_in_charts_too(

@@ -20,6 +20,7 @@ from edge_agent.store.study.example_study import seed_example_study
 from edge_agent.vitals.sources import SimulatedPerson
 from tests.support.dashboard import add_session, client_of, fill, set_up
 from tests.unit.dashboard.languages.unmarked import has_words, shown_texts
+from tools import languages
 
 _Result = TypeVar("_Result")
 MARKS = re.compile(r"([⟦⟧])")
@@ -27,24 +28,30 @@ GERMAN = {"Accept-Language": "de"}
 DATA = re.compile(
     r"(Affect Edge( \d+\.\d+\.\d+\.dev\d+)?|"
     r"Example study \(simulated\)|films|ada|affect-edge|testclient|another program|P-01|SIM-\d+|"
-    r"neutral|happiness|anger|[ ·,.\d-])+"
+    r"[ ·,.\d-])+"
     r"|first account created|from testclient.*"  # of the audit trail, which is kept as written
     r"|Neutral, happiness, anger \(texts\)"  # the titles of protocols
     r"|Anger, happiness, neutral: heart rate and blood pressure"
+    r"|teacher-m"  # the name of a network
     r"|research, medical, safety, personal, demonstration"  # a value of the configuration
 )
-"""What people or the study called something stays as it is; conditions are typed, too."""
+"""What people or the study called something stays as it is; a condition is named like the emotion
+that it is about."""
 PLAIN_TEXT = ("/welcome", "/.well-known")
 
 
 class Bracketed(catalogues.NullTranslations):
-    """Every text between brackets."""
+    """Every text of the catalogue between brackets; what it does not know stays bare."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known = {text for one in languages.read("de") for text in languages.originals_of(one)}
 
     def gettext(self, message: str) -> str:
-        return f"⟦{message}⟧"
+        return f"⟦{message}⟧" if message in self._known else message
 
     def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
-        return f"⟦{msgid1 if n == 1 else msgid2}⟧"
+        return self.gettext(msgid1 if n == 1 else msgid2)
 
     def pgettext(self, context: str, message: str) -> str:
         return self.gettext(message)
@@ -85,7 +92,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     add_session(database)
     with pytest.MonkeyPatch.context() as patch, client_of(folder, computing=Here()) as client:
         set_up(client, folder)
-        patch.setattr(current, "_texts", lambda _: Bracketed())
+        bracketed = Bracketed()
+        patch.setattr(current, "_texts", lambda _: bracketed)
         yield client
 
 
@@ -100,7 +108,11 @@ def addresses(client: TestClient) -> list[str]:
     sessions = client.get("/api/v1/sessions").json()
     one = f"/study/sessions/{sessions[0]['id']}"
     person = "/study/participants/P-01"
-    of_one = [one, f"{one}/quality", f"{one}/course", person]
+    shown = next(s["id"] for s in sessions if s["participant"].startswith("SIM"))
+    of_one = [person, f"{one}?with={shown}"]
+    for number in (sessions[0]["id"], shown):
+        session = f"/study/sessions/{number}"
+        of_one += [session, f"{session}/quality", f"{session}/course", f"{session}/markers"]
     of_one += [f"{person}/{what}" for what in ("consent", "attributes", "erase")]
     plain = {path for path in plain if "{" not in path and not path.startswith("/api/")}
     return sorted(plain) + of_one

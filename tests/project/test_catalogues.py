@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from babel.messages.catalog import Catalog
 
-from dashboard.languages.names import IN_SCRIPTS
+from dashboard.languages.names import IN_SCRIPTS, MOVEMENT_NAMES
 from tools import languages
 from tools.languages import Found, compiled, found_in_python, found_in_script, found_in_template
 
@@ -126,6 +126,12 @@ def test_the_commands_write_everything_and_find_nothing_to_mend(
 
 def test_every_text_is_there_in_every_language() -> None:
     assert list(languages.misfits()) == []
+
+
+def test_movements_of_the_face_are_said_by_scripts_in_every_language() -> None:
+    for code in languages.languages():
+        said = languages.for_scripts(languages.read(code)).decode()
+        assert [name for name in MOVEMENT_NAMES.values() if f'"{name}": ' not in said] == []
 
 
 def test_labels_hold_only_what_is_marked_nowhere_else() -> None:

@@ -133,6 +133,29 @@ def has_sideways_scroll(page: Page) -> bool:
     return wide
 
 
+_BROKEN = r"""(holders) => {
+  const broken = new Set();
+  for (const holder of document.querySelectorAll(holders)) {
+    const texts = document.createTreeWalker(holder, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      for (const { 0: word, index } of texts.currentNode.data.matchAll(/[\p{L}\d_]+/gu)) {
+        const range = new Range();
+        range.setStart(texts.currentNode, index);
+        range.setEnd(texts.currentNode, index + word.length);
+        if (range.getClientRects().length > 1) broken.add(word);
+      }
+    }
+  }
+  return [...broken];
+}"""
+
+
+def broken_words(page: Page, holders: str = "body") -> list[str]:
+    """Return the words that a page writes on two lines, within what a CSS selector finds."""
+    words: list[str] = page.evaluate(_BROKEN, holders)
+    return words
+
+
 def sheets(page: Page) -> int:
     """Return how many sheets the browser's print makes of the page."""
     return len(re.findall(rb"/Type\s*/Page\b", page.pdf(prefer_css_page_size=True)))

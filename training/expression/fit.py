@@ -94,6 +94,7 @@ def plan_expression(request: FitRequest) -> Plan:
     known = lessons(learn)
     if request.unlabelled:
         known = _with_unlabelled(known, recipe, request)
+    recipe = with_fitting_batch(recipe, len(known))
     log.info(
         "learning from %d faces, %d of them different; %d held back",
         len(learn),
@@ -123,6 +124,25 @@ def plan_expression(request: FitRequest) -> Plan:
     elif base is not None:
         task.begin_with(base)
     return Plan(task, recipe.schedule, recipe.seed, publish, first_stage)
+
+
+def with_fitting_batch(recipe: ExpressionRecipe, pictures: int) -> ExpressionRecipe:
+    """Return the recipe with a batch of which these pictures fill two, where they fill none.
+
+    It is a power of two, at least 2.
+    """
+    if pictures >= recipe.schedule.batch:
+        return recipe
+    batch = max(2, 1 << max(0, (pictures // 2).bit_length() - 1))
+    log.warning(
+        "%d faces fill no batch of schedule.batch = %d: they are learnt in batches of %d",
+        pictures,
+        recipe.schedule.batch,
+        batch,
+    )
+    return recipe.model_copy(
+        update={"schedule": recipe.schedule.model_copy(update={"batch": batch})}
+    )
 
 
 def _face_features_first(

@@ -284,7 +284,10 @@ def preregistration_page(request: Request, options: OptionsDep, number: Number) 
             404, gettext("There is no preregistration {number}.").format(number=number)
         )
     return render(
-        request, "preregistration.html", made=row, choices=planning.choices(row.document.question)
+        request,
+        "preregistration.html",
+        made=row,
+        choices=planning.said_choices(row.document.question),
     )
 
 
@@ -323,7 +326,7 @@ def _page(
         kinds=TESTED,
         chart=None if plan is None else _curve(plan),
         question=question,
-        choices=planning.choices(decided),
+        choices=planning.said_choices(decided),
         made=planning.frozen(services.options.database),
     )
 

@@ -26,6 +26,7 @@ from dashboard.web.rendering import NavigationEntry, render
 from dashboard.web.schemas import ApiModel, EpochMs, FieldMs
 from dashboard.web.services import Services, ServicesDep
 from dashboard.web.study import ChosenStudiesDep, ChosenStudy, Devices, with_devices
+from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.texts import N_
 from edge_agent.store.export.format import ExportFormat
@@ -328,7 +329,10 @@ def _prepare(
         which = f"participant={request.choice.participant}"
     else:
         which = f"sessions={new.sessions or 'all'}"
-    which += f" start={new.start} end={new.end} format={new.format}"
+    for name, at_ms in (("start", new.start), ("end", new.end)):
+        if at_ms is not None:
+            which += f" {name}={iso_utc(at_ms)}"
+    which += f" format={new.format}"
     if request.sealed:
         which += " sealed"
     # Before it is prepared: what leaves this machine must be written down.

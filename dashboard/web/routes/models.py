@@ -23,7 +23,7 @@ from dashboard.charts.models import (
     robustness_rows,
 )
 from dashboard.languages.current import gettext
-from dashboard.languages.names import MOVEMENT_NAMES
+from dashboard.languages.names import MOVEMENT_NAMES, said_of
 from dashboard.web.delivery import keep_page
 from dashboard.web.errors import may_refuse
 from dashboard.web.guards.permissions import needs
@@ -149,14 +149,14 @@ def _on_device(options: DashboardOptions) -> tuple[list[ModelOnDevice], list[str
         try:
             configured.add(find_model(name))
         except ModelError as error:
-            problems.append(str(error))
+            problems.append(said_of(error))
     since = {one.sha256: one.since_ms for one in models_in_use(options.database)}
     models = []
     for path in sorted(shipped | configured):
         try:
             card = read_card(path)
         except ModelError as error:
-            problems.append(str(error))
+            problems.append(said_of(error))
             continue
         models.append(
             ModelOnDevice(

@@ -85,7 +85,7 @@ def participant_page(
     try:
         person = enrolled(database, code)
     except StudyError as error:
-        raise HTTPException(404, str(error)) from error
+        raise HTTPException(404, said_of(error)) from error
     services.views.note(account, "participant_view", study.named(person.code))
     sessions = [one for one in reader.session_list() if one.participant == person.code]
     lines = _lines(reader, sessions)

@@ -26,7 +26,7 @@ from dashboard.charts.session import (
 from dashboard.computing.answers import quality_of, sensor_sentences
 from dashboard.computing.computing import Computing
 from dashboard.languages.current import gettext
-from dashboard.languages.names import LOOK_NAMES, MOVEMENT_NAMES, POSE_NAMES
+from dashboard.languages.names import LOOK_NAMES, MOVEMENT_NAMES, POSE_NAMES, said_of
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import NOTHING_REFUSED, Refused
 from dashboard.web.guards.permissions import needs
@@ -233,7 +233,7 @@ def _not_found() -> Iterator[None]:
     try:
         yield
     except StudyError as error:
-        raise HTTPException(404, str(error)) from error
+        raise HTTPException(404, said_of(error)) from error
 
 
 def _report(

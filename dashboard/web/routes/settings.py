@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dashboard.accounts.roles import Permission
 from dashboard.languages.current import gettext as _
-from dashboard.languages.names import said
+from dashboard.languages.names import said, said_of
 from dashboard.web import configuration
 from dashboard.web.errors import may_refuse
 from dashboard.web.forms import NOTHING_REFUSED, Refused
@@ -219,7 +219,7 @@ def patch_settings(
     try:
         return _change_model(change, _written(services, account.name, present, change))
     except ConfigError as error:
-        raise HTTPException(409, str(error)) from error
+        raise HTTPException(409, said_of(error)) from error
 
 
 def _planned(present: configuration.Present, wanted: SettingsChange) -> configuration.Change:
@@ -227,9 +227,9 @@ def _planned(present: configuration.Present, wanted: SettingsChange) -> configur
         configuration.refuse_other_types(wanted.changes)
         return configuration.planned(present, wanted.digest, wanted.changes)
     except ConfigChangedError as error:
-        raise HTTPException(409, str(error)) from error
+        raise HTTPException(409, said_of(error)) from error
     except ConfigError as error:
-        raise HTTPException(422, str(error)) from error
+        raise HTTPException(422, said_of(error)) from error
 
 
 def _written(

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from dashboard.accounts.roles import Permission
 from dashboard.charts.chart import Chart
+from dashboard.charts.session import Timeline, range_timeline
 from dashboard.charts.trends import TREND_VITALS, TrendData, compared_rows, steps_from, trend_chart
 from dashboard.fleet.clocks import ClockOff
 from dashboard.fleet.known import TrendReader
@@ -41,6 +42,7 @@ NAVIGATION = NavigationEntry(
 _HOUR_MS = 3_600_000
 _LONGEST_MS = 100 * 366 * 24 * _HOUR_MS
 _BUCKETS = 200
+_STILL_WIDTHS = {"wide": 860.0, "narrow": 330.0}
 _DRAWN_MARKERS = (MarkerKind.NOTE, MarkerKind.BASELINE)
 
 
@@ -317,13 +319,14 @@ def trends_page(
     start: Annotated[schemas.FieldMs, Query()] = None,
     end: Annotated[schemas.FieldMs, Query()] = None,
     beside: Annotated[schemas.EpochMs | None, Query()] = None,
+    whole: Annotated[Literal["yes", ""], Query()] = "",
 ) -> Response:
     """Show a range that ends now (``range``), or one of the reader's own (``start`` and ``end``).
 
     Without either it is the latest recording of a participant or session, for everybody what
     ``usual_range`` says. ``beside`` is the start of another range of the same length, to compare
     with; ``movement`` adds a movement of the face to the chart, and ``participant`` or ``session``
-    leaves out everybody else.
+    leaves out everybody else. With ``whole=yes`` charts and tables need no scripts.
     """
     now_ms = clock.now().wall_ms
     reader = of.reader
@@ -355,10 +358,12 @@ def trends_page(
         was_asked=key is not None or (latest is None and start is not None),
         start=first,
         end=last,
-        chart=trend_chart(data) if data else None,
+        chart=trend_chart(data, other) if data else None,
         steps=steps_from(first, last, now_ms),
         beside=beside,
-        beside_chart=_beside_chart(other) if other else None,
+        beside_chart=_beside_chart(other, data) if other and data else None,
+        still=_still(data) if whole and data else None,
+        beside_still=_still(other) if whole and other else None,
         compared=compared_rows(data, other) if data and other else (),
         vitals=data.drawn_vitals() if data else (),
         moved=movements,
@@ -505,9 +510,15 @@ def _read_beside(
     return data if _has_anything(data) else None
 
 
-def _beside_chart(data: TrendData) -> Chart:
+def _beside_chart(data: TrendData, shown: TrendData) -> Chart:
     """Return the chart of the range to compare with; two charts of a page have two ids."""
-    return replace(trend_chart(data), id="trend-beside", title=gettext("The range to compare with"))
+    title = gettext("The range to compare with")
+    return replace(trend_chart(data, shown), id="trend-beside", title=title)
+
+
+def _still(data: TrendData) -> dict[str, Timeline]:
+    """Return the picture of a range for a screen or a sheet, and the one for a phone."""
+    return {name: range_timeline(data, width) for name, width in _STILL_WIDTHS.items()}
 
 
 def _problem_of(start_ms: int, end_ms: int) -> str:

@@ -26,6 +26,7 @@ from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import AGE_BAND, AGE_BANDS, MEDICATION, SEX, SEXES, MarkerKind
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 from edge_agent.store.export.columns import FILES, Column, json_file
 from edge_agent.store.export.format import TreeFormat
@@ -583,8 +584,10 @@ BIDS = TreeFormat(
     name="bids",
     label="BIDS (zip)",
     summary="a data set after the Brain Imaging Data Structure",
-    description="BIDS is for archives such as OpenNeuro and for programs that read it; it holds "
-    "sessions only.",
+    description=N_(
+        "BIDS is for archives such as OpenNeuro and for programs that read it; it holds sessions "
+        "only."
+    ),
     suffix=".bids.zip",
     media_type="application/zip",
     position=45,

@@ -19,6 +19,7 @@ from typing import IO
 from edge_agent import __version__
 from edge_agent.core import clock
 from edge_agent.core.measures import MovementKind
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.export import columns
 from edge_agent.store.export.columns import DESCRIPTION, FILES, TITLES, WrittenFile, description
@@ -206,10 +207,12 @@ def _resource(name: str) -> str:
 
 BUNDLE = FileFormat(
     name="bundle",
-    label="Bundle (zip)",
+    label=N_("Bundle (zip)"),
     summary="a zip that explains and recomputes itself",
-    description="The bundle is a zip of the CSV tables, their description, two scripts that "
-    "compute the tests again, settings and model cards.",
+    description=N_(
+        "The bundle is a zip of the CSV tables, their description, two scripts that compute the "
+        "tests again, settings and model cards."
+    ),
     suffix=".zip",
     media_type="application/zip",
     position=10,

@@ -453,12 +453,16 @@ body { font: 11pt/1.4 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
   color: #111; background: #fff }
 h2 { margin-top: 2.2rem; break-after: avoid }
 table { border-collapse: collapse; width: 100%; font-size: 9.5pt }
-th, td { border: 1px solid #999; padding: .25rem .4rem; text-align: left; vertical-align: top;
-  overflow-wrap: anywhere }
+th, td { border: 1px solid #999; padding: .25rem .4rem; text-align: left; vertical-align: top }
 thead { display: table-header-group }
 tr { break-inside: avoid }
 code { font-family: ui-monospace, monospace }
 nav { columns: 3 }
+nav ul { margin: 0 }
+@media (max-width: 45rem) { table { font-size: 8pt } }
+@media screen and (max-width: 45rem) {
+  table { display: block; overflow-x: auto } nav { columns: 1 }
+}
 @page { margin: 15mm }
 @media print { body { margin: 0; max-width: none } nav { columns: 2 } }
 """

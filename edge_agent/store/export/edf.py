@@ -19,6 +19,7 @@ from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.process import Later
 from edge_agent.core.readings import UNUSABLE
 from edge_agent.core.study import MarkerKind
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import AnalysisOption, VitalKind
 from edge_agent.store.export.bids import LEFT_OUT, Event, events_of
 from edge_agent.store.export.columns import json_file
@@ -363,9 +364,11 @@ EDF = TreeFormat(
     name="edf",
     label="EDF+ (zip)",
     summary="an EDF+ file for each session, for programs of sleep and heart research",
-    description="EDF+ is a file for each session with vital signs and movements of the face as "
-    "signals, and beats, markers, gaps and what the analysis leaves out as annotations; it needs "
-    "edfio on this device. Times are in UTC.",
+    description=N_(
+        "EDF+ is a file for each session with vital signs and movements of the face as signals, "
+        "and beats, markers, gaps and what the analysis leaves out as annotations; it needs edfio "
+        "on this device. Times are in UTC."
+    ),
     suffix=".edf.zip",
     media_type="application/zip",
     position=57,

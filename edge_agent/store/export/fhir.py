@@ -18,6 +18,7 @@ from edge_agent import __version__
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.expression import EMOTIONS
 from edge_agent.core.readings import VitalFlag
+from edge_agent.core.texts import N_
 from edge_agent.core.vitals import PRESSURES, VitalKind
 from edge_agent.store.export.format import FileFormat
 from edge_agent.store.export.rows import Row, Value, whole
@@ -434,8 +435,9 @@ FHIR = FileFormat(
     name="fhir",
     label="FHIR R4",
     summary="an R4 bundle of sessions",
-    description="FHIR R4 is for clinical systems: sessions as Patient by code, Device and "
-    "Observations.",
+    description=N_(
+        "FHIR R4 is for clinical systems: sessions as Patient by code, Device and Observations."
+    ),
     suffix=".fhir.json",
     media_type="application/fhir+json",
     position=40,

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from edge_agent.core.texts import N_
 from edge_agent.store.export.columns import FILES, TITLES, Column, WrittenFile
 from edge_agent.store.export.files import sha256_of
 from edge_agent.store.export.format import FileFormat, FolderFormat
@@ -121,8 +122,9 @@ PARQUET = FolderFormat(
     name="parquet",
     label="Parquet (zip)",
     summary="a folder of tables with typed columns",
-    description="Parquet is for large data in Python, R or DuckDB, and needs pyarrow on this "
-    "device.",
+    description=N_(
+        "Parquet is for large data in Python, R or DuckDB, and needs pyarrow on this device."
+    ),
     suffix=".parquet.zip",
     media_type="application/zip",
     position=50,
@@ -190,8 +192,10 @@ SAV = FolderFormat(
     name="sav",
     label="SPSS (zip)",
     summary="a folder of data files of SPSS",
-    description="SPSS is a folder of .sav files with labelled variables, for SPSS, PSPP and "
-    "jamovi, and needs pyreadstat on this device. Times are in UTC.",
+    description=N_(
+        "SPSS is a folder of .sav files with labelled variables, for SPSS, PSPP and jamovi, and "
+        "needs pyreadstat on this device. Times are in UTC."
+    ),
     suffix=".sav.zip",
     media_type="application/zip",
     position=55,
@@ -319,8 +323,10 @@ XLSX = FileFormat(
     name="xlsx",
     label="Excel",
     summary="an Excel workbook with a sheet for each table",
-    description="Excel is a workbook with a sheet for each table and one that says what the "
-    "columns are, and needs XlsxWriter on this device. Times are in UTC.",
+    description=N_(
+        "Excel is a workbook with a sheet for each table and one that says what the columns are, "
+        "and needs XlsxWriter on this device. Times are in UTC."
+    ),
     suffix=".xlsx",
     media_type="application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     position=52,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from edge_agent import __version__
+from edge_agent.core.texts import N_
 from edge_agent.store.export.columns import FILES, PACKAGE, TITLES, WrittenFile, schema_of
 from edge_agent.store.export.files import write_blocks
 from edge_agent.store.export.format import FileFormat, FolderFormat
@@ -30,7 +31,7 @@ CSV = FolderFormat(
     name="csv",
     label="CSV (zip)",
     summary="a folder of tables",
-    description="CSV is a folder of the tables alone.",
+    description=N_("CSV is a folder of the tables alone."),
     suffix=".csv.zip",
     media_type="application/zip",
     position=20,
@@ -64,7 +65,7 @@ JSON = FileFormat(
     name="json",
     label="JSON",
     summary="one document",
-    description="JSON is one document of the same tables.",
+    description=N_("JSON is one document of the same tables."),
     suffix=".json",
     media_type="application/json",
     position=30,
@@ -86,8 +87,10 @@ NDJSON = FileFormat(
     name="ndjson",
     label="NDJSON",
     summary="one JSON object a row and line",
-    description="NDJSON is the same rows as JSON, one on each line with the name of its table: for "
-    "programs that read line by line.",
+    description=N_(
+        "NDJSON is the same rows as JSON, one on each line with the name of its table: for "
+        "programs that read line by line."
+    ),
     suffix=".ndjson",
     media_type="application/x-ndjson",
     write=_write_ndjson,

@@ -28,6 +28,7 @@ from edge_agent.core.errors import (
     StoreError,
     StudyError,
 )
+from edge_agent.core.texts import unpacked
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, TypeAdapter
@@ -48,6 +49,8 @@ ERRORS: dict[str, type[AffectEdgeError]] = {
     one.__name__: one for one in (StoreError, DamageError, StudyError, DataFileError)
 }
 """Errors that a command raises on both sides; any other becomes a ``StoreError``."""
+AND_PARTS = "\0"
+"""Between the text of an error and what it was made of."""
 _given: dict[Path, Path] = {}
 
 P = ParamSpec("P")
@@ -152,7 +155,8 @@ class Command:
             # The gate was stopped before it answered.
             raise _unanswered(subject.path, gate, ConnectionResetError("it has ended"))
         kind, _, field = outcome.decode().partition(" ")
-        raise ERRORS.get(kind, StoreError)(content.decode(), field=field)
+        text, _, parts = content.decode().partition(AND_PARTS)
+        raise ERRORS.get(kind, StoreError)(unpacked(text, parts or None), field=field)
 
     def apply(self, subject: HasPath, *args: object, **named: object) -> Any:
         """Run the method where the database may be written; return its result.

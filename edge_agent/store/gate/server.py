@@ -13,8 +13,9 @@ from typing import Any
 
 from edge_agent.core import clock
 from edge_agent.core.errors import AffectEdgeError, StoreError
+from edge_agent.core.texts import packed, text_of
 from edge_agent.store.database.schema import connect
-from edge_agent.store.gate.client import COMMANDS, ERRORS
+from edge_agent.store.gate.client import AND_PARTS, COMMANDS, ERRORS
 from edge_agent.store.gate.commands import Commands
 from edge_agent.store.gate.receiver import Question, Receiver
 
@@ -114,9 +115,11 @@ class _Server(socketserver.UnixStreamServer):
             return b"ok\n" + known.run(self.commands, arguments)
         except AffectEdgeError as error:
             kind = type(error).__name__ if type(error).__name__ in ERRORS else "StoreError"
-            # Only the first line is the kind of error and its field; the rest is its text.
+            # Only the first line is the kind of error and its field; the rest is its text, and
+            # what it was made of, so that a page can say it in another language.
             reason = f"{kind} {error.field}".strip()
-            return f"{reason}\n{error}".encode()
+            text = text_of(error)
+            return f"{reason}\n{text}{AND_PARTS}{packed(text) or ''}".encode()
         except Exception:  # the boundary to another process: a mistake of ours ends no service
             log.exception("the command %s failed", name[:40])
             return b"StoreError\nthe command failed; the journal of the service says why"

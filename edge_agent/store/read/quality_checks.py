@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from edge_agent.core.expression import RejectReason
+from edge_agent.core.expression import Emotion, RejectReason
 from edge_agent.core.movements import TURNED_AWAY_DEGREES
 from edge_agent.core.readings import STOPPED
 from edge_agent.core.texts import N_, Message, listed
@@ -149,7 +149,7 @@ def _face(measures: Measures, bars: Thresholds) -> Check:
         message = Message(
             N_("{message} Less under {conditions}."),
             message=message,
-            conditions=listed(dict.fromkeys(poor)),
+            conditions=listed(map(_state, dict.fromkeys(poor))),
         )
     if share < bars.face_share:
         return Check(name, Level.BAD, message, _cure_of_face(measures))
@@ -196,7 +196,7 @@ def _readings(measures: Measures, bars: Thresholds) -> Check:
         # A condition may be shown several times: its readings are added up.
         counts.setdefault(condition.label, Counter()).update(condition.readings)
     missing = [
-        Message(N_("{vital} under {condition}"), vital=_vital(kind), condition=label)
+        Message(N_("{vital} under {condition}"), vital=_vital(kind), condition=_state(label))
         for label, of_kind in counts.items()
         for kind in kinds
         if of_kind[kind] < bars.readings
@@ -395,6 +395,11 @@ def _message(text: str) -> Message:
     if isinstance(text, Message):
         return text
     return Message(text)
+
+
+def _state(label: str) -> str:
+    """Return a condition; one that is named like an emotion as a translatable message."""
+    return Message(label) if label in tuple(Emotion) else label
 
 
 def _vital(kind: VitalKind) -> Message:

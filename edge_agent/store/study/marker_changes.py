@@ -16,7 +16,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, MarkerKind, Session
-from edge_agent.core.texts import N_
+from edge_agent.core.texts import N_, utc_text
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study import rows
 from edge_agent.store.study.past import PastMarker
@@ -103,7 +103,7 @@ def correct_marker(
         old = next(one for one in before if one.id == marker)
         if new.at_ms != old.at.wall_ms:
             check_inside(session, new.at_ms, moment.wall_ms)
-        label = rows.checked_label(new.label, f"Marker {new.kind}", empty_allowed=False)
+        label = rows.checked_label(new.label, rows.marker_kind(new.kind), empty_allowed=False)
         # Moved by the difference, so that the boot clock moves along.
         at = old.at.shifted((new.at_ms - old.at.wall_ms) / 1000)
         now = replace(old, at=at, kind=new.kind, label=label)
@@ -228,7 +228,7 @@ def _check_order(markers: Sequence[Marker]) -> None:
                         "leave it out first."
                     ),
                     label=one.label,
-                    at=iso_utc(one.at.wall_ms),
+                    at=utc_text(one.at.wall_ms),
                 )
             is_open = False
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from edge_agent.core import clock
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import MOST, AttributeUse, checked_attribute
+from edge_agent.core.texts import N_
 from edge_agent.store.database.schema import read_transaction, write_transaction
 from edge_agent.store.study.rows import attribute_use, find_participant, insert_audit
 
@@ -176,7 +177,8 @@ def enrolled(path: Path, code: str) -> Enrolled:
         words = {"search": code, "consent": ""}
         row = connection.execute(f"{_LINES} AND length(code) = length(:search)", words).fetchone()
     if row is None:
-        raise StudyError(f"There is no participant {code!r}. Look at the list on the Study page.")
+        none_there = N_("There is no participant {code!r}. Look at the list on the Study page.")
+        raise StudyError(none_there, code=code)
     return _line_of(row)
 
 
@@ -281,9 +283,10 @@ def agree_to_attributes(
             (use.value, participant),
         )
         if not changed.rowcount:
-            raise StudyError(
-                f"Participant {code} has given no consent that stands. Record the consent first."
+            none_stands = N_(
+                "Participant {code} has given no consent that stands. Record the consent first."
             )
+            raise StudyError(none_stands, code=code)
         if use is AttributeUse.NONE:
             connection.execute(
                 "DELETE FROM participant_attribute WHERE participant = ?", (participant,)
@@ -332,4 +335,5 @@ def _set(connection: sqlite3.Connection, code: str, values: Mapping[str, str]) -
         "SELECT count(*) FROM participant_attribute WHERE participant = ?", (participant,)
     ).fetchone()[0]
     if count > MOST:
-        raise StudyError(f"Participant {code}: keep at most {MOST} attributes, not {count}.")
+        too_many = N_("Participant {code}: keep at most {most} attributes, not {count}.")
+        raise StudyError(too_many, code=code, most=MOST, count=count)

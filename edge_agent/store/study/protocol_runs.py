@@ -240,8 +240,12 @@ def _refuse_other(connection: sqlite3.Connection, run: int, session: int) -> Run
     ).fetchone()
     if row is None:
         raise StudyError(
-            f"No protocol {run} runs in session {session}: it is over, or was erased. Reload the "
-            "page."
+            N_(
+                "No protocol {run} runs in session {session}: it is over, or was erased. Reload "
+                "the page."
+            ),
+            run=run,
+            session=session,
         )
     return RunState(row["state"])
 

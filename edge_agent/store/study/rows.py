@@ -26,6 +26,7 @@ from edge_agent.core.study import (
     SessionSetting,
     forbidden_because,
 )
+from edge_agent.core.texts import N_, Message, as_message, utc_text
 from edge_agent.store.database.schema import SPANS, insert
 from edge_agent.store.write import audit
 from edge_agent.store.write.boots import stamp
@@ -36,6 +37,8 @@ from edge_agent.store.write.boots import stamp
 _LONGEST_INTERVAL_MS = 60_000
 """Of a row: the largest ``record.interval``."""
 LABEL_LENGTH = 80
+SESSION_NAME = N_("Session name")
+"""What a refused label is of."""
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # none that is mistaken for another
 _SESSION = (
@@ -89,12 +92,16 @@ def insert_participant(
         code = _free_code(connection)
     if not _CODE.fullmatch(code):
         raise StudyError(
-            f"Participant code {code!r}: give 1 to 32 letters, digits, '.', '_' or '-', "
-            "starting with a letter or digit. Never use a name.",
+            N_(
+                "Participant code {code!r}: give 1 to 32 letters, digits, '.', '_' or '-', "
+                "starting with a letter or digit. Never use a name."
+            ),
+            code=code,
             field="code",
         )
     if _is_taken(connection, code):
-        raise StudyError(f"Participant code {code} is taken. Choose another.", field="code")
+        taken = N_("Participant code {code} is taken. Choose another.")
+        raise StudyError(taken, code=code, field="code")
     boot, created = stamp(connection, at)
     made = created.wall_ms
     row = {"code": code, "created": made, "simulated": int(simulated), "boot": boot}
@@ -114,7 +121,9 @@ def find_participant(connection: sqlite3.Connection, code: str) -> int:
     row = connection.execute("SELECT id FROM participant WHERE code = ?", (code,)).fetchone()
     if row is None:
         raise StudyError(
-            f"There is no participant {code!r}. Create the participant first.", field="participant"
+            N_("There is no participant {code!r}. Create the participant first."),
+            code=code,
+            field="participant",
         )
     return int(row[0])
 
@@ -161,7 +170,8 @@ def withdraw_consent(connection: sqlite3.Connection, code: str, at: Instant) -> 
     """End the valid consent."""
     participant = find_participant(connection, code)
     if not _end_consent(connection, participant, at):
-        raise StudyError(f"Participant {code} has given no consent that could be withdrawn.")
+        none_given = N_("Participant {code} has given no consent that could be withdrawn.")
+        raise StudyError(none_given, code=code)
 
 
 def _end_consent(connection: sqlite3.Connection, participant: int, at: Instant) -> bool:
@@ -213,19 +223,24 @@ def insert_session(connection: sqlite3.Connection, new: NewSession) -> Session:
     participant = find_participant(connection, new.participant)
     if not has_consent(connection, participant):
         raise StudyError(
-            f"Participant {new.participant} has given no consent. Record the consent before "
-            "the session starts.",
+            N_(
+                "Participant {code} has given no consent. Record the consent before the session "
+                "starts."
+            ),
+            code=new.participant,
             field="participant",
         )
     open_one = find_open_session(connection)
     if open_one is not None:
         raise StudyError(
-            f"Session {open_one.id} of {open_one.participant} is open since "
-            f"{iso_utc(open_one.start_ms)}. End it first."
+            N_("Session {session} of {code} has been open since {start}. End it first."),
+            session=open_one.id,
+            code=open_one.participant,
+            start=utc_text(open_one.start_ms),
         )
     boot, start = stamp(connection, new.start)
     _refuse_overlap(connection, start)
-    label = checked_label(new.name, "Session name", empty_allowed=True)
+    label = checked_label(new.name, SESSION_NAME, empty_allowed=True)
     number = insert(
         connection,
         "session",
@@ -249,13 +264,14 @@ def session_numbered(connection: sqlite3.Connection, number: int) -> Session:
     """
     row = connection.execute(f"{_SESSION} WHERE session.id = ?", (number,)).fetchone()
     if row is None:
-        raise StudyError(f"There is no session {number}. The Study page lists them.")
+        none_there = N_("There is no session {number}. The Study page lists them.")
+        raise StudyError(none_there, number=number)
     return _session_of(row)
 
 
 def close_session(connection: sqlite3.Connection, at: Instant) -> Session:
     """Close the open session."""
-    session = require_open_session(connection, "No session is open, so none was ended.")
+    session = require_open_session(connection, N_("No session is open, so none was ended."))
     boot, end = in_session(connection, session.id, at)
     refuse_before_start(session, end)
     connection.execute(
@@ -272,7 +288,7 @@ def find_open_session(connection: sqlite3.Connection) -> Session | None:
 
 
 def require_open_session(
-    connection: sqlite3.Connection, refusal: str = "No session is open. Start one first."
+    connection: sqlite3.Connection, refusal: str = N_("No session is open. Start one first.")
 ) -> Session:
     """Return the session that is open, or refuse."""
     session = find_open_session(connection)
@@ -302,6 +318,11 @@ def _session_of(row: sqlite3.Row) -> Session:
     )
 
 
+def marker_kind(kind: MarkerKind) -> str:
+    """Return what a refused label is of."""
+    return Message(N_("Marker {kind}"), kind=as_message(kind.value.replace("_", " ")))
+
+
 def checked_label(text: str, what: str, *, empty_allowed: bool) -> str:
     """Return the text without blanks around it, or refuse it.
 
@@ -311,11 +332,18 @@ def checked_label(text: str, what: str, *, empty_allowed: bool) -> str:
     label = text.strip()
     field = "name" if empty_allowed else "label"
     if not label and not empty_allowed:
-        raise StudyError(f"{what}: give a label of 1 to {LABEL_LENGTH} characters.", field=field)
+        raise StudyError(
+            N_("{what}: give a label of 1 to {most} characters."),
+            what=as_message(what),
+            most=LABEL_LENGTH,
+            field=field,
+        )
     if len(label) > LABEL_LENGTH or not label.isprintable():
         raise StudyError(
-            f"{what} {label[:20]!r}…: give at most {LABEL_LENGTH} printable characters on one "
-            "line.",
+            N_("{what} {label!r}…: give at most {most} printable characters on one line."),
+            what=as_message(what),
+            label=label[:20],
+            most=LABEL_LENGTH,
             field=field,
         )
     return label
@@ -348,8 +376,10 @@ def in_session(
 def refuse_before_start(session: Session, at: Instant) -> None:
     if at.wall_ms < session.start_ms:
         raise StudyError(
-            f"{iso_utc(at.wall_ms)} lies before the start of session {session.id} "
-            f"({iso_utc(session.start_ms)})."
+            N_("{at} lies before the start of session {session} ({start})."),
+            at=utc_text(at.wall_ms),
+            session=session.id,
+            start=utc_text(session.start_ms),
         )
 
 
@@ -363,9 +393,13 @@ def _refuse_overlap(connection: sqlite3.Connection, at: Instant) -> None:
     ).fetchone()
     if row is not None:
         raise StudyError(
-            f"{iso_utc(at.wall_ms)} lies before the end of session {row['id']} "
-            f"({iso_utc(row['ended'])}). Sessions must not overlap; if the clock of this "
-            "machine is wrong, set it first."
+            N_(
+                "{at} lies before the end of session {session} ({end}). Sessions must not overlap; "
+                "if the clock of this machine is wrong, set it first."
+            ),
+            at=utc_text(at.wall_ms),
+            session=row["id"],
+            end=utc_text(row["ended"]),
         )
 
 
@@ -398,12 +432,12 @@ def insert_marker(
         condition = find_open_condition(connection, session.id)
         if condition is None:
             raise StudyError(
-                "No stimulus is going on that could end. Mark its start first.", field="kind"
+                N_("No stimulus is going on that could end. Mark its start first."), field="kind"
             )
         label = label.strip() or condition
     if kind is MarkerKind.BASELINE:
         label = label.strip() or Emotion.NEUTRAL.value
-    label = checked_label(label, f"Marker {kind}", empty_allowed=False)
+    label = checked_label(label, marker_kind(kind), empty_allowed=False)
     cursor = connection.execute(
         "INSERT INTO marker (session, at, boot_ms, kind, label, boot) VALUES (?, ?, ?, ?, ?, ?)",
         (session.id, at.wall_ms, at.boot_ms, kind.value, label, boot),
@@ -461,7 +495,9 @@ def check_purpose(purpose: Purpose, setting: SessionSetting, purposes: Collectio
     """
     if purpose not in purposes:
         raise StudyError(
-            f"Purpose {purpose} is not allowed on this appliance. Allowed: {', '.join(purposes)}.",
+            N_("Purpose {purpose} is not allowed on this appliance. Allowed: {allowed}."),
+            purpose=as_message(purpose.value),
+            allowed=", ".join(purposes),
             field="purpose",
         )
     forbidden = forbidden_because(purpose, setting)

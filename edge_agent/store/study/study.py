@@ -19,6 +19,7 @@ from edge_agent.core import clock
 from edge_agent.core.clock import Instant, iso_utc
 from edge_agent.core.errors import StudyError
 from edge_agent.core.study import Marker, MarkerKind, Participant, Purpose, Session, SessionSetting
+from edge_agent.core.texts import N_, utc_text
 from edge_agent.store.database.dashboard_file import refuse_account_name
 from edge_agent.store.database.schema import insert, read_transaction, write_transaction
 from edge_agent.store.study import rows
@@ -318,8 +319,9 @@ def _near(at_ms: int, session: Session, moment: Instant) -> int:
     """
     if at_ms > moment.wall_ms + NEAR_MS:
         raise StudyError(
-            f"A marker at {clock.iso_utc(at_ms)} lies in the future; it is "
-            f"{clock.iso_utc(moment.wall_ms)} now. Reload the page."
+            N_("A marker at {at} lies in the future; it is {now} now. Reload the page."),
+            at=utc_text(at_ms),
+            now=utc_text(moment.wall_ms),
         )
     if session.start_ms - NEAR_MS <= at_ms < session.start_ms:
         return session.start_ms
@@ -364,7 +366,8 @@ def freeze(path: Path, document: str, actor: str) -> Preregistration:
     sha256 = fingerprint(moment.wall_ms, document)
     with write_transaction(path) as connection:
         if connection.execute("SELECT count(*) FROM preregistration").fetchone()[0] >= FROZEN_MOST:
-            raise StudyError(f"There are {FROZEN_MOST} preregistrations, and no more are kept.")
+            full = N_("There are {most} preregistrations, and no more are kept.")
+            raise StudyError(full, most=FROZEN_MOST)
         values = {"at": moment.wall_ms, "document": document, "sha256": sha256}
         number = insert(connection, "preregistration", **values)
         rows.insert_audit(connection, actor, "preregister", f"{number} {sha256}", moment)

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, StorageState, expect
 
 from tests.browser.served import Served
-from tests.support.browser import PHONE, has_sideways_scroll, watched_page
+from tests.support.browser import DESKTOP, PHONE, broken_words, has_sideways_scroll, watched_page
 
 pytestmark = pytest.mark.browser
 PATHS = ("/live", "/study", "/analysis", "/trends", "/readings", "/account", "/picture")
@@ -31,6 +31,16 @@ def test_scripts_speak_the_language_of_the_page_until_another_is_chosen(
         page.get_by_role("button", name="Diese Sprache benutzen").click()
         expect(page.locator("html")).to_have_attribute("lang", "en")
         assert page.locator('script[src*="/texts/"]').count() == 0
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_names_of_expressions_are_not_broken_on_live(
+    browser: Browser, shown: Served, login: StorageState, size: tuple[int, int]
+) -> None:
+    with watched_page(browser, login, size, locale="de-DE") as page:
+        page.goto(f"{shown.address}/live")
+        expect(page.locator("#bars")).to_contain_text("Überraschung")
+        assert broken_words(page, ".bar-name") == []
 
 
 @pytest.mark.deep

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, StorageState, expect
 from dashboard.web.settings import DashboardOptions
 from edge_agent.core import clock as device_clock
 from edge_agent.core.expression import Emotion, ExpressionRow
-from edge_agent.store.database.schema import write_transaction
+from edge_agent.store.database.schema import migrate, write_transaction
 from edge_agent.store.write.timeline import write_expressions
 from tests.browser.live.pages import live_page
 from tests.browser.live_agent import LiveAgent
@@ -37,6 +37,25 @@ FRAMING = """async () => {
   ];
   const said = (face) => framing(face, { width: 640, height: 480 });
   return faces.map((face) => said(face).map(([words, isGood]) => `${words}|${isGood}`));
+}"""
+
+
+SPARKLINE = """async () => {
+  const live = document.querySelector('script[src$="js/live.js"]').src;
+  const { Histories, sparkline } = await import(live.replace("live.js", "sparkline.js"));
+  const now = 1790000400000;
+  const histories = new Histories([]);
+  const steps = [...Array(12).keys()];
+  const alike = (value) => steps.map(() => value);
+  const recorded = { starts: steps.map((n) => now - 120000 + 5000 * n), bucket_ms: 5000 };
+  const means = { mean: alike(70), min: alike(67), max: alike(75) };
+  histories.fill({ heart_rate: { ...recorded, ...means } });
+  for (let at = now - 60000; at < now; at += 500)
+    histories.add({ kind: "heart_rate", at, value: at % 1000 ? 66 : 74 }, now);
+  const shown = [{ kind: "heart_rate", colour: "--accent", digits: 0 }];
+  const { picture, text } = sparkline(shown, histories, now);
+  const line = picture.querySelector(".spark-line").getAttribute("d");
+  return [line.match(/ [\\d.]+/g).map(Number), text];
 }"""
 
 
@@ -111,6 +130,28 @@ def test_live_tells_how_the_face_stands_and_the_last_minutes_went(
         assert not has_sideways_scroll(page)
 
 
+def test_a_camera_that_is_missing_is_told_once_with_the_command_that_helps(
+    browser: Browser, tmp_path: Path
+) -> None:
+    migrate(DashboardOptions(data=tmp_path).database)
+    cause = "/dev/video9: there is no such camera. Plug it in; `v4l2-ctl --list-devices` lists it."
+    camera = {"state": "failed", "reason": cause, "frame_age_seconds": 28.0}
+    broker = {"state": "disabled"}
+    with (
+        LiveAgent(tmp_path, None) as agent,
+        Served(tmp_path) as served,
+        watched_page(browser, served.login()) as page,
+    ):
+        page.goto(f"{served.address}/live")
+        expect(page.locator("#agent-state")).to_have_text("agent running")
+        agent.say({"type": "state", "camera": camera, "broker": broker, "clock_synchronised": True})
+        expect(page.locator("#camera-notice code")).to_have_text("v4l2-ctl --list-devices")
+        expect(page.locator("#now-detail")).to_have_text(re.compile(r"^No picture for \d+ s$"))
+        expect(page.locator("#place-text")).to_have_text(re.compile(r"^No picture for \d+ s\.$"))
+        told = page.locator("main").inner_text()
+        assert told.count("no such camera") == 1 and "`" not in told
+
+
 def test_live_shows_the_strongest_movements_and_where_the_head_is_turned(
     browser: Browser, dashboard: Served, login: StorageState
 ) -> None:
@@ -137,6 +178,17 @@ def test_framing_names_what_is_wrong_and_what_was_not_judged(
     ]
     assert turned[1].endswith("closer is better|false") and turned[3] == "turned away|false"
     assert dark[2:] == ["too dark: add light from the front|false", "towards the camera|true"]
+
+
+def test_a_small_line_is_as_smooth_while_watched_as_before_and_tells_every_reading(
+    browser: Browser, dashboard: Served, login: StorageState
+) -> None:
+    with watched_page(browser, login) as page:
+        page.goto(f"{dashboard.address}/live")
+        heights, text = page.evaluate(SPARKLINE)
+    # a minute of means recorded in steps of 5 s, and a minute heard live, 66 and 74 in turn
+    assert len(heights) == 24 and set(heights) == {20.0}, "all means are 70"
+    assert text == "5 min: 66 to 75"
 
 
 def test_the_keys_of_a_page_are_shown_but_not_while_typing(

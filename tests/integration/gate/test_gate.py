@@ -27,6 +27,7 @@ from edge_agent.core.clock import Instant
 from edge_agent.core.errors import StoreError, StudyError
 from edge_agent.core.readings import VitalFlag, VitalReading
 from edge_agent.core.study import Marker, MarkerKind, Purpose, SessionSetting
+from edge_agent.core.texts import packed, text_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.database.schema import (
     DATABASE_NAME,
@@ -97,7 +98,7 @@ def test_a_study_is_kept_through_the_gate(gate: Gate) -> None:
     commands.note("ada", "login", "from 192.0.2.7")
     commands.start_session("P-1", Purpose.RESEARCH, "first", actor="ada")
     commands.add_marker(MarkerKind.STIMULUS_START, "anger", actor="token stimuli")
-    with pytest.raises(StudyError, match="is open") as refused:
+    with pytest.raises(StudyError, match="has been open") as refused:
         commands.start_session("P-1", Purpose.RESEARCH, "second", actor="ada")
     assert not isinstance(refused.value, StoreError)
     ended = commands.end_session(actor="ada")
@@ -130,6 +131,10 @@ def test_a_study_is_kept_through_the_gate(gate: Gate) -> None:
     with pytest.raises(StudyError, match="There is no participant 'P-1'") as refused:
         commands.give_consent("P-1", "1", actor="eve")
     assert refused.value.field == "participant"
+    assert packed(text_of(refused.value)) == (
+        '{"template":"There is no participant {code!r}. Create the participant first.",'
+        '"values":{"code":"P-1"}}'
+    ), "what it was made of comes, too: a page says it in its reader's language"
 
 
 def test_alerts_and_what_was_frozen_go_through_the_gate(gate: Gate) -> None:

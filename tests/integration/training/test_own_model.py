@@ -34,10 +34,12 @@ def write_photographs(folder: Path, portrait: Picture, count: int, seed: int) ->
 
 @pytest.fixture
 def photographs(tmp_path: Path) -> Path:
-    """Two people, one smiling; one photograph of the sea, one torn, one in the wrong folder."""
+    """Two people, one smiling, in fewer photographs than fill a batch; one photograph of the sea,
+    one torn, one in the wrong folder.
+    """
     folder = tmp_path / "photographs"
-    write_photographs(folder / "happy", smiling(), 24, 1)
-    write_photographs(folder / "neutral", serious(), 24, 2)
+    write_photographs(folder / "happy", smiling(), 20, 1)
+    write_photographs(folder / "neutral", serious(), 20, 2)
     cv2.imwrite(str(folder / "neutral" / "wrong.jpg"), smiling())
     cv2.imwrite(str(folder / "neutral" / "sea.jpg"), np.full((120, 160, 3), 127, np.uint8))
     (folder / "neutral" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 and no more")
@@ -69,7 +71,7 @@ def test_photographs_become_a_model_a_verdict_and_a_page(
     page = (tmp_path / "own" / "report.html").read_text("utf-8")
     assert "1 without a face, 1 unreadable" in page
     assert page.count("data:image/png;base64,") >= 1
-    assert "<td>happiness</td><td>24</td>" in page.replace("\n", "")
+    assert "<td>happiness</td><td>20</td>" in page.replace("\n", "")
 
     with caplog.at_level("INFO"):
         again = training_here(*words)

@@ -72,7 +72,7 @@ def test_what_the_machine_lacks_is_named_with_its_cure(
         (
             {"store_error": "disk full. Free some.", "unstored_since_ms": 1_790_000_000_000},
             "store",
-            "Nothing has been stored since 2026-09-21T14:13:20.000Z: disk full. Free some.",
+            "Nothing has been stored since 2026-09-21 14:13:20 UTC: disk full. Free some.",
         ),
         ({"rows_dropped": 3}, "rows_dropped", "3 rows"),
         ({"salvage": "Rows are being carried over."}, "database_salvaged", "carried"),

@@ -2,7 +2,7 @@
 // of its own, only while it is seen.
 
 import { _ } from "./messages.js";
-import { localTime } from "./page.js";
+import { localTime, showWithCode } from "./page.js";
 
 const SHOWN = 3;
 let isFedByPage = false;
@@ -21,7 +21,7 @@ function lineOf(alert) {
   const since = document.createElement("span");
   line.dataset.alert = alert.id;
   rule.textContent = alert.name;
-  text.textContent = alert.text;
+  showWithCode(text, alert.text);
   since.className = "hint";
   since.textContent = _("since {raised_ms}", { raised_ms: localTime(alert.since) });
   line.append(rule, " ", text, " ", since);

@@ -6,7 +6,7 @@ import { followFeed } from "./feed.js";
 import { showFraming, zoneOf } from "./framing.js";
 import { _, figure, ngettext, said } from "./messages.js";
 import { MovementBars, poseText } from "./movements.js";
-import { ago, deviceNow, span } from "./page.js";
+import { ago, deviceNow, showWithCode, span } from "./page.js";
 import { bindSession } from "./session.js";
 import { Standing } from "./standing.js";
 import { Strip } from "./strip.js";
@@ -158,6 +158,10 @@ function show() {
   showChecklist(byId("checklist"), { standing, face: faceNow(reason), latest: vitals.latest, health });
   byId("live").classList.toggle("is-offline", reason !== "");
   standing.show(byId("standing"));
+  // The alert over the page says it as well, until somebody acknowledges it.
+  const isAlerted = byId("alert-lines")?.textContent.includes(standing.cause.replaceAll("`", "")) ?? false;
+  byId("camera-notice").hidden = standing.cause === "" || isAlerted;
+  showWithCode(byId("camera-notice"), standing.cause);
   showCapture(standing);
   session.showRecording(reason);
   vitals.show(standing.feed === "online" ? "" : standing.reason);

@@ -59,6 +59,14 @@ export function localTime(ms, form = "datetime") {
   return formats[form].format(new Date(ms));
 }
 
+/** Show a text in which commands stand between backticks. */
+export function showWithCode(element, text) {
+  if (element.dataset.shown === text) return;
+  element.dataset.shown = text;
+  const parts = text.split("`").map((part, place) => (place % 2 ? Object.assign(document.createElement("code"), { textContent: part }) : part));
+  element.replaceChildren(...parts);
+}
+
 /** Turn every <time data-local> below root into the reader's time zone. */
 export function localiseTimes(root) {
   for (const element of root.querySelectorAll("time[data-local]")) {

@@ -57,7 +57,7 @@ function show() {
   setText("reason", isOver() && state.reason ? _("Ended: {reason}", { reason: state.reason }) : state.reason);
   setText("go-text", goText());
   setText("answers", String(state.answers));
-  setText("condition", state.state === "running" ? (screen?.condition ?? _("none")) : _("none"));
+  setText("condition", state.state === "running" && screen?.condition ? named(screen.condition) : _("none"));
   setBadge("run-state", ...RUN_STATES[state.state]);
   if (state.participant_ready) setBadge("participant-state", _("ready"), "badge-good");
   else setBadge("participant-state", state.participant_present ? _("open, not ready yet") : _("not open"), "badge-warn");

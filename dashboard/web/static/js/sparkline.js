@@ -6,6 +6,7 @@ const SPAN_MS = 300000;
 const WIDTH = 300;
 const HEIGHT = 40;
 const EDGE = 4;
+const STEP_MS = 5000; // of the means that are drawn: what is recorded comes as such, and what is heard live is made so
 const TOGETHER_MS = 15000; // readings that are farther apart are not joined
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -25,20 +26,31 @@ export class Histories {
   add({ kind, at, value, flags }, now) {
     if (flags?.some((flag) => this.unusable.has(flag))) return;
     const points = this.of(kind).filter((point) => point.at > now - SPAN_MS && point.at !== at);
-    points.push({ at, value });
+    points.push({ at, value, least: value, most: value });
     if (points.length > 1 && points.at(-2).at > at) points.sort((a, b) => a.at - b.at);
     this.kinds.set(kind, points);
   }
 
   /** Put the means that the database knows (vitals of /api/v1/trends) before what was heard live. */
   fill(vitals) {
-    for (const [kind, { starts, mean, bucket_ms: bucket }] of Object.entries(vitals)) {
+    for (const [kind, { starts, mean, min, max, bucket_ms: bucket }] of Object.entries(vitals)) {
       const heard = this.of(kind).filter((point) => !point.recorded);
       const first = heard[0]?.at ?? Infinity;
-      const known = starts.map((start, index) => ({ at: start + bucket / 2, value: mean[index], recorded: true }));
+      const known = starts.map((start, index) => ({ at: start + bucket / 2, value: mean[index], least: min[index], most: max[index], recorded: true }));
       this.kinds.set(kind, [...known.filter(({ at, value }) => value !== null && at + bucket / 2 <= first), ...heard]);
     }
   }
+}
+
+/** The mean of each step; else the line of a heart would turn jagged while somebody watches. */
+function meansOf(points) {
+  const steps = new Map();
+  for (const point of points) {
+    const step = Math.floor(point.at / STEP_MS);
+    steps.set(step, [...(steps.get(step) ?? []), point]);
+  }
+  const mean = (numbers) => numbers.reduce((sum, one) => sum + one, 0) / numbers.length;
+  return [...steps.values()].map((step) => ({ at: mean(step.map(({ at }) => at)), value: mean(step.map(({ value }) => value)) }));
 }
 
 /** Points in runs of those that belong together. */
@@ -64,17 +76,20 @@ function pathOf(runs, colour, style, x, y) {
   return path;
 }
 
-/** Write the least and the greatest of some values. */
-function rangeOf(values, digits) {
-  if (values.length === 0) return "–";
-  const [low, high] = [Math.min(...values), Math.max(...values)].map((value) => figure(value, digits));
+/** Write the least and the greatest of some points. */
+function rangeOf(points, digits) {
+  if (points.length === 0) return "–";
+  const [low, high] = [Math.min(...points.map(({ least }) => least)), Math.max(...points.map(({ most }) => most))].map((value) => figure(value, digits));
   return low === high ? _("steady at {value}", { value: low }) : _("{low} to {high}", { low, high });
 }
 
 /** Draw the readings of some kinds ({kind, colour, digits}) on one scale; returns the picture and what it says. */
 export function sparkline(kinds, histories, now) {
-  const rows = kinds.map(({ kind, colour }) => ({ colour, points: histories.of(kind).filter(({ at }) => at > now - SPAN_MS && at <= now) }));
-  const values = rows.flatMap(({ points }) => points.map(({ value }) => value));
+  const rows = kinds.map(({ kind, colour }) => {
+    const points = histories.of(kind).filter(({ at }) => at > now - SPAN_MS && at <= now);
+    return { colour, points, means: meansOf(points) };
+  });
+  const values = rows.flatMap(({ means }) => means.map(({ value }) => value));
   const picture = document.createElementNS(SVG, "svg");
   picture.setAttribute("class", "spark");
   picture.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
@@ -88,13 +103,13 @@ export function sparkline(kinds, histories, now) {
   const middle = (least + most) / 2;
   const x = (at) => WIDTH * (1 - (now - at) / SPAN_MS);
   const y = (value) => HEIGHT / 2 - ((value - middle) / room) * (HEIGHT - 2 * EDGE);
-  for (const { colour, points } of rows) {
-    const runs = runsOf(points);
+  for (const { colour, means } of rows) {
+    const runs = runsOf(means);
     const lines = runs.filter((run) => run.length > 1);
     const dots = runs.filter((run) => run.length === 1);
     if (lines.length) picture.append(pathOf(lines, colour, "spark-line", x, y));
     if (dots.length) picture.append(pathOf(dots, colour, "spark-dots", x, y));
   }
-  const ranges = rows.map(({ points }) => rangeOf(points.map(({ value }) => value), digits));
+  const ranges = rows.map(({ points }) => rangeOf(points, digits));
   return { picture, text: `5 min: ${ranges.join(" / ")}` };
 }

@@ -21,6 +21,11 @@ const BROKER = {
   connected: [_("broker connected"), "badge-good"],
   connecting: [_("broker: connecting"), ""],
   silent: [_("broker not answering"), "badge-bad"],
+  unreachable: [_("broker not reachable"), "badge-bad"],
+  unauthorised: [_("broker: login refused"), "badge-bad"],
+  untrusted: [_("broker: certificate not trusted"), "badge-bad"],
+  refused: [_("broker refuses the connection"), "badge-bad"],
+  stopped: [_("broker: connection ended"), ""],
   disabled: [_("no broker set up"), ""],
 };
 
@@ -61,7 +66,13 @@ export class Standing {
     if (camera.state === "closed") return _("Camera closed: no session");
     if (camera.state === "ended") return _("The camera’s file has ended");
     const age = 1000 * camera.frame_age_seconds + performance.now() - this.heard;
-    return `${_("No picture for {span}", { span: span(age) })}${camera.reason ? `: ${told(camera.reason, this.message)}` : ""}`;
+    return _("No picture for {span}", { span: span(age) });
+  }
+
+  /** What is wrong with the camera, and what helps; empty while pictures come. */
+  get cause() {
+    const camera = this.feed === "online" ? this.message?.camera : undefined;
+    return this.reason && camera?.reason ? told(camera.reason, this.message) : "";
   }
 
   /** Show camera and broker in a list; it is always there. */

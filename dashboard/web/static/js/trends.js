@@ -33,7 +33,6 @@ async function refresh() {
 }
 
 function onState(name) {
-  holder.classList.toggle("is-past", name !== "online"); // no longer up to now
   if (name === "online" && figure.dataset.drawn) refresh();
 }
 

@@ -26,7 +26,7 @@ from edge_agent.store.export.rows import Choice
 from edge_agent.store.export.text_formats import JSON
 from edge_agent.store.upkeep.erasure import erase_participant
 from tests.support.dashboard import NAME, add_session, client_of, fill, services_of, set_up
-from tests.support.timeline import query, wait_for
+from tests.support.timeline import START_MS, query, wait_for
 
 
 @pytest.fixture
@@ -78,8 +78,11 @@ def test_an_export_is_prepared_and_sent_and_put_on_record(ada: TestClient, datab
         assert flow.startswith("step,vital,first,second,state,reason,people,sessions,readings\n")
         assert "\nin_sessions,,,,,,1,1,\n" in flow  # of the session asked for, and no other
     assert query(database, "SELECT actor, detail FROM audit WHERE action = 'export'") == [
-        (NAME, "sessions=[1] start=None end=None format=bundle")
+        (NAME, "sessions=[1] format=bundle")
     ]
+    prepare(ada, start=START_MS, format="json")
+    details = [detail for (detail,) in query(database, "SELECT detail FROM audit ORDER BY id")]
+    assert details[-1] == "sessions=all start=2026-09-21T14:20:00.000Z format=json"
 
 
 WORDS = "harbour violin seventeen mossy kettle"

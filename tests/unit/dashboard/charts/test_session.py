@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,8 @@ from dashboard.charts.session import (
     side_by_side,
     since_start,
 )
+from dashboard.languages.current import speaking
+from dashboard.web.rendering import HERE
 from edge_agent.core.clock import Instant
 from edge_agent.core.expression import EMOTIONS, Emotion
 from edge_agent.core.study import Marker, MarkerKind
@@ -79,6 +82,24 @@ def test_shares_fill_the_strip_and_a_minute_without_a_face_stays_empty() -> None
     assert {bar.width for bar in strip.bars} == {quarter}
 
 
+def luminance(colour: str) -> float:
+    """The relative luminance of a colour such as ``#bcc4cd`` (WCAG 2.2)."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("other", ["surface", "surface-sunken", "emotion-neutral"])
+def test_uncertain_looks_like_neither_an_empty_place_nor_neutral(scheme: int, other: str) -> None:
+    style = (HERE / "static" / "app.css").read_text(encoding="utf-8")
+    both = [
+        luminance(re.findall(rf"^ *--{name}: (#\w{{6}});", style, re.MULTILINE)[scheme])
+        for name in ("emotion-uncertain", other)
+    ]
+    assert (max(both) + 0.05) / (min(both) + 0.05) > 1.45
+
+
 def test_a_strap_that_was_silent_breaks_its_line_and_a_cuff_s_readings_are_joined() -> None:
     heart, pressure = session_timeline([("", recording(minutes=8))], 860.0).panels
     assert heart.caption == "Heart rate, /min"
@@ -110,6 +131,12 @@ def test_two_sessions_can_begin_at_a_condition_and_time_before_it_is_negative() 
     assert picture.ticks[0].text == "−2:00" and picture.ticks[-1].text == "6:00"
     zero = next(tick.at for tick in picture.ticks if tick.text == "0:00")
     assert before == zero
+
+
+def test_a_condition_named_like_an_emotion_is_said_and_keeps_its_colour() -> None:
+    with speaking("de"):
+        (band,) = session_timeline([("", recording())], 900).strips[0].bands
+    assert (band.name, band.text) == ("anger", "Ärger")
 
 
 def test_a_name_that_does_not_fit_its_condition_is_shortened_and_kept_in_full() -> None:

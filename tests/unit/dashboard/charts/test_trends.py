@@ -266,6 +266,15 @@ def test_two_ranges_are_compared_by_the_means_of_all_their_rows() -> None:
     ]
 
 
+def test_two_ranges_compared_are_drawn_on_one_scale() -> None:
+    calm, excited = data((0.5, 0.5), (70.0, 72.0)), data((0.5, 0.5), (90.0, 100.0))
+    alone = trend_chart(calm).figure["layout"]["yaxis2"]
+    assert "range" not in alone, "Plotly chooses"
+    both = [trend_chart(calm, excited), trend_chart(excited, calm)]
+    # from 65 to 105, and 6 % of the 40 in between above and below
+    assert [one.figure["layout"]["yaxis2"]["range"] for one in both] == [[62.6, 107.4]] * 2
+
+
 @pytest.mark.parametrize(
     ("minute", "words"),
     [(0, ""), (1, "71 /min"), (2, "71 /min, 1 min before"), (100, "71 /min, 1 h 39 min before")],

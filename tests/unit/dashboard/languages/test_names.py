@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -22,6 +24,7 @@ from dashboard.languages.names import (
     with_and,
     words,
 )
+from edge_agent.camera.device import no_camera
 from edge_agent.core.errors import StudyError
 from edge_agent.core.texts import Message, listed
 from edge_agent.core.vitals import VitalKind
@@ -62,6 +65,19 @@ def test_a_message_is_said_with_its_parts() -> None:
         assert said_of(StudyError(device)).startswith("Es gibt kein Gerät room-1.")
         assert said_of(StudyError("There is no session 3.")) == "There is no session 3."
         assert list_with_or(["a", "b"]) == "a oder b"
+
+
+def test_what_a_camera_lacks_and_what_helps_are_said_in_the_language() -> None:
+    missing = no_camera(Path("/dev/video9"))
+    assert str(missing) == (
+        "/dev/video9: there is no such camera. Plug it in; `v4l2-ctl --list-devices` lists what is "
+        "there."
+    )
+    with speaking("de"):
+        assert said_of(missing) == (
+            "/dev/video9: Diese Kamera gibt es nicht. Stecken Sie sie ein; `v4l2-ctl "
+            "--list-devices` führt auf, was da ist."
+        )
 
 
 def refused(**fields: str) -> str:

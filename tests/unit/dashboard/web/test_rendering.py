@@ -9,7 +9,7 @@ import pytest
 
 from dashboard.languages.names import duration
 from dashboard.web import routes
-from dashboard.web.rendering import DEVICE, find_pages, local_time, navigation_of
+from dashboard.web.rendering import DEVICE, find_pages, local_time, navigation_of, with_code
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,15 @@ def test_times_are_utc_until_the_page_puts_them_into_the_readers_zone() -> None:
     )
     assert "2026-09-21</time>" in local_time(1_790_000_400_000, "date")
     assert local_time(None) == "–"
+
+
+def test_commands_between_backticks_are_code_and_nothing_else_is_markup() -> None:
+    said = with_code("Try `v4l2-ctl <x>`, then <b>`run`</b>.")
+    assert said == (
+        'Try <code translate="no">v4l2-ctl &lt;x&gt;</code>, then &lt;b&gt;'
+        '<code translate="no">run</code>&lt;/b&gt;.'
+    )
+    assert with_code("No command") == "No command"
 
 
 def test_pages_are_found_and_stand_in_the_order_of_their_positions() -> None:

@@ -34,13 +34,13 @@ def test_a_session_runs_from_its_start_to_its_end_and_meets_no_other(study: Stud
     assert (started.participant, started.purpose, started.name) == ("P01", "research", "Films")
     assert (started.start_ms, started.end_ms, started.simulated) == (START_MS, None, False)
     assert study.open_session() == started
-    open_since = "Session 1 of P01 is open since 2026-09-21T14:20:00.000Z. End it first"
+    open_since = "Session 1 of P01 has been open since 2026-09-21 14:20:00 UTC. End it first"
     with pytest.raises(StudyError, match=open_since):
         study.start_session("P01", Purpose.RESEARCH, "")
     ended = study.end_session(at=instant(60))
     assert (ended.end_ms, study.open_session()) == (START_MS + 60_000, None)
     # the clock was set back
-    before = "14:20:59.000Z lies before the end of session 1 .*set it first"
+    before = "14:20:59 UTC lies before the end of session 1 .*set it first"
     with pytest.raises(StudyError, match=before):
         study.start_session("P01", Purpose.RESEARCH, "", at=instant(59))
     second = study.start_session("P01", Purpose.PERSONAL, "", at=instant(60))
@@ -118,7 +118,7 @@ def in_session(study: Study) -> Study:
         (lambda s: s.markers(7), "There is no session 7"),
         (
             lambda s: in_session(s).add_marker(MarkerKind.STIMULUS_START, " "),
-            "stimulus_start: give a label of 1 to 80",
+            "stimulus start: give a label of 1 to 80",
         ),
         (
             lambda s: in_session(s).add_marker(MarkerKind.STIMULUS_END, "x"),

@@ -14,7 +14,7 @@ from training.data.datasets import EXPRESSIONS, FER2013
 from training.data.lessons import Lessons, lessons, majority
 from training.errors import RecipeError
 from training.expression.augment import Augmentation
-from training.expression.fit import align_heads
+from training.expression.fit import align_heads, with_fitting_batch
 from training.expression.recipe import Distillation, ExpressionRecipe, Loss
 from training.expression.task import (
     ExpressionTask,
@@ -59,6 +59,17 @@ def recipe(batch: int = 8) -> ExpressionRecipe:
     )
     schedule = published.schedule.model_copy(update={"batch": batch})
     return published.model_copy(update={"network": network, "schedule": schedule})
+
+
+@pytest.mark.parametrize(
+    ("faces_known", "taken"), [(100, 32), (32, 32), (31, 8), (27, 8), (8, 4), (3, 2), (1, 2)]
+)
+def test_faces_that_fill_no_batch_are_learnt_in_smaller_ones(
+    faces_known: int, taken: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert with_fitting_batch(recipe(32), faces_known).schedule.batch == taken
+    said = f"{faces_known} faces fill no batch of schedule.batch = 32: they are learnt in batches"
+    assert (said in caplog.text) == (taken < 32)
 
 
 def task(n: int = 20, *, voted: bool = True, labelled: bool = True) -> ExpressionTask:

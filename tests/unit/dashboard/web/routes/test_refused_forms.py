@@ -140,8 +140,9 @@ def test_participants_whom_a_session_cannot_have_are_named(page_of: TestClient) 
 
 def test_a_form_that_the_page_no_longer_shows_still_says_why(page_of: TestClient) -> None:
     page_of.post("/study/sessions", data=SESSION)
-    again = page_of.post("/study/sessions", data=SESSION)
-    assert again.status_code == 409 and "is open since" in again.text
+    again = page_of.post("/study/sessions", data=SESSION, headers={"Accept-Language": "de"})
+    assert again.status_code == 409
+    assert re.search(r"ist seit dem \d\d\.\d\d\.20\d\d, \d\d:\d\d:\d\d UTC offen", again.text)
 
 
 def test_a_passphrase_has_to_be_typed_again_after_another_mistake(ada: TestClient) -> None:
