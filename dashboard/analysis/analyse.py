@@ -37,7 +37,6 @@ from dashboard.analysis.inference.checks import (
 from dashboard.analysis.inference.comparison import (
     Comparison,
     Decision,
-    StatesComparison,
     adjusted_p,
     decision_of,
     evidence_of,
@@ -104,8 +103,8 @@ from dashboard.analysis.readings.states import (
     find_readings,
 )
 from dashboard.analysis.results import (
-    ALPHA,
     AgreementModel,
+    AllStatesModel,
     By,
     DriftModel,
     FlowModel,
@@ -214,33 +213,6 @@ class VitalComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class VitalStates:
-    """One vital over all states at once.
-
-    Attributes:
-        kind: what was measured.
-        comparison: its test.
-        states: how many states they are.
-        correction: which method adjusts p.
-        adjusted_p: p adjusted over the vitals; ``None`` without a test.
-        uneven: whether order and state hang together in any pair of the states, or times are not
-            known there: the test ignores time, so nothing is concluded from it.
-    """
-
-    kind: Measure
-    comparison: StatesComparison
-    states: int = 3
-    correction: Correction = Correction.HOLM
-    adjusted_p: float | None = None
-    uneven: bool = False
-
-    @property
-    def differs(self) -> bool:
-        """Tell whether the vital is said to differ between the states."""
-        return self.adjusted_p is not None and self.adjusted_p < ALPHA and not self.uneven
-
-
-@dataclass(frozen=True, slots=True)
 class Family:
     """Tests whose p values are adjusted together; ``name`` is empty where none is declared."""
 
@@ -307,7 +279,7 @@ class Analysis:
     means: tuple[StateMean, ...]
     summaries: tuple[StateSummary, ...]
     family: tuple[VitalComparison, ...]
-    all_states: tuple[VitalStates, ...]
+    all_states: tuple[AllStatesModel, ...]
     readings: int
     simulated_readings: int
     estimated_readings: int
@@ -565,7 +537,7 @@ def _analysis_of(
 
 def all_states_of(
     visits: Visits, effects: Sequence[PeriodModel | None], query: AnalysisQuery
-) -> tuple[VitalStates, ...]:
+) -> tuple[AllStatesModel, ...]:
     """Compare all states of each vital at once, with p adjusted over the vitals.
 
     Args:
@@ -574,23 +546,20 @@ def all_states_of(
         query: vitals, states and correction.
     """
     every = [compare_all_states(visits, kind, query.states) for kind in query.vital]
-    p = [None if one.anova is None else one.anova.corrected_p for one in every]
+    adjusted = adjusted_by(query.correction, [one.p for one in every])
     pairs = len(query.pairs)
     return tuple(
-        VitalStates(
-            kind,
-            comparison,
-            len(query.states),
-            query.correction,
-            adjusted,
-            uneven=any(
-                effect is None or effect.uneven
-                for effect in effects[place * pairs : (place + 1) * pairs]
-            ),
+        one.model_copy(
+            update={
+                "adjusted_p": p,
+                # The test ignores time, so nothing is concluded where that may matter in any pair.
+                "uneven": any(
+                    effect is None or effect.uneven
+                    for effect in effects[place * pairs : (place + 1) * pairs]
+                ),
+            }
         )
-        for place, (kind, comparison, adjusted) in enumerate(
-            zip(query.vital, every, adjusted_by(query.correction, p), strict=True)
-        )
+        for place, (one, p) in enumerate(zip(every, adjusted, strict=True))
     )
 
 

@@ -790,6 +790,11 @@ class AllStatesModel(Model):
     )
     sentence: str = Field(description="The result in words")
 
+    @property
+    def differs(self) -> bool:
+        """True where the vital is said to differ between the states."""
+        return self.adjusted_p is not None and self.adjusted_p < ALPHA and not self.uneven
+
 
 Source = Literal["condition", "observed", "reported"]
 """Source of the emotion of a stimulus: its label, the face, or the participant."""

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from dashboard.analysis.inference.comparison import (
     Comparison,
     Decision,
-    StatesComparison,
     compare_family,
     compare_states,
     decide_family,
@@ -30,7 +29,7 @@ from dashboard.analysis.readings.means import (
     visits_of_groups,
 )
 from dashboard.analysis.readings.states import ReadingGroup
-from dashboard.analysis.results import ALPHA
+from dashboard.analysis.results import ALPHA, AllStatesModel
 from dashboard.statistics.distributions import P, benjamini_hochberg, holm, within_families
 from dashboard.statistics.planning import RequiredSample, first_step, still_needed
 from dashboard.statistics.t_tests import Equivalence
@@ -89,10 +88,26 @@ def decide_groups(groups: Iterable[ReadingGroup], query: AnalysisQuery) -> tuple
 
 def compare_all_states(
     visits: Visits, kind: Measure, states: Sequence[str] = TESTED_STATES
-) -> StatesComparison:
-    """Compare all states of a vital at once, over the people who have all of them in a session."""
+) -> AllStatesModel:
+    """Compare all states of a vital at once, over the people who have all of them in a session; p
+    is of this vital alone, and there is no sentence yet.
+    """
     together = states_together(visits, kind, states)
-    return replace(compare_states(together.columns), left_out=together.left_out)
+    compared = compare_states(together.columns)
+    anova = compared.anova
+    return AllStatesModel(
+        vital=kind,
+        n=compared.n,
+        left_out=together.left_out,
+        f=anova and anova.f,
+        epsilon=anova and anova.epsilon,
+        df=anova and anova.corrected_df,
+        p=anova and anova.corrected_p,
+        partial_eta_squared=anova and anova.partial_eta_squared,
+        generalized_eta_squared=anova and anova.generalized_eta_squared,
+        obstacle=compared.obstacle,
+        sentence="",
+    )
 
 
 def adjusted_by(

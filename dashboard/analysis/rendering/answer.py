@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from dashboard.analysis import results
-from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison, VitalStates
+from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison
 from dashboard.analysis.choices import MatchingChoice, SettlingChoice
 from dashboard.analysis.inference.comparison import Tests
 from dashboard.analysis.inference.family import InFamily
@@ -53,7 +53,10 @@ def response_of(
         orders={"-".join(order): count for order, count in analysis.orders.items()},
         tests_computed=analysis.tests_computed,
         comparisons=tuple(_comparison(test, by_vital[test.kind]) for test in analysis.family),
-        all_states=tuple(_all_states(states) for states in analysis.all_states),
+        all_states=tuple(
+            one.model_copy(update={"sentence": say("beside", "all_states", one, query)})
+            for one in analysis.all_states
+        ),
         states=tuple(_state(state) for state in analysis.summaries),
         means=tuple(results.MeanModel.model_validate(mean) for mean in analysis.means),
         agreements=tuple(
@@ -232,26 +235,6 @@ def _model_test(
             "sentence": say("result", "by_model", test, model),
             "apa": say("result", "apa", test, result, model),
         }
-    )
-
-
-def _all_states(states: VitalStates) -> results.AllStatesModel:
-    comparison = states.comparison
-    anova = comparison.anova
-    return results.AllStatesModel(
-        vital=states.kind,
-        n=comparison.n,
-        left_out=comparison.left_out,
-        f=anova and anova.f,
-        epsilon=anova and anova.epsilon,
-        df=anova and anova.corrected_df,
-        p=anova and anova.corrected_p,
-        adjusted_p=states.adjusted_p,
-        uneven=states.uneven,
-        partial_eta_squared=anova and anova.partial_eta_squared,
-        generalized_eta_squared=anova and anova.generalized_eta_squared,
-        obstacle=comparison.obstacle,
-        sentence=say("beside", "all_states", states),
     )
 
 

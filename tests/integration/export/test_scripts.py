@@ -160,10 +160,9 @@ def test_a_script_prints_the_table_of_the_page(run: Run, name: str, bundles: Bun
     if name == "equal":  # a difference that is the same in everybody shows no rounding noise
         assert [row[4] for row in rows if row[1] != "none"] == ["0.0", "0.3", "0.0"]
     for states in found.all_states:
-        anova = states.comparison.anova
         figures = [line for line in text.splitlines() if line.startswith(("all ", "both "))]
-        if anova is not None:
-            sentence = say("beside", "all_states", states)
+        if states.f is not None:
+            sentence = say("beside", "all_states", states, found.query)
             assert any(line.partition(": ")[2] in sentence for line in figures), (sentence, figures)
 
 

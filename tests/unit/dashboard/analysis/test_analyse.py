@@ -91,7 +91,7 @@ def test_a_difference_is_the_average_of_those_within_sessions(tmp_path: Path) ->
     assert shown[Emotion.ANGER] == (85.0, 2)
     assert shown[Emotion.NEUTRAL] == (80.0, 2)
     assert shown[Emotion.HAPPINESS] == (69.0, 1)
-    assert found.all_states[0].comparison.n == 4
+    assert found.all_states[0].n == 4
 
 
 def test_who_had_the_states_in_different_sessions_is_in_no_test_and_named(tmp_path: Path) -> None:
