@@ -109,43 +109,27 @@ from dashboard.analysis.results import (
     DriftModel,
     FlowModel,
     LeftOutModel,
+    MatchModel,
     ModelTestModel,
     PeriodModel,
     ResultModel,
     SettlingModel,
+    StateModel,
     VitalModelModel,
     WithAllModel,
 )
 from dashboard.statistics.planning import RequiredSample, still_needed
-from dashboard.statistics.t_tests import (
-    BayesFactor,
-    Bounds,
-    Equivalence,
-    Summary,
-    equivalence,
-    summarize,
-)
+from dashboard.statistics.t_tests import BayesFactor, Bounds, Equivalence, equivalence, summarize
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
-from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
 
 C = TypeVar("C", MatchingChoice, SettlingChoice)
-
-
-@dataclass(frozen=True, slots=True)
-class StateSummary:
-    """One vital in one state over participants; ``summary`` is ``None`` where nobody has it."""
-
-    kind: Measure
-    state: str
-    summary: Summary | None
-    readings: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +261,7 @@ class Analysis:
     sample: Sample
     sessions: tuple[Session, ...]
     means: tuple[StateMean, ...]
-    summaries: tuple[StateSummary, ...]
+    summaries: tuple[StateModel, ...]
     family: tuple[VitalComparison, ...]
     all_states: tuple[AllStatesModel, ...]
     readings: int
@@ -289,7 +273,7 @@ class Analysis:
     left_out: tuple[LeftOutModel, ...]
     settling: tuple[SettlingModel, ...]
     other_states: Mapping[str, int]
-    matching: MatchCounts | None
+    matching: MatchModel | None
     unreported: int
     orders: Mapping[tuple[str, ...], int]
     agreements: tuple[AgreementModel, ...]
@@ -453,6 +437,7 @@ def _analysis_of(
     shown = reader.face_labels(sessions)
     choices = read_choices(reader, query, sessions, stimuli, shown)
     readings = choices.declared
+    matched = readings.matching
     beats = recordings_of(find_beats(reader, query, sessions, stimuli, shown), query.states)
     of_hearts = heart_values(beats, query)
     counted = readings.counting(query.counted)
@@ -506,7 +491,7 @@ def _analysis_of(
         left_out=left_out,
         settling=readings.settling,
         other_states=count_states(counted, query.states),
-        matching=readings.matching,
+        matching=None if matched is None else MatchModel.model_validate(matched),
         unreported=readings.unreported,
         orders=orders_of((one for one in stimuli if one.session not in made_up), query.states),
         agreements=compare_sources(
@@ -604,11 +589,19 @@ def _groups(reader: Reader, visits: Visits, query: AnalysisQuery) -> tuple[Vital
     return compare_groups(visits, attribute_of(reader.attributes(), query.group), query)
 
 
-def _summary(means: Sequence[StateMean], kind: Measure, state: str) -> StateSummary:
+def _summary(means: Sequence[StateMean], kind: Measure, state: str) -> StateModel:
     """Describe one vital in one state over participants."""
     own = [mean for mean in means if mean.kind is kind and mean.state == state]
     summary = summarize([mean.mean for mean in own]) if own else None
-    return StateSummary(kind, state, summary, sum(mean.readings for mean in own))
+    return StateModel(
+        vital=kind,
+        state=state,
+        n=len(own),
+        readings=sum(mean.readings for mean in own),
+        mean=summary and summary.mean,
+        sd=summary and summary.sd,
+        interval=summary and summary.interval,
+    )
 
 
 def _tests(

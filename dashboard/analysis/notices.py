@@ -142,8 +142,8 @@ def uneven_readings(analysis: Analysis) -> Iterator[Uneven]:
 def _numbers(analysis: Analysis, kind: Measure) -> Iterator[tuple[str, int, int]]:
     """Yield each state that has readings, with its people and readings."""
     for one in analysis.summaries:
-        if one.kind is kind and one.summary is not None:
-            yield one.state, one.summary.n, one.readings
+        if one.vital is kind and one.n:
+            yield one.state, one.n, one.readings
 
 
 def _ratio(numbers: Iterable[float]) -> float:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from dashboard.analysis import results
-from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison
+from dashboard.analysis.analyse import Analysis, VitalComparison
 from dashboard.analysis.choices import MatchingChoice, SettlingChoice
 from dashboard.analysis.inference.comparison import Tests
 from dashboard.analysis.inference.family import InFamily
@@ -48,7 +48,7 @@ def response_of(
         left_out=analysis.left_out,
         settling=analysis.settling,
         other_states=dict(analysis.other_states),
-        matching=analysis.matching and results.MatchModel.model_validate(analysis.matching),
+        matching=analysis.matching,
         unreported=analysis.unreported,
         orders={"-".join(order): count for order, count in analysis.orders.items()},
         tests_computed=analysis.tests_computed,
@@ -57,7 +57,7 @@ def response_of(
             one.model_copy(update={"sentence": say("beside", "all_states", one, query)})
             for one in analysis.all_states
         ),
-        states=tuple(_state(state) for state in analysis.summaries),
+        states=analysis.summaries,
         means=tuple(results.MeanModel.model_validate(mean) for mean in analysis.means),
         agreements=tuple(
             one.model_copy(update={"sentence": say("beside", "agreement", one)})
@@ -114,19 +114,6 @@ def response_of(
         caution_codes=cautions,
         assumptions=sentences("method", "assumptions", query),
         method=sentences("method", "method", analysis),
-    )
-
-
-def _state(state: StateSummary) -> results.StateModel:
-    summary = state.summary
-    return results.StateModel(
-        vital=state.kind,
-        state=state.state,
-        n=summary.n if summary else 0,
-        readings=state.readings,
-        mean=summary and summary.mean,
-        sd=summary and summary.sd,
-        interval=summary and summary.interval,
     )
 
 

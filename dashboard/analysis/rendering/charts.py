@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison
+from dashboard.analysis.analyse import Analysis, VitalComparison
 from dashboard.analysis.readings.means import StateMean
 from dashboard.analysis.rendering.light import effects_note, effects_of, effects_title
 from dashboard.analysis.rendering.numbers import (
@@ -17,7 +17,7 @@ from dashboard.analysis.rendering.numbers import (
     people,
     unit_of,
 )
-from dashboard.analysis.results import IntervalModel
+from dashboard.analysis.results import IntervalModel, StateModel
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.names import state_name, vital_label
@@ -129,7 +129,7 @@ def _panel(analysis: Analysis, kind: Measure) -> Chart:
     people_means: dict[str, dict[str, StateMean]] = {}
     for mean in own:
         people_means.setdefault(mean.participant, {})[mean.state] = mean
-    summaries = [summary for summary in analysis.summaries if summary.kind is kind]
+    summaries = [summary for summary in analysis.summaries if summary.vital is kind]
     return Chart(
         id=f"means-{kind.value.replace('_', '-')}",
         title=_titled(
@@ -180,17 +180,17 @@ def _person(code: str, means: Sequence[StateMean | None], kind: Measure) -> dict
     }
 
 
-def _overall(summaries: list[StateSummary], kind: Measure) -> dict[str, Any]:
+def _overall(summaries: list[StateModel], kind: Measure) -> dict[str, Any]:
     """Draw the mean over participants with its 95 % interval, beside the dots."""
-    shown = [(place, s.summary) for place, s in enumerate(summaries) if s.summary is not None]
+    shown = [(place, s.mean, s.interval) for place, s in enumerate(summaries) if s.mean is not None]
     # The interval of a mean is symmetric, so one half tells both.
-    halves = [0.0 if s.interval is None else s.interval.high - s.mean for _, s in shown]
+    halves = [0.0 if ends is None else ends.high - mean for _, mean, ends in shown]
     return {
         "type": "scatter",
         "mode": "markers",
         "name": gettext("mean of all, 95 % interval"),
-        "x": [place + _SIDE for place, _ in shown],
-        "y": [round(s.mean, 3) for _, s in shown],
+        "x": [place + _SIDE for place, _, _ in shown],
+        "y": [round(mean, 3) for _, mean, _ in shown],
         "error_y": {
             "type": "data",
             "array": halves,
@@ -234,23 +234,22 @@ def layout_of(**of_states: Any) -> dict[str, Any]:
     }
 
 
-def _sentence(summaries: list[StateSummary]) -> str:
+def _sentence(summaries: list[StateModel]) -> str:
     """Say the means in words; the unit stands in the title."""
     return gettext("Mean of the participants’ means, with 95 % CI: {means}.").format(
         means="; ".join(_mean_text(state) for state in summaries)
     )
 
 
-def _mean_text(state: StateSummary) -> str:
-    summary = state.summary
-    if summary is None:
+def _mean_text(state: StateModel) -> str:
+    if state.mean is None:
         return gettext("{state}: no readings").format(state=state_name(state.state))
-    ends = summary.interval
+    ends = state.interval
     if ends is not None:
         spread = f" ({interval_text(ends.low, ends.high)})"
     else:
         spread = ""
-    return f"{state_name(state.state)} {number(summary.mean)}{spread}, {people(summary.n)}"
+    return f"{state_name(state.state)} {number(state.mean)}{spread}, {people(state.n)}"
 
 
 def _row(code: str, means: Sequence[StateMean | None]) -> tuple[str, ...]:

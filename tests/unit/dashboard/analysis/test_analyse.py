@@ -13,12 +13,12 @@ from dashboard.analysis.question import PAIRS, TESTED_STATES, VITALS, Sample
 from dashboard.analysis.readings.means import session_means
 from dashboard.analysis.readings.states import ReadingGroup
 from dashboard.analysis.rendering.answer import response_of
+from dashboard.analysis.results import MatchModel
 from dashboard.statistics.t_tests import paired_t
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.expression import Emotion, ExpressionRow
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.database.schema import write_transaction
-from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.reader import Reader
 from tests.support.analyses import analysed
 from tests.support.studies import HEART, add_session, add_stimuli, heart, make_study
@@ -260,7 +260,7 @@ def test_the_observed_emotion_takes_lag_window_and_share_from_the_question(tmp_p
         (Emotion.NEUTRAL, 70.0),
         (Emotion.ANGER, 90.0),
     ]
-    assert found.matching == MatchCounts(matched=3, unmatched=1, ambiguous=1)
+    assert found.matching == MatchModel(matched=3, unmatched=1, ambiguous=1)
     assert found.other_states == {"sadness": 1}
     sooner = analysed(path, state="observed", window=2, lag_heart_rate=0)
     assert [(m.state, m.mean) for m in sooner.means] == [
