@@ -59,9 +59,7 @@ from dashboard.analysis.inference.groups import (
     in_group_tests,
 )
 from dashboard.analysis.inference.heart import (
-    HeartTest,
     HeartValue,
-    StateVariability,
     compare_heart,
     heart_values,
     recordings_of,
@@ -108,6 +106,7 @@ from dashboard.analysis.results import (
     By,
     DriftModel,
     FlowModel,
+    HeartTestModel,
     LeftOutModel,
     MatchModel,
     ModelTestModel,
@@ -115,6 +114,7 @@ from dashboard.analysis.results import (
     ResultModel,
     SettlingModel,
     StateModel,
+    VariabilityModel,
     VitalModelModel,
     WithAllModel,
 )
@@ -201,12 +201,12 @@ class Family:
     """Tests whose p values are adjusted together; ``name`` is empty where none is declared."""
 
     name: str
-    tests: tuple[VitalComparison | HeartTest, ...]
+    tests: tuple[VitalComparison | HeartTestModel, ...]
 
     @property
     def computed(self) -> int:
         """Number of tests that have numbers."""
-        return sum(test.comparison.tests is not None for test in self.tests)
+        return sum(test.adjusted_p is not None for test in self.tests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +277,7 @@ class Analysis:
     unreported: int
     orders: Mapping[tuple[str, ...], int]
     agreements: tuple[AgreementModel, ...]
-    variability: tuple[StateVariability, ...]
+    variability: tuple[VariabilityModel, ...]
     sensitivity: tuple[Sensitivity[MatchingChoice], ...]
     settling_sensitivity: tuple[Sensitivity[SettlingChoice], ...]
     drifts: tuple[DriftModel, ...] = ()
@@ -287,7 +287,7 @@ class Analysis:
     flow: FlowModel | None = None
     missing: tuple[MissingState, ...] = ()
     passed_over: tuple[ReadingGroup, ...] = ()
-    heart_tests: tuple[HeartTest, ...] = ()
+    heart_tests: tuple[HeartTestModel, ...] = ()
     without_baseline: int = 0
     groups: tuple[VitalGroups, ...] = ()
     heart_values: tuple[HeartValue, ...] = ()
@@ -312,12 +312,12 @@ class Analysis:
         declared = self.query.family
         if not declared:
             return ()
-        members: defaultdict[tuple[bool, int, bool], list[VitalComparison | HeartTest]]
+        members: defaultdict[tuple[bool, int, bool], list[VitalComparison | HeartTestModel]]
         members = defaultdict(list)
-        every: tuple[VitalComparison | HeartTest, ...] = (*self.family, *self.heart_tests)
+        every: tuple[VitalComparison | HeartTestModel, ...] = (*self.family, *self.heart_tests)
         for test in every:
-            of_heart = isinstance(test, HeartTest)
-            what = test.measure if isinstance(test, HeartTest) else test.kind
+            of_heart = isinstance(test, HeartTestModel)
+            what = test.measure if isinstance(test, HeartTestModel) else test.kind
             place = self.query.family_of(what, test.first, test.second)
             # What no family names is two families: those of the vitals, and of the heartbeat.
             members[place < 0, place, of_heart and place < 0].append(test)

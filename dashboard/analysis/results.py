@@ -331,6 +331,15 @@ class HeartTestModel(Model):
     first: str = Field(description="A state")
     second: str = Field(description="Another")
     n_both: int = Field(description="Participants with both states in a session")
+    method: Literal["paired", "welch"] | None = Field(
+        None, description="Which t-test the participants allow"
+    )
+    n_first: int = Field(
+        0, description="Participants used on the first side; in a paired test the pairs"
+    )
+    n_second: int = Field(
+        0, description="Participants used on the second side; in a paired test the same pairs"
+    )
     difference: float | None = Field(
         description="Mean difference; of a logarithm, so its exponential is a ratio"
     )
@@ -340,6 +349,10 @@ class HeartTestModel(Model):
     df: float | None = Field(description="Degrees of freedom")
     p: float | None = Field(description="Unadjusted p")
     adjusted_p: float | None = Field(description="Adjusted over the family of these measures")
+    g: float | None = Field(
+        None, description="Hedges' g, standardised by the average of both variances"
+    )
+    g_interval: IntervalModel | None = Field(None, description="95 % interval of g")
     left_out: dict[str, int] = Field(
         description="States of a session that give no number, by reason"
     )
@@ -864,11 +877,17 @@ class VariabilityModel(Model):
     refused: int = Field(
         0, description="Other sessions: too short, or too many corrected beats, for a number"
     )
+    many_artefacts: int = Field(
+        0, description="Of those: sessions in which more than a fifth of the beats were corrected"
+    )
+    reasons: tuple[Text, ...] = Field(
+        (), description="Why other sessions give no number, each reason once"
+    )
     contact_lost: int = Field(
         description="Intervals without contact of all sessions, left out before"
     )
     simulated: bool = Field(description="Whether any interval is simulated")
-    reason: str = Field(description="Why there are no numbers; empty where there are")
+    reason: str = Field(description="Why there are no numbers at all; empty where there are")
 
 
 class StateModel(Model):

@@ -11,7 +11,6 @@ from dashboard.analysis.choices import MatchingChoice, SettlingChoice
 from dashboard.analysis.inference.comparison import Tests
 from dashboard.analysis.inference.family import InFamily
 from dashboard.analysis.inference.groups import GroupContrast, VitalGroups
-from dashboard.analysis.inference.heart import HeartTest, StateVariability
 from dashboard.analysis.inference.sensitivity import Sensitivity, Variant
 from dashboard.analysis.notices import cautions_of, warnings_of
 from dashboard.analysis.planning import PreregisteredModel
@@ -22,7 +21,6 @@ from dashboard.languages.names import said
 from dashboard.statistics.anova import FTest
 from dashboard.statistics.planning import RequiredSample
 from edge_agent.core.measures import Measure
-from edge_agent.core.texts import text_of
 
 
 def response_of(
@@ -63,8 +61,11 @@ def response_of(
             one.model_copy(update={"sentence": say("beside", "agreement", one)})
             for one in analysis.agreements
         ),
-        variability=tuple(_variability(state) for state in analysis.variability),
-        heart_tests=tuple(_heart_test(test, query) for test in analysis.heart_tests),
+        variability=tuple(map(_variability, analysis.variability)),
+        heart_tests=tuple(
+            one.model_copy(update={"sentence": say("beside", "heart", one, query)})
+            for one in analysis.heart_tests
+        ),
         families=tuple(
             results.FamilyModel(
                 family=one.name,
@@ -225,47 +226,10 @@ def _model_test(
     )
 
 
-def _variability(state: StateVariability) -> results.VariabilityModel:
-    reasons = dict.fromkeys(said(text_of(error)) for error in state.refused)
-    corrections = state.corrections
-    return results.VariabilityModel(
-        participant=state.participant,
-        state=state.state,
-        sessions=len(state.sessions),
-        rmssd_ms=state.rmssd_ms,
-        ln_rmssd=state.ln_rmssd,
-        sdnn_ms=state.sdnn_ms,
-        beats=state.beats,
-        seconds=state.seconds,
-        ultra_short=state.ultra_short,
-        rejected=state.rejected,
-        ectopic=corrections and corrections.ectopic,
-        missed=corrections and corrections.missed,
-        extra=corrections and corrections.extra,
-        misplaced=corrections and corrections.misplaced,
-        refused=len(state.refused),
-        contact_lost=state.contact_lost,
-        simulated=state.simulated,
-        reason="" if state.sessions else "; ".join(reasons),
-    )
-
-
-def _heart_test(test: HeartTest, query: AnalysisQuery) -> results.HeartTestModel:
-    t = test.comparison.tests and test.comparison.tests.t
-    return results.HeartTestModel(
-        measure=test.measure,
-        first=test.first,
-        second=test.second,
-        n_both=test.comparison.n_both,
-        difference=test.comparison.difference,
-        low=t and t.interval.low,
-        high=t and t.interval.high,
-        t=t and t.t,
-        df=t and t.df,
-        p=t and t.p,
-        adjusted_p=test.adjusted_p,
-        left_out=dict(test.left_out),
-        sentence=say("beside", "heart", test, query),
+def _variability(state: results.VariabilityModel) -> results.VariabilityModel:
+    reasons = tuple(map(said, state.reasons))
+    return state.model_copy(
+        update={"reasons": reasons, "reason": "" if state.sessions else "; ".join(reasons)}
     )
 
 

@@ -232,7 +232,7 @@ def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> 
     assert (without.rmssd_ms, without.beats, without.rejected) == (None, None, None)
     assert "at least 60 s" in without.reason
     found = analysis.variability
-    assert [(one.state, len(one.sessions)) for one in found] == [
+    assert [(one.state, one.sessions) for one in found] == [
         (Emotion.NEUTRAL, 0),
         (Emotion.ANGER, 1),
     ]
