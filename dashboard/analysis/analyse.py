@@ -52,7 +52,6 @@ from dashboard.analysis.inference.family import (
 from dashboard.analysis.inference.flow import flow_of, recorded_of
 from dashboard.analysis.inference.groups import (
     MissingState,
-    VitalGroups,
     attribute_of,
     compare_groups,
     compare_missing,
@@ -115,6 +114,7 @@ from dashboard.analysis.results import (
     SettlingModel,
     StateModel,
     VariabilityModel,
+    VitalGroupsModel,
     VitalModelModel,
     WithAllModel,
 )
@@ -289,7 +289,7 @@ class Analysis:
     passed_over: tuple[ReadingGroup, ...] = ()
     heart_tests: tuple[HeartTestModel, ...] = ()
     without_baseline: int = 0
-    groups: tuple[VitalGroups, ...] = ()
+    groups: tuple[VitalGroupsModel, ...] = ()
     heart_values: tuple[HeartValue, ...] = ()
     session_means: tuple[SessionMean, ...] = ()
     baselines: Mapping[Place, float] = field(default_factory=dict)
@@ -582,7 +582,7 @@ def _missing(
     )
 
 
-def _groups(reader: Reader, visits: Visits, query: AnalysisQuery) -> tuple[VitalGroups, ...]:
+def _groups(reader: Reader, visits: Visits, query: AnalysisQuery) -> tuple[VitalGroupsModel, ...]:
     """Compare groups of people, where an attribute is asked for."""
     if query.group is None:
         return ()

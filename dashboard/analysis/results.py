@@ -320,8 +320,13 @@ class VitalGroupsModel(Model):
         description="Whether groups of unequal size spread so differently that F may be wrong; "
         "nothing that is said depends on it"
     )
-    reason: str = Field(description="Why there is no F test; empty where there is one")
+    reason: Text = Field(description="Why there is no F test; empty where there is one")
     left_out: str = Field(description="Who is in no test, and why, in words; empty for nobody")
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The groups that are in the tests."""
+        return tuple(name for name in self.sizes if name not in self.too_small)
 
 
 class HeartTestModel(Model):

@@ -10,7 +10,6 @@ from dashboard.analysis.analyse import Analysis, VitalComparison
 from dashboard.analysis.choices import MatchingChoice, SettlingChoice
 from dashboard.analysis.inference.comparison import Tests
 from dashboard.analysis.inference.family import InFamily
-from dashboard.analysis.inference.groups import GroupContrast, VitalGroups
 from dashboard.analysis.inference.sensitivity import Sensitivity, Variant
 from dashboard.analysis.notices import cautions_of, warnings_of
 from dashboard.analysis.planning import PreregisteredModel
@@ -18,7 +17,6 @@ from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering.words import say, sentences
 from dashboard.analysis.results import AnalysisModel
 from dashboard.languages.names import said
-from dashboard.statistics.anova import FTest
 from dashboard.statistics.planning import RequiredSample
 from edge_agent.core.measures import Measure
 
@@ -282,60 +280,34 @@ def _variant(
     return results.VariantModel.model_validate(decided | matching)
 
 
-def _groups(one: VitalGroups, query: AnalysisQuery) -> results.VitalGroupsModel:
-    anova = one.anova
-    return results.VitalGroupsModel(
-        vital=one.kind,
-        attribute=query.group or "",
-        sizes=dict(one.sizes),
-        too_small=one.too_small,
-        no_attribute=len(one.no_attribute),
-        incomplete=dict(one.incomplete),
-        epsilon=anova and anova.epsilon,
-        groups=anova and _f_test(one, anova.groups, one.groups_p, query, crossed=False),
-        interaction=anova
-        and _f_test(one, anova.interaction, one.interaction_p, query, crossed=True),
-        contrasts=tuple(_contrast(one, contrast, query) for contrast in one.contrasts),
-        uneven=one.uneven,
-        reason=said(one.reason),
-        left_out=say("groups", "left_out", one, query),
+def _groups(one: results.VitalGroupsModel, query: AnalysisQuery) -> results.VitalGroupsModel:
+    return one.model_copy(
+        update={
+            "groups": one.groups and _f_test(one, one.groups, crossed=False),
+            "interaction": one.interaction and _f_test(one, one.interaction, crossed=True),
+            "contrasts": tuple(
+                contrast.model_copy(
+                    update={
+                        "sentence": say("groups", "contrast", one, contrast, query),
+                        "apa": say("groups", "contrast_apa", one, contrast, query),
+                    }
+                )
+                for contrast in one.contrasts
+            ),
+            "reason": said(one.reason),
+            "left_out": say("groups", "left_out", one),
+        }
     )
 
 
 def _f_test(
-    one: VitalGroups, test: FTest, adjusted: float | None, query: AnalysisQuery, *, crossed: bool
+    one: results.VitalGroupsModel, test: results.GroupTestModel, *, crossed: bool
 ) -> results.GroupTestModel:
-    return results.GroupTestModel(
-        f=test.f,
-        df=test.df,
-        p=test.p,
-        adjusted_p=test.p if adjusted is None else adjusted,
-        partial_eta_squared=test.partial_eta_squared,
-        sentence=say("groups", "f_test", one, test, query, crossed),
-        apa=say("groups", "f_test_apa", one, test, query, crossed),
-    )
-
-
-def _contrast(
-    one: VitalGroups, contrast: GroupContrast, query: AnalysisQuery
-) -> results.GroupContrastModel:
-    first_state, second_state = contrast.pair or (None, None)
-    test = contrast.test
-    return results.GroupContrastModel(
-        first=contrast.first,
-        second=contrast.second,
-        first_state=first_state,
-        second_state=second_state,
-        n_first=test.n_first,
-        n_second=test.n_second,
-        difference=test.difference,
-        interval=test.interval,
-        t=test.t,
-        df=test.df,
-        p=test.p,
-        adjusted_p=contrast.adjusted_p,
-        sentence=say("groups", "contrast", one, contrast, query),
-        apa=say("groups", "contrast_apa", one, contrast, query),
+    return test.model_copy(
+        update={
+            "sentence": say("groups", "f_test", one, test, crossed),
+            "apa": say("groups", "f_test_apa", one, test, crossed),
+        }
     )
 
 
