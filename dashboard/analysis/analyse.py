@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from statistics import fmean
-from typing import TypeVar
 
 from dashboard.analysis.choices import (
     MatchingChoice,
@@ -65,7 +64,7 @@ from dashboard.analysis.inference.heart import (
     variability_by_state,
 )
 from dashboard.analysis.inference.mixed import Main, VitalPair, main_analysis, models_of
-from dashboard.analysis.inference.sensitivity import Sensitivity, sensitivity
+from dashboard.analysis.inference.sensitivity import C, S, sensitivity
 from dashboard.analysis.question import (
     AnalysisQuery,
     Correction,
@@ -111,7 +110,9 @@ from dashboard.analysis.results import (
     ModelTestModel,
     PeriodModel,
     ResultModel,
+    SensitivityModel,
     SettlingModel,
+    SettlingSensitivityModel,
     StateModel,
     VariabilityModel,
     VitalGroupsModel,
@@ -128,8 +129,6 @@ from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
-
-C = TypeVar("C", MatchingChoice, SettlingChoice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +277,8 @@ class Analysis:
     orders: Mapping[tuple[str, ...], int]
     agreements: tuple[AgreementModel, ...]
     variability: tuple[VariabilityModel, ...]
-    sensitivity: tuple[Sensitivity[MatchingChoice], ...]
-    settling_sensitivity: tuple[Sensitivity[SettlingChoice], ...]
+    sensitivity: tuple[SensitivityModel, ...]
+    settling_sensitivity: tuple[SettlingSensitivityModel, ...]
     drifts: tuple[DriftModel, ...] = ()
     mixture: Mixture | None = None
     models: tuple[VitalModelModel, ...] = ()
@@ -498,9 +497,15 @@ def _analysis_of(
             stimuli, shown_in(stimuli, shown, query.share), emotions_of(query.states)
         ),
         variability=variability_by_state(beats, query.states),
-        sensitivity=_sensitivity(query, compared, choices.matched, choices_around),
+        sensitivity=_sensitivity(
+            SensitivityModel, query, compared, choices.matched, choices_around
+        ),
         settling_sensitivity=_sensitivity(
-            query, compared, choices.settled if is_timed else {}, settling_choices
+            SettlingSensitivityModel,
+            query,
+            compared,
+            choices.settled if is_timed else {},
+            settling_choices,
         ),
         drifts=drifts if is_timed else (),
         mixture=choices.mixture,
@@ -699,11 +704,12 @@ def judged(
 
 
 def _sensitivity(
+    table: type[S],
     query: AnalysisQuery,
     declared: Sequence[Comparison],
     readings: Mapping[C, StateReadings],
     around: Callable[[C], Iterable[C]],
-) -> tuple[Sensitivity[C], ...]:
+) -> tuple[S, ...]:
     """Repeat the family under the other choices; the first of the readings are the declared ones'.
 
     None where there are no others.
@@ -711,6 +717,7 @@ def _sensitivity(
     if not (query.sensitivity and readings):
         return ()
     chosen = next(iter(readings))
+    pairs = [(kind, first, second) for kind in query.vital for first, second in query.pairs]
 
     def family(choice: C) -> tuple[Decision, ...]:
         # The declared choice was tested in full already, with the same numbers.
@@ -718,4 +725,4 @@ def _sensitivity(
             return tuple(decision_of(comparison) for comparison in declared)
         return decide_groups(readings[choice].counting(query.counted), query)
 
-    return sensitivity(chosen, around(chosen), family, query.correction)
+    return sensitivity(table, pairs, chosen, around(chosen), family, query.correction)

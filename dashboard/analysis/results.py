@@ -230,6 +230,7 @@ class _SensitivityModel(Model):
     vital: Measure = Field(description="What was measured")
     first: str = Field(description="First state")
     second: str = Field(description="Second state")
+    conclusion: Conclusion = Field(description="Of the t-test under the declared setting")
     changed: int = Field(description="Under how many settings the conclusion is another")
     sentence: str = Field(description="The result in words")
 

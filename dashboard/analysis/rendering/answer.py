@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from dashboard.analysis import results
 from dashboard.analysis.analyse import Analysis, VitalComparison
-from dashboard.analysis.choices import MatchingChoice, SettlingChoice
 from dashboard.analysis.inference.comparison import Tests
 from dashboard.analysis.inference.family import InFamily
-from dashboard.analysis.inference.sensitivity import Sensitivity, Variant
 from dashboard.analysis.notices import cautions_of, warnings_of
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery
@@ -18,7 +15,6 @@ from dashboard.analysis.rendering.words import say, sentences
 from dashboard.analysis.results import AnalysisModel
 from dashboard.languages.names import said
 from dashboard.statistics.planning import RequiredSample
-from edge_agent.core.measures import Measure
 
 
 def response_of(
@@ -75,12 +71,17 @@ def response_of(
         ),
         groups=tuple(_groups(one, query) for one in analysis.groups),
         sensitivity=tuple(
-            results.SensitivityModel.model_validate(one)
-            for one in _sensitivities(analysis.family, analysis.sensitivity)
+            one.model_copy(
+                update={"sentence": say("beside", "sensitivity", one, test.result, settling=False)}
+            )
+            # Not strict: there are no tables where the question did not ask for them.
+            for one, test in zip(analysis.sensitivity, analysis.family, strict=False)
         ),
         settling_sensitivity=tuple(
-            results.SettlingSensitivityModel.model_validate(one)
-            for one in _sensitivities(analysis.family, analysis.settling_sensitivity)
+            one.model_copy(
+                update={"sentence": say("beside", "sensitivity", one, test.result, settling=True)}
+            )
+            for one, test in zip(analysis.settling_sensitivity, analysis.family, strict=False)
         ),
         drifts=tuple(
             one.model_copy(
@@ -229,55 +230,6 @@ def _variability(state: results.VariabilityModel) -> results.VariabilityModel:
     return state.model_copy(
         update={"reasons": reasons, "reason": "" if state.sessions else "; ".join(reasons)}
     )
-
-
-def _sensitivities(
-    family: Sequence[VitalComparison],
-    tables: Sequence[Sensitivity[MatchingChoice] | Sensitivity[SettlingChoice]],
-) -> list[dict[str, object]]:
-    """Return what each test comes to under other choices; nothing where none were tried."""
-    return [
-        {
-            "vital": test.kind,
-            "first": test.first,
-            "second": test.second,
-            "changed": one.changed,
-            "sentence": say(
-                "beside", "sensitivity", test, one, isinstance(one.chosen.choice, SettlingChoice)
-            ),
-            "variants": [_variant(variant, test.kind) for variant in one.variants],
-        }
-        # Not strict: there are no tables where the question did not ask for them.
-        for test, one in zip(family, tables, strict=False)
-    ]
-
-
-def _variant(
-    variant: Variant[MatchingChoice] | Variant[SettlingChoice], kind: Measure
-) -> results.DecisionModel:
-    choice = variant.choice
-    decision = variant.decision
-    decided = {
-        "n_first": decision.n_first,
-        "n_second": decision.n_second,
-        "difference": decision.difference,
-        "interval": decision.interval,
-        "p": decision.p,
-        "holm_p": decision.holm_p,
-        "adjusted_p": variant.adjusted_p,
-        "conclusion": variant.conclusion,
-        "changes": variant.changes,
-    }
-    if isinstance(choice, SettlingChoice):
-        settling = {"settling": choice.settling_s(kind)}
-        return results.SettlingVariantModel.model_validate(decided | settling)
-    matching = {
-        "window": choice.window_s,
-        "lag": choice.lag_s(kind),
-        "lag_heart_rate": choice.lag_heart_rate_s,
-        "lag_pressure": choice.lag_pressure_s,
-    }
-    return results.VariantModel.model_validate(decided | matching)
 
 
 def _groups(one: results.VitalGroupsModel, query: AnalysisQuery) -> results.VitalGroupsModel:

@@ -369,7 +369,7 @@ def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> Non
     path = angry_faces(tmp_path)
     found = analysed(path, state="observed", sensitivity=True)
     assert len(found.sensitivity) == len(found.family) == 9
-    assert found.sensitivity[0].chosen.conclusion is Conclusion.HIGHER
+    assert found.sensitivity[0].conclusion is Conclusion.HIGHER
     assert response_of(found).sensitivity[0].sentence == (
         "Heart rate, anger and neutral: a rise under all 9 windows and lags."
     )
