@@ -74,7 +74,7 @@ def cautions_of(analysis: Analysis) -> tuple[Notice, ...]:
         (Notice.FLAGGED, analysis.flagged),
         (Notice.SEVERAL_SOURCES, analysis.passed_over),
         (Notice.MANY_READINGS, _repeats(analysis)),
-        (Notice.PEOPLE_LEFT_OUT, any(test.comparison.left_out for test in analysis.family)),
+        (Notice.PEOPLE_LEFT_OUT, any(test.left_out for test in analysis.family)),
         (Notice.UNEVEN_PEOPLE, any(uneven_people(analysis))),
         (Notice.UNEVEN_READINGS, any(uneven_readings(analysis))),
         (Notice.LACKING_ALIKE, not all(map(differing, analysis.missing))),

@@ -152,12 +152,17 @@ def in_family(
     return tuple(
         None
         if rank is None or other is None or e is None
-        else InFamily(sizes[family], rank, other, _needed(c, e, sizes[family]))
+        else InFamily(sizes[family], rank, other, required_sample(c, e, sizes[family]))
         for (c, e), family, rank, other in zip(every, own, rank_p, equivalence_p, strict=True)
     )
 
 
-def _needed(comparison: Comparison, declared: Equivalence, tests: int) -> RequiredSample | None:
+def required_sample(
+    comparison: Comparison, declared: Equivalence, tests: int = 1
+) -> RequiredSample | None:
+    """Return how many people a difference of the size of the bound needs, at the level that the
+    smallest p of so many tests must reach; ``None`` where no study could have so many.
+    """
     c = comparison
     with suppress(StatisticsError):  # the bound is too small for any study to find it
         return still_needed(

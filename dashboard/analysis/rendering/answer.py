@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 
 from dashboard.analysis import results
-from dashboard.analysis.analyse import Analysis, VitalComparison
-from dashboard.analysis.inference.comparison import Tests
-from dashboard.analysis.inference.family import InFamily
+from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.notices import cautions_of, warnings_of
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering.words import say, sentences
 from dashboard.analysis.results import AnalysisModel
 from dashboard.languages.names import said
-from dashboard.statistics.planning import RequiredSample
 
 
 def response_of(
@@ -25,7 +22,7 @@ def response_of(
     mixed = analysis.mixture
     warnings = warnings_of(analysis)
     cautions = cautions_of(analysis)
-    by_vital = {one.vital: one for one in analysis.models}
+    beside = beside_of(analysis)
     return AnalysisModel(
         question=query,
         sample=analysis.sample,
@@ -44,7 +41,9 @@ def response_of(
         unreported=analysis.unreported,
         orders={"-".join(order): count for order, count in analysis.orders.items()},
         tests_computed=analysis.tests_computed,
-        comparisons=tuple(_comparison(test, by_vital[test.kind]) for test in analysis.family),
+        comparisons=tuple(
+            _comparison(test, on) for test, on in zip(analysis.family, beside, strict=True)
+        ),
         all_states=tuple(
             one.model_copy(update={"sentence": say("beside", "all_states", one, query)})
             for one in analysis.all_states
@@ -90,9 +89,9 @@ def response_of(
             for one in analysis.drifts
         ),
         periods=tuple(
-            test.period.model_copy(update={"sentence": say("beside", "period", test)})
-            for test in analysis.family
-            if test.period is not None
+            on.period.model_copy(update={"sentence": say("beside", "period", test, on)})
+            for test, on in zip(analysis.family, beside, strict=True)
+            if on.period is not None
         ),
         preregistration=preregistered,
         mixed_windows=mixed.mixed / mixed.windows if mixed and mixed.windows else None,
@@ -117,110 +116,55 @@ def response_of(
     )
 
 
-def _comparison(test: VitalComparison, model: results.VitalModelModel) -> results.ComparisonModel:
-    c = test.comparison
-    numbers = c.tests
-    t = numbers and numbers.t
-    own = test.in_family
-    lost = test.misreading and test.misreading.attenuation
-    needed = own and own.required_sample
-    return results.ComparisonModel(
-        vital=test.kind,
-        unit=test.kind.unit,
-        first=test.first,
-        second=test.second,
-        result=test.result,
-        method=c.method,
-        n_first=len(c.first),
-        n_second=len(c.second),
-        n_both=c.n_both,
-        n_apart=c.n_apart,
-        n_first_only=c.n_first_only,
-        n_second_only=c.n_second_only,
-        left_out=c.left_out,
-        difference=c.difference,
-        interval=t and t.interval,
-        t=t and t.t,
-        df=t and t.df,
-        p=t and t.p,
-        holm_p=numbers and numbers.holm_p,
-        bh_p=numbers and numbers.bh_p,
-        adjusted_p=test.adjusted_p,
-        at_equal_times=bool(test.period and test.period.at_equal_times),
-        g=numbers and numbers.effect.g,
-        g_interval=numbers and numbers.effect.interval,
-        shapiro=_shapiro(test, numbers) if numbers else (),
-        rank=numbers and numbers.rank,
-        equivalence=test.equivalence,
-        needed=test.required_sample,
-        rank_adjusted_p=own and own.rank_p,
-        equivalence_adjusted_p=own and own.equivalence_p,
-        equivalent=own and own.equivalent,
-        attenuation=lost and lost.factor,
-        attenuation_interval=lost and lost.interval,
-        needed_in_family=own and needed and _needed_in_family(own, needed),
-        obstacle=c.obstacle,
-        with_all=test.with_all,
-        claim=say("result", "claim", test, test.result),
-        remarks=say("result", "remarks", test),
-        sentence=say("result", "sentence", test),
-        beside=tuple(filter(None, (say("result", "beside", test, model),))),
-        apa=say("result", "apa", test, test.result, model),
-        bayes_factor=_bayes_factor(test),
-        by_model=_model_test(test, model),
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the texts about two states need beside their results.
+
+    Attributes:
+        query: the question.
+        model: the mixed model of the vital.
+        period: what time in the session has to do with them; ``None`` without a paired test.
+    """
+
+    query: AnalysisQuery
+    model: results.VitalModelModel
+    period: results.PeriodModel | None
+
+
+def beside_of(analysis: Analysis) -> tuple[Beside, ...]:
+    """Return what stands beside each comparison of the family, in its order."""
+    models = {one.vital: one for one in analysis.models}
+    periods = {(one.vital, one.first, one.second): one for one in analysis.periods}
+    return tuple(
+        Beside(
+            analysis.query, models[test.vital], periods.get((test.vital, test.first, test.second))
+        )
+        for test in analysis.family
     )
 
 
-def _needed_in_family(own: InFamily, needed: RequiredSample) -> results.NeededInFamilyModel:
-    return results.NeededInFamilyModel(
-        difference=needed.difference,
-        sd=needed.sd,
-        n=needed.size.n,
-        power=needed.size.power,
-        more_first=needed.more_first,
-        more_second=needed.more_second,
-        level=own.level,
-        tests=own.tests,
-    )
-
-
-def _shapiro(test: VitalComparison, numbers: Tests) -> list[results.ShapiroModel]:
-    # Two tests of normality belong to two groups; a paired test has one, of the differences.
-    names = (test.first, test.second) if len(numbers.normality) == 2 else ("differences",)
-    return [
-        results.ShapiroModel(of=name, w=normality.w, p=normality.p)
-        for name, normality in zip(names, numbers.normality, strict=True)
-        if normality
-    ]
-
-
-def _bayes_factor(test: VitalComparison) -> results.BayesFactorModel | None:
-    factor = test.evidence
-    if factor is None:
-        return None
-    return results.BayesFactorModel(
-        # JSON has no infinity; the logarithm beside it is always finite.
-        for_difference=None if math.isinf(factor.for_difference) else factor.for_difference,
-        for_none=factor.for_none,
-        log_for_difference=factor.log_factor,
-        scale=factor.scale,
-        sentence=say("beside", "evidence", test, factor),
-    )
-
-
-def _model_test(
-    test: VitalComparison, model: results.VitalModelModel
-) -> results.ModelTestModel | None:
-    """Return two states by the mixed model; ``None`` where there is none."""
+def _comparison(test: results.ComparisonModel, on: Beside) -> results.ComparisonModel:
+    evidence = test.bayes_factor
     tested = test.by_model
     result = test.model_result
-    if tested is None or result is None:
-        return None
-    return tested.model_copy(
+    return test.model_copy(
         update={
-            "claim": say("result", "claim", test, result),
-            "sentence": say("result", "by_model", test, model),
-            "apa": say("result", "apa", test, result, model),
+            "doubt": said(test.doubt),
+            "claim": say("result", "claim", test, on, test.result),
+            "remarks": say("result", "remarks", test, on),
+            "sentence": say("result", "sentence", test, on),
+            "beside": tuple(filter(None, (say("result", "beside", test, on),))),
+            "apa": say("result", "apa", test, on, test.result),
+            "bayes_factor": evidence
+            and evidence.model_copy(update={"sentence": say("beside", "evidence", test)}),
+            "by_model": tested
+            and tested.model_copy(
+                update={
+                    "claim": say("result", "claim", test, on, result),
+                    "sentence": say("result", "by_model", test, on),
+                    "apa": say("result", "apa", test, on, result),
+                }
+            ),
         }
     )
 

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dashboard.analysis.analyse import Analysis, VitalComparison
+from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.readings.means import StateMean
 from dashboard.analysis.rendering.light import effects_note, effects_of, effects_title
 from dashboard.analysis.rendering.numbers import (
@@ -17,7 +17,7 @@ from dashboard.analysis.rendering.numbers import (
     people,
     unit_of,
 )
-from dashboard.analysis.results import IntervalModel, StateModel
+from dashboard.analysis.results import ComparisonModel, IntervalModel, StateModel
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.names import state_name, vital_label
@@ -42,7 +42,7 @@ def effects_chart(analysis: Analysis) -> Chart | None:
     shown = effects_of(analysis)
     if not shown:
         return None
-    names = [comparison_text(test.kind, test.first, test.second) for test, _, _ in shown]
+    names = [comparison_text(test.vital, test.first, test.second) for test, _, _ in shown]
     apart = sum(interval.low > 0 or interval.high < 0 for _, _, interval in shown)
     sentence = gettext(
         "One row per test, with the 95 % interval. 0 is no difference, 1 is as much as people "
@@ -74,12 +74,12 @@ def effects_chart(analysis: Analysis) -> Chart | None:
 
 
 def _effect(
-    test: VitalComparison, g: float, interval: IntervalModel, height: int
+    test: ComparisonModel, g: float, interval: IntervalModel, height: int
 ) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": comparison_text(test.kind, test.first, test.second),
+        "name": comparison_text(test.vital, test.first, test.second),
         "x": [round(g, 3)],
         "y": [height],
         "error_x": {
@@ -87,11 +87,11 @@ def _effect(
             "symmetric": False,
             "array": [round(interval.high - g, 3)],
             "arrayminus": [round(g - interval.low, 3)],
-            "color": f"var({test.kind.spec.colour})",
+            "color": f"var({test.vital.spec.colour})",
             "thickness": 2,
             "width": 5,
         },
-        "marker": {"color": f"var({test.kind.spec.colour})", "size": 10, "symbol": "square"},
+        "marker": {"color": f"var({test.vital.spec.colour})", "size": 10, "symbol": "square"},
         "hovertemplate": "g = %{x:.2f}",
         "showlegend": False,
     }

@@ -44,7 +44,7 @@ from dashboard.statistics.heart import (
     ln_rmssd,
     spectrum,
 )
-from dashboard.statistics.t_tests import paired_t
+from dashboard.statistics.t_tests import Method, hedges_g, paired_t
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.observed import Beats
@@ -393,6 +393,8 @@ def test_variability_is_tested_within_sessions_in_a_family_of_its_own(tmp_path: 
     ]
     expected = paired_t(*by_hand)
     assert test.t == pytest.approx(expected.t)
+    assert (test.method, test.n_first, test.n_second) == ("paired", 4, 4)
+    assert test.g == pytest.approx(hedges_g(by_hand[0], by_hand[1], Method.PAIRED).g)
     assert test.adjusted_p == pytest.approx(expected.p)  # the only test that could be computed
     text = say("beside", "heart", test, query)
     assert text.startswith("RMSSD, anger and neutral: a difference, 0.5")
@@ -418,7 +420,7 @@ def resting_study(folder: Path) -> Path:
 
 
 def difference(analysis: Analysis) -> float:
-    difference = analysis.family[0].comparison.difference
+    difference = analysis.family[0].difference
     assert difference is not None
     return difference
 
