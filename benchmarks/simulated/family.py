@@ -23,12 +23,12 @@ import numpy as np
 
 from benchmarks._command import benchmark
 from benchmarks.simulated.order import FALL, PEOPLE, SD, times_in
-from dashboard.analysis.analyse import VitalStates, all_states_of
+from dashboard.analysis.analyse import all_states_of
 from dashboard.analysis.inference.checks import periods_of
 from dashboard.analysis.inference.family import adjusted_by, compare_visits
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, Correction
 from dashboard.analysis.readings.means import Visits
-from dashboard.analysis.results import ALPHA, DriftModel
+from dashboard.analysis.results import ALPHA, AllStatesModel, DriftModel
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
 from edge_agent.core.vitals import VitalKind
@@ -84,11 +84,11 @@ def all_states(
         for kind in VITALS[:vitals]
     }
     states = _compared(values, times)
-    unadjusted = [one.comparison.anova.corrected_p for one in states if one.comparison.anova]
+    unadjusted = [one.p for one in states if one.p is not None]
     return min(unadjusted) < ALPHA, any(one.differs for one in states)
 
 
-def _compared(values: dict[VitalKind, Values], times: Values) -> tuple[VitalStates, ...]:
+def _compared(values: dict[VitalKind, Values], times: Values) -> tuple[AllStatesModel, ...]:
     query = AnalysisQuery(vital=tuple(values))
     visits: Visits = {kind: _visits(own) for kind, own in values.items()}
     compared = compare_visits(visits, query)

@@ -28,8 +28,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks._command import benchmark
-from dashboard.analysis.inference.groups import VitalGroups, compare_groups
+from dashboard.analysis.inference.groups import compare_groups
 from dashboard.analysis.question import TESTED_STATES, AnalysisQuery
+from dashboard.analysis.results import VitalGroupsModel
 from edge_agent.core.vitals import VitalKind
 
 HEART = VitalKind.HEART_RATE
@@ -57,7 +58,7 @@ UNEVEN = Design((8, 16), wider=2.5)
 FIVE_BESIDE_SIXTY = (Design((5, 60), wider=1.5), Design((5, 60), wider=2.5))
 
 
-def study(rng: np.random.Generator, design: Design) -> VitalGroups:
+def study(rng: np.random.Generator, design: Design) -> VitalGroupsModel:
     """Simulate one study and compare its groups."""
     people = {}
     values = {}
@@ -78,23 +79,23 @@ def study(rng: np.random.Generator, design: Design) -> VitalGroups:
     return compared
 
 
-def _share(studies: list[VitalGroups], wrong: Callable[[VitalGroups], bool]) -> float:
+def _share(studies: list[VitalGroupsModel], wrong: Callable[[VitalGroupsModel], bool]) -> float:
     return float(np.mean([wrong(one) for one in studies]))
 
 
-def _of_group(one: VitalGroups) -> bool:
-    return one.anova is not None and one.anova.groups.p < ALPHA
+def _of_group(one: VitalGroupsModel) -> bool:
+    return one.groups is not None and one.groups.p < ALPHA
 
 
-def _of_interaction(one: VitalGroups) -> bool:
-    return one.anova is not None and one.anova.interaction.p < ALPHA
+def _of_interaction(one: VitalGroupsModel) -> bool:
+    return one.interaction is not None and one.interaction.p < ALPHA
 
 
-def _of_any_f(one: VitalGroups) -> bool:
-    return one.anova is not None and min(one.groups_p or 0, one.interaction_p or 0) < ALPHA
+def _of_any_f(one: VitalGroupsModel) -> bool:
+    return any(test.adjusted_p < ALPHA for test in (one.groups, one.interaction) if test)
 
 
-def _told(one: VitalGroups) -> bool:
+def _told(one: VitalGroupsModel) -> bool:
     return any(contrast.adjusted_p < ALPHA for contrast in one.contrasts)
 
 
@@ -108,7 +109,7 @@ def measure(studies: int) -> dict[str, float]:
     crossed = [_share(each, _of_interaction) for each in sound]
     by_f = [_share(each, _of_any_f) for each in five]
     welch = [
-        float(np.mean([one.contrasts[place].test.p < ALPHA for one in uneven]))
+        float(np.mean([one.contrasts[place].p < ALPHA for one in uneven]))
         for place in range(len(uneven[0].contrasts))
     ]
     return {

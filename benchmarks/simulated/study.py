@@ -52,8 +52,8 @@ import numpy as np
 from benchmarks._command import benchmark, say
 from benchmarks._sessions import write_session
 from dashboard.analysis.analyse import analyse
-from dashboard.analysis.inference.comparison import Comparison
 from dashboard.analysis.question import PAIRS, TESTED_STATES, AnalysisQuery, Sample, StateBy
+from dashboard.analysis.results import ComparisonModel
 from dashboard.statistics.planning import power_of
 from dashboard.statistics.t_tests import Method, welch_t
 from edge_agent.config.data import RecorderOptions
@@ -217,12 +217,12 @@ def matched(path: Path) -> list[StateReading]:
     return match(readings, reader.face_labels(reader.session_list()), Matching())[0]
 
 
-def compared(path: Path) -> tuple[Comparison, ...]:
+def compared(path: Path) -> tuple[ComparisonModel, ...]:
     """Test the means by observed emotion as the Analysis page does: all pairs, one family."""
     query = AnalysisQuery(
         state=StateBy.OBSERVED, sample=Sample.MEASURED, vital=(VitalKind.HEART_RATE,)
     )
-    return tuple(test.comparison for test in analyse(Reader(path), query).family)
+    return analyse(Reader(path), query).family
 
 
 def naive_positives(readings: Sequence[StateReading]) -> int:
@@ -234,9 +234,9 @@ def naive_positives(readings: Sequence[StateReading]) -> int:
     return sum(welch_t(values[first], values[second]).p < ALPHA for first, second in PAIRS)
 
 
-def p_values(comparisons: Iterable[Comparison]) -> list[float]:
+def p_values(comparisons: Iterable[ComparisonModel]) -> list[float]:
     """Return the unadjusted p of each comparison that has one."""
-    return [comparison.tests.t.p for comparison in comparisons if comparison.tests is not None]
+    return [comparison.p for comparison in comparisons if comparison.p is not None]
 
 
 def repeat(plan: Path, number: int) -> Outcome:
@@ -261,13 +261,15 @@ def repeat(plan: Path, number: int) -> Outcome:
         without = compared(plain)
         effect = compared(effective)
         by_misread = compared(misread)
-    anger = effect[PAIRS.index((Emotion.ANGER, Emotion.NEUTRAL))].tests
+    anger = effect[PAIRS.index((Emotion.ANGER, Emotion.NEUTRAL))]
     return Outcome(
         positives=sum(p < ALPHA for p in p_values(without)),
         misread_positives=sum(p < ALPHA for p in p_values(by_misread)),
-        family_positive=any(c.tests is not None and c.tests.holm_p < ALPHA for c in without),
+        family_positive=any(c.holm_p is not None and c.holm_p < ALPHA for c in without),
         naive_positives=naive_positives(matching),
-        effect_shown=anger is not None and anger.holm_p < ALPHA and anger.t.difference > 0,
+        effect_shown=anger.holm_p is not None
+        and anger.holm_p < ALPHA
+        and (anger.difference or 0.0) > 0,
         readings=len(matching),
     )
 

@@ -5,11 +5,9 @@ show.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
-from typing import TypeVar
 
 from dashboard.analysis.choices import (
     MatchingChoice,
@@ -19,11 +17,10 @@ from dashboard.analysis.choices import (
     settling_choices,
     settlings_of,
 )
-from dashboard.analysis.decision import NO_RESULT, decide
+from dashboard.analysis.decision import comparison_model, decide
 from dashboard.analysis.inference.agreement import compare_sources
 from dashboard.analysis.inference.checks import (
     FaceReading,
-    Misreading,
     bounds_of,
     count_left_out,
     doubt_of,
@@ -37,13 +34,10 @@ from dashboard.analysis.inference.checks import (
 from dashboard.analysis.inference.comparison import (
     Comparison,
     Decision,
-    StatesComparison,
-    adjusted_p,
     decision_of,
-    evidence_of,
+    equivalence_of,
 )
 from dashboard.analysis.inference.family import (
-    InFamily,
     adjusted_by,
     compare_all_states,
     compare_visits,
@@ -53,27 +47,22 @@ from dashboard.analysis.inference.family import (
 from dashboard.analysis.inference.flow import flow_of, recorded_of
 from dashboard.analysis.inference.groups import (
     MissingState,
-    VitalGroups,
     attribute_of,
     compare_groups,
     compare_missing,
     in_group_tests,
 )
 from dashboard.analysis.inference.heart import (
-    HeartTest,
     HeartValue,
-    StateVariability,
     compare_heart,
     heart_values,
     recordings_of,
     variability_by_state,
 )
 from dashboard.analysis.inference.mixed import Main, VitalPair, main_analysis, models_of
-from dashboard.analysis.inference.sensitivity import Sensitivity, sensitivity
+from dashboard.analysis.inference.sensitivity import C, S, sensitivity
 from dashboard.analysis.question import (
     AnalysisQuery,
-    Correction,
-    Design,
     Outcome,
     Sample,
     StateBy,
@@ -104,140 +93,33 @@ from dashboard.analysis.readings.states import (
     find_readings,
 )
 from dashboard.analysis.results import (
-    ALPHA,
     AgreementModel,
-    By,
+    AllStatesModel,
+    ComparisonModel,
     DriftModel,
     FlowModel,
+    HeartTestModel,
     LeftOutModel,
+    MatchModel,
     ModelTestModel,
     PeriodModel,
-    ResultModel,
+    SensitivityModel,
     SettlingModel,
+    SettlingSensitivityModel,
+    StateModel,
+    VariabilityModel,
+    VitalGroupsModel,
     VitalModelModel,
     WithAllModel,
 )
-from dashboard.statistics.planning import RequiredSample, still_needed
-from dashboard.statistics.t_tests import (
-    BayesFactor,
-    Bounds,
-    Equivalence,
-    Summary,
-    equivalence,
-    summarize,
-)
-from edge_agent.core.errors import StatisticsError
+from dashboard.statistics.t_tests import summarize
 from edge_agent.core.measures import Measure, MovementKind
 from edge_agent.core.readings import VitalFlag
 from edge_agent.core.study import Session
-from edge_agent.store.read.base import MatchCounts
 from edge_agent.store.read.matching import FaceLabels, Mixture, mixture
 from edge_agent.store.read.observed import shown_in
 from edge_agent.store.read.reader import Reader
 from edge_agent.store.read.stimuli import Stimulus
-
-C = TypeVar("C", MatchingChoice, SettlingChoice)
-
-
-@dataclass(frozen=True, slots=True)
-class StateSummary:
-    """One vital in one state over participants; ``summary`` is ``None`` where nobody has it."""
-
-    kind: Measure
-    state: str
-    summary: Summary | None
-    readings: int
-
-
-@dataclass(frozen=True, slots=True)
-class VitalComparison:
-    """One test of the family, ``first`` minus ``second``.
-
-    Attributes:
-        kind: what was measured.
-        first: first state.
-        second: second state.
-        comparison: the tests and who went into them.
-        correction: which adjusted p decides.
-        design: which participants were to be compared.
-        equivalence: whether a difference beyond the declared bounds is excluded; ``None`` without a
-            test.
-        required_sample: how many people a difference of the size of the bound needs; ``None``
-            without a test, or where no study could have so many.
-        in_family: what the correction of the family makes of rank test, equivalence test and people
-            needed: what the sentences speak of; ``None`` without a test.
-        period: what time in the session may have to do with it; ``None`` without a paired test.
-        misreading: by how much misread faces shrink it; ``None`` where states are not observed.
-        with_all: what it would come to if every reading counted, whatever its flags; ``None`` where
-            none is left out.
-        by_model: the same two states by the mixed model; ``None`` where it could not be fitted.
-        evidence: the Bayes factor of the t-test; ``None`` without a test.
-        results: what each analysis makes of the two states; the first is what is told.
-    """
-
-    kind: Measure
-    first: str
-    second: str
-    comparison: Comparison
-    correction: Correction = Correction.HOLM
-    design: Design = Design.AUTO
-    equivalence: Equivalence | None = None
-    required_sample: RequiredSample | None = None
-    in_family: InFamily | None = None
-    period: PeriodModel | None = None
-    misreading: Misreading | None = None
-    with_all: WithAllModel | None = None
-    by_model: ModelTestModel | None = None
-    evidence: BayesFactor | None = None
-    results: tuple[ResultModel, ...] = (NO_RESULT,)
-
-    @property
-    def adjusted_p(self) -> float | None:
-        """The p that decides, by the correction that was asked for."""
-        return adjusted_p(self.comparison.tests, self.correction)
-
-    @property
-    def result(self) -> ResultModel:
-        """The result that is told, whichever analysis it is of."""
-        return self.results[0]
-
-    @property
-    def model_result(self) -> ResultModel | None:
-        """The result by the mixed model; ``None`` where there is none."""
-        return next((one for one in self.results if one.by is By.MIXED_MODEL), None)
-
-    @property
-    def comparison_result(self) -> ResultModel:
-        """The result without the mixed model: at equal times, or of the t-test."""
-        others = (one for one in self.results if one.by is not By.MIXED_MODEL)
-        return next(others, NO_RESULT)
-
-
-@dataclass(frozen=True, slots=True)
-class VitalStates:
-    """One vital over all states at once.
-
-    Attributes:
-        kind: what was measured.
-        comparison: its test.
-        states: how many states they are.
-        correction: which method adjusts p.
-        adjusted_p: p adjusted over the vitals; ``None`` without a test.
-        uneven: whether order and state hang together in any pair of the states, or times are not
-            known there: the test ignores time, so nothing is concluded from it.
-    """
-
-    kind: Measure
-    comparison: StatesComparison
-    states: int = 3
-    correction: Correction = Correction.HOLM
-    adjusted_p: float | None = None
-    uneven: bool = False
-
-    @property
-    def differs(self) -> bool:
-        """Tell whether the vital is said to differ between the states."""
-        return self.adjusted_p is not None and self.adjusted_p < ALPHA and not self.uneven
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +127,12 @@ class Family:
     """Tests whose p values are adjusted together; ``name`` is empty where none is declared."""
 
     name: str
-    tests: tuple[VitalComparison | HeartTest, ...]
+    tests: tuple[ComparisonModel | HeartTestModel, ...]
 
     @property
     def computed(self) -> int:
         """Number of tests that have numbers."""
-        return sum(test.comparison.tests is not None for test in self.tests)
+        return sum(test.adjusted_p is not None for test in self.tests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +167,7 @@ class Analysis:
             where asked for by observed emotion.
         settling_sensitivity: the same under other settling times, by condition or self-report.
         drifts: how each vital changes while a session lasts.
+        periods: of each paired test what time in the session may have to do with it.
         mixture: with observed emotions, how far the windows hold more than one state.
         models: the mixed model of each vital.
         main: which analysis is the main one.
@@ -305,9 +188,9 @@ class Analysis:
     sample: Sample
     sessions: tuple[Session, ...]
     means: tuple[StateMean, ...]
-    summaries: tuple[StateSummary, ...]
-    family: tuple[VitalComparison, ...]
-    all_states: tuple[VitalStates, ...]
+    summaries: tuple[StateModel, ...]
+    family: tuple[ComparisonModel, ...]
+    all_states: tuple[AllStatesModel, ...]
     readings: int
     simulated_readings: int
     estimated_readings: int
@@ -317,23 +200,24 @@ class Analysis:
     left_out: tuple[LeftOutModel, ...]
     settling: tuple[SettlingModel, ...]
     other_states: Mapping[str, int]
-    matching: MatchCounts | None
+    matching: MatchModel | None
     unreported: int
     orders: Mapping[tuple[str, ...], int]
     agreements: tuple[AgreementModel, ...]
-    variability: tuple[StateVariability, ...]
-    sensitivity: tuple[Sensitivity[MatchingChoice], ...]
-    settling_sensitivity: tuple[Sensitivity[SettlingChoice], ...]
+    variability: tuple[VariabilityModel, ...]
+    sensitivity: tuple[SensitivityModel, ...]
+    settling_sensitivity: tuple[SettlingSensitivityModel, ...]
     drifts: tuple[DriftModel, ...] = ()
+    periods: tuple[PeriodModel, ...] = ()
     mixture: Mixture | None = None
     models: tuple[VitalModelModel, ...] = ()
     main: Main = Main.T_TESTS
     flow: FlowModel | None = None
     missing: tuple[MissingState, ...] = ()
     passed_over: tuple[ReadingGroup, ...] = ()
-    heart_tests: tuple[HeartTest, ...] = ()
+    heart_tests: tuple[HeartTestModel, ...] = ()
     without_baseline: int = 0
-    groups: tuple[VitalGroups, ...] = ()
+    groups: tuple[VitalGroupsModel, ...] = ()
     heart_values: tuple[HeartValue, ...] = ()
     session_means: tuple[SessionMean, ...] = ()
     baselines: Mapping[Place, float] = field(default_factory=dict)
@@ -348,7 +232,7 @@ class Analysis:
     @property
     def tests_computed(self) -> int:
         """Number of tests that have numbers: the family that p is adjusted for."""
-        return sum(test.comparison.tests is not None for test in self.family)
+        return sum(test.adjusted_p is not None for test in self.family)
 
     @property
     def families(self) -> tuple[Family, ...]:
@@ -356,12 +240,12 @@ class Analysis:
         declared = self.query.family
         if not declared:
             return ()
-        members: defaultdict[tuple[bool, int, bool], list[VitalComparison | HeartTest]]
+        members: defaultdict[tuple[bool, int, bool], list[ComparisonModel | HeartTestModel]]
         members = defaultdict(list)
-        every: tuple[VitalComparison | HeartTest, ...] = (*self.family, *self.heart_tests)
+        every: tuple[ComparisonModel | HeartTestModel, ...] = (*self.family, *self.heart_tests)
         for test in every:
-            of_heart = isinstance(test, HeartTest)
-            what = test.measure if isinstance(test, HeartTest) else test.kind
+            of_heart = isinstance(test, HeartTestModel)
+            what = test.measure if isinstance(test, HeartTestModel) else test.vital
             place = self.query.family_of(what, test.first, test.second)
             # What no family names is two families: those of the vitals, and of the heartbeat.
             members[place < 0, place, of_heart and place < 0].append(test)
@@ -481,6 +365,7 @@ def _analysis_of(
     shown = reader.face_labels(sessions)
     choices = read_choices(reader, query, sessions, stimuli, shown)
     readings = choices.declared
+    matched = readings.matching
     beats = recordings_of(find_beats(reader, query, sessions, stimuli, shown), query.states)
     of_hearts = heart_values(beats, query)
     counted = readings.counting(query.counted)
@@ -503,8 +388,10 @@ def _analysis_of(
     effects = periods_of(compared, times_of(of_sessions), drifts, query)
     if not is_timed:
         effects = (None,) * len(effects)
-    tests = _tests(query, compared, with_all, effects, face, by_model)
     main = main_analysis(models, by_model, compared, query.design, query.states)
+    family = tuple(
+        _decided(query, compared, with_all, effects, face, choices.mixture, models, by_model, main)
+    )
     left_out = count_left_out(readings, query)
     recorded = recorded_of(reader, query, sessions, stimuli, readings, excluded)
     groups = _groups(reader, visits, query)
@@ -519,7 +406,8 @@ def _analysis_of(
         summaries=tuple(
             _summary(means, kind, state) for kind in query.vital for state in query.states
         ),
-        family=_decided(_doubted(tests, query, choices.mixture), models, main),
+        family=family,
+        periods=tuple(effect for effect in effects if effect is not None),
         all_states=all_states_of(visits, effects, query),
         readings=sum(group.n for group in used),
         simulated_readings=sum(group.n for group in used if group.simulated),
@@ -534,16 +422,22 @@ def _analysis_of(
         left_out=left_out,
         settling=readings.settling,
         other_states=count_states(counted, query.states),
-        matching=readings.matching,
+        matching=None if matched is None else MatchModel.model_validate(matched),
         unreported=readings.unreported,
         orders=orders_of((one for one in stimuli if one.session not in made_up), query.states),
         agreements=compare_sources(
             stimuli, shown_in(stimuli, shown, query.share), emotions_of(query.states)
         ),
         variability=variability_by_state(beats, query.states),
-        sensitivity=_sensitivity(query, compared, choices.matched, choices_around),
+        sensitivity=_sensitivity(
+            SensitivityModel, query, compared, choices.matched, choices_around
+        ),
         settling_sensitivity=_sensitivity(
-            query, compared, choices.settled if is_timed else {}, settling_choices
+            SettlingSensitivityModel,
+            query,
+            compared,
+            choices.settled if is_timed else {},
+            settling_choices,
         ),
         drifts=drifts if is_timed else (),
         mixture=choices.mixture,
@@ -565,7 +459,7 @@ def _analysis_of(
 
 def all_states_of(
     visits: Visits, effects: Sequence[PeriodModel | None], query: AnalysisQuery
-) -> tuple[VitalStates, ...]:
+) -> tuple[AllStatesModel, ...]:
     """Compare all states of each vital at once, with p adjusted over the vitals.
 
     Args:
@@ -574,23 +468,20 @@ def all_states_of(
         query: vitals, states and correction.
     """
     every = [compare_all_states(visits, kind, query.states) for kind in query.vital]
-    p = [None if one.anova is None else one.anova.corrected_p for one in every]
+    adjusted = adjusted_by(query.correction, [one.p for one in every])
     pairs = len(query.pairs)
     return tuple(
-        VitalStates(
-            kind,
-            comparison,
-            len(query.states),
-            query.correction,
-            adjusted,
-            uneven=any(
-                effect is None or effect.uneven
-                for effect in effects[place * pairs : (place + 1) * pairs]
-            ),
+        one.model_copy(
+            update={
+                "adjusted_p": p,
+                # The test ignores time, so nothing is concluded where that may matter in any pair.
+                "uneven": any(
+                    effect is None or effect.uneven
+                    for effect in effects[place * pairs : (place + 1) * pairs]
+                ),
+            }
         )
-        for place, (kind, comparison, adjusted) in enumerate(
-            zip(query.vital, every, adjusted_by(query.correction, p), strict=True)
-        )
+        for place, (one, p) in enumerate(zip(every, adjusted, strict=True))
     )
 
 
@@ -628,120 +519,97 @@ def _missing(
     )
 
 
-def _groups(reader: Reader, visits: Visits, query: AnalysisQuery) -> tuple[VitalGroups, ...]:
+def _groups(reader: Reader, visits: Visits, query: AnalysisQuery) -> tuple[VitalGroupsModel, ...]:
     """Compare groups of people, where an attribute is asked for."""
     if query.group is None:
         return ()
     return compare_groups(visits, attribute_of(reader.attributes(), query.group), query)
 
 
-def _summary(means: Sequence[StateMean], kind: Measure, state: str) -> StateSummary:
+def _summary(means: Sequence[StateMean], kind: Measure, state: str) -> StateModel:
     """Describe one vital in one state over participants."""
     own = [mean for mean in means if mean.kind is kind and mean.state == state]
     summary = summarize([mean.mean for mean in own]) if own else None
-    return StateSummary(kind, state, summary, sum(mean.readings for mean in own))
+    return StateModel(
+        vital=kind,
+        state=state,
+        n=len(own),
+        readings=sum(mean.readings for mean in own),
+        mean=summary and summary.mean,
+        sd=summary and summary.sd,
+        interval=summary and summary.interval,
+    )
 
 
-def _tests(
+def _compared_pairs(query: AnalysisQuery) -> list[VitalPair]:
+    return [(kind, first, second) for kind in query.vital for first, second in query.pairs]
+
+
+def _decided(
     query: AnalysisQuery,
     compared: Sequence[Comparison],
     with_all: Sequence[WithAllModel],
     effects: Sequence[PeriodModel | None],
     face: FaceReading | None,
+    mixed: Mixture | None,
+    models: Sequence[VitalModelModel],
     by_model: Mapping[VitalPair, ModelTestModel],
-) -> list[VitalComparison]:
-    """Put together what stands beside each comparison."""
-    names = [(kind, *pair) for kind in query.vital for pair in query.pairs]
-    # Nothing stands beside the tests where no reading is in doubt.
-    beside: Sequence[WithAllModel | None] = with_all or [None for _ in names]
-    return [
-        replace(
-            judged(kind, first, second, comparison, query),
-            with_all=every,
-            misreading=misreading_of(query, first, second, face),
-            by_model=by_model.get((kind, first, second)),
-            evidence=evidence_of(comparison),
-            period=effect,
-        )
-        for (kind, first, second), comparison, every, effect in zip(
-            names, compared, beside, effects, strict=True
-        )
-    ]
+    main: Main,
+) -> Iterator[ComparisonModel]:
+    """Yield each comparison of the family with its results; without sentences.
 
-
-def _doubted(
-    family: Sequence[VitalComparison], query: AnalysisQuery, mixed: Mixture | None
-) -> tuple[VitalComparison, ...]:
-    """Add what the families make of the numbers beside the t-tests. No difference is called
-    excluded that misread faces, mixed windows or time in the session may hide.
+    No difference is called excluded that misread faces, mixed windows or time in the session may
+    hide.
     """
-    strict = [bounds_of(one.comparison, one.equivalence, one.misreading) for one in family]
-    pairs = zip((one.comparison for one in family), strict, strict=True)
-    decided = in_family(pairs, query.correction, query.families)
-    doubted = []
-    for one, own, bounds in zip(family, decided, strict, strict=True):
-        doubt = doubt_of(one.misreading, mixed)
+    pairs = _compared_pairs(query)
+    model_of = {model.vital: model for model in models}
+    misread = [misreading_of(query, first, second, face) for _, first, second in pairs]
+    declared = [
+        equivalence_of(comparison, query.bound(kind))
+        for (kind, _, _), comparison in zip(pairs, compared, strict=True)
+    ]
+    strict = list(map(bounds_of, compared, declared, misread))
+    of_family = in_family(zip(compared, strict, strict=True), query.correction, query.families)
+    for place, (pair, comparison) in enumerate(zip(pairs, compared, strict=True)):
+        bounds = strict[place]
+        effect = effects[place]
+        tested = by_model.get(pair)
+        doubt = doubt_of(misread[place], mixed)
         # One doubt is enough; time is asked only where faces leave none.
         if not doubt and bounds is not None:
-            doubt = hides(one.period, bounds.bounds.high)
-        doubted.append(replace(one, in_family=own and replace(own, doubt=doubt)))
-    return tuple(doubted)
-
-
-def _decided(
-    family: Sequence[VitalComparison], models: Sequence[VitalModelModel], main: Main
-) -> tuple[VitalComparison, ...]:
-    """Add the results of each comparison, the one that is told first."""
-    by_vital = {model.vital: model for model in models}
-    decided = []
-    for one in family:
+            doubt = hides(effect, bounds.bounds.high)
         results = decide(
-            one.comparison,
-            one.period,
-            by_vital[one.kind],
-            one.by_model,
+            comparison,
+            effect,
+            model_of[pair[0]],
+            tested,
             main,
-            one.correction,
-            misreading=one.misreading,
+            query.correction,
+            misreading=misread[place],
         )
-        decided.append(_with_differs(replace(one, results=results)))
-    return tuple(decided)
-
-
-def _with_differs(test: VitalComparison) -> VitalComparison:
-    """Say of the mixed model whether what is told without it is another conclusion."""
-    by_model = test.model_result
-    if test.by_model is None or by_model is None:
-        return test
-    other = test.comparison_result
-    differs = other.by is not None and by_model.conclusion is not other.conclusion
-    return replace(test, by_model=test.by_model.model_copy(update={"differs": differs}))
-
-
-def judged(
-    kind: Measure, first: str, second: str, comparison: Comparison, query: AnalysisQuery
-) -> VitalComparison:
-    """Add to a comparison what the declared bound says: is more excluded, and how many people would
-    find it?
-    """
-    blank = VitalComparison(kind, first, second, comparison, query.correction, query.design)
-    if comparison.tests is None or comparison.method is None:
-        return blank
-    sides = (comparison.first, comparison.second, comparison.method)
-    bound = query.bound(kind)
-    required = None
-    with suppress(StatisticsError):  # the bound is too small for any study to find it
-        required = still_needed(*sides, bound)
-    excluded = equivalence(*sides, Bounds(-bound, bound))
-    return replace(blank, equivalence=excluded, required_sample=required)
+        own = of_family[place]
+        yield comparison_model(
+            pair,
+            comparison,
+            query.correction,
+            results,
+            declared=declared[place],
+            own=own and replace(own, doubt=doubt),
+            misreading=misread[place],
+            tested=tested,
+            period=effect,
+            # Nothing stands beside the tests where no reading is in doubt.
+            with_all=with_all[place] if with_all else None,
+        )
 
 
 def _sensitivity(
+    table: type[S],
     query: AnalysisQuery,
     declared: Sequence[Comparison],
     readings: Mapping[C, StateReadings],
     around: Callable[[C], Iterable[C]],
-) -> tuple[Sensitivity[C], ...]:
+) -> tuple[S, ...]:
     """Repeat the family under the other choices; the first of the readings are the declared ones'.
 
     None where there are no others.
@@ -756,4 +624,5 @@ def _sensitivity(
             return tuple(decision_of(comparison) for comparison in declared)
         return decide_groups(readings[choice].counting(query.counted), query)
 
-    return sensitivity(chosen, around(chosen), family, query.correction)
+    pairs = _compared_pairs(query)
+    return sensitivity(table, pairs, chosen, around(chosen), family, query.correction)

@@ -10,22 +10,32 @@ and state hang together, else the t-test.
 
 from __future__ import annotations
 
+import math
+from statistics import fmean, stdev
+
 from dashboard.analysis.inference.checks import Misreading
-from dashboard.analysis.inference.comparison import Comparison, adjusted_p
-from dashboard.analysis.inference.mixed import Main
+from dashboard.analysis.inference.comparison import Comparison, Tests, adjusted_p, evidence_of
+from dashboard.analysis.inference.family import InFamily, required_sample
+from dashboard.analysis.inference.mixed import Main, VitalPair
 from dashboard.analysis.question import Correction
 from dashboard.analysis.results import (
+    BayesFactorModel,
     By,
     Caution,
+    ComparisonModel,
     Conclusion,
+    MisreadingModel,
     ModelTestModel,
+    NeededInFamilyModel,
     PeriodModel,
     ResultModel,
+    ShapiroModel,
     VitalModelModel,
+    WithAllModel,
     conclude,
 )
 from dashboard.statistics.samples import Interval
-from dashboard.statistics.t_tests import EffectSize, Method, TTest
+from dashboard.statistics.t_tests import EffectSize, Equivalence, Method, TTest
 
 _LEFT = 0.5  # of a true difference; where less may be left, misread faces may have hidden it
 
@@ -103,6 +113,147 @@ def decide(
     if not every or (tests is None and main is not Main.MIXED_MODEL):
         every.insert(0, NO_RESULT.model_copy(update={"n_first": n[0], "n_second": n[1]}))
     return tuple(_qualified(one, misreading) for one in every)
+
+
+def comparison_model(
+    pair: VitalPair,
+    comparison: Comparison,
+    correction: Correction,
+    results: tuple[ResultModel, ...],
+    *,
+    declared: Equivalence | None,
+    own: InFamily | None,
+    misreading: Misreading | None,
+    tested: ModelTestModel | None,
+    period: PeriodModel | None,
+    with_all: WithAllModel | None,
+) -> ComparisonModel:
+    """Return all that is known of two states of a vital; without sentences.
+
+    Args:
+        pair: vital and states.
+        comparison: the t-test, and who is in it.
+        correction: whose adjusted p decides.
+        results: of ``decide``.
+        declared: the equivalence test against the declared bound; ``None`` without a test.
+        own: what the family makes of the numbers beside the t-test; ``None`` without a test.
+        misreading: by how much misread faces shrink a difference; ``None`` where the states were
+            not read from the face.
+        tested: the two states by the mixed model; ``None`` where it has no test of them.
+        period: what time in the session has to do with it; ``None`` without a paired test.
+        with_all: the t-test with every reading, whatever its flags; ``None`` where none is left
+            out.
+    """
+    kind, first, second = pair
+    c = comparison
+    tests = c.tests
+    t = tests and tests.t
+    lost = misreading and misreading.attenuation
+    return ComparisonModel(
+        vital=kind,
+        unit=kind.unit,
+        first=first,
+        second=second,
+        result=results[0],
+        others=results[1:],
+        method=c.method,
+        n_first=len(c.first),
+        n_second=len(c.second),
+        n_both=c.n_both,
+        n_apart=c.n_apart,
+        n_first_only=c.n_first_only,
+        n_second_only=c.n_second_only,
+        left_out=c.left_out,
+        mean_first=fmean(c.first) if c.first else None,
+        sd_first=stdev(c.first) if c.first else None,
+        mean_second=fmean(c.second) if c.second else None,
+        sd_second=stdev(c.second) if c.second else None,
+        difference=c.difference,
+        interval=t and t.interval,
+        t=t and t.t,
+        df=t and t.df,
+        p=t and t.p,
+        holm_p=tests and tests.holm_p,
+        bh_p=tests and tests.bh_p,
+        adjusted_p=adjusted_p(tests, correction),
+        at_equal_times=bool(period and period.at_equal_times),
+        g=tests and tests.effect.g,
+        g_interval=tests and tests.effect.interval,
+        shapiro=_shapiro(first, second, tests) if tests else (),
+        rank=tests and tests.rank,
+        equivalence=declared,
+        needed=declared and required_sample(c, declared),
+        rank_adjusted_p=own and own.rank_p,
+        equivalence_adjusted_p=own and own.equivalence_p,
+        equivalent=own and own.equivalent,
+        doubt=own.doubt if own else "",
+        misreading=misreading and _misreading(misreading),
+        attenuation=lost and lost.factor,
+        attenuation_interval=lost and lost.interval,
+        needed_in_family=own and _needed_in_family(own),
+        obstacle=c.obstacle,
+        with_all=with_all,
+        claim="",
+        remarks="",
+        sentence="",
+        bayes_factor=_bayes_factor(comparison),
+        by_model=tested and _with_differs(tested, results),
+    )
+
+
+def _shapiro(first: str, second: str, tests: Tests) -> list[ShapiroModel]:
+    # Two tests of normality belong to two groups; a paired test has one, of the differences.
+    names = (first, second) if len(tests.normality) == 2 else ("differences",)
+    return [
+        ShapiroModel(of=name, w=normality.w, p=normality.p)
+        for name, normality in zip(names, tests.normality, strict=True)
+        if normality
+    ]
+
+
+def _needed_in_family(own: InFamily) -> NeededInFamilyModel | None:
+    needed = own.required_sample
+    if needed is None:
+        return None
+    return NeededInFamilyModel(
+        difference=needed.difference,
+        sd=needed.sd,
+        n=needed.size.n,
+        power=needed.size.power,
+        more_first=needed.more_first,
+        more_second=needed.more_second,
+        level=own.level,
+        tests=own.tests,
+    )
+
+
+def _misreading(misreading: Misreading) -> MisreadingModel:
+    lost = misreading.attenuation
+    return MisreadingModel(
+        model=misreading.model, first=lost and lost.first, second=lost and lost.second
+    )
+
+
+def _bayes_factor(comparison: Comparison) -> BayesFactorModel | None:
+    factor = evidence_of(comparison)
+    if factor is None:
+        return None
+    return BayesFactorModel(
+        # JSON has no infinity; the logarithm beside it is always finite.
+        for_difference=None if math.isinf(factor.for_difference) else factor.for_difference,
+        for_none=factor.for_none,
+        log_for_difference=factor.log_factor,
+        scale=factor.scale,
+        sentence="",
+    )
+
+
+def _with_differs(tested: ModelTestModel, results: tuple[ResultModel, ...]) -> ModelTestModel:
+    """Say of the mixed model whether what is told without it is another conclusion."""
+    model = next(one for one in results if one.by is By.MIXED_MODEL)
+    other = next((one for one in results if one.by not in (None, By.MIXED_MODEL)), None)
+    differs = other is not None and model.conclusion is not other.conclusion
+    return tested.model_copy(update={"differs": differs})
 
 
 def _result(

@@ -74,7 +74,7 @@ def cautions_of(analysis: Analysis) -> tuple[Notice, ...]:
         (Notice.FLAGGED, analysis.flagged),
         (Notice.SEVERAL_SOURCES, analysis.passed_over),
         (Notice.MANY_READINGS, _repeats(analysis)),
-        (Notice.PEOPLE_LEFT_OUT, any(test.comparison.left_out for test in analysis.family)),
+        (Notice.PEOPLE_LEFT_OUT, any(test.left_out for test in analysis.family)),
         (Notice.UNEVEN_PEOPLE, any(uneven_people(analysis))),
         (Notice.UNEVEN_READINGS, any(uneven_readings(analysis))),
         (Notice.LACKING_ALIKE, not all(map(differing, analysis.missing))),
@@ -142,8 +142,8 @@ def uneven_readings(analysis: Analysis) -> Iterator[Uneven]:
 def _numbers(analysis: Analysis, kind: Measure) -> Iterator[tuple[str, int, int]]:
     """Yield each state that has readings, with its people and readings."""
     for one in analysis.summaries:
-        if one.kind is kind and one.summary is not None:
-            yield one.state, one.summary.n, one.readings
+        if one.vital is kind and one.n:
+            yield one.state, one.n, one.readings
 
 
 def _ratio(numbers: Iterable[float]) -> float:

@@ -230,6 +230,7 @@ class _SensitivityModel(Model):
     vital: Measure = Field(description="What was measured")
     first: str = Field(description="First state")
     second: str = Field(description="Second state")
+    conclusion: Conclusion = Field(description="Of the t-test under the declared setting")
     changed: int = Field(description="Under how many settings the conclusion is another")
     sentence: str = Field(description="The result in words")
 
@@ -320,8 +321,13 @@ class VitalGroupsModel(Model):
         description="Whether groups of unequal size spread so differently that F may be wrong; "
         "nothing that is said depends on it"
     )
-    reason: str = Field(description="Why there is no F test; empty where there is one")
+    reason: Text = Field(description="Why there is no F test; empty where there is one")
     left_out: str = Field(description="Who is in no test, and why, in words; empty for nobody")
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The groups that are in the tests."""
+        return tuple(name for name in self.sizes if name not in self.too_small)
 
 
 class HeartTestModel(Model):
@@ -331,6 +337,15 @@ class HeartTestModel(Model):
     first: str = Field(description="A state")
     second: str = Field(description="Another")
     n_both: int = Field(description="Participants with both states in a session")
+    method: Literal["paired", "welch"] | None = Field(
+        None, description="Which t-test the participants allow"
+    )
+    n_first: int = Field(
+        0, description="Participants used on the first side; in a paired test the pairs"
+    )
+    n_second: int = Field(
+        0, description="Participants used on the second side; in a paired test the same pairs"
+    )
     difference: float | None = Field(
         description="Mean difference; of a logarithm, so its exponential is a ratio"
     )
@@ -340,6 +355,10 @@ class HeartTestModel(Model):
     df: float | None = Field(description="Degrees of freedom")
     p: float | None = Field(description="Unadjusted p")
     adjusted_p: float | None = Field(description="Adjusted over the family of these measures")
+    g: float | None = Field(
+        None, description="Hedges' g, standardised by the average of both variances"
+    )
+    g_interval: IntervalModel | None = Field(None, description="95 % interval of g")
     left_out: dict[str, int] = Field(
         description="States of a session that give no number, by reason"
     )
@@ -657,6 +676,21 @@ class NeededInFamilyModel(NeededModel):
     tests: int = Field(description="How many tests of the family were computed")
 
 
+class RecallModel(Model):
+    """The recall of a state by the card of the classifier."""
+
+    share: float = Field(description="Of the pictures that show it, those read as it, 0…1")
+    n: int = Field(description="How many pictures show it")
+
+
+class MisreadingModel(Model):
+    """How rightly the classifier reads two observed states."""
+
+    model: str = Field(description="Its name and version; empty without a card")
+    first: RecallModel | None = Field(description="Of the first state; null where no card says it")
+    second: RecallModel | None = Field(description="Of the second state")
+
+
 class ComparisonModel(Model):
     """One test of the family: first state minus second.
 
@@ -668,6 +702,9 @@ class ComparisonModel(Model):
     first: str = Field(description="First state")
     second: str = Field(description="Second state")
     result: ResultModel = Field(description="What is told of the two states")
+    others: tuple[ResultModel, ...] = Field(
+        (), description="What the analyses make of them that are not told first"
+    )
     method: Literal["paired", "welch"] | None = Field(
         description="Which t-test the participants allow"
     )
@@ -684,6 +721,12 @@ class ComparisonModel(Model):
     n_first_only: int = Field(description="Participants with readings in the first state only")
     n_second_only: int = Field(description="Participants with readings in the second state only")
     left_out: int = Field(description="Participants whom the test does not use")
+    mean_first: float | None = Field(
+        None, description="Mean of the participants used on the first side; null without a method"
+    )
+    sd_first: float | None = Field(None, description="Their standard deviation")
+    mean_second: float | None = Field(None, description="Mean on the second side")
+    sd_second: float | None = Field(None, description="Standard deviation there")
     difference: float | None = Field(description="Mean difference")
     interval: IntervalModel | None = Field(
         description="95 % interval of the difference, not adjusted for the family"
@@ -726,6 +769,14 @@ class ComparisonModel(Model):
     equivalent: bool | None = Field(
         None, description="Whether a difference of the bound or more is said to be excluded"
     )
+    doubt: Text = Field(
+        "",
+        description="Why no difference is called excluded, whatever p says: time, or misread or "
+        "mixed faces may hide one; empty for no reason",
+    )
+    misreading: MisreadingModel | None = Field(
+        None, description="With state=observed: how rightly the two states are read"
+    )
     attenuation: float | None = Field(
         None,
         description="With state=observed: what misreading leaves of a difference at the worst, by "
@@ -755,6 +806,18 @@ class ComparisonModel(Model):
     )
     bayes_factor: BayesFactorModel | None = Field(None, description="Evidence for or against")
     by_model: ModelTestModel | None = Field(None, description="The same by the mixed model")
+
+    @property
+    def model_result(self) -> ResultModel | None:
+        """The result by the mixed model; ``None`` where there is none."""
+        every = (self.result, *self.others)
+        return next((one for one in every if one.by is By.MIXED_MODEL), None)
+
+    @property
+    def comparison_result(self) -> ResultModel | None:
+        """The result without the mixed model: at equal times, or of the t-test."""
+        every = (self.result, *self.others)
+        return next((one for one in every if one.by is not By.MIXED_MODEL), None)
 
 
 class AllStatesModel(Model):
@@ -790,6 +853,11 @@ class AllStatesModel(Model):
     )
     sentence: str = Field(description="The result in words")
 
+    @property
+    def differs(self) -> bool:
+        """True where the vital is said to differ between the states."""
+        return self.adjusted_p is not None and self.adjusted_p < ALPHA and not self.uneven
+
 
 Source = Literal["condition", "observed", "reported"]
 """Source of the emotion of a stimulus: its label, the face, or the participant."""
@@ -821,6 +889,18 @@ class AgreementModel(Model):
         description="Why kappa has no interval; null where it has one, and where there is no kappa"
     )
     sentence: str = Field(description="The result in words")
+
+    @property
+    def always_gave(self) -> tuple[Source, str]:
+        """Which source always gave one label, and the label: kappa is 0 then, whatever the other
+        one said.
+        """
+        rows = [label for label, row in zip(self.labels, self.table, strict=True) if any(row)]
+        # The first source, unless it used several labels: then it is the second that used one.
+        if len(rows) == 1:
+            return self.first, rows[0]
+        columns = zip(self.labels, zip(*self.table, strict=True), strict=True)
+        return self.second, next(label for label, column in columns if any(column))
 
 
 class VariabilityModel(Model):
@@ -859,11 +939,17 @@ class VariabilityModel(Model):
     refused: int = Field(
         0, description="Other sessions: too short, or too many corrected beats, for a number"
     )
+    many_artefacts: int = Field(
+        0, description="Of those: sessions in which more than a fifth of the beats were corrected"
+    )
+    reasons: tuple[Text, ...] = Field(
+        (), description="Why other sessions give no number, each reason once"
+    )
     contact_lost: int = Field(
         description="Intervals without contact of all sessions, left out before"
     )
     simulated: bool = Field(description="Whether any interval is simulated")
-    reason: str = Field(description="Why there are no numbers; empty where there are")
+    reason: str = Field(description="Why there are no numbers at all; empty where there are")
 
 
 class StateModel(Model):

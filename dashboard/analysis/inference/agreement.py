@@ -119,18 +119,6 @@ class SensorComparison(Model):
     sentence: str = Field(description="The result in words")
 
 
-def always_gave(agreement: AgreementModel) -> tuple[Source, str]:
-    """Return which source always gave one label, and the label: kappa is 0 then, whatever the other
-    one said.
-    """
-    rows = [label for label, row in zip(agreement.labels, agreement.table, strict=True) if any(row)]
-    # The first source, unless it used several labels: then it is the second that used one.
-    if len(rows) == 1:
-        return agreement.first, rows[0]
-    columns = zip(agreement.labels, zip(*agreement.table, strict=True), strict=True)
-    return agreement.second, next(label for label, column in columns if any(column))
-
-
 def compare_sensors(
     reader: Reader, kinds: Sequence[Measure], session_ids: Sequence[int] = ()
 ) -> tuple[SensorComparison, ...]:

@@ -16,11 +16,14 @@ from dashboard.statistics.ranks import Normality, RankTest, rank_sum, shapiro_wi
 from dashboard.statistics.samples import MINIMUM, Interval, NoVariationError, TooFewError
 from dashboard.statistics.t_tests import (
     BayesFactor,
+    Bounds,
     EffectSize,
+    Equivalence,
     Method,
     TTest,
     bayes_factor_independent,
     bayes_factor_paired,
+    equivalence,
     hedges_g,
     paired_t,
     welch_t,
@@ -363,6 +366,14 @@ def evidence_of(comparison: Comparison) -> BayesFactor | None:
     pooled = _squares(comparison.first) + _squares(comparison.second)
     error = math.sqrt(pooled / (n + m - 2) * (1 / n + 1 / m))
     return bayes_factor_independent(comparison.tests.t.difference / error, n, m)
+
+
+def equivalence_of(comparison: Comparison, bound: float) -> Equivalence | None:
+    """Tell whether a difference beyond ± ``bound`` is excluded; ``None`` without a test."""
+    c = comparison
+    if c.tests is None or c.method is None:
+        return None
+    return equivalence(c.first, c.second, c.method, Bounds(-bound, bound))
 
 
 def _squares(values: Sequence[float]) -> float:

@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from dashboard.analysis.inference.comparison import (
     Comparison,
     Decision,
-    StatesComparison,
     compare_family,
     compare_states,
     decide_family,
@@ -30,7 +29,7 @@ from dashboard.analysis.readings.means import (
     visits_of_groups,
 )
 from dashboard.analysis.readings.states import ReadingGroup
-from dashboard.analysis.results import ALPHA
+from dashboard.analysis.results import ALPHA, AllStatesModel
 from dashboard.statistics.distributions import P, benjamini_hochberg, holm, within_families
 from dashboard.statistics.planning import RequiredSample, first_step, still_needed
 from dashboard.statistics.t_tests import Equivalence
@@ -89,10 +88,26 @@ def decide_groups(groups: Iterable[ReadingGroup], query: AnalysisQuery) -> tuple
 
 def compare_all_states(
     visits: Visits, kind: Measure, states: Sequence[str] = TESTED_STATES
-) -> StatesComparison:
-    """Compare all states of a vital at once, over the people who have all of them in a session."""
+) -> AllStatesModel:
+    """Compare all states of a vital at once, over the people who have all of them in a session; p
+    is of this vital alone, and there is no sentence yet.
+    """
     together = states_together(visits, kind, states)
-    return replace(compare_states(together.columns), left_out=together.left_out)
+    compared = compare_states(together.columns)
+    anova = compared.anova
+    return AllStatesModel(
+        vital=kind,
+        n=compared.n,
+        left_out=together.left_out,
+        f=anova and anova.f,
+        epsilon=anova and anova.epsilon,
+        df=anova and anova.corrected_df,
+        p=anova and anova.corrected_p,
+        partial_eta_squared=anova and anova.partial_eta_squared,
+        generalized_eta_squared=anova and anova.generalized_eta_squared,
+        obstacle=compared.obstacle,
+        sentence="",
+    )
 
 
 def adjusted_by(
@@ -137,12 +152,17 @@ def in_family(
     return tuple(
         None
         if rank is None or other is None or e is None
-        else InFamily(sizes[family], rank, other, _needed(c, e, sizes[family]))
+        else InFamily(sizes[family], rank, other, required_sample(c, e, sizes[family]))
         for (c, e), family, rank, other in zip(every, own, rank_p, equivalence_p, strict=True)
     )
 
 
-def _needed(comparison: Comparison, declared: Equivalence, tests: int) -> RequiredSample | None:
+def required_sample(
+    comparison: Comparison, declared: Equivalence, tests: int = 1
+) -> RequiredSample | None:
+    """Return how many people a difference of the size of the bound needs, at the level that the
+    smallest p of so many tests must reach; ``None`` where no study could have so many.
+    """
     c = comparison
     with suppress(StatisticsError):  # the bound is too small for any study to find it
         return still_needed(

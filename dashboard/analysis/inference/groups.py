@@ -8,17 +8,24 @@ from __future__ import annotations
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
+from typing import TypeVar
 
 from dashboard.analysis.inference.family import adjusted_by
 from dashboard.analysis.question import AnalysisQuery, Correction, same_label
 from dashboard.analysis.readings.means import StateMean, Visits, states_together
-from dashboard.analysis.results import GroupFlowModel, MissingModel
-from dashboard.statistics.anova import FTest, MixedAnova, mixed_anova
+from dashboard.analysis.results import (
+    GroupContrastModel,
+    GroupFlowModel,
+    GroupTestModel,
+    MissingModel,
+    VitalGroupsModel,
+)
+from dashboard.statistics.anova import FTest, mixed_anova
 from dashboard.statistics.distributions import holm
 from dashboard.statistics.samples import MINIMUM, NoVariationError
-from dashboard.statistics.t_tests import TTest, welch_t
+from dashboard.statistics.t_tests import welch_t
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.measures import Measure
 from edge_agent.core.texts import N_, Message, text_of
@@ -32,65 +39,12 @@ have unequal numbers of people. Nothing is chosen by it: a choice by the spread 
 Person = tuple[float, ...]
 """The values of one person, one for each state."""
 
-
-@dataclass(frozen=True, slots=True)
-class GroupContrast:
-    """Two groups compared by Welch's test, first minus second.
-
-    Attributes:
-        first: value of the attribute.
-        second: another.
-        pair: the two states whose difference is compared; ``None``: the mean of all states.
-        test: the t-test.
-        adjusted_p: p adjusted over the contrasts of all vitals.
-    """
-
-    first: str
-    second: str
-    pair: tuple[str, str] | None
-    test: TTest
-    adjusted_p: float
-
-
-@dataclass(frozen=True, slots=True)
-class VitalGroups:
-    """The groups of one vital.
-
-    Attributes:
-        kind: what was measured.
-        sizes: people with all states in one session, by group, those too small among them.
-        no_attribute: codes of people with a value in some state whose attribute is not known.
-        incomplete: people who lack a state in each of their sessions, by group.
-        too_small: groups of fewer than three people, which are in no test.
-        anova: ``None`` with the reason where there is none.
-        reason: why there is none.
-        groups_p: p of the groups' F, adjusted over both F of all vitals.
-        interaction_p: p of the interaction's F, adjusted so.
-        contrasts: groups compared two by two, with estimates.
-        uneven: whether groups of unequal size spread so differently that F may be wrong.
-    """
-
-    kind: Measure
-    sizes: Mapping[str, int]
-    no_attribute: tuple[str, ...]
-    incomplete: Mapping[str, int]
-    too_small: tuple[str, ...]
-    anova: MixedAnova | None
-    reason: str
-    groups_p: float | None = None
-    interaction_p: float | None = None
-    contrasts: tuple[GroupContrast, ...] = ()
-    uneven: bool = False
-
-    @property
-    def compared(self) -> tuple[str, ...]:
-        """The groups that are in the tests."""
-        return tuple(name for name in self.sizes if name not in self.too_small)
+T = TypeVar("T", GroupTestModel, GroupContrastModel)
 
 
 def compare_groups(
     visits: Visits, values: Mapping[str, str], query: AnalysisQuery
-) -> tuple[VitalGroups, ...]:
+) -> tuple[VitalGroupsModel, ...]:
     """Compare the groups of each vital two by two, which decides, and describe them by F; p is
     adjusted over the contrasts of all vitals, and over their F tests.
 
@@ -112,7 +66,7 @@ def attribute_of(attributes: Mapping[str, Mapping[str, str]], name: str) -> dict
 
 def _compared(
     kind: Measure, visits: Visits, values: Mapping[str, str], query: AnalysisQuery
-) -> VitalGroups:
+) -> VitalGroupsModel:
     everybody = visits.get(kind, {})
     together = states_together(visits, kind, query.states)
     whole = sorted(together.columns[0])
@@ -125,24 +79,30 @@ def _compared(
         values[code] for code in everybody if code in values and code not in together.columns[0]
     )
     names = sorted(set(people) | set(lacking))
-    blank = VitalGroups(
-        kind=kind,
+    blank = VitalGroupsModel(
+        vital=kind,
+        attribute=query.group or "",
         sizes={name: len(people.get(name, ())) for name in names},
-        no_attribute=tuple(sorted(code for code in everybody if code not in values)),
-        incomplete=dict(sorted(lacking.items())),
         too_small=tuple(name for name in names if len(people.get(name, ())) < MINIMUM),
-        anova=None,
+        no_attribute=sum(code not in values for code in everybody),
+        incomplete=dict(sorted(lacking.items())),
+        epsilon=None,
+        groups=None,
+        interaction=None,
+        contrasts=(),
+        uneven=False,
         reason="",
+        left_out="",
     )
     return _tested(blank, people, query.pairs, query.states)
 
 
 def _tested(
-    blank: VitalGroups,
+    blank: VitalGroupsModel,
     people: Mapping[str, Sequence[Person]],
     pairs: Sequence[tuple[str, str]],
     states: Sequence[str],
-) -> VitalGroups:
+) -> VitalGroupsModel:
     """Return the groups with their tests, or with the reason why there are none."""
     names = blank.compared
     if len(names) < 2:
@@ -150,7 +110,7 @@ def _tested(
             N_("it needs at least 2 groups of {minimum} people with all states in one session"),
             minimum=MINIMUM,
         )
-        return replace(blank, reason=reason)
+        return blank.model_copy(update={"reason": reason})
     if len(names) > MOST_GROUPS:
         reason = Message(
             N_(
@@ -161,14 +121,34 @@ def _tested(
             minimum=MINIMUM,
             most=MOST_GROUPS,
         )
-        return replace(blank, reason=reason)
+        return blank.model_copy(update={"reason": reason})
     tables = [people[name] for name in names]
     contrasts = tuple(_contrasts(people, names, pairs, states))
     try:
         anova = mixed_anova(tables)
     except StatisticsError as error:
-        return replace(blank, reason=text_of(error), contrasts=contrasts)
-    return replace(blank, anova=anova, contrasts=contrasts, uneven=_is_uneven(tables))
+        return blank.model_copy(update={"reason": text_of(error), "contrasts": contrasts})
+    return blank.model_copy(
+        update={
+            "epsilon": anova.epsilon,
+            "groups": _f_test(anova.groups),
+            "interaction": _f_test(anova.interaction),
+            "contrasts": contrasts,
+            "uneven": _is_uneven(tables),
+        }
+    )
+
+
+def _f_test(test: FTest) -> GroupTestModel:
+    return GroupTestModel(
+        f=test.f,
+        df=test.df,
+        p=test.p,
+        adjusted_p=test.p,
+        partial_eta_squared=test.partial_eta_squared,
+        sentence="",
+        apa="",
+    )
 
 
 def _contrasts(
@@ -176,7 +156,7 @@ def _contrasts(
     names: Sequence[str],
     pairs: Sequence[tuple[str, str]],
     states: Sequence[str],
-) -> Iterator[GroupContrast]:
+) -> Iterator[GroupContrastModel]:
     """Compare each two groups: over all states, then each difference between two states."""
     # Later minus earlier, as pairs of states are.
     for second, first in combinations(names, 2):
@@ -188,7 +168,21 @@ def _contrasts(
                 test = welch_t(one, other)
             except NoVariationError:  # nobody differs from anybody: nothing to judge by
                 continue
-            yield GroupContrast(first, second, pair, test, test.p)
+            yield GroupContrastModel(
+                first=first,
+                second=second,
+                first_state=pair[0] if pair else None,
+                second_state=pair[1] if pair else None,
+                n_first=test.n_first,
+                n_second=test.n_second,
+                difference=test.difference,
+                interval=test.interval,
+                t=test.t,
+                df=test.df,
+                p=test.p,
+                adjusted_p=test.p,
+                sentence="",
+            )
 
 
 def _value(person: Person, places: tuple[int, int] | None) -> float:
@@ -212,31 +206,36 @@ def _is_uneven(tables: Sequence[Sequence[Person]]) -> bool:
     return any(max(one) >= UNEVEN_SPREAD * min(one) for one in spreads)
 
 
-def _adjusted(vitals: Sequence[VitalGroups], correction: Correction) -> tuple[VitalGroups, ...]:
+def _adjusted(
+    vitals: Sequence[VitalGroupsModel], correction: Correction
+) -> tuple[VitalGroupsModel, ...]:
     """Adjust the F tests of all vitals as one family, and the contrasts as another."""
     # The iterators below are used up in exactly this order.
-    f_tests: list[FTest] = []
-    for one in vitals:
-        if one.anova is not None:
-            f_tests += [one.anova.groups, one.anova.interaction]
+    f_tests = [test for one in vitals for test in (one.groups, one.interaction) if test is not None]
     of_f = iter(adjusted_by(correction, [test.p for test in f_tests]))
-    of_t = iter(adjusted_by(correction, [c.test.p for one in vitals for c in one.contrasts]))
-    finished = []
-    for one in vitals:
-        contrasts = tuple(replace(c, adjusted_p=next(of_t)) for c in one.contrasts)
-        own = replace(one, contrasts=contrasts)
-        if own.anova is not None:
-            own = replace(own, groups_p=next(of_f), interaction_p=next(of_f))
-        finished.append(own)
-    return tuple(finished)
+    of_t = iter(adjusted_by(correction, [c.p for one in vitals for c in one.contrasts]))
+    return tuple(
+        one.model_copy(
+            update={
+                "groups": one.groups and _with_p(one.groups, next(of_f)),
+                "interaction": one.interaction and _with_p(one.interaction, next(of_f)),
+                "contrasts": tuple(_with_p(c, next(of_t)) for c in one.contrasts),
+            }
+        )
+        for one in vitals
+    )
 
 
-def in_group_tests(one: VitalGroups) -> GroupFlowModel:
+def _with_p(test: T, adjusted_p: float) -> T:
+    return test.model_copy(update={"adjusted_p": adjusted_p})
+
+
+def in_group_tests(one: VitalGroupsModel) -> GroupFlowModel:
     """Count who is in the tests of the groups of a vital, and who is not."""
     return GroupFlowModel(
-        vital=one.kind,
+        vital=one.vital,
         used={name: one.sizes[name] for name in one.compared},
-        no_attribute=len(one.no_attribute),
+        no_attribute=one.no_attribute,
         incomplete=sum(one.incomplete.values()),
         too_small=sum(one.sizes[name] for name in one.too_small),
     )

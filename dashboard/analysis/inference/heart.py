@@ -17,8 +17,15 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from dashboard.analysis.inference.comparison import Comparison, adjusted_p, compare_family
-from dashboard.analysis.question import TESTED_STATES, AnalysisQuery, HeartMeasure, tested_state
+from dashboard.analysis.question import (
+    TESTED_STATES,
+    AnalysisQuery,
+    Correction,
+    HeartMeasure,
+    tested_state,
+)
 from dashboard.analysis.readings.means import Visits, average, sides_of
+from dashboard.analysis.results import HeartTestModel, VariabilityModel
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart import (
     HIGH_HZ,
@@ -26,7 +33,6 @@ from dashboard.statistics.heart import (
     LOW_HZ,
     LOW_S,
     ArtefactError,
-    Corrections,
     HeartVariability,
     NoBreathError,
     Spectrum,
@@ -38,7 +44,7 @@ from dashboard.statistics.heart import (
 from dashboard.statistics.samples import NoVariationError
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.readings import VitalFlag
-from edge_agent.core.texts import N_
+from edge_agent.core.texts import N_, text_of
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.observed import Beats
 
@@ -110,90 +116,13 @@ class Recording:
         return spectrum(self._runs, LOW_S)
 
 
-@dataclass(frozen=True, slots=True)
-class StateVariability:
-    """One participant's heart-rate variability in one state, by session.
-
-    Attributes:
-        participant: pseudonymous code.
-        state: one of those that are compared.
-        sessions: the measures of each session that gives them.
-        refused: why each other session gives none.
-        contact_lost: intervals that the sensor itself said were without contact; left out before
-            anything else.
-        simulated: whether any interval is simulated.
-    """
-
-    participant: str
-    state: str
-    sessions: tuple[HeartVariability, ...]
-    refused: tuple[StatisticsError, ...]
-    contact_lost: int
-    simulated: bool
-
-    @property
-    def rmssd_ms(self) -> float | None:
-        """Mean of the sessions."""
-        return _mean([one.rmssd_ms for one in self.sessions])
-
-    @property
-    def ln_rmssd(self) -> float | None:
-        """Mean of the sessions whose intervals change, as the tests take it."""
-        return _mean([one.ln_rmssd for one in self.sessions if one.rmssd_ms])
-
-    @property
-    def sdnn_ms(self) -> float | None:
-        """Mean of the sessions: over them together it would also hold how they differ."""
-        return _mean([one.sdnn_ms for one in self.sessions])
-
-    @property
-    def beats(self) -> int | None:
-        """Measured intervals of all sessions."""
-        return sum(one.n for one in self.sessions) if self.sessions else None
-
-    @property
-    def seconds(self) -> float | None:
-        """Sum of those intervals."""
-        return math.fsum(one.seconds for one in self.sessions) if self.sessions else None
-
-    @property
-    def rejected(self) -> float | None:
-        """Share of the beats of all sessions that were corrected, 0…1."""
-        if self.corrections is None:
-            return None
-        return self.corrections.total / sum(one.beats for one in self.sessions)
-
-    @property
-    def corrections(self) -> Corrections | None:
-        """The corrected beats of all sessions, by kind."""
-        every = [one.corrections for one in self.sessions]
-        if not every:
-            return None
-        return Corrections(
-            sum(one.ectopic for one in every),
-            sum(one.missed for one in every),
-            sum(one.extra for one in every),
-            sum(one.misplaced for one in every),
-        )
-
-    @property
-    def ultra_short(self) -> int:
-        """Sessions that are shorter than the standard five minutes."""
-        return sum(one.ultra_short for one in self.sessions)
-
-    @property
-    def many_artefacts(self) -> int:
-        """Sessions that give nothing because too many beats were corrected."""
-        return sum(isinstance(error, ArtefactError) for error in self.refused)
-
-
 def _mean(values: Sequence[float]) -> float | None:
     return average(values) if values else None
 
 
 def variability_by_state(
     recordings: Mapping[Visit, Recording], states: tuple[str, ...] = TESTED_STATES
-) -> tuple[StateVariability, ...]:
+) -> tuple[VariabilityModel, ...]:
     """Return the variability of every participant in every state, session by session.
 
     Args:
@@ -210,17 +139,40 @@ def variability_by_state(
     return tuple(_of_state(code, state, own) for (code, state), own in ordered)
 
 
-def _of_state(code: str, state: str, recordings: Sequence[Recording]) -> StateVariability:
-    sessions = []
-    refused = []
+def _of_state(code: str, state: str, recordings: Sequence[Recording]) -> VariabilityModel:
+    sessions: list[HeartVariability] = []
+    refused: list[StatisticsError] = []
     for recording in recordings:
         try:
             sessions.append(recording.variability)
         except (TooShortError, ArtefactError) as error:
             refused.append(error)
-    lost = sum(int(_lost(recording.parts).sum()) for recording in recordings)
-    simulated = any(part.simulated for recording in recordings for part in recording.parts)
-    return StateVariability(code, state, tuple(sessions), tuple(refused), lost, simulated)
+    corrected = [one.corrections for one in sessions]
+    beats = sum(one.beats for one in sessions)
+    return VariabilityModel(
+        participant=code,
+        state=state,
+        sessions=len(sessions),
+        rmssd_ms=_mean([one.rmssd_ms for one in sessions]),
+        # Of the sessions whose intervals change, as the tests take it.
+        ln_rmssd=_mean([one.ln_rmssd for one in sessions if one.rmssd_ms]),
+        # Over the sessions together it would also hold how they differ.
+        sdnn_ms=_mean([one.sdnn_ms for one in sessions]),
+        beats=sum(one.n for one in sessions) if sessions else None,
+        seconds=math.fsum(one.seconds for one in sessions) if sessions else None,
+        ultra_short=sum(one.ultra_short for one in sessions),
+        rejected=sum(one.total for one in corrected) / beats if sessions else None,
+        ectopic=sum(one.ectopic for one in corrected) if sessions else None,
+        missed=sum(one.missed for one in corrected) if sessions else None,
+        extra=sum(one.extra for one in corrected) if sessions else None,
+        misplaced=sum(one.misplaced for one in corrected) if sessions else None,
+        refused=len(refused),
+        many_artefacts=sum(isinstance(error, ArtefactError) for error in refused),
+        reasons=tuple(dict.fromkeys(map(text_of, refused))),
+        contact_lost=sum(int(_lost(recording.parts).sum()) for recording in recordings),
+        simulated=any(part.simulated for recording in recordings for part in recording.parts),
+        reason="",
+    )
 
 
 def recordings_of(
@@ -296,28 +248,6 @@ REASONS: Mapping[type[StatisticsError], str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class HeartTest:
-    """One measure in two states, first minus second.
-
-    Attributes:
-        measure: what was compared.
-        first: a state.
-        second: another.
-        comparison: its tests; p adjusted over all measures asked for,
-            or within the families declared.
-        adjusted_p: by the correction that was asked for; ``None`` without a test.
-        left_out: times of one state in a session that give no number, by reason.
-    """
-
-    measure: HeartMeasure
-    first: str
-    second: str
-    comparison: Comparison
-    adjusted_p: float | None
-    left_out: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
 class HeartValue:
     """The value of one heartbeat measure in one state of one session."""
 
@@ -359,7 +289,7 @@ def heart_values(recordings: Mapping[Visit, Recording], query: AnalysisQuery) ->
     return HeartValues(tuple(values), left_out)
 
 
-def compare_heart(hearts: HeartValues, query: AnalysisQuery) -> tuple[HeartTest, ...]:
+def compare_heart(hearts: HeartValues, query: AnalysisQuery) -> tuple[HeartTestModel, ...]:
     """Compare each measure between each pair of states.
 
     Args:
@@ -379,10 +309,39 @@ def compare_heart(hearts: HeartValues, query: AnalysisQuery) -> tuple[HeartTest,
     families = [query.family_of(measure, *pair) for measure, _, pair in wanted]
     compared = compare_family(((one.first, one.second) for one in sides), query.design, families)
     return tuple(
-        HeartTest(
-            measure, *pair, comparison, adjusted_p(comparison.tests, query.correction), left_out
-        )
+        _test(measure, pair, comparison, query.correction, left_out)
         for (measure, left_out, pair), comparison in zip(wanted, compared, strict=True)
+    )
+
+
+def _test(
+    measure: HeartMeasure,
+    pair: tuple[str, str],
+    comparison: Comparison,
+    correction: Correction,
+    left_out: Mapping[str, int],
+) -> HeartTestModel:
+    tests = comparison.tests
+    t = tests and tests.t
+    return HeartTestModel(
+        measure=measure,
+        first=pair[0],
+        second=pair[1],
+        n_both=comparison.n_both,
+        method=comparison.method,
+        n_first=len(comparison.first),
+        n_second=len(comparison.second),
+        difference=comparison.difference,
+        low=t and t.interval.low,
+        high=t and t.interval.high,
+        t=t and t.t,
+        df=t and t.df,
+        p=t and t.p,
+        adjusted_p=adjusted_p(tests, correction),
+        g=tests and tests.effect.g,
+        g_interval=tests and tests.effect.interval,
+        left_out=dict(left_out),
+        sentence="",
     )
 
 

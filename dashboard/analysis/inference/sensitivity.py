@@ -7,57 +7,38 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
+from dashboard.analysis.choices import MatchingChoice, SettlingChoice
 from dashboard.analysis.inference.comparison import Decision, adjusted_p
+from dashboard.analysis.inference.mixed import VitalPair
 from dashboard.analysis.question import Correction
-from dashboard.analysis.results import Conclusion, conclude
+from dashboard.analysis.results import (
+    Conclusion,
+    DecisionModel,
+    SensitivityModel,
+    SettlingSensitivityModel,
+    SettlingVariantModel,
+    VariantModel,
+    conclude,
+)
 from edge_agent.core.errors import StatisticsError
+from edge_agent.core.measures import Measure
 from edge_agent.core.texts import N_
 
-C = TypeVar("C")
-
-
-@dataclass(frozen=True, slots=True)
-class Variant(Generic[C]):
-    """One comparison under one choice.
-
-    Attributes:
-        choice: window and lags, or settling times.
-        decision: what it comes to in numbers.
-        adjusted_p: of the correction that was asked for, for the family under this choice.
-        conclusion: what it comes to.
-        changes: whether that differs from the conclusion under the chosen choice.
-    """
-
-    choice: C
-    decision: Decision
-    adjusted_p: float | None
-    conclusion: Conclusion
-    changes: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Sensitivity(Generic[C]):
-    """One comparison of the family under all settings; ``chosen`` is the one that was declared."""
-
-    chosen: Variant[C]
-    variants: tuple[Variant[C], ...]
-
-    @property
-    def changed(self) -> int:
-        """Under how many settings the conclusion is another."""
-        return sum(variant.changes for variant in self.variants)
+C = TypeVar("C", MatchingChoice, SettlingChoice)
+S = TypeVar("S", SensitivityModel, SettlingSensitivityModel)
 
 
 def sensitivity(
+    table: type[S],
+    pairs: Sequence[VitalPair],
     chosen: C,
     choices: Iterable[C],
     family: Callable[[C], Sequence[Decision]],
     correction: Correction = Correction.HOLM,
-) -> tuple[Sensitivity[C], ...]:
-    """Repeat a family of comparisons under other choices.
+) -> tuple[S, ...]:
+    """Repeat a family of comparisons under other choices; without sentences.
 
     Nothing is tested anew; the table shows whether the conclusion depends on a choice that the
     data do not make (Steegen, Tuerlinckx, Gelman & Vanpaemel 2016, Perspectives on Psychological
@@ -65,10 +46,12 @@ def sensitivity(
     picking the choice with the smallest p would be a false positive.
 
     Args:
+        table: the model of such choices.
+        pairs: vital and states of each comparison.
         chosen: the setting that was declared.
         choices: those to be tried; ``chosen`` may be among them.
-        family: gives the comparisons under a choice, always the same ones in the same order,
-            adjusted as a family; of computed variants ``variants.__getitem__``.
+        family: gives the comparisons under a choice, always those of ``pairs``, adjusted as a
+            family; of computed variants ``variants.__getitem__``.
         correction: whose adjusted p decides.
 
     Returns:
@@ -88,19 +71,52 @@ def sensitivity(
                 chosen=chosen,
                 n_2=len(base),
             )
-    return tuple(
-        Sensitivity(
-            chosen=_variant(chosen, own, own, correction),
-            variants=tuple(
-                _variant(choice, decided[place], own, correction) for choice, decided in tried
-            ),
+    tables = []
+    for place, ((kind, first, second), own) in enumerate(zip(pairs, base, strict=True)):
+        conclusion = conclude(own.difference, adjusted_p(own, correction))
+        variants = tuple(
+            _variant(choice, kind, _decided(decided[place], conclusion, correction))
+            for choice, decided in tried
         )
-        for place, own in enumerate(base)
+        tables.append(
+            table(
+                vital=kind,
+                first=first,
+                second=second,
+                conclusion=conclusion,
+                changed=sum(variant.changes for variant in variants),
+                sentence="",
+                variants=variants,
+            )
+        )
+    return tuple(tables)
+
+
+def _decided(decision: Decision, declared: Conclusion, correction: Correction) -> DecisionModel:
+    """Return what a decision comes to, and whether the declared choice concludes otherwise."""
+    p = adjusted_p(decision, correction)
+    conclusion = conclude(decision.difference, p)
+    return DecisionModel(
+        n_first=decision.n_first,
+        n_second=decision.n_second,
+        difference=decision.difference,
+        interval=decision.interval,
+        p=decision.p,
+        holm_p=decision.holm_p,
+        adjusted_p=p,
+        conclusion=conclusion,
+        changes=conclusion is not declared,
     )
 
 
-def _variant(choice: C, decision: Decision, chosen: Decision, correction: Correction) -> Variant[C]:
-    p = adjusted_p(decision, correction)
-    conclusion = conclude(decision.difference, p)
-    declared = conclude(chosen.difference, adjusted_p(chosen, correction))
-    return Variant(choice, decision, p, conclusion, changes=conclusion is not declared)
+def _variant(choice: C, kind: Measure, decided: DecisionModel) -> DecisionModel:
+    """Add the setting, as the compared vital has it."""
+    if isinstance(choice, SettlingChoice):
+        return SettlingVariantModel(**dict(decided), settling=choice.settling_s(kind))
+    return VariantModel(
+        **dict(decided),
+        window=choice.window_s,
+        lag=choice.lag_s(kind),
+        lag_heart_rate=choice.lag_heart_rate_s,
+        lag_pressure=choice.lag_pressure_s,
+    )

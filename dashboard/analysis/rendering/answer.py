@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from dashboard.analysis import results
-from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison, VitalStates
-from dashboard.analysis.choices import MatchingChoice, SettlingChoice
-from dashboard.analysis.inference.comparison import Tests
-from dashboard.analysis.inference.family import InFamily
-from dashboard.analysis.inference.groups import GroupContrast, VitalGroups
-from dashboard.analysis.inference.heart import HeartTest, StateVariability
-from dashboard.analysis.inference.sensitivity import Sensitivity, Variant
+from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.notices import cautions_of, warnings_of
 from dashboard.analysis.planning import PreregisteredModel
 from dashboard.analysis.question import AnalysisQuery
 from dashboard.analysis.rendering.words import say, sentences
 from dashboard.analysis.results import AnalysisModel
 from dashboard.languages.names import said
-from dashboard.statistics.anova import FTest
-from dashboard.statistics.planning import RequiredSample
-from edge_agent.core.measures import Measure
-from edge_agent.core.texts import text_of
 
 
 def response_of(
@@ -33,7 +22,7 @@ def response_of(
     mixed = analysis.mixture
     warnings = warnings_of(analysis)
     cautions = cautions_of(analysis)
-    by_vital = {one.vital: one for one in analysis.models}
+    beside = beside_of(analysis)
     return AnalysisModel(
         question=query,
         sample=analysis.sample,
@@ -48,20 +37,28 @@ def response_of(
         left_out=analysis.left_out,
         settling=analysis.settling,
         other_states=dict(analysis.other_states),
-        matching=analysis.matching and results.MatchModel.model_validate(analysis.matching),
+        matching=analysis.matching,
         unreported=analysis.unreported,
         orders={"-".join(order): count for order, count in analysis.orders.items()},
         tests_computed=analysis.tests_computed,
-        comparisons=tuple(_comparison(test, by_vital[test.kind]) for test in analysis.family),
-        all_states=tuple(_all_states(states) for states in analysis.all_states),
-        states=tuple(_state(state) for state in analysis.summaries),
+        comparisons=tuple(
+            _comparison(test, on) for test, on in zip(analysis.family, beside, strict=True)
+        ),
+        all_states=tuple(
+            one.model_copy(update={"sentence": say("beside", "all_states", one, query)})
+            for one in analysis.all_states
+        ),
+        states=analysis.summaries,
         means=tuple(results.MeanModel.model_validate(mean) for mean in analysis.means),
         agreements=tuple(
             one.model_copy(update={"sentence": say("beside", "agreement", one)})
             for one in analysis.agreements
         ),
-        variability=tuple(_variability(state) for state in analysis.variability),
-        heart_tests=tuple(_heart_test(test, query) for test in analysis.heart_tests),
+        variability=tuple(map(_variability, analysis.variability)),
+        heart_tests=tuple(
+            one.model_copy(update={"sentence": say("beside", "heart", one, query)})
+            for one in analysis.heart_tests
+        ),
         families=tuple(
             results.FamilyModel(
                 family=one.name,
@@ -73,12 +70,17 @@ def response_of(
         ),
         groups=tuple(_groups(one, query) for one in analysis.groups),
         sensitivity=tuple(
-            results.SensitivityModel.model_validate(one)
-            for one in _sensitivities(analysis.family, analysis.sensitivity)
+            one.model_copy(
+                update={"sentence": say("beside", "sensitivity", one, test.result, settling=False)}
+            )
+            # Not strict: there are no tables where the question did not ask for them.
+            for one, test in zip(analysis.sensitivity, analysis.family, strict=False)
         ),
         settling_sensitivity=tuple(
-            results.SettlingSensitivityModel.model_validate(one)
-            for one in _sensitivities(analysis.family, analysis.settling_sensitivity)
+            one.model_copy(
+                update={"sentence": say("beside", "sensitivity", one, test.result, settling=True)}
+            )
+            for one, test in zip(analysis.settling_sensitivity, analysis.family, strict=False)
         ),
         drifts=tuple(
             one.model_copy(
@@ -87,9 +89,9 @@ def response_of(
             for one in analysis.drifts
         ),
         periods=tuple(
-            test.period.model_copy(update={"sentence": say("beside", "period", test)})
-            for test in analysis.family
-            if test.period is not None
+            on.period.model_copy(update={"sentence": say("beside", "period", test, on)})
+            for test, on in zip(analysis.family, beside, strict=True)
+            if on.period is not None
         ),
         preregistration=preregistered,
         mixed_windows=mixed.mixed / mixed.windows if mixed and mixed.windows else None,
@@ -114,294 +116,94 @@ def response_of(
     )
 
 
-def _state(state: StateSummary) -> results.StateModel:
-    summary = state.summary
-    return results.StateModel(
-        vital=state.kind,
-        state=state.state,
-        n=summary.n if summary else 0,
-        readings=state.readings,
-        mean=summary and summary.mean,
-        sd=summary and summary.sd,
-        interval=summary and summary.interval,
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the texts about two states need beside their results.
+
+    Attributes:
+        query: the question.
+        model: the mixed model of the vital.
+        period: what time in the session has to do with them; ``None`` without a paired test.
+    """
+
+    query: AnalysisQuery
+    model: results.VitalModelModel
+    period: results.PeriodModel | None
+
+
+def beside_of(analysis: Analysis) -> tuple[Beside, ...]:
+    """Return what stands beside each comparison of the family, in its order."""
+    models = {one.vital: one for one in analysis.models}
+    periods = {(one.vital, one.first, one.second): one for one in analysis.periods}
+    return tuple(
+        Beside(
+            analysis.query, models[test.vital], periods.get((test.vital, test.first, test.second))
+        )
+        for test in analysis.family
     )
 
 
-def _comparison(test: VitalComparison, model: results.VitalModelModel) -> results.ComparisonModel:
-    c = test.comparison
-    numbers = c.tests
-    t = numbers and numbers.t
-    own = test.in_family
-    lost = test.misreading and test.misreading.attenuation
-    needed = own and own.required_sample
-    return results.ComparisonModel(
-        vital=test.kind,
-        unit=test.kind.unit,
-        first=test.first,
-        second=test.second,
-        result=test.result,
-        method=c.method,
-        n_first=len(c.first),
-        n_second=len(c.second),
-        n_both=c.n_both,
-        n_apart=c.n_apart,
-        n_first_only=c.n_first_only,
-        n_second_only=c.n_second_only,
-        left_out=c.left_out,
-        difference=c.difference,
-        interval=t and t.interval,
-        t=t and t.t,
-        df=t and t.df,
-        p=t and t.p,
-        holm_p=numbers and numbers.holm_p,
-        bh_p=numbers and numbers.bh_p,
-        adjusted_p=test.adjusted_p,
-        at_equal_times=bool(test.period and test.period.at_equal_times),
-        g=numbers and numbers.effect.g,
-        g_interval=numbers and numbers.effect.interval,
-        shapiro=_shapiro(test, numbers) if numbers else (),
-        rank=numbers and numbers.rank,
-        equivalence=test.equivalence,
-        needed=test.required_sample,
-        rank_adjusted_p=own and own.rank_p,
-        equivalence_adjusted_p=own and own.equivalence_p,
-        equivalent=own and own.equivalent,
-        attenuation=lost and lost.factor,
-        attenuation_interval=lost and lost.interval,
-        needed_in_family=own and needed and _needed_in_family(own, needed),
-        obstacle=c.obstacle,
-        with_all=test.with_all,
-        claim=say("result", "claim", test, test.result),
-        remarks=say("result", "remarks", test),
-        sentence=say("result", "sentence", test),
-        beside=tuple(filter(None, (say("result", "beside", test, model),))),
-        apa=say("result", "apa", test, test.result, model),
-        bayes_factor=_bayes_factor(test),
-        by_model=_model_test(test, model),
-    )
-
-
-def _needed_in_family(own: InFamily, needed: RequiredSample) -> results.NeededInFamilyModel:
-    return results.NeededInFamilyModel(
-        difference=needed.difference,
-        sd=needed.sd,
-        n=needed.size.n,
-        power=needed.size.power,
-        more_first=needed.more_first,
-        more_second=needed.more_second,
-        level=own.level,
-        tests=own.tests,
-    )
-
-
-def _shapiro(test: VitalComparison, numbers: Tests) -> list[results.ShapiroModel]:
-    # Two tests of normality belong to two groups; a paired test has one, of the differences.
-    names = (test.first, test.second) if len(numbers.normality) == 2 else ("differences",)
-    return [
-        results.ShapiroModel(of=name, w=normality.w, p=normality.p)
-        for name, normality in zip(names, numbers.normality, strict=True)
-        if normality
-    ]
-
-
-def _bayes_factor(test: VitalComparison) -> results.BayesFactorModel | None:
-    factor = test.evidence
-    if factor is None:
-        return None
-    return results.BayesFactorModel(
-        # JSON has no infinity; the logarithm beside it is always finite.
-        for_difference=None if math.isinf(factor.for_difference) else factor.for_difference,
-        for_none=factor.for_none,
-        log_for_difference=factor.log_factor,
-        scale=factor.scale,
-        sentence=say("beside", "evidence", test, factor),
-    )
-
-
-def _model_test(
-    test: VitalComparison, model: results.VitalModelModel
-) -> results.ModelTestModel | None:
-    """Return two states by the mixed model; ``None`` where there is none."""
+def _comparison(test: results.ComparisonModel, on: Beside) -> results.ComparisonModel:
+    evidence = test.bayes_factor
     tested = test.by_model
     result = test.model_result
-    if tested is None or result is None:
-        return None
-    return tested.model_copy(
+    return test.model_copy(
         update={
-            "claim": say("result", "claim", test, result),
-            "sentence": say("result", "by_model", test, model),
-            "apa": say("result", "apa", test, result, model),
-        }
-    )
-
-
-def _all_states(states: VitalStates) -> results.AllStatesModel:
-    comparison = states.comparison
-    anova = comparison.anova
-    return results.AllStatesModel(
-        vital=states.kind,
-        n=comparison.n,
-        left_out=comparison.left_out,
-        f=anova and anova.f,
-        epsilon=anova and anova.epsilon,
-        df=anova and anova.corrected_df,
-        p=anova and anova.corrected_p,
-        adjusted_p=states.adjusted_p,
-        uneven=states.uneven,
-        partial_eta_squared=anova and anova.partial_eta_squared,
-        generalized_eta_squared=anova and anova.generalized_eta_squared,
-        obstacle=comparison.obstacle,
-        sentence=say("beside", "all_states", states),
-    )
-
-
-def _variability(state: StateVariability) -> results.VariabilityModel:
-    reasons = dict.fromkeys(said(text_of(error)) for error in state.refused)
-    corrections = state.corrections
-    return results.VariabilityModel(
-        participant=state.participant,
-        state=state.state,
-        sessions=len(state.sessions),
-        rmssd_ms=state.rmssd_ms,
-        ln_rmssd=state.ln_rmssd,
-        sdnn_ms=state.sdnn_ms,
-        beats=state.beats,
-        seconds=state.seconds,
-        ultra_short=state.ultra_short,
-        rejected=state.rejected,
-        ectopic=corrections and corrections.ectopic,
-        missed=corrections and corrections.missed,
-        extra=corrections and corrections.extra,
-        misplaced=corrections and corrections.misplaced,
-        refused=len(state.refused),
-        contact_lost=state.contact_lost,
-        simulated=state.simulated,
-        reason="" if state.sessions else "; ".join(reasons),
-    )
-
-
-def _heart_test(test: HeartTest, query: AnalysisQuery) -> results.HeartTestModel:
-    t = test.comparison.tests and test.comparison.tests.t
-    return results.HeartTestModel(
-        measure=test.measure,
-        first=test.first,
-        second=test.second,
-        n_both=test.comparison.n_both,
-        difference=test.comparison.difference,
-        low=t and t.interval.low,
-        high=t and t.interval.high,
-        t=t and t.t,
-        df=t and t.df,
-        p=t and t.p,
-        adjusted_p=test.adjusted_p,
-        left_out=dict(test.left_out),
-        sentence=say("beside", "heart", test, query),
-    )
-
-
-def _sensitivities(
-    family: Sequence[VitalComparison],
-    tables: Sequence[Sensitivity[MatchingChoice] | Sensitivity[SettlingChoice]],
-) -> list[dict[str, object]]:
-    """Return what each test comes to under other choices; nothing where none were tried."""
-    return [
-        {
-            "vital": test.kind,
-            "first": test.first,
-            "second": test.second,
-            "changed": one.changed,
-            "sentence": say(
-                "beside", "sensitivity", test, one, isinstance(one.chosen.choice, SettlingChoice)
+            "doubt": said(test.doubt),
+            "claim": say("result", "claim", test, on, test.result),
+            "remarks": say("result", "remarks", test, on),
+            "sentence": say("result", "sentence", test, on),
+            "beside": tuple(filter(None, (say("result", "beside", test, on),))),
+            "apa": say("result", "apa", test, on, test.result),
+            "bayes_factor": evidence
+            and evidence.model_copy(update={"sentence": say("beside", "evidence", test)}),
+            "by_model": tested
+            and tested.model_copy(
+                update={
+                    "claim": say("result", "claim", test, on, result),
+                    "sentence": say("result", "by_model", test, on),
+                    "apa": say("result", "apa", test, on, result),
+                }
             ),
-            "variants": [_variant(variant, test.kind) for variant in one.variants],
         }
-        # Not strict: there are no tables where the question did not ask for them.
-        for test, one in zip(family, tables, strict=False)
-    ]
+    )
 
 
-def _variant(
-    variant: Variant[MatchingChoice] | Variant[SettlingChoice], kind: Measure
-) -> results.DecisionModel:
-    choice = variant.choice
-    decision = variant.decision
-    decided = {
-        "n_first": decision.n_first,
-        "n_second": decision.n_second,
-        "difference": decision.difference,
-        "interval": decision.interval,
-        "p": decision.p,
-        "holm_p": decision.holm_p,
-        "adjusted_p": variant.adjusted_p,
-        "conclusion": variant.conclusion,
-        "changes": variant.changes,
-    }
-    if isinstance(choice, SettlingChoice):
-        settling = {"settling": choice.settling_s(kind)}
-        return results.SettlingVariantModel.model_validate(decided | settling)
-    matching = {
-        "window": choice.window_s,
-        "lag": choice.lag_s(kind),
-        "lag_heart_rate": choice.lag_heart_rate_s,
-        "lag_pressure": choice.lag_pressure_s,
-    }
-    return results.VariantModel.model_validate(decided | matching)
+def _variability(state: results.VariabilityModel) -> results.VariabilityModel:
+    reasons = tuple(map(said, state.reasons))
+    return state.model_copy(
+        update={"reasons": reasons, "reason": "" if state.sessions else "; ".join(reasons)}
+    )
 
 
-def _groups(one: VitalGroups, query: AnalysisQuery) -> results.VitalGroupsModel:
-    anova = one.anova
-    return results.VitalGroupsModel(
-        vital=one.kind,
-        attribute=query.group or "",
-        sizes=dict(one.sizes),
-        too_small=one.too_small,
-        no_attribute=len(one.no_attribute),
-        incomplete=dict(one.incomplete),
-        epsilon=anova and anova.epsilon,
-        groups=anova and _f_test(one, anova.groups, one.groups_p, query, crossed=False),
-        interaction=anova
-        and _f_test(one, anova.interaction, one.interaction_p, query, crossed=True),
-        contrasts=tuple(_contrast(one, contrast, query) for contrast in one.contrasts),
-        uneven=one.uneven,
-        reason=said(one.reason),
-        left_out=say("groups", "left_out", one, query),
+def _groups(one: results.VitalGroupsModel, query: AnalysisQuery) -> results.VitalGroupsModel:
+    return one.model_copy(
+        update={
+            "groups": one.groups and _f_test(one, one.groups, crossed=False),
+            "interaction": one.interaction and _f_test(one, one.interaction, crossed=True),
+            "contrasts": tuple(
+                contrast.model_copy(
+                    update={
+                        "sentence": say("groups", "contrast", one, contrast, query),
+                        "apa": say("groups", "contrast_apa", one, contrast, query),
+                    }
+                )
+                for contrast in one.contrasts
+            ),
+            "reason": said(one.reason),
+            "left_out": say("groups", "left_out", one),
+        }
     )
 
 
 def _f_test(
-    one: VitalGroups, test: FTest, adjusted: float | None, query: AnalysisQuery, *, crossed: bool
+    one: results.VitalGroupsModel, test: results.GroupTestModel, *, crossed: bool
 ) -> results.GroupTestModel:
-    return results.GroupTestModel(
-        f=test.f,
-        df=test.df,
-        p=test.p,
-        adjusted_p=test.p if adjusted is None else adjusted,
-        partial_eta_squared=test.partial_eta_squared,
-        sentence=say("groups", "f_test", one, test, query, crossed),
-        apa=say("groups", "f_test_apa", one, test, query, crossed),
-    )
-
-
-def _contrast(
-    one: VitalGroups, contrast: GroupContrast, query: AnalysisQuery
-) -> results.GroupContrastModel:
-    first_state, second_state = contrast.pair or (None, None)
-    test = contrast.test
-    return results.GroupContrastModel(
-        first=contrast.first,
-        second=contrast.second,
-        first_state=first_state,
-        second_state=second_state,
-        n_first=test.n_first,
-        n_second=test.n_second,
-        difference=test.difference,
-        interval=test.interval,
-        t=test.t,
-        df=test.df,
-        p=test.p,
-        adjusted_p=contrast.adjusted_p,
-        sentence=say("groups", "contrast", one, contrast, query),
-        apa=say("groups", "contrast_apa", one, contrast, query),
+    return test.model_copy(
+        update={
+            "sentence": say("groups", "f_test", one, test, crossed),
+            "apa": say("groups", "f_test_apa", one, test, crossed),
+        }
     )
 
 

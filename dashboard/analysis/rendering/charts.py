@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dashboard.analysis.analyse import Analysis, StateSummary, VitalComparison
+from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.readings.means import StateMean
 from dashboard.analysis.rendering.light import effects_note, effects_of, effects_title
 from dashboard.analysis.rendering.numbers import (
@@ -17,7 +17,7 @@ from dashboard.analysis.rendering.numbers import (
     people,
     unit_of,
 )
-from dashboard.analysis.results import IntervalModel
+from dashboard.analysis.results import ComparisonModel, IntervalModel, StateModel
 from dashboard.charts.chart import Chart
 from dashboard.languages.current import gettext, ngettext
 from dashboard.languages.names import state_name, vital_label
@@ -42,7 +42,7 @@ def effects_chart(analysis: Analysis) -> Chart | None:
     shown = effects_of(analysis)
     if not shown:
         return None
-    names = [comparison_text(test.kind, test.first, test.second) for test, _, _ in shown]
+    names = [comparison_text(test.vital, test.first, test.second) for test, _, _ in shown]
     apart = sum(interval.low > 0 or interval.high < 0 for _, _, interval in shown)
     sentence = gettext(
         "One row per test, with the 95 % interval. 0 is no difference, 1 is as much as people "
@@ -74,12 +74,12 @@ def effects_chart(analysis: Analysis) -> Chart | None:
 
 
 def _effect(
-    test: VitalComparison, g: float, interval: IntervalModel, height: int
+    test: ComparisonModel, g: float, interval: IntervalModel, height: int
 ) -> dict[str, Any]:
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": comparison_text(test.kind, test.first, test.second),
+        "name": comparison_text(test.vital, test.first, test.second),
         "x": [round(g, 3)],
         "y": [height],
         "error_x": {
@@ -87,11 +87,11 @@ def _effect(
             "symmetric": False,
             "array": [round(interval.high - g, 3)],
             "arrayminus": [round(g - interval.low, 3)],
-            "color": f"var({test.kind.spec.colour})",
+            "color": f"var({test.vital.spec.colour})",
             "thickness": 2,
             "width": 5,
         },
-        "marker": {"color": f"var({test.kind.spec.colour})", "size": 10, "symbol": "square"},
+        "marker": {"color": f"var({test.vital.spec.colour})", "size": 10, "symbol": "square"},
         "hovertemplate": "g = %{x:.2f}",
         "showlegend": False,
     }
@@ -129,7 +129,7 @@ def _panel(analysis: Analysis, kind: Measure) -> Chart:
     people_means: dict[str, dict[str, StateMean]] = {}
     for mean in own:
         people_means.setdefault(mean.participant, {})[mean.state] = mean
-    summaries = [summary for summary in analysis.summaries if summary.kind is kind]
+    summaries = [summary for summary in analysis.summaries if summary.vital is kind]
     return Chart(
         id=f"means-{kind.value.replace('_', '-')}",
         title=_titled(
@@ -180,17 +180,17 @@ def _person(code: str, means: Sequence[StateMean | None], kind: Measure) -> dict
     }
 
 
-def _overall(summaries: list[StateSummary], kind: Measure) -> dict[str, Any]:
+def _overall(summaries: list[StateModel], kind: Measure) -> dict[str, Any]:
     """Draw the mean over participants with its 95 % interval, beside the dots."""
-    shown = [(place, s.summary) for place, s in enumerate(summaries) if s.summary is not None]
+    shown = [(place, s.mean, s.interval) for place, s in enumerate(summaries) if s.mean is not None]
     # The interval of a mean is symmetric, so one half tells both.
-    halves = [0.0 if s.interval is None else s.interval.high - s.mean for _, s in shown]
+    halves = [0.0 if ends is None else ends.high - mean for _, mean, ends in shown]
     return {
         "type": "scatter",
         "mode": "markers",
         "name": gettext("mean of all, 95 % interval"),
-        "x": [place + _SIDE for place, _ in shown],
-        "y": [round(s.mean, 3) for _, s in shown],
+        "x": [place + _SIDE for place, _, _ in shown],
+        "y": [round(mean, 3) for _, mean, _ in shown],
         "error_y": {
             "type": "data",
             "array": halves,
@@ -234,23 +234,22 @@ def layout_of(**of_states: Any) -> dict[str, Any]:
     }
 
 
-def _sentence(summaries: list[StateSummary]) -> str:
+def _sentence(summaries: list[StateModel]) -> str:
     """Say the means in words; the unit stands in the title."""
     return gettext("Mean of the participants’ means, with 95 % CI: {means}.").format(
         means="; ".join(_mean_text(state) for state in summaries)
     )
 
 
-def _mean_text(state: StateSummary) -> str:
-    summary = state.summary
-    if summary is None:
+def _mean_text(state: StateModel) -> str:
+    if state.mean is None:
         return gettext("{state}: no readings").format(state=state_name(state.state))
-    ends = summary.interval
+    ends = state.interval
     if ends is not None:
         spread = f" ({interval_text(ends.low, ends.high)})"
     else:
         spread = ""
-    return f"{state_name(state.state)} {number(summary.mean)}{spread}, {people(summary.n)}"
+    return f"{state_name(state.state)} {number(state.mean)}{spread}, {people(state.n)}"
 
 
 def _row(code: str, means: Sequence[StateMean | None]) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from dashboard.languages.figures import general, thousands
 from dashboard.languages.names import vital_label
 
 if TYPE_CHECKING:
-    from dashboard.analysis.analyse import Analysis, VitalComparison
+    from dashboard.analysis.analyse import Analysis
 
 
 WIDTH = 680
@@ -92,7 +92,7 @@ def effects_note(analysis: Analysis) -> str:
     )
 
 
-def effects_of(analysis: Analysis) -> list[tuple[VitalComparison, float, IntervalModel]]:
+def effects_of(analysis: Analysis) -> list[tuple[ComparisonModel, float, IntervalModel]]:
     """Return each test whose result has an effect size, with the size and its interval."""
     return [
         (test, test.result.g, test.result.g_interval)
@@ -119,7 +119,7 @@ def forest_of(analysis: Analysis) -> Forest | None:
 
     rows = tuple(
         ForestRow(
-            name=comparison_text(test.kind, test.first, test.second),
+            name=comparison_text(test.vital, test.first, test.second),
             y=TOP + ROW * number_of,
             x=place(g),
             low=place(interval.low),

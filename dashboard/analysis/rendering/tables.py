@@ -156,9 +156,9 @@ def _attenuations(analysis: Analysis) -> str:
     """Return the factors that the equivalence bounds of the page are multiplied by."""
     factors: dict[tuple[str, str], float] = {}
     for test in analysis.family:
-        lost = test.misreading.attenuation if test.misreading else None
-        if lost is not None and lost.interval.low > 0:
-            factors[str(test.first), str(test.second)] = lost.interval.low
+        lost = test.attenuation_interval
+        if lost is not None and lost.low > 0:
+            factors[test.first, test.second] = lost.low
     return _csv(("first", "second", "factor"), ((*pair, low) for pair, low in factors.items()))
 
 

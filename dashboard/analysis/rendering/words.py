@@ -11,14 +11,12 @@ import re
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 import jinja2
 from jinja2.bccache import Bucket
 
 from dashboard.analysis import notices
-from dashboard.analysis.inference.agreement import always_gave
 from dashboard.analysis.question import DOUBTS, HEART_NAMES, HeartMeasure
 from dashboard.analysis.rendering import numbers
 from dashboard.analysis.results import ALPHA
@@ -122,7 +120,6 @@ def _environment() -> jinja2.Environment:
             "FACE": FACE,
             "MINIMUM": MINIMUM,
             "MINIMUM_S": MINIMUM_S,
-            "always_gave": always_gave,
             "common_order": notices.common_order,
             "differing": notices.differing,
             "pgettext": current.pgettext,
@@ -154,7 +151,6 @@ def _environment() -> jinja2.Environment:
             "how_many": numbers.how_many,
             "initial": _initial,
             "line": _line,
-            "mean": fmean,
             "measure": measure_of,
             "number": numbers.number,
             "p": numbers.p_equals,
@@ -162,7 +158,6 @@ def _environment() -> jinja2.Environment:
             "percent": numbers.percent,
             "ratio": _ratio,
             "said": names.said,
-            "sd": stdev,
             "sessions": numbers.sessions_text,
             "shift": numbers.shift_text,
             "since_start": _since_start,

@@ -34,7 +34,6 @@ from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.charts import effects_chart
 from dashboard.analysis.rendering.light import forest_of
 from dashboard.analysis.rendering.tables import groups_of
-from dashboard.analysis.rendering.words import say
 from dashboard.analysis.results import Caution
 from dashboard.statistics.period import Recall
 from dashboard.statistics.t_tests import Bounds, Method, equivalence
@@ -68,13 +67,16 @@ def test_one_order_for_all_is_no_effect_of_the_state(tmp_path: Path) -> None:
     [period] = response_of(found).periods
     assert "everybody had anger after neutral, 5.0 min apart on average" in period.sentence
     assert "must not be called an effect of the state" in period.sentence
-    assert found.family[0].period is not None
-    assert found.family[0].period.difference is None
+    assert period.difference is None
     [drift] = response_of(found).drifts
     assert (drift.slope, drift.interval, drift.p, drift.people) == (None, None, None, 0)
     assert drift.reason == "all participants went through the states at nearly the same times"
-    assert say("result", "sentence", found.family[0]).endswith(
-        "), but the order may explain it: 10 of 10 people had anger after neutral."
+    assert (
+        response_of(found)
+        .comparisons[0]
+        .sentence.endswith(
+            "), but the order may explain it: 10 of 10 people had anger after neutral."
+        )
     )
     balanced = studied(tmp_path / "balanced", 5, fall=0.5)
     assert balanced.family[0].result.caution_codes == ()
@@ -82,24 +84,27 @@ def test_one_order_for_all_is_no_effect_of_the_state(tmp_path: Path) -> None:
 
 def test_another_conclusion_at_equal_times_stands_in_the_sentence(tmp_path: Path) -> None:
     # Five of ten each way round: the drift is noise of the t-test, and none at equal times.
-    test = studied(tmp_path, 5, fall=8.0, effect=2.0).family[0]
+    test = response_of(studied(tmp_path, 5, fall=8.0, effect=2.0)).comparisons[0]
     assert (test.result.by, test.result.conclusion) == ("paired_t", "not_shown")
     assert test.result.caution_codes == (Caution.DISAGREES,)
-    assert "At equal times in the session it is 2." in say("result", "sentence", test)
+    assert "At equal times in the session it is 2." in test.sentence
 
 
 def test_one_of_ten_the_other_way_round_show_where_the_difference_comes_from(
     tmp_path: Path,
 ) -> None:
     found = studied(tmp_path, 1, fall=8.0)
-    period = found.family[0].period
-    assert period is not None
+    [period] = found.periods
     assert period.difference is not None
     assert abs(period.difference) < 1
     assert (period.gap_minutes, period.people, period.same_way) == (4.0, 10, 9)
     assert found.drifts[0].slope is not None
     assert -1.9 < found.drifts[0].slope < -1.3
     assert found.family[0].result.caution_codes == (), "nothing is left for time to explain"
+    assert [(one.by, one.conclusion) for one in found.family[0].others] == [
+        ("paired_t", "lower"),
+        ("mixed_model", "not_shown"),
+    ]
     [model] = response_of(found).periods
     assert "The two disagree" in model.sentence
     assert model.disagrees
@@ -107,14 +112,14 @@ def test_one_of_ten_the_other_way_round_show_where_the_difference_comes_from(
 
 
 def test_the_headline_of_an_uneven_order_is_the_estimate_at_equal_times(tmp_path: Path) -> None:
-    test = studied(tmp_path, 3, fall=2.0, effect=5.0).family[0]
+    found = response_of(studied(tmp_path, 3, fall=2.0, effect=5.0))
     # R 4.2.2: summary and confint of lm(difference ~ minutes between the two), the intercept
-    period = test.period
-    assert period is not None and period.interval_90 is not None and period.error is not None
+    [period] = found.periods
+    assert period.interval_90 is not None and period.error is not None
     # t(0.95; 8) = 1.859548 of the tables
     width = period.interval_90.high - period.interval_90.low
     assert width == pytest.approx(2 * 1.859548 * period.error, rel=1e-6)
-    assert say("result", "sentence", test) == (
+    assert found.comparisons[0].sentence == (
         "Heart rate was 4.9 /min higher in anger than in neutral at equal times in the session "
         "(95 % CI 4.1 to 5.8; 10 people, t(8) = 13.55, Holm p < 0.001). As measured, ignoring "
         "time: 4.1 /min, Holm p < 0.001."
@@ -169,16 +174,14 @@ def test_what_time_may_hide_is_not_called_excluded(
     tmp_path: Path, reversed_people: int, why: str
 ) -> None:
     test = hidden(tmp_path, reversed_people).family[0]
-    assert test.in_family is not None
-    assert test.in_family.equivalence_p < 0.05, "the t-test alone would exclude it"
-    assert not test.in_family.equivalent
-    assert test.in_family.doubt == why
+    assert test.equivalence_adjusted_p is not None
+    assert test.equivalence_adjusted_p < 0.05, "the t-test alone would exclude it"
+    assert not test.equivalent
+    assert test.doubt == why
 
 
 def test_a_drift_that_order_balances_hides_nothing(tmp_path: Path) -> None:
-    test = studied(tmp_path, 5, fall=3.0).family[0]
-    period = test.period
-    assert period is not None
+    [period] = studied(tmp_path, 5, fall=3.0).periods
     assert period.difference is not None
     assert hides(period, 5.0) == ""
     later = period.model_copy(update={"gap_minutes": 4.0})
@@ -234,9 +237,9 @@ def test_observed_states_that_take_turns_are_compared_at_equal_times(taking_turn
     theirs = stats.ttest_rel(anger, [expected[number]["neutral"] for number in TURNS])
     assert (result.by, result.at_equal_times) == ("paired_t", True)
     assert (result.t, result.p) == pytest.approx((theirs.statistic, theirs.pvalue), rel=1e-8)
-    assert "at equal times in the session" in say("result", "sentence", found.family[0])
-    told = say("result", "apa", found.family[0], result, found.models[0])
-    assert "t test of means at equal times in each session showed" in told
+    told = response_of(found).comparisons[0]
+    assert "at equal times in the session" in told.sentence
+    assert "t test of means at equal times in each session showed" in told.apa
     # the drift is of the readings as they are, 0.8 /min each minute
     assert found.drifts[0].slope == pytest.approx(-0.8, abs=0.25)
     assert found.models[0].minute is None, "nothing is adjusted twice"
@@ -248,8 +251,7 @@ def test_observed_state_that_came_in_one_piece_keeps_its_session_as_measured(
     found = analysed(taking_turns, **HEART_OBSERVED.model_dump())
     [anger] = [one for one in found.session_means if (one.session, one.state) == (1, "anger")]
     assert anger.minutes == pytest.approx(8.4, abs=0.2)
-    result, period = found.family[0].result, found.family[0].period
-    assert period is not None
+    result, period = found.family[0].result, found.periods[0]
     # Two of nine met anger late; the means of the others stand at 0 minutes.
     assert (period.same_way, period.people, period.within_sessions) == (2, 9, False)
     assert (result.by, result.at_equal_times) == ("equal_times", True)

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from dashboard.analysis.analyse import Analysis
 from dashboard.analysis.question import AnalysisQuery, query_of
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.rendering.words import say
 from dashboard.commands.analyse import analyse_command, report
 from dashboard.statistics.distributions import benjamini_hochberg, holm, within_families
 from dashboard.statistics.planning import sample_size
+from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
 from tests.support.analyses import analysed
 from tests.support.studies import HEART, SYSTOLIC, States, make_study
@@ -63,46 +63,43 @@ def test_rank_and_equivalence_tests_are_adjusted_as_the_t_tests_are(
 ) -> None:
     found = nine_tests(tmp_path, correction=correction)
     assert callable(adjust)
-    family = [test for test in found.family if test.in_family is not None]
+    family = [test for test in found.family if test.p is not None]
     assert len(family) == found.tests_computed == 6
-    rank = [test.comparison.tests.rank.p for test in family if test.comparison.tests]
+    rank = [test.rank.p for test in family if test.rank]
     equal = [test.equivalence.p for test in family if test.equivalence]
-    assert [test.in_family.rank_p for test in family if test.in_family] == list(adjust(rank))
-    assert [t.in_family.equivalence_p for t in family if t.in_family] == list(adjust(equal))
+    assert [test.rank_adjusted_p for test in family] == list(adjust(rank))
+    assert [test.equivalence_adjusted_p for test in family] == list(adjust(equal))
 
 
 def test_what_one_test_excludes_the_family_may_not(tmp_path: Path) -> None:
     found = nine_tests(tmp_path)
     open_ones = [
         test
-        for test in found.family
-        if test.equivalence and test.equivalence.shown and not test.in_family.equivalent  # type: ignore[union-attr]
+        for test in response_of(found).comparisons
+        if test.equivalence and test.equivalence.shown and not test.equivalent
     ]
     assert open_ones, "this study has a difference that only the single test excludes"
     for test in open_ones:
-        assert "is excluded" not in say("result", "sentence", test)
-        assert "It is small" not in say("result", "sentence", test)
-        assert test.in_family is not None
-        assert test.in_family.equivalence_p >= 0.05
+        assert "is excluded" not in test.sentence
+        assert "It is small" not in test.sentence
+        assert test.equivalence_adjusted_p is not None
+        assert test.equivalence_adjusted_p >= 0.05
 
 
 def test_people_are_counted_at_the_level_that_decides(tmp_path: Path) -> None:
     test = next(
         one
-        for one in nine_tests(tmp_path).family
-        if "not excluded" in say("result", "sentence", one)
+        for one in response_of(nine_tests(tmp_path)).comparisons
+        if "not excluded" in one.sentence
     )
-    assert test.in_family is not None
-    assert test.required_sample is not None
-    required = test.in_family.required_sample
-    assert required is not None
-    assert required.size == sample_size(
-        required.size.method, required.difference / required.sd, alpha=0.05 / 6
-    )
-    assert required.size.n > test.required_sample.size.n
+    required = test.needed_in_family
+    assert required is not None and test.needed is not None
+    size = sample_size(Method.PAIRED, required.difference / required.sd, alpha=0.05 / 6)
+    assert (required.n, required.power, required.tests) == (size.n, size.power, 6)
+    assert required.n > test.needed.n
     assert (
-        f"you need {required.size.n} people (at 0.05 / 6, which the smallest p of 6 tests must "
-        "reach)" in say("result", "sentence", test)
+        f"you need {required.n} people (at 0.05 / 6, which the smallest p of 6 tests must reach)"
+        in test.sentence
     )
 
 

@@ -23,17 +23,19 @@ from benchmarks.simulated.ectopic import (
     with_missed,
 )
 from dashboard.analysis.analyse import Analysis, analyse
-from dashboard.analysis.inference.heart import StateVariability, recordings_of, variability_by_state
+from dashboard.analysis.inference.heart import recordings_of, variability_by_state
 from dashboard.analysis.question import AnalysisQuery, Design, HeartMeasure, Outcome
 from dashboard.analysis.readings.means import find_baselines
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.words import say
+from dashboard.analysis.results import VariabilityModel
 from dashboard.statistics.distributions import Values
 from dashboard.statistics.heart import (
     HIGH_HZ,
     LOW_HZ,
     ArtefactError,
     Corrections,
+    HeartVariability,
     NoBreathError,
     TooShortError,
     breaths_per_minute,
@@ -42,7 +44,7 @@ from dashboard.statistics.heart import (
     ln_rmssd,
     spectrum,
 )
-from dashboard.statistics.t_tests import paired_t
+from dashboard.statistics.t_tests import Method, hedges_g, paired_t
 from edge_agent.core.expression import Emotion
 from edge_agent.core.vitals import VitalKind
 from edge_agent.store.read.observed import Beats
@@ -73,8 +75,13 @@ def beats(
     return Beats(code, state, at, np.array(values), flags, simulated=False, session=session)
 
 
-def by_state(parts: Sequence[Beats]) -> tuple[StateVariability, ...]:
+def by_state(parts: Sequence[Beats]) -> tuple[VariabilityModel, ...]:
     return variability_by_state(recordings_of(parts))
+
+
+def of_recording(part: Beats) -> HeartVariability:
+    (recording,) = recordings_of([part]).values()
+    return recording.variability
 
 
 RHYTHM = np.round(800 + 40 * np.sin(np.arange(200) * 0.9) + 7 * np.cos(np.arange(200) * 2.3)) / 1000
@@ -149,8 +156,9 @@ def test_each_participant_and_state_has_its_own_measures_or_the_reason_why_not()
         ("a", Emotion.ANGER),
         ("b", Emotion.NEUTRAL),
     ]
-    assert not found[0].sessions and "there are 14" in str(found[0].refused[0])
-    assert found[1].sessions == (heart_variability([STEADY]),) and not found[1].refused
+    assert (found[0].sessions, found[0].refused) == (0, 1) and "there are 14" in found[0].reasons[0]
+    own = heart_variability([STEADY])
+    assert (found[1].sessions, found[1].rmssd_ms, found[1].refused) == (1, own.rmssd_ms, 0)
 
 
 def two_sessions(first: float, second: float, seconds: float) -> list[Beats]:
@@ -182,7 +190,7 @@ def test_variability_two_short_sessions_are_each_ultra_short() -> None:
     parts = [*two_sessions(0.75, 0.95, 170), beats(SECONDS, session=3)]
     (found,) = by_state(parts)
     assert found.seconds == pytest.approx(340, abs=4)
-    assert (len(found.sessions), found.ultra_short, len(found.refused)) == (2, 2, 1)
+    assert (found.sessions, found.ultra_short, found.refused) == (2, 2, 1)
     assert say("beside", "variability", [found]).startswith(
         "2 of 3 recordings (one state in one session) give values from the intervals between "
         "beats. 2 of them are shorter than the standard five minutes (ultra-short). Of several "
@@ -219,10 +227,8 @@ def test_variability_table_shows_the_values_that_the_tests_compare(tmp_path: Pat
 def test_a_pause_ends_a_run() -> None:
     values = np.array(STEADY * 2)
     pause = np.repeat([0, 10_000], 100)
-    (found,) = by_state(
-        [replace(beats(values.tolist()), at_ms=beats(values.tolist()).at_ms + pause)]
-    )
-    (own,) = found.sessions
+    whole = beats(values.tolist())
+    own = of_recording(replace(whole, at_ms=whole.at_ms + pause))
     assert (own.n, own.successive) == (200, 198)
 
 
@@ -231,19 +237,13 @@ def test_neighbours_with_a_missing_beat_between_them_are_no_pair() -> None:
     whole = beats(values.tolist())
     there = np.ones(len(values), dtype=bool)
     there[7::20] = False  # a hole of one beat, which is far below three seconds
-    (found,) = by_state(
-        [
-            replace(
-                whole,
-                at_ms=whole.at_ms[there],
-                values=values[there],
-                flags=("",) * int(there.sum()),
-            )
-        ]
+    own = of_recording(
+        replace(
+            whole, at_ms=whole.at_ms[there], values=values[there], flags=("",) * int(there.sum())
+        )
     )
     pairs = there[1:] & there[:-1]
     true = 1000 * math.sqrt(float(np.mean(np.diff(values)[pairs] ** 2)))  # by hand
-    (own,) = found.sessions
     assert own.successive == pairs.sum()
     assert own.rmssd_ms == pytest.approx(true)
 
@@ -253,16 +253,16 @@ def test_beats_that_carry_the_time_of_their_packet_stay_neighbours(mean: float) 
     values = RHYTHM - 0.8 + mean
     part = beats(values.tolist())
     packets = 1000 * np.ceil(part.at_ms / 1000).astype(np.int64)
-    (found,) = by_state([replace(part, at_ms=packets)])
-    (own,) = found.sessions
+    own = of_recording(replace(part, at_ms=packets))
     assert own.successive >= 0.97 * (len(values) - 1)
     assert own.rmssd_ms == pytest.approx(rmssd(values), rel=0.01)
 
 
 def test_lost_contact_ends_a_run_and_is_counted() -> None:
-    (found,) = by_state([beats(STEADY * 2, lost=99)])
+    part = beats(STEADY * 2, lost=99)
+    (found,) = by_state([part])
     assert found.contact_lost == 1
-    (own,) = found.sessions
+    own = of_recording(part)
     assert (own.n, own.successive) == (199, 197)
 
 
@@ -388,18 +388,19 @@ def test_variability_is_tested_within_sessions_in_a_family_of_its_own(tmp_path: 
     ]
     test = found.heart_tests[0]
     by_hand = [
-        [one.ln_rmssd for one in found.variability if one.state is state and one.ln_rmssd]
+        [one.ln_rmssd for one in found.variability if one.state == state and one.ln_rmssd]
         for state in (Emotion.ANGER, Emotion.NEUTRAL)
     ]
     expected = paired_t(*by_hand)
-    assert test.comparison.tests is not None
-    assert test.comparison.tests.t.t == pytest.approx(expected.t)
+    assert test.t == pytest.approx(expected.t)
+    assert (test.method, test.n_first, test.n_second) == ("paired", 4, 4)
+    assert test.g == pytest.approx(hedges_g(by_hand[0], by_hand[1], Method.PAIRED).g)
     assert test.adjusted_p == pytest.approx(expected.p)  # the only test that could be computed
     text = say("beside", "heart", test, query)
     assert text.startswith("RMSSD, anger and neutral: a difference, 0.5")
     assert "times (95 % CI" in text and "n = 4" in text
     low = found.heart_tests[3]
-    assert low.comparison.tests is None
+    assert low.p is None
     assert low.left_out == {"too short": 8}
     assert "8 too short" in say("beside", "heart", low, query)
 
@@ -419,7 +420,7 @@ def resting_study(folder: Path) -> Path:
 
 
 def difference(analysis: Analysis) -> float:
-    difference = analysis.family[0].comparison.difference
+    difference = analysis.family[0].difference
     assert difference is not None
     return difference
 

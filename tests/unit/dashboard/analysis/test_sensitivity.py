@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from dashboard.analysis.inference.comparison import Decision, compare_family, de
 from dashboard.analysis.inference.sensitivity import sensitivity
 from dashboard.analysis.question import Correction
 from dashboard.analysis.rendering.answer import response_of
-from dashboard.analysis.results import Conclusion
+from dashboard.analysis.results import Conclusion, IntervalModel, SensitivityModel
 from dashboard.statistics.t_tests import Method
 from edge_agent.core.errors import StatisticsError
 from edge_agent.store.database.schema import migrate, write_transaction
@@ -49,9 +49,18 @@ VARIANTS = {
 }
 
 
+def tried(
+    choices: Sequence[MatchingChoice],
+    variants: Mapping[MatchingChoice, Sequence[Decision]],
+    correction: Correction = Correction.HOLM,
+) -> tuple[SensitivityModel, ...]:
+    pairs = [(HEART, "anger", "neutral"), (HEART, "happiness", "neutral")]
+    return sensitivity(SensitivityModel, pairs, CHOSEN, choices, variants.__getitem__, correction)
+
+
 def test_a_conclusion_that_changes_is_counted_and_one_that_stays_is_not() -> None:
-    risen, unsteady = sensitivity(CHOSEN, [SHORT, CHOSEN, LONG], VARIANTS.__getitem__)
-    assert risen.chosen.conclusion is Conclusion.HIGHER
+    risen, unsteady = tried([SHORT, CHOSEN, LONG], VARIANTS)
+    assert risen.conclusion is Conclusion.HIGHER
     assert [variant.conclusion for variant in risen.variants] == [
         Conclusion.NO_TEST,
         Conclusion.HIGHER,
@@ -62,16 +71,16 @@ def test_a_conclusion_that_changes_is_counted_and_one_that_stays_is_not() -> Non
 
 
 def test_a_row_has_the_numbers_of_its_setting_and_they_are_those_of_the_whole_comparison() -> None:
-    risen, _ = sensitivity(CHOSEN, [LONG, SHORT], VARIANTS.__getitem__)
+    risen, _ = tried([LONG, SHORT], VARIANTS)
     whole, _ = compare_family([(UNSTEADY, NEUTRAL), (UNSTEADY, NEUTRAL)])
     assert whole.tests is not None and whole.method is not None
     row, empty = risen.variants
     t = whole.tests.t
-    assert row.choice == LONG
-    assert row.decision == Decision(
-        whole.method, 4, 4, t.difference, t.interval, t.p, whole.tests.holm_p, whole.tests.bh_p
-    )
-    assert empty.decision == Decision(None, 0, 3)
+    assert (row.window, row.lag, row.lag_pressure) == (20.0, 5.0, 45.0)
+    assert (row.n_first, row.n_second, row.difference) == (4, 4, t.difference)
+    assert row.interval == IntervalModel.model_validate(t.interval)
+    assert (row.p, row.holm_p, row.adjusted_p) == (t.p, whole.tests.holm_p, whole.tests.holm_p)
+    assert (empty.n_first, empty.n_second, empty.difference, empty.p) == (0, 3, None, None)
 
 
 def test_sensitivity_by_the_correction_that_was_asked_for_concludes_as_the_result() -> None:
@@ -81,8 +90,8 @@ def test_sensitivity_by_the_correction_that_was_asked_for_concludes_as_the_resul
         (Correction.HOLM, 0.06, Conclusion.NOT_SHOWN),
         (Correction.BENJAMINI_HOCHBERG, 0.04, Conclusion.HIGHER),
     ):
-        first, _ = sensitivity(CHOSEN, [CHOSEN], {CHOSEN: both}.__getitem__, correction)
-        assert (first.chosen.conclusion, first.chosen.adjusted_p) == (conclusion, p)
+        first, _ = tried([CHOSEN], {CHOSEN: both}, correction)
+        assert (first.conclusion, first.variants[0].adjusted_p) == (conclusion, p)
 
 
 def test_settings_around_are_half_the_same_and_twice_with_the_chosen_one_among_them() -> None:
@@ -94,7 +103,7 @@ def test_settings_around_are_half_the_same_and_twice_with_the_chosen_one_among_t
 
 def test_families_of_different_size_are_refused() -> None:
     with pytest.raises(StatisticsError, match="gives 1 comparisons, and .* gives 2"):
-        sensitivity(CHOSEN, [LONG], {CHOSEN: VARIANTS[CHOSEN], LONG: family(RISEN)}.__getitem__)
+        tried([LONG], {CHOSEN: VARIANTS[CHOSEN], LONG: family(RISEN)})
 
 
 LATENCY_S = 10
@@ -131,7 +140,7 @@ def test_a_slow_response_is_found_whole_once_its_time_is_left_out(
 ) -> None:
     path = slow_study(tmp_path)
     query: dict[str, object] = {"vital": ["heart_rate"], "settling_heart_rate": skipped}
-    comparison = analysed(path, **query).family[0].comparison
+    comparison = analysed(path, **query).family[0]
     assert comparison.difference == pytest.approx(found * EFFECT, abs=0.05)
 
 
@@ -148,11 +157,9 @@ def test_the_settling_time_is_that_of_each_vital_and_what_it_takes_is_counted(
     assert (settling[SYSTOLIC][0], settling[SYSTOLIC][2]) == (30.0, settling[SYSTOLIC][1])
     assert settling[SYSTOLIC][1] > 0
     variants = found.settling_sensitivity[0].variants
-    assert [one.choice.settling_s(HEART) for one in variants] == [0.0, 5.0, 10.0, 20.0]
-    assert found.settling_sensitivity[0].chosen.decision.p == next(
-        test.comparison.tests.t.p for test in found.family if test.comparison.tests is not None
-    )
-    differences = [one.decision.difference or 0.0 for one in variants]
+    assert [one.settling for one in variants] == [0.0, 5.0, 10.0, 20.0]
+    assert variants[2].p == found.family[0].p
+    differences = [one.difference or 0.0 for one in variants]
     assert differences == sorted(differences) and differences[0] < differences[-1]
     assert any("too short for this vital" in text for text in response_of(found).warnings)
     answer = response_of(found)

@@ -232,7 +232,7 @@ def test_variability_stands_beside_where_there_are_intervals(tmp_path: Path) -> 
     assert (without.rmssd_ms, without.beats, without.rejected) == (None, None, None)
     assert "at least 60 s" in without.reason
     found = analysis.variability
-    assert [(one.state, len(one.sessions)) for one in found] == [
+    assert [(one.state, one.sessions) for one in found] == [
         (Emotion.NEUTRAL, 0),
         (Emotion.ANGER, 1),
     ]
@@ -360,16 +360,18 @@ def test_an_unknown_share_is_told_once(tmp_path: Path, faster: float) -> None:
 
 def test_how_often_faces_are_misread_stands_beside_the_caution(tmp_path: Path) -> None:
     found = analyse(Reader(angry_faces(tmp_path, faster=0.0)), OBSERVED, misread(0.7, 0.8))
-    assert any(
-        "m 1 reads 70 % of 500 faces in anger" in text for text in response_of(found).cautions
-    )
+    told = response_of(found)
+    assert any("m 1 reads 70 % of 500 faces in anger" in text for text in told.cautions)
+    read = told.comparisons[0].misreading
+    assert read is not None and read.first is not None and read.second is not None
+    assert (read.model, read.first.share, read.second.share) == ("m 1", 0.7, 0.8)
 
 
 def test_other_windows_and_lags_are_tried_where_asked_for(tmp_path: Path) -> None:
     path = angry_faces(tmp_path)
     found = analysed(path, state="observed", sensitivity=True)
     assert len(found.sensitivity) == len(found.family) == 9
-    assert found.sensitivity[0].chosen.conclusion is Conclusion.HIGHER
+    assert found.sensitivity[0].conclusion is Conclusion.HIGHER
     assert response_of(found).sensitivity[0].sentence == (
         "Heart rate, anger and neutral: a rise under all 9 windows and lags."
     )

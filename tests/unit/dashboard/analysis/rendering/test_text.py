@@ -9,15 +9,15 @@ import pytest
 from dashboard.analysis.rendering.answer import response_of
 from dashboard.analysis.rendering.charts import analysis_charts
 from dashboard.analysis.rendering.numbers import number, p_equals, p_text
-from dashboard.analysis.rendering.words import say, sentences
+from dashboard.analysis.rendering.words import sentences
 from edge_agent.core.readings import VitalFlag
 from edge_agent.store.read.reader import Reader
-from tests.support.analyses import analysed
+from tests.support.analyses import analysed, answered
 from tests.support.studies import HEART, SYSTOLIC, States, add_session, heart, make_study
 
 
 def first_sentence(folder: Path, people: dict[str, States]) -> str:
-    return say("result", "sentence", analysed(make_study(folder, people)).family[0])
+    return answered(make_study(folder, people)).comparisons[0].sentence
 
 
 def persons(anger: list[float], neutral: list[float]) -> dict[str, States]:
@@ -117,8 +117,8 @@ def test_a_difference_can_be_real_and_small(tmp_path: Path) -> None:
 def test_benjamini_and_hochberg_are_named_where_they_were_asked_for(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([75, 84, 71, 90, 82, 79], [70, 78, 65.5, 83, 77, 74.25]))
     found = analysed(path, correction="benjamini_hochberg")
-    assert "paired t(5) = 16.10, Benjamini–Hochberg p < 0.001" in say(
-        "result", "sentence", found.family[0]
+    assert "paired t(5) = 16.10, Benjamini–Hochberg p < 0.001" in (
+        response_of(found).comparisons[0].sentence
     )
     assert (
         "p values are adjusted by Benjamini and Hochberg’s method"
@@ -132,7 +132,7 @@ def test_benjamini_and_hochberg_are_named_where_they_were_asked_for(tmp_path: Pa
 
 def test_a_design_that_was_asked_for_is_not_replaced_by_another(tmp_path: Path) -> None:
     path = make_study(tmp_path, persons([70, 78, 66, 83], [72, 77, 67, 80]))
-    assert say("result", "sentence", analysed(path, design="independent").family[0]) == (
+    assert answered(path, design="independent").comparisons[0].sentence == (
         "Heart rate, anger and neutral: no test. Welch’s test needs at least 3 people on each side "
         "with readings in only that state; there are 0 for anger and 0 for neutral. 4 people had "
         "both: a paired design may fit."
@@ -141,7 +141,7 @@ def test_a_design_that_was_asked_for_is_not_replaced_by_another(tmp_path: Path) 
         f"N-{n}": heart(neutral=70.0 + n) for n in range(3)
     }
     path = make_study(tmp_path / "groups", groups)
-    assert say("result", "sentence", analysed(path, design="paired").family[0]) == (
+    assert answered(path, design="paired").comparisons[0].sentence == (
         "Heart rate, anger and neutral: no test. It needs at least 3 people with readings in both "
         "states in one session; there are 0."
     )
