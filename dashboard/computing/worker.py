@@ -12,7 +12,7 @@ import sys
 from multiprocessing.connection import Connection
 
 from dashboard.computing.tasks import answer_tasks
-from edge_agent.core.apart import limit_process
+from edge_agent.core.helper.rights import limit_process
 from edge_agent.core.logs import PLAIN, log_to_stderr
 
 

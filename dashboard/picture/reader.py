@@ -12,8 +12,8 @@ from typing import IO, Any, cast
 
 from dashboard.picture.frames import send_options, send_picture
 from edge_agent.config.vision import VisionSettings
-from edge_agent.core.apart import close_pipes, end_apart, start_apart
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
+from edge_agent.core.helper.process import close_pipes, end_apart, start_apart
 from edge_agent.core.texts import N_, unpacked
 
 log = logging.getLogger(__name__)

@@ -16,9 +16,10 @@ from PIL import Image
 
 from dashboard.picture.frames import options_from, pictures_from, send_answer
 from edge_agent.config.vision import VisionSettings
-from edge_agent.core.apart import forbid, limit_process, take_answers
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
 from edge_agent.core.expression import EMOTIONS
+from edge_agent.core.helper.answering import take_answers
+from edge_agent.core.helper.rights import forbid, limit_process
 from edge_agent.core.pictures import MAX_PIXELS
 from edge_agent.core.texts import N_, Message, packed, text_of
 from edge_agent.vision.drawing import corners

@@ -28,8 +28,8 @@ from edge_agent.camera.decoder_worker import (
     SIZE,
     YES,
 )
-from edge_agent.core.apart import end_apart, start_apart
 from edge_agent.core.errors import CameraError, CameraReason
+from edge_agent.core.helper.process import end_apart, start_apart
 from edge_agent.core.pictures import MAX_PIXELS
 
 if TYPE_CHECKING:
