@@ -158,7 +158,10 @@ class HelperProcess:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.end()
+        if kind is None:
+            self.close()
+        else:
+            self.end()
 
     @contextmanager
     def _killed_after(self, seconds: float | None) -> Iterator[None]:
