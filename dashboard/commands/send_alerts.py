@@ -1,7 +1,7 @@
 """Sends alerts in a language: ``python -m dashboard.commands.send_alerts de``.
 
 The agent starts it instead of ``edge_agent.alerts.outgoing`` where ``dashboard.language`` names a
-language; it reads and prints the same lines.
+language; it answers the same messages.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from edge_agent.alerts import outgoing
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Send what standard input brings, said in the language that is named."""
+    """Send the messages that it is asked to send, said in the language that is named."""
     (language,) = arguments
     with speaking(language):
         outgoing.main(said)

@@ -1,21 +1,17 @@
-"""Messages between the dashboard and a process that computes, and the loop that answers tasks."""
+"""Messages between the dashboard and a process that computes, and how a task is answered."""
 
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, cast
 
 from dashboard.languages.current import speaking
 from edge_agent.core.errors import AffectEdgeError
 
 log = logging.getLogger(__name__)
-
-IDLE_S = 300.0
-"""After so long without a task the process ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +30,6 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """The task was taken: whoever asked knows that the process did not end before it."""
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to a task: its value, or an error.
 
@@ -53,14 +44,10 @@ class Answer:
     fault: str = ""
 
 
-def answer_tasks(connection: Connection[Answer | Begun, Task], idle_s: float = IDLE_S) -> None:
-    """Answer until nobody asks for ``idle_s`` seconds, or the other end is closed."""
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        while connection.poll(idle_s):
-            task = connection.recv()
-            # Sent before computing, so that a process that dies is told from one that never began.
-            connection.send(Begun())
-            connection.send(_computed(task))
+def answer_task(question: bytes) -> bytes:
+    """Compute a pickled ``Task``; return the pickled ``Answer``."""
+    task = cast("Task", pickle.loads(question))  # noqa: S301 - of the dashboard
+    return pickle.dumps(_computed(task))
 
 
 def _computed(task: Task) -> Answer:

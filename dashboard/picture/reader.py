@@ -1,22 +1,23 @@
-"""Starts the process that reads pictures, asks it one picture at a time, and ends it."""
+"""Reads pictures by a process of its own: starts it, asks it one at a time, and ends it."""
 
 from __future__ import annotations
 
 import json
-import logging
-import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import IO, Any, cast
+from contextlib import contextmanager
+from typing import Any
 
-from dashboard.picture.frames import send_options, send_picture
 from edge_agent.config.vision import VisionSettings
-from edge_agent.core.apart import close_pipes, end_apart, start_apart
 from edge_agent.core.errors import AffectEdgeError, ModelError, PictureError
+from edge_agent.core.helper.pool import HelperPool
+from edge_agent.core.helper.process import (
+    HelperClosedError,
+    HelperEndedError,
+    HelperLateError,
+    HelperProcess,
+)
 from edge_agent.core.texts import N_, unpacked
-
-log = logging.getLogger(__name__)
 
 PLACES = 3
 """Pictures that are here at one time: one is read, the others wait."""
@@ -24,7 +25,6 @@ IDLE_S = 30.0
 """After so long without a picture the process ends: it holds some 90 MB."""
 ANSWER_S = 60.0
 """A photograph takes 0.5 s on a desktop computer, some seconds on a Raspberry Pi."""
-_END_S = 2.0
 
 
 class BusyError(AffectEdgeError):
@@ -38,30 +38,21 @@ class PictureReader:
 
     Args:
         options: of the vision chain.
-        idle_s: how long the process waits for the next picture before it ends.
         answer_s: how long it may read one picture before it is ended.
     """
 
-    def __init__(
-        self, options: VisionSettings, *, idle_s: float = IDLE_S, answer_s: float = ANSWER_S
-    ) -> None:
-        self._options = options
-        self._idle_s = idle_s
+    def __init__(self, options: VisionSettings, *, answer_s: float = ANSWER_S) -> None:
+        words = ("dashboard.picture.worker", options.model_dump_json())
+        self._helpers = HelperPool(lambda: HelperProcess(*words), 1, IDLE_S)
         self._answer_s = answer_s
         self._taken = 0
         self._counting = threading.Lock()
-        self._turn = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._idle: threading.Timer | None = None
         self._closed = False
 
     @property
     def pid(self) -> int | None:
         """Number of the process; ``None`` while there is none."""
-        process = self._process
-        if process is None or process.poll() is not None:
-            return None
-        return process.pid
+        return next(iter(self._helpers.pids), None)
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -97,12 +88,7 @@ class PictureReader:
             ModelError: the configured models cannot be used.
             BusyError: the dashboard stops.
         """
-        with self._turn:
-            self._stay()
-            try:
-                answer = self._ask(self._running(), content)
-            finally:
-                self._wait_for_next()
+        answer: dict[str, Any] = json.loads(self._answer(content))
         if "problem" not in answer:
             return answer
         problem = unpacked(answer["problem"], answer["parts"])
@@ -115,107 +101,24 @@ class PictureReader:
         # Under the lock of places: no picture can be let in after this.
         with self._counting:
             self._closed = True
-        self._stay()
-        process = self._process
-        if process is None:
-            return
-        process.kill()
-        process.wait()
-        with self._turn:  # whoever waited for an answer has none now
-            close_pipes(process)
+        self._helpers.close()
 
-    def _running(self) -> subprocess.Popen[bytes]:
-        """Return the process, started if need be."""
-        if self._process is not None:
-            if self._process.poll() is None:
-                return self._process
-            self._forget(self._process)
-        process = start_apart("dashboard.picture.worker")
-        self._process = process
-        # ``close`` may have come while the process was started.
-        if self._closed:
-            process.kill()
-        with suppress(BrokenPipeError):  # it has ended already; the answer tells
-            send_options(_stdin(process), self._options)
-        return process
-
-    def _ask(self, process: subprocess.Popen[bytes], content: bytes) -> dict[str, Any]:
-        too_long = threading.Event()
-
-        def end() -> None:
-            too_long.set()
-            process.kill()
-
-        limit = threading.Timer(self._answer_s, end)
-        limit.daemon = True
-        limit.start()
-        line = b""
+    def _answer(self, content: bytes) -> bytes:
         try:
-            send_picture(_stdin(process), content)
-            line = cast("IO[bytes]", process.stdout).readline()
-        except BrokenPipeError:
-            pass  # no answer
-        finally:
-            limit.cancel()
-        # A line without its end was cut off by the end of the process.
-        if line.endswith(b"\n"):
-            answer: dict[str, Any] = json.loads(line)
-            return answer
-        self._forget(process)
-        if self._closed:
+            return self._helpers.ask(content, timeout_s=self._answer_s)
+        except HelperClosedError:
             raise BusyError(
                 N_("The dashboard is stopping. Send the picture again when it is back.")
-            )
-        if too_long.is_set():
+            ) from None
+        except HelperLateError:
             raise PictureError(
                 N_("picture: could not be read in {answer_s:.0f} seconds. Scale it down."),
                 answer_s=self._answer_s,
-            )
-        raise PictureError(
-            N_(
-                "picture: the process that reads pictures ended while reading this one. Save it "
-                "as JPEG with fewer pixels and send that."
-            )
-        )
-
-    def _forget(self, process: subprocess.Popen[bytes]) -> None:
-        """Let go of a process that does not answer any more."""
-        self._process = None
-        code = end_apart(process)
-        if not self._closed:
-            log.warning("the process that reads pictures ended (exit code %d)", code)
-
-    def _stay(self) -> None:
-        timer = self._idle
-        if timer is not None:
-            timer.cancel()
-
-    def _wait_for_next(self) -> None:
-        """End the process later, if nobody asks."""
-        if self._process is None or self._closed:
-            return
-        self._idle = threading.Timer(self._idle_s, self._end_idle)
-        self._idle.daemon = True
-        self._idle.start()
-
-    def _end_idle(self) -> None:
-        if not self._turn.acquire(blocking=False):
-            return  # somebody asks just now
-        try:
-            process = self._process
-            # A timer that was cancelled too late must not end the process of a newer picture.
-            if process is None or threading.current_thread() is not self._idle:
-                return
-            self._process = None
-            close_pipes(process)  # it ends when there is nothing more to read
-            try:
-                process.wait(_END_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        finally:
-            self._turn.release()
-
-
-def _stdin(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    return cast("IO[bytes]", process.stdin)
+            ) from None
+        except HelperEndedError:
+            raise PictureError(
+                N_(
+                    "picture: the process that reads pictures ended while reading this one. Save "
+                    "it as JPEG with fewer pixels and send that."
+                )
+            ) from None

@@ -1,7 +1,7 @@
 """The process that sends messages: ``python -m edge_agent.alerts.outgoing``.
 
 Apprise supports some hundred services and needs memory and time for them. In a separate process it
-costs the agent nothing, and can be ended if it hangs. Addresses come by standard input, since other
+costs the agent nothing, and can be ended if it hangs. Addresses come through a pipe, since other
 users can read the words of a command.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 import io
 import json
 import logging
-import sys
 from collections.abc import Callable
 from typing import Any
 
+from edge_agent.core.helper.answering import answer_questions
 from edge_agent.core.texts import unpacked
 
 MISSING = (
@@ -51,16 +51,19 @@ def send(given: dict[str, Any]) -> str:
 
 
 def main(say: Callable[[str], str] = str) -> None:
-    """Read messages from standard input, a line each; print a line for each that was tried.
+    """Send the messages that this process is asked to send; each answer names what was wrong.
 
     Args:
         say: returns a title or a body in the language of its readers.
     """
-    for line in sys.stdin:
-        given = json.loads(line)
+
+    def answer(question: bytes) -> bytes:
+        given = json.loads(question)
         for part in ("title", "body"):
             given[part] = say(unpacked(given[part], given.get(f"{part}_parts")))
-        print(json.dumps({"error": send(given)}), flush=True)
+        return json.dumps({"error": send(given)}).encode()
+
+    answer_questions(answer)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,8 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import os
 import re
-import subprocess
-import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import time
@@ -26,6 +25,7 @@ from edge_agent.config.settings import Settings
 from edge_agent.core import clock
 from edge_agent.core.clock import iso_utc
 from edge_agent.core.errors import StoreError
+from edge_agent.core.helper.process import HelperEndedError, HelperProcess
 from edge_agent.core.texts import N_, packed
 from edge_agent.core.texts import Message as Text
 from edge_agent.core.threads import Worker
@@ -192,7 +192,6 @@ START_S = 30.0
 """Longest time for the process to start, on a slow machine."""
 EACH_S = 15.0
 """Longest time for each message."""
-_LOOK_S = 0.5
 _LONGEST = 300
 _LATE = "no answer in time"
 
@@ -214,11 +213,11 @@ class Post:
     kind: str = "info"
 
     @property
-    def line(self) -> str:
+    def question(self) -> bytes:
         """The message for the process that sends."""
         given = {"address": self.target.address, "title": self.title, "body": self.body}
         parts = {"title_parts": packed(self.title), "body_parts": packed(self.body)}
-        return json.dumps({**given, "kind": self.kind, **parts})
+        return json.dumps({**given, "kind": self.kind, **parts}).encode()
 
 
 def post(
@@ -233,41 +232,27 @@ def post(
     """
     program = [_SENDS] if language == ENGLISH else [_SENDS_IN_A_LANGUAGE, language]
     try:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", *program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+        # The way to a proxy stands in the environment. What a library says of a failure may
+        # contain an address with its secrets.
+        helper = HelperProcess(*program, environment=os.environ, is_quiet=True)
     except OSError as error:
         return [f"the process that sends did not start ({error.strerror})"] * len(posts)
-    lines = _talk(process, posts, stopping).splitlines()
-    errors = [_error_in(line) for line in lines] + [_LATE] * (len(posts) - len(lines))
+    end_s = clock.boot_seconds() + START_S + EACH_S * len(posts)
+    with helper:
+        errors = [_error_of(helper, one, end_s, stopping) for one in posts]
     return [
         one.target.without_secrets(error)[:_LONGEST]
-        for one, error in zip(posts, errors, strict=False)
+        for one, error in zip(posts, errors, strict=True)
     ]
 
 
-def _talk(process: subprocess.Popen[str], posts: Sequence[Post], stopping: Event | None) -> str:
-    """Send messages to the process; return its answers when it ends or must be ended."""
-    given: str | None = "".join(f"{one.line}\n" for one in posts)
-    end_s = clock.boot_seconds() + START_S + EACH_S * len(posts)
-    with process:
-        while clock.boot_seconds() < end_s and not (stopping is not None and stopping.is_set()):
-            try:
-                return process.communicate(given, timeout=_LOOK_S)[0]
-            except subprocess.TimeoutExpired:
-                given = None
-        process.kill()
-        return process.communicate()[0]
-
-
-def _error_in(line: str) -> str:
+def _error_of(helper: HelperProcess, one: Post, end_s: float, stopping: Event | None) -> str:
+    """Send a message; return what was wrong, also that the process ended over an earlier one."""
+    left_s = end_s - clock.boot_seconds()
     try:
-        return str(json.loads(line)["error"])
-    except (ValueError, KeyError):
+        answer = helper.ask(one.question, timeout_s=left_s, stopping=stopping)
+        return str(json.loads(answer)["error"])
+    except (HelperEndedError, ValueError, KeyError):
         return _LATE
 
 

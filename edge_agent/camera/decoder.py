@@ -28,8 +28,8 @@ from edge_agent.camera.decoder_worker import (
     SIZE,
     YES,
 )
-from edge_agent.core.apart import end_apart, start_apart
 from edge_agent.core.errors import CameraError, CameraReason
+from edge_agent.core.helper.process import end_apart, start_apart
 from edge_agent.core.pictures import MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -48,6 +48,10 @@ class Decoder:
 
     It is there when this returns, and ends with ``release``. Questions come from one thread at a
     time; ``release`` from any, and then whoever waits for an answer gets an error.
+
+    It is started as a ``HelperProcess`` is, but asked in its own way: pixels are read from the pipe
+    into the array where they stay. Messages would copy each picture twice, and take 1.2 MB of the
+    25 that it has.
 
     Args:
         shown: the camera, for errors.

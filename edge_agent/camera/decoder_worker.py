@@ -21,7 +21,8 @@ import cv2
 import numpy as np
 
 from edge_agent.camera.decoding import as_bgr, decoded_bytes, quiet_opencv
-from edge_agent.core.apart import forbid, limit_process, take_answers
+from edge_agent.core.helper.answering import take_answers
+from edge_agent.core.helper.rights import forbid, limit_process
 from edge_agent.core.pictures import MAX_PIXELS
 
 if TYPE_CHECKING:

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
+import psutil
 import pytest
 
 from edge_agent.alerts.rules import DISCLAIMER, alert_text
-from edge_agent.alerts.sending import AlertOptions, AlertSender, alert_options
+from edge_agent.alerts.sending import (
+    AlertOptions,
+    AlertSender,
+    Post,
+    alert_options,
+    post,
+    targets_of,
+)
 from edge_agent.config.alerts import AlertKind, AlertSettings, RuleSettings
 from edge_agent.config.settings import Settings
 from edge_agent.core.clock import now
@@ -148,6 +158,16 @@ def test_an_address_that_nobody_knows_says_so(alert_log: AlertLog, sent: Sent) -
     with sending(alert_log, options_of("nosuch://somewhere")):
         wait_until(lambda: len(sent()) == 1, "an attempt", 60)
     assert "is no address that Apprise knows" in sent()[0][3]
+
+
+def test_sending_that_must_stop_ends_its_process_and_says_that_nothing_arrived() -> None:
+    stopping = Event()
+    stopping.set()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        (target,) = targets_of([f"json://127.0.0.1:{silent.getsockname()[1]}/hook"])
+        errors = post([Post(target, "title", "body")] * 2, stopping)
+    assert errors == ["no answer in time"] * 2
+    assert psutil.Process().children() == []
 
 
 def test_rules_that_are_not_to_be_sent_are_not(alert_log: AlertLog, sent: Sent) -> None:

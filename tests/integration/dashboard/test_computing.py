@@ -5,22 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
 
-from dashboard.computing.computing import (
-    PROCESSES,
-    ComputationEndedError,
-    ComputationFailedError,
-    Computing,
-)
-from dashboard.computing.tasks import Answer, Begun, Task, answer_tasks
+from dashboard.computing.computing import ComputationEndedError, ComputationFailedError, Computing
 from dashboard.languages.current import language, speaking
 from edge_agent.core.errors import StatisticsError
 from edge_agent.core.texts import Message, text_of
@@ -107,15 +99,6 @@ def test_a_fault_is_told_as_one_and_the_process_goes_on(computing: Computing) ->
     assert computing.call(where)[0] in computing.pids
 
 
-def test_a_process_that_ended_for_want_of_tasks_is_replaced(computing: Computing) -> None:
-    first = computing.call(where)[0]
-    os.kill(first, signal.SIGKILL)
-    until(lambda: not computing.pids)
-    assert not Path(f"/proc/{first}").exists()  # nothing is left of it
-    second = computing.call(where)[0]
-    assert second != first
-
-
 def test_a_process_that_is_killed_over_a_task_is_told_and_the_next_task_is_answered(
     computing: Computing, tmp_path: Path
 ) -> None:
@@ -124,54 +107,9 @@ def test_a_process_that_is_killed_over_a_task_is_told_and_the_next_task_is_answe
     assert computing.call(where)[0] > 0
 
 
-def test_a_long_task_leaves_a_place_for_a_short_one_and_a_third_waits(
-    computing: Computing, tmp_path: Path
-) -> None:
-    pids: list[int] = []
-    files = [tmp_path / str(number) for number in range(PROCESSES + 1)]
-    asking = [
-        threading.Thread(target=lambda file=file: pids.append(computing.call(wait_for, file)))
-        for file in files
-    ]
-    asking[0].start()
-    until((tmp_path / "0.begun").exists)
-    assert computing.call(where)[0] > 0
-    for one in asking[1:]:
-        one.start()
-    until(lambda: sum(file.with_suffix(".begun").exists() for file in files) == PROCESSES)
-    assert len(computing.pids) == PROCESSES
-    for file in files:
-        file.touch()
-    for one in asking:
-        one.join(SOON_S)
-    assert len(pids) == PROCESSES + 1
-    assert len(set(pids)) == PROCESSES
-
-
 def test_who_waits_when_the_dashboard_stops_is_told_so(tmp_path: Path) -> None:
     computing = Computing()
     assert "The dashboard is stopping" in end_of(computing, tmp_path, computing.close)
     assert not computing.pids
     with pytest.raises(ComputationEndedError, match="The dashboard is stopping"):
         computing.call(where)
-
-
-def test_a_process_that_cannot_start_is_told_and_not_tried_for_ever(
-    computing: Computing, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(ComputationEndedError, match="stopped from outside"):
-        computing.call(where)
-
-
-def test_the_worker_ends_when_nobody_asks_and_when_the_other_end_is_closed() -> None:
-    ours, theirs = Pipe()
-    with ours, theirs:
-        ours.send(Task(os.path.basename, ("a/b",), "en"))
-        answer_tasks(theirs, idle_s=0.01)
-        assert ours.recv() == Begun()
-        assert ours.recv() == Answer("b")
-    ours, theirs = Pipe()
-    with theirs:
-        ours.close()
-        answer_tasks(theirs, idle_s=SOON_S)

@@ -6,8 +6,6 @@ import io
 import os
 import platform
 import signal
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -15,16 +13,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from http.cookiejar import CookieJar
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from dashboard.picture import reader as module
-from dashboard.picture.frames import send_picture
 from dashboard.picture.reader import BusyError, PictureReader
 from edge_agent.config.vision import VisionSettings
 from edge_agent.core.errors import ModelError, PictureError
+from edge_agent.core.helper.process import HelperProcess
 from edge_agent.vision.stills import FORMATS
 from tests.support.broker import wait_until
 from tests.support.dashboard import DashboardProcess
@@ -63,13 +60,6 @@ def test_one_process_reads_one_picture_after_the_other(reader: PictureReader) ->
     assert reader.pid == first
 
 
-def test_it_ends_when_nobody_asks_and_starts_again() -> None:
-    with closing(PictureReader(VisionSettings(), idle_s=0.2)) as reader:
-        assert emotions(reader, SMILING) == ["happiness"]
-        wait_until(lambda: reader.pid is None, "the idle process to end", 60)
-        assert emotions(reader, SMILING) == ["happiness"]
-
-
 def test_a_process_that_is_killed_costs_one_picture(
     reader: PictureReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,13 +67,14 @@ def test_a_process_that_is_killed_costs_one_picture(
     pid = reader.pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)  # in the middle of its work
+    ask = HelperProcess.ask
 
-    def kill_and_send(out: IO[bytes], content: bytes) -> None:
+    def kill_and_ask(helper: HelperProcess, content: bytes, **how: Any) -> bytes:
         monkeypatch.undo()
         os.kill(pid, signal.SIGKILL)
-        send_picture(out, content)
+        return ask(helper, content, **how)
 
-    monkeypatch.setattr(module, "send_picture", kill_and_send)
+    monkeypatch.setattr(HelperProcess, "ask", kill_and_ask)
     with pytest.raises(PictureError, match="ended while reading this one"):
         reader.read(SMILING)
     assert emotions(reader, SMILING) == ["happiness"]
@@ -114,27 +105,6 @@ def test_after_the_end_nobody_is_admitted(reader: PictureReader) -> None:
     assert not is_alive(pid)
     with pytest.raises(BusyError), reader.place():
         pass
-
-
-def test_the_process_ends_with_the_dashboard_that_is_killed() -> None:
-    script = (
-        "import os, sys\n"
-        "from dashboard.picture.reader import PictureReader\n"
-        "from edge_agent.config.vision import VisionSettings\n"
-        "reader = PictureReader(VisionSettings())\n"
-        "reader.read(open(sys.argv[1], 'rb').read())\n"
-        "print(reader.pid, flush=True)\n"
-        "os.kill(os.getpid(), 9)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(SMILING_FILE)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == -signal.SIGKILL
-    pid = int(done.stdout)
-    wait_until(lambda: not is_alive(pid), "the process to end", 60)
 
 
 def test_the_process_leaves_no_core_dump_and_has_a_limit_of_memory(reader: PictureReader) -> None:

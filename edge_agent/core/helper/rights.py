@@ -1,4 +1,4 @@
-"""Processes of their own for work on data from elsewhere: how they start, and what they give up.
+"""What a helper process gives up before it works on data from elsewhere.
 
 A decoder that a picture makes do what it likes must find nothing: neither the secrets of the
 process that asks it, nor files, programs or other processes.
@@ -12,64 +12,9 @@ import os
 import platform
 import resource
 import struct
-import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
-
-KEPT_VARIABLES = (
-    *("HOME", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ"),
-    *("PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV"),
-    *("OPENCV_FFMPEG_CAPTURE_OPTIONS", "OPENCV_FFMPEG_LOGLEVEL", "OPENCV_LOG_LEVEL"),
-)
-"""Variables of the environment that such a process gets; passwords may stand in others."""
-_FRUGAL = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
-
-
-def start_apart(module: str, *words: str) -> subprocess.Popen[bytes]:
-    """Start a module of ours as a process that is asked and answers by pipes.
-
-    Args:
-        module: started by ``python -m``.
-        words: its arguments; others can read them.
-    """
-    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-    return subprocess.Popen(
-        # ``-P`` keeps the working directory from the places where modules are looked for.
-        [sys.executable, "-P", "-m", module, *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=kept | _FRUGAL,
-        process_group=0,  # Ctrl-C is for the program that asks, which ends it in order
-    )
-
-
-def end_apart(process: subprocess.Popen[bytes]) -> int:
-    """End such a process at once and close its pipes; return its exit code."""
-    process.kill()
-    code = process.wait()
-    close_pipes(process)
-    return code
-
-
-def close_pipes(process: subprocess.Popen[bytes]) -> None:
-    """Close the pipes of such a process, which ends when there is nothing more to read."""
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with suppress(BrokenPipeError):
-                pipe.close()
-
-
-def take_answers() -> IO[bytes]:
-    """Return where answers go; what a library prints goes to the log instead.
-
-    Called first of all: what a library prints must not come between two answers.
-    """
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return answers
-
 
 _PR_SET_DUMPABLE = 4  # of prctl(2)
 _PR_SET_SECCOMP = 22

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.core.apart import end_apart, start_apart
+from edge_agent.core.helper.process import end_apart, start_apart
 
 TRIES = """
 import os, resource, socket, subprocess, sys, threading
-from edge_agent.core.apart import forbid
+from edge_agent.core.helper.rights import forbid
 
 waiting = threading.Event()
 results = []

@@ -1,0 +1,43 @@
+"""``python -m tests.support.answering``: a helper process that does what it is asked."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+
+from edge_agent.core.helper.answering import answer_questions
+
+
+def answer(question: bytes) -> bytes:
+    word, *words = question.decode().split(" ", 1)
+    match word, words:
+        case "pid", []:
+            return str(os.getpid()).encode()
+        case "print", [text]:
+            print(text, flush=True)
+            os.write(1, text.encode())
+            logging.getLogger("a library").warning(text)
+        case "length", [text]:
+            return str(len(text)).encode()
+        case "fill", [count]:
+            return bytes(int(count))
+        case "wait", [path]:
+            Path(path).with_suffix(".begun").touch()
+            while not Path(path).exists():
+                time.sleep(0.01)
+        case "exit", [code]:
+            os._exit(int(code))
+        case "stop", []:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        case "allocate", [count]:
+            return str(len(bytearray(int(count)))).encode()
+        case _:
+            raise ValueError(word)
+    return b"done"
+
+
+if __name__ == "__main__":
+    answer_questions(answer, memory_bytes=256 * 1024 * 1024, nice=5)
