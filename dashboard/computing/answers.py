@@ -91,14 +91,14 @@ def computed(inquiry: Inquiry) -> Analysis:
 
     face = None
     if inquiry.query.state is StateBy.OBSERVED:
-        every = [_face_reading(database, inquiry.models) for _, database in inquiry.sites]
+        every = [face_reading(database, inquiry.models) for _, database in inquiry.sites]
         if all(one == every[0] for one in every):  # else the sites use different models
             face = every[0]
     reader = reader_of(inquiry.sites, inquiry.span)
     return analyse(reader, inquiry.query, face, inquiry.prefer_sources)
 
 
-def _face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None:
+def face_reading(database: Path, models: tuple[str, ...]) -> FaceReading | None:
     """Say how often the expression model used last is right for each state, by its card.
 
     ``None`` without a card. The timeline knows the model by its SHA-256. A prior changes how often
