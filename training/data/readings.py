@@ -84,10 +84,10 @@ def read_agreement(readings: Path, sources: Path) -> Agreement:
             raise DataError(
                 f"{readings}: row {row}, column file: {file!r} is not in {sources}; add a row there"
             )
-        said = [
+        categories = [
             _SAID[table_choice(readings, row, column, cells[column], _SAID)] for column in READERS
         ]
-        category, readers = Counter(said).most_common(1)[0]
+        category, readers = Counter(categories).most_common(1)[0]
         if readers < 2 or category in _NOT_JUDGED:
             continue
         labels[file] = EXPRESSIONS.index(category)

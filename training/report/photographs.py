@@ -25,7 +25,7 @@ class PhotographFigures:
 
     Attributes:
         n: photographs.
-        found: those with a face.
+        with_face: those with a face.
         right: share read as people read them, 0…1.
         recall: of each of the five common categories that has photographs, 0…1.
         named: share that gets a name: a face that can be read, and is not uncertain.
@@ -35,7 +35,7 @@ class PhotographFigures:
     """
 
     n: int
-    found: int
+    with_face: int
     right: float
     recall: Mapping[str, float]
     named: float
@@ -56,7 +56,7 @@ class PhotographFigures:
         """Return everything but the recall of each category, shares with four digits."""
         return {
             "n": self.n,
-            "found": self.found,
+            "found": self.with_face,
             "accuracy": round(self.right, 4),
             "mean_recall": round(self.mean_recall, 4),
             "named": round(self.named, 4),
@@ -77,7 +77,7 @@ def photograph_figures(answers: ChainAnswers, uncertain_below: float) -> Photogr
     }
     return PhotographFigures(
         n=len(answers.truth),
-        found=int(answers.has_face.sum()),
+        with_face=int(answers.has_face.sum()),
         right=float(answers.right.mean()),
         recall=recall,
         named=float(named.mean()),

@@ -78,9 +78,9 @@ def fit_prior(
         return float(lost + STRENGTH / 2 * (own**2).sum())
 
     bounds = [(np.log(LEAST), np.log(MOST)), *[(None, None)] * (len(FIVE) + 1)]
-    found = minimize(cost, np.zeros(len(bounds)), method="L-BFGS-B", bounds=bounds)
-    of_all = biases(found.x[1:])
-    return of_all - of_all[0], float(np.exp(found.x[0]))
+    best = minimize(cost, np.zeros(len(bounds)), method="L-BFGS-B", bounds=bounds)
+    of_all = biases(best.x[1:])
+    return of_all - of_all[0], float(np.exp(best.x[0]))
 
 
 def logits_of(answers: ChainAnswers, temperature: float) -> NDArray[np.float64]:
@@ -90,9 +90,11 @@ def logits_of(answers: ChainAnswers, temperature: float) -> NDArray[np.float64]:
         answers: with the prior of the data.
         temperature: of that prior. Rows without a face stay zero.
     """
-    found = answers.has_face
+    has_face = answers.has_face
     logits = np.zeros_like(answers.shares)
-    logits[found] = temperature * np.log(np.maximum(answers.shares[found], np.finfo(float).tiny))
+    # A share that is too small for a number would have no logarithm.
+    shares = np.maximum(answers.shares[has_face], np.finfo(float).tiny)
+    logits[has_face] = temperature * np.log(shares)
     return logits
 
 
@@ -131,9 +133,9 @@ def fitted_prior(card: ModelCard, answers: ChainAnswers) -> FittedPrior:
             f"the card of {card.name!r} has no label_shares, from which a prior is fitted; train "
             "the model again, or leave --readings out"
         )
-    found = answers.has_face
+    has_face = answers.has_face
     logits = logits_of(answers, card.temperature)
-    biases, temperature = fit_prior(logits[found], answers.truth[found], card.label_shares)
+    biases, temperature = fit_prior(logits[has_face], answers.truth[has_face], card.label_shares)
     rounded = tuple(round(float(bias), 4) for bias in biases)
     temperature = round(temperature, 4)
     after = with_prior(answers, card.temperature, rounded, temperature)
